@@ -1,0 +1,56 @@
+"""A delivery: one message for one forward-path, its states, and the only moves between them.
+
+`TRANSITIONS` is the whole life cycle; the databases enforce the same table by a trigger, and a test compares the two.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    QUEUED = "queued"  # waits for its due time
+    LEASED = "leased"  # a worker has it: an attempt is about to start or under way
+    HELD = "held"  # an operator stopped it until it is released
+    DELIVERED = "delivered"  # the next hop answered 250, or the Test Inbox has it
+    BOUNCED = "bounced"  # refused for good
+    EXPIRED = "expired"  # older than the queue keeps mail
+    SUPPRESSED = "suppressed"  # the address is on the account's list
+    CANCELLED = "cancelled"  # stopped by the account or an operator
+
+
+TRANSITIONS: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
+    DeliveryState.QUEUED: frozenset(
+        {
+            DeliveryState.LEASED,
+            DeliveryState.HELD,
+            DeliveryState.CANCELLED,
+            DeliveryState.EXPIRED,
+            DeliveryState.SUPPRESSED,
+        }
+    ),
+    DeliveryState.LEASED: frozenset(
+        {
+            DeliveryState.QUEUED,
+            DeliveryState.DELIVERED,
+            DeliveryState.BOUNCED,
+            DeliveryState.EXPIRED,
+            DeliveryState.SUPPRESSED,
+        }
+    ),
+    DeliveryState.HELD: frozenset({DeliveryState.QUEUED, DeliveryState.CANCELLED}),
+    DeliveryState.DELIVERED: frozenset({DeliveryState.BOUNCED}),  # a DSN that comes after the next hop's 250
+    DeliveryState.BOUNCED: frozenset(),
+    DeliveryState.EXPIRED: frozenset(),
+    DeliveryState.SUPPRESSED: frozenset(),
+    DeliveryState.CANCELLED: frozenset(),
+}
+
+WAITING_STATES: Final = frozenset({DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.HELD})
+DONE_STATES: Final = frozenset(DeliveryState) - WAITING_STATES
+
+
+def may_move(before: DeliveryState, after: DeliveryState) -> bool:
+    """Whether the life cycle has this move. Staying where one is counts as allowed."""
+    return before is after or after in TRANSITIONS[before]

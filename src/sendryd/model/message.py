@@ -1,0 +1,82 @@
+"""A message: content and envelope, accepted once. Its public status is derived from its deliveries, never stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import WAITING_STATES, DeliveryState
+from sendryd.model.event import EventType
+from sendryd.model.ids import AccountId, ApiKeyId, DomainId, MessageId
+
+
+class MessageStatus(StrEnum):
+    """The public status words that are ever returned."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    FAILED = "failed"
+    COMPLAINED = "complained"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is known of a message without its content."""
+
+    id: MessageId
+    account_id: AccountId
+    api_key_id: ApiKeyId | None  # None: the key's row is gone
+    mode: KeyMode
+    reverse_path: str  # empty: the null reverse-path
+    author: str  # the header From as people read it
+    to: tuple[str, ...]  # the header To as people read it; the forward-paths when there is no To
+    cc: tuple[str, ...]
+    subject: str
+    internet_message_id: str  # the Message-ID field with its angle brackets
+    size: int  # octets of the stored content
+    created_at: datetime
+    signing_domain_id: DomainId | None  # None: not signed (test mode)
+    needs_smtputf8: bool  # RFC 6531: the receiver must offer SMTPUTF8
+    is_8bit: bool  # the body has octets above 127
+    ret: str | None = None  # RFC 3461 §4.3: FULL or HDRS
+    envid: str | None = None  # RFC 3461 §4.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSummary:
+    """A message with what its deliveries add up to."""
+
+    message: Message
+    states: Mapping[DeliveryState, int]  # number of deliveries in each state
+    has_attempts: bool  # at least one delivery has been tried
+    is_complained: bool
+    sent_at: datetime | None  # the first 250 of a receiving server
+    last_event: EventType | None
+
+
+def derive_status(
+    states: Mapping[DeliveryState, int], *, has_attempts: bool, is_complained: bool = False
+) -> MessageStatus:
+    """The public status of a message.
+
+    `queued` while nothing was tried, `sending` while an attempt is under way or some recipients still wait after one; then, when all are
+    done, `delivered` if at least one receiving server took it, else `bounced`, else `failed`; `cancelled` if nothing else became of it.
+    """
+    if is_complained:
+        return MessageStatus.COMPLAINED
+    if any(states.get(state) for state in WAITING_STATES):
+        is_under_way = states.get(DeliveryState.LEASED) or any(
+            count and state not in WAITING_STATES for state, count in states.items()
+        )
+        return MessageStatus.SENDING if has_attempts or is_under_way else MessageStatus.QUEUED
+    if states.get(DeliveryState.DELIVERED):
+        return MessageStatus.DELIVERED
+    if states.get(DeliveryState.BOUNCED):
+        return MessageStatus.BOUNCED
+    if states.get(DeliveryState.CANCELLED):
+        return MessageStatus.CANCELLED
+    return MessageStatus.FAILED

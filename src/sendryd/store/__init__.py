@@ -1,0 +1,1 @@
+"""Durable state: the contract that daemons see, and the implementations that keep it."""

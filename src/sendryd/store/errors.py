@@ -1,0 +1,33 @@
+"""What can go wrong in a store. Everything else that a store raises is a bug."""
+
+
+class StoreError(Exception):
+    """Root of what a store raises on purpose."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be read or written just now; nothing of the failed call was stored."""
+
+
+class StoreFull(StoreUnavailable):
+    """The disk is full or the file may not grow; nothing of the failed call was stored."""
+
+
+class LeaseLost(StoreError):
+    """The lease had expired or somebody else holds the delivery now; nothing was recorded."""
+
+
+class Conflict(StoreError):
+    """A row with this identity exists already."""
+
+
+class NotFound(StoreError):
+    """No such row in this account."""
+
+
+class NotAllowed(StoreError):
+    """The row is in a state in which this cannot be done."""
+
+
+class SchemaMismatch(StoreError):
+    """The database was written by a newer version, or its engine is too old to be safe."""
