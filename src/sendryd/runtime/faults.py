@@ -1,0 +1,33 @@
+"""What the world does to us, as exceptions. Each also is the standard library's kind, so that either can be caught."""
+
+
+class NetworkFault(Exception):
+    """Root of the network's failures."""
+
+
+class ConnectFailed(NetworkFault, ConnectionError):
+    """No connection could be made: refused, unreachable, or not in time."""
+
+
+class TLSFailed(NetworkFault, ConnectionError):
+    """The TLS handshake failed, or clear text came where the handshake should begin."""
+
+
+class ReadTimedOut(NetworkFault, TimeoutError):
+    """The peer sent nothing in time."""
+
+
+class WriteTimedOut(NetworkFault, TimeoutError):
+    """The peer did not take what we sent in time."""
+
+
+class PeerClosed(NetworkFault, ConnectionError):
+    """The connection was reset, or closed while we were writing."""
+
+
+class LookupFailed(NetworkFault, OSError):
+    """A DNS look-up gave no answer."""
+
+    def __init__(self, message: str, *, is_temporary: bool) -> None:
+        super().__init__(message)
+        self.is_temporary = is_temporary

@@ -1,0 +1,70 @@
+"""Chance, as an argument. Only this module rolls dice."""
+
+import random
+import secrets
+import string
+from collections.abc import Sequence
+from typing import Final, Protocol, TypeVar
+
+_LETTERS: Final = string.ascii_letters + string.digits
+_TOKEN_BITS: Final = 63  # signed 64-bit integers in the databases, never negative
+
+Item = TypeVar("Item")
+
+
+class Rand(Protocol):
+    """What the program needs of chance."""
+
+    def jitter(self) -> float:
+        """Evenly spread in [-1, 1)."""
+        ...
+
+    def token(self) -> int:
+        """63 random bits; unguessable."""
+        ...
+
+    def secret(self, length: int) -> str:
+        """Letters and digits; unguessable; log2(62) = 5.95 bits each."""
+        ...
+
+    def shuffled(self, items: Sequence[Item]) -> list[Item]:
+        """The items in random order."""
+        ...
+
+
+class SystemRand:
+    """The machine's source of chance: the operating system's for secrets, a fast one for the rest."""
+
+    def __init__(self) -> None:
+        self._fast = random.Random()
+
+    def jitter(self) -> float:
+        return self._fast.random() * 2 - 1
+
+    def token(self) -> int:
+        return secrets.randbits(_TOKEN_BITS)
+
+    def secret(self, length: int) -> str:
+        return "".join(secrets.choice(_LETTERS) for _ in range(length))
+
+    def shuffled(self, items: Sequence[Item]) -> list[Item]:
+        return self._fast.sample(items, len(items))
+
+
+class SeededRand:
+    """The same sequence for the same seed: for tests and replays, never for secrets."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def jitter(self) -> float:
+        return self._random.random() * 2 - 1
+
+    def token(self) -> int:
+        return self._random.getrandbits(_TOKEN_BITS)
+
+    def secret(self, length: int) -> str:
+        return "".join(self._random.choice(_LETTERS) for _ in range(length))
+
+    def shuffled(self, items: Sequence[Item]) -> list[Item]:
+        return self._random.sample(items, len(items))

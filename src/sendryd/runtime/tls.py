@@ -1,0 +1,136 @@
+"""TLS contexts for both sides, and the certificate of this installation."""
+
+import ipaddress
+import os
+import ssl
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from sendryd.runtime.clock import Clock
+
+SELF_SIGNED_DAYS = 825  # the longest life that the stricter client libraries accept
+BACKDATE = timedelta(hours=1)  # clients whose clock is a little behind accept a certificate made just now
+
+_KEY_USAGE = x509.KeyUsage(  # both that of a server and that of a CA, because clients take the one certificate for both
+    digital_signature=True,
+    key_cert_sign=True,
+    crl_sign=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
+def server_context(cert: Path, key: Path) -> ssl.SSLContext:
+    """A context for accepted connections: TLS 1.2 and newer, no renegotiation, session tickets on.
+
+    Raises `OSError` or `ssl.SSLError` if the files cannot be read or do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.load_cert_chain(cert, key)
+    return context
+
+
+def client_context(*, verify: bool) -> ssl.SSLContext:
+    """A context for connections to other hosts. Making one takes tens of milliseconds: keep it.
+
+    Without verification any certificate will do: opportunistic encryption as in RFC 7435.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    if verify:
+        context.load_default_certs()
+    else:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def make_self_signed(hostname: str, clock: Clock) -> tuple[bytes, bytes]:
+    """A certificate and its key as PEM: ECDSA P-256, for the host name, `localhost` and the loopback addresses, usable as a CA file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
+    names: list[x509.GeneralName] = [x509.DNSName(each) for each in dict.fromkeys((hostname, "localhost"))]
+    names += [x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", "::1")]
+    now = clock.now()
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(now - BACKDATE + timedelta(days=SELF_SIGNED_DAYS))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(_KEY_USAGE, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
+
+
+def write_self_signed(cert: Path, key: Path, hostname: str, clock: Clock) -> None:
+    """Makes the pair of files. The key is readable by its owner alone from the moment it exists."""
+    cert_pem, key_pem = make_self_signed(hostname, clock)
+    cert.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path, pem, mode in ((key, key_pem, 0o600), (cert, cert_pem, 0o644)):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with open(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@dataclass(frozen=True, slots=True)
+class _Fingerprint:
+    cert: tuple[int, int, int]
+    key: tuple[int, int, int]
+
+
+class ServerCertificate:
+    """The certificate in use, reloaded when its files change. A broken pair of files leaves the old one in use."""
+
+    def __init__(self, cert: Path, key: Path) -> None:
+        self.cert = cert
+        self.key = key
+        self.context = server_context(cert, key)
+        self._fingerprint = self._read_fingerprint()
+
+    def _read_fingerprint(self) -> _Fingerprint:
+        def identify(path: Path) -> tuple[int, int, int]:
+            status = path.stat()
+            return status.st_mtime_ns, status.st_ino, status.st_size
+
+        return _Fingerprint(identify(self.cert), identify(self.key))
+
+    def reload_if_changed(self) -> bool:
+        """Loads the files again if they changed; connections made from now on get the new pair. True if it did.
+
+        Raises `OSError` or `ssl.SSLError` once per change if the new files are not usable; the old pair stays.
+        """
+        fingerprint = self._read_fingerprint()
+        if fingerprint == self._fingerprint:
+            return False
+        self._fingerprint = fingerprint
+        self.context = server_context(self.cert, self.key)
+        return True
