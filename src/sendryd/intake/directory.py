@@ -1,0 +1,88 @@
+"""Keys and sending domains as the doors need them: looked up once, kept until something changes.
+
+The store has a version number that grows with every change of a key or domain, by whatever process. It is read at most every quarter of
+a second, so that a change by the command line is seen well within the promised second.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sendryd.model.apikey import ApiKey
+from sendryd.model.domain import SendingDomain
+from sendryd.model.ids import AccountId, ApiKeyId
+from sendryd.policy.admission import covering_names
+from sendryd.runtime.clock import Clock
+from sendryd.store.base import AccountStore
+
+CHECK_INTERVAL: Final = 0.25  # seconds between looks at the version
+MAX_ENTRIES: Final = 10_000  # of each kind; all are dropped when there are more, which costs a look-up each
+TOUCH_RESOLUTION: Final = timedelta(minutes=1)  # `last_used_at` is exact to this
+
+
+class Directory:
+    """Cached look-ups. Raises `StoreUnavailable` when something must be read and cannot be."""
+
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._version = -1
+        self._checked = float("-inf")
+        self._keys: dict[bytes, ApiKey | None] = {}
+        self._covering: dict[tuple[AccountId, str], tuple[SendingDomain, ...]] = {}
+        self._used: dict[ApiKeyId, datetime] = {}
+        self._touched: dict[ApiKeyId, datetime] = {}
+
+    def __repr__(self) -> str:
+        return f"<Directory version {self._version}, {len(self._keys)} keys, {len(self._covering)} domains>"
+
+    def invalidate(self) -> None:
+        """Looks everything up anew from now on."""
+        self._checked = float("-inf")
+        self._version = -1
+
+    async def _refresh(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._checked < CHECK_INTERVAL:
+            return
+        version = await self._store.read_config_version()
+        if version != self._version or len(self._keys) > MAX_ENTRIES or len(self._covering) > MAX_ENTRIES:
+            self._keys.clear()
+            self._covering.clear()
+            self._version = version
+        self._checked = now
+
+    async def find_key(self, secret_hash: bytes) -> ApiKey | None:
+        """The key with this hash if it is active now."""
+        await self._refresh()
+        if secret_hash in self._keys:
+            key = self._keys[secret_hash]
+        else:
+            key = await self._store.find_api_key(secret_hash)
+            if key is not None:  # unknown ones are not kept: strangers could fill the memory with them
+                self._keys[secret_hash] = key
+        if key is None or not key.is_active(self._clock.now()):
+            return None
+        return key
+
+    async def covering_domains(self, account_id: AccountId, name: str) -> tuple[SendingDomain, ...]:
+        """The account's sending domains among a domain and those above it, the nearest first."""
+        await self._refresh()
+        found = self._covering.get((account_id, name))
+        if found is None:
+            domains = [await self._store.find_domain(account_id, each) for each in covering_names(name)]
+            found = tuple(domain for domain in domains if domain is not None)
+            self._covering[account_id, name] = found
+        return found
+
+    def touch(self, key: ApiKey) -> None:
+        """Notes that a key was used; `flush` stores it."""
+        now = self._clock.now()
+        last = self._touched.get(key.id) or key.last_used_at
+        if last is None or now - last >= TOUCH_RESOLUTION:
+            self._used[key.id] = self._touched[key.id] = now
+
+    async def flush(self) -> None:
+        """Stores when keys were last used."""
+        if self._used:
+            used, self._used = self._used, {}
+            await self._store.touch_api_keys(used)

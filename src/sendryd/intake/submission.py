@@ -1,0 +1,50 @@
+"""What a door hands in: an envelope, a content, and where they came from."""
+
+from dataclasses import dataclass
+
+from sendryd.model.apikey import ApiKey
+from sendryd.runtime.stream import TlsInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One forward-path of the envelope."""
+
+    forward_path: str  # as it goes on the wire
+    domain: str  # A-label form
+    is_ascii: bool  # False: the local part needs SMTPUTF8
+    notify: str | None = None  # RFC 3461 §4.1
+    orcpt: str | None = None  # RFC 3461 §4.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a message came from, for its Received field."""
+
+    hello: str  # the name that the client gave itself; hostile
+    address: str  # its IP address
+    tls: TlsInfo | None
+    is_smtputf8: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A message at the door. The key is active and has the scope to send; the reverse-path is admitted."""
+
+    key: ApiKey
+    reverse_path: str  # empty: the null reverse-path
+    recipients: tuple[Recipient, ...]  # at least one, each forward-path once
+    content: bytes  # CRLF line ends only, no NUL, no bare CR
+    first_bare_lf: int | None = None  # where in the content the first line end came as a bare LF
+    has_long_lines: bool = False  # a line of more than 998 octets
+    is_8bit: bool = False  # an octet above 127 anywhere
+    origin: Origin
+    ret: str | None = None  # RFC 3461 §4.3
+    envid: str | None = None  # RFC 3461 §4.4
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The message is stored, durably, under this identifier."""
+
+    message_id: str  # public text: em_…

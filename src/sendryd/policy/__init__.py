@@ -1,0 +1,1 @@
+"""Decisions: inputs in, a value out. No I/O, no clock, no chance."""

@@ -1,0 +1,47 @@
+"""Who may send what: the scope of the key, the domain of the reverse-path, the domain of the header From."""
+
+from collections.abc import Iterator, Sequence
+
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.domain import DomainStatus, SendingDomain
+from sendryd.policy.refusal import Refusal, RefusalKey
+
+
+def check_sender_key(key: ApiKey) -> Refusal | None:
+    """Whether the scope of an active key allows it to send."""
+    if key.may(Scope.SENDING_ACCESS):
+        return None
+    return Refusal(RefusalKey.SCOPE_MISSING, Scope.SENDING_ACCESS.value)
+
+
+def covering_names(name: str) -> Iterator[str]:
+    """The domain itself, then each domain above it that has at least two labels."""
+    yield name
+    while name.count(".") > 1:
+        name = name.partition(".")[2]
+        yield name
+
+
+def admit_reverse_path(key: ApiKey, name: str, covering: Sequence[SendingDomain]) -> Refusal | None:
+    """Whether a reverse-path of this domain may be used: the domain, or one above it, is verified in the key's account.
+
+    `covering` are the account's sending domains among `covering_names(name)`. An empty name is the null reverse-path: the header From
+    decides then.
+    """
+    if key.mode is KeyMode.TEST or not name or any(domain.status is DomainStatus.VERIFIED for domain in covering):
+        return None
+    return Refusal(RefusalKey.DOMAIN_NOT_VERIFIED, name)
+
+
+def admit_author(key: ApiKey, name: str, covering: Sequence[SendingDomain]) -> SendingDomain | Refusal | None:
+    """Whether a header From of this domain may be used, and the sending domain that signs for it; None: a test key, nothing is signed.
+
+    The domain itself must be verified, or one above it that is set to include its subdomains.
+    """
+    if key.mode is KeyMode.TEST:
+        return None
+    for domain in covering:
+        is_covered = domain.name == name or domain.settings.include_subdomains
+        if is_covered and domain.status is DomainStatus.VERIFIED:
+            return domain
+    return Refusal(RefusalKey.DOMAIN_NOT_VERIFIED, name)
