@@ -1,6 +1,6 @@
 """Identifiers: one 64-bit number inside, a prefixed text outside.
 
-A number is 42 bits of milliseconds since 2024-01-01 UTC, 10 bits of a node and 12 bits of a counter, so that it sorts by time, is an
+A number is 41 bits of milliseconds since 2024-01-01 UTC (until 2093), 10 bits of a node and 12 bits of a counter, so that it sorts by time, is an
 integer primary key, and can be made without asking the database (`runtime.idsource` makes them). The text is the prefix of the object
 and 13 letters of Crockford's base 32 in lower case: `em_` for a message, `te_` for the same message seen in the Test Inbox.
 """

@@ -1,0 +1,1 @@
+"""The message submission agent: SMTP on port 587 (RFC 6409)."""

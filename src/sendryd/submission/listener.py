@@ -1,0 +1,129 @@
+"""The submission listeners.
+
+Does: accepts connections, keeps the limits, gives each connection a session, and stops in good order.
+Reads: sockets.
+Writes: nothing but replies of its own to connections over a limit.
+Strategy: one task for each connection; what a stranger may hold is limited for each address, and less so once a key is logged in.
+When things fail: a session that fails ends alone.
+Limits: connections in all, for each address, and unauthenticated ones for each address; beyond them 421 4.7.0 and closed.
+Standards: RFC 6409 (submission), RFC 8314 (implicit TLS).
+"""
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.runtime.log import get_logger
+from sendryd.runtime.stream import TcpStream
+from sendryd.submission.session import Session, SessionContext
+
+BACKLOG: Final = 1024  # connections the kernel may hold for us while we are busy
+DRAIN_TIMEOUT: Final = 30.0  # seconds that transactions under way get when the program stops
+
+log = get_logger("submission")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """How many connections are served at once."""
+
+    total: int = 10_000
+    per_address: int = 2_000
+    unauthenticated_per_address: int = 100
+
+
+class Listener:
+    """All submission sockets of one process."""
+
+    def __init__(self, context: SessionContext, limits: ConnectionLimits) -> None:
+        self._context = context
+        self._limits = limits
+        self._servers: list[asyncio.Server] = []
+        self._sessions: dict[Session, asyncio.Task[None]] = {}
+        self._by_address: Counter[str] = Counter()
+        self._unauthenticated: Counter[str] = Counter()
+        self._is_stopping = False
+
+    def __repr__(self) -> str:
+        return f"<Listener {len(self._servers)} sockets, {len(self._sessions)} sessions>"
+
+    def statistics(self) -> Mapping[str, float]:
+        """For /metrics."""
+        return {"sessions": len(self._sessions), "addresses": len(self._by_address)}
+
+    async def listen(self, sock: socket.socket, *, is_implicit_tls: bool = False) -> None:
+        """Accepts connections on a bound socket from now on."""
+
+        def on_connect(stream: TcpStream) -> None:
+            self._start(stream, is_implicit_tls=is_implicit_tls)
+
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_server(lambda: TcpStream(on_connect), sock=sock, backlog=BACKLOG))
+
+    def _start(self, stream: TcpStream, *, is_implicit_tls: bool) -> None:
+        address = stream.peer.host
+        if self._is_over_limit(address):
+            self._context.metrics.connections_refused.inc()
+            if not is_implicit_tls:
+                stream.write(Refusal(RefusalKey.TOO_MANY_CONNECTIONS).smtp.encoded)
+            task = asyncio.get_running_loop().create_task(stream.aclose())
+            task.add_done_callback(lambda _: None)  # keeps the task alive until it is done
+            return
+        self._by_address[address] += 1
+        self._unauthenticated[address] += 1
+        self._context.metrics.connections.inc()
+        session = Session(
+            stream, self._context, is_implicit_tls=is_implicit_tls, on_authenticated=self._on_authenticated
+        )
+        task = asyncio.get_running_loop().create_task(self._run(session, address))
+        self._sessions[session] = task
+        if self._is_stopping:
+            session.request_stop()
+
+    def _is_over_limit(self, address: str) -> bool:
+        limits = self._limits
+        return (
+            len(self._sessions) >= limits.total
+            or self._by_address[address] >= limits.per_address
+            or self._unauthenticated[address] >= limits.unauthenticated_per_address
+        )
+
+    async def _run(self, session: Session, address: str) -> None:
+        try:
+            await session.run()
+        finally:
+            del self._sessions[session]
+            if not session.was_authenticated:
+                _decrease(self._unauthenticated, address)
+            _decrease(self._by_address, address)
+            self._context.metrics.connections.dec()
+
+    def _on_authenticated(self, session: Session) -> None:
+        _decrease(self._unauthenticated, session.address)
+
+    async def aclose(self, timeout: float = DRAIN_TIMEOUT) -> None:
+        """Accepts nothing more, lets transactions under way finish, and ends what is left after so many seconds."""
+        self._is_stopping = True
+        for server in self._servers:
+            server.close()
+        for session in tuple(self._sessions):
+            session.request_stop()
+        tasks = list(self._sessions.values())
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=timeout)
+        for task in late:
+            task.cancel()
+        if late:
+            log.warning("sessions_cut_off", count=len(late))
+            await asyncio.wait(late, timeout=1.0)
+
+
+def _decrease(counter: Counter[str], address: str) -> None:
+    counter[address] -= 1
+    if counter[address] <= 0:
+        del counter[address]

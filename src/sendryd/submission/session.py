@@ -1,0 +1,347 @@
+"""One SMTP session: pumps a `smtp.server.ServerConnection` over a byte stream and asks the door.
+
+The machine knows the protocol, the policy knows who may do what, the door stores. This file owns what they may not: the stream, TLS,
+time, and the order in which the three are asked.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sendryd.intake.accept import Intake
+from sendryd.intake.directory import Directory
+from sendryd.intake.submission import Origin, Recipient, Submission
+from sendryd.model.apikey import ApiKey
+from sendryd.policy.admission import admit_reverse_path, check_sender_key
+from sendryd.policy.credentials import hash_key
+from sendryd.policy.penalty import FailureLog
+from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.faults import NetworkFault, ReadTimedOut
+from sendryd.runtime.log import get_logger
+from sendryd.runtime.metrics import Metrics
+from sendryd.runtime.stream import ByteStream
+from sendryd.runtime.tls import ServerCertificate
+from sendryd.smtp.errors import RemoteProtocolError
+from sendryd.smtp.events import (
+    NEED_DATA,
+    Closed,
+    Connected,
+    ContentRefused,
+    CredentialsOffered,
+    DataEnded,
+    DataRequested,
+    Fault,
+    Hello,
+    MailFrom,
+    RcptTo,
+    StartTLSRequested,
+)
+from sendryd.smtp.server import ServerConnection, ServerLimits
+from sendryd.smtp.timeouts import Step
+from sendryd.store.errors import StoreError
+from sendryd.submission import replies
+from sendryd.submission.budget import ContentBudget
+
+COMMAND_TIMEOUT: Final = 300.0  # seconds for a whole command line: RFC 5321 §4.5.3.2.7
+UNAUTHENTICATED_TIMEOUT: Final = 60.0  # for a command before AUTH: strangers get less patience
+UNAUTHENTICATED_SESSION: Final = 300.0  # from the greeting to a successful AUTH, whatever is said meanwhile
+HANDSHAKE_TIMEOUT: Final = 30.0  # for the TLS handshake
+DATA_BLOCK_TIMEOUT: Final = 180.0  # between two reads of content: RFC 5321 §4.5.3.2.5
+MIN_DATA_RATE: Final = 500  # octets a second over a whole message, after DATA_BLOCK_TIMEOUT of grace (Postfix: smtpd_min_data_rate)
+WRITE_TIMEOUT: Final = 60.0  # for a client that does not read our replies
+DATA_STEPS: Final = frozenset({Step.DATA_BLOCK})
+
+log = get_logger("submission")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionContext:
+    """What all sessions of a listener share."""
+
+    hostname: str
+    limits: ServerLimits
+    certificate: ServerCertificate
+    intake: Intake
+    directory: Directory
+    failures: FailureLog
+    budget: ContentBudget
+    metrics: Metrics
+    clock: Clock
+
+
+class Session:
+    """One connection, from the greeting to the end."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        context: SessionContext,
+        *,
+        is_implicit_tls: bool,
+        on_authenticated: Callable[["Session"], None] | None = None,
+    ) -> None:
+        self._stream = stream
+        self._context = context
+        self._is_implicit_tls = is_implicit_tls
+        self._on_authenticated = on_authenticated
+        self._machine = ServerConnection(
+            hostname=context.hostname, limits=context.limits, encrypted=is_implicit_tls
+        )
+        self._task: asyncio.Task[None] | None = None
+        self.was_authenticated = False  # a key has logged in, now or before
+        self._is_stopping = False
+        self._is_idle = False  # waiting for a command with no transaction open
+        self._hello = ""
+        self._secret_hash: bytes | None = None
+        self._key: ApiKey | None = None
+        self._mail: MailFrom | None = None
+        self._recipients: dict[str, Recipient] = {}
+        self._budgeted = 0
+        self._started = context.clock.monotonic()
+        self._progressed = self._started  # when the machine last finished a command
+        self._data_started = math.inf
+
+    def __repr__(self) -> str:
+        account = self._key.account_id if self._key else "nobody"
+        return f"<Session {self._stream.peer.host} account={account} awaiting={self._machine.awaiting.name}>"
+
+    @property
+    def address(self) -> str:
+        """The client's IP address."""
+        return self._stream.peer.host
+
+    def request_stop(self) -> None:
+        """Ends the session as soon as no transaction is under way."""
+        self._is_stopping = True
+        if self._is_idle and self._task is not None:
+            self._task.cancel()
+
+    async def run(self) -> None:
+        """Serves the session to its end. Never raises but for cancellation."""
+        self._task = asyncio.current_task()
+        try:
+            if self._is_implicit_tls:
+                await self._stream.start_tls(
+                    self._context.certificate.context, server_side=True, timeout=HANDSHAKE_TIMEOUT
+                )
+            await self._serve()
+        except (NetworkFault, RemoteProtocolError) as error:
+            log.info("session_ended", client=self._stream.peer.host, reason=str(error))
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+            self._machine.shut_down(replies.SHUTTING_DOWN)
+            self._flush()
+        except Exception:
+            log.exception("session_failed", client=self._stream.peer.host)
+            self._machine.shut_down(replies.TRY_LATER)
+            self._flush()
+        finally:
+            self._return_budget()
+            await self._stream.aclose()
+
+    async def _serve(self) -> None:
+        machine, stream = self._machine, self._stream
+        while True:
+            event = machine.next_event()
+            if event is not NEED_DATA:
+                await self._handle(event)
+                continue
+            if self._is_stopping and self._mail is None and not machine.is_closed:
+                machine.shut_down(replies.SHUTTING_DOWN)
+            self._flush()
+            await stream.drain(WRITE_TIMEOUT)
+            if machine.is_closed:
+                return
+            try:
+                data = await self._read()
+            except ReadTimedOut:
+                machine.shut_down(replies.TIMED_OUT)
+                continue
+            machine.receive_data(data)
+            self._charge_budget()
+
+    def _flush(self) -> None:
+        data = self._machine.data_to_send()
+        if data:
+            self._stream.write(data)
+
+    async def _read(self) -> bytes:
+        if self._stream.has_unread:
+            return await self._stream.read(0)
+        now = self._context.clock.monotonic()
+        if self._machine.awaiting in DATA_STEPS:
+            allowed = self._data_started + DATA_BLOCK_TIMEOUT + self._machine.content_size / MIN_DATA_RATE
+            timeout = min(DATA_BLOCK_TIMEOUT, allowed - now)
+        elif self._key is None:
+            deadline = min(self._progressed + UNAUTHENTICATED_TIMEOUT, self._started + UNAUTHENTICATED_SESSION)
+            timeout = deadline - now
+        else:
+            timeout = self._progressed + COMMAND_TIMEOUT - now
+        self._is_idle = self._mail is None
+        try:
+            return await self._stream.read(max(timeout, 0.0))
+        finally:
+            self._is_idle = False
+
+    def _charge_budget(self) -> None:
+        size = self._machine.content_size
+        if size > self._budgeted:
+            if self._context.budget.take(size - self._budgeted):
+                self._budgeted = size
+            else:
+                log.warning("content_budget_exceeded", client=self._stream.peer.host, octets=size)
+                self._machine.refuse_content(replies.BUSY)
+                self._return_budget()
+
+    def _return_budget(self) -> None:
+        self._context.budget.give_back(self._budgeted)
+        self._budgeted = 0
+
+    async def _handle(self, event: object) -> None:
+        self._progressed = self._context.clock.monotonic()
+        match event:
+            case MailFrom():
+                await self._on_mail(event)
+            case RcptTo():
+                self._on_rcpt(event)
+            case DataRequested():
+                self._data_started = self._progressed
+                self._machine.reply(replies.START_INPUT)
+            case DataEnded():
+                await self._on_content(event)
+            case Connected():
+                self._machine.reply(replies.greeting(self._context.hostname))
+            case Hello():
+                self._hello = event.name
+                self._mail = None
+                self._machine.accept_hello()
+            case StartTLSRequested():
+                await self._on_starttls()
+            case CredentialsOffered():
+                await self._on_credentials(event)
+            case ContentRefused():
+                self._mail = None
+                self._return_budget()
+                self._context.metrics.refused.labels("content").inc()
+                log.info("message_refused", client=self._stream.peer.host, reply=str(event.reply))
+            case Fault():
+                log.debug("client_fault", client=self._stream.peer.host, reply=str(event.reply), line=event.line_excerpt)
+            case Closed():
+                log.debug("session_closed", client=self._stream.peer.host, reason=event.reason)
+            case _:
+                raise AssertionError(f"unexpected event {event!r}")
+
+    async def _on_starttls(self) -> None:
+        self._machine.reply(replies.READY_FOR_TLS)
+        self._flush()
+        await self._stream.start_tls(self._context.certificate.context, server_side=True, timeout=HANDSHAKE_TIMEOUT)
+        self._machine.tls_established()
+        self._hello = ""
+        self._mail = None
+
+    async def _on_credentials(self, event: CredentialsOffered) -> None:
+        secret_hash = hash_key(event.password) if event.username else None
+        try:
+            key = await self._context.directory.find_key(secret_hash) if secret_hash else None
+        except StoreError as error:
+            log.error("key_lookup_failed", error=repr(error))
+            self._machine.reply(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE).smtp)
+            return
+        refusal = check_sender_key(key) if key else Refusal(RefusalKey.AUTH_FAILED)
+        if refusal is not None or key is None:
+            await self._refuse_credentials(refusal or Refusal(RefusalKey.AUTH_FAILED))
+            return
+        self._key, self._secret_hash = key, secret_hash
+        self._context.directory.touch(key)
+        self._machine.reply(replies.AUTHENTICATED)
+        if not self.was_authenticated:
+            self.was_authenticated = True
+            if self._on_authenticated:
+                self._on_authenticated(self)
+
+    async def _refuse_credentials(self, refusal: Refusal) -> None:
+        context, host = self._context, self._stream.peer.host
+        context.metrics.refused.labels(refusal.key.value).inc()
+        delay = context.failures.record(host, context.clock.monotonic())
+        log.info("authentication_failed", client=host, reason=refusal.key.value, delayed=delay)
+        if delay:
+            await context.clock.sleep(delay)
+        self._machine.reply(refusal.smtp)
+
+    async def _on_mail(self, event: MailFrom) -> None:
+        self._mail = None
+        refusal = await self._check_mail(event)
+        if refusal is not None:
+            self._context.metrics.refused.labels(refusal.key.value).inc()
+            log.info("sender_refused", client=self._stream.peer.host, reason=refusal.key.value, detail=refusal.detail)
+            self._machine.reply(refusal.smtp)
+            return
+        self._mail = event
+        self._recipients = {}
+        self._data_started = self._progressed  # BDAT starts without further ado
+        self._machine.reply(replies.SENDER_OK)
+
+    async def _check_mail(self, event: MailFrom) -> Refusal | None:
+        """The key again, so that a revoked one stops at once; then the reverse-path."""
+        directory = self._context.directory
+        try:
+            key = await directory.find_key(self._secret_hash) if self._secret_hash else None
+            if key is None or check_sender_key(key) is not None:
+                self._key = self._secret_hash = None
+                self._machine.deauthenticate()
+                return Refusal(RefusalKey.AUTH_FAILED)
+            self._key = key
+            directory.touch(key)
+            if event.path.mailbox is None:
+                return None
+            name = event.path.mailbox.domain
+            return admit_reverse_path(key, name, await directory.covering_domains(key.account_id, name))
+        except StoreError as error:
+            log.error("sender_check_failed", error=repr(error))
+            return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
+
+    def _on_rcpt(self, event: RcptTo) -> None:
+        mailbox = event.path.mailbox
+        path = str(mailbox)
+        self._recipients[path] = Recipient(
+            forward_path=path,
+            domain=mailbox.domain,
+            is_ascii=path.isascii(),
+            notify=",".join(sorted(event.notify)) if event.notify else None,
+            orcpt=event.orcpt,
+        )
+        self._machine.reply(replies.RECIPIENT_OK)
+
+    async def _on_content(self, event: DataEnded) -> None:
+        mail, key = self._mail, self._key
+        if mail is None or key is None:
+            raise AssertionError("content without an admitted sender")
+        self._flush()
+        stream = self._stream
+        submission = Submission(
+            key=key,
+            reverse_path=str(mail.path.mailbox) if mail.path.mailbox else "",
+            recipients=tuple(self._recipients.values()),
+            content=event.content,
+            first_bare_lf=event.first_bare_lf,
+            has_long_lines=event.longest_line_over_998,
+            is_8bit=event.is_8bit,
+            origin=Origin(
+                hello=self._hello, address=stream.peer.host, tls=stream.tls, is_smtputf8=mail.is_smtputf8
+            ),
+            ret=mail.ret,
+            envid=mail.envid,
+        )
+        result = await self._context.intake.accept(submission)
+        self._mail = None
+        self._recipients = {}
+        self._return_budget()
+        if isinstance(result, Refusal):
+            log.info("message_refused", client=stream.peer.host, reason=result.key.value, detail=result.detail)
+            self._machine.reply(result.smtp)
+        else:
+            self._machine.reply(replies.queued(result.message_id))

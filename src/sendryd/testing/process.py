@@ -1,0 +1,156 @@
+"""The real program as a child process, for tests that want the whole of it.
+
+Synchronous on purpose: a test of the real program has no event loop to share with it.
+"""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+START_TIMEOUT = 30.0  # seconds; a start takes under two on an idle machine, and test machines are not idle
+STOP_TIMEOUT = 40.0  # seconds; the program itself takes at most 30 to stop
+CLI_TIMEOUT = 60.0  # seconds for one command
+
+
+class RelayFailed(Exception):
+    """The program ended, or did not become ready; the message has the end of its log."""
+
+
+class RelayProcess:
+    """`sendryd serve --json` on free ports of the loopback address."""
+
+    def __init__(self, data_dir: Path, env: Mapping[str, str] | None = None, *, args: tuple[str, ...] = ()) -> None:
+        self.data_dir = data_dir
+        self.log_path = data_dir.with_name(data_dir.name + ".log")
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("SENDRYD_")},
+            "SENDRYD_DATA_DIR": str(data_dir),
+            "SENDRYD_HOSTNAME": "relay.example.test",
+            "SENDRYD_SMTP_LISTEN": "127.0.0.1:0",
+            "SENDRYD_HTTP_LISTEN": "127.0.0.1:0",
+            "SENDRYD_ALLOW_PRIVATE_NETWORKS": "true",
+            "SENDRYD_LOG_FORMAT": "json",
+            **(env or {}),
+        }
+        self.args = args
+        self.keys: dict[str, str] = {}  # of the very first start
+        self.ready: dict[str, Any] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.is_running:
+            self.kill()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The child. Raises `RelayFailed` if it was never started."""
+        if self._process is None:
+            raise RelayFailed("the relay was not started")
+        return self._process
+
+    @property
+    def is_running(self) -> bool:
+        """The child lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def smtp(self) -> tuple[str, int]:
+        """Host and port of the submission listener."""
+        host, _, port = self.ready["smtp"].rpartition(":")
+        return host, int(port)
+
+    @property
+    def cert(self) -> Path:
+        """The certificate, usable as a CA file."""
+        return Path(self.ready["tls_cert"])
+
+    def start(self) -> None:
+        """Starts the program and waits until every listener accepts connections."""
+        read_end, write_end = os.pipe()
+        with open(self.log_path, "ab") as log, open(read_end, "rb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sendryd", "serve", "--json", *self.args],
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=log,
+            )
+            os.close(write_end)
+            line = output.readline()
+        if not line:
+            self._process.wait(START_TIMEOUT)
+            raise RelayFailed(f"the relay did not start: {self.log_tail()}")
+        self.ready = json.loads(line)
+        self.keys = self.ready.get("keys") or self.keys
+
+    def log_tail(self, octets: int = 2000) -> str:
+        """The end of what it wrote to standard error."""
+        return self.log_path.read_bytes()[-octets:].decode("utf-8", "replace")
+
+    def stop(self) -> int:
+        """SIGTERM; gives the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_TIMEOUT)
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        self.process.kill()
+        self.process.wait(STOP_TIMEOUT)
+
+    def run(self, *args: str, check: bool = True, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        """Runs a command of the program on the same data directory. With `check`, raises `RelayFailed` on a bad exit status."""
+        done = subprocess.run(
+            [sys.executable, "-m", "sendryd", *args],
+            env=self.env,
+            capture_output=True,
+            input=stdin,
+            timeout=CLI_TIMEOUT,
+            check=False,
+        )
+        if check and done.returncode:
+            raise RelayFailed(f"{' '.join(args)}: status {done.returncode}: {done.stderr.decode()[-500:]}")
+        return done
+
+    def json(self, *args: str) -> dict[str, Any]:
+        """What a command with `--json` prints."""
+        return cast("dict[str, Any]", json.loads(self.run(*args, "--json").stdout))
+
+    def get(self, path: str, key: str | None = None) -> tuple[int, dict[str, Any]]:
+        """A GET of the REST API: status and body."""
+        host, _, port = self.ready["http"].rpartition("//")[2].rpartition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=CLI_TIMEOUT)
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+    def wait_for_status(self, message_id: str, statuses: set[str], *, key: str, timeout: float = 20.0) -> dict[str, Any]:
+        """Polls a message until its status is one of these. Raises `RelayFailed` after so many seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            status, body = self.get(f"/v1/emails/{message_id}", key)
+            if status == http.client.OK and body["status"] in statuses:
+                return body
+            if time.monotonic() > deadline:
+                raise RelayFailed(f"{message_id} is {body} after {timeout} s: {self.log_tail()}")
+            time.sleep(0.02)
+
+    def add_domain(self, name: str) -> list[dict[str, Any]]:
+        """Adds a sending domain; gives the DNS records to publish."""
+        return cast("list[dict[str, Any]]", self.json("domains", "add", name)["dns_records"])

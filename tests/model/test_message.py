@@ -1,0 +1,33 @@
+"""The public status, derived."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from sendryd.model.delivery import DeliveryState as S
+from sendryd.model.message import MessageStatus, derive_status
+
+
+@pytest.mark.parametrize(
+    ("states", "has_attempts", "status"),
+    [
+        ({S.QUEUED: 2}, False, MessageStatus.QUEUED),
+        ({S.HELD: 1}, False, MessageStatus.QUEUED),
+        ({S.LEASED: 1}, False, MessageStatus.SENDING),
+        ({S.QUEUED: 1}, True, MessageStatus.SENDING),
+        ({S.QUEUED: 1, S.DELIVERED: 1}, True, MessageStatus.SENDING),
+        ({S.QUEUED: 1, S.SUPPRESSED: 1}, False, MessageStatus.SENDING),
+        ({S.DELIVERED: 1, S.BOUNCED: 1}, True, MessageStatus.DELIVERED),
+        ({S.BOUNCED: 1, S.EXPIRED: 1}, True, MessageStatus.BOUNCED),
+        ({S.EXPIRED: 1}, True, MessageStatus.FAILED),
+        ({S.SUPPRESSED: 1}, False, MessageStatus.FAILED),
+        ({S.CANCELLED: 1}, False, MessageStatus.CANCELLED),
+        ({}, False, MessageStatus.FAILED),
+    ],
+)
+def test_status_follows_from_the_deliveries(states: Mapping[S, int], has_attempts: bool, status: MessageStatus) -> None:
+    assert derive_status(states, has_attempts=has_attempts) is status
+
+
+def test_a_complaint_outweighs_everything() -> None:
+    assert derive_status({S.DELIVERED: 1}, has_attempts=True, is_complained=True) is MessageStatus.COMPLAINED

@@ -1,0 +1,297 @@
+"""The seam to the network, over real sockets on loopback."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
+from sendryd.runtime.stream import RECEIVE_LIMIT, ByteStream, TcpStream, connect
+from sendryd.runtime.tls import ServerCertificate, client_context, make_self_signed, server_context, write_self_signed
+
+pytestmark = pytest.mark.sockets
+
+Script = Callable[[ByteStream], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serve(script: Script) -> AsyncIterator[int]:
+    """A server that plays the script with each connection; gives its port."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def play(stream: TcpStream) -> None:
+        try:
+            await script(stream)
+        finally:
+            await stream.aclose()
+
+    def on_connect(stream: TcpStream) -> None:
+        tasks.append(asyncio.create_task(play(stream)))
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: TcpStream(on_connect), "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def read_all(stream: ByteStream) -> bytes:
+    data = b""
+    while part := await stream.read(5):
+        data += part
+    return data
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """Certificate and key in files."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    write_self_signed(cert, key, "mail.example.test", SystemClock())
+    return cert, key
+
+
+async def test_bytes_go_both_ways_and_the_end_is_seen() -> None:
+    async def echo(stream: ByteStream) -> None:
+        stream.write(await read_until(stream, b"\n"))
+
+    async with serve(echo) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        stream.write(b"hello\n")
+        assert await read_all(stream) == b"hello\n"
+        assert (stream.peer.host, stream.peer.port) == ("127.0.0.1", port)
+        await stream.aclose()
+
+
+async def read_until(stream: ByteStream, end: bytes) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        part = await stream.read(5)
+        assert part, f"the stream ended after {data!r}"
+        data += part
+    return data
+
+
+async def test_a_silent_peer_is_given_up() -> None:
+    release = asyncio.Event()
+
+    async def silent(_: ByteStream) -> None:
+        await release.wait()
+
+    async with serve(silent) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        with pytest.raises(ReadTimedOut):
+            await stream.read(0.05)
+        with pytest.raises(ReadTimedOut):
+            await stream.read(0.01)
+        release.set()
+        assert await stream.read(5) == b""
+        await stream.aclose()
+
+
+async def test_a_peer_that_does_not_read_is_given_up() -> None:
+    release = asyncio.Event()
+
+    async def deaf(stream: ByteStream) -> None:
+        await release.wait()
+        stream.abort()
+
+    async with serve(deaf) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        with pytest.raises(WriteTimedOut):
+            for _ in range(200):
+                stream.write(b"x" * 1_000_000)
+                await stream.drain(0.1)
+        release.set()
+        stream.abort()
+
+
+async def test_a_reset_is_told_to_the_reader() -> None:
+    async def reset(stream: ByteStream) -> None:
+        await stream.read(5)
+        stream.abort()
+
+    async with serve(reset) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        stream.write(b"x" * 10)
+        try:
+            assert await stream.read(5) == b""
+        except PeerClosed:
+            pass
+        stream.abort()
+
+
+async def test_a_closed_port_is_a_failed_connection() -> None:
+    async with serve(lambda _: asyncio.sleep(0)) as port:
+        pass
+    with pytest.raises(ConnectFailed, match=f"port {port}"):
+        await connect("127.0.0.1", port, timeout=5)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_tls_carries_large_content_both_ways(pair: tuple[Path, Path], version: ssl.TLSVersion) -> None:
+    content = bytes(range(256)) * 8_000
+
+    async def echo(stream: ByteStream) -> None:
+        await read_until(stream, b"\n")
+        stream.write(b"220\n")
+        await stream.start_tls(server_context(*pair), server_side=True, timeout=5)
+        received = b""
+        while len(received) < len(content):
+            received += await stream.read(5)
+        stream.write(received)
+        await stream.drain(5)
+
+    async with serve(echo) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        stream.write(b"STARTTLS\n")
+        await read_until(stream, b"\n")
+        context = client_context(verify=False)
+        context.minimum_version = context.maximum_version = version
+        await stream.start_tls(context, server_side=False, server_hostname="localhost", timeout=5)
+        assert stream.tls
+        assert stream.tls.version == version.name.replace("_", ".")
+        stream.write(content)
+        await stream.drain(5)
+        assert await read_all(stream) == content
+        await stream.aclose()
+
+
+async def test_the_certificate_verifies_as_its_own_ca(pair: tuple[Path, Path]) -> None:
+    async def shake(stream: ByteStream) -> None:
+        await stream.start_tls(server_context(*pair), server_side=True, timeout=5)
+        stream.write(b"ok")
+
+    async with serve(shake) as port:
+        for name in ("mail.example.test", "localhost", "127.0.0.1"):
+            stream = await connect("127.0.0.1", port, timeout=5)
+            context = ssl.create_default_context(cafile=str(pair[0]))
+            await stream.start_tls(context, server_side=False, server_hostname=name, timeout=5)
+            assert await read_all(stream) == b"ok"
+
+
+async def test_a_wrong_name_is_refused_by_a_client_that_verifies(pair: tuple[Path, Path]) -> None:
+    async def shake(stream: ByteStream) -> None:
+        with pytest.raises(TLSFailed):
+            await stream.start_tls(server_context(*pair), server_side=True, timeout=5)
+            await stream.read(5)
+            raise TLSFailed("TLS 1.3 tells the server by an alert after its own handshake")
+
+    async with serve(shake) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        context = ssl.create_default_context(cafile=str(pair[0]))
+        with pytest.raises(TLSFailed, match="other.example.test"):
+            await stream.start_tls(context, server_side=False, server_hostname="other.example.test", timeout=5)
+        stream.abort()
+
+
+async def test_clear_text_in_front_of_the_handshake_makes_it_fail(pair: tuple[Path, Path]) -> None:
+    faults: list[str] = []
+
+    async def shake(stream: ByteStream) -> None:
+        while not stream.has_unread:
+            await asyncio.sleep(0)
+        try:
+            await stream.start_tls(server_context(*pair), server_side=True, timeout=5)
+        except TLSFailed as error:
+            faults.append(str(error))
+
+    async with serve(shake) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        stream.write(b"RSET\r\n")
+        assert await read_all(stream) == b""
+    assert faults == ["clear text came where the TLS handshake should begin"]
+
+
+async def test_garbage_instead_of_a_handshake_fails(pair: tuple[Path, Path]) -> None:
+    outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def shake(stream: ByteStream) -> None:
+        try:
+            await stream.start_tls(server_context(*pair), server_side=True, timeout=5)
+        except TLSFailed as error:
+            outcome.set_result(str(error))
+
+    async with serve(shake) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        stream.write(b"EHLO evil\r\nMAIL FROM:<a@b>\r\n")
+        assert "handshake failed" in await outcome
+        stream.abort()
+
+
+async def test_a_handshake_that_stalls_is_given_up(pair: tuple[Path, Path]) -> None:
+    outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def shake(stream: ByteStream) -> None:
+        try:
+            await stream.start_tls(server_context(*pair), server_side=True, timeout=0.05)
+        except TLSFailed as error:
+            outcome.set_result(str(error))
+
+    async with serve(shake) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        assert "too long" in await outcome
+        stream.abort()
+
+
+async def test_a_client_that_closes_its_half_still_gets_an_answer() -> None:
+    async def answer(stream: ByteStream) -> None:
+        assert await read_all(stream) == b"question"
+        stream.write(b"answer")
+
+    async with serve(answer) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"question")
+        writer.write_eof()
+        assert await reader.read() == b"answer"
+        writer.close()
+
+
+async def test_a_peer_that_sends_more_than_is_read_is_made_to_wait() -> None:
+    go_on = asyncio.Event()
+    received = 0
+
+    async def slow(stream: ByteStream) -> None:
+        nonlocal received
+        await go_on.wait()
+        first = await stream.read(5)
+        assert len(first) < 4 * RECEIVE_LIMIT
+        received = len(first) + len(await read_all(stream))
+
+    async with serve(slow) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"x" * 30_000_000)
+        go_on.set()
+        await writer.drain()
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
+    assert received == 30_000_000
+
+
+def test_new_certificate_files_are_loaded_and_broken_ones_are_not(pair: tuple[Path, Path]) -> None:
+    certificate = ServerCertificate(*pair)
+    first = certificate.context
+    assert not certificate.reload_if_changed()
+    write_self_signed(*pair, "new.example.test", SystemClock())
+    assert certificate.reload_if_changed()
+    second = certificate.context
+    assert second is not first
+    pair[0].write_bytes(b"not a certificate")
+    with pytest.raises(ssl.SSLError):
+        certificate.reload_if_changed()
+    assert certificate.context is second
+    assert not certificate.reload_if_changed()
+
+
+def test_the_private_key_is_readable_by_its_owner_alone(pair: tuple[Path, Path]) -> None:
+    assert pair[1].stat().st_mode & 0o777 == 0o600
+
+
+def test_each_installation_makes_its_own_key() -> None:
+    assert make_self_signed("a.test", SystemClock())[1] != make_self_signed("a.test", SystemClock())[1]
