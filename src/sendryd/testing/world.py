@@ -1,0 +1,149 @@
+"""A whole world on loopback: the real program, a name server and a receiving mail server, with one verified sending domain.
+
+Synchronous: the two servers run in a thread of their own.
+"""
+
+import email
+import email.message
+import re
+import ssl
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from sendryd.message.dkim import verify
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.tls import server_context, write_self_signed
+from sendryd.testing.loopthread import LoopThread
+from sendryd.testing.mailhost import ReceivedMail, ReceivingServer, Script
+from sendryd.testing.nameserver import NameServer
+from sendryd.testing.process import RelayFailed, RelayProcess
+
+SENDING_DOMAIN: Final = "example.test"
+RECIPIENT_DOMAIN: Final = "example.org"
+MAIL_TIMEOUT: Final = 30.0  # seconds until a message must have arrived
+
+
+class World:
+    """The three servers. A context manager; `relay`, `nameserver` and `mailhost` are there for the test to use."""
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        script: Script | None = None,
+        does_use_tls: bool = True,
+        args: tuple[str, ...] = (),
+    ) -> None:
+        self._temporary = tempfile.TemporaryDirectory() if directory is None else None
+        self.directory = directory or Path(self._temporary.name if self._temporary else "")
+        self.thread = LoopThread()
+        self.nameserver = NameServer(
+            {
+                (RECIPIENT_DOMAIN, "MX"): ["10 mx.example.org."],
+                ("mx.example.org", "A"): ["127.0.0.1"],
+                ("capacity.test", "MX"): ["10 mx.example.org."],
+            }
+        )
+        cert, key = self.directory / "mx-cert.pem", self.directory / "mx-key.pem"
+        write_self_signed(cert, key, "mx.example.org", SystemClock())
+        self.mailhost = self.thread.run(self._make_mailhost(server_context(cert, key) if does_use_tls else None, script))
+        self.thread.run(self.nameserver.start())
+        self.relay = RelayProcess(
+            self.directory / "data",
+            {
+                "SENDRYD_DNS_RESOLVER": f"127.0.0.1:{self.nameserver.port}",
+                "SENDRYD_MX_PORT": str(self.mailhost.port),
+                **(env or {}),
+            },
+            args=args,
+        )
+
+    @staticmethod
+    async def _make_mailhost(tls: ssl.SSLContext | None, script: Script | None) -> ReceivingServer:
+        server = ReceivingServer(tls=tls, script=script)
+        await server.start()
+        return server
+
+    def __enter__(self) -> Self:
+        self.relay.start()
+        self.publish(SENDING_DOMAIN)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.relay.is_running:
+            self.relay.kill()
+        self.thread.run(self.mailhost.aclose())
+        self.thread.run(self.nameserver.aclose())
+        self.thread.close()
+        if self._temporary:
+            self._temporary.cleanup()
+
+    @property
+    def live_key(self) -> str:
+        """The full-access key of the first start."""
+        return self.relay.keys["live"]
+
+    @property
+    def test_key(self) -> str:
+        """The test key of the first start."""
+        return self.relay.keys["test"]
+
+    def publish(self, name: str) -> None:
+        """Adds a sending domain, publishes the records that it asks for, and has it verified."""
+        for record in self.relay.add_domain(name):
+            self.nameserver.set_text(record["name"], record["value"])
+        verified = self.relay.json("domains", "verify", name)
+        if verified["status"] != "verified":
+            raise RelayFailed(f"{name} is not verified: {verified}")
+        self.wait_for_config_change()
+
+    def wait_for_config_change(self) -> None:
+        """A running server sees a change by the command line within a second; nothing tells when."""
+        time.sleep(0.6)
+
+    def wait_until(self, is_done: Callable[[], bool], timeout: float = MAIL_TIMEOUT) -> None:
+        """Polls. Raises `RelayFailed` after so many seconds."""
+        deadline = time.monotonic() + timeout
+        while not is_done():
+            if time.monotonic() > deadline:
+                raise RelayFailed(f"not in {timeout} s: {self.relay.log_tail()}")
+            time.sleep(0.02)
+
+    def received(self, reply: str) -> ReceivedMail:
+        """The message that was accepted with this reply, once the mail host has it."""
+        match = re.search(r"em_\w{13}", reply)
+        if not match:
+            raise RelayFailed(f"no message id in {reply!r}")
+        mark = f"id {match[0]}".encode()
+        self.wait_until(lambda: any(mark in mail.content for mail in self.mailhost.mails))
+        return next(mail for mail in self.mailhost.mails if mark in mail.content)
+
+    def wait_for_mail(self, subject: str) -> ReceivedMail:
+        """The message with this subject, once the mail host has it."""
+        mark = f"\r\nSubject: {subject}\r\n".encode()
+        self.wait_until(lambda: any(mark in mail.content for mail in self.mailhost.mails))
+        return next(mail for mail in self.mailhost.mails if mark in mail.content)
+
+    def check_signature(self, content: bytes) -> None:
+        """Raises `RelayFailed` unless a DKIM signature verifies against the published record."""
+        fault = verify(content, self._lookup)
+        if fault is not None:
+            raise RelayFailed(f"the signature does not verify: {fault}")
+
+    def _lookup(self, name: str) -> str | None:
+        values = self.nameserver.zone.get((name.rstrip(".").lower(), "TXT"))
+        return "".join(re.findall(r'"([^"]*)"', values[0])) if values else None
+
+    @staticmethod
+    def decoded(content: bytes) -> bytes:
+        """The decoded content of all leaf parts, by the standard library."""
+        message: email.message.Message = email.message_from_bytes(content)
+        payloads = [part.get_payload(decode=True) for part in message.walk() if not part.is_multipart()]
+        return b"".join(payload for payload in payloads if isinstance(payload, bytes))
