@@ -1,0 +1,221 @@
+"""Idle connections to receiving servers, kept for the next message to the same target.
+
+Does: keeps what is given back, hands it out again, and closes what is too old, too much used, too many or dead.
+Reads: a monotonic clock. Writes: nothing.
+Strategy: `IdleConnections` decides, without awaiting anything, and returns what to close; `ConnectionPool` acts on it. Hence there is no
+moment at which a connection is both idle and in use. The connection used last is handed out first, so that the others can grow old.
+When things fail: a connection that the server has closed, or on which it has said something unasked, is never handed out.
+Limits: `PoolLimits`. Standards: RFC 5321 §4.5.3.2 (a server may close what idles).
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+from weakref import WeakKeyDictionary
+
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.wakeup import Wakeup
+
+TICK: Final = 1.0  # seconds between two looks at the idle ones: a tenth of the idle time is exact enough
+
+
+class Poolable(Protocol):
+    """What the pool knows of a connection."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Another transaction may be tried."""
+        ...
+
+    @property
+    def messages_sent(self) -> int:
+        """Transactions carried so far."""
+        ...
+
+    async def quit(self) -> None:
+        """Says goodbye and closes, in bounded time."""
+        ...
+
+    def abort(self) -> None:
+        """Closes at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLimits:
+    """How much is kept, and for how long."""
+
+    idle_per_key: int = 20  # as many as a lane may have at once
+    idle_total: int = 500  # file descriptors for nothing; as many as there may be attempts at once
+    idle_time: float = 10.0  # seconds; servers count an idle connection against us
+    max_messages: int = 100  # on one connection; large providers end it there or earlier
+    max_age: float = 300.0  # seconds since its first use, so that a changed MX or route is noticed
+
+
+C = TypeVar("C", bound=Poolable)
+
+
+@dataclass(frozen=True, slots=True)
+class _Idle(Generic[C]):
+    connection: C
+    opened_at: float  # monotonic seconds
+    idle_since: float
+
+
+class IdleConnections(Generic[C]):
+    """The decisions. Never awaits; every method returns what its caller has to close now. `now` is monotonic seconds."""
+
+    def __init__(self, limits: PoolLimits) -> None:
+        self._limits = limits
+        # By key, the oldest first; the keys in the order in which something was last put there.
+        self._idle: OrderedDict[Hashable, deque[_Idle[C]]] = OrderedDict()
+        self._total = 0
+
+    def __len__(self) -> int:
+        return self._total
+
+    def take(self, key: Hashable, now: float) -> tuple[C | None, list[C]]:
+        """The connection to this key that was used last, if one can still be used, and the dead and old ones met on the way."""
+        shelf = self._idle.get(key)
+        closing: list[C] = []
+        found: C | None = None
+        while shelf and found is None:
+            idle = shelf.pop()
+            self._total -= 1
+            if self._is_fresh(idle, now) and idle.connection.is_usable:
+                found = idle.connection
+            else:
+                closing.append(idle.connection)
+        if shelf is not None and not shelf:
+            del self._idle[key]
+        return found, closing
+
+    def put(self, key: Hashable, connection: C, *, opened_at: float, now: float) -> list[C]:
+        """Keeps a connection; returns it if it is not worth keeping, and any others that had to make room."""
+        limits = self._limits
+        idle = _Idle(connection, opened_at, now)
+        is_used_up = connection.messages_sent >= limits.max_messages
+        if is_used_up or not connection.is_usable or not self._is_fresh(idle, now) or not limits.idle_per_key:
+            return [connection]
+        shelf = self._idle.setdefault(key, deque())
+        self._idle.move_to_end(key)
+        shelf.append(idle)
+        self._total += 1
+        closing: list[C] = []
+        if len(shelf) > limits.idle_per_key:
+            closing.append(self._drop_oldest(key))
+        elif self._total > limits.idle_total:
+            closing.append(self._drop_oldest(next(iter(self._idle))))
+        return closing
+
+    def expire(self, now: float) -> list[C]:
+        """Those that are too old or dead. Looks at all of them."""
+        closing: list[C] = []
+        for key, shelf in list(self._idle.items()):
+            kept: deque[_Idle[C]] = deque()
+            for idle in shelf:
+                if self._is_fresh(idle, now) and idle.connection.is_usable:
+                    kept.append(idle)
+                else:
+                    closing.append(idle.connection)
+            self._total -= len(shelf) - len(kept)
+            if kept:
+                self._idle[key] = kept
+            else:
+                del self._idle[key]
+        return closing
+
+    def clear(self) -> list[C]:
+        """All of them."""
+        closing = [idle.connection for shelf in self._idle.values() for idle in shelf]
+        self._idle.clear()
+        self._total = 0
+        return closing
+
+    def _is_fresh(self, idle: _Idle[C], now: float) -> bool:
+        limits = self._limits
+        return now - idle.idle_since < limits.idle_time and now - idle.opened_at < limits.max_age
+
+    def _drop_oldest(self, key: Hashable) -> C:
+        shelf = self._idle[key]
+        idle = shelf.popleft()
+        self._total -= 1
+        if not shelf:
+            del self._idle[key]
+        return idle.connection
+
+
+class ConnectionPool(Generic[C]):
+    """The pool as attempts see it: `take` or make one, use it, `give_back`. `run` closes what is not kept, one task for all."""
+
+    def __init__(self, clock: Clock, limits: PoolLimits | None = None) -> None:
+        self._clock = clock
+        self._idle: IdleConnections[C] = IdleConnections(limits or PoolLimits())
+        # When each was first given back; one that never is again is forgotten with the connection itself.
+        self._opened: WeakKeyDictionary[C, float] = WeakKeyDictionary()
+        self._closing: list[C] = []
+        self._wakeup = Wakeup()
+        self._is_closed = False
+        self._reused = 0
+        self._missed = 0
+        self._closed = 0
+
+    def __repr__(self) -> str:
+        return f"<ConnectionPool idle={len(self._idle)} reused={self._reused} missed={self._missed} closing={len(self._closing)}>"
+
+    def take(self, key: Hashable) -> C | None:
+        """An idle connection to this key; None if there is none and a new one has to be made."""
+        connection, closing = self._idle.take(key, self._clock.monotonic())
+        self._close_later(closing)
+        if connection is None:
+            self._missed += 1
+        else:
+            self._reused += 1
+        return connection
+
+    def give_back(self, key: Hashable, connection: C) -> None:
+        """Ends the use of a connection, taken or new, in whatever state it is."""
+        now = self._clock.monotonic()
+        if self._is_closed:
+            self._close_later([connection])
+            return
+        opened_at = self._opened.setdefault(connection, now)
+        self._close_later(self._idle.put(key, connection, opened_at=opened_at, now=now))
+
+    async def run(self) -> None:
+        """Closes what has to be closed, until cancelled."""
+        while True:
+            await self._wakeup.wait(TICK)
+            self._close_later(self._idle.expire(self._clock.monotonic()))
+            await self._quit_all()
+
+    async def aclose(self) -> None:
+        """Closes everything that is idle; what is given back later is closed at once."""
+        self._is_closed = True
+        self._close_later(self._idle.clear())
+        await self._quit_all()
+
+    def statistics(self) -> Mapping[str, float]:
+        """Figures for the metrics."""
+        return {"idle": len(self._idle), "reused": self._reused, "missed": self._missed, "closed": self._closed}
+
+    def _close_later(self, connections: Iterable[C]) -> None:
+        for connection in connections:
+            self._closed += 1
+            if self._is_closed or not connection.is_usable:
+                connection.abort()
+            else:
+                self._closing.append(connection)
+                self._wakeup.set()
+
+    async def _quit_all(self) -> None:
+        closing, self._closing = self._closing, []
+        try:
+            async with asyncio.TaskGroup() as group:
+                for connection in closing:
+                    group.create_task(connection.quit())
+        finally:  # those whose goodbye was cancelled before it began
+            for connection in closing:
+                connection.abort()

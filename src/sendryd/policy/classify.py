@@ -1,0 +1,384 @@
+"""What an answer of a receiving server, or its silence, means for a delivery. Pure.
+
+Three questions, in this order:
+
+1. *Whose matter is it?* (`Scope`) Before MAIL nothing can be the message's fault: even a 5yz there concerns us and the host, so the next MX is
+   tried and then later. 421 ends the session, wherever it comes. MAIL, DATA and the final dot speak of the message, RCPT of one recipient.
+2. *Why?* (`Category`) Words come first, because servers give 550 5.7.1 for everything: what speaks of block lists, reputation, spam, rates or
+   authentication is about us or the content, whatever the code says. Then the enhanced code (RFC 3463), then the code.
+3. *For good?* By the first digit; 4yz always comes back later. A 5yz that only says that the dialogue is out of step (500, 502, 503, …) is
+   tried again, and so is everything else that leaves a doubt.
+
+Only a refusal at RCPT that is the recipient's fault suppresses the address. A new surprise from the field becomes a line in
+`tests/data/replies.toml` first.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sendryd.smtp.reply import EnhancedStatusCode, Reply
+from sendryd.smtp.timeouts import Step
+
+
+class NetworkFailure(StrEnum):
+    """What went wrong without a reply."""
+
+    CONNECT_REFUSED = "connect_refused"  # refused, or no way there
+    CONNECT_TIMEOUT = "connect_timeout"
+    DNS_FAILURE = "dns_failure"
+    TLS_FAILURE = "tls_failure"
+    TIMEOUT = "timeout"
+    CLOSED = "closed"
+    PROTOCOL_ERROR = "protocol_error"
+
+
+class Kind(StrEnum):
+    """What becomes of the delivery now."""
+
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+
+
+class Scope(StrEnum):
+    """What the answer speaks of: whether to drop the connection, try the next host, or only put this recipient off."""
+
+    SESSION = "session"  # this connection is over; the next host may do better
+    HOST = "host"  # this host will not talk to us now; the next may
+    MESSAGE = "message"  # another host of the same domain would say the same
+    RECIPIENT = "recipient"
+
+
+class Category(StrEnum):
+    """Why, in words that events and statistics use."""
+
+    DELIVERED = "delivered"
+    INVALID_RECIPIENT = "invalid_recipient"
+    INACTIVE_MAILBOX = "inactive_mailbox"
+    MAILBOX_FULL = "mailbox_full"
+    BAD_DOMAIN = "bad_domain"
+    ROUTING_ERROR = "routing_error"
+    DNS_FAILURE = "dns_failure"
+    CONNECT_FAILURE = "connect_failure"
+    TLS_FAILURE = "tls_failure"
+    GREYLISTED = "greylisted"
+    RATE_LIMITED = "rate_limited"
+    IP_REPUTATION = "ip_reputation"
+    DOMAIN_REPUTATION = "domain_reputation"
+    CONTENT_REJECTED = "content_rejected"
+    AUTH_FAILED = "auth_failed"  # SPF, DKIM, DMARC, or our own login at a smart host
+    TOO_LARGE = "too_large"
+    PROTOCOL_ERROR = "protocol_error"
+    RELAY_DENIED = "relay_denied"
+    EXPIRED = "expired"
+    SUPPRESSED = "suppressed"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disposition:
+    """What an answer comes to."""
+
+    kind: Kind
+    scope: Scope
+    category: Category
+    enhanced: str  # RFC 3463, always present: the peer's, or ours for what it did not say
+    sentence: str  # for people: what happened, in one line that is safe to show
+    suppresses: bool = False  # the address is the fault: send nothing more to it
+    # The server takes fewer recipients at once: send the others in another transaction at once, without counting an attempt. Said of the only
+    # recipient of a transaction it is an ordinary deferral.
+    must_split: bool = False
+
+
+_SESSION_STEPS: Final = frozenset(
+    {Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.HANDSHAKE, Step.AUTH, Step.RSET, Step.QUIT}
+)
+_SUPPRESSING: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX})
+_SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8
+# RFC 5321 §4.2.2: these speak of the dialogue, not of the mail. The next try makes a new one.
+_OUT_OF_STEP: Final = frozenset({500, 502, 503, 504, 555})
+_UNKNOWN_TO_SERVER: Final = frozenset({Category.GREYLISTED, Category.RATE_LIMITED, Category.IP_REPUTATION})
+
+_FAILURES: Final[dict[NetworkFailure, tuple[Scope, Category, str, str]]] = {
+    NetworkFailure.CONNECT_REFUSED: (
+        Scope.HOST,
+        Category.CONNECT_FAILURE,
+        "4.4.1",
+        "The receiving server cannot be reached",
+    ),
+    NetworkFailure.CONNECT_TIMEOUT: (
+        Scope.HOST,
+        Category.CONNECT_FAILURE,
+        "4.4.1",
+        "The receiving server does not answer connections",
+    ),
+    NetworkFailure.DNS_FAILURE: (
+        Scope.HOST,
+        Category.DNS_FAILURE,
+        "4.4.3",
+        "The DNS gave no answer for the receiving domain",
+    ),
+    NetworkFailure.TLS_FAILURE: (
+        Scope.HOST,
+        Category.TLS_FAILURE,
+        "4.7.5",
+        "No TLS connection to the receiving server came about",
+    ),
+    NetworkFailure.TIMEOUT: (
+        Scope.SESSION,
+        Category.CONNECT_FAILURE,
+        "4.4.2",
+        "The receiving server did not answer in time",
+    ),
+    NetworkFailure.CLOSED: (
+        Scope.SESSION,
+        Category.CONNECT_FAILURE,
+        "4.4.2",
+        "The receiving server closed the connection",
+    ),
+    NetworkFailure.PROTOCOL_ERROR: (
+        Scope.SESSION,
+        Category.PROTOCOL_ERROR,
+        "4.5.0",
+        "The receiving server broke the protocol",
+    ),
+}
+
+
+def classify(failure: Reply | NetworkFailure, *, step: Step) -> Disposition:
+    """What a reply, or a failure without one, at this step means. `step` is where it came: RCPT for a reply to RCPT.
+
+    A positive reply counts as delivered only at the final dot; elsewhere it is the caller's mistake: `ValueError`.
+    """
+    if isinstance(failure, NetworkFailure):
+        return _classify_failure(failure, step)
+    if failure.is_positive and step is Step.FINAL_DOT:
+        return Disposition(
+            kind=Kind.DELIVERED,
+            scope=Scope.MESSAGE,
+            category=Category.DELIVERED,
+            enhanced=str(failure.enhanced or "2.0.0"),
+            sentence=f"The receiving server accepted the message: {failure}",
+        )
+    if failure.is_positive or failure.is_more:
+        raise ValueError(f"{failure.code} at {step.value} is no failure")
+    return _classify_reply(failure, step)
+
+
+def _classify_failure(failure: NetworkFailure, step: Step) -> Disposition:
+    scope, category, enhanced, sentence = _FAILURES[failure]
+    if step is Step.FINAL_DOT:
+        # It may have been accepted: another host would make a duplicate at once, so it waits.
+        scope = Scope.MESSAGE
+        sentence += " after the whole message had been sent; it may have been delivered"
+    return Disposition(kind=Kind.DEFERRED, scope=scope, category=category, enhanced=enhanced, sentence=sentence)
+
+
+def _classify_reply(reply: Reply, step: Step) -> Disposition:
+    text = " ".join(reply.lines).lower()
+    category = _categorize(reply, text, step)
+    scope = _scope_of(reply, category, step)
+    must_split = step is Step.RCPT and _asks_for_fewer_recipients(reply, text)
+    is_bounced = (
+        reply.is_permanent and step not in _SESSION_STEPS and not must_split and not _is_doubtful(reply, category)
+    )
+    enhanced = reply.enhanced
+    if enhanced is None or (enhanced.status_class == 5) is not is_bounced:
+        enhanced = _own_code(category, is_bounced=is_bounced)
+    return Disposition(
+        kind=Kind.BOUNCED if is_bounced else Kind.DEFERRED,
+        scope=Scope.MESSAGE if must_split else scope,
+        category=category,
+        enhanced=str(enhanced),
+        sentence=f"The receiving server {'refused' if is_bounced else 'put off'} {_SUBJECTS[step]}: {reply}",
+        suppresses=is_bounced and step is Step.RCPT and category in _SUPPRESSING,
+        must_split=must_split,
+    )
+
+
+_SUBJECTS: Final[dict[Step, str]] = {
+    **dict.fromkeys(Step, "the connection"),
+    Step.AUTH: "the login",
+    Step.MAIL: "the sender",
+    Step.RCPT: "the recipient",
+    **dict.fromkeys((Step.DATA, Step.DATA_BLOCK, Step.FINAL_DOT), "the message"),
+}
+
+
+def _scope_of(reply: Reply, category: Category, step: Step) -> Scope:
+    if reply.code == _SERVICE_CLOSING:
+        return Scope.SESSION
+    if step in _SESSION_STEPS:
+        return Scope.HOST
+    if _is_doubtful(reply, category):
+        return Scope.SESSION
+    if step is Step.RCPT:
+        return Scope.RECIPIENT
+    if step is Step.MAIL and reply.is_transient and category in _UNKNOWN_TO_SERVER:
+        return Scope.HOST  # said of our address: another host may know better
+    return Scope.MESSAGE
+
+
+def _is_doubtful(reply: Reply, category: Category) -> bool:
+    """A permanent reply that tells nothing about the mail, or asks for what the next connection may bring (530: TLS first)."""
+    return reply.code == 530 or (reply.code in _OUT_OF_STEP and category is Category.PROTOCOL_ERROR)
+
+
+def _asks_for_fewer_recipients(reply: Reply, text: str) -> bool:
+    enhanced = reply.enhanced  # RFC 5321 §4.5.3.1.10: 452, and 552 from old servers
+    if enhanced is not None and (enhanced.subject, enhanced.detail) == (5, 3):
+        return True
+    return reply.code in {451, 452, 550, 552, 554} and _TOO_MANY_RECIPIENTS.search(text) is not None
+
+
+_TOO_MANY_RECIPIENTS: Final = re.compile(
+    r"too many (?:recipients|rcpts?)\b|(?:recipient|rcpt) limit|maximum (?:number of )?recipients"
+)
+
+# About us or the content: these words decide, whatever the code. The first that is found counts, so the narrow ones stand before the wide.
+_ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
+    (category, re.compile(pattern))
+    for category, pattern in (
+        (
+            Category.GREYLISTED,
+            r"gr[ea]y-?list|try again in \d+ (?:sec|min)|temporarily deferred due to unfamiliar|postgrey",
+        ),
+        (
+            Category.RATE_LIMITED,
+            r"too (?:many|much) (?:messages|mail|connections|concurrent|sessions|e-?mails|requests)|rate.?limit|limit(?:ed)? exceeded"
+            r"|exceeded .{0,40}(?:rate|limit|messages)|unusual rate|throttl|sending rate|receiving mail (?:at a rate|too quickly)"
+            r"|too (?:fast|frequently|quickly)|message frequency|tss04|volume of (?:e-?mail|messages)",
+        ),
+        (
+            Category.AUTH_FAILED,
+            r"\b(?:dmarc|dkim|spf)\b|unauthenticated (?:e-?mail|mail|sender)|not authenticated|sender (?:id|policy framework)"
+            r"|authentication (?:information|results|checks?)",
+        ),
+        (
+            Category.IP_REPUTATION,
+            r"block.?list|black.?list|deny.?list|\b(?:dns|rbl|dnsbl|xbl|sbl|pbl|zen)\b.{0,20}(?:list|block)|\brbl\b|dnsbl|spamhaus|barracuda"
+            r"|spamcop|sorbs|uceprotect|abusix|senderscore|invaluement|(?:ip|address|host|client|server|network)\b.{0,60}\b(?:block(?:ed)?|banned|reputation|listed)\b"
+            r"|reputation of (?:the )?(?:sending )?ip|poor reputation|reverse dns|\bptr\b|banned sending ip|from your (?:ip|network)",
+        ),
+        (
+            Category.DOMAIN_REPUTATION,
+            r"(?:domain|url|sender)\b.{0,40}\b(?:reputation|block(?:ed)?|listed|banned)\b|\breputation\b|surbl|uribl|\bdbl\b",
+        ),
+        (
+            Category.CONTENT_REJECTED,
+            r"\bspam\b|spam(?:my|assassin|score| content)|\bjunk\b|\bbulk\b|unsolicited|virus|malware|phish|content (?:rejected|denied|filter|policy)"
+            r"|(?:message|mail) content|suspicious|blocked (?:for|due to) content|prohibited (?:attachment|file)|attachment type|administrative prohibition",
+        ),
+        (
+            Category.TLS_FAILURE,
+            r"must issue a? ?starttls|starttls (?:is )?(?:required|first)|(?:tls|encryption) (?:is )?(?:required|needed)",
+        ),
+        (Category.RELAY_DENIED, r"\brelay(?:ing)?\b"),
+    )
+)
+
+# About the recipient: believed at any 5yz, but behind the words above.
+_ABOUT_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
+    (category, re.compile(pattern))
+    for category, pattern in (
+        (
+            Category.MAILBOX_FULL,
+            r"(?:mailbox|inbox|account|user|quota|storage|recipient)\b.{0,40}\b(?:full|over ?quota|exceed|out of storage)|over ?quota|quota exceeded"
+            r"|out of storage|insufficient (?:disk|mailbox)|mailbox size",
+        ),
+        (
+            Category.INACTIVE_MAILBOX,
+            r"(?:mailbox|account|user|recipient|address)\b.{0,40}\b(?:disabled|inactive|suspended|deactivated|locked|expired|closed|blocked)"
+            r"|(?:disabled|inactive|suspended|deactivated) (?:mailbox|account|user|recipient)|no longer (?:active|available|in use|valid)",
+        ),
+        (
+            Category.INVALID_RECIPIENT,
+            r"(?:user|recipient|mailbox|address|account|alias)\b.{0,60}\b(?:unknown|not found|does ?n[o']t exist|not exist|invalid|unavailable"
+            r"|undeliverable|not known|no such|not listed)|(?:no such|unknown|invalid|nonexistent|non-existent) (?:user|recipient|mailbox|address|local|account"
+            r"|person|virtual)|no mailbox|does ?n[o']t have an? .{0,40}account|user doesn't|recipientnotfound|not our customer|unrouteable address"
+            r"|no (?:one|body) here|unknown to (?:us|this)|dd this user|recipient address rejected: access denied",
+        ),
+        (Category.TOO_LARGE, r"(?:message|mail|size)\b.{0,30}\b(?:too (?:large|big)|exceeds?|limit)|too (?:large|big)"),
+    )
+)
+
+_BY_ENHANCED: Final[dict[tuple[int, int], Category]] = {
+    (1, 1): Category.INVALID_RECIPIENT,
+    (1, 2): Category.BAD_DOMAIN,
+    (1, 3): Category.INVALID_RECIPIENT,
+    (1, 4): Category.INVALID_RECIPIENT,
+    (1, 6): Category.INVALID_RECIPIENT,
+    (1, 10): Category.BAD_DOMAIN,  # RFC 7505 §4
+    (2, 1): Category.INACTIVE_MAILBOX,
+    (2, 2): Category.MAILBOX_FULL,
+    (2, 3): Category.TOO_LARGE,
+    (3, 4): Category.TOO_LARGE,
+    (4, 3): Category.DNS_FAILURE,
+    (4, 4): Category.ROUTING_ERROR,
+    (4, 6): Category.ROUTING_ERROR,
+    (7, 5): Category.TLS_FAILURE,
+    (7, 8): Category.AUTH_FAILED,
+    (7, 9): Category.AUTH_FAILED,
+    (7, 10): Category.TLS_FAILURE,
+    (7, 11): Category.TLS_FAILURE,
+    **{(7, detail): Category.AUTH_FAILED for detail in range(20, 25)},  # RFC 7372: DKIM, SPF
+    (7, 25): Category.IP_REPUTATION,  # RFC 7372: no reverse DNS
+    (7, 26): Category.AUTH_FAILED,  # RFC 7372: several checks
+    (7, 28): Category.RATE_LIMITED,
+}
+_BY_SUBJECT: Final[dict[int, Category]] = {5: Category.PROTOCOL_ERROR, 6: Category.CONTENT_REJECTED}
+_BY_CODE: Final[dict[int, Category]] = {
+    **dict.fromkeys(_OUT_OF_STEP, Category.PROTOCOL_ERROR),
+    530: Category.TLS_FAILURE,
+    535: Category.AUTH_FAILED,
+    521: Category.BAD_DOMAIN,  # RFC 7504: a host that takes no mail
+    556: Category.BAD_DOMAIN,  # RFC 7504
+    551: Category.INVALID_RECIPIENT,
+    553: Category.INVALID_RECIPIENT,
+}
+
+
+def _categorize(reply: Reply, text: str, step: Step) -> Category:
+    for category, pattern in _ABOUT_US:
+        if pattern.search(text):
+            return category
+    if step is not Step.MAIL:
+        for category, pattern in _ABOUT_RECIPIENT:
+            if pattern.search(text):
+                return category
+    enhanced = reply.enhanced
+    if enhanced is not None:
+        found = _BY_ENHANCED.get((enhanced.subject, enhanced.detail)) or _BY_SUBJECT.get(enhanced.subject)
+        if found is not None:
+            return _unless_sender(found, step)
+        return Category.OTHER if reply.code not in _OUT_OF_STEP else Category.PROTOCOL_ERROR
+    return _unless_sender(_BY_CODE.get(reply.code, Category.OTHER), step)
+
+
+def _unless_sender(category: Category, step: Step) -> Category:
+    """What MAIL is answered with speaks of the reverse-path, never of a recipient."""
+    return Category.OTHER if step is Step.MAIL and category in _SUPPRESSING else category
+
+
+_OWN_DETAILS: Final[dict[Category, tuple[int, int]]] = {
+    Category.INVALID_RECIPIENT: (1, 1),
+    Category.BAD_DOMAIN: (1, 2),
+    Category.INACTIVE_MAILBOX: (2, 1),
+    Category.MAILBOX_FULL: (2, 2),
+    Category.TOO_LARGE: (3, 4),
+    Category.ROUTING_ERROR: (4, 4),
+    Category.DNS_FAILURE: (4, 3),
+    Category.CONNECT_FAILURE: (4, 2),
+    Category.PROTOCOL_ERROR: (5, 0),
+    Category.CONTENT_REJECTED: (6, 0),
+    Category.TLS_FAILURE: (7, 5),
+    Category.OTHER: (0, 0),
+}
+
+
+def _own_code(category: Category, *, is_bounced: bool) -> EnhancedStatusCode:
+    """For a peer that gave none, or one whose class says the opposite of what it comes to."""
+    subject, detail = _OWN_DETAILS.get(category, (7, 1))
+    return EnhancedStatusCode(5 if is_bounced else 4, subject, detail)

@@ -1,0 +1,327 @@
+"""The client's half of an SMTP dialogue, without I/O. RFC 5321, RFC 2920 (PIPELINING), RFC 3207 (STARTTLS), RFC 4954 (AUTH).
+
+Replies are paired with an explicit queue of the commands still unanswered, which starts with the greeting. The shell says a command with
+`send`, hands over what it reads with `receive_data`, takes events from `next_event` and writes what `data_to_send` gives it.
+
+A peer that breaks the rules (a reply to nothing, a line that is none, a code that changes inside a reply, a reply without end, bytes in
+clear text where TLS begins) breaks the connection: `RemoteProtocolError` now and ever after, and nothing more is said. Saying what the
+rules of `client_states` forbid is our bug: `LocalProtocolError`.
+
+Cutting what arrives anywhere changes nothing, and any bytes at all give only events or `RemoteProtocolError`. Linear in what arrives.
+"""
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from sendryd.smtp.client_states import GREETING, MAY_BE_FOLLOWED, NEEDS_HELLO, TEXT, Command, Phase, Verb
+from sendryd.smtp.errors import LocalProtocolError, RemoteProtocolError
+from sendryd.smtp.events import NEED_DATA
+from sendryd.smtp.extensions import NO_EXTENSIONS, Extensions, parse_extensions
+from sendryd.smtp.reply import EnhancedStatusCode, Reply
+from sendryd.smtp.timeouts import Step
+
+MAX_LINE: Final = (
+    2048  # octets of a reply line; RFC 5321 §4.5.3.1.5 has 512, and real servers put URLs and base64 into theirs
+)
+MAX_LINES: Final = 100  # of one reply; the longest seen (EHLO, or advice of a large provider) has about 20
+MAX_REPLY: Final = 64 * 1024  # octets of one reply
+MAX_TEXT: Final = 1000  # characters kept of a reply, enough for every sentence a person will read
+SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8: may answer anything
+
+_LINE: Final = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)  # RFC 5321 §4.2: the text may be missing
+_ENHANCED: Final = re.compile(r"([245]\.(?:0|[1-9][0-9]{0,2})\.(?:0|[1-9][0-9]{0,2}))(?: +|$)")  # RFC 2034 §4
+
+_STEPS: Final = {
+    Verb.GREETING: Step.GREETING,
+    Verb.EHLO: Step.EHLO,
+    Verb.HELO: Step.EHLO,
+    Verb.STARTTLS: Step.STARTTLS,
+    Verb.AUTH: Step.AUTH,
+    Verb.MAIL: Step.MAIL,
+    Verb.RCPT: Step.RCPT,
+    Verb.DATA: Step.DATA,
+    Verb.RSET: Step.RSET,
+    Verb.NOOP: Step.RSET,
+    Verb.QUIT: Step.QUIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyReceived:
+    """A whole reply, and the command that it answers."""
+
+    command: Command
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The peer has ended the stream. What is still unanswered never will be."""
+
+
+class ClientConnection:
+    """One dialogue, from the greeting on."""
+
+    __slots__ = (
+        "_buffer",
+        "_code",
+        "_fault",
+        "_has_hello",
+        "_is_eof",
+        "_is_text_ended",
+        "_lines",
+        "_outstanding",
+        "_phase",
+        "_reply_size",
+        "_start",
+        "_tail",
+        "_to_send",
+        "extensions",
+        "is_encrypted",
+    )
+
+    def __init__(self, *, encrypted: bool = False) -> None:
+        self.is_encrypted = encrypted
+        self.extensions: Extensions = NO_EXTENSIONS  # what the last EHLO offered
+        self._outstanding: deque[Command] = deque((GREETING,))
+        self._to_send: list[bytes] = []
+        self._phase = Phase.OPEN
+        self._has_hello = False
+        self._fault = ""
+        self._buffer = b""
+        self._start = 0  # of what is not parsed yet
+        self._is_eof = False
+        self._code = b""  # of the reply whose lines are coming in
+        self._lines: list[bytes] = []
+        self._reply_size = 0
+        self._tail = b""  # the last octets of the text so far
+        self._is_text_ended = False
+
+    def __repr__(self) -> str:
+        waiting = ",".join(command.verb for command in self._outstanding)
+        return f"<ClientConnection {self._phase.value}{' tls' if self.is_encrypted else ''} awaiting={waiting or 'nothing'}>"
+
+    @property
+    def phase(self) -> Phase:
+        """Where the dialogue stands."""
+        return self._phase
+
+    @property
+    def awaiting(self) -> Step:
+        """What the peer owes next, which decides how long to wait. DATA_BLOCK while text is being sent."""
+        if not self._outstanding:
+            return Step.STARTTLS if self._phase is Phase.TLS else Step.RSET
+        verb = self._outstanding[0].verb
+        if verb is Verb.TEXT:
+            return Step.FINAL_DOT if self._is_text_ended else Step.DATA_BLOCK
+        return _STEPS[verb]
+
+    @property
+    def is_idle(self) -> bool:
+        """Open, everything answered, nothing half received: a new transaction may begin."""
+        return (
+            self._phase is Phase.OPEN
+            and not self._outstanding
+            and not self._lines
+            and not self._is_eof
+            and self._start == len(self._buffer)
+        )
+
+    # Saying.
+
+    def send(self, command: Command) -> None:
+        """Says a command. Raises `LocalProtocolError` if it may not be said now."""
+        if self._phase is not Phase.OPEN:
+            raise LocalProtocolError(f"{command.verb} cannot be sent: the dialogue is in the phase {self._phase.value}")
+        if self._outstanding:
+            if not self.extensions.pipelining:
+                raise LocalProtocolError(
+                    f"{command.verb} cannot be sent before {self._outstanding[0].verb} is answered"
+                )
+            if self._outstanding[-1].verb not in MAY_BE_FOLLOWED:
+                raise LocalProtocolError(f"{command.verb} cannot be pipelined behind {self._outstanding[-1].verb}")
+        if not command.line:
+            raise LocalProtocolError(f"{command.verb} is not a command")
+        if not self._has_hello and command.verb in NEEDS_HELLO:
+            raise LocalProtocolError(f"{command.verb} cannot be sent before EHLO is answered")
+        if command.verb is Verb.STARTTLS and self.is_encrypted:
+            raise LocalProtocolError("STARTTLS cannot be sent inside TLS")
+        self._outstanding.append(command)
+        self._to_send.append(command.line)
+
+    def send_text(self, stuffed: bytes) -> None:
+        """Sends a piece of the message. Its dots are stuffed and its line ends are CR LF: `datastream.dot_stuff` sees to that."""
+        if self._phase is not Phase.TEXT or self._is_text_ended:
+            raise LocalProtocolError("text can be sent only after 354 and before its end")
+        if stuffed:
+            self._to_send.append(stuffed)
+            self._tail = stuffed[-2:] if len(stuffed) > 1 else self._tail[-1:] + stuffed
+
+    def end_text(self) -> None:
+        """Ends the message with the lone dot; nothing before it means an empty message."""
+        if self._phase is not Phase.TEXT or self._is_text_ended:
+            raise LocalProtocolError("text can be ended only after 354, and once")
+        # RFC 5321 §4.1.1.4: the CR LF before the dot is the one that ends the last line.
+        self._to_send.append(b".\r\n" if self._tail in (b"", b"\r\n") else b"\r\n.\r\n")
+        self._is_text_ended = True
+
+    def data_to_send(self) -> bytes:
+        """What to write now; each octet is given once. A single piece is given as it came, without a copy."""
+        pieces = self._to_send
+        if not pieces:
+            return b""
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return data
+
+    def tls_established(self) -> None:
+        """The handshake is done: all that was learned before it is forgotten. RFC 3207 §4.2.
+
+        Raises `RemoteProtocolError` if clear text came behind the go-ahead: it could have come from anybody.
+        """
+        if self._phase is not Phase.TLS:
+            raise LocalProtocolError("TLS can be established only after 220 to STARTTLS")
+        if self._start < len(self._buffer):
+            raise self._break("clear text came behind the go-ahead to STARTTLS")
+        self._phase = Phase.OPEN
+        self.is_encrypted = True
+        self._has_hello = False
+        self.extensions = NO_EXTENSIONS
+
+    # Hearing.
+
+    def receive_data(self, data: bytes) -> None:
+        """Takes what was read; `b""` is the end of the stream. Only stores it."""
+        if not data:
+            self._is_eof = True
+        elif self._start == len(self._buffer):
+            self._buffer = data
+            self._start = 0
+        else:
+            self._buffer = self._buffer[self._start :] + data
+            self._start = 0
+
+    def next_event(self) -> ReplyReceived | Closed | type[NEED_DATA]:
+        """The next reply, `Closed`, or `NEED_DATA`. Raises `RemoteProtocolError` once the peer has broken the rules."""
+        if self._phase is Phase.BROKEN:
+            raise RemoteProtocolError(self._fault)
+        while True:
+            start = self._start
+            end = self._buffer.find(b"\n", start)
+            size = (end + 1 if end >= 0 else len(self._buffer)) - start
+            if size > MAX_LINE:
+                raise self._break("a reply line is too long")
+            if end < 0:
+                return Closed() if self._is_eof else NEED_DATA
+            self._start = end + 1
+            if not self._outstanding:
+                raise self._break("a reply came to nothing")
+            # A bare LF is taken for a line end: it can harm nobody but the peer, and old servers send it.
+            line = self._buffer[start : end - 1] if self._buffer[end - 1 : end] == b"\r" else self._buffer[start:end]
+            reply = self._take_line(line)
+            if reply is not None:
+                return self._pair(reply)
+
+    def _take_line(self, line: bytes) -> Reply | None:
+        """One line of a reply; the reply if it was the last."""
+        if not self._lines and line[3:4] == b" " and self._outstanding[0].verb is not Verb.EHLO:
+            reply = parse_single_line(line)
+            if reply is not None:
+                return reply
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise self._break("a reply line has no valid code")
+        code, separator, text = match.groups()
+        if self._lines and code != self._code:
+            raise self._break("the code changes inside a reply")
+        self._code = code
+        self._lines.append(text or b"")
+        self._reply_size += len(line)
+        if separator == b"-":
+            if len(self._lines) >= MAX_LINES or self._reply_size > MAX_REPLY:
+                raise self._break("a reply has too many lines")
+            return None
+        lines = self._lines
+        self._lines = []
+        self._reply_size = 0
+        is_offer = self._outstanding[0].verb is Verb.EHLO
+        if is_offer and code[0] == ord("2"):
+            self.extensions = parse_extensions([printable(each) for each in lines])
+        return make_reply(int(code), lines)
+
+    def _pair(self, reply: Reply) -> ReplyReceived:
+        """Gives the reply to the oldest unanswered command, and moves on to the phase that follows from it."""
+        command = self._outstanding[0]
+        verb, kind = command.verb, reply.code // 100
+        if kind == 3 and verb is not Verb.DATA and verb is not Verb.AUTH:
+            raise self._break(f"{reply.code} is no answer to {verb}")
+        if verb is Verb.DATA and kind == 2:
+            raise self._break(f"{reply.code} is no answer to DATA")
+        if verb is Verb.TEXT and not self._is_text_ended and kind == 2:
+            raise self._break("the message was answered before its end")
+        self._outstanding.popleft()
+        if reply.code == SERVICE_CLOSING or verb is Verb.QUIT:
+            self._phase = Phase.CLOSING
+        elif self._phase is not Phase.CLOSING:
+            self._phase = self._move(verb, kind)
+        return ReplyReceived(command, reply)
+
+    def _move(self, verb: Verb, kind: int) -> Phase:
+        if verb is Verb.TEXT:
+            # A refusal may come before the text has ended; then the rest of it, and the lone dot, must not be said.
+            return Phase.OPEN if self._is_text_ended else Phase.CLOSING
+        if verb is Verb.DATA and kind == 3:
+            self._tail = b""
+            self._is_text_ended = False
+            self._outstanding.append(TEXT)
+            return Phase.TEXT
+        if kind == 2 and verb is Verb.STARTTLS:
+            return Phase.TLS
+        if kind == 2 and (verb is Verb.EHLO or verb is Verb.HELO):
+            self._has_hello = True
+        return Phase.OPEN
+
+    def _break(self, fault: str) -> RemoteProtocolError:
+        self._phase = Phase.BROKEN
+        self._fault = fault
+        self._to_send.clear()
+        return RemoteProtocolError(fault)
+
+
+@lru_cache(maxsize=256)  # most replies are one of a few: "250 2.1.0 Ok"
+def parse_single_line(line: bytes) -> Reply | None:
+    """A reply of one line without its line end; None if it is none."""
+    match = _LINE.fullmatch(line)
+    return None if match is None or match[2] == b"-" else make_reply(int(match[1]), [match[3] or b""])
+
+
+def make_reply(code: int, lines: list[bytes]) -> Reply:
+    """A reply as we keep it: safe to show, at most `MAX_TEXT` characters, the enhanced code taken out of its lines."""
+    texts = [printable(line) for line in lines]
+    found = _ENHANCED.match(texts[0])
+    enhanced = None
+    if (
+        found is not None and texts[0][0] == str(code)[0]
+    ):  # RFC 3463 §3: a class that contradicts the code tells nothing
+        enhanced = EnhancedStatusCode.parse(found[1])
+        prefix = found[1]
+        texts = [text[len(prefix) :].lstrip(" ") if text.startswith(prefix) else text for text in texts]
+    kept: list[str] = []
+    room = MAX_TEXT
+    for text in texts:
+        if room <= 0:
+            break
+        kept.append(text[:room])
+        room -= len(text)
+    return Reply(code, kept[0] if len(kept) == 1 else tuple(kept), enhanced)
+
+
+def printable(line: bytes) -> str:
+    """Text of a peer, safe to show anywhere: 8-bit octets are replaced, control characters escaped."""
+    text = line.decode("ascii", "replace").replace("\ufffd", "?")
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

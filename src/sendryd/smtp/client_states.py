@@ -1,0 +1,139 @@
+"""What a client may say, and when: the commands and the rules of their order. RFC 5321 §4.1.4, RFC 2920 §3.1.
+
+Two things decide whether a command may go out.
+
+1. The phase of the dialogue::
+
+       OPEN ──STARTTLS──▶ 220 ──▶ TLS ──handshake──▶ OPEN (all forgotten: RFC 3207 §4.2)
+       OPEN ──DATA──────▶ 354 ──▶ TEXT ──end of text──▶ OPEN
+       TEXT ──a refusal before the text has ended──▶ CLOSING
+       any  ──421, or the answer to QUIT──▶ CLOSING
+       any  ──a peer that is out of step──▶ BROKEN
+
+   Commands belong to OPEN, text to TEXT; in CLOSING and BROKEN nothing more is said.
+
+2. The commands still unanswered. Without PIPELINING there may be none. With it, RSET, MAIL and RCPT may be followed by more, and every
+   other command ends its group: nothing may be sent behind it until its reply has come.
+"""
+
+import base64
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Final
+
+from sendryd.smtp.errors import LocalProtocolError
+
+
+class Verb(StrEnum):
+    """What a reply can answer. `greeting` and `text` are no commands, but they are answered too."""
+
+    GREETING = "greeting"
+    EHLO = "EHLO"
+    HELO = "HELO"
+    STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    TEXT = "text"
+    RSET = "RSET"
+    NOOP = "NOOP"
+    QUIT = "QUIT"
+
+
+class Phase(Enum):
+    """Where the dialogue stands."""
+
+    OPEN = "open"
+    TLS = "tls"  # 220 was said to STARTTLS, the handshake is not done
+    TEXT = "text"
+    CLOSING = "closing"  # nothing more is said, the peer has kept the rules
+    BROKEN = "broken"  # nothing more is said, the peer has not
+
+
+MAY_BE_FOLLOWED: Final = frozenset({Verb.RSET, Verb.MAIL, Verb.RCPT})  # RFC 2920 §3.1
+NEEDS_HELLO: Final = frozenset({Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.AUTH, Verb.STARTTLS})  # RFC 5321 §4.1.4
+
+MAX_COMMAND: Final = (
+    2048  # octets: RFC 5321 §4.5.3.1.4 has 512 and every extension adds to it; what we know adds up to less than this
+)
+MAX_AUTH_LINE: Final = 12288  # RFC 4954 §4
+
+_CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One line to say, made by the functions below. The line is left out of the representation: it may hold a password.
+
+    Raises `LocalProtocolError` if it has a control character, so that no address can bring a command of its own, or is too long.
+    """
+
+    verb: Verb
+    line: bytes = field(repr=False)  # with its CR LF; empty for what is not a line
+    recipient: str = ""  # of RCPT: whose reply it is
+
+    def __post_init__(self) -> None:
+        line = self.line
+        if not line:
+            return
+        # One search over everything before the final CR LF; a line without one has its own last two octets searched never: they differ.
+        if _CONTROL.search(line, 0, len(line) - 2) or line[-2:] != b"\r\n":
+            raise LocalProtocolError(f"a control character in the {self.verb} command")
+        if len(line) > (MAX_AUTH_LINE if self.verb is Verb.AUTH else MAX_COMMAND):
+            raise LocalProtocolError(f"the {self.verb} command is too long")
+
+
+GREETING: Final = Command(Verb.GREETING, b"")
+TEXT: Final = Command(Verb.TEXT, b"")
+STARTTLS: Final = Command(Verb.STARTTLS, b"STARTTLS\r\n")
+DATA: Final = Command(Verb.DATA, b"DATA\r\n")
+RSET: Final = Command(Verb.RSET, b"RSET\r\n")
+NOOP: Final = Command(Verb.NOOP, b"NOOP\r\n")
+QUIT: Final = Command(Verb.QUIT, b"QUIT\r\n")
+AUTH_LOGIN: Final = Command(Verb.AUTH, b"AUTH LOGIN\r\n")
+
+
+def ehlo(name: str) -> Command:
+    """Who we are: a host name or an address literal."""
+    return Command(Verb.EHLO, b"EHLO %b\r\n" % _ascii(name))
+
+
+def helo(name: str) -> Command:
+    """The same to those who do not know EHLO."""
+    return Command(Verb.HELO, b"HELO %b\r\n" % _ascii(name))
+
+
+def mail(path: str, parameters: Iterable[str] = ()) -> Command:
+    """MAIL with its parameters, each as `NAME=value`. An empty path is the null reverse-path."""
+    return Command(Verb.MAIL, f"MAIL FROM:<{path}>{_joined(parameters)}\r\n".encode())
+
+
+def rcpt(path: str, parameters: Iterable[str] = ()) -> Command:
+    """RCPT with its parameters."""
+    return Command(Verb.RCPT, f"RCPT TO:<{path}>{_joined(parameters)}\r\n".encode(), path)
+
+
+def auth_plain(user: str, password: str) -> Command:
+    """AUTH PLAIN with its initial response (RFC 4616). Raises `LocalProtocolError` for a NUL in either, which would shift the fields."""
+    if "\0" in user or "\0" in password:
+        raise LocalProtocolError("a NUL in the credentials")
+    return Command(Verb.AUTH, b"AUTH PLAIN %b\r\n" % base64.b64encode(f"\0{user}\0{password}".encode()))
+
+
+def auth_answer(text: str) -> Command:
+    """The answer to a challenge of AUTH LOGIN."""
+    return Command(Verb.AUTH, b"%b\r\n" % base64.b64encode(text.encode()))
+
+
+def _ascii(name: str) -> bytes:
+    try:
+        return name.encode("ascii")
+    except UnicodeEncodeError:
+        raise LocalProtocolError("the name for EHLO is not ASCII: give its A-label form") from None
+
+
+def _joined(parameters: Iterable[str]) -> str:
+    return "".join(f" {parameter}" for parameter in parameters)

@@ -1,0 +1,263 @@
+"""One mail transaction as a client: the next commands for an envelope, and what the replies to them come to. Pure.
+
+With PIPELINING the commands MAIL, RCPT … and DATA go out together (RFC 2920), so replies can contradict one another: RCPT accepted after MAIL
+was refused, 354 although nobody was accepted. Every reply is waited for, so that the dialogue stays in step; a 354 that is of no use is
+answered with a lone dot, and what comes back is ignored.
+
+A message that the peer's EHLO says it will not take is refused here, before anything is said.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sendryd.smtp import client_states
+from sendryd.smtp.client_states import Command, Verb
+from sendryd.smtp.extensions import Extensions
+from sendryd.smtp.reply import EnhancedStatusCode, Reply
+from sendryd.smtp.timeouts import Step
+
+TOO_BIG: Final = Reply(
+    552, "The message is larger than the receiving server takes", EnhancedStatusCode(5, 3, 4)
+)  # RFC 1870 §6.1
+NO_SMTPUTF8: Final = Reply(
+    553,
+    "An address or header needs SMTPUTF8, which the receiving server does not offer",
+    EnhancedStatusCode(5, 6, 7),
+)  # RFC 6531 §3.5
+NO_8BITMIME: Final = Reply(
+    554, "The message has 8-bit content, which the receiving server does not take", EnhancedStatusCode(5, 6, 3)
+)  # RFC 6152 §3
+
+_SERVICE_CLOSING: Final = 421
+_VALUE: Final = re.compile(r"[!-<>-~]+")  # RFC 5321 §4.1.2: esmtp-value, in ASCII
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundEnvelope:
+    """What goes before the content. Addresses are in their wire form: quoted local parts quoted, domains as A-labels."""
+
+    reverse_path: str  # empty: the null reverse-path
+    forward_paths: tuple[str, ...]  # no two alike
+    size: int  # octets of the content as it will be sent, without the dots that are stuffed in
+    needs_smtputf8: bool = False
+    is_8bit: bool = False  # the content has octets above 127
+    ret: str | None = None  # RFC 3461 §4.3: FULL or HDRS
+    envid: str | None = None  # RFC 3461 §4.4, as given: xtext
+    notify: Mapping[str, str] = field(
+        default_factory=dict
+    )  # RFC 3461 §4.1 by forward-path: NEVER or a list such as FAILURE,DELAY
+    orcpt: Mapping[str, str] = field(default_factory=dict)  # RFC 3461 §4.2 by forward-path, as given: type;xtext
+
+
+def needs_7bit(*, is_8bit: bool, extensions: Extensions) -> bool:
+    """Whether the content must be converted to 7-bit (and signed after that) before it can go to such a peer. RFC 6152 §3."""
+    return is_8bit and not extensions.eightbitmime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionResult:
+    """What a transaction came to: for every forward-path the reply that decided, and where it came."""
+
+    per_recipient: Mapping[str, Reply]
+    steps: Mapping[str, Step]  # RCPT for one refused there; MAIL, DATA or FINAL_DOT for what was said of all
+    failed_at: Step | None  # None: at least one recipient has the message
+    was_sent: bool = True  # False: told from the peer's EHLO alone, nothing was said
+
+
+class Transaction:
+    """One envelope under way. `commands` → say them, `receive` each reply; `wants_content` → send it; until `is_done`."""
+
+    __slots__ = (
+        "_accepted",
+        "_envelope",
+        "_extensions",
+        "_failed_at",
+        "_is_mail_accepted",
+        "_replies",
+        "_said",
+        "_steps",
+        "_undecided",
+        "_unanswered",
+        "is_done",
+        "is_mail_answered",
+        "is_text_due",
+        "needs_reset",
+        "was_sent",
+    )
+
+    def __init__(self, envelope: OutboundEnvelope, extensions: Extensions) -> None:
+        self._envelope = envelope
+        self._extensions = extensions
+        self._replies: dict[str, Reply] = {}
+        self._steps: dict[str, Step] = {}
+        self._undecided = list(envelope.forward_paths)
+        self._accepted: list[str] = []
+        self._failed_at: Step | None = None
+        self._is_mail_accepted = False
+        self._said = 0  # commands given out so far: MAIL is the first, DATA the last
+        self._unanswered = 0
+        self.is_done = False
+        self.is_mail_answered = False
+        self.is_text_due = False  # 354 came: send the content if `wants_content`, then the lone dot
+        self.needs_reset = False  # the peer may still hold an open transaction
+        self.was_sent = True
+        if not envelope.forward_paths:
+            raise ValueError("a transaction needs a recipient")
+        problem = self._find_problem()
+        if problem is not None:
+            self.was_sent = False
+            self._decide_all(problem, Step.MAIL)
+            self.is_done = True
+
+    @property
+    def wants_content(self) -> bool:
+        """Whether anybody is there to get the content. If not, only the lone dot is sent."""
+        return bool(self._accepted)
+
+    @property
+    def is_decided(self) -> bool:
+        """Nothing that is still to come can change the result."""
+        return not self._undecided
+
+    def commands(self) -> list[Command]:
+        """What to say now; empty while replies are awaited."""
+        if self.is_done or self.is_text_due or self._unanswered:
+            return []
+        paths = self._envelope.forward_paths
+        if self._extensions.pipelining:
+            said = [self._mail(), *(self._rcpt(path) for path in paths), client_states.DATA] if not self._said else []
+        elif not self._said:
+            said = [self._mail()]
+        elif self._said <= len(paths):
+            said = [self._rcpt(paths[self._said - 1])]
+        else:
+            said = [client_states.DATA]
+        self._said += len(said)
+        self._unanswered = len(said)
+        return said
+
+    def receive(self, command: Command, reply: Reply) -> None:
+        """Takes the reply to a command, or to the end of the text."""
+        self._unanswered -= 1
+        self.is_mail_answered = True
+        if reply.code == _SERVICE_CLOSING:  # RFC 5321 §3.8: whatever it answers, the session is over
+            self._decide_all(reply, _STEP_OF[command.verb])
+            self.is_done = True
+            return
+        match command.verb:
+            case Verb.MAIL:
+                self._on_mail(reply)
+            case Verb.RCPT:
+                self._on_rcpt(command.recipient, reply)
+            case Verb.DATA:
+                self._on_data(reply)
+            case Verb.TEXT:
+                self._on_text(reply)
+            case _:
+                raise ValueError(f"{command.verb} is no part of a transaction")
+
+    def result(self) -> TransactionResult:
+        """What it came to. Complete once `is_decided`; before that it has the recipients decided so far."""
+        failed_at = self._failed_at
+        return TransactionResult(
+            per_recipient=self._replies, steps=self._steps, failed_at=failed_at, was_sent=self.was_sent
+        )
+
+    def _on_mail(self, reply: Reply) -> None:
+        if reply.is_positive:
+            self._is_mail_accepted = self.needs_reset = True
+            return
+        self._decide_all(reply, Step.MAIL)
+        self._finish_if_answered()
+
+    def _on_rcpt(self, path: str, reply: Reply) -> None:
+        if not self._is_mail_accepted:
+            self._finish_if_answered()
+            return
+        if reply.is_positive:
+            self._accepted.append(path)
+        else:
+            self._undecided.remove(path)
+            self._replies[path] = reply
+            self._steps[path] = Step.RCPT
+        if not self._undecided and self._said > len(self._envelope.forward_paths):
+            self._failed_at = Step.RCPT
+            self._finish_if_answered()
+
+    def _on_data(self, reply: Reply) -> None:
+        if reply.is_more:
+            self.is_text_due = True
+            self._unanswered = 1
+            return
+        if self._undecided:
+            self._decide_all(reply, Step.DATA)
+        self.is_done = True
+
+    def _on_text(self, reply: Reply) -> None:
+        self.needs_reset = False
+        self.is_done = True
+        if self._undecided:
+            self._decide_all(reply, Step.FINAL_DOT)
+
+    def _finish_if_answered(self) -> None:
+        """Nobody is left to send to: done, once what was pipelined has been answered."""
+        if not self._unanswered:
+            self.is_done = True
+
+    def _decide_all(self, reply: Reply, step: Step) -> None:
+        for path in self._undecided:
+            self._replies[path] = reply
+            self._steps[path] = step
+        if self._undecided and not reply.is_positive:
+            self._failed_at = step
+        self._undecided = []
+        if step is not Step.FINAL_DOT:
+            self._accepted = []
+
+    def _find_problem(self) -> Reply | None:
+        extensions = self._extensions
+        if extensions.size and self._envelope.size > extensions.size:  # RFC 1870 §4: 0 means no limit is known
+            return TOO_BIG
+        if self._needs_smtputf8() and not (extensions.smtputf8 and extensions.eightbitmime):  # RFC 6531 §3.1
+            return NO_SMTPUTF8
+        if needs_7bit(is_8bit=self._envelope.is_8bit, extensions=extensions):
+            return NO_8BITMIME
+        return None
+
+    def _needs_smtputf8(self) -> bool:
+        envelope = self._envelope
+        return (
+            envelope.needs_smtputf8
+            or not envelope.reverse_path.isascii()
+            or not all(path.isascii() for path in envelope.forward_paths)
+        )
+
+    def _mail(self) -> Command:
+        envelope, extensions = self._envelope, self._extensions
+        parameters = []
+        if extensions.size is not None:
+            parameters.append(f"SIZE={envelope.size}")  # RFC 1870 §6
+        if envelope.is_8bit:
+            parameters.append("BODY=8BITMIME")  # RFC 6152 §3
+        if self._needs_smtputf8():
+            parameters.append("SMTPUTF8")  # RFC 6531 §3.4
+        if extensions.dsn:  # RFC 3461 §4.3, §4.4
+            parameters += _parameter("RET", envelope.ret) + _parameter("ENVID", envelope.envid)
+        return client_states.mail(envelope.reverse_path, parameters)
+
+    def _rcpt(self, path: str) -> Command:
+        if not self._extensions.dsn:
+            return client_states.rcpt(path)
+        envelope = self._envelope  # RFC 3461 §4.1, §4.2
+        parameters = _parameter("NOTIFY", envelope.notify.get(path)) + _parameter("ORCPT", envelope.orcpt.get(path))
+        return client_states.rcpt(path, parameters)
+
+
+def _parameter(name: str, value: str | None) -> list[str]:
+    """The parameter, if there is a value that can be one: nothing in it may begin another."""
+    return [f"{name}={value}"] if value and _VALUE.fullmatch(value) else []
+
+
+_STEP_OF: Final = {Verb.MAIL: Step.MAIL, Verb.RCPT: Step.RCPT, Verb.DATA: Step.DATA, Verb.TEXT: Step.FINAL_DOT}
