@@ -1,0 +1,202 @@
+"""Whose message it is: the header From, read so strictly that no reader can see another author in it; and addresses for display.
+
+What passes: exactly one mailbox, as a bare address with at most one simple comment behind it, or as a phrase of words, quoted strings
+and encoded words with one address in angle brackets. Groups, lists, source routes, comments elsewhere and stray characters are refused:
+readers disagree about them, and every disagreement lets somebody be shown who did not send (RFC 5322 §3.4 allows more than is safe).
+"""
+
+import base64
+import binascii
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import idna
+
+from sendryd.message.charset import decode, one_line
+from sendryd.message.errors import MalformedMessage
+
+MAX_FROM: Final = 2000  # octets; nobody's name is longer, and what follows is linear in it
+MAX_LOCAL_PART: Final = 64  # octets: RFC 5321 §4.5.3.1.1
+MAX_DOMAIN: Final = 253  # octets
+MAX_LISTED: Final = 1000  # addresses of one field that are listed
+
+_ATEXT: Final = r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)
+_ADDRESS: Final = re.compile(rf'({_ATEXT}+(?:\.{_ATEXT}+)*|"(?:[^\x00-\x1f\x7f"\\]|\\[\x20-\x7e])+")@([^\x00-\x20\x7f()<>\[\]:;@\\,"]+)')
+_COMMENT: Final = re.compile(r"\([^()\\<>@\x00-\x1f\x7f]*\)")
+_QUOTED: Final = re.compile(r'"((?:[^\x00-\x08\x0a-\x1f\x7f"\\]|\\[\x20-\x7e])*)"')
+_WORD: Final = re.compile(r"[^\x00-\x20\x7f()<>\[\]:;@\\,\"]+")
+_SIMPLE: Final = re.compile(
+    rb"[A-Za-z0-9._+-]{1,64}@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9])"
+)
+_ENCODED: Final = re.compile(r"=\?([A-Za-z0-9_-]{1,40})(?:\*[A-Za-z-]*)?\?([bBqQ])\?([!->@-~]*)\?=", re.ASCII)
+_BETWEEN_ENCODED: Final = re.compile(r"(\?=)[ \t]+(?==\?)")
+_TREACHEROUS: Final = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3002\ufe00-\ufe0f\ufeff\uff0e\uff61]")
+_REASON: Final = "the From field is not exactly one mailbox; write it as Name <address@domain>"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The one mailbox of a From field."""
+
+    display: str  # decoded phrase; empty if there is none
+    local_part: str
+    domain: str  # A-labels, lower case
+
+    @property
+    def address(self) -> str:
+        """The address as text."""
+        return f"{self.local_part}@{self.domain}"
+
+
+def parse_author(value: bytes) -> Author:
+    """Reads the unfolded value of a From, Sender or Resent field. Raises `MalformedMessage`. Linear."""
+    match = _SIMPLE.fullmatch(value)
+    if match and b"xn--" not in value.lower() and b".." not in value and value[:1] != b".":
+        local_part = value[: match.start(1) - 1].decode("ascii")
+        if not local_part.endswith("."):
+            return Author("", local_part, match[1].decode("ascii").lower())
+    if len(value) > MAX_FROM:
+        raise MalformedMessage(f"the From field is longer than {MAX_FROM} octets")
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedMessage("the From field is neither ASCII nor UTF-8") from None
+    text = text.strip(" \t")
+    phrase, position = _read_phrase(text)
+    if text[position : position + 1] == "<":
+        address = _ADDRESS.match(text, position + 1)
+        if not address or text[address.end() : address.end() + 1] != ">":
+            raise MalformedMessage(_REASON)
+        _check_rest(text[address.end() + 1 :])
+        _check_phrase(phrase, address[0])
+    else:
+        address = _ADDRESS.match(text)
+        if not address:
+            raise MalformedMessage(_REASON)
+        rest = text[address.end() :].strip(" \t")
+        if rest != f"<{address[0]}>":  # some programs write the address as its own name
+            _check_rest(rest)
+        phrase = ""
+    return _make(phrase, address[1], address[2])
+
+
+def _read_phrase(text: str) -> tuple[str, int]:
+    """The words before an angle bracket, decoded, and where they end."""
+    words, position = [], 0
+    while position < len(text):
+        letter = text[position]
+        if letter in " \t":
+            position += 1
+            continue
+        match = _QUOTED.match(text, position) if letter == '"' else _WORD.match(text, position)
+        if not match:
+            # An address without a phrase, as `me@example.org` or `<me@example.org>`, is told apart by whoever called.
+            break
+        if letter == '"':
+            words.append(re.sub(r"\\(.)", r"\1", match[1]))
+        else:
+            words.append(match[0])
+        position = match.end()
+    return " ".join(words), position
+
+
+def _check_rest(rest: str) -> None:
+    """Behind the mailbox there may be one simple comment and nothing else."""
+    rest = rest.strip(" \t")
+    if rest and not _COMMENT.fullmatch(rest):
+        raise MalformedMessage(_REASON)
+
+
+def _check_phrase(phrase: str, address: str) -> None:
+    decoded = _decode_words(phrase)
+    if any(letter in decoded for letter in "\r\n\0"):
+        raise MalformedMessage("the name in the From field has an encoded line break")
+    if phrase and "<" in decoded and "@" in decoded and address not in decoded:
+        raise MalformedMessage("the name in the From field hides another address")
+
+
+def _make(phrase: str, local_part: str, domain: str) -> Author:
+    if local_part.startswith('"'):
+        local_part = re.sub(r"\\(.)", r"\1", local_part[1:-1])
+    if len(local_part.encode()) > MAX_LOCAL_PART:
+        raise MalformedMessage("the address in the From field is too long before its @")
+    return Author(one_line(_decode_words(phrase)), local_part, normalise_domain(domain))
+
+
+@lru_cache(4096)  # IDNA takes 20 microseconds
+def normalise_domain(text: str) -> str:
+    """The domain in A-labels and lower case. Raises `MalformedMessage`."""
+    if len(text) > MAX_DOMAIN or _TREACHEROUS.search(text):
+        raise MalformedMessage("the domain in the From field is not one")
+    try:
+        domain = text.lower() if text.isascii() else idna.encode(text, uts46=True, std3_rules=True).decode("ascii").lower()
+        if "xn--" in domain:
+            idna.decode(domain, strict=True)
+    except (idna.IDNAError, UnicodeError):
+        raise MalformedMessage("the domain in the From field is not valid in IDNA") from None
+    if len(domain) > MAX_DOMAIN or not _DOMAIN.fullmatch(domain) or domain.rpartition(".")[2].isdigit():
+        raise MalformedMessage("the domain in the From field is not one")
+    return domain
+
+
+def decode_text(value: bytes) -> str:
+    """An unstructured value, or a whole address field, as people read it: encoded words decoded (RFC 2047), on one line."""
+    if value.isascii():
+        text = value.decode("ascii")
+        if "=?" not in text and text.isprintable():
+            return text
+    else:
+        text = decode(value, "utf-8")
+    return one_line(_decode_words(text))
+
+
+def _decode_words(text: str) -> str:
+    if "=?" not in text:
+        return text
+    text = _BETWEEN_ENCODED.sub(r"\1", text)  # RFC 2047 §6.2: white space between encoded words is not shown
+    return _ENCODED.sub(_decode_word, text)
+
+
+def _decode_word(match: re.Match[str]) -> str:
+    charset, encoding, data = match[1], match[2].lower(), match[3]
+    if encoding == "q":
+        return decode(binascii.a2b_qp(data.encode("ascii"), header=True), charset)
+    try:
+        return decode(base64.b64decode(data + "=" * (-len(data) % 4)), charset)
+    except (binascii.Error, ValueError):
+        return match[0]
+
+
+def address_list(value: bytes) -> list[str]:
+    """The addresses of a To or Cc field as people read them. Never raises; odd things are shown as they are. Linear."""
+    if b"," not in value and b";" not in value and b"\\" not in value:
+        text = decode_text(value)
+        return [text] if text else []
+    text = decode(value, "utf-8") if not value.isascii() else value.decode("ascii")
+    addresses: list[str] = []
+    current: list[str] = []
+    depth, is_quoted, is_escaped = 0, False, False
+    for letter in text:
+        if is_escaped:
+            is_escaped = False
+        elif letter == "\\":
+            is_escaped = True
+        elif letter == '"' and not depth:
+            is_quoted = not is_quoted
+        elif not is_quoted:
+            depth += (letter == "(") - (letter == ")" and depth > 0)
+            if letter in ",;" and not depth:
+                addresses.append("".join(current))
+                current = []
+                if len(addresses) >= MAX_LISTED:
+                    break
+                continue
+        current.append(letter)
+    addresses.append("".join(current))
+    shown = [one_line(_decode_words(address)) for address in addresses[:MAX_LISTED]]
+    return [unicodedata.normalize("NFC", address) for address in shown if address]

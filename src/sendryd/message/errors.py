@@ -1,0 +1,10 @@
+"""What can be wrong with a message."""
+
+
+class MalformedMessage(ValueError):
+    """The message cannot be taken as it is. `reason` says to the sender what to change."""
+
+    def __init__(self, reason: str, offset: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.offset = offset  # octets from the start of the content, as near as is known

@@ -1,0 +1,121 @@
+"""The header block: an ordered list of raw fields, the bytes as they came (RFC 5322 §2.2).
+
+One pass by a compiled pattern over the block; nothing is decoded. Content has CRLF line ends only: whoever received it saw to that.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Self
+
+from sendryd.message.errors import MalformedMessage
+
+MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
+MAX_BLOCK: Final = 1024 * 1024  # octets; ten times what Postfix keeps of a header, and all that we look at before the body
+MAX_FIELDS: Final = 2000  # real messages have under a hundred; the work for a message grows with it
+
+# A field: a name without space or colon, then everything up to a line end that is not followed by white space.
+_FIELD: Final = re.compile(rb"([!-9;-~]+):([^\r]*(?:\r\n[ \t][^\r]*)*)\r\n")
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderField:
+    """One field by its place in the content."""
+
+    name: bytes  # lower case
+    start: int
+    value_start: int  # behind the colon
+    end: int  # behind the final CRLF
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderBlock:
+    """All fields in order. `body_offset` is behind the empty line that ends the block, or the end of a content that has none."""
+
+    content: bytes
+    fields: tuple[HeaderField, ...]
+    end: int  # behind the last field
+    body_offset: int
+    has_8bit: bool
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Reads the block at the start of a content. Raises `MalformedMessage`. Linear in the size of the block."""
+        end, body_offset = _find_end(content)
+        block = content[:end]
+        has_8bit = not block.isascii()
+        if _CONTROL.search(block):
+            raise MalformedMessage("a header line has a control character; encode it or leave it out")
+        _check_lines(block)
+        fields = []
+        position = 0
+        for match in _FIELD.finditer(block):
+            start = match.start()
+            if start != position:
+                break
+            position = match.end()
+            fields.append(HeaderField(match[1].lower(), start, match.start(2), position))
+        if position != end:
+            raise MalformedMessage(_explain(block, position), position)
+        if len(fields) > MAX_FIELDS:
+            raise MalformedMessage(f"it has more than {MAX_FIELDS} header fields")
+        return cls(content, tuple(fields), end, body_offset, has_8bit)
+
+    def raw(self, field: HeaderField) -> bytes:
+        """A field as it came, with its name and final CRLF."""
+        return self.content[field.start : field.end]
+
+    def value(self, field: HeaderField) -> bytes:
+        """The unfolded value of a field, without white space around it."""
+        return _FOLD.sub(b"", self.content[field.value_start : field.end]).strip(b" \t\r\n")
+
+    def get(self, name: bytes) -> bytes | None:
+        """The unfolded value of the first field of this lower-case name."""
+        for field in self.fields:
+            if field.name == name:
+                return self.value(field)
+        return None
+
+    def all(self, name: bytes) -> list[bytes]:
+        """The unfolded values of all fields of this lower-case name."""
+        return [self.value(field) for field in self.fields if field.name == name]
+
+    def count(self, name: bytes) -> int:
+        """How many fields have this lower-case name."""
+        return sum(field.name == name for field in self.fields)
+
+
+def _find_end(content: bytes) -> tuple[int, int]:
+    """The end of the last field, and the start of the body."""
+    if content.startswith(b"\r\n"):
+        return 0, 2
+    blank = content.find(b"\r\n\r\n", 0, MAX_BLOCK + 4)
+    if blank >= 0:
+        return blank + 2, blank + 4
+    if len(content) > MAX_BLOCK:
+        raise MalformedMessage("the header block is larger than 1 MiB; put an empty line behind the header")
+    if content and not content.endswith(b"\r\n"):
+        raise MalformedMessage("the last header line does not end with CR LF")
+    return len(content), len(content)
+
+
+def _check_lines(block: bytes) -> None:
+    position, length = 0, len(block)
+    while length - position > MAX_LINE:
+        end = block.rfind(b"\n", position, position + MAX_LINE + 2)
+        if end < 0:
+            raise MalformedMessage(f"a header line is longer than {MAX_LINE} octets; fold it", position)
+        position = end + 1
+
+
+def _explain(block: bytes, position: int) -> str:
+    line = block[position : block.find(b"\r\n", position)]
+    if line[:1] in (b" ", b"\t"):
+        return "the header begins with a folded line"
+    name = line.partition(b":")[0]
+    if b":" not in line:
+        return "a header line has no colon; put an empty line between header and body"
+    if not name or not name.isascii():
+        return "a header field has a name with characters that must not be in it"
+    return "a header field has white space in its name or before its colon"

@@ -1,0 +1,50 @@
+"""Edits of a message: lines put in front, fields cut out, all else byte for byte."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+from sendryd.message.headers import HeaderBlock
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def format_date(moment: datetime) -> str:
+    """A date as RFC 5322 §3.3 has it. The moment is aware, UTC; the names are English whatever the machine's language."""
+    return (
+        f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} {moment.year:04} "
+        f"{moment.hour:02}:{moment.minute:02}:{moment.second:02} +0000"
+    )
+
+
+def prepare_submission(
+    content: bytes,
+    headers: HeaderBlock,
+    *,
+    received: bytes,
+    message_id: bytes | None,
+    date: bytes | None,
+    drop: Collection[bytes],
+) -> bytes:
+    """The content with a Received field in front, Message-ID and Date added when given, and the fields named in `drop` cut out.
+
+    A missing final CRLF is added, and so is the empty line behind a header that has no body.
+    """
+    parts = [received]
+    if message_id is not None:
+        parts.append(b"Message-ID: " + message_id + b"\r\n")
+    if date is not None:
+        parts.append(b"Date: " + date + b"\r\n")
+    position = 0
+    if drop:
+        for field in headers.fields:
+            if field.name in drop:
+                parts.append(content[position : field.start])
+                position = field.end
+    parts.append(content[position:] if position else content)
+    if headers.body_offset == headers.end:  # no empty line ends the block
+        parts.append(b"\r\n")
+    elif not content.endswith(b"\r\n"):
+        parts.append(b"\r\n")
+    return b"".join(parts)

@@ -1,0 +1,33 @@
+"""The Received field (RFC 5321 §4.4). What the client says of itself is hostile, and is made harmless."""
+
+import re
+from datetime import datetime
+from typing import Final
+
+from sendryd.message.rewrite import format_date
+
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
+MAX_HELLO: Final = 255
+
+
+def received_line(
+    *,
+    hello: str,
+    address: str,
+    hostname: str,
+    queue_id: str,
+    tls: tuple[str, str] | None,
+    is_smtputf8: bool,
+    hide_client: bool,
+    now: datetime,
+) -> bytes:
+    """The whole field, folded, with its final CRLF. `tls` is version and cipher; `hide_client` leaves out where it came from."""
+    protocol = f"{'UTF8' if is_smtputf8 else 'E'}SMTP{'S' if tls else ''}A"  # RFC 3848, RFC 6531 §4.3: A for authenticated
+    origin = ""
+    if not hide_client:
+        name = _UNSAFE.sub("?", hello[:MAX_HELLO]) or "unknown"
+        literal = f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+        origin = f" from {name} ({literal})\r\n"
+    encryption = f"\r\n\t({tls[0]} {tls[1]})" if tls else ""
+    by = f"{chr(9) if origin else ' '}by {hostname} with {protocol} id {queue_id}"
+    return f"Received:{origin}{by}{encryption};\r\n\t{format_date(now)}\r\n".encode("ascii", "replace")
