@@ -1,0 +1,151 @@
+"""Accounts, keys and sending domains in SQLite."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import apsw
+
+from sendryd.model.apikey import ApiKey
+from sendryd.model.domain import DomainSettings, SendingDomain
+from sendryd.model.ids import AccountId, ApiKeyId, DomainId
+from sendryd.store.base import DomainCheck, NewApiKey, NewDomain
+from sendryd.store.errors import NotFound
+from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.rows import (
+    read_api_key,
+    read_domain,
+    records_json,
+    settings_json,
+    to_ms,
+    to_ms_or_none,
+)
+from sendryd.store.sqlite.writer import Rows
+
+
+class Accounts:
+    """`AccountStore`."""
+
+    _database: Database
+
+    async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:
+        def action(connection: apsw.Connection, _rows: Rows) -> bool:
+            connection.execute(SQL["insert_account"], (account_id, name, to_ms(now)))
+            return bool(connection.changes())
+
+        return bool(await self._database.write(action))
+
+    async def add_api_key(self, new: NewApiKey) -> None:
+        key = new.key
+        values = (
+            key.id,
+            key.account_id,
+            key.name,
+            key.scope.value,
+            key.mode.value,
+            key.prefix,
+            new.secret_hash,
+            to_ms(key.created_at),
+            to_ms_or_none(key.expires_at),
+            to_ms_or_none(key.revoked_at),
+            to_ms_or_none(key.last_used_at),
+        )
+        await self._database.write(lambda connection, _: connection.execute(SQL["insert_api_key"], values).fetchall())
+
+    async def find_api_key(self, secret_hash: bytes) -> ApiKey | None:
+        row = self._database.fetch_one("find_api_key", secret_hash)
+        return read_api_key(row) if row else None
+
+    async def list_api_keys(self, account_id: AccountId) -> list[ApiKey]:
+        return [read_api_key(row) for row in self._database.fetch_all("list_api_keys", account_id)]
+
+    async def revoke_api_key(self, account_id: AccountId, key_id: ApiKeyId, at: datetime) -> ApiKey:
+        def action(connection: apsw.Connection, _rows: Rows) -> ApiKey:
+            connection.execute(SQL["revoke_api_key"], (account_id, key_id, to_ms(at)))
+            row = connection.execute(SQL["get_api_key"], (account_id, key_id)).fetchone()
+            if row is None:
+                raise NotFound("no such key")
+            return read_api_key(row)
+
+        key: ApiKey = await self._database.write(action)
+        return key
+
+    async def touch_api_keys(self, used: Mapping[ApiKeyId, datetime]) -> None:
+        values = [(to_ms(moment), key_id) for key_id, moment in used.items()]
+        await self._database.write(lambda connection, _: connection.executemany(SQL["touch_api_key"], values).fetchall())
+
+    async def add_domain(self, new: NewDomain) -> None:
+        domain = new.domain
+        values = (
+            domain.id,
+            domain.account_id,
+            domain.name,
+            domain.status.value,
+            domain.selector,
+            domain.public_key,
+            new.private_key,
+            settings_json(domain.settings),
+            records_json(domain.records),
+            to_ms(domain.created_at),
+            to_ms_or_none(domain.verified_at),
+            to_ms_or_none(domain.checked_at),
+            to_ms_or_none(domain.failing_since),
+            domain.failures,
+        )
+        await self._database.write(lambda connection, _: connection.execute(SQL["insert_domain"], values).fetchall())
+
+    async def find_domain(self, account_id: AccountId, name: str) -> SendingDomain | None:
+        row = self._database.fetch_one("find_domain", account_id, name)
+        return read_domain(row) if row else None
+
+    async def get_domain(self, domain_id: DomainId) -> SendingDomain | None:
+        row = self._database.fetch_one("get_domain", domain_id)
+        return read_domain(row) if row else None
+
+    async def list_domains(self, account_id: AccountId | None = None) -> list[SendingDomain]:
+        rows = await self._database.read(
+            lambda connection: connection.execute(SQL["list_domains"], (account_id,)).fetchall()
+        )
+        return [read_domain(row) for row in rows]
+
+    async def read_private_key(self, domain_id: DomainId) -> bytes | None:
+        row = self._database.fetch_one("read_private_key", domain_id)
+        return bytes(row[0]) if row else None
+
+    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck) -> SendingDomain:
+        values = (
+            check.status.value,
+            records_json(check.records),
+            to_ms(check.checked_at),
+            to_ms_or_none(check.verified_at),
+            to_ms_or_none(check.failing_since),
+            check.failures,
+            domain_id,
+        )
+        return await self._change_domain(domain_id, "record_domain_check", values)
+
+    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings) -> SendingDomain:
+        return await self._change_domain(domain_id, "set_domain_settings", (settings_json(settings), domain_id))
+
+    async def _change_domain(self, domain_id: DomainId, name: str, values: tuple[object, ...]) -> SendingDomain:
+        def action(connection: apsw.Connection, _rows: Rows) -> SendingDomain:
+            connection.execute(SQL[name], values)
+            row = connection.execute(SQL["get_domain"], (domain_id,)).fetchone()
+            if row is None:
+                raise NotFound("no such domain")
+            return read_domain(row)
+
+        domain: SendingDomain = await self._database.write(action)
+        return domain
+
+    async def remove_domain(self, domain_id: DomainId) -> None:
+        def action(connection: apsw.Connection, _rows: Rows) -> None:
+            connection.execute(SQL["remove_domain"], (domain_id,))
+            if not connection.changes():
+                raise NotFound("no such domain")
+
+        await self._database.write(action)
+
+    async def read_config_version(self) -> int:
+        row = self._database.fetch_one("read_config_version")
+        return int(row[0]) if row else 0

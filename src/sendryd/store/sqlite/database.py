@@ -1,0 +1,70 @@
+"""One writer, many readers: what the parts of the store share."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from sendryd.store.sqlite.connection import FILE_NAME, open_connection, translated
+from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.spool import Spool
+from sendryd.store.sqlite.writer import Action, Writer
+
+READER_THREADS: Final = 2  # for lists and large contents, which may take longer than the event loop should wait
+
+Result = TypeVar("Result")
+
+
+class Database:
+    """Connections to one data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / FILE_NAME
+        self.spool = Spool(data_dir / "spool")
+        self.writer = Writer(self.path)
+        self._reader = open_connection(self.path, is_reader=True)
+        self._local = threading.local()
+        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
+
+    def fetch_one(self, name: str, *values: Any) -> tuple[Any, ...] | None:
+        """The first row of a short look-up by key: run where it is called, for it takes microseconds."""
+        with translated():
+            return self._reader.execute(SQL[name], values).fetchone()
+
+    def fetch_all(self, name: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows of a short look-up."""
+        with translated():
+            return self._reader.execute(SQL[name], values).fetchall()
+
+    async def read(self, work: Callable[[apsw.Connection], Result]) -> Result:
+        """Runs a longer look-up in a reader thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
+        with translated():
+            connection: apsw.Connection | None = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._local.connection = open_connection(self.path, is_reader=True)
+            return work(connection)
+
+    async def in_thread(self, work: Callable[[], Result]) -> Result:
+        """Runs work on files in a reader thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+    async def write(self, action: Action, *, size: int = 0) -> Any:
+        """Runs an action in the writer's next transaction; returns once it is committed."""
+        return await self.writer.submit(action, size=size)
+
+    def statistics(self) -> Mapping[str, int | float]:
+        """The writer's counters."""
+        return self.writer.statistics()
+
+    async def aclose(self) -> None:
+        """Finishes and closes."""
+        await asyncio.get_running_loop().run_in_executor(None, self.writer.close)
+        self._readers.shutdown()
+        self._reader.close()

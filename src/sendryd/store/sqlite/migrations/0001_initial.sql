@@ -1,0 +1,147 @@
+-- The first schema.
+--
+-- Identifiers are the 63-bit numbers of sendryd.model.ids: they grow with time, so rows are appended to the right edge of every tree.
+-- Times are milliseconds since 1970-01-01 UTC.
+
+CREATE TABLE account (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE api_key (
+    id           INTEGER PRIMARY KEY,
+    account_id   INTEGER NOT NULL REFERENCES account (id),
+    name         TEXT NOT NULL,
+    scope        TEXT NOT NULL CHECK (scope IN ('full_access', 'sending_access', 'read_only')),
+    mode         TEXT NOT NULL CHECK (mode IN ('live', 'test')),
+    prefix       TEXT NOT NULL,
+    secret_hash  BLOB NOT NULL UNIQUE CHECK (length(secret_hash) = 32),
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER,
+    revoked_at   INTEGER,
+    last_used_at INTEGER
+) STRICT;
+
+CREATE TABLE sending_domain (
+    id            INTEGER PRIMARY KEY,
+    account_id    INTEGER NOT NULL REFERENCES account (id),
+    name          TEXT NOT NULL,
+    status        TEXT NOT NULL CHECK (status IN ('pending', 'verified', 'failed')),
+    selector      TEXT NOT NULL,
+    public_key    TEXT NOT NULL,
+    private_key   BLOB NOT NULL,  -- PEM; read by the signer alone
+    settings      TEXT NOT NULL,  -- JSON of DomainSettings
+    records       TEXT NOT NULL,  -- JSON of the DnsRecords as of the last check
+    created_at    INTEGER NOT NULL,
+    verified_at   INTEGER,
+    checked_at    INTEGER,
+    failing_since INTEGER,
+    failures      INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (account_id, name)
+) STRICT;
+
+-- One row that grows with every change of a key or domain, by whatever process: caches compare it with what they saw.
+CREATE TABLE config_version (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    version  INTEGER NOT NULL
+) STRICT;
+INSERT INTO config_version VALUES (1, 1);
+
+CREATE TRIGGER api_key_added AFTER INSERT ON api_key BEGIN
+    UPDATE config_version SET version = version + 1;
+END;
+CREATE TRIGGER api_key_changed AFTER UPDATE OF name, scope, mode, expires_at, revoked_at ON api_key BEGIN
+    UPDATE config_version SET version = version + 1;
+END;
+CREATE TRIGGER sending_domain_added AFTER INSERT ON sending_domain BEGIN
+    UPDATE config_version SET version = version + 1;
+END;
+CREATE TRIGGER sending_domain_changed AFTER UPDATE OF status, selector, private_key, settings ON sending_domain BEGIN
+    UPDATE config_version SET version = version + 1;
+END;
+CREATE TRIGGER sending_domain_removed AFTER DELETE ON sending_domain BEGIN
+    UPDATE config_version SET version = version + 1;
+END;
+
+-- A message is written once and never updated: its status is derived from its deliveries. The content stands last, so that reading the
+-- other columns does not touch its pages; a content over 128 KiB is a file in the spool, and NULL here.
+CREATE TABLE message (
+    id                  INTEGER PRIMARY KEY,
+    account_id          INTEGER NOT NULL,
+    api_key_id          INTEGER,
+    mode                TEXT NOT NULL CHECK (mode IN ('live', 'test')),
+    reverse_path        TEXT NOT NULL,
+    author              TEXT NOT NULL,
+    recipients          TEXT NOT NULL,  -- JSON: [to, cc]
+    subject             TEXT NOT NULL,
+    internet_message_id TEXT NOT NULL,
+    size                INTEGER NOT NULL,
+    created_at          INTEGER NOT NULL,
+    signing_domain_id   INTEGER,
+    needs_smtputf8      INTEGER NOT NULL,
+    is_8bit             INTEGER NOT NULL,
+    ret                 TEXT,
+    envid               TEXT,
+    tags                TEXT,           -- JSON: [[name, value], ...]
+    content             BLOB
+) STRICT;
+-- The Test Inbox is a few messages among many; live ones are listed along the primary key.
+CREATE INDEX message_test ON message (account_id) WHERE mode = 'test';
+
+-- The life cycle of a delivery:
+--     queued  -> leased (claimed), held, cancelled, expired, suppressed
+--     leased  -> queued (deferred, released, or the lease ran out), delivered, bounced, expired, suppressed
+--     held    -> queued, cancelled
+--     delivered -> bounced (a report that comes after the next hop's 250)
+CREATE TABLE delivery (
+    id           INTEGER PRIMARY KEY,
+    message_id   INTEGER NOT NULL,
+    forward_path TEXT NOT NULL,
+    domain       TEXT NOT NULL,
+    state        TEXT NOT NULL CHECK (state IN ('queued', 'leased', 'held', 'delivered', 'bounced', 'expired', 'suppressed', 'cancelled')),
+    due_at       INTEGER NOT NULL,
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    is_in_doubt  INTEGER NOT NULL DEFAULT 0,
+    lease_token  INTEGER,
+    lease_until  INTEGER,
+    created_at   INTEGER NOT NULL,
+    delivered_at INTEGER,
+    last_reply   TEXT NOT NULL DEFAULT '',
+    notify       TEXT,
+    orcpt        TEXT,
+    CHECK ((state = 'leased') = (lease_token IS NOT NULL))
+) STRICT;
+CREATE INDEX delivery_message ON delivery (message_id);
+-- What is due, oldest first; and the same for each domain, so that a domain that cannot be served is stepped over, not scanned.
+CREATE INDEX delivery_due ON delivery (due_at) WHERE state = 'queued';
+CREATE INDEX delivery_domain ON delivery (domain, due_at) WHERE state = 'queued';
+CREATE INDEX delivery_leased ON delivery (lease_until) WHERE state = 'leased';
+CREATE INDEX delivery_held ON delivery (id) WHERE state = 'held';
+
+CREATE TRIGGER delivery_moves BEFORE UPDATE OF state ON delivery
+WHEN NOT CASE OLD.state
+    WHEN 'queued' THEN NEW.state IN ('queued', 'leased', 'held', 'cancelled', 'expired', 'suppressed')
+    WHEN 'leased' THEN NEW.state IN ('leased', 'queued', 'delivered', 'bounced', 'expired', 'suppressed')
+    WHEN 'held' THEN NEW.state IN ('held', 'queued', 'cancelled')
+    WHEN 'delivered' THEN NEW.state IN ('delivered', 'bounced')
+    ELSE NEW.state = OLD.state
+END
+BEGIN
+    SELECT RAISE(ABORT, 'the life cycle of a delivery does not have this move');
+END;
+
+-- Immutable facts. They outlive their message.
+CREATE TABLE event (
+    id          INTEGER PRIMARY KEY,
+    message_id  INTEGER NOT NULL,
+    delivery_id INTEGER,
+    account_id  INTEGER NOT NULL,
+    mode        TEXT NOT NULL CHECK (mode IN ('live', 'test')),
+    type        TEXT NOT NULL CHECK (type IN ('queued', 'sent', 'delivered', 'deferred', 'bounced', 'failed', 'suppressed', 'cancelled', 'opened', 'clicked', 'complained', 'unsubscribed')),
+    recipient   TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    metadata    TEXT  -- JSON; NULL: empty
+) STRICT;
+CREATE INDEX event_message ON event (message_id);
+CREATE INDEX event_test ON event (account_id) WHERE mode = 'test';

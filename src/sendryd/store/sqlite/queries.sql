@@ -1,0 +1,170 @@
+-- Named statements. `-- name: NAME` begins one; sendryd.store.sqlite.queries loads them.
+
+-- name: insert_account
+INSERT INTO account (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING;
+
+-- name: insert_api_key
+INSERT INTO api_key (id, account_id, name, scope, mode, prefix, secret_hash, created_at, expires_at, revoked_at, last_used_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: find_api_key
+SELECT id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
+FROM api_key WHERE secret_hash = ?;
+
+-- name: get_api_key
+SELECT id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
+FROM api_key WHERE account_id = ? AND id = ?;
+
+-- name: list_api_keys
+SELECT id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
+FROM api_key WHERE account_id = ? ORDER BY id DESC;
+
+-- name: revoke_api_key
+UPDATE api_key SET revoked_at = min(coalesce(revoked_at, ?3), ?3) WHERE account_id = ?1 AND id = ?2;
+
+-- name: touch_api_key
+UPDATE api_key SET last_used_at = ? WHERE id = ?;
+
+-- name: insert_domain
+INSERT INTO sending_domain (id, account_id, name, status, selector, public_key, private_key, settings, records, created_at,
+                            verified_at, checked_at, failing_since, failures)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: find_domain
+SELECT id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
+FROM sending_domain WHERE account_id = ? AND name = ?;
+
+-- name: get_domain
+SELECT id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
+FROM sending_domain WHERE id = ?;
+
+-- name: list_domains
+SELECT id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
+FROM sending_domain WHERE ?1 IS NULL OR account_id = ?1 ORDER BY id DESC;
+
+-- name: read_private_key
+SELECT private_key FROM sending_domain WHERE id = ?;
+
+-- name: record_domain_check
+UPDATE sending_domain
+SET status = ?, records = ?, checked_at = ?, verified_at = ?, failing_since = ?, failures = ?
+WHERE id = ?;
+
+-- name: set_domain_settings
+UPDATE sending_domain SET settings = ? WHERE id = ?;
+
+-- name: remove_domain
+DELETE FROM sending_domain WHERE id = ?;
+
+-- name: read_config_version
+SELECT version FROM config_version;
+
+-- name: insert_message
+INSERT INTO message (id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size,
+                     created_at, signing_domain_id, needs_smtputf8, is_8bit, ret, envid, tags, content)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_delivery
+INSERT INTO delivery (id, message_id, forward_path, domain, state, due_at, lease_token, lease_until, created_at, delivered_at, notify, orcpt)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_event
+INSERT INTO event (id, message_id, delivery_id, account_id, mode, type, recipient, created_at, metadata)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: list_due
+SELECT d.id, d.domain, d.due_at FROM delivery d INDEXED BY delivery_due JOIN message m ON m.id = d.message_id
+WHERE d.state = 'queued' AND d.due_at <= ? AND m.mode = 'live'
+ORDER BY d.due_at LIMIT ?;
+
+-- name: list_due_of_domain
+SELECT d.id, d.domain, d.due_at FROM delivery d INDEXED BY delivery_domain JOIN message m ON m.id = d.message_id
+WHERE d.state = 'queued' AND d.domain = ? AND d.due_at <= ? AND m.mode = 'live'
+ORDER BY d.due_at LIMIT ?;
+
+-- name: next_domain
+SELECT domain, due_at FROM delivery INDEXED BY delivery_domain
+WHERE state = 'queued' AND domain > ? ORDER BY domain, due_at LIMIT 1;
+
+-- name: first_due
+SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE state = 'queued';
+
+-- name: lease_delivery
+UPDATE delivery SET state = 'leased', lease_token = ?, lease_until = ? WHERE id = ? AND state = 'queued';
+
+-- name: read_claimed
+SELECT id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt FROM delivery WHERE id = ?;
+
+-- name: get_message_row
+SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,
+       signing_domain_id, needs_smtputf8, is_8bit, ret, envid
+FROM message WHERE id = ?;
+
+-- name: read_content
+SELECT content, size FROM message WHERE id = ?;
+
+-- name: record_outcome
+UPDATE delivery
+SET state = ?3, due_at = coalesce(?4, due_at), attempts = attempts + ?5, last_reply = ?6, delivered_at = ?7,
+    is_in_doubt = CASE WHEN ?5 THEN 0 ELSE is_in_doubt END, lease_token = NULL, lease_until = NULL
+WHERE id = ?1 AND lease_token = ?2
+RETURNING message_id, forward_path;
+
+-- name: read_stream
+SELECT account_id, mode FROM message WHERE id = ?;
+
+-- name: extend_lease
+UPDATE delivery SET lease_until = ? WHERE id = ? AND lease_token = ?;
+
+-- name: release
+UPDATE delivery SET state = 'queued', lease_token = NULL, lease_until = NULL WHERE id = ? AND lease_token = ?;
+
+-- name: return_leases
+UPDATE delivery SET state = 'queued', lease_token = NULL, lease_until = NULL, is_in_doubt = 1, due_at = min(due_at, ?1)
+WHERE state = 'leased' AND lease_until <= ?2;
+
+-- name: list_overdue
+SELECT id FROM delivery INDEXED BY delivery_due WHERE state = 'queued' AND due_at <= ? AND created_at < ? LIMIT ?;
+
+-- name: set_state
+UPDATE delivery SET state = ?2, due_at = coalesce(?3, due_at) WHERE id = ?1 AND state = ?4
+RETURNING message_id, forward_path;
+
+-- name: count_queue
+SELECT 'queued', count(*) FROM delivery WHERE state = 'queued'
+UNION ALL SELECT 'leased', count(*) FROM delivery WHERE state = 'leased'
+UNION ALL SELECT 'held', count(*) FROM delivery WHERE state = 'held';
+
+-- name: get_message
+SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,
+       signing_domain_id, needs_smtputf8, is_8bit, ret, envid
+FROM message WHERE account_id = ? AND id = ?;
+
+-- name: summarise_deliveries
+SELECT state, count(*), max(attempts), min(delivered_at) FROM delivery WHERE message_id = ? GROUP BY state;
+
+-- name: last_event
+SELECT type FROM event WHERE message_id = ? ORDER BY id DESC LIMIT 1;
+
+-- name: has_complaint
+SELECT 1 FROM event WHERE message_id = ? AND type = 'complained' LIMIT 1;
+
+-- name: list_old_messages
+SELECT id, content IS NULL FROM message
+WHERE id < ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = message.id AND state IN ('queued', 'leased', 'held'))
+ORDER BY id LIMIT ?2;
+
+-- name: delete_message
+DELETE FROM message WHERE id = ?;
+
+-- name: delete_deliveries
+DELETE FROM delivery WHERE message_id = ?;
+
+-- name: delete_events
+DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < ? ORDER BY id LIMIT ?);
+
+-- name: touch_store
+UPDATE config_version SET version = version;
+
+-- name: has_message
+SELECT 1 FROM message WHERE id = ?;

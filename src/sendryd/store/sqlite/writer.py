@@ -1,0 +1,239 @@
+"""The one writer of this process: a thread with natural group commit.
+
+It takes everything that waits, commits it as one transaction, then answers all. While one commit is synced to disk the next batch gathers
+by itself, so an idle store answers after one sync and a busy one shares each sync among many. New messages are stored by statements of
+many rows: every step of the engine gives up and takes back the interpreter lock, and fewer steps mean less waiting for it.
+
+When an operation of a batch fails, the batch is rolled back and its operations are run again one by one, so that only the bad one fails.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from sendryd.store.errors import StoreUnavailable
+from sendryd.store.sqlite.connection import open_connection, translated
+from sendryd.store.sqlite.queries import SQL
+
+MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
+MAX_OCTETS: Final = 8 * 1024 * 1024  # of new content in one batch
+CHECKPOINT_PAGES: Final = 2000  # pages in the log (16 MiB) when it is written back
+IDLE_CHECKPOINT: Final = 1.0  # seconds without work after which the log is written back anyway
+CHUNKS: Final = (32, 8, 1)  # rows of one statement
+
+Row = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows that an operation adds; they are inserted together with those of the other operations of the batch."""
+
+    messages: list[Row] = field(default_factory=list)
+    deliveries: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
+
+
+Action = Callable[[apsw.Connection, Rows], Any]
+
+
+@dataclass(slots=True)
+class Operation:
+    """Something to do in a transaction, and who waits for it."""
+
+    action: Action
+    future: asyncio.Future[Any]
+    size: int
+    result: Any = None
+    error: BaseException | None = None
+
+
+def _multi_row(name: str, count: int) -> str:
+    head, _, values = SQL[name].rpartition("VALUES ")
+    return f"{head}VALUES {', '.join([values] * count)}"
+
+
+_STATEMENTS: Final = {
+    (name, count): _multi_row(name, count)
+    for name in ("insert_message", "insert_delivery", "insert_event")
+    for count in CHUNKS
+}
+
+
+class Writer:
+    """The thread. `submit` may be called from the event loop's thread alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: deque[Operation] = deque()
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self._connection: apsw.Connection | None = None
+        self._log_pages = 0
+        self.commits = 0
+        self.operations = 0
+        self.largest_batch = 0
+        self.longest_commit = 0.0  # seconds
+        self._connection = self._connect()
+        self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    def _connect(self) -> apsw.Connection:
+        connection = open_connection(self._path)
+        connection.set_wal_hook(self._on_commit)
+        return connection
+
+    def _on_commit(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._log_pages = pages
+        return 0
+
+    def submit(self, action: Action, *, size: int = 0) -> asyncio.Future[Any]:
+        """Hands in an operation; the future is done once it is committed."""
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        with self._changed:
+            if self._is_closing:
+                raise StoreUnavailable("the store is closed")
+            self._waiting.append(Operation(action, future, size))
+            if len(self._waiting) == 1:
+                self._changed.notify()
+        return future
+
+    def statistics(self) -> Mapping[str, int | float]:
+        """Counters since the start."""
+        return {
+            "commits": self.commits,
+            "operations": self.operations,
+            "largest_batch": self.largest_batch,
+            "longest_commit_seconds": self.longest_commit,
+            "wal_pages": self._log_pages,
+        }
+
+    def close(self) -> None:
+        """Finishes what was handed in, writes the log back, ends the thread."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    # In the thread.
+
+    def _run(self) -> None:
+        while True:
+            batch = self._take()
+            if batch is None:
+                break
+            if batch:
+                self._commit(batch)
+                self._answer(batch)
+            if self._log_pages >= CHECKPOINT_PAGES or (not batch and self._log_pages):
+                self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        if self._connection is not None:
+            self._connection.close()
+
+    def _take(self) -> list[Operation] | None:
+        """Everything that waits; an empty list after a time of nothing; None at the end."""
+        with self._changed:
+            if not self._waiting:
+                if self._is_closing:
+                    return None
+                self._changed.wait(IDLE_CHECKPOINT if self._log_pages else None)
+            batch: list[Operation] = []
+            octets = 0
+            while self._waiting and len(batch) < MAX_OPERATIONS and octets < MAX_OCTETS:
+                operation = self._waiting.popleft()
+                octets += operation.size
+                batch.append(operation)
+            return batch
+
+    def _commit(self, batch: list[Operation]) -> None:
+        started = time.monotonic()
+        error = self._try(batch)
+        if error is not None:
+            if len(batch) == 1:
+                batch[0].error = error
+            else:
+                for operation in batch:
+                    operation.error = self._try([operation])
+        self.operations += len(batch)
+        self.largest_batch = max(self.largest_batch, len(batch))
+        self.longest_commit = max(self.longest_commit, time.monotonic() - started)
+
+    def _try(self, batch: Sequence[Operation]) -> BaseException | None:
+        """Runs operations as one transaction; gives the error that rolled it back."""
+        try:
+            with translated():
+                if self._connection is None:
+                    self._connection = self._connect()
+                connection = self._connection
+                connection.execute("BEGIN IMMEDIATE")
+                rows = Rows()
+                for operation in batch:
+                    operation.result = operation.action(connection, rows)
+                _insert(connection, "insert_message", rows.messages)
+                _insert(connection, "insert_delivery", rows.deliveries)
+                _insert(connection, "insert_event", rows.events)
+                connection.execute("COMMIT")
+                self.commits += 1
+        except BaseException as error:  # noqa: BLE001  it belongs to whoever waits, whatever it is
+            self._roll_back(error)
+            return error
+        return None
+
+    def _roll_back(self, error: BaseException) -> None:
+        connection = self._connection
+        try:
+            if connection is not None and connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except apsw.Error:
+            pass
+        if isinstance(error.__cause__, apsw.IOError | apsw.CantOpenError) and connection is not None:
+            # After a failed write the pages that the system still holds cannot be trusted: start afresh from the file.
+            self._connection = None
+            connection.close()
+
+    def _answer(self, batch: list[Operation]) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, batch)
+
+    def _checkpoint(self, mode: int) -> None:
+        try:
+            if self._connection is not None:
+                _, done = self._connection.wal_checkpoint(mode=mode)
+                self._log_pages = max(0, self._log_pages - done)
+        except apsw.Error:
+            pass  # the log stays longer; the next try comes with the next batch
+
+
+def _insert(connection: apsw.Connection, name: str, rows: list[Row]) -> None:
+    position, left = 0, len(rows)
+    for size in CHUNKS:
+        while left >= size:
+            if size == 1:
+                connection.execute(_STATEMENTS[name, 1], rows[position])
+            else:
+                flat = [value for row in rows[position : position + size] for value in row]
+                connection.execute(_STATEMENTS[name, size], flat)
+            position += size
+            left -= size
+
+
+def _resolve(batch: list[Operation]) -> None:
+    for operation in batch:
+        if operation.future.cancelled():
+            continue
+        if operation.error is not None:
+            operation.future.set_exception(operation.error)
+        else:
+            operation.future.set_result(operation.result)
