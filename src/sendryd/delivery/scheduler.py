@@ -1,0 +1,297 @@
+"""What is delivered when: claims what is due, a lane for each next hop, so many attempts at once.
+
+Does: keeps each lane supplied with no more than it can start soon, and the workers busy.
+Reads: `claim_deliveries`, and what the door hands over directly.
+Writes: leases, by claiming and releasing.
+Strategy: one lane for each domain, or a single one for a smart host. A lane has a window of attempts that grows with success; after failures in
+a row it is suspended and probed with one message, while the others wait without an attempt counted. Oldest due first; a domain that is busy
+or suspended is stepped over, so it cannot hold up the others. Accepted messages come with their content in memory as long as there is room.
+When things fail: nothing new is started while an outcome waits to be stored. A crash leaves leases, which the next start returns.
+Limits: attempts in all, waiting claims of a lane, octets of content held.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from sendryd.delivery.worker import Signal, Worker
+from sendryd.policy.retry import RetryPlan
+from sendryd.policy.throttle import Lane, new_lane, note_failure, note_success
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import get_logger
+from sendryd.runtime.rand import Rand
+from sendryd.runtime.wakeup import Wakeup
+from sendryd.store.base import Claim, DeliveryStore, Lease
+from sendryd.store.errors import StoreError
+
+MAX_ATTEMPTS: Final = 500  # at once, in all; each holds a socket and a content
+WAITING_FACTOR: Final = 2  # claims of a lane, waiting or under way, for each attempt that it may have at once
+MAX_HELD: Final = 32 * 1024 * 1024  # octets of content handed over and not yet sent; beyond it the database keeps them
+LEASE_TIME: Final = timedelta(minutes=20)  # the final dot alone may take ten minutes, and the steps before it some more
+POLL_INTERVAL: Final = 1.0  # seconds: changes by other processes are seen within it
+CLAIM_LIMIT: Final = 200  # deliveries claimed at once
+DRAIN_TIMEOUT: Final = 25.0  # seconds that attempts under way get when the program stops; it has 30 in all
+SMART_HOST_LANE: Final = "*"
+
+log = get_logger("delivery")
+
+
+@dataclass(slots=True)
+class _Held:
+    """A content in memory, and how many claims still need it."""
+
+    content: bytes
+    claims: int
+
+
+@dataclass(slots=True)
+class _LaneState:
+    lane: Lane
+    active: int = 0
+    reserved: int = 0
+    waiting: deque[tuple[Claim, _Held | None]] = field(default_factory=deque)
+
+    @property
+    def load(self) -> int:
+        return self.active + self.reserved + len(self.waiting)
+
+
+@dataclass(slots=True)
+class _Reservation:
+    keys: list[str]
+    size: int
+
+
+class Scheduler:
+    """Runs the lanes. Implements `intake.handoff.Handoff`."""
+
+    def __init__(
+        self,
+        store: DeliveryStore,
+        worker: Worker,
+        *,
+        plan: RetryPlan,
+        clock: Clock,
+        rand: Rand,
+        wakeup: Wakeup,
+        has_smart_host: bool,
+    ) -> None:
+        self._store = store
+        self._worker = worker
+        self._delays = tuple(delay.total_seconds() for delay in plan.delays)
+        self._clock = clock
+        self._rand = rand
+        self._wakeup = wakeup
+        self._has_smart_host = has_smart_host
+        self._lanes: dict[str, _LaneState] = {}
+        self._reservations: dict[int, _Reservation] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held = 0
+        self._is_stopping = False
+        self.claimed = 0
+        self.handed_over = 0
+
+    def __repr__(self) -> str:
+        return f"<Scheduler {len(self._lanes)} lanes, {len(self._tasks)} attempts, {self._held} octets held>"
+
+    def statistics(self) -> Mapping[str, float]:
+        """For /metrics."""
+        return {
+            "lanes": len(self._lanes),
+            "attempts": len(self._tasks),
+            "waiting": sum(len(state.waiting) for state in self._lanes.values()),
+            "held_octets": self._held,
+            "claimed": self.claimed,
+            "handed_over": self.handed_over,
+            "unrecorded": self._worker.unrecorded,
+        }
+
+    # What the door hands over.
+
+    def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
+        """Room for a new message; None if the database has to keep it for the time being."""
+        if self._is_stopping or self._worker.unrecorded or self._held + size > MAX_HELD:
+            return None
+        now = self._clock.monotonic()
+        keys = list(dict.fromkeys(self._key(domain) for domain in domains))
+        for key in keys:
+            state = self._lanes.get(key)
+            if state is not None and (
+                state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit
+            ):
+                return None
+        for key in keys:
+            self._lane(key).reserved += 1
+        self._held += size
+        lease = self._new_lease()
+        self._reservations[lease.token] = _Reservation(keys, size)
+        return lease
+
+    def offer(self, lease: Lease, claims: Sequence[Claim], content: bytes) -> None:
+        """The message is stored; its attempts start now."""
+        reservation = self._reservations.pop(lease.token)
+        self._held += len(content) - reservation.size
+        self.handed_over += len(claims)
+        held = _Held(content, len(claims))
+        for key in reservation.keys:
+            self._lanes[key].reserved -= 1
+        for claim in claims:
+            self._enqueue(claim, held)
+
+    def cancel_reservation(self, lease: Lease) -> None:
+        """The message was not stored."""
+        reservation = self._reservations.pop(lease.token)
+        self._held -= reservation.size
+        for key in reservation.keys:
+            self._lanes[key].reserved -= 1
+            self._forget_if_idle(key)
+
+    # The lanes.
+
+    def _key(self, domain: str) -> str:
+        return SMART_HOST_LANE if self._has_smart_host else domain
+
+    def _lane(self, key: str) -> _LaneState:
+        state = self._lanes.get(key)
+        if state is None:
+            state = self._lanes[key] = _LaneState(new_lane(is_smart_host=key == SMART_HOST_LANE))
+        return state
+
+    def _new_lease(self) -> Lease:
+        return Lease(token=self._rand.token(), until=self._clock.now() + LEASE_TIME)
+
+    def _enqueue(self, claim: Claim, held: _Held | None) -> None:
+        key = self._key(claim.domain)
+        state = self._lane(key)
+        state.waiting.append((claim, held))
+        if state.active < state.lane.limit and len(self._tasks) < MAX_ATTEMPTS:
+            state.active += 1
+            task = asyncio.get_running_loop().create_task(self._work(key, state))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, key: str, state: _LaneState) -> None:
+        """One attempt after the other, while the lane has any and may have this many at once."""
+        try:
+            while state.waiting and not self._is_stopping and state.active <= state.lane.limit:
+                if state.lane.is_suspended(self._clock.monotonic()):
+                    break
+                claim, held = state.waiting.popleft()
+                try:
+                    signal = await self._worker.deliver(claim, held.content if held else None)
+                finally:
+                    self._let_go(held)
+                self._note(key, state, signal)
+        finally:
+            state.active -= 1
+            if state.waiting and not self._is_stopping and not state.active:
+                await self._release_waiting(state)
+            self._forget_if_idle(key)
+            self._wakeup.set()
+
+    def _note(self, key: str, state: _LaneState, signal: Signal) -> None:
+        if signal is Signal.GOOD:
+            state.lane = note_success(state.lane)
+        elif signal is Signal.BAD:
+            now = self._clock.monotonic()
+            was_suspended = state.lane.is_suspended(now)
+            state.lane = note_failure(state.lane, now=now, delays=self._delays)
+            if state.lane.is_suspended(now) and not was_suspended:
+                seconds = (state.lane.suspended_until or now) - now
+                log.warning("lane_suspended", next_hop=key, seconds=round(seconds, 1))
+
+    def _let_go(self, held: _Held | None) -> None:
+        if held is not None:
+            held.claims -= 1
+            if not held.claims:
+                self._held -= len(held.content)
+
+    async def _release_waiting(self, state: _LaneState) -> None:
+        """Gives back what was claimed and cannot be started now."""
+        while state.waiting:
+            claim, held = state.waiting.popleft()
+            self._let_go(held)
+            try:
+                await self._store.release(claim.lease, [delivery.id for delivery in claim.deliveries])
+            except StoreError as error:
+                log.error("not_released", message_id=claim.message.id, error=repr(error))
+
+    def _forget_if_idle(self, key: str) -> None:
+        state = self._lanes.get(key)
+        is_default = state is not None and not state.lane.failures and not state.lane.suspensions
+        if state is not None and is_default and not state.load:
+            del self._lanes[key]
+
+    # The claims.
+
+    async def run(self) -> None:
+        """Claims what is due, until stopped."""
+        while not self._is_stopping:
+            timeout = POLL_INTERVAL
+            try:
+                if not await self._claim():
+                    timeout = await self._time_to_wait()
+            except StoreError as error:
+                log.error("not_claimed", error=repr(error))
+            await self._wakeup.wait(timeout)
+
+    async def _claim(self) -> bool:
+        """One claim. True if something was claimed."""
+        room = self._room()
+        if room <= 0 or self._worker.unrecorded:
+            return False
+        now = self._clock.monotonic()
+        busy = frozenset(
+            key
+            for key, state in self._lanes.items()
+            if state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit
+        )
+        if SMART_HOST_LANE in busy:
+            return False
+        claims = await self._store.claim_deliveries(
+            now=self._clock.now(), lease=self._new_lease(), limit=room, busy=busy, per_domain=self._per_domain(room)
+        )
+        for claim in claims:
+            self.claimed += len(claim.deliveries)
+            self._enqueue(claim, None)
+        return bool(claims)
+
+    def _room(self) -> int:
+        room = min(CLAIM_LIMIT, MAX_ATTEMPTS - len(self._tasks))
+        if self._has_smart_host:
+            state = self._lanes.get(SMART_HOST_LANE)
+            lane = state.lane if state else new_lane(is_smart_host=True)
+            room = min(room, WAITING_FACTOR * lane.limit - (state.load if state else 0))
+        return room
+
+    def _per_domain(self, room: int) -> int:
+        if self._has_smart_host:
+            return room
+        return WAITING_FACTOR * new_lane(is_smart_host=False).limit
+
+    async def _time_to_wait(self) -> float:
+        due = await self._store.due_at()
+        if due is None:
+            return POLL_INTERVAL
+        seconds = (due - self._clock.now()).total_seconds()
+        if seconds <= 0:  # due, but its lane is busy: a worker that becomes free wakes us
+            return POLL_INTERVAL
+        return min(POLL_INTERVAL, seconds)
+
+    async def stop(self, timeout: float = DRAIN_TIMEOUT) -> None:
+        """Starts nothing more, lets attempts under way end, cuts off what is left after so many seconds, gives back the rest."""
+        self._is_stopping = True
+        self._wakeup.set()
+        for state in self._lanes.values():
+            await self._release_waiting(state)
+        tasks = set(self._tasks)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=timeout)
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning("attempts_cut_off", count=len(late))
+                await asyncio.wait(late, timeout=1.0)

@@ -1,0 +1,92 @@
+"""From what was said of a recipient to what is stored of its delivery."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sendryd.delivery.transport import Connection, DeliveryFault, Target
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType
+from sendryd.model.ids import EventId
+from sendryd.policy.classify import Category, Disposition, Kind, NetworkFailure, Scope, classify
+from sendryd.policy.retry import GiveUp, RetryAt
+from sendryd.smtp.reply import Reply
+from sendryd.smtp.timeouts import Step
+from sendryd.store.base import ClaimedDelivery, NewEvent, Outcome
+
+HARD: Final = "hard"
+SOFT: Final = "soft"
+_HARD_CATEGORIES: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX, Category.BAD_DOMAIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one attempt came to for one recipient."""
+
+    disposition: Disposition
+    reply: Reply | None = None
+    host: str = ""
+    address: str = ""
+    tls: str = ""  # version, empty in clear text
+    duration_ms: int = 0
+
+
+def local_verdict(kind: Kind, category: Category, enhanced: str, sentence: str) -> Verdict:
+    """A verdict that we came to ourselves, without asking a receiving server."""
+    return Verdict(Disposition(kind=kind, scope=Scope.MESSAGE, category=category, enhanced=enhanced, sentence=sentence))
+
+
+def judge(reply: Reply | NetworkFailure, step: Step, target: Target, connection: Connection | None, ms: int) -> Verdict:
+    """The verdict on a reply, or on a failure without one."""
+    return Verdict(
+        disposition=classify(reply, step=step),
+        reply=reply if isinstance(reply, Reply) else None,
+        host=target.host,
+        address=target.address,
+        tls=connection.tls.version if connection and connection.tls else "",
+        duration_ms=ms,
+    )
+
+
+def judge_fault(fault: DeliveryFault, target: Target, connection: Connection | None, ms: int) -> Verdict:
+    """The verdict on an attempt that broke."""
+    return judge(fault.failure, fault.step, target, connection, ms)
+
+
+def make_outcome(
+    delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | GiveUp | None, next_id: Callable[[], int]
+) -> Outcome:
+    """What is stored. `retry` belongs to a deferral."""
+    disposition = verdict.disposition
+    metadata: dict[str, object] = {"attempt": delivery.attempts + 1, "category": disposition.category.value}
+    if verdict.host:
+        metadata |= {"host": verdict.host, "address": verdict.address, "tls": verdict.tls or None}
+        metadata["duration_ms"] = verdict.duration_ms
+    if verdict.reply is not None:
+        metadata |= {"code": verdict.reply.code, "reply": str(verdict.reply)}
+    metadata |= {"enhanced_code": disposition.enhanced, "reason": disposition.sentence}
+    if delivery.is_in_doubt:
+        metadata["possibly_duplicate"] = True
+    due_at: datetime | None = None
+    types: tuple[EventType, ...]
+    match disposition.kind:
+        case Kind.DELIVERED:
+            state, types = DeliveryState.DELIVERED, (EventType.SENT, EventType.DELIVERED)
+        case Kind.BOUNCED:
+            state, types = DeliveryState.BOUNCED, (EventType.BOUNCED,)
+            metadata["bounce_type"] = HARD if disposition.category in _HARD_CATEGORIES else SOFT
+        case Kind.DEFERRED if isinstance(retry, RetryAt):
+            state, types = DeliveryState.QUEUED, (EventType.DEFERRED,)
+            due_at = retry.moment
+            metadata["retry_at"] = due_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case Kind.DEFERRED:
+            state, types = DeliveryState.EXPIRED, (EventType.FAILED,)
+            metadata |= {"reason": "expired", "last_reason": disposition.sentence, "category": Category.EXPIRED.value}
+    return Outcome(
+        delivery_id=delivery.id,
+        state=state,
+        due_at=due_at,
+        reply=str(verdict.reply) if verdict.reply else disposition.sentence,
+        events=tuple(NewEvent(id=EventId(next_id()), type=each, metadata=metadata) for each in types),
+    )

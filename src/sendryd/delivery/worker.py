@@ -1,0 +1,392 @@
+"""One claim: sign, find the hosts, try them in order, record what came of it.
+
+Does: delivers a message to the recipients of one domain, and stores one outcome for each of them.
+Reads: the content, the sending domain's key, DNS.
+Writes: `store.record_attempt`, once, as soon as the outcome is known and before anything else.
+Strategy: hosts by preference, addresses in order; a failure that speaks of the host or the session goes on to the next one, one that speaks
+of the message or the recipient does not. A handshake that fails under opportunistic TLS is followed by clear text on the same host, which
+is remembered for a day. An idle connection that had died is replaced by a fresh one once.
+When things fail: an outcome that the store cannot take is kept and stored later; the message is not sent again meanwhile. A lease that was
+lost means that somebody else decides: nothing is stored.
+Limits: 50 recipients in a transaction; what DNS and the receivers may take is in `runtime.resolver` and `smtp.timeouts`.
+Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from sendryd.delivery.plan import plan_mx, plan_smart_host
+from sendryd.delivery.pool import ConnectionPool
+from sendryd.delivery.signer import Signer, SigningKey, SigningKeyMissing
+from sendryd.delivery.transport import (
+    Connection,
+    DeliveryFault,
+    OutboundContent,
+    Target,
+    Timeouts,
+    TlsContexts,
+    TlsRule,
+    open_connection,
+)
+from sendryd.delivery.verdict import Verdict, judge, judge_fault, local_verdict, make_outcome
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.transfer import to_7bit
+from sendryd.model.apikey import KeyMode
+from sendryd.model.domain import TlsPolicy
+from sendryd.policy.classify import Category, Kind, Scope
+from sendryd.policy.retry import RetryPlan, next_attempt
+from sendryd.policy.routing import RoutingProblem, SmartHost, order_hosts
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.faults import LookupFailed
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.log import get_logger
+from sendryd.runtime.rand import Rand
+from sendryd.runtime.resolver import DnsResolver
+from sendryd.smtp.timeouts import Step
+from sendryd.smtp.transaction import OutboundEnvelope, needs_7bit
+from sendryd.store.base import Claim, ClaimedDelivery, DeliveryStore, Outcome
+from sendryd.store.errors import LeaseLost, NotFound, StoreError
+
+MAX_RECIPIENTS: Final = 50  # of one transaction: what Postfix sends (default_destination_recipient_limit)
+BROKEN_TLS_MEMORY: Final = 24 * 3600.0  # seconds for which a host whose handshake failed is spoken to in clear text
+MAX_BROKEN_TLS: Final = 10_000
+RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries to store an outcome
+_SESSION_SCOPES: Final = frozenset({Scope.SESSION, Scope.HOST})
+
+log = get_logger("delivery")
+
+
+class Signal(Enum):
+    """What an attempt tells of its next hop."""
+
+    GOOD = auto()  # it talked to us
+    BAD = auto()  # no session could be had
+    NEUTRAL = auto()  # it was not asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What delivery needs to know of the installation."""
+
+    hostname: str
+    mx_port: int
+    smart_host: SmartHost | None
+    allow_private_networks: bool
+    retry_plan: RetryPlan
+    timeouts: Timeouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerContext:
+    """What all attempts share."""
+
+    store: DeliveryStore
+    resolver: DnsResolver
+    pool: ConnectionPool[Connection]
+    contexts: TlsContexts
+    signer: Signer
+    clock: Clock
+    rand: Rand
+    ids: IdSource
+
+
+@dataclass(slots=True)
+class _Letter:
+    """One content on its way, in the forms that receivers have needed so far."""
+
+    claim: Claim
+    key: SigningKey
+    content: bytes
+    signed: OutboundContent | None = None
+    signed_7bit: OutboundContent | None = None
+
+
+class Worker:
+    """Carries out claims. One object serves all of them at once."""
+
+    def __init__(self, context: WorkerContext, settings: WorkerSettings) -> None:
+        self._context = context
+        self._settings = settings
+        self._broken_tls: dict[str, float] = {}
+        self.unrecorded = 0  # outcomes that wait for the store
+
+    async def deliver(self, claim: Claim, content: bytes | None) -> Signal:
+        """One attempt, recorded. `content` saves reading it. Raises nothing but cancellation."""
+        verdicts: dict[str, Verdict] = {}
+        signal = Signal.NEUTRAL
+        try:
+            if claim.message.mode is not KeyMode.LIVE:
+                raise AssertionError("a test message reached the delivery engine")
+            signal = await self._attempt(claim, content, verdicts)
+        except StoreError as error:
+            log.error("content_not_read", message_id=claim.message.id, error=repr(error))
+            _give(verdicts, claim, local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "The message could not be read"))
+        except Exception:
+            log.exception("attempt_failed", message_id=claim.message.id, domain=claim.domain)
+            _give(verdicts, claim, local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error"))
+        await self._record(claim, verdicts)
+        return signal
+
+    async def _attempt(self, claim: Claim, content: bytes | None, verdicts: dict[str, Verdict]) -> Signal:
+        context = self._context
+        domain_id = claim.message.signing_domain_id
+        try:
+            if domain_id is None:
+                raise SigningKeyMissing("the message has no sending domain")
+            key = await context.signer.key(domain_id)
+            if content is None:
+                content = await context.store.read_content(claim.message.id)
+        except (SigningKeyMissing, NotFound) as error:
+            _give(verdicts, claim, local_verdict(Kind.BOUNCED, Category.OTHER, "5.3.0", f"Nothing could be sent: {error}"))
+            return Signal.NEUTRAL
+        targets = await self._find_targets(claim.domain, is_tls_enforced=key.tls_policy is TlsPolicy.ENFORCED)
+        if isinstance(targets, Verdict):
+            _give(verdicts, claim, targets)
+            return Signal.NEUTRAL
+        letter = _Letter(claim, key, content)
+        signal = Signal.BAD
+        for target in targets:
+            open_deliveries = [each for each in claim.deliveries if _is_open(verdicts.get(each.forward_path))]
+            if not open_deliveries:
+                break
+            if await self._try_target(target, letter, open_deliveries, verdicts) is Signal.GOOD:
+                signal = Signal.GOOD
+        return signal
+
+    # Where to.
+
+    async def _find_targets(self, domain: str, *, is_tls_enforced: bool) -> list[Target] | Verdict:
+        settings, resolver = self._settings, self._context.resolver
+        try:
+            if settings.smart_host is not None:
+                host = settings.smart_host.host
+                return plan_smart_host(settings.smart_host, await self._addresses(host))
+            records = await resolver.mx(domain)
+            hosts = order_hosts(
+                domain, records, own_names={settings.hostname.lower()}, shuffle=self._context.rand.shuffled
+            )
+        except LookupFailed as error:
+            if error.is_temporary or settings.smart_host is not None:
+                return local_verdict(Kind.DEFERRED, Category.DNS_FAILURE, "4.4.3", f"DNS gave no answer: {error}")
+            return local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.2", f"The domain {domain} does not exist")
+        if hosts is RoutingProblem.NULL_MX:
+            return local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.10", f"The domain {domain} takes no mail")
+        if isinstance(hosts, RoutingProblem):
+            return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.6", f"Mail for {domain} would come back here")
+        found, has_temporary = await self._resolve_hosts(hosts)
+        if not found:
+            if has_temporary or records:
+                return local_verdict(Kind.DEFERRED, Category.DNS_FAILURE, "4.4.4", f"No mail server of {domain} has an address")
+            return local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.2", f"The domain {domain} has no mail server")
+        targets = plan_mx(
+            found,
+            port=settings.mx_port,
+            is_tls_enforced=is_tls_enforced,
+            broken_tls=self._hosts_with_broken_tls(),
+            allow_private=settings.allow_private_networks,
+        )
+        if not targets:
+            sentence = f"All mail servers of {domain} are at private or reserved addresses, where mail is not sent"
+            return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.4", sentence)
+        return targets
+
+    async def _addresses(self, host: str) -> Sequence[str]:
+        try:
+            return await self._context.resolver.addresses(host)
+        except LookupFailed:
+            if _is_literal(host):
+                return (host,)
+            raise
+
+    async def _resolve_hosts(self, hosts: Sequence[str]) -> tuple[list[tuple[str, Sequence[str]]], bool]:
+        found: list[tuple[str, Sequence[str]]] = []
+        has_temporary = False
+        for host in hosts:
+            try:
+                addresses = await self._context.resolver.addresses(host)
+            except LookupFailed as error:
+                has_temporary = has_temporary or error.is_temporary
+            else:
+                if addresses:
+                    found.append((host, addresses))
+        return found, has_temporary
+
+    def _hosts_with_broken_tls(self) -> frozenset[str]:
+        if not self._broken_tls:
+            return frozenset()
+        now = self._context.clock.monotonic()
+        self._broken_tls = {host: until for host, until in self._broken_tls.items() if until > now}
+        return frozenset(self._broken_tls)
+
+    def _remember_broken_tls(self, host: str) -> None:
+        if len(self._broken_tls) < MAX_BROKEN_TLS:
+            self._broken_tls[host] = self._context.clock.monotonic() + BROKEN_TLS_MEMORY
+
+    # How.
+
+    async def _try_target(
+        self, target: Target, letter: _Letter, deliveries: Sequence[ClaimedDelivery], verdicts: dict[str, Verdict]
+    ) -> Signal:
+        """All open recipients at one target. GOOD if a session was had."""
+        clock = self._context.clock
+        started = clock.monotonic()
+        connection: Connection | None = None
+        signal = Signal.BAD
+        size = MAX_RECIPIENTS
+        waiting = list(deliveries)
+        while waiting:
+            group, rest = waiting[:size], waiting[size:]
+            try:
+                connection = connection or await self._connect(target)
+                signal = Signal.GOOD
+                await self._transact(connection, letter, group, verdicts, started)
+            except DeliveryFault as fault:
+                retried = self._after_fault(fault, target, connection)
+                if retried is not None:
+                    target, connection = retried, None
+                    continue
+                ms = round((clock.monotonic() - started) * 1000)
+                for each in waiting:
+                    reply = fault.replies.get(each.forward_path)
+                    verdicts[each.forward_path] = (
+                        judge(reply, Step.RCPT, target, connection, ms)
+                        if reply is not None and not reply.is_positive
+                        else judge_fault(fault, target, connection, ms)
+                    )
+                return signal
+            split = [each for each in group if verdicts[each.forward_path].disposition.must_split]
+            if split and len(split) < len(group):
+                size = max(1, len(group) - len(split))
+                rest = split + rest
+            if not connection.is_usable:
+                self._context.pool.give_back(target, connection)
+                connection = None
+            waiting = rest
+        if connection is not None:
+            self._context.pool.give_back(target, connection)
+        return signal
+
+    def _after_fault(self, fault: DeliveryFault, target: Target, connection: Connection | None) -> Target | None:
+        """The target to try again at once, if the fault was only of an idle connection, or of TLS that nobody asked for."""
+        if connection is not None and fault.may_retry:
+            return target
+        if fault.tls_failed and target.tls is TlsRule.OPPORTUNISTIC:
+            log.info("tls_failed_clear_text_next", host=target.host, detail=fault.detail)
+            self._remember_broken_tls(target.host)
+            return Target(host=target.host, address=target.address, port=target.port, tls=TlsRule.NEVER)
+        return None
+
+    async def _connect(self, target: Target) -> Connection:
+        context = self._context
+        connection = context.pool.take(target)
+        if connection is not None:
+            return connection
+        return await open_connection(
+            target, hello_name=self._settings.hostname, contexts=context.contexts, timeouts=self._settings.timeouts
+        )
+
+    async def _transact(
+        self,
+        connection: Connection,
+        letter: _Letter,
+        group: Sequence[ClaimedDelivery],
+        verdicts: dict[str, Verdict],
+        started: float,
+    ) -> None:
+        message = letter.claim.message
+        try:
+            content, is_8bit = await self._content_for(connection, letter)
+        except MalformedMessage as error:
+            sentence = f"The receiving server takes no 8-bit content, and the message cannot be converted: {error.reason}"
+            for each in group:
+                verdicts[each.forward_path] = local_verdict(Kind.BOUNCED, Category.CONTENT_REJECTED, "5.6.3", sentence)
+            return
+        envelope = OutboundEnvelope(
+            reverse_path=message.reverse_path,
+            forward_paths=tuple(each.forward_path for each in group),
+            size=content.size,
+            needs_smtputf8=message.needs_smtputf8,
+            is_8bit=is_8bit,
+            ret=message.ret,
+            envid=message.envid,
+            notify={each.forward_path: each.notify for each in group if each.notify},
+            orcpt={each.forward_path: each.orcpt for each in group if each.orcpt},
+        )
+        result = await connection.deliver(envelope, content)
+        ms = round((self._context.clock.monotonic() - started) * 1000)
+        for path, reply in result.per_recipient.items():
+            verdicts[path] = judge(reply, result.steps[path], connection.target, connection, ms)
+
+    async def _content_for(self, connection: Connection, letter: _Letter) -> tuple[OutboundContent, bool]:
+        message = letter.claim.message
+        if needs_7bit(is_8bit=message.is_8bit, extensions=connection.extensions) and not letter.content.isascii():
+            if letter.signed_7bit is None:
+                letter.signed_7bit = await self._sign(letter, to_7bit(letter.content))
+            return letter.signed_7bit, False
+        if letter.signed is None:
+            letter.signed = await self._sign(letter, letter.content)
+        return letter.signed, message.is_8bit
+
+    async def _sign(self, letter: _Letter, content: bytes) -> OutboundContent:
+        field = await self._context.signer.sign(letter.claim.message.id, letter.key, content)
+        return OutboundContent((field, content))
+
+    # And then.
+
+    async def _record(self, claim: Claim, verdicts: dict[str, Verdict]) -> None:
+        context = self._context
+        now = context.clock.now()
+        outcomes: list[Outcome] = []
+        for delivery in claim.deliveries:
+            verdict = verdicts[delivery.forward_path]
+            retry = next_attempt(
+                self._settings.retry_plan,
+                attempts=delivery.attempts + 1,
+                first_queued=claim.message.created_at,
+                now=now,
+                jitter=context.rand.jitter(),
+            )
+            outcomes.append(make_outcome(delivery, verdict, retry, context.ids.next))
+            if verdict.disposition.kind is Kind.BOUNCED:
+                log.warning(
+                    "bounced",
+                    message_id=claim.message.id,
+                    recipient=delivery.forward_path,
+                    host=verdict.host,
+                    enhanced_code=verdict.disposition.enhanced,
+                    reason=verdict.disposition.sentence,
+                )
+        tries = 0
+        while True:
+            try:
+                await context.store.record_attempt(claim.lease, outcomes, now)
+            except LeaseLost:
+                log.warning("lease_lost", message_id=claim.message.id, domain=claim.domain)
+            except StoreError as error:
+                if tries == 0:
+                    self.unrecorded += 1
+                log.error("outcome_not_recorded", message_id=claim.message.id, error=repr(error))
+                await context.clock.sleep(RECORD_BACKOFF[min(tries, len(RECORD_BACKOFF) - 1)])
+                tries += 1
+                continue
+            break
+        if tries:
+            self.unrecorded -= 1
+
+
+def _is_open(verdict: Verdict | None) -> bool:
+    """Nothing was said yet, or only something of a host that another may say otherwise."""
+    return verdict is None or (
+        verdict.disposition.kind is Kind.DEFERRED and verdict.disposition.scope in _SESSION_SCOPES
+    )
+
+
+def _give(verdicts: dict[str, Verdict], claim: Claim, verdict: Verdict) -> None:
+    for delivery in claim.deliveries:
+        verdicts.setdefault(delivery.forward_path, verdict)
+
+
+def _is_literal(host: str) -> bool:
+    return host.replace(".", "").isdigit() or ":" in host

@@ -1,0 +1,72 @@
+"""Where a message goes: the hosts of a domain in the order in which to try them (RFC 5321 §5.1, RFC 7505)."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+MAX_HOSTS: Final = 5  # of one attempt; a domain with more has something to gain from our not trying them all at once
+MAX_ADDRESSES: Final = 2  # of one host, in one attempt
+
+
+@dataclass(frozen=True, slots=True)
+class MxRecord:
+    """One mail exchanger."""
+
+    preference: int
+    host: str  # lower case, without the final dot
+
+
+@dataclass(frozen=True, slots=True)
+class NullMx:
+    """The domain says that it takes no mail (RFC 7505)."""
+
+
+class Security(Enum):
+    """How a smart host is spoken to."""
+
+    STARTTLS = "starttls"
+    IMPLICIT_TLS = "implicit_tls"
+    CLEAR_TEXT = "clear_text"
+
+
+@dataclass(frozen=True, slots=True)
+class SmartHost:
+    """The configured next hop for everything."""
+
+    host: str
+    port: int
+    security: Security
+    credentials: tuple[str, str] | None = field(default=None, repr=False)  # user name and password
+
+
+class RoutingProblem(Enum):
+    """Why a domain has no host to try."""
+
+    NULL_MX = "the domain takes no mail (null MX)"
+    LOOP = "the domain's mail would come back to this server"
+
+
+def order_hosts(
+    domain: str,
+    records: Sequence[MxRecord] | NullMx,
+    *,
+    own_names: Collection[str],
+    shuffle: Callable[[list[str]], list[str]],
+) -> list[str] | RoutingProblem:
+    """The hosts to try, best first, those of one preference in random order.
+
+    No records at all means the domain's own address (implicit MX, RFC 5321 §5.1); the caller has told that apart from a failed look-up.
+    Hosts at our own preference or worse are left out if one of them is this server, as RFC 5321 §5.1 asks: mail would go round.
+    """
+    if isinstance(records, NullMx):
+        return RoutingProblem.NULL_MX
+    if not records:
+        return RoutingProblem.LOOP if domain in own_names else [domain]
+    own = min((record.preference for record in records if record.host in own_names), default=None)
+    by_preference: dict[int, list[str]] = {}
+    for record in records:
+        if own is None or record.preference < own:
+            by_preference.setdefault(record.preference, []).append(record.host)
+    hosts = [host for preference in sorted(by_preference) for host in shuffle(by_preference[preference])]
+    return list(dict.fromkeys(hosts))[:MAX_HOSTS] if hosts else RoutingProblem.LOOP
