@@ -115,6 +115,8 @@ class Scheduler:
         """Room for a new message; None if the database has to keep it for the time being."""
         if self._is_stopping or self._worker.unrecorded or self._held + size > MAX_HELD:
             return None
+        if len(self._tasks) >= MAX_ATTEMPTS:
+            return None
         now = self._clock.monotonic()
         keys = list(dict.fromkeys(self._key(domain) for domain in domains))
         for key in keys:
@@ -167,7 +169,7 @@ class Scheduler:
         key = self._key(claim.domain)
         state = self._lane(key)
         state.waiting.append((claim, held))
-        if state.active < state.lane.limit and len(self._tasks) < MAX_ATTEMPTS:
+        if state.active < state.lane.limit:
             state.active += 1
             task = asyncio.get_running_loop().create_task(self._work(key, state))
             self._tasks.add(task)
@@ -197,9 +199,10 @@ class Scheduler:
             state.lane = note_success(state.lane)
         elif signal is Signal.BAD:
             now = self._clock.monotonic()
-            was_suspended = state.lane.is_suspended(now)
+            if state.lane.is_suspended(now):  # by another attempt of the same moment
+                return
             state.lane = note_failure(state.lane, now=now, delays=self._delays)
-            if state.lane.is_suspended(now) and not was_suspended:
+            if state.lane.is_suspended(now):
                 seconds = (state.lane.suspended_until or now) - now
                 log.warning("lane_suspended", next_hop=key, seconds=round(seconds, 1))
 

@@ -1,0 +1,243 @@
+"""All settings, read once, from the environment and a TOML file. The descriptions here are the reference.
+
+The environment wins over the file. Names in the file are those of the variables in lower case without the prefix.
+"""
+
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from sendryd.app.values import (
+    Address,
+    Rate,
+    parse_address,
+    parse_addresses,
+    parse_duration,
+    parse_hostname,
+    parse_networks,
+    parse_rate,
+    parse_schedule,
+    parse_size,
+    parse_smart_host,
+)
+from sendryd.policy.routing import SmartHost
+
+PREFIX: Final = "SENDRYD_"
+CONFIG_VARIABLE: Final = "SENDRYD_CONFIG"
+TEST_PREFIX: Final = "SENDRYD_TEST_"  # for the project's own tests
+BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "on": True, "off": False}
+
+
+class SettingsError(Exception):
+    """A setting is unknown or malformed; the message is one line that names it."""
+
+
+def _boolean(value: object) -> object:
+    if isinstance(value, str):
+        if value.strip().lower() not in BOOLEANS:
+            raise ValueError("write true or false")
+        return BOOLEANS[value.strip().lower()]
+    return value
+
+
+def _text(parse: Any) -> BeforeValidator:
+    """A parser for values that come as text; a TOML list of texts counts as comma-separated."""
+
+    def convert(value: object) -> object:
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            value = ",".join(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str):
+            raise ValueError("write it as text")  # noqa: TRY004  the validator turns ValueError into its own
+        return parse(value)
+
+    return BeforeValidator(convert)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) == 0:
+        raise ValueError("write a whole number above 0")
+    return int(text)
+
+
+def _word(text: str) -> str:
+    return text.strip()
+
+
+Duration = Annotated[timedelta, _text(parse_duration)]
+Schedule = Annotated[tuple[timedelta, ...], _text(parse_schedule)]
+Size = Annotated[int, _text(parse_size)]
+Number = Annotated[int, _text(_number)]
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Listener = Annotated[Address, _text(parse_address)]
+Listeners = Annotated[tuple[Address, ...], _text(parse_addresses)]
+Word = Annotated[str, _text(_word)]
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser() if text.strip() else None
+
+
+def _machine_name() -> str:
+    name = socket.getfqdn()
+    return name if name and not name.endswith(".arpa") else "localhost"
+
+
+def _setting(default: str = "", *, description: str, default_factory: Any = None) -> Any:
+    """A setting whose default is written as its value would be."""
+    if default_factory is not None:
+        return Field(default_factory=default_factory, description=description)
+    return Field(default, description=description)
+
+
+class Settings(BaseModel):
+    """One frozen tree of values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True)
+
+    data_dir: Annotated[Path, _text(lambda text: Path(text).expanduser())] = _setting(
+        "./var", description="Folder of the database, the certificate and the spool."
+    )
+    database_url: Word = _setting(
+        "",
+        description="`postgresql://…` for many nodes. Empty: SQLite in the data directory. PostgreSQL is not available yet.",
+    )
+    hostname: Annotated[str, _text(parse_hostname)] = _setting(
+        default_factory=_machine_name,
+        description="Name in greetings, `Received` and EHLO, and `host` of `GET /v1/smtp/info`. Default: the machine's full name.",
+    )
+    public_url: Word = _setting(
+        "", description="Base of tracking, unsubscribe and share links. Empty: `http://` and the HTTP address."
+    )
+    smtp_listen: Listeners = _setting(
+        "127.0.0.1:2587",
+        description="Submission with STARTTLS; in production `0.0.0.0:587`. Several, comma-separated.",
+    )
+    smtps_listen: Listeners = _setting("", description="Submission with implicit TLS (port 465). Empty: off.")
+    smtp_public_port: Annotated[int | None, _text(lambda text: _number(text) if text.strip() else None)] = _setting(
+        "", description="`port` of `GET /v1/smtp/info`. Empty: the port of the first listener."
+    )
+    inbound_listen: Listeners = _setting(
+        "", description="Port 25 for bounces, complaints and inbound mail. Empty: off. Not available yet."
+    )
+    http_listen: Listener = _setting("127.0.0.1:8025", description="REST API, metrics and health. IPv6 as `[::]:8025`.")
+    http_tls: Boolean = _setting("false", description="Serve HTTP over TLS with the certificate of the submission listeners.")
+    trusted_proxies: Annotated[tuple[str, ...], _text(parse_networks)] = _setting(
+        "", description="Addresses whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."
+    )
+    tls_cert: Annotated[Path | None, _text(_path)] = _setting(
+        "",
+        description="Certificate as PEM. Empty: a self-signed one in `DATA_DIR/tls/cert.pem`, made on the first start. Reloaded when it changes.",
+    )
+    tls_key: Annotated[Path | None, _text(_path)] = _setting("", description="Its private key as PEM. Empty: `DATA_DIR/tls/key.pem`.")
+    dns_resolver: Annotated[Address | None, _text(lambda text: parse_address(text) if text.strip() else None)] = _setting(
+        "", description="`host:port` of the resolver for MX, address and TXT look-ups. Empty: the system's."
+    )
+    mx_port: Number = _setting("25", description="Port of receiving hosts; for tests.")
+    smarthost: Annotated[SmartHost | None, _text(parse_smart_host)] = _setting(
+        "",
+        description="`smtp://user:password@host:port`, `smtps://…` or `smtp+notls://…`: hand everything to this host instead of the MX.",
+    )
+    allow_private_networks: Boolean = _setting(
+        "false", description="Let delivery reach loopback and private addresses; for tests and inner networks."
+    )
+    dkim_selector: Annotated[str, _text(parse_hostname)] = _setting("sendry", description="Selector of new domains.")
+    spf_include: Word = _setting(
+        "", description="Domains are asked for `v=spf1 include:VALUE ~all`. Empty: `v=spf1 a:HOSTNAME ~all`."
+    )
+    api_rate_limit: Annotated[Rate | None, _text(parse_rate)] = _setting(
+        "100/10s", description="REST requests of one key; `off` lifts the limit."
+    )
+    smtp_max_connections: Number = _setting("10000", description="Open SMTP connections; beyond it `421 4.7.0`.")
+    smtp_max_connections_per_address: Number = _setting("2000", description="The same for one client address.")
+    smtp_max_connections_unauthenticated_per_address: Number = _setting(
+        "100", description="The same for one client address, before AUTH."
+    )
+    retry_schedule: Schedule = _setting(
+        "1m,5m,15m,30m,1h,2h,4h,8h", description="Delays between attempts, ±10 %; the last one is repeated."
+    )
+    max_queue_age: Duration = _setting("72h", description="Then a delivery is given up as expired.")
+    webhook_retry_schedule: Schedule = _setting(
+        "5s,1m,5m,30m,2h,5h,10h", description="Delays between attempts of a webhook. Webhooks are not available yet."
+    )
+    max_message_size: Size = _setting("40MiB", description="SIZE that EHLO offers.")
+    max_recipients: Number = _setting("1000", description="Recipients of one SMTP transaction.")
+    message_retention: Duration = _setting("30d", description="Messages and their content are kept this long once they are done.")
+    event_retention: Duration = _setting("90d", description="Events are kept this long.")
+    hide_client_address: Boolean = _setting("false", description="Leave the submitting client's address out of the `Received` field.")
+    log_format: Annotated[Literal["text", "json", ""], _text(_word)] = _setting(
+        "", description="`text` or `json`. Empty: `text` on a terminal, else `json`."
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _text(_word)] = _setting(
+        "info", description="`debug`, `info`, `warning` or `error`."
+    )
+
+    @property
+    def cert_path(self) -> Path:
+        """Where the certificate is."""
+        return self.tls_cert or self.data_dir / "tls" / "cert.pem"
+
+    @property
+    def key_path(self) -> Path:
+        """Where its key is."""
+        return self.tls_key or self.data_dir / "tls" / "key.pem"
+
+
+def load_settings(environment: Mapping[str, str] | None = None, config: Path | None = None) -> Settings:
+    """Reads the environment and the file. Raises `SettingsError`."""
+    environment = os.environ if environment is None else environment
+    path = config or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
+    values = _read_file(path) if path else {}
+    names = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE or variable.startswith(TEST_PREFIX):
+            continue
+        if variable not in names:
+            raise SettingsError(f"{variable} is not a setting; docs/reference/settings.md lists them all")
+        values[names[variable]] = value
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path)) from None
+    _check_together(settings)
+    return settings
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"the configuration file {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the configuration file {path} is not TOML: {error}") from None
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        return f"{name} in {path} is not a setting; docs/reference/settings.md lists them all"
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "literal_error":
+        reason = f"write {first['ctx']['expected']}"
+    return f"{PREFIX}{name.upper()} is malformed: {reason}"
+
+
+def _check_together(settings: Settings) -> None:
+    if settings.database_url:
+        raise SettingsError(f"{PREFIX}DATABASE_URL is not supported yet: leave it empty for SQLite in the data directory")
+    if settings.inbound_listen:
+        raise SettingsError(f"{PREFIX}INBOUND_LISTEN is not supported yet: leave it empty")
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise SettingsError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: set both or neither")
+    if not settings.smtp_listen:
+        raise SettingsError(f"{PREFIX}SMTP_LISTEN is empty: give at least one address")
+

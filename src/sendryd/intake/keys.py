@@ -1,0 +1,66 @@
+"""Making, rotating and revoking API keys."""
+
+from datetime import timedelta
+
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.ids import AccountId, ApiKeyId
+from sendryd.policy.credentials import RANDOM_LENGTH, display_prefix, hash_key, new_secret
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.rand import Rand
+from sendryd.store.base import AccountStore, NewApiKey
+from sendryd.store.errors import NotFound
+
+
+class KeyOffice:
+    """What is done with keys, at whatever door."""
+
+    def __init__(self, store: AccountStore, *, clock: Clock, rand: Rand, ids: IdSource) -> None:
+        self._store = store
+        self._clock = clock
+        self._rand = rand
+        self._ids = ids
+
+    async def create(
+        self,
+        account_id: AccountId,
+        name: str,
+        *,
+        scope: Scope = Scope.FULL_ACCESS,
+        mode: KeyMode = KeyMode.LIVE,
+        expires_in: timedelta | None = None,
+    ) -> tuple[ApiKey, str]:
+        """A new key, and its secret, which is stored nowhere."""
+        secret = new_secret(mode, self._rand.secret(RANDOM_LENGTH))
+        secret_hash = hash_key(secret)
+        if secret_hash is None:
+            raise AssertionError("a secret of our own making has not the form of one")
+        now = self._clock.now()
+        key = ApiKey(
+            id=ApiKeyId(self._ids.next()),
+            account_id=account_id,
+            name=name,
+            scope=scope,
+            mode=mode,
+            prefix=display_prefix(secret),
+            created_at=now,
+            expires_at=now + expires_in if expires_in is not None else None,
+        )
+        await self._store.add_api_key(NewApiKey(key=key, secret_hash=secret_hash))
+        return key, secret
+
+    async def revoke(self, account_id: AccountId, key_id: ApiKeyId, *, grace: timedelta = timedelta(0)) -> ApiKey:
+        """Revokes a key, now or after a time of grace. Raises `NotFound`."""
+        return await self._store.revoke_api_key(account_id, key_id, self._clock.now() + grace)
+
+    async def rotate(
+        self, account_id: AccountId, key_id: ApiKeyId, *, grace: timedelta = timedelta(0)
+    ) -> tuple[ApiKey, str]:
+        """A new key with the name, scope and mode of an old one, which is revoked. Raises `NotFound`."""
+        keys = await self._store.list_api_keys(account_id)
+        old = next((key for key in keys if key.id == key_id), None)
+        if old is None:
+            raise NotFound("no such key")
+        made = await self.create(account_id, old.name, scope=old.scope, mode=old.mode)
+        await self.revoke(account_id, key_id, grace=grace)
+        return made
