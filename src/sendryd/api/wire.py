@@ -1,0 +1,221 @@
+"""The only JSON shapes of the API: model values in, plain data out."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, assert_never
+
+from sendryd.message.parse import Summary
+from sendryd.model.apikey import ApiKey
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.domain import DnsRecord, SendingDomain
+from sendryd.model.event import Event, EventType
+from sendryd.model.ids import (
+    API_KEY_PREFIX,
+    DELIVERY_PREFIX,
+    DOMAIN_PREFIX,
+    EVENT_PREFIX,
+    MESSAGE_PREFIX,
+    TEST_MESSAGE_PREFIX,
+    format_id,
+)
+from sendryd.model.message import Message, MessageStatus, MessageSummary, derive_status
+from sendryd.store.base import QueuedDelivery
+
+Json = dict[str, Any]
+
+STATUS_WORDS: Final = {status.value: status for status in MessageStatus} | {"sent": MessageStatus.DELIVERED}
+EVENT_WORDS: Final = {event_type.value: event_type for event_type in EventType}
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def timestamp_or_none(moment: datetime | None) -> str | None:
+    """The same, for what may not have happened."""
+    return None if moment is None else timestamp(moment)
+
+
+def page(items: Sequence[Json], *, has_more: bool, total: int | None = None, has_total: bool = False) -> Json:
+    """A list. The cursor is the last row's id."""
+    body: Json = {"data": list(items), "has_more": has_more, "next_cursor": items[-1]["id"] if has_more else None}
+    if has_total:
+        body["total"] = total
+    return body
+
+
+def smtp_info(hostname: str, port: int) -> Json:
+    """`GET /v1/smtp/info`, as the public documentation shows it."""
+    return {
+        "host": hostname,
+        "port": port,
+        "tls": False,
+        "auth": {"username": "(any value)", "password": "use any API key with sending_access scope"},
+    }
+
+
+def email_json(summary: MessageSummary, attachments: Summary | None = None) -> Json:
+    """A message. Attachments are shown where the content was read."""
+    message = summary.message
+    status = derive_status(summary.states, has_attempts=summary.has_attempts, is_complained=summary.is_complained)
+    body: Json = {
+        "id": format_id(MESSAGE_PREFIX, message.id),
+        "from": message.author,
+        "to": list(message.to),
+        "subject": message.subject,
+        "status": status_word(status),
+        "created_at": timestamp(message.created_at),
+        "sent_at": timestamp_or_none(summary.sent_at),
+        "last_event": summary.last_event.value if summary.last_event else None,
+        "region": None,
+    }
+    if attachments is not None:
+        body["attachments"] = [
+            {"filename": each.filename, "content_type": each.content_type} for each in attachments.attachments
+        ]
+    return body
+
+
+def status_word(status: MessageStatus) -> str:
+    """The public word of a status."""
+    match status:
+        case (
+            MessageStatus.QUEUED
+            | MessageStatus.SENDING
+            | MessageStatus.DELIVERED
+            | MessageStatus.BOUNCED
+            | MessageStatus.FAILED
+            | MessageStatus.COMPLAINED
+            | MessageStatus.CANCELLED
+        ):
+            return status.value
+    assert_never(status)
+
+
+def delivery_word(state: DeliveryState, attempts: int) -> str:
+    """The public word of one delivery's state; `held` for operators."""
+    match state:
+        case DeliveryState.QUEUED:
+            return "sending" if attempts else "queued"
+        case DeliveryState.LEASED:
+            return "sending"
+        case DeliveryState.EXPIRED | DeliveryState.SUPPRESSED:
+            return "failed"
+        case DeliveryState.HELD | DeliveryState.DELIVERED | DeliveryState.BOUNCED | DeliveryState.CANCELLED:
+            return state.value
+    assert_never(state)
+
+
+def event_json(event: Event) -> Json:
+    """An event."""
+    return {
+        "id": format_id(EVENT_PREFIX, event.id),
+        "email_id": format_id(MESSAGE_PREFIX, event.message_id),
+        "type": event.type.value,
+        "recipient": event.recipient,
+        "metadata": dict(event.metadata),
+        "created_at": timestamp(event.created_at),
+    }
+
+
+def test_email_json(message: Message) -> Json:
+    """A captured message in the Test Inbox's list."""
+    return {
+        "id": format_id(TEST_MESSAGE_PREFIX, message.id),
+        "from": message.author,
+        "to": list(message.to),
+        "subject": message.subject,
+        "message_type": "transactional",
+        "created_at": timestamp(message.created_at),
+    }
+
+
+def whole_test_email_json(message: Message, content: Summary) -> Json:
+    """A captured message with its bodies."""
+    return {
+        **test_email_json(message),
+        "cc": list(message.cc) or None,
+        "html": content.html,
+        "text": content.text,
+        "headers": [{"name": name, "value": value} for name, value in content.headers],
+        "attachments": [
+            {"filename": each.filename, "content_type": each.content_type, "size": each.size}
+            for each in content.attachments
+        ],
+    }
+
+
+def key_json(key: ApiKey, secret: str | None = None) -> Json:
+    """A key; with its secret only in the answer that made it."""
+    body: Json = {
+        "id": format_id(API_KEY_PREFIX, key.id),
+        "name": key.name,
+        "scope": key.scope.value,
+        "mode": key.mode.value,
+        "key_prefix": key.prefix,
+        "last_used_at": timestamp_or_none(key.last_used_at),
+        "created_at": timestamp(key.created_at),
+        "expires_at": timestamp_or_none(key.expires_at),
+        "revoked_at": timestamp_or_none(key.revoked_at),
+    }
+    return body if secret is None else {**body, "key": secret}
+
+
+def record_json(record: DnsRecord) -> Json:
+    """A DNS record to publish."""
+    body: Json = {
+        "type": record.type,
+        "host": record.name,
+        "value": record.value,
+        "name": record.name,
+        "verified": record.is_verified,
+    }
+    return {**body, "reason": record.reason} if record.reason else body
+
+
+def domain_json(domain: SendingDomain) -> Json:
+    """A sending domain."""
+    settings = domain.settings
+    return {
+        "id": format_id(DOMAIN_PREFIX, domain.id),
+        "name": domain.name,
+        "status": domain.status.value,
+        "region": None,
+        "tls_policy": settings.tls_policy.value,
+        "custom_return_path": settings.custom_return_path,
+        "include_subdomains": settings.include_subdomains,
+        "track_opens": settings.track_opens,
+        "track_clicks": settings.track_clicks,
+        "dns_records": [record_json(record) for record in domain.records],
+        "created_at": timestamp(domain.created_at),
+    }
+
+
+def delivery_json(delivery: QueuedDelivery) -> Json:
+    """A delivery, for operators."""
+    return {
+        "id": format_id(DELIVERY_PREFIX, delivery.id),
+        "email_id": format_id(MESSAGE_PREFIX, delivery.message.id),
+        "from": delivery.message.author,
+        "recipient": delivery.forward_path,
+        "domain": delivery.domain,
+        "subject": delivery.message.subject,
+        "state": delivery_word(delivery.state, delivery.attempts),
+        "attempts": delivery.attempts,
+        "due_at": timestamp(delivery.due_at),
+        "created_at": timestamp(delivery.created_at),
+        "last_reply": delivery.last_reply or None,
+    }
+
+
+def error_json(status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> Json:
+    """The public error body: the nested object that the SDKs read, and the flat keys of the older pages beside it."""
+    content = dict(details or {})
+    return {
+        "error": {"code": code, "message": message, "details": content},
+        "statusCode": status,
+        "code": code,
+        "message": message,
+        "details": content,
+    }
