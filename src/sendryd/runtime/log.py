@@ -53,5 +53,5 @@ def configure(log_format: str, level: str) -> None:
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """A logger that names its part of the program in the field `logger`."""
-    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(logger=name))
+    """A logger that names its part of the program in the field `part`."""
+    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(part=name))

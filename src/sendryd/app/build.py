@@ -1,0 +1,90 @@
+"""Settings to objects. The only place that names a store backend."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sendryd.app.settings import Settings
+from sendryd.intake.domains import DomainOffice
+from sendryd.intake.keys import KeyOffice
+from sendryd.model.ids import AccountId
+from sendryd.policy.dnsrecords import RecordSettings
+from sendryd.policy.retry import RetryPlan
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.metrics import Metrics
+from sendryd.runtime.rand import SystemRand
+from sendryd.runtime.resolver import Resolver
+from sendryd.runtime.wakeup import Wakeup
+from sendryd.store.base import Store
+
+DEFAULT_ACCOUNT: Final = AccountId(1)
+DEFAULT_ACCOUNT_NAME: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Basics:
+    """What every command and every role needs."""
+
+    settings: Settings
+    store: Store
+    clock: SystemClock
+    rand: SystemRand
+    ids: IdSource
+    resolver: Resolver
+    wakeup: Wakeup
+    metrics: Metrics
+
+    @property
+    def keys(self) -> KeyOffice:
+        """What is done with keys."""
+        return KeyOffice(self.store, clock=self.clock, rand=self.rand, ids=self.ids)
+
+    @property
+    def domains(self) -> DomainOffice:
+        """What is done with sending domains."""
+        settings = self.settings
+        return DomainOffice(
+            self.store,
+            self.resolver,
+            RecordSettings(settings.hostname, settings.spf_include),
+            selector=settings.dkim_selector,
+            clock=self.clock,
+            ids=self.ids,
+        )
+
+    @property
+    def retry_plan(self) -> RetryPlan:
+        """When mail is tried again."""
+        return RetryPlan(self.settings.retry_schedule, self.settings.max_queue_age)
+
+
+async def build_basics(settings: Settings) -> Basics:
+    """Opens the store. Raises `StoreError`."""
+    from sendryd.store.sqlite import open_store  # noqa: PLC0415  the backend is chosen here
+
+    clock, rand = SystemClock(), SystemRand()
+    store = open_store(settings.data_dir)
+    await store.ensure_account(DEFAULT_ACCOUNT, DEFAULT_ACCOUNT_NAME, clock.now())
+    address = settings.dns_resolver
+    return Basics(
+        settings=settings,
+        store=store,
+        clock=clock,
+        rand=rand,
+        ids=IdSource(clock, rand),
+        resolver=Resolver(clock, (address.host, address.port) if address else None),
+        wakeup=Wakeup(),
+        metrics=Metrics(),
+    )
+
+
+def flatten(prefix: str, statistics: Mapping[str, float]) -> dict[str, float]:
+    """Statistics of an object under its name, for /metrics."""
+    return {f"sendryd_{prefix}_{name}": float(value) for name, value in statistics.items()}
+
+
+def seconds(delay: timedelta) -> float:
+    """A duration as the clock takes it."""
+    return delay.total_seconds()

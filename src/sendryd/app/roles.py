@@ -1,0 +1,238 @@
+"""Which daemons make up which role. A role is imported only if it runs, so that a process costs no more than it does."""
+
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from sendryd.app.build import Basics, flatten, seconds
+from sendryd.intake.directory import Directory
+from sendryd.runtime.tls import ServerCertificate
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from sendryd.api.health import Health
+    from sendryd.delivery.scheduler import Scheduler
+    from sendryd.submission.listener import Listener
+
+TOUCH_INTERVAL: Final = 30.0  # seconds between writes of when keys were last used
+CERTIFICATE_INTERVAL: Final = 10.0  # seconds between looks at the certificate's files
+HTTP_BACKLOG_CONNECTIONS: Final = 1000  # requests served at once; more wait in the kernel
+HTTP_KEEP_ALIVE: Final = 75  # seconds an idle HTTP connection is kept: longer than the usual proxy keeps its side
+
+
+class Role(StrEnum):
+    """What a process may do."""
+
+    SMTP = "smtp"
+    HTTP = "http"
+    DELIVERY = "delivery"
+    WEBHOOKS = "webhooks"  # nothing yet
+    UPKEEP = "upkeep"
+
+
+@dataclass(slots=True)
+class Running:
+    """What was started, in the order in which it is stopped."""
+
+    tasks: list[Coroutine[Any, Any, None]] = field(default_factory=list)
+    scheduler: "Scheduler | None" = None
+    listener: "Listener | None" = None
+    http: "uvicorn.Server | None" = None
+    health: "Health | None" = None
+    stops: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What was bound."""
+
+    smtp: tuple[socket.socket, ...] = ()
+    smtps: tuple[socket.socket, ...] = ()
+    http: socket.socket | None = None
+
+
+def start_delivery(basics: Basics, running: Running) -> None:
+    """The delivery engine."""
+    from sendryd.delivery.pool import ConnectionPool  # noqa: PLC0415
+    from sendryd.delivery.scheduler import Scheduler  # noqa: PLC0415
+    from sendryd.delivery.signer import Signer  # noqa: PLC0415
+    from sendryd.delivery.transport import Connection, TlsContexts  # noqa: PLC0415
+    from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings  # noqa: PLC0415
+    from sendryd.runtime.tls import client_context  # noqa: PLC0415
+    from sendryd.smtp.timeouts import CLIENT_TIMEOUTS  # noqa: PLC0415
+
+    settings = basics.settings
+    pool: ConnectionPool[Connection] = ConnectionPool(basics.clock)
+    signer = Signer(basics.store, basics.clock)
+    worker = Worker(
+        WorkerContext(
+            store=basics.store,
+            resolver=basics.resolver,
+            pool=pool,
+            contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),
+            signer=signer,
+            clock=basics.clock,
+            rand=basics.rand,
+            ids=basics.ids,
+        ),
+        WorkerSettings(
+            hostname=settings.hostname,
+            mx_port=settings.mx_port,
+            smart_host=settings.smarthost,
+            allow_private_networks=settings.allow_private_networks,
+            retry_plan=basics.retry_plan,
+            timeouts=CLIENT_TIMEOUTS,
+        ),
+    )
+    scheduler = Scheduler(
+        basics.store,
+        worker,
+        plan=basics.retry_plan,
+        clock=basics.clock,
+        rand=basics.rand,
+        wakeup=basics.wakeup,
+        has_smart_host=settings.smarthost is not None,
+    )
+    running.scheduler = scheduler
+    running.tasks += [scheduler.run(), pool.run()]
+
+    async def stop() -> None:
+        await scheduler.stop()
+        await pool.aclose()
+        signer.close()
+
+    running.stops.append(stop)
+
+
+async def start_smtp(
+    basics: Basics, running: Running, directory: Directory, certificate: ServerCertificate, sockets: Sockets
+) -> None:
+    """The submission listeners."""
+    from sendryd.intake.accept import Intake, IntakeSettings  # noqa: PLC0415
+    from sendryd.policy.penalty import FailureLog  # noqa: PLC0415
+    from sendryd.smtp.server import ServerLimits  # noqa: PLC0415
+    from sendryd.submission.budget import ContentBudget  # noqa: PLC0415
+    from sendryd.submission.listener import ConnectionLimits, Listener  # noqa: PLC0415
+    from sendryd.submission.session import SessionContext  # noqa: PLC0415
+
+    settings = basics.settings
+    intake = Intake(
+        basics.store,
+        directory,
+        IntakeSettings(hostname=settings.hostname, hide_client_address=settings.hide_client_address),
+        clock=basics.clock,
+        ids=basics.ids,
+        metrics=basics.metrics,
+        wakeup=basics.wakeup,
+        handoff=running.scheduler,
+    )
+    context = SessionContext(
+        hostname=settings.hostname,
+        limits=ServerLimits(max_message_size=settings.max_message_size, max_recipients=settings.max_recipients),
+        certificate=certificate,
+        intake=intake,
+        directory=directory,
+        failures=FailureLog(),
+        budget=ContentBudget(),
+        metrics=basics.metrics,
+        clock=basics.clock,
+    )
+    limits = ConnectionLimits(
+        total=settings.smtp_max_connections,
+        per_address=settings.smtp_max_connections_per_address,
+        unauthenticated_per_address=settings.smtp_max_connections_unauthenticated_per_address,
+    )
+    listener = Listener(context, limits)
+    for sock in sockets.smtp:
+        await listener.listen(sock)
+    for sock in sockets.smtps:
+        await listener.listen(sock, is_implicit_tls=True)
+    running.listener = listener
+    running.stops.insert(0, listener.aclose)
+
+
+def start_http(
+    basics: Basics, running: Running, directory: Directory, certificate: ServerCertificate, smtp_port: int
+) -> None:
+    """The REST API, health and metrics."""
+    import uvicorn  # noqa: PLC0415
+
+    from sendryd.api.app import ApiDependencies, create_app  # noqa: PLC0415
+    from sendryd.api.health import Health  # noqa: PLC0415
+    from sendryd.api.requests import Gate  # noqa: PLC0415
+    from sendryd.policy.ratelimit import RateLimiter  # noqa: PLC0415
+
+    settings = basics.settings
+    rate = settings.api_rate_limit
+    limiter = RateLimiter(rate.count, seconds(rate.period)) if rate else None
+    health = Health(basics.store, _metrics_renderer(basics, running), basics.clock)
+    app = create_app(
+        ApiDependencies(
+            store=basics.store,
+            gate=Gate(directory, basics.clock, limiter),
+            health=health,
+            rand=basics.rand,
+            hostname=settings.hostname,
+            smtp_port=settings.smtp_public_port or smtp_port,
+        )
+    )
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        limit_concurrency=HTTP_BACKLOG_CONNECTIONS,
+        timeout_keep_alive=HTTP_KEEP_ALIVE,
+        timeout_graceful_shutdown=5,
+    )
+    if settings.http_tls:
+        config.load()
+        config.ssl = certificate.context
+    server = uvicorn.Server(config)
+    running.http, running.health = server, health
+
+
+def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitable[bytes]]:
+    gauges: dict[str, Any] = {}
+
+    async def render() -> bytes:
+        values = flatten("store", basics.store.statistics())
+        if running.scheduler:
+            values |= flatten("delivery", running.scheduler.statistics())
+        if running.listener:
+            values |= flatten("submission", running.listener.statistics())
+        values |= {f"sendryd_queue_{state.value}": float(count) for state, count in (await basics.store.count_queue()).items()}
+        for name, value in values.items():
+            if name not in gauges:
+                gauges[name] = basics.metrics.gauge(name, name.replace("_", " "))
+            gauges[name].set(value)
+        return basics.metrics.render()
+
+    return render
+
+
+def start_upkeep(basics: Basics, running: Running) -> None:
+    """What is done now and then."""
+    from sendryd.upkeep.domains import DomainKeeper  # noqa: PLC0415
+    from sendryd.upkeep.leases import LeaseKeeper  # noqa: PLC0415
+    from sendryd.upkeep.retention import Retention  # noqa: PLC0415
+
+    settings = basics.settings
+    leases = LeaseKeeper(
+        basics.store, max_age=settings.max_queue_age, clock=basics.clock, ids=basics.ids, wakeup=basics.wakeup
+    )
+    retention = Retention(
+        basics.store, messages=settings.message_retention, events=settings.event_retention, clock=basics.clock
+    )
+    domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)
+    running.tasks += [leases.run(), retention.run(), domains.run()]
+

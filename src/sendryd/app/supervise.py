@@ -1,0 +1,229 @@
+"""Runs the roles of one process: starts them in order, waits for signals, stops them in order."""
+
+import asyncio
+import fcntl
+import gc
+import os
+import resource
+import signal
+import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sendryd.app.build import Basics
+from sendryd.app.listen import bind, bound_address
+from sendryd.app.roles import (
+    CERTIFICATE_INTERVAL,
+    TOUCH_INTERVAL,
+    Role,
+    Running,
+    Sockets,
+    start_delivery,
+    start_http,
+    start_smtp,
+    start_upkeep,
+)
+from sendryd.app.settings import Settings, SettingsError, load_settings
+from sendryd.app.values import Address
+from sendryd.intake.directory import Directory
+from sendryd.runtime.log import configure, get_logger
+from sendryd.runtime.tls import ServerCertificate, write_self_signed
+from sendryd.store.errors import StoreError
+
+STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever is under way
+GC_THRESHOLDS: Final = (50_000, 20, 50)  # what is made at the start is frozen; what a message makes is mostly freed without the collector
+
+log = get_logger("serve")
+
+
+class AlreadyRunning(Exception):
+    """Another `serve` works on this data directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Where it listens."""
+
+    smtp: tuple[Address, ...]
+    http: Address | None
+    tls_cert: Path
+
+
+def lock_data_dir(data_dir: Path) -> int:
+    """Takes the lock that one `serve` holds; gives its descriptor, to be kept open. Raises `AlreadyRunning`."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise AlreadyRunning(f"another sendryd serve is running on {data_dir}") from None
+    return descriptor
+
+
+def prepare_certificate(settings: Settings, basics: Basics) -> ServerCertificate:
+    """The certificate, made if it is ours to make and not there. Raises `SettingsError` if it cannot be used."""
+    cert, key = settings.cert_path, settings.key_path
+    if settings.tls_cert is None and not (cert.exists() and key.exists()):
+        write_self_signed(cert, key, settings.hostname, basics.clock)
+    try:
+        return ServerCertificate(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"the certificate {cert} and its key {key} cannot be used: {error}") from None
+
+
+class Process:
+    """One `serve`."""
+
+    def __init__(self, basics: Basics, roles: frozenset[Role], config: Path | None = None) -> None:
+        self._basics = basics
+        self._roles = roles
+        self._config = config
+        self._directory = Directory(basics.store, basics.clock)
+        self._certificate = prepare_certificate(basics.settings, basics)
+        self._running = Running()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stop = asyncio.Event()
+
+    async def run(self, on_ready: Callable[[Ready], None]) -> None:
+        """Runs until a signal says otherwise. Raises `PortTaken`."""
+        ready = await self._start()
+        self._handle_signals()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        on_ready(ready)
+        try:
+            await self._stop.wait()
+        finally:
+            await self._shut_down()
+
+    async def _start(self) -> Ready:
+        settings, roles = self._basics.settings, self._roles
+        _raise_descriptor_limit()
+        sockets = self._bind()
+        smtp = tuple(bound_address(sock, asked) for sock, asked in zip(sockets.smtp, settings.smtp_listen, strict=False))
+        smtp_port = smtp[0].port if smtp else settings.smtp_listen[0].port
+        if Role.DELIVERY in roles:
+            # One serve works on a data directory, so whatever is leased now was left by a crash.
+            returned = await self._basics.store.return_leases(now=self._basics.clock.now(), all_of_them=True)
+            if returned:
+                log.warning("leases_returned_at_start", count=returned)
+            start_delivery(self._basics, self._running)
+        if Role.SMTP in roles:
+            await start_smtp(self._basics, self._running, self._directory, self._certificate, sockets)
+        if Role.UPKEEP in roles:
+            start_upkeep(self._basics, self._running)
+        if Role.HTTP in roles:
+            start_http(self._basics, self._running, self._directory, self._certificate, smtp_port)
+            await self._serve_http(sockets)
+        for coroutine in [*self._running.tasks, self._keep_house()]:
+            self._tasks.append(asyncio.create_task(self._watch(coroutine)))
+        http = bound_address(sockets.http, settings.http_listen) if sockets.http else None
+        return Ready(smtp, http, settings.cert_path)
+
+    def _bind(self) -> Sockets:
+        settings = self._basics.settings
+        smtp = settings.smtp_listen if Role.SMTP in self._roles else ()
+        smtps = settings.smtps_listen if Role.SMTP in self._roles else ()
+        return Sockets(
+            smtp=tuple(bind(address) for address in smtp),
+            smtps=tuple(bind(address) for address in smtps),
+            http=bind(settings.http_listen) if Role.HTTP in self._roles else None,
+        )
+
+    async def _serve_http(self, sockets: Sockets) -> None:
+        server = self._running.http
+        if server is None or sockets.http is None:
+            return
+        config = server.config
+        if not config.loaded:
+            config.load()
+        server.lifespan = config.lifespan_class(config)
+        await server.startup(sockets=[sockets.http])
+        self._tasks.append(asyncio.create_task(server.main_loop()))
+
+    async def _watch(self, coroutine: Coroutine[object, object, None]) -> None:
+        """A daemon that ends by a bug ends the program: a supervisor starts it anew, and nothing is lost."""
+        try:
+            await coroutine
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("daemon_failed")
+            self._stop.set()
+
+    async def _keep_house(self) -> None:
+        """Certificates that changed, keys that were used."""
+        elapsed = 0.0
+        while True:
+            await self._basics.clock.sleep(CERTIFICATE_INTERVAL)
+            self.reload_certificate()
+            elapsed += CERTIFICATE_INTERVAL
+            if elapsed >= TOUCH_INTERVAL:
+                elapsed = 0.0
+                with suppress(StoreError):
+                    await self._directory.flush()
+
+    def reload_certificate(self) -> None:
+        """New connections get the new certificate; broken files leave the old one."""
+        try:
+            if self._certificate.reload_if_changed():
+                log.info("certificate_reloaded", path=str(self._certificate.cert))
+        except (OSError, ssl.SSLError) as error:
+            log.error("certificate_not_reloaded", path=str(self._certificate.cert), error=str(error))
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._on_reload_signal)
+
+    def _on_stop_signal(self) -> None:
+        if self._stop.is_set():
+            log.warning("stopped_at_once")
+            os._exit(1)
+        log.info("stopping")
+        self._stop.set()
+
+    def _on_reload_signal(self) -> None:
+        self.reload_certificate()
+        try:
+            settings = load_settings(config=self._config)
+        except SettingsError as error:
+            log.error("settings_not_reloaded", reason=str(error))
+            return
+        configure(settings.log_format or "json", settings.log_level)
+        self._directory.invalidate()
+        log.info("reloaded")
+
+    async def _shut_down(self) -> None:
+        """Doors first, then the engine, then the store."""
+        if self._running.health:
+            self._running.health.is_stopping = True
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await asyncio.gather(*(stop() for stop in self._running.stops))
+                if self._running.http:
+                    self._running.http.should_exit = True
+                    self._running.http.force_exit = True
+                    await self._running.http.shutdown()
+        except TimeoutError:
+            log.warning("stop_timed_out")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(StoreError):
+            await self._directory.flush()
+        await self._basics.store.aclose()
+        log.info("stopped")
+
+
+def _raise_descriptor_limit() -> None:
+    """Every connection is a descriptor; the usual soft limit is 1024, the hard one far above."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,138 @@
+"""`sendryd domains`: add, prove, set and remove sending domains."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from sendryd.api.wire import domain_json, page
+from sendryd.app.build import DEFAULT_ACCOUNT, Basics
+from sendryd.cli.keys import Json
+from sendryd.cli.output import CommandFailed, print_json, print_table, say, with_store
+from sendryd.intake.domains import BadDomainName, parse_name
+from sendryd.model.domain import DomainSettings, SendingDomain, TlsPolicy
+from sendryd.store.errors import Conflict
+
+app = typer.Typer(no_args_is_help=True, help="Add, verify, set and remove sending domains.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A domain, as example.com.")]
+_BOOLEANS = {"true": True, "false": False}
+
+
+def _show(domain: SendingDomain, *, as_json: bool) -> None:
+    body = domain_json(domain)
+    if as_json:
+        print_json(body)
+        return
+    say(f"{domain.name} is {domain.status.value}. DNS records to publish:")
+    for record in body["dns_records"]:
+        mark = "ok" if record["verified"] else "missing or wrong" if record.get("reason") else "not checked yet"
+        typer.echo(f"{record['name']}\t{record['type']}\t{record['value']}")
+        say(f"  {mark}{': ' + record['reason'] if record.get('reason') else ''}")
+
+
+async def _find(basics: Basics, name: str) -> SendingDomain:
+    try:
+        domain = await basics.store.find_domain(DEFAULT_ACCOUNT, parse_name(name))
+    except BadDomainName as error:
+        raise CommandFailed(str(error)) from None
+    if domain is None:
+        raise CommandFailed(f"there is no domain {name}; `sendryd domains add {name}` adds it")
+    return domain
+
+
+@app.command()
+def add(name: Name, as_json: Json = False) -> None:
+    """Adds a domain and prints the DNS records to publish."""
+
+    async def work(basics: Basics) -> SendingDomain:
+        try:
+            return await basics.domains.add(DEFAULT_ACCOUNT, name)
+        except BadDomainName as error:
+            raise CommandFailed(str(error)) from None
+        except Conflict:
+            raise CommandFailed(f"the domain {name} is there already; `sendryd domains show {name}` shows it") from None
+
+    _show(with_store(work), as_json=as_json)
+
+
+@app.command("list")
+def list_domains(as_json: Json = False) -> None:
+    """Lists all domains."""
+
+    async def work(basics: Basics) -> list[SendingDomain]:
+        return await basics.store.list_domains(DEFAULT_ACCOUNT)
+
+    domains = with_store(work)
+    if as_json:
+        items = [domain_json(domain) for domain in domains]
+        print_json(page(items, has_more=False, total=len(items), has_total=True))
+    else:
+        print_table(("name", "status"), [(domain.name, domain.status.value) for domain in domains])
+
+
+@app.command()
+def show(name: Name, as_json: Json = False) -> None:
+    """Prints a domain's DNS records and what is known of them."""
+    _show(with_store(lambda basics: _find(basics, name)), as_json=as_json)
+
+
+@app.command()
+def verify(name: Name, as_json: Json = False) -> None:
+    """Looks at the published records now and prints what was found."""
+
+    async def work(basics: Basics) -> SendingDomain:
+        return await basics.domains.verify(await _find(basics, name))
+
+    _show(with_store(work), as_json=as_json)
+
+
+@app.command("set")
+def set_(
+    name: Name,
+    changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Settings to change.")],
+    as_json: Json = False,
+) -> None:
+    """Sets include_subdomains, track_opens, track_clicks, tls_policy or custom_return_path."""
+    values = dict(_parse_change(change) for change in changes)
+
+    async def work(basics: Basics) -> SendingDomain:
+        domain = await _find(basics, name)
+        return await basics.store.set_domain_settings(domain.id, replace(domain.settings, **values))
+
+    domain = with_store(work)
+    if as_json:
+        print_json(domain_json(domain))
+    else:
+        say(f"{domain.name}: {', '.join(changes)}")
+
+
+def _parse_change(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or key not in DomainSettings.__slots__:
+        raise typer.BadParameter(f"{text}: write KEY=VALUE with one of {', '.join(DomainSettings.__slots__)}")
+    if key == "tls_policy":
+        if value not in set(TlsPolicy):
+            raise typer.BadParameter(f"tls_policy is one of {', '.join(TlsPolicy)}")
+        return key, TlsPolicy(value)
+    if key == "custom_return_path":
+        return key, value or None
+    if value not in _BOOLEANS:
+        raise typer.BadParameter(f"{key} is true or false")
+    return key, _BOOLEANS[value]
+
+
+@app.command()
+def remove(name: Name, as_json: Json = False) -> None:
+    """Removes a domain and its key; mail of it that still waits cannot be signed any more and fails."""
+
+    async def work(basics: Basics) -> SendingDomain:
+        domain = await _find(basics, name)
+        await basics.store.remove_domain(domain.id)
+        return domain
+
+    domain = with_store(work)
+    if as_json:
+        print_json({"id": domain_json(domain)["id"], "deleted": True})
+    else:
+        say(f"{domain.name} is removed.")

@@ -1,0 +1,125 @@
+"""`sendryd keys`: create, list, revoke and rotate API keys."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from sendryd.api.wire import key_json, page
+from sendryd.app.build import DEFAULT_ACCOUNT, Basics
+from sendryd.app.values import parse_duration
+from sendryd.cli.output import CommandFailed, print_json, print_table, say, with_store
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, format_id, parse_id
+from sendryd.store.errors import NotFound
+
+app = typer.Typer(no_args_is_help=True, help="Create, list, revoke and rotate API keys.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def duration(text: str | None) -> timedelta | None:
+    """A duration given as an option."""
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _key_id(text: str) -> ApiKeyId:
+    number = parse_id(text, API_KEY_PREFIX)
+    if number is None:
+        raise CommandFailed(f"{text} is not the id of a key, as key_…")
+    return ApiKeyId(number)
+
+
+def _show_new(key: ApiKey, secret: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(key_json(key, secret))
+        return
+    say(f"Key {format_id(API_KEY_PREFIX, key.id)} ({key.mode.value}, {key.scope.value}). It is shown only now:")
+    typer.echo(secret)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="What the key is for, 1 to 100 characters.")],
+    scope: Annotated[Scope, typer.Option(help="What it may do.")] = Scope.FULL_ACCESS,
+    mode: Annotated[KeyMode, typer.Option(help="Test keys only fill the Test Inbox.")] = KeyMode.LIVE,
+    expires: Annotated[str | None, typer.Option(metavar="DURATION", help="Lifetime, as 90d.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Makes a key and prints it once."""
+    if not 1 <= len(name) <= 100:
+        raise typer.BadParameter("a name has 1 to 100 characters")
+    lifetime = duration(expires)
+
+    async def work(basics: Basics) -> tuple[ApiKey, str]:
+        return await basics.keys.create(DEFAULT_ACCOUNT, name, scope=scope, mode=mode, expires_in=lifetime)
+
+    _show_new(*with_store(work), as_json=as_json)
+
+
+@app.command("list")
+def list_keys(as_json: Json = False) -> None:
+    """Lists all keys, without their secrets."""
+
+    async def work(basics: Basics) -> list[ApiKey]:
+        return await basics.store.list_api_keys(DEFAULT_ACCOUNT)
+
+    keys = [key_json(key) for key in with_store(work)]
+    if as_json:
+        print_json(page(keys, has_more=False))
+        return
+    print_table(
+        ("id", "name", "mode", "scope", "prefix", "last used", "state"),
+        [
+            (
+                key["id"],
+                key["name"],
+                key["mode"],
+                key["scope"],
+                key["key_prefix"],
+                key["last_used_at"] or "never",
+                f"revoked {key['revoked_at']}" if key["revoked_at"] else f"expires {key['expires_at']}" if key["expires_at"] else "active",
+            )
+            for key in keys
+        ],
+    )
+
+
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+    """Revokes a key at once."""
+
+    async def work(basics: Basics) -> ApiKey:
+        try:
+            return await basics.keys.revoke(DEFAULT_ACCOUNT, _key_id(key_id))
+        except NotFound:
+            raise CommandFailed(f"there is no key {key_id}") from None
+
+    key = with_store(work)
+    if as_json:
+        print_json({**key_json(key), "deleted": True})
+    else:
+        say(f"Key {key_id} ({key.name}) is revoked.")
+
+
+@app.command()
+def rotate(
+    key_id: Annotated[str, typer.Argument(metavar="ID")],
+    grace: Annotated[str, typer.Option(metavar="DURATION", help="How long the old key goes on working.")] = "0s",
+    as_json: Json = False,
+) -> None:
+    """Makes a new key like an old one, prints it once, and revokes the old one."""
+    delay = duration(grace) or timedelta(0)
+
+    async def work(basics: Basics) -> tuple[ApiKey, str]:
+        try:
+            return await basics.keys.rotate(DEFAULT_ACCOUNT, _key_id(key_id), grace=delay)
+        except NotFound:
+            raise CommandFailed(f"there is no key {key_id}") from None
+
+    _show_new(*with_store(work), as_json=as_json)

@@ -1,0 +1,30 @@
+"""`sendryd migrate`: shows and applies schema migrations."""
+
+from typing import Annotated
+
+import typer
+
+from sendryd.cli.keys import Json
+from sendryd.cli.output import fail, print_json, read_settings, say
+from sendryd.store.errors import StoreError
+
+
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be applied.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Brings the database up to date (serve does so by itself)."""
+    from sendryd.app.migrations import apply_pending, list_pending  # noqa: PLC0415
+
+    settings = read_settings()
+    try:
+        names = list_pending(settings.data_dir) if dry_run else apply_pending(settings.data_dir)
+    except (StoreError, OSError) as error:
+        fail(str(error))
+    if as_json:
+        print_json({"pending" if dry_run else "applied": names})
+    elif names:
+        for name in names:
+            say(f"{'pending' if dry_run else 'applied'}: {name}")
+    else:
+        say("The database is up to date.")

@@ -1,0 +1,98 @@
+"""How commands speak: results on standard output, words for people on standard error, one line and a status for what went wrong."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import typer
+
+from sendryd.app.build import Basics, build_basics
+from sendryd.app.settings import Settings, SettingsError, load_settings
+from sendryd.store.errors import StoreError
+
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Options:
+    """What stands before the command."""
+
+    config: Path | None = None
+
+
+options: Final = Options()
+
+
+class CommandFailed(Exception):
+    """The command could not do what it was asked; the message is the one line that says why."""
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    typer.echo(text, err=True)
+
+
+def fail(text: str, status: int = FAILED) -> NoReturn:
+    """Ends the command with one line."""
+    typer.secho(f"sendryd: {text}", err=True, fg="red" if sys.stderr.isatty() else None)
+    raise typer.Exit(status)
+
+
+def print_json(document: Any) -> None:
+    """The one JSON document of a command."""
+    typer.echo(json.dumps(document, ensure_ascii=True, separators=(", ", ": ")))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows for people: aligned on a terminal, tab-separated elsewhere."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo("\t".join(_plain(cell) for cell in row))
+        return
+    from rich.console import Console  # noqa: PLC0415  only where it is shown
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(_plain(cell)) for cell in row))
+    Console().print(table)
+
+
+def _plain(text: str) -> str:
+    """Strangers' text must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def read_settings() -> Settings:
+    """The settings, or one line and status 2."""
+    try:
+        return load_settings(config=options.config)
+    except SettingsError as error:
+        fail(str(error), WRONG_USAGE)
+
+
+def with_store(work: Callable[[Basics], Awaitable[Result]]) -> Result:
+    """Runs a command's work on the opened store; what goes wrong becomes one line."""
+    settings = read_settings()
+
+    async def run() -> Result:
+        basics = await build_basics(settings)
+        try:
+            return await work(basics)
+        finally:
+            with suppress(StoreError):
+                await basics.store.aclose()
+
+    try:
+        return asyncio.run(run())
+    except (StoreError, CommandFailed, OSError) as error:
+        fail(str(error) or type(error).__name__)

@@ -1,0 +1,205 @@
+"""`sendryd queue`: what waits, why, and what to do about it."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+import typer
+
+from sendryd.api.wire import delivery_json, event_json, page
+from sendryd.app.build import Basics
+from sendryd.cli.keys import Json, duration
+from sendryd.cli.output import CommandFailed, print_json, print_table, say, with_store
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import Event, EventType, Metadata
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, MessageId, parse_id
+from sendryd.store.base import EventFilter, NewEvent, QueuedDelivery, QueueFilter
+
+app = typer.Typer(no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
+
+# The public words, and which deliveries they stand for.
+STATES: Final[dict[str, tuple[frozenset[DeliveryState], bool | None]]] = {
+    "queued": (frozenset({DeliveryState.QUEUED}), False),
+    "sending": (frozenset({DeliveryState.QUEUED, DeliveryState.LEASED}), None),
+    "held": (frozenset({DeliveryState.HELD}), None),
+}
+Target = Annotated[str, typer.Argument(metavar="ID", help="A message (em_…) or one delivery (dlv_…).")]
+Domain = Annotated[str | None, typer.Option(help="Only deliveries to this domain.")]
+State = Annotated[str | None, typer.Option(help="Only those in this state: queued, sending or held.")]
+OlderThan = Annotated[str | None, typer.Option(metavar="DURATION", help="Only those accepted longer ago than this, as 2h.")]
+
+
+def _filter_of(text: str) -> QueueFilter:
+    number = parse_id(text, MESSAGE_PREFIX)
+    if number is not None:
+        return QueueFilter(message_id=MessageId(number))
+    number = parse_id(text, DELIVERY_PREFIX)
+    if number is None:
+        raise CommandFailed(f"{text} is neither the id of a message (em_…) nor of a delivery (dlv_…)")
+    return QueueFilter(delivery_id=DeliveryId(number))
+
+
+@app.command("list")
+def list_queue(
+    domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
+) -> None:
+    """Lists what waits."""
+    if state is not None and state not in STATES:
+        raise typer.BadParameter(f"--state is one of {', '.join(STATES)}")
+    states, has_attempts = STATES[state] if state else (None, None)
+    age = duration(older_than)
+
+    async def work(basics: Basics) -> list[QueuedDelivery]:
+        which = QueueFilter(
+            domain=domain.lower() if domain else None,
+            states=states,
+            has_attempts=has_attempts,
+            created_before=basics.clock.now() - age if age is not None else None,
+        )
+        found = await basics.store.list_queue(which)
+        # A queued delivery that was tried before is `sending`, one that was not is `queued`.
+        return [each for each in found if state is None or delivery_json(each)["state"] == state]
+
+    items = [delivery_json(each) for each in with_store(work)]
+    if as_json:
+        print_json(page(items, has_more=False))
+        return
+    print_table(
+        ("id", "message", "recipient", "state", "attempts", "due", "last reply"),
+        [
+            (
+                item["id"],
+                item["email_id"],
+                item["recipient"],
+                item["state"],
+                str(item["attempts"]),
+                item["due_at"],
+                item["last_reply"] or "",
+            )
+            for item in items
+        ],
+    )
+
+
+@app.command()
+def show(target: Target, as_json: Json = False) -> None:
+    """Shows deliveries with every attempt, and why they wait."""
+
+    async def work(basics: Basics) -> list[dict[str, Any]]:
+        deliveries = await basics.store.list_queue(_filter_of(target))
+        if not deliveries:
+            raise CommandFailed(f"there is no {target}")
+        message = deliveries[0].message
+        which = EventFilter(mode=message.mode, message_id=message.id)
+        events: list[Event] = []
+        while True:
+            before = events[-1].id if events else None
+            found = await basics.store.list_events(message.account_id, which, limit=1000, before=before)
+            events += found.items
+            if not found.has_more:
+                break
+        now = basics.clock.now()
+        return [
+            {
+                **delivery_json(delivery),
+                "explanation": _explain(delivery, due_in=delivery.due_at - now),
+                "attempts_made": [
+                    event_json(event)
+                    for event in reversed(events)
+                    if event.delivery_id == delivery.id and "attempt" in event.metadata and event.type is not EventType.SENT
+                ],
+            }
+            for delivery in deliveries
+        ]
+
+    found = with_store(work)
+    if as_json:
+        print_json(found[0] if len(found) == 1 and target.startswith(DELIVERY_PREFIX) else page(found, has_more=False))
+        return
+    for item in found:
+        typer.echo(f"{item['id']}\t{item['recipient']}\t{item['state']}\t{item['explanation']}")
+        for event in item["attempts_made"]:
+            metadata = event["metadata"]
+            reply = metadata.get("reply") or metadata.get("reason", "")
+            typer.echo(f"  {event['created_at']}\t{event['type']}\t{metadata.get('host', '-')}\t{reply}")
+
+
+def _explain(delivery: QueuedDelivery, *, due_in: timedelta) -> str:
+    """Why a delivery waits, in one sentence."""
+    match delivery.state:
+        case DeliveryState.HELD:
+            return "Held by an operator until it is released."
+        case DeliveryState.LEASED:
+            return "An attempt is about to start or under way."
+        case DeliveryState.QUEUED if due_in > timedelta(0):
+            last = f" after: {delivery.last_reply}" if delivery.last_reply else ""
+            return f"Waits for its next attempt in {round(due_in.total_seconds())} s{last}"
+        case DeliveryState.QUEUED:
+            return "Due; waits for a free place at its destination, or the destination is being left alone for a while."
+        case _:
+            return f"Done: {delivery.state.value}."
+
+
+def _report(verb: str, count: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"count": count})
+    else:
+        say(f"{count} {'delivery' if count == 1 else 'deliveries'} {verb}.")
+
+
+def _which(target: str | None, domain: str | None, older_than: str | None, basics: Basics) -> QueueFilter:
+    if target is not None:
+        return _filter_of(target)
+    if domain is None and older_than is None:
+        raise CommandFailed("name a message or delivery, or choose with --domain or --older-than")
+    age = duration(older_than)
+    return QueueFilter(
+        domain=domain.lower() if domain else None,
+        states=frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
+        created_before=basics.clock.now() - age if age is not None else None,
+    )
+
+
+OptionalTarget = Annotated[str | None, typer.Argument(metavar="[ID]", help="A message (em_…) or one delivery (dlv_…).")]
+
+
+@app.command()
+def retry(target: OptionalTarget = None, domain: Domain = None, older_than: OlderThan = None, as_json: Json = False) -> None:
+    """Makes waiting deliveries due now."""
+
+    async def work(basics: Basics) -> int:
+        return await basics.store.retry(_which(target, domain, older_than, basics), basics.clock.now())
+
+    _report("due now", with_store(work), as_json=as_json)
+
+
+@app.command()
+def hold(target: OptionalTarget = None, domain: Domain = None, older_than: OlderThan = None, as_json: Json = False) -> None:
+    """Stops waiting deliveries until they are released."""
+
+    async def work(basics: Basics) -> int:
+        return await basics.store.hold(_which(target, domain, older_than, basics), basics.clock.now())
+
+    _report("held", with_store(work), as_json=as_json)
+
+
+@app.command()
+def release(target: OptionalTarget = None, domain: Domain = None, older_than: OlderThan = None, as_json: Json = False) -> None:
+    """Lets held deliveries go on, due now."""
+
+    async def work(basics: Basics) -> int:
+        return await basics.store.release_held(_which(target, domain, older_than, basics), basics.clock.now())
+
+    _report("released", with_store(work), as_json=as_json)
+
+
+@app.command()
+def cancel(target: OptionalTarget = None, domain: Domain = None, older_than: OlderThan = None, as_json: Json = False) -> None:
+    """Cancels deliveries that wait or are held; an attempt under way goes on."""
+
+    async def work(basics: Basics) -> int:
+        def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:
+            return NewEvent(id=EventId(basics.ids.next()), type=event_type, metadata={**metadata, "by": "operator"})
+
+        return await basics.store.cancel(_which(target, domain, older_than, basics), basics.clock.now(), make_event)
+
+    _report("cancelled", with_store(work), as_json=as_json)
