@@ -12,8 +12,8 @@ def greeting(relay: RelayProcess) -> tuple[socket.socket, bytes]:
     return sock, sock.recv(1000)
 
 
-def test_connections_over_the_limit_are_told_to_come_later(world_factory: "type[World]") -> None:
-    with world_factory(env={"SENDRYD_SMTP_MAX_CONNECTIONS_UNAUTHENTICATED_PER_ADDRESS": "3"}) as world:
+def test_connections_over_the_limit_are_told_to_come_later() -> None:
+    with World(env={"SENDRYD_SMTP_MAX_CONNECTIONS_UNAUTHENTICATED_PER_ADDRESS": "3"}) as world:
         held = [greeting(world.relay) for _ in range(3)]
         assert all(first.startswith(b"220 ") for _, first in held)
         extra, first = greeting(world.relay)

@@ -272,7 +272,7 @@ def test_malformed_messages_are_refused_in_step(client: Raw, case: str) -> None:
 
 def test_bare_lf_in_the_body_is_a_line_end(world: World, client: Raw) -> None:
     client.envelope()
-    reply = client.content(CONTENT + b"one\ntwo\n")
+    reply = client.content(CONTENT + b"one\ntwo")
     assert reply[0] == 250
     assert world.received(reply[1]).content.endswith(b"one\r\ntwo\r\n")
 

@@ -1,0 +1,69 @@
+"""What all tests share: which may use sockets, what they need of the machine, and a whole world for those that run the real program."""
+
+import os
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_socket
+
+from sendryd.testing.world import World
+
+REQUIRE_ALL = os.environ.get("SENDRYD_TEST_REQUIRE_ALL") == "1"
+WITH_SOCKETS = {"system", "interop", "crash", "testing"}
+NODE_MODULES = Path(__file__).parents[1] / "build" / "interop" / "node_modules"
+_missing: Counter[str] = Counter()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sockets: may open sockets on loopback")
+    config.addinivalue_line("markers", "needs(*programs): outside programs that the test cannot do without")
+
+
+def is_there(program: str) -> bool:
+    """Whether an outside program can be used."""
+    if program == "nodemailer":
+        return (NODE_MODULES / "nodemailer").is_dir()
+    return shutil.which(program) is not None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    folder = Path(item.path).relative_to(Path(__file__).parent).parts[0]
+    if folder in WITH_SOCKETS or item.get_closest_marker("sockets"):
+        pytest_socket.enable_socket()
+    else:
+        pytest_socket.disable_socket(allow_unix_socket=True)  # an event loop has a pair of them
+    for marker in item.iter_markers("needs"):
+        missing = [program for program in marker.args if not is_there(program)]
+        if missing and REQUIRE_ALL:
+            pytest.fail(f"needs {', '.join(missing)}, and SENDRYD_TEST_REQUIRE_ALL is set", pytrace=False)
+        if missing:
+            _missing.update(missing)
+            pytest.skip(f"needs {', '.join(missing)}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    names = sorted({str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)})
+    if names:
+        terminalreporter.section("skipped because a program is missing")
+        for name in names:
+            terminalreporter.line(name)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The real program with a name server and a receiving server; shared by the tests of one process."""
+    pytest_socket.enable_socket()
+    with World(tmp_path_factory.mktemp("world")) as made:
+        yield made
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The root of the repository."""
+    top = subprocess.run(["git", "rev-parse", "--show-toplevel"], capture_output=True, check=False, cwd=Path(__file__).parent)
+    return Path(top.stdout.decode().strip()) if top.returncode == 0 else Path(__file__).parents[1]
