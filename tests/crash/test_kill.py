@@ -56,17 +56,24 @@ class Load:
                         smtp = self._connect()
                     self._send(smtp, number)
                     break
-                except smtplib.SMTPResponseException as error:
-                    self.refused[error.smtp_code] += 1
-                    smtp = None
-                except (OSError, smtplib.SMTPException):
+                except (OSError, smtplib.SMTPException) as error:
+                    if isinstance(error, smtplib.SMTPResponseException):
+                        self.refused[error.smtp_code] += 1
+                    if smtp is not None:
+                        smtp.close()
                     smtp = None
                 time.sleep(0.05)  # as a client does before it tries again
+        if smtp is not None:
+            smtp.close()
 
     def _connect(self) -> smtplib.SMTP:
         smtp = smtplib.SMTP(*self._world.relay.smtp, timeout=30)
-        smtp.starttls(context=self._context)
-        smtp.login("sendry", self._world.live_key)
+        try:
+            smtp.starttls(context=self._context)
+            smtp.login("sendry", self._world.live_key)
+        except BaseException:
+            smtp.close()
+            raise
         return smtp
 
     def _send(self, smtp: smtplib.SMTP, number: int) -> None:

@@ -169,6 +169,6 @@ def test_curl_with_bare_line_feeds(world: World, tmp_path: Path) -> None:
         "-",
         f"smtp://{host}:{port}",
         cwd=tmp_path,
-        stdin=f"From: {AUTHOR}\nTo: {RECIPIENT}\nSubject: curl\n\nline one\nline two\n".encode(),
+        stdin=f"From: {AUTHOR}\r\nTo: {RECIPIENT}\r\nSubject: curl\r\n\r\nline one\nline two\n".encode(),
     )
-    assert check_arrived(world, "curl").endswith(b"line one\r\nline two\r\n")
+    assert b"\r\n\r\nline one\r\nline two\r\n" in check_arrived(world, "curl")
