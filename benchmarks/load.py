@@ -30,7 +30,7 @@ class Client:
         if line:
             self._stream.write(line)
         reply = b""
-        while not (reply.endswith(b"\r\n") and reply[reply.rfind(b"\r\n", 0, -2) + 2 :][3:4] == b" "):
+        while not (reply.endswith(b"\r\n") and reply[:-2].rpartition(b"\r\n")[2][3:4] == b" "):
             part = await self._stream.read(TIMEOUT)
             if not part:
                 raise ConnectionError(f"closed after {reply!r}")

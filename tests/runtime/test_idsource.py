@@ -15,6 +15,9 @@ class SteppedClock:
     def now(self) -> datetime:
         return self.moment
 
+    def unix_ms(self) -> int:
+        return int(self.moment.timestamp() * 1000)
+
     def monotonic(self) -> float:
         return 0.0
 

@@ -69,6 +69,7 @@ class Intake:
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
+        self._accepted = {mode: metrics.accepted.labels(mode.value) for mode in KeyMode}
         self._wakeup = wakeup
         self._handoff = handoff
 
@@ -78,7 +79,7 @@ class Intake:
         if isinstance(result, Refusal):
             self._metrics.refused.labels(result.key.value).inc()
         else:
-            self._metrics.accepted.labels(submission.key.mode.value).inc()
+            self._accepted[submission.key.mode].inc()
         return result
 
     async def _accept(self, submission: Submission) -> Receipt | Refusal:

@@ -50,7 +50,10 @@ def read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
             return Refusal(RefusalKey.MALFORMED_MESSAGE, reason)
         author = parse_author(authors[0])
         responsible = tuple(
-            parse_author(value).domain for name in RESPONSIBLE_FIELDS for value in headers.all(name)
+            parse_author(value).domain
+            for name in RESPONSIBLE_FIELDS
+            if name in headers.by_name
+            for value in headers.all(name)
         )
     except MalformedMessage as error:
         return Refusal(RefusalKey.MALFORMED_MESSAGE, error.reason)
@@ -70,9 +73,7 @@ def read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
         internet_message_id=(headers.get(b"message-id") or b"").decode("utf-8", "replace").strip(),
         has_date=headers.count(b"date") > 0,
         dropped=frozenset(
-            field.name
-            for field in headers.fields
-            if field.name in DROPPED_FIELDS or field.name.startswith(CONTROL_PREFIX)
+            name for name in headers.by_name if name in DROPPED_FIELDS or name.startswith(CONTROL_PREFIX)
         ),
     )
 

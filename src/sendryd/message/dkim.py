@@ -134,11 +134,8 @@ def sign(  # noqa: PLR0913  they are what a signature consists of
     """
     names: list[bytes] = []
     signed: list[bytes] = []
-    by_name: dict[bytes, list[bytes]] = {}
-    for field in headers.fields:
-        by_name.setdefault(field.name, []).append(headers.raw(field))
     for name in SIGNED_FIELDS:
-        occurrences = by_name.get(name, [])
+        occurrences = [headers.raw(field) for field in headers.by_name.get(name, ())]
         signed += [relax_field(raw) for raw in reversed(occurrences)]  # RFC 6376 §5.4.2: from the bottom up
         names += [name] * (len(occurrences) + 1)
     hashed = base64.b64encode(hashed_body if hashed_body is not None else body_hash(content, headers.body_offset))

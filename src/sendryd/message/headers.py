@@ -5,7 +5,7 @@ One pass by a compiled pattern over the block; nothing is decoded. Content has C
 
 import re
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from sendryd.message.errors import MalformedMessage
 
@@ -19,8 +19,7 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderField:
+class HeaderField(NamedTuple):
     """One field by its place in the content."""
 
     name: bytes  # lower case
@@ -35,6 +34,7 @@ class HeaderBlock:
 
     content: bytes
     fields: tuple[HeaderField, ...]
+    by_name: dict[bytes, list[HeaderField]]
     end: int  # behind the last field
     body_offset: int
     has_8bit: bool
@@ -48,19 +48,22 @@ class HeaderBlock:
         if _CONTROL.search(block):
             raise MalformedMessage("a header line has a control character; encode it or leave it out")
         _check_lines(block)
-        fields = []
+        fields: list[HeaderField] = []
+        by_name: dict[bytes, list[HeaderField]] = {}
         position = 0
         for match in _FIELD.finditer(block):
-            start = match.start()
+            start, value_start = match.start(), match.start(2)
             if start != position:
                 break
             position = match.end()
-            fields.append(HeaderField(match[1].lower(), start, match.start(2), position))
+            field = HeaderField(match[1].lower(), start, value_start, position)
+            fields.append(field)
+            by_name.setdefault(field.name, []).append(field)
         if position != end:
             raise MalformedMessage(_explain(block, position), position)
         if len(fields) > MAX_FIELDS:
             raise MalformedMessage(f"it has more than {MAX_FIELDS} header fields")
-        return cls(content, tuple(fields), end, body_offset, has_8bit)
+        return cls(content, tuple(fields), by_name, end, body_offset, has_8bit)
 
     def raw(self, field: HeaderField) -> bytes:
         """A field as it came, with its name and final CRLF."""
@@ -68,22 +71,21 @@ class HeaderBlock:
 
     def value(self, field: HeaderField) -> bytes:
         """The unfolded value of a field, without white space around it."""
-        return _FOLD.sub(b"", self.content[field.value_start : field.end]).strip(b" \t\r\n")
+        value = self.content[field.value_start : field.end].strip(b" \t\r\n")
+        return _FOLD.sub(b"", value) if b"\r\n" in value else value
 
     def get(self, name: bytes) -> bytes | None:
         """The unfolded value of the first field of this lower-case name."""
-        for field in self.fields:
-            if field.name == name:
-                return self.value(field)
-        return None
+        fields = self.by_name.get(name)
+        return self.value(fields[0]) if fields else None
 
     def all(self, name: bytes) -> list[bytes]:
         """The unfolded values of all fields of this lower-case name."""
-        return [self.value(field) for field in self.fields if field.name == name]
+        return [self.value(field) for field in self.by_name.get(name, ())]
 
     def count(self, name: bytes) -> int:
         """How many fields have this lower-case name."""
-        return sum(field.name == name for field in self.fields)
+        return len(self.by_name.get(name, ()))
 
 
 def _find_end(content: bytes) -> tuple[int, int]:

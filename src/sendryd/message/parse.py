@@ -147,7 +147,7 @@ def _read_part(content: bytes, start: int, parent: Part) -> Part:
     try:
         headers = HeaderBlock.parse(content[start:block_end])
     except MalformedMessage:
-        headers = HeaderBlock(b"", (), 0, 0, has_8bit=False)
+        headers = HeaderBlock(b"", (), {}, 0, 0, has_8bit=False)
     part = _read_entity(
         content, headers, start, len(content), depth=parent.depth + 1, is_protected=is_protected, default=default
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from sendryd.message.headers import HeaderBlock
@@ -12,6 +13,11 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 def format_date(moment: datetime) -> str:
     """A date as RFC 5322 §3.3 has it. The moment is aware, UTC; the names are English whatever the machine's language."""
+    return _format_second(moment.replace(microsecond=0))
+
+
+@lru_cache(4)  # a busy server writes the same second thousands of times
+def _format_second(moment: datetime) -> str:
     return (
         f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} {moment.year:04} "
         f"{moment.hour:02}:{moment.minute:02}:{moment.second:02} +0000"

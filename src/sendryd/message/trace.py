@@ -2,12 +2,18 @@
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from sendryd.message.rewrite import format_date
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
 MAX_HELLO: Final = 255
+
+
+@lru_cache(1024)
+def _safe_name(hello: str) -> str:
+    return _UNSAFE.sub("?", hello[:MAX_HELLO]) or "unknown"
 
 
 def received_line(
@@ -25,7 +31,7 @@ def received_line(
     protocol = f"{'UTF8' if is_smtputf8 else 'E'}SMTP{'S' if tls else ''}A"  # RFC 3848, RFC 6531 §4.3: A for authenticated
     origin = ""
     if not hide_client:
-        name = _UNSAFE.sub("?", hello[:MAX_HELLO]) or "unknown"
+        name = _safe_name(hello)
         literal = f"[IPv6:{address}]" if ":" in address else f"[{address}]"
         origin = f" from {name} ({literal})\r\n"
     encryption = f"\r\n\t({tls[0]} {tls[1]})" if tls else ""

@@ -16,6 +16,10 @@ class Clock(Protocol):
         """Aware UTC, exact to the millisecond."""
         ...
 
+    def unix_ms(self) -> int:
+        """The same moment in milliseconds since 1970-01-01 UTC."""
+        ...
+
     def monotonic(self) -> float:
         """Seconds that never go back."""
         ...
@@ -30,6 +34,9 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
+
+    def unix_ms(self) -> int:
+        return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -28,7 +28,7 @@ class IdSource:
 
     def next(self) -> int:
         """An identifier greater than every one made before."""
-        millisecond = milliseconds(self._clock.now()) - _EPOCH_MS
+        millisecond = self._clock.unix_ms() - _EPOCH_MS
         if millisecond > self._millisecond:
             self._millisecond = millisecond
             self._counter = 0

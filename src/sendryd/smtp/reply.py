@@ -19,6 +19,9 @@ class ReplyClass(IntEnum):
     PERMANENT = 5
 
 
+_CLASSES: Final = {reply_class.value: reply_class for reply_class in ReplyClass}  # calling the enumeration is slow
+
+
 @dataclass(frozen=True, slots=True)
 class EnhancedStatusCode:
     """Class, subject and detail, as `5.1.1`."""
@@ -51,6 +54,11 @@ class Reply:
     def __post_init__(self) -> None:
         if not 200 <= self.code <= 599:
             raise ValueError(f"not a reply code: {self.code}")
+        text = self.text
+        if isinstance(text, str) and len(text) <= MAX_TEXT and text.isascii() and text.isprintable():  # nearly all of them
+            line = f"{self.code} {self.enhanced} {text}\r\n" if self.enhanced else f"{self.code} {text}\r\n"
+            object.__setattr__(self, "encoded", line.encode("ascii"))
+            return
         lines = self.lines
         prefix = f"{self.enhanced} " if self.enhanced else ""
         last = len(lines) - 1
@@ -72,7 +80,7 @@ class Reply:
     @property
     def reply_class(self) -> ReplyClass:
         """What the first digit says."""
-        return ReplyClass(self.code // 100)
+        return _CLASSES[self.code // 100]
 
     @property
     def is_positive(self) -> bool:

@@ -293,6 +293,8 @@ class ServerConnection:
 
     def _read_partial_line(self) -> type[NEED_DATA] | None:
         buffer = self._buffer
+        if not buffer and not self._is_eof:
+            return NEED_DATA
         if self._is_eof:
             self._close("the client closed" if not buffer else "the client closed in the middle of a command")
             return None

@@ -17,6 +17,7 @@ RECIPIENT_OK: Final = _reply(250, "2.1.5", "Recipient ok")
 START_INPUT: Final = Reply(354, "Start mail input; end with <CRLF>.<CRLF>")
 SHUTTING_DOWN: Final = _reply(421, "4.3.2", "The service is shutting down; connect again")
 TIMED_OUT: Final = _reply(421, "4.4.2", "Timed out waiting for the client")
+_STORED: Final = EnhancedStatusCode(2, 0, 0)
 INTERNAL_ERROR: Final = _reply(451, "4.3.0", "Internal error; try again later")
 TRY_LATER: Final = _reply(421, "4.3.0", "Internal error; try again later")
 BUSY: Final = _reply(452, "4.3.1", "Too much mail is being received at once; try again later")
@@ -29,4 +30,4 @@ def greeting(hostname: str) -> Reply:
 
 def queued(message_id: str) -> Reply:
     """The promise (RFC 5321 §4.2.5): said only when the message is on disk."""
-    return _reply(250, "2.0.0", f"Ok: queued as {message_id}")
+    return Reply(250, f"Ok: queued as {message_id}", _STORED)

@@ -19,6 +19,8 @@ _IDS_EPOCH: Final = datetime(2024, 1, 1, tzinfo=UTC)  # as in sendryd.model.ids
 _ID_SHIFT: Final = 22  # bits of node and counter
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make one for every call
+
 Row = Sequence[Any]
 
 
@@ -48,7 +50,7 @@ def first_id(moment: datetime) -> int:
 
 def to_json(value: object) -> str:
     """JSON as stored. Lone surrogates, which SQLite cannot hold, come out as escapes."""
-    return json.dumps(value, separators=(",", ":"))
+    return _encode(value)
 
 
 def clean(text: str) -> str:
