@@ -59,9 +59,11 @@ def read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
         return Refusal(RefusalKey.MALFORMED_MESSAGE, error.reason)
     if headers.count(b"received") > MAX_HOPS:
         return Refusal(RefusalKey.TOO_MANY_HOPS)
-    refused = check_control_headers(headers)
-    if refused is not None:
-        return Refusal(RefusalKey.CONTROL_HEADER, refused)
+    dropped = frozenset(name for name in headers.by_name if name in DROPPED_FIELDS or name.startswith(CONTROL_PREFIX))
+    if dropped:
+        refused = check_control_headers(headers)
+        if refused is not None:
+            return Refusal(RefusalKey.CONTROL_HEADER, refused)
     return Draft(
         headers=headers,
         author=author,
@@ -72,9 +74,7 @@ def read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
         subject=decode_text(headers.get(b"subject") or b""),
         internet_message_id=(headers.get(b"message-id") or b"").decode("utf-8", "replace").strip(),
         has_date=headers.count(b"date") > 0,
-        dropped=frozenset(
-            name for name in headers.by_name if name in DROPPED_FIELDS or name.startswith(CONTROL_PREFIX)
-        ),
+        dropped=dropped,
     )
 
 

@@ -53,6 +53,7 @@ class Author:
         return f"{self.local_part}@{self.domain}"
 
 
+@lru_cache(4096)  # the same senders come again and again
 def parse_author(value: bytes) -> Author:
     """Reads the unfolded value of a From, Sender or Resent field. Raises `MalformedMessage`. Linear."""
     match = _SIMPLE.fullmatch(value)

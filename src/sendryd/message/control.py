@@ -14,11 +14,6 @@ _TAG: Final = re.compile(rb"[A-Za-z0-9_.@-]{1,256}=[A-Za-z0-9_.@-]{1,256}")  # t
 
 def check_control_headers(headers: HeaderBlock) -> str | None:
     """The name of the first control header that cannot be obeyed or has a bad value; None if all is well."""
-    for name in headers.by_name:
-        if name.startswith(PREFIX):
-            break
-    else:
-        return None
     for field in headers.fields:
         if not field.name.startswith(PREFIX):
             continue

@@ -6,7 +6,7 @@ one label (for recipients) are refused; lengths are checked before anything that
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -61,9 +61,13 @@ class ForwardPath:
     """One recipient."""
 
     mailbox: Mailbox
+    text: str = field(init=False, repr=False, compare=False)  # as it goes on the wire
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", str(self.mailbox))
 
     def __str__(self) -> str:
-        return str(self.mailbox)
+        return self.text
 
 
 NULL_REVERSE_PATH: Final = ReversePath(None)

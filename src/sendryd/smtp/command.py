@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, cast
 
 from sendryd.smtp.address import AddressError, ForwardPath, ReversePath, parse_forward_path, parse_reverse_path
@@ -12,6 +13,8 @@ from sendryd.smtp.reply import EnhancedStatusCode, Reply
 MAX_HELLO: Final = 255  # octets: RFC 5321 §4.5.3.1.2
 MAX_ENVID: Final = 100  # octets: RFC 3461 §4.4
 MAX_ORCPT: Final = 500  # octets: RFC 3461 §4.2
+
+_CACHED_PATHS: Final = 4096  # senders write the same few addresses again and again
 
 _LABEL: Final = rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ATOM: Final = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -160,6 +163,7 @@ def _split(line: bytes, name: str, enhanced: str) -> tuple[str, dict[str, str | 
     return match[1], parameters
 
 
+@lru_cache(_CACHED_PATHS)
 def _reverse_path(text: str) -> ReversePath:
     try:
         return parse_reverse_path(text)
@@ -167,6 +171,7 @@ def _reverse_path(text: str) -> ReversePath:
         raise CommandRefused(make_reply(501, "5.1.7", f"Bad sender address: {error}"), is_fault=False) from None
 
 
+@lru_cache(_CACHED_PATHS)
 def _forward_path(text: str) -> ForwardPath:
     try:
         return parse_forward_path(text)

@@ -156,6 +156,11 @@ class ServerConnection:
         return self._state is State.CLOSED
 
     @property
+    def is_receiving_content(self) -> bool:
+        """What is read next is content, not commands."""
+        return self._state is State.DATA or self._chunk_left > 0
+
+    @property
     def content_size(self) -> int:
         """Octets of content held now."""
         return self._reader.held if self._reader else 0
@@ -262,6 +267,8 @@ class ServerConnection:
                 return self._events.popleft()
             if self._pending is not None:
                 return PAUSED
+            if not self._buffer and self._started and not self._is_eof:  # most calls, so they are answered here
+                return NEED_DATA
             if not self._started:
                 self._started = True
                 self._pending = Verb.CONNECT
@@ -473,7 +480,7 @@ class ServerConnection:
         if (self._state, Verb.RCPT) not in LEGAL:
             raise CommandRefused(HELLO_FIRST if self._state is State.START else BAD_SEQUENCE)
         rcpt = parse_rcpt(line, is_smtputf8=self._is_smtputf8)
-        address = str(rcpt.path)
+        address = rcpt.path.text
         if address not in self._recipients:
             if len(self._recipients) >= self._limits.max_recipients:
                 raise CommandRefused(TOO_MANY_RECIPIENTS, is_fault=False)

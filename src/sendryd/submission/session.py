@@ -40,7 +40,6 @@ from sendryd.smtp.events import (
     StartTLSRequested,
 )
 from sendryd.smtp.server import ServerConnection, ServerLimits
-from sendryd.smtp.timeouts import Step
 from sendryd.store.errors import StoreError
 from sendryd.submission import replies
 from sendryd.submission.budget import ContentBudget
@@ -52,7 +51,6 @@ HANDSHAKE_TIMEOUT: Final = 30.0  # for the TLS handshake
 DATA_BLOCK_TIMEOUT: Final = 180.0  # between two reads of content: RFC 5321 §4.5.3.2.5
 MIN_DATA_RATE: Final = 500  # octets a second over a whole message, after DATA_BLOCK_TIMEOUT of grace (Postfix: smtpd_min_data_rate)
 WRITE_TIMEOUT: Final = 60.0  # for a client that does not read our replies
-DATA_STEPS: Final = frozenset({Step.DATA_BLOCK})
 
 log = get_logger("submission")
 
@@ -152,8 +150,10 @@ class Session:
                 continue
             if self._is_stopping and self._mail is None and not machine.is_closed:
                 machine.shut_down(replies.SHUTTING_DOWN)
-            self._flush()
-            await stream.drain(WRITE_TIMEOUT)
+            data = machine.data_to_send()
+            if data:
+                stream.write(data)
+                await stream.drain(WRITE_TIMEOUT)
             if machine.is_closed:
                 return
             try:
@@ -162,7 +162,8 @@ class Session:
                 machine.shut_down(replies.TIMED_OUT)
                 continue
             machine.receive_data(data)
-            self._charge_budget()
+            if machine.is_receiving_content:
+                self._charge_budget()
 
     def _flush(self) -> None:
         data = self._machine.data_to_send()
@@ -170,10 +171,8 @@ class Session:
             self._stream.write(data)
 
     async def _read(self) -> bytes:
-        if self._stream.has_unread:
-            return await self._stream.read(0)
         now = self._context.clock.monotonic()
-        if self._machine.awaiting in DATA_STEPS:
+        if self._machine.is_receiving_content:
             allowed = self._data_started + DATA_BLOCK_TIMEOUT + self._machine.content_size / MIN_DATA_RATE
             timeout = min(DATA_BLOCK_TIMEOUT, allowed - now)
         elif self._key is None:
@@ -306,7 +305,7 @@ class Session:
 
     def _on_rcpt(self, event: RcptTo) -> None:
         mailbox = event.path.mailbox
-        path = str(mailbox)
+        path = event.path.text
         self._recipients[path] = Recipient(
             forward_path=path,
             domain=mailbox.domain,

@@ -11,7 +11,7 @@ import apsw
 
 from sendryd.store.sqlite.connection import FILE_NAME, open_connection, translated
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.spool import Spool
+from sendryd.store.sqlite.segments import Segments
 from sendryd.store.sqlite.writer import Action, Writer
 
 READER_THREADS: Final = 2  # for lists and large contents, which may take longer than the event loop should wait
@@ -24,8 +24,8 @@ class Database:
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / FILE_NAME
-        self.spool = Spool(data_dir / "spool")
-        self.writer = Writer(self.path)
+        self.segments = Segments(data_dir / "spool")
+        self.writer = Writer(self.path, self.segments)
         self._reader = open_connection(self.path, is_reader=True)
         self._local = threading.local()
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")

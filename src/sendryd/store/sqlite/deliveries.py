@@ -35,7 +35,7 @@ from sendryd.store.sqlite.rows import (
 )
 from sendryd.store.sqlite.writer import Rows
 
-LARGEST_ROW: Final = 128 * 1024  # octets of content kept in its row; more is faster as a file
+READ_INLINE: Final = 64 * 1024  # octets of content read where it is asked for; more is left to a thread
 WINDOW: Final = 512  # due deliveries looked at in order of time, before domains are looked at one by one
 DOMAIN_STEPS: Final = 256  # domains looked at in one claim; the next claim goes on behind them
 MAX_REPLY: Final = 1000  # characters of a reply that are kept
@@ -55,19 +55,7 @@ class Deliveries:
     _next_domain = ""  # where the next look at domains begins
 
     async def accept(self, message: NewMessage) -> None:
-        content: bytes | None = message.content
-        number = message.message.id
-        spool = self._database.spool
-        is_large = len(message.content) > LARGEST_ROW
-        if is_large:
-            await self._database.in_thread(lambda: spool.write(number, message.content))
-            content = None
-        try:
-            await self._database.write(lambda _, rows: _add(message, content, rows), size=len(content or b""))
-        except Exception:
-            if is_large:
-                spool.remove(number)
-            raise
+        await self._database.write(lambda _, rows: _add(message, rows), size=len(message.content))
 
     async def claim_deliveries(
         self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int
@@ -125,10 +113,11 @@ class Deliveries:
         row = self._database.fetch_one("read_content", message_id)
         if row is None:
             raise NotFound("no such message")
-        if row[0] is not None:
-            return bytes(row[0])
-        spool = self._database.spool
-        return await self._database.in_thread(lambda: spool.read(message_id))
+        segment, position, size = row
+        segments = self._database.segments
+        if size <= READ_INLINE:
+            return segments.read(segment, position, size)
+        return await self._database.in_thread(lambda: segments.read(segment, position, size))
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
         moment = to_ms(now)
@@ -277,9 +266,10 @@ class Deliveries:
         return int(await self._database.write(action)) if numbers else 0
 
 
-def _add(new: NewMessage, content: bytes | None, rows: Rows) -> None:
+def _add(new: NewMessage, rows: Rows) -> None:
     message = new.message
-    rows.messages.append(message_row(new, content))
+    rows.messages.append(message_row(new))
+    rows.contents.append(new.content)
     created = to_ms(message.created_at)
     for delivery in new.deliveries:
         rows.deliveries.append(delivery_row(new, delivery))

@@ -61,8 +61,8 @@ SELECT version FROM config_version;
 
 -- name: insert_message
 INSERT INTO message (id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size,
-                     created_at, signing_domain_id, needs_smtputf8, is_8bit, ret, envid, tags, content)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                     created_at, signing_domain_id, needs_smtputf8, is_8bit, ret, envid, tags, segment, position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_delivery
 INSERT INTO delivery (id, message_id, forward_path, domain, state, due_at, lease_token, lease_until, created_at, delivered_at, notify, orcpt)
@@ -101,7 +101,7 @@ SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subje
 FROM message WHERE id = ?;
 
 -- name: read_content
-SELECT content, size FROM message WHERE id = ?;
+SELECT segment, position, size FROM message WHERE id = ?;
 
 -- name: record_outcome
 UPDATE delivery
@@ -150,7 +150,7 @@ SELECT type FROM event WHERE message_id = ? ORDER BY id DESC LIMIT 1;
 SELECT 1 FROM event WHERE message_id = ? AND type = 'complained' LIMIT 1;
 
 -- name: list_old_messages
-SELECT id, content IS NULL FROM message
+SELECT id, segment FROM message
 WHERE id < ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = message.id AND state IN ('queued', 'leased', 'held'))
 ORDER BY id LIMIT ?2;
 
@@ -166,5 +166,14 @@ DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < ? ORDER BY id LIM
 -- name: touch_store
 UPDATE config_version SET version = version;
 
--- name: has_message
-SELECT 1 FROM message WHERE id = ?;
+-- name: count_segment
+INSERT INTO segment (number, messages) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET messages = messages + ?2;
+
+-- name: segment_in_use
+SELECT 1 FROM segment WHERE number = ? AND messages > 0;
+
+-- name: empty_segments
+SELECT number FROM segment WHERE messages <= 0;
+
+-- name: forget_segment
+DELETE FROM segment WHERE number = ? AND messages <= 0;

@@ -58,8 +58,8 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def message_row(new: NewMessage, content: bytes | None) -> tuple[Any, ...]:
-    """The values of `insert_message`."""
+def message_row(new: NewMessage) -> tuple[Any, ...]:
+    """The values of `insert_message` but for where its content is."""
     message = new.message
     return (
         message.id,
@@ -79,7 +79,6 @@ def message_row(new: NewMessage, content: bytes | None) -> tuple[Any, ...]:
         message.ret,
         message.envid,
         to_json(new.tags) if new.tags else None,
-        content,
     )
 
 

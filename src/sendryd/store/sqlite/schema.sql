@@ -64,8 +64,8 @@ CREATE TRIGGER sending_domain_removed AFTER DELETE ON sending_domain BEGIN
     UPDATE config_version SET version = version + 1;
 END;
 
--- A message is written once and never updated: its status is derived from its deliveries. The content stands last, so that reading the
--- other columns does not touch its pages; a content over 128 KiB is a file in the spool, and NULL here.
+-- A message is written once and never updated: its status is derived from its deliveries. Its content is in the file `segment` of the
+-- spool, `size` octets from `position` on.
 CREATE TABLE message (
     id                  INTEGER PRIMARY KEY,
     account_id          INTEGER NOT NULL,
@@ -84,7 +84,13 @@ CREATE TABLE message (
     ret                 TEXT,
     envid               TEXT,
     tags                TEXT,           -- JSON: [[name, value], ...]
-    content             BLOB
+    segment             INTEGER NOT NULL,
+    position            INTEGER NOT NULL
+) STRICT;
+-- Files of the spool, and how many messages refer to each: with none it can go.
+CREATE TABLE segment (
+    number   INTEGER PRIMARY KEY,
+    messages INTEGER NOT NULL
 ) STRICT;
 -- The Test Inbox is a few messages among many; live ones are listed along the primary key.
 CREATE INDEX message_test ON message (account_id) WHERE mode = 'test';

@@ -28,20 +28,32 @@ class SqliteStore(Accounts, Deliveries, Reads):
         return f"<SqliteStore {self._database.path}>"
 
     async def delete_messages(self, *, created_before: datetime, limit: int) -> int:
-        spool = self._database.spool
-
         def action(connection: apsw.Connection, _rows: Rows) -> list[tuple[Any, ...]]:
             old: list[tuple[Any, ...]] = connection.execute(SQL["list_old_messages"], (first_id(created_before), limit)).fetchall()
-            for number, _ in old:
+            for number, segment in old:
                 connection.execute(SQL["delete_deliveries"], (number,))
                 connection.execute(SQL["delete_message"], (number,))
+                connection.execute(SQL["count_segment"], (segment, -1))
             return old
 
         old: list[tuple[Any, ...]] = await self._database.write(action)
-        files = [number for number, is_file in old if is_file]
-        if files:
-            await self._database.in_thread(lambda: spool.remove_all(files))
+        if old:
+            await self._remove_empty_segments()
         return len(old)
+
+    async def _remove_empty_segments(self) -> None:
+        segments = self._database.segments
+
+        def action(connection: apsw.Connection, _rows: Rows) -> list[int]:
+            rows: list[tuple[Any, ...]] = connection.execute(SQL["empty_segments"]).fetchall()
+            empty = [number for (number,) in rows if number != segments.current]
+            for number in empty:
+                connection.execute(SQL["forget_segment"], (number,))
+            return empty
+
+        empty: list[int] = await self._database.write(action)
+        if empty:
+            await self._database.in_thread(lambda: segments.remove(empty))
 
     async def delete_events(self, *, created_before: datetime, limit: int) -> int:
         return await self._count("delete_events", (first_id(created_before), limit))
@@ -50,12 +62,14 @@ class SqliteStore(Accounts, Deliveries, Reads):
         """Removes files of the spool that no message refers to: a crash before a commit leaves them. Returns how many."""
 
         def work(connection: apsw.Connection) -> int:
-            removed = 0
-            for number, path in self._database.spool.old_files():
-                if connection.execute(SQL["has_message"], (number,)).fetchone() is None:
-                    path.unlink(missing_ok=True)
-                    removed += 1
-            return removed
+            segments = self._database.segments
+            orphans = [
+                number
+                for number in segments.old_files()
+                if connection.execute(SQL["segment_in_use"], (number,)).fetchone() is None
+            ]
+            segments.remove(orphans)
+            return len(orphans)
 
         return await self._database.read(work)
 

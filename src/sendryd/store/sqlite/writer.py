@@ -21,6 +21,7 @@ import apsw
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite.connection import open_connection, translated
 from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.segments import Segments
 
 MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
 MAX_OCTETS: Final = 8 * 1024 * 1024  # of new content in one batch
@@ -35,7 +36,8 @@ Row = tuple[Any, ...]
 class Rows:
     """Rows that an operation adds; they are inserted together with those of the other operations of the batch."""
 
-    messages: list[Row] = field(default_factory=list)
+    messages: list[Row] = field(default_factory=list)  # without where their contents are
+    contents: list[bytes] = field(default_factory=list)  # one for each message
     deliveries: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
 
@@ -69,8 +71,9 @@ _STATEMENTS: Final = {
 class Writer:
     """The thread. `submit` may be called from the event loop's thread alone."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, segments: Segments) -> None:
         self._path = path
+        self._segments = segments
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: deque[Operation] = deque()
         self._changed = threading.Condition()
@@ -140,6 +143,7 @@ class Writer:
         self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
         if self._connection is not None:
             self._connection.close()
+        self._segments.close()
 
     def _take(self) -> list[Operation] | None:
         """Everything that waits; an empty list after a time of nothing; None at the end."""
@@ -171,6 +175,7 @@ class Writer:
 
     def _try(self, batch: Sequence[Operation]) -> BaseException | None:
         """Runs operations as one transaction; gives the error that rolled it back."""
+        has_appended = False
         try:
             with translated():
                 if self._connection is None:
@@ -180,13 +185,20 @@ class Writer:
                 rows = Rows()
                 for operation in batch:
                     operation.result = operation.action(connection, rows)
-                _insert(connection, "insert_message", rows.messages)
+                if rows.messages:
+                    has_appended = True
+                    number, places = self._segments.append(rows.contents)
+                    connection.execute(SQL["count_segment"], (number, len(places)))
+                    placed = [(*row, number, place) for row, place in zip(rows.messages, places, strict=True)]
+                    _insert(connection, "insert_message", placed)
                 _insert(connection, "insert_delivery", rows.deliveries)
                 _insert(connection, "insert_event", rows.events)
                 connection.execute("COMMIT")
                 self.commits += 1
         except BaseException as error:  # noqa: BLE001  it belongs to whoever waits, whatever it is
             self._roll_back(error)
+            if has_appended:
+                self._segments.roll_back()
             return error
         return None
 
