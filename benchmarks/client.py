@@ -79,9 +79,7 @@ async def measure(port: int, *, messages: int, size: int, is_tls: bool) -> tuple
     connection = await open_connection(target, hello_name="bench.test", contexts=contexts, timeouts=CLIENT_TIMEOUTS)
     header = b"DKIM-Signature: " + b"x" * 400 + b"\r\n"
     body = b"Subject: benchmark\r\n\r\n" + (b"x" * 70 + b"\r\n") * (size // 72)
-    envelope = OutboundEnvelope(
-        reverse_path="sender@example.org", forward_paths=("someone@example.net",), size=len(header) + len(body)
-    )
+    envelope = OutboundEnvelope(reverse_path="sender@example.org", forward_paths=("someone@example.net",), size=len(header) + len(body))
     for _ in range(200):
         await connection.deliver(envelope, OutboundContent((header, body)))
     gc.collect()
@@ -115,9 +113,7 @@ def main() -> None:
         run = asyncio.run if options.asyncio else uvloop.run
         print(f"{platform.machine()}, CPython {platform.python_version()}, {ssl.OPENSSL_VERSION}, {run.__module__}")
         print(f"{' '.join(sys.argv)}: {options.messages} messages of {options.size} octets, one connection")
-        figures = sorted(
-            run(measure(port, messages=options.messages, size=options.size, is_tls=options.tls)) for _ in range(ROUNDS)
-        )
+        figures = sorted(run(measure(port, messages=options.messages, size=options.size, is_tls=options.tls)) for _ in range(ROUNDS))
         cpu, wall = figures[ROUNDS // 2]
         print(f"median of {ROUNDS}: {cpu:.1f} µs CPU, {wall:.1f} µs wall per message")
         sink.terminate()

@@ -72,9 +72,7 @@ async def run(options: argparse.Namespace) -> None:
     line = b"The quick brown fox jumps over the lazy dog, and so on and so forth......\r\n"
     content = head + line * (options.size // len(line)) + b".\r\n"
     remaining, latencies = options.messages, []
-    clients = [
-        Client(options.host, options.port, options.key, options.cert, content) for _ in range(options.connections)
-    ]
+    clients = [Client(options.host, options.port, options.key, options.cert, content) for _ in range(options.connections)]
 
     async def work(client: Client) -> None:
         nonlocal remaining
@@ -118,7 +116,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="a new connection for every message")
     options = parser.parse_args()
     try:
-        import uvloop  # noqa: PLC0415  optional
+        import uvloop
     except ImportError:
         asyncio.run(run(options))
     else:

@@ -14,14 +14,10 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def key(mode: KeyMode = KeyMode.LIVE, scope: Scope = Scope.SENDING_ACCESS) -> ApiKey:
-    return ApiKey(
-        id=ApiKeyId(1), account_id=AccountId(1), name="k", scope=scope, mode=mode, prefix="sn_live_abcd", created_at=NOW
-    )
+    return ApiKey(id=ApiKeyId(1), account_id=AccountId(1), name="k", scope=scope, mode=mode, prefix="sn_live_abcd", created_at=NOW)
 
 
-def domain(
-    name: str, status: DomainStatus = DomainStatus.VERIFIED, *, include_subdomains: bool = False
-) -> SendingDomain:
+def domain(name: str, status: DomainStatus = DomainStatus.VERIFIED, *, include_subdomains: bool = False) -> SendingDomain:
     return SendingDomain(
         id=DomainId(1),
         account_id=AccountId(1),
@@ -34,9 +30,7 @@ def domain(
     )
 
 
-@pytest.mark.parametrize(
-    ("scope", "is_admitted"), [(Scope.FULL_ACCESS, True), (Scope.SENDING_ACCESS, True), (Scope.READ_ONLY, False)]
-)
+@pytest.mark.parametrize(("scope", "is_admitted"), [(Scope.FULL_ACCESS, True), (Scope.SENDING_ACCESS, True), (Scope.READ_ONLY, False)])
 def test_scope_decides_whether_a_key_may_send(scope: Scope, is_admitted: bool) -> None:
     refusal = check_sender_key(key(scope=scope))
     assert (refusal is None) == is_admitted

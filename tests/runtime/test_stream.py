@@ -8,12 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from sendryd.runtime import stream as network
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
-from sendryd.runtime.stream import RECEIVE_LIMIT, ByteStream, TcpStream, connect
+from sendryd.runtime.stream import RECEIVE_LIMIT, ByteStream, TcpStream
 from sendryd.runtime.tls import ServerCertificate, client_context, make_self_signed, server_context, write_self_signed
 
 pytestmark = pytest.mark.sockets
+
+_opened: list[TcpStream] = []
+
+
+async def connect(address: str, port: int, *, timeout: float) -> TcpStream:
+    """Connects; the connection is closed with the server's."""
+    stream = await network.connect(address, port, timeout=timeout)
+    _opened.append(stream)
+    return stream
+
 
 Script = Callable[[ByteStream], Awaitable[None]]
 
@@ -38,7 +49,11 @@ async def serve(script: Script) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        while _opened:
+            _opened.pop().abort()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(3):
+            await asyncio.sleep(0)  # the transports close in the next rounds of the loop
 
 
 async def read_all(stream: ByteStream) -> bytes:

@@ -213,9 +213,7 @@ def test_subdomain_may_be_author_once_the_domain_is_set_so(world: World) -> None
         world.wait_for_config_change()
 
 
-@pytest.mark.parametrize(
-    "recipient", ["user@nodot", "user@[127.0.0.1]", "user@127.0.0.1", "us er@example.org", "user@", "a@b@example.org"]
-)
+@pytest.mark.parametrize("recipient", ["user@nodot", "user@[127.0.0.1]", "user@127.0.0.1", "us er@example.org", "user@", "a@b@example.org"])
 def test_recipient_that_cannot_be_one(client: Raw, recipient: str) -> None:
     assert client.send(f"MAIL FROM:<{AUTHOR}>\r\n".encode())[0] == 250
     code, text = client.send(f"RCPT TO:<{recipient}>\r\n".encode())

@@ -35,9 +35,7 @@ class MailHandlers:
     async def list_emails(self, request: Request) -> Response:
         """`GET /v1/emails`: messages of the key's mode."""
         key = await self._gate.admit(request)
-        which = MessageFilter(
-            mode=key.mode, status=read_word(request, "status", STATUS_WORDS), text=_read_text(request)
-        )
+        which = MessageFilter(mode=key.mode, status=read_word(request, "status", STATUS_WORDS), text=_read_text(request))
         before = read_cursor(request, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
         found = await self._store.list_messages(
             key.account_id, which, limit=read_limit(request), before=None if before is None else MessageId(before)
@@ -58,9 +56,7 @@ class MailHandlers:
         """`GET /v1/emails/:id/events`."""
         key = await self._gate.admit(request)
         summary = await self._find(key, request, MESSAGE_PREFIX)
-        which = EventFilter(
-            mode=key.mode, message_id=summary.message.id, type=read_word(request, "type", EVENT_WORDS)
-        )
+        which = EventFilter(mode=key.mode, message_id=summary.message.id, type=read_word(request, "type", EVENT_WORDS))
         return await self._list_events(key, request, which, has_total=False)
 
     async def list_logs(self, request: Request) -> Response:

@@ -27,9 +27,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 class Refused(Exception):
     """A request that is answered with an error."""
 
-    def __init__(
-        self, refusal: Refusal, *, details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, refusal: Refusal, *, details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(refusal.sentence)
         self.refusal = refusal
         self.details = details

@@ -71,9 +71,7 @@ def email_json(summary: MessageSummary, attachments: Summary | None = None) -> J
         "region": None,
     }
     if attachments is not None:
-        body["attachments"] = [
-            {"filename": each.filename, "content_type": each.content_type} for each in attachments.attachments
-        ]
+        body["attachments"] = [{"filename": each.filename, "content_type": each.content_type} for each in attachments.attachments]
     return body
 
 
@@ -139,10 +137,7 @@ def whole_test_email_json(message: Message, content: Summary) -> Json:
         "html": content.html,
         "text": content.text,
         "headers": [{"name": name, "value": value} for name, value in content.headers],
-        "attachments": [
-            {"filename": each.filename, "content_type": each.content_type, "size": each.size}
-            for each in content.attachments
-        ],
+        "attachments": [{"filename": each.filename, "content_type": each.content_type, "size": each.size} for each in content.attachments],
     }
 
 

@@ -62,7 +62,7 @@ class Basics:
 
 async def build_basics(settings: Settings) -> Basics:
     """Opens the store. Raises `StoreError`."""
-    from sendryd.store.sqlite import open_store  # noqa: PLC0415  the backend is chosen here
+    from sendryd.store.sqlite import open_store
 
     clock, rand = SystemClock(), SystemRand()
     store = open_store(settings.data_dir)

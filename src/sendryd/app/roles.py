@@ -56,13 +56,13 @@ class Sockets:
 
 def start_delivery(basics: Basics, running: Running) -> None:
     """The delivery engine."""
-    from sendryd.delivery.pool import ConnectionPool  # noqa: PLC0415
-    from sendryd.delivery.scheduler import Scheduler  # noqa: PLC0415
-    from sendryd.delivery.signer import Signer  # noqa: PLC0415
-    from sendryd.delivery.transport import Connection, TlsContexts  # noqa: PLC0415
-    from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings  # noqa: PLC0415
-    from sendryd.runtime.tls import client_context  # noqa: PLC0415
-    from sendryd.smtp.timeouts import CLIENT_TIMEOUTS  # noqa: PLC0415
+    from sendryd.delivery.pool import ConnectionPool
+    from sendryd.delivery.scheduler import Scheduler
+    from sendryd.delivery.signer import Signer
+    from sendryd.delivery.transport import Connection, TlsContexts
+    from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
+    from sendryd.runtime.tls import client_context
+    from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
 
     settings = basics.settings
     pool: ConnectionPool[Connection] = ConnectionPool(basics.clock)
@@ -107,16 +107,14 @@ def start_delivery(basics: Basics, running: Running) -> None:
     running.stops.append(stop)
 
 
-async def start_smtp(
-    basics: Basics, running: Running, directory: Directory, certificate: ServerCertificate, sockets: Sockets
-) -> None:
+async def start_smtp(basics: Basics, running: Running, directory: Directory, certificate: ServerCertificate, sockets: Sockets) -> None:
     """The submission listeners."""
-    from sendryd.intake.accept import Intake, IntakeSettings  # noqa: PLC0415
-    from sendryd.policy.penalty import FailureLog  # noqa: PLC0415
-    from sendryd.smtp.server import ServerLimits  # noqa: PLC0415
-    from sendryd.submission.budget import ContentBudget  # noqa: PLC0415
-    from sendryd.submission.listener import ConnectionLimits, Listener  # noqa: PLC0415
-    from sendryd.submission.session import SessionContext  # noqa: PLC0415
+    from sendryd.intake.accept import Intake, IntakeSettings
+    from sendryd.policy.penalty import FailureLog
+    from sendryd.smtp.server import ServerLimits
+    from sendryd.submission.budget import ContentBudget
+    from sendryd.submission.listener import ConnectionLimits, Listener
+    from sendryd.submission.session import SessionContext
 
     settings = basics.settings
     intake = Intake(
@@ -154,16 +152,14 @@ async def start_smtp(
     running.stops.insert(0, listener.aclose)
 
 
-def start_http(
-    basics: Basics, running: Running, directory: Directory, certificate: ServerCertificate, smtp_port: int
-) -> None:
+def start_http(basics: Basics, running: Running, directory: Directory, certificate: ServerCertificate, smtp_port: int) -> None:
     """The REST API, health and metrics."""
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
-    from sendryd.api.app import ApiDependencies, create_app  # noqa: PLC0415
-    from sendryd.api.health import Health  # noqa: PLC0415
-    from sendryd.api.requests import Gate  # noqa: PLC0415
-    from sendryd.policy.ratelimit import RateLimiter  # noqa: PLC0415
+    from sendryd.api.app import ApiDependencies, create_app
+    from sendryd.api.health import Health
+    from sendryd.api.requests import Gate
+    from sendryd.policy.ratelimit import RateLimiter
 
     settings = basics.settings
     rate = settings.api_rate_limit
@@ -222,17 +218,12 @@ def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitabl
 
 def start_upkeep(basics: Basics, running: Running) -> None:
     """What is done now and then."""
-    from sendryd.upkeep.domains import DomainKeeper  # noqa: PLC0415
-    from sendryd.upkeep.leases import LeaseKeeper  # noqa: PLC0415
-    from sendryd.upkeep.retention import Retention  # noqa: PLC0415
+    from sendryd.upkeep.domains import DomainKeeper
+    from sendryd.upkeep.leases import LeaseKeeper
+    from sendryd.upkeep.retention import Retention
 
     settings = basics.settings
-    leases = LeaseKeeper(
-        basics.store, max_age=settings.max_queue_age, clock=basics.clock, ids=basics.ids, wakeup=basics.wakeup
-    )
-    retention = Retention(
-        basics.store, messages=settings.message_retention, events=settings.event_retention, clock=basics.clock
-    )
+    leases = LeaseKeeper(basics.store, max_age=settings.max_queue_age, clock=basics.clock, ids=basics.ids, wakeup=basics.wakeup)
+    retention = Retention(basics.store, messages=settings.message_retention, events=settings.event_retention, clock=basics.clock)
     domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)
     running.tasks += [leases.run(), retention.run(), domains.run()]
-

@@ -55,7 +55,7 @@ def _text(parse: Any) -> BeforeValidator:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         if not isinstance(value, str):
-            raise ValueError("write it as text")  # noqa: TRY004  the validator turns ValueError into its own
+            raise ValueError("write it as text")
         return parse(value)
 
     return BeforeValidator(convert)
@@ -113,9 +113,7 @@ class Settings(BaseModel):
         default_factory=_machine_name,
         description="Name in greetings, `Received` and EHLO, and `host` of `GET /v1/smtp/info`. Default: the machine's full name.",
     )
-    public_url: Word = _setting(
-        "", description="Base of tracking, unsubscribe and share links. Empty: `http://` and the HTTP address."
-    )
+    public_url: Word = _setting("", description="Base of tracking, unsubscribe and share links. Empty: `http://` and the HTTP address.")
     smtp_listen: Listeners = _setting(
         "127.0.0.1:2587",
         description="Submission with STARTTLS; in production `0.0.0.0:587`. Several, comma-separated.",
@@ -124,9 +122,7 @@ class Settings(BaseModel):
     smtp_public_port: Annotated[int | None, _text(lambda text: _number(text) if text.strip() else None)] = _setting(
         "", description="`port` of `GET /v1/smtp/info`. Empty: the port of the first listener."
     )
-    inbound_listen: Listeners = _setting(
-        "", description="Port 25 for bounces, complaints and inbound mail. Empty: off. Not available yet."
-    )
+    inbound_listen: Listeners = _setting("", description="Port 25 for bounces, complaints and inbound mail. Empty: off. Not available yet.")
     http_listen: Listener = _setting("127.0.0.1:8025", description="REST API, metrics and health. IPv6 as `[::]:8025`.")
     http_tls: Boolean = _setting("false", description="Serve HTTP over TLS with the certificate of the submission listeners.")
     trusted_proxies: Annotated[tuple[str, ...], _text(parse_networks)] = _setting(
@@ -149,17 +145,13 @@ class Settings(BaseModel):
         "false", description="Let delivery reach loopback and private addresses; for tests and inner networks."
     )
     dkim_selector: Annotated[str, _text(parse_hostname)] = _setting("sendry", description="Selector of new domains.")
-    spf_include: Word = _setting(
-        "", description="Domains are asked for `v=spf1 include:VALUE ~all`. Empty: `v=spf1 a:HOSTNAME ~all`."
-    )
+    spf_include: Word = _setting("", description="Domains are asked for `v=spf1 include:VALUE ~all`. Empty: `v=spf1 a:HOSTNAME ~all`.")
     api_rate_limit: Annotated[Rate | None, _text(parse_rate)] = _setting(
         "100/10s", description="REST requests of one key; `off` lifts the limit."
     )
     smtp_max_connections: Number = _setting("10000", description="Open SMTP connections; beyond it `421 4.7.0`.")
     smtp_max_connections_per_address: Number = _setting("2000", description="The same for one client address.")
-    smtp_max_connections_unauthenticated_per_address: Number = _setting(
-        "100", description="The same for one client address, before AUTH."
-    )
+    smtp_max_connections_unauthenticated_per_address: Number = _setting("100", description="The same for one client address, before AUTH.")
     retry_schedule: Schedule = _setting(
         "1m,5m,15m,30m,1h,2h,4h,8h", description="Delays between attempts, ±10 %; the last one is repeated."
     )
@@ -240,4 +232,3 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: set both or neither")
     if not settings.smtp_listen:
         raise SettingsError(f"{PREFIX}SMTP_LISTEN is empty: give at least one address")
-

@@ -32,9 +32,7 @@ app.command()(migrate)
 
 @app.callback()
 def main(
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file with settings; the environment wins over it.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file with settings; the environment wins over it.")] = None,
 ) -> None:
     """Reads what stands before the command."""
     options.config = config

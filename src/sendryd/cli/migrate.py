@@ -14,7 +14,7 @@ def migrate(
     as_json: Json = False,
 ) -> None:
     """Brings the database up to date (serve does so by itself)."""
-    from sendryd.app.migrations import apply_pending, list_pending  # noqa: PLC0415
+    from sendryd.app.migrations import apply_pending, list_pending
 
     settings = read_settings()
     try:

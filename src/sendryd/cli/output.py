@@ -57,9 +57,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for row in rows:
             typer.echo("\t".join(_plain(cell) for cell in row))
         return
-    from rich.console import Console  # noqa: PLC0415  only where it is shown
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:

@@ -39,9 +39,7 @@ def _filter_of(text: str) -> QueueFilter:
 
 
 @app.command("list")
-def list_queue(
-    domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
-) -> None:
+def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False) -> None:
     """Lists what waits."""
     if state is not None and state not in STATES:
         raise typer.BadParameter(f"--state is one of {', '.join(STATES)}")

@@ -22,10 +22,10 @@ def serve(
     as_json: Json = False,
 ) -> None:
     """Runs the relay until it is told to stop."""
-    from sendryd.app.listen import PortTaken  # noqa: PLC0415  not needed by other commands
-    from sendryd.app.roles import Role  # noqa: PLC0415
-    from sendryd.app.supervise import AlreadyRunning, lock_data_dir  # noqa: PLC0415
-    from sendryd.runtime.log import configure  # noqa: PLC0415
+    from sendryd.app.listen import PortTaken
+    from sendryd.app.roles import Role
+    from sendryd.app.supervise import AlreadyRunning, lock_data_dir
+    from sendryd.runtime.log import configure
 
     names = [name.strip() for name in role.split(",") if name.strip()]
     unknown = [name for name in names if name not in set(Role)]
@@ -48,7 +48,7 @@ def serve(
 
 def _run(main: Any) -> None:
     try:
-        import uvloop  # noqa: PLC0415  optional: asyncio's own loop does the same, slower
+        import uvloop
     except ImportError:
         asyncio.run(main)
     else:
@@ -56,7 +56,7 @@ def _run(main: Any) -> None:
 
 
 async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
-    from sendryd.app.supervise import Process, Ready  # noqa: PLC0415
+    from sendryd.app.supervise import Process, Ready
 
     basics = await build_basics(settings)
     secrets: dict[str, str] = {}
@@ -80,7 +80,7 @@ async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
 
 
 async def _make_first_keys(basics: Basics) -> dict[str, str]:
-    from sendryd.model.apikey import KeyMode  # noqa: PLC0415
+    from sendryd.model.apikey import KeyMode
 
     return {
         mode.value: (await basics.keys.create(DEFAULT_ACCOUNT, f"first {mode.value} key", mode=mode))[1]

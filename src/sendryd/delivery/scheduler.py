@@ -121,9 +121,7 @@ class Scheduler:
         keys = list(dict.fromkeys(self._key(domain) for domain in domains))
         for key in keys:
             state = self._lanes.get(key)
-            if state is not None and (
-                state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit
-            ):
+            if state is not None and (state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit):
                 return None
         for key in keys:
             self._lane(key).reserved += 1
@@ -248,9 +246,7 @@ class Scheduler:
             return False
         now = self._clock.monotonic()
         busy = frozenset(
-            key
-            for key, state in self._lanes.items()
-            if state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit
+            key for key, state in self._lanes.items() if state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit
         )
         if SMART_HOST_LANE in busy:
             return False

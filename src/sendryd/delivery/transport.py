@@ -34,9 +34,7 @@ from sendryd.smtp.reply import Reply
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope, Transaction, TransactionResult
 
-SLICE: Final = (
-    64 * 1024
-)  # octets written at a time: what a socket takes at once, and little enough to hear an early refusal in time
+SLICE: Final = 64 * 1024  # octets written at a time: what a socket takes at once, and little enough to hear an early refusal in time
 SERVICE_CLOSING: Final = 421
 AUTH_CONTINUES: Final = 334
 
@@ -238,9 +236,7 @@ class Connection:
 
     async def _log_in(self, user: str, password: str) -> None:
         """AUTH at a smart host. The password goes over a connection that was asked to be secure, or is openly asked not to be."""
-        if self.target.tls is TlsRule.OPPORTUNISTIC or not (
-            self._machine.is_encrypted or self.target.tls is TlsRule.NEVER
-        ):
+        if self.target.tls is TlsRule.OPPORTUNISTIC or not (self._machine.is_encrypted or self.target.tls is TlsRule.NEVER):
             raise _tls_fault("a password is not sent unless TLS is required", step=Step.AUTH, tls_failed=False)
         mechanisms = self.extensions.auth
         if "PLAIN" in mechanisms:

@@ -54,9 +54,7 @@ def judge_fault(fault: DeliveryFault, target: Target, connection: Connection | N
     return judge(fault.failure, fault.step, target, connection, ms)
 
 
-def make_outcome(
-    delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | GiveUp | None, next_id: Callable[[], int]
-) -> Outcome:
+def make_outcome(delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | GiveUp | None, next_id: Callable[[], int]) -> Outcome:
     """What is stored. `retry` belongs to a deferral."""
     disposition = verdict.disposition
     metadata: dict[str, object] = {"attempt": delivery.attempts + 1, "category": disposition.category.value}
@@ -80,7 +78,7 @@ def make_outcome(
             state, types = DeliveryState.QUEUED, (EventType.DEFERRED,)
             due_at = retry.moment
             metadata["retry_at"] = due_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        case Kind.DEFERRED:
+        case _:  # deferred for the last time
             state, types = DeliveryState.EXPIRED, (EventType.FAILED,)
             metadata |= {"reason": "expired", "last_reason": disposition.sentence, "category": Category.EXPIRED.value}
     return Outcome(

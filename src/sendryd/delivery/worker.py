@@ -164,9 +164,7 @@ class Worker:
                 host = settings.smart_host.host
                 return plan_smart_host(settings.smart_host, await self._addresses(host))
             records = await resolver.mx(domain)
-            hosts = order_hosts(
-                domain, records, own_names={settings.hostname.lower()}, shuffle=self._context.rand.shuffled
-            )
+            hosts = order_hosts(domain, records, own_names={settings.hostname.lower()}, shuffle=self._context.rand.shuffled)
         except LookupFailed as error:
             if error.is_temporary or settings.smart_host is not None:
                 return local_verdict(Kind.DEFERRED, Category.DNS_FAILURE, "4.4.3", f"DNS gave no answer: {error}")
@@ -378,9 +376,7 @@ class Worker:
 
 def _is_open(verdict: Verdict | None) -> bool:
     """Nothing was said yet, or only something of a host that another may say otherwise."""
-    return verdict is None or (
-        verdict.disposition.kind is Kind.DEFERRED and verdict.disposition.scope in _SESSION_SCOPES
-    )
+    return verdict is None or (verdict.disposition.kind is Kind.DEFERRED and verdict.disposition.scope in _SESSION_SCOPES)
 
 
 def _give(verdicts: dict[str, Verdict], claim: Claim, verdict: Verdict) -> None:

@@ -220,6 +220,5 @@ def _claims(new: NewMessage, lease: Lease) -> list[Claim]:
             )
         )
     return [
-        Claim(message=new.message, domain=domain, deliveries=tuple(deliveries), lease=lease)
-        for domain, deliveries in by_domain.items()
+        Claim(message=new.message, domain=domain, deliveries=tuple(deliveries), lease=lease) for domain, deliveries in by_domain.items()
     ]

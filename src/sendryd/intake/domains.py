@@ -1,6 +1,7 @@
 """Adding sending domains, and proving them by DNS."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from sendryd.message.author import normalise_domain
@@ -9,14 +10,15 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.model.domain import DomainSettings, DomainStatus, RecordPurpose, SendingDomain
 from sendryd.model.ids import AccountId, DomainId
 from sendryd.policy.dnsrecords import (
+    MAX_NAME,
     RecordSettings,
     Unknown,
     check_dkim,
     check_dmarc,
+    dkim_name,
     evaluate,
-    has_mechanism,
+    read_spf,
     spf_policies,
-    spf_terms,
     wanted_records,
 )
 from sendryd.runtime.clock import Clock
@@ -55,6 +57,8 @@ class DomainOffice:
     async def add(self, account_id: AccountId, name: str) -> SendingDomain:
         """A new domain with a DKIM key of its own. Raises `BadDomainName`, and `Conflict` if the account has it already."""
         name = parse_name(name)
+        if len(dkim_name(name, self._selector)) > MAX_NAME:
+            raise BadDomainName(f"{name} is too long: its DKIM record would have a name of more than {MAX_NAME} octets")
         private_key, public_key = await asyncio.to_thread(generate_key)
         domain = SendingDomain(
             id=DomainId(self._ids.next()),
@@ -89,7 +93,7 @@ class DomainOffice:
         check = DomainCheck(
             status=found.status,
             records=found.records,
-            checked_at=now,
+            checked_at=now if found.is_conclusive else domain.checked_at or now,
             verified_at=found.verified_at,
             failing_since=found.failing_since,
             failures=found.failures,
@@ -106,43 +110,54 @@ class DomainOffice:
 
     async def _check_spf(self, name: str, found: tuple[str, ...]) -> str | Unknown:
         policies = spf_policies(found)
-        mechanism = self._settings.spf_mechanism
         if not policies:
             return "No SPF record was found: publish it."
-        if len(policies) > 1:
+        if len(policies) > 1:  # RFC 7208 §4.5
             return "There are several SPF records: merge them into one, or receivers will ignore them all."
-        answer = await self._authorises(policies[0], name, mechanism, [MAX_SPF_LOOKUPS])
-        if isinstance(answer, Unknown):
-            return answer
-        return "" if answer else f"The SPF record does not authorise this server: add {mechanism} before its all term."
+        search = _SpfSearch(self._texts, self._settings.spf_mechanism)
+        if await search.does_authorise(policies[0], name):
+            return ""
+        if search.unknown is not None:
+            return search.unknown
+        advice = f"add {self._settings.spf_mechanism} before its all term."
+        if search.is_over_limit:
+            return f"The SPF record needs more than {MAX_SPF_LOOKUPS} look-ups: remove some, and {advice}"
+        return f"The SPF record does not authorise this server: {advice}"
 
-    async def _authorises(self, policy: str, name: str, mechanism: str, left: list[int]) -> bool | Unknown:
-        """Whether a policy, or one that it includes or redirects to, has our mechanism."""
-        if has_mechanism(policy, mechanism, name):
+
+class _SpfSearch:
+    """Looks for our mechanism in a policy and in those that it includes or redirects to."""
+
+    def __init__(self, texts: Callable[[str], Awaitable[tuple[str, ...] | Unknown]], mechanism: str) -> None:
+        self._texts = texts
+        self._mechanism = mechanism
+        self._lookups = 0
+        self.unknown: Unknown | None = None  # the last policy that could not be looked up
+        self.is_over_limit = False
+
+    async def does_authorise(self, policy: str, name: str) -> bool:
+        """Whether a domain's policy lets the mechanism pass."""
+        reading = read_spf(policy, self._mechanism, name)
+        if reading.does_authorise:
             return True
-        unknown: Unknown | None = None
-        for term in spf_terms(policy):
-            bare = term.removeprefix("+")
-            if not bare.startswith(("include:", "redirect=")) or not left[0]:
-                continue
-            left[0] -= 1
-            other = bare.replace("=", ":", 1).partition(":")[2]
+        for other in reading.others:
+            if self._lookups >= MAX_SPF_LOOKUPS:
+                self.is_over_limit = True
+                return False
+            self._lookups += 1
             texts = await self._texts(other)
             if isinstance(texts, Unknown):
-                unknown = texts
+                self.unknown = texts
                 continue
             policies = spf_policies(texts)
-            answer = await self._authorises(policies[0], other, mechanism, left) if len(policies) == 1 else False
-            if answer is True:
+            if len(policies) == 1 and await self.does_authorise(policies[0], other):
                 return True
-            if isinstance(answer, Unknown):
-                unknown = answer
-        return unknown or False
+        return False
 
 
 def parse_name(text: str) -> str:
     """A domain name as it is stored. Raises `BadDomainName`."""
     try:
-        return normalise_domain(text.strip().rstrip("."))
+        return normalise_domain(text.strip().removesuffix("."))
     except MalformedMessage:
         raise BadDomainName(f"{text!r} is not a domain name such as example.com") from None

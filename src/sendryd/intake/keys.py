@@ -1,6 +1,7 @@
 """Making, rotating and revoking API keys."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId, ApiKeyId
@@ -9,7 +10,9 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import AccountStore, NewApiKey
-from sendryd.store.errors import NotFound
+from sendryd.store.errors import NotAllowed, NotFound
+
+_END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)  # later moments cannot be expressed
 
 
 class KeyOffice:
@@ -44,23 +47,30 @@ class KeyOffice:
             mode=mode,
             prefix=display_prefix(secret),
             created_at=now,
-            expires_at=now + expires_in if expires_in is not None else None,
+            expires_at=_after(now, expires_in) if expires_in is not None else None,
         )
         await self._store.add_api_key(NewApiKey(key=key, secret_hash=secret_hash))
         return key, secret
 
     async def revoke(self, account_id: AccountId, key_id: ApiKeyId, *, grace: timedelta = timedelta(0)) -> ApiKey:
         """Revokes a key, now or after a time of grace. Raises `NotFound`."""
-        return await self._store.revoke_api_key(account_id, key_id, self._clock.now() + grace)
+        return await self._store.revoke_api_key(account_id, key_id, _after(self._clock.now(), grace))
 
-    async def rotate(
-        self, account_id: AccountId, key_id: ApiKeyId, *, grace: timedelta = timedelta(0)
-    ) -> tuple[ApiKey, str]:
-        """A new key with the name, scope and mode of an old one, which is revoked. Raises `NotFound`."""
+    async def rotate(self, account_id: AccountId, key_id: ApiKeyId, *, grace: timedelta = timedelta(0)) -> tuple[ApiKey, str]:
+        """A new key with the name, scope and mode of an old one, which is revoked. If the old one was made for a limited time, so is the
+        new one, for as long again. Raises `NotFound`, and `NotAllowed` for a key that is revoked: that must not bring it back.
+        """
         keys = await self._store.list_api_keys(account_id)
         old = next((key for key in keys if key.id == key_id), None)
         if old is None:
             raise NotFound("no such key")
-        made = await self.create(account_id, old.name, scope=old.scope, mode=old.mode)
+        if old.revoked_at is not None and old.revoked_at <= self._clock.now():
+            raise NotAllowed("the key is revoked; create a new one instead")
+        lifetime = old.expires_at - old.created_at if old.expires_at is not None else None
+        made = await self.create(account_id, old.name, scope=old.scope, mode=old.mode, expires_in=lifetime)
         await self.revoke(account_id, key_id, grace=grace)
         return made
+
+
+def _after(now: datetime, delay: timedelta) -> datetime:
+    return now + min(delay, _END_OF_TIME - now)

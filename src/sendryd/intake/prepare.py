@@ -50,10 +50,7 @@ def read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
             return Refusal(RefusalKey.MALFORMED_MESSAGE, reason)
         author = parse_author(authors[0])
         responsible = tuple(
-            parse_author(value).domain
-            for name in RESPONSIBLE_FIELDS
-            if name in headers.by_name
-            for value in headers.all(name)
+            parse_author(value).domain for name in RESPONSIBLE_FIELDS if name in headers.by_name for value in headers.all(name)
         )
     except MalformedMessage as error:
         return Refusal(RefusalKey.MALFORMED_MESSAGE, error.reason)

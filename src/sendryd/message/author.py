@@ -35,7 +35,9 @@ _SIMPLE: Final = re.compile(
 )
 _ENCODED: Final = re.compile(r"=\?([A-Za-z0-9_-]{1,40})(?:\*[A-Za-z-]*)?\?([bBqQ])\?([!->@-~]*)\?=", re.ASCII)
 _BETWEEN_ENCODED: Final = re.compile(r"(\?=)[ \t]+(?==\?)")
-_TREACHEROUS: Final = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3002\ufe00-\ufe0f\ufeff\uff0e\uff61]")
+_TREACHEROUS: Final = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3002\ufe00-\ufe0f\ufeff\uff0e\uff61]"
+)
 _REASON: Final = "the From field is not exactly one mailbox; write it as Name <address@domain>"
 
 

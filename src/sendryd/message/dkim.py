@@ -52,12 +52,8 @@ _TAG: Final = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9_]*)\s*=\s*([^;]*?)\s*\Z", re.D
 def generate_key() -> tuple[bytes, str]:
     """A new key pair: the private key as PEM (PKCS #8), the public key in base64 as `p=` has it. Takes a tenth of a second or more."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return pem, base64.b64encode(public).decode("ascii")
 
 
@@ -118,7 +114,7 @@ def relax_field(raw: bytes) -> bytes:
     return name.strip().lower() + b":" + value.strip()
 
 
-def sign(  # noqa: PLR0913  they are what a signature consists of
+def sign(
     content: bytes,
     *,
     headers: HeaderBlock,
@@ -200,9 +196,7 @@ def _verify_signature(headers: HeaderBlock, raw: bytes, tags: dict[str, str], re
         key = serialization.load_der_public_key(base64.b64decode(_unspace(record.get("p", ""))))
         if not isinstance(key, rsa.RSAPublicKey):
             return "the published key is not an RSA key"
-        key.verify(
-            base64.b64decode(_unspace(tags.get("b", ""))), b"\r\n".join(signed), padding.PKCS1v15(), hashes.SHA256()
-        )
+        key.verify(base64.b64decode(_unspace(tags.get("b", ""))), b"\r\n".join(signed), padding.PKCS1v15(), hashes.SHA256())
     except (InvalidSignature, UnsupportedAlgorithm):
         return "a signed header field has been changed, or the published key is another one"
     except (binascii.Error, ValueError):

@@ -56,7 +56,7 @@ class _Open:
 
 def walk(content: bytes, headers: HeaderBlock | None = None) -> list[Part]:
     """All entities in order, the multiparts before what they contain. Raises `MalformedMessage` if the first header block is bad."""
-    root = _read_entity(content, headers or HeaderBlock.parse(content), 0, len(content), depth=0, is_protected=False)
+    root = _read_entity(headers or HeaderBlock.parse(content), 0, len(content), depth=0, is_protected=False)
     parts = [root]
     stack = [_Open(root, _delimiter(root))] if _delimiter(root) else []
     position = root.body_start
@@ -116,7 +116,7 @@ def _next_delimiter(content: bytes, position: int, stack: list[_Open]) -> tuple[
                     return line_start, line_end, level, False
                 if line == delimiter + b"--":
                     return line_start, line_end, level, True
-        position = line_end if line_end < len(content) else len(content)
+        position = min(len(content), line_end)
         if position >= len(content):
             return None
         position -= 2  # so that the line end before the next line is found
@@ -148,9 +148,7 @@ def _read_part(content: bytes, start: int, parent: Part) -> Part:
         headers = HeaderBlock.parse(content[start:block_end])
     except MalformedMessage:
         headers = HeaderBlock(b"", (), {}, 0, 0, has_8bit=False)
-    part = _read_entity(
-        content, headers, start, len(content), depth=parent.depth + 1, is_protected=is_protected, default=default
-    )
+    part = _read_entity(headers, start, len(content), depth=parent.depth + 1, is_protected=is_protected, default=default)
     return _moved(part, start, body_start)
 
 
@@ -159,8 +157,7 @@ def _moved(part: Part, start: int, body_start: int) -> Part:
     return Part(**{**values, "header_start": start, "body_start": body_start})
 
 
-def _read_entity(  # noqa: PLR0913  they are what an entity consists of
-    content: bytes,
+def _read_entity(
     headers: HeaderBlock,
     start: int,
     end: int,
@@ -281,11 +278,6 @@ def summarise(content: bytes) -> Summary:
         if is_text and kind not in bodies:
             bodies[kind] = decode(decode_body(content, part), part.charset)
         else:
-            attachments.append(
-                Attachment(part.filename, kind, part.content_id, len(decode_body(content, part)))
-            )
-    fields = tuple(
-        (headers.raw(field).partition(b":")[0].decode("ascii"), decode_text(headers.value(field)))
-        for field in headers.fields
-    )
+            attachments.append(Attachment(part.filename, kind, part.content_id, len(decode_body(content, part))))
+    fields = tuple((headers.raw(field).partition(b":")[0].decode("ascii"), decode_text(headers.value(field))) for field in headers.fields)
     return Summary(fields, bodies.get("text/plain"), bodies.get("text/html"), tuple(attachments))

@@ -49,8 +49,6 @@ def prepare_submission(
                 parts.append(content[position : field.start])
                 position = field.end
     parts.append(content[position:] if position else content)
-    if headers.body_offset == headers.end:  # no empty line ends the block
-        parts.append(b"\r\n")
-    elif not content.endswith(b"\r\n"):
+    if headers.body_offset == headers.end or not content.endswith(b"\r\n"):  # no empty line ends the block
         parts.append(b"\r\n")
     return b"".join(parts)

@@ -91,9 +91,7 @@ def _encode(part: Part, body: bytes) -> tuple[bytes, bytes]:
 
 def base64_lines(data: bytes) -> bytes:
     """Base64 on lines of 76 letters."""
-    return b"".join(
-        base64.b64encode(data[start : start + BASE64_LINE]) + b"\r\n" for start in range(0, len(data), BASE64_LINE)
-    )
+    return b"".join(base64.b64encode(data[start : start + BASE64_LINE]) + b"\r\n" for start in range(0, len(data), BASE64_LINE))
 
 
 def quoted_printable(body: bytes) -> bytes:

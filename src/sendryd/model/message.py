@@ -58,9 +58,7 @@ class MessageSummary:
     last_event: EventType | None
 
 
-def derive_status(
-    states: Mapping[DeliveryState, int], *, has_attempts: bool, is_complained: bool = False
-) -> MessageStatus:
+def derive_status(states: Mapping[DeliveryState, int], *, has_attempts: bool, is_complained: bool = False) -> MessageStatus:
     """The public status of a message.
 
     `queued` while nothing was tried, `sending` while an attempt is under way or some recipients still wait after one; then, when all are
@@ -69,9 +67,7 @@ def derive_status(
     if is_complained:
         return MessageStatus.COMPLAINED
     if any(states.get(state) for state in WAITING_STATES):
-        is_under_way = states.get(DeliveryState.LEASED) or any(
-            count and state not in WAITING_STATES for state, count in states.items()
-        )
+        is_under_way = states.get(DeliveryState.LEASED) or any(count and state not in WAITING_STATES for state, count in states.items())
         return MessageStatus.SENDING if has_attempts or is_under_way else MessageStatus.QUEUED
     if states.get(DeliveryState.DELIVERED):
         return MessageStatus.DELIVERED

@@ -92,9 +92,7 @@ class Disposition:
     must_split: bool = False
 
 
-_SESSION_STEPS: Final = frozenset(
-    {Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.HANDSHAKE, Step.AUTH, Step.RSET, Step.QUIT}
-)
+_SESSION_STEPS: Final = frozenset({Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.HANDSHAKE, Step.AUTH, Step.RSET, Step.QUIT})
 _SUPPRESSING: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX})
 _SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8
 # RFC 5321 §4.2.2: these speak of the dialogue, not of the mail. The next try makes a new one.
@@ -181,9 +179,7 @@ def _classify_reply(reply: Reply, step: Step) -> Disposition:
     category = _categorize(reply, text, step)
     scope = _scope_of(reply, category, step)
     must_split = step is Step.RCPT and _asks_for_fewer_recipients(reply, text)
-    is_bounced = (
-        reply.is_permanent and step not in _SESSION_STEPS and not must_split and not _is_doubtful(reply, category)
-    )
+    is_bounced = reply.is_permanent and step not in _SESSION_STEPS and not must_split and not _is_doubtful(reply, category)
     enhanced = reply.enhanced
     if enhanced is None or (enhanced.status_class == 5) is not is_bounced:
         enhanced = _own_code(category, is_bounced=is_bounced)
@@ -233,9 +229,7 @@ def _asks_for_fewer_recipients(reply: Reply, text: str) -> bool:
     return reply.code in {451, 452, 550, 552, 554} and _TOO_MANY_RECIPIENTS.search(text) is not None
 
 
-_TOO_MANY_RECIPIENTS: Final = re.compile(
-    r"too many (?:recipients|rcpts?)\b|(?:recipient|rcpt) limit|maximum (?:number of )?recipients"
-)
+_TOO_MANY_RECIPIENTS: Final = re.compile(r"too many (?:recipients|rcpts?)\b|(?:recipient|rcpt) limit|maximum (?:number of )?recipients")
 
 # About us or the content: these words decide, whatever the code. The first that is found counts, so the narrow ones stand before the wide.
 _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(

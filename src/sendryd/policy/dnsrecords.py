@@ -1,6 +1,6 @@
-"""The DNS records that prove a sending domain, and what is wrong with those that were found.
+"""The DNS records that prove a sending domain, what is wrong with those that were found, and what follows from that.
 
-DKIM and SPF are required; DMARC is advised. Standards: RFC 6376 §3.6.1, RFC 7208, RFC 9989 (DMARC).
+DKIM and SPF are required; DMARC is advised. Standards: RFC 6376 §3.6.1 (DKIM), RFC 7208 (SPF), RFC 7489 §6.3 (DMARC).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from sendryd.model.domain import DnsRecord, DomainStatus, RecordPurpose, Sending
 
 FAILURES_TO_FALL: Final = 3  # checks in a row that miss a required record
 TIME_TO_FALL: Final = timedelta(hours=24)  # and the time that they must span: a provider's bad day is no reason
+MAX_NAME: Final = 253  # octets of a name without its final dot: RFC 1035 §2.3.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,12 @@ class Unknown:
     reason: str
 
 
-Found = Sequence[str] | Unknown  # the TXT records of one name
+@dataclass(frozen=True, slots=True)
+class SpfReading:
+    """What one SPF policy says of our mechanism, and which other policies have to be read to know more."""
+
+    does_authorise: bool
+    others: tuple[str, ...] = ()  # names of included policies, and of the one that it redirects to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +55,19 @@ class Evaluation:
     is_conclusive: bool  # False: a required record could not be looked up, and nothing changes but the reasons shown
 
 
+def dkim_name(name: str, selector: str) -> str:
+    """Where a domain's DKIM key is published (RFC 6376 §3.6.2.1)."""
+    return f"{selector}._domainkey.{name}"
+
+
 def wanted_records(name: str, selector: str, public_key: str, settings: RecordSettings) -> tuple[DnsRecord, ...]:
     """What to publish, in the order in which it is shown."""
     return (
-        DnsRecord(
-            purpose=RecordPurpose.DMARC, type="TXT", name=f"_dmarc.{name}", value="v=DMARC1; p=none;", is_required=False
-        ),
+        DnsRecord(purpose=RecordPurpose.DMARC, type="TXT", name=f"_dmarc.{name}", value="v=DMARC1; p=none;", is_required=False),
         DnsRecord(
             purpose=RecordPurpose.DKIM,
             type="TXT",
-            name=f"{selector}._domainkey.{name}",
+            name=dkim_name(name, selector),
             value=f"v=DKIM1; k=rsa; p={public_key}",
             is_required=True,
         ),
@@ -73,28 +82,46 @@ def wanted_records(name: str, selector: str, public_key: str, settings: RecordSe
 
 
 def check_dkim(found: Sequence[str], public_key: str) -> str:
-    """What is wrong with the key record; empty if nothing is."""
-    keys = [_tags(text) for text in found if "p=" in text.replace(" ", "")]
+    """What is wrong with the key record; empty if nothing is. White space within the key counts for nothing."""
+    keys = [tags for tags in map(_tags, found) if "p" in tags and tags.get("v", "DKIM1") == "DKIM1"]
+    if not keys and found:
+        return "The TXT record of this name is not a DKIM key: publish the value shown here."
     if not keys:
         return "No DKIM record was found: publish it."
-    published = ["".join(tags.get("p", "").split()) for tags in keys]
-    if public_key in published and len(keys) == 1:
-        return ""
-    if len(keys) > 1:
+    if len(keys) > 1:  # RFC 6376 §3.6.2.2: what receivers make of that is undefined
         return "There are several DKIM records of this name: leave only the one shown here."
-    if not published[0]:
+    tags = keys[0]
+    published = "".join(tags["p"].split())
+    if published == public_key:
+        return _check_key_tags(tags)
+    if not published:
         return "The published DKIM key is revoked (its p= is empty): publish the value shown here."
+    if public_key.startswith(published):
+        return "The published DKIM key is cut off: publish the whole value, in several strings if one is too short."
+    if public_key in published:
+        return "The published DKIM key has stray characters around it, such as quotation marks: remove them."
     return "The published DKIM key is another one: publish the value shown here."
+
+
+def _check_key_tags(tags: Mapping[str, str]) -> str:
+    """The tags beside the key that make receivers ignore it (RFC 6376 §3.6.1)."""
+    if tags.get("k", "rsa").lower() != "rsa":
+        return "The DKIM record names another kind of key: it needs k=rsa."
+    if "h" in tags and "sha256" not in _words(tags["h"]):
+        return "The DKIM record forbids SHA-256: remove its h= tag."
+    if "s" in tags and not _words(tags["s"]) & {"*", "email"}:
+        return "The DKIM record is not for email: remove its s= tag."
+    return ""
 
 
 def check_dmarc(found: Sequence[str]) -> str:
     """What is wrong with the DMARC record; empty if nothing is."""
-    policies = [text for text in found if text.replace(" ", "").lower().startswith("v=dmarc1")]
+    policies = [tags for tags in map(_tags, found) if tags.get("v", "").upper() == "DMARC1"]
     if not policies:
         return "No DMARC record was found: receivers of bulk mail ask for one."
     if len(policies) > 1:
         return "There are several DMARC records: leave only one."
-    if _tags(policies[0]).get("p", "").lower() not in {"none", "quarantine", "reject"}:
+    if policies[0].get("p", "").lower() not in {"none", "quarantine", "reject"}:
         return "The DMARC record has no policy: it needs p=none, p=quarantine or p=reject."
     return ""
 
@@ -104,37 +131,39 @@ def spf_policies(found: Sequence[str]) -> list[str]:
     return [text for text in found if text.lower() == "v=spf1" or text.lower().startswith("v=spf1 ")]
 
 
-def spf_terms(policy: str) -> list[str]:
-    """The terms of a policy, in lower case, without the version."""
-    return policy.lower().split()[1:]
+def read_spf(policy: str, mechanism: str, domain: str) -> SpfReading:
+    """Reads a domain's policy for our mechanism, term by term until one decides (RFC 7208 §4.6.2).
 
-
-def has_mechanism(policy: str, mechanism: str, domain: str) -> bool:
-    """Whether a policy lets the mechanism pass. `a` alone stands for the domain itself."""
+    `a` alone stands for the domain itself, a prefix length behind ours changes nothing. Names that are made with macros are not followed.
+    """
     wanted = mechanism.lower()
-    for term in spf_terms(policy):
-        bare = term[1:] if term[:1] in "+?~-" else term
-        if term[:1] in {"-", "~", "?"}:
-            continue
-        if bare == wanted or (bare == "a" and wanted == f"a:{domain}") or bare == "all":
-            return True
-    return False
+    others: list[str] = []
+    redirect = ""
+    for term in policy.lower().split()[1:]:
+        qualifier, bare = (term[0], term[1:]) if term[0] in "+-~?" else ("+", term)
+        name = "a:" + domain.lower() + bare[1:] if bare == "a" or bare.startswith("a/") else bare
+        if name == "all" or name.partition("/")[0].rstrip(".") == wanted:
+            return SpfReading(qualifier == "+", () if qualifier == "+" else tuple(others))
+        if bare.startswith("include:") and qualifier == "+":
+            others.append(bare.removeprefix("include:"))
+        elif bare.startswith("redirect="):  # RFC 7208 §6.1: read last, and only if there is no `all`
+            redirect = bare.removeprefix("redirect=")
+    return SpfReading(False, tuple(other for other in (*others, redirect) if other and "%" not in other))
 
 
-def evaluate(domain: SendingDomain, records: Sequence[DnsRecord], reasons: Mapping[RecordPurpose, str | Unknown], now: datetime) -> Evaluation:
+def evaluate(
+    domain: SendingDomain, records: Sequence[DnsRecord], reasons: Mapping[RecordPurpose, str | Unknown], now: datetime
+) -> Evaluation:
     """The status that follows from what is wrong with each record ("" if nothing is), and from what was known before."""
-    checked = []
-    for record in records:
-        reason = reasons[record.purpose]
-        if isinstance(reason, Unknown):
-            was = next((old for old in domain.records if old.purpose is record.purpose), record)
-            checked.append(replace(record, is_verified=was.is_verified and was.value == record.value, reason=reason.reason))
-        else:
-            checked.append(replace(record, is_verified=not reason, reason=reason))
+    checked = tuple(_judge(record, reasons[record.purpose], domain.records) for record in records)
     required = [reasons[record.purpose] for record in records if record.is_required]
+    status, verified_at, failing_since, failures = (
+        domain.status,
+        domain.verified_at,
+        domain.failing_since,
+        domain.failures,
+    )
     is_conclusive = not any(isinstance(reason, Unknown) for reason in required)
-    status, verified_at = domain.status, domain.verified_at
-    failing_since, failures = domain.failing_since, domain.failures
     if is_conclusive and not any(required):
         status, verified_at, failing_since, failures = DomainStatus.VERIFIED, now, None, 0
     elif is_conclusive:
@@ -145,7 +174,7 @@ def evaluate(domain: SendingDomain, records: Sequence[DnsRecord], reasons: Mappi
             status = DomainStatus.FAILED
     return Evaluation(
         status=status,
-        records=tuple(checked),
+        records=checked,
         verified_at=verified_at,
         failing_since=failing_since,
         failures=failures,
@@ -153,6 +182,20 @@ def evaluate(domain: SendingDomain, records: Sequence[DnsRecord], reasons: Mappi
     )
 
 
+def _judge(record: DnsRecord, reason: str | Unknown, before: Sequence[DnsRecord]) -> DnsRecord:
+    if not isinstance(reason, Unknown):
+        return replace(record, is_verified=not reason, reason=reason)
+    was_verified = any(
+        old.is_verified and (old.purpose, old.name, old.value) == (record.purpose, record.name, record.value) for old in before
+    )
+    return replace(record, is_verified=was_verified, reason=reason.reason)
+
+
 def _tags(text: str) -> dict[str, str]:
+    """A tag list (RFC 6376 §3.2)."""
     parts = (part.partition("=") for part in text.split(";"))
     return {name.strip().lower(): value.strip() for name, separator, value in parts if separator}
+
+
+def _words(text: str) -> set[str]:
+    return {word.strip().lower() for word in text.split(":")}

@@ -4,7 +4,8 @@ import math
 from collections import OrderedDict
 from typing import Final
 
-MAX_KEYS: Final = 10_000  # buckets kept; the one unused longest is full again by then
+MAX_KEYS: Final = 10_000  # buckets kept; the one unused longest is given up, which lets its key have a full one again
+_WHOLE: Final = 1 - 1e-9  # a token, with room for rounding: who waits as long as he was told must find one
 
 
 class RateLimiter:
@@ -15,13 +16,16 @@ class RateLimiter:
         self._rate = count / period
         self._buckets: OrderedDict[int, tuple[float, float]] = OrderedDict()  # tokens, and when they were counted
 
+    def __repr__(self) -> str:
+        return f"<RateLimiter {self._count} at {self._rate:g} per second, {len(self._buckets)} buckets>"
+
     def take(self, key: int, now: float) -> int:
         """Takes a token. 0, or the whole seconds after which there is one again."""
         tokens, counted = self._buckets.get(key, (float(self._count), now))
         tokens = min(float(self._count), tokens + max(0.0, now - counted) * self._rate)
-        allowed = tokens >= 1
-        self._buckets[key] = (tokens - 1 if allowed else tokens, now)
+        is_allowed = tokens >= _WHOLE
+        self._buckets[key] = (max(0.0, tokens - 1) if is_allowed else tokens, max(now, counted))
         self._buckets.move_to_end(key)
         if len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
-        return 0 if allowed else max(1, math.ceil((1 - tokens) / self._rate))
+        return 0 if is_allowed else max(1, math.ceil((1 - tokens) / self._rate))

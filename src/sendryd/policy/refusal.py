@@ -48,9 +48,7 @@ CATALOGUE: Final[dict[RefusalKey, Rendering]] = {
     RefusalKey.AUTH_FAILED: Rendering(
         535, "5.7.8", 401, "unauthorized", "Authentication failed: the API key is not valid, or has expired or been revoked"
     ),
-    RefusalKey.SCOPE_MISSING: Rendering(
-        535, "5.7.8", 403, "insufficient_scope", "This API key lacks the {} scope: use a key that has it"
-    ),
+    RefusalKey.SCOPE_MISSING: Rendering(535, "5.7.8", 403, "insufficient_scope", "This API key lacks the {} scope: use a key that has it"),
     RefusalKey.DOMAIN_NOT_VERIFIED: Rendering(
         550, "5.7.1", 403, "domain_not_verified", "The domain {} is not verified in this account: verify it, or send from one that is"
     ),
@@ -61,26 +59,18 @@ CATALOGUE: Final[dict[RefusalKey, Rendering]] = {
     RefusalKey.TOO_MANY_HOPS: Rendering(
         554, "5.4.6", 422, "validation_error", "Too many Received fields: the message is going round in a loop"
     ),
-    RefusalKey.MESSAGE_TOO_BIG: Rendering(
-        552, "5.3.4", 413, "payload_too_large", "The message is larger than this server takes"
-    ),
+    RefusalKey.MESSAGE_TOO_BIG: Rendering(552, "5.3.4", 413, "payload_too_large", "The message is larger than this server takes"),
     RefusalKey.TOO_MANY_RECIPIENTS: Rendering(
         452, "4.5.3", 422, "validation_error", "Too many recipients: send to the others in another message"
     ),
     RefusalKey.NOT_FOUND: Rendering(550, "5.1.0", 404, "not_found", "{} not found"),
     RefusalKey.VALIDATION_ERROR: Rendering(501, "5.5.4", 422, "validation_error", "{}"),
-    RefusalKey.RATE_LIMITED: Rendering(
-        451, "4.7.1", 429, "rate_limited", "Too many requests: slow down and try again"
-    ),
-    RefusalKey.TOO_MANY_CONNECTIONS: Rendering(
-        421, "4.7.0", 429, "rate_limited", "Too many connections: close some, or try again later"
-    ),
+    RefusalKey.RATE_LIMITED: Rendering(451, "4.7.1", 429, "rate_limited", "Too many requests: slow down and try again"),
+    RefusalKey.TOO_MANY_CONNECTIONS: Rendering(421, "4.7.0", 429, "rate_limited", "Too many connections: close some, or try again later"),
     RefusalKey.TEMPORARILY_UNAVAILABLE: Rendering(
         451, "4.3.0", 503, "internal_error", "Temporarily unable to store messages: try again later"
     ),
-    RefusalKey.STORAGE_FULL: Rendering(
-        452, "4.3.1", 503, "internal_error", "Not enough room to store the message: try again later"
-    ),
+    RefusalKey.STORAGE_FULL: Rendering(452, "4.3.1", 503, "internal_error", "Not enough room to store the message: try again later"),
 }
 
 

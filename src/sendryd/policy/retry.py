@@ -35,9 +35,7 @@ class GiveUp:
     """It is too old."""
 
 
-def next_attempt(
-    plan: RetryPlan, *, attempts: int, first_queued: datetime, now: datetime, jitter: float
-) -> RetryAt | GiveUp:
+def next_attempt(plan: RetryPlan, *, attempts: int, first_queued: datetime, now: datetime, jitter: float) -> RetryAt | GiveUp:
     """What follows a failed attempt. `attempts` counts it; `jitter` lies in [-1, 1).
 
     A delivery is given one last attempt at the end of its time rather than none: it is given up only when that has passed. A clock that

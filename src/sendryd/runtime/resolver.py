@@ -89,9 +89,7 @@ class Resolver:
     async def addresses(self, host: str) -> tuple[str, ...]:
         if _is_address(host):
             raise LookupFailed(f"{host} is an address where a name should be", is_temporary=False)
-        answers = await asyncio.gather(
-            self._ask(host, "A", _read_text), self._ask(host, "AAAA", _read_text), return_exceptions=True
-        )
+        answers = await asyncio.gather(self._ask(host, "A", _read_text), self._ask(host, "AAAA", _read_text), return_exceptions=True)
         found = [address for answer in answers if not isinstance(answer, BaseException) for address in answer]
         if found:
             return tuple(found)

@@ -74,9 +74,7 @@ class ByteStream(Protocol):
         """Waits until little is buffered. Raises `WriteTimedOut`, `PeerClosed`."""
         ...
 
-    async def start_tls(
-        self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None, timeout: float
-    ) -> None:
+    async def start_tls(self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None, timeout: float) -> None:
         """Shakes hands. Nothing may be awaited between the write of the go-ahead and this call. Raises `TLSFailed`."""
         ...
 
@@ -295,17 +293,13 @@ class TcpStream(asyncio.Protocol):
 
     # TLS.
 
-    async def start_tls(
-        self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None, timeout: float
-    ) -> None:
+    async def start_tls(self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None, timeout: float) -> None:
         if self._received:
             raise TLSFailed("clear text came where the TLS handshake should begin")
         if self.has_unread:
             raise TLSFailed("the peer closed before the TLS handshake")
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
-        )
+        tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname)
         self._ssl = tls
         self._handshake = handshake = self._loop.create_future()
         try:

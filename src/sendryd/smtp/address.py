@@ -25,7 +25,9 @@ _DOT_ATOM: Final = re.compile(r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]+(?:\.[^\x00-\x
 _QUOTED: Final = re.compile(r'"((?:[^\x00-\x1f\x7f"\\]|\\[\x20-\x7e])*)"')
 _PAIR: Final = re.compile(r"\\(.)")
 # Characters that vanish or turn into dots when a name is mapped: what is shown and what is meant would differ.
-_TREACHEROUS: Final = re.compile("[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3002\ufe00-\ufe0f\ufeff\uff0e\uff61]")
+_TREACHEROUS: Final = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3002\ufe00-\ufe0f\ufeff\uff0e\uff61]"
+)
 
 
 class AddressError(ValueError):

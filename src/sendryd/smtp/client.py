@@ -23,9 +23,7 @@ from sendryd.smtp.extensions import NO_EXTENSIONS, Extensions, parse_extensions
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.timeouts import Step
 
-MAX_LINE: Final = (
-    2048  # octets of a reply line; RFC 5321 §4.5.3.1.5 has 512, and real servers put URLs and base64 into theirs
-)
+MAX_LINE: Final = 2048  # octets of a reply line; RFC 5321 §4.5.3.1.5 has 512, and real servers put URLs and base64 into theirs
 MAX_LINES: Final = 100  # of one reply; the longest seen (EHLO, or advice of a large provider) has about 20
 MAX_REPLY: Final = 64 * 1024  # octets of one reply
 MAX_TEXT: Final = 1000  # characters kept of a reply, enough for every sentence a person will read
@@ -138,9 +136,7 @@ class ClientConnection:
             raise LocalProtocolError(f"{command.verb} cannot be sent: the dialogue is in the phase {self._phase.value}")
         if self._outstanding:
             if not self.extensions.pipelining:
-                raise LocalProtocolError(
-                    f"{command.verb} cannot be sent before {self._outstanding[0].verb} is answered"
-                )
+                raise LocalProtocolError(f"{command.verb} cannot be sent before {self._outstanding[0].verb} is answered")
             if self._outstanding[-1].verb not in MAY_BE_FOLLOWED:
                 raise LocalProtocolError(f"{command.verb} cannot be pipelined behind {self._outstanding[-1].verb}")
         if not command.line:
@@ -303,9 +299,7 @@ def make_reply(code: int, lines: list[bytes]) -> Reply:
     texts = [printable(line) for line in lines]
     found = _ENHANCED.match(texts[0])
     enhanced = None
-    if (
-        found is not None and texts[0][0] == str(code)[0]
-    ):  # RFC 3463 §3: a class that contradicts the code tells nothing
+    if found is not None and texts[0][0] == str(code)[0]:  # RFC 3463 §3: a class that contradicts the code tells nothing
         enhanced = EnhancedStatusCode.parse(found[1])
         prefix = found[1]
         texts = [text[len(prefix) :].lstrip(" ") if text.startswith(prefix) else text for text in texts]

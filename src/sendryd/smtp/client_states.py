@@ -56,9 +56,7 @@ class Phase(Enum):
 MAY_BE_FOLLOWED: Final = frozenset({Verb.RSET, Verb.MAIL, Verb.RCPT})  # RFC 2920 §3.1
 NEEDS_HELLO: Final = frozenset({Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.AUTH, Verb.STARTTLS})  # RFC 5321 §4.1.4
 
-MAX_COMMAND: Final = (
-    2048  # octets: RFC 5321 §4.5.3.1.4 has 512 and every extension adds to it; what we know adds up to less than this
-)
+MAX_COMMAND: Final = 2048  # octets: RFC 5321 §4.5.3.1.4 has 512 and every extension adds to it; what we know adds up to less than this
 MAX_AUTH_LINE: Final = 12288  # RFC 4954 §4
 
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")

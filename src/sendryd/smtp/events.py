@@ -11,7 +11,7 @@ class NEED_DATA:  # noqa: N801  a sentinel, used as the class itself
     """Nothing more without more bytes."""
 
 
-class PAUSED:  # noqa: N801  a sentinel, used as the class itself
+class PAUSED:
     """Nothing more before the event that awaits a decision is answered."""
 
 

@@ -229,9 +229,7 @@ class ServerConnection:
     def accept_hello(self) -> None:
         """Answers `Hello` with our name and, to EHLO, what we offer."""
         if self._pending is Verb.EHLO:
-            keywords = submission_keywords(
-                max_message_size=self._limits.max_message_size, is_encrypted=self._encrypted
-            )
+            keywords = submission_keywords(max_message_size=self._limits.max_message_size, is_encrypted=self._encrypted)
             self.reply(Reply(250, (self._hostname, *keywords)))
         else:
             self.reply(Reply(250, self._hostname))

@@ -18,9 +18,7 @@ from sendryd.smtp.extensions import Extensions
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.timeouts import Step
 
-TOO_BIG: Final = Reply(
-    552, "The message is larger than the receiving server takes", EnhancedStatusCode(5, 3, 4)
-)  # RFC 1870 §6.1
+TOO_BIG: Final = Reply(552, "The message is larger than the receiving server takes", EnhancedStatusCode(5, 3, 4))  # RFC 1870 §6.1
 NO_SMTPUTF8: Final = Reply(
     553,
     "An address or header needs SMTPUTF8, which the receiving server does not offer",
@@ -45,9 +43,7 @@ class OutboundEnvelope:
     is_8bit: bool = False  # the content has octets above 127
     ret: str | None = None  # RFC 3461 §4.3: FULL or HDRS
     envid: str | None = None  # RFC 3461 §4.4, as given: xtext
-    notify: Mapping[str, str] = field(
-        default_factory=dict
-    )  # RFC 3461 §4.1 by forward-path: NEVER or a list such as FAILURE,DELAY
+    notify: Mapping[str, str] = field(default_factory=dict)  # RFC 3461 §4.1 by forward-path: NEVER or a list such as FAILURE,DELAY
     orcpt: Mapping[str, str] = field(default_factory=dict)  # RFC 3461 §4.2 by forward-path, as given: type;xtext
 
 
@@ -78,8 +74,8 @@ class Transaction:
         "_replies",
         "_said",
         "_steps",
-        "_undecided",
         "_unanswered",
+        "_undecided",
         "is_done",
         "is_mail_answered",
         "is_text_due",
@@ -161,9 +157,7 @@ class Transaction:
     def result(self) -> TransactionResult:
         """What it came to. Complete once `is_decided`; before that it has the recipients decided so far."""
         failed_at = self._failed_at
-        return TransactionResult(
-            per_recipient=self._replies, steps=self._steps, failed_at=failed_at, was_sent=self.was_sent
-        )
+        return TransactionResult(per_recipient=self._replies, steps=self._steps, failed_at=failed_at, was_sent=self.was_sent)
 
     def _on_mail(self, reply: Reply) -> None:
         if reply.is_positive:
@@ -228,11 +222,7 @@ class Transaction:
 
     def _needs_smtputf8(self) -> bool:
         envelope = self._envelope
-        return (
-            envelope.needs_smtputf8
-            or not envelope.reverse_path.isascii()
-            or not all(path.isascii() for path in envelope.forward_paths)
-        )
+        return envelope.needs_smtputf8 or not envelope.reverse_path.isascii() or not all(path.isascii() for path in envelope.forward_paths)
 
     def _mail(self) -> Command:
         envelope, extensions = self._envelope, self._extensions

@@ -198,9 +198,7 @@ class AcceptStore(Protocol):
 class DeliveryStore(Protocol):
     """What the delivery engine needs."""
 
-    async def claim_deliveries(
-        self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int
-    ) -> list[Claim]:
+    async def claim_deliveries(self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int) -> list[Claim]:
         """Leases up to `limit` due deliveries of live messages, oldest due first, at most `per_domain` of one domain and none of the
         busy domains, and returns them by message and domain. Deliveries of other domains are found however many wait for the busy ones.
         """
@@ -354,9 +352,7 @@ class EventStore(Protocol):
         """How many messages the filter lets through."""
         ...
 
-    async def list_events(
-        self, account_id: AccountId, which: EventFilter, *, limit: int, before: EventId | None = None
-    ) -> Page[Event]:
+    async def list_events(self, account_id: AccountId, which: EventFilter, *, limit: int, before: EventId | None = None) -> Page[Event]:
         """Events older than `before`, newest first."""
         ...
 

@@ -76,9 +76,7 @@ class Listener:
         self._by_address[address] += 1
         self._unauthenticated[address] += 1
         self._context.metrics.connections.inc()
-        session = Session(
-            stream, self._context, is_implicit_tls=is_implicit_tls, on_authenticated=self._on_authenticated
-        )
+        session = Session(stream, self._context, is_implicit_tls=is_implicit_tls, on_authenticated=self._on_authenticated)
         task = asyncio.get_running_loop().create_task(self._run(session, address))
         self._sessions[session] = task
         if self._is_stopping:

@@ -85,9 +85,7 @@ class Session:
         self._context = context
         self._is_implicit_tls = is_implicit_tls
         self._on_authenticated = on_authenticated
-        self._machine = ServerConnection(
-            hostname=context.hostname, limits=context.limits, encrypted=is_implicit_tls
-        )
+        self._machine = ServerConnection(hostname=context.hostname, limits=context.limits, encrypted=is_implicit_tls)
         self._task: asyncio.Task[None] | None = None
         self.was_authenticated = False  # a key has logged in, now or before
         self._is_stopping = False
@@ -122,9 +120,7 @@ class Session:
         self._task = asyncio.current_task()
         try:
             if self._is_implicit_tls:
-                await self._stream.start_tls(
-                    self._context.certificate.context, server_side=True, timeout=HANDSHAKE_TIMEOUT
-                )
+                await self._stream.start_tls(self._context.certificate.context, server_side=True, timeout=HANDSHAKE_TIMEOUT)
             await self._serve()
         except (NetworkFault, RemoteProtocolError) as error:
             log.info("session_ended", client=self._stream.peer.host, reason=str(error))
@@ -329,9 +325,7 @@ class Session:
             first_bare_lf=event.first_bare_lf,
             has_long_lines=event.longest_line_over_998,
             is_8bit=event.is_8bit,
-            origin=Origin(
-                hello=self._hello, address=stream.peer.host, tls=stream.tls, is_smtputf8=mail.is_smtputf8
-            ),
+            origin=Origin(hello=self._hello, address=stream.peer.host, tls=stream.tls, is_smtputf8=mail.is_smtputf8),
             ret=mail.ret,
             envid=mail.envid,
         )

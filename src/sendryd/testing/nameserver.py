@@ -73,9 +73,7 @@ class NameServer:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         await self.aclose()
 
     def answer(self, wire: bytes, *, is_udp: bool) -> bytes | None:
@@ -157,4 +155,3 @@ def _absolute(name: str) -> dns.name.Name:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return " ".join(f'"{escaped[start : start + 250]}"' for start in range(0, len(escaped), 250)) or '""'
-

@@ -74,9 +74,7 @@ class World:
         self.publish(SENDING_DOMAIN)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if self.relay.is_running:
             self.relay.kill()
         self.thread.run(self.mailhost.aclose())

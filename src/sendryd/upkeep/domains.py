@@ -3,39 +3,45 @@
 Does: verifies pending domains often at first, then less; verified ones twice a day, so that a record that was removed is noticed; those that
 fail every hour.
 Reads: sending domains, DNS. Writes: what the checks found.
-Limits: one domain after the other.
+Limits: a few domains at a time. One that cannot be checked does not keep the others from it.
 """
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd.intake.domains import DomainOffice
 from sendryd.model.domain import DomainStatus, SendingDomain
+from sendryd.model.ids import DomainId
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import AccountStore
-from sendryd.store.errors import StoreError
+from sendryd.store.errors import NotFound, StoreError
 
-INTERVAL: Final = 30.0  # seconds between rounds
+INTERVAL: Final = 15.0  # seconds between rounds: a quarter of the shortest time between two checks of a domain
+PARALLEL: Final = 4  # domains at a time: three look-ups each, and more for SPF
 NEW_FOR: Final = timedelta(hours=1)
 NEW_EVERY: Final = timedelta(minutes=1)
 PENDING_EVERY: Final = timedelta(minutes=10)
+PENDING_FOR: Final = timedelta(days=14)  # who has published nothing by then is in no hurry
+OLD_EVERY: Final = timedelta(hours=1)
 FAILING_EVERY: Final = timedelta(hours=1)
 VERIFIED_EVERY: Final = timedelta(hours=12)
-PENDING_UNTIL: Final = timedelta(days=14)  # nobody waits longer; `domains verify` still works
+SPREAD: Final = 0.1  # of the time between checks: domains that were added together are not checked together for ever
 
 log = get_logger("upkeep")
 
 
 class DomainKeeper:
-    """One round every half minute."""
+    """One round four times a minute."""
 
     def __init__(self, store: AccountStore, office: DomainOffice, *, clock: Clock, rand: Rand) -> None:
         self._store = store
         self._office = office
         self._clock = clock
         self._rand = rand
+        self._tried: dict[DomainId, tuple[datetime, float]] = {}  # when, also in vain; and the chance for the next time
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -47,23 +53,50 @@ class DomainKeeper:
                 log.error("domains_not_checked", error=repr(error))
 
     async def run_once(self) -> None:
-        """Verifies those that are due."""
-        for domain in await self._store.list_domains():
-            if is_due(domain, self._clock.now()):
-                after = await self._office.verify(domain)
-                if after.status is not domain.status:
-                    log.warning("domain_status", domain=domain.name, before=domain.status.value, after=after.status.value)
+        """Verifies those that are due. Raises `StoreUnavailable` if they cannot be listed."""
+        domains = await self._store.list_domains()
+        self._tried = {domain.id: self._tried[domain.id] for domain in domains if domain.id in self._tried}
+        due = iter([domain for domain in domains if self._is_due(domain)])
+
+        async def work() -> None:
+            for domain in due:  # shared: each worker takes the next one
+                await self._verify(domain)
+
+        await asyncio.gather(*(work() for _ in range(PARALLEL)))
+
+    def _is_due(self, domain: SendingDomain) -> bool:
+        tried, jitter = self._tried.get(domain.id, (None, 0.0))
+        times = [moment for moment in (tried, domain.checked_at) if moment is not None]
+        return is_due(domain, self._clock.now(), last=max(times, default=None), jitter=jitter)
+
+    async def _verify(self, domain: SendingDomain) -> None:
+        self._tried[domain.id] = (self._clock.now(), self._rand.jitter())
+        try:
+            after = await self._office.verify(domain)
+        except NotFound:
+            return  # removed in the meantime
+        except StoreError as error:
+            log.error("domain_not_checked", domain=domain.name, error=repr(error))
+            return
+        except Exception:  # what strangers publish must not end the upkeep of all domains
+            log.exception("domain_not_checked", domain=domain.name)
+            return
+        if after.status is not domain.status:
+            log.warning("domain_status", domain=domain.name, before=domain.status.value, after=after.status.value)
 
 
-def is_due(domain: SendingDomain, now: datetime) -> bool:
-    """Whether a domain should be looked at again."""
+def is_due(domain: SendingDomain, now: datetime, *, last: datetime | None, jitter: float = 0.0) -> bool:
+    """Whether a domain that was looked at last then should be looked at again. Jitter is in [-1, 1)."""
+    return last is None or now - last >= interval(domain, now) * (1 + SPREAD * jitter)
+
+
+def interval(domain: SendingDomain, now: datetime) -> timedelta:
+    """The time between two checks of a domain."""
     age = now - domain.created_at
-    if domain.status is DomainStatus.PENDING:
-        if age > PENDING_UNTIL:
-            return False
-        every = NEW_EVERY if age < NEW_FOR else PENDING_EVERY
-    elif domain.failures or domain.status is DomainStatus.FAILED:
-        every = FAILING_EVERY
-    else:
-        every = VERIFIED_EVERY
-    return domain.checked_at is None or now - domain.checked_at >= every
+    match domain.status:
+        case DomainStatus.PENDING:
+            return NEW_EVERY if age < NEW_FOR else PENDING_EVERY if age < PENDING_FOR else OLD_EVERY
+        case DomainStatus.FAILED:
+            return FAILING_EVERY
+        case DomainStatus.VERIFIED:
+            return FAILING_EVERY if domain.failures else VERIFIED_EVERY

@@ -27,9 +27,7 @@ log = get_logger("upkeep")
 class LeaseKeeper:
     """One round every half minute."""
 
-    def __init__(
-        self, store: DeliveryStore, *, max_age: timedelta, clock: Clock, ids: IdSource, wakeup: Wakeup
-    ) -> None:
+    def __init__(self, store: DeliveryStore, *, max_age: timedelta, clock: Clock, ids: IdSource, wakeup: Wakeup) -> None:
         self._store = store
         self._max_age = max_age
         self._clock = clock

@@ -103,9 +103,7 @@ class Accounts:
         return read_domain(row) if row else None
 
     async def list_domains(self, account_id: AccountId | None = None) -> list[SendingDomain]:
-        rows = await self._database.read(
-            lambda connection: connection.execute(SQL["list_domains"], (account_id,)).fetchall()
-        )
+        rows = await self._database.read(lambda connection: connection.execute(SQL["list_domains"], (account_id,)).fetchall())
         return [read_domain(row) for row in rows]
 
     async def read_private_key(self, domain_id: DomainId) -> bytes | None:

@@ -71,4 +71,3 @@ def translated() -> Iterator[None]:
     except OSError as error:
         kind = StoreFull if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} else StoreUnavailable
         raise kind(str(error)) from error
-

@@ -57,9 +57,7 @@ class Deliveries:
     async def accept(self, message: NewMessage) -> None:
         await self._database.write(lambda _, rows: _add(message, rows), size=len(message.content))
 
-    async def claim_deliveries(
-        self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int
-    ) -> list[Claim]:
+    async def claim_deliveries(self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int) -> list[Claim]:
         moment = to_ms(now)
         if limit <= 0:
             return []
@@ -74,9 +72,7 @@ class Deliveries:
         claims: list[Claim] = await self._database.write(action)
         return claims
 
-    def _choose(
-        self, connection: apsw.Connection, moment: int, limit: int, busy: frozenset[str], per_domain: int
-    ) -> list[int]:
+    def _choose(self, connection: apsw.Connection, moment: int, limit: int, busy: frozenset[str], per_domain: int) -> list[int]:
         """Ids of due deliveries: the oldest first; if those are mostly of busy domains, then domain by domain."""
         chosen: list[int] = []
         taken: dict[str, int] = {}
@@ -165,16 +161,12 @@ class Deliveries:
 
         return int(await self._database.write(action))
 
-    async def expire_deliveries(
-        self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int
-    ) -> int:
+    async def expire_deliveries(self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int) -> int:
         overdue = self._database.fetch_all("list_overdue", to_ms(now), to_ms(created_before), limit)
         if not overdue:
             return 0
         events = [make_event(EventType.FAILED, {"reason": "expired"}) for _ in overdue]
-        return await self._move(
-            [number for (number,) in overdue], DeliveryState.QUEUED, DeliveryState.EXPIRED, now, events
-        )
+        return await self._move([number for (number,) in overdue], DeliveryState.QUEUED, DeliveryState.EXPIRED, now, events)
 
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         row = self._database.fetch_one("first_due")
@@ -203,15 +195,11 @@ class Deliveries:
     async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
         condition, values = _queue_condition(which)
         query = f"{_QUEUE_COLUMNS} WHERE {condition} ORDER BY d.id DESC LIMIT ?"
-        rows = await self._database.read(
-            lambda connection: connection.execute(query, (*values, -1 if limit is None else limit)).fetchall()
-        )
+        rows = await self._database.read(lambda connection: connection.execute(query, (*values, -1 if limit is None else limit)).fetchall())
         return [_read_queued(row) for row in rows]
 
     async def count_queue(self) -> Mapping[DeliveryState, int]:
-        rows: list[tuple[Any, ...]] = await self._database.read(
-            lambda connection: connection.execute(SQL["count_queue"]).fetchall()
-        )
+        rows: list[tuple[Any, ...]] = await self._database.read(lambda connection: connection.execute(SQL["count_queue"]).fetchall())
         return {DeliveryState(state): count for state, count in rows}
 
     async def hold(self, which: QueueFilter, now: datetime) -> int:

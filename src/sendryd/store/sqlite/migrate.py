@@ -36,10 +36,7 @@ def all_migrations() -> list[Migration]:
     """Those that come with this version of the program, in order."""
     folder = resources.files(__package__).joinpath("migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [
-        Migration(int(name.partition("_")[0]), name.removesuffix(".sql"), folder.joinpath(name).read_text("utf-8"))
-        for name in names
-    ]
+    return [Migration(int(name.partition("_")[0]), name.removesuffix(".sql"), folder.joinpath(name).read_text("utf-8")) for name in names]
 
 
 def applied_versions(connection: apsw.Connection) -> dict[int, str]:
@@ -56,9 +53,7 @@ def pending(connection: apsw.Connection) -> list[Migration]:
     known = {migration.version: migration for migration in all_migrations()}
     unknown = sorted(applied.keys() - known.keys())
     if unknown:
-        raise SchemaMismatch(
-            f"the database was written by a newer version of sendryd (migration {unknown[-1]}); upgrade the program"
-        )
+        raise SchemaMismatch(f"the database was written by a newer version of sendryd (migration {unknown[-1]}); upgrade the program")
     for version, checksum in applied.items():
         if known[version].checksum != checksum:
             raise SchemaMismatch(f"migration {known[version].name} is not the one that was applied to the database")
@@ -73,9 +68,7 @@ def apply(connection: apsw.Connection) -> list[Migration]:
         connection.execute(_TABLE)
         for migration in pending(connection):
             connection.execute(migration.text)
-            connection.execute(
-                "INSERT INTO schema_migration VALUES (?, ?, ?)", (migration.version, migration.name, migration.checksum)
-            )
+            connection.execute("INSERT INTO schema_migration VALUES (?, ?, ?)", (migration.version, migration.name, migration.checksum))
             done.append(migration)
         connection.execute("COMMIT")
     except BaseException:

@@ -1,7 +1,6 @@
 """What the API and the dashboard read from SQLite."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import apsw
@@ -55,7 +54,9 @@ class Reads:
             while True:
                 condition, values = _message_condition(account_id, which)
                 query = f"{_MESSAGE_COLUMNS} WHERE {condition} AND m.id < ? ORDER BY m.id DESC LIMIT ?"
-                rows: list[tuple[Any, ...]] = connection.execute(query, (*values, start, max(_BATCH if which.status else 0, limit + 1))).fetchall()
+                rows: list[tuple[Any, ...]] = connection.execute(
+                    query, (*values, start, max(_BATCH if which.status else 0, limit + 1))
+                ).fetchall()
                 for row in rows:
                     summary = _summarise(connection, row)
                     start = row[0]
@@ -79,9 +80,7 @@ class Reads:
 
         return await self._database.read(work)
 
-    async def list_events(
-        self, account_id: AccountId, which: EventFilter, *, limit: int, before: EventId | None = None
-    ) -> Page[Event]:
+    async def list_events(self, account_id: AccountId, which: EventFilter, *, limit: int, before: EventId | None = None) -> Page[Event]:
         def work(connection: apsw.Connection) -> Page[Event]:
             condition, values = _event_condition(account_id, which)
             query = f"{_EVENT_COLUMNS} WHERE {condition} AND e.id < ? ORDER BY e.id DESC LIMIT ?"

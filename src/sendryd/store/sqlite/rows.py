@@ -102,7 +102,7 @@ def delivery_row(new: NewMessage, delivery: NewDelivery) -> tuple[Any, ...]:
     )
 
 
-def event_row(  # noqa: PLR0913  they are the columns
+def event_row(
     event: NewEvent,
     *,
     message_id: int,

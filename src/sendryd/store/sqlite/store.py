@@ -63,11 +63,7 @@ class SqliteStore(Accounts, Deliveries, Reads):
 
         def work(connection: apsw.Connection) -> int:
             segments = self._database.segments
-            orphans = [
-                number
-                for number in segments.old_files()
-                if connection.execute(SQL["segment_in_use"], (number,)).fetchone() is None
-            ]
+            orphans = [number for number in segments.old_files() if connection.execute(SQL["segment_in_use"], (number,)).fetchone() is None]
             segments.remove(orphans)
             return len(orphans)
 

@@ -62,9 +62,7 @@ def _multi_row(name: str, count: int) -> str:
 
 
 _STATEMENTS: Final = {
-    (name, count): _multi_row(name, count)
-    for name in ("insert_message", "insert_delivery", "insert_event")
-    for count in CHUNKS
+    (name, count): _multi_row(name, count) for name in ("insert_message", "insert_delivery", "insert_event") for count in CHUNKS
 }
 
 
@@ -195,7 +193,7 @@ class Writer:
                 _insert(connection, "insert_event", rows.events)
                 connection.execute("COMMIT")
                 self.commits += 1
-        except BaseException as error:  # noqa: BLE001  it belongs to whoever waits, whatever it is
+        except BaseException as error:
             self._roll_back(error)
             if has_appended:
                 self._segments.roll_back()

@@ -1,0 +1,98 @@
+# `make help` lists the targets. `make run` and `make test` set up all they need.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -p no:cacheprovider
+INTEROP := build/interop
+
+# The newest Python that can make a virtual environment. A name on the path may be a shim that fails, so each is tried.
+PYTHON := $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
+	if $$name -c 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
+
+.PHONY: help setup setup-dev run demo test test-quick test-soak interop-programs fmt lint types arch docs check cov fuzz bench lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
+
+setup: $(VENV)/.runtime ## Make the virtual environment with the locked dependencies
+
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with its venv module was found; install python3 and python3-venv." >&2; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON)." >&2
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(VENV)/pyvenv.cfg requirements.lock requirements-build.lock pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup-dev: $(VENV)/.dev ## The same with all tools for development
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: setup ## Run the relay on the embedded default, data in ./var
+	@exec $(BIN)/sendryd serve
+
+demo: setup ## Send a message all the way through a fake world
+	@$(BIN)/sendryd demo
+
+test: setup-dev interop-programs ## Every tier of tests but the soak
+	$(PYTEST) -q -n 2 --dist loadgroup
+
+test-quick: setup-dev ## The pure packages and the architecture
+	$(PYTEST) -q tests/smtp tests/message tests/model tests/policy tests/architecture
+
+test-soak: setup-dev ## A long crash loop and ten minutes of fuzzing for each parser
+	SENDRYD_TEST_KILLS=50 $(PYTEST) -q tests/crash
+	$(MAKE) fuzz SECONDS=600
+
+# nodemailer for the interoperability tests; without npm those are skipped.
+interop-programs:
+	@mkdir -p $(INTEROP)
+	@test -d $(INTEROP)/node_modules/nodemailer || ! command -v npm >/dev/null || \
+		npm install --silent --no-audit --no-fund --no-package-lock --prefix $(INTEROP) nodemailer@10.6.0 || \
+		echo "nodemailer could not be installed; its tests will be skipped." >&2
+
+fmt: setup-dev ## Format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only --quiet .
+
+lint: setup-dev ## Lint and spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell README.md ARCHITECTURE.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs src
+
+types: setup-dev ## Static types
+	$(BIN)/mypy
+
+arch: setup-dev ## Import contracts
+	$(BIN)/lint-imports
+
+docs: setup-dev ## Generate the reference pages
+	$(BIN)/python tools/reference.py
+
+check: lint types arch test ## Everything that has to pass
+
+cov: setup-dev ## Coverage of the quick tests
+	$(PYTEST) -q --cov=sendryd --cov-report=term-missing:skip-covered tests/smtp tests/message tests/model tests/policy
+
+SECONDS ?= 20
+fuzz: setup-dev ## Fuzz each parser for SECONDS
+	@for driver in fuzz/fuzz_*.py; do $(BIN)/python $$driver --seconds $(SECONDS) || exit 1; done
+
+bench: setup-dev ## Run the benchmarks
+	$(BIN)/python benchmarks/accept.py
+	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/dkim.py
+	$(BIN)/python benchmarks/dialogue.py
+
+# Needs uv. Lock files have hashes and no addresses.
+lock: ## Lock the dependencies anew
+	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --group dev -o requirements-dev.lock
+
+clean: ## Remove what was built, but not the data in ./var
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .hypothesis
