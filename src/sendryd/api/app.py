@@ -1,7 +1,7 @@
 """The routes, and what happens around every request: its id, its errors, its place in the log."""
 
 import http
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,15 +15,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sendryd import __version__
 from sendryd.api import mail
 from sendryd.api.health import Health
-from sendryd.api.requests import Gate, Refused, refuse, respond
+from sendryd.api.requests import REQUEST_ID_KEY, Gate, Refused, not_found, refuse, request_id, respond
 from sendryd.api.wire import error_json, smtp_info
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import Store
-from sendryd.store.errors import StoreError
+from sendryd.store.errors import NotFound, StoreError
 
 REQUEST_ID_LENGTH: Final = 20
+_HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))  # of every answer: mail is private
+_ROUTING_ERRORS: Final = {
+    404: ("not_found", "There is no such resource here"),
+    405: ("method_not_allowed", "This resource does not take that method; see the Allow header"),
+}
 
 log = get_logger("api")
 
@@ -89,26 +94,27 @@ def _guarded(handler: Handler) -> Handler:
             return await handler(request)
         except Refused as refused:
             return refuse(refused)
+        except NotFound:  # deleted between two reads
+            return refuse(not_found("Resource"))
         except StoreError as error:
-            log.error("request_failed", path=request.scope["path"], error=repr(error))
+            log.error("request_failed", path=request.scope["path"], request_id=request_id(request), error=repr(error))
             return refuse(Refused(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)))
         except Exception:
-            log.exception("request_failed", path=request.scope["path"])
-            return respond(error_json(500, "internal_error", "Internal error; it has been logged"), 500)
+            log.exception("request_failed", path=request.scope["path"], request_id=request_id(request))
+            return respond(error_json(500, "internal_error", "Internal error; it has been logged under the id in X-Request-Id"), 500)
 
     return guarded
 
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers: Mapping[str, str] = (error.headers if isinstance(error, HTTPException) else None) or {}
-    code = "not_found" if status == http.HTTPStatus.NOT_FOUND else "bad_request"
-    message = "No such resource here" if code == "not_found" else http.HTTPStatus(status).phrase
-    return respond(error_json(status, code, message), status, headers)
+    if not isinstance(error, HTTPException):
+        raise error
+    code, message = _ROUTING_ERRORS.get(error.status_code, ("bad_request", http.HTTPStatus(error.status_code).phrase))
+    return respond(error_json(error.status_code, code, message), error.status_code, error.headers)
 
 
 class _WithRequestId:
-    """Gives every answer an id by which its lines in the log can be found."""
+    """Gives every answer an id by which its lines in the log can be found, and keeps it out of caches."""
 
     def __init__(self, app: ASGIApp, rand: Rand) -> None:
         self._app = app
@@ -118,12 +124,16 @@ class _WithRequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = self._rand.secret(REQUEST_ID_LENGTH)
+        number = self._rand.secret(REQUEST_ID_LENGTH)
+        scope[REQUEST_ID_KEY] = number
+        status = 0
 
         async def send_with_id(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode("ascii"))]
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", number.encode("ascii")), *_HEADERS]
             await send(message)
 
         await self._app(scope, receive, send_with_id)
-        log.debug("request", method=scope["method"], path=scope["path"], request_id=request_id)
+        log.debug("request", method=scope["method"], path=scope["path"], status=status, request_id=number)

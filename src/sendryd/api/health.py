@@ -1,5 +1,6 @@
 """Is it alive, can it take mail, how is it doing. None of these asks for a key."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -8,10 +9,14 @@ from starlette.responses import PlainTextResponse, Response
 
 from sendryd.api.requests import respond
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import get_logger
 from sendryd.store.base import UpkeepStore
 from sendryd.store.errors import StoreError
 
 READINESS_KEPT: Final = 1.0  # seconds: however often it is asked, the store is tried once in that time
+READINESS_PATIENCE: Final = 5.0  # seconds for that try: whoever asks wants to know now
+
+log = get_logger("api")
 
 
 class Health:
@@ -23,6 +28,7 @@ class Health:
         self._clock = clock
         self._checked = float("-inf")
         self._reason: str | None = None
+        self._lock = asyncio.Lock()
         self.is_stopping = False
 
     async def get_health(self, _request: Request) -> Response:
@@ -33,18 +39,27 @@ class Health:
         """200 while mail can be accepted, else 503 with the reason."""
         if self.is_stopping:
             return respond({"status": "unavailable", "reason": "shutting down"}, 503)
-        now = self._clock.monotonic()
-        if now - self._checked >= READINESS_KEPT:
-            self._checked = now
-            try:
-                await self._store.check_writable()
-            except StoreError as error:
-                self._reason = f"the store cannot be written: {error}"
-            else:
-                self._reason = None
+        async with self._lock:  # whoever asks meanwhile waits for the same try
+            if self._clock.monotonic() - self._checked >= READINESS_KEPT:
+                await self._check()
         if self._reason:
             return respond({"status": "unavailable", "reason": self._reason}, 503)
         return respond({"status": "ok"})
+
+    async def _check(self) -> None:
+        before = self._reason
+        try:
+            async with asyncio.timeout(READINESS_PATIENCE):
+                await self._store.check_writable()
+        except StoreError as error:
+            self._reason = f"the store cannot be written: {error}"
+        except TimeoutError:
+            self._reason = f"the store cannot be written: no answer within {READINESS_PATIENCE:g} s"
+        else:
+            self._reason = None
+        self._checked = self._clock.monotonic()
+        if self._reason != before:
+            log.warning("readiness", is_ready=self._reason is None, reason=self._reason)
 
     async def get_metrics(self, _request: Request) -> Response:
         """Prometheus text."""

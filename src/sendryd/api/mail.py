@@ -5,7 +5,7 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sendryd.api.requests import Gate, invalid, not_found, read_cursor, read_limit, read_moment, read_word, respond
+from sendryd.api.requests import Gate, encode, invalid, not_found, read_cursor, read_limit, read_moment, read_text, read_word, respond
 from sendryd.api.wire import (
     EVENT_WORDS,
     STATUS_WORDS,
@@ -15,13 +15,12 @@ from sendryd.api.wire import (
     test_email_json,
     whole_test_email_json,
 )
-from sendryd.message.parse import Summary, summarise
+from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, EventId, MessageId, parse_id
 from sendryd.model.message import MessageSummary
 from sendryd.store.base import EventFilter, MessageFilter, Store
 
-MAX_QUERY = 200  # characters of a search text
 _TRUE = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -35,7 +34,7 @@ class MailHandlers:
     async def list_emails(self, request: Request) -> Response:
         """`GET /v1/emails`: messages of the key's mode."""
         key = await self._gate.admit(request)
-        which = MessageFilter(mode=key.mode, status=read_word(request, "status", STATUS_WORDS), text=_read_text(request))
+        which = MessageFilter(mode=key.mode, status=read_word(request, "status", STATUS_WORDS), text=read_text(request, "q"))
         before = read_cursor(request, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
         found = await self._store.list_messages(
             key.account_id, which, limit=read_limit(request), before=None if before is None else MessageId(before)
@@ -50,7 +49,8 @@ class MailHandlers:
         """`GET /v1/emails/:id`."""
         key = await self._gate.admit(request)
         summary = await self._find(key, request, MESSAGE_PREFIX)
-        return respond(email_json(summary, await self._summarise(summary)))
+        content = await self._read_content(summary)
+        return respond(await asyncio.to_thread(lambda: encode(email_json(summary, summarise(content)))))
 
     async def list_email_events(self, request: Request) -> Response:
         """`GET /v1/emails/:id/events`."""
@@ -70,10 +70,10 @@ class MailHandlers:
             mode=key.mode,
             message_id=None if message_id is None else MessageId(message_id),
             type=read_word(request, "type", EVENT_WORDS),
-            recipient=request.query_params.get("to") or None,
-            text=_read_text(request),
+            recipient=read_text(request, "to"),
+            text=read_text(request, "q"),
             created_from=read_moment(request, "from_date"),
-            created_to=read_moment(request, "to_date"),
+            created_to=read_moment(request, "to_date", is_end=True),
         )
         return await self._list_events(key, request, which, has_total=True)
 
@@ -106,7 +106,8 @@ class MailHandlers:
             raise not_found("Test email")
         if key.mode is KeyMode.TEST and summary.message.api_key_id != key.id:
             raise not_found("Test email")
-        return respond(whole_test_email_json(summary.message, await self._summarise(summary)))
+        content = await self._read_content(summary)
+        return respond(await asyncio.to_thread(lambda: encode(whole_test_email_json(summary.message, summarise(content)))))
 
     async def _find(self, key: ApiKey, request: Request, *prefixes: str) -> MessageSummary:
         number = parse_id(request.path_params["id"], *prefixes)
@@ -115,13 +116,5 @@ class MailHandlers:
             raise not_found("Email")
         return summary
 
-    async def _summarise(self, summary: MessageSummary) -> Summary:
-        content = await self._store.read_content(summary.message.id)
-        return await asyncio.to_thread(summarise, content)
-
-
-def _read_text(request: Request) -> str | None:
-    text = request.query_params.get("q")
-    if text and len(text) > MAX_QUERY:
-        raise invalid("q", f"q has at most {MAX_QUERY} characters")
-    return text or None
+    async def _read_content(self, summary: MessageSummary) -> bytes:
+        return await self._store.read_content(summary.message.id)
