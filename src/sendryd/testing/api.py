@@ -1,0 +1,135 @@
+"""The REST API in one process with a store, without sockets: an ASGI client, and keys and messages to look at."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import unquote
+
+from starlette.types import Message as AsgiMessage
+
+from sendryd.api.app import ApiDependencies, create_app
+from sendryd.api.health import Health
+from sendryd.api.requests import Gate
+from sendryd.intake.directory import Directory
+from sendryd.intake.keys import KeyOffice
+from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType
+from sendryd.model.ids import DeliveryId, EventId, MessageId
+from sendryd.model.message import Message
+from sendryd.policy.ratelimit import RateLimiter
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.metrics import Metrics
+from sendryd.runtime.rand import SeededRand
+from sendryd.store.base import NewDelivery, NewEvent, NewMessage, Store
+from sendryd.testing.clock import ManualClock
+
+HOSTNAME: Final = "relay.example.test"
+CONTENT: Final = b"From: a@example.test\r\nTo: b@example.org\r\nSubject: Hello\r\n\r\nText\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class ApiWorld:
+    """The application on a store. `clock` moves by hand."""
+
+    def __init__(self, store: Store, *, limiter: RateLimiter | None = None) -> None:
+        self.store = store
+        self.clock = ManualClock()
+        self.rand = SeededRand(1)
+        self.ids = IdSource(self.clock, self.rand)
+        self.directory = Directory(store, self.clock)
+        self.keys = KeyOffice(store, clock=self.clock, rand=self.rand, ids=self.ids)
+        self.metrics = Metrics()
+        self.health = Health(store, self._render_metrics, self.clock)
+        gate = Gate(self.directory, self.clock, limiter)
+        self.app = create_app(ApiDependencies(store=store, gate=gate, health=self.health, rand=self.rand, hostname=HOSTNAME, smtp_port=587))
+
+    async def _render_metrics(self) -> bytes:
+        return self.metrics.render()
+
+    async def get(self, target: str, secret: str | None = None) -> Answer:
+        """A GET with a key."""
+        return await self.request("GET", target, [("authorization", f"Bearer {secret}")] if secret is not None else [])
+
+    async def request(self, method: str, target: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+        """Any request without a body. Headers go as Latin-1."""
+        path, _, query = target.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(b"host", b"relay"), *((name.encode(), value.encode("latin-1")) for name, value in headers)],
+            "client": ("127.0.0.1", 12345),
+            "server": ("127.0.0.1", 8025),
+        }
+        sent: list[AsgiMessage] = []
+
+        async def receive() -> AsgiMessage:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: AsgiMessage) -> None:
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        return Answer(sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}, body)
+
+    async def add_message(
+        self, key: ApiKey, *, subject: str = "Hello", recipients: Sequence[str] = ("b@example.org",), content: bytes = CONTENT
+    ) -> MessageId:
+        """Stores a message a second after the one before: captured for a test key, queued for a live one."""
+        self.clock.advance(timedelta(seconds=1))
+        now = self.clock.now()
+        is_test = key.mode is KeyMode.TEST
+        message = Message(
+            id=MessageId(self.ids.next()),
+            account_id=key.account_id,
+            api_key_id=key.id,
+            mode=key.mode,
+            reverse_path="a@example.test",
+            author="A <a@example.test>",
+            to=tuple(recipients),
+            cc=(),
+            subject=subject,
+            internet_message_id="<1@example.test>",
+            size=len(content),
+            created_at=now,
+            signing_domain_id=None,
+            needs_smtputf8=False,
+            is_8bit=False,
+        )
+        words = (EventType.QUEUED, EventType.SENT, EventType.DELIVERED) if is_test else (EventType.QUEUED,)
+        deliveries = tuple(
+            NewDelivery(
+                id=DeliveryId(self.ids.next()),
+                forward_path=recipient,
+                domain=recipient.rpartition("@")[2],
+                state=DeliveryState.DELIVERED if is_test else DeliveryState.QUEUED,
+                due_at=now,
+                events=tuple(NewEvent(id=EventId(self.ids.next()), type=word) for word in words),
+            )
+            for recipient in recipients
+        )
+        await self.store.accept(NewMessage(message=message, content=content, deliveries=deliveries))
+        return message.id

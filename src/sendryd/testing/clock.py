@@ -1,0 +1,33 @@
+"""A clock that stands still until it is moved."""
+
+from datetime import UTC, datetime, timedelta
+
+from sendryd.runtime.clock import milliseconds
+
+
+class ManualClock:
+    """`Clock` for tests. Whoever sleeps moves it, and is back at once."""
+
+    def __init__(self, start: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)) -> None:
+        self._now = start
+        self._monotonic = 1000.0
+
+    def __repr__(self) -> str:
+        return f"<ManualClock {self._now.isoformat()}>"
+
+    def now(self) -> datetime:
+        return self._now
+
+    def unix_ms(self) -> int:
+        return milliseconds(self._now)
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(timedelta(seconds=seconds))
+
+    def advance(self, delay: timedelta) -> None:
+        """Moves it."""
+        self._now += delay
+        self._monotonic += delay.total_seconds()

@@ -1,0 +1,246 @@
+"""Messages, events and the Test Inbox as a client sees them."""
+
+from datetime import timedelta
+
+import pytest
+
+from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.ids import AccountId, MessageId, format_id
+from sendryd.testing.api import Answer, ApiWorld
+
+Key = tuple[ApiKey, str]
+
+MIXED = (
+    b"From: a@example.test\r\nTo: b@example.org\r\nCc: c@example.org\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\nMIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/mixed; boundary="m"\r\n\r\n'
+    b'--m\r\nContent-Type: multipart/alternative; boundary="a"\r\n\r\n'
+    b"--a\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe\r\n"
+    b"--a\r\nContent-Type: text/html; charset=iso-8859-1\r\n\r\n<p>Gr\xfc\xdfe</p>\r\n--a--\r\n"
+    b'--m\r\nContent-Type: application/pdf; name="a.pdf"\r\nContent-Disposition: attachment; filename="a.pdf"\r\n'
+    b"Content-Transfer-Encoding: base64\r\n\r\nJVBERi0=\r\n--m--\r\n"
+)
+
+
+def em(number: MessageId) -> str:
+    return format_id("em", number)
+
+
+def te(number: MessageId) -> str:
+    return format_id("te", number)
+
+
+def ids(answer: Answer) -> list[str]:
+    return [row["id"] for row in answer.json["data"]]
+
+
+async def test_a_message_has_the_shape_of_the_contract(api: ApiWorld, live: Key) -> None:
+    number = await api.add_message(live[0], content=MIXED)
+    listed = (await api.get("/v1/emails", live[1])).json
+    expected = {
+        "id": em(number),
+        "from": "A <a@example.test>",
+        "to": ["b@example.org"],
+        "subject": "Hello",
+        "status": "queued",
+        "created_at": "2026-03-01T12:00:01.000Z",
+        "sent_at": None,
+        "last_event": "queued",
+        "region": None,
+    }
+    assert listed == {"data": [expected], "has_more": False, "next_cursor": None, "total": None}
+    whole = (await api.get(f"/v1/emails/{em(number)}", live[1])).json
+    assert whole == {**expected, "attachments": [{"filename": "a.pdf", "content_type": "application/pdf"}]}
+
+
+async def test_pages_go_from_new_to_old_without_gaps_or_repetition(api: ApiWorld, live: Key) -> None:
+    numbers = [await api.add_message(live[0]) for _ in range(7)]
+    seen: list[str] = []
+    cursor = ""
+    for size in (3, 3, 1):
+        page = (await api.get(f"/v1/emails?limit=3{cursor}", live[1])).json
+        seen += [row["id"] for row in page["data"]]
+        assert len(page["data"]) == size
+        assert page["has_more"] is (size == 3)
+        assert page["next_cursor"] == (seen[-1] if page["has_more"] else None)
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == [em(number) for number in reversed(numbers)]
+
+
+async def test_a_full_last_page_says_that_it_is_the_last(api: ApiWorld, live: Key) -> None:
+    for _ in range(3):
+        await api.add_message(live[0])
+    page = (await api.get("/v1/emails?limit=3", live[1])).json
+    assert (len(page["data"]), page["has_more"], page["next_cursor"]) == (3, False, None)
+
+
+async def test_the_total_comes_when_it_is_asked_for(api: ApiWorld, live: Key) -> None:
+    for _ in range(3):
+        await api.add_message(live[0])
+    assert (await api.get("/v1/emails?limit=1&include_total=true", live[1])).json["total"] == 3
+    assert (await api.get("/v1/emails?limit=1&include_total=false", live[1])).json["total"] is None
+    answer = await api.get("/v1/emails?include_total=yes", live[1])
+    assert (answer.status, answer.json["details"]) == (422, {"field": "include_total"})
+
+
+async def test_emails_are_found_by_recipient_subject_and_status(api: ApiWorld, live: Key) -> None:
+    first = await api.add_message(live[0], subject="100% off_er", recipients=["Ann@example.org"])
+    second = await api.add_message(live[0], subject="Invoice", recipients=["bob@example.org"])
+    for text, expected in (("ANN@", [first]), ("voice", [second]), ("100%25", [first]), ("f_e", [first]), ("%25e%25", []), ("a_n", [])):
+        assert ids(await api.get(f"/v1/emails?q={text}", live[1])) == [em(number) for number in expected], text
+    assert len(ids(await api.get("/v1/emails?status=queued", live[1]))) == 2
+    assert ids(await api.get("/v1/emails?status=sent", live[1])) == []
+    answer = await api.get("/v1/emails?status=lost", live[1])
+    assert (answer.status, answer.json["details"]) == (422, {"field": "status"})
+    answer = await api.get(f"/v1/emails?q={'x' * 321}", live[1])
+    assert (answer.status, answer.json["details"]) == (422, {"field": "q"})
+
+
+async def test_sent_is_a_filter_for_what_was_delivered_and_never_returned(api: ApiWorld, tester: Key) -> None:
+    number = await api.add_message(tester[0])
+    for word in ("sent", "delivered"):
+        answer = await api.get(f"/v1/emails?status={word}", tester[1])
+        assert ids(answer) == [em(number)]
+        assert answer.json["data"][0]["status"] == "delivered"
+        assert answer.json["data"][0]["sent_at"] == "2026-03-01T12:00:01.000Z"
+
+
+async def test_emails_and_logs_show_only_the_mode_of_the_key(api: ApiWorld, live: Key, tester: Key) -> None:
+    real, captured = await api.add_message(live[0]), await api.add_message(tester[0])
+    for key, own, other in ((live[1], real, captured), (tester[1], captured, real)):
+        assert ids(await api.get("/v1/emails", key)) == [em(own)]
+        assert {row["email_id"] for row in (await api.get("/v1/logs", key)).json["data"]} == {em(own)}
+        assert (await api.get(f"/v1/emails/{em(own)}", key)).status == 200
+        assert (await api.get(f"/v1/emails/{em(other)}", key)).status == 404
+        assert (await api.get(f"/v1/emails/{em(other)}/events", key)).status == 404
+        assert ids(await api.get(f"/v1/logs?email_id={em(other)}", key)) == []
+
+
+async def test_nothing_of_another_account_is_there(api: ApiWorld, live: Key, tester: Key, stranger: Key) -> None:
+    real, captured = await api.add_message(live[0]), await api.add_message(tester[0])
+    for path in (f"/v1/emails/{em(real)}", f"/v1/emails/{em(real)}/events", f"/v1/test-emails/{te(captured)}"):
+        answer = await api.get(path, stranger[1])
+        missing = await api.get(path.replace(em(real), "em_0000000000001").replace(te(captured), "te_0000000000001"), stranger[1])
+        assert answer.status == missing.status == 404
+        assert answer.body == missing.body
+    for path in ("/v1/emails", "/v1/logs", "/v1/test-emails", f"/v1/logs?email_id={em(real)}", f"/v1/emails?cursor={em(captured)}"):
+        assert ids(await api.get(path, stranger[1])) == []
+    assert (await api.get("/v1/logs", stranger[1])).json["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "bad", ["x", "em_", "em_000000000000!", "EM_0000000000001", "evt_0000000000001", "em_%F0%9F%98%80", "%00", "..", "%ff"]
+)
+async def test_an_id_that_is_none_is_not_found(api: ApiWorld, live: Key, tester: Key, bad: str) -> None:
+    for path in (f"/v1/emails/{bad}", f"/v1/emails/{bad}/events"):
+        assert (await api.get(path, live[1])).status == 404
+    assert (await api.get(f"/v1/test-emails/{bad}", tester[1])).status == 404
+
+
+async def test_events_name_their_recipient_newest_first(api: ApiWorld, tester: Key) -> None:
+    number = await api.add_message(tester[0], recipients=["b@example.org", "c@example.org"])
+    page = (await api.get(f"/v1/emails/{em(number)}/events", tester[1])).json
+    assert "total" not in page
+    told = [(row["type"], row["recipient"]) for row in page["data"]]
+    assert told == [(word, person) for person in ("c@example.org", "b@example.org") for word in ("delivered", "sent", "queued")]
+    assert page["data"][0].keys() == {"id", "email_id", "type", "recipient", "metadata", "created_at"}
+    only = (await api.get(f"/v1/emails/{em(number)}/events?type=sent&limit=1", tester[1])).json
+    assert [row["type"] for row in only["data"]] == ["sent"]
+    rest = (await api.get(f"/v1/emails/{em(number)}/events?type=sent&limit=1&cursor={only['next_cursor']}", tester[1])).json
+    assert [row["recipient"] for row in rest["data"]] == ["b@example.org"]
+
+
+async def test_logs_are_filtered(api: ApiWorld, live: Key) -> None:
+    first = await api.add_message(live[0], recipients=["ann@example.org"])
+    api.clock.advance(timedelta(days=2))
+    second = await api.add_message(live[0], recipients=["bob@example.org"])
+    for text, expected in (
+        ("", [second, first]),
+        (f"?email_id={em(first)}", [first]),
+        (f"?q={em(first)}", [first]),
+        ("?q=BOB", [second]),
+        ("?to=Ann@example.org", [first]),
+        ("?to=ann", []),
+        ("?type=queued", [second, first]),
+        ("?type=bounced", []),
+        ("?from_date=2026-03-02", [second]),
+        ("?to_date=2026-03-01", [first]),
+        ("?from_date=2026-03-01&to_date=2026-03-03", [second, first]),
+        ("?from_date=2026-03-03T12:00:02%2B00:00", [second]),
+        ("?from_date=9999-12-31T23:59:59-14:00&to_date=0001-01-01T00:00:00%2B14:00", []),
+    ):
+        page = (await api.get(f"/v1/logs{text}", live[1])).json
+        assert [row["email_id"] for row in page["data"]] == [em(number) for number in expected], text
+        assert page["total"] == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [("email_id=x", "email_id"), ("type=lost", "type"), ("from_date=soon", "from_date"), ("to_date=2026-02-30", "to_date")],
+)
+async def test_a_bad_filter_is_422_and_named(api: ApiWorld, live: Key, text: str, field: str) -> None:
+    answer = await api.get(f"/v1/logs?{text}", live[1])
+    assert (answer.status, answer.json["details"]) == (422, {"field": field})
+
+
+async def test_the_test_inbox_of_a_test_key_is_its_own_and_a_live_key_sees_all(api: ApiWorld, live: Key, tester: Key) -> None:
+    other, other_secret = await api.keys.create(AccountId(1), "other", mode=KeyMode.TEST)
+    await api.add_message(live[0])
+    mine, theirs = await api.add_message(tester[0]), await api.add_message(other)
+    assert ids(await api.get("/v1/test-emails", tester[1])) == [te(mine)]
+    assert ids(await api.get("/v1/test-emails", other_secret)) == [te(theirs)]
+    assert ids(await api.get("/v1/test-emails", live[1])) == [te(theirs), te(mine)]
+    assert (await api.get(f"/v1/test-emails/{te(theirs)}", tester[1])).status == 404
+    assert (await api.get(f"/v1/test-emails/{te(theirs)}", live[1])).status == 200
+
+
+async def test_pages_of_the_test_inbox(api: ApiWorld, tester: Key) -> None:
+    numbers = [await api.add_message(tester[0]) for _ in range(3)]
+    first = (await api.get("/v1/test-emails?limit=2", tester[1])).json
+    assert first["next_cursor"] == te(numbers[1])
+    assert "total" not in first
+    assert ids(await api.get(f"/v1/test-emails?limit=2&cursor={first['next_cursor']}", tester[1])) == [te(numbers[0])]
+
+
+async def test_a_captured_message_is_shown_with_its_bodies_by_both_ids(api: ApiWorld, tester: Key) -> None:
+    number = await api.add_message(tester[0], subject="café", content=MIXED)
+    answer = await api.get(f"/v1/test-emails/{te(number)}", tester[1])
+    assert (await api.get(f"/v1/test-emails/{em(number)}", tester[1])).json == answer.json
+    body = answer.json
+    assert body["id"] == te(number)
+    assert body["message_type"] == "transactional"
+    assert (body["text"], body["html"], body["cc"]) == ("Grüße", "<p>Grüße</p>", None)
+    assert {"name": "Subject", "value": "café"} in body["headers"]
+    assert body["attachments"] == [{"filename": "a.pdf", "content_type": "application/pdf", "size": 5}]
+
+
+async def test_a_live_message_is_not_in_the_test_inbox(api: ApiWorld, live: Key) -> None:
+    number = await api.add_message(live[0])
+    assert (await api.get(f"/v1/test-emails/{te(number)}", live[1])).status == 404
+    assert (await api.get(f"/v1/emails/{te(number)}", live[1])).status == 404
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\r\n",
+        b"no header at all",
+        b"Subject: \xff\xfe\r\n\r\n\xff\xfe\x00",
+        b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA-",
+        b"Content-Type: text/html; charset=utf-16\r\n\r\n\x00\xd8",
+        b"Content-Type: text/plain; charset=\xff\r\nContent-Transfer-Encoding: base64\r\n\r\n=====",
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\xff\xff: y\r\n--x\r\n",
+        b"Content-Type: text/plain\r\nContent-Disposition: attachment; filename*=utf-8''%ED%A0%80\r\n\r\n",
+    ],
+)
+async def test_no_content_is_too_odd_to_be_shown(api: ApiWorld, tester: Key, content: bytes) -> None:
+    number = await api.add_message(tester[0], content=content, subject="\ud800".encode("utf-8", "replace").decode())
+    for path in (f"/v1/test-emails/{te(number)}", f"/v1/emails/{em(number)}"):
+        assert (await api.get(path, tester[1])).status == 200
+
+
+async def test_a_message_whose_content_has_just_been_deleted_is_not_found(api: ApiWorld, live: Key, tester: Key) -> None:
+    number = await api.add_message(tester[0])
+    assert await api.store.delete_messages(created_before=api.clock.now() + timedelta(days=1), limit=10) == 1
+    assert (await api.get(f"/v1/emails/{em(number)}", tester[1])).status == 404
+    assert (await api.get(f"/v1/test-emails/{em(number)}", live[1])).status == 404

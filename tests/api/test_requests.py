@@ -1,0 +1,186 @@
+"""Who is let in, how often, and how the query is read."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from sendryd.api.requests import Refused, encode, read_limit, read_moment
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.ids import AccountId
+from sendryd.policy.ratelimit import RateLimiter
+from sendryd.store.sqlite import open_store
+from sendryd.testing.api import ApiWorld
+
+Key = tuple[ApiKey, str]
+
+
+def query(text: str) -> Request:
+    return Request({"type": "http", "headers": [], "query_string": text.encode()})
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
+async def test_the_scheme_is_read_in_any_case(api: ApiWorld, live: Key, scheme: str) -> None:
+    answer = await api.request("GET", "/v1/emails", [("authorization", f"{scheme} {live[1]}")])
+    assert answer.status == 200
+
+
+async def test_every_bad_key_gets_one_and_the_same_answer(api: ApiWorld, live: Key) -> None:
+    key, secret = live
+    _, revoked = await api.keys.create(key.account_id, "revoked")
+    await api.keys.revoke(key.account_id, next(each.id for each in await api.store.list_api_keys(key.account_id) if each.name == "revoked"))
+    _, expired = await api.keys.create(key.account_id, "expired", expires_in=timedelta(minutes=1))
+    api.clock.advance(timedelta(minutes=1))
+    good = ("authorization", f"Bearer {secret}")
+    attempts = [
+        [],
+        [("authorization", "")],
+        [("authorization", "Bearer")],
+        [("authorization", "Bearer ")],
+        [("authorization", secret)],
+        [("authorization", f"Basic {secret}")],
+        [("authorization", f"Bearer {secret}x")],
+        [("authorization", f"Bearer {secret} {secret}")],
+        [("authorization", f"Bearer {secret.lower()}x"[:51])],
+        [("authorization", f"Bearer {secret[:-1]}\xe9")],
+        [("authorization", f"Bearer {secret}\xa0")],
+        [("authorization", "Bearer sn_live_" + "A" * 1_000_000)],
+        [("authorization", "Bearer sn_live_" + "A" * 43)],
+        [("authorization", f"Bearer {revoked}")],
+        [("authorization", f"Bearer {expired}")],
+        [good, good],
+        [("x-api-key", secret)],
+    ]
+    answers = [await api.request("GET", "/v1/emails", headers) for headers in attempts]
+    answers.append(await api.request("GET", f"/v1/emails?key={secret}&access_token={secret}"))
+    assert {answer.status for answer in answers} == {401}
+    assert len({answer.body for answer in answers}) == 1
+    assert {answer.headers["www-authenticate"] for answer in answers} == {"Bearer"}
+    assert answers[0].json["error"]["code"] == "unauthorized"
+    assert (await api.request("GET", "/v1/emails", [good])).status == 200
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+async def test_every_scope_may_read(api: ApiWorld, scope: Scope) -> None:
+    _, secret = await api.keys.create(AccountId(1), "reader", scope=scope, mode=KeyMode.TEST)
+    for path in ("/v1/smtp/info", "/v1/emails", "/v1/logs", "/v1/test-emails"):
+        assert (await api.get(path, secret)).status == 200
+
+
+async def test_a_revoked_key_is_refused_at_the_latest_after_a_quarter_second(api: ApiWorld, live: Key) -> None:
+    assert (await api.get("/v1/emails", live[1])).status == 200
+    await api.keys.revoke(live[0].account_id, live[0].id)
+    api.clock.advance(timedelta(milliseconds=250))
+    assert (await api.get("/v1/emails", live[1])).status == 401
+
+
+async def test_the_use_of_a_key_is_noted(api: ApiWorld, live: Key) -> None:
+    await api.get("/v1/smtp/info", live[1])
+    await api.directory.flush()
+    (stored,) = await api.store.list_api_keys(live[0].account_id)
+    assert stored.last_used_at == api.clock.now()
+
+
+@pytest.fixture
+async def limited(tmp_path: Path) -> AsyncIterator[ApiWorld]:
+    world = ApiWorld(open_store(tmp_path / "limited"), limiter=RateLimiter(3, 10.0))
+    await world.store.ensure_account(AccountId(1), "one", world.clock.now())
+    yield world
+    await world.store.aclose()
+
+
+async def test_requests_over_the_limit_are_told_in_whole_seconds_when_to_come_back(limited: ApiWorld) -> None:
+    _, secret = await limited.keys.create(AccountId(1), "busy")
+    _, other = await limited.keys.create(AccountId(1), "other")
+    assert [(await limited.get("/v1/smtp/info", secret)).status for _ in range(3)] == [200, 200, 200]
+    refused = await limited.get("/v1/smtp/info", secret)
+    assert refused.status == 429
+    assert refused.json["error"]["code"] == "rate_limited"
+    assert refused.headers["retry-after"] == "4"  # one token in 10/3 seconds
+    assert refused.json["error"]["retry_after"] == 4
+    assert (await limited.get("/v1/smtp/info", other)).status == 200
+    limited.clock.advance(timedelta(seconds=int(refused.headers["retry-after"])))
+    assert (await limited.get("/v1/smtp/info", secret)).status == 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["limit=0", "limit=101", "limit=-1", "limit=1e2", "limit=+5", "limit=1_0", "limit=", "limit=%D9%A3", "limit=9999999999", "limit=5.0"],
+)
+@pytest.mark.parametrize("path", ["/v1/emails", "/v1/logs", "/v1/test-emails"])
+async def test_a_limit_out_of_range_is_422_and_named(api: ApiWorld, live: Key, path: str, text: str) -> None:
+    answer = await api.get(f"{path}?{text}", live[1])
+    assert answer.status == 422
+    assert answer.json["error"]["code"] == "validation_error"
+    assert answer.json["error"]["details"] == {"field": "limit"}
+
+
+@pytest.mark.parametrize("number", [1, 50, 100])
+def test_limits_in_range_are_read(number: int) -> None:
+    assert read_limit(query(f"limit={number}")) == number
+
+
+def test_without_a_limit_there_are_fifty() -> None:
+    assert read_limit(query("")) == 50
+
+
+@pytest.mark.parametrize(
+    ("path", "cursor"),
+    [
+        ("/v1/emails", "x"),
+        ("/v1/emails", "evt_0000000000001"),
+        ("/v1/emails", "em_000000000000"),
+        ("/v1/emails", "em_zzzzzzzzzzzzz"),
+        ("/v1/emails", "em_%00000000000001"),
+        ("/v1/logs", "em_0000000000001"),
+        ("/v1/test-emails", "1 OR 1=1"),
+    ],
+)
+async def test_a_bad_cursor_is_422_and_named(api: ApiWorld, live: Key, path: str, cursor: str) -> None:
+    answer = await api.get(f"{path}?cursor={cursor}", live[1])
+    assert answer.status == 422
+    assert answer.json["details"] == {"field": "cursor"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-05-31", datetime(2026, 5, 31, tzinfo=UTC)),
+        ("2026-05-31T14:22:01Z", datetime(2026, 5, 31, 14, 22, 1, tzinfo=UTC)),
+        ("2026-05-31T14:22:01.412Z", datetime(2026, 5, 31, 14, 22, 1, 412_000, tzinfo=UTC)),
+        ("2026-05-31 14:22:01", datetime(2026, 5, 31, 14, 22, 1, tzinfo=UTC)),
+        ("2026-05-31T14:22:01+02:00", datetime(2026, 5, 31, 12, 22, 1, tzinfo=UTC)),
+        ("2026-05-31T14:22:01%2B02:00", datetime(2026, 5, 31, 12, 22, 1, tzinfo=UTC)),
+        ("2026-05-31T14:22:01-02:00", datetime(2026, 5, 31, 16, 22, 1, tzinfo=UTC)),
+    ],
+)
+def test_moments_are_read(text: str, expected: datetime) -> None:
+    assert read_moment(query(f"from_date={text}"), "from_date") == expected
+
+
+def test_a_date_alone_is_its_beginning_or_its_end() -> None:
+    request = query("to_date=2026-05-31")
+    assert read_moment(request, "to_date", is_end=True) == datetime(2026, 5, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    assert read_moment(query("to_date=2026-05-31T00:00Z"), "to_date", is_end=True) == datetime(2026, 5, 31, tzinfo=UTC)
+
+
+@given(st.text(alphabet="0123456789-+:TZW. ", max_size=30))
+def test_any_text_is_a_moment_or_refused(text: str) -> None:
+    try:
+        moment = read_moment(Request({"type": "http", "headers": [], "query_string": f"t={text}".encode()}), "t", is_end=True)
+    except Refused as refused:
+        assert refused.details == {"field": "t"}
+    else:
+        assert moment is None or moment.tzinfo is not None
+
+
+@given(
+    st.recursive(st.text(st.characters(codec=None)) | st.integers() | st.none(), lambda inner: st.lists(inner, max_size=3), max_leaves=5)
+)
+def test_any_text_can_be_answered(value: object) -> None:
+    assert json.loads(encode({"value": value})) == json.loads(json.dumps({"value": value}))

@@ -1,0 +1,156 @@
+"""The JSON shapes, from model values alone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sendryd.api.requests import encode
+from sendryd.api.wire import delivery_json, delivery_word, domain_json, key_json, timestamp, whole_test_email_json
+from sendryd.message.parse import summarise
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
+from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, MessageId
+from sendryd.model.message import Message
+from sendryd.store.base import QueuedDelivery
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MESSAGE = Message(
+    id=MessageId(1),
+    account_id=AccountId(1),
+    api_key_id=None,
+    mode=KeyMode.TEST,
+    reverse_path="",
+    author="a@example.test",
+    to=("b@example.org",),
+    cc=("c@example.org",),
+    subject="s",
+    internet_message_id="<1@example.test>",
+    size=0,
+    created_at=NOW,
+    signing_domain_id=None,
+    needs_smtputf8=False,
+    is_8bit=False,
+)
+PIECES = [
+    b"Content-Type: ",
+    b"multipart/mixed; boundary=x",
+    b"text/html; charset=",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"--x",
+    b"--x--",
+    b"\xff",
+    b"=?utf-8?q?",
+]
+PIECES += [
+    b"Content-Transfer-Encoding: base64\r\n",
+    b"Subject: ",
+    b"utf-8",
+    b"iso-2022-jp",
+    b"filename*0*=",
+    b"''%",
+    b'"',
+    b";",
+    b"\x1b$B",
+    b"=?=",
+    b"?=",
+]
+
+
+def test_timestamps_have_milliseconds_and_a_z() -> None:
+    assert timestamp(NOW) == "2026-03-01T12:00:00.000Z"
+    assert timestamp(NOW + timedelta(microseconds=412_999)) == "2026-03-01T12:00:00.412Z"
+
+
+@settings(max_examples=150)
+@given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=5), max_size=20).map(b"".join))
+def test_any_content_can_be_shown(content: bytes) -> None:
+    body = whole_test_email_json(MESSAGE, summarise(content))
+    assert body["cc"] == ["c@example.org"]
+    assert encode(body)
+
+
+def test_a_key_shows_its_secret_only_when_it_is_made() -> None:
+    key = ApiKey(
+        id=ApiKeyId(1), account_id=AccountId(1), name="n", scope=Scope.READ_ONLY, mode=KeyMode.TEST, prefix="sn_test_abcd", created_at=NOW
+    )
+    expected = {
+        "id": "key_0000000000001",
+        "name": "n",
+        "scope": "read_only",
+        "mode": "test",
+        "key_prefix": "sn_test_abcd",
+        "last_used_at": None,
+        "created_at": "2026-03-01T12:00:00.000Z",
+        "expires_at": None,
+        "revoked_at": None,
+    }
+    assert key_json(key) == expected
+    assert key_json(key, "sn_test_x") == {**expected, "key": "sn_test_x"}
+    assert key_json(replace(key, revoked_at=NOW))["revoked_at"] == "2026-03-01T12:00:00.000Z"
+
+
+def test_a_domain_shows_its_records_and_why_one_is_not_right() -> None:
+    right = DnsRecord(purpose=RecordPurpose.SPF, type="TXT", name="example.test", value="v=spf1", is_required=True, is_verified=True)
+    wrong = replace(right, is_verified=False, reason="No SPF record was found: publish it.")
+    domain = SendingDomain(
+        id=DomainId(1),
+        account_id=AccountId(1),
+        name="example.test",
+        status=DomainStatus.FAILED,
+        selector="sendry",
+        public_key="MII",
+        settings=DomainSettings(tls_policy=TlsPolicy.ENFORCED, track_opens=True),
+        created_at=NOW,
+        records=(right, wrong),
+    )
+    shown = {"type": "TXT", "host": "example.test", "value": "v=spf1", "name": "example.test"}
+    assert domain_json(domain) == {
+        "id": "dom_0000000000001",
+        "name": "example.test",
+        "status": "failed",
+        "region": None,
+        "tls_policy": "enforced",
+        "custom_return_path": None,
+        "include_subdomains": False,
+        "track_opens": True,
+        "track_clicks": False,
+        "dns_records": [{**shown, "verified": True}, {**shown, "verified": False, "reason": wrong.reason}],
+        "created_at": "2026-03-01T12:00:00.000Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "attempts", "word"),
+    [
+        (DeliveryState.QUEUED, 0, "queued"),
+        (DeliveryState.QUEUED, 1, "sending"),
+        (DeliveryState.LEASED, 0, "sending"),
+        (DeliveryState.HELD, 0, "held"),
+        (DeliveryState.DELIVERED, 1, "delivered"),
+        (DeliveryState.BOUNCED, 1, "bounced"),
+        (DeliveryState.EXPIRED, 9, "failed"),
+        (DeliveryState.SUPPRESSED, 0, "failed"),
+        (DeliveryState.CANCELLED, 0, "cancelled"),
+    ],
+)
+def test_a_delivery_is_shown_in_public_words(state: DeliveryState, attempts: int, word: str) -> None:
+    assert delivery_word(state, attempts) == word
+    delivery = QueuedDelivery(
+        id=DeliveryId(2),
+        message=MESSAGE,
+        forward_path="b@example.org",
+        domain="example.org",
+        state=state,
+        attempts=attempts,
+        due_at=NOW,
+        created_at=NOW,
+        last_reply="",
+    )
+    body = delivery_json(delivery)
+    assert (body["id"], body["email_id"], body["state"]) == ("dlv_0000000000002", "em_0000000000001", word)
+    assert body["last_reply"] is None
