@@ -1,0 +1,272 @@
+"""Adding sending domains, and proving them by DNS."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sendryd.intake.domains import MAX_SPF_LOOKUPS, BadDomainName, DomainOffice, parse_name
+from sendryd.message.dkim import load_private_key
+from sendryd.model.domain import DnsRecord, DomainStatus, RecordPurpose, SendingDomain
+from sendryd.model.ids import AccountId
+from sendryd.policy.dnsrecords import RecordSettings
+from sendryd.runtime.faults import LookupFailed
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.rand import SeededRand
+from sendryd.store.base import Store
+from sendryd.store.errors import Conflict, NotFound
+from sendryd.store.sqlite import open_store
+from sendryd.testing.clock import ManualClock
+
+ACCOUNT = AccountId(1)
+NAME = "example.test"
+SPF = "v=spf1 a:relay.test ~all"
+
+
+class Zone:
+    """A resolver with the answers of a dictionary: a name that is missing does not exist."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, tuple[str, ...]] = {}
+        self.silent: set[str] = set()
+        self.asked: list[str] = []
+
+    async def txt(self, name: str, *, fresh: bool = False) -> tuple[str, ...]:
+        assert fresh
+        self.asked.append(name)
+        if name in self.silent:
+            raise LookupFailed(f"TXT of {name}: no answer in time", is_temporary=True)
+        if name not in self.texts:
+            raise LookupFailed(f"the name {name} does not exist", is_temporary=False)
+        return self.texts[name]
+
+    async def mx(self, domain: str) -> tuple[()]:
+        raise AssertionError(domain)
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        raise AssertionError(host)
+
+    def publish(self, domain: SendingDomain) -> None:
+        for record in domain.records:
+            self.texts[record.name] = (record.value,)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def zone() -> Zone:
+    return Zone()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
+    opened = open_store(tmp_path)
+    await opened.ensure_account(ACCOUNT, "one", clock.now())
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+def office(store: Store, zone: Zone, clock: ManualClock) -> DomainOffice:
+    ids = IdSource(clock, SeededRand(7))
+    return DomainOffice(store, zone, RecordSettings("relay.test"), selector="sendry", clock=clock, ids=ids)
+
+
+@pytest.fixture
+async def domain(office: DomainOffice) -> SendingDomain:
+    return await office.add(ACCOUNT, NAME)
+
+
+def record_of(domain: SendingDomain, purpose: RecordPurpose) -> DnsRecord:
+    return next(record for record in domain.records if record.purpose is purpose)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Example.COM", "example.com"),
+        (" example.com. ", "example.com"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("a.b.c.d", "a.b.c.d"),
+    ],
+)
+def test_names_are_brought_into_one_form(text: str, name: str) -> None:
+    assert parse_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "localhost",
+        "example.com..",
+        ".example.com",
+        "a..b",
+        "192.0.2.1",
+        "[::1]",
+        "::1",
+        "-a.test",
+        "a-.test",
+        "a_b.test",
+        "user@example.com",
+        "http://example.com",
+        "example.com/",
+        "*.example.com",
+        "xn--a.test",
+        "a b.test",
+        "example.com\n.test",
+        "x" * 64 + ".test",
+        ".".join(["abcdefg"] * 40),
+        "xn--\u00e9.test",
+        "a\u3002test",
+        "exa\u00admple.test",
+    ],
+)
+def test_what_is_no_domain_is_refused_with_its_name(text: str) -> None:
+    with pytest.raises(BadDomainName, match="is not a domain name"):
+        parse_name(text)
+
+
+async def test_a_new_domain_has_a_key_of_its_own_and_waits(store: Store, domain: SendingDomain) -> None:
+    assert (domain.name, domain.status, domain.selector) == (NAME, DomainStatus.PENDING, "sendry")
+    assert not any(record.is_verified or record.reason for record in domain.records)
+    assert await store.find_domain(ACCOUNT, NAME) == domain
+    pem = await store.read_private_key(domain.id)
+    assert pem is not None
+    assert load_private_key(pem).key_size == 2048
+
+
+async def test_a_domain_is_added_once(office: DomainOffice, domain: SendingDomain) -> None:
+    with pytest.raises(Conflict):
+        await office.add(domain.account_id, "EXAMPLE.test.")
+
+
+async def test_a_name_with_no_room_for_its_records_is_refused(office: DomainOffice) -> None:
+    name = ".".join(["a" * 59] * 4) + ".test"
+    assert parse_name(name) == name
+    with pytest.raises(BadDomainName, match="too long"):
+        await office.add(ACCOUNT, name)
+
+
+async def test_a_published_domain_is_verified(
+    office: DomainOffice, store: Store, zone: Zone, clock: ManualClock, domain: SendingDomain
+) -> None:
+    zone.publish(domain)
+    clock.advance(timedelta(minutes=1))
+    after = await office.verify(domain)
+    assert (after.status, after.verified_at, after.checked_at) == (DomainStatus.VERIFIED, clock.now(), clock.now())
+    assert all(record.is_verified and not record.reason for record in after.records)
+    assert await store.get_domain(domain.id) == after
+
+
+async def test_nothing_published_has_a_reason_for_each_record(office: DomainOffice, domain: SendingDomain) -> None:
+    after = await office.verify(domain)
+    assert after.status is DomainStatus.PENDING
+    assert [record.reason.partition(" record")[0] for record in after.records] == ["No DMARC", "No DKIM", "No SPF"]
+
+
+@pytest.mark.parametrize("purpose", [RecordPurpose.DKIM, RecordPurpose.SPF])
+async def test_each_required_record_is_required(office: DomainOffice, zone: Zone, domain: SendingDomain, purpose: RecordPurpose) -> None:
+    zone.publish(domain)
+    del zone.texts[record_of(domain, purpose).name]
+    after = await office.verify(domain)
+    assert after.status is DomainStatus.PENDING
+    assert not record_of(after, purpose).is_verified
+
+
+async def test_dmarc_is_advised_alone(office: DomainOffice, zone: Zone, domain: SendingDomain) -> None:
+    zone.publish(domain)
+    del zone.texts[f"_dmarc.{NAME}"]
+    after = await office.verify(domain)
+    assert after.status is DomainStatus.VERIFIED
+    assert not record_of(after, RecordPurpose.DMARC).is_verified
+    assert record_of(after, RecordPurpose.DMARC).reason
+
+
+async def test_silence_changes_nothing_but_the_reason(office: DomainOffice, zone: Zone, clock: ManualClock, domain: SendingDomain) -> None:
+    zone.publish(domain)
+    verified = await office.verify(domain)
+    zone.silent = set(zone.texts)
+    clock.advance(timedelta(days=3))
+    after = await office.verify(verified)
+    for before, now in zip(verified.records, after.records, strict=True):
+        assert now.is_verified is before.is_verified
+        assert "could not be looked up" in now.reason
+    assert (after.status, after.verified_at, after.checked_at) == (verified.status, verified.verified_at, verified.checked_at)
+    assert (after.failures, after.failing_since) == (0, None)
+
+
+async def test_the_status_falls_after_three_checks_over_a_day(
+    office: DomainOffice, zone: Zone, clock: ManualClock, domain: SendingDomain
+) -> None:
+    zone.publish(domain)
+    domain = await office.verify(domain)
+    zone.texts[NAME] = ("v=spf1 -all",)
+    seen = []
+    for hours in (0, 1, 1, 21, 1):
+        clock.advance(timedelta(hours=hours))
+        domain = await office.verify(domain)
+        seen.append(domain.status)
+    assert seen == [DomainStatus.VERIFIED] * 4 + [DomainStatus.FAILED]
+    zone.publish(domain)
+    assert (await office.verify(domain)).status is DomainStatus.VERIFIED
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        ({NAME: (SPF, "v=spf1 -all")}, "several SPF records"),
+        ({NAME: ("v=spf1 -all",)}, "does not authorise"),
+        ({NAME: ("v=spf1 include:a.test -all",)}, "does not authorise"),
+        ({NAME: ("v=spf1 include:a.test -all",), "a.test": (SPF, SPF)}, "does not authorise"),
+        ({NAME: (f"v=spf1 include:{NAME} -all",)}, "more than 10 look-ups"),
+        ({NAME: ("google-site-verification=1", SPF)}, ""),
+        ({NAME: ("v=spf1 redirect=a.test",), "a.test": (SPF,)}, ""),
+        ({NAME: ("v=spf1 include:a.test ~all",), "a.test": ("v=spf1 include:b.test ~all",), "b.test": (SPF,)}, ""),
+        ({NAME: ("v=spf1 redirect=a.test -all",), "a.test": (SPF,)}, "does not authorise"),
+        ({NAME: ("v=spf1 include:gone.test include:a.test -all",), "a.test": (SPF,)}, ""),
+    ],
+)
+async def test_spf_is_followed(
+    office: DomainOffice, zone: Zone, domain: SendingDomain, texts: dict[str, tuple[str, ...]], says: str
+) -> None:
+    zone.publish(domain)
+    zone.texts |= texts
+    after = await office.verify(domain)
+    record = record_of(after, RecordPurpose.SPF)
+    assert record.is_verified is (not says)
+    assert says in record.reason
+    assert bool(record.reason) is bool(says)
+
+
+async def test_silence_of_an_included_policy_decides_nothing_unless_another_authorises(
+    office: DomainOffice, zone: Zone, domain: SendingDomain
+) -> None:
+    zone.publish(domain)
+    zone.texts[NAME] = ("v=spf1 include:silent.test include:a.test -all",)
+    zone.silent = {"silent.test"}
+    after = await office.verify(domain)
+    assert record_of(after, RecordPurpose.SPF).reason.startswith("silent.test could not be looked up")
+    assert after.failures == 0
+    zone.texts["a.test"] = (SPF,)
+    assert (await office.verify(domain)).status is DomainStatus.VERIFIED
+
+
+async def test_a_maze_of_policies_is_left_after_ten_look_ups(office: DomainOffice, zone: Zone, domain: SendingDomain) -> None:
+    zone.publish(domain)
+    zone.texts[NAME] = ("v=spf1 " + " ".join(f"include:{number}.test" for number in range(5)) + " -all",)
+    zone.texts |= {f"{number}.test": zone.texts[NAME] for number in range(5)}
+    after = await office.verify(domain)
+    assert len([name for name in zone.asked if name not in {record.name for record in domain.records}]) == MAX_SPF_LOOKUPS
+    assert "more than 10 look-ups" in record_of(after, RecordPurpose.SPF).reason
+
+
+async def test_a_domain_that_is_gone_is_not_found(office: DomainOffice, store: Store, domain: SendingDomain) -> None:
+    await store.remove_domain(domain.id)
+    with pytest.raises(NotFound):
+        await office.verify(domain)

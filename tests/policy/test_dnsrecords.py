@@ -1,0 +1,219 @@
+"""What is asked for in DNS, what is wrong with what was found, and what follows."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sendryd.model.domain import DomainSettings, DomainStatus, RecordPurpose, SendingDomain
+from sendryd.model.ids import AccountId, DomainId
+from sendryd.policy.dnsrecords import (
+    FAILURES_TO_FALL,
+    TIME_TO_FALL,
+    RecordSettings,
+    SpfReading,
+    Unknown,
+    check_dkim,
+    check_dmarc,
+    evaluate,
+    read_spf,
+    spf_policies,
+    wanted_records,
+)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KEY = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
+RECORDS = wanted_records("example.test", "sendry", KEY, RecordSettings("relay.example.test"))
+DOMAIN = SendingDomain(
+    id=DomainId(1),
+    account_id=AccountId(1),
+    name="example.test",
+    status=DomainStatus.PENDING,
+    selector="sendry",
+    public_key=KEY,
+    settings=DomainSettings(),
+    created_at=NOW,
+    records=RECORDS,
+)
+GOOD: dict[RecordPurpose, str | Unknown] = dict.fromkeys(RecordPurpose, "")
+BAD: dict[RecordPurpose, str | Unknown] = {**GOOD, RecordPurpose.DKIM: "wrong"}
+UNKNOWN: dict[RecordPurpose, str | Unknown] = {**GOOD, RecordPurpose.SPF: Unknown("no answer")}
+
+
+def test_three_records_in_the_order_of_the_contract() -> None:
+    assert [(record.name, record.type, record.value, record.is_required) for record in RECORDS] == [
+        ("_dmarc.example.test", "TXT", "v=DMARC1; p=none;", False),
+        ("sendry._domainkey.example.test", "TXT", f"v=DKIM1; k=rsa; p={KEY}", True),
+        ("example.test", "TXT", "v=spf1 a:relay.example.test ~all", True),
+    ]
+    including = wanted_records("example.test", "s", KEY, RecordSettings("relay.example.test", "spf.example.test"))
+    assert including[2].value == "v=spf1 include:spf.example.test ~all"
+
+
+def test_the_records_that_are_asked_for_are_right() -> None:
+    dmarc, dkim, spf = RECORDS
+    assert check_dmarc([dmarc.value]) == ""
+    assert check_dkim([dkim.value], KEY) == ""
+    assert spf_policies([spf.value]) == [spf.value]
+    assert read_spf(spf.value, "a:relay.example.test", "example.test").does_authorise
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        f"p={KEY}",
+        f"v=DKIM1;p={KEY}",
+        f" v = DKIM1 ; k = rsa ; p = {KEY[:10]} {KEY[10:]} ; ",
+        f"v=DKIM1; h=sha1:sha256; s=email; t=s; p={KEY}",
+        f"v=DKIM1; s=*; n=note; p={KEY}\t",
+    ],
+)
+def test_a_key_may_be_written_in_several_ways(record: str) -> None:
+    assert check_dkim([record], KEY) == ""
+    assert check_dkim(["unrelated=1", record, "v=spf1 -all"], KEY) == ""
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ([], "No DKIM record"),
+        (["v=spf1 include:p=x -all"], "not a DKIM key"),
+        (["v=DMARC1; p=none"], "not a DKIM key"),
+        (["v=DKIM1; k=rsa; p="], "revoked"),
+        (["v=DKIM1; k=rsa; p=   "], "revoked"),
+        ([f"v=DKIM1; p={KEY[:-4]}"], "cut off"),
+        ([f'v=DKIM1; p="{KEY}"'], "stray characters"),
+        ([f"v=DKIM1; p={KEY[:-1]}B"], "another one"),
+        ([f"v=DKIM1; p={KEY}", "v=DKIM1; p=MII"], "several"),
+        ([f"v=DKIM1; k=ed25519; p={KEY}"], "k=rsa"),
+        ([f"v=DKIM1; h=sha1; p={KEY}"], "SHA-256"),
+        ([f"v=DKIM1; s=other; p={KEY}"], "not for email"),
+    ],
+)
+def test_each_fault_of_a_key_has_its_own_reason(found: list[str], says: str) -> None:
+    assert says in check_dkim(found, KEY)
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (["v=DMARC1; p=none"], ""),
+        (["v=DMARC1;p=Reject; rua=mailto:a@example.test", "other"], ""),
+        ([], "No DMARC record"),
+        (["v=spf1 -all"], "No DMARC record"),
+        (["v=DMARC1; p=none", "v=DMARC1; p=reject"], "several"),
+        (["v=DMARC1"], "no policy"),
+        (["v=DMARC1; p=maybe"], "no policy"),
+    ],
+)
+def test_dmarc_is_looked_at(found: list[str], says: str) -> None:
+    assert says in check_dmarc(found)
+    assert bool(check_dmarc(found)) is bool(says)
+
+
+def test_only_policies_are_policies() -> None:
+    found = ["v=spf1", "V=SPF1 -all", "v=spf10 -all", "v=spf2.0/mfrom", " v=spf1 -all", "spf1"]
+    assert spf_policies(found) == ["v=spf1", "V=SPF1 -all"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("v=spf1 a:relay.test ~all", True),
+        ("v=spf1 +A:Relay.Test. -all", True),
+        ("v=spf1 ip4:192.0.2.1 a:relay.test/32 -all", True),
+        ("v=spf1 +all", True),
+        ("v=spf1 all", True),
+        ("v=spf1 a:relay.test", True),
+        ("v=spf1 ~all", False),
+        ("v=spf1 -a:relay.test +all", False),
+        ("v=spf1 ~a:relay.test ~all", False),
+        ("v=spf1 ?a:relay.test", False),
+        ("v=spf1 -all a:relay.test", False),
+        ("v=spf1 a:relay.test.evil.test -all", False),
+        ("v=spf1 a:elay.test xa:relay.test include:relay.test -all", False),
+        ("v=spf1 a -all", False),
+        ("v=spf1", False),
+    ],
+)
+def test_a_policy_is_read_term_by_term(policy: str, expected: bool) -> None:
+    assert read_spf(policy, "a:relay.test", "example.test").does_authorise is expected
+
+
+@pytest.mark.parametrize("policy", ["v=spf1 a -all", "v=spf1 a/24 -all", "v=spf1 +a ~all"])
+def test_a_alone_is_the_domain_itself(policy: str) -> None:
+    assert read_spf(policy, "a:relay.test", "Relay.test").does_authorise
+
+
+@pytest.mark.parametrize(
+    ("policy", "others"),
+    [
+        ("v=spf1 include:A.test +include:b.test ~all", ("a.test", "b.test")),
+        ("v=spf1 -include:a.test ?include:b.test ~include:c.test -all", ()),
+        ("v=spf1 redirect=r.test include:a.test", ("a.test", "r.test")),
+        ("v=spf1 redirect=r.test -all", ()),
+        ("v=spf1 -all include:a.test", ()),
+        ("v=spf1 include:a.test -a:relay.test include:b.test", ("a.test",)),
+        ("v=spf1 include:%{i}.a.test include: redirect=", ()),
+        ("v=spf1 include:a.test a:relay.test", ()),
+    ],
+)
+def test_other_policies_are_followed_where_a_receiver_would(policy: str, others: tuple[str, ...]) -> None:
+    assert read_spf(policy, "a:relay.test", "example.test").others == others
+
+
+@given(st.text(max_size=80), st.text(max_size=20))
+def test_strangers_texts_are_read_without_errors(text: str, other: str) -> None:
+    for found in ([text], [text, other], [f"v=DKIM1; p={text}"], [f"v=DMARC1; p={text}"]):
+        assert isinstance(check_dkim(found, KEY), str)
+        assert isinstance(check_dmarc(found), str)
+    assert isinstance(read_spf(f"v=spf1 {text} {other}", "a:relay.test", "example.test"), SpfReading)
+
+
+def test_a_domain_is_verified_when_dkim_and_spf_are_right_whatever_dmarc_is() -> None:
+    for dmarc in ("", "No DMARC record", Unknown("no answer")):
+        found = evaluate(DOMAIN, RECORDS, {**GOOD, RecordPurpose.DMARC: dmarc}, NOW)
+        assert (found.status, found.verified_at, found.failures) == (DomainStatus.VERIFIED, NOW, 0)
+    assert evaluate(DOMAIN, RECORDS, GOOD, NOW).records[1].is_verified
+
+
+def test_a_record_that_could_not_be_looked_up_keeps_its_mark_and_says_so() -> None:
+    verified = replace(DOMAIN, status=DomainStatus.VERIFIED, records=evaluate(DOMAIN, RECORDS, GOOD, NOW).records)
+    spf = evaluate(verified, RECORDS, UNKNOWN, NOW).records[2]
+    assert (spf.is_verified, spf.reason) == (True, "no answer")
+    assert not evaluate(DOMAIN, RECORDS, UNKNOWN, NOW).records[2].is_verified
+    changed = wanted_records("example.test", "sendry", KEY, RecordSettings("moved.example.test"))
+    assert not evaluate(verified, changed, UNKNOWN, NOW).records[2].is_verified
+
+
+CHECKS = st.lists(st.tuples(st.sampled_from(["good", "bad", "unknown"]), st.integers(0, 20)), max_size=30)
+
+
+@given(CHECKS, st.sampled_from(DomainStatus))
+def test_a_status_moves_only_by_the_rules(checks: list[tuple[str, int]], start: DomainStatus) -> None:
+    domain, now = replace(DOMAIN, status=start), NOW
+    missed: list[datetime] = []  # the checks in a row that missed a record
+    for word, hours in checks:
+        now += timedelta(hours=hours)
+        before = domain.status
+        found = evaluate(domain, RECORDS, {"good": GOOD, "bad": BAD, "unknown": UNKNOWN}[word], now)
+        missed = {"good": [], "bad": [*missed, now], "unknown": missed}[word]
+        if word == "good":
+            assert found.status is DomainStatus.VERIFIED
+        elif word == "unknown" or before is not DomainStatus.VERIFIED:
+            assert found.status is before
+        else:
+            must_fall = len(missed) >= FAILURES_TO_FALL and missed[-1] - missed[0] >= TIME_TO_FALL
+            assert found.status is (DomainStatus.FAILED if must_fall else DomainStatus.VERIFIED)
+        assert found.is_conclusive is (word != "unknown")
+        assert (found.failures, found.failing_since) == (len(missed), missed[0] if missed else None)
+        domain = replace(
+            domain,
+            status=found.status,
+            records=found.records,
+            verified_at=found.verified_at,
+            failing_since=found.failing_since,
+            failures=found.failures,
+        )
