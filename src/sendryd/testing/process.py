@@ -38,6 +38,7 @@ class RelayProcess:
             "SENDRYD_HTTP_LISTEN": "127.0.0.1:0",
             "SENDRYD_ALLOW_PRIVATE_NETWORKS": "true",
             "SENDRYD_LOG_FORMAT": "json",
+            "SENDRYD_API_RATE_LIMIT": "off",
             **(env or {}),
         }
         self.args = args

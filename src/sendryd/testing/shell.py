@@ -1,0 +1,92 @@
+"""A shell for the server machine that says yes to everything, in memory: for tests of dialogues."""
+
+from collections.abc import Callable, Iterable
+
+from sendryd.smtp.command import make_reply
+from sendryd.smtp.events import (
+    NEED_DATA,
+    PAUSED,
+    Connected,
+    CredentialsOffered,
+    DataEnded,
+    DataRequested,
+    Hello,
+    MailFrom,
+    RcptTo,
+    StartTLSRequested,
+)
+from sendryd.smtp.reply import Reply
+from sendryd.smtp.server import OK, ServerConnection, ServerLimits
+
+AUTH = b"AUTH PLAIN AHNlbmRyeQBrZXk=\r\n"  # NUL sendry NUL key
+
+
+class Shell:
+    """Feeds bytes, answers events, keeps both."""
+
+    def __init__(self, *, encrypted: bool = False, limits: ServerLimits | None = None) -> None:
+        self.machine = ServerConnection(hostname="mail.example.test", limits=limits or ServerLimits(), encrypted=encrypted)
+        self.events: list[object] = []
+        self.output = b""
+        self.refuse: Callable[[object], Reply | None] = lambda _event: None
+        self._pump()
+
+    def feed(self, data: bytes) -> bytes:
+        """Bytes from the client; gives what it is answered."""
+        start = len(self.output)
+        self.machine.receive_data(data)
+        self._pump()
+        return self.output[start:]
+
+    def feed_all(self, pieces: Iterable[bytes]) -> bytes:
+        """Several in turn."""
+        return b"".join(self.feed(piece) for piece in pieces)
+
+    def _pump(self) -> None:
+        while (event := self.machine.next_event()) is not NEED_DATA:
+            assert event is not PAUSED
+            self.events.append(event)
+            self._answer(event)
+            self.output += self.machine.data_to_send()
+        self.output += self.machine.data_to_send()
+
+    def _answer(self, event: object) -> None:
+        refusal = self.refuse(event)
+        if refusal is not None:
+            self.machine.reply(refusal)
+            return
+        match event:
+            case Connected():
+                self.machine.reply(Reply(220, "mail.example.test ESMTP"))
+            case Hello():
+                self.machine.accept_hello()
+            case StartTLSRequested():
+                self.machine.reply(make_reply(220, "2.0.0", "Go"))
+                self.output += self.machine.data_to_send()
+                self.machine.tls_established()
+            case CredentialsOffered():
+                self.machine.reply(make_reply(235, "2.7.0", "Yes"))
+            case MailFrom() | RcptTo():
+                self.machine.reply(make_reply(250, "2.1.0", "Ok"))
+            case DataRequested():
+                self.machine.reply(Reply(354, "Go"))
+            case DataEnded():
+                self.machine.reply(OK)
+            case _:
+                pass
+
+    def log_in(self) -> "Shell":
+        """EHLO and AUTH."""
+        assert self.feed(b"EHLO vm\r\n").startswith(b"250")
+        assert self.feed(AUTH).startswith(b"235 ")
+        return self
+
+    def envelope(self) -> "Shell":
+        """MAIL, RCPT and DATA."""
+        assert self.feed(b"MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n").endswith(b"354 Go\r\n")
+        return self
+
+    @property
+    def contents(self) -> list[bytes]:
+        """What was accepted."""
+        return [event.content for event in self.events if isinstance(event, DataEnded)]

@@ -1,0 +1,106 @@
+"""Nobody is shown as the author but the one who was checked."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sendryd.message.author import address_list, decode_text, parse_author
+from sendryd.message.errors import MalformedMessage
+
+
+@pytest.mark.parametrize(
+    ("value", "display", "address"),
+    [
+        ("hello@acme.com", "", "hello@acme.com"),
+        ("<hello@acme.com>", "", "hello@acme.com"),
+        ("Acme <hello@acme.com>", "Acme", "hello@acme.com"),
+        ('"Acme, Inc." <hello@acme.com>', "Acme, Inc.", "hello@acme.com"),
+        ('"He said \\"hi\\"" <hello@acme.com>', 'He said "hi"', "hello@acme.com"),
+        ("=?utf-8?q?B=C3=BCcher?= <hello@acme.com>", "Bücher", "hello@acme.com"),
+        ("=?UTF-8?B?QsO8Y2hlcg==?= =?UTF-8?B?IQ==?= <hello@acme.com>", "Bücher!", "hello@acme.com"),
+        ("Bücher <hello@acme.com>", "Bücher", "hello@acme.com"),
+        ("hello@acme.com (Acme)", "", "hello@acme.com"),
+        ("Acme <hello@acme.com> (support)", "Acme", "hello@acme.com"),
+        ('"ceo@bank.test" <hello@acme.com>', "ceo@bank.test", "hello@acme.com"),
+        ("hello@acme.com <hello@acme.com>", "", "hello@acme.com"),
+        ("A. B. Mailer <hello+tag@ACME.com>", "A. B. Mailer", "hello+tag@acme.com"),
+        ('"a b"@acme.com', "", "a b@acme.com"),
+        ("x@bücher.test", "", "x@xn--bcher-kva.test"),
+        ("O'Brien <o'brien@acme.com>", "O'Brien", "o'brien@acme.com"),
+    ],
+)
+def test_forms_of_real_clients(value: str, display: str, address: str) -> None:
+    author = parse_author(value.encode())
+    assert (author.display, author.address) == (display, address)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "<ok@v.test>, <evil@e.test>", "Team: <ok@v.test>, <evil@e.test>;", "Team: ok@v.test;", "<@v.test:evil@e.test>", "<ok@v.test> <evil@e.test>",
+        "<ok@v.test>evil@e.test", "evil@e.test<ok@v.test>", r"<evil@e.test>\,<ok@v.test>", "=?utf-8?b?PGV2aWw+?=,<ok@v.test>", "<evil\0@v.test>",
+        "(unclosed ok@v.test", "ok@v.test)evil@e.test", "ok@v.test]<evil@e.test>", "alice@v.test]<bob@e.test>", "", "<>", "ok@v.\ttest", "a b@v.test",
+        "ok@v", "ok@127.0.0.1", "ok@[127.0.0.1]", "ok@v\u00ad.test", "ok@v\uff0etest", "ok@xn--99999999.test", "x" * 65 + "@v.test", "ok@v.test (a) (b)",
+        "=?utf-8?q?a=0d=0ab?= <ok@v.test>", "ok", "ok@@v.test", '"ok@v.test', "a, b <ok@v.test>", "ok@v.test;", "ok@v.test,", "a" * 2001 + "@v.test",
+        "<ok@v.test", "ok@v.test>", "=?utf-8?q?=3Cevil=40e.test=3E?= <ok@v.test>",
+    ],
+)  # fmt: skip
+def test_what_could_be_read_otherwise_is_refused(value: str) -> None:
+    with pytest.raises(MalformedMessage):
+        parse_author(value.encode())
+
+
+def test_look_alikes_are_other_domains() -> None:
+    assert parse_author("ok@\u0430cme.com".encode()).domain.startswith("xn--")
+    assert parse_author(b"a@evilok.test").domain == "evilok.test"
+    assert parse_author(b"a@ok.test.evil.test").domain == "ok.test.evil.test"
+
+
+def test_latin_1_is_refused() -> None:
+    with pytest.raises(MalformedMessage, match="UTF-8"):
+        parse_author(b"B\xfccher <a@b.test>")
+
+
+@pytest.mark.parametrize("text", ['"' * 2000, "(" * 2000, "<" * 2000, "=?" * 1000, "a@" * 1000, '"\\' * 1000])
+def test_hostile_values_take_no_time(text: str) -> None:
+    started = time.process_time()
+    with pytest.raises(MalformedMessage):
+        parse_author(text.encode())
+    address_list(text.encode() * 20)
+    decode_text(text.encode() * 20)
+    assert time.process_time() - started < 2  # quadratic work on this input took tens of seconds
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_author_or_refused(value: bytes) -> None:
+    try:
+        author = parse_author(value)
+    except MalformedMessage:
+        return
+    assert "." in author.domain
+    assert author.domain.isascii()
+
+
+@given(st.binary(max_size=300))
+def test_display_never_fails_and_stays_on_one_line(value: bytes) -> None:
+    for text in [*address_list(value), decode_text(value)]:
+        assert not any(letter < " " or letter == "\x7f" for letter in text)
+
+
+def test_lists_for_display() -> None:
+    value = '"Doe, John" <j@x.test>, =?utf-8?q?M=C3=BCller?= <m@x.test>, group: a@x.test, b@x.test; (c, d) e@x.test'
+    assert address_list(value.encode()) == [
+        '"Doe, John" <j@x.test>',
+        "Müller <m@x.test>",
+        "group: a@x.test",
+        "b@x.test",
+        "(c, d) e@x.test",
+    ]
+
+
+@pytest.mark.parametrize("charset", ["zlib_codec", "rot13", "unicode_escape", "idna", "nonsense", "utf-7"])
+def test_odd_charsets_reach_no_codec(charset: str) -> None:
+    assert decode_text(f"=?{charset}?q?abc?=".encode()) == "abc"

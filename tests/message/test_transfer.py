@@ -1,0 +1,136 @@
+"""Other transfer encodings: what decodes out is what went in, and what is signed is never touched."""
+
+import email
+import email.message
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.headers import HeaderBlock
+from sendryd.message.parse import MAX_PARTS, summarise, walk
+from sendryd.message.transfer import shorten_lines, to_7bit
+
+TOP = b"From: a@b.test\r\nMIME-Version: 1.0\r\n"
+
+
+def leaves(content: bytes) -> list[bytes]:
+    """Decoded leaf parts, by the standard library."""
+    message: email.message.Message = email.message_from_bytes(content)
+    parts = [part.get_payload(decode=True) for part in message.walk() if not part.is_multipart()]
+    return [part.replace(b"\n", b"\r\n").replace(b"\r\r\n", b"\r\n").rstrip(b"\r\n") for part in parts if isinstance(part, bytes)]
+
+
+def longest(content: bytes) -> int:
+    return max(map(len, content.split(b"\r\n")))
+
+
+TEXT = TOP + b'Content-Type: text/plain; charset="utf-8"\r\n\r\n'
+MIXED = (
+    TOP + b'Content-Type: multipart/mixed; boundary="b"\r\nContent-Transfer-Encoding: 8bit\r\n\r\npreamble\r\n'
+    b"--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n%b\r\n"
+    b"--b\r\nContent-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=x.bin\r\n\r\n%b\r\n"
+    b"--b\r\nContent-Type: text/plain\r\n\r\nshort\r\n--b--\r\nepilogue\r\n"
+)
+
+
+@pytest.mark.parametrize("line", [b"x" * 5000, "ä".encode() * 3000, b"=" * 2000, b"a " * 1500])
+def test_long_lines_are_encoded_and_the_rest_left_alone(line: bytes) -> None:
+    for content in (TEXT + line + b"\r\nend\r\n", MIXED % (line, b"short"), MIXED % (b"short", line)):
+        mended = shorten_lines(content)
+        assert longest(mended) <= 998
+        assert leaves(mended) == leaves(content)
+    assert b"\r\n\r\nshort\r\n--b--\r\nepilogue\r\n" in shorten_lines(MIXED % (line, b"short"))
+
+
+def test_a_message_without_mime_gets_its_fields() -> None:
+    mended = shorten_lines(b"From: a@b.test\r\n\r\n" + b"x" * 3000 + b"\r\n")
+    assert email.message_from_bytes(mended)["MIME-Version"] == "1.0"
+    assert leaves(mended) == [b"x" * 3000]
+
+
+def test_base64_on_one_line_is_wrapped() -> None:
+    content = TOP + b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b"QUJD" * 1000 + b"\r\n"
+    mended = shorten_lines(content)
+    assert longest(mended) <= 998
+    assert leaves(mended) == [b"ABC" * 1000]
+
+
+SIGNED = (
+    TOP + b'Content-Type: multipart/signed; protocol="application/pkcs7-signature"; boundary="s"\r\n\r\n'
+    b"--s\r\nContent-Type: text/plain\r\n\r\n%b\r\n--s\r\nContent-Type: application/pkcs7-signature\r\n\r\nMIA=\r\n--s--\r\n"
+)
+
+
+def test_signed_parts_are_refused_not_broken() -> None:
+    with pytest.raises(MalformedMessage, match="signed"):
+        shorten_lines(SIGNED % (b"x" * 2000))
+    with pytest.raises(MalformedMessage, match="signed"):
+        to_7bit(SIGNED % "ä".encode())
+    assert to_7bit(SIGNED % b"plain") == SIGNED % b"plain"
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.sampled_from([b"a", "ä".encode(), b"\r\n", b" ", b"\t", b"=", b"\xff\xfe", b"\r\n.\r\n", b"From "]), max_size=40).map(
+        b"".join
+    )
+)
+def test_conversion_to_7bit_keeps_the_content(body: bytes) -> None:
+    for content in (TEXT + body + b"\r\n", MIXED % (body, b"x"), MIXED % (b"x", body)):
+        converted = to_7bit(content)
+        assert converted[HeaderBlock.parse(converted).body_offset :].isascii()
+        assert leaves(converted) == leaves(content)
+        if content.isascii():
+            assert b"quoted-printable" not in converted
+
+
+def test_parts_of_a_usual_message() -> None:
+    content = (
+        TOP + b'Subject: =?utf-8?q?=C3=9C?=\r\nContent-Type: multipart/mixed; boundary="m"\r\n\r\n'
+        b'--m\r\nContent-Type: multipart/related; boundary="r"\r\n\r\n'
+        b'--r\r\nContent-Type: multipart/alternative; boundary="a"\r\n\r\n'
+        b"--a\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\ngr=FC=DFe\r\n"
+        b"--a\r\nContent-Type: text/html\r\n\r\n<p>hi</p>\r\n--a--\r\n"
+        b"--r\r\nContent-Type: image/png\r\nContent-ID: <logo>\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD\r\n--r--\r\n"
+        b'--m\r\nContent-Type: application/pdf; name="=?utf-8?b?w6QucGRm?="\r\n'
+        b"Content-Disposition: attachment;\r\n filename*=utf-8''%C3%A4.pdf\r\n\r\n%PDF\r\n"
+        b"--m\r\nContent-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR\r\n--m--\r\n"
+    )
+    summary = summarise(content)
+    assert summary.text == "grüße"
+    assert summary.html == "<p>hi</p>"
+    assert [(each.filename, each.content_type, each.content_id, each.size) for each in summary.attachments] == [
+        ("", "image/png", "logo", 3),
+        ("ä.pdf", "application/pdf", "", 4),
+        ("", "text/calendar", "", 15),
+    ]
+    assert ("Subject", "Ü") in summary.headers
+
+
+@pytest.mark.parametrize("depth", [50, 300, 20_000])
+def test_deep_nesting_is_walked_without_recursion(depth: int) -> None:
+    opening = b"".join(b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (level, level) for level in range(depth))
+    parts = walk(TOP + opening + b"\r\nleaf\r\n")
+    assert 1 <= len(parts) <= MAX_PARTS
+    summarise(TOP + opening)
+
+
+def test_many_parts_are_capped() -> None:
+    content = TOP + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\nx\r\n" * 20_000 + b"--b--\r\n"
+    assert len(walk(content)) == MAX_PARTS
+
+
+@pytest.mark.parametrize("boundary", ["", "a" * 71, "a(b", "-", "x\r\n y"])
+def test_odd_boundaries(boundary: str) -> None:
+    content = TOP + f'Content-Type: multipart/mixed; boundary="{boundary}"\r\n\r\n--{boundary}\r\n\r\nx\r\n--{boundary}--\r\n'.encode()
+    assert walk(content)
+    summarise(content)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=400))
+def test_any_bytes_can_be_summarised(content: bytes) -> None:
+    summarise(content)
+    summarise(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + content)

@@ -1,0 +1,62 @@
+"""Replies: what goes on the wire can never break out of its line."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sendryd.smtp.extensions import Extensions, parse_extensions
+from sendryd.smtp.reply import EnhancedStatusCode, Reply, ReplyClass
+
+
+def test_each_line_has_the_codes() -> None:
+    reply = Reply(550, ("one", "two"), EnhancedStatusCode(5, 1, 1))
+    assert reply.encoded == b"550-5.1.1 one\r\n550 5.1.1 two\r\n"
+    assert str(reply) == "550 5.1.1 one / two"
+
+
+@given(st.integers(200, 599), st.text(max_size=600))
+def test_text_stays_on_its_line(code: int, text: str) -> None:
+    encoded = Reply(code, text).encoded
+    assert encoded.count(b"\r\n") == 1
+    assert len(encoded) <= 512
+    assert encoded.isascii()
+
+
+@pytest.mark.parametrize("code", [0, 199, 600])
+def test_other_codes_are_none(code: int) -> None:
+    with pytest.raises(ValueError, match="not a reply code"):
+        Reply(code, "x")
+
+
+@pytest.mark.parametrize("text", ["5.1", "6.1.1", "5.1.1 ", "5.01.1", "5.1.1000", ""])
+def test_other_texts_are_no_enhanced_codes(text: str) -> None:
+    with pytest.raises(ValueError, match="enhanced"):
+        EnhancedStatusCode.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("code", "reply_class"),
+    [(250, ReplyClass.POSITIVE), (354, ReplyClass.MORE), (451, ReplyClass.TRANSIENT), (550, ReplyClass.PERMANENT)],
+)
+def test_classes(code: int, reply_class: ReplyClass) -> None:
+    reply = Reply(code)
+    assert reply.reply_class is reply_class
+    assert [reply.is_positive, reply.is_more, reply.is_transient, reply.is_permanent].index(True) == reply_class - 2
+
+
+def test_what_a_peer_offers() -> None:
+    lines = ["mx", "pipelining", "SIZE 1000", "8BITMIME", "AUTH=LOGIN", "AUTH PLAIN", "X-ODD thing", "STARTTLS", "DSN", "SMTPUTF8"]
+    assert parse_extensions(lines) == Extensions(
+        pipelining=True,
+        size=1000,
+        eightbitmime=True,
+        starttls=True,
+        dsn=True,
+        smtputf8=True,
+        auth=frozenset({"LOGIN", "PLAIN"}),
+    )
+
+
+@pytest.mark.parametrize(("line", "size"), [("SIZE", 0), ("SIZE x", 0), ("SIZE -1", 0), ("SIZE 5", 5), ("SIZES 5", None)])
+def test_sizes_of_a_peer(line: str, size: int | None) -> None:
+    assert parse_extensions(["mx", line]).size == size
