@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from sendryd.api.requests import Refused, encode, read_limit, read_moment
+from sendryd.api.requests import Gate, Refused, encode, read_limit, read_moment, refuse
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId
 from sendryd.policy.ratelimit import RateLimiter
@@ -70,6 +70,22 @@ async def test_every_scope_may_read(api: ApiWorld, scope: Scope) -> None:
     _, secret = await api.keys.create(AccountId(1), "reader", scope=scope, mode=KeyMode.TEST)
     for path in ("/v1/smtp/info", "/v1/emails", "/v1/logs", "/v1/test-emails"):
         assert (await api.get(path, secret)).status == 200
+
+
+async def test_a_key_below_the_needed_scope_is_403_and_told_which(api: ApiWorld) -> None:
+    gate = Gate(api.directory, api.clock, None)
+    for scope, lacks in ((Scope.READ_ONLY, [Scope.SENDING_ACCESS, Scope.FULL_ACCESS]), (Scope.SENDING_ACCESS, [Scope.FULL_ACCESS])):
+        key, secret = await api.keys.create(AccountId(1), "limited", scope=scope)
+        request = Request({"type": "http", "headers": [(b"authorization", f"Bearer {secret}".encode())]})
+        assert await gate.admit(request, scope) == key
+        for needed in lacks:
+            with pytest.raises(Refused) as refused:
+                await gate.admit(request, needed)
+            answer = refuse(refused.value)
+            assert answer.status_code == 403
+            body = json.loads(bytes(answer.body))
+            assert body["error"]["code"] == "insufficient_scope"
+            assert needed.value in body["message"]
 
 
 async def test_a_revoked_key_is_refused_at_the_latest_after_a_quarter_second(api: ApiWorld, live: Key) -> None:
