@@ -200,8 +200,8 @@ RICH = (
 
 
 def test_a_rich_message_arrives_as_it_was_sent(quick_world: World) -> None:
-    message_id = submit(quick_world, "user@example.org", "hidden@example.org", "user@implicit.test", content=RICH)
     quick_world.nameserver.set("implicit.test", "A", "127.0.0.1")
+    message_id = submit(quick_world, "user@example.org", "hidden@example.org", "user@implicit.test", content=RICH)
     quick_world.relay.wait_for_status(message_id, {"delivered"}, key=quick_world.live_key)
     mark = f"id {message_id}".encode()
     quick_world.wait_until(lambda: sum(mark in mail.content for mail in quick_world.mailhost.mails) == 2)

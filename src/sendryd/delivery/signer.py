@@ -20,7 +20,7 @@ from sendryd.runtime.clock import Clock
 from sendryd.store.base import AccountStore
 
 THREADS: Final = 2  # RSA gives up the interpreter lock; more than the usual two cores would only wait for one another
-CHECK_INTERVAL: Final = 1.0  # seconds between looks whether a domain or key has changed
+CHECK_INTERVAL: Final = 0.25  # seconds between looks whether a domain or key has changed; a change is promised to be seen within one
 MAX_KEYS: Final = 1000
 MAX_SIGNATURES: Final = 256  # of messages in flight to several domains
 

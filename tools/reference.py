@@ -1,0 +1,115 @@
+"""Makes the reference pages from the code: settings, errors, command line, and `.env.example`. With --check, fails if they would change."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from sendryd.app.settings import PREFIX, Settings
+from sendryd.policy.refusal import CATALOGUE
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = (
+    (),
+    ("serve",),
+    ("keys", "create"),
+    ("keys", "list"),
+    ("keys", "revoke"),
+    ("keys", "rotate"),
+    ("domains", "add"),
+    ("domains", "list"),
+    ("domains", "show"),
+    ("domains", "verify"),
+    ("domains", "set"),
+    ("domains", "remove"),
+    ("queue", "list"),
+    ("queue", "show"),
+    ("queue", "retry"),
+    ("queue", "hold"),
+    ("queue", "release"),
+    ("queue", "cancel"),
+    ("send",),
+    ("demo",),
+    ("migrate",),
+    ("version",),
+)
+
+
+def default_of(name: str) -> str:
+    """A default as it would be written."""
+    field = Settings.model_fields[name]
+    return "" if field.default_factory is not None else str(field.default)
+
+
+def settings_page() -> str:
+    """docs/reference/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "Environment variables, or the same names in lower case without the prefix in a TOML file named by `--config` or `SENDRYD_CONFIG`.",
+        "The environment wins. An unknown or malformed setting stops the program with one line that names it. Durations: `250ms`, `5s`, `1m`,",
+        "`2h`, `3d`. Sizes: `512KiB`, `40MiB`.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = default_of(name)
+        lines.append(
+            f"| `{PREFIX}{name.upper()}` | {f'`{default}`' if default else '–'} | {(field.description or '').replace('|', chr(92) + '|')} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def environment_example() -> str:
+    """.env.example."""
+    lines = ["# All settings with their defaults; docs/reference/settings.md explains them."]
+    for name, field in Settings.model_fields.items():
+        lines += ["", f"# {field.description}", f"#{PREFIX}{name.upper()}={default_of(name)}"]
+    return "\n".join(lines) + "\n"
+
+
+def errors_page() -> str:
+    """docs/reference/errors.md."""
+    lines = ["# Refusals", "", "| reason | SMTP | HTTP | sentence |", "|---|---|---|---|"]
+    for key, each in CATALOGUE.items():
+        lines.append(
+            f"| `{key.value}` | {each.smtp_code} {each.smtp_enhanced} | {each.http_status} `{each.http_code}` | {each.sentence.replace('{}', '…')} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def commands_page() -> str:
+    """docs/reference/cli.md."""
+    sections = ["# Command line\n"]
+    for command in COMMANDS:
+        done = subprocess.run(
+            [sys.executable, "-m", "sendryd", *command, "--help"],
+            capture_output=True,
+            check=True,
+            env={"COLUMNS": "100", "TERM": "dumb", "PATH": "", "NO_COLOR": "1"},
+        )
+        text = "\n".join(line.rstrip() for line in done.stdout.decode().strip().splitlines())
+        sections.append(f"## sendryd {' '.join(command)}".rstrip() + f"\n\n```\n{text}\n```\n")
+    return "\n".join(sections)
+
+
+def main() -> int:
+    """Writes, or compares."""
+    pages = {
+        ROOT / "docs/reference/settings.md": settings_page(),
+        ROOT / "docs/reference/errors.md": errors_page(),
+        ROOT / "docs/reference/cli.md": commands_page(),
+        ROOT / ".env.example": environment_example(),
+    }
+    changed = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
+    if "--check" in sys.argv:
+        for path in changed:
+            sys.stderr.write(f"{path.relative_to(ROOT)} is out of date: run `make docs`\n")
+        return 1 if changed else 0
+    for path in changed:
+        path.write_text(pages[path], "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
