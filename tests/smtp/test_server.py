@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendryd.smtp.command import make_reply
 from sendryd.smtp.errors import LocalProtocolError
 from sendryd.smtp.events import NEED_DATA, PAUSED, Closed, Connected, ContentRefused, CredentialsOffered, DataEnded, MailFrom, RcptTo
-from sendryd.smtp.reply import Reply, ReplyClass
-from sendryd.smtp.server import OK, ServerConnection, ServerLimits
+from sendryd.smtp.reply import Reply, ReplyClass, make_reply
+from sendryd.smtp.server import ServerConnection, ServerLimits
+from sendryd.smtp.server_replies import OK
 from sendryd.smtp.states import LEGAL, TRANSITIONS, State, Verb
 from sendryd.testing.dialogue import StepKind, parse_dialogue
 from sendryd.testing.shell import AUTH, Shell

@@ -24,10 +24,9 @@ _SIMPLE: Final = re.compile(rf"({_ATEXT}+(?:\.{_ATEXT}+)*)@({_LABEL}(?:\.{_LABEL
 _DOT_ATOM: Final = re.compile(r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]+(?:\.[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]+)*")
 _QUOTED: Final = re.compile(r'"((?:[^\x00-\x1f\x7f"\\]|\\[\x20-\x7e])*)"')
 _PAIR: Final = re.compile(r"\\(.)")
-# Characters that vanish or turn into dots when a name is mapped: what is shown and what is meant would differ.
-_TREACHEROUS: Final = re.compile(
-    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3002\ufe00-\ufe0f\ufeff\uff0e\uff61]"
-)
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)  # as a last label: what inet_aton reads as an IPv4 address
+_UNUSABLE: Final = re.compile("[\x80-\x9f\u2028\u2029\ud800-\udfff]")  # C1 controls, line ends of Unicode, halves of characters
+_JOINERS: Final = frozenset("\u200c\u200d")  # IDNA lets them stand between some letters, where nobody sees them
 
 
 class AddressError(ValueError):
@@ -93,16 +92,23 @@ def parse_mailbox(text: str) -> Mailbox:
     if len(text) + 2 > MAX_PATH:
         raise AddressError(f"an address has at most {MAX_PATH - 2} octets")
     match = _SIMPLE.fullmatch(text)
-    if match and "xn--" not in text and "XN--" not in text:
-        local_part, domain = match.groups()
-        domain = domain.lower()
-        _check_plain_domain(domain)
+    if match:
+        local_part, domain = match[1], match[2].lower()
+        if "xn--" in domain:
+            domain = normalise_domain(domain)
+        else:
+            _check_plain_domain(domain)
+        size = len(local_part)
     else:
         local_part, domain = _split(text)
         domain = normalise_domain(domain)
-    if len(local_part.encode("utf-8", "surrogatepass")) > MAX_LOCAL_PART:
+        size = len(local_part.encode())
+    if size > MAX_LOCAL_PART:
         raise AddressError(f"the part before the @ has at most {MAX_LOCAL_PART} octets")
-    return Mailbox(local_part, domain)
+    mailbox = Mailbox(local_part, domain)
+    if not match and len(str(mailbox).encode()) + 2 > MAX_PATH:  # A-labels and quotes can be longer than what was given
+        raise AddressError(f"an address has at most {MAX_PATH - 2} octets")
+    return mailbox
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -121,7 +127,7 @@ def _split(text: str) -> tuple[str, str]:
             raise AddressError("an address has an @ and a domain")
         if not _DOT_ATOM.fullmatch(local_part):
             raise AddressError("the part before the @ is empty or has characters that must be quoted")
-    if any("\ud800" <= letter <= "\udfff" or "\x80" <= letter < "\xa0" for letter in local_part):
+    if _UNUSABLE.search(local_part):
         raise AddressError("the part before the @ has characters that must not be in it")
     return local_part, domain
 
@@ -146,19 +152,24 @@ def normalise_domain(text: str) -> str:
 
 
 def _to_ascii(text: str) -> str:
-    if _TREACHEROUS.search(text):
-        raise AddressError("the domain has invisible characters or characters that look like dots")
     try:
+        # What a letter is mapped to by itself shows whether it would vanish or become a dot: then what is read and what is meant differ.
+        if any(_is_treacherous(letter) for letter in text if not letter.isascii()):
+            raise AddressError("the domain has invisible characters or characters that look like dots")
         return idna.encode(text, uts46=True, std3_rules=True, transitional=False).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError):
         raise AddressError("the domain is not valid in IDNA") from None
 
 
+def _is_treacherous(letter: str) -> bool:
+    mapped = idna.uts46_remap(letter)
+    return letter in _JOINERS or not mapped or "." in mapped
+
+
 def _check_plain_domain(domain: str) -> None:
     if len(domain) > MAX_DOMAIN:
         raise AddressError(f"a domain has at most {MAX_DOMAIN} octets")
-    last = domain[domain.rfind(".") + 1 :]
-    if last.isdigit():
+    if _NUMBER.fullmatch(domain, domain.rfind(".") + 1):
         raise AddressError("an IP address is not a domain")
 
 

@@ -8,7 +8,7 @@ from typing import Final, cast
 from sendryd.smtp.address import AddressError, ForwardPath, ReversePath, parse_forward_path, parse_reverse_path
 from sendryd.smtp.events import BodyType, MailFrom, RcptTo
 from sendryd.smtp.extensions import MAX_SIZE_DIGITS
-from sendryd.smtp.reply import EnhancedStatusCode, Reply
+from sendryd.smtp.reply import Reply, make_reply
 
 MAX_HELLO: Final = 255  # octets: RFC 5321 §4.5.3.1.2
 MAX_ENVID: Final = 100  # octets: RFC 3461 §4.4
@@ -27,17 +27,13 @@ _COMMON_MAIL: Final = re.compile(
 _COMMON_RCPT: Final = re.compile(
     rb"RCPT TO:<(" + _ATOM + rb"(?:\." + _ATOM + rb")*@" + _LABEL + rb"(?:\." + _LABEL + rb")*)>", re.IGNORECASE
 )
-_PATH: Final = re.compile(r'\s*<((?:"(?:[^"\\]|\\.)*"|[^">])*)>(?: +(.*))?', re.DOTALL)
+_PATH: Final = re.compile(r' *<((?:"(?:[^"\\]|\\.)*"|[^">])*)>(?: +(.*))?', re.DOTALL)
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20=\x7f]+))?")
 _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*", re.ASCII)
 _SIZE: Final = re.compile(rf"[0-9]{{1,{MAX_SIZE_DIGITS}}}", re.ASCII)
 _BDAT: Final = re.compile(rb"(?i:BDAT) +([0-9]{1,20})( +(?i:LAST))? *")
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
-
-
-def make_reply(code: int, enhanced: str, text: str) -> Reply:
-    """A reply with an enhanced status code given as text."""
-    return Reply(code, text, EnhancedStatusCode.parse(enhanced))
+_VERBS: Final = frozenset(b"EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP".split())
 
 
 class CommandRefused(Exception):
@@ -68,6 +64,12 @@ class Auth:
 def printable(line: bytes, limit: int = 80) -> str:
     """A line as it may be logged: short, printable ASCII."""
     return _UNPRINTABLE.sub("?", line[:limit].decode("latin-1"))
+
+
+def excerpt(line: bytes) -> str:
+    """A refused line as it may be logged. What begins with no known verb may be a secret that was sent out of turn: it is not shown."""
+    verb = line.partition(b" ")[0].upper()
+    return printable(line) if verb in _VERBS else verb.decode() if verb == b"AUTH" else "(not a command)"
 
 
 def parse_hello(argument: bytes) -> str:

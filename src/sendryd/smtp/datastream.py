@@ -8,7 +8,7 @@ Everything works on pieces of many kilobytes by `find`, `count` and `replace`; t
 """
 
 import re
-from enum import Enum, auto
+from enum import IntEnum
 from typing import Final
 
 END_OF_DATA: Final = b"\r\n.\r\n"
@@ -17,15 +17,16 @@ MAX_LINE: Final = 998  # octets without CRLF: RFC 5321 §4.5.3.1.6, RFC 5322 §2
 
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _FALSE_END: Final = re.compile(rb"[\r\n]\.(?:\n|\r(?!\n))|(?:(?<!\r)\n|\r(?!\n))\.\r\n")
+_DOT: Final = 0x2E
 
 
-class Flaw(Enum):
-    """Why a content is bad."""
+class Flaw(IntEnum):
+    """Why a content is bad. Of several the greatest counts, so that it does not matter in which pieces the content came."""
 
-    BARE_CR = auto()
-    NUL = auto()
-    FALSE_END = auto()
-    TOO_BIG = auto()
+    TOO_BIG = 1
+    BARE_CR = 2
+    NUL = 3
+    FALSE_END = 4
 
 
 def dot_stuff(content: bytes) -> bytes:
@@ -39,9 +40,8 @@ class ContentReader:
     """Takes content as it arrives and keeps it in its final form, or finds its flaw and keeps nothing."""
 
     __slots__ = (
-        "_carry",
-        "_is_after_crlf",
         "_is_dot_stuffed",
+        "_is_wanted",
         "_limit",
         "_pieces",
         "_searched",
@@ -58,14 +58,13 @@ class ContentReader:
     def __init__(self, limit: int, *, is_dot_stuffed: bool) -> None:
         self._limit = limit
         self._is_dot_stuffed = is_dot_stuffed
+        self._is_wanted = True
         self._pieces: list[bytes] = []
-        self._tail = b""  # not looked at yet
+        self._tail = b""  # not looked at yet; always shorter than PIECE
         self._searched = 0  # how much of the tail cannot begin an end of data
         self._tail_before = b"\r\n"  # the last two octets before the tail, as they came
-        self._is_after_crlf = True
-        self._carry = 0  # octets of the unfinished line before the tail
         self.size = 0  # octets kept
-        self.received = 0  # octets that came
+        self.received = 0  # octets that came, without the end of data
         self.flaw: Flaw | None = None
         self.first_bare_lf: int | None = None
         self.is_8bit = False
@@ -78,18 +77,20 @@ class ContentReader:
 
     def feed(self, data: bytes) -> bytes | None:
         """More octets after DATA. None while the end has not come; else what came behind it."""
-        self.received += len(data)
         buffer = self._tail + data if self._tail else data
-        if self._is_after_crlf and buffer.startswith(b".\r\n"):
-            self._tail = b""
-            return buffer[3:]
-        end = buffer.find(END_OF_DATA, self._searched)
-        if end >= 0:
-            self._tail = b""
-            self._process(buffer[: end + 2])
-            return buffer[end + 5 :]
-        self._keep_tail(buffer)
-        return None
+        self.received += len(data)
+        if buffer.startswith(b".\r\n") and self._tail_before == b"\r\n":
+            end, behind = 0, 3
+        else:
+            end = buffer.find(END_OF_DATA, self._searched) + 2
+            behind = end + 3
+            if end < 2:
+                self._keep_tail(buffer)
+                return None
+        self._tail = b""
+        self.received -= len(buffer) - end
+        self._process(buffer[:end])
+        return buffer[behind:]
 
     def append(self, chunk: bytes) -> None:
         """Octets of a BDAT chunk."""
@@ -98,14 +99,13 @@ class ContentReader:
 
     def finish(self) -> None:
         """The last chunk is complete."""
-        if self._tail:
-            tail, self._tail = self._tail, b""
-            self._process(tail)
+        tail, self._tail = self._tail, b""
+        self._process(tail)
 
     def discard(self) -> None:
-        """Drops what is held."""
+        """The content is no longer wanted: drops what is held and keeps no more."""
+        self._is_wanted = False
         self._pieces.clear()
-        self._tail = self._tail[-4:] if len(self._tail) > PIECE else self._tail
         self.size = 0
 
     def content(self) -> bytes:
@@ -127,21 +127,21 @@ class ContentReader:
     def _process(self, piece: bytes) -> None:
         if not piece:
             return
-        if self.flaw is not None:
-            self._note_end(piece)
+        before = self._tail_before
+        self._tail_before = piece[-2:] if len(piece) > 1 else before[-1:] + piece
+        if not self._is_wanted:
             return
         crlf = piece.count(b"\r\n")
+        has_dot_first = piece[0] == _DOT
         is_clean = piece.count(b"\n") == crlf and piece.count(b"\r") == crlf and b"\0" not in piece
-        if not is_clean and (flaw := self._find_flaw(piece)) is not None:
-            self._spoil(flaw)
-            self._note_end(piece)
+        if not is_clean or (has_dot_first and before != b"\r\n"):
+            self._look_for_flaws(before, piece)
+        if self.flaw is not None:
             return
-        is_after_crlf = self._is_after_crlf
-        self._note_end(piece)
         if self._is_dot_stuffed:
             if b"\r\n." in piece:
                 piece = piece.replace(b"\r\n.", b"\r\n")
-            if is_after_crlf and piece.startswith(b"."):
+            if has_dot_first and before == b"\r\n":
                 piece = piece[1:]
         if not is_clean:
             piece = self._mend_line_ends(piece)
@@ -155,41 +155,33 @@ class ContentReader:
             self._measure_lines(piece)
         self._pieces.append(piece)
 
-    def _note_end(self, piece: bytes) -> None:
-        self._tail_before = (self._tail_before + piece)[-2:] if len(piece) < 2 else piece[-2:]
-        self._is_after_crlf = self._tail_before == b"\r\n"
-
-    def _find_flaw(self, piece: bytes) -> Flaw | None:
-        before = self._tail_before
-        if _FALSE_END.search(before + piece):
-            return Flaw.FALSE_END
-        if b"\0" in piece:
-            return Flaw.NUL
+    def _look_for_flaws(self, before: bytes, piece: bytes) -> None:
         if piece.count(b"\r") != piece.count(b"\r\n"):
-            return Flaw.BARE_CR
-        return None
+            self._spoil(Flaw.BARE_CR)
+        if b"\0" in piece:
+            self._spoil(Flaw.NUL)
+        if self.flaw is not Flaw.FALSE_END and _FALSE_END.search(before + piece):
+            self._spoil(Flaw.FALSE_END)
 
     def _mend_line_ends(self, piece: bytes) -> bytes:
+        """Each bare LF to CRLF. There is no bare CR, or the content would have a flaw."""
         first = _BARE_LF.search(piece)
         if first and self.first_bare_lf is None:
             self.first_bare_lf = self.size + first.start()
-        return _BARE_LF.sub(b"\r\n", piece)
+        return piece.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
     def _measure_lines(self, piece: bytes) -> None:
-        """Looks for a line over the limit in steps of the limit, from line end to line end."""
-        position, allowed, length = 0, MAX_LINE - self._carry, len(piece)
-        while length - position > allowed:
-            end = piece.rfind(b"\n", position, position + allowed + 2)
+        """Looks for a line over the limit in steps of the limit, from line end to line end. A piece begins with a line."""
+        position, length = 0, len(piece)
+        while length - position > MAX_LINE:
+            end = piece.rfind(b"\n", position, position + MAX_LINE + 2)
             if end < 0:
-                if length - position <= allowed + 1 and piece.endswith(b"\r"):
-                    break
                 self.has_long_line = True
                 return
-            position, allowed = end + 1, MAX_LINE
-            self._carry = 0
-        self._carry += length - position
+            position = end + 1
 
     def _spoil(self, flaw: Flaw) -> None:
-        self.flaw = flaw
+        if self.flaw is None or flaw > self.flaw:
+            self.flaw = flaw
         self._pieces.clear()
         self.size = 0

@@ -101,3 +101,8 @@ class Reply:
     def is_permanent(self) -> bool:
         """5yz: do not try again."""
         return self.code >= 500
+
+
+def make_reply(code: int, enhanced: str, text: str) -> Reply:
+    """A reply with an enhanced status code given as text. Raises `ValueError`."""
+    return Reply(code, text, EnhancedStatusCode.parse(enhanced))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 
-from sendryd.smtp.command import make_reply
 from sendryd.smtp.events import (
     NEED_DATA,
     PAUSED,
@@ -15,8 +14,9 @@ from sendryd.smtp.events import (
     RcptTo,
     StartTLSRequested,
 )
-from sendryd.smtp.reply import Reply
-from sendryd.smtp.server import OK, ServerConnection, ServerLimits
+from sendryd.smtp.reply import Reply, make_reply
+from sendryd.smtp.server import ServerConnection, ServerLimits
+from sendryd.smtp.server_replies import OK
 
 AUTH = b"AUTH PLAIN AHNlbmRyeQBrZXk=\r\n"  # NUL sendry NUL key
 

@@ -1,0 +1,88 @@
+"""What has come from the peer and is not used yet: lines while commands are due, octets while content is (RFC 5321 §2.3.8).
+
+Only CR LF ends a line. A line with a bare CR or a bare LF is a fault: another server might see two lines where we see one. Of a line over
+the limit nothing is kept, and it is a fault when its end has come; what was cut off is never taken for a line of its own. Cutting the
+input anywhere changes nothing. Time is linear in what comes, however many lines are in it.
+"""
+
+from enum import Enum, auto
+
+
+class LineFault(Enum):
+    """Why there is no line, though one has ended."""
+
+    TOO_LONG = auto()
+    BARE_LINE_END = auto()
+
+
+class LineBuffer:
+    """Octets in, lines or octets out."""
+
+    __slots__ = ("_data", "_is_skipping", "_position")
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._position = 0  # of what is not used yet
+        self._is_skipping = False  # the rest of a line that is too long
+
+    def __len__(self) -> int:
+        return len(self._data) - self._position
+
+    def append(self, data: bytes) -> None:
+        """More octets."""
+        position = self._position
+        if position == len(self._data):
+            self._data = data
+        else:
+            self._data = self._data[position:] + data
+        self._position = 0
+
+    def begins_with(self, prefix: bytes) -> bool:
+        """Whether the next line begins so."""
+        return self._data.startswith(prefix, self._position) and not self._is_skipping
+
+    def next_line(self, limit: int) -> bytes | LineFault | None:
+        """The next line, without its end, of at most `limit` octets. None while its end has not come."""
+        if self._is_skipping:
+            return self._skip_line()
+        data, start = self._data, self._position
+        end = data.find(b"\n", start)
+        if (end if end >= 0 else len(data)) - start > limit + 1:  # where the LF would stand if the line were as long as the limit
+            self._is_skipping = True
+            return self._skip_line()
+        if end < 0:
+            return None
+        self._position = end + 1
+        line = data[start : end - 1] if end > start else b""
+        if end == start or data[end - 1] != 0x0D or b"\r" in line:
+            return LineFault.BARE_LINE_END
+        return line
+
+    def _skip_line(self) -> LineFault | None:
+        end = self._data.find(b"\r\n", self._position)
+        if end < 0:
+            self._data = b"\r" if self._data.endswith(b"\r") else b""
+            self._position = 0
+            return None
+        self._position = end + 2
+        self._is_skipping = False
+        return LineFault.TOO_LONG
+
+    def take(self, size: int) -> bytes:
+        """At most `size` octets."""
+        data, start = self._data, self._position
+        if start == 0 and len(data) <= size:  # the common case costs no copy
+            self._data = b""
+            return data
+        self._position = min(start + size, len(data))
+        return data[start : start + size]
+
+    def take_all(self) -> bytes:
+        """All octets."""
+        return self.take(len(self))
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._data = b""
+        self._position = 0
+        self._is_skipping = False

@@ -1,0 +1,430 @@
+"""The store's contract kept in dictionaries: the model that the databases are compared with, and a verified fake for tests of the layers above.
+
+Not durable. Each method runs to its end without awaiting, which makes it one transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.delivery import WAITING_STATES, DeliveryState, may_move
+from sendryd.model.domain import DomainSettings, SendingDomain
+from sendryd.model.event import Event, EventType
+from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, parse_id
+from sendryd.model.message import Message, MessageSummary, derive_status
+from sendryd.store.base import (
+    Claim,
+    ClaimedDelivery,
+    DomainCheck,
+    EventFilter,
+    EventMaker,
+    Lease,
+    MessageFilter,
+    NewApiKey,
+    NewDelivery,
+    NewDomain,
+    NewEvent,
+    NewMessage,
+    Outcome,
+    Page,
+    QueuedDelivery,
+    QueueFilter,
+)
+from sendryd.store.errors import Conflict, LeaseLost, NotFound
+
+MAX_REPLY = 1000  # characters
+
+
+@dataclass(slots=True)
+class _Delivery:
+    new: NewDelivery
+    message: Message
+    state: DeliveryState
+    due_at: datetime
+    lease: Lease | None
+    delivered_at: datetime | None
+    attempts: int = 0
+    is_in_doubt: bool = False
+    last_reply: str = ""
+
+    def move(self, state: DeliveryState) -> None:
+        """Changes the state, if the life cycle has this move."""
+        if not may_move(self.state, state):
+            raise AssertionError(f"the life cycle has no move from {self.state} to {state}")
+        self.state = state
+        if state is not DeliveryState.LEASED:
+            self.lease = None
+
+
+class MemoryStore:
+    """`Store` without a disk."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[AccountId, str] = {}
+        self._keys: dict[ApiKeyId, NewApiKey] = {}
+        self._domains: dict[DomainId, NewDomain] = {}
+        self._messages: dict[MessageId, NewMessage] = {}
+        self._deliveries: dict[DeliveryId, _Delivery] = {}
+        self._events: dict[EventId, tuple[Event, AccountId, KeyMode]] = {}
+        self._version = 1
+        self._commits = 0
+
+    # Accepting and delivering.
+
+    async def accept(self, message: NewMessage) -> None:
+        if message.message.id in self._messages:
+            raise Conflict("the message exists")
+        self._commits += 1
+        self._messages[message.message.id] = message
+        for new in message.deliveries:
+            is_done = new.state is DeliveryState.DELIVERED
+            lease = message.lease if new.state is DeliveryState.LEASED else None
+            created = message.message.created_at
+            delivery = _Delivery(new, message.message, new.state, new.due_at, lease, created if is_done else None)
+            self._deliveries[new.id] = delivery
+            self._add_events(delivery, new.events, created)
+
+    def _add_events(self, delivery: _Delivery, events: Sequence[NewEvent], now: datetime) -> None:
+        message = delivery.message
+        for new in events:
+            event = Event(
+                id=new.id,
+                message_id=message.id,
+                delivery_id=delivery.new.id,
+                type=new.type,
+                recipient=delivery.new.forward_path,
+                created_at=now,
+                metadata=new.metadata,
+            )
+            self._events[new.id] = (event, message.account_id, message.mode)
+
+    async def claim_deliveries(self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int) -> list[Claim]:
+        due = [each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.due_at <= now]
+        due = [each for each in due if each.message.mode is KeyMode.LIVE and each.new.domain not in busy]
+        taken: dict[str, int] = {}
+        groups: dict[tuple[MessageId, str], list[_Delivery]] = {}
+        for each in sorted(due, key=lambda one: one.due_at):
+            if sum(taken.values()) >= limit:
+                break
+            if taken.get(each.new.domain, 0) < per_domain:
+                taken[each.new.domain] = taken.get(each.new.domain, 0) + 1
+                each.move(DeliveryState.LEASED)
+                each.lease = lease
+                groups.setdefault((each.message.id, each.new.domain), []).append(each)
+        return [
+            Claim(message=members[0].message, domain=domain, deliveries=tuple(map(_claimed, members)), lease=lease)
+            for (_, domain), members in groups.items()
+        ]
+
+    async def read_content(self, message_id: MessageId) -> bytes:
+        if message_id not in self._messages:
+            raise NotFound("no such message")
+        return self._messages[message_id].content
+
+    def _held(self, lease: Lease, delivery_id: DeliveryId) -> _Delivery:
+        delivery = self._deliveries.get(delivery_id)
+        if delivery is None or delivery.lease is None or delivery.lease.token != lease.token:
+            raise LeaseLost("somebody else holds the delivery, or nobody does")
+        return delivery
+
+    async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
+        held = [(self._held(lease, outcome.delivery_id), outcome) for outcome in outcomes]
+        self._commits += 1
+        for delivery, outcome in held:
+            delivery.move(outcome.state)
+            delivery.due_at = outcome.due_at or delivery.due_at
+            delivery.last_reply = outcome.reply[:MAX_REPLY]
+            if outcome.is_attempt:
+                delivery.attempts += 1
+                delivery.is_in_doubt = False
+            delivery.delivered_at = now if outcome.state is DeliveryState.DELIVERED else None
+            self._add_events(delivery, outcome.events, now)
+
+    async def extend_lease(self, lease: Lease, delivery_ids: Sequence[DeliveryId], until: datetime) -> None:
+        for delivery in [self._held(lease, each) for each in delivery_ids]:
+            delivery.lease = replace(lease, until=until)
+
+    async def release(self, lease: Lease, delivery_ids: Sequence[DeliveryId]) -> None:
+        for each in delivery_ids:
+            delivery = self._deliveries.get(each)
+            if delivery is not None and delivery.lease is not None and delivery.lease.token == lease.token:
+                delivery.move(DeliveryState.QUEUED)
+
+    async def return_leases(self, *, now: datetime, all_of_them: bool = False) -> int:
+        count = 0
+        for delivery in self._deliveries.values():
+            if delivery.lease is not None and (all_of_them or delivery.lease.until <= now):
+                delivery.move(DeliveryState.QUEUED)
+                delivery.is_in_doubt = True
+                delivery.due_at = min(delivery.due_at, now)
+                count += 1
+        return count
+
+    async def expire_deliveries(self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int) -> int:
+        overdue = [
+            each
+            for each in self._deliveries.values()
+            if each.state is DeliveryState.QUEUED and each.due_at <= now and each.message.created_at < created_before
+        ]
+        for delivery in overdue[:limit]:
+            delivery.move(DeliveryState.EXPIRED)
+            self._add_events(delivery, [make_event(EventType.FAILED, {"reason": "expired"})], now)
+        return len(overdue[:limit])
+
+    async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
+        waiting = (each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED)
+        return min((each.due_at for each in waiting if each.new.domain not in busy), default=None)
+
+    # The operator.
+
+    def _matching(self, which: QueueFilter) -> list[_Delivery]:
+        states = which.states
+        if states is None and which.message_id is None and which.delivery_id is None:
+            states = WAITING_STATES
+        return [
+            each
+            for each in self._deliveries.values()
+            if (states is None or each.state in states)
+            and which.domain in {None, each.new.domain}
+            and which.message_id in {None, each.message.id}
+            and which.delivery_id in {None, each.new.id}
+            and which.has_attempts in {None, each.attempts > 0}
+            and (which.created_before is None or each.message.created_at < which.created_before)
+        ]
+
+    async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
+        found = sorted(self._matching(which), key=lambda each: each.new.id, reverse=True)
+        return [_queued(each) for each in found[:limit]]
+
+    async def count_queue(self) -> Mapping[DeliveryState, int]:
+        states = [each.state for each in self._deliveries.values()]
+        return {state: states.count(state) for state in (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.HELD)}
+
+    async def hold(self, which: QueueFilter, now: datetime) -> int:
+        return self._move_all(which, DeliveryState.QUEUED, DeliveryState.HELD, now, None)
+
+    async def release_held(self, which: QueueFilter, now: datetime) -> int:
+        return self._move_all(which, DeliveryState.HELD, DeliveryState.QUEUED, now, None)
+
+    async def retry(self, which: QueueFilter, now: datetime) -> int:
+        return self._move_all(which, DeliveryState.QUEUED, DeliveryState.QUEUED, now, None)
+
+    async def cancel(self, which: QueueFilter, now: datetime, make_event: EventMaker) -> int:
+        states = (DeliveryState.QUEUED, DeliveryState.HELD)
+        return sum(self._move_all(which, state, DeliveryState.CANCELLED, now, make_event) for state in states)
+
+    def _move_all(
+        self, which: QueueFilter, before: DeliveryState, after: DeliveryState, now: datetime, make_event: EventMaker | None
+    ) -> int:
+        moved = sorted((each for each in self._matching(which) if each.state is before), key=lambda each: each.new.id)
+        for delivery in moved:
+            delivery.move(after)
+            if after is DeliveryState.QUEUED:
+                delivery.due_at = now
+            if make_event is not None:
+                self._add_events(delivery, [make_event(EventType.CANCELLED, {})], now)
+        return len(moved)
+
+    # Accounts.
+
+    async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:  # noqa: ARG002  nobody asks for it
+        is_new = account_id not in self._accounts
+        self._accounts.setdefault(account_id, name)
+        return is_new
+
+    async def add_api_key(self, new: NewApiKey) -> None:
+        if new.key.id in self._keys or any(each.secret_hash == new.secret_hash for each in self._keys.values()):
+            raise Conflict("the key exists")
+        self._keys[new.key.id] = new
+        self._version += 1
+
+    async def find_api_key(self, secret_hash: bytes) -> ApiKey | None:
+        return next((each.key for each in self._keys.values() if each.secret_hash == secret_hash), None)
+
+    async def list_api_keys(self, account_id: AccountId) -> list[ApiKey]:
+        keys = [each.key for each in self._keys.values() if each.key.account_id == account_id]
+        return sorted(keys, key=lambda key: key.id, reverse=True)
+
+    async def revoke_api_key(self, account_id: AccountId, key_id: ApiKeyId, at: datetime) -> ApiKey:
+        new = self._keys.get(key_id)
+        if new is None or new.key.account_id != account_id:
+            raise NotFound("no such key")
+        earlier = new.key.revoked_at
+        key = replace(new.key, revoked_at=at if earlier is None else min(at, earlier))
+        self._keys[key_id] = replace(new, key=key)
+        self._version += 1
+        return key
+
+    async def touch_api_keys(self, used: Mapping[ApiKeyId, datetime]) -> None:
+        for key_id, moment in used.items():
+            if key_id in self._keys:
+                new = self._keys[key_id]
+                self._keys[key_id] = replace(new, key=replace(new.key, last_used_at=moment))
+
+    async def add_domain(self, new: NewDomain) -> None:
+        if await self.find_domain(new.domain.account_id, new.domain.name) is not None:
+            raise Conflict("the domain exists")
+        self._domains[new.domain.id] = new
+        self._version += 1
+
+    async def find_domain(self, account_id: AccountId, name: str) -> SendingDomain | None:
+        domains = (each.domain for each in self._domains.values())
+        return next((domain for domain in domains if (domain.account_id, domain.name) == (account_id, name)), None)
+
+    async def get_domain(self, domain_id: DomainId) -> SendingDomain | None:
+        new = self._domains.get(domain_id)
+        return new.domain if new else None
+
+    async def list_domains(self, account_id: AccountId | None = None) -> list[SendingDomain]:
+        domains = [each.domain for each in self._domains.values() if account_id in {None, each.domain.account_id}]
+        return sorted(domains, key=lambda domain: domain.id, reverse=True)
+
+    async def read_private_key(self, domain_id: DomainId) -> bytes | None:
+        new = self._domains.get(domain_id)
+        return new.private_key if new else None
+
+    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck) -> SendingDomain:
+        changes = {name: getattr(check, name) for name in DomainCheck.__slots__}
+        return self._change_domain(domain_id, **changes)
+
+    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings) -> SendingDomain:
+        return self._change_domain(domain_id, settings=settings)
+
+    def _change_domain(self, domain_id: DomainId, **changes: object) -> SendingDomain:
+        new = self._domains.get(domain_id)
+        if new is None:
+            raise NotFound("no such domain")
+        domain: SendingDomain = replace(new.domain, **changes)  # type: ignore[arg-type]  # the callers name fields
+        self._domains[domain_id] = replace(new, domain=domain)
+        self._version += 1
+        return domain
+
+    async def remove_domain(self, domain_id: DomainId) -> None:
+        if self._domains.pop(domain_id, None) is None:
+            raise NotFound("no such domain")
+        self._version += 1
+
+    async def read_config_version(self) -> int:
+        return self._version
+
+    # Reading.
+
+    def _summary(self, message: Message) -> MessageSummary:
+        deliveries = [each for each in self._deliveries.values() if each.message.id == message.id]
+        events = sorted(each.id for each, _, _ in self._events.values() if each.message_id == message.id)
+        states = [each.state for each in deliveries]
+        return MessageSummary(
+            message=message,
+            states={state: states.count(state) for state in states},
+            has_attempts=any(each.attempts for each in deliveries),
+            is_complained=any(self._events[each][0].type is EventType.COMPLAINED for each in events),
+            sent_at=min((each.delivered_at for each in deliveries if each.delivered_at), default=None),
+            last_event=self._events[events[-1]][0].type if events else None,
+        )
+
+    async def get_message(self, account_id: AccountId, message_id: MessageId) -> MessageSummary | None:
+        new = self._messages.get(message_id)
+        return self._summary(new.message) if new and new.message.account_id == account_id else None
+
+    def _messages_of(self, account_id: AccountId, which: MessageFilter) -> list[MessageSummary]:
+        found = []
+        for new in sorted(self._messages.values(), key=lambda each: each.message.id, reverse=True):
+            message = new.message
+            if message.account_id != account_id or message.mode is not which.mode:
+                continue
+            if which.api_key_id not in {None, message.api_key_id}:
+                continue
+            texts = [message.subject, *message.to, *message.cc, *(each.forward_path for each in new.deliveries)]
+            if which.text and not any(which.text.lower() in text.lower() for text in texts):
+                continue
+            summary = self._summary(message)
+            status = derive_status(summary.states, has_attempts=summary.has_attempts, is_complained=summary.is_complained)
+            if which.status in {None, status}:
+                found.append(summary)
+        return found
+
+    async def list_messages(
+        self, account_id: AccountId, which: MessageFilter, *, limit: int, before: MessageId | None = None
+    ) -> Page[MessageSummary]:
+        found = [each for each in self._messages_of(account_id, which) if before is None or each.message.id < before]
+        return Page(items=tuple(found[:limit]), has_more=len(found) > limit)
+
+    async def count_messages(self, account_id: AccountId, which: MessageFilter) -> int:
+        return len(self._messages_of(account_id, which))
+
+    def _events_of(self, account_id: AccountId, which: EventFilter) -> list[Event]:
+        number = parse_id(which.text, MESSAGE_PREFIX) if which.text else None
+        return [
+            event
+            for event, owner, mode in sorted(self._events.values(), key=lambda each: each[0].id, reverse=True)
+            if owner == account_id
+            and mode is which.mode
+            and which.message_id in {None, event.message_id}
+            and which.type in {None, event.type}
+            and (which.recipient is None or which.recipient.lower() == event.recipient.lower())
+            and (number is None or event.message_id == number)
+            and (number is not None or not which.text or which.text.lower() in event.recipient.lower())
+            and (which.created_from is None or event.created_at >= which.created_from)
+            and (which.created_to is None or event.created_at <= which.created_to)
+        ]
+
+    async def list_events(self, account_id: AccountId, which: EventFilter, *, limit: int, before: EventId | None = None) -> Page[Event]:
+        found = [each for each in self._events_of(account_id, which) if before is None or each.id < before]
+        return Page(items=tuple(found[:limit]), has_more=len(found) > limit)
+
+    async def count_events(self, account_id: AccountId, which: EventFilter) -> int:
+        return len(self._events_of(account_id, which))
+
+    # Upkeep.
+
+    async def delete_messages(self, *, created_before: datetime, limit: int) -> int:
+        waiting = {each.message.id for each in self._deliveries.values() if each.state in WAITING_STATES}
+        old = [
+            number for number, new in sorted(self._messages.items()) if new.message.created_at < created_before and number not in waiting
+        ][:limit]
+        for number in old:
+            for delivery in self._messages.pop(number).deliveries:
+                del self._deliveries[delivery.id]
+        return len(old)
+
+    async def delete_events(self, *, created_before: datetime, limit: int) -> int:
+        old = sorted(number for number, (event, _, _) in self._events.items() if event.created_at < created_before)[:limit]
+        for number in old:
+            del self._events[number]
+        return len(old)
+
+    async def check_writable(self) -> None:
+        self._commits += 1
+
+    def statistics(self) -> Mapping[str, int | float]:
+        return {"commits": self._commits}
+
+    async def aclose(self) -> None:
+        pass
+
+
+def _claimed(delivery: _Delivery) -> ClaimedDelivery:
+    return ClaimedDelivery(
+        id=delivery.new.id,
+        forward_path=delivery.new.forward_path,
+        domain=delivery.new.domain,
+        attempts=delivery.attempts,
+        is_in_doubt=delivery.is_in_doubt,
+        notify=delivery.new.notify,
+        orcpt=delivery.new.orcpt,
+    )
+
+
+def _queued(delivery: _Delivery) -> QueuedDelivery:
+    return QueuedDelivery(
+        id=delivery.new.id,
+        message=delivery.message,
+        forward_path=delivery.new.forward_path,
+        domain=delivery.new.domain,
+        state=delivery.state,
+        attempts=delivery.attempts,
+        due_at=delivery.due_at,
+        created_at=delivery.message.created_at,
+        last_reply=delivery.last_reply,
+    )

@@ -1,0 +1,109 @@
+"""Messages, keys and leases to fill a store with."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.domain import DomainSettings, DomainStatus, SendingDomain
+from sendryd.model.event import EventType, Metadata
+from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId
+from sendryd.model.message import Message
+from sendryd.store.base import Lease, NewApiKey, NewDelivery, NewDomain, NewEvent, NewMessage
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ACCOUNT = AccountId(1)
+_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class Samples:
+    """Makes values with identifiers that grow, as `runtime.idsource` would."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self._next = (int((now - _EPOCH).total_seconds() * 1000) << 22) + 1
+
+    def number(self) -> int:
+        """The next identifier."""
+        self._next += 1
+        return self._next
+
+    def event(self, event_type: EventType = EventType.QUEUED, metadata: Metadata | None = None) -> NewEvent:
+        """An event to be stored."""
+        return NewEvent(id=EventId(self.number()), type=event_type, metadata=metadata or {})
+
+    def message(
+        self,
+        recipients: Sequence[str] = ("user@example.org",),
+        *,
+        mode: KeyMode = KeyMode.LIVE,
+        created_at: datetime = NOW,
+        due_at: datetime | None = None,
+        lease: Lease | None = None,
+        content: bytes = b"From: a@example.test\r\n\r\nbody\r\n",
+        subject: str = "Hello",
+        api_key_id: int = 1,
+        account_id: AccountId = ACCOUNT,
+    ) -> NewMessage:
+        """A message with a delivery for each recipient: captured in test mode, leased with a lease, else queued."""
+        state = DeliveryState.DELIVERED if mode is KeyMode.TEST else DeliveryState.LEASED if lease else DeliveryState.QUEUED
+        message = Message(
+            id=MessageId(self.number()),
+            account_id=account_id,
+            api_key_id=ApiKeyId(api_key_id),
+            mode=mode,
+            reverse_path="bounces@example.test",
+            author="A <a@example.test>",
+            to=tuple(recipients),
+            cc=(),
+            subject=subject,
+            internet_message_id="<1@example.test>",
+            size=len(content),
+            created_at=created_at,
+            signing_domain_id=DomainId(1),
+            needs_smtputf8=False,
+            is_8bit=False,
+        )
+        deliveries = tuple(
+            NewDelivery(
+                id=DeliveryId(self.number()),
+                forward_path=recipient,
+                domain=recipient.rpartition("@")[2],
+                state=state,
+                due_at=due_at or created_at,
+                events=(self.event(),),
+            )
+            for recipient in recipients
+        )
+        return NewMessage(message=message, content=content, deliveries=deliveries, lease=lease)
+
+    def lease(self, until: datetime = NOW + timedelta(minutes=20)) -> Lease:
+        """A lease with a token of its own."""
+        return Lease(token=self.number(), until=until)
+
+    def api_key(self, *, secret_hash: bytes | None = None, mode: KeyMode = KeyMode.LIVE, account_id: AccountId = ACCOUNT) -> NewApiKey:
+        """A key."""
+        number = self.number()
+        key = ApiKey(
+            id=ApiKeyId(number),
+            account_id=account_id,
+            name="sample",
+            scope=Scope.FULL_ACCESS,
+            mode=mode,
+            prefix="sn_live_abcd",
+            created_at=NOW,
+        )
+        return NewApiKey(key=key, secret_hash=secret_hash or number.to_bytes(32, "big"))
+
+    def domain(self, name: str = "example.test", account_id: AccountId = ACCOUNT) -> NewDomain:
+        """A sending domain."""
+        domain = SendingDomain(
+            id=DomainId(self.number()),
+            account_id=account_id,
+            name=name,
+            status=DomainStatus.PENDING,
+            selector="sendry",
+            public_key="key",
+            settings=DomainSettings(),
+            created_at=NOW,
+        )
+        return NewDomain(domain=domain, private_key=b"PEM")

@@ -1,0 +1,154 @@
+"""Random sequences of what happens, on SQLite and on the model: the same answers, the same queue."""
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType, Metadata
+from sendryd.store.base import Claim, EventFilter, NewEvent, Outcome, QueueFilter, Store
+from sendryd.store.errors import StoreError
+from sendryd.store.memory import MemoryStore
+from sendryd.store.sqlite import open_store
+from sendryd.testing.samples import ACCOUNT, NOW, Samples
+
+DOMAINS = ["one.test", "two.test", "three.test"]
+STATES = [DeliveryState.DELIVERED, DeliveryState.BOUNCED, DeliveryState.QUEUED, DeliveryState.EXPIRED]
+
+
+class StoreModel(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.loop = asyncio.new_event_loop()
+        self.stores: list[Store] = [MemoryStore(), open_store(Path(self.folder.name))]
+        self.samples = Samples()
+        self.now = NOW
+        self.claims: list[Claim] = []
+
+    def teardown(self) -> None:
+        for store in self.stores:
+            self.loop.run_until_complete(store.aclose())
+        self.loop.close()
+        self.folder.cleanup()
+
+    def both(self, what: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method on both; the answers, or the kinds of the errors, must be the same."""
+
+        def call(store: Store) -> Any:
+            coroutine: Coroutine[Any, Any, Any] = getattr(store, what)(*args, **kwargs)
+            try:
+                return self.loop.run_until_complete(coroutine)
+            except StoreError as error:
+                return type(error)
+
+        model, database = (call(store) for store in self.stores)
+        assert database == model, what
+        return model
+
+    @rule(domains=st.lists(st.sampled_from(DOMAINS), min_size=1, max_size=3), delay=st.integers(0, 3), is_test=st.booleans())
+    def accept(self, domains: list[str], delay: int, is_test: bool) -> None:
+        recipients = [f"u{number}@{domain}" for number, domain in enumerate(domains)]
+        due_at = self.now + timedelta(minutes=delay)
+        mode = KeyMode.TEST if is_test else KeyMode.LIVE
+        self.both("accept", self.samples.message(recipients, created_at=self.now, due_at=due_at, mode=mode))
+
+    @rule(domains=st.lists(st.sampled_from(DOMAINS), min_size=1, max_size=2))
+    def accept_leased(self, domains: list[str]) -> None:
+        lease = self.samples.lease(self.now + timedelta(minutes=2))
+        self.both("accept", self.samples.message([f"u@{domain}" for domain in set(domains)], created_at=self.now, lease=lease))
+
+    @rule(minutes=st.integers(1, 5))
+    def wait(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+
+    @rule(busy=st.frozensets(st.sampled_from(DOMAINS), max_size=2))
+    def claim(self, busy: frozenset[str]) -> None:
+        lease = self.samples.lease(self.now + timedelta(minutes=2))
+        # All of it: which of several that are due at the same moment come first is not promised.
+        answers = [
+            self.loop.run_until_complete(store.claim_deliveries(now=self.now, lease=lease, limit=1000, busy=busy, per_domain=1000))
+            for store in self.stores
+        ]
+
+        def flat(claims: list[Claim]) -> set[tuple[Any, ...]]:
+            return {(each.message.id, delivery) for each in claims for delivery in each.deliveries}
+
+        assert flat(answers[0]) == flat(answers[1])
+        self.claims += answers[0]
+
+    @rule(data=st.data(), state=st.sampled_from(STATES))
+    def record(self, data: st.DataObject, state: DeliveryState) -> None:
+        if not self.claims:
+            return
+        claimed = data.draw(st.sampled_from(self.claims))
+        outcomes = [
+            Outcome(
+                delivery_id=delivery.id,
+                state=state,
+                due_at=self.now + timedelta(minutes=1) if state is DeliveryState.QUEUED else None,
+                reply="reply",
+                events=(self.samples.event(EventType.DEFERRED, {"n": 1}),),
+            )
+            for delivery in claimed.deliveries
+        ]
+        self.both("record_attempt", claimed.lease, outcomes, self.now)
+
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        if self.claims:
+            claimed = data.draw(st.sampled_from(self.claims))
+            self.both("release", claimed.lease, [delivery.id for delivery in claimed.deliveries])
+
+    @rule(all_of_them=st.booleans())
+    def return_leases(self, all_of_them: bool) -> None:
+        self.both("return_leases", now=self.now, all_of_them=all_of_them)
+
+    @rule(what=st.sampled_from(["hold", "release_held", "retry"]), domain=st.sampled_from(DOMAINS))
+    def operate(self, what: str, domain: str) -> None:
+        self.both(what, QueueFilter(domain=domain), self.now)
+
+    @rule(domain=st.sampled_from(DOMAINS))
+    def cancel(self, domain: str) -> None:
+        self.both("cancel", QueueFilter(domain=domain), self.now, self.maker())
+
+    @rule(minutes=st.integers(1, 10))
+    def expire(self, minutes: int) -> None:
+        before = self.now - timedelta(minutes=minutes)
+        self.both("expire_deliveries", now=self.now, created_before=before, make_event=self.maker(), limit=1000)
+
+    def maker(self) -> Any:
+        """Events with ids of their own for each store; they are compared without."""
+
+        def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:
+            return self.samples.event(event_type, metadata)
+
+        return make_event
+
+    @invariant()
+    def the_queue_is_the_same(self) -> None:
+        self.both("list_queue", QueueFilter())
+        self.both("count_queue")
+        self.both("due_at")
+
+    @invariant()
+    def the_events_are_the_same(self) -> None:
+        def read(store: Store) -> list[tuple[Any, ...]]:
+            found = self.loop.run_until_complete(store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE), limit=10_000))
+            plain = [replace(event, id=event.message_id) for event in found.items]
+            return sorted((event.message_id, event.delivery_id, event.type, event.created_at, str(event.metadata)) for event in plain)
+
+        assert read(self.stores[0]) == read(self.stores[1])
+
+
+TestStoreModel = StoreModel.TestCase
+TestStoreModel.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
