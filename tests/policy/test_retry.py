@@ -1,0 +1,88 @@
+"""When to try again, when to give up, and how much at once."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt
+from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_MAX, SMART_HOST_WINDOW, new_lane, note_failure, note_success
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PLAN = RetryPlan(tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 120, 240, 480)), timedelta(hours=72))
+DELAYS = tuple(delay.total_seconds() for delay in PLAN.delays)
+
+
+def test_the_default_plan() -> None:
+    assert [PLAN.delay(attempts) / timedelta(minutes=1) for attempts in range(1, 11)] == [1, 5, 15, 30, 60, 120, 240, 480, 480, 480]
+
+
+@given(st.integers(1, 50), st.floats(-1, 1, exclude_max=True), st.timedeltas(timedelta(0), timedelta(hours=72)))
+def test_the_next_attempt_is_never_early_late_or_past_the_end(attempts: int, jitter: float, age: timedelta) -> None:
+    answer = next_attempt(PLAN, attempts=attempts, first_queued=NOW - age, now=NOW, jitter=jitter)
+    if age >= PLAN.max_age:
+        assert answer == GiveUp()
+        return
+    assert isinstance(answer, RetryAt)
+    assert NOW <= answer.moment <= NOW + PLAN.delay(attempts) * 1.1
+    assert answer.moment <= NOW - age + PLAN.max_age
+
+
+def test_attempts_come_to_an_end() -> None:
+    now, attempts = NOW, 0
+    while True:
+        attempts += 1
+        answer = next_attempt(PLAN, attempts=attempts, first_queued=NOW, now=now, jitter=0.0)
+        if isinstance(answer, GiveUp):
+            break
+        now = answer.moment
+    assert attempts == 17
+    assert now == NOW + PLAN.max_age
+
+
+def test_a_clock_that_was_set_back_does_not_put_off_for_ever() -> None:
+    answer = next_attempt(PLAN, attempts=1, first_queued=NOW + timedelta(days=400), now=NOW, jitter=0.0)
+    assert answer == RetryAt(NOW + timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("delays", [(), (timedelta(0),), (timedelta(minutes=-1),)])
+def test_plans_that_are_none(delays: tuple[timedelta, ...]) -> None:
+    with pytest.raises(ValueError, match="delay"):
+        RetryPlan(delays, timedelta(hours=1))
+
+
+def test_a_lane_grows_with_success_to_its_limit() -> None:
+    lane = new_lane(is_smart_host=False)
+    assert lane.limit == 5
+    for _ in range(1000):
+        lane = note_success(lane)
+    assert lane.limit == MX_MAX
+    assert new_lane(is_smart_host=True).limit == SMART_HOST_WINDOW
+
+
+def test_failures_in_a_row_suspend_a_lane_for_longer_each_time() -> None:
+    lane, now = new_lane(is_smart_host=False), 0.0
+    for _ in range(FAILURES_TO_SUSPEND):
+        assert not lane.is_suspended(now)
+        lane = note_failure(lane, now=now, delays=DELAYS)
+    times = []
+    for _ in range(10):
+        assert lane.suspended_until is not None
+        assert lane.is_suspended(now)
+        times.append(lane.suspended_until - now)
+        now = lane.suspended_until
+        assert not lane.is_suspended(now)
+        assert lane.limit == 1
+        lane = note_failure(lane, now=now, delays=DELAYS)
+    assert times == [*DELAYS, DELAYS[-1], DELAYS[-1]]
+    assert note_success(lane).suspended_until is None
+
+
+def test_a_success_forgives_failures() -> None:
+    lane = new_lane(is_smart_host=False)
+    for _ in range(20):
+        for _ in range(FAILURES_TO_SUSPEND - 1):
+            lane = note_failure(lane, now=0.0, delays=DELAYS)
+        lane = note_success(lane)
+    assert not lane.is_suspended(0.0)
