@@ -80,7 +80,7 @@ def test_any_bytes_in_any_state_give_events_and_nothing_else(data: bytes, stage:
 @pytest.mark.parametrize("reply_class", list(ReplyClass))
 def test_every_reply_is_in_the_table_or_our_own_fault(state: State, verb: Verb, reply_class: ReplyClass) -> None:
     machine = ServerConnection(hostname="h", limits=ServerLimits())
-    machine._state, machine._pending, machine._started = state, verb, True
+    machine._state, machine._pending = state, verb
     reply = Reply(reply_class * 100 + 50 if reply_class != 3 else 354, "x")
     if (state, verb, reply_class) in TRANSITIONS:
         machine.reply(reply)
@@ -367,7 +367,6 @@ def test_content_sent_without_recipients_is_not_taken_for_commands(shell: Shell)
     answer = shell.feed(b"MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nMAIL FROM:<evil@example.test>\r\n.\r\n")
     assert answer.endswith(b"554 5.5.1 No valid recipients\r\n")
     assert len([event for event in shell.events if isinstance(event, MailFrom)]) == 1
-    assert shell.feed(b"MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n").endswith(b"554 5.5.1 No valid recipients\r\n")
 
 
 def test_pipelined_answers_come_in_order(shell: Shell) -> None:

@@ -60,7 +60,7 @@ class ContentReader:
         self._is_dot_stuffed = is_dot_stuffed
         self._is_wanted = True
         self._pieces: list[bytes] = []
-        self._tail = b""  # not looked at yet; always shorter than PIECE
+        self._tail = b""  # not looked at yet
         self._searched = 0  # how much of the tail cannot begin an end of data
         self._tail_before = b"\r\n"  # the last two octets before the tail, as they came
         self.size = 0  # octets kept
@@ -107,6 +107,7 @@ class ContentReader:
         self._is_wanted = False
         self._pieces.clear()
         self.size = 0
+        self._cut_tail()
 
     def content(self) -> bytes:
         """All of it. To be asked once, at the end, when there is no flaw."""
@@ -123,6 +124,15 @@ class ContentReader:
             buffer = buffer[cut:]
         self._tail = buffer
         self._searched = max(0, len(buffer) - 4)
+        if not self._is_wanted:
+            self._cut_tail()
+
+    def _cut_tail(self) -> None:
+        """Leaves of the tail what can begin an end of data."""
+        before = self._tail_before + self._tail[:-4]
+        self._tail_before = before[-2:]
+        self._tail = self._tail[-4:]
+        self._searched = 0
 
     def _process(self, piece: bytes) -> None:
         if not piece:

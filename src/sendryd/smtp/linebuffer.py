@@ -37,9 +37,9 @@ class LineBuffer:
             self._data = self._data[position:] + data
         self._position = 0
 
-    def begins_with(self, prefix: bytes) -> bool:
-        """Whether the next line begins so."""
-        return self._data.startswith(prefix, self._position) and not self._is_skipping
+    def peek(self, size: int) -> bytes:
+        """The first octets of the next line, at most `size`."""
+        return b"" if self._is_skipping else self._data[self._position : self._position + size]
 
     def next_line(self, limit: int) -> bytes | LineFault | None:
         """The next line, without its end, of at most `limit` octets. None while its end has not come."""

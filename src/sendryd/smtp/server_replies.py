@@ -18,6 +18,7 @@ AUTH_TOO_LONG: Final = make_reply(500, "5.5.6", "Authentication exchange line to
 BAD_SEQUENCE: Final = make_reply(503, "5.5.1", "Bad sequence of commands")
 HELLO_FIRST: Final = make_reply(503, "5.5.1", "Send EHLO first")
 NO_RECIPIENTS: Final = make_reply(554, "5.5.1", "No valid recipients")
+NO_RECIPIENTS_YET: Final = Reply(354, "No valid recipients; the message will be refused")
 NO_ARGUMENTS: Final = make_reply(501, "5.5.4", "This command takes no arguments")
 TLS_REQUIRED: Final = make_reply(530, "5.7.0", "Must issue a STARTTLS command first")
 AUTH_REQUIRED: Final = make_reply(530, "5.7.0", "Authentication required: log in with an API key as the password")
@@ -28,12 +29,13 @@ UNDECODABLE: Final = make_reply(501, "5.5.2", "Cannot decode the response")
 AUTH_CANCELLED: Final = make_reply(501, "5.7.0", "Authentication cancelled")
 INJECTED: Final = make_reply(501, "5.5.1", "Nothing may follow STARTTLS before the handshake")
 TOO_BIG: Final = make_reply(552, "5.3.4", "The message is larger than this server takes")
+FAR_TOO_BIG: Final = make_reply(421, "4.3.4", "The message is far larger than this server takes; closing")
 TOO_MANY_RECIPIENTS: Final = make_reply(452, "4.5.3", "Too many recipients: send to the others in another message")
 TOO_MANY_FAULTS: Final = make_reply(421, "4.7.0", "Too many errors; closing")
 TOO_MANY_IDLE_COMMANDS: Final = make_reply(421, "4.7.0", "Too many commands without mail; closing")
 BAD_BDAT: Final = make_reply(501, "5.5.4", "Syntax: BDAT size [LAST]; closing")
-FAR_TOO_BIG: Final = make_reply(552, "5.3.4", "The message is far larger than this server takes; closing")
-FLAWED: Final: Final[dict[Flaw, Reply]] = {
+
+FLAWED: Final[dict[Flaw, Reply]] = {
     Flaw.BARE_CR: make_reply(554, "5.6.0", "Message refused: it has a bare CR; end each line with CR LF"),
     Flaw.NUL: make_reply(554, "5.6.0", "Message refused: it has a NUL character; encode binary content"),
     Flaw.FALSE_END: make_reply(550, "5.6.0", "Message refused: it has a lone dot beside a bare CR or LF"),

@@ -1,0 +1,119 @@
+"""The content of one transaction at the server: by DATA up to its end, or by BDAT in chunks (RFC 5321 §4.1.1.4, RFC 3030).
+
+Whatever is wrong with a content, or with the command that brought it, its octets are read to their true end and answered there: what a
+client sends as content is never read as commands.
+"""
+
+from typing import Final
+
+from sendryd.smtp.datastream import ContentReader
+from sendryd.smtp.events import DataEnded
+from sendryd.smtp.linebuffer import LineBuffer
+from sendryd.smtp.reply import Reply
+from sendryd.smtp.server_replies import FLAWED, TOO_BIG
+
+DRAIN_FACTOR: Final = 4  # a content over the limit is read to its end, but not beyond this many times the limit
+
+
+class ContentIntake:
+    """Reads content out of a session's input. One for a session, used again for each transaction."""
+
+    __slots__ = ("_limit", "_reader", "_refused", "_stray_refusal", "chunk_left", "is_last_chunk")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit  # octets
+        self._reader: ContentReader | None = None
+        self._refused: Reply | None = None  # by the shell, or because there is nobody to send it to
+        self._stray_refusal: Reply | None = None  # of a chunk that belongs to no content
+        self.chunk_left = 0  # octets of the chunk under way that have not come
+        self.is_last_chunk = False
+
+    @property
+    def held(self) -> int:
+        """Octets in memory now."""
+        return self._reader.held if self._reader else 0
+
+    @property
+    def is_endless(self) -> bool:
+        """So much has come that it is no use to wait for the end."""
+        return self._reader is not None and self._reader.received > self._limit * DRAIN_FACTOR
+
+    @property
+    def refusal(self) -> Reply | None:
+        """Why a content whose end has come is refused."""
+        if self._refused is not None or self._reader is None or self._reader.flaw is None:
+            return self._refused
+        return FLAWED[self._reader.flaw]
+
+    @property
+    def chunk_refusal(self) -> Reply | None:
+        """Why a chunk that is not the last one is refused. What is wrong inside the content shows only at its end."""
+        if self._stray_refusal is not None or self._refused is not None:
+            return self._stray_refusal or self._refused
+        return TOO_BIG if self._reader is not None and self._reader.received > self._limit else None
+
+    @property
+    def is_stray_chunk(self) -> bool:
+        """The chunk under way belongs to no content."""
+        return self._stray_refusal is not None
+
+    def begin_data(self) -> None:
+        """DATA was answered 354."""
+        self._reader = ContentReader(self._limit, is_dot_stuffed=True)
+
+    def begin_chunk(self, size: int, *, is_last: bool) -> bool:
+        """BDAT was in order. Says no if so much is too much."""
+        if self._reader is None:
+            self._reader = ContentReader(self._limit, is_dot_stuffed=False)
+        self.chunk_left, self.is_last_chunk, self._stray_refusal = size, is_last, None
+        return self._reader.received + size <= self._limit * DRAIN_FACTOR
+
+    def begin_stray_chunk(self, size: int, reply: Reply) -> bool:
+        """BDAT was not in order, but its octets come all the same (RFC 3030 §2). Says no if so much is too much."""
+        self.chunk_left, self._stray_refusal = size, reply
+        return size <= self._limit * DRAIN_FACTOR
+
+    def refuse(self, reply: Reply) -> bool:
+        """The content is not wanted: drops it and reads on to its end. Says no if there is none."""
+        if self._reader is None:
+            return False
+        self._refused = reply
+        self._reader.discard()
+        return True
+
+    def read_data(self, lines: LineBuffer) -> bool:
+        """Takes what there is after DATA; says whether the end has come. What came behind it stays."""
+        if self._reader is None:
+            raise AssertionError("no content is due")
+        rest = self._reader.feed(lines.take_all())
+        if rest is None:
+            return False
+        if rest:
+            lines.append(rest)
+        return True
+
+    def read_chunk(self, lines: LineBuffer) -> bool:
+        """Takes what there is of a chunk; says whether it is complete."""
+        chunk = lines.take(self.chunk_left)
+        self.chunk_left -= len(chunk)
+        if self._reader is not None and self._stray_refusal is None:
+            self._reader.append(chunk)
+        return self.chunk_left == 0
+
+    def finish(self) -> None:
+        """The last chunk is complete."""
+        if self._reader is not None:
+            self._reader.finish()
+
+    def take(self) -> DataEnded:
+        """The whole content, which is no longer held here."""
+        reader = self._reader
+        if reader is None:
+            raise AssertionError("no content has come")
+        self._reader = None
+        return DataEnded(reader.content(), reader.first_bare_lf, reader.is_8bit, reader.has_long_line)
+
+    def forget(self) -> None:
+        """The transaction is over."""
+        self._reader = self._refused = self._stray_refusal = None
+        self.chunk_left = 0
