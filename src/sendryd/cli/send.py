@@ -1,5 +1,6 @@
 """`sendryd send`: one message over SMTP through the running relay, for trying things out."""
 
+import email.policy
 import mimetypes
 import os
 import smtplib
@@ -86,7 +87,7 @@ def _submit(smtp: smtplib.SMTP, message: EmailMessage, sender: str, to: list[str
         code, answer = smtp.rcpt(recipient.rpartition("<")[2].rstrip("> "))
         if code >= 300:
             raise smtplib.SMTPResponseException(code, answer)
-    code, answer = smtp.data(message.as_bytes())
+    code, answer = smtp.data(message.as_bytes(policy=email.policy.SMTP))
     if code >= 300:
         raise smtplib.SMTPResponseException(code, answer)
     return answer.decode("utf-8", "replace")

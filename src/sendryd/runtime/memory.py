@@ -57,8 +57,9 @@ class MemoryStream:
         server_side: bool,  # noqa: ARG002
         server_hostname: str | None = None,  # noqa: ARG002
         timeout: float,  # noqa: ARG002
+        is_first: bool = False,
     ) -> None:
-        if self.has_unread:
+        if self.has_unread and not is_first:
             raise TLSFailed("clear text came where the TLS handshake should begin")
         self.tls = TlsInfo("TLSv1.3", "MEMORY")
 

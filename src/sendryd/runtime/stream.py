@@ -74,8 +74,13 @@ class ByteStream(Protocol):
         """Waits until little is buffered. Raises `WriteTimedOut`, `PeerClosed`."""
         ...
 
-    async def start_tls(self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None, timeout: float) -> None:
-        """Shakes hands. Nothing may be awaited between the write of the go-ahead and this call. Raises `TLSFailed`."""
+    async def start_tls(
+        self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None, timeout: float, is_first: bool = False
+    ) -> None:
+        """Shakes hands. Nothing may be awaited between the write of the go-ahead and this call. Raises `TLSFailed`.
+
+        With `is_first` the connection begins with the handshake (implicit TLS): what has arrived already belongs to it.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -293,12 +298,19 @@ class TcpStream(asyncio.Protocol):
 
     # TLS.
 
-    async def start_tls(self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None, timeout: float) -> None:
+    async def start_tls(
+        self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None, timeout: float, is_first: bool = False
+    ) -> None:
+        begun = b"".join(self._received) if is_first else b""
+        if begun:
+            self._received.clear()
+            self._received_size = 0
         if self._received:
             raise TLSFailed("clear text came where the TLS handshake should begin")
         if self.has_unread:
             raise TLSFailed("the peer closed before the TLS handshake")
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._incoming.write(begun)
         tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname)
         self._ssl = tls
         self._handshake = handshake = self._loop.create_future()

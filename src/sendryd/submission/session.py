@@ -120,7 +120,9 @@ class Session:
         self._task = asyncio.current_task()
         try:
             if self._is_implicit_tls:
-                await self._stream.start_tls(self._context.certificate.context, server_side=True, timeout=HANDSHAKE_TIMEOUT)
+                await self._stream.start_tls(
+                    self._context.certificate.context, server_side=True, timeout=HANDSHAKE_TIMEOUT, is_first=True
+                )
             await self._serve()
         except (NetworkFault, RemoteProtocolError) as error:
             log.info("session_ended", client=self._stream.peer.host, reason=str(error))
