@@ -53,8 +53,8 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         child = subprocess.Popen([sys.executable, "-c", ACCEPTING, str(tmp_path), str(round_number)], stdout=subprocess.PIPE)
         assert child.stdout
         for _ in range(120):
-            number, size = child.stdout.readline().split()
-            acknowledged[int(number)] = int(size)
+            printed = child.stdout.readline().split()
+            acknowledged[int(printed[0])] = int(printed[1])
         child.send_signal(signal.SIGKILL)
         rest = child.stdout.read().decode()
         child.wait()

@@ -1,0 +1,132 @@
+"""House rules that no linter has, each with an example that breaks it."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "sendryd"
+FILES = sorted(SOURCE.rglob("*.py"))
+PURE = [
+    "smtp",
+    "message",
+    "model",
+    "policy",
+    "store/base.py",
+    "intake/prepare.py",
+    "delivery/plan.py",
+    "delivery/verdict.py",
+    "api/wire.py",
+]
+BANNED = {"utils", "util", "helpers", "helper", "common", "core", "misc", "manager", "service"}
+
+
+def asynchronous(tree: ast.AST) -> Iterator[str]:
+    """Definitions of coroutines, but for those of a Protocol."""
+    protocols = {
+        id(member)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and any("Protocol" in ast.unparse(base) or base for base in node.bases if "Protocol" in ast.unparse(base))
+        for member in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await) and id(node) not in protocols:
+            yield ast.unparse(node)[:60]
+
+
+def swallowing(tree: ast.AST) -> Iterator[str]:
+    """Bare `except:`."""
+    return (ast.unparse(node)[:60] for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.type is None)
+
+
+def mutable_state(tree: ast.Module) -> Iterator[str]:
+    """Empty containers at the level of a module: they wait to be filled."""
+    for node in tree.body:
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        if isinstance(value, ast.List | ast.Dict | ast.Set) and not getattr(value, "elts", None) and not getattr(value, "keys", None):
+            yield ast.unparse(node)
+
+
+def printing(tree: ast.AST) -> Iterator[str]:
+    """Calls of print."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return (ast.unparse(call)[:60] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print")
+
+
+def is_pure(path: Path) -> bool:
+    relative = path.relative_to(SOURCE).as_posix()
+    return any(relative == each or relative.startswith(each + "/") for each in PURE)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_every_file_keeps_the_rules(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    assert list(swallowing(tree)) == []
+    assert list(mutable_state(tree)) == []
+    assert list(printing(tree)) == []
+    assert not BANNED & set(path.relative_to(SOURCE).with_suffix("").parts)
+    assert ast.get_docstring(tree), "a module says what it is for"
+    if is_pure(path):
+        assert list(asynchronous(tree)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        (asynchronous, "async def f(): pass"),
+        (swallowing, "try:\n  f()\nexcept:\n  pass"),
+        (mutable_state, "CACHE = {}"),
+        (mutable_state, "SEEN: list[int] = []"),
+        (printing, "print(1)"),
+    ],
+)
+def test_the_rules_find_what_they_are_for(rule: object, code: str) -> None:
+    assert callable(rule)
+    assert list(rule(ast.parse(code)))
+
+
+def test_the_standard_librarys_sqlite_is_not_loaded() -> None:
+    modules = "sys, sendryd.app.build, sendryd.store.sqlite, sendryd.api.app, sendryd.delivery.worker, sendryd.submission.listener"
+    code = f"import {modules}; print('sqlite3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"False"
+
+
+def cited() -> set[int]:
+    """Numbers of the RFCs that the code cites."""
+    return {int(number) for path in FILES for number in re.findall(r"RFC[ -]?(\d{3,5})", path.read_text("utf-8"))}
+
+
+def test_every_cited_standard_is_listed_and_every_followed_one_cited() -> None:
+    listed = tomllib.loads((ROOT / "docs/internals/specifications.toml").read_text("utf-8"))["specifications"]
+    assert sorted(cited() - {int(number) for number in listed}) == []
+    assert sorted(int(number) for number, entry in listed.items() if entry["status"] == "yes" and int(number) not in cited()) == []
+
+
+def test_import_contracts() -> None:
+    done = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode()
+
+
+def test_reference_pages_are_up_to_date() -> None:
+    done = subprocess.run([sys.executable, "tools/reference.py", "--check"], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_lock_files_have_hashes_and_no_addresses() -> None:
+    for path in ROOT.glob("requirements*.lock"):
+        text = path.read_text("utf-8")
+        assert "://" not in text
+        assert all("--hash=sha256:" in block for block in re.split(r"\n(?=[a-z])", text.strip()) if "==" in block), path
+
+
+def test_links_in_documents_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page}: {target}"
