@@ -5,7 +5,15 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendryd.smtp.address import AddressError, Mailbox, needs_smtputf8, parse_forward_path, parse_mailbox, parse_reverse_path
+from sendryd.smtp.address import (
+    AddressError,
+    Mailbox,
+    needs_smtputf8,
+    normalise_domain,
+    parse_forward_path,
+    parse_mailbox,
+    parse_reverse_path,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +26,8 @@ from sendryd.smtp.address import AddressError, Mailbox, needs_smtputf8, parse_fo
         ("x@bücher.test", "x", "xn--bcher-kva.test"),
         ("x@BÜCHER.test", "x", "xn--bcher-kva.test"),
         ("ü@example.org", "ü", "example.org"),
+        ("x@XN--BCHER-KVA.test", "x", "xn--bcher-kva.test"),
+        ("x@x0x1.0x1x.test", "x", "x0x1.0x1x.test"),
         ("x@ban\u212a.test", "x", "bank.test"),
         ("|/bin/sh@example.org", "|/bin/sh", "example.org"),
         ("a%b@example.org", "a%b", "example.org"),
@@ -38,12 +48,20 @@ def test_addresses_that_are_some(text: str, local_part: str, domain: str) -> Non
         "a\0@example.org", "a\r@example.org", "a\n@example.org", "a\t@example.org", "a\x7f@example.org", "a\x85@example.org",
         "x" * 65 + "@example.org", "x@" + "a" * 64 + ".org", "x@" + "a." * 127 + "org", "x@xn--99999999.test", "x@a。b", "x@a\u200bb.test",
         "x@a\u00adb.test", "x@a\ufe0fb.test", "x@a．b", "x@a_b.test", '"a"b@example.org', '"a@example.org', '""@example.org', '"a\nb"@example.org',
-        "ü" * 33 + "@example.org",
+        "ü" * 33 + "@example.org", "x@Xn--99999999.test", "x@XN--99999999.test", "user@127.0x1", "user@example.0", "user@0x7f.0xA", "user@１２７.0.0.1",
+        "x@a\u200cb.test", "x@a\u3164b.test", "x@a\U000e0100b.test", "x@a\u2024b", "x@a\u202eb.test", "x@\ud800.test", "\ud800@example.org",
+        "a\u2028b@example.org", '"a\u2029b"@example.org', "x" * 64 + "@" + ".".join(["ü" * 40] * 4) + ".test",
     ],
 )  # fmt: skip
 def test_recipients_that_cannot_be_ones(text: str) -> None:
     with pytest.raises(AddressError):
         parse_forward_path(text)
+
+
+@pytest.mark.parametrize("text", ["a." * 127 + "test", "ü" * 254, "[127.0.0.1]", "a..b", "example.org."])
+def test_domains_that_are_none(text: str) -> None:
+    with pytest.raises(AddressError):
+        normalise_domain(text)
 
 
 def test_a_quoted_local_part_stays_quoted_on_the_wire() -> None:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.smtp.extensions import Extensions, parse_extensions
-from sendryd.smtp.reply import EnhancedStatusCode, Reply, ReplyClass
+from sendryd.smtp.reply import EnhancedStatusCode, Reply, ReplyClass, make_reply
 
 
 def test_each_line_has_the_codes() -> None:
@@ -44,19 +43,20 @@ def test_classes(code: int, reply_class: ReplyClass) -> None:
     assert [reply.is_positive, reply.is_more, reply.is_transient, reply.is_permanent].index(True) == reply_class - 2
 
 
-def test_what_a_peer_offers() -> None:
-    lines = ["mx", "pipelining", "SIZE 1000", "8BITMIME", "AUTH=LOGIN", "AUTH PLAIN", "X-ODD thing", "STARTTLS", "DSN", "SMTPUTF8"]
-    assert parse_extensions(lines) == Extensions(
-        pipelining=True,
-        size=1000,
-        eightbitmime=True,
-        starttls=True,
-        dsn=True,
-        smtputf8=True,
-        auth=frozenset({"LOGIN", "PLAIN"}),
-    )
+def test_a_reply_without_text_is_whole() -> None:
+    assert Reply(354).encoded == b"354 \r\n"
+    assert Reply(250, ()).encoded == b"250 \r\n"
 
 
-@pytest.mark.parametrize(("line", "size"), [("SIZE", 0), ("SIZE x", 0), ("SIZE -1", 0), ("SIZE 5", 5), ("SIZES 5", None)])
-def test_sizes_of_a_peer(line: str, size: int | None) -> None:
-    assert parse_extensions(["mx", line]).size == size
+def test_equal_replies_are_equal_and_do_not_change() -> None:
+    assert make_reply(550, "5.7.1", "No") == Reply(550, "No", EnhancedStatusCode.parse("5.7.1"))
+    with pytest.raises(AttributeError):
+        Reply(250).code = 251  # type: ignore[misc]
+
+
+@given(st.integers(2, 5), st.integers(0, 999), st.integers(0, 999))
+def test_enhanced_codes_print_as_they_are_read(status_class: int, subject: int, detail: int) -> None:
+    if status_class == 3:
+        return
+    code = EnhancedStatusCode(status_class, subject, detail)
+    assert EnhancedStatusCode.parse(str(code)) == code

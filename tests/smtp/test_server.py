@@ -5,15 +5,30 @@ import itertools
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from sendryd.smtp import datastream
 from sendryd.smtp.errors import LocalProtocolError
-from sendryd.smtp.events import NEED_DATA, PAUSED, Closed, Connected, ContentRefused, CredentialsOffered, DataEnded, MailFrom, RcptTo
+from sendryd.smtp.events import (
+    NEED_DATA,
+    PAUSED,
+    Closed,
+    Connected,
+    ContentRefused,
+    CredentialsOffered,
+    DataEnded,
+    DataRequested,
+    Hello,
+    MailFrom,
+    RcptTo,
+    StartTLSRequested,
+)
 from sendryd.smtp.reply import Reply, ReplyClass, make_reply
 from sendryd.smtp.server import ServerConnection, ServerLimits
 from sendryd.smtp.server_replies import OK
 from sendryd.smtp.states import LEGAL, TRANSITIONS, State, Verb
+from sendryd.smtp.timeouts import Step
 from sendryd.testing.dialogue import StepKind, parse_dialogue
 from sendryd.testing.shell import AUTH, Shell
 
@@ -54,6 +69,36 @@ def test_cutting_the_input_anywhere_changes_nothing(cuts: list[int]) -> None:
     assert many.events == one.events
     assert many.output == one.output
     assert one.contents == [MESSAGE.replace(b"..dots", b".dots")] * 2
+
+
+FRAGMENTS = [
+    b"EHLO vm\r\n", b"RSET\r\n", b"NOOP\r\n", b"BOGUS\r\n", b"NOOP\n", b"NOOP\r", b"\r\n", b"\n", b"\r", b".\r\n", b"\r\n.\r\n", b"\n.\r\n",
+    b"MAIL FROM:<a@example.test>\r\n", b"MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.org>\r\n", b"RCPT TO:<c@example.org>\r\n",
+    b"RCPT TO:<d@example.org>\r\n", b"RCPT TO:<nodot>\r\n", b"DATA\r\n", b"DATA\r\nx\r\n", b"x\0", b"..", b"x" * 60, b"x" * 150 + b"\r\n",
+    b"BDAT 3\r\n", b"BDAT 3\r\nab\r", b"BDAT 0 LAST\r\n", b"BDAT 4 LAST\r\nabc\n", b"BDAT 30\r\n", b"BDAT 999\r\n", b"BDAT\r\n",
+    b"AUTH PLAIN\r\n", AUTH, b"AHNlbmRyeQBrZXk=\r\n", b"*\r\n", b"\x16\x03\x01", b"QUIT\r\n",
+]  # fmt: skip
+TIGHT = ServerLimits(max_message_size=20, max_recipients=2, max_faults=4, max_idle_commands=6, command_line=50, auth_line=30)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=20).map(b"".join), st.lists(st.integers(1, 400), max_size=12), st.integers(0, 2))
+def test_cutting_any_input_anywhere_changes_nothing(data: bytes, cuts: list[int], stage: int) -> None:
+    edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    one, many = (Shell(encrypted=stage > 0, limits=TIGHT) for _ in range(2))
+    if stage > 1:
+        one.log_in()
+        many.log_in()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datastream, "PIECE", 8)
+        one.feed(data)
+        many.feed_all(data[start:end] for start, end in itertools.pairwise(edges))
+        one.feed(b"")
+        many.feed(b"")
+    # One thing alone looks at what has come already: a client that sends content behind a DATA that is refused is cut off.
+    assume(not any("refused DATA" in event.reason for event in one.events if isinstance(event, Closed)))
+    assert many.events == one.events
+    assert many.output == one.output
 
 
 def test_octet_by_octet(shell: Shell) -> None:
@@ -480,3 +525,306 @@ def test_where_a_line_is_too_long(shell: Shell, length: int, is_over: bool, size
     event = shell.events[-1]
     assert isinstance(event, DataEnded)
     assert event.longest_line_over_998 is is_over
+
+
+def test_a_chunk_from_a_stranger_ends_the_session() -> None:
+    for encrypted in (False, True):
+        shell = Shell(encrypted=encrypted)
+        assert shell.feed(b"EHLO vm\r\nBDAT 99999999\r\n").endswith(b"\r\n")
+        assert shell.output.splitlines()[-1].startswith(b"530 5.7.0 ")
+        assert shell.machine.is_closed
+
+
+def test_chunks_over_the_limit_are_refused_one_by_one() -> None:
+    shell = Shell(encrypted=True, limits=ServerLimits(max_message_size=10)).log_in()
+    answer = shell.feed(BDAT + b"BDAT 8\r\n12345678BDAT 8\r\n12345678BDAT 2 LAST\r\n90NOOP\r\n")
+    assert [line[:9] for line in answer.splitlines()[2:]] == [b"250 2.0.0", b"552 5.3.4", b"552 5.3.4", b"250 2.0.0"]
+    assert shell.contents == []
+    assert isinstance(shell.events[-1], ContentRefused)
+
+
+def test_a_chunk_of_far_too_many_octets_is_not_waited_for(shell: Shell) -> None:
+    assert shell.feed(BDAT + b"BDAT 99999999999\r\n").splitlines()[-1].startswith(b"552 5.3.4 ")
+    assert shell.machine.is_closed
+
+
+def test_stray_chunks_without_end_are_faults(shell: Shell) -> None:
+    assert shell.feed(b"BDAT 6\r\nNOOP\r\n" * 30).endswith(b"421 4.7.0 Too many errors; closing\r\n")
+
+
+@pytest.mark.parametrize("data", [b"BDAT 5 LAST\r\nhel", b"BDAT 5\r\n", b"BDAT 3\r\nabc"])
+def test_the_end_of_the_stream_in_or_between_chunks_stores_nothing(shell: Shell, data: bytes) -> None:
+    shell.feed(BDAT + data)
+    shell.feed(b"")
+    assert shell.contents == []
+    assert isinstance(shell.events[-1], Closed)
+
+
+def test_rset_between_chunks_forgets_the_first(shell: Shell) -> None:
+    shell.feed(BDAT + b"BDAT 5\r\nfirstRSET\r\n" + BDAT + b"BDAT 6 LAST\r\nsecond")
+    assert shell.contents == [b"second"]
+
+
+def test_chunks_that_are_not_wanted_are_dropped_and_refused(shell: Shell) -> None:
+    shell.feed(BDAT + b"BDAT 10\r\n12345")
+    shell.machine.refuse_content(make_reply(452, "4.3.1", "Busy"))
+    answer = shell.feed(b"67890BDAT 2\r\nabBDAT 0 LAST\r\n")
+    assert answer == b"452 4.3.1 Busy\r\n" * 3
+    assert shell.contents == []
+
+
+def test_a_greeting_that_refuses_ends_the_session() -> None:
+    machine = ServerConnection(hostname="h", limits=ServerLimits())
+    machine.receive_data(b"EHLO vm\r\n")
+    assert isinstance(machine.next_event(), Connected)
+    machine.reply(make_reply(554, "5.7.1", "Not you"))
+    assert machine.next_event() == Closed("the session was refused: 554 5.7.1 Not you")
+    assert machine.next_event() is NEED_DATA
+    assert machine.data_to_send() == b"554 5.7.1 Not you\r\n"
+    assert machine.data_to_send() == b""
+    machine.receive_data(b"NOOP\r\n")
+    assert machine.next_event() is NEED_DATA
+
+
+def test_helo_is_no_way_to_extensions() -> None:
+    clear, encrypted = Shell(), Shell(encrypted=True)
+    assert clear.feed(b"HELO vm\r\nSTARTTLS\r\n").splitlines()[-1].startswith(b"503 ")
+    assert encrypted.feed(b"HELO vm\r\n" + AUTH).splitlines()[-1].startswith(b"503 ")
+    assert encrypted.feed(b"EHLO vm\r\n" + AUTH).splitlines()[-1].startswith(b"235 ")
+
+
+def test_only_accepted_recipients_count() -> None:
+    shell = Shell(encrypted=True, limits=ServerLimits(max_recipients=2)).log_in()
+    shell.refuse = lambda event: make_reply(550, "5.1.1", "No") if isinstance(event, RcptTo) and "bad" in event.path.text else None
+    shell.feed(b"MAIL FROM:<a@example.test>\r\n")
+    assert shell.feed(b"RCPT TO:<bad@example.org>\r\nRCPT TO:<bad2@example.org>\r\n").count(b"550 ") == 2
+    assert shell.feed(b"RCPT TO:<b@example.org>\r\nRCPT TO:<c@example.org>\r\n").count(b"250 ") == 2
+    assert shell.feed(b"RCPT TO:<d@example.org>\r\n").startswith(b"452 4.5.3 ")
+    assert shell.feed(b"RSET\r\n" + BDAT).count(b"250 ") == 3
+
+
+SECRET = base64.b64encode(b"\0sendry\0" + b"s3cret" * 8)
+
+
+@pytest.mark.parametrize("stage", ["clear", "challenged", "cancelled", "undecodable", "refused", "unknown"])
+def test_secrets_are_in_no_event_but_the_offer(stage: str) -> None:
+    shell = Shell(encrypted=stage != "clear")
+    shell.refuse = lambda event: make_reply(535, "5.7.8", "No") if isinstance(event, CredentialsOffered) else None
+    shell.feed(b"EHLO vm\r\n")
+    shell.feed({"unknown": b"AUTH CRAM-MD5", "refused": b"AUTH PLAIN " + SECRET}.get(stage, b"AUTH PLAIN") + b"\r\n")
+    shell.feed({"cancelled": b"*\r\n"}.get(stage, b""))
+    shell.feed(SECRET[:-1] + b"!\r\n" if stage == "undecodable" else SECRET + b"\r\n")
+    shell.feed(b"PASS " + SECRET + b"\r\n" + SECRET + b" x\r\n")
+    assert SECRET[:20].decode() not in repr(shell.events)
+    assert SECRET[:20] not in shell.output
+    assert "s3cret" not in repr(shell.events)
+
+
+def test_wrong_keys_are_faults_in_the_end() -> None:
+    shell = Shell(encrypted=True)
+    shell.refuse = lambda event: make_reply(535, "5.7.8", "No") if isinstance(event, CredentialsOffered) else None
+    shell.feed(b"EHLO vm\r\n")
+    assert shell.feed(AUTH * 30).count(b"535 5.7.8 ") == ServerLimits().max_faults
+    assert shell.machine.is_closed
+
+
+@pytest.mark.parametrize("length", [512, 513, 1_000, 2_048, 2_049, 2_050, 12_288, 70_000, 200_000])
+def test_lengths_of_command_lines(shell: Shell, length: int) -> None:
+    code = b"250 2.0.0" if length <= ServerLimits().command_line else b"500 5.5.2"
+    line = b"NOOP " + b"a" * (length - 5) + b"\r\n"
+    assert shell.feed(line).startswith(code)
+    assert shell.feed_all(line[start : start + 1000] for start in range(0, len(line), 1000)).startswith(code)
+    assert shell.feed(b"NOOP\r\n") == b"250 2.0.0 Ok\r\n"
+
+
+@pytest.mark.parametrize("is_with_command", [True, False])
+@pytest.mark.parametrize(("excess", "code"), [(0, b"235 "), (1, b"500 5.5.")])
+def test_lengths_of_auth_lines(is_with_command: bool, excess: int, code: bytes) -> None:
+    shell = Shell(encrypted=True)
+    shell.feed(b"EHLO vm\r\n")
+    response = base64.b64encode(b"\0u\0" + b"k" * (12_288 // 4 * 3 - 3))
+    assert len(response) == ServerLimits().auth_line
+    if is_with_command:
+        line = b"auth plain " + response + b"A" * excess * 64
+    else:
+        shell.feed(b"AUTH PLAIN\r\n")
+        line = response + b"A" * excess
+    assert shell.feed(line + b"\r\n").startswith(code)
+    assert shell.feed(b"NOOP\r\n").startswith(b"250 ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"", b"   ", b"\0", b"\xe4\xf6", b" " * 1000 + b"NOOP", b"XCLIENT ADDR=127.0.0.1", b"XFORWARD NAME=x", b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2",
+        b"ETRN x", b"TURN", b"SEND FROM:<a@b>", b"DEBUG", b"WIZ", b"NOOPX", b"MAIL", b"RCPT", b"DATAX", b"BDATX 5",
+    ],
+)  # fmt: skip
+def test_lines_that_are_no_commands(line: bytes) -> None:
+    shell = Shell(encrypted=True)
+    shell.feed(b"EHLO vm\r\n")
+    assert shell.feed(line + b"\r\n")[:1] == b"5"
+    assert not shell.machine.is_closed
+    assert shell.feed(b"NOOP\r\n") == b"250 2.0.0 Ok\r\n"
+
+
+def test_the_binary_proxy_header_runs_nothing() -> None:
+    shell = Shell()
+    shell.feed(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0cRSET\r\n")
+    assert shell.machine.is_closed
+    assert [line[:3] for line in shell.output.splitlines()] == [b"220", b"500", b"500", b"500", b"500"]
+
+
+def test_a_handshake_is_seen_at_its_second_octet() -> None:
+    shell = Shell()
+    shell.feed(b"EHLO vm\r\n")
+    assert shell.feed(b"\x16") == b""
+    assert shell.feed(b"\x03").startswith(b"500 5.5.1 ")
+    assert shell.events[-1] == Closed("the client spoke TLS at once: it must use STARTTLS")
+
+
+def test_what_comes_before_the_greeting_waits_for_it() -> None:
+    machine = ServerConnection(hostname="h", limits=ServerLimits())
+    machine.receive_data(b"QUIT\r\n")
+    assert isinstance(machine.next_event(), Connected)
+    assert machine.next_event() is PAUSED
+    assert machine.data_to_send() == b""
+    machine.reply(Reply(220, "h"))
+    assert machine.next_event() == Closed("the client said QUIT")
+    assert machine.data_to_send() == b"220 h\r\n221 2.0.0 Bye\r\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (b"RCPT TO:<b@example.org>", b"503 "),
+        (b"DATA", b"503 "),
+        (b"MAIL FROM:<a@example.test>\r\nMAIL FROM:<a@example.test>", b"503 "),
+        (b"MAIL FROM:<a@example.test>\r\nSTARTTLS", b"503 "),
+        (b"DATA now", b"501 "),
+    ],
+)
+def test_commands_out_of_order(shell: Shell, lines: bytes, code: bytes) -> None:
+    assert shell.feed(lines + b"\r\n").splitlines()[-1].startswith(code)
+
+
+@pytest.mark.parametrize("line", [b"MAIL FROM:<a@example.test>", b"RCPT TO:<b@example.org>", b"DATA", b"STARTTLS"])
+def test_nothing_goes_before_ehlo(line: bytes) -> None:
+    assert Shell().feed(line + b"\r\n") == b"503 5.5.1 Send EHLO first\r\n"
+    assert Shell(encrypted=True).feed(AUTH) == b"503 5.5.1 Send EHLO first\r\n"
+
+
+def test_content_behind_a_refused_data_is_not_taken_for_commands(shell: Shell) -> None:
+    assert shell.feed(b"RCPT TO:<b@example.org>\r\nDATA\r\nMAIL FROM:<evil@example.test>\r\n.\r\n").splitlines()[-1].startswith(b"503 ")
+    assert shell.machine.is_closed
+    other = Shell(encrypted=True).log_in()
+    other.refuse = lambda event: make_reply(451, "4.3.0", "Later") if isinstance(event, DataRequested) else None
+    other.feed(SESSION)
+    assert other.output.splitlines()[-1].startswith(b"451 ")
+    assert other.machine.is_closed
+    patient = Shell(encrypted=True).log_in()
+    patient.refuse = other.refuse
+    patient.feed(BDAT + b"DATA\r\n")
+    assert not patient.machine.is_closed
+
+
+def test_ehlo_in_a_transaction_ends_it(shell: Shell) -> None:
+    shell.feed(BDAT + b"EHLO vm\r\n")
+    assert shell.feed(b"DATA\r\n").startswith(b"503 ")
+    assert shell.feed(b"MAIL FROM:<a@example.test>\r\n").startswith(b"250 ")
+
+
+def test_a_refused_hello_changes_nothing() -> None:
+    shell = Shell(encrypted=True)
+    shell.refuse = lambda event: make_reply(550, "5.7.1", "No") if isinstance(event, Hello) else None
+    assert shell.feed(b"EHLO vm\r\n") == b"550 5.7.1 No\r\n"
+    assert shell.feed(b"MAIL FROM:<a@example.test>\r\n").startswith(b"503 ")
+
+
+def test_a_refused_starttls_leaves_clear_text() -> None:
+    shell = Shell()
+    shell.refuse = lambda event: make_reply(454, "4.7.0", "Not now") if isinstance(event, StartTLSRequested) else None
+    assert shell.feed(b"EHLO vm\r\nSTARTTLS\r\n").endswith(b"454 4.7.0 Not now\r\n")
+    assert shell.feed(AUTH).startswith(b"530 ")
+
+
+def in_handshake() -> ServerConnection:
+    machine = ServerConnection(hostname="h", limits=ServerLimits())
+    machine.next_event()
+    machine.reply(Reply(220, "h"))
+    machine.receive_data(b"EHLO vm\r\n")
+    machine.next_event()
+    machine.accept_hello()
+    machine.receive_data(b"STARTTLS\r\n")
+    assert isinstance(machine.next_event(), StartTLSRequested)
+    machine.receive_data(b"RSET\r\n")
+    machine.reply(Reply(220, "Go"))
+    machine.data_to_send()
+    return machine
+
+
+def test_nothing_in_clear_text_outlives_the_handshake() -> None:
+    machine = in_handshake()
+    assert machine.awaiting is Step.HANDSHAKE
+    machine.receive_data(b"NOOP\r\n")
+    assert machine.next_event() is NEED_DATA
+    machine.tls_established()
+    assert machine.next_event() is NEED_DATA
+    assert machine.data_to_send() == b""
+    with pytest.raises(LocalProtocolError):
+        machine.tls_established()
+
+
+def test_a_handshake_that_never_ends() -> None:
+    closed, timed_out = in_handshake(), in_handshake()
+    closed.receive_data(b"")
+    assert closed.next_event() == Closed("the client closed in the handshake")
+    timed_out.shut_down(make_reply(421, "4.4.2", "Timed out"))
+    assert timed_out.is_closed
+    assert timed_out.data_to_send() == b""
+
+
+def test_shutting_down_says_one_last_word_in_any_state() -> None:
+    shells = [Shell(), Shell(encrypted=True).log_in(), Shell(encrypted=True).log_in().envelope()]
+    for shell in shells:
+        shell.machine.shut_down(make_reply(421, "4.3.2", "Stopping"))
+        shell.machine.shut_down(make_reply(421, "4.3.2", "Stopping"))
+        assert shell.feed(b"NOOP\r\n") == b"421 4.3.2 Stopping\r\n"
+        assert shell.machine.is_closed
+        assert shell.events[-1] == Closed("421 4.3.2 Stopping")
+
+
+def test_content_cannot_be_refused_before_it_comes(shell: Shell) -> None:
+    with pytest.raises(LocalProtocolError):
+        shell.machine.refuse_content(OK)
+
+
+@pytest.mark.parametrize(
+    ("data", "step"),
+    [(b"", Step.COMMAND), (SESSION, Step.COMMAND), (BDAT + b"DATA\r\n", Step.DATA_BLOCK), (BDAT + b"BDAT 5\r\n", Step.DATA_BLOCK)],
+)
+def test_what_the_machine_waits_for(shell: Shell, data: bytes, step: Step) -> None:
+    if data:
+        shell.feed(data)
+    assert shell.machine.awaiting is step
+    assert shell.machine.is_receiving_content is (step is Step.DATA_BLOCK)
+
+
+def test_a_machine_shows_where_it_stands(shell: Shell) -> None:
+    assert repr(shell.machine) == "<ServerConnection READY pending=None>"
+    assert repr(ServerConnection(hostname="h", limits=ServerLimits())) == "<ServerConnection GREETING pending=CONNECT>"
+
+
+def test_a_client_that_half_closes_gets_its_answer(shell: Shell) -> None:
+    shell.machine.receive_data(SESSION)
+    assert shell.feed(b"").splitlines()[-2:] == [b"250 2.0.0 Ok", b"250 2.0.0 Ok"]
+    assert len(shell.contents) == 1
+    assert shell.events[-1] == Closed("the client closed between commands")
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_content_far_over_the_limit_is_cut_off_however_it_comes(size: int) -> None:
+    for length, code in ((4_000, b"552 5.3.4 "), (4_001, b"421 4.3.4 ")):
+        shell = Shell(encrypted=True, limits=ServerLimits(max_message_size=1_000)).log_in().envelope()
+        data = b"x" * (length - 2) + b"\r\n.\r\n"
+        assert shell.feed_all(data[start : start + size] for start in range(0, len(data), size)).startswith(code)

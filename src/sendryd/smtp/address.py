@@ -167,8 +167,6 @@ def _is_treacherous(letter: str) -> bool:
 
 
 def _check_plain_domain(domain: str) -> None:
-    if len(domain) > MAX_DOMAIN:
-        raise AddressError(f"a domain has at most {MAX_DOMAIN} octets")
     if _NUMBER.fullmatch(domain, domain.rfind(".") + 1):
         raise AddressError("an IP address is not a domain")
 

@@ -83,8 +83,7 @@ class ContentIntake:
 
     def read_data(self, lines: LineBuffer) -> bool:
         """Takes what there is after DATA; says whether the end has come. What came behind it stays."""
-        if self._reader is None:
-            raise AssertionError("no content is due")
+        assert self._reader is not None  # begin_data was called
         rest = self._reader.feed(lines.take_all())
         if rest is None:
             return False
@@ -102,15 +101,13 @@ class ContentIntake:
 
     def finish(self) -> None:
         """The last chunk is complete."""
-        if self._reader is not None:
-            self._reader.finish()
+        assert self._reader is not None  # begin_chunk was called
+        self._reader.finish()
 
     def take(self) -> DataEnded:
         """The whole content, which is no longer held here."""
-        reader = self._reader
-        if reader is None:
-            raise AssertionError("no content has come")
-        self._reader = None
+        reader, self._reader = self._reader, None
+        assert reader is not None  # one of the begin methods was called
         return DataEnded(reader.content(), reader.first_bare_lf, reader.is_8bit, reader.has_long_line)
 
     def forget(self) -> None:

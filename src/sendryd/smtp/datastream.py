@@ -40,6 +40,7 @@ class ContentReader:
     """Takes content as it arrives and keeps it in its final form, or finds its flaw and keeps nothing."""
 
     __slots__ = (
+        "_came",
         "_is_dot_stuffed",
         "_is_wanted",
         "_limit",
@@ -64,7 +65,8 @@ class ContentReader:
         self._searched = 0  # how much of the tail cannot begin an end of data
         self._tail_before = b"\r\n"  # the last two octets before the tail, as they came
         self.size = 0  # octets kept
-        self.received = 0  # octets that came, without the end of data
+        self._came = 0  # octets that came after DATA
+        self.received = 0  # octets of content that came: after DATA, not counting those that may yet be the end of data
         self.flaw: Flaw | None = None
         self.first_bare_lf: int | None = None
         self.is_8bit = False
@@ -78,7 +80,7 @@ class ContentReader:
     def feed(self, data: bytes) -> bytes | None:
         """More octets after DATA. None while the end has not come; else what came behind it."""
         buffer = self._tail + data if self._tail else data
-        self.received += len(data)
+        self._came += len(data)
         if buffer.startswith(b".\r\n") and self._tail_before == b"\r\n":
             end, behind = 0, 3
         else:
@@ -86,9 +88,10 @@ class ContentReader:
             behind = end + 3
             if end < 2:
                 self._keep_tail(buffer)
+                self.received = self._came - len(END_OF_DATA) + 1
                 return None
         self._tail = b""
-        self.received -= len(buffer) - end
+        self.received = self._came - len(buffer) + end
         self._process(buffer[:end])
         return buffer[behind:]
 
@@ -175,8 +178,9 @@ class ContentReader:
 
     def _mend_line_ends(self, piece: bytes) -> bytes:
         """Each bare LF to CRLF. There is no bare CR, or the content would have a flaw."""
-        first = _BARE_LF.search(piece)
-        if first and self.first_bare_lf is None:
+        if self.first_bare_lf is None:
+            first = _BARE_LF.search(piece)
+            assert first is not None  # else there was nothing to mend
             self.first_bare_lf = self.size + first.start()
         return piece.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 

@@ -385,8 +385,7 @@ class ServerConnection:
 
     def _read_auth_response(self, line: bytes) -> ServerEvent | None:
         exchange = self._exchange
-        if exchange is None:
-            raise AssertionError("no AUTH dialogue is under way")
+        assert exchange is not None  # the state is AUTH
         if line == b"*":  # RFC 4954 §4
             self._end_exchange()
             raise CommandRefused(replies.AUTH_CANCELLED)
@@ -527,9 +526,8 @@ class ServerConnection:
             self._close(reason)
 
     def _close(self, reason: str) -> None:
-        if self._state is not State.CLOSED:
-            self._state = State.CLOSED
-            self._events.append(Closed(reason))
+        self._state = State.CLOSED
+        self._events.append(Closed(reason))
         self._pending = None
         self._input.clear()
         self._end_transaction()
