@@ -85,8 +85,7 @@ fuzz: setup-dev ## Fuzz each parser for SECONDS
 
 bench: setup-dev ## Run the benchmarks
 	$(BIN)/python benchmarks/accept.py
-	$(BIN)/python benchmarks/store.py
-	$(BIN)/python benchmarks/dkim.py
+	$(BIN)/python benchmarks/signatures.py
 	$(BIN)/python benchmarks/dialogue.py
 
 # Needs uv. Lock files have hashes and no addresses.
