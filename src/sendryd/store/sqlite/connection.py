@@ -13,7 +13,7 @@ from typing import Final
 
 import apsw
 
-from sendryd.store.errors import Conflict, SchemaMismatch, StoreFull, StoreUnavailable
+from sendryd.store.errors import Conflict, NotAllowed, SchemaMismatch, StoreFull, StoreUnavailable
 
 OLDEST_ENGINE: Final = (3, 51, 3)  # before it a checkpoint that races a commit can lose the commit (the WAL-reset bug)
 BUSY_TIMEOUT: Final = 10_000  # milliseconds to wait for another process's short transaction
@@ -21,6 +21,8 @@ PAGE_SIZE: Final = 8192  # octets; a usual message is about one page
 CACHE_SIZE: Final = -16_384  # kibibytes, negated: for the writer; its hot pages are the right edges of a few trees
 READER_CACHE_SIZE: Final = -4_096
 FILE_NAME: Final = "sendryd.db"
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the system says when there is no room
+_TAKEN: Final = frozenset({apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_ROWID})
 
 
 def check_engine() -> None:
@@ -31,26 +33,38 @@ def check_engine() -> None:
         raise SchemaMismatch(f"SQLite {apsw.sqlite_lib_version()} can lose commits; install apsw with SQLite {needed} or newer")
 
 
-def open_connection(path: Path, *, is_reader: bool = False) -> apsw.Connection:
-    """A connection with our settings. A writer's makes the file, readable by its owner alone."""
+def open_connection(path: Path, *, is_reader: bool = False, may_create: bool = True) -> apsw.Connection:
+    """A connection with our settings. Unless it may not, a writer's makes the file, readable by its owner alone.
+
+    Raises `StoreUnavailable`, and `SchemaMismatch` if the file is no database.
+    """
     with translated():
-        if not is_reader and not path.exists():
+        does_create = may_create and not is_reader
+        if does_create and not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        flags = apsw.SQLITE_OPEN_READWRITE | (0 if is_reader else apsw.SQLITE_OPEN_CREATE)
+        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if does_create else 0)
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
-        connection.set_busy_timeout(BUSY_TIMEOUT)
-        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        # FULL: a commit is on the disk when it returns. NORMAL would lose the last ones when the power fails.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute(f"PRAGMA cache_size = {READER_CACHE_SIZE if is_reader else CACHE_SIZE}")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        if is_reader:
-            connection.execute("PRAGMA query_only = ON")
-        else:
-            connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            _set_up(connection, is_reader=is_reader)
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+
+def _set_up(connection: apsw.Connection, *, is_reader: bool) -> None:
+    connection.set_busy_timeout(BUSY_TIMEOUT)
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    # FULL: a commit is on the disk when it returns. NORMAL would lose the last ones when the power fails.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA cache_size = {READER_CACHE_SIZE if is_reader else CACHE_SIZE}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if is_reader:
+        connection.execute("PRAGMA query_only = ON")
+    else:
+        connection.execute("PRAGMA foreign_keys = ON")
 
 
 @contextmanager
@@ -63,11 +77,24 @@ def translated() -> Iterator[None]:
     except apsw.IOError as error:
         raise StoreUnavailable(str(error)) from error
     except apsw.ConstraintError as error:
-        raise Conflict(str(error)) from error
-    except (apsw.ReadOnlyError, apsw.BusyError, apsw.LockedError, apsw.CantOpenError, apsw.CorruptError) as error:
+        extended = getattr(error, "extendedresult", 0)  # apsw's type stubs lack it
+        if extended in _TAKEN:
+            raise Conflict(str(error)) from error
+        if extended == apsw.SQLITE_CONSTRAINT_TRIGGER:
+            raise NotAllowed(str(error)) from error
+        raise  # a value that the schema does not know: a bug
+    except (
+        apsw.ReadOnlyError,
+        apsw.BusyError,
+        apsw.LockedError,
+        apsw.CantOpenError,
+        apsw.CorruptError,
+        apsw.PermissionsError,
+        apsw.ProtocolError,
+    ) as error:
         raise StoreUnavailable(str(error)) from error
     except apsw.NotADBError as error:
         raise SchemaMismatch(f"the database file is not one: {error}") from error
     except OSError as error:
-        kind = StoreFull if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} else StoreUnavailable
+        kind = StoreFull if error.errno in FULL else StoreUnavailable
         raise kind(str(error)) from error

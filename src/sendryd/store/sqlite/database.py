@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
+from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite.connection import FILE_NAME, open_connection, translated
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.segments import Segments
@@ -28,6 +29,8 @@ class Database:
         self.writer = Writer(self.path, self.segments)
         self._reader = open_connection(self.path, is_reader=True)
         self._local = threading.local()
+        self._opened: list[apsw.Connection] = []
+        self._is_closing = False
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
 
     def fetch_one(self, name: str, *values: Any) -> tuple[Any, ...] | None:
@@ -41,30 +44,60 @@ class Database:
             return self._reader.execute(SQL[name], values).fetchall()
 
     async def read(self, work: Callable[[apsw.Connection], Result]) -> Result:
-        """Runs a longer look-up in a reader thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        """Runs a longer look-up in a reader thread: all its statements see the database at the same moment."""
+        return await self.in_thread(lambda: self._read(work))
 
     def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         with translated():
             connection: apsw.Connection | None = getattr(self._local, "connection", None)
             if connection is None:
                 connection = self._local.connection = open_connection(self.path, is_reader=True)
-            return work(connection)
+                self._opened.append(connection)
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
         """Runs work on files in a reader thread."""
+        if self._is_closing:
+            raise StoreUnavailable("the store is closed")
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     async def write(self, action: Action, *, size: int = 0) -> Any:
         """Runs an action in the writer's next transaction; returns once it is committed."""
         return await self.writer.submit(action, size=size)
 
+    def remove_orphans(self) -> int:
+        """Removes files of contents that no message refers to, unless a process appends to them. Returns how many."""
+        rows: list[tuple[Any, ...]] = self._read(lambda connection: connection.execute(SQL["segments_in_use"]).fetchall())
+        used = {number for (number,) in rows}
+
+        def is_used(number: int) -> bool:
+            return self._read(lambda connection: connection.execute(SQL["segment_in_use"], (number,)).fetchone()) is not None
+
+        with translated():
+            return self.segments.remove([number for number in self.segments.numbers() if number not in used], is_used)
+
     def statistics(self) -> Mapping[str, int | float]:
         """The writer's counters."""
         return self.writer.statistics()
 
     async def aclose(self) -> None:
-        """Finishes and closes."""
-        await asyncio.get_running_loop().run_in_executor(None, self.writer.close)
+        """Finishes what was handed in and closes everything."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.writer.finish)
+        self._is_closing = True
+        await loop.run_in_executor(None, self.close)
+
+    def close(self) -> None:
+        """The same, waiting in the calling thread."""
+        self.writer.finish()
         self._readers.shutdown()
+        for connection in self._opened:
+            connection.close()
         self._reader.close()
+        self.writer.close()
+        self.segments.close()

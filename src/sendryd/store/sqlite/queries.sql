@@ -73,32 +73,50 @@ INSERT INTO event (id, message_id, delivery_id, account_id, mode, type, recipien
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: list_due
-SELECT d.id, d.domain, d.due_at FROM delivery d INDEXED BY delivery_due JOIN message m ON m.id = d.message_id
-WHERE d.state = 'queued' AND d.due_at <= ? AND m.mode = 'live'
-ORDER BY d.due_at LIMIT ?;
+SELECT due.id, due.domain, due.due_at
+FROM (
+    SELECT id, domain, due_at FROM delivery INDEXED BY delivery_due
+    WHERE state = 'queued' AND due_at <= ?1 AND (due_at, domain, id) > (?2, ?3, ?4)
+    ORDER BY due_at, domain, id LIMIT ?5
+) AS due
+WHERE due.domain NOT IN (SELECT value FROM json_each(?6))
+  AND EXISTS (SELECT 1 FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = due.id AND message.mode = 'live')
+LIMIT ?7;
+
+-- name: due_position
+SELECT due_at, domain, id FROM delivery INDEXED BY delivery_due
+WHERE state = 'queued' AND due_at <= ?1 AND (due_at, domain, id) > (?2, ?3, ?4)
+ORDER BY due_at, domain, id LIMIT 1 OFFSET ?5;
 
 -- name: list_due_of_domain
-SELECT d.id, d.domain, d.due_at FROM delivery d INDEXED BY delivery_domain JOIN message m ON m.id = d.message_id
+SELECT d.id, d.due_at FROM delivery d INDEXED BY delivery_domain JOIN message m ON m.id = d.message_id
 WHERE d.state = 'queued' AND d.domain = ? AND d.due_at <= ? AND m.mode = 'live'
 ORDER BY d.due_at LIMIT ?;
-
--- name: next_domain
-SELECT domain, due_at FROM delivery INDEXED BY delivery_domain
-WHERE state = 'queued' AND domain > ? ORDER BY domain, due_at LIMIT 1;
 
 -- name: first_due
 SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE state = 'queued';
 
--- name: lease_delivery
-UPDATE delivery SET state = 'leased', lease_token = ?, lease_until = ? WHERE id = ? AND state = 'queued';
+-- name: first_due_but
+WITH RECURSIVE first (domain, due_at) AS (
+    SELECT * FROM (SELECT domain, due_at FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' ORDER BY domain, due_at LIMIT 1)
+    UNION ALL
+    SELECT delivery.domain, delivery.due_at FROM first CROSS JOIN delivery WHERE delivery.id = (
+        SELECT id FROM delivery INDEXED BY delivery_domain
+        WHERE state = 'queued' AND domain > first.domain ORDER BY domain, due_at LIMIT 1
+    )
+)
+SELECT min(due_at) FROM first WHERE domain NOT IN (SELECT value FROM json_each(?));
 
--- name: read_claimed
-SELECT id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt FROM delivery WHERE id = ?;
+-- name: lease_deliveries
+UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = ?1, lease_until = ?2
+WHERE id IN (SELECT value FROM json_each(?3)) AND state = 'queued'
+  AND (SELECT mode FROM message WHERE message.id = delivery.message_id) = 'live'
+RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt;
 
--- name: get_message_row
+-- name: get_messages
 SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,
        signing_domain_id, needs_smtputf8, is_8bit, ret, envid
-FROM message WHERE id = ?;
+FROM message WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: read_content
 SELECT segment, position, size FROM message WHERE id = ?;
@@ -108,27 +126,30 @@ UPDATE delivery
 SET state = ?3, due_at = coalesce(?4, due_at), attempts = attempts + ?5, last_reply = ?6, delivered_at = ?7,
     is_in_doubt = CASE WHEN ?5 THEN 0 ELSE is_in_doubt END, lease_token = NULL, lease_until = NULL
 WHERE id = ?1 AND lease_token = ?2
-RETURNING message_id, forward_path;
-
--- name: read_stream
-SELECT account_id, mode FROM message WHERE id = ?;
+RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id),
+          (SELECT mode FROM message WHERE message.id = message_id);
 
 -- name: extend_lease
 UPDATE delivery SET lease_until = ? WHERE id = ? AND lease_token = ?;
 
 -- name: release
-UPDATE delivery SET state = 'queued', lease_token = NULL, lease_until = NULL WHERE id = ? AND lease_token = ?;
+UPDATE delivery NOT INDEXED SET state = 'queued', lease_token = NULL, lease_until = NULL
+WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2
+RETURNING domain;
 
 -- name: return_leases
 UPDATE delivery SET state = 'queued', lease_token = NULL, lease_until = NULL, is_in_doubt = 1, due_at = min(due_at, ?1)
-WHERE state = 'leased' AND lease_until <= ?2;
+WHERE state = 'leased' AND lease_until <= ?2
+RETURNING domain;
 
 -- name: list_overdue
-SELECT id FROM delivery INDEXED BY delivery_due WHERE state = 'queued' AND due_at <= ? AND created_at < ? LIMIT ?;
+SELECT id FROM delivery INDEXED BY delivery_age WHERE state = 'queued' AND due_at <= ?1 AND created_at < ?2 ORDER BY created_at LIMIT ?3;
 
--- name: set_state
-UPDATE delivery SET state = ?2, due_at = coalesce(?3, due_at) WHERE id = ?1 AND state = ?4
-RETURNING message_id, forward_path;
+-- name: move
+UPDATE delivery NOT INDEXED SET state = ?1, due_at = coalesce(?2, due_at)
+WHERE id IN (SELECT value FROM json_each(?3)) AND state = ?4
+RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id),
+          (SELECT mode FROM message WHERE message.id = message_id);
 
 -- name: count_queue
 SELECT 'queued', count(*) FROM delivery WHERE state = 'queued'
@@ -141,13 +162,12 @@ SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subje
 FROM message WHERE account_id = ? AND id = ?;
 
 -- name: summarise_deliveries
-SELECT state, count(*), max(attempts), min(delivered_at) FROM delivery WHERE message_id = ? GROUP BY state;
+SELECT message_id, state, count(*), max(attempts), min(delivered_at) FROM delivery
+WHERE message_id IN (SELECT value FROM json_each(?)) GROUP BY message_id, state;
 
--- name: last_event
-SELECT type FROM event WHERE message_id = ? ORDER BY id DESC LIMIT 1;
-
--- name: has_complaint
-SELECT 1 FROM event WHERE message_id = ? AND type = 'complained' LIMIT 1;
+-- name: summarise_events
+SELECT message_id, max(id), type, sum(type = 'complained') FROM event
+WHERE message_id IN (SELECT value FROM json_each(?)) GROUP BY message_id;
 
 -- name: list_old_messages
 SELECT id, segment FROM message
@@ -172,8 +192,8 @@ INSERT INTO segment (number, messages) VALUES (?1, ?2) ON CONFLICT (number) DO U
 -- name: segment_in_use
 SELECT 1 FROM segment WHERE number = ? AND messages > 0;
 
--- name: empty_segments
-SELECT number FROM segment WHERE messages <= 0;
+-- name: segments_in_use
+SELECT number FROM segment WHERE messages > 0;
 
--- name: forget_segment
-DELETE FROM segment WHERE number = ? AND messages <= 0;
+-- name: forget_segments
+DELETE FROM segment WHERE messages <= 0;

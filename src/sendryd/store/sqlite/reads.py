@@ -1,6 +1,7 @@
 """What the API and the dashboard read from SQLite."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 import apsw
@@ -13,7 +14,7 @@ from sendryd.model.message import MessageStatus, MessageSummary, derive_status
 from sendryd.store.base import EventFilter, MessageFilter, Page
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.rows import from_ms, read_event, read_message, to_ms
+from sendryd.store.sqlite.rows import from_ms, read_event, read_message, to_json, to_ms
 
 _MESSAGE_COLUMNS: Final = """
 SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.recipients, m.subject, m.internet_message_id, m.size,
@@ -30,7 +31,8 @@ _CANDIDATES: Final = {
     MessageStatus.FAILED: "state IN ('expired', 'suppressed')",
     MessageStatus.CANCELLED: "state = 'cancelled'",
 }
-_BATCH: Final = 200  # rows read at once when a filter must look at each
+_COMPLAINED: Final = "EXISTS (SELECT 1 FROM event WHERE message_id = m.id AND type = 'complained')"
+_STEP: Final = 200  # messages summarised at once when each must be looked at
 
 
 class Reads:
@@ -41,7 +43,7 @@ class Reads:
     async def get_message(self, account_id: AccountId, message_id: MessageId) -> MessageSummary | None:
         def work(connection: apsw.Connection) -> MessageSummary | None:
             row = connection.execute(SQL["get_message"], (account_id, message_id)).fetchone()
-            return _summarise(connection, row) if row else None
+            return _summarise(connection, [row])[0] if row else None
 
         return await self._database.read(work)
 
@@ -51,21 +53,16 @@ class Reads:
         def work(connection: apsw.Connection) -> Page[MessageSummary]:
             found: list[MessageSummary] = []
             start: int = (1 << 62) if before is None else before
-            while True:
-                condition, values = _message_condition(account_id, which)
-                query = f"{_MESSAGE_COLUMNS} WHERE {condition} AND m.id < ? ORDER BY m.id DESC LIMIT ?"
-                rows: list[tuple[Any, ...]] = connection.execute(
-                    query, (*values, start, max(_BATCH if which.status else 0, limit + 1))
-                ).fetchall()
-                for row in rows:
-                    summary = _summarise(connection, row)
-                    start = row[0]
-                    if which.status is None or status_of(summary) is which.status:
-                        found.append(summary)
-                        if len(found) > limit:
-                            return Page(items=tuple(found[:limit]), has_more=True)
-                if len(rows) <= limit or which.status is None:
-                    return Page(items=tuple(found), has_more=False)
+            condition, values = _message_condition(account_id, which)
+            query = f"{_MESSAGE_COLUMNS} WHERE {condition} AND m.id < ? ORDER BY m.id DESC LIMIT ?"
+            step = limit + 1 if which.status is None else max(_STEP, limit + 1)
+            while len(found) <= limit:
+                rows: list[tuple[Any, ...]] = connection.execute(query, (*values, start, step)).fetchall()
+                found += _of_status(_summarise(connection, rows), which.status)
+                if len(rows) < step:
+                    break
+                start = rows[-1][0]
+            return Page(items=tuple(found[:limit]), has_more=len(found) > limit)
 
         return await self._database.read(work)
 
@@ -75,8 +72,11 @@ class Reads:
             if which.status is None:
                 row = connection.execute(f"SELECT count(*) FROM message m WHERE {condition}", values).fetchone()
                 return int(row[0]) if row else 0
-            rows = connection.execute(f"{_MESSAGE_COLUMNS} WHERE {condition}", values)
-            return sum(status_of(_summarise(connection, row)) is which.status for row in list(rows))
+            count = 0
+            cursor = connection.execute(f"{_MESSAGE_COLUMNS} WHERE {condition}", values)
+            while rows := list(islice(cursor, _STEP)):
+                count += len(_of_status(_summarise(connection, rows), which.status))
+            return count
 
         return await self._database.read(work)
 
@@ -104,25 +104,35 @@ def status_of(summary: MessageSummary) -> MessageStatus:
     return derive_status(summary.states, has_attempts=summary.has_attempts, is_complained=summary.is_complained)
 
 
-def _summarise(connection: apsw.Connection, row: Sequence[Any]) -> MessageSummary:
-    states: dict[DeliveryState, int] = {}
-    has_attempts = False
-    sent: int | None = None
-    for state, count, attempts, delivered_at in connection.execute(SQL["summarise_deliveries"], (row[0],)):
-        states[DeliveryState(state)] = count
-        has_attempts = has_attempts or attempts > 0
-        if delivered_at is not None and (sent is None or delivered_at < sent):
-            sent = delivered_at
-    last = connection.execute(SQL["last_event"], (row[0],)).fetchone()
-    complained = connection.execute(SQL["has_complaint"], (row[0],)).fetchone()
-    return MessageSummary(
-        message=read_message(row),
-        states=states,
-        has_attempts=has_attempts,
-        is_complained=complained is not None,
-        sent_at=None if sent is None else from_ms(sent),
-        last_event=EventType(last[0]) if last else None,
-    )
+def _of_status(summaries: list[MessageSummary], status: MessageStatus | None) -> list[MessageSummary]:
+    return [each for each in summaries if status is None or status_of(each) is status]
+
+
+def _summarise(connection: apsw.Connection, rows: Sequence[Sequence[Any]]) -> list[MessageSummary]:
+    """Summaries of the messages in these rows, with one look at all their deliveries and one at all their events."""
+    numbers = to_json([row[0] for row in rows])
+    deliveries: dict[int, list[tuple[Any, ...]]] = {}
+    groups_found: list[tuple[Any, ...]] = connection.execute(SQL["summarise_deliveries"], (numbers,)).fetchall()
+    for number, *group in groups_found:
+        deliveries.setdefault(number, []).append(tuple(group))
+    events_found: list[tuple[Any, ...]] = connection.execute(SQL["summarise_events"], (numbers,)).fetchall()
+    events = {row[0]: row for row in events_found}
+    summaries = []
+    for row in rows:
+        groups = deliveries.get(row[0], [])
+        _, _, last_type, complaints = events.get(row[0], (0, 0, None, 0))
+        sent = min((delivered_at for *_, delivered_at in groups if delivered_at is not None), default=None)
+        summaries.append(
+            MessageSummary(
+                message=read_message(row),
+                states={DeliveryState(state): count for state, count, _, _ in groups},
+                has_attempts=any(attempts for _, _, attempts, _ in groups),
+                is_complained=bool(complaints),
+                sent_at=None if sent is None else from_ms(sent),
+                last_event=EventType(last_type) if last_type else None,
+            )
+        )
+    return summaries
 
 
 def _mode_condition(table: str, mode: KeyMode) -> str:
@@ -141,11 +151,13 @@ def _message_condition(account_id: AccountId, which: MessageFilter) -> tuple[str
     if which.api_key_id is not None:
         conditions.append("m.api_key_id = ?")
         values.append(which.api_key_id)
-    if which.status is not None and which.status in _CANDIDATES:
+    if which.status is MessageStatus.COMPLAINED:
+        conditions.append(_COMPLAINED)
+    elif which.status is not None:
         conditions.append(f"EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND {_CANDIDATES[which.status]})")
     if which.text:
         conditions.append(
-            "(m.subject LIKE ? ESCAPE '\\' OR m.recipients LIKE ? ESCAPE '\\' "
+            "(m.subject LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM json_tree(m.recipients) WHERE atom LIKE ? ESCAPE '\\') "
             "OR EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND forward_path LIKE ? ESCAPE '\\'))"
         )
         values += [_contains(which.text)] * 3

@@ -1,28 +1,36 @@
 """The SQLite store: the parts put together, and its upkeep."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
+from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite import migrate
 from sendryd.store.sqlite.accounts import Accounts
+from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.connection import FILE_NAME, check_engine, open_connection, translated
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.deliveries import Deliveries
 from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.queue import Queue
 from sendryd.store.sqlite.reads import Reads
 from sendryd.store.sqlite.rows import first_id
 from sendryd.store.sqlite.writer import Rows
 
+CHECKED_SIZE: Final = 64 * 1024 * 1024  # octets of a database that is looked through after an unclean end: a tenth of a second
 
-class SqliteStore(Accounts, Deliveries, Reads):
-    """`Store` in one file of the data directory, with large contents beside it."""
+
+class SqliteStore(Accounts, Deliveries, Queue, Reads):
+    """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._scan = DueScan()
+        self._claiming = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._database.path}>"
@@ -38,36 +46,21 @@ class SqliteStore(Accounts, Deliveries, Reads):
 
         old: list[tuple[Any, ...]] = await self._database.write(action)
         if old:
-            await self._remove_empty_segments()
+            await self.remove_orphans()
         return len(old)
 
-    async def _remove_empty_segments(self) -> None:
-        segments = self._database.segments
-
-        def action(connection: apsw.Connection, _rows: Rows) -> list[int]:
-            rows: list[tuple[Any, ...]] = connection.execute(SQL["empty_segments"]).fetchall()
-            empty = [number for (number,) in rows if number != segments.current]
-            for number in empty:
-                connection.execute(SQL["forget_segment"], (number,))
-            return empty
-
-        empty: list[int] = await self._database.write(action)
-        if empty:
-            await self._database.in_thread(lambda: segments.remove(empty))
-
     async def delete_events(self, *, created_before: datetime, limit: int) -> int:
-        return await self._count("delete_events", (first_id(created_before), limit))
+        def action(connection: apsw.Connection, _rows: Rows) -> int:
+            connection.execute(SQL["delete_events"], (first_id(created_before), limit))
+            return int(connection.changes())
+
+        return int(await self._database.write(action))
 
     async def remove_orphans(self) -> int:
-        """Removes files of the spool that no message refers to: a crash before a commit leaves them. Returns how many."""
-
-        def work(connection: apsw.Connection) -> int:
-            segments = self._database.segments
-            orphans = [number for number in segments.old_files() if connection.execute(SQL["segment_in_use"], (number,)).fetchone() is None]
-            segments.remove(orphans)
-            return len(orphans)
-
-        return await self._database.read(work)
+        """Removes files of contents that no message refers to, deleted or lost in a crash before the commit. Returns how many."""
+        count = await self._database.in_thread(self._database.remove_orphans)
+        await self._database.write(lambda connection, _: connection.execute(SQL["forget_segments"]).fetchall())
+        return count
 
     async def check_writable(self) -> None:
         await self._database.write(lambda connection, _: connection.execute(SQL["touch_store"]).fetchall())
@@ -79,19 +72,44 @@ class SqliteStore(Accounts, Deliveries, Reads):
         await self._database.aclose()
 
 
-def open_store(data_dir: Path, *, does_migrate: bool = True) -> SqliteStore:
-    """Opens the database of a data directory, making both if they are not there.
+def open_store(data_dir: Path, *, create: bool = True) -> SqliteStore:
+    """Opens the database of a data directory and brings it up to date. Makes both if they are not there, unless told not to.
 
-    Raises `SchemaMismatch` if the engine is too old, the database is newer than this program, or it lacks migrations that may not be
-    applied; `StoreUnavailable` if it cannot be opened.
+    Raises `SchemaMismatch` if the engine is too old, the file is no database, or it was written by a newer version; `StoreUnavailable` if it
+    cannot be opened or is damaged.
     """
     check_engine()
+    path = data_dir / FILE_NAME
     with translated():
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = open_connection(data_dir / FILE_NAME)
+        if create:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_unclean = _size(data_dir / f"{FILE_NAME}-wal") > 0  # or in use by another process
+        connection = open_connection(path, may_create=create)
         try:
-            if does_migrate and migrate.pending(connection):
+            if is_unclean and _size(path) <= CHECKED_SIZE:
+                _check(connection)
+            if migrate.pending(connection):
                 migrate.apply(connection)
         finally:
             connection.close()
-    return SqliteStore(Database(data_dir))
+    database = Database(data_dir)
+    try:
+        database.remove_orphans()
+    except BaseException:
+        database.close()
+        raise
+    return SqliteStore(database)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _check(connection: apsw.Connection) -> None:
+    faults: list[tuple[Any, ...]] = connection.execute("PRAGMA quick_check(3)").fetchall()
+    if faults != [("ok",)]:
+        found = "; ".join(str(fault) for (fault,) in faults)
+        raise StoreUnavailable(f"the database is damaged, restore it from a backup: {found}")

@@ -4,7 +4,7 @@ It takes everything that waits, commits it as one transaction, then answers all.
 by itself, so an idle store answers after one sync and a busy one shares each sync among many. New messages are stored by statements of
 many rows: every step of the engine gives up and takes back the interpreter lock, and fewer steps mean less waiting for it.
 
-When an operation of a batch fails, the batch is rolled back and its operations are run again one by one, so that only the bad one fails.
+When an operation of a batch fails, the batch is rolled back and its halves are run again, and their halves, so that only the bad one fails.
 """
 
 import asyncio
@@ -12,21 +12,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
 
-from sendryd.store.errors import StoreUnavailable
-from sendryd.store.sqlite.connection import open_connection, translated
+from sendryd.store.errors import StoreFull, StoreUnavailable
+from sendryd.store.sqlite.connection import FULL, PAGE_SIZE, open_connection, translated
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.segments import Segments
 
 MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
 MAX_OCTETS: Final = 8 * 1024 * 1024  # of new content in one batch
-CHECKPOINT_PAGES: Final = 2000  # pages in the log (16 MiB) when it is written back
+CHECKPOINT_PAGES: Final = 2000  # new pages in the log (16 MiB) when it is written back
 IDLE_CHECKPOINT: Final = 1.0  # seconds without work after which the log is written back anyway
+CLOSING_TIMEOUT: Final = 1000  # milliseconds to wait for readers before the log is left as it is
 CHUNKS: Final = (32, 8, 1)  # rows of one statement
 
 Row = tuple[Any, ...]
@@ -78,20 +80,24 @@ class Writer:
         self._is_closing = False
         self._connection: apsw.Connection | None = None
         self._log_pages = 0
+        self._written_back = 0  # pages at the start of the log that the database has
         self.commits = 0
         self.operations = 0
         self.largest_batch = 0
         self.longest_commit = 0.0  # seconds
-        self._connection = self._connect()
+        self._connection = self._connect()  # here, so that it fails where the store is opened
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
 
     def _connect(self) -> apsw.Connection:
-        connection = open_connection(self._path)
+        # A file that has gone must not come back as an empty one.
+        connection = open_connection(self._path, may_create=False)
         connection.set_wal_hook(self._on_commit)
         return connection
 
     def _on_commit(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        if pages <= self._log_pages:  # the log began anew: all of it had been written back
+            self._written_back = 0
         self._log_pages = pages
         return 0
 
@@ -116,15 +122,24 @@ class Writer:
             "operations": self.operations,
             "largest_batch": self.largest_batch,
             "longest_commit_seconds": self.longest_commit,
-            "wal_pages": self._log_pages,
+            "wal_bytes": self._log_pages * PAGE_SIZE,
         }
 
-    def close(self) -> None:
-        """Finishes what was handed in, writes the log back, ends the thread."""
+    def finish(self) -> None:
+        """Takes nothing more, finishes what was handed in, ends the thread."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
         self._thread.join()
+
+    def close(self) -> None:
+        """Writes the log back. After `finish`, and best when no reader is left."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(apsw.Error):  # the next start reads the log
+                connection.set_busy_timeout(CLOSING_TIMEOUT)
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            connection.close()
 
     # In the thread.
 
@@ -136,12 +151,9 @@ class Writer:
             if batch:
                 self._commit(batch)
                 self._answer(batch)
-            if self._log_pages >= CHECKPOINT_PAGES or (not batch and self._log_pages):
-                self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
-        self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        if self._connection is not None:
-            self._connection.close()
-        self._segments.close()
+            new_pages = self._log_pages - self._written_back
+            if new_pages >= CHECKPOINT_PAGES or (new_pages and not batch):
+                self._checkpoint()
 
     def _take(self) -> list[Operation] | None:
         """Everything that waits; an empty list after a time of nothing; None at the end."""
@@ -149,7 +161,7 @@ class Writer:
             if not self._waiting:
                 if self._is_closing:
                     return None
-                self._changed.wait(IDLE_CHECKPOINT if self._log_pages else None)
+                self._changed.wait(IDLE_CHECKPOINT if self._log_pages > self._written_back else None)
             batch: list[Operation] = []
             octets = 0
             while self._waiting and len(batch) < MAX_OPERATIONS and octets < MAX_OCTETS:
@@ -160,16 +172,26 @@ class Writer:
 
     def _commit(self, batch: list[Operation]) -> None:
         started = time.monotonic()
-        error = self._try(batch)
-        if error is not None:
-            if len(batch) == 1:
-                batch[0].error = error
-            else:
-                for operation in batch:
-                    operation.error = self._try([operation])
+        self._settle(batch)
         self.operations += len(batch)
         self.largest_batch = max(self.largest_batch, len(batch))
         self.longest_commit = max(self.longest_commit, time.monotonic() - started)
+
+    def _settle(self, batch: Sequence[Operation]) -> None:
+        """Commits operations; leaves its error with each that failed."""
+        error = self._try(batch)
+        if error is None:
+            return
+        if len(batch) == 1:
+            batch[0].error = error
+        elif isinstance(error, StoreUnavailable) and not isinstance(error, StoreFull):
+            for operation in batch:  # the database is at fault, none of them: trying each would only take its time
+                operation.error = StoreUnavailable(str(error))
+                operation.error.__cause__ = error
+        else:
+            middle = len(batch) // 2
+            self._settle(batch[:middle])
+            self._settle(batch[middle:])
 
     def _try(self, batch: Sequence[Operation]) -> BaseException | None:
         """Runs operations as one transaction; gives the error that rolled it back."""
@@ -184,8 +206,8 @@ class Writer:
                 for operation in batch:
                     operation.result = operation.action(connection, rows)
                 if rows.messages:
-                    has_appended = True
                     number, places = self._segments.append(rows.contents)
+                    has_appended = True
                     connection.execute(SQL["count_segment"], (number, len(places)))
                     placed = [(*row, number, place) for row, place in zip(rows.messages, places, strict=True)]
                     _insert(connection, "insert_message", placed)
@@ -194,36 +216,42 @@ class Writer:
                 connection.execute("COMMIT")
                 self.commits += 1
         except BaseException as error:
-            self._roll_back(error)
+            error = self._roll_back(error)
             if has_appended:
-                self._segments.roll_back()
+                self._segments.roll_back(is_certain=not isinstance(error.__cause__, apsw.IOError))
             return error
         return None
 
-    def _roll_back(self, error: BaseException) -> None:
+    def _roll_back(self, error: BaseException) -> BaseException:
+        """Ends the transaction. Gives the error, more exact where the system says more than the engine."""
         connection = self._connection
-        try:
-            if connection is not None and connection.in_transaction:
+        if connection is None:
+            return error
+        with suppress(apsw.Error):
+            if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        except apsw.Error:
-            pass
-        if isinstance(error.__cause__, apsw.IOError | apsw.CantOpenError) and connection is not None:
-            # After a failed write the pages that the system still holds cannot be trusted: start afresh from the file.
-            self._connection = None
+        if not isinstance(error.__cause__, apsw.IOError | apsw.CantOpenError):
+            return error
+        is_full = connection.system_errno in FULL  # the engine knows ENOSPC of a write, not of a sync or of the log's index
+        # After a failed write the pages that the system still holds cannot be trusted: start afresh from the file.
+        self._connection = None
+        with suppress(apsw.Error):
             connection.close()
+        if not is_full:
+            return error
+        full = StoreFull(str(error))
+        full.__cause__ = error.__cause__
+        return full
 
     def _answer(self, batch: list[Operation]) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(_resolve, batch)
 
-    def _checkpoint(self, mode: int) -> None:
-        try:
+    def _checkpoint(self) -> None:
+        with suppress(apsw.Error):  # the log stays longer; the next try comes with the next batch
             if self._connection is not None:
-                _, done = self._connection.wal_checkpoint(mode=mode)
-                self._log_pages = max(0, self._log_pages - done)
-        except apsw.Error:
-            pass  # the log stays longer; the next try comes with the next batch
+                _, self._written_back = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 def _insert(connection: apsw.Connection, name: str, rows: list[Row]) -> None:

@@ -57,7 +57,8 @@ END;
 CREATE TRIGGER sending_domain_added AFTER INSERT ON sending_domain BEGIN
     UPDATE config_version SET version = version + 1;
 END;
-CREATE TRIGGER sending_domain_changed AFTER UPDATE OF status, selector, private_key, settings ON sending_domain BEGIN
+CREATE TRIGGER sending_domain_changed AFTER UPDATE OF status, selector, private_key, settings ON sending_domain
+WHEN (OLD.status, OLD.selector, OLD.private_key, OLD.settings) IS NOT (NEW.status, NEW.selector, NEW.private_key, NEW.settings) BEGIN
     UPDATE config_version SET version = version + 1;
 END;
 CREATE TRIGGER sending_domain_removed AFTER DELETE ON sending_domain BEGIN
@@ -119,9 +120,13 @@ CREATE TABLE delivery (
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX delivery_message ON delivery (message_id);
--- What is due, oldest first; and the same for each domain, so that a domain that cannot be served is stepped over, not scanned.
-CREATE INDEX delivery_due ON delivery (due_at) WHERE state = 'queued';
+-- What is due, oldest first; and the same for each domain, so that a domain that cannot be served is stepped over, not scanned. Mail that
+-- is handed to the engine as it is accepted is leased from the start and in neither.
+CREATE INDEX delivery_due ON delivery (due_at, domain) WHERE state = 'queued';
 CREATE INDEX delivery_domain ON delivery (domain, due_at) WHERE state = 'queued';
+-- What has waited too long: without it, every look would pass all that is due for domains that do not answer.
+CREATE INDEX delivery_age ON delivery (created_at) WHERE state = 'queued';
+-- Leases that ran out; what an operator holds. Both are small.
 CREATE INDEX delivery_leased ON delivery (lease_until) WHERE state = 'leased';
 CREATE INDEX delivery_held ON delivery (id) WHERE state = 'held';
 

@@ -1,0 +1,67 @@
+"""What moves deliveries: the statements of several rows and the events that are stored with them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import apsw
+
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType, Metadata
+from sendryd.store.base import EventMaker, NewEvent
+from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.rows import event_row, to_json, to_ms
+from sendryd.store.sqlite.writer import Rows
+
+STEP: Final = 1000  # deliveries moved in one transaction: some milliseconds, in which mail waits
+
+LIVE: Final = "live"  # the stream of an event whose message is gone
+
+
+def add_events(rows: Rows, delivery: Sequence[Any], events: Iterable[NewEvent], moment: int) -> None:
+    """Adds events of a delivery: its id, message, forward-path, account and mode, as the statements return them."""
+    delivery_id, message_id, forward_path, account_id, mode = delivery
+    rows.events += [
+        event_row(
+            event,
+            message_id=message_id,
+            delivery_id=delivery_id,
+            account_id=account_id or 0,
+            mode=mode or LIVE,
+            recipient=forward_path,
+            created_at=moment,
+        )
+        for event in events
+    ]
+
+
+async def move(
+    database: Database,
+    numbers: Sequence[int],
+    states: tuple[DeliveryState, DeliveryState],
+    now: datetime,
+    event: tuple[EventMaker, EventType, Metadata] | None = None,
+) -> int:
+    """Moves those of the deliveries that are in the first state to the second; those that become queued are due now. Returns how many.
+
+    In steps, each a transaction with its events, so that moving a long queue does not keep mail waiting.
+    """
+    before, after = states
+    moment = to_ms(now)
+    due_at = moment if after is DeliveryState.QUEUED else None
+    moved = 0
+    for start in range(0, len(numbers), STEP):
+        some = numbers[start : start + STEP]
+        events = dict(zip(some, [event[0](event[1], event[2]) for _ in some], strict=True)) if event else {}
+
+        def action(connection: apsw.Connection, rows: Rows, some: Sequence[int] = some, events: dict[int, NewEvent] = events) -> int:
+            values = (after.value, due_at, to_json(some), before.value)
+            found: list[tuple[Any, ...]] = connection.execute(SQL["move"], values).fetchall()
+            for row in found:
+                if row[0] in events:
+                    add_events(rows, row, (events[row[0]],), moment)
+            return len(found)
+
+        moved += int(await database.write(action))
+    return moved
