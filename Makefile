@@ -90,8 +90,8 @@ bench: setup-dev ## Run the benchmarks
 
 # Needs uv. Lock files have hashes and no addresses.
 lock: ## Lock the dependencies anew
-	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --group dev -o requirements-dev.lock
+	uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile --quiet --no-strip-extras --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --group dev -o requirements-dev.lock
 
 clean: ## Remove what was built, but not the data in ./var
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .hypothesis
