@@ -120,9 +120,7 @@ class Session:
         self._task = asyncio.current_task()
         try:
             if self._is_implicit_tls:
-                await self._stream.start_tls(
-                    self._context.certificate.context, server_side=True, timeout=HANDSHAKE_TIMEOUT, is_first=True
-                )
+                await self._stream.start_tls(self._context.certificate.context, server_side=True, timeout=HANDSHAKE_TIMEOUT, is_first=True)
             await self._serve()
         except (NetworkFault, RemoteProtocolError) as error:
             log.info("session_ended", client=self._stream.peer.host, reason=str(error))
@@ -152,6 +150,8 @@ class Session:
             if data:
                 stream.write(data)
                 await stream.drain(WRITE_TIMEOUT)
+                if self._is_stopping:  # asked while the client took its time
+                    continue
             if machine.is_closed:
                 return
             try:

@@ -1,0 +1,77 @@
+"""The door over an in-memory store, with one verified domain: for tests of the door and of sessions."""
+
+from datetime import UTC, datetime
+
+from sendryd.intake.accept import Intake, IntakeSettings
+from sendryd.intake.directory import Directory
+from sendryd.intake.handoff import Handoff
+from sendryd.intake.submission import Origin, Recipient, Submission
+from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.domain import DomainStatus
+from sendryd.policy.credentials import hash_key
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.metrics import Metrics
+from sendryd.runtime.rand import SeededRand
+from sendryd.runtime.stream import TlsInfo
+from sendryd.runtime.wakeup import Wakeup
+from sendryd.store.base import AcceptStore, DomainCheck
+from sendryd.store.memory import MemoryStore
+from sendryd.testing.samples import ACCOUNT, Samples
+
+LIVE_SECRET = "sn_live_" + "l" * 43
+TEST_SECRET = "sn_test_" + "t" * 43
+VERIFIED = "example.test"
+AUTHOR = f"hello@{VERIFIED}"
+CONTENT = f"From: {AUTHOR}\r\nTo: user@example.org\r\nSubject: s\r\n\r\nbody\r\n".encode()
+
+
+class Door:
+    """Everything behind a session."""
+
+    def __init__(self, *, handoff: Handoff | None = None, accept_store: AcceptStore | None = None, hide_client: bool = False) -> None:
+        self.store = MemoryStore()
+        self.clock = SystemClock()
+        self.metrics = Metrics()
+        self.wakeup = Wakeup()
+        self.directory = Directory(self.store, self.clock)
+        self.keys: dict[str, ApiKey] = {}
+        self.intake = Intake(
+            accept_store or self.store,
+            self.directory,
+            IntakeSettings(hostname="relay.test", hide_client_address=hide_client),
+            clock=self.clock,
+            ids=IdSource(self.clock, SeededRand(1)),
+            metrics=self.metrics,
+            wakeup=self.wakeup,
+            handoff=handoff,
+        )
+
+    async def open(self) -> "Door":
+        """Stores the keys and the domain."""
+        samples, now = Samples(), datetime(2026, 1, 1, tzinfo=UTC)
+        for secret, mode in ((LIVE_SECRET, KeyMode.LIVE), (TEST_SECRET, KeyMode.TEST)):
+            new = samples.api_key(secret_hash=hash_key(secret), mode=mode)
+            await self.store.add_api_key(new)
+            self.keys[secret] = new.key
+        domain = samples.domain(VERIFIED)
+        await self.store.add_domain(domain)
+        check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=now, verified_at=now, failing_since=None, failures=0)
+        await self.store.record_domain_check(domain.domain.id, check)
+        return self
+
+    def submission(
+        self, content: bytes = CONTENT, *, secret: str = LIVE_SECRET, recipients: tuple[str, ...] = ("user@example.org",)
+    ) -> Submission:
+        """What a session would hand in."""
+        return Submission(
+            key=self.keys[secret],
+            reverse_path=AUTHOR,
+            recipients=tuple(Recipient(each, each.rpartition("@")[2], is_ascii=each.isascii()) for each in recipients),
+            content=content,
+            is_8bit=not content.isascii(),
+            origin=Origin(hello="client.test", address="192.0.2.7", tls=TlsInfo("TLSv1.3", "X"), is_smtputf8=False),
+        )
+
+
+__all__ = ["ACCOUNT", "AUTHOR", "CONTENT", "LIVE_SECRET", "TEST_SECRET", "VERIFIED", "Door"]

@@ -1,0 +1,168 @@
+"""A session over memory streams: time, memory, faults of our own."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+
+from sendryd.policy.penalty import FailureLog
+from sendryd.runtime.memory import MemoryStream, memory_streams
+from sendryd.runtime.tls import ServerCertificate
+from sendryd.smtp.server import ServerLimits
+from sendryd.submission import session as module
+from sendryd.submission.budget import ContentBudget
+from sendryd.submission.session import Session, SessionContext
+from sendryd.testing.door import AUTHOR, CONTENT, LIVE_SECRET, Door
+
+
+class NoCertificate:
+    """Memory streams only pretend to shake hands."""
+
+    context = None
+
+
+Hook = Callable[[SessionContext], None]
+
+
+@asynccontextmanager
+async def talking(door: Door, *, budget: int = 10_000_000) -> AsyncIterator[tuple[MemoryStream, Session, asyncio.Task[None]]]:
+    """A client's end, after the greeting."""
+    context = SessionContext(
+        hostname="relay.test",
+        limits=ServerLimits(),
+        certificate=cast("ServerCertificate", NoCertificate()),
+        intake=door.intake,
+        directory=door.directory,
+        failures=FailureLog(),
+        budget=ContentBudget(budget),
+        metrics=door.metrics,
+        clock=door.clock,
+    )
+    near, far = memory_streams()
+    session = Session(near, context, is_implicit_tls=True)
+    task = asyncio.create_task(session.run())
+    assert (await far.read(5)).startswith(b"220 relay.test")
+    try:
+        yield far, session, task
+    finally:
+        await far.aclose()
+        await asyncio.wait_for(task, 5)
+        assert context.budget.taken == 0
+
+
+async def say(client: MemoryStream, line: bytes) -> bytes:
+    client.write(line + b"\r\n")
+    return await client.read(5)
+
+
+async def log_in(client: MemoryStream) -> None:
+    assert (await say(client, b"EHLO vm")).startswith(b"250-")
+    token = base64.b64encode(b"\0u\0" + LIVE_SECRET.encode())
+    assert (await say(client, b"AUTH PLAIN " + token)).startswith(b"235 ")
+
+
+async def envelope(client: MemoryStream) -> None:
+    assert (await say(client, f"MAIL FROM:<{AUTHOR}>".encode())).startswith(b"250 ")
+    assert (await say(client, b"RCPT TO:<user@example.org>")).startswith(b"250 ")
+    assert (await say(client, b"DATA")).startswith(b"354 ")
+
+
+async def test_a_silent_stranger_is_shown_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UNAUTHENTICATED_TIMEOUT", 0.05)
+    door = await Door().open()
+    async with talking(door) as (client, _, _):
+        assert (await client.read(5)).startswith(b"421 4.4.2 ")
+        assert await client.read(5) == b""
+
+
+async def test_a_stranger_who_talks_and_talks_is_shown_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UNAUTHENTICATED_SESSION", 0.2)
+    door = await Door().open()
+    async with talking(door) as (client, _, _):
+        while (answer := await say(client, b"NOOP")).startswith(b"250 "):
+            await asyncio.sleep(0.01)
+        assert answer.startswith(b"421 ")
+
+
+async def test_a_command_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COMMAND_TIMEOUT", 0.2)
+    door = await Door().open()
+    async with talking(door) as (client, _, task):
+        await log_in(client)
+        while not task.done():
+            client.write(b"N")
+            await asyncio.sleep(0.01)
+        assert (await client.read(5)).startswith(b"421 4.4.2 ")
+
+
+async def test_content_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DATA_BLOCK_TIMEOUT", 0.2)
+    door = await Door().open()
+    async with talking(door) as (client, _, task):
+        await log_in(client)
+        await envelope(client)
+        while not task.done():
+            client.write(b"x")
+            await asyncio.sleep(0.01)
+        assert (await client.read(5)).startswith(b"421 4.4.2 ")
+
+
+async def test_too_much_content_at_once_is_put_off_and_the_session_goes_on() -> None:
+    door = await Door().open()
+    async with talking(door, budget=200_000) as (client, _, _):
+        await log_in(client)
+        await envelope(client)
+        for _ in range(20):
+            client.write(b"From: x\r\n\r\n" + b"y" * 50_000)
+            await asyncio.sleep(0)
+        assert (await say(client, b"\r\n.")).startswith(b"452 4.3.1 ")
+        await envelope(client)
+        assert (await say(client, CONTENT + b".")).startswith(b"250 2.0.0 Ok: queued as em_")
+
+
+async def test_a_bug_of_ours_is_a_temporary_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = await Door().open()
+
+    async def broken(_submission: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(door.intake, "accept", broken)
+    async with talking(door) as (client, _, _):
+        await log_in(client)
+        await envelope(client)
+        answer = await say(client, CONTENT + b".")
+        assert answer.startswith(b"421 4.3.0 ")
+        assert b"bug" not in answer
+        assert b"RuntimeError" not in answer
+
+
+async def test_a_stop_waits_for_a_transaction_and_ends_an_idle_session() -> None:
+    door = await Door().open()
+    async with talking(door) as (client, session, task):
+        await log_in(client)
+        await envelope(client)
+        session.request_stop()
+        answer = await say(client, CONTENT + b".")
+        assert answer.startswith(b"250 2.0.0 ")
+        rest = answer.partition(b"\r\n")[2] or await client.read(5)
+        assert rest.startswith(b"421 4.3.2 ")
+        await asyncio.wait_for(task, 5)
+    async with talking(door) as (client, session, task):
+        await log_in(client)
+        session.request_stop()
+        assert (await client.read(5)).startswith(b"421 4.3.2 ")
+        await asyncio.wait_for(task, 5)
+
+
+async def test_a_client_that_goes_away_in_the_content_leaves_nothing() -> None:
+    door = await Door().open()
+    async with talking(door) as (client, _, task):
+        await log_in(client)
+        await envelope(client)
+        client.write(CONTENT)
+        await client.aclose()
+        await asyncio.wait_for(task, 5)
+    assert (await door.store.count_queue()) == dict.fromkeys(await door.store.count_queue(), 0)
