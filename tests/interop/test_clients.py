@@ -11,6 +11,7 @@ from email.mime.text import MIMEText
 from pathlib import Path
 
 import aiosmtplib
+import dkim
 import pytest
 
 from sendryd.testing.world import SENDING_DOMAIN, World
@@ -50,6 +51,7 @@ def check_arrived(world: World, subject: str) -> bytes:
     assert mail.recipients == [RECIPIENT]
     assert mail.envelope_from == AUTHOR
     world.check_signature(mail.content)
+    assert dkim.verify(mail.content, dnsfunc=lambda name, **_: (world.published(name.decode()) or "").encode())
     return bytes(mail.content)
 
 

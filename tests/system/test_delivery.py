@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
+import dkim
 import pytest
 
 from sendryd.testing.mailhost import Script
@@ -221,6 +222,7 @@ def test_a_rich_message_arrives_as_it_was_sent(quick_world: World) -> None:
         assert header.count(b"\r\nReply-To:") == 2
         assert "BODY=8BITMIME" in mail.mail_params
         quick_world.check_signature(mail.content)
+        assert dkim.verify(mail.content, dnsfunc=lambda name, **_: (quick_world.published(name.decode()) or "").encode())
         assert b"\r\nReceived: from " in header
 
 

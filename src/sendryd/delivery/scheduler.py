@@ -50,13 +50,14 @@ class _Held:
 @dataclass(slots=True)
 class _LaneState:
     lane: Lane
-    active: int = 0
+    active: int = 0  # tasks
+    busy: int = 0  # attempts that they are at
     reserved: int = 0
     waiting: deque[tuple[Claim, _Held | None]] = field(default_factory=deque)
 
     @property
     def load(self) -> int:
-        return self.active + self.reserved + len(self.waiting)
+        return self.busy + self.reserved + len(self.waiting)
 
 
 @dataclass(slots=True)
@@ -180,9 +181,11 @@ class Scheduler:
                 if state.lane.is_suspended(self._clock.monotonic()):
                     break
                 claim, held = state.waiting.popleft()
+                state.busy += 1
                 try:
                     signal = await self._worker.deliver(claim, held.content if held else None)
                 finally:
+                    state.busy -= 1
                     self._let_go(held)
                 self._note(key, state, signal)
         finally:
@@ -223,7 +226,7 @@ class Scheduler:
     def _forget_if_idle(self, key: str) -> None:
         state = self._lanes.get(key)
         is_default = state is not None and not state.lane.failures and not state.lane.suspensions
-        if state is not None and is_default and not state.load:
+        if state is not None and is_default and not state.load and not state.active:
             del self._lanes[key]
 
     # The claims.

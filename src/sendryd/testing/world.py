@@ -131,11 +131,12 @@ class World:
 
     def check_signature(self, content: bytes) -> None:
         """Raises `RelayFailed` unless a DKIM signature verifies against the published record."""
-        fault = verify(content, self._lookup)
+        fault = verify(content, self.published)
         if fault is not None:
             raise RelayFailed(f"the signature does not verify: {fault}")
 
-    def _lookup(self, name: str) -> str | None:
+    def published(self, name: str) -> str | None:
+        """The TXT record of a name, its strings put together."""
         values = self.nameserver.zone.get((name.rstrip(".").lower(), "TXT"))
         return "".join(re.findall(r'"([^"]*)"', values[0])) if values else None
 

@@ -1,0 +1,198 @@
+"""Lanes: what is taken, what is put off, what is given back."""
+
+import asyncio
+from datetime import timedelta
+from typing import cast
+
+import pytest
+
+from sendryd.delivery.scheduler import MAX_HELD, WAITING_FACTOR, Scheduler
+from sendryd.delivery.worker import Signal, Worker
+from sendryd.model.delivery import DeliveryState
+from sendryd.policy.retry import RetryPlan
+from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_START
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.rand import SeededRand
+from sendryd.runtime.wakeup import Wakeup
+from sendryd.store.base import Claim, Lease, NewMessage, Outcome, QueueFilter
+from sendryd.store.memory import MemoryStore
+from sendryd.testing.samples import Samples
+
+PLAN = RetryPlan((timedelta(hours=1),), timedelta(hours=72))
+
+
+class ScriptedWorker:
+    """Delivers when it is let, and records what it did."""
+
+    def __init__(self, store: MemoryStore, samples: Samples) -> None:
+        self.store = store
+        self.samples = samples
+        self.signal = Signal.GOOD
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.unrecorded = 0
+        self.active = 0
+        self.most_active = 0
+        self.delivered: list[str] = []
+
+    async def deliver(self, claim: Claim, content: bytes | None) -> Signal:
+        self.active += 1
+        self.most_active = max(self.most_active, self.active)
+        try:
+            await self.gate.wait()
+        finally:
+            self.active -= 1
+        state = DeliveryState.DELIVERED if self.signal is Signal.GOOD else DeliveryState.QUEUED
+        due_at = SystemClock().now() + timedelta(hours=1) if state is DeliveryState.QUEUED else None
+        outcomes = [Outcome(delivery_id=each.id, state=state, due_at=due_at, reply="r", events=()) for each in claim.deliveries]
+        await self.store.record_attempt(claim.lease, outcomes, SystemClock().now())
+        self.delivered.append(claim.domain)
+        return self.signal
+
+
+class Engine:
+    """A scheduler with what it needs."""
+
+    def __init__(self, *, has_smart_host: bool = False) -> None:
+        self.store, self.samples, self.wakeup = MemoryStore(), Samples(SystemClock().now()), Wakeup()
+        self.worker = ScriptedWorker(self.store, self.samples)
+        self.scheduler = Scheduler(
+            self.store,
+            cast("Worker", self.worker),
+            plan=PLAN,
+            clock=SystemClock(),
+            rand=SeededRand(1),
+            wakeup=self.wakeup,
+            has_smart_host=has_smart_host,
+        )
+
+    def message(self, domain: str = "one.test", lease: Lease | None = None) -> NewMessage:
+        return self.samples.message([f"u@{domain}"], created_at=SystemClock().now(), lease=lease)
+
+    async def hand_over(self, domain: str = "one.test") -> bool:
+        """As the door does it; False if there was no room."""
+        lease = self.scheduler.reserve([domain], 100)
+        if lease is None:
+            return False
+        new = self.message(domain, lease)
+        await self.store.accept(new)
+        claimed = Claim(message=new.message, domain=domain, deliveries=tuple(new.deliveries), lease=lease)  # type: ignore[arg-type]
+        self.scheduler.offer(lease, [claimed], new.content)
+        return True
+
+    async def wait_for(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.worker.delivered) < count:
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def engine() -> Engine:
+    return Engine()
+
+
+async def test_what_is_handed_over_is_delivered(engine: Engine) -> None:
+    assert await engine.hand_over()
+    await engine.wait_for(1)
+    assert engine.scheduler.statistics()["held_octets"] == 0
+    await engine.scheduler.stop()
+    assert (await engine.store.count_queue())[DeliveryState.LEASED] == 0
+
+
+async def test_a_lane_takes_no_more_than_it_can_start_soon(engine: Engine) -> None:
+    engine.worker.gate.clear()
+    taken = 0
+    while await engine.hand_over():
+        taken += 1
+    assert taken == WAITING_FACTOR * MX_START
+    assert await engine.hand_over("two.test")
+    await asyncio.sleep(0)
+    assert engine.worker.most_active == MX_START + 1
+    engine.worker.gate.set()
+    await engine.wait_for(taken + 1)
+    await engine.scheduler.stop()
+
+
+async def test_content_in_memory_is_bounded(engine: Engine) -> None:
+    first = engine.scheduler.reserve(["one.test"], MAX_HELD)
+    assert first is not None
+    assert engine.scheduler.reserve(["two.test"], 1) is None
+    engine.scheduler.cancel_reservation(first)
+    assert engine.scheduler.reserve(["two.test"], 1) is not None
+
+
+async def test_failures_suspend_a_lane_and_the_rest_goes_back_uncounted(engine: Engine) -> None:
+    engine.worker.signal = Signal.BAD
+    engine.worker.gate.clear()
+    for _ in range(8):
+        assert await engine.hand_over()
+    engine.worker.gate.set()
+    await engine.wait_for(FAILURES_TO_SUSPEND)
+    async with asyncio.timeout(5):
+        while (await engine.store.count_queue())[DeliveryState.LEASED]:
+            await asyncio.sleep(0.001)
+    assert not await engine.hand_over()
+    untried = await engine.store.list_queue(QueueFilter(has_attempts=False))
+    assert len(untried) == 8 - len(engine.worker.delivered)
+    assert await engine.hand_over("other.test")
+    await engine.scheduler.stop()
+
+
+async def test_what_waits_in_the_store_is_claimed_but_for_suspended_lanes(engine: Engine) -> None:
+    for domain in ("one.test", "two.test"):
+        await engine.store.accept(engine.message(domain))
+    runner = asyncio.create_task(engine.scheduler.run())
+    await engine.wait_for(2)
+    assert sorted(engine.worker.delivered) == ["one.test", "two.test"]
+    await engine.scheduler.stop()
+    await runner
+
+
+async def test_a_smart_host_is_one_lane() -> None:
+    engine = Engine(has_smart_host=True)
+    engine.worker.gate.clear()
+    taken = 0
+    while await engine.hand_over(f"d{taken}.test"):
+        taken += 1
+    assert taken == 40
+    engine.worker.gate.set()
+    await engine.wait_for(taken)
+    await engine.scheduler.stop()
+
+
+async def test_nothing_new_starts_while_an_outcome_cannot_be_stored(engine: Engine) -> None:
+    engine.worker.unrecorded = 1
+    assert not await engine.hand_over()
+    await engine.store.accept(engine.message())
+    runner = asyncio.create_task(engine.scheduler.run())
+    await asyncio.sleep(0.05)
+    assert engine.worker.delivered == []
+    engine.worker.unrecorded = 0
+    engine.wakeup.set()
+    await engine.wait_for(1)
+    await engine.scheduler.stop()
+    await runner
+
+
+async def test_a_stop_lets_attempts_end_and_gives_back_the_rest(engine: Engine) -> None:
+    engine.worker.gate.clear()
+    while await engine.hand_over():
+        pass
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(engine.scheduler.stop())
+    await asyncio.sleep(0.01)
+    engine.worker.gate.set()
+    await stopping
+    counts = await engine.store.count_queue()
+    assert counts[DeliveryState.LEASED] == 0
+    assert counts[DeliveryState.QUEUED] == WAITING_FACTOR * MX_START - len(engine.worker.delivered)
+    assert not await engine.hand_over()
+
+
+async def test_a_stop_does_not_wait_for_ever(engine: Engine) -> None:
+    engine.worker.gate.clear()
+    await engine.hand_over()
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await engine.scheduler.stop(0.05)
+    assert (await engine.store.count_queue())[DeliveryState.LEASED] == 1  # in doubt: the next start returns it
