@@ -36,8 +36,7 @@ COMMANDS = (
 
 def default_of(name: str) -> str:
     """A default as it would be written."""
-    field = Settings.model_fields[name]
-    return "" if field.default_factory is not None else str(field.default)
+    return str(Settings.model_fields[name].default)
 
 
 def settings_page() -> str:

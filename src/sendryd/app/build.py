@@ -1,11 +1,13 @@
 """Settings to objects. The only place that names a store backend."""
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sendryd.app.settings import Settings
+from sendryd.app.settings import PREFIX, Settings, SettingsError
+from sendryd.app.values import Address
 from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
 from sendryd.model.ids import AccountId
@@ -61,23 +63,32 @@ class Basics:
 
 
 async def build_basics(settings: Settings) -> Basics:
-    """Opens the store. Raises `StoreError`."""
+    """Opens the store. Raises `StoreError`, and `SettingsError` for a name server that is not known."""
     from sendryd.store.sqlite import open_store
 
+    name_server = _find_name_server(settings.dns_resolver) if settings.dns_resolver else None
     clock, rand = SystemClock(), SystemRand()
     store = open_store(settings.data_dir)
     await store.ensure_account(DEFAULT_ACCOUNT, DEFAULT_ACCOUNT_NAME, clock.now())
-    address = settings.dns_resolver
     return Basics(
         settings=settings,
         store=store,
         clock=clock,
         rand=rand,
         ids=IdSource(clock, rand),
-        resolver=Resolver(clock, (address.host, address.port) if address else None),
+        resolver=Resolver(clock, name_server),
         wakeup=Wakeup(),
         metrics=Metrics(),
     )
+
+
+def _find_name_server(address: Address) -> tuple[str, int]:
+    """The name server's IP address, which the resolver needs, and its port."""
+    try:
+        infos = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}DNS_RESOLVER: {address.host} cannot be looked up: {error.strerror or error}") from None
+    return str(infos[0][4][0]), address.port
 
 
 def flatten(prefix: str, statistics: Mapping[str, float]) -> dict[str, float]:

@@ -13,22 +13,22 @@ class PortTaken(Exception):
 
 
 def bind(address: Address) -> socket.socket:
-    """A bound TCP socket. Raises `PortTaken`."""
+    """A socket that listens. Raises `PortTaken`."""
     try:
         infos = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise PortTaken(f"cannot listen on {address}: {error.strerror}") from None
-    family, kind, protocol, _, place = infos[0]
-    sock = socket.socket(family, kind, protocol)
+        family, kind, protocol, _, place = infos[0]
+        sock = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise PortTaken(f"cannot listen on {address}: {error.strerror or error}") from None
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6 and address.host != "::":
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if family == socket.AF_INET6:  # [::] means every address, those of IPv4 too
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address.host != "::"))
         sock.bind(place)
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        raise PortTaken(f"cannot listen on {address}: {error.strerror}") from None
+        raise PortTaken(f"cannot listen on {address}: {error.strerror or error}") from None
     sock.setblocking(False)
     return sock
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sendryd.app.build import Basics, flatten, seconds
 from sendryd.intake.directory import Directory
-from sendryd.runtime.tls import ServerCertificate
+from sendryd.runtime.tls import ServerCertificate, server_context
 
 if TYPE_CHECKING:
     import uvicorn
@@ -21,6 +21,7 @@ TOUCH_INTERVAL: Final = 30.0  # seconds between writes of when keys were last us
 CERTIFICATE_INTERVAL: Final = 10.0  # seconds between looks at the certificate's files
 HTTP_BACKLOG_CONNECTIONS: Final = 1000  # requests served at once; more wait in the kernel
 HTTP_KEEP_ALIVE: Final = 75  # seconds an idle HTTP connection is kept: longer than the usual proxy keeps its side
+HTTP_DRAIN_TIMEOUT: Final = 5  # seconds for answers under way when the program stops; all requests are short
 
 
 class Role(StrEnum):
@@ -152,7 +153,7 @@ async def start_smtp(basics: Basics, running: Running, directory: Directory, cer
     running.stops.insert(0, listener.aclose)
 
 
-def start_http(basics: Basics, running: Running, directory: Directory, certificate: ServerCertificate, smtp_port: int) -> None:
+def start_http(basics: Basics, running: Running, directory: Directory, smtp_port: int) -> None:
     """The REST API, health and metrics."""
     import uvicorn
 
@@ -188,13 +189,12 @@ def start_http(basics: Basics, running: Running, directory: Directory, certifica
         forwarded_allow_ips=list(settings.trusted_proxies),
         limit_concurrency=HTTP_BACKLOG_CONNECTIONS,
         timeout_keep_alive=HTTP_KEEP_ALIVE,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=HTTP_DRAIN_TIMEOUT,
     )
+    config.load()
     if settings.http_tls:
-        config.load()
-        config.ssl = certificate.context
-    server = uvicorn.Server(config)
-    running.http, running.health = server, health
+        config.ssl = server_context(settings.cert_path, settings.key_path)
+    running.http, running.health = uvicorn.Server(config), health
 
 
 def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitable[bytes]]:

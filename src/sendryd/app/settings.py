@@ -18,9 +18,12 @@ from sendryd.app.values import (
     Rate,
     parse_address,
     parse_addresses,
-    parse_duration,
     parse_hostname,
     parse_networks,
+    parse_number,
+    parse_period,
+    parse_port,
+    parse_public_url,
     parse_rate,
     parse_schedule,
     parse_size,
@@ -61,39 +64,48 @@ def _text(parse: Any) -> BeforeValidator:
     return BeforeValidator(convert)
 
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) == 0:
-        raise ValueError("write a whole number above 0")
-    return int(text)
+def _or_none(parse: Any) -> Any:
+    """The same parser, with None for an empty text."""
+    return lambda text: parse(text) if text.strip() else None
 
 
 def _word(text: str) -> str:
     return text.strip()
 
 
-Duration = Annotated[timedelta, _text(parse_duration)]
+Duration = Annotated[timedelta, _text(parse_period)]
 Schedule = Annotated[tuple[timedelta, ...], _text(parse_schedule)]
 Size = Annotated[int, _text(parse_size)]
-Number = Annotated[int, _text(_number)]
+Number = Annotated[int, _text(parse_number)]
+Port = Annotated[int, _text(parse_port)]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 Listener = Annotated[Address, _text(parse_address)]
 Listeners = Annotated[tuple[Address, ...], _text(parse_addresses)]
 Word = Annotated[str, _text(_word)]
 
 
-def _path(text: str) -> Path | None:
-    return Path(text).expanduser() if text.strip() else None
+def _path(text: str) -> Path:
+    if not text.strip() or "\0" in text:
+        raise ValueError("write a path")
+    return Path(text).expanduser()
+
+
+def _hostname(text: str) -> str:
+    return parse_hostname(text) if text.strip() else _machine_name()
 
 
 def _machine_name() -> str:
     name = socket.getfqdn()
-    return name if name and not name.endswith(".arpa") else "localhost"
+    if name.endswith(".arpa"):  # the name of an address, and not of the machine
+        return "localhost"
+    try:
+        return parse_hostname(name)
+    except ValueError:
+        return "localhost"
 
 
-def _setting(default: str = "", *, description: str, default_factory: Any = None) -> Any:
+def _setting(default: str = "", *, description: str) -> Any:
     """A setting whose default is written as its value would be."""
-    if default_factory is not None:
-        return Field(default_factory=default_factory, description=description)
     return Field(default, description=description)
 
 
@@ -102,24 +114,23 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True)
 
-    data_dir: Annotated[Path, _text(lambda text: Path(text).expanduser())] = _setting(
-        "./var", description="Folder of the database, the certificate and the spool."
-    )
+    data_dir: Annotated[Path, _text(_path)] = _setting("./var", description="Folder of the database, the certificate and the spool.")
     database_url: Word = _setting(
         "",
         description="`postgresql://…` for many nodes. Empty: SQLite in the data directory. PostgreSQL is not available yet.",
     )
-    hostname: Annotated[str, _text(parse_hostname)] = _setting(
-        default_factory=_machine_name,
-        description="Name in greetings, `Received` and EHLO, and `host` of `GET /v1/smtp/info`. Default: the machine's full name.",
+    hostname: Annotated[str, _text(_hostname)] = _setting(
+        description="Name in greetings, `Received` and EHLO, and `host` of `GET /v1/smtp/info`. Empty: the machine's full name.",
     )
-    public_url: Word = _setting("", description="Base of tracking, unsubscribe and share links. Empty: `http://` and the HTTP address.")
+    public_url: Annotated[str, _text(parse_public_url)] = _setting(
+        "", description="Base of tracking, unsubscribe and share links. Empty: `http://` and the HTTP address."
+    )
     smtp_listen: Listeners = _setting(
         "127.0.0.1:2587",
         description="Submission with STARTTLS; in production `0.0.0.0:587`. Several, comma-separated.",
     )
     smtps_listen: Listeners = _setting("", description="Submission with implicit TLS (port 465). Empty: off.")
-    smtp_public_port: Annotated[int | None, _text(lambda text: _number(text) if text.strip() else None)] = _setting(
+    smtp_public_port: Annotated[int | None, _text(_or_none(parse_port))] = _setting(
         "", description="`port` of `GET /v1/smtp/info`. Empty: the port of the first listener."
     )
     inbound_listen: Listeners = _setting("", description="Port 25 for bounces, complaints and inbound mail. Empty: off. Not available yet.")
@@ -128,15 +139,17 @@ class Settings(BaseModel):
     trusted_proxies: Annotated[tuple[str, ...], _text(parse_networks)] = _setting(
         "", description="Addresses whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."
     )
-    tls_cert: Annotated[Path | None, _text(_path)] = _setting(
+    tls_cert: Annotated[Path | None, _text(_or_none(_path))] = _setting(
         "",
         description="Certificate as PEM. Empty: a self-signed one in `DATA_DIR/tls/cert.pem`, made on the first start. Reloaded when it changes.",
     )
-    tls_key: Annotated[Path | None, _text(_path)] = _setting("", description="Its private key as PEM. Empty: `DATA_DIR/tls/key.pem`.")
-    dns_resolver: Annotated[Address | None, _text(lambda text: parse_address(text) if text.strip() else None)] = _setting(
+    tls_key: Annotated[Path | None, _text(_or_none(_path))] = _setting(
+        "", description="Its private key as PEM. Empty: `DATA_DIR/tls/key.pem`."
+    )
+    dns_resolver: Annotated[Address | None, _text(_or_none(parse_address))] = _setting(
         "", description="`host:port` of the resolver for MX, address and TXT look-ups. Empty: the system's."
     )
-    mx_port: Number = _setting("25", description="Port of receiving hosts; for tests.")
+    mx_port: Port = _setting("25", description="Port of receiving hosts; for tests.")
     smarthost: Annotated[SmartHost | None, _text(parse_smart_host)] = _setting(
         "",
         description="`smtp://user:password@host:port`, `smtps://…` or `smtp+notls://…`: hand everything to this host instead of the MX.",
@@ -145,7 +158,9 @@ class Settings(BaseModel):
         "false", description="Let delivery reach loopback and private addresses; for tests and inner networks."
     )
     dkim_selector: Annotated[str, _text(parse_hostname)] = _setting("sendry", description="Selector of new domains.")
-    spf_include: Word = _setting("", description="Domains are asked for `v=spf1 include:VALUE ~all`. Empty: `v=spf1 a:HOSTNAME ~all`.")
+    spf_include: Annotated[str, _text(lambda text: text.strip() and parse_hostname(text))] = _setting(
+        "", description="Domains are asked for `v=spf1 include:VALUE ~all`. Empty: `v=spf1 a:HOSTNAME ~all`."
+    )
     api_rate_limit: Annotated[Rate | None, _text(parse_rate)] = _setting(
         "100/10s", description="REST requests of one key; `off` lifts the limit."
     )

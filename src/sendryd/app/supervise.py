@@ -3,15 +3,20 @@
 import asyncio
 import fcntl
 import gc
+import ipaddress
 import os
 import resource
 import signal
 import ssl
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+
+from cryptography import x509
 
 from sendryd.app.build import Basics
 from sendryd.app.listen import bind, bound_address
@@ -36,11 +41,18 @@ from sendryd.store.errors import StoreError
 STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever is under way
 GC_THRESHOLDS: Final = (50_000, 20, 50)  # what is made at the start is frozen; what a message makes is mostly freed without the collector
 
+EXPIRY_NOTICE: Final = timedelta(days=14)  # automatic renewal happens well before; later means that it does not work
+HTTP_ADVICE: Final = "API keys would cross the network in clear text: set SENDRYD_HTTP_TLS, or listen on loopback behind a proxy with TLS"
+
 log = get_logger("serve")
 
 
 class AlreadyRunning(Exception):
     """Another `serve` works on this data directory."""
+
+
+class DaemonFailed(Exception):
+    """A part of the program ended by a bug, which the log shows; the rest was stopped in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,11 @@ def lock_data_dir(data_dir: Path) -> int:
         os.close(descriptor)
         raise AlreadyRunning(f"another sendryd serve is running on {data_dir}") from None
     return descriptor
+
+
+def configure_logs(settings: Settings) -> None:
+    """Form and level of the logs, as the settings and the terminal say."""
+    configure(settings.log_format or ("text" if sys.stderr.isatty() else "json"), settings.log_level)
 
 
 def prepare_certificate(settings: Settings, basics: Basics) -> ServerCertificate:
@@ -87,24 +104,31 @@ class Process:
         self._running = Running()
         self._tasks: list[asyncio.Task[None]] = []
         self._stop = asyncio.Event()
+        self._was_ready = False
+        self._has_failed = False
 
-    async def run(self, on_ready: Callable[[Ready], None]) -> None:
-        """Runs until a signal says otherwise. Raises `PortTaken`."""
-        ready = await self._start()
+    async def run(self, on_ready: Callable[[Ready], Awaitable[None]]) -> None:
+        """Runs until a signal says otherwise. Raises `PortTaken`, and `DaemonFailed` after an orderly stop."""
         self._handle_signals()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
-        on_ready(ready)
         try:
+            ready = await self._start()
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
+            await on_ready(ready)
+            self._was_ready = True
+            log.info("ready", smtp=[str(address) for address in ready.smtp], http=str(ready.http) if ready.http else None)
             await self._stop.wait()
         finally:
             await self._shut_down()
+        if self._has_failed:
+            raise DaemonFailed("a part of the program failed, as the log says; everything was stopped in order")
 
     async def _start(self) -> Ready:
         settings, roles = self._basics.settings, self._roles
         _raise_descriptor_limit()
         sockets = self._bind()
+        _warn(settings, roles, self._basics.clock.now())
         smtp = tuple(bound_address(sock, asked) for sock, asked in zip(sockets.smtp, settings.smtp_listen, strict=False))
         smtp_port = smtp[0].port if smtp else settings.smtp_listen[0].port
         if Role.DELIVERY in roles:
@@ -118,7 +142,7 @@ class Process:
         if Role.UPKEEP in roles:
             start_upkeep(self._basics, self._running)
         if Role.HTTP in roles:
-            start_http(self._basics, self._running, self._directory, self._certificate, smtp_port)
+            start_http(self._basics, self._running, self._directory, smtp_port)
             await self._serve_http(sockets)
         for coroutine in [*self._running.tasks, self._keep_house()]:
             self._tasks.append(asyncio.create_task(self._watch(coroutine)))
@@ -139,10 +163,7 @@ class Process:
         server = self._running.http
         if server is None or sockets.http is None:
             return
-        config = server.config
-        if not config.loaded:
-            config.load()
-        server.lifespan = config.lifespan_class(config)
+        server.lifespan = server.config.lifespan_class(server.config)
         await server.startup(sockets=[sockets.http])
         self._tasks.append(asyncio.create_task(server.main_loop()))
 
@@ -154,6 +175,7 @@ class Process:
             raise
         except Exception:
             log.exception("daemon_failed")
+            self._has_failed = True
             self._stop.set()
 
     async def _keep_house(self) -> None:
@@ -172,6 +194,9 @@ class Process:
         """New connections get the new certificate; broken files leave the old one."""
         try:
             if self._certificate.reload_if_changed():
+                http = self._running.http
+                if http and http.config.ssl:  # it holds on to its context, so that one is given the new pair
+                    http.config.ssl.load_cert_chain(self._certificate.cert, self._certificate.key)
                 log.info("certificate_reloaded", path=str(self._certificate.cert))
         except (OSError, ssl.SSLError) as error:
             log.error("certificate_not_reloaded", path=str(self._certificate.cert), error=str(error))
@@ -196,7 +221,7 @@ class Process:
         except SettingsError as error:
             log.error("settings_not_reloaded", reason=str(error))
             return
-        configure(settings.log_format or "json", settings.log_level)
+        configure_logs(settings)
         self._directory.invalidate()
         log.info("reloaded")
 
@@ -206,11 +231,9 @@ class Process:
             self._running.health.is_stopping = True
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
-                await asyncio.gather(*(stop() for stop in self._running.stops))
-                if self._running.http:
-                    self._running.http.should_exit = True
-                    self._running.http.force_exit = True
-                    await self._running.http.shutdown()
+                ends = await asyncio.gather(*(stop() for stop in self._running.stops), self._stop_http(), return_exceptions=True)
+            for fault in filter(None, ends):
+                log.error("stop_failed", error=repr(fault))
         except TimeoutError:
             log.warning("stop_timed_out")
         for task in self._tasks:
@@ -219,7 +242,33 @@ class Process:
         with suppress(StoreError):
             await self._directory.flush()
         await self._basics.store.aclose()
-        log.info("stopped")
+        if self._was_ready:
+            log.info("stopped")
+
+    async def _stop_http(self) -> None:
+        server = self._running.http
+        if server and server.started:
+            server.should_exit = True
+            await server.shutdown()
+
+
+def _warn(settings: Settings, roles: frozenset[Role], now: datetime) -> None:
+    """Says what works and should not stay so."""
+    expires = x509.load_pem_x509_certificate(settings.cert_path.read_bytes()).not_valid_after_utc
+    if expires - now < EXPIRY_NOTICE:
+        event = "certificate_expired" if expires < now else "certificate_expires_soon"
+        log.warning(
+            event, path=str(settings.cert_path), expires=expires.isoformat(), advice="replace the file and its key; no restart is needed"
+        )
+    if Role.HTTP in roles and not settings.http_tls and not _is_loopback(settings.http_listen.host):
+        log.warning("http_without_tls", listen=str(settings.http_listen), advice=HTTP_ADVICE)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _raise_descriptor_limit() -> None:

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from sendryd.policy.routing import Security, SmartHost
 
@@ -19,14 +19,17 @@ _DURATION_UNITS: Final = {
 }
 _SIZE: Final = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)?", re.ASCII)
 _SIZE_UNITS: Final = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _RATE: Final = re.compile(r"([0-9]{1,9})/(.+)", re.ASCII)
-_HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?", re.ASCII)
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"  # RFC 1035 §2.3.4, and the underscore that some machines have
+_HOST: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _SCHEMES: Final = {
     "smtp": (Security.STARTTLS, 587),
     "smtps": (Security.IMPLICIT_TLS, 465),
     "smtp+notls": (Security.CLEAR_TEXT, 25),
 }
 MAX_PORT: Final = 65_535
+MAX_DURATION: Final = timedelta(days=36_500)  # with it no date comes near the end of the calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +56,46 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if not match:
         raise ValueError("write a duration as 250ms, 5s, 1m, 2h or 3d")
-    return int(match[1]) * _DURATION_UNITS[match[2]]
+    if (duration := int(match[1]) * _DURATION_UNITS[match[2]]) > MAX_DURATION:
+        raise ValueError(f"the longest duration is {MAX_DURATION.days}d")
+    return duration
+
+
+def parse_period(text: str) -> timedelta:
+    """A duration that is longer than nothing."""
+    period = parse_duration(text)
+    if not period:
+        raise ValueError("write a duration above 0")
+    return period
 
 
 def parse_schedule(text: str) -> tuple[timedelta, ...]:
-    """Durations, comma-separated."""
-    delays = tuple(parse_duration(part) for part in text.split(","))
-    if any(delay <= timedelta(0) for delay in delays):
-        raise ValueError("every delay must be longer than nothing")
-    return delays
+    """Durations, comma-separated, each longer than nothing."""
+    return tuple(parse_period(part) for part in text.split(","))
 
 
 def parse_size(text: str) -> int:
-    """`512KiB`, `40MiB`, or a number of octets."""
+    """`512KiB`, `40MiB`, or a number of octets; above 0."""
     match = _SIZE.fullmatch(text.strip())
     if not match:
         raise ValueError("write a size as 512KiB or 40MiB")
+    if not int(match[1]):
+        raise ValueError("write a size above 0")
     return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def parse_number(text: str) -> int:
+    """A whole number above 0."""
+    if not _NUMBER.fullmatch(text.strip()) or not int(text):
+        raise ValueError("write a whole number above 0")
+    return int(text)
+
+
+def parse_port(text: str) -> int:
+    """A port that one can connect to."""
+    if not _NUMBER.fullmatch(text.strip()) or not 0 < int(text) <= MAX_PORT:
+        raise ValueError(f"write a port from 1 to {MAX_PORT}")
+    return int(text)
 
 
 def parse_address(text: str) -> Address:
@@ -77,12 +103,20 @@ def parse_address(text: str) -> Address:
     host, separator, port = text.strip().rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-        is_good = ":" in host
+        is_good = _is_ipv6(host)
     else:
-        is_good = bool(_HOST.fullmatch(host))
-    if not separator or not is_good or not (port.isascii() and port.isdigit()) or int(port) > MAX_PORT:
+        is_good = _HOST.fullmatch(host) is not None
+    if not separator or not is_good or not _NUMBER.fullmatch(port) or int(port) > MAX_PORT:
         raise ValueError("write an address as host:port, an IPv6 address as [::]:port")
     return Address(host, int(port))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_addresses(text: str) -> tuple[Address, ...]:
@@ -105,26 +139,48 @@ def parse_rate(text: str) -> Rate | None:
     match = _RATE.fullmatch(text.strip())
     if not match or int(match[1]) == 0:
         raise ValueError("write a rate as 100/10s, or off")
-    period = parse_duration(match[2])
-    if period <= timedelta(0):
-        raise ValueError("the period of a rate must be longer than nothing")
-    return Rate(int(match[1]), period)
+    return Rate(int(match[1]), parse_period(match[2]))
 
 
 def parse_smart_host(text: str) -> SmartHost | None:
     """`smtp://user:password@host:port`, `smtps://…`, `smtp+notls://…`; None for an empty text."""
     if not text.strip():
         return None
+    url = _split(text)
+    if url is None or url.scheme not in _SCHEMES or not _is_host(url.hostname) or url.path.strip("/") or url.query or url.fragment:
+        raise ValueError("write a smart host as smtp://, smtps:// or smtp+notls:// and user:password@host:port")
+    if url.password is not None and not url.username:
+        raise ValueError("the smart host has a password and no user name")
+    security, default_port = _SCHEMES[url.scheme]
+    port = default_port if url.port is None else url.port
+    if not port:
+        raise ValueError(f"write the smart host's port as a number from 1 to {MAX_PORT}")
+    credentials = (unquote(url.username), unquote(url.password or "")) if url.username else None
+    return SmartHost(url.hostname or "", port, security, credentials)
+
+
+def parse_public_url(text: str) -> str:
+    """`http://` or `https://`, a host, perhaps a port and a path; without a final slash. Empty for an empty text."""
+    if not text.strip():
+        return ""
+    url = _split(text)
+    if url is None or url.scheme not in {"http", "https"} or not _is_host(url.hostname) or url.query or url.fragment or url.username:
+        raise ValueError("write a URL as https://mail.example.com")
+    return text.strip().rstrip("/")
+
+
+def _split(text: str) -> SplitResult | None:
+    """A URL in parts; None if it is none, or its port no port."""
     try:
         url = urlsplit(text.strip())
-        port = url.port
+        _ = url.port
     except ValueError:
-        raise ValueError("write a smart host as smtp://user:password@host:port") from None
-    if url.scheme not in _SCHEMES or not url.hostname or url.path.strip("/") or url.query or url.fragment:
-        raise ValueError("write a smart host as smtp://, smtps:// or smtp+notls:// and user:password@host:port")
-    security, default_port = _SCHEMES[url.scheme]
-    credentials = (unquote(url.username), unquote(url.password or "")) if url.username else None
-    return SmartHost(url.hostname, port or default_port, security, credentials)
+        return None
+    return url
+
+
+def _is_host(name: str | None) -> bool:
+    return name is not None and (_HOST.fullmatch(name) is not None or _is_ipv6(name))
 
 
 def parse_hostname(text: str) -> str:

@@ -7,6 +7,7 @@ shows what arrived, and checks its DKIM signature against the published record.
 import smtplib
 import ssl
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import typer
@@ -28,7 +29,10 @@ def demo(as_json: Json = False) -> None:
     """Shows the whole path in seconds, with a DNS server and a receiving server of its own."""
     started = time.monotonic()
     try:
-        with World() as world:
+        with ExitStack() as stack:
+            world = World()
+            stack.push(world)  # before it is entered: what it started ends however far it came
+            world.__enter__()
             result = _run(world)
     except (RelayFailed, OSError, smtplib.SMTPException, TimeoutError) as error:
         fail(f"the demonstration failed: {error}")

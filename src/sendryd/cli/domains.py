@@ -8,7 +8,7 @@ import typer
 from sendryd.api.wire import domain_json, page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.keys import Json
-from sendryd.cli.output import CommandFailed, print_json, print_table, say, with_store
+from sendryd.cli.output import CommandFailed, print_json, print_line, print_table, say, with_store
 from sendryd.intake.domains import BadDomainName, parse_name
 from sendryd.model.domain import DomainSettings, SendingDomain, TlsPolicy
 from sendryd.store.errors import Conflict
@@ -27,7 +27,7 @@ def _show(domain: SendingDomain, *, as_json: bool) -> None:
     say(f"{domain.name} is {domain.status.value}. DNS records to publish:")
     for record in body["dns_records"]:
         mark = "ok" if record["verified"] else "missing or wrong" if record.get("reason") else "not checked yet"
-        typer.echo(f"{record['name']}\t{record['type']}\t{record['value']}")
+        print_line(record["name"], record["type"], record["value"])
         say(f"  {mark}{': ' + record['reason'] if record.get('reason') else ''}")
 
 
@@ -116,10 +116,17 @@ def _parse_change(text: str) -> tuple[str, Any]:
             raise typer.BadParameter(f"tls_policy is one of {', '.join(TlsPolicy)}")
         return key, TlsPolicy(value)
     if key == "custom_return_path":
-        return key, value or None
+        return key, _parse_return_path(value) if value else None
     if value not in _BOOLEANS:
         raise typer.BadParameter(f"{key} is true or false")
     return key, _BOOLEANS[value]
+
+
+def _parse_return_path(name: str) -> str:
+    try:
+        return parse_name(name)
+    except BadDomainName as error:
+        raise typer.BadParameter(f"custom_return_path: {error}") from None
 
 
 @app.command()

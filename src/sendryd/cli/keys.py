@@ -1,13 +1,14 @@
 """`sendryd keys`: create, list, revoke and rotate API keys."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from sendryd.api.wire import key_json, page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
-from sendryd.app.values import parse_duration
+from sendryd.app.values import parse_duration, parse_period
 from sendryd.cli.output import CommandFailed, print_json, print_table, say, with_store
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, format_id, parse_id
@@ -15,15 +16,16 @@ from sendryd.store.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Create, list, revoke and rotate API keys.")
 
+MAX_NAME: Final = 100  # characters, as in the REST API
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-def duration(text: str | None) -> timedelta | None:
+def duration(text: str | None, parse: Callable[[str], timedelta] = parse_duration) -> timedelta | None:
     """A duration given as an option."""
     if text is None:
         return None
     try:
-        return parse_duration(text)
+        return parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -52,9 +54,9 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Makes a key and prints it once."""
-    if not 1 <= len(name) <= 100:
-        raise typer.BadParameter("a name has 1 to 100 characters")
-    lifetime = duration(expires)
+    if not name.strip() or len(name) > MAX_NAME:
+        raise typer.BadParameter(f"a name has 1 to {MAX_NAME} characters")
+    lifetime = duration(expires, parse_period)
 
     async def work(basics: Basics) -> tuple[ApiKey, str]:
         return await basics.keys.create(DEFAULT_ACCOUNT, name, scope=scope, mode=mode, expires_in=lifetime)

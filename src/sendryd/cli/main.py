@@ -1,6 +1,7 @@
 """`sendryd`: dispatch, options that stand before the command, exit statuses."""
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,12 @@ from sendryd import __version__
 from sendryd.cli import domains, keys, queue
 from sendryd.cli.demo import demo
 from sendryd.cli.migrate import migrate
-from sendryd.cli.output import WRONG_USAGE, fail, options, print_json
+from sendryd.cli.output import FAILED, WRONG_USAGE, complain, fail, options, print_json
 from sendryd.cli.send import send
 from sendryd.cli.serve import serve
+
+INTERRUPTED = 130  # as shells say it of a command that SIGINT ended
+CONFIG_HELP = "TOML file with settings; the environment wins over it. May stand behind the command too."
 
 app = typer.Typer(
     name="sendryd",
@@ -32,7 +36,7 @@ app.command()(migrate)
 
 @app.callback()
 def main(
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file with settings; the environment wins over it.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help=CONFIG_HELP)] = None,
 ) -> None:
     """Reads what stands before the command."""
     options.config = config
@@ -62,8 +66,29 @@ def suppressions() -> None:
 def run() -> None:
     """The entry point."""
     try:
-        app()
+        app(config_first(sys.argv[1:]))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.exit(1)
+        sys.exit(FAILED)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        complain(f"internal error: {type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})")
+        sys.exit(FAILED)
+
+
+def config_first(arguments: list[str]) -> list[str]:
+    """Moves `--config FILE` before the command, where it is read."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    moved: list[str] = []
+    left: list[str] = []
+    rest = iter(arguments[:end])
+    for argument in rest:
+        if argument == "--config":
+            file = next(rest, None)
+            moved += [argument] if file is None else [argument, file]
+        elif argument.startswith("--config="):
+            moved.append(argument)
+        else:
+            left.append(argument)
+    return moved + left + arguments[end:]

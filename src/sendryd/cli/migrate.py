@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from sendryd.cli.keys import Json
-from sendryd.cli.output import fail, print_json, read_settings, say
+from sendryd.cli.output import explain, fail, print_json, read_settings, say
 from sendryd.store.errors import StoreError
 
 
@@ -19,8 +19,10 @@ def migrate(
     settings = read_settings()
     try:
         names = list_pending(settings.data_dir) if dry_run else apply_pending(settings.data_dir)
-    except (StoreError, OSError) as error:
+    except StoreError as error:
         fail(str(error))
+    except OSError as error:
+        fail(explain(error))
     if as_json:
         print_json({"pending" if dry_run else "applied": names})
     elif names:

@@ -36,14 +36,24 @@ class CommandFailed(Exception):
 
 
 def say(text: str) -> None:
-    """A line for people."""
-    typer.echo(text, err=True)
+    """Lines for people."""
+    typer.echo(_plain(text, keep="\n\t"), err=True)
 
 
 def fail(text: str, status: int = FAILED) -> NoReturn:
     """Ends the command with one line."""
-    typer.secho(f"sendryd: {text}", err=True, fg="red" if sys.stderr.isatty() else None)
+    complain(text)
     raise typer.Exit(status)
+
+
+def complain(text: str) -> None:
+    """The one line that says what went wrong."""
+    typer.secho(f"sendryd: {_plain(text)}", err=True, fg="red" if sys.stderr.isatty() else None)
+
+
+def print_line(*cells: str) -> None:
+    """A line of a result, for people and for `cut`."""
+    typer.echo("\t".join(_plain(cell) for cell in cells))
 
 
 def print_json(document: Any) -> None:
@@ -55,7 +65,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Rows for people: aligned on a terminal, tab-separated elsewhere."""
     if not sys.stdout.isatty():
         for row in rows:
-            typer.echo("\t".join(_plain(cell) for cell in row))
+            print_line(*row)
         return
     from rich.console import Console
     from rich.table import Table
@@ -67,9 +77,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, keep: str = "") -> str:
     """Strangers' text must not steer the terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return "".join(letter if letter.isprintable() or letter in keep else " " for letter in text)
 
 
 def read_settings() -> Settings:
@@ -94,5 +104,15 @@ def with_store(work: Callable[[Basics], Awaitable[Result]]) -> Result:
 
     try:
         return asyncio.run(run())
-    except (StoreError, CommandFailed, OSError) as error:
+    except SettingsError as error:
+        fail(str(error), WRONG_USAGE)
+    except (StoreError, CommandFailed) as error:
         fail(str(error) or type(error).__name__)
+    except OSError as error:
+        fail(explain(error))
+
+
+def explain(error: OSError) -> str:
+    """What the system says, in one line."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason

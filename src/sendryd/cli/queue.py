@@ -1,31 +1,38 @@
 """`sendryd queue`: what waits, why, and what to do about it."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
 import typer
 
-from sendryd.api.wire import delivery_json, event_json, page
+from sendryd.api.wire import delivery_json, delivery_word, event_json, page
 from sendryd.app.build import Basics
 from sendryd.cli.keys import Json, duration
-from sendryd.cli.output import CommandFailed, print_json, print_table, say, with_store
-from sendryd.model.delivery import DeliveryState
+from sendryd.cli.output import CommandFailed, fail, print_json, print_line, print_table, say, with_store
+from sendryd.model.delivery import WAITING_STATES, DeliveryState
 from sendryd.model.event import Event, EventType, Metadata
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, MessageId, parse_id
+from sendryd.model.message import MessageStatus
 from sendryd.store.base import EventFilter, NewEvent, QueuedDelivery, QueueFilter
 
 app = typer.Typer(no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
 
-# The public words, and which deliveries they stand for.
-STATES: Final[dict[str, tuple[frozenset[DeliveryState], bool | None]]] = {
-    "queued": (frozenset({DeliveryState.QUEUED}), False),
-    "sending": (frozenset({DeliveryState.QUEUED, DeliveryState.LEASED}), None),
-    "held": (frozenset({DeliveryState.HELD}), None),
-}
+STATES: Final = (*(status.value for status in MessageStatus), "held")
 Target = Annotated[str, typer.Argument(metavar="ID", help="A message (em_…) or one delivery (dlv_…).")]
 Domain = Annotated[str | None, typer.Option(help="Only deliveries to this domain.")]
-State = Annotated[str | None, typer.Option(help="Only those in this state: queued, sending or held.")]
+State = Annotated[str | None, typer.Option(help="Only those in this state: held, or a status as the API says it.")]
 OlderThan = Annotated[str | None, typer.Option(metavar="DURATION", help="Only those accepted longer ago than this, as 2h.")]
+
+
+def _states_of(word: str | None) -> frozenset[DeliveryState] | None:
+    """The states that a public word stands for; whether there were attempts can make two words of one state."""
+    if word is None:
+        return None
+    if word not in STATES:
+        raise typer.BadParameter(f"--state is one of {', '.join(STATES)}")
+    return frozenset(state for state in DeliveryState for attempts in (0, 1) if delivery_word(state, attempts) == word)
 
 
 def _filter_of(text: str) -> QueueFilter:
@@ -34,28 +41,23 @@ def _filter_of(text: str) -> QueueFilter:
         return QueueFilter(message_id=MessageId(number))
     number = parse_id(text, DELIVERY_PREFIX)
     if number is None:
-        raise CommandFailed(f"{text} is neither the id of a message (em_…) nor of a delivery (dlv_…)")
+        fail(f"{text} is neither the id of a message (em_…) nor of a delivery (dlv_…)")
     return QueueFilter(delivery_id=DeliveryId(number))
 
 
 @app.command("list")
 def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False) -> None:
-    """Lists what waits."""
-    if state is not None and state not in STATES:
-        raise typer.BadParameter(f"--state is one of {', '.join(STATES)}")
-    states, has_attempts = STATES[state] if state else (None, None)
-    age = duration(older_than)
+    """Lists what waits, or with --state what is done."""
+    states, age = _states_of(state), duration(older_than)
 
     async def work(basics: Basics) -> list[QueuedDelivery]:
         which = QueueFilter(
             domain=domain.lower() if domain else None,
             states=states,
-            has_attempts=has_attempts,
             created_before=basics.clock.now() - age if age is not None else None,
         )
         found = await basics.store.list_queue(which)
-        # A queued delivery that was tried before is `sending`, one that was not is `queued`.
-        return [each for each in found if state is None or delivery_json(each)["state"] == state]
+        return [each for each in found if state is None or delivery_word(each.state, each.attempts) == state]
 
     items = [delivery_json(each) for each in with_store(work)]
     if as_json:
@@ -114,11 +116,11 @@ def show(target: Target, as_json: Json = False) -> None:
         print_json(found[0] if len(found) == 1 and target.startswith(DELIVERY_PREFIX) else page(found, has_more=False))
         return
     for item in found:
-        typer.echo(f"{item['id']}\t{item['recipient']}\t{item['state']}\t{item['explanation']}")
+        print_line(item["id"], item["recipient"], item["state"], item["explanation"])
         for event in item["attempts_made"]:
             metadata = event["metadata"]
             reply = metadata.get("reply") or metadata.get("reason", "")
-            typer.echo(f"  {event['created_at']}\t{event['type']}\t{metadata.get('host', '-')}\t{reply}")
+            print_line(f"  {event['created_at']}", event["type"], str(metadata.get("host", "-")), str(reply))
 
 
 def _explain(delivery: QueuedDelivery, *, due_in: timedelta) -> str:
@@ -137,67 +139,96 @@ def _explain(delivery: QueuedDelivery, *, due_in: timedelta) -> str:
             return f"Done: {delivery.state.value}."
 
 
-def _report(verb: str, count: int, *, as_json: bool) -> None:
+OptionalTarget = Annotated[str | None, typer.Argument(metavar="[ID]", help="A message (em_…) or one delivery (dlv_…).")]
+# `queued` and `sending` are one state inside: with the second something was tried before.
+HAS_ATTEMPTS: Final = {"queued": False, "sending": True}
+Change = Callable[[Basics, QueueFilter], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a command is to change."""
+
+    target: str | None
+    domain: str | None
+    state: str | None
+    older_than: str | None
+
+
+def _change(verb: str, choice: Choice, change: Change, *, as_json: bool) -> None:
+    """Changes what was chosen, and says how many deliveries that were."""
+    which = _filter_of(choice.target) if choice.target is not None else QueueFilter()
+    if choice == Choice(None, None, None, None):
+        raise typer.BadParameter("name a message or a delivery, or choose with --domain, --state or --older-than")
+    states, age = _states_of(choice.state), duration(choice.older_than)
+
+    async def work(basics: Basics) -> int:
+        if choice.target is not None and not await basics.store.list_queue(which, limit=1):
+            raise CommandFailed(f"there is no {choice.target}")
+        return await change(
+            basics,
+            replace(
+                which,
+                domain=choice.domain.lower() if choice.domain else None,
+                states=(states or WAITING_STATES) & WAITING_STATES,
+                has_attempts=HAS_ATTEMPTS.get(choice.state or ""),
+                created_before=basics.clock.now() - age if age is not None else None,
+            ),
+        )
+
+    count = with_store(work)
     if as_json:
         print_json({"count": count})
     else:
         say(f"{count} {'delivery' if count == 1 else 'deliveries'} {verb}.")
 
 
-def _which(target: str | None, domain: str | None, older_than: str | None, basics: Basics) -> QueueFilter:
-    if target is not None:
-        return _filter_of(target)
-    if domain is None and older_than is None:
-        raise CommandFailed("name a message or delivery, or choose with --domain or --older-than")
-    age = duration(older_than)
-    return QueueFilter(
-        domain=domain.lower() if domain else None,
-        states=frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
-        created_before=basics.clock.now() - age if age is not None else None,
-    )
-
-
-OptionalTarget = Annotated[str | None, typer.Argument(metavar="[ID]", help="A message (em_…) or one delivery (dlv_…).")]
-
-
 @app.command()
-def retry(target: OptionalTarget = None, domain: Domain = None, older_than: OlderThan = None, as_json: Json = False) -> None:
+def retry(
+    target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
+) -> None:
     """Makes waiting deliveries due now."""
 
-    async def work(basics: Basics) -> int:
-        return await basics.store.retry(_which(target, domain, older_than, basics), basics.clock.now())
+    async def change(basics: Basics, which: QueueFilter) -> int:
+        return await basics.store.retry(which, basics.clock.now())
 
-    _report("due now", with_store(work), as_json=as_json)
+    _change("due now", Choice(target, domain, state, older_than), change, as_json=as_json)
 
 
 @app.command()
-def hold(target: OptionalTarget = None, domain: Domain = None, older_than: OlderThan = None, as_json: Json = False) -> None:
+def hold(
+    target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
+) -> None:
     """Stops waiting deliveries until they are released."""
 
-    async def work(basics: Basics) -> int:
-        return await basics.store.hold(_which(target, domain, older_than, basics), basics.clock.now())
+    async def change(basics: Basics, which: QueueFilter) -> int:
+        return await basics.store.hold(which, basics.clock.now())
 
-    _report("held", with_store(work), as_json=as_json)
+    _change("held", Choice(target, domain, state, older_than), change, as_json=as_json)
 
 
 @app.command()
-def release(target: OptionalTarget = None, domain: Domain = None, older_than: OlderThan = None, as_json: Json = False) -> None:
+def release(
+    target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
+) -> None:
     """Lets held deliveries go on, due now."""
 
-    async def work(basics: Basics) -> int:
-        return await basics.store.release_held(_which(target, domain, older_than, basics), basics.clock.now())
+    async def change(basics: Basics, which: QueueFilter) -> int:
+        return await basics.store.release_held(which, basics.clock.now())
 
-    _report("released", with_store(work), as_json=as_json)
+    _change("released", Choice(target, domain, state, older_than), change, as_json=as_json)
 
 
 @app.command()
-def cancel(target: OptionalTarget = None, domain: Domain = None, older_than: OlderThan = None, as_json: Json = False) -> None:
+def cancel(
+    target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
+) -> None:
     """Cancels deliveries that wait or are held; an attempt under way goes on."""
 
-    async def work(basics: Basics) -> int:
+    async def change(basics: Basics, which: QueueFilter) -> int:
         def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:
             return NewEvent(id=EventId(basics.ids.next()), type=event_type, metadata={**metadata, "by": "operator"})
 
-        return await basics.store.cancel(_which(target, domain, older_than, basics), basics.clock.now(), make_event)
+        return await basics.store.cancel(which, basics.clock.now(), make_event)
 
-    _report("cancelled", with_store(work), as_json=as_json)
+    _change("cancelled", Choice(target, domain, state, older_than), change, as_json=as_json)

@@ -7,15 +7,22 @@ import smtplib
 import ssl
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from sendryd.app.values import Address
 from sendryd.cli.keys import Json
 from sendryd.cli.output import WRONG_USAGE, fail, print_json, read_settings, say
 
-KEY_VARIABLE = "SENDRY_API_KEY"
-TIMEOUT = 60.0  # seconds
+KEY_VARIABLE: Final = "SENDRY_API_KEY"
+TIMEOUT: Final = 60.0  # seconds
+REFUSED: Final = 300  # reply codes from here on
+EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  whoever listens on every address is reached here
+
+
+class NotTheRelay(Exception):
+    """Something else answers where the relay should."""
 
 
 def send(
@@ -38,20 +45,14 @@ def send(
     except (OSError, ValueError) as error:
         fail(f"the message cannot be made: {error}")
     address = settings.smtp_listen[0]
-    host = {"0.0.0.0": "localhost", "::": "localhost"}.get(address.host, address.host)  # noqa: S104  compared, not bound
     try:
-        context = ssl.create_default_context(cafile=str(settings.cert_path) if settings.tls_cert is None else None)
-        with smtplib.SMTP(host, address.port, timeout=TIMEOUT) as smtp:
-            smtp.starttls(context=context)
-            smtp.login("sendry", secret)
-            reply = _submit(smtp, message, sender, to)
-    except smtplib.SMTPRecipientsRefused as error:
-        code, refusal = next(iter(error.recipients.values()))
-        fail(f"refused: {code} {refusal.decode('utf-8', 'replace')}")
+        reply = _send(address, settings.cert_path, secret, message, sender, to)
     except smtplib.SMTPResponseException as error:
         raw = error.smtp_error
         fail(f"refused: {error.smtp_code} {raw.decode('utf-8', 'replace') if isinstance(raw, bytes) else raw}")
-    except (OSError, smtplib.SMTPException) as error:
+    except UnicodeError:
+        fail("the API key is not one: keys are of letters and digits")
+    except (OSError, smtplib.SMTPException, NotTheRelay) as error:
         fail(f"no message could be sent through {address}: {error}")
     message_id = reply.rpartition(" ")[2]
     if as_json:
@@ -78,16 +79,47 @@ def _compose(sender: str, to: list[str], subject: str, text: str | None, html: s
     return message
 
 
+def _send(address: Address, cert: Path, secret: str, message: EmailMessage, sender: str, to: list[str]) -> str:
+    """Speaks to the relay; gives the text of the reply to the content."""
+    host = EVERY_ADDRESS.get(address.host, address.host)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Trusted is one certificate, the installation's own, under whatever name it is spoken to; so it is compared, not verified.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with smtplib.SMTP(host, address.port, timeout=TIMEOUT) as smtp:
+        smtp.starttls(context=context)
+        if not isinstance(smtp.sock, ssl.SSLSocket) or smtp.sock.getpeercert(binary_form=True) != _first_certificate(cert):
+            raise NotTheRelay(f"what answers there does not have the certificate {cert}")
+        smtp.login("sendry", secret)
+        return _submit(smtp, message, sender, to)
+
+
+def _first_certificate(path: Path) -> bytes:
+    """The certificate itself of a file that may have others of its chain behind it."""
+    _, separator, rest = path.read_text("ascii").partition("-----BEGIN CERTIFICATE-----")
+    body, end, _ = rest.partition("-----END CERTIFICATE-----")
+    if not separator or not end:
+        raise NotTheRelay(f"{path} has no certificate")
+    return ssl.PEM_cert_to_DER_cert(f"{separator}{body}{end}\n")
+
+
 def _submit(smtp: smtplib.SMTP, message: EmailMessage, sender: str, to: list[str]) -> str:
     """One transaction; gives the text of the reply to the content."""
-    code, answer = smtp.mail(sender.rpartition("<")[2].rstrip("> "))
-    if code >= 300:
+    paths = [_mailbox(address) for address in (sender, *to)]
+    needs_smtputf8 = not all(path.isascii() for path in paths)  # RFC 6531 §3.4
+    code, answer = smtp.mail(paths[0], ["SMTPUTF8"] if needs_smtputf8 else [])
+    if code >= REFUSED:
         raise smtplib.SMTPResponseException(code, answer)
-    for recipient in to:
-        code, answer = smtp.rcpt(recipient.rpartition("<")[2].rstrip("> "))
-        if code >= 300:
+    for path in paths[1:]:
+        code, answer = smtp.rcpt(path)
+        if code >= REFUSED:
             raise smtplib.SMTPResponseException(code, answer)
-    code, answer = smtp.data(message.as_bytes(policy=email.policy.SMTP))
-    if code >= 300:
+    code, answer = smtp.data(message.as_bytes(policy=email.policy.SMTPUTF8 if needs_smtputf8 else email.policy.SMTP))
+    if code >= REFUSED:
         raise smtplib.SMTPResponseException(code, answer)
     return answer.decode("utf-8", "replace")
+
+
+def _mailbox(address: str) -> str:
+    """The address alone, of one that may have a name before it."""
+    return address.rpartition("<")[2].rstrip("> ")

@@ -1,19 +1,24 @@
 """`sendryd serve`: runs the roles, and on the very first start makes what is needed and says how to try it."""
 
 import asyncio
+import shlex
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics, build_basics
 from sendryd.app.settings import Settings, SettingsError
+from sendryd.app.values import Address
 from sendryd.cli.keys import Json
-from sendryd.cli.output import WRONG_USAGE, fail, options, print_json, read_settings, say
+from sendryd.cli.output import WRONG_USAGE, explain, fail, options, print_json, read_settings, say
 from sendryd.store.errors import StoreError
 
-ALL_ROLES = "smtp,http,delivery,webhooks,upkeep"
+if TYPE_CHECKING:
+    from sendryd.app.supervise import Ready
+
+ALL_ROLES: Final = "smtp,http,delivery,webhooks,upkeep"
+EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared, not bound
 
 
 def serve(
@@ -24,8 +29,7 @@ def serve(
     """Runs the relay until it is told to stop."""
     from sendryd.app.listen import PortTaken
     from sendryd.app.roles import Role
-    from sendryd.app.supervise import AlreadyRunning, lock_data_dir
-    from sendryd.runtime.log import configure
+    from sendryd.app.supervise import AlreadyRunning, DaemonFailed, configure_logs, lock_data_dir
 
     names = [name.strip() for name in role.split(",") if name.strip()]
     unknown = [name for name in names if name not in set(Role)]
@@ -34,16 +38,16 @@ def serve(
     settings = read_settings()
     if processes > 1:
         fail("--processes above 1 needs PostgreSQL; SQLite is written by one process", WRONG_USAGE)
-    configure(settings.log_format or ("text" if sys.stderr.isatty() else "json"), settings.log_level)
+    configure_logs(settings)
     try:
         lock_data_dir(settings.data_dir)
         _run(_main(settings, frozenset(Role(name) for name in names), as_json=as_json))
-    except (AlreadyRunning, PortTaken, StoreError) as error:
+    except (AlreadyRunning, PortTaken, StoreError, DaemonFailed) as error:
         fail(str(error))
     except SettingsError as error:
         fail(str(error), WRONG_USAGE)
     except OSError as error:
-        fail(f"{error.filename or settings.data_dir}: {error.strerror}")
+        fail(explain(error))
 
 
 def _run(main: Any) -> None:
@@ -59,24 +63,31 @@ async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
     from sendryd.app.supervise import Process, Ready
 
     basics = await build_basics(settings)
-    secrets: dict[str, str] = {}
 
-    def on_ready(ready: Ready) -> None:
+    async def on_ready(ready: Ready) -> None:
+        # Only now: keys of a start that failed would be made and never shown.
+        is_first = not await basics.store.list_api_keys(DEFAULT_ACCOUNT)
+        secrets = await _make_first_keys(basics) if is_first else {}
         if as_json:
-            document: dict[str, Any] = {"event": "ready", "smtp": str(ready.smtp[0]) if ready.smtp else None}
-            scheme = "https" if settings.http_tls else "http"
-            document["http"] = f"{scheme}://{ready.http}" if ready.http else None
-            if secrets:
-                document["keys"] = secrets
-            document["tls_cert"] = str(Path(ready.tls_cert).resolve())
-            print_json(document)
+            print_json(_ready_document(settings, ready, secrets))
             sys.stdout.flush()
         _greet(settings, ready, secrets)
 
-    process = Process(basics, roles, options.config)
-    if not await basics.store.list_api_keys(DEFAULT_ACCOUNT):
-        secrets = await _make_first_keys(basics)
-    await process.run(on_ready)
+    await Process(basics, roles, options.config).run(on_ready)
+
+
+def _ready_document(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> dict[str, Any]:
+    return {
+        "event": "ready",
+        "smtp": str(ready.smtp[0]) if ready.smtp else None,
+        "http": _http_url(settings, ready),
+        **({"keys": secrets} if secrets else {}),
+        "tls_cert": str(ready.tls_cert.resolve()),
+    }
+
+
+def _http_url(settings: Settings, ready: "Ready") -> str | None:
+    return f"{'https' if settings.http_tls else 'http'}://{ready.http}" if ready.http else None
 
 
 async def _make_first_keys(basics: Basics) -> dict[str, str]:
@@ -88,14 +99,18 @@ async def _make_first_keys(basics: Basics) -> dict[str, str]:
     }
 
 
-def _greet(settings: Settings, ready: Any, secrets: dict[str, str]) -> None:
+def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> None:
     """Where it listens; on the very first start the keys, and lines to paste."""
     if not sys.stderr.isatty() and not secrets:
         return
-    smtp = ready.smtp[0] if ready.smtp else None
-    http = f"{'https' if settings.http_tls else 'http'}://{ready.http}" if ready.http else None
-    cert = Path(ready.tls_cert).resolve()
-    lines = ["", f"sendryd is ready on {smtp} (SMTP, STARTTLS) and {http} (HTTP).", f"Certificate: {cert}"]
+    http = _http_url(settings, ready)
+    cert = ready.tls_cert.resolve()
+    lines = ["", "sendryd is ready."]
+    if ready.smtp:
+        lines.append(f"  SMTP (STARTTLS)  {', '.join(str(address) for address in ready.smtp)}")
+    if http:
+        lines.append(f"  HTTP             {http}")
+    lines.append(f"  certificate      {cert}")
     if secrets:
         lines += [
             "",
@@ -103,24 +118,25 @@ def _greet(settings: Settings, ready: Any, secrets: dict[str, str]) -> None:
             f"  live  {secrets['live']}",
             f"  test  {secrets['test']}",
         ]
-    if secrets and smtp and http:
-        lines += ["", *_lines_to_paste(str(smtp), http, str(cert), secrets["test"])]
+    if secrets and ready.smtp and http:
+        lines += ["", *_lines_to_paste(ready.smtp[0], http, str(cert), secrets["test"])]
     say("\n".join([*lines, ""]))
 
 
-def _lines_to_paste(smtp: str, http: str, cert: str, key: str) -> list[str]:
-    host, _, port = smtp.rpartition(":")
-    server = {"0.0.0.0": "localhost", "[::]": "localhost"}.get(host, host)  # noqa: S104  compared, not bound
+def _lines_to_paste(smtp: Address, http: str, cert: str, key: str) -> list[str]:
+    server = str(Address("localhost", smtp.port) if smtp.host in EVERY_ADDRESS else smtp)
+    cert = shlex.quote(cert)
     ca = f"--cacert {cert} " if http.startswith("https") else ""
+    url = http.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")
     message = "From: hello@example.com\\r\\nTo: user@example.org\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n"
     return [
         "Send a test message with curl:",
         f"  printf '{message}' | curl --silent --show-error --ssl-reqd --cacert {cert} \\",
         f"    --user sendry:{key} \\",
-        f"    --mail-from hello@example.com --mail-rcpt user@example.org --upload-file - smtp://{server}:{port}",
+        f"    --mail-from hello@example.com --mail-rcpt user@example.org --upload-file - 'smtp://{server}'",
         "or with swaks:",
-        f"  swaks --server {server}:{port} --tls --tls-verify --tls-ca-path {cert} --auth PLAIN --auth-user sendry \\",
+        f"  swaks --server '{server}' --tls --tls-verify --tls-ca-path {cert} --auth PLAIN --auth-user sendry \\",
         f"    --auth-password {key} --from hello@example.com --to user@example.org",
         "and see it in the Test Inbox:",
-        f"  curl --silent {ca}--header 'Authorization: Bearer {key}' {http}/v1/test-emails",
+        f"  curl --silent {ca}--header 'Authorization: Bearer {key}' '{url}/v1/test-emails'",
     ]
