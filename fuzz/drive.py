@@ -1,12 +1,22 @@
-"""Runs a driver: with atheris if it is installed, else with random inputs for a time."""
+"""Runs a driver for a time: led by coverage with atheris if it is installed, else with random inputs."""
 
 import argparse
+import itertools
 import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 
 MAX_PIECES = 12
+MAX_LENGTH = 4096  # octets of an input: the limits of the parsers are below it, or are made so by the drivers
+
+
+def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
+    """The pieces of `data`, cut at `places`, each taken modulo its length."""
+    edges = sorted({0, len(data), *(place % len(data) for place in places if data)})
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def make_input(chance: random.Random, pieces: Sequence[bytes]) -> bytes:
@@ -22,25 +32,46 @@ def make_input(chance: random.Random, pieces: Sequence[bytes]) -> bytes:
     return bytes(data[: chance.randrange(len(data) + 1)]) if chance.random() < 0.2 else bytes(data)
 
 
-def drive(test: Callable[[bytes], None], pieces: Sequence[bytes]) -> None:
+def change(chance: random.Random, seed: bytes, pieces: Sequence[bytes]) -> bytes:
+    """A good input with some damage."""
+    data = bytearray(seed)
+    for _ in range(chance.randint(0, 8)):
+        start = chance.randint(0, len(data))
+        end = chance.randint(start, min(len(data), start + 20))
+        match chance.randrange(5):
+            case 0:
+                data[start:start] = chance.choice(pieces)
+            case 1:
+                data[start:end] = chance.choice(pieces)
+            case 2:
+                data[start:end] = b""
+            case 3:
+                data[start:start] = data[start:end] * chance.randint(1, 4)
+            case _:
+                data[start:end] = chance.randbytes(end - start)
+    return bytes(data)
+
+
+def drive(test: Callable[[bytes], None], pieces: Sequence[bytes], *, seeds: Sequence[bytes] = ()) -> None:
     """Runs the test until the time is over; what it raises is a finding, printed with its input."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--seed", type=int, default=None)
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--seconds", type=float, default=20, help="how long to search")
+    parser.add_argument("--seed", type=int, default=None, help="makes the same random inputs again")
     options = parser.parse_args()
-    try:
-        import atheris  # type: ignore[import-not-found]
-    except ImportError:
-        pass
-    else:
-        atheris.Setup([sys.argv[0], f"-max_total_time={int(options.seconds)}"], lambda data: test(bytes(data)))
+    for data in seeds:
+        test(data)
+    if find_spec("atheris"):
+        atheris = import_module("atheris")
+        atheris.instrument_all()
+        atheris.Setup([sys.argv[0], f"-max_total_time={int(options.seconds)}", f"-max_len={MAX_LENGTH}"], lambda data: test(bytes(data)))
         atheris.Fuzz()
         return
     seed = options.seed if options.seed is not None else time.time_ns()
     chance = random.Random(seed)
     end, count = time.monotonic() + options.seconds, 0
     while time.monotonic() < end:
-        data = make_input(chance, pieces)
+        is_from_seed = seeds and chance.random() < 0.7
+        data = (change(chance, chance.choice(seeds), pieces) if is_from_seed else make_input(chance, pieces))[:MAX_LENGTH]
         try:
             test(data)
         except Exception:

@@ -142,6 +142,19 @@ def test_dots_at_the_start_of_lines_are_doubled(content: bytes, stuffed: bytes) 
     assert dot_stuff(content) == stuffed
 
 
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 100])
+@pytest.mark.parametrize("false_end", [b"\r.\r\n", b"\n.\r\n", b"\r\n.\n", b"\r.\n"])
+def test_a_false_end_across_the_edge_of_a_piece_is_one(false_end: bytes, size: int) -> None:
+    for length in range(24, 34):
+        data = b"x" * length + false_end + b"y\r\n.\r\n"
+        reader = ContentReader(1000, is_dot_stuffed=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(datastream, "PIECE", 32)
+            for start in range(0, len(data), size):
+                reader.feed(data[start : start + size])
+        assert reader.flaw is Flaw.FALSE_END
+
+
 def test_the_first_of_many_bare_line_feeds_is_told() -> None:
     reader = ContentReader(1_000_000, is_dot_stuffed=True)
     assert reader.feed((b"x" * 98 + b"\r\n") * 700 + b"a\nb\n" + b"y" * 10) is None

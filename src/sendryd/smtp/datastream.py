@@ -145,16 +145,15 @@ class ContentReader:
         if not self._is_wanted:
             return
         crlf = piece.count(b"\r\n")
-        has_dot_first = piece[0] == _DOT
         is_clean = piece.count(b"\n") == crlf and piece.count(b"\r") == crlf and b"\0" not in piece
-        if not is_clean or (has_dot_first and before != b"\r\n"):
+        if not is_clean or before != b"\r\n":  # a false end can have its first octets in the piece before
             self._look_for_flaws(before, piece)
         if self.flaw is not None:
             return
         if self._is_dot_stuffed:
             if b"\r\n." in piece:
                 piece = piece.replace(b"\r\n.", b"\r\n")
-            if has_dot_first and before == b"\r\n":
+            if piece[0] == _DOT and before == b"\r\n":
                 piece = piece[1:]
         if not is_clean:
             piece = self._mend_line_ends(piece)
