@@ -11,8 +11,9 @@ Theory of operation. There are four machines, three of them tiny.
 3. The identity: nobody, then authenticated; STARTTLS and a revoked key make it nobody again.
 4. The decision: none, or awaited. While one is awaited nothing more is read, so pipelined commands cannot overtake it.
 
-The ugly bit: the lines of an AUTH dialogue and the octets of BDAT are not commands, and are read by code in `server.py`, in the states
-AUTH and (any state) while a chunk is incomplete.
+The ugly bit: some of what comes is no command, and is not in the table. Lines of an AUTH dialogue are read in the state AUTH. The octets of
+a BDAT chunk are read in whatever state the command found, because they come whether it was in order or not (`content.py`). And DATA when no
+recipient was accepted goes through DATA all the same, to a certain refusal, so that its content is not taken for commands.
 """
 
 from enum import IntEnum, auto
