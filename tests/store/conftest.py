@@ -7,13 +7,32 @@ import pytest
 
 from sendryd.store.base import Store
 from sendryd.store.memory import MemoryStore
-from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite import changes, claims, connection, deliveries, open_store, reads, segments, writer
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+def _cramp(patch: pytest.MonkeyPatch) -> None:
+    """Every step, window and cache so small that each test meets their ends."""
+    for module, name, value in (
+        (changes, "STEP", 1),
+        (claims, "WINDOW", 1),
+        (connection, "CACHE_SIZE", 2),
+        (connection, "READER_CACHE_SIZE", 2),
+        (deliveries, "READ_INLINE", 0),
+        (reads, "STEP", 1),
+        (segments, "MAX_OPEN", 1),
+        (segments, "SEGMENT_SIZE", 1),
+        (writer, "CHECKPOINT_PAGES", 1),
+        (writer, "MAX_OPERATIONS", 1),
+    ):
+        patch.setattr(module, name, value)
+
+
+@pytest.fixture(params=["memory", "sqlite", "sqlite-cramped"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
     """An empty store with the default account."""
+    if request.param == "sqlite-cramped":
+        _cramp(monkeypatch)
     made: Store = MemoryStore() if request.param == "memory" else open_store(tmp_path / "data")
     await made.ensure_account(ACCOUNT, "default", NOW)
     yield made

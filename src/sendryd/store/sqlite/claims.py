@@ -9,9 +9,7 @@ committed late. `look_again_at` tells of the first; for the second, and for what
 the present; and now and then the scan begins anew, whatever happened.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
-from threading import Lock
 from typing import Any, Final
 
 import apsw
@@ -29,104 +27,115 @@ Position = tuple[int, str, int]  # due time, domain, id: the order of the index
 _START: Final[Position] = (-1, "", 0)
 
 
-class _Chosen:
-    """What was taken so far."""
-
-    def __init__(self, limit: int, per_domain: int) -> None:
-        self.numbers: dict[int, None] = {}
-        self.per_domain = per_domain
-        self._limit = limit
-        self._shares: dict[str, int] = {}
-
-    def is_full(self) -> bool:
-        return len(self.numbers) >= self._limit
-
-    def take(self, number: int, domain: str) -> bool:
-        """False if there is no room for it, or its domain had its share."""
-        share = self._shares.get(domain, 0)
-        if number not in self.numbers:
-            if self.is_full() or share >= self.per_domain:
-                return False
-            self.numbers[number] = None
-            self._shares[domain] = share + 1
-        return True
-
-
 class DueScan:
-    """The position, and the domains that were stepped over. Safe for several threads."""
+    """What the claims of a process remember of the queue. Belongs to the event loop's thread."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
         self._position = _START
         self._left_behind: dict[str, None] = {}  # in the order of their next turn
-        self._told: deque[str] = deque()
-        self._is_stale = False
-        self._began_at = 0
+        self._told: dict[str, None] = {}  # to be added to those
+        self._began_at = -FRESH_START
+        self._latest = 0  # of all looks
 
     def look_again_at(self, domains: Iterable[str]) -> None:
         """Deliveries of these domains were queued with due times that may be old."""
-        self._told.extend(domains)
+        self._told.update(dict.fromkeys(domains))
 
     def is_behind(self, due_at: int) -> bool:
-        """Whether a delivery queued with this due time would be missed."""
-        return due_at <= self._position[0]
+        """Whether a delivery that is queued with this due time could be missed."""
+        return due_at <= self._latest - LAG
 
     def begin_anew(self) -> None:
-        """What was chosen may not have been claimed."""
-        self._is_stale = True
+        """Deliveries of unknown domains were queued with due times that may be old."""
+        self._began_at = -FRESH_START
 
-    def choose(self, connection: apsw.Connection, moment: int, limit: int, busy: frozenset[str], per_domain: int) -> list[int]:
-        """Ids of due deliveries, at most so many; none only if there is none."""
-        with self._lock:
-            if self._is_stale or abs(moment - self._began_at) > FRESH_START:
-                self._is_stale = False
-                self._began_at, self._position = moment, _START
-                self._left_behind.clear()
-            while self._told:
-                self._left_behind[self._told.popleft()] = None
-            chosen = _Chosen(limit, per_domain)
-            self._look_back(connection, moment, busy, chosen)
-            if not chosen.is_full():
-                self._look_on(connection, moment, busy, chosen)
-            return list(chosen.numbers)
+    def begin(self, moment: int, limit: int, busy: frozenset[str], per_domain: int) -> "Look":
+        """A look at the queue, for at most so many. The next one begins after `finish`, or instead of this one."""
+        self._latest = max(self._latest, moment)
+        if abs(moment - self._began_at) >= FRESH_START:
+            self._began_at, self._position = moment, _START
+            self._left_behind.clear()
+        self._left_behind.update(self._told)
+        self._told.clear()
+        return Look(moment, limit, busy, per_domain, position=self._position, left_behind=dict(self._left_behind))
 
-    def _look_back(self, connection: apsw.Connection, moment: int, busy: frozenset[str], chosen: _Chosen) -> None:
+    def finish(self, look: "Look") -> None:
+        """What it has chosen is claimed, so what it passed need not be passed again."""
+        self._position, self._left_behind = look.position, look.left_behind
+
+
+class Look:
+    """One look at the queue: chooses up to `limit` due deliveries, in any thread, and knows then what it has passed."""
+
+    def __init__(
+        self, moment: int, limit: int, busy: frozenset[str], per_domain: int, *, position: Position, left_behind: dict[str, None]
+    ) -> None:
+        self.position = position
+        self.left_behind = left_behind
+        self._moment = moment
+        self._limit = limit
+        self._busy = busy
+        self._per_domain = per_domain
+        self._chosen: dict[int, None] = {}
+        self._shares: dict[str, int] = {}
+
+    def choose(self, connection: apsw.Connection) -> list[int]:
+        """Their ids, oldest due first; none only if there is none."""
+        self._look_back(connection)
+        self._look_on(connection)
+        return list(self._chosen)
+
+    def _is_full(self) -> bool:
+        return len(self._chosen) >= self._limit
+
+    def _take(self, number: int, domain: str) -> bool:
+        """False if there is no room for it, or its domain had its share."""
+        share = self._shares.get(domain, 0)
+        if number not in self._chosen:
+            if self._is_full() or share >= self._per_domain:
+                return False
+            self._chosen[number] = None
+            self._shares[domain] = share + 1
+        return True
+
+    def _look_back(self, connection: apsw.Connection) -> None:
         """Takes what remembered domains have up to the position."""
-        domains = [domain for domain in self._left_behind if domain not in busy]
+        domains = [domain for domain in self.left_behind if domain not in self._busy]
         for start in range(0, len(domains), REMEMBERED):
-            self._take_from(connection, min(moment, self._position[0]), domains[start : start + REMEMBERED], chosen)
-            if chosen.numbers:
+            self._take_from(connection, domains[start : start + REMEMBERED])
+            if self._chosen:
                 break
 
-    def _take_from(self, connection: apsw.Connection, until: int, domains: Sequence[str], chosen: _Chosen) -> None:
+    def _take_from(self, connection: apsw.Connection, domains: Sequence[str]) -> None:
+        until = min(self._moment, self.position[0])
         found: list[Position] = []
         for domain in domains:
-            del self._left_behind[domain]
-            rows: list[tuple[Any, ...]] = connection.execute(SQL["list_due_of_domain"], (domain, until, chosen.per_domain)).fetchall()
+            del self.left_behind[domain]
+            rows: list[tuple[Any, ...]] = connection.execute(SQL["list_due_of_domain"], (domain, until, self._per_domain)).fetchall()
             found += [(due_at, domain, number) for number, due_at in rows]
-            if len(rows) >= chosen.per_domain:  # there may be more
-                self._left_behind[domain] = None
+            if len(rows) >= self._per_domain:  # there may be more
+                self.left_behind[domain] = None
         for _, domain, number in sorted(found):
-            if not chosen.take(number, domain):
-                self._left_behind[domain] = None
+            if not self._take(number, domain):
+                self.left_behind[domain] = None
 
-    def _look_on(self, connection: apsw.Connection, moment: int, busy: frozenset[str], chosen: _Chosen) -> None:
+    def _look_on(self, connection: apsw.Connection) -> None:
         """Goes on from the position until something was found, or to the end."""
-        position, stepped_over = self._position, to_json(sorted(busy))
-        self._left_behind.update(dict.fromkeys(busy))
-        while not chosen.is_full():
+        moment, position, stepped_over = self._moment, self.position, to_json(sorted(self._busy))
+        self.left_behind.update(dict.fromkeys(self._busy))
+        while not self._is_full():
             start = position
             rows: list[tuple[Any, ...]] = connection.execute(SQL["list_due"], (moment, *start, STEP, stepped_over, WINDOW)).fetchall()
             for number, domain, due_at in rows:
-                if not chosen.take(number, domain):
-                    if chosen.is_full():
+                if not self._take(number, domain):
+                    if self._is_full():
                         break
-                    self._left_behind[domain] = None
+                    self.left_behind[domain] = None
                 position = (due_at, domain, number)
-            if chosen.is_full() or len(rows) == WINDOW:
+            if self._is_full() or len(rows) == WINDOW:
                 continue
             end: Any = connection.execute(SQL["due_position"], (moment, *start, STEP - 1)).fetchone()
             position = end or (moment, "", 0)
-            if end is None or chosen.numbers:
+            if end is None or self._chosen:
                 break
-        self._position = max(self._position, min(position, (moment - LAG, "", 0)))
+        self.position = max(self.position, min(position, (moment - LAG, "", 0)))

@@ -55,12 +55,10 @@ class Deliveries:
         if not first or first[0] is None or first[0] > moment:
             return []
         async with self._claiming:
-            try:
-                chosen = await self._database.read(lambda connection: self._scan.choose(connection, moment, limit, busy, per_domain))
-                claims: list[Claim] = await self._database.write(lambda connection, _: _lease(connection, chosen, lease)) if chosen else []
-            except BaseException:
-                self._scan.begin_anew()
-                raise
+            look = self._scan.begin(moment, limit, busy, per_domain)
+            chosen = await self._database.read(look.choose)
+            claims: list[Claim] = await self._database.write(lambda connection, _: _lease(connection, chosen, lease)) if chosen else []
+            self._scan.finish(look)
         return claims
 
     async def read_content(self, message_id: MessageId) -> bytes:

@@ -32,7 +32,7 @@ _CANDIDATES: Final = {
     MessageStatus.CANCELLED: "state = 'cancelled'",
 }
 _COMPLAINED: Final = "EXISTS (SELECT 1 FROM event WHERE message_id = m.id AND type = 'complained')"
-_STEP: Final = 200  # messages summarised at once when each must be looked at
+STEP: Final = 200  # messages summarised at once when each must be looked at
 
 
 class Reads:
@@ -55,7 +55,7 @@ class Reads:
             start: int = (1 << 62) if before is None else before
             condition, values = _message_condition(account_id, which)
             query = f"{_MESSAGE_COLUMNS} WHERE {condition} AND m.id < ? ORDER BY m.id DESC LIMIT ?"
-            step = limit + 1 if which.status is None else max(_STEP, limit + 1)
+            step = limit + 1 if which.status is None else max(STEP, limit + 1)
             while len(found) <= limit:
                 rows: list[tuple[Any, ...]] = connection.execute(query, (*values, start, step)).fetchall()
                 found += _of_status(_summarise(connection, rows), which.status)
@@ -74,7 +74,7 @@ class Reads:
                 return int(row[0]) if row else 0
             count = 0
             cursor = connection.execute(f"{_MESSAGE_COLUMNS} WHERE {condition}", values)
-            while rows := list(islice(cursor, _STEP)):
+            while rows := list(islice(cursor, STEP)):
                 count += len(_of_status(_summarise(connection, rows), which.status))
             return count
 
