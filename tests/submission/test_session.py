@@ -157,6 +157,20 @@ async def test_a_stop_waits_for_a_transaction_and_ends_an_idle_session() -> None
         await asyncio.wait_for(task, 5)
 
 
+async def test_a_transaction_that_was_reset_holds_up_no_stop_and_no_memory() -> None:
+    door = await Door().open()
+    async with talking(door) as (client, session, task):
+        await log_in(client)
+        for line in (f"MAIL FROM:<{AUTHOR}>", "RCPT TO:<user@example.org>"):
+            assert (await say(client, line.encode())).startswith(b"250 ")
+        assert (await say(client, b"BDAT 100002\r\n" + b"x" * 100_000)).startswith(b"250 ")
+        assert (await say(client, b"RSET")).startswith(b"250 ")
+        assert (await say(client, b"NOOP")).startswith(b"250 ")
+        session.request_stop()
+        assert (await client.read(5)).startswith(b"421 4.3.2 ")
+        await asyncio.wait_for(task, 5)
+
+
 async def test_a_client_that_goes_away_in_the_content_leaves_nothing() -> None:
     door = await Door().open()
     async with talking(door) as (client, _, task):

@@ -139,6 +139,7 @@ def test_broken_tls_is_followed_by_clear_text(tmp_path: Any) -> None:
         assert events(world, message_id)[-1]["metadata"]["tls"] is None
         world.relay.run("domains", "set", SENDING_DOMAIN, "tls_policy=enforced")
         world.wait_for_config_change()
+        world.mailhost.script = Script(handshake=lambda _number: "drop")
         enforced = submit(world, "user@example.org")
         world.wait_until(lambda: "deferred" in types(world, enforced))
         assert len(world.mailhost.mails) == 1
@@ -272,3 +273,11 @@ def test_one_dead_destination_does_not_hold_up_the_others(quick_world: World) ->
     assert shown["data"][0]["domain"] == "dead.test"
     quick_world.relay.run("queue", "release", "--domain", "dead.test")
     quick_world.relay.run("queue", "cancel", "--domain", "dead.test")
+
+
+def test_clear_text_behind_the_go_ahead_is_never_taken_for_an_answer(tmp_path: Any) -> None:
+    script = Script(inject_after_starttls=b"250-evil\r\n250 AUTH PLAIN\r\n")
+    with World(tmp_path, env=SCHEDULE, script=script) as world:
+        message_id = submit(world, "user@example.org")
+        world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key)
+        assert not world.mailhost.mails[0].tls

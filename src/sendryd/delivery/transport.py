@@ -217,7 +217,11 @@ class Connection:
             if must_encrypt or reply.code == SERVICE_CLOSING:
                 raise DeliveryFault(Step.STARTTLS, reply, tls_failed=True)
             return  # RFC 3207 §4.1: the dialogue goes on in clear text
-        if self._machine.next_event() is not NEED_DATA:  # nothing may follow the go-ahead
+        try:
+            is_silent = self._machine.next_event() is NEED_DATA
+        except RemoteProtocolError as error:  # never read as replies from inside the encryption
+            raise _tls_fault("clear text followed the go-ahead to STARTTLS") from error
+        if not is_silent:
             raise _tls_fault("the server closed after the go-ahead to STARTTLS")
         await self._shake_hands(contexts)
         self._machine.tls_established()

@@ -41,6 +41,9 @@ TLS_RECORD: Final = b"\x16\x03"  # the first octets of a ClientHello
 AUTH_OVERHEAD: Final = 64  # octets of the verb and the mechanism, which stand on the line of an initial response
 
 
+_TRANSACTION: Final = frozenset({State.MAIL, State.RCPT, State.DATA, State.BDAT})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
     """What one session may ask for."""
@@ -114,6 +117,11 @@ class ServerConnection:
     def is_closed(self) -> bool:
         """Nothing more is read; the shell closes once everything is sent."""
         return self._state is State.CLOSED
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """MAIL was accepted, and neither its content nor RSET has ended it."""
+        return self._state in _TRANSACTION
 
     @property
     def is_receiving_content(self) -> bool:

@@ -144,7 +144,7 @@ class Session:
             if event is not NEED_DATA:
                 await self._handle(event)
                 continue
-            if self._is_stopping and self._mail is None and not machine.is_closed:
+            if self._is_stopping and not machine.is_in_transaction and not machine.is_closed:
                 machine.shut_down(replies.SHUTTING_DOWN)
             data = machine.data_to_send()
             if data:
@@ -160,7 +160,7 @@ class Session:
                 machine.shut_down(replies.TIMED_OUT)
                 continue
             machine.receive_data(data)
-            if machine.is_receiving_content:
+            if self._budgeted or machine.is_receiving_content:
                 self._charge_budget()
 
     def _flush(self) -> None:
@@ -178,7 +178,7 @@ class Session:
             timeout = deadline - now
         else:
             timeout = self._progressed + COMMAND_TIMEOUT - now
-        self._is_idle = self._mail is None
+        self._is_idle = not self._machine.is_in_transaction
         try:
             return await self._stream.read(max(timeout, 0.0))
         finally:
@@ -186,7 +186,10 @@ class Session:
 
     def _charge_budget(self) -> None:
         size = self._machine.content_size
-        if size > self._budgeted:
+        if size < self._budgeted:  # RSET between chunks, or a content that turned out bad
+            self._context.budget.give_back(self._budgeted - size)
+            self._budgeted = size
+        elif size > self._budgeted:
             if self._context.budget.take(size - self._budgeted):
                 self._budgeted = size
             else:
