@@ -83,8 +83,11 @@ def translated() -> Iterator[None]:
         if extended == apsw.SQLITE_CONSTRAINT_TRIGGER:
             raise NotAllowed(str(error)) from error
         raise  # a value that the schema does not know: a bug
+    except apsw.ReadOnlyError as error:
+        raise StoreUnavailable(
+            "the database cannot be written: check the owner and the permissions of the files of the data directory"
+        ) from error
     except (
-        apsw.ReadOnlyError,
         apsw.BusyError,
         apsw.LockedError,
         apsw.CantOpenError,
