@@ -1,0 +1,73 @@
+"""`sendryd domains`."""
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def example(cli: Any) -> dict[str, Any]:
+    added: dict[str, Any] = cli.json("domains", "add", "Example.Test")
+    return added
+
+
+def test_add_and_show_print_the_records(cli: Any, example: dict[str, Any]) -> None:
+    assert (example["name"], example["status"]) == ("example.test", "pending")
+    assert [record["type"] for record in example["dns_records"]] == ["TXT", "TXT", "TXT"]
+    assert {record["name"] for record in example["dns_records"]} == {
+        "_dmarc.example.test",
+        "sendry._domainkey.example.test",
+        "example.test",
+    }
+    assert cli.json("domains", "show", "EXAMPLE.test.") == example
+    lines = cli.run("domains", "show", "example.test").stdout.splitlines()
+    assert [line.split("\t") for line in lines] == [[record["name"], record["type"], record["value"]] for record in example["dns_records"]]
+
+
+def test_selector_and_spf_are_as_the_settings_say(cli: Any) -> None:
+    cli.env |= {"SENDRYD_DKIM_SELECTOR": "s2026", "SENDRYD_SPF_INCLUDE": "_spf.relay.test"}
+    values = {record["name"]: record["value"] for record in cli.json("domains", "add", "example.test")["dns_records"]}
+    assert "s2026._domainkey.example.test" in values
+    assert values["example.test"] == "v=spf1 include:_spf.relay.test ~all"
+
+
+@pytest.mark.usefixtures("example")
+def test_list(cli: Any) -> None:
+    cli.json("domains", "add", "second.test")
+    listed = cli.json("domains", "list")
+    assert listed["has_more"] is False
+    assert {domain["name"] for domain in listed["data"]} == {"example.test", "second.test"}
+    assert sorted(cli.run("domains", "list").stdout.splitlines()) == ["example.test\tpending", "second.test\tpending"]
+
+
+@pytest.mark.usefixtures("example")
+def test_set(cli: Any) -> None:
+    changes = ("include_subdomains=true", "track_opens=true", "tls_policy=enforced", "custom_return_path=bounces.example.test")
+    body = cli.json("domains", "set", "example.test", *changes)
+    assert (body["include_subdomains"], body["track_opens"], body["track_clicks"]) == (True, True, False)
+    assert (body["tls_policy"], body["custom_return_path"]) == ("enforced", "bounces.example.test")
+    assert cli.json("domains", "set", "example.test", "custom_return_path=", "track_opens=false")["custom_return_path"] is None
+    assert cli.json("domains", "show", "example.test")["include_subdomains"] is True
+
+
+@pytest.mark.parametrize(
+    "change", ["colour=red", "track_opens", "track_opens=perhaps", "tls_policy=sometimes", "custom_return_path=no name"]
+)
+@pytest.mark.usefixtures("example")
+def test_set_what_cannot_be(cli: Any, change: str) -> None:
+    cli.run("domains", "set", "example.test", "include_subdomains=true", change, status=2)
+    assert cli.json("domains", "show", "example.test")["include_subdomains"] is False
+
+
+@pytest.mark.usefixtures("example")
+def test_remove(cli: Any) -> None:
+    assert cli.json("domains", "remove", "example.test")["deleted"] is True
+    assert cli.json("domains", "list")["data"] == []
+    assert "there is no domain" in cli.fault("domains", "remove", "example.test")
+
+
+@pytest.mark.usefixtures("example")
+def test_what_cannot_be_added(cli: Any) -> None:
+    assert "there already" in cli.fault("domains", "add", "example.test")
+    for name in ("localhost", "not a domain", "127.0.0.1", ""):
+        assert "domain" in cli.fault("domains", "add", name)

@@ -1,0 +1,112 @@
+"""`sendryd queue`, on a queue that was filled by hand."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sendryd.app.build import Basics
+from sendryd.model.apikey import KeyMode
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
+from sendryd.store.base import NewMessage
+from sendryd.testing.samples import Samples
+
+RECIPIENTS = ("a@one.test", "b@two.test")
+WITH_ESCAPES = "Re: \x1b[31mred\x07"
+
+
+@pytest.fixture
+def message(cli: Any) -> NewMessage:
+    """One live message with two deliveries that are due in an hour, and one that a test key sent."""
+
+    async def fill(basics: Basics) -> NewMessage:
+        now = basics.clock.now()
+        samples = Samples(now)
+        key, domain = samples.api_key(), samples.domain()
+        await basics.store.add_api_key(key)
+        await basics.store.add_domain(domain)
+        messages = [
+            samples.message(RECIPIENTS, created_at=now, due_at=now + timedelta(hours=1), subject=WITH_ESCAPES, api_key_id=key.key.id),
+            samples.message(mode=KeyMode.TEST, created_at=now, api_key_id=key.key.id),
+        ]
+        for each in messages:
+            await basics.store.accept(each)
+        return messages[0]
+
+    made: NewMessage = cli.store(fill)
+    return made
+
+
+def ids(message: NewMessage) -> tuple[str, str, str]:
+    first, second = (format_id(DELIVERY_PREFIX, delivery.id) for delivery in message.deliveries)
+    return format_id(MESSAGE_PREFIX, message.message.id), first, second
+
+
+def test_list_and_its_filters(cli: Any, message: NewMessage) -> None:
+    email_id, first, second = ids(message)
+    listed = cli.json("queue", "list")
+    assert listed["has_more"] is False
+    assert {item["id"]: (item["email_id"], item["recipient"], item["state"]) for item in listed["data"]} == {
+        first: (email_id, "a@one.test", "queued"),
+        second: (email_id, "b@two.test", "queued"),
+    }
+    for options, count in (
+        (("--domain", "ONE.test"), 1),
+        (("--domain", "three.test"), 0),
+        (("--state", "queued"), 2),
+        (("--state", "sending"), 0),
+        (("--state", "held"), 0),
+        (("--state", "delivered"), 1),
+        (("--state", "bounced"), 0),
+        (("--state", "complained"), 0),
+        (("--older-than", "1h"), 0),
+        (("--older-than", "0s"), 2),
+    ):
+        assert len(cli.json("queue", "list", *options)["data"]) == count, options
+    assert [line.split("\t")[0] for line in cli.run("queue", "list", "--domain", "one.test").stdout.splitlines()] == [first]
+
+
+def test_show_says_why_a_delivery_waits(cli: Any, message: NewMessage) -> None:
+    email_id, first, _ = ids(message)
+    one = cli.json("queue", "show", first)
+    assert one["explanation"].startswith("Waits for its next attempt in 3")
+    assert one["attempts_made"] == []
+    assert {item["id"] for item in cli.json("queue", "show", email_id)["data"]} == set(ids(message)[1:])
+    cli.json("queue", "hold", first)
+    assert cli.json("queue", "show", first)["explanation"] == "Held by an operator until it is released."
+    cli.json("queue", "release", first)
+    assert cli.json("queue", "show", first)["explanation"].startswith("Due; waits")
+    cli.json("queue", "cancel", first)
+    assert cli.json("queue", "show", first)["explanation"] == "Done: cancelled."
+    assert "Done: cancelled." in cli.run("queue", "show", first).stdout
+
+
+def test_hold_release_retry_and_cancel(cli: Any, message: NewMessage) -> None:
+    email_id, first, second = ids(message)
+    assert cli.json("queue", "hold", email_id) == {"count": 2}
+    assert cli.json("queue", "retry", email_id) == {"count": 0}
+    assert cli.json("queue", "release", "--domain", "one.test") == {"count": 1}
+    assert {item["id"]: item["state"] for item in cli.json("queue", "list")["data"]} == {first: "queued", second: "held"}
+    assert cli.json("queue", "cancel", "--state", "held") == {"count": 1}
+    assert cli.json("queue", "retry", "--older-than", "0s", "--state", "sending") == {"count": 0}
+    assert cli.json("queue", "retry", "--older-than", "0s") == {"count": 1}
+    assert cli.run("queue", "cancel", first).stderr == "1 delivery cancelled.\n"
+    assert cli.json("queue", "list")["data"] == []
+    assert cli.json("queue", "cancel", email_id) == {"count": 0}
+
+
+@pytest.mark.usefixtures("message")
+@pytest.mark.parametrize("verb", ["hold", "release", "retry", "cancel"])
+def test_nothing_is_changed_unless_something_is_named(cli: Any, verb: str) -> None:
+    assert "name a message" in " ".join(cli.run("queue", verb, status=2).stderr.split())
+    assert "there is no" in cli.fault("queue", verb, "em_0000000000000")
+    assert "there is no" in cli.fault("queue", verb, "dlv_0000000000000")
+    assert "neither" in cli.fault("queue", verb, "nonsense")
+    cli.run("queue", verb, "--state", "nonsense", status=2)
+    cli.run("queue", verb, "--older-than", "999999999d", status=2)
+    assert {item["state"] for item in cli.json("queue", "list")["data"]} == {"queued"}
+
+
+def test_show_what_is_not_there(cli: Any) -> None:
+    assert "there is no" in cli.fault("queue", "show", "em_0000000000000")
+    assert "neither" in cli.fault("queue", "show", "key_0000000000000")
