@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from sendryd.app.settings import Settings, SettingsError, load_settings
 from sendryd.app.values import Address, Rate, parse_smart_host
@@ -35,21 +36,53 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("SENDRYD_NONSENSE", "1"),
         ("SENDRYD_MX_PORT", "x"),
         ("SENDRYD_MX_PORT", "0"),
+        ("SENDRYD_MX_PORT", "65536"),
+        ("SENDRYD_MX_PORT", ""),
+        ("SENDRYD_SMTP_PUBLIC_PORT", "65536"),
+        ("SENDRYD_SMTP_MAX_CONNECTIONS", "-1"),
+        ("SENDRYD_DATA_DIR", ""),
+        ("SENDRYD_DATA_DIR", " "),
         ("SENDRYD_MX_PORT", "٣"),
         ("SENDRYD_SMTP_LISTEN", ""),
         ("SENDRYD_SMTP_LISTEN", "127.0.0.1"),
         ("SENDRYD_SMTP_LISTEN", "127.0.0.1:99999"),
         ("SENDRYD_SMTP_LISTEN", "::1:25"),
+        ("SENDRYD_SMTP_LISTEN", "[::g]:25"),
+        ("SENDRYD_SMTP_LISTEN", "[127.0.0.1]:25"),
+        ("SENDRYD_SMTP_LISTEN", "127.0.0.1:25,"),
+        ("SENDRYD_SMTPS_LISTEN", "localhost"),
         ("SENDRYD_HTTP_LISTEN", "a b:1"),
+        ("SENDRYD_HTTP_LISTEN", "a..b:1"),
+        ("SENDRYD_HTTP_LISTEN", "a:1,b:1"),
+        ("SENDRYD_HTTP_LISTEN", ""),
+        ("SENDRYD_DNS_RESOLVER", "127.0.0.1"),
+        ("SENDRYD_PUBLIC_URL", "mail.example.com"),
+        ("SENDRYD_PUBLIC_URL", "ftp://mail.example.com"),
+        ("SENDRYD_PUBLIC_URL", "https://mail.example.com/?a=b"),
+        ("SENDRYD_SPF_INCLUDE", "not a name"),
+        ("SENDRYD_DKIM_SELECTOR", "a..b"),
         ("SENDRYD_RETRY_SCHEDULE", "1m,,5m"),
         ("SENDRYD_RETRY_SCHEDULE", "0s"),
         ("SENDRYD_MAX_QUEUE_AGE", "3 days"),
+        ("SENDRYD_MAX_QUEUE_AGE", "0s"),
+        ("SENDRYD_MESSAGE_RETENTION", "36501d"),
+        ("SENDRYD_EVENT_RETENTION", ""),
+        ("SENDRYD_WEBHOOK_RETRY_SCHEDULE", "5s;1m"),
         ("SENDRYD_MAX_MESSAGE_SIZE", "40MB"),
+        ("SENDRYD_MAX_MESSAGE_SIZE", "0"),
+        ("SENDRYD_MAX_RECIPIENTS", "many"),
+        ("SENDRYD_API_RATE_LIMIT", "100/0s"),
+        ("SENDRYD_API_RATE_LIMIT", "100"),
         ("SENDRYD_API_RATE_LIMIT", "0/10s"),
         ("SENDRYD_API_RATE_LIMIT", "fast"),
         ("SENDRYD_SMARTHOST", "http://example.org"),
         ("SENDRYD_SMARTHOST", "smtp://"),
         ("SENDRYD_SMARTHOST", "smtp://h:99999"),
+        ("SENDRYD_SMARTHOST", "smtp://h:0"),
+        ("SENDRYD_SMARTHOST", "smtp://not a host"),
+        ("SENDRYD_SMARTHOST", "smtp://:password@h"),
+        ("SENDRYD_SMARTHOST", "smtp://h/path"),
+        ("SENDRYD_SMARTHOST", "h:25"),
         ("SENDRYD_HTTP_TLS", "perhaps"),
         ("SENDRYD_LOG_LEVEL", "loud"),
         ("SENDRYD_LOG_FORMAT", "xml"),
@@ -67,7 +100,19 @@ def test_what_is_wrong_is_named_in_one_line(variable: str, value: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "named"), [("hostnam = 'x'", "hostnam"), ("mx_port = 'x'", "MX_PORT"), ("= broken", "TOML")])
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("hostnam = 'x'", "hostnam"),
+        ("MX_PORT = 25", "MX_PORT"),
+        ("[smtp]\nlisten = 'x'", "smtp"),
+        ("mx_port = 'x'", "MX_PORT"),
+        ("mx_port = true", "MX_PORT"),
+        ("mx_port = 2.5", "MX_PORT"),
+        ("http_tls = []", "HTTP_TLS"),
+        ("= broken", "TOML"),
+    ],
+)
 def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, text: str, named: str) -> None:
     file = tmp_path / "sendryd.toml"
     file.write_text(text)
@@ -82,6 +127,7 @@ def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, text: str, named: st
     [
         ("smtp://hub.test", SmartHost("hub.test", 587, Security.STARTTLS)),
         ("smtps://u:p%40ss@hub.test", SmartHost("hub.test", 465, Security.IMPLICIT_TLS, ("u", "p@ss"))),
+        ("smtp://[::1]:2500", SmartHost("::1", 2500, Security.STARTTLS)),
         ("smtp+notls://127.0.0.1:2500", SmartHost("127.0.0.1", 2500, Security.CLEAR_TEXT)),
         ("", None),
     ],
@@ -90,9 +136,62 @@ def test_smart_hosts(text: str, expected: SmartHost | None) -> None:
     assert parse_smart_host(text) == expected
 
 
-def test_secrets_are_not_in_representations() -> None:
-    assert "hunter2" not in repr(load_settings({"SENDRYD_SMARTHOST": "smtp://user:hunter2@hub.test"}))
+@pytest.mark.parametrize("text", ["smtp://user:hunter2@hub.test", "smtp://user:hunter2@hub.test:x", "smtp://user:hunter2@hub test"])
+def test_secrets_are_shown_nowhere(text: str) -> None:
+    try:
+        shown = repr(load_settings({"SENDRYD_SMARTHOST": text}))
+    except SettingsError as error:
+        shown = str(error)
+    assert "hunter2" not in shown
 
 
-def test_every_setting_is_described() -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "expected"),
+    [
+        ("SENDRYD_MAX_QUEUE_AGE", "250ms", "max_queue_age", timedelta(milliseconds=250)),
+        ("SENDRYD_MESSAGE_RETENTION", "3d", "message_retention", timedelta(days=3)),
+        ("SENDRYD_RETRY_SCHEDULE", "5s, 1m,2h", "retry_schedule", (timedelta(seconds=5), timedelta(minutes=1), timedelta(hours=2))),
+        ("SENDRYD_MAX_MESSAGE_SIZE", "512KiB", "max_message_size", 512 * 1024),
+        ("SENDRYD_MAX_MESSAGE_SIZE", "1000", "max_message_size", 1000),
+        ("SENDRYD_HTTP_LISTEN", "[::]:8025", "http_listen", Address("::", 8025)),
+        ("SENDRYD_SMTP_LISTEN", "0.0.0.0:587, [::1]:587", "smtp_listen", (Address("0.0.0.0", 587), Address("::1", 587))),
+        ("SENDRYD_API_RATE_LIMIT", "OFF", "api_rate_limit", None),
+        ("SENDRYD_API_RATE_LIMIT", "5/1m", "api_rate_limit", Rate(5, timedelta(minutes=1))),
+        ("SENDRYD_HTTP_TLS", "TRUE", "http_tls", True),
+        ("SENDRYD_SMTP_PUBLIC_PORT", "587", "smtp_public_port", 587),
+        ("SENDRYD_TRUSTED_PROXIES", "10.0.0.0/8, ::1", "trusted_proxies", ("10.0.0.0/8", "::1")),
+        ("SENDRYD_PUBLIC_URL", "https://mail.example.com:8443/base/", "public_url", "https://mail.example.com:8443/base"),
+        ("SENDRYD_HOSTNAME", "mail.example.com.", "hostname", "mail.example.com"),
+        ("SENDRYD_DNS_RESOLVER", "", "dns_resolver", None),
+    ],
+)
+def test_forms(variable: str, value: str, name: str, expected: object) -> None:
+    assert getattr(load_settings({variable: value}), name) == expected
+
+
+def test_an_empty_host_name_is_that_of_the_machine() -> None:
+    assert load_settings({"SENDRYD_HOSTNAME": ""}).hostname == load_settings({}).hostname != ""
+
+
+def test_variables_of_the_tests_and_of_others_are_left_alone() -> None:
+    load_settings({"SENDRYD_TEST_KILLS": "3", "SENDRY_API_KEY": "x", "PATH": "/bin", "SENDRYD_CONFIG": ""})
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        load_settings({}).mx_port = 26
+
+
+def test_every_setting_of_the_interface_is_there_and_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+    page = (Path(__file__).parents[2] / "docs/reference/settings.md").read_text("utf-8")
+    example = (Path(__file__).parents[2] / ".env.example").read_text("utf-8")
+    for name, field in Settings.model_fields.items():
+        assert f"`SENDRYD_{name.upper()}`" in page
+        assert f"#SENDRYD_{name.upper()}={field.default}\n" in example
+
+
+def test_the_example_is_the_defaults() -> None:
+    lines = (Path(__file__).parents[2] / ".env.example").read_text("utf-8").splitlines()
+    pairs = (line.removeprefix("#").partition("=") for line in lines if line.startswith("#SENDRYD_"))
+    assert load_settings({name: value for name, _, value in pairs}) == load_settings({})

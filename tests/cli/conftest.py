@@ -3,11 +3,12 @@
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from sendryd.app.build import Basics, build_basics
@@ -56,8 +57,9 @@ class CommandLine:
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
     for name in os.environ:
         if name.startswith(("SENDRYD_", "SENDRY_")):
             monkeypatch.delenv(name)
-    return CommandLine(tmp_path / "data")
+    yield CommandLine(tmp_path / "data")
+    structlog.reset_defaults()  # `serve` has set up logs on a standard error that is no more

@@ -10,7 +10,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -153,11 +153,14 @@ class Process:
         settings = self._basics.settings
         smtp = settings.smtp_listen if Role.SMTP in self._roles else ()
         smtps = settings.smtps_listen if Role.SMTP in self._roles else ()
-        return Sockets(
-            smtp=tuple(bind(address) for address in smtp),
-            smtps=tuple(bind(address) for address in smtps),
-            http=bind(settings.http_listen) if Role.HTTP in self._roles else None,
-        )
+        with ExitStack() as bound:  # of several, none stays bound if one is taken
+            sockets = Sockets(
+                smtp=tuple(bound.enter_context(bind(address)) for address in smtp),
+                smtps=tuple(bound.enter_context(bind(address)) for address in smtps),
+                http=bound.enter_context(bind(settings.http_listen)) if Role.HTTP in self._roles else None,
+            )
+            bound.pop_all()
+        return sockets
 
     async def _serve_http(self, sockets: Sockets) -> None:
         server = self._running.http

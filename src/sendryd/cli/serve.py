@@ -68,10 +68,10 @@ async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
         # Only now: keys of a start that failed would be made and never shown.
         is_first = not await basics.store.list_api_keys(DEFAULT_ACCOUNT)
         secrets = await _make_first_keys(basics) if is_first else {}
-        if as_json:
+        _greet(settings, ready, secrets)
+        if as_json:  # last, so that whoever has read the line finds everything else said
             print_json(_ready_document(settings, ready, secrets))
             sys.stdout.flush()
-        _greet(settings, ready, secrets)
 
     await Process(basics, roles, options.config).run(on_ready)
 

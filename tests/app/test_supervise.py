@@ -1,0 +1,137 @@
+"""What surrounds the daemons: the lock, the certificate, the start that fails, the daemon that fails."""
+
+import asyncio
+import gc
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+
+from sendryd.app.build import Basics, build_basics
+from sendryd.app.listen import PortTaken, bind, bound_address
+from sendryd.app.roles import Role
+from sendryd.app.settings import Settings, SettingsError, load_settings
+from sendryd.app.supervise import AlreadyRunning, DaemonFailed, Process, Ready, lock_data_dir, prepare_certificate
+from sendryd.app.values import Address
+from sendryd.runtime.tls import write_self_signed
+from sendryd.store.errors import StoreError
+from sendryd.testing.clock import ManualClock
+
+pytestmark = pytest.mark.sockets
+
+
+@pytest.fixture(autouse=True)
+def _garbage_collection_as_before() -> Iterator[None]:
+    """A process that serves changes it for good."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(
+        {
+            "SENDRYD_DATA_DIR": str(tmp_path / "data"),
+            "SENDRYD_HOSTNAME": "relay.example.test",
+            "SENDRYD_SMTP_LISTEN": "127.0.0.1:0",
+            "SENDRYD_HTTP_LISTEN": "127.0.0.1:0",
+            "SENDRYD_LOG_FORMAT": "json",
+        }
+    )
+
+
+def test_the_lock_is_of_one(tmp_path: Path) -> None:
+    held = lock_data_dir(tmp_path / "data")
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    with pytest.raises(AlreadyRunning, match="another sendryd serve is running on"):
+        lock_data_dir(tmp_path / "data")
+    os.close(lock_data_dir(tmp_path / "other"))
+    os.close(held)
+    os.close(lock_data_dir(tmp_path / "data"))
+
+
+async def test_the_certificate_is_made_once_and_only_if_it_is_ours_to_make(settings: Settings) -> None:
+    basics = await build_basics(settings)
+    prepare_certificate(settings, basics)
+    made = settings.cert_path.read_bytes()
+    assert settings.key_path.stat().st_mode & 0o777 == 0o600
+    prepare_certificate(settings, basics)
+    assert settings.cert_path.read_bytes() == made
+    settings.key_path.write_text("broken")
+    with pytest.raises(SettingsError, match="cannot be used"):
+        prepare_certificate(settings, basics)
+    theirs = settings.model_copy(update={"tls_cert": settings.data_dir / "a.pem", "tls_key": settings.data_dir / "b.pem"})
+    with pytest.raises(SettingsError, match=r"a\.pem"):
+        prepare_certificate(theirs, basics)
+    assert not (settings.data_dir / "a.pem").exists()
+    await basics.store.aclose()
+
+
+async def run_until_ready(process: Process) -> Ready:
+    """Starts it; stops it by what raises in the announcement."""
+    places: list[Ready] = []
+
+    async def on_ready(ready: Ready) -> None:
+        places.append(ready)
+        raise StoreError("enough")
+
+    with pytest.raises(StoreError, match="enough"):
+        await process.run(on_ready)
+    return places[0]
+
+
+async def test_an_announcement_that_fails_stops_everything(settings: Settings) -> None:
+    basics = await build_basics(settings)
+    ready = await run_until_ready(Process(basics, frozenset(Role)))
+    assert ready.http is not None
+    for place in (*ready.smtp, ready.http):
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(place.host, place.port)
+
+
+async def test_a_port_that_is_taken_stops_what_was_begun(settings: Settings) -> None:
+    with bind(Address("127.0.0.1", 0)) as taken:
+        place = bound_address(taken, Address("127.0.0.1", 0))
+        basics = await build_basics(settings.model_copy(update={"http_listen": place}))
+        was_ready: list[Ready] = []
+
+        async def on_ready(ready: Ready) -> None:
+            was_ready.append(ready)
+
+        with pytest.raises(PortTaken):
+            await Process(basics, frozenset(Role)).run(on_ready)
+        assert was_ready == []
+
+
+async def test_a_certificate_that_has_expired_is_warned_about(settings: Settings) -> None:
+    write_self_signed(settings.cert_path, settings.key_path, "relay.example.test", ManualClock(datetime(2020, 1, 1, tzinfo=UTC)))
+    with structlog.testing.capture_logs() as logs:
+        await run_until_ready(Process(await build_basics(settings), frozenset({Role.SMTP})))
+    assert [entry["path"] for entry in logs if entry["event"] == "certificate_expired"] == [str(settings.cert_path)]
+
+
+async def test_a_daemon_that_fails_ends_the_program_in_order(settings: Settings) -> None:
+    process = Process(await build_basics(settings), frozenset({Role.SMTP}))
+
+    async def fail() -> None:
+        raise LookupError("a bug")
+
+    process._running.tasks.append(fail())
+
+    async def on_ready(_: Ready) -> None:
+        pass
+
+    with pytest.raises(DaemonFailed, match="as the log says"):
+        await process.run(on_ready)
+
+
+async def test_the_resolver_may_be_named(settings: Settings) -> None:
+    named: Basics = await build_basics(settings.model_copy(update={"dns_resolver": Address("localhost", 5353)}))
+    await named.store.aclose()
+    with pytest.raises(SettingsError, match=r"DNS_RESOLVER: name-that-is\.invalid"):
+        await build_basics(settings.model_copy(update={"dns_resolver": Address("name-that-is.invalid", 53)}))
