@@ -18,7 +18,7 @@ PURE = [
     "message",
     "model",
     "policy",
-    "store/base.py",
+    "store/base",
     "intake/prepare.py",
     "delivery/plan.py",
     "delivery/verdict.py",

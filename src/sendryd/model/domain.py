@@ -52,6 +52,20 @@ class DomainSettings:
     track_clicks: bool = False
     tls_policy: TlsPolicy = TlsPolicy.OPPORTUNISTIC
     custom_return_path: str | None = None
+    region: str | None = None  # kept for clients that set it; there is one region here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bimi:
+    """A logo that receivers may show beside a domain's mail (BIMI), as the domain's owner wants it published."""
+
+    logo_url: str
+    vmc_url: str | None  # of the Verified Mark Certificate
+    selector: str
+    is_verified: bool
+    verified_at: datetime | None  # when the record was last found right
+    created_at: datetime
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

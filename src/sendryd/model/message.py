@@ -8,7 +8,7 @@ from enum import StrEnum
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import WAITING_STATES, DeliveryState
 from sendryd.model.event import EventType
-from sendryd.model.ids import AccountId, ApiKeyId, DomainId, MessageId
+from sendryd.model.ids import AccountId, ApiKeyId, DomainId, MessageId, TemplateId
 
 
 class MessageStatus(StrEnum):
@@ -21,6 +21,13 @@ class MessageStatus(StrEnum):
     FAILED = "failed"
     COMPLAINED = "complained"
     CANCELLED = "cancelled"
+
+
+class MessageType(StrEnum):
+    """Why a message is sent: who may be left out of it depends on that."""
+
+    TRANSACTIONAL = "transactional"
+    MARKETING = "marketing"  # carries List-Unsubscribe, and is not sent to those who have unsubscribed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +51,24 @@ class Message:
     is_8bit: bool  # the body has octets above 127
     ret: str | None = None  # RFC 3461 §4.3: FULL or HDRS
     envid: str | None = None  # RFC 3461 §4.4
+    type: MessageType = MessageType.TRANSACTIONAL
+    tags: tuple[tuple[str, str], ...] = ()
+    scheduled_at: datetime | None = None  # before this time no attempt is made; None: at once
+    track_opens: bool = False  # each recipient's copy gets a pixel of its own at delivery
+    track_clicks: bool = False  # each recipient's copy gets links of its own at delivery
+    template_id: TemplateId | None = None  # the stored template that it was made from
+    list_id: str | None = None  # marketing: which list a recipient unsubscribes from; None: all of them
+    unsubscribe_url: str | None = None  # marketing: the sender's own page
+
+    @property
+    def waits_since(self) -> datetime:
+        """From when on its age in the queue counts."""
+        return self.scheduled_at or self.created_at
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether each recipient's copy differs, so that each needs a transaction of its own."""
+        return self.track_opens or self.track_clicks or self.type is MessageType.MARKETING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,7 @@
 """What can go wrong in a store. Everything else that a store raises is a bug."""
 
+from sendryd.store.base.mail import Answer
+
 
 class StoreError(Exception):
     """Root of what a store raises on purpose."""
@@ -31,3 +33,11 @@ class NotAllowed(StoreError):
 
 class SchemaMismatch(StoreError):
     """The database was written by a newer version, or its engine is too old to be safe."""
+
+
+class AlreadyAnswered(Exception):
+    """The idempotent request was answered before: nothing of this one was stored."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"the key {answer.key!r} has its answer")
+        self.answer = answer

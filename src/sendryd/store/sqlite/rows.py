@@ -78,7 +78,7 @@ def message_row(new: NewMessage) -> tuple[Any, ...]:
         message.is_8bit,
         message.ret,
         message.envid,
-        to_json(new.tags) if new.tags else None,
+        to_json(message.tags) if message.tags else None,
     )
 
 

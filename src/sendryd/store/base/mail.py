@@ -1,21 +1,17 @@
-"""The store contract: what daemons may ask of durable state.
-
-Each method is one transaction, named after what happens in the business. A method that returns has committed, and synced to disk where
-it says *durable*. A method that raises has changed nothing. All times are aware UTC, exact to the millisecond. Lists are newest first.
-Raises everywhere: `StoreUnavailable` (and its kind `StoreFull`) when the database cannot be read or written.
-"""
+"""Accepting, delivering, the queue, events, upkeep."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
-from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, SendingDomain
 from sendryd.model.event import Event, EventType, Metadata
-from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId
+from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, EventId, MessageId, SuppressionId, UnsubscribeId
 from sendryd.model.message import Message, MessageStatus, MessageSummary
+from sendryd.model.suppression import SuppressionReason
+from sendryd.store.base.paging import Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +53,18 @@ class NewMessage:
     content: bytes  # the final bytes but for the signature: CRLF line ends
     deliveries: tuple[NewDelivery, ...]
     lease: Lease | None = None  # set if deliveries are handed to this process's delivery engine in the same commit
-    tags: tuple[tuple[str, str], ...] = ()
+    draft: bytes | None = None  # what a scheduled message was made from, so that it can be made anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an idempotent request was answered; stored in the commit of what it did."""
+
+    account_id: AccountId
+    key: str  # at most 256 characters
+    fingerprint: bytes  # 32 octets: of what was asked for; another one under the same key is another request
+    body: bytes  # as it was sent, or the receipt of a message that came by SMTP
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +91,36 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewSuppression:
+    """An address to be suppressed. One that is suppressed already stays as it is."""
+
+    id: SuppressionId
+    email: str  # as `policy.suppress.normalise_address` makes it
+    reason: SuppressionReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUnsubscribe:
+    """An address to be taken off a list, or off all of them. One that is off already stays as it is."""
+
+    id: UnsubscribeId
+    email: str  # as `policy.suppress.normalise_address` makes it
+    list_id: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engagement:
+    """What a recipient did with a message: opened it, followed a link, unsubscribed, complained."""
+
+    delivery_id: DeliveryId
+    event: NewEvent
+    happened_at: datetime
+    suppression: NewSuppression | None = None
+    unsubscribe: NewUnsubscribe | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What an attempt came to for one delivery."""
 
@@ -93,6 +130,7 @@ class Outcome:
     reply: str  # what the next hop said, or what failed, for `queue show`: at most 1,000 characters
     events: tuple[NewEvent, ...]
     is_attempt: bool = True  # False: the next hop was not at fault and no attempt is counted
+    suppression: NewSuppression | None = None  # stored with the outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +149,17 @@ class QueuedDelivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryView:
+    """A delivery as the pages see it that recipients reach by a link."""
+
+    id: DeliveryId
+    message: Message
+    forward_path: str
+    state: DeliveryState
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueFilter:
     """Which waiting deliveries to list. All given conditions hold."""
 
@@ -123,45 +172,6 @@ class QueueFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewApiKey:
-    """A key to be stored: its SHA-256, never the secret."""
-
-    key: ApiKey
-    secret_hash: bytes  # 32 octets
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDomain:
-    """A sending domain to be stored, with the private half of its DKIM key."""
-
-    domain: SendingDomain
-    private_key: bytes  # PEM, PKCS #8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DomainCheck:
-    """What a check of a domain's DNS records came to."""
-
-    status: DomainStatus
-    records: tuple[DnsRecord, ...]
-    checked_at: datetime
-    verified_at: datetime | None
-    failing_since: datetime | None
-    failures: int
-
-
-Item = TypeVar("Item", covariant=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[Item]):
-    """Part of a list."""
-
-    items: tuple[Item, ...]
-    has_more: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFilter:
     """Which messages of an account to list. All given conditions hold."""
 
@@ -169,6 +179,9 @@ class MessageFilter:
     status: MessageStatus | None = None
     text: str | None = None  # case-insensitive, in a recipient or the subject
     api_key_id: ApiKeyId | None = None
+    recipient: str | None = None  # exact, case-insensitive, a forward-path
+    subject: str | None = None  # case-insensitive, in the subject
+    created_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +205,40 @@ class AcceptStore(Protocol):
 
         Raises `Conflict` if its id is taken, `StoreFull` if the disk is.
         """
+        ...
+
+    async def accept_all(self, messages: Sequence[NewMessage], answer: Answer | None, *, kept_since: datetime) -> None:
+        """Stores several messages and the answer to the request that they came in, all of it or nothing. Durable.
+
+        Raises `AlreadyAnswered` with the answer that stands under the same account and key, if it is not older than `kept_since`; an older
+        one is replaced. Raises also what `accept` does.
+        """
+        ...
+
+    async def find_answer(self, account_id: AccountId, key: str, *, kept_since: datetime) -> Answer | None:
+        """The answer that stands under a key, unless it is older."""
+        ...
+
+    async def find_suppressed(self, account_id: AccountId, emails: Sequence[str]) -> frozenset[str]:
+        """Those of the addresses that are suppressed. Cheap: a look-up by key for each."""
+        ...
+
+    async def find_unsubscribed(self, account_id: AccountId, list_id: str | None, emails: Sequence[str]) -> frozenset[str]:
+        """Those of the addresses that have unsubscribed from everything, or from this list."""
+        ...
+
+    async def amend(self, new: NewMessage, now: datetime) -> None:
+        """Gives a scheduled message another content, subject, draft and time. Its deliveries stay, with the due time of the new ones.
+        Durable. Raises `NotFound`; `NotAllowed` unless every one of its deliveries is queued, untried, and not due yet.
+        """
+        ...
+
+    async def read_draft(self, message_id: MessageId) -> bytes | None:
+        """What a scheduled message was made from; None if it was not, or is done."""
+        ...
+
+    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, since: datetime) -> int:
+        """How many messages an account, or one of its keys, has had accepted since then."""
         ...
 
 
@@ -270,68 +317,10 @@ class QueueStore(Protocol):
         """Cancels queued and held deliveries, with an event each. Returns how many; those under way are left alone."""
         ...
 
-
-class AccountStore(Protocol):
-    """Accounts, keys and sending domains."""
-
-    async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:
-        """Makes the account unless it exists. True if it was made just now. Durable."""
-        ...
-
-    async def add_api_key(self, new: NewApiKey) -> None:
-        """Stores a key. Durable."""
-        ...
-
-    async def find_api_key(self, secret_hash: bytes) -> ApiKey | None:
-        """The key with this SHA-256, whatever its state."""
-        ...
-
-    async def list_api_keys(self, account_id: AccountId) -> list[ApiKey]:
-        """All keys, revoked ones included, newest first."""
-        ...
-
-    async def revoke_api_key(self, account_id: AccountId, key_id: ApiKeyId, at: datetime) -> ApiKey:
-        """Revokes a key from this time on; an earlier revocation stays. Durable. Raises `NotFound`."""
-        ...
-
-    async def touch_api_keys(self, used: Mapping[ApiKeyId, datetime]) -> None:
-        """Stores when keys were last used."""
-        ...
-
-    async def add_domain(self, new: NewDomain) -> None:
-        """Stores a sending domain. Durable. Raises `Conflict` if the account has it already."""
-        ...
-
-    async def find_domain(self, account_id: AccountId, name: str) -> SendingDomain | None:
-        """An account's sending domain by its A-label name."""
-        ...
-
-    async def get_domain(self, domain_id: DomainId) -> SendingDomain | None:
-        """A sending domain by its id."""
-        ...
-
-    async def list_domains(self, account_id: AccountId | None = None) -> list[SendingDomain]:
-        """All sending domains, of one account or of all."""
-        ...
-
-    async def read_private_key(self, domain_id: DomainId) -> bytes | None:
-        """The PEM of a domain's DKIM key, for the signer alone."""
-        ...
-
-    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck) -> SendingDomain:
-        """Stores what a check found. Durable. Raises `NotFound`."""
-        ...
-
-    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings) -> SendingDomain:
-        """Replaces a domain's settings. Durable. Raises `NotFound`."""
-        ...
-
-    async def remove_domain(self, domain_id: DomainId) -> None:
-        """Removes a domain and its key. Mail that waits keeps its signature's domain name no more. Raises `NotFound`."""
-        ...
-
-    async def read_config_version(self) -> int:
-        """A number that grows with every change of a key or domain, by whatever process."""
+    async def cancel_message(self, account_id: AccountId, message_id: MessageId, now: datetime, make_event: EventMaker) -> None:
+        """Cancels all deliveries of a message, with an event each. Durable. Raises `NotFound`; `NotAllowed` unless each of its deliveries
+        is queued or held and was never tried (those that were suppressed from the start do not count).
+        """
         ...
 
 
@@ -350,6 +339,16 @@ class EventStore(Protocol):
 
     async def count_messages(self, account_id: AccountId, which: MessageFilter) -> int:
         """How many messages the filter lets through."""
+        ...
+
+    async def find_delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
+        """A delivery with its message, by its number alone; None once it is gone."""
+        ...
+
+    async def record_engagements(self, engagements: Sequence[Engagement]) -> int:
+        """Stores what recipients did, each with the event, suppression and unsubscribe that it names. Those of deliveries that are gone are
+        left out. Returns how many were stored.
+        """
         ...
 
     async def list_events(self, account_id: AccountId, which: EventFilter, *, limit: int, before: EventId | None = None) -> Page[Event]:
@@ -372,18 +371,14 @@ class UpkeepStore(Protocol):
         """Deletes events, oldest first. Returns how many."""
         ...
 
+    async def delete_answers(self, *, created_before: datetime, limit: int) -> int:
+        """Deletes answers to idempotent requests. Returns how many."""
+        ...
+
     async def check_writable(self) -> None:
         """Returns once a commit has gone through. Raises `StoreUnavailable`."""
         ...
 
     def statistics(self) -> Mapping[str, int | float]:
         """Counters for /metrics: commits, operations, longest commit in seconds, and what the backend adds."""
-        ...
-
-
-class Store(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore, UpkeepStore, Protocol):
-    """All of it, as the composition root builds it."""
-
-    async def aclose(self) -> None:
-        """Finishes what was handed in and closes the database."""
         ...

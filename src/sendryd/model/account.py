@@ -1,0 +1,47 @@
+"""Accounts: what an organisation sets for itself."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sendryd.model.ids import AccountId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branding:
+    """How the unsubscribe page looks."""
+
+    brand_color: str = "#111827"
+    brand_logo: str | None = None  # URL
+    unsubscribe_heading: str | None = None
+    unsubscribe_message: str | None = None
+    unsubscribe_redirect_url: str | None = None
+    footer_copy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundForwarding:
+    """Where mail that comes in is posted."""
+
+    url: str | None = None
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings:
+    """Everything that an account may set."""
+
+    branding: Branding = field(default_factory=Branding)
+    inbound: InboundForwarding = field(default_factory=InboundForwarding)
+    default_region: str | None = None
+    data_residency: str = "none"
+    benchmark_opt_in: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account: the owner of keys, domains and messages."""
+
+    id: AccountId
+    name: str
+    created_at: datetime
+    settings: AccountSettings

@@ -1,0 +1,23 @@
+"""Requests to the REST API, as their account sees them later."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sendryd.model.ids import AccountId, ApiKeyId, ApiRequestId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiRequest:
+    """One authenticated request and what it was answered."""
+
+    id: ApiRequestId
+    account_id: AccountId
+    api_key_id: ApiKeyId
+    method: str
+    path: str
+    status_code: int
+    request_body: str | None  # JSON, redacted
+    response_body: str | None  # JSON, redacted
+    duration_ms: int
+    user_agent: str | None
+    created_at: datetime

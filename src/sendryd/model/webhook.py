@@ -1,0 +1,85 @@
+"""Webhooks, and the notifications that are owed to them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sendryd.model.apikey import KeyMode
+from sendryd.model.event import Event, EventType
+from sendryd.model.ids import AccountId, NotificationId, WebhookId
+
+
+class WebhookEvent(StrEnum):
+    """The public words of what a webhook can be told. Those of contacts and automations come with them."""
+
+    EMAIL_DELIVERED = "email.delivered"
+    EMAIL_BOUNCED = "email.bounced"
+    EMAIL_OPENED = "email.opened"
+    EMAIL_CLICKED = "email.clicked"
+    EMAIL_COMPLAINED = "email.complained"
+    CONTACT_CREATED = "contact.created"
+    CONTACT_UPDATED = "contact.updated"
+    CONTACT_DELETED = "contact.deleted"
+    DOMAIN_CREATED = "domain.created"
+    DOMAIN_UPDATED = "domain.updated"
+    DOMAIN_DELETED = "domain.deleted"
+    AUTOMATION_RUN_STARTED = "automation.run.started"
+    AUTOMATION_RUN_COMPLETED = "automation.run.completed"
+    AUTOMATION_RUN_FAILED = "automation.run.failed"
+
+
+MAIL_EVENTS: Final[Mapping[EventType, WebhookEvent]] = {
+    EventType.DELIVERED: WebhookEvent.EMAIL_DELIVERED,
+    EventType.BOUNCED: WebhookEvent.EMAIL_BOUNCED,
+    EventType.OPENED: WebhookEvent.EMAIL_OPENED,
+    EventType.CLICKED: WebhookEvent.EMAIL_CLICKED,
+    EventType.COMPLAINED: WebhookEvent.EMAIL_COMPLAINED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """An endpoint of an account."""
+
+    id: WebhookId
+    account_id: AccountId
+    url: str
+    events: tuple[WebhookEvent, ...]
+    secret: str  # whsec_…; readable again by the account, as the SDKs expect
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+    failing_since: datetime | None = None  # first failed attempt since the last success
+    disabled_reason: str | None = None  # set when the installation switched it off; None: the account did, or it is active
+
+
+class NotificationState(StrEnum):
+    """Where a notification stands."""
+
+    PENDING = "pending"
+    LEASED = "leased"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # given up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One fact owed to one webhook: an event of a message, or a body of its own."""
+
+    id: NotificationId
+    webhook_id: WebhookId
+    account_id: AccountId
+    type: WebhookEvent
+    event: Event | None  # of a message; None: `body` says it
+    mode: KeyMode  # of the message; live for all else
+    body: Mapping[str, Any] | None  # the `data` of the payload where there is no event
+    origin_id: NotificationId  # of the first notification of this fact to this webhook: the same over replays
+    state: NotificationState
+    attempts: int
+    due_at: datetime
+    status_code: int | None  # of the last answer; None: there was none
+    response: str  # how the last answer began, or what failed: at most 2,000 characters, text of strangers
+    delivered_at: datetime | None
+    created_at: datetime

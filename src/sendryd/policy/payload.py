@@ -1,0 +1,74 @@
+"""What webhooks are told: one envelope around the facts of a notification."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sendryd.model.apikey import KeyMode
+from sendryd.model.event import Event, EventType
+from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, NOTIFICATION_PREFIX, format_id
+from sendryd.model.webhook import Notification
+
+
+def _bounce(metadata: Mapping[str, object]) -> dict[str, Any]:
+    return {
+        "bounce_type": metadata.get("bounce_type", "hard"),
+        "bounce_subtype": metadata.get("category", "other"),
+        "diagnostic_code": metadata.get("reply") or metadata.get("reason"),
+    }
+
+
+def _complaint(metadata: Mapping[str, object]) -> dict[str, Any]:
+    return {"complaint_feedback_type": metadata.get("complaint_feedback_type", "abuse")}
+
+
+def _open(metadata: Mapping[str, object]) -> dict[str, Any]:
+    return {"opened_by": metadata["opened_by"]} if "opened_by" in metadata else {}
+
+
+def _click(metadata: Mapping[str, object]) -> dict[str, Any]:
+    by = {"clicked_by": metadata["clicked_by"]} if "clicked_by" in metadata else {}
+    return {"link": metadata.get("link"), **by}
+
+
+_EXTRAS: Final[Mapping[EventType, Callable[[Mapping[str, object]], dict[str, Any]]]] = {
+    EventType.BOUNCED: _bounce,
+    EventType.COMPLAINED: _complaint,
+    EventType.OPENED: _open,
+    EventType.CLICKED: _click,
+}
+
+
+def fact_id(notification: Notification) -> str:
+    """The identity of the fact: the same over retries, replays and webhooks, for receivers to tell repeats by."""
+    if notification.event is not None:
+        return format_id(EVENT_PREFIX, notification.event.id)
+    return format_id(NOTIFICATION_PREFIX, notification.origin_id)
+
+
+def payload_of(notification: Notification) -> dict[str, Any]:
+    """The JSON body: `type` and the older `event` with the same word, and `data`. What a test key's mail did is marked `test`."""
+    event = notification.event
+    created_at = event.created_at if event is not None else notification.created_at
+    return {
+        "id": fact_id(notification),
+        "type": notification.type.value,
+        "event": notification.type.value,
+        "created_at": _timestamp(created_at),
+        "test": notification.mode is KeyMode.TEST,
+        "data": _mail_data(event) if event is not None else dict(notification.body or {}),
+    }
+
+
+def _mail_data(event: Event) -> dict[str, Any]:
+    extras = _EXTRAS.get(event.type)
+    return {
+        "email_id": format_id(MESSAGE_PREFIX, event.message_id),
+        "to": event.recipient,
+        "timestamp": _timestamp(event.created_at),
+        **(extras(event.metadata) if extras else {}),
+    }
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

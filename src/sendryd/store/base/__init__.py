@@ -1,0 +1,99 @@
+"""The store contract: what daemons may ask of durable state.
+
+Each method is one transaction, named after what happens in the business. A method that returns has committed, and synced to disk where
+it says *durable*. A method that raises has changed nothing. All times are aware UTC, exact to the millisecond. Lists are newest first.
+Raises everywhere: `StoreUnavailable` (and its kind `StoreFull`) when the database cannot be read or written.
+"""
+
+from typing import Protocol
+
+from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain
+from sendryd.store.base.lists import ListStore
+from sendryd.store.base.mail import (
+    AcceptStore,
+    Answer,
+    Claim,
+    ClaimedDelivery,
+    DeliveryStore,
+    DeliveryView,
+    Engagement,
+    EventFilter,
+    EventMaker,
+    EventStore,
+    Lease,
+    MessageFilter,
+    NewDelivery,
+    NewEvent,
+    NewMessage,
+    NewSuppression,
+    NewUnsubscribe,
+    Outcome,
+    QueuedDelivery,
+    QueueFilter,
+    QueueStore,
+    UpkeepStore,
+)
+from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
+from sendryd.store.base.paging import Page
+from sendryd.store.base.reports import ApiRequestFilter, ReportFilter, ReportStore
+from sendryd.store.base.templates import TemplateStore
+
+__all__ = [
+    "AcceptStore",
+    "AccountStore",
+    "Answer",
+    "ApiRequestFilter",
+    "Claim",
+    "ClaimedDelivery",
+    "ClaimedNotification",
+    "DeliveryStore",
+    "DeliveryView",
+    "DomainCheck",
+    "Engagement",
+    "EventFilter",
+    "EventMaker",
+    "EventStore",
+    "Lease",
+    "ListStore",
+    "MessageFilter",
+    "NewApiKey",
+    "NewDelivery",
+    "NewDomain",
+    "NewEvent",
+    "NewMessage",
+    "NewSuppression",
+    "NewUnsubscribe",
+    "Notice",
+    "NotificationOutcome",
+    "NotifyStore",
+    "Outcome",
+    "Page",
+    "QueueFilter",
+    "QueueStore",
+    "QueuedDelivery",
+    "ReportFilter",
+    "ReportStore",
+    "Store",
+    "TemplateStore",
+    "UpkeepStore",
+]
+
+
+class Store(
+    AcceptStore,
+    DeliveryStore,
+    QueueStore,
+    AccountStore,
+    EventStore,
+    UpkeepStore,
+    NotifyStore,
+    ListStore,
+    TemplateStore,
+    ReportStore,
+    Protocol,
+):
+    """All of it, as the composition root builds it."""
+
+    async def aclose(self) -> None:
+        """Finishes what was handed in and closes the database."""
+        ...

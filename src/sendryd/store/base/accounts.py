@@ -1,0 +1,139 @@
+"""Accounts, keys and sending domains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sendryd.model.account import Account, AccountSettings
+from sendryd.model.apikey import ApiKey
+from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, SendingDomain
+from sendryd.model.ids import AccountId, ApiKeyId, DomainId
+from sendryd.store.base.notify import Notice
+from sendryd.store.base.paging import Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewApiKey:
+    """A key to be stored: its SHA-256, never the secret."""
+
+    key: ApiKey
+    secret_hash: bytes  # 32 octets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDomain:
+    """A sending domain to be stored, with the private half of its DKIM key."""
+
+    domain: SendingDomain
+    private_key: bytes  # PEM, PKCS #8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainCheck:
+    """What a check of a domain's DNS records came to."""
+
+    status: DomainStatus
+    records: tuple[DnsRecord, ...]
+    checked_at: datetime
+    verified_at: datetime | None
+    failing_since: datetime | None
+    failures: int
+
+
+class AccountStore(Protocol):
+    """Accounts, keys and sending domains."""
+
+    async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:
+        """Makes the account unless it exists. True if it was made just now. Durable."""
+        ...
+
+    async def add_api_key(self, new: NewApiKey) -> None:
+        """Stores a key. Durable."""
+        ...
+
+    async def find_api_key(self, secret_hash: bytes) -> ApiKey | None:
+        """The key with this SHA-256, whatever its state."""
+        ...
+
+    async def list_api_keys(self, account_id: AccountId) -> list[ApiKey]:
+        """All keys, revoked ones included, newest first."""
+        ...
+
+    async def revoke_api_key(self, account_id: AccountId, key_id: ApiKeyId, at: datetime) -> ApiKey:
+        """Revokes a key from this time on; an earlier revocation stays. Durable. Raises `NotFound`."""
+        ...
+
+    async def touch_api_keys(self, used: Mapping[ApiKeyId, datetime]) -> None:
+        """Stores when keys were last used."""
+        ...
+
+    async def add_domain(self, new: NewDomain, notice: Notice | None = None) -> None:
+        """Stores a sending domain. Durable. Raises `Conflict` if the account has it already."""
+        ...
+
+    async def find_domain(self, account_id: AccountId, name: str) -> SendingDomain | None:
+        """An account's sending domain by its A-label name."""
+        ...
+
+    async def get_domain(self, domain_id: DomainId) -> SendingDomain | None:
+        """A sending domain by its id."""
+        ...
+
+    async def list_domains(self, account_id: AccountId | None = None) -> list[SendingDomain]:
+        """All sending domains, of one account or of all."""
+        ...
+
+    async def read_private_key(self, domain_id: DomainId) -> bytes | None:
+        """The PEM of a domain's DKIM key, for the signer alone."""
+        ...
+
+    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:
+        """Stores what a check found. Durable. Raises `NotFound`."""
+        ...
+
+    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:
+        """Replaces a domain's settings. Durable. Raises `NotFound`."""
+        ...
+
+    async def remove_domain(self, domain_id: DomainId, notice: Notice | None = None) -> None:
+        """Removes a domain, its key and its BIMI. Mail that waits keeps its signature's domain name no more. Raises `NotFound`."""
+        ...
+
+    async def read_config_version(self) -> int:
+        """A number that grows with every change of a key or domain, by whatever process."""
+        ...
+
+    async def page_api_keys(self, account_id: AccountId, *, limit: int, before: ApiKeyId | None = None) -> Page[ApiKey]:
+        """Keys that are not revoked by now or later, newest first."""
+        ...
+
+    async def page_domains(
+        self, account_id: AccountId, *, text: str | None = None, limit: int, before: DomainId | None = None
+    ) -> Page[SendingDomain]:
+        """Sending domains with this text in their name (case-insensitive), newest first."""
+        ...
+
+    async def count_domains(self, account_id: AccountId, *, text: str | None = None) -> int:
+        """How many domains the same filter lets through."""
+        ...
+
+    async def get_bimi(self, domain_id: DomainId) -> Bimi | None:
+        """A domain's logo."""
+        ...
+
+    async def set_bimi(self, domain_id: DomainId, bimi: Bimi | None) -> None:
+        """Stores a domain's logo, or takes it away. Durable. Raises `NotFound` for an unknown domain."""
+        ...
+
+    async def get_account(self, account_id: AccountId) -> Account | None:
+        """An account."""
+        ...
+
+    async def set_account(self, account_id: AccountId, *, name: str, settings: AccountSettings) -> Account:
+        """Replaces an account's name and settings. Durable. Raises `NotFound`."""
+        ...
+
+    async def ensure_secret(self, name: str, value: bytes) -> bytes:
+        """The installation's secret of this name; stores the given value if there is none yet. Durable."""
+        ...

@@ -1,0 +1,127 @@
+"""Webhooks and the outbox of notifications.
+
+A notification is stored in the commit of the fact that it tells of: for each event of a message whose type a webhook of the account asks
+for, and for each `Notice`. Nothing is owed to a webhook that is not active then.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sendryd.model.ids import AccountId, NotificationId, WebhookId
+from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
+from sendryd.store.base.mail import Lease
+from sendryd.store.base.paging import Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A fact that is no event of a message, for the webhooks that ask for it."""
+
+    type: WebhookEvent
+    body: Mapping[str, Any]  # the `data` of the payload: JSON
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedNotification:
+    """A notification that a dispatcher holds, with where it goes."""
+
+    notification: Notification
+    webhook: Webhook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationOutcome:
+    """What an attempt to notify came to."""
+
+    notification_id: NotificationId
+    state: NotificationState  # DELIVERED, FAILED, or PENDING to try again
+    due_at: datetime | None  # when to try again; only with PENDING
+    status_code: int | None
+    response: str  # at most 2,000 characters
+
+
+class NotifyStore(Protocol):
+    """What the API and the dispatcher do with webhooks."""
+
+    async def add_webhook(self, webhook: Webhook) -> None:
+        """Stores a webhook. Durable."""
+        ...
+
+    async def get_webhook(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook | None:
+        """One webhook of an account."""
+        ...
+
+    async def page_webhooks(
+        self, account_id: AccountId, *, text: str | None = None, limit: int, before: WebhookId | None = None
+    ) -> Page[Webhook]:
+        """Webhooks with this text in their URL (case-insensitive), newest first."""
+        ...
+
+    async def count_webhooks(self, account_id: AccountId, *, text: str | None = None) -> int:
+        """How many webhooks the same filter lets through."""
+        ...
+
+    async def update_webhook(self, webhook: Webhook) -> None:
+        """Replaces URL, events, activity and health of a webhook. Durable. Raises `NotFound`."""
+        ...
+
+    async def remove_webhook(self, account_id: AccountId, webhook_id: WebhookId) -> None:
+        """Removes a webhook and all its notifications. Durable. Raises `NotFound`."""
+        ...
+
+    async def add_notification(self, account_id: AccountId, webhook_id: WebhookId, notice: Notice) -> Notification:
+        """Owes a notice to one webhook, active or not: a test event. Durable. Raises `NotFound`."""
+        ...
+
+    async def page_notifications(
+        self, account_id: AccountId, *, webhook_id: WebhookId | None = None, limit: int, before: NotificationId | None = None
+    ) -> Page[Notification]:
+        """Notifications, newest first."""
+        ...
+
+    async def get_notification(self, account_id: AccountId, notification_id: NotificationId) -> Notification | None:
+        """One notification of an account."""
+        ...
+
+    async def replay(self, account_id: AccountId, notification_ids: Sequence[NotificationId], now: datetime) -> list[Notification]:
+        """Owes the same facts to the same webhooks again, due now, each as a new notification with the old one's `origin_id`. Durable.
+        Raises `NotFound` if any of them is unknown.
+        """
+        ...
+
+    async def find_notifications(
+        self, account_id: AccountId, webhook_id: WebhookId, *, start: datetime, end: datetime, is_failed: bool, limit: int
+    ) -> list[NotificationId]:
+        """Notifications of a webhook made from start to end, oldest first, without those that are replays themselves; only those given
+        up if so asked.
+        """
+        ...
+
+    async def claim_notifications(
+        self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[WebhookId], per_webhook: int
+    ) -> list[ClaimedNotification]:
+        """Leases up to `limit` due notifications of active webhooks, oldest due first, at most `per_webhook` of one and none of the busy
+        ones; those of others are found however many wait for the busy ones. A lease that has run out counts as due.
+        """
+        ...
+
+    async def record_notification(self, lease: Lease, outcome: NotificationOutcome, now: datetime) -> Webhook | None:
+        """Stores what an attempt came to; counts it. A success ends the webhook's failing time, a failed attempt begins it if it has not
+        begun. Returns the webhook as it is now, None if it is gone. Raises `LeaseLost` if this lease's token no longer holds it.
+        """
+        ...
+
+    async def disable_webhook(self, webhook_id: WebhookId, reason: str, now: datetime) -> None:
+        """Switches a webhook off for the installation and gives up what it is still owed. Nothing if it is gone or off."""
+        ...
+
+    async def notification_due_at(self, *, busy: frozenset[WebhookId] = frozenset()) -> datetime | None:
+        """When the next notification of an active webhook that is not busy falls due, or its lease runs out; None if none waits."""
+        ...
+
+    async def delete_notifications(self, *, created_before: datetime, limit: int) -> int:
+        """Deletes notifications, oldest first. Returns how many."""
+        ...
