@@ -119,6 +119,7 @@ def test_a_domain_shows_its_records_and_why_one_is_not_right() -> None:
         "include_subdomains": False,
         "track_opens": True,
         "track_clicks": False,
+        "tracking": {"opens": True, "clicks": False},
         "dns_records": [{**shown, "verified": True}, {**shown, "verified": False, "reason": wrong.reason}],
         "created_at": "2026-03-01T12:00:00.000Z",
     }

@@ -13,7 +13,7 @@ from sendryd.runtime.memory import MemoryStream, memory_streams
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
 from sendryd.submission import session as module
-from sendryd.submission.budget import ContentBudget
+from sendryd.runtime.budget import ContentBudget
 from sendryd.submission.session import Session, SessionContext
 from sendryd.testing.door import AUTHOR, CONTENT, LIVE_SECRET, Door
 

@@ -1,7 +1,7 @@
-"""The routes, and what happens around every request: its id, its errors, its place in the log."""
+"""The ASGI application: the operations under /v1, the pages beside them, and what happens around every request: its id, its errors."""
 
 import http
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,21 +9,27 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sendryd import __version__
-from sendryd.api import mail
+from sendryd.api.emails import EmailHandlers
 from sendryd.api.health import Health
-from sendryd.api.requests import REQUEST_ID_KEY, Gate, Refused, not_found, refuse, request_id, respond
-from sendryd.api.wire import error_json, smtp_info
-from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.api.logs import LogHandlers
+from sendryd.api.operations import Dispatcher, Operation
+from sendryd.api.requestlog import RequestLog
+from sendryd.api.requests import REQUEST_ID_KEY, Gate, respond
+from sendryd.api.smtpinfo import SmtpInfoHandlers
+from sendryd.api.testinbox import TestInboxHandlers
+from sendryd.api.wire import error_json
+from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import Store
-from sendryd.store.errors import NotFound, StoreError
 
 REQUEST_ID_LENGTH: Final = 20
+API_PREFIX: Final = "/v1"
 _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))  # of every answer: mail is private
 _ROUTING_ERRORS: Final = {
     404: ("not_found", "There is no such resource here"),
@@ -31,8 +37,6 @@ _ROUTING_ERRORS: Final = {
 }
 
 log = get_logger("api")
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,68 +46,51 @@ class ApiDependencies:
     store: Store
     gate: Gate
     health: Health
+    clock: Clock
     rand: Rand
+    request_log: RequestLog
     hostname: str
     smtp_port: int
 
 
-def create_app(dependencies: ApiDependencies) -> ASGIApp:
-    """The ASGI application."""
-    health = dependencies.health
-    reads = mail.MailHandlers(dependencies.store, dependencies.gate)
-
-    async def get_smtp_info(request: Request) -> Response:
-        await dependencies.gate.admit(request)
-        return respond(smtp_info(dependencies.hostname, dependencies.smtp_port))
-
-    routes: dict[str, Handler] = {
-        "/v1/smtp/info": get_smtp_info,
-        "/v1/emails": reads.list_emails,
-        "/v1/emails/{id}": reads.get_email,
-        "/v1/emails/{id}/events": reads.list_email_events,
-        "/v1/logs": reads.list_logs,
-        "/v1/test-emails": reads.list_test_emails,
-        "/v1/test-emails/{id}": reads.get_test_email,
-        "/healthz": health.get_health,
-        "/readyz": health.get_readiness,
-        "/metrics": health.get_metrics,
-        "/": _get_root,
-    }
-    app = Starlette(
-        routes=[
-            # Both forms are served as they are: the SDKs do not follow redirects.
-            Route(form, _guarded(handler), methods=["GET"])
-            for path, handler in routes.items()
-            for form in dict.fromkeys((path, path.rstrip("/") + "/"))
-        ],
-        exception_handlers={HTTPException: _on_http_exception},
+def create_operations(needs: ApiDependencies) -> list[Operation]:
+    """All operations. Their order is that of the description."""
+    resources = (
+        EmailHandlers(needs.store),
+        SmtpInfoHandlers(needs.hostname, needs.smtp_port),
+        TestInboxHandlers(needs.store, needs.clock),
+        LogHandlers(needs.store),
     )
-    app.router.redirect_slashes = False
-    return _WithRequestId(app, dependencies.rand)
+    return [operation for resource in resources for operation in resource.operations()]
+
+
+def create_app(needs: ApiDependencies, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """The ASGI application. `pages` are those of other parts of the program that are served at the same address."""
+    health = needs.health
+    operations = Dispatcher(create_operations(needs), needs.gate, needs.clock, needs.request_log, ContentBudget())
+    own = {"/healthz": health.get_health, "/readyz": health.get_readiness, "/metrics": health.get_metrics, "/": _get_root}
+    others = Starlette(
+        routes=[
+            *(
+                Route(form, handler, methods=["GET"])
+                for path, handler in own.items()
+                for form in dict.fromkeys((path, path.rstrip("/") + "/"))
+            ),
+            *pages,
+        ],
+        exception_handlers={HTTPException: _on_http_exception, Exception: _on_exception},
+    )
+    others.router.redirect_slashes = False
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_operation = scope["type"] == "http" and scope["path"].startswith(API_PREFIX)
+        await (operations if is_operation else others)(scope, receive, send)
+
+    return _WithRequestId(app, needs.rand)
 
 
 async def _get_root(_request: Request) -> Response:
     return PlainTextResponse(f"sendryd {__version__}\n")
-
-
-def _guarded(handler: Handler) -> Handler:
-    """Errors become answers: the peer gets a sentence, the log the truth."""
-
-    async def guarded(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except Refused as refused:
-            return refuse(refused)
-        except NotFound:  # deleted between two reads
-            return refuse(not_found("Resource"))
-        except StoreError as error:
-            log.error("request_failed", path=request.scope["path"], request_id=request_id(request), error=repr(error))
-            return refuse(Refused(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)))
-        except Exception:
-            log.exception("request_failed", path=request.scope["path"], request_id=request_id(request))
-            return respond(error_json(500, "internal_error", "Internal error; it has been logged under the id in X-Request-Id"), 500)
-
-    return guarded
 
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
@@ -111,6 +98,11 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
         raise error
     code, message = _ROUTING_ERRORS.get(error.status_code, ("bad_request", http.HTTPStatus(error.status_code).phrase))
     return respond(error_json(error.status_code, code, message), error.status_code, error.headers)
+
+
+async def _on_exception(request: Request, error: Exception) -> Response:
+    log.error("request_failed", path=request.scope["path"], exc_info=error)
+    return respond(error_json(500, "internal_error", "Internal error; it has been logged under the id in X-Request-Id"), 500)
 
 
 class _WithRequestId:
@@ -132,7 +124,9 @@ class _WithRequestId:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", number.encode("ascii")), *_HEADERS]
+                names = {name for name, _ in message["headers"]}
+                added = [header for header in _HEADERS if header[0] not in names]
+                message["headers"] = [*message["headers"], (b"x-request-id", number.encode("ascii")), *added]
             await send(message)
 
         await self._app(scope, receive, send_with_id)

@@ -1,11 +1,9 @@
 """What every handler needs of a request: the key, the paging, the answer."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,16 +18,12 @@ from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 
-DEFAULT_LIMIT: Final = 50
-MAX_LIMIT: Final = 100
-MAX_TEXT: Final = 320  # characters that are looked for: an address has no more
 REQUEST_ID_KEY: Final = "sendryd.request_id"  # in the ASGI scope
-_NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
-_DATE: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", re.ASCII)
-_LOST_PLUS: Final = re.compile(r"(:[0-9.]+) ([0-9:]+)\Z", re.ASCII)
 _AUTH_DETAILS: Final = {"expected": "one header, Authorization: Bearer <API key>"}
 
 log = get_logger("api")
+
+Word = TypeVar("Word")
 
 
 class Refused(Exception):
@@ -50,17 +44,23 @@ class Gate:
     clock: Clock
     limiter: RateLimiter | None  # None: no limit
 
-    async def admit(self, request: Request, needed: Scope = Scope.READ_ONLY) -> ApiKey:
-        """The key of a request. Raises `Refused`: with one and the same answer for every key that is not good, and for none at all."""
+    async def admit(self, request: Request, needed: Scope, headers: dict[str, str]) -> ApiKey:
+        """The key of a request. Raises `Refused`: with one and the same answer for every key that is not good, and for none at all.
+
+        Adds to the headers of the answer how the key stands with its limit.
+        """
         values = request.headers.getlist("authorization")
         key = await self._find_key(values[0]) if len(values) == 1 else None
         if key is None:
             log.info("authentication_failed", client=request.client.host if request.client else None, request_id=request_id(request))
             raise Refused(Refusal(RefusalKey.AUTH_FAILED), details=_AUTH_DETAILS, headers={"WWW-Authenticate": "Bearer"})
         if self.limiter is not None:
-            wait = self.limiter.take(key.id, self.clock.monotonic())
-            if wait > 0:
-                raise Refused(Refusal(RefusalKey.RATE_LIMITED), headers={"Retry-After": str(wait)})
+            standing = self.limiter.take(key.id, self.clock.monotonic())
+            headers["RateLimit-Limit"] = str(standing.limit)
+            headers["RateLimit-Remaining"] = str(standing.remaining)
+            headers["RateLimit-Reset"] = str(standing.reset)
+            if standing.wait > 0:
+                raise Refused(Refusal(RefusalKey.RATE_LIMITED), headers={"Retry-After": str(standing.wait)})
         if not key.may(needed):
             raise Refused(Refusal(RefusalKey.SCOPE_MISSING, needed.value))
         self.directory.touch(key)
@@ -111,19 +111,8 @@ def not_found(what: str) -> Refused:
     return Refused(Refusal(RefusalKey.NOT_FOUND, what))
 
 
-def read_limit(request: Request) -> int:
-    """`limit`, 1 to 100."""
-    text = request.query_params.get("limit")
-    if text is None:
-        return DEFAULT_LIMIT
-    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= MAX_LIMIT:
-        raise invalid("limit", f"limit is a number from 1 to {MAX_LIMIT}")
-    return int(text)
-
-
-def read_cursor(request: Request, *prefixes: str) -> int | None:
-    """`cursor`: the id of the last row of the page before."""
-    text = request.query_params.get("cursor")
+def parse_cursor(text: str | None, *prefixes: str) -> int | None:
+    """The number in a `next_cursor`; None if there is none. Raises `Refused`."""
     if not text:
         return None
     number = parse_id(text, *prefixes)
@@ -132,35 +121,10 @@ def read_cursor(request: Request, *prefixes: str) -> int | None:
     return number
 
 
-def read_word(request: Request, name: str, words: Mapping[str, Any]) -> Any:
-    """A query parameter that is one of some words; None if it is not given."""
-    text = request.query_params.get(name)
-    if not text:
+def read_word(name: str, text: str | None, words: Mapping[str, Word]) -> Word | None:
+    """A query parameter that is one of some words; None if it is not given. Raises `Refused`."""
+    if text is None:
         return None
     if text not in words:
         raise invalid(name, f"{name} is one of {', '.join(words)}")
     return words[text]
-
-
-def read_text(request: Request, name: str) -> str | None:
-    """A query parameter that is looked for; None if it is not given."""
-    text = request.query_params.get(name)
-    if text and len(text) > MAX_TEXT:
-        raise invalid(name, f"{name} has at most {MAX_TEXT} characters")
-    return text or None
-
-
-def read_moment(request: Request, name: str, *, is_end: bool = False) -> datetime | None:
-    """A query parameter that is a date or a time in ISO 8601; without a zone it is UTC. A date alone is its beginning, or its end."""
-    text = request.query_params.get(name)
-    if not text:
-        return None
-    try:
-        # A plus sign that a client did not encode has become a space.
-        moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        if is_end and _DATE.fullmatch(text):
-            moment += timedelta(days=1, milliseconds=-1)
-    except (ValueError, OverflowError):
-        raise invalid(name, f"{name} is a date or time in ISO 8601, as 2026-05-31 or 2026-05-31T14:22:01Z") from None
-    return moment

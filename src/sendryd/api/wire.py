@@ -69,6 +69,8 @@ def email_json(summary: MessageSummary, attachments: Summary | None = None) -> J
         "sent_at": timestamp_or_none(summary.sent_at),
         "last_event": summary.last_event.value if summary.last_event else None,
         "region": None,
+        "scheduled_at": timestamp_or_none(message.scheduled_at),
+        "tags": [{"name": name, "value": value} for name, value in message.tags],
     }
     if attachments is not None:
         body["attachments"] = [{"filename": each.filename, "content_type": each.content_type} for each in attachments.attachments]
@@ -124,7 +126,7 @@ def test_email_json(message: Message) -> Json:
         "from": message.author,
         "to": list(message.to),
         "subject": message.subject,
-        "message_type": "transactional",
+        "message_type": message.type.value,
         "created_at": timestamp(message.created_at),
     }
 
@@ -176,12 +178,13 @@ def domain_json(domain: SendingDomain) -> Json:
         "id": format_id(DOMAIN_PREFIX, domain.id),
         "name": domain.name,
         "status": domain.status.value,
-        "region": None,
+        "region": settings.region,
         "tls_policy": settings.tls_policy.value,
         "custom_return_path": settings.custom_return_path,
         "include_subdomains": settings.include_subdomains,
         "track_opens": settings.track_opens,
         "track_clicks": settings.track_clicks,
+        "tracking": {"opens": settings.track_opens, "clicks": settings.track_clicks},
         "dns_records": [record_json(record) for record in domain.records],
         "created_at": timestamp(domain.created_at),
     }

@@ -112,8 +112,8 @@ async def start_smtp(basics: Basics, running: Running, directory: Directory, cer
     """The submission listeners."""
     from sendryd.intake.accept import Intake, IntakeSettings
     from sendryd.policy.penalty import FailureLog
+    from sendryd.runtime.budget import ContentBudget
     from sendryd.smtp.server import ServerLimits
-    from sendryd.submission.budget import ContentBudget
     from sendryd.submission.listener import ConnectionLimits, Listener
     from sendryd.submission.session import SessionContext
 
@@ -159,6 +159,7 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
 
     from sendryd.api.app import ApiDependencies, create_app
     from sendryd.api.health import Health
+    from sendryd.api.requestlog import RequestLog
     from sendryd.api.requests import Gate
     from sendryd.policy.ratelimit import RateLimiter
 
@@ -166,12 +167,16 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
     rate = settings.api_rate_limit
     limiter = RateLimiter(rate.count, seconds(rate.period)) if rate else None
     health = Health(basics.store, _metrics_renderer(basics, running), basics.clock)
+    request_log = RequestLog(basics.store, basics.clock, basics.ids)
+    running.tasks.append(request_log.run())
     app = create_app(
         ApiDependencies(
             store=basics.store,
             gate=Gate(directory, basics.clock, limiter),
             health=health,
+            clock=basics.clock,
             rand=basics.rand,
+            request_log=request_log,
             hostname=settings.hostname,
             smtp_port=settings.smtp_public_port or smtp_port,
         )

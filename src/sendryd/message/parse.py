@@ -47,6 +47,11 @@ class Part:
         """As declared; US-ASCII by default."""
         return self.parameters.get("charset", "us-ascii")
 
+    @property
+    def is_body_text(self) -> bool:
+        """Whether it is a text that is shown as the message itself, if it is the first of its type."""
+        return self.content_type in {"text/plain", "text/html"} and self.disposition != "attachment" and not self.filename
+
 
 @dataclass(frozen=True, slots=True)
 class _Open:
@@ -274,8 +279,7 @@ def summarise(content: bytes) -> Summary:
         if part.is_multipart:
             continue
         kind = part.content_type
-        is_text = kind in {"text/plain", "text/html"} and part.disposition != "attachment" and not part.filename
-        if is_text and kind not in bodies:
+        if part.is_body_text and kind not in bodies:
             bodies[kind] = decode(decode_body(content, part), part.charset)
         else:
             attachments.append(Attachment(part.filename, kind, part.content_id, len(decode_body(content, part))))

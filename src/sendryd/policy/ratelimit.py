@@ -2,10 +2,21 @@
 
 import math
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Final
 
 MAX_KEYS: Final = 10_000  # buckets kept; the one unused longest is given up, which lets its key have a full one again
 _WHOLE: Final = 1 - 1e-9  # a token, with room for rounding: who waits as long as he was told must find one
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a key stands after a request."""
+
+    limit: int  # tokens of a full bucket
+    remaining: int  # whole tokens that are left
+    reset: int  # seconds until the bucket is full
+    wait: int  # 0: the request may go on; else the seconds after which there is a token
 
 
 class RateLimiter:
@@ -19,13 +30,16 @@ class RateLimiter:
     def __repr__(self) -> str:
         return f"<RateLimiter {self._count} at {self._rate:g} per second, {len(self._buckets)} buckets>"
 
-    def take(self, key: int, now: float) -> int:
-        """Takes a token. 0, or the whole seconds after which there is one again."""
-        tokens, counted = self._buckets.get(key, (float(self._count), now))
-        tokens = min(float(self._count), tokens + max(0.0, now - counted) * self._rate)
+    def take(self, key: int, now: float) -> Standing:
+        """Takes a token, if there is one."""
+        full = float(self._count)
+        tokens, counted = self._buckets.get(key, (full, now))
+        tokens = min(full, tokens + max(0.0, now - counted) * self._rate)
         is_allowed = tokens >= _WHOLE
-        self._buckets[key] = (max(0.0, tokens - 1) if is_allowed else tokens, max(now, counted))
+        wait = 0 if is_allowed else max(1, math.ceil((1 - tokens) / self._rate))
+        tokens = max(0.0, tokens - 1) if is_allowed else tokens
+        self._buckets[key] = (tokens, max(now, counted))
         self._buckets.move_to_end(key)
         if len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
-        return 0 if is_allowed else max(1, math.ceil((1 - tokens) / self._rate))
+        return Standing(self._count, int(tokens + 1 - _WHOLE), math.ceil((full - tokens) / self._rate), wait)

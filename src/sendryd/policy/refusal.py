@@ -23,8 +23,12 @@ class RefusalKey(StrEnum):
     MESSAGE_TOO_BIG = "message_too_big"
     TOO_MANY_RECIPIENTS = "too_many_recipients"
     NOT_FOUND = "not_found"
+    BAD_REQUEST = "bad_request"
+    CONFLICT = "conflict"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     VALIDATION_ERROR = "validation_error"
     RATE_LIMITED = "rate_limited"
+    QUOTA_REACHED = "quota_reached"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
     STORAGE_FULL = "storage_full"
@@ -64,8 +68,12 @@ CATALOGUE: Final[dict[RefusalKey, Rendering]] = {
         452, "4.5.3", 422, "validation_error", "Too many recipients: send to the others in another message"
     ),
     RefusalKey.NOT_FOUND: Rendering(550, "5.1.0", 404, "not_found", "{} not found"),
+    RefusalKey.BAD_REQUEST: Rendering(501, "5.5.4", 400, "bad_request", "{}"),
+    RefusalKey.CONFLICT: Rendering(550, "5.5.1", 409, "conflict", "{}"),
+    RefusalKey.IDEMPOTENCY_CONFLICT: Rendering(550, "5.6.0", 409, "idempotency_conflict", "{}"),
     RefusalKey.VALIDATION_ERROR: Rendering(501, "5.5.4", 422, "validation_error", "{}"),
     RefusalKey.RATE_LIMITED: Rendering(451, "4.7.1", 429, "rate_limited", "Too many requests: slow down and try again"),
+    RefusalKey.QUOTA_REACHED: Rendering(451, "4.7.1", 429, "rate_limited", "The sending quota of {} is used up: try again later"),
     RefusalKey.TOO_MANY_CONNECTIONS: Rendering(421, "4.7.0", 429, "rate_limited", "Too many connections: close some, or try again later"),
     RefusalKey.TEMPORARILY_UNAVAILABLE: Rendering(
         451, "4.3.0", 503, "internal_error", "Temporarily unable to store messages: try again later"

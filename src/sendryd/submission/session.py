@@ -42,7 +42,7 @@ from sendryd.smtp.events import (
 from sendryd.smtp.server import ServerConnection, ServerLimits
 from sendryd.store.errors import StoreError
 from sendryd.submission import replies
-from sendryd.submission.budget import ContentBudget
+from sendryd.runtime.budget import ContentBudget
 
 COMMAND_TIMEOUT: Final = 300.0  # seconds for a whole command line: RFC 5321 §4.5.3.2.7
 UNAUTHENTICATED_TIMEOUT: Final = 60.0  # for a command before AUTH: strangers get less patience

@@ -11,6 +11,7 @@ from starlette.types import Message as AsgiMessage
 
 from sendryd.api.app import ApiDependencies, create_app
 from sendryd.api.health import Health
+from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import Gate
 from sendryd.intake.directory import Directory
 from sendryd.intake.keys import KeyOffice
@@ -57,7 +58,19 @@ class ApiWorld:
         self.metrics = Metrics()
         self.health = Health(store, self._render_metrics, self.clock)
         gate = Gate(self.directory, self.clock, limiter)
-        self.app = create_app(ApiDependencies(store=store, gate=gate, health=self.health, rand=self.rand, hostname=HOSTNAME, smtp_port=587))
+        self.request_log = RequestLog(store, self.clock, self.ids)
+        self.app = create_app(
+            ApiDependencies(
+                store=store,
+                gate=gate,
+                health=self.health,
+                clock=self.clock,
+                rand=self.rand,
+                request_log=self.request_log,
+                hostname=HOSTNAME,
+                smtp_port=587,
+            )
+        )
 
     async def _render_metrics(self) -> bytes:
         return self.metrics.render()
@@ -66,8 +79,13 @@ class ApiWorld:
         """A GET with a key."""
         return await self.request("GET", target, [("authorization", f"Bearer {secret}")] if secret is not None else [])
 
-    async def request(self, method: str, target: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:
-        """Any request without a body. Headers go as Latin-1."""
+    async def send(self, method: str, target: str, secret: str, body: object = None) -> Answer:
+        """A request with a key and, unless it is None, a JSON body."""
+        data = b"" if body is None else json.dumps(body).encode()
+        return await self.request(method, target, [("authorization", f"Bearer {secret}"), ("content-type", "application/json")], data)
+
+    async def request(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Answer:
+        """Any request. Headers go as Latin-1."""
         path, _, query = target.partition("?")
         scope = {
             "type": "http",
@@ -86,14 +104,14 @@ class ApiWorld:
         sent: list[AsgiMessage] = []
 
         async def receive() -> AsgiMessage:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: AsgiMessage) -> None:
             sent.append(message)
 
         await self.app(scope, receive, send)
-        body = b"".join(message.get("body", b"") for message in sent[1:])
-        return Answer(sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}, body)
+        answer = b"".join(message.get("body", b"") for message in sent[1:])
+        return Answer(sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}, answer)
 
     async def add_message(
         self, key: ApiKey, *, subject: str = "Hello", recipients: Sequence[str] = ("b@example.org",), content: bytes = CONTENT

@@ -47,6 +47,8 @@ async def test_a_message_has_the_shape_of_the_contract(api: ApiWorld, live: Key)
         "sent_at": None,
         "last_event": "queued",
         "region": None,
+        "scheduled_at": None,
+        "tags": [],
     }
     assert listed == {"data": [expected], "has_more": False, "next_cursor": None, "total": None}
     whole = (await api.get(f"/v1/emails/{em(number)}", live[1])).json

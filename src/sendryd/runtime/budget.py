@@ -1,4 +1,4 @@
-"""How much message content all sessions together may hold in memory."""
+"""How much content all clients of a door together may hold in memory."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ DEFAULT_BUDGET: Final = 192 * 1024 * 1024  # octets: four messages of the larges
 
 
 class ContentBudget:
-    """A pool of octets. Sessions take as content arrives, and give back when it is stored or dropped."""
+    """A pool of octets. Who receives takes as content arrives, and gives back when it is stored or dropped."""
 
     __slots__ = ("limit", "taken")
 

@@ -1,0 +1,111 @@
+"""What requests are made of: the base of all bodies and queries, and the types that they share. Pure.
+
+Unknown fields are left aside, as the hosted service does; null stands for a field that is not given, as some SDKs send it.
+"""
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+MAX_LIMIT: Final = 100
+DEFAULT_LIMIT: Final = 50
+MAX_TEXT: Final = 320  # characters that are looked for: an address has no more
+MAX_SHOWN_FAULTS: Final = 10
+_WHOLE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+class Body(BaseModel):
+    """A JSON object."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, populate_by_name=True, str_max_length=5_242_880)
+
+
+class Query(BaseModel):
+    """What stands behind the question mark. An empty value is one that is not given."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+
+def _read_whole(value: object) -> object:
+    # int() takes signs, spaces, underscores and the digits of other scripts.
+    if isinstance(value, str):
+        if not _WHOLE.fullmatch(value):
+            raise ValueError("write a whole number in digits")
+        return int(value)
+    return value
+
+
+def _read_flag(value: object) -> object:
+    if isinstance(value, str):
+        if value.lower() not in _TRUE:
+            raise ValueError("write true or false")
+        return _TRUE[value.lower()]
+    return value
+
+
+def one_line(text: str) -> str:
+    """Text that may stand in one line. Raises `ValueError`."""
+    if _CONTROL.search(text):
+        raise ValueError("it must not have line breaks or other control characters")
+    return text
+
+
+Whole = Annotated[int, BeforeValidator(_read_whole)]
+Flag = Annotated[bool, BeforeValidator(_read_flag)]
+Line = Annotated[str, AfterValidator(one_line)]
+Name = Annotated[Line, Field(min_length=1, max_length=200)]
+Limit = Annotated[Whole, Field(ge=1, le=MAX_LIMIT)]
+SearchText = Annotated[str, Field(max_length=MAX_TEXT)]
+
+
+class PageQuery(Query):
+    """Of every list that has pages."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Annotated[str, Field(max_length=200, description="`next_cursor` of the page before")] | None = None
+
+
+class SearchQuery(PageQuery):
+    """Of a list that can be searched."""
+
+    q: SearchText | None = None
+
+
+def explain(error: ValidationError) -> tuple[str, dict[str, Any]]:
+    """One sentence on the first fault, and the details: its field, and all faults if there are several."""
+    faults = [
+        {"field": ".".join(str(part) for part in _place(fault["loc"])), "message": _say(fault)}
+        for fault in error.errors(include_url=False, include_context=True, include_input=False)[:MAX_SHOWN_FAULTS]
+    ]
+    first = faults[0]
+    sentence = f"{first['field']}: {first['message']}" if first["field"] else first["message"]
+    details: dict[str, Any] = {"field": first["field"]}
+    return sentence, details if len(faults) == 1 else {**details, "errors": faults}
+
+
+def _place(location: tuple[int | str, ...]) -> list[int | str]:
+    # Behind a union, pydantic names the member that it tried.
+    return [part for part in location if not (isinstance(part, str) and (part in _MEMBERS or "[" in part or "-" in part))]
+
+
+_MEMBERS: Final = frozenset({"str", "list", "int", "bool", "dict", "float", "none"})
+_SENTENCES: Final = {
+    "missing": "it is required",
+    "string_type": "it is a string",
+    "list_type": "it is a list",
+    "dict_type": "it is an object",
+    "model_type": "it is an object",
+    "model_attributes_type": "it is an object",
+    "bool_type": "it is true or false",
+    "int_type": "it is a whole number",
+}
+
+
+def _say(fault: Any) -> str:
+    if fault["type"] in _SENTENCES:
+        return _SENTENCES[fault["type"]]
+    text = str(fault["msg"]).removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,144 @@
+"""Messages as they are read: lists, one, its events and attachments."""
+
+import asyncio
+from typing import Final
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from sendryd.api.bodies import Flag, PageQuery, SearchQuery
+from sendryd.api.operations import Call, Operation
+from sendryd.api.requests import encode, invalid, not_found, read_word, respond
+from sendryd.api.shapes import Email, EmailEvent, MaybeCountedPage, Page
+from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, Json, email_json, event_json, page
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.parse import decode_body, summarise, walk
+from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, EventId, MessageId, parse_id
+from sendryd.model.message import MessageSummary
+from sendryd.store.base import EventFilter, MessageFilter, Store
+
+GROUP: Final = "Emails"
+_MAX_INDEX: Final = 6  # digits: messages have at most a thousand parts
+
+
+class EmailsQuery(SearchQuery):
+    """Of the list of messages."""
+
+    status: str | None = None
+    include_total: Flag = False
+
+
+class EventsQuery(PageQuery):
+    """Of the list of one message's events."""
+
+    type: str | None = None
+
+
+class EmailHandlers:
+    """Everything that reads messages."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def operations(self) -> list[Operation]:
+        """The declarations."""
+        path = "/v1/emails"
+        return [
+            Operation(
+                method="GET",
+                path=path,
+                group=GROUP,
+                summary="List emails of the key's mode, newest first",
+                handler=self.list,
+                query=EmailsQuery,
+                answer=MaybeCountedPage[Email],
+            ),
+            Operation(method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get an email", handler=self.get, answer=Email),
+            Operation(
+                method="GET",
+                path=f"{path}/{{id}}/events",
+                group=GROUP,
+                summary="List the events of an email, newest first",
+                handler=self.list_events,
+                query=EventsQuery,
+                answer=Page[EmailEvent],
+            ),
+            Operation(
+                method="GET",
+                path=f"{path}/{{id}}/attachments/{{index}}",
+                group=GROUP,
+                summary="Download an attachment by its place, from 0 on",
+                handler=self.get_attachment,
+                answer=None,
+            ),
+        ]
+
+    async def list(self, call: Call) -> Json:
+        """`GET /v1/emails`: messages of the key's mode."""
+        query: EmailsQuery = call.query
+        account_id = call.key.account_id
+        which = MessageFilter(mode=call.key.mode, status=read_word("status", query.status, STATUS_WORDS), text=query.q)
+        before = call.cursor(MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
+        found = await self._store.list_messages(account_id, which, limit=query.limit, before=None if before is None else MessageId(before))
+        total = await self._store.count_messages(account_id, which) if query.include_total else None
+        return page([email_json(summary) for summary in found.items], has_more=found.has_more, total=total, has_total=True)
+
+    async def get(self, call: Call) -> Response:
+        """`GET /v1/emails/:id`."""
+        summary = await find_email(self._store, call)
+        content = await self._store.read_content(summary.message.id)
+        return respond(await asyncio.to_thread(lambda: encode(email_json(summary, summarise(content)))))
+
+    async def list_events(self, call: Call) -> Json:
+        """`GET /v1/emails/:id/events`."""
+        query: EventsQuery = call.query
+        summary = await find_email(self._store, call)
+        which = EventFilter(mode=call.key.mode, message_id=summary.message.id, type=read_word("type", query.type, EVENT_WORDS))
+        before = call.cursor(EVENT_PREFIX)
+        found = await self._store.list_events(
+            call.key.account_id, which, limit=query.limit, before=None if before is None else EventId(before)
+        )
+        return page([event_json(event) for event in found.items], has_more=found.has_more)
+
+    async def get_attachment(self, call: Call) -> Response:
+        """`GET /v1/emails/:id/attachments/:index`: the octets, for saving, never for showing."""
+        summary = await find_email(self._store, call)
+        text = call.params["index"]
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_INDEX):
+            raise invalid("index", "index is the place of the attachment, from 0 on")
+        content = await self._store.read_content(summary.message.id)
+        found = await asyncio.to_thread(_attachment, content, int(text))
+        if found is None:
+            raise not_found("Attachment")
+        name, content_type, body = found
+        headers = {"Content-Disposition": f'attachment; filename="{quote(name, safe=" ")}"'}
+        return Response(body, media_type=content_type, headers=headers)
+
+
+def _attachment(content: bytes, index: int) -> tuple[str, str, bytes] | None:
+    """Name, type and octets of an attachment, counted as `summarise` lists them."""
+    place = -1
+    seen: set[str] = set()
+    try:
+        parts = walk(content)
+    except MalformedMessage:
+        return None
+    for part in parts:
+        if part.is_multipart:
+            continue
+        if part.is_body_text and part.content_type not in seen:
+            seen.add(part.content_type)
+            continue
+        place += 1
+        if place == index:
+            return part.filename or "attachment", part.content_type, decode_body(content, part)
+    return None
+
+
+async def find_email(store: Store, call: Call) -> MessageSummary:
+    """The message of the path, if it is of the key's account and mode. Raises `Refused`."""
+    number = parse_id(call.params["id"], MESSAGE_PREFIX)
+    summary = None if number is None else await store.get_message(call.key.account_id, MessageId(number))
+    if summary is None or summary.message.mode is not call.key.mode:
+        raise not_found("Email")
+    return summary

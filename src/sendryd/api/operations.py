@@ -1,0 +1,215 @@
+"""One operation of the API, and what happens around each: who may call it, what it takes, what becomes of errors, its place in the log.
+
+Every operation is declared once. Requests are admitted and read by the declaration, and the description at `/openapi.json` is made of it.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from sendryd.api.bodies import explain
+from sendryd.api.requestlog import RequestLog
+from sendryd.api.requests import Gate, Refused, encode, not_found, parse_cursor, refuse, request_id, respond
+from sendryd.api.router import Match, Router
+from sendryd.api.wire import Json, error_json
+from sendryd.model.apikey import ApiKey
+from sendryd.model.apikey import Scope as KeyScope
+from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import get_logger
+from sendryd.store.errors import NotFound, StoreError
+
+SMALL_BODY: Final = 1024 * 1024  # octets: everything but mail and templates is far smaller
+MAX_QUERY: Final = 8 * 1024  # octets, as much as servers in front of us pass on
+MAX_PARAMETERS: Final = 50
+
+log = get_logger("api")
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way: what was read of it by its operation's declaration."""
+
+    request: Request
+    params: "dict[str, str]"
+    caller: ApiKey | None
+    body: Any = None  # of the type that the operation declares; None if it has none
+    query: Any = None  # the same
+    raw: bytes = b""  # the body as it came
+
+    @property
+    def key(self) -> ApiKey:
+        """The key of an operation that asks for one."""
+        if self.caller is None:
+            raise AssertionError("a public operation asks who calls")
+        return self.caller
+
+    def cursor(self, *prefixes: str) -> int | None:
+        """The number in the query's cursor. Raises `Refused`."""
+        return parse_cursor(self.query.cursor, *prefixes)
+
+
+Handler = Callable[[Call], Awaitable[Json | Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """The declaration."""
+
+    method: str
+    path: str
+    group: str
+    summary: str
+    handler: Handler
+    answer: Any  # the type of the answer's body, from `api.shapes`; None: it is not JSON
+    scope: KeyScope | None = KeyScope.READ_ONLY  # None: for everybody
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    max_body: int = SMALL_BODY
+    is_logged: bool = True  # in the account's log of API requests
+    is_listed: bool = True  # in the description; aliases are not
+
+    def alias(self, *, method: str | None = None, path: str | None = None) -> "Operation":
+        """The same under another method or path that older clients use."""
+        return replace(self, method=method or self.method, path=path or self.path, is_listed=False)
+
+
+class Dispatcher:
+    """Serves the operations."""
+
+    def __init__(self, operations: Sequence[Operation], gate: Gate, clock: Clock, request_log: RequestLog, budget: ContentBudget) -> None:
+        self._router = Router(operations)
+        self._gate = gate
+        self._clock = clock
+        self._request_log = request_log
+        self._budget = budget
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        request = Request(scope, receive)
+        raw_path = scope.get("raw_path") or scope["path"].encode()
+        found = self._router.find(scope["method"], raw_path.decode("latin-1"))
+        if isinstance(found, Match):
+            response = await self._serve(found.target, request, dict(found.params))
+        elif found is None:
+            response = respond(error_json(404, "not_found", "There is no such resource here"), 404)
+        else:
+            body = error_json(405, "method_not_allowed", "This resource does not take that method; see the Allow header")
+            response = respond(body, 405, {"Allow": ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))})
+        await response(scope, receive, send)
+
+    async def _serve(self, operation: Operation, request: Request, params: dict[str, str]) -> Response:
+        started = self._clock.monotonic()
+        call = Call(request, params, None)
+        taken = _Taken(self._budget)
+        answer: Json | Response | None = None
+        headers: dict[str, str] = {}
+        try:
+            if operation.scope is not None:
+                call.caller = await self._gate.admit(request, operation.scope, headers)
+            if operation.query is not None:
+                call.query = _read_query(operation.query, request)
+            data: Any = None
+            if operation.body is not None:
+                call.raw = await _read_body(request, operation.max_body, taken)
+                data = _parse(call.raw)
+                call.body = _validate(operation.body, data)
+            answer = await operation.handler(call)
+            response = answer if isinstance(answer, Response) else respond(encode(answer), 200)
+        except Exception as error:
+            response = _answer_error(error, request)
+        finally:
+            taken.give_back()
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        if call.caller is not None and operation.is_logged:
+            duration = self._clock.monotonic() - started
+            self._request_log.add(call.caller, request, response, call.raw, duration)
+        return response
+
+
+def _answer_error(error: Exception, request: Request) -> Response:
+    """The peer gets a sentence, the log the truth."""
+    if isinstance(error, Refused):
+        return refuse(error)
+    if isinstance(error, NotFound):  # deleted between two reads
+        return refuse(not_found("Resource"))
+    if isinstance(error, StoreError):
+        log.error("request_failed", path=request.scope["path"], request_id=request_id(request), error=repr(error))
+        return refuse(Refused(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)))
+    log.error("request_failed", path=request.scope["path"], request_id=request_id(request), exc_info=error)
+    return respond(error_json(500, "internal_error", "Internal error; it has been logged under the id in X-Request-Id"), 500)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What one request has of the memory for bodies."""
+
+    budget: ContentBudget
+    octets: int = field(default=0)
+
+    def take(self, octets: int) -> None:
+        if not self.budget.take(octets):
+            raise Refused(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE), headers={"Retry-After": "5", "Connection": "close"})
+        self.octets += octets
+
+    def give_back(self) -> None:
+        self.budget.give_back(self.octets)
+
+
+async def _read_body(request: Request, limit: int, taken: _Taken) -> bytes:
+    """The body, if it is not over the limit. What is over it is refused before it is in memory."""
+    declared = Headers(scope=request.scope).get("content-length")
+    if declared is not None and declared.isascii() and declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        taken.take(len(piece))
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _too_large(limit: int) -> Refused:
+    # The rest of the body is not read: only a closed connection says so in HTTP/1.1.
+    return Refused(Refusal(RefusalKey.MESSAGE_TOO_BIG), details={"limit": limit}, headers={"Connection": "close"})
+
+
+def _parse(raw: bytes) -> Any:
+    if not raw:
+        return {}  # some clients send a content type and no body
+    try:
+        return from_json(raw, allow_inf_nan=False, cache_strings="keys")
+    except ValueError as error:
+        raise Refused(Refusal(RefusalKey.BAD_REQUEST, f"The body is not JSON: {error}")) from None
+
+
+def _validate(model: type[BaseModel], data: Any) -> BaseModel:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        sentence, details = explain(error)
+        raise Refused(Refusal(RefusalKey.VALIDATION_ERROR, sentence), details=details) from None
+
+
+def _read_query(model: type[BaseModel], request: Request) -> BaseModel:
+    text = request.scope["query_string"].decode("latin-1")
+    if len(text) > MAX_QUERY:
+        raise Refused(Refusal(RefusalKey.VALIDATION_ERROR, f"the query has at most {MAX_QUERY} characters"))
+    try:
+        pairs = parse_qsl(text, keep_blank_values=False, max_num_fields=MAX_PARAMETERS, errors="strict")
+    except ValueError:
+        raise Refused(Refusal(RefusalKey.VALIDATION_ERROR, "the query cannot be read: percent-encode it as UTF-8")) from None
+    return _validate(model, dict(pairs))

@@ -1,0 +1,788 @@
+"""What answers look like, as types: the description at `/openapi.json` is made of them, and tests hold every answer to them. Pure."""
+
+from typing import Any, Generic, Literal, NotRequired, TypeVar
+
+from typing_extensions import TypedDict
+
+Item = TypeVar("Item")
+
+
+class Page(TypedDict, Generic[Item]):
+    """Part of a list."""
+
+    data: list[Item]
+    has_more: bool
+    next_cursor: str | None
+
+
+class CountedPage(TypedDict, Generic[Item]):
+    """Part of a list whose length is told."""
+
+    data: list[Item]
+    has_more: bool
+    next_cursor: str | None
+    total: int
+
+
+class MaybeCountedPage(TypedDict, Generic[Item]):
+    """Part of a list whose length is told if it was asked for."""
+
+    data: list[Item]
+    has_more: bool
+    next_cursor: str | None
+    total: int | None
+
+
+class Whole(TypedDict, Generic[Item]):
+    """A list that has no pages."""
+
+    data: list[Item]
+
+
+class Deleted(TypedDict):
+    """It is gone."""
+
+    deleted: bool
+
+
+class ErrorContent(TypedDict):
+    """What went wrong."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+    retry_after: NotRequired[int]
+
+
+class Error(TypedDict):
+    """Every answer that is not a 2xx. The keys beside `error` repeat it for older clients."""
+
+    error: ErrorContent
+    statusCode: int
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+# Emails.
+
+EmailStatus = Literal["queued", "sending", "delivered", "bounced", "failed", "complained", "cancelled"]
+
+SendResult = TypedDict("SendResult", {"id": str, "from": str, "to": list[str], "subject": str, "status": EmailStatus, "created_at": str})
+
+
+class AttachmentName(TypedDict):
+    """An attachment without its content."""
+
+    filename: str
+    content_type: str
+
+
+Email = TypedDict(
+    "Email",
+    {
+        "id": str,
+        "from": str,
+        "to": list[str],
+        "subject": str,
+        "status": EmailStatus,
+        "created_at": str,
+        "sent_at": str | None,
+        "last_event": str | None,
+        "region": str | None,
+        "scheduled_at": str | None,
+        "tags": list[dict[str, str]],
+        "attachments": NotRequired[list[AttachmentName]],
+    },
+)
+
+
+class IdAndStatus(TypedDict):
+    """What became of one thing."""
+
+    id: str
+    status: str
+
+
+class BatchError(TypedDict):
+    """Why one of a batch was not taken."""
+
+    index: int
+    error: str
+
+
+class BatchResult(TypedDict):
+    """What became of a batch."""
+
+    data: list[IdAndStatus]
+    errors: NotRequired[list[BatchError]]
+
+
+class Cancelled(TypedDict):
+    """It will not be sent."""
+
+    id: str
+    status: Literal["cancelled"]
+
+
+class Share(TypedDict):
+    """A link that shows a message to whoever has it."""
+
+    url: str
+    expires_at: str
+
+
+class InsightCheck(TypedDict):
+    """One thing that was looked at."""
+
+    id: str
+    label: str
+    status: Literal["pass", "warn", "fail", "info"]
+    message: str
+    action: NotRequired[str]
+
+
+class Insights(TypedDict):
+    """How well a message is made."""
+
+    score: int
+    checks: list[InsightCheck]
+    generated_at: str
+
+
+class EmailEvent(TypedDict):
+    """A fact about one recipient's copy."""
+
+    id: str
+    email_id: str
+    type: str
+    recipient: str
+    metadata: dict[str, Any]
+    created_at: str
+
+
+class SmtpAuth(TypedDict):
+    """How to log in."""
+
+    username: str
+    password: str
+
+
+class SmtpInfo(TypedDict):
+    """Where to submit over SMTP."""
+
+    host: str
+    port: int
+    tls: bool
+    auth: SmtpAuth
+
+
+TestEmail = TypedDict("TestEmail", {"id": str, "from": str, "to": list[str], "subject": str, "message_type": str, "created_at": str})
+
+
+class HeaderField(TypedDict):
+    """One field of a header block."""
+
+    name: str
+    value: str
+
+
+class SizedAttachment(TypedDict):
+    """An attachment with its size in octets."""
+
+    filename: str
+    content_type: str
+    size: int
+
+
+WholeTestEmail = TypedDict(
+    "WholeTestEmail",
+    {
+        "id": str,
+        "from": str,
+        "to": list[str],
+        "subject": str,
+        "message_type": str,
+        "created_at": str,
+        "cc": list[str] | None,
+        "html": str | None,
+        "text": str | None,
+        "headers": list[HeaderField],
+        "attachments": list[SizedAttachment],
+    },
+)
+
+# Domains.
+
+
+class DnsRecord(TypedDict):
+    """A record to publish."""
+
+    type: str
+    host: str
+    value: str
+    name: str
+    priority: NotRequired[int]
+    verified: bool
+    reason: NotRequired[str]
+
+
+class TrackingSettings(TypedDict):
+    """What is tracked in a domain's mail."""
+
+    opens: bool
+    clicks: bool
+
+
+class Domain(TypedDict):
+    """A sending domain."""
+
+    id: str
+    name: str
+    status: Literal["pending", "verified", "failed"]
+    region: str | None
+    tls_policy: Literal["opportunistic", "enforced"]
+    custom_return_path: str | None
+    include_subdomains: bool
+    track_opens: bool
+    track_clicks: bool
+    tracking: TrackingSettings
+    dns_records: list[DnsRecord]
+    created_at: str
+
+
+class DnsCheck(TypedDict):
+    """What was found of a record."""
+
+    verified: bool
+    found: str | None
+    expected: str
+    issue: str | None
+    action: str | None
+
+
+class DnsChecks(TypedDict):
+    """The three records of a domain."""
+
+    spf: DnsCheck
+    dkim: DnsCheck
+    dmarc: DnsCheck
+
+
+class DomainVerification(TypedDict):
+    """What a check of a domain found."""
+
+    id: str
+    name: str
+    status: Literal["pending", "verified", "failed"]
+    spf_verified: bool
+    dkim_verified: bool
+    dmarc_verified: bool
+    checks: DnsChecks
+
+
+class Bimi(TypedDict):
+    """A domain's logo."""
+
+    id: str
+    domain_id: str
+    logo_url: str
+    vmc_url: str | None
+    selector: str
+    status: str
+    dns_record: DnsRecord | None
+    verified_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class BimiVerification(TypedDict):
+    """What a check of the logo's record found."""
+
+    verified: bool
+    status: str
+    issue: NotRequired[str]
+
+
+# Keys.
+
+
+class ApiKey(TypedDict):
+    """A key without its secret."""
+
+    id: str
+    name: str
+    scope: Literal["full_access", "sending_access", "read_only"]
+    mode: Literal["live", "test"]
+    key_prefix: str
+    last_used_at: str | None
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class NewApiKey(ApiKey):
+    """A key with its secret, which is told this once."""
+
+    key: str
+
+
+# Webhooks.
+
+
+class WebhookListItem(TypedDict):
+    """An endpoint without its secret."""
+
+    id: str
+    url: str
+    events: list[str]
+    active: bool
+    failing_since: str | None
+    disabled_reason: str | None
+    created_at: str
+    updated_at: str
+
+
+class Webhook(WebhookListItem):
+    """An endpoint."""
+
+    secret: str
+
+
+class WebhookDelivery(TypedDict):
+    """One notification and the last answer to it."""
+
+    id: str
+    webhook_id: str
+    event: str
+    payload: dict[str, Any]
+    status: Literal["pending", "delivered", "failed"]
+    status_code: int | None
+    response: str | None
+    attempts: int
+    next_attempt_at: str | None
+    delivered_at: str | None
+    created_at: str
+
+
+class Replayed(TypedDict):
+    """A notification that is sent again."""
+
+    id: str
+    queued: bool
+
+
+class ReplayedRange(TypedDict):
+    """Notifications that are sent again."""
+
+    queued: int
+
+
+# Templates.
+
+
+class Template(TypedDict):
+    """A stored template."""
+
+    id: str
+    name: str
+    subject: str | None
+    html: str | None
+    text: str | None
+    engine: str
+    variables: dict[str, Any] | None
+    blocks: dict[str, Any] | None
+    created_at: str
+    updated_at: str
+
+
+class TemplateVersion(TypedDict):
+    """A content that a template has or had."""
+
+    id: str
+    version: int
+    subject: str | None
+    created_at: str
+
+
+class Rendered(TypedDict):
+    """A template with its variables in place."""
+
+    html: str
+    text: str
+    subject: NotRequired[str | None]
+
+
+class Starter(TypedDict):
+    """A template to begin with."""
+
+    id: str
+    name: str
+    description: str
+    subject: str
+    html: str
+    variables: list[str]
+    engine: Literal["react"]
+
+
+class VisualStarter(TypedDict):
+    """A design to begin with."""
+
+    id: str
+    name: str
+    description: str
+    category: str
+
+
+class WholeVisualStarter(VisualStarter):
+    """A design to begin with, and the design."""
+
+    design: dict[str, Any]
+
+
+# Lists.
+
+
+class Suppression(TypedDict):
+    """An address that gets no mail."""
+
+    email: str
+    reason: str
+    created_at: str
+
+
+class ImportedSuppressions(TypedDict):
+    """What became of an import."""
+
+    inserted: int
+    total: int
+
+
+class Unsubscribe(TypedDict):
+    """An address that gets no marketing."""
+
+    id: str
+    email: str
+    list_id: str | None
+    reason: str | None
+    created_at: str
+
+
+class Inserted(TypedDict):
+    """How many are new."""
+
+    inserted: int
+
+
+# Analytics and logs.
+
+
+class PeriodStats(TypedDict):
+    """Counts and rates of a time; rates are from 0 to 1."""
+
+    sent: int
+    delivered: int
+    opened: int
+    clicked: int
+    bounced: int
+    complained: int
+    inbound_received: int
+    delivery_rate: float
+    open_rate: float
+    click_rate: float
+    bounce_rate: float
+    complaint_rate: float
+
+
+class TimeseriesPoint(TypedDict):
+    """Counts of one stretch of time."""
+
+    date: str
+    sent: int
+    delivered: int
+    opened: int
+    clicked: int
+    bounced: int
+    complained: int
+    inbound_received: int
+
+
+class Analytics(TypedDict):
+    """Figures of a time."""
+
+    summary: PeriodStats
+    timeseries: list[TimeseriesPoint]
+
+
+class CohortPoint(TypedDict):
+    """A rate of the messages of one stretch of time, so many stretches later."""
+
+    cohort_date: str
+    period_offset: int
+    total_sent: int
+    metric_value: float
+
+
+class Cohorts(TypedDict):
+    """How rates grow."""
+
+    cohorts: list[CohortPoint]
+    granularity: str
+    metric: str
+
+
+class Benchmarks(TypedDict):
+    """Comparison with other organisations: there are none to compare with here."""
+
+    data: list[dict[str, Any]]
+    benchmark_opt_in: bool
+    org_count: int
+
+
+class BenchmarkOptIn(TypedDict):
+    """Whether to take part."""
+
+    benchmark_opt_in: bool
+
+
+class BreakdownRow(TypedDict):
+    """Figures of one domain or template."""
+
+    id: str | None
+    name: str | None
+    sent: int
+    delivered: int
+    opened: int
+    clicked: int
+    bounced: int
+    complained: int
+    delivery_rate: float
+    open_rate: float
+    click_rate: float
+
+
+class Breakdowns(TypedDict):
+    """Figures by domain or template."""
+
+    data: list[BreakdownRow]
+    group_by: str
+
+
+class Changes(TypedDict):
+    """How much figures differ: parts of the former for counts, differences for rates."""
+
+    sent_pct: float
+    delivered_pct: float
+    opened_pct: float
+    clicked_pct: float
+    bounced_pct: float
+    complained_pct: float
+    delivery_rate_delta: float
+    open_rate_delta: float
+    click_rate_delta: float
+    bounce_rate_delta: float
+    complaint_rate_delta: float
+
+
+class Comparison(TypedDict):
+    """A time and the one of the same length before it."""
+
+    current: PeriodStats
+    previous: PeriodStats
+    changes: Changes
+
+
+class RegionCount(TypedDict):
+    """Mail of one region."""
+
+    region: str
+    count: int
+    percentage: float
+
+
+class ScheduledReport(TypedDict):
+    """A report that is sent again and again."""
+
+    id: str
+    frequency: Literal["daily", "weekly", "monthly"]
+    recipients: list[str]
+    next_at: str
+    created_at: str
+
+
+class ApiRequest(TypedDict):
+    """One request as the log has it."""
+
+    id: str
+    org_id: str
+    api_key_id: str | None
+    method: str
+    path: str
+    status_code: int
+    request_body: Any
+    response_body: Any
+    duration_ms: int | None
+    user_agent: str | None
+    created_at: str
+
+
+# Organisation, regions, inbound, system.
+
+
+class Organization(TypedDict):
+    """An account."""
+
+    id: str
+    name: str
+    plan: str
+    createdAt: str
+
+
+class Branding(TypedDict):
+    """How the pages look that recipients see."""
+
+    brand_color: str
+    brand_logo: str | None
+    unsubscribe_heading: str | None
+    unsubscribe_message: str | None
+    unsubscribe_redirect_url: str | None
+    unsubscribe_copy: str | None
+    footer_copy: str | None
+
+
+class Region(TypedDict):
+    """A place where mail is handled."""
+
+    region_code: str
+    display_name: str
+    is_default: bool
+
+
+class OrganizationRegion(TypedDict):
+    """What an account prefers."""
+
+    default_region: str | None
+    data_residency: str
+
+
+class InboundAttachment(TypedDict):
+    """An attachment of mail that came in."""
+
+    filename: str
+    contentType: str
+    size: int
+    contentId: NotRequired[str]
+
+
+InboundEmail = TypedDict(
+    "InboundEmail",
+    {
+        "id": str,
+        "from": str,
+        "to": list[str],
+        "cc": list[str],
+        "subject": str | None,
+        "text": str | None,
+        "html": str | None,
+        "headers": dict[str, str] | None,
+        "attachments": list[InboundAttachment],
+        "webhook_delivered": bool,
+        "created_at": str,
+    },
+)
+
+
+class InboundConfig(TypedDict):
+    """Where mail that comes in is posted."""
+
+    inbound_address: str | None
+    url: str | None
+    secret: str | None
+
+
+class Version(TypedDict):
+    """What runs here."""
+
+    version: str
+    api_version: str
+
+
+class Change(TypedDict):
+    """One change."""
+
+    type: str
+    description: str
+
+
+class ChangelogEntry(TypedDict):
+    """The changes of one version."""
+
+    version: str
+    date: str
+    changes: list[Change]
+
+
+class Changelog(TypedDict):
+    """What changed."""
+
+    entries: list[ChangelogEntry]
+
+
+class Component(TypedDict):
+    """A part of this server and how it does."""
+
+    id: str
+    name: str
+    description: str | None
+    group: str | None
+    slug: str
+    status: str
+    uptime_90d: float
+    sla_target: float
+    sla_met: bool
+    current_response_time_ms: float | None
+
+
+class SlaSummary(TypedDict):
+    """How much of the time it was up."""
+
+    target: float
+    current_uptime: float
+    sla_met: bool
+
+
+class Status(TypedDict):
+    """How this server does."""
+
+    status: str
+    last_checked_at: str | None
+    components: list[Component]
+    active_incidents: list[dict[str, Any]]
+    sla_summary: SlaSummary
+
+
+class LatencyHour(TypedDict):
+    """Latency in one hour."""
+
+    hour: str
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    sample_count: int
+    target_met_pct: float
+
+
+class Latency(TypedDict):
+    """How long requests take."""
+
+    component: str
+    target_ms: float
+    current_p50_ms: float | None
+    target_met: bool
+    hourly: list[LatencyHour]
+
+
+class Plans(TypedDict):
+    """What can be had: everything, without limits."""
+
+    plans: list[dict[str, Any]]
