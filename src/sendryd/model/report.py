@@ -1,7 +1,7 @@
 """What messages came to, counted."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sendryd.model.ids import AccountId, ReportId
@@ -72,3 +72,29 @@ class ScheduledReport:
     recipients: tuple[str, ...]
     created_at: datetime
     due_at: datetime  # of the next one
+
+
+def bucket_start(moment: datetime, granularity: Granularity) -> datetime:
+    """Where the stretch begins that a UTC time lies in."""
+    match granularity:
+        case Granularity.HOUR:
+            return moment.replace(minute=0, second=0, microsecond=0)
+        case Granularity.DAY:
+            return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+        case Granularity.WEEK:
+            return bucket_start(moment, Granularity.DAY) - timedelta(days=moment.weekday())
+        case Granularity.MONTH:
+            return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def next_bucket(start: datetime, granularity: Granularity) -> datetime:
+    """Where the stretch behind one begins."""
+    match granularity:
+        case Granularity.HOUR:
+            return start + timedelta(hours=1)
+        case Granularity.DAY:
+            return start + timedelta(days=1)
+        case Granularity.WEEK:
+            return start + timedelta(days=7)
+        case Granularity.MONTH:
+            return bucket_start(start + timedelta(days=31), Granularity.MONTH)

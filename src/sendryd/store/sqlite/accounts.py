@@ -1,26 +1,37 @@
 """Accounts, keys and sending domains in SQLite."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any, Final
 
 import apsw
 
+from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey
-from sendryd.model.domain import DomainSettings, SendingDomain
+from sendryd.model.domain import Bimi, DomainSettings, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
-from sendryd.store.base import DomainCheck, NewApiKey, NewDomain
+from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page
 from sendryd.store.errors import NotFound
 from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.outbox import owe
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import (
+    bimi_row,
+    contains,
+    read_account,
     read_api_key,
+    read_bimi,
     read_domain,
     records_json,
     settings_json,
+    to_json,
     to_ms,
     to_ms_or_none,
 )
 from sendryd.store.sqlite.writer import Rows
+
+_LAST: Final = 1 << 62
 
 
 class Accounts:
@@ -74,7 +85,7 @@ class Accounts:
         values = [(to_ms(moment), key_id) for key_id, moment in used.items()]
         await self._database.write(lambda connection, _: connection.executemany(SQL["touch_api_key"], values).fetchall())
 
-    async def add_domain(self, new: NewDomain) -> None:
+    async def add_domain(self, new: NewDomain, notice: Notice | None = None) -> None:
         domain = new.domain
         values = (
             domain.id,
@@ -92,7 +103,12 @@ class Accounts:
             to_ms_or_none(domain.failing_since),
             domain.failures,
         )
-        await self._database.write(lambda connection, _: connection.execute(SQL["insert_domain"], values).fetchall())
+
+        def action(connection: apsw.Connection, _rows: Rows) -> None:
+            connection.execute(SQL["insert_domain"], values)
+            owe(connection, domain.account_id, notice)
+
+        await self._database.write(action)
 
     async def find_domain(self, account_id: AccountId, name: str) -> SendingDomain | None:
         row = self._database.fetch_one("find_domain", account_id, name)
@@ -110,7 +126,7 @@ class Accounts:
         row = self._database.fetch_one("read_private_key", domain_id)
         return bytes(row[0]) if row else None
 
-    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck) -> SendingDomain:
+    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:
         values = (
             check.status.value,
             records_json(check.records),
@@ -120,29 +136,91 @@ class Accounts:
             check.failures,
             domain_id,
         )
-        return await self._change_domain(domain_id, "record_domain_check", values)
+        return await self._change_domain(domain_id, "record_domain_check", values, notice)
 
-    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings) -> SendingDomain:
-        return await self._change_domain(domain_id, "set_domain_settings", (settings_json(settings), domain_id))
+    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:
+        return await self._change_domain(domain_id, "set_domain_settings", (settings_json(settings), domain_id), notice)
 
-    async def _change_domain(self, domain_id: DomainId, name: str, values: tuple[object, ...]) -> SendingDomain:
+    async def _change_domain(self, domain_id: DomainId, name: str, values: tuple[object, ...], notice: Notice | None) -> SendingDomain:
         def action(connection: apsw.Connection, _rows: Rows) -> SendingDomain:
             connection.execute(SQL[name], values)
             row = connection.execute(SQL["get_domain"], (domain_id,)).fetchone()
             if row is None:
                 raise NotFound("no such domain")
-            return read_domain(row)
+            domain = read_domain(row)
+            owe(connection, domain.account_id, notice)
+            return domain
 
         domain: SendingDomain = await self._database.write(action)
         return domain
 
-    async def remove_domain(self, domain_id: DomainId) -> None:
+    async def remove_domain(self, domain_id: DomainId, notice: Notice | None = None) -> None:
         def action(connection: apsw.Connection, _rows: Rows) -> None:
-            connection.execute(SQL["remove_domain"], (domain_id,))
-            if not connection.changes():
+            row = connection.execute(SQL["get_domain"], (domain_id,)).fetchone()
+            if row is None:
                 raise NotFound("no such domain")
+            connection.execute(SQL["remove_domain"], (domain_id,))
+            owe(connection, row[1], notice)
 
         await self._database.write(action)
+
+    async def page_api_keys(self, account_id: AccountId, *, limit: int, before: ApiKeyId | None = None) -> Page[ApiKey]:
+        rows = await self._page("page_api_keys", (account_id, _LAST if before is None else before), limit)
+        return Page(items=tuple(read_api_key(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+    async def page_domains(
+        self, account_id: AccountId, *, text: str | None = None, limit: int, before: DomainId | None = None
+    ) -> Page[SendingDomain]:
+        pattern = contains(text) if text else None
+        rows = await self._page("page_domains", (account_id, _LAST if before is None else before, pattern), limit)
+        return Page(items=tuple(read_domain(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+    async def _page(self, name: str, values: tuple[object, ...], limit: int) -> list[tuple[Any, ...]]:
+        return await self._database.read(lambda connection: connection.execute(SQL[name], (*values, limit + 1)).fetchall())
+
+    async def count_domains(self, account_id: AccountId, *, text: str | None = None) -> int:
+        values = (account_id, contains(text) if text else None)
+        row = await self._database.read(lambda connection: connection.execute(SQL["count_domains"], values).fetchone())
+        return int(row[0]) if row else 0
+
+    async def get_bimi(self, domain_id: DomainId) -> Bimi | None:
+        row = self._database.fetch_one("get_bimi", domain_id)
+        return read_bimi(row) if row else None
+
+    async def set_bimi(self, domain_id: DomainId, bimi: Bimi | None) -> None:
+        def action(connection: apsw.Connection, _rows: Rows) -> None:
+            if connection.execute(SQL["get_domain"], (domain_id,)).fetchone() is None:
+                raise NotFound("no such domain")
+            if bimi is None:
+                connection.execute(SQL["remove_bimi"], (domain_id,))
+            else:
+                connection.execute(SQL["set_bimi"], (domain_id, *bimi_row(bimi)))
+
+        await self._database.write(action)
+
+    async def get_account(self, account_id: AccountId) -> Account | None:
+        row = self._database.fetch_one("get_account", account_id)
+        return read_account(row) if row else None
+
+    async def set_account(self, account_id: AccountId, *, name: str, settings: AccountSettings) -> Account:
+        def action(connection: apsw.Connection, _rows: Rows) -> Account:
+            connection.execute(SQL["set_account"], (account_id, name, to_json(asdict(settings))))
+            row = connection.execute(SQL["get_account"], (account_id,)).fetchone()
+            if row is None:
+                raise NotFound("no such account")
+            return read_account(row)
+
+        account: Account = await self._database.write(action)
+        return account
+
+    async def ensure_secret(self, name: str, value: bytes) -> bytes:
+        def action(connection: apsw.Connection, _rows: Rows) -> bytes:
+            connection.execute(SQL["insert_secret"], (name, value))
+            row = connection.execute(SQL["get_secret"], (name,)).fetchone()
+            return bytes(row[0]) if row else value
+
+        secret: bytes = await self._database.write(action)
+        return secret
 
     async def read_config_version(self) -> int:
         row = self._database.fetch_one("read_config_version")

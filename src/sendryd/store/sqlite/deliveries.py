@@ -1,4 +1,4 @@
-"""Accepting, claiming and recording in SQLite."""
+"""Claiming and recording in SQLite."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,17 +11,15 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import DeliveryId, MessageId
 from sendryd.model.message import Message
-from sendryd.store.base import Claim, ClaimedDelivery, EventMaker, Lease, NewMessage, Outcome
+from sendryd.store.base import Claim, ClaimedDelivery, EventMaker, Lease, Outcome
 from sendryd.store.errors import LeaseLost, NotFound
 from sendryd.store.sqlite.changes import add_events, move
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.lists import suppress
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import (
-    delivery_row,
-    event_row,
     from_ms,
-    message_row,
     read_message,
     to_json,
     to_ms,
@@ -35,17 +33,11 @@ _EVER: Final = 1 << 62
 
 
 class Deliveries:
-    """`AcceptStore` and `DeliveryStore`."""
+    """`DeliveryStore`."""
 
     _database: Database
     _scan: DueScan
     _claiming: asyncio.Lock  # two scans at once would choose the same
-
-    async def accept(self, message: NewMessage) -> None:
-        await self._database.write(lambda _, rows: _add(message, rows), size=len(message.content))
-        for delivery in message.deliveries:
-            if delivery.state is DeliveryState.QUEUED and self._scan.is_behind(to_ms(delivery.due_at)):
-                self._scan.look_again_at([delivery.domain])
 
     async def claim_deliveries(self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int) -> list[Claim]:
         moment = to_ms(now)
@@ -89,6 +81,8 @@ class Deliveries:
                 if row is None:
                     raise LeaseLost("somebody else holds the delivery, or nobody does")
                 add_events(rows, row, outcome.events, moment)
+                if outcome.suppression is not None:
+                    suppress(connection, row[3] or 0, outcome.suppression, moment)
 
         await self._database.write(action)
         if any(outcome.due_at is not None and self._scan.is_behind(to_ms(outcome.due_at)) for outcome in outcomes):
@@ -133,27 +127,6 @@ class Deliveries:
                 lambda connection: connection.execute(SQL["first_due_but"], (to_json(sorted(busy)),)).fetchone()
             )
         return from_ms(row[0]) if row and row[0] is not None else None
-
-
-def _add(new: NewMessage, rows: Rows) -> None:
-    message = new.message
-    rows.messages.append(message_row(new))
-    rows.contents.append(new.content)
-    created = to_ms(message.created_at)
-    for delivery in new.deliveries:
-        rows.deliveries.append(delivery_row(new, delivery))
-        rows.events += [
-            event_row(
-                event,
-                message_id=message.id,
-                delivery_id=delivery.id,
-                account_id=message.account_id,
-                mode=message.mode.value,
-                recipient=delivery.forward_path,
-                created_at=created,
-            )
-            for event in delivery.events
-        ]
 
 
 def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease) -> list[Claim]:

@@ -19,6 +19,10 @@ FROM api_key WHERE account_id = ? AND id = ?;
 SELECT id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
 FROM api_key WHERE account_id = ? ORDER BY id DESC;
 
+-- name: page_api_keys
+SELECT id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
+FROM api_key WHERE account_id = ? AND id < ? AND revoked_at IS NULL ORDER BY id DESC LIMIT ?;
+
 -- name: revoke_api_key
 UPDATE api_key SET revoked_at = min(coalesce(revoked_at, ?3), ?3) WHERE account_id = ?1 AND id = ?2;
 
@@ -42,6 +46,35 @@ FROM sending_domain WHERE id = ?;
 SELECT id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
 FROM sending_domain WHERE ?1 IS NULL OR account_id = ?1 ORDER BY id DESC;
 
+-- name: page_domains
+SELECT id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
+FROM sending_domain WHERE account_id = ?1 AND id < ?2 AND (?3 IS NULL OR name LIKE ?3 ESCAPE '\') ORDER BY id DESC LIMIT ?4;
+
+-- name: count_domains
+SELECT count(*) FROM sending_domain WHERE account_id = ?1 AND (?2 IS NULL OR name LIKE ?2 ESCAPE '\');
+
+-- name: get_bimi
+SELECT logo_url, vmc_url, selector, is_verified, verified_at, created_at, updated_at FROM bimi WHERE domain_id = ?;
+
+-- name: set_bimi
+INSERT OR REPLACE INTO bimi (domain_id, logo_url, vmc_url, selector, is_verified, verified_at, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: remove_bimi
+DELETE FROM bimi WHERE domain_id = ?;
+
+-- name: get_account
+SELECT id, name, created_at, settings FROM account WHERE id = ?;
+
+-- name: set_account
+UPDATE account SET name = ?2, settings = ?3 WHERE id = ?1;
+
+-- name: insert_secret
+INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING;
+
+-- name: get_secret
+SELECT value FROM secret WHERE name = ?;
+
 -- name: read_private_key
 SELECT private_key FROM sending_domain WHERE id = ?;
 
@@ -61,8 +94,9 @@ SELECT version FROM config_version;
 
 -- name: insert_message
 INSERT INTO message (id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size,
-                     created_at, signing_domain_id, needs_smtputf8, is_8bit, ret, envid, tags, segment, position)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                     created_at, signing_domain_id, needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id,
+                     list_id, unsubscribe_url, segment, position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_delivery
 INSERT INTO delivery (id, message_id, forward_path, domain, state, due_at, lease_token, lease_until, created_at, delivered_at, notify, orcpt)
@@ -115,8 +149,55 @@ RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, o
 
 -- name: get_messages
 SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,
-       signing_domain_id, needs_smtputf8, is_8bit, ret, envid
+       signing_domain_id, needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url
 FROM message WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: amend_message
+UPDATE message
+SET author = ?2, recipients = ?3, subject = ?4, internet_message_id = ?5, size = ?6, signing_domain_id = ?7, needs_smtputf8 = ?8, is_8bit = ?9,
+    scheduled_at = ?10, tracking = ?11, template_id = ?12, segment = ?13, position = ?14
+WHERE id = ?1;
+
+-- name: list_states
+SELECT id, state, attempts, due_at, forward_path FROM delivery WHERE message_id = ? ORDER BY id;
+
+-- name: set_due
+UPDATE delivery SET due_at = ?2, created_at = ?3 WHERE message_id = ?1;
+
+-- name: insert_draft
+INSERT INTO draft (message_id, content) VALUES (?, ?) ON CONFLICT (message_id) DO UPDATE SET content = excluded.content;
+
+-- name: read_draft
+SELECT content FROM draft WHERE message_id = ?;
+
+-- name: delete_draft
+DELETE FROM draft WHERE message_id = ?;
+
+-- name: find_answer
+SELECT account_id, key, fingerprint, body, created_at FROM answer WHERE account_id = ? AND key = ? AND created_at >= ?;
+
+-- name: insert_answer
+INSERT INTO answer (account_id, key, fingerprint, body, created_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, body = excluded.body, created_at = excluded.created_at;
+
+-- name: delete_answers
+DELETE FROM answer WHERE (account_id, key) IN (SELECT account_id, key FROM answer WHERE created_at < ? LIMIT ?);
+
+-- name: count_accepted
+SELECT count(*) FROM message WHERE account_id = ?1 AND id >= ?3 AND (?2 IS NULL OR api_key_id = ?2);
+
+-- name: is_suppressed
+SELECT 1 FROM suppression WHERE account_id = ? AND email = ?;
+
+-- name: is_unsubscribed
+SELECT 1 FROM unsubscribe WHERE account_id = ?1 AND email = ?2 AND list_id IN ('', ?3);
+
+-- name: find_delivery
+SELECT id, message_id, forward_path, state, delivered_at FROM delivery WHERE id = ?;
+
+-- name: owner_of_delivery
+SELECT delivery.id, message.id, delivery.forward_path, message.account_id, message.mode
+FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = ?;
 
 -- name: read_content
 SELECT segment, position, size FROM message WHERE id = ?;
@@ -158,7 +239,7 @@ UNION ALL SELECT 'held', count(*) FROM delivery WHERE state = 'held';
 
 -- name: get_message
 SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,
-       signing_domain_id, needs_smtputf8, is_8bit, ret, envid
+       signing_domain_id, needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url
 FROM message WHERE account_id = ? AND id = ?;
 
 -- name: summarise_deliveries

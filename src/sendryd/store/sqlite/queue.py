@@ -4,18 +4,24 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import apsw
+
 from sendryd.model.delivery import WAITING_STATES, DeliveryState
 from sendryd.model.event import EventType
-from sendryd.model.ids import DeliveryId
+from sendryd.model.ids import AccountId, DeliveryId, MessageId
 from sendryd.store.base import EventMaker, QueuedDelivery, QueueFilter
-from sendryd.store.sqlite.changes import move
+from sendryd.store.errors import NotAllowed, NotFound
+from sendryd.store.sqlite.changes import add_events, move
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.rows import from_ms, read_message, to_ms
+from sendryd.store.sqlite.rows import from_ms, read_message, to_json, to_ms
+from sendryd.store.sqlite.writer import Rows
 
+_UNTRIED: Final = frozenset({DeliveryState.QUEUED.value, DeliveryState.HELD.value})
 _QUEUE_COLUMNS: Final = """
 SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.recipients, m.subject, m.internet_message_id, m.size,
-       m.created_at, m.signing_domain_id, m.needs_smtputf8, m.is_8bit, m.ret, m.envid,
+       m.created_at, m.signing_domain_id, m.needs_smtputf8, m.is_8bit, m.ret, m.envid, m.tags, m.type, m.scheduled_at, m.tracking,
+       m.template_id, m.list_id, m.unsubscribe_url,
        d.id, d.forward_path, d.domain, d.state, d.attempts, d.due_at, d.created_at, d.last_reply
 FROM delivery d JOIN message m ON m.id = d.message_id
 """
@@ -52,6 +58,24 @@ class Queue:
             count += await move(self._database, await self._find(which, state), states, now, (make_event, EventType.CANCELLED, {}))
         return count
 
+    async def cancel_message(self, account_id: AccountId, message_id: MessageId, now: datetime, make_event: EventMaker) -> None:
+        states = await self._database.read(lambda connection: connection.execute(SQL["list_states"], (message_id,)).fetchall())
+        made = {row[0]: make_event(EventType.CANCELLED, {}) for row in states}
+        moment = to_ms(now)
+
+        def action(connection: apsw.Connection, rows: Rows) -> None:
+            if connection.execute(SQL["get_message"], (account_id, message_id)).fetchone() is None:
+                raise NotFound("no such message")
+            numbers = list_untried(connection, message_id)
+            for state in (DeliveryState.QUEUED, DeliveryState.HELD):
+                values = (DeliveryState.CANCELLED.value, None, to_json(numbers), state.value)
+                found: list[tuple[Any, ...]] = connection.execute(SQL["move"], values).fetchall()
+                for row in found:
+                    add_events(rows, row, (made[row[0]],), moment)
+            connection.execute(SQL["delete_draft"], (message_id,))
+
+        await self._database.write(action)
+
     async def _move_all(self, which: QueueFilter, before: DeliveryState, after: DeliveryState, now: datetime) -> int:
         return await move(self._database, await self._find(which, before), (before, after), now)
 
@@ -61,6 +85,18 @@ class Queue:
         query = f"SELECT d.id FROM delivery d WHERE d.state = '{state.value}' AND ({condition}) ORDER BY d.id"
         rows: list[tuple[Any, ...]] = await self._database.read(lambda connection: connection.execute(query, values).fetchall())
         return [number for (number,) in rows]
+
+
+def list_untried(connection: apsw.Connection, message_id: MessageId) -> list[int]:
+    """The deliveries of a message that wait for their first attempt. Raises `NotAllowed` if there are none, or others that are not done from
+    the start.
+    """
+    rows: list[tuple[Any, ...]] = connection.execute(SQL["list_states"], (message_id,)).fetchall()
+    waiting = [row[0] for row in rows if row[1] in _UNTRIED and not row[2]]
+    others = [row for row in rows if row[0] not in waiting and row[1] != DeliveryState.SUPPRESSED.value]
+    if not waiting or others:
+        raise NotAllowed("the message is under way or done")
+    return waiting
 
 
 def _condition(which: QueueFilter) -> tuple[str, list[Any]]:
@@ -86,13 +122,13 @@ def _condition(which: QueueFilter) -> tuple[str, list[Any]]:
 
 def _read_queued(row: Sequence[Any]) -> QueuedDelivery:
     return QueuedDelivery(
-        id=DeliveryId(row[16]),
-        message=read_message(row[:16]),
-        forward_path=row[17],
-        domain=row[18],
-        state=DeliveryState(row[19]),
-        attempts=row[20],
-        due_at=from_ms(row[21]),
-        created_at=from_ms(row[22]),
-        last_reply=row[23],
+        id=DeliveryId(row[23]),
+        message=read_message(row[:23]),
+        forward_path=row[24],
+        domain=row[25],
+        state=DeliveryState(row[26]),
+        attempts=row[27],
+        due_at=from_ms(row[28]),
+        created_at=from_ms(row[29]),
+        last_reply=row[30],
     )

@@ -9,16 +9,20 @@ import apsw
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import Event, EventType
-from sendryd.model.ids import MESSAGE_PREFIX, AccountId, EventId, MessageId, parse_id
+from sendryd.model.ids import MESSAGE_PREFIX, AccountId, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import MessageStatus, MessageSummary, derive_status
-from sendryd.store.base import EventFilter, MessageFilter, Page
+from sendryd.store.base import DeliveryView, Engagement, EventFilter, MessageFilter, Page
+from sendryd.store.sqlite.changes import add_events
 from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.lists import suppress, unsubscribe
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.rows import from_ms, read_event, read_message, to_json, to_ms
+from sendryd.store.sqlite.rows import contains, first_id, from_ms, from_ms_or_none, read_event, read_message, to_json, to_ms
+from sendryd.store.sqlite.writer import Rows
 
 _MESSAGE_COLUMNS: Final = """
 SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.recipients, m.subject, m.internet_message_id, m.size,
-       m.created_at, m.signing_domain_id, m.needs_smtputf8, m.is_8bit, m.ret, m.envid
+       m.created_at, m.signing_domain_id, m.needs_smtputf8, m.is_8bit, m.ret, m.envid, m.tags, m.type, m.scheduled_at, m.tracking,
+       m.template_id, m.list_id, m.unsubscribe_url
 FROM message m
 """
 _EVENT_COLUMNS: Final = "SELECT e.id, e.message_id, e.delivery_id, e.type, e.recipient, e.created_at, e.metadata FROM event e"
@@ -80,6 +84,40 @@ class Reads:
 
         return await self._database.read(work)
 
+    async def find_delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
+        def work(connection: apsw.Connection) -> DeliveryView | None:
+            row = connection.execute(SQL["find_delivery"], (delivery_id,)).fetchone()
+            found = connection.execute(SQL["get_messages"], (to_json([row[1]]),)).fetchone() if row else None
+            if row is None or found is None:
+                return None
+            return DeliveryView(
+                id=delivery_id,
+                message=read_message(found),
+                forward_path=row[2],
+                state=DeliveryState(row[3]),
+                delivered_at=from_ms_or_none(row[4]),
+            )
+
+        return await self._database.read(work)
+
+    async def record_engagements(self, engagements: Sequence[Engagement]) -> int:
+        def action(connection: apsw.Connection, rows: Rows) -> int:
+            count = 0
+            for each in engagements:
+                found = connection.execute(SQL["owner_of_delivery"], (each.delivery_id,)).fetchone()
+                if found is None:
+                    continue
+                moment, account_id = to_ms(each.happened_at), found[3]
+                add_events(rows, found, (each.event,), moment)
+                if each.suppression is not None:
+                    suppress(connection, account_id, each.suppression, moment)
+                if each.unsubscribe is not None:
+                    unsubscribe(connection, account_id, each.unsubscribe, moment)
+                count += 1
+            return count
+
+        return int(await self._database.write(action))
+
     async def list_events(self, account_id: AccountId, which: EventFilter, *, limit: int, before: EventId | None = None) -> Page[Event]:
         def work(connection: apsw.Connection) -> Page[Event]:
             condition, values = _event_condition(account_id, which)
@@ -140,17 +178,21 @@ def _mode_condition(table: str, mode: KeyMode) -> str:
     return f"{table}.mode = '{'test' if mode is KeyMode.TEST else 'live'}'"
 
 
-def _contains(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
 def _message_condition(account_id: AccountId, which: MessageFilter) -> tuple[str, list[Any]]:
     conditions = ["m.account_id = ?", _mode_condition("m", which.mode)]
     values: list[Any] = [account_id]
     if which.api_key_id is not None:
         conditions.append("m.api_key_id = ?")
         values.append(which.api_key_id)
+    if which.recipient is not None:
+        conditions.append("EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND forward_path = ? COLLATE NOCASE)")
+        values.append(which.recipient)
+    if which.subject:
+        conditions.append("m.subject LIKE ? ESCAPE '\\'")
+        values.append(contains(which.subject))
+    if which.created_from is not None:
+        conditions.append("m.id >= ?")
+        values.append(first_id(which.created_from))
     if which.status is MessageStatus.COMPLAINED:
         conditions.append(_COMPLAINED)
     elif which.status is not None:
@@ -160,7 +202,7 @@ def _message_condition(account_id: AccountId, which: MessageFilter) -> tuple[str
             "(m.subject LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM json_tree(m.recipients) WHERE atom LIKE ? ESCAPE '\\') "
             "OR EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND forward_path LIKE ? ESCAPE '\\'))"
         )
-        values += [_contains(which.text)] * 3
+        values += [contains(which.text)] * 3
     return " AND ".join(conditions), values
 
 
@@ -184,7 +226,7 @@ def _event_condition(account_id: AccountId, which: EventFilter) -> tuple[str, li
             values.append(number)
         else:
             conditions.append("e.recipient LIKE ? ESCAPE '\\'")
-            values.append(_contains(which.text))
+            values.append(contains(which.text))
     if which.created_from is not None:
         conditions.append("e.created_at >= ?")
         values.append(to_ms(which.created_from))

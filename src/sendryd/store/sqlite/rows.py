@@ -6,12 +6,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from sendryd.model.account import Account, AccountSettings, Branding, InboundForwarding
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
+from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
 from sendryd.model.event import Event, EventType, Metadata
-from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId
-from sendryd.model.message import Message
+from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, TemplateId
+from sendryd.model.message import Message, MessageType
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,7 +40,8 @@ def from_ms(value: int) -> datetime:
     return datetime.fromtimestamp(value / 1000, UTC)
 
 
-def _maybe(value: int | None) -> datetime | None:
+def from_ms_or_none(value: int | None) -> datetime | None:
+    """A stored time, if there is one."""
     return None if value is None else from_ms(value)
 
 
@@ -51,6 +53,12 @@ def first_id(moment: datetime) -> int:
 def to_json(value: object) -> str:
     """JSON as stored. Lone surrogates, which SQLite cannot hold, come out as escapes."""
     return _encode(value)
+
+
+def contains(text: str) -> str:
+    """The pattern of LIKE that finds a text anywhere; the escape is a backslash."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
 
 
 def clean(text: str) -> str:
@@ -79,12 +87,23 @@ def message_row(new: NewMessage) -> tuple[Any, ...]:
         message.ret,
         message.envid,
         to_json(message.tags) if message.tags else None,
+        message.type.value,
+        to_ms_or_none(message.scheduled_at),
+        tracking_bits(message),
+        message.template_id,
+        message.list_id,
+        message.unsubscribe_url,
     )
+
+
+def tracking_bits(message: Message) -> int:
+    """What is tracked, as stored."""
+    return message.track_opens | message.track_clicks << 1
 
 
 def delivery_row(new: NewMessage, delivery: NewDelivery) -> tuple[Any, ...]:
     """The values of `insert_delivery`."""
-    created = to_ms(new.message.created_at)
+    created = to_ms(new.message.waits_since)
     lease = new.lease if delivery.state is DeliveryState.LEASED else None
     return (
         delivery.id,
@@ -138,6 +157,14 @@ def read_message(row: Row) -> Message:
         is_8bit=bool(row[13]),
         ret=row[14],
         envid=row[15],
+        tags=tuple((name, value) for name, value in json.loads(row[16])) if row[16] else (),
+        type=MessageType(row[17]),
+        scheduled_at=from_ms_or_none(row[18]),
+        track_opens=bool(row[19] & 1),
+        track_clicks=bool(row[19] & 2),
+        template_id=None if row[20] is None else TemplateId(row[20]),
+        list_id=row[21],
+        unsubscribe_url=row[22],
     )
 
 
@@ -165,9 +192,9 @@ def read_api_key(row: Row) -> ApiKey:
         mode=KeyMode(row[4]),
         prefix=row[5],
         created_at=from_ms(row[6]),
-        expires_at=_maybe(row[7]),
-        revoked_at=_maybe(row[8]),
-        last_used_at=_maybe(row[9]),
+        expires_at=from_ms_or_none(row[7]),
+        revoked_at=from_ms_or_none(row[8]),
+        last_used_at=from_ms_or_none(row[9]),
     )
 
 
@@ -194,9 +221,48 @@ def read_domain(row: Row) -> SendingDomain:
         public_key=row[5],
         settings=DomainSettings(**{**settings, "tls_policy": TlsPolicy(settings["tls_policy"])}),
         created_at=from_ms(row[8]),
-        verified_at=_maybe(row[9]),
-        checked_at=_maybe(row[10]),
-        failing_since=_maybe(row[11]),
+        verified_at=from_ms_or_none(row[9]),
+        checked_at=from_ms_or_none(row[10]),
+        failing_since=from_ms_or_none(row[11]),
         failures=row[12],
         records=tuple(DnsRecord(**record) for record in records),
+    )
+
+
+def bimi_row(bimi: Bimi) -> tuple[Any, ...]:
+    """The values of `set_bimi` behind the domain."""
+    return (
+        bimi.logo_url,
+        bimi.vmc_url,
+        bimi.selector,
+        bimi.is_verified,
+        to_ms_or_none(bimi.verified_at),
+        to_ms(bimi.created_at),
+        to_ms(bimi.updated_at),
+    )
+
+
+def read_bimi(row: Row) -> Bimi:
+    """A logo from its columns."""
+    return Bimi(
+        logo_url=row[0],
+        vmc_url=row[1],
+        selector=row[2],
+        is_verified=bool(row[3]),
+        verified_at=from_ms_or_none(row[4]),
+        created_at=from_ms(row[5]),
+        updated_at=from_ms(row[6]),
+    )
+
+
+def read_account(row: Row) -> Account:
+    """An account from its columns. Settings that it lacks have their defaults."""
+    settings = json.loads(row[3])
+    branding = Branding(**settings.pop("branding", {}))
+    inbound = InboundForwarding(**settings.pop("inbound", {}))
+    return Account(
+        id=AccountId(row[0]),
+        name=row[1],
+        created_at=from_ms(row[2]),
+        settings=AccountSettings(branding=branding, inbound=inbound, **settings),
     )

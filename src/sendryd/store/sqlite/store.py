@@ -10,21 +10,27 @@ import apsw
 
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite import migrate
+from sendryd.store.sqlite.accepting import Accepting
 from sendryd.store.sqlite.accounts import Accounts
+from sendryd.store.sqlite.apilog import ApiLog
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.connection import FILE_NAME, check_engine, open_connection, translated
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.deliveries import Deliveries
+from sendryd.store.sqlite.lists import Lists
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.queue import Queue
 from sendryd.store.sqlite.reads import Reads
-from sendryd.store.sqlite.rows import first_id
+from sendryd.store.sqlite.reports import Reports
+from sendryd.store.sqlite.rows import first_id, to_ms
+from sendryd.store.sqlite.templates import Templates
+from sendryd.store.sqlite.webhooks import Webhooks
 from sendryd.store.sqlite.writer import Rows
 
 CHECKED_SIZE: Final = 64 * 1024 * 1024  # octets of a database that is looked through after an unclean end: a tenth of a second
 
 
-class SqliteStore(Accounts, Deliveries, Queue, Reads):
+class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, Reports, Templates, Webhooks):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
     def __init__(self, database: Database) -> None:
@@ -40,6 +46,7 @@ class SqliteStore(Accounts, Deliveries, Queue, Reads):
             old: list[tuple[Any, ...]] = connection.execute(SQL["list_old_messages"], (first_id(created_before), limit)).fetchall()
             for number, segment in old:
                 connection.execute(SQL["delete_deliveries"], (number,))
+                connection.execute(SQL["delete_draft"], (number,))
                 connection.execute(SQL["delete_message"], (number,))
                 connection.execute(SQL["count_segment"], (segment, -1))
             return old
@@ -52,6 +59,13 @@ class SqliteStore(Accounts, Deliveries, Queue, Reads):
     async def delete_events(self, *, created_before: datetime, limit: int) -> int:
         def action(connection: apsw.Connection, _rows: Rows) -> int:
             connection.execute(SQL["delete_events"], (first_id(created_before), limit))
+            return int(connection.changes())
+
+        return int(await self._database.write(action))
+
+    async def delete_answers(self, *, created_before: datetime, limit: int) -> int:
+        def action(connection: apsw.Connection, _rows: Rows) -> int:
+            connection.execute(SQL["delete_answers"], (to_ms(created_before), limit))
             return int(connection.changes())
 
         return int(await self._database.write(action))

@@ -21,6 +21,7 @@ import apsw
 
 from sendryd.store.errors import StoreFull, StoreUnavailable
 from sendryd.store.sqlite.connection import FULL, PAGE_SIZE, open_connection, translated
+from sendryd.store.sqlite.outbox import fan_out
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.segments import Segments
 
@@ -39,9 +40,16 @@ class Rows:
     """Rows that an operation adds; they are inserted together with those of the other operations of the batch."""
 
     messages: list[Row] = field(default_factory=list)  # without where their contents are
-    contents: list[bytes] = field(default_factory=list)  # one for each message
+    amended: list[Row] = field(default_factory=list)  # of messages that get another content; also without where it is
+    new_contents: list[bytes] = field(default_factory=list)  # one for each message
+    amended_contents: list[bytes] = field(default_factory=list)  # one for each amended one
     deliveries: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
+
+    @property
+    def contents(self) -> list[bytes]:
+        """What is appended to the segments: of new messages, then of amended ones."""
+        return self.new_contents + self.amended_contents if self.amended_contents else self.new_contents
 
 
 Action = Callable[[apsw.Connection, Rows], Any]
@@ -205,14 +213,17 @@ class Writer:
                 rows = Rows()
                 for operation in batch:
                     operation.result = operation.action(connection, rows)
-                if rows.messages:
+                if rows.contents:
                     number, places = self._segments.append(rows.contents)
                     has_appended = True
                     connection.execute(SQL["count_segment"], (number, len(places)))
-                    placed = [(*row, number, place) for row, place in zip(rows.messages, places, strict=True)]
+                    placed = [(*row, number, place) for row, place in zip(rows.messages, places, strict=False)]
                     _insert(connection, "insert_message", placed)
+                    for row, place in zip(rows.amended, places[len(placed) :], strict=True):
+                        connection.execute(SQL["amend_message"], (*row, number, place))
                 _insert(connection, "insert_delivery", rows.deliveries)
                 _insert(connection, "insert_event", rows.events)
+                fan_out(connection, rows.events)
                 connection.execute("COMMIT")
                 self.commits += 1
         except BaseException as error:

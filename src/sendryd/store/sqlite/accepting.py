@@ -1,0 +1,154 @@
+"""The single door's side of the store in SQLite."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import apsw
+
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.ids import AccountId, ApiKeyId, MessageId
+from sendryd.store.base import Answer, NewMessage
+from sendryd.store.errors import AlreadyAnswered, NotAllowed, NotFound
+from sendryd.store.sqlite.claims import DueScan
+from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.queue import list_untried
+from sendryd.store.sqlite.rows import (
+    clean,
+    delivery_row,
+    event_row,
+    first_id,
+    from_ms,
+    message_row,
+    to_json,
+    to_ms,
+    to_ms_or_none,
+    tracking_bits,
+)
+from sendryd.store.sqlite.writer import Rows
+
+
+class Accepting:
+    """`AcceptStore`."""
+
+    _database: Database
+    _scan: DueScan
+
+    async def accept(self, message: NewMessage) -> None:
+        def action(connection: apsw.Connection, rows: Rows) -> None:
+            _add(message, rows)
+            if message.draft is not None:
+                connection.execute(SQL["insert_draft"], (message.message.id, message.draft))
+
+        await self._database.write(action, size=len(message.content))
+        self._look_at(message)
+
+    async def accept_all(self, messages: Sequence[NewMessage], answer: Answer | None, *, kept_since: datetime) -> None:
+        def action(connection: apsw.Connection, rows: Rows) -> None:
+            if answer is not None:
+                row = connection.execute(SQL["find_answer"], (answer.account_id, answer.key, to_ms(kept_since))).fetchone()
+                if row is not None:
+                    raise AlreadyAnswered(_read_answer(row))
+                values = (answer.account_id, answer.key, answer.fingerprint, answer.body, to_ms(answer.created_at))
+                connection.execute(SQL["insert_answer"], values)
+            for message in messages:
+                _add(message, rows)
+                if message.draft is not None:
+                    connection.execute(SQL["insert_draft"], (message.message.id, message.draft))
+
+        await self._database.write(action, size=sum(len(message.content) for message in messages))
+        for message in messages:
+            self._look_at(message)
+
+    def _look_at(self, message: NewMessage) -> None:
+        for delivery in message.deliveries:
+            if delivery.state is DeliveryState.QUEUED and self._scan.is_behind(to_ms(delivery.due_at)):
+                self._scan.look_again_at([delivery.domain])
+
+    async def find_answer(self, account_id: AccountId, key: str, *, kept_since: datetime) -> Answer | None:
+        row = self._database.fetch_one("find_answer", account_id, key, to_ms(kept_since))
+        return _read_answer(row) if row else None
+
+    async def find_suppressed(self, account_id: AccountId, emails: Sequence[str]) -> frozenset[str]:
+        return frozenset(email for email in emails if self._database.fetch_one("is_suppressed", account_id, email))
+
+    async def find_unsubscribed(self, account_id: AccountId, list_id: str | None, emails: Sequence[str]) -> frozenset[str]:
+        return frozenset(email for email in emails if self._database.fetch_one("is_unsubscribed", account_id, email, list_id or ""))
+
+    async def amend(self, new: NewMessage, now: datetime) -> None:
+        message = new.message
+        due_at = min(delivery.due_at for delivery in new.deliveries)
+
+        def action(connection: apsw.Connection, rows: Rows) -> None:
+            if connection.execute(SQL["get_message"], (message.account_id, message.id)).fetchone() is None:
+                raise NotFound("no such message")
+            numbers = set(list_untried(connection, message.id))
+            states: list[tuple[Any, ...]] = connection.execute(SQL["list_states"], (message.id,)).fetchall()
+            if any(row[0] in numbers and row[3] <= to_ms(now) for row in states):
+                raise NotAllowed("the message is due")
+            segment = connection.execute(SQL["read_content"], (message.id,)).fetchone()
+            connection.execute(SQL["count_segment"], (segment[0] if segment else 0, -1))
+            rows.amended.append(_amended_row(new))
+            rows.amended_contents.append(new.content)
+            connection.execute(SQL["set_due"], (message.id, to_ms(due_at), to_ms(message.waits_since)))
+            if new.draft is None:
+                connection.execute(SQL["delete_draft"], (message.id,))
+            else:
+                connection.execute(SQL["insert_draft"], (message.id, new.draft))
+
+        await self._database.write(action, size=len(new.content))
+        self._scan.begin_anew()
+
+    async def read_draft(self, message_id: MessageId) -> bytes | None:
+        row = self._database.fetch_one("read_draft", message_id)
+        return bytes(row[0]) if row else None
+
+    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, since: datetime) -> int:
+        values = (account_id, api_key_id, first_id(since))
+        row = await self._database.read(lambda connection: connection.execute(SQL["count_accepted"], values).fetchone())
+        return int(row[0]) if row else 0
+
+
+def _read_answer(row: Sequence[Any]) -> Answer:
+    return Answer(account_id=AccountId(row[0]), key=row[1], fingerprint=bytes(row[2]), body=bytes(row[3]), created_at=from_ms(row[4]))
+
+
+def _amended_row(new: NewMessage) -> tuple[Any, ...]:
+    """The values of `amend_message` but for where its content is."""
+    message = new.message
+    return (
+        message.id,
+        clean(message.author),
+        to_json([message.to, message.cc]),
+        clean(message.subject),
+        clean(message.internet_message_id),
+        message.size,
+        message.signing_domain_id,
+        message.needs_smtputf8,
+        message.is_8bit,
+        to_ms_or_none(message.scheduled_at),
+        tracking_bits(message),
+        message.template_id,
+    )
+
+
+def _add(new: NewMessage, rows: Rows) -> None:
+    message = new.message
+    rows.messages.append(message_row(new))
+    rows.new_contents.append(new.content)
+    created = to_ms(message.created_at)
+    for delivery in new.deliveries:
+        rows.deliveries.append(delivery_row(new, delivery))
+        rows.events += [
+            event_row(
+                event,
+                message_id=message.id,
+                delivery_id=delivery.id,
+                account_id=message.account_id,
+                mode=message.mode.value,
+                recipient=delivery.forward_path,
+                created_at=created,
+            )
+            for event in delivery.events
+        ]

@@ -1,0 +1,127 @@
+"""Suppressions and unsubscribes in SQLite."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+
+from sendryd.model.ids import AccountId, SuppressionId, UnsubscribeId
+from sendryd.model.suppression import Suppression, SuppressionReason, Unsubscribe
+from sendryd.store.base import NewSuppression, NewUnsubscribe, Page
+from sendryd.store.errors import NotFound
+from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.rows import Row, contains, from_ms, to_ms
+
+_LAST: Final = 1 << 62
+
+
+def suppress(connection: apsw.Connection, account_id: int, new: NewSuppression, moment: int) -> None:
+    """Adds a suppression with what else is stored."""
+    connection.execute(SQL["insert_suppression"], (new.id, account_id, new.email, new.reason.value, moment))
+
+
+def unsubscribe(connection: apsw.Connection, account_id: int, new: NewUnsubscribe, moment: int) -> None:
+    """Adds an unsubscribe with what else is stored."""
+    connection.execute(SQL["insert_unsubscribe"], (new.id, account_id, new.email, new.list_id or "", new.reason, moment))
+
+
+class Lists:
+    """`ListStore`."""
+
+    _database: Database
+
+    async def add_suppressions(self, suppressions: Sequence[Suppression]) -> int:
+        rows = [(each.id, each.account_id, each.email, each.reason.value, to_ms(each.created_at)) for each in suppressions]
+
+        def action(connection: apsw.Connection, _rows: object) -> int:
+            before = connection.total_changes()
+            connection.executemany(SQL["insert_suppression"], rows)
+            return connection.total_changes() - before
+
+        return int(await self._database.write(action))
+
+    async def get_suppression(self, account_id: AccountId, email: str) -> Suppression | None:
+        row = self._database.fetch_one("get_suppression", account_id, email)
+        return _read_suppression(row) if row else None
+
+    async def page_suppressions(
+        self,
+        account_id: AccountId,
+        *,
+        text: str | None = None,
+        reason: SuppressionReason | None = None,
+        limit: int,
+        before: SuppressionId | None = None,
+    ) -> Page[Suppression]:
+        pattern = contains(text) if text else None
+        values = (account_id, _LAST if before is None else before, pattern, reason.value if reason else None, limit + 1)
+        rows = await self._database.read(lambda connection: connection.execute(SQL["page_suppressions"], values).fetchall())
+        return Page(items=tuple(_read_suppression(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+    async def remove_suppression(self, account_id: AccountId, email: str) -> None:
+        await self._remove("remove_suppression", account_id, email)
+
+    async def add_unsubscribes(self, unsubscribes: Sequence[Unsubscribe]) -> list[Unsubscribe]:
+        def action(connection: apsw.Connection, _rows: object) -> list[Unsubscribe]:
+            standing = []
+            for each in unsubscribes:
+                values = (each.id, each.account_id, each.email, each.list_id or "", each.reason, to_ms(each.created_at))
+                connection.execute(SQL["insert_unsubscribe"], values)
+                row = connection.execute(SQL["find_unsubscribe"], (each.account_id, each.email, each.list_id or "")).fetchone()
+                standing.append(each if row is None else _read_unsubscribe(row))
+            return standing
+
+        standing: list[Unsubscribe] = await self._database.write(action)
+        return standing
+
+    async def get_unsubscribe(self, account_id: AccountId, unsubscribe_id: UnsubscribeId) -> Unsubscribe | None:
+        row = self._database.fetch_one("get_unsubscribe", account_id, unsubscribe_id)
+        return _read_unsubscribe(row) if row else None
+
+    async def page_unsubscribes(
+        self,
+        account_id: AccountId,
+        *,
+        email: str | None = None,
+        list_id: str | None = None,
+        limit: int,
+        before: UnsubscribeId | None = None,
+    ) -> Page[Unsubscribe]:
+        values = (account_id, _LAST if before is None else before, email, list_id, limit + 1)
+        rows = await self._database.read(lambda connection: connection.execute(SQL["page_unsubscribes"], values).fetchall())
+        return Page(items=tuple(_read_unsubscribe(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+    async def remove_unsubscribe(self, account_id: AccountId, unsubscribe_id: UnsubscribeId) -> None:
+        await self._remove("remove_unsubscribe", account_id, unsubscribe_id)
+
+    async def _remove(self, name: str, account_id: AccountId, which: str | int) -> None:
+        def action(connection: apsw.Connection, _rows: object) -> None:
+            connection.execute(SQL[name], (account_id, which))
+            if not connection.changes():
+                raise NotFound("no such row")
+
+        await self._database.write(action)
+
+
+def _read_suppression(row: Row) -> Suppression:
+    number, account_id, email, reason, created_at = row
+    return Suppression(
+        id=SuppressionId(number),
+        account_id=AccountId(account_id),
+        email=email,
+        reason=SuppressionReason(reason),
+        created_at=from_ms(created_at),
+    )
+
+
+def _read_unsubscribe(row: Row) -> Unsubscribe:
+    number, account_id, email, list_id, reason, created_at = row
+    return Unsubscribe(
+        id=UnsubscribeId(number),
+        account_id=AccountId(account_id),
+        email=email,
+        list_id=list_id or None,
+        reason=reason,
+        created_at=from_ms(created_at),
+    )

@@ -1,0 +1,91 @@
+-- Webhooks and the notifications that are owed to them.
+
+-- name: insert_webhook
+INSERT INTO webhook (id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: get_webhook
+SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason
+FROM webhook WHERE account_id = ? AND id = ?;
+
+-- name: find_webhook
+SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason FROM webhook WHERE id = ?;
+
+-- name: page_webhooks
+SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason
+FROM webhook WHERE account_id = ?1 AND id < ?2 AND (?3 IS NULL OR url LIKE ?3 ESCAPE '\') ORDER BY id DESC LIMIT ?4;
+
+-- name: count_webhooks
+SELECT count(*) FROM webhook WHERE account_id = ?1 AND (?2 IS NULL OR url LIKE ?2 ESCAPE '\');
+
+-- name: update_webhook
+UPDATE webhook SET url = ?3, events = ?4, is_active = ?5, updated_at = ?6, failing_since = ?7, disabled_reason = ?8 WHERE account_id = ?1 AND id = ?2;
+
+-- name: remove_webhook
+DELETE FROM webhook WHERE account_id = ? AND id = ?;
+
+-- name: fan_out
+INSERT INTO notification (webhook_id, account_id, type, event_id, due_at, created_at)
+SELECT webhook.id, event.account_id, 'email.' || event.type, event.id, event.created_at, event.created_at
+FROM json_each(?) AS told JOIN event ON event.id = told.value
+JOIN webhook ON webhook.account_id = event.account_id AND webhook.is_active
+WHERE EXISTS (SELECT 1 FROM json_each(webhook.events) AS word WHERE word.value = 'email.' || event.type)
+ORDER BY event.id;
+
+-- name: owe_notice
+INSERT INTO notification (webhook_id, account_id, type, body, due_at, created_at)
+SELECT webhook.id, webhook.account_id, ?2, ?3, ?4, ?4 FROM webhook
+WHERE webhook.account_id = ?1 AND webhook.is_active AND EXISTS (SELECT 1 FROM json_each(webhook.events) AS word WHERE word.value = ?2);
+
+-- name: insert_notification
+INSERT INTO notification (webhook_id, account_id, type, body, due_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING id;
+
+-- name: replay_notification
+INSERT INTO notification (webhook_id, account_id, type, event_id, body, origin_id, due_at, created_at)
+SELECT webhook_id, account_id, type, event_id, body, coalesce(origin_id, id), ?3, ?3 FROM notification WHERE account_id = ?1 AND id = ?2
+RETURNING id;
+
+-- name: find_notifications
+SELECT id FROM notification
+WHERE account_id = ?1 AND webhook_id = ?2 AND created_at BETWEEN ?3 AND ?4 AND origin_id IS NULL AND (NOT ?5 OR state = 'failed')
+ORDER BY id LIMIT ?6;
+
+-- name: return_notifications
+UPDATE notification SET state = 'pending', lease_token = NULL, lease_until = NULL WHERE state = 'leased' AND lease_until <= ?;
+
+-- name: list_active_webhooks
+SELECT id FROM webhook WHERE is_active ORDER BY id;
+
+-- name: list_due_notifications
+SELECT id, due_at FROM notification INDEXED BY notification_due
+WHERE state = 'pending' AND webhook_id = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?;
+
+-- name: lease_notifications
+UPDATE notification NOT INDEXED SET state = 'leased', lease_token = ?1, lease_until = ?2
+WHERE id IN (SELECT value FROM json_each(?3)) AND state = 'pending';
+
+-- name: record_notification
+UPDATE notification
+SET state = ?3, due_at = coalesce(?4, due_at), status_code = ?5, response = ?6, delivered_at = ?7, attempts = attempts + 1,
+    lease_token = NULL, lease_until = NULL
+WHERE id = ?1 AND lease_token = ?2
+RETURNING webhook_id;
+
+-- name: set_failing
+UPDATE webhook SET failing_since = CASE WHEN ?2 THEN coalesce(failing_since, ?3) END WHERE id = ?1;
+
+-- name: disable_webhook
+UPDATE webhook SET is_active = 0, disabled_reason = ?2, updated_at = ?3 WHERE id = ?1 AND is_active;
+
+-- name: give_up_notifications
+UPDATE notification SET state = 'failed', lease_token = NULL, lease_until = NULL, response = ?2
+WHERE webhook_id = ?1 AND state IN ('pending', 'leased');
+
+-- name: first_notification
+SELECT min(due_at) FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = ?;
+
+-- name: first_notification_lease
+SELECT min(lease_until) FROM notification INDEXED BY notification_leased WHERE state = 'leased';
+
+-- name: delete_notifications
+DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE created_at < ? ORDER BY id LIMIT ?);

@@ -1,0 +1,20 @@
+-- Figures, scheduled reports, the log of API requests.
+
+-- name: insert_scheduled_report
+INSERT INTO scheduled_report (id, account_id, frequency, recipients, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: list_scheduled_reports
+SELECT id, account_id, frequency, recipients, created_at, due_at FROM scheduled_report WHERE ?1 IS NULL OR account_id = ?1 ORDER BY id DESC;
+
+-- name: move_scheduled_report
+UPDATE scheduled_report SET due_at = ?2 WHERE id = ?1;
+
+-- name: remove_scheduled_report
+DELETE FROM scheduled_report WHERE account_id = ? AND id = ?;
+
+-- name: insert_api_request
+INSERT INTO api_request (id, account_id, api_key_id, method, path, status_code, request_body, response_body, duration_ms, user_agent, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: delete_api_requests
+DELETE FROM api_request WHERE id IN (SELECT id FROM api_request WHERE id < ? ORDER BY id LIMIT ?);

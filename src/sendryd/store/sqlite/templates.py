@@ -1,0 +1,126 @@
+"""Stored templates in SQLite."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Final
+
+import apsw
+
+from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
+from sendryd.model.template import Template, TemplateContent, TemplateVersion
+from sendryd.store.base import Page
+from sendryd.store.errors import NotFound
+from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.rows import Row, from_ms, to_json, to_ms
+
+_LAST: Final = 1 << 62
+
+
+class Templates:
+    """`TemplateStore`."""
+
+    _database: Database
+
+    async def add_template(self, template: Template, version_id: TemplateVersionId) -> None:
+        content, created = _content_json(template.content), to_ms(template.created_at)
+
+        def action(connection: apsw.Connection, _rows: object) -> None:
+            values = (template.id, template.account_id, template.name, content, created, to_ms(template.updated_at))
+            connection.execute(SQL["insert_template"], values)
+            connection.execute(SQL["insert_template_version"], (version_id, template.id, content, created))
+
+        await self._database.write(action)
+
+    async def get_template(self, account_id: AccountId, template_id: TemplateId) -> Template | None:
+        row = self._database.fetch_one("get_template", account_id, template_id)
+        return _read_template(row) if row else None
+
+    async def page_templates(self, account_id: AccountId, *, limit: int, before: TemplateId | None = None) -> Page[Template]:
+        values = (account_id, _LAST if before is None else before, limit + 1)
+        rows = await self._database.read(lambda connection: connection.execute(SQL["page_templates"], values).fetchall())
+        return Page(items=tuple(_read_template(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+    async def update_template(
+        self,
+        account_id: AccountId,
+        template_id: TemplateId,
+        *,
+        name: str,
+        content: TemplateContent,
+        version_id: TemplateVersionId,
+        now: datetime,
+    ) -> Template:
+        text = _content_json(content)
+
+        def action(connection: apsw.Connection, _rows: object) -> Template:
+            before = _get(connection, account_id, template_id)
+            connection.execute(SQL["update_template"], (template_id, name, text, to_ms(now)))
+            if before.content != content:
+                connection.execute(SQL["insert_template_version"], (version_id, template_id, text, to_ms(now)))
+            return _get(connection, account_id, template_id)
+
+        template: Template = await self._database.write(action)
+        return template
+
+    async def remove_template(self, account_id: AccountId, template_id: TemplateId) -> None:
+        def action(connection: apsw.Connection, _rows: object) -> None:
+            connection.execute(SQL["remove_template"], (account_id, template_id))
+            if not connection.changes():
+                raise NotFound("no such template")
+
+        await self._database.write(action)
+
+    async def list_template_versions(self, account_id: AccountId, template_id: TemplateId) -> list[TemplateVersion]:
+        def work(connection: apsw.Connection) -> list[TemplateVersion]:
+            _get(connection, account_id, template_id)
+            return [_read_version(row) for row in connection.execute(SQL["list_template_versions"], (template_id,)).fetchall()]
+
+        return await self._database.read(work)
+
+    async def publish_template_version(
+        self, account_id: AccountId, template_id: TemplateId, version_id: TemplateVersionId, now: datetime
+    ) -> Template:
+        def action(connection: apsw.Connection, _rows: object) -> Template:
+            template = _get(connection, account_id, template_id)
+            row = connection.execute(SQL["get_template_version"], (template_id, version_id)).fetchone()
+            if row is None:
+                raise NotFound("no such version")
+            connection.execute(SQL["update_template"], (template_id, template.name, row[3], to_ms(now)))
+            return _get(connection, account_id, template_id)
+
+        template: Template = await self._database.write(action)
+        return template
+
+
+def _get(connection: apsw.Connection, account_id: AccountId, template_id: TemplateId) -> Template:
+    row = connection.execute(SQL["get_template"], (account_id, template_id)).fetchone()
+    if row is None:
+        raise NotFound("no such template")
+    return _read_template(row)
+
+
+def _content_json(content: TemplateContent) -> str:
+    return to_json(asdict(content))
+
+
+def _read_template(row: Row) -> Template:
+    return Template(
+        id=TemplateId(row[0]),
+        account_id=AccountId(row[1]),
+        name=row[2],
+        content=TemplateContent(**json.loads(row[3])),
+        created_at=from_ms(row[4]),
+        updated_at=from_ms(row[5]),
+    )
+
+
+def _read_version(row: Row) -> TemplateVersion:
+    return TemplateVersion(
+        id=TemplateVersionId(row[0]),
+        template_id=TemplateId(row[1]),
+        version=row[2],
+        content=TemplateContent(**json.loads(row[3])),
+        created_at=from_ms(row[4]),
+    )

@@ -1,0 +1,276 @@
+"""Webhooks and the outbox in SQLite."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import apsw
+
+from sendryd.model.apikey import KeyMode
+from sendryd.model.ids import AccountId, NotificationId, WebhookId
+from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
+from sendryd.store.base import ClaimedNotification, Lease, Notice, NotificationOutcome, Page
+from sendryd.store.errors import LeaseLost, NotFound
+from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.rows import (
+    Row,
+    contains,
+    from_ms,
+    from_ms_or_none,
+    read_event,
+    to_json,
+    to_ms,
+    to_ms_or_none,
+)
+
+MAX_RESPONSE: Final = 2000  # characters
+_LAST: Final = 1 << 62
+_NOTIFICATION: Final = """
+SELECT n.id, n.webhook_id, n.account_id, n.type, n.body, coalesce(n.origin_id, n.id), n.state, n.attempts, n.due_at, n.status_code,
+       n.response, n.delivered_at, n.created_at, e.mode, e.id, e.message_id, e.delivery_id, e.type, e.recipient, e.created_at, e.metadata
+FROM notification n LEFT JOIN event e ON e.id = n.event_id
+"""
+
+
+class Webhooks:
+    """`NotifyStore`."""
+
+    _database: Database
+
+    async def add_webhook(self, webhook: Webhook) -> None:
+        values = (
+            webhook.id,
+            webhook.account_id,
+            webhook.url,
+            to_json(webhook.events),
+            webhook.secret,
+            webhook.is_active,
+            to_ms(webhook.created_at),
+            to_ms(webhook.updated_at),
+            to_ms_or_none(webhook.failing_since),
+            webhook.disabled_reason,
+        )
+        await self._database.write(lambda connection, _: connection.execute(SQL["insert_webhook"], values).fetchall())
+
+    async def get_webhook(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook | None:
+        row = self._database.fetch_one("get_webhook", account_id, webhook_id)
+        return _read_webhook(row) if row else None
+
+    async def page_webhooks(
+        self, account_id: AccountId, *, text: str | None = None, limit: int, before: WebhookId | None = None
+    ) -> Page[Webhook]:
+        values = (account_id, _LAST if before is None else before, contains(text) if text else None, limit + 1)
+        rows = await self._database.read(lambda connection: connection.execute(SQL["page_webhooks"], values).fetchall())
+        return Page(items=tuple(_read_webhook(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+    async def count_webhooks(self, account_id: AccountId, *, text: str | None = None) -> int:
+        values = (account_id, contains(text) if text else None)
+        row = await self._database.read(lambda connection: connection.execute(SQL["count_webhooks"], values).fetchone())
+        return int(row[0]) if row else 0
+
+    async def update_webhook(self, webhook: Webhook) -> None:
+        values = (
+            webhook.account_id,
+            webhook.id,
+            webhook.url,
+            to_json(webhook.events),
+            webhook.is_active,
+            to_ms(webhook.updated_at),
+            to_ms_or_none(webhook.failing_since),
+            webhook.disabled_reason,
+        )
+        await self._database.write(lambda connection, _: _must_change(connection, "update_webhook", values))
+
+    async def remove_webhook(self, account_id: AccountId, webhook_id: WebhookId) -> None:
+        await self._database.write(lambda connection, _: _must_change(connection, "remove_webhook", (account_id, webhook_id)))
+
+    async def add_notification(self, account_id: AccountId, webhook_id: WebhookId, notice: Notice) -> Notification:
+        def action(connection: apsw.Connection, _rows: object) -> Notification:
+            if connection.execute(SQL["get_webhook"], (account_id, webhook_id)).fetchone() is None:
+                raise NotFound("no such webhook")
+            values = (webhook_id, account_id, notice.type.value, to_json(notice.body), to_ms(notice.created_at))
+            return _inserted(connection, connection.execute(SQL["insert_notification"], values).fetchone())
+
+        notification: Notification = await self._database.write(action)
+        return notification
+
+    async def page_notifications(
+        self, account_id: AccountId, *, webhook_id: WebhookId | None = None, limit: int, before: NotificationId | None = None
+    ) -> Page[Notification]:
+        which: str = "n.account_id = ?"
+        values: list[int] = [account_id]
+        if webhook_id is not None:
+            which, values = "n.webhook_id = ? AND +n.account_id = ?", [webhook_id, account_id]
+        query = f"{_NOTIFICATION} WHERE {which} AND n.id < ? ORDER BY n.id DESC LIMIT ?"
+        values += [_LAST if before is None else before, limit + 1]
+        rows = await self._database.read(lambda connection: connection.execute(query, values).fetchall())
+        return Page(items=tuple(_read_notification(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+    async def get_notification(self, account_id: AccountId, notification_id: NotificationId) -> Notification | None:
+        query = f"{_NOTIFICATION} WHERE n.account_id = ? AND n.id = ?"
+        row = await self._database.read(lambda connection: connection.execute(query, (account_id, notification_id)).fetchone())
+        return _read_notification(row) if row else None
+
+    async def replay(self, account_id: AccountId, notification_ids: Sequence[NotificationId], now: datetime) -> list[Notification]:
+        def action(connection: apsw.Connection, _rows: object) -> list[Notification]:
+            made = []
+            for number in notification_ids:
+                row = connection.execute(SQL["replay_notification"], (account_id, number, to_ms(now))).fetchone()
+                if row is None:
+                    raise NotFound("no such notification")
+                made.append(_inserted(connection, row))
+            return made
+
+        made: list[Notification] = await self._database.write(action)
+        return made
+
+    async def find_notifications(
+        self, account_id: AccountId, webhook_id: WebhookId, *, start: datetime, end: datetime, is_failed: bool, limit: int
+    ) -> list[NotificationId]:
+        values = (account_id, webhook_id, to_ms(start), to_ms(end), is_failed, limit)
+        rows: list[tuple[Any, ...]] = await self._database.read(
+            lambda connection: connection.execute(SQL["find_notifications"], values).fetchall()
+        )
+        return [NotificationId(number) for (number,) in rows]
+
+    async def claim_notifications(
+        self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[WebhookId], per_webhook: int
+    ) -> list[ClaimedNotification]:
+        moment = to_ms(now)
+
+        def action(connection: apsw.Connection, _rows: object) -> list[ClaimedNotification]:
+            connection.execute(SQL["return_notifications"], (moment,))
+            due: list[tuple[int, int]] = []
+            webhooks: list[tuple[Any, ...]] = connection.execute(SQL["list_active_webhooks"]).fetchall()
+            for (number,) in webhooks:
+                if number not in busy:
+                    found: list[tuple[Any, ...]] = connection.execute(
+                        SQL["list_due_notifications"], (number, moment, per_webhook)
+                    ).fetchall()
+                    due += [(due_at, notification) for notification, due_at in found]
+            chosen = [notification for _, notification in sorted(due)[:limit]]
+            if not chosen:
+                return []
+            connection.execute(SQL["lease_notifications"], (lease.token, to_ms(lease.until), to_json(chosen)))
+            return _read_claims(connection, chosen)
+
+        claims: list[ClaimedNotification] = await self._database.write(action)
+        return claims
+
+    async def record_notification(self, lease: Lease, outcome: NotificationOutcome, now: datetime) -> Webhook | None:
+        moment = to_ms(now)
+
+        def action(connection: apsw.Connection, _rows: object) -> Webhook | None:
+            is_delivered = outcome.state is NotificationState.DELIVERED
+            values = (
+                outcome.notification_id,
+                lease.token,
+                outcome.state.value,
+                to_ms_or_none(outcome.due_at),
+                outcome.status_code,
+                outcome.response[:MAX_RESPONSE],
+                moment if is_delivered else None,
+            )
+            row = connection.execute(SQL["record_notification"], values).fetchone()
+            if row is None:
+                raise LeaseLost("somebody else holds the notification, or nobody does")
+            connection.execute(SQL["set_failing"], (row[0], not is_delivered, moment))
+            found = connection.execute(SQL["find_webhook"], row).fetchone()
+            return _read_webhook(found) if found else None
+
+        webhook: Webhook | None = await self._database.write(action)
+        return webhook
+
+    async def disable_webhook(self, webhook_id: WebhookId, reason: str, now: datetime) -> None:
+        def action(connection: apsw.Connection, _rows: object) -> None:
+            connection.execute(SQL["disable_webhook"], (webhook_id, reason, to_ms(now)))
+            if connection.changes():
+                connection.execute(SQL["give_up_notifications"], (webhook_id, reason))
+
+        await self._database.write(action)
+
+    async def notification_due_at(self, *, busy: frozenset[WebhookId] = frozenset()) -> datetime | None:
+        def work(connection: apsw.Connection) -> int | None:
+            webhooks: list[tuple[Any, ...]] = connection.execute(SQL["list_active_webhooks"]).fetchall()
+            moments = [connection.execute(SQL["first_notification"], row).fetchone() for row in webhooks if row[0] not in busy]
+            moments.append(connection.execute(SQL["first_notification_lease"]).fetchone())
+            return min((row[0] for row in moments if row and row[0] is not None), default=None)
+
+        return from_ms_or_none(await self._database.read(work))
+
+    async def delete_notifications(self, *, created_before: datetime, limit: int) -> int:
+        def action(connection: apsw.Connection, _rows: object) -> int:
+            connection.execute(SQL["delete_notifications"], (to_ms(created_before), limit))
+            return int(connection.changes())
+
+        return int(await self._database.write(action))
+
+
+def _must_change(connection: apsw.Connection, name: str, values: tuple[Any, ...]) -> None:
+    connection.execute(SQL[name], values)
+    if not connection.changes():
+        raise NotFound("no such webhook")
+
+
+def _inserted(connection: apsw.Connection, row: Row | None) -> Notification:
+    if row is None:
+        raise NotFound("no such notification")
+    found = connection.execute(f"{_NOTIFICATION} WHERE n.id = ?", (row[0],)).fetchone()
+    if found is None:
+        raise AssertionError("what was just stored is not there")
+    return _read_notification(found)
+
+
+def _read_claims(connection: apsw.Connection, chosen: Sequence[int]) -> list[ClaimedNotification]:
+    rows: list[tuple[Any, ...]] = connection.execute(
+        f"{_NOTIFICATION} WHERE n.id IN (SELECT value FROM json_each(?))", (to_json(chosen),)
+    ).fetchall()
+    notifications = {row[0]: _read_notification(row) for row in rows}
+    webhooks: dict[int, Webhook] = {}
+    claims = []
+    for number in chosen:
+        notification = notifications[number]
+        if notification.webhook_id not in webhooks:
+            found = connection.execute(SQL["find_webhook"], (notification.webhook_id,)).fetchone()
+            if found is None:
+                raise AssertionError("a notification is owed to a webhook that is not there")
+            webhooks[notification.webhook_id] = _read_webhook(found)
+        claims.append(ClaimedNotification(notification=notification, webhook=webhooks[notification.webhook_id]))
+    return claims
+
+
+def _read_webhook(row: Row) -> Webhook:
+    return Webhook(
+        id=WebhookId(row[0]),
+        account_id=AccountId(row[1]),
+        url=row[2],
+        events=tuple(WebhookEvent(word) for word in json.loads(row[3])),
+        secret=row[4],
+        is_active=bool(row[5]),
+        created_at=from_ms(row[6]),
+        updated_at=from_ms(row[7]),
+        failing_since=from_ms_or_none(row[8]),
+        disabled_reason=row[9],
+    )
+
+
+def _read_notification(row: Row) -> Notification:
+    return Notification(
+        id=NotificationId(row[0]),
+        webhook_id=WebhookId(row[1]),
+        account_id=AccountId(row[2]),
+        type=WebhookEvent(row[3]),
+        body=json.loads(row[4]) if row[4] else None,
+        origin_id=NotificationId(row[5]),
+        state=NotificationState(row[6]),
+        attempts=row[7],
+        due_at=from_ms(row[8]),
+        status_code=row[9],
+        response=row[10],
+        delivered_at=from_ms_or_none(row[11]),
+        created_at=from_ms(row[12]),
+        mode=KeyMode(row[13]) if row[13] else KeyMode.LIVE,
+        event=read_event(row[14:]) if row[14] is not None else None,
+    )
