@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.store.base import Store
+from sendryd.store.base import MailStore
 from sendryd.store.memory import MemoryStore
 from sendryd.store.sqlite import changes, claims, connection, deliveries, open_store, reads, segments, writer
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
@@ -29,11 +29,11 @@ def _cramp(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["memory", "sqlite", "sqlite-cramped"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
+async def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MailStore]:
     """An empty store with the default account."""
     if request.param == "sqlite-cramped":
         _cramp(monkeypatch)
-    made: Store = MemoryStore() if request.param == "memory" else open_store(tmp_path / "data")
+    made: MailStore = MemoryStore() if request.param == "memory" else open_store(tmp_path / "data")
     await made.ensure_account(ACCOUNT, "default", NOW)
     yield made
     await made.aclose()

@@ -11,7 +11,7 @@ from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, Record
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DomainId, MessageId, format_id
 from sendryd.model.message import MessageStatus, derive_status
-from sendryd.store.base import Claim, DomainCheck, EventFilter, Lease, MessageFilter, NewEvent, Outcome, QueueFilter, Store
+from sendryd.store.base import Claim, DomainCheck, EventFilter, Lease, MailStore, MessageFilter, NewEvent, Outcome, QueueFilter
 from sendryd.store.errors import Conflict, LeaseLost, NotFound
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
@@ -20,7 +20,9 @@ LIVE = MessageFilter(mode=KeyMode.LIVE)
 LIVE_EVENTS = EventFilter(mode=KeyMode.LIVE)
 
 
-async def claim(store: Store, lease: Lease, *, limit: int = 100, busy: frozenset[str] = frozenset(), per_domain: int = 100) -> list[Claim]:
+async def claim(
+    store: MailStore, lease: Lease, *, limit: int = 100, busy: frozenset[str] = frozenset(), per_domain: int = 100
+) -> list[Claim]:
     return await store.claim_deliveries(now=LATER, lease=lease, limit=limit, busy=busy, per_domain=per_domain)
 
 
@@ -41,7 +43,7 @@ def outcome(claimed: Claim, samples: Samples, state: DeliveryState, **changes: o
     return replace(made, **changes)  # type: ignore[arg-type]  # each caller names fields
 
 
-async def test_what_is_accepted_can_be_read(store: Store, samples: Samples) -> None:
+async def test_what_is_accepted_can_be_read(store: MailStore, samples: Samples) -> None:
     new = samples.message(["a@example.org", "b@example.org"], content=b"From: x\r\n\r\n" + b"y" * 300_000, subject="Gr\u00fc\u00dfe \ud800")
     await store.accept(new)
     summary = await store.get_message(ACCOUNT, new.message.id)
@@ -53,7 +55,7 @@ async def test_what_is_accepted_can_be_read(store: Store, samples: Samples) -> N
     assert await store.get_message(AccountId(2), new.message.id) is None
 
 
-async def test_an_id_is_accepted_once(store: Store, samples: Samples) -> None:
+async def test_an_id_is_accepted_once(store: MailStore, samples: Samples) -> None:
     new = samples.message()
     await store.accept(new)
     with pytest.raises(Conflict):
@@ -62,12 +64,12 @@ async def test_an_id_is_accepted_once(store: Store, samples: Samples) -> None:
     assert await store.count_messages(ACCOUNT, LIVE) == 2
 
 
-async def test_a_content_that_is_not_there(store: Store) -> None:
+async def test_a_content_that_is_not_there(store: MailStore) -> None:
     with pytest.raises(NotFound):
         await store.read_content(MessageId(1))
 
 
-async def test_claims_group_by_message_and_domain_and_are_exclusive(store: Store, samples: Samples) -> None:
+async def test_claims_group_by_message_and_domain_and_are_exclusive(store: MailStore, samples: Samples) -> None:
     new = samples.message(["a@one.test", "b@one.test", "c@two.test"])
     await store.accept(new)
     first = samples.lease()
@@ -78,7 +80,7 @@ async def test_claims_group_by_message_and_domain_and_are_exclusive(store: Store
     assert await store.count_queue() == {DeliveryState.QUEUED: 0, DeliveryState.LEASED: 3, DeliveryState.HELD: 0}
 
 
-async def test_only_what_is_due_is_claimed_oldest_first(store: Store, samples: Samples) -> None:
+async def test_only_what_is_due_is_claimed_oldest_first(store: MailStore, samples: Samples) -> None:
     for minutes in (3, 1, 2, 60):
         await store.accept(samples.message([f"u@m{minutes}.test"], due_at=NOW + timedelta(minutes=minutes)))
     assert await store.due_at() == NOW + timedelta(minutes=1)
@@ -88,7 +90,7 @@ async def test_only_what_is_due_is_claimed_oldest_first(store: Store, samples: S
     assert await store.due_at(busy=frozenset({"m3.test"})) == NOW + timedelta(minutes=60)
 
 
-async def test_busy_domains_and_crowded_ones_are_stepped_over(store: Store, samples: Samples) -> None:
+async def test_busy_domains_and_crowded_ones_are_stepped_over(store: MailStore, samples: Samples) -> None:
     for _ in range(700):
         await store.accept(samples.message(["u@dead.test"]))
     for number in range(5):
@@ -99,14 +101,14 @@ async def test_busy_domains_and_crowded_ones_are_stepped_over(store: Store, samp
     assert len(claims) == 3
 
 
-async def test_test_mail_is_never_claimed(store: Store, samples: Samples) -> None:
+async def test_test_mail_is_never_claimed(store: MailStore, samples: Samples) -> None:
     captured = samples.message(mode=KeyMode.TEST)
     forged = replace(captured.deliveries[0], state=DeliveryState.QUEUED)
     await store.accept(replace(captured, deliveries=(forged,)))
     assert await claim(store, samples.lease()) == []
 
 
-async def test_a_delivered_outcome(store: Store, samples: Samples) -> None:
+async def test_a_delivered_outcome(store: MailStore, samples: Samples) -> None:
     new = samples.message()
     await store.accept(new)
     lease = samples.lease()
@@ -122,7 +124,7 @@ async def test_a_delivered_outcome(store: Store, samples: Samples) -> None:
     assert page.items[0].recipient == "user@example.org"
 
 
-async def test_a_deferred_outcome_waits_for_its_time(store: Store, samples: Samples) -> None:
+async def test_a_deferred_outcome_waits_for_its_time(store: MailStore, samples: Samples) -> None:
     await store.accept(samples.message())
     lease = samples.lease()
     (claimed,) = await claim(store, lease)
@@ -136,7 +138,7 @@ async def test_a_deferred_outcome_waits_for_its_time(store: Store, samples: Samp
     assert again[0].deliveries[0].attempts == 1
 
 
-async def test_an_outcome_that_is_no_attempt(store: Store, samples: Samples) -> None:
+async def test_an_outcome_that_is_no_attempt(store: MailStore, samples: Samples) -> None:
     await store.accept(samples.message())
     lease = samples.lease()
     (claimed,) = await claim(store, lease)
@@ -145,7 +147,7 @@ async def test_an_outcome_that_is_no_attempt(store: Store, samples: Samples) -> 
     assert queued.attempts == 0
 
 
-async def test_a_stale_lease_records_nothing(store: Store, samples: Samples) -> None:
+async def test_a_stale_lease_records_nothing(store: MailStore, samples: Samples) -> None:
     await store.accept(samples.message(["a@one.test", "b@two.test"]))
     stale = samples.lease(until=NOW)
     claims = await claim(store, stale)
@@ -161,7 +163,7 @@ async def test_a_stale_lease_records_nothing(store: Store, samples: Samples) -> 
     await store.record_attempt(fresh, [outcome(held, samples, DeliveryState.DELIVERED)], LATER)
 
 
-async def test_one_stale_outcome_of_several_undoes_all(store: Store, samples: Samples) -> None:
+async def test_one_stale_outcome_of_several_undoes_all(store: MailStore, samples: Samples) -> None:
     await store.accept(samples.message(["a@one.test"]))
     await store.accept(samples.message(["b@two.test"]))
     lease, other = samples.lease(), samples.lease()
@@ -172,7 +174,7 @@ async def test_one_stale_outcome_of_several_undoes_all(store: Store, samples: Sa
     assert (await store.count_queue())[DeliveryState.LEASED] == 2
 
 
-async def test_leases_are_extended_released_and_returned(store: Store, samples: Samples) -> None:
+async def test_leases_are_extended_released_and_returned(store: MailStore, samples: Samples) -> None:
     await store.accept(samples.message())
     lease = samples.lease(until=NOW)
     (claimed,) = await claim(store, lease)
@@ -186,7 +188,7 @@ async def test_leases_are_extended_released_and_returned(store: Store, samples: 
     assert doubtful.deliveries[0].is_in_doubt
 
 
-async def test_a_message_may_be_leased_as_it_is_accepted(store: Store, samples: Samples) -> None:
+async def test_a_message_may_be_leased_as_it_is_accepted(store: MailStore, samples: Samples) -> None:
     lease = samples.lease()
     new = samples.message(lease=lease)
     await store.accept(new)
@@ -196,7 +198,7 @@ async def test_a_message_may_be_leased_as_it_is_accepted(store: Store, samples: 
     await store.record_attempt(lease, [made], LATER)
 
 
-async def test_overdue_deliveries_expire(store: Store, samples: Samples) -> None:
+async def test_overdue_deliveries_expire(store: MailStore, samples: Samples) -> None:
     old = samples.message(created_at=NOW - timedelta(days=4))
     young, waiting = samples.message(), samples.message(created_at=NOW - timedelta(days=4), due_at=NOW + timedelta(days=1))
     for new in (old, young, waiting):
@@ -208,7 +210,7 @@ async def test_overdue_deliveries_expire(store: Store, samples: Samples) -> None
     assert (summary.states, summary.last_event) == ({DeliveryState.EXPIRED: 1}, EventType.FAILED)
 
 
-async def test_what_an_operator_does(store: Store, samples: Samples) -> None:
+async def test_what_an_operator_does(store: MailStore, samples: Samples) -> None:
     first, second = samples.message(["a@one.test", "b@two.test"]), samples.message(["c@one.test"], due_at=NOW + timedelta(days=1))
     await store.accept(first)
     await store.accept(second)
@@ -228,14 +230,14 @@ async def test_what_an_operator_does(store: Store, samples: Samples) -> None:
     assert [event.recipient for event in events.items] == ["a@one.test"]
 
 
-async def test_retry_makes_due_now(store: Store, samples: Samples) -> None:
+async def test_retry_makes_due_now(store: MailStore, samples: Samples) -> None:
     new = samples.message(due_at=NOW + timedelta(days=1))
     await store.accept(new)
     assert await store.retry(QueueFilter(message_id=new.message.id), LATER) == 1
     assert len(await claim(store, samples.lease())) == 1
 
 
-async def test_queue_filters(store: Store, samples: Samples) -> None:
+async def test_queue_filters(store: MailStore, samples: Samples) -> None:
     await store.accept(samples.message(["old@one.test"], created_at=NOW - timedelta(hours=2)))
     await store.accept(samples.message(["new@two.test"]))
     old = await store.list_queue(QueueFilter(created_before=NOW - timedelta(hours=1)))
@@ -245,7 +247,7 @@ async def test_queue_filters(store: Store, samples: Samples) -> None:
     assert len(await store.list_queue(QueueFilter(), limit=1)) == 1
 
 
-async def test_messages_are_listed_newest_first_in_pages(store: Store, samples: Samples) -> None:
+async def test_messages_are_listed_newest_first_in_pages(store: MailStore, samples: Samples) -> None:
     numbers = []
     for number in range(7):
         new = samples.message([f"user{number}@example.org"], subject=f"Subject {number}")
@@ -263,7 +265,7 @@ async def test_messages_are_listed_newest_first_in_pages(store: Store, samples: 
 
 
 @pytest.mark.parametrize(("text", "count"), [("USER3", 1), ("subject 5", 1), ("example.org", 7), ("100%", 0), ("_ser3", 0), ("\\", 0)])
-async def test_messages_are_found_by_text(store: Store, samples: Samples, text: str, count: int) -> None:
+async def test_messages_are_found_by_text(store: MailStore, samples: Samples, text: str, count: int) -> None:
     for number in range(7):
         await store.accept(samples.message([f"user{number}@example.org"], subject=f"Subject {number}"))
     found = await store.list_messages(ACCOUNT, replace(LIVE, text=text), limit=100)
@@ -271,7 +273,7 @@ async def test_messages_are_found_by_text(store: Store, samples: Samples, text: 
     assert await store.count_messages(ACCOUNT, replace(LIVE, text=text)) == count
 
 
-async def test_messages_are_found_by_status_and_key(store: Store, samples: Samples) -> None:
+async def test_messages_are_found_by_status_and_key(store: MailStore, samples: Samples) -> None:
     for number in range(4):
         await store.accept(samples.message([f"u@d{number}.test"], api_key_id=number))
     lease = samples.lease()
@@ -286,7 +288,7 @@ async def test_messages_are_found_by_status_and_key(store: Store, samples: Sampl
     assert await store.count_messages(ACCOUNT, replace(LIVE, api_key_id=ApiKeyId(2))) == 1
 
 
-async def test_events_are_filtered_and_paged(store: Store, samples: Samples) -> None:
+async def test_events_are_filtered_and_paged(store: MailStore, samples: Samples) -> None:
     first, second = samples.message(["Ann@example.org"]), samples.message(["bob@example.org"], created_at=LATER)
     await store.accept(first)
     await store.accept(second)
@@ -309,7 +311,7 @@ async def test_events_are_filtered_and_paged(store: Store, samples: Samples) -> 
     assert await recipients(replace(LIVE_EVENTS, mode=KeyMode.TEST)) == ["user@example.org"]
 
 
-async def test_keys(store: Store, samples: Samples) -> None:
+async def test_keys(store: MailStore, samples: Samples) -> None:
     new = samples.api_key(secret_hash=b"h" * 32)
     version = await store.read_config_version()
     await store.add_api_key(new)
@@ -332,7 +334,7 @@ async def test_keys(store: Store, samples: Samples) -> None:
     assert [key.id for key in await store.list_api_keys(ACCOUNT)] == [other.key.id, new.key.id]
 
 
-async def test_domains(store: Store, samples: Samples) -> None:
+async def test_domains(store: MailStore, samples: Samples) -> None:
     new = samples.domain()
     await store.add_domain(new)
     assert await store.find_domain(ACCOUNT, "example.test") == new.domain
@@ -359,12 +361,12 @@ async def test_domains(store: Store, samples: Samples) -> None:
             await attempt
 
 
-async def test_an_account_is_made_once(store: Store) -> None:
+async def test_an_account_is_made_once(store: MailStore) -> None:
     assert not await store.ensure_account(ACCOUNT, "again", NOW)
     assert await store.ensure_account(AccountId(7), "other", NOW)
 
 
-async def test_retention_spares_what_still_waits(store: Store, samples: Samples) -> None:
+async def test_retention_spares_what_still_waits(store: MailStore, samples: Samples) -> None:
     old = Samples(NOW - timedelta(days=40))
     done = old.message(mode=KeyMode.TEST, created_at=NOW - timedelta(days=40))
     waiting = old.message(created_at=NOW - timedelta(days=40))
@@ -380,7 +382,7 @@ async def test_retention_spares_what_still_waits(store: Store, samples: Samples)
     assert await store.count_events(ACCOUNT, LIVE_EVENTS) == 1
 
 
-async def test_it_can_be_written(store: Store) -> None:
+async def test_it_can_be_written(store: MailStore) -> None:
     before = store.statistics()["commits"]
     await store.check_writable()
     assert store.statistics()["commits"] > before

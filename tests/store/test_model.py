@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType, Metadata
-from sendryd.store.base import Claim, EventFilter, NewEvent, Outcome, QueueFilter, Store
+from sendryd.store.base import Claim, EventFilter, MailStore, NewEvent, Outcome, QueueFilter
 from sendryd.store.errors import StoreError
 from sendryd.store.memory import MemoryStore
 from sendryd.store.sqlite import open_store
@@ -29,7 +29,7 @@ class StoreModel(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.loop = asyncio.new_event_loop()
-        self.stores: list[Store] = [MemoryStore(), open_store(Path(self.folder.name))]
+        self.stores: list[MailStore] = [MemoryStore(), open_store(Path(self.folder.name))]
         self.samples = Samples()
         self.now = NOW
         self.claims: list[Claim] = []
@@ -43,7 +43,7 @@ class StoreModel(RuleBasedStateMachine):
     def both(self, what: str, *args: Any, **kwargs: Any) -> Any:
         """Calls a method on both; the answers, or the kinds of the errors, must be the same."""
 
-        def call(store: Store) -> Any:
+        def call(store: MailStore) -> Any:
             coroutine: Coroutine[Any, Any, Any] = getattr(store, what)(*args, **kwargs)
             try:
                 return self.loop.run_until_complete(coroutine)
@@ -141,7 +141,7 @@ class StoreModel(RuleBasedStateMachine):
 
     @invariant()
     def the_events_are_the_same(self) -> None:
-        def read(store: Store) -> list[tuple[Any, ...]]:
+        def read(store: MailStore) -> list[tuple[Any, ...]]:
             found = self.loop.run_until_complete(store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE), limit=10_000))
             return sorted((each.message_id, each.delivery_id, each.type, each.created_at, str(each.metadata)) for each in found.items)
 

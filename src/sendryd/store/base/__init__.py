@@ -55,6 +55,7 @@ __all__ = [
     "EventStore",
     "Lease",
     "ListStore",
+    "MailStore",
     "MessageFilter",
     "NewApiKey",
     "NewDelivery",
@@ -79,21 +80,13 @@ __all__ = [
 ]
 
 
-class Store(
-    AcceptStore,
-    DeliveryStore,
-    QueueStore,
-    AccountStore,
-    EventStore,
-    UpkeepStore,
-    NotifyStore,
-    ListStore,
-    TemplateStore,
-    ReportStore,
-    Protocol,
-):
-    """All of it, as the composition root builds it."""
+class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore, UpkeepStore, Protocol):
+    """What accepting and delivering mail needs."""
 
     async def aclose(self) -> None:
         """Finishes what was handed in and closes the database."""
         ...
+
+
+class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, Protocol):
+    """All of it, as the composition root builds it."""

@@ -1,22 +1,23 @@
-"""The store's contract kept in dictionaries: the model that the databases are compared with, and a verified fake for tests of the layers above.
-
-Not durable. Each method runs to its end without awaiting, which makes it one transaction.
-"""
+"""Messages, deliveries, events, accounts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.delivery import WAITING_STATES, DeliveryState, may_move
-from sendryd.model.domain import DomainSettings, SendingDomain
+from sendryd.model.domain import Bimi, DomainSettings, SendingDomain
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, derive_status
 from sendryd.store.base import (
+    Answer,
     Claim,
     ClaimedDelivery,
+    DeliveryView,
     DomainCheck,
+    Engagement,
     EventFilter,
     EventMaker,
     Lease,
@@ -26,12 +27,14 @@ from sendryd.store.base import (
     NewDomain,
     NewEvent,
     NewMessage,
+    Notice,
     Outcome,
     Page,
     QueuedDelivery,
     QueueFilter,
 )
-from sendryd.store.errors import Conflict, LeaseLost, NotFound
+from sendryd.store.errors import AlreadyAnswered, Conflict, LeaseLost, NotAllowed, NotFound
+from sendryd.store.memory.lists import MemoryLists
 
 MAX_REPLY = 1000  # characters
 
@@ -57,11 +60,14 @@ class _Delivery:
             self.lease = None
 
 
-class MemoryStore:
-    """`Store` without a disk."""
+class MemoryStore(MemoryLists):
+    """`MailStore` without a disk."""
 
     def __init__(self) -> None:
-        self._accounts: dict[AccountId, str] = {}
+        super().__init__()
+        self._accounts: dict[AccountId, Account] = {}
+        self._secrets: dict[str, bytes] = {}
+        self._bimi: dict[DomainId, Bimi] = {}
         self._keys: dict[ApiKeyId, NewApiKey] = {}
         self._domains: dict[DomainId, NewDomain] = {}
         self._messages: dict[MessageId, NewMessage] = {}
@@ -98,6 +104,50 @@ class MemoryStore:
                 metadata=new.metadata,
             )
             self._events[new.id] = (event, message.account_id, message.mode)
+
+    async def accept_all(self, messages: Sequence[NewMessage], answer: Answer | None, *, kept_since: datetime) -> None:
+        if answer is not None:
+            standing = await self.find_answer(answer.account_id, answer.key, kept_since=kept_since)
+            if standing is not None:
+                raise AlreadyAnswered(standing)
+        if any(each.message.id in self._messages for each in messages):
+            raise Conflict("the message exists")
+        if answer is not None:
+            self._answers[answer.account_id, answer.key] = answer
+        for each in messages:
+            await self.accept(each)
+
+    def _untried(self, account_id: AccountId, message_id: MessageId) -> list[_Delivery]:
+        new = self._messages.get(message_id)
+        if new is None or new.message.account_id != account_id:
+            raise NotFound("no such message")
+        all_of_them = [each for each in self._deliveries.values() if each.message.id == message_id]
+        waiting = [each for each in all_of_them if each.state in {DeliveryState.QUEUED, DeliveryState.HELD} and not each.attempts]
+        others = [each for each in all_of_them if each not in waiting and each.state is not DeliveryState.SUPPRESSED]
+        if not waiting or others:
+            raise NotAllowed("the message is under way or done")
+        return waiting
+
+    async def amend(self, new: NewMessage, now: datetime) -> None:
+        waiting = self._untried(new.message.account_id, new.message.id)
+        if any(each.due_at <= now for each in waiting):
+            raise NotAllowed("the message is due")
+        old = self._messages[new.message.id]
+        self._messages[new.message.id] = replace(old, message=new.message, content=new.content, draft=new.draft)
+        for each in self._deliveries.values():
+            if each.message.id == new.message.id:
+                each.message = new.message
+                each.due_at = min(delivery.due_at for delivery in new.deliveries)
+
+    async def read_draft(self, message_id: MessageId) -> bytes | None:
+        new = self._messages.get(message_id)
+        return new.draft if new else None
+
+    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, since: datetime) -> int:
+        messages = (each.message for each in self._messages.values())
+        return sum(
+            each.account_id == account_id and api_key_id in {None, each.api_key_id} and each.created_at >= since for each in messages
+        )
 
     async def claim_deliveries(self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int) -> list[Claim]:
         due = [each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.due_at <= now]
@@ -140,6 +190,7 @@ class MemoryStore:
                 delivery.is_in_doubt = False
             delivery.delivered_at = now if outcome.state is DeliveryState.DELIVERED else None
             self._add_events(delivery, outcome.events, now)
+            self._suppress(delivery.message.account_id, outcome.suppression)
 
     async def extend_lease(self, lease: Lease, delivery_ids: Sequence[DeliveryId], until: datetime) -> None:
         for delivery in [self._held(lease, each) for each in delivery_ids]:
@@ -165,7 +216,7 @@ class MemoryStore:
         overdue = [
             each
             for each in self._deliveries.values()
-            if each.state is DeliveryState.QUEUED and each.due_at <= now and each.message.created_at < created_before
+            if each.state is DeliveryState.QUEUED and each.due_at <= now and each.message.waits_since < created_before
         ]
         for delivery in overdue[:limit]:
             delivery.move(DeliveryState.EXPIRED)
@@ -190,7 +241,7 @@ class MemoryStore:
             and which.message_id in {None, each.message.id}
             and which.delivery_id in {None, each.new.id}
             and which.has_attempts in {None, each.attempts > 0}
-            and (which.created_before is None or each.message.created_at < which.created_before)
+            and (which.created_before is None or each.message.waits_since < which.created_before)
         ]
 
     async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
@@ -214,6 +265,12 @@ class MemoryStore:
         states = (DeliveryState.QUEUED, DeliveryState.HELD)
         return sum(self._move_all(which, state, DeliveryState.CANCELLED, now, make_event) for state in states)
 
+    async def cancel_message(self, account_id: AccountId, message_id: MessageId, now: datetime, make_event: EventMaker) -> None:
+        for delivery in self._untried(account_id, message_id):
+            delivery.move(DeliveryState.CANCELLED)
+            self._add_events(delivery, [make_event(EventType.CANCELLED, {})], now)
+        self._messages[message_id] = replace(self._messages[message_id], draft=None)
+
     def _move_all(
         self, which: QueueFilter, before: DeliveryState, after: DeliveryState, now: datetime, make_event: EventMaker | None
     ) -> int:
@@ -228,10 +285,27 @@ class MemoryStore:
 
     # Accounts.
 
-    async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:  # noqa: ARG002  nobody asks for it
+    async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:
         is_new = account_id not in self._accounts
-        self._accounts.setdefault(account_id, name)
+        self._accounts.setdefault(account_id, Account(id=account_id, name=name, created_at=now, settings=AccountSettings()))
         return is_new
+
+    async def get_account(self, account_id: AccountId) -> Account | None:
+        return self._accounts.get(account_id)
+
+    async def set_account(self, account_id: AccountId, *, name: str, settings: AccountSettings) -> Account:
+        if account_id not in self._accounts:
+            raise NotFound("no such account")
+        account = replace(self._accounts[account_id], name=name, settings=settings)
+        self._accounts[account_id] = account
+        return account
+
+    async def ensure_secret(self, name: str, value: bytes) -> bytes:
+        return self._secrets.setdefault(name, value)
+
+    async def page_api_keys(self, account_id: AccountId, *, limit: int, before: ApiKeyId | None = None) -> Page[ApiKey]:
+        keys = [key for key in await self.list_api_keys(account_id) if key.revoked_at is None and (before is None or key.id < before)]
+        return Page(items=tuple(keys[:limit]), has_more=len(keys) > limit)
 
     async def add_api_key(self, new: NewApiKey) -> None:
         if new.key.id in self._keys or any(each.secret_hash == new.secret_hash for each in self._keys.values()):
@@ -262,7 +336,7 @@ class MemoryStore:
                 new = self._keys[key_id]
                 self._keys[key_id] = replace(new, key=replace(new.key, last_used_at=moment))
 
-    async def add_domain(self, new: NewDomain) -> None:
+    async def add_domain(self, new: NewDomain, notice: Notice | None = None) -> None:  # noqa: ARG002  there are no webhooks here
         if await self.find_domain(new.domain.account_id, new.domain.name) is not None:
             raise Conflict("the domain exists")
         self._domains[new.domain.id] = new
@@ -284,11 +358,11 @@ class MemoryStore:
         new = self._domains.get(domain_id)
         return new.private_key if new else None
 
-    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck) -> SendingDomain:
+    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
         changes = {name: getattr(check, name) for name in DomainCheck.__slots__}
         return self._change_domain(domain_id, **changes)
 
-    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings) -> SendingDomain:
+    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
         return self._change_domain(domain_id, settings=settings)
 
     def _change_domain(self, domain_id: DomainId, **changes: object) -> SendingDomain:
@@ -300,10 +374,32 @@ class MemoryStore:
         self._version += 1
         return domain
 
-    async def remove_domain(self, domain_id: DomainId) -> None:
+    async def remove_domain(self, domain_id: DomainId, notice: Notice | None = None) -> None:  # noqa: ARG002
         if self._domains.pop(domain_id, None) is None:
             raise NotFound("no such domain")
+        self._bimi.pop(domain_id, None)
         self._version += 1
+
+    async def page_domains(
+        self, account_id: AccountId, *, text: str | None = None, limit: int, before: DomainId | None = None
+    ) -> Page[SendingDomain]:
+        domains = [each for each in await self.list_domains(account_id) if before is None or each.id < before]
+        domains = [each for each in domains if text is None or text.lower() in each.name]
+        return Page(items=tuple(domains[:limit]), has_more=len(domains) > limit)
+
+    async def count_domains(self, account_id: AccountId, *, text: str | None = None) -> int:
+        return len([each for each in await self.list_domains(account_id) if text is None or text.lower() in each.name])
+
+    async def get_bimi(self, domain_id: DomainId) -> Bimi | None:
+        return self._bimi.get(domain_id)
+
+    async def set_bimi(self, domain_id: DomainId, bimi: Bimi | None) -> None:
+        if domain_id not in self._domains:
+            raise NotFound("no such domain")
+        if bimi is None:
+            self._bimi.pop(domain_id, None)
+        else:
+            self._bimi[domain_id] = bimi
 
     async def read_config_version(self) -> int:
         return self._version
@@ -335,6 +431,13 @@ class MemoryStore:
                 continue
             if which.api_key_id not in {None, message.api_key_id}:
                 continue
+            paths = {each.forward_path.lower() for each in new.deliveries}
+            if which.recipient is not None and which.recipient.lower() not in paths:
+                continue
+            if which.subject and which.subject.lower() not in message.subject.lower():
+                continue
+            if which.created_from is not None and message.created_at < which.created_from:
+                continue
             texts = [message.subject, *message.to, *message.cc, *(each.forward_path for each in new.deliveries)]
             if which.text and not any(which.text.lower() in text.lower() for text in texts):
                 continue
@@ -352,6 +455,27 @@ class MemoryStore:
 
     async def count_messages(self, account_id: AccountId, which: MessageFilter) -> int:
         return len(self._messages_of(account_id, which))
+
+    async def find_delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
+        found = self._deliveries.get(delivery_id)
+        if found is None:
+            return None
+        return DeliveryView(
+            id=delivery_id,
+            message=found.message,
+            forward_path=found.new.forward_path,
+            state=found.state,
+            delivered_at=found.delivered_at,
+        )
+
+    async def record_engagements(self, engagements: Sequence[Engagement]) -> int:
+        known = [each for each in engagements if each.delivery_id in self._deliveries]
+        for each in known:
+            delivery = self._deliveries[each.delivery_id]
+            self._add_events(delivery, [each.event], each.happened_at)
+            self._suppress(delivery.message.account_id, each.suppression)
+            self._unsubscribe(delivery.message.account_id, each.unsubscribe)
+        return len(known)
 
     def _events_of(self, account_id: AccountId, which: EventFilter) -> list[Event]:
         number = parse_id(which.text, MESSAGE_PREFIX) if which.text else None
