@@ -51,12 +51,17 @@ def test_set(cli: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["colour=red", "track_opens", "track_opens=perhaps", "tls_policy=sometimes", "custom_return_path=no name"]
+    "change", ["colour=red", "region=true", "track_opens", "track_opens=perhaps", "tls_policy=sometimes", "custom_return_path=no name"]
 )
 @pytest.mark.usefixtures("example")
 def test_set_what_cannot_be(cli: Any, change: str) -> None:
     cli.run("domains", "set", "example.test", "include_subdomains=true", change, status=2)
     assert cli.json("domains", "show", "example.test")["include_subdomains"] is False
+
+
+@pytest.mark.usefixtures("example")
+def test_a_return_path_elsewhere_is_refused(cli: Any) -> None:
+    assert "subdomain of example.test" in cli.fault("domains", "set", "example.test", "custom_return_path=bounces.other.test")
 
 
 @pytest.mark.usefixtures("example")

@@ -1,15 +1,19 @@
 """Adding sending domains, and proving them by DNS."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from sendryd.intake.domains import MAX_SPF_LOOKUPS, BadDomainName, DomainOffice, parse_name
+from sendryd.intake.domains import MAX_SPF_LOOKUPS, BadDomainName, BadDomainSetting, DomainOffice, parse_name
 from sendryd.message.dkim import load_private_key
-from sendryd.model.domain import DnsRecord, DomainStatus, RecordPurpose, SendingDomain
-from sendryd.model.ids import AccountId
+from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
+from sendryd.model.ids import AccountId, DomainId, WebhookId, format_id
+from sendryd.model.webhook import Notification, Webhook, WebhookEvent
+from sendryd.policy.bimi import bimi_name, bimi_value
 from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
@@ -158,14 +162,14 @@ async def test_a_published_domain_is_verified(
 ) -> None:
     zone.publish(domain)
     clock.advance(timedelta(minutes=1))
-    after = await office.verify(domain)
+    after = (await office.verify(domain)).domain
     assert (after.status, after.verified_at, after.checked_at) == (DomainStatus.VERIFIED, clock.now(), clock.now())
     assert all(record.is_verified and not record.reason for record in after.records)
     assert await store.get_domain(domain.id) == after
 
 
 async def test_nothing_published_has_a_reason_for_each_record(office: DomainOffice, domain: SendingDomain) -> None:
-    after = await office.verify(domain)
+    after = (await office.verify(domain)).domain
     assert after.status is DomainStatus.PENDING
     assert [record.reason.partition(" record")[0] for record in after.records] == ["No DMARC", "No DKIM", "No SPF"]
 
@@ -174,7 +178,7 @@ async def test_nothing_published_has_a_reason_for_each_record(office: DomainOffi
 async def test_each_required_record_is_required(office: DomainOffice, zone: Zone, domain: SendingDomain, purpose: RecordPurpose) -> None:
     zone.publish(domain)
     del zone.texts[record_of(domain, purpose).name]
-    after = await office.verify(domain)
+    after = (await office.verify(domain)).domain
     assert after.status is DomainStatus.PENDING
     assert not record_of(after, purpose).is_verified
 
@@ -182,7 +186,7 @@ async def test_each_required_record_is_required(office: DomainOffice, zone: Zone
 async def test_dmarc_is_advised_alone(office: DomainOffice, zone: Zone, domain: SendingDomain) -> None:
     zone.publish(domain)
     del zone.texts[f"_dmarc.{NAME}"]
-    after = await office.verify(domain)
+    after = (await office.verify(domain)).domain
     assert after.status is DomainStatus.VERIFIED
     assert not record_of(after, RecordPurpose.DMARC).is_verified
     assert record_of(after, RecordPurpose.DMARC).reason
@@ -190,10 +194,10 @@ async def test_dmarc_is_advised_alone(office: DomainOffice, zone: Zone, domain: 
 
 async def test_silence_changes_nothing_but_the_reason(office: DomainOffice, zone: Zone, clock: ManualClock, domain: SendingDomain) -> None:
     zone.publish(domain)
-    verified = await office.verify(domain)
+    verified = (await office.verify(domain)).domain
     zone.silent = set(zone.texts)
     clock.advance(timedelta(days=3))
-    after = await office.verify(verified)
+    after = (await office.verify(verified)).domain
     for before, now in zip(verified.records, after.records, strict=True):
         assert now.is_verified is before.is_verified
         assert "could not be looked up" in now.reason
@@ -205,16 +209,16 @@ async def test_the_status_falls_after_three_checks_over_a_day(
     office: DomainOffice, zone: Zone, clock: ManualClock, domain: SendingDomain
 ) -> None:
     zone.publish(domain)
-    domain = await office.verify(domain)
+    domain = (await office.verify(domain)).domain
     zone.texts[NAME] = ("v=spf1 -all",)
     seen = []
     for hours in (0, 1, 1, 21, 1):
         clock.advance(timedelta(hours=hours))
-        domain = await office.verify(domain)
+        domain = (await office.verify(domain)).domain
         seen.append(domain.status)
     assert seen == [DomainStatus.VERIFIED] * 4 + [DomainStatus.FAILED]
     zone.publish(domain)
-    assert (await office.verify(domain)).status is DomainStatus.VERIFIED
+    assert (await office.verify(domain)).domain.status is DomainStatus.VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -237,7 +241,7 @@ async def test_spf_is_followed(
 ) -> None:
     zone.publish(domain)
     zone.texts |= texts
-    after = await office.verify(domain)
+    after = (await office.verify(domain)).domain
     record = record_of(after, RecordPurpose.SPF)
     assert record.is_verified is (not says)
     assert says in record.reason
@@ -250,18 +254,18 @@ async def test_silence_of_an_included_policy_decides_nothing_unless_another_auth
     zone.publish(domain)
     zone.texts[NAME] = ("v=spf1 include:silent.test include:a.test -all",)
     zone.silent = {"silent.test"}
-    after = await office.verify(domain)
+    after = (await office.verify(domain)).domain
     assert record_of(after, RecordPurpose.SPF).reason.startswith("silent.test could not be looked up")
     assert after.failures == 0
     zone.texts["a.test"] = (SPF,)
-    assert (await office.verify(domain)).status is DomainStatus.VERIFIED
+    assert (await office.verify(domain)).domain.status is DomainStatus.VERIFIED
 
 
 async def test_a_maze_of_policies_is_left_after_ten_look_ups(office: DomainOffice, zone: Zone, domain: SendingDomain) -> None:
     zone.publish(domain)
     zone.texts[NAME] = ("v=spf1 " + " ".join(f"include:{number}.test" for number in range(5)) + " -all",)
     zone.texts |= {f"{number}.test": zone.texts[NAME] for number in range(5)}
-    after = await office.verify(domain)
+    after = (await office.verify(domain)).domain
     assert len([name for name in zone.asked if name not in {record.name for record in domain.records}]) == MAX_SPF_LOOKUPS
     assert "more than 10 look-ups" in record_of(after, RecordPurpose.SPF).reason
 
@@ -270,3 +274,166 @@ async def test_a_domain_that_is_gone_is_not_found(office: DomainOffice, store: S
     await store.remove_domain(domain.id)
     with pytest.raises(NotFound):
         await office.verify(domain)
+
+
+async def test_what_dns_had_is_told_of_each_purpose(office: DomainOffice, zone: Zone, domain: SendingDomain) -> None:
+    nothing = await office.verify(domain)
+    assert nothing.found == {RecordPurpose.DKIM: (), RecordPurpose.DMARC: (), RecordPurpose.SPF: ()}
+    zone.publish(domain)
+    zone.texts[NAME] = ("google-site-verification=1", "v=spf1 -all")
+    zone.silent = {f"_dmarc.{NAME}"}
+    found = (await office.verify(domain)).found
+    assert found[RecordPurpose.SPF] == ("v=spf1 -all",)
+    assert found[RecordPurpose.DKIM] == (record_of(domain, RecordPurpose.DKIM).value,)
+    assert found[RecordPurpose.DMARC] == ()
+
+
+# Settings.
+
+
+async def test_settings_are_changed_and_kept(office: DomainOffice, store: Store, domain: SendingDomain) -> None:
+    change = DomainSettings(tls_policy=TlsPolicy.ENFORCED, custom_return_path=f"Bounces.{NAME}.", track_opens=True, region="eu")
+    after = await office.change(domain.id, lambda _: change)
+    assert after.settings == replace(change, custom_return_path=f"bounces.{NAME}")
+    assert await store.get_domain(domain.id) == after
+    assert (await office.change(domain.id, lambda settings: replace(settings, custom_return_path=None))).settings.custom_return_path is None
+
+
+async def test_changes_at_once_do_not_undo_one_another(office: DomainOffice, store: Store, domain: SendingDomain) -> None:
+    await asyncio.gather(
+        office.change(domain.id, lambda settings: replace(settings, track_opens=True)),
+        office.change(domain.id, lambda settings: replace(settings, track_clicks=True)),
+        office.change(domain.id, lambda settings: replace(settings, include_subdomains=True)),
+    )
+    stored = await store.get_domain(domain.id)
+    assert stored is not None
+    assert stored.settings == DomainSettings(track_opens=True, track_clicks=True, include_subdomains=True)
+
+
+@pytest.mark.parametrize("name", [NAME, "bounces.other.test", f"not{NAME}", "localhost", "a b", "", f"-.{NAME}"])
+async def test_a_return_path_is_a_subdomain(office: DomainOffice, store: Store, domain: SendingDomain, name: str) -> None:
+    with pytest.raises(BadDomainSetting, match="custom_return_path") as caught:
+        await office.change(domain.id, lambda settings: replace(settings, custom_return_path=name))
+    assert caught.value.field == "custom_return_path"
+    assert await store.get_domain(domain.id) == domain
+
+
+async def test_what_is_gone_cannot_be_changed(office: DomainOffice, domain: SendingDomain) -> None:
+    await office.remove(domain)
+    with pytest.raises(NotFound):
+        await office.change(domain.id, lambda settings: replace(settings, track_opens=True))
+    with pytest.raises(NotFound):
+        await office.remove(domain)
+
+
+# What webhooks are told.
+
+
+@pytest.fixture
+async def webhook(store: Store, clock: ManualClock) -> Webhook:
+    events = (WebhookEvent.DOMAIN_CREATED, WebhookEvent.DOMAIN_UPDATED, WebhookEvent.DOMAIN_DELETED)
+    made = Webhook(
+        id=WebhookId(5),
+        account_id=ACCOUNT,
+        url="https://hook.test/",
+        events=events,
+        secret="whsec_x",
+        is_active=True,
+        created_at=clock.now(),
+        updated_at=clock.now(),
+    )
+    await store.add_webhook(made)
+    return made
+
+
+async def owed(store: Store) -> list[Notification]:
+    """Oldest first."""
+    return list(reversed((await store.page_notifications(ACCOUNT, limit=100)).items))
+
+
+@pytest.mark.usefixtures("webhook")
+async def test_webhooks_are_told_what_becomes_of_a_domain(office: DomainOffice, store: Store, zone: Zone, clock: ManualClock) -> None:
+    domain = await office.add(ACCOUNT, NAME)
+    clock.advance(timedelta(seconds=1))
+    await office.verify(domain)
+    zone.publish(domain)
+    await office.verify(domain)
+    clock.advance(timedelta(seconds=1))
+    await office.verify(domain)
+    domain = await office.change(domain.id, lambda settings: replace(settings, track_opens=True))
+    clock.advance(timedelta(seconds=1))
+    await office.change(domain.id, lambda settings: replace(settings, track_opens=True))
+    await office.remove(domain)
+    told = await owed(store)
+    assert [each.type.value for each in told] == ["domain.created", "domain.updated", "domain.updated", "domain.deleted"]
+    bodies = [each.body or {} for each in told]
+    assert {body["domain_id"] for body in bodies} == {format_id("dom", domain.id)}
+    assert [body["status"] for body in bodies] == ["pending", "verified", "verified", "verified"]
+    assert [body["tracking"]["opens"] for body in bodies] == [False, False, True, True]
+    assert bodies[0]["created_at"] == "2026-03-01T12:00:00.000Z"
+
+
+@pytest.mark.usefixtures("webhook")
+async def test_what_fails_is_told_to_nobody(office: DomainOffice, store: Store) -> None:
+    domain = await office.add(ACCOUNT, NAME)
+    with pytest.raises(Conflict):
+        await office.add(ACCOUNT, NAME)
+    with pytest.raises(BadDomainSetting):
+        await office.change(domain.id, lambda settings: replace(settings, custom_return_path="other.test"))
+    assert [each.type for each in await owed(store)] == [WebhookEvent.DOMAIN_CREATED]
+
+
+@pytest.mark.usefixtures("webhook")
+async def test_a_check_that_was_overtaken_tells_nothing_twice(office: DomainOffice, store: Store, zone: Zone) -> None:
+    domain = await office.add(ACCOUNT, NAME)
+    zone.publish(domain)
+    await office.verify(domain)
+    await office.verify(domain)  # with the domain as it was before
+    assert [each.type.value for each in await owed(store)] == ["domain.created", "domain.updated"]
+
+
+# Logos.
+
+LOGO = "https://example.test/logo.svg"
+
+
+async def test_a_logo_is_proved_by_its_record(
+    office: DomainOffice, store: Store, zone: Zone, clock: ManualClock, domain: SendingDomain
+) -> None:
+    bimi = await office.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="default")
+    assert (bimi.is_verified, bimi.verified_at) == (False, None)
+    found = await office.verify_bimi(domain)
+    assert "No BIMI record" in found.reason
+    assert found.bimi == bimi
+    zone.texts[bimi_name(NAME, "default")] = (bimi_value(LOGO, None),)
+    clock.advance(timedelta(minutes=1))
+    found = await office.verify_bimi(domain)
+    assert (found.reason, found.bimi.is_verified, found.bimi.verified_at) == ("", True, clock.now())
+    assert await store.get_bimi(domain.id) == found.bimi
+    zone.silent = set(zone.texts)
+    unknown = await office.verify_bimi(domain)
+    assert unknown.bimi == found.bimi
+    assert "could not be looked up" in unknown.reason
+    zone.silent, zone.texts = set(), {}
+    lost = await office.verify_bimi(domain)
+    assert (lost.bimi.is_verified, lost.bimi.verified_at) == (False, found.bimi.verified_at)
+
+
+async def test_another_logo_has_to_be_proved_anew(office: DomainOffice, zone: Zone, clock: ManualClock, domain: SendingDomain) -> None:
+    first = await office.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="default")
+    zone.texts[bimi_name(NAME, "default")] = (bimi_value(LOGO, None),)
+    verified = (await office.verify_bimi(domain)).bimi
+    clock.advance(timedelta(minutes=1))
+    assert await office.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="default") == verified
+    other = await office.set_bimi(domain, logo_url=LOGO, vmc_url="https://example.test/vmc.pem", selector="default")
+    assert (other.is_verified, other.verified_at, other.created_at) == (False, None, first.created_at)
+    assert other.updated_at > first.updated_at
+
+
+async def test_there_is_no_logo_to_prove(office: DomainOffice, domain: SendingDomain) -> None:
+    with pytest.raises(NotFound):
+        await office.verify_bimi(domain)
+    with pytest.raises(NotFound):
+        await office.set_bimi(replace(domain, id=DomainId(9)), logo_url=LOGO, vmc_url=None, selector="default")
+    with pytest.raises(BadDomainName, match="too long"):
+        await office.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="a" * 240)

@@ -11,7 +11,8 @@ import pytest
 
 from sendryd.intake.domains import DomainOffice
 from sendryd.model.domain import DomainSettings, DomainStatus, SendingDomain
-from sendryd.model.ids import AccountId, DomainId
+from sendryd.model.ids import AccountId, DomainId, WebhookId
+from sendryd.model.webhook import Webhook, WebhookEvent
 from sendryd.policy.dnsrecords import RecordSettings, wanted_records
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
@@ -182,6 +183,24 @@ async def test_one_that_is_removed_meanwhile_is_forgotten(
     assert len(zone.asked) == 10
     assert len(await store.list_domains()) == 9
     assert await statuses(store) == {DomainStatus.VERIFIED}
+
+
+async def test_webhooks_are_told_of_a_status_that_changed(keeper: DomainKeeper, store: Store, zone: Zone) -> None:
+    webhook = Webhook(
+        id=WebhookId(5),
+        account_id=AccountId(1),
+        url="https://hook.test/",
+        events=(WebhookEvent.DOMAIN_UPDATED,),
+        secret="whsec_x",
+        is_active=True,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    await store.add_webhook(webhook)
+    zone.silent = {f"d{number}.test" for number in range(2, 11)}
+    await keeper.run_once()
+    told = (await store.page_notifications(AccountId(1), limit=100)).items
+    assert [((each.body or {})["name"], (each.body or {})["status"]) for each in told] == [("d1.test", "verified")]
 
 
 async def test_the_rounds_go_on(keeper: DomainKeeper, store: Store, zone: Zone) -> None:

@@ -9,14 +9,15 @@ from sendryd.api.wire import domain_json, page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.keys import Json
 from sendryd.cli.output import CommandFailed, print_json, print_line, print_table, say, with_store
-from sendryd.intake.domains import BadDomainName, parse_name
-from sendryd.model.domain import DomainSettings, SendingDomain, TlsPolicy
+from sendryd.intake.domains import BadDomainName, BadDomainSetting, parse_name
+from sendryd.model.domain import SendingDomain, TlsPolicy
 from sendryd.store.errors import Conflict
 
 app = typer.Typer(no_args_is_help=True, help="Add, verify, set and remove sending domains.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A domain, as example.com.")]
 _BOOLEANS = {"true": True, "false": False}
+_SETTINGS = ("include_subdomains", "track_opens", "track_clicks", "tls_policy", "custom_return_path")
 
 
 def _show(domain: SendingDomain, *, as_json: bool) -> None:
@@ -82,7 +83,7 @@ def verify(name: Name, as_json: Json = False) -> None:
     """Looks at the published records now and prints what was found."""
 
     async def work(basics: Basics) -> SendingDomain:
-        return await basics.domains.verify(await _find(basics, name))
+        return (await basics.domains.verify(await _find(basics, name))).domain
 
     _show(with_store(work), as_json=as_json)
 
@@ -98,7 +99,10 @@ def set_(
 
     async def work(basics: Basics) -> SendingDomain:
         domain = await _find(basics, name)
-        return await basics.store.set_domain_settings(domain.id, replace(domain.settings, **values))
+        try:
+            return await basics.domains.change(domain.id, lambda settings: replace(settings, **values))
+        except BadDomainSetting as error:
+            raise CommandFailed(str(error)) from None
 
     domain = with_store(work)
     if as_json:
@@ -109,8 +113,8 @@ def set_(
 
 def _parse_change(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
-    if not separator or key not in DomainSettings.__slots__:
-        raise typer.BadParameter(f"{text}: write KEY=VALUE with one of {', '.join(DomainSettings.__slots__)}")
+    if not separator or key not in _SETTINGS:
+        raise typer.BadParameter(f"{text}: write KEY=VALUE with one of {', '.join(_SETTINGS)}")
     if key == "tls_policy":
         if value not in set(TlsPolicy):
             raise typer.BadParameter(f"tls_policy is one of {', '.join(TlsPolicy)}")
@@ -135,7 +139,7 @@ def remove(name: Name, as_json: Json = False) -> None:
 
     async def work(basics: Basics) -> SendingDomain:
         domain = await _find(basics, name)
-        await basics.store.remove_domain(domain.id)
+        await basics.domains.remove(domain)
         return domain
 
     domain = with_store(work)

@@ -1,16 +1,24 @@
-"""Adding sending domains, and proving them by DNS."""
+"""Adding, setting and removing sending domains, and proving them and their logos by DNS.
+
+Every change that webhooks are told of is stored with its notice, in one commit.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
 
 from sendryd.message.author import normalise_domain
 from sendryd.message.dkim import generate_key
 from sendryd.message.errors import MalformedMessage
-from sendryd.model.domain import DomainSettings, DomainStatus, RecordPurpose, SendingDomain
-from sendryd.model.ids import AccountId, DomainId
+from sendryd.model.domain import Bimi, DomainSettings, DomainStatus, RecordPurpose, SendingDomain
+from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DomainId, format_id
+from sendryd.model.webhook import WebhookEvent
+from sendryd.policy.bimi import bimi_name, check_bimi
 from sendryd.policy.dnsrecords import (
     MAX_NAME,
+    Evaluation,
     RecordSettings,
     Unknown,
     check_dkim,
@@ -25,13 +33,41 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.resolver import DnsResolver
-from sendryd.store.base import AccountStore, DomainCheck, NewDomain
+from sendryd.store.base import AccountStore, DomainCheck, NewDomain, Notice
+from sendryd.store.errors import NotFound
 
 MAX_SPF_LOOKUPS: Final = 10  # RFC 7208 §4.6.4
+MAX_SPF_TIME: Final = 12.0  # seconds: with the ten that one look-up may take before it, less than the 30 that clients wait for an answer
+
+Change = Callable[[DomainSettings], DomainSettings]
 
 
 class BadDomainName(ValueError):
     """Not a name that can be a sending domain; the message says why."""
+
+
+class BadDomainSetting(ValueError):
+    """A setting that this domain cannot have; the message says why."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What a look at a domain's records came to."""
+
+    domain: SendingDomain  # as it is stored now
+    found: Mapping[RecordPurpose, tuple[str, ...]]  # the records that bear on each purpose; none also where DNS gave no answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BimiVerification:
+    """What a look at a logo's record came to."""
+
+    bimi: Bimi  # as it is stored now
+    reason: str  # why the record is not right: one sentence; empty if it is
 
 
 class DomainOffice:
@@ -53,6 +89,7 @@ class DomainOffice:
         self._selector = selector
         self._clock = clock
         self._ids = ids
+        self._changing = asyncio.Lock()  # settings are replaced as a whole: two changes at once must not undo one another
 
     async def add(self, account_id: AccountId, name: str) -> SendingDomain:
         """A new domain with a DKIM key of its own. Raises `BadDomainName`, and `Conflict` if the account has it already."""
@@ -71,10 +108,26 @@ class DomainOffice:
             created_at=self._clock.now(),
             records=wanted_records(name, self._selector, public_key, self._settings),
         )
-        await self._store.add_domain(NewDomain(domain=domain, private_key=private_key))
+        await self._store.add_domain(NewDomain(domain=domain, private_key=private_key), self._notice(WebhookEvent.DOMAIN_CREATED, domain))
         return domain
 
-    async def verify(self, domain: SendingDomain) -> SendingDomain:
+    async def change(self, domain_id: DomainId, change: Change) -> SendingDomain:
+        """Replaces a domain's settings by what is made of them. Raises `NotFound`, and `BadDomainSetting` for what it cannot have."""
+        async with self._changing:
+            domain = await self._store.get_domain(domain_id)
+            if domain is None:
+                raise NotFound("no such domain")
+            settings = change(domain.settings)
+            if settings == domain.settings:
+                return domain
+            after = replace(domain, settings=replace(settings, custom_return_path=_return_path(domain, settings.custom_return_path)))
+            return await self._store.set_domain_settings(domain_id, after.settings, self._notice(WebhookEvent.DOMAIN_UPDATED, after))
+
+    async def remove(self, domain: SendingDomain) -> None:
+        """Removes a domain, its key and its logo. Raises `NotFound`."""
+        await self._store.remove_domain(domain.id, self._notice(WebhookEvent.DOMAIN_DELETED, domain))
+
+    async def verify(self, domain: SendingDomain) -> Verification:
         """Looks at the published records, past the cache, and stores what follows. Raises `NotFound` if the domain is gone."""
         records = wanted_records(domain.name, domain.selector, domain.public_key, self._settings)
         names = {record.purpose: record.name for record in records}
@@ -88,8 +141,15 @@ class DomainOffice:
             RecordPurpose.DMARC: dmarc if isinstance(dmarc, Unknown) else check_dmarc(dmarc),
             RecordPurpose.SPF: spf if isinstance(spf, Unknown) else await self._check_spf(domain.name, spf),
         }
+        current = await self._store.get_domain(domain.id)  # another check may have ended while this one waited for DNS
+        if current is None:
+            raise NotFound("no such domain")
+        after = await self._record(current, evaluate(current, records, reasons, self._clock.now()))
+        texts = {RecordPurpose.DKIM: dkim, RecordPurpose.DMARC: dmarc, RecordPurpose.SPF: spf}
+        return Verification(domain=after, found={purpose: _relevant(purpose, each) for purpose, each in texts.items()})
+
+    async def _record(self, domain: SendingDomain, found: Evaluation) -> SendingDomain:
         now = self._clock.now()
-        found = evaluate(domain, records, reasons, now)
         check = DomainCheck(
             status=found.status,
             records=found.records,
@@ -98,7 +158,65 @@ class DomainOffice:
             failing_since=found.failing_since,
             failures=found.failures,
         )
-        return await self._store.record_domain_check(domain.id, check)
+        changed = replace(domain, status=found.status)
+        notice = self._notice(WebhookEvent.DOMAIN_UPDATED, changed) if found.status is not domain.status else None
+        return await self._store.record_domain_check(domain.id, check, notice)
+
+    async def set_bimi(self, domain: SendingDomain, *, logo_url: str, vmc_url: str | None, selector: str) -> Bimi:
+        """A domain's logo, to be proved anew if anything of it differs. Raises `BadDomainName` for a selector that leaves no room, and
+        `NotFound` if the domain is gone.
+        """
+        if len(bimi_name(domain.name, selector)) > MAX_NAME:
+            raise BadDomainName(f"{selector} is too long: the record would have a name of more than {MAX_NAME} octets")
+        now = self._clock.now()
+        before = await self._store.get_bimi(domain.id)
+        if before is not None and (before.logo_url, before.vmc_url, before.selector) == (logo_url, vmc_url, selector):
+            return before
+        bimi = Bimi(
+            logo_url=logo_url,
+            vmc_url=vmc_url,
+            selector=selector,
+            is_verified=False,
+            verified_at=None,
+            created_at=before.created_at if before else now,
+            updated_at=now,
+        )
+        await self._store.set_bimi(domain.id, bimi)
+        return bimi
+
+    async def verify_bimi(self, domain: SendingDomain) -> BimiVerification:
+        """Looks at the published record of a domain's logo, past the cache, and stores what follows; nothing if DNS gives no answer.
+        Raises `NotFound` if the domain has no logo or is gone.
+        """
+        bimi = await self._store.get_bimi(domain.id)
+        if bimi is None:
+            raise NotFound("no logo")
+        texts = await self._texts(bimi_name(domain.name, bimi.selector))
+        if isinstance(texts, Unknown):
+            return BimiVerification(bimi=bimi, reason=texts.reason)
+        reason = check_bimi(texts, bimi.logo_url, bimi.vmc_url)
+        now = self._clock.now()
+        after = replace(bimi, is_verified=not reason, verified_at=bimi.verified_at if reason else now)
+        if after.is_verified is not bimi.is_verified:
+            after = replace(after, updated_at=now)
+        if await self._store.get_bimi(domain.id) == bimi:  # else it was set anew meanwhile, and this says nothing of the new one
+            await self._store.set_bimi(domain.id, after)
+        return BimiVerification(bimi=after, reason=reason)
+
+    def _notice(self, event: WebhookEvent, domain: SendingDomain) -> Notice:
+        settings = domain.settings
+        body: dict[str, Any] = {
+            "domain_id": format_id(DOMAIN_PREFIX, domain.id),
+            "name": domain.name,
+            "status": domain.status.value,
+            "region": settings.region,
+            "tls_policy": settings.tls_policy.value,
+            "custom_return_path": settings.custom_return_path,
+            "include_subdomains": settings.include_subdomains,
+            "tracking": {"opens": settings.track_opens, "clicks": settings.track_clicks},
+            "created_at": _timestamp(domain.created_at),
+        }
+        return Notice(type=event, body=body, created_at=self._clock.now())
 
     async def _texts(self, name: str) -> tuple[str, ...] | Unknown:
         try:
@@ -115,8 +233,12 @@ class DomainOffice:
         if len(policies) > 1:  # RFC 7208 §4.5
             return "There are several SPF records: merge them into one, or receivers will ignore them all."
         search = _SpfSearch(self._texts, self._settings.spf_mechanism)
-        if await search.does_authorise(policies[0], name):
-            return ""
+        try:
+            async with asyncio.timeout(MAX_SPF_TIME):
+                if await search.does_authorise(policies[0], name):
+                    return ""
+        except TimeoutError:
+            return Unknown(f"The policies that {name} includes could not be looked up: DNS took too long; try again later.")
         if search.unknown is not None:
             return search.unknown
         advice = f"add {self._settings.spf_mechanism} before its all term."
@@ -161,3 +283,31 @@ def parse_name(text: str) -> str:
         return normalise_domain(text.strip().removesuffix("."))
     except MalformedMessage:
         raise BadDomainName(f"{text!r} is not a domain name such as example.com") from None
+
+
+def _return_path(domain: SendingDomain, name: str | None) -> str | None:
+    """A return path of a domain's own, normalised. Raises `BadDomainSetting`."""
+    if name is None:
+        return None
+    try:
+        parsed = parse_name(name)
+    except BadDomainName as error:
+        raise BadDomainSetting("custom_return_path", f"custom_return_path: {error}") from None
+    if not parsed.endswith(f".{domain.name}"):
+        raise BadDomainSetting("custom_return_path", f"custom_return_path is a subdomain of {domain.name}, as bounces.{domain.name}")
+    return parsed
+
+
+def _relevant(purpose: RecordPurpose, texts: tuple[str, ...] | Unknown) -> tuple[str, ...]:
+    """Of all TXT records of a name, those that are there for the purpose; a name of our own choosing has no others."""
+    if isinstance(texts, Unknown):
+        return ()
+    match purpose:
+        case RecordPurpose.SPF:
+            return tuple(spf_policies(texts))
+        case RecordPurpose.DKIM | RecordPurpose.DMARC:
+            return texts
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

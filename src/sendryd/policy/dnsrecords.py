@@ -83,7 +83,7 @@ def wanted_records(name: str, selector: str, public_key: str, settings: RecordSe
 
 def check_dkim(found: Sequence[str], public_key: str) -> str:
     """What is wrong with the key record; empty if nothing is. White space within the key counts for nothing."""
-    keys = [tags for tags in map(_tags, found) if "p" in tags and tags.get("v", "DKIM1") == "DKIM1"]
+    keys = [tags for tags in map(read_tags, found) if "p" in tags and tags.get("v", "DKIM1") == "DKIM1"]
     if not keys and found:
         return "The TXT record of this name is not a DKIM key: publish the value shown here."
     if not keys:
@@ -116,7 +116,7 @@ def _check_key_tags(tags: Mapping[str, str]) -> str:
 
 def check_dmarc(found: Sequence[str]) -> str:
     """What is wrong with the DMARC record; empty if nothing is."""
-    policies = [tags for tags in map(_tags, found) if tags.get("v", "").upper() == "DMARC1"]
+    policies = [tags for tags in map(read_tags, found) if tags.get("v", "").upper() == "DMARC1"]
     if not policies:
         return "No DMARC record was found: receivers of bulk mail ask for one."
     if len(policies) > 1:
@@ -191,7 +191,7 @@ def _judge(record: DnsRecord, reason: str | Unknown, before: Sequence[DnsRecord]
     return replace(record, is_verified=was_verified, reason=reason.reason)
 
 
-def _tags(text: str) -> dict[str, str]:
+def read_tags(text: str) -> dict[str, str]:
     """A tag list (RFC 6376 §3.2)."""
     parts = (part.partition("=") for part in text.split(";"))
     return {name.strip().lower(): value.strip() for name, separator, value in parts if separator}

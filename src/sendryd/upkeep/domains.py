@@ -2,7 +2,7 @@
 
 Does: verifies pending domains often at first, then less; verified ones twice a day, so that a record that was removed is noticed; those that
 fail every hour.
-Reads: sending domains, DNS. Writes: what the checks found.
+Reads: sending domains, DNS. Writes: what the checks found, and the notices that a change of status owes.
 Limits: a few domains at a time. One that cannot be checked does not keep the others from it.
 """
 
@@ -72,7 +72,7 @@ class DomainKeeper:
     async def _verify(self, domain: SendingDomain) -> None:
         self._tried[domain.id] = (self._clock.now(), self._rand.jitter())
         try:
-            after = await self._office.verify(domain)
+            after = (await self._office.verify(domain)).domain
         except NotFound:
             return  # removed in the meantime
         except StoreError as error:
