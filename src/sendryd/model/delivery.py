@@ -47,6 +47,8 @@ TRANSITIONS: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
     DeliveryState.CANCELLED: frozenset(),
 }
 
+NO_DOMAIN: Final = ""  # in place of the next hop's domain: mail that waits to be captured, which no engine may pick up
+
 WAITING_STATES: Final = frozenset({DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.HELD})
 DONE_STATES: Final = frozenset(DeliveryState) - WAITING_STATES
 

@@ -37,7 +37,7 @@ class NewDelivery:
 
     id: DeliveryId
     forward_path: str
-    domain: str  # the forward-path's domain in A-label form: the next hop unless routing says otherwise
+    domain: str  # the forward-path's domain in A-label form: the next hop unless routing says otherwise; NO_DOMAIN: waits to be captured
     state: DeliveryState  # QUEUED; LEASED with the message's lease; DELIVERED (captured), SUPPRESSED: final at once
     due_at: datetime  # when the first attempt may start
     events: tuple[NewEvent, ...]
@@ -279,6 +279,12 @@ class DeliveryStore(Protocol):
         """Expires queued deliveries that are due and older than the queue keeps mail. Returns how many."""
         ...
 
+    async def capture_due(self, *, now: datetime, play: "Player", limit: int) -> int:
+        """Moves deliveries of NO_DOMAIN that are due, a test key's scheduled mail, to what `play` says becomes of them, with its events.
+        Durable. Returns how many.
+        """
+        ...
+
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         """When the next queued delivery of a domain that is not busy falls due; None if none waits."""
         ...
@@ -288,6 +294,12 @@ class EventMaker(Protocol):
     """Makes the event for a change that a store finds by itself."""
 
     def __call__(self, event_type: EventType, metadata: Metadata) -> NewEvent: ...
+
+
+class Player(Protocol):
+    """Says what becomes of a captured delivery, by its forward-path."""
+
+    def __call__(self, forward_path: str) -> tuple[DeliveryState, tuple[NewEvent, ...]]: ...
 
 
 class QueueStore(Protocol):

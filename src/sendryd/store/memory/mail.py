@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey, KeyMode
-from sendryd.model.delivery import WAITING_STATES, DeliveryState, may_move
+from sendryd.model.delivery import NO_DOMAIN, WAITING_STATES, DeliveryState, may_move
 from sendryd.model.domain import Bimi, DomainSettings, SendingDomain
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, parse_id
@@ -30,6 +30,7 @@ from sendryd.store.base import (
     Notice,
     Outcome,
     Page,
+    Player,
     QueuedDelivery,
     QueueFilter,
 )
@@ -223,8 +224,22 @@ class MemoryStore(MemoryLists):
             self._add_events(delivery, [make_event(EventType.FAILED, {"reason": "expired"})], now)
         return len(overdue[:limit])
 
+    async def capture_due(self, *, now: datetime, play: Player, limit: int) -> int:
+        due = [
+            each
+            for each in self._deliveries.values()
+            if each.state is DeliveryState.QUEUED and each.new.domain == NO_DOMAIN and each.due_at <= now
+        ][:limit]
+        for each in due:
+            state, events = play(each.new.forward_path)
+            each.move(DeliveryState.LEASED)
+            each.move(state)
+            each.delivered_at = now if state is DeliveryState.DELIVERED else None
+            self._add_events(each, events, now)
+        return len(due)
+
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
-        waiting = (each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED)
+        waiting = (each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.new.domain != NO_DOMAIN)
         return min((each.due_at for each in waiting if each.new.domain not in busy), default=None)
 
     # The operator.

@@ -11,7 +11,7 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import DeliveryId, MessageId
 from sendryd.model.message import Message
-from sendryd.store.base import Claim, ClaimedDelivery, EventMaker, Lease, Outcome
+from sendryd.store.base import Claim, ClaimedDelivery, EventMaker, Lease, Outcome, Player
 from sendryd.store.errors import LeaseLost, NotFound
 from sendryd.store.sqlite.changes import add_events, move
 from sendryd.store.sqlite.claims import DueScan
@@ -119,6 +119,26 @@ class Deliveries:
         return await move(
             self._database, [number for (number,) in rows], states, now, (make_event, EventType.FAILED, {"reason": "expired"})
         )
+
+    async def capture_due(self, *, now: datetime, play: Player, limit: int) -> int:
+        moment = to_ms(now)
+        found: list[tuple[Any, ...]] = self._database.fetch_all("list_captures", moment, limit)
+        if not found:
+            return 0
+        played = {number: play(forward_path) for number, forward_path in found}
+
+        def action(connection: apsw.Connection, rows: Rows) -> int:
+            count = 0
+            for number, (state, events) in played.items():
+                connection.execute(SQL["begin_capture"], (number,))
+                if connection.changes():
+                    connection.execute(SQL["end_capture"], (number, state.value, moment if state is DeliveryState.DELIVERED else None))
+                    owner = connection.execute(SQL["owner_of_delivery"], (number,)).fetchone()
+                    add_events(rows, owner or (number, 0, "", 0, ""), events, moment)
+                    count += 1
+            return count
+
+        return int(await self._database.write(action))
 
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         row = self._database.fetch_one("first_due")

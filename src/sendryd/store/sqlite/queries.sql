@@ -128,7 +128,16 @@ WHERE d.state = 'queued' AND d.domain = ? AND d.due_at <= ? AND m.mode = 'live'
 ORDER BY d.due_at LIMIT ?;
 
 -- name: first_due
-SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE state = 'queued';
+SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE state = 'queued' AND domain <> '';
+
+-- name: list_captures
+SELECT id, forward_path FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= ? ORDER BY due_at LIMIT ?;
+
+-- name: begin_capture
+UPDATE delivery SET state = 'leased', lease_token = 0, lease_until = 0 WHERE id = ? AND state = 'queued' AND domain = '';
+
+-- name: end_capture
+UPDATE delivery SET state = ?2, lease_token = NULL, lease_until = NULL, delivered_at = ?3 WHERE id = ?1 AND state = 'leased' AND domain = '';
 
 -- name: first_due_but
 WITH RECURSIVE first (domain, due_at) AS (
