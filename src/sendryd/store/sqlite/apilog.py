@@ -11,49 +11,30 @@ from sendryd.model.ids import AccountId, ApiKeyId, ApiRequestId
 from sendryd.store.base import ApiRequestFilter, Page
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.rows import clean, contains, first_id, from_ms, to_ms
+from sendryd.store.sqlite.rows import Row, clean, contains, first_id, from_ms, to_ms
 
 _LAST: Final = 1 << 62
-_COLUMNS: Final = "id, account_id, api_key_id, method, path, status_code, request_body, response_body, duration_ms, user_agent, created_at"
 
 
 class ApiLog:
-    """The request log of `ReportStore`."""
+    """The part of `ReportStore` that keeps requests."""
 
     _database: Database
 
     async def add_api_requests(self, requests: Sequence[ApiRequest]) -> None:
-        rows = [
-            (
-                each.id,
-                each.account_id,
-                each.api_key_id,
-                each.method,
-                clean(each.path),
-                each.status_code,
-                each.request_body,
-                each.response_body,
-                each.duration_ms,
-                clean(each.user_agent) if each.user_agent else None,
-                to_ms(each.created_at),
-            )
-            for each in requests
-        ]
-        await self._database.write(lambda connection, _: connection.executemany(SQL["insert_api_request"], rows).fetchall())
+        values = [_request_row(request) for request in requests]
+        await self._database.write(lambda connection, _: connection.executemany(SQL["insert_api_request"], values).fetchall())
 
     async def page_api_requests(
         self, account_id: AccountId, which: ApiRequestFilter, *, limit: int, before: ApiRequestId | None = None
     ) -> Page[ApiRequest]:
-        condition, values = _condition(account_id, which)
-        query = f"SELECT {_COLUMNS} FROM api_request WHERE {condition} AND id < ? ORDER BY id DESC LIMIT ?"
-        values += [_LAST if before is None else before, limit + 1]
-        rows: list[tuple[Any, ...]] = await self._database.read(lambda connection: connection.execute(query, values).fetchall())
-        return Page(items=tuple(_read(row) for row in rows[:limit]), has_more=len(rows) > limit)
+        values = (*_filter_values(account_id, which), _LAST if before is None else before, limit + 1)
+        rows = await self._database.read(lambda connection: connection.execute(SQL["page_api_requests"], values).fetchall())
+        return Page(items=tuple(_read_request(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     async def count_api_requests(self, account_id: AccountId, which: ApiRequestFilter) -> int:
-        condition, values = _condition(account_id, which)
-        query = f"SELECT count(*) FROM api_request WHERE {condition}"
-        row = await self._database.read(lambda connection: connection.execute(query, values).fetchone())
+        values = _filter_values(account_id, which)
+        row = await self._database.read(lambda connection: connection.execute(SQL["count_api_requests"], values).fetchone())
         return int(row[0]) if row else 0
 
     async def delete_api_requests(self, *, created_before: datetime, limit: int) -> int:
@@ -64,20 +45,33 @@ class ApiLog:
         return int(await self._database.write(action))
 
 
-def _condition(account_id: AccountId, which: ApiRequestFilter) -> tuple[str, list[Any]]:
-    conditions: list[str] = ["account_id = ?"]
-    found: list[Any] = [account_id]
-    for column, value in (("method", which.method), ("status_code", which.status_code), ("path", which.path)):
-        if value is not None:
-            conditions.append(f"{column} = ?")
-            found.append(value)
-    if which.text:
-        conditions.append("(path LIKE ? ESCAPE '\\' OR method LIKE ? ESCAPE '\\')")
-        found += [contains(which.text)] * 2
-    return " AND ".join(conditions), found
+def _filter_values(account_id: AccountId, which: ApiRequestFilter) -> tuple[Any, ...]:
+    """The first five values of the statements that filter."""
+    path = None if which.path is None else clean(which.path)
+    return account_id, which.method, which.status_code, path, contains(which.text) if which.text else None
 
 
-def _read(row: Sequence[Any]) -> ApiRequest:
+def _clean_or_none(text: str | None) -> str | None:
+    return None if text is None else clean(text)
+
+
+def _request_row(request: ApiRequest) -> tuple[Any, ...]:
+    return (
+        request.id,
+        request.account_id,
+        request.api_key_id,
+        clean(request.method),
+        clean(request.path),
+        request.status_code,
+        _clean_or_none(request.request_body),
+        _clean_or_none(request.response_body),
+        request.duration_ms,
+        _clean_or_none(request.user_agent),
+        to_ms(request.created_at),
+    )
+
+
+def _read_request(row: Row) -> ApiRequest:
     return ApiRequest(
         id=ApiRequestId(row[0]),
         account_id=AccountId(row[1]),

@@ -204,6 +204,7 @@ CREATE TABLE suppression (
     created_at INTEGER NOT NULL,
     UNIQUE (account_id, email)
 ) STRICT;
+CREATE INDEX suppression_account ON suppression (account_id);
 
 CREATE TABLE unsubscribe (
     id         INTEGER PRIMARY KEY,
@@ -214,6 +215,7 @@ CREATE TABLE unsubscribe (
     created_at INTEGER NOT NULL,
     UNIQUE (account_id, email, list_id)
 ) STRICT;
+CREATE INDEX unsubscribe_account ON unsubscribe (account_id);
 
 CREATE TABLE template (
     id         INTEGER PRIMARY KEY,
@@ -223,6 +225,7 @@ CREATE TABLE template (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX template_account ON template (account_id);
 
 CREATE TABLE template_version (
     id          INTEGER PRIMARY KEY,
@@ -294,3 +297,5 @@ CREATE TABLE api_request (
     user_agent    TEXT,
     created_at    INTEGER NOT NULL
 ) STRICT;
+-- The list filters and counts along this alone: the rows with their bodies are read for one page.
+CREATE INDEX api_request_listed ON api_request (account_id, id, method, path, status_code);

@@ -1,0 +1,23 @@
+"""The domain of an author, out of the text that a message keeps of its From field."""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from sendryd.message.author import normalise_domain
+from sendryd.message.errors import MalformedMessage
+
+# The last address, with what may stand behind it: the angle bracket and one comment.
+_LAST_DOMAIN: Final = re.compile(r"@([^\s@<>()\",;]+)>?\s*(?:\([^()]*\))?\s*\Z")
+
+
+@lru_cache(4096)  # an account has few authors, and a report meets each of them with every message
+def author_domain(text: str) -> str | None:
+    """The domain in A-label form; None if the text ends with no address."""
+    match = _LAST_DOMAIN.search(text)
+    if match is None:
+        return None
+    try:
+        return normalise_domain(match[1])
+    except MalformedMessage:
+        return None
