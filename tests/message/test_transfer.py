@@ -1,5 +1,6 @@
 """Other transfer encodings: what decodes out is what went in, and what is signed is never touched."""
 
+import binascii
 import email
 import email.message
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.parse import MAX_PARTS, summarise, walk
-from sendryd.message.transfer import shorten_lines, to_7bit
+from sendryd.message.transfer import QP_LINE, quoted_printable, shorten_lines, to_7bit
 
 TOP = b"From: a@b.test\r\nMIME-Version: 1.0\r\n"
 
@@ -134,3 +135,23 @@ def test_odd_boundaries(boundary: str) -> None:
 def test_any_bytes_can_be_summarised(content: bytes) -> None:
     summarise(content)
     summarise(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + content)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b" ", b"a \r\n", b"x" * 74 + b" \r\n", b"a\nb\rc\r\n\r", b".\r\n.", "ü=\t\r\n".encode() * 99, b"a" * 300 + b"\r\n"]
+)
+def test_quoted_printable_of_any_line_ends(body: bytes) -> None:
+    check_quoted(body)
+
+
+@given(st.binary(max_size=300) | st.text("a =\t\r\n.\u00e9", max_size=300).map(str.encode))
+def test_quoted_printable_of_any_octets(body: bytes) -> None:
+    check_quoted(body)
+
+
+def check_quoted(body: bytes) -> None:
+    quoted = quoted_printable(body)
+    assert binascii.a2b_qp(quoted) == body
+    assert quoted.isascii()
+    assert all(len(line) <= QP_LINE and line.rstrip() == line for line in quoted.split(b"\r\n"))
+    assert quoted.count(b"\n") == quoted.count(b"\r") == quoted.count(b"\r\n")

@@ -15,11 +15,17 @@ _KNOWN: Final = frozenset(
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-def decode(data: bytes, charset: str) -> str:
-    """The text; what does not fit is replaced, and an unknown charset is read as UTF-8 if it is that, else as Latin-1."""
+def codec_name(charset: str) -> str | None:
+    """The codec of a charset as a sender wrote it; None if it is not on the list."""
     name = charset.strip().lower().replace("_", "-")
     name = "shift_jis" if name in {"shift-jis", "sjis"} else "utf-8" if name == "utf8" else name
-    if name in _KNOWN:
+    return name if name in _KNOWN else None
+
+
+def decode(data: bytes, charset: str) -> str:
+    """The text; what does not fit is replaced, and an unknown charset is read as UTF-8 if it is that, else as Latin-1."""
+    name = codec_name(charset)
+    if name:
         return data.decode(name, "replace")
     try:
         return data.decode("utf-8")

@@ -4,6 +4,7 @@ Only such parts are touched; what decodes out of them is what went in. What is s
 """
 
 import base64
+import binascii
 import re
 from collections.abc import Callable
 from typing import Final
@@ -23,8 +24,8 @@ _QUOTED: Final = tuple(bytes([octet]) if octet in _PRINTABLE else b"=%02X" % oct
 
 def shorten_lines(content: bytes) -> bytes:
     """The message with no line over 998 octets. Raises `MalformedMessage` if that would touch something signed."""
-    mended = _reencode(content, _is_too_long, "a signed or encrypted part has a line over 998 octets; sign it after wrapping its lines")
-    if _is_too_long(mended):
+    mended = _reencode(content, is_too_long, "a signed or encrypted part has a line over 998 octets; sign it after wrapping its lines")
+    if is_too_long(mended):
         raise MalformedMessage("a line outside of any part is longer than 998 octets")
     return mended
 
@@ -34,7 +35,8 @@ def to_7bit(content: bytes) -> bytes:
     return _reencode(content, lambda body: not body.isascii(), "a signed or encrypted part is 8-bit and cannot be converted")
 
 
-def _is_too_long(body: bytes) -> bool:
+def is_too_long(body: bytes) -> bool:
+    """Whether a line has more than 998 octets."""
     position, length = 0, len(body)
     while length - position > MAX_LINE:
         end = body.rfind(b"\n", position, position + MAX_LINE + 2)
@@ -53,7 +55,7 @@ def _reencode(content: bytes, is_bad: Callable[[bytes], bool], reason: str) -> b
         if part.is_multipart and any(other.header_start >= part.body_start for other in parts if other is not part):
             header = content[part.header_start : part.body_start]
             if part.encoding in {"8bit", "binary"} and not part.is_protected:
-                pieces += [content[position : part.header_start], _with_encoding(header, b"7bit")]
+                pieces += [content[position : part.header_start], with_encoding(header, b"7bit")]
                 position = part.body_start
             continue
         body = content[part.body_start : part.body_end]
@@ -65,7 +67,7 @@ def _reencode(content: bytes, is_bad: Callable[[bytes], bool], reason: str) -> b
         else:
             header = content[part.header_start : part.body_start]
             encoded, name = _encode(part, body)
-            pieces += [content[position : part.header_start], _with_encoding(header, name, is_top=part.depth == 0), encoded]
+            pieces += [content[position : part.header_start], with_encoding(header, name, is_top=part.depth == 0), encoded]
         position = part.body_end
     pieces.append(content[position:])
     return b"".join(pieces)
@@ -96,6 +98,11 @@ def base64_lines(data: bytes) -> bytes:
 
 def quoted_printable(body: bytes) -> bytes:
     """Quoted-printable of a text with CRLF line ends, which stay line ends (RFC 2045 §6.7)."""
+    ends = body.count(b"\r\n")
+    if body.count(b"\n") == ends and body.count(b"\r") == ends:  # else the fast way would take other line ends for such, or leave them
+        quoted = binascii.b2a_qp(body + b"\r\n")[:-2]  # with a CRLF in it, its soft line breaks have one too
+        if max(map(len, quoted.split(b"\r\n"))) <= QP_LINE:  # a space at the end of a line can make it longer by one
+            return quoted
     return b"\r\n".join(_quote_line(line) for line in body.split(b"\r\n"))
 
 
@@ -117,7 +124,7 @@ def _quote_line(line: bytes) -> bytes:
     return b"\r\n".join(lines)
 
 
-def _with_encoding(header: bytes, name: bytes, *, is_top: bool = False) -> bytes:
+def with_encoding(header: bytes, name: bytes, *, is_top: bool = False) -> bytes:
     """A header block, with the empty line behind it, that declares another Content-Transfer-Encoding."""
     field = b"Content-Transfer-Encoding: " + name + b"\r\n"
     block, blank = (header[:-2], header[-2:]) if header.endswith(b"\r\n") else (header, b"\r\n")
