@@ -54,7 +54,7 @@ async def test_head_is_answered_like_get(api: ApiWorld, live: Key) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1", "/v1/nothing", "/v1/domains", "/v2/emails", "/v1/emails/a/b/c", "//v1/emails", "/v1/emails//events", "/v1/%2e%2e"]
+    "path", ["/v1", "/v1/nothing", "/v1/domain", "/v2/emails", "/v1/emails/a/b/c", "//v1/emails", "/v1/emails//events", "/v1/%2e%2e"]
 )
 async def test_what_is_not_there_is_404_as_json(api: ApiWorld, live: Key, path: str) -> None:
     answer = await api.get(path, live[1])

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sendryd import __version__
+from sendryd.api.domains import DomainHandlers
 from sendryd.api.emails import EmailHandlers
 from sendryd.api.health import Health
 from sendryd.api.logs import LogHandlers
@@ -22,6 +23,7 @@ from sendryd.api.requests import REQUEST_ID_KEY, Gate, respond
 from sendryd.api.smtpinfo import SmtpInfoHandlers
 from sendryd.api.testinbox import TestInboxHandlers
 from sendryd.api.wire import error_json
+from sendryd.intake.domains import DomainOffice
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
@@ -44,6 +46,7 @@ class ApiDependencies:
     """What the handlers need."""
 
     store: Store
+    domains: DomainOffice
     gate: Gate
     health: Health
     clock: Clock
@@ -60,6 +63,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         SmtpInfoHandlers(needs.hostname, needs.smtp_port),
         TestInboxHandlers(needs.store, needs.clock),
         LogHandlers(needs.store),
+        DomainHandlers(needs.store, needs.domains, needs.gate.directory),
     )
     return [operation for resource in resources for operation in resource.operations()]
 

@@ -290,7 +290,8 @@ class Bimi(TypedDict):
     vmc_url: str | None
     selector: str
     status: str
-    dns_record: DnsRecord | None
+    dns_record: str | None
+    dns_records: list[DnsRecord]
     verified_at: str | None
     created_at: str
     updated_at: str

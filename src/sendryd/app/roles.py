@@ -172,6 +172,7 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
     app = create_app(
         ApiDependencies(
             store=basics.store,
+            domains=basics.domains,
             gate=Gate(directory, basics.clock, limiter),
             health=health,
             clock=basics.clock,

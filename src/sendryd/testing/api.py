@@ -14,18 +14,21 @@ from sendryd.api.health import Health
 from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import Gate
 from sendryd.intake.directory import Directory
+from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import DeliveryId, EventId, MessageId
 from sendryd.model.message import Message
+from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.ratelimit import RateLimiter
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage, Store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.zone import ZoneResolver
 
 HOSTNAME: Final = "relay.example.test"
 CONTENT: Final = b"From: a@example.test\r\nTo: b@example.org\r\nSubject: Hello\r\n\r\nText\r\n"
@@ -46,7 +49,7 @@ class Answer:
 
 
 class ApiWorld:
-    """The application on a store. `clock` moves by hand."""
+    """The application on a store. `clock` moves by hand, `zone` is what DNS has."""
 
     def __init__(self, store: Store, *, limiter: RateLimiter | None = None) -> None:
         self.store = store
@@ -55,6 +58,8 @@ class ApiWorld:
         self.ids = IdSource(self.clock, self.rand)
         self.directory = Directory(store, self.clock)
         self.keys = KeyOffice(store, clock=self.clock, rand=self.rand, ids=self.ids)
+        self.zone = ZoneResolver()
+        self.domains = DomainOffice(store, self.zone, RecordSettings(HOSTNAME), selector="sendry", clock=self.clock, ids=self.ids)
         self.metrics = Metrics()
         self.health = Health(store, self._render_metrics, self.clock)
         gate = Gate(self.directory, self.clock, limiter)
@@ -62,6 +67,7 @@ class ApiWorld:
         self.app = create_app(
             ApiDependencies(
                 store=store,
+                domains=self.domains,
                 gate=gate,
                 health=self.health,
                 clock=self.clock,

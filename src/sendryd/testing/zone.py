@@ -1,0 +1,31 @@
+"""A resolver with the texts of a dictionary, for what is proved by TXT records."""
+
+from sendryd.model.domain import SendingDomain
+from sendryd.runtime.faults import LookupFailed
+
+
+class ZoneResolver:
+    """`DnsResolver` without mail hosts. A name that is missing does not exist, one that is silent gives no answer."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, tuple[str, ...]] = {}
+        self.silent: set[str] = set()
+
+    def publish(self, domain: SendingDomain) -> None:
+        """Every record that a domain asks for."""
+        for record in domain.records:
+            self.texts[record.name] = (record.value,)
+
+    async def txt(self, name: str, *, fresh: bool = False) -> tuple[str, ...]:
+        del fresh
+        if name in self.silent:
+            raise LookupFailed(f"TXT of {name}: no answer in time", is_temporary=True)
+        if name not in self.texts:
+            raise LookupFailed(f"the name {name} does not exist", is_temporary=False)
+        return self.texts[name]
+
+    async def mx(self, domain: str) -> tuple[()]:
+        raise LookupFailed(f"the name {domain} does not exist", is_temporary=False)
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        raise LookupFailed(f"the name {host} does not exist", is_temporary=False)
