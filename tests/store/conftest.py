@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.store.base import MailStore
+from sendryd.store.base import MailStore, Store
 from sendryd.store.memory import MemoryStore
 from sendryd.store.sqlite import changes, claims, connection, deliveries, open_store, reads, segments, writer
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
@@ -34,6 +34,17 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     if request.param == "sqlite-cramped":
         _cramp(monkeypatch)
     made: MailStore = MemoryStore() if request.param == "memory" else open_store(tmp_path / "data")
+    await made.ensure_account(ACCOUNT, "default", NOW)
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture(params=["sqlite", "sqlite-cramped"])
+async def full_store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
+    """An empty store of everything, with the default account."""
+    if request.param == "sqlite-cramped":
+        _cramp(monkeypatch)
+    made: Store = open_store(tmp_path / "data")
     await made.ensure_account(ACCOUNT, "default", NOW)
     yield made
     await made.aclose()

@@ -1,7 +1,7 @@
 """Suppressions and unsubscribes in SQLite."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
@@ -88,8 +88,11 @@ class Lists:
         limit: int,
         before: UnsubscribeId | None = None,
     ) -> Page[Unsubscribe]:
-        values = (account_id, _LAST if before is None else before, email, list_id, limit + 1)
-        rows = await self._database.read(lambda connection: connection.execute(SQL["page_unsubscribes"], values).fetchall())
+        name = "page_unsubscribes"
+        values: tuple[Any, ...] = (account_id, _LAST if before is None else before, list_id, limit + 1)
+        if email is not None:
+            name, values = "page_unsubscribes_of", (*values, email)
+        rows = await self._database.read(lambda connection: connection.execute(SQL[name], values).fetchall())
         return Page(items=tuple(_read_unsubscribe(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     async def remove_unsubscribe(self, account_id: AccountId, unsubscribe_id: UnsubscribeId) -> None:

@@ -48,7 +48,9 @@ FROM sending_domain WHERE ?1 IS NULL OR account_id = ?1 ORDER BY id DESC;
 
 -- name: page_domains
 SELECT id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
-FROM sending_domain WHERE account_id = ?1 AND id < ?2 AND (?3 IS NULL OR name LIKE ?3 ESCAPE '\') ORDER BY id DESC LIMIT ?4;
+FROM sending_domain WHERE id IN (
+    SELECT id FROM sending_domain WHERE account_id = ?1 AND +id < ?2 AND (?3 IS NULL OR name LIKE ?3 ESCAPE '\') ORDER BY id DESC LIMIT ?4
+) ORDER BY id DESC;
 
 -- name: count_domains
 SELECT count(*) FROM sending_domain WHERE account_id = ?1 AND (?2 IS NULL OR name LIKE ?2 ESCAPE '\');
@@ -163,24 +165,30 @@ FROM message WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: amend_message
 UPDATE message
-SET author = ?2, recipients = ?3, subject = ?4, internet_message_id = ?5, size = ?6, signing_domain_id = ?7, needs_smtputf8 = ?8, is_8bit = ?9,
-    scheduled_at = ?10, tracking = ?11, template_id = ?12, segment = ?13, position = ?14
+SET reverse_path = ?5, author = ?6, recipients = ?7, subject = ?8, internet_message_id = ?9, size = ?10, signing_domain_id = ?12,
+    needs_smtputf8 = ?13, is_8bit = ?14, ret = ?15, envid = ?16, tags = ?17, type = ?18, scheduled_at = ?19, tracking = ?20,
+    template_id = ?21, list_id = ?22, unsubscribe_url = ?23, segment = ?24, position = ?25
 WHERE id = ?1;
 
 -- name: list_states
 SELECT id, state, attempts, due_at, forward_path FROM delivery WHERE message_id = ? ORDER BY id;
 
 -- name: set_due
-UPDATE delivery SET due_at = ?2, created_at = ?3 WHERE message_id = ?1;
+UPDATE delivery SET due_at = ?2, created_at = ?3 WHERE message_id = ?1 AND state = 'queued';
 
 -- name: insert_draft
 INSERT INTO draft (message_id, content) VALUES (?, ?) ON CONFLICT (message_id) DO UPDATE SET content = excluded.content;
 
 -- name: read_draft
-SELECT content FROM draft WHERE message_id = ?;
+SELECT content FROM draft
+WHERE message_id = ?1 AND EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = ?1 AND state IN ('queued', 'leased', 'held'));
 
 -- name: delete_draft
 DELETE FROM draft WHERE message_id = ?;
+
+-- name: list_done_drafts
+SELECT message_id FROM draft
+WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = draft.message_id AND state IN ('queued', 'leased', 'held')) LIMIT ?;
 
 -- name: find_answer
 SELECT account_id, key, fingerprint, body, created_at FROM answer WHERE account_id = ? AND key = ? AND created_at >= ?;
@@ -202,7 +210,10 @@ SELECT 1 FROM suppression WHERE account_id = ? AND email = ?;
 SELECT 1 FROM unsubscribe WHERE account_id = ?1 AND email = ?2 AND list_id IN ('', ?3);
 
 -- name: find_delivery
-SELECT id, message_id, forward_path, state, delivered_at FROM delivery WHERE id = ?;
+SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.recipients, m.subject, m.internet_message_id, m.size,
+       m.created_at, m.signing_domain_id, m.needs_smtputf8, m.is_8bit, m.ret, m.envid, m.tags, m.type, m.scheduled_at, m.tracking,
+       m.template_id, m.list_id, m.unsubscribe_url, d.forward_path, d.state, d.delivered_at
+FROM delivery d JOIN message m ON m.id = d.message_id WHERE d.id = ?;
 
 -- name: owner_of_delivery
 SELECT delivery.id, message.id, delivery.forward_path, message.account_id, message.mode
@@ -261,8 +272,9 @@ WHERE message_id IN (SELECT value FROM json_each(?)) GROUP BY message_id;
 
 -- name: list_old_messages
 SELECT id, segment FROM message
-WHERE id < ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = message.id AND state IN ('queued', 'leased', 'held'))
-ORDER BY id LIMIT ?2;
+WHERE id < ?1 AND (scheduled_at IS NULL OR scheduled_at < ?2)
+  AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = message.id AND state IN ('queued', 'leased', 'held'))
+ORDER BY id LIMIT ?3;
 
 -- name: delete_message
 DELETE FROM message WHERE id = ?;

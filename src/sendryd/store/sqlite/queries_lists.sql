@@ -26,8 +26,11 @@ SELECT id, account_id, email, list_id, reason, created_at FROM unsubscribe WHERE
 
 -- name: page_unsubscribes
 SELECT id, account_id, email, list_id, reason, created_at FROM unsubscribe
-WHERE account_id = ?1 AND id < ?2 AND (?3 IS NULL OR email = ?3) AND (?4 IS NULL OR list_id = ?4)
-ORDER BY id DESC LIMIT ?5;
+WHERE account_id = ?1 AND id < ?2 AND (?3 IS NULL OR list_id = ?3) ORDER BY id DESC LIMIT ?4;
+
+-- name: page_unsubscribes_of
+SELECT id, account_id, email, list_id, reason, created_at FROM unsubscribe
+WHERE account_id = ?1 AND +id < ?2 AND email = ?5 AND (?3 IS NULL OR list_id = ?3) ORDER BY +id DESC LIMIT ?4;
 
 -- name: remove_unsubscribe
 DELETE FROM unsubscribe WHERE account_id = ? AND id = ?;
