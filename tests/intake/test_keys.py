@@ -114,3 +114,9 @@ async def test_keys_of_others_are_not_found(office: KeyOffice) -> None:
             await office.revoke(account, number)
         with pytest.raises(NotFound):
             await office.rotate(account, number)
+
+
+async def test_a_key_may_live_until_a_moment(office: KeyOffice, clock: ManualClock) -> None:
+    moment = clock.now() + timedelta(days=3)
+    key, _ = await office.create(ACCOUNT, "app", expires_at=moment)
+    assert key.expires_at == moment

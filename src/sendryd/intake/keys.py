@@ -32,8 +32,9 @@ class KeyOffice:
         scope: Scope = Scope.FULL_ACCESS,
         mode: KeyMode = KeyMode.LIVE,
         expires_in: timedelta | None = None,
+        expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
-        """A new key, and its secret, which is stored nowhere."""
+        """A new key, and its secret, which is stored nowhere. It lives for a time or until a moment, and for ever if neither is given."""
         secret = new_secret(mode, self._rand.secret(RANDOM_LENGTH))
         secret_hash = hash_key(secret)
         if secret_hash is None:
@@ -47,7 +48,7 @@ class KeyOffice:
             mode=mode,
             prefix=display_prefix(secret),
             created_at=now,
-            expires_at=_after(now, expires_in) if expires_in is not None else None,
+            expires_at=_after(now, expires_in) if expires_in is not None else expires_at,
         )
         await self._store.add_api_key(NewApiKey(key=key, secret_hash=secret_hash))
         return key, secret

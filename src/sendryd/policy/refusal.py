@@ -16,6 +16,7 @@ class RefusalKey(StrEnum):
     AUTH_REQUIRED = "auth_required"
     AUTH_FAILED = "auth_failed"
     SCOPE_MISSING = "scope_missing"
+    LIVE_KEY_NEEDED = "live_key_needed"
     DOMAIN_NOT_VERIFIED = "domain_not_verified"
     MALFORMED_MESSAGE = "malformed_message"
     CONTROL_HEADER = "control_header"
@@ -53,6 +54,7 @@ CATALOGUE: Final[dict[RefusalKey, Rendering]] = {
         535, "5.7.8", 401, "unauthorized", "Authentication failed: the API key is not valid, or has expired or been revoked"
     ),
     RefusalKey.SCOPE_MISSING: Rendering(535, "5.7.8", 403, "insufficient_scope", "This API key lacks the {} scope: use a key that has it"),
+    RefusalKey.LIVE_KEY_NEEDED: Rendering(550, "5.7.1", 403, "insufficient_scope", "A test key cannot {}: use a live key"),
     RefusalKey.DOMAIN_NOT_VERIFIED: Rendering(
         550, "5.7.1", 403, "domain_not_verified", "The domain {} is not verified in this account: verify it, or send from one that is"
     ),
