@@ -30,6 +30,7 @@ REFUSED: Final = tuple(
         "240.0.0.0/4",
         "::/128",
         "::1/128",
+        "64:ff9b:1::/48",  # translators of one network alone; where they carry the IPv4 address, only they know
         "100::/64",
         "2001::/23",  # protocol assignments, Teredo among them
         "2001:db8::/32",
@@ -44,7 +45,6 @@ REFUSED: Final = tuple(
 _MAPPED: Final = ipaddress.ip_network("::ffff:0:0/96")
 _COMPATIBLE: Final = ipaddress.ip_network("::/96")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-_NAT64_LOCAL: Final = ipaddress.ip_network("64:ff9b:1::/48")
 _6TO4: Final = ipaddress.ip_network("2002::/16")
 _ISATAP: Final = 0x00005EFE  # RFC 5214: the middle of an interface identifier that ends in an IPv4 address
 
@@ -66,7 +66,7 @@ def _carried(address: Address) -> list[Address]:
     low = ipaddress.IPv4Address(number & 0xFFFFFFFF)
     if address in _MAPPED:
         return [low]
-    if address in _NAT64 or address in _NAT64_LOCAL or address in _COMPATIBLE:
+    if address in _NAT64 or address in _COMPATIBLE:
         return [address, low]
     if address in _6TO4:
         return [address, ipaddress.IPv4Address(number >> 80 & 0xFFFFFFFF)]

@@ -1,0 +1,1 @@
+"""Webhooks out: what the outbox owes is posted, signed, and tried again."""

@@ -1,0 +1,301 @@
+"""Requests to servers of others, for webhooks.
+
+Does: one POST, of which the beginning of the answer is kept.
+Strategy: the URL is read by `policy.urlguard` for every request; every address that its name leads to is judged before any is connected to,
+and the one that is connected to once more, by the socket itself: nothing is looked up in between, so a name that changes its address cannot
+slip through. TLS is verified for the name. Connections are kept for a few seconds.
+When things fail: `HttpFault` says how in one sentence. An answer is an answer whatever its status: redirects are not followed. A request that
+died with a kept connection is sent once more, on the understanding that receivers know repeats by their identity.
+Limits: seconds for all of it and for connecting, octets read of the answer, which is not decompressed. Proxies of the environment, cookies and
+netrc are not used.
+"""
+
+import asyncio
+import errno
+import os
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from sendryd.policy.destinations import is_public
+from sendryd.policy.urlguard import UrlRefused, check_url
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.faults import LookupFailed
+from sendryd.runtime.resolver import DnsResolver
+from sendryd.runtime.tls import client_context
+
+TOTAL_TIMEOUT: Final = 15.0  # seconds from the look-up to the status: what Standard Webhooks recommends, and receivers are told
+CONNECT_TIMEOUT: Final = 5.0  # seconds for one address: a server that needs longer has other troubles
+BODY_TIMEOUT: Final = 3.0  # seconds for the beginning of the body once the status is known: it is only for people to read
+MAX_READ: Final = 64 * 1024  # octets of the body: what comes in the first flights; more says nothing more
+MAX_KEPT: Final = 8_000  # octets of it that are given back: 2,000 characters of the longest kind
+MAX_HEADER: Final = 8 * 1024  # octets of one line of the answer's head
+MAX_HEADERS: Final = 100
+MAX_CONNECTIONS: Final = 256  # at once; whoever posts keeps below it
+MAX_ADDRESSES: Final = 8  # tried of one name
+KEEP_ALIVE: Final = 4.0  # seconds: common servers close after five
+KEPT_HEADERS: Final = ("retry-after", "location", "content-type")
+MAX_HEADER_VALUE: Final = 500  # characters given back
+LOOPBACK: Final = ("127.0.0.1", "::1")
+
+SystemLookup = Callable[[str], Awaitable[Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """What a server answered."""
+
+    status: int
+    headers: Mapping[str, str]  # those of `KEPT_HEADERS` that there were; names in lower case
+    body_start: bytes  # at most `MAX_KEPT` octets, as they came
+    duration: float  # seconds until the status was known
+
+    @property
+    def is_success(self) -> bool:
+        """2xx."""
+        return 200 <= self.status < 300
+
+
+class HttpFault(Exception):
+    """There was no answer; the message is one sentence."""
+
+    def __init__(self, sentence: str, *, is_refused: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_refused = is_refused  # by ourselves: the address is none that we connect to
+
+
+class HttpClient(Protocol):
+    """What daemons know of HTTP."""
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        """Sends one request. Raises `HttpFault`."""
+        ...
+
+
+class _AddressRefused(OSError):
+    """The guard's; an `OSError`, so that it passes through where connecting fails."""
+
+
+class AiohttpClient:
+    """`HttpClient` on aiohttp. Made in a running event loop; close it."""
+
+    def __init__(
+        self,
+        resolver: DnsResolver,
+        clock: Clock,
+        *,
+        allow_private: bool,
+        system_lookup: SystemLookup | None = None,
+        ca_file: Path | None = None,
+        total_timeout: float = TOTAL_TIMEOUT,
+    ) -> None:
+        """`system_lookup` is asked for names that DNS has not, where private addresses are allowed; `ca_file` holds further authorities
+        as PEM.
+        """
+        self._clock = clock
+        self._allow_private = allow_private
+        self._total_timeout = total_timeout
+        context = client_context(verify=True)
+        if ca_file is not None:
+            context.load_verify_locations(ca_file)
+        tracing = aiohttp.TraceConfig()
+        tracing.on_connection_reuseconn.append(_note_reuse)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=context,
+                resolver=_JudgingResolver(resolver, system_lookup, allow_private=allow_private),
+                use_dns_cache=False,  # the resolver has one
+                socket_factory=self._make_socket,
+                limit=MAX_CONNECTIONS,
+                keepalive_timeout=KEEP_ALIVE,
+            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
+            max_headers=MAX_HEADERS,
+            read_bufsize=MAX_READ,
+            trace_configs=[tracing],
+        )
+
+    def __repr__(self) -> str:
+        return f"<AiohttpClient {'any address' if self._allow_private else 'public addresses'}{' closed' if self._session.closed else ''}>"
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        await self._session.close()
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        try:
+            checked = check_url(url, allow_private=self._allow_private)
+        except UrlRefused as error:
+            raise HttpFault(_sentence(str(error)), is_refused=True) from None
+        start = self._clock.monotonic()
+        sent = {"Accept": "*/*", "Accept-Encoding": "identity", **headers}
+        try:
+            async with asyncio.timeout(self._total_timeout):
+                return await self._post_again(checked, sent, body, start)
+        except TimeoutError as error:
+            if isinstance(error, aiohttp.ConnectionTimeoutError):
+                raise HttpFault(f"No connection within {CONNECT_TIMEOUT:g} seconds.") from None
+            raise HttpFault(f"No answer within {self._total_timeout:g} seconds.") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _explain(error) from error
+
+    async def _post_again(self, url: str, headers: Mapping[str, str], body: bytes, start: float) -> HttpAnswer:
+        """The request, and once more if a kept connection turns out to be closed."""
+        reuse = _Reuse()
+        try:
+            return await self._post(url, headers, body, start, reuse)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if not reuse.did_happen:
+                raise
+        return await self._post(url, headers, body, start, _Reuse())
+
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes, start: float, reuse: "_Reuse") -> HttpAnswer:
+        async with self._session.post(url, headers=headers, data=body, allow_redirects=False, trace_request_ctx=reuse) as response:
+            duration = self._clock.monotonic() - start
+            kept = {name: response.headers[name][:MAX_HEADER_VALUE] for name in KEPT_HEADERS if name in response.headers}
+            body_start = await _read_start(response)
+            return HttpAnswer(status=response.status, headers=kept, body_start=body_start, duration=duration)
+
+    def _make_socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """A socket for the address that is about to be connected to."""
+        family, kind, protocol, _, address = info
+        if not self._allow_private and not is_public(str(address[0])):
+            raise _AddressRefused(_refusal(str(address[0])))
+        return socket.socket(family, kind, protocol)
+
+
+class _Reuse:
+    """Whether a request went over a kept connection."""
+
+    __slots__ = ("did_happen",)
+
+    def __init__(self) -> None:
+        self.did_happen = False
+
+
+async def _note_reuse(_session: aiohttp.ClientSession, context: Any, _params: aiohttp.TraceConnectionReuseconnParams) -> None:
+    context.trace_request_ctx.did_happen = True
+
+
+async def _read_start(response: aiohttp.ClientResponse) -> bytes:
+    """The beginning of the body. What goes wrong in it changes nothing: the status says what the server made of the request."""
+    found = bytearray()
+    is_whole = False
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(BODY_TIMEOUT):
+            while len(found) < MAX_READ and not is_whole:
+                chunk = await response.content.readany()
+                found += chunk
+                is_whole = not chunk
+    if not is_whole:
+        response.close()  # the rest is not waited for
+    return bytes(found[:MAX_KEPT])
+
+
+class _JudgingResolver(AbstractResolver):
+    """All addresses of a name, or none if any of them is not to be connected to."""
+
+    def __init__(self, resolver: DnsResolver, system_lookup: SystemLookup | None, *, allow_private: bool) -> None:
+        self._resolver = resolver
+        self._system_lookup = system_lookup
+        self._allow_private = allow_private
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:  # noqa: ARG002
+        found = await self._look_up(host)
+        if not found:
+            raise LookupFailed(f"the name {host} has no address", is_temporary=False)
+        if not self._allow_private:
+            for address in found:
+                if not is_public(address):
+                    raise _AddressRefused(_refusal(host))
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in found[:MAX_ADDRESSES]
+        ]
+
+    async def _look_up(self, host: str) -> Sequence[str]:
+        if host == "localhost" or host.endswith(".localhost"):  # no question for the DNS, which may lie about it
+            return LOOPBACK
+        found: Sequence[str] = ()
+        failure: LookupFailed | None = None
+        try:
+            found = await self._resolver.addresses(host)
+        except LookupFailed as error:
+            if error.is_temporary:
+                raise
+            failure = error
+        if not found and self._allow_private and self._system_lookup is not None:
+            found = await self._system_lookup(host)
+        if not found and failure is not None:
+            raise failure
+        return found
+
+    async def close(self) -> None:
+        """Nothing of its own."""
+
+
+async def look_up_in_system(host: str) -> Sequence[str]:
+    """Addresses that the system knows a name by: from its file of hosts, with its search domains. Empty: it knows none."""
+    try:
+        infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return ()
+    return tuple(dict.fromkeys(str(info[4][0]) for info in infos))
+
+
+def _refusal(name: str) -> str:
+    """Without the address: where a name leads inside our network is not told to who does not know it."""
+    return f"{name} is or leads to an address that is not public: the request was not sent"
+
+
+def _explain(error: Exception) -> HttpFault:
+    """A failure in one sentence, without what libraries say of themselves."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and isinstance(cause, Exception) and cause not in causes:
+        causes.append(cause)
+    for each in (cause for cause in causes if not isinstance(cause, aiohttp.ClientError)):  # those wrap the others
+        if isinstance(each, _AddressRefused):
+            return HttpFault(_sentence(str(each)), is_refused=True)
+        if isinstance(each, LookupFailed):
+            return HttpFault(_sentence(str(each)))
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return HttpFault(f"The TLS certificate was not accepted: {_clean(each.verify_message)}.")
+        if isinstance(each, ssl.SSLError):
+            return HttpFault("The TLS handshake failed.")
+    match error:
+        case aiohttp.ClientConnectorError():
+            return HttpFault(f"No connection: {os.strerror(error.os_error.errno or errno.EHOSTUNREACH).lower()}.")
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
+            return HttpFault("The server closed the connection without an answer.")
+        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
+            return HttpFault("The answer is not valid HTTP.")
+        case _:
+            return HttpFault("The request failed.")
+
+
+def _clean(text: str) -> str:
+    return re.sub(r"\s*\[[^\]]*\]|[^\x20-\x7e]", "", text).rstrip(". ")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -1,0 +1,92 @@
+"""Signatures, judged by the verifiers that receivers use."""
+
+import base64
+import hashlib
+import hmac
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import standardwebhooks
+from hypothesis import given
+from hypothesis import strategies as st
+from sendry.resources.webhooks_util import verify_signature
+from standardwebhooks import WebhookVerificationError
+
+from sendryd.notify.signature import sign
+from sendryd.runtime.clock import SystemClock
+
+SECRET = "whsec_" + "Ab3" * 14 + "xy"
+OTHER = "whsec_" + "Zb3" * 14 + "xy"
+BODY = '{"type":"email.delivered","data":{"to":"jürgen@example.org"}}'.encode()
+
+
+def now() -> int:
+    return int(SystemClock().now().timestamp())
+
+
+def judge(secret: str, body: bytes, headers: dict[str, str]) -> None:
+    standardwebhooks.Webhook(secret).verify(body, headers, json_parse=False)
+
+
+def test_standard_webhooks_accepts_ours_and_nothing_else() -> None:
+    headers = sign(SECRET, BODY, identity="evt_1", timestamp=now())
+    judge(SECRET, BODY, headers)
+    for secret, body, changed in (
+        (OTHER, BODY, headers),
+        (SECRET, BODY + b" ", headers),
+        (SECRET, BODY, headers | {"webhook-id": "evt_2"}),
+        (SECRET, BODY, headers | {"webhook-timestamp": str(now() + 1)}),
+    ):
+        with pytest.raises(WebhookVerificationError):
+            judge(secret, body, changed)
+
+
+def test_an_old_attempt_is_not_accepted_again() -> None:
+    with pytest.raises(WebhookVerificationError, match="too old"):
+        judge(SECRET, BODY, sign(SECRET, BODY, identity="evt_1", timestamp=now() - 301))
+
+
+def test_the_client_library_of_the_hosted_service_accepts_ours_and_nothing_else() -> None:
+    header = sign(SECRET, BODY, identity="evt_1", timestamp=1_700_000_000)["Sendry-Signature"]
+    assert header.startswith("t=1700000000,v1=")
+    assert verify_signature(BODY.decode(), header, SECRET)
+    assert not verify_signature(BODY.decode() + " ", header, SECRET)
+    assert not verify_signature(BODY.decode(), header, OTHER)
+    assert not verify_signature(BODY.decode(), header.replace("t=17", "t=18"), SECRET)
+
+
+def test_the_scheme_without_a_timestamp() -> None:
+    headers = sign(SECRET, BODY, identity="evt_1", timestamp=1)
+    expected = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()
+    assert headers["X-Sendry-Signature"] == f"sha256={expected}"
+    assert sign(SECRET, BODY, identity="evt_2", timestamp=2)["X-Sendry-Signature"] == headers["X-Sendry-Signature"]
+
+
+def test_the_identity_stays_and_the_time_changes_between_attempts() -> None:
+    first = sign(SECRET, BODY, identity="evt_1", timestamp=10)
+    second = sign(SECRET, BODY, identity="evt_1", timestamp=20)
+    assert first["webhook-id"] == second["webhook-id"] == "evt_1"
+    assert first["webhook-timestamp"] != second["webhook-timestamp"]
+    assert first["webhook-signature"] != second["webhook-signature"]
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "abc", "whsec_ab c", "whsec_a"])
+def test_a_secret_of_another_form_signs_nothing(secret: str) -> None:
+    with pytest.raises(ValueError, match="secret"):
+        sign(secret, BODY, identity="evt_1", timestamp=1)
+
+
+@pytest.mark.parametrize("identity", ["", "a.b", "a\r\nb", "é", "x" * 256])
+def test_an_identity_that_cannot_stand_in_a_header_is_refused(identity: str) -> None:
+    with pytest.raises(ValueError, match="identity"):
+        sign(SECRET, BODY, identity=identity, timestamp=1)
+
+
+@given(st.binary(min_size=24, max_size=64), st.text(min_size=1, max_size=200), st.integers(0, 2**33))
+def test_any_text_is_signed_as_the_judge_signs_it(key: bytes, text: str, timestamp: int) -> None:
+    body = text.encode("utf-8", "replace")
+    secret = "whsec_" + base64.b64encode(key).decode()
+    headers = sign(secret, body, identity="evt_9", timestamp=timestamp)
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=timestamp)
+    assert headers["webhook-signature"] == standardwebhooks.Webhook(secret).sign("evt_9", moment, body.decode())
+    assert verify_signature(body.decode(), headers["Sendry-Signature"], secret)
