@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sendryd.message.author import decode_text
-from sendryd.message.charset import decode
+from sendryd.message.charset import decode, one_line
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
 
@@ -225,7 +225,7 @@ def _filename(parameters: dict[str, str], name: str) -> str:
     )
     if extended and extended.count("'") >= 2:
         charset, _, rest = extended.partition("'")
-        return decode_text(decode(_unpercent(rest.partition("'")[2]), charset).encode("utf-8"))
+        return one_line(decode(_unpercent(rest.partition("'")[2]), charset))
     return decode_text((extended or parameters.get(name, "")).encode("utf-8"))
 
 

@@ -1,0 +1,331 @@
+"""From the fields of a request to a message: RFC 5322 and MIME (RFC 2045 to 2047, 2231, 2387), as bytes with CRLF line ends.
+
+The message is 7-bit whatever goes in, but for addresses that only SMTPUTF8 can carry (RFC 6532), so that no server on the way has to change
+it. Values of header fields are text: they are encoded here, encoded words in them are letters like others, and control characters are
+refused. Date, Message-ID and Received are for the door to add. Linear in the size of what is given.
+"""
+
+import re
+import unicodedata
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.mailbox import FORBIDDEN, Mailbox
+from sendryd.message.transfer import base64_lines, is_too_long, quoted_printable
+
+LINE: Final = 76  # octets of a header line where it can be folded: RFC 2047 §2, and with that within the 78 of RFC 5322 §2.1.1
+MAX_ENCODED_WORD: Final = 75  # RFC 2047 §2
+MAX_RUN: Final = 900  # octets without a space that go as they are: with the field's name they stay under the 998 of a line
+MAX_HEADER: Final = 256 * 1024  # octets; a quarter of the header block that we read, so that whoever adds fields has room
+MAX_FILENAME: Final = 255  # characters: what file systems take
+MAX_CONTENT_ID: Final = 200  # octets; a reference to it stands in HTML, and the longest in use are addresses
+MAX_CONTENT_TYPE: Final = 250  # octets: RFC 6838 §4.2 allows 127 for each half, and a parameter or two are shorter than that
+
+_BOUNDARY: Final = re.compile(r"[A-Za-z0-9]{20,60}")  # under the 70 of RFC 2046 §5.1.1 with a suffix
+_FIELD_NAME: Final = re.compile(r"[!-9;-~]{1,76}")
+_OWN_FIELDS: Final = frozenset({"from", "to", "cc", "bcc", "reply-to", "subject", "mime-version"})  # and Content-*
+_UNIT: Final = re.compile(r" *[^ ]+")
+_ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_MAX_PHRASE: Final = 60  # letters of a name that is not encoded; longer ones need folding, and encoded words can be folded anywhere
+_PHRASE_WORD: Final = 64  # letters of an encoded word in a name: fits behind `Reply-To: `
+_RESTRICTED: Final = r"[A-Za-z0-9!#$&^_.+-]{1,127}"  # RFC 6838 §4.2
+_TYPE: Final = re.compile(rf"{_RESTRICTED}/{_RESTRICTED}")
+_PARAMETER: Final = re.compile(r' *; *([A-Za-z0-9!#$&^_.+*-]{1,60})=([A-Za-z0-9!#$%&\'*+.^_`{|}~-]+|"[ !#-\[\]-~]*")')
+_PLAIN_FILENAME: Final = re.compile(r"[ !#-\[\]-~]+")  # no quotation mark, no backslash: not all readers undo their escapes
+_CONTENT_ID: Final = re.compile(r"[!-;=?-~]+")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+_WORD_SAFE: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/ "  # RFC 2047 §5 (3), the strictest place
+_WORD_OCTETS: Final = tuple("_" if octet == 32 else chr(octet) if octet in _WORD_SAFE else f"={octet:02X}" for octet in range(256))
+_ATTRIBUTE_SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&+-.^_`{|}~")  # RFC 2231 §7
+_ATTRIBUTE_OCTETS: Final = tuple(chr(octet) if octet in _ATTRIBUTE_SAFE else f"%{octet:02X}" for octet in range(256))
+_ASCII: Final = bytes(range(128))
+_SECTION: Final = 56  # letters of a section of a file name, so that its line is not over 78
+_MAX_SECTIONS: Final = 20  # what readers are sure to put together again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that goes along."""
+
+    filename: str
+    content: bytes
+    content_type: str = "application/octet-stream"  # with parameters, if it has any
+    content_id: str | None = None  # what the HTML calls it, as `cid:ID`; such a file is shown in it and not listed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composition:
+    """What a message is made of. The mailboxes come from `parse_mailbox`."""
+
+    author: Mailbox
+    to: tuple[Mailbox, ...]
+    cc: tuple[Mailbox, ...] = ()
+    reply_to: tuple[Mailbox, ...] = ()
+    subject: str
+    html: str | None = None
+    text: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # in the order in which they go out
+    attachments: tuple[Attachment, ...] = ()
+
+
+def compose(what: Composition, *, boundary: str) -> bytes:
+    """The message. The boundary is random text, 20 to 60 letters and digits. A message without any text gets an empty one.
+
+    Halves of characters in the texts become U+FFFD; in header fields they are refused. Raises `MalformedMessage` with a sentence that names
+    what cannot go into a message, and `ValueError` for a boundary that is not random.
+    """
+    if not _BOUNDARY.fullmatch(boundary):
+        raise ValueError("a boundary is 20 to 60 letters and digits")
+    header = _header(what).encode()
+    if len(header) > MAX_HEADER:
+        raise MalformedMessage(
+            f"the header fields are longer than {MAX_HEADER // 1024} KiB; shorten the subject, the headers or the lists of addresses"
+        )
+    return b"".join([header, *_entity(what, boundary)])
+
+
+def _header(what: Composition) -> str:
+    fields = [_mailboxes("From", (what.author,))]
+    for name, mailboxes in (("To", what.to), ("Cc", what.cc), ("Reply-To", what.reply_to)):
+        if mailboxes:
+            fields.append(_mailboxes(name, mailboxes))
+    fields.append(_unstructured("Subject", what.subject, "the subject"))
+    for name, value in what.headers:
+        _check_name(name)
+        fields.append(_unstructured(name, value, f"the header {name}"))
+    fields.append("MIME-Version: 1.0\r\n")
+    return "".join(fields)
+
+
+def _check_name(name: str) -> None:
+    if not _FIELD_NAME.fullmatch(name):
+        raise MalformedMessage("the name of a header is 1 to 76 ASCII characters without spaces and colons; rename it")
+    lower = name.lower()
+    if lower in _OWN_FIELDS or lower.startswith("content-"):
+        raise MalformedMessage(f"the header {name} is written by the server; leave it out")
+
+
+def _check(text: str, thing: str) -> None:
+    found = FORBIDDEN.search(text)
+    if found:
+        raise MalformedMessage(f"{thing} has a character that must not be in a header (U+{ord(found[0]):04X}); remove it")
+
+
+def _mailboxes(name: str, mailboxes: tuple[Mailbox, ...]) -> str:
+    words: list[str] = []
+    for mailbox in mailboxes:
+        address = mailbox.address
+        _check(f"{mailbox.name}{address}", f"an address in {name}")
+        if mailbox.name:
+            words += _phrase(mailbox.name)
+            words.append(f" <{address}>,")
+        else:
+            words.append(f" {address},")
+    words[-1] = words[-1][:-1]
+    return _fold(name, words)
+
+
+def _phrase(name: str) -> list[str]:
+    """A name as it may stand before an angle bracket, in pieces between which the line may be folded."""
+    if name.isascii() and len(name) <= _MAX_PHRASE and not _looks_encoded(name):
+        if _ATOMS.fullmatch(name):
+            return [f" {name}"]
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        return [f' "{quoted}"']
+    return _encoded_words(name, _PHRASE_WORD, _PHRASE_WORD)
+
+
+def _unstructured(name: str, value: str, thing: str) -> str:
+    """A field whose value is text for people (RFC 5322 §2.2.1)."""
+    _check(value, thing)
+    value = value.strip(" ")
+    if value.isascii() and not _looks_encoded(value):
+        if value and len(name) + len(value) + 2 <= LINE:
+            return f"{name}: {value}\r\n"
+        units = _UNIT.findall(f" {value}")
+        if max(map(len, units), default=0) <= MAX_RUN:
+            return _fold(name, units)
+    room = LINE - len(name) - 2
+    return _fold(name, _encoded_words(value, room if room >= LINE // 2 else MAX_ENCODED_WORD, MAX_ENCODED_WORD))
+
+
+def _looks_encoded(text: str) -> bool:
+    """Whether a reader could take some of it for an encoded word."""
+    return "=?" in text and "?=" in text
+
+
+def _fold(name: str, units: Iterable[str]) -> str:
+    """A field of units that each begin with a space, on lines of 76 letters; a unit that is longer than that has its own."""
+    lines: list[str] = []
+    line = f"{name}:"
+    is_empty = True
+    for unit in units:
+        if len(line) + len(unit) > LINE and (not is_empty or len(unit) <= LINE):
+            lines.append(line)
+            line = unit
+        else:
+            line += unit
+        is_empty = False
+    lines.append(line)
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _encoded_words(text: str, first: int, others: int) -> list[str]:
+    """Encoded words with a space before each, the first of at most so many letters; no character is split (RFC 2047 §5)."""
+    data = text.encode()
+    unsafe = len(data.translate(None, _WORD_SAFE))
+    is_quoted = len(data) + 2 * unsafe <= len(data) * 4 // 3
+    words: list[str] = []
+    position, limit = 0, first
+    while position < len(data):
+        room = limit - len("=?utf-8?q??=")
+        end = _quoted_end(data, position, room) if is_quoted else min(len(data), position + room // 4 * 3)
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end -= 1
+        chunk = data[position:end]
+        encoded = f"q?{''.join([_WORD_OCTETS[octet] for octet in chunk])}" if is_quoted else f"b?{b64encode(chunk).decode('ascii')}"
+        words.append(f" =?utf-8?{encoded}?=")
+        position, limit = end, others
+    return words
+
+
+def _quoted_end(data: bytes, position: int, room: int) -> int:
+    """How far the data goes into so many letters of the Q encoding."""
+    while position < len(data):
+        room -= len(_WORD_OCTETS[data[position]])
+        if room < 0:
+            break
+        position += 1
+    return position
+
+
+def _entity(what: Composition, boundary: str) -> list[bytes]:
+    """The Content-* fields of the message, the empty line, and the body."""
+    related: list[list[bytes]] = []
+    mixed: list[list[bytes]] = []
+    for index, attachment in enumerate(what.attachments):
+        is_inline = attachment.content_id is not None
+        part = _attachment(attachment, f"attachments[{index}]", boundary)
+        (related if is_inline and what.html is not None else mixed).append(part)
+    alternatives: list[list[bytes]] = []
+    if what.text is not None or what.html is None:
+        alternatives.append(_text(what.text or "", "plain", boundary))
+    if what.html is not None:
+        html = _text(what.html, "html", boundary)
+        alternatives.append(_multipart("related", f"{boundary}_3", [html, *related], '; type="text/html"') if related else html)
+    body = _multipart("alternative", f"{boundary}_2", alternatives) if len(alternatives) > 1 else alternatives[0]
+    return _multipart("mixed", f"{boundary}_1", [body, *mixed]) if mixed else body
+
+
+def _multipart(subtype: str, boundary: str, parts: list[list[bytes]], parameters: str = "") -> list[bytes]:
+    delimiter = f"\r\n--{boundary}\r\n".encode("ascii")
+    pieces = [f'Content-Type: multipart/{subtype}{parameters};\r\n boundary="{boundary}"\r\n'.encode("ascii")]
+    for part in parts:
+        pieces.append(delimiter)
+        pieces += part
+    pieces.append(f"\r\n--{boundary}--\r\n".encode("ascii"))
+    return pieces
+
+
+def _text(text: str, subtype: str, boundary: str) -> list[bytes]:
+    """A text as an entity. It ends with a line end, as every text in mail does."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text and not text.endswith("\n"):
+        text += "\n"
+    text = text.replace("\n", "\r\n")
+    try:
+        body = text.encode()
+    except UnicodeEncodeError:
+        body = _SURROGATE.sub("\ufffd", text).encode()
+    encoding = "7bit"
+    if not body.isascii() or b"\0" in body or is_too_long(body):
+        others = len(body.translate(None, _ASCII))
+        # Quoted-printable needs two octets more for each that is not ASCII, base64 a third more for all.
+        body, encoding = (quoted_printable(body), "quoted-printable") if 6 * others <= len(body) else (base64_lines(body), "base64")
+    _check_boundary(body, boundary)
+    head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    return [head.encode("ascii"), body]
+
+
+def _check_boundary(body: bytes, boundary: str) -> None:
+    if boundary.encode("ascii") in body:
+        raise ValueError("the boundary occurs in a part")
+
+
+def _attachment(attachment: Attachment, thing: str, boundary: str) -> list[bytes]:
+    filename = attachment.filename.strip()
+    _check(filename, f"{thing}.filename")
+    if not 1 <= len(filename) <= MAX_FILENAME:
+        raise MalformedMessage(f"{thing}.filename has {len(filename)} characters; give 1 to {MAX_FILENAME}")
+    content_type, parameters = _content_type(attachment.content_type, thing)
+    body, encoding = attachment.content, "base64"
+    if content_type.startswith("message/"):  # RFC 2046 §5.2: base64 is not for messages; one that is not 7-bit goes as a file like others
+        if content_type == "message/rfc822" and _is_7bit(body):
+            encoding = "7bit"
+            _check_boundary(body, boundary)
+        else:
+            content_type, parameters = "application/octet-stream", ""
+    if encoding == "base64":
+        body = base64_lines(body)
+    fallback, extended = _filename(filename)
+    disposition = "attachment" if attachment.content_id is None else "inline"
+    head = (
+        f'Content-Type: {content_type}{parameters};\r\n name="{fallback}"\r\n'
+        f"Content-Disposition: {disposition};{extended}\r\n"
+        f"Content-Transfer-Encoding: {encoding}\r\n"
+    )
+    if attachment.content_id is not None:
+        if len(attachment.content_id) > MAX_CONTENT_ID or not _CONTENT_ID.fullmatch(attachment.content_id):
+            raise MalformedMessage(f"{thing}.content_id is not 1 to {MAX_CONTENT_ID} ASCII characters without spaces and angle brackets")
+        head += f"Content-ID: <{attachment.content_id}>\r\n"
+    return [head.encode("ascii"), b"\r\n", body]
+
+
+def _is_7bit(body: bytes) -> bool:
+    ends = body.count(b"\r\n")
+    return body.isascii() and b"\0" not in body and body.count(b"\r") == body.count(b"\n") == ends and not is_too_long(body)
+
+
+def _content_type(text: str, thing: str) -> tuple[str, str]:
+    """The type in lower case, and its parameters, folded, without those that only the server may set."""
+    match = _TYPE.match(text) if len(text) <= MAX_CONTENT_TYPE else None
+    if not match:
+        raise MalformedMessage(f"{thing}.content_type is not a media type; write it as application/pdf")
+    content_type = match[0].lower()
+    if content_type.startswith("multipart/"):
+        raise MalformedMessage(f"{thing}.content_type is a multipart type; give the type of a single file")
+    position, parameters = match.end(), ""
+    while position < len(text):
+        parameter = _PARAMETER.match(text, position)
+        if not parameter:
+            raise MalformedMessage(f"{thing}.content_type has a parameter that cannot be read; write it as text/csv; charset=utf-8")
+        if parameter[1].lower().partition("*")[0] not in {"name", "boundary"}:
+            parameters += f";\r\n {parameter[1]}={parameter[2]}"
+        position = parameter.end()
+    return content_type, parameters
+
+
+def _filename(filename: str) -> tuple[str, str]:
+    """A plain ASCII form for old readers, and the parameter of Content-Disposition (RFC 2183, RFC 2231).
+
+    The two stand in different fields: of two parameters of one field, some readers take the one and some the other.
+    """
+    if _PLAIN_FILENAME.fullmatch(filename) and not _looks_encoded(filename):
+        return filename, f'\r\n filename="{filename}"'
+    stripped = "".join(letter for letter in unicodedata.normalize("NFKD", filename) if not unicodedata.combining(letter))
+    fallback = "".join(letter if _PLAIN_FILENAME.fullmatch(letter) and letter not in "=?" else "_" for letter in stripped)[:MAX_FILENAME]
+    letters = ["".join([_ATTRIBUTE_OCTETS[octet] for octet in letter.encode()]) for letter in filename]
+    size = max(_SECTION, sum(map(len, letters)) // (_MAX_SECTIONS - 1) + 12)  # a letter has up to 12
+    sections = ["UTF-8''"]
+    for letter in letters:
+        if len(sections[-1]) + len(letter) > size:
+            sections.append("")
+        sections[-1] += letter
+    if len(sections) == 1:
+        return fallback, f"\r\n filename*={sections[0]}"
+    return fallback, ";".join(f"\r\n filename*{number}*={section}" for number, section in enumerate(sections))
