@@ -122,27 +122,27 @@ class MemoryStore(MemoryLists):
         new = self._messages.get(message_id)
         if new is None or new.message.account_id != account_id:
             raise NotFound("no such message")
-        all_of_them = [each for each in self._deliveries.values() if each.message.id == message_id]
-        waiting = [each for each in all_of_them if each.state in {DeliveryState.QUEUED, DeliveryState.HELD} and not each.attempts]
-        others = [each for each in all_of_them if each not in waiting and each.state is not DeliveryState.SUPPRESSED]
-        if not waiting or others:
+        found = [each for each in self._deliveries.values() if each.message.id == message_id and each.state is not DeliveryState.SUPPRESSED]
+        if not found or any(each.state not in {DeliveryState.QUEUED, DeliveryState.HELD} or each.attempts for each in found):
             raise NotAllowed("the message is under way or done")
-        return waiting
+        return found
 
     async def amend(self, new: NewMessage, now: datetime) -> None:
         waiting = self._untried(new.message.account_id, new.message.id)
-        if any(each.due_at <= now for each in waiting):
-            raise NotAllowed("the message is due")
+        if any(each.state is not DeliveryState.QUEUED or each.due_at <= now for each in waiting):
+            raise NotAllowed("the message is held or due")
         old = self._messages[new.message.id]
         self._messages[new.message.id] = replace(old, message=new.message, content=new.content, draft=new.draft)
+        for each in waiting:
+            each.due_at = min(delivery.due_at for delivery in new.deliveries)
         for each in self._deliveries.values():
             if each.message.id == new.message.id:
                 each.message = new.message
-                each.due_at = min(delivery.due_at for delivery in new.deliveries)
 
     async def read_draft(self, message_id: MessageId) -> bytes | None:
         new = self._messages.get(message_id)
-        return new.draft if new else None
+        is_waiting = any(each.state in WAITING_STATES for each in self._deliveries.values() if each.message.id == message_id)
+        return new.draft if new and is_waiting else None
 
     async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, since: datetime) -> int:
         messages = (each.message for each in self._messages.values())
@@ -520,7 +520,7 @@ class MemoryStore(MemoryLists):
     async def delete_messages(self, *, created_before: datetime, limit: int) -> int:
         waiting = {each.message.id for each in self._deliveries.values() if each.state in WAITING_STATES}
         old = [
-            number for number, new in sorted(self._messages.items()) if new.message.created_at < created_before and number not in waiting
+            number for number, new in sorted(self._messages.items()) if new.message.waits_since < created_before and number not in waiting
         ][:limit]
         for number in old:
             for delivery in self._messages.pop(number).deliveries:
@@ -564,6 +564,6 @@ def _queued(delivery: _Delivery) -> QueuedDelivery:
         state=delivery.state,
         attempts=delivery.attempts,
         due_at=delivery.due_at,
-        created_at=delivery.message.created_at,
+        created_at=delivery.message.waits_since,
         last_reply=delivery.last_reply,
     )

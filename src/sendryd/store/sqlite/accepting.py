@@ -15,16 +15,12 @@ from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.queue import list_untried
 from sendryd.store.sqlite.rows import (
-    clean,
     delivery_row,
     event_row,
     first_id,
     from_ms,
     message_row,
-    to_json,
     to_ms,
-    to_ms_or_none,
-    tracking_bits,
 )
 from sendryd.store.sqlite.writer import Rows
 
@@ -37,9 +33,7 @@ class Accepting:
 
     async def accept(self, message: NewMessage) -> None:
         def action(connection: apsw.Connection, rows: Rows) -> None:
-            _add(message, rows)
-            if message.draft is not None:
-                connection.execute(SQL["insert_draft"], (message.message.id, message.draft))
+            _add(connection, message, rows)
 
         await self._database.write(action, size=len(message.content))
         self._look_at(message)
@@ -53,9 +47,7 @@ class Accepting:
                 values = (answer.account_id, answer.key, answer.fingerprint, answer.body, to_ms(answer.created_at))
                 connection.execute(SQL["insert_answer"], values)
             for message in messages:
-                _add(message, rows)
-                if message.draft is not None:
-                    connection.execute(SQL["insert_draft"], (message.message.id, message.draft))
+                _add(connection, message, rows)
 
         await self._database.write(action, size=sum(len(message.content) for message in messages))
         for message in messages:
@@ -78,30 +70,28 @@ class Accepting:
 
     async def amend(self, new: NewMessage, now: datetime) -> None:
         message = new.message
-        due_at = min(delivery.due_at for delivery in new.deliveries)
+        due_at = to_ms(min(delivery.due_at for delivery in new.deliveries))
 
         def action(connection: apsw.Connection, rows: Rows) -> None:
             if connection.execute(SQL["get_message"], (message.account_id, message.id)).fetchone() is None:
                 raise NotFound("no such message")
-            numbers = set(list_untried(connection, message.id))
-            states: list[tuple[Any, ...]] = connection.execute(SQL["list_states"], (message.id,)).fetchall()
-            if any(row[0] in numbers and row[3] <= to_ms(now) for row in states):
-                raise NotAllowed("the message is due")
-            segment = connection.execute(SQL["read_content"], (message.id,)).fetchone()
-            connection.execute(SQL["count_segment"], (segment[0] if segment else 0, -1))
-            rows.amended.append(_amended_row(new))
+            waiting = list_untried(connection, message.id)
+            if any(state != DeliveryState.QUEUED.value or due <= to_ms(now) for _, state, _, due, _ in waiting):
+                raise NotAllowed("the message is held or due")
+            rows.amended.append(message_row(new))
             rows.amended_contents.append(new.content)
-            connection.execute(SQL["set_due"], (message.id, to_ms(due_at), to_ms(message.waits_since)))
+            connection.execute(SQL["set_due"], (message.id, due_at, to_ms(message.waits_since)))
             if new.draft is None:
                 connection.execute(SQL["delete_draft"], (message.id,))
             else:
                 connection.execute(SQL["insert_draft"], (message.id, new.draft))
 
         await self._database.write(action, size=len(new.content))
-        self._scan.begin_anew()
+        if self._scan.is_behind(due_at):
+            self._scan.begin_anew()
 
     async def read_draft(self, message_id: MessageId) -> bytes | None:
-        row = self._database.fetch_one("read_draft", message_id)
+        row = await self._database.read(lambda connection: connection.execute(SQL["read_draft"], (message_id,)).fetchone())
         return bytes(row[0]) if row else None
 
     async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, since: datetime) -> int:
@@ -114,27 +104,10 @@ def _read_answer(row: Sequence[Any]) -> Answer:
     return Answer(account_id=AccountId(row[0]), key=row[1], fingerprint=bytes(row[2]), body=bytes(row[3]), created_at=from_ms(row[4]))
 
 
-def _amended_row(new: NewMessage) -> tuple[Any, ...]:
-    """The values of `amend_message` but for where its content is."""
+def _add(connection: apsw.Connection, new: NewMessage, rows: Rows) -> None:
     message = new.message
-    return (
-        message.id,
-        clean(message.author),
-        to_json([message.to, message.cc]),
-        clean(message.subject),
-        clean(message.internet_message_id),
-        message.size,
-        message.signing_domain_id,
-        message.needs_smtputf8,
-        message.is_8bit,
-        to_ms_or_none(message.scheduled_at),
-        tracking_bits(message),
-        message.template_id,
-    )
-
-
-def _add(new: NewMessage, rows: Rows) -> None:
-    message = new.message
+    if new.draft is not None:
+        connection.execute(SQL["insert_draft"], (message.id, new.draft))
     rows.messages.append(message_row(new))
     rows.new_contents.append(new.content)
     created = to_ms(message.created_at)

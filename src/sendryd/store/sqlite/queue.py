@@ -66,7 +66,7 @@ class Queue:
         def action(connection: apsw.Connection, rows: Rows) -> None:
             if connection.execute(SQL["get_message"], (account_id, message_id)).fetchone() is None:
                 raise NotFound("no such message")
-            numbers = list_untried(connection, message_id)
+            numbers = [row[0] for row in list_untried(connection, message_id)]
             for state in (DeliveryState.QUEUED, DeliveryState.HELD):
                 values = (DeliveryState.CANCELLED.value, None, to_json(numbers), state.value)
                 found: list[tuple[Any, ...]] = connection.execute(SQL["move"], values).fetchall()
@@ -87,16 +87,15 @@ class Queue:
         return [number for (number,) in rows]
 
 
-def list_untried(connection: apsw.Connection, message_id: MessageId) -> list[int]:
-    """The deliveries of a message that wait for their first attempt. Raises `NotAllowed` if there are none, or others that are not done from
-    the start.
+def list_untried(connection: apsw.Connection, message_id: MessageId) -> list[tuple[Any, ...]]:
+    """The deliveries of a message that wait for their first attempt: id, state, attempts, due time, forward-path. Those that were suppressed
+    from the start do not count. Raises `NotAllowed` if there is none, or one that was tried or is done.
     """
-    rows: list[tuple[Any, ...]] = connection.execute(SQL["list_states"], (message_id,)).fetchall()
-    waiting = [row[0] for row in rows if row[1] in _UNTRIED and not row[2]]
-    others = [row for row in rows if row[0] not in waiting and row[1] != DeliveryState.SUPPRESSED.value]
-    if not waiting or others:
+    found: list[tuple[Any, ...]] = connection.execute(SQL["list_states"], (message_id,)).fetchall()
+    rows = [row for row in found if row[1] != DeliveryState.SUPPRESSED.value]
+    if not rows or any(state not in _UNTRIED or attempts for _, state, attempts, _, _ in rows):
         raise NotAllowed("the message is under way or done")
-    return waiting
+    return rows
 
 
 def _condition(which: QueueFilter) -> tuple[str, list[Any]]:

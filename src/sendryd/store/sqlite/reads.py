@@ -85,20 +85,16 @@ class Reads:
         return await self._database.read(work)
 
     async def find_delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
-        def work(connection: apsw.Connection) -> DeliveryView | None:
-            row = connection.execute(SQL["find_delivery"], (delivery_id,)).fetchone()
-            found = connection.execute(SQL["get_messages"], (to_json([row[1]]),)).fetchone() if row else None
-            if row is None or found is None:
-                return None
-            return DeliveryView(
-                id=delivery_id,
-                message=read_message(found),
-                forward_path=row[2],
-                state=DeliveryState(row[3]),
-                delivered_at=from_ms_or_none(row[4]),
-            )
-
-        return await self._database.read(work)
+        row = self._database.fetch_one("find_delivery", delivery_id)
+        if row is None:
+            return None
+        return DeliveryView(
+            id=delivery_id,
+            message=read_message(row[:-3]),
+            forward_path=row[-3],
+            state=DeliveryState(row[-2]),
+            delivered_at=from_ms_or_none(row[-1]),
+        )
 
     async def record_engagements(self, engagements: Sequence[Engagement]) -> int:
         def action(connection: apsw.Connection, rows: Rows) -> int:

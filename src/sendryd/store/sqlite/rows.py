@@ -91,8 +91,8 @@ def message_row(new: NewMessage) -> tuple[Any, ...]:
         to_ms_or_none(message.scheduled_at),
         tracking_bits(message),
         message.template_id,
-        message.list_id,
-        message.unsubscribe_url,
+        None if message.list_id is None else clean(message.list_id),
+        None if message.unsubscribe_url is None else clean(message.unsubscribe_url),
     )
 
 

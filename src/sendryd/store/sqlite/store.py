@@ -42,8 +42,11 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
         return f"<SqliteStore {self._database.path}>"
 
     async def delete_messages(self, *, created_before: datetime, limit: int) -> int:
+        await self._delete_drafts(limit)
+        values = (first_id(created_before), to_ms(created_before), limit)
+
         def action(connection: apsw.Connection, _rows: Rows) -> list[tuple[Any, ...]]:
-            old: list[tuple[Any, ...]] = connection.execute(SQL["list_old_messages"], (first_id(created_before), limit)).fetchall()
+            old: list[tuple[Any, ...]] = connection.execute(SQL["list_old_messages"], values).fetchall()
             for number, segment in old:
                 connection.execute(SQL["delete_deliveries"], (number,))
                 connection.execute(SQL["delete_draft"], (number,))
@@ -55,6 +58,14 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
         if old:
             await self.remove_orphans()
         return len(old)
+
+    async def _delete_drafts(self, limit: int) -> None:
+        """Deletes what messages were made from that are done since."""
+        done: list[tuple[Any, ...]] = await self._database.read(
+            lambda connection: connection.execute(SQL["list_done_drafts"], (limit,)).fetchall()
+        )
+        if done:
+            await self._database.write(lambda connection, _: connection.executemany(SQL["delete_draft"], done).fetchall())
 
     async def delete_events(self, *, created_before: datetime, limit: int) -> int:
         def action(connection: apsw.Connection, _rows: Rows) -> int:

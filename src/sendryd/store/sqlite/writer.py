@@ -4,7 +4,8 @@ It takes everything that waits, commits it as one transaction, then answers all.
 by itself, so an idle store answers after one sync and a busy one shares each sync among many. New messages are stored by statements of
 many rows: every step of the engine gives up and takes back the interpreter lock, and fewer steps mean less waiting for it.
 
-When an operation of a batch fails, the batch is rolled back and its halves are run again, and their halves, so that only the bad one fails.
+An operation that refuses before it has changed anything, such as one that was answered before, fails alone and the batch goes on. When one
+fails otherwise, the batch is rolled back and its halves are run again, and their halves, so that only the bad one fails.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 import apsw
 
-from sendryd.store.errors import StoreFull, StoreUnavailable
+from sendryd.store.errors import AlreadyAnswered, StoreError, StoreFull, StoreUnavailable
 from sendryd.store.sqlite.connection import FULL, PAGE_SIZE, open_connection, translated
 from sendryd.store.sqlite.outbox import fan_out
 from sendryd.store.sqlite.queries import SQL
@@ -212,15 +213,15 @@ class Writer:
                 connection.execute("BEGIN IMMEDIATE")
                 rows = Rows()
                 for operation in batch:
-                    operation.result = operation.action(connection, rows)
+                    _act(operation, connection, rows)
                 if rows.contents:
                     number, places = self._segments.append(rows.contents)
                     has_appended = True
                     connection.execute(SQL["count_segment"], (number, len(places)))
-                    placed = [(*row, number, place) for row, place in zip(rows.messages, places, strict=False)]
+                    new = len(rows.messages)
+                    placed = [(*row, number, place) for row, place in zip(rows.messages, places[:new], strict=True)]
                     _insert(connection, "insert_message", placed)
-                    for row, place in zip(rows.amended, places[len(placed) :], strict=True):
-                        connection.execute(SQL["amend_message"], (*row, number, place))
+                    _amend(connection, [(*row, number, place) for row, place in zip(rows.amended, places[new:], strict=True)])
                 _insert(connection, "insert_delivery", rows.deliveries)
                 _insert(connection, "insert_event", rows.events)
                 fan_out(connection, rows.events)
@@ -263,6 +264,25 @@ class Writer:
         with suppress(apsw.Error):  # the log stays longer; the next try comes with the next batch
             if self._connection is not None:
                 _, self._written_back = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+
+def _act(operation: Operation, connection: apsw.Connection, rows: Rows) -> None:
+    operation.error = None  # of an earlier try
+    before = (connection.total_changes(), len(rows.messages), len(rows.amended), len(rows.events))
+    try:
+        operation.result = operation.action(connection, rows)
+    except (StoreError, AlreadyAnswered) as error:
+        if before != (connection.total_changes(), len(rows.messages), len(rows.amended), len(rows.events)):
+            raise
+        operation.error = error
+
+
+def _amend(connection: apsw.Connection, amended: list[Row]) -> None:
+    """Gives messages their new content. One may be amended twice in a batch, so what it refers to is looked up here, one by one."""
+    for row in amended:
+        old = connection.execute(SQL["read_content"], row[:1]).fetchone()
+        connection.execute(SQL["count_segment"], (old[0] if old else row[-2], -1))  # gone since: nobody refers to the new content
+        connection.execute(SQL["amend_message"], row)
 
 
 def _insert(connection: apsw.Connection, name: str, rows: list[Row]) -> None:
