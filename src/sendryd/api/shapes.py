@@ -637,6 +637,7 @@ class Organization(TypedDict):
     name: str
     plan: str
     createdAt: str
+    created_at: str
 
 
 class Branding(TypedDict):
@@ -657,6 +658,7 @@ class Region(TypedDict):
     region_code: str
     display_name: str
     is_default: bool
+    active: bool
 
 
 class OrganizationRegion(TypedDict):

@@ -1,0 +1,56 @@
+"""What an account sets for itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sendryd.intake.accounts import AccountOffice
+from sendryd.model.account import AccountSettings, Branding
+from sendryd.model.ids import AccountId
+from sendryd.store.base import Store
+from sendryd.store.errors import NotFound
+from sendryd.store.sqlite import open_store
+from sendryd.testing.clock import ManualClock
+
+ACCOUNT = AccountId(1)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = open_store(tmp_path)
+    await opened.ensure_account(ACCOUNT, "one", ManualClock().now())
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+def office(store: Store) -> AccountOffice:
+    return AccountOffice(store)
+
+
+async def test_name_and_settings_are_changed_and_kept(office: AccountOffice) -> None:
+    await office.rename(ACCOUNT, "two")
+    changed = await office.change(ACCOUNT, lambda settings: replace(settings, branding=Branding(footer_copy="x")))
+    assert (changed.name, changed.settings) == ("two", AccountSettings(branding=Branding(footer_copy="x")))
+    assert await office.get(ACCOUNT) == changed
+    assert await office.change(ACCOUNT, lambda settings: settings) == changed
+
+
+async def test_changes_at_once_do_not_undo_one_another(office: AccountOffice) -> None:
+    await asyncio.gather(
+        office.change(ACCOUNT, lambda settings: replace(settings, benchmark_opt_in=True)),
+        office.rename(ACCOUNT, "two"),
+        office.change(ACCOUNT, lambda settings: replace(settings, data_residency="eu")),
+    )
+    account = await office.get(ACCOUNT)
+    assert account.name == "two"
+    assert account.settings == AccountSettings(benchmark_opt_in=True, data_residency="eu")
+
+
+async def test_an_account_that_is_not_there_is_not_found(office: AccountOffice) -> None:
+    for call in (office.get(AccountId(9)), office.rename(AccountId(9), "x"), office.change(AccountId(9), lambda settings: settings)):
+        with pytest.raises(NotFound):
+            await call
