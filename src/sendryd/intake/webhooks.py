@@ -1,0 +1,174 @@
+"""Making, changing and removing webhooks, trying them out, and telling them again.
+
+What a webhook is owed is written by the store with the facts; here it is only owed once more, or as a test.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sendryd.model.ids import WEBHOOK_PREFIX, AccountId, NotificationId, WebhookId, format_id
+from sendryd.model.webhook import Notification, Webhook, WebhookEvent
+from sendryd.policy.urlguard import UrlRefused, check_url
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.rand import Rand
+from sendryd.store.base import Notice, NotifyStore
+from sendryd.store.errors import NotAllowed, NotFound
+
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
+SECRET_LENGTH: Final = 44  # letters and digits: base 64 of 33 octets without padding; Standard Webhooks asks for 24 to 64 octets
+MAX_REPLAY: Final = 10_000  # notifications of one call: what a busy endpoint takes in minutes
+REPLAY_BATCH: Final = 500  # notifications in one transaction: a few milliseconds
+TEST_RECIPIENT: Final = "test@example.com"
+
+
+class BadWebhook(ValueError):
+    """A webhook that cannot be as asked; the message says why."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field  # of the request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookChange:
+    """What becomes of a webhook; None: it stays."""
+
+    url: str | None = None
+    events: Sequence[str] | None = None
+    is_active: bool | None = None
+
+
+class WebhookOffice:
+    """What is done with webhooks, at whatever door."""
+
+    def __init__(self, store: NotifyStore, *, clock: Clock, ids: IdSource, rand: Rand, allow_private: bool) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._rand = rand
+        self._allow_private = allow_private
+
+    async def create(self, account_id: AccountId, url: str, events: Sequence[str], *, is_active: bool = True) -> Webhook:
+        """A new webhook with a secret of its own. Raises `BadWebhook`."""
+        now = self._clock.now()
+        webhook = Webhook(
+            id=WebhookId(self._ids.next()),
+            account_id=account_id,
+            url=self._check_url(url),
+            events=_check_events(events),
+            secret=SECRET_PREFIX + self._rand.secret(SECRET_LENGTH),
+            is_active=is_active,
+            created_at=now,
+            updated_at=now,
+        )
+        await self._store.add_webhook(webhook)
+        return webhook
+
+    async def update(self, account_id: AccountId, webhook_id: WebhookId, change: WebhookChange) -> Webhook:
+        """Changes a webhook. Another URL, and switching it on again, begin with a clean record. Raises `BadWebhook` and `NotFound`."""
+        webhook = await self._find(account_id, webhook_id)
+        url = webhook.url if change.url is None else self._check_url(change.url)
+        is_active = webhook.is_active if change.is_active is None else change.is_active
+        changed = replace(
+            webhook,
+            url=url,
+            events=webhook.events if change.events is None else _check_events(change.events),
+            is_active=is_active,
+            updated_at=self._clock.now(),
+        )
+        if url != webhook.url or (is_active and not webhook.is_active):
+            changed = replace(changed, failing_since=None)
+        if is_active:
+            changed = replace(changed, disabled_reason=None)
+        await self._store.update_webhook(changed)
+        return changed
+
+    async def remove(self, account_id: AccountId, webhook_id: WebhookId) -> None:
+        """Removes a webhook and what it is owed. Raises `NotFound`."""
+        await self._store.remove_webhook(account_id, webhook_id)
+
+    async def test_event(self, account_id: AccountId, webhook_id: WebhookId) -> Notification:
+        """Owes an invented event that says so. Raises `NotFound`, and `NotAllowed` for a webhook that is switched off."""
+        webhook = await self._find_active(account_id, webhook_id)
+        event_type = WebhookEvent.EMAIL_DELIVERED
+        if event_type not in webhook.events:
+            event_type = webhook.events[0]
+        now = self._clock.now()
+        notice = Notice(type=event_type, body=_test_body(webhook, now), created_at=now)
+        return await self._store.add_notification(account_id, webhook_id, notice)
+
+    async def replay(self, account_id: AccountId, notification_id: NotificationId) -> Notification:
+        """Owes one fact again, under the identity that it had. Raises `NotFound`, and `NotAllowed` for a webhook that is switched off."""
+        notification = await self._store.get_notification(account_id, notification_id)
+        if notification is None:
+            raise NotFound("no such notification")
+        await self._find_active(account_id, notification.webhook_id)
+        (made,) = await self._store.replay(account_id, [notification_id], self._clock.now())
+        return made
+
+    async def replay_range(
+        self, account_id: AccountId, webhook_id: WebhookId, *, start: datetime, end: datetime, is_failed: bool = True
+    ) -> list[Notification]:
+        """Owes again what fell due to a webhook from start to end; only what was given up, unless asked otherwise.
+
+        Raises `BadWebhook` if the range is empty or holds more than `MAX_REPLAY`, `NotFound`, and `NotAllowed` for a webhook that is
+        switched off. A failure of the store on the way leaves the beginning of the range replayed.
+        """
+        if end < start:
+            raise BadWebhook("end", "end lies before start: give the earlier time as start")
+        await self._find_active(account_id, webhook_id)
+        found = await self._store.find_notifications(
+            account_id, webhook_id, start=start, end=end, is_failed=is_failed, limit=MAX_REPLAY + 1
+        )
+        if len(found) > MAX_REPLAY:
+            raise BadWebhook("end", f"the range holds more than {MAX_REPLAY} notifications: take a shorter one")
+        made: list[Notification] = []
+        for first in range(0, len(found), REPLAY_BATCH):
+            made += await self._store.replay(account_id, found[first : first + REPLAY_BATCH], self._clock.now())
+        return made
+
+    async def _find(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook:
+        webhook = await self._store.get_webhook(account_id, webhook_id)
+        if webhook is None:
+            raise NotFound("no such webhook")
+        return webhook
+
+    async def _find_active(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook:
+        webhook = await self._find(account_id, webhook_id)
+        if not webhook.is_active:
+            raise NotAllowed("the webhook is switched off: activate it first")
+        return webhook
+
+    def _check_url(self, url: str) -> str:
+        try:
+            return check_url(url, allow_private=self._allow_private)
+        except UrlRefused as error:
+            raise BadWebhook("url", str(error)) from None
+
+
+def _check_events(words: Sequence[str]) -> tuple[WebhookEvent, ...]:
+    """Events without repetitions, in the order given."""
+    events = []
+    for word in dict.fromkeys(words):
+        try:
+            events.append(WebhookEvent(word))
+        except ValueError:
+            raise BadWebhook("events", f"{word!r} is not an event: choose from {', '.join(WebhookEvent)}") from None
+    if not events:
+        raise BadWebhook("events", f"a webhook needs at least one event: choose from {', '.join(WebhookEvent)}")
+    return tuple(events)
+
+
+def _test_body(webhook: Webhook, now: datetime) -> dict[str, Any]:
+    """In the form of a mail's, so that a receiver that reads those takes it."""
+    return {
+        "test": True,
+        "message": "This is a test of your webhook. It tells of no mail.",
+        "webhook_id": format_id(WEBHOOK_PREFIX, webhook.id),
+        "email_id": None,
+        "to": TEST_RECIPIENT,
+        "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }

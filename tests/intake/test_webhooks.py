@@ -1,0 +1,228 @@
+"""Webhooks are made, changed and removed, tried out, and told again."""
+
+import base64
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sendryd.intake import webhooks
+from sendryd.intake.webhooks import BadWebhook, WebhookChange, WebhookOffice
+from sendryd.model.ids import AccountId, NotificationId, WebhookId
+from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
+from sendryd.policy.payload import fact_id, payload_of
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.rand import SeededRand
+from sendryd.store.base import Lease, Notice, NotificationOutcome, Store
+from sendryd.store.errors import NotAllowed, NotFound
+from sendryd.store.sqlite import open_store
+from sendryd.testing.clock import ManualClock
+
+ACCOUNT, STRANGER = AccountId(1), AccountId(2)
+URL = "https://hooks.example.com/in"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
+    made: Store = open_store(tmp_path)
+    await made.ensure_account(ACCOUNT, "default", clock.now())
+    yield made
+    await made.aclose()
+
+
+def office_of(store: Store, clock: ManualClock, *, allow_private: bool = False) -> WebhookOffice:
+    rand = SeededRand(1)
+    return WebhookOffice(store, clock=clock, ids=IdSource(clock, rand), rand=rand, allow_private=allow_private)
+
+
+@pytest.fixture
+def office(store: Store, clock: ManualClock) -> WebhookOffice:
+    return office_of(store, clock)
+
+
+async def give_up(store: Store, clock: ManualClock) -> list[Notification]:
+    """What a dispatcher does when it has tried long enough."""
+    lease = Lease(token=7, until=clock.now() + timedelta(minutes=1))
+    claims = await store.claim_notifications(now=clock.now(), lease=lease, limit=1000, busy=frozenset(), per_webhook=1000)
+    for claim in claims:
+        outcome = NotificationOutcome(
+            notification_id=claim.notification.id, state=NotificationState.FAILED, due_at=None, status_code=500, response="no"
+        )
+        await store.record_notification(lease, outcome, clock.now())
+    return [claim.notification for claim in claims]
+
+
+async def owe(store: Store, clock: ManualClock, webhook: Webhook, count: int = 1) -> list[Notification]:
+    notices = [Notice(type=WebhookEvent.DOMAIN_CREATED, body={"n": number}, created_at=clock.now()) for number in range(count)]
+    return [await store.add_notification(ACCOUNT, webhook.id, notice) for notice in notices]
+
+
+async def test_a_new_webhook(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
+    webhook = await office.create(ACCOUNT, "HTTPS://Hooks.Example.com:443/in", ["email.opened", "email.delivered", "email.opened"])
+    assert webhook.url == URL
+    assert webhook.events == (WebhookEvent.EMAIL_OPENED, WebhookEvent.EMAIL_DELIVERED)
+    assert (webhook.is_active, webhook.created_at, webhook.failing_since) == (True, clock.now(), None)
+    prefix, _, key = webhook.secret.partition("_")
+    assert prefix == "whsec"
+    assert 24 <= len(base64.b64decode(key, validate=True)) <= 64
+    assert await store.get_webhook(ACCOUNT, webhook.id) == webhook
+    assert (await office.create(ACCOUNT, URL, ["email.opened"])).secret != webhook.secret
+
+
+@pytest.mark.parametrize(
+    ("url", "events", "field", "words"),
+    [
+        ("http://127.0.0.1/", ["email.opened"], "url", "public"),
+        ("ftp://example.com/", ["email.opened"], "url", "https://"),
+        (URL, [], "events", "at least one"),
+        (URL, ["email.sent"], "events", "'email.sent'"),
+        (URL, ["email.opened", "*"], "events", "email.delivered"),
+    ],
+)
+async def test_what_cannot_be_a_webhook(office: WebhookOffice, store: Store, url: str, events: list[str], field: str, words: str) -> None:
+    with pytest.raises(BadWebhook, match=words) as caught:
+        await office.create(ACCOUNT, url, events)
+    assert caught.value.field == field
+    assert await store.count_webhooks(ACCOUNT) == 0
+    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    with pytest.raises(BadWebhook, match=words):
+        await office.update(ACCOUNT, webhook.id, WebhookChange(url=url, events=events))
+    assert await store.get_webhook(ACCOUNT, webhook.id) == webhook
+
+
+async def test_private_targets_where_they_are_allowed(store: Store, clock: ManualClock) -> None:
+    webhook = await office_of(store, clock, allow_private=True).create(ACCOUNT, "http://127.0.0.1:8080/", ["email.opened"])
+    assert webhook.url == "http://127.0.0.1:8080/"
+
+
+async def test_a_change_leaves_the_rest(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
+    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    clock.advance(timedelta(minutes=1))
+    changed = await office.update(ACCOUNT, webhook.id, WebhookChange(events=["email.clicked"]))
+    assert (changed.url, changed.secret, changed.is_active) == (webhook.url, webhook.secret, True)
+    assert changed.events == (WebhookEvent.EMAIL_CLICKED,)
+    assert (changed.created_at, changed.updated_at) == (webhook.created_at, clock.now())
+    assert await store.get_webhook(ACCOUNT, webhook.id) == changed
+    paused = await office.update(ACCOUNT, webhook.id, WebhookChange(is_active=False))
+    assert (paused.is_active, paused.disabled_reason) == (False, None)
+
+
+async def test_switched_on_again_it_begins_with_a_clean_record(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
+    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    await owe(store, clock, webhook)
+    await give_up(store, clock)
+    await store.disable_webhook(webhook.id, "gone", clock.now())
+    disabled = await office.update(ACCOUNT, webhook.id, WebhookChange(events=["email.clicked"]))
+    assert (disabled.is_active, disabled.disabled_reason) == (False, "gone")
+    assert disabled.failing_since is not None
+    active = await office.update(ACCOUNT, webhook.id, WebhookChange(is_active=True))
+    assert (active.is_active, active.disabled_reason, active.failing_since) == (True, None, None)
+
+
+async def test_another_url_begins_with_a_clean_record(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
+    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    await owe(store, clock, webhook)
+    await give_up(store, clock)
+    assert (await office.update(ACCOUNT, webhook.id, WebhookChange(url=URL))).failing_since == clock.now()
+    assert (await office.update(ACCOUNT, webhook.id, WebhookChange(url=URL + "2"))).failing_since is None
+
+
+async def test_other_accounts_have_nothing_to_do_with_it(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
+    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    (notification,) = await owe(store, clock, webhook)
+    for call in (
+        office.update(STRANGER, webhook.id, WebhookChange(is_active=False)),
+        office.remove(STRANGER, webhook.id),
+        office.test_event(STRANGER, webhook.id),
+        office.replay(STRANGER, notification.id),
+        office.replay_range(STRANGER, webhook.id, start=clock.now(), end=clock.now()),
+    ):
+        with pytest.raises(NotFound):
+            await call
+    assert await store.get_webhook(ACCOUNT, webhook.id) == webhook
+
+
+async def test_removal(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
+    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    (notification,) = await owe(store, clock, webhook)
+    await office.remove(ACCOUNT, webhook.id)
+    assert await store.get_webhook(ACCOUNT, webhook.id) is None
+    assert await store.get_notification(ACCOUNT, notification.id) is None
+    for call in (office.remove(ACCOUNT, webhook.id), office.replay(ACCOUNT, NotificationId(1)), office.test_event(ACCOUNT, WebhookId(1))):
+        with pytest.raises(NotFound):
+            await call
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [(["email.opened", "email.delivered"], "email.delivered"), (["domain.created", "email.opened"], "domain.created")],
+)
+async def test_a_test_event_says_that_it_is_one(office: WebhookOffice, events: list[str], expected: str) -> None:
+    webhook = await office.create(ACCOUNT, URL, events)
+    payload = payload_of(await office.test_event(ACCOUNT, webhook.id))
+    assert payload["type"] == payload["event"] == expected
+    assert payload["data"]["test"] is True
+    assert "test" in payload["data"]["message"]
+
+
+async def test_what_is_switched_off_is_told_nothing(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
+    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    (notification,) = await owe(store, clock, webhook)
+    await office.update(ACCOUNT, webhook.id, WebhookChange(is_active=False))
+    for call in (
+        office.test_event(ACCOUNT, webhook.id),
+        office.replay(ACCOUNT, notification.id),
+        office.replay_range(ACCOUNT, webhook.id, start=clock.now(), end=clock.now()),
+    ):
+        with pytest.raises(NotAllowed, match="activate"):
+            await call
+
+
+async def test_a_replay_tells_the_same_fact_under_the_same_identity(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
+    webhook = await office.create(ACCOUNT, URL, ["domain.created"])
+    (first,) = await owe(store, clock, webhook)
+    await give_up(store, clock)
+    clock.advance(timedelta(hours=1))
+    second = await office.replay(ACCOUNT, first.id)
+    third = await office.replay(ACCOUNT, second.id)
+    assert len({first.id, second.id, third.id}) == 3
+    assert fact_id(first) == fact_id(second) == fact_id(third)
+    assert (second.state, second.attempts, second.due_at) == (NotificationState.PENDING, 0, clock.now())
+
+
+async def test_a_range_is_replayed_once(office: WebhookOffice, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "REPLAY_BATCH", 2)
+    webhook = await office.create(ACCOUNT, URL, ["domain.created"])
+    await owe(store, clock, webhook)
+    await give_up(store, clock)
+    clock.advance(timedelta(hours=1))
+    start = clock.now()
+    failed = await owe(store, clock, webhook, 5)
+    await give_up(store, clock)
+    pending = await owe(store, clock, webhook)
+    made = await office.replay_range(ACCOUNT, webhook.id, start=start, end=clock.now())
+    assert [each.origin_id for each in made] == [each.id for each in failed]
+    all_of_them = await office.replay_range(ACCOUNT, webhook.id, start=start, end=clock.now(), is_failed=False)
+    assert [each.origin_id for each in all_of_them] == [each.id for each in failed + pending]
+    assert await office.replay_range(ACCOUNT, webhook.id, start=start + timedelta(hours=1), end=start + timedelta(hours=2)) == []
+
+
+async def test_ranges_that_cannot_be_replayed(
+    office: WebhookOffice, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "MAX_REPLAY", 3)
+    webhook = await office.create(ACCOUNT, URL, ["domain.created"])
+    await owe(store, clock, webhook, 4)
+    await give_up(store, clock)
+    with pytest.raises(BadWebhook, match="shorter") as caught:
+        await office.replay_range(ACCOUNT, webhook.id, start=clock.now(), end=clock.now())
+    assert caught.value.field == "end"
+    with pytest.raises(BadWebhook, match="before start"):
+        await office.replay_range(ACCOUNT, webhook.id, start=clock.now(), end=clock.now() - timedelta(seconds=1))
+    assert len((await store.page_notifications(ACCOUNT, limit=100)).items) == 4
