@@ -1,0 +1,45 @@
+"""The text of HTML."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sendryd.message.plaintext import html_to_text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("<p>one</p><p>two</p>", "one\n\ntwo"),
+        ("a<br>b<br/>c", "a\nb\nc"),
+        ("<div>a</div><div><div>b</div></div>", "a\nb"),
+        ("<ul><li>one<li>two</ul>after", "- one\n- two\n\nafter"),
+        ("<table><tr><td>a<td>b</tr><tr><td>c</table>", "a b\nc"),
+        ("x <a href='https://x.test/?a=1&amp;b=2'>here</a>.", "x here (https://x.test/?a=1&b=2)."),
+        ("<a href='https://x.test'>https://x.test</a>", "https://x.test"),
+        ("<a href='mailto:a@b.test'>a@b.test</a>", "a@b.test"),
+        ("<a href='javascript:alert(1)'>x</a>", "x"),
+        ("<a href='https://x.test'><img src='a.png' alt='Logo'></a>", "Logo (https://x.test)"),
+        ("<style>p{}</style><title>t</title><p>a</p><script>b</script><!-- c -->", "a"),
+        ("<div style='display: none'>preheader</div><p hidden>x</p>shown", "shown"),
+        ("&lt;b&gt; &amp;&nbsp;  much   space\n\nhere", "<b> & much space here"),
+    ],
+)
+def test_what_people_read_of_html(html: str, text: str) -> None:
+    assert html_to_text(html) == text
+
+
+@given(st.text(alphabet="<>/abdivp &;\"'=!-\n"))
+def test_any_text_is_read(html: str) -> None:
+    html_to_text(html)
+
+
+@pytest.mark.parametrize("piece", ["<div>", "<b>", "<a href='http://x'>", "<table><tr><td>", "<!--", "<p", "</div>", "&lt;"])
+def test_hostile_documents_take_no_time(piece: str) -> None:
+    started = time.process_time()
+    html_to_text(piece * 50_000)
+    assert time.process_time() - started < 5  # the parser alone takes ten times as long for the worst of them

@@ -1,0 +1,125 @@
+"""Templates, kind and hostile."""
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sendryd.message.template import TemplateError, check_template, render, render_all, variable_names, with_schema
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "shown"),
+    [
+        ("Hello {{name}}", {"name": "Ann"}, "Hello Ann"),
+        ("Hello {{ user.name }}!", {"user": {"name": "Ann"}}, "Hello Ann!"),
+        ("{{name}}", {"name": "<b>&\"'"}, "&lt;b&gt;&amp;&quot;&#x27;"),
+        ("{{{name}}}{{{ name }}}", {"name": "<b>"}, "<b><b>"),
+        ("{{ missing }}{{ a.b.c }}", {}, ""),
+        ("{{ none }}|{{ yes }}|{{ no }}|{{ n }}|{{ f }}", {"none": None, "yes": True, "no": False, "n": 3, "f": 1.5}, "|true|false|3|1.5"),
+        ("{% if vip %}A{% else %}B{% endif %}", {"vip": False}, "B"),
+        ("{% for i in items %}<li>{{ i.name|upper }}</li>{% endfor %}", {"items": [{"name": "a"}, {"name": "b"}]}, "<li>A</li><li>B</li>"),
+        ("{{ name|default('friend') }}", {}, "friend"),
+        ("{# {{{ a }}} #}{% raw %}{{{ a }}}{% endraw %}", {"a": 1}, "{{{ a }}}"),
+        ("{{ '3 * 4' }}", {}, "3 * 4"),
+        ("no braces", {"a": object()}, "no braces"),
+        ("ends\n", {}, "ends\n"),
+        ("{{ a }}\n", {"a": 1}, "1\n"),
+    ],
+)
+def test_what_a_template_shows(source: str, variables: dict[str, Any], shown: str) -> None:
+    assert render(source, variables, is_html=True) == shown
+
+
+def test_text_is_not_escaped() -> None:
+    assert render("{{ a }}", {"a": "<b> & co"}, is_html=False) == "<b> & co"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for i in range(10000) %}{% for j in range(10000) %}x{% endfor %}{% endfor %}",
+        "{% for i in range(100000000) %}x{% endfor %}",
+        "{{ [1] * 100000000 }}",
+        "{% set n = 'a' * 1000000000 %}",
+        "{% set ns = namespace(x='aaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% include '/etc/passwd' %}",
+        "{% extends 'x' %}",
+        "{{ 'a'|indent(100000000) }}",
+        "{{ '%1000000000d'|format(1) }}",
+        "{{ 'a'|replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')" + "|replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaa')" * 9 + " }}",
+        "{{ debug() }}",
+        "{{ " * 100_000,
+        "{{ a." * 100_000,
+        "{" + "{% if a %}" * 100_000,
+        "{{#if a}}x{{/if}}",
+        "{{ a ",
+        "{% nothing %}",
+        "{{ a|nothing }}",
+    ],
+)
+def test_what_goes_too_far_ends_soon_with_a_sentence(source: str) -> None:
+    started = time.process_time()
+    with pytest.raises(TemplateError) as refused:
+        render(source, {"a": "x"}, is_html=True)
+    assert len(str(refused.value)) < 250
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ a.__class__ }}", "{{ a.__class__.__mro__ }}", "{{ self }}", "{{ a.upper.__globals__ }}", "{{ constructor }}"]
+)
+def test_nothing_of_the_program_can_be_reached(source: str) -> None:
+    assert render(source, {"a": "x"}, is_html=True) == ""
+
+
+def test_variables_that_are_too_deep_are_refused() -> None:
+    deep: dict[str, Any] = {}
+    inner = deep
+    for _ in range(100_000):
+        inner["a"] = {}
+        inner = inner["a"]
+    with pytest.raises(TemplateError, match="too deep"):
+        render("{{ a }}", deep, is_html=True)
+    with pytest.raises(TemplateError, match="too many"):
+        render("{{ a }}", {"a": [0] * 200_000}, is_html=True)
+
+
+def test_a_syntax_fault_names_its_line() -> None:
+    with pytest.raises(TemplateError, match="in line 2"):
+        check_template("one\n{{ a")
+
+
+def test_the_variables_of_a_template() -> None:
+    assert variable_names("{{ b.c }}{% for i in list %}{{ i }}{{{ raw }}}{% endfor %}") == ("b", "list", "raw")
+
+
+def test_the_schema_gives_defaults_and_says_what_is_missing() -> None:
+    schema = {"name": {"type": "string", "required": True}, "count": {"type": "number", "default": 3}}
+    assert with_schema(schema, {"name": "x"}) == {"name": "x", "count": 3}
+    assert with_schema(schema, {"name": 5, "other": 1}) == {"name": 5, "other": 1, "count": 3}
+    with pytest.raises(TemplateError, match="name is required"):
+        with_schema(schema, {"name": None})
+    with pytest.raises(TemplateError, match="count is of another type"):
+        with_schema(schema, {"name": "x", "count": "many"})
+    assert with_schema(None, {"a": 1}) == {"a": 1}
+
+
+def test_a_whole_message() -> None:
+    rendered = render_all(
+        subject="Hi {{ name }}", html="<p>{{ name }}</p>", text=None, schema=None, variables={"name": "A & B\r\nBcc: evil@x.test\u2028"}
+    )
+    assert rendered.subject == "Hi A & B Bcc: evil@x.test"
+    assert rendered.html == "<p>A &amp; B\r\nBcc: evil@x.test\u2028</p>"
+    assert rendered.text == "A & B Bcc: evil@x.test"
+
+
+@given(st.text(alphabet="{}%#ab.|'\"() ", max_size=60), st.booleans())
+def test_any_source_is_rendered_or_refused(source: str, is_html: bool) -> None:
+    try:
+        render(source, {"a": "x", "b": {"a": [1]}}, is_html=is_html)
+    except TemplateError as error:
+        assert str(error)
