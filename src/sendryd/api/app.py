@@ -16,14 +16,23 @@ from sendryd import __version__
 from sendryd.api.domains import DomainHandlers
 from sendryd.api.emails import EmailHandlers
 from sendryd.api.health import Health
+from sendryd.api.inbound import InboundHandlers
+from sendryd.api.keys import KeyHandlers
 from sendryd.api.logs import LogHandlers
 from sendryd.api.operations import Dispatcher, Operation
+from sendryd.api.organizations import OrganizationHandlers
+from sendryd.api.regions import RegionHandlers
 from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import REQUEST_ID_KEY, Gate, respond
 from sendryd.api.smtpinfo import SmtpInfoHandlers
+from sendryd.api.suppressions import SuppressionHandlers
 from sendryd.api.testinbox import TestInboxHandlers
+from sendryd.api.unsubscribes import UnsubscribeHandlers
 from sendryd.api.wire import error_json
+from sendryd.intake.accounts import AccountOffice
 from sendryd.intake.domains import DomainOffice
+from sendryd.intake.keys import KeyOffice
+from sendryd.intake.lists import ListOffice
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
@@ -46,7 +55,10 @@ class ApiDependencies:
     """What the handlers need."""
 
     store: Store
+    accounts: AccountOffice
     domains: DomainOffice
+    keys: KeyOffice
+    lists: ListOffice
     gate: Gate
     health: Health
     clock: Clock
@@ -54,6 +66,7 @@ class ApiDependencies:
     request_log: RequestLog
     hostname: str
     smtp_port: int
+    allow_private_networks: bool
 
 
 def create_operations(needs: ApiDependencies) -> list[Operation]:
@@ -63,7 +76,13 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         SmtpInfoHandlers(needs.hostname, needs.smtp_port),
         TestInboxHandlers(needs.store, needs.clock),
         LogHandlers(needs.store),
+        SuppressionHandlers(needs.store, needs.lists),
+        UnsubscribeHandlers(needs.store, needs.lists),
         DomainHandlers(needs.store, needs.domains, needs.gate.directory),
+        KeyHandlers(needs.store, needs.keys, needs.gate.directory, needs.clock),
+        OrganizationHandlers(needs.accounts),
+        RegionHandlers(needs.hostname),
+        InboundHandlers(needs.accounts, needs.rand, allow_private=needs.allow_private_networks),
     )
     return [operation for resource in resources for operation in resource.operations()]
 

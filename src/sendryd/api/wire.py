@@ -16,9 +16,11 @@ from sendryd.model.ids import (
     EVENT_PREFIX,
     MESSAGE_PREFIX,
     TEST_MESSAGE_PREFIX,
+    UNSUBSCRIBE_PREFIX,
     format_id,
 )
 from sendryd.model.message import Message, MessageStatus, MessageSummary, derive_status
+from sendryd.model.suppression import Suppression, Unsubscribe
 from sendryd.store.base import QueuedDelivery
 
 Json = dict[str, Any]
@@ -204,6 +206,22 @@ def delivery_json(delivery: QueuedDelivery) -> Json:
         "due_at": timestamp(delivery.due_at),
         "created_at": timestamp(delivery.created_at),
         "last_reply": delivery.last_reply or None,
+    }
+
+
+def suppression_json(suppression: Suppression) -> Json:
+    """An address that gets no mail."""
+    return {"email": suppression.email, "reason": suppression.reason.value, "created_at": timestamp(suppression.created_at)}
+
+
+def unsubscribe_json(unsubscribe: Unsubscribe) -> Json:
+    """An address that gets no marketing."""
+    return {
+        "id": format_id(UNSUBSCRIBE_PREFIX, unsubscribe.id),
+        "email": unsubscribe.email,
+        "list_id": unsubscribe.list_id,
+        "reason": unsubscribe.reason,
+        "created_at": timestamp(unsubscribe.created_at),
     }
 
 

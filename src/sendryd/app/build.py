@@ -10,6 +10,7 @@ from sendryd.app.settings import PREFIX, Settings, SettingsError
 from sendryd.app.values import Address
 from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
+from sendryd.intake.lists import ListOffice
 from sendryd.model.ids import AccountId
 from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.retry import RetryPlan
@@ -55,6 +56,11 @@ class Basics:
             clock=self.clock,
             ids=self.ids,
         )
+
+    @property
+    def lists(self) -> ListOffice:
+        """What is done with suppressions and unsubscribes."""
+        return ListOffice(self.store, clock=self.clock, ids=self.ids)
 
     @property
     def retry_plan(self) -> RetryPlan:

@@ -124,6 +124,7 @@ async def start_smtp(basics: Basics, running: Running, directory: Directory, cer
         IntakeSettings(hostname=settings.hostname, hide_client_address=settings.hide_client_address),
         clock=basics.clock,
         ids=basics.ids,
+        rand=basics.rand,
         metrics=basics.metrics,
         wakeup=basics.wakeup,
         handoff=running.scheduler,
@@ -161,6 +162,7 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
     from sendryd.api.health import Health
     from sendryd.api.requestlog import RequestLog
     from sendryd.api.requests import Gate
+    from sendryd.intake.accounts import AccountOffice
     from sendryd.policy.ratelimit import RateLimiter
 
     settings = basics.settings
@@ -172,7 +174,10 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
     app = create_app(
         ApiDependencies(
             store=basics.store,
+            accounts=AccountOffice(basics.store),
             domains=basics.domains,
+            keys=basics.keys,
+            lists=basics.lists,
             gate=Gate(directory, basics.clock, limiter),
             health=health,
             clock=basics.clock,
@@ -180,6 +185,7 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
             request_log=request_log,
             hostname=settings.hostname,
             smtp_port=settings.smtp_public_port or smtp_port,
+            allow_private_networks=settings.allow_private_networks,
         )
     )
     config = uvicorn.Config(

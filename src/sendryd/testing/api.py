@@ -1,21 +1,28 @@
 """The REST API in one process with a store, without sockets: an ASGI client, and keys and messages to look at."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
+from pydantic import TypeAdapter
 from starlette.types import Message as AsgiMessage
 
-from sendryd.api.app import ApiDependencies, create_app
+from sendryd.api.app import ApiDependencies, create_app, create_operations
 from sendryd.api.health import Health
+from sendryd.api.operations import Operation
 from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import Gate
+from sendryd.api.router import Match, Router
+from sendryd.intake.accounts import AccountOffice
 from sendryd.intake.directory import Directory
 from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
+from sendryd.intake.lists import ListOffice
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
@@ -48,6 +55,11 @@ class Answer:
         return json.loads(self.body)
 
 
+@lru_cache
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(shape)
+
+
 class ApiWorld:
     """The application on a store. `clock` moves by hand, `zone` is what DNS has."""
 
@@ -64,19 +76,23 @@ class ApiWorld:
         self.health = Health(store, self._render_metrics, self.clock)
         gate = Gate(self.directory, self.clock, limiter)
         self.request_log = RequestLog(store, self.clock, self.ids)
-        self.app = create_app(
-            ApiDependencies(
-                store=store,
-                domains=self.domains,
-                gate=gate,
-                health=self.health,
-                clock=self.clock,
-                rand=self.rand,
-                request_log=self.request_log,
-                hostname=HOSTNAME,
-                smtp_port=587,
-            )
+        needs = ApiDependencies(
+            store=store,
+            accounts=AccountOffice(store),
+            domains=self.domains,
+            keys=self.keys,
+            lists=ListOffice(store, clock=self.clock, ids=self.ids),
+            gate=gate,
+            health=self.health,
+            clock=self.clock,
+            rand=self.rand,
+            request_log=self.request_log,
+            hostname=HOSTNAME,
+            smtp_port=587,
+            allow_private_networks=False,
         )
+        self.app = create_app(needs)
+        self._router: Router[Operation] = Router(create_operations(needs))
 
     async def _render_metrics(self) -> bytes:
         return self.metrics.render()
@@ -109,15 +125,26 @@ class ApiWorld:
         }
         sent: list[AsgiMessage] = []
 
+        waiting: list[AsgiMessage] = [{"type": "http.request", "body": body, "more_body": False}]
+
         async def receive() -> AsgiMessage:
-            return {"type": "http.request", "body": body, "more_body": False}
+            return waiting.pop() if waiting else await asyncio.Future()  # the client stays
 
         async def send(message: AsgiMessage) -> None:
             sent.append(message)
 
         await self.app(scope, receive, send)
         answer = b"".join(message.get("body", b"") for message in sent[1:])
-        return Answer(sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}, answer)
+        received = Answer(sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}, answer)
+        self._check_shape(method, path, received)
+        return received
+
+    def _check_shape(self, method: str, path: str, answer: Answer) -> None:
+        """Holds every answer to what its operation declares. Raises `ValidationError`."""
+        found = self._router.find(method, path)
+        is_json = answer.headers.get("content-type") == "application/json"
+        if isinstance(found, Match) and answer.status == 200 and is_json and method != "HEAD" and found.target.answer is not None:
+            _adapter(found.target.answer).validate_python(answer.json, strict=True)
 
     async def add_message(
         self, key: ApiKey, *, subject: str = "Hello", recipients: Sequence[str] = ("b@example.org",), content: bytes = CONTENT

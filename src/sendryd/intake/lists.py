@@ -1,0 +1,107 @@
+"""What is done with suppressions and unsubscribes, at whatever door."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.mailbox import parse_mailbox
+from sendryd.model.ids import AccountId, SuppressionId, UnsubscribeId
+from sendryd.model.suppression import Suppression, SuppressionReason, Unsubscribe
+from sendryd.policy.suppress import normalise_address
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.idsource import IdSource
+from sendryd.store.base import ListStore
+
+MAX_IMPORT: Final = 10_000  # addresses in one call: a write of some 100 ms, which other writers wait for
+
+
+class BadAddress(ValueError):
+    """What was given is not one plain address. The message says what to change."""
+
+    def __init__(self, sentence: str, index: int = 0) -> None:
+        super().__init__(sentence)
+        self.index = index  # its place in the list that was given, from 0 on
+
+
+def read_address(text: str) -> str:
+    """An address in the form in which the lists keep it: domain in A-labels, lower case. Raises `BadAddress`."""
+    try:
+        mailbox = parse_mailbox(text)
+    except MalformedMessage as error:
+        raise BadAddress(str(error)) from None
+    if mailbox.name or text.rstrip(" ").endswith(">"):
+        raise BadAddress("give the address alone, without a name or angle brackets")
+    return normalise_address(mailbox.address)
+
+
+def seek_address(text: str) -> str:
+    """The form in which an address would be on a list; of what is none, something that is not there."""
+    try:
+        return read_address(text)
+    except BadAddress:
+        return normalise_address(text)
+
+
+class ListOffice:
+    """Adding to the lists and taking off them."""
+
+    def __init__(self, store: ListStore, *, clock: Clock, ids: IdSource) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+
+    async def suppress(self, account_id: AccountId, email: str, reason: SuppressionReason) -> Suppression:
+        """Suppresses an address. Returns what stands: one that was suppressed already keeps its reason and time. Raises `BadAddress`."""
+        new = self._suppression(account_id, read_address(email), reason)
+        await self._store.add_suppressions([new])
+        return await self._store.get_suppression(account_id, new.email) or new
+
+    async def import_suppressions(self, account_id: AccountId, entries: Sequence[tuple[str, SuppressionReason]]) -> int:
+        """Suppresses many addresses, all or, if one cannot be read, none. Returns how many are new. Raises `BadAddress` with the first
+        that cannot be read.
+        """
+        emails = await asyncio.to_thread(_read_all, [email for email, _ in entries])
+        reasons = [reason for _, reason in entries]
+        return await self._store.add_suppressions(
+            [self._suppression(account_id, email, reason) for email, reason in zip(emails, reasons, strict=True)]
+        )
+
+    async def lift_suppression(self, account_id: AccountId, email: str) -> None:
+        """Lets an address have mail again. Raises `NotFound`."""
+        await self._store.remove_suppression(account_id, seek_address(email))
+
+    async def unsubscribe(
+        self, account_id: AccountId, emails: Sequence[str], *, list_id: str | None, reason: str | None
+    ) -> tuple[list[Unsubscribe], int]:
+        """Unsubscribes addresses, all or none. Returns what stands for each, in order, and how many of these are new. Raises `BadAddress`
+        with the first that cannot be read.
+        """
+        given = [self._unsubscribe(account_id, email, list_id, reason) for email in await asyncio.to_thread(_read_all, emails)]
+        standing = await self._store.add_unsubscribes(given)
+        return standing, sum(each.id == mine.id for each, mine in zip(standing, given, strict=True))
+
+    def _suppression(self, account_id: AccountId, email: str, reason: SuppressionReason) -> Suppression:
+        return Suppression(
+            id=SuppressionId(self._ids.next()), account_id=account_id, email=email, reason=reason, created_at=self._clock.now()
+        )
+
+    def _unsubscribe(self, account_id: AccountId, email: str, list_id: str | None, reason: str | None) -> Unsubscribe:
+        return Unsubscribe(
+            id=UnsubscribeId(self._ids.next()),
+            account_id=account_id,
+            email=email,
+            list_id=list_id,
+            reason=reason,
+            created_at=self._clock.now(),
+        )
+
+
+def _read_all(texts: Sequence[str]) -> list[str]:
+    emails = []
+    for index, text in enumerate(texts):
+        try:
+            emails.append(read_address(text))
+        except BadAddress as error:
+            raise BadAddress(str(error), index) from None
+    return emails
