@@ -1,18 +1,26 @@
 """The single door."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
+from sendryd.intake.quota import Quota, Quotas
 from sendryd.intake.submission import Receipt
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.ids import MESSAGE_PREFIX, MessageId, parse_id
+from sendryd.model.event import EventType
+from sendryd.model.ids import MESSAGE_PREFIX, EventId, MessageId, SuppressionId, parse_id
+from sendryd.model.message import Message
+from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.store.base import Claim, Lease, NewMessage, QueueFilter
+from sendryd.store.base import Claim, Engagement, EventFilter, Lease, NewEvent, NewMessage, NewSuppression, QueueFilter
 from sendryd.store.errors import Conflict, StoreError, StoreFull, StoreUnavailable
+from sendryd.store.memory import MemoryStore
+from sendryd.testing.clock import ManualClock
 from sendryd.testing.door import ACCOUNT, AUTHOR, CONTENT, TEST_SECRET, Door
+from sendryd.testing.samples import Samples
 
 
 def number(receipt: object) -> MessageId:
@@ -82,10 +90,11 @@ async def test_an_own_sender_is_fine() -> None:
     assert isinstance(await door.intake.accept(door.submission(content)), Receipt)
 
 
-class FailingStore:
+class FailingStore(MemoryStore):
     """Cannot store."""
 
     def __init__(self, error: StoreError) -> None:
+        super().__init__()
         self.error = error
 
     async def accept(self, message: NewMessage) -> None:
@@ -141,3 +150,134 @@ async def test_test_mail_is_never_handed_over() -> None:
     door = await Door(handoff=handoff).open()
     await door.intake.accept(door.submission(secret=TEST_SECRET))
     assert handoff.notes == []
+
+
+def with_header(*lines: str) -> bytes:
+    return CONTENT.replace(b"Subject: s", "\r\n".join(lines).encode() + b"\r\nSubject: s")
+
+
+async def stored(door: Door, receipt: object) -> Message:
+    summary = await door.store.get_message(ACCOUNT, number(receipt))
+    assert summary is not None
+    return summary.message
+
+
+async def test_control_headers_are_obeyed_and_taken_out() -> None:
+    door = await Door().open()
+    content = with_header(
+        "X-Sendry-Tag: campaign=spring", "X-Sendry-Tag: v=1", "X-Sendry-Track: opens, clicks", "X-Sendry-Scheduled-At: in 2 hours"
+    )
+    receipt = await door.intake.accept(door.submission(content))
+    message = await stored(door, receipt)
+    assert message.tags == (("campaign", "spring"), ("v", "1"))
+    assert (message.track_opens, message.track_clicks) == (True, True)
+    assert message.scheduled_at is not None
+    assert timedelta(hours=1, minutes=59) < message.scheduled_at - message.created_at < timedelta(hours=2, minutes=1)
+    assert b"X-Sendry" not in await door.store.read_content(number(receipt))
+    (waiting,) = await door.store.list_queue(QueueFilter())
+    assert waiting.due_at == message.scheduled_at
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("X-Sendry-Track: sometimes", "X-Sendry-Track"),
+        ("X-Sendry-Tag: no value", "X-Sendry-Tag"),
+        ("X-Sendry-Scheduled-At: whenever", "X-Sendry-Scheduled-At"),
+        ("X-Sendry-Scheduled-At: 2020-01-01T00:00:00Z", "X-Sendry-Scheduled-At"),
+        ("X-Sendry-Template-Id: tmpl_nothing", "X-Sendry-Template-Id"),
+        ('X-Sendry-Variables: {"a":1}', "X-Sendry-Variables"),
+        ("X-Sendry-Topic-Id: top_1", "X-Sendry-Topic-Id"),
+        ("X-Sendry-Unsubscribe-Url: javascript:alert(1)", "X-Sendry-Unsubscribe-Url"),
+        ("X-Sendry-Idempotency-Key: " + "k" * 257, "X-Sendry-Idempotency-Key"),
+        ("X-Sendry-Anything: x", "X-Sendry-Anything"),
+        ("X-Sendry-Track: opens\r\nX-Sendry-Track: none", "X-Sendry-Track"),
+    ],
+)
+async def test_a_control_header_that_cannot_be_obeyed_is_refused_by_name(line: str, named: str) -> None:
+    door = await Door().open()
+    refusal = await door.intake.accept(door.submission(with_header(line)))
+    assert isinstance(refusal, Refusal)
+    assert refusal.key is RefusalKey.CONTROL_HEADER
+    assert named in refusal.sentence
+    assert str(refusal.smtp).startswith("550 5.6.0")
+
+
+async def test_a_repeat_under_the_same_idempotency_key_answers_the_first_receipt_and_sends_nothing() -> None:
+    door = await Door().open()
+    content = with_header("X-Sendry-Idempotency-Key: order-1")
+    receipts = await asyncio.gather(*(door.intake.accept(door.submission(content)) for _ in range(20)))
+    assert len({number(receipt) for receipt in receipts}) == 1
+    assert (await door.store.count_queue())[DeliveryState.QUEUED] == 1
+    other = await door.intake.accept(door.submission(content, recipients=("other@example.org",)))
+    assert isinstance(other, Refusal)
+    assert other.key is RefusalKey.IDEMPOTENCY_CONFLICT
+
+
+async def test_a_suppressed_recipient_gets_nothing_and_an_event_while_the_others_get_theirs() -> None:
+    door = await Door().open()
+    first = number(await door.intake.accept(door.submission(recipients=("gone@example.org",))))
+    (delivery,) = await door.store.list_queue(QueueFilter(message_id=first))
+    suppression = NewSuppression(id=SuppressionId(1), email="gone@example.org", reason=SuppressionReason.MANUAL)
+    event = NewEvent(id=EventId(1), type=EventType.COMPLAINED)
+    await door.store.record_engagements(
+        [Engagement(delivery_id=delivery.id, event=event, happened_at=door.clock.now(), suppression=suppression)]
+    )
+    receipt = await door.intake.accept(door.submission(recipients=("Gone@example.org", "here@example.org")))
+    summary = await door.store.get_message(ACCOUNT, number(receipt))
+    assert summary is not None
+    assert summary.states == {DeliveryState.SUPPRESSED: 1, DeliveryState.QUEUED: 1}
+    events = await door.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE, type=EventType.SUPPRESSED), limit=10)
+    assert [event.recipient for event in events.items] == ["Gone@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "words"),
+    [
+        ("delivered@sendryd.test", "queued sent delivered"),
+        ("bounced+1@sendryd.test", "queued bounced"),
+        ("deferred@sendryd.test", "queued deferred sent delivered"),
+        ("complained@sendryd.test", "queued sent delivered complained"),
+        ("clicked@SENDRYD.test", "queued sent delivered opened clicked"),
+        ("suppressed@sendryd.test", "queued suppressed"),
+        ("bounced@elsewhere.test", "queued sent delivered"),
+    ],
+)
+async def test_addresses_of_the_test_domain_play_out_their_events(recipient: str, words: str) -> None:
+    door = await Door().open()
+    await door.intake.accept(door.submission(secret=TEST_SECRET, recipients=(recipient,)))
+    events = await door.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.TEST), limit=10)
+    assert " ".join(event.type.value for event in reversed(events.items)) == words
+
+
+async def test_the_test_domain_means_nothing_to_a_live_key() -> None:
+    door = await Door().open()
+    await door.intake.accept(door.submission(recipients=("bounced@sendryd.test",)))
+    assert (await door.store.count_queue())[DeliveryState.QUEUED] == 1
+
+
+async def test_a_test_keys_scheduled_mail_waits_where_no_engine_finds_it() -> None:
+    door = await Door().open()
+    content = with_header("X-Sendry-Scheduled-At: in 1 hour")
+    receipt = await door.intake.accept(door.submission(content, secret=TEST_SECRET))
+    summary = await door.store.get_message(ACCOUNT, number(receipt))
+    assert summary is not None
+    assert summary.states == {DeliveryState.QUEUED: 1}
+    assert await door.store.due_at() is None
+
+
+async def test_a_quota_ends_with_its_time() -> None:
+    door = await Door().open()
+    clock = ManualClock()
+    quotas = Quotas(door.store, clock, of_key=Quota(2, timedelta(hours=1)), of_account=None)
+    key = door.keys[TEST_SECRET]
+    assert await quotas.check(key) is None
+    for _ in range(2):
+        message = Samples().message(account_id=key.account_id, api_key_id=key.id, created_at=clock.now())
+        quotas.count([message])
+    refusal = await quotas.check(key)
+    assert refusal == Refusal(RefusalKey.QUOTA_REACHED, "this key")
+    assert refusal.http_status == 429
+    assert 0 < quotas.retry_after() <= 3600
+    clock.advance(timedelta(hours=1))
+    assert await quotas.check(key) is None

@@ -20,13 +20,13 @@ _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 class Body(BaseModel):
     """A JSON object."""
 
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, populate_by_name=True, str_max_length=5_242_880)
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
 class Query(BaseModel):
     """What stands behind the question mark. An empty value is one that is not given."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 def _read_whole(value: object) -> object:
@@ -74,10 +74,10 @@ class SearchQuery(PageQuery):
     q: SearchText | None = None
 
 
-def explain(error: ValidationError) -> tuple[str, dict[str, Any]]:
-    """One sentence on the first fault, and the details: its field, and all faults if there are several."""
+def explain(error: ValidationError, data: Any) -> tuple[str, dict[str, Any]]:
+    """One sentence on the first fault in the data, and the details: its field, and all faults if there are several."""
     faults = [
-        {"field": ".".join(str(part) for part in _place(fault["loc"])), "message": _say(fault)}
+        {"field": ".".join(str(part) for part in _place(fault["loc"], data)), "message": _say(fault)}
         for fault in error.errors(include_url=False, include_context=True, include_input=False)[:MAX_SHOWN_FAULTS]
     ]
     first = faults[0]
@@ -86,9 +86,11 @@ def explain(error: ValidationError) -> tuple[str, dict[str, Any]]:
     return sentence, details if len(faults) == 1 else {**details, "errors": faults}
 
 
-def _place(location: tuple[int | str, ...]) -> list[int | str]:
-    # Behind a union, pydantic names the member that it tried.
-    return [part for part in location if not (isinstance(part, str) and (part in _MEMBERS or "[" in part or "-" in part))]
+def _place(location: tuple[int | str, ...], data: Any) -> list[int | str]:
+    # Behind a union, pydantic names the member that it tried. One address that was given alone is not the first of a list.
+    place = [part for part in location if not (isinstance(part, str) and (part in _MEMBERS or "[" in part or "-" in part))]
+    is_alone = len(place) == 2 and isinstance(place[1], int) and isinstance(data, dict) and isinstance(data.get(place[0]), str)
+    return place[:1] if is_alone else place
 
 
 _MEMBERS: Final = frozenset({"str", "list", "int", "bool", "dict", "float", "none"})

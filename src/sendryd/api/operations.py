@@ -5,7 +5,7 @@ Every operation is declared once. Requests are admitted and read by the declarat
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sendryd.api.bodies import explain
+from sendryd.api.latency import LatencyBook
 from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import Gate, Refused, encode, not_found, parse_cursor, refuse, request_id, respond
 from sendryd.api.router import Match, Router
@@ -58,6 +59,7 @@ class Call:
         return parse_cursor(self.query.cursor, *prefixes)
 
 
+Model = TypeVar("Model", bound=BaseModel)
 Handler = Callable[[Call], Awaitable[Json | Response]]
 
 
@@ -77,6 +79,7 @@ class Operation:
     max_body: int = SMALL_BODY
     is_logged: bool = True  # in the account's log of API requests
     is_listed: bool = True  # in the description; aliases are not
+    is_timed: bool = True  # counts for the latency; what waits for others by design does not
 
     def alias(self, *, method: str | None = None, path: str | None = None) -> "Operation":
         """The same under another method or path that older clients use."""
@@ -86,12 +89,21 @@ class Operation:
 class Dispatcher:
     """Serves the operations."""
 
-    def __init__(self, operations: Sequence[Operation], gate: Gate, clock: Clock, request_log: RequestLog, budget: ContentBudget) -> None:
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        gate: Gate,
+        clock: Clock,
+        request_log: RequestLog,
+        budget: ContentBudget,
+        latency: LatencyBook,
+    ) -> None:
         self._router = Router(operations)
         self._gate = gate
         self._clock = clock
         self._request_log = request_log
         self._budget = budget
+        self._latency = latency
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -122,7 +134,7 @@ class Dispatcher:
             if operation.body is not None:
                 call.raw = await _read_body(request, operation.max_body, taken)
                 data = _parse(call.raw)
-                call.body = _validate(operation.body, data)
+                call.body = validate(operation.body, data)
             answer = await operation.handler(call)
             response = answer if isinstance(answer, Response) else respond(encode(answer), 200)
         except Exception as error:
@@ -131,9 +143,12 @@ class Dispatcher:
             taken.give_back()
         for name, value in headers.items():
             response.headers.setdefault(name, value)
-        if call.caller is not None and operation.is_logged:
+        if call.caller is not None:
             duration = self._clock.monotonic() - started
-            self._request_log.add(call.caller, request, response, call.raw, duration)
+            if operation.is_timed:
+                self._latency.note(duration)
+            if operation.is_logged:
+                self._request_log.add(call.caller, request, response, call.raw, duration)
         return response
 
 
@@ -196,11 +211,12 @@ def _parse(raw: bytes) -> Any:
         raise Refused(Refusal(RefusalKey.BAD_REQUEST, f"The body is not JSON: {error}")) from None
 
 
-def _validate(model: type[BaseModel], data: Any) -> BaseModel:
+def validate(model: type[Model], data: Any) -> Model:
+    """The data as the model has it. Raises `Refused`."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        sentence, details = explain(error)
+        sentence, details = explain(error, data)
         raise Refused(Refusal(RefusalKey.VALIDATION_ERROR, sentence), details=details) from None
 
 
@@ -212,4 +228,4 @@ def _read_query(model: type[BaseModel], request: Request) -> BaseModel:
         pairs = parse_qsl(text, keep_blank_values=False, max_num_fields=MAX_PARAMETERS, errors="strict")
     except ValueError:
         raise Refused(Refusal(RefusalKey.VALIDATION_ERROR, "the query cannot be read: percent-encode it as UTF-8")) from None
-    return _validate(model, dict(pairs))
+    return validate(model, dict(pairs))

@@ -160,8 +160,10 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
 
     from sendryd.api.app import ApiDependencies, create_app
     from sendryd.api.health import Health
+    from sendryd.api.latency import LatencyBook
     from sendryd.api.requestlog import RequestLog
     from sendryd.api.requests import Gate
+    from sendryd.api.uptime import DELIVERY, SMTP, StatusBook
     from sendryd.intake.accounts import AccountOffice
     from sendryd.policy.ratelimit import RateLimiter
 
@@ -170,7 +172,9 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
     limiter = RateLimiter(rate.count, seconds(rate.period)) if rate else None
     health = Health(basics.store, _metrics_renderer(basics, running), basics.clock)
     request_log = RequestLog(basics.store, basics.clock, basics.ids)
-    running.tasks.append(request_log.run())
+    parts = {SMTP: running.listener, DELIVERY: running.scheduler}
+    status = StatusBook(basics.store, basics.clock, [slug for slug, part in parts.items() if part is not None])
+    running.tasks += [request_log.run(), status.run()]
     app = create_app(
         ApiDependencies(
             store=basics.store,
@@ -183,6 +187,8 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
             clock=basics.clock,
             rand=basics.rand,
             request_log=request_log,
+            latency=LatencyBook(basics.clock),
+            status=status,
             hostname=settings.hostname,
             smtp_port=settings.smtp_public_port or smtp_port,
             allow_private_networks=settings.allow_private_networks,

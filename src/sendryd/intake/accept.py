@@ -9,32 +9,57 @@ Limits: those of the header block in `message.headers`; size and number of recip
 """
 
 import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
 
 from sendryd.intake.directory import Directory
 from sendryd.intake.handoff import Handoff
 from sendryd.intake.prepare import Draft, finish, read_draft
-from sendryd.intake.submission import Receipt, Recipient, Submission
+from sendryd.intake.quota import Quotas
+from sendryd.intake.rebuild import replace_bodies
+from sendryd.intake.submission import Options, Receipt, Recipient, Submission
+from sendryd.intake.twins import Twins, TwinUnderWay
+from sendryd.message.control import NO_ORDERS, Orders
 from sendryd.message.errors import MalformedMessage
+from sendryd.message.template import Rendered, TemplateError
 from sendryd.message.trace import received_line
 from sendryd.message.transfer import shorten_lines
-from sendryd.model.apikey import KeyMode
-from sendryd.model.delivery import DeliveryState
+from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.delivery import NO_DOMAIN, DeliveryState
 from sendryd.model.domain import SendingDomain
-from sendryd.model.event import EventType
-from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, EventId, MessageId, format_id
-from sendryd.model.message import Message
+from sendryd.model.event import EventType, Metadata
+from sendryd.model.ids import (
+    MESSAGE_PREFIX,
+    TEMPLATE_PREFIX,
+    AccountId,
+    DeliveryId,
+    EventId,
+    MessageId,
+    TemplateId,
+    format_id,
+    parse_id,
+)
+from sendryd.model.message import Message, MessageType
+from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.admission import admit_author
 from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.policy.schedule import ScheduleError, parse_scheduled_at
+from sendryd.policy.simulation import scenario_for
+from sendryd.policy.suppress import normalise_address
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.metrics import Metrics
+from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import AcceptStore, Claim, ClaimedDelivery, Lease, NewDelivery, NewEvent, NewMessage
-from sendryd.store.errors import StoreError, StoreFull
+from sendryd.store.base import AcceptStore, Answer, Claim, ClaimedDelivery, Lease, NewDelivery, NewEvent, NewMessage
+from sendryd.store.errors import AlreadyAnswered, NotFound, StoreError, StoreFull
 
+ANSWERS_KEPT: Final = timedelta(hours=24)  # of idempotent requests: the contract
+BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content can guess
 LARGE: Final = 256 * 1024  # octets: rewriting more than this takes milliseconds, which a thread spends better than the loop
 
 log = get_logger("intake")
@@ -48,6 +73,27 @@ class IntakeSettings:
     hide_client_address: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message that is ready to be committed. What is not committed must be dropped."""
+
+    new: NewMessage
+    idempotency_key: str | None  # of its control header
+
+    @property
+    def public_id(self) -> str:
+        """`em_…`."""
+        return format_id(MESSAGE_PREFIX, self.new.message.id)
+
+
+class TemplateRenderer(Protocol):
+    """Stored templates, as the door sees them."""
+
+    async def render(self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any]) -> Rendered:
+        """A template with its variables in place. Raises `NotFound`, `TemplateError`."""
+        ...
+
+
 class Intake:
     """The single door."""
 
@@ -59,30 +105,87 @@ class Intake:
         *,
         clock: Clock,
         ids: IdSource,
+        rand: Rand,
         metrics: Metrics,
         wakeup: Wakeup,
         handoff: Handoff | None = None,
+        templates: TemplateRenderer | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
         self._store = store
         self._directory = directory
         self._settings = settings
         self._clock = clock
         self._ids = ids
+        self._rand = rand
         self._metrics = metrics
         self._accepted = {mode: metrics.accepted.labels(mode.value) for mode in KeyMode}
         self._wakeup = wakeup
         self._handoff = handoff
+        self._templates = templates
+        self._quotas = quotas
+        self._twins = Twins()
 
     async def accept(self, submission: Submission) -> Receipt | Refusal:
         """Stores a message, durably, and gives its receipt; or says why not, having stored nothing."""
-        result = await self._accept(submission)
+        prepared = await self.prepare(submission)
+        if isinstance(prepared, Refusal):
+            return prepared
+        if prepared.idempotency_key is not None:
+            return await self._accept_once(submission, prepared, prepared.idempotency_key)
+        refusal = await self.commit([prepared])
+        return refusal or Receipt(prepared.public_id)
+
+    async def _accept_once(self, submission: Submission, prepared: Prepared, key: str) -> Receipt | Refusal:
+        """A message whose control header gives it an idempotency key."""
+        account_id = submission.key.account_id
+        fingerprint = _fingerprint(prepared.new)
+
+        async def send() -> bytes | Refusal:
+            body = prepared.public_id.encode("ascii")
+            refusal = await self.commit([prepared], self.make_answer(account_id, key, fingerprint, body))
+            return refusal or body
+
+        result = await self.once(account_id, key, fingerprint, send)
+        return result if isinstance(result, Refusal) else Receipt(result.decode("ascii"))
+
+    async def once(
+        self, account_id: AccountId, key: str, fingerprint: bytes, send: Callable[[], Awaitable[bytes | Refusal]]
+    ) -> bytes | Refusal:
+        """What a request with an idempotency key is answered: what `send` comes to, which commits its answer with what it does, or what it
+        came to when it was sent before.
+        """
+        try:
+            async with self._twins.turn(account_id, key):
+                answer = await self._store.find_answer(account_id, key, kept_since=self._kept_since())
+                if answer is None:
+                    return await send()
+        except AlreadyAnswered as answered:  # by another process, between the look and the commit
+            answer = answered.answer
+        except TwinUnderWay:
+            return Refusal(RefusalKey.IDEMPOTENCY_CONFLICT, "A request with this idempotency key is still being handled: try again later")
+        except StoreError as error:
+            return self._unstored(error)
+        if answer.fingerprint != fingerprint:
+            sentence = "This idempotency key was used for another request: use a new key for each request"
+            return Refusal(RefusalKey.IDEMPOTENCY_CONFLICT, sentence)
+        return answer.body
+
+    def make_answer(self, account_id: AccountId, key: str, fingerprint: bytes, body: bytes) -> Answer:
+        """An answer to be committed with what it tells of."""
+        return Answer(account_id=account_id, key=key, fingerprint=fingerprint, body=body, created_at=self._clock.now())
+
+    def _kept_since(self) -> datetime:
+        return self._clock.now() - ANSWERS_KEPT
+
+    async def prepare(self, submission: Submission, *, message_id: MessageId | None = None) -> Prepared | Refusal:
+        """Everything but the commit. `message_id` is that of a message that is made anew."""
+        result = await self._prepare(submission, message_id)
         if isinstance(result, Refusal):
             self._metrics.refused.labels(result.key.value).inc()
-        else:
-            self._accepted[submission.key.mode].inc()
         return result
 
-    async def _accept(self, submission: Submission) -> Receipt | Refusal:
+    async def _prepare(self, submission: Submission, message_id: MessageId | None) -> Prepared | Refusal:
         draft = read_draft(submission.content, submission.first_bare_lf)
         if isinstance(draft, Refusal):
             return draft
@@ -90,18 +193,26 @@ class Intake:
             domain = await self._admit(submission, draft)
             if isinstance(domain, Refusal):
                 return domain
+            if draft.orders is not NO_ORDERS:
+                obeyed = await self._obey(submission, draft)
+                if isinstance(obeyed, Refusal):
+                    return obeyed
+                submission, draft = obeyed
             if submission.has_long_lines:
                 shortened = await self._shorten(submission)
                 submission = replace(submission, content=shortened, is_8bit=not shortened.isascii())
                 draft = replace(draft, headers=draft.headers.parse(shortened))
-            new = self._build(submission, draft, domain)
-            return await self._commit(new)
+            refusal = await self._check_quota(submission.key)
+            if refusal is not None:
+                return refusal
+            options = await self._with_tracking(submission, draft, domain)
+            skipped = await self._find_skipped(submission, options)
+            new = self._build(submission, draft, domain, options, skipped, message_id)
+            return Prepared(new, draft.orders.idempotency_key)
         except MalformedMessage as error:
             return Refusal(RefusalKey.MALFORMED_MESSAGE, error.reason)
         except StoreError as error:
-            log.error("message_not_stored", error=repr(error), account_id=submission.key.account_id)
-            is_full = isinstance(error, StoreFull)
-            return Refusal(RefusalKey.STORAGE_FULL if is_full else RefusalKey.TEMPORARILY_UNAVAILABLE)
+            return self._unstored(error)
 
     async def _admit(self, submission: Submission, draft: Draft) -> SendingDomain | Refusal | None:
         """The domain that signs; None: test mode, nothing is signed."""
@@ -116,18 +227,109 @@ class Intake:
         name = draft.author.domain
         return admit_author(key, name, await self._directory.covering_domains(key.account_id, name))
 
+    async def _obey(self, submission: Submission, draft: Draft) -> tuple[Submission, Draft] | Refusal:
+        """The submission with what its control headers order."""
+        options = self._options(submission, draft.orders)
+        if isinstance(options, Refusal):
+            return options
+        submission = replace(submission, options=options)
+        return await self._from_template(submission, draft) if draft.orders.template_id is not None else (submission, draft)
+
+    def _options(self, submission: Submission, orders: Orders) -> Options | Refusal:
+        scheduled_at = submission.options.scheduled_at
+        if orders.scheduled_at is not None:
+            try:
+                scheduled_at = parse_scheduled_at(orders.scheduled_at, self._clock.now())
+            except ScheduleError as error:
+                return Refusal(RefusalKey.CONTROL_HEADER, f"X-Sendry-Scheduled-At ({error})")
+        options = replace(
+            submission.options,
+            tags=submission.options.tags + orders.tags,
+            scheduled_at=scheduled_at,
+            track_opens=orders.track_opens,
+            track_clicks=orders.track_clicks,
+        )
+        if orders.unsubscribe_url is None:
+            return options
+        return replace(options, type=MessageType.MARKETING, unsubscribe_url=orders.unsubscribe_url)
+
+    async def _from_template(self, submission: Submission, draft: Draft) -> tuple[Submission, Draft] | Refusal:
+        """The message with a stored template's subject and bodies in place of its own."""
+        orders = draft.orders
+        name = "X-Sendry-Template-Id"
+        number = parse_id(orders.template_id or "", TEMPLATE_PREFIX)
+        if number is None or self._templates is None:
+            return Refusal(RefusalKey.CONTROL_HEADER, f"{name} (there is no such template)")
+        template_id = TemplateId(number)
+        try:
+            rendered = await self._templates.render(submission.key.account_id, template_id, orders.variables)
+        except NotFound:
+            return Refusal(RefusalKey.CONTROL_HEADER, f"{name} (there is no such template)")
+        except TemplateError as error:
+            return Refusal(RefusalKey.CONTROL_HEADER, f"X-Sendry-Variables ({error})")
+        content = await asyncio.to_thread(replace_bodies, submission.content, draft.headers, rendered, self._rand.secret(BOUNDARY_LENGTH))
+        again = read_draft(content, None)
+        if isinstance(again, Refusal):
+            return again
+        options = replace(submission.options, template_id=template_id)
+        made = replace(submission, content=content, is_8bit=not content.isascii(), has_long_lines=False, options=options)
+        return made, replace(again, orders=orders)
+
+    async def _check_quota(self, key: ApiKey) -> Refusal | None:
+        return await self._quotas.check(key) if self._quotas is not None else None
+
+    async def _with_tracking(self, submission: Submission, draft: Draft, domain: SendingDomain | None) -> Options:
+        """Says of each kind of tracking whether it is done: as asked for, else as the domain is set."""
+        options = submission.options
+        if options.track_opens is not None and options.track_clicks is not None:
+            return options
+        if domain is None:
+            covering = await self._directory.covering_domains(submission.key.account_id, draft.author.domain)
+            domain = covering[0] if covering else None
+        opens, clicks = options.track_opens, options.track_clicks
+        return replace(
+            options,
+            track_opens=opens if opens is not None else domain is not None and domain.settings.track_opens,
+            # Links in mail that comes by SMTP are rewritten only if its header asks for it: the relay's documentation.
+            track_clicks=clicks if clicks is not None else options.is_rest and domain is not None and domain.settings.track_clicks,
+        )
+
+    async def _find_skipped(self, submission: Submission, options: Options) -> Mapping[str, SuppressionReason | None]:
+        """The recipients that get nothing, and why: suppressed, or, for marketing, unsubscribed."""
+        account_id = submission.key.account_id
+        paths: dict[str, list[str]] = {}
+        for recipient in submission.recipients:
+            paths.setdefault(normalise_address(recipient.forward_path), []).append(recipient.forward_path)
+        suppressed = await self._store.find_suppressed(account_id, list(paths))
+        unsubscribed: frozenset[str] = frozenset()
+        if options.type is MessageType.MARKETING:
+            unsubscribed = await self._store.find_unsubscribed(account_id, options.list_id, list(paths)) - suppressed
+        if not suppressed and not unsubscribed:
+            return {}
+        return {path: None for email in suppressed for path in paths[email]} | {
+            path: SuppressionReason.UNSUBSCRIBE for email in unsubscribed for path in paths[email]
+        }
+
     @staticmethod
     async def _shorten(submission: Submission) -> bytes:
         if len(submission.content) < LARGE:
             return shorten_lines(submission.content)
         return await asyncio.to_thread(shorten_lines, submission.content)
 
-    def _build(self, submission: Submission, draft: Draft, domain: SendingDomain | None) -> NewMessage:
+    def _build(
+        self,
+        submission: Submission,
+        draft: Draft,
+        domain: SendingDomain | None,
+        options: Options,
+        skipped: Mapping[str, SuppressionReason | None],
+        number: MessageId | None,
+    ) -> NewMessage:
         now = self._clock.now()
-        number = MessageId(self._ids.next())
+        number = MessageId(self._ids.next()) if number is None else number
         public_id = format_id(MESSAGE_PREFIX, number)
         hostname, origin = self._settings.hostname, submission.origin
-        message_id = draft.internet_message_id or f"<{public_id}@{hostname}>"
+        internet_message_id = draft.internet_message_id or f"<{public_id}@{hostname}>"
         received = received_line(
             hello=origin.hello,
             address=origin.address,
@@ -137,8 +339,9 @@ class Intake:
             is_smtputf8=origin.is_smtputf8,
             hide_client=self._settings.hide_client_address,
             now=now,
+            is_http=origin.is_http,
         )
-        content = finish(draft, submission.content, received=received, message_id=message_id, now=now)
+        content = finish(draft, submission.content, received=received, message_id=internet_message_id, now=now)
         message = Message(
             id=number,
             account_id=submission.key.account_id,
@@ -149,7 +352,7 @@ class Intake:
             to=draft.to or tuple(recipient.forward_path for recipient in submission.recipients),
             cc=draft.cc,
             subject=draft.subject,
-            internet_message_id=message_id,
+            internet_message_id=internet_message_id,
             size=len(content),
             created_at=now,
             signing_domain_id=domain.id if domain else None,
@@ -161,53 +364,108 @@ class Intake:
             is_8bit=submission.is_8bit,
             ret=submission.ret,
             envid=submission.envid,
+            type=options.type,
+            tags=options.tags,
+            scheduled_at=options.scheduled_at,
+            track_opens=bool(options.track_opens),
+            track_clicks=bool(options.track_clicks),
+            template_id=options.template_id,
+            list_id=options.list_id,
+            unsubscribe_url=options.unsubscribe_url,
         )
-        lease = self._reserve(message, submission.recipients)
-        deliveries = tuple(self._new_delivery(recipient, message, lease) for recipient in submission.recipients)
-        return NewMessage(message=message, content=content, deliveries=deliveries, lease=lease)
+        lease = self._reserve(message, [each for each in submission.recipients if each.forward_path not in skipped])
+        deliveries = tuple(self._new_delivery(recipient, message, lease, skipped) for recipient in submission.recipients)
+        return NewMessage(message=message, content=content, deliveries=deliveries, lease=lease, draft=options.draft)
 
-    def _reserve(self, message: Message, recipients: tuple[Recipient, ...]) -> Lease | None:
-        if self._handoff is None or message.mode is not KeyMode.LIVE:
+    def _reserve(self, message: Message, recipients: Sequence[Recipient]) -> Lease | None:
+        if self._handoff is None or message.mode is not KeyMode.LIVE or message.scheduled_at is not None or not recipients:
             return None
         return self._handoff.reserve([recipient.domain for recipient in recipients], message.size)
 
-    def _new_delivery(self, recipient: Recipient, message: Message, lease: Lease | None) -> NewDelivery:
-        events = [NewEvent(id=EventId(self._ids.next()), type=EventType.QUEUED)]
-        if message.mode is KeyMode.TEST:
+    def _new_delivery(
+        self, recipient: Recipient, message: Message, lease: Lease | None, skipped: Mapping[str, SuppressionReason | None]
+    ) -> NewDelivery:
+        events = [self._event(EventType.QUEUED, {})]
+        if recipient.forward_path in skipped:
+            reason = skipped[recipient.forward_path]
+            state = DeliveryState.SUPPRESSED
+            events.append(self._event(EventType.SUPPRESSED, {"reason": reason.value if reason else "suppressed"}))
+        elif message.mode is KeyMode.TEST and message.scheduled_at is None:
             # Captured here and now: a test key's mail never is a delivery that an engine could pick up.
-            state = DeliveryState.DELIVERED
-            for each in (EventType.SENT, EventType.DELIVERED):
-                events.append(NewEvent(id=EventId(self._ids.next()), type=each, metadata={"captured": True}))
+            scenario = scenario_for(recipient.forward_path)
+            state = scenario.state
+            events += [self._event(word, metadata) for word, metadata in scenario.events]
         else:
             state = DeliveryState.LEASED if lease else DeliveryState.QUEUED
         return NewDelivery(
             id=DeliveryId(self._ids.next()),
             forward_path=recipient.forward_path,
-            domain=recipient.domain,
+            domain=NO_DOMAIN if message.mode is KeyMode.TEST else recipient.domain,
             state=state,
-            due_at=message.created_at,
+            due_at=message.waits_since,
             events=tuple(events),
             notify=recipient.notify,
             orcpt=recipient.orcpt,
         )
 
-    async def _commit(self, new: NewMessage) -> Receipt:
+    def _event(self, word: EventType, metadata: Metadata) -> NewEvent:
+        return NewEvent(id=EventId(self._ids.next()), type=word, metadata=metadata)
+
+    async def commit(self, prepared: Sequence[Prepared], answer: Answer | None = None) -> Refusal | None:
+        """Stores prepared messages, and the answer to the request that they came in, all of it or nothing. Durable.
+
+        None if it is done, else why not. Raises `AlreadyAnswered`.
+        """
+        news = [each.new for each in prepared]
         try:
-            await self._store.accept(new)
-        except BaseException:
+            if len(news) == 1 and answer is None:
+                await self._store.accept(news[0])
+            else:
+                await self._store.accept_all(news, answer, kept_since=self._kept_since())
+        except BaseException as error:
+            self._cancel_reservations(news)
+            if isinstance(error, StoreError):
+                return self._unstored(error)
+            raise
+        for new in news:
+            self._accepted[new.message.mode].inc()
+            if new.lease and self._handoff:
+                self._handoff.offer(new.lease, _claims(new, new.lease), new.content)
+            else:
+                self._wakeup.set()
+        if self._quotas is not None:
+            self._quotas.count(news)
+        return None
+
+    def drop(self, prepared: Sequence[Prepared]) -> None:
+        """Gives back what was reserved for prepared messages that will not be committed."""
+        self._cancel_reservations([each.new for each in prepared])
+
+    def _cancel_reservations(self, news: Sequence[NewMessage]) -> None:
+        for new in news:
             if new.lease and self._handoff:
                 self._handoff.cancel_reservation(new.lease)
-            raise
-        if new.lease and self._handoff:
-            self._handoff.offer(new.lease, _claims(new, new.lease), new.content)
-        else:
-            self._wakeup.set()
-        return Receipt(format_id(MESSAGE_PREFIX, new.message.id))
+
+    @staticmethod
+    def _unstored(error: StoreError) -> Refusal:
+        log.error("message_not_stored", error=repr(error))
+        is_full = isinstance(error, StoreFull)
+        return Refusal(RefusalKey.STORAGE_FULL if is_full else RefusalKey.TEMPORARILY_UNAVAILABLE)
+
+
+def _fingerprint(new: NewMessage) -> bytes:
+    """What tells one request by SMTP from another under the same key: its author, subject and recipients. Its octets do not: a client that
+    makes the message anew for a second try gives it another boundary, date and Message-ID.
+    """
+    paths = sorted(delivery.forward_path for delivery in new.deliveries)
+    return hashlib.sha256(repr(("smtp", new.message.author, new.message.subject, paths)).encode()).digest()
 
 
 def _claims(new: NewMessage, lease: Lease) -> list[Claim]:
     by_domain: dict[str, list[ClaimedDelivery]] = {}
     for delivery in new.deliveries:
+        if delivery.state is not DeliveryState.LEASED:
+            continue
         by_domain.setdefault(delivery.domain, []).append(
             ClaimedDelivery(
                 id=delivery.id,

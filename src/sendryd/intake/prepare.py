@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from sendryd.message.author import Author, address_list, decode_text, parse_author
-from sendryd.message.control import check_control_headers
+from sendryd.message.control import NO_ORDERS, BadControlHeader, Orders, read_orders
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.rewrite import format_date, prepare_submission
@@ -36,6 +36,7 @@ class Draft:
     internet_message_id: str  # empty: to be made
     has_date: bool
     dropped: frozenset[bytes]
+    orders: Orders
 
 
 def read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
@@ -57,10 +58,10 @@ def read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
     if headers.count(b"received") > MAX_HOPS:
         return Refusal(RefusalKey.TOO_MANY_HOPS)
     dropped = frozenset(name for name in headers.by_name if name in DROPPED_FIELDS or name.startswith(CONTROL_PREFIX))
-    if dropped:
-        refused = check_control_headers(headers)
-        if refused is not None:
-            return Refusal(RefusalKey.CONTROL_HEADER, refused)
+    try:
+        orders = read_orders(headers) if dropped else NO_ORDERS
+    except BadControlHeader as error:
+        return Refusal(RefusalKey.CONTROL_HEADER, str(error))
     return Draft(
         headers=headers,
         author=author,
@@ -72,6 +73,7 @@ def read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
         internet_message_id=(headers.get(b"message-id") or b"").decode("utf-8", "replace").strip(),
         has_date=headers.count(b"date") > 0,
         dropped=dropped,
+        orders=orders,
     )
 
 

@@ -1,8 +1,12 @@
-"""What a door hands in: an envelope, a content, and where they came from."""
+"""What a door hands in: an envelope, a content, where they came from, and what is to be done with them."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from sendryd.model.apikey import ApiKey
+from sendryd.model.ids import TemplateId
+from sendryd.model.message import MessageType
 from sendryd.runtime.stream import TlsInfo
 
 
@@ -25,6 +29,26 @@ class Origin:
     address: str  # its IP address
     tls: TlsInfo | None
     is_smtputf8: bool
+    is_http: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is to be done with a message beside sending it. Control headers in its content come on top."""
+
+    type: MessageType = MessageType.TRANSACTIONAL
+    tags: tuple[tuple[str, str], ...] = ()
+    scheduled_at: datetime | None = None
+    track_opens: bool | None = None  # None: as the domain is set
+    track_clicks: bool | None = None
+    template_id: TemplateId | None = None
+    list_id: str | None = None
+    unsubscribe_url: str | None = None
+    draft: bytes | None = None  # of a scheduled message: what it was made from
+    is_rest: bool = False  # by which door it comes: links are tracked by the domain's setting at this one alone
+
+
+NO_OPTIONS: Final = Options()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +65,7 @@ class Submission:
     origin: Origin
     ret: str | None = None  # RFC 3461 §4.3
     envid: str | None = None  # RFC 3461 §4.4
+    options: Options = NO_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,134 @@
 """Control headers: orders to this server by header, for programs that can only speak SMTP.
 
-What is not built yet is refused by name, and so is a name that nobody knows: nothing that was asked for is silently not done.
+A value that cannot be obeyed is refused by name, and so is a name that nobody knows: nothing that was asked for is silently not done.
 """
 
+import json
 import re
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
+from sendryd.message.author import decode_text
 from sendryd.message.headers import HeaderBlock
 
 PREFIX: Final = b"x-sendry-"
-_TAG: Final = re.compile(rb"[A-Za-z0-9_.@-]{1,256}=[A-Za-z0-9_.@-]{1,256}")  # the characters that the REST API allows in tags
+MAX_KEY: Final = 256  # characters of an idempotency key: the contract
+MAX_URL: Final = 2048
+_TAG: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}=[A-Za-z0-9_.@-]{1,256}")  # the characters that the REST API allows in tags
+_TRACKED: Final = frozenset({"opens", "clicks"})
+_PRINTABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_HTTP_URL: Final = re.compile(r"https?://[\x21-\x7e]+")
+_SHOWN: Final = 60  # characters of a strange name that are said back
 
 
-def check_control_headers(headers: HeaderBlock) -> str | None:
-    """The name of the first control header that cannot be obeyed or has a bad value; None if all is well."""
-    for field in headers.fields:
-        if not field.name.startswith(PREFIX):
+class BadControlHeader(ValueError):
+    """A control header that cannot be obeyed; the message is its name, and what is wrong in brackets."""
+
+    def __init__(self, name: bytes, reason: str = "") -> None:
+        shown = "-".join(word.capitalize() for word in name.decode("ascii", "replace")[:_SHOWN].split("-"))
+        super().__init__(f"{shown} ({reason})" if reason else shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What a message's control headers ask for."""
+
+    track_opens: bool | None = None  # None: as the domain is set
+    track_clicks: bool | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    template_id: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    scheduled_at: str | None = None  # as the REST API takes it
+    idempotency_key: str | None = None
+    unsubscribe_url: str | None = None
+
+
+NO_ORDERS: Final = Orders()
+
+
+def read_orders(headers: HeaderBlock) -> Orders:
+    """The orders in a header block. Raises `BadControlHeader`."""
+    found: dict[bytes, str] = {}
+    tags: list[tuple[str, str]] = []
+    for each in headers.fields:
+        if not each.name.startswith(PREFIX):
             continue
-        value = headers.value(field)
-        is_good = (field.name == b"x-sendry-tag" and _TAG.fullmatch(value)) or (
-            field.name == b"x-sendry-track" and value.lower() == b"none"
-        )
-        if not is_good:
-            return "-".join(word.capitalize() for word in field.name.decode("ascii")[:60].split("-"))
-    return None
+        value = decode_text(headers.value(each))
+        if each.name == b"x-sendry-tag":
+            tags.append(_read_tag(each.name, value))
+        elif each.name in found:
+            raise BadControlHeader(each.name, "give it once")
+        elif each.name not in _KNOWN:
+            raise BadControlHeader(each.name, _UNAVAILABLE.get(each.name, ""))
+        else:
+            found[each.name] = value
+    if not found and not tags:
+        return NO_ORDERS
+    opens, clicks = _read_tracking(found.get(b"x-sendry-track"))
+    variables = found.get(b"x-sendry-variables")
+    if variables is not None and b"x-sendry-template-id" not in found:
+        raise BadControlHeader(b"x-sendry-variables", "it belongs to X-Sendry-Template-Id")
+    return Orders(
+        track_opens=opens,
+        track_clicks=clicks,
+        tags=tuple(tags),
+        template_id=found.get(b"x-sendry-template-id"),
+        variables=_read_variables(variables) if variables is not None else {},
+        scheduled_at=found.get(b"x-sendry-scheduled-at"),
+        idempotency_key=_read_key(found.get(b"x-sendry-idempotency-key")),
+        unsubscribe_url=_read_url(found.get(b"x-sendry-unsubscribe-url")),
+    )
+
+
+_KNOWN: Final = frozenset(
+    {
+        b"x-sendry-track",
+        b"x-sendry-template-id",
+        b"x-sendry-variables",
+        b"x-sendry-scheduled-at",
+        b"x-sendry-idempotency-key",
+        b"x-sendry-unsubscribe-url",
+    }
+)
+_UNAVAILABLE: Final = {b"x-sendry-topic-id": "there are no topics yet"}
+
+
+def _read_tag(name: bytes, value: str) -> tuple[str, str]:
+    if not _TAG.fullmatch(value):
+        raise BadControlHeader(name, "write name=value in letters, digits and _ - . @")
+    tag, _, content = value.partition("=")
+    return tag, content
+
+
+def _read_tracking(value: str | None) -> tuple[bool | None, bool | None]:
+    if value is None:
+        return None, None
+    words = {word.strip().lower() for word in value.split(",")}
+    if words == {"none"}:
+        return False, False
+    if not words or words - _TRACKED:
+        raise BadControlHeader(b"x-sendry-track", "write opens, clicks, both with a comma, or none")
+    return "opens" in words, "clicks" in words
+
+
+def _read_variables(value: str) -> Mapping[str, Any]:
+    try:
+        variables = json.loads(value)
+    except (ValueError, RecursionError):
+        variables = None
+    if not isinstance(variables, dict):
+        raise BadControlHeader(b"x-sendry-variables", "write a JSON object")
+    return variables
+
+
+def _read_key(value: str | None) -> str | None:
+    if value is not None and (len(value) > MAX_KEY or not _PRINTABLE.fullmatch(value)):
+        raise BadControlHeader(b"x-sendry-idempotency-key", f"write 1 to {MAX_KEY} printable ASCII characters")
+    return value
+
+
+def _read_url(value: str | None) -> str | None:
+    if value is not None and (len(value) > MAX_URL or not _HTTP_URL.fullmatch(value)):
+        raise BadControlHeader(b"x-sendry-unsubscribe-url", "write an http or https URL")
+    return value

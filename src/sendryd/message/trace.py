@@ -26,9 +26,11 @@ def received_line(
     is_smtputf8: bool,
     hide_client: bool,
     now: datetime,
+    is_http: bool = False,
 ) -> bytes:
     """The whole field, folded, with its final CRLF. `tls` is version and cipher; `hide_client` leaves out where it came from."""
-    protocol = f"{'UTF8' if is_smtputf8 else 'E'}SMTP{'S' if tls else ''}A"  # RFC 3848, RFC 6531 §4.3: A for authenticated
+    # RFC 3848, RFC 6531 §4.3: A for authenticated. HTTP is in use, though not registered.
+    protocol = "HTTP" if is_http else f"{'UTF8' if is_smtputf8 else 'E'}SMTP{'S' if tls else ''}A"
     origin = ""
     if not hide_client:
         name = _safe_name(hello)

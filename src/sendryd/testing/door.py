@@ -42,6 +42,7 @@ class Door:
             IntakeSettings(hostname="relay.test", hide_client_address=hide_client),
             clock=self.clock,
             ids=IdSource(self.clock, SeededRand(1)),
+            rand=SeededRand(2),
             metrics=self.metrics,
             wakeup=self.wakeup,
             handoff=handoff,

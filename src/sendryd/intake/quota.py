@@ -1,0 +1,71 @@
+"""How many messages a key, or an account, may have accepted in a stretch of time.
+
+Counted in fixed stretches that begin at multiples of their length, so that they are the same for every process; what was accepted before this
+process started is counted from the store, once for each stretch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sendryd.model.apikey import ApiKey
+from sendryd.model.ids import AccountId, ApiKeyId
+from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.runtime.clock import Clock
+from sendryd.store.base import AcceptStore, NewMessage
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+Owner = tuple[AccountId, ApiKeyId | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """So many messages in so long."""
+
+    count: int
+    period: timedelta
+
+
+class Quotas:
+    """One quota for each key, one for each account; either may be absent."""
+
+    def __init__(self, store: AcceptStore, clock: Clock, *, of_key: Quota | None, of_account: Quota | None) -> None:
+        self._store = store
+        self._clock = clock
+        self._of_key = of_key
+        self._of_account = of_account
+        self._counts: dict[Owner, tuple[datetime, int]] = {}  # since when, and how many
+
+    async def check(self, key: ApiKey) -> Refusal | None:
+        """Whether one more message may be accepted. Raises `StoreUnavailable`."""
+        for quota, owner, word in ((self._of_key, key.id, "this key"), (self._of_account, None, "this account")):
+            if quota is not None and await self._count((key.account_id, owner), quota) >= quota.count:
+                return Refusal(RefusalKey.QUOTA_REACHED, word)
+        return None
+
+    def retry_after(self) -> int:
+        """Whole seconds until the shortest stretch begins anew."""
+        quotas = [quota for quota in (self._of_key, self._of_account) if quota is not None]
+        now = self._clock.now()
+        return max(1, *(round((_start(now, quota) + quota.period - now).total_seconds()) for quota in quotas))
+
+    def count(self, news: Sequence[NewMessage]) -> None:
+        """Counts messages that were accepted."""
+        for new in news:
+            for owner in ((new.message.account_id, new.message.api_key_id), (new.message.account_id, None)):
+                if owner in self._counts:
+                    start, number = self._counts[owner]
+                    self._counts[owner] = (start, number + 1)
+
+    async def _count(self, owner: Owner, quota: Quota) -> int:
+        start = _start(self._clock.now(), quota)
+        known = self._counts.get(owner)
+        if known is None or known[0] != start:
+            self._counts[owner] = known = (start, await self._store.count_accepted(*owner, start))
+        return known[1]
+
+
+def _start(now: datetime, quota: Quota) -> datetime:
+    return now - (now - _EPOCH) % quota.period
