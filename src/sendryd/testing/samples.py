@@ -7,8 +7,9 @@ from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DomainSettings, DomainStatus, SendingDomain
 from sendryd.model.event import EventType, Metadata
-from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId
+from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, WebhookId
 from sendryd.model.message import Message
+from sendryd.model.webhook import Webhook, WebhookEvent
 from sendryd.store.base import Lease, NewApiKey, NewDelivery, NewDomain, NewEvent, NewMessage
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -43,6 +44,8 @@ class Samples:
         subject: str = "Hello",
         api_key_id: int = 1,
         account_id: AccountId = ACCOUNT,
+        scheduled_at: datetime | None = None,
+        draft: bytes | None = None,
     ) -> NewMessage:
         """A message with a delivery for each recipient: captured in test mode, leased with a lease, else queued."""
         state = DeliveryState.DELIVERED if mode is KeyMode.TEST else DeliveryState.LEASED if lease else DeliveryState.QUEUED
@@ -62,6 +65,7 @@ class Samples:
             signing_domain_id=DomainId(1),
             needs_smtputf8=False,
             is_8bit=False,
+            scheduled_at=scheduled_at,
         )
         deliveries = tuple(
             NewDelivery(
@@ -69,12 +73,12 @@ class Samples:
                 forward_path=recipient,
                 domain=recipient.rpartition("@")[2],
                 state=state,
-                due_at=due_at or created_at,
+                due_at=due_at or message.waits_since,
                 events=(self.event(),),
             )
             for recipient in recipients
         )
-        return NewMessage(message=message, content=content, deliveries=deliveries, lease=lease)
+        return NewMessage(message=message, content=content, deliveries=deliveries, lease=lease, draft=draft)
 
     def lease(self, until: datetime = NOW + timedelta(minutes=20)) -> Lease:
         """A lease with a token of its own."""
@@ -107,3 +111,18 @@ class Samples:
             created_at=NOW,
         )
         return NewDomain(domain=domain, private_key=b"PEM")
+
+    def webhook(
+        self, *events: WebhookEvent, url: str = "https://example.org/hook", is_active: bool = True, account_id: AccountId = ACCOUNT
+    ) -> Webhook:
+        """A webhook that asks for what was delivered, or for these."""
+        return Webhook(
+            id=WebhookId(self.number()),
+            account_id=account_id,
+            url=url,
+            events=events or (WebhookEvent.EMAIL_DELIVERED,),
+            secret="whsec_c2VjcmV0",
+            is_active=is_active,
+            created_at=NOW,
+            updated_at=NOW,
+        )

@@ -47,14 +47,22 @@ RETURNING id;
 
 -- name: find_notifications
 SELECT id FROM notification
-WHERE account_id = ?1 AND webhook_id = ?2 AND created_at BETWEEN ?3 AND ?4 AND origin_id IS NULL AND (NOT ?5 OR state = 'failed')
+WHERE +account_id = ?1 AND webhook_id = ?2 AND created_at BETWEEN ?3 AND ?4 AND origin_id IS NULL AND (NOT ?5 OR state = 'failed')
 ORDER BY id LIMIT ?6;
+
+-- name: list_owed_webhooks
+WITH RECURSIVE owed (webhook_id) AS (
+    SELECT min(webhook_id) FROM notification INDEXED BY notification_due WHERE state = 'pending'
+    UNION ALL
+    SELECT (SELECT min(webhook_id) FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id > owed.webhook_id)
+    FROM owed WHERE owed.webhook_id IS NOT NULL
+)
+SELECT owed.webhook_id,
+       (SELECT min(due_at) FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = owed.webhook_id)
+FROM owed CROSS JOIN webhook ON webhook.id = owed.webhook_id WHERE webhook.is_active;
 
 -- name: return_notifications
 UPDATE notification SET state = 'pending', lease_token = NULL, lease_until = NULL WHERE state = 'leased' AND lease_until <= ?;
-
--- name: list_active_webhooks
-SELECT id FROM webhook WHERE is_active ORDER BY id;
 
 -- name: list_due_notifications
 SELECT id, due_at FROM notification INDEXED BY notification_due
@@ -62,7 +70,9 @@ WHERE state = 'pending' AND webhook_id = ? AND due_at <= ? ORDER BY due_at, id L
 
 -- name: lease_notifications
 UPDATE notification NOT INDEXED SET state = 'leased', lease_token = ?1, lease_until = ?2
-WHERE id IN (SELECT value FROM json_each(?3)) AND state = 'pending';
+WHERE id IN (SELECT value FROM json_each(?3)) AND state = 'pending'
+  AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = notification.webhook_id AND webhook.is_active)
+RETURNING id;
 
 -- name: record_notification
 UPDATE notification
@@ -71,21 +81,34 @@ SET state = ?3, due_at = coalesce(?4, due_at), status_code = ?5, response = ?6, 
 WHERE id = ?1 AND lease_token = ?2
 RETURNING webhook_id;
 
+-- name: notification_exists
+SELECT 1 FROM notification WHERE id = ?;
+
 -- name: set_failing
-UPDATE webhook SET failing_since = CASE WHEN ?2 THEN coalesce(failing_since, ?3) END WHERE id = ?1;
+UPDATE webhook SET failing_since = CASE WHEN ?2 THEN ?3 END WHERE id = ?1 AND (failing_since IS NULL) = ?2;
 
 -- name: disable_webhook
 UPDATE webhook SET is_active = 0, disabled_reason = ?2, updated_at = ?3 WHERE id = ?1 AND is_active;
 
 -- name: give_up_notifications
-UPDATE notification SET state = 'failed', lease_token = NULL, lease_until = NULL, response = ?2
-WHERE webhook_id = ?1 AND state IN ('pending', 'leased');
+UPDATE notification NOT INDEXED
+SET state = 'failed', lease_token = NULL, lease_until = NULL, response = CASE response WHEN '' THEN ?2 ELSE response END
+WHERE id IN (
+    SELECT id FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = ?1
+    UNION ALL SELECT id FROM notification INDEXED BY notification_leased WHERE state = 'leased' AND webhook_id = ?1
+    LIMIT ?3
+);
 
--- name: first_notification
-SELECT min(due_at) FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = ?;
+-- name: drop_notifications
+DELETE FROM notification WHERE id IN (SELECT id FROM notification INDEXED BY notification_webhook WHERE webhook_id = ? LIMIT ?);
 
 -- name: first_notification_lease
 SELECT min(lease_until) FROM notification INDEXED BY notification_leased WHERE state = 'leased';
 
+-- name: list_notification_leases
+SELECT webhook_id, lease_until FROM notification INDEXED BY notification_leased JOIN webhook ON webhook.id = notification.webhook_id
+WHERE state = 'leased' AND webhook.is_active;
+
 -- name: delete_notifications
-DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE created_at < ? ORDER BY id LIMIT ?);
+DELETE FROM notification
+WHERE id IN (SELECT id FROM (SELECT id, created_at FROM notification ORDER BY id LIMIT ?2) WHERE created_at < ?1);

@@ -16,6 +16,7 @@ from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import (
     Row,
+    clean,
     contains,
     from_ms,
     from_ms_or_none,
@@ -26,6 +27,7 @@ from sendryd.store.sqlite.rows import (
 )
 
 MAX_RESPONSE: Final = 2000  # characters
+STEP: Final = 1000  # notifications given up or removed in one transaction: some milliseconds, in which mail waits
 _LAST: Final = 1 << 62
 _NOTIFICATION: Final = """
 SELECT n.id, n.webhook_id, n.account_id, n.type, n.body, coalesce(n.origin_id, n.id), n.state, n.attempts, n.due_at, n.status_code,
@@ -35,7 +37,7 @@ FROM notification n LEFT JOIN event e ON e.id = n.event_id
 
 
 class Webhooks:
-    """`NotifyStore`."""
+    """`NotifyStore`. What concerns all that a webhook is owed is done in several transactions."""
 
     _database: Database
 
@@ -84,7 +86,20 @@ class Webhooks:
         await self._database.write(lambda connection, _: _must_change(connection, "update_webhook", values))
 
     async def remove_webhook(self, account_id: AccountId, webhook_id: WebhookId) -> None:
+        if await self.get_webhook(account_id, webhook_id) is None:
+            raise NotFound("no such webhook")
+        await self._in_steps("drop_notifications", webhook_id)
         await self._database.write(lambda connection, _: _must_change(connection, "remove_webhook", (account_id, webhook_id)))
+
+    async def _in_steps(self, name: str, *values: Any) -> None:
+        """Runs a statement that changes at most so many rows, until it has changed all."""
+
+        def action(connection: apsw.Connection, _rows: object) -> int:
+            connection.execute(SQL[name], (*values, STEP))
+            return int(connection.changes())
+
+        while await self._database.write(action) >= STEP:
+            pass
 
     async def add_notification(self, account_id: AccountId, webhook_id: WebhookId, notice: Notice) -> Notification:
         def action(connection: apsw.Connection, _rows: object) -> Notification:
@@ -139,64 +154,56 @@ class Webhooks:
         self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[WebhookId], per_webhook: int
     ) -> list[ClaimedNotification]:
         moment = to_ms(now)
-
-        def action(connection: apsw.Connection, _rows: object) -> list[ClaimedNotification]:
-            connection.execute(SQL["return_notifications"], (moment,))
-            due: list[tuple[int, int]] = []
-            webhooks: list[tuple[Any, ...]] = connection.execute(SQL["list_active_webhooks"]).fetchall()
-            for (number,) in webhooks:
-                if number not in busy:
-                    found: list[tuple[Any, ...]] = connection.execute(
-                        SQL["list_due_notifications"], (number, moment, per_webhook)
-                    ).fetchall()
-                    due += [(due_at, notification) for notification, due_at in found]
-            chosen = [notification for _, notification in sorted(due)[:limit]]
-            if not chosen:
-                return []
-            connection.execute(SQL["lease_notifications"], (lease.token, to_ms(lease.until), to_json(chosen)))
-            return _read_claims(connection, chosen)
-
-        claims: list[ClaimedNotification] = await self._database.write(action)
+        if limit <= 0 or per_webhook <= 0:
+            return []
+        first = self._database.fetch_one("first_notification_lease")
+        if first and first[0] is not None and first[0] <= moment:
+            await self._database.write(lambda connection, _: connection.execute(SQL["return_notifications"], (moment,)).fetchall())
+        chosen = await self._database.read(lambda connection: _choose(connection, moment, limit, busy, per_webhook))
+        if not chosen:
+            return []
+        claims: list[ClaimedNotification] = await self._database.write(lambda connection, _: _lease(connection, chosen, lease))
         return claims
 
     async def record_notification(self, lease: Lease, outcome: NotificationOutcome, now: datetime) -> Webhook | None:
         moment = to_ms(now)
+        is_delivered = outcome.state is NotificationState.DELIVERED
+        values = (
+            outcome.notification_id,
+            lease.token,
+            outcome.state.value,
+            to_ms_or_none(outcome.due_at),
+            outcome.status_code,
+            clean(outcome.response[:MAX_RESPONSE]),
+            moment if is_delivered else None,
+        )
 
         def action(connection: apsw.Connection, _rows: object) -> Webhook | None:
-            is_delivered = outcome.state is NotificationState.DELIVERED
-            values = (
-                outcome.notification_id,
-                lease.token,
-                outcome.state.value,
-                to_ms_or_none(outcome.due_at),
-                outcome.status_code,
-                outcome.response[:MAX_RESPONSE],
-                moment if is_delivered else None,
-            )
             row = connection.execute(SQL["record_notification"], values).fetchone()
-            if row is None:
+            if row is not None:
+                connection.execute(SQL["set_failing"], (row[0], not is_delivered, moment))
+                found = connection.execute(SQL["find_webhook"], row).fetchone()
+                return _read_webhook(found) if found else None
+            if connection.execute(SQL["notification_exists"], values[:1]).fetchone() is not None:
                 raise LeaseLost("somebody else holds the notification, or nobody does")
-            connection.execute(SQL["set_failing"], (row[0], not is_delivered, moment))
-            found = connection.execute(SQL["find_webhook"], row).fetchone()
-            return _read_webhook(found) if found else None
+            return None  # gone with its webhook
 
         webhook: Webhook | None = await self._database.write(action)
         return webhook
 
     async def disable_webhook(self, webhook_id: WebhookId, reason: str, now: datetime) -> None:
-        def action(connection: apsw.Connection, _rows: object) -> None:
+        def action(connection: apsw.Connection, _rows: object) -> bool:
             connection.execute(SQL["disable_webhook"], (webhook_id, reason, to_ms(now)))
-            if connection.changes():
-                connection.execute(SQL["give_up_notifications"], (webhook_id, reason))
+            return bool(connection.changes())
 
-        await self._database.write(action)
+        if await self._database.write(action):
+            await self._in_steps("give_up_notifications", webhook_id, reason)
 
     async def notification_due_at(self, *, busy: frozenset[WebhookId] = frozenset()) -> datetime | None:
         def work(connection: apsw.Connection) -> int | None:
-            webhooks: list[tuple[Any, ...]] = connection.execute(SQL["list_active_webhooks"]).fetchall()
-            moments = [connection.execute(SQL["first_notification"], row).fetchone() for row in webhooks if row[0] not in busy]
-            moments.append(connection.execute(SQL["first_notification_lease"]).fetchone())
-            return min((row[0] for row in moments if row and row[0] is not None), default=None)
+            rows: list[tuple[Any, ...]] = connection.execute(SQL["list_owed_webhooks"]).fetchall()
+            rows += connection.execute(SQL["list_notification_leases"]).fetchall()
+            return min((moment for number, moment in rows if number not in busy), default=None)
 
         return from_ms_or_none(await self._database.read(work))
 
@@ -223,22 +230,39 @@ def _inserted(connection: apsw.Connection, row: Row | None) -> Notification:
     return _read_notification(found)
 
 
-def _read_claims(connection: apsw.Connection, chosen: Sequence[int]) -> list[ClaimedNotification]:
+def _choose(connection: apsw.Connection, moment: int, limit: int, busy: frozenset[WebhookId], per_webhook: int) -> list[int]:
+    """The notifications to be leased, oldest due first. Looks at as many webhooks as it may lease notifications: those whose first one is
+    due later have none that is among the oldest.
+    """
+    owed: list[tuple[Any, ...]] = connection.execute(SQL["list_owed_webhooks"]).fetchall()
+    first = sorted((due_at, number) for number, due_at in owed if number not in busy and due_at <= moment)[:limit]
+    due: list[tuple[int, int]] = []
+    for _, number in first:
+        values = (number, moment, min(limit, per_webhook))
+        rows: list[tuple[Any, ...]] = connection.execute(SQL["list_due_notifications"], values).fetchall()
+        due += [(due_at, notification) for notification, due_at in rows]
+    return [notification for _, notification in sorted(due)[:limit]]
+
+
+def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease) -> list[ClaimedNotification]:
+    """Leases those that still wait, in this order."""
+    values = (lease.token, to_ms(lease.until), to_json(chosen))
+    leased: list[tuple[Any, ...]] = connection.execute(SQL["lease_notifications"], values).fetchall()
+    numbers = to_json([number for (number,) in leased])
     rows: list[tuple[Any, ...]] = connection.execute(
-        f"{_NOTIFICATION} WHERE n.id IN (SELECT value FROM json_each(?))", (to_json(chosen),)
+        f"{_NOTIFICATION} WHERE n.id IN (SELECT value FROM json_each(?))", (numbers,)
     ).fetchall()
     notifications = {row[0]: _read_notification(row) for row in rows}
-    webhooks: dict[int, Webhook] = {}
-    claims = []
-    for number in chosen:
-        notification = notifications[number]
-        if notification.webhook_id not in webhooks:
-            found = connection.execute(SQL["find_webhook"], (notification.webhook_id,)).fetchone()
-            if found is None:
-                raise AssertionError("a notification is owed to a webhook that is not there")
-            webhooks[notification.webhook_id] = _read_webhook(found)
-        claims.append(ClaimedNotification(notification=notification, webhook=webhooks[notification.webhook_id]))
-    return claims
+    webhooks = {number: _find_webhook(connection, number) for number in {each.webhook_id for each in notifications.values()}}
+    found = [notifications[number] for number in chosen if number in notifications]
+    return [ClaimedNotification(notification=each, webhook=webhooks[each.webhook_id]) for each in found]
+
+
+def _find_webhook(connection: apsw.Connection, webhook_id: WebhookId) -> Webhook:
+    row = connection.execute(SQL["find_webhook"], (webhook_id,)).fetchone()
+    if row is None:
+        raise AssertionError("a notification is owed to a webhook that is not there")
+    return _read_webhook(row)
 
 
 def _read_webhook(row: Row) -> Webhook:
@@ -257,12 +281,16 @@ def _read_webhook(row: Row) -> Webhook:
 
 
 def _read_notification(row: Row) -> Notification:
+    event = read_event(row[14:]) if row[14] is not None else None
+    body = json.loads(row[4]) if row[4] else None
+    if event is None and body is None:  # the event was kept less long than the notification
+        body = {}
     return Notification(
         id=NotificationId(row[0]),
         webhook_id=WebhookId(row[1]),
         account_id=AccountId(row[2]),
         type=WebhookEvent(row[3]),
-        body=json.loads(row[4]) if row[4] else None,
+        body=body,
         origin_id=NotificationId(row[5]),
         state=NotificationState(row[6]),
         attempts=row[7],
@@ -272,5 +300,5 @@ def _read_notification(row: Row) -> Notification:
         delivered_at=from_ms_or_none(row[11]),
         created_at=from_ms(row[12]),
         mode=KeyMode(row[13]) if row[13] else KeyMode.LIVE,
-        event=read_event(row[14:]) if row[14] is not None else None,
+        event=event,
     )

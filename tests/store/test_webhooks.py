@@ -1,0 +1,110 @@
+"""Webhooks as rows, and what finding the notifications for them costs."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from importlib import resources
+
+import apsw
+import pytest
+
+import sendryd.store.sqlite
+from sendryd.model.ids import AccountId, WebhookId
+from sendryd.model.webhook import MAIL_EVENTS, WebhookEvent
+from sendryd.store.base import Store
+from sendryd.store.errors import NotFound
+from sendryd.store.sqlite import migrate, webhooks
+from sendryd.store.sqlite.outbox import fan_out
+from sendryd.store.sqlite.queries import SQL
+from sendryd.testing.samples import ACCOUNT, NOW, Samples
+
+LATER = NOW + timedelta(minutes=5)
+NOBODY: frozenset[WebhookId] = frozenset()
+OUTBOX = resources.files(sendryd.store.sqlite).joinpath("queries_outbox.sql").read_text("utf-8")
+
+
+async def test_webhooks_are_kept_changed_and_removed(full_store: Store, samples: Samples) -> None:
+    made = [samples.webhook(url=f"https://h{number}.example.org/100%_{number}") for number in range(5)]
+    for each in (*made, samples.webhook(account_id=AccountId(2))):
+        await full_store.add_webhook(each)
+    assert await full_store.get_webhook(ACCOUNT, made[0].id) == made[0]
+    assert await full_store.get_webhook(AccountId(2), made[0].id) is None
+    page = await full_store.page_webhooks(ACCOUNT, limit=2)
+    assert (list(page.items), page.has_more) == ([made[4], made[3]], True)
+    rest = await full_store.page_webhooks(ACCOUNT, limit=3, before=made[3].id)
+    assert (list(rest.items), rest.has_more) == ([made[2], made[1], made[0]], False)
+    for text, count in (("H3.", 1), ("100%", 5), ("%_4", 1), ("zz", 0)):
+        assert await full_store.count_webhooks(ACCOUNT, text=text) == count
+        assert len((await full_store.page_webhooks(ACCOUNT, text=text, limit=9)).items) == count
+    assert await full_store.count_webhooks(ACCOUNT) == 5
+    changed = replace(
+        made[0],
+        url="https://new.example/",
+        events=(WebhookEvent.EMAIL_OPENED,),
+        updated_at=LATER,
+        failing_since=NOW,
+        disabled_reason="r",
+        is_active=False,
+    )
+    await full_store.update_webhook(changed)
+    assert await full_store.get_webhook(ACCOUNT, made[0].id) == changed
+    for missing in (replace(changed, account_id=AccountId(2)), replace(changed, id=WebhookId(5))):
+        with pytest.raises(NotFound):
+            await full_store.update_webhook(missing)
+        with pytest.raises(NotFound):
+            await full_store.remove_webhook(missing.account_id, missing.id)
+
+
+@pytest.fixture
+def connection() -> Iterator[apsw.Connection]:
+    made = apsw.Connection(":memory:")
+    migrate.apply(made)
+    yield made
+    made.close()
+
+
+def fill(connection: apsw.Connection, webhook_id: int, count: int, *, is_active: bool = True, due_at: int = 0) -> None:
+    connection.execute("INSERT INTO webhook VALUES (?, 1, '', '[\"email.delivered\"]', '', ?, 0, 0, NULL, NULL)", (webhook_id, is_active))
+    rows = [(webhook_id, due_at)] * count
+    connection.executemany(
+        "INSERT INTO notification (webhook_id, account_id, type, due_at, created_at) VALUES (?, 1, 'email.delivered', ?, 0)", rows
+    ).fetchall()
+
+
+@pytest.mark.parametrize("why", ["busy", "switched off"])
+def test_the_backlog_of_a_dead_webhook_is_not_looked_at(connection: apsw.Connection, why: str) -> None:
+    fill(connection, 1, 20_000, is_active=why == "busy")
+    fill(connection, 2, 20)
+    ticks = itertools.count()
+    connection.set_progress_handler(lambda: next(ticks) < 0, 100)
+    busy = frozenset({WebhookId(1)}) if why == "busy" else NOBODY
+    chosen = webhooks._choose(connection, 1, 20, busy, 20)
+    assert chosen == list(range(20_001, 20_021))
+    assert next(ticks) < 10  # hundreds of instructions
+    assert len(webhooks._choose(connection, 1, 50, NOBODY, 30)) == (50 if why == "busy" else 20)
+    assert next(ticks) < 30
+
+
+@pytest.mark.parametrize("name", sorted(re.findall(r"-- name: (\w+)", OUTBOX)))
+def test_no_statement_passes_a_whole_table(connection: apsw.Connection, name: str) -> None:
+    numbers = [int(number) for number in re.findall(r"\?(\d)", SQL[name])]
+    values = [None] * max(numbers, default=SQL[name].count("?"))
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", values).fetchall()]
+    passed = [step for step in plan if step in {"SCAN event", "SCAN notification", "SCAN webhook"}]
+    # The oldest, as many as are to be deleted.
+    assert passed == (["SCAN notification"] if name == "delete_notifications" else [])
+    assert plan or SQL[name].startswith("INSERT")
+
+
+def test_mail_that_is_accepted_asks_for_no_webhooks(connection: apsw.Connection) -> None:
+    connection.close()  # whoever asks fails
+    row = (1, 1, 1, 1, "live", "queued", "a@b.test", 0, None)
+    fan_out(connection, [row] * 3)
+    with pytest.raises(apsw.ConnectionClosedError):
+        fan_out(connection, [row, (*row[:5], "delivered", *row[6:])])
+
+
+def test_the_words_of_mail_follow_from_its_events() -> None:
+    assert {word.value for word in MAIL_EVENTS.values()} == {f"email.{event_type.value}" for event_type in MAIL_EVENTS}
