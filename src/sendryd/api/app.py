@@ -18,6 +18,7 @@ from sendryd.api.emails import EmailHandlers
 from sendryd.api.health import Health
 from sendryd.api.inbound import InboundHandlers
 from sendryd.api.keys import KeyHandlers
+from sendryd.api.latency import LatencyBook
 from sendryd.api.logs import LogHandlers
 from sendryd.api.operations import Dispatcher, Operation
 from sendryd.api.organizations import OrganizationHandlers
@@ -26,8 +27,10 @@ from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import REQUEST_ID_KEY, Gate, respond
 from sendryd.api.smtpinfo import SmtpInfoHandlers
 from sendryd.api.suppressions import SuppressionHandlers
+from sendryd.api.system import SystemHandlers
 from sendryd.api.testinbox import TestInboxHandlers
 from sendryd.api.unsubscribes import UnsubscribeHandlers
+from sendryd.api.uptime import StatusBook
 from sendryd.api.wire import error_json
 from sendryd.intake.accounts import AccountOffice
 from sendryd.intake.domains import DomainOffice
@@ -64,6 +67,8 @@ class ApiDependencies:
     clock: Clock
     rand: Rand
     request_log: RequestLog
+    latency: LatencyBook
+    status: StatusBook
     hostname: str
     smtp_port: int
     allow_private_networks: bool
@@ -83,6 +88,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         OrganizationHandlers(needs.accounts),
         RegionHandlers(needs.hostname),
         InboundHandlers(needs.accounts, needs.rand, allow_private=needs.allow_private_networks),
+        SystemHandlers(needs.status, needs.latency),
     )
     return [operation for resource in resources for operation in resource.operations()]
 
@@ -90,7 +96,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
 def create_app(needs: ApiDependencies, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
     """The ASGI application. `pages` are those of other parts of the program that are served at the same address."""
     health = needs.health
-    operations = Dispatcher(create_operations(needs), needs.gate, needs.clock, needs.request_log, ContentBudget())
+    operations = Dispatcher(create_operations(needs), needs.gate, needs.clock, needs.request_log, ContentBudget(), needs.latency)
     own = {"/healthz": health.get_health, "/readyz": health.get_readiness, "/metrics": health.get_metrics, "/": _get_root}
     others = Starlette(
         routes=[

@@ -147,6 +147,7 @@ class DomainHandlers:
                 handler=self.verify,
                 scope=Scope.FULL_ACCESS,
                 answer=DomainVerification,
+                is_timed=False,
             ),
             Operation(
                 method="PATCH",
@@ -191,6 +192,7 @@ class DomainHandlers:
                 handler=self.verify_bimi,
                 scope=Scope.FULL_ACCESS,
                 answer=BimiVerification,
+                is_timed=False,
             ),
         ]
 

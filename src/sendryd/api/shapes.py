@@ -746,6 +746,39 @@ class Component(TypedDict):
     current_response_time_ms: float | None
 
 
+class IncidentUpdate(TypedDict):
+    """What was said of an incident."""
+
+    id: str
+    status: str
+    message: str
+    created_at: str
+
+
+class AffectedComponent(TypedDict):
+    """A part that an incident is about."""
+
+    id: str
+    name: str
+    slug: str
+
+
+class Incident(TypedDict):
+    """Something that went wrong for a time."""
+
+    id: str
+    title: str
+    status: str
+    impact: str
+    starts_at: str | None
+    ends_at: str | None
+    resolved_at: str | None
+    created_at: str
+    updated_at: str
+    updates: list[IncidentUpdate]
+    affected_components: list[AffectedComponent]
+
+
 class SlaSummary(TypedDict):
     """How much of the time it was up."""
 
@@ -760,7 +793,7 @@ class Status(TypedDict):
     status: str
     last_checked_at: str | None
     components: list[Component]
-    active_incidents: list[dict[str, Any]]
+    active_incidents: list[Incident]
     sla_summary: SlaSummary
 
 

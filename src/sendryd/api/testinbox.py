@@ -60,6 +60,7 @@ class TestInboxHandlers:
                 handler=self.wait,
                 query=WaitQuery,
                 answer=WholeTestEmail,
+                is_timed=False,
             ),
             Operation(
                 method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get a captured email", handler=self.get, answer=WholeTestEmail

@@ -14,10 +14,12 @@ from starlette.types import Message as AsgiMessage
 
 from sendryd.api.app import ApiDependencies, create_app, create_operations
 from sendryd.api.health import Health
+from sendryd.api.latency import LatencyBook
 from sendryd.api.operations import Operation
 from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import Gate
 from sendryd.api.router import Match, Router
+from sendryd.api.uptime import DELIVERY, SMTP, StatusBook
 from sendryd.intake.accounts import AccountOffice
 from sendryd.intake.directory import Directory
 from sendryd.intake.domains import DomainOffice
@@ -87,6 +89,8 @@ class ApiWorld:
             clock=self.clock,
             rand=self.rand,
             request_log=self.request_log,
+            latency=LatencyBook(self.clock),
+            status=StatusBook(store, self.clock, [SMTP, DELIVERY]),
             hostname=HOSTNAME,
             smtp_port=587,
             allow_private_networks=False,
