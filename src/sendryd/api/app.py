@@ -31,11 +31,13 @@ from sendryd.api.system import SystemHandlers
 from sendryd.api.testinbox import TestInboxHandlers
 from sendryd.api.unsubscribes import UnsubscribeHandlers
 from sendryd.api.uptime import StatusBook
+from sendryd.api.webhooks import WebhookHandlers
 from sendryd.api.wire import error_json
 from sendryd.intake.accounts import AccountOffice
 from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
 from sendryd.intake.lists import ListOffice
+from sendryd.intake.webhooks import WebhookOffice
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
@@ -62,6 +64,7 @@ class ApiDependencies:
     domains: DomainOffice
     keys: KeyOffice
     lists: ListOffice
+    webhooks: WebhookOffice
     gate: Gate
     health: Health
     clock: Clock
@@ -81,6 +84,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         SmtpInfoHandlers(needs.hostname, needs.smtp_port),
         TestInboxHandlers(needs.store, needs.clock),
         LogHandlers(needs.store),
+        WebhookHandlers(needs.store, needs.webhooks),
         SuppressionHandlers(needs.store, needs.lists),
         UnsubscribeHandlers(needs.store, needs.lists),
         DomainHandlers(needs.store, needs.domains, needs.gate.directory),

@@ -15,12 +15,16 @@ from sendryd.model.ids import (
     DOMAIN_PREFIX,
     EVENT_PREFIX,
     MESSAGE_PREFIX,
+    NOTIFICATION_PREFIX,
     TEST_MESSAGE_PREFIX,
     UNSUBSCRIBE_PREFIX,
+    WEBHOOK_PREFIX,
     format_id,
 )
 from sendryd.model.message import Message, MessageStatus, MessageSummary, derive_status
 from sendryd.model.suppression import Suppression, Unsubscribe
+from sendryd.model.webhook import Notification, NotificationState, Webhook
+from sendryd.policy.payload import payload_of
 from sendryd.store.base import QueuedDelivery
 
 Json = dict[str, Any]
@@ -206,6 +210,49 @@ def delivery_json(delivery: QueuedDelivery) -> Json:
         "due_at": timestamp(delivery.due_at),
         "created_at": timestamp(delivery.created_at),
         "last_reply": delivery.last_reply or None,
+    }
+
+
+def webhook_json(webhook: Webhook, *, has_secret: bool = False) -> Json:
+    """An endpoint; its secret is not in lists."""
+    body: Json = {
+        "id": format_id(WEBHOOK_PREFIX, webhook.id),
+        "url": webhook.url,
+        "events": [event.value for event in webhook.events],
+        "active": webhook.is_active,
+        "failing_since": timestamp_or_none(webhook.failing_since),
+        "disabled_reason": webhook.disabled_reason,
+        "created_at": timestamp(webhook.created_at),
+        "updated_at": timestamp(webhook.updated_at),
+    }
+    return {**body, "secret": webhook.secret} if has_secret else body
+
+
+def notification_word(state: NotificationState) -> str:
+    """The public word of where a notification stands."""
+    match state:
+        case NotificationState.PENDING | NotificationState.LEASED:
+            return "pending"
+        case NotificationState.DELIVERED | NotificationState.FAILED:
+            return state.value
+    assert_never(state)
+
+
+def notification_json(notification: Notification) -> Json:
+    """What a webhook was told, or is owed."""
+    word = notification_word(notification.state)
+    return {
+        "id": format_id(NOTIFICATION_PREFIX, notification.id),
+        "webhook_id": format_id(WEBHOOK_PREFIX, notification.webhook_id),
+        "event": notification.type.value,
+        "payload": payload_of(notification),
+        "status": word,
+        "status_code": notification.status_code,
+        "response": notification.response or None,
+        "attempts": notification.attempts,
+        "next_attempt_at": timestamp(notification.due_at) if word == "pending" else None,
+        "delivered_at": timestamp_or_none(notification.delivered_at),
+        "created_at": timestamp(notification.created_at),
     }
 
 

@@ -11,6 +11,7 @@ from sendryd.app.values import Address
 from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
 from sendryd.intake.lists import ListOffice
+from sendryd.intake.webhooks import WebhookOffice
 from sendryd.model.ids import AccountId
 from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.retry import RetryPlan
@@ -61,6 +62,12 @@ class Basics:
     def lists(self) -> ListOffice:
         """What is done with suppressions and unsubscribes."""
         return ListOffice(self.store, clock=self.clock, ids=self.ids)
+
+    @property
+    def webhooks(self) -> WebhookOffice:
+        """What is done with webhooks."""
+        allow_private = self.settings.allow_private_networks
+        return WebhookOffice(self.store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=allow_private)
 
     @property
     def retry_plan(self) -> RetryPlan:

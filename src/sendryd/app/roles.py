@@ -183,6 +183,7 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
             keys=basics.keys,
             lists=basics.lists,
             gate=Gate(directory, basics.clock, limiter),
+            webhooks=basics.webhooks,
             health=health,
             clock=basics.clock,
             rand=basics.rand,

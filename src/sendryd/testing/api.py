@@ -25,6 +25,7 @@ from sendryd.intake.directory import Directory
 from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
 from sendryd.intake.lists import ListOffice
+from sendryd.intake.webhooks import WebhookOffice
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
@@ -74,6 +75,7 @@ class ApiWorld:
         self.keys = KeyOffice(store, clock=self.clock, rand=self.rand, ids=self.ids)
         self.zone = ZoneResolver()
         self.domains = DomainOffice(store, self.zone, RecordSettings(HOSTNAME), selector="sendry", clock=self.clock, ids=self.ids)
+        self.webhooks = WebhookOffice(store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=False)
         self.metrics = Metrics()
         self.health = Health(store, self._render_metrics, self.clock)
         gate = Gate(self.directory, self.clock, limiter)
@@ -84,6 +86,7 @@ class ApiWorld:
             domains=self.domains,
             keys=self.keys,
             lists=ListOffice(store, clock=self.clock, ids=self.ids),
+            webhooks=self.webhooks,
             gate=gate,
             health=self.health,
             clock=self.clock,
