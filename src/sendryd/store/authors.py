@@ -12,9 +12,9 @@ _LAST_DOMAIN: Final = re.compile(r"@([^\s@<>()\",;]+)>?\s*(?:\([^()]*\))?\s*\Z")
 
 
 @lru_cache(4096)  # an account has few authors, and a report meets each of them with every message
-def author_domain(text: str) -> str | None:
-    """The domain in A-label form; None if the text ends with no address."""
-    match = _LAST_DOMAIN.search(text)
+def author_domain(text: str | None) -> str | None:
+    """The domain in A-label form; None if the text ends with no address, or there is no text because the message is gone."""
+    match = _LAST_DOMAIN.search(text or "")
     if match is None:
         return None
     try:

@@ -1,0 +1,26 @@
+"""The domain of an author."""
+
+import pytest
+
+from sendryd.store.authors import author_domain
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a@example.org", "example.org"),
+        ("A <a@Example.ORG>", "example.org"),
+        ("a@one.test <a@one.test>", "one.test"),
+        ("Doe, Jane <jane@b\u00fccher.example>", "xn--bcher-kva.example"),
+        ("a@example.org (me@home.test)", "example.org"),
+        ('"x@fake.test" <a@example.org> (at work)', "example.org"),
+        ("nobody", None),
+        ("a@", None),
+        ("a@example..org", None),
+        ("<a@example.org> and more", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_domain_of_the_last_address(text: str | None, expected: str | None) -> None:
+    assert author_domain(text) == expected
