@@ -1,0 +1,104 @@
+"""Designs of blocks become HTML."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sendryd.message.blocks import MAX_BLOCKS, TYPES, BlockError, check_design, compile_blocks
+from sendryd.message.plaintext import html_to_text
+from sendryd.message.starters import STARTERS, VISUAL_STARTERS
+from sendryd.message.template import render, variable_names
+
+
+def design(*blocks: dict[str, Any], **styles: Any) -> dict[str, Any]:
+    return {"globalStyles": styles, "blocks": list(blocks)}
+
+
+def block(kind: str, **props: Any) -> dict[str, Any]:
+    return {"id": "one", "type": kind, "props": props}
+
+
+def test_each_type_of_block_is_shown() -> None:
+    html = compile_blocks(
+        design(
+            block("heading", text="Title & more", level=1),
+            block("text", text="Line one\nline <two> {{ name }}"),
+            block("image", src="https://x.test/a.png", alt='An "A"', href="https://x.test"),
+            block("button", text="Press", href="{{ url }}"),
+            block("divider"),
+            block("spacer", height="30px"),
+            block("columns", columns=[[block("text", text="left")], {"blocks": [block("text", text="right")]}]),
+            block("section", blocks=[block("text", text="inside")], backgroundColor="#eeeeee"),
+            block("social", links=[{"network": "mastodon", "url": "https://m.test"}]),
+            block("youtube", url="https://www.youtube.com/watch?v=dQw4w9WgXcQ&t=1"),
+            contentWidth=640,
+        )
+    )
+    text = html_to_text(html)
+    for part in ("Title & more", "line <two> {{ name }}", 'An "A"', "Press", "left", "right", "inside", "Mastodon"):
+        assert part in text
+    assert 'href="{{ url }}"' in html
+    assert "vi/dQw4w9WgXcQ/" in html
+    assert 'width="640"' in html
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({}, "blocks, a list"),
+        (design(block("marquee")), "type is one of"),
+        (design(block("button", text="x", href="javascript:alert(1)")), "block one: href"),
+        (design(block("button", text="x")), "block one: href"),
+        (design(block("image", src="data:text/html,x")), "block one: src"),
+        (design(block("heading", text="x", color="red;background:url(x)")), "block one: color"),
+        (design(block("heading", text="x", level=9)), "from 1 to 4"),
+        (design(block("heading", text={"a": 1})), "text is a text"),
+        (design(block("spacer", height=1e9)), "from 1 to 400"),
+        (design(block("columns", columns=[[]] * 9)), "1 to 4 lists"),
+        (design({"id": 1, "type": "text", "props": [1]}), "props is an object"),
+        (design("text"), "each block is an object"),  # type: ignore[arg-type]
+        (design(contentWidth=10), "320 to 900"),
+        (design(fontFamily='x"><script>'), "fontFamily"),
+        (design(*[block("divider")] * (MAX_BLOCKS + 1)), "at most"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_by_name(bad: dict[str, Any], said: str) -> None:
+    with pytest.raises(BlockError, match=said):
+        check_design(bad)
+
+
+def test_depth_is_limited() -> None:
+    inner = block("text", text="deep")
+    for _ in range(10_000):
+        inner = block("section", blocks=[inner])
+    with pytest.raises(BlockError, match="deep in one another"):
+        compile_blocks(design(inner))
+
+
+@given(st.sampled_from(sorted(TYPES)), st.text())
+def test_no_text_breaks_out_of_its_place(kind: str, text: str) -> None:
+    props = dict.fromkeys(("text", "alt", "title", "network"), text) | {
+        "src": "https://x.test",
+        "href": "https://x.test",
+        "videoId": "abcdefg",
+    }
+    props |= {"links": [{"network": text, "url": "https://x.test"}], "columns": [[]]}  # type: ignore[dict-item]
+    html = compile_blocks(design(block(kind, **props)))
+    assert "<script" not in html.lower()
+    assert html.count("</html>") == 1
+
+
+@pytest.mark.parametrize("starter", STARTERS, ids=lambda each: each["id"])
+def test_starters_are_rendered_with_the_variables_that_they_name(starter: dict[str, Any]) -> None:
+    assert set(variable_names(starter["html"]) + variable_names(starter["subject"])) == set(starter["variables"])
+    values = {name: [] if name == "items" else f"value-of-{name}" for name in starter["variables"]}
+    html = render(starter["html"], values, is_html=True)
+    assert "{{" not in html
+    assert html_to_text(html)
+
+
+@pytest.mark.parametrize("starter", VISUAL_STARTERS, ids=lambda each: each["id"])
+def test_visual_starters_are_compiled(starter: dict[str, Any]) -> None:
+    assert variable_names(compile_blocks(starter["design"]))
