@@ -206,8 +206,9 @@ class DomainHandlers:
             raise invalid("name", f"name: {error}") from None
         except Conflict:
             there = await self._store.find_domain(account_id, parse_name(body.name))
-            details = {"field": "name", "id": format_id(DOMAIN_PREFIX, there.id)} if there else {"field": "name"}
-            sentence = f"The domain {body.name} is there already: go on with the one that it has"
+            number = format_id(DOMAIN_PREFIX, there.id) if there else ""
+            sentence = f"The domain {body.name} is there already{f' as {number}' if number else ''}: go on with that one"
+            details = {"field": "name", "id": number} if number else {"field": "name"}
             raise Refused(Refusal(RefusalKey.CONFLICT, sentence), details=details) from None
         self._directory.invalidate()
         return domain_json(domain)
