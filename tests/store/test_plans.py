@@ -1,0 +1,58 @@
+"""Lists stay fast: each statement goes along an index, and nothing is sorted but few rows or bare numbers."""
+
+import re
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import apsw
+import pytest
+
+from sendryd.store.sqlite import migrate
+from sendryd.store.sqlite.connection import open_connection
+from sendryd.store.sqlite.queries import SQL
+
+PAGES = {
+    "page_api_keys": [],  # along the primary key: revoked ones are many in no account
+    "page_domains": ["USE TEMP B-TREE FOR ORDER BY"],  # of the numbers
+    "page_suppressions": [],
+    "page_unsubscribes": [],
+    "page_unsubscribes_of": ["USE TEMP B-TREE FOR ORDER BY"],  # of one address
+    "page_templates": [],
+    "page_api_requests": [],
+    "count_api_requests": [],
+    "count_domains": [],
+}
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
+    """An empty database."""
+    made = open_connection(tmp_path / "plans.db")
+    migrate.apply(made)
+    yield made
+    made.close()
+
+
+def plan(connection: apsw.Connection, name: str) -> list[str]:
+    numbers = [int(number) for number in re.findall(r"\?(\d)", SQL[name])]
+    values = [None] * max(numbers, default=SQL[name].count("?"))
+    return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", values).fetchall()]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_go_along_an_index(connection: apsw.Connection, name: str) -> None:
+    steps = plan(connection, name)
+    assert [step for step in steps if not step.startswith(("SEARCH ", "LIST SUBQUERY"))] == PAGES[name]
+
+
+def test_the_request_log_is_filtered_without_reading_bodies(connection: apsw.Connection) -> None:
+    for name in ("page_api_requests", "count_api_requests"):
+        assert any("USING COVERING INDEX api_request_listed (account_id=?" in step for step in plan(connection, name))
+
+
+@pytest.mark.parametrize(
+    "name", sorted(re.findall(r"-- name: (\w+)", resources.files("sendryd.store.sqlite").joinpath("queries_lists.sql").read_text()))
+)
+def test_no_list_is_passed_as_a_whole(connection: apsw.Connection, name: str) -> None:
+    assert [step for step in plan(connection, name) if step.startswith("SCAN")] == []
