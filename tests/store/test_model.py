@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,24 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType, Metadata
-from sendryd.store.base import Claim, EventFilter, MailStore, NewEvent, Outcome, QueueFilter
-from sendryd.store.errors import StoreError
+from sendryd.model.ids import SuppressionId, UnsubscribeId
+from sendryd.model.message import MessageStatus
+from sendryd.model.suppression import SuppressionReason
+from sendryd.store.base import (
+    Answer,
+    Claim,
+    Engagement,
+    EventFilter,
+    MailStore,
+    MessageFilter,
+    NewEvent,
+    NewMessage,
+    NewSuppression,
+    NewUnsubscribe,
+    Outcome,
+    QueueFilter,
+)
+from sendryd.store.errors import AlreadyAnswered, StoreError
 from sendryd.store.memory import MemoryStore
 from sendryd.store.sqlite import open_store
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
@@ -33,6 +50,7 @@ class StoreModel(RuleBasedStateMachine):
         self.samples = Samples()
         self.now = NOW
         self.claims: list[Claim] = []
+        self.scheduled: list[NewMessage] = []
 
     def teardown(self) -> None:
         for store in self.stores:
@@ -47,7 +65,7 @@ class StoreModel(RuleBasedStateMachine):
             coroutine: Coroutine[Any, Any, Any] = getattr(store, what)(*args, **kwargs)
             try:
                 return self.loop.run_until_complete(coroutine)
-            except StoreError as error:
+            except (StoreError, AlreadyAnswered) as error:
                 return type(error)
 
         model, database = (call(store) for store in self.stores)
@@ -65,6 +83,49 @@ class StoreModel(RuleBasedStateMachine):
     def accept_leased(self, domains: list[str]) -> None:
         lease = self.samples.lease(self.now + timedelta(minutes=2))
         self.both("accept", self.samples.message([f"u@{domain}" for domain in set(domains)], created_at=self.now, lease=lease))
+
+    @rule(domain=st.sampled_from(DOMAINS), minutes=st.integers(1, 9), is_amended=st.booleans(), data=st.data())
+    def schedule(self, domain: str, minutes: int, is_amended: bool, data: st.DataObject) -> None:
+        moment = self.now + timedelta(minutes=minutes)
+        new = self.samples.message([f"u@{domain}"], created_at=self.now, scheduled_at=moment, draft=b"%d" % minutes)
+        if is_amended and self.scheduled:
+            old = data.draw(st.sampled_from(self.scheduled))
+            deliveries = tuple(replace(each, due_at=moment) for each in old.deliveries)
+            message = replace(old.message, scheduled_at=moment, subject=f"in {minutes}")
+            self.both("amend", replace(new, message=message, deliveries=deliveries), self.now)
+        else:
+            self.scheduled.append(new)
+            self.both("accept", new)
+
+    @rule(data=st.data())
+    def cancel_message(self, data: st.DataObject) -> None:
+        if self.scheduled:
+            new = data.draw(st.sampled_from(self.scheduled))
+            self.both("cancel_message", ACCOUNT, new.message.id, self.now, self.maker())
+
+    @rule(key=st.sampled_from("ab"), count=st.integers(0, 2))
+    def accept_once(self, key: str, count: int) -> None:
+        new = [self.samples.message(created_at=self.now) for _ in range(count)]
+        answer = Answer(account_id=ACCOUNT, key=key, fingerprint=b"f" * 32, body=b"%d" % count, created_at=self.now)
+        self.both("accept_all", new, answer, kept_since=self.now - timedelta(minutes=9))
+        self.both("find_answer", ACCOUNT, key, kept_since=self.now)
+
+    @rule(data=st.data(), event_type=st.sampled_from([EventType.OPENED, EventType.COMPLAINED]), email=st.sampled_from("xy"))
+    def engage(self, data: st.DataObject, event_type: EventType, email: str) -> None:
+        if self.scheduled:
+            delivery = data.draw(st.sampled_from(self.scheduled)).deliveries[0]
+            suppression = NewSuppression(id=SuppressionId(self.samples.number()), email=email, reason=SuppressionReason.COMPLAINT)
+            unsubscribe = NewUnsubscribe(id=UnsubscribeId(self.samples.number()), email=email, list_id="l", reason=None)
+            engagement = Engagement(
+                delivery_id=delivery.id,
+                event=self.samples.event(event_type),
+                happened_at=self.now,
+                suppression=suppression if event_type is EventType.COMPLAINED else None,
+                unsubscribe=unsubscribe,
+            )
+            self.both("record_engagements", [engagement])
+        self.both("find_suppressed", ACCOUNT, ["x", "y"])
+        self.both("find_unsubscribed", ACCOUNT, "l", ["x", "y"])
 
     @rule(minutes=st.integers(1, 5))
     def wait(self, minutes: int) -> None:
@@ -138,6 +199,16 @@ class StoreModel(RuleBasedStateMachine):
         self.both("list_queue", QueueFilter())
         self.both("count_queue")
         self.both("due_at")
+
+    @invariant()
+    def the_messages_are_the_same(self) -> None:
+        for status in (None, *MessageStatus):
+            which = MessageFilter(mode=KeyMode.LIVE, status=status)
+            page = self.both("list_messages", ACCOUNT, which, limit=1000)
+            assert self.both("count_messages", ACCOUNT, which) == len(page.items)
+        for new in self.scheduled[-3:]:
+            self.both("read_draft", new.message.id)
+            self.both("find_delivery", new.deliveries[0].id)
 
     @invariant()
     def the_events_are_the_same(self) -> None:

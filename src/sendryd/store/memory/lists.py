@@ -11,6 +11,7 @@ class MemoryLists:
     """What the door looks up before it accepts."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._answers: dict[tuple[AccountId, str], Answer] = {}
         self._suppressed: dict[tuple[AccountId, str], NewSuppression] = {}
         self._unsubscribed: dict[tuple[AccountId, str, str | None], NewUnsubscribe] = {}

@@ -1,33 +1,25 @@
-"""Messages, deliveries, events, accounts."""
+"""Messages, deliveries, events, in dictionaries."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from sendryd.model.account import Account, AccountSettings
-from sendryd.model.apikey import ApiKey, KeyMode
-from sendryd.model.delivery import NO_DOMAIN, WAITING_STATES, DeliveryState, may_move
-from sendryd.model.domain import Bimi, DomainSettings, SendingDomain
+from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import NO_DOMAIN, WAITING_STATES, DeliveryState
 from sendryd.model.event import Event, EventType
-from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, parse_id
+from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, derive_status
 from sendryd.store.base import (
     Answer,
     Claim,
-    ClaimedDelivery,
     DeliveryView,
-    DomainCheck,
     Engagement,
     EventFilter,
     EventMaker,
     Lease,
     MessageFilter,
-    NewApiKey,
-    NewDelivery,
-    NewDomain,
     NewEvent,
     NewMessage,
-    Notice,
     Outcome,
     Page,
     Player,
@@ -35,46 +27,21 @@ from sendryd.store.base import (
     QueueFilter,
 )
 from sendryd.store.errors import AlreadyAnswered, Conflict, LeaseLost, NotAllowed, NotFound
+from sendryd.store.memory.accounts import MemoryAccounts
+from sendryd.store.memory.delivery import Delivery, read_claimed, read_queued
 from sendryd.store.memory.lists import MemoryLists
 
 MAX_REPLY = 1000  # characters
 
 
-@dataclass(slots=True)
-class _Delivery:
-    new: NewDelivery
-    message: Message
-    state: DeliveryState
-    due_at: datetime
-    lease: Lease | None
-    delivered_at: datetime | None
-    attempts: int = 0
-    is_in_doubt: bool = False
-    last_reply: str = ""
-
-    def move(self, state: DeliveryState) -> None:
-        """Changes the state, if the life cycle has this move."""
-        if not may_move(self.state, state):
-            raise AssertionError(f"the life cycle has no move from {self.state} to {state}")
-        self.state = state
-        if state is not DeliveryState.LEASED:
-            self.lease = None
-
-
-class MemoryStore(MemoryLists):
+class MemoryStore(MemoryLists, MemoryAccounts):
     """`MailStore` without a disk."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._accounts: dict[AccountId, Account] = {}
-        self._secrets: dict[str, bytes] = {}
-        self._bimi: dict[DomainId, Bimi] = {}
-        self._keys: dict[ApiKeyId, NewApiKey] = {}
-        self._domains: dict[DomainId, NewDomain] = {}
         self._messages: dict[MessageId, NewMessage] = {}
-        self._deliveries: dict[DeliveryId, _Delivery] = {}
+        self._deliveries: dict[DeliveryId, Delivery] = {}
         self._events: dict[EventId, tuple[Event, AccountId, KeyMode]] = {}
-        self._version = 1
         self._commits = 0
 
     # Accepting and delivering.
@@ -88,11 +55,11 @@ class MemoryStore(MemoryLists):
             is_done = new.state is DeliveryState.DELIVERED
             lease = message.lease if new.state is DeliveryState.LEASED else None
             created = message.message.created_at
-            delivery = _Delivery(new, message.message, new.state, new.due_at, lease, created if is_done else None)
+            delivery = Delivery(new, message.message, new.state, new.due_at, lease, created if is_done else None)
             self._deliveries[new.id] = delivery
             self._add_events(delivery, new.events, created)
 
-    def _add_events(self, delivery: _Delivery, events: Sequence[NewEvent], now: datetime) -> None:
+    def _add_events(self, delivery: Delivery, events: Sequence[NewEvent], now: datetime) -> None:
         message = delivery.message
         for new in events:
             event = Event(
@@ -118,7 +85,7 @@ class MemoryStore(MemoryLists):
         for each in messages:
             await self.accept(each)
 
-    def _untried(self, account_id: AccountId, message_id: MessageId) -> list[_Delivery]:
+    def _untried(self, account_id: AccountId, message_id: MessageId) -> list[Delivery]:
         new = self._messages.get(message_id)
         if new is None or new.message.account_id != account_id:
             raise NotFound("no such message")
@@ -154,7 +121,7 @@ class MemoryStore(MemoryLists):
         due = [each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.due_at <= now]
         due = [each for each in due if each.message.mode is KeyMode.LIVE and each.new.domain not in busy]
         taken: dict[str, int] = {}
-        groups: dict[tuple[MessageId, str], list[_Delivery]] = {}
+        groups: dict[tuple[MessageId, str], list[Delivery]] = {}
         for each in sorted(due, key=lambda one: one.due_at):
             if sum(taken.values()) >= limit:
                 break
@@ -164,7 +131,7 @@ class MemoryStore(MemoryLists):
                 each.lease = lease
                 groups.setdefault((each.message.id, each.new.domain), []).append(each)
         return [
-            Claim(message=members[0].message, domain=domain, deliveries=tuple(map(_claimed, members)), lease=lease)
+            Claim(message=members[0].message, domain=domain, deliveries=tuple(map(read_claimed, members)), lease=lease)
             for (_, domain), members in groups.items()
         ]
 
@@ -173,7 +140,7 @@ class MemoryStore(MemoryLists):
             raise NotFound("no such message")
         return self._messages[message_id].content
 
-    def _held(self, lease: Lease, delivery_id: DeliveryId) -> _Delivery:
+    def _held(self, lease: Lease, delivery_id: DeliveryId) -> Delivery:
         delivery = self._deliveries.get(delivery_id)
         if delivery is None or delivery.lease is None or delivery.lease.token != lease.token:
             raise LeaseLost("somebody else holds the delivery, or nobody does")
@@ -244,7 +211,7 @@ class MemoryStore(MemoryLists):
 
     # The operator.
 
-    def _matching(self, which: QueueFilter) -> list[_Delivery]:
+    def _matching(self, which: QueueFilter) -> list[Delivery]:
         states = which.states
         if states is None and which.message_id is None and which.delivery_id is None:
             states = WAITING_STATES
@@ -261,7 +228,7 @@ class MemoryStore(MemoryLists):
 
     async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
         found = sorted(self._matching(which), key=lambda each: each.new.id, reverse=True)
-        return [_queued(each) for each in found[:limit]]
+        return [read_queued(each) for each in found[:limit]]
 
     async def count_queue(self) -> Mapping[DeliveryState, int]:
         states = [each.state for each in self._deliveries.values()]
@@ -297,127 +264,6 @@ class MemoryStore(MemoryLists):
             if make_event is not None:
                 self._add_events(delivery, [make_event(EventType.CANCELLED, {})], now)
         return len(moved)
-
-    # Accounts.
-
-    async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:
-        is_new = account_id not in self._accounts
-        self._accounts.setdefault(account_id, Account(id=account_id, name=name, created_at=now, settings=AccountSettings()))
-        return is_new
-
-    async def get_account(self, account_id: AccountId) -> Account | None:
-        return self._accounts.get(account_id)
-
-    async def set_account(self, account_id: AccountId, *, name: str, settings: AccountSettings) -> Account:
-        if account_id not in self._accounts:
-            raise NotFound("no such account")
-        account = replace(self._accounts[account_id], name=name, settings=settings)
-        self._accounts[account_id] = account
-        return account
-
-    async def ensure_secret(self, name: str, value: bytes) -> bytes:
-        return self._secrets.setdefault(name, value)
-
-    async def page_api_keys(self, account_id: AccountId, *, limit: int, before: ApiKeyId | None = None) -> Page[ApiKey]:
-        keys = [key for key in await self.list_api_keys(account_id) if key.revoked_at is None and (before is None or key.id < before)]
-        return Page(items=tuple(keys[:limit]), has_more=len(keys) > limit)
-
-    async def add_api_key(self, new: NewApiKey) -> None:
-        if new.key.id in self._keys or any(each.secret_hash == new.secret_hash for each in self._keys.values()):
-            raise Conflict("the key exists")
-        self._keys[new.key.id] = new
-        self._version += 1
-
-    async def find_api_key(self, secret_hash: bytes) -> ApiKey | None:
-        return next((each.key for each in self._keys.values() if each.secret_hash == secret_hash), None)
-
-    async def list_api_keys(self, account_id: AccountId) -> list[ApiKey]:
-        keys = [each.key for each in self._keys.values() if each.key.account_id == account_id]
-        return sorted(keys, key=lambda key: key.id, reverse=True)
-
-    async def revoke_api_key(self, account_id: AccountId, key_id: ApiKeyId, at: datetime) -> ApiKey:
-        new = self._keys.get(key_id)
-        if new is None or new.key.account_id != account_id:
-            raise NotFound("no such key")
-        earlier = new.key.revoked_at
-        key = replace(new.key, revoked_at=at if earlier is None else min(at, earlier))
-        self._keys[key_id] = replace(new, key=key)
-        self._version += 1
-        return key
-
-    async def touch_api_keys(self, used: Mapping[ApiKeyId, datetime]) -> None:
-        for key_id, moment in used.items():
-            if key_id in self._keys:
-                new = self._keys[key_id]
-                self._keys[key_id] = replace(new, key=replace(new.key, last_used_at=moment))
-
-    async def add_domain(self, new: NewDomain, notice: Notice | None = None) -> None:  # noqa: ARG002  there are no webhooks here
-        if await self.find_domain(new.domain.account_id, new.domain.name) is not None:
-            raise Conflict("the domain exists")
-        self._domains[new.domain.id] = new
-        self._version += 1
-
-    async def find_domain(self, account_id: AccountId, name: str) -> SendingDomain | None:
-        domains = (each.domain for each in self._domains.values())
-        return next((domain for domain in domains if (domain.account_id, domain.name) == (account_id, name)), None)
-
-    async def get_domain(self, domain_id: DomainId) -> SendingDomain | None:
-        new = self._domains.get(domain_id)
-        return new.domain if new else None
-
-    async def list_domains(self, account_id: AccountId | None = None) -> list[SendingDomain]:
-        domains = [each.domain for each in self._domains.values() if account_id in {None, each.domain.account_id}]
-        return sorted(domains, key=lambda domain: domain.id, reverse=True)
-
-    async def read_private_key(self, domain_id: DomainId) -> bytes | None:
-        new = self._domains.get(domain_id)
-        return new.private_key if new else None
-
-    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
-        changes = {name: getattr(check, name) for name in DomainCheck.__slots__}
-        return self._change_domain(domain_id, **changes)
-
-    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
-        return self._change_domain(domain_id, settings=settings)
-
-    def _change_domain(self, domain_id: DomainId, **changes: object) -> SendingDomain:
-        new = self._domains.get(domain_id)
-        if new is None:
-            raise NotFound("no such domain")
-        domain: SendingDomain = replace(new.domain, **changes)  # type: ignore[arg-type]  # the callers name fields
-        self._domains[domain_id] = replace(new, domain=domain)
-        self._version += 1
-        return domain
-
-    async def remove_domain(self, domain_id: DomainId, notice: Notice | None = None) -> None:  # noqa: ARG002
-        if self._domains.pop(domain_id, None) is None:
-            raise NotFound("no such domain")
-        self._bimi.pop(domain_id, None)
-        self._version += 1
-
-    async def page_domains(
-        self, account_id: AccountId, *, text: str | None = None, limit: int, before: DomainId | None = None
-    ) -> Page[SendingDomain]:
-        domains = [each for each in await self.list_domains(account_id) if before is None or each.id < before]
-        domains = [each for each in domains if text is None or text.lower() in each.name]
-        return Page(items=tuple(domains[:limit]), has_more=len(domains) > limit)
-
-    async def count_domains(self, account_id: AccountId, *, text: str | None = None) -> int:
-        return len([each for each in await self.list_domains(account_id) if text is None or text.lower() in each.name])
-
-    async def get_bimi(self, domain_id: DomainId) -> Bimi | None:
-        return self._bimi.get(domain_id)
-
-    async def set_bimi(self, domain_id: DomainId, bimi: Bimi | None) -> None:
-        if domain_id not in self._domains:
-            raise NotFound("no such domain")
-        if bimi is None:
-            self._bimi.pop(domain_id, None)
-        else:
-            self._bimi[domain_id] = bimi
-
-    async def read_config_version(self) -> int:
-        return self._version
 
     # Reading.
 
@@ -541,29 +387,3 @@ class MemoryStore(MemoryLists):
 
     async def aclose(self) -> None:
         pass
-
-
-def _claimed(delivery: _Delivery) -> ClaimedDelivery:
-    return ClaimedDelivery(
-        id=delivery.new.id,
-        forward_path=delivery.new.forward_path,
-        domain=delivery.new.domain,
-        attempts=delivery.attempts,
-        is_in_doubt=delivery.is_in_doubt,
-        notify=delivery.new.notify,
-        orcpt=delivery.new.orcpt,
-    )
-
-
-def _queued(delivery: _Delivery) -> QueuedDelivery:
-    return QueuedDelivery(
-        id=delivery.new.id,
-        message=delivery.message,
-        forward_path=delivery.new.forward_path,
-        domain=delivery.new.domain,
-        state=delivery.state,
-        attempts=delivery.attempts,
-        due_at=delivery.due_at,
-        created_at=delivery.message.waits_since,
-        last_reply=delivery.last_reply,
-    )

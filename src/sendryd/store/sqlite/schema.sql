@@ -163,6 +163,8 @@ CREATE TABLE event (
 ) STRICT;
 CREATE INDEX event_message ON event (message_id);
 CREATE INDEX event_test ON event (account_id) WHERE mode = 'test';
+-- Complaints are few, and make the status of a message whatever else became of it.
+CREATE INDEX event_complained ON event (message_id) WHERE type = 'complained';
 
 CREATE TABLE secret (
     name  TEXT PRIMARY KEY,

@@ -25,6 +25,9 @@ ALTER TABLE message ADD COLUMN template_id INTEGER;
 ALTER TABLE message ADD COLUMN list_id TEXT;
 ALTER TABLE message ADD COLUMN unsubscribe_url TEXT;
 
+-- Complaints are few, and make the status of a message whatever else became of it.
+CREATE INDEX event_complained ON event (message_id) WHERE type = 'complained';
+
 -- What a scheduled message was made from, until it is done.
 CREATE TABLE draft (
     message_id INTEGER PRIMARY KEY,

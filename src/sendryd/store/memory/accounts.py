@@ -1,0 +1,144 @@
+"""Accounts, keys and sending domains, in dictionaries."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sendryd.model.account import Account, AccountSettings
+from sendryd.model.apikey import ApiKey
+from sendryd.model.domain import Bimi, DomainSettings, SendingDomain
+from sendryd.model.ids import AccountId, ApiKeyId, DomainId
+from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page
+from sendryd.store.errors import Conflict, NotFound
+
+
+class MemoryAccounts:
+    """`AccountStore`. There are no webhooks here, so notices are owed to nobody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._accounts: dict[AccountId, Account] = {}
+        self._secrets: dict[str, bytes] = {}
+        self._bimi: dict[DomainId, Bimi] = {}
+        self._keys: dict[ApiKeyId, NewApiKey] = {}
+        self._domains: dict[DomainId, NewDomain] = {}
+        self._version = 1
+
+    async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:
+        is_new = account_id not in self._accounts
+        self._accounts.setdefault(account_id, Account(id=account_id, name=name, created_at=now, settings=AccountSettings()))
+        return is_new
+
+    async def get_account(self, account_id: AccountId) -> Account | None:
+        return self._accounts.get(account_id)
+
+    async def set_account(self, account_id: AccountId, *, name: str, settings: AccountSettings) -> Account:
+        if account_id not in self._accounts:
+            raise NotFound("no such account")
+        account = replace(self._accounts[account_id], name=name, settings=settings)
+        self._accounts[account_id] = account
+        return account
+
+    async def ensure_secret(self, name: str, value: bytes) -> bytes:
+        return self._secrets.setdefault(name, value)
+
+    async def page_api_keys(self, account_id: AccountId, *, limit: int, before: ApiKeyId | None = None) -> Page[ApiKey]:
+        keys = [key for key in await self.list_api_keys(account_id) if key.revoked_at is None and (before is None or key.id < before)]
+        return Page(items=tuple(keys[:limit]), has_more=len(keys) > limit)
+
+    async def add_api_key(self, new: NewApiKey) -> None:
+        if new.key.id in self._keys or any(each.secret_hash == new.secret_hash for each in self._keys.values()):
+            raise Conflict("the key exists")
+        self._keys[new.key.id] = new
+        self._version += 1
+
+    async def find_api_key(self, secret_hash: bytes) -> ApiKey | None:
+        return next((each.key for each in self._keys.values() if each.secret_hash == secret_hash), None)
+
+    async def list_api_keys(self, account_id: AccountId) -> list[ApiKey]:
+        keys = [each.key for each in self._keys.values() if each.key.account_id == account_id]
+        return sorted(keys, key=lambda key: key.id, reverse=True)
+
+    async def revoke_api_key(self, account_id: AccountId, key_id: ApiKeyId, at: datetime) -> ApiKey:
+        new = self._keys.get(key_id)
+        if new is None or new.key.account_id != account_id:
+            raise NotFound("no such key")
+        earlier = new.key.revoked_at
+        key = replace(new.key, revoked_at=at if earlier is None else min(at, earlier))
+        self._keys[key_id] = replace(new, key=key)
+        self._version += 1
+        return key
+
+    async def touch_api_keys(self, used: Mapping[ApiKeyId, datetime]) -> None:
+        for key_id, moment in used.items():
+            if key_id in self._keys:
+                new = self._keys[key_id]
+                self._keys[key_id] = replace(new, key=replace(new.key, last_used_at=moment))
+
+    async def add_domain(self, new: NewDomain, notice: Notice | None = None) -> None:  # noqa: ARG002  there are no webhooks here
+        if await self.find_domain(new.domain.account_id, new.domain.name) is not None:
+            raise Conflict("the domain exists")
+        self._domains[new.domain.id] = new
+        self._version += 1
+
+    async def find_domain(self, account_id: AccountId, name: str) -> SendingDomain | None:
+        domains = (each.domain for each in self._domains.values())
+        return next((domain for domain in domains if (domain.account_id, domain.name) == (account_id, name)), None)
+
+    async def get_domain(self, domain_id: DomainId) -> SendingDomain | None:
+        new = self._domains.get(domain_id)
+        return new.domain if new else None
+
+    async def list_domains(self, account_id: AccountId | None = None) -> list[SendingDomain]:
+        domains = [each.domain for each in self._domains.values() if account_id in {None, each.domain.account_id}]
+        return sorted(domains, key=lambda domain: domain.id, reverse=True)
+
+    async def read_private_key(self, domain_id: DomainId) -> bytes | None:
+        new = self._domains.get(domain_id)
+        return new.private_key if new else None
+
+    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
+        changes = {name: getattr(check, name) for name in DomainCheck.__slots__}
+        return self._change_domain(domain_id, **changes)
+
+    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
+        return self._change_domain(domain_id, settings=settings)
+
+    def _change_domain(self, domain_id: DomainId, **changes: object) -> SendingDomain:
+        new = self._domains.get(domain_id)
+        if new is None:
+            raise NotFound("no such domain")
+        domain: SendingDomain = replace(new.domain, **changes)  # type: ignore[arg-type]  # the callers name fields
+        self._domains[domain_id] = replace(new, domain=domain)
+        self._version += 1
+        return domain
+
+    async def remove_domain(self, domain_id: DomainId, notice: Notice | None = None) -> None:  # noqa: ARG002
+        if self._domains.pop(domain_id, None) is None:
+            raise NotFound("no such domain")
+        self._bimi.pop(domain_id, None)
+        self._version += 1
+
+    async def page_domains(
+        self, account_id: AccountId, *, text: str | None = None, limit: int, before: DomainId | None = None
+    ) -> Page[SendingDomain]:
+        domains = [each for each in await self.list_domains(account_id) if before is None or each.id < before]
+        domains = [each for each in domains if text is None or text.lower() in each.name]
+        return Page(items=tuple(domains[:limit]), has_more=len(domains) > limit)
+
+    async def count_domains(self, account_id: AccountId, *, text: str | None = None) -> int:
+        return len([each for each in await self.list_domains(account_id) if text is None or text.lower() in each.name])
+
+    async def get_bimi(self, domain_id: DomainId) -> Bimi | None:
+        return self._bimi.get(domain_id)
+
+    async def set_bimi(self, domain_id: DomainId, bimi: Bimi | None) -> None:
+        if domain_id not in self._domains:
+            raise NotFound("no such domain")
+        if bimi is None:
+            self._bimi.pop(domain_id, None)
+        else:
+            self._bimi[domain_id] = bimi
+
+    async def read_config_version(self) -> int:
+        return self._version

@@ -1,0 +1,59 @@
+"""A delivery that changes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sendryd.model.delivery import DeliveryState, may_move
+from sendryd.model.message import Message
+from sendryd.store.base import ClaimedDelivery, Lease, NewDelivery, QueuedDelivery
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A delivery as it stands now."""
+
+    new: NewDelivery
+    message: Message
+    state: DeliveryState
+    due_at: datetime
+    lease: Lease | None
+    delivered_at: datetime | None
+    attempts: int = 0
+    is_in_doubt: bool = False
+    last_reply: str = ""
+
+    def move(self, state: DeliveryState) -> None:
+        """Changes the state, if the life cycle has this move."""
+        if not may_move(self.state, state):
+            raise AssertionError(f"the life cycle has no move from {self.state} to {state}")
+        self.state = state
+        if state is not DeliveryState.LEASED:
+            self.lease = None
+
+
+def read_claimed(delivery: Delivery) -> ClaimedDelivery:
+    """As a worker holds it."""
+    return ClaimedDelivery(
+        id=delivery.new.id,
+        forward_path=delivery.new.forward_path,
+        domain=delivery.new.domain,
+        attempts=delivery.attempts,
+        is_in_doubt=delivery.is_in_doubt,
+        notify=delivery.new.notify,
+        orcpt=delivery.new.orcpt,
+    )
+
+
+def read_queued(delivery: Delivery) -> QueuedDelivery:
+    """As an operator sees it."""
+    return QueuedDelivery(
+        id=delivery.new.id,
+        message=delivery.message,
+        forward_path=delivery.new.forward_path,
+        domain=delivery.new.domain,
+        state=delivery.state,
+        attempts=delivery.attempts,
+        due_at=delivery.due_at,
+        created_at=delivery.message.waits_since,
+        last_reply=delivery.last_reply,
+    )
