@@ -238,9 +238,9 @@ async def test_the_status_counts_whatever_the_body_is_like(clients: Clients, hos
 
 
 async def test_a_body_that_does_not_end_is_not_waited_for(clients: Clients, host: WebhookHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sendryd.runtime.http.BODY_TIMEOUT", 0.1)
+    monkeypatch.setattr("sendryd.runtime.http.BODY_TIMEOUT", SHORT * 2)
     host.script = lambda _: Reaction(headers={"Content-Length": "100"}, body=b"beginning")
-    async with clients() as client:
+    async with clients(total_timeout=SHORT) as client:
         answer = await post(client, host.url)
     assert (answer.status, answer.body_start) == (200, b"beginning")
 

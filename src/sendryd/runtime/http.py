@@ -143,8 +143,8 @@ class AiohttpClient:
         start = self._clock.monotonic()
         sent = {"Accept": "*/*", "Accept-Encoding": "identity", **headers}
         try:
-            async with asyncio.timeout(self._total_timeout):
-                return await self._post_again(checked, sent, body, start)
+            async with asyncio.timeout(self._total_timeout) as deadline:
+                return await self._post_again(_Request(checked, sent, body, start, deadline))
         except TimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
                 raise HttpFault(f"No connection within {CONNECT_TIMEOUT:g} seconds.") from None
@@ -152,19 +152,22 @@ class AiohttpClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _explain(error) from error
 
-    async def _post_again(self, url: str, headers: Mapping[str, str], body: bytes, start: float) -> HttpAnswer:
+    async def _post_again(self, request: "_Request") -> HttpAnswer:
         """The request, and once more if a kept connection turns out to be closed."""
         reuse = _Reuse()
         try:
-            return await self._post(url, headers, body, start, reuse)
+            return await self._post(request, reuse)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             if not reuse.did_happen:
                 raise
-        return await self._post(url, headers, body, start, _Reuse())
+        return await self._post(request, _Reuse())
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes, start: float, reuse: "_Reuse") -> HttpAnswer:
-        async with self._session.post(url, headers=headers, data=body, allow_redirects=False, trace_request_ctx=reuse) as response:
-            duration = self._clock.monotonic() - start
+    async def _post(self, request: "_Request", reuse: "_Reuse") -> HttpAnswer:
+        async with self._session.post(
+            request.url, headers=request.headers, data=request.body, allow_redirects=False, trace_request_ctx=reuse
+        ) as response:
+            request.deadline.reschedule(None)  # the body has its own
+            duration = self._clock.monotonic() - request.start
             kept = {name: response.headers[name][:MAX_HEADER_VALUE] for name in KEPT_HEADERS if name in response.headers}
             body_start = await _read_start(response)
             return HttpAnswer(status=response.status, headers=kept, body_start=body_start, duration=duration)
@@ -175,6 +178,15 @@ class AiohttpClient:
         if not self._allow_private and not is_public(str(address[0])):
             raise _AddressRefused(_refusal(str(address[0])))
         return socket.socket(family, kind, protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    start: float  # monotonic seconds
+    deadline: asyncio.Timeout  # until the status is known
 
 
 class _Reuse:

@@ -1,0 +1,366 @@
+"""Tells webhooks what they are owed.
+
+Does: posts each notification to its webhook, signed, and tries again until an answer of 2xx, or gives up.
+Reads: what is due in the outbox, with the webhook that it goes to.
+Writes: leases, by claiming; the outcome of each attempt; webhooks that are switched off.
+Strategy: only what can start at once is claimed, oldest due first, so many of one webhook at a time. A webhook's window grows with success and
+shrinks with failure; after failures in a row it is suspended and probed with one notification, while its others wait without an attempt counted
+and those of other webhooks go on. A receiver that says when it wants to be asked again is asked then.
+When things fail: an attempt without an outcome is made again when its lease has run out, under the same identity, for receivers to tell repeats
+by. Nothing new is claimed while an outcome waits to be stored. 410 switches a webhook off at once, days of nothing but failures do so too.
+Limits: attempts in all and of one webhook; `runtime.http` has those of a request. Order is not kept.
+Standards: Standard Webhooks 1.0; RFC 9110 (Retry-After).
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from sendryd import __version__
+from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, WebhookId, format_id
+from sendryd.model.webhook import Notification, NotificationState, Webhook
+from sendryd.notify.signature import sign
+from sendryd.policy.payload import fact_id, payload_of
+from sendryd.policy.retry import JITTER
+from sendryd.policy.throttle import Lane, note_failure, note_success
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.http import HttpAnswer, HttpClient, HttpFault
+from sendryd.runtime.log import get_logger
+from sendryd.runtime.rand import Rand
+from sendryd.runtime.wakeup import Wakeup
+from sendryd.store.base import ClaimedNotification, Lease, NotificationOutcome, NotifyStore
+from sendryd.store.errors import LeaseLost, StoreError
+
+MAX_ATTEMPTS: Final = 200  # at once, in all; each holds a socket and a few kilobytes
+START_WINDOW: Final = 8  # attempts of one webhook at once, as long as nothing is known of it
+MAX_WINDOW: Final = 16  # with an answer in 100 ms these are 160 a second, what a small receiver can take
+LEASE_TIME: Final = timedelta(minutes=1)  # a request takes 18 seconds at most; the rest is for storing its outcome
+POLL_INTERVAL: Final = 1.0  # seconds: what other processes write is seen within it
+DRAIN_TIMEOUT: Final = 20.0  # seconds that requests under way get when the program stops: all that one can take
+MAX_PAUSE: Final = timedelta(
+    minutes=1
+)  # between probes: whoever repairs an endpoint sees it work within it, and 3 days cost 4,320 requests
+MAX_RETRY_AFTER: Final = timedelta(hours=1)  # what an endpoint may ask for; longer is more likely a mistake than a wish
+FAILING_FOR: Final = timedelta(days=3)  # a long weekend without anybody at work
+MAX_RESPONSE: Final = 2000  # characters kept of an answer
+RECORD_BACKOFF: Final = (1.0, 2.0, 5.0, 10.0)  # seconds between tries to store an outcome
+GONE: Final = 410
+PAUSING: Final = frozenset({429, 503})  # statuses whose Retry-After counts
+USER_AGENT: Final = f"sendryd/{__version__}"
+
+log = get_logger("notify")
+
+
+@dataclass(slots=True)
+class _Endpoint:
+    """What is known of a webhook's endpoint. Times are monotonic seconds."""
+
+    lane: Lane
+    used: float  # when an attempt last started or ended
+    active: int = 0  # attempts under way
+    paused_until: float = 0.0  # as it asked for
+    is_off: bool = False  # it has been disabled, or that is under way
+
+    def is_waiting(self, now: float) -> bool:
+        """Suspended or paused."""
+        return now < self.paused_until or self.lane.is_suspended(now)
+
+    def room(self, now: float) -> int:
+        """How many more attempts may start."""
+        return 0 if self.is_waiting(now) else self.lane.limit - self.active
+
+    def is_forgettable(self, now: float) -> bool:
+        """Nothing bad is known of it, or nothing was for longer than probes are apart."""
+        is_good = not self.lane.failures and not self.lane.suspensions
+        is_stale = now - self.used > 2 * MAX_PAUSE.total_seconds()
+        return not self.active and not self.is_waiting(now) and (is_good or is_stale)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What an attempt came to."""
+
+    is_success: bool
+    status: int | None
+    response: str
+    wait: timedelta | None = None  # what the receiver asked for
+
+    @property
+    def is_gone(self) -> bool:
+        return self.status == GONE
+
+
+class Dispatcher:
+    """Runs the attempts."""
+
+    def __init__(
+        self,
+        store: NotifyStore,
+        client: HttpClient,
+        *,
+        delays: Sequence[timedelta],
+        clock: Clock,
+        rand: Rand,
+        wakeup: Wakeup,
+    ) -> None:
+        """`delays` are those between the attempts to tell of one fact: there is one attempt more than delays."""
+        self._store = store
+        self._client = client
+        self._delays = tuple(delays)
+        self._pauses = tuple(min(delay, MAX_PAUSE).total_seconds() for delay in delays) or (MAX_PAUSE.total_seconds(),)
+        self._clock = clock
+        self._rand = rand
+        self._wakeup = wakeup
+        self._endpoints: dict[WebhookId, _Endpoint] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+        self._unrecorded = 0
+        self.delivered = self.failed = self.given_up = self.disabled = self.refused = 0
+
+    def __repr__(self) -> str:
+        return f"<Dispatcher {len(self._tasks)} attempts, {len(self._endpoints)} endpoints>"
+
+    def statistics(self) -> Mapping[str, float]:
+        """For /metrics."""
+        now = self._clock.monotonic()
+        return {
+            "attempts": len(self._tasks),
+            "endpoints": len(self._endpoints),
+            "suspended": sum(endpoint.is_waiting(now) for endpoint in self._endpoints.values()),
+            "delivered": self.delivered,
+            "failed": self.failed,
+            "given_up": self.given_up,
+            "refused": self.refused,
+            "disabled": self.disabled,
+            "unrecorded": self._unrecorded,
+        }
+
+    async def run(self) -> None:
+        """Claims what is due, until stopped."""
+        while not self._is_stopping:
+            timeout = POLL_INTERVAL
+            try:
+                timeout = await self._claim()
+            except StoreError as error:
+                log.error("notifications_not_claimed", error=repr(error))
+            await self._wakeup.wait(timeout)
+
+    async def stop(self, timeout: float = DRAIN_TIMEOUT) -> None:
+        """Starts nothing more, lets requests under way end, cuts off what is left after so many seconds: its leases run out."""
+        self._is_stopping = True
+        self._wakeup.set()
+        tasks = set(self._tasks)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=timeout)
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning("notifications_cut_off", count=len(late))
+                await asyncio.wait(late, timeout=1.0)
+
+    # The claims.
+
+    async def _claim(self) -> float:
+        """Starts what is due and has room. Returns the seconds until it is worth looking again."""
+        self._forget_idle()
+        if self._unrecorded or len(self._tasks) >= MAX_ATTEMPTS:
+            return POLL_INTERVAL
+        due = await self._store.notification_due_at(busy=self._without_room(1))
+        now = self._clock.now()
+        if due is None or due > now:
+            return POLL_INTERVAL if due is None else min(POLL_INTERVAL, (due - now).total_seconds())
+        claimed = 0
+        for per_webhook in (START_WINDOW, 1):  # unknown ones and those with much room, then the others
+            room = MAX_ATTEMPTS - len(self._tasks)
+            if room > 0 and not self._is_stopping and (per_webhook > 1 or self._has_narrow()):
+                claimed += await self._claim_some(room, per_webhook)
+        return 0.0 if claimed else POLL_INTERVAL
+
+    async def _claim_some(self, room: int, per_webhook: int) -> int:
+        lease = Lease(token=self._rand.token(), until=self._clock.now() + LEASE_TIME)
+        claims = await self._store.claim_notifications(
+            now=self._clock.now(), lease=lease, limit=room, busy=self._without_room(per_webhook), per_webhook=per_webhook
+        )
+        for claim in claims:
+            self._start(lease, claim)
+        return len(claims)
+
+    def _without_room(self, count: int) -> frozenset[WebhookId]:
+        now = self._clock.monotonic()
+        return frozenset(webhook_id for webhook_id, endpoint in self._endpoints.items() if endpoint.room(now) < count)
+
+    def _has_narrow(self) -> bool:
+        now = self._clock.monotonic()
+        return any(0 < endpoint.room(now) < START_WINDOW for endpoint in self._endpoints.values())
+
+    def _start(self, lease: Lease, claim: ClaimedNotification) -> None:
+        now = self._clock.monotonic()
+        endpoint = self._endpoints.setdefault(claim.webhook.id, _Endpoint(Lane(START_WINDOW, MAX_WINDOW), now))
+        endpoint.used = now
+        endpoint.active += 1
+        task = asyncio.get_running_loop().create_task(self._work(endpoint, lease, claim))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _forget_idle(self) -> None:
+        now = self._clock.monotonic()
+        for webhook_id, endpoint in tuple(self._endpoints.items()):
+            if endpoint.is_forgettable(now):
+                del self._endpoints[webhook_id]
+
+    # The attempts.
+
+    async def _work(self, endpoint: _Endpoint, lease: Lease, claim: ClaimedNotification) -> None:
+        try:
+            result = await self._attempt(claim)
+            self._note(endpoint, claim.webhook, result)
+            await self._record(endpoint, lease, claim.notification, result)
+        finally:
+            endpoint.active -= 1
+            endpoint.used = self._clock.monotonic()
+            self._wakeup.set()
+
+    async def _attempt(self, claim: ClaimedNotification) -> _Result:
+        notification, webhook = claim.notification, claim.webhook
+        try:
+            body = make_body(notification)
+            timestamp = int(self._clock.now().timestamp())
+            headers = {
+                "Content-Type": "application/json",
+                "User-Agent": USER_AGENT,
+                **sign(webhook.secret, body, identity=fact_id(notification), timestamp=timestamp),
+            }
+            answer = await self._client.post(webhook.url, headers=headers, body=body)
+        except HttpFault as fault:
+            self.refused += fault.is_refused
+            return _Result(False, None, str(fault)[:MAX_RESPONSE])
+        except Exception:  # one that cannot be made must not hold up the others
+            log.exception("notification_not_made", notification_id=format_id(NOTIFICATION_PREFIX, notification.id))
+            return _Result(False, None, "The notification could not be made: the log of the server says why.")
+        return read_answer(answer, self._clock.now())
+
+    def _note(self, endpoint: _Endpoint, webhook: Webhook, result: _Result) -> None:
+        """What the attempt tells of the endpoint."""
+        if result.is_success:
+            self.delivered += 1
+            endpoint.lane = note_success(endpoint.lane)
+            return
+        self.failed += 1
+        now = self._clock.monotonic()
+        was_waiting = endpoint.is_waiting(now)
+        if not endpoint.lane.is_suspended(now):  # by another attempt of the same moment
+            endpoint.lane = note_failure(endpoint.lane, now=now, delays=self._pauses)
+        if result.wait is not None:
+            endpoint.paused_until = max(endpoint.paused_until, now + result.wait.total_seconds())
+        if endpoint.is_waiting(now) and not was_waiting:
+            seconds = max(endpoint.paused_until, endpoint.lane.suspended_until or now) - now
+            log.info("webhook_suspended", webhook_id=format_id(WEBHOOK_PREFIX, webhook.id), seconds=round(seconds, 1))
+
+    async def _record(self, endpoint: _Endpoint, lease: Lease, notification: Notification, result: _Result) -> None:
+        now = self._clock.now()
+        outcome = self._outcome(notification, result, now)
+        is_last = outcome.state is NotificationState.FAILED
+        self.given_up += is_last
+        try:
+            webhook = await self._store_outcome(lease, outcome, now)
+        except LeaseLost:  # somebody else has told it, or it was given up with its webhook
+            log.info("notification_lost", notification_id=format_id(NOTIFICATION_PREFIX, notification.id))
+            return
+        if webhook is None or not webhook.is_active or result.is_success:
+            return
+        if result.is_gone:
+            await self._disable(endpoint, webhook, "The endpoint answered 410: it is gone and wants no more.")
+        elif is_last or endpoint.lane.suspensions:
+            since = webhook.failing_since
+            if since is not None and now - since >= FAILING_FOR:
+                await self._disable(
+                    endpoint, webhook, f"Every attempt failed for {FAILING_FOR.days} days; the last one: {outcome.response[:200]}"
+                )
+
+    def _outcome(self, notification: Notification, result: _Result, now: datetime) -> NotificationOutcome:
+        state, due_at = NotificationState.DELIVERED, None
+        if not result.is_success:
+            due_at = None if result.is_gone else next_due(self._delays, notification.attempts + 1, now, self._rand.jitter(), result.wait)
+            state = NotificationState.FAILED if due_at is None else NotificationState.PENDING
+        return NotificationOutcome(
+            notification_id=notification.id, state=state, due_at=due_at, status_code=result.status, response=result.response
+        )
+
+    async def _store_outcome(self, lease: Lease, outcome: NotificationOutcome, now: datetime) -> Webhook | None:
+        """Stores it, however often that has to be tried. Raises `LeaseLost`."""
+        tries = 0
+        try:
+            while True:
+                try:
+                    return await self._store.record_notification(lease, outcome, now)
+                except LeaseLost:
+                    raise
+                except StoreError as error:
+                    self._unrecorded += not tries
+                    log.error(
+                        "notification_not_recorded",
+                        notification_id=format_id(NOTIFICATION_PREFIX, outcome.notification_id),
+                        error=repr(error),
+                    )
+                    await self._clock.sleep(RECORD_BACKOFF[min(tries, len(RECORD_BACKOFF) - 1)])
+                    tries += 1
+        finally:
+            self._unrecorded -= bool(tries)
+
+    async def _disable(self, endpoint: _Endpoint, webhook: Webhook, reason: str) -> None:
+        if endpoint.is_off:  # by another attempt of the same moment
+            return
+        endpoint.is_off = True
+        try:
+            await self._store.disable_webhook(webhook.id, reason, self._clock.now())
+        except StoreError as error:  # the next failure does it
+            endpoint.is_off = False
+            log.error("webhook_not_disabled", webhook_id=format_id(WEBHOOK_PREFIX, webhook.id), error=repr(error))
+            return
+        self.disabled += 1
+        if self._endpoints.get(webhook.id) is endpoint:
+            del self._endpoints[webhook.id]  # switched on again it begins anew
+        log.warning("webhook_disabled", webhook_id=format_id(WEBHOOK_PREFIX, webhook.id), reason=reason)
+
+
+def make_body(notification: Notification) -> bytes:
+    """The octets that are signed and sent: compact JSON in UTF-8."""
+    text = json.dumps(payload_of(notification), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")  # what receiving servers say may hold what is no character
+
+
+def next_due(delays: Sequence[timedelta], attempts: int, now: datetime, jitter: float, wait: timedelta | None) -> datetime | None:
+    """When to try again after so many attempts, this one counted; None: no more. `jitter` lies in [-1, 1); `wait` is the receiver's wish."""
+    if attempts > len(delays):
+        return None
+    delay = delays[attempts - 1] * (1 + JITTER * jitter)
+    if wait is not None:
+        delay = max(delay, wait * (1 + JITTER * abs(jitter)))
+    return now + delay
+
+
+def read_answer(answer: HttpAnswer, now: datetime) -> _Result:
+    """What an answer means: 2xx is a success, everything else is not."""
+    text = answer.body_start.decode("utf-8", "replace").replace("\0", "\ufffd")
+    if 300 <= answer.status < 400:
+        text = f"Redirects are not followed: give the webhook the URL that it redirects to. {text}"
+    wait = read_retry_after(answer.headers.get("retry-after", ""), now) if answer.status in PAUSING else None
+    return _Result(answer.is_success, answer.status, text[:MAX_RESPONSE], wait)
+
+
+def read_retry_after(value: str, now: datetime) -> timedelta | None:
+    """The time that a receiver asks for, within reason; None if it asks for none that can be read."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():  # RFC 9110 §10.2.3
+        wait = timedelta(seconds=min(int(value[:12]), MAX_RETRY_AFTER.total_seconds()))
+    else:
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    return min(wait, MAX_RETRY_AFTER) if wait > timedelta(0) else None

@@ -1,0 +1,269 @@
+"""Webhooks are told what they are owed, in time."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import standardwebhooks
+import structlog
+from sendry.resources.webhooks_util import verify_signature
+
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType
+from sendryd.model.webhook import NotificationState, WebhookEvent
+from sendryd.notify.dispatcher import (
+    FAILING_FOR,
+    MAX_RESPONSE,
+    MAX_RETRY_AFTER,
+    START_WINDOW,
+    next_due,
+    read_answer,
+    read_retry_after,
+)
+from sendryd.policy.throttle import FAILURES_TO_SUSPEND
+from sendryd.runtime.http import HttpAnswer
+from sendryd.store.base import Lease, Notice, Outcome
+from sendryd.testing.samples import Samples
+from sendryd.testing.webhookhost import Reaction, WebhookHost
+
+from .conftest import ACCOUNT, DELAYS, SECRET, World
+
+pytestmark = pytest.mark.sockets
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+async def test_what_a_receiver_gets(world: World, host: WebhookHost) -> None:
+    webhook = await world.webhook(host.url)
+    (owed,) = await world.owe(webhook)
+    world.start()
+    (request,) = await host.wait(1)
+    await world.watched.wait(1)
+    assert (request.method, request.target) == ("POST", "/hook")
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"].startswith("sendryd/")
+    payload = json.loads(request.body)
+    assert request.body == json.dumps(payload, separators=(",", ":")).encode()
+    assert (payload["type"], payload["data"], payload["id"]) == ("domain.created", {"n": 0}, request.headers["webhook-id"])
+    standardwebhooks.Webhook(SECRET).verify(request.body, dict(request.headers))
+    assert verify_signature(request.body.decode(), request.headers["sendry-signature"], SECRET)
+    assert request.headers["x-sendry-signature"].startswith("sha256=")
+    told = await world.get(owed)
+    assert (told.state, told.attempts, told.status_code, told.response) == (NotificationState.DELIVERED, 1, 200, "ok")
+    assert told.delivered_at == world.clock.now()
+
+
+async def test_events_of_mail_are_told(world: World, host: WebhookHost) -> None:
+    await world.webhook(host.url)
+    samples, now = Samples(world.clock.now()), world.clock.now()
+    lease = Lease(token=1, until=now + timedelta(minutes=1))
+    message = samples.message(["jürgen@example.org"], created_at=now, lease=lease)
+    await world.store.accept(message)
+    event = samples.event(EventType.DELIVERED, {"reply": "250 ok \udce9"})
+    outcome = Outcome(delivery_id=message.deliveries[0].id, state=DeliveryState.DELIVERED, due_at=None, reply="250", events=(event,))
+    await world.store.record_attempt(lease, [outcome], now)
+    world.start()
+    (request,) = await host.wait(1)
+    payload = json.loads(request.body)
+    assert payload["type"] == payload["event"] == "email.delivered"
+    assert payload["data"]["to"] == "jürgen@example.org"
+    assert "jürgen".encode() in request.body
+    assert request.headers["webhook-id"].startswith("evt_")
+    standardwebhooks.Webhook(SECRET).verify(request.body, dict(request.headers))
+
+
+async def test_what_fails_is_tried_again_under_the_same_identity(world: World, host: WebhookHost) -> None:
+    host.script = lambda request: Reaction(status=500 if request.number < 4 else 204, body=b"" if request.number == 4 else b"later")
+    (owed,) = await world.owe(await world.webhook(host.url))
+    world.start()
+    for number, expected in enumerate(DELAYS, 1):
+        await world.watched.wait(number)
+        now = await world.get(owed)
+        assert (now.state, now.attempts, now.status_code, now.response) == (NotificationState.PENDING, number, 500, "later")
+        delay = await world.advance_to_due()
+        assert expected * 0.9 <= delay <= expected * 1.1
+    await world.watched.wait(4)
+    assert (await world.get(owed)).state is NotificationState.DELIVERED
+    assert len({request.headers["webhook-id"] for request in host.received}) == 1
+    assert len({request.body for request in host.received}) == 1
+    assert len({request.headers["webhook-timestamp"] for request in host.received}) == 4
+
+
+async def test_it_is_given_up_after_the_last_delay(world: World, host: WebhookHost) -> None:
+    host.script = lambda _: Reaction(status=400, body=b"no\0" + b"x" * 9_000)
+    (owed,) = await world.owe(webhook := await world.webhook(host.url))
+    made = world.start()
+    for number in range(1, len(DELAYS) + 2):
+        await world.watched.wait(number)
+        if number <= len(DELAYS):
+            await world.advance_to_due()
+    told = await world.get(owed)
+    assert (told.state, told.attempts, told.status_code) == (NotificationState.FAILED, 4, 400)
+    assert len(told.response) == MAX_RESPONSE
+    assert told.response.startswith("no\ufffdx")
+    assert (await world.get_webhook(webhook)).is_active
+    assert (made.statistics()["failed"], made.statistics()["given_up"]) == (4, 1)
+
+
+async def test_retry_after_is_kept_by_all_that_goes_there(world: World, host: WebhookHost) -> None:
+    host.script = lambda request: Reaction(status=429, headers={"Retry-After": "600"}) if request.number == 1 else Reaction()
+    webhook = await world.webhook(host.url)
+    (first,) = await world.owe(webhook)
+    world.start()
+    await world.watched.wait(1)
+    assert timedelta(minutes=10) <= (await world.get(first)).due_at - world.clock.now() <= timedelta(minutes=11)
+    (second,) = await world.owe(webhook)
+    world.advance(timedelta(minutes=9))
+    other = await world.webhook(host.url)
+    await world.owe(other)
+    world.wakeup.set()
+    await host.wait(2)
+    assert (await world.get(second)).attempts == 0
+    world.advance(timedelta(minutes=3))
+    await world.watched.wait(4)
+    assert {(await world.get(each)).state for each in (first, second)} == {NotificationState.DELIVERED}
+
+
+async def test_410_switches_it_off_at_once(world: World, host: WebhookHost) -> None:
+    host.script = lambda _: Reaction(status=410, body=b"gone")
+    webhook = await world.webhook(host.url)
+    (owed,) = await world.owe(webhook)
+    later = await world.store.add_notification(
+        ACCOUNT, webhook.id, Notice(type=WebhookEvent.DOMAIN_CREATED, body={}, created_at=world.clock.now() + timedelta(hours=1))
+    )
+    with structlog.testing.capture_logs() as logs:
+        made = world.start()
+        await world.watched.wait(1)
+        await made.stop()
+    disabled = await world.get_webhook(webhook)
+    assert not disabled.is_active
+    assert "410" in (disabled.disabled_reason or "")
+    assert {(await world.get(each)).state for each in (owed, later)} == {NotificationState.FAILED}
+    (entry,) = [entry for entry in logs if entry["event"] == "webhook_disabled"]
+    assert (entry["log_level"], entry["reason"]) == ("warning", disabled.disabled_reason)
+    assert host.url not in str(logs)  # it may hold a password
+
+
+async def test_days_of_nothing_but_failures_switch_it_off(world: World, host: WebhookHost) -> None:
+    host.script = lambda _: Reaction(status=503, body=b"down")
+    webhook = await world.webhook(host.url)
+    await world.owe(webhook, START_WINDOW)
+    made = world.start()
+    await world.watched.wait(START_WINDOW)
+    assert (await world.get_webhook(webhook)).failing_since == world.clock.now()
+    world.advance(FAILING_FOR - timedelta(minutes=10))
+    await world.watched.wait(START_WINDOW * 2)
+    assert (await world.get_webhook(webhook)).is_active
+    world.advance(timedelta(minutes=11))
+    await world.watched.wait(START_WINDOW * 2 + FAILURES_TO_SUSPEND)
+    await made.stop()
+    disabled = await world.get_webhook(webhook)
+    assert not disabled.is_active
+    assert disabled.disabled_reason == "Every attempt failed for 3 days; the last one: down"
+    assert await world.store.notification_due_at() is None
+    assert made.statistics()["disabled"] == 1
+
+
+async def test_a_rare_failure_does_not_switch_it_off(world: World, host: WebhookHost) -> None:
+    """Two events in a week, each of which failed once."""
+    host.script = lambda _: Reaction(status=500)
+    webhook = await world.webhook(host.url)
+    for number in (1, 2):
+        await world.owe(webhook)
+        made = world.start()
+        await world.watched.wait(number)
+        await made.stop()
+        world.clock.advance(FAILING_FOR * 2)
+    assert (await world.get_webhook(webhook)).is_active
+
+
+async def test_a_success_ends_the_failing_time(world: World, host: WebhookHost) -> None:
+    host.script = lambda request: Reaction(status=500 if request.number == 1 else 200)
+    webhook = await world.webhook(host.url)
+    await world.owe(webhook)
+    world.start()
+    await world.watched.wait(1)
+    assert (await world.get_webhook(webhook)).failing_since is not None
+    await world.advance_to_due()
+    await world.watched.wait(2)
+    assert (await world.get_webhook(webhook)).failing_since is None
+
+
+async def test_what_another_process_writes_is_seen(world: World, host: WebhookHost) -> None:
+    """Without being woken."""
+    webhook = await world.webhook(host.url)
+    world.start()
+    await world.owe(webhook)
+    await asyncio.wait_for(world.watched.wait(1), 3.0)
+
+
+async def test_endpoints_are_forgotten(world: World, host: WebhookHost) -> None:
+    host.script = lambda _: Reaction(status=500)
+    made = world.start()
+    webhook = await world.webhook(host.url)
+    await world.owe(webhook)
+    await world.watched.wait(1)
+    assert made.statistics()["endpoints"] == 1
+    await world.store.remove_webhook(ACCOUNT, webhook.id)
+    host.script = lambda _: Reaction()
+    world.advance(timedelta(minutes=10))
+    await world.owe(await world.webhook(host.url))
+    world.wakeup.set()
+    await world.watched.wait(2)
+    assert made.statistics()["endpoints"] <= 1  # the second's, until the next look
+
+
+@pytest.mark.parametrize(
+    ("attempts", "jitter", "wait", "expected"),
+    [
+        (1, 0.0, None, 5.0),
+        (2, 0.0, None, 60.0),
+        (3, -1.0, None, 270.0),
+        (3, 0.5, None, 315.0),
+        (4, 0.0, None, None),
+        (4, 0.0, timedelta(hours=1), None),
+        (1, 0.0, timedelta(seconds=30), 30.0),
+        (1, -1.0, timedelta(seconds=30), 33.0),
+        (3, 0.0, timedelta(seconds=30), 300.0),
+    ],
+)
+def test_when_to_try_again(attempts: int, jitter: float, wait: timedelta | None, expected: float | None) -> None:
+    due = next_due(DELAYS, attempts, NOW, jitter, wait)
+    assert due == (None if expected is None else NOW + timedelta(seconds=expected))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("120", timedelta(seconds=120)),
+        (" 1 ", timedelta(seconds=1)),
+        ("0", None),
+        ("-5", None),
+        ("", None),
+        ("soon", None),
+        ("٣", None),
+        ("1.5", None),
+        ("999999999", MAX_RETRY_AFTER),
+        ("9" * 5000, MAX_RETRY_AFTER),
+        ("Sun, 01 Mar 2026 12:01:00 GMT", timedelta(minutes=1)),
+        ("Sun, 01 Mar 2026 12:01:00 -0000", timedelta(minutes=1)),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", None),
+        ("Sun, 01 Mar 2026 18:00:00 GMT", MAX_RETRY_AFTER),
+        ("Sun, 01 Mar 99999 12:01:00 GMT", None),
+        ("Sun, 01 Mar 2026 12:01:00 +9999", None),
+    ],
+)
+def test_what_a_receiver_may_ask_for(value: str, expected: timedelta | None) -> None:
+    assert read_retry_after(value, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "is_success"), [(200, True), (204, True), (299, True), (199, False), (300, False), (404, False), (503, False)]
+)
+def test_only_2xx_is_a_success(status: int, is_success: bool) -> None:
+    answer = HttpAnswer(status=status, headers={"retry-after": "7"}, body_start=b"\xff", duration=0.1)
+    result = read_answer(answer, NOW)
+    assert (result.is_success, result.status) == (is_success, status)
+    assert result.wait == (timedelta(seconds=7) if status == 503 else None)
+    assert result.response.endswith("\ufffd")
