@@ -88,17 +88,12 @@ def message_row(new: NewMessage) -> tuple[Any, ...]:
         message.envid,
         to_json(message.tags) if message.tags else None,
         message.type.value,
-        to_ms_or_none(message.scheduled_at),
-        tracking_bits(message),
+        None if message.scheduled_at is None else to_ms(message.scheduled_at),
+        message.track_opens | message.track_clicks << 1,
         message.template_id,
         None if message.list_id is None else clean(message.list_id),
         None if message.unsubscribe_url is None else clean(message.unsubscribe_url),
     )
-
-
-def tracking_bits(message: Message) -> int:
-    """What is tracked, as stored."""
-    return message.track_opens | message.track_clicks << 1
 
 
 def delivery_row(new: NewMessage, delivery: NewDelivery) -> tuple[Any, ...]:

@@ -212,8 +212,7 @@ class Writer:
                 connection = self._connection
                 connection.execute("BEGIN IMMEDIATE")
                 rows = Rows()
-                for operation in batch:
-                    _act(operation, connection, rows)
+                _act(batch, connection, rows)
                 if rows.contents:
                     number, places = self._segments.append(rows.contents)
                     has_appended = True
@@ -266,15 +265,17 @@ class Writer:
                 _, self._written_back = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
-def _act(operation: Operation, connection: apsw.Connection, rows: Rows) -> None:
-    operation.error = None  # of an earlier try
-    before = (connection.total_changes(), len(rows.messages), len(rows.amended), len(rows.events))
-    try:
-        operation.result = operation.action(connection, rows)
-    except (StoreError, AlreadyAnswered) as error:
-        if before != (connection.total_changes(), len(rows.messages), len(rows.amended), len(rows.events)):
-            raise
-        operation.error = error
+def _act(batch: Sequence[Operation], connection: apsw.Connection, rows: Rows) -> None:
+    """Runs the actions. An operation that refuses and has changed nothing keeps its error, and the others go on."""
+    for operation in batch:
+        operation.error = None  # of an earlier try
+        changes, events = connection.total_changes(), len(rows.events)
+        try:
+            operation.result = operation.action(connection, rows)
+        except (StoreError, AlreadyAnswered) as error:
+            if (changes, events) != (connection.total_changes(), len(rows.events)):
+                raise
+            operation.error = error
 
 
 def _amend(connection: apsw.Connection, amended: list[Row]) -> None:
