@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from machine import describe
 
 from sendryd.message.compose import Attachment, Composition, compose
 from sendryd.message.mailbox import parse_mailbox
+from sendryd.message.personalise import Personal, personalise
 
 BOUNDARY = "benchmarkbenchmark00"
 PARAGRAPH = '<p style="margin: 0 0 1em">Hello there, <b>this</b> is a line of a newsletter that says little, but it says it well.</p>\n'
@@ -45,6 +47,14 @@ def main() -> None:
     measure("mailbox", lambda: parse_mailbox("Zoë Müller <zoe@example.org>"))
     measure(f"compose, {len(HTML) + len(TEXT)} octets of ASCII", lambda: compose(ascii_one, boundary=BOUNDARY))
     measure("compose, the same with other letters", lambda: compose(other, boundary=BOUNDARY))
+    personal = Personal(
+        pixel_url="https://t.example.test/o/" + "x" * 60,
+        wrap=lambda _: "https://t.example.test/c/" + "x" * 60,
+        unsubscribe_urls=("https://t.example.test/u/" + "x" * 60,),
+    )
+    for name, one in (("ASCII", ascii_one), ("the same with other letters", other)):
+        content = compose(one, boundary=BOUNDARY)
+        measure(f"personalise, {name}", partial(personalise, content, personal))
     large = composition(HTML, TEXT, Attachment(filename="a.bin", content=bytes(10_000_000)))
     measure("compose, with 10 MB attached", lambda: compose(large, boundary=BOUNDARY), 5)
 

@@ -1,0 +1,143 @@
+"""One recipient's copy of a stored message: tracked links, the open pixel, and the fields by which mailbox providers unsubscribe.
+
+Only HTML that is shown as the message itself is touched, and only if it comes out of decoding and encoding as it went in. What is signed or
+encrypted (RFC 1847, RFC 8551, RFC 9580) stays as it is, and so do attachments, plain text and calendars. All other octets are those of the
+stored message.
+"""
+
+import binascii
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sendryd.message.charset import codec_name
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.headers import HeaderBlock
+from sendryd.message.links import rewrite_html
+from sendryd.message.parse import Part, decode_body, walk
+from sendryd.message.transfer import base64_lines, is_too_long, quoted_printable, with_encoding
+
+MAX_UNSUBSCRIBE_URL: Final = 900  # octets; it cannot be folded, and has to stay under the 998 of a line with its brackets and name
+_UNSUBSCRIBE_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*:[!-;=?-~]+", re.IGNORECASE | re.ASCII)
+_UNSUBSCRIBE_FIELDS: Final = (b"list-unsubscribe", b"list-unsubscribe-post")
+_IDENTITY: Final = frozenset({"7bit", "8bit", "binary", ""})
+_INLINE_PGP: Final = b"-----BEGIN PGP "  # RFC 9580 §6.2
+_BLANKS: Final = b"\t\r\n "
+_ASCII: Final = bytes(range(128))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Personal:
+    """What is this recipient's own."""
+
+    pixel_url: str | None = None  # of the image that tells of an opening; None: none is put in
+    wrap: Callable[[str], str | None] | None = None  # gives the URL that stands in for a link's, or None to leave that
+    unsubscribe_urls: tuple[str, ...] = ()  # empty: the fields are left as they are
+
+
+def personalise(content: bytes, personal: Personal) -> bytes:
+    """The copy, or the same content if nothing changes. The pixel goes into the first HTML text that can take it.
+
+    A content whose header block cannot be read is given back. Raises `MalformedMessage` for an unsubscribe URL that does not fit a header.
+    """
+    unsubscribe = _unsubscribe_fields(personal.unsubscribe_urls) if personal.unsubscribe_urls else b""
+    try:
+        headers = HeaderBlock.parse(content)
+        if personal.wrap or personal.pixel_url is not None:
+            changed = _rewrite(content, walk(content, headers), personal)
+            if changed is not content:
+                content, headers = changed, HeaderBlock.parse(changed)
+    except MalformedMessage:
+        return content
+    return _replace_fields(content, headers, unsubscribe) if unsubscribe else content
+
+
+def _unsubscribe_fields(urls: tuple[str, ...]) -> bytes:
+    for url in urls:
+        if len(url) > MAX_UNSUBSCRIBE_URL or not _UNSUBSCRIBE_URL.fullmatch(url):
+            raise MalformedMessage(
+                f"an unsubscribe URL is not 1 to {MAX_UNSUBSCRIBE_URL} ASCII characters with a scheme; percent-encode it"
+            )
+    fields = "List-Unsubscribe: " + ",\r\n ".join(f"<{url}>" for url in urls) + "\r\n"  # RFC 2369 §3.2
+    if any(url.lower().startswith(("https:", "http:")) for url in urls):
+        fields += "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"  # RFC 8058 §3.1
+    return fields.encode("ascii")
+
+
+def _replace_fields(content: bytes, headers: HeaderBlock, fields: bytes) -> bytes:
+    """The content with these fields behind the others, in the place of those of the same names."""
+    pieces: list[bytes] = []
+    position = 0
+    for field in headers.fields:
+        if field.name in _UNSUBSCRIBE_FIELDS:
+            pieces.append(content[position : field.start])
+            position = field.end
+    pieces += (content[position : headers.end], fields, content[headers.end :])
+    return b"".join(pieces)
+
+
+def _rewrite(content: bytes, parts: list[Part], personal: Personal) -> bytes:
+    pieces: list[bytes] = []
+    position = 0
+    pixel_url = personal.pixel_url
+    for part in parts:
+        if part.content_type != "text/html" or part.is_protected or not part.is_body_text or part.body_end <= part.body_start:
+            continue
+        text = _read(content, part)
+        if text is None:
+            continue
+        html = rewrite_html(text[0], wrap=personal.wrap, pixel_url=pixel_url)
+        leaf = _write(content, part, html, text[1]) if html is not text[0] else None
+        if leaf is None:
+            continue
+        pieces += (content[position : part.header_start], *leaf)
+        position = part.body_end
+        pixel_url = None
+    if not pieces:
+        return content
+    pieces.append(content[position:])
+    return b"".join(pieces)
+
+
+def _read(content: bytes, part: Part) -> tuple[str, str] | None:
+    """A leaf's text and the codec that gives the same octets again; None if it has to stay as it is."""
+    codec = codec_name(part.charset)
+    if codec is None or part.encoding not in {*_IDENTITY, "quoted-printable", "base64"}:
+        return None
+    data = decode_body(content, part)
+    if _INLINE_PGP in data:
+        return None
+    if part.encoding == "base64":
+        letters = content[part.body_start : part.body_end].translate(None, _BLANKS)
+        if binascii.b2a_base64(data, newline=False).rstrip(b"=") != letters.rstrip(b"="):
+            return None  # several in a row, or other text in between: readers differ in what they make of it
+    if codec in {"ascii", "us-ascii"} and not data.isascii():
+        codec = "utf-8"  # what it is when it is not what it says, or it is left alone
+    try:
+        text = data.decode(codec)
+        return (text, codec) if text.encode(codec) == data else None
+    except UnicodeError:
+        return None
+
+
+def _write(content: bytes, part: Part, html: str, codec: str) -> tuple[bytes, bytes] | None:
+    """A leaf's header, changed if the transfer encoding must, and its body with the new text; None if the charset does not have its letters."""
+    try:
+        data = html.encode(codec)
+    except UnicodeError:
+        return None
+    header, old = content[part.header_start : part.body_start], content[part.body_start : part.body_end]
+    encoding = part.encoding
+    if encoding in _IDENTITY:
+        if not is_too_long(data) and (data.isascii() or not old.isascii()):
+            return header, data
+        encoding = "quoted-printable" if 6 * len(data.translate(None, _ASCII)) <= len(data) else "base64"  # the smaller
+        header = with_encoding(header, encoding.encode("ascii"), is_top=part.depth == 0)
+    if encoding == "base64":
+        body = base64_lines(data)
+        return header, body if old.endswith(b"\r\n") else body[:-2]
+    body = quoted_printable(data)
+    if old.endswith(b"\r\n") and not body.endswith(b"\r\n"):
+        body += b"=\r\n"  # as it was: a line end that is none of the text's
+    return header, body
