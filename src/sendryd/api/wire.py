@@ -16,6 +16,8 @@ from sendryd.model.ids import (
     EVENT_PREFIX,
     MESSAGE_PREFIX,
     NOTIFICATION_PREFIX,
+    TEMPLATE_PREFIX,
+    TEMPLATE_VERSION_PREFIX,
     TEST_MESSAGE_PREFIX,
     UNSUBSCRIBE_PREFIX,
     WEBHOOK_PREFIX,
@@ -23,6 +25,7 @@ from sendryd.model.ids import (
 )
 from sendryd.model.message import Message, MessageStatus, MessageSummary, derive_status
 from sendryd.model.suppression import Suppression, Unsubscribe
+from sendryd.model.template import Template, TemplateVersion
 from sendryd.model.webhook import Notification, NotificationState, Webhook
 from sendryd.policy.payload import payload_of
 from sendryd.store.base import QueuedDelivery
@@ -253,6 +256,33 @@ def notification_json(notification: Notification) -> Json:
         "next_attempt_at": timestamp(notification.due_at) if word == "pending" else None,
         "delivered_at": timestamp_or_none(notification.delivered_at),
         "created_at": timestamp(notification.created_at),
+    }
+
+
+def template_json(template: Template) -> Json:
+    """A template."""
+    content = template.content
+    return {
+        "id": format_id(TEMPLATE_PREFIX, template.id),
+        "name": template.name,
+        "subject": content.subject,
+        "html": content.html,
+        "text": content.text,
+        "engine": content.engine,
+        "variables": None if content.variables is None else dict(content.variables),
+        "blocks": None if content.blocks is None else dict(content.blocks),
+        "created_at": timestamp(template.created_at),
+        "updated_at": timestamp(template.updated_at),
+    }
+
+
+def template_version_json(version: TemplateVersion) -> Json:
+    """A version in its template's list."""
+    return {
+        "id": format_id(TEMPLATE_VERSION_PREFIX, version.id),
+        "version": version.version,
+        "subject": version.content.subject,
+        "created_at": timestamp(version.created_at),
     }
 
 

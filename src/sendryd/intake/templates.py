@@ -1,11 +1,12 @@
 """Stored templates: kept only if they can be read, rendered with their variables."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sendryd.message.blocks import BlockError, check_design, compile_blocks
-from sendryd.message.template import MAX_SOURCE, Rendered, TemplateError, check_template, render_all
+from sendryd.message.template import MAX_SOURCE, Rendered, TemplateError, check_template, render_all, variable_names
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 from sendryd.model.template import Template, TemplateContent, TemplateVersion
 from sendryd.runtime.clock import Clock
@@ -16,7 +17,8 @@ from sendryd.store.errors import NotFound
 MAX_NAME: Final = 200  # characters: the contract
 MAX_SUBJECT: Final = 998  # characters: a line of a header
 MAX_TEXT: Final = 1_048_576  # characters: the contract's limit for a text
-ENGINES: Final = ("html", "react", "visual")
+COPY_SUFFIX: Final = " (copy)"
+INLINE_SIZE: Final = 64 * 1024  # characters rendered in about a millisecond; larger sources are worked on beside the event loop
 
 
 class BadTemplate(ValueError):
@@ -70,7 +72,7 @@ class TemplateOffice:
             id=TemplateId(self._ids.next()),
             account_id=account_id,
             name=change.name or "",
-            content=changed(EMPTY, change),
+            content=await asyncio.to_thread(changed, EMPTY, change),
             created_at=now,
             updated_at=now,
         )
@@ -84,7 +86,7 @@ class TemplateOffice:
             account_id,
             template_id,
             name=change.name or old.name,
-            content=changed(old.content, change),
+            content=await asyncio.to_thread(changed, old.content, change),
             version_id=self._version_id(),
             now=self._clock.now(),
         )
@@ -92,7 +94,7 @@ class TemplateOffice:
     async def duplicate(self, account_id: AccountId, template_id: TemplateId) -> Template:
         """A copy under another name. Raises `NotFound`."""
         old, now = await self.get(account_id, template_id), self._clock.now()
-        name = f"{old.name[: MAX_NAME - 7]} (copy)"
+        name = old.name[: MAX_NAME - len(COPY_SUFFIX)] + COPY_SUFFIX
         copy = replace(old, id=TemplateId(self._ids.next()), name=name, created_at=now, updated_at=now)
         await self._store.add_template(copy, self._version_id())
         return copy
@@ -111,11 +113,20 @@ class TemplateOffice:
 
     async def render(self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any]) -> Rendered:
         """A template with its variables in place. Raises `NotFound`, `TemplateError`."""
-        content = (await self.get(account_id, template_id)).content
-        return render_all(subject=content.subject, html=content.html, text=content.text, schema=content.variables, variables=variables)
+        return await render_content((await self.get(account_id, template_id)).content, variables)
 
     def _version_id(self) -> TemplateVersionId:
         return TemplateVersionId(self._ids.next())
+
+
+async def render_content(content: TemplateContent, variables: Mapping[str, Any]) -> Rendered:
+    """What may be no stored template, with its variables in place. Raises `TemplateError`."""
+
+    def work() -> Rendered:
+        return render_all(subject=content.subject, html=content.html, text=content.text, schema=content.variables, variables=variables)
+
+    is_large = len(content.html or "") + len(content.text or "") > INLINE_SIZE
+    return await asyncio.to_thread(work) if is_large else work()
 
 
 def changed(old: TemplateContent, change: TemplateChange) -> TemplateContent:
@@ -144,9 +155,20 @@ def changed(old: TemplateContent, change: TemplateChange) -> TemplateContent:
         if source is None:
             continue
         if len(source) > limit:
-            raise BadTemplate(field, f"it has at most {limit} characters")
+            raise BadTemplate(field, f"it has at most {limit:,} characters")
         try:
-            check_template(source)
+            _check_source(source)
         except TemplateError as error:
             raise BadTemplate(field, str(error)) from None
     return content
+
+
+def _check_source(source: str) -> None:
+    """Refuses what no variables could make good: syntax, unknown filters and functions. Raises `TemplateError`."""
+    variable_names(source)
+    try:
+        check_template(source)
+    except TemplateError as error:
+        # What is calculated with a variable fails while that has no value.
+        if not str(error).startswith("invalid operation"):
+            raise
