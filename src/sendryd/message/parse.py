@@ -220,6 +220,8 @@ def _read_parameters(text: str) -> dict[str, str]:
 
 def _filename(parameters: dict[str, str], name: str) -> str:
     """A file name, in one of the three ways in which they are written: plain, RFC 2047 in quotes, RFC 2231."""
+    if not any(each.startswith(name) for each in parameters):
+        return ""
     extended = parameters.get(f"{name}*") or "".join(
         parameters.get(f"{name}*{number}*", parameters.get(f"{name}*{number}", "")) for number in range(20)
     )
