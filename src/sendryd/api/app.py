@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sendryd import __version__
 from sendryd.api.domains import DomainHandlers
-from sendryd.api.emails import EmailHandlers
+from sendryd.api.emails import EmailHandlers, LinkSettings
 from sendryd.api.health import Health
 from sendryd.api.inbound import InboundHandlers
 from sendryd.api.keys import KeyHandlers
@@ -25,21 +25,27 @@ from sendryd.api.organizations import OrganizationHandlers
 from sendryd.api.regions import RegionHandlers
 from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import REQUEST_ID_KEY, Gate, respond
+from sendryd.api.sends import SendHandlers
 from sendryd.api.smtpinfo import SmtpInfoHandlers
 from sendryd.api.suppressions import SuppressionHandlers
 from sendryd.api.system import SystemHandlers
+from sendryd.api.templates import TemplateHandlers
 from sendryd.api.testinbox import TestInboxHandlers
 from sendryd.api.unsubscribes import UnsubscribeHandlers
 from sendryd.api.uptime import StatusBook
 from sendryd.api.webhooks import WebhookHandlers
 from sendryd.api.wire import error_json
+from sendryd.intake.accept import Intake
 from sendryd.intake.accounts import AccountOffice
 from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
 from sendryd.intake.lists import ListOffice
+from sendryd.intake.personal import Personaliser
+from sendryd.intake.templates import TemplateOffice
 from sendryd.intake.webhooks import WebhookOffice
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import Store
@@ -72,6 +78,13 @@ class ApiDependencies:
     request_log: RequestLog
     latency: LatencyBook
     status: StatusBook
+    intake: Intake
+    templates: TemplateOffice
+    personaliser: Personaliser
+    ids: IdSource
+    max_size: int  # octets of a request that sends
+    public_url: str
+    secret: bytes  # what links in mail are signed with
     hostname: str
     smtp_port: int
     allow_private_networks: bool
@@ -80,11 +93,21 @@ class ApiDependencies:
 def create_operations(needs: ApiDependencies) -> list[Operation]:
     """All operations. Their order is that of the description."""
     resources = (
-        EmailHandlers(needs.store),
+        SendHandlers(
+            needs.store,
+            needs.intake,
+            needs.templates,
+            max_size=needs.max_size,
+            clock=needs.clock,
+            ids=needs.ids,
+            rand=needs.rand,
+        ),
+        EmailHandlers(needs.store, LinkSettings(needs.public_url, needs.secret), needs.clock),
         SmtpInfoHandlers(needs.hostname, needs.smtp_port),
-        TestInboxHandlers(needs.store, needs.clock),
+        TestInboxHandlers(needs.store, needs.personaliser, needs.clock),
         LogHandlers(needs.store),
         WebhookHandlers(needs.store, needs.webhooks),
+        TemplateHandlers(needs.templates),
         SuppressionHandlers(needs.store, needs.lists),
         UnsubscribeHandlers(needs.store, needs.lists),
         DomainHandlers(needs.store, needs.domains, needs.gate.directory),

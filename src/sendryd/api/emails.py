@@ -1,6 +1,8 @@
 """Messages as they are read: lists, one, its events and attachments."""
 
 import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from urllib.parse import quote
 
@@ -9,16 +11,28 @@ from starlette.responses import Response
 from sendryd.api.bodies import Flag, PageQuery, SearchQuery
 from sendryd.api.operations import Call, Operation
 from sendryd.api.requests import encode, invalid, not_found, read_word, respond
-from sendryd.api.shapes import Email, EmailEvent, MaybeCountedPage, Page
-from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, Json, email_json, event_json, page
+from sendryd.api.shapes import Email, EmailEvent, Insights, MaybeCountedPage, Page, Share
+from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, Json, email_json, event_json, page, timestamp
 from sendryd.message.errors import MalformedMessage
+from sendryd.message.insights import Check, examine, score
 from sendryd.message.parse import decode_body, summarise, walk
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, EventId, MessageId, parse_id
-from sendryd.model.message import MessageSummary
+from sendryd.model.message import MessageSummary, MessageType
+from sendryd.policy.tracking import share_url
+from sendryd.runtime.clock import Clock
 from sendryd.store.base import EventFilter, MessageFilter, Store
 
 GROUP: Final = "Emails"
+SHARED_FOR: Final = timedelta(hours=48)  # the contract
 _MAX_INDEX: Final = 6  # digits: messages have at most a thousand parts
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """What links to pages for people are made with."""
+
+    public_url: str
+    secret: bytes
 
 
 class EmailsQuery(SearchQuery):
@@ -37,8 +51,10 @@ class EventsQuery(PageQuery):
 class EmailHandlers:
     """Everything that reads messages."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, links: LinkSettings, clock: Clock) -> None:
         self._store = store
+        self._links = links
+        self._clock = clock
 
     def operations(self) -> list[Operation]:
         """The declarations."""
@@ -70,6 +86,22 @@ class EmailHandlers:
                 summary="Download an attachment by its place, from 0 on",
                 handler=self.get_attachment,
                 answer=None,
+            ),
+            Operation(
+                method="GET",
+                path=f"{path}/{{id}}/share",
+                group=GROUP,
+                summary="Make a link that shows an email to whoever has it, for 48 hours",
+                handler=self.share,
+                answer=Share,
+            ),
+            Operation(
+                method="GET",
+                path=f"{path}/{{id}}/insights",
+                group=GROUP,
+                summary="Look at how well an email is made",
+                handler=self.examine,
+                answer=Insights,
             ),
         ]
 
@@ -113,6 +145,30 @@ class EmailHandlers:
         name, content_type, body = found
         headers = {"Content-Disposition": f'attachment; filename="{quote(name, safe=" ")}"'}
         return Response(body, media_type=content_type, headers=headers)
+
+    async def share(self, call: Call) -> Json:
+        """`GET /v1/emails/:id/share`. Nothing is stored: the link holds all that it needs, signed."""
+        summary = await find_email(self._store, call)
+        message = summary.message
+        expires_at = self._clock.now() + SHARED_FOR
+        url = share_url(self._links.public_url, self._links.secret, message.id, account_id=message.account_id, expires_at=expires_at)
+        return {"url": url, "expires_at": timestamp(expires_at)}
+
+    async def examine(self, call: Call) -> Json:
+        """`GET /v1/emails/:id/insights`."""
+        message = (await find_email(self._store, call)).message
+        content = await self._store.read_content(message.id)
+        checks = await asyncio.to_thread(lambda: examine(content, is_marketing=message.type is MessageType.MARKETING))
+        return {
+            "score": score(checks),
+            "checks": [_check_json(check) for check in checks],
+            "generated_at": timestamp(self._clock.now()),
+        }
+
+
+def _check_json(check: Check) -> Json:
+    body = {"id": check.id, "label": check.label, "status": check.mark.value, "message": check.message}
+    return body if check.action is None else {**body, "action": check.action}
 
 
 def _attachment(content: bytes, index: int) -> tuple[str, str, bytes] | None:

@@ -1,6 +1,7 @@
 """The account's log of API requests: gathered in memory, stored a few times a second. A crash may lose the last of them; mail it never is."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -92,6 +93,11 @@ class RequestLog:
                 await self.flush()
             except StoreError as error:
                 log.error("requests_not_logged", error=repr(error))
+
+    async def stop(self) -> None:
+        """Stores what is left, if that can be done."""
+        with suppress(StoreError):
+            await self.flush()
 
     async def flush(self) -> None:
         """Stores what was noted. Raises `StoreUnavailable`, and then forgets it: the disk may be full of worse."""

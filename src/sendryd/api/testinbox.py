@@ -11,12 +11,13 @@ from sendryd.api.operations import Call, Operation
 from sendryd.api.requests import encode, not_found, respond
 from sendryd.api.shapes import Page, TestEmail, WholeTestEmail
 from sendryd.api.wire import Json, page, test_email_json, whole_test_email_json
+from sendryd.intake.personal import Personaliser
 from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, MessageId, parse_id
 from sendryd.model.message import Message
 from sendryd.runtime.clock import Clock
-from sendryd.store.base import MessageFilter, Store
+from sendryd.store.base import MessageFilter, QueueFilter, Store
 
 GROUP: Final = "Test Emails"
 MAX_WAIT: Final = 60  # seconds: what the contract allows
@@ -35,8 +36,9 @@ class WaitQuery(Query):
 class TestInboxHandlers:
     """Everything that reads captured messages."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, personaliser: Personaliser, clock: Clock) -> None:
         self._store = store
+        self._personaliser = personaliser
         self._clock = clock
 
     def operations(self) -> list[Operation]:
@@ -98,11 +100,21 @@ class TestInboxHandlers:
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 raise not_found("A matching test email was")
-            await self._clock.sleep(min(POLL_INTERVAL, left))
+            await self._clock.sleep(POLL_INTERVAL)
 
     async def _show(self, message: Message) -> Response:
+        """The message as its first recipient would have got it."""
         content = await self._store.read_content(message.id)
-        return respond(await asyncio.to_thread(lambda: encode(whole_test_email_json(message, summarise(content)))))
+        deliveries = await self._store.list_queue(QueueFilter(message_id=message.id)) if message.is_personal else []
+
+        def make() -> bytes:
+            copy = content
+            if deliveries:
+                first = deliveries[-1]
+                copy = self._personaliser.copy_for(message, first.id, first.forward_path, content)
+            return encode(whole_test_email_json(message, summarise(copy)))
+
+        return respond(await asyncio.to_thread(make))
 
 
 def _inbox(key: ApiKey, *, recipient: str | None = None, subject: str | None = None) -> MessageFilter:

@@ -11,6 +11,7 @@ from sendryd.app.values import Address
 from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
 from sendryd.intake.lists import ListOffice
+from sendryd.intake.templates import TemplateOffice
 from sendryd.intake.webhooks import WebhookOffice
 from sendryd.model.ids import AccountId
 from sendryd.policy.dnsrecords import RecordSettings
@@ -68,6 +69,11 @@ class Basics:
         """What is done with webhooks."""
         allow_private = self.settings.allow_private_networks
         return WebhookOffice(self.store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=allow_private)
+
+    @property
+    def templates(self) -> TemplateOffice:
+        """What is done with templates."""
+        return TemplateOffice(self.store, clock=self.clock, ids=self.ids)
 
     @property
     def retry_plan(self) -> RetryPlan:

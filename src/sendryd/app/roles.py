@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sendryd.app.build import Basics, flatten, seconds
 from sendryd.intake.directory import Directory
+from sendryd.intake.personal import Personaliser
 from sendryd.runtime.tls import ServerCertificate, server_context
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from sendryd.api.health import Health
     from sendryd.delivery.scheduler import Scheduler
+    from sendryd.intake.accept import Intake
+    from sendryd.notify.dispatcher import Dispatcher
     from sendryd.submission.listener import Listener
 
 TOUCH_INTERVAL: Final = 30.0  # seconds between writes of when keys were last used
@@ -30,8 +33,22 @@ class Role(StrEnum):
     SMTP = "smtp"
     HTTP = "http"
     DELIVERY = "delivery"
-    WEBHOOKS = "webhooks"  # nothing yet
+    WEBHOOKS = "webhooks"
     UPKEEP = "upkeep"
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What several roles of one process share."""
+
+    directory: Directory
+    public_url: str  # base of the links in mail
+    secret: bytes  # what those links are signed with
+
+    @property
+    def personaliser(self) -> Personaliser:
+        """Makes the recipients' own copies."""
+        return Personaliser(self.public_url, self.secret)
 
 
 @dataclass(slots=True)
@@ -43,6 +60,8 @@ class Running:
     listener: "Listener | None" = None
     http: "uvicorn.Server | None" = None
     health: "Health | None" = None
+    intake: "Intake | None" = None
+    dispatcher: "Dispatcher | None" = None
     stops: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
@@ -55,7 +74,32 @@ class Sockets:
     http: socket.socket | None = None
 
 
-def start_delivery(basics: Basics, running: Running) -> None:
+def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
+    """The single door of this process."""
+    from sendryd.intake.accept import Intake, IntakeSettings
+    from sendryd.intake.quota import Quota, Quotas
+
+    if running.intake is None:
+        settings = basics.settings
+        of_key = Quota(settings.key_quota.count, settings.key_quota.period) if settings.key_quota else None
+        of_account = Quota(settings.account_quota.count, settings.account_quota.period) if settings.account_quota else None
+        running.intake = Intake(
+            basics.store,
+            shared.directory,
+            IntakeSettings(hostname=settings.hostname, hide_client_address=settings.hide_client_address),
+            clock=basics.clock,
+            ids=basics.ids,
+            rand=basics.rand,
+            metrics=basics.metrics,
+            wakeup=basics.wakeup,
+            handoff=running.scheduler,
+            templates=basics.templates,
+            quotas=Quotas(basics.store, basics.clock, of_key=of_key, of_account=of_account) if of_key or of_account else None,
+        )
+    return running.intake
+
+
+def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     """The delivery engine."""
     from sendryd.delivery.pool import ConnectionPool
     from sendryd.delivery.scheduler import Scheduler
@@ -71,6 +115,7 @@ def start_delivery(basics: Basics, running: Running) -> None:
     worker = Worker(
         WorkerContext(
             store=basics.store,
+            personaliser=shared.personaliser,
             resolver=basics.resolver,
             pool=pool,
             contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),
@@ -108,9 +153,8 @@ def start_delivery(basics: Basics, running: Running) -> None:
     running.stops.append(stop)
 
 
-async def start_smtp(basics: Basics, running: Running, directory: Directory, certificate: ServerCertificate, sockets: Sockets) -> None:
+async def start_smtp(basics: Basics, running: Running, shared: Shared, certificate: ServerCertificate, sockets: Sockets) -> None:
     """The submission listeners."""
-    from sendryd.intake.accept import Intake, IntakeSettings
     from sendryd.policy.penalty import FailureLog
     from sendryd.runtime.budget import ContentBudget
     from sendryd.smtp.server import ServerLimits
@@ -118,23 +162,12 @@ async def start_smtp(basics: Basics, running: Running, directory: Directory, cer
     from sendryd.submission.session import SessionContext
 
     settings = basics.settings
-    intake = Intake(
-        basics.store,
-        directory,
-        IntakeSettings(hostname=settings.hostname, hide_client_address=settings.hide_client_address),
-        clock=basics.clock,
-        ids=basics.ids,
-        rand=basics.rand,
-        metrics=basics.metrics,
-        wakeup=basics.wakeup,
-        handoff=running.scheduler,
-    )
     context = SessionContext(
         hostname=settings.hostname,
         limits=ServerLimits(max_message_size=settings.max_message_size, max_recipients=settings.max_recipients),
         certificate=certificate,
-        intake=intake,
-        directory=directory,
+        intake=intake_of(basics, running, shared),
+        directory=shared.directory,
         failures=FailureLog(),
         budget=ContentBudget(),
         metrics=basics.metrics,
@@ -154,7 +187,7 @@ async def start_smtp(basics: Basics, running: Running, directory: Directory, cer
     running.stops.insert(0, listener.aclose)
 
 
-def start_http(basics: Basics, running: Running, directory: Directory, smtp_port: int) -> None:
+def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> None:
     """The REST API, health and metrics."""
     import uvicorn
 
@@ -163,18 +196,24 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
     from sendryd.api.latency import LatencyBook
     from sendryd.api.requestlog import RequestLog
     from sendryd.api.requests import Gate
-    from sendryd.api.uptime import DELIVERY, SMTP, StatusBook
+    from sendryd.api.uptime import DELIVERY, SMTP, WEBHOOKS, StatusBook
     from sendryd.intake.accounts import AccountOffice
     from sendryd.policy.ratelimit import RateLimiter
+    from sendryd.tracking.app import TrackingDependencies, routes
+    from sendryd.tracking.recorder import Recorder
 
     settings = basics.settings
     rate = settings.api_rate_limit
     limiter = RateLimiter(rate.count, seconds(rate.period)) if rate else None
     health = Health(basics.store, _metrics_renderer(basics, running), basics.clock)
     request_log = RequestLog(basics.store, basics.clock, basics.ids)
-    parts = {SMTP: running.listener, DELIVERY: running.scheduler}
+    parts = {SMTP: running.listener, DELIVERY: running.scheduler, WEBHOOKS: running.dispatcher}
     status = StatusBook(basics.store, basics.clock, [slug for slug, part in parts.items() if part is not None])
     running.tasks += [request_log.run(), status.run()]
+    recorder = Recorder(basics.store, clock=basics.clock, ids=basics.ids)
+    running.tasks.append(recorder.run())
+    pages = routes(TrackingDependencies(store=basics.store, recorder=recorder, clock=basics.clock, secret=shared.secret))
+    running.stops += [request_log.stop, recorder.flush]
     app = create_app(
         ApiDependencies(
             store=basics.store,
@@ -182,8 +221,8 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
             domains=basics.domains,
             keys=basics.keys,
             lists=basics.lists,
-            gate=Gate(directory, basics.clock, limiter),
             webhooks=basics.webhooks,
+            gate=Gate(shared.directory, basics.clock, limiter),
             health=health,
             clock=basics.clock,
             rand=basics.rand,
@@ -193,7 +232,15 @@ def start_http(basics: Basics, running: Running, directory: Directory, smtp_port
             hostname=settings.hostname,
             smtp_port=settings.smtp_public_port or smtp_port,
             allow_private_networks=settings.allow_private_networks,
-        )
+            intake=intake_of(basics, running, shared),
+            templates=basics.templates,
+            ids=basics.ids,
+            max_size=settings.max_message_size,
+            personaliser=shared.personaliser,
+            public_url=shared.public_url,
+            secret=shared.secret,
+        ),
+        pages,
     )
     config = uvicorn.Config(
         app,
@@ -225,6 +272,8 @@ def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitabl
             values |= flatten("delivery", running.scheduler.statistics())
         if running.listener:
             values |= flatten("submission", running.listener.statistics())
+        if running.dispatcher:
+            values |= flatten("webhooks", running.dispatcher.statistics())
         values |= {f"sendryd_queue_{state.value}": float(count) for state, count in (await basics.store.count_queue()).items()}
         for name, value in values.items():
             if name not in gauges:
@@ -235,8 +284,30 @@ def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitabl
     return render
 
 
+def start_webhooks(basics: Basics, running: Running) -> None:
+    """What tells webhooks what they are owed."""
+    from sendryd.notify.dispatcher import Dispatcher
+    from sendryd.runtime.http import AiohttpClient
+    from sendryd.runtime.wakeup import Wakeup
+
+    settings = basics.settings
+    client = AiohttpClient(basics.resolver, basics.clock, allow_private=settings.allow_private_networks)
+    dispatcher = Dispatcher(
+        basics.store, client, delays=settings.webhook_retry_schedule, clock=basics.clock, rand=basics.rand, wakeup=Wakeup()
+    )
+    running.dispatcher = dispatcher
+    running.tasks.append(dispatcher.run())
+
+    async def stop() -> None:
+        await dispatcher.stop()
+        await client.aclose()
+
+    running.stops.append(stop)
+
+
 def start_upkeep(basics: Basics, running: Running) -> None:
     """What is done now and then."""
+    from sendryd.upkeep.captures import CaptureKeeper
     from sendryd.upkeep.domains import DomainKeeper
     from sendryd.upkeep.leases import LeaseKeeper
     from sendryd.upkeep.retention import Retention
@@ -244,5 +315,6 @@ def start_upkeep(basics: Basics, running: Running) -> None:
     settings = basics.settings
     leases = LeaseKeeper(basics.store, max_age=settings.max_queue_age, clock=basics.clock, ids=basics.ids, wakeup=basics.wakeup)
     retention = Retention(basics.store, messages=settings.message_retention, events=settings.event_retention, clock=basics.clock)
+    captures = CaptureKeeper(basics.store, clock=basics.clock, ids=basics.ids)
     domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)
-    running.tasks += [leases.run(), retention.run(), domains.run()]
+    running.tasks += [leases.run(), retention.run(), domains.run(), captures.run()]

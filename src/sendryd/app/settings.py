@@ -155,7 +155,7 @@ class Settings(BaseModel):
         description="`smtp://user:password@host:port`, `smtps://…` or `smtp+notls://…`: hand everything to this host instead of the MX.",
     )
     allow_private_networks: Boolean = _setting(
-        "false", description="Let delivery reach loopback and private addresses; for tests and inner networks."
+        "false", description="Let delivery and webhooks reach loopback and private addresses; for tests and inner networks."
     )
     dkim_selector: Annotated[str, _text(parse_hostname)] = _setting("sendry", description="Selector of new domains.")
     spf_include: Annotated[str, _text(lambda text: text.strip() and parse_hostname(text))] = _setting(
@@ -164,6 +164,12 @@ class Settings(BaseModel):
     api_rate_limit: Annotated[Rate | None, _text(parse_rate)] = _setting(
         "100/10s", description="REST requests of one key; `off` lifts the limit."
     )
+    key_quota: Annotated[Rate | None, _text(_or_none(parse_rate))] = _setting(
+        "", description="Messages that one key may have accepted, as `1000/1d`. Empty: no quota."
+    )
+    account_quota: Annotated[Rate | None, _text(_or_none(parse_rate))] = _setting(
+        "", description="The same for one account, over all its keys."
+    )
     smtp_max_connections: Number = _setting("10000", description="Open SMTP connections; beyond it `421 4.7.0`.")
     smtp_max_connections_per_address: Number = _setting("2000", description="The same for one client address.")
     smtp_max_connections_unauthenticated_per_address: Number = _setting("100", description="The same for one client address, before AUTH.")
@@ -171,10 +177,8 @@ class Settings(BaseModel):
         "1m,5m,15m,30m,1h,2h,4h,8h", description="Delays between attempts, ±10 %; the last one is repeated."
     )
     max_queue_age: Duration = _setting("72h", description="Then a delivery is given up as expired.")
-    webhook_retry_schedule: Schedule = _setting(
-        "5s,1m,5m,30m,2h,5h,10h", description="Delays between attempts of a webhook. Webhooks are not available yet."
-    )
-    max_message_size: Size = _setting("40MiB", description="SIZE that EHLO offers.")
+    webhook_retry_schedule: Schedule = _setting("5s,1m,5m,30m,2h,5h,10h", description="Delays between attempts of a webhook, ±10 %.")
+    max_message_size: Size = _setting("40MiB", description="SIZE that EHLO offers, and the largest body of a request that sends.")
     max_recipients: Number = _setting("1000", description="Recipients of one SMTP transaction.")
     message_retention: Duration = _setting("30d", description="Messages and their content are kept this long once they are done.")
     event_retention: Duration = _setting("90d", description="Events are kept this long.")

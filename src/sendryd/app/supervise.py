@@ -25,11 +25,13 @@ from sendryd.app.roles import (
     TOUCH_INTERVAL,
     Role,
     Running,
+    Shared,
     Sockets,
     start_delivery,
     start_http,
     start_smtp,
     start_upkeep,
+    start_webhooks,
 )
 from sendryd.app.settings import Settings, SettingsError, load_settings
 from sendryd.app.values import Address
@@ -41,6 +43,8 @@ from sendryd.store.errors import StoreError
 STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever is under way
 GC_THRESHOLDS: Final = (50_000, 20, 50)  # what is made at the start is frozen; what a message makes is mostly freed without the collector
 
+LINK_KEY_NAME: Final = "links"  # the name under which the store keeps what the links in mail are signed with
+LINK_KEY_LENGTH: Final = 43  # letters and digits: 256 bits
 EXPIRY_NOTICE: Final = timedelta(days=14)  # automatic renewal happens well before; later means that it does not work
 HTTP_ADVICE: Final = "API keys would cross the network in clear text: set SENDRYD_HTTP_TLS, or listen on loopback behind a proxy with TLS"
 
@@ -131,23 +135,32 @@ class Process:
         _warn(settings, roles, self._basics.clock.now())
         smtp = tuple(bound_address(sock, asked) for sock, asked in zip(sockets.smtp, settings.smtp_listen, strict=False))
         smtp_port = smtp[0].port if smtp else settings.smtp_listen[0].port
+        http = bound_address(sockets.http, settings.http_listen) if sockets.http else None
+        shared = await self._share(http)
         if Role.DELIVERY in roles:
             # One serve works on a data directory, so whatever is leased now was left by a crash.
             returned = await self._basics.store.return_leases(now=self._basics.clock.now(), all_of_them=True)
             if returned:
                 log.warning("leases_returned_at_start", count=returned)
-            start_delivery(self._basics, self._running)
+            start_delivery(self._basics, self._running, shared)
         if Role.SMTP in roles:
-            await start_smtp(self._basics, self._running, self._directory, self._certificate, sockets)
+            await start_smtp(self._basics, self._running, shared, self._certificate, sockets)
+        if Role.WEBHOOKS in roles:
+            start_webhooks(self._basics, self._running)
         if Role.UPKEEP in roles:
             start_upkeep(self._basics, self._running)
         if Role.HTTP in roles:
-            start_http(self._basics, self._running, self._directory, smtp_port)
+            start_http(self._basics, self._running, shared, smtp_port)
             await self._serve_http(sockets)
         for coroutine in [*self._running.tasks, self._keep_house()]:
             self._tasks.append(asyncio.create_task(self._watch(coroutine)))
-        http = bound_address(sockets.http, settings.http_listen) if sockets.http else None
         return Ready(smtp, http, settings.cert_path)
+
+    async def _share(self, http: Address | None) -> Shared:
+        basics, settings = self._basics, self._basics.settings
+        secret = await basics.store.ensure_secret(LINK_KEY_NAME, basics.rand.secret(LINK_KEY_LENGTH).encode("ascii"))
+        scheme = "https" if settings.http_tls else "http"
+        return Shared(self._directory, settings.public_url or f"{scheme}://{http or settings.http_listen}", secret)
 
     def _bind(self) -> Sockets:
         settings = self._basics.settings

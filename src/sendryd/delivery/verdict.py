@@ -8,12 +8,14 @@ from typing import Final
 from sendryd.delivery.transport import Connection, DeliveryFault, Target
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
-from sendryd.model.ids import EventId
+from sendryd.model.ids import EventId, SuppressionId
+from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.classify import Category, Disposition, Kind, NetworkFailure, Scope, classify
 from sendryd.policy.retry import GiveUp, RetryAt
+from sendryd.policy.suppress import normalise_address
 from sendryd.smtp.reply import Reply
 from sendryd.smtp.timeouts import Step
-from sendryd.store.base import ClaimedDelivery, NewEvent, Outcome
+from sendryd.store.base import ClaimedDelivery, NewEvent, NewSuppression, Outcome
 
 HARD: Final = "hard"
 SOFT: Final = "soft"
@@ -87,4 +89,10 @@ def make_outcome(delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | G
         due_at=due_at,
         reply=str(verdict.reply) if verdict.reply else disposition.sentence,
         events=tuple(NewEvent(id=EventId(next_id()), type=each, metadata=metadata) for each in types),
+        suppression=_suppression(delivery, next_id) if disposition.suppresses else None,
     )
+
+
+def _suppression(delivery: ClaimedDelivery, next_id: Callable[[], int]) -> NewSuppression:
+    email = normalise_address(delivery.forward_path)
+    return NewSuppression(id=SuppressionId(next_id()), email=email, reason=SuppressionReason.HARD_BOUNCE)

@@ -12,8 +12,10 @@ Limits: 50 recipients in a transaction; what DNS and the receivers may take is i
 Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
 """
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 
@@ -31,13 +33,20 @@ from sendryd.delivery.transport import (
     open_connection,
 )
 from sendryd.delivery.verdict import Verdict, judge, judge_fault, local_verdict, make_outcome
+from sendryd.intake.personal import Personaliser
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.transfer import to_7bit
 from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import TlsPolicy
+from sendryd.model.event import EventType
+from sendryd.model.ids import DeliveryId, EventId
+from sendryd.model.message import Message, MessageType
+from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.classify import Category, Kind, Scope
 from sendryd.policy.retry import RetryPlan, next_attempt
 from sendryd.policy.routing import RoutingProblem, SmartHost, order_hosts
+from sendryd.policy.suppress import normalise_address
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
@@ -46,10 +55,11 @@ from sendryd.runtime.rand import Rand
 from sendryd.runtime.resolver import DnsResolver
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope, needs_7bit
-from sendryd.store.base import Claim, ClaimedDelivery, DeliveryStore, Outcome
+from sendryd.store.base import Claim, ClaimedDelivery, MailStore, NewEvent, Outcome
 from sendryd.store.errors import LeaseLost, NotFound, StoreError
 
 MAX_RECIPIENTS: Final = 50  # of one transaction: what Postfix sends (default_destination_recipient_limit)
+LARGE: Final = 256 * 1024  # octets: making a copy of more takes milliseconds, which a thread spends better than the loop
 BROKEN_TLS_MEMORY: Final = 24 * 3600.0  # seconds for which a host whose handshake failed is spoken to in clear text
 MAX_BROKEN_TLS: Final = 10_000
 RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries to store an outcome
@@ -82,7 +92,8 @@ class WorkerSettings:
 class WorkerContext:
     """What all attempts share."""
 
-    store: DeliveryStore
+    store: MailStore
+    personaliser: Personaliser
     resolver: DnsResolver
     pool: ConnectionPool[Connection]
     contexts: TlsContexts
@@ -98,7 +109,9 @@ class _Letter:
 
     claim: Claim
     key: SigningKey
-    content: bytes
+    original: bytes  # as stored
+    content: bytes  # as this recipient gets it
+    copy_of: DeliveryId | None = None  # whose copy the content is; None: the same for all
     signed: OutboundContent | None = None
     signed_7bit: OutboundContent | None = None
 
@@ -117,6 +130,10 @@ class Worker:
         verdicts: dict[str, Verdict] = {}
         signal = Signal.NEUTRAL
         try:
+            if content is None:  # it has waited: its recipients may have been suppressed since it was accepted
+                claim = await self._skip_suppressed(claim)
+                if not claim.deliveries:
+                    return signal
             if claim.message.mode is not KeyMode.LIVE:
                 raise AssertionError("a test message reached the delivery engine")
             signal = await self._attempt(claim, content, verdicts)
@@ -128,6 +145,36 @@ class Worker:
             _give(verdicts, claim, local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error"))
         await self._record(claim, verdicts)
         return signal
+
+    async def _skip_suppressed(self, claim: Claim) -> Claim:
+        """The claim without the deliveries whose addresses get no mail any more; those are done with."""
+        store, message = self._context.store, claim.message
+        paths = {normalise_address(each.forward_path) for each in claim.deliveries}
+        skipped = dict.fromkeys(await store.find_suppressed(message.account_id, sorted(paths)), "suppressed")
+        if message.type is MessageType.MARKETING:
+            for email in await store.find_unsubscribed(message.account_id, message.list_id, sorted(paths)):
+                skipped.setdefault(email, SuppressionReason.UNSUBSCRIBE.value)
+        if not skipped:
+            return claim
+        outcomes = []
+        for delivery in claim.deliveries:
+            reason = skipped.get(normalise_address(delivery.forward_path))
+            if reason is not None:
+                event = NewEvent(id=EventId(self._context.ids.next()), type=EventType.SUPPRESSED, metadata={"reason": reason})
+                sentence = "The address is suppressed" if reason == "suppressed" else "The recipient has unsubscribed"
+                outcomes.append(
+                    Outcome(
+                        delivery_id=delivery.id,
+                        state=DeliveryState.SUPPRESSED,
+                        due_at=None,
+                        reply=sentence,
+                        events=(event,),
+                        is_attempt=False,
+                    )
+                )
+        await self._store_outcomes(claim, outcomes, self._context.clock.now())
+        rest = tuple(each for each in claim.deliveries if normalise_address(each.forward_path) not in skipped)
+        return replace(claim, deliveries=rest)
 
     async def _attempt(self, claim: Claim, content: bytes | None, verdicts: dict[str, Verdict]) -> Signal:
         context = self._context
@@ -145,7 +192,7 @@ class Worker:
         if isinstance(targets, Verdict):
             _give(verdicts, claim, targets)
             return Signal.NEUTRAL
-        letter = _Letter(claim, key, content)
+        letter = _Letter(claim, key, content, content)
         signal = Signal.BAD
         for target in targets:
             open_deliveries = [each for each in claim.deliveries if _is_open(verdicts.get(each.forward_path))]
@@ -232,7 +279,7 @@ class Worker:
         started = clock.monotonic()
         connection: Connection | None = None
         signal = Signal.BAD
-        size = MAX_RECIPIENTS
+        size = 1 if letter.claim.message.is_personal else MAX_RECIPIENTS
         waiting = list(deliveries)
         while waiting:
             group, rest = waiting[:size], waiting[size:]
@@ -295,7 +342,7 @@ class Worker:
     ) -> None:
         message = letter.claim.message
         try:
-            content, is_8bit = await self._content_for(connection, letter)
+            content, is_8bit = await self._content_for(connection, letter, group[0])
         except MalformedMessage as error:
             sentence = f"The receiving server takes no 8-bit content, and the message cannot be converted: {error.reason}"
             for each in group:
@@ -317,8 +364,11 @@ class Worker:
         for path, reply in result.per_recipient.items():
             verdicts[path] = judge(reply, result.steps[path], connection.target, connection, ms)
 
-    async def _content_for(self, connection: Connection, letter: _Letter) -> tuple[OutboundContent, bool]:
+    async def _content_for(self, connection: Connection, letter: _Letter, delivery: ClaimedDelivery) -> tuple[OutboundContent, bool]:
         message = letter.claim.message
+        if message.is_personal and letter.copy_of != delivery.id:
+            copy = await self._copy_for(message, delivery, letter.original)
+            letter.content, letter.copy_of, letter.signed, letter.signed_7bit = copy, delivery.id, None, None
         if needs_7bit(is_8bit=message.is_8bit, extensions=connection.extensions) and not letter.content.isascii():
             if letter.signed_7bit is None:
                 letter.signed_7bit = await self._sign(letter, to_7bit(letter.content))
@@ -326,6 +376,12 @@ class Worker:
         if letter.signed is None:
             letter.signed = await self._sign(letter, letter.content)
         return letter.signed, message.is_8bit
+
+    async def _copy_for(self, message: Message, delivery: ClaimedDelivery, content: bytes) -> bytes:
+        def make() -> bytes:
+            return self._context.personaliser.copy_for(message, delivery.id, delivery.forward_path, content)
+
+        return await asyncio.to_thread(make) if len(content) > LARGE else make()
 
     async def _sign(self, letter: _Letter, content: bytes) -> OutboundContent:
         field = await self._context.signer.sign(letter.claim.message.id, letter.key, content)
@@ -342,7 +398,7 @@ class Worker:
             retry = next_attempt(
                 self._settings.retry_plan,
                 attempts=delivery.attempts + 1,
-                first_queued=claim.message.created_at,
+                first_queued=claim.message.waits_since,
                 now=now,
                 jitter=context.rand.jitter(),
             )
@@ -356,6 +412,10 @@ class Worker:
                     enhanced_code=verdict.disposition.enhanced,
                     reason=verdict.disposition.sentence,
                 )
+        await self._store_outcomes(claim, outcomes, now)
+
+    async def _store_outcomes(self, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> None:
+        context = self._context
         tries = 0
         while True:
             try:

@@ -18,6 +18,7 @@ from sendryd.policy.admission import admit_reverse_path, check_sender_key
 from sendryd.policy.credentials import hash_key
 from sendryd.policy.penalty import FailureLog
 from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import NetworkFault, ReadTimedOut
 from sendryd.runtime.log import get_logger
@@ -42,7 +43,6 @@ from sendryd.smtp.events import (
 from sendryd.smtp.server import ServerConnection, ServerLimits
 from sendryd.store.errors import StoreError
 from sendryd.submission import replies
-from sendryd.runtime.budget import ContentBudget
 
 COMMAND_TIMEOUT: Final = 300.0  # seconds for a whole command line: RFC 5321 §4.5.3.2.7
 UNAUTHENTICATED_TIMEOUT: Final = 60.0  # for a command before AUTH: strangers get less patience

@@ -20,11 +20,14 @@ from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import Gate
 from sendryd.api.router import Match, Router
 from sendryd.api.uptime import DELIVERY, SMTP, StatusBook
+from sendryd.intake.accept import Intake, IntakeSettings
 from sendryd.intake.accounts import AccountOffice
 from sendryd.intake.directory import Directory
 from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
 from sendryd.intake.lists import ListOffice
+from sendryd.intake.personal import Personaliser
+from sendryd.intake.templates import TemplateOffice
 from sendryd.intake.webhooks import WebhookOffice
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.delivery import DeliveryState
@@ -36,11 +39,15 @@ from sendryd.policy.ratelimit import RateLimiter
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SeededRand
+from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage, Store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.zone import ZoneResolver
 
 HOSTNAME: Final = "relay.example.test"
+PUBLIC_URL: Final = "https://links.example.test"
+LINK_SECRET: Final = b"secret of the links"
+MAX_SIZE: Final = 4 * 1024 * 1024
 CONTENT: Final = b"From: a@example.test\r\nTo: b@example.org\r\nSubject: Hello\r\n\r\nText\r\n"
 
 
@@ -76,6 +83,7 @@ class ApiWorld:
         self.zone = ZoneResolver()
         self.domains = DomainOffice(store, self.zone, RecordSettings(HOSTNAME), selector="sendry", clock=self.clock, ids=self.ids)
         self.webhooks = WebhookOffice(store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=False)
+        self.templates = TemplateOffice(store, clock=self.clock, ids=self.ids)
         self.metrics = Metrics()
         self.health = Health(store, self._render_metrics, self.clock)
         gate = Gate(self.directory, self.clock, limiter)
@@ -94,6 +102,23 @@ class ApiWorld:
             request_log=self.request_log,
             latency=LatencyBook(self.clock),
             status=StatusBook(store, self.clock, [SMTP, DELIVERY]),
+            intake=Intake(
+                store,
+                self.directory,
+                IntakeSettings(hostname=HOSTNAME),
+                clock=self.clock,
+                ids=self.ids,
+                rand=self.rand,
+                metrics=self.metrics,
+                wakeup=Wakeup(),
+                templates=self.templates,
+            ),
+            templates=self.templates,
+            personaliser=Personaliser(PUBLIC_URL, LINK_SECRET),
+            ids=self.ids,
+            max_size=MAX_SIZE,
+            public_url=PUBLIC_URL,
+            secret=LINK_SECRET,
             hostname=HOSTNAME,
             smtp_port=587,
             allow_private_networks=False,

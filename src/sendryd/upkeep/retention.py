@@ -1,6 +1,6 @@
-"""Deletes messages and events that are older than they are kept, in small steps.
+"""Deletes what is older than it is kept, in small steps.
 
-Does: removes done messages with their content, and events, once an hour.
+Does: removes done messages with their content, events, notifications, the log of API requests, and answers to idempotent requests, once an hour.
 Limits: so many rows in one transaction, with a pause behind each, so that mail does not wait.
 """
 
@@ -9,11 +9,14 @@ from typing import Final
 
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.store.base import UpkeepStore
+from sendryd.store.base import Store
 from sendryd.store.errors import StoreError
 
 INTERVAL: Final = 3600.0  # seconds
 BATCH: Final = 200  # rows in one transaction
+ANSWERS_KEPT: Final = timedelta(hours=24)  # as the door honours them
+NOTIFICATIONS_KEPT: Final = timedelta(days=30)  # to look at, and to replay
+API_REQUESTS_KEPT: Final = timedelta(days=30)  # to look at
 PAUSE: Final = 0.05  # seconds between transactions
 
 log = get_logger("upkeep")
@@ -22,7 +25,7 @@ log = get_logger("upkeep")
 class Retention:
     """One round an hour."""
 
-    def __init__(self, store: UpkeepStore, *, messages: timedelta, events: timedelta, clock: Clock) -> None:
+    def __init__(self, store: Store, *, messages: timedelta, events: timedelta, clock: Clock) -> None:
         self._store = store
         self._messages = messages
         self._events = events
@@ -39,8 +42,13 @@ class Retention:
 
     async def run_once(self) -> None:
         """Deletes everything that is too old now."""
-        now = self._clock.now()
-        while await self._store.delete_messages(created_before=now - self._messages, limit=BATCH) == BATCH:
-            await self._clock.sleep(PAUSE)
-        while await self._store.delete_events(created_before=now - self._events, limit=BATCH) == BATCH:
-            await self._clock.sleep(PAUSE)
+        now, store = self._clock.now(), self._store
+        for delete, age in (
+            (store.delete_messages, self._messages),
+            (store.delete_notifications, min(NOTIFICATIONS_KEPT, self._events)),  # they tell of events
+            (store.delete_events, self._events),
+            (store.delete_api_requests, API_REQUESTS_KEPT),
+            (store.delete_answers, ANSWERS_KEPT),
+        ):
+            while await delete(created_before=now - age, limit=BATCH) == BATCH:
+                await self._clock.sleep(PAUSE)
