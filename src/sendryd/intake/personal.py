@@ -1,0 +1,80 @@
+"""A recipient's own copy of a message: with a pixel, links and unsubscribe links that are nobody else's.
+
+The stored content stays as it was accepted, once for all recipients. Its copies are made when they are delivered, before they are signed,
+and when a captured message is shown as it would have arrived. Pure computation; the same copy each time.
+"""
+
+import re
+from typing import Final
+
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.headers import HeaderBlock
+from sendryd.message.personalise import MAX_UNSUBSCRIBE_URL, Personal, personalise
+from sendryd.model.ids import DeliveryId
+from sendryd.model.message import Message, MessageType
+from sendryd.policy.tracking import click_wrapper, open_url, redirect_location, unsubscribe_url
+
+_URI: Final = re.compile(rb"<([^<>]*)>")
+_MAILTO: Final = re.compile(r"mailto:[\x21-\x3b\x3d\x3f-\x7e]+", re.IGNORECASE | re.ASCII)  # what may stand between angle brackets
+
+
+class Personaliser:
+    """Makes copies for one installation."""
+
+    def __init__(self, public_url: str, secret: bytes) -> None:
+        self._public_url = public_url
+        self._secret = secret
+
+    def copy_for(self, message: Message, delivery_id: DeliveryId, forward_path: str, content: bytes) -> bytes:
+        """The content as the recipient of this delivery gets it; the same bytes if the message is not personal.
+
+        `content` is the stored one, without a signature; the forward-path is what the unsubscribe link takes off the list.
+        """
+        if not message.is_personal:
+            return content
+        wrap = None
+        if message.track_clicks:
+            wrap = click_wrapper(self._public_url, self._secret, delivery_id, _ways_out(message, content))
+        personal = Personal(
+            pixel_url=open_url(self._public_url, self._secret, delivery_id) if message.track_opens else None,
+            wrap=wrap,
+            unsubscribe_urls=self._unsubscribe_urls(message, delivery_id, forward_path),
+        )
+        return personalise(content, personal)
+
+    def _unsubscribe_urls(self, message: Message, delivery_id: DeliveryId, forward_path: str) -> tuple[str, ...]:
+        """Ours first, which answers one click; then the sender's own (RFC 2369 §2: the first one that is understood is used)."""
+        if message.type is not MessageType.MARKETING:
+            return ()
+        ours = unsubscribe_url(
+            self._public_url,
+            self._secret,
+            delivery_id,
+            account_id=message.account_id,
+            address=forward_path,
+            list_id=message.list_id,
+        )
+        theirs = _as_header_uri(message.unsubscribe_url or "")
+        return (ours,) if theirs is None else (ours, theirs)
+
+
+def _as_header_uri(url: str) -> str | None:
+    """A URL as it may stand between the angle brackets of a field; None if it is not http, https or mailto, or too long for a line."""
+    location = redirect_location(url)
+    if location is not None:
+        url = location.replace("<", "%3C").replace(">", "%3E")
+    elif not _MAILTO.fullmatch(url):
+        return None
+    return url if len(url) <= MAX_UNSUBSCRIBE_URL else None
+
+
+def _ways_out(message: Message, content: bytes) -> set[str]:
+    """Where the sender lets people unsubscribe: the message's own page, and what its List-Unsubscribe names."""
+    urls = {message.unsubscribe_url} if message.unsubscribe_url else set()
+    try:
+        headers = HeaderBlock.parse(content)
+    except MalformedMessage:
+        return urls
+    for value in headers.all(b"list-unsubscribe"):
+        urls.update(uri.decode("utf-8", "replace").strip() for uri in _URI.findall(value))
+    return urls
