@@ -100,6 +100,13 @@ def test_marketing_names_our_page_and_then_the_sender_s(
     assert copy["Bcc"] is None
 
 
+def test_a_list_whose_name_fits_no_link_lets_people_out_of_all(message: Message, personaliser: Personaliser) -> None:
+    marketing = replace(message, type=MessageType.MARKETING, list_id="ü" * 200)
+    copy = parse(personaliser.copy_for(marketing, DELIVERY, "b@example.org", PLAIN))
+    (url,) = re.findall(r"<([^<>]*)>", copy["List-Unsubscribe"])
+    assert token_of(url) == UnsubscribeToken(DELIVERY, ACCOUNT, "b@example.org", None)
+
+
 def test_a_copy_is_the_same_each_time(message: Message, personaliser: Personaliser) -> None:
     marketing = replace(message, type=MessageType.MARKETING, track_opens=True, track_clicks=True)
     first, again = (personaliser.copy_for(marketing, DELIVERY, "b@example.org", HTML) for _ in range(2))

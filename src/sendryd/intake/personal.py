@@ -12,7 +12,7 @@ from sendryd.message.headers import HeaderBlock
 from sendryd.message.personalise import MAX_UNSUBSCRIBE_URL, Personal, personalise
 from sendryd.model.ids import DeliveryId
 from sendryd.model.message import Message, MessageType
-from sendryd.policy.tracking import click_wrapper, open_url, redirect_location, unsubscribe_url
+from sendryd.policy.tracking import MAX_LIST_ID, click_wrapper, open_url, redirect_location, unsubscribe_url
 
 _URI: Final = re.compile(rb"<([^<>]*)>")
 _MAILTO: Final = re.compile(r"mailto:[\x21-\x3b\x3d\x3f-\x7e]+", re.IGNORECASE | re.ASCII)  # what may stand between angle brackets
@@ -46,13 +46,16 @@ class Personaliser:
         """Ours first, which answers one click; then the sender's own (RFC 2369 §2: the first one that is understood is used)."""
         if message.type is not MessageType.MARKETING:
             return ()
+        list_id = message.list_id
+        if list_id is not None and len(list_id.encode("utf-8")) > MAX_LIST_ID:
+            list_id = None  # a link that took it would fit no header line: rather all marketing than no way out
         ours = unsubscribe_url(
             self._public_url,
             self._secret,
             delivery_id,
             account_id=message.account_id,
             address=forward_path,
-            list_id=message.list_id,
+            list_id=list_id,
         )
         theirs = _as_header_uri(message.unsubscribe_url or "")
         return (ours,) if theirs is None else (ours, theirs)
