@@ -186,6 +186,14 @@ async def test_the_oldest_due_are_claimed_once(store: Store, samples: Samples) -
     assert await claim(store, samples, limit=0) == await claim(store, samples, per_webhook=0) == []
 
 
+async def test_the_oldest_of_several_webhooks_come_first(store: Store, samples: Samples) -> None:
+    first, second = await hook(store, samples, DELIVERED), await hook(store, samples, BOUNCED)
+    for minutes, event_type in ((4, EventType.DELIVERED), (1, EventType.DELIVERED), (3, EventType.BOUNCED), (2, EventType.BOUNCED)):
+        await happen(store, samples, event_type, at=NOW + timedelta(minutes=minutes))
+    assert [each.webhook for each in await claim(store, samples, limit=3)] == [first, second, second]
+    assert [each.webhook for each in await claim(store, samples, limit=3)] == [first]
+
+
 async def test_busy_and_crowded_webhooks_are_stepped_over(store: Store, samples: Samples) -> None:
     dead = await hook(store, samples, DELIVERED)
     alive = await hook(store, samples, BOUNCED)

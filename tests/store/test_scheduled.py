@@ -138,6 +138,16 @@ async def test_a_suppressed_recipient_keeps_nobody_from_it(store: MailStore, sam
     assert summary.states == {DeliveryState.SUPPRESSED: 1, DeliveryState.CANCELLED: 1}
 
 
+async def test_where_all_are_suppressed_nothing_is_left_to_change(store: MailStore, samples: Samples) -> None:
+    new = scheduled(samples, "a@one.test")
+    new = replace(new, deliveries=(replace(new.deliveries[0], state=DeliveryState.SUPPRESSED),))
+    await store.accept(new)
+    with pytest.raises(NotAllowed):
+        await store.amend(amended(new), LATER)
+    with pytest.raises(NotAllowed):
+        await store.cancel_message(ACCOUNT, new.message.id, LATER, samples.event)
+
+
 async def test_a_message_is_cancelled_whole(store: MailStore, samples: Samples) -> None:
     new = scheduled(samples)
     await store.accept(new)

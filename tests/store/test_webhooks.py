@@ -87,6 +87,16 @@ def test_the_backlog_of_a_dead_webhook_is_not_looked_at(connection: apsw.Connect
     assert next(ticks) < 30
 
 
+def test_what_was_chosen_is_leased_once_and_only_for_an_active_webhook(connection: apsw.Connection) -> None:
+    fill(connection, 1, 2)
+    fill(connection, 2, 2)
+    chosen = webhooks._choose(connection, 1, 9, NOBODY, 9)
+    connection.execute("UPDATE webhook SET is_active = 0 WHERE id = 1")  # between the choice and the lease
+    lease = Samples().lease()
+    assert [each.webhook.id for each in webhooks._lease(connection, chosen, lease)] == [2, 2]
+    assert webhooks._lease(connection, chosen, lease) == []
+
+
 @pytest.mark.parametrize("name", sorted(re.findall(r"-- name: (\w+)", OUTBOX)))
 def test_no_statement_passes_a_whole_table(connection: apsw.Connection, name: str) -> None:
     numbers = [int(number) for number in re.findall(r"\?(\d)", SQL[name])]
