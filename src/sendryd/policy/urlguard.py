@@ -111,13 +111,13 @@ def _check_host(text: str, *, allow_private: bool) -> str:
     host = _to_ascii(text).removesuffix(".")
     labels = host.split(".")
     if len(host) > MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
-        raise UrlRefused(f"{text!r} is not a host name such as example.com")
+        raise UrlRefused(f"the host {text!r} must be a host name such as example.com")
     if _NUMBER.fullmatch(labels[-1]):
         try:
             address = ipaddress.IPv4Address(host)
         except ValueError:
             raise UrlRefused(
-                f"{text!r} is neither a host name nor an IPv4 address: write an address as four numbers from 0 to 255"
+                f"the host {text!r} is neither a name nor an IPv4 address: write an address as four numbers from 0 to 255"
             ) from None
         _check_address(str(address), allow_private=allow_private)
         return str(address)
@@ -132,19 +132,19 @@ def _to_ascii(text: str) -> str:
         if "xn--" in host:
             idna.decode(host, strict=True)
     except (idna.IDNAError, UnicodeError):
-        raise UrlRefused(f"{text!r} is not a valid international host name") from None
+        raise UrlRefused(f"the host {text!r} is not a valid international name") from None
     return host
 
 
 def _check_address(address: str, *, allow_private: bool) -> None:
     if not allow_private and not is_public(address):
-        raise UrlRefused(f"{address} is a private, local or reserved address: a webhook needs a public one, {WAY_OUT}")
+        raise UrlRefused(f"the address {address} is a private, local or reserved address: a webhook needs a public one, {WAY_OUT}")
 
 
 def _check_name(host: str) -> None:
     """Names that are no public ones, whatever they lead to."""
     if "." not in host or any(host == name or host.endswith("." + name) for name in INNER_NAMES):
-        raise UrlRefused(f"{host} is a name of inner networks: a webhook needs a public one, {WAY_OUT}")
+        raise UrlRefused(f"the host {host} is a name of inner networks: a webhook needs a public one, {WAY_OUT}")
     if host.endswith(tuple("." + name for name in ADDRESS_NAMES)):
         dotted = [".".join(match.groups()) for match in _DOTTED.finditer(host)]
         packed = [str(ipaddress.IPv4Address(int(match[0], 16))) for match in _HEXADECIMAL.finditer(host)]

@@ -277,7 +277,7 @@ async def look_up_in_system(host: str) -> Sequence[str]:
 
 def _refusal(name: str) -> str:
     """Without the address: where a name leads inside our network is not told to who does not know it."""
-    return f"{name} is or leads to an address that is not public: the request was not sent"
+    return f"the host {name} is or leads to an address that is not public: the request was not sent"
 
 
 def _explain(error: Exception) -> HttpFault:
