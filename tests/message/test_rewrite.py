@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sendryd.message.control import check_control_headers
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.rewrite import format_date, prepare_submission
 from sendryd.message.trace import received_line
@@ -83,20 +82,3 @@ def test_received_is_safe_from_the_clients_name(hello: str) -> None:
     headers = HeaderBlock.parse((field + "From: a@b.test\r\n\r\n").encode())
     assert (headers.count(b"received"), headers.count(b"bcc")) == (1, 0)
     assert all(len(line) <= 998 for line in field.split("\r\n"))
-
-
-@pytest.mark.parametrize(
-    ("field", "refused"),
-    [
-        ("X-Sendry-Tag: kind=welcome", None),
-        ("X-Sendry-Track: none", None),
-        ("X-Sendry-Track: NONE", None),
-        ("X-Other: x", None),
-        ("X-Sendry-Track: opens", "X-Sendry-Track"),
-        ("X-Sendry-Tag: novalue", "X-Sendry-Tag"),
-        ("x-sendry-tempalte-id: x", "X-Sendry-Tempalte-Id"),
-        ("X-Sendry-Scheduled-At: tomorrow", "X-Sendry-Scheduled-At"),
-    ],
-)
-def test_control_headers(field: str, refused: str | None) -> None:
-    assert check_control_headers(HeaderBlock.parse(f"{field}\r\n\r\n".encode())) == refused

@@ -96,7 +96,7 @@ def refuse(refused: Refused) -> Response:
     """The answer to a refused request."""
     refusal = refused.refusal
     body = error_json(refusal.http_status, refusal.http_code, refusal.sentence, refused.details)
-    if refusal.key is RefusalKey.RATE_LIMITED and "Retry-After" in refused.headers:
+    if refusal.http_status == 429 and "Retry-After" in refused.headers:
         body["error"]["retry_after"] = int(refused.headers["Retry-After"])
     return respond(body, refusal.http_status, refused.headers)
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Plain
 
 from sendryd.api.bodies import Body, Line
 from sendryd.message.compose import Attachment
+from sendryd.message.control import MAX_URL
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import Mailbox, parse_mailbox
 
@@ -88,7 +89,7 @@ Html = Annotated[str, Field(max_length=MAX_HTML)]
 PlainText = Annotated[str, Field(max_length=MAX_TEXT)]
 Subject = Annotated[Line, Field(max_length=998)]
 TagWord = Annotated[str, AfterValidator(_check_tag)]
-Url = Annotated[Annotated[str, Field(max_length=2048)], AfterValidator(_check_url)]
+Url = Annotated[Annotated[str, Field(max_length=MAX_URL)], AfterValidator(_check_url)]
 HeaderMap = Annotated[
     Annotated[dict[str, Annotated[Line, Field(max_length=MAX_VALUE)]], Field(max_length=MAX_HEADERS)], AfterValidator(_check_headers)
 ]

@@ -228,7 +228,8 @@ class SendHandlers:
         fingerprint = b"" if key is None else _fingerprint(call)
         result = await send() if key is None else await self._intake.once(account_id, key, fingerprint, send)
         if isinstance(result, Refusal):
-            raise Refused(result)
+            headers = {"Retry-After": str(self._intake.quota_resets_in())} if result.key is RefusalKey.QUOTA_REACHED else None
+            raise Refused(result, headers=headers)
         return respond(result, headers=None if sent or key is None else {"Idempotent-Replayed": "true"})
 
     # From requests to messages.

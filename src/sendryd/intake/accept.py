@@ -275,6 +275,10 @@ class Intake:
         made = replace(submission, content=content, is_8bit=not content.isascii(), has_long_lines=False, options=options)
         return made, replace(again, orders=orders)
 
+    def quota_resets_in(self) -> int:
+        """Whole seconds after which who has used up a quota may try again."""
+        return self._quotas.retry_after() if self._quotas is not None else 1
+
     async def _check_quota(self, key: ApiKey) -> Refusal | None:
         return await self._quotas.check(key) if self._quotas is not None else None
 

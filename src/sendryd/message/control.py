@@ -14,7 +14,7 @@ from sendryd.message.headers import HeaderBlock
 
 PREFIX: Final = b"x-sendry-"
 MAX_KEY: Final = 256  # characters of an idempotency key: the contract
-MAX_URL: Final = 2048
+MAX_URL: Final = 900  # octets: with it the List-Unsubscribe field stays within a line
 _TAG: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}=[A-Za-z0-9_.@-]{1,256}")  # the characters that the REST API allows in tags
 _TRACKED: Final = frozenset({"opens", "clicks"})
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
