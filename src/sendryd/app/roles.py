@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sendryd.intake.accept import Intake
     from sendryd.notify.dispatcher import Dispatcher
     from sendryd.submission.listener import Listener
+    from sendryd.tracking.recorder import Recorder
 
 TOUCH_INTERVAL: Final = 30.0  # seconds between writes of when keys were last used
 CERTIFICATE_INTERVAL: Final = 10.0  # seconds between looks at the certificate's files
@@ -62,6 +63,7 @@ class Running:
     health: "Health | None" = None
     intake: "Intake | None" = None
     dispatcher: "Dispatcher | None" = None
+    recorder: "Recorder | None" = None
     stops: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
@@ -210,7 +212,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     parts = {SMTP: running.listener, DELIVERY: running.scheduler, WEBHOOKS: running.dispatcher}
     status = StatusBook(basics.store, basics.clock, [slug for slug, part in parts.items() if part is not None])
     running.tasks += [request_log.run(), status.run()]
-    recorder = Recorder(basics.store, clock=basics.clock, ids=basics.ids)
+    recorder = running.recorder = Recorder(basics.store, clock=basics.clock, ids=basics.ids)
     running.tasks.append(recorder.run())
     pages = routes(TrackingDependencies(store=basics.store, recorder=recorder, clock=basics.clock, secret=shared.secret))
     running.stops += [request_log.stop, recorder.flush]
@@ -274,6 +276,8 @@ def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitabl
             values |= flatten("submission", running.listener.statistics())
         if running.dispatcher:
             values |= flatten("webhooks", running.dispatcher.statistics())
+        if running.recorder:
+            values |= flatten("tracking", running.recorder.statistics())
         values |= {f"sendryd_queue_{state.value}": float(count) for state, count in (await basics.store.count_queue()).items()}
         for name, value in values.items():
             if name not in gauges:
@@ -287,11 +291,16 @@ def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitabl
 def start_webhooks(basics: Basics, running: Running) -> None:
     """What tells webhooks what they are owed."""
     from sendryd.notify.dispatcher import Dispatcher
-    from sendryd.runtime.http import AiohttpClient
+    from sendryd.runtime.http import AiohttpClient, look_up_in_system
     from sendryd.runtime.wakeup import Wakeup
 
     settings = basics.settings
-    client = AiohttpClient(basics.resolver, basics.clock, allow_private=settings.allow_private_networks)
+    client = AiohttpClient(
+        basics.resolver,
+        basics.clock,
+        allow_private=settings.allow_private_networks,
+        system_lookup=None if settings.dns_resolver else look_up_in_system,
+    )
     dispatcher = Dispatcher(
         basics.store, client, delays=settings.webhook_retry_schedule, clock=basics.clock, rand=basics.rand, wakeup=Wakeup()
     )
