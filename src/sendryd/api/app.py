@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sendryd import __version__
+from sendryd.api.analytics import AnalyticsHandlers
 from sendryd.api.domains import DomainHandlers
 from sendryd.api.emails import EmailHandlers, LinkSettings
 from sendryd.api.health import Health
@@ -23,6 +24,7 @@ from sendryd.api.logs import LogHandlers
 from sendryd.api.operations import Dispatcher, Operation
 from sendryd.api.organizations import OrganizationHandlers
 from sendryd.api.regions import RegionHandlers
+from sendryd.api.reports import ReportHandlers
 from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import REQUEST_ID_KEY, Gate, respond
 from sendryd.api.sends import SendHandlers
@@ -110,6 +112,8 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         TemplateHandlers(needs.templates),
         SuppressionHandlers(needs.store, needs.lists),
         UnsubscribeHandlers(needs.store, needs.lists),
+        AnalyticsHandlers(needs.store, needs.accounts),
+        ReportHandlers(needs.store, needs.clock, needs.ids),
         DomainHandlers(needs.store, needs.domains, needs.gate.directory),
         KeyHandlers(needs.store, needs.keys, needs.gate.directory, needs.clock),
         OrganizationHandlers(needs.accounts),

@@ -570,7 +570,7 @@ class Breakdowns(TypedDict):
 
 
 class Changes(TypedDict):
-    """How much figures differ: parts of the former for counts, differences for rates."""
+    """How much figures differ: percent of the former for counts, differences for rates."""
 
     sent_pct: float
     delivered_pct: float
