@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from typing import Final, Protocol, TypeVar
 
 _LETTERS: Final = string.ascii_letters + string.digits
+_EVEN: Final = 256 // len(_LETTERS) * len(_LETTERS)  # octets below this stand for letters, each letter as often as any other
+_OCTET_LETTERS: Final = bytes(ord(_LETTERS[octet % len(_LETTERS)]) for octet in range(256))
+_SPARE_OCTETS: Final = bytes(range(_EVEN, 256))
 _TOKEN_BITS: Final = 63  # signed 64-bit integers in the databases, never negative
 
 Item = TypeVar("Item")
@@ -45,7 +48,10 @@ class SystemRand:
         return secrets.randbits(_TOKEN_BITS)
 
     def secret(self, length: int) -> str:
-        return "".join(secrets.choice(_LETTERS) for _ in range(length))
+        text = ""
+        while len(text) < length:
+            text += secrets.token_bytes(2 * length).translate(_OCTET_LETTERS, _SPARE_OCTETS).decode("ascii")
+        return text[:length]
 
     def shuffled(self, items: Sequence[Item]) -> list[Item]:
         return self._fast.sample(items, len(items))

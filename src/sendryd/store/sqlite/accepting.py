@@ -22,6 +22,7 @@ from sendryd.store.sqlite.rows import (
     message_row,
     to_ms,
 )
+from sendryd.store.sqlite.suppressed import Suppressed
 from sendryd.store.sqlite.writer import Rows
 
 
@@ -30,6 +31,7 @@ class Accepting:
 
     _database: Database
     _scan: DueScan
+    _suppressed: Suppressed
 
     async def accept(self, message: NewMessage) -> None:
         def action(connection: apsw.Connection, rows: Rows) -> None:
@@ -63,7 +65,7 @@ class Accepting:
         return _read_answer(row) if row else None
 
     async def find_suppressed(self, account_id: AccountId, emails: Sequence[str]) -> frozenset[str]:
-        return frozenset(email for email in emails if self._database.fetch_one("is_suppressed", account_id, email))
+        return await self._suppressed.find(account_id, emails)
 
     async def find_unsubscribed(self, account_id: AccountId, list_id: str | None, emails: Sequence[str]) -> frozenset[str]:
         return frozenset(email for email in emails if self._database.fetch_one("is_unsubscribed", account_id, email, list_id or ""))

@@ -25,6 +25,7 @@ from sendryd.store.sqlite.rows import (
     to_ms,
     to_ms_or_none,
 )
+from sendryd.store.sqlite.suppressed import Suppressed
 from sendryd.store.sqlite.writer import Rows
 
 READ_INLINE: Final = 64 * 1024  # octets of content read where it is asked for; more is left to a thread
@@ -37,6 +38,7 @@ class Deliveries:
 
     _database: Database
     _scan: DueScan
+    _suppressed: Suppressed
     _claiming: asyncio.Lock  # two scans at once would choose the same
 
     async def claim_deliveries(self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int) -> list[Claim]:
@@ -66,7 +68,8 @@ class Deliveries:
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
         moment = to_ms(now)
 
-        def action(connection: apsw.Connection, rows: Rows) -> None:
+        def action(connection: apsw.Connection, rows: Rows) -> list[tuple[int, str]]:
+            suppressed: list[tuple[int, str]] = []
             for outcome in outcomes:
                 values = (
                     outcome.delivery_id,
@@ -83,8 +86,11 @@ class Deliveries:
                 add_events(rows, row, outcome.events, moment)
                 if outcome.suppression is not None:
                     suppress(connection, row[3] or 0, outcome.suppression, moment)
+                    suppressed.append((row[3] or 0, outcome.suppression.email))
+            return suppressed
 
-        await self._database.write(action)
+        for account_id, email in await self._database.write(action):
+            self._suppressed.add(account_id, (email,))
         if any(outcome.due_at is not None and self._scan.is_behind(to_ms(outcome.due_at)) for outcome in outcomes):
             self._scan.begin_anew()
 

@@ -12,13 +12,14 @@ from sendryd.store.errors import NotFound
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import Row, contains, from_ms, to_ms
+from sendryd.store.sqlite.suppressed import Suppressed
 
 _LAST: Final = 1 << 62
 
 
 def suppress(connection: apsw.Connection, account_id: int, new: NewSuppression, moment: int) -> None:
     """Adds a suppression with what else is stored."""
-    connection.execute(SQL["insert_suppression"], (new.id, account_id, new.email, new.reason.value, moment))
+    connection.execute(SQL["insert_suppression"], (new.id, account_id, new.email, new.reason.value, moment)).fetchall()
 
 
 def unsubscribe(connection: apsw.Connection, account_id: int, new: NewUnsubscribe, moment: int) -> None:
@@ -30,16 +31,18 @@ class Lists:
     """`ListStore`."""
 
     _database: Database
+    _suppressed: Suppressed
 
     async def add_suppressions(self, suppressions: Sequence[Suppression]) -> int:
         rows = [(each.id, each.account_id, each.email, each.reason.value, to_ms(each.created_at)) for each in suppressions]
 
         def action(connection: apsw.Connection, _rows: object) -> int:
-            before = connection.total_changes()
-            connection.executemany(SQL["insert_suppression"], rows)
-            return connection.total_changes() - before
+            return len(connection.executemany(SQL["insert_suppression"], rows).fetchall())
 
-        return int(await self._database.write(action))
+        count = int(await self._database.write(action))
+        for each in suppressions:
+            self._suppressed.add(each.account_id, (each.email,))
+        return count
 
     async def get_suppression(self, account_id: AccountId, email: str) -> Suppression | None:
         row = self._database.fetch_one("get_suppression", account_id, email)
@@ -61,6 +64,7 @@ class Lists:
 
     async def remove_suppression(self, account_id: AccountId, email: str) -> None:
         await self._remove("remove_suppression", account_id, email)
+        self._suppressed.discard(account_id, email)
 
     async def add_unsubscribes(self, unsubscribes: Sequence[Unsubscribe]) -> list[Unsubscribe]:
         def action(connection: apsw.Connection, _rows: object) -> list[Unsubscribe]:

@@ -203,6 +203,12 @@ DELETE FROM answer WHERE (account_id, key) IN (SELECT account_id, key FROM answe
 -- name: count_accepted
 SELECT count(*) FROM message WHERE account_id = ?1 AND id >= ?3 AND (?2 IS NULL OR api_key_id = ?2);
 
+-- name: read_lists_version
+SELECT version FROM lists_version;
+
+-- name: load_suppressed
+SELECT email FROM suppression WHERE account_id = ? LIMIT ?;
+
 -- name: is_suppressed
 SELECT 1 FROM suppression WHERE account_id = ? AND email = ?;
 

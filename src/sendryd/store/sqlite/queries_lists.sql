@@ -1,7 +1,8 @@
 -- Suppressions, unsubscribes, templates.
 
 -- name: insert_suppression
-INSERT INTO suppression (id, account_id, email, reason, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (account_id, email) DO NOTHING;
+INSERT INTO suppression (id, account_id, email, reason, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (account_id, email) DO NOTHING
+RETURNING id;
 
 -- name: get_suppression
 SELECT id, account_id, email, reason, created_at FROM suppression WHERE account_id = ? AND email = ?;

@@ -16,6 +16,7 @@ from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.lists import suppress, unsubscribe
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import contains, first_id, from_ms, from_ms_or_none, read_event, read_message, to_json, to_ms
+from sendryd.store.sqlite.suppressed import Suppressed
 from sendryd.store.sqlite.writer import Rows
 
 _MESSAGE_COLUMNS: Final = """
@@ -44,6 +45,7 @@ class Reads:
     """`EventStore`."""
 
     _database: Database
+    _suppressed: Suppressed
 
     async def get_message(self, account_id: AccountId, message_id: MessageId) -> MessageSummary | None:
         def work(connection: apsw.Connection) -> MessageSummary | None:
@@ -98,8 +100,8 @@ class Reads:
         )
 
     async def record_engagements(self, engagements: Sequence[Engagement]) -> int:
-        def action(connection: apsw.Connection, rows: Rows) -> int:
-            count = 0
+        def action(connection: apsw.Connection, rows: Rows) -> tuple[int, list[tuple[int, str]]]:
+            count, suppressed = 0, []
             for each in engagements:
                 found = connection.execute(SQL["owner_of_delivery"], (each.delivery_id,)).fetchone()
                 if found is None:
@@ -108,12 +110,16 @@ class Reads:
                 add_events(rows, found, (each.event,), moment)
                 if each.suppression is not None:
                     suppress(connection, account_id, each.suppression, moment)
+                    suppressed.append((account_id, each.suppression.email))
                 if each.unsubscribe is not None:
                     unsubscribe(connection, account_id, each.unsubscribe, moment)
                 count += 1
-            return count
+            return count, suppressed
 
-        return int(await self._database.write(action))
+        count, suppressed = await self._database.write(action)
+        for account_id, email in suppressed:
+            self._suppressed.add(account_id, (email,))
+        return int(count)
 
     async def list_events(self, account_id: AccountId, which: EventFilter, *, limit: int, before: EventId | None = None) -> Page[Event]:
         def work(connection: apsw.Connection) -> Page[Event]:

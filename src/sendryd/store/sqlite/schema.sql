@@ -208,6 +208,19 @@ CREATE TABLE suppression (
 ) STRICT;
 CREATE INDEX suppression_account ON suppression (account_id);
 
+-- One row that grows with every change of the suppressions, by whatever process.
+CREATE TABLE lists_version (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    version  INTEGER NOT NULL
+) STRICT;
+INSERT INTO lists_version VALUES (1, 1);
+CREATE TRIGGER suppression_added AFTER INSERT ON suppression BEGIN
+    UPDATE lists_version SET version = version + 1;
+END;
+CREATE TRIGGER suppression_removed AFTER DELETE ON suppression BEGIN
+    UPDATE lists_version SET version = version + 1;
+END;
+
 CREATE TABLE unsubscribe (
     id         INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL,

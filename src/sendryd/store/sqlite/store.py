@@ -23,6 +23,7 @@ from sendryd.store.sqlite.queue import Queue
 from sendryd.store.sqlite.reads import Reads
 from sendryd.store.sqlite.reports import Reports
 from sendryd.store.sqlite.rows import first_id, to_ms
+from sendryd.store.sqlite.suppressed import Suppressed
 from sendryd.store.sqlite.templates import Templates
 from sendryd.store.sqlite.webhooks import Webhooks
 from sendryd.store.sqlite.writer import Rows
@@ -37,6 +38,7 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
         self._database = database
         self._scan = DueScan()
         self._claiming = asyncio.Lock()
+        self._suppressed = Suppressed(database)
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._database.path}>"
