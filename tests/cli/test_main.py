@@ -44,7 +44,7 @@ def test_version(cli: Any) -> None:
     assert cli.json("version") == {"version": __version__}
 
 
-@pytest.mark.parametrize("command", ["check", "suppressions"])
+@pytest.mark.parametrize("command", ["check"])
 def test_what_is_not_available_yet(cli: Any, command: str) -> None:
     for args in ((), ("--json",), ("list",)):
         assert "not available yet" in cli.fault(command, *args, status=2)

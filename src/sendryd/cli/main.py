@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sendryd import __version__
-from sendryd.cli import domains, keys, queue
+from sendryd.cli import domains, keys, queue, suppressions
 from sendryd.cli.demo import demo
 from sendryd.cli.migrate import migrate
 from sendryd.cli.output import FAILED, WRONG_USAGE, complain, fail, options, print_json
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(domains.app, name="domains")
+app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(queue.app, name="queue")
 app.command()(serve)
 app.command()(send)
@@ -55,12 +56,6 @@ def version(as_json: keys.Json = False) -> None:
 def check() -> None:
     """Examines the installation (not available yet)."""
     fail("check is not available yet", WRONG_USAGE)
-
-
-@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def suppressions() -> None:
-    """Lists, adds and removes suppressed addresses (not available yet)."""
-    fail("suppressions is not available yet", WRONG_USAGE)
 
 
 def run() -> None:
