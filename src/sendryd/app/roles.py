@@ -314,11 +314,12 @@ def start_webhooks(basics: Basics, running: Running) -> None:
     running.stops.append(stop)
 
 
-def start_upkeep(basics: Basics, running: Running) -> None:
+def start_upkeep(basics: Basics, running: Running, shared: Shared) -> None:
     """What is done now and then."""
     from sendryd.upkeep.captures import CaptureKeeper
     from sendryd.upkeep.domains import DomainKeeper
     from sendryd.upkeep.leases import LeaseKeeper
+    from sendryd.upkeep.reports import ReportKeeper
     from sendryd.upkeep.retention import Retention
 
     settings = basics.settings
@@ -326,4 +327,5 @@ def start_upkeep(basics: Basics, running: Running) -> None:
     retention = Retention(basics.store, messages=settings.message_retention, events=settings.event_retention, clock=basics.clock)
     captures = CaptureKeeper(basics.store, clock=basics.clock, ids=basics.ids)
     domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)
-    running.tasks += [leases.run(), retention.run(), domains.run(), captures.run()]
+    reports = ReportKeeper(basics.store, intake_of(basics, running, shared), clock=basics.clock, rand=basics.rand)
+    running.tasks += [leases.run(), retention.run(), domains.run(), captures.run(), reports.run()]

@@ -148,7 +148,7 @@ class Process:
         if Role.WEBHOOKS in roles:
             start_webhooks(self._basics, self._running)
         if Role.UPKEEP in roles:
-            start_upkeep(self._basics, self._running)
+            start_upkeep(self._basics, self._running, shared)
         if Role.HTTP in roles:
             start_http(self._basics, self._running, shared, smtp_port)
             await self._serve_http(sockets)
