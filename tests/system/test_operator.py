@@ -206,8 +206,8 @@ def test_the_printed_lines_work_as_pasted(tmp_path: Path) -> None:
 
 def test_migrate_version_and_config_file(tmp_path: Path) -> None:
     relay = RelayProcess(tmp_path / "data")
-    assert relay.json("migrate", "--dry-run") == {"pending": ["0001_initial"]}
-    assert relay.json("migrate") == {"applied": ["0001_initial"]}
+    assert relay.json("migrate", "--dry-run") == {"pending": ["0001_initial", "0002_rest"]}
+    assert relay.json("migrate") == {"applied": ["0001_initial", "0002_rest"]}
     assert relay.json("migrate") == {"applied": []}
     assert relay.run("version").stdout.decode().strip() == relay.json("version")["version"]
     config = tmp_path / "sendryd.toml"

@@ -303,15 +303,15 @@ def test_too_many_recipients_and_duplicates_count_once(client: Raw) -> None:
     "field",
     [
         "X-Sendry-Template-Id: tmpl_1",
-        "X-Sendry-Scheduled-At: tomorrow",
-        "X-Sendry-Track: opens",
-        "X-Sendry-Idempotency-Key: a",
+        "X-Sendry-Scheduled-At: whenever",
+        "X-Sendry-Track: sometimes",
+        "X-Sendry-Idempotency-Key:",
         "X-Sendry-Topic-Id: top_1",
-        "X-Sendry-Unsubscribe-Url: https://example.test/u",
+        "X-Sendry-Unsubscribe-Url: mailto:u@example.test",
         "X-Sendry-Variables: {}",
     ],
 )
-def test_control_header_that_is_not_built_yet_is_refused_by_name(client: Raw, field: str) -> None:
+def test_control_header_that_cannot_be_obeyed_is_refused_by_name(client: Raw, field: str) -> None:
     client.envelope()
     reply = client.content(field.encode() + b"\r\n" + CONTENT)
     assert starts(reply, 550, "5.6.0")
@@ -323,3 +323,22 @@ def test_tags_and_track_none_are_removed(world: World, client: Raw) -> None:
     reply = client.content(b"X-Sendry-Tag: kind=welcome\r\nX-Sendry-Track: none\r\n" + CONTENT)
     assert reply[0] == 250
     assert b"x-sendry" not in world.received(reply[1]).content.lower()
+
+
+def test_suppressed_recipient_is_accepted_and_skipped_while_the_others_get_their_mail(world: World, client: Raw) -> None:
+    world.relay.run("suppressions", "add", "gone@example.org")
+    world.wait_for_config_change()
+    try:
+        assert client.send(f"MAIL FROM:<{AUTHOR}>\r\n".encode())[0] == 250
+        assert client.send(b"RCPT TO:<gone@example.org>\r\n")[0] == 250
+        assert client.send(b"RCPT TO:<user@example.org>\r\n")[0] == 250
+        assert client.send(b"DATA\r\n")[0] == 354
+        reply = client.content(CONTENT)
+        assert starts(reply, 250, "2.0.0")
+        mail = world.received(reply[1])
+        assert mail.recipients == ["user@example.org"]
+        message_id = reply[1].split()[-1]
+        events = world.relay.get(f"/v1/emails/{message_id}/events?type=suppressed", world.live_key)[1]["data"]
+        assert [event["recipient"] for event in events] == ["gone@example.org"]
+    finally:
+        world.relay.run("suppressions", "remove", "gone@example.org")
