@@ -225,3 +225,17 @@ async def test_scopes(api: ApiWorld, template: dict[str, Any]) -> None:
         assert fault(await api.send(method, path, secret, {}))[:2] == (403, "insufficient_scope")
     assert (await api.send("POST", f"{one}/render", secret)).status == 200
     assert (await api.send("POST", f"{PATH}/render", secret, {"html": "x"})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("", '{"name": "a", "variables": {"x": {"type": "number", "default": [1e400]}}}', "variables.x.default"),
+        ("", '{"name": "a", "blocks": {"globalStyles": {}, "blocks": [], "x": -1e400}}', "blocks"),
+        ("/render", '{"html": "a", "variables": {"x": 1e400}}', "variables"),
+        ("/render", '{"html": "{{ x }}", "variables": {"self": 1}}', "html"),
+    ],
+)
+async def test_values_that_cannot_be_kept_or_used(api: ApiWorld, owner: str, path: str, body: str, field: str) -> None:
+    headers = [("authorization", f"Bearer {owner}"), ("content-type", "application/json")]
+    assert fault(await api.request("POST", PATH + path, headers, body.encode())) == (422, "validation_error", field)

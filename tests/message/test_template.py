@@ -123,3 +123,10 @@ def test_any_source_is_rendered_or_refused(source: str, is_html: bool) -> None:
         render(source, {"a": "x", "b": {"a": [1]}}, is_html=is_html)
     except TemplateError as error:
         assert str(error)
+
+
+def test_a_variable_cannot_be_called_as_the_engine_calls_itself() -> None:
+    with pytest.raises(TemplateError, match="self"):
+        render("{{ x }}", {"self": 1}, is_html=True)
+    for name in ("source", "name", "ctx", "env"):
+        assert render(f"{{{{ {name} }}}}", {name: "v"}, is_html=True) == "v"

@@ -1,10 +1,11 @@
 """Templates, what to begin them with, and how they look rendered."""
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sendryd.api.bodies import Body, Line, Name, PageQuery
 from sendryd.api.operations import Call, Operation
@@ -30,8 +31,24 @@ Engine = Literal["html", "react", "visual"]
 Html = Annotated[str, Field(max_length=MAX_SOURCE)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Subject = Annotated[Line, Field(max_length=MAX_SUBJECT)]
-Variables = Annotated[dict[str, Any], Field(description="Values by name: any JSON.")]
-Design = Annotated[dict[str, Any], Field(description="`globalStyles` and `blocks`, as visual starters have them.")]
+
+
+def _finite(value: Any) -> Any:
+    """JSON whose numbers can be written as JSON again: 1e400 is read as infinite. Raises `ValueError`."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, float) and not math.isfinite(each):
+            raise ValueError("it has a number that is too large")
+        if isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+    return value
+
+
+Variables = Annotated[dict[str, Any], AfterValidator(_finite), Field(description="Values by name: any JSON.")]
+Design = Annotated[dict[str, Any], AfterValidator(_finite), Field(description="`globalStyles` and `blocks`, as visual starters have them.")]
 
 
 class VariableRule(Body):
@@ -39,7 +56,7 @@ class VariableRule(Body):
 
     type: Annotated[str, Field(max_length=50)]
     required: bool | None = None
-    default: Any = None
+    default: Annotated[Any, AfterValidator(_finite)] = None
 
 
 Schema = Annotated[dict[Annotated[str, Field(max_length=200)], VariableRule], Field(max_length=MAX_VARIABLES)]

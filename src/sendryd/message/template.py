@@ -146,6 +146,8 @@ def _make_safe(match: re.Match[str]) -> str:
 
 def _check_variables(variables: Mapping[str, Any]) -> None:
     """Walks without calling itself: the data may be deeper than the interpreter goes."""
+    if "self" in variables:  # the engine takes variables as arguments of a method
+        raise TemplateError("a variable cannot be called self: give it another name")
     waiting: list[tuple[Any, int]] = [(variables, 0)]
     count = 0
     while waiting:
