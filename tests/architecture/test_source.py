@@ -23,6 +23,9 @@ PURE = [
     "delivery/plan.py",
     "delivery/verdict.py",
     "api/wire.py",
+    "api/openapi.py",
+    "api/remarks.py",
+    "api/docspage.py",
 ]
 BANNED = {"utils", "util", "helpers", "helper", "common", "core", "misc", "manager", "service"}
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sendryd import __version__
 from sendryd.api.analytics import AnalyticsHandlers
+from sendryd.api.docs import DocsHandlers
 from sendryd.api.domains import DomainHandlers
 from sendryd.api.emails import EmailHandlers, LinkSettings
 from sendryd.api.health import Health
@@ -127,7 +128,8 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
 def create_app(needs: ApiDependencies, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
     """The ASGI application. `pages` are those of other parts of the program that are served at the same address."""
     health = needs.health
-    operations = Dispatcher(create_operations(needs), needs.gate, needs.clock, needs.request_log, ContentBudget(), needs.latency)
+    declared = create_operations(needs)
+    operations = Dispatcher(declared, needs.gate, needs.clock, needs.request_log, ContentBudget(), needs.latency)
     own = {"/healthz": health.get_health, "/readyz": health.get_readiness, "/metrics": health.get_metrics, "/": _get_root}
     others = Starlette(
         routes=[
@@ -136,6 +138,7 @@ def create_app(needs: ApiDependencies, pages: Sequence[BaseRoute] = ()) -> ASGIA
                 for path, handler in own.items()
                 for form in dict.fromkeys((path, path.rstrip("/") + "/"))
             ),
+            *DocsHandlers(declared).routes(),
             *pages,
         ],
         exception_handlers={HTTPException: _on_http_exception, Exception: _on_exception},

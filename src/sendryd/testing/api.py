@@ -124,7 +124,8 @@ class ApiWorld:
             allow_private_networks=False,
         )
         self.app = create_app(needs)
-        self._router: Router[Operation] = Router(create_operations(needs))
+        self.operations = create_operations(needs)
+        self._router: Router[Operation] = Router(self.operations)
 
     async def _render_metrics(self) -> bytes:
         return self.metrics.render()
