@@ -283,19 +283,24 @@ class Intake:
         return await self._quotas.check(key) if self._quotas is not None else None
 
     async def _with_tracking(self, submission: Submission, draft: Draft, domain: SendingDomain | None) -> Options:
-        """Says of each kind of tracking whether it is done: as asked for, else as the domain is set."""
+        """What is tracked: as asked for, else as the domain is set."""
         options = submission.options
         if options.track_opens is not None and options.track_clicks is not None:
             return options
         if domain is None:
             covering = await self._directory.covering_domains(submission.key.account_id, draft.author.domain)
-            domain = covering[0] if covering else None
-        opens, clicks = options.track_opens, options.track_clicks
+            if not covering:
+                return options
+            domain = covering[0]
+        does_track_opens = options.track_opens is None and domain.settings.track_opens
+        # Links in mail that comes by SMTP are rewritten only if its header asks for it: the relay's documentation.
+        does_track_clicks = options.track_clicks is None and options.is_rest and domain.settings.track_clicks
+        if not does_track_opens and not does_track_clicks:
+            return options
         return replace(
             options,
-            track_opens=opens if opens is not None else domain is not None and domain.settings.track_opens,
-            # Links in mail that comes by SMTP are rewritten only if its header asks for it: the relay's documentation.
-            track_clicks=clicks if clicks is not None else options.is_rest and domain is not None and domain.settings.track_clicks,
+            track_opens=does_track_opens or options.track_opens,
+            track_clicks=does_track_clicks or options.track_clicks,
         )
 
     async def _find_skipped(self, submission: Submission, options: Options) -> Mapping[str, SuppressionReason | None]:
