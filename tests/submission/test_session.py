@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 
 from sendryd.policy.penalty import FailureLog
+from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.memory import MemoryStream, memory_streams
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
 from sendryd.submission import session as module
-from sendryd.runtime.budget import ContentBudget
 from sendryd.submission.session import Session, SessionContext
 from sendryd.testing.door import AUTHOR, CONTENT, LIVE_SECRET, Door
 
