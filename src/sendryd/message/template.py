@@ -1,46 +1,51 @@
 """Templates: `{{name}}` and more, rendered by minijinja in a box. Pure.
 
-`{{ user.name }}`, filters, `{% if %}` and `{% for %}`; HTML-escaped in HTML; `{{{ raw }}}` for HTML that is trusted; what is missing is empty.
-A template reaches nothing but its variables. Each step and each octet of output costs fuel, so that it can neither loop for ever nor use the
-memory up. Multiplication is the one thing that the engine does before it counts, with lists of any length; so it is refused.
+`{{ user.name }}`, filters, `{% if %}` and `{% for %}`; HTML-escaped in HTML; `{{{ raw }}}` for HTML that is trusted; what is missing is empty,
+and so is null. A template reaches nothing but its variables, which it sees through objects that can be read and have no methods. It can neither
+loop for ever nor use the memory up: each step, each element and each 64 octets of output cost the engine's fuel; what is not paid for (values
+that grow or have themselves inside, deep expressions, texts compared with texts) is refused before, here and in `templatesource`.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import minijinja
 
 from sendryd.message.plaintext import html_to_text
+from sendryd.message.templatesource import Source, TemplateError, read_source
 
-FUEL: Final = 400_000  # steps: ten milliseconds at the most, and 25 MB of output
+__all__ = ["MAX_SOURCE", "Rendered", "TemplateError", "check_template", "render", "render_all", "variable_names", "with_schema"]
+
+FUEL: Final = 400_000  # steps: a tenth of a second at the most, and 25 MB of output
+MAX_READS: Final = (
+    1_000_000  # elements of lists and objects, and 64 characters of texts in them: half a second, as each goes through Python
+)
 MAX_OUTPUT: Final = 8 * 1024 * 1024  # characters: more than the largest HTML that a request may have
 MAX_SOURCE: Final = 5_242_880  # characters: the contract's limit for HTML
 MAX_DEPTH: Final = 50  # of lists and objects in variables; nobody's data is deeper, and the engine goes down by calling itself
 MAX_VALUES: Final = 100_000  # in all variables together
+MAX_CHARACTERS: Final = 5_242_880  # in all variables together: as much as HTML may have
+LONG_TEXT: Final = 16_384  # characters of a variable; comparing longer ones costs more than the engine counts
+CACHED: Final = 256  # sources kept as they were read, each of at most
+CACHED_SIZE: Final = 65_536  # characters, which makes 16 MB
 _HTML, _TEXT = "template.html", "template.txt"  # what the engine escapes for goes by the name
+_MAX_REASON: Final = 200  # characters of the engine's sentences, which quote the template
 
-# Comments and raw blocks are stepped over; quoted strings inside of a tag are part of it.
-_TRIPLE: Final = re.compile(
-    r"""(\{\#.*?\#\}|\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\})|\{\{\{((?:"[^"]*"|'[^']*'|[^"'{}])*)\}\}\}""", re.DOTALL
-)
-_TAG: Final = re.compile(r"""(\{\#.*?\#\})|\{[{%]((?:"[^"]*"|'[^']*'|[^"'])*?)[%}]\}""", re.DOTALL)
-_STRING: Final = re.compile(r"""("[^"]*"|'[^']*')""")
-_HANDLEBARS: Final = re.compile(r"\{\{\s*[#/^>]")
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str, int, float),
     "number": (int, float),
+    "integer": (int,),
     "boolean": (bool,),
     "array": (list,),
     "list": (list,),
     "object": (dict,),
 }
-
-
-class TemplateError(ValueError):
-    """A template that cannot be rendered; one sentence that says what to change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +57,113 @@ class Rendered:
     text: str | None
 
 
+_TOO_MUCH: Final = "the template takes too many steps or makes too much text"
+
+
+class _TooMuch(Exception):
+    """A template reads more than it may."""
+
+
+class _Reads:
+    """What one rendering may still read."""
+
+    def __init__(self) -> None:
+        self.left = MAX_READS
+
+    def spend(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise _TooMuch
+
+
+class _List:
+    """A list as a template sees it."""
+
+    __slots__ = ("_reads", "_value")
+
+    def __init__(self, value: Sequence[Any], reads: _Reads) -> None:
+        self._value = value
+        self._reads = reads
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __getitem__(self, index: int) -> Any:
+        return _give(self._value[index], self._reads)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (_give(value, self._reads) for value in self._value)
+
+    def __str__(self) -> str:
+        return _as_json(self._value, self._reads)
+
+    __repr__ = __str__
+
+
+class _Object:
+    """An object as a template sees it; what is null in it is missing, but for those who go through all of it."""
+
+    __slots__ = ("_reads", "_value")
+
+    def __init__(self, value: Mapping[str, Any], reads: _Reads) -> None:
+        self._value = value
+        self._reads = reads
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._value[name]
+        if value is None:
+            raise KeyError(name)
+        return _give(value, self._reads)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._value)
+
+    def items(self) -> list[tuple[str, Any]]:
+        """What the engine goes through."""
+        self._reads.spend(len(self._value))
+        return [(name, _give(value, self._reads)) for name, value in self._value.items()]
+
+    def __str__(self) -> str:
+        return _as_json(self._value, self._reads)
+
+    __repr__ = __str__
+
+
+Sequence.register(_List)
+Mapping.register(_Object)
+
+
+def _give(value: Any, reads: _Reads) -> Any:
+    if isinstance(value, str):
+        reads.spend(1 + len(value) // 64)
+        return value
+    reads.spend(1)
+    if isinstance(value, Mapping):
+        return _Object(value, reads)
+    return _List(value, reads) if isinstance(value, list | tuple) else value
+
+
+def _as_json(value: Any, reads: _Reads) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    reads.spend(len(text) // 8)  # it takes as long as to read as many elements
+    return text
+
+
 def _show(value: Any) -> Any:
-    if value is None:
+    if value is None or callable(value):
         return ""
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else value
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else NotImplemented
 
 
 def _make_engine() -> minijinja.Environment:
     engine = minijinja.Environment(
         fuel=FUEL, debug=False, undefined_behavior="chainable", keep_trailing_newline=True, pycompat=False, finalizer=_show
     )
-    engine.remove_global("debug")  # shows all variables
+    for name in ("debug", "dict", "namespace", "cycler", "joiner"):  # the first shows all variables, the others hold what grows
+        engine.remove_global(name)
     return engine
 
 
@@ -71,13 +172,13 @@ _ENGINE: Final = _make_engine()
 
 def check_template(source: str) -> None:
     """Whether a template can be read. Raises `TemplateError`."""
-    render(source, {}, is_html=True)
+    variable_names(source)
 
 
 def variable_names(source: str) -> tuple[str, ...]:
     """The variables that a template asks for, sorted. Raises `TemplateError`."""
     try:
-        return tuple(sorted(_ENGINE.undeclared_variables_in_str(_prepare(source))))
+        return tuple(sorted(_ENGINE.undeclared_variables_in_str(_read(source).text) - {"range"}))
     except minijinja.TemplateError as error:
         raise TemplateError(_explain(error)) from None
 
@@ -86,13 +187,24 @@ def render(source: str, variables: Mapping[str, Any], *, is_html: bool) -> str:
     """A template with its variables in place. Raises `TemplateError`."""
     if "{" not in source:
         return source
-    _check_variables(variables)
+    read = _read(source)
+    longest = _check_variables(variables)
+    if read.is_costly and longest > LONG_TEXT:
+        raise TemplateError(
+            f"variables of more than {LONG_TEXT:,} characters can be shown, not compared or walked through: make them shorter"
+        )
+    reads = _Reads()
+    values = {name: _give(value, reads) for name, value in variables.items() if value is not None}
     try:
-        text = _ENGINE.render_str(_prepare(source), _HTML if is_html else _TEXT, **variables)
+        text = _ENGINE.render_str(read.text, _HTML if is_html else _TEXT, **values)
     except minijinja.TemplateError as error:
-        raise TemplateError(_explain(error)) from None
+        raise TemplateError(_explain(error) if reads.left >= 0 else _TOO_MUCH) from None
+    except _TooMuch:
+        raise TemplateError(_TOO_MUCH) from None
+    if reads.left < 0:  # the engine takes some faults for what is missing
+        raise TemplateError(_TOO_MUCH)
     if len(text) > MAX_OUTPUT:
-        raise TemplateError(f"the result has more than {MAX_OUTPUT} characters: make it shorter")
+        raise TemplateError(f"the result has more than {MAX_OUTPUT:,} characters: make it shorter")
     return text
 
 
@@ -127,42 +239,49 @@ def with_schema(schema: Mapping[str, Any] | None, variables: Mapping[str, Any]) 
     return values
 
 
-def _prepare(source: str) -> str:
+def _read(source: str) -> Source:
     if len(source) > MAX_SOURCE:
-        raise TemplateError(f"a template has at most {MAX_SOURCE} characters")
-    if _HANDLEBARS.search(source):
-        raise TemplateError(
-            "blocks of Handlebars are not understood: write {% if name %}…{% endif %} or {% for item in items %}…{% endfor %}"
-        )
-    for match in _TAG.finditer(source) if "*" in source else ():
-        if match[2] is not None and "*" in _STRING.sub("", match[2]):
-            raise TemplateError("a template cannot multiply: give the product as a variable")
-    return _TRIPLE.sub(_make_safe, source) if "{{{" in source else source
+        raise TemplateError(f"a template has at most {MAX_SOURCE:,} characters")
+    return _read_cached(source) if len(source) <= CACHED_SIZE else _read_now(source)
 
 
-def _make_safe(match: re.Match[str]) -> str:
-    return match[1] if match[1] is not None else f"{{{{ ({match[2]})|safe }}}}"
+def _read_now(source: str) -> Source:
+    if _SURROGATE.search(source):
+        raise TemplateError("a template holds half a character (a surrogate without its other half): take it out")
+    return read_source(source)
 
 
-def _check_variables(variables: Mapping[str, Any]) -> None:
-    """Walks without calling itself: the data may be deeper than the interpreter goes."""
+_read_cached: Final = lru_cache(CACHED)(_read_now)
+
+
+def _check_variables(variables: Mapping[str, Any]) -> int:
+    """The length of the longest text. Walks without calling itself: the data may be deeper than the interpreter goes."""
     if "self" in variables:  # the engine takes variables as arguments of a method
         raise TemplateError("a variable cannot be called self: give it another name")
     waiting: list[tuple[Any, int]] = [(variables, 0)]
-    count = 0
+    count = characters = longest = 0
     while waiting:
         value, depth = waiting.pop()
         count += 1
         if depth > MAX_DEPTH or count > MAX_VALUES:
-            raise TemplateError(f"the variables are too deep or too many: at most {MAX_DEPTH} levels and {MAX_VALUES} values")
-        if isinstance(value, Mapping):
+            raise TemplateError(f"the variables are too deep or too many: at most {MAX_DEPTH} levels and {MAX_VALUES:,} values")
+        if isinstance(value, str):
+            characters += len(value)
+            longest = max(longest, len(value))
+        elif isinstance(value, Mapping):
             waiting += [(each, depth + 1) for each in value.values()]
         elif isinstance(value, list | tuple):
             waiting += [(each, depth + 1) for each in value]
+    if characters > MAX_CHARACTERS:
+        raise TemplateError(f"the variables have more than {MAX_CHARACTERS:,} characters together: make them shorter")
+    return longest
 
 
 def _explain(error: minijinja.TemplateError) -> str:
     reason = str(error).partition("\n")[0].partition(" (in ")[0]
     if "out of fuel" in reason:
-        reason = "the template takes too many steps or makes too much text"
+        reason = _TOO_MUCH
+    elif reason.startswith("panic"):
+        reason = "it cannot be calculated with these variables"
+    reason = reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]}…"
     return f"{reason}, in line {error.line}" if error.line else reason
