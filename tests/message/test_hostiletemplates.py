@@ -39,6 +39,7 @@ GROWING: Final = [
     ("{{ a" + "|split('')|join(a)" * 20 + " }}", {"a": "abcdefgh"}),
     ("{{ a" + "|tojson|string" * 60 + " }}", {"a": '""'}),
     ("{% for a in b %}" * 59 + "x" + "{% endfor %}" * 59, {"b": [1, 2, 3]}),
+    ("{% for i in range(7, 99999, 3) %}{{{ b }}}{% endfor %}", {"b": [["x" * 30] * 3] * 30}),
     ("{% for a in b recursive %}{{ loop(b) }}{% endfor %}", {"b": [1, 2]}),
     ("{% set n = namespace(a=1) %}{% set n.a = n %}{{ n }}", {}),
     ("{% set a = [] %}{% for i in range(60) %}{% set a = [a, a] %}{% endfor %}{{ a }}", {}),
