@@ -89,7 +89,7 @@ async def load(url: str, key: str, path: str, body: bytes, count: int) -> None:
     started = time.perf_counter()
     loop = asyncio.get_running_loop()
     for _ in range(CONNECTIONS):
-        await loop.create_connection(lambda: Client(request, share), place.hostname, place.port)
+        await loop.create_connection(lambda: Client(request, share), place.hostname or "", place.port or 80)
     await share.done
     elapsed = time.perf_counter() - started
     times = sorted(share.times)

@@ -30,6 +30,9 @@ class Disk:
     async def delete_events(self, **_: object) -> int:
         return 0
 
+    async def delete_answers(self, **_: object) -> int:
+        return 0
+
     def statistics(self) -> Mapping[str, int | float]:
         return {}
 

@@ -48,7 +48,7 @@ def test_a_fixed_segment_wins_but_does_not_hide_the_other_methods() -> None:
 
 
 def test_another_method_is_told_which_there_are() -> None:
-    assert ROUTER.find("PUT", "/v1/emails") == {"GET", "POST"}
+    assert ROUTER.find("PUT", "/v1/emails") == frozenset({"GET", "POST"})
     head = ROUTER.find("HEAD", "/v1/emails")
     assert isinstance(head, Match)
 
