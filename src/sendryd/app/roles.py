@@ -194,6 +194,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     import uvicorn
 
     from sendryd.api.app import ApiDependencies, create_app
+    from sendryd.api.connection import Connection
     from sendryd.api.health import Health
     from sendryd.api.latency import LatencyBook
     from sendryd.api.requestlog import RequestLog
@@ -246,7 +247,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     )
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
