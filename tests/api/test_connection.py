@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from sendryd.api.connection import MAX_HEAD, Connection
+from sendryd.api.connection import MAX_HEAD, MAX_IGNORED, Connection
 
 pytestmark = pytest.mark.sockets
 
@@ -35,6 +35,9 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if request.url.path == "/refused":
+            await PlainTextResponse("", 413)(scope, receive, send)
+            return
         try:
             body = await request.body()
         except ClientDisconnect:
@@ -180,6 +183,31 @@ async def test_large_bodies_are_read_however_they_are_cut(coding: str) -> None:
             writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 100_000 + b"0\r\n\r\n")
         expected = {"length": b"\r\n\r\n1000000", "chunks": b"\r\n\r\n100000"}[coding]
         assert (await asyncio.wait_for(reader.readuntil(expected), SOON)).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_a_body_that_was_refused_is_dropped_and_the_connection_goes_on() -> None:
+    async with serving(App(), Connection) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n" + b"a" * 10_000_000)
+            await asyncio.wait_for(writer.drain(), SOON)
+            assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON)).startswith(b"HTTP/1.1 413")
+        writer.close()
+
+
+async def test_a_body_that_was_refused_and_does_not_end_is_cut_off() -> None:
+    async with serving(App(), Connection) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON)).startswith(b"HTTP/1.1 413")
+        sent = 0
+        with pytest.raises(ConnectionError):
+            while sent < 1_000_000_000:
+                writer.write(b"a" * 1_000_000)
+                await writer.drain()
+                sent += 1_000_000
+        assert 10_000_000 < sent < MAX_IGNORED * 2
         writer.close()
 
 

@@ -160,6 +160,13 @@ async def test_what_is_not_json_is_400(api: ApiWorld, sender: Key, raw: bytes) -
     assert answer.json["error"]["code"] in {"bad_request", "validation_error"}
 
 
+async def test_a_body_of_millions_of_empty_values_is_400_before_they_are_made(api: ApiWorld, sender: Key) -> None:
+    raw = b"[" + b"[]," * 1_300_000 + b"[]]"
+    answer = await api.request("POST", "/v1/emails", [("authorization", f"Bearer {sender[1]}")], raw)
+    assert answer.status == 400
+    assert "2,000,000 values" in answer.json["error"]["message"]
+
+
 async def test_a_domain_that_is_not_verified_is_403(api: ApiWorld, sender: Key) -> None:
     answer = await send(api, sender, **{"from": "boss@bank.test"})
     assert (answer.status, answer.json["error"]["code"]) == (403, "domain_not_verified")
@@ -175,7 +182,6 @@ async def test_a_body_over_the_limit_is_413_before_it_is_read(api: ApiWorld, sen
     headers = [("authorization", f"Bearer {sender[1]}"), ("content-length", str(10**9))]
     answer = await api.request("POST", "/v1/emails", headers, b"")
     assert (answer.status, answer.json["error"]["code"]) == (413, "payload_too_large")
-    assert answer.headers["connection"] == "close"
 
 
 async def test_twenty_twins_send_one_message(api: ApiWorld, sender: Key) -> None:

@@ -14,6 +14,8 @@ from sendryd.api.wire import error_json
 PATIENCE: Final = 15  # seconds between two looks at a connection: a client that says nothing is gone after two at the most
 MIN_RATE: Final = 500  # octets a second of a request that is not whole: what the slowest mobile lines give, and as for mail
 MAX_HEAD: Final = 65_536  # octets of a request line with its header fields, or of trailers; other servers take 8 to 64 KiB
+# Octets of a body that was refused, read and dropped so that the client gets to see why: more than is accepted.
+MAX_IGNORED: Final = 64 * 1024 * 1024
 
 _NO_HTTP: Final = "This is not a request of HTTP/1.1: send a request line, header fields and an empty line"
 _SLOW: Final = f"The request did not arrive: send at least {MIN_RATE} octets a second"
@@ -27,8 +29,10 @@ class Connection(HttpToolsProtocol):
     _watch: asyncio.TimerHandle | None = None
     _is_silent = True
     _received = 0  # octets since the last look
+    _ignored = 0  # octets of the body of a request that has been answered
     _unbounded = 0  # octets of a head, of trailers or between chunks
     _is_owed = True  # whether the client has to send more
+    _is_in_body = False
     _was_owed = False  # at the last look
     _unsent: int | None = None  # octets that the client had not taken at the last look
 
@@ -60,13 +64,18 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is over."""
-        self._unbounded = 0
+        self._unbounded = self._ignored = 0
+        self._is_in_body = True
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Content, which the application bounds."""
         self._unbounded = max(0, self._unbounded - len(body))
         super().on_body(body)
+        if self.cycle.response_complete:
+            self._ignored += len(body)
+            if self._ignored > MAX_IGNORED:
+                self.transport.close()
 
     def on_chunk_complete(self) -> None:
         """The size of a chunk belongs to it."""
@@ -74,7 +83,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        self._is_owed, self._unbounded = False, 0
+        self._is_owed = self._is_in_body = False
+        self._unbounded = 0
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
@@ -101,7 +111,7 @@ class Connection(HttpToolsProtocol):
         body = json.dumps(error_json(status, code, message)).encode()
         fields = b"content-type: application/json\r\ncontent-length: %d\r\ncache-control: no-store\r\nconnection: close\r\n\r\n" % len(body)
         cycle: RequestResponseCycle | None = self.cycle
-        is_answering = cycle is not None and cycle.response_started and not cycle.response_complete
-        if not is_answering:  # in the middle of another answer it would be read as part of that one
+        is_answered = cycle is not None and cycle.response_started and (self._is_in_body or not cycle.response_complete)
+        if not is_answered:  # a second answer would be read as a part of the first, or as that to the next request
             self.transport.write(STATUS_LINE[status] + fields + body)
         self.transport.close()

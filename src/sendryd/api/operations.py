@@ -3,7 +3,9 @@
 Every operation is declared once. Requests are admitted and read by the declaration, and the description at `/openapi.json` is made of it.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
@@ -11,7 +13,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -30,6 +32,8 @@ from sendryd.runtime.log import get_logger
 from sendryd.store.errors import NotFound, StoreError
 
 SMALL_BODY: Final = 1024 * 1024  # octets: everything but mail and templates is far smaller
+LARGE_BODY: Final = 4 * 1024 * 1024  # octets; larger ones are read and answered one at a time: each takes several times its size
+MAX_VALUES: Final = 2_000_000  # brackets and commas in a body, which make at most 150 MB; a hundred long HTML mails have a tenth
 MAX_QUERY: Final = 8 * 1024  # octets, as much as servers in front of us pass on
 MAX_PARAMETERS: Final = 50
 
@@ -104,6 +108,8 @@ class Dispatcher:
         self._request_log = request_log
         self._budget = budget
         self._latency = latency
+        self._one_large = asyncio.Lock()
+        self._no_lock = nullcontext()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -130,12 +136,12 @@ class Dispatcher:
                 call.caller = await self._gate.admit(request, operation.scope, headers)
             if operation.query is not None:
                 call.query = _read_query(operation.query, request)
-            data: Any = None
             if operation.body is not None:
                 call.raw = await _read_body(request, operation.max_body, taken)
-                data = _parse(call.raw)
-                call.body = validate(operation.body, data)
-            answer = await operation.handler(call)
+            async with self._one_large if len(call.raw) > LARGE_BODY else self._no_lock:
+                if operation.body is not None:
+                    call.body = validate(operation.body, _parse(call.raw))
+                answer = await operation.handler(call)
             response = answer if isinstance(answer, Response) else respond(encode(answer), 200)
         except Exception as error:
             response = _answer_error(error, request)
@@ -156,6 +162,8 @@ def _answer_error(error: Exception, request: Request) -> Response:
     """The peer gets a sentence, the log the truth."""
     if isinstance(error, Refused):
         return refuse(error)
+    if isinstance(error, ClientDisconnect):
+        return refuse(Refused(Refusal(RefusalKey.BAD_REQUEST, "The body ended early")))
     if isinstance(error, NotFound):  # deleted between two reads
         return refuse(not_found("Resource"))
     if isinstance(error, StoreError):
@@ -174,7 +182,7 @@ class _Taken:
 
     def take(self, octets: int) -> None:
         if not self.budget.take(octets):
-            raise Refused(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE), headers={"Retry-After": "5", "Connection": "close"})
+            raise Refused(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE), headers={"Retry-After": "5"})
         self.octets += octets
 
     def give_back(self) -> None:
@@ -198,13 +206,14 @@ async def _read_body(request: Request, limit: int, taken: _Taken) -> bytes:
 
 
 def _too_large(limit: int) -> Refused:
-    # The rest of the body is not read: only a closed connection says so in HTTP/1.1.
-    return Refused(Refusal(RefusalKey.MESSAGE_TOO_BIG), details={"limit": limit}, headers={"Connection": "close"})
+    return Refused(Refusal(RefusalKey.MESSAGE_TOO_BIG), details={"limit": limit})
 
 
 def _parse(raw: bytes) -> Any:
     if not raw:
         return {}  # some clients send a content type and no body
+    if len(raw) > SMALL_BODY and raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MAX_VALUES:
+        raise Refused(Refusal(RefusalKey.BAD_REQUEST, f"The body has more than {MAX_VALUES:,} values: send several requests"))
     try:
         return from_json(raw, allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:

@@ -7,7 +7,6 @@ shows what arrived, and checks its DKIM signature against the published record.
 import smtplib
 import ssl
 import time
-from contextlib import ExitStack
 from typing import Any
 
 import typer
@@ -29,10 +28,7 @@ def demo(as_json: Json = False) -> None:
     """Shows the whole path in seconds, with a DNS server and a receiving server of its own."""
     started = time.monotonic()
     try:
-        with ExitStack() as stack:
-            world = World()
-            stack.push(world)  # before it is entered: what it started ends however far it came
-            world.__enter__()
+        with World() as world:
             result = _run(world)
     except (RelayFailed, OSError, smtplib.SMTPException, TimeoutError) as error:
         fail(f"the demonstration failed: {error}")

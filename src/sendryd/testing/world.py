@@ -70,8 +70,12 @@ class World:
         return server
 
     def __enter__(self) -> Self:
-        self.relay.start()
-        self.publish(SENDING_DOMAIN)
+        try:
+            self.relay.start()
+            self.publish(SENDING_DOMAIN)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
