@@ -27,6 +27,9 @@ def is_there(program: str) -> bool:
     """Whether an outside program can be used."""
     if program == "nodemailer":
         return (NODE_MODULES / "nodemailer").is_dir()
+    if program == "swaks":  # speaks no TLS without a module that its package only recommends
+        tls = subprocess.run(["perl", "-MNet::SSLeay", "-e", "1"], capture_output=True, check=False) if shutil.which("perl") else None
+        return shutil.which("swaks") is not None and tls is not None and tls.returncode == 0
     return shutil.which(program) is not None
 
 
