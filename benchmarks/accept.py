@@ -3,8 +3,9 @@
     python benchmarks/accept.py                        # all scenarios
     python benchmarks/accept.py reused end-to-end      # some of them
 
-`reused`: 5 KB messages over 20 connections that stay open. `fresh`: a new connection and handshake for each. `large`: 1 MB messages.
-`end-to-end`: until the receiving server has them, each with an RSA-2048 DKIM signature. The load source is a process of its own.
+`reused`: 5 KB messages over 20 connections that stay open. `forgotten`: the same with a store that keeps nothing, which is the bound.
+`fresh`: a new connection and handshake for each. `large`: 1 MB messages. `end-to-end`: until the receiving server has them, each with an
+RSA-2048 DKIM signature; `end-to-end-100k` with messages of 100 KB. The load source is a process of its own.
 """
 
 import json
@@ -22,9 +23,11 @@ from sendryd.testing.world import World
 HERE = Path(__file__).parent
 SCENARIOS = {
     "reused": ["--messages", "20000"],
+    "forgotten": ["--messages", "20000"],
     "fresh": ["--messages", "3000", "--fresh"],
     "large": ["--messages", "300", "--size", "1000000"],
     "end-to-end": ["--messages", "4000"],
+    "end-to-end-100k": ["--messages", "2000", "--size", "100000"],
 }
 
 
@@ -43,9 +46,12 @@ def memory(relay: RelayProcess) -> str:
 
 def measure(scenario: str) -> None:
     """Runs one scenario on a fresh server and prints its figures."""
-    does_deliver = scenario == "end-to-end"
+    does_deliver = scenario.startswith("end-to-end")
     args = () if does_deliver else ("--role", "smtp,http")
-    with World(env={"SENDRYD_LOG_LEVEL": "error"}, args=args) as world:
+    made = World(env={"SENDRYD_LOG_LEVEL": "error"}, args=args)
+    if scenario == "forgotten":
+        made.relay.program = [sys.executable, str(HERE / "forgetful.py")]
+    with made as world:
         world.mailhost.does_keep = False
         host, port = world.relay.smtp
         command = [sys.executable, str(HERE / "load.py"), "--host", host, "--port", str(port)]
@@ -62,7 +68,7 @@ def measure(scenario: str) -> None:
             world.wait_until(lambda: len(world.mailhost.mails) >= 200 + count, timeout=120)
             text += f", {count / (time.perf_counter() - started):.0f}/s end to end"
         spent = (cpu_seconds(world.relay) - before) / count * 1e6
-        print(f"{scenario:10}  {text}, server {spent:.0f} us CPU per message, {memory(world.relay)}")
+        print(f"{scenario:15}  {text}, server {spent:.0f} us CPU per message, {memory(world.relay)}")
 
 
 def main() -> None:

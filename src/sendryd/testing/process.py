@@ -42,6 +42,7 @@ class RelayProcess:
             **(env or {}),
         }
         self.args = args
+        self.program = [sys.executable, "-m", "sendryd"]  # may be changed before the start
         self.keys: dict[str, str] = {}  # of the very first start
         self.ready: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,7 +83,7 @@ class RelayProcess:
         read_end, write_end = os.pipe()
         with open(self.log_path, "ab") as log, open(read_end, "rb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sendryd", "serve", "--json", *self.args],
+                [*self.program, "serve", "--json", *self.args],
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=write_end,
