@@ -10,5 +10,5 @@ async def forget(_store: Accepting, _message: NewMessage) -> None:
 
 
 if __name__ == "__main__":
-    Accepting.accept = forget  # type: ignore[method-assign]
+    Accepting.accept = forget  # type: ignore[assignment, method-assign]
     run()
