@@ -212,8 +212,15 @@ async def test_a_captured_message_is_shown_with_its_bodies_by_both_ids(api: ApiW
     assert body["id"] == te(number)
     assert body["message_type"] == "transactional"
     assert (body["text"], body["html"], body["cc"]) == ("Grüße", "<p>Grüße</p>", None)
-    assert {"name": "Subject", "value": "café"} in body["headers"]
+    assert body["headers"]["Subject"] == "café"
     assert body["attachments"] == [{"filename": "a.pdf", "content_type": "application/pdf", "size": 5}]
+
+
+async def test_headers_of_a_captured_message_are_a_map_with_all_values_of_a_name(api: ApiWorld, tester: Key) -> None:
+    content = b"X-Mark: one\r\nFrom: a@example.test\r\nx-mark: =?utf-8?q?zw=C3=B6lf?=\r\n\r\nbody\r\n"
+    number = await api.add_message(tester[0], content=content)
+    answer = await api.get(f"/v1/test-emails/{te(number)}", tester[1])
+    assert answer.json["headers"] == {"X-Mark": "one\nzwölf", "From": "a@example.test"}
 
 
 async def test_a_live_message_is_not_in_the_test_inbox(api: ApiWorld, live: Key) -> None:

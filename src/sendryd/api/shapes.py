@@ -180,13 +180,6 @@ class SmtpInfo(TypedDict):
 TestEmail = TypedDict("TestEmail", {"id": str, "from": str, "to": list[str], "subject": str, "message_type": str, "created_at": str})
 
 
-class HeaderField(TypedDict):
-    """One field of a header block."""
-
-    name: str
-    value: str
-
-
 class SizedAttachment(TypedDict):
     """An attachment with its size in octets."""
 
@@ -207,7 +200,7 @@ WholeTestEmail = TypedDict(
         "cc": list[str] | None,
         "html": str | None,
         "text": str | None,
-        "headers": list[HeaderField],
+        "headers": dict[str, str],
         "attachments": list[SizedAttachment],
     },
 )

@@ -1,6 +1,6 @@
 """The only JSON shapes of the API: model values in, plain data out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, assert_never
 
@@ -147,9 +147,18 @@ def whole_test_email_json(message: Message, content: Summary) -> Json:
         "cc": list(message.cc) or None,
         "html": content.html,
         "text": content.text,
-        "headers": [{"name": name, "value": value} for name, value in content.headers],
+        "headers": _headers_json(content.headers),
         "attachments": [{"filename": each.filename, "content_type": each.content_type, "size": each.size} for each in content.attachments],
     }
+
+
+def _headers_json(fields: Iterable[tuple[str, str]]) -> Json:
+    """Header fields by their names; the values of a name that occurs again are lines of one text, in their order."""
+    names: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
+    for name, value in fields:
+        values.setdefault(names.setdefault(name.lower(), name), []).append(value)
+    return {name: "\n".join(each) for name, each in values.items()}
 
 
 def key_json(key: ApiKey, secret: str | None = None) -> Json:
