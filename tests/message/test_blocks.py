@@ -58,6 +58,10 @@ def test_each_type_of_block_is_shown() -> None:
         (design(block("spacer", height=1e9)), "from 1 to 400"),
         (design(block("columns", columns=[[]] * 9)), "1 to 4 lists"),
         (design({"id": 1, "type": "text", "props": [1]}), "props is an object"),
+        (design({"id": 1, "type": "text", "props": ""}), "props is an object"),
+        (design({"id": 1, "type": ["text"]}), "block 1: its type"),
+        (design(block("text", align={"to": "left"})), "align is left, center or right"),
+        ({"globalStyles": 0, "blocks": []}, "globalStyles, an object"),
         (design("text"), "each block is an object"),  # type: ignore[arg-type]
         (design(contentWidth=10), "320 to 900"),
         (design(fontFamily='x"><script>'), "fontFamily"),
@@ -67,6 +71,40 @@ def test_each_type_of_block_is_shown() -> None:
 def test_what_cannot_be_shown_is_refused_by_name(bad: dict[str, Any], said: str) -> None:
     with pytest.raises(BlockError, match=said):
         check_design(bad)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.sampled_from(sorted(TYPES)),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "type", "props", "blocks", "url"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+PROPS = (
+    "text",
+    "level",
+    "align",
+    "color",
+    "fontSize",
+    "src",
+    "href",
+    "width",
+    "height",
+    "columns",
+    "blocks",
+    "links",
+    "videoId",
+    "padding",
+)
+
+
+@given(st.sampled_from(sorted(TYPES)) | JSON, JSON | st.dictionaries(st.sampled_from(PROPS), JSON, max_size=4), JSON)
+def test_any_json_is_a_design_or_refused_with_a_sentence(kind: Any, props: Any, styles: Any) -> None:
+    for bad in ({"globalStyles": styles, "blocks": [{"type": kind, "props": props}]}, {"blocks": styles}):
+        try:
+            assert compile_blocks(bad).endswith("</html>\n")
+        except BlockError as error:
+            assert str(error)
 
 
 def test_depth_is_limited() -> None:

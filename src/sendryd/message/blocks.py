@@ -22,6 +22,8 @@ from typing import Any, Final
 
 MAX_BLOCKS: Final = 500  # in all: no mail has a tenth of it
 MAX_DEPTH: Final = 5  # sections and columns in one another
+MIN_WIDTH: Final = 320  # pixels: a telephone
+MAX_WIDTH: Final = 900  # more is cut off in the windows of mail programs
 MAX_COLUMNS: Final = 4  # more cannot be read on a telephone
 TYPES: Final = frozenset({"heading", "text", "image", "button", "divider", "spacer", "columns", "social", "section", "youtube"})
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{3,8}|[A-Za-z]{3,20}|rgba?\([0-9., %]{5,40}\)", re.ASCII)
@@ -53,14 +55,14 @@ def check_design(design: Mapping[str, Any]) -> None:
 
 def compile_blocks(design: Mapping[str, Any]) -> str:
     """The HTML document of a design. Raises `BlockError`."""
-    given = design.get("globalStyles") or {}
+    given = _props(design, "globalStyles")
     blocks = design.get("blocks")
-    if not isinstance(given, Mapping) or not _is_list(blocks):
+    if given is None or not _is_list(blocks):
         raise BlockError("a design has globalStyles, an object, and blocks, a list")
     styles = {**_DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
     width = styles["contentWidth"]
-    if isinstance(width, bool) or not isinstance(width, int | float) or not 320 <= width <= 900:
-        raise BlockError("globalStyles.contentWidth is a number from 320 to 900")
+    if isinstance(width, bool) or not isinstance(width, int | float) or not MIN_WIDTH <= width <= MAX_WIDTH:
+        raise BlockError(f"globalStyles.contentWidth is a number from {MIN_WIDTH} to {MAX_WIDTH}")
     body, content, link = (_color(styles, name, _DEFAULTS[name]) for name in ("bodyBackgroundColor", "contentBackgroundColor", "linkColor"))
     font = str(styles["fontFamily"])
     if not _FONT.fullmatch(font):
@@ -81,6 +83,13 @@ def compile_blocks(design: Mapping[str, Any]) -> str:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _props(holder: Mapping[str, Any], name: str) -> Props | None:
+    """An object that may be left out; None for something else."""
+    value = holder.get(name)
+    found = {} if value is None else value
+    return found if isinstance(found, Mapping) else None
 
 
 def _color(props: Props, name: str, default: Any) -> str:
@@ -106,9 +115,9 @@ def _number(props: Props, name: str, default: int, least: int, most: int) -> int
 
 def _align(props: Props, default: str = "left") -> str:
     value = props.get("align") or props.get("textAlign") or default
-    if value not in _ALIGNS:
+    if not isinstance(value, str) or value not in _ALIGNS:
         raise BlockError("align is left, center or right")
-    return str(value)
+    return value
 
 
 def _words(props: Props, *names: str) -> str:
@@ -150,11 +159,11 @@ class _Compiler:
             raise BlockError(f"a design has at most {MAX_BLOCKS} blocks")
         if not isinstance(block, Mapping):
             raise BlockError("each block is an object")
-        kind, props = block.get("type"), block.get("props") or {}
+        kind, props = block.get("type"), _props(block, "props")
         name = f"block {block.get('id', self._count)!s:.60}"
-        if kind not in TYPES:
+        if not isinstance(kind, str) or kind not in TYPES:
             raise BlockError(f"{name}: its type is one of {', '.join(sorted(TYPES))}")
-        if not isinstance(props, Mapping):
+        if props is None:
             raise BlockError(f"{name}: props is an object")
         try:
             inner, padding = getattr(self, f"_{kind}")(props, depth)
