@@ -207,7 +207,7 @@ async def test_test_mail_is_never_claimed(tmp_path: Path) -> None:
     assert await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9) == []
     # Nor if it was chosen before.
     connection = apsw.Connection(str(tmp_path / "sendryd.db"))
-    assert connection.execute(SQL["lease_deliveries"], (1, 2, f"[{queued[0].id}]")).fetchall() == []
+    assert connection.execute(SQL["lease_deliveries"], (1, 2, f"[{queued[0].id}]", 1 << 62)).fetchall() == []
     connection.close()
     await store.aclose()
 

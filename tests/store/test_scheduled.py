@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.model.delivery import DeliveryState
+from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import NO_DOMAIN, DeliveryState
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, MessageId, TemplateId
 from sendryd.model.message import MessageType
@@ -58,6 +59,28 @@ async def test_it_waits_for_its_time(store: MailStore, samples: Samples) -> None
     assert {each.created_at for each in await store.list_queue(QueueFilter())} == {TIME}
     assert await store.read_draft(new.message.id) == b"draft"
     assert await claim(store, samples, timedelta(days=10)) == ["a@one.test", "b@two.test"]
+
+
+async def test_what_is_postponed_while_a_claim_chooses_is_not_claimed(store: MailStore, samples: Samples) -> None:
+    for _ in range(5):
+        new = scheduled(samples)
+        await store.accept(new)
+        claimed, _ = await asyncio.gather(
+            claim(store, samples, timedelta(days=10)), store.amend(amended(new), LATER), return_exceptions=True
+        )
+        summary = await store.get_message(ACCOUNT, new.message.id)
+        assert summary is not None
+        assert claimed == ([] if summary.message.scheduled_at == amended(new).message.scheduled_at else ["a@one.test", "b@two.test"])
+
+
+async def test_what_is_postponed_while_it_is_captured_is_not_captured(store: MailStore, samples: Samples) -> None:
+    for _ in range(5):
+        new = samples.message(("a@one.test",), mode=KeyMode.TEST, scheduled_at=TIME, draft=b"draft")
+        new = replace(new, deliveries=tuple(replace(each, state=DeliveryState.QUEUED, domain=NO_DOMAIN) for each in new.deliveries))
+        await store.accept(new)
+        capture = store.capture_due(now=TIME, play=lambda _path: (DeliveryState.DELIVERED, ()), limit=9)
+        _, count = await asyncio.gather(store.amend(amended(new), LATER), capture)
+        assert count == 0
 
 
 async def test_its_age_counts_from_its_time(store: MailStore, samples: Samples) -> None:

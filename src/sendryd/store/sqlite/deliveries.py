@@ -51,7 +51,9 @@ class Deliveries:
         async with self._claiming:
             look = self._scan.begin(moment, limit, busy, per_domain)
             chosen = await self._database.read(look.choose)
-            claims: list[Claim] = await self._database.write(lambda connection, _: _lease(connection, chosen, lease)) if chosen else []
+            claims: list[Claim] = (
+                await self._database.write(lambda connection, _: _lease(connection, chosen, lease, moment)) if chosen else []
+            )
             self._scan.finish(look)
         return claims
 
@@ -136,7 +138,7 @@ class Deliveries:
         def action(connection: apsw.Connection, rows: Rows) -> int:
             count = 0
             for number, (state, events) in played.items():
-                connection.execute(SQL["begin_capture"], (number,))
+                connection.execute(SQL["begin_capture"], (number, moment))
                 if connection.changes():
                     connection.execute(SQL["end_capture"], (number, state.value, moment if state is DeliveryState.DELIVERED else None))
                     owner = connection.execute(SQL["owner_of_delivery"], (number,)).fetchone()
@@ -155,9 +157,10 @@ class Deliveries:
         return from_ms(row[0]) if row and row[0] is not None else None
 
 
-def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease) -> list[Claim]:
-    """Leases those that are still queued, in this order."""
-    rows: list[tuple[Any, ...]] = connection.execute(SQL["lease_deliveries"], (lease.token, to_ms(lease.until), to_json(chosen))).fetchall()
+def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, moment: int) -> list[Claim]:
+    """Leases those that are still queued and due, in this order: since they were chosen, some may have been cancelled or postponed."""
+    values = (lease.token, to_ms(lease.until), to_json(chosen), moment)
+    rows: list[tuple[Any, ...]] = connection.execute(SQL["lease_deliveries"], values).fetchall()
     places = {number: place for place, number in enumerate(chosen)}
     rows.sort(key=lambda row: places[row[0]])
     groups: dict[tuple[int, str], list[ClaimedDelivery]] = {}

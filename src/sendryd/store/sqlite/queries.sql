@@ -136,7 +136,7 @@ SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE state = 'queued' 
 SELECT id, forward_path FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= ? ORDER BY due_at LIMIT ?;
 
 -- name: begin_capture
-UPDATE delivery SET state = 'leased', lease_token = 0, lease_until = 0 WHERE id = ? AND state = 'queued' AND domain = '';
+UPDATE delivery SET state = 'leased', lease_token = 0, lease_until = 0 WHERE id = ?1 AND state = 'queued' AND domain = '' AND due_at <= ?2;
 
 -- name: end_capture
 UPDATE delivery SET state = ?2, lease_token = NULL, lease_until = NULL, delivered_at = ?3 WHERE id = ?1 AND state = 'leased' AND domain = '';
@@ -154,7 +154,7 @@ SELECT min(due_at) FROM first WHERE domain NOT IN (SELECT value FROM json_each(?
 
 -- name: lease_deliveries
 UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = ?1, lease_until = ?2
-WHERE id IN (SELECT value FROM json_each(?3)) AND state = 'queued'
+WHERE id IN (SELECT value FROM json_each(?3)) AND state = 'queued' AND due_at <= ?4
   AND (SELECT mode FROM message WHERE message.id = delivery.message_id) = 'live'
 RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt;
 
