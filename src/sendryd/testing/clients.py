@@ -1,0 +1,91 @@
+"""Clients of the real program's two doors, for tests: plain connections without retries, so that what is seen is what the server did."""
+
+import http.client
+import json
+import smtplib
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sendryd.testing.process import RelayProcess
+
+TIMEOUT: Final = 60.0  # seconds for one request
+
+
+@dataclass(frozen=True, slots=True)
+class RestAnswer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def field(self) -> str:
+        """The field that an error names."""
+        return str(self.json["error"]["details"]["field"])
+
+
+class RestClient:
+    """The REST API with one key. Each request has a connection of its own, so threads may share a client."""
+
+    def __init__(self, relay: RelayProcess, key: str) -> None:
+        self._relay = relay
+        self.key = key
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the HTTP listener, which change when the program is started again."""
+        host, _, port = self._relay.ready["http"].rpartition("//")[2].rpartition(":")
+        return host, int(port)
+
+    def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> RestAnswer:
+        """One request. A body is sent as JSON, bytes as they are."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection(*self.address, timeout=TIMEOUT)
+        try:
+            fields = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", **(headers or {})}
+            connection.request(method, path, body=data, headers=fields)
+            response = connection.getresponse()
+            return RestAnswer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Any:
+        """The JSON of a GET that succeeds."""
+        return self._demand("GET", path, None)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """The JSON of a POST that succeeds."""
+        return self._demand("POST", path, body)
+
+    def _demand(self, method: str, path: str, body: Any) -> Any:
+        answer = self.request(method, path, body)
+        if answer.status != http.client.OK:
+            raise AssertionError(f"{method} {path}: {answer.status} {answer.body!r}")
+        return answer.json
+
+    def events(self, email_id: str, recipient: str | None = None) -> list[str]:
+        """The types of an email's events, oldest first; those of one recipient, if asked."""
+        data = self.get(f"/v1/emails/{email_id}/events?limit=100")["data"]
+        return [event["type"] for event in reversed(data) if recipient in {None, event["recipient"]}]
+
+
+def submit(relay: RelayProcess, key: str, sender: str, recipients: Sequence[str], content: bytes) -> tuple[int, str]:
+    """Submits one message over SMTP; gives the reply to its content."""
+    with smtplib.SMTP(*relay.smtp, timeout=TIMEOUT) as smtp:
+        smtp.starttls(context=ssl.create_default_context(cafile=str(relay.cert)))
+        smtp.login("sendry", key)
+        smtp.mail(sender)
+        for recipient in recipients:
+            code, reply = smtp.rcpt(recipient)
+            if code != 250:
+                raise AssertionError(f"{recipient}: {code} {reply!r}")
+        code, reply = smtp.data(content)
+        return code, reply.decode()
