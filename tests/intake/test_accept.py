@@ -214,6 +214,16 @@ async def test_a_repeat_under_the_same_idempotency_key_answers_the_first_receipt
     assert other.key is RefusalKey.IDEMPOTENCY_CONFLICT
 
 
+async def test_a_repeat_gives_back_the_room_that_was_reserved_for_it() -> None:
+    handoff = RecordingHandoff()
+    door = await Door(handoff=handoff).open()
+    content = with_header("X-Sendry-Idempotency-Key: order-1")
+    await door.intake.accept(door.submission(content))
+    await door.intake.accept(door.submission(content))
+    await door.intake.accept(door.submission(content, recipients=("other@example.org",)))
+    assert handoff.notes == ["reserve example.org", "offer example.org True", *["reserve example.org", "cancel"] * 2]
+
+
 async def test_a_suppressed_recipient_gets_nothing_and_an_event_while_the_others_get_theirs() -> None:
     door = await Door().open()
     first = number(await door.intake.accept(door.submission(recipients=("gone@example.org",))))

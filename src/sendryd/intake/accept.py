@@ -140,13 +140,20 @@ class Intake:
         """A message whose control header gives it an idempotency key."""
         account_id = submission.key.account_id
         fingerprint = _fingerprint(prepared.new)
+        is_first = False
 
         async def send() -> bytes | Refusal:
+            nonlocal is_first
+            is_first = True
             body = prepared.public_id.encode("ascii")
             refusal = await self.commit([prepared], self.make_answer(account_id, key, fingerprint, body))
             return refusal or body
 
-        result = await self.once(account_id, key, fingerprint, send)
+        try:
+            result = await self.once(account_id, key, fingerprint, send)
+        finally:
+            if not is_first:  # also when the client went away while a twin was handled
+                self.drop([prepared])
         return result if isinstance(result, Refusal) else Receipt(result.decode("ascii"))
 
     async def once(
