@@ -51,6 +51,8 @@ def test_variables_are_json_also_folded_and_encoded() -> None:
         (["X-Sendry-Variables: {}"], "X-Sendry-Variables "),
         (["X-Sendry-Template-Id: t", "X-Sendry-Variables: [1]"], "X-Sendry-Variables "),
         (["X-Sendry-Template-Id: t", "X-Sendry-Variables: " + "[" * 900], "X-Sendry-Variables "),
+        (["X-Sendry-Template-Id: t", 'X-Sendry-Variables: {"a": NaN}'], "X-Sendry-Variables "),
+        (["X-Sendry-Template-Id: t", 'X-Sendry-Variables: {"a": [-1e999]}'], "X-Sendry-Variables "),
         (["X-Sendry-Idempotency-Key: " + "k" * 257], "X-Sendry-Idempotency-Key "),
         (["X-Sendry-Idempotency-Key:"], "X-Sendry-Idempotency-Key "),
         (["X-Sendry-Unsubscribe-Url: mailto:a@b.test"], "X-Sendry-Unsubscribe-Url "),

@@ -4,6 +4,7 @@ A value that cannot be obeyed is refused by name, and so is a name that nobody k
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -114,12 +115,20 @@ def _read_tracking(value: str | None) -> tuple[bool | None, bool | None]:
 
 def _read_variables(value: str) -> Mapping[str, Any]:
     try:
-        variables = json.loads(value)
+        variables = json.loads(value, parse_constant=_read_number, parse_float=_read_number)
     except (ValueError, RecursionError):
         variables = None
     if not isinstance(variables, dict):
         raise BadControlHeader(b"x-sendry-variables", "write a JSON object")
     return variables
+
+
+def _read_number(text: str) -> float:
+    """Python reads also NaN and Infinity, and makes the latter of 1e999."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number that JSON can say")
+    return number
 
 
 def _read_key(value: str | None) -> str | None:
