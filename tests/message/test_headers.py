@@ -1,5 +1,7 @@
 """The header block: bytes as they came, or refused with a reason."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,6 +56,15 @@ def test_nothing_is_lost_or_changed(fields: list[tuple[bytes, bytes]], body: byt
 def test_what_is_refused_and_why(content: bytes, reason: str) -> None:
     with pytest.raises(MalformedMessage, match=reason):
         HeaderBlock.parse(content)
+
+
+@pytest.mark.parametrize("line", [b"a" * 998, b"a" * 997 + b" ", "ä".encode() * 499, b"X:"], ids=["letters", "space", "8-bit", "names"])
+def test_a_large_hostile_block_takes_no_time(line: bytes) -> None:
+    block = b"From: a@b.test\r\n" + (line + b"\r\n") * (1_000_000 // (len(line) + 2)) + b"\r\n"
+    started = time.process_time()
+    with pytest.raises(MalformedMessage):
+        HeaderBlock.parse(block)
+    assert time.process_time() - started < 0.5  # a search from octet to octet of each line took four seconds
 
 
 def test_a_header_line_of_998_octets_is_fine() -> None:

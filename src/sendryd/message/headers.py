@@ -13,8 +13,9 @@ MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
 MAX_BLOCK: Final = 1024 * 1024  # octets; ten times what Postfix keeps of a header, and all that we look at before the body
 MAX_FIELDS: Final = 2000  # real messages have under a hundred; the work for a message grows with it
 
-# A field: a name without space or colon, then everything up to a line end that is not followed by white space.
-_FIELD: Final = re.compile(rb"([!-9;-~]+):([^\r]*(?:\r\n[ \t][^\r]*)*)\r\n")
+# A field: a name without space or colon, then everything up to a line end that is not followed by white space. Where there is none, one
+# octet is matched, so that a search never goes on from octet to octet of a line that is no field: that takes seconds for a hostile block.
+_FIELD: Final = re.compile(rb"([!-9;-~]+):([^\r]*(?:\r\n[ \t][^\r]*)*)\r\n|.", re.DOTALL)
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
 
@@ -52,17 +53,15 @@ class HeaderBlock:
         by_name: dict[bytes, list[HeaderField]] = {}
         position = 0
         for match in _FIELD.finditer(block):
-            start, value_start = match.start(), match.start(2)
-            if start != position:
-                break
+            name = match[1]
+            if name is None:
+                raise MalformedMessage(_explain(block, position), position)
+            if len(fields) == MAX_FIELDS:
+                raise MalformedMessage(f"it has more than {MAX_FIELDS} header fields")
             position = match.end()
-            field = HeaderField(match[1].lower(), start, value_start, position)
+            field = HeaderField(name.lower(), match.start(), match.start(2), position)
             fields.append(field)
             by_name.setdefault(field.name, []).append(field)
-        if position != end:
-            raise MalformedMessage(_explain(block, position), position)
-        if len(fields) > MAX_FIELDS:
-            raise MalformedMessage(f"it has more than {MAX_FIELDS} header fields")
         return cls(content, tuple(fields), by_name, end, body_offset, has_8bit)
 
     def raw(self, field: HeaderField) -> bytes:
