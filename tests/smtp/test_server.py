@@ -332,9 +332,11 @@ def test_bad_recipients_are_no_faults(shell: Shell) -> None:
     assert not shell.machine.is_closed
 
 
-def test_endless_noops_are_ended() -> None:
+@pytest.mark.parametrize("line", [b"NOOP\r\n", b"RSET\r\n", b"VRFY x\r\n", b"HELP\r\n", b"EHLO vm\r\n", b"HELO vm\r\n"])
+def test_endless_commands_without_mail_are_ended(line: bytes) -> None:
     shell = Shell(encrypted=True, limits=ServerLimits(max_idle_commands=50)).log_in()
-    assert shell.feed(b"NOOP\r\n" * 100).endswith(b"421 4.7.0 Too many commands without mail; closing\r\n")
+    assert shell.feed(line * 100).endswith(b"421 4.7.0 Too many commands without mail; closing\r\n")
+    assert shell.machine.is_closed
 
 
 @pytest.mark.parametrize(

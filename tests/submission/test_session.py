@@ -123,6 +123,20 @@ async def test_too_much_content_at_once_is_put_off_and_the_session_goes_on() -> 
         assert (await say(client, CONTENT + b".")).startswith(b"250 2.0.0 Ok: queued as em_")
 
 
+async def test_a_flood_of_commands_lets_other_sessions_take_their_turn() -> None:
+    door = await Door().open()
+    async with talking(door) as (flooder, _, _), talking(door) as (client, _, _):
+        await log_in(flooder)
+        await log_in(client)
+        flooder.write(f"MAIL FROM:<{AUTHOR}>\r\n".encode() + b"RCPT TO:<user@example.org>\r\n" * 5000)
+        assert (await say(client, b"NOOP")).startswith(b"250 ")
+        answered = await flooder.read(5)
+        assert 0 < answered.count(b"\r\n") < 2000
+        while answered.count(b"\r\n") < 5001:
+            answered += await flooder.read(5)
+        assert set(answered.splitlines()[1:]) == {b"250 2.1.5 Recipient ok"}
+
+
 async def test_a_bug_of_ours_is_a_temporary_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     door = await Door().open()
 

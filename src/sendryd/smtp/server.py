@@ -51,7 +51,7 @@ class ServerLimits:
     max_message_size: int = 40 * 1024 * 1024  # octets
     max_recipients: int = 1000  # of one transaction; RFC 5321 §4.5.3.1.8 asks for 100 at the least
     max_faults: int = 20  # before 421; what Postfix allows (smtpd_hard_error_limit)
-    max_idle_commands: int = 1000  # NOOP, RSET and the like without a message in between; pools of clients keep alive with them
+    max_idle_commands: int = 1000  # NOOP, RSET, EHLO and the like without a message in between; pools of clients keep alive with them
     command_line: int = 2048  # octets: RFC 5321 §4.5.3.1.4 has 512 and our extensions add to it
     auth_line: int = 12_288  # octets: RFC 4954 §4
 
@@ -348,15 +348,16 @@ class ServerConnection:
                 return
             case _:
                 raise CommandRefused(replies.UNKNOWN_COMMAND)
-        self._idle_commands += 1
-        if self._idle_commands > self._limits.max_idle_commands:
-            self._hang_up(replies.TOO_MANY_IDLE_COMMANDS, "too many commands without mail")
+        self._count_idle_command()
 
     def _out_of_order(self) -> CommandRefused:
         return CommandRefused(replies.HELLO_FIRST if self._state is State.START else replies.BAD_SEQUENCE)
 
-    def _on_hello(self, verb: Verb, argument: bytes) -> ServerEvent:
+    def _on_hello(self, verb: Verb, argument: bytes) -> ServerEvent | None:
         name = parse_hello(argument)
+        self._count_idle_command()
+        if self._state is State.CLOSED:
+            return None
         self._pending = verb
         return Hello(name, verb is Verb.EHLO)
 
@@ -527,6 +528,11 @@ class ServerConnection:
         self._faults += 1
         if self._faults >= self._limits.max_faults:
             self._hang_up(replies.TOO_MANY_FAULTS, "too many errors")
+
+    def _count_idle_command(self) -> None:
+        self._idle_commands += 1
+        if self._idle_commands > self._limits.max_idle_commands:
+            self._hang_up(replies.TOO_MANY_IDLE_COMMANDS, "too many commands without mail")
 
     def _hang_up(self, reply: Reply, reason: str) -> None:
         if self._state is not State.CLOSED:
