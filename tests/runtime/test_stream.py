@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -124,6 +124,38 @@ async def test_a_peer_that_does_not_read_is_given_up() -> None:
                 await stream.drain(0.1)
         release.set()
         stream.abort()
+
+
+async def test_a_closed_connection_does_not_wait_for_ever_for_a_peer_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "LINGER", 0.1)
+    lost = asyncio.Event()
+    closing: list[asyncio.Task[None]] = []
+
+    def on_connect(stream: TcpStream) -> None:
+        stream.write(b"x" * 30_000_000)
+        closing.append(asyncio.create_task(stream.aclose()))
+
+    server = await asyncio.get_running_loop().create_server(lambda: TcpStream(on_connect, lambda _: lost.set()), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), limit=1000)  # reads no further by itself
+    await asyncio.wait_for(lost.wait(), 10)
+    taken = 0
+    with suppress(ConnectionResetError):
+        while part := await reader.read(100_000):
+            taken += len(part)
+    assert taken < 30_000_000
+    writer.close()
+    server.close()
+    await asyncio.gather(*closing)
+
+
+async def test_a_closed_connection_sends_what_a_slow_peer_takes_in_the_end() -> None:
+    async def much(stream: ByteStream) -> None:
+        stream.write(b"x" * 30_000_000)
+
+    async with serve(much) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert len(await reader.read()) == 30_000_000
+        writer.close()
 
 
 async def test_a_reset_is_told_to_the_reader() -> None:

@@ -18,6 +18,7 @@ from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSF
 READ_SIZE: Final = 64 * 1024  # see above
 RECEIVE_LIMIT: Final = 256 * 1024  # octets held for a reader that does not come; then the peer is made to wait
 WRITE_SLICE: Final = 64 * 1024  # octets given to TLS at a time
+LINGER: Final = 10.0  # seconds that a closed connection may take to send what is left; a peer that does not read would keep it for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class ByteStream(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Sends what is buffered and closes."""
+        """Sends what is buffered, if the peer takes it soon, and closes."""
         ...
 
     def abort(self) -> None:
@@ -394,6 +395,10 @@ class TcpStream(asyncio.Protocol):
                 self._ssl.unwrap()
             self._flush_tls()
         self._transport.close()
+        if self._transport.get_write_buffer_size():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(LINGER, self._transport.abort)
 
     def abort(self) -> None:
         self._transport.abort()
