@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -14,8 +15,9 @@ from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_START
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import Claim, Lease, NewMessage, Outcome, QueueFilter
+from sendryd.store.base import Claim, Lease, MailStore, NewMessage, Outcome, QueueFilter
 from sendryd.store.memory import MemoryStore
+from sendryd.store.sqlite import open_store
 from sendryd.testing.samples import Samples
 
 PLAN = RetryPlan((timedelta(hours=1),), timedelta(hours=72))
@@ -24,7 +26,7 @@ PLAN = RetryPlan((timedelta(hours=1),), timedelta(hours=72))
 class ScriptedWorker:
     """Delivers when it is let, and records what it did."""
 
-    def __init__(self, store: MemoryStore, samples: Samples) -> None:
+    def __init__(self, store: MailStore, samples: Samples) -> None:
         self.store = store
         self.samples = samples
         self.signal = Signal.GOOD
@@ -53,8 +55,9 @@ class ScriptedWorker:
 class Engine:
     """A scheduler with what it needs."""
 
-    def __init__(self, *, has_smart_host: bool = False) -> None:
-        self.store, self.samples, self.wakeup = MemoryStore(), Samples(SystemClock().now()), Wakeup()
+    def __init__(self, *, has_smart_host: bool = False, store: MailStore | None = None) -> None:
+        self.store: MailStore = store or MemoryStore()
+        self.samples, self.wakeup = Samples(SystemClock().now()), Wakeup()
         self.worker = ScriptedWorker(self.store, self.samples)
         self.scheduler = Scheduler(
             self.store,
@@ -196,3 +199,33 @@ async def test_a_stop_does_not_wait_for_ever(engine: Engine) -> None:
     async with asyncio.timeout(5):
         await engine.scheduler.stop(0.05)
     assert (await engine.store.count_queue())[DeliveryState.LEASED] == 1  # in doubt: the next start returns it
+
+
+async def test_a_stop_waits_for_every_attempt_though_lanes_end_meanwhile(tmp_path: Path) -> None:
+    engine = Engine(store=open_store(tmp_path))
+    engine.worker.gate.clear()
+    assert await engine.hand_over("quick.test")
+    while await engine.hand_over("long.test"):
+        pass
+    await asyncio.sleep(0)
+    assert engine.worker.active == MX_START + 1
+    stopping = asyncio.create_task(engine.scheduler.stop())
+    engine.worker.gate.set()
+    await stopping
+    assert len(engine.worker.delivered) == MX_START + 1
+    counts = await engine.store.count_queue()
+    assert (counts[DeliveryState.LEASED], counts[DeliveryState.QUEUED]) == (0, (WAITING_FACTOR - 1) * MX_START)
+    await engine.store.aclose()
+
+
+async def test_what_is_accepted_while_the_program_stops_is_left_for_the_next_start(engine: Engine) -> None:
+    lease = engine.scheduler.reserve(["one.test"], 100)
+    assert lease is not None
+    await engine.scheduler.stop()
+    new = engine.message("one.test", lease)
+    await engine.store.accept(new)
+    engine.scheduler.offer(lease, [Claim(message=new.message, domain="one.test", deliveries=tuple(new.deliveries), lease=lease)], b"")  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        while (await engine.store.count_queue())[DeliveryState.QUEUED] != 1:
+            await asyncio.sleep(0.001)
+    assert engine.worker.delivered == []

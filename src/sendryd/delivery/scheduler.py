@@ -190,7 +190,7 @@ class Scheduler:
                 self._note(key, state, signal)
         finally:
             state.active -= 1
-            if state.waiting and not self._is_stopping and not state.active:
+            if state.waiting and (self._is_stopping or not state.active):
                 await self._release_waiting(state)
             self._forget_if_idle(key)
             self._wakeup.set()
@@ -287,7 +287,7 @@ class Scheduler:
         """Starts nothing more, lets attempts under way end, cuts off what is left after so many seconds, gives back the rest."""
         self._is_stopping = True
         self._wakeup.set()
-        for state in self._lanes.values():
+        for state in list(self._lanes.values()):  # attempts that end meanwhile take their lanes away
             await self._release_waiting(state)
         tasks = set(self._tasks)
         if tasks:
