@@ -227,3 +227,56 @@ async def test_an_error_in_an_operation_is_that_of_its_caller(tmp_path: Path) ->
         await store.expire_deliveries(now=NOW, created_before=NOW.replace(year=2030), make_event=make_event, limit=1)  # type: ignore[arg-type]
     await store.check_writable()
     await store.aclose()
+
+
+@pytest.mark.parametrize("what", ["removed", "replaced", "log removed"])
+async def test_a_database_that_is_taken_away_while_it_is_in_use(tmp_path: Path, what: str) -> None:
+    store, samples = open_store(tmp_path), Samples()
+    new = samples.message()
+    await store.accept(new)
+    path = tmp_path / (f"{FILE_NAME}-wal" if what == "log removed" else FILE_NAME)
+    aside = path.rename(tmp_path / "aside")
+    if what == "replaced":
+        path.write_bytes(aside.read_bytes())
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="removed or replaced while it was in use"):
+            await store.accept(samples.message())
+    with pytest.raises(StoreUnavailable, match="removed or replaced"):
+        await store.check_writable()
+    path.unlink(missing_ok=True)
+    aside.rename(path)
+    after = samples.message()
+    await store.accept(after)
+    await store.aclose()
+    store = open_store(tmp_path)
+    for each in (new, after):
+        assert await store.read_content(each.message.id) == each.content
+    assert (await store.count_queue())[DeliveryState.QUEUED] == 2
+    await store.aclose()
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "missing with its log left"])
+async def test_a_database_that_is_missing_is_not_made_anew(tmp_path: Path, what: str) -> None:
+    store, samples = open_store(tmp_path), Samples()
+    new = samples.message()
+    await store.accept(new)
+    await store.aclose()
+    path = tmp_path / FILE_NAME
+    aside = tmp_path / "aside"
+    if what == "empty":
+        aside.write_bytes(path.read_bytes())
+        path.write_bytes(b"")
+    else:
+        path.rename(aside)
+    if what == "missing with its log left":
+        (tmp_path / "spool").rename(tmp_path / "elsewhere")
+        (tmp_path / f"{FILE_NAME}-wal").write_bytes(b"left by a crash")
+    with pytest.raises(StoreUnavailable, match="missing or empty, but there are remains"):
+        open_store(tmp_path)
+    (tmp_path / f"{FILE_NAME}-wal").unlink(missing_ok=True)
+    if what == "missing with its log left":
+        (tmp_path / "elsewhere").rename(tmp_path / "spool")
+    aside.rename(path)
+    store = open_store(tmp_path)
+    assert await store.read_content(new.message.id) == new.content
+    await store.aclose()

@@ -15,6 +15,7 @@ from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.segments import Segments
 from sendryd.store.sqlite.writer import Action, Writer
 
+SPOOL_NAME: Final = "spool"  # the folder of the contents
 READER_THREADS: Final = 2  # for lists and large contents, which may take longer than the event loop should wait
 
 Result = TypeVar("Result")
@@ -25,7 +26,7 @@ class Database:
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / FILE_NAME
-        self.segments = Segments(data_dir / "spool")
+        self.segments = Segments(data_dir / SPOOL_NAME)
         self.writer = Writer(self.path, self.segments)
         self._reader = open_connection(self.path, is_reader=True)
         self._local = threading.local()

@@ -15,7 +15,7 @@ from sendryd.store.sqlite.accounts import Accounts
 from sendryd.store.sqlite.apilog import ApiLog
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.connection import FILE_NAME, check_engine, open_connection, translated
-from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.database import SPOOL_NAME, Database
 from sendryd.store.sqlite.deliveries import Deliveries
 from sendryd.store.sqlite.lists import Lists
 from sendryd.store.sqlite.queries import SQL
@@ -110,6 +110,11 @@ def open_store(data_dir: Path, *, create: bool = True) -> SqliteStore:
     with translated():
         if create:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _size(path) and _has_remains(data_dir):
+            raise StoreUnavailable(
+                f"the database {path} is missing or empty, but there are remains of one: restore it from a backup,"
+                f" or move {data_dir} away to begin anew"
+            )
         is_unclean = _size(data_dir / f"{FILE_NAME}-wal") > 0  # or in use by another process
         connection = open_connection(path, may_create=create)
         try:
@@ -126,6 +131,11 @@ def open_store(data_dir: Path, *, create: bool = True) -> SqliteStore:
         database.close()
         raise
     return SqliteStore(database)
+
+
+def _has_remains(data_dir: Path) -> bool:
+    """A database was here. Made anew it would refer to none of the contents, and they would be tidied away."""
+    return _size(data_dir / f"{FILE_NAME}-wal") > 0 or any((data_dir / SPOOL_NAME).glob("*.seg"))
 
 
 def _size(path: Path) -> int:

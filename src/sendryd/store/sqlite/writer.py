@@ -32,6 +32,7 @@ CHECKPOINT_PAGES: Final = 2000  # new pages in the log (16 MiB) when it is writt
 IDLE_CHECKPOINT: Final = 1.0  # seconds without work after which the log is written back anyway
 CLOSING_TIMEOUT: Final = 1000  # milliseconds to wait for readers before the log is left as it is
 CHUNKS: Final = (32, 8, 1)  # rows of one statement
+TAKEN_AWAY: Final = "the database was removed or replaced while it was in use: stop the program, put the file back, and start it again"
 
 Row = tuple[Any, ...]
 
@@ -90,6 +91,7 @@ class Writer:
         self._connection: apsw.Connection | None = None
         self._log_pages = 0
         self._written_back = 0  # pages at the start of the log that the database has
+        self._files: dict[Path, tuple[int, int]] = {}  # the database and its log: device and number of each
         self.commits = 0
         self.operations = 0
         self.largest_batch = 0
@@ -102,7 +104,14 @@ class Writer:
         # A file that has gone must not come back as an empty one.
         connection = open_connection(self._path, may_create=False)
         connection.set_wal_hook(self._on_commit)
+        self._files.setdefault(self._path, _identify(self._path))
         return connection
+
+    def _check_files(self) -> None:
+        """What is written to a file that has no name any more is lost at the next start, and nobody would be told."""
+        for path, identity in self._files.items():
+            if _identify(path) != identity:
+                raise StoreUnavailable(TAKEN_AWAY)
 
     def _on_commit(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         if pages <= self._log_pages:  # the log began anew: all of it had been written back
@@ -210,6 +219,7 @@ class Writer:
                 if self._connection is None:
                     self._connection = self._connect()
                 connection = self._connection
+                self._check_files()
                 connection.execute("BEGIN IMMEDIATE")
                 rows = Rows()
                 _act(batch, connection, rows)
@@ -226,6 +236,9 @@ class Writer:
                 fan_out(connection, rows.events)
                 connection.execute("COMMIT")
                 self.commits += 1
+                if len(self._files) == 1:  # the first commit has made the log
+                    log = self._path.with_name(f"{self._path.name}-wal")
+                    self._files[log] = _identify(log)
         except BaseException as error:
             error = self._roll_back(error)
             if has_appended:
@@ -263,6 +276,15 @@ class Writer:
         with suppress(apsw.Error):  # the log stays longer; the next try comes with the next batch
             if self._connection is not None:
                 _, self._written_back = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+
+def _identify(path: Path) -> tuple[int, int]:
+    """Which file has this name."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def _act(batch: Sequence[Operation], connection: apsw.Connection, rows: Rows) -> None:
