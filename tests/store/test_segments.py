@@ -66,6 +66,40 @@ def test_room_is_given_back_only_when_the_commit_has_certainly_failed(tmp_path: 
     files.close()
 
 
+def test_room_that_cannot_be_given_back_is_not_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = Segments(tmp_path)
+    number, _ = files.append([b"kept"])
+    write, calls = os.writev, iter([True, False])
+
+    def write_some(descriptor: int, contents: list[bytes]) -> int:
+        if next(calls):
+            return write(descriptor, [bytes(contents[0])[:3]])
+        raise OSError(errno.ENOSPC, "injected")
+
+    def fail(*_: int) -> None:
+        raise OSError(errno.EIO, "injected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "writev", write_some)
+        patch.setattr(os, "ftruncate", fail)
+        with pytest.raises(OSError, match="injected"):
+            files.append([b"half written"])
+    later, (place,) = files.append([b"another message"])
+    assert files.read(later, place, 15) == b"another message"
+    assert files.read(number, 0, 4) == b"kept"
+    files.close()
+
+
+def test_a_file_that_is_removed_while_it_is_in_use_is_not_added_to(tmp_path: Path) -> None:
+    files = Segments(tmp_path / "spool")
+    number, _ = files.append([b"gone"])
+    (tmp_path / "spool" / f"{number:010d}.seg").unlink()
+    (tmp_path / "spool").rmdir()
+    later, (place,) = files.append([b"here"])
+    files.close()
+    assert Segments(tmp_path / "spool").read(later, place, 4) == b"here"
+
+
 def test_only_what_nobody_uses_or_adds_to_is_removed(tmp_path: Path) -> None:
     running, stopped = Segments(tmp_path), Segments(tmp_path)
     (current, _), (used, _) = running.append([b"a"]), stopped.append([b"b"])

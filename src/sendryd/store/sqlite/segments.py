@@ -52,8 +52,8 @@ class Segments:
 
     def append(self, contents: Sequence[bytes]) -> tuple[int, list[int]]:
         """Appends contents, durably; gives the file's number and where each begins. Raises `OSError`, and nothing was appended."""
-        if self._descriptor is None or self._size >= SEGMENT_SIZE:
-            self._begin()
+        if self._descriptor is None or self._size >= SEGMENT_SIZE or not os.fstat(self._descriptor).st_nlink:
+            self._begin()  # also where somebody removed the file: what has no name is lost at the next start
         descriptor = self._descriptor
         if descriptor is None:
             raise AssertionError("no segment is open")
@@ -161,7 +161,8 @@ class Segments:
 
     def _end(self) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            with suppress(OSError):  # what was committed has been synced
+                os.close(self._descriptor)
             self._descriptor = None
 
     def _reader(self, number: int) -> _Reader:
