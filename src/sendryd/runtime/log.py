@@ -1,15 +1,55 @@
-"""Structured logs on standard error: one event name, then fields. Secrets are taken out before anything is rendered."""
+"""Structured logs on standard error: one event name, then fields. Secrets are taken out before anything is rendered.
 
+Whoever reads the log can hold nobody up: what a pipe does not take at once is left out, and counted where the log goes on. A reader that is
+gone, and a disk that is full, are no reason to stop either.
+"""
+
+import io
 import logging
+import os
 import re
+import select
 import sys
 from collections.abc import MutableMapping
-from typing import Final, cast
+from typing import Final, TextIO, cast
 
 import structlog
 
 _KEY: Final = re.compile(r"sn_(live|test)_[A-Za-z0-9]+")
 _SECRET_NAMES: Final = frozenset({"password", "secret", "authorization", "credentials", "private_key"})
+
+
+_AT_ONCE: Final = select.PIPE_BUF  # octets that a pipe takes without waiting if it says that it takes any
+
+
+class LogStream(io.TextIOBase):
+    """Lines to a descriptor, without ever waiting for it and without failing."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+        self._missing = 0  # lines, since the last one that was written
+        self._is_torn = False  # the last line that was written has no end
+
+    def write(self, text: str) -> int:
+        line = text.encode("utf-8", "backslashreplace")
+        if self._missing:
+            gap = f"{self._missing} lines of the log are missing here: nobody read them in time\n"
+            line = (b"\n" if self._is_torn else b"") + gap.encode("ascii") + line
+        for start in range(0, len(line), _AT_ONCE):
+            if not self._write(line[start : start + _AT_ONCE]):
+                self._missing += 1
+                self._is_torn = self._is_torn or start > 0
+                return len(text)
+        self._missing, self._is_torn = 0, False
+        return len(text)
+
+    def _write(self, piece: bytes) -> bool:
+        try:
+            return bool(self._poll.poll(0)) and os.write(self._descriptor, piece) == len(piece)
+        except OSError:
+            return False
 
 
 class Secret(str):
@@ -33,6 +73,9 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, object]) ->
 
 def configure(log_format: str, level: str) -> None:
     """Sets the form (`text` or `json`) and the least level (`debug`, `info`, `warning`, `error`) of all logs of this process."""
+    stream = _standard_error()
+    logging.lastResort = logging.StreamHandler(stream)  # what libraries say
+    logging.lastResort.setLevel(logging.WARNING)
     renderer: structlog.typing.Processor
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer()
@@ -47,9 +90,16 @@ def configure(log_format: str, level: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )
+
+
+def _standard_error() -> TextIO:
+    try:
+        return cast("TextIO", LogStream(sys.stderr.fileno()))
+    except (AttributeError, OSError, ValueError):  # closed from the start, or not of the system
+        return sys.stderr or cast("TextIO", LogStream(os.open(os.devnull, os.O_WRONLY)))
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
