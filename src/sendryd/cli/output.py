@@ -17,6 +17,7 @@ from sendryd.store.errors import StoreError
 
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
+WIDEST: Final = 10_000  # columns of a table; more than any has
 
 Result = TypeVar("Result")
 
@@ -68,13 +69,18 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             print_line(*row)
         return
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(_plain(cell)) for cell in row))
-    Console().print(table)
+    console = Console()
+    # Cells are copied into the next command, so none is cut or broken: on a narrow terminal it is the terminal that wraps.
+    whole = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    console.width = max(console.width, whole)
+    console.print(table)
 
 
 def _plain(text: str, keep: str = "") -> str:
