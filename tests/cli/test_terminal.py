@@ -2,16 +2,19 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from typing import Any
+
+import pytest
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38)[0-9;]*m")
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def on_terminal(cli: Any, *args: str, **env: str) -> str:
-    """What a command writes to a terminal of 80 columns."""
+def on_terminal(cli: Any, *args: str, until: bytes | None = None, **env: str) -> str:
+    """What a command writes to a terminal of 80 columns, until it ends, or has written this and is interrupted."""
     ours, theirs = os.openpty()
     surroundings = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
     child = subprocess.Popen(
@@ -26,6 +29,9 @@ def on_terminal(cli: Any, *args: str, **env: str) -> str:
     try:
         while part := os.read(ours, 65_536):
             written += part
+            if until and until in written:
+                child.send_signal(signal.SIGINT)
+                until = None
     except OSError:  # so a terminal says that nobody writes to it any more
         pass
     finally:
@@ -41,3 +47,27 @@ def test_what_is_copied_into_the_next_command_is_whole_on_a_narrow_terminal(cli:
     row = next(line for line in shown.splitlines() if made["id"] in line)
     assert made["name"] in row
     assert made["expires_at"] in row
+
+
+def test_colours_are_for_terminals_and_for_who_wants_them(cli: Any) -> None:
+    commands = (("keys", "revoke", "nonsense"), ("nonsense",), ("keys", "list"))
+    assert COLOUR.search(on_terminal(cli, *commands[0]))
+    for args in commands:
+        assert not COLOUR.search(on_terminal(cli, *args, NO_COLOR="1"))
+        piped = subprocess.run([sys.executable, "-m", "sendryd", *args], env={**os.environ, **cli.env}, capture_output=True, check=False)
+        assert b"\x1b" not in piped.stdout + piped.stderr
+
+
+@pytest.mark.sockets
+def test_the_log_without_colours(cli: Any) -> None:
+    listening = {"SENDRYD_SMTP_LISTEN": "127.0.0.1:0", "SENDRYD_HTTP_LISTEN": "0.0.0.0:0", "NO_COLOR": "1"}
+    shown = on_terminal(cli, "serve", until=b"http_without_tls", **listening)
+    assert "http_without_tls" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.sockets
+def test_the_demonstration_without_colours(cli: Any) -> None:
+    shown = on_terminal(cli, "demo", NO_COLOR="1")
+    assert "Status: delivered." in shown
+    assert "\x1b" not in shown

@@ -14,6 +14,7 @@ import typer
 from sendryd.cli.keys import Json
 from sendryd.cli.output import fail, print_json, say
 from sendryd.message.headers import HeaderBlock
+from sendryd.runtime.log import does_colour
 from sendryd.testing.process import RelayFailed
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
@@ -40,11 +41,7 @@ def demo(as_json: Json = False) -> None:
 
 
 def _step(text: str) -> None:
-    typer.secho(text, err=True, fg=typer.colors.GREEN if _is_terminal() else None)
-
-
-def _is_terminal() -> bool:
-    return typer.get_text_stream("stderr").isatty()
+    typer.echo(typer.style(text, fg=typer.colors.GREEN) if does_colour() else text, err=True)
 
 
 def _run(world: World) -> dict[str, Any]:

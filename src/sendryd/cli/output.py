@@ -13,6 +13,7 @@ import typer
 
 from sendryd.app.build import Basics, build_basics
 from sendryd.app.settings import Settings, SettingsError, load_settings
+from sendryd.runtime.log import does_colour
 from sendryd.store.errors import StoreError
 
 FAILED: Final = 1
@@ -49,7 +50,8 @@ def fail(text: str, status: int = FAILED) -> NoReturn:
 
 def complain(text: str) -> None:
     """The one line that says what went wrong."""
-    typer.secho(f"sendryd: {_plain(text)}", err=True, fg="red" if sys.stderr.isatty() else None)
+    line = f"sendryd: {_plain(text)}"
+    typer.echo(typer.style(line, fg=typer.colors.RED) if does_colour() else line, err=True)
 
 
 def print_line(*cells: str) -> None:

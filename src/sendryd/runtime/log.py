@@ -71,6 +71,11 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, object]) ->
     return event
 
 
+def does_colour() -> bool:
+    """Whether standard error is a terminal whose user has not asked for no colours (no-color.org)."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+
+
 def configure(log_format: str, level: str) -> None:
     """Sets the form (`text` or `json`) and the least level (`debug`, `info`, `warning`, `error`) of all logs of this process."""
     stream = _standard_error()
@@ -80,7 +85,7 @@ def configure(log_format: str, level: str) -> None:
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = structlog.dev.ConsoleRenderer(colors=does_colour())
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
