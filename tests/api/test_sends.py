@@ -276,6 +276,7 @@ async def test_a_scheduled_message_waits_can_be_changed_and_cancelled(api: ApiWo
     message = await arrived(api, answer.json["id"])
     assert message["Subject"] == "Later"
     assert "<p>Hi</p>" in str(message)
+    assert changed.json == (await api.get(path, sender[1])).json
     again = await api.send("PATCH", path, sender[1], {"html": "<b>new</b>"})
     assert again.json["scheduled_at"] == "2026-03-02T09:00:00.000Z"
     assert "<b>new</b>" in str(await arrived(api, answer.json["id"]))

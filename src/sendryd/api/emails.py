@@ -117,9 +117,7 @@ class EmailHandlers:
 
     async def get(self, call: Call) -> Response:
         """`GET /v1/emails/:id`."""
-        summary = await find_email(self._store, call)
-        content = await self._store.read_content(summary.message.id)
-        return respond(await asyncio.to_thread(lambda: encode(email_json(summary, summarise(content)))))
+        return await show_email(self._store, call)
 
     async def list_events(self, call: Call) -> Json:
         """`GET /v1/emails/:id/events`."""
@@ -198,3 +196,10 @@ async def find_email(store: Store, call: Call) -> MessageSummary:
     if summary is None or summary.message.mode is not call.key.mode:
         raise not_found("Email")
     return summary
+
+
+async def show_email(store: Store, call: Call) -> Response:
+    """The message of the path with its attachments. Raises `Refused`."""
+    summary = await find_email(store, call)
+    content = await store.read_content(summary.message.id)
+    return respond(await asyncio.to_thread(lambda: encode(email_json(summary, summarise(content)))))

@@ -15,7 +15,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sendryd.api.emails import GROUP, find_email
+from sendryd.api.emails import GROUP, find_email, show_email
 from sendryd.api.operations import Call, Operation, validate
 from sendryd.api.requests import Refused, encode, invalid, not_found, respond
 from sendryd.api.sendbodies import (
@@ -29,7 +29,7 @@ from sendryd.api.sendbodies import (
     Tag,
 )
 from sendryd.api.shapes import BatchResult, Cancelled, Email, SendResult
-from sendryd.api.wire import Json, email_json, status_word, timestamp
+from sendryd.api.wire import Json, status_word, timestamp
 from sendryd.intake.accept import Intake, Prepared, TemplateRenderer
 from sendryd.intake.submission import Options, Origin, Recipient, Submission
 from sendryd.message.compose import Attachment, Composition, compose
@@ -360,7 +360,7 @@ class SendHandlers:
 
     # Changing and cancelling.
 
-    async def amend(self, call: Call) -> Json:
+    async def amend(self, call: Call) -> Response:
         """`PATCH /v1/emails/:id`: makes a scheduled message anew from what it was made from and what changes."""
         summary = await find_email(self._store, call)
         message = summary.message
@@ -383,7 +383,7 @@ class SendHandlers:
             await self._store.amend(prepared.new, self._clock.now())
         except NotAllowed:
             raise Refused(Refusal(RefusalKey.CONFLICT, _TOO_LATE)) from None
-        return email_json(await find_email(self._store, call))
+        return await show_email(self._store, call)
 
     async def cancel(self, call: Call) -> Json:
         """`POST /v1/emails/:id/cancel`. Of two that race, the worker that begins and the caller who cancels, exactly one wins."""
