@@ -244,6 +244,21 @@ def see_batch(client: Client, world: World) -> None:
     for subject, sender, one in zip(subjects, (AUTHOR, other, other), batch["data"], strict=True):
         assert world.wait_for_mail(subject).envelope_from == sender
         assert client.call("emails.get", one["id"])["subject"] == subject
+    rich = {
+        "from_": AUTHOR,
+        "to": RECIPIENT,
+        "cc": ["c@example.org"],
+        "bcc": "b@example.org",
+        "reply_to": other,
+        "subject": f"rich {client.kind}",
+        "html": "<p>rich</p>",
+        "tags": [{"name": "kind", "value": "rich"}],
+        "attachments": [{"filename": "a.txt", "content": base64.b64encode(b"attached").decode()}],
+    }
+    (one,) = client.call("emails.send_batch", {"emails": [rich]})["data"]
+    assert client.call("emails.get", one["id"])["attachments"] == [{"filename": "a.txt", "content_type": "application/octet-stream"}]
+    assert client.call("attachments.download", one["id"], 0).content == b"attached"
+    assert world.wait_for_mail(rich["subject"]).content.count(f"\r\nReply-To: {other}\r\n".encode()) == 1
     whole = client.call("emails.send_batch", {"emails": [{"from_": AUTHOR, "to": RECIPIENT, "subject": "alone", "text": "x"}]})
     assert client.call("emails.get", whole["data"][0]["id"])["from"] == AUTHOR
 
@@ -325,6 +340,8 @@ def see_domains(client: Client, world: World) -> None:
     world.nameserver.set_text(f"brand._bimi.{name}", bimi["dns_record"])
     assert client.call("domains.verify_bimi", domain["id"])["verified"] is True
     assert client.call("domains.get_bimi", domain["id"])["verified_at"] is not None
+    marked = client.call("domains.configure_bimi", domain["id"], {"logo_url": LOGO, "vmc_url": "https://example.test/vmc.pem"})
+    assert (marked["vmc_url"], marked["status"]) == ("https://example.test/vmc.pem", "pending")
     assert client.call("domains.remove_bimi", domain["id"]) == {"deleted": True}
 
     assert client.call("domains.remove", domain["id"]) == {"deleted": True}
@@ -425,6 +442,10 @@ def see_templates(client: Client, world: World) -> None:
         "emails.send_batch", {"from_": AUTHOR, "template_id": made["id"], "emails": [{"to": RECIPIENT, "variables": {"name": "Bo"}}]}
     )
     assert b"<b>Bo</b>" in world.decoded(world.wait_for_mail(f"Hello from {client.kind}, Bo").content)
+
+    marketing = {"from_": AUTHOR, "to": RECIPIENT, "subject": f"News {client.kind}", "unsubscribe_url": "https://example.test/u"}
+    client.call("emails.send_marketing", {**marketing, "template_id": made["id"], "variables": {"name": "Cy"}})
+    assert b"<b>Cy</b>" in world.decoded(world.wait_for_mail(marketing["subject"]).content)
 
     path = f"/v1/templates/{made['id']}"
     versions = client.request("GET", f"{path}/versions", TemplateVersions)["data"]
@@ -545,6 +566,9 @@ def see_organizations(client: Client, world: World) -> None:
     assert {name: changed[name] for name in wanted} == wanted
     assert changed["unsubscribe_message"] == "Goodbye"
     assert client.call("organizations.get_branding") == changed
+    cleared = client.call("organizations.update_branding", {"brand_logo": None, "unsubscribe_copy": None, "footer_copy": None})
+    assert (cleared["brand_logo"], cleared["unsubscribe_copy"], cleared["footer_copy"]) == (None, None, None)
+    assert cleared["brand_color"] == "#aa00ff"
     assert client.call("organizations.update_branding", branding) == branding
     client.call("organizations.update", {"name": before["name"]})
 
@@ -556,6 +580,11 @@ def see_regions(client: Client, world: World) -> None:
     wanted = {"default_region": region["region_code"], "data_residency": "eu"}
     assert client.call("regions.update_org_settings", wanted) == wanted
     assert client.call("regions.get_org_settings") == wanted
+    assert client.call("regions.update_org_settings", {"data_residency": "us"}) == {**wanted, "data_residency": "us"}
+    assert client.call("regions.update_org_settings", {"default_region": "eu-west-1"}) == {
+        "default_region": "eu-west-1",
+        "data_residency": "us",
+    }
     assert client.call("regions.update_org_settings", settings) == settings
     domain = client.call("domains.create", {"name": f"{client.kind}.regions.test"})
     assert client.call("regions.set_domain_region", domain["id"], {"region": "eu-west-1"})["region"] == "eu-west-1"
@@ -581,6 +610,8 @@ def see_inbound(client: Client, world: World) -> None:
     assert config["url"] == "https://hooks.example.com/inbound"
     assert config["secret"].startswith("whsec_")
     assert client.call("inbound.get_config") == config
+    own = {"url": "https://hooks.example.com/inbound", "secret": "a secret of our own"}
+    assert {name: client.call("inbound.update_config", own)[name] for name in own} == own
     assert client.call("inbound.update_config", {"url": None})["url"] is None
 
 
