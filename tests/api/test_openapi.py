@@ -10,6 +10,7 @@ import pytest
 from sendryd.api.openapi import describe
 from sendryd.api.operations import Operation
 from sendryd.api.remarks import GROUPS, PATH_PARAMETERS, QUERY_PARAMETERS, REMARKS
+from sendryd.model.ids import AccountId
 from sendryd.testing.api import ApiWorld
 
 Document = dict[str, Any]
@@ -205,6 +206,33 @@ def test_a_query_says_what_its_declaration_says(document: Document) -> None:
     assert parameters["granularity"]["schema"] == {"type": "string", "enum": ["hour", "day", "week", "month"], "default": "day"}
     limit = next(each for each in document["paths"]["/v1/emails"]["get"]["parameters"] if each["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}
+
+
+def test_recipients_and_designs_are_described_by_their_parts(document: Document) -> None:
+    components = document["components"]["schemas"]
+    assert components["SendBody"]["properties"]["to"]["anyOf"] == [
+        {"type": "string", "minLength": 3},
+        {"type": "array", "minItems": 1, "maxItems": 50, "items": {"type": "string", "minLength": 3}},
+    ]
+    design = components["CompileBody"]["properties"]["design"]
+    assert design["required"] == ["blocks"]
+    assert "youtube" in design["properties"]["blocks"]["items"]["properties"]["type"]["enum"]
+    assert "avg_open_rate" in components["BenchmarkRow"]["required"]
+
+
+async def test_what_may_be_left_out_of_a_query_may_be_empty(api: ApiWorld, document: Document) -> None:
+    parameters = [each for _, operation in described(document) for each in operation.get("parameters", ()) if each.get("in") == "query"]
+    assert len(parameters) > 80
+    assert all(each.get("allowEmptyValue", False) is not each["required"] for each in parameters)
+    _, secret = await api.keys.create(AccountId(1), "reader")
+    assert (await api.get("/v1/emails?limit=&cursor=&status=&q=&include_total=", secret)).status == 200
+    assert (await api.get("/v1/analytics?from=&to=2026-03-01", secret)).json["details"]["field"] == "from"
+
+
+async def test_the_example_of_a_design_is_there(api: ApiWorld) -> None:
+    _, secret = await api.keys.create(AccountId(1), "reader")
+    example = PATH_PARAMETERS["visual-starters"].example
+    assert (await api.get(f"/v1/templates/visual-starters/{example}", secret)).status == 200
 
 
 def test_sending_takes_an_idempotency_key(document: Document) -> None:

@@ -251,6 +251,7 @@ def _query_parameters(model: type[BaseModel]) -> Iterator[Json]:
         inner |= {"enum": list(QUERY_WORDS[name])} if name in QUERY_WORDS and "enum" not in inner else {}
         text = inner.pop("description", given.get("description")) or QUERY_PARAMETERS.get(name)
         parameter: Json = {"name": name, "in": "query", "required": name in required, "schema": inner}
+        parameter |= {} if parameter["required"] else {"allowEmptyValue": True}  # an empty value is one that is not given
         yield {**parameter, "description": text} if text else parameter
 
 

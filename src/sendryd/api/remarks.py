@@ -90,7 +90,7 @@ PATH_PARAMETERS: Final[Mapping[str, PathParameter]] = {  # by the segment before
     "deliveries": _id("a notification", NOTIFICATION_PREFIX),
     "templates": _id("a template", TEMPLATE_PREFIX),
     "publish": _id("a version", TEMPLATE_VERSION_PREFIX),
-    "visual-starters": PathParameter("The id of a design, as the list has it.", "welcome"),
+    "visual-starters": PathParameter("The id of a design, as the list has it.", "newsletter"),
     "suppression": PathParameter("An address.", "user@example.org"),
     "unsubscribes": _id("an unsubscribe", UNSUBSCRIBE_PREFIX),
     "scheduled-reports": _id("a scheduled report", REPORT_PREFIX),

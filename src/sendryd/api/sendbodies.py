@@ -74,16 +74,10 @@ def _decode(text: str) -> bytes:
 
 
 Address = Annotated[Mailbox, PlainValidator(_read_mailbox), WithJsonSchema({"type": "string", "minLength": 3})]
-Recipients = Annotated[
-    list[Address],
-    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
-    Field(min_length=1, max_length=MAX_RECIPIENTS),
-]
-OptionalRecipients = Annotated[
-    list[Address],
-    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
-    Field(max_length=MAX_RECIPIENTS),
-]
+_Few = Annotated[list[Address], Field(max_length=MAX_RECIPIENTS)]
+_Some = Annotated[_Few, Field(min_length=1)]
+Recipients = Annotated[_Some, BeforeValidator(_listed, json_schema_input_type=Address | _Some)]
+OptionalRecipients = Annotated[_Few, BeforeValidator(_listed, json_schema_input_type=str | _Few)]
 OptionalAddress = Annotated[Address | None, BeforeValidator(_nothing)]
 Html = Annotated[str, Field(max_length=MAX_HTML)]
 PlainText = Annotated[str, Field(max_length=MAX_TEXT)]

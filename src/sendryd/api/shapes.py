@@ -525,10 +525,28 @@ class Cohorts(TypedDict):
     metric: str
 
 
+class BenchmarkRow(TypedDict):
+    """Rates beside those of others."""
+
+    date: str
+    your_delivery_rate: float
+    your_open_rate: float
+    your_click_rate: float
+    avg_delivery_rate: float
+    avg_open_rate: float
+    avg_click_rate: float
+    p50_delivery_rate: float
+    p50_open_rate: float
+    p50_click_rate: float
+    p75_delivery_rate: float
+    p75_open_rate: float
+    p75_click_rate: float
+
+
 class Benchmarks(TypedDict):
     """Comparison with other organisations: there are none to compare with here."""
 
-    data: list[dict[str, Any]]
+    data: list[BenchmarkRow]
     benchmark_opt_in: bool
     org_count: int
 

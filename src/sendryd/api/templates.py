@@ -14,7 +14,7 @@ from sendryd.api.shapes import Deleted, Page, Rendered, Starter, TemplateVersion
 from sendryd.api.shapes import Template as TemplateShape
 from sendryd.api.wire import Json, page, template_json, template_version_json
 from sendryd.intake.templates import EMPTY, MAX_SUBJECT, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice, render_content
-from sendryd.message.blocks import BlockError, compile_blocks
+from sendryd.message.blocks import MAX_WIDTH, MIN_WIDTH, TYPES, BlockError, compile_blocks
 from sendryd.message.plaintext import html_to_text
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import MAX_SOURCE, TemplateError
@@ -47,8 +47,35 @@ def _finite(value: Any) -> Any:
     return value
 
 
+_DESIGN: Final[Json] = {  # what `message.blocks` asks of every design; each block has rules of its own
+    "properties": {
+        "globalStyles": {
+            "type": "object",
+            "properties": {
+                "bodyBackgroundColor": {"type": "string"},
+                "contentBackgroundColor": {"type": "string"},
+                "contentWidth": {"type": "number", "minimum": MIN_WIDTH, "maximum": MAX_WIDTH},
+                "fontFamily": {"type": "string"},
+                "linkColor": {"type": "string"},
+            },
+        },
+        "blocks": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"id": {}, "type": {"type": "string", "enum": sorted(TYPES)}, "props": {"type": "object"}},
+                "required": ["type"],
+            },
+        },
+    },
+    "required": ["blocks"],
+}
 Variables = Annotated[dict[str, Any], AfterValidator(_finite), Field(description="Values by name: any JSON.")]
-Design = Annotated[dict[str, Any], AfterValidator(_finite), Field(description="`globalStyles` and `blocks`, as visual starters have them.")]
+Design = Annotated[
+    dict[str, Any],
+    AfterValidator(_finite),
+    Field(description="`globalStyles` and `blocks`, as visual starters have them.", json_schema_extra=_DESIGN),
+]
 
 
 class VariableRule(Body):
