@@ -198,6 +198,7 @@ async def test_localhost_is_here_whatever_dns_says(clients: Clients, host: Webho
         (Fate.CLOSE, "closed the connection"),
         (Reaction(drip=0.05), "No answer within"),
         (Reaction(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 3), "closed the connection"),
+        (Reaction(status=100, is_endless=True, body=b"HTTP/1.1 100 Continue\r\n\r\n"), "not valid HTTP"),
         (Reaction(raw=b"220 mail.example.org ESMTP\r\n"), "not valid HTTP"),
         (Reaction(raw=b"\x15\x03\x01\x00\x02\x02\x28"), "not valid HTTP"),
         (Reaction(raw=b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\n\r\n"), "not valid HTTP"),

@@ -6,8 +6,8 @@ and the one that is connected to once more, by the socket itself: nothing is loo
 slip through. TLS is verified for the name. Connections are kept for a few seconds.
 When things fail: `HttpFault` says how in one sentence. An answer is an answer whatever its status: redirects are not followed. A request that
 died with a kept connection is sent once more, on the understanding that receivers know repeats by their identity.
-Limits: seconds for all of it and for connecting, octets read of the answer, which is not decompressed. Proxies of the environment, cookies and
-netrc are not used.
+Limits: seconds for all of it and for connecting, octets read of the answer, which is not decompressed, and interim answers before it. Proxies
+of the environment, cookies and netrc are not used.
 """
 
 import asyncio
@@ -19,11 +19,15 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError, RawResponseMessage
+from aiohttp.streams import StreamReader
 
 from sendryd.policy.destinations import is_public
 from sendryd.policy.urlguard import UrlRefused, check_url
@@ -39,6 +43,8 @@ MAX_READ: Final = 64 * 1024  # octets of the body: what comes in the first fligh
 MAX_KEPT: Final = 8_000  # octets of it that are given back: 2,000 characters of the longest kind
 MAX_HEADER: Final = 8 * 1024  # octets of one line of the answer's head
 MAX_HEADERS: Final = 100
+MAX_INTERIM: Final = 16  # answers of 1xx before the status; honest servers send one or two
+RECEIVE_BUFFER: Final = 16 * 1024  # octets that the system takes for us: what comes in one flight is read without a pause for anybody else
 MAX_CONNECTIONS: Final = 256  # at once; whoever posts keeps below it
 MAX_ADDRESSES: Final = 8  # tried of one name
 KEEP_ALIVE: Final = 4.0  # seconds: common servers close after five
@@ -109,7 +115,7 @@ class AiohttpClient:
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 ssl=context,
                 resolver=_JudgingResolver(resolver, system_lookup, allow_private=allow_private),
                 use_dns_cache=False,  # the resolver has one
@@ -177,7 +183,9 @@ class AiohttpClient:
         family, kind, protocol, _, address = info
         if not self._allow_private and not is_public(str(address[0])):
             raise _AddressRefused(_refusal(str(address[0])))
-        return socket.socket(family, kind, protocol)
+        made = socket.socket(family, kind, protocol)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +195,31 @@ class _Request:
     body: bytes
     start: float  # monotonic seconds
     deadline: asyncio.Timeout  # until the status is known
+
+
+class _Protocol(ResponseHandler):
+    """A connection that gives up on who sends 1xx without end: the library reads them all, and would be busy with nothing else."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._interim = 0
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        self._interim = self._interim + 1 if data[0].code < 200 else 0
+        if self._interim <= MAX_INTERIM:
+            super().feed_data(data, size)
+        elif self._interim == MAX_INTERIM + 1:
+            self.set_exception(HttpProcessingError(message="too many interim answers"))
+            if self.transport is not None:
+                self.transport.close()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections of ours."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = cast("partial[ResponseHandler]", partial(_Protocol, self._loop))
 
 
 class _Reuse:
