@@ -110,6 +110,52 @@ async def test_content_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -
         assert (await client.read(5)).startswith(b"421 4.4.2 ")
 
 
+async def test_a_session_is_kept_alive_by_commands_that_need_no_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COMMAND_TIMEOUT", 1.0)
+    door = await Door().open()
+    async with talking(door) as (client, _, _):
+        await log_in(client)
+        end = asyncio.get_running_loop().time() + 1.3
+        while asyncio.get_running_loop().time() < end:
+            assert (await say(client, b"NOOP")).startswith(b"250 ")
+            await asyncio.sleep(0.02)
+
+
+async def test_a_message_in_many_chunks_may_take_longer_than_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COMMAND_TIMEOUT", 1.0)
+    monkeypatch.setattr(module, "DATA_BLOCK_TIMEOUT", 0.6)
+    door = await Door().open()
+    async with talking(door) as (client, _, _):
+        await log_in(client)
+        for line in (f"MAIL FROM:<{AUTHOR}>", "RCPT TO:<user@example.org>"):
+            assert (await say(client, line.encode())).startswith(b"250 ")
+        content, end = CONTENT, asyncio.get_running_loop().time() + 1.3
+        while asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.02)  # so that it is waited for, and the chunk as well
+            client.write(b"BDAT %d\r\n" % len(content))
+            await asyncio.sleep(0.02)
+            assert (await say(client, content[:-2])).startswith(b"250 ")
+            content = b"more\r\n"
+        await asyncio.sleep(0.02)
+        assert (await say(client, b"BDAT 0 LAST")).startswith(b"250 2.0.0 Ok: queued as em_")
+
+
+async def test_a_refused_content_that_keeps_coming_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DATA_BLOCK_TIMEOUT", 0.5)
+    monkeypatch.setattr(module, "MIN_DATA_RATE", 500_000)
+    door = await Door().open()
+    async with talking(door) as (client, _, _):
+        await log_in(client)
+        await envelope(client)
+        client.write(b"From: a\0b\r\n\r\n")
+        end = asyncio.get_running_loop().time() + 1
+        while asyncio.get_running_loop().time() < end:
+            client.write((b"x" * 998 + b"\r\n") * 50)
+            await asyncio.sleep(0.02)
+        assert (await say(client, b".")).startswith(b"554 5.6.0 ")
+        assert (await say(client, b"NOOP")).startswith(b"250 ")
+
+
 async def test_too_much_content_at_once_is_put_off_and_the_session_goes_on() -> None:
     door = await Door().open()
     async with talking(door, budget=200_000) as (client, _, _):

@@ -5,7 +5,6 @@ time, and the order in which the three are asked.
 """
 
 import asyncio
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -49,7 +48,9 @@ UNAUTHENTICATED_TIMEOUT: Final = 60.0  # for a command before AUTH: strangers ge
 UNAUTHENTICATED_SESSION: Final = 300.0  # from the greeting to a successful AUTH, whatever is said meanwhile
 HANDSHAKE_TIMEOUT: Final = 30.0  # for the TLS handshake
 DATA_BLOCK_TIMEOUT: Final = 180.0  # between two reads of content: RFC 5321 §4.5.3.2.5
-MIN_DATA_RATE: Final = 500  # octets a second over a whole message, after DATA_BLOCK_TIMEOUT of grace (Postfix: smtpd_min_data_rate)
+# Octets a second over a whole content or chunk, after DATA_BLOCK_TIMEOUT of grace (Postfix: smtpd_min_data_rate). What is refused at its
+# end counts too, or a client with a slow line would never get to see why.
+MIN_DATA_RATE: Final = 500
 WRITE_TIMEOUT: Final = 60.0  # for a client that does not read our replies
 BURST: Final = 100  # pipelined commands answered before the other sessions get their turn: about a millisecond's work
 
@@ -98,8 +99,8 @@ class Session:
         self._recipients: dict[str, Recipient] = {}
         self._budgeted = 0
         self._started = context.clock.monotonic()
-        self._progressed = self._started  # when the machine last finished a command
-        self._data_started = math.inf
+        self._progressed = self._started  # when a command was last answered
+        self._content_due: float | None = None  # when the content under way must have come; each octet of it puts that off
 
     def __repr__(self) -> str:
         account = self._key.account_id if self._key else "nobody"
@@ -157,6 +158,7 @@ class Session:
                 machine.shut_down(replies.SHUTTING_DOWN)
             data = machine.data_to_send()
             if data:
+                self._progressed = self._context.clock.monotonic()
                 stream.write(data)
                 await stream.drain(WRITE_TIMEOUT)
                 if self._is_stopping:  # asked while the client took its time
@@ -180,18 +182,24 @@ class Session:
     async def _read(self) -> bytes:
         now = self._context.clock.monotonic()
         if self._machine.is_receiving_content:
-            allowed = self._data_started + DATA_BLOCK_TIMEOUT + self._machine.content_size / MIN_DATA_RATE
-            timeout = min(DATA_BLOCK_TIMEOUT, allowed - now)
-        elif self._key is None:
-            deadline = min(self._progressed + UNAUTHENTICATED_TIMEOUT, self._started + UNAUTHENTICATED_SESSION)
-            timeout = deadline - now
+            if self._content_due is None:
+                self._content_due = now + DATA_BLOCK_TIMEOUT
+            timeout = min(DATA_BLOCK_TIMEOUT, self._content_due - now)
         else:
-            timeout = self._progressed + COMMAND_TIMEOUT - now
+            self._content_due = None
+            if self._key is None:
+                deadline = min(self._progressed + UNAUTHENTICATED_TIMEOUT, self._started + UNAUTHENTICATED_SESSION)
+            else:
+                deadline = self._progressed + COMMAND_TIMEOUT
+            timeout = deadline - now
         self._is_idle = not self._machine.is_in_transaction
         try:
-            return await self._stream.read(max(timeout, 0.0))
+            data = await self._stream.read(max(timeout, 0.0))
         finally:
             self._is_idle = False
+        if self._content_due is not None:
+            self._content_due += len(data) / MIN_DATA_RATE
+        return data
 
     def _charge_budget(self) -> None:
         size = self._machine.content_size
@@ -218,7 +226,7 @@ class Session:
             case RcptTo():
                 self._on_rcpt(event)
             case DataRequested():
-                self._data_started = self._progressed
+                self._content_due = None
                 self._machine.reply(replies.START_INPUT)
             case DataEnded():
                 await self._on_content(event)
@@ -291,7 +299,6 @@ class Session:
             return
         self._mail = event
         self._recipients = {}
-        self._data_started = self._progressed  # BDAT starts without further ado
         self._machine.reply(replies.SENDER_OK)
 
     async def _check_mail(self, event: MailFrom) -> Refusal | None:
