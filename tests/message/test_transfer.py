@@ -3,6 +3,7 @@
 import binascii
 import email
 import email.message
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -121,6 +122,44 @@ def test_deep_nesting_is_walked_without_recursion(depth: int) -> None:
 def test_many_parts_are_capped() -> None:
     content = TOP + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\nx\r\n" * 20_000 + b"--b--\r\n"
     assert len(walk(content)) == MAX_PARTS
+
+
+def nested(depth: int) -> bytes:
+    """A multipart in a multipart and so on, up to where the content of the innermost begins."""
+    return TOP + b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (level, level) for level in range(depth))
+
+
+@pytest.mark.parametrize("depth", [1, 99])
+def test_lines_that_look_like_delimiters_take_no_time(depth: int) -> None:
+    content = nested(depth) + b"\r\n" + b"--b\r\n" * 500_000
+    started = time.process_time()
+    assert len(walk(content)) == depth + 1
+    assert time.process_time() - started < 2  # looking through all levels for each line took tens of seconds
+
+
+def test_a_field_with_parameters_without_end_takes_no_time() -> None:
+    content = TOP + b"Content-Type: text/plain" + b'; a="x";\r\n b=y' * 60_000 + b"\r\n\r\nx\r\n"
+    started = time.process_time()
+    assert walk(content)[0].content_type == "text/plain"
+    assert time.process_time() - started < 0.1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TOP
+        + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+        + b"--b\r\n\r\nx\r\n" * 1200
+        + b"--b\r\n\r\n"
+        + b"y" * 999
+        + b"\r\n--b--\r\n",
+        nested(150) + b"\r\n" + b"y" * 999 + b"\r\n",
+    ],
+    ids=["parts", "depth"],
+)
+def test_more_than_is_looked_at_is_refused_not_broken(content: bytes) -> None:
+    with pytest.raises(MalformedMessage, match="parts"):
+        shorten_lines(content)
 
 
 @pytest.mark.parametrize("boundary", ["", "a" * 71, "a(b", "-", "x\r\n y"])

@@ -1,13 +1,14 @@
 """MIME structure as byte ranges (RFC 2045, 2046): where the leaf parts are, nothing decoded, nothing changed.
 
-One pass over the lines that begin with two hyphens, with a stack of boundaries: no recursion, linear, and with caps. What is deeper or
-more than the caps is left as one opaque part.
+One pass over the lines that begin with two hyphens, with a stack of boundaries: no recursion, linear however deep it goes, and with caps.
+What is deeper or more than the caps is left as one opaque part.
 """
 
 import base64
 import binascii
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from sendryd.message.author import decode_text
@@ -18,9 +19,11 @@ from sendryd.message.headers import HeaderBlock
 MAX_DEPTH: Final = 100  # Postfix: mime_nesting_limit
 MAX_PARTS: Final = 1000  # twice what Amazon SES takes
 MAX_BOUNDARY: Final = 70  # RFC 2046 §5.1.1
+MAX_PARAMETERS: Final = 200  # of one field; real ones have a few, and long file names in many languages some dozens
 UNTOUCHABLE: Final = frozenset({"multipart/signed", "multipart/encrypted"})  # RFC 1847: what is inside is signed as it is
 _SIGNED_LEAVES: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
 
+_HYPHENS: Final = re.compile(rb"\r\n(--[^\r\n]+)")
 _TYPE: Final = re.compile(r"\s*([A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127})")
 _PARAMETER: Final = re.compile(r';\s*([A-Za-z0-9!#$%&\'*+.^_`|~-]{1,60})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))', re.DOTALL)
 
@@ -104,31 +107,16 @@ def _with_end(part: Part, end: int) -> Part:
 
 def _next_delimiter(content: bytes, position: int, stack: list[_Open]) -> tuple[int, int, int, bool] | None:
     """The next line that is a delimiter of an open multipart: its start, its end, the level, and whether it closes."""
-    while True:
-        line_start = position if content.startswith(b"--", position) and _is_line_start(content, position) else -1
-        if line_start < 0:
-            found = content.find(b"\r\n--", position)
-            if found < 0:
-                return None
-            line_start = found + 2
-        line_end = content.find(b"\r\n", line_start)
-        line_end = len(content) if line_end < 0 else line_end + 2
-        line = content[line_start:line_end].rstrip()
-        if len(line) <= MAX_BOUNDARY + 4:
-            for level in range(len(stack) - 1, -1, -1):
-                delimiter = stack[level].delimiter
-                if line == delimiter:
-                    return line_start, line_end, level, False
-                if line == delimiter + b"--":
-                    return line_start, line_end, level, True
-        position = min(len(content), line_end)
-        if position >= len(content):
-            return None
-        position -= 2  # so that the line end before the next line is found
-
-
-def _is_line_start(content: bytes, position: int) -> bool:
-    return position == 0 or content.endswith(b"\n", 0, position)
+    delimiters: dict[bytes, tuple[int, bool]] = {}
+    for level, each in enumerate(stack):  # of two that are alike the inner one counts
+        delimiters[each.delimiter] = (level, False)
+        delimiters[each.delimiter + b"--"] = (level, True)
+    for match in _HYPHENS.finditer(content, max(0, position - 2)):
+        found = delimiters.get(match[1].rstrip())
+        if found:
+            end = match.end()
+            return match.start(1), end + 2 if content.startswith(b"\r\n", end) else end, *found
+    return None
 
 
 def _delimiter(part: Part) -> bytes:
@@ -212,7 +200,7 @@ def _read_disposition(value: bytes | None) -> tuple[str, dict[str, str]]:
 
 def _read_parameters(text: str) -> dict[str, str]:
     parameters: dict[str, str] = {}
-    for match in _PARAMETER.finditer(text):
+    for match in islice(_PARAMETER.finditer(text), MAX_PARAMETERS):
         value = re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3]
         parameters.setdefault(match[1].lower(), value)
     return parameters

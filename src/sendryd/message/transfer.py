@@ -11,7 +11,7 @@ from typing import Final
 
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
-from sendryd.message.parse import Part, walk
+from sendryd.message.parse import MAX_DEPTH, MAX_PARTS, Part, walk
 
 MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
 QP_LINE: Final = 76  # RFC 2045 §6.7
@@ -61,6 +61,12 @@ def _reencode(content: bytes, is_bad: Callable[[bytes], bool], reason: str) -> b
         body = content[part.body_start : part.body_end]
         if not is_bad(body):
             continue
+        if (len(parts) == MAX_PARTS and part is parts[-1]) or (
+            part.is_multipart and part.depth == MAX_DEPTH
+        ):  # the rest of them lies in it
+            raise MalformedMessage(
+                f"it has {MAX_PARTS} parts or more, or parts nested over {MAX_DEPTH} deep, and one that must be converted"
+            )
         if part.is_protected or part.encoding not in {"7bit", "8bit", "binary", ""}:
             body = _rewrap(part, body, reason)
             pieces += [content[position : part.body_start], body]
