@@ -70,6 +70,8 @@ async def test_test_mail_is_captured_at_once() -> None:
         (b"Subject: s", b"Sender: boss@other.test\r\nSubject: s", RefusalKey.DOMAIN_NOT_VERIFIED),
         (b"Subject: s", b"Resent-From: boss@other.test\r\nSubject: s", RefusalKey.DOMAIN_NOT_VERIFIED),
         (b"Subject: s", b"Sender: not an address\r\nSubject: s", RefusalKey.MALFORMED_MESSAGE),
+        (b"Subject: s", b"Sender: team@example.test\r\n" * 21 + b"Subject: s", RefusalKey.MALFORMED_MESSAGE),
+        (b"Subject: s", b"X: " + b"y\r\n " * 20_000 + b"\r\nSender: boss@other.test\r\nSubject: s", RefusalKey.DOMAIN_NOT_VERIFIED),
         (b"From: hello@example.test\r\n", b"", RefusalKey.MALFORMED_MESSAGE),
         (b"Subject: s", b"From: hello@example.test\r\nSubject: s", RefusalKey.MALFORMED_MESSAGE),
         (b"Subject: s", b"X-Sendry-Template-Id: x\r\nSubject: s", RefusalKey.CONTROL_HEADER),
@@ -88,6 +90,18 @@ async def test_an_own_sender_is_fine() -> None:
     door = await Door().open()
     content = CONTENT.replace(b"Subject: s", b"Sender: Team <team@example.test>\r\nSubject: s")
     assert isinstance(await door.intake.accept(door.submission(content)), Receipt)
+
+
+async def test_others_have_their_turn_while_a_large_header_block_is_read() -> None:
+    door = await Door().open()
+    words = b"=?utf-8?q?a?=\r\n " * 60_000
+    large = asyncio.create_task(door.intake.accept(door.submission(CONTENT.replace(b"Subject: s", b"Subject: " + words + b"s"))))
+    await asyncio.sleep(0)  # it has begun
+    assert isinstance(await door.intake.accept(door.submission()), Receipt)
+    assert not large.done()
+    summary = await door.store.get_message(ACCOUNT, number(await large))
+    assert summary is not None
+    assert summary.message.subject == "a" * 60_000 + " s"
 
 
 class FailingStore(MemoryStore):

@@ -61,6 +61,7 @@ from sendryd.store.errors import AlreadyAnswered, NotFound, StoreError, StoreFul
 ANSWERS_KEPT: Final = timedelta(hours=24)  # of idempotent requests: the contract
 BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content can guess
 LARGE: Final = 256 * 1024  # octets: rewriting more than this takes milliseconds, which a thread spends better than the loop
+LARGE_HEADER: Final = 32 * 1024  # octets, likewise: what people are shown of a header block is decoded word by word
 
 log = get_logger("intake")
 
@@ -193,7 +194,7 @@ class Intake:
         return result
 
     async def _prepare(self, submission: Submission, message_id: MessageId | None) -> Prepared | Refusal:
-        draft = read_draft(submission.content, submission.first_bare_lf)
+        draft = await self._read_draft(submission.content, submission.first_bare_lf)
         if isinstance(draft, Refusal):
             return draft
         try:
@@ -220,6 +221,12 @@ class Intake:
             return Refusal(RefusalKey.MALFORMED_MESSAGE, error.reason)
         except StoreError as error:
             return self._unstored(error)
+
+    @staticmethod
+    async def _read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
+        if len(content) <= LARGE_HEADER or content.find(b"\r\n\r\n", 0, LARGE_HEADER) >= 0:
+            return read_draft(content, first_bare_lf)
+        return await asyncio.to_thread(read_draft, content, first_bare_lf)
 
     async def _admit(self, submission: Submission, draft: Draft) -> SendingDomain | Refusal | None:
         """The domain that signs; None: test mode, nothing is signed."""
@@ -275,7 +282,7 @@ class Intake:
         except TemplateError as error:
             return Refusal(RefusalKey.CONTROL_HEADER, f"X-Sendry-Variables ({error})")
         content = await asyncio.to_thread(replace_bodies, submission.content, draft.headers, rendered, self._rand.secret(BOUNDARY_LENGTH))
-        again = read_draft(content, None)
+        again = await self._read_draft(content, None)
         if isinstance(again, Refusal):
             return again
         options = replace(submission.options, template_id=template_id)

@@ -17,6 +17,7 @@ from sendryd.policy.refusal import Refusal, RefusalKey
 
 MAX_HOPS: Final = 50  # Received fields; what other servers allow (Postfix: 50), and more than any honest path has
 RESPONSIBLE_FIELDS: Final = (b"sender", b"resent-from", b"resent-sender")  # who readers may be told the message is from
+MAX_RESPONSIBLE: Final = 20  # of those: each is looked up, and nobody resends a message more often
 # Bcc must not reach anybody (RFC 5322 §3.6.3), Return-Path is the last server's to write (RFC 5321 §4.4), and X-Sendry-* are orders to us.
 DROPPED_FIELDS: Final = frozenset({b"bcc", b"resent-bcc", b"return-path"})
 CONTROL_PREFIX: Final = b"x-sendry-"
@@ -49,6 +50,8 @@ def read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
         if len(authors) != 1:
             reason = "it has several From fields; send exactly one" if authors else "it has no From field; add one"
             return Refusal(RefusalKey.MALFORMED_MESSAGE, reason)
+        if sum(headers.count(name) for name in RESPONSIBLE_FIELDS) > MAX_RESPONSIBLE:
+            return Refusal(RefusalKey.MALFORMED_MESSAGE, f"it has more than {MAX_RESPONSIBLE} Sender and Resent fields")
         author = parse_author(authors[0])
         responsible = tuple(
             parse_author(value).domain for name in RESPONSIBLE_FIELDS if name in headers.by_name for value in headers.all(name)
