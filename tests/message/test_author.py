@@ -29,6 +29,10 @@ from sendryd.message.errors import MalformedMessage
         ('"a b"@acme.com', "", "a b@acme.com"),
         ("x@bücher.test", "", "x@xn--bcher-kva.test"),
         ("O'Brien <o'brien@acme.com>", "O'Brien", "o'brien@acme.com"),
+        ('"Me <me@acme.com>" <me@acme.com>', "Me <me@acme.com>", "me@acme.com"),
+        ("me@acme.com (=?utf-8?q?Acme_=28UK=29?=)", "", "me@acme.com"),
+        ("me@B\u00dcCHER.test", "", "me@xn--bcher-kva.test"),
+        ("me@XN--BCHER-KVA.test", "", "me@xn--bcher-kva.test"),
     ],
 )
 def test_forms_of_real_clients(value: str, display: str, address: str) -> None:
@@ -44,7 +48,12 @@ def test_forms_of_real_clients(value: str, display: str, address: str) -> None:
         "(unclosed ok@v.test", "ok@v.test)evil@e.test", "ok@v.test]<evil@e.test>", "alice@v.test]<bob@e.test>", "", "<>", "ok@v.\ttest", "a b@v.test",
         "ok@v", "ok@127.0.0.1", "ok@[127.0.0.1]", "ok@v\u00ad.test", "ok@v\uff0etest", "ok@xn--99999999.test", "x" * 65 + "@v.test", "ok@v.test (a) (b)",
         "=?utf-8?q?a=0d=0ab?= <ok@v.test>", "ok", "ok@@v.test", '"ok@v.test', "a, b <ok@v.test>", "ok@v.test;", "ok@v.test,", "a" * 2001 + "@v.test",
-        "<ok@v.test", "ok@v.test>", "=?utf-8?q?=3Cevil=40e.test=3E?= <ok@v.test>",
+        "<ok@v.test", "ok@v.test>", "=?utf-8?q?=3Cevil=40e.test=3E?= <ok@v.test>", "=?utf-8?q?=3Cevil=40e.test=3E_ok=40v.test?= <ok@v.test>",
+        '"<evil@e.test> ok@v.test" <ok@v.test>', '"evil@e.test"@v.test', '<"evil@e.test>"@v.test>', '"<evil>"@v.test', r'"evil\@e.test"@v.test',
+        "=?utf-8?q?evil=40e.test=3C?=ok@v.test", "<=?utf-8?b?ZXZpbEBlLnRlc3Q=?=@v.test>", "ok@v.test (=?utf-8?q?=3Cevil=40e.test=3E?=)",
+        "ok@v.test (=?utf-8?q?a=0d=0ab?=)", "evil@e.test <ok@v.test>", "ok@v.test ok@v.test", "(evil) ok@v.test", "ok@(x)v.test", "ok@v.test (a(b))",
+        "ok@v.test.", "ok@v..test", ",ok@v.test", "x: ok@v.test;", ":ok@v.test", "undisclosed:;", r"ok\@v.test", "ok@v.test%e.test", "ok@v.test\u2028",
+        "=?utf-8?q?ok=40v.test?=", "<@v.test,@e.test:evil@e.test>", "ok@v.te\u200dst", "ok@xn--ok-.test",
     ],
 )  # fmt: skip
 def test_what_could_be_read_otherwise_is_refused(value: str) -> None:

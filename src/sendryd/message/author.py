@@ -38,6 +38,7 @@ _BETWEEN_ENCODED: Final = re.compile(r"(\?=)[ \t]+(?==\?)")
 _TREACHEROUS: Final = re.compile(
     "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3002\ufe00-\ufe0f\ufeff\uff0e\uff61]"
 )
+_HIDING: Final = frozenset("<>@\r\n\0")  # what makes a careless reader see another address where none should be
 _REASON: Final = "the From field is not exactly one mailbox; write it as Name <address@domain>"
 
 
@@ -111,7 +112,7 @@ def _read_phrase(text: str) -> tuple[str, int]:
 def _check_rest(rest: str) -> None:
     """Behind the mailbox there may be one simple comment and nothing else."""
     rest = rest.strip(" \t")
-    if rest and not _COMMENT.fullmatch(rest):
+    if rest and not (_COMMENT.fullmatch(rest) and _HIDING.isdisjoint(_decode_words(rest))):
         raise MalformedMessage(_REASON)
 
 
@@ -119,13 +120,16 @@ def _check_phrase(phrase: str, address: str) -> None:
     decoded = _decode_words(phrase)
     if any(letter in decoded for letter in "\r\n\0"):
         raise MalformedMessage("the name in the From field has an encoded line break")
-    if phrase and "<" in decoded and "@" in decoded and address not in decoded:
+    others = decoded.replace(address, "")  # some programs write the address into its own name
+    if "<" in others and "@" in others:
         raise MalformedMessage("the name in the From field hides another address")
 
 
 def _make(phrase: str, local_part: str, domain: str) -> Author:
     if local_part.startswith('"'):
         local_part = re.sub(r"\\(.)", r"\1", local_part[1:-1])
+    if not _HIDING.isdisjoint(local_part) or _ENCODED.search(local_part):
+        raise MalformedMessage("the address in the From field has another one before its @, or encoded words")
     if len(local_part.encode()) > MAX_LOCAL_PART:
         raise MalformedMessage("the address in the From field is too long before its @")
     return Author(one_line(_decode_words(phrase)), local_part, normalise_domain(domain))
