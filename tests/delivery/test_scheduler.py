@@ -1,23 +1,26 @@
 """Lanes: what is taken, what is put off, what is given back."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from sendryd.delivery.scheduler import MAX_HELD, WAITING_FACTOR, Scheduler
+from sendryd.delivery.scheduler import LEASE_TIME, MAX_HELD, WAITING_FACTOR, Scheduler
 from sendryd.delivery.worker import Signal, Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_START
-from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import Claim, Lease, MailStore, NewMessage, Outcome, QueueFilter
+from sendryd.store.errors import LeaseLost
 from sendryd.store.memory import MemoryStore
 from sendryd.store.sqlite import open_store
+from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import Samples
 
 PLAN = RetryPlan((timedelta(hours=1),), timedelta(hours=72))
@@ -35,10 +38,12 @@ class ScriptedWorker:
         self.unrecorded = 0
         self.active = 0
         self.most_active = 0
+        self.tried = 0
         self.delivered: list[str] = []
 
     async def deliver(self, claim: Claim, content: bytes | None) -> Signal:
         self.active += 1
+        self.tried += 1
         self.most_active = max(self.most_active, self.active)
         try:
             await self.gate.wait()
@@ -47,7 +52,8 @@ class ScriptedWorker:
         state = DeliveryState.DELIVERED if self.signal is Signal.GOOD else DeliveryState.QUEUED
         due_at = SystemClock().now() + timedelta(hours=1) if state is DeliveryState.QUEUED else None
         outcomes = [Outcome(delivery_id=each.id, state=state, due_at=due_at, reply="r", events=()) for each in claim.deliveries]
-        await self.store.record_attempt(claim.lease, outcomes, SystemClock().now())
+        with suppress(LeaseLost):
+            await self.store.record_attempt(claim.lease, outcomes, SystemClock().now())
         self.delivered.append(claim.domain)
         return self.signal
 
@@ -55,22 +61,23 @@ class ScriptedWorker:
 class Engine:
     """A scheduler with what it needs."""
 
-    def __init__(self, *, has_smart_host: bool = False, store: MailStore | None = None) -> None:
+    def __init__(self, *, has_smart_host: bool = False, store: MailStore | None = None, clock: Clock | None = None) -> None:
         self.store: MailStore = store or MemoryStore()
-        self.samples, self.wakeup = Samples(SystemClock().now()), Wakeup()
+        self.clock: Clock = clock or SystemClock()
+        self.samples, self.wakeup = Samples(self.clock.now()), Wakeup()
         self.worker = ScriptedWorker(self.store, self.samples)
         self.scheduler = Scheduler(
             self.store,
             cast("Worker", self.worker),
             plan=PLAN,
-            clock=SystemClock(),
+            clock=self.clock,
             rand=SeededRand(1),
             wakeup=self.wakeup,
             has_smart_host=has_smart_host,
         )
 
     def message(self, domain: str = "one.test", lease: Lease | None = None) -> NewMessage:
-        return self.samples.message([f"u@{domain}"], created_at=SystemClock().now(), lease=lease)
+        return self.samples.message([f"u@{domain}"], created_at=self.clock.now(), lease=lease)
 
     async def hand_over(self, domain: str = "one.test") -> bool:
         """As the door does it; False if there was no room."""
@@ -229,3 +236,65 @@ async def test_what_is_accepted_while_the_program_stops_is_left_for_the_next_sta
         while (await engine.store.count_queue())[DeliveryState.QUEUED] != 1:
             await asyncio.sleep(0.001)
     assert engine.worker.delivered == []
+
+
+async def fill_lane(engine: Engine) -> None:
+    """As many attempts as a lane has at once, none of which ends, and as many that wait."""
+    engine.worker.gate.clear()
+    while await engine.hand_over():
+        pass
+    await asyncio.sleep(0)
+
+
+async def test_an_attempt_may_take_longer_than_a_lease(tmp_path: Path) -> None:
+    clock = ManualClock()
+    engine = Engine(store=open_store(tmp_path), clock=clock)
+    await fill_lane(engine)
+    for _ in range(5):
+        clock.advance(LEASE_TIME * 0.6)
+        await engine.scheduler.extend_leases()
+        assert await engine.store.return_leases(now=clock.now()) == 0
+    clock.set_wall(clock.now() + timedelta(days=1))
+    await engine.scheduler.extend_leases()
+    assert await engine.store.return_leases(now=clock.now()) == 0
+    engine.worker.gate.set()
+    await engine.wait_for(WAITING_FACTOR * MX_START)
+    assert set(await engine.store.count_queue()) <= {DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.HELD}
+    assert not any((await engine.store.count_queue()).values())
+    await engine.store.aclose()
+
+
+async def test_leases_are_looked_at_again_and_again() -> None:
+    clock = ManualClock()
+    engine = Engine(clock=clock)
+    await fill_lane(engine)
+    keeping = asyncio.create_task(engine.scheduler.keep_leases())
+    end = clock.now() + 5 * LEASE_TIME
+    while clock.now() < end:
+        await asyncio.sleep(0)
+        assert await engine.store.return_leases(now=clock.now()) == 0
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    engine.worker.gate.set()
+    await engine.wait_for(WAITING_FACTOR * MX_START)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_what_was_lost_while_it_waited_is_not_sent(*, is_told: bool) -> None:
+    clock = ManualClock()
+    engine = Engine(clock=clock)
+    await fill_lane(engine)
+    clock.advance(LEASE_TIME)
+    assert await engine.store.return_leases(now=clock.now()) == WAITING_FACTOR * MX_START
+    again = await engine.store.claim_deliveries(
+        now=clock.now(), lease=engine.samples.lease(clock.now() + LEASE_TIME), limit=100, busy=frozenset(), per_domain=100
+    )
+    assert len(again) == WAITING_FACTOR * MX_START
+    if is_told:
+        await engine.scheduler.extend_leases()
+    tried = engine.worker.tried
+    engine.worker.gate.set()
+    async with asyncio.timeout(5):
+        while engine.scheduler.statistics()["attempts"]:
+            await asyncio.sleep(0.001)
+    assert engine.worker.tried == tried == MX_START

@@ -145,7 +145,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
         has_smart_host=settings.smarthost is not None,
     )
     running.scheduler = scheduler
-    running.tasks += [scheduler.run(), pool.run()]
+    running.tasks += [scheduler.run(), scheduler.keep_leases(), pool.run()]
 
     async def stop() -> None:
         await scheduler.stop()

@@ -6,7 +6,9 @@ Writes: leases, by claiming and releasing.
 Strategy: one lane for each domain, or a single one for a smart host. A lane has a window of attempts that grows with success; after failures in
 a row it is suspended and probed with one message, while the others wait without an attempt counted. Oldest due first; a domain that is busy
 or suspended is stepped over, so it cannot hold up the others. Accepted messages come with their content in memory as long as there is room.
-When things fail: nothing new is started while an outcome waits to be stored. A crash leaves leases, which the next start returns.
+When things fail: nothing new is started while an outcome waits to be stored. A crash leaves leases, which the next start returns. Leases of
+what is at work or waits are extended: an attempt may take longer than one if every server of a domain is slow. Of what was lost all the same
+no attempt is started.
 Limits: attempts in all, waiting claims of a lane, octets of content held.
 """
 
@@ -14,7 +16,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd.delivery.worker import Signal, Worker
@@ -25,12 +27,13 @@ from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import Claim, DeliveryStore, Lease
-from sendryd.store.errors import StoreError
+from sendryd.store.errors import LeaseLost, StoreError
 
 MAX_ATTEMPTS: Final = 500  # at once, in all; each holds a socket and a content
 WAITING_FACTOR: Final = 2  # claims of a lane, waiting or under way, for each attempt that it may have at once
 MAX_HELD: Final = 32 * 1024 * 1024  # octets of content handed over and not yet sent; beyond it the database keeps them
-LEASE_TIME: Final = timedelta(minutes=20)  # the final dot alone may take ten minutes, and the steps before it some more
+LEASE_TIME: Final = timedelta(minutes=20)  # until those are returned that somehow got lost here
+KEEP_INTERVAL: Final = 15.0  # seconds between looks at the leases; shorter than the time between two looks for leases that ran out
 POLL_INTERVAL: Final = 1.0  # seconds: changes by other processes are seen within it
 CLAIM_LIMIT: Final = 200  # deliveries claimed at once
 DRAIN_TIMEOUT: Final = 25.0  # seconds that attempts under way get when the program stops; it has 30 in all
@@ -45,6 +48,15 @@ class _Held:
 
     content: bytes
     claims: int
+
+
+@dataclass(slots=True)
+class _Leased:
+    """A claim at work or waiting, and how long its lease lasts."""
+
+    claim: Claim
+    until: datetime
+    is_lost: bool = False
 
 
 @dataclass(slots=True)
@@ -89,6 +101,7 @@ class Scheduler:
         self._has_smart_host = has_smart_host
         self._lanes: dict[str, _LaneState] = {}
         self._reservations: dict[int, _Reservation] = {}
+        self._leased: dict[tuple[int, int], _Leased] = {}  # by token and the id of the first delivery
         self._tasks: set[asyncio.Task[None]] = set()
         self._held = 0
         self._is_stopping = False
@@ -168,6 +181,7 @@ class Scheduler:
         key = self._key(claim.domain)
         state = self._lane(key)
         state.waiting.append((claim, held))
+        self._leased[_key_of(claim)] = _Leased(claim, claim.lease.until)
         if state.active < state.lane.limit:
             state.active += 1
             task = asyncio.get_running_loop().create_task(self._work(key, state))
@@ -181,12 +195,15 @@ class Scheduler:
                 if state.lane.is_suspended(self._clock.monotonic()):
                     break
                 claim, held = state.waiting.popleft()
+                if not self._is_ours(claim):
+                    self._let_go(claim, held)
+                    continue
                 state.busy += 1
                 try:
                     signal = await self._worker.deliver(claim, held.content if held else None)
                 finally:
                     state.busy -= 1
-                    self._let_go(held)
+                    self._let_go(claim, held)
                 self._note(key, state, signal)
         finally:
             state.active -= 1
@@ -207,7 +224,16 @@ class Scheduler:
                 seconds = (state.lane.suspended_until or now) - now
                 log.warning("lane_suspended", next_hop=key, seconds=round(seconds, 1))
 
-    def _let_go(self, held: _Held | None) -> None:
+    def _is_ours(self, claim: Claim) -> bool:
+        """Whether the lease still lasts: if not, somebody else may be at it already, or be done with it."""
+        leased = self._leased[_key_of(claim)]
+        if leased.is_lost or leased.until <= self._clock.now():
+            log.warning("lease_lost", message_id=claim.message.id, domain=claim.domain)
+            return False
+        return True
+
+    def _let_go(self, claim: Claim, held: _Held | None) -> None:
+        self._leased.pop(_key_of(claim), None)
         if held is not None:
             held.claims -= 1
             if not held.claims:
@@ -217,7 +243,7 @@ class Scheduler:
         """Gives back what was claimed and cannot be started now."""
         while state.waiting:
             claim, held = state.waiting.popleft()
-            self._let_go(held)
+            self._let_go(claim, held)
             try:
                 await self._store.release(claim.lease, [delivery.id for delivery in claim.deliveries])
             except StoreError as error:
@@ -228,6 +254,30 @@ class Scheduler:
         is_default = state is not None and not state.lane.failures and not state.lane.suspensions
         if state is not None and is_default and not state.load and not state.active:
             del self._lanes[key]
+
+    # The leases.
+
+    async def keep_leases(self) -> None:
+        """Extends what needs it, until cancelled."""
+        while True:
+            await self._clock.sleep(KEEP_INTERVAL)
+            await self.extend_leases()
+
+    async def extend_leases(self) -> None:
+        """Extends the leases that have lasted for half of their time."""
+        now = self._clock.now()
+        for leased in [each for each in self._leased.values() if each.until - now < LEASE_TIME / 2]:
+            claim, until = leased.claim, now + LEASE_TIME
+            # One by one: some recipients of a claim may be done with.
+            extending = (self._store.extend_lease(claim.lease, [delivery.id], until) for delivery in claim.deliveries)
+            ends = await asyncio.gather(*extending, return_exceptions=True)
+            faults = [end for end in ends if end is not None]
+            if not faults:
+                leased.until = until
+            elif all(isinstance(fault, LeaseLost) for fault in faults):
+                leased.until, leased.is_lost = until, True
+            else:
+                log.error("lease_not_extended", message_id=claim.message.id, error=repr(faults[0]))
 
     # The claims.
 
@@ -297,3 +347,7 @@ class Scheduler:
             if late:
                 log.warning("attempts_cut_off", count=len(late))
                 await asyncio.wait(late, timeout=1.0)
+
+
+def _key_of(claim: Claim) -> tuple[int, int]:
+    return claim.lease.token, claim.deliveries[0].id

@@ -27,6 +27,10 @@ class ManualClock:
     async def sleep(self, seconds: float) -> None:
         self.advance(timedelta(seconds=seconds))
 
+    def set_wall(self, moment: datetime) -> None:
+        """Sets it, as an operator or a time server does: monotonic time does not notice."""
+        self._now = moment
+
     def advance(self, delay: timedelta) -> None:
         """Moves it."""
         self._now += delay
