@@ -210,6 +210,23 @@ async def test_overdue_deliveries_expire(store: MailStore, samples: Samples) -> 
     assert (summary.states, summary.last_event) == ({DeliveryState.EXPIRED: 1}, EventType.FAILED)
 
 
+async def test_due_times_of_another_clock_are_brought_forward(store: MailStore, samples: Samples) -> None:
+    far = NOW + timedelta(days=3650)
+    late, near = samples.message(due_at=far), samples.message(due_at=NOW + timedelta(hours=8))
+    scheduled = samples.message(scheduled_at=NOW + timedelta(days=29))
+    deferred = samples.message(scheduled_at=NOW)
+    for new in (late, near, scheduled, deferred):
+        await store.accept(new)
+    (claimed,) = await claim(store, samples.lease())
+    outcome = Outcome(delivery_id=claimed.deliveries[0].id, state=DeliveryState.QUEUED, due_at=far, reply="later", events=())
+    await store.record_attempt(claimed.lease, [outcome], NOW)
+    latest = NOW + timedelta(hours=9)
+    assert await store.bring_forward(now=NOW, latest=latest, limit=1) == 1
+    assert await store.bring_forward(now=NOW, latest=latest, limit=10) == 1
+    assert await store.bring_forward(now=NOW, latest=latest, limit=10) == 0
+    assert {each.message.id for each in await claim(store, samples.lease())} == {late.message.id, deferred.message.id}
+
+
 async def test_what_an_operator_does(store: MailStore, samples: Samples) -> None:
     first, second = samples.message(["a@one.test", "b@two.test"]), samples.message(["c@one.test"], due_at=NOW + timedelta(days=1))
     await store.accept(first)

@@ -173,6 +173,10 @@ class StoreModel(RuleBasedStateMachine):
     def return_leases(self, all_of_them: bool) -> None:
         self.both("return_leases", now=self.now, all_of_them=all_of_them)
 
+    @rule(minutes=st.integers(0, 3))
+    def bring_forward(self, minutes: int) -> None:
+        self.both("bring_forward", now=self.now, latest=self.now + timedelta(minutes=minutes), limit=1000)
+
     @rule(what=st.sampled_from(["hold", "release_held", "retry"]), domain=st.sampled_from(DOMAINS))
     def operate(self, what: str, domain: str) -> None:
         self.both(what, QueueFilter(domain=domain), self.now)

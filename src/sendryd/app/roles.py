@@ -324,7 +324,7 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared) -> None:
     from sendryd.upkeep.retention import Retention
 
     settings = basics.settings
-    leases = LeaseKeeper(basics.store, max_age=settings.max_queue_age, clock=basics.clock, ids=basics.ids, wakeup=basics.wakeup)
+    leases = LeaseKeeper(basics.store, plan=basics.retry_plan, clock=basics.clock, ids=basics.ids, wakeup=basics.wakeup)
     retention = Retention(basics.store, messages=settings.message_retention, events=settings.event_retention, clock=basics.clock)
     captures = CaptureKeeper(basics.store, clock=basics.clock, ids=basics.ids)
     domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)

@@ -18,6 +18,11 @@ class RetryPlan:
         if not self.delays or any(delay <= timedelta(0) for delay in self.delays):
             raise ValueError("a retry plan has at least one delay, and all are positive")
 
+    @property
+    def longest_delay(self) -> timedelta:
+        """No attempt follows another later than this."""
+        return max(self.delays) * (1 + JITTER)
+
     def delay(self, attempts: int) -> timedelta:
         """The delay after so many attempts, without jitter."""
         return self.delays[min(max(attempts, 1), len(self.delays)) - 1]

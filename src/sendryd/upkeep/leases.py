@@ -2,15 +2,18 @@
 
 Does: makes deliveries due again whose worker is gone, and gives up those older than the queue keeps mail, also where the next hop is
 suspended and no attempt would find out.
-Reads, writes: the queue.
+Reads, writes: the queue; the wall clock, and the monotonic one to see whether the former was set.
+When the clock is set: forward, a round is left out, so that those who work can extend their leases before any is found to have run out.
+Back, or while the program was not running, deliveries are made due that by this clock would wait for longer than any delay between attempts.
 Limits: so many rows in one transaction.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import EventId
+from sendryd.policy.retry import RetryPlan
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
@@ -20,6 +23,7 @@ from sendryd.store.errors import StoreError
 
 INTERVAL: Final = 30.0  # seconds
 BATCH: Final = 500  # rows in one transaction: a few milliseconds
+CLOCK_TOLERANCE: Final = timedelta(minutes=1)  # a clock that is merely adjusted goes wrong by less in one round
 
 log = get_logger("upkeep")
 
@@ -27,12 +31,13 @@ log = get_logger("upkeep")
 class LeaseKeeper:
     """One round every half minute."""
 
-    def __init__(self, store: DeliveryStore, *, max_age: timedelta, clock: Clock, ids: IdSource, wakeup: Wakeup) -> None:
+    def __init__(self, store: DeliveryStore, *, plan: RetryPlan, clock: Clock, ids: IdSource, wakeup: Wakeup) -> None:
         self._store = store
-        self._max_age = max_age
+        self._plan = plan
         self._clock = clock
         self._ids = ids
         self._wakeup = wakeup
+        self._last_round: tuple[datetime, float] | None = None  # by either clock
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -46,18 +51,38 @@ class LeaseKeeper:
     async def run_once(self) -> None:
         """One round."""
         now = self._clock.now()
+        leap = self._find_leap(now)
+        if leap is None or leap < -CLOCK_TOLERANCE:
+            await self._bring_forward(now)
+        elif leap > CLOCK_TOLERANCE:
+            log.warning("clock_set_forward", seconds=leap.total_seconds())
+            return
         returned = await self._store.return_leases(now=now)
         if returned:
             log.warning("leases_returned", count=returned)
             self._wakeup.set()
         while True:
             expired = await self._store.expire_deliveries(
-                now=now, created_before=now - self._max_age, make_event=self._make_event, limit=BATCH
+                now=now, created_before=now - self._plan.max_age, make_event=self._make_event, limit=BATCH
             )
             if expired:
                 log.warning("expired", count=expired)
             if expired < BATCH:
                 return
+
+    def _find_leap(self, now: datetime) -> timedelta | None:
+        """How much the wall clock was set forward since the last round; None in the first."""
+        last, monotonic = self._last_round, self._clock.monotonic()
+        self._last_round = now, monotonic
+        return None if last is None else now - last[0] - timedelta(seconds=monotonic - last[1])
+
+    async def _bring_forward(self, now: datetime) -> None:
+        latest, count = now + self._plan.longest_delay, 0
+        while brought := await self._store.bring_forward(now=now, latest=latest, limit=BATCH):
+            count += brought
+        if count:
+            log.warning("due_times_of_another_clock", count=count)
+            self._wakeup.set()
 
     def _make_event(self, event_type: EventType, metadata: Metadata) -> NewEvent:
         return NewEvent(id=EventId(self._ids.next()), type=event_type, metadata=metadata)

@@ -275,6 +275,12 @@ class DeliveryStore(Protocol):
         """
         ...
 
+    async def bring_forward(self, *, now: datetime, latest: datetime, limit: int) -> int:
+        """Makes queued deliveries due now that are due after `latest`, but for untried ones of scheduled messages: their due times are of
+        another clock. Returns how many.
+        """
+        ...
+
     async def expire_deliveries(self, *, now: datetime, created_before: datetime, make_event: "EventMaker", limit: int) -> int:
         """Expires queued deliveries that are due and older than the queue keeps mail. Returns how many."""
         ...

@@ -180,6 +180,16 @@ class MemoryStore(MemoryLists, MemoryAccounts):
                 count += 1
         return count
 
+    async def bring_forward(self, *, now: datetime, latest: datetime, limit: int) -> int:
+        late = [
+            each
+            for each in self._deliveries.values()
+            if each.state is DeliveryState.QUEUED and each.due_at > latest and (each.attempts or each.message.scheduled_at is None)
+        ]
+        for delivery in late[:limit]:
+            delivery.due_at = now
+        return len(late[:limit])
+
     async def expire_deliveries(self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int) -> int:
         overdue = [
             each

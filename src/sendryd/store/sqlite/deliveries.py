@@ -118,6 +118,15 @@ class Deliveries:
         self._scan.look_again_at({domain for (domain,) in domains})
         return len(domains)
 
+    async def bring_forward(self, *, now: datetime, latest: datetime, limit: int) -> int:
+        rows: list[tuple[Any, ...]] = await self._database.read(
+            lambda connection: connection.execute(SQL["list_late"], (to_ms(latest), limit)).fetchall()
+        )
+        count = await move(self._database, [number for (number,) in rows], (DeliveryState.QUEUED, DeliveryState.QUEUED), now)
+        if count:
+            self._scan.begin_anew()
+        return count
+
     async def expire_deliveries(self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int) -> int:
         values = (to_ms(now), to_ms(created_before), limit)
         rows: list[tuple[Any, ...]] = await self._database.read(

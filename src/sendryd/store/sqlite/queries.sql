@@ -249,6 +249,12 @@ UPDATE delivery SET state = 'queued', lease_token = NULL, lease_until = NULL, is
 WHERE state = 'leased' AND lease_until <= ?2
 RETURNING domain;
 
+-- name: list_late
+SELECT id FROM delivery INDEXED BY delivery_due
+WHERE state = 'queued' AND due_at > ?1
+  AND (attempts > 0 OR (SELECT scheduled_at FROM message WHERE message.id = delivery.message_id) IS NULL)
+LIMIT ?2;
+
 -- name: list_overdue
 SELECT id FROM delivery INDEXED BY delivery_age WHERE state = 'queued' AND due_at <= ?1 AND created_at < ?2 ORDER BY created_at LIMIT ?3;
 

@@ -1,0 +1,126 @@
+"""Leases that ran out, mail that is too old, and a clock that is set."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sendryd.model.delivery import DeliveryState
+from sendryd.policy.retry import RetryPlan
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.rand import SeededRand
+from sendryd.runtime.wakeup import Wakeup
+from sendryd.store.base import Claim, MailStore, Outcome
+from sendryd.store.memory import MemoryStore
+from sendryd.store.sqlite import open_store
+from sendryd.testing.clock import ManualClock
+from sendryd.testing.samples import Samples
+from sendryd.upkeep.leases import INTERVAL, LeaseKeeper
+
+PLAN = RetryPlan((timedelta(minutes=1), timedelta(hours=8)), timedelta(hours=72))
+LEAPS = [timedelta(days=1), timedelta(days=-1), timedelta(days=-3650), timedelta(days=3650)]
+
+
+class House:
+    """A keeper, its store and its clock."""
+
+    def __init__(self, store: MailStore) -> None:
+        self.store, self.clock, self.wakeup = store, ManualClock(), Wakeup()
+        self.samples = Samples(self.clock.now())
+        self.keeper = self.new_keeper()
+
+    def new_keeper(self) -> LeaseKeeper:
+        """As after a start."""
+        return LeaseKeeper(self.store, plan=PLAN, clock=self.clock, ids=IdSource(self.clock, SeededRand(1)), wakeup=self.wakeup)
+
+    async def accept(self, count: int = 1) -> None:
+        for _ in range(count):
+            await self.store.accept(self.samples.message(created_at=self.clock.now()))
+
+    async def claim(self) -> list[Claim]:
+        lease = self.samples.lease(self.clock.now() + timedelta(minutes=20))
+        return await self.store.claim_deliveries(now=self.clock.now(), lease=lease, limit=100, busy=frozenset(), per_domain=100)
+
+    async def defer(self, claims: list[Claim], due_at: datetime) -> None:
+        for claim in claims:
+            outcomes = [
+                Outcome(delivery_id=each.id, state=DeliveryState.QUEUED, due_at=due_at, reply="r", events=()) for each in claim.deliveries
+            ]
+            await self.store.record_attempt(claim.lease, outcomes, self.clock.now())
+
+    async def counts(self) -> tuple[int, int]:
+        """Queued, leased."""
+        counted = await self.store.count_queue()
+        return counted.get(DeliveryState.QUEUED, 0), counted.get(DeliveryState.LEASED, 0)
+
+    async def round(self) -> None:
+        """The next one, half a minute later."""
+        self.clock.advance(timedelta(seconds=INTERVAL))
+        await self.keeper.run_once()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
+    return House(MemoryStore() if request.param == "memory" else open_store(tmp_path))
+
+
+async def test_a_lease_that_ran_out_is_returned_and_wakes_the_engine(house: House) -> None:
+    await house.accept()
+    await house.keeper.run_once()
+    assert len(await house.claim()) == 1
+    await house.round()
+    assert await house.counts() == (0, 1)
+    for _ in range(40):
+        await house.round()
+    assert await house.counts() == (1, 0)
+    assert await house.wakeup.wait(0)
+    (claim,) = await house.claim()
+    assert claim.deliveries[0].is_in_doubt
+    await house.store.aclose()
+
+
+async def test_what_is_too_old_expires(house: House) -> None:
+    await house.accept(3)
+    house.clock.advance(timedelta(hours=71))
+    await house.accept(2)
+    await house.keeper.run_once()
+    assert await house.counts() == (5, 0)
+    house.clock.advance(timedelta(hours=2))
+    await house.keeper.run_once()
+    assert await house.counts() == (2, 0)
+    await house.store.aclose()
+
+
+@pytest.mark.parametrize("leap", LEAPS)
+async def test_a_clock_that_is_set_takes_no_lease_from_those_who_work(house: House, leap: timedelta) -> None:
+    await house.accept()
+    await house.keeper.run_once()
+    (claim,) = await house.claim()
+    house.clock.set_wall(house.clock.now() + leap)
+    await house.round()
+    assert await house.counts() == (0, 1)
+    until = house.clock.now() + timedelta(minutes=20)
+    await house.store.extend_lease(claim.lease, [each.id for each in claim.deliveries], until)  # as the engine does meanwhile
+    await house.round()
+    await house.round()
+    assert await house.counts() == (0, 1)
+    await house.store.aclose()
+
+
+@pytest.mark.parametrize("leap", LEAPS[:3])
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_clock_that_is_set_loses_no_retry_and_expires_nothing(house: House, leap: timedelta, *, is_restarted: bool) -> None:
+    await house.accept(2)
+    await house.keeper.run_once()
+    claims = await house.claim()
+    await house.defer(claims, house.clock.now() + timedelta(hours=8))
+    await house.accept()
+    house.clock.set_wall(house.clock.now() + leap)
+    if is_restarted:
+        house.keeper = house.new_keeper()
+    for _ in range(3):
+        await house.round()
+    house.clock.advance(PLAN.longest_delay)
+    assert sum(len(claim.deliveries) for claim in await house.claim()) == 3
+    assert await house.counts() == (0, 3)
+    await house.store.aclose()
