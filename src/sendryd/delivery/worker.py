@@ -13,7 +13,7 @@ Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
@@ -71,8 +71,8 @@ log = get_logger("delivery")
 class Signal(Enum):
     """What an attempt tells of its next hop."""
 
-    GOOD = auto()  # it talked to us
-    BAD = auto()  # no session could be had
+    GOOD = auto()  # it talked to us of the mail
+    BAD = auto()  # no session could be had, or none that got as far as that
     NEUTRAL = auto()  # it was not asked
 
 
@@ -274,18 +274,16 @@ class Worker:
     async def _try_target(
         self, target: Target, letter: _Letter, deliveries: Sequence[ClaimedDelivery], verdicts: dict[str, Verdict]
     ) -> Signal:
-        """All open recipients at one target. GOOD if a session was had."""
+        """All open recipients at one target. GOOD if it had something to say of the message or of a recipient."""
         clock = self._context.clock
         started = clock.monotonic()
         connection: Connection | None = None
-        signal = Signal.BAD
         size = 1 if letter.claim.message.is_personal else MAX_RECIPIENTS
         waiting = list(deliveries)
         while waiting:
             group, rest = waiting[:size], waiting[size:]
             try:
                 connection = connection or await self._connect(target)
-                signal = Signal.GOOD
                 await self._transact(connection, letter, group, verdicts, started)
             except DeliveryFault as fault:
                 retried = self._after_fault(fault, target, connection)
@@ -300,7 +298,7 @@ class Worker:
                         if reply is not None and not reply.is_positive
                         else judge_fault(fault, target, connection, ms)
                     )
-                return signal
+                return _signal_of(deliveries, verdicts)
             split = [each for each in group if verdicts[each.forward_path].disposition.must_split]
             if split and len(split) < len(group):
                 size = max(1, len(group) - len(split))
@@ -311,7 +309,7 @@ class Worker:
             waiting = rest
         if connection is not None:
             self._context.pool.give_back(target, connection)
-        return signal
+        return _signal_of(deliveries, verdicts)
 
     def _after_fault(self, fault: DeliveryFault, target: Target, connection: Connection | None) -> Target | None:
         """The target to try again at once, if the fault was only of an idle connection, or of TLS that nobody asked for."""
@@ -437,6 +435,11 @@ class Worker:
 def _is_open(verdict: Verdict | None) -> bool:
     """Nothing was said yet, or only something of a host that another may say otherwise."""
     return verdict is None or (verdict.disposition.kind is Kind.DEFERRED and verdict.disposition.scope in _SESSION_SCOPES)
+
+
+def _signal_of(deliveries: Sequence[ClaimedDelivery], verdicts: Mapping[str, Verdict]) -> Signal:
+    """A server that says 421 to every MAIL, or hangs up, wants to be left alone no less than one that cannot be reached."""
+    return Signal.BAD if all(_is_open(verdicts.get(each.forward_path)) for each in deliveries) else Signal.GOOD
 
 
 def _give(verdicts: dict[str, Verdict], claim: Claim, verdict: Verdict) -> None:

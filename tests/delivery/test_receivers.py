@@ -1,0 +1,290 @@
+"""Receiving servers that misbehave, over real sockets: what becomes of the message, and whether the next server is asked.
+
+Two servers of one domain: what the first does is scripted, the second is friendly. Nothing may reach both.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from sendryd.delivery.pool import ConnectionPool
+from sendryd.delivery.signer import Signer
+from sendryd.delivery.transport import Connection, TlsContexts
+from sendryd.delivery.worker import Signal, Worker, WorkerContext, WorkerSettings
+from sendryd.intake.personal import Personaliser
+from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.ids import DomainId
+from sendryd.policy.retry import RetryPlan
+from sendryd.policy.routing import MxRecord
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.rand import SeededRand
+from sendryd.runtime.tls import client_context
+from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
+from sendryd.store.base import EventFilter
+from sendryd.store.memory import MemoryStore
+from sendryd.testing.mailhost import ReceivingServer, Script
+from sendryd.testing.samples import ACCOUNT, Samples
+
+pytestmark = pytest.mark.sockets
+
+PATIENCE = 0.3  # seconds for every step, for servers that say nothing
+FIRST, SECOND = "127.0.0.1", "127.0.0.2"
+LARGE = b"From: a@example.test\r\n\r\n" + (b"x" * 70 + b"\r\n") * 150_000
+
+
+@cache
+def private_key() -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+class TwoHosts:
+    """A resolver that knows one domain."""
+
+    async def mx(self, domain: str) -> tuple[MxRecord, ...]:
+        return MxRecord(10, f"one.{domain}"), MxRecord(20, f"two.{domain}")
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        return (FIRST,) if host.startswith("one.") else (SECOND,)
+
+    async def txt(self, name: str, *, fresh: bool = False) -> tuple[str, ...]:
+        raise NotImplementedError
+
+
+class Post:
+    """A worker, its store, and the two servers."""
+
+    def __init__(self) -> None:
+        self.clock, self.rand = SystemClock(), SeededRand(1)
+        self.store, self.samples = MemoryStore(), Samples(self.clock.now())
+        self.first, self.second = ReceivingServer(host=FIRST), ReceivingServer(host=SECOND)
+
+    async def open(self) -> None:
+        await self.first.start()
+        self.second.port = self.first.port
+        await self.second.start()
+        new = self.samples.domain()
+        await self.store.add_domain(replace(new, domain=replace(new.domain, id=DomainId(1)), private_key=private_key()))
+        self.signer = Signer(self.store, self.clock)
+        self.pool: ConnectionPool[Connection] = ConnectionPool(self.clock)
+        context = WorkerContext(
+            store=self.store,
+            personaliser=Personaliser("http://localhost", b"s" * 43),
+            resolver=TwoHosts(),
+            pool=self.pool,
+            contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),
+            signer=self.signer,
+            clock=self.clock,
+            rand=self.rand,
+            ids=IdSource(self.clock, self.rand),
+        )
+        settings = WorkerSettings(
+            hostname="relay.test",
+            mx_port=self.first.port,
+            smart_host=None,
+            allow_private_networks=True,
+            retry_plan=RetryPlan((timedelta(minutes=1),), timedelta(hours=72)),
+            timeouts=dict.fromkeys(CLIENT_TIMEOUTS, PATIENCE),
+        )
+        self.worker = Worker(context, settings)
+
+    async def aclose(self) -> None:
+        await self.pool.aclose()
+        self.signer.close()
+        await self.first.aclose()
+        await self.second.aclose()
+
+    async def send(self, *recipients: str, content: bytes = b"From: a@example.test\r\n\r\nbody\r\n") -> Signal:
+        """One attempt."""
+        paths = recipients or ("user@two.test",)
+        await self.store.accept(self.samples.message(paths, created_at=self.clock.now(), content=content))
+        lease = self.samples.lease(self.clock.now() + timedelta(minutes=20))
+        (claim,) = await self.store.claim_deliveries(now=self.clock.now(), lease=lease, limit=10, busy=frozenset(), per_domain=10)
+        return await self.worker.deliver(claim, content)
+
+    async def last_event(self) -> dict[str, object]:
+        page = await self.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE), limit=1)
+        return {"type": page.items[0].type.value, **page.items[0].metadata}
+
+    @property
+    def taken(self) -> tuple[int, int]:
+        """How many messages either server has."""
+        return len(self.first.mails), len(self.second.mails)
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[Post]:
+    made = Post()
+    await made.open()
+    yield made
+    await made.aclose()
+
+
+def on(verb: str, reply: str) -> Script:
+    """This reply to this command, always."""
+    return Script(command=lambda said, _line: reply if said == verb else None)
+
+
+def greeting(reply: str) -> Script:
+    return Script(connect=lambda _number: reply)
+
+
+NO_SESSION = {
+    "421 in greeting": greeting("421 4.3.2 Busy"),
+    "554 in greeting": greeting("554 5.3.2 No mail here"),
+    "silence": greeting("stall"),
+    "closed": greeting("drop"),
+    "garbage": greeting("SSH-2.0-OpenSSH_9.2"),
+    "a number that is no code": greeting("2200 mx.example.org"),
+    "000": greeting("000 mx.example.org"),
+    "lines without end": greeting("\r\n".join(["220-and so on"] * 2000)),
+    "a line without end": greeting("220 " + "x" * 5_000_000),
+    "a code that changes": greeting("220-mx\r\n554 no"),
+    "421 to EHLO": on("EHLO", "421 4.3.2 Busy"),
+    "EHLO unanswered": on("EHLO", "stall"),
+    "a bad answer to EHLO": on("EHLO", "250-mx\r\n550 what"),
+    "an answer to nothing": on("EHLO", "250 mx\r\n250 unasked"),
+    "421 to MAIL": on("MAIL", "421 4.7.0 Too much"),
+    "closed at MAIL": on("MAIL", "drop"),
+    "out of step at MAIL": on("MAIL", "503 5.5.1 EHLO first"),
+    "an intermediate answer to MAIL": on("MAIL", "354 go"),
+    "an answer to MAIL in two codes": on("MAIL", "250-a\r\n550 b"),
+    "421 to RCPT": on("RCPT", "421 4.7.0 Too many"),
+    "RCPT unanswered": on("RCPT", "stall"),
+    "DATA answered 250": on("DATA", "250 2.0.0 Ok"),
+    "closed at DATA": on("DATA", "drop"),
+}
+
+
+@pytest.mark.parametrize("case", NO_SESSION)
+async def test_a_server_with_which_no_session_can_be_had_is_followed_by_the_next(post: Post, case: str) -> None:
+    post.first.script = NO_SESSION[case]
+    await post.send()
+    assert await post.last_event() | {"host": "two.two.test", "type": "delivered"} == await post.last_event()
+    assert post.taken == (0, 1)
+
+
+@pytest.mark.parametrize("case", NO_SESSION)
+async def test_where_no_server_will_the_mail_waits_and_the_destination_is_spared(post: Post, case: str) -> None:
+    post.first.script = post.second.script = NO_SESSION[case]
+    assert await post.send() is Signal.BAD
+    event = await post.last_event()
+    assert event["type"] == "deferred"
+    assert event["retry_at"]
+    assert str(event["reason"]).isprintable()
+    assert len(str(event["reason"])) < 2000
+    assert post.taken == (0, 0)
+
+
+ODD_BUT_GOOD = {
+    "EHLO refused": on("EHLO", "502 5.5.1 What?"),
+    "a bare code": Script(final=lambda _mail: "250"),
+    "an answer of several lines": Script(final=lambda _mail: "250-one\r\n250-two\r\n250 three"),
+    "STARTTLS put off": on("STARTTLS", "454 4.7.0 Not now"),
+    "STARTTLS refused": on("STARTTLS", "501 5.5.4 No"),
+    "no handshake": on("STARTTLS", "220 2.0.0 Go ahead"),
+    "silence in the handshake": on("STARTTLS", "stall"),
+    "closed at STARTTLS": on("STARTTLS", "drop"),
+    "two answers at the end": Script(after_final=lambda _mail: "250 2.0.0 Ok\r\n250 2.0.0 Ok"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_BUT_GOOD)
+async def test_a_server_that_is_odd_gets_its_mail(post: Post, case: str) -> None:
+    post.first.script = ODD_BUT_GOOD[case]
+    post.first.extensions = ("PIPELINING", "STARTTLS", "SIZE abc", "AUTH=LOGIN", "X-ODD \x1b[31m=?", "=", "8BITMIME")
+    for count in (1, 2):
+        assert await post.send() is Signal.GOOD
+        assert (await post.last_event())["type"] == "delivered"
+        assert post.taken == (count, 0)
+
+
+OTHERS_WOULD_SAY_THE_SAME = {
+    "550 to RCPT in 8-bit text": (on("RCPT", "550 5.1.1 G\xfcnther \x1b[2J ist weg"), "bounced"),
+    "450 to RCPT": (on("RCPT", "450 4.2.0 Greylisted"), "deferred"),
+    "550 to MAIL": (on("MAIL", "550 5.7.1 Not you"), "bounced"),
+    "451 to DATA": (on("DATA", "451 4.3.0 Later"), "deferred"),
+    "554 to DATA": (on("DATA", "554 5.6.0 No"), "bounced"),
+    "451 at the end": (Script(final=lambda _mail: "451 4.3.0 Later"), "deferred"),
+    "554 at the end": (Script(final=lambda _mail: "554 5.6.0 No"), "bounced"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS_WOULD_SAY_THE_SAME)
+async def test_what_is_said_of_the_message_is_believed_at_once(post: Post, case: str) -> None:
+    post.first.script, wanted = OTHERS_WOULD_SAY_THE_SAME[case]
+    assert await post.send() is Signal.GOOD
+    event = await post.last_event()
+    assert (event["type"], event["host"]) == (wanted, "one.two.test")
+    assert str(event["reply"]).isascii()
+    assert str(event["reply"]).isprintable()
+    assert post.taken == (0, 0)
+    assert post.second.connections == 0
+
+
+IN_DOUBT = {"closed": "drop", "silence": "stall", "nonsense": "what?", "354": "354 more"}
+
+
+@pytest.mark.parametrize("case", IN_DOUBT)
+async def test_a_message_that_may_have_been_taken_is_sent_to_no_other_server(post: Post, case: str) -> None:
+    post.first.script = Script(after_final=lambda _mail: IN_DOUBT[case])
+    await post.send()
+    event = await post.last_event()
+    assert event["type"] == "deferred"
+    assert "may have been delivered" in str(event["reason"])
+    assert post.taken == (1, 0)
+
+
+async def test_a_connection_that_breaks_in_the_content_is_followed_by_the_next_server(post: Post) -> None:
+    port = post.first.port
+    await post.first.aclose()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for reply in (b"220 mx\r\n", b"250 mx\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
+            writer.write(reply)
+            await reader.read(1000)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, FIRST, port)
+    try:
+        await post.send(content=LARGE)
+    finally:
+        server.close()
+        await server.wait_closed()
+    assert (await post.last_event())["type"] == "delivered"
+    (mail,) = post.second.mails
+    assert mail.content.endswith(LARGE[-200_000:])
+
+
+async def test_recipients_that_were_refused_before_a_connection_broke_are_not_asked_again(post: Post) -> None:
+    refusals = {"gone@two.test": "550 5.1.1 No such user", "full@two.test": "452 4.2.2 Full"}
+    post.first.script = Script(rcpt=refusals.get, command=lambda verb, _line: "drop" if verb == "DATA" else None)
+    await post.send("gone@two.test", "good@two.test", "full@two.test")
+    assert [mail.recipients for mail in post.second.mails] == [["good@two.test"]]
+    page = await post.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE), limit=10)
+    last = {event.recipient: event.type.value for event in reversed(page.items)}
+    assert last == {"gone@two.test": "bounced", "good@two.test": "delivered", "full@two.test": "deferred"}
+
+
+async def test_a_message_over_the_size_that_is_offered_is_not_sent(post: Post) -> None:
+    post.first.extensions = ("PIPELINING", "SIZE 100")
+    await post.send(content=b"From: a@example.test\r\n\r\n" + b"x" * 200 + b"\r\n")
+    event = await post.last_event()
+    assert (event["type"], event["enhanced_code"]) == ("bounced", "5.3.4")
+    assert not any(command.startswith("MAIL") for command in post.first.commands)
+
+
+async def test_a_server_that_offers_nothing_gets_plain_mail(post: Post) -> None:
+    post.first.extensions = ()
+    await post.send()
+    assert (await post.last_event())["type"] == "delivered"
+    assert post.first.mails[0].mail_params == ""
+    assert (await post.store.count_queue()).get(DeliveryState.QUEUED, 0) == 0
