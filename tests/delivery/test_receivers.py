@@ -161,6 +161,7 @@ NO_SESSION = {
     "RCPT unanswered": on("RCPT", "stall"),
     "DATA answered 250": on("DATA", "250 2.0.0 Ok"),
     "closed at DATA": on("DATA", "drop"),
+    "an answer before the content": on("DATA", "354 go\r\n250 2.0.0 Taken"),
 }
 
 

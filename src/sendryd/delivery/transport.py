@@ -311,6 +311,9 @@ class Connection:
     async def _send_content(self, content: OutboundContent) -> ReplyReceived | None:
         """Writes the content and the lone dot; the reply instead if the server answers before the end."""
         machine, stream = self._machine, self._stream
+        event = machine.next_event()  # what came with the 354 is no answer to what was not sent yet
+        if isinstance(event, ReplyReceived):
+            return event
         pieces = content.stuffed
         if content.size > SLICE:
             try:

@@ -131,9 +131,11 @@ class ClientConnection:
     # Saying.
 
     def send(self, command: Command) -> None:
-        """Says a command. Raises `LocalProtocolError` if it may not be said now."""
+        """Says a command. Raises `LocalProtocolError` if it may not be said now, `RemoteProtocolError` if its answer seems to be here."""
         if self._phase is not Phase.OPEN:
             raise LocalProtocolError(f"{command.verb} cannot be sent: the dialogue is in the phase {self._phase.value}")
+        if not self._outstanding and self._start < len(self._buffer):
+            raise self._break("a reply came to nothing")
         if self._outstanding:
             if not self.extensions.pipelining:
                 raise LocalProtocolError(f"{command.verb} cannot be sent before {self._outstanding[0].verb} is answered")
