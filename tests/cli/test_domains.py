@@ -20,7 +20,9 @@ def test_add_and_show_print_the_records(cli: Any, example: dict[str, Any]) -> No
         "example.test",
     }
     assert cli.json("domains", "show", "EXAMPLE.test.") == example
-    lines = cli.run("domains", "show", "example.test").stdout.splitlines()
+    shown = cli.run("domains", "show", "example.test")
+    assert shown.stderr.count("not checked yet") == 3
+    lines = shown.stdout.splitlines()
     assert [line.split("\t") for line in lines] == [[record["name"], record["type"], record["value"]] for record in example["dns_records"]]
 
 
@@ -29,6 +31,14 @@ def test_selector_and_spf_are_as_the_settings_say(cli: Any) -> None:
     values = {record["name"]: record["value"] for record in cli.json("domains", "add", "example.test")["dns_records"]}
     assert "s2026._domainkey.example.test" in values
     assert values["example.test"] == "v=spf1 include:_spf.relay.test ~all"
+
+
+def test_a_server_without_a_name_in_dns_is_told_so(cli: Any) -> None:
+    assert "SENDRYD_HOSTNAME" not in cli.run("domains", "add", "one.test").stderr
+    cli.env["SENDRYD_HOSTNAME"] = "localhost"
+    assert "SENDRYD_HOSTNAME" in cli.run("domains", "add", "two.test").stderr
+    cli.env["SENDRYD_SPF_INCLUDE"] = "_spf.relay.test"
+    assert "SENDRYD_HOSTNAME" not in cli.run("domains", "add", "three.test").stderr
 
 
 @pytest.mark.usefixtures("example")

@@ -8,7 +8,7 @@ import typer
 from sendryd.api.wire import domain_json, page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.keys import Json
-from sendryd.cli.output import CommandFailed, print_json, print_line, print_table, say, with_store
+from sendryd.cli.output import CommandFailed, print_json, print_line, print_table, read_settings, say, with_store
 from sendryd.intake.domains import BadDomainName, BadDomainSetting, parse_name
 from sendryd.model.domain import SendingDomain, TlsPolicy
 from sendryd.store.errors import Conflict
@@ -21,15 +21,18 @@ _SETTINGS = ("include_subdomains", "track_opens", "track_clicks", "tls_policy", 
 
 
 def _show(domain: SendingDomain, *, as_json: bool) -> None:
-    body = domain_json(domain)
     if as_json:
-        print_json(body)
+        print_json(domain_json(domain))
         return
     say(f"{domain.name} is {domain.status.value}. DNS records to publish:")
-    for record in body["dns_records"]:
-        mark = "ok" if record["verified"] else "missing or wrong" if record.get("reason") else "not checked yet"
-        print_line(record["name"], record["type"], record["value"])
-        say(f"  {mark}{': ' + record['reason'] if record.get('reason') else ''}")
+    for record in domain.records:
+        wrong = "missing or wrong" if record.is_required else "advised, not required"
+        mark = "ok" if record.is_verified else wrong if record.reason else "not checked yet"
+        print_line(record.name, record.type, record.value)
+        say(f"  {mark}{': ' + record.reason if record.reason else ''}")
+    settings = read_settings()
+    if "." not in settings.hostname and not settings.spf_include:
+        say(f"The SPF record names {settings.hostname}, which nobody can look up: set SENDRYD_HOSTNAME to this server's name in DNS first.")
 
 
 async def _find(basics: Basics, name: str) -> SendingDomain:
