@@ -167,6 +167,10 @@ def test_sighup_reloads_the_log_level_and_the_certificate_of_https(tmp_path: Pat
 
         wait_until(is_served)
         wait_until(lambda: '"reloaded"' in relay.log_path.read_text("utf-8"))
+        assert "settings_need_a_restart" not in relay.log_path.read_text("utf-8")
+        config.write_text('log_level = "info"\nmax_recipients = 5\n')
+        relay.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: '"settings": ["max_recipients"]' in relay.log_path.read_text("utf-8"))
         config.write_text("nonsense = 1\n")
         relay.process.send_signal(signal.SIGHUP)
         wait_until(lambda: "settings_not_reloaded" in relay.log_path.read_text("utf-8"))

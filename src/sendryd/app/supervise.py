@@ -45,6 +45,7 @@ GC_THRESHOLDS: Final = (50_000, 20, 50)  # what is made at the start is frozen; 
 
 LINK_KEY_NAME: Final = "links"  # the name under which the store keeps what the links in mail are signed with
 LINK_KEY_LENGTH: Final = 43  # letters and digits: 256 bits
+AT_RUN_TIME: Final = frozenset({"log_format", "log_level"})  # settings that SIGHUP changes; of the certificate, the files' content
 EXPIRY_NOTICE: Final = timedelta(days=14)  # automatic renewal happens well before; later means that it does not work
 HTTP_ADVICE: Final = "API keys would cross the network in clear text: set SENDRYD_HTTP_TLS, or listen on loopback behind a proxy with TLS"
 
@@ -239,7 +240,11 @@ class Process:
             return
         configure_logs(settings)
         self._directory.invalidate()
+        running = self._basics.settings
+        waiting = [name for name in Settings.model_fields if getattr(settings, name) != getattr(running, name) and name not in AT_RUN_TIME]
         log.info("reloaded")
+        if waiting:
+            log.warning("settings_need_a_restart", settings=waiting)
 
     async def _shut_down(self) -> None:
         """Doors first, then the engine, then the store."""
