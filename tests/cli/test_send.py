@@ -95,5 +95,5 @@ def test_a_relay_that_does_not_run(tmp_path: Path) -> None:
     relay = RelayProcess(tmp_path / "data", {"SENDRYD_SMTP_LISTEN": "127.0.0.1:1"})
     done = relay.run("send", *ENVELOPE, "--key", "sn_test_x", check=False)
     assert done.returncode == 1
-    assert b"127.0.0.1:1" in done.stderr
+    assert b"nothing listens on 127.0.0.1:1: is `sendryd serve` running" in done.stderr
     assert done.stderr.count(b"\n") == 1

@@ -54,7 +54,7 @@ def test_a_first_start_that_fails_makes_no_keys(tmp_path: Path) -> None:
         with pytest.raises(RelayFailed):
             relay.start()
         assert relay.process.returncode == 1
-        assert relay.log_path.read_text("utf-8") == f"sendryd: cannot listen on {place}: Address already in use\n"
+        assert relay.log_path.read_text("utf-8") == f"sendryd: cannot listen on {place}: Address already in use (SENDRYD_HTTP_LISTEN)\n"
         assert relay.json("keys", "list")["data"] == []
     with relay:
         assert set(relay.keys) == {"live", "test"}

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import resource
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -19,7 +20,7 @@ from typing import Final
 from cryptography import x509
 
 from sendryd.app.build import Basics
-from sendryd.app.listen import bind, bound_address
+from sendryd.app.listen import PortTaken, bind, bound_address
 from sendryd.app.roles import (
     CERTIFICATE_INTERVAL,
     TOUCH_INTERVAL,
@@ -33,7 +34,7 @@ from sendryd.app.roles import (
     start_upkeep,
     start_webhooks,
 )
-from sendryd.app.settings import Settings, SettingsError, load_settings
+from sendryd.app.settings import PREFIX, Settings, SettingsError, load_settings
 from sendryd.app.values import Address
 from sendryd.intake.directory import Directory
 from sendryd.runtime.log import configure, get_logger
@@ -169,9 +170,9 @@ class Process:
         smtps = settings.smtps_listen if Role.SMTP in self._roles else ()
         with ExitStack() as bound:  # of several, none stays bound if one is taken
             sockets = Sockets(
-                smtp=tuple(bound.enter_context(bind(address)) for address in smtp),
-                smtps=tuple(bound.enter_context(bind(address)) for address in smtps),
-                http=bound.enter_context(bind(settings.http_listen)) if Role.HTTP in self._roles else None,
+                smtp=tuple(bound.enter_context(_bind("SMTP_LISTEN", address)) for address in smtp),
+                smtps=tuple(bound.enter_context(_bind("SMTPS_LISTEN", address)) for address in smtps),
+                http=bound.enter_context(_bind("HTTP_LISTEN", settings.http_listen)) if Role.HTTP in self._roles else None,
             )
             bound.pop_all()
         return sockets
@@ -271,6 +272,14 @@ class Process:
         if server and server.started:
             server.should_exit = True
             await server.shutdown()
+
+
+def _bind(setting: str, address: Address) -> socket.socket:
+    """A socket that listens. Raises `PortTaken`, which names the setting to change."""
+    try:
+        return bind(address)
+    except PortTaken as error:
+        raise PortTaken(f"{error} ({PREFIX}{setting})") from None
 
 
 def _warn(settings: Settings, roles: frozenset[Role], now: datetime) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from sendryd.app.values import Address
 from sendryd.cli.keys import Json
-from sendryd.cli.output import WRONG_USAGE, fail, print_json, read_settings, say
+from sendryd.cli.output import WRONG_USAGE, explain, fail, print_json, read_settings, say
 
 KEY_VARIABLE: Final = "SENDRY_API_KEY"
 TIMEOUT: Final = 60.0  # seconds
@@ -52,7 +52,13 @@ def send(
         fail(f"refused: {error.smtp_code} {raw.decode('utf-8', 'replace') if isinstance(raw, bytes) else raw}")
     except UnicodeError:
         fail("the API key is not one: keys are of letters and digits")
-    except (OSError, smtplib.SMTPException, NotTheRelay) as error:
+    except ConnectionRefusedError:
+        fail(f"nothing listens on {address}: is `sendryd serve` running, and with the same settings?")
+    except smtplib.SMTPException as error:  # an OSError too, and one that the system has no words for
+        fail(f"no message could be sent through {address}: {error}")
+    except OSError as error:
+        fail(f"no message could be sent through {address}: {explain(error)}")
+    except NotTheRelay as error:
         fail(f"no message could be sent through {address}: {error}")
     message_id = reply.rpartition(" ")[2]
     if as_json:

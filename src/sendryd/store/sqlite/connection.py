@@ -100,4 +100,5 @@ def translated() -> Iterator[None]:
         raise SchemaMismatch(f"the database file is not one: {error}") from error
     except OSError as error:
         kind = StoreFull if error.errno in FULL else StoreUnavailable
-        raise kind(str(error)) from error
+        reason = error.strerror or str(error)
+        raise kind(f"{error.filename}: {reason}" if error.filename else reason) from error
