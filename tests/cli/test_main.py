@@ -2,14 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+import typer
 
 from sendryd import __version__
-from sendryd.cli.main import config_first
+from sendryd.cli.main import app, config_first
 from sendryd.cli.output import print_line, say
 
 
@@ -40,7 +42,8 @@ def test_a_configuration_file(cli: Any, tmp_path: Path) -> None:
 
 
 def test_version(cli: Any) -> None:
-    assert cli.run("version").stdout == f"{__version__}\n"
+    for words in ("version", "--version"):
+        assert cli.run(words).stdout == f"{__version__}\n"
     assert cli.json("version") == {"version": __version__}
 
 
@@ -48,6 +51,24 @@ def test_version(cli: Any) -> None:
 def test_what_is_not_available_yet(cli: Any, command: str) -> None:
     for args in ((), ("--json",), ("list",)):
         assert "not available yet" in cli.fault(command, *args, status=2)
+
+
+def commands_of(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All commands, with the words that call them."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, *path, name)
+        else:
+            yield (*path, name), command
+
+
+def test_every_command_explains_itself_and_can_print_json(cli: Any) -> None:
+    commands = dict(commands_of(typer.main.get_command(app)))
+    assert len(commands) > 20
+    for words, command in commands.items():
+        assert command.help, words
+        if words != ("check",):
+            assert "--json" in cli.run(*words, "--help").stdout, words
 
 
 def test_wrong_usage(cli: Any) -> None:

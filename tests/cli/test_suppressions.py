@@ -52,6 +52,7 @@ def test_what_was_exported_is_imported_again(cli: Any, tmp_path: Path) -> None:
         ["'=cmd@example.org", "complaint"],
     ]
     assert len(cli.run("suppressions", "export", "--reason", "manual").stdout.splitlines()) == 2
+    assert cli.json("suppressions", "export", "--reason", "manual") == cli.json("suppressions", "list", "--reason", "manual")
     file.write_text(exported, "utf-8", newline="")
     before = cli.json("suppressions", "list")["data"]
     for row in before:

@@ -55,10 +55,14 @@ def list_suppressions(
     """Lists suppressed addresses, newest first."""
     found = with_store(lambda basics: _read_all(basics, text, reason))
     if as_json:
-        items: list[Document] = [suppression_json(each) for each in found]
-        print_json({"data": items, "has_more": False, "next_cursor": None})
+        _print_page(found)
     else:
         print_table(HEADING, [_row(each) for each in found])
+
+
+def _print_page(found: Iterable[Suppression]) -> None:
+    items: list[Document] = [suppression_json(each) for each in found]
+    print_json({"data": items, "has_more": False, "next_cursor": None})
 
 
 @app.command()
@@ -118,9 +122,12 @@ def import_(
 
 
 @app.command()
-def export(reason: OneReason = None) -> None:
+def export(reason: OneReason = None, as_json: Json = False) -> None:
     """Prints the list as CSV that a spreadsheet may open."""
     found = with_store(lambda basics: _read_all(basics, None, reason))
+    if as_json:
+        _print_page(found)
+        return
     sys.stdout.write(csv_text([HEADING, *(_row(each) for each in found)]))
 
 
