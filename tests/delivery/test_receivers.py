@@ -4,128 +4,20 @@ Two servers of one domain: what the first does is scripted, the second is friend
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import timedelta
-from functools import cache
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from sendryd.delivery.pool import ConnectionPool
-from sendryd.delivery.signer import Signer
-from sendryd.delivery.transport import Connection, TlsContexts
-from sendryd.delivery.worker import Signal, Worker, WorkerContext, WorkerSettings
-from sendryd.intake.personal import Personaliser
+from sendryd.delivery.worker import Signal
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.ids import DomainId
-from sendryd.policy.retry import RetryPlan
-from sendryd.policy.routing import MxRecord
-from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.idsource import IdSource
-from sendryd.runtime.rand import SeededRand
-from sendryd.runtime.tls import client_context
-from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
 from sendryd.store.base import EventFilter
-from sendryd.store.memory import MemoryStore
-from sendryd.testing.mailhost import ReceivingServer, Script
-from sendryd.testing.samples import ACCOUNT, Samples
+from sendryd.testing.mailhost import Script
+from sendryd.testing.post import FIRST, Post
+from sendryd.testing.samples import ACCOUNT
 
 pytestmark = pytest.mark.sockets
 
-PATIENCE = 0.3  # seconds for every step, for servers that say nothing
-FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 LARGE = b"From: a@example.test\r\n\r\n" + (b"x" * 70 + b"\r\n") * 150_000
-
-
-@cache
-def private_key() -> bytes:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-class TwoHosts:
-    """A resolver that knows one domain."""
-
-    async def mx(self, domain: str) -> tuple[MxRecord, ...]:
-        return MxRecord(10, f"one.{domain}"), MxRecord(20, f"two.{domain}")
-
-    async def addresses(self, host: str) -> tuple[str, ...]:
-        return (FIRST,) if host.startswith("one.") else (SECOND,)
-
-    async def txt(self, name: str, *, fresh: bool = False) -> tuple[str, ...]:
-        raise NotImplementedError
-
-
-class Post:
-    """A worker, its store, and the two servers."""
-
-    def __init__(self) -> None:
-        self.clock, self.rand = SystemClock(), SeededRand(1)
-        self.store, self.samples = MemoryStore(), Samples(self.clock.now())
-        self.first, self.second = ReceivingServer(host=FIRST), ReceivingServer(host=SECOND)
-
-    async def open(self) -> None:
-        await self.first.start()
-        self.second.port = self.first.port
-        await self.second.start()
-        new = self.samples.domain()
-        await self.store.add_domain(replace(new, domain=replace(new.domain, id=DomainId(1)), private_key=private_key()))
-        self.signer = Signer(self.store, self.clock)
-        self.pool: ConnectionPool[Connection] = ConnectionPool(self.clock)
-        context = WorkerContext(
-            store=self.store,
-            personaliser=Personaliser("http://localhost", b"s" * 43),
-            resolver=TwoHosts(),
-            pool=self.pool,
-            contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),
-            signer=self.signer,
-            clock=self.clock,
-            rand=self.rand,
-            ids=IdSource(self.clock, self.rand),
-        )
-        settings = WorkerSettings(
-            hostname="relay.test",
-            mx_port=self.first.port,
-            smart_host=None,
-            allow_private_networks=True,
-            retry_plan=RetryPlan((timedelta(minutes=1),), timedelta(hours=72)),
-            timeouts=dict.fromkeys(CLIENT_TIMEOUTS, PATIENCE),
-        )
-        self.worker = Worker(context, settings)
-
-    async def aclose(self) -> None:
-        await self.pool.aclose()
-        self.signer.close()
-        await self.first.aclose()
-        await self.second.aclose()
-
-    async def send(self, *recipients: str, content: bytes = b"From: a@example.test\r\n\r\nbody\r\n") -> Signal:
-        """One attempt."""
-        paths = recipients or ("user@two.test",)
-        await self.store.accept(self.samples.message(paths, created_at=self.clock.now(), content=content))
-        lease = self.samples.lease(self.clock.now() + timedelta(minutes=20))
-        (claim,) = await self.store.claim_deliveries(now=self.clock.now(), lease=lease, limit=10, busy=frozenset(), per_domain=10)
-        return await self.worker.deliver(claim, content)
-
-    async def last_event(self) -> dict[str, object]:
-        page = await self.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE), limit=1)
-        return {"type": page.items[0].type.value, **page.items[0].metadata}
-
-    @property
-    def taken(self) -> tuple[int, int]:
-        """How many messages either server has."""
-        return len(self.first.mails), len(self.second.mails)
-
-
-@pytest.fixture
-async def post() -> AsyncIterator[Post]:
-    made = Post()
-    await made.open()
-    yield made
-    await made.aclose()
 
 
 def on(verb: str, reply: str) -> Script:

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from sendryd.delivery.scheduler import LEASE_TIME, MAX_HELD, WAITING_FACTOR, Scheduler
+from sendryd.delivery.scheduler import LANE_MEMORY, LEASE_TIME, MAX_HELD, WAITING_FACTOR, Scheduler
 from sendryd.delivery.worker import Signal, Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.policy.retry import RetryPlan
@@ -168,6 +168,37 @@ async def test_a_smart_host_is_one_lane() -> None:
     engine.worker.gate.set()
     await engine.wait_for(taken)
     await engine.scheduler.stop()
+
+
+async def test_recipients_over_the_limit_of_a_transaction_are_attempts_of_their_own(engine: Engine) -> None:
+    lease = engine.scheduler.reserve(["one.test"], 100)
+    assert lease is not None
+    new = engine.samples.message([f"u{number}@one.test" for number in range(120)], created_at=engine.clock.now(), lease=lease)
+    await engine.store.accept(new)
+    engine.scheduler.offer(
+        lease,
+        [Claim(message=new.message, domain="one.test", deliveries=tuple(new.deliveries), lease=lease)],  # type: ignore[arg-type]
+        new.content,
+    )
+    await engine.wait_for(3)
+    assert engine.scheduler.statistics()["held_octets"] == 0
+    await engine.scheduler.stop()
+    assert await engine.store.list_queue(QueueFilter()) == []
+
+
+async def test_what_is_known_of_a_next_hop_is_forgotten_when_it_is_old() -> None:
+    engine = Engine(clock=ManualClock())
+    engine.worker.signal = Signal.BAD
+    for number in range(20):
+        assert await engine.hand_over(f"d{number}.test")
+    await engine.wait_for(20)
+    await asyncio.sleep(0)
+    assert engine.scheduler.statistics()["lanes"] == 20
+    engine.scheduler.forget_lanes()
+    assert engine.scheduler.statistics()["lanes"] == 20
+    cast("ManualClock", engine.clock).advance(timedelta(seconds=LANE_MEMORY))
+    engine.scheduler.forget_lanes()
+    assert engine.scheduler.statistics()["lanes"] == 0
 
 
 async def test_nothing_new_starts_while_an_outcome_cannot_be_stored(engine: Engine) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.worker import Signal, Worker
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.throttle import Lane, new_lane, note_failure, note_success
@@ -34,6 +35,7 @@ WAITING_FACTOR: Final = 2  # claims of a lane, waiting or under way, for each at
 MAX_HELD: Final = 32 * 1024 * 1024  # octets of content handed over and not yet sent; beyond it the database keeps them
 LEASE_TIME: Final = timedelta(minutes=20)  # until those are returned that somehow got lost here
 KEEP_INTERVAL: Final = 15.0  # seconds between looks at the leases; shorter than the time between two looks for leases that ran out
+LANE_MEMORY: Final = 600.0  # seconds for which failures of a next hop are remembered that is neither used nor suspended
 POLL_INTERVAL: Final = 1.0  # seconds: changes by other processes are seen within it
 CLAIM_LIMIT: Final = 200  # deliveries claimed at once
 DRAIN_TIMEOUT: Final = 25.0  # seconds that attempts under way get when the program stops; it has 30 in all
@@ -66,6 +68,7 @@ class _LaneState:
     busy: int = 0  # attempts that they are at
     reserved: int = 0
     waiting: deque[tuple[Claim, _Held | None]] = field(default_factory=deque)
+    used: float = 0.0  # monotonic seconds: when an attempt last ended
 
     @property
     def load(self) -> int:
@@ -148,11 +151,12 @@ class Scheduler:
         """The message is stored; its attempts start now."""
         reservation = self._reservations.pop(lease.token)
         self._held += len(content) - reservation.size
-        self.handed_over += len(claims)
-        held = _Held(content, len(claims))
+        groups = group_claims(claims, is_one_hop=self._has_smart_host)
+        self.handed_over += len(groups)
+        held = _Held(content, len(groups))
         for key in reservation.keys:
             self._lanes[key].reserved -= 1
-        for claim in claims:
+        for claim in groups:
             self._enqueue(claim, held)
 
     def cancel_reservation(self, lease: Lease) -> None:
@@ -207,6 +211,7 @@ class Scheduler:
                 self._note(key, state, signal)
         finally:
             state.active -= 1
+            state.used = self._clock.monotonic()
             if state.waiting and (self._is_stopping or not state.active):
                 await self._release_waiting(state)
             self._forget_if_idle(key)
@@ -250,9 +255,13 @@ class Scheduler:
                 log.error("not_released", message_id=claim.message.id, error=repr(error))
 
     def _forget_if_idle(self, key: str) -> None:
+        """Drops a lane of which nothing is known that a new one would not start with, or nothing recent."""
         state = self._lanes.get(key)
-        is_default = state is not None and not state.lane.failures and not state.lane.suspensions
-        if state is not None and is_default and not state.load and not state.active:
+        if state is None or state.load or state.active:
+            return
+        now = self._clock.monotonic()
+        is_default = not state.lane.failures and not state.lane.suspensions
+        if is_default or (now - state.used >= LANE_MEMORY and not state.lane.is_suspended(now)):
             del self._lanes[key]
 
     # The leases.
@@ -262,6 +271,12 @@ class Scheduler:
         while True:
             await self._clock.sleep(KEEP_INTERVAL)
             await self.extend_leases()
+            self.forget_lanes()
+
+    def forget_lanes(self) -> None:
+        """Drops what is known of next hops that nothing was sent to for long: there are as many as domains in the world."""
+        for key in tuple(self._lanes):
+            self._forget_if_idle(key)
 
     async def extend_leases(self) -> None:
         """Extends the leases that have lasted for half of their time."""
@@ -306,7 +321,7 @@ class Scheduler:
         claims = await self._store.claim_deliveries(
             now=self._clock.now(), lease=self._new_lease(), limit=room, busy=busy, per_domain=self._per_domain(room)
         )
-        for claim in claims:
+        for claim in group_claims(claims, is_one_hop=self._has_smart_host):
             self.claimed += len(claim.deliveries)
             self._enqueue(claim, None)
         return bool(claims)

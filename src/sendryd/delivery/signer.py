@@ -1,4 +1,4 @@
-"""DKIM for what goes out: keys loaded once, signatures computed in threads so that the event loop goes on, once for each message.
+"""DKIM for what goes out: keys loaded once, signatures computed in threads so that the event loop goes on, once for each content.
 
 Reads: sending domains and their private keys.
 When things fail: a domain that was removed since the message was accepted has no key any more; `SigningKeyMissing` says so.
@@ -25,6 +25,9 @@ MAX_KEYS: Final = 1000
 MAX_SIGNATURES: Final = 256  # of messages in flight to several domains
 
 
+SignedForm = tuple[MessageId, bool]  # a message as stored, and whether it was brought within 7 bits
+
+
 class SigningKeyMissing(Exception):
     """The domain that was to sign is gone."""
 
@@ -47,7 +50,7 @@ class Signer:
         self._clock = clock
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="dkim")
         self._keys: dict[DomainId, SigningKey] = {}
-        self._signatures: OrderedDict[tuple[MessageId, int], bytes] = OrderedDict()
+        self._signatures: OrderedDict[SignedForm, bytes] = OrderedDict()
         self._version = -1
         self._checked = float("-inf")
 
@@ -74,16 +77,19 @@ class Signer:
             self._keys[domain_id] = found
         return found
 
-    async def sign(self, message_id: MessageId, key: SigningKey, content: bytes) -> bytes:
-        """The DKIM-Signature field of a content, to be put in front of it."""
-        cached = self._signatures.get((message_id, len(content)))
+    async def sign(self, key: SigningKey, content: bytes, form: SignedForm | None) -> bytes:
+        """The DKIM-Signature field of a content, to be put in front of it. `form` says which content it is, so that it is signed once for all
+        domains that it goes to; None for a recipient's own copy.
+        """
+        cached = self._signatures.get(form) if form is not None else None
         if cached is not None:
             return cached
         now = int(self._clock.now().timestamp())
         field = await asyncio.get_running_loop().run_in_executor(self._threads, _sign, content, key, now)
-        self._signatures[message_id, len(content)] = field
-        if len(self._signatures) > MAX_SIGNATURES:
-            self._signatures.popitem(last=False)
+        if form is not None:
+            self._signatures[form] = field
+            if len(self._signatures) > MAX_SIGNATURES:
+                self._signatures.popitem(last=False)
         return field
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """One claim: sign, find the hosts, try them in order, record what came of it.
 
-Does: delivers a message to the recipients of one domain, and stores one outcome for each of them.
+Does: delivers a message to recipients of one next hop in one transaction, and stores one outcome for each of them.
 Reads: the content, the sending domain's key, DNS.
 Writes: `store.record_attempt`, once, as soon as the outcome is known and before anything else.
 Strategy: hosts by preference, addresses in order; a failure that speaks of the host or the session goes on to the next one, one that speaks
@@ -8,7 +8,7 @@ of the message or the recipient does not. A handshake that fails under opportuni
 is remembered for a day. An idle connection that had died is replaced by a fresh one once.
 When things fail: an outcome that the store cannot take is kept and stored later; the message is not sent again meanwhile. A lease that was
 lost means that somebody else decides: nothing is stored.
-Limits: 50 recipients in a transaction; what DNS and the receivers may take is in `runtime.resolver` and `smtp.timeouts`.
+Limits: those of a transaction are in `delivery.grouping`; what DNS and the receivers may take is in `runtime.resolver` and `smtp.timeouts`.
 Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
 """
 
@@ -40,7 +40,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import TlsPolicy
 from sendryd.model.event import EventType
-from sendryd.model.ids import DeliveryId, EventId
+from sendryd.model.ids import EventId, SuppressionId
 from sendryd.model.message import Message, MessageType
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.classify import Category, Kind, Scope
@@ -56,9 +56,8 @@ from sendryd.runtime.resolver import DnsResolver
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope, needs_7bit
 from sendryd.store.base import Claim, ClaimedDelivery, MailStore, NewEvent, Outcome
-from sendryd.store.errors import LeaseLost, NotFound, StoreError
+from sendryd.store.errors import Conflict, LeaseLost, NotFound, StoreError, StoreUnavailable
 
-MAX_RECIPIENTS: Final = 50  # of one transaction: what Postfix sends (default_destination_recipient_limit)
 LARGE: Final = 256 * 1024  # octets: making a copy of more takes milliseconds, which a thread spends better than the loop
 BROKEN_TLS_MEMORY: Final = 24 * 3600.0  # seconds for which a host whose handshake failed is spoken to in clear text
 MAX_BROKEN_TLS: Final = 10_000
@@ -107,11 +106,9 @@ class WorkerContext:
 class _Letter:
     """One content on its way, in the forms that receivers have needed so far."""
 
-    claim: Claim
+    message: Message
     key: SigningKey
-    original: bytes  # as stored
-    content: bytes  # as this recipient gets it
-    copy_of: DeliveryId | None = None  # whose copy the content is; None: the same for all
+    content: bytes  # as its recipients get it
     signed: OutboundContent | None = None
     signed_7bit: OutboundContent | None = None
 
@@ -126,7 +123,14 @@ class Worker:
         self.unrecorded = 0  # outcomes that wait for the store
 
     async def deliver(self, claim: Claim, content: bytes | None) -> Signal:
-        """One attempt, recorded. `content` saves reading it. Raises nothing but cancellation."""
+        """One attempt, recorded, for the recipients of one transaction. `content` saves reading it. Raises nothing but cancellation."""
+        try:
+            return await self._deliver(claim, content)
+        except Exception:  # its lease runs out, and it is tried again
+            log.exception("attempt_not_recorded", message_id=claim.message.id, domain=claim.domain)
+            return Signal.NEUTRAL
+
+    async def _deliver(self, claim: Claim, content: bytes | None) -> Signal:
         verdicts: dict[str, Verdict] = {}
         signal = Signal.NEUTRAL
         try:
@@ -172,8 +176,8 @@ class Worker:
                         is_attempt=False,
                     )
                 )
-        await self._store_outcomes(claim, outcomes, self._context.clock.now())
-        rest = tuple(each for each in claim.deliveries if normalise_address(each.forward_path) not in skipped)
+        is_ours = await self._store_outcomes(claim, outcomes, self._context.clock.now())
+        rest = tuple(each for each in claim.deliveries if is_ours and normalise_address(each.forward_path) not in skipped)
         return replace(claim, deliveries=rest)
 
     async def _attempt(self, claim: Claim, content: bytes | None, verdicts: dict[str, Verdict]) -> Signal:
@@ -188,11 +192,16 @@ class Worker:
         except (SigningKeyMissing, NotFound) as error:
             _give(verdicts, claim, local_verdict(Kind.BOUNCED, Category.OTHER, "5.3.0", f"Nothing could be sent: {error}"))
             return Signal.NEUTRAL
+        try:
+            letter = await self._write(claim, key, content)
+        except MalformedMessage as error:
+            sentence = f"The recipient's copy of the message cannot be made: {error.reason}"
+            _give(verdicts, claim, local_verdict(Kind.BOUNCED, Category.CONTENT_REJECTED, "5.6.0", sentence))
+            return Signal.NEUTRAL
         targets = await self._find_targets(claim.domain, is_tls_enforced=key.tls_policy is TlsPolicy.ENFORCED)
         if isinstance(targets, Verdict):
             _give(verdicts, claim, targets)
             return Signal.NEUTRAL
-        letter = _Letter(claim, key, content, content)
         signal = Signal.BAD
         for target in targets:
             open_deliveries = [each for each in claim.deliveries if _is_open(verdicts.get(each.forward_path))]
@@ -201,6 +210,16 @@ class Worker:
             if await self._try_target(target, letter, open_deliveries, verdicts) is Signal.GOOD:
                 signal = Signal.GOOD
         return signal
+
+    async def _write(self, claim: Claim, key: SigningKey, content: bytes) -> _Letter:
+        message = claim.message
+        if not message.is_personal:
+            return _Letter(message, key, content)
+        (delivery,) = claim.deliveries
+        copy_for, path = self._context.personaliser.copy_for, delivery.forward_path
+        if len(content) > LARGE:
+            return _Letter(message, key, await asyncio.to_thread(copy_for, message, delivery.id, path, content))
+        return _Letter(message, key, copy_for(message, delivery.id, path, content))
 
     # Where to.
 
@@ -229,7 +248,7 @@ class Worker:
             found,
             port=settings.mx_port,
             is_tls_enforced=is_tls_enforced,
-            broken_tls=self._hosts_with_broken_tls(),
+            broken_tls=frozenset(filter(self._has_broken_tls, (host for host, _ in found))),
             allow_private=settings.allow_private_networks,
         )
         if not targets:
@@ -258,16 +277,15 @@ class Worker:
                     found.append((host, addresses))
         return found, has_temporary
 
-    def _hosts_with_broken_tls(self) -> frozenset[str]:
-        if not self._broken_tls:
-            return frozenset()
-        now = self._context.clock.monotonic()
-        self._broken_tls = {host: until for host, until in self._broken_tls.items() if until > now}
-        return frozenset(self._broken_tls)
+    def _has_broken_tls(self, host: str) -> bool:
+        return self._broken_tls.get(host, 0.0) > self._context.clock.monotonic()
 
     def _remember_broken_tls(self, host: str) -> None:
+        now = self._context.clock.monotonic()
+        if len(self._broken_tls) >= MAX_BROKEN_TLS:
+            self._broken_tls = {each: until for each, until in self._broken_tls.items() if until > now}
         if len(self._broken_tls) < MAX_BROKEN_TLS:
-            self._broken_tls[host] = self._context.clock.monotonic() + BROKEN_TLS_MEMORY
+            self._broken_tls[host] = now + BROKEN_TLS_MEMORY
 
     # How.
 
@@ -278,8 +296,8 @@ class Worker:
         clock = self._context.clock
         started = clock.monotonic()
         connection: Connection | None = None
-        size = 1 if letter.claim.message.is_personal else MAX_RECIPIENTS
         waiting = list(deliveries)
+        size = len(waiting)
         while waiting:
             group, rest = waiting[:size], waiting[size:]
             try:
@@ -299,6 +317,10 @@ class Worker:
                         else judge_fault(fault, target, connection, ms)
                     )
                 return _signal_of(deliveries, verdicts)
+            except BaseException:
+                if connection is not None:
+                    connection.abort()
+                raise
             split = [each for each in group if verdicts[each.forward_path].disposition.must_split]
             if split and len(split) < len(group):
                 size = max(1, len(group) - len(split))
@@ -338,9 +360,9 @@ class Worker:
         verdicts: dict[str, Verdict],
         started: float,
     ) -> None:
-        message = letter.claim.message
+        message = letter.message
         try:
-            content, is_8bit = await self._content_for(connection, letter, group[0])
+            content, is_8bit = await self._content_for(connection, letter)
         except MalformedMessage as error:
             sentence = f"The receiving server takes no 8-bit content, and the message cannot be converted: {error.reason}"
             for each in group:
@@ -362,27 +384,21 @@ class Worker:
         for path, reply in result.per_recipient.items():
             verdicts[path] = judge(reply, result.steps[path], connection.target, connection, ms)
 
-    async def _content_for(self, connection: Connection, letter: _Letter, delivery: ClaimedDelivery) -> tuple[OutboundContent, bool]:
-        message = letter.claim.message
-        if message.is_personal and letter.copy_of != delivery.id:
-            copy = await self._copy_for(message, delivery, letter.original)
-            letter.content, letter.copy_of, letter.signed, letter.signed_7bit = copy, delivery.id, None, None
-        if needs_7bit(is_8bit=message.is_8bit, extensions=connection.extensions) and not letter.content.isascii():
+    async def _content_for(self, connection: Connection, letter: _Letter) -> tuple[OutboundContent, bool]:
+        """The signed content in the form that this receiver takes, and whether it has octets above 127."""
+        message, content = letter.message, letter.content
+        if needs_7bit(is_8bit=message.is_8bit, extensions=connection.extensions) and not content.isascii():
             if letter.signed_7bit is None:
-                letter.signed_7bit = await self._sign(letter, to_7bit(letter.content))
+                converted = await asyncio.to_thread(to_7bit, content) if len(content) > LARGE else to_7bit(content)
+                letter.signed_7bit = await self._sign(letter, converted, is_7bit=True)
             return letter.signed_7bit, False
         if letter.signed is None:
-            letter.signed = await self._sign(letter, letter.content)
+            letter.signed = await self._sign(letter, content, is_7bit=False)
         return letter.signed, message.is_8bit
 
-    async def _copy_for(self, message: Message, delivery: ClaimedDelivery, content: bytes) -> bytes:
-        def make() -> bytes:
-            return self._context.personaliser.copy_for(message, delivery.id, delivery.forward_path, content)
-
-        return await asyncio.to_thread(make) if len(content) > LARGE else make()
-
-    async def _sign(self, letter: _Letter, content: bytes) -> OutboundContent:
-        field = await self._context.signer.sign(letter.claim.message.id, letter.key, content)
+    async def _sign(self, letter: _Letter, content: bytes, *, is_7bit: bool) -> OutboundContent:
+        form = None if letter.message.is_personal else (letter.message.id, is_7bit)
+        field = await self._context.signer.sign(letter.key, content, form)
         return OutboundContent((field, content))
 
     # And then.
@@ -412,24 +428,41 @@ class Worker:
                 )
         await self._store_outcomes(claim, outcomes, now)
 
-    async def _store_outcomes(self, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> None:
+    async def _store_outcomes(self, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> bool:
+        """Stores them however long it takes. False if they are not wanted any more."""
         context = self._context
         tries = 0
-        while True:
-            try:
-                await context.store.record_attempt(claim.lease, outcomes, now)
-            except LeaseLost:
-                log.warning("lease_lost", message_id=claim.message.id, domain=claim.domain)
-            except StoreError as error:
-                if tries == 0:
-                    self.unrecorded += 1
-                log.error("outcome_not_recorded", message_id=claim.message.id, error=repr(error))
-                await context.clock.sleep(RECORD_BACKOFF[min(tries, len(RECORD_BACKOFF) - 1)])
-                tries += 1
-                continue
-            break
-        if tries:
-            self.unrecorded -= 1
+        has_new_ids = False
+        try:
+            while True:
+                try:
+                    await context.store.record_attempt(claim.lease, outcomes, now)
+                    return True
+                except LeaseLost:
+                    log.warning("lease_lost", message_id=claim.message.id, domain=claim.domain)
+                    return False
+                except StoreUnavailable as error:
+                    if not tries:
+                        self.unrecorded += 1
+                    log.error("outcome_not_recorded", message_id=claim.message.id, error=repr(error))
+                    await context.clock.sleep(RECORD_BACKOFF[min(tries, len(RECORD_BACKOFF) - 1)])
+                    tries += 1
+                except Conflict:  # another process has made one of the ids
+                    if has_new_ids:
+                        raise
+                    outcomes, has_new_ids = [self._with_new_ids(each) for each in outcomes], True
+        finally:
+            if tries:
+                self.unrecorded -= 1
+
+    def _with_new_ids(self, outcome: Outcome) -> Outcome:
+        next_id = self._context.ids.next
+        suppression = outcome.suppression
+        return replace(
+            outcome,
+            events=tuple(replace(event, id=EventId(next_id())) for event in outcome.events),
+            suppression=replace(suppression, id=SuppressionId(next_id())) if suppression else None,
+        )
 
 
 def _is_open(verdict: Verdict | None) -> bool:

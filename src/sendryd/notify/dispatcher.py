@@ -219,6 +219,8 @@ class Dispatcher:
             result = await self._attempt(claim)
             self._note(endpoint, claim.webhook, result)
             await self._record(endpoint, lease, claim.notification, result)
+        except Exception:  # its lease runs out, and it is told again
+            log.exception("notification_not_recorded", notification_id=format_id(NOTIFICATION_PREFIX, claim.notification.id))
         finally:
             endpoint.active -= 1
             endpoint.used = self._clock.monotonic()

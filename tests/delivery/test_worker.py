@@ -1,0 +1,155 @@
+"""What one attempt signs, sends and records."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import dkim
+import pytest
+
+from sendryd.intake.personal import Personaliser
+from sendryd.message.errors import MalformedMessage
+from sendryd.model.ids import EventId
+from sendryd.store.base import Lease, Outcome, QueueFilter
+from sendryd.store.errors import Conflict, LeaseLost, StoreUnavailable
+from sendryd.testing.mailhost import Script
+from sendryd.testing.post import Post, signing_key
+
+pytestmark = pytest.mark.sockets
+
+HTML = (
+    b"From: a@example.test\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<html><body><p>Hi %s</p></body></html>\r\n"
+)
+
+
+def verifies(content: bytes) -> bool:
+    return bool(dkim.verify(content, dnsfunc=lambda _name, **_: f"v=DKIM1; k=rsa; p={signing_key()[1]}".encode()))
+
+
+async def test_each_copy_that_differs_has_a_signature_of_its_own(post: Post) -> None:
+    content = HTML % b"you"
+    claims = await post.claim("u1@two.test", "u2@two.test", "u3@two.test", content=content, does_track=True)
+    for claim in claims:
+        await post.worker.deliver(claim, content)
+    copies = [mail.content for mail in post.first.mails]
+    assert len({len(copy) for copy in copies}) == 1
+    assert len(set(copies)) == 3
+    assert all(verifies(copy) for copy in copies)
+
+
+async def test_an_8_bit_message_and_its_7_bit_form_are_signed_each_for_itself(post: Post) -> None:
+    post.first.extensions = tuple(each for each in post.first.extensions if each != "8BITMIME")
+    content = HTML % "größer".encode()
+    new = post.samples.message(("a@one.test", "b@two.test"), created_at=post.clock.now(), content=content)
+    await post.store.accept(replace(new, message=replace(new.message, is_8bit=True)))
+    lease = post.samples.lease(post.clock.now().replace(year=2100))
+    first, second = await post.store.claim_deliveries(now=post.clock.now(), lease=lease, limit=9, busy=frozenset(), per_domain=9)
+    await post.worker.deliver(first, content)
+    post.first.extensions += ("8BITMIME",)
+    await post.pool.aclose()
+    await post.worker.deliver(second, content)
+    converted, kept = (mail.content for mail in post.first.mails)
+    assert converted.isascii()
+    assert "größer".encode() in kept
+    assert verifies(converted)
+    assert verifies(kept)
+
+
+async def test_an_outcome_is_stored_once_the_store_can_be_written_again(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, faults, seen = post.store.record_attempt, [StoreUnavailable("locked"), StoreUnavailable("locked")], []
+
+    async def failing(lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
+        seen.append(post.worker.unrecorded)
+        if faults:
+            raise faults.pop()
+        await record(lease, outcomes, now)
+
+    monkeypatch.setattr(post.store, "record_attempt", failing)
+    monkeypatch.setattr("sendryd.delivery.worker.RECORD_BACKOFF", (0.001,))
+    await post.send()
+    assert seen == [0, 1, 1]
+    assert post.worker.unrecorded == 0
+    assert (await post.last_event())["type"] == "delivered"
+    assert len(post.first.mails) == 1
+
+
+async def test_an_event_whose_id_is_taken_gets_another(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, ids = post.store.record_attempt, set[EventId]()
+
+    async def taken_once(lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
+        is_first = not ids
+        ids.update(event.id for outcome in outcomes for event in outcome.events)
+        if is_first:
+            raise Conflict("the id is taken")
+        await record(lease, outcomes, now)
+
+    monkeypatch.setattr(post.store, "record_attempt", taken_once)
+    await post.send()
+    assert len(ids) == 4
+    assert (await post.last_event())["type"] == "delivered"
+
+
+@pytest.mark.parametrize("fault", [LeaseLost("it is another's"), Conflict("always"), ZeroDivisionError("a bug")])
+async def test_an_outcome_that_is_never_taken_holds_nothing_up(post: Post, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    async def refusing(*_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(post.store, "record_attempt", refusing)
+    async with asyncio.timeout(5):
+        await post.send()
+    assert post.worker.unrecorded == 0
+
+
+async def test_nothing_is_sent_under_a_lease_that_is_lost_while_addresses_are_skipped(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(*_: Any) -> None:
+        raise LeaseLost("it is another's")
+
+    claims = await post.claim("kept@two.test", "out@two.test")
+
+    async def suppressed(_account: int, emails: Sequence[str]) -> frozenset[str]:
+        return frozenset(email for email in emails if email.startswith("out@"))
+
+    monkeypatch.setattr(post.store, "find_suppressed", suppressed)
+    monkeypatch.setattr(post.store, "record_attempt", lost)
+    await post.worker.deliver(claims[0], None)
+    assert post.taken == (0, 0)
+
+
+async def test_a_fault_in_the_middle_leaves_no_connection_open(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Mapping[str, str]:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("sendryd.delivery.worker.OutboundEnvelope", broken)
+    await post.send()
+    async with asyncio.timeout(5):
+        while post.first.open_connections:
+            await asyncio.sleep(0.001)
+    assert (await post.last_event())["type"] == "deferred"
+
+
+async def test_a_copy_that_cannot_be_made_bounces(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    def impossible(*_: Any) -> bytes:
+        raise MalformedMessage("too strange")
+
+    monkeypatch.setattr(Personaliser, "copy_for", impossible)
+    (claim,) = await post.claim("u@two.test", does_track=True)
+    await post.worker.deliver(claim, HTML)
+    event = await post.last_event()
+    assert (event["type"], event["enhanced_code"]) == ("bounced", "5.6.0")
+    assert post.taken == (0, 0)
+
+
+async def test_recipients_that_are_too_many_for_a_server_are_sent_to_in_turns(post: Post) -> None:
+    turns = 0
+
+    def three_at_once(verb: str, _line: str) -> str | None:
+        nonlocal turns
+        turns = 0 if verb == "MAIL" else turns + (verb == "RCPT")
+        return "452 4.5.3 Too many recipients" if verb == "RCPT" and turns > 3 else None
+
+    post.first.script = Script(command=three_at_once)
+    await post.send(*(f"u{number}@two.test" for number in range(8)))
+    assert sorted(path for mail in post.first.mails for path in mail.recipients) == [f"u{number}@two.test" for number in range(8)]
+    assert await post.store.list_queue(QueueFilter()) == []
