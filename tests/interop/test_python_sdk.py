@@ -6,11 +6,13 @@ import email
 import inspect
 import io
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final, TypedDict, get_type_hints
 
 import pytest
 from sendry import ApiError, NotFoundError, _types
 
+from sendryd.runtime.clock import SystemClock
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 from .conftest import Client, methods
@@ -18,7 +20,8 @@ from .conftest import Client, methods
 AUTHOR: Final = f"hello@{SENDING_DOMAIN}"
 RECIPIENT: Final = "user@example.org"
 LOGO: Final = "https://example.test/logo.svg"
-PERIOD: Final = {"from_": "2026-01-01", "to": "2027-12-31"}
+NOW: Final = SystemClock().now()
+PERIOD: Final = {"from_": (NOW - timedelta(days=40)).date().isoformat(), "to": (NOW + timedelta(days=1)).date().isoformat()}
 # Groups of the SDK that the server does not have yet.
 ABSENT: Final = (
     *("audiences", "automations", "billing", "campaigns", "contact_properties", "contacts", "dedicated_ips", "deliverability", "dlq"),
@@ -244,7 +247,7 @@ def see_batch(client: Client, world: World) -> None:
     for subject, sender, one in zip(subjects, (AUTHOR, other, other), batch["data"], strict=True):
         assert world.wait_for_mail(subject).envelope_from == sender
         assert client.call("emails.get", one["id"])["subject"] == subject
-    rich = {
+    rich: dict[str, Any] = {
         "from_": AUTHOR,
         "to": RECIPIENT,
         "cc": ["c@example.org"],
