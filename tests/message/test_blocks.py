@@ -62,6 +62,10 @@ def test_each_type_of_block_is_shown() -> None:
         (design({"id": 1, "type": ["text"]}), "block 1: its type"),
         (design(block("text", align={"to": "left"})), "align is left, center or right"),
         ({"globalStyles": 0, "blocks": []}, "globalStyles, an object"),
+        (design(linkColor={}), "linkColor is a colour"),
+        (design(bodyBackgroundColor=False), "bodyBackgroundColor is a colour"),
+        (design(fontFamily=5), "fontFamily"),
+        (design(block("text", align=0)), "align is left, center or right"),
         (design("text"), "each block is an object"),  # type: ignore[arg-type]
         (design(contentWidth=10), "320 to 900"),
         (design(fontFamily='x"><script>'), "fontFamily"),
@@ -105,6 +109,13 @@ def test_any_json_is_a_design_or_refused_with_a_sentence(kind: Any, props: Any, 
             assert compile_blocks(bad).endswith("</html>\n")
         except BlockError as error:
             assert str(error)
+
+
+def test_what_is_left_open_is_the_default() -> None:
+    usual = compile_blocks(design(block("button", href="https://x.test")))
+    open_props = {"align": "", "textAlign": None, "backgroundColor": "", "color": None}
+    styles = {"linkColor": "", "fontFamily": None, "contentWidth": None}
+    assert compile_blocks(design(block("button", href="https://x.test", **open_props), **styles)) == usual
 
 
 def test_depth_is_limited() -> None:

@@ -41,6 +41,8 @@ _DEFAULTS: Final = {
     "linkColor": "#2563eb",
 }
 
+_EMPTY: Final = (None, "")  # left open in an editor: the default
+
 Props = Mapping[str, Any]
 
 
@@ -64,8 +66,8 @@ def compile_blocks(design: Mapping[str, Any]) -> str:
     if isinstance(width, bool) or not isinstance(width, int | float) or not MIN_WIDTH <= width <= MAX_WIDTH:
         raise BlockError(f"globalStyles.contentWidth is a number from {MIN_WIDTH} to {MAX_WIDTH}")
     body, content, link = (_color(styles, name, _DEFAULTS[name]) for name in ("bodyBackgroundColor", "contentBackgroundColor", "linkColor"))
-    font = str(styles["fontFamily"])
-    if not _FONT.fullmatch(font):
+    font = styles["fontFamily"]
+    if not isinstance(font, str) or not _FONT.fullmatch(font):
         raise BlockError("globalStyles.fontFamily is a list of names of fonts")
     compiler = _Compiler(link, int(width))
     rows = compiler.rows(blocks, 0)
@@ -93,7 +95,7 @@ def _props(holder: Mapping[str, Any], name: str) -> Props | None:
 
 
 def _color(props: Props, name: str, default: Any) -> str:
-    value = props.get(name) or default
+    value = default if props.get(name) in _EMPTY else props[name]
     if not isinstance(value, str) or not _COLOR.fullmatch(value):
         raise BlockError(f"{name} is a colour such as #2563eb")
     return value
@@ -114,7 +116,7 @@ def _number(props: Props, name: str, default: int, least: int, most: int) -> int
 
 
 def _align(props: Props, default: str = "left") -> str:
-    value = props.get("align") or props.get("textAlign") or default
+    value = next((props[name] for name in ("align", "textAlign") if props.get(name) not in _EMPTY), default)
     if not isinstance(value, str) or value not in _ALIGNS:
         raise BlockError("align is left, center or right")
     return value
