@@ -216,6 +216,7 @@ def test_recipients_and_designs_are_described_by_their_parts(document: Document)
     ]
     design = components["CompileBody"]["properties"]["design"]
     assert design["required"] == ["blocks"]
+    assert {"type": "null"} in design["properties"]["globalStyles"]["anyOf"]
     assert "youtube" in design["properties"]["blocks"]["items"]["properties"]["type"]["enum"]
     assert "avg_open_rate" in components["BenchmarkRow"]["required"]
 

@@ -47,23 +47,29 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def _or_null(schema: Json) -> Json:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
 _DESIGN: Final[Json] = {  # what `message.blocks` asks of every design; each block has rules of its own
     "properties": {
-        "globalStyles": {
-            "type": "object",
-            "properties": {
-                "bodyBackgroundColor": {"type": "string"},
-                "contentBackgroundColor": {"type": "string"},
-                "contentWidth": {"type": "number", "minimum": MIN_WIDTH, "maximum": MAX_WIDTH},
-                "fontFamily": {"type": "string"},
-                "linkColor": {"type": "string"},
-            },
-        },
+        "globalStyles": _or_null(
+            {
+                "type": "object",
+                "properties": {
+                    "bodyBackgroundColor": _or_null({"type": "string"}),
+                    "contentBackgroundColor": _or_null({"type": "string"}),
+                    "contentWidth": _or_null({"type": "number", "minimum": MIN_WIDTH, "maximum": MAX_WIDTH}),
+                    "fontFamily": _or_null({"type": "string"}),
+                    "linkColor": _or_null({"type": "string"}),
+                },
+            }
+        ),
         "blocks": {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"id": {}, "type": {"type": "string", "enum": sorted(TYPES)}, "props": {"type": "object"}},
+                "properties": {"id": {}, "type": {"type": "string", "enum": sorted(TYPES)}, "props": _or_null({"type": "object"})},
                 "required": ["type"],
             },
         },
