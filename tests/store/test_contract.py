@@ -320,6 +320,7 @@ async def test_events_are_filtered_and_paged(store: MailStore, samples: Samples)
     assert await recipients(replace(LIVE_EVENTS, recipient="ANN@example.org")) == ["Ann@example.org"]
     assert await recipients(replace(LIVE_EVENTS, text="BOB")) == ["bob@example.org"]
     assert await recipients(replace(LIVE_EVENTS, text=format_id(MESSAGE_PREFIX, first.message.id))) == ["Ann@example.org"]
+    assert await recipients(replace(LIVE_EVENTS, text=format_id(MESSAGE_PREFIX, first.message.id).upper())) == ["Ann@example.org"]
     assert await recipients(replace(LIVE_EVENTS, created_from=LATER)) == ["bob@example.org"]
     assert await recipients(replace(LIVE_EVENTS, created_to=NOW)) == ["Ann@example.org"]
     page = await store.list_events(ACCOUNT, LIVE_EVENTS, limit=1)

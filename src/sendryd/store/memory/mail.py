@@ -349,7 +349,7 @@ class MemoryStore(MemoryLists, MemoryAccounts):
         return len(known)
 
     def _events_of(self, account_id: AccountId, which: EventFilter) -> list[Event]:
-        number = parse_id(which.text, MESSAGE_PREFIX) if which.text else None
+        number = parse_id(which.text.lower(), MESSAGE_PREFIX) if which.text else None
         return [
             event
             for event, owner, mode in sorted(self._events.values(), key=lambda each: each[0].id, reverse=True)

@@ -229,7 +229,7 @@ def _event_condition(account_id: AccountId, which: EventFilter) -> tuple[str, li
         conditions.append("e.recipient = ? COLLATE NOCASE")
         values.append(which.recipient)
     if which.text:
-        number = parse_id(which.text, MESSAGE_PREFIX)
+        number = parse_id(which.text.lower(), MESSAGE_PREFIX)
         if number is not None:
             conditions.append("e.message_id = ?")
             values.append(number)
