@@ -17,7 +17,7 @@ from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId
 from sendryd.policy.ratelimit import RateLimiter
 from sendryd.store.sqlite import open_store
-from sendryd.testing.api import ApiWorld
+from sendryd.testing.api import Answer, ApiWorld
 
 Key = tuple[ApiKey, str]
 
@@ -120,6 +120,68 @@ async def test_requests_over_the_limit_are_told_in_whole_seconds_when_to_come_ba
     assert (await limited.get("/v1/smtp/info", other)).status == 200
     limited.clock.advance(timedelta(seconds=int(refused.headers["retry-after"])))
     assert (await limited.get("/v1/smtp/info", secret)).status == 200
+
+
+async def test_every_answer_to_a_key_says_how_it_stands_with_its_limit(limited: ApiWorld) -> None:
+    _, secret = await limited.keys.create(AccountId(1), "busy", scope=Scope.READ_ONLY)
+
+    def standing(answer: Answer) -> tuple[int, str, str, str]:
+        names = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
+        limit, remaining, reset = (answer.headers[name] for name in names)
+        return answer.status, limit, remaining, reset
+
+    assert standing(await limited.get("/v1/emails", secret)) == (200, "3", "2", "4")
+    assert standing(await limited.send("POST", "/v1/domains", secret, {"name": "a.test"})) == (403, "3", "1", "7")
+    assert standing(await limited.get("/v1/emails/em_0000000000000", secret)) == (404, "3", "0", "10")
+    assert standing(await limited.get("/v1/emails", secret)) == (429, "3", "0", "10")
+    public = await limited.get("/v1/version", secret)
+    assert (public.status, "ratelimit-limit" in public.headers) == (200, False)
+    assert "retry-after" not in public.headers
+
+
+async def test_every_kind_of_error_has_one_shape(api: ApiWorld, limited: ApiWorld) -> None:
+    _, owner = await api.keys.create(AccountId(1), "owner")
+    _, busy = await limited.keys.create(AccountId(1), "busy")
+    for _ in range(3):
+        await limited.get("/v1/emails", busy)
+    await api.send("POST", "/v1/domains", owner, {"name": "there.test"})
+    key = ("authorization", f"Bearer {owner}")
+    answers = {
+        "bad_request": await api.request("POST", "/v1/domains", [key], b"{"),
+        "method_not_allowed": await api.request("PUT", "/v1/domains", [key]),
+        "conflict": await api.send("POST", "/v1/domains", owner, {"name": "there.test"}),
+        "payload_too_large": await api.request("POST", "/v1/domains", [key], b" " * 1_048_577),
+        "rate_limited": await limited.get("/v1/emails", busy),
+    }
+    assert [answer.status for answer in answers.values()] == [400, 405, 409, 413, 429]
+    for code, answer in answers.items():
+        body = answer.json
+        assert answer.headers["content-type"] == "application/json"
+        assert set(body) == {"error", "statusCode", "code", "message", "details"}
+        assert set(body["error"]) - {"retry_after"} == {"code", "message", "details"}
+        assert body["error"]["code"] == body["code"] == code
+        assert body["error"]["message"] == body["message"] != ""
+        assert body["error"]["details"] == body["details"]
+        assert body["statusCode"] == answer.status
+        assert ("retry_after" in body["error"]) == (answer.status == 429)
+
+
+@pytest.mark.parametrize("query", ["q=%ff", "q=" + "x" * 9000, "&".join(f"a{n}=1" for n in range(60))])
+async def test_a_query_that_cannot_be_read_is_422_as_a_whole(api: ApiWorld, live: Key, query: str) -> None:
+    answer = await api.get(f"/v1/emails?{query}", live[1])
+    assert (answer.status, answer.json["error"]["details"]) == (422, {"field": ""})
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "application/x-www-form-urlencoded", ""])
+async def test_a_post_may_have_no_body_whatever_its_type(api: ApiWorld, content_type: str) -> None:
+    key, secret = await api.keys.create(AccountId(1), "owner")
+    await api.add_message(key)
+    email_id = (await api.get("/v1/emails", secret)).json["data"][0]["id"]
+    headers = [("authorization", f"Bearer {secret}"), *([("content-type", content_type)] if content_type else [])]
+    cancelled = await api.request("POST", f"/v1/emails/{email_id}/cancel", headers)
+    assert (cancelled.status, cancelled.json) == (200, {"id": email_id, "status": "cancelled"})
+    refused = await api.request("POST", "/v1/domains", headers)
+    assert (refused.status, refused.json["details"]) == (422, {"field": "name"})
 
 
 @pytest.mark.parametrize(

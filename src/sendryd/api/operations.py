@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from sendryd.api.bodies import explain
 from sendryd.api.latency import LatencyBook
 from sendryd.api.requestlog import RequestLog
-from sendryd.api.requests import Gate, Refused, encode, not_found, parse_cursor, refuse, request_id, respond
+from sendryd.api.requests import Gate, Refused, encode, invalid, not_found, parse_cursor, refuse, request_id, respond
 from sendryd.api.router import Match, Router
 from sendryd.api.wire import Json, error_json
 from sendryd.model.apikey import ApiKey
@@ -36,6 +36,7 @@ LARGE_BODY: Final = 4 * 1024 * 1024  # octets; larger ones are read and answered
 MAX_VALUES: Final = 2_000_000  # brackets and commas in a body, which make at most 150 MB; a hundred long HTML mails have a tenth
 MAX_QUERY: Final = 8 * 1024  # octets, as much as servers in front of us pass on
 MAX_PARAMETERS: Final = 50
+_WHOLE: Final = ""  # the field of a fault that is no single field's
 
 log = get_logger("api")
 
@@ -232,9 +233,9 @@ def validate(model: type[Model], data: Any) -> Model:
 def _read_query(model: type[BaseModel], request: Request) -> BaseModel:
     text = request.scope["query_string"].decode("latin-1")
     if len(text) > MAX_QUERY:
-        raise Refused(Refusal(RefusalKey.VALIDATION_ERROR, f"the query has at most {MAX_QUERY} characters"))
+        raise invalid(_WHOLE, f"the query has at most {MAX_QUERY} characters")
     try:
         pairs = parse_qsl(text, keep_blank_values=False, max_num_fields=MAX_PARAMETERS, errors="strict")
     except ValueError:
-        raise Refused(Refusal(RefusalKey.VALIDATION_ERROR, "the query cannot be read: percent-encode it as UTF-8")) from None
+        raise invalid(_WHOLE, f"the query cannot be read: percent-encode it as UTF-8, and give at most {MAX_PARAMETERS} values") from None
     return validate(model, dict(pairs))
