@@ -186,6 +186,18 @@ async def test_the_oldest_due_are_claimed_once(store: Store, samples: Samples) -
     assert await claim(store, samples, limit=0) == await claim(store, samples, per_webhook=0) == []
 
 
+async def test_at_the_start_all_leases_are_ended(store: Store, samples: Samples) -> None:
+    await hook(store, samples)
+    await happen(store, samples, EventType.DELIVERED)
+    await happen(store, samples, EventType.DELIVERED)
+    (held, _) = await claim(store, samples)
+    assert await store.return_notifications() == 2
+    assert await store.return_notifications() == 0
+    assert len(await claim(store, samples)) == 2
+    with pytest.raises(LeaseLost):
+        await store.record_notification(samples.lease(), outcome(held, NotificationState.DELIVERED), LATER)
+
+
 async def test_the_oldest_of_several_webhooks_come_first(store: Store, samples: Samples) -> None:
     first, second = await hook(store, samples, DELIVERED), await hook(store, samples, BOUNCED)
     for minutes, event_type in ((4, EventType.DELIVERED), (1, EventType.DELIVERED), (3, EventType.BOUNCED), (2, EventType.BOUNCED)):

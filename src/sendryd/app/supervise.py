@@ -148,6 +148,9 @@ class Process:
         if Role.SMTP in roles:
             await start_smtp(self._basics, self._running, shared, self._certificate, sockets)
         if Role.WEBHOOKS in roles:
+            returned = await self._basics.store.return_notifications()
+            if returned:
+                log.warning("notifications_returned_at_start", count=returned)
             start_webhooks(self._basics, self._running)
         if Role.UPKEEP in roles:
             start_upkeep(self._basics, self._running, shared)

@@ -108,6 +108,10 @@ class NotifyStore(Protocol):
         """
         ...
 
+    async def return_notifications(self) -> int:
+        """Ends all leases, whoever holds them: for the start, when nobody is at work. Returns how many there were."""
+        ...
+
     async def record_notification(self, lease: Lease, outcome: NotificationOutcome, now: datetime) -> Webhook | None:
         """Stores what an attempt came to; counts it. A success ends the webhook's failing time, a failed attempt begins it if it has not
         begun. Returns the webhook as it is now, None if it is gone. Raises `LeaseLost` if this lease's token no longer holds it.

@@ -158,12 +158,22 @@ class Webhooks:
             return []
         first = self._database.fetch_one("first_notification_lease")
         if first and first[0] is not None and first[0] <= moment:
-            await self._database.write(lambda connection, _: connection.execute(SQL["return_notifications"], (moment,)).fetchall())
+            await self._return_notifications(moment)
         chosen = await self._database.read(lambda connection: _choose(connection, moment, limit, busy, per_webhook))
         if not chosen:
             return []
         claims: list[ClaimedNotification] = await self._database.write(lambda connection, _: _lease(connection, chosen, lease))
         return claims
+
+    async def return_notifications(self) -> int:
+        return await self._return_notifications(_LAST)
+
+    async def _return_notifications(self, until: int) -> int:
+        def action(connection: apsw.Connection, _rows: object) -> int:
+            connection.execute(SQL["return_notifications"], (until,))
+            return int(connection.changes())
+
+        return int(await self._database.write(action))
 
     async def record_notification(self, lease: Lease, outcome: NotificationOutcome, now: datetime) -> Webhook | None:
         moment = to_ms(now)
