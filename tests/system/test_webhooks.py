@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -324,6 +325,132 @@ def test_a_replay_and_a_test_event(endpoints: Endpoints) -> None:
     assert (tried["type"], tried["data"]["test"], tried["data"]["webhook_id"]) == ("email.delivered", True, webhook["id"])
     assert tried["id"] != first.headers["webhook-id"]
     endpoints.world.wait_until(lambda: [row["status"] for row in endpoints.told(webhook)] == ["failed", *["delivered"] * 4])
+
+
+def test_after_a_kill_endpoints_are_told_what_they_are_owed(tmp_path: Path) -> None:
+    with World(tmp_path, env=SCHEDULE, args=("--role", "smtp,http,delivery,upkeep")) as world:  # nobody tells webhooks
+        endpoints = Endpoints(world)
+        try:
+            host = endpoints.open()
+            webhook = endpoints.hook(host.url)
+            message_id = endpoints.send()
+            world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key)
+            world.relay.kill()
+            assert not host.connections
+
+            world.relay.args = ()
+            host.script = lambda _request: Fate.SILENCE
+            world.relay.start()
+            first = endpoints.wait_received(host)[0]
+            world.relay.kill()  # in the middle of the attempt
+            host.script = lambda _request: Reaction()
+            world.relay.start()
+            second = endpoints.wait_received(host, 2)[1]
+            payload = judge(webhook, second)
+            assert payload["data"]["email_id"] == message_id
+            assert (second.headers["webhook-id"], second.body) == (first.headers["webhook-id"], first.body)
+            row = endpoints.wait_told(webhook, lambda row: row["status"] == "delivered")
+            assert row["attempts"] == 1  # what was not recorded is not counted
+        finally:
+            endpoints.close()
+
+
+# The port is put in. What the first are is seen when the webhook is made, the others lead there only when they are looked up.
+GUARDED = (
+    "http://127.0.0.1:PORT/",
+    "http://localhost:PORT/",
+    "http://a.localhost:PORT/",
+    "http://127.1:PORT/",
+    "http://2130706433:PORT/",
+    "http://0x7f000001:PORT/",
+    "http://0x7f.1:PORT/",
+    "http://0177.0.0.1:PORT/",
+    "http://0:PORT/",
+    "http://0.0.0.0:PORT/",
+    "http://\uff11\uff12\uff17.0.0.1:PORT/",
+    "http://127\u30020\u30020\u30021:PORT/",
+    "http://[::1]:PORT/",
+    "http://[::]:PORT/",
+    "http://[::ffff:127.0.0.1]:PORT/",
+    "http://[::127.0.0.1]:PORT/",
+    "http://[64:ff9b::7f00:1]:PORT/",
+    "http://[2002:7f00:1::]:PORT/",
+    "http://[fe80::1%25lo]:PORT/",
+    "http://10.0.0.1:PORT/",
+    "http://172.16.0.1:PORT/",
+    "http://192.168.0.1:PORT/",
+    "http://100.64.0.1:PORT/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://[fd00:ec2::254]/latest/",
+    "http://metadata.google.internal/",
+    "http://127.0.0.1.nip.io:PORT/",
+    "http://example.com@127.0.0.1:PORT/",
+    "http://example.com\\@127.0.0.1:PORT/",
+    "http://example.com\t@127.0.0.1:PORT/",
+    "http://127.0.0.1:PORT\r\nX: y/",
+    "file:///etc/passwd",
+    "gopher://127.0.0.1:PORT/",
+)
+LEADING_INSIDE = {
+    "loopback.test": {"A": "127.0.0.1"},
+    "loopback6.test": {"AAAA": "::1"},
+    "mapped.test": {"AAAA": "::ffff:127.0.0.1"},
+    "translated.test": {"AAAA": "64:ff9b::7f00:1"},
+    "private.test": {"A": "10.0.0.1"},
+    "metadata.test": {"A": "169.254.169.254"},
+    "this-host.test": {"A": "0.0.0.0"},
+    "alias.test": {"CNAME": "loopback.test."},
+    "both.test": {"AAAA": "3ffe::1", "A": "127.0.0.1"},  # one that would do does not help the other
+}
+NOBODY = "3ffe::1"  # passes for public, and belongs to nobody any more (RFC 3701)
+
+
+def test_nothing_inside_is_reached(tmp_path: Path) -> None:
+    with World(tmp_path, env={"SENDRYD_WEBHOOK_RETRY_SCHEDULE": ",".join(["500ms"] * 60)}) as world:
+        endpoints = Endpoints(world)
+        try:
+            host = endpoints.open()
+            stored = {}
+            for name in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
+                stored[name] = endpoints.hook(f"http://{name}:{host.port}/")
+                endpoints.try_out(stored[name])
+            endpoints.wait_received(host, len(stored))  # as long as that is allowed
+            world.relay.kill()
+            world.relay.env["SENDRYD_ALLOW_PRIVATE_NETWORKS"] = "false"
+            world.relay.start()
+            reached = host.connections
+
+            for url in GUARDED:
+                answer = endpoints.post("/v1/webhooks", {"url": url.replace("PORT", str(host.port)), "events": ["email.delivered"]})
+                assert answer.status_code == 422, url
+                assert answer.json()["error"]["details"]["field"] == "url", url
+            world.nameserver.ttl = 0
+            for name, records in LEADING_INSIDE.items():
+                for kind, value in records.items():
+                    world.nameserver.set(name, kind, value)
+                stored[name] = endpoints.hook(f"http://{name}:{host.port}/")
+            world.nameserver.set("rebinding.test", "AAAA", NOBODY)
+            stored["rebinding.test"] = endpoints.hook(f"http://rebinding.test:{host.port}/")
+            for webhook in stored.values():
+                endpoints.try_out(webhook)
+
+            def last(webhook: dict[str, Any]) -> dict[str, Any]:
+                return endpoints.told(webhook)[-1]
+
+            def is_refused(webhook: dict[str, Any]) -> bool:
+                return "public" in (last(webhook)["response"] or "")
+
+            world.wait_until(lambda: last(stored["rebinding.test"])["attempts"] > 0)
+            assert last(stored["rebinding.test"])["response"].startswith("No connection")
+            world.nameserver.set("rebinding.test", "AAAA", "::ffff:127.0.0.1")
+            for name, webhook in stored.items():
+                world.wait_until(partial(is_refused, webhook))
+                row = last(webhook)
+                assert (row["status"], row["status_code"]) == ("pending", None), name
+                assert NOBODY not in row["response"]
+            assert host.connections == reached
+        finally:
+            endpoints.close()
 
 
 GARBAGE = b"\x00\xff\x16\x03\x01 this is no protocol\r\n\r\n"

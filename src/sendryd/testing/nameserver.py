@@ -18,7 +18,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-TTL: Final = 300  # seconds, of every answer
+TTL: Final = 300  # seconds, of every answer unless told otherwise
 UDP_SIZE: Final = 1232  # octets; longer answers are truncated, and had over TCP
 CNAME_LIMIT: Final = 8
 
@@ -34,6 +34,7 @@ class NameServer:
         self.dropped: set[str] = set()
         self.truncated: set[str] = set()
         self.delay = 0.0  # seconds before every answer
+        self.ttl = TTL
         self.queries: Counter[tuple[str, str]] = Counter()
         self.host = "127.0.0.1"
         self.port = 0
@@ -107,12 +108,12 @@ class NameServer:
             values = self.zone.get((name, kind))
             if values is not None:
                 if values:
-                    response.answer.append(dns.rrset.from_text_list(_absolute(name), TTL, "IN", kind, values))
+                    response.answer.append(dns.rrset.from_text_list(_absolute(name), self.ttl, "IN", kind, values))
                 return
             alias = self.zone.get((name, "CNAME"))
             if not alias:
                 break
-            response.answer.append(dns.rrset.from_text_list(_absolute(name), TTL, "IN", "CNAME", alias))
+            response.answer.append(dns.rrset.from_text_list(_absolute(name), self.ttl, "IN", "CNAME", alias))
             name = alias[0].lower().rstrip(".")
         if not any(known == name or known.endswith("." + name) for known, _ in self.zone):
             response.set_rcode(dns.rcode.NXDOMAIN)
