@@ -147,3 +147,12 @@ async def test_making_and_revoking_need_full_access(api: ApiWorld, owner: Key, s
     for method, target, body in (("POST", PATH, {"name": "x"}), ("DELETE", f"{PATH}/{format_id('key', owner[0].id)}", None)):
         assert fault(await api.send(method, target, secret, body))[:2] == (403, "insufficient_scope")
     assert (await api.get(PATH, secret)).status == 200
+
+
+async def test_a_key_that_is_taken_for_an_id_is_not_kept_in_the_log_of_requests(api: ApiWorld, owner: Key) -> None:
+    secret = owner[1]
+    headers = [("authorization", f"Bearer {secret}"), ("user-agent", f"tool {secret}")]
+    assert (await api.request("GET", f"/v1/emails/{secret}", headers)).status == 404
+    await api.request_log.flush()
+    rows = (await api.get("/v1/logs/api-requests", secret)).json["data"]
+    assert (rows[0]["path"], rows[0]["user_agent"]) == ("/v1/emails/sn_live_***", "tool sn_live_***")

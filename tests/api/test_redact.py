@@ -29,6 +29,14 @@ def test_secrets_and_contents_are_never_kept_and_recipients_are_counted() -> Non
     }
 
 
+def test_keys_that_stand_where_none_should_are_starred() -> None:
+    key = "sn_live_" + "aB3" * 14 + "x"
+    assert (
+        redacted_json(json.dumps({"subject": key, key: [f"<{key}>"]}).encode())
+        == '{"subject":"sn_live_***","sn_live_***":["<sn_live_***>"]}'
+    )
+
+
 def test_what_is_not_json_or_too_long_is_not_kept() -> None:
     assert redacted_json(b"") is None
     assert redacted_json(b"{") is None

@@ -1,11 +1,12 @@
 """The form of a key decides before anything is looked up."""
 
+import base64
 import hashlib
 
 import pytest
 
 from sendryd.model.apikey import KeyMode
-from sendryd.policy.credentials import RANDOM_LENGTH, display_prefix, hash_key, new_secret
+from sendryd.policy.credentials import RANDOM_LENGTH, display_prefix, hash_key, new_secret, without_keys
 
 RANDOM = "abcDEF0123456789abcDEF0123456789abcDEF01234"
 
@@ -43,3 +44,18 @@ def test_other_texts_are_no_keys(text: str) -> None:
 def test_a_random_part_of_the_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="43 letters"):
         new_secret(KeyMode.LIVE, "short")
+
+
+@pytest.mark.parametrize("mode", KeyMode)
+@pytest.mark.parametrize("before", [b"", b"x", b"xy", b"\0sendry\0", b"sendry\0sendry\0"])
+def test_keys_are_starred_in_any_text_and_in_base64(mode: KeyMode, before: bytes) -> None:
+    secret = new_secret(mode, RANDOM)
+    assert without_keys(f"GET /v1/keys/{secret}?x={secret.lower()}.") == f"GET /v1/keys/sn_{mode.value}_***?x=sn_{mode.value}_***."
+    encoded = base64.b64encode(before + secret.encode()).decode()
+    starred = without_keys(f"AUTH PLAIN {encoded}")
+    assert all(encoded[start : start + 12] not in starred for start in range(len(before) * 4 // 3 + 8, len(encoded) - 12))
+
+
+def test_what_may_be_shown_of_a_key_is_left_alone() -> None:
+    shown = f'{{"key_prefix":"{display_prefix(new_secret(KeyMode.LIVE, RANDOM))}"}} sn_other'
+    assert without_keys(shown) == shown

@@ -6,6 +6,8 @@ Secrets and the bodies of mail never are; of recipients only their number.
 import json
 from typing import Any, Final
 
+from sendryd.policy.credentials import without_keys
+
 MAX_KEPT: Final = 4096  # characters of one redacted body: what is longer is a list or an import, and says little
 MAX_DEPTH: Final = 12
 REDACTED: Final = "[redacted]"
@@ -47,5 +49,5 @@ def redacted_json(raw: bytes) -> str | None:
         return None
     if not isinstance(data, dict | list):
         return None
-    text = json.dumps(redact(data), separators=(",", ":"))
+    text = without_keys(json.dumps(redact(data), separators=(",", ":")))
     return text if len(text) <= MAX_KEPT else None

@@ -13,6 +13,7 @@ from sendryd.api.redact import redacted_json
 from sendryd.model.apikey import ApiKey
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import ApiRequestId
+from sendryd.policy.credentials import without_keys
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
@@ -116,11 +117,11 @@ def _make(seen: _Seen) -> ApiRequest:
         account_id=seen.key.account_id,
         api_key_id=seen.key.id,
         method=seen.method,
-        path=seen.path,
+        path=without_keys(seen.path),
         status_code=seen.status,
         request_body=redacted_json(seen.request_body),
         response_body=redacted_json(seen.response_body),
         duration_ms=round(seen.duration * 1000),
-        user_agent=seen.user_agent,
+        user_agent=without_keys(seen.user_agent) if seen.user_agent else None,
         created_at=seen.created_at,
     )

@@ -12,6 +12,12 @@ from sendryd.model.apikey import KeyMode
 
 RANDOM_LENGTH: Final = 43  # 43 * log2(62) = 256 bits
 DISPLAY_LENGTH: Final = 12  # "sn_live_" and four more: enough to tell keys apart, useless to an attacker
+# In any case of letters, since some texts are folded; longer than the part that may be shown. In base64 the start of a key has three forms.
+_IN_TEXT: Final = re.compile(r"(sn_(?:live|test)_)[A-Za-z0-9]{5,}", re.ASCII | re.IGNORECASE)
+_IN_BASE64: Final = re.compile(
+    r"(?:c25fbGl2ZV|c25fdGVzdF|NuX2xpdmVf|NuX3Rlc3Rf|zbl9saXZlX|zbl90ZXN0X)[A-Za-z0-9+/_-]+",
+    re.ASCII,
+)
 _FORM: Final = re.compile(r"sn_(?:live|test)_[A-Za-z0-9]{43}", re.ASCII)
 
 
@@ -33,3 +39,8 @@ def hash_key(secret: str) -> bytes | None:
 def display_prefix(secret: str) -> str:
     """The part of a key that may be shown."""
     return secret[:DISPLAY_LENGTH]
+
+
+def without_keys(text: str) -> str:
+    """A text with each key in it, also as base64 has it, starred."""
+    return _IN_BASE64.sub("***", _IN_TEXT.sub(r"\1***", text))

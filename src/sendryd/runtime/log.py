@@ -7,7 +7,6 @@ gone, and a disk that is full, are no reason to stop either.
 import io
 import logging
 import os
-import re
 import select
 import sys
 from collections.abc import MutableMapping
@@ -15,7 +14,8 @@ from typing import Final, TextIO, cast
 
 import structlog
 
-_KEY: Final = re.compile(r"sn_(live|test)_[A-Za-z0-9]+")
+from sendryd.policy.credentials import without_keys
+
 _SECRET_NAMES: Final = frozenset({"password", "secret", "authorization", "credentials", "private_key"})
 
 
@@ -66,8 +66,8 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, object]) ->
     for name, value in event.items():
         if name in _SECRET_NAMES or isinstance(value, Secret):
             event[name] = "***"
-        elif isinstance(value, str) and "sn_" in value:
-            event[name] = _KEY.sub(r"sn_\1_***", value)
+        elif isinstance(value, str):
+            event[name] = without_keys(value)
     return event
 
 
