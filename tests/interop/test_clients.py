@@ -1,13 +1,9 @@
-"""The programs of real users: nothing changed but host, port, certificate and key."""
+"""Programs and libraries of real users, with nothing but host, port, certificate and key given to them."""
 
 import os
 import re
-import shutil
-import smtplib
 import ssl
 import subprocess
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
 from pathlib import Path
 
 import aiosmtplib
@@ -18,8 +14,6 @@ from sendryd.testing.world import SENDING_DOMAIN, World
 
 AUTHOR = f"hello@{SENDING_DOMAIN}"
 RECIPIENT = "user@example.org"
-PROGRAMS = Path(__file__).parent / "programs"
-NODE_MODULES = Path(__file__).parents[2] / "build" / "interop" / "node_modules"
 
 
 def run(world: World, *command: str, cwd: Path, stdin: bytes | None = None, **env: str) -> str:
@@ -55,22 +49,6 @@ def check_arrived(world: World, subject: str) -> bytes:
     return bytes(mail.content)
 
 
-def test_smtplib_as_the_seed_shows(world: World) -> None:
-    msg = MIMEMultipart("alternative")
-    msg["From"] = AUTHOR
-    msg["To"] = RECIPIENT
-    msg["Subject"] = "smtplib"
-    msg.attach(MIMEText("<p>Sent via Sendry SMTP relay.</p>", "html"))
-    host, port = world.relay.smtp
-    with smtplib.SMTP(host, port) as smtp:
-        smtp.ehlo()
-        smtp.starttls(context=ssl.create_default_context(cafile=str(world.relay.cert)))
-        smtp.login("sendry", world.live_key)
-        smtp.sendmail(AUTHOR, [RECIPIENT], msg.as_string())
-    content = check_arrived(world, "smtplib")
-    assert content.endswith(msg.as_bytes().partition(b"\n\n")[2].replace(b"\n", b"\r\n"))
-
-
 async def test_aiosmtplib(world: World) -> None:
     host, port = world.relay.smtp
     await aiosmtplib.send(
@@ -85,43 +63,6 @@ async def test_aiosmtplib(world: World) -> None:
         tls_context=ssl.create_default_context(cafile=str(world.relay.cert)),
     )
     check_arrived(world, "aiosmtplib")
-
-
-@pytest.mark.needs("node", "nodemailer")
-@pytest.mark.parametrize("style", ["options", "url"])
-def test_nodemailer(world: World, tmp_path: Path, style: str) -> None:
-    shutil.copy(PROGRAMS / "nodemailer.mjs", tmp_path)
-    (tmp_path / "node_modules").symlink_to(NODE_MODULES)
-    host, port = world.relay.smtp
-    run(
-        world,
-        "node",
-        "nodemailer.mjs",
-        cwd=tmp_path,
-        SUBJECT=f"nodemailer {style}",
-        SMTP_URL=f"smtp://sendry:{world.live_key}@localhost:{port}" if style == "url" else "",
-        SMTP_HOST="localhost" if host == "127.0.0.1" else host,
-        NODE_EXTRA_CA_CERTS=str(world.relay.cert),
-    )
-    assert b"Sent via Sendry SMTP relay." in check_arrived(world, f"nodemailer {style}")
-
-
-@pytest.mark.needs("go")
-def test_go(world: World, tmp_path: Path) -> None:
-    shutil.copy(PROGRAMS / "send.go", tmp_path / "main.go")
-    run(
-        world,
-        "go",
-        "run",
-        "main.go",
-        cwd=tmp_path,
-        SMTP_HOST="localhost",
-        SUBJECT="Go",
-        SSL_CERT_FILE=str(world.relay.cert),
-        GOFLAGS="-mod=mod",
-        GO111MODULE="off",
-    )
-    assert check_arrived(world, "Go").endswith(b"\r\n\r\n<p>Sent via Sendry SMTP relay.</p>\r\n")
 
 
 @pytest.mark.needs("swaks")

@@ -1,28 +1,35 @@
 package main
 
 import (
-	"net/smtp"
-	"os"
+    "net/smtp"
+    "os"
 )
 
 func main() {
-	auth := smtp.PlainAuth("", "sendry", os.Getenv("SENDRY_API_KEY"), os.Getenv("SMTP_HOST"))
-	msg := []byte(
-		"From: hello@example.test\r\n" +
-			"To: user@example.org\r\n" +
-			"Subject: " + os.Getenv("SUBJECT") + "\r\n" +
-			"MIME-Version: 1.0\r\n" +
-			"Content-Type: text/html\r\n\r\n" +
-			"<p>Sent via Sendry SMTP relay.</p>",
-	)
-	err := smtp.SendMail(
-		os.Getenv("SMTP_HOST")+":"+os.Getenv("SMTP_PORT"),
-		auth,
-		"hello@example.test",
-		[]string{"user@example.org"},
-		msg,
-	)
-	if err != nil {
-		panic(err)
-	}
+    auth := smtp.PlainAuth(
+        "",
+        "sendry",
+        os.Getenv("SENDRY_API_KEY"),
+        "smtp.sendry.online",
+    )
+
+    msg := []byte(
+        "From: hello@acme.com\r\n" +
+        "To: user@example.com\r\n" +
+        "Subject: Hello from SMTP!\r\n" +
+        "MIME-Version: 1.0\r\n" +
+        "Content-Type: text/html\r\n\r\n" +
+        "<p>Sent via Sendry SMTP relay.</p>",
+    )
+
+    err := smtp.SendMail(
+        "smtp.sendry.online:587",
+        auth,
+        "hello@acme.com",
+        []string{"user@example.com"},
+        msg,
+    )
+    if err != nil {
+        panic(err)
+    }
 }
