@@ -55,7 +55,14 @@ class DnsResolver(Protocol):
 class _Entry:
     expires: float
     answer: Answer
-    failure: LookupFailed | None
+    failure: tuple[str, bool] | None  # its sentence, and whether it is temporary
+
+    def read(self) -> Answer:
+        """The answer. Raises a failure of its own for each reader: one that is raised again grows, and keeps what all of them were at."""
+        if self.failure is not None:
+            sentence, is_temporary = self.failure
+            raise LookupFailed(sentence, is_temporary=is_temporary)
+        return self.answer
 
 
 class Resolver:
@@ -72,7 +79,7 @@ class Resolver:
         self._resolver.lifetime = LIFETIME
         self._resolver.cache = None
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
-        self._asking: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+        self._asking: dict[tuple[str, str], asyncio.Task[_Entry]] = {}
         self._slots = asyncio.Semaphore(MAX_PARALLEL)
 
     def __repr__(self) -> str:
@@ -108,20 +115,18 @@ class Resolver:
         key = (name.lower().rstrip("."), kind)
         entry = None if fresh else self._entries.get(key)
         if entry is not None and entry.expires > self._clock.monotonic():
-            if entry.failure is not None:
-                raise entry.failure
-            return entry.answer
+            return entry.read()
         task = self._asking.get(key)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._look_up(key, read))
             self._asking[key] = task
             task.add_done_callback(lambda _: self._asking.pop(key, None))
-        return await asyncio.shield(task)
+        return (await asyncio.shield(task)).read()
 
-    async def _look_up(self, key: tuple[str, str], read: Callable[[Any], Any]) -> Answer:
+    async def _look_up(self, key: tuple[str, str], read: Callable[[Any], Any]) -> _Entry:
         name, kind = key
         answer: Answer = ()
-        failure: LookupFailed | None = None
+        failure: tuple[str, bool] | None = None
         ttl = NEGATIVE_TTL
         try:
             async with self._slots:
@@ -131,20 +136,18 @@ class Resolver:
         except dns.resolver.NoAnswer:
             pass
         except dns.resolver.NXDOMAIN:
-            failure = LookupFailed(f"the name {name} does not exist", is_temporary=False)
+            failure = f"the name {name} does not exist", False
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape, UnicodeError):
-            failure = LookupFailed(f"{name} is not a name", is_temporary=False)
+            failure = f"{name} is not a name", False
         except (dns.exception.DNSException, OSError) as error:
             reason = "no answer in time" if isinstance(error, dns.exception.Timeout) else "the look-up failed"
-            failure = LookupFailed(f"{kind} of {name}: {reason}", is_temporary=True)
+            failure = f"{kind} of {name}: {reason}", True
             ttl = FAILURE_TTL
-        self._entries[key] = _Entry(self._clock.monotonic() + ttl, answer, failure)
+        entry = self._entries[key] = _Entry(self._clock.monotonic() + ttl, answer, failure)
         self._entries.move_to_end(key)
         while len(self._entries) > MAX_ENTRIES:
             self._entries.popitem(last=False)
-        if failure is not None:
-            raise failure
-        return answer
+        return entry
 
 
 def _read_mx(record: Any) -> MxRecord:

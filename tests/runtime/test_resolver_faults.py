@@ -1,0 +1,211 @@
+"""Name servers, and those who pretend to be one, that lie, break the format, say nothing, or are asked too much."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import cast
+
+import dns.flags
+import dns.message
+import dns.rrset
+import pytest
+
+from sendryd.policy.routing import MxRecord
+from sendryd.runtime import resolver as module
+from sendryd.runtime.faults import LookupFailed
+from sendryd.runtime.resolver import MAX_PARALLEL, MAX_TTL, Resolver
+from sendryd.testing.clock import ManualClock
+from sendryd.testing.nameserver import NameServer
+
+pytestmark = pytest.mark.sockets
+
+Answers = Callable[[dns.message.Message], list[bytes]]
+
+
+class Liar(asyncio.DatagramProtocol):
+    """Answers every question with as many datagrams as it is told."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
+        self.asked = self.pending = self.most_pending = 0
+        self.transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str | int, int]) -> None:
+        self.asked += 1
+        self.pending += 1
+        self.most_pending = max(self.most_pending, self.pending)
+        asyncio.get_running_loop().call_later(0.01, self.answer, data, addr)
+
+    def answer(self, data: bytes, addr: tuple[str | int, int]) -> None:
+        self.pending -= 1
+        for answer in self.answers(dns.message.from_wire(data)):
+            self.transport.sendto(answer, addr)
+
+
+def respond(
+    query: dns.message.Message, *, ttl: int = 300, name: str | None = None, value: str = "10 mx.example.org."
+) -> dns.message.Message:
+    """An honest answer, or one about another name."""
+    response = dns.message.make_response(query, recursion_available=True)
+    response.answer.append(dns.rrset.from_text(name or query.question[0].name, ttl, "IN", "MX", value))
+    return response
+
+
+@pytest.fixture
+async def liar(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Liar]:
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    monkeypatch.setattr(module, "LIFETIME", 0.4)
+    made = Liar(lambda query: [respond(query).to_wire()])
+    await asyncio.get_running_loop().create_datagram_endpoint(lambda: made, local_addr=("127.0.0.1", 0))
+    yield made
+    made.transport.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def resolver(liar: Liar, clock: ManualClock) -> Resolver:
+    return Resolver(clock, liar.transport.get_extra_info("sockname"))
+
+
+def forged(query: dns.message.Message, what: str) -> bytes:
+    """What somebody who cannot see the question sends in the hope of being first."""
+    response = respond(query, value="10 evil.example.")
+    if what == "id":
+        response.id = (query.id + 1) % 65536
+    elif what == "question":
+        other = dns.message.make_query("other.example.", "MX")
+        other.id = query.id
+        response = respond(other, value="10 evil.example.")
+    elif what == "query":
+        response.flags &= ~dns.flags.QR
+    return response.to_wire()
+
+
+@pytest.mark.parametrize("what", ["id", "question", "query"])
+async def test_forged_answers_are_not_listened_to(liar: Liar, resolver: Resolver, what: str) -> None:
+    liar.answers = lambda query: [forged(query, what)] * 3 + [respond(query).to_wire()]
+    assert await resolver.mx("example.org") == (MxRecord(10, "mx.example.org"),)
+    liar.answers = lambda query: [forged(query, what)]
+    with pytest.raises(LookupFailed) as failed:
+        await resolver.mx("example.net")
+    assert failed.value.is_temporary
+
+
+async def test_what_an_answer_says_of_other_names_is_not_believed(liar: Liar, resolver: Resolver) -> None:
+    def answer(query: dns.message.Message) -> list[bytes]:
+        response = respond(query)
+        response.additional.append(dns.rrset.from_text("mx.example.org.", 300, "IN", "A", "203.0.113.66"))
+        response.answer.append(dns.rrset.from_text("victim.example.", 300, "IN", "MX", "10 evil.example."))
+        return [response.to_wire()]
+
+    liar.answers = answer
+    await resolver.mx("example.org")
+    asked = liar.asked
+    liar.answers = lambda _query: []
+    for lookup in (resolver.addresses("mx.example.org"), resolver.mx("victim.example")):
+        with pytest.raises(LookupFailed):
+            await lookup
+    assert liar.asked > asked + 1
+
+
+def pointer_loop(query: dns.message.Message) -> bytes:
+    """The owner's name of the answer points to itself."""
+    head = query.to_wire()[:12]
+    question = query.to_wire()[12:]
+    answer = (12 + len(question) | 0xC000).to_bytes(2, "big") + b"\x00\x0f\x00\x01\x00\x00\x01\x2c\x00\x04\x00\x0a\xc0\x0c"
+    return head[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + question + answer
+
+
+def with_code(query: dns.message.Message, code: int) -> bytes:
+    response = dns.message.make_response(query)
+    response.set_rcode(dns.rcode.Rcode(code))
+    return response.to_wire()
+
+
+BROKEN: dict[str, Answers] = {
+    "nothing": lambda _query: [],
+    "an empty datagram": lambda _query: [b""],
+    "half an answer": lambda query: [respond(query).to_wire()[:-5]],
+    "a name that points to itself": lambda query: [pointer_loop(query)],
+    "SERVFAIL": lambda query: [with_code(query, 2)],
+    "NOTIMP": lambda query: [with_code(query, 4)],
+    "REFUSED": lambda query: [with_code(query, 5)],
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+async def test_a_broken_answer_is_none_for_now(liar: Liar, resolver: Resolver, case: str) -> None:
+    liar.answers = BROKEN[case]
+    with pytest.raises(LookupFailed) as failed:
+        await resolver.mx("example.org")
+    assert failed.value.is_temporary
+
+
+async def test_an_answer_that_nobody_gives_over_tcp(liar: Liar, resolver: Resolver) -> None:
+    def cut(query: dns.message.Message) -> list[bytes]:
+        response = dns.message.make_response(query)
+        response.flags |= dns.flags.TC
+        return [response.to_wire()]
+
+    liar.answers = cut  # nothing listens there
+    with pytest.raises(LookupFailed) as failed:
+        await resolver.mx("example.org")
+    assert failed.value.is_temporary
+
+
+@pytest.mark.parametrize("ttl", [0, 1 << 31, (1 << 32) - 1])
+async def test_no_answer_is_asked_for_at_every_message_nor_kept_for_ever(
+    liar: Liar, resolver: Resolver, clock: ManualClock, ttl: int
+) -> None:
+    def answer(query: dns.message.Message) -> list[bytes]:
+        wire = respond(query, ttl=0x01020304).to_wire()
+        return [wire.replace(b"\x01\x02\x03\x04", ttl.to_bytes(4, "big"))]
+
+    liar.answers = answer
+    for _ in range(3):
+        await resolver.mx("example.org")
+    assert liar.asked == 1
+    clock.advance(timedelta(seconds=MAX_TTL + 1))
+    await resolver.mx("example.org")
+    assert liar.asked == 2
+
+
+@pytest.mark.parametrize(
+    "host", [r"a\000b.test.", r"\255\254.test.", r"a\.b.test.", "_x.test.", r"<script>.test.", f"{'a' * 63}.{'b' * 63}.test."]
+)
+async def test_names_of_any_octets(liar: Liar, resolver: Resolver, host: str) -> None:
+    liar.answers = lambda query: [respond(query, value=f"10 {host}").to_wire()]
+    ((record),) = cast("tuple[MxRecord]", await resolver.mx("example.org"))
+    assert record.host.isascii()
+    assert record.host.isprintable()
+    liar.answers = lambda query: [dns.message.make_response(query).to_wire()]
+    assert await resolver.addresses(record.host) == ()
+
+
+async def test_many_domains_at_once_are_asked_some_at_a_time(liar: Liar, resolver: Resolver) -> None:
+    answers = await asyncio.gather(*(resolver.mx(f"d{number}.example") for number in range(600)))
+    assert len(answers) == 600
+    assert MAX_PARALLEL / 2 < liar.most_pending <= MAX_PARALLEL
+
+
+async def test_a_failure_that_is_kept_keeps_nothing_of_those_who_met_it(liar: Liar, resolver: Resolver) -> None:
+    liar.answers = lambda query: [with_code(query, 3)]
+    depths = []
+    for _ in range(50):
+        with pytest.raises(LookupFailed, match="does not exist") as failed:
+            await resolver.mx("example.org")
+        depths.append(len(failed.traceback))
+    assert max(depths[2:]) <= depths[1]
+    assert liar.asked == 1
+
+
+async def test_a_domain_with_five_hundred_mail_servers(clock: ManualClock) -> None:
+    async with NameServer({("example.org", "MX"): [f"{number} mx{number}.example.org." for number in range(500)]}) as server:
+        assert len(cast("tuple[MxRecord, ...]", await Resolver(clock, (server.host, server.port)).mx("example.org"))) == 500
