@@ -17,7 +17,7 @@ from sendryd.testing.world import SENDING_DOMAIN, World
 
 CONNECTIONS = 20
 MESSAGES = 5_000
-REQUESTS = 1_000
+REQUESTS = 500
 KILLS = int(os.environ.get("SENDRYD_TEST_KILLS", "3"))
 AUTHOR = f"hello@{SENDING_DOMAIN}"
 MARK = re.compile(rb"\r\nSubject: number (\d+)\r\n")

@@ -280,3 +280,12 @@ async def test_a_database_that_is_missing_is_not_made_anew(tmp_path: Path, what:
     store = open_store(tmp_path)
     assert await store.read_content(new.message.id) == new.content
     await store.aclose()
+
+
+async def test_whether_it_can_be_written_is_really_tried(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for _ in range(3):
+        before = (tmp_path / f"{FILE_NAME}-wal").read_bytes()
+        await store.check_writable()
+        assert (tmp_path / f"{FILE_NAME}-wal").read_bytes() != before
+    await store.aclose()

@@ -297,9 +297,6 @@ DELETE FROM delivery WHERE message_id = ?;
 -- name: delete_events
 DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < ? ORDER BY id LIMIT ?);
 
--- name: touch_store
-UPDATE config_version SET version = version;
-
 -- name: count_segment
 INSERT INTO segment (number, messages) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET messages = messages + ?2;
 
