@@ -22,6 +22,7 @@ $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: $(VENV)/pyvenv.cfg requirements.lock requirements-build.lock pyproject.toml
+	@echo "Installing the locked dependencies; the first time this takes a minute or more." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -30,6 +31,7 @@ $(VENV)/.runtime: $(VENV)/pyvenv.cfg requirements.lock requirements-build.lock p
 setup-dev: $(VENV)/.dev ## The same with all tools for development
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "Installing the tools for development." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
