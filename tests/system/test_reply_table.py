@@ -229,6 +229,35 @@ def test_accepted(client: Raw) -> None:
     assert text.startswith("2.0.0 Ok: queued as em_")
 
 
+@pytest.mark.parametrize("name", ["localhost", "[127.0.0.1]", "vm", "[IPv6:::1]", "my_machine", "a-b.example.test"])
+def test_names_that_real_clients_give(world: World, name: str) -> None:
+    with connected(world, tls=False) as raw:
+        assert raw.send(f"EHLO {name}\r\n".encode())[0] == 250
+        assert raw.send(f"HELO {name}\r\n".encode())[0] == 250
+
+
+def test_what_is_missing_is_added_and_undeclared_8_bit_is_taken(world: World, client: Raw) -> None:
+    client.envelope()
+    reply = client.content(f"From: {AUTHOR}\r\nSubject: bare\r\n\r\nGr\u00fc\u00dfe".encode())
+    assert starts(reply, 250, "2.0.0")
+    content = world.received(reply[1]).content
+    head = content.partition(b"\r\n\r\n")[0]
+    assert head.count(b"\r\nDate: ") == head.count(b"\r\nMessage-ID: <") == 1
+    assert world.decoded(content).decode().strip() == "Gr\u00fc\u00dfe"
+
+
+def test_a_repeat_under_an_idempotency_key_is_answered_with_the_first_id(world: World, client: Raw) -> None:
+    replies = set()
+    for _ in range(2):
+        client.envelope()
+        replies.add(client.content(b"X-Sendry-Idempotency-Key: order-4711\r\n" + CONTENT))
+    (reply,) = replies
+    assert starts(reply, 250, "2.0.0")
+    world.received(reply[1])
+    mark = reply[1].split()[-1].encode()
+    assert len([mail for mail in world.mailhost.mails if mark in mail.content]) == 1
+
+
 def test_message_over_the_limit_by_its_own_word(client: Raw) -> None:
     assert starts(client.send(f"MAIL FROM:<{AUTHOR}> SIZE={41 * 1024 * 1024}\r\n".encode()), 552, "5.3.4")
 
