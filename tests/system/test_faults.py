@@ -150,13 +150,13 @@ def test_a_program_without_descriptors_waits_and_goes_on(tmp_path: Path) -> None
     with World(tmp_path) as world:
         with log_in(world) as smtp:
             pid = world.relay.process.pid
-            limit = len(os.listdir(f"/proc/{pid}/fd")) + 8
+            limit = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 8
             before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
             held: list[socket.socket] = []
             try:
                 held += [socket.create_connection(world.relay.smtp, timeout=10) for _ in range(40)]
-                world.wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) == limit)
+                world.wait_until(lambda: len(list(Path(f"/proc/{pid}/fd").iterdir())) == limit)
                 worked = cpu_time(pid)
                 code, message_id = submit(smtp)  # no descriptor is left to deliver it
                 assert code in {250, 451}
