@@ -55,6 +55,12 @@ def test_the_client_library_of_the_hosted_service_accepts_ours_and_nothing_else(
     assert not verify_signature(BODY.decode(), header.replace("t=17", "t=18"), SECRET)
 
 
+def test_one_header_may_carry_the_value_of_the_other() -> None:
+    headers = sign(SECRET, BODY, identity="evt_1", timestamp=1_700_000_000, scheme="timestamped")
+    assert verify_signature(BODY.decode(), headers["X-Sendry-Signature"], SECRET)
+    assert headers["X-Sendry-Signature"] == headers["Sendry-Signature"]
+
+
 def test_the_scheme_without_a_timestamp() -> None:
     headers = sign(SECRET, BODY, identity="evt_1", timestamp=1)
     expected = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()

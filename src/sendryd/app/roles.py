@@ -1,7 +1,7 @@
 """Which daemons make up which role. A role is imported only if it runs, so that a process costs no more than it does."""
 
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sendryd.intake.accept import Intake
     from sendryd.notify.dispatcher import Dispatcher
     from sendryd.submission.listener import Listener
-    from sendryd.tracking.recorder import Recorder
 
 TOUCH_INTERVAL: Final = 30.0  # seconds between writes of when keys were last used
 CERTIFICATE_INTERVAL: Final = 10.0  # seconds between looks at the certificate's files
@@ -63,7 +62,7 @@ class Running:
     health: "Health | None" = None
     intake: "Intake | None" = None
     dispatcher: "Dispatcher | None" = None
-    recorder: "Recorder | None" = None
+    figures: dict[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)  # for /metrics, by the first part of their names
     stops: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
@@ -145,6 +144,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
         has_smart_host=settings.smarthost is not None,
     )
     running.scheduler = scheduler
+    running.figures |= {"delivery": scheduler.statistics, "connections": pool.statistics}
     running.tasks += [scheduler.run(), scheduler.keep_leases(), pool.run()]
 
     async def stop() -> None:
@@ -186,6 +186,7 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
     for sock in sockets.smtps:
         await listener.listen(sock, is_implicit_tls=True)
     running.listener = listener
+    running.figures["submission"] = listener.statistics
     running.stops.insert(0, listener.aclose)
 
 
@@ -213,7 +214,8 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     parts = {SMTP: running.listener, DELIVERY: running.scheduler, WEBHOOKS: running.dispatcher}
     status = StatusBook(basics.store, basics.clock, [slug for slug, part in parts.items() if part is not None])
     running.tasks += [request_log.run(), status.run()]
-    recorder = running.recorder = Recorder(basics.store, clock=basics.clock, ids=basics.ids)
+    recorder = Recorder(basics.store, clock=basics.clock, ids=basics.ids)
+    running.figures["tracking"] = recorder.statistics
     running.tasks.append(recorder.run())
     pages = routes(TrackingDependencies(store=basics.store, recorder=recorder, clock=basics.clock, secret=shared.secret))
     running.stops += [request_log.stop, recorder.flush]
@@ -271,14 +273,8 @@ def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitabl
 
     async def render() -> bytes:
         values = flatten("store", basics.store.statistics())
-        if running.scheduler:
-            values |= flatten("delivery", running.scheduler.statistics())
-        if running.listener:
-            values |= flatten("submission", running.listener.statistics())
-        if running.dispatcher:
-            values |= flatten("webhooks", running.dispatcher.statistics())
-        if running.recorder:
-            values |= flatten("tracking", running.recorder.statistics())
+        for prefix, statistics in running.figures.items():
+            values |= flatten(prefix, statistics())
         values |= {f"sendryd_queue_{state.value}": float(count) for state, count in (await basics.store.count_queue()).items()}
         for name, value in values.items():
             if name not in gauges:
@@ -303,9 +299,16 @@ def start_webhooks(basics: Basics, running: Running) -> None:
         system_lookup=None if settings.dns_resolver else look_up_in_system,
     )
     dispatcher = Dispatcher(
-        basics.store, client, delays=settings.webhook_retry_schedule, clock=basics.clock, rand=basics.rand, wakeup=Wakeup()
+        basics.store,
+        client,
+        delays=settings.webhook_retry_schedule,
+        scheme=settings.webhook_signature,
+        clock=basics.clock,
+        rand=basics.rand,
+        wakeup=Wakeup(),
     )
     running.dispatcher = dispatcher
+    running.figures["webhooks"] = dispatcher.statistics
     running.tasks.append(dispatcher.run())
 
     async def stop() -> None:

@@ -178,6 +178,11 @@ class Settings(BaseModel):
     )
     max_queue_age: Duration = _setting("72h", description="Then a delivery is given up as expired.")
     webhook_retry_schedule: Schedule = _setting("5s,1m,5m,30m,2h,5h,10h", description="Delays between attempts of a webhook, ±10 %.")
+    webhook_signature: Annotated[Literal["body", "timestamped"], _text(_word)] = _setting(
+        "body",
+        description="What `X-Sendry-Signature` is made of: the `body`, as most client libraries check it, or time and body (`timestamped`), for"
+        " those who give that header to a helper that expects what `Sendry-Signature` always has.",
+    )
     max_message_size: Size = _setting("40MiB", description="SIZE that EHLO offers, and the largest body of a request that sends.")
     max_recipients: Number = _setting("1000", description="Recipients of one SMTP transaction.")
     message_retention: Duration = _setting("30d", description="Messages and their content are kept this long once they are done.")

@@ -23,7 +23,7 @@ from typing import Final
 from sendryd import __version__
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, WebhookId, format_id
 from sendryd.model.webhook import Notification, NotificationState, Webhook
-from sendryd.notify.signature import sign
+from sendryd.notify.signature import Scheme, sign
 from sendryd.policy.payload import fact_id, payload_of
 from sendryd.policy.retry import JITTER
 from sendryd.policy.throttle import Lane, note_failure, note_success
@@ -103,6 +103,7 @@ class Dispatcher:
         client: HttpClient,
         *,
         delays: Sequence[timedelta],
+        scheme: Scheme = "body",
         clock: Clock,
         rand: Rand,
         wakeup: Wakeup,
@@ -111,6 +112,7 @@ class Dispatcher:
         self._store = store
         self._client = client
         self._delays = tuple(delays)
+        self._scheme: Scheme = scheme
         self._pauses = tuple(min(delay, MAX_PAUSE).total_seconds() for delay in delays) or (MAX_PAUSE.total_seconds(),)
         self._clock = clock
         self._rand = rand
@@ -234,7 +236,7 @@ class Dispatcher:
             headers = {
                 "Content-Type": "application/json",
                 "User-Agent": USER_AGENT,
-                **sign(webhook.secret, body, identity=fact_id(notification), timestamp=timestamp),
+                **sign(webhook.secret, body, identity=fact_id(notification), timestamp=timestamp, scheme=self._scheme),
             }
             answer = await self._client.post(webhook.url, headers=headers, body=body)
         except HttpFault as fault:

@@ -3,20 +3,23 @@
 Receivers verify in three ways that exclude one another in one header, so each has its own:
 `X-Sendry-Signature`, HMAC over the body, and `Sendry-Signature`, HMAC over time and body, both keyed with the text of the secret, as the
 hosted service's client libraries verify; and the three headers of Standard Webhooks (https://www.standardwebhooks.com), keyed with the octets
-that the secret encodes.
+that the secret encodes. Some documents of the hosted service give the first header to a helper that expects the second one's value: by
+setting, the first has that too.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
-from typing import Final
+from typing import Final, Literal
+
+Scheme = Literal["body", "timestamped"]  # what X-Sendry-Signature is made of
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
 MAX_IDENTITY: Final = 255  # characters: longer ones do not fit into columns of receivers
 
 
-def sign(secret: str, body: bytes, *, identity: str, timestamp: int) -> dict[str, str]:
+def sign(secret: str, body: bytes, *, identity: str, timestamp: int, scheme: Scheme = "body") -> dict[str, str]:
     """Headers for one attempt.
 
     `body` is exactly what is sent, `identity` the same for all attempts to tell of the same fact, `timestamp` the seconds since 1970 of
@@ -27,9 +30,10 @@ def sign(secret: str, body: bytes, *, identity: str, timestamp: int) -> dict[str
     text_key, octets_key = secret.encode(), _decode(secret)
     moment = str(timestamp).encode()
     standard = hmac.digest(octets_key, b".".join((identity.encode(), moment, body)), hashlib.sha256)
+    timestamped = f"t={timestamp},v1={hmac.digest(text_key, moment + b'.' + body, hashlib.sha256).hex()}"
     return {
-        "X-Sendry-Signature": f"sha256={hmac.digest(text_key, body, hashlib.sha256).hex()}",
-        "Sendry-Signature": f"t={timestamp},v1={hmac.digest(text_key, moment + b'.' + body, hashlib.sha256).hex()}",
+        "X-Sendry-Signature": timestamped if scheme == "timestamped" else f"sha256={hmac.digest(text_key, body, hashlib.sha256).hex()}",
+        "Sendry-Signature": timestamped,
         "webhook-id": identity,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": f"v1,{base64.b64encode(standard).decode()}",
