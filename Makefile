@@ -47,8 +47,9 @@ test: setup-dev interop-programs ## Every tier of tests but the soak
 test-quick: setup-dev ## The pure packages and the architecture
 	$(PYTEST) -q tests/smtp tests/message tests/model tests/policy tests/architecture
 
-test-soak: setup-dev ## A long crash loop and ten minutes of fuzzing for each parser
+test-soak: setup-dev ## A long crash loop, ten minutes of requests by the API's description, and of fuzzing for each parser
 	SENDRYD_TEST_KILLS=50 $(PYTEST) -q tests/crash
+	SENDRYD_TEST_SCHEMA_SECONDS=600 $(PYTEST) -q tests/system/test_schema.py
 	$(MAKE) fuzz SECONDS=600
 
 # nodemailer for the interoperability tests; without npm those are skipped.
