@@ -123,15 +123,15 @@ def template_id(world: World) -> str:
         {
             "name": "receipt",
             "subject": "Thank you, {{ first_name }}",
-            "html": "<p>Dear {{ first_name }},</p><ul>{% for line in lines %}<li>{{ line.name }}</li>{% endfor %}</ul>",
-            "variables": {"first_name": {"type": "string", "required": True}, "lines": {"type": "array"}},
+            "html": "<p>Dear {{ first_name }},</p><ul>{% for item in items %}<li>{{ item.name }}</li>{% endfor %}</ul>",
+            "variables": {"first_name": {"type": "string", "required": True}, "items": {"type": "array"}},
         }
     )
     return str(made["id"])
 
 
 def test_a_template_replaces_subject_and_bodies(world: World, template_id: str) -> None:
-    variables = 'X-Sendry-Variables: {"first_name": "Zo\\u00eb & Co",\r\n "lines": [{"name": "Tea"}, {"name": "<b>Cake</b>"}]}'
+    variables = 'X-Sendry-Variables: {"first_name": "Zo\\u00eb & Co",\r\n "items": [{"name": "Tea"}, {"name": "<b>Cake</b>"}]}'
     message_id = submit(world, message(f"X-Sendry-Template-Id: {template_id}", variables, subject="replaced", html="<p>replaced</p>"))
     content = arrived(world, message_id)
     assert email(world, message_id)["subject"] == "Thank you, Zo\u00eb & Co"

@@ -113,10 +113,12 @@ class _Object:
         return len(self._value)
 
     def __getitem__(self, name: str) -> Any:
-        value = self._value[name]
-        if value is None:
-            raise KeyError(name)
-        return _give(value, self._reads)
+        value = self._value.get(name)
+        if value is not None:
+            return _give(value, self._reads)
+        if name == "items":  # the engine would take the method below for it
+            return _NOTHING
+        raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._value)
@@ -131,6 +133,20 @@ class _Object:
 
     __repr__ = __str__
 
+
+class _Nothing(_List):
+    """What is missing under a name that is one of a dictionary's methods, which the engine would find there: empty, and false."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ""
+
+    __repr__ = __str__
+
+
+_NOTHING: Final = _Nothing((), _Reads())
+_METHODS: Final = frozenset(name for name in dir(dict) if not name.startswith("_"))  # items, keys, values, get and others
 
 Sequence.register(_List)
 Mapping.register(_Object)
@@ -198,6 +214,8 @@ def render(source: str, variables: Mapping[str, Any], *, is_html: bool) -> str:
         )
     reads = _Reads()
     values = {name: _give(value, reads) for name, value in variables.items() if value is not None}
+    if values:  # without any the engine has no dictionary to look in
+        values = dict.fromkeys(_METHODS, _NOTHING) | values
     try:
         text = _ENGINE.render_str(read.text, _HTML if is_html else _TEXT, **values)
     except minijinja.TemplateError as error:
