@@ -323,7 +323,7 @@ class SendHandlers:
         try:
             content = await _compose(what, self._rand.secret(BOUNDARY_LENGTH))
         except MalformedMessage as error:
-            raise Refused(Refusal(RefusalKey.VALIDATION_ERROR, error.reason), details={"field": ""}) from None
+            raise Refused(Refusal(RefusalKey.VALIDATION_ERROR, error.reason), details={"field": error.field}) from None
         if len(content) > self._max_size:
             raise Refused(Refusal(RefusalKey.MESSAGE_TOO_BIG), details={"limit": self._max_size})
         submission = Submission(

@@ -83,7 +83,8 @@ def compose(what: Composition, *, boundary: str) -> bytes:
     header = _header(what).encode()
     if len(header) > MAX_HEADER:
         raise MalformedMessage(
-            f"the header fields are longer than {MAX_HEADER // 1024} KiB; shorten the subject, the headers or the lists of addresses"
+            f"the header fields are longer than {MAX_HEADER // 1024} KiB; shorten the subject, the headers or the lists of addresses",
+            field="headers",
         )
     return b"".join([header, *_entity(what, boundary)])
 
@@ -209,7 +210,7 @@ def _entity(what: Composition, boundary: str) -> list[bytes]:
     mixed: list[list[bytes]] = []
     for index, attachment in enumerate(what.attachments):
         is_inline = attachment.content_id is not None
-        part = _attachment(attachment, f"attachments[{index}]", boundary)
+        part = _attachment(attachment, f"attachments.{index}", boundary)
         (related if is_inline and what.html is not None else mixed).append(part)
     alternatives: list[list[bytes]] = []
     if what.text is not None or what.html is None:
@@ -261,7 +262,7 @@ def _attachment(attachment: Attachment, thing: str, boundary: str) -> list[bytes
     filename = attachment.filename.strip()
     _check(filename, f"{thing}.filename")
     if not 1 <= len(filename) <= MAX_FILENAME:
-        raise MalformedMessage(f"{thing}.filename has {len(filename)} characters; give 1 to {MAX_FILENAME}")
+        raise MalformedMessage(f"{thing}.filename has {len(filename)} characters; give 1 to {MAX_FILENAME}", field=f"{thing}.filename")
     content_type, parameters = _content_type(attachment.content_type, thing)
     body, encoding = attachment.content, "base64"
     if content_type.startswith("message/"):  # RFC 2046 §5.2: base64 is not for messages; one that is not 7-bit goes as a file like others
@@ -281,7 +282,10 @@ def _attachment(attachment: Attachment, thing: str, boundary: str) -> list[bytes
     )
     if attachment.content_id is not None:
         if len(attachment.content_id) > MAX_CONTENT_ID or not _CONTENT_ID.fullmatch(attachment.content_id):
-            raise MalformedMessage(f"{thing}.content_id is not 1 to {MAX_CONTENT_ID} ASCII characters without spaces and angle brackets")
+            raise MalformedMessage(
+                f"{thing}.content_id is not 1 to {MAX_CONTENT_ID} ASCII characters without spaces and angle brackets",
+                field=f"{thing}.content_id",
+            )
         head += f"Content-ID: <{attachment.content_id}>\r\n"
     return [head.encode("ascii"), b"\r\n", body]
 
@@ -293,17 +297,18 @@ def _is_7bit(body: bytes) -> bool:
 
 def _content_type(text: str, thing: str) -> tuple[str, str]:
     """The type in lower case, and its parameters, folded, without those that only the server may set."""
+    field = f"{thing}.content_type"
     match = _TYPE.match(text) if len(text) <= MAX_CONTENT_TYPE else None
     if not match:
-        raise MalformedMessage(f"{thing}.content_type is not a media type; write it as application/pdf")
+        raise MalformedMessage(f"{field} is not a media type; write it as application/pdf", field=field)
     content_type = match[0].lower()
     if content_type.startswith("multipart/"):
-        raise MalformedMessage(f"{thing}.content_type is a multipart type; give the type of a single file")
+        raise MalformedMessage(f"{field} is a multipart type; give the type of a single file", field=field)
     position, parameters = match.end(), ""
     while position < len(text):
         parameter = _PARAMETER.match(text, position)
         if not parameter:
-            raise MalformedMessage(f"{thing}.content_type has a parameter that cannot be read; write it as text/csv; charset=utf-8")
+            raise MalformedMessage(f"{field} has a parameter that cannot be read; write it as text/csv; charset=utf-8", field=field)
         if parameter[1].lower().partition("*")[0] not in {"name", "boundary"}:
             parameters += f";\r\n {parameter[1]}={parameter[2]}"
         position = parameter.end()
