@@ -295,13 +295,23 @@ async def test_a_quota_ends_with_its_time() -> None:
     clock = ManualClock()
     quotas = Quotas(door.store, clock, of_key=Quota(2, timedelta(hours=1)), of_account=None)
     key = door.keys[TEST_SECRET]
-    assert await quotas.check(key) is None
     for _ in range(2):
-        message = Samples().message(account_id=key.account_id, api_key_id=key.id, created_at=clock.now())
-        quotas.count([message])
-    refusal = await quotas.check(key)
+        assert await quotas.take(key) is None
+    refusal = await quotas.take(key)
     assert refusal == Refusal(RefusalKey.QUOTA_REACHED, "this key")
     assert refusal.http_status == 429
     assert 0 < quotas.retry_after() <= 3600
     clock.advance(timedelta(hours=1))
-    assert await quotas.check(key) is None
+    assert await quotas.take(key) is None
+
+
+async def test_what_is_not_accepted_after_all_does_not_count() -> None:
+    door = await Door().open()
+    quotas = Quotas(door.store, door.clock, of_key=None, of_account=Quota(3, timedelta(days=1)))
+    key = door.keys[TEST_SECRET]
+    message = Samples().message(account_id=key.account_id, api_key_id=key.id)
+    taken = await asyncio.gather(*(quotas.take(key) for _ in range(9)))
+    assert taken.count(None) == 3
+    quotas.give_back([message])
+    assert await quotas.take(key) is None
+    assert await quotas.take(key) == Refusal(RefusalKey.QUOTA_REACHED, "this account")

@@ -181,17 +181,20 @@ class SendHandlers:
         async def make() -> tuple[Sequence[Prepared], Json] | Refusal:
             prepared: list[Prepared] = []
             errors: list[Json] = []
-            for index, item in enumerate(body.emails):
-                made = await self._try_item(call, body, item)
-                if isinstance(made, Prepared):
-                    prepared.append(made)
-                elif body.batch_validation == "strict":
-                    self._intake.drop(prepared)
-                    raise _in_batch(made, index)
-                else:
-                    errors.append({"index": index, "error": str(made)})
-                if index % BREATH == BREATH - 1:
-                    await asyncio.sleep(0)
+            try:
+                for index, item in enumerate(body.emails):
+                    made = await self._try_item(call, body, item)
+                    if isinstance(made, Prepared):
+                        prepared.append(made)
+                    elif body.batch_validation == "strict":
+                        raise _in_batch(made, index)
+                    else:
+                        errors.append({"index": index, "error": str(made)})
+                    if index % BREATH == BREATH - 1:
+                        await asyncio.sleep(0)
+            except BaseException:
+                self._intake.drop(prepared)
+                raise
             answer: Json = {"data": [{"id": each.public_id, "status": _status(each.new)} for each in prepared]}
             if body.batch_validation == "permissive":
                 answer["errors"] = errors
@@ -204,7 +207,7 @@ class SendHandlers:
             made = await self._prepare(call.key, call.request, self._read_item(body, item))
         except Refused as error:
             return error
-        return Refused(made) if isinstance(made, Refusal) else made
+        return self._refused(made) if isinstance(made, Refusal) else made
 
     async def _once(self, call: Call, make: Maker) -> Json | Response:
         """Makes messages and commits them with the answer; with an idempotency key once only."""
@@ -228,9 +231,12 @@ class SendHandlers:
         fingerprint = b"" if key is None else _fingerprint(call)
         result = await send() if key is None else await self._intake.once(account_id, key, fingerprint, send)
         if isinstance(result, Refusal):
-            headers = {"Retry-After": str(self._intake.quota_resets_in())} if result.key is RefusalKey.QUOTA_REACHED else None
-            raise Refused(result, headers=headers)
+            raise self._refused(result)
         return respond(result, headers=None if sent or key is None else {"Idempotent-Replayed": "true"})
+
+    def _refused(self, refusal: Refusal) -> Refused:
+        is_quota = refusal.key is RefusalKey.QUOTA_REACHED
+        return Refused(refusal, headers={"Retry-After": str(self._intake.quota_resets_in())} if is_quota else None)
 
     # From requests to messages.
 

@@ -210,11 +210,11 @@ class Intake:
                 shortened = await self._shorten(submission)
                 submission = replace(submission, content=shortened, is_8bit=not shortened.isascii())
                 draft = replace(draft, headers=draft.headers.parse(shortened))
-            refusal = await self._check_quota(submission.key)
-            if refusal is not None:
-                return refusal
             options = await self._with_tracking(submission, draft, domain)
             skipped = await self._find_skipped(submission, options)
+            refusal = await self._take_quota(submission.key) if message_id is None else None
+            if refusal is not None:
+                return refusal
             new = self._build(submission, draft, domain, options, skipped, message_id)
             return Prepared(new, draft.orders.idempotency_key)
         except MalformedMessage as error:
@@ -293,8 +293,8 @@ class Intake:
         """Whole seconds after which who has used up a quota may try again."""
         return self._quotas.retry_after() if self._quotas is not None else 1
 
-    async def _check_quota(self, key: ApiKey) -> Refusal | None:
-        return await self._quotas.check(key) if self._quotas is not None else None
+    async def _take_quota(self, key: ApiKey) -> Refusal | None:
+        return await self._quotas.take(key) if self._quotas is not None else None
 
     async def _with_tracking(self, submission: Submission, draft: Draft, domain: SendingDomain | None) -> Options:
         """What is tracked: as asked for, else as the domain is set."""
@@ -446,7 +446,7 @@ class Intake:
             else:
                 await self._store.accept_all(news, answer, kept_since=self._kept_since())
         except BaseException as error:
-            self._cancel_reservations(news)
+            self.drop(prepared)
             if isinstance(error, StoreError):
                 return self._unstored(error)
             raise
@@ -456,18 +456,15 @@ class Intake:
                 self._handoff.offer(new.lease, _claims(new, new.lease), new.content)
             else:
                 self._wakeup.set()
-        if self._quotas is not None:
-            self._quotas.count(news)
         return None
 
     def drop(self, prepared: Sequence[Prepared]) -> None:
-        """Gives back what was reserved for prepared messages that will not be committed."""
-        self._cancel_reservations([each.new for each in prepared])
-
-    def _cancel_reservations(self, news: Sequence[NewMessage]) -> None:
-        for new in news:
-            if new.lease and self._handoff:
-                self._handoff.cancel_reservation(new.lease)
+        """Gives back what was reserved and counted for prepared messages that will not be committed."""
+        for each in prepared:
+            if each.new.lease and self._handoff:
+                self._handoff.cancel_reservation(each.new.lease)
+        if self._quotas is not None:
+            self._quotas.give_back([each.new for each in prepared])
 
     @staticmethod
     def _unstored(error: StoreError) -> Refusal:

@@ -38,11 +38,18 @@ class Quotas:
         self._of_account = of_account
         self._counts: dict[Owner, tuple[datetime, int]] = {}  # since when, and how many
 
-    async def check(self, key: ApiKey) -> Refusal | None:
-        """Whether one more message may be accepted. Raises `StoreUnavailable`."""
-        for quota, owner, word in ((self._of_key, key.id, "this key"), (self._of_account, None, "this account")):
-            if quota is not None and await self._count((key.account_id, owner), quota) >= quota.count:
+    async def take(self, key: ApiKey) -> Refusal | None:
+        """Counts one more message, unless that is too many. What is not accepted after all is given back. Raises `StoreUnavailable`."""
+        limits = ((self._of_key, key.id, "this key"), (self._of_account, None, "this account"))
+        wanted = [(quota, (key.account_id, owner), word) for quota, owner, word in limits if quota is not None]
+        for quota, owner, _ in wanted:
+            await self._load(owner, quota)
+        # From here on nothing is waited for, so of several at the same time none sees the count that another was let in by.
+        for quota, owner, word in wanted:
+            if self._counts[owner][1] >= quota.count:
                 return Refusal(RefusalKey.QUOTA_REACHED, word)
+        for _, owner, _ in wanted:
+            self._add(owner, 1)
         return None
 
     def retry_after(self) -> int:
@@ -51,20 +58,28 @@ class Quotas:
         now = self._clock.now()
         return max(1, *(round((_start(now, quota) + quota.period - now).total_seconds()) for quota in quotas))
 
-    def count(self, news: Sequence[NewMessage]) -> None:
-        """Counts messages that were accepted."""
+    def give_back(self, news: Sequence[NewMessage]) -> None:
+        """Counts no more what was not accepted."""
         for new in news:
             for owner in ((new.message.account_id, new.message.api_key_id), (new.message.account_id, None)):
-                if owner in self._counts:
-                    start, number = self._counts[owner]
-                    self._counts[owner] = (start, number + 1)
+                self._add(owner, -1)
 
-    async def _count(self, owner: Owner, quota: Quota) -> int:
+    def _add(self, owner: Owner, change: int) -> None:
+        if owner in self._counts:
+            start, number = self._counts[owner]
+            self._counts[owner] = (start, max(0, number + change))
+
+    async def _load(self, owner: Owner, quota: Quota) -> None:
         start = _start(self._clock.now(), quota)
+        if self._is_of(owner, start):
+            return
+        number = await self._store.count_accepted(*owner, start)
+        if not self._is_of(owner, start):  # nor has another task loaded it meanwhile, and counted on
+            self._counts[owner] = (start, number)
+
+    def _is_of(self, owner: Owner, start: datetime) -> bool:
         known = self._counts.get(owner)
-        if known is None or known[0] != start:
-            self._counts[owner] = known = (start, await self._store.count_accepted(*owner, start))
-        return known[1]
+        return known is not None and known[0] == start
 
 
 def _start(now: datetime, quota: Quota) -> datetime:
