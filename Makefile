@@ -52,12 +52,12 @@ test-soak: setup-dev ## A long crash loop, ten minutes of requests by the API's 
 	SENDRYD_TEST_SCHEMA_SECONDS=600 $(PYTEST) -q tests/system/test_schema.py
 	$(MAKE) fuzz SECONDS=600
 
-# nodemailer for the interoperability tests; without npm those are skipped.
+# npm's packages for the interoperability tests; without npm those are skipped.
 interop-programs:
 	@mkdir -p $(INTEROP)
-	@test -d $(INTEROP)/node_modules/nodemailer || ! command -v npm >/dev/null || \
-		npm install --silent --no-audit --no-fund --no-package-lock --prefix $(INTEROP) nodemailer@10.6.0 || \
-		echo "nodemailer could not be installed; its tests will be skipped." >&2
+	@test -d $(INTEROP)/node_modules/nodemailer -a -d $(INTEROP)/node_modules/mailparser || ! command -v npm >/dev/null || \
+		npm install --silent --no-audit --no-fund --no-package-lock --prefix $(INTEROP) nodemailer@10.6.0 mailparser@3.9.14 || \
+		echo "nodemailer and mailparser could not be installed; their tests will be skipped." >&2
 
 fmt: setup-dev ## Format
 	$(BIN)/ruff format .

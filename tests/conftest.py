@@ -14,6 +14,7 @@ from sendryd.testing.world import World
 
 REQUIRE_ALL = os.environ.get("SENDRYD_TEST_REQUIRE_ALL") == "1"
 WITH_SOCKETS = {"system", "interop", "crash", "testing"}
+NPM_PACKAGES = {"nodemailer", "mailparser"}
 NODE_MODULES = Path(__file__).parents[1] / "build" / "interop" / "node_modules"
 _missing: Counter[str] = Counter()
 
@@ -25,8 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def is_there(program: str) -> bool:
     """Whether an outside program can be used."""
-    if program == "nodemailer":
-        return (NODE_MODULES / "nodemailer").is_dir()
+    if program in NPM_PACKAGES:
+        return (NODE_MODULES / program).is_dir()
     if program == "swaks":  # speaks no TLS without a module that its package only recommends
         tls = subprocess.run(["perl", "-MNet::SSLeay", "-e", "1"], capture_output=True, check=False) if shutil.which("perl") else None
         return shutil.which("swaks") is not None and tls is not None and tls.returncode == 0
