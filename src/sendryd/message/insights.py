@@ -12,7 +12,7 @@ MAX_SUBJECT: Final = 70  # characters that common mail programs show in a list
 MAX_HTML: Final = 102_000  # octets after which Gmail cuts a message off
 MAX_SIZE: Final = 10 * 1024 * 1024  # octets that nearly every receiver takes
 MIN_TEXT_SHARE: Final = 0.02  # of the HTML: less is a picture with a little text, as junk is made
-_IMAGE: Final = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
+_IMAGE: Final = re.compile(r"<img\b[^<>]*>", re.IGNORECASE)  # no tag within a tag: a search from each of many that never end would not end
 _ALT: Final = re.compile(r"\balt\s*=", re.IGNORECASE)
 _PLAIN_LINK: Final = re.compile(r"\bhref\s*=\s*[\"']?http://", re.IGNORECASE)
 _SHORTENED: Final = re.compile(r"\bhref\s*=\s*[\"']?https?://(?:bit\.ly|t\.co|goo\.gl|tinyurl\.com|ow\.ly|is\.gd)/", re.IGNORECASE)

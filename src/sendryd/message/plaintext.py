@@ -13,10 +13,10 @@ _LINES: Final = frozenset({"div", "tr", "li", "dt", "dd", "header", "footer", "a
 _HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SPACE: Final = re.compile(r"[\s\u00a0]+")
 _ANY_TAG: Final = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)|<!--")
-_WHOLE_TAG: Final = re.compile(r"<[^>]*>")
+_WHOLE_TAG: Final = re.compile(r"<[^<>]*>")  # no tag within a tag: else a search from each of many that never end
 _VOID: Final = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 _LINE, _PARAGRAPH = "\x00", "\x01"  # ends that several elements may ask for at one place; HTML cannot hold these characters
-_ENDS: Final = re.compile(r" *[\x00\x01](?:[ \x00\x01])*")
+_ENDS: Final = re.compile(r"(?<! ) *[\x00\x01](?:[ \x00\x01])*")  # spaces are looked at once, from the first of them on
 _EMPTY_LINES: Final = re.compile(r"\n{3,}")
 
 
