@@ -140,6 +140,10 @@ def test_an_outcome_that_cannot_be_stored_is_stored_later_and_nothing_is_sent_tw
         assert len(world.mailhost.mails) == 2
 
 
+def count_descriptors(pid: int) -> int:
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def cpu_time(pid: int) -> float:
     """Seconds that a process has worked."""
     fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
@@ -150,13 +154,13 @@ def test_a_program_without_descriptors_waits_and_goes_on(tmp_path: Path) -> None
     with World(tmp_path) as world:
         with log_in(world) as smtp:
             pid = world.relay.process.pid
-            limit = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 8
+            limit = count_descriptors(pid) + 8
             before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
             held: list[socket.socket] = []
             try:
                 held += [socket.create_connection(world.relay.smtp, timeout=10) for _ in range(40)]
-                world.wait_until(lambda: len(list(Path(f"/proc/{pid}/fd").iterdir())) == limit)
+                world.wait_until(lambda: count_descriptors(pid) == limit)
                 worked = cpu_time(pid)
                 code, message_id = submit(smtp)  # no descriptor is left to deliver it
                 assert code in {250, 451}

@@ -92,8 +92,8 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
     async def check_writable(self) -> None:
         def action(connection: apsw.Connection, _rows: Rows) -> None:
             # Something has to change: the engine leaves a page alone that would stay as it is, and the disk is not asked.
-            number = connection.pragma("user_version")
-            connection.pragma("user_version", (int(number or 0) + 1) % (1 << 31))
+            rows: list[tuple[Any, ...]] = connection.execute("PRAGMA user_version").fetchall()
+            connection.execute(f"PRAGMA user_version = {(rows[0][0] + 1) % (1 << 31)}")
 
         await self._database.write(action)
 
