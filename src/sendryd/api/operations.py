@@ -141,7 +141,7 @@ class Dispatcher:
                 call.raw = await _read_body(request, operation.max_body, taken)
             async with self._one_large if len(call.raw) > LARGE_BODY else self._no_lock:
                 if operation.body is not None:
-                    call.body = validate(operation.body, _parse(call.raw))
+                    call.body = validate(operation.body, parse_json(call.raw))
                 answer = await operation.handler(call)
             response = answer if isinstance(answer, Response) else respond(encode(answer), 200)
         except Exception as error:
@@ -210,7 +210,8 @@ def _too_large(limit: int) -> Refused:
     return Refused(Refusal(RefusalKey.MESSAGE_TOO_BIG), details={"limit": limit})
 
 
-def _parse(raw: bytes) -> Any:
+def parse_json(raw: bytes) -> Any:
+    """What a body says. Raises `Refused`."""
     if not raw:
         return {}  # some clients send a content type and no body
     if len(raw) > SMALL_BODY and raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MAX_VALUES:
