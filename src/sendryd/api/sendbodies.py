@@ -74,7 +74,7 @@ def _decode(text: str) -> bytes:
 
 
 Address = Annotated[Mailbox, PlainValidator(_read_mailbox), WithJsonSchema({"type": "string", "minLength": 3})]
-_Few = Annotated[list[Address], Field(max_length=MAX_RECIPIENTS)]
+_Few = Annotated[list[Address], Field(max_length=MAX_RECIPIENTS)]  # next to the list: reading ends with the first that is too many
 _Some = Annotated[_Few, Field(min_length=1)]
 Recipients = Annotated[_Some, BeforeValidator(_listed, json_schema_input_type=Address | _Some)]
 OptionalRecipients = Annotated[_Few, BeforeValidator(_listed, json_schema_input_type=str | _Few)]
