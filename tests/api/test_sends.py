@@ -170,11 +170,11 @@ async def test_what_is_not_json_is_400(api: ApiWorld, sender: Key, raw: bytes) -
     assert answer.json["error"]["code"] in {"bad_request", "validation_error"}
 
 
-async def test_a_body_of_millions_of_empty_values_is_400_before_they_are_made(api: ApiWorld, sender: Key) -> None:
-    raw = b"[" + b"[]," * 1_300_000 + b"[]]"
+async def test_a_body_of_many_empty_values_is_400_before_they_are_made(api: ApiWorld, sender: Key) -> None:
+    raw = b"[" + b"[]," * 400_000 + b"[]]"
     answer = await api.request("POST", "/v1/emails", [("authorization", f"Bearer {sender[1]}")], raw)
     assert answer.status == 400
-    assert "2,000,000 values" in answer.json["error"]["message"]
+    assert "500,000 values" in answer.json["error"]["message"]
 
 
 @pytest.mark.parametrize("field", ["to", "cc", "bcc", "reply_to"])
