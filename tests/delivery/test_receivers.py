@@ -10,8 +10,12 @@ import pytest
 from sendryd.delivery.worker import Signal
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
+from sendryd.policy.routing import MAX_HOSTS
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.resolver import Resolver
 from sendryd.store.base import EventFilter
 from sendryd.testing.mailhost import Script
+from sendryd.testing.nameserver import NameServer
 from sendryd.testing.post import FIRST, Post
 from sendryd.testing.samples import ACCOUNT
 
@@ -181,3 +185,66 @@ async def test_a_server_that_offers_nothing_gets_plain_mail(post: Post) -> None:
     assert (await post.last_event())["type"] == "delivered"
     assert post.first.mails[0].mail_params == ""
     assert (await post.store.count_queue()).get(DeliveryState.QUEUED, 0) == 0
+
+
+Zone = dict[tuple[str, str], list[str]]
+MX: tuple[str, str] = ("two.test", "MX")
+HERE: Zone = {("mx.test", "A"): [FIRST]}
+
+DNS: dict[str, tuple[Zone, str, str]] = {
+    "no such name": ({}, "bounced", "5.1.2"),
+    "a name without mail server or address": ({("two.test", "TXT"): ['"x"']}, "bounced", "5.1.2"),
+    "no mail": ({MX: ["0 ."]}, "bounced", "5.1.10"),
+    "no mail, and a mail server all the same": ({MX: ["0 .", "10 mx.test."], **HERE}, "delivered", ""),
+    "an address alone": ({("two.test", "A"): [FIRST]}, "delivered", ""),
+    "an address of the other family alone": ({("two.test", "AAAA"): ["::1"]}, "deferred", "4.4.1"),
+    "an alias of a domain": ({("two.test", "CNAME"): ["real.test."], ("real.test", "MX"): ["10 mx.test."], **HERE}, "delivered", ""),
+    "a mail server that is an alias": ({MX: ["10 alias.test."], ("alias.test", "CNAME"): ["mx.test."], **HERE}, "delivered", ""),
+    "an alias of itself": ({MX: ["10 alias.test."], ("alias.test", "CNAME"): ["alias.test."]}, "deferred", "4.4.4"),
+    "a mail server without address": ({MX: ["10 gone.test."]}, "deferred", "4.4.4"),
+    "one without address before a good one": ({MX: ["10 gone.test.", "20 mx.test."], **HERE}, "delivered", ""),
+    "an address where a name should be": ({MX: ["10 127.0.0.1."]}, "deferred", "4.4.4"),
+    "ourselves": ({MX: ["10 relay.test."]}, "bounced", "5.4.6"),
+    "ourselves before others": ({MX: ["10 Relay.TEST.", "20 mx.test."], **HERE}, "bounced", "5.4.6"),
+    "ourselves behind others": ({MX: ["10 mx.test.", "20 relay.test."], **HERE}, "delivered", ""),
+    "our own name in other octets": ({MX: [r"10 a\000b.test.", r"20 \255.test.", "30 mx.test."], **HERE}, "delivered", ""),
+    "two addresses, of which one answers": ({MX: ["10 mx.test."], ("mx.test", "A"): ["127.0.0.9", FIRST]}, "delivered", ""),
+}
+
+
+@pytest.mark.parametrize("case", DNS)
+async def test_what_the_dns_says_of_a_domain(case: str) -> None:
+    zone, wanted, enhanced = DNS[case]
+    async with NameServer(zone) as server:
+        post = Post(Resolver(SystemClock(), (server.host, server.port)))
+        await post.open()
+        await post.send()
+        event = await post.last_event()
+        assert event["type"] == wanted
+        assert not enhanced or event["enhanced_code"] == enhanced
+        assert post.taken == (1 if wanted == "delivered" else 0, 0)
+        await post.aclose()
+
+
+async def test_of_very_many_mail_servers_and_addresses_some_are_tried() -> None:
+    zone: Zone = {MX: [f"10 mx{number}.test." for number in range(100)]}
+    zone |= {(f"mx{number}.test", "A"): [f"127.0.1.{address}" for address in range(1, 20)] for number in range(100)}
+    async with NameServer(zone) as server:
+        post = Post(Resolver(SystemClock(), (server.host, server.port)))
+        await post.open()
+        assert await post.send() is Signal.BAD
+        assert (await post.last_event())["type"] == "deferred"
+        assert sum(count for (name, kind), count in server.queries.items() if kind == "A") == MAX_HOSTS
+        await post.aclose()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "0.0.0.0"])
+async def test_mail_servers_that_only_we_can_reach_are_not_connected_to(address: str) -> None:
+    async with NameServer({MX: ["10 mx.test."], ("mx.test", "A"): [address]}) as server:
+        post = Post(Resolver(SystemClock(), (server.host, server.port)), allow_private=False)
+        await post.open()
+        await post.send()
+        event = await post.last_event()
+        assert (event["type"], event["enhanced_code"]) == ("bounced", "5.4.4")
+        assert post.first.connections == 0
+        await post.aclose()

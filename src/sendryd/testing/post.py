@@ -19,6 +19,7 @@ from sendryd.policy.routing import MxRecord
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
+from sendryd.runtime.resolver import DnsResolver
 from sendryd.runtime.tls import client_context
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
 from sendryd.store.base import Claim, EventFilter
@@ -52,7 +53,8 @@ class TwoHosts:
 class Post:
     """A worker, its store, and the two servers."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolver: DnsResolver | None = None, *, allow_private: bool = True) -> None:
+        self.resolver, self.allow_private = resolver or TwoHosts(), allow_private
         self.clock, self.rand = SystemClock(), SeededRand(1)
         self.store, self.samples = MemoryStore(), Samples(self.clock.now())
         self.first, self.second = ReceivingServer(host=FIRST), ReceivingServer(host=SECOND)
@@ -68,7 +70,7 @@ class Post:
         context = WorkerContext(
             store=self.store,
             personaliser=Personaliser("http://localhost", b"s" * 43),
-            resolver=TwoHosts(),
+            resolver=self.resolver,
             pool=self.pool,
             contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),
             signer=self.signer,
@@ -80,7 +82,7 @@ class Post:
             hostname="relay.test",
             mx_port=self.first.port,
             smart_host=None,
-            allow_private_networks=True,
+            allow_private_networks=self.allow_private,
             retry_plan=RetryPlan((timedelta(minutes=1),), timedelta(hours=72)),
             timeouts=dict.fromkeys(CLIENT_TIMEOUTS, PATIENCE),
         )
