@@ -27,6 +27,7 @@ def test_the_next_attempt_is_never_early_late_or_past_the_end(attempts: int, jit
     assert isinstance(answer, RetryAt)
     assert NOW <= answer.moment <= NOW + PLAN.delay(attempts) * 1.1
     assert answer.moment <= NOW - age + PLAN.max_age
+    assert answer.moment >= min(NOW + PLAN.delay(attempts) * 0.9, NOW - age + PLAN.max_age)
 
 
 def test_attempts_come_to_an_end() -> None:

@@ -2,6 +2,7 @@
 
 import smtplib
 import ssl
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -187,6 +188,28 @@ def test_everything_goes_to_a_smart_host(tmp_path: Any) -> None:
         world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key)
         assert sorted(address for mail in world.mailhost.mails for address in mail.recipients) == ["a@one.invalid", "b@two.invalid"]
         assert not any(mail.tls for mail in world.mailhost.mails)
+
+
+def test_an_attempt_under_way_is_left_alone_by_the_operator(quick_world: World) -> None:
+    taken, go_on = threading.Event(), threading.Event()
+
+    def final(_mail: object) -> None:
+        taken.set()
+        go_on.wait(30)
+
+    quick_world.mailhost.script = Script(final=final)
+    before = len(quick_world.mailhost.mails)
+    message_id = submit(quick_world, "user@example.org")
+    assert taken.wait(30)
+    try:
+        for command in ("cancel", "hold", "retry", "release"):
+            done = quick_world.relay.run("queue", command, message_id, "--json", check=False)
+            assert b'"count": 0' in done.stdout or done.returncode == 1, (command, done)
+    finally:
+        go_on.set()
+    quick_world.relay.wait_for_status(message_id, {"delivered"}, key=quick_world.live_key)
+    assert types(quick_world, message_id) == ["queued", "sent", "delivered"]
+    assert len(quick_world.mailhost.mails) == before + 1
 
 
 RICH = (
