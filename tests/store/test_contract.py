@@ -11,7 +11,7 @@ from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, Record
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DomainId, MessageId, format_id
 from sendryd.model.message import MessageStatus, derive_status
-from sendryd.store.base import Claim, DomainCheck, EventFilter, Lease, MailStore, MessageFilter, NewEvent, Outcome, QueueFilter
+from sendryd.store.base import DOUBT_DELAY, Claim, DomainCheck, EventFilter, Lease, MailStore, MessageFilter, NewEvent, Outcome, QueueFilter
 from sendryd.store.errors import Conflict, LeaseLost, NotFound
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
@@ -186,6 +186,17 @@ async def test_leases_are_extended_released_and_returned(store: MailStore, sampl
     assert await store.return_leases(now=NOW, all_of_them=True) == 1
     (doubtful,) = await claim(store, samples.lease())
     assert doubtful.deliveries[0].is_in_doubt
+
+
+async def test_what_ends_the_program_each_time_lets_the_others_go_first(store: MailStore, samples: Samples) -> None:
+    await store.accept(samples.message())
+    start = LATER
+    for number in range(3):
+        lease = samples.lease(start + timedelta(minutes=20))
+        assert len(await store.claim_deliveries(now=start, lease=lease, limit=10, busy=frozenset(), per_domain=10)) == 1
+        assert await store.return_leases(now=start, all_of_them=True) == 1
+        assert await store.due_at() == (start + DOUBT_DELAY if number else NOW)
+        start += DOUBT_DELAY
 
 
 async def test_a_message_may_be_leased_as_it_is_accepted(store: MailStore, samples: Samples) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain
 from sendryd.store.base.lists import ListStore
 from sendryd.store.base.mail import (
+    DOUBT_DELAY,
     AcceptStore,
     Answer,
     Claim,
@@ -40,6 +41,7 @@ from sendryd.store.base.reports import ApiRequestFilter, ReportFilter, ReportSto
 from sendryd.store.base.templates import TemplateStore
 
 __all__ = [
+    "DOUBT_DELAY",
     "AcceptStore",
     "AccountStore",
     "Answer",

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
@@ -12,6 +12,8 @@ from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, EventId, MessageI
 from sendryd.model.message import Message, MessageStatus, MessageSummary
 from sendryd.model.suppression import SuppressionReason
 from sendryd.store.base.paging import Page
+
+DOUBT_DELAY: Final = timedelta(minutes=1)  # until a delivery is tried again whose attempts ended without an outcome twice in a row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +273,8 @@ class DeliveryStore(Protocol):
 
     async def return_leases(self, *, now: datetime, all_of_them: bool = False) -> int:
         """Queues deliveries whose lease has run out (or every leased one: at start, when nobody else can be at work), due now and marked
-        as in doubt. Returns how many.
+        as in doubt. One that was in doubt already may be what ends the program each time: it is due `DOUBT_DELAY` later, so that the
+        others have their turn first. Returns how many.
         """
         ...
 

@@ -10,6 +10,7 @@ from sendryd.model.event import Event, EventType
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, derive_status
 from sendryd.store.base import (
+    DOUBT_DELAY,
     Answer,
     Claim,
     DeliveryView,
@@ -175,8 +176,8 @@ class MemoryStore(MemoryLists, MemoryAccounts):
         for delivery in self._deliveries.values():
             if delivery.lease is not None and (all_of_them or delivery.lease.until <= now):
                 delivery.move(DeliveryState.QUEUED)
+                delivery.due_at = now + DOUBT_DELAY if delivery.is_in_doubt else min(delivery.due_at, now)
                 delivery.is_in_doubt = True
-                delivery.due_at = min(delivery.due_at, now)
                 count += 1
         return count
 

@@ -11,7 +11,7 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import DeliveryId, MessageId
 from sendryd.model.message import Message
-from sendryd.store.base import Claim, ClaimedDelivery, EventMaker, Lease, Outcome, Player
+from sendryd.store.base import DOUBT_DELAY, Claim, ClaimedDelivery, EventMaker, Lease, Outcome, Player
 from sendryd.store.errors import LeaseLost, NotFound
 from sendryd.store.sqlite.changes import add_events, move
 from sendryd.store.sqlite.claims import DueScan
@@ -110,7 +110,8 @@ class Deliveries:
 
     async def return_leases(self, *, now: datetime, all_of_them: bool = False) -> int:
         moment = to_ms(now)
-        return await self._queue_again("return_leases", (moment, _EVER if all_of_them else moment))
+        values = (moment, _EVER if all_of_them else moment, to_ms(now + DOUBT_DELAY))
+        return await self._queue_again("return_leases", values)
 
     async def _queue_again(self, name: str, values: tuple[Any, ...]) -> int:
         """Runs a statement that returns the domain of each delivery that it has queued."""

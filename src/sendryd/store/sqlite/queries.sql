@@ -245,7 +245,8 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2
 RETURNING domain;
 
 -- name: return_leases
-UPDATE delivery SET state = 'queued', lease_token = NULL, lease_until = NULL, is_in_doubt = 1, due_at = min(due_at, ?1)
+UPDATE delivery SET state = 'queued', lease_token = NULL, lease_until = NULL, is_in_doubt = 1,
+    due_at = CASE WHEN is_in_doubt THEN ?3 ELSE min(due_at, ?1) END
 WHERE state = 'leased' AND lease_until <= ?2
 RETURNING domain;
 
