@@ -69,6 +69,7 @@ def test_every_command_explains_itself_and_can_print_json(cli: Any) -> None:
         assert command.help, words
         if words != ("check",):
             assert "--json" in cli.run(*words, "--help").stdout, words
+        assert cli.run(*words, "--nonsense", status=2).stdout == "", words
 
 
 def test_wrong_usage(cli: Any) -> None:
