@@ -36,6 +36,7 @@ def test_the_first_start_says_everything_and_later_ones_keep_keys_to_themselves(
         printed = relay.log_path.read_text("utf-8")
         for part in (relay.ready["smtp"], relay.ready["http"], relay.keys["live"], relay.keys["test"], relay.ready["tls_cert"]):
             assert part in printed
+        assert f"{relay.ready['http']}/docs" in printed
         to_paste = printed.partition("Send a test message")[2]
         assert relay.keys["live"] not in to_paste
         assert to_paste.count(relay.keys["test"]) == 3

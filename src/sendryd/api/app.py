@@ -153,7 +153,7 @@ def create_app(needs: ApiDependencies, pages: Sequence[BaseRoute] = ()) -> ASGIA
 
 
 async def _get_root(_request: Request) -> Response:
-    return PlainTextResponse(f"sendryd {__version__}\n")
+    return PlainTextResponse(f"sendryd {__version__}\nThe API is described at /docs.\n")
 
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:

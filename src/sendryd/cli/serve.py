@@ -109,7 +109,7 @@ def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> None:
     if ready.smtp:
         lines.append(f"  SMTP (STARTTLS)  {', '.join(str(address) for address in ready.smtp)}")
     if http:
-        lines.append(f"  HTTP             {http}")
+        lines.append(f"  HTTP             {http}, described at {http}/docs")
     lines.append(f"  certificate      {cert}")
     if secrets:
         lines += [
