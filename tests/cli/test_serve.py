@@ -126,10 +126,25 @@ def test_what_should_not_stay_so_is_warned_about(tmp_path: Path) -> None:
     with RelayProcess(tmp_path / "data", {"SENDRYD_HTTP_LISTEN": "0.0.0.0:0"}) as relay:
         log = relay.log_path.read_text("utf-8")
         assert "http_without_tls" in log
-        assert f"'http://localhost:{relay.ready['http'].rpartition(':')[2]}/v1/test-emails'" in log
+        port = relay.ready["http"].rpartition(":")[2]
+        assert f"'http://localhost:{port}/v1/test-emails'" in log
+        assert f"described at http://localhost:{port}/docs" in log
         assert relay.stop() == 0
     with RelayProcess(tmp_path / "other") as relay:
         assert "http_without_tls" not in relay.log_path.read_text("utf-8")
+
+
+def test_links_name_the_server_where_it_listens_on_every_address(tmp_path: Path) -> None:
+    with RelayProcess(tmp_path / "data", {"SENDRYD_HTTP_LISTEN": "[::]:0"}) as relay:
+        with smtplib.SMTP(*relay.smtp, timeout=30) as smtp:
+            smtp.starttls(context=ssl.create_default_context(cafile=str(relay.cert)))
+            smtp.login("sendry", relay.keys["test"])
+            smtp.sendmail("a@example.test", ["b@example.org"], "From: a@example.test\n\nx")
+        relay.ready["http"] = relay.ready["http"].replace("[::]", "127.0.0.1")
+        (message,) = relay.get("/v1/emails", relay.keys["test"])[1]["data"]
+        shared = relay.get(f"/v1/emails/{message['id']}/share", relay.keys["test"])[1]
+        port = relay.ready["http"].rpartition(":")[2]
+        assert shared["url"].startswith(f"http://relay.example.test:{port}/s/")
 
 
 def test_a_certificate_that_cannot_be_used(tmp_path: Path) -> None:

@@ -123,7 +123,8 @@ class Settings(BaseModel):
         description="Name in greetings, `Received` and EHLO, and `host` of `GET /v1/smtp/info`. Empty: the machine's full name.",
     )
     public_url: Annotated[str, _text(parse_public_url)] = _setting(
-        "", description="Base of tracking, unsubscribe and share links. Empty: `http://` and the HTTP address."
+        "",
+        description="Base of tracking, unsubscribe and share links. Empty: `http://` and the HTTP address, or the host name if that is every address.",
     )
     smtp_listen: Listeners = _setting(
         "127.0.0.1:2587",

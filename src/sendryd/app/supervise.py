@@ -165,7 +165,8 @@ class Process:
         basics, settings = self._basics, self._basics.settings
         secret = await basics.store.ensure_secret(LINK_KEY_NAME, basics.rand.secret(LINK_KEY_LENGTH).encode("ascii"))
         scheme = "https" if settings.http_tls else "http"
-        return Shared(self._directory, settings.public_url or f"{scheme}://{http or settings.http_listen}", secret)
+        place = (http or settings.http_listen).reached_by(settings.hostname)
+        return Shared(self._directory, settings.public_url or f"{scheme}://{place}", secret)
 
     def _bind(self) -> Sockets:
         settings = self._basics.settings

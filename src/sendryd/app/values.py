@@ -29,6 +29,7 @@ _SCHEMES: Final = {
     "smtp+notls": (Security.CLEAR_TEXT, 25),
 }
 MAX_PORT: Final = 65_535
+EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared, not bound
 MAX_DURATION: Final = timedelta(days=36_500)  # with it no date comes near the end of the calendar
 
 
@@ -41,6 +42,10 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def reached_by(self, name: str) -> "Address":
+        """What a client connects to: an address that means every one of the machine's is none, so the name stands for it."""
+        return Address(name, self.port) if self.host in EVERY_ADDRESS else self
 
 
 @dataclass(frozen=True, slots=True)

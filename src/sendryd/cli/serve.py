@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sendryd.app.supervise import Ready
 
 ALL_ROLES: Final = "smtp,http,delivery,webhooks,upkeep"
-EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared, not bound
 
 
 def serve(
@@ -80,14 +79,14 @@ def _ready_document(settings: Settings, ready: "Ready", secrets: dict[str, str])
     return {
         "event": "ready",
         "smtp": str(ready.smtp[0]) if ready.smtp else None,
-        "http": _http_url(settings, ready),
+        "http": _http_url(settings, ready.http),
         **({"keys": secrets} if secrets else {}),
         "tls_cert": str(ready.tls_cert.resolve()),
     }
 
 
-def _http_url(settings: Settings, ready: "Ready") -> str | None:
-    return f"{'https' if settings.http_tls else 'http'}://{ready.http}" if ready.http else None
+def _http_url(settings: Settings, place: Address | None) -> str | None:
+    return f"{'https' if settings.http_tls else 'http'}://{place}" if place else None
 
 
 async def _make_first_keys(basics: Basics) -> dict[str, str]:
@@ -103,13 +102,14 @@ def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> None:
     """Where it listens; on the very first start the keys, and lines to paste."""
     if not sys.stderr.isatty() and not secrets:
         return
-    http = _http_url(settings, ready)
+    http = _http_url(settings, ready.http)
+    near = _http_url(settings, ready.http.reached_by("localhost")) if ready.http else None  # for who is at this machine
     cert = ready.tls_cert.resolve()
     lines = ["", "sendryd is ready."]
     if ready.smtp:
         lines.append(f"  SMTP (STARTTLS)  {', '.join(str(address) for address in ready.smtp)}")
     if http:
-        lines.append(f"  HTTP             {http}, described at {http}/docs")
+        lines.append(f"  HTTP             {http}, described at {near}/docs")
     lines.append(f"  certificate      {cert}")
     if secrets:
         lines += [
@@ -118,16 +118,15 @@ def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> None:
             f"  live  {secrets['live']}",
             f"  test  {secrets['test']}",
         ]
-    if secrets and ready.smtp and http:
-        lines += ["", *_lines_to_paste(ready.smtp[0], http, str(cert), secrets["test"])]
+    if secrets and ready.smtp and near:
+        lines += ["", *_lines_to_paste(ready.smtp[0], near, str(cert), secrets["test"])]
     say("\n".join([*lines, ""]))
 
 
 def _lines_to_paste(smtp: Address, http: str, cert: str, key: str) -> list[str]:
-    server = str(Address("localhost", smtp.port) if smtp.host in EVERY_ADDRESS else smtp)
+    server = str(smtp.reached_by("localhost"))
     cert = shlex.quote(cert)
     ca = f"--cacert {cert} " if http.startswith("https") else ""
-    url = http.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")
     message = "From: hello@example.com\\r\\nTo: user@example.org\\r\\nSubject: Hello\\r\\n\\r\\nIt works.\\r\\n"
     return [
         "Send a test message with curl:",
@@ -138,5 +137,5 @@ def _lines_to_paste(smtp: Address, http: str, cert: str, key: str) -> list[str]:
         f"  swaks --server '{server}' --tls --tls-verify --tls-ca-path {cert} --auth PLAIN --auth-user sendry \\",
         f"    --auth-password {key} --from hello@example.com --to user@example.org",
         "and see it in the Test Inbox:",
-        f"  curl --silent {ca}--header 'Authorization: Bearer {key}' '{url}/v1/test-emails'",
+        f"  curl --silent {ca}--header 'Authorization: Bearer {key}' '{http}/v1/test-emails'",
     ]
