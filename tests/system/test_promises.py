@@ -3,6 +3,7 @@
 import smtplib
 import ssl
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,6 +169,43 @@ def test_a_proved_domain_outlives_dns_that_fails_and_a_record_that_is_missing_on
     checks = [world.relay.json("domains", "verify", name) for _ in range(3)]  # three, but not over 24 hours
     assert {check["status"] for check in checks} == {"verified"}
     assert any("SPF" in record.get("reason", "") for record in checks[-1]["dns_records"])
+
+
+def test_opens_are_tracked_as_the_domain_is_set_or_a_header_says_and_links_only_by_header(world: World) -> None:
+    def received(name: str, field: str = "") -> bytes:
+        page = f'{field}Content-Type: text/html\r\n\r\n<p><a href="https://shop.test/x">x</a></p>'
+        with smtplib.SMTP(*world.relay.smtp, timeout=30) as smtp:
+            smtp.starttls(context=ssl.create_default_context(cafile=str(world.relay.cert)))
+            smtp.login("sendry", world.live_key)
+            smtp.sendmail(AUTHOR, ["user@example.org"], f"From: {AUTHOR}\r\nSubject: {name}\r\n{page}")
+        return world.decoded(world.wait_for_mail(name).content)
+
+    assert b"<img" not in received("as it came")
+    world.relay.run("domains", "set", SENDING_DOMAIN, "track_opens=true", "track_clicks=true")
+    world.wait_for_config_change()
+    try:
+        by_domain = received("by its domain")
+        by_none = received("by no means", "X-Sendry-Track: none\r\n")
+        by_header = received("by header", "X-Sendry-Track: opens, clicks\r\n")
+    finally:
+        world.relay.run("domains", "set", SENDING_DOMAIN, "track_opens=false", "track_clicks=false")
+        world.wait_for_config_change()
+    assert b"<img" in by_domain
+    assert b'href="https://shop.test/x"' in by_domain
+    assert b"<img" not in by_none
+    assert b"<img" in by_header
+    assert b"/c/" in by_header
+    assert b'href="https://shop.test/x"' not in by_header
+
+
+def test_a_domain_that_insists_on_tls_is_never_delivered_in_clear_text(tmp_path: Path) -> None:
+    with World(tmp_path, does_use_tls=False) as world:
+        world.relay.run("domains", "set", SENDING_DOMAIN, "tls_policy=enforced")
+        world.wait_for_config_change()
+        message_id = submit(world, "user@example.org")
+        world.wait_until(lambda: types(world, message_id, "user@example.org") == ["queued", "deferred"])
+        assert "TLS" in world.relay.json("queue", "show", message_id)["data"][0]["last_reply"]
+        assert world.mailhost.mails == []
 
 
 def test_what_watches_the_server_needs_no_key(world: World) -> None:
