@@ -1,7 +1,6 @@
 """What an operator does: starts, stops, keys, domains, queue, and the lines that the first start prints."""
 
 import json
-import os
 import re
 import signal
 import smtplib
@@ -283,9 +282,8 @@ def test_guessing_is_slowed_down_and_a_right_key_is_not(tmp_path: Path) -> None:
         assert time.monotonic() - started < 5
 
 
+@pytest.mark.needs("root", "mount")
 def test_a_full_disk_is_told_to_the_client_and_passes(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=True)
