@@ -3,6 +3,7 @@
 import re
 import smtplib
 import ssl
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -117,7 +118,7 @@ def test_tags_are_shown_by_the_api(world: World) -> None:
 
 
 @pytest.fixture(scope="module")
-def template_id(world: World) -> str:
+def template_id(world: World) -> Iterator[str]:
     """A stored template with a variable that it cannot do without."""
     made = client(world).templates.create(
         {
@@ -127,7 +128,8 @@ def template_id(world: World) -> str:
             "variables": {"first_name": {"type": "string", "required": True}, "items": {"type": "array"}},
         }
     )
-    return str(made["id"])
+    yield str(made["id"])
+    client(world).templates.remove(made["id"])
 
 
 def test_a_template_replaces_subject_and_bodies(world: World, template_id: str) -> None:

@@ -9,13 +9,13 @@ import smtplib
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import dkim
 import httpx
 import pytest
+from sendry import Sendry
 
 from sendryd.runtime.clock import SystemClock
 from sendryd.testing.world import SENDING_DOMAIN, World
@@ -298,10 +298,17 @@ def test_the_button_of_the_page_unsubscribes(world: World) -> None:
 @pytest.fixture(scope="module")
 def tracked_world(world: World) -> Iterator[World]:
     """With a second domain that is set to track all."""
-    world.publish(TRACKED_DOMAIN)
-    world.relay.run("domains", "set", TRACKED_DOMAIN, "track_opens=true", "track_clicks=true")
+    client = Sendry(world.live_key, base_url=world.relay.ready["http"], retries=0)
+    domain = client.domains.create({"name": TRACKED_DOMAIN})
+    for record in domain["dns_records"]:
+        world.nameserver.set_text(record["host"], record["value"])
+    assert client.domains.verify(domain["id"])["status"] == "verified"
+    path, settings = f"/v1/domains/{domain['id']}", {"tracking": {"opens": True, "clicks": True}}
+    answer = httpx.patch(world.relay.ready["http"] + path, json=settings, headers={"Authorization": f"Bearer {world.live_key}"})
+    assert answer.json()["tracking"] == {"opens": True, "clicks": True}
     world.wait_for_config_change()
     yield world
+    client.domains.remove(domain["id"])
 
 
 @pytest.mark.parametrize(
@@ -441,17 +448,35 @@ def test_what_must_not_be_changed_arrives_octet_for_octet(world: World, kind: st
     assert content.endswith(b"\r\nMIME-Version: 1.0\r\n" + entity)
 
 
-def test_links_outlive_a_kill_and_stand_under_the_public_url(tmp_path: Path) -> None:
-    with World(tmp_path, env={"SENDRYD_PUBLIC_URL": "https://links.example.test/mail/"}) as own:
-        message_id = send(own, "user@example.org", html='<a href="https://shop.example.org/">x</a>', tracking=True)
-        html = html_of(copy_of(own, message_id))
-        ((pixel,), (link,)) = pixels(html), links(html)
-        assert pixel.startswith("https://links.example.test/mail/o/")
-        assert link.startswith("https://links.example.test/mail/c/")
-        own.relay.wait_for_status(message_id, {"delivered"}, key=own.live_key)
-        own.relay.kill()
-        own.relay.start()
-        path = urlsplit(link).path.removeprefix("/mail")
-        answer = httpx.get(own.relay.ready["http"] + path, headers={"User-Agent": BROWSER})
-        assert (answer.status_code, answer.headers["location"]) == (302, "https://shop.example.org/")
-        assert wait_events(own, message_id, 1, "clicked")
+@pytest.fixture(scope="module")
+def public_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Behind another address, with a receiving server that takes 7-bit text only."""
+    with World(tmp_path_factory.mktemp("public"), env={"SENDRYD_PUBLIC_URL": "https://links.example.test/mail/"}) as made:
+        made.mailhost.extensions = ("PIPELINING",)
+        yield made
+
+
+def test_links_outlive_a_kill_and_stand_under_the_public_url(public_world: World) -> None:
+    world = public_world
+    message_id = send(world, "user@example.org", html='<a href="https://shop.example.org/">x</a>', tracking=True)
+    html = html_of(copy_of(world, message_id))
+    ((pixel,), (link,)) = pixels(html), links(html)
+    assert pixel.startswith("https://links.example.test/mail/o/")
+    assert link.startswith("https://links.example.test/mail/c/")
+    world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key)
+    world.relay.kill()
+    world.relay.start()
+    answer = httpx.get(world.relay.ready["http"] + urlsplit(link).path.removeprefix("/mail"), headers={"User-Agent": BROWSER})
+    assert (answer.status_code, answer.headers["location"]) == (302, "https://shop.example.org/")
+    assert wait_events(world, message_id, 1, "clicked")
+
+
+def test_copies_for_a_server_that_takes_7_bit_text_only(public_world: World) -> None:
+    addresses = ["ann@example.org", "bob@example.org", "eve@example.org"]
+    start = f"From: {AUTHOR}\r\nTo: user@example.org\r\nSubject: s\r\n{BOTH}\r\nMIME-Version: 1.0\r\n"
+    content = f"{start}Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{LETTER}"
+    message_id = submit(public_world, content.encode(), *addresses)
+    found = {address: copy_of(public_world, message_id, address) for address in addresses}
+    assert all(each.isascii() for each in found.values())
+    assert all("Gr\u00fc\u00dfe" in html_of(each) for each in found.values())
+    assert len({pixels(html_of(each))[0] for each in found.values()}) == 3
