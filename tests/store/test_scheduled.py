@@ -12,7 +12,7 @@ from sendryd.model.delivery import NO_DOMAIN, DeliveryState
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, MessageId, TemplateId
 from sendryd.model.message import MessageType
-from sendryd.store.base import EventFilter, MailStore, NewEvent, NewMessage, Outcome, QueueFilter
+from sendryd.store.base import EventFilter, MailStore, MessageFilter, NewEvent, NewMessage, Outcome, QueueFilter
 from sendryd.store.errors import NotAllowed, NotFound
 from sendryd.store.sqlite import open_store, writer
 from sendryd.store.sqlite.connection import FILE_NAME, open_connection
@@ -81,6 +81,25 @@ async def test_what_is_postponed_while_it_is_captured_is_not_captured(store: Mai
         capture = store.capture_due(now=TIME, play=lambda _path: (DeliveryState.DELIVERED, ()), limit=9)
         _, count = await asyncio.gather(store.amend(amended(new), LATER), capture)
         assert count == 0
+
+
+async def test_what_waits_for_its_time_or_was_cancelled_has_not_gone(store: MailStore, samples: Samples) -> None:
+    captured = samples.message(mode=KeyMode.TEST)
+    waiting, cancelled = (
+        replace(new, deliveries=tuple(replace(each, state=DeliveryState.QUEUED, domain=NO_DOMAIN) for each in new.deliveries))
+        for new in (samples.message(mode=KeyMode.TEST, scheduled_at=TIME), samples.message(mode=KeyMode.TEST, scheduled_at=TIME))
+    )
+    for new in (captured, waiting, cancelled):
+        await store.accept(new)
+    await store.cancel_message(ACCOUNT, cancelled.message.id, NOW, samples.event)
+
+    async def gone() -> set[int]:
+        page = await store.list_messages(ACCOUNT, MessageFilter(mode=KeyMode.TEST, has_gone=True), limit=9)
+        return {each.message.id for each in page.items}
+
+    assert await gone() == {captured.message.id}
+    assert await store.capture_due(now=TIME, play=lambda _path: (DeliveryState.BOUNCED, ()), limit=9) == 1
+    assert await gone() == {captured.message.id, waiting.message.id}
 
 
 async def test_its_age_counts_from_its_time(store: MailStore, samples: Samples) -> None:

@@ -50,6 +50,7 @@ TRANSITIONS: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
 NO_DOMAIN: Final = ""  # in place of the next hop's domain: mail that waits to be captured, which no engine may pick up
 
 WAITING_STATES: Final = frozenset({DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.HELD})
+NOT_GONE_STATES: Final = WAITING_STATES | {DeliveryState.CANCELLED}
 DONE_STATES: Final = frozenset(DeliveryState) - WAITING_STATES
 
 

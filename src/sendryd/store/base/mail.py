@@ -183,6 +183,7 @@ class MessageFilter:
     api_key_id: ApiKeyId | None = None
     recipient: str | None = None  # exact, case-insensitive, a forward-path
     subject: str | None = None  # case-insensitive, in the subject
+    has_gone: bool = False  # True: not what waits for its time, or was cancelled
     created_from: datetime | None = None
 
 

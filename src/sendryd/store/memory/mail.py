@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.delivery import NO_DOMAIN, WAITING_STATES, DeliveryState
+from sendryd.model.delivery import NO_DOMAIN, NOT_GONE_STATES, WAITING_STATES, DeliveryState
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, derive_status
@@ -314,6 +314,8 @@ class MemoryStore(MemoryLists, MemoryAccounts):
             if which.text and not any(which.text.lower() in text.lower() for text in texts):
                 continue
             summary = self._summary(message)
+            if which.has_gone and summary.states.keys() & NOT_GONE_STATES:
+                continue
             status = derive_status(summary.states, has_attempts=summary.has_attempts, is_complained=summary.is_complained)
             if which.status in {None, status}:
                 found.append(summary)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import apsw
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.delivery import DeliveryState
+from sendryd.model.delivery import NOT_GONE_STATES, DeliveryState
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import MessageStatus, MessageSummary, derive_status
@@ -26,6 +26,7 @@ SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.rec
 FROM message m
 """
 _EVENT_COLUMNS: Final = "SELECT e.id, e.message_id, e.delivery_id, e.type, e.recipient, e.created_at, e.metadata FROM event e"
+_NOT_GONE: Final = ", ".join(sorted(f"'{state.value}'" for state in NOT_GONE_STATES))
 # Which messages can have a status, as far as one look at their deliveries tells; `derive_status` decides.
 _CANDIDATES: Final = {
     MessageStatus.QUEUED: "state IN ('queued', 'held')",
@@ -199,6 +200,8 @@ def _message_condition(account_id: AccountId, which: MessageFilter) -> tuple[str
     if which.subject:
         conditions.append("m.subject LIKE ? ESCAPE '\\'")
         values.append(contains(which.subject))
+    if which.has_gone:
+        conditions.append(f"NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND state IN ({_NOT_GONE}))")
     if which.created_from is not None:
         conditions.append("m.id >= ?")
         values.append(first_id(which.created_from))
