@@ -22,14 +22,15 @@ class Suppressed:
         self._database = database
         self._version = -1
         self._checked = float("-inf")
+        self._changes = 0  # made here: they are in the database before they are told
         self._kept: dict[int, set[str] | None] = {}  # None: too many to keep
 
     async def find(self, account_id: int, emails: Sequence[str]) -> frozenset[str]:
         """Those of the addresses that are suppressed."""
         self._look_for_changes()
         if account_id not in self._kept:
-            self._kept[account_id] = await self._load(account_id)
-        kept = self._kept[account_id]
+            await self._keep(account_id)
+        kept = self._kept.get(account_id)
         if kept is None:
             return frozenset(email for email in emails if self._database.fetch_one("is_suppressed", account_id, email))
         return frozenset(kept.intersection(emails)) if kept else frozenset()
@@ -45,6 +46,13 @@ class Suppressed:
             self._version = version
         self._checked = now
 
+    async def _keep(self, account_id: int) -> None:
+        """Loads the addresses, and keeps them unless something changed meanwhile: then the database is asked this time."""
+        version = self._version, self._changes
+        loaded = await self._load(account_id)
+        if (self._version, self._changes) == version:
+            self._kept[account_id] = loaded
+
     async def _load(self, account_id: int) -> set[str] | None:
         values = (account_id, MAX_KEPT + 1)
         rows = await self._database.read(lambda connection: connection.execute(SQL["load_suppressed"], values).fetchall())
@@ -52,12 +60,14 @@ class Suppressed:
 
     def add(self, account_id: int, emails: Iterable[str]) -> None:
         """What this process has just stored."""
+        self._changes += 1
         kept = self._kept.get(account_id)
         if kept is not None:
             kept.update(emails)
 
     def discard(self, account_id: int, email: str) -> None:
         """What this process has just removed."""
+        self._changes += 1
         kept = self._kept.get(account_id)
         if kept is not None:
             kept.discard(email)
