@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from sendryd.intake.accept import Prepared
 from sendryd.intake.quota import Quota, Quotas
 from sendryd.intake.submission import Receipt
 from sendryd.model.apikey import KeyMode
@@ -159,6 +160,32 @@ async def test_a_message_is_handed_over_only_once_it_is_stored() -> None:
     assert (await door.store.count_queue())[DeliveryState.QUEUED] == 1
 
 
+async def test_what_is_prepared_holds_no_room_until_it_is_committed() -> None:
+    handoff = RecordingHandoff()
+    door = await Door(handoff=handoff).open()
+    prepared = [await door.intake.prepare(door.submission(recipients=(f"a@{name}.test",))) for name in ("one", "two")]
+    ready = [each for each in prepared if isinstance(each, Prepared)]
+    assert (len(ready), handoff.notes) == (2, [])
+    assert await door.intake.commit(ready) is None
+    assert handoff.notes == ["reserve one.test", "reserve two.test", "offer one.test True", "offer two.test True"]
+
+
+async def test_a_batch_that_breaks_off_gives_back_what_it_reserved() -> None:
+    class BreakingHandoff(RecordingHandoff):
+        def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
+            if "two.test" in domains:
+                raise RuntimeError("out of order")
+            return super().reserve(domains, size)
+
+    handoff = BreakingHandoff()
+    door = await Door(handoff=handoff).open()
+    prepared = [await door.intake.prepare(door.submission(recipients=(f"a@{name}.test",))) for name in ("one", "two")]
+    with pytest.raises(RuntimeError):
+        await door.intake.commit([each for each in prepared if isinstance(each, Prepared)])
+    assert handoff.notes == ["reserve one.test", "cancel"]
+    assert await door.store.list_queue(QueueFilter()) == []
+
+
 async def test_test_mail_is_never_handed_over() -> None:
     handoff = RecordingHandoff()
     door = await Door(handoff=handoff).open()
@@ -228,14 +255,14 @@ async def test_a_repeat_under_the_same_idempotency_key_answers_the_first_receipt
     assert other.key is RefusalKey.IDEMPOTENCY_CONFLICT
 
 
-async def test_a_repeat_gives_back_the_room_that_was_reserved_for_it() -> None:
+async def test_a_repeat_takes_no_room() -> None:
     handoff = RecordingHandoff()
     door = await Door(handoff=handoff).open()
     content = with_header("X-Sendry-Idempotency-Key: order-1")
     await door.intake.accept(door.submission(content))
     await door.intake.accept(door.submission(content))
     await door.intake.accept(door.submission(content, recipients=("other@example.org",)))
-    assert handoff.notes == ["reserve example.org", "offer example.org True", *["reserve example.org", "cancel"] * 2]
+    assert handoff.notes == ["reserve example.org", "offer example.org True"]
 
 
 async def test_a_suppressed_recipient_gets_nothing_and_an_event_while_the_others_get_theirs() -> None:
@@ -295,23 +322,25 @@ async def test_a_quota_ends_with_its_time() -> None:
     clock = ManualClock()
     quotas = Quotas(door.store, clock, of_key=Quota(2, timedelta(hours=1)), of_account=None)
     key = door.keys[TEST_SECRET]
+    message = Samples().message(account_id=key.account_id, api_key_id=key.id).message
     for _ in range(2):
-        assert await quotas.take(key) is None
-    refusal = await quotas.take(key)
+        assert await quotas.take([message]) is None
+    refusal = await quotas.take([message])
     assert refusal == Refusal(RefusalKey.QUOTA_REACHED, "this key")
     assert refusal.http_status == 429
     assert 0 < quotas.retry_after() <= 3600
     clock.advance(timedelta(hours=1))
-    assert await quotas.take(key) is None
+    assert await quotas.take([message]) is None
 
 
 async def test_what_is_not_accepted_after_all_does_not_count() -> None:
     door = await Door().open()
     quotas = Quotas(door.store, door.clock, of_key=None, of_account=Quota(3, timedelta(days=1)))
     key = door.keys[TEST_SECRET]
-    message = Samples().message(account_id=key.account_id, api_key_id=key.id)
-    taken = await asyncio.gather(*(quotas.take(key) for _ in range(9)))
+    message = Samples().message(account_id=key.account_id, api_key_id=key.id).message
+    taken = await asyncio.gather(*(quotas.take([message]) for _ in range(9)))
     assert taken.count(None) == 3
     quotas.give_back([message])
-    assert await quotas.take(key) is None
-    assert await quotas.take(key) == Refusal(RefusalKey.QUOTA_REACHED, "this account")
+    assert await quotas.take([message, message]) == Refusal(RefusalKey.QUOTA_REACHED, "this account")
+    assert await quotas.take([message]) is None
+    assert await quotas.take([message]) == Refusal(RefusalKey.QUOTA_REACHED, "this account")

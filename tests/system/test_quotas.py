@@ -65,7 +65,6 @@ def check_batches(rest: RestClient, day: int) -> None:
     """Neither a batch nor requests at the same time go over a key's quota of five."""
     too_many = rest.request("POST", "/v1/emails/batch", {"emails": [BODY] * 6})
     check_refused(too_many, day)
-    assert too_many.field == "emails.5"
     permissive = rest.post("/v1/emails/batch", {"emails": [*[BODY] * 4, {**BODY, "to": "x"}], "batch_validation": "permissive"})
     assert (len(permissive["data"]), len(permissive["errors"])) == (4, 1)
     with ThreadPoolExecutor(8) as pool:

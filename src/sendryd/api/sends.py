@@ -181,20 +181,16 @@ class SendHandlers:
         async def make() -> tuple[Sequence[Prepared], Json] | Refusal:
             prepared: list[Prepared] = []
             errors: list[Json] = []
-            try:
-                for index, item in enumerate(body.emails):
-                    made = await self._try_item(call, body, item)
-                    if isinstance(made, Prepared):
-                        prepared.append(made)
-                    elif body.batch_validation == "strict":
-                        raise _in_batch(made, index)
-                    else:
-                        errors.append({"index": index, "error": str(made)})
-                    if index % BREATH == BREATH - 1:
-                        await asyncio.sleep(0)
-            except BaseException:
-                self._intake.drop(prepared)
-                raise
+            for index, item in enumerate(body.emails):
+                made = await self._try_item(call, body, item)
+                if isinstance(made, Prepared):
+                    prepared.append(made)
+                elif body.batch_validation == "strict":
+                    raise _in_batch(made, index)
+                else:
+                    errors.append({"index": index, "error": str(made)})
+                if index % BREATH == BREATH - 1:
+                    await asyncio.sleep(0)
             answer: Json = {"data": [{"id": each.public_id, "status": _status(each.new)} for each in prepared]}
             if body.batch_validation == "permissive":
                 answer["errors"] = errors
@@ -465,9 +461,7 @@ async def _compose(what: Composition, boundary: str) -> bytes:
 def _status(new: NewMessage) -> str:
     states: dict[DeliveryState, int] = {}
     for delivery in new.deliveries:
-        # Leased to our own engine with the commit, and not tried yet.
-        state = DeliveryState.QUEUED if delivery.state is DeliveryState.LEASED else delivery.state
-        states[state] = states.get(state, 0) + 1
+        states[delivery.state] = states.get(delivery.state, 0) + 1
     if set(states) <= {DeliveryState.QUEUED, DeliveryState.SUPPRESSED} and DeliveryState.QUEUED in states:
         return MessageStatus.QUEUED.value
     return status_word(derive_status(states, has_attempts=False))

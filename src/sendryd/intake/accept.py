@@ -27,7 +27,7 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.message.template import Rendered, TemplateError
 from sendryd.message.trace import received_line
 from sendryd.message.transfer import shorten_lines
-from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import NO_DOMAIN, DeliveryState
 from sendryd.model.domain import SendingDomain
 from sendryd.model.event import EventType, Metadata
@@ -76,7 +76,7 @@ class IntakeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A message that is ready to be committed. What is not committed must be dropped."""
+    """A message that is ready to be committed. It holds nothing: it may as well be forgotten."""
 
     new: NewMessage
     idempotency_key: str | None  # of its control header
@@ -141,20 +141,13 @@ class Intake:
         """A message whose control header gives it an idempotency key."""
         account_id = submission.key.account_id
         fingerprint = _fingerprint(prepared.new)
-        is_first = False
 
         async def send() -> bytes | Refusal:
-            nonlocal is_first
-            is_first = True
             body = prepared.public_id.encode("ascii")
             refusal = await self.commit([prepared], self.make_answer(account_id, key, fingerprint, body))
             return refusal or body
 
-        try:
-            result = await self.once(account_id, key, fingerprint, send)
-        finally:
-            if not is_first:  # also when the client went away while a twin was handled
-                self.drop([prepared])
+        result = await self.once(account_id, key, fingerprint, send)
         return result if isinstance(result, Refusal) else Receipt(result.decode("ascii"))
 
     async def once(
@@ -212,9 +205,6 @@ class Intake:
                 draft = replace(draft, headers=draft.headers.parse(shortened))
             options = await self._with_tracking(submission, draft, domain)
             skipped = await self._find_skipped(submission, options)
-            refusal = await self._take_quota(submission.key) if message_id is None else None
-            if refusal is not None:
-                return refusal
             new = self._build(submission, draft, domain, options, skipped, message_id)
             return Prepared(new, draft.orders.idempotency_key)
         except MalformedMessage as error:
@@ -292,9 +282,6 @@ class Intake:
     def quota_resets_in(self) -> int:
         """Whole seconds after which who has used up a quota may try again."""
         return self._quotas.retry_after() if self._quotas is not None else 1
-
-    async def _take_quota(self, key: ApiKey) -> Refusal | None:
-        return await self._quotas.take(key) if self._quotas is not None else None
 
     async def _with_tracking(self, submission: Submission, draft: Draft, domain: SendingDomain | None) -> Options:
         """What is tracked: as asked for, else as the domain is set."""
@@ -396,18 +383,10 @@ class Intake:
             list_id=options.list_id,
             unsubscribe_url=options.unsubscribe_url,
         )
-        lease = self._reserve(message, [each for each in submission.recipients if each.forward_path not in skipped])
-        deliveries = tuple(self._new_delivery(recipient, message, lease, skipped) for recipient in submission.recipients)
-        return NewMessage(message=message, content=content, deliveries=deliveries, lease=lease, draft=options.draft)
+        deliveries = tuple(self._new_delivery(recipient, message, skipped) for recipient in submission.recipients)
+        return NewMessage(message=message, content=content, deliveries=deliveries, draft=options.draft)
 
-    def _reserve(self, message: Message, recipients: Sequence[Recipient]) -> Lease | None:
-        if self._handoff is None or message.mode is not KeyMode.LIVE or message.scheduled_at is not None or not recipients:
-            return None
-        return self._handoff.reserve([recipient.domain for recipient in recipients], message.size)
-
-    def _new_delivery(
-        self, recipient: Recipient, message: Message, lease: Lease | None, skipped: Mapping[str, SuppressionReason | None]
-    ) -> NewDelivery:
+    def _new_delivery(self, recipient: Recipient, message: Message, skipped: Mapping[str, SuppressionReason | None]) -> NewDelivery:
         events = [self._event(EventType.QUEUED, {})]
         if recipient.forward_path in skipped:
             reason = skipped[recipient.forward_path]
@@ -419,7 +398,7 @@ class Intake:
             state = scenario.state
             events += [self._event(word, metadata) for word, metadata in scenario.events]
         else:
-            state = DeliveryState.LEASED if lease else DeliveryState.QUEUED
+            state = DeliveryState.QUEUED
         return NewDelivery(
             id=DeliveryId(self._ids.next()),
             forward_path=recipient.forward_path,
@@ -439,14 +418,19 @@ class Intake:
 
         None if it is done, else why not. Raises `AlreadyAnswered`.
         """
-        news = [each.new for each in prepared]
+        refusal = await self._take_quota(prepared)
+        if refusal is not None:
+            return refusal
+        news: list[NewMessage] = []
         try:
+            for each in prepared:
+                news.append(self._reserve(each.new))
             if len(news) == 1 and answer is None:
                 await self._store.accept(news[0])
             else:
                 await self._store.accept_all(news, answer, kept_since=self._kept_since())
         except BaseException as error:
-            self.drop(prepared)
+            self._give_back(prepared, news)
             if isinstance(error, StoreError):
                 return self._unstored(error)
             raise
@@ -458,13 +442,36 @@ class Intake:
                 self._wakeup.set()
         return None
 
-    def drop(self, prepared: Sequence[Prepared]) -> None:
-        """Gives back what was reserved and counted for prepared messages that will not be committed."""
-        for each in prepared:
-            if each.new.lease and self._handoff:
-                self._handoff.cancel_reservation(each.new.lease)
+    async def _take_quota(self, prepared: Sequence[Prepared]) -> Refusal | None:
+        if self._quotas is None:
+            return None
+        try:
+            refusal = await self._quotas.take([each.new.message for each in prepared])
+        except StoreError as error:
+            return self._unstored(error)
+        if refusal is not None:
+            self._metrics.refused.labels(refusal.key.value).inc()
+        return refusal
+
+    def _give_back(self, prepared: Sequence[Prepared], reserved: Sequence[NewMessage]) -> None:
+        """What was taken for messages that are not stored after all."""
         if self._quotas is not None:
-            self._quotas.give_back([each.new for each in prepared])
+            self._quotas.give_back([each.new.message for each in prepared])
+        for new in reserved:
+            if new.lease and self._handoff:
+                self._handoff.cancel_reservation(new.lease)
+
+    def _reserve(self, new: NewMessage) -> NewMessage:
+        """The message with its deliveries leased to this process's engine, if that has room."""
+        message = new.message
+        if self._handoff is None or message.mode is not KeyMode.LIVE or message.scheduled_at is not None:
+            return new
+        domains = [delivery.domain for delivery in new.deliveries if delivery.state is DeliveryState.QUEUED]
+        lease = self._handoff.reserve(domains, message.size) if domains else None
+        if lease is None:
+            return new
+        leased = tuple(replace(each, state=DeliveryState.LEASED) if each.state is DeliveryState.QUEUED else each for each in new.deliveries)
+        return replace(new, deliveries=leased, lease=lease)
 
     @staticmethod
     def _unstored(error: StoreError) -> Refusal:

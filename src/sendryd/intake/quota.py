@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sendryd.model.apikey import ApiKey
 from sendryd.model.ids import AccountId, ApiKeyId
+from sendryd.model.message import Message
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.clock import Clock
-from sendryd.store.base import AcceptStore, NewMessage
+from sendryd.store.base import AcceptStore
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,18 +38,24 @@ class Quotas:
         self._of_account = of_account
         self._counts: dict[Owner, tuple[datetime, int]] = {}  # since when, and how many
 
-    async def take(self, key: ApiKey) -> Refusal | None:
-        """Counts one more message, unless that is too many. What is not accepted after all is given back. Raises `StoreUnavailable`."""
-        limits = ((self._of_key, key.id, "this key"), (self._of_account, None, "this account"))
-        wanted = [(quota, (key.account_id, owner), word) for quota, owner, word in limits if quota is not None]
+    async def take(self, messages: Sequence[Message]) -> Refusal | None:
+        """Counts messages of one key, all of them unless that is too many. What is not accepted after all is given back.
+
+        Raises `StoreUnavailable`.
+        """
+        if not messages:
+            return None
+        account_id, key_id = messages[0].account_id, messages[0].api_key_id
+        limits = ((self._of_key, key_id, "this key"), (self._of_account, None, "this account"))
+        wanted = [(quota, (account_id, owner), word) for quota, owner, word in limits if quota is not None]
         for quota, owner, _ in wanted:
             await self._load(owner, quota)
         # From here on nothing is waited for, so of several at the same time none sees the count that another was let in by.
         for quota, owner, word in wanted:
-            if self._counts[owner][1] >= quota.count:
+            if self._counts[owner][1] + len(messages) > quota.count:
                 return Refusal(RefusalKey.QUOTA_REACHED, word)
         for _, owner, _ in wanted:
-            self._add(owner, 1)
+            self._add(owner, len(messages))
         return None
 
     def retry_after(self) -> int:
@@ -58,10 +64,10 @@ class Quotas:
         now = self._clock.now()
         return max(1, *(round((_start(now, quota) + quota.period - now).total_seconds()) for quota in quotas))
 
-    def give_back(self, news: Sequence[NewMessage]) -> None:
+    def give_back(self, messages: Sequence[Message]) -> None:
         """Counts no more what was not accepted."""
-        for new in news:
-            for owner in ((new.message.account_id, new.message.api_key_id), (new.message.account_id, None)):
+        for message in messages:
+            for owner in ((message.account_id, message.api_key_id), (message.account_id, None)):
                 self._add(owner, -1)
 
     def _add(self, owner: Owner, change: int) -> None:
