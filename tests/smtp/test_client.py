@@ -414,6 +414,7 @@ def test_login_in_steps() -> None:
         (550, [b"5.01.1 is none"], Reply(550, "5.01.1 is none")),
         (550, [b"no 5.1.1 code"], Reply(550, "no 5.1.1 code")),
         (550, [b"5.1.1 a", b"5.1.1 b", b"c"], Reply(550, ("a", "b", "c"), EnhancedStatusCode(5, 1, 1))),
+        (550, [b"5.1.1 a", b"5.1.10 b"], Reply(550, ("a", "5.1.10 b"), EnhancedStatusCode(5, 1, 1))),
         (550, [b"5.7.1 a", b"5.7.1"], Reply(550, ("a", ""), EnhancedStatusCode(5, 7, 1))),
         (550, [b"G\xfcnther"], Reply(550, "G?nther")),
         (550, [b"\x1b[31mred\x00\x7f"], Reply(550, "\\x1b[31mred\\x00\\x7f")),

@@ -304,7 +304,7 @@ def make_reply(code: int, lines: list[bytes]) -> Reply:
     if found is not None and texts[0][0] == str(code)[0]:  # RFC 3463 §3: a class that contradicts the code tells nothing
         enhanced = EnhancedStatusCode.parse(found[1])
         prefix = found[1]
-        texts = [text[len(prefix) :].lstrip(" ") if text.startswith(prefix) else text for text in texts]
+        texts = [text[len(prefix) :].lstrip(" ") if text.partition(" ")[0] == prefix else text for text in texts]
     kept: list[str] = []
     room = MAX_TEXT
     for text in texts:
