@@ -398,3 +398,16 @@ async def test_modes_do_not_see_one_another(api: ApiWorld, sender: Key, tester: 
         for method, path in (("GET", ""), ("GET", "/events"), ("GET", "/share"), ("GET", "/insights"), ("POST", "/cancel"), ("PATCH", "")):
             assert (await api.send(method, f"/v1/emails/{answer.json['id']}{path}", key[1], {})).status == 404
     assert key[0].mode is KeyMode.LIVE
+
+
+async def test_the_test_inbox_has_what_was_sent_and_not_what_waits(api: ApiWorld, tester: Key) -> None:
+    sent = await send(api, tester)
+    await send(api, tester, scheduled_at="in 1 hour")
+    listed = (await api.get("/v1/test-emails", tester[1])).json["data"]
+    assert [each["id"] for each in listed] == [sent.json["id"].replace("em_", "te_")]
+
+
+async def test_what_a_send_is_answered_is_what_reading_it_says(api: ApiWorld, tester: Key) -> None:
+    for name in ("delivered", "bounced", "complained", "opened"):
+        answer = (await send(api, tester, to=f"{name}@sendryd.test")).json
+        assert answer["status"] == (await api.get(f"/v1/emails/{answer['id']}", tester[1])).json["status"], name

@@ -253,6 +253,9 @@ async def test_a_repeat_under_the_same_idempotency_key_answers_the_first_receipt
     other = await door.intake.accept(door.submission(content, recipients=("other@example.org",)))
     assert isinstance(other, Refusal)
     assert other.key is RefusalKey.IDEMPOTENCY_CONFLICT
+    tried_before = await door.intake.accept(door.submission(content, secret=TEST_SECRET))
+    assert isinstance(tried_before, Refusal)  # a message that was only tried out must not stand for the real one
+    assert tried_before.key is RefusalKey.IDEMPOTENCY_CONFLICT
 
 
 async def test_a_repeat_takes_no_room() -> None:
@@ -328,7 +331,7 @@ async def test_a_quota_ends_with_its_time() -> None:
     refusal = await quotas.take([message])
     assert refusal == Refusal(RefusalKey.QUOTA_REACHED, "this key")
     assert refusal.http_status == 429
-    assert 0 < quotas.retry_after() <= 3600
+    assert 0 < quotas.retry_after(refusal) <= 3600
     clock.advance(timedelta(hours=1))
     assert await quotas.take([message]) is None
 
@@ -344,3 +347,14 @@ async def test_what_is_not_accepted_after_all_does_not_count() -> None:
     assert await quotas.take([message, message]) == Refusal(RefusalKey.QUOTA_REACHED, "this account")
     assert await quotas.take([message]) is None
     assert await quotas.take([message]) == Refusal(RefusalKey.QUOTA_REACHED, "this account")
+
+
+async def test_who_is_refused_is_told_when_the_quota_that_is_used_up_begins_anew() -> None:
+    door = await Door().open()
+    quotas = Quotas(door.store, door.clock, of_key=Quota(9, timedelta(minutes=1)), of_account=Quota(1, timedelta(days=1)))
+    key = door.keys[TEST_SECRET]
+    message = Samples().message(account_id=key.account_id, api_key_id=key.id).message
+    assert await quotas.take([message]) is None
+    refusal = await quotas.take([message])
+    assert refusal is not None
+    assert quotas.retry_after(refusal) > 60

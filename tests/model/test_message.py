@@ -16,7 +16,7 @@ from sendryd.model.message import MessageStatus, derive_status
         ({S.LEASED: 1}, False, MessageStatus.SENDING),
         ({S.QUEUED: 1}, True, MessageStatus.SENDING),
         ({S.QUEUED: 1, S.DELIVERED: 1}, True, MessageStatus.SENDING),
-        ({S.QUEUED: 1, S.SUPPRESSED: 1}, False, MessageStatus.SENDING),
+        ({S.QUEUED: 1, S.SUPPRESSED: 1}, False, MessageStatus.QUEUED),
         ({S.DELIVERED: 1, S.BOUNCED: 1}, True, MessageStatus.DELIVERED),
         ({S.BOUNCED: 1, S.EXPIRED: 1}, True, MessageStatus.BOUNCED),
         ({S.EXPIRED: 1}, True, MessageStatus.FAILED),

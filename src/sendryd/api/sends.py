@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -37,7 +38,6 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import Mailbox
 from sendryd.message.template import TemplateError
 from sendryd.model.apikey import ApiKey, Scope
-from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, TEMPLATE_PREFIX, EventId, MessageId, TemplateId, format_id, parse_id
 from sendryd.model.message import MessageStatus, MessageType, derive_status
@@ -232,7 +232,7 @@ class SendHandlers:
 
     def _refused(self, refusal: Refusal) -> Refused:
         is_quota = refusal.key is RefusalKey.QUOTA_REACHED
-        return Refused(refusal, headers={"Retry-After": str(self._intake.quota_resets_in())} if is_quota else None)
+        return Refused(refusal, headers={"Retry-After": str(self._intake.quota_resets_in(refusal))} if is_quota else None)
 
     # From requests to messages.
 
@@ -459,12 +459,9 @@ async def _compose(what: Composition, boundary: str) -> bytes:
 
 
 def _status(new: NewMessage) -> str:
-    states: dict[DeliveryState, int] = {}
-    for delivery in new.deliveries:
-        states[delivery.state] = states.get(delivery.state, 0) + 1
-    if set(states) <= {DeliveryState.QUEUED, DeliveryState.SUPPRESSED} and DeliveryState.QUEUED in states:
-        return MessageStatus.QUEUED.value
-    return status_word(derive_status(states, has_attempts=False))
+    states = Counter(delivery.state for delivery in new.deliveries)
+    is_complained = any(event.type is EventType.COMPLAINED for delivery in new.deliveries for event in delivery.events)
+    return status_word(derive_status(states, has_attempts=False, is_complained=is_complained))
 
 
 def _send_result(outgoing: Outgoing, new: NewMessage) -> Json:

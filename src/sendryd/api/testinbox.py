@@ -91,7 +91,7 @@ class TestInboxHandlers:
     async def wait(self, call: Call) -> Response:
         """`GET /v1/test-emails/wait`."""
         query: WaitQuery = call.query
-        which = _inbox(call.key, recipient=query.to, subject=query.subject, has_gone=True)
+        which = _inbox(call.key, recipient=query.to, subject=query.subject)
         deadline = self._clock.monotonic() + query.timeout
         while True:
             found = await self._store.list_messages(call.key.account_id, which, limit=1)
@@ -117,6 +117,6 @@ class TestInboxHandlers:
         return respond(await asyncio.to_thread(make))
 
 
-def _inbox(key: ApiKey, *, recipient: str | None = None, subject: str | None = None, has_gone: bool = False) -> MessageFilter:
+def _inbox(key: ApiKey, *, recipient: str | None = None, subject: str | None = None) -> MessageFilter:
     own = key.id if key.mode is KeyMode.TEST else None
-    return MessageFilter(mode=KeyMode.TEST, api_key_id=own, recipient=recipient, subject=subject, has_gone=has_gone)
+    return MessageFilter(mode=KeyMode.TEST, api_key_id=own, recipient=recipient, subject=subject, has_gone=True)

@@ -279,9 +279,9 @@ class Intake:
         made = replace(submission, content=content, is_8bit=not content.isascii(), has_long_lines=False, options=options)
         return made, replace(again, orders=orders)
 
-    def quota_resets_in(self) -> int:
+    def quota_resets_in(self, refusal: Refusal) -> int:
         """Whole seconds after which who has used up a quota may try again."""
-        return self._quotas.retry_after() if self._quotas is not None else 1
+        return self._quotas.retry_after(refusal) if self._quotas is not None else 1
 
     async def _with_tracking(self, submission: Submission, draft: Draft, domain: SendingDomain | None) -> Options:
         """What is tracked: as asked for, else as the domain is set."""
@@ -481,11 +481,11 @@ class Intake:
 
 
 def _fingerprint(new: NewMessage) -> bytes:
-    """What tells one request by SMTP from another under the same key: its author, subject and recipients. Its octets do not: a client that
+    """What tells one request by SMTP from another under the same key: its mode, author, subject and recipients. Its octets do not: a client that
     makes the message anew for a second try gives it another boundary, date and Message-ID.
     """
     paths = sorted(delivery.forward_path for delivery in new.deliveries)
-    return hashlib.sha256(repr(("smtp", new.message.author, new.message.subject, paths)).encode()).digest()
+    return hashlib.sha256(repr(("smtp", new.message.mode.value, new.message.author, new.message.subject, paths)).encode()).digest()
 
 
 def _claims(new: NewMessage, lease: Lease) -> list[Claim]:

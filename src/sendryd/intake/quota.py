@@ -4,6 +4,7 @@ Counted in fixed stretches that begin at multiples of their length, so that they
 process started is counted from the store, once for each stretch.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import AcceptStore
 
+_KEY: Final = "this key"
+_ACCOUNT: Final = "this account"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Owner = tuple[AccountId, ApiKeyId | None]
@@ -46,7 +49,7 @@ class Quotas:
         if not messages:
             return None
         account_id, key_id = messages[0].account_id, messages[0].api_key_id
-        limits = ((self._of_key, key_id, "this key"), (self._of_account, None, "this account"))
+        limits = ((self._of_key, key_id, _KEY), (self._of_account, None, _ACCOUNT))
         wanted = [(quota, (account_id, owner), word) for quota, owner, word in limits if quota is not None]
         for quota, owner, _ in wanted:
             await self._load(owner, quota)
@@ -58,11 +61,13 @@ class Quotas:
             self._add(owner, len(messages))
         return None
 
-    def retry_after(self) -> int:
-        """Whole seconds until the shortest stretch begins anew."""
-        quotas = [quota for quota in (self._of_key, self._of_account) if quota is not None]
+    def retry_after(self, refusal: Refusal) -> int:
+        """Whole seconds until the stretch begins anew whose quota is used up."""
+        quota = self._of_key if refusal.detail == _KEY else self._of_account
+        if quota is None:
+            return 1
         now = self._clock.now()
-        return max(1, *(round((_start(now, quota) + quota.period - now).total_seconds()) for quota in quotas))
+        return max(1, math.ceil((_start(now, quota) + quota.period - now).total_seconds()))
 
     def give_back(self, messages: Sequence[Message]) -> None:
         """Counts no more what was not accepted."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import WAITING_STATES, DeliveryState
@@ -83,6 +84,9 @@ class MessageSummary:
     last_event: EventType | None
 
 
+_TRIED_STATES: Final = (DeliveryState.LEASED, DeliveryState.DELIVERED, DeliveryState.BOUNCED, DeliveryState.EXPIRED)
+
+
 def derive_status(states: Mapping[DeliveryState, int], *, has_attempts: bool, is_complained: bool = False) -> MessageStatus:
     """The public status of a message.
 
@@ -92,7 +96,7 @@ def derive_status(states: Mapping[DeliveryState, int], *, has_attempts: bool, is
     if is_complained:
         return MessageStatus.COMPLAINED
     if any(states.get(state) for state in WAITING_STATES):
-        is_under_way = states.get(DeliveryState.LEASED) or any(count and state not in WAITING_STATES for state, count in states.items())
+        is_under_way = any(states.get(state) for state in _TRIED_STATES)
         return MessageStatus.SENDING if has_attempts or is_under_way else MessageStatus.QUEUED
     if states.get(DeliveryState.DELIVERED):
         return MessageStatus.DELIVERED
