@@ -305,6 +305,8 @@ class Scheduler:
                     timeout = await self._time_to_wait()
             except StoreError as error:
                 log.error("not_claimed", error=repr(error))
+            except Exception:  # mail that is under way goes on, and so does the door
+                log.exception("claim_failed")
             await self._wakeup.wait(timeout)
 
     async def _claim(self) -> bool:

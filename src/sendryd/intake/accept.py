@@ -9,13 +9,13 @@ Limits: those of the header block in `message.headers`; size and number of recip
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from sendryd.intake.directory import Directory
+from sendryd.intake.fingerprint import fingerprint
 from sendryd.intake.handoff import Handoff
 from sendryd.intake.prepare import Draft, finish, read_draft
 from sendryd.intake.quota import Quotas
@@ -140,14 +140,15 @@ class Intake:
     async def _accept_once(self, submission: Submission, prepared: Prepared, key: str) -> Receipt | Refusal:
         """A message whose control header gives it an idempotency key."""
         account_id = submission.key.account_id
-        fingerprint = _fingerprint(prepared.new)
+        is_large = len(submission.content) > LARGE
+        told = await asyncio.to_thread(fingerprint, submission) if is_large else fingerprint(submission)
 
         async def send() -> bytes | Refusal:
             body = prepared.public_id.encode("ascii")
-            refusal = await self.commit([prepared], self.make_answer(account_id, key, fingerprint, body))
+            refusal = await self.commit([prepared], self.make_answer(account_id, key, told, body))
             return refusal or body
 
-        result = await self.once(account_id, key, fingerprint, send)
+        result = await self.once(account_id, key, told, send)
         return result if isinstance(result, Refusal) else Receipt(result.decode("ascii"))
 
     async def once(
@@ -478,14 +479,6 @@ class Intake:
         log.error("message_not_stored", error=repr(error))
         is_full = isinstance(error, StoreFull)
         return Refusal(RefusalKey.STORAGE_FULL if is_full else RefusalKey.TEMPORARILY_UNAVAILABLE)
-
-
-def _fingerprint(new: NewMessage) -> bytes:
-    """What tells one request by SMTP from another under the same key: its mode, author, subject and recipients. Its octets do not: a client that
-    makes the message anew for a second try gives it another boundary, date and Message-ID.
-    """
-    paths = sorted(delivery.forward_path for delivery in new.deliveries)
-    return hashlib.sha256(repr(("smtp", new.message.mode.value, new.message.author, new.message.subject, paths)).encode()).digest()
 
 
 def _claims(new: NewMessage, lease: Lease) -> list[Claim]:
