@@ -1,10 +1,15 @@
 """Makes the reference pages from the code: settings, errors, command line, and `.env.example`. With --check, fails if they would change."""
 
-import subprocess
+import io
+import os
 import sys
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
+os.environ |= {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}  # as the pages are to be, whatever terminal this is
+
 from sendryd.app.settings import PREFIX, Settings
+from sendryd.cli.main import app
 from sendryd.policy.refusal import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
@@ -86,13 +91,9 @@ def commands_page() -> str:
     """docs/reference/cli.md."""
     sections = ["# Command line\n"]
     for command in COMMANDS:
-        done = subprocess.run(
-            [sys.executable, "-m", "sendryd", *command, "--help"],
-            capture_output=True,
-            check=True,
-            env={"COLUMNS": "100", "TERM": "dumb", "PATH": "", "NO_COLOR": "1"},
-        )
-        text = "\n".join(line.rstrip() for line in done.stdout.decode().strip().splitlines())
+        with redirect_stdout(io.StringIO()) as printed, suppress(SystemExit):
+            app([*command, "--help"], prog_name="sendryd")
+        text = "\n".join(line.rstrip() for line in printed.getvalue().strip().splitlines())
         sections.append(f"## sendryd {' '.join(command)}".rstrip() + f"\n\n```\n{text}\n```\n")
     return "\n".join(sections)
 

@@ -39,6 +39,7 @@ DEFAULTS = {  # public: whoever leaves a setting out relies on it
     "retry_schedule": "1m,5m,15m,30m,1h,2h,4h,8h",
     "max_queue_age": "72h",
     "webhook_retry_schedule": "5s,1m,5m,30m,2h,5h,10h",
+    "webhook_signature": "body",
     "max_message_size": "40MiB",
     "max_recipients": "1000",
     "message_retention": "30d",

@@ -189,6 +189,6 @@ def test_templates_put_no_line_break_into_a_subject(quiet: World) -> None:
         captured = rest.get(f"/v1/test-emails/{sent['id']}")
         assert captured["subject"] == sent["subject"]
         assert captured["to"] == ["user@example.org"]
-        assert {"bcc", "x-evil"}.isdisjoint(each["name"].lower() for each in captured["headers"])
+        assert {"bcc", "x-evil"}.isdisjoint(name.lower() for name in captured["headers"])
     for subject in ("a\r\nBcc: x@example.org", "a\0"):
         check_named(rest.request("POST", "/v1/templates", {"name": "t", "subject": subject, "html": "<p></p>"}), "subject")
