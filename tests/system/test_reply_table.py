@@ -250,7 +250,7 @@ def test_a_repeat_under_an_idempotency_key_is_answered_with_the_first_id(world: 
     replies = set()
     for _ in range(2):
         client.envelope()
-        replies.add(client.content(b"X-Sendry-Idempotency-Key: order-4711\r\n" + CONTENT))
+        replies.add(client.content(b"X-Sendry-Idempotency-Key: reply-table\r\n" + CONTENT))
     (reply,) = replies
     assert starts(reply, 250, "2.0.0")
     world.received(reply[1])

@@ -9,7 +9,7 @@ import re
 import ssl
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +17,7 @@ from typing import Final, Self
 from sendryd.message.dkim import verify
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.tls import server_context, write_self_signed
+from sendryd.testing.clients import RestClient
 from sendryd.testing.loopthread import LoopThread
 from sendryd.testing.mailhost import ReceivedMail, ReceivingServer, Script
 from sendryd.testing.nameserver import NameServer
@@ -99,12 +100,25 @@ class World:
 
     def publish(self, name: str) -> None:
         """Adds a sending domain, publishes the records that it asks for, and has it verified."""
-        for record in self.relay.add_domain(name):
-            self.nameserver.set_text(record["name"], record["value"])
-        verified = self.relay.json("domains", "verify", name)
+        if self._has_plain_api:  # several times as fast as starting a program for each step
+            rest = RestClient(self.relay, self.live_key)
+            domain = rest.post("/v1/domains", {"name": name})
+            self._publish(domain["dns_records"])
+            verified = rest.post(f"/v1/domains/{domain['id']}/verify")
+        else:
+            self._publish(self.relay.add_domain(name))
+            verified = self.relay.json("domains", "verify", name)
         if verified["status"] != "verified":
             raise RelayFailed(f"{name} is not verified: {verified}")
         self.wait_for_config_change()
+
+    @property
+    def _has_plain_api(self) -> bool:
+        return self.relay.ready.get("http", "").startswith("http://") and self.relay.env["SENDRYD_API_RATE_LIMIT"] == "off"
+
+    def _publish(self, records: Iterable[Mapping[str, str]]) -> None:
+        for record in records:
+            self.nameserver.set_text(record["name"], record["value"])
 
     def wait_for_config_change(self) -> None:
         """A running server sees a change by the command line within a second; nothing tells when."""
