@@ -1,5 +1,6 @@
 """Designs of blocks become HTML."""
 
+import time
 from typing import Any
 
 import pytest
@@ -116,6 +117,13 @@ def test_what_is_left_open_is_the_default() -> None:
     open_props = {"align": "", "textAlign": None, "backgroundColor": "", "color": None}
     styles = {"linkColor": "", "fontFamily": None, "contentWidth": None}
     assert compile_blocks(design(block("button", href="https://x.test", **open_props), **styles)) == usual
+
+
+def test_a_hostile_address_of_a_video_takes_no_time() -> None:
+    started = time.process_time()
+    with pytest.raises(BlockError, match="address of one"):
+        compile_blocks(design(block("youtube", url="v=aaaaaa?" * 3000 + "\nx")))
+    assert time.process_time() - started < 1
 
 
 def test_depth_is_limited() -> None:

@@ -30,6 +30,7 @@ _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{3,8}|[A-Za-z]{3,20}|rgba?\([0-9., %]{5
 _FONT: Final = re.compile(r"[A-Za-z0-9 ,'\"-]{1,200}", re.ASCII)
 _VARIABLE: Final = r"\{\{[^{}<>\"]*\}\}"
 _URL: Final = re.compile(rf"(?:https?://|mailto:|tel:|{_VARIABLE})(?:{_VARIABLE}|[^\x00-\x20\"<>])*", re.IGNORECASE)
+MAX_VIDEO: Final = 500  # characters of a video's address: all are short, and looking for the id takes the square of the length
 _VIDEO: Final = re.compile(r"(?:.*(?:v=|youtu\.be/|embed/|shorts/))?([A-Za-z0-9_-]{6,20})(?:[?&].*)?", re.ASCII)
 _ALIGNS: Final = frozenset({"left", "center", "right"})
 _SIZES: Final = {1: 28, 2: 22, 3: 18, 4: 16}
@@ -247,7 +248,8 @@ class _Compiler:
         return f'<div style="text-align:{_align(props, "center")}">{shown}</div>', "16px 32px"
 
     def _youtube(self, props: Props, _depth: int) -> tuple[str, str]:
-        match = _VIDEO.fullmatch(_words(props, "videoId", "url", "videoUrl").strip())
+        text = _words(props, "videoId", "url", "videoUrl").strip()
+        match = _VIDEO.fullmatch(text) if len(text) <= MAX_VIDEO else None
         if not match:
             raise BlockError("videoId is the id of a video, or url the address of one")
         title = escape(_words(props, "title") or "Watch the video")
