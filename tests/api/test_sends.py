@@ -170,11 +170,28 @@ async def test_what_is_not_json_is_400(api: ApiWorld, sender: Key, raw: bytes) -
     assert answer.json["error"]["code"] in {"bad_request", "validation_error"}
 
 
-async def test_a_body_of_many_empty_values_is_400_before_they_are_made(api: ApiWorld, sender: Key) -> None:
-    raw = b"[" + b"[]," * 400_000 + b"[]]"
+@pytest.mark.parametrize(
+    "values",
+    ["[]," * 400_000 + "[]", ",".join(f'"k{number}"' for number in range(210_000)), '"\\\\",' * 210_000 + "1", '"\\",",' * 210_000 + "1"],
+)
+async def test_a_body_of_too_many_values_is_400_before_they_are_made(api: ApiWorld, sender: Key, values: str) -> None:
+    raw = f'{{"variables": [{values}]}}'.encode()
     answer = await api.request("POST", "/v1/emails", [("authorization", f"Bearer {sender[1]}")], raw)
     assert answer.status == 400
-    assert "500,000 values" in answer.json["error"]["message"]
+    assert "more than 200,000 values" in answer.json["error"]["message"]
+
+
+async def test_commas_and_brackets_of_a_text_are_no_values(api: ApiWorld, sender: Key) -> None:
+    assert (await send(api, sender, html='<p title="\\">[,{"' * 100_000)).status == 200
+
+
+async def test_a_large_request_is_done_once_and_told_from_another(api: ApiWorld, sender: Key) -> None:
+    via = {"idempotency-key": "large"}
+    large, other = "x" * 900_000, "y" * 900_000
+    first = await send(api, sender, html=large, text=large, via=via)
+    again = await send(api, sender, html=large, text=large, via=via)
+    assert (first.status, again.json["id"], again.headers["idempotent-replayed"]) == (200, first.json["id"], "true")
+    assert (await send(api, sender, html=large, text=other, via=via)).status == 409
 
 
 @pytest.mark.parametrize("field", ["to", "cc", "bcc", "reply_to"])

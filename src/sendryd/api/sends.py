@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sendryd.api.emails import GROUP, find_email, show_email
-from sendryd.api.operations import Call, Operation, validate
+from sendryd.api.operations import SMALL_BODY, Call, Operation, validate
 from sendryd.api.requests import Refused, encode, invalid, not_found, respond
 from sendryd.api.sendbodies import (
     AmendBody,
@@ -490,9 +490,14 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _fingerprint(call: Call) -> bytes:
-    """What tells one request from another under the same key: where it went and what it asked for, however its JSON is laid out."""
-    body = json.dumps(json.loads(call.raw), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f"{call.key.mode} {call.request.scope['path'].rstrip('/')} {body}".encode("utf-8", "surrogatepass")).digest()
+    """What tells one request from another under the same key: where it went and what it asked for, however its JSON is laid out. A large
+    body counts as it came: to lay it out anew would hold up everybody else.
+    """
+    body = call.raw
+    if len(body) <= SMALL_BODY:
+        body = json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    where = f"{call.key.mode} {call.request.scope['path'].rstrip('/')} "
+    return hashlib.sha256(where.encode("utf-8", "surrogatepass") + body).digest()
 
 
 def _in_batch(refused: Refused, index: int) -> Refused:
