@@ -1,14 +1,14 @@
 """Slowing down those who guess: failures of one address in a minute, and how long the next failure's answer is kept back."""
 
-import ipaddress
 from collections import OrderedDict, deque
 from typing import Final
+
+from sendryd.policy.network import network_of
 
 FREE_FAILURES: Final = 10  # in one window; a person who mistypes never gets there
 WINDOW: Final = 60.0  # seconds
 MAX_DELAY: Final = 10.0  # seconds: longer would only hold our own connections open
 MAX_ADDRESSES: Final = 10_000  # remembered; the oldest is forgotten, so that a flood of addresses costs no memory
-IPV6_PREFIX: Final = 64  # one customer has at least a /64
 
 
 class FailureLog:
@@ -19,7 +19,7 @@ class FailureLog:
 
     def record(self, address: str, now: float) -> float:
         """Counts a failure at `now` (monotonic seconds) and returns how many seconds to keep its answer back."""
-        network = _network(address)
+        network = network_of(address)
         failures = self._failures.setdefault(network, deque(maxlen=FREE_FAILURES * 4))
         self._failures.move_to_end(network)
         while len(self._failures) > MAX_ADDRESSES:
@@ -29,12 +29,3 @@ class FailureLog:
         failures.append(now)
         excess = len(failures) - FREE_FAILURES
         return 0.0 if excess <= 0 else min(MAX_DELAY, 0.5 * excess)
-
-
-def _network(address: str) -> str:
-    if ":" not in address:
-        return address
-    try:
-        return str(ipaddress.ip_network((address.partition("%")[0], IPV6_PREFIX), strict=False))
-    except ValueError:
-        return address

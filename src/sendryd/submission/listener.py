@@ -5,7 +5,8 @@ Reads: sockets.
 Writes: nothing but replies of its own to connections over a limit.
 Strategy: one task for each connection; what a stranger may hold is limited for each address, and less so once a key is logged in.
 When things fail: a session that fails ends alone.
-Limits: connections in all, for each address, and unauthenticated ones for each address; beyond them 421 4.7.0 and closed.
+Limits: connections in all, for each address, and unauthenticated ones for each address; beyond them 421 4.7.0 and closed. IPv6 addresses
+count by their /64.
 Standards: RFC 6409 (submission), RFC 8314 (implicit TLS).
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sendryd.policy.network import network_of
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.stream import TcpStream
@@ -44,8 +46,9 @@ class Listener:
         self._limits = limits
         self._servers: list[asyncio.Server] = []
         self._sessions: dict[Session, asyncio.Task[None]] = {}
-        self._by_address: Counter[str] = Counter()
+        self._by_network: Counter[str] = Counter()
         self._unauthenticated: Counter[str] = Counter()
+        self._closing: set[asyncio.Task[None]] = set()
         self._is_stopping = False
 
     def __repr__(self) -> str:
@@ -53,7 +56,7 @@ class Listener:
 
     def statistics(self) -> Mapping[str, float]:
         """For /metrics."""
-        return {"sessions": len(self._sessions), "addresses": len(self._by_address)}
+        return {"sessions": len(self._sessions), "addresses": len(self._by_network)}
 
     async def listen(self, sock: socket.socket, *, is_implicit_tls: bool = False) -> None:
         """Accepts connections on a bound socket from now on."""
@@ -65,43 +68,44 @@ class Listener:
         self._servers.append(await loop.create_server(lambda: TcpStream(on_connect), sock=sock, backlog=BACKLOG))
 
     def _start(self, stream: TcpStream, *, is_implicit_tls: bool) -> None:
-        address = stream.peer.host
-        if self._is_over_limit(address):
+        network = network_of(stream.peer.host)
+        if self._is_over_limit(network):
             self._context.metrics.connections_refused.inc()
             if not is_implicit_tls:
                 stream.write(Refusal(RefusalKey.TOO_MANY_CONNECTIONS).smtp.encoded)
             task = asyncio.get_running_loop().create_task(stream.aclose())
-            task.add_done_callback(lambda _: None)  # keeps the task alive until it is done
+            self._closing.add(task)  # the loop alone would let it be collected
+            task.add_done_callback(self._closing.discard)
             return
-        self._by_address[address] += 1
-        self._unauthenticated[address] += 1
+        self._by_network[network] += 1
+        self._unauthenticated[network] += 1
         self._context.metrics.connections.inc()
         session = Session(stream, self._context, is_implicit_tls=is_implicit_tls, on_authenticated=self._on_authenticated)
-        task = asyncio.get_running_loop().create_task(self._run(session, address))
+        task = asyncio.get_running_loop().create_task(self._run(session, network))
         self._sessions[session] = task
         if self._is_stopping:
             session.request_stop()
 
-    def _is_over_limit(self, address: str) -> bool:
+    def _is_over_limit(self, network: str) -> bool:
         limits = self._limits
         return (
             len(self._sessions) >= limits.total
-            or self._by_address[address] >= limits.per_address
-            or self._unauthenticated[address] >= limits.unauthenticated_per_address
+            or self._by_network[network] >= limits.per_address
+            or self._unauthenticated[network] >= limits.unauthenticated_per_address
         )
 
-    async def _run(self, session: Session, address: str) -> None:
+    async def _run(self, session: Session, network: str) -> None:
         try:
             await session.run()
         finally:
             del self._sessions[session]
             if not session.was_authenticated:
-                _decrease(self._unauthenticated, address)
-            _decrease(self._by_address, address)
+                _decrease(self._unauthenticated, network)
+            _decrease(self._by_network, network)
             self._context.metrics.connections.dec()
 
     def _on_authenticated(self, session: Session) -> None:
-        _decrease(self._unauthenticated, session.address)
+        _decrease(self._unauthenticated, network_of(session.address))
 
     async def aclose(self, timeout: float = DRAIN_TIMEOUT) -> None:
         """Accepts nothing more, lets transactions under way finish, and ends what is left after so many seconds."""
@@ -121,7 +125,7 @@ class Listener:
             await asyncio.wait(late, timeout=1.0)
 
 
-def _decrease(counter: Counter[str], address: str) -> None:
-    counter[address] -= 1
-    if counter[address] <= 0:
-        del counter[address]
+def _decrease(counter: Counter[str], network: str) -> None:
+    counter[network] -= 1
+    if counter[network] <= 0:
+        del counter[network]
