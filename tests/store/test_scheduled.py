@@ -290,10 +290,10 @@ async def test_the_file_of_a_content_goes_with_the_last_that_refers_to_it(tmp_pa
 
 async def test_drafts_of_what_is_done_are_not_kept(tmp_path: Path) -> None:
     store, samples = open_store(tmp_path), Samples()
-    done, waiting = scheduled(samples, "a@one.test"), scheduled(samples, "b@two.test")
-    await store.accept_all([done, waiting], None, kept_since=NOW)
-    await store.cancel(QueueFilter(message_id=done.message.id), LATER, samples.event)
-    await store.delete_messages(created_before=NOW, limit=9)
+    done, waiting = [scheduled(samples, "a@one.test") for _ in range(5)], scheduled(samples, "b@two.test")
+    await store.accept_all([*done, waiting], None, kept_since=NOW)
+    await store.cancel(QueueFilter(domain="one.test"), LATER, samples.event)
+    await store.delete_messages(created_before=NOW, limit=2)
     connection = open_connection(tmp_path / FILE_NAME)
     assert connection.execute("SELECT message_id FROM draft").fetchall() == [(waiting.message.id,)]
     connection.close()

@@ -188,7 +188,7 @@ DELETE FROM draft WHERE message_id = ?;
 
 -- name: list_done_drafts
 SELECT message_id FROM draft
-WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = draft.message_id AND state IN ('queued', 'leased', 'held')) LIMIT ?;
+WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = draft.message_id AND state IN ('queued', 'leased', 'held'));
 
 -- name: find_answer
 SELECT account_id, key, fingerprint, body, created_at FROM answer WHERE account_id = ? AND key = ? AND created_at >= ?;

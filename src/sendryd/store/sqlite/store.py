@@ -1,8 +1,9 @@
 """The SQLite store: the parts put together, and its upkeep."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,12 +63,11 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
         return len(old)
 
     async def _delete_drafts(self, limit: int) -> None:
-        """Deletes what messages were made from that are done since."""
-        done: list[tuple[Any, ...]] = await self._database.read(
-            lambda connection: connection.execute(SQL["list_done_drafts"], (limit,)).fetchall()
-        )
-        if done:
-            await self._database.write(lambda connection, _: connection.executemany(SQL["delete_draft"], done).fetchall())
+        """Deletes what messages were made from that are done since: all of it, so many in one transaction."""
+        done: list[tuple[Any, ...]] = await self._database.read(lambda connection: connection.execute(SQL["list_done_drafts"]).fetchall())
+        for start in range(0, len(done), limit):
+            batch = done[start : start + limit]
+            await self._database.write(partial(_delete_drafts, batch))
 
     async def delete_events(self, *, created_before: datetime, limit: int) -> int:
         def action(connection: apsw.Connection, _rows: Rows) -> int:
@@ -102,6 +102,10 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
 
     async def aclose(self) -> None:
         await self._database.aclose()
+
+
+def _delete_drafts(numbers: Sequence[tuple[Any, ...]], connection: apsw.Connection, _rows: Rows) -> None:
+    connection.executemany(SQL["delete_draft"], numbers).fetchall()
 
 
 def open_store(data_dir: Path, *, create: bool = True) -> SqliteStore:
