@@ -27,6 +27,7 @@ PURE = [
     "api/remarks.py",
     "api/docspage.py",
 ]
+DOORS = {"accept", "accept_all", "amend"}
 BANNED = {"utils", "util", "helpers", "helper", "common", "core", "misc", "manager", "service"}
 
 
@@ -63,6 +64,14 @@ def printing(tree: ast.AST) -> Iterator[str]:
     return (ast.unparse(call)[:60] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print")
 
 
+def storing(tree: ast.AST) -> Iterator[str]:
+    """Calls that write a message to a store."""
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    for called in calls:
+        if isinstance(called, ast.Attribute) and called.attr in DOORS and re.search("store", ast.unparse(called.value), re.IGNORECASE):
+            yield ast.unparse(called)
+
+
 def is_pure(path: Path) -> bool:
     relative = path.relative_to(SOURCE).as_posix()
     return any(relative == each or relative.startswith(each + "/") for each in PURE)
@@ -76,6 +85,8 @@ def test_every_file_keeps_the_rules(path: Path) -> None:
     assert list(printing(tree)) == []
     assert not BANNED & set(path.relative_to(SOURCE).with_suffix("").parts)
     assert ast.get_docstring(tree), "a module says what it is for"
+    if path.relative_to(SOURCE).parts[0] not in {"intake", "testing"}:
+        assert list(storing(tree)) == [], "every message comes in by the one door"
     if is_pure(path):
         assert list(asynchronous(tree)) == []
 
@@ -88,6 +99,9 @@ def test_every_file_keeps_the_rules(path: Path) -> None:
         (mutable_state, "CACHE = {}"),
         (mutable_state, "SEEN: list[int] = []"),
         (printing, "print(1)"),
+        (storing, "async def f(self): await self._store.amend(new, now)"),
+        (storing, "store.accept(new)"),
+        (storing, "needs.store.accept_all([new], None)"),
     ],
 )
 def test_the_rules_find_what_they_are_for(rule: object, code: str) -> None:

@@ -382,9 +382,11 @@ class SendHandlers:
         if isinstance(prepared, Refusal):
             raise Refused(prepared)
         try:
-            await self._store.amend(prepared.new, self._clock.now())
+            refusal = await self._intake.amend(prepared)
         except NotAllowed:
             raise Refused(Refusal(RefusalKey.CONFLICT, _TOO_LATE)) from None
+        if refusal is not None:
+            raise Refused(refusal)
         return await show_email(self._store, call)
 
     async def cancel(self, call: Call) -> Json:

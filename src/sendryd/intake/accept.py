@@ -3,7 +3,7 @@
 Does: decides whether a key may send this content, makes the final bytes, and stores message, content, deliveries and events in one
 durable transaction. Only then is there a receipt.
 Reads: keys and sending domains, through the directory.
-Writes: `store.accept`, and nothing else.
+Writes: `store.accept`, `store.accept_all`, `store.amend`, and nothing else.
 When things fail: what the store cannot take is refused for the time being; nothing is half accepted.
 Limits: those of the header block in `message.headers`; size and number of recipients are the door's business.
 """
@@ -56,7 +56,7 @@ from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import AcceptStore, Answer, Claim, ClaimedDelivery, Lease, NewDelivery, NewEvent, NewMessage
-from sendryd.store.errors import AlreadyAnswered, NotFound, StoreError, StoreFull
+from sendryd.store.errors import AlreadyAnswered, NotAllowed, NotFound, StoreError, StoreFull
 
 ANSWERS_KEPT: Final = timedelta(hours=24)  # of idempotent requests: the contract
 BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content can guess
@@ -441,6 +441,20 @@ class Intake:
                 self._handoff.offer(new.lease, _claims(new, new.lease), new.content)
             else:
                 self._wakeup.set()
+        return None
+
+    async def amend(self, prepared: Prepared) -> Refusal | None:
+        """Stores a prepared message in the place of the scheduled one with its id. It counts for no quota again.
+
+        None if it is done, else why not. Raises `NotFound`, `NotAllowed`: it has begun to be sent.
+        """
+        try:
+            await self._store.amend(prepared.new, self._clock.now())
+        except (NotFound, NotAllowed):
+            raise
+        except StoreError as error:
+            return self._unstored(error)
+        self._wakeup.set()
         return None
 
     async def _take_quota(self, prepared: Sequence[Prepared]) -> Refusal | None:
