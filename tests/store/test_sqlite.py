@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from datetime import timedelta
+from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 
@@ -15,8 +16,14 @@ import apsw
 import pytest
 
 import sendryd.store.sqlite
+from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.delivery import TRANSITIONS, DeliveryState
+from sendryd.model.domain import DomainStatus
 from sendryd.model.event import EventType
+from sendryd.model.message import MessageType
+from sendryd.model.report import ReportFrequency
+from sendryd.model.suppression import SuppressionReason
+from sendryd.model.webhook import NotificationState
 from sendryd.store.base import QueueFilter
 from sendryd.store.errors import SchemaMismatch, StoreFull, StoreUnavailable
 from sendryd.store.sqlite import migrate, open_store
@@ -208,19 +215,56 @@ def test_the_schema_has_the_moves_of_the_life_cycle(connection: apsw.Connection,
     connection.close()
 
 
-def test_the_schema_has_the_words_of_the_model() -> None:
-    text = resources.files(sendryd.store.sqlite).joinpath("schema.sql").read_text("utf-8")
-    for words in ({state.value for state in DeliveryState}, {kind.value for kind in EventType}):
-        assert any(set(re.findall(r"'(\w+)'", check)) == words for check in re.findall(r"CHECK \((?:state|type) IN \(([^)]*)\)\)", text))
+WORDS: dict[tuple[str, str], type[StrEnum]] = {
+    ("api_key", "scope"): Scope,
+    ("api_key", "mode"): KeyMode,
+    ("sending_domain", "status"): DomainStatus,
+    ("message", "mode"): KeyMode,
+    ("message", "type"): MessageType,
+    ("delivery", "state"): DeliveryState,
+    ("event", "mode"): KeyMode,
+    ("event", "type"): EventType,
+    ("suppression", "reason"): SuppressionReason,
+    ("notification", "state"): NotificationState,
+    ("scheduled_report", "frequency"): ReportFrequency,
+}
+
+
+def _checks(sql: str) -> list[str]:
+    """The checks in the text of a table, without the comments and layout."""
+    text = re.sub(r"\s+", " ", re.sub(r"--[^\n]*", "", sql))
+    found = []
+    for start in re.finditer(r"\bCHECK \(", text):
+        depth, end = 1, start.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        found.append(text[start.end() : end - 1].strip())
+    return sorted(found)
+
+
+def test_the_schema_has_the_words_of_the_model(connection: apsw.Connection) -> None:
+    found = {}
+    for table, sql in connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'").fetchall():
+        for check in _checks(sql):
+            if match := re.fullmatch(r"(\w+) IN \((.*)\)", check):
+                found[table, match[1]] = set(re.findall(r"'(\w+)'", match[2]))
+    assert found == {place: {word.value for word in words} for place, words in WORDS.items()}
+    connection.close()
+
+
+def test_checks_are_read_from_the_text_of_a_table() -> None:
+    text = "CREATE TABLE a (b TEXT CHECK (b IN ('x',\n 'y')), c INTEGER, -- CHECK (no)\n CHECK ((b = 'x') =  (c > 0)))"
+    assert _checks(text) == ["(b = 'x') = (c > 0)", "b IN ('x', 'y')"]
 
 
 def _describe(database: apsw.Connection) -> list[tuple[object, ...]]:
-    """Tables by their columns, for a column that was added later stands elsewhere in the text; all else by its text."""
+    """Tables by their columns and checks, for a column that was added later stands elsewhere in the text; all else by its text."""
     query = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name <> 'schema_migration' ORDER BY name"
     found: list[tuple[object, ...]] = []
     for kind, name, text in database.execute(query).fetchall():
         columns = database.execute('SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)', (name,)).fetchall()
-        found.append((kind, name, sorted(columns) if kind == "table" else text))
+        found.append((kind, name, (sorted(columns), _checks(text)) if kind == "table" else text))
     return found
 
 
