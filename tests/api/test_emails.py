@@ -1,5 +1,6 @@
 """Messages, events and the Test Inbox as a client sees them."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import AccountId, MessageId, format_id
 from sendryd.model.message import MessageSummary
+from sendryd.store.errors import TookTooLong
+from sendryd.store.sqlite import database
+from sendryd.store.sqlite.store import SqliteStore
 from sendryd.testing.api import Answer, ApiWorld
 
 Key = tuple[ApiKey, str]
@@ -264,3 +268,19 @@ async def test_a_message_that_is_deleted_between_two_reads_is_not_found(
     for path, key in ((f"/v1/emails/{em(number)}", tester[1]), (f"/v1/test-emails/{te(number)}", live[1])):
         answer = await api.get(path, key)
         assert (answer.status, answer.json["code"]) == (404, "not_found")
+
+
+async def test_a_search_that_takes_too_long_is_503_with_a_sentence(api: ApiWorld, live: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(api.store, SqliteStore)
+    await api.add_message(live[0])
+    endless = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT count(*) FROM number"
+    monkeypatch.setattr(database, "MAX_SEARCH", 0.3)
+    find = api.store._database.search
+    others = [asyncio.create_task(find(lambda connection: connection.execute(endless).fetchone())) for _ in range(2)]
+    await asyncio.sleep(0)  # they have both threads until their time is over, and then it is this one's turn, too late
+    monkeypatch.setattr(database, "MAX_SEARCH", 0.01)
+    monkeypatch.setattr(database, "PROGRESS", 1)
+    answer = await api.get("/v1/emails?search=nothing", live[1])
+    assert (answer.status, answer.json["error"]["code"]) == (503, "internal_error")
+    assert "narrow it" in answer.json["error"]["message"]
+    assert [type(each) for each in await asyncio.gather(*others, return_exceptions=True)] == [TookTooLong] * 2

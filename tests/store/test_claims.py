@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
-from sendryd.store.sqlite import claims, migrate, open_store
+from sendryd.store.base import MessageFilter
+from sendryd.store.errors import TookTooLong
+from sendryd.store.sqlite import claims, database, migrate, open_store
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.queries import SQL
-from sendryd.testing.samples import NOW, Samples
+from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 START = 1_000_000_000_000  # milliseconds
 DOMAINS = ["a.test", "b.test", "c.test"]
@@ -235,4 +237,28 @@ async def test_a_claim_that_was_cut_off_loses_nothing(tmp_path: Path) -> None:
         await task
     await store.return_leases(now=later, all_of_them=True)
     assert len(await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9)) == 1
+    await store.aclose()
+
+
+ENDLESS = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT count(*) FROM number"
+
+
+async def test_searches_do_not_hold_up_claims_and_end_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "MAX_SEARCH", 30.0)
+    store, samples = open_store(tmp_path), Samples()
+    await store.accept(samples.message(["a@one.test"]))
+    searches = [asyncio.create_task(store._database.search(lambda connection: connection.execute(ENDLESS).fetchone())) for _ in range(8)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        claims = await store.claim_deliveries(now=NOW, lease=samples.lease(), limit=9, busy=frozenset(), per_domain=9)
+        assert len(claims) == 1
+        assert await store.due_at(busy=frozenset({"one.test"})) is None
+    for search in searches:  # those who asked are gone
+        search.cancel()
+    await asyncio.gather(*searches, return_exceptions=True)
+    monkeypatch.setattr(database, "MAX_SEARCH", 0.05)
+    with pytest.raises(TookTooLong):
+        await store._database.search(lambda connection: connection.execute(ENDLESS).fetchone())
+    monkeypatch.setattr(database, "MAX_SEARCH", 30.0)
+    assert len((await store.list_messages(ACCOUNT, MessageFilter(mode=KeyMode.LIVE), limit=9)).items) == 1
     await store.aclose()

@@ -29,7 +29,7 @@ from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.store.errors import NotFound, StoreError
+from sendryd.store.errors import NotFound, StoreError, TookTooLong
 
 SMALL_BODY: Final = 1024 * 1024  # octets: everything but mail and templates is far smaller
 LARGE_BODY: Final = 4 * 1024 * 1024  # octets; larger ones are read and answered one at a time: each takes several times its size
@@ -169,6 +169,10 @@ def _answer_error(error: Exception, request: Request) -> Response:
         return refuse(Refused(Refusal(RefusalKey.BAD_REQUEST, "The body ended early")))
     if isinstance(error, NotFound):  # deleted between two reads
         return refuse(not_found("Resource"))
+    if isinstance(error, TookTooLong):
+        log.warning("search_broken_off", path=request.scope["path"], request_id=request_id(request))
+        sentence = "The search took too long: narrow it, by dates, a status or a recipient, and leave out the total"
+        return respond(error_json(503, "internal_error", sentence), 503)
     if isinstance(error, StoreError):
         log.error("request_failed", path=request.scope["path"], request_id=request_id(request), error=repr(error))
         return refuse(Refused(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)))

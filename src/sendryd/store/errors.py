@@ -15,6 +15,10 @@ class StoreFull(StoreUnavailable):
     """The disk is full or the file may not grow; nothing of the failed call was stored."""
 
 
+class TookTooLong(StoreError):
+    """A search had to look at too much."""
+
+
 class LeaseLost(StoreError):
     """The lease had expired or somebody else holds the delivery now; nothing was recorded."""
 

@@ -29,12 +29,12 @@ class ApiLog:
         self, account_id: AccountId, which: ApiRequestFilter, *, limit: int, before: ApiRequestId | None = None
     ) -> Page[ApiRequest]:
         values = (*_filter_values(account_id, which), _LAST if before is None else before, limit + 1)
-        rows = await self._database.read(lambda connection: connection.execute(SQL["page_api_requests"], values).fetchall())
+        rows = await self._database.search(lambda connection: connection.execute(SQL["page_api_requests"], values).fetchall())
         return Page(items=tuple(_read_request(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     async def count_api_requests(self, account_id: AccountId, which: ApiRequestFilter) -> int:
         values = _filter_values(account_id, which)
-        row = await self._database.read(lambda connection: connection.execute(SQL["count_api_requests"], values).fetchone())
+        row = await self._database.search(lambda connection: connection.execute(SQL["count_api_requests"], values).fetchone())
         return int(row[0]) if row else 0
 
     async def delete_api_requests(self, *, created_before: datetime, limit: int) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 
 import apsw
 
-from sendryd.store.errors import Conflict, NotAllowed, SchemaMismatch, StoreFull, StoreUnavailable
+from sendryd.store.errors import Conflict, NotAllowed, SchemaMismatch, StoreFull, StoreUnavailable, TookTooLong
 
 OLDEST_ENGINE: Final = (3, 51, 3)  # before it a checkpoint that races a commit can lose the commit (the WAL-reset bug)
 BUSY_TIMEOUT: Final = 10_000  # milliseconds to wait for another process's short transaction
@@ -74,6 +74,8 @@ def translated() -> Iterator[None]:
         yield
     except apsw.FullError as error:
         raise StoreFull(str(error)) from error
+    except apsw.InterruptError as error:
+        raise TookTooLong("a search was broken off") from error
     except apsw.IOError as error:
         raise StoreUnavailable(str(error)) from error
     except apsw.ConstraintError as error:

@@ -16,7 +16,10 @@ from sendryd.store.sqlite.segments import Segments
 from sendryd.store.sqlite.writer import Action, Writer
 
 SPOOL_NAME: Final = "spool"  # the folder of the contents
-READER_THREADS: Final = 2  # for lists and large contents, which may take longer than the event loop should wait
+READER_THREADS: Final = 2  # for what mail on its way needs, and large contents, which may take longer than the event loop should wait
+SEARCH_THREADS: Final = 2  # for lists that people look through: however many they ask for, mail does not wait for them
+MAX_SEARCH: Final = 10.0  # seconds for one list, its turn included: who asks would give up soon
+PROGRESS: Final = 10_000  # steps of the engine, a fraction of a millisecond, between looks whether a search is to end
 
 Result = TypeVar("Result")
 
@@ -33,6 +36,7 @@ class Database:
         self._opened: list[apsw.Connection] = []
         self._is_closing = False
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
+        self._searchers = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="sqlite-search")
 
     def fetch_one(self, name: str, *values: Any) -> tuple[Any, ...] | None:
         """The first row of a short look-up by key: run where it is called, for it takes microseconds."""
@@ -47,6 +51,27 @@ class Database:
     async def read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """Runs a longer look-up in a reader thread: all its statements see the database at the same moment."""
         return await self.in_thread(lambda: self._read(work))
+
+    async def search(self, work: Callable[[apsw.Connection], Result]) -> Result:
+        """The same for a list that may take long, in threads of their own. Raises `TookTooLong`."""
+        self._check_open()
+        loop, is_over = asyncio.get_running_loop(), threading.Event()
+        timer = loop.call_later(MAX_SEARCH, is_over.set)
+        try:
+            return await loop.run_in_executor(self._searchers, lambda: self._search(work, is_over))
+        finally:
+            is_over.set()  # also when who asked is gone
+            timer.cancel()
+
+    def _search(self, work: Callable[[apsw.Connection], Result], is_over: threading.Event) -> Result:
+        def limited(connection: apsw.Connection) -> Result:
+            connection.set_progress_handler(is_over.is_set, PROGRESS)
+            try:
+                return work(connection)
+            finally:
+                connection.set_progress_handler(None)
+
+        return self._read(limited)
 
     def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         with translated():
@@ -63,9 +88,12 @@ class Database:
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
         """Runs work on files in a reader thread."""
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+    def _check_open(self) -> None:
         if self._is_closing:
             raise StoreUnavailable("the store is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     async def write(self, action: Action, *, size: int = 0) -> Any:
         """Runs an action in the writer's next transaction; returns once it is committed."""
@@ -97,6 +125,7 @@ class Database:
         """The same, waiting in the calling thread."""
         self.writer.finish()
         self._readers.shutdown()
+        self._searchers.shutdown()
         for connection in self._opened:
             connection.close()
         self._reader.close()

@@ -59,7 +59,7 @@ class Lists:
     ) -> Page[Suppression]:
         pattern = contains(text) if text else None
         values = (account_id, _LAST if before is None else before, pattern, reason.value if reason else None, limit + 1)
-        rows = await self._database.read(lambda connection: connection.execute(SQL["page_suppressions"], values).fetchall())
+        rows = await self._database.search(lambda connection: connection.execute(SQL["page_suppressions"], values).fetchall())
         return Page(items=tuple(_read_suppression(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     async def remove_suppression(self, account_id: AccountId, email: str) -> None:
@@ -96,7 +96,7 @@ class Lists:
         values: tuple[Any, ...] = (account_id, _LAST if before is None else before, list_id, limit + 1)
         if email is not None:
             name, values = "page_unsubscribes_of", (*values, email)
-        rows = await self._database.read(lambda connection: connection.execute(SQL[name], values).fetchall())
+        rows = await self._database.search(lambda connection: connection.execute(SQL[name], values).fetchall())
         return Page(items=tuple(_read_unsubscribe(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     async def remove_unsubscribe(self, account_id: AccountId, unsubscribe_id: UnsubscribeId) -> None:

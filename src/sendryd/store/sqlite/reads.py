@@ -72,7 +72,7 @@ class Reads:
                 start = rows[-1][0]
             return Page(items=tuple(found[:limit]), has_more=len(found) > limit)
 
-        return await self._database.read(work)
+        return await self._database.search(work)
 
     async def count_messages(self, account_id: AccountId, which: MessageFilter) -> int:
         def work(connection: apsw.Connection) -> int:
@@ -86,7 +86,7 @@ class Reads:
             ).fetchall()
             return sum(count for kind, complaints, count in groups if _status_of_kind(kind, bool(complaints)) is which.status)
 
-        return await self._database.read(work)
+        return await self._database.search(work)
 
     async def find_delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
         row = self._database.fetch_one("find_delivery", delivery_id)
@@ -130,7 +130,7 @@ class Reads:
             rows = connection.execute(query, (*values, start, limit + 1)).fetchall()
             return Page(items=tuple(read_event(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
-        return await self._database.read(work)
+        return await self._database.search(work)
 
     async def count_events(self, account_id: AccountId, which: EventFilter) -> int:
         def work(connection: apsw.Connection) -> int:
@@ -138,7 +138,7 @@ class Reads:
             row = connection.execute(f"SELECT count(*) FROM event e WHERE {condition}", values).fetchone()
             return int(row[0]) if row else 0
 
-        return await self._database.read(work)
+        return await self._database.search(work)
 
 
 def status_of(summary: MessageSummary) -> MessageStatus:

@@ -120,7 +120,7 @@ class Webhooks:
             which, values = "n.webhook_id = ? AND +n.account_id = ?", [webhook_id, account_id]
         query = f"{_NOTIFICATION} WHERE {which} AND n.id < ? ORDER BY n.id DESC LIMIT ?"
         values += [_LAST if before is None else before, limit + 1]
-        rows = await self._database.read(lambda connection: connection.execute(query, values).fetchall())
+        rows = await self._database.search(lambda connection: connection.execute(query, values).fetchall())
         return Page(items=tuple(_read_notification(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     async def get_notification(self, account_id: AccountId, notification_id: NotificationId) -> Notification | None:
