@@ -246,7 +246,7 @@ def _checks(sql: str) -> list[str]:
 def test_the_schema_has_the_words_of_the_model(connection: apsw.Connection) -> None:
     found = {}
     for table, sql in connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'").fetchall():
-        for check in _checks(sql):
+        for check in _checks(str(sql)):
             if match := re.fullmatch(r"(\w+) IN \((.*)\)", check):
                 found[table, match[1]] = set(re.findall(r"'(\w+)'", match[2]))
     assert found == {place: {word.value for word in words} for place, words in WORDS.items()}
@@ -264,7 +264,7 @@ def _describe(database: apsw.Connection) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = []
     for kind, name, text in database.execute(query).fetchall():
         columns = database.execute('SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?)', (name,)).fetchall()
-        found.append((kind, name, (sorted(columns), _checks(text)) if kind == "table" else text))
+        found.append((kind, name, (sorted(columns), _checks(str(text))) if kind == "table" else text))
     return found
 
 
