@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import apsw
@@ -12,6 +13,7 @@ from sendryd.model.ids import AccountId, SuppressionId
 from sendryd.model.suppression import Suppression, SuppressionReason
 from sendryd.store.sqlite import open_store, suppressed
 from sendryd.store.sqlite.store import SqliteStore
+from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, NOW
 
 
@@ -55,20 +57,22 @@ async def test_what_this_process_changes_is_known_at_once(tmp_path: Path, monkey
     await store.aclose()
 
 
-async def test_what_another_process_changes_is_seen_at_the_next_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suppressed, "CHECK_INTERVAL", 0.0)
-    here, there = open_store(tmp_path), open_store(tmp_path)
+async def test_what_another_process_changes_is_seen_at_the_next_look(tmp_path: Path) -> None:
+    clock = ManualClock()
+    here, there = open_store(tmp_path, monotonic=clock.monotonic), open_store(tmp_path)
     assert await here.find_suppressed(ACCOUNT, ["a@x.test"]) == frozenset()
     await there.add_suppressions([suppression(1, "a@x.test")])
+    assert await here.find_suppressed(ACCOUNT, ["a@x.test"]) == frozenset()
+    clock.advance(timedelta(seconds=suppressed.CHECK_INTERVAL))
     assert await here.find_suppressed(ACCOUNT, ["a@x.test"]) == {"a@x.test"}
     await there.remove_suppression(ACCOUNT, "a@x.test")
+    clock.advance(timedelta(seconds=suppressed.CHECK_INTERVAL))
     assert await here.find_suppressed(ACCOUNT, ["a@x.test"]) == frozenset()
     await here.aclose()
     await there.aclose()
 
 
 async def test_what_changes_while_addresses_are_loaded_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suppressed, "CHECK_INTERVAL", 0.0)
     here, there = open_store(tmp_path), open_store(tmp_path)
     reads = SlowReads(here, monkeypatch)
     first = asyncio.create_task(here.find_suppressed(ACCOUNT, ["a@x.test"]))

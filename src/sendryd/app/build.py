@@ -87,7 +87,7 @@ async def build_basics(settings: Settings) -> Basics:
 
     name_server = _find_name_server(settings.dns_resolver) if settings.dns_resolver else None
     clock, rand = SystemClock(), SystemRand()
-    store = open_store(settings.data_dir)
+    store = open_store(settings.data_dir, monotonic=clock.monotonic)
     await store.ensure_account(DEFAULT_ACCOUNT, DEFAULT_ACCOUNT_NAME, clock.now())
     return Basics(
         settings=settings,

@@ -151,7 +151,7 @@ class Session:
                     burst = 0
                     self._flush()
                     await stream.drain(WRITE_TIMEOUT)
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # noqa: TID251  a turn for others
                 continue
             burst = 0
             if self._is_stopping and not machine.is_in_transaction and not machine.is_closed:

@@ -1,7 +1,7 @@
 """The SQLite store: the parts put together, and its upkeep."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -35,11 +35,11 @@ CHECKED_SIZE: Final = 64 * 1024 * 1024  # octets of a database that is looked th
 class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, Reports, Templates, Webhooks):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, monotonic: Callable[[], float] | None = None) -> None:
         self._database = database
         self._scan = DueScan()
         self._claiming = asyncio.Lock()
-        self._suppressed = Suppressed(database)
+        self._suppressed = Suppressed(database, monotonic)
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._database.path}>"
@@ -108,8 +108,9 @@ def _delete_drafts(numbers: Sequence[tuple[Any, ...]], connection: apsw.Connecti
     connection.executemany(SQL["delete_draft"], numbers).fetchall()
 
 
-def open_store(data_dir: Path, *, create: bool = True) -> SqliteStore:
-    """Opens the database of a data directory and brings it up to date. Makes both if they are not there, unless told not to.
+def open_store(data_dir: Path, *, create: bool = True, monotonic: Callable[[], float] | None = None) -> SqliteStore:
+    """Opens the database of a data directory and brings it up to date. Makes both if they are not there, unless told not to. With a clock's
+    `monotonic`, what other processes change in lists is looked for twice a second, else each time.
 
     Raises `SchemaMismatch` if the engine is too old, the file is no database, or it was written by a newer version; `StoreUnavailable` if it
     cannot be opened or is damaged.
@@ -139,7 +140,7 @@ def open_store(data_dir: Path, *, create: bool = True) -> SqliteStore:
     except BaseException:
         database.close()
         raise
-    return SqliteStore(database)
+    return SqliteStore(database, monotonic)
 
 
 def _has_remains(data_dir: Path) -> bool:
