@@ -63,9 +63,10 @@ fmt: setup-dev ## Format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only --quiet .
 
-lint: setup-dev ## Lint and spelling
+lint: setup-dev ## Lint, spelling and dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/deptry src
 	$(BIN)/codespell README.md ARCHITECTURE.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs src
 
 types: setup-dev ## Static types
