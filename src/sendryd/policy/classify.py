@@ -5,7 +5,8 @@ Three questions, in this order:
 1. *Whose matter is it?* (`Scope`) Before MAIL nothing can be the message's fault: even a 5yz there concerns us and the host, so the next MX is
    tried and then later. 421 ends the session, wherever it comes. MAIL, DATA and the final dot speak of the message, RCPT of one recipient.
 2. *Why?* (`Category`) Words come first, because servers give 550 5.7.1 for everything: what speaks of block lists, reputation, spam, rates or
-   authentication is about us or the content, whatever the code says. Then the enhanced code (RFC 3463), then the code.
+   authentication is about us or the content, whatever the code says. Then the enhanced code (RFC 3463), then the code. Addresses and
+   what else stands in angle brackets are no words, and what is said of the sender is never held against the recipient.
 3. *For good?* By the first digit; 4yz always comes back later. A 5yz that only says that the dialogue is out of step (500, 502, 503, …) is
    tried again, and so is everything else that leaves a doubt.
 
@@ -94,6 +95,7 @@ class Disposition:
 
 _SESSION_STEPS: Final = frozenset({Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.HANDSHAKE, Step.AUTH, Step.RSET, Step.QUIT})
 _SUPPRESSING: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX})
+_OF_RECIPIENT: Final = _SUPPRESSING | {Category.MAILBOX_FULL}
 _SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8
 # RFC 5321 §4.2.2: these speak of the dialogue, not of the mail. The next try makes a new one.
 _OUT_OF_STEP: Final = frozenset({500, 502, 503, 504, 555})
@@ -229,7 +231,9 @@ def _asks_for_fewer_recipients(reply: Reply, text: str) -> bool:
     return reply.code in {451, 452, 550, 552, 554} and _TOO_MANY_RECIPIENTS.search(text) is not None
 
 
-_TOO_MANY_RECIPIENTS: Final = re.compile(r"too many (?:recipients|rcpts?)\b|(?:recipient|rcpt) limit|maximum (?:number of )?recipients")
+_TOO_MANY_RECIPIENTS: Final = re.compile(
+    r"too many (?:recipients|rcpts?)\b(?! received)|(?:recipient|rcpt) limit|maximum (?:number of )?recipients"
+)
 
 # About us or the content: these words decide, whatever the code. The first that is found counts, so the narrow ones stand before the wide.
 _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
@@ -241,37 +245,52 @@ _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
         ),
         (
             Category.RATE_LIMITED,
-            r"too (?:many|much) (?:messages|mail|connections|concurrent|sessions|e-?mails|requests)|rate.?limit|limit(?:ed)? exceeded"
-            r"|exceeded .{0,40}(?:rate|limit|messages)|unusual rate|throttl|sending rate|receiving mail (?:at a rate|too quickly)"
-            r"|too (?:fast|frequently|quickly)|message frequency|tss04|volume of (?:e-?mail|messages)",
+            r"too (?:many|much) (?:messages|mail|connections|concurrent|sessions|e-?mails|requests|recipients received)"
+            r"|rate.?limit(?!ed because)|(?<!size )(?<!storage )(?<!mailbox )limit(?:ed)? exceeded"  # "because" of what: see below
+            r"|exceeded (?:(?!size|storage|quota|mailbox).){0,40}(?:rate|limit|messages)|(?:messages|mails) per (?:second|minute|hour|day)"
+            r"|limits for how many|unusual rate|throttl|sending rate|receiving mail (?:at a rate|too quickly)|server (?:is )?(?:too )?busy"
+            r"|too (?:fast|frequently|quickly)|message frequency|frequency limit|tss04|volume of (?:e-?mail|messages)",
         ),
         (
             Category.AUTH_FAILED,
             r"\b(?:dmarc|dkim|spf)\b|unauthenticated (?:e-?mail|mail|sender)|not authenticated|sender (?:id|policy framework)"
-            r"|authentication (?:information|results|checks?)",
+            r"|authentication (?:information|results|checks?|level)|spoof",
         ),
+        (Category.DOMAIN_REPUTATION, r"surbl|uribl|\bdbl\b|badmailfrom"),
         (
             Category.IP_REPUTATION,
             r"block.?list|black.?list|deny.?list|\b(?:dns|rbl|dnsbl|xbl|sbl|pbl|zen)\b.{0,20}(?:list|block)|\brbl\b|dnsbl|spamhaus|barracuda"
             r"|spamcop|sorbs|uceprotect|abusix|senderscore|invaluement|(?:ip|address|host|client|server|network)\b.{0,60}\b(?:block(?:ed)?|banned|reputation|listed)\b"
-            r"|reputation of (?:the )?(?:sending )?ip|poor reputation|reverse dns|\bptr\b|banned sending ip|from your (?:ip|network)",
+            r"|reputation of (?:the )?(?:sending )?ip|poor reputation|reverse (?:dns|hostname)|\bptr\b|banned sending ip"
+            r"|from (?:your|this) (?:ip|network)|ipcheck\.proofpoint|block for spam|\[ts0\d\]",
         ),
         (
             Category.DOMAIN_REPUTATION,
-            r"(?:domain|url|sender)\b.{0,40}\b(?:reputation|block(?:ed)?|listed|banned)\b|\breputation\b|surbl|uribl|\bdbl\b",
+            r"(?:domain|url|sender)\b.{0,40}\b(?:reputation|block(?:ed)?|listed|banned)\b|\breputation\b",
         ),
         (
             Category.CONTENT_REJECTED,
             r"\bspam\b|spam(?:my|assassin|score| content)|\bjunk\b|\bbulk\b|unsolicited|virus|malware|phish|content (?:rejected|denied|filter|policy)"
-            r"|(?:message|mail) content|suspicious|blocked (?:for|due to) content|prohibited (?:attachment|file)|attachment type|administrative prohibition",
+            r"|(?:message|mail) content|suspicious|blocked (?:for|due to) content|prohibited (?:attachment|file)|attachment type|administrative prohibition"
+            r"|content presents|security polic|message rejected due to local policy|local policy violation",
         ),
         (
             Category.TLS_FAILURE,
-            r"must issue a? ?starttls|starttls (?:is )?(?:required|first)|(?:tls|encryption) (?:is )?(?:required|needed)",
+            r"must issue a? ?starttls|starttls (?:is )?(?:required|first)|(?:tls|encryption) (?:is )?(?:required|needed)|sent over a tls",
         ),
-        (Category.RELAY_DENIED, r"\brelay(?:ing)?\b"),
+        (Category.RELAY_DENIED, r"(?<![\w.-])relay(?:ing)?\b(?![.-]\w)|rcpthosts"),  # and no host of that name
+        (Category.ROUTING_ERROR, r"too many hops|hop count|mail loop"),
     )
 )
+
+# What is quoted in angle brackets, and addresses without them: their words are names.
+_NAMES: Final = re.compile(r"<[^<>]*>|[^\s<>()\"':;,\[\]]+@[^\s<>()\"':;,\[\]]+")
+
+# Servers that look at the sender only when they know the recipient say it at RCPT.
+_ABOUT_SENDER: Final = re.compile(
+    r"\bsender (?:address|verif|domain)|(?:envelope|of|verify) sender|from address|(?:return|reverse)[ -]path"
+)
+_ABOUT_SIZE: Final = re.compile(r"(?:message|mail|size)\b.{0,30}\b(?:too (?:large|big)|exceeds?|limit)|too (?:large|big)")
 
 # About the recipient: believed at any 5yz, but behind the words above.
 _ABOUT_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
@@ -288,13 +307,16 @@ _ABOUT_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
             r"|(?:disabled|inactive|suspended|deactivated) (?:mailbox|account|user|recipient)|no longer (?:active|available|in use|valid)",
         ),
         (
+            Category.BAD_DOMAIN,
+            r"domain (?:name )?(?:not found|unknown|does ?n[o']t exist|does not exist)|(?:unknown|no such) domain",
+        ),
+        (
             Category.INVALID_RECIPIENT,
             r"(?:user|recipient|mailbox|address|account|alias)\b.{0,60}\b(?:unknown|not found|does ?n[o']t exist|not exist|invalid|unavailable"
             r"|undeliverable|not known|no such|not listed)|(?:no such|unknown|invalid|nonexistent|non-existent) (?:user|recipient|mailbox|address|local|account"
             r"|person|virtual)|no mailbox|does ?n[o']t have an? .{0,40}account|user doesn't|recipientnotfound|not our customer|unrouteable address"
             r"|no (?:one|body) here|unknown to (?:us|this)|dd this user|recipient address rejected: access denied",
         ),
-        (Category.TOO_LARGE, r"(?:message|mail|size)\b.{0,30}\b(?:too (?:large|big)|exceeds?|limit)|too (?:large|big)"),
     )
 )
 
@@ -312,6 +334,7 @@ _BY_ENHANCED: Final[dict[tuple[int, int], Category]] = {
     (4, 3): Category.DNS_FAILURE,
     (4, 4): Category.ROUTING_ERROR,
     (4, 6): Category.ROUTING_ERROR,
+    (5, 3): Category.OTHER,  # too many recipients
     (7, 5): Category.TLS_FAILURE,
     (7, 8): Category.AUTH_FAILED,
     (7, 9): Category.AUTH_FAILED,
@@ -335,25 +358,29 @@ _BY_CODE: Final[dict[int, Category]] = {
 
 
 def _categorize(reply: Reply, text: str, step: Step) -> Category:
+    text = _NAMES.sub(" ", text)
     for category, pattern in _ABOUT_US:
         if pattern.search(text):
             return category
-    if step is not Step.MAIL:
-        for category, pattern in _ABOUT_RECIPIENT:
+    is_of_sender = step is Step.MAIL or _ABOUT_SENDER.search(text) is not None
+    if step not in _SESSION_STEPS:
+        for category, pattern in _ABOUT_RECIPIENT if not is_of_sender else ():
             if pattern.search(text):
                 return category
+        if _ABOUT_SIZE.search(text):
+            return Category.TOO_LARGE
+    category = _categorize_codes(reply)
+    return Category.OTHER if is_of_sender and category in _OF_RECIPIENT else category
+
+
+def _categorize_codes(reply: Reply) -> Category:
     enhanced = reply.enhanced
-    if enhanced is not None:
-        found = _BY_ENHANCED.get((enhanced.subject, enhanced.detail)) or _BY_SUBJECT.get(enhanced.subject)
-        if found is not None:
-            return _unless_sender(found, step)
-        return Category.OTHER if reply.code not in _OUT_OF_STEP else Category.PROTOCOL_ERROR
-    return _unless_sender(_BY_CODE.get(reply.code, Category.OTHER), step)
-
-
-def _unless_sender(category: Category, step: Step) -> Category:
-    """What MAIL is answered with speaks of the reverse-path, never of a recipient."""
-    return Category.OTHER if step is Step.MAIL and category in _SUPPRESSING else category
+    if enhanced is None:
+        return _BY_CODE.get(reply.code, Category.OTHER)
+    found = _BY_ENHANCED.get((enhanced.subject, enhanced.detail)) or _BY_SUBJECT.get(enhanced.subject)
+    if found is not None:
+        return found
+    return Category.OTHER if reply.code not in _OUT_OF_STEP else Category.PROTOCOL_ERROR
 
 
 _OWN_DETAILS: Final[dict[Category, tuple[int, int]]] = {
