@@ -76,8 +76,9 @@ def test_any_reply_comes_to_something(reply: Reply, step: Step) -> None:
     assert str(reply) in found.sentence
     if reply.is_transient or step in BEFORE_MAIL:
         assert found.kind is Kind.DEFERRED
-    if reply.code == 421 and not found.must_split:
+    if reply.code == 421:
         assert found.scope is Scope.SESSION
+        assert not found.must_split
     if found.suppresses:
         assert (step, found.kind) == (Step.RCPT, Kind.BOUNCED)
         assert found.category in {Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX}

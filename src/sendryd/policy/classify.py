@@ -180,7 +180,7 @@ def _classify_reply(reply: Reply, step: Step) -> Disposition:
     text = " ".join(reply.lines).lower()
     category = _categorize(reply, text, step)
     scope = _scope_of(reply, category, step)
-    must_split = step is Step.RCPT and _asks_for_fewer_recipients(reply, text)
+    must_split = step is Step.RCPT and reply.code != _SERVICE_CLOSING and _asks_for_fewer_recipients(reply, text)
     is_bounced = reply.is_permanent and step not in _SESSION_STEPS and not must_split and not _is_doubtful(reply, category)
     enhanced = reply.enhanced
     if enhanced is None or (enhanced.status_class == 5) is not is_bounced:
