@@ -57,8 +57,10 @@ class Directory:
         if secret_hash in self._keys:
             key = self._keys[secret_hash]
         else:
+            version_before = self._version
             key = await self._store.find_api_key(secret_hash)
-            if key is not None:  # unknown ones are not kept: strangers could fill the memory with them
+            # Unknown ones are not kept: strangers could fill the memory with them. Nor is what may be older than what is known by now.
+            if key is not None and self._version == version_before:
                 self._keys[secret_hash] = key
         if key is None or not key.is_active(self._clock.now()):
             return None
@@ -69,9 +71,11 @@ class Directory:
         await self._refresh()
         found = self._covering.get((account_id, name))
         if found is None:
+            version_before = self._version
             domains = [await self._store.find_domain(account_id, each) for each in covering_names(name)]
             found = tuple(domain for domain in domains if domain is not None)
-            self._covering[account_id, name] = found
+            if self._version == version_before:
+                self._covering[account_id, name] = found
         return found
 
     def touch(self, key: ApiKey) -> None:
