@@ -1,0 +1,143 @@
+"""Signatures: right, made once, in threads, with the key that the domain has now."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import dkim
+import pytest
+
+from sendryd.delivery import signer as module
+from sendryd.delivery.signer import CHECK_INTERVAL, Signer, SigningKeyMissing
+from sendryd.message.dkim import sign
+from sendryd.model.domain import DomainSettings, TlsPolicy
+from sendryd.model.ids import DomainId, MessageId
+from sendryd.store.memory import MemoryStore
+from sendryd.testing.clock import ManualClock
+from sendryd.testing.post import signing_key
+from sendryd.testing.samples import Samples
+
+CONTENT = b"From: a@example.test\r\nSubject: x\r\n\r\nbody\r\n"
+ID = DomainId(1)
+
+
+class Desk:
+    """A signer with a domain that it signs for."""
+
+    def __init__(self) -> None:
+        self.store, self.clock = MemoryStore(), ManualClock()
+        self.signer = Signer(self.store, self.clock)
+
+    async def add(self, domain_id: DomainId = ID, name: str = "example.test") -> None:
+        new = Samples().domain(name)
+        await self.store.add_domain(replace(new, domain=replace(new.domain, id=domain_id), private_key=signing_key()[0]))
+
+    async def sign(self, form: tuple[MessageId, bool] | None, content: bytes = CONTENT) -> bytes:
+        return await self.signer.sign(await self.signer.key(ID), content, form)
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    made = Desk()
+    await made.add()
+    yield made
+    made.signer.close()
+
+
+def verifies(content: bytes) -> bool:
+    return bool(dkim.verify(content, dnsfunc=lambda _name, **_: f"v=DKIM1; k=rsa; p={signing_key()[1]}".encode()))
+
+
+async def test_a_signature_stands_for_the_domain_and_the_content(desk: Desk) -> None:
+    field = await desk.sign(None)
+    assert field.startswith(b"DKIM-Signature:")
+    assert field.endswith(b"\r\n")
+    assert b"d=example.test" in field
+    assert b"s=sendry" in field
+    assert verifies(field + CONTENT)
+    assert not verifies(field + CONTENT.replace(b"body", b"evil"))
+
+
+async def test_a_message_is_signed_once_for_all_domains_that_it_goes_to(desk: Desk) -> None:
+    first = await desk.sign((MessageId(1), False))
+    desk.clock.advance(timedelta(hours=1))
+    assert await desk.sign((MessageId(1), False)) == first
+    seven_bit, other = await desk.sign((MessageId(1), True)), await desk.sign((MessageId(2), False))
+    assert first not in {seven_bit, other}
+
+
+async def test_a_copy_of_ones_own_is_signed_for_itself(desk: Desk) -> None:
+    one, two = await desk.sign(None), await desk.sign(None, CONTENT.replace(b"body", b"yours"))
+    assert verifies(two + CONTENT.replace(b"body", b"yours"))
+    assert not verifies(one + CONTENT.replace(b"body", b"yours"))
+
+
+async def test_of_many_messages_the_latest_signatures_are_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_SIGNATURES", 2)
+    first = [await desk.sign((MessageId(number), False)) for number in range(3)]
+    desk.clock.advance(timedelta(hours=1))
+    assert [await desk.sign((MessageId(number), False)) == first[number] for number in (2, 1, 0)] == [True, True, False]
+
+
+async def test_the_event_loop_goes_on_while_signatures_are_computed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, threads = threading.Event(), set[int]()
+
+    def held(*arguments: Any, **named: Any) -> bytes:
+        threads.add(threading.get_ident())
+        gate.wait(5)
+        return sign(*arguments, **named)
+
+    monkeypatch.setattr(module, "sign", held)
+    tasks = [asyncio.create_task(desk.sign(None)) for _ in range(4)]
+    async with asyncio.timeout(5):
+        while len(threads) < module.THREADS:
+            await asyncio.sleep(0.001)
+    assert threading.get_ident() not in threads
+    assert not any(task.done() for task in tasks)
+    gate.set()
+    assert all(verifies(field + CONTENT) for field in await asyncio.gather(*tasks))
+    assert len(threads) == module.THREADS
+
+
+async def test_a_change_of_the_domain_is_seen_within_its_promise(desk: Desk) -> None:
+    assert (await desk.signer.key(ID)).tls_policy is not TlsPolicy.ENFORCED
+    await desk.store.set_domain_settings(ID, replace(DomainSettings(), tls_policy=TlsPolicy.ENFORCED))
+    desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
+    assert (await desk.signer.key(ID)).tls_policy is TlsPolicy.ENFORCED
+    assert CHECK_INTERVAL < 1
+
+
+async def test_a_domain_that_was_removed_signs_no_more(desk: Desk) -> None:
+    await desk.signer.key(ID)
+    await desk.store.remove_domain(ID)
+    desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
+    with pytest.raises(SigningKeyMissing):
+        await desk.signer.key(ID)
+    await desk.add()
+    desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
+    assert (await desk.signer.key(ID)).domain == "example.test"
+
+
+async def test_a_domain_that_was_never_there_has_no_key(desk: Desk) -> None:
+    with pytest.raises(SigningKeyMissing):
+        await desk.signer.key(DomainId(99))
+
+
+async def test_a_domain_that_is_added_signs_at_once(desk: Desk) -> None:
+    await desk.signer.key(ID)
+    await desk.add(DomainId(2), "other.test")
+    assert (await desk.signer.key(DomainId(2))).domain == "other.test"
+    assert repr(desk.signer) == "<Signer 2 keys>"
+
+
+async def test_a_key_is_loaded_once_and_not_more_of_them_than_fit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await desk.signer.key(ID) is await desk.signer.key(ID)
+    monkeypatch.setattr(module, "MAX_KEYS", 1)
+    await desk.add(DomainId(2), "other.test")
+    await desk.signer.key(DomainId(2))
+    desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
+    await desk.signer.key(ID)
+    assert repr(desk.signer) == "<Signer 1 keys>"
