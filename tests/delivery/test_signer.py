@@ -141,3 +141,24 @@ async def test_a_key_is_loaded_once_and_not_more_of_them_than_fit(desk: Desk, mo
     desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
     await desk.signer.key(ID)
     assert repr(desk.signer) == "<Signer 1 keys>"
+
+
+async def test_what_was_read_before_a_change_is_not_kept_behind_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.add(DomainId(2), "other.test")
+    await desk.signer.key(DomainId(2))
+    read, gate = desk.store.read_private_key, asyncio.Event()
+
+    async def slow(domain_id: DomainId) -> bytes | None:
+        await gate.wait()
+        return await read(domain_id)
+
+    monkeypatch.setattr(desk.store, "read_private_key", slow)
+    early = asyncio.create_task(desk.signer.key(ID))
+    await asyncio.sleep(0)  # it has read the domain, and waits for the key
+    await desk.store.set_domain_settings(ID, replace(DomainSettings(), tls_policy=TlsPolicy.ENFORCED))
+    desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
+    gate.set()
+    await desk.signer.key(DomainId(2))  # sees that something has changed
+    await early
+    desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
+    assert (await desk.signer.key(ID)).tls_policy is TlsPolicy.ENFORCED

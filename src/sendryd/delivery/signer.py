@@ -68,13 +68,15 @@ class Signer:
             self._checked = now
         found = self._keys.get(domain_id)
         if found is None:
+            version_before = self._version
             domain = await self._store.get_domain(domain_id)
             pem = await self._store.read_private_key(domain_id)
             if domain is None or pem is None:
                 raise SigningKeyMissing("the sending domain was removed after the message was accepted")
             key = load_private_key(pem)
             found = SigningKey(domain.name, domain.selector, key, domain.settings.tls_policy)
-            self._keys[domain_id] = found
+            if self._version == version_before:  # else it may be older than what is known
+                self._keys[domain_id] = found
         return found
 
     async def sign(self, key: SigningKey, content: bytes, form: SignedForm | None) -> bytes:
