@@ -1,20 +1,24 @@
 """Leases that ran out, mail that is too old, and a clock that is set."""
 
+import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType
 from sendryd.policy.retry import RetryPlan
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import Claim, MailStore, Outcome
+from sendryd.store.base import Claim, EventFilter, MailStore, Outcome
+from sendryd.store.errors import StoreUnavailable
 from sendryd.store.memory import MemoryStore
 from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
-from sendryd.testing.samples import Samples
+from sendryd.testing.samples import ACCOUNT, Samples
 from sendryd.upkeep.leases import INTERVAL, LeaseKeeper
 
 PLAN = RetryPlan((timedelta(minutes=1), timedelta(hours=8)), timedelta(hours=72))
@@ -123,4 +127,37 @@ async def test_a_clock_that_is_set_loses_no_retry_and_expires_nothing(house: Hou
     house.clock.advance(PLAN.longest_delay)
     assert sum(len(claim.deliveries) for claim in await house.claim()) == 3
     assert await house.counts() == (0, 3)
+    await house.store.aclose()
+
+
+async def test_what_is_too_old_expires_however_much_it_is(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendryd.upkeep.leases.BATCH", 2)
+    await house.accept(5)
+    house.clock.advance(timedelta(hours=73))
+    await house.keeper.run_once()
+    assert await house.counts() == (0, 0)
+    page = await house.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE, type=EventType.FAILED), limit=9)
+    assert [event.metadata["reason"] for event in page.items] == ["expired"] * 5
+    await house.store.aclose()
+
+
+async def test_a_store_that_fails_is_asked_again_half_a_minute_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    give_back, rounds = house.store.return_leases, list[datetime]()
+
+    async def failing_once(*, now: datetime, all_of_them: bool = False) -> int:
+        rounds.append(now)
+        if len(rounds) == 1:
+            raise StoreUnavailable("locked")
+        if len(rounds) == 3:
+            raise asyncio.CancelledError
+        return await give_back(now=now, all_of_them=all_of_them)
+
+    monkeypatch.setattr(house.store, "return_leases", failing_once)
+    await house.accept()
+    await house.claim()
+    house.clock.advance(timedelta(hours=1))
+    with pytest.raises(asyncio.CancelledError):
+        await house.keeper.run()
+    assert await house.counts() == (1, 0)
+    assert rounds[1] - rounds[0] == rounds[2] - rounds[1] == timedelta(seconds=INTERVAL)
     await house.store.aclose()

@@ -1,0 +1,103 @@
+"""Requests under one idempotency key at once: one goes ahead, the others wait, and nothing is left behind."""
+
+import asyncio
+
+import pytest
+
+from sendryd.intake import twins as module
+from sendryd.intake.twins import Twins, TwinUnderWay
+from sendryd.model.ids import AccountId
+
+ONE, TWO = AccountId(1), AccountId(2)
+
+
+class Crowd:
+    """Those who have their turn now, and how many there were at once."""
+
+    def __init__(self) -> None:
+        self.twins = Twins()
+        self.gate = asyncio.Event()
+        self.inside = 0
+        self.most = 0
+        self.order: list[int] = []
+
+    async def come(self, number: int = 0, account: AccountId = ONE, key: str = "k") -> None:
+        async with self.twins.turn(account, key):
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            self.order.append(number)
+            try:
+                await self.gate.wait()
+            finally:
+                self.inside -= 1
+
+    async def wait_inside(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while self.inside < count:
+                await asyncio.sleep(0)
+
+
+async def test_twins_take_turns_in_the_order_in_which_they_came() -> None:
+    crowd = Crowd()
+    tasks = [asyncio.create_task(crowd.come(number)) for number in range(5)]
+    await crowd.wait_inside(1)
+    assert repr(crowd.twins) == "<Twins 1 keys in use>"
+    crowd.gate.set()
+    await asyncio.gather(*tasks)
+    assert (crowd.most, crowd.order) == (1, [0, 1, 2, 3, 4])
+    assert repr(crowd.twins) == "<Twins 0 keys in use>"
+
+
+async def test_other_keys_and_other_accounts_wait_for_nobody() -> None:
+    crowd = Crowd()
+    tasks = [asyncio.create_task(crowd.come(0, account, key)) for account, key in ((ONE, "a"), (ONE, "b"), (TWO, "a"))]
+    await crowd.wait_inside(3)
+    crowd.gate.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_twin_waits_no_longer_than_it_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    crowd = Crowd()
+    first = asyncio.create_task(crowd.come(1))
+    await crowd.wait_inside(1)
+    with pytest.raises(TwinUnderWay):
+        await crowd.come(2)
+    crowd.gate.set()
+    await first
+    await crowd.come(3)
+    assert crowd.order == [1, 3]
+    assert repr(crowd.twins) == "<Twins 0 keys in use>"
+
+
+async def test_time_in_a_turn_is_not_time_waited_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    crowd = Crowd()
+    async with crowd.twins.turn(ONE, "k"):
+        await asyncio.sleep(0.03)
+    crowd.gate.set()
+    await crowd.come()
+
+
+async def test_a_turn_that_fails_lets_the_next_go_ahead() -> None:
+    crowd = Crowd()
+    with pytest.raises(ZeroDivisionError):
+        async with crowd.twins.turn(ONE, "k"):
+            raise ZeroDivisionError
+    crowd.gate.set()
+    await crowd.come()
+    assert repr(crowd.twins) == "<Twins 0 keys in use>"
+
+
+async def test_who_gives_up_leaves_the_others_their_turns() -> None:
+    crowd = Crowd()
+    tasks = [asyncio.create_task(crowd.come(number)) for number in range(4)]
+    await crowd.wait_inside(1)
+    tasks[2].cancel()  # while it waits
+    tasks[0].cancel()  # in its turn
+    await asyncio.gather(tasks[0], tasks[2], return_exceptions=True)
+    await crowd.wait_inside(1)
+    crowd.gate.set()
+    await asyncio.gather(tasks[1], tasks[3])
+    assert (crowd.most, crowd.order) == (1, [0, 1, 3])
+    assert repr(crowd.twins) == "<Twins 0 keys in use>"
