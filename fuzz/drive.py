@@ -52,30 +52,42 @@ def change(chance: random.Random, seed: bytes, pieces: Sequence[bytes]) -> bytes
     return bytes(data)
 
 
-def drive(test: Callable[[bytes], None], pieces: Sequence[bytes], *, seeds: Sequence[bytes] = ()) -> None:
-    """Runs the test until the time is over; what it raises is a finding, printed with its input."""
-    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
-    parser.add_argument("--seconds", type=float, default=20, help="how long to search")
-    parser.add_argument("--seed", type=int, default=None, help="makes the same random inputs again")
-    options = parser.parse_args()
-    for data in seeds:
-        test(data)
-    if find_spec("atheris"):
-        atheris = import_module("atheris")
-        atheris.instrument_all()
-        atheris.Setup([sys.argv[0], f"-max_total_time={int(options.seconds)}", f"-max_len={MAX_LENGTH}"], lambda data: test(bytes(data)))
-        atheris.Fuzz()
-        return
-    seed = options.seed if options.seed is not None else time.time_ns()
+def search(test: Callable[[bytes], None], pieces: Sequence[bytes], *, seeds: Sequence[bytes], seconds: float, seed: int) -> int:
+    """Runs the test on the seeds, then on random inputs until the time is over, and gives their number; what it raises is a finding, printed
+    with its input. The same number makes the same inputs again.
+    """
     chance = random.Random(seed)
-    end, count = time.monotonic() + options.seconds, 0
-    while time.monotonic() < end:
-        is_from_seed = seeds and chance.random() < 0.7
-        data = (change(chance, chance.choice(seeds), pieces) if is_from_seed else make_input(chance, pieces))[:MAX_LENGTH]
+    end, count = time.monotonic() + seconds, 0
+    waiting = list(seeds)
+    while waiting or time.monotonic() < end:
+        if waiting:
+            data = waiting.pop(0)
+        else:
+            is_from_seed = seeds and chance.random() < 0.7
+            data = (change(chance, chance.choice(seeds), pieces) if is_from_seed else make_input(chance, pieces))[:MAX_LENGTH]
         try:
             test(data)
         except Exception:
             print(f"seed {seed}, input {data!r}", file=sys.stderr)
             raise
         count += 1
+    return count
+
+
+def drive(test: Callable[[bytes], None], pieces: Sequence[bytes], *, seeds: Sequence[bytes] = ()) -> None:
+    """Runs a driver as its command line says."""
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--seconds", type=float, default=20, help="how long to search")
+    parser.add_argument("--seed", type=int, default=None, help="makes the same random inputs again")
+    options = parser.parse_args()
+    if find_spec("atheris"):
+        for data in seeds:
+            test(data)
+        atheris = import_module("atheris")
+        atheris.instrument_all()
+        atheris.Setup([sys.argv[0], f"-max_total_time={int(options.seconds)}", f"-max_len={MAX_LENGTH}"], lambda data: test(bytes(data)))
+        atheris.Fuzz()
+        return
+    seed = options.seed if options.seed is not None else time.time_ns()
+    count = search(test, pieces, seeds=seeds, seconds=options.seconds, seed=seed)
     print(f"{sys.argv[0]}: {count} inputs, no finding (seed {seed})")
