@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendryd.message.author import address_list, decode_text, parse_author
+from sendryd.message.author import MAX_LISTED, address_list, decode_text, parse_author
 from sendryd.message.errors import MalformedMessage
 
 
@@ -113,3 +113,19 @@ def test_lists_for_display() -> None:
 @pytest.mark.parametrize("charset", ["zlib_codec", "rot13", "unicode_escape", "idna", "nonsense", "utf-7"])
 def test_odd_charsets_reach_no_codec(charset: str) -> None:
     assert decode_text(f"=?{charset}?q?abc?=".encode()) == "abc"
+
+
+def test_an_encoded_word_that_cannot_be_read_is_shown_as_it_is() -> None:
+    assert decode_text(b"=?utf-8?b?QQ=QQ=Q?= x") == "=?utf-8?b?QQ=QQ=Q?= x"
+    assert decode_text(b"=?utf-8?b?A?= x") == "=?utf-8?b?A?= x"
+
+
+def test_of_many_addresses_the_first_are_shown() -> None:
+    shown = address_list(b",".join(b"u%d@example.org" % number for number in range(5000)))
+    assert shown[:2] == ["u0@example.org", "u1@example.org"]
+    assert len(shown) == MAX_LISTED
+
+
+def test_a_list_of_addresses_keeps_what_is_quoted_together() -> None:
+    listed = b'"Doe, John" <j@example.org>; (one, two) b@example.org, "a\\",b" <c@example.org>,, d@example.org'
+    assert address_list(listed) == ['"Doe, John" <j@example.org>', "(one, two) b@example.org", '"a\\",b" <c@example.org>', "d@example.org"]

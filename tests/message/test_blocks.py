@@ -159,3 +159,25 @@ def test_starters_are_rendered_with_the_variables_that_they_name(starter: dict[s
 @pytest.mark.parametrize("starter", VISUAL_STARTERS, ids=lambda each: each["id"])
 def test_visual_starters_are_compiled(starter: dict[str, Any]) -> None:
     assert variable_names(compile_blocks(starter["design"]))
+
+
+@pytest.mark.parametrize(
+    ("faulty", "sentence"),
+    [
+        (block("spacer", height="tall"), "height is a number"),
+        (block("spacer", height=10**9), "height is a number from"),
+        (block("section", blocks={"a": 1}), "blocks is a list"),
+        (block("social", links=["https://m.test"]), "links is a list of objects"),
+        (block("social", links="https://m.test"), "links is a list of objects"),
+        (block("youtube", url="https://example.test/watch"), "videoId is the id of a video"),
+    ],
+)
+def test_a_fault_of_a_block_is_named(faulty: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BlockError, match=sentence):
+        compile_blocks(design(faulty))
+
+
+def test_an_image_need_not_lead_anywhere() -> None:
+    html = compile_blocks(design(block("image", src="https://x.test/a.png", alt="A", href="")))
+    assert 'src="https://x.test/a.png"' in html
+    assert "<a " not in html

@@ -53,6 +53,7 @@ def test_variables_are_json_also_folded_and_encoded() -> None:
         (["X-Sendry-Template-Id: t", "X-Sendry-Variables: " + "[" * 900], "X-Sendry-Variables "),
         (["X-Sendry-Template-Id: t", 'X-Sendry-Variables: {"a": NaN}'], "X-Sendry-Variables "),
         (["X-Sendry-Template-Id: t", 'X-Sendry-Variables: {"a": [-1e999]}'], "X-Sendry-Variables "),
+        (["X-Sendry-Template-Id: t", 'X-Sendry-Variables: {"a": 1.5'], "X-Sendry-Variables "),
         (["X-Sendry-Idempotency-Key: " + "k" * 257], "X-Sendry-Idempotency-Key "),
         (["X-Sendry-Idempotency-Key:"], "X-Sendry-Idempotency-Key "),
         (["X-Sendry-Unsubscribe-Url: mailto:a@b.test"], "X-Sendry-Unsubscribe-Url "),
@@ -64,6 +65,13 @@ def test_what_cannot_be_obeyed_is_named(fields: list[str], named: str) -> None:
     with pytest.raises(BadControlHeader) as refused:
         orders(*fields)
     assert f"{refused.value} ".startswith(named)
+
+
+def test_variables_are_what_json_says() -> None:
+    assert orders("X-Sendry-Template-Id: t", 'X-Sendry-Variables: {"a": 1.5, "b": [-2e3, null]}').variables == {
+        "a": 1.5,
+        "b": [-2000.0, None],
+    }
 
 
 @given(

@@ -1,7 +1,11 @@
 """Signatures, judged by dkimpy."""
 
+import base64
+
 import dkim
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,3 +109,30 @@ def test_the_body_hash_of_an_empty_body() -> None:
 def test_other_keys_are_refused() -> None:
     with pytest.raises(ValueError, match="."):
         load_private_key(b"-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----\n")
+
+
+def test_what_is_no_rsa_key_signs_nothing() -> None:
+    other = ec.generate_private_key(ec.SECP256R1())
+    pem = other.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    with pytest.raises(ValueError, match="not an RSA key"):
+        load_private_key(pem)
+
+
+def test_a_signature_that_does_not_verify_says_why() -> None:
+    content = signed(BASE + b"x\r\n")
+    elliptic = ec.generate_private_key(ec.SECP256R1()).public_key()
+    der = elliptic.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert verify(b"From a@example.test\r\n\r\n", lambda _: RECORD) not in {None, "there is no DKIM-Signature field"}
+    assert verify(BASE, lambda _: RECORD) == "there is no DKIM-Signature field"
+    assert verify(content.replace(b"rsa-sha256", b"rsa-sha1"), lambda _: RECORD) == "the signature is of a kind that is not checked here"
+    assert verify(content + b"y\r\n", lambda _: RECORD) == "the body has been changed"
+    assert verify(content, lambda _: None) == "no key is published"
+    assert verify(content.replace(b"Hello", b"Bye"), lambda _: RECORD) == (
+        "a signed header field has been changed, or the published key is another one"
+    )
+    assert verify(content, lambda _: f"p={base64.b64encode(der).decode()}") == "the published key is not an RSA key"
+
+
+@pytest.mark.parametrize("record", ["p=", "p=A", "p=AAAA", "v=DKIM1"])
+def test_a_key_that_cannot_be_read_verifies_nothing(record: str) -> None:
+    assert verify(signed(BASE + b"x\r\n"), lambda _: record) == "the signature or the published key cannot be read"

@@ -1,10 +1,77 @@
-"""What is said of a message before it is sent, and that hostile ones take no longer."""
+"""What is found of a message that readers and filters mind, and what it costs."""
 
 import time
 
 import pytest
 
-from sendryd.message.insights import Check, Mark, examine
+from sendryd.message.insights import COSTS, MAX_HTML, MAX_SIZE, MAX_SUBJECT, Check, Mark, examine, score
+
+GOOD_HTML = b'<p>A text that is long enough to be read.</p><img src="a.png" alt="A"><a href="https://x.test/">here</a>'
+
+
+def message(html: bytes | None = GOOD_HTML, text: bytes | None = b"A text.", subject: bytes = b"Your order") -> bytes:
+    parts = [b"--b\r\nContent-Type: text/plain\r\n\r\n" + text + b"\r\n"] if text is not None else []
+    parts += [b"--b\r\nContent-Type: text/html\r\n\r\n" + html + b"\r\n"] if html is not None else []
+    head = (
+        b"From: a@example.test\r\nSubject: " + subject + b"\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n"
+    )
+    return head + b"".join(parts) + b"--b--\r\n"
+
+
+def marks(content: bytes, *, is_marketing: bool = False) -> dict[str, Mark]:
+    checks = examine(content, is_marketing=is_marketing)
+    assert len({check.id for check in checks}) == len(checks)
+    assert all(check.action for check in checks if check.mark in {Mark.WARN, Mark.FAIL})
+    return {check.id: check.mark for check in checks}
+
+
+def test_a_good_message_costs_nothing() -> None:
+    checks = examine(message(), is_marketing=False)
+    assert {check.mark for check in checks} == {Mark.GOOD}
+    assert {check.id for check in checks} == {"subject", "plain-text", "size", "html-size", "text-share", "alt-text", "links"}
+    assert score(checks) == 100
+
+
+@pytest.mark.parametrize(
+    ("content", "check", "mark"),
+    [
+        (message(subject=b""), "subject", Mark.FAIL),
+        (message(subject=b"x" * (MAX_SUBJECT + 1)), "subject", Mark.WARN),
+        (message(subject=b"x" * MAX_SUBJECT), "subject", Mark.GOOD),
+        (message(subject=b"BUY NOW, ONLY TODAY"), "subject", Mark.WARN),
+        (message(subject=b"Free!!!"), "subject", Mark.WARN),
+        (message(subject=b"Your NASA and ESA invoice"), "subject", Mark.GOOD),
+        (message(text=None), "plain-text", Mark.WARN),
+        (message(text=b"x\r\n" * (MAX_SIZE // 3 + 1)), "size", Mark.WARN),
+        (message(GOOD_HTML + b"x " * (MAX_HTML // 2)), "html-size", Mark.WARN),
+        (message(b"<p>Hi</p>" + b"<div style='padding:0'></div>" * 20), "text-share", Mark.WARN),
+        (message(b"<p>A text to read</p><img src=a.png><IMG SRC=b.png alt=B>"), "alt-text", Mark.WARN),
+        (message(b'<a href="https://bit.ly/x">here it is</a>'), "links", Mark.FAIL),
+        (message(b"<a href='http://x.test/'>here it is</a>"), "links", Mark.INFO),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_minded(content: bytes, check: str, mark: Mark) -> None:
+    assert marks(content)[check] is mark
+
+
+def test_a_message_without_html_has_nothing_of_it_looked_at() -> None:
+    assert set(marks(message(html=None))) == {"subject", "plain-text", "size"}
+    assert "alt-text" not in marks(message(b"<p>A text without a picture</p>"))
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"), [(b"Unsubscribe: https://x.test", Mark.GOOD), (b"To opt out, write.", Mark.GOOD), (b"Bye", Mark.WARN)]
+)
+def test_marketing_mail_tells_how_to_unsubscribe(text: bytes, mark: Mark) -> None:
+    assert marks(message(text=text), is_marketing=True)["unsubscribe"] is mark
+    assert "unsubscribe" not in marks(message(text=text))
+
+
+def test_a_score_does_not_fall_below_nothing() -> None:
+    failed = [Check(id=str(number), label="x", mark=Mark.FAIL, message="x", action="x") for number in range(5)]
+    assert [score(failed[:count]) for count in range(6)] == [100, 75, 50, 25, 0, 0]
+    assert set(COSTS) == set(Mark)
 
 
 def found(html: str, subject: str = "Hello") -> dict[str, Check]:

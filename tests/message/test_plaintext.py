@@ -14,6 +14,7 @@ from sendryd.message.plaintext import html_to_text
     [
         ("", ""),
         ("plain", "plain"),
+        ("a<hr>b", "a\n\n---\n\nb"),
         ("<p>one</p><p>two</p>", "one\n\ntwo"),
         ("a<br>b<br/>c", "a\nb\nc"),
         ("<div>a</div><div><div>b</div></div>", "a\nb"),

@@ -27,6 +27,8 @@ def test_other_texts_are_no_identifiers(text: str) -> None:
     assert number is None or format_id("em", number) == text
 
 
-@pytest.mark.parametrize("text", ["em_", "em_zzzzzzzzzzzzz", "em_000000000000", "key_0000000000001", "em-0000000000001"])
+@pytest.mark.parametrize(
+    "text", ["em_", "em_zzzzzzzzzzzzz", "em_000000000000", "key_0000000000001", "em-0000000000001", "em_00000000000u1", "em_000000000000ü"]
+)
 def test_near_misses(text: str) -> None:
     assert parse_id(text, "em") is None

@@ -87,3 +87,10 @@ def test_a_success_forgives_failures() -> None:
             lane = note_failure(lane, now=0.0, delays=DELAYS)
         lane = note_success(lane)
     assert not lane.is_suspended(0.0)
+
+
+def test_no_attempt_follows_another_later_than_the_longest_delay() -> None:
+    assert timedelta(hours=8) < PLAN.longest_delay < timedelta(hours=9)
+    answer = next_attempt(PLAN, attempts=8, first_queued=NOW, now=NOW, jitter=0.999)
+    assert isinstance(answer, RetryAt)
+    assert answer.moment <= NOW + PLAN.longest_delay

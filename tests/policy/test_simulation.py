@@ -1,0 +1,42 @@
+"""Addresses of the test domain play out what their names say."""
+
+import pytest
+
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType
+from sendryd.policy.simulation import CAPTURED, SCENARIOS, scenario_for
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("form", ["{}@sendryd.test", "{}+order-7@sendryd.test", "{}@SENDRYD.Test"])
+def test_a_name_says_what_happens(name: str, form: str) -> None:
+    assert scenario_for(form.format(name)) is SCENARIOS[name]
+    assert scenario_for(form.format(name.upper())) is SCENARIOS[name]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["bounced@example.org", "someone@sendryd.test", "bounced@mail.sendryd.test", "x+bounced@sendryd.test", '"bounced "@sendryd.test', ""],
+)
+def test_everybody_else_is_delivered(address: str) -> None:
+    assert scenario_for(address) is CAPTURED
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "last"),
+    [
+        ("delivered", DeliveryState.DELIVERED, EventType.DELIVERED),
+        ("bounced", DeliveryState.BOUNCED, EventType.BOUNCED),
+        ("deferred", DeliveryState.DELIVERED, EventType.DELIVERED),
+        ("complained", DeliveryState.DELIVERED, EventType.COMPLAINED),
+        ("opened", DeliveryState.DELIVERED, EventType.OPENED),
+        ("clicked", DeliveryState.DELIVERED, EventType.CLICKED),
+        ("unsubscribed", DeliveryState.DELIVERED, EventType.UNSUBSCRIBED),
+        ("suppressed", DeliveryState.SUPPRESSED, EventType.SUPPRESSED),
+        ("failed", DeliveryState.EXPIRED, EventType.FAILED),
+    ],
+)
+def test_what_a_scenario_ends_with(name: str, state: DeliveryState, last: EventType) -> None:
+    scenario = SCENARIOS[name]
+    assert (scenario.state, scenario.events[-1][0]) == (state, last)
+    assert all(metadata["captured"] is True for _, metadata in scenario.events)
