@@ -15,6 +15,7 @@ from sendryd.policy.suppress import normalise_address
         ("User@Example.ORG", "user@example.org"),
         ("JÜRGEN@example.org", "jürgen@example.org"),
         ("ju\u0308rgen@example.org", "jürgen@example.org"),
+        ("\u03aa\u0301@example.org", "\u0390@example.org"),  # composes in lower case only
         ("a+b@example.org", "a+b@example.org"),
     ],
 )
