@@ -134,3 +134,59 @@ def test_a_variable_cannot_be_called_as_the_engine_calls_itself() -> None:
         render("{{ x }}", {"self": 1}, is_html=True)
     for name in ("source", "name", "ctx", "env"):
         assert render(f"{{{{ {name} }}}}", {name: "v"}, is_html=True) == "v"
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "shown"),
+    [
+        ("{{ items|length }} {{ user|length }}", {"items": [1, 2], "user": {"a": 1}}, "2 1"),
+        ("{{ items }} {{ user }}", {"items": [1, "ü", None], "user": {"a": [True]}}, '[1, "ü", null] {"a": [true]}'),
+        ("{{ items[0].name }}{{ items[9] }}{{ items[-1].name }}", {"items": [{"name": "a"}, {"name": "b"}]}, "ab"),
+        ("{% for name, value in user|dictsort %}{{ name }}={{ value }};{% endfor %}", {"user": {"b": 2, "a": 1}}, "a=1;b=2;"),
+        ("{% for name in user %}{{ name }};{% endfor %}", {"user": {"b": 2, "a": 1}}, "b;a;"),
+        ("{{ user.nothing|default('-') }}{{ user.missing|default('-') }}", {"user": {"nothing": None}}, "--"),
+        ("{{ items|join(', ') }}{{ items|first }}{{ items|last }}", {"items": ["a", "b"]}, "a, bab"),
+        (
+            "{% if 'b' in items %}yes{% endif %}{% if items %}!{% endif %}{% if none_at_all %}?{% endif %}",
+            {"items": ["a", "b"], "none_at_all": []},
+            "yes!",
+        ),
+        ("{{ items|tojson }}", {"items": [1, {"a": None}]}, '[1, {"a": null}]'),
+    ],
+)
+def test_lists_and_objects(source: str, variables: dict[str, Any], shown: str) -> None:
+    assert render(source, variables, is_html=False) == shown
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "sentence"),
+    [
+        ("{{ a }}" * 3, {"a": "x" * 3_000_000}, "more than 8,388,608 characters"),
+        ("{% for i in range(9000) %}{{ a }}{% endfor %}", {"a": "x" * 10_000}, "too many steps or makes too much"),
+        ("{{ a == b }}", {"a": "x" * 20_000, "b": "x"}, "can be shown, not compared"),
+        ("{{ a }}", {"a": "x" * 3_000_000, "b": ["x" * 3_000_000]}, "characters together"),
+        ("{{ a }}" + "\ud800", {"a": 1}, "half a character"),
+        ("{{ a }}" + " " * 5_242_880, {"a": 1}, "at most 5,242,880 characters"),
+        ("{% for i in range(9000) %}{{ a }}{% endfor %}", {"a": ["x" * 50] * 50}, "too many steps or makes too much"),
+        ("{% for i in range(9000) %}{% for j in a %}{% endfor %}{% endfor %}", {"a": [1] * 90_000}, "too many steps or makes too much"),
+        (
+            "{% for i in range(9000) %}{% for j in a|items %}{% endfor %}{% endfor %}",
+            {"a": {str(n): 1 for n in range(9_000)}},
+            "too many steps or makes too much",
+        ),
+    ],
+)
+def test_what_is_too_much_is_said_in_a_sentence(source: str, variables: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(TemplateError, match=sentence):
+        render(source, variables, is_html=True)
+
+
+def test_a_schema_that_is_none_is_left_alone() -> None:
+    assert with_schema({"a": "string", "b": {"type": "nothing"}, "c": {"default": None}}, {"b": 1}) == {"b": 1}
+
+
+def test_the_text_is_made_from_the_html_or_is_its_own() -> None:
+    own = render_all(subject=None, html="<p>{{ a }}</p>", text="only {{ a }}", schema=None, variables={"a": 1})
+    assert (own.subject, own.html, own.text) == ("", "<p>1</p>", "only 1")
+    plain = render_all(subject="s", html=None, text="{{ a }}", schema={"a": {"default": "x"}}, variables={})
+    assert (plain.html, plain.text) == (None, "x")

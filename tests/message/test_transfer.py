@@ -65,6 +65,11 @@ SIGNED = (
 )
 
 
+def test_a_long_line_that_is_in_no_part_is_refused() -> None:
+    with pytest.raises(MalformedMessage, match="outside of any part"):
+        shorten_lines((MIXED % (b"short", b"short")).replace(b"preamble", b"x" * 2000))
+
+
 def test_signed_parts_are_refused_not_broken() -> None:
     with pytest.raises(MalformedMessage, match="signed"):
         shorten_lines(SIGNED % (b"x" * 2000))

@@ -830,3 +830,18 @@ def test_a_content_far_over_the_limit_is_cut_off_however_it_comes(size: int) -> 
         shell = Shell(encrypted=True, limits=ServerLimits(max_message_size=1_000)).log_in().envelope()
         data = b"x" * (length - 2) + b"\r\n.\r\n"
         assert shell.feed_all(data[start : start + size] for start in range(0, len(data), size)).startswith(code)
+
+
+def test_a_transaction_lasts_from_mail_to_its_end(shell: Shell) -> None:
+    seen = [shell.machine.is_in_transaction]
+    for line in (
+        b"MAIL FROM:<a@example.test>\r\n",
+        b"RCPT TO:<b@example.org>\r\n",
+        b"DATA\r\n",
+        MESSAGE + b".\r\n",
+        b"MAIL FROM:<>\r\n",
+        b"RSET\r\n",
+    ):
+        shell.feed(line)
+        seen.append(shell.machine.is_in_transaction)
+    assert seen == [False, True, True, True, False, True, False]
