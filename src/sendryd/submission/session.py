@@ -7,7 +7,7 @@ time, and the order in which the three are asked.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from sendryd.intake.accept import Intake
 from sendryd.intake.directory import Directory
@@ -26,7 +26,7 @@ from sendryd.runtime.stream import ByteStream
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.errors import RemoteProtocolError
 from sendryd.smtp.events import (
-    NEED_DATA,
+    PAUSED,
     Closed,
     Connected,
     ContentRefused,
@@ -37,6 +37,7 @@ from sendryd.smtp.events import (
     Hello,
     MailFrom,
     RcptTo,
+    ServerEvent,
     StartTLSRequested,
 )
 from sendryd.smtp.server import ServerConnection, ServerLimits
@@ -144,7 +145,9 @@ class Session:
         burst = 0
         while True:
             event = machine.next_event()
-            if event is not NEED_DATA:
+            if event is PAUSED:
+                raise AssertionError("an event was left without its reply")
+            if not isinstance(event, type):  # else it is NEED_DATA
                 await self._handle(event)
                 burst += 1
                 if burst == BURST:
@@ -218,7 +221,7 @@ class Session:
         self._context.budget.give_back(self._budgeted)
         self._budgeted = 0
 
-    async def _handle(self, event: object) -> None:
+    async def _handle(self, event: ServerEvent) -> None:
         self._progressed = self._context.clock.monotonic()
         match event:
             case MailFrom():
@@ -250,7 +253,7 @@ class Session:
             case Closed():
                 log.debug("session_closed", client=self._stream.peer.host, reason=event.reason)
             case _:
-                raise AssertionError(f"unexpected event {event!r}")
+                assert_never(event)
 
     async def _on_starttls(self) -> None:
         self._machine.reply(replies.READY_FOR_TLS)
