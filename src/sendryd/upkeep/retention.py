@@ -7,6 +7,7 @@ Limits: so many rows in one transaction, with a pause behind each, so that mail 
 from datetime import timedelta
 from typing import Final
 
+from sendryd.intake.accept import ANSWERS_KEPT
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import Store
@@ -14,7 +15,6 @@ from sendryd.store.errors import StoreError
 
 INTERVAL: Final = 3600.0  # seconds
 BATCH: Final = 200  # rows in one transaction
-ANSWERS_KEPT: Final = timedelta(hours=24)  # as the door honours them
 NOTIFICATIONS_KEPT: Final = timedelta(days=30)  # to look at, and to replay
 API_REQUESTS_KEPT: Final = timedelta(days=30)  # to look at
 PAUSE: Final = 0.05  # seconds between transactions
