@@ -66,8 +66,8 @@ CREATE TRIGGER sending_domain_removed AFTER DELETE ON sending_domain BEGIN
     UPDATE config_version SET version = version + 1;
 END;
 
--- A message is written once and never updated: its status is derived from its deliveries. Its content is in the file `segment` of the
--- spool, `size` octets from `position` on.
+-- A message is updated only while it is scheduled and has not begun to be sent; its status is derived from its deliveries. Its content is in
+-- the file `segment` of the spool, `size` octets from `position` on.
 CREATE TABLE message (
     id                  INTEGER PRIMARY KEY,
     account_id          INTEGER NOT NULL,
