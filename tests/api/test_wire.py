@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendryd.api.requests import encode
-from sendryd.api.wire import delivery_json, delivery_word, domain_json, key_json, timestamp, whole_test_email_json
+from sendryd.api.wire import delivery_json, delivery_word, domain_json, key_json, whole_test_email_json
 from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
 from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, MessageId
 from sendryd.model.message import Message
+from sendryd.model.moment import timestamp
 from sendryd.store.base import QueuedDelivery
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

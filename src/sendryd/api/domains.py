@@ -12,12 +12,13 @@ from sendryd.api.requests import Refused, invalid, not_found
 from sendryd.api.shapes import Bimi as BimiShape
 from sendryd.api.shapes import BimiVerification, CountedPage, Deleted, Domain, DomainVerification
 from sendryd.api.urls import HttpsUrl
-from sendryd.api.wire import Json, domain_json, page, timestamp, timestamp_or_none
+from sendryd.api.wire import Json, domain_json, page, timestamp_or_none
 from sendryd.intake.directory import Directory
 from sendryd.intake.domains import BadDomainName, BadDomainSetting, DomainOffice, Verification, parse_name
 from sendryd.model.apikey import Scope
 from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, SendingDomain, TlsPolicy
 from sendryd.model.ids import BIMI_PREFIX, DOMAIN_PREFIX, DomainId, format_id, parse_id
+from sendryd.model.moment import timestamp
 from sendryd.policy.bimi import bimi_name, bimi_value
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import AccountStore

@@ -12,12 +12,13 @@ from sendryd.api.bodies import Flag, PageQuery, SearchQuery
 from sendryd.api.operations import Call, Operation
 from sendryd.api.requests import encode, invalid, not_found, read_word, respond
 from sendryd.api.shapes import Email, EmailEvent, Insights, MaybeCountedPage, Page, Share
-from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, Json, email_json, event_json, page, timestamp
+from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, Json, email_json, event_json, page
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.insights import Check, examine, score
 from sendryd.message.parse import decode_body, summarise, walk
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, EventId, MessageId, parse_id
 from sendryd.model.message import MessageSummary, MessageType
+from sendryd.model.moment import timestamp
 from sendryd.policy.tracking import share_url
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import EventFilter, MessageFilter, Store

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Final
 
-from sendryd.api.wire import Json, timestamp
+from sendryd.api.wire import Json
 from sendryd.model.ids import DOMAIN_PREFIX, REPORT_PREFIX, TEMPLATE_PREFIX, format_id
+from sendryd.model.moment import timestamp
 from sendryd.model.report import Breakdown, Cohort, Counts, Granularity, ScheduledReport
 from sendryd.policy.figures import percent_change, rate_change, rates_of
 

@@ -11,7 +11,7 @@ from sendryd.api.operations import Call, Operation
 from sendryd.api.requests import invalid, read_word
 from sendryd.api.shapes import ApiRequest as ApiRequestShape
 from sendryd.api.shapes import CountedPage, EmailEvent
-from sendryd.api.wire import EVENT_WORDS, Json, event_json, page, timestamp
+from sendryd.api.wire import EVENT_WORDS, Json, event_json, page
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import (
     API_KEY_PREFIX,
@@ -26,6 +26,7 @@ from sendryd.model.ids import (
     format_id,
     parse_id,
 )
+from sendryd.model.moment import timestamp
 from sendryd.store.base import ApiRequestFilter, EventFilter, Store
 
 GROUP: Final = "Analytics"

@@ -12,11 +12,12 @@ from sendryd.api.operations import Call, Operation
 from sendryd.api.shapes import Branding as BrandingShape
 from sendryd.api.shapes import Organization, OrganizationRegion
 from sendryd.api.urls import WebUrl
-from sendryd.api.wire import Json, timestamp
+from sendryd.api.wire import Json
 from sendryd.intake.accounts import AccountOffice
 from sendryd.model.account import Account, AccountSettings, Branding
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import ORGANIZATION_PREFIX, format_id
+from sendryd.model.moment import timestamp
 
 GROUP: Final = "Organizations"
 PLAN: Final = "self-hosted"

@@ -30,7 +30,7 @@ from sendryd.api.sendbodies import (
     Tag,
 )
 from sendryd.api.shapes import BatchResult, Cancelled, Email, SendResult
-from sendryd.api.wire import Json, status_word, timestamp
+from sendryd.api.wire import Json, status_word
 from sendryd.intake.accept import Intake, Prepared, TemplateRenderer
 from sendryd.intake.submission import Options, Origin, Recipient, Submission
 from sendryd.message.compose import Attachment, Composition, compose
@@ -41,6 +41,7 @@ from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, TEMPLATE_PREFIX, EventId, MessageId, TemplateId, format_id, parse_id
 from sendryd.model.message import MessageStatus, MessageType, derive_status
+from sendryd.model.moment import timestamp
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.policy.schedule import ScheduleError, parse_scheduled_at
 from sendryd.runtime.clock import Clock

@@ -15,7 +15,8 @@ from sendryd.api.operations import Call, Operation
 from sendryd.api.requests import not_found
 from sendryd.api.shapes import Changelog, Incident, Latency, Page, Plans, Status, Version
 from sendryd.api.uptime import API, DATABASE, DELIVERY, SMTP, WEBHOOKS, StatusBook
-from sendryd.api.wire import Json, page, timestamp, timestamp_or_none
+from sendryd.api.wire import Json, page, timestamp_or_none
+from sendryd.model.moment import timestamp
 
 GROUP: Final = "System"
 API_VERSION: Final = "v1"

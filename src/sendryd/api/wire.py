@@ -24,6 +24,7 @@ from sendryd.model.ids import (
     format_id,
 )
 from sendryd.model.message import Message, MessageStatus, MessageSummary, derive_status
+from sendryd.model.moment import timestamp
 from sendryd.model.suppression import Suppression, Unsubscribe
 from sendryd.model.template import Template, TemplateVersion
 from sendryd.model.webhook import Notification, NotificationState, Webhook
@@ -34,11 +35,6 @@ Json = dict[str, Any]
 
 STATUS_WORDS: Final = {status.value: status for status in MessageStatus} | {"sent": MessageStatus.DELIVERED}
 EVENT_WORDS: Final = {event_type.value: event_type for event_type in EventType}
-
-
-def timestamp(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def timestamp_or_none(moment: datetime | None) -> str | None:

@@ -9,6 +9,7 @@ from sendryd.delivery.transport import Connection, DeliveryFault, Target
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import EventId, SuppressionId
+from sendryd.model.moment import timestamp
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.classify import Category, Disposition, Kind, NetworkFailure, Scope, classify
 from sendryd.policy.retry import GiveUp, RetryAt
@@ -79,7 +80,7 @@ def make_outcome(delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | G
         case Kind.DEFERRED if isinstance(retry, RetryAt):
             state, types = DeliveryState.QUEUED, (EventType.DEFERRED,)
             due_at = retry.moment
-            metadata["retry_at"] = due_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            metadata["retry_at"] = timestamp(due_at)
         case _:  # deferred for the last time
             state, types = DeliveryState.EXPIRED, (EventType.FAILED,)
             metadata |= {"reason": "expired", "last_reason": disposition.sentence, "category": Category.EXPIRED.value}

@@ -6,7 +6,6 @@ Every change that webhooks are told of is stored with its notice, in one commit.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Final
 
 from sendryd.message.author import normalise_domain
@@ -14,6 +13,7 @@ from sendryd.message.dkim import generate_key
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.domain import Bimi, DomainSettings, DomainStatus, RecordPurpose, SendingDomain
 from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DomainId, format_id
+from sendryd.model.moment import timestamp
 from sendryd.model.webhook import WebhookEvent
 from sendryd.policy.bimi import bimi_name, check_bimi
 from sendryd.policy.dnsrecords import (
@@ -214,7 +214,7 @@ class DomainOffice:
             "custom_return_path": settings.custom_return_path,
             "include_subdomains": settings.include_subdomains,
             "tracking": {"opens": settings.track_opens, "clicks": settings.track_clicks},
-            "created_at": _timestamp(domain.created_at),
+            "created_at": timestamp(domain.created_at),
         }
         return Notice(type=event, body=body, created_at=self._clock.now())
 
@@ -307,7 +307,3 @@ def _relevant(purpose: RecordPurpose, texts: tuple[str, ...] | Unknown) -> tuple
             return tuple(spf_policies(texts))
         case RecordPurpose.DKIM | RecordPurpose.DMARC:
             return texts
-
-
-def _timestamp(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

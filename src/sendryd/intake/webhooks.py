@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sendryd.model.ids import WEBHOOK_PREFIX, AccountId, NotificationId, WebhookId, format_id
+from sendryd.model.moment import timestamp
 from sendryd.model.webhook import Notification, Webhook, WebhookEvent
 from sendryd.policy.urlguard import UrlRefused, check_url
 from sendryd.runtime.clock import Clock
@@ -170,5 +171,5 @@ def _test_body(webhook: Webhook, now: datetime) -> dict[str, Any]:
         "webhook_id": format_id(WEBHOOK_PREFIX, webhook.id),
         "email_id": None,
         "to": TEST_RECIPIENT,
-        "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": timestamp(now),
     }

@@ -1,12 +1,12 @@
 """What webhooks are told: one envelope around the facts of a notification."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, NOTIFICATION_PREFIX, format_id
+from sendryd.model.moment import timestamp
 from sendryd.model.webhook import Notification
 
 
@@ -54,7 +54,7 @@ def payload_of(notification: Notification) -> dict[str, Any]:
         "id": fact_id(notification),
         "type": notification.type.value,
         "event": notification.type.value,
-        "created_at": _timestamp(created_at),
+        "created_at": timestamp(created_at),
         "test": notification.mode is KeyMode.TEST,
         "data": _mail_data(event) if event is not None else dict(notification.body or {}),
     }
@@ -65,10 +65,6 @@ def _mail_data(event: Event) -> dict[str, Any]:
     return {
         "email_id": format_id(MESSAGE_PREFIX, event.message_id),
         "to": event.recipient,
-        "timestamp": _timestamp(event.created_at),
+        "timestamp": timestamp(event.created_at),
         **(extras(event.metadata) if extras else {}),
     }
-
-
-def _timestamp(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
