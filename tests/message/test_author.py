@@ -52,6 +52,7 @@ def test_forms_of_real_clients(value: str, display: str, address: str) -> None:
         '"<evil@e.test> ok@v.test" <ok@v.test>', '"evil@e.test"@v.test', '<"evil@e.test>"@v.test>', '"<evil>"@v.test', r'"evil\@e.test"@v.test',
         "=?utf-8?q?evil=40e.test=3C?=ok@v.test", "<=?utf-8?b?ZXZpbEBlLnRlc3Q=?=@v.test>", "ok@v.test (=?utf-8?q?=3Cevil=40e.test=3E?=)",
         "ok@v.test (=?utf-8?q?a=0d=0ab?=)", "evil@e.test <ok@v.test>", "ok@v.test ok@v.test", "(evil) ok@v.test", "ok@(x)v.test", "ok@v.test (a(b))",
+        "ok.@v.test", ".ok@v.test",
         "ok@v.test.", "ok@v..test", ",ok@v.test", "x: ok@v.test;", ":ok@v.test", "undisclosed:;", r"ok\@v.test", "ok@v.test%e.test", "ok@v.test\u2028",
         "=?utf-8?q?ok=40v.test?=", "<@v.test,@e.test:evil@e.test>", "ok@v.te\u200dst", "ok@xn--ok-.test",
     ],

@@ -168,6 +168,13 @@ def test_lists_and_objects(source: str, variables: dict[str, Any], shown: str) -
         ("{{ a }}" + "\ud800", {"a": 1}, "half a character"),
         ("{{ a }}" + " " * 5_242_880, {"a": 1}, "at most 5,242,880 characters"),
         ("{% for i in range(9000) %}{{ a }}{% endfor %}", {"a": ["x" * 50] * 50}, "too many steps or makes too much"),
+        ("{% for i in range(9000) %}{{ a|unique|length }}{% endfor %}", {"a": list(range(90_000))}, "too many steps or makes too much"),
+        (
+            "{% for i in range(9000) %}{% if a|tojson %}{% endif %}{% endfor %}",
+            {"a": ["x" * 50] * 50_000},
+            "too many steps or makes too much",
+        ),
+        ("{{ a // 0 }}{{ a % 0 }}", {"a": 1}, "in line 1"),
         ("{% for i in range(9000) %}{% for j in a %}{% endfor %}{% endfor %}", {"a": [1] * 90_000}, "too many steps or makes too much"),
         (
             "{% for i in range(9000) %}{% for j in a|items %}{% endfor %}{% endfor %}",
