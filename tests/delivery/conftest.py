@@ -13,3 +13,12 @@ async def post() -> AsyncIterator[Post]:
     await made.open()
     yield made
     await made.aclose()
+
+
+@pytest.fixture
+async def patient_post() -> AsyncIterator[Post]:
+    """One that waits as long as a busy machine may need for much content."""
+    made = Post(patience=20)
+    await made.open()
+    yield made
+    await made.aclose()

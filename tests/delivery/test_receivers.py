@@ -140,8 +140,8 @@ async def test_a_message_that_may_have_been_taken_is_sent_to_no_other_server(pos
     assert post.taken == (1, 0)
 
 
-async def test_a_connection_that_breaks_in_the_content_is_followed_by_the_next_server(post: Post) -> None:
-    port = post.first.port
+async def test_a_connection_that_breaks_in_the_content_is_followed_by_the_next_server(patient_post: Post) -> None:
+    post, port = patient_post, patient_post.first.port
     await post.first.aclose()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

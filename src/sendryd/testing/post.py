@@ -53,8 +53,8 @@ class TwoHosts:
 class Post:
     """A worker, its store, and the two servers."""
 
-    def __init__(self, resolver: DnsResolver | None = None, *, allow_private: bool = True) -> None:
-        self.resolver, self.allow_private = resolver or TwoHosts(), allow_private
+    def __init__(self, resolver: DnsResolver | None = None, *, allow_private: bool = True, patience: float = PATIENCE) -> None:
+        self.resolver, self.allow_private, self.patience = resolver or TwoHosts(), allow_private, patience
         self.clock, self.rand = SystemClock(), SeededRand(1)
         self.store, self.samples = MemoryStore(), Samples(self.clock.now())
         self.first, self.second = ReceivingServer(host=FIRST), ReceivingServer(host=SECOND)
@@ -84,7 +84,7 @@ class Post:
             smart_host=None,
             allow_private_networks=self.allow_private,
             retry_plan=RetryPlan((timedelta(minutes=1),), timedelta(hours=72)),
-            timeouts=dict.fromkeys(CLIENT_TIMEOUTS, PATIENCE),
+            timeouts=dict.fromkeys(CLIENT_TIMEOUTS, self.patience),
         )
         self.worker = Worker(context, settings)
 
