@@ -228,16 +228,20 @@ async def test_a_login_that_fails(mechanisms: str, answers: dict[str, str | list
         assert "a2V5" not in str(fault)
 
 
-async def test_a_password_goes_over_no_connection_that_was_not_asked_to_be_safe() -> None:
-    async with talk({"EHLO": ENCRYPTED.format("PLAIN")}, target=replace(LOGIN, tls=TlsRule.OPPORTUNISTIC)) as (connection, server):
+@pytest.mark.parametrize("offers", [ENCRYPTED.format("PLAIN"), [OFFER, ENCRYPTED.format("PLAIN")]])
+async def test_a_password_goes_over_no_connection_that_is_safe_by_chance(offers: str | list[str]) -> None:
+    async with talk({"EHLO": offers, "AUTH": "235 yes"}, target=replace(LOGIN, tls=TlsRule.OPPORTUNISTIC)) as (connection, server):
         fault = await fault_of(start(connection))
-        assert (fault.step, fault.failure) == (Step.AUTH, NetworkFailure.TLS_FAILURE)
-        assert server.said == ["EHLO relay.test"]
+        assert (fault.step, fault.failure, fault.tls_failed) == (Step.AUTH, NetworkFailure.TLS_FAILURE, False)
+        assert not any(line.startswith("AUTH") for line in server.said)
+
+
+async def test_a_password_goes_in_clear_text_where_its_operator_said_so() -> None:
     async with talk({"EHLO": ENCRYPTED.format("PLAIN"), "AUTH": "235 yes"}, target=replace(LOGIN, tls=TlsRule.NEVER)) as (
         connection,
         server,
     ):
-        await start(connection)  # its operator said so
+        await start(connection)
         assert server.said[-1].startswith("AUTH PLAIN ")
 
 

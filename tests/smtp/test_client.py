@@ -106,7 +106,7 @@ BROKEN = {
     "a separator that is none": (b"220_mx\r\n", "no valid code"),
     "a code that changes inside a reply": (b"220-mx\r\n221 mx\r\n", "the code changes"),
     "a line without end": (b"220 " + b"x" * MAX_LINE, "too long"),
-    "a long line": (b"220 " + b"x" * MAX_LINE + b"\r\n", "too long"),
+    "a line over the limit": (b"220 " + b"x" * (MAX_LINE - 5) + b"\r\n", "too long"),
     "lines without end": (b"220-x\r\n" * MAX_LINES, "too many lines"),
     "too much in few lines": ((b"220-" + b"x" * (MAX_LINE - 6) + b"\r\n") * 40, "too many lines"),
     "an intermediate greeting": (b"354 go\r\n", "no answer to greeting"),
@@ -169,6 +169,15 @@ def test_an_answer_that_is_there_before_its_command_poisons_the_connection() -> 
     assert not machine.is_idle
     with pytest.raises(RemoteProtocolError):
         machine.send(MAIL)
+    assert_nothing_more_is_said(machine)
+
+
+def test_what_was_to_be_said_is_not_said_to_a_peer_that_broke_the_rules() -> None:
+    machine = greeted()
+    machine.send(MAIL)
+    machine.receive_data(b"what?\r\n")
+    with pytest.raises(RemoteProtocolError):
+        machine.next_event()
     assert_nothing_more_is_said(machine)
 
 

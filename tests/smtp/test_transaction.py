@@ -151,6 +151,12 @@ def test_421_ends_it_for_all_who_had_no_answer_yet(extensions: Extensions, at: s
     assert not talk.transaction.wants_content or step is Step.FINAL_DOT
 
 
+def test_421_behind_the_last_answer_changes_nothing() -> None:
+    talk = Talk({**dict.fromkeys(PATHS, UNKNOWN), Verb.DATA: CLOSING}, PIPELINED)
+    assert talk.outcome == all_of_them(UNKNOWN, Step.RCPT)
+    assert talk.result.failed_at is Step.RCPT
+
+
 def test_a_result_grows_with_the_replies() -> None:
     transaction = Transaction(ENVELOPE, PIPELINED)
     mail, a, *_ = transaction.commands()
