@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from sendryd.api.wire import timestamp
+from sendryd.model.moment import timestamp
 from sendryd.runtime.clock import SystemClock
 from sendryd.testing.world import World
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sendryd.intake.accept import ANSWERS_KEPT
 from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import ApiKeyId, ApiRequestId, MessageId
@@ -16,7 +17,7 @@ from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, Samples
 from sendryd.upkeep import retention as module
-from sendryd.upkeep.retention import ANSWERS_KEPT, API_REQUESTS_KEPT, INTERVAL, PAUSE, Retention
+from sendryd.upkeep.retention import API_REQUESTS_KEPT, INTERVAL, PAUSE, Retention
 
 DAY = timedelta(days=1)
 MESSAGES, EVENTS = 7 * DAY, 40 * DAY
