@@ -227,7 +227,7 @@ def test_twenty_twins_at_once_send_one_mail(world: World) -> None:
 
 def test_an_unsubscribe_url_makes_it_marketing(world: World) -> None:
     field = "X-Sendry-Unsubscribe-Url: https://shop.example.org/off?u=7"
-    content = arrived(world, submit(world, message(field, "List-Unsubscribe: <mailto:old@example.test>"), "leaver@example.org"))
+    content = arrived(world, submit(world, message(field, "List-Unsubscribe: <mailto:old@example.test>"), "goner@example.org"))
     header = content.partition(b"\r\n\r\n")[0].decode()
     unfolded = re.sub(r"\r\n[ \t]+", " ", header)
     ours, theirs = re.findall(r"<([^>]*)>", re.search(r"(?m)^List-Unsubscribe: (.*)$", unfolded)[1])  # type: ignore[index]
@@ -237,11 +237,11 @@ def test_an_unsubscribe_url_makes_it_marketing(world: World) -> None:
     assert "old@example.test" not in header
 
     assert httpx.post(ours, data={"List-Unsubscribe": "One-Click"}).status_code == 200
-    skipped = submit(world, message(field), "leaver@example.org")
+    skipped = submit(world, message(field), "goner@example.org")
     assert email(world, skipped)["status"] == "failed"
     events = world.relay.get(f"/v1/emails/{skipped}/events?type=suppressed", world.live_key)[1]["data"]
     assert [event["metadata"] for event in events] == [{"reason": "unsubscribe"}]
-    arrived(world, submit(world, message(), "leaver@example.org"))  # what is no marketing
+    arrived(world, submit(world, message(), "goner@example.org"))  # what is no marketing
 
 
 REFUSED = {

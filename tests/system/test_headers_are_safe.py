@@ -9,8 +9,6 @@ import pytest
 from sendryd.testing.clients import RestAnswer, RestClient
 from sendryd.testing.world import SENDING_DOMAIN, World
 
-pytestmark = pytest.mark.xdist_group("headers_are_safe")  # one world for all of them
-
 AUTHOR = f"a@{SENDING_DOMAIN}"
 BODY: dict[str, Any] = {"from": AUTHOR, "to": "user@example.org", "subject": "s", "text": "t", "html": "<p>h</p>"}
 FILE: dict[str, Any] = {"filename": "a.txt", "content": "YQ=="}

@@ -13,8 +13,6 @@ from sendryd.testing.clients import RestAnswer, RestClient, submit
 from sendryd.testing.mailhost import Script
 from sendryd.testing.world import SENDING_DOMAIN, World
 
-pytestmark = pytest.mark.xdist_group("idempotency")  # one world for all of them
-
 AUTHOR = f"a@{SENDING_DOMAIN}"
 TWINS = 20
 

@@ -16,8 +16,6 @@ import pytest
 from sendryd.testing.clients import RestClient, submit
 from sendryd.testing.world import SENDING_DOMAIN, World
 
-pytestmark = pytest.mark.xdist_group("large_bodies")  # one world for all of them
-
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 PIECE = b'{"from":"' + b"x" * (64 * 1024)

@@ -14,8 +14,6 @@ from sendryd.runtime.clock import SystemClock
 from sendryd.testing.clients import RestAnswer, RestClient
 from sendryd.testing.world import SENDING_DOMAIN, World
 
-pytestmark = pytest.mark.xdist_group("scheduling")  # one world for all of them
-
 AUTHOR = f"a@{SENDING_DOMAIN}"
 CALLERS = 8  # threads that cancel at the same time
 NEW_YORK = ZoneInfo("America/New_York")

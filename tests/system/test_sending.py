@@ -260,7 +260,8 @@ def test_marketing_can_be_left_with_one_click_and_by_nothing_less(world: World, 
     assert links["reader"] != links["other"]
 
     def unsubscribed() -> list[str]:
-        return [each["email"] for each in rest.get("/v1/unsubscribes")["data"]]
+        own = {"reader@example.org", "other@example.org"}  # other tests share the world
+        return [each["email"] for each in rest.get("/v1/unsubscribes?limit=100")["data"] if each["email"] in own]
 
     for method, body in (("GET", None), ("HEAD", None), ("POST", b"anything=else"), ("POST", b"")):
         visit(rest, method, links["reader"], body)

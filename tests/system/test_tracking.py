@@ -20,8 +20,6 @@ from sendry import Sendry
 from sendryd.runtime.clock import SystemClock
 from sendryd.testing.world import SENDING_DOMAIN, World
 
-pytestmark = pytest.mark.xdist_group("tracking")  # worlds of their own, which one process makes once
-
 AUTHOR = f"hello@{SENDING_DOMAIN}"
 TRACKED_DOMAIN = "tracked.test"  # set to track all
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -27,8 +27,6 @@ from sendryd.testing.webhookhost import Fate, Reaction, ReceivedRequest, Webhook
 from sendryd.testing.webhookhost import Script as Behaviour
 from sendryd.testing.world import SENDING_DOMAIN, World
 
-pytestmark = pytest.mark.xdist_group("webhooks")  # worlds of their own, which one process makes once
-
 AUTHOR = f"hello@{SENDING_DOMAIN}"
 SCHEDULE = {"SENDRYD_WEBHOOK_RETRY_SCHEDULE": "200ms,300ms,500ms,1s,1s,1s,1s,1s"}
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -13,7 +13,7 @@ from sendryd.model.message import Message, MessageStatus, MessageSummary
 from sendryd.model.suppression import SuppressionReason
 from sendryd.store.base.paging import Page
 
-DOUBT_DELAY: Final = timedelta(minutes=1)  # until a delivery is tried again whose attempts ended without an outcome twice in a row
+DOUBT_DELAY: Final = timedelta(seconds=10)  # until a delivery is tried again whose attempts ended without an outcome twice in a row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
