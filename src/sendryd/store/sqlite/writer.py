@@ -28,10 +28,10 @@ from sendryd.store.sqlite.segments import Segments
 
 MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
 MAX_OCTETS: Final = 8 * 1024 * 1024  # of new content in one batch
-CHECKPOINT_PAGES: Final = 2000  # new pages in the log (16 MiB) when it is written back
+CHECKPOINT_PAGES: Final = 4000  # new pages in the log (16 MiB) when it is written back
 IDLE_CHECKPOINT: Final = 1.0  # seconds without work after which the log is written back anyway
 CLOSING_TIMEOUT: Final = 1000  # milliseconds to wait for readers before the log is left as it is
-CHUNKS: Final = (32, 8, 1)  # rows of one statement
+CHUNKS: Final = (32, 16, 8, 4, 2, 1)  # rows of one statement
 TAKEN_AWAY: Final = "the database was removed or replaced while it was in use: stop the program, put the file back, and start it again"
 
 Row = tuple[Any, ...]
