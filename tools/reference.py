@@ -1,7 +1,12 @@
-"""Makes the reference pages from the code: settings, errors, command line, and `.env.example`. With --check, fails if they would change."""
+"""Makes the reference pages from the code: settings, errors, events, command line, daemons, and `.env.example`.
 
+With --check, fails if they would change.
+"""
+
+import ast
 import io
 import os
+import re
 import sys
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
@@ -10,6 +15,8 @@ os.environ |= {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}  # as the page
 
 from sendryd.app.settings import PREFIX, Settings
 from sendryd.cli.main import app
+from sendryd.model.event import EventType
+from sendryd.model.webhook import WebhookEvent
 from sendryd.policy.refusal import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
@@ -98,12 +105,49 @@ def commands_page() -> str:
     return "\n".join(sections)
 
 
+DAEMONS = (
+    "submission/listener",
+    "intake/accept",
+    "delivery/scheduler",
+    "delivery/worker",
+    "delivery/pool",
+    "notify/dispatcher",
+    "tracking/recorder",
+    "upkeep/leases",
+    "upkeep/retention",
+    "upkeep/captures",
+    "upkeep/domains",
+    "upkeep/reports",
+)
+
+
+def daemons_page() -> str:
+    """docs/operations/daemons.md: what the modules that run say of themselves."""
+    sections = ["# What runs\n"]
+    for name in DAEMONS:
+        text = ast.get_docstring(ast.parse((ROOT / "src/sendryd" / f"{name}.py").read_text("utf-8"))) or ""
+        first, _, rest = text.partition("\n\n")
+        points = re.sub(r"(?m)^((?:[A-Z][a-z]+)(?:, [a-z]+)*(?: [a-z]+)*: )", r"* \1", rest)
+        sections.append(f"## {name.replace('/', '.')}\n\n{first}\n\n{points}\n")
+    return "\n".join(sections)
+
+
+def events_page() -> str:
+    """docs/reference/events.md: the words of events, and of what webhooks are told."""
+    lines = ["# Events", "", "Of a message, for each recipient (`GET /v1/emails/:id/events`, `GET /v1/logs`):", ""]
+    lines += [f"* `{each.value}`" for each in EventType]
+    lines += ["", "What a webhook can ask for:", "", *(f"* `{each.value}`" for each in WebhookEvent)]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     """Writes, or compares."""
     pages = {
         ROOT / "docs/reference/settings.md": settings_page(),
         ROOT / "docs/reference/errors.md": errors_page(),
         ROOT / "docs/reference/cli.md": commands_page(),
+        ROOT / "docs/reference/events.md": events_page(),
+        ROOT / "docs/operations/daemons.md": daemons_page(),
         ROOT / ".env.example": environment_example(),
     }
     changed = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
