@@ -12,7 +12,7 @@ from sendryd.delivery.scheduler import LANE_MEMORY, LEASE_TIME, MAX_HELD, WAITIN
 from sendryd.delivery.worker import Signal, Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.policy.retry import RetryPlan
-from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_START
+from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_START, SMART_HOST_WINDOW
 from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
@@ -164,7 +164,7 @@ async def test_a_smart_host_is_one_lane() -> None:
     taken = 0
     while await engine.hand_over(f"d{taken}.test"):
         taken += 1
-    assert taken == 40
+    assert taken == WAITING_FACTOR * SMART_HOST_WINDOW
     engine.worker.gate.set()
     await engine.wait_for(taken)
     await engine.scheduler.stop()

@@ -172,7 +172,9 @@ class Settings(BaseModel):
         "", description="The same for one account, over all its keys."
     )
     smtp_max_connections: Number = _setting("10000", description="Open SMTP connections; beyond it `421 4.7.0`.")
-    smtp_max_connections_per_address: Number = _setting("2000", description="The same for one client address; of IPv6, one network of 64 bits.")
+    smtp_max_connections_per_address: Number = _setting(
+        "2000", description="The same for one client address; of IPv6, one network of 64 bits."
+    )
     smtp_max_connections_unauthenticated_per_address: Number = _setting("100", description="The same for one client address, before AUTH.")
     retry_schedule: Schedule = _setting(
         "1m,5m,15m,30m,1h,2h,4h,8h", description="Delays between attempts, ±10 %; the last one is repeated."

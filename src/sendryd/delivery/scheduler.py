@@ -31,7 +31,9 @@ from sendryd.store.base import Claim, DeliveryStore, Lease
 from sendryd.store.errors import LeaseLost, StoreError
 
 MAX_ATTEMPTS: Final = 500  # at once, in all; each holds a socket and a content
-WAITING_FACTOR: Final = 2  # claims of a lane, waiting or under way, for each attempt that it may have at once
+# Claims of a lane, waiting or under way, for each attempt that it may have at once. What is over it is claimed from the database later and
+# its content read again, which costs as much as a third of an attempt.
+WAITING_FACTOR: Final = 10
 MAX_HELD: Final = 32 * 1024 * 1024  # octets of content handed over and not yet sent; beyond it the database keeps them
 LEASE_TIME: Final = timedelta(minutes=20)  # until those are returned that somehow got lost here
 KEEP_INTERVAL: Final = 15.0  # seconds between looks at the leases; shorter than the time between two looks for leases that ran out
