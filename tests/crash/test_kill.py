@@ -8,6 +8,7 @@ import smtplib
 import ssl
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from typing import Any
 
@@ -24,7 +25,7 @@ MARK = re.compile(rb"\r\nSubject: number (\d+)\r\n")
 Client = smtplib.SMTP | http.client.HTTPConnection
 
 
-class Load:
+class Load(ABC):
     """Twenty clients that go on submitting numbered messages, over new connections when the old ones break."""
 
     def __init__(self, world: World, total: int) -> None:
@@ -71,12 +72,12 @@ class Load:
         if client is not None:
             client.close()
 
-    def connect(self) -> Client:
-        raise NotImplementedError
+    @abstractmethod
+    def connect(self) -> Client: ...
 
+    @abstractmethod
     def send(self, client: Any, number: int) -> str:
         """Gives the id of what was acknowledged."""
-        raise NotImplementedError
 
 
 class SmtpLoad(Load):

@@ -17,6 +17,7 @@ from sendryd.model.ids import DomainId
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import MxRecord
 from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.resolver import DnsResolver
@@ -47,7 +48,8 @@ class TwoHosts:
         return (FIRST,) if host.startswith("one.") else (SECOND,)
 
     async def txt(self, name: str, *, fresh: bool = False) -> tuple[str, ...]:
-        raise NotImplementedError
+        del fresh
+        raise LookupFailed(f"the name {name} does not exist", is_temporary=False)
 
 
 class Post:
