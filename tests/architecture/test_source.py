@@ -77,6 +77,12 @@ def test_the_pure_modules_of_the_import_contract_are_found() -> None:
     assert len(PURE) > 20
 
 
+def test_what_calls_itself_pure_is_held_to_it() -> None:
+    claims = [path for path in FILES if re.search(r"\bPure\b", ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "")]
+    assert claims
+    assert [path for path in claims if not is_pure(path)] == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
 def test_every_file_keeps_the_rules(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
