@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from sendryd.delivery.scheduler import LANE_MEMORY, LEASE_TIME, MAX_HELD, WAITING_FACTOR, Scheduler
-from sendryd.delivery.worker import Signal, Worker
+from sendryd.delivery.worker import Attempt, Signal, Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_START, SMART_HOST_WINDOW
@@ -41,7 +41,7 @@ class ScriptedWorker:
         self.tried = 0
         self.delivered: list[str] = []
 
-    async def deliver(self, claim: Claim, content: bytes | None) -> Signal:
+    async def attempt(self, claim: Claim, content: bytes | None) -> Attempt:
         self.active += 1
         self.tried += 1
         self.most_active = max(self.most_active, self.active)
@@ -49,13 +49,16 @@ class ScriptedWorker:
             await self.gate.wait()
         finally:
             self.active -= 1
+        return Attempt(claim, self.signal)
+
+    async def record(self, attempt: Attempt) -> None:
+        claim = attempt.claim
         state = DeliveryState.DELIVERED if self.signal is Signal.GOOD else DeliveryState.QUEUED
         due_at = SystemClock().now() + timedelta(hours=1) if state is DeliveryState.QUEUED else None
         outcomes = [Outcome(delivery_id=each.id, state=state, due_at=due_at, reply="r", events=()) for each in claim.deliveries]
         with suppress(LeaseLost):
             await self.store.record_attempt(claim.lease, outcomes, SystemClock().now())
         self.delivered.append(claim.domain)
-        return self.signal
 
 
 class Engine:

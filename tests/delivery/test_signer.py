@@ -1,6 +1,8 @@
 """Signatures: right, made once, in threads, with the key that the domain has now."""
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,8 +13,10 @@ import dkim
 import pytest
 
 from sendryd.delivery import signer as module
+from sendryd.delivery import signing_link
 from sendryd.delivery.signer import CHECK_INTERVAL, Signer, SigningKeyMissing
-from sendryd.message.dkim import sign
+from sendryd.message.dkim import generate_key, sign
+from sendryd.message.errors import MalformedMessage
 from sendryd.model.domain import DomainSettings, TlsPolicy
 from sendryd.model.ids import DomainId, MessageId
 from sendryd.store.memory import MemoryStore
@@ -91,7 +95,7 @@ async def test_the_event_loop_goes_on_while_signatures_are_computed(desk: Desk, 
         return sign(*arguments, **named)
 
     monkeypatch.setattr(module, "sign", held)
-    tasks = [asyncio.create_task(desk.sign(None)) for _ in range(4)]
+    tasks = [asyncio.create_task(desk.sign(None)) for _ in range(module.MANY - 1)]
     async with asyncio.timeout(5):
         while len(threads) < module.THREADS:
             await asyncio.sleep(0.001)
@@ -100,6 +104,87 @@ async def test_the_event_loop_goes_on_while_signatures_are_computed(desk: Desk, 
     gate.set()
     assert all(verifies(field + CONTENT) for field in await asyncio.gather(*tasks))
     assert len(threads) == module.THREADS
+
+
+def process_of(desk: Desk) -> int | None:
+    return desk.signer.process
+
+
+async def sign_many(desk: Desk, count: int = 2 * module.MANY) -> list[bytes]:
+    async with asyncio.timeout(20):
+        return await asyncio.gather(*(desk.sign(None) for _ in range(count)))
+
+
+@pytest.mark.sockets
+async def test_many_at_once_are_signed_by_a_process(desk: Desk) -> None:
+    await sign_many(desk, module.MANY - 1)
+    assert process_of(desk) is None
+    assert all(verifies(field + CONTENT) for field in await sign_many(desk))
+    process = process_of(desk)
+    assert process is not None
+    assert verifies(await desk.sign(None) + CONTENT)
+    assert process_of(desk) == process
+
+
+@pytest.mark.sockets
+async def test_large_contents_are_not_copied_to_the_process(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await sign_many(desk)
+
+    async def forbidden(*_: object) -> bytes:
+        raise AssertionError("it was given to the process")
+
+    monkeypatch.setattr(signing_link.SigningLink, "sign", forbidden)
+    content = CONTENT + b"x" * 70 + (b"\r\n" + b"x" * 70) * 4000
+    assert len(content) > module.LARGE
+    assert verifies(await desk.sign(None, content) + content)
+
+
+@pytest.mark.sockets
+async def test_what_a_lost_process_was_asked_is_signed_all_the_same(desk: Desk) -> None:
+    await sign_many(desk)
+    first = process_of(desk)
+    assert first is not None
+    os.kill(first, signal.SIGSTOP)
+    waiting = asyncio.create_task(sign_many(desk))
+    await asyncio.sleep(0)
+    os.kill(first, signal.SIGKILL)
+    assert all(verifies(field + CONTENT) for field in await waiting)
+    await sign_many(desk)
+    assert process_of(desk) is None  # not started again and again
+    desk.clock.advance(timedelta(seconds=module.RESTART_PAUSE))
+    assert all(verifies(field + CONTENT) for field in await sign_many(desk))
+    assert process_of(desk) not in {first, None}
+
+
+async def test_where_no_process_can_be_started_threads_sign(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_link, "PROGRAM", ("/nowhere/at/all",))
+    assert all(verifies(field + CONTENT) for field in await sign_many(desk))
+    assert process_of(desk) is None
+
+
+async def test_a_program_that_is_none_leaves_it_to_the_threads(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_link, "PROGRAM", ("/bin/false",))
+    assert all(verifies(field + CONTENT) for field in await sign_many(desk))
+    assert process_of(desk) is None
+
+
+async def test_what_cannot_be_signed_says_why(desk: Desk) -> None:
+    await sign_many(desk)
+    with pytest.raises(MalformedMessage, match="colon"):
+        await desk.sign(None, b"no header\r\n")
+    assert process_of(desk) is not None
+
+
+@pytest.mark.sockets
+async def test_a_new_key_of_a_domain_signs_from_then_on(desk: Desk) -> None:
+    await sign_many(desk)
+    await desk.store.remove_domain(ID)
+    pem, public = generate_key()
+    new = Samples().domain("example.test")
+    await desk.store.add_domain(replace(new, domain=replace(new.domain, id=ID), private_key=pem))
+    desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
+    field = await desk.sign(None)
+    assert dkim.verify(field + CONTENT, dnsfunc=lambda _name, **_: f"v=DKIM1; k=rsa; p={public}".encode())
 
 
 async def test_a_change_of_the_domain_is_seen_within_its_promise(desk: Desk) -> None:

@@ -32,7 +32,7 @@ async def test_each_copy_that_differs_has_a_signature_of_its_own(post: Post) -> 
     content = HTML % b"you"
     claims = await post.claim("u1@two.test", "u2@two.test", "u3@two.test", content=content, does_track=True)
     for claim in claims:
-        await post.worker.deliver(claim, content)
+        await post.deliver(claim, content)
     copies = [mail.content for mail in post.first.mails]
     assert len({len(copy) for copy in copies}) == 1
     assert len(set(copies)) == 3
@@ -46,10 +46,10 @@ async def test_an_8_bit_message_and_its_7_bit_form_are_signed_each_for_itself(po
     await post.store.accept(replace(new, message=replace(new.message, is_8bit=True)))
     lease = post.samples.lease(post.clock.now().replace(year=2100))
     first, second = await post.store.claim_deliveries(now=post.clock.now(), lease=lease, limit=9, busy=frozenset(), per_domain=9)
-    await post.worker.deliver(first, content)
+    await post.deliver(first, content)
     post.first.extensions += ("8BITMIME",)
     await post.pool.aclose()
-    await post.worker.deliver(second, content)
+    await post.deliver(second, content)
     converted, kept = (mail.content for mail in post.first.mails)
     assert converted.isascii()
     assert "größer".encode() in kept
@@ -113,7 +113,7 @@ async def test_nothing_is_sent_under_a_lease_that_is_lost_while_addresses_are_sk
 
     monkeypatch.setattr(post.store, "find_suppressed", suppressed)
     monkeypatch.setattr(post.store, "record_attempt", lost)
-    await post.worker.deliver(claims[0], None)
+    await post.deliver(claims[0], None)
     assert post.taken == (0, 0)
 
 
@@ -135,7 +135,7 @@ async def test_a_copy_that_cannot_be_made_bounces(post: Post, monkeypatch: pytes
 
     monkeypatch.setattr(Personaliser, "copy_for", impossible)
     (claim,) = await post.claim("u@two.test", does_track=True)
-    await post.worker.deliver(claim, HTML)
+    await post.deliver(claim, HTML)
     event = await post.last_event()
     assert (event["type"], event["enhanced_code"]) == ("bounced", "5.6.0")
     assert post.taken == (0, 0)

@@ -15,7 +15,7 @@ MAX_RECIPIENTS: Final = 50  # of one transaction: what Postfix sends (default_de
 
 def group_claims(claims: Sequence[Claim], *, is_one_hop: bool) -> list[Claim]:
     """The claims, each for one transaction. With `is_one_hop` all of them go to the same server, so domains are no reason to part."""
-    joined = _join(claims) if is_one_hop else claims
+    joined = _join(claims) if is_one_hop and len(claims) > 1 else claims
     return [part for claim in joined for part in _cut(claim)]
 
 

@@ -14,7 +14,7 @@ Limits: attempts in all, waiting claims of a lane, octets of content held.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -66,15 +66,15 @@ class _Leased:
 @dataclass(slots=True)
 class _LaneState:
     lane: Lane
-    active: int = 0  # tasks
-    busy: int = 0  # attempts that they are at
+    busy: int = 0  # attempts under way
+    recording: int = 0  # attempts whose outcomes are being stored
     reserved: int = 0
     waiting: deque[tuple[Claim, _Held | None]] = field(default_factory=deque)
     used: float = 0.0  # monotonic seconds: when an attempt last ended
 
     @property
     def load(self) -> int:
-        return self.busy + self.reserved + len(self.waiting)
+        return self.busy + self.recording + self.reserved + len(self.waiting)
 
 
 @dataclass(slots=True)
@@ -108,19 +108,21 @@ class Scheduler:
         self._reservations: dict[int, _Reservation] = {}
         self._leased: dict[tuple[int, int], _Leased] = {}  # by token and the id of the first delivery
         self._tasks: set[asyncio.Task[None]] = set()
+        self._busy = 0  # attempts under way, in all lanes
+        self._may_be_due = True  # the database has, as far as is known, something that could be claimed if there were room
         self._held = 0
         self._is_stopping = False
         self.claimed = 0
         self.handed_over = 0
 
     def __repr__(self) -> str:
-        return f"<Scheduler {len(self._lanes)} lanes, {len(self._tasks)} attempts, {self._held} octets held>"
+        return f"<Scheduler {len(self._lanes)} lanes, {self._busy} attempts, {self._held} octets held>"
 
     def statistics(self) -> Mapping[str, float]:
         """For /metrics."""
         return {
             "lanes": len(self._lanes),
-            "attempts": len(self._tasks),
+            "attempts": self._busy,
             "waiting": sum(len(state.waiting) for state in self._lanes.values()),
             "held_octets": self._held,
             "claimed": self.claimed,
@@ -134,7 +136,7 @@ class Scheduler:
         """Room for a new message; None if the database has to keep it for the time being."""
         if self._is_stopping or self._worker.unrecorded or self._held + size > MAX_HELD:
             return None
-        if len(self._tasks) >= MAX_ATTEMPTS:
+        if self._busy >= MAX_ATTEMPTS:
             return None
         now = self._clock.monotonic()
         keys = list(dict.fromkeys(self._key(domain) for domain in domains))
@@ -188,36 +190,52 @@ class Scheduler:
         state = self._lane(key)
         state.waiting.append((claim, held))
         self._leased[_key_of(claim)] = _Leased(claim, claim.lease.until)
-        if state.active < state.lane.limit:
-            state.active += 1
-            task = asyncio.get_running_loop().create_task(self._work(key, state))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._start(key, state)
 
-    async def _work(self, key: str, state: _LaneState) -> None:
-        """One attempt after the other, while the lane has any and may have this many at once."""
-        try:
-            while state.waiting and not self._is_stopping and state.active <= state.lane.limit:
-                if state.lane.is_suspended(self._clock.monotonic()):
-                    break
-                claim, held = state.waiting.popleft()
-                if not self._is_ours(claim):
-                    self._let_go(claim, held)
-                    continue
+    def _start(self, key: str, state: _LaneState) -> None:
+        """Starts as many attempts as the lane may have at once, or gives back what waits if it may have none for the time being."""
+        if not state.waiting:
+            return
+        if self._is_stopping or state.lane.is_suspended(self._clock.monotonic()):
+            if not state.busy:
+                self._spawn(self._release_waiting(state))
+            return
+        while state.waiting and state.busy < state.lane.limit and state.recording <= state.lane.limit:
+            claim, held = state.waiting.popleft()
+            if self._is_ours(claim):
                 state.busy += 1
-                try:
-                    signal = await self._worker.deliver(claim, held.content if held else None)
-                finally:
-                    state.busy -= 1
-                    self._let_go(claim, held)
-                self._note(key, state, signal)
+                self._busy += 1
+                self._spawn(self._attempt(key, state, claim, held))
+            else:
+                self._let_go(claim, held)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _attempt(self, key: str, state: _LaneState, claim: Claim, held: _Held | None) -> None:
+        """One attempt. While its outcome is being stored the lane goes on with the next one."""
+        try:
+            try:
+                attempt = await self._worker.attempt(claim, held.content if held else None)
+            finally:
+                state.busy -= 1
+                self._busy -= 1
+            self._note(key, state, attempt.signal)
+            state.recording += 1
+            try:
+                self._start(key, state)
+                await self._worker.record(attempt)
+            finally:
+                state.recording -= 1
         finally:
-            state.active -= 1
+            self._let_go(claim, held)
             state.used = self._clock.monotonic()
-            if state.waiting and (self._is_stopping or not state.active):
-                await self._release_waiting(state)
+            self._start(key, state)
             self._forget_if_idle(key)
-            self._wakeup.set()
+            if self._may_be_due:
+                self._wakeup.set()
 
     def _note(self, key: str, state: _LaneState, signal: Signal) -> None:
         if signal is Signal.GOOD:
@@ -259,7 +277,7 @@ class Scheduler:
     def _forget_if_idle(self, key: str) -> None:
         """Drops a lane of which nothing is known that a new one would not start with, or nothing recent."""
         state = self._lanes.get(key)
-        if state is None or state.load or state.active:
+        if state is None or state.load:
             return
         now = self._clock.monotonic()
         is_default = not state.lane.failures and not state.lane.suspensions
@@ -315,23 +333,26 @@ class Scheduler:
         """One claim. True if something was claimed."""
         room = self._room()
         if room <= 0 or self._worker.unrecorded:
+            self._may_be_due = True
             return False
         now = self._clock.monotonic()
         busy = frozenset(
             key for key, state in self._lanes.items() if state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit
         )
         if SMART_HOST_LANE in busy:
+            self._may_be_due = True
             return False
         claims = await self._store.claim_deliveries(
             now=self._clock.now(), lease=self._new_lease(), limit=room, busy=busy, per_domain=self._per_domain(room)
         )
+        self._may_be_due = bool(claims or busy)
         for claim in group_claims(claims, is_one_hop=self._has_smart_host):
             self.claimed += len(claim.deliveries)
             self._enqueue(claim, None)
         return bool(claims)
 
     def _room(self) -> int:
-        room = min(CLAIM_LIMIT, MAX_ATTEMPTS - len(self._tasks))
+        room = min(CLAIM_LIMIT, MAX_ATTEMPTS - self._busy)
         if self._has_smart_host:
             state = self._lanes.get(SMART_HOST_LANE)
             lane = state.lane if state else new_lane(is_smart_host=True)

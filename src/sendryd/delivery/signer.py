@@ -1,29 +1,39 @@
-"""DKIM for what goes out: keys loaded once, signatures computed in threads so that the event loop goes on, once for each content.
+"""DKIM for what goes out: keys loaded once, each content signed once, elsewhere than in the event loop's thread.
 
 Reads: sending domains and their private keys.
-When things fail: a domain that was removed since the message was accepted has no key any more; `SigningKeyMissing` says so.
+Strategy: a few signatures at a time are computed in threads. When more are asked for at once, a process of its own takes them over, which
+costs some memory and saves the threads' struggle for the interpreter lock; large contents stay with the threads, which need no copy.
+When things fail: what the process does not sign is signed in a thread, and another process is tried later. A domain that was removed since
+the message was accepted has no key any more; `SigningKeyMissing` says so.
 """
 
 import asyncio
+import itertools
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from sendryd.delivery.signing_link import SigningLink, SigningProcessLost
 from sendryd.message.dkim import load_private_key, sign
 from sendryd.message.headers import HeaderBlock
 from sendryd.model.domain import TlsPolicy
 from sendryd.model.ids import DomainId, MessageId
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import get_logger
 from sendryd.store.base import AccountStore
 
 THREADS: Final = 2  # RSA gives up the interpreter lock; more than the usual two cores would only wait for one another
 CHECK_INTERVAL: Final = 0.25  # seconds between looks whether a domain or key has changed; a change is promised to be seen within one
 MAX_KEYS: Final = 1000
 MAX_SIGNATURES: Final = 256  # of messages in flight to several domains
+MANY: Final = 5  # signatures asked for at once that are worth a process
+LARGE: Final = 256 * 1024  # octets of content that are not copied to another process
+RESTART_PAUSE: Final = 60.0  # seconds before another process is tried: one that cannot run must not be started for every message
 
+log = get_logger("delivery")
 
 SignedForm = tuple[MessageId, bool]  # a message as stored, and whether it was brought within 7 bits
 
@@ -39,7 +49,9 @@ class SigningKey:
     domain: str
     selector: str
     key: RSAPrivateKey
+    pem: bytes = field(repr=False)
     tls_policy: TlsPolicy
+    number: int  # no two alike, so that a process that knows a key by it never signs with an older one
 
 
 class Signer:
@@ -53,9 +65,19 @@ class Signer:
         self._signatures: OrderedDict[SignedForm, bytes] = OrderedDict()
         self._version = -1
         self._checked = float("-inf")
+        self._numbers = itertools.count(1)
+        self._link: SigningLink | None = None
+        self._next_start = float("-inf")
+        self._under_way = 0
+        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<Signer {len(self._keys)} keys>"
+
+    @property
+    def process(self) -> int | None:
+        """The process that signs, if there is one."""
+        return self._link.pid if self._link is not None else None
 
     async def key(self, domain_id: DomainId) -> SigningKey:
         """The key of a sending domain. Raises `SigningKeyMissing`."""
@@ -74,7 +96,7 @@ class Signer:
             if domain is None or pem is None:
                 raise SigningKeyMissing("the sending domain was removed after the message was accepted")
             key = load_private_key(pem)
-            found = SigningKey(domain.name, domain.selector, key, domain.settings.tls_policy)
+            found = SigningKey(domain.name, domain.selector, key, pem, domain.settings.tls_policy, next(self._numbers))
             if self._version == version_before:  # else it may be older than what is known
                 self._keys[domain_id] = found
         return found
@@ -87,16 +109,52 @@ class Signer:
         if cached is not None:
             return cached
         now = int(self._clock.now().timestamp())
-        field = await asyncio.get_running_loop().run_in_executor(self._threads, _sign, content, key, now)
+        self._under_way += 1
+        try:
+            signature = await self._compute(key, content, now)
+        finally:
+            self._under_way -= 1
         if form is not None:
-            self._signatures[form] = field
+            self._signatures[form] = signature
             if len(self._signatures) > MAX_SIGNATURES:
                 self._signatures.popitem(last=False)
-        return field
+        return signature
+
+    async def _compute(self, key: SigningKey, content: bytes, now: int) -> bytes:
+        if len(content) <= LARGE:
+            link = self._link or (await self._start() if self._under_way >= MANY else None)
+            if link is not None:
+                try:
+                    return await link.sign(key.number, lambda: (key.domain, key.selector, key.pem), content, now)
+                except SigningProcessLost as error:
+                    self._lose(link, error)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _sign, content, key, now)
+
+    async def _start(self) -> SigningLink | None:
+        """A process, unless one was tried a moment ago."""
+        now = self._clock.monotonic()
+        if now < self._next_start:
+            return None
+        self._next_start = now + RESTART_PAUSE
+        try:
+            self._link = await SigningLink.start()
+        except OSError as error:
+            log.error("signing_process_not_started", error=repr(error))
+        if self._is_closed:
+            self.close()
+        return self._link
+
+    def _lose(self, link: SigningLink, error: SigningProcessLost) -> None:
+        if not link.is_open and self._link is link:
+            log.warning("signing_process_lost", reason=str(error))
+            self._link = None
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends the threads and the process."""
+        self._is_closed = True
         self._threads.shutdown(wait=False)
+        if self._link is not None:
+            self._link.close()
 
 
 def _sign(content: bytes, key: SigningKey, now: int) -> bytes:

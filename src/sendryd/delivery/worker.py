@@ -14,7 +14,7 @@ Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import Final
@@ -44,7 +44,7 @@ from sendryd.model.ids import EventId, SuppressionId
 from sendryd.model.message import Message, MessageType
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.classify import Category, Kind, Scope
-from sendryd.policy.retry import RetryPlan, next_attempt
+from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt
 from sendryd.policy.routing import RoutingProblem, SmartHost, order_hosts
 from sendryd.policy.suppress import normalise_address
 from sendryd.runtime.clock import Clock
@@ -103,6 +103,15 @@ class WorkerContext:
 
 
 @dataclass(slots=True)
+class Attempt:
+    """What an attempt came to, to be recorded."""
+
+    claim: Claim  # without the recipients that were not to be tried
+    signal: Signal = Signal.NEUTRAL
+    verdicts: dict[str, Verdict] = field(default_factory=dict)  # by forward-path
+
+
+@dataclass(slots=True)
 class _Letter:
     """One content on its way, in the forms that receivers have needed so far."""
 
@@ -122,33 +131,37 @@ class Worker:
         self._broken_tls: dict[str, float] = {}
         self.unrecorded = 0  # outcomes that wait for the store
 
-    async def deliver(self, claim: Claim, content: bytes | None) -> Signal:
-        """One attempt, recorded, for the recipients of one transaction. `content` saves reading it. Raises nothing but cancellation."""
-        try:
-            return await self._deliver(claim, content)
-        except Exception:  # its lease runs out, and it is tried again
-            log.exception("attempt_not_recorded", message_id=claim.message.id, domain=claim.domain)
-            return Signal.NEUTRAL
+    async def attempt(self, claim: Claim, content: bytes | None) -> Attempt:
+        """One attempt for the recipients of one transaction. `content` saves reading it. Raises nothing but cancellation.
 
-    async def _deliver(self, claim: Claim, content: bytes | None) -> Signal:
-        verdicts: dict[str, Verdict] = {}
-        signal = Signal.NEUTRAL
+        What it came to has to be given to `record` before anything else is done for these recipients.
+        """
+        attempt = Attempt(claim)
         try:
             if content is None:  # it has waited: its recipients may have been suppressed since it was accepted
-                claim = await self._skip_suppressed(claim)
+                attempt.claim = claim = await self._skip_suppressed(claim)
                 if not claim.deliveries:
-                    return signal
+                    return attempt
             if claim.message.mode is not KeyMode.LIVE:
                 raise AssertionError("a test message reached the delivery engine")
-            signal = await self._attempt(claim, content, verdicts)
+            attempt.signal = await self._attempt(claim, content, attempt.verdicts)
         except StoreError as error:
             log.error("content_not_read", message_id=claim.message.id, error=repr(error))
-            _give(verdicts, claim, local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "The message could not be read"))
+            verdict = local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "The message could not be read")
+            _give(attempt.verdicts, claim, verdict)
         except Exception:
             log.exception("attempt_failed", message_id=claim.message.id, domain=claim.domain)
-            _give(verdicts, claim, local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error"))
-        await self._record(claim, verdicts)
-        return signal
+            _give(attempt.verdicts, claim, local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error"))
+        return attempt
+
+    async def record(self, attempt: Attempt) -> None:
+        """Stores what an attempt came to, however long that takes. Raises nothing but cancellation."""
+        if not attempt.claim.deliveries:
+            return
+        try:
+            await self._record(attempt.claim, attempt.verdicts)
+        except Exception:  # its lease runs out, and it is tried again
+            log.exception("attempt_not_recorded", message_id=attempt.claim.message.id, domain=attempt.claim.domain)
 
     async def _skip_suppressed(self, claim: Claim) -> Claim:
         """The claim without the deliveries whose addresses get no mail any more; those are done with."""
@@ -228,7 +241,7 @@ class Worker:
         try:
             if settings.smart_host is not None:
                 host = settings.smart_host.host
-                return plan_smart_host(settings.smart_host, await self._addresses(host))
+                return plan_smart_host(settings.smart_host, (host,) if _is_literal(host) else await resolver.addresses(host))
             records = await resolver.mx(domain)
             hosts = order_hosts(domain, records, own_names={settings.hostname.lower()}, shuffle=self._context.rand.shuffled)
         except LookupFailed as error:
@@ -255,14 +268,6 @@ class Worker:
             sentence = f"All mail servers of {domain} are at private or reserved addresses, where mail is not sent"
             return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.4", sentence)
         return targets
-
-    async def _addresses(self, host: str) -> Sequence[str]:
-        try:
-            return await self._context.resolver.addresses(host)
-        except LookupFailed:
-            if _is_literal(host):
-                return (host,)
-            raise
 
     async def _resolve_hosts(self, hosts: Sequence[str]) -> tuple[list[tuple[str, Sequence[str]]], bool]:
         found: list[tuple[str, Sequence[str]]] = []
@@ -409,13 +414,7 @@ class Worker:
         outcomes: list[Outcome] = []
         for delivery in claim.deliveries:
             verdict = verdicts[delivery.forward_path]
-            retry = next_attempt(
-                self._settings.retry_plan,
-                attempts=delivery.attempts + 1,
-                first_queued=claim.message.waits_since,
-                now=now,
-                jitter=context.rand.jitter(),
-            )
+            retry = self._retry(claim, delivery, now) if verdict.disposition.kind is Kind.DEFERRED else None
             outcomes.append(make_outcome(delivery, verdict, retry, context.ids.next))
             if verdict.disposition.kind is Kind.BOUNCED:
                 log.warning(
@@ -427,6 +426,15 @@ class Worker:
                     reason=verdict.disposition.sentence,
                 )
         await self._store_outcomes(claim, outcomes, now)
+
+    def _retry(self, claim: Claim, delivery: ClaimedDelivery, now: datetime) -> RetryAt | GiveUp:
+        return next_attempt(
+            self._settings.retry_plan,
+            attempts=delivery.attempts + 1,
+            first_queued=claim.message.waits_since,
+            now=now,
+            jitter=self._context.rand.jitter(),
+        )
 
     async def _store_outcomes(self, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> bool:
         """Stores them however long it takes. False if they are not wanted any more."""

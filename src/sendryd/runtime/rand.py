@@ -23,7 +23,7 @@ class Rand(Protocol):
         ...
 
     def token(self) -> int:
-        """63 random bits; unguessable."""
+        """63 random bits: no two alike, but no secret."""
         ...
 
     def secret(self, length: int) -> str:
@@ -45,7 +45,7 @@ class SystemRand:
         return self._fast.random() * 2 - 1
 
     def token(self) -> int:
-        return secrets.randbits(_TOKEN_BITS)
+        return self._fast.getrandbits(_TOKEN_BITS)
 
     def secret(self, length: int) -> str:
         text = ""

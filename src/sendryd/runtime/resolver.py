@@ -96,6 +96,9 @@ class Resolver:
     async def addresses(self, host: str) -> tuple[str, ...]:
         if _is_address(host):
             raise LookupFailed(f"{host} is an address where a name should be", is_temporary=False)
+        four, six = self._known(_key(host, "A")), self._known(_key(host, "AAAA"))
+        if four is not None and six is not None and (four.answer or six.answer):
+            return four.answer + six.answer
         answers = await asyncio.gather(self._ask(host, "A", _read_text), self._ask(host, "AAAA", _read_text), return_exceptions=True)
         found = [address for answer in answers if not isinstance(answer, BaseException) for address in answer]
         if found:
@@ -111,10 +114,14 @@ class Resolver:
     async def txt(self, name: str, *, fresh: bool = False) -> tuple[str, ...]:
         return await self._ask(name, "TXT", _read_txt, fresh=fresh)
 
+    def _known(self, key: tuple[str, str]) -> _Entry | None:
+        entry = self._entries.get(key)
+        return entry if entry is not None and entry.expires > self._clock.monotonic() else None
+
     async def _ask(self, name: str, kind: str, read: Callable[[Any], Any], *, fresh: bool = False) -> Answer:
-        key = (name.lower().rstrip("."), kind)
-        entry = None if fresh else self._entries.get(key)
-        if entry is not None and entry.expires > self._clock.monotonic():
+        key = _key(name, kind)
+        entry = None if fresh else self._known(key)
+        if entry is not None:
             return entry.read()
         task = self._asking.get(key)
         if task is None:
@@ -148,6 +155,10 @@ class Resolver:
         while len(self._entries) > MAX_ENTRIES:
             self._entries.popitem(last=False)
         return entry
+
+
+def _key(name: str, kind: str) -> tuple[str, str]:
+    return name.lower().rstrip("."), kind
 
 
 def _read_mx(record: Any) -> MxRecord:

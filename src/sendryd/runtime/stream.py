@@ -358,7 +358,7 @@ class TcpStream(asyncio.Protocol):
             return
         received, incoming = self._received, self._incoming
         try:
-            while incoming.pending or tls.pending():
+            while incoming.pending:  # a read takes a whole record, so nothing is left inside
                 data = tls.read(READ_SIZE)
                 if not data:
                     self._is_eof = True

@@ -109,7 +109,13 @@ class Post:
     async def send(self, *recipients: str, content: bytes = b"From: a@example.test\r\n\r\nbody\r\n") -> Signal:
         """One attempt."""
         (claim,) = await self.claim(*recipients, content=content)
-        return await self.worker.deliver(claim, content)
+        return await self.deliver(claim, content)
+
+    async def deliver(self, claim: Claim, content: bytes | None) -> Signal:
+        """One attempt of a claim, recorded."""
+        attempt = await self.worker.attempt(claim, content)
+        await self.worker.record(attempt)
+        return attempt.signal
 
     async def last_event(self) -> dict[str, object]:
         page = await self.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE), limit=1)

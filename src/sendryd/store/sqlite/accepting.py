@@ -10,20 +10,19 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId, ApiKeyId, MessageId
 from sendryd.store.base import Answer, NewMessage
 from sendryd.store.errors import AlreadyAnswered, NotAllowed, NotFound
+from sendryd.store.sqlite.batch import Rows, add_events
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.queue import list_untried
 from sendryd.store.sqlite.rows import (
     delivery_row,
-    event_row,
     first_id,
     from_ms,
     message_row,
     to_ms,
 )
 from sendryd.store.sqlite.suppressed import Suppressed
-from sendryd.store.sqlite.writer import Rows
 
 
 class Accepting:
@@ -115,15 +114,4 @@ def _add(connection: apsw.Connection, new: NewMessage, rows: Rows) -> None:
     created = to_ms(message.created_at)
     for delivery in new.deliveries:
         rows.deliveries.append(delivery_row(new, delivery))
-        rows.events += [
-            event_row(
-                event,
-                message_id=message.id,
-                delivery_id=delivery.id,
-                account_id=message.account_id,
-                mode=message.mode.value,
-                recipient=delivery.forward_path,
-                created_at=created,
-            )
-            for event in delivery.events
-        ]
+        add_events(rows, (delivery.id, message.id, delivery.forward_path, message.account_id, message.mode.value), delivery.events, created)

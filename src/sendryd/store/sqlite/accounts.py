@@ -13,6 +13,7 @@ from sendryd.model.domain import Bimi, DomainSettings, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
 from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page
 from sendryd.store.errors import NotFound
+from sendryd.store.sqlite.batch import Rows
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.outbox import owe
 from sendryd.store.sqlite.queries import SQL
@@ -29,7 +30,6 @@ from sendryd.store.sqlite.rows import (
     to_ms,
     to_ms_or_none,
 )
-from sendryd.store.sqlite.writer import Rows
 
 _LAST: Final = 1 << 62
 

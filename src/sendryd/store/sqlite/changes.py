@@ -1,6 +1,6 @@
 """What moves deliveries: the statements of several rows and the events that are stored with them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,31 +9,12 @@ import apsw
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType, Metadata
 from sendryd.store.base import EventMaker, NewEvent
+from sendryd.store.sqlite.batch import Rows, add_events
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.rows import event_row, to_json, to_ms
-from sendryd.store.sqlite.writer import Rows
+from sendryd.store.sqlite.rows import to_json, to_ms
 
 STEP: Final = 1000  # deliveries moved in one transaction: some milliseconds, in which mail waits
-
-LIVE: Final = "live"  # the stream of an event whose message is gone
-
-
-def add_events(rows: Rows, delivery: Sequence[Any], events: Iterable[NewEvent], moment: int) -> None:
-    """Adds events of a delivery: its id, message, forward-path, account and mode, as the statements return them."""
-    delivery_id, message_id, forward_path, account_id, mode = delivery
-    rows.events += [
-        event_row(
-            event,
-            message_id=message_id,
-            delivery_id=delivery_id,
-            account_id=account_id or 0,
-            mode=mode or LIVE,
-            recipient=forward_path,
-            created_at=moment,
-        )
-        for event in events
-    ]
 
 
 async def move(

@@ -19,6 +19,7 @@ OLDEST_ENGINE: Final = (3, 51, 3)  # before it a checkpoint that races a commit 
 BUSY_TIMEOUT: Final = 10_000  # milliseconds to wait for another process's short transaction
 PAGE_SIZE: Final = 4096  # octets: a commit writes whole pages, and larger ones cost a tenth more for each message
 CACHE_SIZE: Final = -16_384  # kibibytes, negated: for the writer; its hot pages are the right edges of a few trees
+STATEMENTS: Final = 300  # kept prepared: as many as there are, with those of many rows in all their sizes
 READER_CACHE_SIZE: Final = -4_096
 FILE_NAME: Final = "sendryd.db"
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the system says when there is no room
@@ -43,7 +44,7 @@ def open_connection(path: Path, *, is_reader: bool = False, may_create: bool = T
         if does_create and not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if does_create else 0)
-        connection = apsw.Connection(str(path), flags=flags, statementcachesize=200)
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
         try:
             _set_up(connection, is_reader=is_reader)
         except BaseException:

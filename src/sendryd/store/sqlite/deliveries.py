@@ -13,23 +13,20 @@ from sendryd.model.ids import DeliveryId, MessageId
 from sendryd.model.message import Message
 from sendryd.store.base import DOUBT_DELAY, Claim, ClaimedDelivery, EventMaker, Lease, Outcome, Player
 from sendryd.store.errors import LeaseLost, NotFound
-from sendryd.store.sqlite.changes import add_events, move
+from sendryd.store.sqlite.batch import Recording, Rows, add_events
+from sendryd.store.sqlite.changes import move
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.database import Database
-from sendryd.store.sqlite.lists import suppress
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import (
     from_ms,
     read_message,
     to_json,
     to_ms,
-    to_ms_or_none,
 )
 from sendryd.store.sqlite.suppressed import Suppressed
-from sendryd.store.sqlite.writer import Rows
 
 READ_INLINE: Final = 64 * 1024  # octets of content read where it is asked for; more is left to a thread
-MAX_REPLY: Final = 1000  # characters of a reply that are kept
 _EVER: Final = 1 << 62
 
 
@@ -68,30 +65,11 @@ class Deliveries:
         return await self._database.in_thread(lambda: segments.read(segment, position, size))
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
-        moment = to_ms(now)
-
-        def action(connection: apsw.Connection, rows: Rows) -> list[tuple[int, str]]:
-            suppressed: list[tuple[int, str]] = []
-            for outcome in outcomes:
-                values = (
-                    outcome.delivery_id,
-                    lease.token,
-                    outcome.state.value,
-                    to_ms_or_none(outcome.due_at),
-                    1 if outcome.is_attempt else 0,
-                    outcome.reply[:MAX_REPLY],
-                    moment if outcome.state is DeliveryState.DELIVERED else None,
-                )
-                row = connection.execute(SQL["record_outcome"], values).fetchone()
-                if row is None:
-                    raise LeaseLost("somebody else holds the delivery, or nobody does")
-                add_events(rows, row, outcome.events, moment)
-                if outcome.suppression is not None:
-                    suppress(connection, row[3] or 0, outcome.suppression, moment)
-                    suppressed.append((row[3] or 0, outcome.suppression.email))
-            return suppressed
-
-        for account_id, email in await self._database.write(action):
+        recording = Recording(lease.token, outcomes, to_ms(now))
+        await self._database.write(lambda _, rows: rows.recordings.append(recording))
+        if recording.is_lost:
+            raise LeaseLost("somebody else holds the delivery, or nobody does")
+        for account_id, email in recording.suppressed:
             self._suppressed.add(account_id, (email,))
         if any(outcome.due_at is not None and self._scan.is_behind(to_ms(outcome.due_at)) for outcome in outcomes):
             self._scan.begin_anew()

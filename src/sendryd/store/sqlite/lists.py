@@ -7,7 +7,7 @@ import apsw
 
 from sendryd.model.ids import AccountId, SuppressionId, UnsubscribeId
 from sendryd.model.suppression import Suppression, SuppressionReason, Unsubscribe
-from sendryd.store.base import NewSuppression, NewUnsubscribe, Page
+from sendryd.store.base import Page
 from sendryd.store.errors import NotFound
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
@@ -15,16 +15,6 @@ from sendryd.store.sqlite.rows import Row, contains, from_ms, to_ms
 from sendryd.store.sqlite.suppressed import Suppressed
 
 _LAST: Final = 1 << 62
-
-
-def suppress(connection: apsw.Connection, account_id: int, new: NewSuppression, moment: int) -> None:
-    """Adds a suppression with what else is stored."""
-    connection.execute(SQL["insert_suppression"], (new.id, account_id, new.email, new.reason.value, moment)).fetchall()
-
-
-def unsubscribe(connection: apsw.Connection, account_id: int, new: NewUnsubscribe, moment: int) -> None:
-    """Adds an unsubscribe with what else is stored."""
-    connection.execute(SQL["insert_unsubscribe"], (new.id, account_id, new.email, new.list_id or "", new.reason, moment))
 
 
 class Lists:

@@ -228,13 +228,18 @@ FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id
 -- name: read_content
 SELECT segment, position, size FROM message WHERE id = ?;
 
+-- name: leased_deliveries
+SELECT json_group_array(json_array(delivery.id, lease_token, message_id, forward_path, message.account_id, message.mode))
+FROM delivery LEFT JOIN message ON message.id = message_id
+WHERE delivery.id IN (SELECT value FROM json_each(?)) AND delivery.state = 'leased';
+
 -- name: record_outcome
+WITH outcome (id, state, due_at, is_attempt, reply, delivered_at) AS (VALUES (?, ?, ?, ?, ?, ?))
 UPDATE delivery
-SET state = ?3, due_at = coalesce(?4, due_at), attempts = attempts + ?5, last_reply = ?6, delivered_at = ?7,
-    is_in_doubt = CASE WHEN ?5 THEN 0 ELSE is_in_doubt END, lease_token = NULL, lease_until = NULL
-WHERE id = ?1 AND lease_token = ?2
-RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id),
-          (SELECT mode FROM message WHERE message.id = message_id);
+SET state = outcome.state, due_at = coalesce(outcome.due_at, delivery.due_at), attempts = attempts + is_attempt, last_reply = reply,
+    delivered_at = outcome.delivered_at, is_in_doubt = CASE WHEN is_attempt THEN 0 ELSE is_in_doubt END,
+    lease_token = NULL, lease_until = NULL
+FROM outcome WHERE delivery.id = outcome.id;
 
 -- name: extend_lease
 UPDATE delivery SET lease_until = ? WHERE id = ? AND lease_token = ?;

@@ -11,11 +11,11 @@ from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, DeliveryId, MessageId
 from sendryd.store.base import EventMaker, QueuedDelivery, QueueFilter
 from sendryd.store.errors import NotAllowed, NotFound
-from sendryd.store.sqlite.changes import add_events, move
+from sendryd.store.sqlite.batch import Rows, add_events
+from sendryd.store.sqlite.changes import move
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import from_ms, read_message, to_json, to_ms
-from sendryd.store.sqlite.writer import Rows
 
 _UNTRIED: Final = frozenset({DeliveryState.QUEUED.value, DeliveryState.HELD.value})
 _QUEUE_COLUMNS: Final = """

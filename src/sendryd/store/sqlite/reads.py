@@ -11,13 +11,11 @@ from sendryd.model.event import Event, EventType
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import MessageStatus, MessageSummary, derive_status
 from sendryd.store.base import DeliveryView, Engagement, EventFilter, MessageFilter, Page
-from sendryd.store.sqlite.changes import add_events
+from sendryd.store.sqlite.batch import Rows, add_events, suppress, unsubscribe
 from sendryd.store.sqlite.database import Database
-from sendryd.store.sqlite.lists import suppress, unsubscribe
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import contains, first_id, from_ms, from_ms_or_none, read_event, read_message, to_json, to_ms
 from sendryd.store.sqlite.suppressed import Suppressed
-from sendryd.store.sqlite.writer import Rows
 
 _MESSAGE_COLUMNS: Final = """
 SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.recipients, m.subject, m.internet_message_id, m.size,

@@ -13,7 +13,7 @@ from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, 
 from sendryd.model.event import Event, EventType, Metadata
 from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, TemplateId
 from sendryd.model.message import Message, MessageType
-from sendryd.store.base import NewDelivery, NewEvent, NewMessage
+from sendryd.store.base import NewDelivery, NewMessage
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IDS_EPOCH: Final = datetime(2024, 1, 1, tzinfo=UTC)  # as in sendryd.model.ids
@@ -114,21 +114,6 @@ def delivery_row(new: NewMessage, delivery: NewDelivery) -> tuple[Any, ...]:
         delivery.notify,
         delivery.orcpt,
     )
-
-
-def event_row(
-    event: NewEvent,
-    *,
-    message_id: int,
-    delivery_id: int | None,
-    account_id: int,
-    mode: str,
-    recipient: str,
-    created_at: int,
-) -> tuple[Any, ...]:
-    """The values of `insert_event`."""
-    metadata = to_json(event.metadata) if event.metadata else None
-    return event.id, message_id, delivery_id, account_id, mode, event.type.value, recipient, created_at, metadata
 
 
 def read_message(row: Row) -> Message:

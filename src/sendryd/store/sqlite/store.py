@@ -14,6 +14,7 @@ from sendryd.store.sqlite import migrate
 from sendryd.store.sqlite.accepting import Accepting
 from sendryd.store.sqlite.accounts import Accounts
 from sendryd.store.sqlite.apilog import ApiLog
+from sendryd.store.sqlite.batch import Rows
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.connection import FILE_NAME, check_engine, open_connection, translated
 from sendryd.store.sqlite.database import SPOOL_NAME, Database
@@ -27,7 +28,6 @@ from sendryd.store.sqlite.rows import first_id, to_ms
 from sendryd.store.sqlite.suppressed import Suppressed
 from sendryd.store.sqlite.templates import Templates
 from sendryd.store.sqlite.webhooks import Webhooks
-from sendryd.store.sqlite.writer import Rows
 
 CHECKED_SIZE: Final = 64 * 1024 * 1024  # octets of a database that is looked through after an unclean end: a tenth of a second
 

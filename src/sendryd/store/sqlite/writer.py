@@ -1,8 +1,7 @@
 """The one writer of this process: a thread with natural group commit.
 
 It takes everything that waits, commits it as one transaction, then answers all. While one commit is synced to disk the next batch gathers
-by itself, so an idle store answers after one sync and a busy one shares each sync among many. New messages are stored by statements of
-many rows: every step of the engine gives up and takes back the interpreter lock, and fewer steps mean less waiting for it.
+by itself, so an idle store answers after one sync and a busy one shares each sync among many; a busy one also waits a little for more.
 
 An operation that refuses before it has changed anything, such as one that was answered before, fails alone and the batch goes on. When one
 fails otherwise, the batch is rolled back and its halves are run again, and their halves, so that only the bad one fails.
@@ -14,16 +13,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
 
 from sendryd.store.errors import AlreadyAnswered, StoreError, StoreFull, StoreUnavailable
+from sendryd.store.sqlite.batch import Rows, place, store
 from sendryd.store.sqlite.connection import FULL, PAGE_SIZE, open_connection, translated
-from sendryd.store.sqlite.outbox import fan_out
-from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.gathering import GATHER_OCTETS, GATHER_TIME, Gathering
 from sendryd.store.sqlite.segments import Segments
 
 MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
@@ -31,28 +30,7 @@ MAX_OCTETS: Final = 8 * 1024 * 1024  # of new content in one batch
 CHECKPOINT_PAGES: Final = 4000  # new pages in the log (16 MiB) when it is written back
 IDLE_CHECKPOINT: Final = 1.0  # seconds without work after which the log is written back anyway
 CLOSING_TIMEOUT: Final = 1000  # milliseconds to wait for readers before the log is left as it is
-CHUNKS: Final = (32, 16, 8, 4, 2, 1)  # rows of one statement
 TAKEN_AWAY: Final = "the database was removed or replaced while it was in use: stop the program, put the file back, and start it again"
-
-Row = tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class Rows:
-    """Rows that an operation adds; they are inserted together with those of the other operations of the batch."""
-
-    messages: list[Row] = field(default_factory=list)  # without where their contents are
-    amended: list[Row] = field(default_factory=list)  # of messages that get another content; also without where it is
-    new_contents: list[bytes] = field(default_factory=list)  # one for each message
-    amended_contents: list[bytes] = field(default_factory=list)  # one for each amended one
-    deliveries: list[Row] = field(default_factory=list)
-    events: list[Row] = field(default_factory=list)
-
-    @property
-    def contents(self) -> list[bytes]:
-        """What is appended to the segments: of new messages, then of amended ones."""
-        return self.new_contents + self.amended_contents if self.amended_contents else self.new_contents
-
 
 Action = Callable[[apsw.Connection, Rows], Any]
 
@@ -68,16 +46,6 @@ class Operation:
     error: BaseException | None = None
 
 
-def _multi_row(name: str, count: int) -> str:
-    head, _, values = SQL[name].rpartition("VALUES ")
-    return f"{head}VALUES {', '.join([values] * count)}"
-
-
-_STATEMENTS: Final = {
-    (name, count): _multi_row(name, count) for name in ("insert_message", "insert_delivery", "insert_event") for count in CHUNKS
-}
-
-
 class Writer:
     """The thread. `submit` may be called from the event loop's thread alone."""
 
@@ -88,6 +56,9 @@ class Writer:
         self._waiting: deque[Operation] = deque()
         self._changed = threading.Condition()
         self._is_closing = False
+        self._octets = 0  # of new content in what waits
+        self._wanted = 0  # how many operations the thread wants to be woken for; 0: it is awake
+        self._gathering = Gathering()
         self._connection: apsw.Connection | None = None
         self._log_pages = 0
         self._written_back = 0  # pages at the start of the log that the database has
@@ -129,7 +100,9 @@ class Writer:
             if self._is_closing:
                 raise StoreUnavailable("the store is closed")
             self._waiting.append(Operation(action, future, size))
-            if len(self._waiting) == 1:
+            self._octets += size
+            if self._wanted and (len(self._waiting) >= self._wanted or self._octets >= GATHER_OCTETS):
+                self._wanted = 0
                 self._changed.notify()
         return future
 
@@ -176,17 +149,29 @@ class Writer:
     def _take(self) -> list[Operation] | None:
         """Everything that waits; an empty list after a time of nothing; None at the end."""
         with self._changed:
+            is_late = not self._wait(self._gathering.target, GATHER_TIME)
             if not self._waiting:
-                if self._is_closing:
+                self._wait(1, IDLE_CHECKPOINT if self._log_pages > self._written_back else None)
+                if not self._waiting and self._is_closing:
                     return None
-                self._changed.wait(IDLE_CHECKPOINT if self._log_pages > self._written_back else None)
             batch: list[Operation] = []
             octets = 0
             while self._waiting and len(batch) < MAX_OPERATIONS and octets < MAX_OCTETS:
                 operation = self._waiting.popleft()
                 octets += operation.size
                 batch.append(operation)
+            self._octets -= octets
+            self._gathering.note(len(batch), did_time_out=is_late)
             return batch
+
+    def _wait(self, count: int, timeout: float | None) -> bool:
+        """Waits until so many operations wait, or much content, or no more will come. False if the time was over before that."""
+        if len(self._waiting) >= count or self._octets >= GATHER_OCTETS or self._is_closing:
+            return True
+        self._wanted = count
+        was_told = self._changed.wait(timeout)
+        self._wanted = 0
+        return was_told
 
     def _commit(self, batch: list[Operation]) -> None:
         started = time.monotonic()
@@ -226,14 +211,8 @@ class Writer:
                 if rows.contents:
                     number, places = self._segments.append(rows.contents)
                     has_appended = True
-                    connection.execute(SQL["count_segment"], (number, len(places)))
-                    new = len(rows.messages)
-                    placed = [(*row, number, place) for row, place in zip(rows.messages, places[:new], strict=True)]
-                    _insert(connection, "insert_message", placed)
-                    _amend(connection, [(*row, number, place) for row, place in zip(rows.amended, places[new:], strict=True)])
-                _insert(connection, "insert_delivery", rows.deliveries)
-                _insert(connection, "insert_event", rows.events)
-                fan_out(connection, rows.events)
+                    place(connection, rows, number, places)
+                store(connection, rows)
                 connection.execute("COMMIT")
                 self.commits += 1
                 if len(self._files) == 1:  # the first commit has made the log
@@ -291,34 +270,17 @@ def _act(batch: Sequence[Operation], connection: apsw.Connection, rows: Rows) ->
     """Runs the actions. An operation that refuses and has changed nothing keeps its error, and the others go on."""
     for operation in batch:
         operation.error = None  # of an earlier try
-        changes, events = connection.total_changes(), len(rows.events)
+        before = _added(connection, rows)
         try:
             operation.result = operation.action(connection, rows)
         except (StoreError, AlreadyAnswered) as error:
-            if (changes, events) != (connection.total_changes(), len(rows.events)):
+            if before != _added(connection, rows):
                 raise
             operation.error = error
 
 
-def _amend(connection: apsw.Connection, amended: list[Row]) -> None:
-    """Gives messages their new content. One may be amended twice in a batch, so what it refers to is looked up here, one by one."""
-    for row in amended:
-        old = connection.execute(SQL["read_content"], row[:1]).fetchone()
-        connection.execute(SQL["count_segment"], (old[0] if old else row[-2], -1))  # gone since: nobody refers to the new content
-        connection.execute(SQL["amend_message"], row)
-
-
-def _insert(connection: apsw.Connection, name: str, rows: list[Row]) -> None:
-    position, left = 0, len(rows)
-    for size in CHUNKS:
-        while left >= size:
-            if size == 1:
-                connection.execute(_STATEMENTS[name, 1], rows[position])
-            else:
-                flat = [value for row in rows[position : position + size] for value in row]
-                connection.execute(_STATEMENTS[name, size], flat)
-            position += size
-            left -= size
+def _added(connection: apsw.Connection, rows: Rows) -> tuple[int, int, int]:
+    return connection.total_changes(), len(rows.events), len(rows.recordings)
 
 
 def _resolve(batch: list[Operation]) -> None:

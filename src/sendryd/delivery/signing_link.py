@@ -1,0 +1,134 @@
+"""The other end of a signing process: starts it, asks it, ends it.
+
+Reads and writes: a socket pair. Strategy: requests go out as they come and are answered in order, so a queue of futures pairs them.
+When things fail: a process that has gone, or says nothing for `SILENCE`, is ended, and whatever it was asked raises `SigningProcessLost`.
+Limits: what is under way is bounded by the attempts of delivery.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Final, cast
+
+from sendryd.delivery.signing_process import MAX_KEYS, SIGNED, content_request, key_request, read_replies
+
+SILENCE: Final = 10.0  # seconds without an answer to anything; a signature takes a few thousandths of one
+PROGRAM: Final = (sys.executable, "-m", "sendryd.delivery.signing_process")
+
+
+class SigningProcessLost(Exception):
+    """The process has ended, was ended, or could not sign this."""
+
+
+class SigningLink(asyncio.Protocol):
+    """A process that signs, and what it was asked. Made by `start`."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._waiting: deque[asyncio.Future[bytes]] = deque()
+        self._known: set[int] = set()
+        self._unsaid: list[bytes] = []
+        self._buffer = bytearray()
+        self._answers = 0
+        self._watch: asyncio.TimerHandle | None = None
+        self.is_open = True
+
+    def __repr__(self) -> str:
+        return f"<SigningLink process={self._process.pid} waiting={len(self._waiting)} {'open' if self.is_open else 'ended'}>"
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @classmethod
+    async def start(cls) -> "SigningLink":
+        """Starts a process. Raises `OSError`."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await asyncio.to_thread(subprocess.Popen, PROGRAM, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
+        except BaseException:
+            ours.close()
+            raise
+        _, link = await asyncio.get_running_loop().create_unix_connection(lambda: cls(process), sock=ours)
+        return link
+
+    async def sign(self, number: int, make_known: Callable[[], tuple[str, str, bytes]], content: bytes, now: int) -> bytes:
+        """The DKIM-Signature field. `make_known` gives domain, selector and PEM of the key with this number. Raises `SigningProcessLost`."""
+        if not self.is_open:
+            raise SigningProcessLost("the process has ended")
+        if number not in self._known:
+            if len(self._known) >= MAX_KEYS:  # the process does the same
+                self._known.clear()
+            self._known.add(number)
+            self._say(key_request(number, *make_known()))
+        self._say(content_request(number, now, content))
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        self._waiting.append(future)
+        if self._watch is None:
+            self._watch = self._loop.call_later(SILENCE, self._look, self._answers)
+        return await future
+
+    def _say(self, request: bytes) -> None:
+        """Writes what is asked for in one round of the loop at once: a system call for each costs more than all the rest here."""
+        if not self._unsaid:
+            self._loop.call_soon(self._flush)
+        self._unsaid.append(request)
+
+    def _flush(self) -> None:
+        requests, self._unsaid = self._unsaid, []
+        if self.is_open:
+            self._transport.write(b"".join(requests))
+
+    def close(self) -> None:
+        """Ends the process. What is under way raises `SigningProcessLost`."""
+        self._end("the process was ended")
+
+    # Called by the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        for status, body in read_replies(self._buffer):
+            self._answers += 1
+            future = self._waiting.popleft()
+            if future.done():  # whoever asked was cancelled
+                continue
+            if status == SIGNED:
+                future.set_result(body)
+            else:
+                future.set_exception(SigningProcessLost(f"the process could not sign: {body.decode('ascii')}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(f"the process has gone: {exc}" if exc else "the process has gone")
+
+    def _look(self, answers: int) -> None:
+        self._watch = None
+        if not self._waiting:
+            return
+        if self._answers == answers:
+            self._end(f"the process said nothing for {SILENCE:.0f} seconds")
+        else:
+            self._watch = self._loop.call_later(SILENCE, self._look, self._answers)
+
+    def _end(self, reason: str) -> None:
+        if not self.is_open:
+            return
+        self.is_open = False
+        if self._watch is not None:
+            self._watch.cancel()
+        self._transport.abort()
+        self._process.kill()
+        self._process.wait()
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(SigningProcessLost(reason))
