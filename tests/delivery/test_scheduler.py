@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from sendryd.delivery.scheduler import LANE_MEMORY, LEASE_TIME, MAX_HELD, WAITING_FACTOR, Scheduler
+from sendryd.delivery.scheduler import LANE_MEMORY, LEASE_TIME, MAX_HELD, UNRECORDED_FACTOR, WAITING_FACTOR, Scheduler
 from sendryd.delivery.worker import Attempt, Signal, Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.policy.retry import RetryPlan
@@ -35,6 +35,8 @@ class ScriptedWorker:
         self.signal = Signal.GOOD
         self.gate = asyncio.Event()
         self.gate.set()
+        self.record_gate = asyncio.Event()
+        self.record_gate.set()
         self.unrecorded = 0
         self.active = 0
         self.most_active = 0
@@ -52,6 +54,7 @@ class ScriptedWorker:
         return Attempt(claim, self.signal)
 
     async def record(self, attempt: Attempt) -> None:
+        await self.record_gate.wait()
         claim = attempt.claim
         state = DeliveryState.DELIVERED if self.signal is Signal.GOOD else DeliveryState.QUEUED
         due_at = SystemClock().now() + timedelta(hours=1) if state is DeliveryState.QUEUED else None
@@ -124,6 +127,41 @@ async def test_a_lane_takes_no_more_than_it_can_start_soon(engine: Engine) -> No
     engine.worker.gate.set()
     await engine.wait_for(taken + 1)
     await engine.scheduler.stop()
+
+
+async def test_a_lane_goes_on_while_outcomes_are_stored_but_not_without_end() -> None:
+    engine = Engine(has_smart_host=True)  # its lane does not grow
+    engine.worker.record_gate.clear()
+    taken = 0
+    while await engine.hand_over():
+        taken += 1
+    async with asyncio.timeout(5):
+        while engine.worker.tried < UNRECORDED_FACTOR * SMART_HOST_WINDOW:
+            await asyncio.sleep(0.001)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert engine.worker.tried == UNRECORDED_FACTOR * SMART_HOST_WINDOW
+    assert engine.worker.most_active <= SMART_HOST_WINDOW
+    assert (await engine.store.count_queue())[DeliveryState.LEASED] == taken
+    engine.worker.record_gate.set()
+    await engine.wait_for(taken)
+    await engine.scheduler.stop()
+    assert engine.scheduler.statistics()["held_octets"] == 0
+
+
+async def test_a_stop_waits_for_outcomes_that_are_being_stored(engine: Engine) -> None:
+    engine.worker.record_gate.clear()
+    assert await engine.hand_over()
+    async with asyncio.timeout(5):
+        while not engine.worker.tried:
+            await asyncio.sleep(0)
+    stopping = asyncio.create_task(engine.scheduler.stop())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not stopping.done()
+    engine.worker.record_gate.set()
+    await stopping
+    assert engine.worker.delivered == ["one.test"]
 
 
 async def test_content_in_memory_is_bounded(engine: Engine) -> None:

@@ -34,6 +34,8 @@ MAX_ATTEMPTS: Final = 500  # at once, in all; each holds a socket and a content
 # Claims of a lane, waiting or under way, for each attempt that it may have at once. What is over it is claimed from the database later and
 # its content read again, which costs as much as a third of an attempt.
 WAITING_FACTOR: Final = 10
+# Attempts of a lane under way or being recorded, for each that it may have at once. A kill repeats as many at the most.
+UNRECORDED_FACTOR: Final = 2
 MAX_HELD: Final = 32 * 1024 * 1024  # octets of content handed over and not yet sent; beyond it the database keeps them
 LEASE_TIME: Final = timedelta(minutes=20)  # until those are returned that somehow got lost here
 KEEP_INTERVAL: Final = 15.0  # seconds between looks at the leases; shorter than the time between two looks for leases that ran out
@@ -200,7 +202,8 @@ class Scheduler:
             if not state.busy:
                 self._spawn(self._release_waiting(state))
             return
-        while state.waiting and state.busy < state.lane.limit and state.recording <= state.lane.limit:
+        limit = state.lane.limit
+        while state.waiting and state.busy < limit and state.busy + state.recording < UNRECORDED_FACTOR * limit:
             claim, held = state.waiting.popleft()
             if self._is_ours(claim):
                 state.busy += 1

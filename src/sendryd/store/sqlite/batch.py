@@ -102,7 +102,7 @@ def _record(connection: apsw.Connection, rows: Rows) -> None:
     held: dict[int, tuple[int, Row]] = {row[0]: (row[1], (row[0], *row[2:])) for row in json.loads(found)}
     values: list[Row] = []
     for recording in rows.recordings:
-        token = recording.token
+        token, recording.suppressed = recording.token, []  # whatever an earlier try of the batch has left
         recording.is_lost = any(held.get(outcome.delivery_id, (None,))[0] != token for outcome in recording.outcomes)
         if recording.is_lost:
             continue
