@@ -485,27 +485,14 @@ class Intake:
         lease = self._handoff.reserve(domains, message.size) if domains else None
         if lease is None:
             return new
-        leased = tuple(_leased(each) if each.state is DeliveryState.QUEUED else each for each in new.deliveries)
-        return NewMessage(message=message, content=new.content, deliveries=leased, lease=lease, draft=new.draft)
+        leased = tuple(replace(each, state=DeliveryState.LEASED) if each.state is DeliveryState.QUEUED else each for each in new.deliveries)
+        return replace(new, deliveries=leased, lease=lease)
 
     @staticmethod
     def _unstored(error: StoreError) -> Refusal:
         log.error("message_not_stored", error=repr(error))
         is_full = isinstance(error, StoreFull)
         return Refusal(RefusalKey.STORAGE_FULL if is_full else RefusalKey.TEMPORARILY_UNAVAILABLE)
-
-
-def _leased(queued: NewDelivery) -> NewDelivery:
-    return NewDelivery(
-        id=queued.id,
-        forward_path=queued.forward_path,
-        domain=queued.domain,
-        state=DeliveryState.LEASED,
-        due_at=queued.due_at,
-        events=queued.events,
-        notify=queued.notify,
-        orcpt=queued.orcpt,
-    )
 
 
 def _claims(new: NewMessage, lease: Lease) -> list[Claim]:
