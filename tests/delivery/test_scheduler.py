@@ -1,6 +1,7 @@
 """Lanes: what is taken, what is put off, what is given back."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from sendryd.delivery.scheduler import LANE_MEMORY, LEASE_TIME, MAX_HELD, UNRECORDED_FACTOR, WAITING_FACTOR, Scheduler
 from sendryd.delivery.worker import Attempt, Signal, Worker
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.ids import DeliveryId
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_START, SMART_HOST_WINDOW
 from sendryd.runtime.clock import Clock, SystemClock
@@ -162,6 +164,51 @@ async def test_a_stop_waits_for_outcomes_that_are_being_stored(engine: Engine) -
     engine.worker.record_gate.set()
     await stopping
     assert engine.worker.delivered == ["one.test"]
+
+
+async def test_while_outcomes_cannot_be_stored_no_attempt_follows_another() -> None:
+    engine = Engine(has_smart_host=True)
+    engine.worker.gate.clear()
+    engine.worker.record_gate.clear()
+    while await engine.hand_over():
+        pass
+    async with asyncio.timeout(5):
+        while engine.worker.active < SMART_HOST_WINDOW:
+            await asyncio.sleep(0)
+    engine.worker.unrecorded = 1
+    engine.worker.gate.set()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert engine.worker.tried == SMART_HOST_WINDOW
+    engine.worker.unrecorded = 0
+    engine.worker.record_gate.set()
+    await engine.wait_for(WAITING_FACTOR * SMART_HOST_WINDOW)
+    await engine.scheduler.stop()
+
+
+async def test_a_stop_waits_until_what_came_during_it_is_given_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.worker.gate.clear()
+    assert await engine.hand_over()
+    lease = engine.scheduler.reserve(["one.test"], 100)
+    assert lease is not None
+    await asyncio.sleep(0)
+    release = engine.store.release
+
+    async def slow(lease: Lease, delivery_ids: Sequence[DeliveryId]) -> None:
+        for _ in range(20):  # a commit takes a while
+            await asyncio.sleep(0)
+        await release(lease, delivery_ids)
+
+    monkeypatch.setattr(engine.store, "release", slow)
+    stopping = asyncio.create_task(engine.scheduler.stop())
+    await asyncio.sleep(0)
+    new = engine.message("one.test", lease)
+    await engine.store.accept(new)
+    engine.scheduler.offer(lease, [Claim(message=new.message, domain="one.test", deliveries=tuple(new.deliveries), lease=lease)], b"")  # type: ignore[arg-type]
+    engine.worker.gate.set()
+    await stopping
+    counts = await engine.store.count_queue()
+    assert (counts[DeliveryState.LEASED], counts[DeliveryState.QUEUED]) == (0, 1)
 
 
 async def test_content_in_memory_is_bounded(engine: Engine) -> None:

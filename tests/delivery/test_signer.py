@@ -162,6 +162,15 @@ async def test_where_no_process_can_be_started_threads_sign(desk: Desk, monkeypa
     assert process_of(desk) is None
 
 
+async def test_where_no_thread_can_start_a_process_threads_that_are_there_sign(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_thread() -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(signing_link.SigningLink, "start", no_thread)
+    assert all(verifies(field + CONTENT) for field in await sign_many(desk))
+    assert process_of(desk) is None
+
+
 async def test_a_program_that_is_none_leaves_it_to_the_threads(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signing_link, "PROGRAM", ("/bin/false",))
     assert all(verifies(field + CONTENT) for field in await sign_many(desk))

@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import dkim
 import pytest
@@ -160,7 +162,7 @@ async def test_a_process_that_was_killed(link: SigningLink) -> None:
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(result, SigningProcessLost) for result in results)
     assert not link.is_open
-    with pytest.raises(SigningProcessLost):
+    with pytest.raises(SigningProcessLost, match="has gone"):
         await sign(link)
     await ended(link.pid)
 
@@ -177,7 +179,49 @@ async def test_signals_for_the_whole_group_do_not_end_it(link: SigningLink) -> N
     await sign(link)
     os.kill(link.pid, signal.SIGINT)
     os.kill(link.pid, signal.SIGTERM)
+    os.kill(link.pid, signal.SIGHUP)
     assert verifies(await sign(link) + CONTENT)
+
+
+async def test_no_module_of_the_working_directory_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "struct.py").write_text("import pathlib\npathlib.Path('was_run').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    link = await SigningLink.start()
+    try:
+        assert verifies(await sign(link) + CONTENT)
+    finally:
+        link.close()
+    assert not (tmp_path / "was_run").exists()
+
+
+async def test_a_start_that_is_broken_off_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, start = threading.Event(), subprocess.Popen
+    started: list[subprocess.Popen[bytes]] = []
+    sockets: list[int] = []
+
+    def slow(*arguments: Any, **named: Any) -> subprocess.Popen[bytes]:
+        gate.wait(5)
+        sockets.append(os.fstat(named["stdin"]).st_ino)
+        process: subprocess.Popen[bytes] = start(*arguments, **named)
+        started.append(process)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", slow)
+    starting = asyncio.create_task(SigningLink.start())
+    await asyncio.sleep(0.05)  # the thread is there
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    others = [end for _ in range(3) for end in socket.socketpair()]  # whose numbers must not be taken for that of the process
+    try:
+        gate.set()
+        async with asyncio.timeout(10):
+            while not started or started[0].returncode is None:
+                await asyncio.sleep(0.01)
+        assert sockets[0] not in {os.fstat(end.fileno()).st_ino for end in others}
+    finally:
+        for end in others:
+            end.close()
 
 
 async def test_it_ends_with_its_link() -> None:

@@ -1,5 +1,6 @@
 """The contract: one suite, every backend."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -172,6 +173,19 @@ async def test_one_stale_outcome_of_several_undoes_all(store: MailStore, samples
     with pytest.raises(LeaseLost):
         await store.record_attempt(lease, [outcome(each, samples, DeliveryState.BOUNCED) for each in (mine, theirs)], LATER)
     assert (await store.count_queue())[DeliveryState.LEASED] == 2
+
+
+async def test_an_outcome_that_is_recorded_twice_at_once_counts_once(store: MailStore, samples: Samples) -> None:
+    await store.accept(samples.message())
+    lease = samples.lease()
+    (claimed,) = await claim(store, lease)
+    results = await asyncio.gather(
+        *(store.record_attempt(lease, [outcome(claimed, samples, DeliveryState.DELIVERED)], LATER) for _ in range(3)),
+        return_exceptions=True,
+    )
+    assert [result for result in results if result is None] == [None]
+    assert sum(isinstance(result, LeaseLost) for result in results) == 2
+    assert await store.count_events(ACCOUNT, replace(LIVE_EVENTS, type=EventType.DELIVERED)) == 1
 
 
 async def test_leases_are_extended_released_and_returned(store: MailStore, samples: Samples) -> None:

@@ -1,6 +1,6 @@
 """What the writer waits for: nothing while few ask, as many as came before when many do."""
 
-from sendryd.store.sqlite.gathering import FEW, MANY, PAUSE, Gathering
+from sendryd.store.sqlite.gathering import FEW, GATHER_FACTOR, GATHER_TIME, MANY, PAUSE, Gathering
 
 
 def serve(gathering: Gathering, clients: int, batches: int) -> list[int]:
@@ -58,3 +58,26 @@ def test_no_more_is_asked_for_than_is_of_use() -> None:
     gathering = Gathering()
     gathering.note(500, did_time_out=False)
     assert gathering.target == MANY
+    gathering.note(500, did_time_out=True)
+    assert gathering.target == MANY
+    gathering.note(500, did_time_out=False)
+    assert gathering.target == MANY
+
+
+def test_the_wait_is_no_longer_than_it_is_worth() -> None:
+    gathering = Gathering()
+    gathering.note_commit(0.0004)
+    assert gathering.patience == GATHER_FACTOR * 0.0004
+    gathering.note_commit(2.0)
+    assert gathering.patience == GATHER_TIME
+
+
+def test_those_who_pause_are_not_waited_for() -> None:
+    """One message each 1.25 ms, and commits of half a millisecond: after a burst the writer is soon as quick as before it."""
+    gathering, commit, gap = Gathering(), 0.0005, 0.00125
+    gathering.note(10, did_time_out=False)
+    for _ in range(5):
+        gathering.note_commit(commit)
+        size = 1 + int(gathering.patience / gap)
+        gathering.note(size, did_time_out=size < gathering.target)
+    assert gathering.target == 0

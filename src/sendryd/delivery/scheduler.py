@@ -30,7 +30,7 @@ from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import Claim, DeliveryStore, Lease
 from sendryd.store.errors import LeaseLost, StoreError
 
-MAX_ATTEMPTS: Final = 500  # at once, in all; each holds a socket and a content
+MAX_ATTEMPTS: Final = 500  # under way at once, in all; each holds a socket
 # Claims of a lane, waiting or under way, for each attempt that it may have at once. What is over it is claimed from the database later and
 # its content read again, which costs as much as a third of an attempt.
 WAITING_FACTOR: Final = 10
@@ -43,6 +43,7 @@ LANE_MEMORY: Final = 600.0  # seconds for which failures of a next hop are remem
 POLL_INTERVAL: Final = 1.0  # seconds: changes by other processes are seen within it
 CLAIM_LIMIT: Final = 200  # deliveries claimed at once
 DRAIN_TIMEOUT: Final = 25.0  # seconds that attempts under way get when the program stops; it has 30 in all
+CUT_OFF_TIMEOUT: Final = 1.0  # seconds that they get to close their connections when that is over
 SMART_HOST_LANE: Final = "*"
 
 log = get_logger("delivery")
@@ -203,7 +204,8 @@ class Scheduler:
                 self._spawn(self._release_waiting(state))
             return
         limit = state.lane.limit
-        while state.waiting and state.busy < limit and state.busy + state.recording < UNRECORDED_FACTOR * limit:
+        most = limit if self._worker.unrecorded else UNRECORDED_FACTOR * limit  # what cannot be recorded is repeated after a kill
+        while state.waiting and state.busy < limit and state.busy + state.recording < most:
             claim, held = state.waiting.popleft()
             if self._is_ours(claim):
                 state.busy += 1
@@ -382,14 +384,19 @@ class Scheduler:
         self._wakeup.set()
         for state in list(self._lanes.values()):  # attempts that end meanwhile take their lanes away
             await self._release_waiting(state)
-        tasks = set(self._tasks)
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=timeout)
-            for task in late:
+        await self._wait_for_tasks(timeout)
+        if self._tasks:
+            log.warning("attempts_cut_off", count=len(self._tasks))
+            for task in self._tasks:
                 task.cancel()
-            if late:
-                log.warning("attempts_cut_off", count=len(late))
-                await asyncio.wait(late, timeout=1.0)
+            await self._wait_for_tasks(CUT_OFF_TIMEOUT)
+
+    async def _wait_for_tasks(self, timeout: float) -> None:
+        """Waits until no task is left, for so many seconds at most. One that ends may start another, which gives back what waited."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        while self._tasks and loop.time() < end:
+            await asyncio.wait(set(self._tasks), timeout=end - loop.time())
 
 
 def _key_of(claim: Claim) -> tuple[int, int]:

@@ -138,7 +138,7 @@ class Signer:
         self._next_start = now + RESTART_PAUSE
         try:
             self._link = await SigningLink.start()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # no process, no memory, or no thread to start it from
             log.error("signing_process_not_started", error=repr(error))
         if self._is_closed:
             self.close()

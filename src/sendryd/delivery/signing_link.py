@@ -16,7 +16,8 @@ from typing import Final, cast
 from sendryd.delivery.signing_process import MAX_KEYS, SIGNED, content_request, key_request, read_replies
 
 SILENCE: Final = 10.0  # seconds without an answer to anything; a signature takes a few thousandths of one
-PROGRAM: Final = (sys.executable, "-m", "sendryd.delivery.signing_process")
+# Without -P a file in the working directory that has the name of a module would be run in its place, with our keys.
+PROGRAM: Final = (sys.executable, "-P", "-m", "sendryd.delivery.signing_process")
 
 
 class SigningProcessLost(Exception):
@@ -36,6 +37,7 @@ class SigningLink(asyncio.Protocol):
         self._buffer = bytearray()
         self._answers = 0
         self._watch: asyncio.TimerHandle | None = None
+        self._reason = ""  # why it has ended
         self.is_open = True
 
     def __repr__(self) -> str:
@@ -48,21 +50,28 @@ class SigningLink(asyncio.Protocol):
 
     @classmethod
     async def start(cls) -> "SigningLink":
-        """Starts a process. Raises `OSError`."""
+        """Starts a process. Raises `OSError`, and `RuntimeError` if there is no thread to start it from."""
         ours, theirs = socket.socketpair()
+        # The thread goes on when we are cancelled, so the other end is its to close.
+        starting = asyncio.ensure_future(asyncio.to_thread(_start, theirs))
         try:
-            with theirs:
-                process = await asyncio.to_thread(subprocess.Popen, PROGRAM, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
+            process = await asyncio.shield(starting)
         except BaseException:
             ours.close()
+            starting.add_done_callback(_end_unwanted)
             raise
-        _, link = await asyncio.get_running_loop().create_unix_connection(lambda: cls(process), sock=ours)
+        try:
+            _, link = await asyncio.get_running_loop().create_unix_connection(lambda: cls(process), sock=ours)
+        except BaseException:
+            ours.close()
+            _end_unwanted(starting)
+            raise
         return link
 
     async def sign(self, number: int, make_known: Callable[[], tuple[str, str, bytes]], content: bytes, now: int) -> bytes:
         """The DKIM-Signature field. `make_known` gives domain, selector and PEM of the key with this number. Raises `SigningProcessLost`."""
         if not self.is_open:
-            raise SigningProcessLost("the process has ended")
+            raise SigningProcessLost(self._reason)
         if number not in self._known:
             if len(self._known) >= MAX_KEYS:  # the process does the same
                 self._known.clear()
@@ -123,6 +132,7 @@ class SigningLink(asyncio.Protocol):
         if not self.is_open:
             return
         self.is_open = False
+        self._reason = reason
         if self._watch is not None:
             self._watch.cancel()
         self._transport.abort()
@@ -132,3 +142,15 @@ class SigningLink(asyncio.Protocol):
             future = self._waiting.popleft()
             if not future.done():
                 future.set_exception(SigningProcessLost(reason))
+
+
+def _start(theirs: socket.socket) -> subprocess.Popen[bytes]:
+    with theirs:
+        return subprocess.Popen(PROGRAM, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
+
+
+def _end_unwanted(starting: asyncio.Future[subprocess.Popen[bytes]]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        process = starting.result()
+        process.kill()
+        process.wait()

@@ -96,8 +96,8 @@ def _answer(key: _Key, now: int, content: bytes) -> bytes:
 def main() -> None:
     """The program."""
     # A terminal and a service manager signal all processes of a group; this one is needed until the other has sent what is under way.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     try:
         serve(socket.socket(fileno=sys.stdin.fileno()))
     except ConnectionError:  # the other side was killed

@@ -58,8 +58,9 @@ def generate_key() -> tuple[bytes, str]:
 
 
 def load_private_key(pem: bytes) -> rsa.RSAPrivateKey:
-    """Reads a private key. Raises `ValueError` if it is not an RSA key."""
-    key = serialization.load_pem_private_key(pem, password=None)
+    """Reads a private key that `generate_key` made. Raises `ValueError` if it is not an RSA key."""
+    # Checking its primes again would take a hundred times as long as a signature, for each key at each change of the configuration.
+    key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise ValueError("not an RSA key")
     return key

@@ -22,7 +22,7 @@ import apsw
 from sendryd.store.errors import AlreadyAnswered, StoreError, StoreFull, StoreUnavailable
 from sendryd.store.sqlite.batch import Rows, place, store
 from sendryd.store.sqlite.connection import FULL, PAGE_SIZE, open_connection, translated
-from sendryd.store.sqlite.gathering import GATHER_OCTETS, GATHER_TIME, Gathering
+from sendryd.store.sqlite.gathering import GATHER_OCTETS, Gathering
 from sendryd.store.sqlite.segments import Segments
 
 MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
@@ -149,7 +149,7 @@ class Writer:
     def _take(self) -> list[Operation] | None:
         """Everything that waits; an empty list after a time of nothing; None at the end."""
         with self._changed:
-            is_late = not self._wait(self._gathering.target, GATHER_TIME)
+            is_late = not self._wait(self._gathering.target, self._gathering.patience)
             if not self._waiting:
                 self._wait(1, IDLE_CHECKPOINT if self._log_pages > self._written_back else None)
                 if not self._waiting and self._is_closing:
@@ -178,7 +178,9 @@ class Writer:
         self._settle(batch)
         self.operations += len(batch)
         self.largest_batch = max(self.largest_batch, len(batch))
-        self.longest_commit = max(self.longest_commit, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        self.longest_commit = max(self.longest_commit, seconds)
+        self._gathering.note_commit(seconds)
 
     def _settle(self, batch: Sequence[Operation]) -> None:
         """Commits operations; leaves its error with each that failed."""
