@@ -6,7 +6,9 @@ Writes: leases, by claiming and releasing.
 Strategy: one lane for each domain, or a single one for a smart host. A lane has a window of attempts that grows with success; after failures in
 a row it is suspended and probed with one message, while the others wait without an attempt counted. Oldest due first; a domain that is busy
 or suspended is stepped over, so it cannot hold up the others. Accepted messages come with their content in memory as long as there is room.
-When things fail: nothing new is started while an outcome waits to be stored. A crash leaves leases, which the next start returns. Leases of
+An attempt gives its place in the lane to the next one while its outcome is being stored.
+When things fail: while outcomes cannot be stored nothing is claimed or taken from the door, and no attempt takes the place of one that waits
+for that. A crash leaves leases, which the next start returns. Leases of
 what is at work or waits are extended: an attempt may take longer than one if every server of a domain is slow. Of what was lost all the same
 no attempt is started.
 Limits: attempts in all, waiting claims of a lane, octets of content held.
@@ -69,7 +71,7 @@ class _Leased:
 @dataclass(slots=True)
 class _LaneState:
     lane: Lane
-    busy: int = 0  # attempts under way
+    busy: int = 0  # attempts under way: sessions with the next hop
     recording: int = 0  # attempts whose outcomes are being stored
     reserved: int = 0
     waiting: deque[tuple[Claim, _Held | None]] = field(default_factory=deque)
@@ -336,16 +338,15 @@ class Scheduler:
 
     async def _claim(self) -> bool:
         """One claim. True if something was claimed."""
+        self._may_be_due = True  # until the database has said otherwise
         room = self._room()
         if room <= 0 or self._worker.unrecorded:
-            self._may_be_due = True
             return False
         now = self._clock.monotonic()
         busy = frozenset(
             key for key, state in self._lanes.items() if state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit
         )
         if SMART_HOST_LANE in busy:
-            self._may_be_due = True
             return False
         claims = await self._store.claim_deliveries(
             now=self._clock.now(), lease=self._new_lease(), limit=room, busy=busy, per_domain=self._per_domain(room)

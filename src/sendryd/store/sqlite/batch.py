@@ -1,4 +1,4 @@
-"""What the operations of a batch add together: rows by statements of many rows, and outcomes by two statements for all of them.
+"""What the operations of a batch add: rows and outcomes by statements of many rows, for all operations together.
 
 Every step of the engine gives up and takes back the interpreter lock, and each time the thread may have to wait for it: a batch of seven
 messages and seven outcomes takes ten steps instead of forty.
@@ -38,7 +38,7 @@ class Recording:
 
 @dataclass(slots=True)
 class Rows:
-    """What an operation adds."""
+    """What the operations add, to be stored at the end of the batch. So an outcome counts behind whatever else the batch does."""
 
     messages: list[Row] = field(default_factory=list)  # without where their contents are
     amended: list[Row] = field(default_factory=list)  # of messages that get another content; also without where it is
@@ -98,8 +98,8 @@ def store(connection: apsw.Connection, rows: Rows) -> None:
 
 def _record(connection: apsw.Connection, rows: Rows) -> None:
     numbers = to_json([outcome.delivery_id for recording in rows.recordings for outcome in recording.outcomes])
-    (found,) = connection.execute(SQL["leased_deliveries"], (numbers,)).fetchone() or ("[]",)
-    held: dict[int, tuple[int, Row]] = {row[0]: (row[1], (row[0], *row[2:])) for row in json.loads(found)}
+    found: list[list[Any]] = json.loads(connection.execute(SQL["leased_deliveries"], (numbers,)).get)
+    held: dict[int, tuple[int, Row]] = {row[0]: (row[1], (row[0], *row[2:])) for row in found}
     values: list[Row] = []
     for recording in rows.recordings:
         token, recording.suppressed = recording.token, []  # whatever an earlier try of the batch has left
