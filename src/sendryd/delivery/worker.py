@@ -19,6 +19,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 
+from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.plan import plan_mx, plan_smart_host
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.signer import Signer, SigningKey, SigningKeyMissing
@@ -45,10 +46,9 @@ from sendryd.model.message import Message, MessageType
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.classify import Category, Kind, Scope
 from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt
-from sendryd.policy.routing import RoutingProblem, SmartHost, order_hosts
+from sendryd.policy.routing import SmartHost
 from sendryd.policy.suppress import normalise_address
 from sendryd.runtime.clock import Clock
-from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
@@ -128,6 +128,7 @@ class Worker:
     def __init__(self, context: WorkerContext, settings: WorkerSettings) -> None:
         self._context = context
         self._settings = settings
+        self._destinations = Destinations(context.resolver, context.rand, hostname=settings.hostname, smart_host=settings.smart_host)
         self._broken_tls: dict[str, float] = {}
         self.unrecorded = 0  # outcomes that wait for the store
 
@@ -237,50 +238,23 @@ class Worker:
     # Where to.
 
     async def _find_targets(self, domain: str, *, is_tls_enforced: bool) -> list[Target] | Verdict:
-        settings, resolver = self._settings, self._context.resolver
-        try:
-            if settings.smart_host is not None:
-                host = settings.smart_host.host
-                return plan_smart_host(settings.smart_host, (host,) if _is_literal(host) else await resolver.addresses(host))
-            records = await resolver.mx(domain)
-            hosts = order_hosts(domain, records, own_names={settings.hostname.lower()}, shuffle=self._context.rand.shuffled)
-        except LookupFailed as error:
-            if error.is_temporary or settings.smart_host is not None:
-                return local_verdict(Kind.DEFERRED, Category.DNS_FAILURE, "4.4.3", f"DNS gave no answer: {error}")
-            return local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.2", f"The domain {domain} does not exist")
-        if hosts is RoutingProblem.NULL_MX:
-            return local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.10", f"The domain {domain} takes no mail")
-        if isinstance(hosts, RoutingProblem):
-            return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.6", f"Mail for {domain} would come back here")
-        found, has_temporary = await self._resolve_hosts(hosts)
-        if not found:
-            if has_temporary or records:
-                return local_verdict(Kind.DEFERRED, Category.DNS_FAILURE, "4.4.4", f"No mail server of {domain} has an address")
-            return local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.2", f"The domain {domain} has no mail server")
+        settings = self._settings
+        route = await self._destinations.find_route(domain)
+        if isinstance(route, Verdict):
+            return route
+        if settings.smart_host is not None:
+            return plan_smart_host(settings.smart_host, [address for _, addresses in route for address in addresses])
         targets = plan_mx(
-            found,
+            route,
             port=settings.mx_port,
             is_tls_enforced=is_tls_enforced,
-            broken_tls=frozenset(filter(self._has_broken_tls, (host for host, _ in found))),
+            broken_tls=frozenset(filter(self._has_broken_tls, (host for host, _ in route))),
             allow_private=settings.allow_private_networks,
         )
         if not targets:
             sentence = f"All mail servers of {domain} are at private or reserved addresses, where mail is not sent"
             return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.4", sentence)
         return targets
-
-    async def _resolve_hosts(self, hosts: Sequence[str]) -> tuple[list[tuple[str, Sequence[str]]], bool]:
-        found: list[tuple[str, Sequence[str]]] = []
-        has_temporary = False
-        for host in hosts:
-            try:
-                addresses = await self._context.resolver.addresses(host)
-            except LookupFailed as error:
-                has_temporary = has_temporary or error.is_temporary
-            else:
-                if addresses:
-                    found.append((host, addresses))
-        return found, has_temporary
 
     def _has_broken_tls(self, host: str) -> bool:
         return self._broken_tls.get(host, 0.0) > self._context.clock.monotonic()
@@ -486,7 +460,3 @@ def _signal_of(deliveries: Sequence[ClaimedDelivery], verdicts: Mapping[str, Ver
 def _give(verdicts: dict[str, Verdict], claim: Claim, verdict: Verdict) -> None:
     for delivery in claim.deliveries:
         verdicts.setdefault(delivery.forward_path, verdict)
-
-
-def _is_literal(host: str) -> bool:
-    return host.replace(".", "").isdigit() or ":" in host
