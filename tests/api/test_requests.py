@@ -16,6 +16,7 @@ from sendryd.api.requests import Gate, Refused, encode, refuse
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId
 from sendryd.policy.ratelimit import RateLimiter
+from sendryd.runtime.maillog import MailLog
 from sendryd.store.sqlite import open_store
 from sendryd.testing.api import Answer, ApiWorld
 
@@ -71,7 +72,7 @@ async def test_every_scope_may_read(api: ApiWorld, scope: Scope) -> None:
 
 
 async def test_a_key_below_the_needed_scope_is_403_and_told_which(api: ApiWorld) -> None:
-    gate = Gate(api.directory, api.clock, None)
+    gate = Gate(api.directory, api.clock, None, MailLog(api.clock))
     for scope, lacks in ((Scope.READ_ONLY, [Scope.SENDING_ACCESS, Scope.FULL_ACCESS]), (Scope.SENDING_ACCESS, [Scope.FULL_ACCESS])):
         key, secret = await api.keys.create(AccountId(1), "limited", scope=scope)
         request = Request({"type": "http", "headers": [(b"authorization", f"Bearer {secret}".encode())]})

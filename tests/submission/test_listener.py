@@ -31,6 +31,7 @@ async def test_the_addresses_of_one_ipv6_network_share_their_limit() -> None:
         failures=FailureLog(),
         budget=ContentBudget(1000),
         metrics=door.metrics,
+        mail_log=door.mail_log,
         clock=door.clock,
     )
     listener = Listener(context, ConnectionLimits(unauthenticated_per_address=2))

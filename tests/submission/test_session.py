@@ -39,6 +39,7 @@ async def talking(door: Door, *, budget: int = 10_000_000) -> AsyncIterator[tupl
         failures=FailureLog(),
         budget=ContentBudget(budget),
         metrics=door.metrics,
+        mail_log=door.mail_log,
         clock=door.clock,
     )
     near, far = memory_streams()

@@ -18,6 +18,7 @@ from sendryd.model.ids import EventId, ReportId
 from sendryd.model.message import Message
 from sendryd.model.report import Counts, ReportFrequency, ScheduledReport
 from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
@@ -53,6 +54,7 @@ class World:
             ids=self.ids,
             rand=self.rand,
             metrics=Metrics(),
+            mail_log=MailLog(self.clock),
             wakeup=Wakeup(),
         )
 

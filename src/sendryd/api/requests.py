@@ -16,12 +16,11 @@ from sendryd.policy.credentials import hash_key
 from sendryd.policy.ratelimit import RateLimiter
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.clock import Clock
-from sendryd.runtime.log import get_logger
+from sendryd.runtime.maillog import MailLog
 
 REQUEST_ID_KEY: Final = "sendryd.request_id"  # in the ASGI scope
 _AUTH_DETAILS: Final = {"expected": "one header, Authorization: Bearer <API key>"}
 
-log = get_logger("api")
 
 Word = TypeVar("Word")
 
@@ -43,6 +42,7 @@ class Gate:
     directory: Directory
     clock: Clock
     limiter: RateLimiter | None  # None: no limit
+    mail_log: MailLog
 
     async def admit(self, request: Request, needed: Scope, headers: dict[str, str]) -> ApiKey:
         """The key of a request. Raises `Refused`: with one and the same answer for every key that is not good, and for none at all.
@@ -52,8 +52,10 @@ class Gate:
         values = request.headers.getlist("authorization")
         key = await self._find_key(values[0]) if len(values) == 1 else None
         if key is None:
-            log.info("authentication_failed", client=request.client.host if request.client else None, request_id=request_id(request))
-            raise Refused(Refusal(RefusalKey.AUTH_FAILED), details=_AUTH_DETAILS, headers={"WWW-Authenticate": "Bearer"})
+            refusal = Refusal(RefusalKey.AUTH_FAILED)
+            client = request.client.host if request.client else None
+            self.mail_log.refused(refusal, door="rest", client=client, request_id=request_id(request))
+            raise Refused(refusal, details=_AUTH_DETAILS, headers={"WWW-Authenticate": "Bearer"})
         if self.limiter is not None:
             standing = self.limiter.take(key.id, self.clock.monotonic())
             headers["RateLimit-Limit"] = str(standing.limit)

@@ -18,6 +18,7 @@ from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.retry import RetryPlan
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SystemRand
 from sendryd.runtime.resolver import Resolver
@@ -40,6 +41,7 @@ class Basics:
     resolver: Resolver
     wakeup: Wakeup
     metrics: Metrics
+    mail_log: MailLog
 
     @property
     def keys(self) -> KeyOffice:
@@ -98,6 +100,7 @@ async def build_basics(settings: Settings) -> Basics:
         resolver=Resolver(clock, name_server),
         wakeup=Wakeup(),
         metrics=Metrics(),
+        mail_log=MailLog(clock),
     )
 
 

@@ -92,6 +92,7 @@ def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
             ids=basics.ids,
             rand=basics.rand,
             metrics=basics.metrics,
+            mail_log=basics.mail_log,
             wakeup=basics.wakeup,
             handoff=running.scheduler,
             templates=basics.templates,
@@ -173,6 +174,7 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
         failures=FailureLog(),
         budget=ContentBudget(),
         metrics=basics.metrics,
+        mail_log=basics.mail_log,
         clock=basics.clock,
     )
     limits = ConnectionLimits(
@@ -227,7 +229,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
             keys=basics.keys,
             lists=basics.lists,
             webhooks=basics.webhooks,
-            gate=Gate(shared.directory, basics.clock, limiter),
+            gate=Gate(shared.directory, basics.clock, limiter, basics.mail_log),
             health=health,
             clock=basics.clock,
             rand=basics.rand,

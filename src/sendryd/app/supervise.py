@@ -37,7 +37,7 @@ from sendryd.app.roles import (
 from sendryd.app.settings import PREFIX, Settings, SettingsError, load_settings
 from sendryd.app.values import Address
 from sendryd.intake.directory import Directory
-from sendryd.runtime.log import configure, get_logger
+from sendryd.runtime.log import LogOutput, configure, get_logger
 from sendryd.runtime.tls import ServerCertificate, write_self_signed
 from sendryd.store.errors import StoreError
 
@@ -82,9 +82,9 @@ def lock_data_dir(data_dir: Path) -> int:
     return descriptor
 
 
-def configure_logs(settings: Settings) -> None:
+def configure_logs(settings: Settings) -> LogOutput:
     """Form and level of the logs, as the settings and the terminal say."""
-    configure(settings.log_format or ("text" if sys.stderr.isatty() else "json"), settings.log_level)
+    return configure(settings.log_format or ("text" if sys.stderr.isatty() else "json"), settings.log_level)
 
 
 def prepare_certificate(settings: Settings, basics: Basics) -> ServerCertificate:
@@ -105,6 +105,7 @@ class Process:
         self._basics = basics
         self._roles = roles
         self._config = config
+        basics.mail_log.send_to(configure_logs(basics.settings))
         self._directory = Directory(basics.store, basics.clock)
         self._certificate = prepare_certificate(basics.settings, basics)
         self._running = Running()
@@ -243,7 +244,7 @@ class Process:
         except SettingsError as error:
             log.error("settings_not_reloaded", reason=str(error))
             return
-        configure_logs(settings)
+        self._basics.mail_log.send_to(configure_logs(settings))
         self._directory.invalidate()
         running = self._basics.settings
         waiting = [name for name in Settings.model_fields if getattr(settings, name) != getattr(running, name) and name not in AT_RUN_TIME]
@@ -268,6 +269,7 @@ class Process:
         with suppress(StoreError):
             await self._directory.flush()
         await self._basics.store.aclose()
+        self._basics.mail_log.flush()
         if self._was_ready:
             log.info("stopped")
 

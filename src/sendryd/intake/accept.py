@@ -20,7 +20,7 @@ from sendryd.intake.handoff import Handoff
 from sendryd.intake.prepare import Draft, finish, read_draft
 from sendryd.intake.quota import Quotas
 from sendryd.intake.rebuild import replace_bodies
-from sendryd.intake.submission import Options, Receipt, Recipient, Submission
+from sendryd.intake.submission import Options, Origin, Receipt, Recipient, Submission
 from sendryd.intake.twins import Twins, TwinUnderWay
 from sendryd.message.control import NO_ORDERS, Orders
 from sendryd.message.errors import MalformedMessage
@@ -32,9 +32,11 @@ from sendryd.model.delivery import NO_DOMAIN, DeliveryState
 from sendryd.model.domain import SendingDomain
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import (
+    API_KEY_PREFIX,
     MESSAGE_PREFIX,
     TEMPLATE_PREFIX,
     AccountId,
+    ApiKeyId,
     DeliveryId,
     EventId,
     MessageId,
@@ -52,6 +54,7 @@ from sendryd.policy.suppress import normalise_address
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
+from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Wakeup
@@ -62,6 +65,15 @@ ANSWERS_KEPT: Final = timedelta(hours=24)  # of idempotent requests: the contrac
 BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content can guess
 LARGE: Final = 256 * 1024  # octets: rewriting more than this takes milliseconds, which a thread spends better than the loop
 LARGE_HEADER: Final = 32 * 1024  # octets, likewise: what people are shown of a header block is decoded word by word
+
+TEST_INBOX: Final = "test inbox"  # the relay of mail that a test key sends
+# What a recipient's line in the mail log is called where acceptance is the end: suppressed, or caught in the Test Inbox.
+_FINAL_EVENTS: Final = {
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.BOUNCED: "bounced",
+    DeliveryState.EXPIRED: "expired",
+    DeliveryState.SUPPRESSED: "suppressed",
+}
 
 log = get_logger("intake")
 
@@ -80,6 +92,7 @@ class Prepared:
 
     new: NewMessage
     idempotency_key: str | None  # of its control header
+    origin: Origin
 
     @property
     def public_id(self) -> str:
@@ -108,6 +121,7 @@ class Intake:
         ids: IdSource,
         rand: Rand,
         metrics: Metrics,
+        mail_log: MailLog,
         wakeup: Wakeup,
         handoff: Handoff | None = None,
         templates: TemplateRenderer | None = None,
@@ -121,6 +135,7 @@ class Intake:
         self._rand = rand
         self._metrics = metrics
         self._accepted = {mode: metrics.accepted.labels(mode.value) for mode in KeyMode}
+        self._mail_log = mail_log
         self._wakeup = wakeup
         self._handoff = handoff
         self._templates = templates
@@ -185,6 +200,7 @@ class Intake:
         result = await self._prepare(submission, message_id)
         if isinstance(result, Refusal):
             self._metrics.refused.labels(result.key.value).inc()
+            self._log_refusal(result, submission.key.id, submission.origin, len(submission.recipients))
         return result
 
     async def _prepare(self, submission: Submission, message_id: MessageId | None) -> Prepared | Refusal:
@@ -207,7 +223,7 @@ class Intake:
             options = await self._with_tracking(submission, draft, domain)
             skipped = await self._find_skipped(submission, options)
             new = self._build(submission, draft, domain, options, skipped, message_id)
-            return Prepared(new, draft.orders.idempotency_key)
+            return Prepared(new, draft.orders.idempotency_key, submission.origin)
         except MalformedMessage as error:
             return Refusal(RefusalKey.MALFORMED_MESSAGE, error.reason)
         except StoreError as error:
@@ -419,6 +435,13 @@ class Intake:
 
         None if it is done, else why not. Raises `AlreadyAnswered`.
         """
+        refusal = await self._commit(prepared, answer)
+        if refusal is not None:
+            for each in prepared:
+                self._log_refusal(refusal, each.new.message.api_key_id, each.origin, len(each.new.deliveries))
+        return refusal
+
+    async def _commit(self, prepared: Sequence[Prepared], answer: Answer | None) -> Refusal | None:
         refusal = await self._take_quota(prepared)
         if refusal is not None:
             return refusal
@@ -435,13 +458,32 @@ class Intake:
             if isinstance(error, StoreError):
                 return self._unstored(error)
             raise
-        for new in news:
+        for new, each in zip(news, prepared, strict=True):
             self._accepted[new.message.mode].inc()
+            self._log_acceptance(new, each.origin)
             if new.lease and self._handoff:
                 self._handoff.offer(new.lease, _claims(new, new.lease), new.content)
             else:
                 self._wakeup.set()
         return None
+
+    def _log_acceptance(self, new: NewMessage, origin: Origin) -> None:
+        mail_log, message = self._mail_log, new.message
+        is_test = message.mode is KeyMode.TEST
+        tls = origin.tls.version if origin.tls else None
+        mail_log.accepted(message, recipients=len(new.deliveries), client=origin.address, tls=tls, door=_door(origin))
+        for delivery in new.deliveries:
+            event = _FINAL_EVENTS.get(delivery.state)
+            if event is not None:  # suppressed, or captured
+                metadata = delivery.events[-1].metadata
+                reply = metadata.get("reply") or metadata.get("reason")
+                mail_log.outcome(
+                    event, message, delivery.forward_path, {"relay": TEST_INBOX if is_test else None, "delay": 0.0, "reply": reply}
+                )
+
+    def _log_refusal(self, refusal: Refusal, key_id: ApiKeyId | None, origin: Origin, recipients: int) -> None:
+        key = format_id(API_KEY_PREFIX, key_id) if key_id is not None else None
+        self._mail_log.refused(refusal, door=_door(origin), client=origin.address, key=key, recipients=recipients)
 
     async def amend(self, prepared: Prepared) -> Refusal | None:
         """Stores a prepared message in the place of the scheduled one with its id. It counts for no quota again.
@@ -453,7 +495,9 @@ class Intake:
         except (NotFound, NotAllowed):
             raise
         except StoreError as error:
-            return self._unstored(error)
+            refusal = self._unstored(error)
+            self._log_refusal(refusal, prepared.new.message.api_key_id, prepared.origin, len(prepared.new.deliveries))
+            return refusal
         self._wakeup.set()
         return None
 
@@ -493,6 +537,10 @@ class Intake:
         log.error("message_not_stored", error=repr(error))
         is_full = isinstance(error, StoreFull)
         return Refusal(RefusalKey.STORAGE_FULL if is_full else RefusalKey.TEMPORARILY_UNAVAILABLE)
+
+
+def _door(origin: Origin) -> str:
+    return "rest" if origin.is_http else "smtp"
 
 
 def _claims(new: NewMessage, lease: Lease) -> list[Claim]:

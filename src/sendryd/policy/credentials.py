@@ -12,12 +12,12 @@ from sendryd.model.apikey import KeyMode
 
 RANDOM_LENGTH: Final = 43  # 43 * log2(62) = 256 bits
 DISPLAY_LENGTH: Final = 12  # "sn_live_" and four more: enough to tell keys apart, useless to an attacker
-# In any case of letters, since some texts are folded; longer than the part that may be shown. In base64 the start of a key has three forms.
+# In any case of letters, since some texts are folded; longer than the part that may be shown.
 _IN_TEXT: Final = re.compile(r"(sn_(?:live|test)_)[A-Za-z0-9]{5,}", re.ASCII | re.IGNORECASE)
-_IN_BASE64: Final = re.compile(
-    r"(?:c25fbGl2ZV|c25fdGVzdF|NuX2xpdmVf|NuX3Rlc3Rf|zbl9saXZlX|zbl90ZXN0X)[A-Za-z0-9+/_-]+",
-    re.ASCII,
-)
+_BASE64_STARTS: Final = ("c25fbGl2ZV", "c25fdGVzdF", "NuX2xpdmVf", "NuX3Rlc3Rf", "zbl9saXZlX", "zbl90ZXN0X")  # by where it begins
+_IN_BASE64: Final = re.compile(rf"(?:{'|'.join(_BASE64_STARTS)})[A-Za-z0-9+/_-]+", re.ASCII)
+# Nearly all texts have none of these, and then no key: plain searches are ten times as fast as the patterns.
+_STARTS: Final = ("sn_live_", "sn_test_", *(start.lower() for start in _BASE64_STARTS))
 _FORM: Final = re.compile(r"sn_(?:live|test)_[A-Za-z0-9]{43}", re.ASCII)
 
 
@@ -43,4 +43,8 @@ def display_prefix(secret: str) -> str:
 
 def without_keys(text: str) -> str:
     """A text with each key in it, also as base64 has it, starred."""
-    return _IN_BASE64.sub("***", _IN_TEXT.sub(r"\1***", text))
+    folded = text.lower()
+    for start in _STARTS:
+        if start in folded:
+            return _IN_BASE64.sub("***", _IN_TEXT.sub(r"\1***", text))
+    return text

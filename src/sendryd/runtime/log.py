@@ -9,7 +9,8 @@ import logging
 import os
 import select
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
+from dataclasses import dataclass
 from typing import Final, TextIO, cast
 
 import structlog
@@ -33,23 +34,47 @@ class LogStream(io.TextIOBase):
         self._is_torn = False  # the last line that was written has no end
 
     def write(self, text: str) -> int:
-        line = text.encode("utf-8", "backslashreplace")
+        self._put(text.encode("utf-8", "backslashreplace"), 1)
+        return len(text)
+
+    def write_lines(self, lines: Iterable[bytes]) -> None:
+        """Writes lines, given without their ends, as many in one system call as a pipe takes at once."""
+        gathered: list[bytes] = []
+        size = 0
+        for line in lines:
+            if gathered and size + len(line) >= _AT_ONCE:
+                self._put(b"\n".join(gathered) + b"\n", len(gathered))
+                gathered, size = [], 0
+            gathered.append(line)
+            size += len(line) + 1
+        if gathered:
+            self._put(b"\n".join(gathered) + b"\n", len(gathered))
+
+    def _put(self, text: bytes, lines: int) -> None:
         if self._missing:
             gap = f"{self._missing} lines of the log are missing here: nobody read them in time\n"
-            line = (b"\n" if self._is_torn else b"") + gap.encode("ascii") + line
-        for start in range(0, len(line), _AT_ONCE):
-            if not self._write(line[start : start + _AT_ONCE]):
-                self._missing += 1
+            text = (b"\n" if self._is_torn else b"") + gap.encode("ascii") + text
+        for start in range(0, len(text), _AT_ONCE):
+            if not self._write(text[start : start + _AT_ONCE]):
+                self._missing += lines
                 self._is_torn = self._is_torn or start > 0
-                return len(text)
+                return
         self._missing, self._is_torn = 0, False
-        return len(text)
 
     def _write(self, piece: bytes) -> bool:
         try:
             return bool(self._poll.poll(0)) and os.write(self._descriptor, piece) == len(piece)
         except OSError:
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class LogOutput:
+    """Where the log goes, in which form, and from which level."""
+
+    stream: LogStream | None  # None: standard error is none of the system's, as under a test runner
+    is_json: bool
+    level: int  # as `logging` counts
 
 
 class Secret(str):
@@ -76,9 +101,10 @@ def does_colour() -> bool:
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
-def configure(log_format: str, level: str) -> None:
+def configure(log_format: str, level: str) -> LogOutput:
     """Sets the form (`text` or `json`) and the least level (`debug`, `info`, `warning`, `error`) of all logs of this process."""
     stream = _standard_error()
+    number = logging.getLevelNamesMapping()[level.upper()]
     logging.lastResort = logging.StreamHandler(stream)  # what libraries say
     logging.lastResort.setLevel(logging.WARNING)
     renderer: structlog.typing.Processor
@@ -94,10 +120,11 @@ def configure(log_format: str, level: str) -> None:
             redact,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=False,
     )
+    return LogOutput(stream if isinstance(stream, LogStream) else None, log_format == "json", number)
 
 
 def _standard_error() -> TextIO:

@@ -13,6 +13,7 @@ from sendryd.intake.accept import Intake
 from sendryd.intake.directory import Directory
 from sendryd.intake.submission import Origin, Recipient, Submission
 from sendryd.model.apikey import ApiKey
+from sendryd.model.ids import API_KEY_PREFIX, format_id
 from sendryd.policy.admission import admit_reverse_path, check_sender_key
 from sendryd.policy.credentials import hash_key
 from sendryd.policy.penalty import FailureLog
@@ -21,6 +22,7 @@ from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import NetworkFault, ReadTimedOut
 from sendryd.runtime.log import get_logger
+from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.stream import ByteStream
 from sendryd.runtime.tls import ServerCertificate
@@ -40,6 +42,7 @@ from sendryd.smtp.events import (
     ServerEvent,
     StartTLSRequested,
 )
+from sendryd.smtp.reply import Reply
 from sendryd.smtp.server import ServerConnection, ServerLimits
 from sendryd.store.errors import StoreError
 from sendryd.submission import replies
@@ -54,6 +57,8 @@ DATA_BLOCK_TIMEOUT: Final = 180.0  # between two reads of content: RFC 5321 §4.
 MIN_DATA_RATE: Final = 500
 WRITE_TIMEOUT: Final = 60.0  # for a client that does not read our replies
 BURST: Final = 100  # pipelined commands answered before the other sessions get their turn: about a millisecond's work
+
+_TRANSACTION_VERBS: Final = frozenset({"MAIL", "RCPT", "DATA", "BDAT"})
 
 log = get_logger("submission")
 
@@ -70,6 +75,7 @@ class SessionContext:
     failures: FailureLog
     budget: ContentBudget
     metrics: Metrics
+    mail_log: MailLog
     clock: Clock
 
 
@@ -247,13 +253,25 @@ class Session:
                 self._mail = None
                 self._return_budget()
                 self._context.metrics.refused.labels("content").inc()
-                log.info("message_refused", client=self._stream.peer.host, reply=str(event.reply))
+                self._log_refusal(event.reply, recipients=len(self._recipients))
             case Fault():
-                log.debug("client_fault", client=self._stream.peer.host, reply=str(event.reply), line=event.line_excerpt)
+                self._on_fault(event)
             case Closed():
                 log.debug("session_closed", client=self._stream.peer.host, reason=event.reason)
             case _:
                 assert_never(event)
+
+    def _on_fault(self, fault: Fault) -> None:
+        """A command that the machine has refused: of a transaction's, the mail log says so."""
+        verb = fault.line_excerpt[:4].upper()
+        if verb in _TRANSACTION_VERBS:
+            self._log_refusal(fault.reply, command=fault.line_excerpt)
+        else:
+            log.debug("client_fault", client=self._stream.peer.host, reply=str(fault.reply), line=fault.line_excerpt)
+
+    def _log_refusal(self, refusal: Refusal | Reply, **fields: object) -> None:
+        key = format_id(API_KEY_PREFIX, self._key.id) if self._key else None
+        self._context.mail_log.refused(refusal, door="smtp", client=self._stream.peer.host, key=key, **fields)
 
     async def _on_starttls(self) -> None:
         self._machine.reply(replies.READY_FOR_TLS)
@@ -287,7 +305,7 @@ class Session:
         context, host = self._context, self._stream.peer.host
         context.metrics.refused.labels(refusal.key.value).inc()
         delay = context.failures.record(host, context.clock.monotonic())
-        log.info("authentication_failed", client=host, reason=refusal.key.value, delayed=delay)
+        self._log_refusal(refusal, delayed=delay)
         if delay:
             await context.clock.sleep(delay)
         self._machine.reply(refusal.smtp)
@@ -297,7 +315,7 @@ class Session:
         refusal = await self._check_mail(event)
         if refusal is not None:
             self._context.metrics.refused.labels(refusal.key.value).inc()
-            log.info("sender_refused", client=self._stream.peer.host, reason=refusal.key.value, detail=refusal.detail)
+            self._log_refusal(refusal, reverse_path=str(event.path.mailbox) if event.path.mailbox else "")
             self._machine.reply(refusal.smtp)
             return
         self._mail = event
@@ -358,7 +376,6 @@ class Session:
         self._recipients = {}
         self._return_budget()
         if isinstance(result, Refusal):
-            log.info("message_refused", client=stream.peer.host, reason=result.key.value, detail=result.detail)
             self._machine.reply(result.smtp)
         else:
             self._machine.reply(replies.queued(result.message_id))

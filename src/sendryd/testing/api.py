@@ -37,6 +37,7 @@ from sendryd.model.message import Message
 from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.ratelimit import RateLimiter
 from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
@@ -86,7 +87,7 @@ class ApiWorld:
         self.templates = TemplateOffice(store, clock=self.clock, ids=self.ids)
         self.metrics = Metrics()
         self.health = Health(store, self._render_metrics, self.clock)
-        gate = Gate(self.directory, self.clock, limiter)
+        gate = Gate(self.directory, self.clock, limiter, MailLog(self.clock))
         self.request_log = RequestLog(store, self.clock, self.ids)
         needs = ApiDependencies(
             store=store,
@@ -110,6 +111,7 @@ class ApiWorld:
                 ids=self.ids,
                 rand=self.rand,
                 metrics=self.metrics,
+                mail_log=MailLog(self.clock),
                 wakeup=Wakeup(),
                 templates=self.templates,
             ),

@@ -11,6 +11,7 @@ from sendryd.model.domain import DomainStatus
 from sendryd.policy.credentials import hash_key
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.stream import TlsInfo
@@ -33,6 +34,7 @@ class Door:
         self.store = MemoryStore()
         self.clock = SystemClock()
         self.metrics = Metrics()
+        self.mail_log = MailLog(self.clock)
         self.wakeup = Wakeup()
         self.directory = Directory(self.store, self.clock)
         self.keys: dict[str, ApiKey] = {}
@@ -44,6 +46,7 @@ class Door:
             ids=IdSource(self.clock, SeededRand(1)),
             rand=SeededRand(2),
             metrics=self.metrics,
+            mail_log=self.mail_log,
             wakeup=self.wakeup,
             handoff=handoff,
         )

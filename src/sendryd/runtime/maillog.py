@@ -1,0 +1,142 @@
+"""The mail log: one line for each acceptance, each refusal at a door, and each outcome of each recipient.
+
+Lines are gathered and written once in a turn of the event loop: under load one write carries many of them. As JSON they are encoded by msgspec,
+which takes a microsecond where the general log takes fifty; as text, for a person at a terminal, they go through the general log.
+Fields and their names are those of the operator interface. No line has content, a subject or a secret.
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from sendryd.message.author import parse_author
+from sendryd.message.errors import MalformedMessage
+from sendryd.model.ids import API_KEY_PREFIX, MESSAGE_PREFIX, format_id
+from sendryd.model.message import Message
+from sendryd.policy.credentials import without_keys
+from sendryd.policy.refusal import Refusal
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import LogOutput, get_logger
+from sendryd.smtp.reply import Reply
+
+MAX_REPLY: Final = 1000  # characters of a reply in a line: what the queue keeps of it
+# From fields as nearly all are; the others are read as at the door.
+_PLAIN_AUTHOR: Final = re.compile(r'[^<>()"@]*<[^<>()"@\s]+@([A-Za-z0-9.-]+)>|[^<>()"@\s]+@([A-Za-z0-9.-]+)', re.ASCII)
+
+_encode = msgspec.json.Encoder().encode
+_text = get_logger("mail")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delays:
+    """Where the time of a delivery went, in seconds, as Postfix logs it."""
+
+    queue: float  # from acceptance, or from the scheduled time, to the start of the attempt
+    connect: float = 0.0  # until TCP stood; 0 for a connection that was open already
+    handshake: float = 0.0  # greeting, EHLO, TLS, AUTH
+    transmission: float = 0.0  # from MAIL to the last reply
+
+    @property
+    def total(self) -> float:
+        """Seconds in all."""
+        return self.queue + self.connect + self.handshake + self.transmission
+
+
+class MailLog:
+    """Writes the lines. Without an output, as in commands, it is silent."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._output: LogOutput | None = None
+        self._lines: list[bytes] = []
+
+    def send_to(self, output: LogOutput) -> None:
+        """Where lines go from now on, in which form, and from which level."""
+        self.flush()
+        self._output = output if output.level <= logging.INFO else None
+
+    def accepted(self, message: Message, *, recipients: int, client: str, tls: str | None, door: str) -> None:
+        """A message is stored; its 250 or 200 follows."""
+        if self._output is None:
+            return
+        fields = _fields_of(message)
+        fields |= {"mode": message.mode.value, "recipients": recipients, "client": client, "tls": tls, "door": door}
+        self._write("accepted", fields)
+
+    def refused(self, refusal: Refusal | Reply, *, door: str, client: str | None, **fields: object) -> None:
+        """A door said no, to a client, a sender, a recipient or a message. `fields` say to what."""
+        if self._output is None:
+            return
+        known: dict[str, object] = {"door": door, "client": client}
+        if isinstance(refusal, Refusal):
+            known["reason"] = refusal.key.value
+        reply = refusal if isinstance(refusal, Reply) else refusal.smtp
+        if door == "rest" and isinstance(refusal, Refusal):
+            known |= {"code": refusal.http_status, "reply": refusal.sentence[:MAX_REPLY]}
+        else:
+            known |= reply_fields(reply)
+        self._write("refused", known | fields)
+
+    def outcome(self, event: str, message: Message, recipient: str, fields: Mapping[str, object]) -> None:
+        """What became of one recipient: `delivered`, `deferred`, `bounced`, `expired`, `suppressed` or `cancelled`."""
+        if self._output is None:
+            return
+        self._write(event, {"recipient": recipient, **_fields_of(message), **fields})
+
+    def flush(self) -> None:
+        """Writes what is gathered."""
+        lines, self._lines = self._lines, []
+        if lines and self._output is not None and self._output.stream is not None:
+            self._output.stream.write_lines(lines)
+
+    def _write(self, event: str, fields: dict[str, Any]) -> None:
+        output = self._output
+        if output is None:
+            return
+        if not output.is_json or output.stream is None:
+            _text.info(event, **fields)
+            return
+        timestamp = self._clock.now().isoformat().replace("+00:00", "Z")
+        line = _to_json({"event": event, **fields, "part": "mail", "level": "info", "timestamp": timestamp})
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._lines.append(line)
+
+
+def reply_fields(reply: Reply) -> dict[str, object]:
+    """`code`, `enhanced` and `reply` of a line."""
+    return {"code": reply.code, "enhanced": str(reply.enhanced) if reply.enhanced else None, "reply": str(reply)[:MAX_REPLY]}
+
+
+def _fields_of(message: Message) -> dict[str, object]:
+    return {
+        "id": format_id(MESSAGE_PREFIX, message.id),
+        "key": format_id(API_KEY_PREFIX, message.api_key_id) if message.api_key_id is not None else None,
+        "domain": _author_domain(message.author),
+        "size": message.size,
+    }
+
+
+def _author_domain(author: str) -> str | None:
+    """The domain of the header From, in A-labels."""
+    match = _PLAIN_AUTHOR.fullmatch(author)
+    if match:
+        return (match[1] or match[2]).lower()
+    try:
+        return parse_author(author.encode("utf-8", "replace")).domain
+    except MalformedMessage:
+        return None
+
+
+def _to_json(fields: dict[str, object]) -> bytes:
+    try:
+        line = _encode(fields).decode("utf-8")
+    except UnicodeEncodeError:  # a peer's octets that are no text
+        line = json.dumps(fields)
+    return without_keys(line).encode("utf-8")
