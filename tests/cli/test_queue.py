@@ -1,11 +1,12 @@
 """`sendryd queue`, on a queue that was filled by hand."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from sendryd.app.build import Basics
+from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
 from sendryd.store.base import NewMessage
@@ -110,3 +111,23 @@ def test_nothing_is_changed_unless_something_is_named(cli: Any, verb: str) -> No
 def test_show_what_is_not_there(cli: Any) -> None:
     assert "there is no" in cli.fault("queue", "show", "em_0000000000000")
     assert "neither" in cli.fault("queue", "show", "key_0000000000000")
+
+
+def test_mail_of_a_removed_domain_is_held_and_says_why(cli: Any, message: NewMessage) -> None:
+    async def sign_by_the_domain(basics: Basics) -> None:
+        (domain,) = await basics.store.list_domains(DEFAULT_ACCOUNT)
+        now = basics.clock.now()
+        samples = Samples(now + timedelta(seconds=1))
+        new = samples.message(("c@three.test",), created_at=now, due_at=now + timedelta(hours=1))
+        await basics.store.accept(replace(new, message=replace(new.message, signing_domain_id=domain.id)))
+
+    cli.store(sign_by_the_domain)
+    removed = cli.run("domains", "remove", "example.test")
+    assert "1 waiting delivery is held until example.test is added again and verified" in removed.stderr
+    (held,) = cli.json("queue", "list", "--state", "held")["data"]
+    assert (held["recipient"], held["hold_reason"]) == ("c@three.test", "domain_removed")
+    shown = cli.json("queue", "show", held["id"])
+    assert shown["explanation"].startswith("Held because its sending domain was removed: add the domain again and verify it")
+    assert cli.json("queue", "release", held["id"])["count"] == 1
+    assert cli.json("queue", "list", "--state", "held")["data"] == []
+    assert len(cli.json("queue", "list")["data"]) == 1 + len(message.deliveries)

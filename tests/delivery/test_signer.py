@@ -22,7 +22,7 @@ from sendryd.model.ids import DomainId, MessageId
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.post import signing_key
-from sendryd.testing.samples import Samples
+from sendryd.testing.samples import NOW, Samples
 
 CONTENT = b"From: a@example.test\r\nSubject: x\r\n\r\nbody\r\n"
 ID = DomainId(1)
@@ -187,7 +187,7 @@ async def test_what_cannot_be_signed_says_why(desk: Desk) -> None:
 @pytest.mark.sockets
 async def test_a_new_key_of_a_domain_signs_from_then_on(desk: Desk) -> None:
     await sign_many(desk)
-    await desk.store.remove_domain(ID)
+    await desk.store.remove_domain(ID, NOW)
     pem, public = generate_key()
     new = Samples().domain("example.test")
     await desk.store.add_domain(replace(new, domain=replace(new.domain, id=ID), private_key=pem))
@@ -206,7 +206,7 @@ async def test_a_change_of_the_domain_is_seen_within_its_promise(desk: Desk) -> 
 
 async def test_a_domain_that_was_removed_signs_no_more(desk: Desk) -> None:
     await desk.signer.key(ID)
-    await desk.store.remove_domain(ID)
+    await desk.store.remove_domain(ID, NOW)
     desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
     with pytest.raises(SigningKeyMissing):
         await desk.signer.key(ID)

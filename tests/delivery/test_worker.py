@@ -11,11 +11,14 @@ import pytest
 
 from sendryd.intake.personal import Personaliser
 from sendryd.message.errors import MalformedMessage
-from sendryd.model.ids import EventId
-from sendryd.store.base import Lease, Outcome, QueueFilter
+from sendryd.model.delivery import DeliveryState, HoldReason
+from sendryd.model.domain import DomainStatus
+from sendryd.model.ids import DomainId, EventId
+from sendryd.store.base import DomainCheck, Lease, Outcome, QueueFilter
 from sendryd.store.errors import Conflict, LeaseLost, StoreUnavailable
 from sendryd.testing.mailhost import Script
 from sendryd.testing.post import Post, signing_key
+from sendryd.testing.samples import ACCOUNT
 
 pytestmark = pytest.mark.sockets
 
@@ -152,4 +155,29 @@ async def test_recipients_that_are_too_many_for_a_server_are_sent_to_in_turns(po
     post.first.script = Script(command=three_at_once)
     await post.send(*(f"u{number}@two.test" for number in range(8)))
     assert sorted(path for mail in post.first.mails for path in mail.recipients) == [f"u{number}@two.test" for number in range(8)]
+    assert await post.store.list_queue(QueueFilter()) == []
+
+
+async def test_mail_whose_domain_was_removed_is_held_and_goes_on_when_it_is_verified_again(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sendryd.delivery.signer.CHECK_INTERVAL", 0.0)
+    now = post.clock.now()
+    (claim,) = await post.claim("u1@two.test", "u2@two.test")
+    await post.store.remove_domain(DomainId(1), now)
+    await post.deliver(claim, b"From: a@example.test\r\n\r\nbody\r\n")
+    held = await post.store.list_queue(QueueFilter())
+    assert {(each.state, each.hold_reason, each.attempts) for each in held} == {(DeliveryState.HELD, HoldReason.DOMAIN_REMOVED, 0)}
+    assert {each.last_reply for each in held} == {"Held: its sending domain was removed"}
+    assert (await post.last_event())["type"] == "queued"
+
+    new = post.samples.domain()
+    check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=now, verified_at=now, failing_since=None, failures=0)
+    await post.store.add_domain(replace(new, private_key=signing_key()[0]))
+    await post.store.record_domain_check(new.domain.id, check)
+    assert await post.store.release_for_domain(ACCOUNT, "example.test", now) == 2
+    lease = post.samples.lease(now.replace(year=2100))
+    (claim,) = await post.store.claim_deliveries(now=post.clock.now(), lease=lease, limit=9, busy=frozenset(), per_domain=9)
+    await post.deliver(claim, None)
+    assert verifies(post.first.mails[0].content)
     assert await post.store.list_queue(QueueFilter()) == []

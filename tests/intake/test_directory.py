@@ -89,7 +89,7 @@ async def test_a_domain_that_was_read_before_it_was_removed_is_not_kept_behind_t
     early = asyncio.create_task(hall.directory.covering_domains(ACCOUNT, "example.test"))
     while not hall.looks:
         await asyncio.sleep(0)
-    await hall.store.remove_domain(hall.domain.domain.id)
+    await hall.store.remove_domain(hall.domain.domain.id, NOW)
     hall.wait()
     await hall.directory.find_key(b"stranger")  # sees that something has changed
     gate.set()
@@ -100,6 +100,6 @@ async def test_a_domain_that_was_read_before_it_was_removed_is_not_kept_behind_t
 
 async def test_an_order_to_look_anew_is_obeyed_at_once(hall: Hall) -> None:
     assert await hall.directory.covering_domains(ACCOUNT, "example.test") != ()
-    await hall.store.remove_domain(hall.domain.domain.id)
+    await hall.store.remove_domain(hall.domain.domain.id, NOW)
     hall.directory.invalidate()
     assert await hall.directory.covering_domains(ACCOUNT, "example.test") == ()

@@ -10,6 +10,7 @@ import pytest
 
 from sendryd.intake.domains import MAX_SPF_LOOKUPS, BadDomainName, BadDomainSetting, DomainOffice, parse_name
 from sendryd.message.dkim import load_private_key
+from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
 from sendryd.model.ids import AccountId, DomainId, WebhookId, format_id
 from sendryd.model.webhook import Notification, Webhook, WebhookEvent
@@ -18,10 +19,11 @@ from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
-from sendryd.store.base import Store
+from sendryd.store.base import QueueFilter, Store
 from sendryd.store.errors import Conflict, NotFound
 from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.samples import Samples
 
 ACCOUNT = AccountId(1)
 NAME = "example.test"
@@ -270,8 +272,8 @@ async def test_a_maze_of_policies_is_left_after_ten_look_ups(office: DomainOffic
     assert "more than 10 look-ups" in record_of(after, RecordPurpose.SPF).reason
 
 
-async def test_a_domain_that_is_gone_is_not_found(office: DomainOffice, store: Store, domain: SendingDomain) -> None:
-    await store.remove_domain(domain.id)
+async def test_a_domain_that_is_gone_is_not_found(office: DomainOffice, store: Store, domain: SendingDomain, clock: ManualClock) -> None:
+    await store.remove_domain(domain.id, clock.now())
     with pytest.raises(NotFound):
         await office.verify(domain)
 
@@ -437,3 +439,17 @@ async def test_there_is_no_logo_to_prove(office: DomainOffice, domain: SendingDo
         await office.set_bimi(replace(domain, id=DomainId(9)), logo_url=LOGO, vmc_url=None, selector="default")
     with pytest.raises(BadDomainName, match="too long"):
         await office.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="a" * 240)
+
+
+async def test_a_removed_domain_holds_its_mail_until_it_is_added_again_and_verified(
+    office: DomainOffice, store: Store, zone: Zone, domain: SendingDomain, clock: ManualClock
+) -> None:
+    new = Samples(clock.now()).message()
+    await store.accept(replace(new, message=replace(new.message, signing_domain_id=domain.id)))
+    assert await office.remove(domain) == 1
+    again = await office.add(ACCOUNT, NAME)
+    await office.verify(again)
+    assert [each.hold_reason for each in await store.list_queue(QueueFilter())] == [HoldReason.DOMAIN_REMOVED]
+    zone.publish(again)
+    await office.verify(again)
+    assert [each.state for each in await store.list_queue(QueueFilter())] == [DeliveryState.QUEUED]

@@ -118,7 +118,7 @@ async def test_a_logo_is_kept_replaced_and_goes_with_its_domain(store: MailStore
     await store.set_bimi(number, None)
     assert await store.get_bimi(number) is None
     await store.set_bimi(number, BIMI)
-    await store.remove_domain(number)
+    await store.remove_domain(number, NOW)
     assert await store.get_bimi(number) is None
     for bimi in (BIMI, None):
         with pytest.raises(NotFound):
@@ -166,7 +166,7 @@ async def test_changes_of_a_domain_owe_their_notices(full_store: Store, samples:
     await full_store.record_domain_check(number, CHECK, notice(WebhookEvent.DOMAIN_UPDATED, step=2))
     await full_store.record_domain_check(number, CHECK)
     await full_store.set_domain_settings(number, DomainSettings(region="eu"), notice(WebhookEvent.DOMAIN_UPDATED, step=3))
-    await full_store.remove_domain(number, notice(WebhookEvent.DOMAIN_DELETED, step=4))
+    await full_store.remove_domain(number, NOW, notice(WebhookEvent.DOMAIN_DELETED, step=4))
     owed = (await full_store.page_notifications(ACCOUNT, limit=9)).items
     assert [(each.type, each.body) for each in reversed(owed)] == [
         (WebhookEvent.DOMAIN_CREATED, {"step": 1}),
@@ -187,7 +187,7 @@ async def test_a_change_that_fails_owes_nothing(full_store: Store, samples: Samp
     for attempt in (
         full_store.record_domain_check(DomainId(9), CHECK, updated),
         full_store.set_domain_settings(DomainId(9), DomainSettings(), updated),
-        full_store.remove_domain(DomainId(9), deleted),
+        full_store.remove_domain(DomainId(9), NOW, deleted),
     ):
         with pytest.raises(NotFound):
             await attempt

@@ -397,9 +397,9 @@ async def test_domains(store: MailStore, samples: Samples) -> None:
     assert await store.get_domain(new.domain.id) == replace(checked, settings=settings)
     assert await store.read_config_version() > version
     assert len(await store.list_domains()) == len(await store.list_domains(ACCOUNT)) == 1
-    await store.remove_domain(new.domain.id)
+    await store.remove_domain(new.domain.id, NOW)
     assert await store.read_private_key(new.domain.id) is None
-    for attempt in (store.remove_domain(new.domain.id), store.set_domain_settings(DomainId(9), settings)):
+    for attempt in (store.remove_domain(new.domain.id, NOW), store.set_domain_settings(DomainId(9), settings)):
         with pytest.raises(NotFound):
             await attempt
 

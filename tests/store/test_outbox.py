@@ -121,9 +121,9 @@ async def test_a_notice_is_owed_with_the_fact(store: Store, samples: Samples) ->
     await hook(store, samples, DELIVERED)
     domain = samples.domain()
     await store.add_domain(domain, NOTICE)
-    await store.remove_domain(domain.domain.id, replace(NOTICE, type=WebhookEvent.DOMAIN_DELETED))
+    await store.remove_domain(domain.domain.id, NOW, replace(NOTICE, type=WebhookEvent.DOMAIN_DELETED))
     with pytest.raises(NotFound):
-        await store.remove_domain(domain.domain.id, NOTICE)
+        await store.remove_domain(domain.domain.id, NOW, NOTICE)
     found = await owed(store)
     assert [(each.webhook_id, each.type) for each in found] == [
         (asking.id, WebhookEvent.DOMAIN_CREATED),

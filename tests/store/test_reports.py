@@ -314,7 +314,7 @@ async def test_mail_of_a_domain_that_is_gone_is_known_by_its_author(history: His
         await history.happen(message, one, EventType.DELIVERED, 1)
     counts = Counts(sent=2, delivered=2)
     assert await history.store.break_down(ACCOUNT, WHOLE, "domain", limit=9) == [Breakdown(id=11, name="one.test", counts=counts)]
-    await history.store.remove_domain(DomainId(11))
+    await history.store.remove_domain(DomainId(11), NOW)
     names = [each.name for each in await history.store.break_down(ACCOUNT, WHOLE, "domain", limit=9)]
     assert names == ["sub.one.test", "xn--nxasmq6b.test"]
     assert await history.store.count_activity(ACCOUNT, replace(WHOLE, domain="sub.one.test")) == Counts(sent=1, delivered=1)

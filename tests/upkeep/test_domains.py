@@ -172,7 +172,7 @@ async def test_one_that_is_removed_meanwhile_is_forgotten(
     keeper: DomainKeeper, store: Store, zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = await store.list_domains()
-    await store.remove_domain(DomainId(4))
+    await store.remove_domain(DomainId(4), NOW)
 
     async def list_before() -> list[SendingDomain]:
         return listed

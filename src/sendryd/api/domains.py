@@ -21,12 +21,14 @@ from sendryd.model.ids import BIMI_PREFIX, DOMAIN_PREFIX, DomainId, format_id, p
 from sendryd.model.moment import timestamp
 from sendryd.policy.bimi import bimi_name, bimi_value
 from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.runtime.log import get_logger
 from sendryd.store.base import AccountStore
 from sendryd.store.errors import Conflict
 
 GROUP: Final = "Domains"
 REGIONS: Final = "Regions"
 MAX_FOUND: Final = 2000  # characters of what a stranger's DNS says that are shown
+log = get_logger("api")
 _SELECTOR: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)  # a label: RFC 1035 §2.3.1
 _REGION: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", re.ASCII)
 
@@ -135,7 +137,7 @@ class DomainHandlers:
                 method="DELETE",
                 path=one,
                 group=GROUP,
-                summary="Remove a sending domain, its key and its logo",
+                summary="Remove a sending domain, its key and its logo; its queued mail is held until the domain is verified again",
                 handler=self.delete,
                 scope=Scope.FULL_ACCESS,
                 answer=Deleted,
@@ -253,7 +255,9 @@ class DomainHandlers:
 
     async def delete(self, call: Call) -> Json:
         """`DELETE /v1/domains/:id`."""
-        await self._office.remove(await self._find(call))
+        domain = await self._find(call)
+        held = await self._office.remove(domain)
+        log.warning("domain_removed", id=format_id(DOMAIN_PREFIX, domain.id), domain=domain.name, held=held)
         self._directory.invalidate()
         return {"deleted": True}
 

@@ -138,15 +138,17 @@ def _parse_return_path(name: str) -> str:
 
 @app.command()
 def remove(name: Name, as_json: Json = False) -> None:
-    """Removes a domain and its key; mail of it that still waits cannot be signed any more and fails."""
+    """Removes a domain and its key; mail of it that still waits is held until the domain is added again and verified."""
 
-    async def work(basics: Basics) -> SendingDomain:
+    async def work(basics: Basics) -> tuple[SendingDomain, int]:
         domain = await _find(basics, name)
-        await basics.domains.remove(domain)
-        return domain
+        return domain, await basics.domains.remove(domain)
 
-    domain = with_store(work)
+    domain, held = with_store(work)
     if as_json:
-        print_json({"id": domain_json(domain)["id"], "deleted": True})
-    else:
-        say(f"{domain.name} is removed.")
+        print_json({"id": domain_json(domain)["id"], "deleted": True, "held": held})
+        return
+    say(f"{domain.name} is removed.")
+    if held:
+        deliveries = "1 waiting delivery is" if held == 1 else f"{held} waiting deliveries are"
+        say(f"{deliveries} held until {domain.name} is added again and verified; `sendryd queue list --state held` lists what is held.")

@@ -11,7 +11,7 @@ from sendryd.api.wire import delivery_json, delivery_word, event_json, page
 from sendryd.app.build import Basics
 from sendryd.cli.keys import Json, duration
 from sendryd.cli.output import CommandFailed, fail, print_json, print_line, print_table, say, with_store
-from sendryd.model.delivery import WAITING_STATES, DeliveryState
+from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType, Metadata
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import MessageStatus
@@ -126,6 +126,8 @@ def show(target: Target, as_json: Json = False) -> None:
 def _explain(delivery: QueuedDelivery, *, due_in: timedelta) -> str:
     """Why a delivery waits, in one sentence."""
     match delivery.state:
+        case DeliveryState.HELD if delivery.hold_reason is HoldReason.DOMAIN_REMOVED:
+            return "Held because its sending domain was removed: add the domain again and verify it, or cancel the delivery."
         case DeliveryState.HELD:
             return "Held by an operator until it is released."
         case DeliveryState.LEASED:

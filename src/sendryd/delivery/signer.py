@@ -4,7 +4,7 @@ Reads: sending domains and their private keys.
 Strategy: a few signatures at a time are computed in threads. When more are asked for at once, a process of its own takes them over, which
 costs some memory and saves the threads' struggle for the interpreter lock; large contents stay with the threads, which need no copy.
 When things fail: what the process does not sign is signed in a thread, and another process is tried later. A domain that was removed since
-the message was accepted has no key any more; `SigningKeyMissing` says so.
+the message was accepted has no key until a domain of that name is verified again; `SigningKeyMissing` says so.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ SignedForm = tuple[MessageId, bool]  # a message as stored, and whether it was b
 
 
 class SigningKeyMissing(Exception):
-    """The domain that was to sign is gone."""
+    """The domain that was to sign is gone, and no verified domain has its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Signer:
         return self._link.pid if self._link is not None else None
 
     async def key(self, domain_id: DomainId) -> SigningKey:
-        """The key of a sending domain. Raises `SigningKeyMissing`."""
+        """The key of a sending domain; of a removed one, that of the verified domain that has its name now. Raises `SigningKeyMissing`."""
         now = self._clock.monotonic()
         if now - self._checked >= CHECK_INTERVAL:
             version = await self._store.read_config_version()
@@ -92,9 +92,12 @@ class Signer:
         if found is None:
             version_before = self._version
             domain = await self._store.get_domain(domain_id)
-            pem = await self._store.read_private_key(domain_id)
+            if domain is None:
+                successor = await self._store.find_successor(domain_id)
+                domain = await self._store.get_domain(successor) if successor is not None else None
+            pem = await self._store.read_private_key(domain.id) if domain is not None else None
             if domain is None or pem is None:
-                raise SigningKeyMissing("the sending domain was removed after the message was accepted")
+                raise SigningKeyMissing("its sending domain was removed")
             key = load_private_key(pem)
             found = SigningKey(domain.name, domain.selector, key, pem, domain.settings.tls_policy, next(self._numbers))
             if self._version == version_before:  # else it may be older than what is known

@@ -38,10 +38,10 @@ from sendryd.intake.personal import Personaliser
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.transfer import to_7bit
 from sendryd.model.apikey import KeyMode
-from sendryd.model.delivery import DeliveryState
+from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import TlsPolicy
 from sendryd.model.event import EventType
-from sendryd.model.ids import EventId, SuppressionId
+from sendryd.model.ids import MESSAGE_PREFIX, EventId, SuppressionId, format_id
 from sendryd.model.message import Message, MessageType
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.classify import Category, Kind, Scope
@@ -146,6 +146,9 @@ class Worker:
             if claim.message.mode is not KeyMode.LIVE:
                 raise AssertionError("a test message reached the delivery engine")
             attempt.signal = await self._attempt(claim, content, attempt.verdicts)
+        except SigningKeyMissing as error:
+            await self._hold(claim, HoldReason.DOMAIN_REMOVED, f"Held: {error}")
+            attempt.claim = replace(claim, deliveries=())
         except StoreError as error:
             log.error("content_not_read", message_id=claim.message.id, error=repr(error))
             verdict = local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "The message could not be read")
@@ -194,6 +197,25 @@ class Worker:
         rest = tuple(each for each in claim.deliveries if is_ours and normalise_address(each.forward_path) not in skipped)
         return replace(claim, deliveries=rest)
 
+    async def _hold(self, claim: Claim, reason: HoldReason, sentence: str) -> None:
+        """Holds the deliveries of a claim, without an attempt, until somebody mends what is wrong."""
+        log.warning(
+            "held", id=format_id(MESSAGE_PREFIX, claim.message.id), domain=claim.domain, count=len(claim.deliveries), reason=reason.value
+        )
+        outcomes = [
+            Outcome(
+                delivery_id=delivery.id,
+                state=DeliveryState.HELD,
+                due_at=None,
+                reply=sentence,
+                events=(),
+                is_attempt=False,
+                hold_reason=reason,
+            )
+            for delivery in claim.deliveries
+        ]
+        await self._store_outcomes(claim, outcomes, self._context.clock.now())
+
     async def _attempt(self, claim: Claim, content: bytes | None, verdicts: dict[str, Verdict]) -> Signal:
         context = self._context
         domain_id = claim.message.signing_domain_id
@@ -203,7 +225,7 @@ class Worker:
             key = await context.signer.key(domain_id)
             if content is None:
                 content = await context.store.read_content(claim.message.id)
-        except (SigningKeyMissing, NotFound) as error:
+        except NotFound as error:
             _give(verdicts, claim, local_verdict(Kind.BOUNCED, Category.OTHER, "5.3.0", f"Nothing could be sent: {error}"))
             return Signal.NEUTRAL
         try:

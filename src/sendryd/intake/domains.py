@@ -6,7 +6,7 @@ Every change that webhooks are told of is stored with its notice, in one commit.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sendryd.message.author import normalise_domain
 from sendryd.message.dkim import generate_key
@@ -33,7 +33,7 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.resolver import DnsResolver
-from sendryd.store.base import AccountStore, DomainCheck, NewDomain, Notice
+from sendryd.store.base import AccountStore, DomainCheck, NewDomain, Notice, QueueStore
 from sendryd.store.errors import NotFound
 
 MAX_SPF_LOOKUPS: Final = 10  # RFC 7208 §4.6.4
@@ -70,12 +70,16 @@ class BimiVerification:
     reason: str  # why the record is not right: one sentence; empty if it is
 
 
+class DomainStore(AccountStore, QueueStore, Protocol):
+    """Domains, and the mail that waits for them."""
+
+
 class DomainOffice:
     """What is done with sending domains, at whatever door."""
 
     def __init__(
         self,
-        store: AccountStore,
+        store: DomainStore,
         resolver: DnsResolver,
         settings: RecordSettings,
         *,
@@ -123,9 +127,15 @@ class DomainOffice:
             after = replace(domain, settings=replace(settings, custom_return_path=_return_path(domain, settings.custom_return_path)))
             return await self._store.set_domain_settings(domain_id, after.settings, self._notice(WebhookEvent.DOMAIN_UPDATED, after))
 
-    async def remove(self, domain: SendingDomain) -> None:
-        """Removes a domain, its key and its logo. Raises `NotFound`."""
-        await self._store.remove_domain(domain.id, self._notice(WebhookEvent.DOMAIN_DELETED, domain))
+    async def remove(self, domain: SendingDomain) -> int:
+        """Removes a domain, its key and its logo. Raises `NotFound`.
+
+        Returns how many waiting deliveries of it are held from now on: until a domain of this name is verified, or an operator releases
+        them. One that is under way, or that is accepted in this moment, is held when it falls due.
+        """
+        now = self._clock.now()
+        await self._store.remove_domain(domain.id, now, self._notice(WebhookEvent.DOMAIN_DELETED, domain))
+        return await self._store.hold_for_domain(domain.id, now)
 
     async def verify(self, domain: SendingDomain) -> Verification:
         """Looks at the published records, past the cache, and stores what follows. Raises `NotFound` if the domain is gone."""
@@ -145,6 +155,8 @@ class DomainOffice:
         if current is None:
             raise NotFound("no such domain")
         after = await self._record(current, evaluate(current, records, reasons, self._clock.now()))
+        if after.status is DomainStatus.VERIFIED:  # each time: the program may have been stopped between the two
+            await self._store.release_for_domain(after.account_id, after.name, self._clock.now())
         texts = {RecordPurpose.DKIM: dkim, RecordPurpose.DMARC: dmarc, RecordPurpose.SPF: spf}
         return Verification(domain=after, found={purpose: _relevant(purpose, each) for purpose, each in texts.items()})
 

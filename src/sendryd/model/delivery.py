@@ -12,12 +12,19 @@ class DeliveryState(StrEnum):
 
     QUEUED = "queued"  # waits for its due time
     LEASED = "leased"  # a worker has it: an attempt is about to start or under way
-    HELD = "held"  # an operator stopped it until it is released
+    HELD = "held"  # stopped until it is released; `HoldReason` says why
     DELIVERED = "delivered"  # the next hop answered 250, or the Test Inbox has it
     BOUNCED = "bounced"  # refused for good
     EXPIRED = "expired"  # older than the queue keeps mail
     SUPPRESSED = "suppressed"  # the address is on the account's list
     CANCELLED = "cancelled"  # stopped by the account or an operator
+
+
+class HoldReason(StrEnum):
+    """Why a delivery is held. Only what an operator holds has none stored."""
+
+    OPERATOR = "operator"
+    DOMAIN_REMOVED = "domain_removed"  # its sending domain was removed: nothing can sign for it until the domain is verified again
 
 
 TRANSITIONS: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
@@ -33,6 +40,7 @@ TRANSITIONS: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
     DeliveryState.LEASED: frozenset(
         {
             DeliveryState.QUEUED,
+            DeliveryState.HELD,
             DeliveryState.DELIVERED,
             DeliveryState.BOUNCED,
             DeliveryState.EXPIRED,

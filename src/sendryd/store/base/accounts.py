@@ -96,8 +96,12 @@ class AccountStore(Protocol):
         """Replaces a domain's settings. Durable. Raises `NotFound`."""
         ...
 
-    async def remove_domain(self, domain_id: DomainId, notice: Notice | None = None) -> None:
-        """Removes a domain, its key and its BIMI. Mail that waits keeps its signature's domain name no more. Raises `NotFound`."""
+    async def remove_domain(self, domain_id: DomainId, now: datetime, notice: Notice | None = None) -> None:
+        """Removes a domain, its key and its BIMI; its name is kept for `find_successor`. Raises `NotFound`."""
+        ...
+
+    async def find_successor(self, domain_id: DomainId) -> DomainId | None:
+        """The verified domain that has the name of a removed one, in the same account."""
         ...
 
     async def read_config_version(self) -> int:

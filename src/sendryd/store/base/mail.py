@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.delivery import DeliveryState
+from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType, Metadata
-from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, EventId, MessageId, SuppressionId, UnsubscribeId
+from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, SuppressionId, UnsubscribeId
 from sendryd.model.message import Message, MessageStatus, MessageSummary
 from sendryd.model.suppression import SuppressionReason
 from sendryd.store.base.paging import Page
@@ -127,12 +127,13 @@ class Outcome:
     """What an attempt came to for one delivery."""
 
     delivery_id: DeliveryId
-    state: DeliveryState  # DELIVERED, BOUNCED, EXPIRED, or QUEUED to try again
+    state: DeliveryState  # DELIVERED, BOUNCED, EXPIRED, HELD with its reason, or QUEUED to try again
     due_at: datetime | None  # when to try again; only with QUEUED
     reply: str  # what the next hop said, or what failed, for `queue show`: at most 1,000 characters
     events: tuple[NewEvent, ...]
     is_attempt: bool = True  # False: the next hop was not at fault and no attempt is counted
     suppression: NewSuppression | None = None  # stored with the outcome
+    hold_reason: HoldReason | None = None  # only with HELD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,7 @@ class QueuedDelivery:
     due_at: datetime
     created_at: datetime
     last_reply: str  # empty before the first attempt
+    hold_reason: HoldReason | None = None  # only of a held one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +331,14 @@ class QueueStore(Protocol):
 
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
         """Queues held deliveries again, due now. Returns how many."""
+        ...
+
+    async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:
+        """Holds the queued deliveries that a removed domain was to sign, for `DOMAIN_REMOVED`. Returns how many."""
+        ...
+
+    async def release_for_domain(self, account_id: AccountId, name: str, now: datetime) -> int:
+        """Queues the deliveries that are held because a domain of this name was removed, due now. Returns how many."""
         ...
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:

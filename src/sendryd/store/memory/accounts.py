@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey
-from sendryd.model.domain import Bimi, DomainSettings, SendingDomain
+from sendryd.model.domain import Bimi, DomainSettings, DomainStatus, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
 from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page
 from sendryd.store.errors import Conflict, NotFound
@@ -22,6 +22,7 @@ class MemoryAccounts:
         self._bimi: dict[DomainId, Bimi] = {}
         self._keys: dict[ApiKeyId, NewApiKey] = {}
         self._domains: dict[DomainId, NewDomain] = {}
+        self._removed_domains: dict[DomainId, tuple[AccountId, str]] = {}
         self._version = 1
 
     async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:
@@ -113,11 +114,19 @@ class MemoryAccounts:
         self._version += 1
         return domain
 
-    async def remove_domain(self, domain_id: DomainId, notice: Notice | None = None) -> None:  # noqa: ARG002
-        if self._domains.pop(domain_id, None) is None:
+    async def remove_domain(self, domain_id: DomainId, now: datetime, notice: Notice | None = None) -> None:  # noqa: ARG002
+        removed = self._domains.pop(domain_id, None)
+        if removed is None:
             raise NotFound("no such domain")
+        self._removed_domains[domain_id] = (removed.domain.account_id, removed.domain.name)
         self._bimi.pop(domain_id, None)
         self._version += 1
+
+    async def find_successor(self, domain_id: DomainId) -> DomainId | None:
+        if domain_id not in self._removed_domains:
+            return None
+        domain = await self.find_domain(*self._removed_domains[domain_id])
+        return domain.id if domain is not None and domain.status is DomainStatus.VERIFIED else None
 
     async def page_domains(
         self, account_id: AccountId, *, text: str | None = None, limit: int, before: DomainId | None = None

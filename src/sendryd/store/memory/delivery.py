@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sendryd.model.delivery import DeliveryState, may_move
+from sendryd.model.delivery import DeliveryState, HoldReason, may_move
 from sendryd.model.message import Message
 from sendryd.store.base import ClaimedDelivery, Lease, NewDelivery, QueuedDelivery
 
@@ -21,12 +21,14 @@ class Delivery:
     attempts: int = 0
     is_in_doubt: bool = False
     last_reply: str = ""
+    hold_reason: HoldReason | None = None
 
-    def move(self, state: DeliveryState) -> None:
-        """Changes the state, if the life cycle has this move."""
+    def move(self, state: DeliveryState, hold_reason: HoldReason | None = None) -> None:
+        """Changes the state, if the life cycle has this move. The reason is for holding it; None: an operator does."""
         if not may_move(self.state, state):
             raise AssertionError(f"the life cycle has no move from {self.state} to {state}")
         self.state = state
+        self.hold_reason = (hold_reason or HoldReason.OPERATOR) if state is DeliveryState.HELD else None
         if state is not DeliveryState.LEASED:
             self.lease = None
 
@@ -56,4 +58,5 @@ def read_queued(delivery: Delivery) -> QueuedDelivery:
         due_at=delivery.due_at,
         created_at=delivery.message.waits_since,
         last_reply=delivery.last_reply,
+        hold_reason=delivery.hold_reason,
     )

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.delivery import NO_DOMAIN, NOT_GONE_STATES, WAITING_STATES, DeliveryState
+from sendryd.model.delivery import NO_DOMAIN, NOT_GONE_STATES, WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType
-from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, EventId, MessageId, parse_id
+from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, derive_status
 from sendryd.store.base import (
     DOUBT_DELAY,
@@ -151,7 +151,7 @@ class MemoryStore(MemoryLists, MemoryAccounts):
         held = [(self._held(lease, outcome.delivery_id), outcome) for outcome in outcomes]
         self._commits += 1
         for delivery, outcome in held:
-            delivery.move(outcome.state)
+            delivery.move(outcome.state, outcome.hold_reason)
             delivery.due_at = outcome.due_at or delivery.due_at
             delivery.last_reply = outcome.reply[:MAX_REPLY]
             if outcome.is_attempt:
@@ -250,6 +250,26 @@ class MemoryStore(MemoryLists, MemoryAccounts):
 
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
         return self._move_all(which, DeliveryState.HELD, DeliveryState.QUEUED, now, None)
+
+    async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:  # noqa: ARG002  held ones keep their due time
+        found = [
+            each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.message.signing_domain_id == domain_id
+        ]
+        for delivery in found:
+            delivery.move(DeliveryState.HELD, HoldReason.DOMAIN_REMOVED)
+        return len(found)
+
+    async def release_for_domain(self, account_id: AccountId, name: str, now: datetime) -> int:
+        removed = {number for number, named in self._removed_domains.items() if named == (account_id, name)}
+        found = [
+            each
+            for each in self._deliveries.values()
+            if each.hold_reason is HoldReason.DOMAIN_REMOVED and each.message.signing_domain_id in removed
+        ]
+        for delivery in found:
+            delivery.move(DeliveryState.QUEUED)
+            delivery.due_at = now
+        return len(found)
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
         return self._move_all(which, DeliveryState.QUEUED, DeliveryState.QUEUED, now, None)

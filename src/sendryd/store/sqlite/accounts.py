@@ -154,15 +154,20 @@ class Accounts:
         domain: SendingDomain = await self._database.write(action)
         return domain
 
-    async def remove_domain(self, domain_id: DomainId, notice: Notice | None = None) -> None:
+    async def remove_domain(self, domain_id: DomainId, now: datetime, notice: Notice | None = None) -> None:
         def action(connection: apsw.Connection, _rows: Rows) -> None:
             row = connection.execute(SQL["get_domain"], (domain_id,)).fetchone()
             if row is None:
                 raise NotFound("no such domain")
+            connection.execute(SQL["insert_removed_domain"], (domain_id, to_ms(now)))
             connection.execute(SQL["remove_domain"], (domain_id,))
             owe(connection, row[1], notice)
 
         await self._database.write(action)
+
+    async def find_successor(self, domain_id: DomainId) -> DomainId | None:
+        row = self._database.fetch_one("find_successor", domain_id)
+        return DomainId(row[0]) if row else None
 
     async def page_api_keys(self, account_id: AccountId, *, limit: int, before: ApiKeyId | None = None) -> Page[ApiKey]:
         rows = await self._page("page_api_keys", (account_id, _LAST if before is None else before), limit)

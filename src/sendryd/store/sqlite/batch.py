@@ -101,6 +101,7 @@ def _record(connection: apsw.Connection, rows: Rows) -> None:
     found: list[list[Any]] = json.loads(connection.execute(SQL["leased_deliveries"], (numbers,)).get)
     held: dict[int, tuple[int, Row]] = {row[0]: (row[1], (row[0], *row[2:])) for row in found}
     values: list[Row] = []
+    reasons: list[Row] = []  # of those that are held from now on, which are few
     for recording in rows.recordings:
         token, recording.suppressed = recording.token, []  # whatever an earlier try of the batch has left
         recording.is_lost = any(held.get(outcome.delivery_id, (None,))[0] != token for outcome in recording.outcomes)
@@ -118,12 +119,16 @@ def _record(connection: apsw.Connection, rows: Rows) -> None:
                     recording.moment if outcome.state is DeliveryState.DELIVERED else None,
                 )
             )
+            if outcome.hold_reason is not None:
+                reasons.append((outcome.hold_reason.value, outcome.delivery_id))
             add_events(rows, delivery, outcome.events, recording.moment)
             if outcome.suppression is not None:
                 account_id = delivery[3] or 0
                 suppress(connection, account_id, outcome.suppression, recording.moment)
                 recording.suppressed.append((account_id, outcome.suppression.email))
     _insert(connection, "record_outcome", values)
+    for row in reasons:
+        connection.execute(SQL["set_hold_reason"], row)
 
 
 def _multi_row(name: str, count: int) -> str:

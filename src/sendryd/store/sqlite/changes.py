@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import apsw
 
-from sendryd.model.delivery import DeliveryState
+from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType, Metadata
 from sendryd.store.base import EventMaker, NewEvent
 from sendryd.store.sqlite.batch import Rows, add_events
@@ -23,8 +23,11 @@ async def move(
     states: tuple[DeliveryState, DeliveryState],
     now: datetime,
     event: tuple[EventMaker, EventType, Metadata] | None = None,
+    *,
+    hold_reason: HoldReason | None = None,
 ) -> int:
     """Moves those of the deliveries that are in the first state to the second; those that become queued are due now. Returns how many.
+    What is held without a reason is held by an operator.
 
     In steps, each a transaction with its events, so that moving a long queue does not keep mail waiting.
     """
@@ -37,7 +40,7 @@ async def move(
         events = dict(zip(some, [event[0](event[1], event[2]) for _ in some], strict=True)) if event else {}
 
         def action(connection: apsw.Connection, rows: Rows, some: Sequence[int] = some, events: dict[int, NewEvent] = events) -> int:
-            values = (after.value, due_at, to_json(some), before.value)
+            values = (after.value, due_at, to_json(some), before.value, hold_reason)
             found: list[tuple[Any, ...]] = connection.execute(SQL["move"], values).fetchall()
             for row in found:
                 if row[0] in events:

@@ -91,6 +91,14 @@ UPDATE sending_domain SET settings = ? WHERE id = ?;
 -- name: remove_domain
 DELETE FROM sending_domain WHERE id = ?;
 
+-- name: insert_removed_domain
+INSERT OR REPLACE INTO removed_domain (id, account_id, name, removed_at) SELECT id, account_id, name, ?2 FROM sending_domain WHERE id = ?1;
+
+-- name: find_successor
+SELECT sending_domain.id FROM removed_domain
+JOIN sending_domain ON sending_domain.account_id = removed_domain.account_id AND sending_domain.name = removed_domain.name
+WHERE removed_domain.id = ? AND sending_domain.status = 'verified';
+
 -- name: read_config_version
 SELECT version FROM config_version;
 
@@ -241,6 +249,20 @@ SET state = outcome.state, due_at = coalesce(outcome.due_at, delivery.due_at), a
     lease_token = NULL, lease_until = NULL
 FROM outcome WHERE delivery.id = outcome.id;
 
+-- name: set_hold_reason
+UPDATE delivery SET hold_reason = ? WHERE id = ?;
+
+-- name: list_queued_of_sending_domain
+SELECT delivery.id FROM message CROSS JOIN delivery ON delivery.message_id = message.id
+WHERE message.id IN (SELECT message_id FROM delivery WHERE state = 'queued') AND message.signing_domain_id = ? AND delivery.state = 'queued'
+ORDER BY delivery.id;
+
+-- name: list_held_of_removed_domain
+SELECT delivery.id FROM delivery INDEXED BY delivery_held JOIN message ON message.id = delivery.message_id
+WHERE delivery.state = 'held' AND delivery.hold_reason = 'domain_removed'
+  AND message.signing_domain_id IN (SELECT id FROM removed_domain WHERE account_id = ?1 AND name = ?2)
+ORDER BY delivery.id;
+
 -- name: extend_lease
 UPDATE delivery SET lease_until = ? WHERE id = ? AND lease_token = ?;
 
@@ -265,7 +287,7 @@ LIMIT ?2;
 SELECT id FROM delivery INDEXED BY delivery_age WHERE state = 'queued' AND due_at <= ?1 AND created_at < ?2 ORDER BY created_at LIMIT ?3;
 
 -- name: move
-UPDATE delivery NOT INDEXED SET state = ?1, due_at = coalesce(?2, due_at)
+UPDATE delivery NOT INDEXED SET state = ?1, due_at = coalesce(?2, due_at), hold_reason = ?5
 WHERE id IN (SELECT value FROM json_each(?3)) AND state = ?4
 RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id),
           (SELECT mode FROM message WHERE message.id = message_id);

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import apsw
 
-from sendryd.model.delivery import WAITING_STATES, DeliveryState
+from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import EventType
-from sendryd.model.ids import AccountId, DeliveryId, MessageId
+from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
 from sendryd.store.base import EventMaker, QueuedDelivery, QueueFilter
 from sendryd.store.errors import NotAllowed, NotFound
 from sendryd.store.sqlite.batch import Rows, add_events
@@ -22,7 +22,7 @@ _QUEUE_COLUMNS: Final = """
 SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.recipients, m.subject, m.internet_message_id, m.size,
        m.created_at, m.signing_domain_id, m.needs_smtputf8, m.is_8bit, m.ret, m.envid, m.tags, m.type, m.scheduled_at, m.tracking,
        m.template_id, m.list_id, m.unsubscribe_url,
-       d.id, d.forward_path, d.domain, d.state, d.attempts, d.due_at, d.created_at, d.last_reply
+       d.id, d.forward_path, d.domain, d.state, d.attempts, d.due_at, d.created_at, d.last_reply, d.hold_reason
 FROM delivery d JOIN message m ON m.id = d.message_id
 """
 
@@ -48,6 +48,19 @@ class Queue:
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
         return await self._move_all(which, DeliveryState.HELD, DeliveryState.QUEUED, now)
 
+    async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:
+        numbers = await self._list("list_queued_of_sending_domain", domain_id)
+        states = (DeliveryState.QUEUED, DeliveryState.HELD)
+        return await move(self._database, numbers, states, now, hold_reason=HoldReason.DOMAIN_REMOVED)
+
+    async def release_for_domain(self, account_id: AccountId, name: str, now: datetime) -> int:
+        numbers = await self._list("list_held_of_removed_domain", account_id, name)
+        return await move(self._database, numbers, (DeliveryState.HELD, DeliveryState.QUEUED), now)
+
+    async def _list(self, name: str, *values: Any) -> list[int]:
+        rows: list[tuple[Any, ...]] = await self._database.read(lambda connection: connection.execute(SQL[name], values).fetchall())
+        return [number for (number,) in rows]
+
     async def retry(self, which: QueueFilter, now: datetime) -> int:
         return await self._move_all(which, DeliveryState.QUEUED, DeliveryState.QUEUED, now)
 
@@ -68,7 +81,7 @@ class Queue:
                 raise NotFound("no such message")
             numbers = [row[0] for row in list_untried(connection, message_id)]
             for state in (DeliveryState.QUEUED, DeliveryState.HELD):
-                values = (DeliveryState.CANCELLED.value, None, to_json(numbers), state.value)
+                values = (DeliveryState.CANCELLED.value, None, to_json(numbers), state.value, None)
                 found: list[tuple[Any, ...]] = connection.execute(SQL["move"], values).fetchall()
                 for row in found:
                     add_events(rows, row, (made[row[0]],), moment)
@@ -119,6 +132,12 @@ def _condition(which: QueueFilter) -> tuple[str, list[Any]]:
     return " AND ".join(conditions) or "1", values
 
 
+def _hold_reason(state: str, stored: str | None) -> HoldReason | None:
+    if state != DeliveryState.HELD.value:
+        return None
+    return HoldReason(stored) if stored is not None else HoldReason.OPERATOR
+
+
 def _read_queued(row: Sequence[Any]) -> QueuedDelivery:
     return QueuedDelivery(
         id=DeliveryId(row[23]),
@@ -130,4 +149,5 @@ def _read_queued(row: Sequence[Any]) -> QueuedDelivery:
         due_at=from_ms(row[28]),
         created_at=from_ms(row[29]),
         last_reply=row[30],
+        hold_reason=_hold_reason(row[26], row[31]),
     )

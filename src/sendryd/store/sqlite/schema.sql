@@ -42,6 +42,15 @@ CREATE TABLE sending_domain (
     UNIQUE (account_id, name)
 ) STRICT;
 
+-- Names of removed domains by their ids: held mail refers to its sending domain by id, and goes on when the name is verified again.
+CREATE TABLE removed_domain (
+    id         INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL,
+    name       TEXT NOT NULL,
+    removed_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX removed_domain_name ON removed_domain (account_id, name);
+
 -- One row that grows with every change of a key or domain, by whatever process: caches compare it with what they saw.
 CREATE TABLE config_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -105,7 +114,7 @@ CREATE INDEX message_test ON message (account_id) WHERE mode = 'test';
 
 -- The life cycle of a delivery:
 --     queued  -> leased (claimed), held, cancelled, expired, suppressed
---     leased  -> queued (deferred, released, or the lease ran out), delivered, bounced, expired, suppressed
+--     leased  -> queued (deferred, released, or the lease ran out), held, delivered, bounced, expired, suppressed
 --     held    -> queued, cancelled
 --     delivered -> bounced (a report that comes after the next hop's 250)
 CREATE TABLE delivery (
@@ -124,6 +133,7 @@ CREATE TABLE delivery (
     last_reply   TEXT NOT NULL DEFAULT '',
     notify       TEXT,
     orcpt        TEXT,
+    hold_reason  TEXT,  -- why it is held; NULL: an operator holds it, or nobody
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX delivery_message ON delivery (message_id);
@@ -140,7 +150,7 @@ CREATE INDEX delivery_held ON delivery (id) WHERE state = 'held';
 CREATE TRIGGER delivery_moves BEFORE UPDATE OF state ON delivery
 WHEN NOT CASE OLD.state
     WHEN 'queued' THEN NEW.state IN ('queued', 'leased', 'held', 'cancelled', 'expired', 'suppressed')
-    WHEN 'leased' THEN NEW.state IN ('leased', 'queued', 'delivered', 'bounced', 'expired', 'suppressed')
+    WHEN 'leased' THEN NEW.state IN ('leased', 'queued', 'held', 'delivered', 'bounced', 'expired', 'suppressed')
     WHEN 'held' THEN NEW.state IN ('held', 'queued', 'cancelled')
     WHEN 'delivered' THEN NEW.state IN ('delivered', 'bounced')
     ELSE NEW.state = OLD.state
