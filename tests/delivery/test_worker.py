@@ -9,13 +9,14 @@ from typing import Any
 import dkim
 import pytest
 
+from sendryd.delivery.worker import CONTENT_DAMAGED
 from sendryd.intake.personal import Personaliser
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import DomainStatus
-from sendryd.model.ids import DomainId, EventId
+from sendryd.model.ids import DomainId, EventId, MessageId
 from sendryd.store.base import DomainCheck, Lease, Outcome, QueueFilter
-from sendryd.store.errors import Conflict, LeaseLost, StoreUnavailable
+from sendryd.store.errors import Conflict, ContentDamaged, LeaseLost, NotFound, StoreUnavailable
 from sendryd.testing.mailhost import Script
 from sendryd.testing.post import Post, signing_key
 from sendryd.testing.samples import ACCOUNT
@@ -130,6 +131,29 @@ async def test_a_fault_in_the_middle_leaves_no_connection_open(post: Post, monke
         while post.first.open_connections:
             await asyncio.sleep(0.001)
     assert (await post.last_event())["type"] == "deferred"
+
+
+@pytest.mark.parametrize("fault", [ContentDamaged("0000000001.seg is missing"), NotFound("no such message")])
+async def test_a_message_whose_content_is_damaged_is_held_and_goes_out_once_it_is_whole_again(
+    post: Post, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    async def damaged(_: MessageId) -> bytes:
+        raise fault
+
+    (claim,) = await post.claim("u@two.test")
+    with monkeypatch.context() as patch:
+        patch.setattr(post.store, "read_content", damaged)
+        await post.deliver(claim, None)
+    (waiting,) = await post.store.list_queue(QueueFilter())
+    assert (waiting.state, waiting.hold_reason, waiting.attempts) == (DeliveryState.HELD, HoldReason.CONTENT_DAMAGED, 0)
+    assert str(fault) in waiting.last_reply
+    event = await post.last_event()
+    assert (event["type"], event["held"], event["reason"]) == ("deferred", True, CONTENT_DAMAGED)
+    assert (post.taken, post.worker.damaged) == ((0, 0), 1)
+    assert await post.store.release_held(QueueFilter(), post.clock.now()) == 1
+    (claim,) = await post.claim_due()
+    await post.deliver(claim, None)
+    assert (await post.last_event())["type"] == "delivered"
 
 
 async def test_a_copy_that_cannot_be_made_bounces(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

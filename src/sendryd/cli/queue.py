@@ -128,6 +128,8 @@ def _explain(delivery: QueuedDelivery, *, due_in: timedelta) -> str:
     match delivery.state:
         case DeliveryState.HELD if delivery.hold_reason is HoldReason.DOMAIN_REMOVED:
             return "Held because its sending domain was removed: add the domain again and verify it, or cancel the delivery."
+        case DeliveryState.HELD if delivery.hold_reason is HoldReason.CONTENT_DAMAGED:
+            return f"{delivery.last_reply}. Restore the file, then release the delivery, or cancel it."
         case DeliveryState.HELD:
             return "Held by an operator until it is released."
         case DeliveryState.LEASED:

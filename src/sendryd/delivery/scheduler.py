@@ -133,6 +133,7 @@ class Scheduler:
             "claimed": self.claimed,
             "handed_over": self.handed_over,
             "unrecorded": self._worker.unrecorded,
+            "damaged": self._worker.damaged,
         }
 
     # What the door hands over.

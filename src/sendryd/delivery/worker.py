@@ -40,7 +40,7 @@ from sendryd.message.transfer import to_7bit
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import TlsPolicy
-from sendryd.model.event import EventType
+from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, EventId, SuppressionId, format_id
 from sendryd.model.message import Message, MessageType
 from sendryd.model.suppression import SuppressionReason
@@ -56,12 +56,14 @@ from sendryd.runtime.resolver import DnsResolver
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope, needs_7bit
 from sendryd.store.base import Claim, ClaimedDelivery, MailStore, NewEvent, Outcome
-from sendryd.store.errors import Conflict, LeaseLost, NotFound, StoreError, StoreUnavailable
+from sendryd.store.errors import Conflict, ContentDamaged, LeaseLost, NotFound, StoreError, StoreUnavailable
 
 LARGE: Final = 256 * 1024  # octets: making a copy of more takes milliseconds, which a thread spends better than the loop
 BROKEN_TLS_MEMORY: Final = 24 * 3600.0  # seconds for which a host whose handshake failed is spoken to in clear text
 MAX_BROKEN_TLS: Final = 10_000
 RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries to store an outcome
+CONTENT_DAMAGED: Final = "The stored content of the message is missing or damaged"  # for the account; the log and the queue name the file
+DAMAGE_ADVICE: Final = "restore the file of the spool from a backup, then release the message with sendryd queue release"
 _SESSION_SCOPES: Final = frozenset({Scope.SESSION, Scope.HOST})
 
 log = get_logger("delivery")
@@ -131,6 +133,7 @@ class Worker:
         self._destinations = Destinations(context.resolver, context.rand, hostname=settings.hostname, smart_host=settings.smart_host)
         self._broken_tls: dict[str, float] = {}
         self.unrecorded = 0  # outcomes that wait for the store
+        self.damaged = 0  # deliveries held because their content could not be read whole
 
     async def attempt(self, claim: Claim, content: bytes | None) -> Attempt:
         """One attempt for the recipients of one transaction. `content` saves reading it. Raises nothing but cancellation.
@@ -148,6 +151,11 @@ class Worker:
             attempt.signal = await self._attempt(claim, content, attempt.verdicts)
         except SigningKeyMissing as error:
             await self._hold(claim, HoldReason.DOMAIN_REMOVED, f"Held: {error}")
+            attempt.claim = replace(claim, deliveries=())
+        except (ContentDamaged, NotFound) as error:
+            log.error("content_damaged", id=format_id(MESSAGE_PREFIX, claim.message.id), reason=str(error), advice=DAMAGE_ADVICE)
+            self.damaged += len(claim.deliveries)
+            await self._hold(claim, HoldReason.CONTENT_DAMAGED, f"Held: {error}", event={"held": True, "reason": CONTENT_DAMAGED})
             attempt.claim = replace(claim, deliveries=())
         except StoreError as error:
             log.error("content_not_read", message_id=claim.message.id, error=repr(error))
@@ -197,8 +205,9 @@ class Worker:
         rest = tuple(each for each in claim.deliveries if is_ours and normalise_address(each.forward_path) not in skipped)
         return replace(claim, deliveries=rest)
 
-    async def _hold(self, claim: Claim, reason: HoldReason, sentence: str) -> None:
-        """Holds the deliveries of a claim, without an attempt, until somebody mends what is wrong."""
+    async def _hold(self, claim: Claim, reason: HoldReason, sentence: str, *, event: Metadata | None = None) -> None:
+        """Holds the deliveries of a claim, without an attempt, until somebody mends what is wrong. `event` is what the account may know."""
+        next_id = self._context.ids.next
         log.warning(
             "held", id=format_id(MESSAGE_PREFIX, claim.message.id), domain=claim.domain, count=len(claim.deliveries), reason=reason.value
         )
@@ -208,7 +217,7 @@ class Worker:
                 state=DeliveryState.HELD,
                 due_at=None,
                 reply=sentence,
-                events=(),
+                events=() if event is None else (NewEvent(id=EventId(next_id()), type=EventType.DEFERRED, metadata=event),),
                 is_attempt=False,
                 hold_reason=reason,
             )
@@ -219,15 +228,11 @@ class Worker:
     async def _attempt(self, claim: Claim, content: bytes | None, verdicts: dict[str, Verdict]) -> Signal:
         context = self._context
         domain_id = claim.message.signing_domain_id
-        try:
-            if domain_id is None:
-                raise SigningKeyMissing("the message has no sending domain")
-            key = await context.signer.key(domain_id)
-            if content is None:
-                content = await context.store.read_content(claim.message.id)
-        except NotFound as error:
-            _give(verdicts, claim, local_verdict(Kind.BOUNCED, Category.OTHER, "5.3.0", f"Nothing could be sent: {error}"))
-            return Signal.NEUTRAL
+        if domain_id is None:
+            raise SigningKeyMissing("the message has no sending domain")
+        key = await context.signer.key(domain_id)
+        if content is None:
+            content = await context.store.read_content(claim.message.id)
         try:
             letter = await self._write(claim, key, content)
         except MalformedMessage as error:

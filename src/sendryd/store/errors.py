@@ -31,6 +31,10 @@ class NotFound(StoreError):
     """No such row in this account."""
 
 
+class ContentDamaged(StoreError):
+    """The stored content of a message is missing, short, altered or that of another one. The text says which, for the log."""
+
+
 class NotAllowed(StoreError):
     """The row is in a state in which this cannot be done."""
 

@@ -102,6 +102,10 @@ class Post:
         """A message that waits, claimed."""
         new = self.samples.message(recipients or ("user@two.test",), created_at=self.clock.now(), content=content)
         await self.store.accept(replace(new, message=replace(new.message, track_opens=does_track)))
+        return await self.claim_due()
+
+    async def claim_due(self) -> Sequence[Claim]:
+        """Whatever is due, claimed."""
         lease = self.samples.lease(self.clock.now() + timedelta(minutes=20))
         claims = await self.store.claim_deliveries(now=self.clock.now(), lease=lease, limit=1000, busy=frozenset(), per_domain=1000)
         return group_claims(claims, is_one_hop=False)

@@ -257,7 +257,9 @@ class DeliveryStore(Protocol):
         ...
 
     async def read_content(self, message_id: MessageId) -> bytes:
-        """The stored content. Raises `NotFound` if it is gone."""
+        """The stored content, verified. Raises `NotFound` if there is no such message, `ContentDamaged` if its content is not what was
+        accepted.
+        """
         ...
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
