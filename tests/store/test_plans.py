@@ -56,3 +56,7 @@ def test_the_request_log_is_filtered_without_reading_bodies(connection: apsw.Con
 )
 def test_no_list_is_passed_as_a_whole(connection: apsw.Connection, name: str) -> None:
     assert [step for step in plan(connection, name) if step.startswith("SCAN")] == []
+
+
+def test_the_mail_log_follows_an_index_of_its_own(connection: apsw.Connection) -> None:
+    assert any("event_ended (id>?)" in step for step in plan(connection, "list_ended"))

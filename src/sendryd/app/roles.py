@@ -324,6 +324,7 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared) -> None:
     """What is done now and then."""
     from sendryd.upkeep.captures import CaptureKeeper
     from sendryd.upkeep.domains import DomainKeeper
+    from sendryd.upkeep.endings import EndingsFollower
     from sendryd.upkeep.leases import LeaseKeeper
     from sendryd.upkeep.reports import ReportKeeper
     from sendryd.upkeep.retention import Retention
@@ -334,4 +335,5 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared) -> None:
     captures = CaptureKeeper(basics.store, clock=basics.clock, ids=basics.ids)
     domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)
     reports = ReportKeeper(basics.store, intake_of(basics, running, shared), clock=basics.clock, rand=basics.rand)
-    running.tasks += [leases.run(), retention.run(), domains.run(), captures.run(), reports.run()]
+    endings = EndingsFollower(basics.store, clock=basics.clock, mail_log=basics.mail_log)
+    running.tasks += [leases.run(), retention.run(), domains.run(), captures.run(), reports.run(), endings.run()]

@@ -10,16 +10,20 @@ import typer
 from sendryd.api.wire import delivery_json, delivery_word, event_json, page
 from sendryd.app.build import Basics
 from sendryd.cli.keys import Json, duration
-from sendryd.cli.output import CommandFailed, fail, print_json, print_line, print_table, say, with_store
+from sendryd.cli.output import WRONG_USAGE, CommandFailed, fail, print_json, print_line, print_table, say, with_store
 from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType, Metadata
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import MessageStatus
-from sendryd.store.base import EventFilter, NewEvent, QueuedDelivery, QueueFilter
+from sendryd.model.moment import timestamp
+from sendryd.smtp.address import AddressError, normalise_domain
+from sendryd.store.base import EventFilter, NewEvent, QueuedDelivery, QueueFilter, TraceRequest
 
 app = typer.Typer(no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
 
 STATES: Final = (*(status.value for status in MessageStatus), "held")
+TRACED: Final = 5  # sessions of a `trace`: enough to see a host fail and the next one answer
+MAX_TRACED: Final = 1000  # a transcript is for a person to read
 Target = Annotated[str, typer.Argument(metavar="ID", help="A message (em_…) or one delivery (dlv_…).")]
 Domain = Annotated[str | None, typer.Option(help="Only deliveries to this domain.")]
 State = Annotated[str | None, typer.Option(help="Only those in this state: held, or a status as the API says it.")]
@@ -197,6 +201,32 @@ def retry(
         return await basics.store.retry(which, basics.clock.now())
 
     _change("due now", Choice(target, domain, state, older_than), change, as_json=as_json)
+
+
+@app.command()
+def trace(
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="A recipient domain.")],
+    sessions: Annotated[int, typer.Option(min=1, max=MAX_TRACED, help="How many sessions.")] = TRACED,
+    within: Annotated[str, typer.Option("--for", metavar="DURATION", help="For how long at the most, as 10m.")] = "1h",
+    as_json: Json = False,
+) -> None:
+    """Writes the next sessions with a domain's mail servers to the log of `serve`, line by line; no content and no passwords."""
+    try:
+        name = normalise_domain(domain)
+    except AddressError as error:
+        fail(f"{domain} is no domain: {error}", WRONG_USAGE)
+    period = duration(within)
+
+    async def work(basics: Basics) -> TraceRequest:
+        request = TraceRequest(domain=name, sessions=sessions, until=basics.clock.now() + (period or timedelta()))
+        await basics.store.add_trace(request)
+        return request
+
+    request = with_store(work)
+    if as_json:
+        print_json({"domain": request.domain, "sessions": request.sessions, "until": timestamp(request.until)})
+    else:
+        say(f"The next {request.sessions} sessions with {request.domain} go to the log of serve, until {timestamp(request.until)}.")
 
 
 @app.command()

@@ -54,7 +54,7 @@ from sendryd.policy.suppress import normalise_address
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
-from sendryd.runtime.maillog import MailLog
+from sendryd.runtime.maillog import MailLog, outcome_fields
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Wakeup
@@ -475,11 +475,10 @@ class Intake:
         for delivery in new.deliveries:
             event = _FINAL_EVENTS.get(delivery.state)
             if event is not None:  # suppressed, or captured
-                metadata = delivery.events[-1].metadata
-                reply = metadata.get("reply") or metadata.get("reason")
-                mail_log.outcome(
-                    event, message, delivery.forward_path, {"relay": TEST_INBOX if is_test else None, "delay": 0.0, "reply": reply}
-                )
+                fields = outcome_fields(delivery.events[-1].metadata)
+                if is_test:
+                    fields["relay"] = TEST_INBOX
+                mail_log.outcome(event, message, delivery.forward_path, {"delay": 0.0, **fields})
 
     def _log_refusal(self, refusal: Refusal, key_id: ApiKeyId | None, origin: Origin, recipients: int) -> None:
         key = format_id(API_KEY_PREFIX, key_id) if key_id is not None else None

@@ -114,6 +114,20 @@ def reply_fields(reply: Reply) -> dict[str, object]:
     return {"code": reply.code, "enhanced": str(reply.enhanced) if reply.enhanced else None, "reply": str(reply)[:MAX_REPLY]}
 
 
+def outcome_fields(metadata: Mapping[str, object]) -> dict[str, object]:
+    """Fields of an outcome from the metadata of its event."""
+    host = metadata.get("host")
+    return {
+        "relay": f"{host}[{metadata.get('address')}]" if host else None,
+        "tls": metadata.get("tls"),
+        "attempt": metadata.get("attempt"),
+        "code": metadata.get("code"),
+        "enhanced": metadata.get("enhanced_code"),
+        "reply": metadata.get("reply") or metadata.get("last_reason") or metadata.get("reason"),
+        "next_attempt_at": metadata.get("retry_at"),
+    }
+
+
 def _fields_of(message: Message) -> dict[str, object]:
     return {
         "id": format_id(MESSAGE_PREFIX, message.id),

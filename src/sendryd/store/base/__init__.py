@@ -17,6 +17,7 @@ from sendryd.store.base.mail import (
     ClaimedDelivery,
     DeliveryStore,
     DeliveryView,
+    Ended,
     Engagement,
     EventFilter,
     EventMaker,
@@ -39,6 +40,7 @@ from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationO
 from sendryd.store.base.paging import Page
 from sendryd.store.base.reports import ApiRequestFilter, ReportFilter, ReportStore
 from sendryd.store.base.templates import TemplateStore
+from sendryd.store.base.traces import TraceRequest, TraceStore
 
 __all__ = [
     "DOUBT_DELAY",
@@ -52,6 +54,7 @@ __all__ = [
     "DeliveryStore",
     "DeliveryView",
     "DomainCheck",
+    "Ended",
     "Engagement",
     "EventFilter",
     "EventMaker",
@@ -80,6 +83,8 @@ __all__ = [
     "ReportStore",
     "Store",
     "TemplateStore",
+    "TraceRequest",
+    "TraceStore",
     "UpkeepStore",
 ]
 
@@ -92,5 +97,5 @@ class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore
         ...
 
 
-class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, Protocol):
+class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, TraceStore, Protocol):
     """All of it, as the composition root builds it."""

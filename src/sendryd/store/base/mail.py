@@ -164,6 +164,14 @@ class DeliveryView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A delivery that ended without an attempt's success or refusal: its `cancelled` or `failed` event, and its message."""
+
+    event: Event
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueFilter:
     """Which waiting deliveries to list. All given conditions hold."""
 
@@ -391,6 +399,10 @@ class EventStore(Protocol):
 
     async def count_events(self, account_id: AccountId, which: EventFilter) -> int:
         """How many events the filter lets through."""
+        ...
+
+    async def list_ended(self, *, since: datetime) -> list[Ended]:
+        """The `cancelled` and `failed` events of live messages of all accounts since then, oldest first. Cheap: an index has these alone."""
         ...
 
 

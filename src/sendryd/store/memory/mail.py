@@ -14,6 +14,7 @@ from sendryd.store.base import (
     Answer,
     Claim,
     DeliveryView,
+    Ended,
     Engagement,
     EventFilter,
     EventMaker,
@@ -393,6 +394,16 @@ class MemoryStore(MemoryLists, MemoryAccounts):
 
     async def count_events(self, account_id: AccountId, which: EventFilter) -> int:
         return len(self._events_of(account_id, which))
+
+    async def list_ended(self, *, since: datetime) -> list[Ended]:
+        return [
+            Ended(event=event, message=self._messages[event.message_id].message)
+            for event, _, mode in sorted(self._events.values(), key=lambda each: each[0].id)
+            if mode is KeyMode.LIVE
+            and event.type in {EventType.CANCELLED, EventType.FAILED}
+            and event.created_at >= since
+            and event.message_id in self._messages
+        ]
 
     # Upkeep.
 

@@ -4,7 +4,7 @@ import re
 from importlib import resources
 from typing import Final
 
-_FILES: Final = ("queries.sql", "queries_lists.sql", "queries_outbox.sql", "queries_reports.sql")
+_FILES: Final = ("queries.sql", "queries_lists.sql", "queries_log.sql", "queries_outbox.sql", "queries_reports.sql")
 _NAME: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 

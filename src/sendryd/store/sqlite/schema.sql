@@ -324,3 +324,13 @@ CREATE TABLE api_request (
 ) STRICT;
 -- The list filters and counts along this alone: the rows with their bodies are read for one page.
 CREATE INDEX api_request_listed ON api_request (account_id, id, method, path, status_code);
+
+-- The mail log finds what was cancelled or expired, by whatever process, along this.
+CREATE INDEX event_ended ON event (id) WHERE type IN ('cancelled', 'failed') AND mode = 'live';
+
+-- Sessions to be written to the log, by domain.
+CREATE TABLE trace (
+    domain   TEXT PRIMARY KEY,
+    sessions INTEGER NOT NULL,
+    until    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

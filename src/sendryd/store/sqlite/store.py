@@ -27,12 +27,13 @@ from sendryd.store.sqlite.reports import Reports
 from sendryd.store.sqlite.rows import first_id, to_ms
 from sendryd.store.sqlite.suppressed import Suppressed
 from sendryd.store.sqlite.templates import Templates
+from sendryd.store.sqlite.traces import Traces
 from sendryd.store.sqlite.webhooks import Webhooks
 
 CHECKED_SIZE: Final = 64 * 1024 * 1024  # octets of a database that is looked through after an unclean end: a tenth of a second
 
 
-class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, Reports, Templates, Webhooks):
+class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, Reports, Templates, Traces, Webhooks):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
     def __init__(self, database: Database, monotonic: Callable[[], float] | None = None) -> None:

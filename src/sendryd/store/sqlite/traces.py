@@ -1,0 +1,40 @@
+"""Requests for transcripts, and what the mail log follows, in SQLite."""
+
+from datetime import datetime
+from typing import Final
+
+import apsw
+
+from sendryd.store.base import Ended, TraceRequest
+from sendryd.store.sqlite.batch import Rows
+from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.rows import first_id, from_ms, read_event, read_message, to_ms
+
+_EVENT_COLUMNS: Final = 7  # of `list_ended`, behind those of the message
+
+
+class Traces:
+    """`TraceStore`, and `EventStore.list_ended`."""
+
+    _database: Database
+
+    async def list_ended(self, *, since: datetime) -> list[Ended]:
+        start = first_id(since)
+        rows = await self._database.read(lambda connection: connection.execute(SQL["list_ended"], (start,)).fetchall())
+        return [Ended(event=read_event(row[-_EVENT_COLUMNS:]), message=read_message(row[:-_EVENT_COLUMNS])) for row in rows]
+
+    async def add_trace(self, request: TraceRequest) -> None:
+        values = (request.domain, request.sessions, to_ms(request.until))
+        await self._database.write(lambda connection, _: connection.execute(SQL["put_trace"], values).fetchall())
+
+    async def list_traces(self, *, now: datetime) -> list[TraceRequest]:
+        rows = self._database.fetch_all("list_traces", to_ms(now))
+        return [TraceRequest(domain=domain, sessions=sessions, until=from_ms(until)) for domain, sessions, until in rows]
+
+    async def count_traced(self, domain: str) -> None:
+        def action(connection: apsw.Connection, _rows: Rows) -> None:
+            connection.execute(SQL["count_traced"], (domain,))
+            connection.execute(SQL["delete_done_traces"])
+
+        await self._database.write(action)

@@ -1,0 +1,58 @@
+"""Writes to the mail log what was cancelled or has expired.
+
+Does: follows the events of both kinds, because any process may write them: an operator's command, the REST API, upkeep itself.
+Reads: events. Writes: the mail log.
+Strategy: a look each second along an index that has these events alone. Events are looked for from a minute before the last look on, since
+one that was made earlier may be committed later; those that were logged are remembered for as long.
+Limits: events of before the start are not logged.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sendryd.model.event import EventType
+from sendryd.model.ids import EventId
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import get_logger
+from sendryd.runtime.maillog import MailLog, outcome_fields
+from sendryd.store.base import Ended, EventStore
+from sendryd.store.errors import StoreError
+
+INTERVAL: Final = 1.0  # seconds: what a command changes is seen within it
+OVERLAP: Final = timedelta(minutes=1)  # longer than a commit that waits for another process
+_WORDS: Final = {EventType.CANCELLED: "cancelled", EventType.FAILED: "expired"}
+
+log = get_logger("upkeep")
+
+
+class EndingsFollower:
+    """One look a second."""
+
+    def __init__(self, store: EventStore, *, clock: Clock, mail_log: MailLog) -> None:
+        self._store = store
+        self._clock = clock
+        self._mail_log = mail_log
+        self._started = clock.now()
+        self._logged: set[EventId] = set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._clock.sleep(INTERVAL)
+            try:
+                await self.run_once()
+            except StoreError as error:
+                log.error("endings_not_followed", error=repr(error))
+
+    async def run_once(self) -> None:
+        """One look."""
+        found = await self._store.list_ended(since=max(self._started, self._clock.now() - OVERLAP))
+        for ended in found:
+            if ended.event.id not in self._logged:
+                self._log(ended, self._clock.now())
+        self._logged = {ended.event.id for ended in found}
+
+    def _log(self, ended: Ended, now: datetime) -> None:
+        event, message = ended.event, ended.message
+        age = (now - message.waits_since).total_seconds()
+        self._mail_log.outcome(_WORDS[event.type], message, event.recipient, {"delay": round(age, 3), **outcome_fields(event.metadata)})

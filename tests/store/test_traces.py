@@ -1,0 +1,44 @@
+"""Requests for transcripts, and what ended without an attempt's outcome."""
+
+from datetime import timedelta
+
+import pytest
+
+from sendryd.model.event import EventType
+from sendryd.store.base import MailStore, QueueFilter, Store, TraceRequest
+from sendryd.testing.samples import NOW, Samples
+
+UNTIL = NOW + timedelta(hours=1)
+
+
+async def test_a_request_lasts_for_its_sessions(full_store: Store) -> None:
+    await full_store.add_trace(TraceRequest(domain="example.org", sessions=2, until=UNTIL))
+    await full_store.count_traced("example.org")
+    (left,) = await full_store.list_traces(now=NOW)
+    assert (left.domain, left.sessions, left.until) == ("example.org", 1, UNTIL)
+    await full_store.count_traced("example.org")
+    assert await full_store.list_traces(now=NOW) == []
+    await full_store.count_traced("example.org")
+
+
+async def test_a_request_lapses_and_is_replaced(full_store: Store) -> None:
+    for sessions in (3, 5):
+        await full_store.add_trace(TraceRequest(domain="example.org", sessions=sessions, until=UNTIL))
+    assert [each.sessions for each in await full_store.list_traces(now=NOW)] == [5]
+    assert await full_store.list_traces(now=UNTIL) == []
+
+
+@pytest.mark.parametrize("how", ["cancel", "expire"])
+async def test_what_was_cancelled_or_has_expired_is_found_with_its_message(store: MailStore, samples: Samples, how: str) -> None:
+    new = samples.message(["a@example.org", "b@example.org"])
+    await store.accept(new)
+    assert await store.list_ended(since=NOW - timedelta(days=1)) == []
+    if how == "cancel":
+        await store.cancel(QueueFilter(), NOW, samples.event)
+    else:
+        await store.expire_deliveries(now=UNTIL, created_before=UNTIL, make_event=samples.event, limit=10)
+    found = await store.list_ended(since=NOW - timedelta(days=1))
+    assert [each.event.recipient for each in found] == ["a@example.org", "b@example.org"]
+    assert {each.event.type for each in found} == {EventType.CANCELLED if how == "cancel" else EventType.FAILED}
+    assert {each.message.id for each in found} == {new.message.id}
+    assert await store.list_ended(since=NOW + timedelta(days=4000)) == []
