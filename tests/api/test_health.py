@@ -7,6 +7,7 @@ from datetime import timedelta
 from starlette.requests import Request
 
 from sendryd.api.health import READINESS_KEPT, Health
+from sendryd.store.base import SpoolReport
 from sendryd.store.errors import StoreFull
 from sendryd.testing.clock import ManualClock
 
@@ -32,6 +33,9 @@ class Disk:
 
     async def delete_answers(self, **_: object) -> int:
         return 0
+
+    async def compare_spool(self) -> SpoolReport:
+        return SpoolReport(segments=0, messages=0)
 
     def statistics(self) -> Mapping[str, int | float]:
         return {}

@@ -3,72 +3,184 @@
 import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sendryd.model.apikey import KeyMode
-from sendryd.store.errors import NotFound, StoreFull, StoreUnavailable
+from sendryd.store.errors import ContentDamaged, StoreFull, StoreUnavailable
 from sendryd.store.sqlite import open_store, segments
-from sendryd.store.sqlite.segments import Segments
+from sendryd.store.sqlite.records import RECORD_HEADER, SEGMENT_HEADER, Place, SegmentId
+from sendryd.store.sqlite.segments import Segments, segment_name
 from sendryd.testing.samples import NOW, Samples
 
 MONTH = timedelta(days=30)
 
 
+def begin(files: Segments, number: int) -> SegmentId:
+    segment = SegmentId(number, b"s" * 16, number.to_bytes(16, "big"))
+    assert files.begin(segment)
+    return segment
+
+
+def append(files: Segments, *contents: bytes, number: int | None = None) -> list[Place]:
+    """Appends contents of messages 1, 2, …, to a new file if a number is given."""
+    if number is not None:
+        begin(files, number)
+    appended = files.append(list(enumerate(contents, 1)))
+    segment = appended.segment
+    return [
+        Place(message_id, segment.number, segment.id, position, len(content))
+        for message_id, (position, content) in enumerate(zip(appended.positions, contents, strict=True), 1)
+    ]
+
+
 def test_contents_are_read_back(tmp_path: Path) -> None:
     files = Segments(tmp_path)
+    assert files.must_begin()
     contents = [b"", b"one", b"x" * 100_000, b"", b"two"]
-    number, places = files.append(contents)
-    assert [files.read(number, place, len(content)) for place, content in zip(places, contents, strict=True)] == contents
-    with pytest.raises(NotFound):
-        files.read(number, places[-1], 100)
-    with pytest.raises(NotFound):
-        files.read(number + 1, 0, 1)
+    places = append(files, *contents, number=7)
+    assert not files.must_begin()
+    assert [files.read(place) for place in places] == contents
+    files.close()
+
+
+def read_damaged(files: Segments, place: Place) -> str:
+    with pytest.raises(ContentDamaged) as caught:
+        files.read(place)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("size", [100, 100_000])  # read at once, and in two steps
+def test_what_is_not_the_content_that_was_stored_is_not_read(tmp_path: Path, size: int) -> None:
+    files = Segments(tmp_path)
+    first, place = append(files, b"a" * size, b"b" * size, number=1)
+    path = tmp_path / "0000000001.seg"
+    whole = path.read_bytes()
+    assert "another message" in read_damaged(files, replace(place, message_id=9))
+    assert "another message" in read_damaged(files, replace(place, size=size - 1))
+    assert "another message" in read_damaged(files, replace(place, position=first.position))
+    assert "damaged" in read_damaged(files, replace(place, position=place.position - 1))
+    assert "not the one" in read_damaged(files, replace(place, segment_id=b"t" * 16))
+    assert "not the one" in read_damaged(files, replace(place, segment_id=None))
+    assert "0000000002.seg cannot be used: it is missing" in read_damaged(files, replace(place, segment=2))
+    for octet in (place.position - 1, place.position, place.position + size - 1):  # of the record's header, of the content
+        path.write_bytes(whole[:octet] + bytes([whole[octet] ^ 4]) + whole[octet + 1 :])
+        assert "0000000001.seg" in read_damaged(files, place)
+        assert files.read(first) == b"a" * size
+    path.write_bytes(whole[:-1])
+    assert "too short" in read_damaged(files, place)
+    path.unlink()
+    files.close()  # else it still has the file that has no name any more
+    assert "missing" in read_damaged(files, place)
+    path.write_bytes(whole[:20])
+    assert "header is short" in read_damaged(files, place)
+    path.write_bytes(whole[:20] + b"?" + whole[21:])
+    assert "header is damaged" in read_damaged(files, place)
+    path.write_bytes(whole)  # restored
+    assert files.read(place) == b"b" * size
+    files.close()
+
+
+@given(st.data())
+def test_no_octet_can_be_altered_unseen(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        files = Segments(Path(folder))
+        contents = data.draw(st.lists(st.binary(max_size=30), min_size=1, max_size=4))
+        places = append(files, *contents, number=1)
+        (path,) = Path(folder).iterdir()
+        whole = path.read_bytes()
+        octet = data.draw(st.integers(0, len(whole) - 1))
+        path.write_bytes(whole[:octet] + bytes([whole[octet] ^ data.draw(st.integers(1, 255))]) + whole[octet + 1 :])
+        for place, content in zip(places, contents, strict=True):
+            try:
+                assert files.read(place) == content
+            except ContentDamaged:
+                assert octet < SEGMENT_HEADER or place.position - RECORD_HEADER <= octet < place.position + place.size
+            else:
+                assert not place.position - RECORD_HEADER <= octet < place.position + place.size
+        files.close()
+
+
+def test_a_disk_that_cannot_read_is_damage_and_a_lack_of_descriptors_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = Segments(tmp_path)
+    (place,) = append(files, b"one", number=1)
+
+    def fail(code: int) -> None:
+        def fault(*_: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(os, "pread", fault)
+
+    fail(errno.EIO)
+    assert "cannot be read: Input/output error" in read_damaged(files, place)
+    fail(errno.EMFILE)
+    with pytest.raises(StoreUnavailable):
+        files.read(place)
+    files.close()
+
+
+def test_files_of_earlier_versions_are_read_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "0000000001.seg").write_bytes(b"onetwo")
+    files = Segments(tmp_path)
+    place = Place(5, 1, None, 3, 3)
+    assert files.read(place) == b"two"
+    assert "too short" in read_damaged(files, replace(place, size=4))
+    assert "not the one" in read_damaged(files, replace(place, segment_id=b"s" * 16))
     files.close()
 
 
 def test_more_contents_than_one_system_call_takes(tmp_path: Path) -> None:
     files = Segments(tmp_path)
     contents = [str(number).encode() for number in range(segments.MAX_VECTOR * 2 + 1)]
-    number, places = files.append(contents)
-    assert [files.read(number, place, len(content)) for place, content in zip(places, contents, strict=True)] == contents
+    places = append(files, *contents, number=1)
+    assert [files.read(place) for place in places] == contents
     files.close()
 
 
 def test_a_file_that_is_large_enough_is_not_added_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "SEGMENT_SIZE", 10)
+    monkeypatch.setattr(segments, "SEGMENT_SIZE", SEGMENT_HEADER + 2 * RECORD_HEADER + 7)
     files = Segments(tmp_path)
-    numbers = [files.append([b"12345"])[0] for _ in range(5)]
-    assert [number - numbers[0] for number in numbers] == [0, 0, 1, 1, 2]
+    append(files, b"12345", number=1)
+    assert not files.must_begin()
+    append(files, b"12")
+    assert files.must_begin()
     files.close()
 
 
-def test_each_process_begins_a_file_of_its_own(tmp_path: Path) -> None:
+def test_a_number_that_is_taken_is_not_begun_again(tmp_path: Path) -> None:
     first, second = Segments(tmp_path), Segments(tmp_path)
-    assert first.append([b"a"])[0] != second.append([b"b"])[0]
+    (place,) = append(first, b"a", number=1)
+    assert not second.begin(SegmentId(1, b"s" * 16, b"i" * 16))
+    append(second, b"b", number=2)
+    assert first.read(place) == b"a"
     first.close()
     second.close()
 
 
 def test_room_is_given_back_only_when_the_commit_has_certainly_failed(tmp_path: Path) -> None:
     files = Segments(tmp_path)
-    number, _ = files.append([b"kept"])
-    files.append([b"rolled back"])
+    (kept,) = append(files, b"kept", number=1)
+    (rolled_back,) = append(files, b"rolled back")
     files.roll_back()
-    assert files.append([b"next"]) == (number, [4])
-    _, (place,) = files.append([b"may come back"])
+    assert append(files, b"next")[0].position == rolled_back.position
+    (place,) = append(files, b"may come back")
     files.roll_back(is_certain=False)
-    other, _ = files.append([b"later"])
-    assert other != number
-    assert files.read(number, place, 13) == b"may come back"
+    assert files.must_begin()
+    append(files, b"later", number=2)
+    assert files.read(place) == b"may come back"
+    assert files.read(kept) == b"kept"
     files.close()
 
 
 def test_room_that_cannot_be_given_back_is_not_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = Segments(tmp_path)
-    number, _ = files.append([b"kept"])
+    (kept,) = append(files, b"kept", number=1)
     write, calls = os.writev, iter([True, False])
 
     def write_some(descriptor: int, contents: list[bytes]) -> int:
@@ -83,47 +195,46 @@ def test_room_that_cannot_be_given_back_is_not_used_again(tmp_path: Path, monkey
         patch.setattr(os, "writev", write_some)
         patch.setattr(os, "ftruncate", fail)
         with pytest.raises(OSError, match="injected"):
-            files.append([b"half written"])
-    later, (place,) = files.append([b"another message"])
-    assert files.read(later, place, 15) == b"another message"
-    assert files.read(number, 0, 4) == b"kept"
+            append(files, b"half written")
+    later = append(files, b"another message", number=2 if files.must_begin() else None)
+    assert files.read(later[0]) == b"another message"
+    assert files.read(kept) == b"kept"
     files.close()
 
 
 def test_a_file_that_is_removed_while_it_is_in_use_is_not_added_to(tmp_path: Path) -> None:
     files = Segments(tmp_path / "spool")
-    number, _ = files.append([b"gone"])
-    (tmp_path / "spool" / f"{number:010d}.seg").unlink()
+    append(files, b"gone", number=1)
+    (tmp_path / "spool" / segment_name(1)).unlink()
     (tmp_path / "spool").rmdir()
-    later, (place,) = files.append([b"here"])
+    assert files.must_begin()
+    (place,) = append(files, b"here", number=2)
     files.close()
-    assert Segments(tmp_path / "spool").read(later, place, 4) == b"here"
+    assert Segments(tmp_path / "spool").read(place) == b"here"
 
 
 def test_only_what_nobody_uses_or_adds_to_is_removed(tmp_path: Path) -> None:
     running, stopped = Segments(tmp_path), Segments(tmp_path)
-    (current, _), (used, _) = running.append([b"a"]), stopped.append([b"b"])
-    stopped.close()
-    stopped = Segments(tmp_path)
-    orphan, _ = stopped.append([b"c"])
+    append(running, b"a", number=1)
+    append(stopped, b"b", number=2)
+    append(stopped, b"c", number=3)
     stopped.close()
     tidy = Segments(tmp_path)
-    assert tidy.numbers() == sorted([current, used, orphan])
-    assert tidy.remove([*tidy.numbers(), 999], lambda number: number == used) == 1
-    assert tidy.numbers() == sorted([current, used])
+    assert tidy.numbers() == [1, 2, 3]
+    assert tidy.remove([*tidy.numbers(), 999], lambda file: file.number != 2) == 1
+    assert tidy.numbers() == [1, 2]
     running.close()
-    assert tidy.remove([current], lambda _: False) == 1
+    assert tidy.remove([1], lambda file: file.id == (1).to_bytes(16, "big")) == 1
     tidy.close()
 
 
 def test_readers_in_threads_do_not_mix_up_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "MAX_OPEN", 1)
-    monkeypatch.setattr(segments, "SEGMENT_SIZE", 1)
     files = Segments(tmp_path)
-    places = [files.append([b"%04d" % number * 1000])[0] for number in range(20)]
+    places = [append(files, b"%04d" % number * 1000, number=number)[0] for number in range(1, 21)]
 
     def read(number: int) -> bool:
-        return files.read(places[number % 20], 0, 4000) == b"%04d" % (number % 20) * 1000
+        return files.read(places[number % 20]) == b"%04d" % (number % 20 + 1) * 1000
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(read, range(2000)))
@@ -158,12 +269,12 @@ async def test_what_a_crash_left_behind_goes_at_the_next_start(tmp_path: Path) -
     store, samples = open_store(tmp_path), Samples()
     new = samples.message()
     await store.accept(new)
-    lost = Segments(tmp_path / "spool")
-    lost.append([b"never committed"])
+    lost = open_store(tmp_path)
+    await lost._database.writer.submit(lambda *_: None, size=1)  # begins a file; and is killed before it commits a message
     other = open_store(tmp_path)  # while the first ones are still at work
     assert len(list((tmp_path / "spool").iterdir())) == 2
     await other.aclose()
-    lost.close()
+    await lost.aclose()
     await store.aclose()
     store = open_store(tmp_path)
     assert len(list((tmp_path / "spool").iterdir())) == 1

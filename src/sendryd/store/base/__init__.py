@@ -39,6 +39,7 @@ from sendryd.store.base.mail import (
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
 from sendryd.store.base.reports import ApiRequestFilter, ReportFilter, ReportStore
+from sendryd.store.base.spool import SpoolReport
 from sendryd.store.base.templates import TemplateStore
 from sendryd.store.base.traces import TraceRequest, TraceStore
 
@@ -81,6 +82,7 @@ __all__ = [
     "QueuedDelivery",
     "ReportFilter",
     "ReportStore",
+    "SpoolReport",
     "Store",
     "TemplateStore",
     "TraceRequest",

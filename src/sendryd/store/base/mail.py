@@ -12,6 +12,7 @@ from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId
 from sendryd.model.message import Message, MessageStatus, MessageSummary
 from sendryd.model.suppression import SuppressionReason
 from sendryd.store.base.paging import Page
+from sendryd.store.base.spool import SpoolReport
 
 DOUBT_DELAY: Final = timedelta(seconds=10)  # until a delivery is tried again whose attempts ended without an outcome twice in a row
 
@@ -419,6 +420,10 @@ class UpkeepStore(Protocol):
 
     async def delete_answers(self, *, created_before: datetime, limit: int) -> int:
         """Deletes answers to idempotent requests. Returns how many."""
+        ...
+
+    async def compare_spool(self) -> SpoolReport:
+        """Compares what messages refer to with the contents that are there, without reading them."""
         ...
 
     async def check_writable(self) -> None:

@@ -15,6 +15,7 @@ from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.queue import list_untried
+from sendryd.store.sqlite.records import record_size
 from sendryd.store.sqlite.rows import (
     delivery_row,
     first_id,
@@ -36,7 +37,7 @@ class Accepting:
         def action(connection: apsw.Connection, rows: Rows) -> None:
             _add(connection, message, rows)
 
-        await self._database.write(action, size=len(message.content))
+        await self._database.write(action, size=record_size(message.content))
         self._look_at(message)
 
     async def accept_all(self, messages: Sequence[NewMessage], answer: Answer | None, *, kept_since: datetime) -> None:
@@ -50,7 +51,7 @@ class Accepting:
             for message in messages:
                 _add(connection, message, rows)
 
-        await self._database.write(action, size=sum(len(message.content) for message in messages))
+        await self._database.write(action, size=sum(record_size(message.content) for message in messages))
         for message in messages:
             self._look_at(message)
 
@@ -80,14 +81,14 @@ class Accepting:
             if any(state != DeliveryState.QUEUED.value or due <= to_ms(now) for _, state, _, due, _ in waiting):
                 raise NotAllowed("the message is held or due")
             rows.amended.append(message_row(new))
-            rows.amended_contents.append(new.content)
+            rows.amended_contents.append((message.id, new.content))
             connection.execute(SQL["set_due"], (message.id, due_at, to_ms(message.waits_since)))
             if new.draft is None:
                 connection.execute(SQL["delete_draft"], (message.id,))
             else:
                 connection.execute(SQL["insert_draft"], (message.id, new.draft))
 
-        await self._database.write(action, size=len(new.content))
+        await self._database.write(action, size=record_size(new.content))
         if self._scan.is_behind(due_at):
             self._scan.begin_anew()
 
@@ -110,7 +111,7 @@ def _add(connection: apsw.Connection, new: NewMessage, rows: Rows) -> None:
     if new.draft is not None:
         connection.execute(SQL["insert_draft"], (message.id, new.draft))
     rows.messages.append(message_row(new))
-    rows.new_contents.append(new.content)
+    rows.new_contents.append((message.id, new.content))
     created = to_ms(message.created_at)
     for delivery in new.deliveries:
         rows.deliveries.append(delivery_row(new, delivery))

@@ -16,6 +16,7 @@ from sendryd.store.base import NewEvent, NewSuppression, NewUnsubscribe, Outcome
 from sendryd.store.sqlite.outbox import fan_out
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import to_json, to_ms_or_none
+from sendryd.store.sqlite.segments import Appended
 
 # Rows of one statement. A common number of them takes one step; each statement takes some kilobytes once it was used.
 CHUNKS: Final = (32, *range(16, 0, -1))
@@ -23,6 +24,7 @@ MAX_REPLY: Final = 1000  # characters of a reply that are kept
 LIVE: Final = "live"  # the stream of an event whose message is gone
 
 Row = tuple[Any, ...]
+Content = tuple[int, bytes]  # with its message's id
 
 
 @dataclass(slots=True)
@@ -42,14 +44,14 @@ class Rows:
 
     messages: list[Row] = field(default_factory=list)  # without where their contents are
     amended: list[Row] = field(default_factory=list)  # of messages that get another content; also without where it is
-    new_contents: list[bytes] = field(default_factory=list)  # one for each message
-    amended_contents: list[bytes] = field(default_factory=list)  # one for each amended one
+    new_contents: list[Content] = field(default_factory=list)  # one for each message
+    amended_contents: list[Content] = field(default_factory=list)  # one for each amended one
     deliveries: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     recordings: list[Recording] = field(default_factory=list)
 
     @property
-    def contents(self) -> list[bytes]:
+    def contents(self) -> list[Content]:
         """What is appended to the segments: of new messages, then of amended ones."""
         return self.new_contents + self.amended_contents if self.amended_contents else self.new_contents
 
@@ -74,17 +76,18 @@ def unsubscribe(connection: apsw.Connection, account_id: int, new: NewUnsubscrib
     connection.execute(SQL["insert_unsubscribe"], (new.id, account_id, new.email, new.list_id or "", new.reason, moment))
 
 
-def place(connection: apsw.Connection, rows: Rows, number: int, places: Sequence[int]) -> None:
-    """Stores messages whose contents have been appended to this segment, at these positions."""
-    connection.execute(SQL["count_segment"], (number, len(places)))
+def place(connection: apsw.Connection, rows: Rows, appended: Appended) -> None:
+    """Stores messages whose contents have been appended to a segment."""
+    segment, positions = appended.segment, appended.positions
+    connection.execute(SQL["fill_segment"], (segment.number, len(positions), segment.id, appended.end))
     new = len(rows.messages)
-    placed = [(*row, number, position) for row, position in zip(rows.messages, places[:new], strict=True)]
+    placed = [(*row, segment.number, position) for row, position in zip(rows.messages, positions[:new], strict=True)]
     _insert(connection, "insert_message", placed)
     # One message may be amended twice in a batch, so what it refers to is looked up here, one by one.
-    for row, position in zip(rows.amended, places[new:], strict=True):
+    for row, position in zip(rows.amended, positions[new:], strict=True):
         old = connection.execute(SQL["read_content"], row[:1]).fetchone()
-        connection.execute(SQL["count_segment"], (old[0] if old else number, -1))  # gone since: nobody refers to the new content
-        connection.execute(SQL["amend_message"], (*row, number, position))
+        connection.execute(SQL["leave_segment"], (old[0] if old else segment.number,))  # gone since: nobody refers to the new content
+        connection.execute(SQL["amend_message"], (*row, segment.number, position))
 
 
 def store(connection: apsw.Connection, rows: Rows) -> None:

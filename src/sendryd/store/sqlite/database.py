@@ -9,10 +9,12 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
+from sendryd.store.base import SpoolReport
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite.connection import FILE_NAME, open_connection, translated
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.segments import Segments
+from sendryd.store.sqlite.segments import SegmentFile, Segments
+from sendryd.store.sqlite.spool import compare
 from sendryd.store.sqlite.writer import Action, Writer
 
 SPOOL_NAME: Final = "spool"  # the folder of the contents
@@ -100,15 +102,25 @@ class Database:
         return await self.writer.submit(action, size=size)
 
     def remove_orphans(self) -> int:
-        """Removes files of contents that no message refers to, unless a process appends to them. Returns how many."""
-        rows: list[tuple[Any, ...]] = self._read(lambda connection: connection.execute(SQL["segments_in_use"]).fetchall())
-        used = {number for (number,) in rows}
-
-        def is_used(number: int) -> bool:
-            return self._read(lambda connection: connection.execute(SQL["segment_in_use"], (number,)).fetchone()) is not None
-
+        """Removes files of contents that the database knows and no message refers to, unless a process appends to them. Returns how many."""
+        used = {number for number, _, messages, _ in self._list_segments() if messages > 0}
         with translated():
-            return self.segments.remove([number for number in self.segments.numbers() if number not in used], is_used)
+            return self.segments.remove([number for number in self.segments.numbers() if number not in used], self._may_go)
+
+    def _list_segments(self) -> list[tuple[Any, ...]]:
+        return self._read(lambda connection: connection.execute(SQL["list_segments"]).fetchall())
+
+    def _may_go(self, file: SegmentFile) -> bool:
+        """A file that the database does not know may have messages of another time, which nobody else has."""
+        row = self._read(lambda connection: connection.execute(SQL["get_segment"], (file.number,)).fetchone())
+        if row is None:
+            return file.is_unfinished
+        identity, messages = row
+        return messages <= 0 and not file.fault and (file.is_unfinished or file.id == identity)
+
+    def compare_spool(self) -> SpoolReport:
+        """What the database expects of the spool, and what is there: names, ids and sizes."""
+        return compare(self._list_segments(), self.segments)
 
     def statistics(self) -> Mapping[str, int | float]:
         """The writer's counters."""

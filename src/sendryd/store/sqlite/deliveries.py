@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import apsw
@@ -18,6 +19,7 @@ from sendryd.store.sqlite.changes import move
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.records import Place
 from sendryd.store.sqlite.rows import (
     from_ms,
     read_message,
@@ -58,11 +60,10 @@ class Deliveries:
         row = self._database.fetch_one("read_content", message_id)
         if row is None:
             raise NotFound("no such message")
-        segment, position, size = row
-        segments = self._database.segments
-        if size <= READ_INLINE:
-            return segments.read(segment, position, size)
-        return await self._database.in_thread(lambda: segments.read(segment, position, size))
+        place = Place(message_id, *row)
+        if place.size <= READ_INLINE:
+            return self._database.segments.read(place)
+        return await self._database.in_thread(partial(self._database.segments.read, place))
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
         recording = Recording(lease.token, outcomes, to_ms(now))

@@ -234,7 +234,8 @@ SELECT delivery.id, message.id, delivery.forward_path, message.account_id, messa
 FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = ?;
 
 -- name: read_content
-SELECT segment, position, size FROM message WHERE id = ?;
+SELECT message.segment, segment.id, message.position, message.size
+FROM message LEFT JOIN segment ON segment.number = message.segment WHERE message.id = ?;
 
 -- name: leased_deliveries
 SELECT json_group_array(json_array(delivery.id, lease_token, message_id, forward_path, message.account_id, message.mode))
@@ -325,14 +326,24 @@ DELETE FROM delivery WHERE message_id = ?;
 -- name: delete_events
 DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < ? ORDER BY id LIMIT ?);
 
--- name: count_segment
-INSERT INTO segment (number, messages) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET messages = messages + ?2;
+-- name: read_spool
+SELECT id, last_segment FROM spool;
 
--- name: segment_in_use
-SELECT 1 FROM segment WHERE number = ? AND messages > 0;
+-- name: add_segment
+INSERT INTO segment (number, messages, id, octets) VALUES (?, 0, randomblob(16), ?) RETURNING id;
 
--- name: segments_in_use
-SELECT number FROM segment WHERE messages > 0;
+-- name: fill_segment
+INSERT INTO segment (number, messages, id, octets) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (number) DO UPDATE SET messages = messages + ?2, octets = max(octets, ?4);
+
+-- name: leave_segment
+UPDATE segment SET messages = messages - 1 WHERE number = ?;
+
+-- name: get_segment
+SELECT id, messages FROM segment WHERE number = ?;
+
+-- name: list_segments
+SELECT number, id, messages, octets FROM segment ORDER BY number;
 
 -- name: forget_segments
-DELETE FROM segment WHERE messages <= 0;
+DELETE FROM segment WHERE messages <= 0 AND number NOT IN (SELECT value FROM json_each(?));

@@ -104,11 +104,23 @@ CREATE TABLE message (
     list_id             TEXT,
     unsubscribe_url     TEXT
 ) STRICT;
--- Files of the spool, and how many messages refer to each: with none it can go.
+-- Files of the spool, and how many messages refer to each: with none it can go. A row is there before its file.
 CREATE TABLE segment (
     number   INTEGER PRIMARY KEY,
-    messages INTEGER NOT NULL
+    messages INTEGER NOT NULL,
+    id       BLOB,                       -- 16 random octets, also in the file; NULL: of a version without, and its contents have no checksum
+    octets   INTEGER NOT NULL DEFAULT 0  -- the size that the file has at least
 ) STRICT;
+-- The spool of this database. A number that was given to a segment is never given again.
+CREATE TABLE spool (
+    only_row     INTEGER PRIMARY KEY CHECK (only_row = 1),
+    id           BLOB NOT NULL CHECK (length(id) = 16),
+    last_segment INTEGER NOT NULL
+) STRICT;
+INSERT INTO spool VALUES (1, randomblob(16), 0);
+CREATE TRIGGER segment_added AFTER INSERT ON segment BEGIN
+    UPDATE spool SET last_segment = max(last_segment, NEW.number);
+END;
 -- The Test Inbox is a few messages among many; live ones are listed along the primary key.
 CREATE INDEX message_test ON message (account_id) WHERE mode = 'test';
 

@@ -3,68 +3,146 @@
 A content is written once, beside the database: through it, each octet would be written twice (to the log and to its place) and passed
 through checksums. All contents of a batch are appended and synced together, before the commit that refers to them.
 
-A process begins a file of its own and keeps it locked for as long as it may append to it. So what a crash left behind the last committed
+A process begins a file of its own and keeps it locked for as long as it may append to it. So what a crash left after the last committed
 content is never written over, and a file that is not locked, and that no message refers to, can go: nobody will add to it.
+
+The database gives each file its number, which never comes back, and a random id, and knows both before the file exists. A content is read only
+from the file with that id, and only if its record has the message's id and its checksum is right.
 """
 
+import errno
 import fcntl
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from sendryd.store.errors import NotFound
-from sendryd.store.sqlite.connection import translated
+from sendryd.files import make_folder, sync_folder
+from sendryd.store.errors import ContentDamaged, StoreUnavailable
+from sendryd.store.sqlite.records import (
+    MAGIC,
+    PIECEWISE,
+    RECORD_HEADER,
+    SEGMENT_HEADER,
+    Place,
+    SegmentId,
+    Unreadable,
+    checksum,
+    read_record_header,
+    read_segment_header,
+    record_header,
+    segment_header,
+)
 
 SEGMENT_SIZE: Final = 64 * 1024 * 1024  # octets after which a new file is begun: little enough to be given back soon
-MAX_VECTOR: Final = 512  # contents of one system call; Linux takes 1024
+MAX_VECTOR: Final = 512  # contents of one system call, each with its header; Linux takes 1024 pieces
 MAX_OPEN: Final = 16  # files kept open for reading
+_NUMBER: Final = re.compile(r"\d{10,15}")  # in the name of a file
+_PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR})  # faults of the moment, not of the file
+
+
+def segment_name(number: int) -> str:
+    """The name of a file."""
+    return f"{number:010d}.seg"
 
 
 class _Reader:
     """A file open for reading, for as long as somebody holds this: another thread may still read when it has left the cache."""
 
-    __slots__ = ("descriptor",)
+    __slots__ = ("descriptor", "id")
 
     def __init__(self, path: Path) -> None:
         self.descriptor = -1
         self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        header = read_segment_header(os.pread(self.descriptor, SEGMENT_HEADER, 0))
+        self.id = header.id if header else None
 
     def __del__(self) -> None:
         if self.descriptor >= 0:
             os.close(self.descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentFile:
+    """What a file says of itself."""
+
+    number: int
+    size: int
+    id: bytes | None  # None: it has no header, as in versions without, or one that cannot be read
+    spool: bytes | None
+    is_unfinished: bool  # its process was killed before the header was whole: there is no content in it
+    fault: str = ""  # why its header cannot be read
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Contents that were appended: to which file, where each begins, and where the last one ends."""
+
+    segment: SegmentId
+    positions: list[int]
+    end: int
+
+
 class Segments:
-    """The folder. `append`, `roll_back` and `close` belong to the writer's thread; the rest may be called from any."""
+    """The folder. `begin`, `append`, `roll_back` and `close` belong to the writer's thread; the rest may be called from any."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._descriptor: int | None = None
-        self._number = 0
+        self._segment: SegmentId | None = None
         self._size = 0
         self._before = 0  # where the last append began
         self._readers: OrderedDict[int, _Reader] = OrderedDict()
         self._lock = Lock()
 
-    def append(self, contents: Sequence[bytes]) -> tuple[int, list[int]]:
-        """Appends contents, durably; gives the file's number and where each begins. Raises `OSError`, and nothing was appended."""
-        if self._descriptor is None or self._size >= SEGMENT_SIZE or not os.fstat(self._descriptor).st_nlink:
-            self._begin()  # also where somebody removed the file: what has no name is lost at the next start
-        descriptor = self._descriptor
-        if descriptor is None:
-            raise AssertionError("no segment is open")
-        position = self._before = self._size
-        places = []
-        for content in contents:
-            places.append(position)
-            position += len(content)
+    def must_begin(self) -> bool:
+        """Whether the next contents need a new file: there is none, it is large enough, or somebody removed it. What has no name is lost
+        at the next start.
+        """
+        return self._descriptor is None or self._size >= SEGMENT_SIZE or not os.fstat(self._descriptor).st_nlink
+
+    def begin(self, segment: SegmentId) -> bool:
+        """Makes the file of a segment that the database knows, and appends to it from now on. False if there is a file with its number, or
+        another process has tidied the new one away: it takes another number. Raises `OSError`.
+        """
+        self._end()
+        make_folder(self._folder)
+        path = self._path(segment.number)
         try:
-            for start in range(0, len(contents), MAX_VECTOR):
-                _write_all(descriptor, contents[start : start + MAX_VECTOR])
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            return False
+        try:
+            if _lock(descriptor) and os.fstat(descriptor).st_nlink:
+                _write_all(descriptor, [segment_header(segment)])
+                os.fdatasync(descriptor)
+                sync_folder(self._folder)
+                self._descriptor, self._segment, self._size = descriptor, segment, SEGMENT_HEADER
+        finally:
+            if self._descriptor is None:
+                os.close(descriptor)
+        return self._descriptor is not None
+
+    def append(self, contents: Sequence[tuple[int, bytes]]) -> Appended:
+        """Appends contents, each with its message's id, durably. Raises `OSError`, and nothing was appended."""
+        descriptor, segment = self._descriptor, self._segment
+        if descriptor is None or segment is None:
+            raise AssertionError("no segment is open")
+        end = self._before = self._size
+        positions = []
+        pieces = []
+        for message_id, content in contents:
+            pieces += [record_header(message_id, content), content]
+            positions.append(end + RECORD_HEADER)
+            end += RECORD_HEADER + len(content)
+        try:
+            for start in range(0, len(pieces), 2 * MAX_VECTOR):
+                _write_all(descriptor, pieces[start : start + 2 * MAX_VECTOR])
         except OSError:
             self.roll_back()
             raise
@@ -75,8 +153,8 @@ class Segments:
             self.roll_back()
             self._end()
             raise
-        self._size = position
-        return self._number, places
+        self._size = end
+        return Appended(segment, positions, end)
 
     def roll_back(self, *, is_certain: bool = True) -> None:
         """The last append was not committed: its room is given back.
@@ -94,38 +172,61 @@ class Segments:
                 return
         self._end()
 
-    def read(self, number: int, position: int, size: int) -> bytes:
-        """A content. Raises `NotFound` if its file is gone or too short."""
-        with translated():
+    def read(self, place: Place) -> bytes:
+        """A whole content, verified. Raises `ContentDamaged`, which names the file and what is wrong with it."""
+        try:
             try:
-                reader = self._reader(number)
-            except FileNotFoundError:
-                raise NotFound("the content of the message is gone") from None
-            parts = []
-            while size > 0:
-                part = os.pread(reader.descriptor, size, position)
-                if not part:
-                    raise NotFound("the content of the message is gone")
-                parts.append(part)
-                position += len(part)
-                size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+                return self._read(place)
+            except OSError as error:
+                if error.errno in _PASSING:
+                    raise
+                is_missing = error.errno in {errno.ENOENT, errno.ENOTDIR}
+                raise Unreadable("it is missing" if is_missing else f"it cannot be read: {error.strerror}") from error
+        except OSError as error:
+            raise StoreUnavailable(str(error)) from error
+        except Unreadable as error:
+            self._forget(place.segment)  # so that a restored file is seen
+            raise ContentDamaged(f"the spool's file {segment_name(place.segment)} cannot be used: {error}") from error
+
+    def _read(self, place: Place) -> bytes:
+        reader = self._reader(place.segment)
+        if reader.id != place.segment_id:
+            raise Unreadable("it is not the one that the database knows by this name")
+        if reader.id is None:
+            return _read_at(reader.descriptor, place.position, place.size)
+        if place.size <= PIECEWISE:
+            record = _read_at(reader.descriptor, place.position - RECORD_HEADER, RECORD_HEADER + place.size)
+            header, content = record[:RECORD_HEADER], record[RECORD_HEADER:]
+        else:  # a second system call costs less than a copy
+            header = _read_at(reader.descriptor, place.position - RECORD_HEADER, RECORD_HEADER)
+            content = _read_at(reader.descriptor, place.position, place.size)
+        if read_record_header(header, place) != checksum(content):
+            raise Unreadable("the content was altered")
+        return content
 
     def numbers(self) -> list[int]:
         """All files."""
-        return sorted(int(path.stem) for path in self._folder.glob("*.seg") if path.stem.isdigit())
+        return sorted(int(path.stem) for path in self._folder.glob("*.seg") if _NUMBER.fullmatch(path.stem))
 
-    def remove(self, numbers: Iterable[int], is_used: Callable[[int], bool]) -> int:
+    def inspect(self, number: int) -> SegmentFile:
+        """What a file says of itself. Raises `FileNotFoundError`."""
+        descriptor = os.open(self._path(number), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return _inspect(descriptor, number)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, numbers: Iterable[int], may_go: Callable[[SegmentFile], bool]) -> int:
         """Removes files that nothing refers to; gives how many. Those that a process may append to stay.
 
-        `is_used` is asked while the file is locked, so its answer cannot become wrong.
+        `may_go` is asked while the file is locked, so its answer cannot become wrong.
         """
         count = 0
         for number in numbers:
             with suppress(FileNotFoundError):
                 descriptor = os.open(self._path(number), os.O_RDONLY | os.O_CLOEXEC)
                 try:
-                    if _lock(descriptor) and not is_used(number):
+                    if _lock(descriptor) and may_go(_inspect(descriptor, number)):
                         self._path(number).unlink()
                         count += 1
                 finally:
@@ -140,24 +241,7 @@ class Segments:
             self._readers.clear()
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number:010d}.seg"
-
-    def _begin(self) -> None:
-        self._end()
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number = max(self.numbers(), default=0)
-        while self._descriptor is None:
-            number += 1
-            with suppress(FileExistsError):
-                descriptor = os.open(self._path(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                try:
-                    # Another process that tidies up may have removed it before it was locked.
-                    if _lock(descriptor) and os.fstat(descriptor).st_nlink:
-                        _sync_folder(self._folder)
-                        self._descriptor, self._number, self._size = descriptor, number, 0
-                finally:
-                    if self._descriptor is None:
-                        os.close(descriptor)
+        return self._folder / segment_name(number)
 
     def _end(self) -> None:
         if self._descriptor is not None:
@@ -180,12 +264,35 @@ class Segments:
             self._readers.pop(number, None)
 
 
+def _inspect(descriptor: int, number: int) -> SegmentFile:
+    size = os.fstat(descriptor).st_size
+    front = os.pread(descriptor, SEGMENT_HEADER, 0)
+    is_unfinished = len(front) < SEGMENT_HEADER and (front.startswith(MAGIC) or MAGIC.startswith(front))
+    try:
+        header = read_segment_header(front)
+    except Unreadable as error:
+        return SegmentFile(number, size, None, None, is_unfinished, str(error))
+    return SegmentFile(number, size, header.id if header else None, header.spool if header else None, is_unfinished)
+
+
 def _lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _read_at(descriptor: int, position: int, size: int) -> bytes:
+    parts = []
+    while size > 0:
+        part = os.pread(descriptor, size, position)
+        if not part:
+            raise Unreadable("it is too short")
+        parts.append(part)
+        position += len(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _write_all(descriptor: int, contents: Sequence[bytes]) -> None:
@@ -196,11 +303,3 @@ def _write_all(descriptor: int, contents: Sequence[bytes]) -> None:
             written -= len(left.pop(0))
         if written:
             left[0] = memoryview(left[0])[written:]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import apsw
 
+from sendryd.store.base import SpoolReport
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite import migrate
 from sendryd.store.sqlite.accepting import Accepting
@@ -24,7 +25,7 @@ from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.queue import Queue
 from sendryd.store.sqlite.reads import Reads
 from sendryd.store.sqlite.reports import Reports
-from sendryd.store.sqlite.rows import first_id, to_ms
+from sendryd.store.sqlite.rows import first_id, to_json, to_ms
 from sendryd.store.sqlite.suppressed import Suppressed
 from sendryd.store.sqlite.templates import Templates
 from sendryd.store.sqlite.traces import Traces
@@ -55,7 +56,7 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
                 connection.execute(SQL["delete_deliveries"], (number,))
                 connection.execute(SQL["delete_draft"], (number,))
                 connection.execute(SQL["delete_message"], (number,))
-                connection.execute(SQL["count_segment"], (segment, -1))
+                connection.execute(SQL["leave_segment"], (segment,))
             return old
 
         old: list[tuple[Any, ...]] = await self._database.write(action)
@@ -87,8 +88,12 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
     async def remove_orphans(self) -> int:
         """Removes files of contents that no message refers to, deleted or lost in a crash before the commit. Returns how many."""
         count = await self._database.in_thread(self._database.remove_orphans)
-        await self._database.write(lambda connection, _: connection.execute(SQL["forget_segments"]).fetchall())
+        left = to_json(await self._database.in_thread(self._database.segments.numbers))
+        await self._database.write(lambda connection, _: connection.execute(SQL["forget_segments"], (left,)).fetchall())
         return count
+
+    async def compare_spool(self) -> SpoolReport:
+        return await self._database.in_thread(self._database.compare_spool)
 
     async def check_writable(self) -> None:
         def action(connection: apsw.Connection, _rows: Rows) -> None:

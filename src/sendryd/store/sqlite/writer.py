@@ -23,6 +23,8 @@ from sendryd.store.errors import AlreadyAnswered, StoreError, StoreFull, StoreUn
 from sendryd.store.sqlite.batch import Rows, place, store
 from sendryd.store.sqlite.connection import FULL, PAGE_SIZE, open_connection, translated
 from sendryd.store.sqlite.gathering import GATHER_OCTETS, Gathering
+from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.records import SEGMENT_HEADER, SegmentId
 from sendryd.store.sqlite.segments import Segments
 
 MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
@@ -207,13 +209,15 @@ class Writer:
                     self._connection = self._connect()
                 connection = self._connection
                 self._check_files()
+                if any(operation.size for operation in batch) and self._segments.must_begin():
+                    self._begin_segment(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 rows = Rows()
                 _act(batch, connection, rows)
                 if rows.contents:
-                    number, places = self._segments.append(rows.contents)
+                    appended = self._segments.append(rows.contents)
                     has_appended = True
-                    place(connection, rows, number, places)
+                    place(connection, rows, appended)
                 store(connection, rows)
                 connection.execute("COMMIT")
                 self.commits += 1
@@ -226,6 +230,20 @@ class Writer:
                 self._segments.roll_back(is_certain=not isinstance(error.__cause__, apsw.IOError))
             return error
         return None
+
+    def _begin_segment(self, connection: apsw.Connection) -> None:
+        """Begins a file of contents. The database knows it in a commit of its own: a file that it does not know was not made with it."""
+        is_begun = False
+        while not is_begun:
+            numbers = set(self._segments.numbers())
+            connection.execute("BEGIN IMMEDIATE")
+            spool, number = connection.execute(SQL["read_spool"]).get
+            number += 1
+            while number in numbers:  # of another installation, or of another time
+                number += 1
+            identity = connection.execute(SQL["add_segment"], (number, SEGMENT_HEADER)).get
+            connection.execute("COMMIT")
+            is_begun = self._segments.begin(SegmentId(number, spool, identity))
 
     def _roll_back(self, error: BaseException) -> BaseException:
         """Ends the transaction. Gives the error, more exact where the system says more than the engine."""
