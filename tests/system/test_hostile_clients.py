@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -336,3 +336,22 @@ def test_a_key_is_in_no_log_whatever_is_done_with_it(tmp_path: Path) -> None:
             assert key[8:].encode() not in text
             assert key[8:].lower().encode() not in text
             assert not any(form[start : start + 16] in text for form in forms for start in range(24, 40))
+
+
+def test_a_crowd_of_idle_http_connections_locks_nobody_out(world: World) -> None:
+    """1,500 connections that say nothing or half a head: health and the API answer, also to their own address."""
+    host, _, port = world.relay.ready["http"].removeprefix("http://").rpartition(":")
+    crowd = [socket.create_connection((host, int(port)), timeout=10) for _ in range(1500)]
+    try:
+        for number, client in enumerate(crowd):
+            if number % 2:
+                with suppress(OSError):  # it has made room already
+                    client.sendall(b"GET /v1/emails HTTP/1.1\r\nHost: a\r\n")
+        for path, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/v1/emails", 401)):
+            connection = http.client.HTTPConnection(host, int(port), timeout=5)
+            connection.request("GET", path)
+            assert connection.getresponse().status == status
+            connection.close()
+    finally:
+        for client in crowd:
+            client.close()

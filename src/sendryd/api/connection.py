@@ -9,6 +9,7 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from sendryd.api.limits import ConnectionLimits
 from sendryd.api.wire import error_json
 
 PATIENCE: Final = 15  # seconds between two looks at a connection: a client that says nothing is gone after two at the most
@@ -26,6 +27,9 @@ class Connection(HttpToolsProtocol):
     """Answers 400, 408 or 431 in the API's shape, and closes. One that never said anything is closed without a word."""
 
     patience: float = PATIENCE
+    limits: ConnectionLimits | None = None  # of the server, see `limited`
+    _address = ""
+    _requests = 0  # under way
     _watch: asyncio.TimerHandle | None = None
     _is_silent = True
     _received = 0  # octets since the last look
@@ -39,6 +43,9 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Starts to look after the connection."""
         super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        if self.limits is not None:
+            self.limits.add(self, self._address)
         self._watch = self.loop.call_later(self.patience, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -46,7 +53,15 @@ class Connection(HttpToolsProtocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        if self.limits is not None:
+            self.limits.remove(self, self._address)
         super().connection_lost(exc)
+
+    def close_idle(self) -> None:
+        """Makes room for another connection."""
+        if self.limits is not None:
+            self.limits.set_busy(self, self._address)  # it is not to be chosen again
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Counts, and lets uvicorn read."""
@@ -66,7 +81,19 @@ class Connection(HttpToolsProtocol):
         """The head is over."""
         self._unbounded = self._ignored = 0
         self._is_in_body = True
+        self._requests += 1
+        if self.limits is not None:
+            self.limits.set_busy(self, self._address)
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer was written; the connection may be kept for another request."""
+        self._requests -= 1
+        if self.limits is not None:
+            self.timeout_keep_alive = self.limits.keep_alive
+            if not self._requests and not self.transport.is_closing():
+                self.limits.set_idle(self, self._address)
+        super().on_response_complete()
 
     def on_body(self, body: bytes) -> None:
         """Content, which the application bounds."""
@@ -115,3 +142,8 @@ class Connection(HttpToolsProtocol):
         if not is_answered:  # a second answer would be read as a part of the first, or as that to the next request
             self.transport.write(STATUS_LINE[status] + fields + body)
         self.transport.close()
+
+
+def limited(limits: ConnectionLimits) -> type[Connection]:
+    """The connections of a server with limits: uvicorn makes them of a class."""
+    return type("LimitedConnection", (Connection,), {"limits": limits})

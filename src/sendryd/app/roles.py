@@ -1,5 +1,6 @@
 """Which daemons make up which role. A role is imported only if it runs, so that a process costs no more than it does."""
 
+import resource
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 TOUCH_INTERVAL: Final = 30.0  # seconds between writes of when keys were last used
 CERTIFICATE_INTERVAL: Final = 10.0  # seconds between looks at the certificate's files
-HTTP_BACKLOG_CONNECTIONS: Final = 1000  # requests served at once; more wait in the kernel
-HTTP_KEEP_ALIVE: Final = 75  # seconds an idle HTTP connection is kept: longer than the usual proxy keeps its side
 HTTP_DRAIN_TIMEOUT: Final = 5  # seconds for answers under way when the program stops; all requests are short
 
 
@@ -197,9 +196,10 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     import uvicorn
 
     from sendryd.api.app import ApiDependencies, create_app
-    from sendryd.api.connection import Connection
+    from sendryd.api.connection import limited
     from sendryd.api.health import Health
     from sendryd.api.latency import LatencyBook
+    from sendryd.api.limits import DESCRIPTOR_SHARE, KEEP_ALIVE, MAX_CONNECTIONS, ConnectionLimits, RequestLimits
     from sendryd.api.requestlog import RequestLog
     from sendryd.api.requests import Gate
     from sendryd.api.uptime import DELIVERY, SMTP, WEBHOOKS, StatusBook
@@ -249,9 +249,13 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
         ),
         pages,
     )
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    connections = ConnectionLimits(max_connections=min(MAX_CONNECTIONS, descriptors // DESCRIPTOR_SHARE), trusted=settings.trusted_proxies)
+    requests = RequestLimits(app)
+    running.figures |= {"http": connections.statistics, "http_door": requests.statistics}
     config = uvicorn.Config(
-        app,
-        http=Connection,
+        requests,
+        http=limited(connections),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -260,8 +264,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
         date_header=True,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
-        limit_concurrency=HTTP_BACKLOG_CONNECTIONS,
-        timeout_keep_alive=HTTP_KEEP_ALIVE,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=HTTP_DRAIN_TIMEOUT,
     )
     config.load()
