@@ -343,6 +343,7 @@ async def test_webhooks_are_told(api: ApiWorld, owner: str) -> None:
     await api.send("PATCH", path, owner, {"tls_policy": "enforced"})
     api.clock.advance(timedelta(seconds=1))
     await api.send("DELETE", path, owner)
+    await api.store.fan_out(limit=100)
     told = list(reversed((await api.store.page_notifications(AccountId(1), limit=10)).items))
     assert [each.type.value for each in told] == ["domain.created", "domain.updated", "domain.updated", "domain.deleted"]
     bodies = [each.body or {} for each in told]

@@ -350,6 +350,7 @@ async def webhook(store: Store, clock: ManualClock) -> Webhook:
 
 async def owed(store: Store) -> list[Notification]:
     """Oldest first."""
+    await store.fan_out(limit=100)
     return list(reversed((await store.page_notifications(ACCOUNT, limit=100)).items))
 
 

@@ -44,11 +44,18 @@ async def happen(store: Store, samples: Samples, *types: EventType, account_id: 
     await store.accept(new)
     events = [Engagement(delivery_id=new.deliveries[0].id, event=samples.event(each, {"n": 1}), happened_at=at) for each in types]
     assert await store.record_engagements(events) == len(types)
+    await fan_out(store)
     return new.deliveries[0].id
+
+
+async def fan_out(store: Store, limit: int = 2) -> None:
+    while await store.fan_out(limit=limit):
+        pass
 
 
 async def owed(store: Store, account_id: AccountId = ACCOUNT) -> list[Notification]:
     """Oldest first."""
+    await fan_out(store)
     page = await store.page_notifications(account_id, limit=1000)
     return list(page.items)[::-1]
 
@@ -88,6 +95,31 @@ async def test_each_event_is_owed_to_the_webhooks_that_ask_for_it(store: Store, 
     assert (first.origin_id, first.body, first.mode, first.response, first.status_code) == (first.id, None, KeyMode.LIVE, "", None)
     assert await store.get_notification(ACCOUNT, first.id) == first
     assert await store.get_notification(AccountId(2), first.id) is None
+
+
+async def test_a_fact_is_stored_once_for_any_number_of_webhooks(full_store: Store, samples: Samples) -> None:
+    for _ in range(50):
+        await hook(full_store, samples, DELIVERED)
+    new = samples.message()
+    await full_store.accept(new)
+    for _ in range(3):
+        event = samples.event(EventType.DELIVERED)
+        await full_store.record_engagements([Engagement(delivery_id=new.deliveries[0].id, event=event, happened_at=NOW)])
+    assert (await full_store.page_notifications(ACCOUNT, limit=1000)).items == ()
+    assert [await full_store.fan_out(limit=100) for _ in range(3)] == [2, 1, 0]
+    assert len((await full_store.page_notifications(ACCOUNT, limit=1000)).items) == 150
+
+
+async def test_a_fact_is_not_told_to_a_webhook_that_came_later(store: Store, samples: Samples) -> None:
+    await hook(store, samples, DELIVERED)
+    new = samples.message()
+    await store.accept(new)
+    event = samples.event(EventType.DELIVERED)
+    await store.record_engagements([Engagement(delivery_id=new.deliveries[0].id, event=event, happened_at=NOW)])
+    later = replace(samples.webhook(DELIVERED), created_at=LATER)
+    await store.add_webhook(later)
+    assert later.id not in {each.webhook_id for each in await owed(store)}
+    assert len(await owed(store)) == 1
 
 
 async def test_an_outcome_and_what_it_owes_are_one_commit(store: Store, samples: Samples) -> None:

@@ -16,7 +16,7 @@ from sendryd.model.webhook import MAIL_EVENTS, WebhookEvent
 from sendryd.store.base import Store
 from sendryd.store.errors import NotFound
 from sendryd.store.sqlite import migrate, webhooks
-from sendryd.store.sqlite.outbox import fan_out
+from sendryd.store.sqlite.outbox import owe_events
 from sendryd.store.sqlite.queries import SQL
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
@@ -111,9 +111,9 @@ def test_no_statement_passes_a_whole_table(connection: apsw.Connection, name: st
 def test_mail_that_is_accepted_asks_for_no_webhooks(connection: apsw.Connection) -> None:
     connection.close()  # whoever asks fails
     row = (1, 1, 1, 1, "live", "queued", "a@b.test", 0, None)
-    fan_out(connection, [row] * 3)
+    owe_events(connection, [row] * 3)
     with pytest.raises(apsw.ConnectionClosedError):
-        fan_out(connection, [row, (*row[:5], "delivered", *row[6:])])
+        owe_events(connection, [row, (*row[:5], "delivered", *row[6:])])
 
 
 def test_the_words_of_mail_follow_from_its_events() -> None:

@@ -199,6 +199,7 @@ async def test_webhooks_are_told_of_a_status_that_changed(keeper: DomainKeeper, 
     await store.add_webhook(webhook)
     zone.silent = {f"d{number}.test" for number in range(2, 11)}
     await keeper.run_once()
+    await store.fan_out(limit=100)
     told = (await store.page_notifications(AccountId(1), limit=100)).items
     assert [((each.body or {})["name"], (each.body or {})["status"]) for each in told] == [("d1.test", "verified")]
 

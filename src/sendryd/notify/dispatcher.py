@@ -1,8 +1,8 @@
 """Tells webhooks what they are owed.
 
 Does: posts each notification to its webhook, signed, and tries again until an answer of 2xx, or gives up.
-Reads: what is due in the outbox, with the webhook that it goes to.
-Writes: leases, by claiming; the outcome of each attempt; webhooks that are switched off.
+Reads: facts, and what is due in the outbox, with the webhook that it goes to.
+Writes: a notification of each fact for each webhook that asks for it; leases, by claiming; the outcome of each attempt; webhooks that are switched off.
 Strategy: only what can start at once is claimed, oldest due first, so many of one webhook at a time. A webhook's window grows with success and
 shrinks with failure; after failures in a row it is suspended and probed with one notification, while its others wait without an attempt counted
 and those of other webhooks go on. A receiver that says when it wants to be asked again is asked then.
@@ -39,6 +39,7 @@ MAX_ATTEMPTS: Final = 200  # at once, in all; each holds a socket and a few kilo
 START_WINDOW: Final = 8  # attempts of one webhook at once, as long as nothing is known of it
 MAX_WINDOW: Final = 16  # with an answer in 100 ms these are 160 a second, what a small receiver can take
 LEASE_TIME: Final = timedelta(minutes=1)  # a request takes 18 seconds at most; the rest is for storing its outcome
+FAN_OUT_STEP: Final = 1000  # notifications made in one transaction: some milliseconds, in which mail waits
 POLL_INTERVAL: Final = 1.0  # seconds: what other processes write is seen within it
 DRAIN_TIMEOUT: Final = 20.0  # seconds that requests under way get when the program stops: all that one can take
 MAX_PAUSE: Final = timedelta(
@@ -169,6 +170,8 @@ class Dispatcher:
     async def _claim(self) -> float:
         """Starts what is due and has room. Returns the seconds until it is worth looking again."""
         self._forget_idle()
+        while await self._store.fan_out(limit=FAN_OUT_STEP):
+            pass
         if self._unrecorded or len(self._tasks) >= MAX_ATTEMPTS:
             return POLL_INTERVAL
         due = await self._store.notification_due_at(busy=self._without_room(1))

@@ -1,7 +1,8 @@
 """Webhooks and the outbox of notifications.
 
-A notification is stored in the commit of the fact that it tells of: for each event of a message whose type a webhook of the account asks
-for, and for each `Notice`. Nothing is owed to a webhook that is not active then.
+A fact is stored, once, in the commit of what it tells of: for each event of a message that webhooks may ask for, and for each `Notice`, if the
+account has an active webhook. `fan_out` makes the notifications of it later: one for each webhook that asks for it, was there when it
+happened, and is active.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,6 +99,10 @@ class NotifyStore(Protocol):
         """Notifications of a webhook made from start to end, oldest first, without those that are replays themselves; only those given
         up if so asked.
         """
+        ...
+
+    async def fan_out(self, *, limit: int) -> int:
+        """Makes the notifications of the oldest facts, in one transaction and about `limit` of them. Returns the number of facts; 0: none is left."""
         ...
 
     async def claim_notifications(

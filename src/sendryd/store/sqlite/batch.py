@@ -13,7 +13,7 @@ import apsw
 
 from sendryd.model.delivery import DeliveryState
 from sendryd.store.base import NewEvent, NewSuppression, NewUnsubscribe, Outcome
-from sendryd.store.sqlite.outbox import fan_out
+from sendryd.store.sqlite.outbox import owe_events
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import to_json, to_ms_or_none
 from sendryd.store.sqlite.segments import Appended
@@ -96,7 +96,7 @@ def store(connection: apsw.Connection, rows: Rows) -> None:
     if rows.recordings:
         _record(connection, rows)
     _insert(connection, "insert_event", rows.events)
-    fan_out(connection, rows.events)
+    owe_events(connection, rows.events)
 
 
 def _record(connection: apsw.Connection, rows: Rows) -> None:

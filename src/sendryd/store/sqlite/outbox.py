@@ -1,4 +1,4 @@
-"""What is owed to webhooks is stored with the fact that it tells of."""
+"""What is owed to webhooks: a fact is stored with the mail that it tells of, once, and turned into a notification for each webhook later."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,14 +14,26 @@ _TOLD: Final = frozenset(event_type.value for event_type in MAIL_EVENTS)
 _ID, _TYPE = 0, 5  # columns of `insert_event`
 
 
-def fan_out(connection: apsw.Connection, events: Sequence[Sequence[Any]]) -> None:
-    """Owes events that were just inserted to the active webhooks that ask for them. Accepting mail makes no such events, and pays nothing."""
+def owe_events(connection: apsw.Connection, events: Sequence[Sequence[Any]]) -> None:
+    """Stores as facts those of the events, which were just inserted, that webhooks may ask for. It costs the same for any number of webhooks, and
+    nothing where an account has none. Accepting mail makes no such events.
+    """
     told = [row[_ID] for row in events if row[_TYPE] in _TOLD]
     if told:
-        connection.execute(SQL["fan_out"], (to_json(told),))
+        connection.execute(SQL["owe_events"], (to_json(told),))
 
 
 def owe(connection: apsw.Connection, account_id: int, notice: Notice | None) -> None:
-    """Owes a notice, if there is one, to the account's active webhooks that ask for it."""
+    """Stores a notice, if there is one, as a fact."""
     if notice is not None:
         connection.execute(SQL["owe_notice"], (account_id, notice.type.value, to_json(notice.body), to_ms(notice.created_at)))
+
+
+def fan_out(connection: apsw.Connection, limit: int) -> int:
+    """Turns the oldest facts into notifications, about `limit` of them; returns the number of facts."""
+    most: int = connection.execute(SQL["most_webhooks"]).get
+    facts: list[tuple[Any, ...]] = connection.execute(SQL["first_facts"], (max(1, limit // max(1, most)),)).fetchall()
+    if facts:
+        connection.execute(SQL["fan_out"], facts[-1])
+        connection.execute(SQL["drop_facts"], facts[-1])
+    return len(facts)

@@ -24,18 +24,36 @@ UPDATE webhook SET url = ?3, events = ?4, is_active = ?5, updated_at = ?6, faili
 -- name: remove_webhook
 DELETE FROM webhook WHERE account_id = ? AND id = ?;
 
--- name: fan_out
-INSERT INTO notification (webhook_id, account_id, type, event_id, due_at, created_at)
-SELECT webhook.id, event.account_id, 'email.' || event.type, event.id, event.created_at, event.created_at
-FROM json_each(?) AS told JOIN event ON event.id = told.value
-JOIN webhook ON webhook.account_id = event.account_id AND webhook.is_active
-WHERE EXISTS (SELECT 1 FROM json_each(webhook.events) AS word WHERE word.value = 'email.' || event.type)
+-- name: owe_events
+INSERT INTO fact (account_id, event_id, created_at)
+SELECT event.account_id, event.id, event.created_at FROM json_each(?) AS told JOIN event ON event.id = told.value
+WHERE EXISTS (SELECT 1 FROM webhook WHERE webhook.account_id = event.account_id AND webhook.is_active)
 ORDER BY event.id;
 
 -- name: owe_notice
-INSERT INTO notification (webhook_id, account_id, type, body, due_at, created_at)
-SELECT webhook.id, webhook.account_id, ?2, ?3, ?4, ?4 FROM webhook
-WHERE webhook.account_id = ?1 AND webhook.is_active AND EXISTS (SELECT 1 FROM json_each(webhook.events) AS word WHERE word.value = ?2);
+INSERT INTO fact (account_id, type, body, created_at)
+SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM webhook WHERE account_id = ?1 AND is_active);
+
+-- name: first_facts
+SELECT id FROM fact ORDER BY id LIMIT ?;
+
+-- name: most_webhooks
+SELECT coalesce(max(number), 0) FROM (SELECT count(*) AS number FROM webhook WHERE is_active GROUP BY account_id);
+
+-- name: fan_out
+INSERT INTO notification (webhook_id, account_id, type, event_id, body, due_at, created_at)
+SELECT webhook.id, fact.account_id, coalesce(fact.type, 'email.' || event.type), fact.event_id, fact.body, fact.created_at, fact.created_at
+FROM fact LEFT JOIN event ON event.id = fact.event_id
+JOIN webhook ON webhook.account_id = fact.account_id AND webhook.is_active AND webhook.created_at <= fact.created_at
+WHERE fact.id <= ?
+  AND EXISTS (
+      SELECT 1 FROM json_each(CASE WHEN json_valid(webhook.events) THEN webhook.events ELSE '[]' END) AS word
+      WHERE word.value = coalesce(fact.type, 'email.' || event.type)
+  )
+ORDER BY fact.id, webhook.id;
+
+-- name: drop_facts
+DELETE FROM fact WHERE id <= ?;
 
 -- name: insert_notification
 INSERT INTO notification (webhook_id, account_id, type, body, due_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING id;

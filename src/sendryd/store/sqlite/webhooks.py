@@ -13,6 +13,7 @@ from sendryd.model.webhook import Notification, NotificationState, Webhook, Webh
 from sendryd.store.base import ClaimedNotification, Lease, Notice, NotificationOutcome, Page
 from sendryd.store.errors import LeaseLost, NotFound
 from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.outbox import fan_out
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import (
     Row,
@@ -149,6 +150,11 @@ class Webhooks:
             lambda connection: connection.execute(SQL["find_notifications"], values).fetchall()
         )
         return [NotificationId(number) for (number,) in rows]
+
+    async def fan_out(self, *, limit: int) -> int:
+        if self._database.fetch_one("first_facts", 1) is None:
+            return 0
+        return int(await self._database.write(lambda connection, _: fan_out(connection, limit)))
 
     async def claim_notifications(
         self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[WebhookId], per_webhook: int
