@@ -13,7 +13,16 @@ import pytest
 from sendryd.policy.routing import MxRecord
 from sendryd.runtime import resolver as module
 from sendryd.runtime.faults import LookupFailed
-from sendryd.runtime.resolver import MAX_PARALLEL, MAX_TTL, Resolver
+from sendryd.runtime.resolver import (
+    FAILURE_TTL,
+    MAX_FAILURE_TTL,
+    MAX_PARALLEL,
+    MAX_SLOW,
+    MAX_STALE,
+    MAX_TTL,
+    NEGATIVE_TTL,
+    Resolver,
+)
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.nameserver import NameServer
 
@@ -56,6 +65,8 @@ def respond(
 
 @pytest.fixture
 async def liar(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Liar]:
+    monkeypatch.setattr(module, "QUICK_TIMEOUT", 0.1)
+    monkeypatch.setattr(module, "QUICK_LIFETIME", 0.2)
     monkeypatch.setattr(module, "TIMEOUT", 0.2)
     monkeypatch.setattr(module, "LIFETIME", 0.4)
     made = Liar(lambda query: [respond(query).to_wire()])
@@ -190,8 +201,8 @@ async def test_names_of_any_octets(liar: Liar, resolver: Resolver, host: str) ->
 
 
 async def test_many_domains_at_once_are_asked_some_at_a_time(liar: Liar, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TIMEOUT", 30.0)  # so many answers take a busy machine its time
-    monkeypatch.setattr(module, "LIFETIME", 60.0)
+    monkeypatch.setattr(module, "QUICK_TIMEOUT", 30.0)  # so many answers take a busy machine its time
+    monkeypatch.setattr(module, "QUICK_LIFETIME", 60.0)
     resolver = Resolver(clock, liar.transport.get_extra_info("sockname"))
     answers = await asyncio.gather(*(resolver.mx(f"d{number}.example") for number in range(600)))
     assert len(answers) == 600
@@ -212,3 +223,73 @@ async def test_a_failure_that_is_kept_keeps_nothing_of_those_who_met_it(liar: Li
 async def test_a_domain_with_five_hundred_mail_servers(clock: ManualClock) -> None:
     async with NameServer({("example.org", "MX"): [f"{number} mx{number}.example.org." for number in range(500)]}) as server:
         assert len(cast("tuple[MxRecord, ...]", await Resolver(clock, (server.host, server.port)).mx("example.org"))) == 500
+
+
+async def test_silent_names_do_not_delay_the_others(liar: Liar, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 60.0)
+    monkeypatch.setattr(module, "LIFETIME", 60.0)
+    resolver = Resolver(clock, liar.transport.get_extra_info("sockname"))
+    liar.answers = lambda query: [] if "silent" in str(query.question[0].name) else [respond(query).to_wire()]
+    silent = [asyncio.create_task(resolver.mx(f"silent{number}.example")) for number in range(MAX_PARALLEL + MAX_SLOW)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        assert await resolver.mx("good.example") == (MxRecord(10, "mx.example.org"),)
+    assert not any(task.done() for task in silent)
+    for task in silent:
+        task.cancel()
+
+
+@pytest.mark.parametrize("fault", ["silence", "SERVFAIL", "REFUSED"])
+async def test_an_expired_answer_is_served_while_the_resolver_fails(liar: Liar, resolver: Resolver, clock: ManualClock, fault: str) -> None:
+    await resolver.mx("example.org")
+    good = liar.answers
+    codes = {"SERVFAIL": 2, "REFUSED": 5}
+    liar.answers = lambda query: [] if fault == "silence" else [with_code(query, codes[fault])]
+    clock.advance(timedelta(seconds=300 + MAX_STALE - 1))
+    assert await resolver.mx("example.org") == (MxRecord(10, "mx.example.org"),)
+    assert resolver.statistics()["stale_served"] == 1
+    clock.advance(timedelta(seconds=FAILURE_TTL))
+    with pytest.raises(LookupFailed):
+        await resolver.mx("example.org")
+    clock.advance(timedelta(seconds=MAX_FAILURE_TTL))
+    liar.answers = good
+    assert await resolver.mx("example.org") == (MxRecord(10, "mx.example.org"),)
+
+
+async def test_a_denial_ends_a_stale_answer(liar: Liar, resolver: Resolver, clock: ManualClock) -> None:
+    await resolver.mx("example.org")
+    clock.advance(timedelta(seconds=301))
+    denies = True
+    liar.answers = lambda query: [with_code(query, 3 if denies else 2)]
+    with pytest.raises(LookupFailed):
+        await resolver.mx("example.org")
+    denies = False
+    clock.advance(timedelta(seconds=NEGATIVE_TTL))
+    with pytest.raises(LookupFailed):
+        await resolver.mx("example.org")
+
+
+async def test_a_name_that_fails_is_asked_after_pauses_that_double(liar: Liar, resolver: Resolver, clock: ManualClock) -> None:
+    liar.answers = lambda query: [with_code(query, 2)]
+    pauses = []
+    for _ in range(5):
+        with pytest.raises(LookupFailed):
+            await resolver.mx("example.org")
+        asked, started = liar.asked, clock.monotonic()
+        while liar.asked == asked:
+            clock.advance(timedelta(seconds=1))
+            with pytest.raises(LookupFailed):
+                await resolver.mx("example.org")
+        pauses.append(clock.monotonic() - started)
+    assert pauses == [10, 20, 40, 80, 80]
+
+
+async def test_a_fresh_answer_is_never_a_stale_one(clock: ManualClock) -> None:
+    async with NameServer() as server:
+        server.set_text("example.org", "old")
+        resolver = Resolver(clock, (server.host, server.port))
+        assert await resolver.txt("example.org") == ("old",)
+        server.servfail.add("example.org")
+        with pytest.raises(LookupFailed):
+            await resolver.txt("example.org", fresh=True)
+        assert await resolver.txt("example.org") == ("old",)

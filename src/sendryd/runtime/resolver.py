@@ -1,15 +1,18 @@
 """DNS look-ups for delivery and for the proof of domains.
 
 Does: MX, A, AAAA and TXT through the configured resolver, over UDP and, for truncated answers, TCP.
-Strategy: answers are kept for their TTL within bounds; the same question is asked once however many wait for it; so many at a time.
-When things fail: NXDOMAIN is told apart from no such record, and both from "no answer just now" (SERVFAIL, REFUSED, time-out).
-Standards: RFC 1035, RFC 2308 (negative answers), RFC 7505 (null MX).
+Strategy: answers are cached for their TTL within bounds; concurrent questions for one record are asked once. Each question first gets
+`QUICK_TIMEOUT` in one of many slots. A name whose DNS is silent then continues in one of few slow slots, so that many silent names cannot
+delay the others.
+When things fail: NXDOMAIN is told apart from no such record, and both from "no answer just now" (SERVFAIL, REFUSED, time-out). A failure is
+answered from an expired record where there is a recent one (RFC 8767), and is asked again after pauses that double.
+Standards: RFC 1035, RFC 2308 (negative answers and failures), RFC 7505 (null MX), RFC 8767 (stale answers).
 """
 
 import asyncio
 import ipaddress
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -23,14 +26,22 @@ from sendryd.policy.routing import MxRecord, NullMx
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 
-TIMEOUT: Final = 5.0  # seconds for one question to one server
-LIFETIME: Final = 10.0  # seconds for a look-up with its repetitions
+QUICK_TIMEOUT: Final = 0.75  # seconds for one server in a quick slot; the next configured server is asked then
+QUICK_LIFETIME: Final = 1.5  # seconds in a quick slot: a resolver that answers at all mostly does so in less
+TIMEOUT: Final = 3.0  # seconds for one server in a slow slot
+LIFETIME: Final = 8.0  # seconds in a slow slot
 MAX_TTL: Final = 3600.0  # seconds: longer ones would outlive a change that people wait for
 MIN_TTL: Final = 5.0  # seconds: a TTL of 0 must not make a look-up for every message
 NEGATIVE_TTL: Final = 60.0
-FAILURE_TTL: Final = 10.0  # seconds for which a failure is not asked again: a resolver that is down must not be flooded
+FAILURE_TTL: Final = 10.0  # seconds until a failure is asked again, the first time; each further one doubles it
+MAX_FAILURE_TTL: Final = 80.0  # seconds; RFC 2308 §7.1 allows five minutes, an operator who mends DNS waits less gladly
+MAX_STALE: Final = (
+    3600.0  # seconds after its TTL for which an answer may be served; RFC 8767 §5 allows days, mail must not follow an old MX
+)
 MAX_ENTRIES: Final = 65_536
-MAX_PARALLEL: Final = 128
+# Quick slots, each a socket and a datagram: the resolver's receive buffer holds about as many. 700 silent names delay a good one by 4.5 s.
+MAX_PARALLEL: Final = 256
+MAX_SLOW: Final = 64  # slow slots
 
 Answer = tuple[Any, ...]
 
@@ -51,15 +62,31 @@ class DnsResolver(Protocol):
         ...
 
 
+class LookupNotes(Protocol):
+    """What wants to know how often DNS denies domains."""
+
+    def note_answered(self, domain: str) -> None:
+        """The domain has mail exchangers."""
+        ...
+
+    def note_denied(self, domain: str) -> None:
+        """DNS says that the domain does not exist."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    expires: float
+    expires: float  # monotonic seconds: when the question is asked again
     answer: Answer
-    failure: tuple[str, bool] | None  # its sentence, and whether it is temporary
+    failure: tuple[str, bool] | None = None  # its sentence, and whether it is temporary
+    stale_until: float = 0.0  # monotonic seconds: how long the answer may be served instead of a temporary failure
+    failures: int = 0  # temporary ones in a row
 
-    def read(self) -> Answer:
-        """The answer. Raises a failure of its own for each reader: one that is raised again grows, and keeps what all of them were at."""
-        if self.failure is not None:
+    def read(self, *, fresh: bool = False) -> Answer:
+        """The answer, a stale one only unless `fresh`. Raises `LookupFailed`, a new one for each reader: a shared exception would collect
+        the tracebacks of all of them.
+        """
+        if self.failure is not None and (fresh or not self.answer):
             sentence, is_temporary = self.failure
             raise LookupFailed(sentence, is_temporary=is_temporary)
         return self.answer
@@ -68,22 +95,32 @@ class _Entry:
 class Resolver:
     """`DnsResolver` on dnspython."""
 
-    def __init__(self, clock: Clock, nameserver: tuple[str, int] | None = None) -> None:
-        """Asks the given server, or those that the system is configured with."""
+    def __init__(self, clock: Clock, nameserver: tuple[str, int] | None = None, notes: LookupNotes | None = None) -> None:
+        """Asks the given server, or those that the system is configured with. `notes` hears of new answers to MX questions."""
         self._clock = clock
-        self._resolver = dns.asyncresolver.Resolver(configure=nameserver is None)
-        if nameserver is not None:
-            self._resolver.nameservers = [nameserver[0]]
-            self._resolver.port = nameserver[1]
-        self._resolver.timeout = TIMEOUT
-        self._resolver.lifetime = LIFETIME
-        self._resolver.cache = None
+        self._notes = notes
+        self._quick = _make_resolver(nameserver, timeout=QUICK_TIMEOUT, lifetime=QUICK_LIFETIME)
+        self._slow = _make_resolver(nameserver, timeout=TIMEOUT, lifetime=LIFETIME)
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
         self._asking: dict[tuple[str, str], asyncio.Task[_Entry]] = {}
-        self._slots = asyncio.Semaphore(MAX_PARALLEL)
+        self._quick_slots = asyncio.Semaphore(MAX_PARALLEL)
+        self._slow_slots = asyncio.Semaphore(MAX_SLOW)
+        self._asked = 0
+        self._failed = 0
+        self._stale = 0
 
     def __repr__(self) -> str:
         return f"<Resolver {len(self._entries)} answers kept, {len(self._asking)} questions open>"
+
+    def statistics(self) -> Mapping[str, float]:
+        """For /metrics."""
+        return {
+            "entries": len(self._entries),
+            "open": len(self._asking),
+            "asked": self._asked,
+            "failed": self._failed,
+            "stale_served": self._stale,
+        }
 
     async def mx(self, domain: str) -> tuple[MxRecord, ...] | NullMx:
         records: tuple[MxRecord, ...] = await self._ask(domain, "MX", _read_mx)
@@ -128,33 +165,82 @@ class Resolver:
             task = asyncio.get_running_loop().create_task(self._look_up(key, read))
             self._asking[key] = task
             task.add_done_callback(lambda _: self._asking.pop(key, None))
-        return (await asyncio.shield(task)).read()
+        return (await asyncio.shield(task)).read(fresh=fresh)
 
     async def _look_up(self, key: tuple[str, str], read: Callable[[Any], Any]) -> _Entry:
         name, kind = key
-        answer: Answer = ()
-        failure: tuple[str, bool] | None = None
-        ttl = NEGATIVE_TTL
+        entry: _Entry
         try:
-            async with self._slots:
-                found = await self._resolver.resolve(dns.name.from_text(name), kind, search=False)
-            answer = tuple(read(record) for record in found)
+            found = await self._question(key)
+            answer: Answer = tuple(read(record) for record in found)
             ttl = max(MIN_TTL, min(MAX_TTL, float(found.rrset.ttl if found.rrset else 0)))
+            expires = self._clock.monotonic() + ttl
+            entry = _Entry(expires, answer, stale_until=expires + MAX_STALE)
         except dns.resolver.NoAnswer:
-            pass
+            entry = _Entry(self._clock.monotonic() + NEGATIVE_TTL, ())
         except dns.resolver.NXDOMAIN:
-            failure = f"the name {name} does not exist", False
+            entry = self._refuse(f"the name {name} does not exist")
+            if kind == "MX" and self._notes is not None:
+                self._notes.note_denied(name)
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape, UnicodeError):
-            failure = f"{name} is not a name", False
+            entry = self._refuse(f"{name} is not a name")
         except (dns.exception.DNSException, OSError) as error:
             reason = "no answer in time" if isinstance(error, dns.exception.Timeout) else "the look-up failed"
-            failure = f"{kind} of {name}: {reason}", True
-            ttl = FAILURE_TTL
-        entry = self._entries[key] = _Entry(self._clock.monotonic() + ttl, answer, failure)
+            entry = self._fail(key, f"{kind} of {name}: {reason}")
+        if kind == "MX" and entry.answer and entry.failure is None and self._notes is not None:
+            self._notes.note_answered(name)
+        self._entries[key] = entry
         self._entries.move_to_end(key)
         while len(self._entries) > MAX_ENTRIES:
             self._entries.popitem(last=False)
         return entry
+
+    async def _question(self, key: tuple[str, str]) -> dns.resolver.Answer:
+        """Asks in a quick slot, then, if there is no answer in time and no stale one either, in a slow slot."""
+        name = dns.name.from_text(key[0])
+        self._asked += 1
+        try:
+            async with self._quick_slots:
+                return await self._quick.resolve(name, key[1], search=False)
+        except dns.exception.Timeout:
+            if self._stale_answer(key):
+                raise
+        async with self._slow_slots:
+            return await self._slow.resolve(name, key[1], search=False)
+
+    def _refuse(self, sentence: str) -> _Entry:
+        return _Entry(self._clock.monotonic() + NEGATIVE_TTL, (), (sentence, False))
+
+    def _fail(self, key: tuple[str, str], sentence: str) -> _Entry:
+        """A temporary failure, with the stale answer that there may be."""
+        now = self._clock.monotonic()
+        last = self._entries.get(key)
+        failures = last.failures if last is not None else 0
+        answer = self._stale_answer(key)
+        self._failed += 1
+        self._stale += bool(answer)
+        return _Entry(
+            expires=now + min(MAX_FAILURE_TTL, FAILURE_TTL * 2 ** min(failures, 10)),
+            answer=answer,
+            failure=(sentence, True),
+            stale_until=last.stale_until if last is not None else 0.0,
+            failures=failures + 1,
+        )
+
+    def _stale_answer(self, key: tuple[str, str]) -> Answer:
+        last = self._entries.get(key)
+        return last.answer if last is not None and self._clock.monotonic() < last.stale_until else ()
+
+
+def _make_resolver(nameserver: tuple[str, int] | None, *, timeout: float, lifetime: float) -> dns.asyncresolver.Resolver:
+    made = dns.asyncresolver.Resolver(configure=nameserver is None)
+    if nameserver is not None:
+        made.nameservers = [nameserver[0]]
+        made.port = nameserver[1]
+    made.timeout = timeout
+    made.lifetime = lifetime
+    made.cache = None
+    return made
 
 
 def _key(name: str, kind: str) -> tuple[str, str]:
