@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import pytest
@@ -71,12 +72,16 @@ def read_plainly(raw: bytes, *, limit: int, longest: int, is_dot_stuffed: bool) 
     return Outcome(None, content, first_bare_lf, not content.isascii(), has_long_line, rest)
 
 
-def read(raw: bytes, where: list[int], *, limit: int, is_dot_stuffed: bool) -> Outcome:
-    """The same by a reader, cut into pieces."""
+def read(raw: bytes, where: list[int], *, limit: int, is_dot_stuffed: bool, taken: AbstractSet[int] = frozenset()) -> Outcome:
+    """The same by a reader, cut into pieces. After those numbered in `taken` it gives away what it holds."""
+    given_away: list[bytes] = []
     reader = ContentReader(limit, is_dot_stuffed=is_dot_stuffed)
     edges = sorted({0, len(raw), *(each for each in where if each < len(raw))})
     rest = None
-    for start, end in itertools.pairwise(edges):
+    for number, (start, end) in enumerate(itertools.pairwise(edges)):
+        if number in taken:
+            given_away += reader.give_away()
+            assert reader.given == reader.size
         if rest is not None:
             rest += raw[start:end]
         elif is_dot_stuffed:
@@ -86,21 +91,21 @@ def read(raw: bytes, where: list[int], *, limit: int, is_dot_stuffed: bool) -> O
     if not is_dot_stuffed:
         reader.finish()
     if reader.flaw:
-        assert reader.held == 0
+        assert reader.held == reader.given == 0
         return Outcome(reader.flaw, None, None, None, None, rest)
-    return Outcome(None, reader.content(), reader.first_bare_lf, reader.is_8bit, reader.has_long_line, rest)
+    return Outcome(None, b"".join(given_away) + reader.content(), reader.first_bare_lf, reader.is_8bit, reader.has_long_line, rest)
 
 
 @pytest.mark.parametrize("is_dot_stuffed", [True, False])
 @settings(max_examples=300, deadline=None)
-@given(raw=wire, where=cuts, piece=st.integers(4, 40), limit=st.sampled_from([10, 30, 10_000]))
+@given(raw=wire, where=cuts, piece=st.integers(4, 40), limit=st.sampled_from([10, 30, 10_000]), taken=st.sets(st.integers(1, 10)))
 def test_any_content_cut_anywhere_is_read_as_the_rules_say(
-    raw: bytes, where: list[int], piece: int, limit: int, is_dot_stuffed: bool
+    raw: bytes, where: list[int], piece: int, limit: int, is_dot_stuffed: bool, taken: set[int]
 ) -> None:
     raw += END if is_dot_stuffed else b""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datastream, "PIECE", piece)
-        outcome = read(raw, where, limit=limit, is_dot_stuffed=is_dot_stuffed)
+        outcome = read(raw, where, limit=limit, is_dot_stuffed=is_dot_stuffed, taken=taken)
     outcome.has_long_line = False if outcome.flaw is None else None
     assert outcome == read_plainly(raw, limit=limit, longest=998, is_dot_stuffed=is_dot_stuffed)
 

@@ -1,6 +1,8 @@
 """Limits of the listeners, for clients with many addresses."""
 
 import asyncio
+import tempfile
+from pathlib import Path
 from typing import cast
 
 from sendryd.policy.penalty import FailureLog
@@ -30,6 +32,7 @@ async def test_the_addresses_of_one_ipv6_network_share_their_limit() -> None:
         directory=door.directory,
         failures=FailureLog(),
         budget=ContentBudget(1000),
+        scratch_dir=Path(tempfile.gettempdir()),
         metrics=door.metrics,
         mail_log=door.mail_log,
         clock=door.clock,

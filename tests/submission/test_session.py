@@ -2,20 +2,24 @@
 
 import asyncio
 import base64
+import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from sendryd.policy.penalty import FailureLog
-from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.budget import MIB, ContentBudget
 from sendryd.runtime.memory import MemoryStream, memory_streams
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
+from sendryd.store.base import QueueFilter
+from sendryd.submission import incoming
 from sendryd.submission import session as module
 from sendryd.submission.session import Session, SessionContext
-from sendryd.testing.door import AUTHOR, CONTENT, LIVE_SECRET, Door
+from sendryd.testing.door import AUTHOR, CONTENT, LIVE_SECRET, TEST_SECRET, Door
 
 
 class NoCertificate:
@@ -28,8 +32,10 @@ Hook = Callable[[SessionContext], None]
 
 
 @asynccontextmanager
-async def talking(door: Door, *, budget: int = 10_000_000) -> AsyncIterator[tuple[MemoryStream, Session, asyncio.Task[None]]]:
-    """A client's end, after the greeting."""
+async def talking(
+    door: Door, *, files: int = 100 * MIB, budget: ContentBudget | None = None
+) -> AsyncIterator[tuple[MemoryStream, Session, asyncio.Task[None]]]:
+    """A client's end, after the greeting. A budget that is given is the test's to look at."""
     context = SessionContext(
         hostname="relay.test",
         limits=ServerLimits(),
@@ -37,7 +43,8 @@ async def talking(door: Door, *, budget: int = 10_000_000) -> AsyncIterator[tupl
         intake=door.intake,
         directory=door.directory,
         failures=FailureLog(),
-        budget=ContentBudget(budget),
+        budget=budget or ContentBudget(files=files),
+        scratch_dir=Path(tempfile.gettempdir()),
         metrics=door.metrics,
         mail_log=door.mail_log,
         clock=door.clock,
@@ -51,7 +58,8 @@ async def talking(door: Door, *, budget: int = 10_000_000) -> AsyncIterator[tupl
     finally:
         await far.aclose()
         await asyncio.wait_for(task, 5)
-        assert context.budget.taken == 0
+        if budget is None:
+            assert context.budget.memory.taken == context.budget.files.taken == 0
 
 
 async def say(client: MemoryStream, line: bytes) -> bytes:
@@ -59,9 +67,9 @@ async def say(client: MemoryStream, line: bytes) -> bytes:
     return await client.read(5)
 
 
-async def log_in(client: MemoryStream) -> None:
+async def log_in(client: MemoryStream, secret: str = LIVE_SECRET) -> None:
     assert (await say(client, b"EHLO vm")).startswith(b"250-")
-    token = base64.b64encode(b"\0u\0" + LIVE_SECRET.encode())
+    token = base64.b64encode(b"\0u\0" + secret.encode())
     assert (await say(client, b"AUTH PLAIN " + token)).startswith(b"235 ")
 
 
@@ -157,9 +165,10 @@ async def test_a_refused_content_that_keeps_coming_is_read_to_its_end(monkeypatc
         assert (await say(client, b"NOOP")).startswith(b"250 ")
 
 
-async def test_too_much_content_at_once_is_put_off_and_the_session_goes_on() -> None:
+async def test_too_much_content_at_once_is_put_off_and_the_session_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incoming, "ROOM_TIMEOUT", 0.05)
     door = await Door().open()
-    async with talking(door, budget=200_000) as (client, _, _):
+    async with talking(door, files=200_000) as (client, _, _):
         await log_in(client)
         await envelope(client)
         for _ in range(20):
@@ -241,3 +250,102 @@ async def test_a_client_that_goes_away_in_the_content_leaves_nothing() -> None:
         await client.aclose()
         await asyncio.wait_for(task, 5)
     assert (await door.store.count_queue()) == dict.fromkeys(await door.store.count_queue(), 0)
+
+
+async def test_a_fast_beginning_buys_no_time_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DATA_BLOCK_TIMEOUT", 0.3)
+    door = await Door().open()
+    async with talking(door) as (client, _, task):
+        await log_in(client)
+        await envelope(client)
+        client.write(b"From: x\r\n\r\n" + (b"x" * 998 + b"\r\n") * 200)  # 400 seconds at the least rate
+        async with asyncio.timeout(5):
+            while not task.done():
+                client.write(b"x")
+                await asyncio.sleep(0.01)
+        assert (await client.read(5)).startswith(b"421 4.4.2 ")
+
+
+def lines(octets: int) -> bytes:
+    return (b".dots and text" * 70 + b"\r\n") * (octets // 982)
+
+
+async def begin_large(client: MemoryStream, content: bytes) -> None:
+    """Begins a content, and returns when all that came of it is taken."""
+    for start in range(0, len(content), 60_000):
+        client.write(content[start : start + 60_000])
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("octets", [300_000, 1_000_000, 3_000_000])
+async def test_a_large_content_is_in_a_file_while_it_comes_and_is_stored_as_it_was(octets: int) -> None:
+    door, budget = await Door().open(), ContentBudget()
+    body = lines(octets)
+    async with talking(door, budget=budget) as (client, _, _):
+        await log_in(client)
+        await envelope(client)
+        await begin_large(client, CONTENT + body.replace(b"\r\n.", b"\r\n..").replace(b".dots", b"..dots", 1))
+        assert budget.files.taken > octets - 2 * incoming.IN_MEMORY
+        assert budget.memory.taken <= incoming.IN_MEMORY
+        answer = await say(client, b".")
+        assert answer.startswith(b"250 2.0.0 Ok: queued as em_")
+    assert budget.memory.taken == budget.files.taken == 0
+    (queued,) = await door.store.list_queue(QueueFilter())
+    assert (await door.store.read_content(queued.message.id)).endswith(CONTENT + body)
+
+
+@pytest.mark.parametrize("end", ["reset", "gone", "bad", "chunks reset"])
+async def test_a_large_content_that_is_not_wanted_leaves_nothing_in_files(end: str) -> None:
+    door, budget = await Door().open(), ContentBudget()
+    async with talking(door, budget=budget) as (client, _, _):
+        await log_in(client)
+        if end.endswith("reset"):
+            for line in (f"MAIL FROM:<{AUTHOR}>", "RCPT TO:<user@example.org>"):
+                assert (await say(client, line.encode())).startswith(b"250 ")
+            content = CONTENT + lines(1_000_000)
+            client.write(b"BDAT %d\r\n" % len(content))
+            await begin_large(client, content)
+            assert (await client.read(5)).startswith(b"250 ")
+            assert budget.files.taken > 500_000
+            assert (await say(client, b"RSET")).startswith(b"250 ")
+            assert (await say(client, b"NOOP")).startswith(b"250 ")
+        else:
+            await envelope(client)
+            await begin_large(client, CONTENT + lines(1_000_000))
+            assert budget.files.taken > 500_000
+            if end == "bad":
+                assert (await say(client, b"\0\r\n.")).startswith(b"554 ")
+                assert (await say(client, b"NOOP")).startswith(b"250 ")
+            else:
+                await client.aclose()
+                return
+        assert budget.files.taken == 0
+    assert budget.memory.taken == budget.files.taken == 0
+
+
+async def test_dripping_contents_of_a_test_key_leave_room_for_live_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incoming, "ROOM_TIMEOUT", 0.05)
+    door, budget = await Door().open(), ContentBudget(files=4_000_000)
+    async with AsyncExitStack() as stack:
+        for _ in range(16):
+            client, *_ = await stack.enter_async_context(talking(door, budget=budget))
+            await log_in(client, TEST_SECRET)
+            await envelope(client)
+            await begin_large(client, CONTENT + lines(600_000))
+        async with talking(door, budget=budget) as (client, _, _):
+            await log_in(client)
+            for content in (CONTENT, CONTENT + lines(1_500_000).replace(b".dots", b"dots")):
+                await envelope(client)
+                await begin_large(client, content)
+                assert (await say(client, b".")).startswith(b"250 2.0.0 Ok: queued as em_")
+
+
+async def test_small_contents_go_to_files_where_there_is_no_memory() -> None:
+    door, budget = await Door().open(), ContentBudget(memory=14_000)
+    async with talking(door, budget=budget) as (client, _, _):
+        await log_in(client)
+        await envelope(client)
+        await begin_large(client, CONTENT + lines(200_000).replace(b".dots", b"dots"))
+        assert budget.files.taken > 100_000
+        assert (await say(client, b".")).startswith(b"250 2.0.0 Ok: queued as em_")
+    assert budget.memory.taken == budget.files.taken == 0

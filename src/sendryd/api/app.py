@@ -46,7 +46,7 @@ from sendryd.intake.lists import ListOffice
 from sendryd.intake.personal import Personaliser
 from sendryd.intake.templates import TemplateOffice
 from sendryd.intake.webhooks import WebhookOffice
-from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
@@ -129,7 +129,7 @@ def create_app(needs: ApiDependencies, pages: Sequence[BaseRoute] = ()) -> ASGIA
     """The ASGI application. `pages` are those of other parts of the program that are served at the same address."""
     health = needs.health
     declared = create_operations(needs)
-    operations = Dispatcher(declared, needs.gate, needs.clock, needs.request_log, ContentBudget(), needs.latency)
+    operations = Dispatcher(declared, needs.gate, needs.clock, needs.request_log, Share(192 * 1024 * 1024), needs.latency)
     own = {"/healthz": health.get_health, "/readyz": health.get_readiness, "/metrics": health.get_metrics, "/": _get_root}
     others = Starlette(
         routes=[

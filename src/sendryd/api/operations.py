@@ -26,7 +26,7 @@ from sendryd.api.wire import Json, error_json
 from sendryd.model.apikey import ApiKey
 from sendryd.model.apikey import Scope as KeyScope
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.errors import NotFound, StoreError, TookTooLong
@@ -102,7 +102,7 @@ class Dispatcher:
         gate: Gate,
         clock: Clock,
         request_log: RequestLog,
-        budget: ContentBudget,
+        budget: Share,
         latency: LatencyBook,
     ) -> None:
         self._router = Router(operations)
@@ -184,11 +184,11 @@ def _answer_error(error: Exception, request: Request) -> Response:
 class _Taken:
     """What one request has of the memory for bodies."""
 
-    budget: ContentBudget
+    budget: Share
     octets: int = field(default=0)
 
     def take(self, octets: int) -> None:
-        if not self.budget.take(octets):
+        if not self.budget.try_take(octets):
             raise Refused(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE), headers={"Retry-After": "5"})
         self.octets += octets
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sendryd.app.build import Basics, flatten, seconds
 from sendryd.intake.directory import Directory
 from sendryd.intake.personal import Personaliser
+from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.tls import ServerCertificate, server_context
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Shared:
     directory: Directory
     public_url: str  # base of the links in mail
     secret: bytes  # what those links are signed with
+    budget: ContentBudget = field(default_factory=ContentBudget)
 
     @property
     def personaliser(self) -> Personaliser:
@@ -158,7 +160,6 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
 async def start_smtp(basics: Basics, running: Running, shared: Shared, certificate: ServerCertificate, sockets: Sockets) -> None:
     """The submission listeners."""
     from sendryd.policy.penalty import FailureLog
-    from sendryd.runtime.budget import ContentBudget
     from sendryd.smtp.server import ServerLimits
     from sendryd.submission.listener import ConnectionLimits, Listener
     from sendryd.submission.session import SessionContext
@@ -171,7 +172,8 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
         intake=intake_of(basics, running, shared),
         directory=shared.directory,
         failures=FailureLog(),
-        budget=ContentBudget(),
+        budget=shared.budget,
+        scratch_dir=settings.data_dir,
         metrics=basics.metrics,
         mail_log=basics.mail_log,
         clock=basics.clock,
@@ -187,7 +189,7 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
     for sock in sockets.smtps:
         await listener.listen(sock, is_implicit_tls=True)
     running.listener = listener
-    running.figures["submission"] = listener.statistics
+    running.figures |= {"submission": listener.statistics, "content": shared.budget.statistics}
     running.stops.insert(0, listener.aclose)
 
 

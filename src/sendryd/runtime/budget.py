@@ -1,29 +1,236 @@
-"""How much content all clients of a door together may hold in memory."""
+"""How much content the process may hold in memory, and how much of what is coming in it may keep in files.
 
+A budget is shared out: each share has a limit, and a reserve that the others cannot take. Small contents take octets while they are in
+memory. A large content is in a file whenever a peer is waited for, and takes octets, for all the copies that are made of it, only while
+something is done with it: no slow peer holds much memory, and whoever waits for the budget waits for work alone, not for a peer.
+
+Waiting is in line: by rank, then in turn among the shares, then by arrival. What does not fit blocks whoever waits for the same room, so
+that small requests never starve a large one.
+"""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
-DEFAULT_BUDGET: Final = 192 * 1024 * 1024  # octets: four messages of the largest size at once, or thousands of usual ones
+MIB: Final = 1024 * 1024
+# Octets of content in memory. With 100 MB for the program itself and what the allocator keeps, the process stays below 400 MB.
+MEMORY_LIMIT: Final = 224 * MIB
+# Of it for work on large contents: two messages of the largest size with their copies, or one request of the largest size.
+WORK_LIMIT: Final = 176 * MIB
+FILES_LIMIT: Final = 4096 * MIB  # octets in files of contents that are coming in: a hundred of the largest size
+WORK_TIMEOUT: Final = 20.0  # seconds to wait for room; clients wait a minute for an answer at least
 
 
-class ContentBudget:
-    """A pool of octets. Who receives takes as content arrives, and gives back when it is stored or dropped."""
+class BudgetExhausted(Exception):
+    """There was no room in time."""
 
-    __slots__ = ("limit", "taken")
 
-    def __init__(self, limit: int = DEFAULT_BUDGET) -> None:
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    octets: int
+    future: asyncio.Future[None]
+
+
+class Share:
+    """A part of a budget, or a whole one."""
+
+    def __init__(self, limit: int, *, parent: "Share | None" = None, reserved: int = 0, rank: int = 0) -> None:
         self.limit = limit
         self.taken = 0
+        self._parent = parent
+        self._reserved = reserved  # octets that the parent keeps for this share
+        self._rank = rank  # a lower one is served first
+        self._common = limit  # octets that no share of this one has reserved
+        self._common_taken = 0
+        self._root: Share = parent._root if parent else self
+        self._waiters: deque[_Waiter] = deque()
+        self._served = 0
+        self._parts: dict[object, Share] = {}
+        self._lines: list[Share] = []  # of the root: shares that somebody waits at
+        self._turns = itertools.count(1)
+        if parent is not None:
+            parent._common -= reserved
 
     def __repr__(self) -> str:
-        return f"<ContentBudget {self.taken} of {self.limit} octets taken>"
+        return f"<Share {self.taken} of {self.limit} octets taken>"
 
-    def take(self, octets: int) -> bool:
-        """Takes so many octets; False, and nothing taken, if that is more than are left."""
-        if self.taken + octets > self.limit:
-            return False
-        self.taken += octets
-        return True
+    def share(self, limit: int, *, reserved: int = 0, rank: int = 0) -> "Share":
+        """A new share of this one."""
+        return Share(limit, parent=self, reserved=reserved, rank=rank)
+
+    def part(self, owner: object, limit: int) -> "Share":
+        """The share of one owner, such as a key. It is forgotten when nothing is taken of it."""
+        found = self._parts.get(owner)
+        if found is None:
+            for each in [each for each, part in self._parts.items() if not part.taken and not part._waiters]:
+                del self._parts[each]
+            found = self._parts[owner] = Share(limit, parent=self, rank=self._rank)
+        return found
+
+    @property
+    def waiting(self) -> int:
+        """How many wait in the whole budget."""
+        return sum(len(line._waiters) for line in self._root._lines)
+
+    def try_take(self, octets: int) -> bool:
+        """Takes so many octets; False, and nothing taken, if there is no room for them at once."""
+        if not self._root._lines:
+            if self._obstacle(octets) is not None:
+                return False
+            self._add(octets)
+            return True
+        waiter = self._enqueue(octets, asyncio.get_running_loop().create_future())
+        return waiter.future.done() or self._leave(waiter)
+
+    async def take(self, octets: int, timeout: float) -> None:
+        """Waits for room and takes it. Raises `BudgetExhausted` after so many seconds."""
+        if octets > self.limit:
+            raise BudgetExhausted(f"{octets} octets are more than the {self.limit} of the whole share")
+        if not self._root._lines and self._obstacle(octets) is None:
+            self._add(octets)
+            return
+        waiter = self._enqueue(octets, asyncio.get_running_loop().create_future())
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter.future
+        except BaseException as error:
+            if waiter.future.done() and not waiter.future.cancelled():
+                self.give_back(octets)
+            else:
+                self._leave(waiter)
+            if isinstance(error, TimeoutError):
+                raise BudgetExhausted(f"there was no room for {octets} octets in {timeout:g} seconds") from None
+            raise
+
+    @asynccontextmanager
+    async def hold(self, octets: int, timeout: float = WORK_TIMEOUT) -> AsyncIterator[None]:
+        """Room for a piece of work; all of the share for one that needs more. Raises `BudgetExhausted`."""
+        octets = min(octets, self.limit)
+        await self.take(octets, timeout)
+        try:
+            yield
+        finally:
+            self.give_back(octets)
 
     def give_back(self, octets: int) -> None:
         """Returns octets that were taken."""
-        self.taken -= octets
+        if octets:
+            self._add(-octets)
+            if self._root._lines:
+                self._root._serve()
+
+    def _obstacle(self, octets: int) -> "Share | None":
+        """The share that has no room for so many more; None if all have."""
+        if self.taken + octets > self.limit:
+            return self
+        parent = self._parent
+        if parent is None:
+            return None
+        if parent._common_taken + self._beyond_reserve(octets) > parent._common:
+            return parent
+        return parent._obstacle(octets)
+
+    def _beyond_reserve(self, octets: int) -> int:
+        """How many of so many octets, more or less, come out of what the shares have in common."""
+        return max(0, self.taken + octets - self._reserved) - max(0, self.taken - self._reserved)
+
+    def _add(self, octets: int) -> None:
+        if self._parent is not None:
+            self._parent._common_taken += self._beyond_reserve(octets)
+            self._parent._add(octets)
+        self.taken += octets
+
+    # Waiting.
+
+    def _enqueue(self, octets: int, future: asyncio.Future[None]) -> _Waiter:
+        waiter = _Waiter(octets, future)
+        if not self._waiters:
+            self._root._lines.append(self)
+        self._waiters.append(waiter)
+        self._root._serve()
+        return waiter
+
+    def _leave(self, waiter: _Waiter) -> bool:
+        """Gives up waiting; False."""
+        self._waiters.remove(waiter)
+        if not self._waiters:
+            self._root._lines.remove(self)
+        self._root._serve()
+        return False
+
+    def _serve(self) -> None:
+        """Gives what there is to who waits for it."""
+        blocked: set[Share] = set()
+        while True:
+            line = min(
+                (each for each in self._lines if not each._is_behind(blocked)), key=lambda each: (each._rank, each._served), default=None
+            )
+            if line is None:
+                return
+            waiter = line._waiters[0]
+            obstacle = line._obstacle(waiter.octets)
+            if obstacle is not None:
+                blocked |= {obstacle, line}
+                continue
+            line._waiters.popleft()
+            if not line._waiters:
+                self._lines.remove(line)
+            line._served = next(self._turns)
+            if not waiter.future.done():
+                line._add(waiter.octets)
+                waiter.future.set_result(None)
+
+    def _is_behind(self, blocked: set["Share"]) -> bool:
+        return self in blocked or (self._parent is not None and self._parent._is_behind(blocked))
+
+
+class ContentBudget:
+    """The shares of a process. Reserves and limits of the small ones: see the figures."""
+
+    def __init__(self, memory: int = MEMORY_LIMIT, files: int = FILES_LIMIT) -> None:
+        unit = memory // 14  # 16 MiB
+        self.memory = Share(memory)
+        self.files = Share(files)
+        # In memory while a peer is waited for: small contents, and the beginnings of large ones.
+        self._receipt = (self.memory.share(2 * unit, reserved=unit), self.memory.share(unit, reserved=unit // 2, rank=1))
+        self.requests = self.memory.share(unit, reserved=unit // 2)  # bodies of REST requests
+        self.handed_over = self.memory.share(2 * unit, reserved=unit)  # accepted and not yet sent
+        self.sending = self.memory.share(2 * unit, reserved=unit)  # read to be sent
+        # In memory for as long as something is done with it.
+        self.work = self.memory.share(min(WORK_LIMIT, 11 * unit), reserved=8 * unit)
+        self._accepting = (self.work.share(self.work.limit), self.work.share(self.work.limit, rank=1))
+        self.composing = self.work.share(self.work.limit)  # REST requests
+        self.signing = self.work.share(self.work.limit)  # deliveries
+        self.answering = self.work.share(self.work.limit)  # REST answers
+        self.showing = self.work.share(self.work.limit, rank=1)  # pages for strangers
+        self._files = (self.files.share(files, reserved=files // 2), self.files.share(files // 4, rank=1))
+
+    def __repr__(self) -> str:
+        return f"<ContentBudget {self.memory.taken} of {self.memory.limit} octets in memory, {self.files.taken} in files>"
+
+    def receipt(self, owner: object, *, is_test: bool) -> Share:
+        """A key's share of the memory for what comes in by SMTP. Live keys are served before test keys, here and below."""
+        share = self._receipt[is_test]
+        return share.part(owner, share.limit // 2)
+
+    def incoming(self, owner: object, *, is_test: bool) -> Share:
+        """A key's share of the room in files for what comes in."""
+        share = self._files[is_test]
+        return share.part(owner, share.limit // 2)
+
+    def accepting(self, *, is_test: bool) -> Share:
+        """Memory for work on large contents that have come in by SMTP."""
+        return self._accepting[is_test]
+
+    def statistics(self) -> Mapping[str, float]:
+        """For /metrics."""
+        return {
+            "memory_octets": self.memory.taken,
+            "working_octets": self.work.taken,
+            "file_octets": self.files.taken,
+            "waiting": self.memory.waiting + self.files.waiting,
+        }

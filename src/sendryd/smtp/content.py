@@ -34,6 +34,11 @@ class ContentIntake:
         return self._reader.held if self._reader else 0
 
     @property
+    def given(self) -> int:
+        """Octets that were given away of the content that is being received."""
+        return self._reader.given if self._reader else 0
+
+    @property
     def is_endless(self) -> bool:
         """So much has come that it is no use to wait for the end."""
         return self._reader is not None and self._reader.received > self._limit * DRAIN_FACTOR
@@ -81,6 +86,10 @@ class ContentIntake:
         self._reader.discard()
         return True
 
+    def give_away(self) -> list[bytes]:
+        """What has come of the content, in its final form, which is no longer held here."""
+        return self._reader.give_away() if self._reader else []
+
     def read_data(self, lines: LineBuffer) -> bool:
         """Takes what there is after DATA; says whether the end has come. What came behind it stays."""
         assert self._reader is not None  # begin_data was called
@@ -105,7 +114,7 @@ class ContentIntake:
         self._reader.finish()
 
     def take(self) -> DataEnded:
-        """The whole content, which is no longer held here."""
+        """The whole content, or what was not given away of it, which is no longer held here."""
         reader, self._reader = self._reader, None
         assert reader is not None  # one of the begin methods was called
         return DataEnded(reader.content(), reader.first_bare_lf, reader.is_8bit, reader.has_long_line)

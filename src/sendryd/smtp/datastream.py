@@ -50,6 +50,7 @@ class ContentReader:
         "_tail_before",
         "first_bare_lf",
         "flaw",
+        "given",
         "has_long_line",
         "is_8bit",
         "received",
@@ -64,7 +65,8 @@ class ContentReader:
         self._tail = b""  # not looked at yet
         self._searched = 0  # how much of the tail cannot begin an end of data
         self._tail_before = b"\r\n"  # the last two octets before the tail, as they came
-        self.size = 0  # octets kept
+        self.size = 0  # octets kept, and given away
+        self.given = 0  # octets of them that were given away
         self._came = 0  # octets that came after DATA
         self.received = 0  # octets of content that came: after DATA, not counting those that may yet be the end of data
         self.flaw: Flaw | None = None
@@ -75,7 +77,7 @@ class ContentReader:
     @property
     def held(self) -> int:
         """Octets in memory now."""
-        return self.size + len(self._tail)
+        return self.size - self.given + len(self._tail)
 
     def feed(self, data: bytes) -> bytes | None:
         """More octets after DATA. None while the end has not come; else what came behind it."""
@@ -109,11 +111,17 @@ class ContentReader:
         """The content is no longer wanted: drops what is held and keeps no more."""
         self._is_wanted = False
         self._pieces.clear()
-        self.size = 0
+        self.size = self.given = 0
         self._cut_tail()
 
+    def give_away(self) -> list[bytes]:
+        """What there is of it in its final form, which is no longer held here."""
+        pieces, self._pieces = self._pieces, []
+        self.given = self.size
+        return pieces
+
     def content(self) -> bytes:
-        """All of it. To be asked once, at the end, when there is no flaw."""
+        """All of it that was not given away. To be asked once, at the end, when there is no flaw."""
         pieces = self._pieces
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -197,4 +205,4 @@ class ContentReader:
         if self.flaw is None or flaw > self.flaw:
             self.flaw = flaw
         self._pieces.clear()
-        self.size = 0
+        self.size = self.given = 0

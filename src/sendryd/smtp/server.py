@@ -133,6 +133,15 @@ class ServerConnection:
         """Octets of content held now."""
         return self._content.held
 
+    @property
+    def content_given(self) -> int:
+        """Octets that `give_content` gave of the content that is being received; 0 once it has been dropped."""
+        return self._content.given
+
+    def give_content(self) -> list[bytes]:
+        """The content so far, in pieces and in its final form, but for its end. `DataEnded` has only the rest then."""
+        return self._content.give_away()
+
     # Receiving and sending.
 
     def receive_data(self, data: bytes) -> None:

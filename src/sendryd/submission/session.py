@@ -7,18 +7,19 @@ time, and the order in which the three are asked.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, assert_never
 
 from sendryd.intake.accept import Intake
 from sendryd.intake.directory import Directory
-from sendryd.intake.submission import Origin, Recipient, Submission
+from sendryd.intake.submission import Origin, Receipt, Recipient, Submission
 from sendryd.model.apikey import ApiKey
 from sendryd.model.ids import API_KEY_PREFIX, format_id
 from sendryd.policy.admission import admit_reverse_path, check_sender_key
 from sendryd.policy.credentials import hash_key
 from sendryd.policy.penalty import FailureLog
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.budget import BudgetExhausted, ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import NetworkFault, ReadTimedOut
 from sendryd.runtime.log import get_logger
@@ -46,6 +47,7 @@ from sendryd.smtp.reply import Reply
 from sendryd.smtp.server import ServerConnection, ServerLimits
 from sendryd.store.errors import StoreError
 from sendryd.submission import replies
+from sendryd.submission.incoming import IN_MEMORY, IncomingContent
 
 COMMAND_TIMEOUT: Final = 300.0  # seconds for a whole command line: RFC 5321 §4.5.3.2.7
 UNAUTHENTICATED_TIMEOUT: Final = 60.0  # for a command before AUTH: strangers get less patience
@@ -74,6 +76,7 @@ class SessionContext:
     directory: Directory
     failures: FailureLog
     budget: ContentBudget
+    scratch_dir: Path  # where large contents are while they come in
     metrics: Metrics
     mail_log: MailLog
     clock: Clock
@@ -104,10 +107,10 @@ class Session:
         self._key: ApiKey | None = None
         self._mail: MailFrom | None = None
         self._recipients: dict[str, Recipient] = {}
-        self._budgeted = 0
+        self._incoming = IncomingContent(self._machine, context.budget, context.scratch_dir)
         self._started = context.clock.monotonic()
         self._progressed = self._started  # when a command was last answered
-        self._content_due: float | None = None  # when the content under way must have come; each octet of it puts that off
+        self._content_due: float | None = None  # when the content under way must have come; each octet puts that off
 
     def __repr__(self) -> str:
         account = self._key.account_id if self._key else "nobody"
@@ -143,7 +146,7 @@ class Session:
             self._machine.shut_down(replies.TRY_LATER)
             self._flush()
         finally:
-            self._return_budget()
+            self._incoming.drop()
             await self._stream.aclose()
 
     async def _serve(self) -> None:
@@ -180,8 +183,8 @@ class Session:
                 machine.shut_down(replies.TIMED_OUT)
                 continue
             machine.receive_data(data)
-            if self._budgeted or machine.is_receiving_content:
-                self._charge_budget()
+            if self._key is not None and (machine.is_receiving_content or self._incoming.size) and not self._incoming.hold(self._key):
+                await self._spill(self._key)
 
     def _flush(self) -> None:
         data = self._machine.data_to_send()
@@ -207,25 +210,22 @@ class Session:
         finally:
             self._is_idle = False
         if self._content_due is not None:
-            self._content_due += len(data) / MIN_DATA_RATE
+            # The credit is bounded: a fast beginning must not buy hours for the rest.
+            latest = self._context.clock.monotonic() + DATA_BLOCK_TIMEOUT
+            self._content_due = min(self._content_due + len(data) / MIN_DATA_RATE, latest)
         return data
 
-    def _charge_budget(self) -> None:
-        size = self._machine.content_size
-        if size < self._budgeted:  # RSET between chunks, or a content that turned out bad
-            self._context.budget.give_back(self._budgeted - size)
-            self._budgeted = size
-        elif size > self._budgeted:
-            if self._context.budget.take(size - self._budgeted):
-                self._budgeted = size
-            else:
-                log.warning("content_budget_exceeded", client=self._stream.peer.host, octets=size)
-                self._machine.refuse_content(replies.BUSY)
-                self._return_budget()
-
-    def _return_budget(self) -> None:
-        self._context.budget.give_back(self._budgeted)
-        self._budgeted = 0
+    async def _spill(self, key: ApiKey) -> None:
+        """Moves the content to a file, or refuses it where there is no room."""
+        started = self._context.clock.monotonic()
+        try:
+            await self._incoming.spill(key)
+        except (BudgetExhausted, OSError) as error:
+            log.warning("content_not_kept", client=self._stream.peer.host, key_id=format_id(API_KEY_PREFIX, key.id), error=repr(error))
+            self._machine.refuse_content(replies.BUSY if isinstance(error, BudgetExhausted) else Refusal(RefusalKey.STORAGE_FULL).smtp)
+            self._incoming.drop()
+        if self._content_due is not None:  # the client could not send meanwhile
+            self._content_due += self._context.clock.monotonic() - started
 
     async def _handle(self, event: ServerEvent) -> None:
         self._progressed = self._context.clock.monotonic()
@@ -251,7 +251,7 @@ class Session:
                 await self._on_credentials(event)
             case ContentRefused():
                 self._mail = None
-                self._return_budget()
+                self._incoming.drop()
                 self._context.metrics.refused.labels("content").inc()
                 self._log_refusal(event.reply, recipients=len(self._recipients))
             case Fault():
@@ -312,6 +312,7 @@ class Session:
 
     async def _on_mail(self, event: MailFrom) -> None:
         self._mail = None
+        self._incoming.drop()  # of a transaction that was reset
         refusal = await self._check_mail(event)
         if refusal is not None:
             self._context.metrics.refused.labels(refusal.key.value).inc()
@@ -358,12 +359,41 @@ class Session:
         if mail is None or key is None:
             raise AssertionError("content without an admitted sender")
         self._flush()
+        result: Receipt | Refusal | Reply
+        if self._incoming.is_in_file or len(event.content) > IN_MEMORY:
+            result = await self._accept_large(event, mail, key)
+        else:
+            result = await self._accept(event.content, event, mail, key)
+        self._mail = None
+        self._recipients = {}
+        self._incoming.drop()
+        match result:
+            case Refusal():
+                self._machine.reply(result.smtp)
+            case Receipt():
+                self._machine.reply(replies.queued(result.message_id))
+            case _:
+                self._machine.reply(result)
+
+    async def _accept_large(self, event: DataEnded, mail: MailFrom, key: ApiKey) -> Receipt | Refusal | Reply:
+        """Waits for room for the work."""
+        try:
+            async with self._incoming.whole(event, key) as content:
+                return await self._accept(content, event, mail, key)
+        except BudgetExhausted as error:
+            log.warning("content_budget_exceeded", client=self._stream.peer.host, error=str(error))
+            return replies.BUSY
+        except OSError as error:
+            log.error("content_not_read", client=self._stream.peer.host, error=repr(error))
+            return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
+
+    async def _accept(self, content: bytes, event: DataEnded, mail: MailFrom, key: ApiKey) -> Receipt | Refusal:
         stream = self._stream
         submission = Submission(
             key=key,
             reverse_path=str(mail.path.mailbox) if mail.path.mailbox else "",
             recipients=tuple(self._recipients.values()),
-            content=event.content,
+            content=content,
             first_bare_lf=event.first_bare_lf,
             has_long_lines=event.longest_line_over_998,
             is_8bit=event.is_8bit,
@@ -371,11 +401,4 @@ class Session:
             ret=mail.ret,
             envid=mail.envid,
         )
-        result = await self._context.intake.accept(submission)
-        self._mail = None
-        self._recipients = {}
-        self._return_budget()
-        if isinstance(result, Refusal):
-            self._machine.reply(result.smtp)
-        else:
-            self._machine.reply(replies.queued(result.message_id))
+        return await self._context.intake.accept(submission)

@@ -1,0 +1,75 @@
+"""Files without a name, for large contents that a peer is waited for with: what comes in, and what goes out in another form than stored.
+
+The system removes them with the last descriptor, so a crash leaves nothing behind. They are read by position: several readers of one do
+not disturb one another. Reading and writing run in threads: a busy disk must not stop the event loop.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+CHUNK: Final = 64 * 1024  # octets read at a time: what a socket takes at once
+
+
+class ScratchFile:
+    """One file. Closed by `close`, or when nobody has it any more."""
+
+    __slots__ = ("_file", "size")
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `OSError`."""
+        self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115  it is closed by `close`
+        self.size = 0
+
+    def __repr__(self) -> str:
+        return f"<ScratchFile {self.size} octets>"
+
+    @classmethod
+    async def holding(cls, folder: Path, pieces: Sequence[bytes]) -> "ScratchFile":
+        """A file with these contents. Raises `OSError`."""
+        file = await asyncio.to_thread(cls, folder)
+        try:
+            await file.append(pieces)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    async def append(self, pieces: Sequence[bytes]) -> None:
+        """Writes at the end. Raises `OSError`: the file is then of no more use."""
+        await asyncio.to_thread(self._append, pieces)
+
+    def _append(self, pieces: Sequence[bytes]) -> None:
+        descriptor = self._file.fileno()
+        for piece in pieces:
+            left = memoryview(piece)
+            while left:
+                written = os.pwrite(descriptor, left, self.size)
+                self.size += written
+                left = left[written:]
+
+    async def read(self) -> bytes:
+        """All of it. Raises `OSError`."""
+        return await asyncio.to_thread(self.read_part, 0, self.size)
+
+    def read_part(self, position: int, size: int) -> bytes:
+        """So many octets from there, or fewer at the end. Raises `OSError`."""
+        descriptor = self._file.fileno()
+        parts = []
+        while size > 0 and (part := os.pread(descriptor, size, position)):
+            parts.append(part)
+            position += len(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """All of it, piece by piece. Raises `OSError`."""
+        for position in range(0, self.size, CHUNK):
+            yield await asyncio.to_thread(self.read_part, position, CHUNK)
+
+    def close(self) -> None:
+        """Gives back the disk's room. May be called again."""
+        self._file.close()

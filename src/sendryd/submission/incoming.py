@@ -1,0 +1,115 @@
+"""The content of one transaction while it comes in: in memory while it is small and there is room, else in a file.
+
+What is in a file costs no memory however slowly the rest comes. Memory is never waited for; room in files is, for a while.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.runtime.budget import ContentBudget, Share
+from sendryd.runtime.scratch import ScratchFile
+from sendryd.smtp.events import DataEnded
+from sendryd.smtp.server import ServerConnection
+
+IN_MEMORY: Final = 256 * 1024  # octets of a content that are kept in memory; many times the usual message
+ROOM_TIMEOUT: Final = 30.0  # seconds to wait for room in files; the client's own time-out is minutes
+# Copies of a large content that accepting it makes: as it came and as it is stored; one more where long lines are broken.
+COPIES: Final = 2
+
+
+class IncomingContent:
+    """One for a session, used again for each transaction."""
+
+    def __init__(self, machine: ServerConnection, budget: ContentBudget, folder: Path) -> None:
+        self._machine = machine
+        self._budget = budget
+        self._folder = folder
+        self._memory: Share | None = None
+        self._in_memory = 0  # octets taken of it
+        self._files: Share | None = None
+        self._in_file = 0  # octets taken of it
+        self._file: ScratchFile | None = None
+
+    def __repr__(self) -> str:
+        return f"<IncomingContent {self._in_memory} octets in memory, {self._in_file} in a file>"
+
+    @property
+    def size(self) -> int:
+        """Octets so far."""
+        return self._machine.content_size + self._in_file
+
+    @property
+    def is_in_file(self) -> bool:
+        """Whether some of it is in a file."""
+        return self._in_file > 0
+
+    def hold(self, key: ApiKey) -> bool:
+        """Accounts for what the machine holds. False if some of it has to go to a file: call `spill`."""
+        if self._in_file > self._machine.content_given:  # RSET between chunks, or a content that turned out bad
+            self._close_file()
+        more = self._machine.content_size - self._in_memory
+        if more <= 0:
+            self._give_back_memory(-more)
+            return True
+        if self._machine.content_size > IN_MEMORY:
+            return False
+        if self._memory is None:
+            self._memory = self._budget.receipt(key.id, is_test=key.mode is KeyMode.TEST)
+        if not self._memory.try_take(more):
+            return False
+        self._in_memory += more
+        return True
+
+    async def spill(self, key: ApiKey) -> None:
+        """Moves what there is to a file. Raises `BudgetExhausted`, `OSError`: the content can be refused, and no more."""
+        pieces = self._machine.give_content()
+        octets = sum(map(len, pieces))
+        if octets:
+            if self._files is None:
+                self._files = self._budget.incoming(key.id, is_test=key.mode is KeyMode.TEST)
+            await self._files.take(octets, ROOM_TIMEOUT)
+            self._in_file += octets
+            if self._file is None:
+                self._file = await asyncio.to_thread(ScratchFile, self._folder)
+            await self._file.append(pieces)
+        self._give_back_memory(max(0, self._in_memory - self._machine.content_size))
+
+    @asynccontextmanager
+    async def whole(self, event: DataEnded, key: ApiKey) -> AsyncIterator[bytes]:
+        """All of a content that is in a file or large, while there is room for work on it. Raises `BudgetExhausted`, `OSError`."""
+        size = self._in_file + len(event.content)
+        copies = COPIES + event.longest_line_over_998
+        work = self._budget.accepting(is_test=key.mode is KeyMode.TEST)
+        async with work.hold(copies * size if size > IN_MEMORY else 0):
+            file = self._file
+            if file is None:
+                yield event.content
+                return
+            await file.append([event.content])
+            content = await file.read()
+            self._close_file()
+            yield content
+
+    def drop(self) -> None:
+        """Gives everything back: the content is stored, or is not wanted."""
+        self._give_back_memory(self._in_memory)
+        self._close_file()
+
+    def _give_back_memory(self, octets: int) -> None:
+        if self._memory is not None:
+            self._memory.give_back(octets)
+            self._in_memory -= octets
+            if not self._in_memory:
+                self._memory = None
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._files is not None:
+            self._files.give_back(self._in_file)
+            self._files, self._in_file = None, 0
