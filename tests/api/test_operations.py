@@ -22,6 +22,7 @@ from sendryd.model.ids import MESSAGE_PREFIX, AccountId, EventId, MessageId, par
 from sendryd.model.webhook import NotificationState
 from sendryd.store.base import DomainCheck, Engagement, EventFilter, Lease, NewEvent, NotificationOutcome
 from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.samples import OWNER
 
 Json = dict[str, Any]
 ACCOUNT: Final = AccountId(1)
@@ -450,7 +451,7 @@ class Filled:
     async def _finish(self) -> None:
         """The webhook is told all that it is owed, and answers with an error."""
         now = self.api.clock.now()
-        lease = Lease(token=7, until=now)
+        lease = Lease(token=7, owner=OWNER)
         for claim in await self.api.store.claim_notifications(now=now, lease=lease, limit=100, busy=frozenset(), per_webhook=100):
             outcome = NotificationOutcome(
                 notification_id=claim.notification.id, state=NotificationState.FAILED, due_at=None, status_code=500, response="broken"

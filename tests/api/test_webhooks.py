@@ -10,6 +10,7 @@ from sendryd.model.ids import AccountId, NotificationId, format_id, parse_id
 from sendryd.model.webhook import NotificationState, WebhookEvent
 from sendryd.store.base import Lease, NotificationOutcome
 from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.samples import OWNER
 
 Key = tuple[ApiKey, str]
 PATH = "/v1/webhooks"
@@ -43,7 +44,7 @@ def fault(answer: Answer) -> tuple[int, str, object]:
 async def finish(api: ApiWorld, state: NotificationState) -> None:
     """What the dispatcher does with all that is due."""
     now = api.clock.now()
-    lease = Lease(token=7, until=now + timedelta(minutes=1))
+    lease = Lease(token=7, owner=OWNER)
     due = now + timedelta(minutes=5) if state is NotificationState.PENDING else None
     for claim in await api.store.claim_notifications(now=now, lease=lease, limit=100, busy=frozenset(), per_webhook=100):
         outcome = NotificationOutcome(

@@ -21,7 +21,7 @@ from sendryd.store.errors import Conflict, StoreError, StoreFull, StoreUnavailab
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.door import ACCOUNT, AUTHOR, CONTENT, TEST_SECRET, Door
-from sendryd.testing.samples import Samples
+from sendryd.testing.samples import OWNER, Samples
 
 
 def number(receipt: object) -> MessageId:
@@ -124,7 +124,7 @@ class RecordingHandoff:
 
     def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
         self.notes.append(f"reserve {','.join(domains)}")
-        return Lease(token=7, until=Door().clock.now() + timedelta(minutes=20)) if "full.test" not in domains else None
+        return Lease(token=7, owner=OWNER) if "full.test" not in domains else None
 
     def offer(self, lease: Lease, claims: Sequence[Claim], content: bytes) -> None:
         self.notes.append(f"offer {','.join(claim.domain for claim in claims)} {len(content) > 0}")

@@ -18,6 +18,7 @@ from sendryd.store.base import Lease, Notice, NotificationOutcome, Store
 from sendryd.store.errors import NotAllowed, NotFound
 from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.samples import OWNER
 
 ACCOUNT, STRANGER = AccountId(1), AccountId(2)
 URL = "https://hooks.example.com/in"
@@ -48,7 +49,7 @@ def office(store: Store, clock: ManualClock) -> WebhookOffice:
 
 async def give_up(store: Store, clock: ManualClock) -> list[Notification]:
     """What a dispatcher does when it has tried long enough."""
-    lease = Lease(token=7, until=clock.now() + timedelta(minutes=1))
+    lease = Lease(token=7, owner=OWNER)
     claims = await store.claim_notifications(now=clock.now(), lease=lease, limit=1000, busy=frozenset(), per_webhook=1000)
     for claim in claims:
         outcome = NotificationOutcome(

@@ -20,7 +20,7 @@ from sendryd.runtime.http import AiohttpClient
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.resolver import Resolver
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import Lease, Notice, NotificationOutcome, NotifyStore, Store
+from sendryd.store.base import Lease, Notice, NotificationOutcome, NotifyStore, Owner, Store
 from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.nameserver import NameServer
@@ -74,18 +74,26 @@ class World:
     client: AiohttpClient
     delays: tuple[timedelta, ...] = DELAYS
     number: int = 0
+    boots: int = 0
 
     def __post_init__(self) -> None:
         self.watched = WatchedStore(self.store)
         self.running: list[tuple[Dispatcher, asyncio.Task[None]]] = []
         self.wakeup = Wakeup()
 
+    async def restart(self) -> Dispatcher:
+        """As a new process does."""
+        await self.store.return_dead_notifications(Owner(node="local", boot=self.boots + 1))
+        return self.start()
+
     def start(self) -> Dispatcher:
         self.wakeup = Wakeup()
+        self.boots += 1
         made = Dispatcher(
             cast("NotifyStore", self.watched),
             self.client,
             delays=self.delays,
+            owner=Owner(node="local", boot=self.boots),
             clock=self.clock,
             rand=SeededRand(len(self.running)),
             wakeup=self.wakeup,

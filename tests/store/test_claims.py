@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
-from sendryd.store.base import MessageFilter
+from sendryd.policy.crashes import pause_after_crash
+from sendryd.store.base import MessageFilter, Owner
 from sendryd.store.errors import TookTooLong
 from sendryd.store.sqlite import claims, database, migrate, open_store
 from sendryd.store.sqlite.claims import DueScan
@@ -209,7 +210,7 @@ async def test_test_mail_is_never_claimed(tmp_path: Path) -> None:
     assert await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9) == []
     # Nor if it was chosen before.
     connection = apsw.Connection(str(tmp_path / "sendryd.db"))
-    assert connection.execute(SQL["lease_deliveries"], (1, 2, f"[{queued[0].id}]", 1 << 62)).fetchall() == []
+    assert connection.execute(SQL["lease_deliveries"], (1, "local", 2, f"[{queued[0].id}]", 1 << 62)).fetchall() == []
     connection.close()
     await store.aclose()
 
@@ -235,7 +236,7 @@ async def test_a_claim_that_was_cut_off_loses_nothing(tmp_path: Path) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await store.return_leases(now=later, all_of_them=True)
+    await store.return_dead_leases(Owner(node="local", boot=8), now=later, pause=pause_after_crash)
     assert len(await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9)) == 1
     await store.aclose()
 

@@ -12,7 +12,7 @@ from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, Record
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DomainId, MessageId, format_id
 from sendryd.model.message import MessageStatus, derive_status
-from sendryd.store.base import DOUBT_DELAY, Claim, DomainCheck, EventFilter, Lease, MailStore, MessageFilter, NewEvent, Outcome, QueueFilter
+from sendryd.store.base import Claim, DomainCheck, EventFilter, Lease, MailStore, MessageFilter, NewEvent, Outcome, QueueFilter
 from sendryd.store.errors import Conflict, LeaseLost, NotFound
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
@@ -148,22 +148,6 @@ async def test_an_outcome_that_is_no_attempt(store: MailStore, samples: Samples)
     assert queued.attempts == 0
 
 
-async def test_a_stale_lease_records_nothing(store: MailStore, samples: Samples) -> None:
-    await store.accept(samples.message(["a@one.test", "b@two.test"]))
-    stale = samples.lease(until=NOW)
-    claims = await claim(store, stale)
-    assert await store.return_leases(now=LATER) == 2
-    fresh = samples.lease()
-    (held, _) = await claim(store, fresh)
-    with pytest.raises(LeaseLost):
-        await store.record_attempt(stale, [outcome(each, samples, DeliveryState.DELIVERED) for each in claims], LATER)
-    with pytest.raises(LeaseLost):
-        await store.extend_lease(stale, [held.deliveries[0].id], LATER)
-    await store.release(stale, [held.deliveries[0].id])
-    assert await store.count_events(ACCOUNT, replace(LIVE_EVENTS, type=EventType.DELIVERED)) == 0
-    await store.record_attempt(fresh, [outcome(held, samples, DeliveryState.DELIVERED)], LATER)
-
-
 async def test_one_stale_outcome_of_several_undoes_all(store: MailStore, samples: Samples) -> None:
     await store.accept(samples.message(["a@one.test"]))
     await store.accept(samples.message(["b@two.test"]))
@@ -186,31 +170,6 @@ async def test_an_outcome_that_is_recorded_twice_at_once_counts_once(store: Mail
     assert [result for result in results if result is None] == [None]
     assert sum(isinstance(result, LeaseLost) for result in results) == 2
     assert await store.count_events(ACCOUNT, replace(LIVE_EVENTS, type=EventType.DELIVERED)) == 1
-
-
-async def test_leases_are_extended_released_and_returned(store: MailStore, samples: Samples) -> None:
-    await store.accept(samples.message())
-    lease = samples.lease(until=NOW)
-    (claimed,) = await claim(store, lease)
-    await store.extend_lease(lease, [claimed.deliveries[0].id], LATER + timedelta(hours=1))
-    assert await store.return_leases(now=LATER) == 0
-    await store.release(lease, [claimed.deliveries[0].id])
-    (again,) = await claim(store, samples.lease())
-    assert (again.deliveries[0].attempts, again.deliveries[0].is_in_doubt) == (0, False)
-    assert await store.return_leases(now=NOW, all_of_them=True) == 1
-    (doubtful,) = await claim(store, samples.lease())
-    assert doubtful.deliveries[0].is_in_doubt
-
-
-async def test_what_ends_the_program_each_time_lets_the_others_go_first(store: MailStore, samples: Samples) -> None:
-    await store.accept(samples.message())
-    start = LATER
-    for number in range(3):
-        lease = samples.lease(start + timedelta(minutes=20))
-        assert len(await store.claim_deliveries(now=start, lease=lease, limit=10, busy=frozenset(), per_domain=10)) == 1
-        assert await store.return_leases(now=start, all_of_them=True) == 1
-        assert await store.due_at() == (start + DOUBT_DELAY if number else NOW)
-        start += DOUBT_DELAY
 
 
 async def test_a_message_may_be_leased_as_it_is_accepted(store: MailStore, samples: Samples) -> None:

@@ -18,6 +18,7 @@ from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import SuppressionId, UnsubscribeId
 from sendryd.model.message import MessageStatus
 from sendryd.model.suppression import SuppressionReason
+from sendryd.policy.crashes import pause_after_crash
 from sendryd.store.base import (
     Answer,
     Claim,
@@ -30,6 +31,7 @@ from sendryd.store.base import (
     NewSuppression,
     NewUnsubscribe,
     Outcome,
+    Owner,
     QueueFilter,
 )
 from sendryd.store.errors import AlreadyAnswered, StoreError
@@ -37,6 +39,7 @@ from sendryd.store.memory import MemoryStore
 from sendryd.store.sqlite import open_store
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
+OWNERS = [Owner(node="local", boot=boot) for boot in (1, 2)]
 DOMAINS = ["one.test", "two.test", "three.test"]
 STATES = [DeliveryState.DELIVERED, DeliveryState.BOUNCED, DeliveryState.QUEUED, DeliveryState.EXPIRED]
 
@@ -48,7 +51,7 @@ class StoreModel(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.stores: list[MailStore] = [MemoryStore(), open_store(Path(self.folder.name))]
         self.samples = Samples()
-        self.now = NOW
+        self.now, self.boot = NOW, 0
         self.claims: list[Claim] = []
         self.scheduled: list[NewMessage] = []
 
@@ -81,7 +84,7 @@ class StoreModel(RuleBasedStateMachine):
 
     @rule(domains=st.lists(st.sampled_from(DOMAINS), min_size=1, max_size=2))
     def accept_leased(self, domains: list[str]) -> None:
-        lease = self.samples.lease(self.now + timedelta(minutes=2))
+        lease = self.samples.lease(OWNERS[self.boot])
         self.both("accept", self.samples.message([f"u@{domain}" for domain in set(domains)], created_at=self.now, lease=lease))
 
     @rule(domain=st.sampled_from(DOMAINS), minutes=st.integers(1, 9), is_amended=st.booleans(), data=st.data())
@@ -133,7 +136,7 @@ class StoreModel(RuleBasedStateMachine):
 
     @rule(busy=st.frozensets(st.sampled_from(DOMAINS), max_size=2))
     def claim(self, busy: frozenset[str]) -> None:
-        lease = self.samples.lease(self.now + timedelta(minutes=2))
+        lease = self.samples.lease(OWNERS[self.boot])
         # All of it: which of several that are due at the same moment come first is not promised.
         answers = [
             self.loop.run_until_complete(store.claim_deliveries(now=self.now, lease=lease, limit=1000, busy=busy, per_domain=1000))
@@ -169,9 +172,16 @@ class StoreModel(RuleBasedStateMachine):
             claimed = data.draw(st.sampled_from(self.claims))
             self.both("release", claimed.lease, [delivery.id for delivery in claimed.deliveries])
 
-    @rule(all_of_them=st.booleans())
-    def return_leases(self, all_of_them: bool) -> None:
-        self.both("return_leases", now=self.now, all_of_them=all_of_them)
+    @rule(data=st.data())
+    def return_leases(self, data: st.DataObject) -> None:
+        if self.claims:
+            claimed = data.draw(st.sampled_from(self.claims))
+            self.both("return_leases", OWNERS[self.boot], [delivery.id for delivery in claimed.deliveries], self.now)
+
+    @rule()
+    def crash(self) -> None:
+        self.boot = 1 - self.boot
+        self.both("return_dead_leases", OWNERS[self.boot], now=self.now, pause=pause_after_crash)
 
     @rule(minutes=st.integers(0, 3))
     def bring_forward(self, minutes: int) -> None:
@@ -200,6 +210,9 @@ class StoreModel(RuleBasedStateMachine):
 
     @invariant()
     def the_queue_is_the_same(self) -> None:
+        for owner in OWNERS:
+            leased = [set(self.loop.run_until_complete(store.list_leased(owner))) for store in self.stores]
+            assert leased[0] == leased[1]
         self.both("list_queue", QueueFilter())
         self.both("count_queue")
         self.both("due_at")

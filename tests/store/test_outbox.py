@@ -13,12 +13,14 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, DeliveryId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
-from sendryd.store.base import ClaimedNotification, Engagement, Notice, NotificationOutcome, Outcome, Store
+from sendryd.store.base import ClaimedNotification, Engagement, Notice, NotificationOutcome, Outcome, Owner, Store
 from sendryd.store.errors import LeaseLost, NotFound
 from sendryd.store.sqlite import open_store, webhooks
-from sendryd.testing.samples import ACCOUNT, NOW, Samples
+from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples
 
 LATER = NOW + timedelta(minutes=5)
+YEARS = timedelta(days=3650)
+NEXT_BOOT = Owner(node=OWNER.node, boot=OWNER.boot + 1)
 NOBODY: frozenset[WebhookId] = frozenset()
 BOUNCED, DELIVERED, OPENED = WebhookEvent.EMAIL_BOUNCED, WebhookEvent.EMAIL_DELIVERED, WebhookEvent.EMAIL_OPENED
 NOTICE = Notice(type=WebhookEvent.DOMAIN_CREATED, body={"name": "Gr\u00fcn.test", "n": 1}, created_at=NOW)
@@ -63,7 +65,7 @@ async def owed(store: Store, account_id: AccountId = ACCOUNT) -> list[Notificati
 async def claim(
     store: Store, samples: Samples, *, now: datetime = LATER, limit: int = 99, busy: frozenset[WebhookId] = NOBODY, per_webhook: int = 99
 ) -> list[ClaimedNotification]:
-    lease = samples.lease(until=now + timedelta(minutes=1))
+    lease = samples.lease()
     return await store.claim_notifications(now=now, lease=lease, limit=limit, busy=busy, per_webhook=per_webhook)
 
 
@@ -214,20 +216,24 @@ async def test_the_oldest_due_are_claimed_once(store: Store, samples: Samples) -
     assert await store.notification_due_at() == NOW + timedelta(minutes=3)
     assert len(await claim(store, samples)) == 1
     assert await claim(store, samples) == []
-    assert await store.notification_due_at() == LATER + timedelta(minutes=1)  # the leases
+    assert await store.notification_due_at() == NOW + timedelta(minutes=9)
     assert await claim(store, samples, limit=0) == await claim(store, samples, per_webhook=0) == []
 
 
-async def test_at_the_start_all_leases_are_ended(store: Store, samples: Samples) -> None:
+async def test_only_leases_of_dead_boots_and_named_ones_are_returned(store: Store, samples: Samples) -> None:
     await hook(store, samples)
-    await happen(store, samples, EventType.DELIVERED)
-    await happen(store, samples, EventType.DELIVERED)
-    (held, _) = await claim(store, samples)
-    assert await store.return_notifications() == 2
-    assert await store.return_notifications() == 0
+    await happen(store, samples, EventType.DELIVERED, EventType.DELIVERED)
+    first, second = await claim(store, samples)
+    assert await store.return_dead_notifications(OWNER) == 0
+    assert await store.claim_notifications(now=LATER + YEARS, lease=samples.lease(), limit=9, busy=NOBODY, per_webhook=9) == []
+    assert await store.list_leased_notifications(NEXT_BOOT) == []
+    assert set(await store.list_leased_notifications(OWNER)) == {first.notification.id, second.notification.id}
+    assert await store.return_notifications(NEXT_BOOT, [first.notification.id]) == 0
+    assert await store.return_notifications(OWNER, [first.notification.id]) == 1
+    assert await store.return_dead_notifications(Owner(node="other", boot=9)) == 0
+    assert await store.return_dead_notifications(NEXT_BOOT) == 1
+    assert await store.return_dead_notifications(NEXT_BOOT) == 0
     assert len(await claim(store, samples)) == 2
-    with pytest.raises(LeaseLost):
-        await store.record_notification(samples.lease(), outcome(held, NotificationState.DELIVERED), LATER)
 
 
 async def test_the_oldest_of_several_webhooks_come_first(store: Store, samples: Samples) -> None:
@@ -250,31 +256,33 @@ async def test_busy_and_crowded_webhooks_are_stepped_over(store: Store, samples:
     assert [each.webhook.id for each in claims] == [alive.id] * 3
     claims = await claim(store, samples, per_webhook=2)
     assert [each.webhook.id for each in claims] == [dead.id, dead.id, alive.id, alive.id]
-    assert await store.notification_due_at(busy=busy) == LATER + timedelta(minutes=1)
+    assert await store.notification_due_at(busy=busy) is None
 
 
-async def test_a_lease_that_ran_out_is_fenced(store: Store, samples: Samples) -> None:
+async def test_a_late_outcome_counts_until_somebody_leases_the_notification(store: Store, samples: Samples) -> None:
     await hook(store, samples)
-    await happen(store, samples, EventType.DELIVERED)
-    first = samples.lease(until=LATER)
-    (held,) = await store.claim_notifications(now=LATER, lease=first, limit=9, busy=NOBODY, per_webhook=9)
-    second = samples.lease(until=LATER + timedelta(hours=1))
-    assert await store.claim_notifications(now=LATER - timedelta(seconds=1), lease=second, limit=9, busy=NOBODY, per_webhook=9) == []
+    await happen(store, samples, EventType.DELIVERED, EventType.DELIVERED)
+    lease = samples.lease()
+    early, late = await store.claim_notifications(now=LATER, lease=lease, limit=9, busy=NOBODY, per_webhook=9)
+    assert await store.return_dead_notifications(NEXT_BOOT) == 2
+    assert await store.record_notification(lease, outcome(early, NotificationState.DELIVERED), LATER) is not None
+    second = samples.lease(NEXT_BOOT)
     (again,) = await store.claim_notifications(now=LATER, lease=second, limit=9, busy=NOBODY, per_webhook=9)
-    assert again.notification.id == held.notification.id
+    assert again.notification.id == late.notification.id
     with pytest.raises(LeaseLost):
-        await store.record_notification(first, outcome(held, NotificationState.DELIVERED), LATER)
-    (now,) = await owed(store)
-    assert (now.state, now.attempts) == (NotificationState.LEASED, 0)
+        await store.record_notification(lease, outcome(late, NotificationState.DELIVERED), LATER)
+    with pytest.raises(LeaseLost):
+        await store.record_notification(replace(second, owner=OWNER), outcome(late, NotificationState.DELIVERED), LATER)
     assert await store.record_notification(second, outcome(again, NotificationState.DELIVERED), LATER) is not None
     with pytest.raises(LeaseLost):
         await store.record_notification(second, outcome(again, NotificationState.DELIVERED), LATER)
+    assert [(each.state, each.attempts) for each in await owed(store)] == [(NotificationState.DELIVERED, 1)] * 2
 
 
 async def test_attempts_and_the_health_of_the_webhook(store: Store, samples: Samples) -> None:
     webhook = await hook(store, samples)
     await happen(store, samples, EventType.DELIVERED)
-    lease = samples.lease(until=LATER + timedelta(days=1))
+    lease = samples.lease()
 
     async def attempt(hours: int, state: NotificationState, **changes: object) -> Webhook | None:
         now = LATER + timedelta(hours=hours)
@@ -408,6 +416,8 @@ async def test_what_is_owed_survives_a_restart(tmp_path: Path) -> None:
     await store.aclose()
     again = open_store(tmp_path)
     assert len(await claim(again, samples)) == 49
-    (lapsed,) = await claim(again, samples, now=LATER + timedelta(minutes=1), limit=1, per_webhook=1)
-    assert lapsed == replace(held, notification=replace(held.notification, due_at=lapsed.notification.due_at), webhook=webhook)
+    assert await claim(again, samples, now=LATER + YEARS) == []
+    assert await again.return_dead_notifications(NEXT_BOOT) == 50
+    (returned, *_) = await claim(again, samples, limit=1)
+    assert returned == replace(held, webhook=webhook)
     await again.aclose()

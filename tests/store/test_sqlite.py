@@ -24,7 +24,8 @@ from sendryd.model.message import MessageType
 from sendryd.model.report import ReportFrequency
 from sendryd.model.suppression import SuppressionReason
 from sendryd.model.webhook import NotificationState
-from sendryd.store.base import QueueFilter
+from sendryd.policy.crashes import pause_after_crash
+from sendryd.store.base import Owner, QueueFilter
 from sendryd.store.errors import SchemaMismatch, StoreFull, StoreUnavailable
 from sendryd.store.sqlite import migrate, open_store
 from sendryd.store.sqlite.connection import FILE_NAME, open_connection
@@ -174,7 +175,7 @@ async def test_files_of_contents_go_when_nothing_refers_to_them(tmp_path: Path) 
     kept = Samples().message()
     await store.accept(kept)
     assert len(list((tmp_path / "spool").iterdir())) == 2
-    await store.return_leases(now=NOW, all_of_them=True)
+    await store.return_dead_leases(Owner(node="local", boot=8), now=NOW, pause=pause_after_crash)
     await store.cancel(QueueFilter(message_id=new.message.id), NOW, old.event)
     assert await store.delete_messages(created_before=NOW - timedelta(days=30), limit=10) == 1
     assert len(list((tmp_path / "spool").iterdir())) == 1

@@ -41,7 +41,7 @@ def multiply(data_dir: Path) -> None:
         ).fetchall()
     connection.execute("UPDATE segment SET messages = messages + ?", (BACKLOG,))
     connection.execute(
-        "UPDATE delivery SET state = 'leased', lease_token = 1, lease_until = due_at + 86400000"
+        "UPDATE delivery SET state = 'leased', lease_token = 1, lease_boot = 1, lease_node = 'local'"
         " WHERE id IN (SELECT id FROM delivery WHERE state = 'queued' LIMIT ?)",
         (IN_FLIGHT,),
     )

@@ -24,7 +24,7 @@ from sendryd.store.base import EventFilter, Lease, Outcome, Store
 from sendryd.store.sqlite import open_store
 from sendryd.testing.api import Answer
 from sendryd.testing.clock import ManualClock
-from sendryd.testing.samples import ACCOUNT, Samples
+from sendryd.testing.samples import ACCOUNT, OWNER, Samples
 from sendryd.tracking.app import TrackingDependencies, routes
 from sendryd.tracking.recorder import Recorder
 
@@ -49,7 +49,7 @@ class TrackingWorld:
     async def add_message(self, *, mode: KeyMode = KeyMode.LIVE, recipient: str = "Bob@example.org", **more: Any) -> DeliveryId:
         """Stores a message, under way if it is live."""
         now = self.clock.now()
-        lease = Lease(token=1, until=now + timedelta(hours=9)) if mode is KeyMode.LIVE else None
+        lease = Lease(token=1, owner=OWNER) if mode is KeyMode.LIVE else None
         new = self.samples.message([recipient], mode=mode, created_at=now, lease=lease, **more)
         await self.store.accept(new)
         self.message, self.delivery_id = new.message, new.deliveries[0].id
@@ -58,7 +58,7 @@ class TrackingWorld:
     async def deliver(self, state: DeliveryState = DeliveryState.DELIVERED) -> None:
         """The receiving server answers now."""
         outcome = Outcome(delivery_id=self.delivery_id, state=state, due_at=None, reply="250 ok", events=())
-        await self.store.record_attempt(Lease(token=1, until=self.clock.now()), [outcome], self.clock.now())
+        await self.store.record_attempt(Lease(token=1, owner=OWNER), [outcome], self.clock.now())
 
     async def set_branding(self, branding: Branding) -> None:
         account = await self.store.get_account(ACCOUNT)

@@ -219,6 +219,7 @@ def delivery_json(delivery: QueuedDelivery) -> Json:
         "created_at": timestamp(delivery.created_at),
         "last_reply": delivery.last_reply or None,
         "hold_reason": delivery.hold_reason.value if delivery.hold_reason else None,
+        "crashes": delivery.crashes,
     }
 
 

@@ -23,10 +23,12 @@ from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SystemRand
 from sendryd.runtime.resolver import Resolver
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import Store
+from sendryd.store.base import Owner, Store
 
 DEFAULT_ACCOUNT: Final = AccountId(1)
 DEFAULT_ACCOUNT_NAME: Final = "default"
+# SQLite is served by one node. The name does not follow the machine's: a machine that was renamed must know its own leases.
+LOCAL_NODE: Final = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Basics:
 
     settings: Settings
     store: Store
+    owner: Owner  # of what this process leases
     clock: SystemClock
     rand: SystemRand
     ids: IdSource
@@ -94,6 +97,7 @@ async def build_basics(settings: Settings) -> Basics:
     return Basics(
         settings=settings,
         store=store,
+        owner=Owner(node=LOCAL_NODE, boot=rand.token()),
         clock=clock,
         rand=rand,
         ids=IdSource(clock, rand),

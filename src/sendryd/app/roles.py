@@ -140,6 +140,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
         basics.store,
         worker,
         plan=basics.retry_plan,
+        owner=basics.owner,
         clock=basics.clock,
         rand=basics.rand,
         wakeup=basics.wakeup,
@@ -147,7 +148,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     )
     running.scheduler = scheduler
     running.figures |= {"delivery": scheduler.statistics, "connections": pool.statistics}
-    running.tasks += [scheduler.run(), scheduler.keep_leases(), pool.run()]
+    running.tasks += [scheduler.run(), scheduler.keep_house(), pool.run()]
 
     async def stop() -> None:
         await scheduler.stop()
@@ -310,6 +311,7 @@ def start_webhooks(basics: Basics, running: Running) -> None:
         client,
         delays=settings.webhook_retry_schedule,
         scheme=settings.webhook_signature,
+        owner=basics.owner,
         clock=basics.clock,
         rand=basics.rand,
         wakeup=Wakeup(),
@@ -330,15 +332,15 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared) -> None:
     from sendryd.upkeep.captures import CaptureKeeper
     from sendryd.upkeep.domains import DomainKeeper
     from sendryd.upkeep.endings import EndingsFollower
-    from sendryd.upkeep.leases import LeaseKeeper
+    from sendryd.upkeep.queue import QueueKeeper
     from sendryd.upkeep.reports import ReportKeeper
     from sendryd.upkeep.retention import Retention
 
     settings = basics.settings
-    leases = LeaseKeeper(basics.store, plan=basics.retry_plan, clock=basics.clock, ids=basics.ids, wakeup=basics.wakeup)
+    queue = QueueKeeper(basics.store, plan=basics.retry_plan, clock=basics.clock, ids=basics.ids, wakeup=basics.wakeup)
     retention = Retention(basics.store, messages=settings.message_retention, events=settings.event_retention, clock=basics.clock)
     captures = CaptureKeeper(basics.store, clock=basics.clock, ids=basics.ids)
     domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)
     reports = ReportKeeper(basics.store, intake_of(basics, running, shared), clock=basics.clock, rand=basics.rand)
     endings = EndingsFollower(basics.store, clock=basics.clock, mail_log=basics.mail_log)
-    running.tasks += [leases.run(), retention.run(), domains.run(), captures.run(), reports.run(), endings.run()]
+    running.tasks += [queue.run(), retention.run(), domains.run(), captures.run(), reports.run(), endings.run()]

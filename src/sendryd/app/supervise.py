@@ -37,8 +37,11 @@ from sendryd.app.roles import (
 from sendryd.app.settings import PREFIX, Settings, SettingsError, load_settings
 from sendryd.app.values import Address
 from sendryd.intake.directory import Directory
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
+from sendryd.policy.crashes import pause_after_crash
 from sendryd.runtime.log import LogOutput, configure, get_logger
 from sendryd.runtime.tls import ServerCertificate, write_self_signed
+from sendryd.store.base.leases import crash_reason
 from sendryd.store.errors import StoreError
 
 STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever is under way
@@ -140,18 +143,12 @@ class Process:
         smtp_port = smtp[0].port if smtp else settings.smtp_listen[0].port
         http = bound_address(sockets.http, settings.http_listen) if sockets.http else None
         shared = await self._share(http)
+        await self._return_dead_leases()
         if Role.DELIVERY in roles:
-            # One serve works on a data directory, so whatever is leased now was left by a crash.
-            returned = await self._basics.store.return_leases(now=self._basics.clock.now(), all_of_them=True)
-            if returned:
-                log.warning("leases_returned_at_start", count=returned)
             start_delivery(self._basics, self._running, shared)
         if Role.SMTP in roles:
             await start_smtp(self._basics, self._running, shared, self._certificate, sockets)
         if Role.WEBHOOKS in roles:
-            returned = await self._basics.store.return_notifications()
-            if returned:
-                log.warning("notifications_returned_at_start", count=returned)
             start_webhooks(self._basics, self._running)
         if Role.UPKEEP in roles:
             start_upkeep(self._basics, self._running, shared)
@@ -161,6 +158,25 @@ class Process:
         for coroutine in [*self._running.tasks, self._keep_house()]:
             self._tasks.append(asyncio.create_task(self._watch(coroutine)))
         return Ready(smtp, http, settings.cert_path)
+
+    async def _return_dead_leases(self) -> None:
+        """Takes back what earlier processes had leased: this one holds the lock of the data directory, so they are dead."""
+        store, owner = self._basics.store, self._basics.owner
+        returned = await store.return_dead_leases(owner, now=self._basics.clock.now(), pause=pause_after_crash)
+        if returned:
+            log.warning("leases_returned_at_start", count=len(returned))
+        for each in returned:
+            if each.crashes > 1:
+                log.error(
+                    "delivery_held" if each.due_at is None else "delivery_put_off",
+                    id=format_id(MESSAGE_PREFIX, each.message_id),
+                    delivery=format_id(DELIVERY_PREFIX, each.id),
+                    reason=crash_reason(each.crashes),
+                    next_attempt_at=each.due_at.isoformat() if each.due_at else None,
+                )
+        notifications = await store.return_dead_notifications(owner)
+        if notifications:
+            log.warning("notifications_returned_at_start", count=notifications)
 
     async def _share(self, http: Address | None) -> Shared:
         basics, settings = self._basics, self._basics.settings

@@ -18,6 +18,7 @@ from sendryd.model.message import MessageStatus
 from sendryd.model.moment import timestamp
 from sendryd.smtp.address import AddressError, normalise_domain
 from sendryd.store.base import EventFilter, NewEvent, QueuedDelivery, QueueFilter, TraceRequest
+from sendryd.store.base.leases import crash_reason
 
 app = typer.Typer(no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
 
@@ -134,12 +135,16 @@ def _explain(delivery: QueuedDelivery, *, due_in: timedelta) -> str:
             return "Held because its sending domain was removed: add the domain again and verify it, or cancel the delivery."
         case DeliveryState.HELD if delivery.hold_reason is HoldReason.CONTENT_DAMAGED:
             return f"{delivery.last_reply}. Restore the file, then release the delivery, or cancel it."
+        case DeliveryState.HELD if delivery.hold_reason is HoldReason.CRASHES:
+            return f"Held: {crash_reason(delivery.crashes)}. Read the log, then release the delivery to try it again, or cancel it."
         case DeliveryState.HELD:
             return "Held by an operator until it is released."
         case DeliveryState.LEASED:
             return "An attempt is about to start or under way."
         case DeliveryState.QUEUED if due_in > timedelta(0):
             last = f" after: {delivery.last_reply}" if delivery.last_reply else ""
+            if delivery.crashes > 1:
+                last = f". {crash_reason(delivery.crashes)}"
             return f"Waits for its next attempt in {round(due_in.total_seconds())} s{last}"
         case DeliveryState.QUEUED:
             return "Due; waits for a free place at its destination, or the destination is being left alone for a while."

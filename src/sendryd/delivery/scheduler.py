@@ -8,9 +8,9 @@ a row it is suspended and probed with one message, while the others wait without
 or suspended is stepped over, so it cannot hold up the others. Accepted messages come with their content in memory as long as there is room.
 An attempt gives its place in the lane to the next one while its outcome is being stored.
 When things fail: while outcomes cannot be stored nothing is claimed or taken from the door, and no attempt takes the place of one that waits
-for that. A crash leaves leases, which the next start returns. Leases of
-what is at work or waits are extended: an attempt may take longer than one if every server of a domain is slow. Of what was lost all the same
-no attempt is started.
+for that. A crash leaves leases, which the next start returns. A lease has no time at which it ends, so a pause of any length takes none away.
+Leases of this process that no attempt knows of, left by a task that was cut off, are found by comparison and returned. An orderly stop
+returns those of the attempts that it cuts off.
 Limits: attempts in all, waiting claims of a lane, octets of content held.
 """
 
@@ -18,19 +18,19 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.worker import Signal, Worker
+from sendryd.model.ids import DeliveryId
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.throttle import Lane, new_lane, note_failure, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import Claim, DeliveryStore, Lease
-from sendryd.store.errors import LeaseLost, StoreError
+from sendryd.store.base import Claim, DeliveryStore, Lease, Owner
+from sendryd.store.errors import StoreError
 
 MAX_ATTEMPTS: Final = 500  # under way at once, in all; each holds a socket
 # Claims of a lane, waiting or under way, for each attempt that it may have at once. What is over it is claimed from the database later and
@@ -39,8 +39,9 @@ WAITING_FACTOR: Final = 10
 # Attempts of a lane under way or being recorded, for each that it may have at once. A kill repeats as many at the most.
 UNRECORDED_FACTOR: Final = 2
 MAX_HELD: Final = 32 * 1024 * 1024  # octets of content handed over and not yet sent; beyond it the database keeps them
-LEASE_TIME: Final = timedelta(minutes=20)  # until those are returned that somehow got lost here
-KEEP_INTERVAL: Final = 15.0  # seconds between looks at the leases; shorter than the time between two looks for leases that ran out
+KEEP_INTERVAL: Final = (
+    15.0  # seconds between looks for leases that no attempt knows of: few tasks are ever cut off, and each look reads all leases
+)
 LANE_MEMORY: Final = 600.0  # seconds for which failures of a next hop are remembered that is neither used nor suspended
 POLL_INTERVAL: Final = 1.0  # seconds: changes by other processes are seen within it
 CLAIM_LIMIT: Final = 200  # deliveries claimed at once
@@ -57,15 +58,6 @@ class _Held:
 
     content: bytes
     claims: int
-
-
-@dataclass(slots=True)
-class _Leased:
-    """A claim at work or waiting, and how long its lease lasts."""
-
-    claim: Claim
-    until: datetime
-    is_lost: bool = False
 
 
 @dataclass(slots=True)
@@ -97,6 +89,7 @@ class Scheduler:
         worker: Worker,
         *,
         plan: RetryPlan,
+        owner: Owner,
         clock: Clock,
         rand: Rand,
         wakeup: Wakeup,
@@ -105,13 +98,16 @@ class Scheduler:
         self._store = store
         self._worker = worker
         self._delays = tuple(delay.total_seconds() for delay in plan.delays)
+        self._owner = owner
         self._clock = clock
         self._rand = rand
         self._wakeup = wakeup
         self._has_smart_host = has_smart_host
         self._lanes: dict[str, _LaneState] = {}
         self._reservations: dict[int, _Reservation] = {}
-        self._leased: dict[tuple[int, int], _Leased] = {}  # by token and the id of the first delivery
+        self._claims: dict[tuple[int, int], Claim] = {}  # waiting or under way, by token and the id of the first delivery
+        self._claiming = 0  # the token of the claim that is being committed
+        self._unknown: frozenset[DeliveryId] = frozenset()  # leased by this process, and known to no attempt at the last look
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy = 0  # attempts under way, in all lanes
         self._may_be_due = True  # the database has, as far as is known, something that could be claimed if there were room
@@ -189,13 +185,13 @@ class Scheduler:
         return state
 
     def _new_lease(self) -> Lease:
-        return Lease(token=self._rand.token(), until=self._clock.now() + LEASE_TIME)
+        return Lease(token=self._rand.token(), owner=self._owner)
 
     def _enqueue(self, claim: Claim, held: _Held | None) -> None:
         key = self._key(claim.domain)
         state = self._lane(key)
         state.waiting.append((claim, held))
-        self._leased[_key_of(claim)] = _Leased(claim, claim.lease.until)
+        self._claims[_key_of(claim)] = claim
         self._start(key, state)
 
     def _start(self, key: str, state: _LaneState) -> None:
@@ -210,12 +206,9 @@ class Scheduler:
         most = limit if self._worker.unrecorded else UNRECORDED_FACTOR * limit  # what cannot be recorded is repeated after a kill
         while state.waiting and state.busy < limit and state.busy + state.recording < most:
             claim, held = state.waiting.popleft()
-            if self._is_ours(claim):
-                state.busy += 1
-                self._busy += 1
-                self._spawn(self._attempt(key, state, claim, held))
-            else:
-                self._let_go(claim, held)
+            state.busy += 1
+            self._busy += 1
+            self._spawn(self._attempt(key, state, claim, held))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -257,16 +250,8 @@ class Scheduler:
                 seconds = (state.lane.suspended_until or now) - now
                 log.warning("lane_suspended", next_hop=key, seconds=round(seconds, 1))
 
-    def _is_ours(self, claim: Claim) -> bool:
-        """Whether the lease still lasts: if not, somebody else may be at it already, or be done with it."""
-        leased = self._leased[_key_of(claim)]
-        if leased.is_lost or leased.until <= self._clock.now():
-            log.warning("lease_lost", message_id=claim.message.id, domain=claim.domain)
-            return False
-        return True
-
     def _let_go(self, claim: Claim, held: _Held | None) -> None:
-        self._leased.pop(_key_of(claim), None)
+        self._claims.pop(_key_of(claim), None)
         if held is not None:
             held.claims -= 1
             if not held.claims:
@@ -294,33 +279,32 @@ class Scheduler:
 
     # The leases.
 
-    async def keep_leases(self) -> None:
-        """Extends what needs it, until cancelled."""
+    async def keep_house(self) -> None:
+        """Returns leases that got lost and forgets lanes, now and then, until cancelled."""
         while True:
             await self._clock.sleep(KEEP_INTERVAL)
-            await self.extend_leases()
+            try:
+                await self.return_lost_leases()
+            except StoreError as error:
+                log.error("leases_not_compared", error=repr(error))
             self.forget_lanes()
+
+    async def return_lost_leases(self) -> None:
+        """Returns leases of this process that no attempt knows of, if that was so at the last look too."""
+        leased = await self._store.list_leased(self._owner)
+        known = {delivery.id for claim in self._claims.values() for delivery in claim.deliveries}
+        tokens = {self._claiming, *self._reservations}
+        unknown = frozenset(number for token, number in leased if token not in tokens and number not in known)
+        lost = sorted(unknown & self._unknown)
+        self._unknown = unknown.difference(lost)
+        if lost:
+            log.warning("lost_leases_returned", count=await self._store.return_leases(self._owner, lost, self._clock.now()))
+            self._wakeup.set()
 
     def forget_lanes(self) -> None:
         """Drops what is known of next hops that nothing was sent to for long: there are as many as domains in the world."""
         for key in tuple(self._lanes):
             self._forget_if_idle(key)
-
-    async def extend_leases(self) -> None:
-        """Extends the leases that have lasted for half of their time."""
-        now = self._clock.now()
-        for leased in [each for each in self._leased.values() if each.until - now < LEASE_TIME / 2]:
-            claim, until = leased.claim, now + LEASE_TIME
-            # One by one: some recipients of a claim may be done with.
-            extending = (self._store.extend_lease(claim.lease, [delivery.id], until) for delivery in claim.deliveries)
-            ends = await asyncio.gather(*extending, return_exceptions=True)
-            faults = [end for end in ends if end is not None]
-            if not faults:
-                leased.until = until
-            elif all(isinstance(fault, LeaseLost) for fault in faults):
-                leased.until, leased.is_lost = until, True
-            else:
-                log.error("lease_not_extended", message_id=claim.message.id, error=repr(faults[0]))
 
     # The claims.
 
@@ -349,9 +333,14 @@ class Scheduler:
         )
         if SMART_HOST_LANE in busy:
             return False
-        claims = await self._store.claim_deliveries(
-            now=self._clock.now(), lease=self._new_lease(), limit=room, busy=busy, per_domain=self._per_domain(room)
-        )
+        lease = self._new_lease()
+        self._claiming = lease.token
+        try:
+            claims = await self._store.claim_deliveries(
+                now=self._clock.now(), lease=lease, limit=room, busy=busy, per_domain=self._per_domain(room)
+            )
+        finally:
+            self._claiming = 0
         self._may_be_due = bool(claims or busy)
         for claim in group_claims(claims, is_one_hop=self._has_smart_host):
             self.claimed += len(claim.deliveries)
@@ -392,6 +381,16 @@ class Scheduler:
             for task in self._tasks:
                 task.cancel()
             await self._wait_for_tasks(CUT_OFF_TIMEOUT)
+        await self._return_all()
+
+    async def _return_all(self) -> None:
+        """Ends the leases that are left, so that the next start does not take this end for a crash."""
+        try:
+            leased = [number for _, number in await self._store.list_leased(self._owner)]
+            if leased:
+                await self._store.return_leases(self._owner, leased, self._clock.now())
+        except StoreError as error:
+            log.error("leases_not_returned", count=len(self._claims), error=repr(error))
 
     async def _wait_for_tasks(self, timeout: float) -> None:
         """Waits until no task is left, for so many seconds at most. One that ends may start another, which gives back what waited."""

@@ -25,6 +25,7 @@ class HoldReason(StrEnum):
 
     OPERATOR = "operator"
     DOMAIN_REMOVED = "domain_removed"  # its sending domain was removed: nothing can sign for it until the domain is verified again
+    CRASHES = "crashes"  # the program ended several times in a row while the delivery was leased
     CONTENT_DAMAGED = "content_damaged"  # its content is missing or not what was accepted, until its file is restored
 
 

@@ -6,8 +6,9 @@ Writes: a notification of each fact for each webhook that asks for it; leases, b
 Strategy: only what can start at once is claimed, oldest due first, so many of one webhook at a time. A webhook's window grows with success and
 shrinks with failure; after failures in a row it is suspended and probed with one notification, while its others wait without an attempt counted
 and those of other webhooks go on. A receiver that says when it wants to be asked again is asked then.
-When things fail: an attempt without an outcome is made again when its lease has run out, under the same identity, for receivers to tell repeats
-by. Nothing new is claimed while an outcome waits to be stored. 410 switches a webhook off at once, days of nothing but failures do so too.
+When things fail: whatever goes wrong between the claim and the outcome is recorded as a failed attempt, so it is tried again with the usual
+pauses, under the same identity, for receivers to tell repeats by. A lease has no time at which it ends; those of an earlier process are returned
+at the start. Nothing new is claimed while an outcome waits to be stored. 410 switches a webhook off at once, days of nothing but failures do so too.
 Limits: attempts in all and of one webhook; `runtime.http` has those of a request. Order is not kept.
 Standards: Standard Webhooks 1.0; RFC 9110 (Retry-After).
 """
@@ -16,41 +17,41 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd import __version__
-from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, WebhookId, format_id
+from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, format_id
 from sendryd.model.webhook import Notification, NotificationState, Webhook
 from sendryd.notify.signature import Scheme, sign
 from sendryd.policy.payload import fact_id, payload_of
 from sendryd.policy.retry import JITTER
+from sendryd.policy.retryafter import parse_retry_after
 from sendryd.policy.throttle import Lane, note_failure, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.http import HttpAnswer, HttpClient, HttpFault
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import ClaimedNotification, Lease, NotificationOutcome, NotifyStore
+from sendryd.store.base import ClaimedNotification, Lease, NotificationOutcome, NotifyStore, Owner
 from sendryd.store.errors import LeaseLost, StoreError
 
 MAX_ATTEMPTS: Final = 200  # at once, in all; each holds a socket and a few kilobytes
 START_WINDOW: Final = 8  # attempts of one webhook at once, as long as nothing is known of it
 MAX_WINDOW: Final = 16  # with an answer in 100 ms these are 160 a second, what a small receiver can take
-LEASE_TIME: Final = timedelta(minutes=1)  # a request takes 18 seconds at most; the rest is for storing its outcome
+COMPARE_INTERVAL: Final = 15.0  # seconds between looks for leases that no attempt knows of
 FAN_OUT_STEP: Final = 1000  # notifications made in one transaction: some milliseconds, in which mail waits
 POLL_INTERVAL: Final = 1.0  # seconds: what other processes write is seen within it
 DRAIN_TIMEOUT: Final = 20.0  # seconds that requests under way get when the program stops: all that one can take
 MAX_PAUSE: Final = timedelta(
     minutes=1
 )  # between probes: whoever repairs an endpoint sees it work within it, and 3 days cost 4,320 requests
-MAX_RETRY_AFTER: Final = timedelta(hours=1)  # what an endpoint may ask for; longer is more likely a mistake than a wish
 FAILING_FOR: Final = timedelta(days=3)  # a long weekend without anybody at work
 MAX_RESPONSE: Final = 2000  # characters kept of an answer
 RECORD_BACKOFF: Final = (1.0, 2.0, 5.0, 10.0)  # seconds between tries to store an outcome
 GONE: Final = 410
 PAUSING: Final = frozenset({429, 503})  # statuses whose Retry-After counts
+OUR_FAULT: Final = "The attempt failed here: the log of the server says why."
 USER_AGENT: Final = f"sendryd/{__version__}"
 
 log = get_logger("notify")
@@ -105,6 +106,7 @@ class Dispatcher:
         *,
         delays: Sequence[timedelta],
         scheme: Scheme = "body",
+        owner: Owner,
         clock: Clock,
         rand: Rand,
         wakeup: Wakeup,
@@ -115,6 +117,7 @@ class Dispatcher:
         self._delays = tuple(delays)
         self._scheme: Scheme = scheme
         self._pauses = tuple(min(delay, MAX_PAUSE).total_seconds() for delay in delays) or (MAX_PAUSE.total_seconds(),)
+        self._owner = owner
         self._clock = clock
         self._rand = rand
         self._wakeup = wakeup
@@ -122,6 +125,9 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         self._unrecorded = 0
+        self._held: set[NotificationId] = set()  # under way, or with an outcome that the store refuses
+        self._unknown: frozenset[NotificationId] = frozenset()  # leased by this process, and not held at the last look
+        self._compared = clock.monotonic()
         self.delivered = self.failed = self.given_up = self.disabled = self.refused = 0
 
     def __repr__(self) -> str:
@@ -147,13 +153,16 @@ class Dispatcher:
         while not self._is_stopping:
             timeout = POLL_INTERVAL
             try:
+                await self._compare_leases()
                 timeout = await self._claim()
             except StoreError as error:
                 log.error("notifications_not_claimed", error=repr(error))
+            except Exception:  # attempts under way go on
+                log.exception("notifications_not_claimed")
             await self._wakeup.wait(timeout)
 
     async def stop(self, timeout: float = DRAIN_TIMEOUT) -> None:
-        """Starts nothing more, lets requests under way end, cuts off what is left after so many seconds: its leases run out."""
+        """Starts nothing more, lets requests under way end, cuts off what is left after so many seconds and returns its leases."""
         self._is_stopping = True
         self._wakeup.set()
         tasks = set(self._tasks)
@@ -164,6 +173,24 @@ class Dispatcher:
             if late:
                 log.warning("notifications_cut_off", count=len(late))
                 await asyncio.wait(late, timeout=1.0)
+        try:
+            left = await self._store.list_leased_notifications(self._owner)
+            if left:
+                await self._store.return_notifications(self._owner, left)
+        except StoreError as error:  # the next start returns them
+            log.error("notification_leases_not_returned", error=repr(error))
+
+    async def _compare_leases(self) -> None:
+        """Returns leases of this process that no attempt knows of, left by a claim that was cut off; if that was so at the last look too."""
+        now = self._clock.monotonic()
+        if now - self._compared < COMPARE_INTERVAL:
+            return
+        self._compared = now
+        unknown = frozenset(await self._store.list_leased_notifications(self._owner)) - self._held
+        lost = sorted(unknown & self._unknown)
+        self._unknown = unknown.difference(lost)
+        if lost:
+            log.warning("lost_notification_leases_returned", count=await self._store.return_notifications(self._owner, lost))
 
     # The claims.
 
@@ -186,7 +213,7 @@ class Dispatcher:
         return 0.0 if claimed else POLL_INTERVAL
 
     async def _claim_some(self, room: int, per_webhook: int) -> int:
-        lease = Lease(token=self._rand.token(), until=self._clock.now() + LEASE_TIME)
+        lease = Lease(token=self._rand.token(), owner=self._owner)
         claims = await self._store.claim_notifications(
             now=self._clock.now(), lease=lease, limit=room, busy=self._without_room(per_webhook), per_webhook=per_webhook
         )
@@ -207,6 +234,7 @@ class Dispatcher:
         endpoint = self._endpoints.setdefault(claim.webhook.id, _Endpoint(Lane(START_WINDOW, MAX_WINDOW), now))
         endpoint.used = now
         endpoint.active += 1
+        self._held.add(claim.notification.id)
         task = asyncio.get_running_loop().create_task(self._work(endpoint, lease, claim))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -220,12 +248,21 @@ class Dispatcher:
     # The attempts.
 
     async def _work(self, endpoint: _Endpoint, lease: Lease, claim: ClaimedNotification) -> None:
+        number = claim.notification.id
         try:
             result = await self._attempt(claim)
-            self._note(endpoint, claim.webhook, result)
-            await self._record(endpoint, lease, claim.notification, result)
-        except Exception:  # its lease runs out, and it is told again
-            log.exception("notification_not_recorded", notification_id=format_id(NOTIFICATION_PREFIX, claim.notification.id))
+            try:
+                self._note(endpoint, claim.webhook, result)
+                await self._record(endpoint, lease, claim.notification, result)
+            except Exception:
+                log.exception("notification_not_recorded", notification_id=format_id(NOTIFICATION_PREFIX, number))
+                await self._record(endpoint, lease, claim.notification, _Result(False, None, OUR_FAULT))
+            self._held.discard(number)
+        except Exception:  # the store refuses even that. It stays leased until the next start: nothing is told again and again
+            log.exception("notification_stuck", notification_id=format_id(NOTIFICATION_PREFIX, number))
+        except BaseException:  # cut off: `stop` returns its lease
+            self._held.discard(number)
+            raise
         finally:
             endpoint.active -= 1
             endpoint.used = self._clock.monotonic()
@@ -242,13 +279,13 @@ class Dispatcher:
                 **sign(webhook.secret, body, identity=fact_id(notification), timestamp=timestamp, scheme=self._scheme),
             }
             answer = await self._client.post(webhook.url, headers=headers, body=body)
+            return read_answer(answer, self._clock.now())
         except HttpFault as fault:
             self.refused += fault.is_refused
             return _Result(False, None, str(fault)[:MAX_RESPONSE])
         except Exception:  # one that cannot be made must not hold up the others
             log.exception("notification_not_made", notification_id=format_id(NOTIFICATION_PREFIX, notification.id))
-            return _Result(False, None, "The notification could not be made: the log of the server says why.")
-        return read_answer(answer, self._clock.now())
+            return _Result(False, None, OUR_FAULT)
 
     def _note(self, endpoint: _Endpoint, webhook: Webhook, result: _Result) -> None:
         """What the attempt tells of the endpoint."""
@@ -355,19 +392,5 @@ def read_answer(answer: HttpAnswer, now: datetime) -> _Result:
     text = answer.body_start.decode("utf-8", "replace").replace("\0", "\ufffd")
     if 300 <= answer.status < 400:
         text = f"Redirects are not followed: give the webhook the URL that it redirects to. {text}"
-    wait = read_retry_after(answer.headers.get("retry-after", ""), now) if answer.status in PAUSING else None
+    wait = parse_retry_after(answer.headers.get("retry-after", ""), now) if answer.status in PAUSING else None
     return _Result(answer.is_success, answer.status, text[:MAX_RESPONSE], wait)
-
-
-def read_retry_after(value: str, now: datetime) -> timedelta | None:
-    """The time that a receiver asks for, within reason; None if it asks for none that can be read."""
-    value = value.strip()
-    if value.isascii() and value.isdigit():  # RFC 9110 §10.2.3
-        wait = timedelta(seconds=min(int(value[:12]), MAX_RETRY_AFTER.total_seconds()))
-    else:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
-    return min(wait, MAX_RETRY_AFTER) if wait > timedelta(0) else None

@@ -106,7 +106,7 @@ class Post:
 
     async def claim_due(self) -> Sequence[Claim]:
         """Whatever is due, claimed."""
-        lease = self.samples.lease(self.clock.now() + timedelta(minutes=20))
+        lease = self.samples.lease()
         claims = await self.store.claim_deliveries(now=self.clock.now(), lease=lease, limit=1000, busy=frozenset(), per_domain=1000)
         return group_claims(claims, is_one_hop=False)
 

@@ -1,7 +1,7 @@
 """Messages, keys and leases to fill a store with."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.delivery import DeliveryState
@@ -10,10 +10,11 @@ from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, WebhookId
 from sendryd.model.message import Message
 from sendryd.model.webhook import Webhook, WebhookEvent
-from sendryd.store.base import Lease, NewApiKey, NewDelivery, NewDomain, NewEvent, NewMessage
+from sendryd.store.base import Lease, NewApiKey, NewDelivery, NewDomain, NewEvent, NewMessage, Owner
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ACCOUNT = AccountId(1)
+OWNER = Owner(node="local", boot=7)  # of the leases
 _EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -80,9 +81,9 @@ class Samples:
         )
         return NewMessage(message=message, content=content, deliveries=deliveries, lease=lease, draft=draft)
 
-    def lease(self, until: datetime = NOW + timedelta(minutes=20)) -> Lease:
+    def lease(self, owner: Owner = OWNER) -> Lease:
         """A lease with a token of its own."""
-        return Lease(token=self.number(), until=until)
+        return Lease(token=self.number(), owner=owner)
 
     def api_key(self, *, secret_hash: bytes | None = None, mode: KeyMode = KeyMode.LIVE, account_id: AccountId = ACCOUNT) -> NewApiKey:
         """A key."""

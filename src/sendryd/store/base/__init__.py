@@ -8,9 +8,9 @@ Raises everywhere: `StoreUnavailable` (and its kind `StoreFull`) when the databa
 from typing import Protocol
 
 from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain
+from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore
 from sendryd.store.base.mail import (
-    DOUBT_DELAY,
     AcceptStore,
     Answer,
     Claim,
@@ -22,7 +22,6 @@ from sendryd.store.base.mail import (
     EventFilter,
     EventMaker,
     EventStore,
-    Lease,
     MessageFilter,
     NewDelivery,
     NewEvent,
@@ -44,7 +43,6 @@ from sendryd.store.base.templates import TemplateStore
 from sendryd.store.base.traces import TraceRequest, TraceStore
 
 __all__ = [
-    "DOUBT_DELAY",
     "AcceptStore",
     "AccountStore",
     "Answer",
@@ -52,6 +50,7 @@ __all__ = [
     "Claim",
     "ClaimedDelivery",
     "ClaimedNotification",
+    "CrashPause",
     "DeliveryStore",
     "DeliveryView",
     "DomainCheck",
@@ -75,6 +74,7 @@ __all__ = [
     "NotificationOutcome",
     "NotifyStore",
     "Outcome",
+    "Owner",
     "Page",
     "Player",
     "QueueFilter",
@@ -82,6 +82,7 @@ __all__ = [
     "QueuedDelivery",
     "ReportFilter",
     "ReportStore",
+    "ReturnedDelivery",
     "SpoolReport",
     "Store",
     "TemplateStore",

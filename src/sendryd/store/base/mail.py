@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Protocol
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
@@ -11,18 +11,9 @@ from sendryd.model.event import Event, EventType, Metadata
 from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, SuppressionId, UnsubscribeId
 from sendryd.model.message import Message, MessageStatus, MessageSummary
 from sendryd.model.suppression import SuppressionReason
+from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.paging import Page
 from sendryd.store.base.spool import SpoolReport
-
-DOUBT_DELAY: Final = timedelta(seconds=10)  # until a delivery is tried again whose attempts ended without an outcome twice in a row
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """The time-limited right to work on deliveries. The token fences: who records with another one has lost it."""
-
-    token: int  # random, 63 bits
-    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +142,7 @@ class QueuedDelivery:
     created_at: datetime
     last_reply: str  # empty before the first attempt
     hold_reason: HoldReason | None = None  # only of a held one
+    crashes: int = 0  # ends of the program in a row while it was leased
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,24 +264,33 @@ class DeliveryStore(Protocol):
         ...
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
-        """Stores what an attempt came to, all of it or nothing. Durable. Raises `LeaseLost` if any of the deliveries is no longer held
-        by this lease's token.
-        """
-        ...
+        """Stores the outcomes of an attempt, all of them or none. Durable. A counted attempt sets the crash count to zero.
 
-    async def extend_lease(self, lease: Lease, delivery_ids: Sequence[DeliveryId], until: datetime) -> None:
-        """Keeps deliveries for longer. Raises `LeaseLost`."""
+        A lease that was returned still counts for deliveries that are queued and that nobody has leased since: the outcome is true, however
+        late it comes. Raises `LeaseLost` if any of the deliveries was leased to another worker, or is done or held.
+        """
         ...
 
     async def release(self, lease: Lease, delivery_ids: Sequence[DeliveryId]) -> None:
         """Hands back deliveries that were not started: queued as they were, no attempt counted. Ignores those no longer held."""
         ...
 
-    async def return_leases(self, *, now: datetime, all_of_them: bool = False) -> int:
-        """Queues deliveries whose lease has run out (or every leased one: at start, when nobody else can be at work), due now and marked
-        as in doubt. One that was in doubt already may be what ends the program each time: it is due `DOUBT_DELAY` later, so that the
-        others have their turn first. Returns how many.
+    async def return_dead_leases(self, living: Owner, *, now: datetime, pause: CrashPause) -> list[ReturnedDelivery]:
+        """Ends the leases of all other boots of this owner's node, which has one process at a time: those boots are dead.
+
+        Each delivery is queued and marked as in doubt, and its crash count grows by one. `pause` says when it is due; for None it is held,
+        with the reason. Returns the deliveries.
         """
+        ...
+
+    async def return_leases(self, owner: Owner, delivery_ids: Sequence[DeliveryId], now: datetime) -> int:
+        """Ends the owner's own leases of attempts that were cut off: queued, due now, marked as in doubt, no crash counted. Ignores
+        deliveries that the owner does not hold. Returns how many.
+        """
+        ...
+
+    async def list_leased(self, owner: Owner) -> list[tuple[int, DeliveryId]]:
+        """The token and the delivery of each lease of this owner."""
         ...
 
     async def bring_forward(self, *, now: datetime, latest: datetime, limit: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sendryd.model.ids import AccountId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
-from sendryd.store.base.mail import Lease
+from sendryd.store.base.leases import Lease, Owner
 from sendryd.store.base.paging import Page
 
 
@@ -109,17 +109,26 @@ class NotifyStore(Protocol):
         self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[WebhookId], per_webhook: int
     ) -> list[ClaimedNotification]:
         """Leases up to `limit` due notifications of active webhooks, oldest due first, at most `per_webhook` of one and none of the busy
-        ones; those of others are found however many wait for the busy ones. A lease that has run out counts as due.
+        ones; those of others are found however many wait for the busy ones.
         """
         ...
 
-    async def return_notifications(self) -> int:
-        """Ends all leases, whoever holds them: for the start, when nobody is at work. Returns how many there were."""
+    async def return_dead_notifications(self, living: Owner) -> int:
+        """Ends the leases of all other boots of this owner's node, which are dead: due as before. Returns how many."""
+        ...
+
+    async def return_notifications(self, owner: Owner, notification_ids: Sequence[NotificationId]) -> int:
+        """Ends the owner's own leases of attempts that were cut off: due as before. Ignores those that the owner does not hold."""
+        ...
+
+    async def list_leased_notifications(self, owner: Owner) -> list[NotificationId]:
+        """The notifications that this owner has leased."""
         ...
 
     async def record_notification(self, lease: Lease, outcome: NotificationOutcome, now: datetime) -> Webhook | None:
         """Stores what an attempt came to; counts it. A success ends the webhook's failing time, a failed attempt begins it if it has not
-        begun. Returns the webhook as it is now, None if it is gone. Raises `LeaseLost` if this lease's token no longer holds it.
+        begun. Returns the webhook as it is now, None if it is gone. As with mail, a lease that was returned counts until somebody else
+        leases the notification; then `LeaseLost` is raised.
         """
         ...
 
@@ -128,7 +137,7 @@ class NotifyStore(Protocol):
         ...
 
     async def notification_due_at(self, *, busy: frozenset[WebhookId] = frozenset()) -> datetime | None:
-        """When the next notification of an active webhook that is not busy falls due, or its lease runs out; None if none waits."""
+        """When the next notification of an active webhook that is not busy falls due; None if none waits."""
         ...
 
     async def delete_notifications(self, *, created_before: datetime, limit: int) -> int:

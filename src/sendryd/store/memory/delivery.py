@@ -22,6 +22,8 @@ class Delivery:
     is_in_doubt: bool = False
     last_reply: str = ""
     hold_reason: HoldReason | None = None
+    returned: int | None = None  # the token of the last lease, if it ended without an outcome and nobody has leased the delivery since
+    crashes: int = 0
 
     def move(self, state: DeliveryState, hold_reason: HoldReason | None = None) -> None:
         """Changes the state, if the life cycle has this move. The reason is for holding it; None: an operator does."""
@@ -31,6 +33,16 @@ class Delivery:
         self.hold_reason = (hold_reason or HoldReason.OPERATOR) if state is DeliveryState.HELD else None
         if state is not DeliveryState.LEASED:
             self.lease = None
+
+    def is_held_by(self, lease: Lease) -> bool:
+        """Whether the lease is the delivery's, or was the last one."""
+        return self.lease == lease or (self.state is DeliveryState.QUEUED and self.returned == lease.token)
+
+    def give_back(self) -> None:
+        """Queues a leased delivery whose attempt has no outcome."""
+        self.returned = self.lease.token if self.lease else None
+        self.move(DeliveryState.QUEUED)
+        self.is_in_doubt = True
 
 
 def read_claimed(delivery: Delivery) -> ClaimedDelivery:
@@ -59,4 +71,5 @@ def read_queued(delivery: Delivery) -> QueuedDelivery:
         created_at=delivery.message.waits_since,
         last_reply=delivery.last_reply,
         hold_reason=delivery.hold_reason,
+        crashes=delivery.crashes,
     )

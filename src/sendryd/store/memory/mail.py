@@ -10,9 +10,9 @@ from sendryd.model.event import Event, EventType
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, derive_status
 from sendryd.store.base import (
-    DOUBT_DELAY,
     Answer,
     Claim,
+    CrashPause,
     DeliveryView,
     Ended,
     Engagement,
@@ -23,12 +23,15 @@ from sendryd.store.base import (
     NewEvent,
     NewMessage,
     Outcome,
+    Owner,
     Page,
     Player,
     QueuedDelivery,
     QueueFilter,
+    ReturnedDelivery,
     SpoolReport,
 )
+from sendryd.store.base.leases import plan_returns
 from sendryd.store.errors import AlreadyAnswered, Conflict, LeaseLost, NotAllowed, NotFound
 from sendryd.store.memory.accounts import MemoryAccounts
 from sendryd.store.memory.delivery import Delivery, read_claimed, read_queued
@@ -131,7 +134,7 @@ class MemoryStore(MemoryLists, MemoryAccounts):
             if taken.get(each.new.domain, 0) < per_domain:
                 taken[each.new.domain] = taken.get(each.new.domain, 0) + 1
                 each.move(DeliveryState.LEASED)
-                each.lease = lease
+                each.lease, each.returned = lease, None
                 groups.setdefault((each.message.id, each.new.domain), []).append(each)
         return [
             Claim(message=members[0].message, domain=domain, deliveries=tuple(map(read_claimed, members)), lease=lease)
@@ -145,7 +148,7 @@ class MemoryStore(MemoryLists, MemoryAccounts):
 
     def _held(self, lease: Lease, delivery_id: DeliveryId) -> Delivery:
         delivery = self._deliveries.get(delivery_id)
-        if delivery is None or delivery.lease is None or delivery.lease.token != lease.token:
+        if delivery is None or not delivery.is_held_by(lease):
             raise LeaseLost("somebody else holds the delivery, or nobody does")
         return delivery
 
@@ -153,35 +156,49 @@ class MemoryStore(MemoryLists, MemoryAccounts):
         held = [(self._held(lease, outcome.delivery_id), outcome) for outcome in outcomes]
         self._commits += 1
         for delivery, outcome in held:
+            delivery.move(DeliveryState.LEASED)  # again, if its lease was returned
             delivery.move(outcome.state, outcome.hold_reason)
+            delivery.returned = None
             delivery.due_at = outcome.due_at or delivery.due_at
             delivery.last_reply = outcome.reply[:MAX_REPLY]
             if outcome.is_attempt:
                 delivery.attempts += 1
-                delivery.is_in_doubt = False
+                delivery.is_in_doubt, delivery.crashes = False, 0
             delivery.delivered_at = now if outcome.state is DeliveryState.DELIVERED else None
             self._add_events(delivery, outcome.events, now)
             self._suppress(delivery.message.account_id, outcome.suppression)
 
-    async def extend_lease(self, lease: Lease, delivery_ids: Sequence[DeliveryId], until: datetime) -> None:
-        for delivery in [self._held(lease, each) for each in delivery_ids]:
-            delivery.lease = replace(lease, until=until)
-
     async def release(self, lease: Lease, delivery_ids: Sequence[DeliveryId]) -> None:
         for each in delivery_ids:
             delivery = self._deliveries.get(each)
-            if delivery is not None and delivery.lease is not None and delivery.lease.token == lease.token:
+            if delivery is not None and delivery.lease == lease:
                 delivery.move(DeliveryState.QUEUED)
 
-    async def return_leases(self, *, now: datetime, all_of_them: bool = False) -> int:
-        count = 0
-        for delivery in self._deliveries.values():
-            if delivery.lease is not None and (all_of_them or delivery.lease.until <= now):
-                delivery.move(DeliveryState.QUEUED)
-                delivery.due_at = now + DOUBT_DELAY if delivery.is_in_doubt else min(delivery.due_at, now)
-                delivery.is_in_doubt = True
-                count += 1
-        return count
+    async def return_dead_leases(self, living: Owner, *, now: datetime, pause: CrashPause) -> list[ReturnedDelivery]:
+        leases = ((each, each.lease.owner) for _, each in sorted(self._deliveries.items()) if each.lease is not None)
+        dead = [each for each, owner in leases if owner.node == living.node and owner.boot != living.boot]
+        returned = plan_returns(((each.new.id, each.message.id, each.crashes) for each in dead), now, pause)
+        for delivery, plan in zip(dead, returned, strict=True):
+            delivery.crashes = plan.crashes
+            delivery.give_back()
+            if plan.due_at is None:
+                delivery.due_at = min(delivery.due_at, now)
+                delivery.move(DeliveryState.HELD, HoldReason.CRASHES)
+            else:
+                delivery.due_at = plan.due_at if plan.due_at > now else min(delivery.due_at, now)
+        return returned
+
+    async def return_leases(self, owner: Owner, delivery_ids: Sequence[DeliveryId], now: datetime) -> int:
+        found = [self._deliveries[each] for each in delivery_ids if each in self._deliveries]
+        held = [each for each in found if each.lease is not None and each.lease.owner == owner]
+        for delivery in held:
+            delivery.give_back()
+            delivery.due_at = min(delivery.due_at, now)
+        return len(held)
+
+    async def list_leased(self, owner: Owner) -> list[tuple[int, DeliveryId]]:
+        leased = ((each.lease, each.new.id) for each in self._deliveries.values())
+        return [(lease.token, number) for lease, number in leased if lease is not None and lease.owner == owner]
 
     async def bring_forward(self, *, now: datetime, latest: datetime, limit: int) -> int:
         late = [
@@ -292,6 +309,8 @@ class MemoryStore(MemoryLists, MemoryAccounts):
         moved = sorted((each for each in self._matching(which) if each.state is before), key=lambda each: each.new.id)
         for delivery in moved:
             delivery.move(after)
+            if before is DeliveryState.HELD:
+                delivery.crashes = 0
             if after is DeliveryState.QUEUED:
                 delivery.due_at = now
             if make_event is not None:

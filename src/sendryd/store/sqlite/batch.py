@@ -12,7 +12,7 @@ from typing import Any, Final
 import apsw
 
 from sendryd.model.delivery import DeliveryState
-from sendryd.store.base import NewEvent, NewSuppression, NewUnsubscribe, Outcome
+from sendryd.store.base import Lease, NewEvent, NewSuppression, NewUnsubscribe, Outcome
 from sendryd.store.sqlite.outbox import owe_events
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import to_json, to_ms_or_none
@@ -31,7 +31,7 @@ Content = tuple[int, bytes]  # with its message's id
 class Recording:
     """The outcomes of one attempt: stored all of them, or, if one of the leases is not held any more, none."""
 
-    token: int
+    lease: Lease
     outcomes: Sequence[Outcome]
     moment: int  # milliseconds
     is_lost: bool = False
@@ -102,16 +102,21 @@ def store(connection: apsw.Connection, rows: Rows) -> None:
 def _record(connection: apsw.Connection, rows: Rows) -> None:
     numbers = to_json([outcome.delivery_id for recording in rows.recordings for outcome in recording.outcomes])
     found: list[list[Any]] = json.loads(connection.execute(SQL["leased_deliveries"], (numbers,)).get)
-    held: dict[int, tuple[int, Row]] = {row[0]: (row[1], (row[0], *row[2:])) for row in found}
+    held: dict[int, tuple[Row, Row]] = {row[0]: (tuple(row[1:4]), (row[0], *row[4:])) for row in found}
     values: list[Row] = []
     reasons: list[Row] = []  # of those that are held from now on, which are few
+    returned: list[int] = []  # deliveries whose lease was returned, and that nobody has leased since
     for recording in rows.recordings:
-        token, recording.suppressed = recording.token, []  # whatever an earlier try of the batch has left
-        recording.is_lost = any(held.get(outcome.delivery_id, (None,))[0] != token for outcome in recording.outcomes)
+        recording.suppressed = []  # whatever an earlier try of the batch has left
+        token, owner = recording.lease.token, recording.lease.owner
+        fences = {(token, owner.node, owner.boot), (token, None, None)}
+        recording.is_lost = any(held.get(outcome.delivery_id, (None,))[0] not in fences for outcome in recording.outcomes)
         if recording.is_lost:
             continue
         for outcome in recording.outcomes:
-            _, delivery = held.pop(outcome.delivery_id)  # whoever comes second does not hold it any more
+            fence, delivery = held.pop(outcome.delivery_id)  # whoever comes second does not hold it any more
+            if fence[2] is None:
+                returned.append(outcome.delivery_id)
             values.append(
                 (
                     outcome.delivery_id,
@@ -129,6 +134,8 @@ def _record(connection: apsw.Connection, rows: Rows) -> None:
                 account_id = delivery[3] or 0
                 suppress(connection, account_id, outcome.suppression, recording.moment)
                 recording.suppressed.append((account_id, outcome.suppression.email))
+    if returned:
+        connection.execute(SQL["lease_again"], (to_json(returned),)).fetchall()
     _insert(connection, "record_outcome", values)
     for row in reasons:
         connection.execute(SQL["set_hold_reason"], row)

@@ -8,11 +8,22 @@ from typing import Any, Final
 
 import apsw
 
-from sendryd.model.delivery import DeliveryState
+from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType
 from sendryd.model.ids import DeliveryId, MessageId
 from sendryd.model.message import Message
-from sendryd.store.base import DOUBT_DELAY, Claim, ClaimedDelivery, EventMaker, Lease, Outcome, Player
+from sendryd.store.base import (
+    Claim,
+    ClaimedDelivery,
+    CrashPause,
+    EventMaker,
+    Lease,
+    Outcome,
+    Owner,
+    Player,
+    ReturnedDelivery,
+)
+from sendryd.store.base.leases import plan_returns
 from sendryd.store.errors import LeaseLost, NotFound
 from sendryd.store.sqlite.batch import Recording, Rows, add_events
 from sendryd.store.sqlite.changes import move
@@ -25,11 +36,11 @@ from sendryd.store.sqlite.rows import (
     read_message,
     to_json,
     to_ms,
+    to_ms_or_none,
 )
 from sendryd.store.sqlite.suppressed import Suppressed
 
 READ_INLINE: Final = 64 * 1024  # octets of content read where it is asked for; more is left to a thread
-_EVER: Final = 1 << 62
 
 
 class Deliveries:
@@ -66,7 +77,7 @@ class Deliveries:
         return await self._database.in_thread(partial(self._database.segments.read, place))
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
-        recording = Recording(lease.token, outcomes, to_ms(now))
+        recording = Recording(lease, outcomes, to_ms(now))
         await self._database.write(lambda _, rows: rows.recordings.append(recording))
         if recording.is_lost:
             raise LeaseLost("somebody else holds the delivery, or nobody does")
@@ -75,22 +86,37 @@ class Deliveries:
         if any(outcome.due_at is not None and self._scan.is_behind(to_ms(outcome.due_at)) for outcome in outcomes):
             self._scan.begin_anew()
 
-    async def extend_lease(self, lease: Lease, delivery_ids: Sequence[DeliveryId], until: datetime) -> None:
-        def action(connection: apsw.Connection, _rows: Rows) -> None:
-            for number in delivery_ids:
-                connection.execute(SQL["extend_lease"], (to_ms(until), number, lease.token))
-                if not connection.changes():
-                    raise LeaseLost("somebody else holds the delivery, or nobody does")
-
-        await self._database.write(action)
-
     async def release(self, lease: Lease, delivery_ids: Sequence[DeliveryId]) -> None:
-        await self._queue_again("release", (to_json(delivery_ids), lease.token))
+        await self._queue_again("release", (to_json(delivery_ids), lease.token, lease.owner.boot))
 
-    async def return_leases(self, *, now: datetime, all_of_them: bool = False) -> int:
-        moment = to_ms(now)
-        values = (moment, _EVER if all_of_them else moment, to_ms(now + DOUBT_DELAY))
-        return await self._queue_again("return_leases", values)
+    async def return_leases(self, owner: Owner, delivery_ids: Sequence[DeliveryId], now: datetime) -> int:
+        return await self._queue_again("return_leases", (to_json(delivery_ids), owner.boot, to_ms(now)))
+
+    async def list_leased(self, owner: Owner) -> list[tuple[int, DeliveryId]]:
+        values = (owner.boot, owner.node)
+        rows: list[tuple[Any, ...]] = await self._database.read(
+            lambda connection: connection.execute(SQL["list_leased"], values).fetchall()
+        )
+        return [(token, DeliveryId(number)) for token, number in rows]
+
+    async def return_dead_leases(self, living: Owner, *, now: datetime, pause: CrashPause) -> list[ReturnedDelivery]:
+        def action(connection: apsw.Connection, _rows: Rows) -> tuple[list[ReturnedDelivery], set[str]]:
+            values = (living.boot, living.node)
+            found: list[tuple[Any, ...]] = connection.execute(SQL["list_dead_leases"], values).fetchall()
+            returned, domains = plan_returns(found, now, pause), set[str]()
+            for each in returned:
+                state = DeliveryState.QUEUED if each.due_at is not None else DeliveryState.HELD
+                reason = HoldReason.CRASHES.value if each.due_at is None else None
+                row = connection.execute(
+                    SQL["return_dead_lease"],
+                    (each.id, state.value, to_ms_or_none(each.due_at), to_ms(now), each.crashes, reason),
+                ).fetchone()
+                domains |= {row[0]} if row else set()
+            return returned, domains
+
+        returned, domains = await self._database.write(action)
+        self._scan.look_again_at(domains)
+        return list(returned)
 
     async def _queue_again(self, name: str, values: tuple[Any, ...]) -> int:
         """Runs a statement that returns the domain of each delivery that it has queued."""
@@ -148,7 +174,7 @@ class Deliveries:
 
 def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, moment: int) -> list[Claim]:
     """Leases those that are still queued and due, in this order: since they were chosen, some may have been cancelled or postponed."""
-    values = (lease.token, to_ms(lease.until), to_json(chosen), moment)
+    values = (lease.token, lease.owner.node, lease.owner.boot, to_json(chosen), moment)
     rows: list[tuple[Any, ...]] = connection.execute(SQL["lease_deliveries"], values).fetchall()
     places = {number: place for place, number in enumerate(chosen)}
     rows.sort(key=lambda row: places[row[0]])

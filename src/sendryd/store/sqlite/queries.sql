@@ -109,8 +109,9 @@ INSERT INTO message (id, account_id, api_key_id, mode, reverse_path, author, rec
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_delivery
-INSERT INTO delivery (id, message_id, forward_path, domain, state, due_at, lease_token, lease_until, created_at, delivered_at, notify, orcpt)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO delivery (id, message_id, forward_path, domain, state, due_at, lease_token, lease_node, lease_boot, created_at, delivered_at, notify,
+                      orcpt)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_event
 INSERT INTO event (id, message_id, delivery_id, account_id, mode, type, recipient, created_at, metadata)
@@ -144,10 +145,10 @@ SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE state = 'queued' 
 SELECT id, forward_path FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= ? ORDER BY due_at LIMIT ?;
 
 -- name: begin_capture
-UPDATE delivery SET state = 'leased', lease_token = 0, lease_until = 0 WHERE id = ?1 AND state = 'queued' AND domain = '' AND due_at <= ?2;
+UPDATE delivery SET state = 'leased', lease_token = 0 WHERE id = ?1 AND state = 'queued' AND domain = '' AND due_at <= ?2;
 
 -- name: end_capture
-UPDATE delivery SET state = ?2, lease_token = NULL, lease_until = NULL, delivered_at = ?3 WHERE id = ?1 AND state = 'leased' AND domain = '';
+UPDATE delivery SET state = ?2, lease_token = NULL, delivered_at = ?3 WHERE id = ?1 AND state = 'leased' AND domain = '';
 
 -- name: first_due_but
 WITH RECURSIVE first (domain, due_at) AS (
@@ -161,8 +162,8 @@ WITH RECURSIVE first (domain, due_at) AS (
 SELECT min(due_at) FROM first WHERE domain NOT IN (SELECT value FROM json_each(?));
 
 -- name: lease_deliveries
-UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = ?1, lease_until = ?2
-WHERE id IN (SELECT value FROM json_each(?3)) AND state = 'queued' AND due_at <= ?4
+UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = ?1, lease_node = ?2, lease_boot = ?3, returned_token = NULL
+WHERE id IN (SELECT value FROM json_each(?4)) AND state = 'queued' AND due_at <= ?5
   AND (SELECT mode FROM message WHERE message.id = delivery.message_id) = 'live'
 RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt;
 
@@ -238,16 +239,22 @@ SELECT message.segment, segment.id, message.position, message.size
 FROM message LEFT JOIN segment ON segment.number = message.segment WHERE message.id = ?;
 
 -- name: leased_deliveries
-SELECT json_group_array(json_array(delivery.id, lease_token, message_id, forward_path, message.account_id, message.mode))
+SELECT json_group_array(json_array(delivery.id, coalesce(lease_token, returned_token), lease_node, lease_boot,
+                                   message_id, forward_path, message.account_id, message.mode))
 FROM delivery LEFT JOIN message ON message.id = message_id
-WHERE delivery.id IN (SELECT value FROM json_each(?)) AND delivery.state = 'leased';
+WHERE delivery.id IN (SELECT value FROM json_each(?)) AND (delivery.state = 'leased' OR (delivery.state = 'queued' AND returned_token IS NOT NULL));
+
+-- name: lease_again
+UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = returned_token
+WHERE id IN (SELECT value FROM json_each(?)) AND state = 'queued' AND returned_token IS NOT NULL;
 
 -- name: record_outcome
 WITH outcome (id, state, due_at, is_attempt, reply, delivered_at) AS (VALUES (?, ?, ?, ?, ?, ?))
 UPDATE delivery
 SET state = outcome.state, due_at = coalesce(outcome.due_at, delivery.due_at), attempts = attempts + is_attempt, last_reply = reply,
     delivered_at = outcome.delivered_at, is_in_doubt = CASE WHEN is_attempt THEN 0 ELSE is_in_doubt END,
-    lease_token = NULL, lease_until = NULL
+    crashes = CASE WHEN is_attempt THEN 0 ELSE crashes END,
+    lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL
 FROM outcome WHERE delivery.id = outcome.id;
 
 -- name: set_hold_reason
@@ -264,18 +271,28 @@ WHERE delivery.state = 'held' AND delivery.hold_reason = 'domain_removed'
   AND message.signing_domain_id IN (SELECT id FROM removed_domain WHERE account_id = ?1 AND name = ?2)
 ORDER BY delivery.id;
 
--- name: extend_lease
-UPDATE delivery SET lease_until = ? WHERE id = ? AND lease_token = ?;
-
 -- name: release
-UPDATE delivery NOT INDEXED SET state = 'queued', lease_token = NULL, lease_until = NULL
-WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2
+UPDATE delivery NOT INDEXED SET state = 'queued', lease_token = NULL, lease_node = NULL, lease_boot = NULL
+WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2 AND lease_boot = ?3
 RETURNING domain;
 
 -- name: return_leases
-UPDATE delivery SET state = 'queued', lease_token = NULL, lease_until = NULL, is_in_doubt = 1,
-    due_at = CASE WHEN is_in_doubt THEN ?3 ELSE min(due_at, ?1) END
-WHERE state = 'leased' AND lease_until <= ?2
+UPDATE delivery NOT INDEXED SET state = 'queued', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token,
+    is_in_doubt = 1, due_at = min(due_at, ?3)
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'leased' AND lease_boot = ?2
+RETURNING domain;
+
+-- name: list_leased
+SELECT lease_token, id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND lease_boot = ?1 AND lease_node = ?2;
+
+-- name: list_dead_leases
+SELECT id, message_id, crashes FROM delivery INDEXED BY delivery_leased
+WHERE state = 'leased' AND lease_boot IS NOT ?1 AND (lease_node = ?2 OR lease_node IS NULL) ORDER BY id;
+
+-- name: return_dead_lease
+UPDATE delivery SET state = ?2, due_at = CASE WHEN ?3 > ?4 THEN ?3 ELSE min(due_at, ?4) END, crashes = ?5, hold_reason = ?6, is_in_doubt = 1,
+    lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
+WHERE id = ?1 AND state = 'leased'
 RETURNING domain;
 
 -- name: list_late
@@ -288,7 +305,8 @@ LIMIT ?2;
 SELECT id FROM delivery INDEXED BY delivery_age WHERE state = 'queued' AND due_at <= ?1 AND created_at < ?2 ORDER BY created_at LIMIT ?3;
 
 -- name: move
-UPDATE delivery NOT INDEXED SET state = ?1, due_at = coalesce(?2, due_at), hold_reason = ?5
+UPDATE delivery NOT INDEXED SET state = ?1, due_at = coalesce(?2, due_at), hold_reason = ?5,
+    crashes = CASE state WHEN 'held' THEN 0 ELSE crashes END
 WHERE id IN (SELECT value FROM json_each(?3)) AND state = ?4
 RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id),
           (SELECT mode FROM message WHERE message.id = message_id);

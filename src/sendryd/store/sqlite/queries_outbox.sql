@@ -79,24 +79,34 @@ SELECT owed.webhook_id,
        (SELECT min(due_at) FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = owed.webhook_id)
 FROM owed CROSS JOIN webhook ON webhook.id = owed.webhook_id WHERE webhook.is_active;
 
+-- name: return_dead_notifications
+UPDATE notification INDEXED BY notification_leased
+SET state = 'pending', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
+WHERE state = 'leased' AND lease_boot IS NOT ?1 AND (lease_node = ?2 OR lease_node IS NULL);
+
 -- name: return_notifications
-UPDATE notification SET state = 'pending', lease_token = NULL, lease_until = NULL WHERE state = 'leased' AND lease_until <= ?;
+UPDATE notification NOT INDEXED
+SET state = 'pending', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'leased' AND lease_boot = ?2;
+
+-- name: list_leased_notifications
+SELECT id FROM notification INDEXED BY notification_leased WHERE state = 'leased' AND lease_boot = ?1 AND lease_node = ?2;
 
 -- name: list_due_notifications
 SELECT id, due_at FROM notification INDEXED BY notification_due
 WHERE state = 'pending' AND webhook_id = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?;
 
 -- name: lease_notifications
-UPDATE notification NOT INDEXED SET state = 'leased', lease_token = ?1, lease_until = ?2
-WHERE id IN (SELECT value FROM json_each(?3)) AND state = 'pending'
+UPDATE notification NOT INDEXED SET state = 'leased', lease_token = ?1, lease_node = ?2, lease_boot = ?3, returned_token = NULL
+WHERE id IN (SELECT value FROM json_each(?4)) AND state = 'pending'
   AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = notification.webhook_id AND webhook.is_active)
 RETURNING id;
 
 -- name: record_notification
 UPDATE notification
 SET state = ?3, due_at = coalesce(?4, due_at), status_code = ?5, response = ?6, delivered_at = ?7, attempts = attempts + 1,
-    lease_token = NULL, lease_until = NULL
-WHERE id = ?1 AND lease_token = ?2
+    lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL
+WHERE id = ?1 AND ((state = 'leased' AND lease_token = ?2 AND lease_boot = ?8) OR (state = 'pending' AND returned_token = ?2))
 RETURNING webhook_id;
 
 -- name: notification_exists
@@ -110,7 +120,7 @@ UPDATE webhook SET is_active = 0, disabled_reason = ?2, updated_at = ?3 WHERE id
 
 -- name: give_up_notifications
 UPDATE notification NOT INDEXED
-SET state = 'failed', lease_token = NULL, lease_until = NULL, response = CASE response WHEN '' THEN ?2 ELSE response END
+SET state = 'failed', lease_token = NULL, lease_node = NULL, lease_boot = NULL, response = CASE response WHEN '' THEN ?2 ELSE response END
 WHERE id IN (
     SELECT id FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = ?1
     UNION ALL SELECT id FROM notification INDEXED BY notification_leased WHERE state = 'leased' AND webhook_id = ?1
@@ -119,13 +129,6 @@ WHERE id IN (
 
 -- name: drop_notifications
 DELETE FROM notification WHERE id IN (SELECT id FROM notification INDEXED BY notification_webhook WHERE webhook_id = ? LIMIT ?);
-
--- name: first_notification_lease
-SELECT min(lease_until) FROM notification INDEXED BY notification_leased WHERE state = 'leased';
-
--- name: list_notification_leases
-SELECT webhook_id, lease_until FROM notification INDEXED BY notification_leased JOIN webhook ON webhook.id = notification.webhook_id
-WHERE state = 'leased' AND webhook.is_active;
 
 -- name: delete_notifications
 DELETE FROM notification

@@ -22,7 +22,7 @@ _QUEUE_COLUMNS: Final = """
 SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.recipients, m.subject, m.internet_message_id, m.size,
        m.created_at, m.signing_domain_id, m.needs_smtputf8, m.is_8bit, m.ret, m.envid, m.tags, m.type, m.scheduled_at, m.tracking,
        m.template_id, m.list_id, m.unsubscribe_url,
-       d.id, d.forward_path, d.domain, d.state, d.attempts, d.due_at, d.created_at, d.last_reply, d.hold_reason
+       d.id, d.forward_path, d.domain, d.state, d.attempts, d.due_at, d.created_at, d.last_reply, d.hold_reason, d.crashes
 FROM delivery d JOIN message m ON m.id = d.message_id
 """
 
@@ -150,4 +150,5 @@ def _read_queued(row: Sequence[Any]) -> QueuedDelivery:
         created_at=from_ms(row[29]),
         last_reply=row[30],
         hold_reason=_hold_reason(row[26], row[31]),
+        crashes=row[32],
     )

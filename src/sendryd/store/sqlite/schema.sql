@@ -126,7 +126,7 @@ CREATE INDEX message_test ON message (account_id) WHERE mode = 'test';
 
 -- The life cycle of a delivery:
 --     queued  -> leased (claimed), held, cancelled, expired, suppressed
---     leased  -> queued (deferred, released, or the lease ran out), held, delivered, bounced, expired, suppressed
+--     leased  -> queued (deferred, released, or its owner is dead), held, delivered, bounced, expired, suppressed
 --     held    -> queued, cancelled
 --     delivered -> bounced (a report that comes after the next hop's 250)
 CREATE TABLE delivery (
@@ -139,13 +139,16 @@ CREATE TABLE delivery (
     attempts     INTEGER NOT NULL DEFAULT 0,
     is_in_doubt  INTEGER NOT NULL DEFAULT 0,
     lease_token  INTEGER,
-    lease_until  INTEGER,
+    lease_boot   INTEGER,  -- with lease_node: the process that holds the lease
     created_at   INTEGER NOT NULL,
     delivered_at INTEGER,
     last_reply   TEXT NOT NULL DEFAULT '',
     notify       TEXT,
     orcpt        TEXT,
     hold_reason  TEXT,  -- why it is held; NULL: an operator holds it, or nobody
+    lease_node   TEXT,
+    returned_token INTEGER,  -- of the last lease, if its owner never recorded an outcome and nobody has leased the delivery since
+    crashes      INTEGER NOT NULL DEFAULT 0,  -- ends of the program in a row while it was leased
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX delivery_message ON delivery (message_id);
@@ -155,8 +158,8 @@ CREATE INDEX delivery_due ON delivery (due_at, domain) WHERE state = 'queued';
 CREATE INDEX delivery_domain ON delivery (domain, due_at) WHERE state = 'queued';
 -- What has waited too long: without it, every look would pass all that is due for domains that do not answer.
 CREATE INDEX delivery_age ON delivery (created_at) WHERE state = 'queued';
--- Leases that ran out; what an operator holds. Both are small.
-CREATE INDEX delivery_leased ON delivery (lease_until) WHERE state = 'leased';
+-- Leases by the boot of their owner; what is held. Both are small.
+CREATE INDEX delivery_leased ON delivery (lease_boot) WHERE state = 'leased';
 CREATE INDEX delivery_held ON delivery (id) WHERE state = 'held';
 
 CREATE TRIGGER delivery_moves BEFORE UPDATE OF state ON delivery
@@ -300,17 +303,19 @@ CREATE TABLE notification (
     attempts     INTEGER NOT NULL DEFAULT 0,
     due_at       INTEGER NOT NULL,
     lease_token  INTEGER,
-    lease_until  INTEGER,
+    lease_boot   INTEGER,
     status_code  INTEGER,
     response     TEXT NOT NULL DEFAULT '',
     delivered_at INTEGER,
     created_at   INTEGER NOT NULL,
+    lease_node   TEXT,
+    returned_token INTEGER,
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX notification_webhook ON notification (webhook_id, id);
 CREATE INDEX notification_account ON notification (account_id, id);
 CREATE INDEX notification_due ON notification (webhook_id, due_at) WHERE state = 'pending';
-CREATE INDEX notification_leased ON notification (lease_until) WHERE state = 'leased';
+CREATE INDEX notification_leased ON notification (lease_boot) WHERE state = 'leased';
 
 CREATE TABLE scheduled_report (
     id         INTEGER PRIMARY KEY,

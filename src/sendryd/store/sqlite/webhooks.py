@@ -10,7 +10,7 @@ import apsw
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
-from sendryd.store.base import ClaimedNotification, Lease, Notice, NotificationOutcome, Page
+from sendryd.store.base import ClaimedNotification, Lease, Notice, NotificationOutcome, Owner, Page
 from sendryd.store.errors import LeaseLost, NotFound
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.outbox import fan_out
@@ -162,24 +162,31 @@ class Webhooks:
         moment = to_ms(now)
         if limit <= 0 or per_webhook <= 0:
             return []
-        first = self._database.fetch_one("first_notification_lease")
-        if first and first[0] is not None and first[0] <= moment:
-            await self._return_notifications(moment)
         chosen = await self._database.read(lambda connection: _choose(connection, moment, limit, busy, per_webhook))
         if not chosen:
             return []
         claims: list[ClaimedNotification] = await self._database.write(lambda connection, _: _lease(connection, chosen, lease))
         return claims
 
-    async def return_notifications(self) -> int:
-        return await self._return_notifications(_LAST)
+    async def return_dead_notifications(self, living: Owner) -> int:
+        return await self._change_leases("return_dead_notifications", (living.boot, living.node))
 
-    async def _return_notifications(self, until: int) -> int:
+    async def return_notifications(self, owner: Owner, notification_ids: Sequence[NotificationId]) -> int:
+        return await self._change_leases("return_notifications", (to_json(notification_ids), owner.boot))
+
+    async def _change_leases(self, name: str, values: tuple[Any, ...]) -> int:
         def action(connection: apsw.Connection, _rows: object) -> int:
-            connection.execute(SQL["return_notifications"], (until,))
+            connection.execute(SQL[name], values)
             return int(connection.changes())
 
         return int(await self._database.write(action))
+
+    async def list_leased_notifications(self, owner: Owner) -> list[NotificationId]:
+        values = (owner.boot, owner.node)
+        rows: list[tuple[Any, ...]] = await self._database.read(
+            lambda connection: connection.execute(SQL["list_leased_notifications"], values).fetchall()
+        )
+        return [NotificationId(number) for (number,) in rows]
 
     async def record_notification(self, lease: Lease, outcome: NotificationOutcome, now: datetime) -> Webhook | None:
         moment = to_ms(now)
@@ -192,6 +199,7 @@ class Webhooks:
             outcome.status_code,
             clean(outcome.response[:MAX_RESPONSE]),
             moment if is_delivered else None,
+            lease.owner.boot,
         )
 
         def action(connection: apsw.Connection, _rows: object) -> Webhook | None:
@@ -218,7 +226,6 @@ class Webhooks:
     async def notification_due_at(self, *, busy: frozenset[WebhookId] = frozenset()) -> datetime | None:
         def work(connection: apsw.Connection) -> int | None:
             rows: list[tuple[Any, ...]] = connection.execute(SQL["list_owed_webhooks"]).fetchall()
-            rows += connection.execute(SQL["list_notification_leases"]).fetchall()
             return min((moment for number, moment in rows if number not in busy), default=None)
 
         return from_ms_or_none(await self._database.read(work))
@@ -262,7 +269,7 @@ def _choose(connection: apsw.Connection, moment: int, limit: int, busy: frozense
 
 def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease) -> list[ClaimedNotification]:
     """Leases those that still wait, in this order."""
-    values = (lease.token, to_ms(lease.until), to_json(chosen))
+    values = (lease.token, lease.owner.node, lease.owner.boot, to_json(chosen))
     leased: list[tuple[Any, ...]] = connection.execute(SQL["lease_notifications"], values).fetchall()
     numbers = to_json([number for (number,) in leased])
     rows: list[tuple[Any, ...]] = connection.execute(

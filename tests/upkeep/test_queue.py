@@ -1,8 +1,9 @@
-"""Leases that ran out, mail that is too old, and a clock that is set."""
+"""Mail that is too old, and a clock that is set."""
 
 import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from sendryd.store.memory import MemoryStore
 from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, Samples
-from sendryd.upkeep.leases import INTERVAL, LeaseKeeper
+from sendryd.upkeep.queue import INTERVAL, QueueKeeper
 
 PLAN = RetryPlan((timedelta(minutes=1), timedelta(hours=8)), timedelta(hours=72))
 LEAPS = [timedelta(days=1), timedelta(days=-1), timedelta(days=-3650), timedelta(days=3650)]
@@ -33,16 +34,16 @@ class House:
         self.samples = Samples(self.clock.now())
         self.keeper = self.new_keeper()
 
-    def new_keeper(self) -> LeaseKeeper:
+    def new_keeper(self) -> QueueKeeper:
         """As after a start."""
-        return LeaseKeeper(self.store, plan=PLAN, clock=self.clock, ids=IdSource(self.clock, SeededRand(1)), wakeup=self.wakeup)
+        return QueueKeeper(self.store, plan=PLAN, clock=self.clock, ids=IdSource(self.clock, SeededRand(1)), wakeup=self.wakeup)
 
     async def accept(self, count: int = 1) -> None:
         for _ in range(count):
             await self.store.accept(self.samples.message(created_at=self.clock.now()))
 
     async def claim(self) -> list[Claim]:
-        lease = self.samples.lease(self.clock.now() + timedelta(minutes=20))
+        lease = self.samples.lease()
         return await self.store.claim_deliveries(now=self.clock.now(), lease=lease, limit=100, busy=frozenset(), per_domain=100)
 
     async def defer(self, claims: list[Claim], due_at: datetime) -> None:
@@ -68,21 +69,6 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
     return House(MemoryStore() if request.param == "memory" else open_store(tmp_path))
 
 
-async def test_a_lease_that_ran_out_is_returned_and_wakes_the_engine(house: House) -> None:
-    await house.accept()
-    await house.keeper.run_once()
-    assert len(await house.claim()) == 1
-    await house.round()
-    assert await house.counts() == (0, 1)
-    for _ in range(40):
-        await house.round()
-    assert await house.counts() == (1, 0)
-    assert await house.wakeup.wait(0)
-    (claim,) = await house.claim()
-    assert claim.deliveries[0].is_in_doubt
-    await house.store.aclose()
-
-
 async def test_what_is_too_old_expires(house: House) -> None:
     await house.accept(3)
     house.clock.advance(timedelta(hours=71))
@@ -101,13 +87,11 @@ async def test_a_clock_that_is_set_takes_no_lease_from_those_who_work(house: Hou
     await house.keeper.run_once()
     (claim,) = await house.claim()
     house.clock.set_wall(house.clock.now() + leap)
-    await house.round()
+    for _ in range(100):
+        await house.round()
     assert await house.counts() == (0, 1)
-    until = house.clock.now() + timedelta(minutes=20)
-    await house.store.extend_lease(claim.lease, [each.id for each in claim.deliveries], until)  # as the engine does meanwhile
-    await house.round()
-    await house.round()
-    assert await house.counts() == (0, 1)
+    await house.defer([claim], house.clock.now())
+    assert await house.counts() == (1, 0)
     await house.store.aclose()
 
 
@@ -131,7 +115,7 @@ async def test_a_clock_that_is_set_loses_no_retry_and_expires_nothing(house: Hou
 
 
 async def test_what_is_too_old_expires_however_much_it_is(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sendryd.upkeep.leases.BATCH", 2)
+    monkeypatch.setattr("sendryd.upkeep.queue.BATCH", 2)
     await house.accept(5)
     house.clock.advance(timedelta(hours=73))
     await house.keeper.run_once()
@@ -142,22 +126,21 @@ async def test_what_is_too_old_expires_however_much_it_is(house: House, monkeypa
 
 
 async def test_a_store_that_fails_is_asked_again_half_a_minute_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    give_back, rounds = house.store.return_leases, list[datetime]()
+    expire, rounds = house.store.expire_deliveries, list[datetime]()
 
-    async def failing_once(*, now: datetime, all_of_them: bool = False) -> int:
+    async def failing_once(*, now: datetime, **others: Any) -> int:
         rounds.append(now)
         if len(rounds) == 1:
             raise StoreUnavailable("locked")
         if len(rounds) == 3:
             raise asyncio.CancelledError
-        return await give_back(now=now, all_of_them=all_of_them)
+        return await expire(now=now, **others)
 
-    monkeypatch.setattr(house.store, "return_leases", failing_once)
+    monkeypatch.setattr(house.store, "expire_deliveries", failing_once)
     await house.accept()
-    await house.claim()
-    house.clock.advance(timedelta(hours=1))
+    house.clock.advance(timedelta(hours=73))
     with pytest.raises(asyncio.CancelledError):
         await house.keeper.run()
-    assert await house.counts() == (1, 0)
+    assert await house.counts() == (0, 0)
     assert rounds[1] - rounds[0] == rounds[2] - rounds[1] == timedelta(seconds=INTERVAL)
     await house.store.aclose()

@@ -1,10 +1,9 @@
-"""Returns leases that ran out, and expires what has waited too long.
+"""Expires mail that has waited too long, and keeps due times sane when the clock is set.
 
-Does: makes deliveries due again whose worker is gone, and gives up those older than the queue keeps mail, also where the next hop is
-suspended and no attempt would find out.
+Does: gives up deliveries older than the queue keeps mail, also where the next hop is suspended and no attempt would find out.
 Reads, writes: the queue; the wall clock, and the monotonic one to see whether the former was set.
-When the clock is set: forward, a round is left out, so that those who work can extend their leases before any is found to have run out.
-Back, or while the program was not running, deliveries are made due that by this clock would wait for longer than any delay between attempts.
+When the clock is set: forward, a round is left out. Back, or while the program was not running, deliveries are made due that by this clock
+would wait for longer than any delay between attempts.
 Limits: so many rows in one transaction.
 """
 
@@ -28,7 +27,7 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=1)  # a clock that is merely adjusted
 log = get_logger("upkeep")
 
 
-class LeaseKeeper:
+class QueueKeeper:
     """One round every half minute."""
 
     def __init__(self, store: DeliveryStore, *, plan: RetryPlan, clock: Clock, ids: IdSource, wakeup: Wakeup) -> None:
@@ -45,7 +44,7 @@ class LeaseKeeper:
             try:
                 await self.run_once()
             except StoreError as error:
-                log.error("leases_not_kept", error=repr(error))
+                log.error("queue_not_kept", error=repr(error))
             await self._clock.sleep(INTERVAL)
 
     async def run_once(self) -> None:
@@ -57,10 +56,6 @@ class LeaseKeeper:
         elif leap > CLOCK_TOLERANCE:
             log.warning("clock_set_forward", seconds=leap.total_seconds())
             return
-        returned = await self._store.return_leases(now=now)
-        if returned:
-            log.warning("leases_returned", count=returned)
-            self._wakeup.set()
         while True:
             expired = await self._store.expire_deliveries(
                 now=now, created_before=now - self._plan.max_age, make_event=self._make_event, limit=BATCH

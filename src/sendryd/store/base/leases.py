@@ -1,0 +1,65 @@
+"""Leases: who may work on what, and which process that is.
+
+A lease ends when its owner records an outcome, releases it, or is known to be dead. It never ends by the clock: a process that was stopped
+for an hour, on a machine that slept or whose clock was set, still holds what it held and records the true outcome.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sendryd.model.ids import DeliveryId, MessageId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """One run of the program on one node."""
+
+    node: str  # the node's name, the same after a restart
+    boot: int  # random, 63 bits: another one for each start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to work on deliveries or notifications. Token and owner fence: a worker with another pair has lost it."""
+
+    token: int  # random, 63 bits
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnedDelivery:
+    """A delivery that a dead process had leased."""
+
+    id: DeliveryId
+    message_id: MessageId
+    crashes: int  # ends of the program in a row while the delivery was leased
+    due_at: datetime | None  # None: it is held
+
+
+class CrashPause(Protocol):
+    """Decides when a delivery is tried again that was leased when the program ended."""
+
+    def __call__(self, crashes: int, place: int, count: int) -> timedelta | None:
+        """The pause after so many crashes in a row, for number `place` (from 0) of `count` deliveries with as many; None: hold it."""
+        ...
+
+
+def plan_returns(deliveries: Iterable[tuple[int, int, int]], now: datetime, pause: CrashPause) -> list[ReturnedDelivery]:
+    """When the deliveries of a dead process are tried again. Each is its id, its message and its crash count before this one."""
+    found = [(DeliveryId(number), MessageId(message), crashes + 1) for number, message, crashes in deliveries]
+    counts, places = Counter(crashes for *_, crashes in found), Counter[int]()
+    returned = []
+    for number, message, crashes in found:
+        wait = pause(crashes, places[crashes], counts[crashes])
+        places[crashes] += 1
+        due_at = None if wait is None else now + wait
+        returned.append(ReturnedDelivery(id=number, message_id=message, crashes=crashes, due_at=due_at))
+    return returned
+
+
+def crash_reason(crashes: int) -> str:
+    """Why a delivery is held after so many crashes."""
+    return f"The program ended {crashes} times in a row while this delivery was under way"
