@@ -113,7 +113,7 @@ DAEMONS = (
     "delivery/pool",
     "notify/dispatcher",
     "tracking/recorder",
-    "upkeep/leases",
+    "upkeep/queue",
     "upkeep/retention",
     "upkeep/captures",
     "upkeep/domains",
