@@ -107,6 +107,7 @@ async def test_a_session_is_encrypted_where_that_is_offered() -> None:
         (TlsRule.NEVER, {}, False),
         (TlsRule.OPPORTUNISTIC, {"EHLO": "250 mx"}, False),
         (TlsRule.OPPORTUNISTIC, {"STARTTLS": "454 4.7.0 not now"}, False),
+        (TlsRule.OPPORTUNISTIC, {"STARTTLS": "220-go\r\n500 no"}, False),
         (TlsRule.REQUIRED, {}, True),
         (TlsRule.VERIFIED, {}, True),
     ],
@@ -128,7 +129,7 @@ async def test_without_the_encryption_that_is_required_nothing_is_said(rule: Tls
         assert not connection.is_usable
 
 
-@pytest.mark.parametrize("answer", ["220 go\r\n250 injected", "220 go\r\n2", "drop", "220-go\r\n500 no"])
+@pytest.mark.parametrize("answer", ["220 go\r\n250 injected", "220 go\r\n2", "drop"])
 async def test_what_comes_in_clear_text_behind_the_go_ahead_is_never_believed(answer: str) -> None:
     async with talk({"STARTTLS": answer}) as (connection, _):
         fault = await fault_of(start(connection))
@@ -266,6 +267,15 @@ async def test_one_message_after_the_other() -> None:
         await connection.quit()
         assert server.said[-1] == "QUIT"
         assert not connection.is_usable
+
+
+async def test_an_empty_line_after_each_reply_changes_nothing() -> None:
+    odd: dict[str, str | list[str]] = dict.fromkeys(("MAIL", "RCPT", "."), "250 ok\r\n")
+    for offer in ("250-mx\r\n250 PIPELINING\r\n", "250 mx\r\n"):
+        async with ready({"EHLO": offer, **odd, "DATA": "354 go\r\n"}) as (connection, server):
+            result = await connection.deliver(ENVELOPE, CONTENT)
+            assert {reply.code for reply in result.per_recipient.values()} == {250}
+            assert len(server.contents) == 1
 
 
 async def test_a_transaction_that_was_left_open_is_reset_before_the_next() -> None:

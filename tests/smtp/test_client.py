@@ -1,6 +1,7 @@
 """The client machine: dialogues, the rules that a peer breaks, those that we may not break, cuts."""
 
 import itertools
+import re
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sendryd.smtp import client_states
-from sendryd.smtp.client import MAX_LINE, MAX_LINES, MAX_TEXT, ClientConnection, Closed, ReplyReceived, make_reply, parse_single_line
+from sendryd.smtp.client import (
+    MAX_LINE,
+    MAX_LINES,
+    MAX_REPLY,
+    MAX_TEXT,
+    ClientConnection,
+    Closed,
+    ReplyReceived,
+    make_reply,
+    parse_single_line,
+)
 from sendryd.smtp.client_states import DATA, NOOP, QUIT, RSET, STARTTLS, Command, Phase, Verb, ehlo, helo, mail, rcpt
 from sendryd.smtp.errors import LocalProtocolError, RemoteProtocolError
 from sendryd.smtp.events import NEED_DATA
@@ -98,17 +109,16 @@ def test_replies_are_paired_with_their_commands_in_order() -> None:
 BROKEN = {
     "a reply to nothing": (GREETING + b"250 again\r\n", "a reply came to nothing"),
     "a line without a code": (b"SSH-2.0-OpenSSH_9.2\r\n", "no valid code"),
-    "an empty line": (b"\r\n", "no valid code"),
-    "a code of four digits": (b"2200 mx\r\n", "no valid code"),
+    "empty lines without end": (b"\r\n" * (MAX_LINES + 1), "too many lines"),
+    "two replies to one command": (b"220 mx\r\n\r\n250 again\r\n", "a reply came to nothing"),
     "a code that is none": (b"620 mx\r\n", "no valid code"),
     "a code below all classes": (b"120 mx\r\n", "no valid code"),
     "digits of another script": ("٢٢٠ mx\r\n".encode(), "no valid code"),
-    "a separator that is none": (b"220_mx\r\n", "no valid code"),
-    "a code that changes inside a reply": (b"220-mx\r\n221 mx\r\n", "the code changes"),
-    "a line without end": (b"220 " + b"x" * MAX_LINE, "too long"),
-    "a line over the limit": (b"220 " + b"x" * (MAX_LINE - 5) + b"\r\n", "too long"),
-    "lines without end": (b"220-x\r\n" * MAX_LINES, "too many lines"),
-    "too much in few lines": ((b"220-" + b"x" * (MAX_LINE - 6) + b"\r\n") * 40, "too many lines"),
+    "a line without end": (b"220 " + b"x" * MAX_REPLY, "too long"),
+    "a line over the limit of a reply": (b"220 " + b"x" * MAX_REPLY + b"\r\n", "too long"),
+    "lines without end": (b"220-x\r\n" * (MAX_LINES + 1), "too many lines"),
+    "lines without a code and without end": (b"220-x\r\n" + b"x\r\n" * MAX_LINES, "too many lines"),
+    "too much in few lines": ((b"220-" + b"x" * 2000 + b"\r\n") * 140, "too long"),
     "an intermediate greeting": (b"354 go\r\n", "no answer to greeting"),
 }
 
@@ -400,6 +410,81 @@ def test_a_line_as_long_as_the_limit_is_heard() -> None:
     assert event.reply.text == "x" * MAX_TEXT
 
 
+ODD = {
+    "the last code decides for the better": (b"250-queued as 1\r\n220 have a nice day\r\n", 220, "queued as 1 / have a nice day"),
+    "the last code decides for the worse": (
+        b"220-mx\r\n521 5.7.1 blocked using bl.example\r\n",
+        521,
+        "5.7.1 mx / blocked using bl.example",
+    ),
+    "the code changes twice": (b"250-a\r\n451-b\r\n550 c\r\n", 550, "a / b / c"),
+    "the enhanced code of the class of the last line": (b"250-2.0.0 a\r\n550 5.1.1 b\r\n", 550, "5.1.1 2.0.0 a / b"),
+    "four digits": (b"2500 ok\r\n", 250, "ok"),
+    "four digits in several lines": (b"5500-no\r\n5500 user\r\n", 550, "no / user"),
+    "no separator": (b"250ok\r\n", 250, "ok"),
+    "a tab": (b"250\tok\r\n", 250, "ok"),
+    "a code alone at the end of several lines": (b"550-5.1.1 gone\r\n550\r\n", 550, "5.1.1 gone / "),
+    "a line without a code inside": (b"250-a\r\nor b\r\n250 c\r\n", 250, "a / or b / c"),
+    "an empty line before": (b"\r\n \t\r\n250 a\r\n", 250, "a"),
+    "an empty line inside": (b"250-a\r\n\r\n250 b\r\n", 250, "a / b"),
+    "an empty line after": (b"250 a\r\n\r\n", 250, "a"),
+    "a long line": (b"550 5.7.1 " + b"x" * 100_000 + b"\r\n", 550, "5.7.1 " + "x" * MAX_TEXT),
+    "many lines": (b"550-5.1.1 no\r\n" * 200 + b"551 5.1.1 no\r\n", 551, "5.1.1 " + " / ".join(["no"] * 201)),
+    "8-bit text in several lines": (b"550-G\xfcnther\r\n550 \xffist weg\r\n", 550, "G?nther / ?ist weg"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_a_reply_of_odd_form_counts_by_the_code_of_its_last_line(case: str) -> None:
+    data, code, text = ODD[case]
+    machine = greeted()
+    say(machine, NOOP)
+    (event,) = hear(machine, data)
+    assert isinstance(event, ReplyReceived)
+    assert (event.reply.code, str(event.reply)[4:][: len(text)]) == (code, text)
+    assert machine.is_idle
+    say(machine, NOOP)
+    assert len(hear(machine, b"250 still in step\r\n")) == 1
+
+
+LINES = st.tuples(
+    st.integers(200, 599), st.sampled_from(["", "0", "12"]), st.binary(max_size=40).map(lambda text: re.sub(rb"^[0-9]|[\r\n]", b"", text))
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=8), st.sampled_from([b"\r\n", b"\n"]), st.integers(0, 3), st.booleans())
+def test_any_form_of_reply_ends_with_the_first_line_that_does_not_go_on(
+    lines: list[tuple[int, str, bytes]], line_end: bytes, empty: int, has_code_inside: bool
+) -> None:
+    *inner, (code, digits, text) = lines
+    first = b"%d-first" % lines[0][0]
+    codes = [b"%d%b-" % (code, digits.encode()) if has_code_inside else b"" for code, digits, _ in inner]
+    middle = [code + b"x" + text for code, (_, _, text) in zip(codes, inner, strict=True)]
+    last = b"%d%b %b" % (code, digits.encode(), text)
+    wire = line_end.join([*([b""] * empty), first, *middle, last, *([b""] * empty), b""])
+    for pieces in ([wire], [bytes([octet]) for octet in wire]):
+        machine = greeted()
+        say(machine, DATA if code // 100 == 3 else NOOP)
+        events: list[object] = []
+        for piece in pieces:
+            events += hear(machine, piece)
+        assert [event.reply.code for event in events if isinstance(event, ReplyReceived)] == [code]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(MAX_LINE - 8, MAX_LINE + 8), st.lists(st.integers(1, MAX_LINE + 20), max_size=6), st.booleans())
+def test_a_line_about_as_long_as_the_limit_may_be_cut_anywhere(size: int, places: list[int], has_cr_inside: bool) -> None:
+    wire = (b"550 " + b"x" * size)[: size - 1] + (b"\r" if has_cr_inside else b"y") + b"\r\n250 next\r\n"
+    replies = []
+    for pieces in ([wire], cut(wire, places)):
+        machine = greeted()
+        say(machine, MAIL, RCPT)
+        replies.append([event for piece in pieces for event in hear(machine, piece)])
+    assert replies[0] == replies[1]
+    assert len(replies[0]) == 2
+
+
 def test_login_in_steps() -> None:
     machine = greeted(b"250-mx\r\n250 AUTH LOGIN\r\n")
     for command, answer in (
@@ -424,6 +509,8 @@ def test_login_in_steps() -> None:
         (550, [b"no 5.1.1 code"], Reply(550, "no 5.1.1 code")),
         (550, [b"5.1.1 a", b"5.1.1 b", b"c"], Reply(550, ("a", "b", "c"), EnhancedStatusCode(5, 1, 1))),
         (550, [b"5.1.1 a", b"5.1.10 b"], Reply(550, ("a", "5.1.10 b"), EnhancedStatusCode(5, 1, 1))),
+        (550, [b"a", b"5.7.1 b"], Reply(550, ("a", "b"), EnhancedStatusCode(5, 7, 1))),
+        (550, [b"2.0.0 a", b"5.7.1 b"], Reply(550, ("2.0.0 a", "b"), EnhancedStatusCode(5, 7, 1))),
         (550, [b"5.7.1 a", b"5.7.1"], Reply(550, ("a", ""), EnhancedStatusCode(5, 7, 1))),
         (550, [b"G\xfcnther"], Reply(550, "G?nther")),
         (550, [b"\x1b[31mred\x00\x7f"], Reply(550, "\\x1b[31mred\\x00\\x7f")),
@@ -439,7 +526,7 @@ def test_of_a_long_reply_the_beginning_is_kept() -> None:
     assert reply.lines == ("x" * 700, "y" * 300)
 
 
-@pytest.mark.parametrize("line", [b"", b"250-more", b"25 x", b"650 x", b"250x"])
+@pytest.mark.parametrize("line", [b"", b"250-more", b"25 x", b"650 x", b" 250 x"])
 def test_what_is_no_reply_of_one_line(line: bytes) -> None:
     assert parse_single_line(line) is None
 

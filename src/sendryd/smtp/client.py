@@ -3,9 +3,13 @@
 Replies are paired with an explicit queue of the commands still unanswered, which starts with the greeting. The shell says a command with
 `send`, hands over what it reads with `receive_data`, takes events from `next_event` and writes what `data_to_send` gives it.
 
-A peer that breaks the rules (a reply to nothing, a line that is none, a code that changes inside a reply, a reply without end, bytes in
-clear text where TLS begins) breaks the connection: `RemoteProtocolError` now and ever after, and nothing more is said. Saying what the
-rules of `client_states` forbid is our bug: `LocalProtocolError`.
+A reply of odd form still says yes or no: the code of its last line decides, as in Postfix. A code that changes inside a reply, lines
+inside it without a code, further digits after the code, missing text, long text, 8-bit text and empty lines between replies are accepted;
+text over the limits is cut.
+
+A peer with which the dialogue is out of step (a reply to nothing, a reply that begins without a code, a code that cannot answer the command,
+a reply without end, bytes in clear text where TLS begins) breaks the connection: `RemoteProtocolError` now and ever after, and nothing more
+is sent. Sending what the rules of `client_states` forbid is our bug: `LocalProtocolError`.
 
 Cutting what arrives anywhere changes nothing, and any bytes at all give only events or `RemoteProtocolError`. Linear in what arrives.
 """
@@ -23,13 +27,16 @@ from sendryd.smtp.extensions import NO_EXTENSIONS, Extensions, parse_extensions
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.timeouts import Step
 
-MAX_LINE: Final = 2048  # octets of a reply line; RFC 5321 §4.5.3.1.5 has 512, and real servers put URLs and base64 into theirs
-MAX_LINES: Final = 100  # of one reply; the longest seen (EHLO, or advice of a large provider) has about 20
-MAX_REPLY: Final = 64 * 1024  # octets of one reply
+MAX_LINE: Final = 2048  # octets kept of a reply line: what Postfix keeps (line_length_limit); RFC 5321 §4.5.3.1.5 has 512
+MAX_KEPT: Final = 16 * 1024  # octets kept of a reply until it ends: `MAX_TEXT` many times over, and the longest EHLO reply seen has 1 KiB
+MAX_LINES: Final = 1000  # of one reply, empty lines before it included; the longest seen (advice of a large provider) has about 20
+MAX_REPLY: Final = 256 * 1024  # octets of one reply; no server means more as an answer, and reading on costs time
 MAX_TEXT: Final = 1000  # characters kept of a reply, enough for every sentence a person will read
 SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8: may answer anything
 
-_LINE: Final = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)  # RFC 5321 §4.2: the text may be missing
+# RFC 5321 §4.2. The text may be missing; further digits ("2500 ok") and a missing separator ("250ok") are tolerated.
+_LINE: Final = re.compile(rb"([2-5][0-9][0-9])[0-9]*([- \t]?)(.*)", re.DOTALL)
+_EMPTY_LINE: Final = re.compile(rb"[ \t]*\r?\n")
 _ENHANCED: Final = re.compile(r"([245]\.(?:0|[1-9][0-9]{0,2})\.(?:0|[1-9][0-9]{0,2}))(?: +|$)")  # RFC 2034 §4
 
 _STEPS: Final = {
@@ -65,11 +72,13 @@ class ClientConnection:
 
     __slots__ = (
         "_buffer",
-        "_code",
+        "_cut_line",
         "_fault",
         "_has_hello",
         "_is_eof",
         "_is_text_ended",
+        "_kept",
+        "_line_count",
         "_lines",
         "_outstanding",
         "_phase",
@@ -92,9 +101,11 @@ class ClientConnection:
         self._buffer = b""
         self._start = 0  # of what is not parsed yet
         self._is_eof = False
-        self._code = b""  # of the reply whose lines are coming in
-        self._lines: list[bytes] = []
-        self._reply_size = 0
+        self._cut_line: bytes | None = None  # the beginning of a long line whose end has not come
+        self._lines: list[bytes] = []  # the texts of the reply that is coming in
+        self._kept = 0  # octets in `_lines`
+        self._line_count = 0  # of that reply, empty lines before it included
+        self._reply_size = 0  # octets
         self._tail = b""  # the last octets of the text so far
         self._is_text_ended = False
 
@@ -124,6 +135,7 @@ class ClientConnection:
             self._phase is Phase.OPEN
             and not self._outstanding
             and not self._lines
+            and self._cut_line is None
             and not self._is_eof
             and self._start == len(self._buffer)
         )
@@ -209,44 +221,77 @@ class ClientConnection:
         while True:
             start = self._start
             end = self._buffer.find(b"\n", start)
-            size = (end + 1 if end >= 0 else len(self._buffer)) - start
-            if size > MAX_LINE:
-                raise self._break("a reply line is too long")
             if end < 0:
+                self._bound_line()
                 return Closed() if self._is_eof else NEED_DATA
             self._start = end + 1
-            if not self._outstanding:
-                raise self._break("a reply came to nothing")
             # A bare LF is taken for a line end: it can harm nobody but the peer, and old servers send it.
             line = self._buffer[start : end - 1] if self._buffer[end - 1 : end] == b"\r" else self._buffer[start:end]
+            if self._cut_line is not None or len(line) > MAX_LINE:
+                line = self._end_cut_line(line)
+            if not self._outstanding and (line.strip() or self._phase is Phase.TLS):
+                raise self._break("a reply came to nothing")
             reply = self._take_line(line)
             if reply is not None:
-                return self._pair(reply)
+                event = self._pair(reply)
+                if self._start < len(self._buffer):
+                    self._skip_empty_lines()
+                return event
+
+    def _bound_line(self) -> None:
+        """Keeps only the beginning of a long line whose end has not come."""
+        size = len(self._buffer) - self._start - self._buffer.endswith(b"\r")  # the CR may belong to the line end
+        if self._cut_line is None:
+            if size <= MAX_LINE:
+                return
+            self._cut_line = self._buffer[self._start : self._start + MAX_LINE]
+        self._start += size
+        self._count(0, size)
+
+    def _end_cut_line(self, rest: bytes) -> bytes:
+        """What is kept of a long line, now that its end is here."""
+        line = rest[:MAX_LINE] if self._cut_line is None else self._cut_line
+        self._cut_line = None
+        self._count(0, len(rest))
+        return line
+
+    def _skip_empty_lines(self) -> None:
+        """Drops the empty lines that some servers send after a reply, so that the dialogue stays in step."""
+        while self._phase is not Phase.TLS and (empty := _EMPTY_LINE.match(self._buffer, self._start)) is not None:
+            self._start = empty.end()
+            self._count(1, 0)
+
+    def _count(self, lines: int, octets: int) -> None:
+        """Counts towards the limits of the reply that is coming in."""
+        self._line_count += lines
+        self._reply_size += octets
+        if self._line_count > MAX_LINES:
+            raise self._break("a reply has too many lines")
+        if self._reply_size > MAX_REPLY:
+            raise self._break("a reply is too long")
 
     def _take_line(self, line: bytes) -> Reply | None:
         """One line of a reply; the reply if it was the last."""
-        if not self._lines and line[3:4] == b" " and self._outstanding[0].verb is not Verb.EHLO:
+        if not self._lines and line[3:4] == b" " and self._outstanding and self._outstanding[0].verb is not Verb.EHLO:
             reply = parse_single_line(line)
             if reply is not None:
+                self._line_count = self._reply_size = 0
                 return reply
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise self._break("a reply line has no valid code")
-        code, separator, text = match.groups()
-        if self._lines and code != self._code:
-            raise self._break("the code changes inside a reply")
-        self._code = code
-        self._lines.append(text or b"")
-        self._reply_size += len(line)
-        if separator == b"-":
-            if len(self._lines) >= MAX_LINES or self._reply_size > MAX_REPLY:
-                raise self._break("a reply has too many lines")
+        self._count(1, len(line))
+        if not line.strip():
             return None
-        lines = self._lines
-        self._lines = []
-        self._reply_size = 0
-        is_offer = self._outstanding[0].verb is Verb.EHLO
-        if is_offer and code[0] == ord("2"):
+        match = _LINE.match(line)
+        if match is None and not self._lines:
+            raise self._break("a reply line has no valid code")
+        code, separator, text = match.groups() if match is not None else (b"", b"-", line)
+        if self._kept <= MAX_KEPT:
+            self._lines.append(text)
+            self._kept += len(text)
+        if separator == b"-":
+            return None
+        lines, self._lines = self._lines, []
+        self._line_count = self._kept = self._reply_size = 0
+        if code[0] == ord("2") and self._outstanding[0].verb is Verb.EHLO:
             self.extensions = parse_extensions([printable(each) for each in lines])
         return make_reply(int(code), lines)
 
@@ -293,17 +338,17 @@ class ClientConnection:
 def parse_single_line(line: bytes) -> Reply | None:
     """A reply of one line without its line end; None if it is none."""
     match = _LINE.fullmatch(line)
-    return None if match is None or match[2] == b"-" else make_reply(int(match[1]), [match[3] or b""])
+    return None if match is None or match[2] == b"-" else make_reply(int(match[1]), [match[3]])
 
 
 def make_reply(code: int, lines: list[bytes]) -> Reply:
     """A reply as we keep it: safe to show, at most `MAX_TEXT` characters, the enhanced code taken out of its lines."""
     texts = [printable(line) for line in lines]
-    found = _ENHANCED.match(texts[0])
+    first = str(code)[0]  # RFC 3463 §3: a class that contradicts the code tells nothing
+    prefix = next((found[1] for text in texts if (found := _ENHANCED.match(text)) is not None and text[0] == first), None)
     enhanced = None
-    if found is not None and texts[0][0] == str(code)[0]:  # RFC 3463 §3: a class that contradicts the code tells nothing
-        enhanced = EnhancedStatusCode.parse(found[1])
-        prefix = found[1]
+    if prefix is not None:
+        enhanced = EnhancedStatusCode.parse(prefix)
         texts = [text[len(prefix) :].lstrip(" ") if text.partition(" ")[0] == prefix else text for text in texts]
     kept: list[str] = []
     room = MAX_TEXT

@@ -253,7 +253,7 @@ class ReceivingServer:
         )
         session.mail, session.recipients, session.rcpt_params = None, [], []
         refusal = self.script.final(mail)
-        if refusal is not None and not refusal.startswith("250"):
+        if refusal is not None and not refusal.startswith("2"):
             await self._say(session, refusal)
             return
         self.mails.append(mail)
