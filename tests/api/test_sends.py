@@ -38,7 +38,7 @@ async def sender(api: ApiWorld) -> Key:
     domain = await api.domains.add(ACCOUNT, "example.test")
     now = api.clock.now()
     check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=now, verified_at=now, failing_since=None, failures=0)
-    await api.store.record_domain_check(domain.id, check)
+    await api.store.record_domain_check(domain, check)
     api.directory.invalidate()
     return await api.keys.create(ACCOUNT, "sender", scope=Scope.SENDING_ACCESS)
 
@@ -428,3 +428,13 @@ async def test_what_a_send_is_answered_is_what_reading_it_says(api: ApiWorld, te
     for name in ("delivered", "bounced", "complained", "opened"):
         answer = (await send(api, tester, to=f"{name}@sendryd.test")).json
         assert answer["status"] == (await api.get(f"/v1/emails/{answer['id']}", tester[1])).json["status"], name
+
+
+async def test_changes_of_a_scheduled_message_at_the_same_time_are_all_kept(api: ApiWorld, sender: Key) -> None:
+    answer = await send(api, sender, scheduled_at="in 2 hours")
+    path = f"/v1/emails/{answer.json['id']}"
+    changes = ({"subject": "Later"}, {"html": "<b>new</b>"}, {"scheduled_at": "2026-03-02T09:00:00Z"})
+    assert [each.status for each in await asyncio.gather(*(api.send("PATCH", path, sender[1], change) for change in changes))] == [200] * 3
+    found = (await api.get(path, sender[1])).json
+    assert (found["subject"], found["scheduled_at"]) == ("Later", "2026-03-02T09:00:00.000Z")
+    assert "<b>new</b>" in str(await arrived(api, answer.json["id"]))

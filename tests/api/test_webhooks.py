@@ -1,11 +1,12 @@
 """Webhooks as a client sees them."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from sendryd.model.apikey import ApiKey, Scope
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId, NotificationId, format_id, parse_id
 from sendryd.model.webhook import NotificationState, WebhookEvent
 from sendryd.store.base import Lease, NotificationOutcome
@@ -228,3 +229,17 @@ async def test_only_full_access_manages(api: ApiWorld, owner: str, webhook: dict
     for method, path in (("POST", PATH), ("PUT", target), ("DELETE", target), ("POST", f"{target}/test"), ("POST", f"{target}/replay")):
         assert fault(await api.send(method, path, secret, {}))[:2] == (403, "insufficient_scope")
     assert (await api.get(target, secret)).status == 200
+
+
+async def test_an_account_has_fifty_webhooks(api: ApiWorld) -> None:
+    _, live = await api.keys.create(AccountId(1), "live")
+    _, test = await api.keys.create(AccountId(1), "test", mode=KeyMode.TEST)
+    body = {"url": "https://example.com/in", "events": ["email.delivered"]}
+    answers = await asyncio.gather(*(api.send("POST", "/v1/webhooks", live, body) for _ in range(52)))
+    assert sorted(each.status for each in answers) == [200] * 50 + [409] * 2
+    for secret in (live, test):
+        refused = await api.send("POST", "/v1/webhooks", secret, body)
+        assert (refused.status, refused.json["code"]) == (409, "conflict")
+        assert refused.json["message"] == "The account has 50 webhooks, the most that it may have: remove one first"
+    assert (await api.send("DELETE", f"/v1/webhooks/{answers[0].json['id']}", live)).status == 200
+    assert (await api.send("POST", "/v1/webhooks", live, body)).status == 200

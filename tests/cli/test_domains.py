@@ -1,5 +1,8 @@
 """`sendryd domains`."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -86,3 +89,15 @@ def test_what_cannot_be_added(cli: Any) -> None:
     assert "there already" in cli.fault("domains", "add", "example.test")
     for name in ("localhost", "not a domain", "127.0.0.1", ""):
         assert "domain" in cli.fault("domains", "add", name)
+
+
+@pytest.mark.usefixtures("example")
+def test_two_settings_at_once_are_both_kept(cli: Any) -> None:
+    changes = ("include_subdomains=true", "track_opens=true", "track_clicks=true", "tls_policy=enforced")
+    commands = [
+        subprocess.Popen([sys.executable, "-m", "sendryd", "domains", "set", "example.test", change], env={**os.environ, **cli.env})
+        for change in changes
+    ]
+    assert [each.wait(60) for each in commands] == [0] * len(changes)
+    body = cli.json("domains", "show", "example.test")
+    assert (body["include_subdomains"], body["track_opens"], body["track_clicks"], body["tls_policy"]) == (True, True, True, "enforced")

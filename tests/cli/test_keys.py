@@ -80,3 +80,13 @@ def test_rotate_revokes_at_once_or_after_the_grace(cli: Any) -> None:
 def test_keys_that_are_not_there(cli: Any, verb: str) -> None:
     assert "there is no key" in cli.fault("keys", verb, "key_0000000000000")
     assert "not the id of a key" in cli.fault("keys", verb, "em_0000000000000")
+
+
+def test_an_account_has_as_many_keys_and_domains_as_the_settings_say(cli: Any) -> None:
+    cli.env |= {"SENDRYD_MAX_KEYS": "2", "SENDRYD_MAX_DOMAINS": "1"}
+    first, _ = (cli.json("keys", "create", "--name", name) for name in ("one", "two"))
+    assert "the account has 2 API keys, the most that it may have: revoke one first" in cli.fault("keys", "create", "--name", "three")
+    cli.json("keys", "rotate", first["id"], "--grace", "1h")
+    cli.json("domains", "add", "one.test")
+    assert "the account has 1 domain, the most that it may have: remove one first" in cli.fault("domains", "add", "two.test")
+    assert "there already" in cli.fault("domains", "add", "one.test")

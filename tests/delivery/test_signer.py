@@ -17,7 +17,7 @@ from sendryd.delivery import signing_link
 from sendryd.delivery.signer import CHECK_INTERVAL, Signer, SigningKeyMissing
 from sendryd.message.dkim import generate_key, sign
 from sendryd.message.errors import MalformedMessage
-from sendryd.model.domain import DomainSettings, TlsPolicy
+from sendryd.model.domain import DomainSettings, SendingDomain, TlsPolicy
 from sendryd.model.ids import DomainId, MessageId
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
@@ -38,6 +38,11 @@ class Desk:
     async def add(self, domain_id: DomainId = ID, name: str = "example.test") -> None:
         new = Samples().domain(name)
         await self.store.add_domain(replace(new, domain=replace(new.domain, id=domain_id), private_key=signing_key()[0]))
+
+    async def domain(self) -> SendingDomain:
+        domain = await self.store.get_domain(ID)
+        assert domain is not None
+        return domain
 
     async def sign(self, form: tuple[MessageId, bool] | None, content: bytes = CONTENT) -> bytes:
         return await self.signer.sign(await self.signer.key(ID), content, form)
@@ -198,7 +203,7 @@ async def test_a_new_key_of_a_domain_signs_from_then_on(desk: Desk) -> None:
 
 async def test_a_change_of_the_domain_is_seen_within_its_promise(desk: Desk) -> None:
     assert (await desk.signer.key(ID)).tls_policy is not TlsPolicy.ENFORCED
-    await desk.store.set_domain_settings(ID, replace(DomainSettings(), tls_policy=TlsPolicy.ENFORCED))
+    await desk.store.set_domain_settings(await desk.domain(), replace(DomainSettings(), tls_policy=TlsPolicy.ENFORCED))
     desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
     assert (await desk.signer.key(ID)).tls_policy is TlsPolicy.ENFORCED
     assert CHECK_INTERVAL < 1
@@ -249,7 +254,7 @@ async def test_what_was_read_before_a_change_is_not_kept_behind_it(desk: Desk, m
     monkeypatch.setattr(desk.store, "read_private_key", slow)
     early = asyncio.create_task(desk.signer.key(ID))
     await asyncio.sleep(0)  # it has read the domain, and waits for the key
-    await desk.store.set_domain_settings(ID, replace(DomainSettings(), tls_policy=TlsPolicy.ENFORCED))
+    await desk.store.set_domain_settings(await desk.domain(), replace(DomainSettings(), tls_policy=TlsPolicy.ENFORCED))
     desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
     gate.set()
     await desk.signer.key(DomainId(2))  # sees that something has changed

@@ -198,7 +198,7 @@ async def test_mail_whose_domain_was_removed_is_held_and_goes_on_when_it_is_veri
     new = post.samples.domain()
     check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=now, verified_at=now, failing_since=None, failures=0)
     await post.store.add_domain(replace(new, private_key=signing_key()[0]))
-    await post.store.record_domain_check(new.domain.id, check)
+    await post.store.record_domain_check(new.domain, check)
     assert await post.store.release_for_domain(ACCOUNT, "example.test", now) == 2
     lease = post.samples.lease()
     (claim,) = await post.store.claim_deliveries(now=post.clock.now(), lease=lease, limit=9, busy=frozenset(), per_domain=9)

@@ -258,6 +258,17 @@ async def test_a_repeat_under_the_same_idempotency_key_answers_the_first_receipt
     assert tried_before.key is RefusalKey.IDEMPOTENCY_CONFLICT
 
 
+async def test_a_test_key_cannot_use_up_an_idempotency_key_of_live_mail() -> None:
+    door = await Door().open()
+    content = with_header("X-Sendry-Idempotency-Key: order-1")
+    tried = await door.intake.accept(door.submission(content, secret=TEST_SECRET))
+    again = await door.intake.accept(door.submission(content, secret=TEST_SECRET))
+    assert number(tried) == number(again)
+    sent = await door.intake.accept(door.submission(content))
+    assert number(sent) != number(tried)
+    assert (await door.store.count_queue())[DeliveryState.QUEUED] == 1
+
+
 async def test_a_repeat_takes_no_room() -> None:
     handoff = RecordingHandoff()
     door = await Door(handoff=handoff).open()

@@ -9,6 +9,7 @@ import pytest
 from sendryd.intake.templates import EMPTY, MAX_NAME, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice, changed
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import TemplateError
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
@@ -44,15 +45,15 @@ async def test_a_stored_template_is_rendered_with_its_schema(office: TemplateOff
     schema = {"name": {"type": "string", "default": "there"}, "plan": {"type": "string", "required": True}}
     change = TemplateChange(name="Welcome", subject="Hi {{ name }}", html="<p>{{ name }}: {{ plan }}</p>", variables=schema)
     template = await office.add(ACCOUNT, change)
-    made = await office.render(ACCOUNT, template.id, {"plan": "<Pro>"})
+    made = await office.render(ACCOUNT, template.id, {"plan": "<Pro>"}, mode=KeyMode.LIVE)
     assert (made.subject, made.html, made.text) == ("Hi there", "<p>there: &lt;Pro&gt;</p>", "there: <Pro>")
     with pytest.raises(TemplateError, match="plan is required"):
-        await office.render(ACCOUNT, template.id, {})
+        await office.render(ACCOUNT, template.id, {}, mode=KeyMode.LIVE)
 
 
 async def test_large_templates_are_rendered_as_well(office: TemplateOffice) -> None:
     template = await office.add(ACCOUNT, TemplateChange(name="Large", html="{{ x }}" + "<p>word</p>" * 10_000))
-    made = await office.render(ACCOUNT, template.id, {"x": "first"})
+    made = await office.render(ACCOUNT, template.id, {"x": "first"}, mode=KeyMode.LIVE)
     assert made.html is not None
     assert made.html.startswith("first<p>")
     assert len(made.html) == 5 + 110_000
@@ -137,7 +138,7 @@ async def test_nobody_reaches_the_templates_of_others(office: TemplateOffice) ->
             office.duplicate(account, number),
             office.versions(account, number),
             office.publish(account, number, version),
-            office.render(account, number, {}),
+            office.render(account, number, {}, mode=KeyMode.LIVE),
             office.remove(account, number),
         ):
             with pytest.raises(NotFound):

@@ -43,14 +43,14 @@ async def test_an_account_and_its_settings(store: MailStore) -> None:
         data_residency="eu",
         benchmark_opt_in=True,
     )
-    changed = await store.set_account(ACCOUNT, name="Acme", settings=settings)
+    changed = await store.set_account(account, name="Acme", settings=settings)
     assert changed == replace(account, name="Acme", settings=settings)
     assert await store.get_account(ACCOUNT) == changed
     assert not await store.ensure_account(ACCOUNT, "again", LATER)
     assert await store.get_account(ACCOUNT) == changed
     assert await store.get_account(OTHER) is None
     with pytest.raises(NotFound):
-        await store.set_account(OTHER, name="x", settings=settings)
+        await store.set_account(replace(account, id=OTHER), name="x", settings=settings)
 
 
 async def test_settings_that_were_stored_without_later_ones_have_their_defaults(tmp_path: Path, samples: Samples) -> None:
@@ -109,20 +109,20 @@ async def test_a_logo_is_kept_replaced_and_goes_with_its_domain(store: MailStore
     await store.add_domain(new)
     number = new.domain.id
     assert await store.get_bimi(number) is None
-    await store.set_bimi(number, None)
-    await store.set_bimi(number, BIMI)
+    await store.set_bimi(number, None, None)
+    await store.set_bimi(number, None, BIMI)
     assert await store.get_bimi(number) == BIMI
     found = replace(BIMI, vmc_url="https://example.test/v.pem", selector="s2", is_verified=True, verified_at=LATER, updated_at=LATER)
-    await store.set_bimi(number, found)
+    await store.set_bimi(number, BIMI, found)
     assert await store.get_bimi(number) == found
-    await store.set_bimi(number, None)
+    await store.set_bimi(number, found, None)
     assert await store.get_bimi(number) is None
-    await store.set_bimi(number, BIMI)
+    await store.set_bimi(number, None, BIMI)
     await store.remove_domain(number, NOW)
     assert await store.get_bimi(number) is None
     for bimi in (BIMI, None):
         with pytest.raises(NotFound):
-            await store.set_bimi(number, bimi)
+            await store.set_bimi(number, None, bimi)
 
 
 async def test_the_first_secret_of_a_name_stands(store: MailStore) -> None:
@@ -163,9 +163,9 @@ async def test_changes_of_a_domain_owe_their_notices(full_store: Store, samples:
     new = samples.domain()
     number = new.domain.id
     await full_store.add_domain(new, notice(WebhookEvent.DOMAIN_CREATED, step=1))
-    await full_store.record_domain_check(number, CHECK, notice(WebhookEvent.DOMAIN_UPDATED, step=2))
-    await full_store.record_domain_check(number, CHECK)
-    await full_store.set_domain_settings(number, DomainSettings(region="eu"), notice(WebhookEvent.DOMAIN_UPDATED, step=3))
+    checked = await full_store.record_domain_check(new.domain, CHECK, notice(WebhookEvent.DOMAIN_UPDATED, step=2))
+    await full_store.record_domain_check(checked, CHECK)
+    await full_store.set_domain_settings(checked, DomainSettings(region="eu"), notice(WebhookEvent.DOMAIN_UPDATED, step=3))
     await full_store.remove_domain(number, NOW, notice(WebhookEvent.DOMAIN_DELETED, step=4))
     owed = (await full_store.page_notifications(ACCOUNT, limit=9)).items
     assert [(each.type, each.body) for each in reversed(owed)] == [
@@ -181,12 +181,13 @@ async def test_a_change_that_fails_owes_nothing(full_store: Store, samples: Samp
     webhook = hook(samples)
     await full_store.add_webhook(webhook)
     await full_store.add_domain(samples.domain())
+    missing = replace(samples.domain().domain, id=DomainId(9))
     created, updated, deleted = (notice(each) for each in webhook.events)
     with pytest.raises(Conflict):
         await full_store.add_domain(samples.domain(), created)
     for attempt in (
-        full_store.record_domain_check(DomainId(9), CHECK, updated),
-        full_store.set_domain_settings(DomainId(9), DomainSettings(), updated),
+        full_store.record_domain_check(missing, CHECK, updated),
+        full_store.set_domain_settings(missing, DomainSettings(), updated),
         full_store.remove_domain(DomainId(9), NOW, deleted),
     ):
         with pytest.raises(NotFound):

@@ -349,16 +349,16 @@ async def test_domains(store: MailStore, samples: Samples) -> None:
     check = DomainCheck(
         status=DomainStatus.VERIFIED, records=(record,), checked_at=LATER, verified_at=LATER, failing_since=None, failures=0
     )
-    checked = await store.record_domain_check(new.domain.id, check)
+    checked = await store.record_domain_check(new.domain, check)
     assert (checked.status, checked.records, checked.verified_at) == (DomainStatus.VERIFIED, (record,), LATER)
     settings = DomainSettings(include_subdomains=True, tls_policy=TlsPolicy.ENFORCED, custom_return_path="rp")
-    assert (await store.set_domain_settings(new.domain.id, settings)).settings == settings
+    assert (await store.set_domain_settings(checked, settings)).settings == settings
     assert await store.get_domain(new.domain.id) == replace(checked, settings=settings)
     assert await store.read_config_version() > version
     assert len(await store.list_domains()) == len(await store.list_domains(ACCOUNT)) == 1
     await store.remove_domain(new.domain.id, NOW)
     assert await store.read_private_key(new.domain.id) is None
-    for attempt in (store.remove_domain(new.domain.id, NOW), store.set_domain_settings(DomainId(9), settings)):
+    for attempt in (store.remove_domain(new.domain.id, NOW), store.set_domain_settings(replace(new.domain, id=DomainId(9)), settings)):
         with pytest.raises(NotFound):
             await attempt
 

@@ -84,7 +84,7 @@ async def test_each_event_is_owed_to_the_webhooks_that_ask_for_it(store: Store, 
     some = await hook(store, samples, DELIVERED, BOUNCED)
     every = await hook(store, samples, *WebhookEvent)
     off = await hook(store, samples, DELIVERED)
-    await store.update_webhook(replace(off, is_active=False))
+    await store.update_webhook(off, replace(off, is_active=False))
     await hook(store, samples, DELIVERED, account_id=AccountId(2))
     await hook(store, samples, WebhookEvent.DOMAIN_CREATED)
     delivery_id = await happen(store, samples, EventType.DELIVERED, EventType.OPENED, EventType.SENT, EventType.UNSUBSCRIBED)
@@ -180,7 +180,7 @@ async def test_a_webhook_takes_what_it_is_owed_with_it(store: Store, samples: Sa
 
 async def test_a_test_event_is_owed_whatever_the_webhook_asks_for(store: Store, samples: Samples) -> None:
     webhook = await hook(store, samples, BOUNCED)
-    await store.update_webhook(replace(webhook, is_active=False))
+    await store.update_webhook(webhook, replace(webhook, is_active=False))
     made = await store.add_notification(ACCOUNT, webhook.id, NOTICE)
     assert (made.type, made.body, made.webhook_id, made.origin_id) == (NOTICE.type, NOTICE.body, webhook.id, made.id)
     assert await owed(store) == [made]
@@ -328,10 +328,10 @@ async def test_a_webhook_that_is_switched_off_is_owed_nothing_more(store: Store,
 async def test_what_an_account_switched_off_waits(store: Store, samples: Samples) -> None:
     webhook = await hook(store, samples)
     await happen(store, samples, EventType.DELIVERED)
-    await store.update_webhook(replace(webhook, is_active=False))
+    await store.update_webhook(webhook, replace(webhook, is_active=False))
     assert await claim(store, samples) == []
     assert await store.notification_due_at() is None
-    await store.update_webhook(webhook)
+    await store.update_webhook(replace(webhook, is_active=False), webhook)
     assert len(await claim(store, samples)) == 1
 
 

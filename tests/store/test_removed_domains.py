@@ -23,7 +23,9 @@ async def add(store: MailStore, samples: Samples, name: str = "example.test", ac
 
 async def verify(store: MailStore, domain_id: DomainId) -> None:
     check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=NOW, verified_at=NOW, failing_since=None, failures=0)
-    await store.record_domain_check(domain_id, check)
+    domain = await store.get_domain(domain_id)
+    assert domain is not None
+    await store.record_domain_check(domain, check)
 
 
 async def accept(store: MailStore, samples: Samples, domain_id: DomainId, *recipients: str) -> NewMessage:

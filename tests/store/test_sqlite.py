@@ -226,6 +226,8 @@ WORDS: dict[tuple[str, str], type[StrEnum]] = {
     ("event", "mode"): KeyMode,
     ("event", "type"): EventType,
     ("suppression", "reason"): SuppressionReason,
+    ("webhook", "mode"): KeyMode,
+    ("template", "mode"): KeyMode,
     ("notification", "state"): NotificationState,
     ("scheduled_report", "frequency"): ReportFrequency,
 }

@@ -32,7 +32,8 @@ async def add(store: Store, samples: Samples, content: TemplateContent = CONTENT
 
 async def update(store: Store, samples: Samples, template: Template, content: TemplateContent, name: str = "Welcome") -> Template:
     version_id = TemplateVersionId(samples.number())
-    return await store.update_template(ACCOUNT, template.id, name=name, content=content, version_id=version_id, now=LATER)
+    before = await store.get_template(ACCOUNT, template.id) or template
+    return await store.update_template(before, name=name, content=content, mode=template.mode, version_id=version_id, now=LATER)
 
 
 async def versions(store: Store, template: Template) -> list[tuple[int, TemplateContent]]:
@@ -75,9 +76,9 @@ async def test_only_another_content_makes_a_version(full_store: Store, samples: 
 async def test_an_older_version_can_be_published_again(full_store: Store, samples: Samples) -> None:
     template = await add(full_store, samples)
     other = replace(CONTENT, html="<p>new</p>")
-    await update(full_store, samples, template, other, name="Hi")
+    changed = await update(full_store, samples, template, other, name="Hi")
     _, first = await full_store.list_template_versions(ACCOUNT, template.id)
-    published = await full_store.publish_template_version(ACCOUNT, template.id, first.id, LATER + timedelta(hours=1))
+    published = await full_store.publish_template_version(changed, first.id, mode=changed.mode, now=LATER + timedelta(hours=1))
     assert published == replace(template, name="Hi", updated_at=LATER + timedelta(hours=1))
     assert await full_store.get_template(ACCOUNT, template.id) == published
     assert await versions(full_store, template) == [(2, other), (1, CONTENT)]
@@ -100,12 +101,12 @@ async def test_what_is_not_there(full_store: Store, samples: Samples) -> None:
     (version,) = await full_store.list_template_versions(ACCOUNT, mine.id)
     (foreign,) = await full_store.list_template_versions(OTHER, other.id)
     for attempt in (
-        update(full_store, samples, other, CONTENT),
+        update(full_store, samples, replace(other, account_id=ACCOUNT), CONTENT),
         full_store.remove_template(ACCOUNT, other.id),
         full_store.list_template_versions(ACCOUNT, other.id),
-        full_store.publish_template_version(ACCOUNT, other.id, foreign.id, LATER),
-        full_store.publish_template_version(ACCOUNT, mine.id, foreign.id, LATER),
-        full_store.publish_template_version(ACCOUNT, TemplateId(1), version.id, LATER),
+        full_store.publish_template_version(replace(other, account_id=ACCOUNT), foreign.id, mode=mine.mode, now=LATER),
+        full_store.publish_template_version(mine, foreign.id, mode=mine.mode, now=LATER),
+        full_store.publish_template_version(replace(mine, id=TemplateId(1)), version.id, mode=mine.mode, now=LATER),
     ):
         with pytest.raises(NotFound):
             await attempt

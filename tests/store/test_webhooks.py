@@ -48,11 +48,11 @@ async def test_webhooks_are_kept_changed_and_removed(full_store: Store, samples:
         disabled_reason="r",
         is_active=False,
     )
-    await full_store.update_webhook(changed)
+    await full_store.update_webhook(made[0], changed)
     assert await full_store.get_webhook(ACCOUNT, made[0].id) == changed
     for missing in (replace(changed, account_id=AccountId(2)), replace(changed, id=WebhookId(5))):
         with pytest.raises(NotFound):
-            await full_store.update_webhook(missing)
+            await full_store.update_webhook(missing, missing)
         with pytest.raises(NotFound):
             await full_store.remove_webhook(missing.account_id, missing.id)
 
@@ -66,7 +66,9 @@ def connection() -> Iterator[apsw.Connection]:
 
 
 def fill(connection: apsw.Connection, webhook_id: int, count: int, *, is_active: bool = True, due_at: int = 0) -> None:
-    connection.execute("INSERT INTO webhook VALUES (?, 1, '', '[\"email.delivered\"]', '', ?, 0, 0, NULL, NULL)", (webhook_id, is_active))
+    connection.execute(
+        "INSERT INTO webhook VALUES (?, 1, '', '[\"email.delivered\"]', '', ?, 0, 0, NULL, NULL, 'live')", (webhook_id, is_active)
+    )
     rows = [(webhook_id, due_at)] * count
     connection.executemany(
         "INSERT INTO notification (webhook_id, account_id, type, due_at, created_at) VALUES (?, 1, 'email.delivered', ?, 0)", rows

@@ -63,7 +63,7 @@ class TrackingWorld:
     async def set_branding(self, branding: Branding) -> None:
         account = await self.store.get_account(ACCOUNT)
         assert account is not None
-        await self.store.set_account(ACCOUNT, name=account.name, settings=replace(account.settings, branding=branding))
+        await self.store.set_account(account, name=account.name, settings=replace(account.settings, branding=branding))
 
     async def events(self, mode: KeyMode = KeyMode.LIVE) -> list[Event]:
         """What was recorded, oldest first, without how the message came and went."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from sendryd.model.account import Branding
+from sendryd.model.apikey import KeyMode
 from sendryd.store.base import Engagement
 from sendryd.store.errors import StoreUnavailable
 from sendryd.testing.samples import ACCOUNT
@@ -140,3 +141,10 @@ async def test_a_store_that_is_down_is_said_and_shown(tracking: TrackingWorld, m
     assert "try again" in answer.body.decode()
     monkeypatch.setattr(tracking.store, "get_account", fail_to_read)
     assert "<button" in (await tracking.get(tracking.unsubscribe())).body.decode()
+
+
+async def test_the_link_in_a_test_message_stops_no_live_mail(tracking: TrackingWorld) -> None:
+    await tracking.add_message(mode=KeyMode.TEST)  # whoever has a test key can read its link
+    assert (await tracking.post(tracking.unsubscribe(), b"List-Unsubscribe=One-Click")).status == 200
+    assert not await is_off(tracking)
+    assert [event.type for event in await tracking.events(KeyMode.TEST)] == ["unsubscribed"]

@@ -68,7 +68,7 @@ class World:
         await self.store.add_domain(replace(new, domain=domain))
         now = self.clock.now()
         check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=now, verified_at=now, failing_since=None, failures=0)
-        await self.store.record_domain_check(domain.id, check)
+        await self.store.record_domain_check(domain, check)
 
     async def add_report(self, frequency: ReportFrequency = ReportFrequency.DAILY, *recipients: str) -> ScheduledReport:
         report = ScheduledReport(

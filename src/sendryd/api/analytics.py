@@ -138,6 +138,7 @@ class AnalyticsHandlers:
                 summary="Choose whether to take part in comparisons",
                 handler=self.opt_in,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 body=OptIn,
                 answer=BenchmarkOptIn,
                 is_logged=False,

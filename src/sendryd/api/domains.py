@@ -110,6 +110,7 @@ class DomainHandlers:
                 summary="Add a sending domain, and get the DNS records to publish",
                 handler=self.create,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 body=NewDomainBody,
                 answer=Domain,
             ),
@@ -130,6 +131,7 @@ class DomainHandlers:
                 summary="Set what is done with a domain's mail",
                 handler=self.update,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 body=DomainBody,
                 answer=Domain,
             ),
@@ -140,6 +142,7 @@ class DomainHandlers:
                 summary="Remove a sending domain, its key and its logo; its queued mail is held until the domain is verified again",
                 handler=self.delete,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 answer=Deleted,
             ),
             Operation(
@@ -149,6 +152,7 @@ class DomainHandlers:
                 summary="Look at a domain's DNS records now",
                 handler=self.verify,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 answer=DomainVerification,
                 is_timed=False,
             ),
@@ -159,6 +163,7 @@ class DomainHandlers:
                 summary="Note the region that a domain prefers",
                 handler=self.set_region,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 body=DomainRegionBody,
                 answer=Domain,
             ),
@@ -174,6 +179,7 @@ class DomainHandlers:
                 summary="Set a domain's logo (BIMI), and get the DNS record to publish",
                 handler=self.set_bimi,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 body=BimiBody,
                 answer=BimiShape,
             ),
@@ -185,6 +191,7 @@ class DomainHandlers:
                 summary="Take a domain's logo away",
                 handler=self.delete_bimi,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 answer=Deleted,
             ),
             Operation(
@@ -194,6 +201,7 @@ class DomainHandlers:
                 summary="Look at the DNS record of a domain's logo now",
                 handler=self.verify_bimi,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 answer=BimiVerification,
                 is_timed=False,
             ),
@@ -291,7 +299,7 @@ class DomainHandlers:
         """`DELETE /v1/domains/:id/bimi`."""
         domain = await self._find(call)
         await self._find_bimi(domain)
-        await self._store.set_bimi(domain.id, None)
+        await self._office.remove_bimi(domain)
         return {"deleted": True}
 
     async def verify_bimi(self, call: Call) -> Json:

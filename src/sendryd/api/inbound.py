@@ -12,7 +12,8 @@ from sendryd.api.shapes import InboundConfig, InboundEmail, Page
 from sendryd.api.wire import Json, page
 from sendryd.intake.accounts import AccountOffice
 from sendryd.model.account import AccountSettings, InboundForwarding
-from sendryd.model.apikey import Scope
+from sendryd.model.apikey import ApiKey, Scope
+from sendryd.policy.permissions import may_see_secrets
 from sendryd.policy.urlguard import UrlRefused, check_url
 from sendryd.runtime.rand import Rand
 
@@ -55,7 +56,7 @@ class InboundHandlers:
                 method="GET",
                 path=config,
                 group=GROUP,
-                summary="Get where received emails are posted",
+                summary="Get where received emails are posted; only a live key with full access sees the secret",
                 handler=self.get_config,
                 answer=InboundConfig,
             ),
@@ -66,6 +67,7 @@ class InboundHandlers:
                 summary="Set where received emails are posted; url null switches it off",
                 handler=self.set_config,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 body=InboundConfigBody,
                 answer=InboundConfig,
             ),
@@ -86,7 +88,7 @@ class InboundHandlers:
     async def get_config(self, call: Call) -> Json:
         """`GET /v1/inbound/config`."""
         account = await self._office.get(call.key.account_id)
-        return _config_json(account.settings.inbound)
+        return _config_json(account.settings.inbound, call.key)
 
     async def set_config(self, call: Call) -> Json:
         """`PUT /v1/inbound/config`. Without a secret the one that is there stays, or one is made."""
@@ -103,8 +105,8 @@ class InboundHandlers:
             return replace(settings, inbound=InboundForwarding(url=url, secret=secret))
 
         account = await self._office.change(call.key.account_id, change)
-        return _config_json(account.settings.inbound)
+        return _config_json(account.settings.inbound, call.key)
 
 
-def _config_json(inbound: InboundForwarding) -> Json:
-    return {"inbound_address": None, "url": inbound.url, "secret": inbound.secret}
+def _config_json(inbound: InboundForwarding, key: ApiKey) -> Json:
+    return {"inbound_address": None, "url": inbound.url, "secret": inbound.secret if may_see_secrets(key) else None}

@@ -85,7 +85,7 @@ class KeyHandlers:
         ]
 
     async def create(self, call: Call) -> Json:
-        """`POST /v1/api-keys`. Test keys are kept where people are careless: none may make itself able to send for real."""
+        """`POST /v1/api-keys`. A test key cannot create a live key: test keys leak easily."""
         body: NewKeyBody = call.body
         mode = KeyMode(body.mode or KeyMode.LIVE)
         if mode is KeyMode.LIVE and call.key.mode is KeyMode.TEST:
@@ -122,11 +122,11 @@ class KeyHandlers:
         return page([key_json(key) for key in found.items], has_more=found.has_more)
 
     async def revoke(self, call: Call) -> Json:
-        """`DELETE /v1/api-keys/:id`. A key may revoke itself."""
+        """`DELETE /v1/api-keys/:id`. A key may revoke itself; a test key, other test keys."""
         number = parse_id(call.params["id"], API_KEY_PREFIX)
         now = self._clock.now()
         try:
-            key = None if number is None else await self._office.revoke(call.key.account_id, ApiKeyId(number))
+            key = None if number is None else await self._office.revoke(call.key.account_id, ApiKeyId(number), by=call.key.mode)
         except NotFound:
             key = None
         if key is None or (key.revoked_at is not None and key.revoked_at < now):  # it was revoked before

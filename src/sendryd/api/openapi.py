@@ -221,6 +221,8 @@ def _describe_in_words(operation: Operation, remark: Remark) -> str:
     text = _OWN_PATH.sub("", " ".join((operation.handler.__doc__ or "").split()))
     sentences = [text[:1].upper() + text[1:]] if text else []
     sentences.append("For everybody." if operation.scope is None else f"Scope: `{operation.scope.value}`.")
+    if operation.is_live_only:
+        sentences.append("Test keys get a 403: live mail depends on what this changes.")
     reasons = ((403, remark.forbidden), (404, remark.missing), (409, remark.conflict))
     sentences += [f"{status}: {reason}" for status, reason in reasons if reason]
     return "\n\n".join(sentences)

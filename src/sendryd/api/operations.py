@@ -20,16 +20,17 @@ from starlette.types import Receive, Scope, Send
 from sendryd.api.bodies import explain
 from sendryd.api.latency import LatencyBook
 from sendryd.api.requestlog import RequestLog
-from sendryd.api.requests import Gate, Refused, encode, invalid, not_found, parse_cursor, refuse, request_id, respond
+from sendryd.api.requests import Gate, Refused, encode, invalid, live_key_needed, not_found, parse_cursor, refuse, request_id, respond
 from sendryd.api.router import Match, Router
 from sendryd.api.wire import Json, error_json
-from sendryd.model.apikey import ApiKey
+from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.apikey import Scope as KeyScope
+from sendryd.policy.permissions import LiveKeyNeeded
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.store.errors import NotFound, StoreError, TookTooLong
+from sendryd.store.errors import Changed, LimitReached, NotFound, StoreError, TookTooLong
 
 SMALL_BODY: Final = 1024 * 1024  # octets: everything but mail and templates is far smaller
 LARGE_BODY: Final = 4 * 1024 * 1024  # octets; larger ones are read and answered one at a time: each takes several times its size
@@ -84,6 +85,7 @@ class Operation:
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     max_body: int = SMALL_BODY
+    is_live_only: bool = False  # test keys are refused, whatever their scope: live mail depends on what it changes
     is_logged: bool = True  # in the account's log of API requests
     is_listed: bool = True  # in the description; aliases are not
     is_timed: bool = True  # counts for the latency; what waits for others by design does not
@@ -137,6 +139,8 @@ class Dispatcher:
         try:
             if operation.scope is not None:
                 call.caller = await self._gate.admit(request, operation.scope, headers)
+                if operation.is_live_only and call.caller.mode is KeyMode.TEST:
+                    raise live_key_needed()
             if operation.query is not None:
                 call.query = _read_query(operation.query, request)
             if operation.body is not None:
@@ -167,6 +171,11 @@ def _answer_error(error: Exception, request: Request) -> Response:
         return refuse(error)
     if isinstance(error, ClientDisconnect):
         return refuse(Refused(Refusal(RefusalKey.BAD_REQUEST, "The body ended early")))
+    if isinstance(error, LiveKeyNeeded):
+        return refuse(live_key_needed())
+    if isinstance(error, Changed | LimitReached):
+        text = str(error)
+        return refuse(Refused(Refusal(RefusalKey.CONFLICT, text[:1].upper() + text[1:])))
     if isinstance(error, NotFound):  # deleted between two reads
         return refuse(not_found("Resource"))
     if isinstance(error, TookTooLong):

@@ -28,7 +28,7 @@ field that is not given. All paths can be written with and without a slash at th
 
 **Keys.** Every request has the header `Authorization: Bearer <API key>`. A key of the scope `full_access` may do everything, one of
 `sending_access` may send and read, one of `read_only` may read. What a test key (`sn_test_…`) sends is checked and kept as always, but nothing
-leaves the server.
+leaves the server; it changes nothing that live mail depends on. Webhooks and templates that a test key makes are for test mail alone.
 
 **Lists** have pages: `limit` items at most, and `next_cursor` of an answer is the `cursor` of the next request.
 

@@ -113,6 +113,11 @@ def not_found(what: str) -> Refused:
     return Refused(Refusal(RefusalKey.NOT_FOUND, what))
 
 
+def live_key_needed() -> Refused:
+    """A 403 for a test key that would change what live mail depends on."""
+    return Refused(Refusal(RefusalKey.LIVE_KEY_NEEDED, "change what live mail depends on"))
+
+
 def parse_cursor(text: str | None, *prefixes: str) -> int | None:
     """The number in a `next_cursor`; None if there is none. Raises `Refused`."""
     if not text:

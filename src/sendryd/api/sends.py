@@ -32,6 +32,8 @@ from sendryd.api.sendbodies import (
 from sendryd.api.shapes import BatchResult, Cancelled, Email, SendResult
 from sendryd.api.wire import Json, status_word
 from sendryd.intake.accept import Intake, Prepared, TemplateRenderer
+from sendryd.intake.changes import reapply
+from sendryd.intake.fingerprint import answer_key
 from sendryd.intake.submission import Options, Origin, Recipient, Submission
 from sendryd.message.compose import Attachment, Composition, compose
 from sendryd.message.errors import MalformedMessage
@@ -42,6 +44,7 @@ from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, TEMPLATE_PREFIX, EventId, MessageId, TemplateId, format_id, parse_id
 from sendryd.model.message import MessageStatus, MessageType, derive_status
 from sendryd.model.moment import timestamp
+from sendryd.policy.permissions import NotForLiveMail
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.policy.schedule import ScheduleError, parse_scheduled_at
 from sendryd.runtime.clock import Clock
@@ -208,7 +211,8 @@ class SendHandlers:
 
     async def _once(self, call: Call, make: Maker) -> Json | Response:
         """Makes messages and commits them with the answer; with an idempotency key once only."""
-        key = _idempotency_key(call.request)
+        given = _idempotency_key(call.request)
+        key = None if given is None else answer_key(call.key.mode, given)
         account_id = call.key.account_id
 
         async def send() -> bytes | Refusal:
@@ -348,7 +352,9 @@ class SendHandlers:
         if number is None:
             raise invalid("template_id", "template_id: there is no such template")
         try:
-            rendered = await self._templates.render(key.account_id, TemplateId(number), outgoing.variables)
+            rendered = await self._templates.render(key.account_id, TemplateId(number), outgoing.variables, mode=key.mode)
+        except NotForLiveMail as error:
+            raise invalid("template_id", f"template_id: {error}") from None
         except NotFound:
             raise invalid("template_id", "template_id: there is no such template") from None
         except TemplateError as error:
@@ -365,6 +371,10 @@ class SendHandlers:
 
     async def amend(self, call: Call) -> Response:
         """`PATCH /v1/emails/:id`: makes a scheduled message anew from what it was made from and what changes."""
+        await reapply(lambda: self._amend(call))
+        return await show_email(self._store, call)
+
+    async def _amend(self, call: Call) -> None:
         summary = await find_email(self._store, call)
         message = summary.message
         draft = await self._store.read_draft(message.id)
@@ -383,12 +393,11 @@ class SendHandlers:
         if isinstance(prepared, Refusal):
             raise Refused(prepared)
         try:
-            refusal = await self._intake.amend(prepared)
+            refusal = await self._intake.amend(prepared, made_from=draft)
         except NotAllowed:
             raise Refused(Refusal(RefusalKey.CONFLICT, _TOO_LATE)) from None
         if refusal is not None:
             raise Refused(refusal)
-        return await show_email(self._store, call)
 
     async def cancel(self, call: Call) -> Json:
         """`POST /v1/emails/:id/cancel`. Of two that race, the worker that begins and the caller who cancels, exactly one wins."""

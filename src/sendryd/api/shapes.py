@@ -331,6 +331,7 @@ class WebhookListItem(TypedDict):
     url: str
     events: list[str]
     active: bool
+    mode: NotRequired[Literal["test"]]  # of one that a test key made: it is told of test mail alone
     failing_since: str | None
     disabled_reason: str | None
     created_at: str
@@ -338,7 +339,13 @@ class WebhookListItem(TypedDict):
 
 
 class Webhook(WebhookListItem):
-    """An endpoint."""
+    """An endpoint. Its secret is in the answer that made it, and for live keys with full access alone in later ones."""
+
+    secret: NotRequired[str]
+
+
+class CreatedWebhook(WebhookListItem):
+    """An endpoint with its secret."""
 
     secret: str
 
@@ -386,6 +393,7 @@ class Template(TypedDict):
     engine: str
     variables: dict[str, Any] | None
     blocks: dict[str, Any] | None
+    mode: NotRequired[Literal["test"]]  # of one that a test key made: live mail cannot use it
     created_at: str
     updated_at: str
 

@@ -92,6 +92,7 @@ class SuppressionHandlers:
                 summary="Suppress an address; one that is suppressed already is answered as it stands",
                 handler=self.add,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 body=NewSuppression,
                 answer=SuppressionShape,
             ),
@@ -102,6 +103,7 @@ class SuppressionHandlers:
                 summary=f"Suppress up to {MAX_IMPORT:,} addresses, all or none",
                 handler=self.import_,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 body=Import,
                 max_body=MAX_IMPORT_BODY,
                 answer=ImportedSuppressions,
@@ -122,6 +124,7 @@ class SuppressionHandlers:
                 summary="Lift the suppression of an address",
                 handler=self.remove,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 answer=Deleted,
             ),
         ]

@@ -301,7 +301,7 @@ class TemplateHandlers:
     async def add(self, call: Call) -> Json:
         """`POST /v1/templates`."""
         try:
-            return template_json(await self._templates.add(call.key.account_id, call.body.change))
+            return template_json(await self._templates.add(call.key.account_id, call.body.change, by=call.key.mode))
         except BadTemplate as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
 
@@ -320,7 +320,7 @@ class TemplateHandlers:
     async def update(self, call: Call) -> Json:
         """`PUT /v1/templates/:id`."""
         try:
-            return template_json(await self._templates.update(call.key.account_id, _read_id(call), call.body.change))
+            return template_json(await self._templates.update(call.key.account_id, _read_id(call), call.body.change, by=call.key.mode))
         except BadTemplate as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
         except NotFound:
@@ -329,7 +329,7 @@ class TemplateHandlers:
     async def remove(self, call: Call) -> Json:
         """`DELETE /v1/templates/:id`."""
         try:
-            await self._templates.remove(call.key.account_id, _read_id(call))
+            await self._templates.remove(call.key.account_id, _read_id(call), by=call.key.mode)
         except NotFound:
             raise not_found("Template") from None
         return {"deleted": True}
@@ -349,14 +349,16 @@ class TemplateHandlers:
         if number is None:
             raise not_found("Template version")
         try:
-            return template_json(await self._templates.publish(template.account_id, template.id, TemplateVersionId(number)))
+            return template_json(
+                await self._templates.publish(template.account_id, template.id, TemplateVersionId(number), by=call.key.mode)
+            )
         except NotFound:
             raise not_found("Template version") from None
 
     async def duplicate(self, call: Call) -> Json:
         """`POST /v1/templates/:id/duplicate`."""
         try:
-            return template_json(await self._templates.duplicate(call.key.account_id, _read_id(call)))
+            return template_json(await self._templates.duplicate(call.key.account_id, _read_id(call), by=call.key.mode))
         except NotFound:
             raise not_found("Template") from None
 

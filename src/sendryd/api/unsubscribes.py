@@ -76,6 +76,7 @@ class UnsubscribeHandlers:
                 summary="Unsubscribe an address; one that is unsubscribed already is answered as it stands",
                 handler=self.add,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 body=NewUnsubscribe,
                 answer=UnsubscribeShape,
             ),
@@ -86,6 +87,7 @@ class UnsubscribeHandlers:
                 summary=f"Unsubscribe up to {MAX_BATCH:,} addresses",
                 handler=self.add_batch,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 body=NewUnsubscribes,
                 answer=Inserted,
             ),
@@ -99,6 +101,7 @@ class UnsubscribeHandlers:
                 summary="Subscribe an address again",
                 handler=self.remove,
                 scope=Scope.FULL_ACCESS,
+                is_live_only=True,
                 answer=Deleted,
             ),
         ]

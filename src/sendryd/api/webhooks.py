@@ -8,12 +8,13 @@ from sendryd.api.bodies import Body, PageQuery, SearchQuery
 from sendryd.api.moments import EndMoment, StartMoment
 from sendryd.api.operations import Call, Operation
 from sendryd.api.requests import Refused, invalid, not_found
-from sendryd.api.shapes import CountedPage, Deleted, Page, Replayed, ReplayedRange, WebhookDelivery, WebhookListItem
+from sendryd.api.shapes import CountedPage, CreatedWebhook, Deleted, Page, Replayed, ReplayedRange, WebhookDelivery, WebhookListItem
 from sendryd.api.shapes import Webhook as WebhookShape
 from sendryd.api.wire import Json, notification_json, page, webhook_json
 from sendryd.intake.webhooks import BadWebhook, WebhookChange, WebhookOffice
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, format_id, parse_id
+from sendryd.policy.permissions import may_see_secrets
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import NotifyStore
 from sendryd.store.errors import NotAllowed, NotFound
@@ -86,7 +87,7 @@ class WebhookHandlers:
                 handler=self.create,
                 scope=Scope.FULL_ACCESS,
                 body=NewWebhook,
-                answer=WebhookShape,
+                answer=CreatedWebhook,
             ),
             Operation(
                 method="GET",
@@ -97,7 +98,14 @@ class WebhookHandlers:
                 query=SearchQuery,
                 answer=CountedPage[WebhookListItem],
             ),
-            Operation(method="GET", path=one, group=GROUP, summary="Get a webhook with its secret", handler=self.get, answer=WebhookShape),
+            Operation(
+                method="GET",
+                path=one,
+                group=GROUP,
+                summary="Get a webhook; a live key with full access also gets its secret",
+                handler=self.get,
+                answer=WebhookShape,
+            ),
             update,
             update.alias(method="PATCH"),
             Operation(
@@ -157,7 +165,9 @@ class WebhookHandlers:
         """`POST /v1/webhooks`."""
         body: NewWebhook = call.body
         try:
-            webhook = await self._webhooks.create(call.key.account_id, body.url, body.events, is_active=body.active is not False)
+            webhook = await self._webhooks.create(
+                call.key.account_id, body.url, body.events, is_active=body.active is not False, by=call.key.mode
+            )
         except BadWebhook as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
         return webhook_json(webhook, has_secret=True)
@@ -178,24 +188,24 @@ class WebhookHandlers:
         webhook = await self._store.get_webhook(call.key.account_id, _read_id(call))
         if webhook is None:
             raise not_found("Webhook")
-        return webhook_json(webhook, has_secret=True)
+        return webhook_json(webhook, has_secret=may_see_secrets(call.key))
 
     async def update(self, call: Call) -> Json:
         """`PUT /v1/webhooks/:id`."""
         body: WebhookUpdate = call.body
         change = WebhookChange(url=body.url, events=body.events, is_active=body.active)
         try:
-            webhook = await self._webhooks.update(call.key.account_id, _read_id(call), change)
+            webhook = await self._webhooks.update(call.key.account_id, _read_id(call), change, by=call.key.mode)
         except BadWebhook as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
         except NotFound:
             raise not_found("Webhook") from None
-        return webhook_json(webhook, has_secret=True)
+        return webhook_json(webhook, has_secret=may_see_secrets(call.key))
 
     async def remove(self, call: Call) -> Json:
         """`DELETE /v1/webhooks/:id`."""
         try:
-            await self._webhooks.remove(call.key.account_id, _read_id(call))
+            await self._webhooks.remove(call.key.account_id, _read_id(call), by=call.key.mode)
         except NotFound:
             raise not_found("Webhook") from None
         return {"deleted": True}
@@ -221,7 +231,7 @@ class WebhookHandlers:
         if number is None:
             raise not_found("Webhook delivery")
         try:
-            made = await self._webhooks.replay(call.key.account_id, NotificationId(number))
+            made = await self._webhooks.replay(call.key.account_id, NotificationId(number), by=call.key.mode)
         except NotFound:
             raise not_found("Webhook delivery") from None
         except NotAllowed as error:
@@ -231,7 +241,7 @@ class WebhookHandlers:
     async def test(self, call: Call) -> Json:
         """`POST /v1/webhooks/:id/test`."""
         try:
-            made = await self._webhooks.test_event(call.key.account_id, _read_id(call))
+            made = await self._webhooks.test_event(call.key.account_id, _read_id(call), by=call.key.mode)
         except NotFound:
             raise not_found("Webhook") from None
         except NotAllowed as error:
@@ -245,7 +255,12 @@ class WebhookHandlers:
             raise invalid("to", "to: it lies before from")
         try:
             made = await self._webhooks.replay_range(
-                call.key.account_id, _read_id(call), start=body.start, end=body.end, is_failed=body.failed_only is not False
+                call.key.account_id,
+                _read_id(call),
+                start=body.start,
+                end=body.end,
+                is_failed=body.failed_only is not False,
+                by=call.key.mode,
             )
         except BadWebhook as error:
             raise invalid("to", f"to: {error}") from None

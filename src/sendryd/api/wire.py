@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, assert_never
 
 from sendryd.message.parse import Summary
-from sendryd.model.apikey import ApiKey
+from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DnsRecord, SendingDomain
 from sendryd.model.event import Event, EventType
@@ -235,6 +235,8 @@ def webhook_json(webhook: Webhook, *, has_secret: bool = False) -> Json:
         "created_at": timestamp(webhook.created_at),
         "updated_at": timestamp(webhook.updated_at),
     }
+    if webhook.mode is KeyMode.TEST:
+        body["mode"] = KeyMode.TEST.value
     return {**body, "secret": webhook.secret} if has_secret else body
 
 
@@ -269,7 +271,7 @@ def notification_json(notification: Notification) -> Json:
 def template_json(template: Template) -> Json:
     """A template."""
     content = template.content
-    return {
+    body: Json = {
         "id": format_id(TEMPLATE_PREFIX, template.id),
         "name": template.name,
         "subject": content.subject,
@@ -281,6 +283,7 @@ def template_json(template: Template) -> Json:
         "created_at": timestamp(template.created_at),
         "updated_at": timestamp(template.updated_at),
     }
+    return {**body, "mode": KeyMode.TEST.value} if template.mode is KeyMode.TEST else body
 
 
 def template_version_json(version: TemplateVersion) -> Json:

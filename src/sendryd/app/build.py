@@ -49,7 +49,7 @@ class Basics:
     @property
     def keys(self) -> KeyOffice:
         """What is done with keys."""
-        return KeyOffice(self.store, clock=self.clock, rand=self.rand, ids=self.ids)
+        return KeyOffice(self.store, clock=self.clock, rand=self.rand, ids=self.ids, max_keys=self.settings.max_keys)
 
     @property
     def domains(self) -> DomainOffice:
@@ -62,6 +62,7 @@ class Basics:
             selector=settings.dkim_selector,
             clock=self.clock,
             ids=self.ids,
+            max_domains=settings.max_domains,
         )
 
     @property
@@ -78,7 +79,7 @@ class Basics:
     @property
     def templates(self) -> TemplateOffice:
         """What is done with templates."""
-        return TemplateOffice(self.store, clock=self.clock, ids=self.ids)
+        return TemplateOffice(self.store, clock=self.clock, ids=self.ids, max_templates=self.settings.max_templates)
 
     @property
     def retry_plan(self) -> RetryPlan:

@@ -176,6 +176,9 @@ class Settings(BaseModel):
         "2000", description="The same for one client address; of IPv6, one network of 64 bits."
     )
     smtp_max_connections_unauthenticated_per_address: Number = _setting("100", description="The same for one client address, before AUTH.")
+    max_keys: Number = _setting("1000", description="API keys of one account that are neither revoked nor expired.")
+    max_domains: Number = _setting("1000", description="Sending domains of one account.")
+    max_templates: Number = _setting("1000", description="Stored templates of one account.")
     retry_schedule: Schedule = _setting(
         "1m,5m,15m,30m,1h,2h,4h,8h", description="Delays between attempts, ±10 %; the last one is repeated."
     )

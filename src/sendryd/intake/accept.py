@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from sendryd.intake.directory import Directory
-from sendryd.intake.fingerprint import fingerprint
+from sendryd.intake.fingerprint import TEST_ANSWERS, answer_key, fingerprint
 from sendryd.intake.handoff import Handoff
 from sendryd.intake.prepare import Draft, finish, read_draft
 from sendryd.intake.quota import Quotas
@@ -47,6 +47,7 @@ from sendryd.model.ids import (
 from sendryd.model.message import Message, MessageType
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.admission import admit_author
+from sendryd.policy.permissions import NotForLiveMail
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.policy.schedule import ScheduleError, parse_scheduled_at
 from sendryd.policy.simulation import scenario_for
@@ -59,7 +60,7 @@ from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import AcceptStore, Answer, Claim, ClaimedDelivery, Lease, NewDelivery, NewEvent, NewMessage
-from sendryd.store.errors import AlreadyAnswered, NotAllowed, NotFound, StoreError, StoreFull
+from sendryd.store.errors import AlreadyAnswered, Changed, NotAllowed, NotFound, StoreError, StoreFull
 
 ANSWERS_KEPT: Final = timedelta(hours=24)  # of idempotent requests: the contract
 BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content can guess
@@ -103,8 +104,8 @@ class Prepared:
 class TemplateRenderer(Protocol):
     """Stored templates, as the door sees them."""
 
-    async def render(self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any]) -> Rendered:
-        """A template with its variables in place. Raises `NotFound`, `TemplateError`."""
+    async def render(self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any], *, mode: KeyMode) -> Rendered:
+        """A template with its variables in place, for mail of this mode. Raises `NotFound`, `TemplateError`, `NotForLiveMail`."""
         ...
 
 
@@ -154,7 +155,7 @@ class Intake:
 
     async def _accept_once(self, submission: Submission, prepared: Prepared, key: str) -> Receipt | Refusal:
         """A message whose control header gives it an idempotency key."""
-        account_id = submission.key.account_id
+        account_id, key = submission.key.account_id, answer_key(submission.key.mode, key)
         is_large = len(submission.content) > LARGE
         told = await asyncio.to_thread(fingerprint, submission) if is_large else fingerprint(submission)
 
@@ -175,6 +176,8 @@ class Intake:
         try:
             async with self._twins.turn(account_id, key):
                 answer = await self._store.find_answer(account_id, key, kept_since=self._kept_since())
+                if answer is None and key.startswith(TEST_ANSWERS):  # what live mail has used is taken for test mail too
+                    answer = await self._store.find_answer(account_id, key.removeprefix(TEST_ANSWERS), kept_since=self._kept_since())
                 if answer is None:
                     return await send()
         except AlreadyAnswered as answered:  # by another process, between the look and the commit
@@ -283,7 +286,10 @@ class Intake:
             return Refusal(RefusalKey.CONTROL_HEADER, f"{name} (there is no such template)")
         template_id = TemplateId(number)
         try:
-            rendered = await self._templates.render(submission.key.account_id, template_id, orders.variables)
+            key = submission.key
+            rendered = await self._templates.render(key.account_id, template_id, orders.variables, mode=key.mode)
+        except NotForLiveMail as error:
+            return Refusal(RefusalKey.CONTROL_HEADER, f"{name} ({error})")
         except NotFound:
             return Refusal(RefusalKey.CONTROL_HEADER, f"{name} (there is no such template)")
         except TemplateError as error:
@@ -484,14 +490,15 @@ class Intake:
         key = format_id(API_KEY_PREFIX, key_id) if key_id is not None else None
         self._mail_log.refused(refusal, door=_door(origin), client=origin.address, key=key, recipients=recipients)
 
-    async def amend(self, prepared: Prepared) -> Refusal | None:
+    async def amend(self, prepared: Prepared, *, made_from: bytes | None = None) -> Refusal | None:
         """Stores a prepared message in the place of the scheduled one with its id. It counts for no quota again.
 
-        None if it is done, else why not. Raises `NotFound`, `NotAllowed`: it has begun to be sent.
+        None if it is done, else why not. Raises `NotFound`, `NotAllowed`: it has begun to be sent; `Changed`: its draft is another one than it
+        was made from.
         """
         try:
-            await self._store.amend(prepared.new, self._clock.now())
-        except (NotFound, NotAllowed):
+            await self._store.amend(prepared.new, self._clock.now(), made_from=made_from)
+        except (Changed, NotFound, NotAllowed):
             raise
         except StoreError as error:
             refusal = self._unstored(error)

@@ -5,9 +5,11 @@ Every change that webhooks are told of is stored with its notice, in one commit.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
+from sendryd.intake.changes import reapply
 from sendryd.message.author import normalise_domain
 from sendryd.message.dkim import generate_key
 from sendryd.message.errors import MalformedMessage
@@ -34,7 +36,7 @@ from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.resolver import DnsResolver
 from sendryd.store.base import AccountStore, DomainCheck, NewDomain, Notice, QueueStore
-from sendryd.store.errors import NotFound
+from sendryd.store.errors import Changed, Conflict, LimitReached, NotFound
 
 MAX_SPF_LOOKUPS: Final = 10  # RFC 7208 §4.6.4
 MAX_SPF_TIME: Final = 12.0  # seconds: with the ten that one look-up may take before it, less than the 30 that clients wait for an answer
@@ -86,6 +88,7 @@ class DomainOffice:
         selector: str,
         clock: Clock,
         ids: IdSource,
+        max_domains: int | None = None,
     ) -> None:
         self._store = store
         self._resolver = resolver
@@ -93,13 +96,15 @@ class DomainOffice:
         self._selector = selector
         self._clock = clock
         self._ids = ids
-        self._changing = asyncio.Lock()  # settings are replaced as a whole: two changes at once must not undo one another
+        self._max_domains = max_domains
 
     async def add(self, account_id: AccountId, name: str) -> SendingDomain:
-        """A new domain with a DKIM key of its own. Raises `BadDomainName`, and `Conflict` if the account has it already."""
+        """A new domain with a DKIM key of its own. Raises `BadDomainName`, `Conflict` if the account has it already, and `LimitReached`."""
         name = parse_name(name)
         if len(dkim_name(name, self._selector)) > MAX_NAME:
             raise BadDomainName(f"{name} is too long: its DKIM record would have a name of more than {MAX_NAME} octets")
+        if self._max_domains is not None and await self._store.count_domains(account_id) >= self._max_domains:
+            await self._refuse_another(account_id, name, self._max_domains)
         private_key, public_key = await asyncio.to_thread(generate_key)
         domain = SendingDomain(
             id=DomainId(self._ids.next()),
@@ -112,20 +117,34 @@ class DomainOffice:
             created_at=self._clock.now(),
             records=wanted_records(name, self._selector, public_key, self._settings),
         )
-        await self._store.add_domain(NewDomain(domain=domain, private_key=private_key), self._notice(WebhookEvent.DOMAIN_CREATED, domain))
+        notice = self._notice(WebhookEvent.DOMAIN_CREATED, domain)
+        await self._store.add_domain(NewDomain(domain=domain, private_key=private_key), notice, limit=self._max_domains)
         return domain
+
+    async def _refuse_another(self, account_id: AccountId, name: str, limit: int) -> None:
+        """Says so before a key is made, which takes long. Raises `Conflict`, `LimitReached`."""
+        if await self._store.find_domain(account_id, name) is not None:
+            raise Conflict("the domain exists")
+        raise LimitReached(limit, "domain", "remove one first")
 
     async def change(self, domain_id: DomainId, change: Change) -> SendingDomain:
         """Replaces a domain's settings by what is made of them. Raises `NotFound`, and `BadDomainSetting` for what it cannot have."""
-        async with self._changing:
-            domain = await self._store.get_domain(domain_id)
-            if domain is None:
-                raise NotFound("no such domain")
+
+        async def attempt() -> SendingDomain:
+            domain = await self._get(domain_id)
             settings = change(domain.settings)
             if settings == domain.settings:
                 return domain
             after = replace(domain, settings=replace(settings, custom_return_path=_return_path(domain, settings.custom_return_path)))
-            return await self._store.set_domain_settings(domain_id, after.settings, self._notice(WebhookEvent.DOMAIN_UPDATED, after))
+            return await self._store.set_domain_settings(domain, after.settings, self._notice(WebhookEvent.DOMAIN_UPDATED, after))
+
+        return await reapply(attempt)
+
+    async def _get(self, domain_id: DomainId) -> SendingDomain:
+        domain = await self._store.get_domain(domain_id)
+        if domain is None:
+            raise NotFound("no such domain")
+        return domain
 
     async def remove(self, domain: SendingDomain) -> int:
         """Removes a domain, its key and its logo. Raises `NotFound`.
@@ -151,10 +170,12 @@ class DomainOffice:
             RecordPurpose.DMARC: dmarc if isinstance(dmarc, Unknown) else check_dmarc(dmarc),
             RecordPurpose.SPF: spf if isinstance(spf, Unknown) else await self._check_spf(domain.name, spf),
         }
-        current = await self._store.get_domain(domain.id)  # another check may have ended while this one waited for DNS
-        if current is None:
-            raise NotFound("no such domain")
-        after = await self._record(current, evaluate(current, records, reasons, self._clock.now()))
+
+        async def attempt() -> SendingDomain:
+            current = await self._get(domain.id)  # another check may have ended while this one waited for DNS
+            return await self._record(current, evaluate(current, records, reasons, self._clock.now()))
+
+        after = await reapply(attempt)
         if after.status is DomainStatus.VERIFIED:  # each time: the program may have been stopped between the two
             await self._store.release_for_domain(after.account_id, after.name, self._clock.now())
         texts = {RecordPurpose.DKIM: dkim, RecordPurpose.DMARC: dmarc, RecordPurpose.SPF: spf}
@@ -172,7 +193,7 @@ class DomainOffice:
         )
         changed = replace(domain, status=found.status)
         notice = self._notice(WebhookEvent.DOMAIN_UPDATED, changed) if found.status is not domain.status else None
-        return await self._store.record_domain_check(domain.id, check, notice)
+        return await self._store.record_domain_check(domain, check, notice)
 
     async def set_bimi(self, domain: SendingDomain, *, logo_url: str, vmc_url: str | None, selector: str) -> Bimi:
         """A domain's logo, to be proved anew if anything of it differs. Raises `BadDomainName` for a selector that leaves no room, and
@@ -180,6 +201,13 @@ class DomainOffice:
         """
         if len(bimi_name(domain.name, selector)) > MAX_NAME:
             raise BadDomainName(f"{selector} is too long: the record would have a name of more than {MAX_NAME} octets")
+
+        async def attempt() -> Bimi:
+            return await self._set_bimi(domain, logo_url=logo_url, vmc_url=vmc_url, selector=selector)
+
+        return await reapply(attempt)
+
+    async def _set_bimi(self, domain: SendingDomain, *, logo_url: str, vmc_url: str | None, selector: str) -> Bimi:
         now = self._clock.now()
         before = await self._store.get_bimi(domain.id)
         if before is not None and (before.logo_url, before.vmc_url, before.selector) == (logo_url, vmc_url, selector):
@@ -193,8 +221,19 @@ class DomainOffice:
             created_at=before.created_at if before else now,
             updated_at=now,
         )
-        await self._store.set_bimi(domain.id, bimi)
+        await self._store.set_bimi(domain.id, before, bimi)
         return bimi
+
+    async def remove_bimi(self, domain: SendingDomain) -> None:
+        """Takes a domain's logo away. Raises `NotFound` if it has none."""
+
+        async def attempt() -> None:
+            before = await self._store.get_bimi(domain.id)
+            if before is None:
+                raise NotFound("no logo")
+            await self._store.set_bimi(domain.id, before, None)
+
+        await reapply(attempt)
 
     async def verify_bimi(self, domain: SendingDomain) -> BimiVerification:
         """Looks at the published record of a domain's logo, past the cache, and stores what follows; nothing if DNS gives no answer.
@@ -211,8 +250,8 @@ class DomainOffice:
         after = replace(bimi, is_verified=not reason, verified_at=bimi.verified_at if reason else now)
         if after.is_verified is not bimi.is_verified:
             after = replace(after, updated_at=now)
-        if await self._store.get_bimi(domain.id) == bimi:  # else it was set anew meanwhile, and this says nothing of the new one
-            await self._store.set_bimi(domain.id, after)
+        with suppress(Changed):  # it was set to another one meanwhile, of which this says nothing
+            await self._store.set_bimi(domain.id, bimi, after)
         return BimiVerification(bimi=after, reason=reason)
 
     def _notice(self, event: WebhookEvent, domain: SendingDomain) -> Notice:

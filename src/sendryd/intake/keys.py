@@ -6,11 +6,12 @@ from typing import Final
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId, ApiKeyId
 from sendryd.policy.credentials import RANDOM_LENGTH, display_prefix, hash_key, new_secret
+from sendryd.policy.permissions import check_change
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import AccountStore, NewApiKey
-from sendryd.store.errors import NotAllowed, NotFound
+from sendryd.store.errors import NotFound
 
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)  # later moments cannot be expressed
 
@@ -18,11 +19,12 @@ _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)  # later moments cannot
 class KeyOffice:
     """What is done with keys, at whatever door."""
 
-    def __init__(self, store: AccountStore, *, clock: Clock, rand: Rand, ids: IdSource) -> None:
+    def __init__(self, store: AccountStore, *, clock: Clock, rand: Rand, ids: IdSource, max_keys: int | None = None) -> None:
         self._store = store
         self._clock = clock
         self._rand = rand
         self._ids = ids
+        self._max_keys = max_keys
 
     async def create(
         self,
@@ -34,12 +36,22 @@ class KeyOffice:
         expires_in: timedelta | None = None,
         expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
-        """A new key, and its secret, which is stored nowhere. It lives for a time or until a moment, and for ever if neither is given."""
+        """A new key, and its secret, which is stored nowhere. It lives for a time or until a moment, and for ever if neither is given.
+        Raises `LimitReached`.
+        """
+        now = self._clock.now()
+        ends = _after(now, expires_in) if expires_in is not None else expires_at
+        new, secret = self._make(account_id, name, scope=scope, mode=mode, now=now, expires_at=ends)
+        await self._store.add_api_key(new, limit=self._max_keys)
+        return new.key, secret
+
+    def _make(
+        self, account_id: AccountId, name: str, *, scope: Scope, mode: KeyMode, now: datetime, expires_at: datetime | None
+    ) -> tuple[NewApiKey, str]:
         secret = new_secret(mode, self._rand.secret(RANDOM_LENGTH))
         secret_hash = hash_key(secret)
         if secret_hash is None:
             raise AssertionError("a secret of our own making has not the form of one")
-        now = self._clock.now()
         key = ApiKey(
             id=ApiKeyId(self._ids.next()),
             account_id=account_id,
@@ -48,29 +60,35 @@ class KeyOffice:
             mode=mode,
             prefix=display_prefix(secret),
             created_at=now,
-            expires_at=_after(now, expires_in) if expires_in is not None else expires_at,
+            expires_at=expires_at,
         )
-        await self._store.add_api_key(NewApiKey(key=key, secret_hash=secret_hash))
-        return key, secret
+        return NewApiKey(key=key, secret_hash=secret_hash), secret
 
-    async def revoke(self, account_id: AccountId, key_id: ApiKeyId, *, grace: timedelta = timedelta(0)) -> ApiKey:
-        """Revokes a key, now or after a time of grace. Raises `NotFound`."""
+    async def get(self, account_id: AccountId, key_id: ApiKeyId) -> ApiKey:
+        """One key. Raises `NotFound`."""
+        keys = await self._store.list_api_keys(account_id)
+        found = next((key for key in keys if key.id == key_id), None)
+        if found is None:
+            raise NotFound("no such key")
+        return found
+
+    async def revoke(
+        self, account_id: AccountId, key_id: ApiKeyId, *, grace: timedelta = timedelta(0), by: KeyMode = KeyMode.LIVE
+    ) -> ApiKey:
+        """Revokes a key, now or after a time of grace. Raises `NotFound`, and `LiveKeyNeeded` for a live key that a test key would revoke."""
+        if by is KeyMode.TEST:
+            check_change(by, (await self.get(account_id, key_id)).mode)
         return await self._store.revoke_api_key(account_id, key_id, _after(self._clock.now(), grace))
 
     async def rotate(self, account_id: AccountId, key_id: ApiKeyId, *, grace: timedelta = timedelta(0)) -> tuple[ApiKey, str]:
         """A new key with the name, scope and mode of an old one, which is revoked. If the old one was made for a limited time, so is the
         new one, for as long again. Raises `NotFound`, and `NotAllowed` for a key that is revoked: that must not bring it back.
         """
-        keys = await self._store.list_api_keys(account_id)
-        old = next((key for key in keys if key.id == key_id), None)
-        if old is None:
-            raise NotFound("no such key")
-        if old.revoked_at is not None and old.revoked_at <= self._clock.now():
-            raise NotAllowed("the key is revoked; create a new one instead")
-        lifetime = old.expires_at - old.created_at if old.expires_at is not None else None
-        made = await self.create(account_id, old.name, scope=old.scope, mode=old.mode, expires_in=lifetime)
-        await self.revoke(account_id, key_id, grace=grace)
-        return made
+        old, now = await self.get(account_id, key_id), self._clock.now()
+        expires_at = _after(now, old.expires_at - old.created_at) if old.expires_at is not None else None
+        new, secret = self._make(account_id, old.name, scope=old.scope, mode=old.mode, now=now, expires_at=expires_at)
+        await self._store.rotate_api_key(account_id, key_id, new, _after(now, grace))
+        return new.key, secret
 
 
 def _after(now: datetime, delay: timedelta) -> datetime:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, ApiKeyId
 from sendryd.model.message import Message
 from sendryd.policy.refusal import Refusal, RefusalKey
@@ -20,7 +21,8 @@ _KEY: Final = "this key"
 _ACCOUNT: Final = "this account"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-Owner = tuple[AccountId, ApiKeyId | None]
+# Test mail has a count of its own: a test key must not use up what live mail may have.
+Owner = tuple[AccountId, ApiKeyId | None, KeyMode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ class Quotas:
         """
         if not messages:
             return None
-        account_id, key_id = messages[0].account_id, messages[0].api_key_id
+        account_id, key_id, mode = messages[0].account_id, messages[0].api_key_id, messages[0].mode
         limits = ((self._of_key, key_id, _KEY), (self._of_account, None, _ACCOUNT))
-        wanted = [(quota, (account_id, owner), word) for quota, owner, word in limits if quota is not None]
+        wanted = [(quota, (account_id, owner, mode), word) for quota, owner, word in limits if quota is not None]
         for quota, owner, _ in wanted:
             await self._load(owner, quota)
         # From here on nothing is waited for, so of several at the same time none sees the count that another was let in by.
@@ -72,8 +74,8 @@ class Quotas:
     def give_back(self, messages: Sequence[Message]) -> None:
         """Counts no more what was not accepted."""
         for message in messages:
-            for owner in ((message.account_id, message.api_key_id), (message.account_id, None)):
-                self._add(owner, -1)
+            for key_id in (message.api_key_id, None):
+                self._add((message.account_id, key_id, message.mode), -1)
 
     def _add(self, owner: Owner, change: int) -> None:
         if owner in self._counts:

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from sendryd.intake.changes import reapply
 from sendryd.message.blocks import BlockError, check_design, compile_blocks
 from sendryd.message.template import MAX_SOURCE, Rendered, TemplateError, check_template, render_all, variable_names
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 from sendryd.model.template import Template, TemplateContent, TemplateVersion
+from sendryd.policy.permissions import NotForLiveMail, check_change
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.store.base import Page, TemplateStore
@@ -49,10 +52,11 @@ EMPTY: Final = TemplateContent(subject=None, html=None, text=None, engine="html"
 class TemplateOffice:
     """What is done with templates, at whatever door."""
 
-    def __init__(self, store: TemplateStore, *, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, store: TemplateStore, *, clock: Clock, ids: IdSource, max_templates: int | None = None) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
+        self._max_templates = max_templates
 
     async def get(self, account_id: AccountId, template_id: TemplateId) -> Template:
         """One template. Raises `NotFound`."""
@@ -65,8 +69,8 @@ class TemplateOffice:
         """Templates, newest first."""
         return await self._store.page_templates(account_id, limit=limit, before=before)
 
-    async def add(self, account_id: AccountId, change: TemplateChange) -> Template:
-        """A new template. Raises `BadTemplate`."""
+    async def add(self, account_id: AccountId, change: TemplateChange, *, by: KeyMode = KeyMode.LIVE) -> Template:
+        """A new template; one that a test key makes is for test mail alone. Raises `BadTemplate`, `LimitReached`."""
         now = self._clock.now()
         template = Template(
             id=TemplateId(self._ids.next()),
@@ -75,45 +79,73 @@ class TemplateOffice:
             content=await asyncio.to_thread(changed, EMPTY, change),
             created_at=now,
             updated_at=now,
+            mode=by,
         )
-        await self._store.add_template(template, self._version_id())
+        await self._store.add_template(template, self._version_id(), limit=self._max_templates)
         return template
 
-    async def update(self, account_id: AccountId, template_id: TemplateId, change: TemplateChange) -> Template:
-        """A template with another content, which becomes its next version. Raises `NotFound`, `BadTemplate`."""
-        old = await self.get(account_id, template_id)
-        return await self._store.update_template(
-            account_id,
-            template_id,
-            name=change.name or old.name,
-            content=await asyncio.to_thread(changed, old.content, change),
-            version_id=self._version_id(),
-            now=self._clock.now(),
-        )
+    async def update(
+        self, account_id: AccountId, template_id: TemplateId, change: TemplateChange, *, by: KeyMode = KeyMode.LIVE
+    ) -> Template:
+        """A template with another content, which becomes its next version. What a live key saves, live mail can use. Raises `NotFound`,
+        `BadTemplate`, `LiveKeyNeeded`.
+        """
 
-    async def duplicate(self, account_id: AccountId, template_id: TemplateId) -> Template:
-        """A copy under another name. Raises `NotFound`."""
+        async def attempt() -> Template:
+            old = await self._find(account_id, template_id, by)
+            return await self._store.update_template(
+                old,
+                name=change.name or old.name,
+                content=await asyncio.to_thread(changed, old.content, change),
+                mode=by,
+                version_id=self._version_id(),
+                now=self._clock.now(),
+            )
+
+        return await reapply(attempt)
+
+    async def _find(self, account_id: AccountId, template_id: TemplateId, by: KeyMode) -> Template:
+        """A template that a key of this mode may change. Raises `NotFound`, `LiveKeyNeeded`."""
+        template = await self.get(account_id, template_id)
+        check_change(by, template.mode)
+        return template
+
+    async def duplicate(self, account_id: AccountId, template_id: TemplateId, *, by: KeyMode = KeyMode.LIVE) -> Template:
+        """A copy under another name. Raises `NotFound`, `LimitReached`."""
         old, now = await self.get(account_id, template_id), self._clock.now()
         name = old.name[: MAX_NAME - len(COPY_SUFFIX)] + COPY_SUFFIX
-        copy = replace(old, id=TemplateId(self._ids.next()), name=name, created_at=now, updated_at=now)
-        await self._store.add_template(copy, self._version_id())
+        copy = replace(old, id=TemplateId(self._ids.next()), name=name, created_at=now, updated_at=now, mode=by)
+        await self._store.add_template(copy, self._version_id(), limit=self._max_templates)
         return copy
 
-    async def remove(self, account_id: AccountId, template_id: TemplateId) -> None:
-        """Removes a template. Raises `NotFound`."""
+    async def remove(self, account_id: AccountId, template_id: TemplateId, *, by: KeyMode = KeyMode.LIVE) -> None:
+        """Removes a template. Raises `NotFound`, `LiveKeyNeeded`."""
+        await self._find(account_id, template_id, by)
         await self._store.remove_template(account_id, template_id)
 
     async def versions(self, account_id: AccountId, template_id: TemplateId) -> list[TemplateVersion]:
         """All versions, newest first. Raises `NotFound`."""
         return await self._store.list_template_versions(account_id, template_id)
 
-    async def publish(self, account_id: AccountId, template_id: TemplateId, version_id: TemplateVersionId) -> Template:
-        """Makes a version the content of its template. Raises `NotFound`."""
-        return await self._store.publish_template_version(account_id, template_id, version_id, self._clock.now())
+    async def publish(
+        self, account_id: AccountId, template_id: TemplateId, version_id: TemplateVersionId, *, by: KeyMode = KeyMode.LIVE
+    ) -> Template:
+        """Makes a version the content of its template. What a live key publishes, live mail can use. Raises `NotFound`, `LiveKeyNeeded`."""
 
-    async def render(self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any]) -> Rendered:
-        """A template with its variables in place. Raises `NotFound`, `TemplateError`."""
-        return await render_content((await self.get(account_id, template_id)).content, variables)
+        async def attempt() -> Template:
+            old = await self._find(account_id, template_id, by)
+            return await self._store.publish_template_version(old, version_id, mode=by, now=self._clock.now())
+
+        return await reapply(attempt)
+
+    async def render(self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any], *, mode: KeyMode) -> Rendered:
+        """A template with its variables in place, for mail of this mode. Raises `NotFound`, `TemplateError`, and `NotForLiveMail` if live mail
+        would use what a test key made.
+        """
+        template = await self.get(account_id, template_id)
+        if mode is KeyMode.LIVE and template.mode is KeyMode.TEST:
+            raise NotForLiveMail("it was made with a test key: save it with a live key before live mail uses it")
+        return await render_content(template.content, variables)
 
     def _version_id(self) -> TemplateVersionId:
         return TemplateVersionId(self._ids.next())

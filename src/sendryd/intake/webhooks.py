@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from sendryd.intake.changes import reapply
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import WEBHOOK_PREFIX, AccountId, NotificationId, WebhookId, format_id
 from sendryd.model.moment import timestamp
 from sendryd.model.webhook import Notification, Webhook, WebhookEvent
+from sendryd.policy.permissions import check_change
 from sendryd.policy.urlguard import UrlRefused, check_url
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
@@ -20,6 +23,7 @@ from sendryd.store.errors import NotAllowed, NotFound
 
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
 SECRET_LENGTH: Final = 44  # letters and digits: base 64 of 33 octets without padding; Standard Webhooks asks for 24 to 64 octets
+MAX_WEBHOOKS: Final = 50  # of an account: each is owed every event that it asks for, so the cost of an event grows with them
 MAX_REPLAY: Final = 10_000  # notifications of one call: what a busy endpoint takes in minutes
 REPLAY_BATCH: Final = 500  # notifications in one transaction: a few milliseconds
 TEST_RECIPIENT: Final = "test@example.com"
@@ -52,8 +56,12 @@ class WebhookOffice:
         self._rand = rand
         self._allow_private = allow_private
 
-    async def create(self, account_id: AccountId, url: str, events: Sequence[str], *, is_active: bool = True) -> Webhook:
-        """A new webhook with a secret of its own. Raises `BadWebhook`."""
+    async def create(
+        self, account_id: AccountId, url: str, events: Sequence[str], *, is_active: bool = True, by: KeyMode = KeyMode.LIVE
+    ) -> Webhook:
+        """A new webhook with a secret of its own; one that a test key makes is told of test mail alone. Raises `BadWebhook`,
+        `LimitReached`.
+        """
         now = self._clock.now()
         webhook = Webhook(
             id=WebhookId(self._ids.next()),
@@ -64,13 +72,22 @@ class WebhookOffice:
             is_active=is_active,
             created_at=now,
             updated_at=now,
+            mode=by,
         )
-        await self._store.add_webhook(webhook)
+        await self._store.add_webhook(webhook, limit=MAX_WEBHOOKS)
         return webhook
 
-    async def update(self, account_id: AccountId, webhook_id: WebhookId, change: WebhookChange) -> Webhook:
-        """Changes a webhook. Another URL, and switching it on again, begin with a clean record. Raises `BadWebhook` and `NotFound`."""
-        webhook = await self._find(account_id, webhook_id)
+    async def update(self, account_id: AccountId, webhook_id: WebhookId, change: WebhookChange, *, by: KeyMode = KeyMode.LIVE) -> Webhook:
+        """Changes a webhook. Another URL, and switching it on again, begin with a clean record. Raises `BadWebhook`, `NotFound` and
+        `LiveKeyNeeded`.
+        """
+
+        async def attempt() -> Webhook:
+            return await self._update(await self._find(account_id, webhook_id, by), change)
+
+        return await reapply(attempt)
+
+    async def _update(self, webhook: Webhook, change: WebhookChange) -> Webhook:
         url = webhook.url if change.url is None else self._check_url(change.url)
         is_active = webhook.is_active if change.is_active is None else change.is_active
         changed = replace(
@@ -84,16 +101,17 @@ class WebhookOffice:
             changed = replace(changed, failing_since=None)
         if is_active:
             changed = replace(changed, disabled_reason=None)
-        await self._store.update_webhook(changed)
+        await self._store.update_webhook(webhook, changed)
         return changed
 
-    async def remove(self, account_id: AccountId, webhook_id: WebhookId) -> None:
-        """Removes a webhook and what it is owed. Raises `NotFound`."""
+    async def remove(self, account_id: AccountId, webhook_id: WebhookId, *, by: KeyMode = KeyMode.LIVE) -> None:
+        """Removes a webhook and what it is owed. Raises `NotFound`, `LiveKeyNeeded`."""
+        await self._find(account_id, webhook_id, by)
         await self._store.remove_webhook(account_id, webhook_id)
 
-    async def test_event(self, account_id: AccountId, webhook_id: WebhookId) -> Notification:
-        """Owes an invented event that says so. Raises `NotFound`, and `NotAllowed` for a webhook that is switched off."""
-        webhook = await self._find_active(account_id, webhook_id)
+    async def test_event(self, account_id: AccountId, webhook_id: WebhookId, *, by: KeyMode = KeyMode.LIVE) -> Notification:
+        """Owes an invented event that says so. Raises `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a webhook that is switched off."""
+        webhook = await self._find_active(account_id, webhook_id, by)
         event_type = WebhookEvent.EMAIL_DELIVERED
         if event_type not in webhook.events:
             event_type = webhook.events[0]
@@ -101,26 +119,35 @@ class WebhookOffice:
         notice = Notice(type=event_type, body=_test_body(webhook, now), created_at=now)
         return await self._store.add_notification(account_id, webhook_id, notice)
 
-    async def replay(self, account_id: AccountId, notification_id: NotificationId) -> Notification:
-        """Owes one fact again, under the identity that it had. Raises `NotFound`, and `NotAllowed` for a webhook that is switched off."""
+    async def replay(self, account_id: AccountId, notification_id: NotificationId, *, by: KeyMode = KeyMode.LIVE) -> Notification:
+        """Owes one fact again, under the identity that it had. Raises `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a webhook that is
+        switched off.
+        """
         notification = await self._store.get_notification(account_id, notification_id)
         if notification is None:
             raise NotFound("no such notification")
-        await self._find_active(account_id, notification.webhook_id)
+        await self._find_active(account_id, notification.webhook_id, by)
         (made,) = await self._store.replay(account_id, [notification_id], self._clock.now())
         return made
 
     async def replay_range(
-        self, account_id: AccountId, webhook_id: WebhookId, *, start: datetime, end: datetime, is_failed: bool = True
+        self,
+        account_id: AccountId,
+        webhook_id: WebhookId,
+        *,
+        start: datetime,
+        end: datetime,
+        is_failed: bool = True,
+        by: KeyMode = KeyMode.LIVE,
     ) -> list[Notification]:
         """Owes again what fell due to a webhook from start to end; only what was given up, unless asked otherwise.
 
-        Raises `BadWebhook` if the range is empty or holds more than `MAX_REPLAY`, `NotFound`, and `NotAllowed` for a webhook that is
-        switched off. A failure of the store on the way leaves the beginning of the range replayed.
+        Raises `BadWebhook` if the range is empty or holds more than `MAX_REPLAY`, `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for
+        a webhook that is switched off. A failure of the store on the way leaves the beginning of the range replayed.
         """
         if end < start:
             raise BadWebhook("end", "end lies before start: give the earlier time as start")
-        await self._find_active(account_id, webhook_id)
+        await self._find_active(account_id, webhook_id, by)
         found = await self._store.find_notifications(
             account_id, webhook_id, start=start, end=end, is_failed=is_failed, limit=MAX_REPLAY + 1
         )
@@ -131,14 +158,15 @@ class WebhookOffice:
             made += await self._store.replay(account_id, found[first : first + REPLAY_BATCH], self._clock.now())
         return made
 
-    async def _find(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook:
+    async def _find(self, account_id: AccountId, webhook_id: WebhookId, by: KeyMode) -> Webhook:
         webhook = await self._store.get_webhook(account_id, webhook_id)
         if webhook is None:
             raise NotFound("no such webhook")
+        check_change(by, webhook.mode)
         return webhook
 
-    async def _find_active(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook:
-        webhook = await self._find(account_id, webhook_id)
+    async def _find_active(self, account_id: AccountId, webhook_id: WebhookId, by: KeyMode) -> Webhook:
+        webhook = await self._find(account_id, webhook_id, by)
         if not webhook.is_active:
             raise NotAllowed("the webhook is switched off: activate it first")
         return webhook

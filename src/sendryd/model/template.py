@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 
 
@@ -30,6 +31,7 @@ class Template:
     content: TemplateContent
     created_at: datetime
     updated_at: datetime
+    mode: KeyMode = KeyMode.LIVE  # TEST: a test key made it, and live mail cannot use it until a live key saves or publishes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,12 +47,13 @@ class Webhook:
     account_id: AccountId
     url: str
     events: tuple[WebhookEvent, ...]
-    secret: str  # whsec_…; readable again by the account, as the SDKs expect
+    secret: str  # whsec_…; readable again by live keys with full access
     is_active: bool
     created_at: datetime
     updated_at: datetime
     failing_since: datetime | None = None  # first failed attempt since the last success
     disabled_reason: str | None = None  # set when the installation switched it off; None: the account did, or it is active
+    mode: KeyMode = KeyMode.LIVE  # TEST: a test key made it, and it is told of test mail alone; a live one is told of both
 
 
 class NotificationState(StrEnum):

@@ -27,6 +27,17 @@ class Conflict(StoreError):
     """A row with this identity exists already."""
 
 
+class Changed(StoreError):
+    """The row is not as it was read any more; nothing was stored. Read it again and apply the change again."""
+
+
+class LimitReached(StoreError):
+    """The account has as many of these as it may have; nothing was stored."""
+
+    def __init__(self, limit: int, what: str, advice: str) -> None:
+        super().__init__(f"the account has {limit} {what}{'' if limit == 1 else 's'}, the most that it may have: {advice}")
+
+
 class NotFound(StoreError):
     """No such row in this account."""
 

@@ -61,7 +61,7 @@ class Door:
         domain = samples.domain(VERIFIED)
         await self.store.add_domain(domain)
         check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=now, verified_at=now, failing_since=None, failures=0)
-        await self.store.record_domain_check(domain.domain.id, check)
+        await self.store.record_domain_check(domain.domain, check)
         return self
 
     def submission(

@@ -145,6 +145,10 @@ class Recorder:
             event = NewEvent(
                 id=EventId(self._ids.next()), type=EventType.UNSUBSCRIBED, metadata={"reason": reason, **describe_client(user_agent, ip)}
             )
+            view = await self._store.find_delivery(token.delivery_id)
+            if view is not None and view.message.mode is KeyMode.TEST:  # whoever has a test key has the link: it must not stop live mail
+                await self._store.record_engagements([Engagement(delivery_id=token.delivery_id, event=event, happened_at=now)])
+                return
             new = NewUnsubscribe(id=number, email=email, list_id=token.list_id, reason=reason)
             engagement = Engagement(delivery_id=token.delivery_id, event=event, happened_at=now, unsubscribe=new)
             if not await self._store.record_engagements([engagement]):

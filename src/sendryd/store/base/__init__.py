@@ -7,7 +7,7 @@ Raises everywhere: `StoreUnavailable` (and its kind `StoreFull`) when the databa
 
 from typing import Protocol
 
-from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain
+from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain, check_state
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore
 from sendryd.store.base.mail import (
@@ -89,6 +89,7 @@ __all__ = [
     "TraceRequest",
     "TraceStore",
     "UpkeepStore",
+    "check_state",
 ]
 
 

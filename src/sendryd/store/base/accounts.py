@@ -41,6 +41,11 @@ class DomainCheck:
     failures: int
 
 
+def check_state(domain: SendingDomain) -> tuple[object, ...]:
+    """What a check of a domain begins from: it is replaced as a whole, and only if it is still the same."""
+    return domain.status, domain.verified_at, domain.checked_at, domain.failing_since, domain.failures, domain.records
+
+
 class AccountStore(Protocol):
     """Accounts, keys and sending domains."""
 
@@ -48,8 +53,16 @@ class AccountStore(Protocol):
         """Makes the account unless it exists. True if it was made just now. Durable."""
         ...
 
-    async def add_api_key(self, new: NewApiKey) -> None:
-        """Stores a key. Durable."""
+    async def add_api_key(self, new: NewApiKey, *, limit: int | None = None) -> None:
+        """Stores a key. Durable. Raises `LimitReached` if the account would have more than `limit` keys that are neither revoked nor
+        expired; test keys do not count against a live one.
+        """
+        ...
+
+    async def rotate_api_key(self, account_id: AccountId, key_id: ApiKeyId, new: NewApiKey, revoke_at: datetime) -> None:
+        """Stores a key in the place of an old one, which is revoked from `revoke_at` on. Durable. Raises `NotFound`, and `NotAllowed` if the
+        old one was revoked before the new one was created.
+        """
         ...
 
     async def find_api_key(self, secret_hash: bytes) -> ApiKey | None:
@@ -68,8 +81,10 @@ class AccountStore(Protocol):
         """Stores when keys were last used."""
         ...
 
-    async def add_domain(self, new: NewDomain, notice: Notice | None = None) -> None:
-        """Stores a sending domain. Durable. Raises `Conflict` if the account has it already."""
+    async def add_domain(self, new: NewDomain, notice: Notice | None = None, *, limit: int | None = None) -> None:
+        """Stores a sending domain. Durable. Raises `Conflict` if the account has it already, and `LimitReached` if it would have more than
+        `limit`.
+        """
         ...
 
     async def find_domain(self, account_id: AccountId, name: str) -> SendingDomain | None:
@@ -88,12 +103,12 @@ class AccountStore(Protocol):
         """The PEM of a domain's DKIM key, for the signer alone."""
         ...
 
-    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:
-        """Stores what a check found. Durable. Raises `NotFound`."""
+    async def record_domain_check(self, before: SendingDomain, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:
+        """Stores what a check found. Durable. Raises `NotFound`, and `Changed` if another check was stored since `before` was read."""
         ...
 
-    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:
-        """Replaces a domain's settings. Durable. Raises `NotFound`."""
+    async def set_domain_settings(self, before: SendingDomain, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:
+        """Replaces a domain's settings. Durable. Raises `NotFound`, and `Changed` if they are not those of `before` any more."""
         ...
 
     async def remove_domain(self, domain_id: DomainId, now: datetime, notice: Notice | None = None) -> None:
@@ -126,16 +141,18 @@ class AccountStore(Protocol):
         """A domain's logo."""
         ...
 
-    async def set_bimi(self, domain_id: DomainId, bimi: Bimi | None) -> None:
-        """Stores a domain's logo, or takes it away. Durable. Raises `NotFound` for an unknown domain."""
+    async def set_bimi(self, domain_id: DomainId, before: Bimi | None, bimi: Bimi | None) -> None:
+        """Stores a domain's logo, or takes it away. Durable. Raises `NotFound` for an unknown domain, and `Changed` if its logo is not
+        `before` any more.
+        """
         ...
 
     async def get_account(self, account_id: AccountId) -> Account | None:
         """An account."""
         ...
 
-    async def set_account(self, account_id: AccountId, *, name: str, settings: AccountSettings) -> Account:
-        """Replaces an account's name and settings. Durable. Raises `NotFound`."""
+    async def set_account(self, before: Account, *, name: str, settings: AccountSettings) -> Account:
+        """Replaces an account's name and settings. Durable. Raises `NotFound`, and `Changed` if they are not those of `before` any more."""
         ...
 
     async def ensure_secret(self, name: str, value: bytes) -> bytes:

@@ -233,9 +233,10 @@ class AcceptStore(Protocol):
         """Those of the addresses that have unsubscribed from everything, or from this list."""
         ...
 
-    async def amend(self, new: NewMessage, now: datetime) -> None:
+    async def amend(self, new: NewMessage, now: datetime, *, made_from: bytes | None = None) -> None:
         """Gives a scheduled message another content, subject, draft and time. Its deliveries stay, with the due time of the new ones.
-        Durable. Raises `NotFound`; `NotAllowed` unless every one of its deliveries is queued, untried, and not due yet.
+        Durable. Raises `NotFound`; `NotAllowed` unless every one of its deliveries is queued, untried, and not due yet; `Changed` if its
+        draft is not the one that the new one was made from any more.
         """
         ...
 
@@ -243,8 +244,8 @@ class AcceptStore(Protocol):
         """What a scheduled message was made from; None if it was not, or is done."""
         ...
 
-    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, since: datetime) -> int:
-        """How many messages an account, or one of its keys, has had accepted since then."""
+    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime) -> int:
+        """How many messages of one mode an account, or one of its keys, has had accepted since then."""
         ...
 
 

@@ -47,8 +47,10 @@ class NotificationOutcome:
 class NotifyStore(Protocol):
     """What the API and the dispatcher do with webhooks."""
 
-    async def add_webhook(self, webhook: Webhook) -> None:
-        """Stores a webhook. Durable."""
+    async def add_webhook(self, webhook: Webhook, *, limit: int | None = None) -> None:
+        """Stores a webhook. Durable. Raises `LimitReached` if the account would have more than `limit`; those that test keys made do not
+        count against one of a live key.
+        """
         ...
 
     async def get_webhook(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook | None:
@@ -65,8 +67,10 @@ class NotifyStore(Protocol):
         """How many webhooks the same filter lets through."""
         ...
 
-    async def update_webhook(self, webhook: Webhook) -> None:
-        """Replaces URL, events, activity and health of a webhook. Durable. Raises `NotFound`."""
+    async def update_webhook(self, before: Webhook, webhook: Webhook) -> None:
+        """Replaces URL, events, activity and health of a webhook. Durable. Raises `NotFound`, and `Changed` if it is not `before` any
+        more: also if an attempt has changed its health, or the installation has switched it off.
+        """
         ...
 
     async def remove_webhook(self, account_id: AccountId, webhook_id: WebhookId) -> None:

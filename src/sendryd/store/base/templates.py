@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 from sendryd.model.template import Template, TemplateContent, TemplateVersion
 from sendryd.store.base.paging import Page
@@ -11,8 +12,10 @@ from sendryd.store.base.paging import Page
 class TemplateStore(Protocol):
     """What the API and the door do with templates."""
 
-    async def add_template(self, template: Template, version_id: TemplateVersionId) -> None:
-        """Stores a template with its first version. Durable."""
+    async def add_template(self, template: Template, version_id: TemplateVersionId, *, limit: int | None = None) -> None:
+        """Stores a template with its first version. Durable. Raises `LimitReached` if the account would have more than `limit`; those that
+        test keys made do not count against one of a live key.
+        """
         ...
 
     async def get_template(self, account_id: AccountId, template_id: TemplateId) -> Template | None:
@@ -25,15 +28,17 @@ class TemplateStore(Protocol):
 
     async def update_template(
         self,
-        account_id: AccountId,
-        template_id: TemplateId,
+        before: Template,
         *,
         name: str,
         content: TemplateContent,
+        mode: KeyMode,
         version_id: TemplateVersionId,
         now: datetime,
     ) -> Template:
-        """Replaces name and content; a content that differs becomes the next version. Durable. Raises `NotFound`."""
+        """Replaces name, content and mode; a content that differs becomes the next version. Durable. Raises `NotFound`, and `Changed` if
+        the template is not `before` any more.
+        """
         ...
 
     async def remove_template(self, account_id: AccountId, template_id: TemplateId) -> None:
@@ -44,8 +49,8 @@ class TemplateStore(Protocol):
         """All versions, newest first. Raises `NotFound`."""
         ...
 
-    async def publish_template_version(
-        self, account_id: AccountId, template_id: TemplateId, version_id: TemplateVersionId, now: datetime
-    ) -> Template:
-        """Makes the content of a version that of its template. Durable. Raises `NotFound`."""
+    async def publish_template_version(self, before: Template, version_id: TemplateVersionId, *, mode: KeyMode, now: datetime) -> Template:
+        """Makes the content of a version that of its template. Durable. Raises `NotFound`, and `Changed` if the template is not `before`
+        any more.
+        """
         ...

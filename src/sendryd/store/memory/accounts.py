@@ -1,15 +1,15 @@
 """Accounts, keys and sending domains, in dictionaries."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from sendryd.model.account import Account, AccountSettings
-from sendryd.model.apikey import ApiKey
+from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.domain import Bimi, DomainSettings, DomainStatus, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
-from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page
-from sendryd.store.errors import Conflict, NotFound
+from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
+from sendryd.store.errors import Changed, Conflict, LimitReached, NotAllowed, NotFound
 
 
 class MemoryAccounts:
@@ -33,11 +33,14 @@ class MemoryAccounts:
     async def get_account(self, account_id: AccountId) -> Account | None:
         return self._accounts.get(account_id)
 
-    async def set_account(self, account_id: AccountId, *, name: str, settings: AccountSettings) -> Account:
-        if account_id not in self._accounts:
+    async def set_account(self, before: Account, *, name: str, settings: AccountSettings) -> Account:
+        found = self._accounts.get(before.id)
+        if found is None:
             raise NotFound("no such account")
-        account = replace(self._accounts[account_id], name=name, settings=settings)
-        self._accounts[account_id] = account
+        if (found.name, found.settings) != (before.name, before.settings):
+            raise Changed("the account has been changed by somebody else at the same time: try again")
+        account = replace(found, name=name, settings=settings)
+        self._accounts[before.id] = account
         return account
 
     async def ensure_secret(self, name: str, value: bytes) -> bytes:
@@ -47,11 +50,27 @@ class MemoryAccounts:
         keys = [key for key in await self.list_api_keys(account_id) if key.revoked_at is None and (before is None or key.id < before)]
         return Page(items=tuple(keys[:limit]), has_more=len(keys) > limit)
 
-    async def add_api_key(self, new: NewApiKey) -> None:
+    async def add_api_key(self, new: NewApiKey, *, limit: int | None = None) -> None:
         if new.key.id in self._keys or any(each.secret_hash == new.secret_hash for each in self._keys.values()):
             raise Conflict("the key exists")
+        counted = [
+            key for key in await self.list_api_keys(new.key.account_id) if key.revoked_at is None and key.is_active(new.key.created_at)
+        ]
+        if new.key.mode is KeyMode.LIVE:
+            counted = [key for key in counted if key.mode is KeyMode.LIVE]
+        if limit is not None and len(counted) >= limit:
+            raise LimitReached(limit, "API key", "revoke one first")
         self._keys[new.key.id] = new
         self._version += 1
+
+    async def rotate_api_key(self, account_id: AccountId, key_id: ApiKeyId, new: NewApiKey, revoke_at: datetime) -> None:
+        old = self._keys.get(key_id)
+        if old is None or old.key.account_id != account_id:
+            raise NotFound("no such key")
+        if old.key.revoked_at is not None and old.key.revoked_at <= new.key.created_at:
+            raise NotAllowed("the key is revoked; create a new one instead")
+        await self.add_api_key(new)
+        await self.revoke_api_key(account_id, key_id, revoke_at)
 
     async def find_api_key(self, secret_hash: bytes) -> ApiKey | None:
         return next((each.key for each in self._keys.values() if each.secret_hash == secret_hash), None)
@@ -76,9 +95,11 @@ class MemoryAccounts:
                 new = self._keys[key_id]
                 self._keys[key_id] = replace(new, key=replace(new.key, last_used_at=moment))
 
-    async def add_domain(self, new: NewDomain, notice: Notice | None = None) -> None:  # noqa: ARG002  there are no webhooks here
+    async def add_domain(self, new: NewDomain, notice: Notice | None = None, *, limit: int | None = None) -> None:  # noqa: ARG002  there are no webhooks here
         if await self.find_domain(new.domain.account_id, new.domain.name) is not None:
             raise Conflict("the domain exists")
+        if limit is not None and len(await self.list_domains(new.domain.account_id)) >= limit:
+            raise LimitReached(limit, "domain", "remove one first")
         self._domains[new.domain.id] = new
         self._version += 1
 
@@ -98,19 +119,21 @@ class MemoryAccounts:
         new = self._domains.get(domain_id)
         return new.private_key if new else None
 
-    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
+    async def record_domain_check(self, before: SendingDomain, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
         changes = {name: getattr(check, name) for name in DomainCheck.__slots__}
-        return self._change_domain(domain_id, **changes)
+        return self._change_domain(before, check_state, **changes)
 
-    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
-        return self._change_domain(domain_id, settings=settings)
+    async def set_domain_settings(self, before: SendingDomain, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
+        return self._change_domain(before, lambda domain: domain.settings, settings=settings)
 
-    def _change_domain(self, domain_id: DomainId, **changes: object) -> SendingDomain:
-        new = self._domains.get(domain_id)
+    def _change_domain(self, before: SendingDomain, compared: Callable[[SendingDomain], object], **changes: object) -> SendingDomain:
+        new = self._domains.get(before.id)
         if new is None:
             raise NotFound("no such domain")
+        if compared(new.domain) != compared(before):
+            raise Changed("the domain has been changed by somebody else at the same time: try again")
         domain: SendingDomain = replace(new.domain, **changes)  # type: ignore[arg-type]  # the callers name fields
-        self._domains[domain_id] = replace(new, domain=domain)
+        self._domains[before.id] = replace(new, domain=domain)
         self._version += 1
         return domain
 
@@ -141,9 +164,11 @@ class MemoryAccounts:
     async def get_bimi(self, domain_id: DomainId) -> Bimi | None:
         return self._bimi.get(domain_id)
 
-    async def set_bimi(self, domain_id: DomainId, bimi: Bimi | None) -> None:
+    async def set_bimi(self, domain_id: DomainId, before: Bimi | None, bimi: Bimi | None) -> None:
         if domain_id not in self._domains:
             raise NotFound("no such domain")
+        if self._bimi.get(domain_id) != before:
+            raise Changed("the logo has been changed by somebody else at the same time: try again")
         if bimi is None:
             self._bimi.pop(domain_id, None)
         else:

@@ -32,7 +32,7 @@ from sendryd.store.base import (
     SpoolReport,
 )
 from sendryd.store.base.leases import plan_returns
-from sendryd.store.errors import AlreadyAnswered, Conflict, LeaseLost, NotAllowed, NotFound
+from sendryd.store.errors import AlreadyAnswered, Changed, Conflict, LeaseLost, NotAllowed, NotFound
 from sendryd.store.memory.accounts import MemoryAccounts
 from sendryd.store.memory.delivery import Delivery, read_claimed, read_queued
 from sendryd.store.memory.lists import MemoryLists
@@ -100,11 +100,13 @@ class MemoryStore(MemoryLists, MemoryAccounts):
             raise NotAllowed("the message is under way or done")
         return found
 
-    async def amend(self, new: NewMessage, now: datetime) -> None:
+    async def amend(self, new: NewMessage, now: datetime, *, made_from: bytes | None = None) -> None:
         waiting = self._untried(new.message.account_id, new.message.id)
         if any(each.state is not DeliveryState.QUEUED or each.due_at <= now for each in waiting):
             raise NotAllowed("the message is held or due")
         old = self._messages[new.message.id]
+        if made_from is not None and old.draft != made_from:
+            raise Changed("the message has been changed by somebody else at the same time: try again")
         self._messages[new.message.id] = replace(old, message=new.message, content=new.content, draft=new.draft)
         for each in waiting:
             each.due_at = min(delivery.due_at for delivery in new.deliveries)
@@ -117,10 +119,11 @@ class MemoryStore(MemoryLists, MemoryAccounts):
         is_waiting = any(each.state in WAITING_STATES for each in self._deliveries.values() if each.message.id == message_id)
         return new.draft if new and is_waiting else None
 
-    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, since: datetime) -> int:
+    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime) -> int:
         messages = (each.message for each in self._messages.values())
         return sum(
-            each.account_id == account_id and api_key_id in {None, each.api_key_id} and each.created_at >= since for each in messages
+            (each.account_id, each.mode) == (account_id, mode) and api_key_id in {None, each.api_key_id} and each.created_at >= since
+            for each in messages
         )
 
     async def claim_deliveries(self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int) -> list[Claim]:

@@ -6,10 +6,11 @@ from typing import Any
 
 import apsw
 
+from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId, ApiKeyId, MessageId
 from sendryd.store.base import Answer, NewMessage
-from sendryd.store.errors import AlreadyAnswered, NotAllowed, NotFound
+from sendryd.store.errors import AlreadyAnswered, Changed, NotAllowed, NotFound
 from sendryd.store.sqlite.batch import Rows, add_events
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.database import Database
@@ -70,7 +71,7 @@ class Accepting:
     async def find_unsubscribed(self, account_id: AccountId, list_id: str | None, emails: Sequence[str]) -> frozenset[str]:
         return frozenset(email for email in emails if self._database.fetch_one("is_unsubscribed", account_id, email, list_id or ""))
 
-    async def amend(self, new: NewMessage, now: datetime) -> None:
+    async def amend(self, new: NewMessage, now: datetime, *, made_from: bytes | None = None) -> None:
         message = new.message
         due_at = to_ms(min(delivery.due_at for delivery in new.deliveries))
 
@@ -80,6 +81,10 @@ class Accepting:
             waiting = list_untried(connection, message.id)
             if any(state != DeliveryState.QUEUED.value or due <= to_ms(now) for _, state, _, due, _ in waiting):
                 raise NotAllowed("the message is held or due")
+            if made_from is not None:
+                draft = connection.execute(SQL["read_draft"], (message.id,)).fetchone()
+                if draft is None or bytes(draft[0]) != made_from:
+                    raise Changed("the message has been changed by somebody else at the same time: try again")
             rows.amended.append(message_row(new))
             rows.amended_contents.append((message.id, new.content))
             connection.execute(SQL["set_due"], (message.id, due_at, to_ms(message.waits_since)))
@@ -96,8 +101,8 @@ class Accepting:
         row = await self._database.read(lambda connection: connection.execute(SQL["read_draft"], (message_id,)).fetchone())
         return bytes(row[0]) if row else None
 
-    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, since: datetime) -> int:
-        values = (account_id, api_key_id, first_id(since))
+    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime) -> int:
+        values = (account_id, api_key_id, first_id(since), mode.value)
         row = await self._database.read(lambda connection: connection.execute(SQL["count_accepted"], values).fetchone())
         return int(row[0]) if row else 0
 

@@ -1,7 +1,7 @@
 """Accounts, keys and sending domains in SQLite."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,10 +11,11 @@ from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey
 from sendryd.model.domain import Bimi, DomainSettings, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
-from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page
-from sendryd.store.errors import NotFound
+from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
+from sendryd.store.errors import Changed, NotAllowed, NotFound
 from sendryd.store.sqlite.batch import Rows
 from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.limits import check_limit
 from sendryd.store.sqlite.outbox import owe
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import (
@@ -46,22 +47,28 @@ class Accounts:
 
         return bool(await self._database.write(action))
 
-    async def add_api_key(self, new: NewApiKey) -> None:
+    async def add_api_key(self, new: NewApiKey, *, limit: int | None = None) -> None:
         key = new.key
-        values = (
-            key.id,
-            key.account_id,
-            key.name,
-            key.scope.value,
-            key.mode.value,
-            key.prefix,
-            new.secret_hash,
-            to_ms(key.created_at),
-            to_ms_or_none(key.expires_at),
-            to_ms_or_none(key.revoked_at),
-            to_ms_or_none(key.last_used_at),
-        )
-        await self._database.write(lambda connection, _: connection.execute(SQL["insert_api_key"], values).fetchall())
+
+        def action(connection: apsw.Connection, _rows: Rows) -> None:
+            connection.execute(SQL["insert_api_key"], _key_values(new))
+            count = connection.execute(SQL["count_active_keys"], (key.account_id, key.mode.value, to_ms(key.created_at))).get
+            check_limit(count, limit, "API key", "revoke one first")
+
+        await self._database.write(action)
+
+    async def rotate_api_key(self, account_id: AccountId, key_id: ApiKeyId, new: NewApiKey, revoke_at: datetime) -> None:
+        def action(connection: apsw.Connection, _rows: Rows) -> None:
+            row = connection.execute(SQL["get_api_key"], (account_id, key_id)).fetchone()
+            if row is None:
+                raise NotFound("no such key")
+            revoked_at = read_api_key(row).revoked_at
+            if revoked_at is not None and revoked_at <= new.key.created_at:
+                raise NotAllowed("the key is revoked; create a new one instead")
+            connection.execute(SQL["insert_api_key"], _key_values(new))
+            connection.execute(SQL["revoke_api_key"], (account_id, key_id, to_ms(revoke_at)))
+
+        await self._database.write(action)
 
     async def find_api_key(self, secret_hash: bytes) -> ApiKey | None:
         row = self._database.fetch_one("find_api_key", secret_hash)
@@ -85,7 +92,7 @@ class Accounts:
         values = [(to_ms(moment), key_id) for key_id, moment in used.items()]
         await self._database.write(lambda connection, _: connection.executemany(SQL["touch_api_key"], values).fetchall())
 
-    async def add_domain(self, new: NewDomain, notice: Notice | None = None) -> None:
+    async def add_domain(self, new: NewDomain, notice: Notice | None = None, *, limit: int | None = None) -> None:
         domain = new.domain
         values = (
             domain.id,
@@ -106,6 +113,7 @@ class Accounts:
 
         def action(connection: apsw.Connection, _rows: Rows) -> None:
             connection.execute(SQL["insert_domain"], values)
+            check_limit(connection.execute(SQL["count_domains"], (domain.account_id, None)).get, limit, "domain", "remove one first")
             owe(connection, domain.account_id, notice)
 
         await self._database.write(action)
@@ -126,7 +134,7 @@ class Accounts:
         row = self._database.fetch_one("read_private_key", domain_id)
         return bytes(row[0]) if row else None
 
-    async def record_domain_check(self, domain_id: DomainId, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:
+    async def record_domain_check(self, before: SendingDomain, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:
         values = (
             check.status.value,
             records_json(check.records),
@@ -134,22 +142,28 @@ class Accounts:
             to_ms_or_none(check.verified_at),
             to_ms_or_none(check.failing_since),
             check.failures,
-            domain_id,
+            before.id,
         )
-        return await self._change_domain(domain_id, "record_domain_check", values, notice)
+        return await self._change_domain(before, check_state, "record_domain_check", values, notice)
 
-    async def set_domain_settings(self, domain_id: DomainId, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:
-        return await self._change_domain(domain_id, "set_domain_settings", (settings_json(settings), domain_id), notice)
+    async def set_domain_settings(self, before: SendingDomain, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:
+        values = (settings_json(settings), before.id)
+        return await self._change_domain(before, lambda domain: domain.settings, "set_domain_settings", values, notice)
 
-    async def _change_domain(self, domain_id: DomainId, name: str, values: tuple[object, ...], notice: Notice | None) -> SendingDomain:
+    async def _change_domain(
+        self,
+        before: SendingDomain,
+        compared: Callable[[SendingDomain], object],
+        name: str,
+        values: tuple[object, ...],
+        notice: Notice | None,
+    ) -> SendingDomain:
         def action(connection: apsw.Connection, _rows: Rows) -> SendingDomain:
+            if compared(_get_domain(connection, before.id)) != compared(before):
+                raise Changed("the domain has been changed by somebody else at the same time: try again")
             connection.execute(SQL[name], values)
-            row = connection.execute(SQL["get_domain"], (domain_id,)).fetchone()
-            if row is None:
-                raise NotFound("no such domain")
-            domain = read_domain(row)
-            owe(connection, domain.account_id, notice)
-            return domain
+            owe(connection, before.account_id, notice)
+            return _get_domain(connection, before.id)
 
         domain: SendingDomain = await self._database.write(action)
         return domain
@@ -192,10 +206,12 @@ class Accounts:
         row = self._database.fetch_one("get_bimi", domain_id)
         return read_bimi(row) if row else None
 
-    async def set_bimi(self, domain_id: DomainId, bimi: Bimi | None) -> None:
+    async def set_bimi(self, domain_id: DomainId, before: Bimi | None, bimi: Bimi | None) -> None:
         def action(connection: apsw.Connection, _rows: Rows) -> None:
-            if connection.execute(SQL["get_domain"], (domain_id,)).fetchone() is None:
-                raise NotFound("no such domain")
+            _get_domain(connection, domain_id)
+            row = connection.execute(SQL["get_bimi"], (domain_id,)).fetchone()
+            if (read_bimi(row) if row else None) != before:
+                raise Changed("the logo has been changed by somebody else at the same time: try again")
             if bimi is None:
                 connection.execute(SQL["remove_bimi"], (domain_id,))
             else:
@@ -207,13 +223,16 @@ class Accounts:
         row = self._database.fetch_one("get_account", account_id)
         return read_account(row) if row else None
 
-    async def set_account(self, account_id: AccountId, *, name: str, settings: AccountSettings) -> Account:
+    async def set_account(self, before: Account, *, name: str, settings: AccountSettings) -> Account:
         def action(connection: apsw.Connection, _rows: Rows) -> Account:
-            connection.execute(SQL["set_account"], (account_id, name, to_json(asdict(settings))))
-            row = connection.execute(SQL["get_account"], (account_id,)).fetchone()
+            row = connection.execute(SQL["get_account"], (before.id,)).fetchone()
             if row is None:
                 raise NotFound("no such account")
-            return read_account(row)
+            found = read_account(row)
+            if (found.name, found.settings) != (before.name, before.settings):
+                raise Changed("the account has been changed by somebody else at the same time: try again")
+            connection.execute(SQL["set_account"], (before.id, name, to_json(asdict(settings))))
+            return replace(found, name=name, settings=settings)
 
         account: Account = await self._database.write(action)
         return account
@@ -230,3 +249,27 @@ class Accounts:
     async def read_config_version(self) -> int:
         row = self._database.fetch_one("read_config_version")
         return int(row[0]) if row else 0
+
+
+def _key_values(new: NewApiKey) -> tuple[object, ...]:
+    key = new.key
+    return (
+        key.id,
+        key.account_id,
+        key.name,
+        key.scope.value,
+        key.mode.value,
+        key.prefix,
+        new.secret_hash,
+        to_ms(key.created_at),
+        to_ms_or_none(key.expires_at),
+        to_ms_or_none(key.revoked_at),
+        to_ms_or_none(key.last_used_at),
+    )
+
+
+def _get_domain(connection: apsw.Connection, domain_id: DomainId) -> SendingDomain:
+    row = connection.execute(SQL["get_domain"], (domain_id,)).fetchone()
+    if row is None:
+        raise NotFound("no such domain")
+    return read_domain(row)

@@ -23,6 +23,10 @@ FROM api_key WHERE account_id = ? ORDER BY id DESC;
 SELECT id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
 FROM api_key WHERE account_id = ? AND id < ? AND revoked_at IS NULL ORDER BY id DESC LIMIT ?;
 
+-- name: count_active_keys
+SELECT count(*) FROM api_key
+WHERE account_id = ?1 AND (mode = 'live' OR ?2 = 'test') AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3);
+
 -- name: revoke_api_key
 UPDATE api_key SET revoked_at = min(coalesce(revoked_at, ?3), ?3) WHERE account_id = ?1 AND id = ?2;
 
@@ -210,7 +214,7 @@ ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, 
 DELETE FROM answer WHERE (account_id, key) IN (SELECT account_id, key FROM answer WHERE created_at < ? LIMIT ?);
 
 -- name: count_accepted
-SELECT count(*) FROM message WHERE account_id = ?1 AND id >= ?3 AND (?2 IS NULL OR api_key_id = ?2);
+SELECT count(*) FROM message WHERE account_id = ?1 AND id >= ?3 AND (?2 IS NULL OR api_key_id = ?2) AND mode = ?4;
 
 -- name: read_lists_version
 SELECT version FROM lists_version;

@@ -37,20 +37,23 @@ WHERE account_id = ?1 AND +id < ?2 AND email = ?5 AND (?3 IS NULL OR list_id = ?
 DELETE FROM unsubscribe WHERE account_id = ? AND id = ?;
 
 -- name: insert_template
-INSERT INTO template (id, account_id, name, content, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?);
+INSERT INTO template (id, account_id, name, content, created_at, updated_at, mode) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: count_templates_made
+SELECT count(*) FROM template WHERE account_id = ?1 AND (mode = 'live' OR ?2 = 'test');
 
 -- name: insert_template_version
 INSERT INTO template_version (id, template_id, version, content, created_at)
 SELECT ?1, ?2, 1 + coalesce(max(version), 0), ?3, ?4 FROM template_version WHERE template_id = ?2;
 
 -- name: get_template
-SELECT id, account_id, name, content, created_at, updated_at FROM template WHERE account_id = ? AND id = ?;
+SELECT id, account_id, name, content, created_at, updated_at, mode FROM template WHERE account_id = ? AND id = ?;
 
 -- name: page_templates
-SELECT id, account_id, name, content, created_at, updated_at FROM template WHERE account_id = ? AND id < ? ORDER BY id DESC LIMIT ?;
+SELECT id, account_id, name, content, created_at, updated_at, mode FROM template WHERE account_id = ? AND id < ? ORDER BY id DESC LIMIT ?;
 
 -- name: update_template
-UPDATE template SET name = ?2, content = ?3, updated_at = ?4 WHERE id = ?1;
+UPDATE template SET name = ?2, content = ?3, updated_at = ?4, mode = ?5 WHERE id = ?1;
 
 -- name: remove_template
 DELETE FROM template WHERE account_id = ? AND id = ?;

@@ -1,22 +1,25 @@
 -- Webhooks and the notifications that are owed to them.
 
 -- name: insert_webhook
-INSERT INTO webhook (id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO webhook (id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: get_webhook
-SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason
+SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode
 FROM webhook WHERE account_id = ? AND id = ?;
 
 -- name: find_webhook
-SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason FROM webhook WHERE id = ?;
+SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode FROM webhook WHERE id = ?;
 
 -- name: page_webhooks
-SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason
+SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode
 FROM webhook WHERE account_id = ?1 AND id < ?2 AND (?3 IS NULL OR url LIKE ?3 ESCAPE '\') ORDER BY id DESC LIMIT ?4;
 
 -- name: count_webhooks
 SELECT count(*) FROM webhook WHERE account_id = ?1 AND (?2 IS NULL OR url LIKE ?2 ESCAPE '\');
+
+-- name: count_webhooks_made
+SELECT count(*) FROM webhook WHERE account_id = ?1 AND (mode = 'live' OR ?2 = 'test');
 
 -- name: update_webhook
 UPDATE webhook SET url = ?3, events = ?4, is_active = ?5, updated_at = ?6, failing_since = ?7, disabled_reason = ?8 WHERE account_id = ?1 AND id = ?2;
@@ -45,6 +48,7 @@ INSERT INTO notification (webhook_id, account_id, type, event_id, body, due_at, 
 SELECT webhook.id, fact.account_id, coalesce(fact.type, 'email.' || event.type), fact.event_id, fact.body, fact.created_at, fact.created_at
 FROM fact LEFT JOIN event ON event.id = fact.event_id
 JOIN webhook ON webhook.account_id = fact.account_id AND webhook.is_active AND webhook.created_at <= fact.created_at
+               AND (webhook.mode = 'live' OR event.mode = 'test')
 WHERE fact.id <= ?
   AND EXISTS (
       SELECT 1 FROM json_each(CASE WHEN json_valid(webhook.events) THEN webhook.events ELSE '[]' END) AS word

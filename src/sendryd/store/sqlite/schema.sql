@@ -263,7 +263,8 @@ CREATE TABLE template (
     name       TEXT NOT NULL,
     content    TEXT NOT NULL,  -- JSON of TemplateContent
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    mode       TEXT NOT NULL DEFAULT 'live' CHECK (mode IN ('live', 'test'))  -- test: live mail cannot use it
 ) STRICT;
 CREATE INDEX template_account ON template (account_id);
 
@@ -286,7 +287,8 @@ CREATE TABLE webhook (
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
     failing_since   INTEGER,
-    disabled_reason TEXT
+    disabled_reason TEXT,
+    mode            TEXT NOT NULL DEFAULT 'live' CHECK (mode IN ('live', 'test'))  -- test: told of test mail alone
 ) STRICT;
 CREATE INDEX webhook_account ON webhook (account_id);
 

@@ -7,11 +7,13 @@ from typing import Final
 
 import apsw
 
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 from sendryd.model.template import Template, TemplateContent, TemplateVersion
 from sendryd.store.base import Page
-from sendryd.store.errors import NotFound
+from sendryd.store.errors import Changed, NotFound
 from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.limits import check_limit
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import Row, from_ms, to_json, to_ms
 
@@ -23,12 +25,14 @@ class Templates:
 
     _database: Database
 
-    async def add_template(self, template: Template, version_id: TemplateVersionId) -> None:
+    async def add_template(self, template: Template, version_id: TemplateVersionId, *, limit: int | None = None) -> None:
         content, created = _content_json(template.content), to_ms(template.created_at)
 
         def action(connection: apsw.Connection, _rows: object) -> None:
-            values = (template.id, template.account_id, template.name, content, created, to_ms(template.updated_at))
+            values = (template.id, template.account_id, template.name, content, created, to_ms(template.updated_at), template.mode.value)
             connection.execute(SQL["insert_template"], values)
+            count = connection.execute(SQL["count_templates_made"], (template.account_id, template.mode.value)).get
+            check_limit(count, limit, "template", "delete one first")
             connection.execute(SQL["insert_template_version"], (version_id, template.id, content, created))
 
         await self._database.write(action)
@@ -44,22 +48,22 @@ class Templates:
 
     async def update_template(
         self,
-        account_id: AccountId,
-        template_id: TemplateId,
+        before: Template,
         *,
         name: str,
         content: TemplateContent,
+        mode: KeyMode,
         version_id: TemplateVersionId,
         now: datetime,
     ) -> Template:
         text = _content_json(content)
 
         def action(connection: apsw.Connection, _rows: object) -> Template:
-            before = _get(connection, account_id, template_id)
-            connection.execute(SQL["update_template"], (template_id, name, text, to_ms(now)))
+            _check_unchanged(connection, before)
+            connection.execute(SQL["update_template"], (before.id, name, text, to_ms(now), mode.value))
             if before.content != content:
-                connection.execute(SQL["insert_template_version"], (version_id, template_id, text, to_ms(now)))
-            return _get(connection, account_id, template_id)
+                connection.execute(SQL["insert_template_version"], (version_id, before.id, text, to_ms(now)))
+            return _get(connection, before.account_id, before.id)
 
         template: Template = await self._database.write(action)
         return template
@@ -79,16 +83,14 @@ class Templates:
 
         return await self._database.read(work)
 
-    async def publish_template_version(
-        self, account_id: AccountId, template_id: TemplateId, version_id: TemplateVersionId, now: datetime
-    ) -> Template:
+    async def publish_template_version(self, before: Template, version_id: TemplateVersionId, *, mode: KeyMode, now: datetime) -> Template:
         def action(connection: apsw.Connection, _rows: object) -> Template:
-            template = _get(connection, account_id, template_id)
-            row = connection.execute(SQL["get_template_version"], (template_id, version_id)).fetchone()
+            _check_unchanged(connection, before)
+            row = connection.execute(SQL["get_template_version"], (before.id, version_id)).fetchone()
             if row is None:
                 raise NotFound("no such version")
-            connection.execute(SQL["update_template"], (template_id, template.name, row[3], to_ms(now)))
-            return _get(connection, account_id, template_id)
+            connection.execute(SQL["update_template"], (before.id, before.name, row[3], to_ms(now), mode.value))
+            return _get(connection, before.account_id, before.id)
 
         template: Template = await self._database.write(action)
         return template
@@ -99,6 +101,11 @@ def _get(connection: apsw.Connection, account_id: AccountId, template_id: Templa
     if row is None:
         raise NotFound("no such template")
     return _read_template(row)
+
+
+def _check_unchanged(connection: apsw.Connection, before: Template) -> None:
+    if _get(connection, before.account_id, before.id) != before:
+        raise Changed("the template has been changed by somebody else at the same time: try again")
 
 
 def _content_json(content: TemplateContent) -> str:
@@ -113,6 +120,7 @@ def _read_template(row: Row) -> Template:
         content=TemplateContent(**json.loads(row[3])),
         created_at=from_ms(row[4]),
         updated_at=from_ms(row[5]),
+        mode=KeyMode(row[6]),
     )
 
 

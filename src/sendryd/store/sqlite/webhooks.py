@@ -11,8 +11,9 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
 from sendryd.store.base import ClaimedNotification, Lease, Notice, NotificationOutcome, Owner, Page
-from sendryd.store.errors import LeaseLost, NotFound
+from sendryd.store.errors import Changed, LeaseLost, NotFound
 from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.limits import check_limit
 from sendryd.store.sqlite.outbox import fan_out
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import (
@@ -42,7 +43,7 @@ class Webhooks:
 
     _database: Database
 
-    async def add_webhook(self, webhook: Webhook) -> None:
+    async def add_webhook(self, webhook: Webhook, *, limit: int | None = None) -> None:
         values = (
             webhook.id,
             webhook.account_id,
@@ -54,8 +55,15 @@ class Webhooks:
             to_ms(webhook.updated_at),
             to_ms_or_none(webhook.failing_since),
             webhook.disabled_reason,
+            webhook.mode.value,
         )
-        await self._database.write(lambda connection, _: connection.execute(SQL["insert_webhook"], values).fetchall())
+
+        def action(connection: apsw.Connection, _rows: object) -> None:
+            connection.execute(SQL["insert_webhook"], values)
+            count = connection.execute(SQL["count_webhooks_made"], (webhook.account_id, webhook.mode.value)).get
+            check_limit(count, limit, "webhook", "remove one first")
+
+        await self._database.write(action)
 
     async def get_webhook(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook | None:
         row = self._database.fetch_one("get_webhook", account_id, webhook_id)
@@ -73,7 +81,7 @@ class Webhooks:
         row = await self._database.read(lambda connection: connection.execute(SQL["count_webhooks"], values).fetchone())
         return int(row[0]) if row else 0
 
-    async def update_webhook(self, webhook: Webhook) -> None:
+    async def update_webhook(self, before: Webhook, webhook: Webhook) -> None:
         values = (
             webhook.account_id,
             webhook.id,
@@ -84,7 +92,16 @@ class Webhooks:
             to_ms_or_none(webhook.failing_since),
             webhook.disabled_reason,
         )
-        await self._database.write(lambda connection, _: _must_change(connection, "update_webhook", values))
+
+        def action(connection: apsw.Connection, _rows: object) -> None:
+            row = connection.execute(SQL["get_webhook"], (webhook.account_id, webhook.id)).fetchone()
+            if row is None:
+                raise NotFound("no such webhook")
+            if _read_webhook(row) != before:
+                raise Changed("the webhook has been changed by somebody else at the same time: try again")
+            connection.execute(SQL["update_webhook"], values)
+
+        await self._database.write(action)
 
     async def remove_webhook(self, account_id: AccountId, webhook_id: WebhookId) -> None:
         if await self.get_webhook(account_id, webhook_id) is None:
@@ -300,6 +317,7 @@ def _read_webhook(row: Row) -> Webhook:
         updated_at=from_ms(row[7]),
         failing_since=from_ms_or_none(row[8]),
         disabled_reason=row[9],
+        mode=KeyMode(row[10]),
     )
 
 
