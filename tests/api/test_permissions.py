@@ -284,6 +284,7 @@ async def test_a_webhook_of_a_test_key_is_told_of_test_mail_alone(account: Accou
     api = account.api
     await account.call("POST", "/v1/domains", KeyMode.LIVE, {"name": "example.net"})
     await account.call("POST", "/v1/emails", KeyMode.TEST, MAIL)
+    await api.store.fan_out(limit=100)
     told: dict[str, set[str]] = {}
     for each in (await api.get("/v1/webhooks/deliveries?limit=100", account.keys[READ, KeyMode.LIVE])).json["data"]:
         if not each["payload"]["data"].get("test"):  # not the invented one
