@@ -47,8 +47,8 @@ test: setup-dev interop-programs ## Every tier of tests but the soak
 test-quick: setup-dev ## The pure packages and the architecture
 	$(PYTEST) -q tests/smtp tests/message tests/model tests/policy tests/architecture
 
-test-soak: setup-dev ## A long crash loop, ten minutes of requests by the API's description, and of fuzzing for each parser
-	SENDRYD_TEST_KILLS=50 $(PYTEST) -q tests/crash
+test-soak: setup-dev ## A long loop of crashes, pauses and clock jumps, ten minutes of requests by the API's description, and of fuzzing for each parser
+	SENDRYD_TEST_KILLS=50 SENDRYD_TEST_BAD_DAYS=10 $(PYTEST) -q -s tests/crash
 	SENDRYD_TEST_SCHEMA_SECONDS=600 $(PYTEST) -q tests/system/test_schema.py
 	$(MAKE) fuzz SECONDS=600
 

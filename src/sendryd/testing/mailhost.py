@@ -42,6 +42,7 @@ class Script:
     after_final: Callable[[ReceivedMail], str | None] = lambda _mail: None  # once the message is kept: "drop" loses the 250
     handshake: Callable[[int], str | None] = lambda _number: None  # "drop" or "garbage" instead of the TLS handshake
     inject_after_starttls: bytes = b""  # clear text sent in the same flight as the 220
+    seconds_to_final: float = 0.0  # that the reply to the final dot takes, once the message is kept
     is_pipelining_strict: bool = False
 
 
@@ -259,6 +260,7 @@ class ReceivingServer:
         self.mails.append(mail)
         async with self._changed:
             self._changed.notify_all()
+        await asyncio.sleep(self.script.seconds_to_final)
         await self._say(session, self.script.after_final(mail) or refusal or "250 2.0.0 Ok: taken")
 
 
