@@ -22,7 +22,8 @@ import uvloop
 
 from sendryd.delivery.transport import OutboundContent, Target, TlsContexts, TlsRule, open_connection
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.tls import client_context, make_self_signed, server_context
+from sendryd.runtime.owncert import write_self_signed
+from sendryd.runtime.tls import client_context, server_context
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
 from sendryd.smtp.transaction import OutboundEnvelope
 
@@ -104,8 +105,7 @@ def main() -> None:
         cert = key = ""
         if options.tls:
             cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
-            for path, pem in zip((cert, key), make_self_signed("localhost", SystemClock()), strict=True):
-                Path(path).write_bytes(pem)
+            write_self_signed(Path(cert), Path(key), "localhost", SystemClock())
         near, far = multiprocessing.Pipe()
         sink = multiprocessing.get_context("spawn").Process(target=serve, args=(far, cert, key), daemon=True)
         sink.start()

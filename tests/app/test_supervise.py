@@ -16,7 +16,7 @@ from sendryd.app.roles import Role
 from sendryd.app.settings import Settings, SettingsError, load_settings
 from sendryd.app.supervise import AlreadyRunning, DaemonFailed, Process, Ready, lock_data_dir, prepare_certificate
 from sendryd.app.values import Address
-from sendryd.runtime.tls import write_self_signed
+from sendryd.runtime.owncert import write_self_signed
 from sendryd.store.errors import StoreError
 from sendryd.testing.clock import ManualClock
 
@@ -108,7 +108,8 @@ async def test_a_port_that_is_taken_stops_what_was_begun(settings: Settings) -> 
         assert was_ready == []
 
 
-async def test_a_certificate_that_has_expired_is_warned_about(settings: Settings) -> None:
+async def test_a_certificate_that_has_expired_is_warned_about(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendryd.app.supervise.log", structlog.get_logger())  # another test may have configured the one that is there
     write_self_signed(settings.cert_path, settings.key_path, "relay.example.test", ManualClock(datetime(2020, 1, 1, tzinfo=UTC)))
     with structlog.testing.capture_logs() as logs:
         await run_until_ready(Process(await build_basics(settings), frozenset({Role.SMTP})))

@@ -11,8 +11,9 @@ import pytest
 from sendryd.runtime import stream as network
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
+from sendryd.runtime.owncert import write_self_signed
 from sendryd.runtime.stream import RECEIVE_LIMIT, ByteStream, TcpStream
-from sendryd.runtime.tls import ServerCertificate, client_context, make_self_signed, server_context, write_self_signed
+from sendryd.runtime.tls import ServerCertificate, client_context, server_context
 
 pytestmark = pytest.mark.sockets
 
@@ -338,7 +339,3 @@ def test_new_certificate_files_are_loaded_and_broken_ones_are_not(pair: tuple[Pa
 
 def test_the_private_key_is_readable_by_its_owner_alone(pair: tuple[Path, Path]) -> None:
     assert pair[1].stat().st_mode & 0o777 == 0o600
-
-
-def test_each_installation_makes_its_own_key() -> None:
-    assert make_self_signed("a.test", SystemClock())[1] != make_self_signed("a.test", SystemClock())[1]

@@ -20,7 +20,8 @@ from sendry import Sendry
 from sendry.resources.webhooks_util import verify_signature
 
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.tls import server_context, write_self_signed
+from sendryd.runtime.owncert import write_self_signed
+from sendryd.runtime.tls import server_context
 from sendryd.testing.mailhost import Script
 from sendryd.testing.process import RelayFailed
 from sendryd.testing.webhookhost import Fate, Reaction, ReceivedRequest, WebhookHost

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sendryd.store.sqlite import migrate
 from sendryd.store.sqlite.connection import FILE_NAME, check_engine, open_connection, translated
+from sendryd.store.sqlite.creating import create_database
 
 
 def list_pending(data_dir: Path) -> list[str]:
@@ -12,7 +13,7 @@ def list_pending(data_dir: Path) -> list[str]:
     if not (data_dir / FILE_NAME).exists():
         return [migration.name for migration in migrate.all_migrations()]
     with translated():
-        connection = open_connection(data_dir / FILE_NAME)
+        connection = open_connection(data_dir / FILE_NAME, may_create=False)
         try:
             return [migration.name for migration in migrate.pending(connection)]
         finally:
@@ -23,9 +24,11 @@ def apply_pending(data_dir: Path) -> list[str]:
     """Applies what the database lacks; gives the names. Raises `StoreError`."""
     check_engine()
     with translated():
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = open_connection(data_dir / FILE_NAME)
+        lacking = list_pending(data_dir)
+        create_database(data_dir / FILE_NAME)  # with all of them, if there is none
+        connection = open_connection(data_dir / FILE_NAME, may_create=False)
         try:
-            return [migration.name for migration in migrate.apply(connection)]
+            migrate.apply(connection)
+            return lacking
         finally:
             connection.close()

@@ -35,12 +35,15 @@ from sendryd.app.roles import (
     start_webhooks,
 )
 from sendryd.app.settings import PREFIX, Settings, SettingsError, load_settings
+from sendryd.app.spool import report_spool
 from sendryd.app.values import Address
+from sendryd.files import make_folder, sync_folder
 from sendryd.intake.directory import Directory
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.runtime.log import LogOutput, configure, get_logger
-from sendryd.runtime.tls import ServerCertificate, write_self_signed
+from sendryd.runtime.owncert import ensure_own_certificate
+from sendryd.runtime.tls import ServerCertificate
 from sendryd.store.base.leases import crash_reason
 from sendryd.store.errors import StoreError
 
@@ -74,8 +77,13 @@ class Ready:
 
 
 def lock_data_dir(data_dir: Path) -> int:
-    """Takes the lock that one `serve` holds; gives its descriptor, to be kept open. Raises `AlreadyRunning`."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Takes the lock that one `serve` holds; gives its descriptor, to be kept open. Raises `AlreadyRunning`.
+
+    Also makes the names in the data directory durable, and its own: a start that was killed may have made them and not got so far.
+    """
+    make_folder(data_dir)
+    sync_folder(data_dir.resolve().parent)
+    sync_folder(data_dir)
     descriptor = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,9 +101,11 @@ def configure_logs(settings: Settings) -> LogOutput:
 def prepare_certificate(settings: Settings, basics: Basics) -> ServerCertificate:
     """The certificate, made if it is ours to make and not there. Raises `SettingsError` if it cannot be used."""
     cert, key = settings.cert_path, settings.key_path
-    if settings.tls_cert is None and not (cert.exists() and key.exists()):
-        write_self_signed(cert, key, settings.hostname, basics.clock)
     try:
+        if settings.tls_cert is None:
+            fault = ensure_own_certificate(cert, key, settings.hostname, basics.clock)
+            if fault:
+                log.warning("certificate_made_anew", path=str(cert), reason=fault)
         return ServerCertificate(cert, key)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"the certificate {cert} and its key {key} cannot be used: {error}") from None
@@ -143,6 +153,7 @@ class Process:
         smtp_port = smtp[0].port if smtp else settings.smtp_listen[0].port
         http = bound_address(sockets.http, settings.http_listen) if sockets.http else None
         shared = await self._share(http)
+        await report_spool(self._basics.store)
         await self._return_dead_leases()
         if Role.DELIVERY in roles:
             start_delivery(self._basics, self._running, shared)

@@ -1,7 +1,6 @@
 """TLS contexts for both sides, and the certificate of this installation."""
 
 import ipaddress
-import os
 import ssl
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,9 +57,13 @@ def client_context(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-def make_self_signed(hostname: str, clock: Clock) -> tuple[bytes, bytes]:
-    """A certificate and its key as PEM: ECDSA P-256, for the host name, `localhost` and the loopback addresses, usable as a CA file."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def generate_key() -> ec.EllipticCurvePrivateKey:
+    """A new key for a certificate: ECDSA P-256."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def make_self_signed(hostname: str, clock: Clock, key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A certificate for a key, as PEM: for the host name, `localhost` and the loopback addresses, usable as a CA file."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
     names: list[x509.GeneralName] = [x509.DNSName(each) for each in dict.fromkeys((hostname, "localhost"))]
     names += [x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", "::1")]
@@ -81,22 +84,7 @@ def make_self_signed(hostname: str, clock: Clock) -> tuple[bytes, bytes]:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
-
-
-def write_self_signed(cert: Path, key: Path, hostname: str, clock: Clock) -> None:
-    """Makes the pair of files. The key is readable by its owner alone from the moment it exists."""
-    cert_pem, key_pem = make_self_signed(hostname, clock)
-    cert.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path, pem, mode in ((key, key_pem, 0o600), (cert, cert_pem, 0o644)):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with open(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from typing import Final, Self
 
 from sendryd.message.dkim import verify
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.tls import server_context, write_self_signed
+from sendryd.runtime.owncert import write_self_signed
+from sendryd.runtime.tls import server_context
 from sendryd.testing.clients import RestClient
 from sendryd.testing.loopthread import LoopThread
 from sendryd.testing.mailhost import ReceivedMail, ReceivingServer, Script

@@ -22,6 +22,7 @@ CACHE_SIZE: Final = -16_384  # kibibytes, negated: for the writer; its hot pages
 STATEMENTS: Final = 300  # kept prepared: as many as there are, with those of many rows in all their sizes
 READER_CACHE_SIZE: Final = -4_096
 FILE_NAME: Final = "sendryd.db"
+SPOOL_NAME: Final = "spool"  # the folder of the contents, beside the database
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the system says when there is no room
 _TAKEN: Final = frozenset({apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_ROWID})
 

@@ -11,13 +11,12 @@ import apsw
 
 from sendryd.store.base import SpoolReport
 from sendryd.store.errors import StoreUnavailable
-from sendryd.store.sqlite.connection import FILE_NAME, open_connection, translated
+from sendryd.store.sqlite.connection import FILE_NAME, SPOOL_NAME, open_connection, translated
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.segments import SegmentFile, Segments
 from sendryd.store.sqlite.spool import compare
 from sendryd.store.sqlite.writer import Action, Writer
 
-SPOOL_NAME: Final = "spool"  # the folder of the contents
 READER_THREADS: Final = 2  # for what mail on its way needs, and large contents, which may take longer than the event loop should wait
 SEARCH_THREADS: Final = 2  # for lists that people look through: however many they ask for, mail does not wait for them
 MAX_SEARCH: Final = 10.0  # seconds for one list, its turn included: who asks would give up soon

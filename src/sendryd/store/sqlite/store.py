@@ -18,7 +18,8 @@ from sendryd.store.sqlite.apilog import ApiLog
 from sendryd.store.sqlite.batch import Rows
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.connection import FILE_NAME, check_engine, open_connection, translated
-from sendryd.store.sqlite.database import SPOOL_NAME, Database
+from sendryd.store.sqlite.creating import create_database, size_of
+from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.deliveries import Deliveries
 from sendryd.store.sqlite.lists import Lists
 from sendryd.store.sqlite.queries import SQL
@@ -125,16 +126,11 @@ def open_store(data_dir: Path, *, create: bool = True, monotonic: Callable[[], f
     path = data_dir / FILE_NAME
     with translated():
         if create:
-            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _size(path) and _has_remains(data_dir):
-            raise StoreUnavailable(
-                f"the database {path} is missing or empty, but there are remains of one: restore it from a backup,"
-                f" or move {data_dir} away to begin anew"
-            )
-        is_unclean = _size(data_dir / f"{FILE_NAME}-wal") > 0  # or in use by another process
-        connection = open_connection(path, may_create=create)
+            create_database(path)
+        is_unclean = size_of(data_dir / f"{FILE_NAME}-wal") > 0  # or in use by another process
+        connection = open_connection(path, may_create=False)
         try:
-            if is_unclean and _size(path) <= CHECKED_SIZE:
+            if is_unclean and size_of(path) <= CHECKED_SIZE:
                 _check(connection)
             if migrate.pending(connection):
                 migrate.apply(connection)
@@ -147,18 +143,6 @@ def open_store(data_dir: Path, *, create: bool = True, monotonic: Callable[[], f
         database.close()
         raise
     return SqliteStore(database, monotonic)
-
-
-def _has_remains(data_dir: Path) -> bool:
-    """A database was here. Made anew it would refer to none of the contents, and they would be tidied away."""
-    return _size(data_dir / f"{FILE_NAME}-wal") > 0 or any((data_dir / SPOOL_NAME).glob("*.seg"))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _check(connection: apsw.Connection) -> None:
