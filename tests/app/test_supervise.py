@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from sendryd.app.values import Address
 from sendryd.runtime.owncert import write_self_signed
 from sendryd.store.errors import StoreError
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.samples import Samples
 
 pytestmark = pytest.mark.sockets
 
@@ -108,12 +110,30 @@ async def test_a_port_that_is_taken_stops_what_was_begun(settings: Settings) -> 
         assert was_ready == []
 
 
-async def test_a_certificate_that_has_expired_is_warned_about(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sendryd.app.supervise.log", structlog.get_logger())  # another test may have configured the one that is there
+async def test_a_certificate_that_has_expired_is_warned_about(settings: Settings) -> None:
     write_self_signed(settings.cert_path, settings.key_path, "relay.example.test", ManualClock(datetime(2020, 1, 1, tzinfo=UTC)))
+    process = Process(await build_basics(settings), frozenset({Role.SMTP}))  # which configures the logs
     with structlog.testing.capture_logs() as logs:
-        await run_until_ready(Process(await build_basics(settings), frozenset({Role.SMTP})))
+        await run_until_ready(process)
     assert [entry["path"] for entry in logs if entry["event"] == "certificate_expired"] == [str(settings.cert_path)]
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+async def test_the_start_says_in_one_line_whether_the_spool_is_whole(settings: Settings, *, is_damaged: bool) -> None:
+    basics = await build_basics(settings)
+    await basics.store.accept(Samples().message())
+    if is_damaged:
+        shutil.rmtree(settings.data_dir / "spool")
+    process = Process(basics, frozenset({Role.SMTP}))
+    with structlog.testing.capture_logs() as logs:
+        await run_until_ready(process)
+    (line,) = [entry for entry in logs if entry["event"] == "spool_compared"]
+    assert (line["segments"], line["messages"]) == (1, 1)
+    if is_damaged:
+        assert (line["log_level"], line["missing"], line["missing_files"]) == ("error", 1, ["0000000001.seg"])
+        assert "restore" in line["advice"]
+    else:
+        assert line["log_level"] == "info"
 
 
 async def test_a_daemon_that_fails_ends_the_program_in_order(settings: Settings) -> None:

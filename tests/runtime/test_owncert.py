@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.owncert import ensure_own_certificate, generate_key, write_self_signed
-from sendryd.runtime.tls import make_self_signed, server_context
+from sendryd.runtime.owncert import ensure_own_certificate, write_self_signed
+from sendryd.runtime.tls import generate_key, make_self_signed, server_context
 
 Pair = tuple[Path, Path]
 

@@ -5,6 +5,7 @@ wrote in place could leave an empty or cut file. Only such remains, and certific
 has put there is left as it is, even where it cannot be used.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,8 @@ from sendryd.files import make_folder, write_whole
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.tls import SELF_SIGNED_DAYS, generate_key, make_self_signed
 
-BEGIN, END = b"-----BEGIN ", b"-----END "
+BEGIN: Final = b"-----BEGIN "
+END: Final = re.compile(rb"-----END [A-Z ]+-----")
 KEY_MODE: Final = 0o600
 CERT_MODE: Final = 0o644  # clients on the same machine may use it as a CA file
 
@@ -65,7 +67,7 @@ def _read(path: Path) -> bytes:
 
 def _is_cut(pem: bytes) -> bool:
     """Nothing, or the beginning of a PEM text, or zeros: what a file system may give back after the power failed."""
-    return not pem.strip(b"\0") or BEGIN.startswith(pem) or (pem.startswith(BEGIN) and END not in pem)
+    return not pem.strip(b"\0") or BEGIN.startswith(pem) or (pem.startswith(BEGIN) and END.search(pem) is None)
 
 
 def _load_key(pem: bytes) -> ec.EllipticCurvePrivateKey | None:
