@@ -57,6 +57,14 @@ def printing(tree: ast.AST) -> Iterator[str]:
     return (ast.unparse(call)[:60] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print")
 
 
+def raw_numbers(tree: ast.AST) -> Iterator[str]:
+    """Log lines with the number of something in place of its public id."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and re.fullmatch(r"log\.(debug|info|warning|error|exception)", ast.unparse(node.func)):
+            values = [keyword.value for keyword in node.keywords]
+            yield from (ast.unparse(each) for each in values if isinstance(each, ast.Attribute) and re.fullmatch(r"(.*_)?id", each.attr))
+
+
 def storing(tree: ast.AST) -> Iterator[str]:
     """Calls that write a message to a store."""
     calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
@@ -89,6 +97,7 @@ def test_every_file_keeps_the_rules(path: Path) -> None:
     assert list(swallowing(tree)) == []
     assert list(mutable_state(tree)) == []
     assert list(printing(tree)) == []
+    assert list(raw_numbers(tree)) == []
     assert not BANNED & set(path.relative_to(SOURCE).with_suffix("").parts)
     assert ast.get_docstring(tree), "a module says what it is for"
     if path.relative_to(SOURCE).parts[0] not in {"intake", "testing"}:
@@ -109,6 +118,8 @@ def test_every_file_keeps_the_rules(path: Path) -> None:
         (mutable_state, "WAITING = collections.deque(maxlen=3)"),
         (mutable_state, "BY_NAME: Final = defaultdict(list)"),
         (printing, "print(1)"),
+        (raw_numbers, "log.warning('lease_lost', message_id=claim.message.id)"),
+        (raw_numbers, "log.exception('x', key=message.api_key_id)"),
         (storing, "async def f(self): await self._store.amend(new, now)"),
         (storing, "store.accept(new)"),
         (storing, "needs.store.accept_all([new], None)"),

@@ -126,6 +126,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
             clock=basics.clock,
             rand=basics.rand,
             ids=basics.ids,
+            mail_log=basics.mail_log,
         ),
         WorkerSettings(
             hostname=settings.hostname,

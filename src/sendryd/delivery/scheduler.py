@@ -22,7 +22,7 @@ from typing import Final
 
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.worker import Signal, Worker
-from sendryd.model.ids import DeliveryId
+from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, format_id
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.throttle import Lane, new_lane, note_failure, note_success
 from sendryd.runtime.clock import Clock
@@ -265,7 +265,7 @@ class Scheduler:
             try:
                 await self._store.release(claim.lease, [delivery.id for delivery in claim.deliveries])
             except StoreError as error:
-                log.error("not_released", message_id=claim.message.id, error=repr(error))
+                log.error("not_released", id=format_id(MESSAGE_PREFIX, claim.message.id), error=repr(error))
 
     def _forget_if_idle(self, key: str) -> None:
         """Drops a lane of which nothing is known that a new one would not start with, or nothing recent."""

@@ -70,6 +70,17 @@ class TlsContexts:
     unverified: ssl.SSLContext
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How long it took to open a connection, in seconds."""
+
+    connect: float  # until TCP stood
+    handshake: float  # greeting, EHLO, TLS, AUTH
+
+
+NO_OPENING: Final = Opening(0.0, 0.0)
+
+
 class DeliveryFault(Exception):
     """A connection or a transaction came to nothing. The connection cannot be used any more."""
 
@@ -138,6 +149,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self.idle_since = self._loop.time()  # monotonic seconds of the loop
         self.is_verified = False  # the certificate was checked
+        self.opening = NO_OPENING
         self._stream = stream
         self._timeouts = timeouts
         self._machine = ClientConnection()
@@ -419,6 +431,8 @@ def _tls_fault(detail: str, *, step: Step = Step.STARTTLS, tls_failed: bool = Tr
 
 async def open_connection(target: Target, *, hello_name: str, contexts: TlsContexts, timeouts: Timeouts) -> Connection:
     """Connects, and goes on to the point where mail may be sent. Raises `DeliveryFault`."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
     try:
         stream = await network.connect(target.address, target.port, timeout=timeouts[Step.CONNECT])
     except ConnectFailed as error:
@@ -426,6 +440,8 @@ async def open_connection(target: Target, *, hello_name: str, contexts: TlsConte
         is_timeout = isinstance(error.__context__, TimeoutError)
         failure = NetworkFailure.CONNECT_TIMEOUT if is_timeout else NetworkFailure.CONNECT_REFUSED
         raise DeliveryFault(Step.CONNECT, failure, detail=str(error)) from error
+    connected = loop.time()
     connection = Connection(stream, target, timeouts)
     await connection.start(hello_name, contexts)
+    connection.opening = Opening(connected - started, loop.time() - connected)
     return connection

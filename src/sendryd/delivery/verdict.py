@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sendryd.delivery.transport import Connection, DeliveryFault, Target
+from sendryd.delivery.transport import NO_OPENING, Connection, DeliveryFault, Opening, Target
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import EventId, SuppressionId
@@ -31,8 +31,10 @@ class Verdict:
     reply: Reply | None = None
     host: str = ""
     address: str = ""
+    port: int = 0
     tls: str = ""  # version, empty in clear text
     duration_ms: int = 0
+    opening: Opening = NO_OPENING  # what opening the connection took, if it was opened for this attempt
 
 
 def local_verdict(kind: Kind, category: Category, enhanced: str, sentence: str) -> Verdict:
@@ -47,8 +49,10 @@ def judge(reply: Reply | NetworkFailure, step: Step, target: Target, connection:
         reply=reply if isinstance(reply, Reply) else None,
         host=target.host,
         address=target.address,
+        port=target.port,
         tls=connection.tls.version if connection and connection.tls else "",
         duration_ms=ms,
+        opening=connection.opening if connection and connection.messages_sent <= 1 else NO_OPENING,
     )
 
 

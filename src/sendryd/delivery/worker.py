@@ -20,6 +20,7 @@ from enum import Enum, auto
 from typing import Final
 
 from sendryd.delivery.destinations import Destinations
+from sendryd.delivery.outcomelog import log_outcome
 from sendryd.delivery.plan import plan_mx, plan_smart_host
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.signer import Signer, SigningKey, SigningKeyMissing
@@ -51,6 +52,7 @@ from sendryd.policy.suppress import normalise_address
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
+from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.resolver import DnsResolver
 from sendryd.smtp.timeouts import Step
@@ -102,6 +104,7 @@ class WorkerContext:
     clock: Clock
     rand: Rand
     ids: IdSource
+    mail_log: MailLog
 
 
 @dataclass(slots=True)
@@ -158,11 +161,11 @@ class Worker:
             await self._hold(claim, HoldReason.CONTENT_DAMAGED, f"Held: {error}", event={"held": True, "reason": CONTENT_DAMAGED})
             attempt.claim = replace(claim, deliveries=())
         except StoreError as error:
-            log.error("content_not_read", message_id=claim.message.id, error=repr(error))
+            log.error("content_not_read", id=format_id(MESSAGE_PREFIX, claim.message.id), error=repr(error))
             verdict = local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "The message could not be read")
             _give(attempt.verdicts, claim, verdict)
         except Exception:
-            log.exception("attempt_failed", message_id=claim.message.id, domain=claim.domain)
+            log.exception("attempt_failed", id=format_id(MESSAGE_PREFIX, claim.message.id), domain=claim.domain)
             _give(attempt.verdicts, claim, local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error"))
         return attempt
 
@@ -173,7 +176,7 @@ class Worker:
         try:
             await self._record(attempt.claim, attempt.verdicts)
         except Exception:  # its lease runs out, and it is tried again
-            log.exception("attempt_not_recorded", message_id=attempt.claim.message.id, domain=attempt.claim.domain)
+            log.exception("attempt_not_recorded", id=format_id(MESSAGE_PREFIX, attempt.claim.message.id), domain=attempt.claim.domain)
 
     async def _skip_suppressed(self, claim: Claim) -> Claim:
         """The claim without the deliveries whose addresses get no mail any more; those are done with."""
@@ -202,6 +205,8 @@ class Worker:
                     )
                 )
         is_ours = await self._store_outcomes(claim, outcomes, self._context.clock.now())
+        if is_ours:
+            self._log_skipped(claim, skipped)
         rest = tuple(each for each in claim.deliveries if is_ours and normalise_address(each.forward_path) not in skipped)
         return replace(claim, deliveries=rest)
 
@@ -224,6 +229,12 @@ class Worker:
             for delivery in claim.deliveries
         ]
         await self._store_outcomes(claim, outcomes, self._context.clock.now())
+
+    def _log_skipped(self, claim: Claim, skipped: Mapping[str, str]) -> None:
+        for delivery in claim.deliveries:
+            reason = skipped.get(normalise_address(delivery.forward_path))
+            if reason is not None:
+                self._context.mail_log.outcome("suppressed", claim.message, delivery.forward_path, {"relay": None, "reply": reason})
 
     async def _attempt(self, claim: Claim, content: bytes | None, verdicts: dict[str, Verdict]) -> Signal:
         context = self._context
@@ -417,16 +428,10 @@ class Worker:
             verdict = verdicts[delivery.forward_path]
             retry = self._retry(claim, delivery, now) if verdict.disposition.kind is Kind.DEFERRED else None
             outcomes.append(make_outcome(delivery, verdict, retry, context.ids.next))
-            if verdict.disposition.kind is Kind.BOUNCED:
-                log.warning(
-                    "bounced",
-                    message_id=claim.message.id,
-                    recipient=delivery.forward_path,
-                    host=verdict.host,
-                    enhanced_code=verdict.disposition.enhanced,
-                    reason=verdict.disposition.sentence,
-                )
-        await self._store_outcomes(claim, outcomes, now)
+        if not await self._store_outcomes(claim, outcomes, now):
+            return
+        for delivery, outcome in zip(claim.deliveries, outcomes, strict=True):
+            log_outcome(context.mail_log, claim, delivery, verdicts[delivery.forward_path], outcome, now)
 
     def _retry(self, claim: Claim, delivery: ClaimedDelivery, now: datetime) -> RetryAt | GiveUp:
         return next_attempt(
@@ -448,12 +453,12 @@ class Worker:
                     await context.store.record_attempt(claim.lease, outcomes, now)
                     return True
                 except LeaseLost:
-                    log.warning("lease_lost", message_id=claim.message.id, domain=claim.domain)
+                    log.warning("lease_lost", id=format_id(MESSAGE_PREFIX, claim.message.id), domain=claim.domain)
                     return False
                 except StoreUnavailable as error:
                     if not tries:
                         self.unrecorded += 1
-                    log.error("outcome_not_recorded", message_id=claim.message.id, error=repr(error))
+                    log.error("outcome_not_recorded", id=format_id(MESSAGE_PREFIX, claim.message.id), error=repr(error))
                     await context.clock.sleep(RECORD_BACKOFF[min(tries, len(RECORD_BACKOFF) - 1)])
                     tries += 1
                 except Conflict:  # another process has made one of the ids

@@ -19,6 +19,7 @@ from sendryd.policy.routing import MxRecord
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.resolver import DnsResolver
 from sendryd.runtime.tls import client_context
@@ -79,6 +80,7 @@ class Post:
             clock=self.clock,
             rand=self.rand,
             ids=IdSource(self.clock, self.rand),
+            mail_log=MailLog(self.clock),
         )
         settings = WorkerSettings(
             hostname="relay.test",

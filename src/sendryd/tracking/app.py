@@ -18,6 +18,7 @@ from starlette.routing import Route
 from sendryd.message.parse import Summary, summarise
 from sendryd.message.rewrite import format_date
 from sendryd.model.account import Branding
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
 from sendryd.model.message import Message
 from sendryd.policy.engagement import is_prefetch
 from sendryd.policy.tracking import (
@@ -154,7 +155,7 @@ class UnsubscribeHandlers:
         try:
             await self._needs.recorder.unsubscribe(token, reason=reason, user_agent=_user_agent(request), ip=_address(request))
         except StoreError as error:
-            log.error("not_unsubscribed", delivery_id=token.delivery_id, error=repr(error))
+            log.error("not_unsubscribed", delivery=format_id(DELIVERY_PREFIX, token.delivery_id), error=repr(error))
             return _show(_TRY_LATER, 503, {"Retry-After": "60"})
         if one_click:
             return PlainTextResponse("Unsubscribed.\n", headers=COMMON_HEADERS)
@@ -232,7 +233,7 @@ class ShareHandlers:
         except NotFound:
             return _show(_NO_MESSAGE, 404)
         except StoreError as error:
-            log.error("shared_message_not_read", message_id=token.message_id, error=repr(error))
+            log.error("shared_message_not_read", id=format_id(MESSAGE_PREFIX, token.message_id), error=repr(error))
             return _show(_TRY_LATER, 503, {"Retry-After": "60"})
 
 

@@ -1,0 +1,46 @@
+"""Lines of the mail log for what attempts came to."""
+
+from datetime import datetime
+from typing import Final
+
+from sendryd.delivery.verdict import Verdict
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.ids import DELIVERY_PREFIX, format_id
+from sendryd.model.moment import timestamp
+from sendryd.runtime.maillog import MAX_REPLY, MailLog, reply_fields
+from sendryd.store.base import Claim, ClaimedDelivery, Outcome
+
+_WORDS: Final = {
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.BOUNCED: "bounced",
+    DeliveryState.QUEUED: "deferred",
+}  # what has expired is logged by upkeep, whoever finds it
+
+
+def log_outcome(mail_log: MailLog, claim: Claim, delivery: ClaimedDelivery, verdict: Verdict, outcome: Outcome, now: datetime) -> None:
+    """One line for one recipient: who said what, and where the time went."""
+    word = _WORDS.get(outcome.state)
+    if word is None:
+        return
+    disposition, opening = verdict.disposition, verdict.opening
+    delay = max(0.0, (now - claim.message.waits_since).total_seconds())
+    attempt = verdict.duration_ms / 1000
+    transmission = max(0.0, attempt - opening.connect - opening.handshake)
+    parts = (max(0.0, delay - attempt), opening.connect, opening.handshake, transmission)
+    fields: dict[str, object] = {
+        "delivery": format_id(DELIVERY_PREFIX, delivery.id),
+        "relay": f"{verdict.host}[{verdict.address}]:{verdict.port}" if verdict.host else None,
+        "tls": verdict.tls or None,
+        "attempt": delivery.attempts + 1,
+        "delay": round(delay, 3),
+        "delays": [round(part, 3) for part in parts],
+    }
+    if verdict.reply is not None:
+        fields |= reply_fields(verdict.reply)
+    else:
+        fields |= {"code": None, "reply": disposition.sentence[:MAX_REPLY]}
+    fields["enhanced"] = disposition.enhanced
+    fields["category"] = disposition.category.value
+    if outcome.due_at is not None:
+        fields["next_attempt_at"] = timestamp(outcome.due_at)
+    mail_log.outcome(word, claim.message, delivery.forward_path, fields)
