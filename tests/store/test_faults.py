@@ -11,10 +11,12 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import MessageId
+from sendryd.store.base import MessageFilter, QueueFilter
 from sendryd.store.errors import NotAllowed, SchemaMismatch, StoreUnavailable
-from sendryd.store.sqlite import connection, open_store
+from sendryd.store.sqlite import connection, database, open_store
 from sendryd.store.sqlite.connection import FILE_NAME, check_engine
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
@@ -243,6 +245,17 @@ async def test_a_database_that_is_taken_away_while_it_is_in_use(tmp_path: Path, 
             await store.accept(samples.message())
     with pytest.raises(StoreUnavailable, match="removed or replaced"):
         await store.check_writable()
+    if what != "log removed":  # what was read until then stays true
+        for read in (
+            lambda: store.get_message(ACCOUNT, new.message.id),
+            lambda: store.read_content(new.message.id),
+            lambda: store.find_answer(ACCOUNT, "key", kept_since=NOW),
+            lambda: store.list_queue(QueueFilter()),
+            lambda: store.list_messages(ACCOUNT, MessageFilter(mode=KeyMode.LIVE), limit=1),
+            lambda: store.list_api_keys(ACCOUNT),
+        ):
+            with pytest.raises(StoreUnavailable, match="removed or replaced"):
+                await read()
     path.unlink(missing_ok=True)
     aside.rename(path)
     after = samples.message()
@@ -252,6 +265,20 @@ async def test_a_database_that_is_taken_away_while_it_is_in_use(tmp_path: Path, 
     for each in (new, after):
         assert await store.read_content(each.message.id) == each.content
     assert (await store.count_queue())[DeliveryState.QUEUED] == 2
+    await store.aclose()
+
+
+async def test_a_database_that_was_taken_away_is_noticed_within_a_moment(tmp_path: Path) -> None:
+    now = 0.0
+    store = open_store(tmp_path, monotonic=lambda: now)
+    new = Samples().message()
+    await store.accept(new)
+    assert await store.read_content(new.message.id) == new.content
+    (tmp_path / FILE_NAME).unlink()
+    now += database.FILE_CHECK_INTERVAL
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="removed or replaced"):
+            await store.read_content(new.message.id)
     await store.aclose()
 
 

@@ -11,12 +11,13 @@ from sendryd.intake.accept import ANSWERS_KEPT
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import Store
-from sendryd.store.errors import StoreError
+from sendryd.store.errors import StoreError, StoreFull
 
 INTERVAL: Final = 3600.0  # seconds
 BATCH: Final = 200  # rows in one transaction
 NOTIFICATIONS_KEPT: Final = timedelta(days=30)  # to look at, and to replay
 API_REQUESTS_KEPT: Final = timedelta(days=30)  # to look at
+SHORTER: Final = 4  # by which a transaction is cut that did not fit on the disk
 PAUSE: Final = 0.05  # seconds between transactions
 
 log = get_logger("upkeep")
@@ -50,5 +51,13 @@ class Retention:
             (store.delete_api_requests, API_REQUESTS_KEPT),
             (store.delete_answers, ANSWERS_KEPT),
         ):
-            while await delete(created_before=now - age, limit=BATCH) == BATCH:
+            limit = BATCH
+            while True:
+                try:
+                    if await delete(created_before=now - age, limit=limit) < limit:
+                        break
+                except StoreFull:  # a shorter transaction needs less of the log, and makes room for the next
+                    if limit == 1:
+                        raise
+                    limit = max(1, limit // SHORTER)
                 await self._clock.sleep(PAUSE)

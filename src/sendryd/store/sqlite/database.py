@@ -13,13 +13,18 @@ from sendryd.store.base import SpoolReport
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite.connection import FILE_NAME, SPOOL_NAME, open_connection, translated
 from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.room import Room
 from sendryd.store.sqlite.segments import SegmentFile, Segments
 from sendryd.store.sqlite.spool import compare
+from sendryd.store.sqlite.watch import KnownFiles
 from sendryd.store.sqlite.writer import Action, Writer
 
 READER_THREADS: Final = 2  # for what mail on its way needs, and large contents, which may take longer than the event loop should wait
 SEARCH_THREADS: Final = 2  # for lists that people look through: however many they ask for, mail does not wait for them
 MAX_SEARCH: Final = 10.0  # seconds for one list, its turn included: who asks would give up soon
+FILE_CHECK_INTERVAL: Final = (
+    0.25  # seconds between looks whether the file still has its name; a look-up by key may be shorter than one look
+)
 PROGRESS: Final = 10_000  # steps of the engine, a fraction of a millisecond, between looks whether a search is to end
 
 Result = TypeVar("Result")
@@ -28,10 +33,14 @@ Result = TypeVar("Result")
 class Database:
     """Connections to one data directory."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, monotonic: Callable[[], float] | None = None) -> None:
+        self._monotonic = monotonic
         self.path = data_dir / FILE_NAME
         self.segments = Segments(data_dir / SPOOL_NAME)
-        self.writer = Writer(self.path, self.segments)
+        self.room = Room(data_dir)
+        self.writer = Writer(self.path, self.segments, self.room)
+        self._files = KnownFiles(self.path)
+        self._checked = float("-inf")
         self._reader = open_connection(self.path, is_reader=True)
         self._local = threading.local()
         self._opened: list[apsw.Connection] = []
@@ -41,13 +50,26 @@ class Database:
 
     def fetch_one(self, name: str, *values: Any) -> tuple[Any, ...] | None:
         """The first row of a short look-up by key: run where it is called, for it takes microseconds."""
+        self._check_file()
         with translated():
             return self._reader.execute(SQL[name], values).fetchone()
 
     def fetch_all(self, name: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows of a short look-up."""
+        self._check_file()
         with translated():
             return self._reader.execute(SQL[name], values).fetchall()
+
+    def _check_file(self) -> None:
+        """Raises `StoreUnavailable` if the database is not the one that has its name: what is read would be old."""
+        if self._monotonic is not None:
+            now = self._monotonic()
+            if now - self._checked < FILE_CHECK_INTERVAL:
+                return
+            self._files.check()  # each time again while it fails
+            self._checked = now
+        else:
+            self._files.check()
 
     async def read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """Runs a longer look-up in a reader thread: all its statements see the database at the same moment."""
@@ -75,6 +97,7 @@ class Database:
         return self._read(limited)
 
     def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
+        self._check_file()
         with translated():
             connection: apsw.Connection | None = getattr(self._local, "connection", None)
             if connection is None:
@@ -97,7 +120,10 @@ class Database:
             raise StoreUnavailable("the store is closed")
 
     async def write(self, action: Action, *, size: int = 0) -> Any:
-        """Runs an action in the writer's next transaction; returns once it is committed."""
+        """Runs an action in the writer's next transaction; returns once it is committed. `size` is that of the contents that it appends."""
+        if size:
+            with translated():
+                self.room.check(size)
         return await self.writer.submit(action, size=size)
 
     def remove_orphans(self) -> int:

@@ -100,6 +100,11 @@ class Segments:
         self._readers: OrderedDict[int, _Reader] = OrderedDict()
         self._lock = Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a file is being appended to."""
+        return self._descriptor is not None
+
     def must_begin(self) -> bool:
         """Whether the next contents need a new file: there is none, it is large enough, or somebody removed it. What has no name is lost
         at the next start.

@@ -136,7 +136,7 @@ def open_store(data_dir: Path, *, create: bool = True, monotonic: Callable[[], f
                 migrate.apply(connection)
         finally:
             connection.close()
-    database = Database(data_dir)
+    database = Database(data_dir, monotonic)
     try:
         database.remove_orphans()
     except BaseException:

@@ -25,14 +25,15 @@ from sendryd.store.sqlite.connection import FULL, PAGE_SIZE, open_connection, tr
 from sendryd.store.sqlite.gathering import GATHER_OCTETS, Gathering
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.records import SEGMENT_HEADER, SegmentId
+from sendryd.store.sqlite.room import Room
 from sendryd.store.sqlite.segments import Segments
+from sendryd.store.sqlite.watch import KnownFiles
 
 MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
 MAX_OCTETS: Final = 8 * 1024 * 1024  # of new content in one batch
 CHECKPOINT_PAGES: Final = 4000  # new pages in the log (16 MiB) when it is written back
 IDLE_CHECKPOINT: Final = 1.0  # seconds without work after which the log is written back anyway
 CLOSING_TIMEOUT: Final = 1000  # milliseconds to wait for readers before the log is left as it is
-TAKEN_AWAY: Final = "the database was removed or replaced while it was in use: stop the program, put the file back, and start it again"
 
 Action = Callable[[apsw.Connection, Rows], Any]
 
@@ -51,9 +52,10 @@ class Operation:
 class Writer:
     """The thread. `submit` may be called from the event loop's thread alone."""
 
-    def __init__(self, path: Path, segments: Segments) -> None:
+    def __init__(self, path: Path, segments: Segments, room: Room) -> None:
         self._path = path
         self._segments = segments
+        self._room = room
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: deque[Operation] = deque()
         self._changed = threading.Condition()
@@ -64,7 +66,7 @@ class Writer:
         self._connection: apsw.Connection | None = None
         self._log_pages = 0
         self._written_back = 0  # pages at the start of the log that the database has
-        self._files: dict[Path, tuple[int, int]] = {}  # the database and its log: device and number of each
+        self._files = KnownFiles()  # the database and its log
         self.commits = 0
         self.operations = 0
         self.largest_batch = 0
@@ -77,14 +79,8 @@ class Writer:
         # A file that has gone must not come back as an empty one.
         connection = open_connection(self._path, may_create=False)
         connection.set_wal_hook(self._on_commit)
-        self._files.setdefault(self._path, _identify(self._path))
+        self._files.add(self._path)
         return connection
-
-    def _check_files(self) -> None:
-        """What is written to a file that has no name any more is lost at the next start, and nobody would be told."""
-        for path, identity in self._files.items():
-            if _identify(path) != identity:
-                raise StoreUnavailable(TAKEN_AWAY)
 
     def _on_commit(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         if pages <= self._log_pages:  # the log began anew: all of it had been written back
@@ -147,6 +143,8 @@ class Writer:
             new_pages = self._log_pages - self._written_back
             if new_pages >= CHECKPOINT_PAGES or (new_pages and not batch):
                 self._checkpoint()
+                if self._segments.is_open:  # this process accepts mail
+                    self._room.hold()
 
     def _take(self) -> list[Operation] | None:
         """Everything that waits; an empty list after a time of nothing; None at the end."""
@@ -190,6 +188,8 @@ class Writer:
         if error is None:
             return
         if len(batch) == 1:
+            if isinstance(error, StoreFull) and not batch[0].size and self._make_room():
+                error = self._try(batch)
             batch[0].error = error
         elif isinstance(error, StoreUnavailable) and not isinstance(error, StoreFull):
             for operation in batch:  # the database is at fault, none of them: trying each would only take its time
@@ -208,7 +208,7 @@ class Writer:
                 if self._connection is None:
                     self._connection = self._connect()
                 connection = self._connection
-                self._check_files()
+                self._files.check()
                 if any(operation.size for operation in batch) and self._segments.must_begin():
                     self._begin_segment(connection)
                 connection.execute("BEGIN IMMEDIATE")
@@ -220,16 +220,22 @@ class Writer:
                     place(connection, rows, appended)
                 store(connection, rows)
                 connection.execute("COMMIT")
+                if not self.commits:  # the first commit has made the log
+                    self._files.add(self._path.with_name(f"{self._path.name}-wal"))
                 self.commits += 1
-                if len(self._files) == 1:  # the first commit has made the log
-                    log = self._path.with_name(f"{self._path.name}-wal")
-                    self._files[log] = _identify(log)
         except BaseException as error:
             error = self._roll_back(error)
             if has_appended:
                 self._segments.roll_back(is_certain=not isinstance(error.__cause__, apsw.IOError))
             return error
         return None
+
+    def _make_room(self) -> bool:
+        """Room for what has no content, such as an outcome or a deletion; False if there is no more to give."""
+        if not self._room.release():
+            return False
+        self._checkpoint()
+        return True
 
     def _begin_segment(self, connection: apsw.Connection) -> None:
         """Begins a file of contents. The database knows it in a commit of its own: a file that it does not know was not made with it."""
@@ -244,6 +250,7 @@ class Writer:
             identity = connection.execute(SQL["add_segment"], (number, SEGMENT_HEADER)).get
             connection.execute("COMMIT")
             is_begun = self._segments.begin(SegmentId(number, spool, identity))
+        self._room.hold()
 
     def _roll_back(self, error: BaseException) -> BaseException:
         """Ends the transaction. Gives the error, more exact where the system says more than the engine."""
@@ -275,15 +282,6 @@ class Writer:
         with suppress(apsw.Error):  # the log stays longer; the next try comes with the next batch
             if self._connection is not None:
                 _, self._written_back = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-
-
-def _identify(path: Path) -> tuple[int, int]:
-    """Which file has this name."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_dev, found.st_ino
 
 
 def _act(batch: Sequence[Operation], connection: apsw.Connection, rows: Rows) -> None:

@@ -1,0 +1,62 @@
+"""Room on the disk: new messages are refused while there is some left, so that outcomes and deletions, which make room, still go through.
+
+Two margins. Below the first nothing with a content is taken. The second is a file: when others have filled the disk to its end, the writer
+gives the file up for a transaction that does not fit, because even deleting writes to the database's log first.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sendryd.store.errors import StoreFull
+
+MARGIN: Final = 128 * 1024 * 1024  # octets that stay free: some minutes of outcomes at the highest rate
+MARGIN_SHARE: Final = 10  # on a small disk, a tenth of it
+RESERVE: Final = 32 * 1024 * 1024  # octets of the file: twice what the log grows to before it is written back
+RESERVE_SHARE: Final = 20  # on a small disk, a twentieth of it
+RESERVE_NAME: Final = "reserve"
+
+
+class Room:
+    """The disk of a data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir
+        self._reserve = data_dir / RESERVE_NAME
+
+    def check(self, size: int) -> None:
+        """Raises `StoreFull` if so many octets would eat into the margin, `OSError`. Takes microseconds."""
+        free, total = self._measure()
+        if size > free - min(MARGIN, total // MARGIN_SHARE):
+            raise StoreFull("the disk is nearly full: what is left is kept for mail that was accepted already")
+
+    def hold(self) -> None:
+        """Makes the file, unless there is not much room, or it is there."""
+        with suppress(OSError):  # without it the program works as before; it is tried again
+            if self._reserve.exists():
+                return
+            free, total = self._measure()
+            size = min(RESERVE, total // RESERVE_SHARE)
+            if size <= 0 or free - size <= min(MARGIN, total // MARGIN_SHARE):
+                return
+            descriptor = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, size)
+            except OSError:
+                self._reserve.unlink()
+                raise
+            finally:
+                os.close(descriptor)
+
+    def release(self) -> bool:
+        """Gives the file up. True if that made room."""
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        return True
+
+    def _measure(self) -> tuple[int, int]:
+        found = os.statvfs(self._folder)
+        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
