@@ -16,6 +16,7 @@ from sendryd.runtime.memory import MemoryStream, memory_streams
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
 from sendryd.store.base import QueueFilter
+from sendryd.store.errors import StoreFull
 from sendryd.submission import incoming
 from sendryd.submission import session as module
 from sendryd.submission.session import Session, SessionContext
@@ -175,6 +176,25 @@ async def test_too_much_content_at_once_is_put_off_and_the_session_goes_on(monke
             client.write(b"From: x\r\n\r\n" + b"y" * 50_000)
             await asyncio.sleep(0)
         assert (await say(client, b"\r\n.")).startswith(b"452 4.3.1 ")
+        await envelope(client)
+        assert (await say(client, CONTENT + b".")).startswith(b"250 2.0.0 Ok: queued as em_")
+
+
+async def test_a_disk_that_is_nearly_full_is_told_before_the_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = await Door().open()
+    asked = []
+
+    async def no_room(size: int) -> None:
+        asked.append(size)
+        raise StoreFull("the disk is nearly full")
+
+    async with talking(door) as (client, _, _):
+        await log_in(client)
+        with monkeypatch.context() as patch:
+            patch.setattr(door.store, "check_room", no_room)
+            for parameter in (b"", b" SIZE=40000"):
+                assert (await say(client, f"MAIL FROM:<{AUTHOR}>".encode() + parameter)).startswith(b"452 4.3.1 ")
+        assert asked == [0, 40_000]
         await envelope(client)
         assert (await say(client, CONTENT + b".")).startswith(b"250 2.0.0 Ok: queued as em_")
 

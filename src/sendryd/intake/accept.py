@@ -143,6 +143,10 @@ class Intake:
         self._quotas = quotas
         self._twins = Twins()
 
+    async def check_room(self, size: int) -> None:
+        """Raises `StoreFull` if a message of this size would be refused for want of room, before it is sent for nothing."""
+        await self._store.check_room(size)
+
     async def accept(self, submission: Submission) -> Receipt | Refusal:
         """Stores a message, durably, and gives its receipt; or says why not, having stored nothing."""
         prepared = await self.prepare(submission)

@@ -45,7 +45,7 @@ from sendryd.smtp.events import (
 )
 from sendryd.smtp.reply import Reply
 from sendryd.smtp.server import ServerConnection, ServerLimits
-from sendryd.store.errors import StoreError
+from sendryd.store.errors import StoreError, StoreFull
 from sendryd.submission import replies
 from sendryd.submission.incoming import IN_MEMORY, IncomingContent
 
@@ -324,7 +324,7 @@ class Session:
         self._machine.reply(replies.SENDER_OK)
 
     async def _check_mail(self, event: MailFrom) -> Refusal | None:
-        """The key again, so that a revoked one stops at once; then the reverse-path."""
+        """The key again, so that a revoked one stops at once; then room on the disk, and the reverse-path."""
         directory = self._context.directory
         try:
             key = await directory.find_key(self._secret_hash) if self._secret_hash else None
@@ -334,10 +334,13 @@ class Session:
                 return Refusal(RefusalKey.AUTH_FAILED)
             self._key = key
             directory.touch(key)
+            await self._context.intake.check_room(event.size or 0)
             if event.path.mailbox is None:
                 return None
             name = event.path.mailbox.domain
             return admit_reverse_path(key, name, await directory.covering_domains(key.account_id, name))
+        except StoreFull:
+            return Refusal(RefusalKey.STORAGE_FULL)
         except StoreError as error:
             log.error("sender_check_failed", error=repr(error))
             return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)

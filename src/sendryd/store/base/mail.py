@@ -206,6 +206,10 @@ class EventFilter:
 class AcceptStore(Protocol):
     """What the single door needs."""
 
+    async def check_room(self, size: int) -> None:
+        """Raises `StoreFull` if there is no room for a content of this size beside what accepted mail needs. Cheap."""
+        ...
+
     async def accept(self, message: NewMessage) -> None:
         """Stores the message, its content, deliveries and events. Durable.
 
@@ -429,7 +433,7 @@ class UpkeepStore(Protocol):
         ...
 
     async def check_writable(self) -> None:
-        """Returns once a commit has gone through. Raises `StoreUnavailable`."""
+        """Returns once a commit has gone through. Raises `StoreUnavailable`, also where there is no room for new mail."""
         ...
 
     def statistics(self) -> Mapping[str, int | float]:

@@ -52,6 +52,9 @@ class MemoryStore(MemoryLists, MemoryAccounts):
 
     # Accepting and delivering.
 
+    async def check_room(self, size: int) -> None:
+        pass
+
     async def accept(self, message: NewMessage) -> None:
         if message.message.id in self._messages:
             raise Conflict("the message exists")

@@ -13,6 +13,7 @@ from sendryd.store.base import Answer, NewMessage
 from sendryd.store.errors import AlreadyAnswered, Changed, NotAllowed, NotFound
 from sendryd.store.sqlite.batch import Rows, add_events
 from sendryd.store.sqlite.claims import DueScan
+from sendryd.store.sqlite.connection import translated
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.queue import list_untried
@@ -33,6 +34,10 @@ class Accepting:
     _database: Database
     _scan: DueScan
     _suppressed: Suppressed
+
+    async def check_room(self, size: int) -> None:
+        with translated():
+            self._database.room.check(size)
 
     async def accept(self, message: NewMessage) -> None:
         def action(connection: apsw.Connection, rows: Rows) -> None:

@@ -97,6 +97,8 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
         return await self._database.in_thread(self._database.compare_spool)
 
     async def check_writable(self) -> None:
+        await self.check_room(1)
+
         def action(connection: apsw.Connection, _rows: Rows) -> None:
             # Something has to change: the engine leaves a page alone that would stay as it is, and the disk is not asked.
             rows: list[tuple[Any, ...]] = connection.execute("PRAGMA user_version").fetchall()
