@@ -17,6 +17,7 @@ from sendryd.model.ids import DeliveryId
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_START, SMART_HOST_WINDOW
+from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
@@ -85,6 +86,7 @@ class Engine:
             rand=SeededRand(1),
             wakeup=self.wakeup,
             has_smart_host=has_smart_host,
+            memory=Share(MAX_HELD),
         )
 
     def message(self, domain: str = "one.test", lease: Lease | None = None) -> NewMessage:
@@ -212,6 +214,13 @@ async def test_a_stop_waits_until_what_came_during_it_is_given_back(engine: Engi
     await stopping
     counts = await engine.store.count_queue()
     assert (counts[DeliveryState.LEASED], counts[DeliveryState.QUEUED]) == (0, 1)
+
+
+async def test_a_large_content_is_handed_over_without_being_kept(engine: Engine) -> None:
+    lease = engine.scheduler.reserve(["one.test"], MAX_HELD + 1)
+    assert lease is not None
+    assert engine.scheduler.statistics()["held_octets"] == 0
+    engine.scheduler.cancel_reservation(lease)
 
 
 async def test_content_in_memory_is_bounded(engine: Engine) -> None:

@@ -104,6 +104,7 @@ def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
 
 def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     """The delivery engine."""
+    from sendryd.delivery.contents import Contents
     from sendryd.delivery.pool import ConnectionPool
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.delivery.signer import Signer
@@ -118,7 +119,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     worker = Worker(
         WorkerContext(
             store=basics.store,
-            personaliser=shared.personaliser,
+            contents=Contents(basics.store, shared.personaliser, signer, shared.budget, settings.data_dir),
             resolver=basics.resolver,
             pool=pool,
             contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),
@@ -146,6 +147,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
         rand=basics.rand,
         wakeup=basics.wakeup,
         has_smart_host=settings.smarthost is not None,
+        memory=shared.budget.handed_over,
     )
     running.scheduler = scheduler
     running.figures |= {"delivery": scheduler.statistics, "connections": pool.statistics}

@@ -25,6 +25,7 @@ from sendryd.delivery.worker import Signal, Worker
 from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, format_id
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.throttle import Lane, new_lane, note_failure, note_success
+from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
@@ -38,7 +39,7 @@ MAX_ATTEMPTS: Final = 500  # under way at once, in all; each holds a socket
 WAITING_FACTOR: Final = 10
 # Attempts of a lane under way or being recorded, for each that it may have at once. A kill repeats as many at the most.
 UNRECORDED_FACTOR: Final = 2
-MAX_HELD: Final = 32 * 1024 * 1024  # octets of content handed over and not yet sent; beyond it the database keeps them
+MAX_HELD: Final = 256 * 1024  # octets of a content that is kept in memory from the door to its attempts; a larger one is read again
 KEEP_INTERVAL: Final = (
     15.0  # seconds between looks for leases that no attempt knows of: few tasks are ever cut off, and each look reads all leases
 )
@@ -57,6 +58,7 @@ class _Held:
     """A content in memory, and how many claims still need it."""
 
     content: bytes
+    octets: int  # of the budget
     claims: int
 
 
@@ -94,7 +96,9 @@ class Scheduler:
         rand: Rand,
         wakeup: Wakeup,
         has_smart_host: bool,
+        memory: Share,
     ) -> None:
+        """`memory` is the share for contents that are handed over and not yet sent; beyond it the database keeps them."""
         self._store = store
         self._worker = worker
         self._delays = tuple(delay.total_seconds() for delay in plan.delays)
@@ -111,13 +115,13 @@ class Scheduler:
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy = 0  # attempts under way, in all lanes
         self._may_be_due = True  # the database has, as far as is known, something that could be claimed if there were room
-        self._held = 0
+        self._memory = memory
         self._is_stopping = False
         self.claimed = 0
         self.handed_over = 0
 
     def __repr__(self) -> str:
-        return f"<Scheduler {len(self._lanes)} lanes, {self._busy} attempts, {self._held} octets held>"
+        return f"<Scheduler {len(self._lanes)} lanes, {self._busy} attempts, {self._memory.taken} octets held>"
 
     def statistics(self) -> Mapping[str, float]:
         """For /metrics."""
@@ -125,7 +129,7 @@ class Scheduler:
             "lanes": len(self._lanes),
             "attempts": self._busy,
             "waiting": sum(len(state.waiting) for state in self._lanes.values()),
-            "held_octets": self._held,
+            "held_octets": self._memory.taken,
             "claimed": self.claimed,
             "handed_over": self.handed_over,
             "unrecorded": self._worker.unrecorded,
@@ -136,7 +140,7 @@ class Scheduler:
 
     def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
         """Room for a new message; None if the database has to keep it for the time being."""
-        if self._is_stopping or self._worker.unrecorded or self._held + size > MAX_HELD:
+        if self._is_stopping or self._worker.unrecorded:
             return None
         if self._busy >= MAX_ATTEMPTS:
             return None
@@ -146,20 +150,21 @@ class Scheduler:
             state = self._lanes.get(key)
             if state is not None and (state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit):
                 return None
+        held = size if size <= MAX_HELD else 0
+        if not self._memory.try_take(held):
+            return None
         for key in keys:
             self._lane(key).reserved += 1
-        self._held += size
         lease = self._new_lease()
-        self._reservations[lease.token] = _Reservation(keys, size)
+        self._reservations[lease.token] = _Reservation(keys, held)
         return lease
 
     def offer(self, lease: Lease, claims: Sequence[Claim], content: bytes) -> None:
         """The message is stored; its attempts start now."""
         reservation = self._reservations.pop(lease.token)
-        self._held += len(content) - reservation.size
         groups = group_claims(claims, is_one_hop=self._has_smart_host)
         self.handed_over += len(groups)
-        held = _Held(content, len(groups))
+        held = _Held(content, reservation.size, len(groups)) if reservation.size else None
         for key in reservation.keys:
             self._lanes[key].reserved -= 1
         for claim in groups:
@@ -168,7 +173,7 @@ class Scheduler:
     def cancel_reservation(self, lease: Lease) -> None:
         """The message was not stored."""
         reservation = self._reservations.pop(lease.token)
-        self._held -= reservation.size
+        self._memory.give_back(reservation.size)
         for key in reservation.keys:
             self._lanes[key].reserved -= 1
             self._forget_if_idle(key)
@@ -255,7 +260,7 @@ class Scheduler:
         if held is not None:
             held.claims -= 1
             if not held.claims:
-                self._held -= len(held.content)
+                self._memory.give_back(held.octets)
 
     async def _release_waiting(self, state: _LaneState) -> None:
         """Gives back what was claimed and cannot be started now."""

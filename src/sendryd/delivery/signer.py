@@ -104,6 +104,10 @@ class Signer:
                 self._keys[domain_id] = found
         return found
 
+    def find(self, form: SignedForm) -> bytes | None:
+        """The DKIM-Signature field of a content that was signed a while ago, if it is still known."""
+        return self._signatures.get(form)
+
     async def sign(self, key: SigningKey, content: bytes, form: SignedForm | None) -> bytes:
         """The DKIM-Signature field of a content, to be put in front of it. `form` says which content it is, so that it is signed once for all
         domains that it goes to; None for a recipient's own copy.

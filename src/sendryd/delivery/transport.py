@@ -12,7 +12,7 @@ Standards: RFC 5321, RFC 2920, RFC 3207, RFC 4954, RFC 7435.
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -26,7 +26,7 @@ from sendryd.runtime.stream import ByteStream, TlsInfo
 from sendryd.smtp import client_states
 from sendryd.smtp.client import ClientConnection, Closed, ReplyReceived
 from sendryd.smtp.client_states import Command
-from sendryd.smtp.datastream import dot_stuff
+from sendryd.smtp.datastream import dot_stuff, dot_stuff_piece
 from sendryd.smtp.errors import RemoteProtocolError
 from sendryd.smtp.events import NEED_DATA
 from sendryd.smtp.extensions import Extensions
@@ -37,6 +37,7 @@ from sendryd.smtp.transaction import OutboundEnvelope, Transaction, TransactionR
 SLICE: Final = 64 * 1024  # octets written at a time: what a socket takes at once, and little enough to hear an early refusal in time
 SERVICE_CLOSING: Final = 421
 AUTH_CONTINUES: Final = 334
+_LINE_END: Final = b"\r\n"
 
 Timeouts = Mapping[Step, float]  # seconds that the answer to each step may take, all of it
 
@@ -135,6 +136,35 @@ class OutboundContent:
             stuffed = tuple(dot_stuff(part) for part in self._parts)
             self._stuffed = stuffed if self.size > SLICE else (b"".join(stuffed),)
         return self._stuffed
+
+    async def slices(self) -> AsyncIterator[bytes]:
+        """The stuffed pieces in slices."""
+        for piece in self.stuffed:
+            for start in range(0, len(piece), SLICE):
+                yield piece[start : start + SLICE]
+
+
+class StreamedContent:
+    """The content of one message, read again for each transaction while it is sent: only a slice of it is in memory."""
+
+    __slots__ = ("_front", "_read", "size")
+
+    def __init__(self, front: bytes, size: int, read: Callable[[], AsyncIterator[bytes]]) -> None:
+        """`front` is whole lines, put before the content, which has so many octets and is given in pieces by `read`."""
+        self._front = front
+        self._read = read
+        self.size = len(front) + size  # octets, without stuffed dots
+
+    def __repr__(self) -> str:
+        return f"<StreamedContent {self.size} octets>"
+
+    async def slices(self) -> AsyncIterator[bytes]:
+        """The stuffed slices. Raises what `read` does: then the content must not be ended."""
+        yield dot_stuff_piece(_LINE_END, self._front)
+        before = _LINE_END
+        async for piece in self._read():
+            yield dot_stuff_piece(before, piece)
+            before = (before + piece[-2:])[-2:]
 
 
 _NOTHING: Final = OutboundContent(())  # goes where 354 came although nobody was accepted: the lone dot alone
@@ -272,7 +302,7 @@ class Connection:
 
     # Carrying mail.
 
-    async def deliver(self, envelope: OutboundEnvelope, content: OutboundContent) -> TransactionResult:
+    async def deliver(self, envelope: OutboundEnvelope, content: OutboundContent | StreamedContent) -> TransactionResult:
         """One transaction. Raises `DeliveryFault` if it came to no end; `is_usable` tells whether another may follow."""
         transaction = Transaction(envelope, self.extensions)
         if transaction.is_done:
@@ -302,7 +332,7 @@ class Connection:
                 raise DeliveryFault(Step.MAIL, reply, may_retry=True)
         return result
 
-    async def _carry(self, transaction: Transaction, content: OutboundContent) -> None:
+    async def _carry(self, transaction: Transaction, content: OutboundContent | StreamedContent) -> None:
         if self._needs_reset:
             reply = await self._ask(client_states.RSET)
             self._needs_reset = False
@@ -320,29 +350,27 @@ class Connection:
             event = event or await self._receive()
             transaction.receive(event.command, event.reply)
 
-    async def _send_content(self, content: OutboundContent) -> ReplyReceived | None:
+    async def _send_content(self, content: OutboundContent | StreamedContent) -> ReplyReceived | None:
         """Writes the content and the lone dot; the reply instead if the server answers before the end."""
         machine, stream = self._machine, self._stream
         event = machine.next_event()  # what came with the 354 is no answer to what was not sent yet
         if isinstance(event, ReplyReceived):
             return event
-        pieces = content.stuffed
-        if content.size > SLICE:
+        if isinstance(content, StreamedContent) or content.size > SLICE:
             try:
-                for piece in pieces:
-                    for start in range(0, len(piece), SLICE):
-                        machine.send_text(piece[start : start + SLICE])
-                        stream.write(machine.data_to_send())
-                        await stream.drain(self._timeouts[Step.DATA_BLOCK])
-                        if stream.has_unread and (early := await self._hear()) is not None:
-                            return early
+                async for piece in content.slices():
+                    machine.send_text(piece)
+                    stream.write(machine.data_to_send())
+                    await stream.drain(self._timeouts[Step.DATA_BLOCK])
+                    if stream.has_unread and (early := await self._hear()) is not None:
+                        return early
             except (PeerClosed, WriteTimedOut):
                 # What it said before it stopped listening tells more than the end of the connection.
                 if stream.has_unread and (early := await self._hear()) is not None:
                     return early
                 raise
         else:
-            for piece in pieces:
+            for piece in content.stuffed:
                 machine.send_text(piece)
         machine.end_text()
         return None

@@ -12,22 +12,21 @@ Limits: those of a transaction are in `delivery.grouping`; what DNS and the rece
 Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 
+from sendryd.delivery.contents import Contents, Letter, Unsendable
 from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.outcomelog import log_outcome
 from sendryd.delivery.plan import plan_mx, plan_smart_host
 from sendryd.delivery.pool import ConnectionPool
-from sendryd.delivery.signer import Signer, SigningKey, SigningKeyMissing
+from sendryd.delivery.signer import Signer, SigningKeyMissing
 from sendryd.delivery.transport import (
     Connection,
     DeliveryFault,
-    OutboundContent,
     Target,
     Timeouts,
     TlsContexts,
@@ -35,20 +34,18 @@ from sendryd.delivery.transport import (
     open_connection,
 )
 from sendryd.delivery.verdict import Verdict, judge, judge_fault, local_verdict, make_outcome
-from sendryd.intake.personal import Personaliser
-from sendryd.message.errors import MalformedMessage
-from sendryd.message.transfer import to_7bit
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import TlsPolicy
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, EventId, SuppressionId, format_id
-from sendryd.model.message import Message, MessageType
+from sendryd.model.message import MessageType
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.classify import Category, Kind, Scope
 from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt
 from sendryd.policy.routing import SmartHost
 from sendryd.policy.suppress import normalise_address
+from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
@@ -60,7 +57,6 @@ from sendryd.smtp.transaction import OutboundEnvelope, needs_7bit
 from sendryd.store.base import Claim, ClaimedDelivery, MailStore, NewEvent, Outcome
 from sendryd.store.errors import Conflict, ContentDamaged, LeaseLost, NotFound, StoreError, StoreUnavailable
 
-LARGE: Final = 256 * 1024  # octets: making a copy of more takes milliseconds, which a thread spends better than the loop
 BROKEN_TLS_MEMORY: Final = 24 * 3600.0  # seconds for which a host whose handshake failed is spoken to in clear text
 MAX_BROKEN_TLS: Final = 10_000
 RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries to store an outcome
@@ -96,7 +92,7 @@ class WorkerContext:
     """What all attempts share."""
 
     store: MailStore
-    personaliser: Personaliser
+    contents: Contents
     resolver: DnsResolver
     pool: ConnectionPool[Connection]
     contexts: TlsContexts
@@ -114,17 +110,6 @@ class Attempt:
     claim: Claim  # without the recipients that were not to be tried
     signal: Signal = Signal.NEUTRAL
     verdicts: dict[str, Verdict] = field(default_factory=dict)  # by forward-path
-
-
-@dataclass(slots=True)
-class _Letter:
-    """One content on its way, in the forms that receivers have needed so far."""
-
-    message: Message
-    key: SigningKey
-    content: bytes  # as its recipients get it
-    signed: OutboundContent | None = None
-    signed_7bit: OutboundContent | None = None
 
 
 class Worker:
@@ -158,9 +143,19 @@ class Worker:
         except (ContentDamaged, NotFound) as error:
             log.error("content_damaged", id=format_id(MESSAGE_PREFIX, claim.message.id), reason=str(error), advice=DAMAGE_ADVICE)
             self.damaged += len(claim.deliveries)
-            await self._hold(claim, HoldReason.CONTENT_DAMAGED, f"Held: {error}", event={"held": True, "reason": CONTENT_DAMAGED})
-            attempt.claim = replace(claim, deliveries=())
-        except StoreError as error:
+            undecided = [each for each in claim.deliveries if _is_open(attempt.verdicts.get(each.forward_path))]
+            await self._hold(
+                replace(claim, deliveries=tuple(undecided)),
+                HoldReason.CONTENT_DAMAGED,
+                f"Held: {error}",
+                event={"held": True, "reason": CONTENT_DAMAGED},
+            )
+            attempt.claim = replace(claim, deliveries=tuple(each for each in claim.deliveries if each not in undecided))
+        except BudgetExhausted as error:
+            log.warning("content_waits_for_memory", id=format_id(MESSAGE_PREFIX, claim.message.id), error=str(error))
+            verdict = local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.1", "Too many large messages are being sent at once")
+            _give(attempt.verdicts, claim, verdict)
+        except (StoreError, OSError) as error:
             log.error("content_not_read", id=format_id(MESSAGE_PREFIX, claim.message.id), error=repr(error))
             verdict = local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "The message could not be read")
             _give(attempt.verdicts, claim, verdict)
@@ -242,36 +237,22 @@ class Worker:
         if domain_id is None:
             raise SigningKeyMissing("the message has no sending domain")
         key = await context.signer.key(domain_id)
-        if content is None:
-            content = await context.store.read_content(claim.message.id)
-        try:
-            letter = await self._write(claim, key, content)
-        except MalformedMessage as error:
-            sentence = f"The recipient's copy of the message cannot be made: {error.reason}"
-            _give(verdicts, claim, local_verdict(Kind.BOUNCED, Category.CONTENT_REJECTED, "5.6.0", sentence))
-            return Signal.NEUTRAL
         targets = await self._find_targets(claim.domain, is_tls_enforced=key.tls_policy is TlsPolicy.ENFORCED)
         if isinstance(targets, Verdict):
             _give(verdicts, claim, targets)
             return Signal.NEUTRAL
         signal = Signal.BAD
+        letter = context.contents.letter(claim, key, content)
         for target in targets:
             open_deliveries = [each for each in claim.deliveries if _is_open(verdicts.get(each.forward_path))]
             if not open_deliveries:
                 break
-            if await self._try_target(target, letter, open_deliveries, verdicts) is Signal.GOOD:
-                signal = Signal.GOOD
+            try:
+                if await self._try_target(target, letter, open_deliveries, verdicts) is Signal.GOOD:
+                    signal = Signal.GOOD
+            finally:
+                letter.put_down()
         return signal
-
-    async def _write(self, claim: Claim, key: SigningKey, content: bytes) -> _Letter:
-        message = claim.message
-        if not message.is_personal:
-            return _Letter(message, key, content)
-        (delivery,) = claim.deliveries
-        copy_for, path = self._context.personaliser.copy_for, delivery.forward_path
-        if len(content) > LARGE:
-            return _Letter(message, key, await asyncio.to_thread(copy_for, message, delivery.id, path, content))
-        return _Letter(message, key, copy_for(message, delivery.id, path, content))
 
     # Where to.
 
@@ -307,7 +288,7 @@ class Worker:
     # How.
 
     async def _try_target(
-        self, target: Target, letter: _Letter, deliveries: Sequence[ClaimedDelivery], verdicts: dict[str, Verdict]
+        self, target: Target, letter: Letter, deliveries: Sequence[ClaimedDelivery], verdicts: dict[str, Verdict]
     ) -> Signal:
         """All open recipients at one target. GOOD if it had something to say of the message or of a recipient."""
         clock = self._context.clock
@@ -372,18 +353,18 @@ class Worker:
     async def _transact(
         self,
         connection: Connection,
-        letter: _Letter,
+        letter: Letter,
         group: Sequence[ClaimedDelivery],
         verdicts: dict[str, Verdict],
         started: float,
     ) -> None:
         message = letter.message
+        must_be_7bit = needs_7bit(is_8bit=message.is_8bit, extensions=connection.extensions)
         try:
-            content, is_8bit = await self._content_for(connection, letter)
-        except MalformedMessage as error:
-            sentence = f"The receiving server takes no 8-bit content, and the message cannot be converted: {error.reason}"
+            content, is_8bit = await letter.form(must_be_7bit=must_be_7bit)
+        except Unsendable as error:
             for each in group:
-                verdicts[each.forward_path] = local_verdict(Kind.BOUNCED, Category.CONTENT_REJECTED, "5.6.3", sentence)
+                verdicts[each.forward_path] = local_verdict(Kind.BOUNCED, Category.CONTENT_REJECTED, error.enhanced, error.sentence)
             return
         envelope = OutboundEnvelope(
             reverse_path=message.reverse_path,
@@ -400,23 +381,6 @@ class Worker:
         ms = round((self._context.clock.monotonic() - started) * 1000)
         for path, reply in result.per_recipient.items():
             verdicts[path] = judge(reply, result.steps[path], connection.target, connection, ms)
-
-    async def _content_for(self, connection: Connection, letter: _Letter) -> tuple[OutboundContent, bool]:
-        """The signed content in the form that this receiver takes, and whether it has octets above 127."""
-        message, content = letter.message, letter.content
-        if needs_7bit(is_8bit=message.is_8bit, extensions=connection.extensions) and not content.isascii():
-            if letter.signed_7bit is None:
-                converted = await asyncio.to_thread(to_7bit, content) if len(content) > LARGE else to_7bit(content)
-                letter.signed_7bit = await self._sign(letter, converted, is_7bit=True)
-            return letter.signed_7bit, False
-        if letter.signed is None:
-            letter.signed = await self._sign(letter, content, is_7bit=False)
-        return letter.signed, message.is_8bit
-
-    async def _sign(self, letter: _Letter, content: bytes, *, is_7bit: bool) -> OutboundContent:
-        form = None if letter.message.is_personal else (letter.message.id, is_7bit)
-        field = await self._context.signer.sign(letter.key, content, form)
-        return OutboundContent((field, content))
 
     # And then.
 

@@ -36,6 +36,14 @@ def dot_stuff(content: bytes) -> bytes:
     return b"." + content if content.startswith(b".") else content
 
 
+def dot_stuff_piece(before: bytes, piece: bytes) -> bytes:
+    """The next piece of a content as it goes out after DATA; pieces may be cut anywhere. `before` is the two octets before it, CR LF at the
+    start.
+    """
+    window = before + piece
+    return window.replace(b"\r\n.", b"\r\n..")[2:] if b"\r\n." in window else piece
+
+
 class ContentReader:
     """Takes content as it arrives and keeps it in its final form, or finds its flaw and keeps nothing."""
 

@@ -1,10 +1,13 @@
 """The delivery engine's worker with two receiving servers of one domain, over real sockets; for tests."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 
+from sendryd.delivery.contents import Contents
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.signer import Signer
@@ -16,6 +19,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import DomainId
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import MxRecord
+from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
@@ -69,10 +73,13 @@ class Post:
         new = self.samples.domain()
         await self.store.add_domain(replace(new, domain=replace(new.domain, id=DomainId(1)), private_key=signing_key()[0]))
         self.signer = Signer(self.store, self.clock)
+        self.budget = ContentBudget()
         self.pool: ConnectionPool[Connection] = ConnectionPool(self.clock)
         context = WorkerContext(
             store=self.store,
-            personaliser=Personaliser("http://localhost", b"s" * 43),
+            contents=Contents(
+                self.store, Personaliser("http://localhost", b"s" * 43), self.signer, self.budget, Path(tempfile.gettempdir())
+            ),
             resolver=self.resolver,
             pool=self.pool,
             contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),

@@ -1,6 +1,6 @@
 """Accepting, delivering, the queue, events, upkeep."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -265,6 +265,12 @@ class DeliveryStore(Protocol):
     async def read_content(self, message_id: MessageId) -> bytes:
         """The stored content, verified. Raises `NotFound` if there is no such message, `ContentDamaged` if its content is not what was
         accepted.
+        """
+        ...
+
+    def stream_content(self, message_id: MessageId) -> AsyncIterator[bytes]:
+        """The stored content in small pieces. Raises `NotFound`, and `ContentDamaged` no later than after the last piece: only when the
+        pieces have come to their end without it are they what was accepted.
         """
         ...
 

@@ -1,6 +1,6 @@
 """Messages, deliveries, events, in dictionaries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -38,6 +38,7 @@ from sendryd.store.memory.delivery import Delivery, read_claimed, read_queued
 from sendryd.store.memory.lists import MemoryLists
 
 MAX_REPLY = 1000  # characters
+STREAMED = 64 * 1024  # octets of a piece
 
 
 class MemoryStore(MemoryLists, MemoryAccounts):
@@ -151,6 +152,11 @@ class MemoryStore(MemoryLists, MemoryAccounts):
         if message_id not in self._messages:
             raise NotFound("no such message")
         return self._messages[message_id].content
+
+    async def stream_content(self, message_id: MessageId) -> AsyncIterator[bytes]:
+        content = await self.read_content(message_id)
+        for start in range(0, len(content), STREAMED):
+            yield content[start : start + STREAMED]
 
     def _held(self, lease: Lease, delivery_id: DeliveryId) -> Delivery:
         delivery = self._deliveries.get(delivery_id)

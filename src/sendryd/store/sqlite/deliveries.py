@@ -1,7 +1,7 @@
 """Claiming and recording in SQLite."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -75,6 +75,13 @@ class Deliveries:
         if place.size <= READ_INLINE:
             return self._database.segments.read(place)
         return await self._database.in_thread(partial(self._database.segments.read, place))
+
+    async def stream_content(self, message_id: MessageId) -> AsyncIterator[bytes]:
+        row = self._database.fetch_one("read_content", message_id)
+        if row is None:
+            raise NotFound("no such message")
+        for piece in self._database.segments.stream(Place(message_id, *row)):
+            yield piece
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
         recording = Recording(lease, outcomes, to_ms(now))

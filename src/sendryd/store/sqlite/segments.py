@@ -14,9 +14,10 @@ import errno
 import fcntl
 import os
 import re
+import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -179,9 +180,31 @@ class Segments:
 
     def read(self, place: Place) -> bytes:
         """A whole content, verified. Raises `ContentDamaged`, which names the file and what is wrong with it."""
+        with self._explained(place):
+            return self._read(place)
+
+    def stream(self, place: Place) -> Iterator[bytes]:
+        """A content in pieces of at most `PIECEWISE` octets. Raises what `read` does: after the last piece if the content was altered."""
+        with self._explained(place):
+            reader = self._reader(place.segment)
+            if reader.id != place.segment_id:
+                raise Unreadable("it is not the one that the database knows by this name")
+            header = b"" if reader.id is None else _read_at(reader.descriptor, place.position - RECORD_HEADER, RECORD_HEADER)
+            expected = None if reader.id is None else read_record_header(header, place)
+            crc, end = 0, place.position + place.size
+            for position in range(place.position, end, PIECEWISE):
+                piece = _read_at(reader.descriptor, position, min(PIECEWISE, end - position))
+                crc = zlib.crc32(piece, crc)
+                yield piece
+            if expected not in (None, crc):
+                raise Unreadable("the content was altered")
+
+    @contextmanager
+    def _explained(self, place: Place) -> Iterator[None]:
+        """What goes wrong with a file, for whoever wants the content."""
         try:
             try:
-                return self._read(place)
+                yield
             except OSError as error:
                 if error.errno in _PASSING:
                     raise

@@ -1,0 +1,200 @@
+"""What attempts send: each message's content, signed, in the form that its receivers take, read when a receiver is ready for it.
+
+Does: reads, personalises, converts and signs. Attempts for one message share what is made of it.
+Reads: the store, the signing key.
+Writes: forms of large contents that differ from what is stored, to files without a name.
+Strategy: a small content is in memory from the first receiver that is ready to the end of the attempt. A large one is in memory only while it
+is made ready, and is then sent piece by piece from the spool, or from its file: a slow receiver holds no memory.
+When things fail: `Unsendable` says that no form of it can be made for a receiver; `BudgetExhausted`, that there was no room in time.
+Limits: the shares `sending` and `signing` of the budget.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sendryd.delivery.signer import Signer, SigningKey
+from sendryd.delivery.transport import SLICE, OutboundContent, StreamedContent
+from sendryd.intake.personal import Personaliser
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.transfer import to_7bit
+from sendryd.model.ids import MessageId
+from sendryd.model.message import Message
+from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.scratch import ScratchFile
+from sendryd.store.base import Claim, DeliveryStore
+
+LARGE: Final = 256 * 1024  # octets: making a copy of more takes milliseconds, which a thread spends better than the loop
+STREAMED: Final = SLICE  # octets of a content: more is sent piece by piece. All attempts together may hold as much at once
+ROOM_TIMEOUT: Final = 60.0  # seconds to wait for memory; a receiver waits for minutes (RFC 5321 §4.5.3.2.7)
+COPIES: Final = 3  # of a large content while another form of it is made: as stored, as changed, and what the change holds meanwhile
+
+Form = tuple[OutboundContent | StreamedContent, bool]  # what goes out, and whether it has octets above 127
+
+
+class Unsendable(Exception):
+    """The message cannot be brought into a form for a receiver."""
+
+    def __init__(self, enhanced: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.enhanced = enhanced
+        self.sentence = sentence
+
+
+@dataclass(slots=True)
+class _Ready:
+    """What has been made ready, for all attempts that use it."""
+
+    users: int = 0
+    content: bytes | None = None  # as its recipients get it
+    taken: int = 0  # octets of the share
+    forms: dict[bool, Form] = field(default_factory=dict)  # by whether they have to be within 7 bits
+    files: list[ScratchFile] = field(default_factory=list)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Contents:
+    """Those of all attempts under way."""
+
+    def __init__(self, store: DeliveryStore, personaliser: Personaliser, signer: Signer, budget: ContentBudget, scratch_dir: Path) -> None:
+        self.store = store
+        self.personaliser = personaliser
+        self.signer = signer
+        self.budget = budget
+        self.scratch_dir = scratch_dir
+        self._shared: dict[MessageId, _Ready] = {}
+
+    def __repr__(self) -> str:
+        return f"<Contents {len(self._shared)} messages, {self.budget.sending.taken} octets>"
+
+    def letter(self, claim: Claim, key: SigningKey, content: bytes | None) -> "Letter":
+        """The content of one attempt. `content` is the stored one if it is in memory; its owner accounts for it."""
+        return Letter(self, claim, key, content)
+
+    def open(self, message: Message, *, is_shared: bool) -> _Ready:
+        """What is ready of a message."""
+        ready = (self._shared.get(message.id) if is_shared else None) or _Ready()
+        if is_shared:
+            self._shared[message.id] = ready
+        ready.users += 1
+        return ready
+
+    def close(self, message: Message, ready: _Ready) -> None:
+        """One attempt needs it no more."""
+        ready.users -= 1
+        if ready.users:
+            return
+        self.budget.sending.give_back(ready.taken)
+        for file in ready.files:
+            file.close()
+        if self._shared.get(message.id) is ready:
+            del self._shared[message.id]
+
+
+class Letter:
+    """The content of one attempt, in the forms that its receivers have needed so far."""
+
+    def __init__(self, contents: Contents, claim: Claim, key: SigningKey, content: bytes | None) -> None:
+        self.message = claim.message
+        self._contents = contents
+        self._delivery = claim.deliveries[0]  # the only one if each recipient has a copy
+        self._key = key
+        self._stored = content
+        self._ready: _Ready | None = None
+
+    def __repr__(self) -> str:
+        return f"<Letter {self.message.id} {'put down' if self._ready is None else 'at hand'}>"
+
+    async def form(self, *, must_be_7bit: bool) -> Form:
+        """The signed content for a receiver that is ready for it. Raises `Unsendable`, `BudgetExhausted`, `OSError`, and what the store does."""
+        ready = self._ready
+        if ready is None:
+            ready = self._ready = self._contents.open(self.message, is_shared=self._stored is None and not self.message.is_personal)
+        found = ready.forms.get(must_be_7bit)
+        if found is None:
+            async with ready.lock:
+                found = ready.forms.get(must_be_7bit) or await self._make(ready, must_be_7bit=must_be_7bit)
+                ready.forms[must_be_7bit] = found
+        return found
+
+    def put_down(self) -> None:
+        """Gives back what is held, until the next receiver is ready. May be called again."""
+        if self._ready is not None:
+            self._contents.close(self.message, self._ready)
+            self._ready = None
+
+    async def _make(self, ready: _Ready, *, must_be_7bit: bool) -> Form:
+        if self._stored is None and self.message.size > STREAMED:
+            return await self._make_large(ready, must_be_7bit=must_be_7bit)
+        content = ready.content
+        if content is None:
+            content = ready.content = await self._load(ready)
+        if not must_be_7bit or content.isascii():
+            return OutboundContent((await self._sign(content, is_7bit=False), content)), self.message.is_8bit
+        if self._stored is None:
+            await self._take(ready, len(content))
+        converted = await _to_7bit(content)
+        return OutboundContent((await self._sign(converted, is_7bit=True), converted)), False
+
+    async def _load(self, ready: _Ready) -> bytes:
+        if self._stored is not None:
+            return await self._copy(self._stored)
+        size = self.message.size
+        await self._take(ready, size)
+        content = await self._contents.store.read_content(self.message.id)
+        if not self.message.is_personal:
+            return content
+        copy = await self._copy(content)
+        await self._take(ready, max(0, len(copy) - size))
+        return copy
+
+    async def _take(self, ready: _Ready, octets: int) -> None:
+        await self._contents.budget.sending.take(octets, ROOM_TIMEOUT)
+        ready.taken += octets
+
+    async def _make_large(self, ready: _Ready, *, must_be_7bit: bool) -> Form:
+        contents, message = self._contents, self.message
+        is_as_stored = not must_be_7bit and not message.is_personal
+        stored = partial(contents.store.stream_content, message.id)
+        signature = contents.signer.find((message.id, False)) if is_as_stored else None
+        if signature is not None:
+            return StreamedContent(signature, message.size, stored), message.is_8bit
+        async with contents.budget.signing.hold((1 if is_as_stored else COPIES) * message.size, ROOM_TIMEOUT):
+            content = await self._copy(await contents.store.read_content(message.id))
+            is_converted = must_be_7bit and not content.isascii()
+            if is_converted:
+                content = await _to_7bit(content)
+            signature = await self._sign(content, is_7bit=is_converted)
+            is_8bit = message.is_8bit and not is_converted
+            if not is_converted and not message.is_personal:
+                return StreamedContent(signature, message.size, stored), is_8bit
+            file = await ScratchFile.holding(contents.scratch_dir, [content])
+            ready.files.append(file)
+            return StreamedContent(signature, file.size, file.chunks), is_8bit
+
+    async def _copy(self, content: bytes) -> bytes:
+        """The content as its recipients get it."""
+        message, delivery = self.message, self._delivery
+        if not message.is_personal:
+            return content
+        copy_for = self._contents.personaliser.copy_for
+        try:
+            if len(content) > LARGE:
+                return await asyncio.to_thread(copy_for, message, delivery.id, delivery.forward_path, content)
+            return copy_for(message, delivery.id, delivery.forward_path, content)
+        except MalformedMessage as error:
+            raise Unsendable("5.6.0", f"The recipient's copy of the message cannot be made: {error.reason}") from error
+
+    async def _sign(self, content: bytes, *, is_7bit: bool) -> bytes:
+        form = None if self.message.is_personal else (self.message.id, is_7bit)
+        return await self._contents.signer.sign(self._key, content, form)
+
+
+async def _to_7bit(content: bytes) -> bytes:
+    try:
+        return await asyncio.to_thread(to_7bit, content) if len(content) > LARGE else to_7bit(content)
+    except MalformedMessage as error:
+        sentence = f"The receiving server takes no 8-bit content, and the message cannot be converted: {error.reason}"
+        raise Unsendable("5.6.3", sentence) from error
