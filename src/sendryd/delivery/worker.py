@@ -143,7 +143,7 @@ class Worker:
         except (ContentDamaged, NotFound) as error:
             log.error("content_damaged", id=format_id(MESSAGE_PREFIX, claim.message.id), reason=str(error), advice=DAMAGE_ADVICE)
             self.damaged += len(claim.deliveries)
-            undecided = [each for each in claim.deliveries if _is_open(attempt.verdicts.get(each.forward_path))]
+            undecided = [each for each in claim.deliveries if not _is_decided(attempt.verdicts.get(each.forward_path))]
             await self._hold(
                 replace(claim, deliveries=tuple(undecided)),
                 HoldReason.CONTENT_DAMAGED,
@@ -446,6 +446,11 @@ class Worker:
 def _is_open(verdict: Verdict | None) -> bool:
     """Nothing was said yet, or only something of a host that another may say otherwise."""
     return verdict is None or (verdict.disposition.kind is Kind.DEFERRED and verdict.disposition.scope in _SESSION_SCOPES)
+
+
+def _is_decided(verdict: Verdict | None) -> bool:
+    """No other attempt is needed."""
+    return verdict is not None and verdict.disposition.kind is not Kind.DEFERRED
 
 
 def _signal_of(deliveries: Sequence[ClaimedDelivery], verdicts: Mapping[str, Verdict]) -> Signal:

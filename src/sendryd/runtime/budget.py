@@ -19,8 +19,6 @@ from typing import Final
 MIB: Final = 1024 * 1024
 # Octets of content in memory. With 100 MB for the program itself and what the allocator keeps, the process stays below 400 MB.
 MEMORY_LIMIT: Final = 224 * MIB
-# Of it for work on large contents: two messages of the largest size with their copies, or one request of the largest size.
-WORK_LIMIT: Final = 176 * MIB
 FILES_LIMIT: Final = 4096 * MIB  # octets in files of contents that are coming in: a hundred of the largest size
 WORK_TIMEOUT: Final = 20.0  # seconds to wait for room; clients wait a minute for an answer at least
 
@@ -189,19 +187,21 @@ class Share:
 
 
 class ContentBudget:
-    """The shares of a process. Reserves and limits of the small ones: see the figures."""
+    """The shares of a process: 160 MiB for work, which is one message or request of the largest size with all its copies, the rest for
+    small contents. What all may take together is more than there is: seldom do all want it at once, and each has its reserve.
+    """
 
     def __init__(self, memory: int = MEMORY_LIMIT, files: int = FILES_LIMIT) -> None:
-        unit = memory // 14  # 16 MiB
+        unit = memory // 28  # 8 MiB
         self.memory = Share(memory)
         self.files = Share(files)
         # In memory while a peer is waited for: small contents, and the beginnings of large ones.
-        self._receipt = (self.memory.share(2 * unit, reserved=unit), self.memory.share(unit, reserved=unit // 2, rank=1))
-        self.requests = self.memory.share(unit, reserved=unit // 2)  # bodies of REST requests
-        self.handed_over = self.memory.share(2 * unit, reserved=unit)  # accepted and not yet sent
-        self.sending = self.memory.share(2 * unit, reserved=unit)  # read to be sent
+        self._receipt = (self.memory.share(4 * unit, reserved=2 * unit), self.memory.share(2 * unit, reserved=unit, rank=1))
+        self.requests = self.memory.share(2 * unit, reserved=unit)  # bodies of REST requests
+        self.handed_over = self.memory.share(4 * unit, reserved=unit)  # accepted and not yet sent
+        self.sending = self.memory.share(4 * unit, reserved=2 * unit)  # read to be sent
         # In memory for as long as something is done with it.
-        self.work = self.memory.share(min(WORK_LIMIT, 11 * unit), reserved=8 * unit)
+        self.work = self.memory.share(20 * unit, reserved=20 * unit)
         self._accepting = (self.work.share(self.work.limit), self.work.share(self.work.limit, rank=1))
         self.composing = self.work.share(self.work.limit)  # REST requests
         self.signing = self.work.share(self.work.limit)  # deliveries
@@ -215,7 +215,7 @@ class ContentBudget:
     def receipt(self, owner: object, *, is_test: bool) -> Share:
         """A key's share of the memory for what comes in by SMTP. Live keys are served before test keys, here and below."""
         share = self._receipt[is_test]
-        return share.part(owner, share.limit // 2)
+        return share.part(owner, share.limit // 4)
 
     def incoming(self, owner: object, *, is_test: bool) -> Share:
         """A key's share of the room in files for what comes in."""

@@ -154,7 +154,9 @@ class MemoryStore(MemoryLists, MemoryAccounts):
         return self._messages[message_id].content
 
     async def stream_content(self, message_id: MessageId) -> AsyncIterator[bytes]:
-        content = await self.read_content(message_id)
+        if message_id not in self._messages:
+            raise NotFound("no such message")
+        content = self._messages[message_id].content
         for start in range(0, len(content), STREAMED):
             yield content[start : start + STREAMED]
 
