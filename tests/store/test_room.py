@@ -14,6 +14,7 @@ from sendryd.model.event import EventType
 from sendryd.store.base import NewMessage, Outcome
 from sendryd.store.errors import StoreFull
 from sendryd.store.sqlite import SqliteStore, open_store
+from sendryd.store.sqlite import room as room_module
 from sendryd.store.sqlite.room import MARGIN_SHARE, RESERVE_NAME, Room
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import NOW, Samples
@@ -102,6 +103,21 @@ async def test_deleting_makes_room_on_a_disk_that_others_have_filled(disk: Path)
         await store.accept(new)
         assert await store.read_content(new.message.id) == CONTENT
     await store.aclose()
+
+
+def test_a_disk_with_plenty_of_room_is_looked_at_now_and_then(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    room = Room(disk, lambda: now)
+    monkeypatch.setattr(room_module, "PLENTY", DISK // 2)
+    room.check(1)
+    block(disk)
+    room.check(1)  # not looked at
+    now += room_module.LOOK_INTERVAL
+    for _ in range(2):  # from then on each time
+        with pytest.raises(StoreFull):
+            room.check(1)
+    (disk / "of somebody else").unlink()
+    room.check(1)
 
 
 def test_the_reserve_is_made_only_where_there_is_room_and_given_up_once(disk: Path) -> None:

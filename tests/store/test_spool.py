@@ -106,6 +106,7 @@ async def test_the_spool_of_another_installation_is_not_read_nor_touched(
     report = await here.report()
     assert (report.foreign, report.missing, report.affected) == (("0000000001.seg",), (), 3)
     assert len(report.unknown) == len(before) - 1
+    assert report.other_spool == tuple(here.names())
     new = await here.run(2)
     await here.check(new, ours)
     assert all(path.read_bytes() == octets for path, octets in before.items())
@@ -119,7 +120,8 @@ async def test_an_older_database_keeps_what_it_does_not_know(here: Installation,
     shutil.copy(tmp_path / "backup", here.data_dir / FILE_NAME)
     later = here.spool / "0000000002.seg"
     before = later.read_bytes()
-    assert (await here.report()).unknown == ("0000000002.seg",)
+    report = await here.report()
+    assert (report.unknown, report.other_spool) == (("0000000002.seg",), ())
     store = open_store(here.data_dir)
     here.samples = Samples(NOW + MONTH)
     assert await store.remove_orphans() == 0

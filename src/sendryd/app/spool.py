@@ -22,7 +22,7 @@ async def report_spool(store: UpkeepStore) -> None:
     """Compares the database with the spool and logs what was found in one line. Raises `StoreError`."""
     report = await store.compare_spool()
     found: dict[str, object] = {"segments": report.segments, "messages": report.messages}
-    for name in ("missing", "foreign", "short", "unknown"):
+    for name in ("missing", "foreign", "short", "unknown", "other_spool"):
         files: tuple[str, ...] = getattr(report, name)
         if files:
             found[name] = len(files)

@@ -12,7 +12,8 @@ class SpoolReport:
     missing: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()  # another file under a name that the database refers to
     short: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()  # not of this database: kept, and read by nobody
+    unknown: tuple[str, ...] = ()  # that the database does not know: kept, and read by nobody
+    other_spool: tuple[str, ...] = ()  # those of the foreign and unknown that were made with another database
     affected: int = 0  # messages in files that are missing, foreign or short, some of which may be whole
 
     @property

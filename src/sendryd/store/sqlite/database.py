@@ -37,7 +37,7 @@ class Database:
         self._monotonic = monotonic
         self.path = data_dir / FILE_NAME
         self.segments = Segments(data_dir / SPOOL_NAME)
-        self.room = Room(data_dir)
+        self.room = Room(data_dir, monotonic)
         self.writer = Writer(self.path, self.segments, self.room)
         self._files = KnownFiles(self.path)
         self._checked = float("-inf")
@@ -145,7 +145,8 @@ class Database:
 
     def compare_spool(self) -> SpoolReport:
         """What the database expects of the spool, and what is there: names, ids and sizes."""
-        return compare(self._list_segments(), self.segments)
+        spool, _ = self._read(lambda connection: connection.execute(SQL["read_spool"]).get)
+        return compare(spool, self._list_segments(), self.segments)
 
     def statistics(self) -> Mapping[str, int | float]:
         """The writer's counters."""

@@ -5,6 +5,7 @@ gives the file up for a transaction that does not fit, because even deleting wri
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -15,20 +16,28 @@ MARGIN: Final = 128 * 1024 * 1024  # octets that stay free: some minutes of outc
 MARGIN_SHARE: Final = 10  # on a small disk, a tenth of it
 RESERVE: Final = 32 * 1024 * 1024  # octets of the file: twice what the log grows to before it is written back
 RESERVE_SHARE: Final = 20  # on a small disk, a twentieth of it
+PLENTY: Final = 1024 * 1024 * 1024  # octets above the margin: no disk takes them between two looks
+LOOK_INTERVAL: Final = 0.5  # seconds between looks at a disk with plenty of room
 RESERVE_NAME: Final = "reserve"
 
 
 class Room:
     """The disk of a data directory."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, monotonic: Callable[[], float] | None = None) -> None:
         self._folder = data_dir
         self._reserve = data_dir / RESERVE_NAME
+        self._monotonic = monotonic
+        self._looked = float("-inf")
+        self._left = 0  # octets above the margin when the disk was looked at
 
     def check(self, size: int) -> None:
-        """Raises `StoreFull` if so many octets would eat into the margin, `OSError`. Takes microseconds."""
-        free, total = self._measure()
-        if size > free - min(MARGIN, total // MARGIN_SHARE):
+        """Raises `StoreFull` if so many octets would eat into the margin, `OSError`. Looks at the disk only now and then if there is plenty."""
+        now = self._monotonic() if self._monotonic is not None else float("inf")
+        if now - self._looked >= LOOK_INTERVAL or self._left < PLENTY:
+            free, total = self._measure()
+            self._left, self._looked = free - min(MARGIN, total // MARGIN_SHARE), now
+        if size > self._left:
             raise StoreFull("the disk is nearly full: what is left is kept for mail that was accepted already")
 
     def hold(self) -> None:

@@ -9,13 +9,14 @@ from sendryd.store.sqlite.connection import translated
 from sendryd.store.sqlite.segments import SegmentFile, Segments, segment_name
 
 
-def compare(rows: Sequence[Sequence[Any]], segments: Segments) -> SpoolReport:
-    """`rows` has number, id, messages and octets of each segment that the database knows."""
+def compare(spool: bytes, rows: Sequence[Sequence[Any]], segments: Segments) -> SpoolReport:
+    """`spool` is the id of the database's spool; `rows` has number, id, messages and octets of each segment that it knows."""
     found: dict[int, SegmentFile] = {}
     with translated():
         for number in segments.numbers():
             with suppress(FileNotFoundError):
                 found[number] = segments.inspect(number)
+    other = [file.number for file in found.values() if file.spool not in {None, spool}]
     missing, foreign, short, affected = [], [], [], 0
     used = [row for row in rows if row[2] > 0]
     for number, identity, messages, octets in used:
@@ -38,6 +39,7 @@ def compare(rows: Sequence[Sequence[Any]], segments: Segments) -> SpoolReport:
         foreign=_names(foreign),
         short=_names(short),
         unknown=_names(unknown),
+        other_spool=_names(other),
         affected=affected,
     )
 
