@@ -37,6 +37,9 @@ class Disk:
     async def compare_spool(self) -> SpoolReport:
         return SpoolReport(segments=0, messages=0)
 
+    def can_write(self) -> bool:
+        return True
+
     def statistics(self) -> Mapping[str, int | float]:
         return {}
 

@@ -136,19 +136,38 @@ async def test_the_start_says_in_one_line_whether_the_spool_is_whole(settings: S
         assert line["log_level"] == "info"
 
 
-async def test_a_daemon_that_fails_ends_the_program_in_order(settings: Settings) -> None:
+async def test_a_daemon_that_fails_is_started_again_and_the_program_goes_on(settings: Settings) -> None:
     process = Process(await build_basics(settings), frozenset({Role.SMTP}))
+    starts = 0
 
-    async def fail() -> None:
-        raise LookupError("a bug")
+    async def fail_once() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            raise LookupError("a bug")
+        process._stop.set()
 
-    process._running.tasks.append(fail())
+    process._running.daemons.append(fail_once)
 
     async def on_ready(_: Ready) -> None:
         pass
 
-    with pytest.raises(DaemonFailed, match="as the log says"):
+    async with asyncio.timeout(10):
         await process.run(on_ready)
+    assert starts == 2
+
+
+async def test_without_a_writer_the_program_ends_in_order(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendryd.app.supervise.CERTIFICATE_INTERVAL", 0.01)
+    basics = await build_basics(settings)
+    process = Process(basics, frozenset({Role.SMTP}))
+
+    async def on_ready(_: Ready) -> None:
+        monkeypatch.setattr(basics.store, "can_write", lambda: False)
+
+    async with asyncio.timeout(10):
+        with pytest.raises(DaemonFailed, match="as the log says"):
+            await process.run(on_ready)
 
 
 async def test_the_resolver_may_be_named(settings: Settings) -> None:

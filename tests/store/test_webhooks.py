@@ -18,6 +18,7 @@ from sendryd.store.errors import NotFound
 from sendryd.store.sqlite import migrate, webhooks
 from sendryd.store.sqlite.outbox import owe_events
 from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite.unreadable import Unreadable
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
@@ -95,8 +96,8 @@ def test_what_was_chosen_is_leased_once_and_only_for_an_active_webhook(connectio
     chosen = webhooks._choose(connection, 1, 9, NOBODY, 9)
     connection.execute("UPDATE webhook SET is_active = 0 WHERE id = 1")  # between the choice and the lease
     lease = Samples().lease()
-    assert [each.webhook.id for each in webhooks._lease(connection, chosen, lease)] == [2, 2]
-    assert webhooks._lease(connection, chosen, lease) == []
+    assert [each.webhook.id for each in webhooks._lease(connection, chosen, lease, Unreadable())] == [2, 2]
+    assert webhooks._lease(connection, chosen, lease, Unreadable()) == []
 
 
 @pytest.mark.parametrize("name", sorted(re.findall(r"-- name: (\w+)", OUTBOX)))

@@ -18,6 +18,7 @@ from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.retry import RetryPlan
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SystemRand
@@ -29,6 +30,8 @@ DEFAULT_ACCOUNT: Final = AccountId(1)
 DEFAULT_ACCOUNT_NAME: Final = "default"
 # SQLite is served by one node. The name does not follow the machine's: a machine that was renamed must know its own leases.
 LOCAL_NODE: Final = "local"
+
+log = get_logger("store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ async def build_basics(settings: Settings) -> Basics:
 
     name_server = _find_name_server(settings.dns_resolver) if settings.dns_resolver else None
     clock, rand = SystemClock(), SystemRand()
-    store = open_store(settings.data_dir, monotonic=clock.monotonic)
+    store = open_store(settings.data_dir, monotonic=clock.monotonic, tell_unreadable=_tell_unreadable)
     await store.ensure_account(DEFAULT_ACCOUNT, DEFAULT_ACCOUNT_NAME, clock.now())
     return Basics(
         settings=settings,
@@ -107,6 +110,10 @@ async def build_basics(settings: Settings) -> Basics:
         metrics=Metrics(),
         mail_log=MailLog(clock),
     )
+
+
+def _tell_unreadable(public_id: str, reason: str) -> None:
+    log.error("row_unreadable", id=public_id, reason=reason, advice="repair the row, or restore the database from a backup")
 
 
 def _find_name_server(address: Address) -> tuple[str, int]:

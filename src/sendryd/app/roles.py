@@ -2,12 +2,13 @@
 
 import resource
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from sendryd.app.build import Basics, flatten, seconds
+from sendryd.app.daemons import Daemon
 from sendryd.intake.directory import Directory
 from sendryd.intake.personal import Personaliser
 from sendryd.runtime.budget import ContentBudget
@@ -56,7 +57,7 @@ class Shared:
 class Running:
     """What was started, in the order in which it is stopped."""
 
-    tasks: list[Coroutine[Any, Any, None]] = field(default_factory=list)
+    daemons: list[Daemon] = field(default_factory=list)
     scheduler: "Scheduler | None" = None
     listener: "Listener | None" = None
     http: "uvicorn.Server | None" = None
@@ -151,7 +152,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     )
     running.scheduler = scheduler
     running.figures |= {"delivery": scheduler.statistics, "connections": pool.statistics}
-    running.tasks += [scheduler.run(), scheduler.keep_house(), pool.run()]
+    running.daemons += [scheduler.run, scheduler.keep_house, pool.run]
 
     async def stop() -> None:
         await scheduler.stop()
@@ -221,10 +222,10 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     request_log = RequestLog(basics.store, basics.clock, basics.ids)
     parts = {SMTP: running.listener, DELIVERY: running.scheduler, WEBHOOKS: running.dispatcher}
     status = StatusBook(basics.store, basics.clock, [slug for slug, part in parts.items() if part is not None])
-    running.tasks += [request_log.run(), status.run()]
+    running.daemons += [request_log.run, status.run]
     recorder = Recorder(basics.store, clock=basics.clock, ids=basics.ids)
     running.figures["tracking"] = recorder.statistics
-    running.tasks.append(recorder.run())
+    running.daemons.append(recorder.run)
     pages = routes(TrackingDependencies(store=basics.store, recorder=recorder, clock=basics.clock, secret=shared.secret))
     running.stops += [request_log.stop, recorder.flush]
     app = create_app(
@@ -321,7 +322,7 @@ def start_webhooks(basics: Basics, running: Running) -> None:
     )
     running.dispatcher = dispatcher
     running.figures["webhooks"] = dispatcher.statistics
-    running.tasks.append(dispatcher.run())
+    running.daemons.append(dispatcher.run)
 
     async def stop() -> None:
         await dispatcher.stop()
@@ -346,4 +347,4 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared) -> None:
     domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)
     reports = ReportKeeper(basics.store, intake_of(basics, running, shared), clock=basics.clock, rand=basics.rand)
     endings = EndingsFollower(basics.store, clock=basics.clock, mail_log=basics.mail_log)
-    running.tasks += [queue.run(), retention.run(), domains.run(), captures.run(), reports.run(), endings.run()]
+    running.daemons += [queue.run, retention.run, domains.run, captures.run, reports.run, endings.run]

@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from typing import Final
 from cryptography import x509
 
 from sendryd.app.build import Basics
+from sendryd.app.daemons import Daemons
 from sendryd.app.listen import PortTaken, bind, bound_address
 from sendryd.app.roles import (
     CERTIFICATE_INTERVAL,
@@ -64,7 +65,7 @@ class AlreadyRunning(Exception):
 
 
 class DaemonFailed(Exception):
-    """A part of the program ended by a bug, which the log shows; the rest was stopped in order."""
+    """The store ended, without which nothing can be acknowledged; the rest was stopped in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class Process:
         self._certificate = prepare_certificate(basics.settings, basics)
         self._running = Running()
         self._tasks: list[asyncio.Task[None]] = []
+        self._daemons = Daemons(basics.clock)
         self._stop = asyncio.Event()
         self._was_ready = False
         self._has_failed = False
@@ -142,7 +144,7 @@ class Process:
         finally:
             await self._shut_down()
         if self._has_failed:
-            raise DaemonFailed("a part of the program failed, as the log says; everything was stopped in order")
+            raise DaemonFailed("the store failed, as the log says; everything was stopped in order")
 
     async def _start(self) -> Ready:
         settings, roles = self._basics.settings, self._roles
@@ -166,8 +168,9 @@ class Process:
         if Role.HTTP in roles:
             start_http(self._basics, self._running, shared, smtp_port)
             await self._serve_http(sockets)
-        for coroutine in [*self._running.tasks, self._keep_house()]:
-            self._tasks.append(asyncio.create_task(self._watch(coroutine)))
+        self._running.figures["daemons"] = lambda: {"failures": self._daemons.failures}
+        for daemon in [*self._running.daemons, self._keep_house]:
+            self._tasks.append(asyncio.create_task(self._daemons.keep_running(daemon)))
         return Ready(smtp, http, settings.cert_path)
 
     async def _return_dead_leases(self) -> None:
@@ -217,22 +220,16 @@ class Process:
         await server.startup(sockets=[sockets.http])
         self._tasks.append(asyncio.create_task(server.main_loop()))
 
-    async def _watch(self, coroutine: Coroutine[object, object, None]) -> None:
-        """A daemon that ends by a bug ends the program: a supervisor starts it anew, and nothing is lost."""
-        try:
-            await coroutine
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("daemon_failed")
-            self._has_failed = True
-            self._stop.set()
-
     async def _keep_house(self) -> None:
         """Certificates that changed, keys that were used."""
         elapsed = 0.0
         while True:
             await self._basics.clock.sleep(CERTIFICATE_INTERVAL)
+            if not self._basics.store.can_write():  # nothing can be acknowledged any more
+                log.critical("store_ended", advice="the log of the store says why; a supervisor starts the program again")
+                self._has_failed = True
+                self._stop.set()
+                return
             self.reload_certificate()
             elapsed += CERTIFICATE_INTERVAL
             if elapsed >= TOUCH_INTERVAL:

@@ -26,6 +26,7 @@ class HoldReason(StrEnum):
     OPERATOR = "operator"
     DOMAIN_REMOVED = "domain_removed"  # its sending domain was removed: nothing can sign for it until the domain is verified again
     CRASHES = "crashes"  # the program ended several times in a row while the delivery was leased
+    UNREADABLE = "unreadable"  # the row of it or of its message is damaged, until it is repaired
     CONTENT_DAMAGED = "content_damaged"  # its content is missing or not what was accepted, until its file is restored
 
 

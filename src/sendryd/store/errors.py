@@ -46,6 +46,15 @@ class ContentDamaged(StoreError):
     """The stored content of a message is missing, short, altered or that of another one. The text says which, for the log."""
 
 
+class RowUnreadable(StoreError):
+    """A row is damaged, or has a word that this version does not know. The others are not."""
+
+    def __init__(self, public_id: str, reason: str) -> None:
+        super().__init__(f"{public_id} cannot be read: {reason}")
+        self.public_id = public_id
+        self.reason = reason
+
+
 class NotAllowed(StoreError):
     """The row is in a state in which this cannot be done."""
 

@@ -442,6 +442,10 @@ class UpkeepStore(Protocol):
         """Returns once a commit has gone through. Raises `StoreUnavailable`, also where there is no room for new mail."""
         ...
 
+    def can_write(self) -> bool:
+        """False once writing has ended for good, by a bug: only another start helps."""
+        ...
+
     def statistics(self) -> Mapping[str, int | float]:
         """Counters for /metrics: commits, operations, longest commit in seconds, and what the backend adds."""
         ...

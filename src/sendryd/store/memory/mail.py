@@ -463,6 +463,9 @@ class MemoryStore(MemoryLists, MemoryAccounts):
     async def check_writable(self) -> None:
         self._commits += 1
 
+    def can_write(self) -> bool:
+        return True
+
     def statistics(self) -> Mapping[str, int | float]:
         return {"commits": self._commits}
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import apsw
 
 from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey
 from sendryd.model.domain import Bimi, DomainSettings, SendingDomain
-from sendryd.model.ids import AccountId, ApiKeyId, DomainId
+from sendryd.model.ids import API_KEY_PREFIX, DOMAIN_PREFIX, AccountId, ApiKeyId, DomainId
 from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
 from sendryd.store.errors import Changed, NotAllowed, NotFound
 from sendryd.store.sqlite.batch import Rows
@@ -75,7 +75,9 @@ class Accounts:
         return read_api_key(row) if row else None
 
     async def list_api_keys(self, account_id: AccountId) -> list[ApiKey]:
-        return [read_api_key(row) for row in self._database.fetch_all("list_api_keys", account_id)]
+        return list(
+            self._database.unreadable.keep(await self._database.read_rows("list_api_keys", API_KEY_PREFIX, account_id), read_api_key)
+        )
 
     async def revoke_api_key(self, account_id: AccountId, key_id: ApiKeyId, at: datetime) -> ApiKey:
         def action(connection: apsw.Connection, _rows: Rows) -> ApiKey:
@@ -127,8 +129,7 @@ class Accounts:
         return read_domain(row) if row else None
 
     async def list_domains(self, account_id: AccountId | None = None) -> list[SendingDomain]:
-        rows = await self._database.read(lambda connection: connection.execute(SQL["list_domains"], (account_id,)).fetchall())
-        return [read_domain(row) for row in rows]
+        return list(self._database.unreadable.keep(await self._database.read_rows("list_domains", DOMAIN_PREFIX, account_id), read_domain))
 
     async def read_private_key(self, domain_id: DomainId) -> bytes | None:
         row = self._database.fetch_one("read_private_key", domain_id)
@@ -184,18 +185,16 @@ class Accounts:
         return DomainId(row[0]) if row else None
 
     async def page_api_keys(self, account_id: AccountId, *, limit: int, before: ApiKeyId | None = None) -> Page[ApiKey]:
-        rows = await self._page("page_api_keys", (account_id, _LAST if before is None else before), limit)
-        return Page(items=tuple(read_api_key(row) for row in rows[:limit]), has_more=len(rows) > limit)
+        rows = await self._database.read_rows("page_api_keys", API_KEY_PREFIX, account_id, _LAST if before is None else before, limit + 1)
+        return Page(items=self._database.unreadable.keep(rows[:limit], read_api_key), has_more=len(rows) > limit)
 
     async def page_domains(
         self, account_id: AccountId, *, text: str | None = None, limit: int, before: DomainId | None = None
     ) -> Page[SendingDomain]:
         pattern = contains(text) if text else None
-        rows = await self._page("page_domains", (account_id, _LAST if before is None else before, pattern), limit)
-        return Page(items=tuple(read_domain(row) for row in rows[:limit]), has_more=len(rows) > limit)
-
-    async def _page(self, name: str, values: tuple[object, ...], limit: int) -> list[tuple[Any, ...]]:
-        return await self._database.read(lambda connection: connection.execute(SQL[name], (*values, limit + 1)).fetchall())
+        values = (account_id, _LAST if before is None else before, pattern, limit + 1)
+        rows = await self._database.read_rows("page_domains", DOMAIN_PREFIX, *values)
+        return Page(items=self._database.unreadable.keep(rows[:limit], read_domain), has_more=len(rows) > limit)
 
     async def count_domains(self, account_id: AccountId, *, text: str | None = None) -> int:
         values = (account_id, contains(text) if text else None)

@@ -7,11 +7,12 @@ from typing import Any, Final
 import apsw
 
 from sendryd.model.apirequest import ApiRequest
-from sendryd.model.ids import AccountId, ApiKeyId, ApiRequestId
+from sendryd.model.ids import API_REQUEST_PREFIX, AccountId, ApiKeyId, ApiRequestId
 from sendryd.store.base import ApiRequestFilter, Page
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import Row, clean, contains, first_id, from_ms, to_ms
+from sendryd.store.sqlite.unreadable import row_of
 
 _LAST: Final = 1 << 62
 
@@ -29,8 +30,11 @@ class ApiLog:
         self, account_id: AccountId, which: ApiRequestFilter, *, limit: int, before: ApiRequestId | None = None
     ) -> Page[ApiRequest]:
         values = (*_filter_values(account_id, which), _LAST if before is None else before, limit + 1)
-        rows = await self._database.search(lambda connection: connection.execute(SQL["page_api_requests"], values).fetchall())
-        return Page(items=tuple(_read_request(row) for row in rows[:limit]), has_more=len(rows) > limit)
+        unreadable = self._database.unreadable
+        rows = await self._database.search(
+            lambda connection: unreadable.fetch(connection.execute(SQL["page_api_requests"], values), API_REQUEST_PREFIX)
+        )
+        return Page(items=unreadable.keep(rows[:limit], _read_request), has_more=len(rows) > limit)
 
     async def count_api_requests(self, account_id: AccountId, which: ApiRequestFilter) -> int:
         values = _filter_values(account_id, which)
@@ -71,6 +75,7 @@ def _request_row(request: ApiRequest) -> tuple[Any, ...]:
     )
 
 
+@row_of(API_REQUEST_PREFIX)
 def _read_request(row: Row) -> ApiRequest:
     return ApiRequest(
         id=ApiRequestId(row[0]),

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import apsw
 
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType, Metadata
+from sendryd.model.ids import DELIVERY_PREFIX
 from sendryd.store.base import EventMaker, NewEvent
 from sendryd.store.sqlite.batch import Rows, add_events
 from sendryd.store.sqlite.database import Database
@@ -41,9 +42,9 @@ async def move(
 
         def action(connection: apsw.Connection, rows: Rows, some: Sequence[int] = some, events: dict[int, NewEvent] = events) -> int:
             values = (after.value, due_at, to_json(some), before.value, hold_reason)
-            found: list[tuple[Any, ...]] = connection.execute(SQL["move"], values).fetchall()
+            found = database.unreadable.fetch(connection.execute(SQL["move"], values), DELIVERY_PREFIX)
             for row in found:
-                if row[0] in events:
+                if row is not None and row[0] in events:
                     add_events(rows, row, (events[row[0]],), moment)
             return len(found)
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import apsw
 
-from sendryd.store.errors import Conflict, NotAllowed, SchemaMismatch, StoreFull, StoreUnavailable, TookTooLong
+from sendryd.store.errors import Conflict, NotAllowed, RowUnreadable, SchemaMismatch, StoreFull, StoreUnavailable, TookTooLong
 
 OLDEST_ENGINE: Final = (3, 51, 3)  # before it a checkpoint that races a commit can lose the commit (the WAL-reset bug)
 BUSY_TIMEOUT: Final = 10_000  # milliseconds to wait for another process's short transaction
@@ -100,6 +100,8 @@ def translated() -> Iterator[None]:
         apsw.ProtocolError,
     ) as error:
         raise StoreUnavailable(str(error)) from error
+    except UnicodeDecodeError as error:
+        raise RowUnreadable("a row", f"a text of it is not UTF-8: {error}") from error
     except apsw.NotADBError as error:
         raise SchemaMismatch(f"the database file is not one: {error}") from error
     except OSError as error:

@@ -16,6 +16,7 @@ from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.room import Room
 from sendryd.store.sqlite.segments import SegmentFile, Segments
 from sendryd.store.sqlite.spool import compare
+from sendryd.store.sqlite.unreadable import Unreadable
 from sendryd.store.sqlite.watch import KnownFiles
 from sendryd.store.sqlite.writer import Action, Writer
 
@@ -33,8 +34,11 @@ Result = TypeVar("Result")
 class Database:
     """Connections to one data directory."""
 
-    def __init__(self, data_dir: Path, monotonic: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, monotonic: Callable[[], float] | None = None, tell_unreadable: Callable[[str, str], None] | None = None
+    ) -> None:
         self._monotonic = monotonic
+        self.unreadable = Unreadable(tell_unreadable)
         self.path = data_dir / FILE_NAME
         self.segments = Segments(data_dir / SPOOL_NAME)
         self.room = Room(data_dir, monotonic)
@@ -70,6 +74,10 @@ class Database:
             self._checked = now
         else:
             self._files.check()
+
+    async def read_rows(self, name: str, prefix: str, *values: Any) -> list[tuple[Any, ...] | None]:
+        """The rows of a longer look-up; None in the place of one with a text that is not UTF-8."""
+        return await self.read(lambda connection: self.unreadable.fetch(connection.execute(SQL[name], values), prefix))
 
     async def read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """Runs a longer look-up in a reader thread: all its statements see the database at the same moment."""
@@ -150,7 +158,7 @@ class Database:
 
     def statistics(self) -> Mapping[str, int | float]:
         """The writer's counters."""
-        return self.writer.statistics()
+        return {**self.writer.statistics(), "unreadable_rows": self.unreadable.count}
 
     async def aclose(self) -> None:
         """Finishes what was handed in and closes everything."""

@@ -10,7 +10,7 @@ import apsw
 
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType
-from sendryd.model.ids import DeliveryId, MessageId
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId
 from sendryd.model.message import Message
 from sendryd.store.base import (
     Claim,
@@ -39,6 +39,7 @@ from sendryd.store.sqlite.rows import (
     to_ms_or_none,
 )
 from sendryd.store.sqlite.suppressed import Suppressed
+from sendryd.store.sqlite.unreadable import Unreadable
 
 READ_INLINE: Final = 64 * 1024  # octets of content read where it is asked for; more is left to a thread
 
@@ -62,7 +63,9 @@ class Deliveries:
             look = self._scan.begin(moment, limit, busy, per_domain)
             chosen = await self._database.read(look.choose)
             claims: list[Claim] = (
-                await self._database.write(lambda connection, _: _lease(connection, chosen, lease, moment)) if chosen else []
+                await self._database.write(lambda connection, _: _lease(connection, chosen, lease, moment, self._database.unreadable))
+                if chosen
+                else []
             )
             self._scan.finish(look)
         return claims
@@ -107,18 +110,17 @@ class Deliveries:
         return [(token, DeliveryId(number)) for token, number in rows]
 
     async def return_dead_leases(self, living: Owner, *, now: datetime, pause: CrashPause) -> list[ReturnedDelivery]:
+        unreadable = self._database.unreadable
+
         def action(connection: apsw.Connection, _rows: Rows) -> tuple[list[ReturnedDelivery], set[str]]:
-            values = (living.boot, living.node)
-            found: list[tuple[Any, ...]] = connection.execute(SQL["list_dead_leases"], values).fetchall()
+            found: list[tuple[Any, ...]] = connection.execute(SQL["list_dead_leases"], (living.boot, living.node)).fetchall()
             returned, domains = plan_returns(found, now, pause), set[str]()
             for each in returned:
                 state = DeliveryState.QUEUED if each.due_at is not None else DeliveryState.HELD
                 reason = HoldReason.CRASHES.value if each.due_at is None else None
-                row = connection.execute(
-                    SQL["return_dead_lease"],
-                    (each.id, state.value, to_ms_or_none(each.due_at), to_ms(now), each.crashes, reason),
-                ).fetchone()
-                domains |= {row[0]} if row else set()
+                values = (each.id, state.value, to_ms_or_none(each.due_at), to_ms(now), each.crashes, reason)
+                rows = unreadable.fetch(connection.execute(SQL["return_dead_lease"], values), DELIVERY_PREFIX)
+                domains |= {row[0] for row in rows if row is not None}
             return returned, domains
 
         returned, domains = await self._database.write(action)
@@ -127,9 +129,12 @@ class Deliveries:
 
     async def _queue_again(self, name: str, values: tuple[Any, ...]) -> int:
         """Runs a statement that returns the domain of each delivery that it has queued."""
-        domains: list[tuple[Any, ...]] = await self._database.write(lambda connection, _: connection.execute(SQL[name], values).fetchall())
-        self._scan.look_again_at({domain for (domain,) in domains})
-        return len(domains)
+        unreadable = self._database.unreadable
+        rows: list[tuple[Any, ...] | None] = await self._database.write(
+            lambda connection, _: unreadable.fetch(connection.execute(SQL[name], values), DELIVERY_PREFIX)
+        )
+        self._scan.look_again_at({row[0] for row in rows if row is not None})
+        return len(rows)
 
     async def bring_forward(self, *, now: datetime, latest: datetime, limit: int) -> int:
         rows: list[tuple[Any, ...]] = await self._database.read(
@@ -152,7 +157,12 @@ class Deliveries:
 
     async def capture_due(self, *, now: datetime, play: Player, limit: int) -> int:
         moment = to_ms(now)
-        found: list[tuple[Any, ...]] = self._database.fetch_all("list_captures", moment, limit)
+        rows = (
+            await self._database.read_rows("list_captures", DELIVERY_PREFIX, moment, limit)
+            if self._database.fetch_one("has_captures", moment)
+            else []
+        )
+        found = [row for row in rows if row is not None]
         if not found:
             return 0
         played = {number: play(forward_path) for number, forward_path in found}
@@ -179,14 +189,29 @@ class Deliveries:
         return from_ms(row[0]) if row and row[0] is not None else None
 
 
-def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, moment: int) -> list[Claim]:
-    """Leases those that are still queued and due, in this order: since they were chosen, some may have been cancelled or postponed."""
+def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, moment: int, unreadable: Unreadable) -> list[Claim]:
+    """Leases those that are still queued and due, in this order: since they were chosen, some may have been cancelled or postponed. Those
+    that cannot be read, or whose message cannot, are held.
+    """
     values = (lease.token, lease.owner.node, lease.owner.boot, to_json(chosen), moment)
-    rows: list[tuple[Any, ...]] = connection.execute(SQL["lease_deliveries"], values).fetchall()
+    leased = unreadable.fetch(connection.execute(SQL["lease_deliveries"], values), DELIVERY_PREFIX)
+    rows = [row for row in leased if row is not None]
     places = {number: place for place, number in enumerate(chosen)}
     rows.sort(key=lambda row: places[row[0]])
+    numbers = to_json(list({row[1] for row in rows}))
+    found = unreadable.fetch(connection.execute(SQL["get_messages"], (numbers,)), MESSAGE_PREFIX)
+    messages: dict[int, Message] = {message.id: message for message in unreadable.keep(found, read_message)}
     groups: dict[tuple[int, str], list[ClaimedDelivery]] = {}
+    held = [row[0] for row in rows if row[1] not in messages]
+    if len(rows) < len(leased):
+        known = {row[0] for row in rows}
+        all_leased: list[tuple[Any, ...]] = connection.execute(SQL["list_leased_now"], (to_json(chosen), lease.token)).fetchall()
+        held += [number for (number,) in all_leased if number not in known]
+    if held:
+        connection.execute(SQL["hold_unreadable"], (to_json(held), lease.token)).fetchall()
     for row in rows:
+        if row[1] not in messages:
+            continue
         claimed = ClaimedDelivery(
             id=DeliveryId(row[0]),
             forward_path=row[2],
@@ -197,9 +222,6 @@ def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, mom
             orcpt=row[7],
         )
         groups.setdefault((row[1], row[3]), []).append(claimed)
-    numbers = to_json(list({number for number, _ in groups}))
-    found: list[tuple[Any, ...]] = connection.execute(SQL["get_messages"], (numbers,)).fetchall()
-    messages: dict[int, Message] = {row[0]: read_message(row) for row in found}
     return [
         Claim(message=messages[number], domain=domain, deliveries=tuple(deliveries), lease=lease)
         for (number, domain), deliveries in groups.items()

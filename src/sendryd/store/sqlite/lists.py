@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import apsw
 
-from sendryd.model.ids import AccountId, SuppressionId, UnsubscribeId
+from sendryd.model.ids import SUPPRESSION_PREFIX, UNSUBSCRIBE_PREFIX, AccountId, SuppressionId, UnsubscribeId
 from sendryd.model.suppression import Suppression, SuppressionReason, Unsubscribe
 from sendryd.store.base import Page
 from sendryd.store.errors import NotFound
@@ -13,6 +13,7 @@ from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import Row, contains, from_ms, to_ms
 from sendryd.store.sqlite.suppressed import Suppressed
+from sendryd.store.sqlite.unreadable import row_of
 
 _LAST: Final = 1 << 62
 
@@ -49,8 +50,11 @@ class Lists:
     ) -> Page[Suppression]:
         pattern = contains(text) if text else None
         values = (account_id, _LAST if before is None else before, pattern, reason.value if reason else None, limit + 1)
-        rows = await self._database.search(lambda connection: connection.execute(SQL["page_suppressions"], values).fetchall())
-        return Page(items=tuple(_read_suppression(row) for row in rows[:limit]), has_more=len(rows) > limit)
+        unreadable = self._database.unreadable
+        rows = await self._database.search(
+            lambda connection: unreadable.fetch(connection.execute(SQL["page_suppressions"], values), SUPPRESSION_PREFIX)
+        )
+        return Page(items=unreadable.keep(rows[:limit], _read_suppression), has_more=len(rows) > limit)
 
     async def remove_suppression(self, account_id: AccountId, email: str) -> None:
         await self._remove("remove_suppression", account_id, email)
@@ -86,8 +90,9 @@ class Lists:
         values: tuple[Any, ...] = (account_id, _LAST if before is None else before, list_id, limit + 1)
         if email is not None:
             name, values = "page_unsubscribes_of", (*values, email)
-        rows = await self._database.search(lambda connection: connection.execute(SQL[name], values).fetchall())
-        return Page(items=tuple(_read_unsubscribe(row) for row in rows[:limit]), has_more=len(rows) > limit)
+        unreadable = self._database.unreadable
+        rows = await self._database.search(lambda connection: unreadable.fetch(connection.execute(SQL[name], values), UNSUBSCRIBE_PREFIX))
+        return Page(items=unreadable.keep(rows[:limit], _read_unsubscribe), has_more=len(rows) > limit)
 
     async def remove_unsubscribe(self, account_id: AccountId, unsubscribe_id: UnsubscribeId) -> None:
         await self._remove("remove_unsubscribe", account_id, unsubscribe_id)
@@ -101,6 +106,7 @@ class Lists:
         await self._database.write(action)
 
 
+@row_of(SUPPRESSION_PREFIX)
 def _read_suppression(row: Row) -> Suppression:
     number, account_id, email, reason, created_at = row
     return Suppression(
@@ -112,6 +118,7 @@ def _read_suppression(row: Row) -> Suppression:
     )
 
 
+@row_of(UNSUBSCRIBE_PREFIX)
 def _read_unsubscribe(row: Row) -> Unsubscribe:
     number, account_id, email, list_id, reason, created_at = row
     return Unsubscribe(

@@ -148,6 +148,9 @@ SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE state = 'queued' 
 -- name: list_captures
 SELECT id, forward_path FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= ? ORDER BY due_at LIMIT ?;
 
+-- name: has_captures
+SELECT 1 FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= ?;
+
 -- name: begin_capture
 UPDATE delivery SET state = 'leased', lease_token = 0 WHERE id = ?1 AND state = 'queued' AND domain = '' AND due_at <= ?2;
 
@@ -170,6 +173,14 @@ UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = ?1, lease_node =
 WHERE id IN (SELECT value FROM json_each(?4)) AND state = 'queued' AND due_at <= ?5
   AND (SELECT mode FROM message WHERE message.id = delivery.message_id) = 'live'
 RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt;
+
+-- name: list_leased_now
+SELECT id FROM delivery WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2;
+
+-- name: hold_unreadable
+UPDATE delivery NOT INDEXED
+SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node = NULL, lease_boot = NULL
+WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2;
 
 -- name: get_messages
 SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,

@@ -106,6 +106,10 @@ WHERE id IN (SELECT value FROM json_each(?4)) AND state = 'pending'
   AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = notification.webhook_id AND webhook.is_active)
 RETURNING id;
 
+-- name: fail_notifications
+UPDATE notification NOT INDEXED SET state = 'failed', lease_token = NULL, lease_node = NULL, lease_boot = NULL, response = ?2
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'leased';
+
 -- name: record_notification
 UPDATE notification
 SET state = ?3, due_at = coalesce(?4, due_at), status_code = ?5, response = ?6, delivered_at = ?7, attempts = attempts + 1,

@@ -8,14 +8,15 @@ import apsw
 
 from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import EventType
-from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, AccountId, DeliveryId, DomainId, MessageId
 from sendryd.store.base import EventMaker, QueuedDelivery, QueueFilter
 from sendryd.store.errors import NotAllowed, NotFound
 from sendryd.store.sqlite.batch import Rows, add_events
 from sendryd.store.sqlite.changes import move
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.rows import from_ms, read_message, to_json, to_ms
+from sendryd.store.sqlite.rows import from_ms, show_message, to_json, to_ms
+from sendryd.store.sqlite.unreadable import row_of
 
 _UNTRIED: Final = frozenset({DeliveryState.QUEUED.value, DeliveryState.HELD.value})
 _QUEUE_COLUMNS: Final = """
@@ -35,8 +36,9 @@ class Queue:
     async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
         condition, values = _condition(which)
         query = f"{_QUEUE_COLUMNS} WHERE {condition} ORDER BY d.id DESC LIMIT ?"
-        rows = await self._database.read(lambda connection: connection.execute(query, (*values, -1 if limit is None else limit)).fetchall())
-        return [_read_queued(row) for row in rows]
+        unreadable, most = self._database.unreadable, -1 if limit is None else limit
+        rows = await self._database.read(lambda connection: unreadable.fetch(connection.execute(query, (*values, most)), DELIVERY_PREFIX))
+        return list(unreadable.keep(rows, _read_queued))
 
     async def count_queue(self) -> Mapping[DeliveryState, int]:
         rows: list[tuple[Any, ...]] = await self._database.read(lambda connection: connection.execute(SQL["count_queue"]).fetchall())
@@ -135,13 +137,14 @@ def _condition(which: QueueFilter) -> tuple[str, list[Any]]:
 def _hold_reason(state: str, stored: str | None) -> HoldReason | None:
     if state != DeliveryState.HELD.value:
         return None
-    return HoldReason(stored) if stored is not None else HoldReason.OPERATOR
+    return HoldReason(stored) if stored in set(HoldReason) else HoldReason.OPERATOR
 
 
+@row_of(MESSAGE_PREFIX)
 def _read_queued(row: Sequence[Any]) -> QueuedDelivery:
     return QueuedDelivery(
         id=DeliveryId(row[23]),
-        message=read_message(row[:23]),
+        message=show_message(row[:23]),
         forward_path=row[24],
         domain=row[25],
         state=DeliveryState(row[26]),

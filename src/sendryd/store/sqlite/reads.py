@@ -8,14 +8,15 @@ import apsw
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import NOT_GONE_STATES, DeliveryState
 from sendryd.model.event import Event, EventType
-from sendryd.model.ids import MESSAGE_PREFIX, AccountId, DeliveryId, EventId, MessageId, parse_id
+from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, AccountId, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import MessageStatus, MessageSummary, derive_status
 from sendryd.store.base import DeliveryView, Engagement, EventFilter, MessageFilter, Page
 from sendryd.store.sqlite.batch import Rows, add_events, suppress, unsubscribe
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.rows import contains, first_id, from_ms, from_ms_or_none, read_event, read_message, to_json, to_ms
+from sendryd.store.sqlite.rows import contains, first_id, from_ms, from_ms_or_none, show_event, show_message, to_json, to_ms
 from sendryd.store.sqlite.suppressed import Suppressed
+from sendryd.store.sqlite.unreadable import Unreadable
 
 _MESSAGE_COLUMNS: Final = """
 SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.recipients, m.subject, m.internet_message_id, m.size,
@@ -47,15 +48,22 @@ class Reads:
     _suppressed: Suppressed
 
     async def get_message(self, account_id: AccountId, message_id: MessageId) -> MessageSummary | None:
+        unreadable = self._database.unreadable
+
         def work(connection: apsw.Connection) -> MessageSummary | None:
             row = connection.execute(SQL["get_message"], (account_id, message_id)).fetchone()
-            return _summarise(connection, [row])[0] if row else None
+            if row is None:
+                return None
+            show_message(row)  # raises if nothing of it can be shown
+            return _summarise(connection, [row], unreadable)[0]
 
         return await self._database.read(work)
 
     async def list_messages(
         self, account_id: AccountId, which: MessageFilter, *, limit: int, before: MessageId | None = None
     ) -> Page[MessageSummary]:
+        unreadable = self._database.unreadable
+
         def work(connection: apsw.Connection) -> Page[MessageSummary]:
             found: list[MessageSummary] = []
             start: int = (1 << 62) if before is None else before
@@ -63,11 +71,12 @@ class Reads:
             query = f"{_MESSAGE_COLUMNS} WHERE {condition} AND m.id < ? ORDER BY m.id DESC LIMIT ?"
             step = limit + 1 if which.status is None else max(STEP, limit + 1)
             while len(found) <= limit:
-                rows: list[tuple[Any, ...]] = connection.execute(query, (*values, start, step)).fetchall()
-                found += _of_status(_summarise(connection, rows), which.status)
-                if len(rows) < step:
+                rows = unreadable.fetch(connection.execute(query, (*values, start, step)), MESSAGE_PREFIX)
+                found += _of_status(_summarise(connection, rows, unreadable), which.status)
+                numbers = [row[0] for row in rows if row is not None]
+                if len(rows) < step or not numbers:
                     break
-                start = rows[-1][0]
+                start = numbers[-1]
             return Page(items=tuple(found[:limit]), has_more=len(found) > limit)
 
         return await self._database.search(work)
@@ -92,7 +101,7 @@ class Reads:
             return None
         return DeliveryView(
             id=delivery_id,
-            message=read_message(row[:-3]),
+            message=show_message(row[:-3]),
             forward_path=row[-3],
             state=DeliveryState(row[-2]),
             delivered_at=from_ms_or_none(row[-1]),
@@ -121,12 +130,14 @@ class Reads:
         return int(count)
 
     async def list_events(self, account_id: AccountId, which: EventFilter, *, limit: int, before: EventId | None = None) -> Page[Event]:
+        unreadable = self._database.unreadable
+
         def work(connection: apsw.Connection) -> Page[Event]:
             condition, values = _event_condition(account_id, which)
             query = f"{_EVENT_COLUMNS} WHERE {condition} AND e.id < ? ORDER BY e.id DESC LIMIT ?"
             start = (1 << 62) if before is None else before
-            rows = connection.execute(query, (*values, start, limit + 1)).fetchall()
-            return Page(items=tuple(read_event(row) for row in rows[:limit]), has_more=len(rows) > limit)
+            rows = unreadable.fetch(connection.execute(query, (*values, start, limit + 1)), EVENT_PREFIX)
+            return Page(items=unreadable.keep(rows[:limit], show_event), has_more=len(rows) > limit)
 
         return await self._database.search(work)
 
@@ -154,9 +165,10 @@ def _of_status(summaries: list[MessageSummary], status: MessageStatus | None) ->
     return [each for each in summaries if status is None or status_of(each) is status]
 
 
-def _summarise(connection: apsw.Connection, rows: Sequence[Sequence[Any]]) -> list[MessageSummary]:
+def _summarise(connection: apsw.Connection, rows: Sequence[Sequence[Any] | None], unreadable: Unreadable) -> list[MessageSummary]:
     """Summaries of the messages in these rows, with one look at all their deliveries and one at all their events."""
-    numbers = to_json([row[0] for row in rows])
+    messages = unreadable.keep(rows, show_message)
+    numbers = to_json([message.id for message in messages])
     deliveries: dict[int, list[tuple[Any, ...]]] = {}
     groups_found: list[tuple[Any, ...]] = connection.execute(SQL["summarise_deliveries"], (numbers,)).fetchall()
     for number, *group in groups_found:
@@ -164,13 +176,13 @@ def _summarise(connection: apsw.Connection, rows: Sequence[Sequence[Any]]) -> li
     events_found: list[tuple[Any, ...]] = connection.execute(SQL["summarise_events"], (numbers,)).fetchall()
     events = {row[0]: row for row in events_found}
     summaries = []
-    for row in rows:
-        groups = deliveries.get(row[0], [])
-        _, _, last_type, complaints = events.get(row[0], (0, 0, None, 0))
+    for message in messages:
+        groups = deliveries.get(message.id, [])
+        _, _, last_type, complaints = events.get(message.id, (0, 0, None, 0))
         sent = min((delivered_at for *_, delivered_at in groups if delivered_at is not None), default=None)
         summaries.append(
             MessageSummary(
-                message=read_message(row),
+                message=message,
                 states={DeliveryState(state): count for state, count, _, _ in groups},
                 has_attempts=any(attempts for _, _, attempts, _ in groups),
                 is_complained=bool(complaints),
@@ -209,7 +221,8 @@ def _message_condition(account_id: AccountId, which: MessageFilter) -> tuple[str
         conditions.append(f"EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND {_CANDIDATES[which.status]})")
     if which.text:
         conditions.append(
-            "(m.subject LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM json_tree(m.recipients) WHERE atom LIKE ? ESCAPE '\\') "
+            "(m.subject LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM "
+            "json_tree(CASE WHEN json_valid(m.recipients) THEN m.recipients ELSE '[]' END) WHERE atom LIKE ? ESCAPE '\\') "
             "OR EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND forward_path LIKE ? ESCAPE '\\'))"
         )
         values += [contains(which.text)] * 3

@@ -9,7 +9,7 @@ from typing import Any, Final
 import apsw
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.ids import AccountId, ReportId
+from sendryd.model.ids import REPORT_PREFIX, AccountId, ReportId
 from sendryd.model.report import (
     Breakdown,
     Bucket,
@@ -26,7 +26,8 @@ from sendryd.store.base import ReportFilter
 from sendryd.store.errors import NotFound
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.rows import clean, first_id, from_ms, to_json, to_ms
+from sendryd.store.sqlite.rows import Row, clean, first_id, from_ms, to_json, to_ms
+from sendryd.store.sqlite.unreadable import row_of
 
 MAX_OFFSETS: Final = 60  # stretches that a cohort is followed for: two months of days
 ID_SLACK: Final = timedelta(
@@ -52,7 +53,8 @@ WITH told AS MATERIALIZED (
       AND event.created_at >= :start AND event.created_at < :end
       AND event.type IN ('delivered', 'bounced', 'complained', 'opened', 'clicked')
       AND (event.type NOT IN ('opened', 'clicked')
-           OR coalesce(event.metadata ->> 'opened_by', event.metadata ->> 'clicked_by', '') <> 'scanner')
+           OR CASE WHEN json_valid(event.metadata)
+               THEN coalesce(event.metadata ->> 'opened_by', event.metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner')
       {conditions}
     GROUP BY event.type, event.message_id, event.delivery_id
 ),
@@ -63,7 +65,7 @@ facts AS (
 )
 """
 _MESSAGE: Final = "JOIN message ON message.id = event.message_id"
-_TAGGED: Final = """AND EXISTS (SELECT 1 FROM json_each(message.tags) AS tag
+_TAGGED: Final = """AND EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(message.tags) THEN message.tags ELSE '[]' END) AS tag
     WHERE tag.value ->> 0 = :tag AND (:tag_value IS NULL OR tag.value ->> 1 = :tag_value))"""
 _SENDING_DOMAIN: Final = "LEFT JOIN sending_domain ON sending_domain.id = message.signing_domain_id"
 # Mail that was sent with a test key is not signed, and a domain may have been removed since.
@@ -155,10 +157,8 @@ class Reports:
         await self._database.write(lambda connection, _: connection.execute(SQL["insert_scheduled_report"], values).fetchall())
 
     async def list_scheduled_reports(self, account_id: AccountId | None = None) -> list[ScheduledReport]:
-        rows: list[tuple[Any, ...]] = await self._database.read(
-            lambda connection: connection.execute(SQL["list_scheduled_reports"], (account_id,)).fetchall()
-        )
-        return [_read_report(row) for row in rows]
+        rows = await self._database.read_rows("list_scheduled_reports", REPORT_PREFIX, account_id)
+        return list(self._database.unreadable.keep(rows, _read_report))
 
     async def move_scheduled_report(self, report_id: ReportId, due_at: datetime) -> None:
         await self._change("move_scheduled_report", (report_id, to_ms(due_at)))
@@ -207,7 +207,8 @@ def _follow(start: datetime, rows: list[tuple[Any, ...]], end: datetime, granula
     return cohorts
 
 
-def _read_report(row: tuple[Any, ...]) -> ScheduledReport:
+@row_of(REPORT_PREFIX)
+def _read_report(row: Row) -> ScheduledReport:
     return ScheduledReport(
         id=ReportId(row[0]),
         account_id=AccountId(row[1]),

@@ -11,9 +11,24 @@ from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
 from sendryd.model.event import Event, EventType, Metadata
-from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, TemplateId
+from sendryd.model.ids import (
+    API_KEY_PREFIX,
+    DOMAIN_PREFIX,
+    EVENT_PREFIX,
+    MESSAGE_PREFIX,
+    ORGANIZATION_PREFIX,
+    AccountId,
+    ApiKeyId,
+    DeliveryId,
+    DomainId,
+    EventId,
+    MessageId,
+    TemplateId,
+)
 from sendryd.model.message import Message, MessageType
 from sendryd.store.base import NewDelivery, NewMessage
+from sendryd.store.errors import RowUnreadable
+from sendryd.store.sqlite.unreadable import FAULTS, row_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IDS_EPOCH: Final = datetime(2024, 1, 1, tzinfo=UTC)  # as in sendryd.model.ids
@@ -117,9 +132,20 @@ def delivery_row(new: NewMessage, delivery: NewDelivery) -> tuple[Any, ...]:
     )
 
 
+def read_object(text: str) -> dict[str, Any]:
+    """A stored JSON object. Raises `ValueError` for everything else."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("a JSON object was stored, and something else is there")
+    return found
+
+
+@row_of(MESSAGE_PREFIX)
 def read_message(row: Row) -> Message:
     """A message from the columns of `get_message`."""
     to, cc = json.loads(row[6])
+    if not isinstance(to, list) or not isinstance(cc, list):
+        raise TypeError("the recipients are no lists")
     return Message(
         id=MessageId(row[0]),
         account_id=AccountId(row[1]),
@@ -149,9 +175,28 @@ def read_message(row: Row) -> Message:
     )
 
 
+@row_of(MESSAGE_PREFIX)
+def show_message(row: Row) -> Message:
+    """What can be read of a message, to be shown: without recipients and tags if those are damaged. Not to be sent."""
+    try:
+        return read_message(row)
+    except RowUnreadable:
+        return read_message((*row[:6], "[[],[]]", *row[7:16], None, *row[17:]))
+
+
+@row_of(EVENT_PREFIX)
+def show_event(row: Row) -> Event:
+    """What can be read of an event, to be shown: without metadata if they are damaged."""
+    try:
+        return read_event(row)
+    except RowUnreadable:
+        return read_event((*row[:6], None))
+
+
+@row_of(EVENT_PREFIX)
 def read_event(row: Row) -> Event:
     """An event from its columns."""
-    metadata: Metadata = json.loads(row[6]) if row[6] else {}
+    metadata: Metadata = read_object(row[6]) if row[6] else {}
     return Event(
         id=EventId(row[0]),
         message_id=MessageId(row[1]),
@@ -163,6 +208,7 @@ def read_event(row: Row) -> Event:
     )
 
 
+@row_of(API_KEY_PREFIX)
 def read_api_key(row: Row) -> ApiKey:
     """A key from its columns."""
     return ApiKey(
@@ -189,10 +235,18 @@ def records_json(records: Sequence[DnsRecord]) -> str:
     return to_json([asdict(record) for record in records])
 
 
+def _read_records(text: str) -> tuple[DnsRecord, ...]:
+    """The records of the last check; none if they are damaged: the next check makes them anew."""
+    try:
+        return tuple(DnsRecord(**{**record, "purpose": RecordPurpose(record["purpose"])}) for record in json.loads(text))
+    except FAULTS:
+        return ()
+
+
+@row_of(DOMAIN_PREFIX)
 def read_domain(row: Row) -> SendingDomain:
-    """A sending domain from its columns."""
+    """A sending domain from its columns. Settings that are damaged are not guessed: one of them may forbid clear text."""
     settings = json.loads(row[6])
-    records = [{**record, "purpose": RecordPurpose(record["purpose"])} for record in json.loads(row[7])]
     return SendingDomain(
         id=DomainId(row[0]),
         account_id=AccountId(row[1]),
@@ -206,7 +260,7 @@ def read_domain(row: Row) -> SendingDomain:
         checked_at=from_ms_or_none(row[10]),
         failing_since=from_ms_or_none(row[11]),
         failures=row[12],
-        records=tuple(DnsRecord(**record) for record in records),
+        records=_read_records(row[7]),
     )
 
 
@@ -236,6 +290,7 @@ def read_bimi(row: Row) -> Bimi:
     )
 
 
+@row_of(ORGANIZATION_PREFIX)
 def read_account(row: Row) -> Account:
     """An account from its columns. Settings that it lacks have their defaults."""
     settings = json.loads(row[3])

@@ -106,6 +106,9 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
 
         await self._database.write(action)
 
+    def can_write(self) -> bool:
+        return self._database.writer.is_alive
+
     def statistics(self) -> Mapping[str, int | float]:
         return self._database.statistics()
 
@@ -117,9 +120,16 @@ def _delete_drafts(numbers: Sequence[tuple[Any, ...]], connection: apsw.Connecti
     connection.executemany(SQL["delete_draft"], numbers).fetchall()
 
 
-def open_store(data_dir: Path, *, create: bool = True, monotonic: Callable[[], float] | None = None) -> SqliteStore:
+def open_store(
+    data_dir: Path,
+    *,
+    create: bool = True,
+    monotonic: Callable[[], float] | None = None,
+    tell_unreadable: Callable[[str, str], None] | None = None,
+) -> SqliteStore:
     """Opens the database of a data directory and brings it up to date. Makes both if they are not there, unless told not to. With a clock's
-    `monotonic`, what other processes change in lists is looked for twice a second, else each time.
+    `monotonic`, what other processes change in lists is looked for twice a second, else each time. `tell_unreadable` gets the public id of each
+    row that cannot be read, and the reason.
 
     Raises `SchemaMismatch` if the engine is too old, the file is no database, or it was written by a newer version; `StoreUnavailable` if it
     cannot be opened or is damaged.
@@ -138,7 +148,7 @@ def open_store(data_dir: Path, *, create: bool = True, monotonic: Callable[[], f
                 migrate.apply(connection)
         finally:
             connection.close()
-    database = Database(data_dir, monotonic)
+    database = Database(data_dir, monotonic, tell_unreadable)
     try:
         database.remove_orphans()
     except BaseException:

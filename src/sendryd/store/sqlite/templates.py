@@ -8,7 +8,7 @@ from typing import Final
 import apsw
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
+from sendryd.model.ids import TEMPLATE_PREFIX, TEMPLATE_VERSION_PREFIX, AccountId, TemplateId, TemplateVersionId
 from sendryd.model.template import Template, TemplateContent, TemplateVersion
 from sendryd.store.base import Page
 from sendryd.store.errors import Changed, NotFound
@@ -16,6 +16,7 @@ from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.limits import check_limit
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import Row, from_ms, to_json, to_ms
+from sendryd.store.sqlite.unreadable import row_of
 
 _LAST: Final = 1 << 62
 
@@ -43,8 +44,8 @@ class Templates:
 
     async def page_templates(self, account_id: AccountId, *, limit: int, before: TemplateId | None = None) -> Page[Template]:
         values = (account_id, _LAST if before is None else before, limit + 1)
-        rows = await self._database.read(lambda connection: connection.execute(SQL["page_templates"], values).fetchall())
-        return Page(items=tuple(_read_template(row) for row in rows[:limit]), has_more=len(rows) > limit)
+        rows = await self._database.read_rows("page_templates", TEMPLATE_PREFIX, *values)
+        return Page(items=self._database.unreadable.keep(rows[:limit], _read_template), has_more=len(rows) > limit)
 
     async def update_template(
         self,
@@ -77,9 +78,12 @@ class Templates:
         await self._database.write(action)
 
     async def list_template_versions(self, account_id: AccountId, template_id: TemplateId) -> list[TemplateVersion]:
+        unreadable = self._database.unreadable
+
         def work(connection: apsw.Connection) -> list[TemplateVersion]:
             _get(connection, account_id, template_id)
-            return [_read_version(row) for row in connection.execute(SQL["list_template_versions"], (template_id,)).fetchall()]
+            rows = unreadable.fetch(connection.execute(SQL["list_template_versions"], (template_id,)), TEMPLATE_VERSION_PREFIX)
+            return list(unreadable.keep(rows, _read_version))
 
         return await self._database.read(work)
 
@@ -112,6 +116,7 @@ def _content_json(content: TemplateContent) -> str:
     return to_json(asdict(content))
 
 
+@row_of(TEMPLATE_PREFIX)
 def _read_template(row: Row) -> Template:
     return Template(
         id=TemplateId(row[0]),
@@ -124,6 +129,7 @@ def _read_template(row: Row) -> Template:
     )
 
 
+@row_of(TEMPLATE_VERSION_PREFIX)
 def _read_version(row: Row) -> TemplateVersion:
     return TemplateVersion(
         id=TemplateVersionId(row[0]),

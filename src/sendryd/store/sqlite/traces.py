@@ -5,11 +5,12 @@ from typing import Final
 
 import apsw
 
+from sendryd.model.ids import EVENT_PREFIX
 from sendryd.store.base import Ended, TraceRequest
 from sendryd.store.sqlite.batch import Rows
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.rows import first_id, from_ms, read_event, read_message, to_ms
+from sendryd.store.sqlite.rows import Row, first_id, from_ms, show_event, show_message, to_ms
 
 _EVENT_COLUMNS: Final = 7  # of `list_ended`, behind those of the message
 
@@ -21,8 +22,8 @@ class Traces:
 
     async def list_ended(self, *, since: datetime) -> list[Ended]:
         start = first_id(since)
-        rows = await self._database.read(lambda connection: connection.execute(SQL["list_ended"], (start,)).fetchall())
-        return [Ended(event=read_event(row[-_EVENT_COLUMNS:]), message=read_message(row[:-_EVENT_COLUMNS])) for row in rows]
+        rows = await self._database.read_rows("list_ended", EVENT_PREFIX, start)
+        return list(self._database.unreadable.keep(rows, _read_ended))
 
     async def add_trace(self, request: TraceRequest) -> None:
         values = (request.domain, request.sessions, to_ms(request.until))
@@ -38,3 +39,7 @@ class Traces:
             connection.execute(SQL["delete_done_traces"])
 
         await self._database.write(action)
+
+
+def _read_ended(row: Row) -> Ended:
+    return Ended(event=show_event(row[-_EVENT_COLUMNS:]), message=show_message(row[:-_EVENT_COLUMNS]))

@@ -8,10 +8,10 @@ from typing import Any, Final
 import apsw
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.ids import AccountId, NotificationId, WebhookId
+from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, AccountId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
 from sendryd.store.base import ClaimedNotification, Lease, Notice, NotificationOutcome, Owner, Page
-from sendryd.store.errors import Changed, LeaseLost, NotFound
+from sendryd.store.errors import Changed, LeaseLost, NotFound, RowUnreadable
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.limits import check_limit
 from sendryd.store.sqlite.outbox import fan_out
@@ -23,12 +23,15 @@ from sendryd.store.sqlite.rows import (
     from_ms,
     from_ms_or_none,
     read_event,
+    read_object,
     to_json,
     to_ms,
     to_ms_or_none,
 )
+from sendryd.store.sqlite.unreadable import FAULTS, Unreadable, row_of
 
 MAX_RESPONSE: Final = 2000  # characters
+UNREADABLE: Final = "The notification, its event or its webhook cannot be read from the database: the log of the server names it."
 STEP: Final = 1000  # notifications given up or removed in one transaction: some milliseconds, in which mail waits
 _LAST: Final = 1 << 62
 _NOTIFICATION: Final = """
@@ -73,8 +76,8 @@ class Webhooks:
         self, account_id: AccountId, *, text: str | None = None, limit: int, before: WebhookId | None = None
     ) -> Page[Webhook]:
         values = (account_id, _LAST if before is None else before, contains(text) if text else None, limit + 1)
-        rows = await self._database.read(lambda connection: connection.execute(SQL["page_webhooks"], values).fetchall())
-        return Page(items=tuple(_read_webhook(row) for row in rows[:limit]), has_more=len(rows) > limit)
+        rows = await self._database.read_rows("page_webhooks", WEBHOOK_PREFIX, *values)
+        return Page(items=self._database.unreadable.keep(rows[:limit], _read_webhook), has_more=len(rows) > limit)
 
     async def count_webhooks(self, account_id: AccountId, *, text: str | None = None) -> int:
         values = (account_id, contains(text) if text else None)
@@ -138,13 +141,14 @@ class Webhooks:
             which, values = "n.webhook_id = ? AND +n.account_id = ?", [webhook_id, account_id]
         query = f"{_NOTIFICATION} WHERE {which} AND n.id < ? ORDER BY n.id DESC LIMIT ?"
         values += [_LAST if before is None else before, limit + 1]
-        rows = await self._database.search(lambda connection: connection.execute(query, values).fetchall())
-        return Page(items=tuple(_read_notification(row) for row in rows[:limit]), has_more=len(rows) > limit)
+        unreadable = self._database.unreadable
+        rows = await self._database.search(lambda connection: unreadable.fetch(connection.execute(query, values), NOTIFICATION_PREFIX))
+        return Page(items=unreadable.keep(rows[:limit], _show_notification), has_more=len(rows) > limit)
 
     async def get_notification(self, account_id: AccountId, notification_id: NotificationId) -> Notification | None:
         query = f"{_NOTIFICATION} WHERE n.account_id = ? AND n.id = ?"
         row = await self._database.read(lambda connection: connection.execute(query, (account_id, notification_id)).fetchone())
-        return _read_notification(row) if row else None
+        return _show_notification(row) if row else None
 
     async def replay(self, account_id: AccountId, notification_ids: Sequence[NotificationId], now: datetime) -> list[Notification]:
         def action(connection: apsw.Connection, _rows: object) -> list[Notification]:
@@ -182,7 +186,9 @@ class Webhooks:
         chosen = await self._database.read(lambda connection: _choose(connection, moment, limit, busy, per_webhook))
         if not chosen:
             return []
-        claims: list[ClaimedNotification] = await self._database.write(lambda connection, _: _lease(connection, chosen, lease))
+        claims: list[ClaimedNotification] = await self._database.write(
+            lambda connection, _: _lease(connection, chosen, lease, self._database.unreadable)
+        )
         return claims
 
     async def return_dead_notifications(self, living: Owner) -> int:
@@ -284,33 +290,33 @@ def _choose(connection: apsw.Connection, moment: int, limit: int, busy: frozense
     return [notification for _, notification in sorted(due)[:limit]]
 
 
-def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease) -> list[ClaimedNotification]:
-    """Leases those that still wait, in this order."""
+def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, unreadable: Unreadable) -> list[ClaimedNotification]:
+    """Leases those that still wait, in this order. Those that cannot be read have failed."""
     values = (lease.token, lease.owner.node, lease.owner.boot, to_json(chosen))
     leased: list[tuple[Any, ...]] = connection.execute(SQL["lease_notifications"], values).fetchall()
-    numbers = to_json([number for (number,) in leased])
-    rows: list[tuple[Any, ...]] = connection.execute(
-        f"{_NOTIFICATION} WHERE n.id IN (SELECT value FROM json_each(?))", (numbers,)
-    ).fetchall()
-    notifications = {row[0]: _read_notification(row) for row in rows}
-    webhooks = {number: _find_webhook(connection, number) for number in {each.webhook_id for each in notifications.values()}}
-    found = [notifications[number] for number in chosen if number in notifications]
-    return [ClaimedNotification(notification=each, webhook=webhooks[each.webhook_id]) for each in found]
+    query, numbers = f"{_NOTIFICATION} WHERE n.id IN (SELECT value FROM json_each(?))", {number for (number,) in leased}
+    rows = unreadable.fetch(connection.execute(query, (to_json(sorted(numbers)),)), NOTIFICATION_PREFIX)
+    notifications = {each.id: each for each in unreadable.keep(rows, _read_notification)}
+    found = [
+        unreadable.fetch(connection.execute(SQL["find_webhook"], (each,)), WEBHOOK_PREFIX)
+        for each in {n.webhook_id for n in notifications.values()}
+    ]
+    webhooks = {each.id: each for each in unreadable.keep([row for rows in found for row in rows], _read_webhook)}
+    claims = [notifications[NotificationId(number)] for number in chosen if number in notifications]
+    claimed = [ClaimedNotification(notification=each, webhook=webhooks[each.webhook_id]) for each in claims if each.webhook_id in webhooks]
+    failed = numbers.difference(each.notification.id for each in claimed)
+    if failed:
+        connection.execute(SQL["fail_notifications"], (to_json(sorted(failed)), UNREADABLE)).fetchall()
+    return claimed
 
 
-def _find_webhook(connection: apsw.Connection, webhook_id: WebhookId) -> Webhook:
-    row = connection.execute(SQL["find_webhook"], (webhook_id,)).fetchone()
-    if row is None:
-        raise AssertionError("a notification is owed to a webhook that is not there")
-    return _read_webhook(row)
-
-
+@row_of(WEBHOOK_PREFIX)
 def _read_webhook(row: Row) -> Webhook:
     return Webhook(
         id=WebhookId(row[0]),
         account_id=AccountId(row[1]),
         url=row[2],
-        events=tuple(WebhookEvent(word) for word in json.loads(row[3])),
+        events=_read_words(row[3]),
         secret=row[4],
         is_active=bool(row[5]),
         created_at=from_ms(row[6]),
@@ -321,9 +327,27 @@ def _read_webhook(row: Row) -> Webhook:
     )
 
 
+def _read_words(text: str) -> tuple[WebhookEvent, ...]:
+    """The events that a webhook asks for: those that can be read and that this version knows."""
+    try:
+        return tuple(WebhookEvent(word) for word in json.loads(text) if word in set(WebhookEvent))
+    except FAULTS:
+        return ()
+
+
+@row_of(NOTIFICATION_PREFIX)
+def _show_notification(row: Row) -> Notification:
+    """What can be read of a notification, to be shown: without its body and what is told of its event if those are damaged."""
+    try:
+        return _read_notification(row)
+    except RowUnreadable:
+        return _read_notification((*row[:4], None, *row[5:14], *[None] * 7))
+
+
+@row_of(NOTIFICATION_PREFIX)
 def _read_notification(row: Row) -> Notification:
     event = read_event(row[14:]) if row[14] is not None else None
-    body = json.loads(row[4]) if row[4] else None
+    body = read_object(row[4]) if row[4] else None
     if event is None and body is None:  # the event was kept less long than the notification
         body = {}
     return Notification(

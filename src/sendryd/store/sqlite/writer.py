@@ -60,6 +60,8 @@ class Writer:
         self._waiting: deque[Operation] = deque()
         self._changed = threading.Condition()
         self._is_closing = False
+        self.is_alive = True
+        self._batch: list[Operation] = []  # being committed
         self._octets = 0  # of new content in what waits
         self._wanted = 0  # how many operations the thread wants to be woken for; 0: it is awake
         self._gathering = Gathering()
@@ -97,6 +99,8 @@ class Writer:
         with self._changed:
             if self._is_closing:
                 raise StoreUnavailable("the store is closed")
+            if not self.is_alive:
+                raise StoreUnavailable("the writer has ended")
             self._waiting.append(Operation(action, future, size))
             self._octets += size
             if self._wanted and (len(self._waiting) >= self._wanted or self._octets >= GATHER_OCTETS):
@@ -133,13 +137,27 @@ class Writer:
     # In the thread.
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # a bug: nobody may wait for an answer that never comes
+            with self._changed:
+                self.is_alive = False
+                left, self._waiting = [*self._batch, *self._waiting], deque()
+            for operation in left:
+                operation.error = StoreUnavailable(f"the writer has ended: {error!r}")
+            self._answer(left)
+            raise
+
+    def _work(self) -> None:
         while True:
             batch = self._take()
             if batch is None:
                 break
             if batch:
+                self._batch = batch
                 self._commit(batch)
                 self._answer(batch)
+                self._batch = []
             new_pages = self._log_pages - self._written_back
             if new_pages >= CHECKPOINT_PAGES or (new_pages and not batch):
                 self._checkpoint()
