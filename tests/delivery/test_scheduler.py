@@ -47,6 +47,7 @@ class ScriptedWorker:
         self.most_active = 0
         self.tried = 0
         self.delivered: list[str] = []
+        self.stuck: frozenset[DeliveryId] = frozenset()
 
     async def attempt(self, claim: Claim, content: bytes | None) -> Attempt:
         self.active += 1
@@ -58,7 +59,7 @@ class ScriptedWorker:
             self.active -= 1
         return Attempt(claim, self.signal)
 
-    async def record(self, attempt: Attempt) -> None:
+    async def record(self, attempt: Attempt) -> frozenset[DeliveryId]:
         await self.record_gate.wait()
         claim = attempt.claim
         state = DeliveryState.DELIVERED if self.signal is Signal.GOOD else DeliveryState.QUEUED
@@ -67,6 +68,7 @@ class ScriptedWorker:
         with suppress(LeaseLost):
             await self.store.record_attempt(claim.lease, outcomes, SystemClock().now())
         self.delivered.append(claim.domain)
+        return self.stuck
 
 
 class Engine:

@@ -1,17 +1,21 @@
 """Webhooks are told what they are owed, whatever their endpoints are like and whenever the program ends."""
 
 import asyncio
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from sendryd.model.webhook import NotificationState
 from sendryd.notify import dispatcher as module
 from sendryd.notify.dispatcher import (
+    COMPARE_INTERVAL,
     START_WINDOW,
 )
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND
 from sendryd.runtime.http import AiohttpClient
 from sendryd.runtime.resolver import Resolver
+from sendryd.store.base import Lease, Owner
 from sendryd.store.errors import StoreUnavailable
 from sendryd.testing.nameserver import NameServer
 from sendryd.testing.webhookhost import Fate, Reaction, WebhookHost
@@ -189,3 +193,77 @@ async def test_a_webhook_that_is_removed_meanwhile(world: World, host: WebhookHo
     await made.stop()
     assert len(host.received) == 2
     assert "attempts" in repr(made)
+
+
+RETRY_AFTER = [
+    "-1",
+    "9" * 4000,
+    "Fri, 31 Dec 9999 23:59:59 -2359",
+    "Mon, 01 Jan 0001 00:00:00 +2359",
+    "soon",
+    "0x10",
+    "",
+    "Sun, 99 Foo -1 99:99:99",
+]
+
+
+@pytest.mark.parametrize("value", RETRY_AFTER)
+async def test_no_form_of_retry_after_breaks_the_dispatcher(world: World, host: WebhookHost, value: str) -> None:
+    host.script = lambda _: Reaction(status=503, headers={"Retry-After": value})
+    (owed,) = await world.owe(await world.webhook(host.url))
+    world.start()
+    await world.watched.wait(1)
+    found = await world.get(owed)
+    assert (found.state, found.attempts, found.status_code) == (NotificationState.PENDING, 1, 503)
+    assert world.clock.now() < found.due_at <= world.clock.now() + timedelta(hours=1.2)
+
+
+@pytest.mark.parametrize("what", ["read_answer", "note_failure", "next_due"])
+async def test_a_bug_after_the_answer_is_a_failed_attempt(
+    world: World, host: WebhookHost, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    true, calls = getattr(module, what), 0
+
+    def failing_once(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise LookupError("a bug")
+        return true(*args, **kwargs)
+
+    monkeypatch.setattr(module, what, failing_once)
+    host.script = lambda _: Reaction(status=503)
+    (owed,) = await world.owe(await world.webhook(host.url))
+    world.start()
+    await world.watched.wait(1)
+    found = await world.get(owed)
+    assert (found.state, found.attempts) == (NotificationState.PENDING, 1)
+    assert found.due_at > world.clock.now()
+    assert len(host.received) == 1
+
+
+async def test_an_outcome_that_the_store_refuses_for_good_is_not_told_again_and_again(world: World, host: WebhookHost) -> None:
+    world.watched.faults = [LookupError("a bug"), LookupError("a bug")]
+    (owed,) = await world.owe(await world.webhook(host.url))
+    made = world.start()
+    await host.wait(1)
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+        world.advance(timedelta(minutes=1))
+    assert (await world.get(owed)).state is NotificationState.LEASED
+    assert len(host.received) == 1
+    await made.stop()
+    assert (await world.get(owed)).state is NotificationState.PENDING
+
+
+async def test_a_claim_that_was_cut_off_is_returned_at_the_second_look(world: World, host: WebhookHost) -> None:
+    (owed,) = await world.owe(await world.webhook(host.url))
+    lease = Lease(token=1, owner=Owner(node="local", boot=1))
+    await world.store.claim_notifications(now=world.clock.now(), lease=lease, limit=9, busy=frozenset(), per_webhook=9)
+    world.start()
+    for _ in range(4):
+        await asyncio.sleep(0.02)
+        world.advance(timedelta(seconds=COMPARE_INTERVAL))
+    await host.wait(1)
+    await world.watched.wait(1)
+    assert (await world.get(owed)).state is NotificationState.DELIVERED

@@ -111,6 +111,7 @@ class Scheduler:
         self._reservations: dict[int, _Reservation] = {}
         self._claims: dict[tuple[int, int], Claim] = {}  # waiting or under way, by token and the id of the first delivery
         self._claiming = 0  # the token of the claim that is being committed
+        self._stuck: frozenset[DeliveryId] = frozenset()  # with outcomes that the store refuses: left alone until the next start
         self._unknown: frozenset[DeliveryId] = frozenset()  # leased by this process, and known to no attempt at the last look
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy = 0  # attempts under way, in all lanes
@@ -228,11 +229,14 @@ class Scheduler:
             finally:
                 state.busy -= 1
                 self._busy -= 1
-            self._note(key, state, attempt.signal)
             state.recording += 1
             try:
+                self._note(key, state, attempt.signal)
                 self._start(key, state)
-                await self._worker.record(attempt)
+            except Exception:  # whatever that was, the outcome is recorded
+                log.exception("lane_failed", next_hop=key)
+            try:
+                self._stuck |= await self._worker.record(attempt)
             finally:
                 state.recording -= 1
         finally:
@@ -297,7 +301,7 @@ class Scheduler:
     async def return_lost_leases(self) -> None:
         """Returns leases of this process that no attempt knows of, if that was so at the last look too."""
         leased = await self._store.list_leased(self._owner)
-        known = {delivery.id for claim in self._claims.values() for delivery in claim.deliveries}
+        known = self._stuck | {delivery.id for claim in self._claims.values() for delivery in claim.deliveries}
         tokens = {self._claiming, *self._reservations}
         unknown = frozenset(number for token, number in leased if token not in tokens and number not in known)
         lost = sorted(unknown & self._unknown)

@@ -38,7 +38,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import TlsPolicy
 from sendryd.model.event import EventType, Metadata
-from sendryd.model.ids import MESSAGE_PREFIX, EventId, SuppressionId, format_id
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, SuppressionId, format_id
 from sendryd.model.message import MessageType
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.classify import Category, Kind, Scope
@@ -62,6 +62,7 @@ MAX_BROKEN_TLS: Final = 10_000
 RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries to store an outcome
 CONTENT_DAMAGED: Final = "The stored content of the message is missing or damaged"  # for the account; the log and the queue name the file
 DAMAGE_ADVICE: Final = "restore the file of the spool from a backup, then release the message with sendryd queue release"
+OUR_FAULT: Final = local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error")
 _SESSION_SCOPES: Final = frozenset({Scope.SESSION, Scope.HOST})
 
 log = get_logger("delivery")
@@ -161,17 +162,37 @@ class Worker:
             _give(attempt.verdicts, claim, verdict)
         except Exception:
             log.exception("attempt_failed", id=format_id(MESSAGE_PREFIX, claim.message.id), domain=claim.domain)
-            _give(attempt.verdicts, claim, local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error"))
+            _give(attempt.verdicts, claim, OUR_FAULT)
         return attempt
 
-    async def record(self, attempt: Attempt) -> None:
-        """Stores what an attempt came to, however long that takes. Raises nothing but cancellation."""
+    async def record(self, attempt: Attempt) -> frozenset[DeliveryId]:
+        """Stores what an attempt came to, however long that takes. Raises nothing but cancellation.
+
+        What goes wrong here is a failed attempt. Returns the deliveries for which the store refuses even that: they must not be tried again.
+        """
         if not attempt.claim.deliveries:
-            return
+            return frozenset()
         try:
             await self._record(attempt.claim, attempt.verdicts)
-        except Exception:  # its lease runs out, and it is tried again
+        except Exception:
             log.exception("attempt_not_recorded", id=format_id(MESSAGE_PREFIX, attempt.claim.message.id), domain=attempt.claim.domain)
+            return await self._record_one_by_one(attempt)
+        return frozenset()
+
+    async def _record_one_by_one(self, attempt: Attempt) -> frozenset[DeliveryId]:
+        """Each delivery for itself: what the attempt came to, or a failed attempt if that cannot be stored."""
+        stuck = []
+        for delivery in attempt.claim.deliveries:
+            alone = replace(attempt.claim, deliveries=(delivery,))
+            for verdicts in (attempt.verdicts, {delivery.forward_path: OUR_FAULT}):
+                try:
+                    await self._record(alone, verdicts)
+                    break
+                except Exception:
+                    log.exception("delivery_not_recorded", delivery=format_id(DELIVERY_PREFIX, delivery.id))
+            else:
+                stuck.append(delivery.id)
+        return frozenset(stuck)
 
     async def _skip_suppressed(self, claim: Claim) -> Claim:
         """The claim without the deliveries whose addresses get no mail any more; those are done with."""

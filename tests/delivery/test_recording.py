@@ -1,0 +1,79 @@
+"""Whatever goes wrong after an attempt, a failed attempt is recorded."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.ids import DeliveryId
+from sendryd.store.base import Lease, Outcome, QueueFilter
+from sendryd.testing.post import Post
+
+pytestmark = pytest.mark.sockets
+
+
+def refusing(post: Post, monkeypatch: pytest.MonkeyPatch, refuses: Callable[[Sequence[Outcome]], bool]) -> None:
+    """The store refuses some outcomes for good, as a bug or a damaged row would make it."""
+    record = post.store.record_attempt
+
+    async def record_or_refuse(lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
+        if refuses(outcomes):
+            raise LookupError("a bug")
+        await record(lease, outcomes, now)
+
+    monkeypatch.setattr(post.store, "record_attempt", record_or_refuse)
+
+
+async def states(post: Post) -> dict[DeliveryId, tuple[DeliveryState, int]]:
+    found: dict[DeliveryId, tuple[DeliveryState, int]] = {}
+    for state in DeliveryState:
+        for each in await post.store.list_queue(QueueFilter(states=frozenset({state}))):
+            found[each.id] = (each.state, each.attempts)
+    return found
+
+
+async def test_one_outcome_that_cannot_be_stored_is_a_failed_attempt_of_its_own(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    (claim,) = await post.claim("a@two.test", "b@two.test", "c@two.test")
+    bad = claim.deliveries[1].id
+    refusing(
+        post, monkeypatch, lambda outcomes: any(each.delivery_id == bad and each.state is DeliveryState.DELIVERED for each in outcomes)
+    )
+    attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n")
+    assert await post.worker.record(attempt) == frozenset()
+    assert await states(post) == {
+        each.id: (DeliveryState.QUEUED if each.id == bad else DeliveryState.DELIVERED, 1) for each in claim.deliveries
+    }
+    due = await post.store.due_at()
+    assert due is not None
+    assert due > post.clock.now()  # with the usual pause
+
+
+async def test_what_the_store_refuses_altogether_is_named(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    (claim,) = await post.claim("a@two.test", "b@two.test")
+    bad = claim.deliveries[0].id
+    refusing(post, monkeypatch, lambda outcomes: any(each.delivery_id == bad for each in outcomes))
+    attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n")
+    assert await post.worker.record(attempt) == {bad}
+    assert await states(post) == {bad: (DeliveryState.LEASED, 0), claim.deliveries[1].id: (DeliveryState.DELIVERED, 1)}
+
+
+@pytest.mark.parametrize("what", ["make_outcome", "next_attempt"])
+async def test_a_bug_between_the_answer_and_the_record(post: Post, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    import sendryd.delivery.worker as module
+
+    true, calls = getattr(module, what), 0
+
+    def failing_first(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls <= 2:
+            raise LookupError("a bug")
+        return true(*args, **kwargs)
+
+    monkeypatch.setattr(module, what, failing_first)
+    (claim,) = await post.claim("a@two.test")
+    attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n")
+    assert await post.worker.record(attempt) == frozenset()
+    assert not (await post.store.count_queue())[DeliveryState.LEASED]
