@@ -94,3 +94,23 @@ async def test_failures_are_kept_for_a_moment(server: NameServer, resolver: Reso
     with pytest.raises(LookupFailed):
         await resolver.mx("broken.test")
     assert server.queries["broken.test", "MX"] == asked
+
+
+async def test_records_are_looked_up_past_the_cache_and_what_is_not_there_is_empty(server: NameServer, resolver: Resolver) -> None:
+    server.set("25.2.0.192.in-addr.arpa", "PTR", "a.example.org.")
+    for name, kind, expected in (
+        ("example.org", "MX", ("a.example.org", "b.example.org")),
+        ("alias.test", "A", ("192.0.2.1",)),
+        ("A.example.org", "AAAA", ("2001:db8::1",)),
+        ("25.2.0.192.in-addr.arpa", "PTR", ("a.example.org",)),
+        ("nomx.test", "AAAA", ()),
+        ("missing.test", "TXT", ()),
+        ("a b\\c.test", "A", ()),
+    ):
+        assert await resolver.lookup(name, kind) == expected
+    await resolver.addresses("a.example.org")
+    server.set("a.example.org", "A", "192.0.2.9")
+    assert await resolver.lookup("a.example.org", "A") == ("192.0.2.9",)
+    server.servfail.add("broken.test")
+    with pytest.raises(LookupFailed):
+        await resolver.lookup("broken.test", "A")

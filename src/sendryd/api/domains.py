@@ -369,9 +369,9 @@ def _advise(record: DnsRecord, found: tuple[str, ...]) -> str | None:
         return None
     if "could not be looked up" in record.reason:
         return "Check again later."
-    if not found:
-        return f"Publish a TXT record of the name {record.name} with the value {record.value}"
     advice = record.reason.partition(": ")[2]
+    if not found and "DNS panel" not in advice:
+        return f"Publish a TXT record of the name {record.name} with the value {record.value}"
     return advice[:1].upper() + advice[1:]
 
 

@@ -4,16 +4,17 @@ Every change that webhooks are told of is stored with its notice, in one commit.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from sendryd.intake.changes import reapply
+from sendryd.intake.spfcheck import SpfCheck
 from sendryd.message.author import normalise_domain
 from sendryd.message.dkim import generate_key
 from sendryd.message.errors import MalformedMessage
-from sendryd.model.domain import Bimi, DomainSettings, DomainStatus, RecordPurpose, SendingDomain
+from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain
 from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DomainId, format_id
 from sendryd.model.moment import timestamp
 from sendryd.model.webhook import WebhookEvent
@@ -26,20 +27,19 @@ from sendryd.policy.dnsrecords import (
     check_dkim,
     check_dmarc,
     dkim_name,
+    doubled_name,
     evaluate,
-    read_spf,
-    spf_policies,
+    explain_doubled,
+    is_for,
     wanted_records,
 )
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
-from sendryd.runtime.resolver import DnsResolver
+from sendryd.runtime.publicsuffix import organisational_domain
+from sendryd.runtime.resolver import RecordResolver
 from sendryd.store.base import AccountStore, DomainCheck, NewDomain, Notice, QueueStore
 from sendryd.store.errors import Changed, Conflict, LimitReached, NotFound
-
-MAX_SPF_LOOKUPS: Final = 10  # RFC 7208 §4.6.4
-MAX_SPF_TIME: Final = 12.0  # seconds: with the ten that one look-up may take before it, less than the 30 that clients wait for an answer
 
 Change = Callable[[DomainSettings], DomainSettings]
 
@@ -82,7 +82,7 @@ class DomainOffice:
     def __init__(
         self,
         store: DomainStore,
-        resolver: DnsResolver,
+        resolver: RecordResolver,
         settings: RecordSettings,
         *,
         selector: str,
@@ -162,14 +162,17 @@ class DomainOffice:
         names = {record.purpose: record.name for record in records}
         dkim, dmarc, spf = await asyncio.gather(
             self._texts(names[RecordPurpose.DKIM]),
-            self._texts(names[RecordPurpose.DMARC]),
+            self._find_dmarc(domain.name),
             self._texts(names[RecordPurpose.SPF]),
         )
+        spf_check = SpfCheck(self._resolver, self._settings)
         reasons: dict[RecordPurpose, str | Unknown] = {
             RecordPurpose.DKIM: dkim if isinstance(dkim, Unknown) else check_dkim(dkim, domain.public_key),
             RecordPurpose.DMARC: dmarc if isinstance(dmarc, Unknown) else check_dmarc(dmarc),
-            RecordPurpose.SPF: spf if isinstance(spf, Unknown) else await self._check_spf(domain.name, spf),
+            RecordPurpose.SPF: spf if isinstance(spf, Unknown) else await spf_check.check(domain.name, spf),
         }
+        texts = {RecordPurpose.DKIM: dkim, RecordPurpose.DMARC: dmarc, RecordPurpose.SPF: spf}
+        await self._find_doubled(domain.name, records, texts, reasons)
 
         async def attempt() -> SendingDomain:
             current = await self._get(domain.id)  # another check may have ended while this one waited for DNS
@@ -178,8 +181,36 @@ class DomainOffice:
         after = await reapply(attempt)
         if after.status is DomainStatus.VERIFIED:  # each time: the program may have been stopped between the two
             await self._store.release_for_domain(after.account_id, after.name, self._clock.now())
-        texts = {RecordPurpose.DKIM: dkim, RecordPurpose.DMARC: dmarc, RecordPurpose.SPF: spf}
         return Verification(domain=after, found={purpose: _relevant(purpose, each) for purpose, each in texts.items()})
+
+    async def _find_dmarc(self, name: str) -> tuple[str, ...] | Unknown:
+        """The DMARC records that hold for a domain: its own, or else those of its organisational domain (RFC 7489 §6.6.3)."""
+        own = await self._texts(f"_dmarc.{name}")
+        organisation = organisational_domain(name)
+        if isinstance(own, Unknown) or organisation == name or any(is_for(RecordPurpose.DMARC, text) for text in own):
+            return own
+        found = await self._texts(f"_dmarc.{organisation}")
+        return own if not isinstance(found, Unknown) and not found else found
+
+    async def _find_doubled(
+        self,
+        name: str,
+        records: Sequence[DnsRecord],
+        texts: Mapping[RecordPurpose, tuple[str, ...] | Unknown],
+        reasons: dict[RecordPurpose, str | Unknown],
+    ) -> None:
+        """Looks for records that are missing where a DNS panel puts them that appends the domain, and says so in their reasons."""
+
+        async def look(record: DnsRecord) -> None:
+            found = texts[record.purpose]
+            if not reasons[record.purpose] or isinstance(found, Unknown) or any(is_for(record.purpose, text) for text in found):
+                return
+            doubled = doubled_name(record.name, name)
+            there = await self._texts(doubled) if len(doubled) <= MAX_NAME else ()
+            if not isinstance(there, Unknown) and any(is_for(record.purpose, text) for text in there):
+                reasons[record.purpose] = explain_doubled(record, name)
+
+        await asyncio.gather(*(look(record) for record in records))
 
     async def _record(self, domain: SendingDomain, found: Evaluation) -> SendingDomain:
         now = self._clock.now()
@@ -277,56 +308,6 @@ class DomainOffice:
                 return Unknown(f"{name} could not be looked up: DNS gave no answer; try again later.")
             return ()
 
-    async def _check_spf(self, name: str, found: tuple[str, ...]) -> str | Unknown:
-        policies = spf_policies(found)
-        if not policies:
-            return "No SPF record was found: publish it."
-        if len(policies) > 1:  # RFC 7208 §4.5
-            return "There are several SPF records: merge them into one, or receivers will ignore them all."
-        search = _SpfSearch(self._texts, self._settings.spf_mechanism)
-        try:
-            async with asyncio.timeout(MAX_SPF_TIME):
-                if await search.does_authorise(policies[0], name):
-                    return ""
-        except TimeoutError:
-            return Unknown(f"The policies that {name} includes could not be looked up: DNS took too long; try again later.")
-        if search.unknown is not None:
-            return search.unknown
-        advice = f"add {self._settings.spf_mechanism} before its all term."
-        if search.is_over_limit:
-            return f"The SPF record needs more than {MAX_SPF_LOOKUPS} look-ups: remove some, and {advice}"
-        return f"The SPF record does not authorise this server: {advice}"
-
-
-class _SpfSearch:
-    """Looks for our mechanism in a policy and in those that it includes or redirects to."""
-
-    def __init__(self, texts: Callable[[str], Awaitable[tuple[str, ...] | Unknown]], mechanism: str) -> None:
-        self._texts = texts
-        self._mechanism = mechanism
-        self._lookups = 0
-        self.unknown: Unknown | None = None  # the last policy that could not be looked up
-        self.is_over_limit = False
-
-    async def does_authorise(self, policy: str, name: str) -> bool:
-        """Whether a domain's policy lets the mechanism pass."""
-        reading = read_spf(policy, self._mechanism, name)
-        if reading.does_authorise:
-            return True
-        for other in reading.others:
-            if self._lookups >= MAX_SPF_LOOKUPS:
-                self.is_over_limit = True
-                return False
-            self._lookups += 1
-            texts = await self._texts(other)
-            if isinstance(texts, Unknown):
-                self.unknown = texts
-                continue
-            policies = spf_policies(texts)
-            if len(policies) == 1 and await self.does_authorise(policies[0], other):
-                return True
-        return False
-
 
 def parse_name(text: str) -> str:
     """A domain name as it is stored. Raises `BadDomainName`."""
@@ -355,6 +336,6 @@ def _relevant(purpose: RecordPurpose, texts: tuple[str, ...] | Unknown) -> tuple
         return ()
     match purpose:
         case RecordPurpose.SPF:
-            return tuple(spf_policies(texts))
+            return tuple(text for text in texts if is_for(RecordPurpose.SPF, text))
         case RecordPurpose.DKIM | RecordPurpose.DMARC:
             return texts

@@ -1,6 +1,6 @@
 """The DNS records that prove a sending domain, what is wrong with those that were found, and what follows from that.
 
-DKIM and SPF are required; DMARC is advised. Standards: RFC 6376 §3.6.1 (DKIM), RFC 7208 (SPF), RFC 7489 §6.3 (DMARC).
+DKIM and SPF are required; DMARC is advised. Standards: RFC 6376 §3.6.1 (DKIM), RFC 7208 (SPF), RFC 7489 §6.3, §6.6.3 (DMARC).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd.model.domain import DnsRecord, DomainStatus, RecordPurpose, SendingDomain
+from sendryd.policy.spf import SpfResult, SpfVerdict
+from sendryd.policy.spfrecord import spf_records
 
 FAILURES_TO_FALL: Final = 3  # checks in a row that miss a required record
 TIME_TO_FALL: Final = timedelta(hours=24)  # and the time that they must span: a provider's bad day is no reason
+QUOTES: Final = ('"', "\u201c", "\u201d", "\u201e", "'")
+_OR_SPACES: Final = " or spaces before it"
 MAX_NAME: Final = 253  # octets of a name without its final dot: RFC 1035 §2.3.4
 
 
@@ -35,14 +39,6 @@ class Unknown:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SpfReading:
-    """What one SPF policy says of our mechanism, and which other policies have to be read to know more."""
-
-    does_authorise: bool
-    others: tuple[str, ...] = ()  # names of included policies, and of the one that it redirects to
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """What a check comes to."""
@@ -53,6 +49,11 @@ class Evaluation:
     failing_since: datetime | None
     failures: int
     is_conclusive: bool  # False: a required record could not be looked up, and nothing changes but the reasons shown
+
+
+def unquoted(text: str) -> str:
+    """A text without what DNS panels and people put around it."""
+    return text.strip(" \t" + "".join(QUOTES))
 
 
 def dkim_name(name: str, selector: str) -> str:
@@ -83,6 +84,10 @@ def wanted_records(name: str, selector: str, public_key: str, settings: RecordSe
 
 def check_dkim(found: Sequence[str], public_key: str) -> str:
     """What is wrong with the key record; empty if nothing is. White space within the key counts for nothing."""
+    if any("\\;" in text for text in found):
+        return "The DKIM record has backslashes before its semicolons: remove them."
+    if any(unquoted(text).startswith("v=DKIM1") and unquoted(text) != text.strip() for text in found):
+        return "The published DKIM key has stray characters around it, such as quotation marks: remove them."
     keys = [tags for tags in map(read_tags, found) if "p" in tags and tags.get("v", "DKIM1") == "DKIM1"]
     if not keys and found:
         return "The TXT record of this name is not a DKIM key: publish the value shown here."
@@ -116,6 +121,10 @@ def _check_key_tags(tags: Mapping[str, str]) -> str:
 
 def check_dmarc(found: Sequence[str]) -> str:
     """What is wrong with the DMARC record; empty if nothing is."""
+    if any("\\;" in text and text.upper().lstrip().startswith("V=DMARC1") for text in found):
+        return "The DMARC record has backslashes before its semicolons: remove them."
+    if any(unquoted(text).upper().startswith("V=DMARC1") and unquoted(text) != text.strip() for text in found):
+        return "The DMARC record has quotation marks around it: remove them."
     policies = [tags for tags in map(read_tags, found) if tags.get("v", "").upper() == "DMARC1"]
     if not policies:
         return "No DMARC record was found: receivers of bulk mail ask for one."
@@ -126,29 +135,50 @@ def check_dmarc(found: Sequence[str]) -> str:
     return ""
 
 
-def spf_policies(found: Sequence[str]) -> list[str]:
-    """Those TXT records that are SPF policies (RFC 7208 §4.5)."""
-    return [text for text in found if text.lower() == "v=spf1" or text.lower().startswith("v=spf1 ")]
+def find_spf_fault(found: Sequence[str]) -> str:
+    """What is wrong with the SPF records of a name before one is evaluated; empty if there is one."""
+    records = spf_records(found)
+    if len(records) > 1:  # RFC 7208 §4.5
+        return "There are several SPF records: merge them into one, or receivers will ignore them all."
+    if records and any(mark in records[0] for mark in QUOTES):
+        return "The SPF record has quotation marks in it: remove them, your DNS panel adds those that are needed."
+    if records:
+        return ""
+    if any(unquoted(text).lower().startswith("v=spf1") for text in found):
+        return f"The SPF record is not one for receivers: let it begin with v=spf1 and a space, without quotation marks{_OR_SPACES}."
+    return "No SPF record was found: publish it."
 
 
-def read_spf(policy: str, mechanism: str, domain: str) -> SpfReading:
-    """Reads a domain's policy for our mechanism, term by term until one decides (RFC 7208 §4.6.2).
+def explain_spf(verdict: SpfVerdict, host: str, mechanism: str) -> str:
+    """What to change of an SPF record by which receivers do not let mail of this host pass; empty: it has no address."""
+    match verdict.result:
+        case SpfResult.PERMERROR:
+            advice = f"correct it, and keep {mechanism} before its all term."
+            return f"Receivers answer the SPF record with a permanent error, as {verdict.reason}: {advice}"
+        case _:
+            server = f"this server, {host}" if host else "this server"
+            return f"The SPF record does not authorise {server}: add {mechanism} before its all term."
 
-    `a` alone stands for the domain itself, a prefix length behind ours changes nothing. Names that are made with macros are not followed.
-    """
-    wanted = mechanism.lower()
-    others: list[str] = []
-    redirect = ""
-    for term in policy.lower().split()[1:]:
-        qualifier, bare = (term[0], term[1:]) if term[0] in "+-~?" else ("+", term)
-        name = "a:" + domain.lower() + bare[1:] if bare == "a" or bare.startswith("a/") else bare
-        if name == "all" or name.partition("/")[0].rstrip(".") == wanted:
-            return SpfReading(qualifier == "+", () if qualifier == "+" else tuple(others))
-        if bare.startswith("include:") and qualifier == "+":
-            others.append(bare.removeprefix("include:"))
-        elif bare.startswith("redirect="):  # RFC 7208 §6.1: read last, and only if there is no `all`
-            redirect = bare.removeprefix("redirect=")
-    return SpfReading(False, tuple(other for other in (*others, redirect) if other and "%" not in other))
+
+def doubled_name(name: str, domain: str) -> str:
+    """Where a record ends up if a DNS panel appends the domain to a name that has it already."""
+    return f"{name}.{domain}"
+
+
+def explain_doubled(record: DnsRecord, domain: str) -> str:
+    """What to change if the record was found at its doubled name alone."""
+    relative = record.name.removesuffix(domain).rstrip(".") or "@"
+    what = record.purpose.value.upper()
+    return (
+        f"No {what} record was found at {record.name}, but one at {doubled_name(record.name, domain)}:"
+        f" your DNS panel appends {domain} to names, so enter {relative} as the name."
+    )
+
+
+def is_for(purpose: RecordPurpose, text: str) -> bool:
+    """Whether a TXT record is meant for a purpose, right or wrong."""
+    beginning = {RecordPurpose.DKIM: "v=dkim1", RecordPurpose.SPF: "v=spf1", RecordPurpose.DMARC: "v=dmarc1"}[purpose]
+    return unquoted(text).lower().startswith(beginning) or (purpose is RecordPurpose.DKIM and "p" in read_tags(text))
 
 
 def evaluate(

@@ -62,6 +62,16 @@ class DnsResolver(Protocol):
         ...
 
 
+class RecordResolver(DnsResolver, Protocol):
+    """What the proof of domains knows of it."""
+
+    async def lookup(self, name: str, kind: str) -> tuple[str, ...]:
+        """Records of a type (A, AAAA, MX, PTR, TXT) as texts, past the cache; of MX the hosts, most preferred first. Empty: there are none, also
+        where there is no such name. Raises `LookupFailed` if there is no answer now.
+        """
+        ...
+
+
 class LookupNotes(Protocol):
     """What wants to know how often DNS denies domains."""
 
@@ -150,6 +160,15 @@ class Resolver:
 
     async def txt(self, name: str, *, fresh: bool = False) -> tuple[str, ...]:
         return await self._ask(name, "TXT", _read_txt, fresh=fresh)
+
+    async def lookup(self, name: str, kind: str) -> tuple[str, ...]:
+        try:
+            answer = await self._ask(name.replace("\\", "\\\\"), kind, _READERS[kind], fresh=True)
+        except LookupFailed as error:
+            if error.is_temporary:
+                raise
+            return ()
+        return tuple(record.host for record in sorted(answer, key=lambda record: record.preference)) if kind == "MX" else answer
 
     def _known(self, key: tuple[str, str]) -> _Entry | None:
         entry = self._entries.get(key)
@@ -257,6 +276,19 @@ def _read_text(record: Any) -> str:
 
 def _read_txt(record: Any) -> str:
     return b"".join(record.strings).decode("utf-8", "replace")
+
+
+def _read_target(record: Any) -> str:
+    return str(record.target.to_text(omit_final_dot=True))
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "A": _read_text,
+    "AAAA": _read_text,
+    "MX": _read_mx,
+    "PTR": _read_target,
+    "TXT": _read_txt,
+}
 
 
 def _is_address(text: str) -> bool:

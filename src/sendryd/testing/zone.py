@@ -9,6 +9,7 @@ class ZoneResolver:
 
     def __init__(self) -> None:
         self.texts: dict[str, tuple[str, ...]] = {}
+        self.records: dict[tuple[str, str], tuple[str, ...]] = {}  # others than texts, by name and type
         self.silent: set[str] = set()
 
     def publish(self, domain: SendingDomain) -> None:
@@ -29,3 +30,8 @@ class ZoneResolver:
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         raise LookupFailed(f"the name {host} does not exist", is_temporary=False)
+
+    async def lookup(self, name: str, kind: str) -> tuple[str, ...]:
+        if name in self.silent:
+            raise LookupFailed(f"{kind} of {name}: no answer in time", is_temporary=True)
+        return self.texts.get(name, ()) if kind == "TXT" else self.records.get((name, kind), ())
