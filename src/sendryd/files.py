@@ -8,14 +8,17 @@ from typing import Final
 UNFINISHED: Final = ".unfinished"  # the end of the temporary name; what a killed process has left under it is written over
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder, and those above it that are missing, for its owner alone; each name is durable. Raises `OSError`."""
+def make_folder(folder: Path, *, mode: int = 0o700) -> None:
+    """Makes a folder, for its owner alone, and those above it that are missing, as the system makes them; each name is durable.
+
+    Raises `OSError`.
+    """
     if folder.is_dir():
         return
     if folder.parent != folder:
-        make_folder(folder.parent)
+        make_folder(folder.parent, mode=0o777)
     with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=mode)
     sync_folder(folder.parent)
 
 

@@ -28,6 +28,18 @@ def wait_until(is_done: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+def test_keys_of_a_first_start_that_was_killed_between_them_are_made_anew(tmp_path: Path) -> None:
+    relay = RelayProcess(tmp_path / "data")
+    half = relay.json("keys", "create", "--name", "first live key", "--mode", "live")
+    with relay:
+        assert set(relay.keys) == {"live", "test"}
+        assert relay.get("/v1/emails", str(half["key"]))[0] == 401
+        assert relay.get("/v1/emails", relay.keys["live"])[0] == 200
+        relay.stop()
+        relay.start()
+        assert "keys" not in relay.ready
+
+
 def test_the_first_start_says_everything_and_later_ones_keep_keys_to_themselves(tmp_path: Path) -> None:
     relay = RelayProcess(tmp_path / "with space")
     with relay:

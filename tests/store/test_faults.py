@@ -309,6 +309,27 @@ async def test_a_database_that_is_missing_is_not_made_anew(tmp_path: Path, what:
     await store.aclose()
 
 
+@pytest.mark.parametrize("size", [0, 4096])
+async def test_what_a_killed_first_start_has_left_of_a_database_is_finished(tmp_path: Path, size: int) -> None:
+    """Of any version: nothing or a first page under its name, a journal beside it, a beginning under another name."""
+    made = apsw.Connection(str(tmp_path / FILE_NAME))
+    made.execute("PRAGMA user_version = 7; BEGIN; CREATE TABLE half (made)")
+    made.cache_flush()
+    left = {name: (tmp_path / name).read_bytes() for name in (FILE_NAME, f"{FILE_NAME}-journal")}
+    made.close()
+    assert left[f"{FILE_NAME}-journal"]
+    for name, octets in left.items():
+        (tmp_path / name).write_bytes(octets if size or name != FILE_NAME else b"")
+    (tmp_path / f"{FILE_NAME}.unfinished").write_bytes(b"SQLite format 3\0" + bytes(5000))
+    for is_first in (True, False):
+        store = open_store(tmp_path)
+        if is_first:
+            await store.accept(Samples().message())
+        assert (await store.count_queue())[DeliveryState.QUEUED] == 1
+        await store.aclose()
+    assert sorted(path.name for path in tmp_path.iterdir() if size == 0 or "unfinished" not in path.name) == ["reserve", FILE_NAME, "spool"]
+
+
 async def test_whether_it_can_be_written_is_really_tried(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     for _ in range(3):

@@ -17,6 +17,7 @@ from sendryd.store.errors import StoreError
 if TYPE_CHECKING:
     from sendryd.app.supervise import Ready
 
+FIRST_KEY: Final = "first {mode} key"  # names; the live one is made before the test one, and both are shown together
 ALL_ROLES: Final = "smtp,http,delivery,webhooks,upkeep"
 
 
@@ -65,8 +66,7 @@ async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
 
     async def on_ready(ready: Ready) -> None:
         # Only now: keys of a start that failed would be made and never shown.
-        is_first = not await basics.store.list_api_keys(DEFAULT_ACCOUNT)
-        secrets = await _make_first_keys(basics) if is_first else {}
+        secrets = await _make_first_keys(basics) if await _needs_first_keys(basics) else {}
         _greet(settings, ready, secrets)
         if as_json:  # last, so that whoever has read the line finds everything else said
             print_json(_ready_document(settings, ready, secrets))
@@ -89,11 +89,21 @@ def _http_url(settings: Settings, place: Address | None) -> str | None:
     return f"{'https' if settings.http_tls else 'http'}://{place}" if place else None
 
 
+async def _needs_first_keys(basics: Basics) -> bool:
+    """Whether nobody was ever shown a key. A start that was killed between the two keys has shown neither: the first one is revoked."""
+    keys = await basics.store.list_api_keys(DEFAULT_ACCOUNT)
+    if not all(key.name == FIRST_KEY.format(mode="live") for key in keys):
+        return False
+    for key in keys:
+        await basics.keys.revoke(DEFAULT_ACCOUNT, key.id)
+    return True
+
+
 async def _make_first_keys(basics: Basics) -> dict[str, str]:
     from sendryd.model.apikey import KeyMode
 
     return {
-        mode.value: (await basics.keys.create(DEFAULT_ACCOUNT, f"first {mode.value} key", mode=mode))[1]
+        mode.value: (await basics.keys.create(DEFAULT_ACCOUNT, FIRST_KEY.format(mode=mode.value), mode=mode))[1]
         for mode in (KeyMode.LIVE, KeyMode.TEST)
     }
 

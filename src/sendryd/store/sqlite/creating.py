@@ -43,17 +43,26 @@ def create_database(path: Path) -> None:
                 f" or move {path.parent} away to begin anew"
             )
         unfinished = path.with_name(f"{path.name}{UNFINISHED}")
-        for left in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
+        # A journal beside an empty database is of a start that was killed too: SQLite would play it back into the new one.
+        for left in (
+            unfinished,
+            path.with_name(f"{path.name}-journal"),
+            path.with_name(f"{path.name}-wal"),
+            path.with_name(f"{path.name}-shm"),
+        ):
             left.unlink(missing_ok=True)
-        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         connection = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
             connection.execute("PRAGMA journal_mode = MEMORY")  # what is not finished is thrown away
             connection.execute("PRAGMA synchronous = FULL")  # synced when the transaction ends
             migrate.apply(connection)
+            connection.close()
+            os.fsync(descriptor)
         finally:
             connection.close()
+            os.close(descriptor)
         unfinished.rename(path)
         sync_folder(path.parent)
 
