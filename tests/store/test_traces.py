@@ -5,27 +5,27 @@ from datetime import timedelta
 import pytest
 
 from sendryd.model.event import EventType
-from sendryd.store.base import MailStore, QueueFilter, Store, TraceRequest
+from sendryd.store.base import MailStore, QueueFilter, TraceRequest
 from sendryd.testing.samples import NOW, Samples
 
 UNTIL = NOW + timedelta(hours=1)
 
 
-async def test_a_request_lasts_for_its_sessions(full_store: Store) -> None:
-    await full_store.add_trace(TraceRequest(domain="example.org", sessions=2, until=UNTIL))
-    await full_store.count_traced("example.org")
-    (left,) = await full_store.list_traces(now=NOW)
+async def test_a_request_lasts_for_its_sessions(store: MailStore) -> None:
+    await store.add_trace(TraceRequest(domain="example.org", sessions=2, until=UNTIL))
+    await store.count_traced("example.org")
+    (left,) = await store.list_traces(now=NOW)
     assert (left.domain, left.sessions, left.until) == ("example.org", 1, UNTIL)
-    await full_store.count_traced("example.org")
-    assert await full_store.list_traces(now=NOW) == []
-    await full_store.count_traced("example.org")
+    await store.count_traced("example.org")
+    assert await store.list_traces(now=NOW) == []
+    await store.count_traced("example.org")
 
 
-async def test_a_request_lapses_and_is_replaced(full_store: Store) -> None:
+async def test_a_request_lapses_and_is_replaced(store: MailStore) -> None:
     for sessions in (3, 5):
-        await full_store.add_trace(TraceRequest(domain="example.org", sessions=sessions, until=UNTIL))
-    assert [each.sessions for each in await full_store.list_traces(now=NOW)] == [5]
-    assert await full_store.list_traces(now=UNTIL) == []
+        await store.add_trace(TraceRequest(domain="example.org", sessions=sessions, until=UNTIL))
+    assert [each.sessions for each in await store.list_traces(now=NOW)] == [5]
+    assert await store.list_traces(now=UNTIL) == []
 
 
 @pytest.mark.parametrize("how", ["cancel", "expire"])

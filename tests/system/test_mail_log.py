@@ -118,6 +118,26 @@ def test_refusals_at_the_door_are_lines(logged: World) -> None:
     assert "x" * 43 not in logged.relay.log_path.read_text("utf-8")
 
 
+def test_a_traced_session_is_written_down_without_content_or_password(logged: World) -> None:
+    logged.relay.run("queue", "trace", "Example.ORG", "--sessions", "1")
+    logged.wait_for_config_change()
+    logged.wait_for_config_change()
+    number = submit(logged, "user@example.org")
+    wait_for(logged, event="delivered", id=number)
+    said = lines(logged, event="transcript", domain="example.org")
+    assert {line["source"] for line in said} == {"us", "them"}
+    text = [line["line"] for line in said]
+    mail = next(position for position, line in enumerate(text) if line.startswith("MAIL FROM:<"))
+    assert text[mail + 1 : mail + 3] == ["RCPT TO:<user@example.org>", "DATA"]
+    assert any(line.startswith("354") for line in text)
+    assert text[-1].startswith("250 2.0.0 Ok: taken") or "250 2.0.0 Ok: taken" in text
+    assert not any("secret" in line for line in text)
+    assert [line["ms"] for line in said] == sorted(line["ms"] for line in said)
+    again = submit(logged, "user@example.org")
+    wait_for(logged, event="delivered", id=again)
+    assert [line["line"] for line in lines(logged, event="transcript") if line["line"].startswith("MAIL")] == [text[mail]]
+
+
 def test_a_level_above_info_has_no_such_lines(tmp_path: Path) -> None:
     with World(tmp_path, env={"SENDRYD_LOG_LEVEL": "warning"}) as world:
         number = submit(world, "user@example.org")

@@ -109,6 +109,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     from sendryd.delivery.pool import ConnectionPool
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.delivery.signer import Signer
+    from sendryd.delivery.transcript import Tracer
     from sendryd.delivery.transport import Connection, TlsContexts
     from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
     from sendryd.runtime.tls import client_context
@@ -117,6 +118,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     settings = basics.settings
     pool: ConnectionPool[Connection] = ConnectionPool(basics.clock)
     signer = Signer(basics.store, basics.clock)
+    tracer = Tracer(basics.store, basics.clock)
     worker = Worker(
         WorkerContext(
             store=basics.store,
@@ -129,6 +131,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
             rand=basics.rand,
             ids=basics.ids,
             mail_log=basics.mail_log,
+            tracer=tracer,
         ),
         WorkerSettings(
             hostname=settings.hostname,
@@ -152,7 +155,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     )
     running.scheduler = scheduler
     running.figures |= {"delivery": scheduler.statistics, "connections": pool.statistics}
-    running.daemons += [scheduler.run, scheduler.keep_house, pool.run]
+    running.daemons += [scheduler.run, scheduler.keep_house, pool.run, tracer.run]
 
     async def stop() -> None:
         await scheduler.stop()

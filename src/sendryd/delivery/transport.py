@@ -19,6 +19,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
+from sendryd.delivery.transcript import Transcript
 from sendryd.policy.classify import NetworkFailure
 from sendryd.runtime import stream as network
 from sendryd.runtime.faults import ConnectFailed, NetworkFault, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
@@ -180,6 +181,7 @@ class Connection:
         self.idle_since = self._loop.time()  # monotonic seconds of the loop
         self.is_verified = False  # the certificate was checked
         self.opening = NO_OPENING
+        self.transcript: Transcript | None = None
         self._stream = stream
         self._timeouts = timeouts
         self._machine = ClientConnection()
@@ -225,6 +227,8 @@ class Connection:
             fault = self._as_fault(error)
             if fault is None:
                 raise
+            if self.transcript is not None:
+                self.transcript.note(f"session broken at {fault}")
             raise fault from error
         self.idle_since = self._loop.time()
 
@@ -279,6 +283,8 @@ class Connection:
         except ValueError as error:  # a host name out of the DNS that is none
             raise TLSFailed(f"{host!r} cannot be named in a TLS handshake") from error
         self.is_verified = is_verified
+        if self.transcript is not None and self._stream.tls is not None:
+            self.transcript.note(f"{self._stream.tls.version}, {self._stream.tls.cipher}")
 
     async def _log_in(self, user: str, password: str) -> None:
         """AUTH at a smart host. The password goes over a connection that was asked to be secure, or is openly asked not to be."""
@@ -316,6 +322,8 @@ class Connection:
             fault = self._as_fault(error)
             if fault is None:
                 raise
+            if self.transcript is not None:
+                self.transcript.note(f"session broken at {fault}")
             if transaction.is_decided:  # what broke could not change anything any more
                 return transaction.result()
             fault.replies = transaction.result().per_recipient
@@ -338,10 +346,9 @@ class Connection:
             self._needs_reset = False
             if not reply.is_positive:
                 raise DeliveryFault(Step.RSET, reply)
-        machine = self._machine
         while not transaction.is_done:
             for command in transaction.commands():
-                machine.send(command)
+                self._send(command)
             if transaction.is_text_due:
                 transaction.is_text_due = False
                 event = await self._send_content(content if transaction.wants_content else _NOTHING)
@@ -353,7 +360,7 @@ class Connection:
     async def _send_content(self, content: OutboundContent | StreamedContent) -> ReplyReceived | None:
         """Writes the content and the lone dot; the reply instead if the server answers before the end."""
         machine, stream = self._machine, self._stream
-        event = machine.next_event()  # what came with the 354 is no answer to what was not sent yet
+        event = self._next_event()  # what came with the 354 is no answer to what was not sent yet
         if isinstance(event, ReplyReceived):
             return event
         if isinstance(content, StreamedContent) or content.size > SLICE:
@@ -373,12 +380,14 @@ class Connection:
             for piece in content.stuffed:
                 machine.send_text(piece)
         machine.end_text()
+        if self.transcript is not None:
+            self.transcript.note(f"content of {content.size} octets")
         return None
 
     async def _hear(self) -> ReplyReceived | None:
         """Takes what the server has said already; None if it is no whole reply."""
         self._machine.receive_data(await self._stream.read(self._timeouts[Step.DATA_BLOCK]))
-        event = self._machine.next_event()
+        event = self._next_event()
         if isinstance(event, Closed):
             raise PeerClosed("the server closed while the content was being sent")
         return event if isinstance(event, ReplyReceived) else None
@@ -386,8 +395,19 @@ class Connection:
     # The pump.
 
     async def _ask(self, command: Command) -> Reply:
-        self._machine.send(command)
+        self._send(command)
         return await self._reply()
+
+    def _send(self, command: Command) -> None:
+        self._machine.send(command)
+        if self.transcript is not None:
+            self.transcript.sent(command)
+
+    def _next_event(self) -> ReplyReceived | Closed | type[NEED_DATA]:
+        event = self._machine.next_event()
+        if self.transcript is not None and isinstance(event, ReplyReceived):
+            self.transcript.heard(event.reply)
+        return event
 
     async def _reply(self) -> Reply:
         return (await self._receive()).reply
@@ -398,7 +418,7 @@ class Connection:
         data = machine.data_to_send()
         if data:
             stream.write(data)
-        event = machine.next_event()
+        event = self._next_event()
         if isinstance(event, ReplyReceived):
             return event
         timeout = self._timeouts[machine.awaiting]
@@ -407,7 +427,7 @@ class Connection:
             if isinstance(event, Closed):
                 raise PeerClosed("the server closed the connection")
             machine.receive_data(await stream.read(timeout))
-            event = machine.next_event()
+            event = self._next_event()
             if isinstance(event, ReplyReceived):
                 return event
             timeout = deadline - self._loop.time()
@@ -457,7 +477,9 @@ def _tls_fault(detail: str, *, step: Step = Step.STARTTLS, tls_failed: bool = Tr
     return DeliveryFault(step, NetworkFailure.TLS_FAILURE, detail=detail, tls_failed=tls_failed)
 
 
-async def open_connection(target: Target, *, hello_name: str, contexts: TlsContexts, timeouts: Timeouts) -> Connection:
+async def open_connection(
+    target: Target, *, hello_name: str, contexts: TlsContexts, timeouts: Timeouts, transcript: Transcript | None = None
+) -> Connection:
     """Connects, and goes on to the point where mail may be sent. Raises `DeliveryFault`."""
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -467,9 +489,12 @@ async def open_connection(target: Target, *, hello_name: str, contexts: TlsConte
         # The time-out is the exception that was being handled when this one was made.
         is_timeout = isinstance(error.__context__, TimeoutError)
         failure = NetworkFailure.CONNECT_TIMEOUT if is_timeout else NetworkFailure.CONNECT_REFUSED
+        if transcript is not None:
+            transcript.note(f"not connected: {error}")
         raise DeliveryFault(Step.CONNECT, failure, detail=str(error)) from error
     connected = loop.time()
     connection = Connection(stream, target, timeouts)
+    connection.transcript = transcript
     await connection.start(hello_name, contexts)
     connection.opening = Opening(connected - started, loop.time() - connected)
     return connection

@@ -24,6 +24,7 @@ from sendryd.delivery.outcomelog import log_outcome
 from sendryd.delivery.plan import plan_mx, plan_smart_host
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.signer import Signer, SigningKeyMissing
+from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import (
     Connection,
     DeliveryFault,
@@ -102,6 +103,7 @@ class WorkerContext:
     rand: Rand
     ids: IdSource
     mail_log: MailLog
+    tracer: Tracer
 
 
 @dataclass(slots=True)
@@ -320,7 +322,7 @@ class Worker:
         while waiting:
             group, rest = waiting[:size], waiting[size:]
             try:
-                connection = connection or await self._connect(target)
+                connection = connection or await self._connect(target, waiting[0].domain)
                 await self._transact(connection, letter, group, verdicts, started)
             except DeliveryFault as fault:
                 retried = self._after_fault(fault, target, connection)
@@ -362,13 +364,15 @@ class Worker:
             return Target(host=target.host, address=target.address, port=target.port, tls=TlsRule.NEVER)
         return None
 
-    async def _connect(self, target: Target) -> Connection:
+    async def _connect(self, target: Target, domain: str) -> Connection:
         context = self._context
+        transcript = context.tracer.begin(domain, f"{target.host}[{target.address}]:{target.port}")
         connection = context.pool.take(target)
         if connection is not None:
+            connection.transcript = transcript
             return connection
         return await open_connection(
-            target, hello_name=self._settings.hostname, contexts=context.contexts, timeouts=self._settings.timeouts
+            target, hello_name=self._settings.hostname, contexts=context.contexts, timeouts=self._settings.timeouts, transcript=transcript
         )
 
     async def _transact(

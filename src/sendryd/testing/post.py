@@ -11,6 +11,7 @@ from sendryd.delivery.contents import Contents
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.signer import Signer
+from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import Connection, TlsContexts
 from sendryd.delivery.worker import Signal, Worker, WorkerContext, WorkerSettings
 from sendryd.intake.personal import Personaliser
@@ -75,6 +76,7 @@ class Post:
         self.signer = Signer(self.store, self.clock)
         self.budget = ContentBudget()
         self.pool: ConnectionPool[Connection] = ConnectionPool(self.clock)
+        self.tracer = Tracer(self.store, self.clock)
         context = WorkerContext(
             store=self.store,
             contents=Contents(
@@ -88,6 +90,7 @@ class Post:
             rand=self.rand,
             ids=IdSource(self.clock, self.rand),
             mail_log=MailLog(self.clock),
+            tracer=self.tracer,
         )
         settings = WorkerSettings(
             hostname="relay.test",

@@ -93,7 +93,7 @@ __all__ = [
 ]
 
 
-class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore, UpkeepStore, Protocol):
+class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore, UpkeepStore, TraceStore, Protocol):
     """What accepting and delivering mail needs."""
 
     async def aclose(self) -> None:
@@ -101,5 +101,5 @@ class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore
         ...
 
 
-class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, TraceStore, Protocol):
+class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, Protocol):
     """All of it, as the composition root builds it."""

@@ -36,12 +36,13 @@ from sendryd.store.errors import AlreadyAnswered, Changed, Conflict, LeaseLost, 
 from sendryd.store.memory.accounts import MemoryAccounts
 from sendryd.store.memory.delivery import Delivery, read_claimed, read_queued
 from sendryd.store.memory.lists import MemoryLists
+from sendryd.store.memory.traces import MemoryTraces
 
 MAX_REPLY = 1000  # characters
 STREAMED = 64 * 1024  # octets of a piece
 
 
-class MemoryStore(MemoryLists, MemoryAccounts):
+class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
     """`MailStore` without a disk."""
 
     def __init__(self) -> None:
