@@ -1,5 +1,6 @@
 """The pages in one process with a store in a directory of the test, without sockets."""
 
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,8 @@ from sendryd.model.event import Event
 from sendryd.model.ids import DeliveryId
 from sendryd.model.message import Message
 from sendryd.policy.tracking import mint_click, mint_open, mint_share, mint_unsubscribe
+from sendryd.runtime.answers import Answers
+from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import EventFilter, Lease, Outcome, Store
@@ -40,8 +43,10 @@ class TrackingWorld:
         self.clock = ManualClock()
         self.samples = Samples(self.clock.now())
         self.recorder = Recorder(store, clock=self.clock, ids=IdSource(self.clock, SeededRand(1)))
+        self.budget = ContentBudget()
+        self.answers = Answers(self.budget.showing, Path(tempfile.gettempdir()))
         self.app = Starlette(
-            routes=routes(TrackingDependencies(store=store, recorder=self.recorder, clock=self.clock, secret=SECRET)),
+            routes=routes(TrackingDependencies(store=store, recorder=self.recorder, clock=self.clock, secret=SECRET, answers=self.answers)),
         )
         self.message: Message
         self.delivery_id = DeliveryId(0)

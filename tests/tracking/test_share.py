@@ -1,10 +1,12 @@
 """Shared messages."""
 
+import asyncio
 import re
 from datetime import timedelta
 
 import pytest
 
+from sendryd.model.ids import MessageId
 from sendryd.policy.tracking import mint_share
 from sendryd.store.errors import NotFound, StoreUnavailable
 from sendryd.testing.samples import ACCOUNT
@@ -95,3 +97,37 @@ async def test_a_content_that_cannot_be_read(
 async def test_looking_counts_nothing(tracking: TrackingWorld) -> None:
     await tracking.get(tracking.share())
     assert await tracking.events() == []
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+async def test_a_large_message_is_shown_whole_and_one_at_a_time(
+    tracking: TrackingWorld, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sendryd.runtime.answers.COPIES", 100)
+    content = b"From: a@example.test\r\nMIME-Version: 1.0\r\nContent-Type: text/%s\r\n\r\n" % kind.encode() + b"<p>word</p>\r\n" * 100_000
+    await tracking.add_message(content=content)
+    read, reading, most = tracking.store.read_content, 0, 0
+
+    async def counted(message_id: MessageId) -> bytes:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        found = await read(message_id)
+        reading -= 1
+        return found
+
+    monkeypatch.setattr(tracking.store, "read_content", counted)
+    path = tracking.share() + ("/body" if kind == "html" else "")
+    answers = await asyncio.gather(*(tracking.get(path) for _ in range(10)))
+    assert {answer.status for answer in answers} == {200}
+    assert all(answer.body.count(b"word") == 100_000 for answer in answers)
+    assert most == 1
+    assert tracking.budget.memory.taken == 0
+
+
+async def test_a_page_for_which_there_is_no_room_comes_later(tracking: TrackingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendryd.runtime.budget.WORK_TIMEOUT", 0.05)
+    await tracking.add_message(content=b"From: a@example.test\r\n\r\n" + b"text\r\n" * 100_000)
+    async with tracking.budget.signing.hold(tracking.budget.work.limit):
+        answer = await tracking.get(tracking.share())
+    assert (answer.status, answer.headers["retry-after"]) == (503, "60")

@@ -3,6 +3,7 @@
 import http
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
@@ -46,7 +47,8 @@ from sendryd.intake.lists import ListOffice
 from sendryd.intake.personal import Personaliser
 from sendryd.intake.templates import TemplateOffice
 from sendryd.intake.webhooks import WebhookOffice
-from sendryd.runtime.budget import Share
+from sendryd.runtime.answers import Answers
+from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
@@ -91,6 +93,13 @@ class ApiDependencies:
     hostname: str
     smtp_port: int
     allow_private_networks: bool
+    budget: ContentBudget
+    scratch_dir: Path  # where large bodies and answers are while they come and go
+
+    @property
+    def answers(self) -> Answers:
+        """Answers made of contents."""
+        return Answers(self.budget.answering, self.scratch_dir)
 
 
 def create_operations(needs: ApiDependencies) -> list[Operation]:
@@ -100,14 +109,15 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
             needs.store,
             needs.intake,
             needs.templates,
+            needs.answers,
             max_size=needs.max_size,
             clock=needs.clock,
             ids=needs.ids,
             rand=needs.rand,
         ),
-        EmailHandlers(needs.store, LinkSettings(needs.public_url, needs.secret), needs.clock),
+        EmailHandlers(needs.store, LinkSettings(needs.public_url, needs.secret), needs.clock, needs.answers),
         SmtpInfoHandlers(needs.hostname, needs.smtp_port),
-        TestInboxHandlers(needs.store, needs.personaliser, needs.clock),
+        TestInboxHandlers(needs.store, needs.personaliser, needs.clock, needs.answers),
         LogHandlers(needs.store),
         WebhookHandlers(needs.store, needs.webhooks),
         TemplateHandlers(needs.templates),
@@ -129,7 +139,7 @@ def create_app(needs: ApiDependencies, pages: Sequence[BaseRoute] = ()) -> ASGIA
     """The ASGI application. `pages` are those of other parts of the program that are served at the same address."""
     health = needs.health
     declared = create_operations(needs)
-    operations = Dispatcher(declared, needs.gate, needs.clock, needs.request_log, Share(192 * 1024 * 1024), needs.latency)
+    operations = Dispatcher(declared, needs.gate, needs.clock, needs.request_log, needs.budget, needs.scratch_dir, needs.latency)
     own = {"/healthz": health.get_health, "/readyz": health.get_readiness, "/metrics": health.get_metrics, "/": _get_root}
     others = Starlette(
         routes=[

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from sendryd.api.limits import ConnectionLimits
 from sendryd.api.wire import error_json
+from sendryd.runtime.answers import ABORT
 
 PATIENCE: Final = 15  # seconds between two looks at a connection: a client that says nothing is gone after two at the most
 MIN_RATE: Final = 500  # octets a second of a request that is not whole: what the slowest mobile lines give, and as for mail
@@ -75,6 +76,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first octet of a request."""
         super().on_message_begin()
+        self.scope["state"][ABORT] = self.transport.abort
         self._is_owed, self._was_owed = True, False
 
     def on_headers_complete(self) -> None:

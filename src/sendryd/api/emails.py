@@ -20,6 +20,7 @@ from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX,
 from sendryd.model.message import MessageSummary, MessageType
 from sendryd.model.moment import timestamp
 from sendryd.policy.tracking import share_url
+from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import EventFilter, MessageFilter, Store
 
@@ -52,10 +53,11 @@ class EventsQuery(PageQuery):
 class EmailHandlers:
     """Everything that reads messages."""
 
-    def __init__(self, store: Store, links: LinkSettings, clock: Clock) -> None:
+    def __init__(self, store: Store, links: LinkSettings, clock: Clock, answers: Answers) -> None:
         self._store = store
         self._links = links
         self._clock = clock
+        self._answers = answers
 
     def operations(self) -> list[Operation]:
         """The declarations."""
@@ -118,7 +120,7 @@ class EmailHandlers:
 
     async def get(self, call: Call) -> Response:
         """`GET /v1/emails/:id`."""
-        return await show_email(self._store, call)
+        return await show_email(self._store, call, self._answers)
 
     async def list_events(self, call: Call) -> Json:
         """`GET /v1/emails/:id/events`."""
@@ -137,13 +139,14 @@ class EmailHandlers:
         text = call.params["index"]
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_INDEX):
             raise invalid("index", "index is the place of the attachment, from 0 on")
-        content = await self._store.read_content(summary.message.id)
-        found = await asyncio.to_thread(_attachment, content, int(text))
-        if found is None:
-            raise not_found("Attachment")
-        name, content_type, body = found
-        headers = {"Content-Disposition": f'attachment; filename="{quote(name, safe=" ")}"'}
-        return Response(body, media_type=content_type, headers=headers)
+        async with self._answers.room(summary.message.size):
+            content = await self._store.read_content(summary.message.id)
+            found = await asyncio.to_thread(_attachment, content, int(text))
+            if found is None:
+                raise not_found("Attachment")
+            name, content_type, body = found
+            headers = {"Content-Disposition": f'attachment; filename="{quote(name, safe=" ")}"'}
+            return await self._answers.make(body, media_type=content_type, headers=headers)
 
     async def share(self, call: Call) -> Json:
         """`GET /v1/emails/:id/share`. Nothing is stored: the link holds all that it needs, signed."""
@@ -156,8 +159,9 @@ class EmailHandlers:
     async def examine(self, call: Call) -> Json:
         """`GET /v1/emails/:id/insights`."""
         message = (await find_email(self._store, call)).message
-        content = await self._store.read_content(message.id)
-        checks = await asyncio.to_thread(lambda: examine(content, is_marketing=message.type is MessageType.MARKETING))
+        async with self._answers.room(message.size):
+            content = await self._store.read_content(message.id)
+            checks = await asyncio.to_thread(lambda: examine(content, is_marketing=message.type is MessageType.MARKETING))
         return {
             "score": score(checks),
             "checks": [_check_json(check) for check in checks],
@@ -199,8 +203,10 @@ async def find_email(store: Store, call: Call) -> MessageSummary:
     return summary
 
 
-async def show_email(store: Store, call: Call) -> Response:
+async def show_email(store: Store, call: Call, answers: Answers) -> Response:
     """The message of the path with its attachments. Raises `Refused`."""
     summary = await find_email(store, call)
-    content = await store.read_content(summary.message.id)
-    return respond(await asyncio.to_thread(lambda: encode(email_json(summary, summarise(content)))))
+    call.room.give_back()  # the request's own work is done, and room is never waited for while some is held
+    async with answers.room(summary.message.size):
+        content = await store.read_content(summary.message.id)
+        return respond(await asyncio.to_thread(lambda: encode(email_json(summary, summarise(content)))))

@@ -3,22 +3,21 @@
 Every operation is declared once. Requests are admitted and read by the declaration, and the description at `/openapi.json` is made of it.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sendryd.api.bodies import explain
 from sendryd.api.latency import LatencyBook
+from sendryd.api.requestbody import RequestBody, Room, no_room
 from sendryd.api.requestlog import RequestLog
 from sendryd.api.requests import Gate, Refused, encode, invalid, live_key_needed, not_found, parse_cursor, refuse, request_id, respond
 from sendryd.api.router import Match, Router
@@ -27,13 +26,12 @@ from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.apikey import Scope as KeyScope
 from sendryd.policy.permissions import LiveKeyNeeded
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.runtime.budget import Share
+from sendryd.runtime.budget import BudgetExhausted, ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.errors import Changed, LimitReached, NotFound, StoreError, TookTooLong
 
 SMALL_BODY: Final = 1024 * 1024  # octets: everything but mail and templates is far smaller
-LARGE_BODY: Final = 4 * 1024 * 1024  # octets; larger ones are read and answered one at a time: each takes several times its size
 # Brackets and commas outside of strings. A hundred mails with all fields have half as many, and so has one with all the variables that a
 # template takes; more would hold up everybody else while they are read.
 MAX_VALUES: Final = 200_000
@@ -51,6 +49,7 @@ class Call:
     request: Request
     params: "dict[str, str]"
     caller: ApiKey | None
+    room: Room  # for work on large bodies and messages
     body: Any = None  # of the type that the operation declares; None if it has none
     query: Any = None  # the same
     raw: bytes = b""  # the body as it came
@@ -104,7 +103,8 @@ class Dispatcher:
         gate: Gate,
         clock: Clock,
         request_log: RequestLog,
-        budget: Share,
+        budget: ContentBudget,
+        scratch_dir: Path,
         latency: LatencyBook,
     ) -> None:
         self._router = Router(operations)
@@ -112,9 +112,8 @@ class Dispatcher:
         self._clock = clock
         self._request_log = request_log
         self._budget = budget
+        self._scratch_dir = scratch_dir
         self._latency = latency
-        self._one_large = asyncio.Lock()
-        self._no_lock = nullcontext()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -132,8 +131,9 @@ class Dispatcher:
 
     async def _serve(self, operation: Operation, request: Request, params: dict[str, str]) -> Response:
         started = self._clock.monotonic()
-        call = Call(request, params, None)
-        taken = _Taken(self._budget)
+        room = Room(self._budget.composing)
+        call = Call(request, params, None, room)
+        incoming: RequestBody | None = None
         answer: Json | Response | None = None
         headers: dict[str, str] = {}
         try:
@@ -144,16 +144,17 @@ class Dispatcher:
             if operation.query is not None:
                 call.query = _read_query(operation.query, request)
             if operation.body is not None:
-                call.raw = await _read_body(request, operation.max_body, taken)
-            async with self._one_large if len(call.raw) > LARGE_BODY else self._no_lock:
-                if operation.body is not None:
-                    call.body = validate(operation.body, parse_json(call.raw))
-                answer = await operation.handler(call)
+                incoming = RequestBody(self._budget, self._scratch_dir, call.caller)
+                call.raw = await incoming.read(request, operation.max_body, room)
+                call.body = validate(operation.body, parse_json(call.raw))
+            answer = await operation.handler(call)
             response = answer if isinstance(answer, Response) else respond(encode(answer), 200)
         except Exception as error:
             response = _answer_error(error, request)
         finally:
-            taken.give_back()
+            room.give_back()
+            if incoming is not None:
+                incoming.close()
         for name, value in headers.items():
             response.headers.setdefault(name, value)
         if call.caller is not None:
@@ -178,6 +179,9 @@ def _answer_error(error: Exception, request: Request) -> Response:
         return refuse(Refused(Refusal(RefusalKey.CONFLICT, text[:1].upper() + text[1:])))
     if isinstance(error, NotFound):  # deleted between two reads
         return refuse(not_found("Resource"))
+    if isinstance(error, BudgetExhausted | OSError) and not isinstance(error, TimeoutError):
+        log.warning("no_room_for_request", path=request.scope["path"], request_id=request_id(request), error=repr(error))
+        return refuse(no_room(error))
     if isinstance(error, TookTooLong):
         log.warning("search_broken_off", path=request.scope["path"], request_id=request_id(request))
         sentence = "The search took too long: narrow it, by dates, a status or a recipient, and leave out the total"
@@ -187,42 +191,6 @@ def _answer_error(error: Exception, request: Request) -> Response:
         return refuse(Refused(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)))
     log.error("request_failed", path=request.scope["path"], request_id=request_id(request), exc_info=error)
     return respond(error_json(500, "internal_error", "Internal error; it has been logged under the id in X-Request-Id"), 500)
-
-
-@dataclass(slots=True)
-class _Taken:
-    """What one request has of the memory for bodies."""
-
-    budget: Share
-    octets: int = field(default=0)
-
-    def take(self, octets: int) -> None:
-        if not self.budget.try_take(octets):
-            raise Refused(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE), headers={"Retry-After": "5"})
-        self.octets += octets
-
-    def give_back(self) -> None:
-        self.budget.give_back(self.octets)
-
-
-async def _read_body(request: Request, limit: int, taken: _Taken) -> bytes:
-    """The body, if it is not over the limit. What is over it is refused before it is in memory."""
-    declared = Headers(scope=request.scope).get("content-length")
-    if declared is not None and declared.isascii() and declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        taken.take(len(piece))
-        pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _too_large(limit: int) -> Refused:
-    return Refused(Refusal(RefusalKey.MESSAGE_TOO_BIG), details={"limit": limit})
 
 
 def parse_json(raw: bytes) -> Any:

@@ -47,6 +47,7 @@ from sendryd.model.moment import timestamp
 from sendryd.policy.permissions import NotForLiveMail
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.policy.schedule import ScheduleError, parse_scheduled_at
+from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import Rand
@@ -87,11 +88,21 @@ class SendHandlers:
     """Everything that makes or changes messages."""
 
     def __init__(
-        self, store: Store, intake: Intake, templates: TemplateRenderer, *, max_size: int, clock: Clock, ids: IdSource, rand: Rand
+        self,
+        store: Store,
+        intake: Intake,
+        templates: TemplateRenderer,
+        answers: Answers,
+        *,
+        max_size: int,
+        clock: Clock,
+        ids: IdSource,
+        rand: Rand,
     ) -> None:
         self._store = store
         self._intake = intake
         self._templates = templates
+        self._answers = answers
         self._max_size = max_size
         self._clock = clock
         self._ids = ids
@@ -372,7 +383,7 @@ class SendHandlers:
     async def amend(self, call: Call) -> Response:
         """`PATCH /v1/emails/:id`: makes a scheduled message anew from what it was made from and what changes."""
         await reapply(lambda: self._amend(call))
-        return await show_email(self._store, call)
+        return await show_email(self._store, call, self._answers)
 
     async def _amend(self, call: Call) -> None:
         summary = await find_email(self._store, call)
@@ -380,6 +391,7 @@ class SendHandlers:
         draft = await self._store.read_draft(message.id)
         if draft is None or message.scheduled_at is None:
             raise Refused(Refusal(RefusalKey.CONFLICT, _TOO_LATE))
+        await call.room.make(len(call.raw) + len(draft))
         changes = call.body.model_dump(exclude_none=True)
         data = {**json.loads(draft), **changes}
         if "scheduled_at" not in changes:

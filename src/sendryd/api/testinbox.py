@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from sendryd.api.bodies import PageQuery, Query, SearchText, Whole
 from sendryd.api.operations import Call, Operation
-from sendryd.api.requests import encode, not_found, respond
+from sendryd.api.requests import encode, not_found
 from sendryd.api.shapes import Page, TestEmail, WholeTestEmail
 from sendryd.api.wire import Json, page, test_email_json, whole_test_email_json
 from sendryd.intake.personal import Personaliser
@@ -16,6 +16,7 @@ from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, MessageId, parse_id
 from sendryd.model.message import Message
+from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import MessageFilter, QueueFilter, Store
 
@@ -36,10 +37,11 @@ class WaitQuery(Query):
 class TestInboxHandlers:
     """Everything that reads captured messages."""
 
-    def __init__(self, store: Store, personaliser: Personaliser, clock: Clock) -> None:
+    def __init__(self, store: Store, personaliser: Personaliser, clock: Clock, answers: Answers) -> None:
         self._store = store
         self._personaliser = personaliser
         self._clock = clock
+        self._answers = answers
 
     def operations(self) -> list[Operation]:
         """The declarations."""
@@ -104,17 +106,17 @@ class TestInboxHandlers:
 
     async def _show(self, message: Message) -> Response:
         """The message as its first recipient would have got it."""
-        content = await self._store.read_content(message.id)
         deliveries = await self._store.list_queue(QueueFilter(message_id=message.id)) if message.is_personal else []
 
-        def make() -> bytes:
-            copy = content
+        def make(content: bytes) -> bytes:
             if deliveries:
                 first = deliveries[-1]
-                copy = self._personaliser.copy_for(message, first.id, first.forward_path, content)
-            return encode(whole_test_email_json(message, summarise(copy)))
+                content = self._personaliser.copy_for(message, first.id, first.forward_path, content)
+            return encode(whole_test_email_json(message, summarise(content)))
 
-        return respond(await asyncio.to_thread(make))
+        async with self._answers.room(message.size):
+            body = await asyncio.to_thread(make, await self._store.read_content(message.id))
+            return await self._answers.make(body, media_type="application/json")
 
 
 def _inbox(key: ApiKey, *, recipient: str | None = None, subject: str | None = None) -> MessageFilter:

@@ -215,6 +215,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     from sendryd.api.uptime import DELIVERY, SMTP, WEBHOOKS, StatusBook
     from sendryd.intake.accounts import AccountOffice
     from sendryd.policy.ratelimit import RateLimiter
+    from sendryd.runtime.answers import Answers
     from sendryd.tracking.app import TrackingDependencies, routes
     from sendryd.tracking.recorder import Recorder
 
@@ -229,7 +230,8 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     recorder = Recorder(basics.store, clock=basics.clock, ids=basics.ids)
     running.figures["tracking"] = recorder.statistics
     running.daemons.append(recorder.run)
-    pages = routes(TrackingDependencies(store=basics.store, recorder=recorder, clock=basics.clock, secret=shared.secret))
+    answers = Answers(shared.budget.showing, settings.data_dir)
+    pages = routes(TrackingDependencies(store=basics.store, recorder=recorder, clock=basics.clock, secret=shared.secret, answers=answers))
     running.stops += [request_log.stop, recorder.flush]
     app = create_app(
         ApiDependencies(
@@ -256,6 +258,8 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
             personaliser=shared.personaliser,
             public_url=shared.public_url,
             secret=shared.secret,
+            budget=shared.budget,
+            scratch_dir=settings.data_dir,
         ),
         pages,
     )

@@ -84,8 +84,9 @@ class Share:
         waiter = self._enqueue(octets, asyncio.get_running_loop().create_future())
         return waiter.future.done() or self._leave(waiter)
 
-    async def take(self, octets: int, timeout: float) -> None:
-        """Waits for room and takes it. Raises `BudgetExhausted` after so many seconds."""
+    async def take(self, octets: int, timeout: float | None = None) -> None:
+        """Waits for room and takes it. Raises `BudgetExhausted` after so many seconds, `WORK_TIMEOUT` by default."""
+        seconds = WORK_TIMEOUT if timeout is None else timeout
         if octets > self.limit:
             raise BudgetExhausted(f"{octets} octets are more than the {self.limit} of the whole share")
         if not self._root._lines and self._obstacle(octets) is None:
@@ -93,7 +94,7 @@ class Share:
             return
         waiter = self._enqueue(octets, asyncio.get_running_loop().create_future())
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 await waiter.future
         except BaseException as error:
             if waiter.future.done() and not waiter.future.cancelled():
@@ -101,11 +102,11 @@ class Share:
             else:
                 self._leave(waiter)
             if isinstance(error, TimeoutError):
-                raise BudgetExhausted(f"there was no room for {octets} octets in {timeout:g} seconds") from None
+                raise BudgetExhausted(f"there was no room for {octets} octets in {seconds:g} seconds") from None
             raise
 
     @asynccontextmanager
-    async def hold(self, octets: int, timeout: float = WORK_TIMEOUT) -> AsyncIterator[None]:
+    async def hold(self, octets: int, timeout: float | None = None) -> AsyncIterator[None]:
         """Room for a piece of work; all of the share for one that needs more. Raises `BudgetExhausted`."""
         octets = min(octets, self.limit)
         await self.take(octets, timeout)

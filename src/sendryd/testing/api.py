@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -36,6 +38,7 @@ from sendryd.model.ids import DeliveryId, EventId, MessageId
 from sendryd.model.message import Message
 from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.ratelimit import RateLimiter
+from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
@@ -86,6 +89,7 @@ class ApiWorld:
         self.webhooks = WebhookOffice(store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=False)
         self.templates = TemplateOffice(store, clock=self.clock, ids=self.ids)
         self.metrics = Metrics()
+        self.budget = ContentBudget()
         self.health = Health(store, self._render_metrics, self.clock)
         gate = Gate(self.directory, self.clock, limiter, MailLog(self.clock))
         self.request_log = RequestLog(store, self.clock, self.ids)
@@ -124,6 +128,8 @@ class ApiWorld:
             hostname=HOSTNAME,
             smtp_port=587,
             allow_private_networks=False,
+            budget=self.budget,
+            scratch_dir=Path(tempfile.gettempdir()),
         )
         self.app = create_app(needs)
         self.operations = create_operations(needs)

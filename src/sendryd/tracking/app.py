@@ -8,6 +8,7 @@ Standards: RFC 8058 (one-click unsubscribing), RFC 2369, RFC 9110.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +34,8 @@ from sendryd.policy.tracking import (
     read_token,
     redirect_location,
 )
+from sendryd.runtime.answers import Answers
+from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import Store
@@ -53,7 +56,6 @@ from sendryd.tracking.recorder import Recorder, Seen
 
 # A transparent GIF of one by one: screen, two colours, what is transparent, picture, end. 43 octets.
 PIXEL: Final = bytes.fromhex("474946383961 01000100 800000 000000ffffff 21f90401000000 00 2c000000000100010000 0202440100 3b")
-MAX_PREVIEWS: Final = 4  # shared messages that are read at once: each may be as large as a message may be
 
 log = get_logger("tracking")
 
@@ -74,6 +76,7 @@ class TrackingDependencies:
     recorder: Recorder
     clock: Clock
     secret: bytes  # of the installation: what the tokens are minted with
+    answers: Answers
 
 
 def routes(needs: TrackingDependencies) -> list[Route]:
@@ -189,57 +192,68 @@ class ShareHandlers:
 
     def __init__(self, needs: TrackingDependencies) -> None:
         self._needs = needs
-        self._previews = asyncio.Semaphore(MAX_PREVIEWS)
 
     async def show(self, request: Request) -> Response:
         """`GET /s/<token>`: the message's fields, and its text or a frame with its HTML."""
         text = request.path_params["token"]
-        found = await self._find(text)
-        if isinstance(found, Response):
-            return found
-        message, summary = found
-        shared = SharedMessage(
-            subject=message.subject,
-            author=message.author,
-            to=", ".join((*message.to, *message.cc)),
-            date=format_date(message.created_at),
-            text=summary.text,
-            frame_path=f"{text}/body" if summary.html is not None else None,  # beside this page, whatever a proxy puts in front
-            attachments=[(attachment.filename, attachment.size) for attachment in summary.attachments],
-        )
-        return _show(render_shared(shared))
+
+        def render(message: Message, summary: Summary) -> Page:
+            shared = SharedMessage(
+                subject=message.subject,
+                author=message.author,
+                to=", ".join((*message.to, *message.cc)),
+                date=format_date(message.created_at),
+                text=summary.text,
+                frame_path=f"{text}/body" if summary.html is not None else None,  # beside this page, whatever a proxy puts in front
+                attachments=[(attachment.filename, attachment.size) for attachment in summary.attachments],
+            )
+            return render_shared(shared)
+
+        return await self._answer(text, render)
 
     async def show_body(self, request: Request) -> Response:
         """`GET /s/<token>/body`: the message's HTML, which may do nothing."""
-        found = await self._find(request.path_params["token"])
-        if isinstance(found, Response):
-            return found
-        html = found[1].html
-        return _show(_NO_MESSAGE, 404) if html is None else _show(Page(frame_html(html), FRAMED_POLICY))
 
-    async def _find(self, text: str) -> tuple[Message, Summary] | Response:
-        token = read_token(self._needs.secret, text)
+        def render(_message: Message, summary: Summary) -> Page | None:
+            return None if summary.html is None else Page(frame_html(summary.html), FRAMED_POLICY)
+
+        return await self._answer(request.path_params["token"], render)
+
+    async def _answer(self, text: str, render: Callable[[Message, Summary], Page | None]) -> Response:
+        needs = self._needs
+        token = read_token(needs.secret, text)
         if not isinstance(token, ShareToken):
             return _show(_NO_MESSAGE, 404)
-        if token.expires_at <= self._needs.clock.now():
+        if token.expires_at <= needs.clock.now():
             return _show(_EXPIRED, 410)
         try:
-            found = await self._needs.store.get_message(token.account_id, token.message_id)
+            found = await needs.store.get_message(token.account_id, token.message_id)
             if found is None:
                 return _show(_NO_MESSAGE, 404)
-            async with self._previews:
-                content = await self._needs.store.read_content(token.message_id)
-                return found.message, await asyncio.to_thread(summarise, content)
+            message = found.message
+            async with needs.answers.room(message.size):
+                content = await needs.store.read_content(message.id)
+                page = await asyncio.to_thread(lambda: render(message, summarise(content)))
+                if page is None:
+                    return _show(_NO_MESSAGE, 404)
+                return await needs.answers.make(_body(page), media_type="text/html", headers=_headers(page))
         except NotFound:
             return _show(_NO_MESSAGE, 404)
-        except StoreError as error:
+        except (StoreError, BudgetExhausted, OSError) as error:
             log.error("shared_message_not_read", id=format_id(MESSAGE_PREFIX, token.message_id), error=repr(error))
             return _show(_TRY_LATER, 503, {"Retry-After": "60"})
 
 
+def _body(page: Page) -> bytes:
+    return page.html.encode("utf-8", "replace")  # texts of strangers may have halves of characters
+
+
+def _headers(page: Page) -> dict[str, str]:
+    return {**COMMON_HEADERS, "Content-Security-Policy": page.policy}
+
+
 def _show(page: Page, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    body = page.html.encode("utf-8", "replace")  # texts of strangers may have halves of characters
-    return HTMLResponse(body, status, headers={**COMMON_HEADERS, "Content-Security-Policy": page.policy, **(headers or {})})
+    return HTMLResponse(_body(page), status, headers={**_headers(page), **(headers or {})})
 
 
 def _user_agent(request: Request) -> str:

@@ -1,0 +1,75 @@
+"""Large answers come from files, whole, and a client that does not take them is cut off."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.types import Message, Scope
+
+from sendryd.runtime import answers as module
+from sendryd.runtime.answers import ABORT, STREAMED, Answers, StreamedAnswer
+from sendryd.runtime.budget import ContentBudget, Share
+
+BODY = bytes(range(256)) * 4000
+
+
+async def nothing() -> Message:
+    return await asyncio.Future()
+
+
+def scope(state: dict[str, Any]) -> Scope:
+    return {"type": "http", "path": "/x", "method": "GET", "headers": [], "state": state}
+
+
+@pytest.mark.parametrize("octets", [0, 100, STREAMED, STREAMED + 1, len(BODY)])
+async def test_an_answer_of_any_size_arrives_whole_in_small_pieces(tmp_path: Path, octets: int) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    answer = await Answers(Share(10), tmp_path).make(BODY[:octets], media_type="text/html", headers={"X-One": "1"})
+    await answer(scope({}), nothing, send)
+    assert b"".join(message.get("body", b"") for message in sent) == BODY[:octets]
+    assert max(len(message.get("body", b"")) for message in sent) <= STREAMED
+    headers = dict(sent[0]["headers"])
+    assert (headers[b"content-length"], headers[b"x-one"]) == (str(octets).encode(), b"1")
+    assert headers[b"content-type"].startswith(b"text/html")
+    assert not sent[-1].get("more_body")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MIN_RATE", 10_000_000)
+    aborted: list[bool] = []
+    taken = 0
+
+    async def send(message: Message) -> None:
+        nonlocal taken
+        taken += len(message.get("body", b""))
+        if taken > 3 * STREAMED:
+            await asyncio.Future()
+
+    answer = await Answers(Share(10), tmp_path).make(BODY, media_type="text/html")
+    assert isinstance(answer, StreamedAnswer)
+    async with asyncio.timeout(5):
+        await answer(scope({ABORT: lambda: aborted.append(True)}), nothing, send)
+    assert aborted == [True]
+
+
+async def test_work_on_large_contents_takes_turns(tmp_path: Path) -> None:
+    budget = ContentBudget(memory=28_000_000)
+    answers, busy, most = Answers(budget.answering, tmp_path), 0, 0
+
+    async def work() -> None:
+        nonlocal busy, most
+        async with answers.room(4_000_000):
+            busy += 1
+            most = max(most, busy)
+            await asyncio.sleep(0)
+            busy -= 1
+
+    await asyncio.gather(*(work() for _ in range(40)))
+    assert most == 1
+    assert budget.memory.taken == 0
