@@ -400,3 +400,12 @@ async def test_it_can_be_written(store: MailStore) -> None:
     before = store.statistics()["commits"]
     await store.check_writable()
     assert store.statistics()["commits"] > before
+
+
+async def test_a_store_in_order_has_all_its_contents_and_room(store: MailStore, samples: Samples) -> None:
+    for _ in range(2):
+        await store.accept(samples.message())
+    report = await store.compare_spool()
+    assert report.is_whole
+    assert (report.messages, report.unknown, report.affected) == (2, (), 0)
+    await store.check_room(1)

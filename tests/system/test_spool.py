@@ -1,8 +1,10 @@
 """The contents of queued mail are lost or damaged: it is held, never bounced, never sent; restored and released, it goes out."""
 
+import os
 import shutil
 import smtplib
 import ssl
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,14 @@ def submit(world: World, word: str) -> str:
         code, reply = smtp.data(f"From: {AUTHOR}\r\nTo: user@example.org\r\nSubject: s\r\n\r\n{word}\r\n")
         assert code == 250, reply
         return reply.decode().rpartition(" ")[2]
+
+
+def begin(world: World) -> tuple[int, bytes]:
+    """The reply to MAIL."""
+    with smtplib.SMTP(*world.relay.smtp, timeout=30) as smtp:
+        smtp.starttls(context=ssl.create_default_context(cafile=str(world.relay.cert)))
+        smtp.login("sendry", world.live_key)
+        return smtp.mail(AUTHOR)
 
 
 def queue_of(world: World, message_id: str) -> dict[str, Any]:
@@ -76,3 +86,28 @@ def test_queued_mail_whose_content_is_damaged_waits_until_it_is_restored(tmp_pat
         assert [event["metadata"]["reason"] for event in events["data"] if event["metadata"].get("held")] == [
             "The stored content of the message is missing or damaged"
         ]
+
+
+def test_a_disk_that_others_fill_up_is_told_at_mail_and_over_when_it_is(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], check=True)
+    try:
+        with World(disk) as world:
+            first = submit(world, "before")
+            world.relay.wait_for_status(first, {"delivered"}, key=world.live_key)
+            with open(disk / "of somebody else", "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+                while True:
+                    file.write(bytes(65536))
+            assert begin(world)[0] == 452
+            world.wait_until(lambda: world.relay.get("/readyz")[0] == 503)
+            assert "nearly full" in world.relay.get("/readyz")[1]["reason"]
+            assert world.relay.get("/healthz")[0] == 200
+            (disk / "of somebody else").unlink()
+            later = submit(world, "after")
+            world.relay.wait_for_status(later, {"delivered"}, key=world.live_key)
+            world.wait_until(lambda: world.relay.get("/readyz")[0] == 200)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
