@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -284,3 +285,35 @@ async def test_a_search_that_takes_too_long_is_503_with_a_sentence(api: ApiWorld
     assert (answer.status, answer.json["error"]["code"]) == (503, "internal_error")
     assert "narrow it" in answer.json["error"]["message"]
     assert [type(each) for each in await asyncio.gather(*others, return_exceptions=True)] == [TookTooLong] * 2
+
+
+async def test_attachments_are_numbered_as_they_were_given(api: ApiWorld) -> None:
+    _, secret = await api.keys.create(AccountId(1), "test", mode=KeyMode.TEST)
+    files = [
+        {"filename": "report.pdf", "content": "UERG", "content_type": "application/pdf"},
+        {"filename": "logo.png", "content": "UE5H", "content_type": "image/png", "content_id": "logo"},
+        {"filename": "notes.txt", "content": "VFhU", "content_type": "text/plain"},
+    ]
+    body = {"from": "a@b.test", "to": "c@example.org", "subject": "s", "html": '<img src="cid:logo">', "attachments": files}
+    sent = (await api.send("POST", "/v1/emails", secret, body)).json
+    for path in (f"/v1/emails/{sent['id']}", f"/v1/test-emails/{sent['id']}"):
+        assert [each["filename"] for each in (await api.get(path, secret)).json["attachments"]] == ["report.pdf", "logo.png", "notes.txt"]
+    found = [(await api.get(f"/v1/emails/{sent['id']}/attachments/{index}", secret)).body for index in range(3)]
+    assert found == [b"PDF", b"PNG", b"TXT"]
+    assert (await api.get(f"/v1/emails/{sent['id']}/attachments/3", secret)).status == 404
+
+
+async def test_a_content_that_cannot_be_read_is_no_404(api: ApiWorld, tmp_path: Path) -> None:
+    key, secret = await api.keys.create(AccountId(1), "test", mode=KeyMode.TEST)
+    number = em(await api.add_message(key))
+    for file in (tmp_path / "spool").iterdir():
+        file.unlink()
+    for path in (
+        f"/v1/emails/{number}",
+        f"/v1/emails/{number}/attachments/0",
+        f"/v1/emails/{number}/insights",
+        f"/v1/test-emails/{number}",
+    ):
+        answer = await api.get(path, secret)
+        assert (answer.status, answer.json["code"]) == (503, "internal_error")
+        assert "stored content of this message is missing or damaged" in answer.json["message"]

@@ -194,6 +194,29 @@ async def test_a_large_request_is_done_once_and_told_from_another(api: ApiWorld,
     assert (await send(api, sender, html=large, text=other, via=via)).status == 409
 
 
+@pytest.mark.parametrize("nothing", ["", " ", [""], [], ["", "  "], None])
+async def test_an_empty_address_of_a_copy_is_none(api: ApiWorld, sender: Key, nothing: object) -> None:
+    answer = await send(api, sender, cc=nothing, bcc=nothing, reply_to=nothing)
+    assert answer.status == 200, answer.body
+    message = await arrived(api, answer.json["id"])
+    assert (message["Cc"], message["Reply-To"]) == (None, None)
+    batch = {"emails": [{"from": "hello@example.test", "to": "a@example.org", "subject": "s", "text": "x", "cc": nothing, "bcc": nothing}]}
+    assert (await api.send("POST", "/v1/emails/batch", sender[1], batch)).status == 200
+
+
+async def test_an_empty_address_beside_others_is_left_out(api: ApiWorld, sender: Key) -> None:
+    answer = await send(api, sender, cc=["", "c@example.org", ""], bcc=["b@example.org", ""])
+    assert [each.forward_path for each in await api.store.list_queue(QueueFilter())] == [
+        "b@example.org",
+        "c@example.org",
+        "ann@example.org",
+    ]
+    assert (await arrived(api, answer.json["id"]))["Cc"] == "c@example.org"
+    for to in ("", [""], ["a@example.org", ""]):  # whom to send it to is asked for
+        refused = await send(api, sender, to=to)
+        assert (refused.status, refused.json["details"]["field"].partition(".")[0]) == (422, "to")
+
+
 @pytest.mark.parametrize("field", ["to", "cc", "bcc", "reply_to"])
 def test_addresses_without_end_are_not_all_read(field: str) -> None:
     body = {"from": "a@b.test", "to": "x@y.test", field: [f"u{number}@y.test" for number in range(200_000)]}

@@ -118,6 +118,26 @@ async def test_a_certificate_that_has_expired_is_warned_about(settings: Settings
     assert [entry["path"] for entry in logs if entry["event"] == "certificate_expired"] == [str(settings.cert_path)]
 
 
+@pytest.mark.parametrize(
+    ("public_url", "is_warned_about"),
+    [
+        ("http://links.example.test", True),
+        ("http://192.0.2.1:8025/mail", True),
+        ("https://links.example.test", False),
+        ("http://127.0.0.1:8025", False),
+        ("http://[::1]:8025", False),
+        ("http://localhost:8025", False),
+        ("", False),
+    ],
+)
+async def test_links_without_tls_are_warned_about(settings: Settings, public_url: str, *, is_warned_about: bool) -> None:
+    process = Process(await build_basics(settings.model_copy(update={"public_url": public_url})), frozenset({Role.SMTP}))
+    with structlog.testing.capture_logs() as logs:
+        await run_until_ready(process)
+    warned = [entry for entry in logs if entry["event"] == "public_url_without_tls"]
+    assert [entry["public_url"] for entry in warned] == ([public_url] if is_warned_about else [])
+
+
 @pytest.mark.parametrize("is_damaged", [False, True])
 async def test_the_start_says_in_one_line_whether_the_spool_is_whole(settings: Settings, *, is_damaged: bool) -> None:
     basics = await build_basics(settings)

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import email.utils
+import itertools
 import time
 from email.header import decode_header, make_header
 from email.message import EmailMessage, Message
@@ -105,6 +106,8 @@ def test_the_bytes_of_a_small_message() -> None:
 
 
 PNG = Attachment(filename="logo.png", content=b"\x89PNG\r\n", content_type="image/png", content_id="logo@acme")
+GIF = Attachment(filename="b.gif", content=b"GIF", content_type="image/gif", content_id="dot@acme")
+TXT = Attachment(filename="c.txt", content=b"text", content_type="text/plain")
 PDF = Attachment(filename="a.pdf", content=bytes(range(256)) * 9, content_type="application/pdf")
 
 
@@ -140,6 +143,22 @@ def test_what_is_inline_is_found_by_its_id_and_the_rest_is_listed() -> None:
     related = next(part for part in modern(content).walk() if part.get_content_type() == "multipart/related")
     assert related.get_param("type") == "text/html"  # RFC 2387 §3.1
     assert [(each.filename, each.content_id) for each in summarise(content).attachments] == [("logo.png", "logo@acme"), ("a.pdf", "")]
+
+
+@pytest.mark.parametrize("given", [*itertools.permutations((PDF, PNG, TXT, GIF)), (PNG, PDF), (PDF, PNG), (PDF,), (PNG,)])
+def test_attachments_are_listed_as_they_were_given(given: tuple[Attachment, ...]) -> None:
+    content = build(text="a", html='<img src="cid:logo@acme">', attachments=given)
+    check(content)
+    assert [each.filename for each in summarise(content).attachments] == [each.filename for each in given]
+    is_moved = sorted(each.content_id is None for each in given) != [each.content_id is None for each in given]
+    assert (b"x-position" in content) is is_moved
+
+
+def test_attachments_of_others_are_listed_as_they_stand() -> None:
+    part = "--b\r\nContent-Type: image/png; name={name}; x-position={position}\r\nContent-Disposition: attachment\r\n\r\nx\r\n"
+    parts = "".join(part.format(name=name, position=position) for name, position in (("a", "x"), ("b", "9" * 9), ("c", "-1"), ("d", "")))
+    content = f"From: a@b.test\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n".encode()
+    assert [each.filename for each in summarise(content).attachments] == ["a", "b", "c", "d"]
 
 
 def bodies(content: bytes) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from sendryd.api.shapes import Email, EmailEvent, Insights, MaybeCountedPage, Pa
 from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, Json, email_json, event_json, page
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.insights import Check, examine, score
-from sendryd.message.parse import decode_body, summarise, walk
+from sendryd.message.parse import attachment_parts, decode_body, summarise, walk
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, EventId, MessageId, parse_id
 from sendryd.model.message import MessageSummary, MessageType
 from sendryd.model.moment import timestamp
@@ -176,22 +176,14 @@ def _check_json(check: Check) -> Json:
 
 def _attachment(content: bytes, index: int) -> tuple[str, str, bytes] | None:
     """Name, type and octets of an attachment, counted as `summarise` lists them."""
-    place = -1
-    seen: set[str] = set()
     try:
-        parts = walk(content)
+        parts = attachment_parts(walk(content))
     except MalformedMessage:
         return None
-    for part in parts:
-        if part.is_multipart:
-            continue
-        if part.is_body_text and part.content_type not in seen:
-            seen.add(part.content_type)
-            continue
-        place += 1
-        if place == index:
-            return part.filename or "attachment", part.content_type, decode_body(content, part)
-    return None
+    if index >= len(parts):
+        return None
+    part = parts[index]
+    return part.filename or "attachment", part.content_type, decode_body(content, part)
 
 
 async def find_email(store: Store, call: Call) -> MessageSummary:

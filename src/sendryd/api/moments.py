@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator
 
 _DATE: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", re.ASCII)
-_LOST_PLUS: Final = re.compile(r"(:[0-9.]+) ([0-9:]+)\Z", re.ASCII)
+_LOST_PLUS: Final = re.compile(r"(:[0-9.]+) ([0-9]{2}(?::?[0-9]{2})?)\Z", re.ASCII)
 _SENTENCE: Final = "write a date or time in ISO 8601, as 2026-05-31 or 2026-05-31T14:22:01Z"
 
 

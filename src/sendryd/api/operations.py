@@ -29,7 +29,7 @@ from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.budget import BudgetExhausted, ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.store.errors import Changed, LimitReached, NotFound, StoreError, TookTooLong
+from sendryd.store.errors import Changed, ContentDamaged, LimitReached, NotFound, StoreError, TookTooLong
 
 SMALL_BODY: Final = 1024 * 1024  # octets: everything but mail and templates is far smaller
 # Brackets and commas outside of strings. A hundred mails with all fields have half as many, and so has one with all the variables that a
@@ -185,6 +185,10 @@ def _answer_error(error: Exception, request: Request) -> Response:
     if isinstance(error, TookTooLong):
         log.warning("search_broken_off", path=request.scope["path"], request_id=request_id(request))
         sentence = "The search took too long: narrow it, by dates, a status or a recipient, and leave out the total"
+        return respond(error_json(503, "internal_error", sentence), 503)
+    if isinstance(error, ContentDamaged):
+        log.error("content_damaged", path=request.scope["path"], request_id=request_id(request), error=str(error))
+        sentence = "The stored content of this message is missing or damaged; the details have been logged under the id in X-Request-Id"
         return respond(error_json(503, "internal_error", sentence), 503)
     if isinstance(error, StoreError):
         log.error("request_failed", path=request.scope["path"], request_id=request_id(request), error=repr(error))

@@ -41,6 +41,12 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _listed_if_any(value: object) -> object:
+    """A list without the empty texts that forms and templates leave where nothing was entered."""
+    found = _listed(value)
+    return [each for each in found if not (isinstance(each, str) and not each.strip())] if isinstance(found, list) else found
+
+
 def _nothing(value: object) -> object:
     return None if value == "" else value
 
@@ -77,7 +83,7 @@ Address = Annotated[Mailbox, PlainValidator(_read_mailbox), WithJsonSchema({"typ
 _Few = Annotated[list[Address], Field(max_length=MAX_RECIPIENTS)]  # next to the list: reading ends with the first that is too many
 _Some = Annotated[_Few, Field(min_length=1)]
 Recipients = Annotated[_Some, BeforeValidator(_listed, json_schema_input_type=Address | _Some)]
-OptionalRecipients = Annotated[_Few, BeforeValidator(_listed, json_schema_input_type=str | _Few)]
+OptionalRecipients = Annotated[_Few, BeforeValidator(_listed_if_any, json_schema_input_type=str | _Few)]
 OptionalAddress = Annotated[Address | None, BeforeValidator(_nothing)]
 Html = Annotated[str, Field(max_length=MAX_HTML)]
 PlainText = Annotated[str, Field(max_length=MAX_TEXT)]
@@ -117,7 +123,7 @@ class Content(Body):
     to: Recipients
     cc: OptionalRecipients | None = None
     bcc: OptionalRecipients | None = None
-    reply_to: Annotated[OptionalRecipients | None, BeforeValidator(_nothing)] = None
+    reply_to: OptionalRecipients | None = None
     html: Html | None = None
     text: PlainText | None = None
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] | None = None
@@ -163,7 +169,7 @@ class MarketingBody(Body):
     subject: Subject | None = None
     html: Html | None = None
     text: PlainText | None = None
-    reply_to: Annotated[OptionalRecipients | None, BeforeValidator(_nothing)] = None
+    reply_to: OptionalRecipients | None = None
     headers: HeaderMap | None = None
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] | None = None
     unsubscribe_url: Url

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from cryptography import x509
 
@@ -55,6 +56,10 @@ LINK_KEY_NAME: Final = "links"  # the name under which the store keeps what the 
 LINK_KEY_LENGTH: Final = 43  # letters and digits: 256 bits
 AT_RUN_TIME: Final = frozenset({"log_format", "log_level"})  # settings that SIGHUP changes; of the certificate, the files' content
 EXPIRY_NOTICE: Final = timedelta(days=14)  # automatic renewal happens well before; later means that it does not work
+PUBLIC_URL_ADVICE: Final = (
+    "links in mail would be read and changed on the way, and mail programs offer one-click unsubscribing over HTTPS alone:"
+    " set SENDRYD_PUBLIC_URL to an https:// address"
+)
 HTTP_ADVICE: Final = "API keys would cross the network in clear text: set SENDRYD_HTTP_TLS, or listen on loopback behind a proxy with TLS"
 
 log = get_logger("serve")
@@ -322,6 +327,9 @@ def _warn(settings: Settings, roles: frozenset[Role], now: datetime) -> None:
         )
     if Role.HTTP in roles and not settings.http_tls and not _is_loopback(settings.http_listen.host):
         log.warning("http_without_tls", listen=str(settings.http_listen), advice=HTTP_ADVICE)
+    public = urlsplit(settings.public_url)
+    if public.scheme == "http" and not _is_loopback(public.hostname or ""):
+        log.warning("public_url_without_tls", public_url=settings.public_url, advice=PUBLIC_URL_ADVICE)
 
 
 def _is_loopback(host: str) -> bool:

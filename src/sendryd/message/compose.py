@@ -14,6 +14,7 @@ from typing import Final
 
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import FORBIDDEN, Mailbox
+from sendryd.message.parse import POSITION
 from sendryd.message.transfer import base64_lines, is_too_long, quoted_printable
 
 LINE: Final = 76  # octets of a header line where it can be folded: RFC 2047 §2, and with that within the 78 of RFC 5322 §2.1.1
@@ -208,10 +209,13 @@ def _entity(what: Composition, boundary: str) -> list[bytes]:
     """The Content-* fields of the message, the empty line, and the body."""
     related: list[list[bytes]] = []
     mixed: list[list[bytes]] = []
+    is_related = [attachment.content_id is not None and what.html is not None for attachment in what.attachments]
+    is_moved = (
+        sorted(is_related, reverse=True) != is_related
+    )  # images of the HTML stand before the files, in whatever order they were given
     for index, attachment in enumerate(what.attachments):
-        is_inline = attachment.content_id is not None
-        part = _attachment(attachment, f"attachments.{index}", boundary)
-        (related if is_inline and what.html is not None else mixed).append(part)
+        part = _attachment(attachment, f"attachments.{index}", boundary, position=index if is_moved else None)
+        (related if is_related[index] else mixed).append(part)
     alternatives: list[list[bytes]] = []
     if what.text is not None or what.html is None:
         alternatives.append(_text(what.text or "", "plain", boundary))
@@ -258,7 +262,7 @@ def _check_boundary(body: bytes, boundary: str) -> None:
         raise ValueError("the boundary occurs in a part")
 
 
-def _attachment(attachment: Attachment, thing: str, boundary: str) -> list[bytes]:
+def _attachment(attachment: Attachment, thing: str, boundary: str, *, position: int | None = None) -> list[bytes]:
     filename = attachment.filename.strip()
     _check(filename, f"{thing}.filename")
     if not 1 <= len(filename) <= MAX_FILENAME:
@@ -273,6 +277,8 @@ def _attachment(attachment: Attachment, thing: str, boundary: str) -> list[bytes
             content_type, parameters = "application/octet-stream", ""
     if encoding == "base64":
         body = base64_lines(body)
+    if position is not None:
+        parameters += f";\r\n {POSITION}={position}"
     fallback, extended = _filename(filename)
     disposition = "attachment" if attachment.content_id is None else "inline"
     head = (

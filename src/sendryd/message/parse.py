@@ -7,6 +7,7 @@ What is deeper or more than the caps is left as one opaque part.
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -26,6 +27,11 @@ _SIGNED_LEAVES: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs
 _HYPHENS: Final = re.compile(rb"\r\n(--[^\r\n]+)")
 _TYPE: Final = re.compile(r"\s*([A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127})")
 _PARAMETER: Final = re.compile(r';\s*([A-Za-z0-9!#$%&\'*+.^_`|~-]{1,60})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))', re.DOTALL)
+
+
+# A parameter of Content-Type in messages that this server composes, where the MIME order is not the one in which attachments were given.
+POSITION: Final = "x-position"
+MAX_POSITION: Final = 4  # digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +262,26 @@ class Summary:
     attachments: tuple[Attachment, ...]
 
 
+def attachment_parts(parts: Iterable[Part]) -> list[Part]:
+    """The parts that are not shown as the message itself, in the order in which they were given."""
+    seen: set[str] = set()
+    found: list[Part] = []
+    for part in parts:
+        if part.is_multipart:
+            continue
+        if part.is_body_text and part.content_type not in seen:
+            seen.add(part.content_type)
+        else:
+            found.append(part)
+    return sorted(found, key=_position)
+
+
+def _position(part: Part) -> int:
+    """Where a message of our own says that it was given; else as it stands."""
+    text = part.parameters.get(POSITION, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_POSITION else 0
+
+
 def summarise(content: bytes) -> Summary:
     """The first plain and HTML bodies, and the attachments. Never raises."""
     try:
@@ -264,14 +290,11 @@ def summarise(content: bytes) -> Summary:
     except MalformedMessage:
         return Summary((), None, None, ())
     bodies: dict[str, str] = {}
-    attachments = []
     for part in parts:
-        if part.is_multipart:
-            continue
-        kind = part.content_type
-        if part.is_body_text and kind not in bodies:
-            bodies[kind] = decode(decode_body(content, part), part.charset)
-        else:
-            attachments.append(Attachment(part.filename, kind, part.content_id, len(decode_body(content, part))))
+        if not part.is_multipart and part.is_body_text and part.content_type not in bodies:
+            bodies[part.content_type] = decode(decode_body(content, part), part.charset)
+    attachments = [
+        Attachment(part.filename, part.content_type, part.content_id, len(decode_body(content, part))) for part in attachment_parts(parts)
+    ]
     fields = tuple((headers.raw(field).partition(b":")[0].decode("ascii"), decode_text(headers.value(field))) for field in headers.fields)
     return Summary(fields, bodies.get("text/plain"), bodies.get("text/html"), tuple(attachments))

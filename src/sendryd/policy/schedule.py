@@ -20,7 +20,7 @@ _FORMS: Final = (
     "write a time in ISO 8601 such as 2026-05-31T14:00:00Z, or a phrase such as 'in 2 hours', 'tomorrow at 9am' or 'Friday at 3pm ET'"
 )
 _ISO: Final = re.compile(
-    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?\s?(?:Z|[+-]\d{2}:?\d{2})?)?", re.ASCII | re.IGNORECASE
+    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?\s?(?:Z|[+-]\d{2}(?::?\d{2})?)?)?", re.ASCII | re.IGNORECASE
 )
 _IN: Final = re.compile(
     r"in (?:(an?|\d{1,5}) )(seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?)(?: and (an?|\d{1,5}) (minutes?|mins?|hours?|hrs?))?",
