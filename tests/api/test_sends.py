@@ -209,7 +209,7 @@ async def test_an_empty_address_beside_others_is_left_out(api: ApiWorld, sender:
     assert [each.forward_path for each in await api.store.list_queue(QueueFilter())] == [
         "b@example.org",
         "c@example.org",
-        "ann@example.org",
+        "user@example.org",
     ]
     assert (await arrived(api, answer.json["id"]))["Cc"] == "c@example.org"
     for to in ("", [""], ["a@example.org", ""]):  # whom to send it to is asked for
