@@ -61,7 +61,7 @@ async def test_an_attempt_holds_no_content_while_its_receiver_is_silent(
     post.first.script = Script(connect=lambda _number: "stall")
     reads = Reads(post, monkeypatch)
     claims = [claim for number in range(20) for claim in await post.claim(f"u@d{number}.test", content=HEADER + b"x\r\n" * (octets // 3))]
-    attempts = [asyncio.create_task(post.worker.attempt(claim, None)) for claim in claims]
+    attempts = [asyncio.create_task(post.worker.attempt(claim, None, await post.destinations.find(claim.domain))) for claim in claims]
     await until(post, 20)
     assert (reads.count, post.budget.memory.taken) == (0, 0)
     post.first.released.set()
@@ -95,7 +95,7 @@ async def test_a_slow_receiver_holds_no_memory_of_a_large_content(patient_post: 
 
     post.first.script = Script(final=stall)
     (claim,) = await post.claim("u@two.test", content=large())
-    attempt = asyncio.create_task(post.worker.attempt(claim, None))
+    attempt = asyncio.create_task(post.worker.attempt(claim, None, await post.destinations.find(claim.domain)))
     async with asyncio.timeout(15):
         await waiting.wait()
     assert post.budget.memory.taken == 0

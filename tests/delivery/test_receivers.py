@@ -204,8 +204,8 @@ MX: tuple[str, str] = ("two.test", "MX")
 HERE: Zone = {("mx.test", "A"): [FIRST]}
 
 DNS: dict[str, tuple[Zone, str, str]] = {
-    "no such name": ({}, "bounced", "5.1.2"),
-    "a name without mail server or address": ({("two.test", "TXT"): ['"x"']}, "bounced", "5.1.2"),
+    "no such name": ({}, "deferred", "4.1.2"),
+    "a name without mail server or address": ({("two.test", "TXT"): ['"x"']}, "deferred", "4.1.2"),
     "no mail": ({MX: ["0 ."]}, "bounced", "5.1.10"),
     "no mail, and a mail server all the same": ({MX: ["0 .", "10 mx.test."], **HERE}, "delivered", ""),
     "an address alone": ({("two.test", "A"): [FIRST]}, "delivered", ""),

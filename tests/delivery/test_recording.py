@@ -40,7 +40,7 @@ async def test_one_outcome_that_cannot_be_stored_is_a_failed_attempt_of_its_own(
     refusing(
         post, monkeypatch, lambda outcomes: any(each.delivery_id == bad and each.state is DeliveryState.DELIVERED for each in outcomes)
     )
-    attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n")
+    attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n", await post.destinations.find(claim.domain))
     assert await post.worker.record(attempt) == frozenset()
     assert await states(post) == {
         each.id: (DeliveryState.QUEUED if each.id == bad else DeliveryState.DELIVERED, 1) for each in claim.deliveries
@@ -54,7 +54,7 @@ async def test_what_the_store_refuses_altogether_is_named(post: Post, monkeypatc
     (claim,) = await post.claim("a@two.test", "b@two.test")
     bad = claim.deliveries[0].id
     refusing(post, monkeypatch, lambda outcomes: any(each.delivery_id == bad for each in outcomes))
-    attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n")
+    attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n", await post.destinations.find(claim.domain))
     assert await post.worker.record(attempt) == {bad}
     assert await states(post) == {bad: (DeliveryState.LEASED, 0), claim.deliveries[1].id: (DeliveryState.DELIVERED, 1)}
 
@@ -74,6 +74,6 @@ async def test_a_bug_between_the_answer_and_the_record(post: Post, monkeypatch: 
 
     monkeypatch.setattr(module, what, failing_first)
     (claim,) = await post.claim("a@two.test")
-    attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n")
+    attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n", await post.destinations.find(claim.domain))
     assert await post.worker.record(attempt) == frozenset()
     assert not (await post.store.count_queue())[DeliveryState.LEASED]

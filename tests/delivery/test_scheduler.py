@@ -10,10 +10,14 @@ from typing import cast
 
 import pytest
 
-from sendryd.delivery.scheduler import KEEP_INTERVAL, LANE_MEMORY, MAX_HELD, UNRECORDED_FACTOR, WAITING_FACTOR, Scheduler
+from sendryd.delivery.destinations import Destinations, NoRoute, Route
+from sendryd.delivery.places import COLD_ATTEMPTS, COLD_PER_MESSAGE, MAX_ATTEMPTS, MAX_COLD
+from sendryd.delivery.scheduler import COLD_WAITING, KEEP_INTERVAL, LANE_MEMORY, MAX_HELD, UNRECORDED_FACTOR, WAITING_FACTOR, Scheduler
+from sendryd.delivery.verdict import local_verdict
 from sendryd.delivery.worker import Attempt, Signal, Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DeliveryId
+from sendryd.policy.classify import Category, Kind
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_START, SMART_HOST_WINDOW
@@ -48,10 +52,16 @@ class ScriptedWorker:
         self.tried = 0
         self.delivered: list[str] = []
         self.stuck: frozenset[DeliveryId] = frozenset()
+        self.unroutable: list[str] = []
+        self.seen: set[str] = set()
 
-    async def attempt(self, claim: Claim, content: bytes | None) -> Attempt:
+    async def attempt(self, claim: Claim, content: bytes | None, route: Route | NoRoute) -> Attempt:
+        if isinstance(route, NoRoute):
+            self.unroutable.append(claim.domain)
+            return Attempt(claim, Signal.NEUTRAL)
         self.active += 1
         self.tried += 1
+        self.seen.add(claim.domain)
         self.most_active = max(self.most_active, self.active)
         try:
             await self.gate.wait()
@@ -71,6 +81,25 @@ class ScriptedWorker:
         return self.stuck
 
 
+class ScriptedDestinations:
+    """Knows every destination, but for those that are looked up first, when the gate is open."""
+
+    def __init__(self) -> None:
+        self.unknown: set[str] = set()
+        self.problems: dict[str, NoRoute] = {}
+        self.gate = asyncio.Event()
+        self.looked_up: list[str] = []
+
+    def known(self, domain: str) -> Route | None:
+        return None if domain in self.unknown or domain in self.problems else [(f"mx.{domain}", ["192.0.2.1"])]
+
+    async def find(self, domain: str) -> Route | NoRoute:
+        self.looked_up.append(domain)
+        await self.gate.wait()
+        self.unknown.discard(domain)
+        return self.problems.get(domain) or [(f"mx.{domain}", ["192.0.2.1"])]
+
+
 class Engine:
     """A scheduler with what it needs."""
 
@@ -79,9 +108,11 @@ class Engine:
         self.clock: Clock = clock or SystemClock()
         self.samples, self.wakeup = Samples(self.clock.now()), Wakeup()
         self.worker = ScriptedWorker(self.store, self.samples)
+        self.destinations = ScriptedDestinations()
         self.scheduler = Scheduler(
             self.store,
             cast("Worker", self.worker),
+            cast("Destinations", self.destinations),
             plan=PLAN,
             owner=OWNER,
             clock=self.clock,
@@ -129,10 +160,10 @@ async def test_a_lane_takes_no_more_than_it_can_start_soon(engine: Engine) -> No
     taken = 0
     while await engine.hand_over():
         taken += 1
-    assert taken == WAITING_FACTOR * MX_START
+    assert taken == COLD_WAITING
     assert await engine.hand_over("two.test")
     await asyncio.sleep(0)
-    assert engine.worker.most_active == MX_START + 1
+    assert engine.worker.most_active == COLD_ATTEMPTS + 1
     engine.worker.gate.set()
     await engine.wait_for(taken + 1)
     await engine.scheduler.stop()
@@ -328,7 +359,7 @@ async def test_a_stop_lets_attempts_end_and_gives_back_the_rest(engine: Engine) 
     await stopping
     counts = await engine.store.count_queue()
     assert counts[DeliveryState.LEASED] == 0
-    assert counts[DeliveryState.QUEUED] == WAITING_FACTOR * MX_START - len(engine.worker.delivered)
+    assert counts[DeliveryState.QUEUED] == COLD_WAITING - len(engine.worker.delivered)
     assert not await engine.hand_over()
 
 
@@ -351,13 +382,13 @@ async def test_a_stop_waits_for_every_attempt_though_lanes_end_meanwhile(tmp_pat
     while await engine.hand_over("long.test"):
         pass
     await asyncio.sleep(0)
-    assert engine.worker.active == MX_START + 1
+    assert engine.worker.active == COLD_ATTEMPTS + 1
     stopping = asyncio.create_task(engine.scheduler.stop())
     engine.worker.gate.set()
     await stopping
-    assert len(engine.worker.delivered) == MX_START + 1
+    assert len(engine.worker.delivered) == COLD_ATTEMPTS + 1
     counts = await engine.store.count_queue()
-    assert (counts[DeliveryState.LEASED], counts[DeliveryState.QUEUED]) == (0, (WAITING_FACTOR - 1) * MX_START)
+    assert (counts[DeliveryState.LEASED], counts[DeliveryState.QUEUED]) == (0, COLD_WAITING - COLD_ATTEMPTS)
     await engine.store.aclose()
 
 
@@ -390,11 +421,11 @@ async def test_attempts_and_waiting_claims_keep_their_leases_however_long_that_t
         clock.advance(timedelta(hours=1))
         clock.set_wall(clock.now() + leap)
         await engine.scheduler.return_lost_leases()
-        assert (await engine.store.count_queue())[DeliveryState.LEASED] == WAITING_FACTOR * MX_START
+        assert (await engine.store.count_queue())[DeliveryState.LEASED] == COLD_WAITING
     engine.worker.gate.set()
-    await engine.wait_for(WAITING_FACTOR * MX_START)
+    await engine.wait_for(COLD_WAITING)
     assert not any((await engine.store.count_queue()).values())
-    assert engine.worker.tried == WAITING_FACTOR * MX_START
+    assert engine.worker.tried == COLD_WAITING
     await engine.store.aclose()
 
 
@@ -414,8 +445,16 @@ async def test_a_lease_that_no_attempt_knows_of_is_returned_at_the_second_look()
     assert await engine.wakeup.wait(0)
 
 
+class YieldingClock(ManualClock):
+    """One whose sleepers let others run."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        await asyncio.sleep(0)
+
+
 async def test_leases_are_compared_again_and_again() -> None:
-    clock = ManualClock()
+    clock = YieldingClock()
     engine = Engine(clock=clock)
     await engine.store.accept(engine.message(lease=Lease(token=1, owner=OWNER)))
     keeping = asyncio.create_task(engine.scheduler.keep_house())
@@ -432,5 +471,140 @@ async def test_an_orderly_stop_is_no_crash(engine: Engine) -> None:
     await engine.scheduler.stop(timeout=0.01)
     assert await engine.store.return_dead_leases(replace(OWNER, boot=99), now=engine.clock.now(), pause=pause_after_crash) == []
     found = await engine.store.list_queue(QueueFilter())
-    assert len(found) == WAITING_FACTOR * MX_START
+    assert len(found) == COLD_WAITING
     assert {(each.state, each.crashes) for each in found} == {(DeliveryState.QUEUED, 0)}
+
+
+async def step() -> None:
+    """Lets everything go on that can without anything happening outside."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def hand_over_to_many(engine: Engine, domains: Sequence[str]) -> None:
+    """One message to a recipient at each domain."""
+    lease = engine.scheduler.reserve(domains, 100)
+    assert lease is not None
+    new = engine.samples.message([f"u@{domain}" for domain in domains], created_at=engine.clock.now(), lease=lease)
+    await engine.store.accept(new)
+    claims = [
+        Claim(message=new.message, domain=each.domain, deliveries=(each,), lease=lease)  # type: ignore[arg-type]
+        for each in new.deliveries
+    ]
+    engine.scheduler.offer(lease, claims, new.content)
+
+
+async def warm(engine: Engine, *domains: str) -> None:
+    """Gives each domain a success."""
+    done = len(engine.worker.delivered)
+    for domain in domains:
+        assert await engine.hand_over(domain)
+    await engine.wait_for(done + len(domains))
+
+
+async def test_a_lane_grows_after_its_first_success(engine: Engine) -> None:
+    await warm(engine, "one.test")
+    engine.worker.gate.clear()
+    taken = 0
+    while await engine.hand_over():
+        taken += 1
+    await step()
+    assert taken == WAITING_FACTOR * MX_START
+    assert engine.worker.active == MX_START
+    engine.worker.gate.set()
+    await engine.wait_for(taken + 1)
+    await engine.scheduler.stop()
+
+
+async def test_messages_to_a_thousand_silent_domains_each_leave_places_for_others(engine: Engine) -> None:
+    engine.worker.gate.clear()
+    for number in range(5):
+        await hand_over_to_many(engine, [f"d{number}-{each}.test" for each in range(1000)])
+    await step()
+    assert engine.worker.active == 5 * COLD_PER_MESSAGE < MAX_COLD
+    assert await engine.hand_over("good.test")
+    await step()
+    assert engine.worker.active == 5 * COLD_PER_MESSAGE + 1
+    await engine.scheduler.stop(0.01)
+
+
+async def test_attempts_never_exceed_the_places_whatever_starts_them() -> None:
+    engine = Engine()
+    warmed = [f"w{number}.test" for number in range(120)]
+    await warm(engine, *warmed)
+    engine.worker.gate.clear()
+    for domain in warmed:
+        for _ in range(6):
+            assert await engine.hand_over(domain)
+    for number in range(300):
+        assert await engine.hand_over(f"c{number}.test")
+        await engine.store.accept(engine.message(f"q{number}.test"))
+    runner = asyncio.create_task(engine.scheduler.run())
+    await step()
+    assert engine.worker.active == MAX_ATTEMPTS
+    engine.worker.gate.set()
+    await engine.wait_for(120 + 720 + 600)
+    assert engine.worker.most_active == MAX_ATTEMPTS
+    await engine.scheduler.stop()
+    await runner
+
+
+async def test_cold_destinations_leave_half_of_the_places_to_warm_ones(engine: Engine) -> None:
+    await warm(engine, "good.test")
+    engine.worker.gate.clear()
+    for number in range(MAX_COLD + 50):
+        assert await engine.hand_over(f"c{number}.test")
+    await step()
+    assert engine.worker.active == MAX_COLD
+    assert await engine.hand_over("good.test")
+    await step()
+    assert engine.worker.active == MAX_COLD + 1
+    await engine.scheduler.stop(0.01)
+
+
+async def test_a_look_up_holds_no_place_and_a_silent_destination_costs_one_message_one_attempt(engine: Engine) -> None:
+    silent = [f"s{number}.test" for number in range(600)]
+    problem = NoRoute(local_verdict(Kind.DEFERRED, Category.DNS_FAILURE, "4.4.3", "DNS gave no answer"), is_silent=True)
+    engine.destinations.problems = dict.fromkeys(silent, problem)
+    for domain in silent[:50]:
+        for _ in range(3):
+            assert await engine.hand_over(domain)
+    await hand_over_to_many(engine, silent[50:])
+    await warm(engine, "good.test")
+    assert engine.worker.tried == 1
+    assert len(engine.destinations.looked_up) == 601 - 1
+    engine.destinations.gate.set()
+    await engine.wait_for(601)
+    async with asyncio.timeout(5):
+        while (await engine.store.count_queue())[DeliveryState.LEASED]:
+            await asyncio.sleep(0.001)
+    assert sorted(engine.worker.unroutable) == sorted(silent)
+    assert not await engine.hand_over(silent[0])
+    await engine.scheduler.stop()
+
+
+async def test_a_stop_does_not_wait_for_dns(engine: Engine) -> None:
+    engine.destinations.unknown.add("one.test")
+    assert await engine.hand_over()
+    await step()
+    async with asyncio.timeout(5):
+        await engine.scheduler.stop()
+    assert (await engine.store.count_queue())[DeliveryState.QUEUED] == 1
+
+
+async def test_good_mail_behind_a_restart_with_silent_domains_is_claimed_and_sent() -> None:
+    engine = Engine()
+    bad = [f"b{number}.test" for number in range(100)]
+    engine.destinations.unknown = {f"s{number}.test" for number in range(200)}
+    for domain in [*bad, *engine.destinations.unknown]:
+        for _ in range(3):
+            await engine.store.accept(engine.message(domain))
+    engine.worker.gate.clear()
+    await engine.store.accept(engine.message("good.test"))
+    runner = asyncio.create_task(engine.scheduler.run())
+    async with asyncio.timeout(20):
+        while "good.test" not in engine.worker.seen:
+            await asyncio.sleep(0.001)
+    assert engine.scheduler.statistics()["cold_attempts"] <= MAX_COLD
+    await engine.scheduler.stop(0.01)
+    await runner

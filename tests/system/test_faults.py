@@ -53,9 +53,10 @@ def test_a_log_that_nobody_reads_and_one_whose_reader_is_gone(tmp_path: Path) ->
             pass
         world.relay.log_path, log_path = fifo, world.relay.log_path
         world.relay.start()
+        world.nameserver.set("nomail.test", "MX", "0 .")
         with log_in(world) as smtp:
             for _ in range(2):
-                code, message_id = submit(smtp, "user@missing.test")
+                code, message_id = submit(smtp, "user@nomail.test")
                 assert code == 250
                 world.relay.wait_for_status(message_id, {"bounced"}, key=world.live_key)
                 if full >= 0:

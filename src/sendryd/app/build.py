@@ -8,6 +8,7 @@ from typing import Final
 
 from sendryd.app.settings import PREFIX, Settings, SettingsError
 from sendryd.app.values import Address
+from sendryd.delivery.denials import Denials
 from sendryd.intake.domains import DomainOffice
 from sendryd.intake.keys import KeyOffice
 from sendryd.intake.lists import ListOffice
@@ -45,6 +46,7 @@ class Basics:
     rand: SystemRand
     ids: IdSource
     resolver: Resolver
+    denials: Denials
     wakeup: Wakeup
     metrics: Metrics
     mail_log: MailLog
@@ -96,6 +98,7 @@ async def build_basics(settings: Settings) -> Basics:
 
     name_server = _find_name_server(settings.dns_resolver) if settings.dns_resolver else None
     clock, rand = SystemClock(), SystemRand()
+    denials = Denials(clock)
     store = open_store(settings.data_dir, monotonic=clock.monotonic, tell_unreadable=_tell_unreadable)
     await store.ensure_account(DEFAULT_ACCOUNT, DEFAULT_ACCOUNT_NAME, clock.now())
     return Basics(
@@ -105,7 +108,8 @@ async def build_basics(settings: Settings) -> Basics:
         clock=clock,
         rand=rand,
         ids=IdSource(clock, rand),
-        resolver=Resolver(clock, name_server),
+        resolver=Resolver(clock, name_server, denials),
+        denials=denials,
         wakeup=Wakeup(),
         metrics=Metrics(),
         mail_log=MailLog(clock),

@@ -106,6 +106,7 @@ def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
 def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     """The delivery engine."""
     from sendryd.delivery.contents import Contents
+    from sendryd.delivery.destinations import Destinations
     from sendryd.delivery.pool import ConnectionPool
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.delivery.signer import Signer
@@ -118,12 +119,21 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     settings = basics.settings
     pool: ConnectionPool[Connection] = ConnectionPool(basics.clock)
     signer = Signer(basics.store, basics.clock)
+    destinations = Destinations(
+        basics.resolver,
+        basics.denials,
+        hostname=settings.hostname,
+        smart_host=settings.smarthost,
+        plan=basics.retry_plan,
+        clock=basics.clock,
+        rand=basics.rand,
+    )
     tracer = Tracer(basics.store, basics.clock)
     worker = Worker(
         WorkerContext(
             store=basics.store,
             contents=Contents(basics.store, shared.personaliser, signer, shared.budget, settings.data_dir),
-            resolver=basics.resolver,
+            destinations=destinations,
             pool=pool,
             contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),
             signer=signer,
@@ -145,6 +155,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     scheduler = Scheduler(
         basics.store,
         worker,
+        destinations,
         plan=basics.retry_plan,
         owner=basics.owner,
         clock=basics.clock,
@@ -154,7 +165,12 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
         memory=shared.budget.handed_over,
     )
     running.scheduler = scheduler
-    running.figures |= {"delivery": scheduler.statistics, "connections": pool.statistics}
+    running.figures |= {
+        "delivery": scheduler.statistics,
+        "connections": pool.statistics,
+        "dns": basics.resolver.statistics,
+        "domains": basics.denials.statistics,
+    }
     running.daemons += [scheduler.run, scheduler.keep_house, pool.run, tracer.run]
 
     async def stop() -> None:

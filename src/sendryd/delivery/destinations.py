@@ -1,58 +1,177 @@
 """Destination look-up: the mail servers of a domain and their addresses, or why there are none.
 
 Reads: DNS, the configured smart host. Writes: nothing.
-Strategy: the MX records in order of preference, the domain itself where it has none (implicit MX); a smart host replaces all of that.
-When things fail: DNS that gives no answer defers; a domain that DNS denies, or that takes no mail, bounces.
-Standards: RFC 5321 §5.1, RFC 7505.
+Strategy: the MX records in order of preference, the domain itself where it has none (implicit MX); a smart host replaces all of that. What was
+found is kept for a moment, so that mail to a busy destination waits for no look-up.
+When things fail: DNS that gives no answer defers; a domain that DNS denies is asked for again some minutes later before its mail bounces
+(`delivery.denials`); a domain that takes no mail bounces at once.
+Limits: `MAX_ROUTES`. Standards: RFC 5321 §5.1, RFC 7505.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
 
+from sendryd.delivery.denials import CONFIRM_DELAY, Denials
 from sendryd.delivery.verdict import Verdict, local_verdict
 from sendryd.policy.classify import Category, Kind
-from sendryd.policy.routing import RoutingProblem, SmartHost, order_hosts
+from sendryd.policy.retry import RetryPlan
+from sendryd.policy.routing import MxRecord, NullMx, RoutingProblem, SmartHost, order_hosts
+from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
+from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.resolver import DnsResolver
+from sendryd.store.base import ClaimedDelivery
+
+ROUTE_TIME: Final = 5.0  # seconds for which a route is used without asking the resolver, which keeps every answer for as long
+MAX_ROUTES: Final = 10_000
+ANY_DOMAIN: Final = "*"  # what the smart host takes mail for
+
+log = get_logger("delivery")
 
 Route = list[tuple[str, Sequence[str]]]  # hosts to try with their addresses, best first
 
 
-class Destinations:
-    """Finds the route to a domain."""
+@dataclass(frozen=True, slots=True)
+class NoRoute:
+    """Mail for a domain cannot be sent now, or not at all."""
 
-    def __init__(self, resolver: DnsResolver, rand: Rand, *, hostname: str, smart_host: SmartHost | None) -> None:
+    verdict: Verdict
+    is_silent: bool = False  # DNS gave no answer: the destination is left alone for a while
+    is_denied: bool = False  # DNS says that there is no such destination
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What DNS said of a domain."""
+
+    records: tuple[MxRecord, ...]  # those with an address, and our own
+    addresses: dict[str, Sequence[str]]  # by host
+    until: float  # monotonic seconds
+
+
+class Destinations:
+    """Finds the route to a domain. With a smart host every domain has the same."""
+
+    def __init__(
+        self,
+        resolver: DnsResolver,
+        denials: Denials,
+        *,
+        hostname: str,
+        smart_host: SmartHost | None,
+        plan: RetryPlan,
+        clock: Clock,
+        rand: Rand,
+    ) -> None:
         self._resolver = resolver
-        self._rand = rand
+        self._denials = denials
         self._own_names = {hostname.lower()}
         self._smart_host = smart_host
+        # An operator whose retries all come sooner wants this one sooner too.
+        self._confirm_delay: timedelta = min(CONFIRM_DELAY, max(plan.delays))
+        self._clock = clock
+        self._rand = rand
+        self._found: OrderedDict[str, _Found] = OrderedDict()
 
-    async def find_route(self, domain: str) -> Route | Verdict:
-        """The hosts and addresses that take mail for a domain; a verdict for all its recipients if there are none."""
-        smart_host, resolver = self._smart_host, self._resolver
+    def __repr__(self) -> str:
+        return f"<Destinations {len(self._found)} kept>"
+
+    def known(self, domain: str) -> Route | None:
+        """The route to a domain that was looked up just now; None: `find` has to be awaited."""
+        found = self._found.get(ANY_DOMAIN if self._smart_host else domain)
+        if found is None or found.until <= self._clock.monotonic():
+            return None
+        return self._order(domain, found)
+
+    async def find(self, domain: str) -> Route | NoRoute:
+        """The hosts and addresses that take mail for a domain, or why there are none. Raises nothing but cancellation."""
         try:
-            if smart_host is not None:
-                host = smart_host.host
-                return [(host, (host,) if _is_literal(host) else await resolver.addresses(host))]
-            records = await resolver.mx(domain)
-            hosts = order_hosts(domain, records, own_names=self._own_names, shuffle=self._rand.shuffled)
-        except LookupFailed as error:
-            if error.is_temporary or smart_host is not None:
-                return local_verdict(Kind.DEFERRED, Category.DNS_FAILURE, "4.4.3", f"DNS gave no answer: {error}")
-            return local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.2", f"The domain {domain} does not exist")
-        if hosts is RoutingProblem.NULL_MX:
-            return local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.10", f"The domain {domain} takes no mail")
-        if isinstance(hosts, RoutingProblem):
-            return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.6", f"Mail for {domain} would come back here")
-        found, has_temporary = await self._resolve_hosts(hosts)
-        if not found:
-            if has_temporary or records:
-                return local_verdict(Kind.DEFERRED, Category.DNS_FAILURE, "4.4.4", f"No mail server of {domain} has an address")
-            return local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.2", f"The domain {domain} has no mail server")
-        return found
+            return await (self._find_smart_host(self._smart_host) if self._smart_host else self._find(domain))
+        except Exception:
+            log.exception("look_up_failed", domain=domain)
+            return NoRoute(local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error"), is_silent=True)
 
-    async def _resolve_hosts(self, hosts: Sequence[str]) -> tuple[Route, bool]:
-        found: Route = []
+    def judge(self, problem: NoRoute, domain: str, delivery: ClaimedDelivery) -> Verdict:
+        """What it means for one recipient: a denial bounces only what was denied before."""
+        if not problem.is_denied:
+            return problem.verdict
+        disposition = problem.verdict.disposition
+        was_denied = delivery.last_reply.startswith(disposition.sentence)
+        is_confirmed = self._denials.is_confirmed(domain, self._confirm_delay.total_seconds(), was_denied=was_denied)
+        if is_confirmed and not self._denials.is_suspicious:
+            return problem.verdict
+        what = (
+            "DNS denies very many domains just now, so the message is kept"
+            if is_confirmed
+            else "DNS is asked again before the message bounces"
+        )
+        sentence = f"{disposition.sentence}: {what}"
+        enhanced = f"4{disposition.enhanced[1:]}"
+        deferred = replace(disposition, kind=Kind.DEFERRED, enhanced=enhanced, sentence=sentence)
+        return replace(problem.verdict, disposition=deferred, retry_in=None if is_confirmed else self._confirm_delay)
+
+    async def _find_smart_host(self, smart_host: SmartHost) -> Route | NoRoute:
+        host = smart_host.host
+        try:
+            addresses = (host,) if _is_literal(host) else await self._resolver.addresses(host)
+        except LookupFailed as error:
+            return _silent("4.4.3", f"DNS gave no answer: {error}")
+        if not addresses:
+            return _silent("4.4.4", f"The smart host {host} has no address")
+        return self._keep(ANY_DOMAIN, _Found((), {host: addresses}, self._clock.monotonic() + ROUTE_TIME))
+
+    async def _find(self, domain: str) -> Route | NoRoute:
+        try:
+            records = await self._resolver.mx(domain)
+        except LookupFailed as error:
+            if error.is_temporary:
+                return _silent("4.4.3", f"DNS gave no answer: {error}")
+            return self._deny(domain, f"The domain {domain} does not exist")
+        hosts = order_hosts(domain, records, own_names=self._own_names, shuffle=self._rand.shuffled)
+        if hosts is RoutingProblem.NULL_MX:
+            return NoRoute(local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.10", f"The domain {domain} takes no mail"))
+        if isinstance(hosts, RoutingProblem):
+            return NoRoute(local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.6", f"Mail for {domain} would come back here"))
+        addresses, has_temporary = await self._resolve_hosts(hosts)
+        if not addresses:
+            sentence = f"No mail server of {domain} has an address"
+            if has_temporary:
+                return _silent("4.4.4", sentence)
+            if records:
+                return NoRoute(local_verdict(Kind.DEFERRED, Category.DNS_FAILURE, "4.4.4", sentence))
+            return self._deny(domain, f"The domain {domain} has no mail server")
+        if not records:  # the resolver tells of the others, but for those that it knew already
+            self._denials.note_answered(domain)
+        kept = (
+            () if isinstance(records, NullMx) else tuple(each for each in records if each.host in addresses or each.host in self._own_names)
+        )
+        return self._keep(domain, _Found(kept, addresses, self._clock.monotonic() + ROUTE_TIME))
+
+    def _keep(self, domain: str, found: _Found) -> Route:
+        self._found[domain] = found
+        self._found.move_to_end(domain)
+        if len(self._found) > MAX_ROUTES:
+            self._found.popitem(last=False)
+        return self._order(domain, found)
+
+    def _order(self, domain: str, found: _Found) -> Route:
+        if self._smart_host:
+            return list(found.addresses.items())
+        hosts = order_hosts(domain, found.records, own_names=self._own_names, shuffle=self._rand.shuffled)
+        names = found.addresses if isinstance(hosts, RoutingProblem) else hosts
+        return [(host, found.addresses[host]) for host in names]
+
+    def _deny(self, domain: str, sentence: str) -> NoRoute:
+        self._denials.note_denied(domain)
+        return NoRoute(local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.2", sentence), is_denied=True)
+
+    async def _resolve_hosts(self, hosts: Sequence[str]) -> tuple[dict[str, Sequence[str]], bool]:
+        """The addresses by host, and whether a look-up gave no answer. One host at a time: a domain may not use up the look-ups of others."""
+        found: dict[str, Sequence[str]] = {}
         has_temporary = False
         for host in hosts:
             try:
@@ -61,8 +180,12 @@ class Destinations:
                 has_temporary = has_temporary or error.is_temporary
             else:
                 if addresses:
-                    found.append((host, addresses))
+                    found[host] = addresses
         return found, has_temporary
+
+
+def _silent(enhanced: str, sentence: str) -> NoRoute:
+    return NoRoute(local_verdict(Kind.DEFERRED, Category.DNS_FAILURE, enhanced, sentence), is_silent=True)
 
 
 def _is_literal(host: str) -> bool:

@@ -6,25 +6,30 @@ Writes: leases, by claiming and releasing.
 Strategy: one lane for each domain, or a single one for a smart host. A lane has a window of attempts that grows with success; after failures in
 a row it is suspended and probed with one message, while the others wait without an attempt counted. Oldest due first; a domain that is busy
 or suspended is stepped over, so it cannot hold up the others. Accepted messages come with their content in memory as long as there is room.
+Every attempt needs one of the places of `delivery.places`. The look-up of its destination comes first and needs none; when DNS gives no answer,
+one message is deferred and the lane suspended.
 An attempt gives its place in the lane to the next one while its outcome is being stored.
 When things fail: while outcomes cannot be stored nothing is claimed or taken from the door, and no attempt takes the place of one that waits
 for that. A crash leaves leases, which the next start returns. A lease has no time at which it ends, so a pause of any length takes none away.
 Leases of this process that no attempt knows of, left by a task that was cut off, are found by comparison and returned. An orderly stop
 returns those of the attempts that it cuts off.
-Limits: attempts in all, waiting claims of a lane, octets of content held.
+Limits: attempts in all (`delivery.places`), waiting claims of a lane and of all of them, octets of content held.
 """
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
+from sendryd.delivery.destinations import Destinations, NoRoute, Route
 from sendryd.delivery.grouping import group_claims
+from sendryd.delivery.places import Places
 from sendryd.delivery.worker import Signal, Worker
 from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, format_id
 from sendryd.policy.retry import RetryPlan
-from sendryd.policy.throttle import Lane, new_lane, note_failure, note_success
+from sendryd.policy.throttle import Lane, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
@@ -33,10 +38,13 @@ from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import Claim, DeliveryStore, Lease, Owner
 from sendryd.store.errors import StoreError
 
-MAX_ATTEMPTS: Final = 500  # under way at once, in all; each holds a socket
 # Claims of a lane, waiting or under way, for each attempt that it may have at once. What is over it is claimed from the database later and
 # its content read again, which costs as much as a third of an attempt.
 WAITING_FACTOR: Final = 10
+COLD_WAITING: Final = 20  # claims of a lane without a recent success: it starts one or two at a time
+MAX_WAITING: Final = 20_000  # claims in memory, waiting for a look-up or a place; 40 MB. The database keeps the others
+MANY_WAITING: Final = 1_000  # claims; from here on each domain has few claimed at once, so that all domains come into the line soon
+FEW_OF_EACH: Final = 4
 # Attempts of a lane under way or being recorded, for each that it may have at once. A kill repeats as many at the most.
 UNRECORDED_FACTOR: Final = 2
 MAX_HELD: Final = 256 * 1024  # octets of a content that is kept in memory from the door to its attempts; a larger one is read again
@@ -66,6 +74,7 @@ class _Held:
 class _LaneState:
     lane: Lane
     busy: int = 0  # attempts under way: sessions with the next hop
+    is_looking_up: bool = False
     recording: int = 0  # attempts whose outcomes are being stored
     reserved: int = 0
     waiting: deque[tuple[Claim, _Held | None]] = field(default_factory=deque)
@@ -73,6 +82,7 @@ class _LaneState:
 
     @property
     def load(self) -> int:
+        """Claims that the lane has or is to get."""
         return self.busy + self.recording + self.reserved + len(self.waiting)
 
 
@@ -82,6 +92,12 @@ class _Reservation:
     size: int
 
 
+class FailureNote(Protocol):
+    """What a lane becomes after a failure."""
+
+    def __call__(self, lane: Lane, *, now: float, delays: tuple[float, ...]) -> Lane: ...
+
+
 class Scheduler:
     """Runs the lanes. Implements `intake.handoff.Handoff`."""
 
@@ -89,6 +105,7 @@ class Scheduler:
         self,
         store: DeliveryStore,
         worker: Worker,
+        destinations: Destinations,
         *,
         plan: RetryPlan,
         owner: Owner,
@@ -101,6 +118,7 @@ class Scheduler:
         """`memory` is the share for contents that are handed over and not yet sent; beyond it the database keeps them."""
         self._store = store
         self._worker = worker
+        self._destinations = destinations
         self._delays = tuple(delay.total_seconds() for delay in plan.delays)
         self._owner = owner
         self._clock = clock
@@ -114,7 +132,9 @@ class Scheduler:
         self._stuck: frozenset[DeliveryId] = frozenset()  # with outcomes that the store refuses: left alone until the next start
         self._unknown: frozenset[DeliveryId] = frozenset()  # leased by this process, and known to no attempt at the last look
         self._tasks: set[asyncio.Task[None]] = set()
-        self._busy = 0  # attempts under way, in all lanes
+        self._look_ups: set[asyncio.Task[None]] = set()
+        self._places = Places()
+        self._waiting = 0  # claims in all lanes that wait to be started
         self._may_be_due = True  # the database has, as far as is known, something that could be claimed if there were room
         self._memory = memory
         self._is_stopping = False
@@ -122,14 +142,17 @@ class Scheduler:
         self.handed_over = 0
 
     def __repr__(self) -> str:
-        return f"<Scheduler {len(self._lanes)} lanes, {self._busy} attempts, {self._memory.taken} octets held>"
+        return f"<Scheduler {len(self._lanes)} lanes, {self._places.busy} attempts, {self._memory.taken} octets held>"
 
     def statistics(self) -> Mapping[str, float]:
         """For /metrics."""
         return {
             "lanes": len(self._lanes),
-            "attempts": self._busy,
-            "waiting": sum(len(state.waiting) for state in self._lanes.values()),
+            "attempts": self._places.busy,
+            "cold_attempts": self._places.cold,
+            "lanes_without_place": self._places.waiting,
+            "look_ups": len(self._look_ups),
+            "waiting": self._waiting,
             "held_octets": self._memory.taken,
             "claimed": self.claimed,
             "handed_over": self.handed_over,
@@ -143,13 +166,13 @@ class Scheduler:
         """Room for a new message; None if the database has to keep it for the time being."""
         if self._is_stopping or self._worker.unrecorded:
             return None
-        if self._busy >= MAX_ATTEMPTS:
-            return None
         now = self._clock.monotonic()
         keys = list(dict.fromkeys(self._key(domain) for domain in domains))
         for key in keys:
+            if self._waiting >= MAX_WAITING and self._is_cold(key, now):
+                return None
             state = self._lanes.get(key)
-            if state is not None and (state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit):
+            if state is not None and (state.lane.is_suspended(now) or state.load >= self._most_waiting(key, state, now)):
                 return None
         held = size if size <= MAX_HELD else 0
         if not self._memory.try_take(held):
@@ -197,41 +220,111 @@ class Scheduler:
         key = self._key(claim.domain)
         state = self._lane(key)
         state.waiting.append((claim, held))
+        self._waiting += 1
         self._claims[_key_of(claim)] = claim
         self._start(key, state)
 
-    def _start(self, key: str, state: _LaneState) -> None:
-        """Starts as many attempts as the lane may have at once, or gives back what waits if it may have none for the time being."""
-        if not state.waiting:
+    def _is_cold(self, key: str, now: float) -> bool:
+        """The next hop has no recent success. A smart host is the operator's own choice, and there is no other."""
+        return not self._has_smart_host and self._places.is_cold(key, now)
+
+    def _most_waiting(self, key: str, state: _LaneState, now: float) -> int:
+        """Claims that the lane may have, waiting or under way."""
+        most = WAITING_FACTOR * state.lane.limit
+        return min(COLD_WAITING, most) if self._is_cold(key, now) else most
+
+    def _start(self, key: str, state: _LaneState, most: int = sys.maxsize) -> None:
+        """Starts as many attempts as the lane may have at once and finds places for, `most` of them at the most. Looks up the destination
+        first, or gives back what waits if the lane may have no attempt for the time being.
+        """
+        if not state.waiting or state.is_looking_up:
             return
-        if self._is_stopping or state.lane.is_suspended(self._clock.monotonic()):
+        now = self._clock.monotonic()
+        if self._is_stopping or state.lane.is_suspended(now):
             if not state.busy:
                 self._spawn(self._release_waiting(state))
             return
-        limit = state.lane.limit
-        most = limit if self._worker.unrecorded else UNRECORDED_FACTOR * limit  # what cannot be recorded is repeated after a kill
-        while state.waiting and state.busy < limit and state.busy + state.recording < most:
-            claim, held = state.waiting.popleft()
+        is_cold = self._is_cold(key, now)
+        limit = min(state.lane.limit, self._places.cold_limit(state.lane.failures)) if is_cold else state.lane.limit
+        # What cannot be recorded is repeated after a kill.
+        unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * state.lane.limit
+        while state.waiting and state.busy < limit and state.busy + state.recording < unrecorded:
+            route = self._destinations.known(key)
+            if route is None:
+                self._begin_look_up(key, state)
+                return
+            if not most:
+                self._places.wait(key, is_cold=is_cold)
+                return
+            claim, held = state.waiting[0]
+            if not self._places.take(key, claim.message.id, is_cold=is_cold):
+                return
+            most -= 1
+            state.waiting.popleft()
+            self._waiting -= 1
             state.busy += 1
-            self._busy += 1
-            self._spawn(self._attempt(key, state, claim, held))
+            self._spawn(self._attempt(key, state, claim, held, route, is_cold=is_cold))
+
+    def _start_others(self) -> None:
+        """Gives free places to the lanes that wait for one, an attempt each in turn."""
+        while (key := self._places.next_lane()) is not None:
+            state = self._lanes.get(key)
+            if state is not None:
+                self._start(key, state, 1)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _attempt(self, key: str, state: _LaneState, claim: Claim, held: _Held | None) -> None:
+    def _begin_look_up(self, key: str, state: _LaneState) -> None:
+        state.is_looking_up = True
+        task = asyncio.get_running_loop().create_task(self._look_up(key, state))
+        self._look_ups.add(task)
+        task.add_done_callback(self._look_ups.discard)
+
+    async def _look_up(self, key: str, state: _LaneState) -> None:
+        """Finds the lane's destination, then starts its attempts. Holds no place meanwhile."""
+        try:
+            found = await self._destinations.find(key)
+        finally:
+            state.is_looking_up = False
+        if isinstance(found, NoRoute) and not self._is_stopping:
+            self._settle(key, state, found)
+        self._start(key, state)
+        self._forget_if_idle(key)
+
+    def _settle(self, key: str, state: _LaneState, problem: NoRoute) -> None:
+        """Records that mail cannot be sent. If DNS gave no answer, it is recorded of one message, and the others wait for the next probe."""
+        count = 1 if problem.is_silent else len(state.waiting)
+        if problem.is_silent:
+            self._note_failure(key, state, note_failure if self._has_smart_host else note_silence)
+        for _ in range(min(count, len(state.waiting))):
+            claim, held = state.waiting.popleft()
+            self._waiting -= 1
+            state.recording += 1
+            self._spawn(self._record_problem(key, state, claim, held, problem))
+
+    async def _record_problem(self, key: str, state: _LaneState, claim: Claim, held: _Held | None, problem: NoRoute) -> None:
+        try:
+            attempt = await self._worker.attempt(claim, held.content if held else None, problem)
+            self._stuck |= await self._worker.record(attempt)
+        finally:
+            state.recording -= 1
+            self._end(key, state, claim, held)
+
+    async def _attempt(self, key: str, state: _LaneState, claim: Claim, held: _Held | None, route: Route, *, is_cold: bool) -> None:
         """One attempt. While its outcome is being stored the lane goes on with the next one."""
         try:
             try:
-                attempt = await self._worker.attempt(claim, held.content if held else None)
+                attempt = await self._worker.attempt(claim, held.content if held else None, route)
             finally:
                 state.busy -= 1
-                self._busy -= 1
+                self._places.give_back(claim.message.id, is_cold=is_cold)
             state.recording += 1
             try:
                 self._note(key, state, attempt.signal)
+                self._start_others()
                 self._start(key, state)
             except Exception:  # whatever that was, the outcome is recorded
                 log.exception("lane_failed", next_hop=key)
@@ -240,24 +333,34 @@ class Scheduler:
             finally:
                 state.recording -= 1
         finally:
-            self._let_go(claim, held)
-            state.used = self._clock.monotonic()
-            self._start(key, state)
-            self._forget_if_idle(key)
-            if self._may_be_due:
-                self._wakeup.set()
+            self._start_others()
+            self._end(key, state, claim, held)
+
+    def _end(self, key: str, state: _LaneState, claim: Claim, held: _Held | None) -> None:
+        """A claim is done with."""
+        self._let_go(claim, held)
+        state.used = self._clock.monotonic()
+        self._start(key, state)
+        self._forget_if_idle(key)
+        if self._may_be_due:
+            self._wakeup.set()
 
     def _note(self, key: str, state: _LaneState, signal: Signal) -> None:
         if signal is Signal.GOOD:
             state.lane = note_success(state.lane)
+            self._places.note_success(key, self._clock.monotonic())
         elif signal is Signal.BAD:
-            now = self._clock.monotonic()
-            if state.lane.is_suspended(now):  # by another attempt of the same moment
-                return
-            state.lane = note_failure(state.lane, now=now, delays=self._delays)
-            if state.lane.is_suspended(now):
-                seconds = (state.lane.suspended_until or now) - now
-                log.warning("lane_suspended", next_hop=key, seconds=round(seconds, 1))
+            self._note_failure(key, state, note_failure)
+
+    def _note_failure(self, key: str, state: _LaneState, note: FailureNote) -> None:
+        now = self._clock.monotonic()
+        if state.lane.is_suspended(now):  # by another attempt of the same moment
+            return
+        state.lane = note(state.lane, now=now, delays=self._delays)
+        if state.lane.is_suspended(now):
+            self._places.note_suspended(key)
+            seconds = (state.lane.suspended_until or now) - now
+            log.warning("lane_suspended", next_hop=key, seconds=round(seconds, 1))
 
     def _let_go(self, claim: Claim, held: _Held | None) -> None:
         self._claims.pop(_key_of(claim), None)
@@ -270,6 +373,7 @@ class Scheduler:
         """Gives back what was claimed and cannot be started now."""
         while state.waiting:
             claim, held = state.waiting.popleft()
+            self._waiting -= 1
             self._let_go(claim, held)
             try:
                 await self._store.release(claim.lease, [delivery.id for delivery in claim.deliveries])
@@ -279,11 +383,12 @@ class Scheduler:
     def _forget_if_idle(self, key: str) -> None:
         """Drops a lane of which nothing is known that a new one would not start with, or nothing recent."""
         state = self._lanes.get(key)
-        if state is None or state.load:
+        if state is None or state.load or state.is_looking_up:
             return
         now = self._clock.monotonic()
         is_default = not state.lane.failures and not state.lane.suspensions
-        if is_default or (now - state.used >= LANE_MEMORY and not state.lane.is_suspended(now)):
+        used = max(state.used, state.lane.suspended_until or 0.0)
+        if is_default or now - used >= LANE_MEMORY:
             del self._lanes[key]
 
     # The leases.
@@ -338,7 +443,7 @@ class Scheduler:
             return False
         now = self._clock.monotonic()
         busy = frozenset(
-            key for key, state in self._lanes.items() if state.lane.is_suspended(now) or state.load >= WAITING_FACTOR * state.lane.limit
+            key for key, state in self._lanes.items() if state.lane.is_suspended(now) or state.load >= self._most_waiting(key, state, now)
         )
         if SMART_HOST_LANE in busy:
             return False
@@ -357,7 +462,7 @@ class Scheduler:
         return bool(claims)
 
     def _room(self) -> int:
-        room = min(CLAIM_LIMIT, MAX_ATTEMPTS - self._busy)
+        room = min(CLAIM_LIMIT, MAX_WAITING - self._waiting)
         if self._has_smart_host:
             state = self._lanes.get(SMART_HOST_LANE)
             lane = state.lane if state else new_lane(is_smart_host=True)
@@ -367,7 +472,7 @@ class Scheduler:
     def _per_domain(self, room: int) -> int:
         if self._has_smart_host:
             return room
-        return WAITING_FACTOR * new_lane(is_smart_host=False).limit
+        return FEW_OF_EACH if self._waiting >= MANY_WAITING else WAITING_FACTOR * new_lane(is_smart_host=False).limit
 
     async def _time_to_wait(self) -> float:
         due = await self._store.due_at()
@@ -382,6 +487,8 @@ class Scheduler:
         """Starts nothing more, lets attempts under way end, cuts off what is left after so many seconds, gives back the rest."""
         self._is_stopping = True
         self._wakeup.set()
+        for task in self._look_ups:
+            task.cancel()
         for state in list(self._lanes.values()):  # attempts that end meanwhile take their lanes away
             await self._release_waiting(state)
         await self._wait_for_tasks(timeout)

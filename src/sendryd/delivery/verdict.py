@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd.delivery.transport import NO_OPENING, Connection, DeliveryFault, Opening, Target
@@ -35,6 +35,7 @@ class Verdict:
     tls: str = ""  # version, empty in clear text
     duration_ms: int = 0
     opening: Opening = NO_OPENING  # what opening the connection took, if it was opened for this attempt
+    retry_in: timedelta | None = None  # when to try again after a deferral, if not as the retry plan says
 
 
 def local_verdict(kind: Kind, category: Category, enhanced: str, sentence: str) -> Verdict:

@@ -1,14 +1,14 @@
-"""One claim: sign, find the hosts, try them in order, record what came of it.
+"""One claim: sign, try the hosts of its route in order, record what came of it.
 
 Does: delivers a message to recipients of one next hop in one transaction, and stores one outcome for each of them.
-Reads: the content, the sending domain's key, DNS.
+Reads: the content, the sending domain's key.
 Writes: `store.record_attempt`, once, as soon as the outcome is known and before anything else.
 Strategy: hosts by preference, addresses in order; a failure that speaks of the host or the session goes on to the next one, one that speaks
 of the message or the recipient does not. A handshake that fails under opportunistic TLS is followed by clear text on the same host, which
 is remembered for a day. An idle connection that had died is replaced by a fresh one once.
 When things fail: an outcome that the store cannot take is kept and stored later; the message is not sent again meanwhile. A lease that was
 lost means that somebody else decides: nothing is stored.
-Limits: those of a transaction are in `delivery.grouping`; what DNS and the receivers may take is in `runtime.resolver` and `smtp.timeouts`.
+Limits: those of a transaction are in `delivery.grouping`; what the receivers may take is in `smtp.timeouts`.
 Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
 """
 
@@ -19,7 +19,7 @@ from enum import Enum, auto
 from typing import Final
 
 from sendryd.delivery.contents import Contents, Letter, Unsendable
-from sendryd.delivery.destinations import Destinations
+from sendryd.delivery.destinations import Destinations, NoRoute, Route
 from sendryd.delivery.outcomelog import log_outcome
 from sendryd.delivery.plan import plan_mx, plan_smart_host
 from sendryd.delivery.pool import ConnectionPool
@@ -52,7 +52,6 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import Rand
-from sendryd.runtime.resolver import DnsResolver
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope, needs_7bit
 from sendryd.store.base import Claim, ClaimedDelivery, MailStore, NewEvent, Outcome
@@ -95,7 +94,7 @@ class WorkerContext:
 
     store: MailStore
     contents: Contents
-    resolver: DnsResolver
+    destinations: Destinations
     pool: ConnectionPool[Connection]
     contexts: TlsContexts
     signer: Signer
@@ -121,13 +120,13 @@ class Worker:
     def __init__(self, context: WorkerContext, settings: WorkerSettings) -> None:
         self._context = context
         self._settings = settings
-        self._destinations = Destinations(context.resolver, context.rand, hostname=settings.hostname, smart_host=settings.smart_host)
         self._broken_tls: dict[str, float] = {}
         self.unrecorded = 0  # outcomes that wait for the store
         self.damaged = 0  # deliveries held because their content could not be read whole
 
-    async def attempt(self, claim: Claim, content: bytes | None) -> Attempt:
-        """One attempt for the recipients of one transaction. `content` saves reading it. Raises nothing but cancellation.
+    async def attempt(self, claim: Claim, content: bytes | None, route: Route | NoRoute) -> Attempt:
+        """One attempt for the recipients of one transaction. `content` saves reading it. Without a route the outcome is what that means.
+        Raises nothing but cancellation.
 
         What it came to has to be given to `record` before anything else is done for these recipients.
         """
@@ -139,7 +138,11 @@ class Worker:
                     return attempt
             if claim.message.mode is not KeyMode.LIVE:
                 raise AssertionError("a test message reached the delivery engine")
-            attempt.signal = await self._attempt(claim, content, attempt.verdicts)
+            if isinstance(route, NoRoute):
+                for each in claim.deliveries:
+                    attempt.verdicts[each.forward_path] = self._context.destinations.judge(route, claim.domain, each)
+            else:
+                attempt.signal = await self._attempt(claim, content, route, attempt.verdicts)
         except SigningKeyMissing as error:
             await self._hold(claim, HoldReason.DOMAIN_REMOVED, f"Held: {error}")
             attempt.claim = replace(claim, deliveries=())
@@ -254,13 +257,13 @@ class Worker:
             if reason is not None:
                 self._context.mail_log.outcome("suppressed", claim.message, delivery.forward_path, {"relay": None, "reply": reason})
 
-    async def _attempt(self, claim: Claim, content: bytes | None, verdicts: dict[str, Verdict]) -> Signal:
+    async def _attempt(self, claim: Claim, content: bytes | None, route: Route, verdicts: dict[str, Verdict]) -> Signal:
         context = self._context
         domain_id = claim.message.signing_domain_id
         if domain_id is None:
             raise SigningKeyMissing("the message has no sending domain")
         key = await context.signer.key(domain_id)
-        targets = await self._find_targets(claim.domain, is_tls_enforced=key.tls_policy is TlsPolicy.ENFORCED)
+        targets = self._plan(claim.domain, route, is_tls_enforced=key.tls_policy is TlsPolicy.ENFORCED)
         if isinstance(targets, Verdict):
             _give(verdicts, claim, targets)
             return Signal.NEUTRAL
@@ -279,11 +282,8 @@ class Worker:
 
     # Where to.
 
-    async def _find_targets(self, domain: str, *, is_tls_enforced: bool) -> list[Target] | Verdict:
+    def _plan(self, domain: str, route: Route, *, is_tls_enforced: bool) -> list[Target] | Verdict:
         settings = self._settings
-        route = await self._destinations.find_route(domain)
-        if isinstance(route, Verdict):
-            return route
         if settings.smart_host is not None:
             return plan_smart_host(settings.smart_host, [address for _, addresses in route for address in addresses])
         targets = plan_mx(
@@ -415,21 +415,22 @@ class Worker:
         outcomes: list[Outcome] = []
         for delivery in claim.deliveries:
             verdict = verdicts[delivery.forward_path]
-            retry = self._retry(claim, delivery, now) if verdict.disposition.kind is Kind.DEFERRED else None
+            retry = self._retry(claim, delivery, verdict, now) if verdict.disposition.kind is Kind.DEFERRED else None
             outcomes.append(make_outcome(delivery, verdict, retry, context.ids.next))
         if not await self._store_outcomes(claim, outcomes, now):
             return
         for delivery, outcome in zip(claim.deliveries, outcomes, strict=True):
             log_outcome(context.mail_log, claim, delivery, verdicts[delivery.forward_path], outcome, now)
 
-    def _retry(self, claim: Claim, delivery: ClaimedDelivery, now: datetime) -> RetryAt | GiveUp:
-        return next_attempt(
+    def _retry(self, claim: Claim, delivery: ClaimedDelivery, verdict: Verdict, now: datetime) -> RetryAt | GiveUp:
+        retry = next_attempt(
             self._settings.retry_plan,
             attempts=delivery.attempts + 1,
             first_queued=claim.message.waits_since,
             now=now,
             jitter=self._context.rand.jitter(),
         )
+        return RetryAt(now + verdict.retry_in) if verdict.retry_in is not None and isinstance(retry, RetryAt) else retry
 
     async def _store_outcomes(self, claim: Claim, outcomes: Sequence[Outcome], now: datetime) -> bool:
         """Stores them however long it takes. False if they are not wanted any more."""

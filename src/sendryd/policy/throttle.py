@@ -48,6 +48,11 @@ def note_success(lane: Lane) -> Lane:
     return Lane(grown, lane.max_window)
 
 
+def note_silence(lane: Lane, *, now: float, delays: tuple[float, ...]) -> Lane:
+    """DNS gave no answer for the next hop. That holds for all its messages, so it is left alone at once."""
+    return note_failure(replace(lane, failures=max(lane.failures, FAILURES_TO_SUSPEND - 1)), now=now, delays=delays)
+
+
 def note_failure(lane: Lane, *, now: float, delays: tuple[float, ...]) -> Lane:
     """No session could be had. `delays` are the seconds of the retry plan, which the suspensions follow."""
     failures = lane.failures + 1

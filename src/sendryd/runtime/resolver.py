@@ -73,14 +73,10 @@ class RecordResolver(DnsResolver, Protocol):
 
 
 class LookupNotes(Protocol):
-    """What wants to know how often DNS denies domains."""
+    """Hears of every new answer to an MX question, but for those out of the cache."""
 
     def note_answered(self, domain: str) -> None:
         """The domain has mail exchangers."""
-        ...
-
-    def note_denied(self, domain: str) -> None:
-        """DNS says that the domain does not exist."""
         ...
 
 
@@ -106,7 +102,7 @@ class Resolver:
     """`DnsResolver` on dnspython."""
 
     def __init__(self, clock: Clock, nameserver: tuple[str, int] | None = None, notes: LookupNotes | None = None) -> None:
-        """Asks the given server, or those that the system is configured with. `notes` hears of new answers to MX questions."""
+        """Asks the given server, or those that the system is configured with."""
         self._clock = clock
         self._notes = notes
         self._quick = _make_resolver(nameserver, timeout=QUICK_TIMEOUT, lifetime=QUICK_LIFETIME)
@@ -199,8 +195,6 @@ class Resolver:
             entry = _Entry(self._clock.monotonic() + NEGATIVE_TTL, ())
         except dns.resolver.NXDOMAIN:
             entry = self._refuse(f"the name {name} does not exist")
-            if kind == "MX" and self._notes is not None:
-                self._notes.note_denied(name)
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape, UnicodeError):
             entry = self._refuse(f"{name} is not a name")
         except (dns.exception.DNSException, OSError) as error:

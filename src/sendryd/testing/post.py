@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from sendryd.delivery.contents import Contents
+from sendryd.delivery.denials import Denials
+from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.signer import Signer
@@ -75,6 +77,11 @@ class Post:
         await self.store.add_domain(replace(new, domain=replace(new.domain, id=DomainId(1)), private_key=signing_key()[0]))
         self.signer = Signer(self.store, self.clock)
         self.budget = ContentBudget()
+        plan = RetryPlan((timedelta(minutes=1),), timedelta(hours=72))
+        self.denials = Denials(self.clock)
+        self.destinations = Destinations(
+            self.resolver, self.denials, hostname="relay.test", smart_host=None, plan=plan, clock=self.clock, rand=self.rand
+        )
         self.pool: ConnectionPool[Connection] = ConnectionPool(self.clock)
         self.tracer = Tracer(self.store, self.clock)
         context = WorkerContext(
@@ -82,7 +89,7 @@ class Post:
             contents=Contents(
                 self.store, Personaliser("http://localhost", b"s" * 43), self.signer, self.budget, Path(tempfile.gettempdir())
             ),
-            resolver=self.resolver,
+            destinations=self.destinations,
             pool=self.pool,
             contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),
             signer=self.signer,
@@ -97,7 +104,7 @@ class Post:
             mx_port=self.first.port,
             smart_host=None,
             allow_private_networks=self.allow_private,
-            retry_plan=RetryPlan((timedelta(minutes=1),), timedelta(hours=72)),
+            retry_plan=plan,
             timeouts=dict.fromkeys(CLIENT_TIMEOUTS, self.patience),
         )
         self.worker = Worker(context, settings)
@@ -129,7 +136,8 @@ class Post:
 
     async def deliver(self, claim: Claim, content: bytes | None) -> Signal:
         """One attempt of a claim, recorded."""
-        attempt = await self.worker.attempt(claim, content)
+        route = await self.destinations.find(claim.domain)
+        attempt = await self.worker.attempt(claim, content, route)
         await self.worker.record(attempt)
         return attempt.signal
 

@@ -72,6 +72,7 @@ class ClaimedDelivery:
     is_in_doubt: bool  # an earlier attempt was cut off without an outcome: this one may be a duplicate
     notify: str | None
     orcpt: str | None
+    last_reply: str = ""  # of the last recorded outcome, for `queue show`; empty before the first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ def read_claimed(delivery: Delivery) -> ClaimedDelivery:
         is_in_doubt=delivery.is_in_doubt,
         notify=delivery.new.notify,
         orcpt=delivery.new.orcpt,
+        last_reply=delivery.last_reply,
     )
 
 

@@ -220,6 +220,7 @@ def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, mom
             is_in_doubt=bool(row[5]),
             notify=row[6],
             orcpt=row[7],
+            last_reply=row[8],
         )
         groups.setdefault((row[1], row[3]), []).append(claimed)
     return [

@@ -172,7 +172,7 @@ SELECT min(due_at) FROM first WHERE domain NOT IN (SELECT value FROM json_each(?
 UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = ?1, lease_node = ?2, lease_boot = ?3, returned_token = NULL
 WHERE id IN (SELECT value FROM json_each(?4)) AND state = 'queued' AND due_at <= ?5
   AND (SELECT mode FROM message WHERE message.id = delivery.message_id) = 'live'
-RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt;
+RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt, last_reply;
 
 -- name: list_leased_now
 SELECT id FROM delivery WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2;
