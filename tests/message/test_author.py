@@ -31,6 +31,13 @@ from sendryd.message.errors import MalformedMessage
         ("O'Brien <o'brien@acme.com>", "O'Brien", "o'brien@acme.com"),
         ('"Me <me@acme.com>" <me@acme.com>', "Me <me@acme.com>", "me@acme.com"),
         ("me@acme.com (=?utf-8?q?Acme_=28UK=29?=)", "", "me@acme.com"),
+        ("Support (Billing) <hello@acme.com>", "Support", "hello@acme.com"),
+        ("(Cron) hello@acme.com", "", "hello@acme.com"),
+        ("hello@acme.com (Cron (daily))", "", "hello@acme.com"),
+        ("root@acme.com (Cron Daemon) (host 7)", "", "root@acme.com"),
+        ('"Acme (Sales)" (UK) <hello@acme.com> (on behalf \\( of all)', "Acme (Sales)", "hello@acme.com"),
+        ("A (x) B <hello@acme.com>", "A B", "hello@acme.com"),
+        ("(Grüße) <hello@acme.com>", "", "hello@acme.com"),
         ("me@B\u00dcCHER.test", "", "me@xn--bcher-kva.test"),
         ("me@XN--BCHER-KVA.test", "", "me@xn--bcher-kva.test"),
     ],
@@ -46,12 +53,15 @@ def test_forms_of_real_clients(value: str, display: str, address: str) -> None:
         "<ok@v.test>, <evil@e.test>", "Team: <ok@v.test>, <evil@e.test>;", "Team: ok@v.test;", "<@v.test:evil@e.test>", "<ok@v.test> <evil@e.test>",
         "<ok@v.test>evil@e.test", "evil@e.test<ok@v.test>", r"<evil@e.test>\,<ok@v.test>", "=?utf-8?b?PGV2aWw+?=,<ok@v.test>", "<evil\0@v.test>",
         "(unclosed ok@v.test", "ok@v.test)evil@e.test", "ok@v.test]<evil@e.test>", "alice@v.test]<bob@e.test>", "", "<>", "ok@v.\ttest", "a b@v.test",
-        "ok@v", "ok@127.0.0.1", "ok@[127.0.0.1]", "ok@v\u00ad.test", "ok@v\uff0etest", "ok@xn--99999999.test", "x" * 65 + "@v.test", "ok@v.test (a) (b)",
+        "ok@v", "ok@127.0.0.1", "ok@[127.0.0.1]", "ok@v\u00ad.test", "ok@v\uff0etest", "ok@xn--99999999.test", "x" * 65 + "@v.test",
         "=?utf-8?q?a=0d=0ab?= <ok@v.test>", "ok", "ok@@v.test", '"ok@v.test', "a, b <ok@v.test>", "ok@v.test;", "ok@v.test,", "a" * 2001 + "@v.test",
         "<ok@v.test", "ok@v.test>", "=?utf-8?q?=3Cevil=40e.test=3E?= <ok@v.test>", "=?utf-8?q?=3Cevil=40e.test=3E_ok=40v.test?= <ok@v.test>",
         '"<evil@e.test> ok@v.test" <ok@v.test>', '"evil@e.test"@v.test', '<"evil@e.test>"@v.test>', '"<evil>"@v.test', r'"evil\@e.test"@v.test',
         "=?utf-8?q?evil=40e.test=3C?=ok@v.test", "<=?utf-8?b?ZXZpbEBlLnRlc3Q=?=@v.test>", "ok@v.test (=?utf-8?q?=3Cevil=40e.test=3E?=)",
-        "ok@v.test (=?utf-8?q?a=0d=0ab?=)", "evil@e.test <ok@v.test>", "ok@v.test ok@v.test", "(evil) ok@v.test", "ok@(x)v.test", "ok@v.test (a(b))",
+        "ok@v.test (=?utf-8?q?a=0d=0ab?=)", "evil@e.test <ok@v.test>", "ok@v.test ok@v.test", "(evil@e.test) ok@v.test", "ok@(x)v.test", "ok@v.test (a(b)",
+        "ok@v.test (a (<evil>))",
+        "ok(x)@v.test", "<ok@v.test (x)>", "Team (a): ok@v.test;", "ok@v.test (a), evil@e.test",
+        "<(x)ok@v.test>", r"ok@v.test (a\)", "Acme (x", "Acme) <ok@v.test>",
         "ok.@v.test", ".ok@v.test",
         "ok@v.test.", "ok@v..test", ",ok@v.test", "x: ok@v.test;", ":ok@v.test", "undisclosed:;", r"ok\@v.test", "ok@v.test%e.test", "ok@v.test\u2028",
         "=?utf-8?q?ok=40v.test?=", "<@v.test,@e.test:evil@e.test>", "ok@v.te\u200dst", "ok@xn--ok-.test",
@@ -68,9 +78,42 @@ def test_look_alikes_are_other_domains() -> None:
     assert parse_author(b"a@ok.test.evil.test").domain == "ok.test.evil.test"
 
 
-def test_latin_1_is_refused() -> None:
-    with pytest.raises(MalformedMessage, match="UTF-8"):
-        parse_author(b"B\xfccher <a@b.test>")
+def test_a_name_in_a_legacy_charset_is_read_and_an_address_is_not() -> None:
+    assert parse_author(b"B\xfccher <a@b.test>").display == "Bücher"
+    for value in (b"\xfc@b.test", b"a@b\xfc.test", b"Name <a@b\xfc.test>"):
+        with pytest.raises(MalformedMessage, match="UTF-8"):
+            parse_author(value)
+
+
+@pytest.mark.parametrize("value", ["Acme, Inc. <hello@acme.com>", "Grafana [Prod] <hello@acme.com>", "Ops: night; <hello@acme.com>"])
+def test_a_name_that_needs_quotes_is_refused_with_that_advice(value: str) -> None:
+    with pytest.raises(MalformedMessage, match=r"Sender field .* double quotes"):
+        parse_author(value.encode(), "Sender")
+
+
+@pytest.mark.parametrize("value", ["a@localhost", "", "a@b.test, c@b.test", "a@x\u00ad.test", "x" * 65 + "@b.test", "a" * 3000])
+def test_a_refusal_names_its_field(value: str) -> None:
+    with pytest.raises(MalformedMessage, match="the Resent-From field") as caught:
+        parse_author(value.encode(), "Resent-From")
+    assert "From" not in caught.value.reason.replace("Resent-From", "")
+    assert "{" not in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b"=?utf-8?Q?=F0=9F=98?= =?utf-8?Q?=80?=", "😀"),
+        (b"=?utf-8?B?8J+Y?= =?UTF-8?Q?=80?= x", "😀 x"),
+        (b"a =?utf-8?Q?=C3?=  =?utf-8?Q?=A4?= b =?utf-8?q?c?=", "a ä b c"),
+        (b"=?iso-8859-1?Q?=E4?= =?utf-8?Q?=C3=A4?=", "ää"),
+        (b"=?ks_c_5601-1987?B?x9GxubO7?=", "한국내"),
+        (b"=?utf-8?Q?=C3?= and =?utf-8?Q?=A4?=", "\ufffd and \ufffd"),
+        (b"=?utf-8?q?a?= =?utf-8?b?A?= =?utf-8?q?b?=", "a=?utf-8?b?A?=b"),
+        (b"gr\xfc\xdfe", "grüße"),
+    ],
+)
+def test_encoded_words_are_joined_before_they_are_decoded(value: bytes, shown: str) -> None:
+    assert decode_text(value) == shown
 
 
 @pytest.mark.parametrize("text", ['"' * 2000, "(" * 2000, "<" * 2000, "=?" * 1000, "a@" * 1000, '"\\' * 1000])

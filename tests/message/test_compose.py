@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendryd.intake.prepare import Draft, read_draft
-from sendryd.message.compose import LINE, MAX_FILENAME, MAX_HEADER, Attachment, Composition, compose
+from sendryd.message.compose import MAX_FILENAME, MAX_HEADER, Attachment, Composition, compose
+from sendryd.message.encodedwords import LINE
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.mailbox import MAX_NAME, Mailbox, parse_mailbox

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendryd.message.dkim import SLICE, body_hash, generate_key, load_private_key, sign, verify
+from sendryd.message.dkim import OVERSIGNED_FIELDS, SLICE, body_hash, generate_key, load_private_key, sign, verify
 from sendryd.message.headers import HeaderBlock
 
 PEM, PUBLIC = generate_key()
@@ -85,6 +85,41 @@ def test_harmless_changes_on_the_way_are_not() -> None:
     content = b"Received: by relay\r\n" + content.replace(b"Subject: Hello", b"SUBJECT:   Hello  ").replace(b"body\r\n", b"body  \r\n\r\n")
     assert own(content) is None
     assert judge(content)
+
+
+ADDED_BY_LISTS = (
+    b"List-Id: <team.example.org>",
+    b"Sender: team-owner@example.org",
+    b"List-Unsubscribe: <mailto:leave@example.org>",
+    b"List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+    b"Auto-Submitted: auto-forwarded",
+    b"Feedback-ID: 1:list:example",
+    b"Message-ID: <1@list.example.org>",
+    b"References: <1@list.example.org>",
+    b"List-Post: <mailto:team@example.org>",
+    b"Resent-From: team@example.org",
+)
+
+
+@pytest.mark.parametrize("field", ADDED_BY_LISTS, ids=lambda field: field.partition(b":")[0].decode())
+def test_a_list_may_add_its_fields(field: bytes) -> None:
+    content = field + b"\r\n" + signed(BASE + b"body\r\n")
+    assert own(content) is None
+    assert judge(content)
+
+
+@pytest.mark.parametrize("field", ADDED_BY_LISTS[:-1], ids=lambda field: field.partition(b":")[0].decode())
+def test_a_field_of_a_list_that_the_message_has_is_signed(field: bytes) -> None:
+    content = signed(field + b"\r\n" + BASE + b"body\r\n").replace(field, field + b"x")
+    assert own(content) is not None
+    assert not judge(content)
+
+
+@pytest.mark.parametrize("name", OVERSIGNED_FIELDS)
+def test_nobody_may_add_a_field_that_readers_show(name: bytes) -> None:
+    content = name + b": x\r\n" + signed(BASE + b"body\r\n")
+    assert own(content) is not None
+    assert not judge(content)
 
 
 def test_a_wrong_or_missing_key_is_told() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sendryd.message.parse import read_type
+from sendryd.message.parameters import read_type
 
 
 @pytest.mark.parametrize(

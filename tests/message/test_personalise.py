@@ -16,7 +16,7 @@ from sendryd.message.headers import HeaderBlock
 from sendryd.message.mailbox import Mailbox
 from sendryd.message.parse import summarise
 from sendryd.message.personalise import MAX_UNSUBSCRIBE_URL, Personal, personalise
-from sendryd.message.transfer import base64_lines, quoted_printable
+from sendryd.message.quoted import base64_lines, quoted_printable
 
 PIXEL_URL = "https://t.test/o/1"
 PIXEL = '<img src="https://t.test/o/1" width="1" height="1" alt="" style="display:none">'
@@ -108,7 +108,7 @@ def test_what_is_signed_or_encrypted_is_the_same_object(template: bytes) -> None
         b"Content-Type: text/plain\r\n\r\n<a href='https://x.test/'></body>\r\n",
         b"\r\n<a href='https://x.test/'></body>\r\n",
         leaf(b"\xc3<p>"), leaf(HTML.encode("latin-1")), leaf(HTML.encode(), "x-unknown"), leaf(HTML.encode(), "zlib_codec"), leaf(HTML.encode(), "utf-7"),
-        leaf(HTML.encode("latin-1"), "us-ascii"), leaf(b"\x1b$B\x1b(B<p>", "iso-2022-jp"), leaf(HTML.encode(), encoding="x-uuencode"),
+        leaf(b"\x1b$B\x1b(B<p>", "iso-2022-jp"), leaf(HTML.encode(), encoding="x-uuencode"),
         leaf(base64.b64encode(b"<p> ") + b"\r\n" + base64.b64encode(b"<p>x"), encoding="base64"), leaf(b"!PHA+\r\n", encoding="base64"),
         leaf(b"-----BEGIN PGP SIGNED MESSAGE-----\r\n<a href='https://x.test/'>\r\n"), leaf(b""),
         b"Content-Type: text/html\r\nContent-Disposition: attachment\r\n\r\n<p>",

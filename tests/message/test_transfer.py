@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.parse import MAX_PARTS, summarise, walk
-from sendryd.message.transfer import QP_LINE, quoted_printable, shorten_lines, to_7bit
+from sendryd.message.quoted import QP_LINE, quoted_printable
+from sendryd.message.transfer import shorten_lines, to_7bit
 
 TOP = b"From: a@b.test\r\nMIME-Version: 1.0\r\n"
 
@@ -65,9 +66,15 @@ SIGNED = (
 )
 
 
-def test_a_long_line_that_is_in_no_part_is_refused() -> None:
-    with pytest.raises(MalformedMessage, match="outside of any part"):
-        shorten_lines((MIXED % (b"short", b"short")).replace(b"preamble", b"x" * 2000))
+def test_text_that_no_reader_shows_is_wrapped() -> None:
+    content = MIXED % (b"short", b"short")
+    for place in (b"preamble", b"epilogue", b"--b--"):
+        mended = shorten_lines(content.replace(place, place + b" " * 1000 + b"x" * (2000 if place != b"--b--" else 0)))
+        assert longest(mended) <= 998
+        assert leaves(mended) == leaves(content)
+    converted = to_7bit(content.replace(b"preamble", "Präambel".encode()).replace(b"epilogue", "Überhang".encode()))
+    assert converted.isascii()
+    assert leaves(converted) == leaves(content)
 
 
 def test_signed_parts_are_refused_not_broken() -> None:

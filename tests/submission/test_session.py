@@ -80,6 +80,12 @@ async def envelope(client: MemoryStream) -> None:
     assert (await say(client, b"DATA")).startswith(b"354 ")
 
 
+@pytest.mark.parametrize("secret", [f" {LIVE_SECRET}", f"{LIVE_SECRET}\r\n", f"\t{LIVE_SECRET} \u00a0"])
+async def test_white_space_around_a_key_is_ignored(secret: str) -> None:
+    async with talking(await Door().open()) as (client, _, _):
+        await log_in(client, secret)
+
+
 async def test_a_silent_stranger_is_shown_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "UNAUTHENTICATED_TIMEOUT", 0.05)
     door = await Door().open()

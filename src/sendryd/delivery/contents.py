@@ -11,6 +11,7 @@ Limits: the shares `sending` and `signing` of the budget.
 
 import asyncio
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,20 +19,48 @@ from typing import Final
 from sendryd.delivery.signer import Signer, SigningKey
 from sendryd.delivery.transport import SLICE, OutboundContent, StreamedContent
 from sendryd.intake.personal import Personaliser
+from sendryd.message.asciiheader import EightBitAddress, to_ascii_header
 from sendryd.message.errors import MalformedMessage
+from sendryd.message.headers import HeaderBlock
 from sendryd.message.transfer import to_7bit
 from sendryd.model.ids import MessageId
 from sendryd.model.message import Message
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.scratch import ScratchFile
+from sendryd.smtp.extensions import Extensions
 from sendryd.store.base import Claim, DeliveryStore
 
 LARGE: Final = 256 * 1024  # octets: making a copy of more takes milliseconds, which a thread spends better than the loop
 STREAMED: Final = SLICE  # octets of a content: more is sent piece by piece. All attempts together may hold as much at once
 ROOM_TIMEOUT: Final = 60.0  # seconds to wait for memory; a receiver waits for minutes (RFC 5321 §4.5.3.2.7)
 COPIES: Final = 3  # of a large content while another form of it is made: as stored, as changed, and what the change holds meanwhile
+NO_SMTPUTF8: Final = "An address of the message needs SMTPUTF8, which the receiving server does not offer"
 
-Form = tuple[OutboundContent | StreamedContent, bool]  # what goes out, and whether it has octets above 127
+
+class FormKind(IntEnum):
+    """How a message is written for a receiver."""
+
+    AS_IT_CAME = 0  # but for 8-bit header fields that are not UTF-8
+    SEVEN_BIT = 1
+    ASCII_HEADER = 2
+
+
+def choose_form(message: Message, extensions: Extensions) -> FormKind:
+    """The form for a receiver that offers these extensions."""
+    if not message.is_8bit:
+        return FormKind.AS_IT_CAME
+    if not extensions.eightbitmime:
+        return FormKind.SEVEN_BIT
+    return FormKind.AS_IT_CAME if extensions.smtputf8 else FormKind.ASCII_HEADER
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What goes out, and what is said of it in MAIL."""
+
+    content: OutboundContent | StreamedContent
+    is_8bit: bool = False  # it has octets above 127
+    needs_smtputf8: bool = False  # its header has
 
 
 class Unsendable(Exception):
@@ -50,7 +79,7 @@ class _Ready:
     users: int = 0
     content: bytes | None = None  # as its recipients get it
     taken: int = 0  # octets of the share
-    forms: dict[bool, Form] = field(default_factory=dict)  # by whether they have to be within 7 bits
+    forms: dict[FormKind, Form] = field(default_factory=dict)
     files: list[ScratchFile] = field(default_factory=list)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -107,16 +136,16 @@ class Letter:
     def __repr__(self) -> str:
         return f"<Letter {self.message.id} {'put down' if self._ready is None else 'at hand'}>"
 
-    async def form(self, *, must_be_7bit: bool) -> Form:
+    async def form(self, kind: FormKind) -> Form:
         """The signed content for a receiver that is ready for it. Raises `Unsendable`, `BudgetExhausted`, `OSError`, and what the store does."""
         ready = self._ready
         if ready is None:
             ready = self._ready = self._contents.open(self.message, is_shared=self._stored is None and not self.message.is_personal)
-        found = ready.forms.get(must_be_7bit)
+        found = ready.forms.get(kind)
         if found is None:
             async with ready.lock:
-                found = ready.forms.get(must_be_7bit) or await self._make(ready, must_be_7bit=must_be_7bit)
-                ready.forms[must_be_7bit] = found
+                found = ready.forms.get(kind) or await self._make(ready, kind)
+                ready.forms[kind] = found
         return found
 
     def put_down(self) -> None:
@@ -125,18 +154,19 @@ class Letter:
             self._contents.close(self.message, self._ready)
             self._ready = None
 
-    async def _make(self, ready: _Ready, *, must_be_7bit: bool) -> Form:
+    async def _make(self, ready: _Ready, kind: FormKind) -> Form:
         if self._stored is None and self.message.size > STREAMED:
-            return await self._make_large(ready, must_be_7bit=must_be_7bit)
+            return await self._make_large(ready, kind)
         content = ready.content
         if content is None:
             content = ready.content = await self._load(ready)
-        if not must_be_7bit or content.isascii():
-            return OutboundContent((await self._sign(content, is_7bit=False), content)), self.message.is_8bit
-        if self._stored is None:
+        if not self.message.is_8bit or content.isascii():
+            return Form(OutboundContent((await self._sign(content, FormKind.AS_IT_CAME), content)))
+        if self._stored is None and _may_change(content, kind):
             await self._take(ready, len(content))
-        converted = await _to_7bit(content)
-        return OutboundContent((await self._sign(converted, is_7bit=True), converted)), False
+        converted = await _convert(content, kind)
+        signature = await self._sign(converted, FormKind.AS_IT_CAME if converted is content else kind, is_changed=converted is not content)
+        return Form(OutboundContent((signature, converted)), not converted.isascii(), HeaderBlock.parse(converted).has_8bit)
 
     async def _load(self, ready: _Ready) -> bytes:
         if self._stored is not None:
@@ -154,25 +184,25 @@ class Letter:
         await self._contents.budget.sending.take(octets, ROOM_TIMEOUT)
         ready.taken += octets
 
-    async def _make_large(self, ready: _Ready, *, must_be_7bit: bool) -> Form:
+    async def _make_large(self, ready: _Ready, kind: FormKind) -> Form:
         contents, message = self._contents, self.message
-        is_as_stored = not must_be_7bit and not message.is_personal
+        is_as_stored = not message.is_8bit and not message.is_personal
         stored = partial(contents.store.stream_content, message.id)
-        signature = contents.signer.find((message.id, False)) if is_as_stored else None
+        signature = contents.signer.find((message.id, FormKind.AS_IT_CAME)) if is_as_stored else None
         if signature is not None:
-            return StreamedContent(signature, message.size, stored), message.is_8bit
+            return Form(StreamedContent(signature, message.size, stored))
         async with contents.budget.signing.hold((1 if is_as_stored else COPIES) * message.size, ROOM_TIMEOUT):
             content = await self._copy(await contents.store.read_content(message.id))
-            is_converted = must_be_7bit and not content.isascii()
-            if is_converted:
-                content = await _to_7bit(content)
-            signature = await self._sign(content, is_7bit=is_converted)
-            is_8bit = message.is_8bit and not is_converted
-            if not is_converted and not message.is_personal:
-                return StreamedContent(signature, message.size, stored), is_8bit
-            file = await ScratchFile.holding(contents.scratch_dir, [content])
+            converted = content if not message.is_8bit or content.isascii() else await _convert(content, kind)
+            is_changed = converted is not content
+            signature = await self._sign(converted, kind if is_changed else FormKind.AS_IT_CAME, is_changed=is_changed)
+            is_8bit = message.is_8bit and not converted.isascii()
+            needs_smtputf8 = is_8bit and HeaderBlock.parse(converted).has_8bit
+            if not is_changed and not message.is_personal:
+                return Form(StreamedContent(signature, message.size, stored), is_8bit, needs_smtputf8)
+            file = await ScratchFile.holding(contents.scratch_dir, [converted])
             ready.files.append(file)
-            return StreamedContent(signature, file.size, file.chunks), is_8bit
+            return Form(StreamedContent(signature, file.size, file.chunks), is_8bit, needs_smtputf8)
 
     async def _copy(self, content: bytes) -> bytes:
         """The content as its recipients get it."""
@@ -187,14 +217,26 @@ class Letter:
         except MalformedMessage as error:
             raise Unsendable("5.6.0", f"The recipient's copy of the message cannot be made: {error.reason}") from error
 
-    async def _sign(self, content: bytes, *, is_7bit: bool) -> bytes:
-        form = None if self.message.is_personal else (self.message.id, is_7bit)
+    async def _sign(self, content: bytes, kind: FormKind, *, is_changed: bool = False) -> bytes:
+        form = None if self.message.is_personal else (self.message.id, kind + len(FormKind) * is_changed)
         return await self._contents.signer.sign(self._key, content, form)
 
 
-async def _to_7bit(content: bytes) -> bytes:
+def _may_change(content: bytes, kind: FormKind) -> bool:
+    return kind is FormKind.SEVEN_BIT or HeaderBlock.parse(content).has_8bit
+
+
+async def _convert(content: bytes, kind: FormKind) -> bytes:
+    """The content in a form. It is the same object if nothing has to be changed."""
+    convert = to_7bit if kind is FormKind.SEVEN_BIT else partial(_convert_header, keeps_utf_8=kind is FormKind.AS_IT_CAME)
     try:
-        return await asyncio.to_thread(to_7bit, content) if len(content) > LARGE else to_7bit(content)
+        return await asyncio.to_thread(convert, content) if len(content) > LARGE else convert(content)
+    except EightBitAddress as error:
+        raise Unsendable("5.6.7", NO_SMTPUTF8) from error
     except MalformedMessage as error:
         sentence = f"The receiving server takes no 8-bit content, and the message cannot be converted: {error.reason}"
         raise Unsendable("5.6.3", sentence) from error
+
+
+def _convert_header(content: bytes, *, keeps_utf_8: bool) -> bytes:
+    return to_ascii_header(content, HeaderBlock.parse(content), keeps_utf_8=keeps_utf_8)

@@ -35,7 +35,7 @@ RESTART_PAUSE: Final = 60.0  # seconds before another process is tried: one that
 
 log = get_logger("delivery")
 
-SignedForm = tuple[MessageId, bool]  # a message as stored, and whether it was brought within 7 bits
+SignedForm = tuple[MessageId, int]  # a message as stored, and the form in which it goes out
 
 
 class SigningKeyMissing(Exception):

@@ -18,7 +18,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 
-from sendryd.delivery.contents import Contents, Letter, Unsendable
+from sendryd.delivery.contents import NO_SMTPUTF8, Contents, Letter, Unsendable, choose_form
 from sendryd.delivery.destinations import Destinations, NoRoute, Route
 from sendryd.delivery.outcomelog import log_outcome
 from sendryd.delivery.plan import plan_mx, plan_smart_host
@@ -53,7 +53,7 @@ from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import Rand
 from sendryd.smtp.timeouts import Step
-from sendryd.smtp.transaction import OutboundEnvelope, needs_7bit
+from sendryd.smtp.transaction import OutboundEnvelope
 from sendryd.store.base import Claim, ClaimedDelivery, MailStore, NewEvent, Outcome
 from sendryd.store.errors import Conflict, ContentDamaged, LeaseLost, NotFound, StoreError, StoreUnavailable
 
@@ -384,25 +384,30 @@ class Worker:
         started: float,
     ) -> None:
         message = letter.message
-        must_be_7bit = needs_7bit(is_8bit=message.is_8bit, extensions=connection.extensions)
+        extensions = connection.extensions
         try:
-            content, is_8bit = await letter.form(must_be_7bit=must_be_7bit)
+            form = await letter.form(choose_form(message, extensions))
         except Unsendable as error:
-            for each in group:
-                verdicts[each.forward_path] = local_verdict(Kind.BOUNCED, Category.CONTENT_REJECTED, error.enhanced, error.sentence)
+            _bounce(verdicts, group, error.enhanced, error.sentence)
             return
+        if not (extensions.smtputf8 and extensions.eightbitmime):  # RFC 6531 §3.1
+            refused = [each for each in group if not (message.reverse_path + each.forward_path).isascii()]
+            _bounce(verdicts, refused, "5.6.7", NO_SMTPUTF8)
+            group = [each for each in group if each not in refused] if refused else group
+            if not group:
+                return
         envelope = OutboundEnvelope(
             reverse_path=message.reverse_path,
             forward_paths=tuple(each.forward_path for each in group),
-            size=content.size,
-            needs_smtputf8=message.needs_smtputf8,
-            is_8bit=is_8bit,
+            size=form.content.size,
+            needs_smtputf8=form.needs_smtputf8,
+            is_8bit=form.is_8bit,
             ret=message.ret,
             envid=message.envid,
             notify={each.forward_path: each.notify for each in group if each.notify},
             orcpt={each.forward_path: each.orcpt for each in group if each.orcpt},
         )
-        result = await connection.deliver(envelope, content)
+        result = await connection.deliver(envelope, form.content)
         ms = round((self._context.clock.monotonic() - started) * 1000)
         for path, reply in result.per_recipient.items():
             verdicts[path] = judge(reply, result.steps[path], connection.target, connection, ms)
@@ -467,6 +472,11 @@ class Worker:
             events=tuple(replace(event, id=EventId(next_id())) for event in outcome.events),
             suppression=replace(suppression, id=SuppressionId(next_id())) if suppression else None,
         )
+
+
+def _bounce(verdicts: dict[str, Verdict], deliveries: Sequence[ClaimedDelivery], enhanced: str, sentence: str) -> None:
+    for each in deliveries:
+        verdicts[each.forward_path] = local_verdict(Kind.BOUNCED, Category.CONTENT_REJECTED, enhanced, sentence)
 
 
 def _is_open(verdict: Verdict | None) -> bool:

@@ -17,13 +17,15 @@ from typing import Any, Final, Protocol
 from sendryd.intake.directory import Directory
 from sendryd.intake.fingerprint import TEST_ANSWERS, answer_key, fingerprint
 from sendryd.intake.handoff import Handoff
-from sendryd.intake.prepare import Draft, finish, read_draft
+from sendryd.intake.prepare import Draft, finish, read_draft, without_mbox_line
 from sendryd.intake.quota import Quotas
 from sendryd.intake.rebuild import replace_bodies
 from sendryd.intake.submission import Options, Origin, Receipt, Recipient, Submission
 from sendryd.intake.twins import Twins, TwinUnderWay
+from sendryd.message.asciiheader import needs_smtputf8
 from sendryd.message.control import NO_ORDERS, Orders
 from sendryd.message.errors import MalformedMessage
+from sendryd.message.personalise import NO_HTML, why_untracked
 from sendryd.message.template import Rendered, TemplateError
 from sendryd.message.trace import received_line
 from sendryd.message.transfer import shorten_lines
@@ -211,6 +213,10 @@ class Intake:
         return result
 
     async def _prepare(self, submission: Submission, message_id: MessageId | None) -> Prepared | Refusal:
+        content = without_mbox_line(submission.content)
+        if content is not submission.content:
+            bare_lf, cut = submission.first_bare_lf, len(submission.content) - len(content)
+            submission = replace(submission, content=content, first_bare_lf=None if bare_lf is None else bare_lf - cut)
         draft = await self._read_draft(submission.content, submission.first_bare_lf)
         if isinstance(draft, Refusal):
             return draft
@@ -229,18 +235,19 @@ class Intake:
                 draft = replace(draft, headers=draft.headers.parse(shortened))
             options = await self._with_tracking(submission, draft, domain)
             skipped = await self._find_skipped(submission, options)
-            new = self._build(submission, draft, domain, options, skipped, message_id)
+            not_tracked = await self._find_untracked(submission, draft, options)
+            new = self._build(submission, draft, domain, options, skipped, message_id, not_tracked)
             return Prepared(new, draft.orders.idempotency_key, submission.origin)
         except MalformedMessage as error:
             return Refusal(RefusalKey.MALFORMED_MESSAGE, error.reason)
         except StoreError as error:
             return self._unstored(error)
 
-    @staticmethod
-    async def _read_draft(content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
+    async def _read_draft(self, content: bytes, first_bare_lf: int | None) -> Draft | Refusal:
+        hostname = self._settings.hostname
         if len(content) <= LARGE_HEADER or content.find(b"\r\n\r\n", 0, LARGE_HEADER) >= 0:
-            return read_draft(content, first_bare_lf)
-        return await asyncio.to_thread(read_draft, content, first_bare_lf)
+            return read_draft(content, first_bare_lf, hostname=hostname)
+        return await asyncio.to_thread(read_draft, content, first_bare_lf, hostname=hostname)
 
     async def _admit(self, submission: Submission, draft: Draft) -> SendingDomain | Refusal | None:
         """The domain that signs; None: test mode, nothing is signed."""
@@ -348,6 +355,17 @@ class Intake:
         }
 
     @staticmethod
+    async def _find_untracked(submission: Submission, draft: Draft, options: Options) -> str | None:
+        """Why the message cannot be tracked though it should be; None if it can, or nobody asked. REST makes texts that can."""
+        if options.is_rest or not (options.track_opens or options.track_clicks):
+            return None
+        content = submission.content
+        is_large = len(content) > LARGE
+        reason = await asyncio.to_thread(why_untracked, content) if is_large else why_untracked(content)
+        is_ordered = draft.orders.track_opens or draft.orders.track_clicks
+        return None if reason == NO_HTML and not is_ordered else reason
+
+    @staticmethod
     async def _shorten(submission: Submission) -> bytes:
         if len(submission.content) < LARGE:
             return shorten_lines(submission.content)
@@ -361,6 +379,7 @@ class Intake:
         options: Options,
         skipped: Mapping[str, SuppressionReason | None],
         number: MessageId | None,
+        not_tracked: str | None,
     ) -> NewMessage:
         now = self._clock.now()
         number = MessageId(self._ids.next()) if number is None else number
@@ -378,7 +397,7 @@ class Intake:
             now=now,
             is_http=origin.is_http,
         )
-        content = finish(draft, submission.content, received=received, message_id=internet_message_id, now=now)
+        content = finish(draft, submission.content, received=received, message_id=internet_message_id, now=now, hostname=hostname)
         message = Message(
             id=number,
             account_id=submission.key.account_id,
@@ -394,7 +413,7 @@ class Intake:
             created_at=now,
             signing_domain_id=domain.id if domain else None,
             needs_smtputf8=(
-                draft.headers.has_8bit
+                needs_smtputf8(draft.headers)
                 or not submission.reverse_path.isascii()
                 or not all(recipient.is_ascii for recipient in submission.recipients)
             ),
@@ -410,11 +429,13 @@ class Intake:
             list_id=options.list_id,
             unsubscribe_url=options.unsubscribe_url,
         )
-        deliveries = tuple(self._new_delivery(recipient, message, skipped) for recipient in submission.recipients)
+        deliveries = tuple(self._new_delivery(recipient, message, skipped, not_tracked) for recipient in submission.recipients)
         return NewMessage(message=message, content=content, deliveries=deliveries, draft=options.draft)
 
-    def _new_delivery(self, recipient: Recipient, message: Message, skipped: Mapping[str, SuppressionReason | None]) -> NewDelivery:
-        events = [self._event(EventType.QUEUED, {})]
+    def _new_delivery(
+        self, recipient: Recipient, message: Message, skipped: Mapping[str, SuppressionReason | None], not_tracked: str | None
+    ) -> NewDelivery:
+        events = [self._event(EventType.QUEUED, {"not_tracked": not_tracked} if not_tracked else {})]
         if recipient.forward_path in skipped:
             reason = skipped[recipient.forward_path]
             state = DeliveryState.SUPPRESSED

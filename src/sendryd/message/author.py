@@ -1,8 +1,9 @@
 """Whose message it is: the header From, read so strictly that no reader can see another author in it; and addresses for display.
 
-What passes: exactly one mailbox, as a bare address with at most one simple comment behind it, or as a phrase of words, quoted strings
-and encoded words with one address in angle brackets. Groups, lists, source routes, comments elsewhere and stray characters are refused:
-readers disagree about them, and every disagreement lets somebody be shown who did not send (RFC 5322 §3.4 allows more than is safe).
+What passes: exactly one mailbox, as a bare address or as a phrase of words, quoted strings and encoded words with one address in angle
+brackets; before, after and between these, comments (RFC 5322 §3.2.2). Groups, lists, source routes, comments inside an address or with an
+address in them, and stray characters are refused: readers disagree about them, and every disagreement lets somebody be shown who did not
+send (RFC 5322 §3.4 allows more than is safe).
 """
 
 import base64
@@ -15,7 +16,7 @@ from typing import Final
 
 import idna
 
-from sendryd.message.charset import decode, one_line
+from sendryd.message.charset import decode, decode_undeclared, one_line
 from sendryd.message.errors import MalformedMessage
 
 MAX_FROM: Final = 2000  # octets; nobody's name is longer, and what follows is linear in it
@@ -27,19 +28,24 @@ _ATEXT: Final = r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]"
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)
 _ADDRESS: Final = re.compile(rf'({_ATEXT}+(?:\.{_ATEXT}+)*|"(?:[^\x00-\x1f\x7f"\\]|\\[\x20-\x7e])+")@([^\x00-\x20\x7f()<>\[\]:;@\\,"]+)')
-_COMMENT: Final = re.compile(r"\([^()\\<>@\x00-\x1f\x7f]*\)")
+_OUTSIDE_COMMENTS: Final = re.compile(r'[^()"\\]+|"(?:[^"\\]|\\.)*"|\\.?|"', re.DOTALL)  # a run of them, or a quoted string as a whole
+_IN_COMMENT: Final = re.compile(r"[^()\\]+|\\.|[()]", re.DOTALL)
 _QUOTED: Final = re.compile(r'"((?:[^\x00-\x08\x0a-\x1f\x7f"\\]|\\[\x20-\x7e])*)"')
 _WORD: Final = re.compile(r"[^\x00-\x20\x7f()<>\[\]:;@\\,\"]+")
 _SIMPLE: Final = re.compile(
     rb"[A-Za-z0-9._+-]{1,64}@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9])"
 )
 _ENCODED: Final = re.compile(r"=\?([A-Za-z0-9_-]{1,40})(?:\*[A-Za-z-]*)?\?([bBqQ])\?([!->@-~]*)\?=", re.ASCII)
-_BETWEEN_ENCODED: Final = re.compile(r"(\?=)[ \t]+(?==\?)")
 _TREACHEROUS: Final = re.compile(
     "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3002\ufe00-\ufe0f\ufeff\uff0e\uff61]"
 )
 _HIDING: Final = frozenset("<>@\r\n\0")  # what makes a careless reader see another address where none should be
-_REASON: Final = "the From field is not exactly one mailbox; write it as Name <address@domain>"
+_REASON: Final = "the {field} field is not exactly one mailbox; write it as Name <address@domain>"
+_BAD_DOMAIN: Final = "the domain in the {field} field is not a full domain name such as example.com"
+_QUOTE_NAME: Final = (
+    "the {field} field is not exactly one mailbox; put a name with commas, brackets or other punctuation into double quotes: "
+    '"Acme, Inc." <address@domain>'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +62,41 @@ class Author:
         return f"{self.local_part}@{self.domain}"
 
 
+def parse_author(value: bytes, field: str = "From") -> Author:
+    """Reads the unfolded value of a From, Sender or Resent field. Raises `MalformedMessage`, which names the field. Linear."""
+    try:
+        return _read_author(value)
+    except MalformedMessage as error:
+        raise MalformedMessage(error.reason.replace("{field}", field)) from None
+
+
 @lru_cache(4096)  # the same senders come again and again
-def parse_author(value: bytes) -> Author:
-    """Reads the unfolded value of a From, Sender or Resent field. Raises `MalformedMessage`. Linear."""
+def _read_author(value: bytes) -> Author:
+    """The author. Raises `MalformedMessage` with `{field}` in the place of the field's name."""
     match = _SIMPLE.fullmatch(value)
     if match and b"xn--" not in value.lower() and b".." not in value and value[:1] != b".":
         local_part = value[: match.start(1) - 1].decode("ascii")
         if not local_part.endswith("."):
             return Author("", local_part, match[1].decode("ascii").lower())
     if len(value) > MAX_FROM:
-        raise MalformedMessage(f"the From field is longer than {MAX_FROM} octets")
-    try:
-        text = value.decode("utf-8")
-    except UnicodeDecodeError:
-        raise MalformedMessage("the From field is neither ASCII nor UTF-8") from None
-    text = text.strip(" \t")
+        raise MalformedMessage(f"the {{field}} field is longer than {MAX_FROM} octets")
+    text = decode_undeclared(value)
+    text = _without_comments(text).strip(" \t")
     phrase, position = _read_phrase(text)
     if text[position : position + 1] == "<":
         address = _ADDRESS.match(text, position + 1)
-        if not address or text[address.end() : address.end() + 1] != ">":
+        if not address or text[address.end() :] != ">":
             raise MalformedMessage(_REASON)
-        _check_rest(text[address.end() + 1 :])
         _check_phrase(phrase, address[0])
     else:
         address = _ADDRESS.match(text)
         if not address:
+            raise MalformedMessage(_QUOTE_NAME if text.count("@") == 1 and text.endswith(">") else _REASON)
+        if text[address.end() :].strip(" \t") not in {"", f"<{address[0]}>"}:  # some programs write the address as its own name
             raise MalformedMessage(_REASON)
-        rest = text[address.end() :].strip(" \t")
-        if rest != f"<{address[0]}>":  # some programs write the address as its own name
-            _check_rest(rest)
         phrase = ""
+    if not address[0].isascii() and not _is_utf_8(value):
+        raise MalformedMessage("the address in the {field} field is neither ASCII nor UTF-8")
     return _make(phrase, address[1], address[2])
 
 
@@ -109,45 +120,77 @@ def _read_phrase(text: str) -> tuple[str, int]:
     return " ".join(words), position
 
 
-def _check_rest(rest: str) -> None:
-    """Behind the mailbox there may be one simple comment and nothing else."""
-    rest = rest.strip(" \t")
-    if rest and not (_COMMENT.fullmatch(rest) and _HIDING.isdisjoint(_decode_words(rest))):
-        raise MalformedMessage(_REASON)
+def _without_comments(text: str) -> str:
+    """The text with a space in the place of each comment. Raises `MalformedMessage` for one without end, or with an address in it."""
+    if "(" not in text and ")" not in text:
+        return text
+    kept: list[str] = []
+    position = 0
+    while position < len(text):
+        if text[position] == "(":
+            end = _end_of_comment(text, position)
+            if not _HIDING.isdisjoint(_decode_words(text[position:end])):
+                raise MalformedMessage("a comment in the {field} field has a line break or one of @ < > in it; leave that out")
+            kept.append(" ")
+            position = end
+            continue
+        match = _OUTSIDE_COMMENTS.match(text, position)
+        if not match:  # a closing bracket of no comment
+            raise MalformedMessage(_REASON)
+        kept.append(match[0])
+        position = match.end()
+    return "".join(kept)
+
+
+def _end_of_comment(text: str, start: int) -> int:
+    depth = 0
+    for match in _IN_COMMENT.finditer(text, start):
+        depth += (match[0] == "(") - (match[0] == ")")
+        if depth == 0:
+            return match.end()
+    raise MalformedMessage("a comment in the {field} field has no end; close its bracket")
+
+
+def _is_utf_8(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check_phrase(phrase: str, address: str) -> None:
     decoded = _decode_words(phrase)
     if any(letter in decoded for letter in "\r\n\0"):
-        raise MalformedMessage("the name in the From field has an encoded line break")
+        raise MalformedMessage("the name in the {field} field has an encoded line break")
     others = decoded.replace(address, "")  # some programs write the address into its own name
     if "<" in others and "@" in others:
-        raise MalformedMessage("the name in the From field hides another address")
+        raise MalformedMessage("the name in the {field} field hides another address")
 
 
 def _make(phrase: str, local_part: str, domain: str) -> Author:
     if local_part.startswith('"'):
         local_part = re.sub(r"\\(.)", r"\1", local_part[1:-1])
     if not _HIDING.isdisjoint(local_part) or _ENCODED.search(local_part):
-        raise MalformedMessage("the address in the From field has another one before its @, or encoded words")
+        raise MalformedMessage("the address in the {field} field has another one before its @, or encoded words")
     if len(local_part.encode()) > MAX_LOCAL_PART:
-        raise MalformedMessage("the address in the From field is too long before its @")
+        raise MalformedMessage("the address in the {field} field has more than 64 octets before its @")
     return Author(one_line(_decode_words(phrase)), local_part, normalise_domain(domain))
 
 
 @lru_cache(4096)  # IDNA takes 20 microseconds
 def normalise_domain(text: str) -> str:
-    """The domain in A-labels and lower case. Raises `MalformedMessage`."""
+    """The domain in A-labels and lower case. Raises `MalformedMessage` with `{field}` in the place of the field's name."""
     if len(text) > MAX_DOMAIN or _TREACHEROUS.search(text):
-        raise MalformedMessage("the domain in the From field is not one")
+        raise MalformedMessage(_BAD_DOMAIN)
     try:
         domain = text.lower() if text.isascii() else idna.encode(text, uts46=True, std3_rules=True).decode("ascii").lower()
         if "xn--" in domain:
             idna.decode(domain, strict=True)
     except (idna.IDNAError, UnicodeError):
-        raise MalformedMessage("the domain in the From field is not valid in IDNA") from None
+        raise MalformedMessage("the domain in the {field} field is not valid in IDNA") from None
     if len(domain) > MAX_DOMAIN or not _DOMAIN.fullmatch(domain) or domain.rpartition(".")[2].isdigit():
-        raise MalformedMessage("the domain in the From field is not one")
+        raise MalformedMessage(_BAD_DOMAIN)
     return domain
 
 
@@ -158,25 +201,41 @@ def decode_text(value: bytes) -> str:
         if "=?" not in text and text.isprintable():
             return text
     else:
-        text = decode(value, "utf-8")
+        text = decode_undeclared(value)
     return one_line(_decode_words(text))
 
 
 def _decode_words(text: str) -> str:
+    """The text with its encoded words decoded. Neighbours of one charset are decoded together: a letter may be split between them."""
     if "=?" not in text:
         return text
-    text = _BETWEEN_ENCODED.sub(r"\1", text)  # RFC 2047 §6.2: white space between encoded words is not shown
-    return _ENCODED.sub(_decode_word, text)
+    shown: list[str] = []
+    octets: list[bytes] = []
+    charset, position = "", 0
+    for match in _ENCODED.finditer(text):
+        between = text[position : match.start()]
+        is_neighbour = position > 0 and not between.strip(" \t")  # RFC 2047 §6.2: white space between encoded words is not shown
+        data = _octets_of_word(match)
+        if not is_neighbour or data is None or match[1].lower() != charset:
+            shown += (decode(b"".join(octets), charset), "" if is_neighbour else between)
+            octets, charset = [], match[1].lower()
+        if data is None:
+            shown.append(match[0])
+        else:
+            octets.append(data)
+        position = match.end()
+    shown += (decode(b"".join(octets), charset), text[position:])
+    return "".join(shown)
 
 
-def _decode_word(match: re.Match[str]) -> str:
-    charset, encoding, data = match[1], match[2].lower(), match[3]
+def _octets_of_word(match: re.Match[str]) -> bytes | None:
+    encoding, data = match[2].lower(), match[3]
     if encoding == "q":
-        return decode(binascii.a2b_qp(data.encode("ascii"), header=True), charset)
+        return binascii.a2b_qp(data.encode("ascii"), header=True)
     try:
-        return decode(base64.b64decode(data + "=" * (-len(data) % 4)), charset)
+        return base64.b64decode(data + "=" * (-len(data) % 4))
     except (binascii.Error, ValueError):
-        return match[0]
+        return None
 
 
 def address_list(value: bytes) -> list[str]:
@@ -184,7 +243,7 @@ def address_list(value: bytes) -> list[str]:
     if b"," not in value and b";" not in value and b"\\" not in value:
         text = decode_text(value)
         return [text] if text else []
-    text = decode(value, "utf-8") if not value.isascii() else value.decode("ascii")
+    text = decode_undeclared(value)
     addresses: list[str] = []
     current: list[str] = []
     depth, is_quoted, is_escaped = 0, False, False

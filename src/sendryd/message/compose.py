@@ -7,18 +7,16 @@ refused. Date, Message-ID and Received are for the door to add. Linear in the si
 
 import re
 import unicodedata
-from base64 import b64encode
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from sendryd.message.encodedwords import LINE, MAX_ENCODED_WORD, PHRASE_WORD, encoded_words, fold
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import FORBIDDEN, Mailbox
 from sendryd.message.parse import POSITION
-from sendryd.message.transfer import base64_lines, is_too_long, quoted_printable
+from sendryd.message.quoted import base64_lines, quoted_printable
+from sendryd.message.transfer import is_too_long
 
-LINE: Final = 76  # octets of a header line where it can be folded: RFC 2047 §2, and with that within the 78 of RFC 5322 §2.1.1
-MAX_ENCODED_WORD: Final = 75  # RFC 2047 §2
 MAX_RUN: Final = 900  # octets without a space that go as they are: with the field's name they stay under the 998 of a line
 MAX_HEADER: Final = 256 * 1024  # octets; a quarter of the header block that we read, so that whoever adds fields has room
 MAX_FILENAME: Final = 255  # characters: what file systems take
@@ -31,7 +29,6 @@ _OWN_FIELDS: Final = frozenset({"from", "to", "cc", "bcc", "reply-to", "subject"
 _UNIT: Final = re.compile(r" *[^ ]+")
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _MAX_PHRASE: Final = 60  # letters of a name that is not encoded; longer ones need folding, and encoded words can be folded anywhere
-_PHRASE_WORD: Final = 64  # letters of an encoded word in a name: fits behind `Reply-To: `
 _RESTRICTED: Final = r"[A-Za-z0-9!#$&^_.+-]{1,127}"  # RFC 6838 §4.2
 _TYPE: Final = re.compile(rf"{_RESTRICTED}/{_RESTRICTED}")
 _PARAMETER: Final = re.compile(r' *; *([A-Za-z0-9!#$&^_.+*-]{1,60})=([A-Za-z0-9!#$%&\'*+.^_`{|}~-]+|"[ !#-\[\]-~]*")')
@@ -39,8 +36,6 @@ _PLAIN_FILENAME: Final = re.compile(r"[ !#-\[\]-~]+")  # no quotation mark, no b
 _CONTENT_ID: Final = re.compile(r"[!-;=?-~]+")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
-_WORD_SAFE: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/ "  # RFC 2047 §5 (3), the strictest place
-_WORD_OCTETS: Final = tuple("_" if octet == 32 else chr(octet) if octet in _WORD_SAFE else f"={octet:02X}" for octet in range(256))
 _ATTRIBUTE_SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&+-.^_`{|}~")  # RFC 2231 §7
 _ATTRIBUTE_OCTETS: Final = tuple(chr(octet) if octet in _ATTRIBUTE_SAFE else f"%{octet:02X}" for octet in range(256))
 _ASCII: Final = bytes(range(128))
@@ -128,7 +123,7 @@ def _mailboxes(name: str, mailboxes: tuple[Mailbox, ...]) -> str:
         else:
             words.append(f" {address},")
     words[-1] = words[-1][:-1]
-    return _fold(name, words)
+    return fold(name, words)
 
 
 def _phrase(name: str) -> list[str]:
@@ -138,7 +133,7 @@ def _phrase(name: str) -> list[str]:
             return [f" {name}"]
         quoted = name.replace("\\", "\\\\").replace('"', '\\"')
         return [f' "{quoted}"']
-    return _encoded_words(name, _PHRASE_WORD, _PHRASE_WORD)
+    return encoded_words(name, PHRASE_WORD, PHRASE_WORD)
 
 
 def _unstructured(name: str, value: str, thing: str) -> str:
@@ -150,59 +145,14 @@ def _unstructured(name: str, value: str, thing: str) -> str:
             return f"{name}: {value}\r\n"
         units = _UNIT.findall(f" {value}")
         if max(map(len, units), default=0) <= MAX_RUN:
-            return _fold(name, units)
+            return fold(name, units)
     room = LINE - len(name) - 2
-    return _fold(name, _encoded_words(value, room if room >= LINE // 2 else MAX_ENCODED_WORD, MAX_ENCODED_WORD))
+    return fold(name, encoded_words(value, room if room >= LINE // 2 else MAX_ENCODED_WORD, MAX_ENCODED_WORD))
 
 
 def _looks_encoded(text: str) -> bool:
     """Whether a reader could take some of it for an encoded word."""
     return "=?" in text and "?=" in text
-
-
-def _fold(name: str, units: Iterable[str]) -> str:
-    """A field of units that each begin with a space, on lines of 76 letters; a unit that is longer than that has its own."""
-    lines: list[str] = []
-    line = f"{name}:"
-    is_empty = True
-    for unit in units:
-        if len(line) + len(unit) > LINE and (not is_empty or len(unit) <= LINE):
-            lines.append(line)
-            line = unit
-        else:
-            line += unit
-        is_empty = False
-    lines.append(line)
-    return "\r\n".join(lines) + "\r\n"
-
-
-def _encoded_words(text: str, first: int, others: int) -> list[str]:
-    """Encoded words with a space before each, the first of at most so many letters; no character is split (RFC 2047 §5)."""
-    data = text.encode()
-    unsafe = len(data.translate(None, _WORD_SAFE))
-    is_quoted = len(data) + 2 * unsafe <= len(data) * 4 // 3
-    words: list[str] = []
-    position, limit = 0, first
-    while position < len(data):
-        room = limit - len("=?utf-8?q??=")
-        end = _quoted_end(data, position, room) if is_quoted else min(len(data), position + room // 4 * 3)
-        while end < len(data) and data[end] & 0xC0 == 0x80:
-            end -= 1
-        chunk = data[position:end]
-        encoded = f"q?{''.join([_WORD_OCTETS[octet] for octet in chunk])}" if is_quoted else f"b?{b64encode(chunk).decode('ascii')}"
-        words.append(f" =?utf-8?{encoded}?=")
-        position, limit = end, others
-    return words
-
-
-def _quoted_end(data: bytes, position: int, room: int) -> int:
-    """How far the data goes into so many letters of the Q encoding."""
-    while position < len(data):
-        room -= len(_WORD_OCTETS[data[position]])
-        if room < 0:
-            break
-        position += 1
-    return position
 
 
 def _entity(what: Composition, boundary: str) -> list[bytes]:

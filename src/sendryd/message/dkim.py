@@ -1,7 +1,8 @@
-"""DKIM signatures (RFC 6376, RFC 8301): rsa-sha256, relaxed/relaxed, the usual fields signed once more than they occur.
+"""DKIM signatures (RFC 6376, RFC 8301): rsa-sha256, relaxed/relaxed, with the fields that readers show oversigned.
 
 Signing a field once more than it occurs ("oversigning") makes the signature fail if somebody adds another: no second From or Subject can
-be put in front of a signed message. There is no `l=` (it leaves the end of the body open) and no `x=` (a delivery may be deferred for
+be put in front of a signed message. Fields that mailing lists and forwarders add are signed only as often as they occur, so that their
+mail still verifies. There is no `l=` (it leaves the end of the body open) and no `x=` (a delivery may be deferred for
 days). Canonicalisation works by `replace` on slices of at most 1 MiB, so that no single call keeps other threads waiting.
 """
 
@@ -23,28 +24,39 @@ KEY_BITS: Final = 2048  # RFC 8301 §3.2 asks signers for at least this
 SLICE: Final = 1024 * 1024  # octets canonicalised by one call
 LINE: Final = 72  # octets of a folded line of the signature
 
-# RFC 6376 §5.4.1, with those fields that clients act on (RFC 8058 wants both List-Unsubscribe fields signed).
-SIGNED_FIELDS: Final = (
+# What a reader shows or reads the body by: nobody may add a second one.
+OVERSIGNED_FIELDS: Final = (
     b"from",
     b"to",
     b"cc",
     b"subject",
     b"date",
     b"reply-to",
-    b"message-id",
-    b"in-reply-to",
-    b"references",
-    b"sender",
     b"mime-version",
     b"content-type",
     b"content-transfer-encoding",
     b"content-disposition",
+    b"content-id",
+    b"content-description",
+)
+# RFC 6376 §5.4.1, with those fields that clients act on (RFC 8058 wants both List-Unsubscribe fields signed). Lists and forwarders add them.
+SIGNED_IF_PRESENT: Final = (
+    b"message-id",
+    b"in-reply-to",
+    b"references",
+    b"sender",
     b"list-id",
+    b"list-help",
+    b"list-subscribe",
+    b"list-post",
+    b"list-owner",
+    b"list-archive",
     b"list-unsubscribe",
     b"list-unsubscribe-post",
     b"feedback-id",
     b"auto-submitted",
 )
+SIGNED_FIELDS: Final = OVERSIGNED_FIELDS + SIGNED_IF_PRESENT
 _SPACES: Final = re.compile(rb"[ \t\r\n]+")
 _TAG: Final = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9_]*)\s*=\s*([^;]*?)\s*\Z", re.DOTALL)
 
@@ -134,7 +146,7 @@ def sign(
     for name in SIGNED_FIELDS:
         occurrences = [headers.raw(field) for field in headers.by_name.get(name, ())]
         signed += [relax_field(raw) for raw in reversed(occurrences)]  # RFC 6376 §5.4.2: from the bottom up
-        names += [name] * (len(occurrences) + 1)
+        names += [name] * (len(occurrences) + (name in OVERSIGNED_FIELDS))
     hashed = base64.b64encode(hashed_body if hashed_body is not None else body_hash(content, headers.body_offset))
     start = (
         f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain};\r\n"

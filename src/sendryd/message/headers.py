@@ -49,20 +49,14 @@ class HeaderBlock:
         if _CONTROL.search(block):
             raise MalformedMessage("a header line has a control character; encode it or leave it out")
         _check_lines(block)
-        fields: list[HeaderField] = []
-        by_name: dict[bytes, list[HeaderField]] = {}
-        position = 0
-        for match in _FIELD.finditer(block):
-            name = match[1]
-            if name is None:
-                raise MalformedMessage(_explain(block, position), position)
-            if len(fields) == MAX_FIELDS:
-                raise MalformedMessage(f"it has more than {MAX_FIELDS} header fields")
-            position = match.end()
-            field = HeaderField(name.lower(), match.start(), match.start(2), position)
-            fields.append(field)
-            by_name.setdefault(field.name, []).append(field)
-        return cls(content, tuple(fields), by_name, end, body_offset, has_8bit)
+        fields, by_name = _collect(block)
+        return cls(content, fields, by_name, end, body_offset, has_8bit)
+
+    @classmethod
+    def parse_part(cls, block: bytes) -> Self:
+        """The header block of a part, which nobody has checked; it ends where it ends to be one. Never raises for its lines' lengths."""
+        fields, by_name = _collect(block)
+        return cls(block, fields, by_name, len(block), len(block), has_8bit=not block.isascii())
 
     def raw(self, field: HeaderField) -> bytes:
         """A field as it came, with its name and final CRLF."""
@@ -85,6 +79,23 @@ class HeaderBlock:
     def count(self, name: bytes) -> int:
         """How many fields have this lower-case name."""
         return len(self.by_name.get(name, ()))
+
+
+def _collect(block: bytes) -> tuple[tuple[HeaderField, ...], dict[bytes, list[HeaderField]]]:
+    fields: list[HeaderField] = []
+    by_name: dict[bytes, list[HeaderField]] = {}
+    position = 0
+    for match in _FIELD.finditer(block):
+        name = match[1]
+        if name is None:
+            raise MalformedMessage(_explain(block, position), position)
+        if len(fields) == MAX_FIELDS:
+            raise MalformedMessage(f"it has more than {MAX_FIELDS} header fields")
+        position = match.end()
+        field = HeaderField(name.lower(), match.start(), match.start(2), position)
+        fields.append(field)
+        by_name.setdefault(field.name, []).append(field)
+    return tuple(fields), by_name
 
 
 def _find_end(content: bytes) -> tuple[int, int]:

@@ -9,24 +9,28 @@ import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from sendryd.message.author import decode_text
-from sendryd.message.charset import decode, one_line
+from sendryd.message.charset import decode, decode_undeclared, one_line
 from sendryd.message.errors import MalformedMessage
-from sendryd.message.headers import HeaderBlock
+from sendryd.message.headers import MAX_BLOCK, MAX_FIELDS, HeaderBlock
+from sendryd.message.parameters import read_type, read_word, without_comments
 
 MAX_DEPTH: Final = 100  # Postfix: mime_nesting_limit
 MAX_PARTS: Final = 1000  # twice what Amazon SES takes
-MAX_BOUNDARY: Final = 70  # RFC 2046 §5.1.1
-MAX_PARAMETERS: Final = 200  # of one field; real ones have a few, and long file names in many languages some dozens
+MAX_BOUNDARY: Final = 900  # octets; RFC 2046 §5.1.1 allows 70, real programs write more, and a delimiter line has at most 998
 UNTOUCHABLE: Final = frozenset({"multipart/signed", "multipart/encrypted"})  # RFC 1847: what is inside is signed as it is
+IDENTITIES: Final = frozenset({"7bit", "8bit", "binary", ""})  # transfer encodings that change no octet; empty: missing, or no known word
+MESSAGES: Final = frozenset({"message/rfc822", "message/global"})  # their bodies are entities themselves
 _SIGNED_LEAVES: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
+_ENCODINGS: Final = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})
+_OLD_ENCODINGS: Final = frozenset({"uuencode", "uue"})  # readers undo these two without their x- too
+_NO_HEADER: Final = HeaderBlock(b"", (), {}, 0, 0, has_8bit=False)
 
 _HYPHENS: Final = re.compile(rb"\r\n(--[^\r\n]+)")
-_TYPE: Final = re.compile(r"\s*([A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127})")
-_PARAMETER: Final = re.compile(r';\s*([A-Za-z0-9!#$%&\'*+.^_`|~-]{1,60})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))', re.DOTALL)
+_FIELD_LINES: Final = re.compile(rb"[!-9;-~]+:[^\r]*(?:\r\n[ \t][^\r]*)*\r\n")
+_PADDING: Final = re.compile(rb"(?<![ \t])[ \t]+(?=\r\n|\Z)")
 
 
 # A parameter of Content-Type in messages that this server composes, where the MIME order is not the one in which attachments were given.
@@ -50,11 +54,17 @@ class Part:
     depth: int
     is_protected: bool  # it lies in something signed or encrypted, or is that itself
     is_multipart: bool
+    is_header_clean: bool = True  # False: a line that is no field ended it, and readers differ in where its body begins
 
     @property
     def charset(self) -> str:
         """As declared; US-ASCII by default."""
         return self.parameters.get("charset", "us-ascii")
+
+    @property
+    def is_open_message(self) -> bool:
+        """Whether its body is an entity, header and all, as RFC 2046 §5.2.1 wants it: without a transfer encoding."""
+        return self.content_type in MESSAGES and self.encoding in IDENTITIES
 
     @property
     def is_body_text(self) -> bool:
@@ -68,92 +78,121 @@ class _Open:
     delimiter: bytes
 
 
-def walk(content: bytes, headers: HeaderBlock | None = None) -> list[Part]:
-    """All entities in order, the multiparts before what they contain. Raises `MalformedMessage` if the first header block is bad."""
+def walk(content: bytes, headers: HeaderBlock | None = None, *, opens_messages: bool = False) -> list[Part]:
+    """All entities in order, the multiparts before what they contain. Raises `MalformedMessage` if the first header block is bad.
+
+    With `opens_messages` an attached message is followed by its parts; without, it is a leaf.
+    """
     root = _read_entity(headers or HeaderBlock.parse(content), 0, len(content), depth=0, is_protected=False)
-    parts = [root]
-    stack = [_Open(root, _delimiter(root))] if _delimiter(root) else []
-    position = root.body_start
-    start: int | None = None  # of the entity that is open at the top of the stack
-    while stack and len(parts) < MAX_PARTS:
-        found = _next_delimiter(content, position, stack)
-        if found is None:
-            break
-        line_start, line_end, level, is_close = found
-        if start is not None:
-            _close_leaf(parts, content, line_start)
-            start = None
-        del stack[level + 1 :]
-        position = line_end
-        if is_close:
-            stack.pop()
-            continue
-        parent = stack[level].part
-        part = _read_part(content, line_end, parent)
-        parts.append(part)
-        start = part.header_start
-        position = max(part.body_start, line_end)
+    return _Walk(content, root, opens_messages=opens_messages).parts
+
+
+class _Walk:
+    """One pass over a content, with the multiparts that are open."""
+
+    def __init__(self, content: bytes, root: Part, *, opens_messages: bool) -> None:
+        self._content = content
+        self._opens_messages = opens_messages
+        self._stack: list[_Open] = []
+        self._delimiters: dict[bytes, tuple[int, bool]] = {}
+        self._is_leaf_open = False  # the end of the last part is not known yet
+        self.parts: list[Part] = []
+        self._add(root)
+        self._run()
+
+    def _run(self) -> None:
+        position = self.parts[-1].body_start
+        while self._stack and len(self.parts) < MAX_PARTS:
+            found = self._next_delimiter(position)
+            if found is None:
+                break
+            line_start, position, level, is_close = found
+            if self._is_leaf_open and not (level == len(self._stack) - 1 and self._stack[level].part is self.parts[-1]):
+                self._close_leaf(line_start)
+            self._is_leaf_open = False
+            del self._stack[level + 1 :]
+            if is_close:
+                self._stack.pop()
+                self._list_delimiters()
+                continue
+            self._list_delimiters()
+            self._add(self._read_part(position, self._stack[level].part))
+            position = max(self.parts[-1].body_start, position)
+
+    def _add(self, part: Part) -> None:
+        self.parts.append(part)
+        self._is_leaf_open = True
+        while self._opens_messages and part.is_open_message and part.depth < MAX_DEPTH and len(self.parts) < MAX_PARTS:
+            part = self._read_part(part.body_start, part)
+            self.parts.append(part)
         delimiter = _delimiter(part)
         if delimiter and part.depth < MAX_DEPTH:
-            stack.append(_Open(part, delimiter))
-            start = None
-    return parts
+            self._stack.append(_Open(part, delimiter))
+            self._list_delimiters()
+
+    def _list_delimiters(self) -> None:
+        self._delimiters = {}
+        for level, each in enumerate(self._stack):  # of two that are alike the inner one counts
+            self._delimiters[each.delimiter] = (level, False)
+            self._delimiters[each.delimiter + b"--"] = (level, True)
+
+    def _next_delimiter(self, position: int) -> tuple[int, int, int, bool] | None:
+        """The next line that is a delimiter of an open multipart: its start, its end, the level, and whether it closes."""
+        content, delimiters = self._content, self._delimiters
+        for match in _HYPHENS.finditer(content, max(0, position - 2)):
+            found = delimiters.get(match[1].rstrip(b" \t"))
+            if found:
+                end = match.end()
+                return match.start(1), end + 2 if content.startswith(b"\r\n", end) else end, *found
+        return None
+
+    def _close_leaf(self, line_start: int) -> None:
+        leaf = self.parts[-1]
+        end = line_start - 2 if self._content.endswith(b"\r\n", 0, line_start) else line_start
+        self.parts[-1] = _with(leaf, body_end=max(leaf.body_start, end))
+
+    def _read_part(self, start: int, parent: Part) -> Part:
+        is_protected = parent.is_protected or parent.content_type in UNTOUCHABLE
+        default = "message/rfc822" if parent.content_type == "multipart/digest" else "text/plain"
+        block_end, body_start, is_header_clean = self._find_header(start)
+        try:
+            headers = HeaderBlock.parse_part(self._content[start:block_end])
+        except MalformedMessage:
+            headers = _NO_HEADER
+        part = _read_entity(headers, start, len(self._content), depth=parent.depth + 1, is_protected=is_protected, default=default)
+        return _with(part, body_start=body_start, is_header_clean=is_header_clean)
+
+    def _find_header(self, start: int) -> tuple[int, int, bool]:
+        """The end of a part's header block, the start of its body, and whether that is beyond doubt.
+
+        A line that is no field ends the block as an empty line does. If it is the first line, there is no header.
+        """
+        content, position, count = self._content, start, 0
+        while position - start <= MAX_BLOCK and count < MAX_FIELDS:
+            if content.startswith(b"\r\n", position):
+                return position, position + 2, True
+            match = _FIELD_LINES.match(content, position)
+            if content.startswith(b"--", position):
+                end = content.find(b"\r\n", position)
+                line = content[position : len(content) if end < 0 else end]
+                if line.rstrip(b" \t") in self._delimiters:
+                    return position, position, True
+            if not match:
+                return position, position, position in {start, len(content)}
+            position = match.end()
+            count += 1
+        return position, position, False
 
 
-def _close_leaf(parts: list[Part], content: bytes, line_start: int) -> None:
-    leaf = parts[-1]
-    end = line_start - 2 if content.endswith(b"\r\n", 0, line_start) else line_start
-    parts[-1] = _with_end(leaf, max(leaf.body_start, end))
-
-
-def _with_end(part: Part, end: int) -> Part:
+def _with(part: Part, **changes: Any) -> Part:
     values = {name: getattr(part, name) for name in Part.__slots__}
-    return Part(**{**values, "body_end": end})
-
-
-def _next_delimiter(content: bytes, position: int, stack: list[_Open]) -> tuple[int, int, int, bool] | None:
-    """The next line that is a delimiter of an open multipart: its start, its end, the level, and whether it closes."""
-    delimiters: dict[bytes, tuple[int, bool]] = {}
-    for level, each in enumerate(stack):  # of two that are alike the inner one counts
-        delimiters[each.delimiter] = (level, False)
-        delimiters[each.delimiter + b"--"] = (level, True)
-    for match in _HYPHENS.finditer(content, max(0, position - 2)):
-        found = delimiters.get(match[1].rstrip())
-        if found:
-            end = match.end()
-            return match.start(1), end + 2 if content.startswith(b"\r\n", end) else end, *found
-    return None
+    return Part(**{**values, **changes})
 
 
 def _delimiter(part: Part) -> bytes:
     """The delimiter line of a multipart; empty if it has none that can be used."""
-    boundary = part.parameters.get("boundary", "")
-    if not part.is_multipart or not 1 <= len(boundary) <= MAX_BOUNDARY:
-        return b""
-    return b"--" + boundary.encode("utf-8", "replace").rstrip()
-
-
-def _read_part(content: bytes, start: int, parent: Part) -> Part:
-    is_protected = parent.is_protected or parent.content_type in UNTOUCHABLE
-    default = "message/rfc822" if parent.content_type == "multipart/digest" else "text/plain"
-    if content.startswith(b"\r\n", start):
-        block_end = start
-        body_start = start + 2
-    else:
-        blank = content.find(b"\r\n\r\n", start)
-        block_end = len(content) if blank < 0 else blank + 2
-        body_start = len(content) if blank < 0 else blank + 4
-    try:
-        headers = HeaderBlock.parse(content[start:block_end])
-    except MalformedMessage:
-        headers = HeaderBlock(b"", (), {}, 0, 0, has_8bit=False)
-    part = _read_entity(headers, start, len(content), depth=parent.depth + 1, is_protected=is_protected, default=default)
-    return _moved(part, start, body_start)
-
-
-def _moved(part: Part, start: int, body_start: int) -> Part:
-    values = {name: getattr(part, name) for name in Part.__slots__}
-    return Part(**{**values, "header_start": start, "body_start": body_start})
+    boundary = part.parameters.get("boundary", "").encode("utf-8", "replace").rstrip()
+    return b"--" + boundary if part.is_multipart and 1 <= len(boundary) <= MAX_BOUNDARY else b""
 
 
 def _read_entity(
@@ -166,9 +205,9 @@ def _read_entity(
     default: str = "text/plain",
 ) -> Part:
     content_type, parameters = read_type(headers.get(b"content-type"), default)
-    disposition, more = _read_disposition(headers.get(b"content-disposition"))
+    disposition, more = read_word(headers.get(b"content-disposition"))
     filename = _filename(more, "filename") or _filename(parameters, "name")
-    encoding = (headers.get(b"content-transfer-encoding") or b"7bit").decode("ascii", "replace").strip().lower()
+    encoding = read_encoding(headers.get(b"content-transfer-encoding"))
     is_multipart = content_type.startswith("multipart/")
     return Part(
         content_type=content_type,
@@ -186,47 +225,23 @@ def _read_entity(
     )
 
 
-def read_type(value: bytes | None, default: str = "text/plain") -> tuple[str, dict[str, str]]:
-    """Type and parameters of a Content-Type field; the default for a missing or broken one."""
+def read_encoding(value: bytes | None) -> str:
+    """A Content-Transfer-Encoding: one of RFC 2045 §6.1, an extension as it is written, or empty for no known word.
+
+    Readers leave the octets as they are under a word that they do not know, such as `7-bit` or `utf-8`.
+    """
     if value is None:
-        return default, {}
-    text = decode(value, "utf-8")
-    match = _TYPE.match(text)
-    if not match:
-        return default, {}
-    return match[1].lower(), _read_parameters(text[match.end() :])
-
-
-def _read_disposition(value: bytes | None) -> tuple[str, dict[str, str]]:
-    if value is None:
-        return "", {}
-    text = decode(value, "utf-8")
-    return text.partition(";")[0].strip().lower(), _read_parameters(text)
-
-
-def _read_parameters(text: str) -> dict[str, str]:
-    parameters: dict[str, str] = {}
-    for match in islice(_PARAMETER.finditer(text), MAX_PARAMETERS):
-        value = re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3]
-        parameters.setdefault(match[1].lower(), value)
-    return parameters
+        return "7bit"
+    word = without_comments(decode_undeclared(value)).strip().lower().partition(";")[0].rstrip()
+    return word if word in _ENCODINGS or word in _OLD_ENCODINGS or word.startswith("x-") else ""
 
 
 def _filename(parameters: dict[str, str], name: str) -> str:
-    """A file name, in one of the three ways in which they are written: plain, RFC 2047 in quotes, RFC 2231."""
-    if not any(each.startswith(name) for each in parameters):
-        return ""
-    extended = parameters.get(f"{name}*") or "".join(
-        parameters.get(f"{name}*{number}*", parameters.get(f"{name}*{number}", "")) for number in range(20)
-    )
-    if extended and extended.count("'") >= 2:
-        charset, _, rest = extended.partition("'")
-        return one_line(decode(_unpercent(rest.partition("'")[2]), charset))
-    return decode_text((extended or parameters.get(name, "")).encode("utf-8"))
-
-
-def _unpercent(text: str) -> bytes:
-    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes([int(match[1], 16)]), text.encode("utf-8"))
+    """A file name for people. RFC 2047 has no encoded words in quotes, and programs write them there."""
+    value = parameters.get(name, "")
+    if "=?" in value and f"{name}*" not in parameters:
+        return decode_text(value.encode("utf-8", "replace"))
+    return one_line(value)
 
 
 def decode_body(content: bytes, part: Part) -> bytes:
@@ -238,7 +253,7 @@ def decode_body(content: bytes, part: Part) -> bytes:
         except binascii.Error:
             return body
     if part.encoding == "quoted-printable":
-        return binascii.a2b_qp(body)
+        return binascii.a2b_qp(_PADDING.sub(b"", body))  # RFC 2045 §6.7 (3): white space at the end of a line is not the text's
     return body
 
 

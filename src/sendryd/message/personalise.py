@@ -11,19 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sendryd.message.charset import codec_name
+from sendryd.message.charset import reversible_codec
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.links import rewrite_html
-from sendryd.message.parse import Part, decode_body, walk
-from sendryd.message.transfer import base64_lines, is_too_long, quoted_printable, with_encoding
+from sendryd.message.parse import IDENTITIES, Part, decode_body, walk
+from sendryd.message.partheader import guess_charset
+from sendryd.message.quoted import base64_lines, quoted_printable
+from sendryd.message.transfer import is_too_long, with_encoding
 
 MAX_UNSUBSCRIBE_URL: Final = 900  # octets; it cannot be folded, and has to stay under the 998 of a line with its brackets and name
 _UNSUBSCRIBE_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*:[!-;=?-~]+", re.IGNORECASE | re.ASCII)
 _UNSUBSCRIBE_FIELDS: Final = (b"list-unsubscribe", b"list-unsubscribe-post")
-_IDENTITY: Final = frozenset({"7bit", "8bit", "binary", ""})
 _INLINE_PGP: Final = b"-----BEGIN PGP "  # RFC 9580 §6.2
 _BLANKS: Final = b"\t\r\n "
+NO_HTML: Final = "it has no HTML text that is not signed or encrypted"
+_SHOWN: Final = 60  # characters of a word of the sender that are said back
 _ASCII: Final = bytes(range(128))
 
 
@@ -82,7 +85,7 @@ def _rewrite(content: bytes, parts: list[Part], personal: Personal) -> bytes:
     position = 0
     pixel_url = personal.pixel_url
     for part in parts:
-        if part.content_type != "text/html" or part.is_protected or not part.is_body_text or part.body_end <= part.body_start:
+        if not _is_html_text(part):
             continue
         text = _read(content, part)
         if text is None:
@@ -100,10 +103,27 @@ def _rewrite(content: bytes, parts: list[Part], personal: Personal) -> bytes:
     return b"".join(pieces)
 
 
+def why_untracked(content: bytes) -> str | None:
+    """Why no text of the message can take a pixel or tracked links; None if one can. Never raises."""
+    try:
+        texts = [part for part in walk(content) if _is_html_text(part)]
+    except MalformedMessage as error:
+        return error.reason
+    if any(_read(content, part) is not None for part in texts):
+        return None
+    if not texts:
+        return NO_HTML
+    charset, encoding = texts[0].charset[:_SHOWN], texts[0].encoding[:_SHOWN]
+    return f'its HTML text, in the charset "{charset}" and the transfer encoding "{encoding}", cannot be read without loss'
+
+
+def _is_html_text(part: Part) -> bool:
+    return part.content_type == "text/html" and not part.is_protected and part.is_body_text and part.body_end > part.body_start
+
+
 def _read(content: bytes, part: Part) -> tuple[str, str] | None:
     """A leaf's text and the codec that gives the same octets again; None if it has to stay as it is."""
-    codec = codec_name(part.charset)
-    if codec is None or part.encoding not in {*_IDENTITY, "quoted-printable", "base64"}:
+    if part.encoding not in {*IDENTITIES, "quoted-printable", "base64"}:
         return None
     data = decode_body(content, part)
     if _INLINE_PGP in data:
@@ -112,13 +132,8 @@ def _read(content: bytes, part: Part) -> tuple[str, str] | None:
         letters = content[part.body_start : part.body_end].translate(None, _BLANKS)
         if binascii.b2a_base64(data, newline=False).rstrip(b"=") != letters.rstrip(b"="):
             return None  # several in a row, or other text in between: readers differ in what they make of it
-    if codec in {"ascii", "us-ascii"} and not data.isascii():
-        codec = "utf-8"  # what it is when it is not what it says, or it is left alone
-    try:
-        text = data.decode(codec)
-        return (text, codec) if text.encode(codec) == data else None
-    except UnicodeError:
-        return None
+    codec = reversible_codec(data, part.charset)
+    return None if codec is None else (data.decode(codec), codec)
 
 
 def _write(content: bytes, part: Part, html: str, codec: str) -> tuple[bytes, bytes] | None:
@@ -129,11 +144,15 @@ def _write(content: bytes, part: Part, html: str, codec: str) -> tuple[bytes, by
         return None
     header, old = content[part.header_start : part.body_start], content[part.body_start : part.body_end]
     encoding = part.encoding
-    if encoding in _IDENTITY:
+    if encoding in IDENTITIES:
         if not is_too_long(data) and (data.isascii() or not old.isascii()):
             return header, data
         encoding = "quoted-printable" if 6 * len(data.translate(None, _ASCII)) <= len(data) else "base64"  # the smaller
-        header = with_encoding(header, encoding.encode("ascii"), is_top=part.depth == 0)
+        charset = guess_charset(part, data)
+        try:
+            header = with_encoding(header, part, encoding.encode("ascii"), charset=charset, is_top=part.depth == 0)
+        except MalformedMessage:  # readers differ in where the body begins
+            return None
     if encoding == "base64":
         body = base64_lines(data)
         return header, body if old.endswith(b"\r\n") else body[:-2]

@@ -1,11 +1,11 @@
 """Edits of a message: lines put in front, fields cut out, all else byte for byte."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from sendryd.message.headers import HeaderBlock
+from sendryd.message.headers import HeaderBlock, HeaderField
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -31,9 +31,9 @@ def prepare_submission(
     received: bytes,
     message_id: bytes | None,
     date: bytes | None,
-    drop: Collection[bytes],
+    drop: Sequence[HeaderField],
 ) -> bytes:
-    """The content with a Received field in front, Message-ID and Date added when given, and the fields named in `drop` cut out.
+    """The content with a Received field in front, Message-ID and Date added when given, and the fields in `drop` cut out, which are in order.
 
     A missing final CRLF is added, and so is the empty line behind a header that has no body.
     """
@@ -43,11 +43,9 @@ def prepare_submission(
     if date is not None:
         parts.append(b"Date: " + date + b"\r\n")
     position = 0
-    if drop:
-        for field in headers.fields:
-            if field.name in drop:
-                parts.append(content[position : field.start])
-                position = field.end
+    for field in drop:
+        parts.append(content[position : field.start])
+        position = field.end
     parts.append(content[position:] if position else content)
     if headers.body_offset == headers.end or not content.endswith(b"\r\n"):  # no empty line ends the block
         parts.append(b"\r\n")

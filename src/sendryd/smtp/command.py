@@ -28,6 +28,8 @@ _COMMON_RCPT: Final = re.compile(
     rb"RCPT TO:<(" + _ATOM + rb"(?:\." + _ATOM + rb")*@" + _LABEL + rb"(?:\." + _LABEL + rb")*)>", re.IGNORECASE
 )
 _PATH: Final = re.compile(r' *<((?:"(?:[^"\\]|\\.)*"|[^">])*)>(?: +(.*))?', re.DOTALL)
+# Without brackets, as scanners and alarm boxes send it: one word with one @ and nothing that could end it elsewhere.
+_BARE_PATH: Final = re.compile(r' *([^\x00-\x20\x7f<>()\[\],:;@\\"]+@[^\x00-\x20\x7f<>()\[\],:;@\\"]+)(?: +(.*))?', re.DOTALL)
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20=\x7f]+))?")
 _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*", re.ASCII)
 _SIZE: Final = re.compile(rf"[0-9]{{1,{MAX_SIZE_DIGITS}}}", re.ASCII)
@@ -140,7 +142,7 @@ def parse_rcpt(line: bytes, *, is_smtputf8: bool) -> RcptTo:
 
 
 def _split(line: bytes, name: str, enhanced: str) -> tuple[str, dict[str, str | None]]:
-    """The path between the angle brackets, and the parameters."""
+    """The path, with or without angle brackets, and the parameters."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
@@ -148,7 +150,8 @@ def _split(line: bytes, name: str, enhanced: str) -> tuple[str, dict[str, str | 
     colon = text.find(":")
     if colon < 0 or " ".join(text[:colon].upper().split()) != name:
         raise CommandRefused(make_reply(501, "5.5.4", f"Syntax: {name}:<address>"))
-    match = _PATH.fullmatch(text[colon + 1 :].rstrip(" "))
+    rest = text[colon + 1 :].rstrip(" ")
+    match = _PATH.fullmatch(rest) or _BARE_PATH.fullmatch(rest)
     if not match:
         raise CommandRefused(make_reply(501, enhanced, f"Syntax: {name}:<address>"), is_fault=False)
     parameters: dict[str, str | None] = {}

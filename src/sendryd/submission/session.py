@@ -282,7 +282,7 @@ class Session:
         self._mail = None
 
     async def _on_credentials(self, event: CredentialsOffered) -> None:
-        secret_hash = hash_key(event.password) if event.username else None
+        secret_hash = hash_key(event.password.strip()) if event.username else None
         try:
             key = await self._context.directory.find_key(secret_hash) if secret_hash else None
         except StoreError as error:

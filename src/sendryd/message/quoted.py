@@ -1,0 +1,69 @@
+"""Quoted-printable and base64 as they are written (RFC 2045 §6.7, §6.8), and quoted-printable that is mended."""
+
+import base64
+import binascii
+import re
+from typing import Final
+
+MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
+QP_LINE: Final = 76  # RFC 2045 §6.7
+BASE64_LINE: Final = 57  # octets that make 76 letters
+_PRINTABLE: Final = frozenset(range(33, 127)) - {ord("=")} | {ord(" "), ord("\t")}
+_QUOTED: Final = tuple(bytes([octet]) if octet in _PRINTABLE else b"=%02X" % octet for octet in range(256))
+_SOFT_BREAK: Final = re.compile(rb"=[ \t]{0,80}\Z")
+_QUOTED_OCTET: Final = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
+
+
+def base64_lines(data: bytes) -> bytes:
+    """Base64 on lines of 76 letters."""
+    return b"".join(base64.b64encode(data[start : start + BASE64_LINE]) + b"\r\n" for start in range(0, len(data), BASE64_LINE))
+
+
+def quoted_printable(body: bytes) -> bytes:
+    """Quoted-printable of a text with CRLF line ends, which stay line ends (RFC 2045 §6.7)."""
+    ends = body.count(b"\r\n")
+    if body.count(b"\n") == ends and body.count(b"\r") == ends:  # else the fast way would take other line ends for such, or leave them
+        quoted = binascii.b2a_qp(body + b"\r\n")[:-2]  # with a CRLF in it, its soft line breaks have one too
+        if max(map(len, quoted.split(b"\r\n"))) <= QP_LINE:  # a space at the end of a line can make it longer by one
+            return quoted
+    return b"\r\n".join(_quote_line(line) for line in body.split(b"\r\n"))
+
+
+def _quote_line(line: bytes) -> bytes:
+    lines: list[bytes] = []
+    current: list[bytes] = []
+    length = 0
+    last = len(line) - 1
+    for position, octet in enumerate(line):
+        word = _QUOTED[octet]
+        if position == last and octet in b" \t":
+            word = b"=%02X" % octet  # white space at the end of a line would be lost on the way
+        if length + len(word) > QP_LINE - 1:
+            lines.append(b"".join(current) + b"=")
+            current, length = [], 0
+        current.append(word)
+        length += len(word)
+    lines.append(b"".join(current))
+    return b"\r\n".join(lines)
+
+
+def mend_quoted(body: bytes) -> bytes:
+    """Quoted-printable with raw 8-bit octets or long lines, in 7 bits and within 998 octets. What decodes out of it stays the same."""
+    return b"\r\n".join(line if len(line) <= MAX_LINE and line.isascii() else _mend_line(line) for line in body.split(b"\r\n"))
+
+
+def _mend_line(line: bytes) -> bytes:
+    end = _SOFT_BREAK.search(line)
+    tail = b"=" if end else b""
+    lines: list[bytes] = []
+    current: list[bytes] = []
+    length = 0
+    for octets in _QUOTED_OCTET.findall(line[: end.start()] if end else line):
+        word = octets if octets != b"=" and octets.isascii() else b"=%02X" % octets[0]
+        if length + len(word) > QP_LINE - 1:
+            lines.append(b"".join(current) + b"=")
+            current, length = [], 0
+        current.append(word)
+        length += len(word)
+    lines.append(b"".join(current) + tail)
+    return b"\r\n".join(lines)
