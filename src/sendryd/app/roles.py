@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sendryd.app.build import Basics, flatten, seconds
 from sendryd.app.daemons import Daemon
+from sendryd.app.values import EVERY_ADDRESS
 from sendryd.intake.directory import Directory
 from sendryd.intake.personal import Personaliser
 from sendryd.runtime.budget import ContentBudget
@@ -119,6 +120,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     settings = basics.settings
     pool: ConnectionPool[Connection] = ConnectionPool(basics.clock)
     signer = Signer(basics.store, basics.clock)
+    listened = [each.host for each in (*settings.smtp_listen, *settings.smtps_listen) if each.port == settings.mx_port]
     destinations = Destinations(
         basics.resolver,
         basics.denials,
@@ -127,6 +129,8 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
         plan=basics.retry_plan,
         clock=basics.clock,
         rand=basics.rand,
+        own_addresses=frozenset(listened) - EVERY_ADDRESS,
+        is_host_own=not EVERY_ADDRESS.isdisjoint(listened),
     )
     tracer = Tracer(basics.store, basics.clock)
     worker = Worker(

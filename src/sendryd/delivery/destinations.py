@@ -66,10 +66,15 @@ class Destinations:
         plan: RetryPlan,
         clock: Clock,
         rand: Rand,
+        own_addresses: frozenset[str] = frozenset(),
+        is_host_own: bool = False,
     ) -> None:
+        """`own_addresses` take mail for this process on the port of mail servers; `is_host_own`: so does every address of `hostname`."""
         self._resolver = resolver
         self._denials = denials
         self._own_names = {hostname.lower()}
+        self._own_addresses = own_addresses
+        self._own_host = hostname if is_host_own else None
         self._smart_host = smart_host
         # An operator whose retries all come sooner wants this one sooner too.
         self._confirm_delay: timedelta = min(CONFIRM_DELAY, max(plan.delays))
@@ -135,8 +140,14 @@ class Destinations:
         if hosts is RoutingProblem.NULL_MX:
             return NoRoute(local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.10", f"The domain {domain} takes no mail"))
         if isinstance(hosts, RoutingProblem):
-            return NoRoute(local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.6", f"Mail for {domain} would come back here"))
+            return _loop(domain)
         addresses, has_temporary = await self._resolve_hosts(hosts)
+        own_hosts = await self._find_own(addresses)
+        if own_hosts:  # this server under another name
+            others = order_hosts(domain, records, own_names=self._own_names | own_hosts, shuffle=self._rand.shuffled)
+            if isinstance(others, RoutingProblem):
+                return _loop(domain)
+            addresses = {host: addresses[host] for host in others if host in addresses}
         if not addresses:
             sentence = f"No mail server of {domain} has an address"
             if has_temporary:
@@ -169,6 +180,16 @@ class Destinations:
         self._denials.note_denied(domain)
         return NoRoute(local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.2", sentence), is_denied=True)
 
+    async def _find_own(self, addresses: dict[str, Sequence[str]]) -> set[str]:
+        """The hosts that are this server by their addresses."""
+        own = set(self._own_addresses)
+        if self._own_host is not None and addresses:
+            try:
+                own.update(await self._resolver.addresses(self._own_host))
+            except LookupFailed as error:
+                log.debug("own_name_not_resolved", hostname=self._own_host, error=str(error))
+        return {host for host, found in addresses.items() if not own.isdisjoint(found)} if own else set()
+
     async def _resolve_hosts(self, hosts: Sequence[str]) -> tuple[dict[str, Sequence[str]], bool]:
         """The addresses by host, and whether a look-up gave no answer. One host at a time: a domain may not use up the look-ups of others."""
         found: dict[str, Sequence[str]] = {}
@@ -182,6 +203,10 @@ class Destinations:
                 if addresses:
                     found[host] = addresses
         return found, has_temporary
+
+
+def _loop(domain: str) -> NoRoute:
+    return NoRoute(local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.6", f"Mail for {domain} would come back here"))
 
 
 def _silent(enhanced: str, sentence: str) -> NoRoute:
