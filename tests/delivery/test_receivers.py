@@ -4,6 +4,7 @@ Two servers of one domain: what the first does is scripted, the second is friend
 """
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -150,6 +151,24 @@ async def test_a_message_that_may_have_been_taken_is_sent_to_no_other_server(pos
     assert event["type"] == "deferred"
     assert "may have been delivered" in str(event["reason"])
     assert post.taken == (1, 0)
+
+
+@pytest.mark.parametrize("case", IN_DOUBT)
+@pytest.mark.parametrize("verdict", ["delivered", "bounced"])
+async def test_what_follows_a_lost_answer_is_marked_as_possibly_a_duplicate(post: Post, case: str, verdict: str) -> None:
+    answers = [IN_DOUBT[case], "451 4.3.0 Later", None if verdict == "delivered" else "554 5.6.0 No"]
+    post.first.script = post.second.script = Script(after_final=lambda _mail: answers.pop(0))
+    marks = []
+    (claim,) = await post.claim()
+    for _ in range(3):
+        await post.deliver(claim, None)
+        event = await post.last_event()
+        marks.append((event["type"], event.get("possibly_duplicate", False)))
+        later = post.clock.now() + timedelta(hours=1)
+        lease = post.samples.lease(later)
+        claims = await post.store.claim_deliveries(now=later, lease=lease, limit=9, busy=frozenset(), per_domain=9)
+        claim = claims[0] if claims else claim
+    assert marks == [("deferred", False), ("deferred", True), (verdict, True)]
 
 
 async def test_a_connection_that_breaks_in_the_content_is_followed_by_the_next_server(patient_post: Post) -> None:

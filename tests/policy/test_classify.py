@@ -134,6 +134,7 @@ def test_silence_never_bounces_and_after_the_message_it_is_in_doubt(failure: Net
     assert found.enhanced.startswith("4.")
     is_in_doubt = step is Step.FINAL_DOT
     assert (found.scope is Scope.MESSAGE) is is_in_doubt
+    assert found.is_in_doubt is is_in_doubt
     assert ("may have been delivered" in found.sentence) is is_in_doubt
 
 

@@ -206,6 +206,20 @@ async def test_overdue_deliveries_expire(store: MailStore, samples: Samples) -> 
     assert (summary.states, summary.last_event) == ({DeliveryState.EXPIRED: 1}, EventType.FAILED)
 
 
+async def test_doubt_stays_until_the_delivery_ends(store: MailStore, samples: Samples) -> None:
+    await store.accept(samples.message())
+    seen = []
+    for leaves_doubt in (False, True, False, False):
+        (claimed,) = await claim(store, samples.lease())
+        (delivery,) = claimed.deliveries
+        seen.append((delivery.is_in_doubt, delivery.attempts))
+        again = Outcome(
+            delivery_id=delivery.id, state=DeliveryState.QUEUED, due_at=NOW, reply="later", events=(), leaves_doubt=leaves_doubt
+        )
+        await store.record_attempt(claimed.lease, [again], NOW)
+    assert seen == [(False, 0), (False, 1), (True, 2), (True, 3)]
+
+
 async def test_due_times_of_another_clock_are_brought_forward(store: MailStore, samples: Samples) -> None:
     far = NOW + timedelta(days=3650)
     late, near = samples.message(due_at=far), samples.message(due_at=NOW + timedelta(hours=8))

@@ -95,6 +95,7 @@ def make_outcome(delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | G
         due_at=due_at,
         reply=str(verdict.reply) if verdict.reply else disposition.sentence,
         events=tuple(NewEvent(id=EventId(next_id()), type=each, metadata=metadata) for each in types),
+        leaves_doubt=disposition.is_in_doubt,
         suppression=_suppression(delivery, next_id) if disposition.suppresses else None,
     )
 

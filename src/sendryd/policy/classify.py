@@ -88,6 +88,7 @@ class Disposition:
     enhanced: str  # RFC 3463, always present: the peer's, or ours for what it did not say
     sentence: str  # for people: what happened, in one line that is safe to show
     suppresses: bool = False  # the address is the fault: send nothing more to it
+    is_in_doubt: bool = False  # the whole message was sent and no reply came: the server may have it
     # The server takes fewer recipients at once: send the others in another transaction at once, without counting an attempt. Said of the only
     # recipient of a transaction it is an ordinary deferral.
     must_split: bool = False
@@ -169,11 +170,12 @@ def classify(failure: Reply | NetworkFailure, *, step: Step) -> Disposition:
 
 def _classify_failure(failure: NetworkFailure, step: Step) -> Disposition:
     scope, category, enhanced, sentence = _FAILURES[failure]
-    if step is Step.FINAL_DOT:
+    is_in_doubt = step is Step.FINAL_DOT
+    if is_in_doubt:
         # It may have been accepted: another host would make a duplicate at once, so it waits.
         scope = Scope.MESSAGE
         sentence += " after the whole message had been sent; it may have been delivered"
-    return Disposition(kind=Kind.DEFERRED, scope=scope, category=category, enhanced=enhanced, sentence=sentence)
+    return Disposition(kind=Kind.DEFERRED, scope=scope, category=category, enhanced=enhanced, sentence=sentence, is_in_doubt=is_in_doubt)
 
 
 def _classify_reply(reply: Reply, step: Step) -> Disposition:

@@ -69,7 +69,7 @@ class ClaimedDelivery:
     forward_path: str
     domain: str
     attempts: int  # attempts recorded so far
-    is_in_doubt: bool  # an earlier attempt was cut off without an outcome: this one may be a duplicate
+    is_in_doubt: bool  # an earlier attempt may have delivered it (a crash, a connection lost after the final dot): this one may be a duplicate
     notify: str | None
     orcpt: str | None
     last_reply: str = ""  # of the last recorded outcome, for `queue show`; empty before the first
@@ -125,6 +125,7 @@ class Outcome:
     reply: str  # what the next hop said, or what failed, for `queue show`: at most 1,000 characters
     events: tuple[NewEvent, ...]
     is_attempt: bool = True  # False: the next hop was not at fault and no attempt is counted
+    leaves_doubt: bool = False  # the next hop may have taken the message without saying so: later events may be of a duplicate
     suppression: NewSuppression | None = None  # stored with the outcome
     hold_reason: HoldReason | None = None  # only with HELD
 

@@ -178,7 +178,8 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
             delivery.last_reply = outcome.reply[:MAX_REPLY]
             if outcome.is_attempt:
                 delivery.attempts += 1
-                delivery.is_in_doubt, delivery.crashes = False, 0
+                delivery.crashes = 0
+            delivery.is_in_doubt |= outcome.leaves_doubt
             delivery.delivered_at = now if outcome.state is DeliveryState.DELIVERED else None
             self._add_events(delivery, outcome.events, now)
             self._suppress(delivery.message.account_id, outcome.suppression)

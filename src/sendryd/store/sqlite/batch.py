@@ -125,6 +125,7 @@ def _record(connection: apsw.Connection, rows: Rows) -> None:
                     1 if outcome.is_attempt else 0,
                     outcome.reply[:MAX_REPLY],
                     recording.moment if outcome.state is DeliveryState.DELIVERED else None,
+                    1 if outcome.leaves_doubt else 0,
                 )
             )
             if outcome.hold_reason is not None:

@@ -264,10 +264,10 @@ UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = returned_token
 WHERE id IN (SELECT value FROM json_each(?)) AND state = 'queued' AND returned_token IS NOT NULL;
 
 -- name: record_outcome
-WITH outcome (id, state, due_at, is_attempt, reply, delivered_at) AS (VALUES (?, ?, ?, ?, ?, ?))
+WITH outcome (id, state, due_at, is_attempt, reply, delivered_at, leaves_doubt) AS (VALUES (?, ?, ?, ?, ?, ?, ?))
 UPDATE delivery
 SET state = outcome.state, due_at = coalesce(outcome.due_at, delivery.due_at), attempts = attempts + is_attempt, last_reply = reply,
-    delivered_at = outcome.delivered_at, is_in_doubt = CASE WHEN is_attempt THEN 0 ELSE is_in_doubt END,
+    delivered_at = outcome.delivered_at, is_in_doubt = max(is_in_doubt, leaves_doubt),
     crashes = CASE WHEN is_attempt THEN 0 ELSE crashes END,
     lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL
 FROM outcome WHERE delivery.id = outcome.id;
