@@ -2,17 +2,21 @@
 
 import pytest
 
-from sendryd.delivery.plan import plan_mx, plan_smart_host
+from sendryd.delivery.plan import Turn, plan_mx, plan_smart_host
 from sendryd.delivery.transport import Target, TlsRule
-from sendryd.policy.routing import MAX_ADDRESSES, Security, SmartHost
+from sendryd.policy.routing import MAX_ADDRESSES, MAX_HOSTS, Security, SmartHost
 
 HOSTS = [("one.test", ["192.88.98.1", "2620:fe::fe"]), ("two.test", ["192.88.98.2"])]
 
 
-def plan(
-    hosts: list[tuple[str, list[str]]] | None = None, *, enforced: bool = False, broken: frozenset[str] = frozenset(), private: bool = False
-) -> list[Target]:
-    return plan_mx(hosts or HOSTS, port=25, is_tls_enforced=enforced, broken_tls=broken, allow_private=private)
+def plan(hosts: list[tuple[str, list[str]]] | None = None, *, private: bool = False, turn: Turn = Turn()) -> list[Target]:  # noqa: B008
+    return plan_mx(
+        hosts or HOSTS,
+        port=25,
+        encryption=lambda host: (TlsRule.NEVER, False) if host == "two.test" else (TlsRule.OPPORTUNISTIC, True),
+        allow_private=private,
+        turn=turn,
+    )
 
 
 def test_hosts_and_addresses_stay_in_their_order() -> None:
@@ -21,14 +25,23 @@ def test_hosts_and_addresses_stay_in_their_order() -> None:
         ("one.test", "2620:fe::fe", 25),
         ("two.test", "192.88.98.2", 25),
     ]
-    assert {each.tls for each in plan()} == {TlsRule.OPPORTUNISTIC}
     assert not any(each.implicit_tls or each.credentials for each in plan())
 
 
-def test_a_host_whose_encryption_is_broken_is_spoken_to_in_clear_text_unless_encryption_is_enforced() -> None:
-    broken = frozenset({"one.test"})
-    assert [each.tls for each in plan(broken=broken)] == [TlsRule.NEVER, TlsRule.NEVER, TlsRule.OPPORTUNISTIC]
-    assert {each.tls for each in plan(broken=broken, enforced=True)} == {TlsRule.VERIFIED}
+def test_each_host_gets_the_encryption_that_is_known_to_work() -> None:
+    assert [(each.tls, each.is_weak) for each in plan()] == [(TlsRule.OPPORTUNISTIC, True)] * 2 + [(TlsRule.NEVER, False)]
+
+
+def test_each_attempt_takes_other_hosts_and_addresses_where_there_are_too_many() -> None:
+    addresses = ["192.88.98.1", "192.88.98.2", "192.88.98.3", "2620:fe::1"]
+    hosts = [(f"mx{number}.test", addresses) for number in range(8)]
+    turns = [plan(hosts, turn=Turn(number, 0)) for number in range(4)]
+    assert all(len(each) == MAX_HOSTS * MAX_ADDRESSES for each in turns)
+    assert [turns[0][number].address for number in (0, 1)] == ["192.88.98.1", "2620:fe::1"]
+    assert {each.host for found in turns[:2] for each in found} == {host for host, _ in hosts}
+    assert turns[1][0].host == "mx5.test"
+    few = [plan(hosts[:1], turn=Turn(number, 0)) for number in range(2)]
+    assert [each.address for found in few for each in found] == ["192.88.98.1", "2620:fe::1", "192.88.98.2", "192.88.98.3"]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +70,7 @@ def test_of_many_addresses_some_are_tried_and_those_inside_do_not_count() -> Non
 )
 def test_a_smart_host_is_spoken_to_as_it_was_configured(security: Security, rule: TlsRule, *, is_implicit: bool) -> None:
     host = SmartHost("smart.test", 465, security, ("user", "hunter2"))
-    first, *others = plan_smart_host(host, ["10.0.0.1", "10.0.0.2", "10.0.0.3"])  # its operator may have it inside
+    first, *others = plan_smart_host(host, ["10.0.0.1", "10.0.0.2", "10.0.0.3"], Turn())  # its operator may have it inside
     assert (first.host, first.address, first.port) == ("smart.test", "10.0.0.1", 465)
     assert (first.tls, first.implicit_tls, first.credentials) == (rule, is_implicit, ("user", "hunter2"))
     assert len(others) == MAX_ADDRESSES - 1

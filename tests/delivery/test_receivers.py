@@ -4,6 +4,7 @@ Two servers of one domain: what the first does is scripted, the second is friend
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from sendryd.delivery.worker import Signal
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
-from sendryd.policy.routing import MAX_HOSTS
+from sendryd.policy.routing import MAX_ROUTE_HOSTS
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.resolver import Resolver
 from sendryd.store.base import EventFilter
@@ -165,7 +166,7 @@ async def test_what_follows_a_lost_answer_is_marked_as_possibly_a_duplicate(post
         event = await post.last_event()
         marks.append((event["type"], event.get("possibly_duplicate", False)))
         later = post.clock.now() + timedelta(hours=1)
-        lease = post.samples.lease(later)
+        lease = post.samples.lease()
         claims = await post.store.claim_deliveries(now=later, lease=lease, limit=9, busy=frozenset(), per_domain=9)
         claim = claims[0] if claims else claim
     assert marks == [("deferred", False), ("deferred", True), (verdict, True)]
@@ -265,7 +266,39 @@ async def test_of_very_many_mail_servers_and_addresses_some_are_tried() -> None:
         await post.open()
         assert await post.send() is Signal.BAD
         assert (await post.last_event())["type"] == "deferred"
-        assert sum(count for (name, kind), count in server.queries.items() if kind == "A") == MAX_HOSTS
+        assert sum(count for (name, kind), count in server.queries.items() if kind == "A") == MAX_ROUTE_HOSTS
+        await post.aclose()
+
+
+DEAD = [f"127.0.0.{number}" for number in range(201, 204)]
+LATE: dict[str, Zone] = {
+    "the third address of a host": {MX: ["10 mx.test."], ("mx.test", "A"): [*DEAD[:2], FIRST]},
+    "the sixth mail server": {
+        MX: [*(f"{number} m{number}.test." for number in range(7)), "50 ok.test."],
+        **{(f"m{number}.test", "A"): [DEAD[0]] for number in range(7)},
+        ("ok.test", "A"): [FIRST],
+    },
+    "the last of many of the same preference": {
+        MX: [f"10 m{number}.test." for number in range(9)],
+        **{(f"m{number}.test", "A"): [DEAD[number % 3] if number else FIRST] for number in range(9)},
+    },
+}
+
+
+@pytest.mark.parametrize("case", LATE)
+async def test_later_attempts_take_the_servers_that_earlier_ones_had_no_turn_for(case: str) -> None:
+    async with NameServer(LATE[case]) as server:
+        post = Post(Resolver(SystemClock(), (server.host, server.port)))
+        await post.open()
+        (claim,) = await post.claim()
+        for attempts in range(8):
+            claim = replace(claim, deliveries=tuple(replace(each, attempts=attempts) for each in claim.deliveries))
+            await post.deliver(claim, None)
+            if post.first.mails:
+                break
+            later = post.clock.now() + timedelta(hours=1)
+            (claim,) = await post.store.claim_deliveries(now=later, lease=post.samples.lease(), limit=9, busy=frozenset(), per_domain=9)
+        assert post.taken == (1, 0)
         await post.aclose()
 
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from sendryd.delivery.transport import SLICE, Connection, DeliveryFault, OutboundContent, Target, TlsContexts, TlsRule
+from sendryd.delivery.transport import SLICE, Connection, DeliveryFault, OutboundContent, Target, TlsContexts, TlsRule, TlsTrouble
 from sendryd.policy.classify import NetworkFailure
 from sendryd.runtime.memory import MemoryStream, memory_streams
-from sendryd.runtime.tls import client_context
+from sendryd.runtime.tls import client_context, weak_client_context
 from sendryd.smtp.reply import Reply
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS, Step
 from sendryd.smtp.transaction import OutboundEnvelope
 
-CONTEXTS = TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False))
+CONTEXTS = TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False), weak=weak_client_context())
 TARGET = Target(host="mx.example.org", address="192.88.98.1", port=25, tls=TlsRule.OPPORTUNISTIC)
 LOGIN = replace(TARGET, tls=TlsRule.REQUIRED, credentials=("user", "key"))
 CONTENT = OutboundContent((b"DKIM-Signature: x\r\n", b"From: a@example.test\r\n\r\n.dot\r\n"))
@@ -124,7 +124,7 @@ async def test_how_much_encryption_there_is(rule: TlsRule, answers: dict[str, st
 async def test_without_the_encryption_that_is_required_nothing_is_said(rule: TlsRule, answers: dict[str, str | list[str]]) -> None:
     async with talk(answers, target=replace(TARGET, tls=rule)) as (connection, server):
         fault = await fault_of(start(connection))
-        assert (fault.step, fault.tls_failed) == (Step.STARTTLS, True)
+        assert (fault.step, fault.trouble) == (Step.STARTTLS, TlsTrouble.REFUSED)
         assert not any(line.startswith(("MAIL", "AUTH")) for line in server.said)
         assert not connection.is_usable
 
@@ -134,7 +134,7 @@ async def test_what_comes_in_clear_text_behind_the_go_ahead_is_never_believed(an
     async with talk({"STARTTLS": answer}) as (connection, _):
         fault = await fault_of(start(connection))
         assert fault.step is Step.STARTTLS
-        assert fault.tls_failed
+        assert fault.trouble is not None
         assert not connection.is_usable
 
 
@@ -175,7 +175,7 @@ async def test_an_old_server_is_greeted_in_its_own_way(code: int) -> None:
 async def test_a_session_that_does_not_begin(answers: dict[str, str | list[str]], step: Step, failure: Reply | NetworkFailure) -> None:
     async with talk(answers) as (connection, _):
         fault = await fault_of(start(connection))
-        assert (fault.step, fault.failure, fault.tls_failed) == (step, failure, False)
+        assert (fault.step, fault.failure, fault.trouble) == (step, failure, None)
 
 
 MUTE: dict[str, str | list[str]] = {"MAIL": "", "RCPT": "", "DATA": ""}
@@ -233,7 +233,7 @@ async def test_a_login_that_fails(mechanisms: str, answers: dict[str, str | list
 async def test_a_password_goes_over_no_connection_that_is_safe_by_chance(offers: str | list[str]) -> None:
     async with talk({"EHLO": offers, "AUTH": "235 yes"}, target=replace(LOGIN, tls=TlsRule.OPPORTUNISTIC)) as (connection, server):
         fault = await fault_of(start(connection))
-        assert (fault.step, fault.failure, fault.tls_failed) == (Step.AUTH, NetworkFailure.TLS_FAILURE, False)
+        assert (fault.step, fault.failure, fault.trouble) == (Step.AUTH, NetworkFailure.TLS_FAILURE, None)
         assert not any(line.startswith("AUTH") for line in server.said)
 
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.delivery.plan import plan_mx, plan_smart_host
+from sendryd.delivery.plan import Turn, plan_mx, plan_smart_host
 from sendryd.delivery.transport import TlsRule
 from sendryd.policy.destinations import is_public
-from sendryd.policy.routing import MAX_HOSTS, MxRecord, NullMx, RoutingProblem, Security, SmartHost, order_hosts
+from sendryd.policy.routing import BEST_HOSTS, MAX_ROUTE_HOSTS, MxRecord, NullMx, RoutingProblem, Security, SmartHost, order_hosts
 
 OWN = {"relay.test"}
 
@@ -36,17 +36,18 @@ def test_hosts_at_our_preference_or_worse_are_left_out() -> None:
 
 
 def test_many_hosts_are_capped() -> None:
-    hosts = order([MxRecord(1, f"mx{number}") for number in range(500)])
+    hosts = order([MxRecord(number, f"mx{number}") for number in range(500)])
     assert isinstance(hosts, list)
-    assert len(hosts) == MAX_HOSTS
+    assert len(hosts) == MAX_ROUTE_HOSTS
+    assert hosts[: BEST_HOSTS + 1] == [*(f"mx{number}" for number in range(BEST_HOSTS)), "mx490"]
 
 
 def test_targets_for_hosts() -> None:
     hosts = [("one", ["192.0.2.1", "1.1.1.1", "2606:4700::1111", "8.8.8.8"]), ("two", ["10.0.0.1"])]
-    targets = plan_mx(hosts, port=25, is_tls_enforced=False, broken_tls={"one"}, allow_private=False)
+    targets = plan_mx(hosts, port=25, encryption=lambda _host: (TlsRule.NEVER, False), allow_private=False, turn=Turn())
     assert [(target.address, target.tls) for target in targets] == [("1.1.1.1", TlsRule.NEVER), ("2606:4700::1111", TlsRule.NEVER)]
-    allowed = plan_mx(hosts, port=25, is_tls_enforced=True, broken_tls={"one"}, allow_private=True)
-    assert [target.address for target in allowed] == ["192.0.2.1", "1.1.1.1", "10.0.0.1"]
+    allowed = plan_mx(hosts, port=25, encryption=lambda _host: (TlsRule.VERIFIED, False), allow_private=True, turn=Turn())
+    assert [target.address for target in allowed] == ["1.1.1.1", "2606:4700::1111", "10.0.0.1"]
     assert {target.tls for target in allowed} == {TlsRule.VERIFIED}
 
 
@@ -59,7 +60,7 @@ def test_targets_for_hosts() -> None:
     ],
 )
 def test_a_smart_host_may_be_private(security: Security, rule: TlsRule, implicit: bool) -> None:
-    (target,) = plan_smart_host(SmartHost("hub", 587, security, ("u", "p")), ["10.0.0.1"])
+    (target,) = plan_smart_host(SmartHost("hub", 587, security, ("u", "p")), ["10.0.0.1"], Turn())
     assert (target.tls, target.implicit_tls, target.credentials) == (rule, implicit, ("u", "p"))
     assert "'p'" not in repr(target)
 

@@ -114,7 +114,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     from sendryd.delivery.transcript import Tracer
     from sendryd.delivery.transport import Connection, TlsContexts
     from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
-    from sendryd.runtime.tls import client_context
+    from sendryd.runtime.tls import client_context, weak_client_context
     from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
 
     settings = basics.settings
@@ -139,7 +139,7 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
             contents=Contents(basics.store, shared.personaliser, signer, shared.budget, settings.data_dir),
             destinations=destinations,
             pool=pool,
-            contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),
+            contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False), weak=weak_client_context()),
             signer=signer,
             clock=basics.clock,
             rand=basics.rand,

@@ -1,11 +1,13 @@
 """The ordered list of what one attempt tries: hosts, addresses, and how much encryption each needs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sendryd.delivery.transport import Target, TlsRule
 from sendryd.policy.destinations import is_public
-from sendryd.policy.routing import MAX_ADDRESSES, Security, SmartHost
+from sendryd.policy.rotation import mix_families, take_turn
+from sendryd.policy.routing import MAX_ADDRESSES, MAX_HOSTS, Security, SmartHost
 
 SMART_HOST_RULES: Final = {
     Security.STARTTLS: TlsRule.REQUIRED,
@@ -14,30 +16,39 @@ SMART_HOST_RULES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Which attempt of which message it is: each attempt tries other hosts and addresses where there are more than it may try."""
+
+    number: int = 0  # attempts recorded so far
+    seed: int = 0  # the same for all attempts of a message, different for different messages
+
+    def addresses(self, addresses: Sequence[str]) -> list[str]:
+        """Those of one host that this attempt tries, both families early."""
+        return take_turn(mix_families(addresses, self.seed), MAX_ADDRESSES, self.number)
+
+
 def plan_mx(
     hosts: Sequence[tuple[str, Sequence[str]]],
     *,
     port: int,
-    is_tls_enforced: bool,
-    broken_tls: Collection[str],
+    encryption: Callable[[str], tuple[TlsRule, bool]],
     allow_private: bool,
+    turn: Turn,
 ) -> list[Target]:
     """Targets for hosts with their addresses, in order. Empty: none of the addresses may be connected to.
 
-    `broken_tls` are hosts whose handshake failed lately: they are spoken to in clear text, unless encryption is enforced.
+    `encryption` says for a host how much is needed, and whether weak parameters will do.
     """
+    allowed = [(host, [each for each in addresses if allow_private or is_public(each)]) for host, addresses in hosts]
     targets = []
-    for host, addresses in hosts:
-        if is_tls_enforced:
-            rule = TlsRule.VERIFIED
-        else:
-            rule = TlsRule.NEVER if host in broken_tls else TlsRule.OPPORTUNISTIC
-        allowed = [address for address in addresses if allow_private or is_public(address)]
-        targets += [Target(host=host, address=address, port=port, tls=rule) for address in allowed[:MAX_ADDRESSES]]
+    for host, addresses in take_turn([each for each in allowed if each[1]], MAX_HOSTS, turn.number):
+        rule, is_weak = encryption(host)
+        targets += [Target(host=host, address=each, port=port, tls=rule, is_weak=is_weak) for each in turn.addresses(addresses)]
     return targets
 
 
-def plan_smart_host(smart_host: SmartHost, addresses: Sequence[str]) -> list[Target]:
+def plan_smart_host(smart_host: SmartHost, addresses: Sequence[str], turn: Turn) -> list[Target]:
     """Targets for the configured next hop; it may be on a private address."""
     return [
         Target(
@@ -48,5 +59,5 @@ def plan_smart_host(smart_host: SmartHost, addresses: Sequence[str]) -> list[Tar
             implicit_tls=smart_host.security is Security.IMPLICIT_TLS,
             credentials=smart_host.credentials,
         )
-        for address in addresses[:MAX_ADDRESSES]
+        for address in turn.addresses(addresses)
     ]

@@ -22,7 +22,16 @@ from typing import Final
 from sendryd.delivery.transcript import Transcript
 from sendryd.policy.classify import NetworkFailure
 from sendryd.runtime import stream as network
-from sendryd.runtime.faults import ConnectFailed, NetworkFault, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
+from sendryd.runtime.faults import (
+    ConnectFailed,
+    NetworkFault,
+    PeerClosed,
+    ReadTimedOut,
+    TLSClosed,
+    TLSFailed,
+    TLSTimedOut,
+    WriteTimedOut,
+)
 from sendryd.runtime.stream import ByteStream, TlsInfo
 from sendryd.smtp import client_states
 from sendryd.smtp.client import ClientConnection, Closed, ReplyReceived
@@ -52,6 +61,16 @@ class TlsRule(Enum):
     VERIFIED = "verified"  # encrypted, with a certificate for the host name by an authority that we know
 
 
+class TlsTrouble(Enum):
+    """How encryption failed, which decides what is tried next at the same host."""
+
+    REFUSED = "refused"  # STARTTLS is not offered or was refused, or the connection ended there
+    CLOSED = "closed"  # the peer left before it sent anything of the handshake: a hiccup, or no parameters in common
+    SILENT = "silent"  # the handshake did not end in time
+    FAILED = "failed"  # the handshake failed
+    SESSION = "session"  # the session ended inside TLS before MAIL was answered
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One address of one host, and how to talk to it. Hashable: connections are kept by it."""
@@ -60,16 +79,18 @@ class Target:
     address: str  # an IP address
     port: int
     tls: TlsRule
+    is_weak: bool = False  # parameters that count as broken are accepted too; never with VERIFIED
     implicit_tls: bool = False  # TLS from the first octet (RFC 8314 §3)
     credentials: tuple[str, str] | None = field(default=None, repr=False)  # user name and password for a smart host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsContexts:
-    """Made once by `runtime.tls.client_context`, because making one is slow."""
+    """Made once by `runtime.tls`, because making one is slow."""
 
     verified: ssl.SSLContext
     unverified: ssl.SSLContext
+    weak: ssl.SSLContext  # unverified, and with parameters that count as broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +113,7 @@ class DeliveryFault(Exception):
         failure: NetworkFailure | Reply,
         *,
         detail: str = "",
-        tls_failed: bool = False,
+        trouble: TlsTrouble | None = None,
         replies: Mapping[str, Reply] = MappingProxyType({}),
         may_retry: bool = False,
     ) -> None:
@@ -100,7 +121,7 @@ class DeliveryFault(Exception):
         self.step = step
         self.failure = failure
         self.detail = detail  # for the log
-        self.tls_failed = tls_failed  # the same host may work in clear text
+        self.trouble = trouble  # encryption failed: the same host may work with less of it
         self.replies = replies  # recipients refused at RCPT before it happened
         self.may_retry = may_retry  # an idle connection had died: a fresh one may do, nothing had been answered yet
 
@@ -256,26 +277,26 @@ class Connection:
         must_encrypt = self.target.tls is not TlsRule.OPPORTUNISTIC
         if not self.extensions.starttls:
             if must_encrypt:
-                raise _tls_fault("the server does not offer STARTTLS")
+                raise _tls_fault("the server does not offer STARTTLS", TlsTrouble.REFUSED)
             return
         reply = await self._ask(client_states.STARTTLS)
         if not reply.is_positive:
             if must_encrypt or reply.code == SERVICE_CLOSING:
-                raise DeliveryFault(Step.STARTTLS, reply, tls_failed=True)
+                raise DeliveryFault(Step.STARTTLS, reply, trouble=TlsTrouble.REFUSED)
             return  # RFC 3207 §4.1: the dialogue goes on in clear text
         try:
             is_silent = self._machine.next_event() is NEED_DATA
         except RemoteProtocolError as error:  # never read as replies from inside the encryption
-            raise _tls_fault("clear text followed the go-ahead to STARTTLS") from error
+            raise _tls_fault("clear text followed the go-ahead to STARTTLS", TlsTrouble.FAILED) from error
         if not is_silent:
-            raise _tls_fault("the server closed after the go-ahead to STARTTLS")
+            raise _tls_fault("the server closed after the go-ahead to STARTTLS", TlsTrouble.CLOSED)
         await self._shake_hands(contexts)
         self._machine.tls_established()
         await self._say_hello(hello_name)
 
     async def _shake_hands(self, contexts: TlsContexts) -> None:
         is_verified = self.target.tls is TlsRule.VERIFIED
-        context = contexts.verified if is_verified else contexts.unverified
+        context = contexts.verified if is_verified else contexts.weak if self.target.is_weak else contexts.unverified
         host = self.target.host.rstrip(".")
         timeout = self._timeouts[Step.HANDSHAKE]
         try:
@@ -289,7 +310,7 @@ class Connection:
     async def _log_in(self, user: str, password: str) -> None:
         """AUTH at a smart host. The password goes over a connection that was asked to be secure, or is openly asked not to be."""
         if self.target.tls is TlsRule.OPPORTUNISTIC or not (self._machine.is_encrypted or self.target.tls is TlsRule.NEVER):
-            raise _tls_fault("a password is not sent unless TLS is required", step=Step.AUTH, tls_failed=False)
+            raise _tls_fault("a password is not sent unless TLS is required", None, step=Step.AUTH)
         mechanisms = self.extensions.auth
         if "PLAIN" in mechanisms:
             reply = await self._ask(client_states.auth_plain(user, password))
@@ -328,6 +349,9 @@ class Connection:
                 return transaction.result()
             fault.replies = transaction.result().per_recipient
             fault.may_retry = was_reused and not transaction.is_mail_answered
+            is_dead = not was_reused and not transaction.is_mail_answered and fault.failure is NetworkFailure.CLOSED
+            if is_dead and self._machine.is_encrypted:
+                fault.trouble = TlsTrouble.SESSION
             raise fault from error
         self._needs_reset = transaction.needs_reset
         self.idle_since = self._loop.time()
@@ -437,12 +461,19 @@ class Connection:
     def _as_fault(self, error: BaseException) -> DeliveryFault | None:
         """What an exception of the layers below comes to; None if it is none of theirs."""
         step = self._machine.awaiting
-        tls_failed = step is Step.STARTTLS
+        has_died_inside = step is Step.EHLO and self._stream.tls is not None
+        trouble = TlsTrouble.SESSION if has_died_inside else TlsTrouble.REFUSED if step is Step.STARTTLS else None
         match error:
             case DeliveryFault():
+                if error.step is Step.EHLO and self._stream.tls is not None:
+                    error.trouble = TlsTrouble.SESSION
                 return error
+            case TLSClosed():
+                return _tls_fault(str(error), TlsTrouble.CLOSED)
+            case TLSTimedOut():
+                return _tls_fault(str(error), TlsTrouble.SILENT)
             case TLSFailed():
-                return _tls_fault(str(error))
+                return _tls_fault(str(error), TlsTrouble.FAILED)
             case RemoteProtocolError():
                 failure = NetworkFailure.PROTOCOL_ERROR
             case ReadTimedOut() | WriteTimedOut():
@@ -451,7 +482,7 @@ class Connection:
                 failure = NetworkFailure.CLOSED
             case _:
                 return None
-        return DeliveryFault(step, failure, detail=str(error), tls_failed=tls_failed)
+        return DeliveryFault(step, failure, detail=str(error), trouble=trouble)
 
     # Ending.
 
@@ -473,8 +504,8 @@ class Connection:
             self._stream.abort()
 
 
-def _tls_fault(detail: str, *, step: Step = Step.STARTTLS, tls_failed: bool = True) -> DeliveryFault:
-    return DeliveryFault(step, NetworkFailure.TLS_FAILURE, detail=detail, tls_failed=tls_failed)
+def _tls_fault(detail: str, trouble: TlsTrouble | None, *, step: Step = Step.STARTTLS) -> DeliveryFault:
+    return DeliveryFault(step, NetworkFailure.TLS_FAILURE, detail=detail, trouble=trouble)
 
 
 async def open_connection(

@@ -4,8 +4,8 @@ Does: delivers a message to recipients of one next hop in one transaction, and s
 Reads: the content, the sending domain's key.
 Writes: `store.record_attempt`, once, as soon as the outcome is known and before anything else.
 Strategy: hosts by preference, addresses in order; a failure that speaks of the host or the session goes on to the next one, one that speaks
-of the message or the recipient does not. A handshake that fails under opportunistic TLS is followed by clear text on the same host, which
-is remembered for a day. An idle connection that had died is replaced by a fresh one once.
+of the message or the recipient does not. How much encryption a host gets is decided in `delivery.encryption`. An idle connection that had
+died is replaced by a fresh one once.
 When things fail: an outcome that the store cannot take is kept and stored later; the message is not sent again meanwhile. A lease that was
 lost means that somebody else decides: nothing is stored.
 Limits: those of a transaction are in `delivery.grouping`; what the receivers may take is in `smtp.timeouts`.
@@ -20,8 +20,9 @@ from typing import Final
 
 from sendryd.delivery.contents import NO_SMTPUTF8, Contents, Letter, Unsendable, choose_form
 from sendryd.delivery.destinations import Destinations, NoRoute, Route
+from sendryd.delivery.encryption import Encryption, TlsMemory
 from sendryd.delivery.outcomelog import log_outcome
-from sendryd.delivery.plan import plan_mx, plan_smart_host
+from sendryd.delivery.plan import Turn, plan_mx, plan_smart_host
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.signer import Signer, SigningKeyMissing
 from sendryd.delivery.transcript import Tracer
@@ -57,8 +58,6 @@ from sendryd.smtp.transaction import OutboundEnvelope
 from sendryd.store.base import Claim, ClaimedDelivery, MailStore, NewEvent, Outcome
 from sendryd.store.errors import Conflict, ContentDamaged, LeaseLost, NotFound, StoreError, StoreUnavailable
 
-BROKEN_TLS_MEMORY: Final = 24 * 3600.0  # seconds for which a host whose handshake failed is spoken to in clear text
-MAX_BROKEN_TLS: Final = 10_000
 RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries to store an outcome
 CONTENT_DAMAGED: Final = "The stored content of the message is missing or damaged"  # for the account; the log and the queue name the file
 DAMAGE_ADVICE: Final = "restore the file of the spool from a backup, then release the message with sendryd queue release"
@@ -120,7 +119,7 @@ class Worker:
     def __init__(self, context: WorkerContext, settings: WorkerSettings) -> None:
         self._context = context
         self._settings = settings
-        self._broken_tls: dict[str, float] = {}
+        self._tls_memory = TlsMemory()
         self.unrecorded = 0  # outcomes that wait for the store
         self.damaged = 0  # deliveries held because their content could not be read whole
 
@@ -263,7 +262,7 @@ class Worker:
         if domain_id is None:
             raise SigningKeyMissing("the message has no sending domain")
         key = await context.signer.key(domain_id)
-        targets = self._plan(claim.domain, route, is_tls_enforced=key.tls_policy is TlsPolicy.ENFORCED)
+        targets = self._plan(claim, route, is_tls_enforced=key.tls_policy is TlsPolicy.ENFORCED)
         if isinstance(targets, Verdict):
             _give(verdicts, claim, targets)
             return Signal.NEUTRAL
@@ -282,31 +281,22 @@ class Worker:
 
     # Where to.
 
-    def _plan(self, domain: str, route: Route, *, is_tls_enforced: bool) -> list[Target] | Verdict:
-        settings = self._settings
+    def _plan(self, claim: Claim, route: Route, *, is_tls_enforced: bool) -> list[Target] | Verdict:
+        settings, domain, now = self._settings, claim.domain, self._context.clock.monotonic()
+        turn = Turn(max(each.attempts for each in claim.deliveries), claim.message.id)
         if settings.smart_host is not None:
-            return plan_smart_host(settings.smart_host, [address for _, addresses in route for address in addresses])
-        targets = plan_mx(
-            route,
-            port=settings.mx_port,
-            is_tls_enforced=is_tls_enforced,
-            broken_tls=frozenset(filter(self._has_broken_tls, (host for host, _ in route))),
-            allow_private=settings.allow_private_networks,
-        )
+            return plan_smart_host(settings.smart_host, [address for _, addresses in route for address in addresses], turn)
+
+        def encryption(host: str) -> tuple[TlsRule, bool]:
+            if is_tls_enforced:
+                return TlsRule.VERIFIED, False
+            return self._tls_memory.rule(host, now, is_retry=turn.number > 0)
+
+        targets = plan_mx(route, port=settings.mx_port, encryption=encryption, allow_private=settings.allow_private_networks, turn=turn)
         if not targets:
             sentence = f"All mail servers of {domain} are at private or reserved addresses, where mail is not sent"
             return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.4", sentence)
         return targets
-
-    def _has_broken_tls(self, host: str) -> bool:
-        return self._broken_tls.get(host, 0.0) > self._context.clock.monotonic()
-
-    def _remember_broken_tls(self, host: str) -> None:
-        now = self._context.clock.monotonic()
-        if len(self._broken_tls) >= MAX_BROKEN_TLS:
-            self._broken_tls = {each: until for each, until in self._broken_tls.items() if until > now}
-        if len(self._broken_tls) < MAX_BROKEN_TLS:
-            self._broken_tls[host] = now + BROKEN_TLS_MEMORY
 
     # How.
 
@@ -317,6 +307,7 @@ class Worker:
         clock = self._context.clock
         started = clock.monotonic()
         connection: Connection | None = None
+        encryption = Encryption(self._tls_memory, is_fixed=self._settings.smart_host is not None)
         waiting = list(deliveries)
         size = len(waiting)
         while waiting:
@@ -325,7 +316,8 @@ class Worker:
                 connection = connection or await self._connect(target, waiting[0].domain)
                 await self._transact(connection, letter, group, verdicts, started)
             except DeliveryFault as fault:
-                retried = self._after_fault(fault, target, connection)
+                may_retry = connection is not None and fault.may_retry
+                retried = target if may_retry else encryption.weaken(target, fault)
                 if retried is not None:
                     target, connection = retried, None
                     continue
@@ -346,23 +338,18 @@ class Worker:
             if split and len(split) < len(group):
                 size = max(1, len(group) - len(split))
                 rest = split + rest
-            if not connection.is_usable:
-                self._context.pool.give_back(target, connection)
+            encryption.note(target, connection, clock.monotonic())
+            insisted = encryption.insist(target, connection, [verdicts[each.forward_path].disposition for each in group])
+            if insisted is not None or not connection.is_usable:
+                self._context.pool.give_back(encryption.key(target, connection), connection)
                 connection = None
+            if insisted is not None:
+                target = insisted
+                rest = [each for each in group if verdicts[each.forward_path].disposition.demands_tls] + rest
             waiting = rest
         if connection is not None:
-            self._context.pool.give_back(target, connection)
+            self._context.pool.give_back(encryption.key(target, connection), connection)
         return _signal_of(deliveries, verdicts)
-
-    def _after_fault(self, fault: DeliveryFault, target: Target, connection: Connection | None) -> Target | None:
-        """The target to try again at once, if the fault was only of an idle connection, or of TLS that nobody asked for."""
-        if connection is not None and fault.may_retry:
-            return target
-        if fault.tls_failed and target.tls is TlsRule.OPPORTUNISTIC:
-            log.info("tls_failed_clear_text_next", host=target.host, detail=fault.detail)
-            self._remember_broken_tls(target.host)
-            return Target(host=target.host, address=target.address, port=target.port, tls=TlsRule.NEVER)
-        return None
 
     async def _connect(self, target: Target, domain: str) -> Connection:
         context = self._context

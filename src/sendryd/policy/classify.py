@@ -88,6 +88,7 @@ class Disposition:
     enhanced: str  # RFC 3463, always present: the peer's, or ours for what it did not say
     sentence: str  # for people: what happened, in one line that is safe to show
     suppresses: bool = False  # the address is the fault: send nothing more to it
+    demands_tls: bool = False  # said in clear text, encryption would have changed the answer
     is_in_doubt: bool = False  # the whole message was sent and no reply came: the server may have it
     # The server takes fewer recipients at once: send the others in another transaction at once, without counting an attempt. Said of the only
     # recipient of a transaction it is an ordinary deferral.
@@ -195,6 +196,7 @@ def _classify_reply(reply: Reply, step: Step) -> Disposition:
         sentence=f"The receiving server {'refused' if is_bounced else 'put off'} {_SUBJECTS[step]}: {reply}",
         suppresses=is_bounced and step is Step.RCPT and category in _SUPPRESSING,
         must_split=must_split,
+        demands_tls=step not in _SESSION_STEPS and (category is Category.TLS_FAILURE or reply.code == 530),
     )
 
 
@@ -278,7 +280,10 @@ _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
         ),
         (
             Category.TLS_FAILURE,
-            r"must issue a? ?starttls|starttls (?:is )?(?:required|first)|(?:tls|encryption) (?:is )?(?:required|needed)|sent over a tls",
+            r"(?:issue|use|need|requires?|start|try|only|without|with) (?:an? )?(?:starttls|tls|ssl|encryption|encrypted)\b"
+            r"|(?:starttls|tls|ssl|encryption|encrypted (?:session|connection|channel)|secure (?:session|connection|channel))"
+            r" (?:session |connection |support )?(?:is |was )?(?:required|needed|mandatory|enforced|first|expected)"
+            r"|sent over a tls|unencrypted|not encrypted|(?:clear|plain) ?text (?:mail|messages?|sessions?|connections?|smtp)\b",
         ),
         (Category.RELAY_DENIED, r"(?<![\w.-])relay(?:ing)?\b(?![.-]\w)|rcpthosts"),  # and no host of that name
         (Category.ROUTING_ERROR, r"too many hops|hop count|mail loop"),

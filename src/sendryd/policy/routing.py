@@ -7,6 +7,8 @@ from typing import Final
 
 MAX_HOSTS: Final = 5  # of one attempt; a domain with more has something to gain from our not trying them all at once
 MAX_ADDRESSES: Final = 2  # of one host, in one attempt
+MAX_ROUTE_HOSTS: Final = 20  # hosts of a domain whose addresses are looked up; attempts take turns with them
+BEST_HOSTS: Final = 10  # of those, by preference; the others are drawn, so that no host of a very long list is left out for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +70,8 @@ def order_hosts(
     for record in records:
         if own is None or record.preference < own:
             by_preference.setdefault(record.preference, []).append(record.host)
-    hosts = [host for preference in sorted(by_preference) for host in shuffle(by_preference[preference])]
-    return list(dict.fromkeys(hosts))[:MAX_HOSTS] if hosts else RoutingProblem.LOOP
+    hosts = list(dict.fromkeys(host for preference in sorted(by_preference) for host in shuffle(by_preference[preference])))
+    if len(hosts) > MAX_ROUTE_HOSTS:
+        drawn = set(shuffle(hosts[BEST_HOSTS:])[: MAX_ROUTE_HOSTS - BEST_HOSTS])
+        hosts = [host for number, host in enumerate(hosts) if number < BEST_HOSTS or host in drawn]
+    return hosts or RoutingProblem.LOOP

@@ -13,6 +13,14 @@ class TLSFailed(NetworkFault, ConnectionError):
     """The TLS handshake failed, or clear text came where the handshake should begin."""
 
 
+class TLSClosed(TLSFailed):
+    """The peer closed or reset the connection before it sent anything of the TLS handshake."""
+
+
+class TLSTimedOut(TLSFailed):
+    """The TLS handshake did not end in time."""
+
+
 class ReadTimedOut(NetworkFault, TimeoutError):
     """The peer sent nothing in time."""
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
-from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
+from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSClosed, TLSFailed, TLSTimedOut, WriteTimedOut
 
 READ_SIZE: Final = 64 * 1024  # see above
 RECEIVE_LIMIT: Final = 256 * 1024  # octets held for a reader that does not come; then the peer is made to wait
@@ -101,6 +101,7 @@ class TcpStream(asyncio.Protocol):
         "_drain_waiter",
         "_fault",
         "_handshake",
+        "_has_handshake_begun",
         "_incoming",
         "_is_eof",
         "_is_paused",
@@ -146,6 +147,7 @@ class TcpStream(asyncio.Protocol):
         self._incoming: ssl.MemoryBIO
         self._outgoing: ssl.MemoryBIO
         self._handshake: asyncio.Future[None] | None = None
+        self._has_handshake_begun = False  # the peer has sent something of it
 
     def __repr__(self) -> str:
         state = "failed" if self._fault else "ended" if self._is_eof else "open"
@@ -172,6 +174,7 @@ class TcpStream(asyncio.Protocol):
         else:
             self._incoming.write(data)
             if self._handshake is not None:
+                self._has_handshake_begun = True
                 self._continue_handshake()
             else:
                 self._decrypt()
@@ -184,7 +187,7 @@ class TcpStream(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._is_eof = True
         if self._handshake is not None:
-            self._end_handshake(TLSFailed("the peer closed during the TLS handshake"))
+            self._break_handshake("the peer closed")
         self._wake()
         return True  # the peer may have closed only its half, and still wait for our reply
 
@@ -194,7 +197,7 @@ class TcpStream(asyncio.Protocol):
         if exc is not None or self._fault is None:
             self._fault = fault
         if self._handshake is not None:
-            self._end_handshake(TLSFailed("the connection was lost during the TLS handshake"))
+            self._break_handshake("the connection was lost")
         if self._drain_waiter is not None and not self._drain_waiter.done():
             self._drain_waiter.set_exception(fault)
         self._wake()
@@ -309,7 +312,7 @@ class TcpStream(asyncio.Protocol):
         if self._received:
             raise TLSFailed("clear text came where the TLS handshake should begin")
         if self.has_unread:
-            raise TLSFailed("the peer closed before the TLS handshake")
+            raise TLSClosed("the peer closed before the TLS handshake")
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._incoming.write(begun)
         tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname)
@@ -320,7 +323,7 @@ class TcpStream(asyncio.Protocol):
                 self._continue_handshake()
                 await handshake
         except TimeoutError:
-            raise TLSFailed("the TLS handshake took too long") from None
+            raise TLSTimedOut("the TLS handshake took too long") from None
         finally:
             self._handshake = None
         cipher = tls.cipher()
@@ -343,6 +346,10 @@ class TcpStream(asyncio.Protocol):
             self._end_handshake(None)
             self._handshake = None
             self._decrypt()
+
+    def _break_handshake(self, what: str) -> None:
+        fault = TLSFailed if self._has_handshake_begun else TLSClosed
+        self._end_handshake(fault(f"{what} during the TLS handshake"))
 
     def _end_handshake(self, fault: TLSFailed | None) -> None:
         handshake = self._handshake

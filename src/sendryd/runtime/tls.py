@@ -2,6 +2,7 @@
 
 import ipaddress
 import ssl
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ from sendryd.runtime.clock import Clock
 
 SELF_SIGNED_DAYS = 825  # the longest life that the stricter client libraries accept
 BACKDATE = timedelta(hours=1)  # clients whose clock is a little behind accept a certificate made just now
+WEAK_CIPHERS = "ALL:!eNULL:+aNULL:@SECLEVEL=0"  # strong ones first, those without a certificate last; DH of 1,024 bits and SHA-1 too
+OP_LEGACY_SERVER_CONNECT = 0x4  # servers without RFC 5746; `ssl` has the name since Python 3.12
 
 _KEY_USAGE = x509.KeyUsage(  # both that of a server and that of a CA, because clients take the one certificate for both
     digital_signature=True,
@@ -38,6 +41,19 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.load_cert_chain(cert, key)
+    return context
+
+
+def weak_client_context() -> ssl.SSLContext:
+    """A context that also accepts TLS 1.0, short keys and old ciphers, for receiving servers that have nothing better.
+
+    Weak encryption is better than none where nothing is verified (RFC 7435 §3), as Postfix has it. Never for verified connections.
+    """
+    context = client_context(verify=False)
+    context.set_ciphers(WEAK_CIPHERS)
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    context.options |= OP_LEGACY_SERVER_CONNECT
     return context
 
 

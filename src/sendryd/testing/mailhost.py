@@ -37,6 +37,8 @@ class Script:
 
     connect: Callable[[int], str | None] = lambda _number: None
     command: Callable[[str, str], str | None] = lambda _verb, _line: None
+    in_clear_text: Callable[[str, str], str | None] = lambda _verb, _line: None  # before `command`, outside TLS
+    in_tls: Callable[[str, str], str | None] = lambda _verb, _line: None  # before `command`, inside TLS
     rcpt: Callable[[str], str | None] = lambda _address: None
     final: Callable[[ReceivedMail], str | None] = lambda _mail: None
     after_final: Callable[[ReceivedMail], str | None] = lambda _mail: None  # once the message is kept: "drop" loses the 250
@@ -154,7 +156,8 @@ class ReceivingServer:
             text = line.decode("utf-8", "replace").rstrip("\r\n")
             verb = re.split(r"[ :]", text, maxsplit=1)[0].upper()
             self.commands.append(text)
-            scripted = self.script.command(verb, text)
+            first = self.script.in_tls if session.is_tls else self.script.in_clear_text
+            scripted = first(verb, text) or self.script.command(verb, text)
             if scripted is not None:
                 await self._say(session, scripted)
                 if scripted.startswith("421"):

@@ -29,7 +29,7 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.resolver import DnsResolver
-from sendryd.runtime.tls import client_context
+from sendryd.runtime.tls import client_context, weak_client_context
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
 from sendryd.store.base import Claim, EventFilter
 from sendryd.store.memory import MemoryStore
@@ -91,7 +91,7 @@ class Post:
             ),
             destinations=self.destinations,
             pool=self.pool,
-            contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False)),
+            contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False), weak=weak_client_context()),
             signer=self.signer,
             clock=self.clock,
             rand=self.rand,

@@ -69,7 +69,7 @@ class ClaimedDelivery:
     forward_path: str
     domain: str
     attempts: int  # attempts recorded so far
-    is_in_doubt: bool  # an earlier attempt may have delivered it (a crash, a connection lost after the final dot): this one may be a duplicate
+    is_in_doubt: bool  # a crash, or a connection lost after the final dot: an earlier attempt may have delivered it
     notify: str | None
     orcpt: str | None
     last_reply: str = ""  # of the last recorded outcome, for `queue show`; empty before the first
