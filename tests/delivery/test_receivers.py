@@ -141,6 +141,27 @@ async def test_what_is_said_of_the_message_is_believed_at_once(post: Post, case:
     assert post.second.connections == 0
 
 
+GONE = {
+    "unknown": "554 delivery error: dd This user doesn't have a two.test account (gone@two.test) [0]",
+    "not found": "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient gone@two.test not found by SMTP address lookup",
+    "full": "452 4.2.2 The recipient's mailbox is full",
+}
+
+
+@pytest.mark.parametrize("case", GONE)
+@pytest.mark.parametrize("others", [(), ("good@two.test",), ("a@two.test", "b@two.test", "c@two.test")])
+async def test_who_is_refused_at_the_end_is_asked_alone(post: Post, case: str, others: tuple[str, ...]) -> None:
+    post.first.script = Script(final=lambda mail: GONE[case] if "gone@two.test" in mail.recipients else None)
+    assert await post.send(*others, "gone@two.test") is Signal.GOOD
+    assert sorted(address for mail in post.first.mails for address in mail.recipients) == sorted(others)
+    assert post.second.connections == 0
+    page = await post.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE), limit=20)
+    last = {event.recipient: event.type.value for event in reversed(page.items)}
+    assert last == dict.fromkeys(others, "delivered") | {"gone@two.test": "deferred" if case == "full" else "bounced"}
+    suppressed = await post.store.find_suppressed(ACCOUNT, ["gone@two.test", *others])
+    assert set(suppressed) == (set() if case == "full" else {"gone@two.test"})
+
+
 IN_DOUBT = {"closed": "drop", "silence": "stall", "nonsense": "what?", "354": "354 more"}
 
 

@@ -80,7 +80,8 @@ def test_any_reply_comes_to_something(reply: Reply, step: Step) -> None:
         assert found.scope is Scope.SESSION
         assert not found.must_split
     if found.suppresses:
-        assert (step, found.kind) == (Step.RCPT, Kind.BOUNCED)
+        assert step in {Step.RCPT, Step.DATA, Step.FINAL_DOT}
+        assert found.kind is Kind.BOUNCED
         assert found.category in {Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX}
     if found.must_split:
         assert (step, found.kind, found.scope) == (Step.RCPT, Kind.DEFERRED, Scope.MESSAGE)
@@ -103,11 +104,35 @@ def test_a_permanent_answer_to_rcpt_is_the_recipients_unless_it_says_otherwise(r
 
 @settings(max_examples=300, deadline=None)
 @given(FAILURES, st.sampled_from((Step.MAIL, Step.DATA, Step.DATA_BLOCK, Step.FINAL_DOT)))
-def test_an_answer_to_the_message_suppresses_nobody(reply: Reply, step: Step) -> None:
-    found = classify(reply, step=step)
+def test_an_answer_to_a_message_for_several_suppresses_nobody(reply: Reply, step: Step) -> None:
+    found, alone = classify(reply, step=step, is_alone=False), classify(reply, step=step)
     assert not found.suppresses
+    assert not alone.must_ask_alone
+    assert found.must_ask_alone or found == alone
+    if found.must_ask_alone:
+        assert found.kind is Kind.DEFERRED
+        assert found.category in {Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX, Category.MAILBOX_FULL}
+    if alone.suppresses:
+        assert found.must_ask_alone
     assert not found.must_split
     assert found.scope is not Scope.RECIPIENT
+
+
+@given(
+    st.sampled_from(
+        ("policy", "policies", "filtered", "attack", "virus", "quota", "rate", "limit", "too many", "spam", "restricted", "temporarily")
+    ),
+    st.sampled_from(("User unknown", "No such user", "mailbox unavailable", "Recipient address rejected", "account disabled", "")),
+    st.sampled_from((550, 551, 552, 553, 554)),
+    st.sampled_from((None, EnhancedStatusCode(5, 1, 1), EnhancedStatusCode(5, 2, 1), EnhancedStatusCode(5, 7, 1))),
+    st.sampled_from((Step.RCPT, Step.FINAL_DOT)),
+    st.booleans(),
+)
+def test_words_of_policy_and_limits_never_suppress(
+    word: str, sentence: str, code: int, enhanced: EnhancedStatusCode | None, step: Step, is_first: bool
+) -> None:
+    text = f"{word}: {sentence}" if is_first else f"{sentence} ({word})"
+    assert not classify(Reply(code, text, enhanced), step=step).suppresses
 
 
 @pytest.mark.parametrize(

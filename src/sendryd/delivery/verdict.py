@@ -43,10 +43,12 @@ def local_verdict(kind: Kind, category: Category, enhanced: str, sentence: str) 
     return Verdict(Disposition(kind=kind, scope=Scope.MESSAGE, category=category, enhanced=enhanced, sentence=sentence))
 
 
-def judge(reply: Reply | NetworkFailure, step: Step, target: Target, connection: Connection | None, ms: int) -> Verdict:
-    """The verdict on a reply, or on a failure without one."""
+def judge(
+    reply: Reply | NetworkFailure, step: Step, target: Target, connection: Connection | None, ms: int, *, is_alone: bool = True
+) -> Verdict:
+    """The verdict on a reply, or on a failure without one. `is_alone`: it was said of one recipient."""
     return Verdict(
-        disposition=classify(reply, step=step),
+        disposition=classify(reply, step=step, is_alone=is_alone),
         reply=reply if isinstance(reply, Reply) else None,
         host=target.host,
         address=target.address,

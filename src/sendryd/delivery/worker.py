@@ -338,6 +338,8 @@ class Worker:
             if split and len(split) < len(group):
                 size = max(1, len(group) - len(split))
                 rest = split + rest
+            if alone := [each for each in group if verdicts[each.forward_path].disposition.must_ask_alone]:
+                size, rest = 1, alone + rest
             encryption.note(target, connection, clock.monotonic())
             insisted = encryption.insist(target, connection, [verdicts[each.forward_path].disposition for each in group])
             if insisted is not None or not connection.is_usable:
@@ -396,8 +398,9 @@ class Worker:
         )
         result = await connection.deliver(envelope, form.content)
         ms = round((self._context.clock.monotonic() - started) * 1000)
+        is_alone = sum(step is not Step.RCPT for step in result.steps.values()) == 1
         for path, reply in result.per_recipient.items():
-            verdicts[path] = judge(reply, result.steps[path], connection.target, connection, ms)
+            verdicts[path] = judge(reply, result.steps[path], connection.target, connection, ms, is_alone=is_alone)
 
     # And then.
 

@@ -5,13 +5,14 @@ Three questions, in this order:
 1. *Whose matter is it?* (`Scope`) Before MAIL nothing can be the message's fault: even a 5yz there concerns us and the host, so the next MX is
    tried and then later. 421 ends the session, wherever it comes. MAIL, DATA and the final dot speak of the message, RCPT of one recipient.
 2. *Why?* (`Category`) Words come first, because servers give 550 5.7.1 for everything: what speaks of block lists, reputation, spam, rates or
-   authentication is about us or the content, whatever the code says. Then the enhanced code (RFC 3463), then the code. Addresses and
-   what else stands in angle brackets are no words, and what is said of the sender is never held against the recipient.
+   authentication is about us or the content, whatever the code says. Then the enhanced code (RFC 3463), then the code. Addresses, links,
+   `key=value` and text in angle brackets are no words, and what is said of the sender is never held against the recipient.
 3. *For good?* By the first digit; 4yz always comes back later. A 5yz that only says that the dialogue is out of step (500, 502, 503, …) is
    tried again, and so is everything else that leaves a doubt.
 
-Only a refusal at RCPT that is the recipient's fault suppresses the address. A new surprise from the field becomes a line in
-`tests/data/replies.toml` first.
+A refusal that is the recipient's fault suppresses the address: at RCPT, or at the end of the content if the recipient was alone in the
+transaction. With several recipients there, each is asked alone first. Words of policy, filters, attacks, quotas and limits never suppress,
+whatever the code. A new surprise from the field becomes a line in `tests/data/replies.toml` first.
 """
 
 import re
@@ -93,9 +94,12 @@ class Disposition:
     # The server takes fewer recipients at once: send the others in another transaction at once, without counting an attempt. Said of the only
     # recipient of a transaction it is an ordinary deferral.
     must_split: bool = False
+    # One of the recipients is refused, and the reply does not say which: send to each in a transaction of its own at once.
+    must_ask_alone: bool = False
 
 
 _SESSION_STEPS: Final = frozenset({Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.HANDSHAKE, Step.AUTH, Step.RSET, Step.QUIT})
+_CONTENT_STEPS: Final = frozenset({Step.DATA, Step.FINAL_DOT})
 _SUPPRESSING: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX})
 _OF_RECIPIENT: Final = _SUPPRESSING | {Category.MAILBOX_FULL}
 _SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8
@@ -149,8 +153,9 @@ _FAILURES: Final[dict[NetworkFailure, tuple[Scope, Category, str, str]]] = {
 }
 
 
-def classify(failure: Reply | NetworkFailure, *, step: Step) -> Disposition:
-    """What a reply, or a failure without one, at this step means. `step` is where it came: RCPT for a reply to RCPT.
+def classify(failure: Reply | NetworkFailure, *, step: Step, is_alone: bool = True) -> Disposition:
+    """What a reply, or a failure without one, at this step means. `step` is where it came: RCPT for a reply to RCPT. `is_alone`: what was
+    said of the message was said of one recipient.
 
     A positive reply counts as delivered only at the final dot; elsewhere it is the caller's mistake: `ValueError`.
     """
@@ -166,7 +171,7 @@ def classify(failure: Reply | NetworkFailure, *, step: Step) -> Disposition:
         )
     if failure.is_positive or failure.is_more:
         raise ValueError(f"{failure.code} at {step.value} is no failure")
-    return _classify_reply(failure, step)
+    return _classify_reply(failure, step, is_alone=is_alone)
 
 
 def _classify_failure(failure: NetworkFailure, step: Step) -> Disposition:
@@ -179,12 +184,15 @@ def _classify_failure(failure: NetworkFailure, step: Step) -> Disposition:
     return Disposition(kind=Kind.DEFERRED, scope=scope, category=category, enhanced=enhanced, sentence=sentence, is_in_doubt=is_in_doubt)
 
 
-def _classify_reply(reply: Reply, step: Step) -> Disposition:
+def _classify_reply(reply: Reply, step: Step, *, is_alone: bool) -> Disposition:
     text = " ".join(reply.lines).lower()
     category = _categorize(reply, text, step)
     scope = _scope_of(reply, category, step)
     must_split = step is Step.RCPT and reply.code != _SERVICE_CLOSING and _asks_for_fewer_recipients(reply, text)
-    is_bounced = reply.is_permanent and step not in _SESSION_STEPS and not must_split and not _is_doubtful(reply, category)
+    is_of_content = step in _CONTENT_STEPS and reply.code != _SERVICE_CLOSING
+    must_ask_alone = is_of_content and not is_alone and category in _OF_RECIPIENT
+    is_put_off = must_split or must_ask_alone or step in _SESSION_STEPS
+    is_bounced = reply.is_permanent and not is_put_off and not _is_doubtful(reply, category)
     enhanced = reply.enhanced
     if enhanced is None or (enhanced.status_class == 5) is not is_bounced:
         enhanced = _own_code(category, is_bounced=is_bounced)
@@ -194,8 +202,9 @@ def _classify_reply(reply: Reply, step: Step) -> Disposition:
         category=category,
         enhanced=str(enhanced),
         sentence=f"The receiving server {'refused' if is_bounced else 'put off'} {_SUBJECTS[step]}: {reply}",
-        suppresses=is_bounced and step is Step.RCPT and category in _SUPPRESSING,
+        suppresses=is_bounced and (step is Step.RCPT or is_of_content) and category in _SUPPRESSING,
         must_split=must_split,
+        must_ask_alone=must_ask_alone,
         demands_tls=step not in _SESSION_STEPS and (category is Category.TLS_FAILURE or reply.code == 530),
     )
 
@@ -250,6 +259,10 @@ _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
         (
             Category.RATE_LIMITED,
             r"too (?:many|much) (?:messages|mail|connections|concurrent|sessions|e-?mails|requests|recipients received)"
+            r"|too many (?:invalid|unknown|bad|wrong|non-?existent) (?:recipients|rcpts?|users|addresses)"
+            r"|limit (?:on|of|for) .{0,60}\b(?:messages|e-?mails?|mails?|connections)\b|(?:number|amount) of .{0,30}\b(?:messages|e-?mails|mails|connections)\b"
+            r"|(?:sending|sent|daily|hourly|outgoing|outbound|message|messages|mail|e-?mail|smtp|submission) (?:rate |mail |e-?mail |message )?"
+            r"(?:limit|quota)s? (?:\w+ ){0,3}(?:exceeded|reached|hit)|exceed(?:s|ed|ing)? .{0,30}\b(?:sending|daily|hourly|outgoing) .{0,20}(?:quota|limit)"
             r"|rate.?limit(?!ed because)|(?<!size )(?<!storage )(?<!mailbox )limit(?:ed)? exceeded"  # "because" of what: see below
             r"|exceeded (?:(?!size|storage|quota|mailbox).){0,40}(?:rate|limit|messages)|(?:messages|mails) per (?:second|minute|hour|day)"
             r"|limits for how many|unusual rate|throttl|sending rate|receiving mail (?:at a rate|too quickly)|server (?:is )?(?:too )?busy"
@@ -266,7 +279,7 @@ _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
             r"block.?list|black.?list|deny.?list|\b(?:dns|rbl|dnsbl|xbl|sbl|pbl|zen)\b.{0,20}(?:list|block)|\brbl\b|dnsbl|spamhaus|barracuda"
             r"|spamcop|sorbs|uceprotect|abusix|senderscore|invaluement|(?:ip|address|host|client|server|network)\b.{0,60}\b(?:block(?:ed)?|banned|reputation|listed)\b"
             r"|reputation of (?:the )?(?:sending )?ip|poor reputation|reverse (?:dns|hostname)|\bptr\b|banned sending ip"
-            r"|from (?:your|this) (?:ip|network)|ipcheck\.proofpoint|block for spam|\[ts0\d\]",
+            r"|from (?:your|this) (?:ip|network)|block for spam|\[ts0\d\]|\battacks?\b|harvest(?:ing)?\b",
         ),
         (
             Category.DOMAIN_REPUTATION,
@@ -274,9 +287,9 @@ _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
         ),
         (
             Category.CONTENT_REJECTED,
-            r"\bspam\b|spam(?:my|assassin|score| content)|\bjunk\b|\bbulk\b|unsolicited|virus|malware|phish|content (?:rejected|denied|filter|policy)"
+            r"\bspam\b|spam(?:my|assassin|score| content)|\bjunk\b|\bbulk\b|unsolicited|virus|anti-?vir|malware|phish|content (?:rejected|denied|filter|policy)"
             r"|(?:message|mail) content|suspicious|blocked (?:for|due to) content|prohibited (?:attachment|file)|attachment type|administrative prohibition"
-            r"|content presents|security polic|message rejected due to local policy|local policy violation",
+            r"|filter(?:ed|s|ing)\b|by (?:the |a |our )?filter|content presents|security polic|message rejected due to local policy|local policy violation",
         ),
         (
             Category.TLS_FAILURE,
@@ -285,19 +298,48 @@ _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
             r" (?:session |connection |support )?(?:is |was )?(?:required|needed|mandatory|enforced|first|expected)"
             r"|sent over a tls|unencrypted|not encrypted|(?:clear|plain) ?text (?:mail|messages?|sessions?|connections?|smtp)\b",
         ),
-        (Category.RELAY_DENIED, r"(?<![\w.-])relay(?:ing)?\b(?![.-]\w)|rcpthosts"),  # and no host of that name
+        (
+            Category.RELAY_DENIED,
+            r"(?<![\w.-])relay(?:ing|ed)?\b(?![.-]\w).{0,40}\b(?:denied|refused|rejected|prohibited|disallowed|forbidden"
+            r"|not (?:allowed|permitted|authori[sz]ed|supported|accepted))"
+            r"|\b(?:not|cannot|can't|don't|won't|unable|refuse[sd]?|deny|no)\b.{0,30}(?<![\w.-])relay(?:ing)?\b(?![.-]\w)|rcpthosts",
+        ),
         (Category.ROUTING_ERROR, r"too many hops|hop count|mail loop"),
     )
 )
 
+_RELAY: Final = re.compile(r"(?<![\w.-])relay(?:ing)?\b(?![.-]\w)")  # and no host of that name
+
 # What is quoted in angle brackets, and addresses without them: their words are names.
 _NAMES: Final = re.compile(r"<[^<>]*>|[^\s<>()\"':;,\[\]]+@[^\s<>()\"':;,\[\]]+")
+# Links, and what software adds as a trailer (relay=[192.0.2.9], p=NoSuchUser): their words are names too.
+_TRAILERS: Final = re.compile(r"https?://\S+|www\.\S+|\b[\w-]{1,40}=\S*")
+_KNOWN_LINKS: Final = re.compile(r"ipcheck\.proofpoint")
 
 # Servers that look at the sender only when they know the recipient say it at RCPT.
 _ABOUT_SENDER: Final = re.compile(
-    r"\bsender (?:address|verif|domain)|(?:envelope|of|verify) sender|from address|(?:return|reverse)[ -]path"
+    r"\bsender (?:address|verif|domain)|(?:envelope|of|verify) sender|from (?:address|header|field|domain)|address in (?:the )?from"
+    r"|(?:mail|header) from\b|(?:return|reverse)[ -]path|reply-to"
 )
-_ABOUT_SIZE: Final = re.compile(r"(?:message|mail|size)\b.{0,30}\b(?:too (?:large|big)|exceeds?|limit)|too (?:large|big)")
+_ABOUT_SIZE: Final = re.compile(
+    r"too (?:large|big)|(?:message|mail|content|body|attachment)s? (?:is |are )?too long|\bsize\b.{0,40}\b(?:exceed|limit|over|larger)"
+    r"|(?:exceed|limit|maximum|larger|bigger|over)\w*\b.{0,40}\bsize\b|(?:message|mail|length|body|content)s? exceeds?\b"
+)
+
+# Whatever the code: the next message to the same address may be taken, so none of these suppresses it.
+_NOT_OF_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
+    (category, re.compile(pattern))
+    for category, pattern in (
+        (Category.MAILBOX_FULL, r"quota|out of storage|mailbox (?:is )?full"),
+        (Category.RATE_LIMITED, r"\brates?\b|\blimit(?:s|ed|ation)?\b|throttl|too many"),
+        (Category.CONTENT_REJECTED, r"polic(?:y|ies)\b|filter|attack|anti-?vir|virus|\bspam|security|suspicious"),
+        (
+            Category.OTHER,
+            r"restrict|firewall|temporar|try (?:again )?later|not (?:allowed|permitted|authori[sz]ed) to (?:send|submit|use)"
+            r"|(?:block|black|deny|grey|gray|white|allow).?list|reputation|\byour (?:ip|server|host|network|domain)\b",
+        ),
+    )
+)
 
 # About the recipient: believed at any 5yz, but behind the words above.
 _ABOUT_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
@@ -319,9 +361,11 @@ _ABOUT_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
         ),
         (
             Category.INVALID_RECIPIENT,
-            r"(?:user|recipient|mailbox|address|account|alias)\b.{0,60}\b(?:unknown|not found|does ?n[o']t exist|not exist|invalid|unavailable"
-            r"|undeliverable|not known|no such|not listed)|(?:no such|unknown|invalid|nonexistent|non-existent) (?:user|recipient|mailbox|address|local|account"
-            r"|person|virtual)|no mailbox|does ?n[o']t have an? .{0,40}account|user doesn't|recipientnotfound|not our customer|unrouteable address"
+            r"(?:user|recipient|mailbox|address|addressee|account|alias)\b.{0,60}\b(?:unknown|not found|does ?n[o']t exist|not exist|invalid|unavailable"
+            r"|undeliverable|not known|no such|not listed|not local|not recogni[sz]ed|not exists?)"
+            r"|(?:no such|unknown|invalid|nonexistent|non-existent) (?:user|recipient|mailbox|address|addressee|local|account|person|virtual)"
+            r"|not a (?:valid|known) (?:user|recipient|mailbox|address|account)|mailbox name (?:is )?(?:not allowed|incorrect)|no mailbox"
+            r"|does ?n[o']t have an? .{0,40}account|user doesn't|recipientnotfound|not our customer|unrouteable address"
             r"|no (?:one|body) here|unknown to (?:us|this)|dd this user|recipient address rejected: access denied",
         ),
     )
@@ -359,16 +403,25 @@ _BY_CODE: Final[dict[int, Category]] = {
     535: Category.AUTH_FAILED,
     521: Category.BAD_DOMAIN,  # RFC 7504: a host that takes no mail
     556: Category.BAD_DOMAIN,  # RFC 7504
-    551: Category.INVALID_RECIPIENT,
-    553: Category.INVALID_RECIPIENT,
 }
 
 
 def _categorize(reply: Reply, text: str, step: Step) -> Category:
-    text = _NAMES.sub(" ", text)
+    named = _NAMES.sub(" ", text)
+    text = _TRAILERS.sub(" ", named)
     for category, pattern in _ABOUT_US:
         if pattern.search(text):
             return category
+    if _KNOWN_LINKS.search(named):
+        return Category.IP_REPUTATION
+    category = _categorize_mail(reply, text, step)
+    if category in _SUPPRESSING and reply.is_permanent:
+        return next((other for other, pattern in _NOT_OF_RECIPIENT if pattern.search(text)), category)
+    return category
+
+
+def _categorize_mail(reply: Reply, text: str, step: Step) -> Category:
+    """For a reply whose words are not about us."""
     is_of_sender = step is Step.MAIL or _ABOUT_SENDER.search(text) is not None
     if step not in _SESSION_STEPS:
         for category, pattern in _ABOUT_RECIPIENT if not is_of_sender else ():
@@ -377,6 +430,8 @@ def _categorize(reply: Reply, text: str, step: Step) -> Category:
         if _ABOUT_SIZE.search(text):
             return Category.TOO_LARGE
     category = _categorize_codes(reply)
+    if category is Category.OTHER and _RELAY.search(text):
+        return Category.RELAY_DENIED
     return Category.OTHER if is_of_sender and category in _OF_RECIPIENT else category
 
 
