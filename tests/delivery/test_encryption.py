@@ -17,7 +17,8 @@ from sendryd.delivery.encryption import BROKEN_TIME, MAX_HOSTS, WORKING_TIME, En
 from sendryd.delivery.transport import DeliveryFault, Target, TlsRule, TlsTrouble
 from sendryd.policy.classify import NetworkFailure
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.tls import make_self_signed, server_context
+from sendryd.runtime.owncert import write_self_signed
+from sendryd.runtime.tls import server_context
 from sendryd.smtp.timeouts import Step
 from sendryd.testing.mailhost import Script
 from sendryd.testing.post import Post, signing_key
@@ -36,9 +37,7 @@ Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     cert, key = folder / "cert.pem", folder / "key.pem"
-    pems = make_self_signed("mx.test", SystemClock())
-    cert.write_bytes(pems[0])
-    key.write_bytes(pems[1])
+    write_self_signed(cert, key, "mx.test", SystemClock())
     return cert, key
 
 

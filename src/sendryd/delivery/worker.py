@@ -347,7 +347,8 @@ class Worker:
                 connection = None
             if insisted is not None:
                 target = insisted
-                rest = [each for each in group if verdicts[each.forward_path].disposition.demands_tls] + rest
+                demanding = [each for each in group if verdicts[each.forward_path].disposition.demands_tls]
+                rest = [each for each in demanding if each not in rest] + rest
             waiting = rest
         if connection is not None:
             self._context.pool.give_back(encryption.key(target, connection), connection)
