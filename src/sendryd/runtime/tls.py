@@ -16,7 +16,7 @@ from sendryd.runtime.clock import Clock
 
 SELF_SIGNED_DAYS = 825  # the longest life that the stricter client libraries accept
 BACKDATE = timedelta(hours=1)  # clients whose clock is a little behind accept a certificate made just now
-WEAK_CIPHERS = "ALL:!eNULL:+aNULL:@SECLEVEL=0"  # strong ones first, those without a certificate last; DH of 1,024 bits and SHA-1 too
+WEAK_CIPHERS = "ALL:+ADH:+AECDH:@SECLEVEL=0"  # strong ones first, those without a certificate last; DH of 1,024 bits and SHA-1 too
 OP_LEGACY_SERVER_CONNECT = 0x4  # servers without RFC 5746; `ssl` has the name since Python 3.12
 
 _KEY_USAGE = x509.KeyUsage(  # both that of a server and that of a CA, because clients take the one certificate for both
