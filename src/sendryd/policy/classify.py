@@ -100,6 +100,7 @@ class Disposition:
 
 _SESSION_STEPS: Final = frozenset({Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.HANDSHAKE, Step.AUTH, Step.RSET, Step.QUIT})
 _CONTENT_STEPS: Final = frozenset({Step.DATA, Step.FINAL_DOT})
+_OF_CONTENT: Final = frozenset({6, 7})  # RFC 3463 §3.7, §3.8: media and policy
 _SUPPRESSING: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX})
 _OF_RECIPIENT: Final = _SUPPRESSING | {Category.MAILBOX_FULL}
 _SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8
@@ -264,7 +265,8 @@ _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
             r"|(?:sending|sent|daily|hourly|outgoing|outbound|message|messages|mail|e-?mail|smtp|submission) (?:rate |mail |e-?mail |message )?"
             r"(?:limit|quota)s? (?:\w+ ){0,3}(?:exceeded|reached|hit)|exceed(?:s|ed|ing)? .{0,30}\b(?:sending|daily|hourly|outgoing) .{0,20}(?:quota|limit)"
             r"|rate.?limit(?!ed because)|(?<!size )(?<!storage )(?<!mailbox )limit(?:ed)? exceeded"  # "because" of what: see below
-            r"|exceeded (?:(?!size|storage|quota|mailbox).){0,40}(?:rate|limit|messages)|(?:messages|mails) per (?:second|minute|hour|day)"
+            r"|exceeded (?:(?!size|storage|quota|mailbox).){0,40}(?:rate|limit|messages)"
+            r"|(?:messages|e-?mails|mails|recipients|connections) per (?:second|minute|hour|day)"
             r"|limits for how many|unusual rate|throttl|sending rate|receiving mail (?:at a rate|too quickly)|server (?:is )?(?:too )?busy"
             r"|too (?:fast|frequently|quickly)|message frequency|frequency limit|tss04|volume of (?:e-?mail|messages)",
         ),
@@ -293,10 +295,11 @@ _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
         ),
         (
             Category.TLS_FAILURE,
-            r"(?:issue|use|need|requires?|start|try|only|without|with) (?:an? )?(?:starttls|tls|ssl|encryption|encrypted)\b"
+            r"(?:issue|use|need|requires?|start|try|only over|without) (?:an? )?(?:starttls|tls|ssl|encryption|encrypted (?:session|connection|channel))\b"
             r"|(?:starttls|tls|ssl|encryption|encrypted (?:session|connection|channel)|secure (?:session|connection|channel))"
             r" (?:session |connection |support )?(?:is |was )?(?:required|needed|mandatory|enforced|first|expected)"
-            r"|sent over a tls|unencrypted|not encrypted|(?:clear|plain) ?text (?:mail|messages?|sessions?|connections?|smtp)\b",
+            r"|sent over a tls|unencrypted (?:mail|smtp|session|connection|channel)|(?:session|connection|channel) (?:is |was )?not encrypted"
+            r"|(?:clear|plain) ?text (?:sessions?|connections?|smtp)\b",
         ),
         (
             Category.RELAY_DENIED,
@@ -335,7 +338,7 @@ _NOT_OF_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
         (Category.CONTENT_REJECTED, r"polic(?:y|ies)\b|filter|attack|anti-?vir|virus|\bspam|security|suspicious"),
         (
             Category.OTHER,
-            r"restrict|firewall|temporar|try (?:again )?later|not (?:allowed|permitted|authori[sz]ed) to (?:send|submit|use)"
+            r"restrict|firewall|\bblocked\b|temporar|try (?:again )?later|not (?:allowed|permitted|authori[sz]ed) to (?:send|submit|use)"
             r"|(?:block|black|deny|grey|gray|white|allow).?list|reputation|\byour (?:ip|server|host|network|domain)\b",
         ),
     )
@@ -415,6 +418,9 @@ def _categorize(reply: Reply, text: str, step: Step) -> Category:
     if _KNOWN_LINKS.search(named):
         return Category.IP_REPUTATION
     category = _categorize_mail(reply, text, step)
+    enhanced = reply.enhanced
+    if step in _CONTENT_STEPS and category in _OF_RECIPIENT and enhanced is not None and enhanced.subject in _OF_CONTENT:
+        return _categorize_codes(reply)
     if category in _SUPPRESSING and reply.is_permanent:
         return next((other for other, pattern in _NOT_OF_RECIPIENT if pattern.search(text)), category)
     return category
