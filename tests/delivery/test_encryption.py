@@ -1,7 +1,7 @@
 """How much encryption a host gets when it fails, over real sockets with real handshakes."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +31,17 @@ Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
 /1y29Aa37e44a/taiZ+lrp8kEXxLH+ZJKGZR7OZTgf//////////AgEC
 -----END DH PARAMETERS-----
 """
+
+
+PATIENCE = 3.0  # seconds for a step: a handshake takes long on a busy machine
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[Post]:
+    made = Post(patience=PATIENCE)
+    await made.open()
+    yield made
+    await made.aclose()
 
 
 @pytest.fixture(scope="module")
