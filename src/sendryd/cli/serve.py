@@ -51,6 +51,9 @@ def serve(
 
 
 def _run(main: Any) -> None:
+    from sendryd.runtime.allocator import give_large_memory_back
+
+    give_large_memory_back()
     try:
         import uvloop
     except ImportError:
