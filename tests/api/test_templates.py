@@ -177,6 +177,9 @@ async def test_ad_hoc_rendering(api: ApiWorld, owner: str) -> None:
     for html in ("<p>\n{{ x", "{% for i in range(1000000000) %}x{% endfor %}", "{{ f() }}"):
         answer = await api.send("POST", f"{PATH}/render", owner, {"html": html})
         assert fault(answer) == (422, "validation_error", "html")
+    answer = await api.send("POST", f"{PATH}/render", owner, {"html": "{{first-name}}", "variables": {"first-name": "Ann"}})
+    assert fault(answer) == (422, "validation_error", "html")
+    assert "write first_name" in answer.json["error"]["message"]
     assert "line 2" in (await api.send("POST", f"{PATH}/render", owner, {"html": "<p>\n{{ x"})).json["error"]["message"]
     assert fault(await api.send("POST", f"{PATH}/render", owner, {})) == (422, "validation_error", "html")
 
@@ -188,7 +191,8 @@ async def test_designs_are_compiled(api: ApiWorld, owner: str) -> None:
     assert "News &amp; more" in filled["html"]
     assert "News & more" in filled["text"]
     bad_block = {"id": "a", "type": "image", "props": {"src": "javascript:x"}}
-    wrong: tuple[object, ...] = ({}, None, [], {**DESIGN, "blocks": [bad_block]})
+    hyphen = {"id": "a", "type": "text", "props": {"text": "{{first-name}}"}}
+    wrong: tuple[object, ...] = ({}, None, [], {**DESIGN, "blocks": [bad_block]}, {**DESIGN, "blocks": [hyphen]})
     for design in wrong:
         assert fault(await api.send("POST", f"{PATH}/compile-blocks", owner, {"design": design})) == (422, "validation_error", "design")
 

@@ -66,6 +66,8 @@ async def test_large_templates_are_rendered_as_well(office: TemplateOffice) -> N
         (TemplateChange(subject="{% if x %}"), "subject", "syntax error"),
         (TemplateChange(text="{{ x|nothing }}"), "text", "there is no filter nothing"),
         (TemplateChange(html="{{ f() }}"), "html", "only filters and range are called"),
+        (TemplateChange(subject="{{first-name}}"), "subject", "write first_name"),
+        (TemplateChange(text="{{ user.last-name }}"), "text", "write last_name"),
         (TemplateChange(text="x" * (MAX_TEXT + 1)), "text", "at most 1,048,576"),
         (TemplateChange(subject="x" * 999), "subject", "at most 998"),
         (TemplateChange(blocks={"globalStyles": 5, "blocks": []}), "blocks", "globalStyles"),

@@ -34,6 +34,30 @@ def test_what_people_read_of_html(html: str, text: str) -> None:
     assert html_to_text(html) == text
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<pre>a\n  b</pre>", "a\n  b"),
+        ("<p>x  y</p><pre>\n  a\n\n\n\n b\t c\n</pre><p>after</p>", "x y\n\n  a\n\n\n\n b\t c\n\nafter"),
+        ("<pre>a <b>b\n  c</b>\r\n   d</pre>e  f", "a b\n  c\n   d\n\ne f"),
+        ("<div style='white-space: pre-wrap'>a\n  b</div>c  d", "a\n  b\nc d"),
+        ("<div style='white-space: pre-line'>a   b</div>", "a b"),
+        ("<pre>a<br>  b</pre>", "a\n  b"),
+        ("<pre>a&#2;\x00\x01b</pre>", "ab"),
+    ],
+)
+def test_preformatted_text_keeps_its_line_ends_and_spaces(html: str, text: str) -> None:
+    assert html_to_text(html).replace("\ufffd", "") == text
+
+
+@given(st.text(alphabet="ab \n\t"))
+def test_any_preformatted_text_is_kept(inner: str) -> None:
+    kept = inner.removeprefix("\n").removesuffix("\n")  # those next to the tags show no line
+    assert html_to_text(f"<p>x</p><pre>|{inner}|</pre>") == f"x\n\n|{inner}|"
+    if kept == inner:
+        assert html_to_text(f"<pre>{inner}</pre>") == kept
+
+
 @given(st.text(alphabet="<>/abdivp &;\"'=!-\n"))
 def test_any_text_is_read(html: str) -> None:
     html_to_text(html)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.message.template import TemplateError, check_template, render, render_all, variable_names, with_schema
+from sendryd.message.template import TemplateError, check_names, check_template, render, render_all, variable_names, with_schema
 
 
 @pytest.mark.parametrize(
@@ -197,3 +197,43 @@ def test_the_text_is_made_from_the_html_or_is_its_own() -> None:
     assert (own.subject, own.html, own.text) == ("", "<p>1</p>", "only 1")
     plain = render_all(subject="s", html=None, text="{{ a }}", schema={"a": {"default": "x"}}, variables={})
     assert (plain.html, plain.text) == (None, "x")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("{{first-name}}", "first_name"),
+        ("x\n{{ user.postal-code|upper }}", "postal_code"),
+        ("{{{ body-html }}}", "body_html"),
+        ("{% if is-vip %}x{% endif %}", "is_vip"),
+        ("{% for line-item in lines %}x{% endfor %}", "line_item"),
+        ("{{ given-name-of-2nd }}", "given_name_of_2nd"),
+    ],
+)
+def test_a_name_with_a_hyphen_is_refused_with_the_name_to_write(source: str, name: str) -> None:
+    with pytest.raises(TemplateError, match=f"so write {name}"):
+        check_template(source)
+    with pytest.raises(TemplateError, match=f"so write {name}"):
+        check_names(source)
+    with pytest.raises(TemplateError, match=f"so write {name}"):
+        render(source, {"first-name": "Ann", "body": "x"}, is_html=True)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{-name-}}",
+        "{{ a - b }}",
+        "{{ items|length-1 }}",
+        "{{ 'first-name' }}",
+        "{{ user['first-name'] }}",
+        "{# first-name #}",
+        "first-name",
+    ],
+)
+def test_a_hyphen_that_is_in_no_name_is_read(source: str) -> None:
+    check_template(source)
+
+
+def test_a_stored_template_that_subtracts_without_spaces_is_still_rendered() -> None:
+    assert render("{{total-paid}}", {"total": 5, "paid": 2}, is_html=False) == "3"

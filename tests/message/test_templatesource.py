@@ -58,6 +58,9 @@ def test_what_the_engine_is_given(source: str, given: str) -> None:
         ("{{ a" + "~a" * MAX_TOKENS + " }}", "make it shorter"),
         ("{% if a %}" * (MAX_NESTING + 1), "make it simpler"),
         ("{% if a %}" + "{% elif a %}" * MAX_NESTING, "make it simpler"),
+        ("{{ first name }}", "names have no spaces, so write first_name"),
+        ("{{ user.last name|upper }}", "write last_name"),
+        ("{{1st}}", "1st is no name.*begin with a letter"),
         ("{{a}}" * (MAX_TAGS + 1), "at most 20,000 tags"),
     ],
 )

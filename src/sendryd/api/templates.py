@@ -17,7 +17,7 @@ from sendryd.intake.templates import EMPTY, MAX_SUBJECT, MAX_TEXT, BadTemplate, 
 from sendryd.message.blocks import MAX_WIDTH, MIN_WIDTH, TYPES, BlockError, compile_blocks
 from sendryd.message.plaintext import html_to_text
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
-from sendryd.message.template import MAX_SOURCE, TemplateError
+from sendryd.message.template import MAX_SOURCE, TemplateError, check_names
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import TEMPLATE_PREFIX, TEMPLATE_VERSION_PREFIX, TemplateId, TemplateVersionId, parse_id
 from sendryd.model.template import Template, TemplateContent
@@ -381,6 +381,10 @@ class TemplateHandlers:
         except BlockError as error:
             raise invalid("design", f"design: {error}") from None
         if body.variables is None:
+            try:
+                check_names(html)
+            except TemplateError as error:
+                raise invalid("design", f"design: {error}") from None
             return {"html": html, "text": await asyncio.to_thread(html_to_text, html)}
         made = await _render(replace(EMPTY, html=html), body.variables, "design")
         return {"html": made["html"], "text": made["text"]}

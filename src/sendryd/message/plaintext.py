@@ -8,7 +8,9 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 MAX_DEPTH: Final = 500  # elements in one another; the parser's work grows with the square of it, and no mail has a tenth
 MAX_TEXT: Final = 1_048_576  # characters: the contract's limit for a text
 _SKIPPED: Final = frozenset({"script", "style", "head", "title", "template", "noscript", "svg", "-comment"})
-_PARAGRAPHS: Final = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "section", "article"})
+_PARAGRAPHS: Final = frozenset(
+    {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "listing", "xmp", "section", "article"}
+)
 _LINES: Final = frozenset({"div", "tr", "li", "dt", "dd", "header", "footer", "address", "figure", "figcaption", "form", "center"})
 _HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SPACE: Final = re.compile(r"[\s\u00a0]+")
@@ -18,6 +20,13 @@ _VOID: Final = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "in
 _LINE, _PARAGRAPH = "\x00", "\x01"  # ends that several elements may ask for at one place; HTML cannot hold these characters
 _ENDS: Final = re.compile(r"(?<! ) *[\x00\x01](?:[ \x00\x01])*")  # spaces are looked at once, from the first of them on
 _EMPTY_LINES: Final = re.compile(r"\n{3,}")
+_PREFORMATTED: Final = frozenset({"pre", "listing", "xmp", "plaintext"})  # WHATWG HTML §15.3.3: `white-space: pre`
+_KEEPS_SPACE: Final = re.compile(r"white-space\s*:\s*(?:pre(?!-line)|break-spaces)", re.IGNORECASE)
+_KEEP: Final = str.maketrans(
+    {" ": "\x02", "\n": "\x03", "\t": "\x04", **dict.fromkeys("\x00\x01\x02\x03\x04")}
+)  # past the collapsing of white space
+_RESTORE: Final = str.maketrans("\x02\x03\x04", " \n\t")
+_COLLAPSE: Final = str.maketrans(dict.fromkeys("\x00\x01\x02\x03\x04"))
 
 
 def html_to_text(html: str) -> str:
@@ -28,15 +37,16 @@ def html_to_text(html: str) -> str:
     if root is None:
         return ""
     pieces: list[str] = []
-    waiting: list[LexborNode | str] = [root]
+    waiting: list[tuple[LexborNode | str, bool]] = [(root, False)]
     while waiting:
-        item = waiting.pop()
+        item, keeps_space = waiting.pop()
         if isinstance(item, str):
             pieces.append(item)
         else:
-            waiting += reversed(_open(item))
+            inner, keeps_space = _open(item, keeps_space=keeps_space)
+            waiting += [(each, keeps_space) for each in reversed(inner)]
     text = _ENDS.sub(lambda ends: "\n\n" if _PARAGRAPH in ends[0] else "\n", "".join(pieces))
-    return _EMPTY_LINES.sub("\n\n", text).strip()[:MAX_TEXT]
+    return _EMPTY_LINES.sub("\n\n", text).strip().translate(_RESTORE)[:MAX_TEXT]
 
 
 def _depth(html: str) -> int:
@@ -49,30 +59,41 @@ def _depth(html: str) -> int:
     return deepest
 
 
-def _open(node: LexborNode) -> list[LexborNode | str]:
-    """What stands for a node: texts, and nodes that are still to be opened."""
+def _preformatted(node: LexborNode) -> str:
+    """A text with its white space. The line end before the closing tag of a block shows no line of its own."""
+    text = node.text_content or ""
+    parent = node.parent
+    if node.next is None and parent is not None and parent.tag in _PREFORMATTED:
+        text = text.removesuffix("\n")
+    return text.translate(_KEEP)
+
+
+def _open(node: LexborNode, *, keeps_space: bool) -> tuple[list[LexborNode | str], bool]:
+    """What a node consists of: texts, and nodes that are still to be opened; and whether white space in it is shown as it is."""
     tag = node.tag or ""
     if tag == "-text":
-        return [_SPACE.sub(" ", (node.text_content or "").replace(_LINE, "").replace(_PARAGRAPH, ""))]
+        return [_preformatted(node) if keeps_space else _SPACE.sub(" ", (node.text_content or "").translate(_COLLAPSE))], keeps_space
     attributes = node.attributes
-    if tag in _SKIPPED or "hidden" in attributes or _HIDDEN.search(attributes.get("style") or ""):
-        return []
+    style = attributes.get("style") or ""
+    if tag in _SKIPPED or "hidden" in attributes or _HIDDEN.search(style):
+        return [], keeps_space
     if tag == "img":
-        return [attributes.get("alt") or ""]
+        return [attributes.get("alt") or ""], keeps_space
     if tag == "br":
-        return ["\n"]
+        return ["\n"], keeps_space
     if tag == "hr":
-        return [_PARAGRAPH, "---", _PARAGRAPH]
+        return [_PARAGRAPH, "---", _PARAGRAPH], keeps_space
+    keeps_space = keeps_space or tag in _PREFORMATTED or _KEEPS_SPACE.search(style) is not None
     inner: list[LexborNode | str] = list(node.iter(include_text=True))
     if tag == "a":
-        return [*inner, *_target(node, attributes.get("href") or "")]
+        return [*inner, *_target(node, attributes.get("href") or "")], keeps_space
     if tag in _PARAGRAPHS:
-        return [_PARAGRAPH, *inner, _PARAGRAPH]
+        return [_PARAGRAPH, *inner, _PARAGRAPH], keeps_space
     if tag in {"td", "th"}:
-        return [*inner, " "]
+        return [*inner, " "], keeps_space
     if tag in _LINES:
-        return [_LINE, "- " if tag == "li" else "", *inner, _LINE]
-    return inner
+        return [_LINE, "- " if tag == "li" else "", *inner, _LINE], keeps_space
+    return inner, keeps_space
 
 
 def _target(node: LexborNode, href: str) -> list[str]:

@@ -18,7 +18,17 @@ import minijinja
 from sendryd.message.plaintext import html_to_text
 from sendryd.message.templatesource import Source, TemplateError, read_source
 
-__all__ = ["MAX_SOURCE", "Rendered", "TemplateError", "check_template", "render", "render_all", "variable_names", "with_schema"]
+__all__ = [
+    "MAX_SOURCE",
+    "Rendered",
+    "TemplateError",
+    "check_names",
+    "check_template",
+    "render",
+    "render_all",
+    "variable_names",
+    "with_schema",
+]
 
 FUEL: Final = 400_000  # steps: a tenth of a second at the most, and 25 MB of output
 MAX_READS: Final = (
@@ -190,8 +200,21 @@ _ENGINE: Final = _make_engine()
 
 
 def check_template(source: str) -> None:
-    """Whether a template can be read. Raises `TemplateError`."""
+    """Whether a template can be read, with each name in it. Raises `TemplateError`."""
+    bad_name = _read(source).bad_name
+    if bad_name is not None:
+        raise TemplateError(bad_name)
     variable_names(source)
+
+
+def check_names(source: str) -> None:
+    """Whether each name in a text with `{{…}}` can be read, whatever else is wrong with it. Raises `TemplateError`."""
+    try:
+        bad_name = _read(source).bad_name
+    except TemplateError:
+        return
+    if bad_name is not None:
+        raise TemplateError(bad_name)
 
 
 def variable_names(source: str) -> tuple[str, ...]:
@@ -219,7 +242,7 @@ def render(source: str, variables: Mapping[str, Any], *, is_html: bool) -> str:
     try:
         text = _ENGINE.render_str(read.text, _HTML if is_html else _TEXT, **values)
     except minijinja.TemplateError as error:
-        raise TemplateError(_explain(error) if reads.left >= 0 else _TOO_MUCH) from None
+        raise TemplateError(_TOO_MUCH if reads.left < 0 else read.bad_name or _explain(error)) from None
     except _TooMuch:
         raise TemplateError(_TOO_MUCH) from None
     if reads.left < 0:  # the engine takes some faults for what is missing

@@ -15,6 +15,7 @@ MAX_TAGS: Final = 20_000  # of a template; no mail has a tenth, and each costs u
 MAX_TOKENS: Final = 250  # of a tag: the engine goes down by calling itself for each step of an expression
 MAX_NESTING: Final = 60  # `if` and `for` in one another, with each `elif` as one more, for the same reason
 MAX_STRING: Final = 4096  # characters of a string in a tag; longer texts stand outside of tags
+MAX_SHOWN: Final = 60  # characters of a name in a sentence
 MAX_INDEX: Final = 1000  # a number in brackets that is larger walks through a string
 
 FILTERS: Final = frozenset(
@@ -101,6 +102,8 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _SPACE: Final = re.compile(r"\s*")
+# A hyphen between two names without spaces: meant as a part of the name, read by the engine as a subtraction.
+_HYPHENATED: Final = re.compile(r"[^\W\d]\w*(?:-\w+)*-[^\W\d]\w*(?:-\w+)*")
 _RAW: Final = re.compile(r"\{%[-+]?\s*raw\s*[-+]?%\}")
 _END_RAW: Final = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
 
@@ -115,6 +118,7 @@ class Source:
 
     text: str
     is_costly: bool  # compares variables, or walks into them: slow where they are long
+    bad_name: str | None = None  # one sentence about a name with a hyphen; templates stored before this was refused may subtract so
 
 
 @dataclass(slots=True)
@@ -124,6 +128,7 @@ class _Tag:
     tokens: list[str] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     end: int = 0
+    hyphenated: str = ""  # the first name with a hyphen
 
     def at(self, index: int) -> str:
         """A token, empty before the first and behind the last."""
@@ -134,6 +139,7 @@ def read_source(source: str) -> Source:
     """A template that the engine may be given. Raises `TemplateError`."""
     pieces: list[str] = []
     is_costly = False
+    bad_name: str | None = None
     nesting: list[int] = []  # what each open block counts
     done = 0
     for number, tag in enumerate(_tags(source)):
@@ -145,12 +151,22 @@ def read_source(source: str) -> Source:
                 _nest(tag, nesting)
         except TemplateError as error:
             raise TemplateError(f"{error}, in line {_line(source, tag.start)}") from None
+        if tag.hyphenated and bad_name is None:
+            bad_name = f"{_explain_hyphen(tag.hyphenated)}, in line {_line(source, tag.start)}"
         if tag.kind in {"{{{", "{#"}:
             shown = f"({source[tag.start + 3 : tag.end - 3]})|safe" if tag.kind == "{{{" else "'{#'"
             pieces += [source[done : tag.start], f"{{{{ {shown} }}}}"]
             done = tag.end
     pieces.append(source[done:])
-    return Source(text="".join(pieces), is_costly=is_costly)
+    return Source(text="".join(pieces), is_costly=is_costly, bad_name=bad_name)
+
+
+def _explain_hyphen(name: str) -> str:
+    shown = name[:MAX_SHOWN]
+    return (
+        f"{shown} is no name that a template can read: names have letters, digits and underscores, so write {shown.replace('-', '_')}"
+        " and name the variable so, or put spaces around the sign to subtract"
+    )
 
 
 def _line(source: str, position: int) -> int:
@@ -203,9 +219,15 @@ def _read(source: str, tag: _Tag) -> None:
         found = _TOKEN.match(source, here)
         if found is None or found.lastgroup is None:
             raise TemplateError(_odd(source[here : here + 2], closing))
+        if found.lastgroup == "name" and position == here and tag.kinds[-1:] == ["number"] and not tag.hyphenated:
+            shown = f"{tag.tokens[-1]}{found['name']}"[:MAX_SHOWN]
+            raise TemplateError(f"{shown} is no name that a template can read: names begin with a letter or an underscore")
         tag.tokens.append(found[found.lastgroup])
         tag.kinds.append(found.lastgroup)
         position = found.end()
+        if found.lastgroup == "name" and not tag.hyphenated and source.startswith("-", position):
+            hyphenated = _HYPHENATED.match(source, found.start("name"))
+            tag.hyphenated = hyphenated[0] if hyphenated else ""
         if len(tag.tokens) > MAX_TOKENS:
             raise TemplateError(f"a tag has more than {MAX_TOKENS} words and signs: make it shorter")
         if found.lastgroup == "string" and len(found["string"]) > MAX_STRING:
@@ -288,6 +310,9 @@ def _bracket(tag: _Tag, index: int) -> str:
 
 def _check_name(tag: _Tag, index: int) -> None:
     name, before, behind = tag.tokens[index], tag.at(index - 1), tag.at(index + 1)
+    if index and tag.kinds[index - 1] == "name" and _are_one_name(tag, index):
+        shown = f"{before[:MAX_SHOWN]} {name[:MAX_SHOWN]}"
+        raise TemplateError(f"{shown} is no name that a template can read: names have no spaces, so write {shown.replace(' ', '_')}")
     if before == "|" and name not in FILTERS:
         raise TemplateError(f"there is no filter {name[:40]}")
     if before == "|" and name == "tojson" and behind == "(":
@@ -297,6 +322,13 @@ def _check_name(tag: _Tag, index: int) -> None:
     is_test = before == "is" or (before == "not" and tag.at(index - 2) == "is")
     if is_test and name not in TESTS | {"not"}:
         raise TemplateError(f"there is no test {name[:40]}")
+
+
+def _are_one_name(tag: _Tag, index: int) -> bool:
+    """Whether a name and the one before it can only be meant as one name with a space."""
+    words = _WORDS | _STATEMENTS | {"recursive"}
+    is_behind_test = tag.at(index - 2) in {"is", "not"}  # the argument of a test
+    return tag.tokens[index] not in words and tag.tokens[index - 1] not in words and not is_behind_test
 
 
 def _is_plain_index(tag: _Tag, index: int) -> bool:
