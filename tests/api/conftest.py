@@ -20,6 +20,7 @@ async def api(tmp_path: Path) -> AsyncIterator[ApiWorld]:
     for account in (ACCOUNT, OTHER_ACCOUNT):
         await world.store.ensure_account(account, f"account {account}", world.clock.now())
     yield world
+    world.fences.close()
     await world.store.aclose()
 
 

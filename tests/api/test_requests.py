@@ -106,6 +106,7 @@ async def limited(tmp_path: Path) -> AsyncIterator[ApiWorld]:
     world = ApiWorld(open_store(tmp_path / "limited"), limiter=RateLimiter(3, 10.0))
     await world.store.ensure_account(AccountId(1), "one", world.clock.now())
     yield world
+    world.fences.close()
     await world.store.aclose()
 
 

@@ -1,16 +1,20 @@
 """Templates are kept if they can be read, versioned, and rendered."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from sendryd.intake.templates import EMPTY, MAX_NAME, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice, changed
+from sendryd.intake.templates import MAX_NAME, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import TemplateError
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.fence import Fences
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import Store
@@ -37,8 +41,15 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def office(store: Store, clock: ManualClock) -> TemplateOffice:
-    return TemplateOffice(store, clock=clock, ids=IdSource(clock, SeededRand(3)))
+def fences() -> Iterator[Fences]:
+    made = Fences(SystemClock())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def office(store: Store, clock: ManualClock, fences: Fences) -> TemplateOffice:
+    return TemplateOffice(store, clock=clock, ids=IdSource(clock, SeededRand(3)), fences=fences)
 
 
 async def test_a_stored_template_is_rendered_with_its_schema(office: TemplateOffice) -> None:
@@ -74,31 +85,33 @@ async def test_large_templates_are_rendered_as_well(office: TemplateOffice) -> N
         (TemplateChange(blocks={**DESIGN, "blocks": [{"id": "a", "type": "video", "props": {}}]}), "blocks", "type"),
     ],
 )
-def test_what_cannot_be_kept(change: TemplateChange, field: str, words: str) -> None:
+async def test_what_cannot_be_kept(office: TemplateOffice, change: TemplateChange, field: str, words: str) -> None:
     with pytest.raises(BadTemplate, match=words) as caught:
-        changed(EMPTY, change)
+        await office.add(ACCOUNT, change)
     assert caught.value.field == field
 
 
 @pytest.mark.parametrize("source", ["{{ price + 1 }}", "{{ price|round }}", "{{ a / b }}", "{% for i in items %}{{ i.x.y }}{% endfor %}"])
-def test_what_needs_values_is_kept_without_them(source: str) -> None:
-    assert changed(EMPTY, TemplateChange(html=source)).html == source
+async def test_what_needs_values_is_kept_without_them(office: TemplateOffice, source: str) -> None:
+    assert (await office.add(ACCOUNT, TemplateChange(html=source))).content.html == source
 
 
-def test_a_design_is_compiled_unless_html_comes_with_it() -> None:
-    compiled = changed(EMPTY, TemplateChange(engine="visual", blocks=DESIGN))
+async def test_a_design_is_compiled_unless_html_comes_with_it(office: TemplateOffice) -> None:
+    template = await office.add(ACCOUNT, TemplateChange(engine="visual", blocks=DESIGN))
+    compiled = template.content
     assert compiled.html is not None
     assert "{{ title }}" in compiled.html
-    assert changed(EMPTY, TemplateChange(engine="visual", blocks=DESIGN, html="<p>own</p>")).html == "<p>own</p>"
-    without = changed(compiled, TemplateChange(clears_blocks=True))
+    own = await office.add(ACCOUNT, TemplateChange(engine="visual", blocks=DESIGN, html="<p>own</p>"))
+    assert own.content.html == "<p>own</p>"
+    without = (await office.update(ACCOUNT, template.id, TemplateChange(clears_blocks=True))).content
     assert (without.blocks, without.html) == (None, compiled.html)
 
 
-def test_all_starters_can_be_kept() -> None:
+async def test_all_starters_can_be_kept(office: TemplateOffice) -> None:
     for starter in STARTERS:
-        changed(EMPTY, TemplateChange(subject=starter["subject"], html=starter["html"]))
+        await office.add(ACCOUNT, TemplateChange(subject=starter["subject"], html=starter["html"]))
     for visual in VISUAL_STARTERS:
-        changed(EMPTY, TemplateChange(engine="visual", blocks=visual["design"]))
+        await office.add(ACCOUNT, TemplateChange(engine="visual", blocks=visual["design"]))
 
 
 async def test_updates_leave_what_they_do_not_name_and_make_versions(office: TemplateOffice, clock: ManualClock) -> None:
@@ -147,3 +160,53 @@ async def test_nobody_reaches_the_templates_of_others(office: TemplateOffice) ->
                 await attempt
     with pytest.raises(NotFound):
         await office.publish(ACCOUNT, template.id, TemplateVersionId(5))
+
+
+@pytest.mark.parametrize(
+    ("html", "value"),
+    [
+        ("{{{ x }}}", "<p " + " ".join(f"a{number}=1" for number in range(60_000)) + ">"),  # before: the square of it in the parser
+        ("{{{ x }}}", "".join(f"<b id={number}></i>" for number in range(20_000)) + "<p></p>" * 20_000),  # each paragraph opens them again
+        ("{% for i in range(50000) %}{{ x|upper|length }}{% endfor %}", "x" * 100_000),
+        ("{% for c in x %}{% for d in x %}{{ c }}{% endfor %}{% endfor %}", ["<p>"] * 10_000),
+        ("{{ x|replace('a', x) }}", "a" * 400_000),
+    ],
+)
+async def test_a_short_template_whose_variables_make_it_costly_holds_up_nobody(
+    office: TemplateOffice, fences: Fences, html: str, value: object
+) -> None:
+    template = await office.add(ACCOUNT, TemplateChange(name="a", html=html))
+    job = asyncio.ensure_future(office.render(ACCOUNT, template.id, {"x": value}, mode=KeyMode.LIVE))
+    longest, last = 0.0, time.thread_time()
+    while not job.done():
+        await asyncio.sleep(0)
+        now = time.thread_time()  # of the loop's own work, whatever else the machine does
+        longest, last = max(longest, now - last), now
+    assert longest < 0.25
+    assert fences.mail.statistics()["jobs_total"] == 1
+    if job.exception() is not None:
+        assert isinstance(job.exception(), TemplateError)
+
+
+async def test_what_is_small_is_rendered_without_another_process(office: TemplateOffice, fences: Fences) -> None:
+    template = await office.add(ACCOUNT, TemplateChange(name="a", subject="Hi {{ name }}", html="<p>{{ name|title }}</p>" * 40))
+    made = await office.render(ACCOUNT, template.id, {"name": "ann"}, mode=KeyMode.LIVE)
+    assert made.subject == "Hi ann"
+    assert made.text is not None
+    assert made.text.startswith("Ann\n\nAnn")
+    assert (fences.mail.pid, fences.previews.pid) == (None, None)
+
+
+async def test_what_comes_of_a_template_is_measured_with_its_variables(office: TemplateOffice) -> None:
+    template = await office.add(ACCOUNT, TemplateChange(name="a", subject="{{ x }}", text="{% for i in range(3000) %}{{ y }}{% endfor %}"))
+    with pytest.raises(TemplateError, match="the subject has 999 characters with its variables, and at most 998"):
+        await office.render(ACCOUNT, template.id, {"x": "x" * 999}, mode=KeyMode.LIVE)
+    with pytest.raises(TemplateError, match="the text has 1,050,000 characters"):
+        await office.render(ACCOUNT, template.id, {"y": "y" * 350}, mode=KeyMode.LIVE)
+
+
+async def test_mail_of_test_keys_is_rendered_beside_that_of_live_keys(office: TemplateOffice, fences: Fences) -> None:
+    template = await office.add(ACCOUNT, TemplateChange(name="a", text="{{ x }}"))
+    for mode in (KeyMode.TEST, KeyMode.LIVE):
+        await office.render(ACCOUNT, template.id, {"x": "x" * 100_000}, mode=mode)
+    assert (fences.mail.statistics()["jobs_total"], fences.previews.statistics()["jobs_total"]) == (1, 1)

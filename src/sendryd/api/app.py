@@ -50,6 +50,7 @@ from sendryd.intake.webhooks import WebhookOffice
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.fence import Fences
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
@@ -85,6 +86,7 @@ class ApiDependencies:
     status: StatusBook
     intake: Intake
     templates: TemplateOffice
+    fences: Fences
     personaliser: Personaliser
     ids: IdSource
     max_size: int  # octets of a request that sends
@@ -115,7 +117,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
             ids=needs.ids,
             rand=needs.rand,
         ),
-        EmailHandlers(needs.store, LinkSettings(needs.public_url, needs.secret), needs.clock, needs.answers),
+        EmailHandlers(needs.store, LinkSettings(needs.public_url, needs.secret), needs.clock, needs.answers, needs.fences),
         SmtpInfoHandlers(needs.hostname, needs.smtp_port),
         TestInboxHandlers(needs.store, needs.personaliser, needs.clock, needs.answers),
         LogHandlers(needs.store),

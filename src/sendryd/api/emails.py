@@ -14,18 +14,21 @@ from sendryd.api.requests import encode, invalid, not_found, read_word, respond
 from sendryd.api.shapes import Email, EmailEvent, Insights, MaybeCountedPage, Page, Share
 from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, Json, email_json, event_json, page
 from sendryd.message.errors import MalformedMessage
-from sendryd.message.insights import Check, examine, score
+from sendryd.message.fenced import examine_message
+from sendryd.message.insights import Check, Mark, score
 from sendryd.message.parse import attachment_parts, decode_body, summarise, walk
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, EventId, MessageId, parse_id
-from sendryd.model.message import MessageSummary, MessageType
+from sendryd.model.message import Message, MessageSummary, MessageType
 from sendryd.model.moment import timestamp
 from sendryd.policy.tracking import share_url
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.fence import Fence, Fences
 from sendryd.store.base import EventFilter, MessageFilter, Store
 
 GROUP: Final = "Emails"
 SHARED_FOR: Final = timedelta(hours=48)  # the contract
+SMALL: Final = 4096  # octets of a message that is examined in the event loop: some milliseconds, whatever is in it
 _MAX_INDEX: Final = 6  # digits: messages have at most a thousand parts
 
 
@@ -53,8 +56,9 @@ class EventsQuery(PageQuery):
 class EmailHandlers:
     """Everything that reads messages."""
 
-    def __init__(self, store: Store, links: LinkSettings, clock: Clock, answers: Answers) -> None:
+    def __init__(self, store: Store, links: LinkSettings, clock: Clock, answers: Answers, fences: Fences) -> None:
         self._store = store
+        self._previews = fences.previews
         self._links = links
         self._clock = clock
         self._answers = answers
@@ -161,12 +165,20 @@ class EmailHandlers:
         message = (await find_email(self._store, call)).message
         async with self._answers.room(message.size):
             content = await self._store.read_content(message.id)
-            checks = await asyncio.to_thread(lambda: examine(content, is_marketing=message.type is MessageType.MARKETING))
+            checks = await _examine(self._previews, content, message)
         return {
             "score": score(checks),
             "checks": [_check_json(check) for check in checks],
             "generated_at": timestamp(self._clock.now()),
         }
+
+
+async def _examine(previews: Fence, content: bytes, message: Message) -> list[Check]:
+    is_marketing = message.type is MessageType.MARKETING
+    if len(content) <= SMALL:
+        return examine_message(content, is_marketing)
+    found = await previews.run(examine_message, content, is_marketing, lane=message.account_id)
+    return [Check(**{**check, "mark": Mark(check["mark"])}) for check in found]
 
 
 def _check_json(check: Check) -> Json:

@@ -28,6 +28,7 @@ from sendryd.policy.permissions import LiveKeyNeeded
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.budget import BudgetExhausted, ContentBudget
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.fence import FenceUnavailable, TooCostly
 from sendryd.runtime.log import get_logger
 from sendryd.store.errors import Changed, ContentDamaged, LimitReached, NotFound, StoreError, TookTooLong
 
@@ -182,6 +183,12 @@ def _answer_error(error: Exception, request: Request) -> Response:
     if isinstance(error, BudgetExhausted | OSError) and not isinstance(error, TimeoutError):
         log.warning("no_room_for_request", path=request.scope["path"], request_id=request_id(request), error=repr(error))
         return refuse(no_room(error))
+    if isinstance(error, TooCostly):
+        return refuse(Refused(Refusal(RefusalKey.VALIDATION_ERROR, f"This cannot be shown: {error}")))
+    if isinstance(error, FenceUnavailable):
+        log.warning("preview_not_made", path=request.scope["path"], request_id=request_id(request), reason=str(error))
+        busy = error_json(503, "internal_error", "Too many large texts are being worked on: try again in a few seconds")
+        return respond(busy, 503, {"Retry-After": "5"})
     if isinstance(error, TookTooLong):
         log.warning("search_broken_off", path=request.scope["path"], request_id=request_id(request))
         sentence = "The search took too long: narrow it, by dates, a status or a recipient, and leave out the total"

@@ -1,6 +1,5 @@
 """Templates, what to begin them with, and how they look rendered."""
 
-import asyncio
 import math
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
@@ -13,11 +12,10 @@ from sendryd.api.requests import invalid, not_found
 from sendryd.api.shapes import Deleted, Page, Rendered, Starter, TemplateVersion, VisualStarter, Whole, WholeVisualStarter
 from sendryd.api.shapes import Template as TemplateShape
 from sendryd.api.wire import Json, page, template_json, template_version_json
-from sendryd.intake.templates import EMPTY, MAX_SUBJECT, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice, render_content
-from sendryd.message.blocks import MAX_WIDTH, MIN_WIDTH, TYPES, BlockError, compile_blocks
-from sendryd.message.plaintext import html_to_text
+from sendryd.intake.templates import EMPTY, MAX_SUBJECT, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice
+from sendryd.message.blocks import MAX_WIDTH, MIN_WIDTH, TYPES, BlockError
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
-from sendryd.message.template import MAX_SOURCE, TemplateError, check_names
+from sendryd.message.template import MAX_SOURCE, TemplateError
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import TEMPLATE_PREFIX, TEMPLATE_VERSION_PREFIX, TemplateId, TemplateVersionId, parse_id
 from sendryd.model.template import Template, TemplateContent
@@ -365,28 +363,25 @@ class TemplateHandlers:
     async def render(self, call: Call) -> Json:
         """`POST /v1/templates/:id/render`."""
         template = await self._find(call)
-        return await _render(template.content, call.body.variables, "variables")
+        return await self._render(call, template.content, call.body.variables, "variables")
 
     async def render_ad_hoc(self, call: Call) -> Json:
         """`POST /v1/templates/render`."""
         body: AdHocRender = call.body
         content = replace(EMPTY, subject=body.subject, html=body.html, text=body.text)
-        return await _render(content, body.variables, "html")
+        return await self._render(call, content, body.variables, "html")
 
     async def compile(self, call: Call) -> Json:
         """`POST /v1/templates/compile-blocks`."""
         body: CompileBody = call.body
+        account_id = call.key.account_id
         try:
-            html = compile_blocks(body.design)
-        except BlockError as error:
+            html = await self._templates.compile(account_id, body.design)
+            if body.variables is None:
+                return {"html": html, "text": await self._templates.text_of_design(account_id, html)}
+        except (BlockError, TemplateError) as error:
             raise invalid("design", f"design: {error}") from None
-        if body.variables is None:
-            try:
-                check_names(html)
-            except TemplateError as error:
-                raise invalid("design", f"design: {error}") from None
-            return {"html": html, "text": await asyncio.to_thread(html_to_text, html)}
-        made = await _render(replace(EMPTY, html=html), body.variables, "design")
+        made = await self._render(call, replace(EMPTY, html=html), body.variables, "design")
         return {"html": made["html"], "text": made["text"]}
 
     async def list_starters(self, _call: Call) -> Json:
@@ -404,19 +399,18 @@ class TemplateHandlers:
                 return dict(each)
         raise not_found("Visual starter")
 
+    async def _render(self, call: Call, content: TemplateContent, variables: dict[str, Any] | None, field: str) -> Json:
+        try:
+            made = await self._templates.render_content(call.key.account_id, content, variables or {})
+        except TemplateError as error:
+            raise invalid(field, f"{field}: {error}") from None
+        return {"html": made.html or "", "text": made.text or "", "subject": made.subject}
+
     async def _find(self, call: Call) -> Template:
         try:
             return await self._templates.get(call.key.account_id, _read_id(call))
         except NotFound:
             raise not_found("Template") from None
-
-
-async def _render(content: TemplateContent, variables: dict[str, Any] | None, field: str) -> Json:
-    try:
-        made = await render_content(content, variables or {})
-    except TemplateError as error:
-        raise invalid(field, f"{field}: {error}") from None
-    return {"html": made.html or "", "text": made.text or "", "subject": made.subject}
 
 
 def _read_id(call: Call) -> TemplateId:

@@ -18,6 +18,7 @@ from sendryd.model.ids import AccountId
 from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.retry import RetryPlan
 from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.fence import Fences
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog
@@ -50,6 +51,7 @@ class Basics:
     wakeup: Wakeup
     metrics: Metrics
     mail_log: MailLog
+    fences: Fences
 
     @property
     def keys(self) -> KeyOffice:
@@ -84,7 +86,7 @@ class Basics:
     @property
     def templates(self) -> TemplateOffice:
         """What is done with templates."""
-        return TemplateOffice(self.store, clock=self.clock, ids=self.ids, max_templates=self.settings.max_templates)
+        return TemplateOffice(self.store, clock=self.clock, ids=self.ids, fences=self.fences, max_templates=self.settings.max_templates)
 
     @property
     def retry_plan(self) -> RetryPlan:
@@ -113,6 +115,7 @@ async def build_basics(settings: Settings) -> Basics:
         wakeup=Wakeup(),
         metrics=Metrics(),
         mail_log=MailLog(clock),
+        fences=Fences(clock),
     )
 
 

@@ -87,6 +87,7 @@ def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
         settings = basics.settings
         of_key = Quota(settings.key_quota.count, settings.key_quota.period) if settings.key_quota else None
         of_account = Quota(settings.account_quota.count, settings.account_quota.period) if settings.account_quota else None
+        running.figures["fence"] = basics.fences.statistics
         running.intake = Intake(
             basics.store,
             shared.directory,
@@ -273,6 +274,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
             allow_private_networks=settings.allow_private_networks,
             intake=intake_of(basics, running, shared),
             templates=basics.templates,
+            fences=basics.fences,
             ids=basics.ids,
             max_size=settings.max_message_size,
             personaliser=shared.personaliser,

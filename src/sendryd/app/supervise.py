@@ -292,6 +292,7 @@ class Process:
                 log.error("stop_failed", error=repr(fault))
         except TimeoutError:
             log.warning("stop_timed_out")
+        self._basics.fences.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,8 +1,10 @@
 """`sendryd serve`: runs the roles, and on the very first start makes what is needed and says how to try it."""
 
 import asyncio
+import os
 import shlex
 import sys
+import threading
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from sendryd.app.supervise import Ready
 
 FIRST_KEY: Final = "first {mode} key"  # names; the live one is made before the test one, and both are shown together
+THREADS_TIMEOUT: Final = 3.0  # seconds from the end of all else; a thread that rewrites the largest message takes less
 ALL_ROLES: Final = "smtp,http,delivery,webhooks,upkeep"
 
 
@@ -75,7 +78,17 @@ async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
             print_json(_ready_document(settings, ready, secrets))
             sys.stdout.flush()
 
-    await Process(basics, roles, options.config).run(on_ready)
+    try:
+        await Process(basics, roles, options.config).run(on_ready)
+    finally:
+        leave_threads_behind(1 if sys.exc_info()[0] else 0)
+
+
+def leave_threads_behind(status: int) -> None:
+    """Ends the program in any case, now that all is stored: the interpreter would wait for each thread that is still at work."""
+    timer = threading.Timer(THREADS_TIMEOUT, os._exit, (status,))
+    timer.daemon = True
+    timer.start()
 
 
 def _ready_document(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> dict[str, Any]:

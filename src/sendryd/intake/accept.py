@@ -55,6 +55,7 @@ from sendryd.policy.schedule import ScheduleError, parse_scheduled_at
 from sendryd.policy.simulation import scenario_for
 from sendryd.policy.suppress import normalise_address
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.fence import FenceUnavailable
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog, outcome_fields
@@ -305,6 +306,9 @@ class Intake:
             return Refusal(RefusalKey.CONTROL_HEADER, f"{name} (there is no such template)")
         except TemplateError as error:
             return Refusal(RefusalKey.CONTROL_HEADER, f"X-Sendry-Variables ({error})")
+        except FenceUnavailable as error:
+            log.warning("template_not_rendered", template_id=format_id(TEMPLATE_PREFIX, template_id), reason=str(error))
+            return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
         content = await asyncio.to_thread(replace_bodies, submission.content, draft.headers, rendered, self._rand.secret(BOUNDARY_LENGTH))
         again = await self._read_draft(content, None)
         if isinstance(again, Refusal):

@@ -1,18 +1,20 @@
 """Stored templates: kept only if they can be read, rendered with their variables."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sendryd.intake.changes import reapply
-from sendryd.message.blocks import BlockError, check_design, compile_blocks
-from sendryd.message.template import MAX_SOURCE, Rendered, TemplateError, check_template, render_all, variable_names
+from sendryd.message.blocks import BlockError, compile_blocks
+from sendryd.message.fenced import find_fault, render_template, text_of_design
+from sendryd.message.plaintext import is_small
+from sendryd.message.template import MAX_SOURCE, Rendered, TemplateError, are_small, render_small
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 from sendryd.model.template import Template, TemplateContent, TemplateVersion
 from sendryd.policy.permissions import NotForLiveMail, check_change
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.fence import Fence, Fences, TooCostly
 from sendryd.runtime.idsource import IdSource
 from sendryd.store.base import Page, TemplateStore
 from sendryd.store.errors import NotFound
@@ -21,7 +23,8 @@ MAX_NAME: Final = 200  # characters: the contract
 MAX_SUBJECT: Final = 998  # characters: a line of a header
 MAX_TEXT: Final = 1_048_576  # characters: the contract's limit for a text
 COPY_SUFFIX: Final = " (copy)"
-INLINE_SIZE: Final = 64 * 1024  # characters rendered in about a millisecond; larger sources are worked on beside the event loop
+INLINE_SIZE: Final = 16_384  # characters of sources that are checked in the event loop, in some milliseconds
+INLINE_TAGS: Final = 500  # opening brackets in them, likewise
 
 
 class BadTemplate(ValueError):
@@ -52,8 +55,11 @@ EMPTY: Final = TemplateContent(subject=None, html=None, text=None, engine="html"
 class TemplateOffice:
     """What is done with templates, at whatever door."""
 
-    def __init__(self, store: TemplateStore, *, clock: Clock, ids: IdSource, max_templates: int | None = None) -> None:
+    def __init__(
+        self, store: TemplateStore, *, clock: Clock, ids: IdSource, fences: Fences | None = None, max_templates: int | None = None
+    ) -> None:
         self._store = store
+        self.fences = fences or Fences(clock)
         self._clock = clock
         self._ids = ids
         self._max_templates = max_templates
@@ -76,7 +82,7 @@ class TemplateOffice:
             id=TemplateId(self._ids.next()),
             account_id=account_id,
             name=change.name or "",
-            content=await asyncio.to_thread(changed, EMPTY, change),
+            content=await self._changed(account_id, EMPTY, change),
             created_at=now,
             updated_at=now,
             mode=by,
@@ -96,7 +102,7 @@ class TemplateOffice:
             return await self._store.update_template(
                 old,
                 name=change.name or old.name,
-                content=await asyncio.to_thread(changed, old.content, change),
+                content=await self._changed(account_id, old.content, change),
                 mode=by,
                 version_id=self._version_id(),
                 now=self._clock.now(),
@@ -139,68 +145,97 @@ class TemplateOffice:
         return await reapply(attempt)
 
     async def render(self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any], *, mode: KeyMode) -> Rendered:
-        """A template with its variables in place, for mail of this mode. Raises `NotFound`, `TemplateError`, and `NotForLiveMail` if live mail
-        would use what a test key made.
+        """A template with its variables in place, for mail of this mode. Raises `NotFound`, `TemplateError`, `FenceUnavailable`, and
+        `NotForLiveMail` if live mail would use what a test key made.
         """
         template = await self.get(account_id, template_id)
         if mode is KeyMode.LIVE and template.mode is KeyMode.TEST:
             raise NotForLiveMail("it was made with a test key: save it with a live key before live mail uses it")
-        return await render_content(template.content, variables)
+        return await self.render_content(account_id, template.content, variables, is_preview=mode is KeyMode.TEST)
+
+    async def render_content(
+        self, account_id: AccountId, content: TemplateContent, variables: Mapping[str, Any], *, is_preview: bool = True
+    ) -> Rendered:
+        """What may be no stored template, with its variables in place. Raises `TemplateError`, `FenceUnavailable`."""
+        made = render_small(subject=content.subject, html=content.html, text=content.text, schema=content.variables, variables=variables)
+        if made is not None:
+            return made
+        fence = self.fences.previews if is_preview else self.fences.mail
+        arguments = (content.subject, content.html, content.text, content.variables, variables)
+        return Rendered(**await _run(fence, account_id, render_template, *arguments))
+
+    async def compile(self, account_id: AccountId, design: Mapping[str, Any]) -> str:
+        """The HTML of a design. Raises `BlockError`, `FenceUnavailable`."""
+        if are_small(design):
+            return compile_blocks(design)
+        try:
+            html: str = await self.fences.previews.run(compile_blocks, design, lane=account_id, refusal=BlockError)
+        except TooCostly as error:
+            raise BlockError(str(error)) from None
+        return html
+
+    async def text_of_design(self, account_id: AccountId, html: str) -> str:
+        """The text of a compiled design whose variables stay open. Raises `TemplateError`, `FenceUnavailable`."""
+        if is_small(html):
+            return text_of_design(html)
+        text: str = await _run(self.fences.previews, account_id, text_of_design, html)
+        return text
+
+    async def _changed(self, account_id: AccountId, old: TemplateContent, change: TemplateChange) -> TemplateContent:
+        """The content with what changes. A design that comes without HTML is compiled. Raises `BadTemplate`, `FenceUnavailable`."""
+        compiled = None
+        if change.blocks is not None:
+            try:
+                compiled = await self.compile(account_id, change.blocks)
+            except BlockError as error:
+                raise BadTemplate("blocks", str(error)) from None
+        content = changed(old, change, compiled)
+        sources = sources_of(content)
+        if sum(map(len, sources.values())) <= INLINE_SIZE and sum(source.count("{") for source in sources.values()) <= INLINE_TAGS:
+            fault = find_fault(sources)
+        else:
+            try:
+                fault = await self.fences.previews.run(find_fault, sources, lane=account_id)
+            except TooCostly as error:
+                fault = ("html", str(error))
+        if fault is not None:
+            raise BadTemplate(*fault)
+        return content
 
     def _version_id(self) -> TemplateVersionId:
         return TemplateVersionId(self._ids.next())
 
 
-async def render_content(content: TemplateContent, variables: Mapping[str, Any]) -> Rendered:
-    """What may be no stored template, with its variables in place. Raises `TemplateError`."""
-
-    def work() -> Rendered:
-        return render_all(subject=content.subject, html=content.html, text=content.text, schema=content.variables, variables=variables)
-
-    is_large = len(content.html or "") + len(content.text or "") > INLINE_SIZE
-    return await asyncio.to_thread(work) if is_large else work()
+async def _run(fence: Fence, account_id: AccountId, job: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return await fence.run(job, *arguments, lane=account_id, refusal=TemplateError)
+    except TooCostly as error:
+        raise TemplateError(str(error)) from None
 
 
-def changed(old: TemplateContent, change: TemplateChange) -> TemplateContent:
-    """The content with what changes. A design that comes without HTML is compiled. Raises `BadTemplate`."""
-    blocks = None if change.clears_blocks else change.blocks if change.blocks is not None else old.blocks
-    html = change.html
-    if change.blocks is not None:
-        try:
-            check_design(change.blocks)
-        except BlockError as error:
-            raise BadTemplate("blocks", str(error)) from None
-        html = compile_blocks(change.blocks) if html is None else html
-    content = TemplateContent(
+def changed(old: TemplateContent, change: TemplateChange, compiled: str | None) -> TemplateContent:
+    """The content with what changes; `compiled` is the HTML of its new design."""
+    html = compiled if change.html is None else change.html
+    return TemplateContent(
         subject=old.subject if change.subject is None else change.subject,
         html=old.html if html is None else html,
         text=old.text if change.text is None else change.text,
         engine=change.engine or old.engine,
         variables=old.variables if change.variables is None else change.variables,
-        blocks=blocks,
+        blocks=None if change.clears_blocks else change.blocks if change.blocks is not None else old.blocks,
     )
+
+
+def sources_of(content: TemplateContent) -> dict[str, str]:
+    """The sources by field. Raises `BadTemplate` for one that is too long."""
+    found: dict[str, str] = {}
     for field, source, limit in (
         ("subject", content.subject, MAX_SUBJECT),
         ("html", content.html, MAX_SOURCE),
         ("text", content.text, MAX_TEXT),
     ):
-        if source is None:
-            continue
-        if len(source) > limit:
+        if source is not None and len(source) > limit:
             raise BadTemplate(field, f"it has at most {limit:,} characters")
-        try:
-            _check_source(source)
-        except TemplateError as error:
-            raise BadTemplate(field, str(error)) from None
-    return content
-
-
-def _check_source(source: str) -> None:
-    """Refuses what no variables could make good: syntax, unknown filters and functions. Raises `TemplateError`."""
-    variable_names(source)
-    try:
-        check_template(source)
-    except TemplateError as error:
-        # What is calculated with a variable fails while that has no value.
-        if not str(error).startswith("invalid operation"):
-            raise
+        if source is not None:
+            found[field] = source
+    return found

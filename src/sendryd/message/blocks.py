@@ -29,7 +29,8 @@ TYPES: Final = frozenset({"heading", "text", "image", "button", "divider", "spac
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{3,8}|[A-Za-z]{3,20}|rgba?\([0-9., %]{5,40}\)", re.ASCII)
 _FONT: Final = re.compile(r"[A-Za-z0-9 ,'\"-]{1,200}", re.ASCII)
 _VARIABLE: Final = r"\{\{[^{}<>\"]*\}\}"
-_URL: Final = re.compile(rf"(?:https?://|mailto:|tel:|{_VARIABLE})(?:{_VARIABLE}|[^\x00-\x20\"<>])*", re.IGNORECASE)
+# A bracket that begins a variable is no letter of its own: else each variable could be matched in two ways, and n of them in 2**n.
+_URL: Final = re.compile(rf"(?:https?://|mailto:|tel:|{_VARIABLE})(?:{_VARIABLE}|(?!{_VARIABLE})[^\x00-\x20\"<>])*", re.IGNORECASE)
 MAX_VIDEO: Final = 500  # characters of a video's address: all are short, and looking for the id takes the square of the length
 _VIDEO: Final = re.compile(r"(?:.*(?:v=|youtu\.be/|embed/|shorts/))?([A-Za-z0-9_-]{6,20})(?:[?&].*)?", re.ASCII)
 _ALIGNS: Final = frozenset({"left", "center", "right"})

@@ -16,7 +16,8 @@ _IMAGE: Final = re.compile(r"<img\b[^<>]*>", re.IGNORECASE)  # no tag within a t
 _ALT: Final = re.compile(r"\balt\s*=", re.IGNORECASE)
 _PLAIN_LINK: Final = re.compile(r"\bhref\s*=\s*[\"']?http://", re.IGNORECASE)
 _SHORTENED: Final = re.compile(r"\bhref\s*=\s*[\"']?https?://(?:bit\.ly|t\.co|goo\.gl|tinyurl\.com|ow\.ly|is\.gd)/", re.IGNORECASE)
-_SHOUTING: Final = re.compile(r"(?:\b[A-Z]{3,}\b[^a-z]*){3,}")
+_CAPITALS: Final = re.compile(r"\b[A-Z]{3,}\b|[a-z]")
+MAX_CAPITALS: Final = 2  # words in capitals one after another
 _RUNS: Final = re.compile(r"[!?]{2,}|\${2,}")
 
 
@@ -67,10 +68,19 @@ def _subject(subject: str) -> Check:
     if len(subject) > MAX_SUBJECT:
         sentence = f"The subject has {len(subject)} characters; mail programs show about {MAX_SUBJECT}."
         return Check(id=check_id, label=label, mark=Mark.WARN, message=sentence, action="Shorten it.")
-    if _SHOUTING.search(subject) or _RUNS.search(subject):
+    if _shouts(subject) or _RUNS.search(subject):
         action = "Use capitals and punctuation sparingly."
         return Check(id=check_id, label=label, mark=Mark.WARN, message="The subject shouts, which filters mind.", action=action)
     return Check(id=check_id, label=label, mark=Mark.GOOD, message="The subject is there and has a good length.")
+
+
+def _shouts(subject: str) -> bool:
+    count = 0
+    for found in _CAPITALS.finditer(subject):
+        count = count + 1 if len(found[0]) > 1 else 0
+        if count > MAX_CAPITALS:
+            return True
+    return False
 
 
 def _parts(summary: Summary) -> Check:

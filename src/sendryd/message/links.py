@@ -17,19 +17,19 @@ _RAW: Final = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed
 
 # A tag is read in one step if its values, up to so many, are all in quotes, or if it has no quotation mark at all. Groups are not repeated
 # possessively: Python gets that wrong before 3.11.5.
-_QUICK: Final = r"""(?:[\t\n\f\r /][^>"'=]*[^\t\n\f\r />"'=][\t\n\f\r ]*=[\t\n\f\r ]*(?:"[^"]*"|'[^']*')){0,12}(?:[\t\n\f\r /][^>"']*)?>"""
+QUICK: Final = r"""(?:[\t\n\f\r /][^>"'=]*[^\t\n\f\r />"'=][\t\n\f\r ]*=[\t\n\f\r ]*(?:"[^"]*"|'[^']*')){0,12}(?:[\t\n\f\r /][^>"']*)?>"""
 _NAMES: Final = f"(?:a|area|{'|'.join(_RAW)}|plaintext|/body|/html)(?=[\\t\\n\\f\\r />])"  # of the tags that matter
 _MARKUP: Final = re.compile(
     # Tags that do not matter, a number of them in one step, or one tag, or the beginning of something else.
-    rf"(?:<(?!{_NAMES})/?[a-z][^\t\n\f\r />]*{_QUICK}[^<]*){{1,40}}|<(?:(/?[a-z][^\t\n\f\r />]*)({_QUICK})?|(!--)|([!?/]))",
+    rf"(?:<(?!{_NAMES})/?[a-z][^\t\n\f\r />]*{QUICK}[^<]*){{1,40}}|<(?:(/?[a-z][^\t\n\f\r />]*)({QUICK})?|(!--)|([!?/]))",
     re.IGNORECASE | re.ASCII,
 )
-_ATTRIBUTE: Final = re.compile(  # or the end of the tag
+ATTRIBUTE: Final = re.compile(  # or the end of the tag
     r"""[\t\n\f\r /]*(?:(?P<end>>)|(?P<name>[^\t\n\f\r />][^\t\n\f\r />=]*)"""
     r"""(?:[\t\n\f\r ]*=[\t\n\f\r ]*(?:"(?P<double>[^"]*)(?P<closed>"?)|'(?P<single>[^']*)(?P<shut>'?)|(?P<bare>[^\t\n\f\r >]*)))?)"""
 )
-_COMMENT_END: Final = re.compile(r"--!?>")
-_RAW_ENDS: Final = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE | re.ASCII) for name in _RAW}
+COMMENT_END: Final = re.compile(r"--!?>")
+RAW_ENDS: Final = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE | re.ASCII) for name in _RAW}
 _REFERENCE: Final = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9A-Fa-f]+);?|([A-Za-z][A-Za-z0-9]*(?:;|(?![=A-Za-z0-9]))))")
 _MAX_REFERENCE: Final = 20  # letters; what is longer is no character's number, and Python reads no number of thousands of digits
 _URL: Final = re.compile(r"https?://[^/\\?#]", re.IGNORECASE | re.ASCII)
@@ -60,8 +60,8 @@ def rewrite_html(html: str, *, wrap: Callable[[str], str | None] | None, pixel_u
                 change = wrap and _change_link(html, found.end(1), wrap)
                 if change:
                     changes.append(change)
-            elif position >= 0 and name in _RAW_ENDS:
-                closing = _RAW_ENDS[name].search(html, position)
+            elif position >= 0 and name in RAW_ENDS:
+                closing = RAW_ENDS[name].search(html, position)
                 position = closing.start() if closing else -1
             elif position >= 0 and name in {"/body", "/html"}:
                 places[name] = found.start()
@@ -81,13 +81,13 @@ def _skip(html: str, found: re.Match[str]) -> int:
     """The end of a comment, a declaration or an instruction; -1 if it has none."""
     if not found[3]:
         return html.find(">", found.end())
-    closing = _COMMENT_END.search(html, found.start() + 2)  # the hyphens at its beginning can be those at its end
+    closing = COMMENT_END.search(html, found.start() + 2)  # the hyphens at its beginning can be those at its end
     return closing.end() if closing else -1
 
 
 def _end_of_tag(html: str, position: int) -> int:
     """The place behind a tag, from the end of its name on; -1 if it does not end."""
-    while found := _ATTRIBUTE.match(html, position):
+    while found := ATTRIBUTE.match(html, position):
         position = found.end()
         if found["end"]:
             return position
@@ -99,7 +99,7 @@ def _end_of_tag(html: str, position: int) -> int:
 def _change_link(html: str, position: int, wrap: Callable[[str], str | None]) -> tuple[int, int, str] | None:
     """What to change in the tag of a link, from the end of its name on."""
     href: re.Match[str] | None = None
-    while (found := _ATTRIBUTE.match(html, position)) and not found["end"]:
+    while (found := ATTRIBUTE.match(html, position)) and not found["end"]:
         position = found.end()
         name = found["name"].lower()
         if name == NO_TRACK:

@@ -5,7 +5,12 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-MAX_DEPTH: Final = 500  # elements in one another; the parser's work grows with the square of it, and no mail has a tenth
+from sendryd.message.markup import Limits, is_within
+
+# The parser takes the square of the depth and of the attributes of a tag, and some seven microseconds for a tag. No mail has a tenth of any.
+PARSED: Final = Limits(tags=50_000, depth=500, attributes=200)
+SMALL: Final = Limits(tags=512, depth=100, attributes=64)  # with `MAX_SMALL`: at most about ten milliseconds, however they are misnested
+MAX_SMALL: Final = 16_384  # characters
 MAX_TEXT: Final = 1_048_576  # characters: the contract's limit for a text
 _SKIPPED: Final = frozenset({"script", "style", "head", "title", "template", "noscript", "svg", "-comment"})
 _PARAGRAPHS: Final = frozenset(
@@ -14,9 +19,7 @@ _PARAGRAPHS: Final = frozenset(
 _LINES: Final = frozenset({"div", "tr", "li", "dt", "dd", "header", "footer", "address", "figure", "figcaption", "form", "center"})
 _HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SPACE: Final = re.compile(r"[\s\u00a0]+")
-_ANY_TAG: Final = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)|<!--")
 _WHOLE_TAG: Final = re.compile(r"<[^<>]*>")  # no tag within a tag: else a search from each of many that never end
-_VOID: Final = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 _LINE, _PARAGRAPH = "\x00", "\x01"  # ends that several elements may ask for at one place; HTML cannot hold these characters
 _ENDS: Final = re.compile(r"(?<! ) *[\x00\x01](?:[ \x00\x01])*")  # spaces are looked at once, from the first of them on
 _EMPTY_LINES: Final = re.compile(r"\n{3,}")
@@ -30,8 +33,11 @@ _COLLAPSE: Final = str.maketrans(dict.fromkeys("\x00\x01\x02\x03\x04"))
 
 
 def html_to_text(html: str) -> str:
-    """Paragraphs, lists, rows and links as text. Never raises."""
-    if _depth(html) > MAX_DEPTH:
+    """Paragraphs, lists, rows and links as text; of a document that is over the limits, its text without its tags. Never raises.
+
+    Run it where it can be ended unless `is_small`: the parser's time can grow with the square of what the limits allow.
+    """
+    if not is_within(html, PARSED):
         return _SPACE.sub(" ", _WHOLE_TAG.sub(" ", html)).strip()[:MAX_TEXT]
     root = LexborHTMLParser(html).root
     if root is None:
@@ -49,14 +55,9 @@ def html_to_text(html: str) -> str:
     return _EMPTY_LINES.sub("\n\n", text).strip().translate(_RESTORE)[:MAX_TEXT]
 
 
-def _depth(html: str) -> int:
-    """How deep the document is at most."""
-    depth = deepest = 0
-    for match in _ANY_TAG.finditer(html):
-        if match[2] and match[2].lower() not in _VOID:
-            depth = max(0, depth - 1) if match[1] else depth + 1
-            deepest = max(deepest, depth)
-    return deepest
+def is_small(html: str) -> bool:
+    """Whether the text of a document is made in no time, whatever is in it."""
+    return len(html) <= MAX_SMALL and is_within(html, SMALL)
 
 
 def _preformatted(node: LexborNode) -> str:

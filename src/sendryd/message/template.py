@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import minijinja
 
-from sendryd.message.plaintext import html_to_text
+from sendryd.message.plaintext import html_to_text, is_small
 from sendryd.message.templatesource import Source, TemplateError, read_source
 
 __all__ = [
@@ -31,6 +31,12 @@ __all__ = [
 ]
 
 FUEL: Final = 400_000  # steps: a tenth of a second at the most, and 25 MB of output
+SMALL_FUEL: Final = 10_000  # of a rendering in the event loop: some three milliseconds
+SMALL_READS: Final = 10_000  # likewise
+SMALL_SOURCE: Final = 16_384  # characters, likewise: of the three sources together
+SMALL_TAGS: Final = 500  # likewise: opening brackets
+SMALL_VALUES: Final = 2_000  # likewise: values, and characters
+SMALL_CHARACTERS: Final = 16_384  # of them
 MAX_READS: Final = (
     1_000_000  # elements of lists and objects, and 64 characters of texts in them: half a second, as each goes through Python
 )
@@ -40,6 +46,8 @@ MAX_DEPTH: Final = 50  # of lists and objects in variables; nobody's data is dee
 MAX_VALUES: Final = 100_000  # in all variables together
 MAX_CHARACTERS: Final = 5_242_880  # in all variables together: as much as HTML may have
 LONG_TEXT: Final = 16_384  # characters of a variable; comparing longer ones costs more than the engine counts
+MAX_SUBJECT: Final = 998  # characters with the variables in place: a line of a header
+MAX_TEXT: Final = 1_048_576  # characters with the variables in place: the contract's limit for a text
 CACHED: Final = 256  # sources kept as they were read, each of at most
 CACHED_SIZE: Final = 65_536  # characters, which makes 16 MB
 _HTML, _TEXT = "template.html", "template.txt"  # what the engine escapes for goes by the name
@@ -77,8 +85,8 @@ class _TooMuch(Exception):
 class _Reads:
     """What one rendering may still read."""
 
-    def __init__(self) -> None:
-        self.left = MAX_READS
+    def __init__(self, most: int = MAX_READS) -> None:
+        self.left = most
 
     def spend(self, count: int) -> None:
         self.left -= count
@@ -187,16 +195,17 @@ def _show(value: Any) -> Any:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else NotImplemented
 
 
-def _make_engine() -> minijinja.Environment:
+def _make_engine(fuel: int) -> minijinja.Environment:
     engine = minijinja.Environment(
-        fuel=FUEL, debug=False, undefined_behavior="chainable", keep_trailing_newline=True, pycompat=False, finalizer=_show
+        fuel=fuel, debug=False, undefined_behavior="chainable", keep_trailing_newline=True, pycompat=False, finalizer=_show
     )
     for name in ("debug", "dict", "namespace", "cycler", "joiner"):  # the first shows all variables, the others hold what grows
         engine.remove_global(name)
     return engine
 
 
-_ENGINE: Final = _make_engine()
+_ENGINE: Final = _make_engine(FUEL)
+_SMALL_ENGINE: Final = _make_engine(SMALL_FUEL)
 
 
 def check_template(source: str) -> None:
@@ -226,7 +235,10 @@ def variable_names(source: str) -> tuple[str, ...]:
 
 
 def render(source: str, variables: Mapping[str, Any], *, is_html: bool) -> str:
-    """A template with its variables in place. Raises `TemplateError`."""
+    """A template with its variables in place. Raises `TemplateError`.
+
+    Run it where it can be ended; `render_small` is for the event loop.
+    """
     if "{" not in source:
         return source
     read = _read(source)
@@ -235,12 +247,15 @@ def render(source: str, variables: Mapping[str, Any], *, is_html: bool) -> str:
         raise TemplateError(
             f"variables of more than {LONG_TEXT:,} characters can be shown, not compared or walked through: make them shorter"
         )
-    reads = _Reads()
+    return _run(_ENGINE, read, variables, _Reads(), is_html=is_html)
+
+
+def _run(engine: minijinja.Environment, read: Source, variables: Mapping[str, Any], reads: _Reads, *, is_html: bool) -> str:
     values = {name: _give(value, reads) for name, value in variables.items() if value is not None}
     if values:  # without any the engine has no dictionary to look in
         values = dict.fromkeys(_METHODS, _NOTHING) | values
     try:
-        text = _ENGINE.render_str(read.text, _HTML if is_html else _TEXT, **values)
+        text = engine.render_str(read.text, _HTML if is_html else _TEXT, **values)
     except minijinja.TemplateError as error:
         raise TemplateError(_TOO_MUCH if reads.left < 0 else read.bad_name or _explain(error)) from None
     except _TooMuch:
@@ -261,8 +276,53 @@ def render_all(
     made_text = None if text is None else render(text, values, is_html=False)
     if made_text is None and made_html is not None:
         made_text = html_to_text(made_html)
-    line = _BREAKS.sub(" ", render(subject or "", values, is_html=False)).strip()
-    return Rendered(subject=line, html=made_html, text=made_text)
+    return _finish(render(subject or "", values, is_html=False), made_html, made_text)
+
+
+def render_small(
+    *, subject: str | None, html: str | None, text: str | None, schema: Mapping[str, Any] | None, variables: Mapping[str, Any]
+) -> Rendered | None:
+    """Like `render_all`, for the event loop: None if it could take more than some milliseconds, whatever was given.
+
+    Raises `TemplateError` for what is wrong in any case.
+    """
+    sources = [source for source in (subject, html, text) if source is not None]
+    if (
+        sum(map(len, sources)) > SMALL_SOURCE
+        or sum(source.count("{") for source in sources) > SMALL_TAGS
+        or len(schema or ()) > SMALL_VALUES
+    ):
+        return None
+    values = with_schema(schema, variables)
+    if not are_small(values) or not all(_read(source).is_cheap for source in sources if "{" in source):
+        return None
+    reads = _Reads(SMALL_READS)
+
+    def fill(source: str, *, is_html: bool) -> str:
+        return _run(_SMALL_ENGINE, _read(source), values, reads, is_html=is_html) if "{" in source else source
+
+    try:
+        made_html = None if html is None else fill(html, is_html=True)
+        made_text = None if text is None else fill(text, is_html=False)
+        made_subject = fill(subject or "", is_html=False)
+    except TemplateError:  # for want of fuel, or for a reason that is found again
+        return None
+    if made_text is None and made_html is not None:
+        if not is_small(made_html):
+            return None
+        made_text = html_to_text(made_html)
+    return _finish(made_subject, made_html, made_text)
+
+
+def _finish(subject: str, html: str | None, text: str | None) -> Rendered:
+    """Measures what has become of the template. Raises `TemplateError`."""
+    line = _BREAKS.sub(" ", subject).strip()
+    for name, made, most in (("subject", line, MAX_SUBJECT), ("HTML", html, MAX_SOURCE), ("text", text, MAX_TEXT)):
+        if made is not None and len(made) > most:
+            raise TemplateError(
+                f"the {name} has {len(made):,} characters with its variables, and at most {most:,}: make the variables shorter"
+            )
+    return Rendered(subject=line, html=html, text=text)
 
 
 def with_schema(schema: Mapping[str, Any] | None, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -319,6 +379,30 @@ def _check_variables(variables: Mapping[str, Any]) -> int:
     if characters > MAX_CHARACTERS:
         raise TemplateError(f"the variables have more than {MAX_CHARACTERS:,} characters together: make them shorter")
     return longest
+
+
+def are_small(variables: Mapping[str, Any]) -> bool:
+    """Whether the variables are few and short. Stops where they are not."""
+    if "self" in variables:
+        return False
+    waiting: list[tuple[Any, int]] = [(variables, 0)]
+    count = characters = 0
+    while waiting:
+        value, depth = waiting.pop()
+        count += 1
+        if isinstance(value, str):
+            characters += len(value)
+        elif isinstance(value, Mapping):
+            if len(value) > SMALL_VALUES:
+                return False
+            waiting += [(each, depth + 1) for each in value.values()]
+        elif isinstance(value, list | tuple):
+            if len(value) > SMALL_VALUES:
+                return False
+            waiting += [(each, depth + 1) for each in value]
+        if depth > MAX_DEPTH or count > SMALL_VALUES or characters > SMALL_CHARACTERS:
+            return False
+    return True
 
 
 def _explain(error: minijinja.TemplateError) -> str:

@@ -15,6 +15,7 @@ MAX_TAGS: Final = 20_000  # of a template; no mail has a tenth, and each costs u
 MAX_TOKENS: Final = 250  # of a tag: the engine goes down by calling itself for each step of an expression
 MAX_NESTING: Final = 60  # `if` and `for` in one another, with each `elif` as one more, for the same reason
 MAX_STRING: Final = 4096  # characters of a string in a tag; longer texts stand outside of tags
+MAX_JOINED: Final = 8  # texts put together in a tag; each step copies all that was joined before
 MAX_SHOWN: Final = 60  # characters of a name in a sentence
 MAX_INDEX: Final = 1000  # a number in brackets that is larger walks through a string
 
@@ -64,6 +65,27 @@ FILTERS: Final = frozenset(
         "urlencode",
         "wordwrap",
     }
+)
+_CHEAP_FILTERS: Final = frozenset(
+    {
+        "abs",
+        "bool",
+        "capitalize",
+        "count",
+        "d",
+        "default",
+        "e",
+        "escape",
+        "first",
+        "float",
+        "int",
+        "last",
+        "length",
+        "lower",
+        "round",
+        "safe",
+    }
+    | {"string", "title", "trim", "truncate", "upper", "urlencode"}
 )
 TESTS: Final = frozenset(
     {
@@ -118,6 +140,7 @@ class Source:
 
     text: str
     is_costly: bool  # compares variables, or walks into them: slow where they are long
+    is_cheap: bool = False  # each step takes a time that does not grow with the values
     bad_name: str | None = None  # one sentence about a name with a hyphen; templates stored before this was refused may subtract so
 
 
@@ -138,7 +161,7 @@ class _Tag:
 def read_source(source: str) -> Source:
     """A template that the engine may be given. Raises `TemplateError`."""
     pieces: list[str] = []
-    is_costly = False
+    is_costly, is_cheap = False, True
     bad_name: str | None = None
     nesting: list[int] = []  # what each open block counts
     done = 0
@@ -151,6 +174,7 @@ def read_source(source: str) -> Source:
                 _nest(tag, nesting)
         except TemplateError as error:
             raise TemplateError(f"{error}, in line {_line(source, tag.start)}") from None
+        is_cheap = is_cheap and _has_cheap_filters(tag)
         if tag.hyphenated and bad_name is None:
             bad_name = f"{_explain_hyphen(tag.hyphenated)}, in line {_line(source, tag.start)}"
         if tag.kind in {"{{{", "{#"}:
@@ -158,7 +182,7 @@ def read_source(source: str) -> Source:
             pieces += [source[done : tag.start], f"{{{{ {shown} }}}}"]
             done = tag.end
     pieces.append(source[done:])
-    return Source(text="".join(pieces), is_costly=is_costly, bad_name=bad_name)
+    return Source(text="".join(pieces), is_costly=is_costly, is_cheap=is_cheap and not is_costly, bad_name=bad_name)
 
 
 def _explain_hyphen(name: str) -> str:
@@ -281,6 +305,12 @@ def _check_mark(tag: _Tag, index: int, brackets: list[str]) -> bool:
     elif mark == "=" and inside != "call":
         raise TemplateError("= stands in the arguments of a filter only: write == to compare")
     return mark in _COMPARISONS and not _has_constant(tag, index)
+
+
+def _has_cheap_filters(tag: _Tag) -> bool:
+    if tag.tokens.count("~") > MAX_JOINED:
+        return False
+    return all(tag.at(index + 1) in _CHEAP_FILTERS for index, part in enumerate(tag.tokens) if part == "|")
 
 
 def _is_between_targets(tag: _Tag, index: int, brackets: list[str]) -> bool:

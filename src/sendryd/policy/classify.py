@@ -314,7 +314,8 @@ _ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
 _RELAY: Final = re.compile(r"(?<![\w.-])relay(?:ing)?\b(?![.-]\w)")  # and no host of that name
 
 # What is quoted in angle brackets, and addresses without them: their words are names.
-_NAMES: Final = re.compile(r"<[^<>]*>|[^\s<>()\"':;,\[\]]+@[^\s<>()\"':;,\[\]]+")
+# A word is looked at from its first letter only: from each of them on it would take the square of its length.
+_NAMES: Final = re.compile(r"<[^<>]*>|(?<![^\s<>()\"':;,\[\]])[^\s<>()\"':;,\[\]]+@[^\s<>()\"':;,\[\]]+")
 # Links, and what software adds as a trailer (relay=[192.0.2.9], p=NoSuchUser): their words are names too.
 _TRAILERS: Final = re.compile(r"https?://\S+|www\.\S+|\b[\w-]{1,40}=\S*")
 _KNOWN_LINKS: Final = re.compile(r"ipcheck\.proofpoint")

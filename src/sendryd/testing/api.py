@@ -39,6 +39,8 @@ from sendryd.model.message import Message
 from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.ratelimit import RateLimiter
 from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.fence import Fences
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
@@ -87,7 +89,8 @@ class ApiWorld:
         self.zone = ZoneResolver()
         self.domains = DomainOffice(store, self.zone, RecordSettings(HOSTNAME), selector="sendry", clock=self.clock, ids=self.ids)
         self.webhooks = WebhookOffice(store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=False)
-        self.templates = TemplateOffice(store, clock=self.clock, ids=self.ids)
+        self.fences = Fences(SystemClock())
+        self.templates = TemplateOffice(store, clock=self.clock, ids=self.ids, fences=self.fences)
         self.metrics = Metrics()
         self.budget = ContentBudget()
         self.health = Health(store, self._render_metrics, self.clock)
@@ -120,6 +123,7 @@ class ApiWorld:
                 templates=self.templates,
             ),
             templates=self.templates,
+            fences=self.fences,
             personaliser=Personaliser(PUBLIC_URL, LINK_SECRET),
             ids=self.ids,
             max_size=MAX_SIZE,

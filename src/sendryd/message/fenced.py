@@ -1,0 +1,39 @@
+"""What runs behind `runtime.fence`: jobs on texts of clients that parsers of others read. Pure functions of plain values.
+
+They give plain values too, which are written as JSON on the way back.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sendryd.message.insights import Check, examine
+from sendryd.message.plaintext import html_to_text
+from sendryd.message.template import Rendered, TemplateError, check_names, check_template, render_all
+
+
+def render_template(
+    subject: str | None, html: str | None, text: str | None, schema: Mapping[str, Any] | None, variables: Mapping[str, Any]
+) -> Rendered:
+    """A template with its variables in place. Raises `TemplateError`."""
+    return render_all(subject=subject, html=html, text=text, schema=schema, variables=variables)
+
+
+def find_fault(sources: Mapping[str, str]) -> tuple[str, str] | None:
+    """The first source that cannot be stored, by the name of its field, and why: what no variables could make good."""
+    for field, source in sources.items():
+        try:
+            check_template(source)
+        except TemplateError as error:
+            return field, str(error)
+    return None
+
+
+def text_of_design(html: str) -> str:
+    """The text of a design whose variables stay open. Raises `TemplateError` for a name that could not be filled in."""
+    check_names(html)
+    return html_to_text(html)
+
+
+def examine_message(content: bytes, is_marketing: bool) -> list[Check]:
+    """How well a message is made."""
+    return examine(content, is_marketing=is_marketing)
