@@ -11,6 +11,7 @@ Standards: RFC 5321, RFC 2920, RFC 3207, RFC 4954, RFC 7435.
 """
 
 import asyncio
+import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
+from sendryd.delivery.patience import Patience
 from sendryd.delivery.transcript import Transcript
 from sendryd.policy.classify import NetworkFailure
 from sendryd.runtime import stream as network
@@ -208,6 +210,8 @@ class Connection:
         self._machine = ClientConnection()
         self._is_closed = False
         self._needs_reset = False
+        self.deadline = math.inf  # of the loop's clock: no reply is waited for any longer
+        self.greeted_at: float | None = None  # by the loop's clock
 
     def __repr__(self) -> str:
         tls = self._stream.tls
@@ -239,10 +243,11 @@ class Connection:
 
     # Opening.
 
-    async def start(self, hello_name: str, contexts: TlsContexts) -> None:
-        """From the greeting to the point where mail may be sent. Raises `DeliveryFault`."""
+    async def start(self, hello_name: str, contexts: TlsContexts, *, greeted_by: float = math.inf, open_by: float = math.inf) -> None:
+        """From the greeting to the point where mail may be sent, by these moments of the loop's clock. Raises `DeliveryFault`."""
+        self.deadline = greeted_by
         try:
-            await self._start(hello_name, contexts)
+            await self._start(hello_name, contexts, open_by)
         except BaseException as error:
             self.abort()
             fault = self._as_fault(error)
@@ -251,13 +256,15 @@ class Connection:
             if self.transcript is not None:
                 self.transcript.note(f"session broken at {fault}")
             raise fault from error
+        self.deadline = math.inf
         self.idle_since = self._loop.time()
 
-    async def _start(self, hello_name: str, contexts: TlsContexts) -> None:
+    async def _start(self, hello_name: str, contexts: TlsContexts, open_by: float) -> None:
         if self.target.implicit_tls:
             self._machine = ClientConnection(encrypted=True)
             await self._shake_hands(contexts)
         reply = await self._reply()
+        self.greeted_at, self.deadline = self._loop.time(), open_by
         if not reply.is_positive:
             raise DeliveryFault(Step.GREETING, reply)
         await self._say_hello(hello_name)
@@ -298,7 +305,7 @@ class Connection:
         is_verified = self.target.tls is TlsRule.VERIFIED
         context = contexts.verified if is_verified else contexts.weak if self.target.is_weak else contexts.unverified
         host = self.target.host.rstrip(".")
-        timeout = self._timeouts[Step.HANDSHAKE]
+        timeout = self._patience(Step.HANDSHAKE)
         try:
             await self._stream.start_tls(context, server_side=False, server_hostname=host or None, timeout=timeout)
         except ValueError as error:  # a host name out of the DNS that is none
@@ -445,7 +452,7 @@ class Connection:
         event = self._next_event()
         if isinstance(event, ReplyReceived):
             return event
-        timeout = self._timeouts[machine.awaiting]
+        timeout = self._patience(machine.awaiting)
         deadline = self._loop.time() + timeout
         while True:
             if isinstance(event, Closed):
@@ -457,6 +464,13 @@ class Connection:
             timeout = deadline - self._loop.time()
             if timeout <= 0:
                 raise ReadTimedOut("the server's reply did not end in time")
+
+    def _patience(self, step: Step) -> float:
+        """Seconds that the answer to a step may take. Raises `ReadTimedOut` if there are none left."""
+        timeout = min(self._timeouts[step], self.deadline - self._loop.time())
+        if timeout <= 0:
+            raise ReadTimedOut("the session did not begin in time")
+        return timeout
 
     def _as_fault(self, error: BaseException) -> DeliveryFault | None:
         """What an exception of the layers below comes to; None if it is none of theirs."""
@@ -509,13 +523,35 @@ def _tls_fault(detail: str, trouble: TlsTrouble | None, *, step: Step = Step.STA
 
 
 async def open_connection(
-    target: Target, *, hello_name: str, contexts: TlsContexts, timeouts: Timeouts, transcript: Transcript | None = None
+    target: Target,
+    *,
+    hello_name: str,
+    contexts: TlsContexts,
+    timeouts: Timeouts,
+    patience: Patience | None = None,
+    transcript: Transcript | None = None,
 ) -> Connection:
-    """Connects, and goes on to the point where mail may be sent. Raises `DeliveryFault`."""
+    """Connects, and goes on to the point where mail may be sent. Takes what that needs off the attempt's patience. Raises `DeliveryFault`."""
     loop = asyncio.get_running_loop()
     started = loop.time()
+    patience = patience or Patience()
+    greeted_by, open_by = started + patience.share, started + max(patience.opening, patience.share)
+    connection: Connection | None = None
     try:
-        stream = await network.connect(target.address, target.port, timeout=timeouts[Step.CONNECT])
+        connection = await _connect(target, timeouts, min(timeouts[Step.CONNECT], patience.share), transcript)
+        connected = loop.time()
+        await connection.start(hello_name, contexts, greeted_by=greeted_by, open_by=open_by)
+    finally:
+        ended = loop.time()
+        greeted = ended if connection is None or connection.greeted_at is None else connection.greeted_at
+        patience.spend(greeted - started, ended - started)
+    connection.opening = Opening(connected - started, ended - connected)
+    return connection
+
+
+async def _connect(target: Target, timeouts: Timeouts, timeout: float, transcript: Transcript | None) -> Connection:
+    try:
+        stream = await network.connect(target.address, target.port, timeout=timeout)
     except ConnectFailed as error:
         # The time-out is the exception that was being handled when this one was made.
         is_timeout = isinstance(error.__context__, TimeoutError)
@@ -523,9 +559,6 @@ async def open_connection(
         if transcript is not None:
             transcript.note(f"not connected: {error}")
         raise DeliveryFault(Step.CONNECT, failure, detail=str(error)) from error
-    connected = loop.time()
     connection = Connection(stream, target, timeouts)
     connection.transcript = transcript
-    await connection.start(hello_name, contexts)
-    connection.opening = Opening(connected - started, loop.time() - connected)
     return connection

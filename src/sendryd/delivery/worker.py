@@ -22,6 +22,7 @@ from sendryd.delivery.contents import NO_SMTPUTF8, Contents, Letter, Unsendable,
 from sendryd.delivery.destinations import Destinations, NoRoute, Route
 from sendryd.delivery.encryption import Encryption, TlsMemory
 from sendryd.delivery.outcomelog import log_outcome
+from sendryd.delivery.patience import Patience
 from sendryd.delivery.plan import Turn, plan_mx, plan_smart_host
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.signer import Signer, SigningKeyMissing
@@ -268,12 +269,16 @@ class Worker:
             return Signal.NEUTRAL
         signal = Signal.BAD
         letter = context.contents.letter(claim, key, content)
-        for target in targets:
+        patience = Patience()
+        for position, target in enumerate(targets):
+            if position and patience.is_spent:
+                break
+            patience.addresses = len(targets) - position
             open_deliveries = [each for each in claim.deliveries if _is_open(verdicts.get(each.forward_path))]
             if not open_deliveries:
                 break
             try:
-                if await self._try_target(target, letter, open_deliveries, verdicts) is Signal.GOOD:
+                if await self._try_target(target, letter, open_deliveries, verdicts, patience) is Signal.GOOD:
                     signal = Signal.GOOD
             finally:
                 letter.put_down()
@@ -301,7 +306,7 @@ class Worker:
     # How.
 
     async def _try_target(
-        self, target: Target, letter: Letter, deliveries: Sequence[ClaimedDelivery], verdicts: dict[str, Verdict]
+        self, target: Target, letter: Letter, deliveries: Sequence[ClaimedDelivery], verdicts: dict[str, Verdict], patience: Patience
     ) -> Signal:
         """All open recipients at one target. GOOD if it had something to say of the message or of a recipient."""
         clock = self._context.clock
@@ -313,7 +318,7 @@ class Worker:
         while waiting:
             group, rest = waiting[:size], waiting[size:]
             try:
-                connection = connection or await self._connect(target, waiting[0].domain)
+                connection = connection or await self._connect(target, waiting[0].domain, patience)
                 await self._transact(connection, letter, group, verdicts, started)
             except DeliveryFault as fault:
                 may_retry = connection is not None and fault.may_retry
@@ -354,7 +359,7 @@ class Worker:
             self._context.pool.give_back(encryption.key(target, connection), connection)
         return _signal_of(deliveries, verdicts)
 
-    async def _connect(self, target: Target, domain: str) -> Connection:
+    async def _connect(self, target: Target, domain: str, patience: Patience) -> Connection:
         context = self._context
         transcript = context.tracer.begin(domain, f"{target.host}[{target.address}]:{target.port}")
         connection = context.pool.take(target)
@@ -362,7 +367,12 @@ class Worker:
             connection.transcript = transcript
             return connection
         return await open_connection(
-            target, hello_name=self._settings.hostname, contexts=context.contexts, timeouts=self._settings.timeouts, transcript=transcript
+            target,
+            hello_name=self._settings.hostname,
+            contexts=context.contexts,
+            timeouts=self._settings.timeouts,
+            patience=patience,
+            transcript=transcript,
         )
 
     async def _transact(

@@ -25,8 +25,8 @@ class Step(Enum):
 
 # Seconds that a client waits. Those of RFC 5321 are its minima.
 CLIENT_TIMEOUTS: Final[dict[Step, float]] = {
-    Step.CONNECT: 30.0,  # for each address; the RFC has none, and there are other addresses to try
-    Step.GREETING: 300.0,  # RFC 5321 §4.5.3.2.1
+    Step.CONNECT: 20.0,  # for each address; the RFC has none, and there are other addresses to try
+    Step.GREETING: 300.0,  # RFC 5321 §4.5.3.2.1; delivery.patience ends it earlier
     Step.EHLO: 300.0,
     Step.STARTTLS: 60.0,
     Step.HANDSHAKE: 60.0,
