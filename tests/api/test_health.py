@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 
@@ -36,6 +36,12 @@ class Disk:
 
     async def compare_spool(self) -> SpoolReport:
         return SpoolReport(segments=0, messages=0)
+
+    async def read_clock(self) -> datetime | None:
+        return None
+
+    async def note_clock(self, settled: datetime) -> None:
+        raise AssertionError("health notes no time")
 
     def can_write(self) -> bool:
         return True

@@ -267,3 +267,19 @@ async def test_a_claim_that_was_cut_off_is_returned_at_the_second_look(world: Wo
     await host.wait(1)
     await world.watched.wait(1)
     assert (await world.get(owed)).state is NotificationState.DELIVERED
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_clock_that_is_set_back_stalls_no_notification(world: World, host: WebhookHost, *, is_restarted: bool) -> None:
+    host.script = lambda request: Reaction(status=500 if request.number == 1 else 200)
+    (owed,) = await world.owe(await world.webhook(host.url))
+    made = world.start()
+    await world.watched.wait(1)
+    if is_restarted:
+        await made.stop()
+    world.clock.set_wall(world.clock.now() - timedelta(days=30))
+    if is_restarted:
+        await world.restart()
+    world.wakeup.set()
+    await world.watched.wait(2)
+    assert (await world.get(owed)).state is NotificationState.DELIVERED

@@ -94,3 +94,11 @@ def test_no_attempt_follows_another_later_than_the_longest_delay() -> None:
     answer = next_attempt(PLAN, attempts=8, first_queued=NOW, now=NOW, jitter=0.999)
     assert isinstance(answer, RetryAt)
     assert answer.moment <= NOW + PLAN.longest_delay
+
+
+def test_a_clock_that_was_set_forward_gives_nothing_up_and_makes_no_busy_loop() -> None:
+    plan = RetryPlan((timedelta(minutes=1),), timedelta(hours=72))
+    queued = datetime(2026, 3, 1, tzinfo=UTC)
+    leap, settled = queued + timedelta(days=5), queued + timedelta(hours=1)
+    assert next_attempt(plan, attempts=1, first_queued=queued, now=leap, jitter=0, settled=settled) == RetryAt(leap + timedelta(minutes=1))
+    assert next_attempt(plan, attempts=1, first_queued=queued, now=leap, jitter=0, settled=leap) == GiveUp()

@@ -21,6 +21,12 @@ class SteppedClock:
     def monotonic(self) -> float:
         return 0.0
 
+    def settled(self) -> datetime:
+        return self.moment
+
+    def settled_for(self) -> float:
+        return 0.0
+
     async def sleep(self, seconds: float) -> None:
         raise AssertionError("nothing here sleeps")
 

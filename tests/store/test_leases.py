@@ -1,7 +1,7 @@
 """Leases: what ends them, and whose outcome counts. One suite, every backend."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import apsw
@@ -203,3 +203,37 @@ def _insert_old_rows(connection: apsw.Connection) -> None:
         "INSERT INTO notification (webhook_id, account_id, type, state, due_at, lease_token, lease_until, created_at)"
         " VALUES (1, 1, 'email.delivered', 'leased', 1, 5, 1767000000000, 1)"
     )
+
+
+async def test_scheduled_mail_waits_for_settled_time_and_other_mail_does_not(store: MailStore, samples: Samples) -> None:
+    time = NOW + timedelta(days=1)
+    scheduled = samples.message(["a@one.test"], scheduled_at=time)
+    late, plain = samples.message(["b@one.test"], scheduled_at=NOW), samples.message(["c@one.test"])
+    for new in (scheduled, late, plain):
+        await store.accept(new)
+
+    async def claimed(settled: datetime) -> set[int]:
+        lease, leap = samples.lease(), NOW + timedelta(days=5)
+        found = await store.claim_deliveries(now=leap, lease=lease, limit=9, busy=frozenset(), per_domain=9, settled=settled)
+        return {each.message.id for each in found}
+
+    assert await claimed(NOW) == {late.message.id, plain.message.id}
+    assert await claimed(time - timedelta(minutes=1)) == set()
+    later = {
+        number
+        for minutes in range(3)  # the scan begins anew within a minute
+        for number in {
+            each.message.id
+            for each in await store.claim_deliveries(
+                now=NOW + timedelta(days=5, minutes=minutes), lease=samples.lease(), limit=9, busy=frozenset(), per_domain=9, settled=time
+            )
+        }
+    }
+    assert later == {scheduled.message.id}
+
+
+async def test_the_clock_is_noted_for_the_next_start(store: MailStore) -> None:
+    assert await store.read_clock() is None
+    for moment in (NOW, LATER):
+        await store.note_clock(moment)
+        assert await store.read_clock() == moment

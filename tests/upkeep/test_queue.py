@@ -11,6 +11,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.policy.retry import RetryPlan
+from sendryd.policy.settledtime import HOLD
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
@@ -143,4 +144,32 @@ async def test_a_store_that_fails_is_asked_again_half_a_minute_later(house: Hous
         await house.keeper.run()
     assert await house.counts() == (0, 0)
     assert rounds[1] - rounds[0] == rounds[2] - rounds[1] == timedelta(seconds=INTERVAL)
+    await house.store.aclose()
+
+
+async def test_a_clock_that_is_set_forward_expires_nothing_until_that_has_held(house: House) -> None:
+    await house.accept()
+    house.clock.advance(PLAN.longest_delay)
+    await house.keeper.run_once()
+    house.clock.set_wall(house.clock.now() + timedelta(days=5))
+    end = house.clock.monotonic() + (HOLD + PLAN.longest_delay).total_seconds() - 60
+    while house.clock.monotonic() < end:
+        await house.round()
+        assert await house.counts() == (1, 0)
+    for _ in range(10):
+        await house.round()
+    assert await house.counts() == (0, 0)
+    await house.store.aclose()
+
+
+async def test_a_start_after_days_expires_nothing_before_it_could_be_tried(house: House) -> None:
+    await house.accept()
+    seen = house.clock.settled()
+    house.clock.advance(timedelta(days=5))
+    house.clock.begin_from(seen)
+    house.keeper = house.new_keeper()
+    for _ in range(60):
+        await house.round()
+    assert await house.counts() == (1, 0)
+    assert len(await house.claim()) == 1
     await house.store.aclose()

@@ -11,6 +11,7 @@ from sendryd.intake.accept import ANSWERS_KEPT
 from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import ApiKeyId, ApiRequestId, MessageId
+from sendryd.policy.settledtime import HOLD
 from sendryd.store.base import Answer, ApiRequestFilter, EventFilter, Store
 from sendryd.store.errors import NotFound, StoreUnavailable
 from sendryd.store.sqlite import open_store
@@ -162,3 +163,17 @@ async def test_notifications_go_no_later_than_what_they_tell_of(house: House, mo
     for events in (EVENTS, 10 * DAY):
         await Retention(house.store, messages=MESSAGES, events=events, clock=house.clock).run_once()
         assert ages == {"delete_notifications": min(30 * DAY, events), "delete_events": events}
+
+
+async def test_a_clock_that_is_set_forward_deletes_nothing_until_that_has_held(house: House) -> None:
+    message_id = await house.accept()
+    answer = Answer(account_id=ACCOUNT, key="k", fingerprint=b"f" * 32, body=b"b", created_at=house.clock.now())
+    await house.store.accept_all([], answer, kept_since=house.clock.settled() - ANSWERS_KEPT)
+    house.clock.set_wall(house.clock.now() + 365 * DAY)
+    await house.after(timedelta(minutes=1))
+    assert await house.has(message_id)
+    assert await house.count_events() == 1
+    assert await house.store.find_answer(ACCOUNT, "k", kept_since=house.clock.settled() - ANSWERS_KEPT) == answer
+    await house.after(HOLD)
+    assert not await house.has(message_id)
+    assert await house.count_events() == 0

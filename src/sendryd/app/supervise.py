@@ -52,6 +52,7 @@ from sendryd.store.errors import StoreError
 STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever is under way
 GC_THRESHOLDS: Final = (50_000, 20, 50)  # what is made at the start is frozen; what a message makes is mostly freed without the collector
 
+CLOCK_INTERVAL: Final = 300.0  # seconds between notes of the settled time: a fraction of `settledtime.MAX_DOWNTIME`
 LINK_KEY_NAME: Final = "links"  # the name under which the store keeps what the links in mail are signed with
 LINK_KEY_LENGTH: Final = 43  # letters and digits: 256 bits
 AT_RUN_TIME: Final = frozenset({"log_format", "log_level"})  # settings that SIGHUP changes; of the certificate, the files' content
@@ -161,6 +162,7 @@ class Process:
         http = bound_address(sockets.http, settings.http_listen) if sockets.http else None
         shared = await self._share(http)
         await report_spool(self._basics.store)
+        self._basics.clock.begin_from(await self._basics.store.read_clock())
         await self._return_dead_leases()
         if Role.DELIVERY in roles:
             start_delivery(self._basics, self._running, shared)
@@ -227,7 +229,7 @@ class Process:
 
     async def _keep_house(self) -> None:
         """Certificates that changed, keys that were used."""
-        elapsed = 0.0
+        elapsed, noted = 0.0, float("-inf")
         while True:
             await self._basics.clock.sleep(CERTIFICATE_INTERVAL)
             if not self._basics.store.can_write():  # nothing can be acknowledged any more
@@ -236,6 +238,10 @@ class Process:
                 self._stop.set()
                 return
             self.reload_certificate()
+            if self._basics.clock.monotonic() - noted >= CLOCK_INTERVAL:
+                noted = self._basics.clock.monotonic()
+                with suppress(StoreError):
+                    await self._basics.store.note_clock(self._basics.clock.settled())
             elapsed += CERTIFICATE_INTERVAL
             if elapsed >= TOUCH_INTERVAL:
                 elapsed = 0.0
@@ -298,6 +304,8 @@ class Process:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(StoreError):
             await self._directory.flush()
+            if self._was_ready:
+                await self._basics.store.note_clock(self._basics.clock.settled())
         await self._basics.store.aclose()
         self._basics.mail_log.flush()
         if self._was_ready:

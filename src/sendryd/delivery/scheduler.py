@@ -451,7 +451,7 @@ class Scheduler:
         self._claiming = lease.token
         try:
             claims = await self._store.claim_deliveries(
-                now=self._clock.now(), lease=lease, limit=room, busy=busy, per_domain=self._per_domain(room)
+                now=self._clock.now(), settled=self._clock.settled(), lease=lease, limit=room, busy=busy, per_domain=self._per_domain(room)
             )
         finally:
             self._claiming = 0

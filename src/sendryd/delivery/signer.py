@@ -115,7 +115,7 @@ class Signer:
         cached = self._signatures.get(form) if form is not None else None
         if cached is not None:
             return cached
-        now = int(self._clock.now().timestamp())
+        now = int(self._clock.settled().timestamp())  # a time to come makes some receivers refuse the signature
         self._under_way += 1
         try:
             signature = await self._compute(key, content, now)

@@ -434,6 +434,7 @@ class Worker:
             attempts=delivery.attempts + 1,
             first_queued=claim.message.waits_since,
             now=now,
+            settled=self._context.clock.settled(),
             jitter=self._context.rand.jitter(),
         )
         return RetryAt(now + verdict.retry_in) if verdict.retry_in is not None and isinstance(retry, RetryAt) else retry

@@ -203,7 +203,7 @@ class Intake:
         return Answer(account_id=account_id, key=key, fingerprint=fingerprint, body=body, created_at=self._clock.now())
 
     def _kept_since(self) -> datetime:
-        return self._clock.now() - ANSWERS_KEPT
+        return self._clock.settled() - ANSWERS_KEPT
 
     async def prepare(self, submission: Submission, *, message_id: MessageId | None = None) -> Prepared | Refusal:
         """Everything but the commit. `message_id` is that of a message that is made anew."""

@@ -26,7 +26,8 @@ from sendryd.model.webhook import Notification, NotificationState, Webhook
 from sendryd.notify.signature import Scheme, sign
 from sendryd.policy.payload import fact_id, payload_of
 from sendryd.policy.retry import JITTER
-from sendryd.policy.retryafter import parse_retry_after
+from sendryd.policy.retryafter import MAX_RETRY_AFTER, parse_retry_after
+from sendryd.policy.settledtime import TOLERANCE
 from sendryd.policy.throttle import Lane, note_failure, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.http import HttpAnswer, HttpClient, HttpFault
@@ -128,6 +129,7 @@ class Dispatcher:
         self._held: set[NotificationId] = set()  # under way, or with an outcome that the store refuses
         self._unknown: frozenset[NotificationId] = frozenset()  # leased by this process, and not held at the last look
         self._compared = clock.monotonic()
+        self._origin: datetime | None = None  # wall time minus monotonic time at the last look
         self.delivered = self.failed = self.given_up = self.disabled = self.refused = 0
 
     def __repr__(self) -> str:
@@ -153,6 +155,7 @@ class Dispatcher:
         while not self._is_stopping:
             timeout = POLL_INTERVAL
             try:
+                await self._compare_clocks()
                 await self._compare_leases()
                 timeout = await self._claim()
             except StoreError as error:
@@ -179,6 +182,17 @@ class Dispatcher:
                 await self._store.return_notifications(self._owner, left)
         except StoreError as error:  # the next start returns them
             log.error("notification_leases_not_returned", error=repr(error))
+
+    async def _compare_clocks(self) -> None:
+        """Makes due what by this clock would wait for longer than any pause, at the start and when the clock was set back."""
+        now = self._clock.now()
+        origin = now - timedelta(seconds=self._clock.monotonic())
+        if self._origin is None or self._origin - origin > TOLERANCE:
+            latest = now + max(MAX_RETRY_AFTER, *self._delays) * (1 + JITTER)
+            count = await self._store.bring_notifications_forward(now=now, latest=latest)
+            if count:
+                log.warning("due_times_of_another_clock", count=count)
+        self._origin = origin
 
     async def _compare_leases(self) -> None:
         """Returns leases of this process that no attempt knows of, left by a claim that was cut off; if that was so at the last look too."""

@@ -40,14 +40,17 @@ class GiveUp:
     """It is too old."""
 
 
-def next_attempt(plan: RetryPlan, *, attempts: int, first_queued: datetime, now: datetime, jitter: float) -> RetryAt | GiveUp:
+def next_attempt(
+    plan: RetryPlan, *, attempts: int, first_queued: datetime, now: datetime, jitter: float, settled: datetime | None = None
+) -> RetryAt | GiveUp:
     """What follows a failed attempt. `attempts` counts it; `jitter` lies in [-1, 1).
 
     A delivery is given one last attempt at the end of its time rather than none: it is given up only when that has passed. A clock that
-    was set back since it was queued cannot make it immortal or put it off for longer than its delay.
+    was set back since it was queued cannot make it immortal or put it off for longer than its delay. One that was set forward ends its time only
+    once that has held: `settled` is the settled time, by default now.
     """
     deadline = first_queued + plan.max_age
-    if now >= deadline:
+    if (settled or now) >= deadline:
         return GiveUp()
-    delay = plan.delay(attempts)
-    return RetryAt(min(now + delay * (1 + JITTER * jitter), max(deadline, now)))
+    moment = now + plan.delay(attempts) * (1 + JITTER * jitter)
+    return RetryAt(min(moment, deadline) if now < deadline else moment)

@@ -2,8 +2,11 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+from sendryd.policy.settledtime import SettledTime, begin, observe
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -24,12 +27,49 @@ class Clock(Protocol):
         """Seconds that never go back."""
         ...
 
+    def settled(self) -> datetime:
+        """Wall time, no later than a time that has held for a while (`policy.settledtime`): for what cannot be undone."""
+        ...
+
+    def settled_for(self) -> float:
+        """Seconds for which settled time has gone on without a break."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Returns after so many seconds."""
         ...
 
 
-class SystemClock:
+class SettledClock(ABC):
+    """The part of a clock that judges whether its wall time has held."""
+
+    _settled: SettledTime | None = None
+
+    @abstractmethod
+    def now(self) -> datetime: ...
+
+    @abstractmethod
+    def monotonic(self) -> float: ...
+
+    def begin_from(self, last_seen: datetime | None) -> None:
+        """Compares the wall clock with the settled time of the run before, if there was one."""
+        self._settled = begin(self.now(), self.monotonic(), last_seen)
+
+    def settled(self) -> datetime:
+        wall, monotonic = self.now(), self.monotonic()
+        return self._observe(wall, monotonic).at(wall, monotonic)
+
+    def settled_for(self) -> float:
+        monotonic = self.monotonic()
+        return monotonic - self._observe(self.now(), monotonic).since
+
+    def _observe(self, wall: datetime, monotonic: float) -> SettledTime:
+        known = self._settled
+        self._settled = begin(wall, monotonic, None) if known is None else observe(known, wall, monotonic)
+        return self._settled
+
+
+class SystemClock(SettledClock):
     """The machine's clock."""
 
     def now(self) -> datetime:

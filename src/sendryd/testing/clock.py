@@ -2,15 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sendryd.runtime.clock import milliseconds
+from sendryd.runtime.clock import SettledClock, milliseconds
 
 
-class ManualClock:
+class ManualClock(SettledClock):
     """`Clock` for tests. Whoever sleeps moves it, and is back at once."""
 
     def __init__(self, start: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)) -> None:
         self._now = start
         self._monotonic = 1000.0
+        self.begin_from(None)
 
     def __repr__(self) -> str:
         return f"<ManualClock {self._now.isoformat()}>"
@@ -29,7 +30,9 @@ class ManualClock:
 
     def set_wall(self, moment: datetime) -> None:
         """Sets it, as an operator or a time server does: monotonic time does not notice."""
+        self.settled()  # as some daemon does each second
         self._now = moment
+        self.settled()
 
     def advance(self, delay: timedelta) -> None:
         """Moves it."""

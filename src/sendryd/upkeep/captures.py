@@ -41,7 +41,7 @@ class CaptureKeeper:
 
     async def run_once(self) -> None:
         """Captures what is due."""
-        while await self._store.capture_due(now=self._clock.now(), play=self._play, limit=BATCH) == BATCH:
+        while await self._store.capture_due(now=self._clock.settled(), play=self._play, limit=BATCH) == BATCH:
             pass
 
     def _play(self, forward_path: str) -> tuple[DeliveryState, tuple[NewEvent, ...]]:

@@ -87,7 +87,7 @@ class DomainKeeper:
 
 def is_due(domain: SendingDomain, now: datetime, *, last: datetime | None, jitter: float = 0.0) -> bool:
     """Whether a domain that was looked at last then should be looked at again. Jitter is in [-1, 1)."""
-    return last is None or now - last >= interval(domain, now) * (1 + SPREAD * jitter)
+    return last is None or last > now or now - last >= interval(domain, now) * (1 + SPREAD * jitter)
 
 
 def interval(domain: SendingDomain, now: datetime) -> timedelta:

@@ -2,8 +2,9 @@
 
 Does: gives up deliveries older than the queue keeps mail, also where the next hop is suspended and no attempt would find out.
 Reads, writes: the queue; the wall clock, and the monotonic one to see whether the former was set.
-When the clock is set: forward, a round is left out. Back, or while the program was not running, deliveries are made due that by this clock
-would wait for longer than any delay between attempts.
+When the clock is set: forward, nothing expires by the new time until that has held, and then for as long as the longest delay between attempts:
+by then every next hop has been tried. So it is after a start. An attempt that fails expires its deliveries itself. Back, or while the program
+was not running, deliveries are made due that by this clock would wait for longer than any delay between attempts.
 Limits: so many rows in one transaction.
 """
 
@@ -55,10 +56,12 @@ class QueueKeeper:
             await self._bring_forward(now)
         elif leap > CLOCK_TOLERANCE:
             log.warning("clock_set_forward", seconds=leap.total_seconds())
-            return
+        if self._clock.settled_for() < self._plan.longest_delay.total_seconds():
+            return  # not every next hop with mail that is due has been tried since
+        settled = self._clock.settled()
         while True:
             expired = await self._store.expire_deliveries(
-                now=now, created_before=now - self._plan.max_age, make_event=self._make_event, limit=BATCH
+                now=settled, created_before=settled - self._plan.max_age, make_event=self._make_event, limit=BATCH
             )
             if expired:
                 log.warning("expired", count=expired)

@@ -70,7 +70,7 @@ class ReportKeeper:
 
     async def run_once(self) -> None:
         """Sends what is due. Raises `StoreUnavailable` if reports cannot be listed."""
-        now = self._clock.now()
+        now = self._clock.settled()
         for report in await self._store.list_scheduled_reports():
             if report.due_at > now:
                 continue

@@ -1,6 +1,7 @@
 """Deletes what is older than it is kept, in small steps.
 
 Does: removes done messages with their content, events, notifications, the log of API requests, and answers to idempotent requests, once an hour.
+When the clock is set: forward, nothing is deleted by the new time until that has held for a while.
 Limits: so many rows in one transaction, with a pause behind each, so that mail does not wait.
 """
 
@@ -43,7 +44,7 @@ class Retention:
 
     async def run_once(self) -> None:
         """Deletes everything that is too old now."""
-        now, store = self._clock.now(), self._store
+        now, store = self._clock.settled(), self._store
         for delete, age in (
             (store.delete_messages, self._messages),
             (store.delete_notifications, min(NOTIFICATIONS_KEPT, self._events)),  # they tell of events

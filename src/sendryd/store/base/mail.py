@@ -258,9 +258,12 @@ class AcceptStore(Protocol):
 class DeliveryStore(Protocol):
     """What the delivery engine needs."""
 
-    async def claim_deliveries(self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int) -> list[Claim]:
+    async def claim_deliveries(
+        self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int, settled: datetime | None = None
+    ) -> list[Claim]:
         """Leases up to `limit` due deliveries of live messages, oldest due first, at most `per_domain` of one domain and none of the
         busy domains, and returns them by message and domain. Deliveries of other domains are found however many wait for the busy ones.
+        Untried deliveries of scheduled messages must be due by `settled`, by default now.
         """
         ...
 
@@ -442,6 +445,14 @@ class UpkeepStore(Protocol):
 
     async def check_writable(self) -> None:
         """Returns once a commit has gone through. Raises `StoreUnavailable`, also where there is no room for new mail."""
+        ...
+
+    async def read_clock(self) -> datetime | None:
+        """The settled time that was noted last."""
+        ...
+
+    async def note_clock(self, settled: datetime) -> None:
+        """Notes the settled time, for the next start."""
         ...
 
     def can_write(self) -> bool:

@@ -125,6 +125,10 @@ class NotifyStore(Protocol):
         """Ends the owner's own leases of attempts that were cut off: due as before. Ignores those that the owner does not hold."""
         ...
 
+    async def bring_notifications_forward(self, *, now: datetime, latest: datetime) -> int:
+        """Makes pending notifications due now that are due after `latest`: their due times are of another clock. Returns how many."""
+        ...
+
     async def list_leased_notifications(self, owner: Owner) -> list[NotificationId]:
         """The notifications that this owner has leased."""
         ...

@@ -51,6 +51,7 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
         self._deliveries: dict[DeliveryId, Delivery] = {}
         self._events: dict[EventId, tuple[Event, AccountId, KeyMode]] = {}
         self._commits = 0
+        self._seen: datetime | None = None
 
     # Accepting and delivering.
 
@@ -131,9 +132,12 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
             for each in messages
         )
 
-    async def claim_deliveries(self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int) -> list[Claim]:
+    async def claim_deliveries(
+        self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int, settled: datetime | None = None
+    ) -> list[Claim]:
         due = [each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.due_at <= now]
         due = [each for each in due if each.message.mode is KeyMode.LIVE and each.new.domain not in busy]
+        due = [each for each in due if each.attempts or each.message.scheduled_at is None or each.due_at <= (settled or now)]
         taken: dict[str, int] = {}
         groups: dict[tuple[MessageId, str], list[Delivery]] = {}
         for each in sorted(due, key=lambda one: one.due_at):
@@ -464,6 +468,12 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
 
     async def check_writable(self) -> None:
         self._commits += 1
+
+    async def read_clock(self) -> datetime | None:
+        return self._seen
+
+    async def note_clock(self, settled: datetime) -> None:
+        self._seen = settled
 
     def can_write(self) -> bool:
         return True

@@ -49,15 +49,16 @@ class DueScan:
         """Deliveries of unknown domains were queued with due times that may be old."""
         self._began_at = -FRESH_START
 
-    def begin(self, moment: int, limit: int, busy: frozenset[str], per_domain: int) -> "Look":
+    def begin(self, moment: int, limit: int, busy: frozenset[str], per_domain: int, settled: int | None = None) -> "Look":
         """A look at the queue, for at most so many. The next one begins after `finish`, or instead of this one."""
         self._latest = max(self._latest, moment)
         if abs(moment - self._began_at) >= FRESH_START:
-            self._began_at, self._position = moment, _START
+            self._began_at, self._position, self._latest = moment, _START, moment
             self._left_behind.clear()
         self._left_behind.update(self._told)
         self._told.clear()
-        return Look(moment, limit, busy, per_domain, position=self._position, left_behind=dict(self._left_behind))
+        settled = moment if settled is None else settled
+        return Look(moment, settled, limit, busy, per_domain, position=self._position, left_behind=dict(self._left_behind))
 
     def finish(self, look: "Look") -> None:
         """What it has chosen is claimed, so what it passed need not be passed again."""
@@ -68,11 +69,20 @@ class Look:
     """One look at the queue: chooses up to `limit` due deliveries, in any thread, and knows then what it has passed."""
 
     def __init__(
-        self, moment: int, limit: int, busy: frozenset[str], per_domain: int, *, position: Position, left_behind: dict[str, None]
+        self,
+        moment: int,
+        settled: int,
+        limit: int,
+        busy: frozenset[str],
+        per_domain: int,
+        *,
+        position: Position,
+        left_behind: dict[str, None],
     ) -> None:
         self.position = position
         self.left_behind = left_behind
         self._moment = moment
+        self._settled = settled
         self._limit = limit
         self._busy = busy
         self._per_domain = per_domain
@@ -111,7 +121,9 @@ class Look:
         found: list[Position] = []
         for domain in domains:
             del self.left_behind[domain]
-            rows: list[tuple[Any, ...]] = connection.execute(SQL["list_due_of_domain"], (domain, until, self._per_domain)).fetchall()
+            rows: list[tuple[Any, ...]] = connection.execute(
+                SQL["list_due_of_domain"], (domain, until, self._per_domain, self._settled)
+            ).fetchall()
             found += [(due_at, domain, number) for number, due_at in rows]
             if len(rows) >= self._per_domain:  # there may be more
                 self.left_behind[domain] = None
@@ -125,7 +137,9 @@ class Look:
         self.left_behind.update(dict.fromkeys(self._busy))
         while not self._is_full():
             start = position
-            rows: list[tuple[Any, ...]] = connection.execute(SQL["list_due"], (moment, *start, STEP, stepped_over, WINDOW)).fetchall()
+            rows: list[tuple[Any, ...]] = connection.execute(
+                SQL["list_due"], (moment, *start, STEP, stepped_over, WINDOW, self._settled)
+            ).fetchall()
             for number, domain, due_at in rows:
                 if not self._take(number, domain):
                     if self._is_full():

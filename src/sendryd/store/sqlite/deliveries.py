@@ -52,7 +52,9 @@ class Deliveries:
     _suppressed: Suppressed
     _claiming: asyncio.Lock  # two scans at once would choose the same
 
-    async def claim_deliveries(self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int) -> list[Claim]:
+    async def claim_deliveries(
+        self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int, settled: datetime | None = None
+    ) -> list[Claim]:
         moment = to_ms(now)
         if limit <= 0 or per_domain <= 0:
             return []
@@ -60,7 +62,7 @@ class Deliveries:
         if not first or first[0] is None or first[0] > moment:
             return []
         async with self._claiming:
-            look = self._scan.begin(moment, limit, busy, per_domain)
+            look = self._scan.begin(moment, limit, busy, per_domain, to_ms(settled or now))
             chosen = await self._database.read(look.choose)
             claims: list[Claim] = (
                 await self._database.write(lambda connection, _: _lease(connection, chosen, lease, moment, self._database.unreadable))

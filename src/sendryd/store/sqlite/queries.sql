@@ -129,7 +129,8 @@ FROM (
     ORDER BY due_at, domain, id LIMIT ?5
 ) AS due
 WHERE due.domain NOT IN (SELECT value FROM json_each(?6))
-  AND EXISTS (SELECT 1 FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = due.id AND message.mode = 'live')
+  AND EXISTS (SELECT 1 FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = due.id AND message.mode = 'live'
+              AND (due.due_at <= ?8 OR message.scheduled_at IS NULL OR delivery.attempts > 0))
 LIMIT ?7;
 
 -- name: due_position
@@ -139,8 +140,9 @@ ORDER BY due_at, domain, id LIMIT 1 OFFSET ?5;
 
 -- name: list_due_of_domain
 SELECT d.id, d.due_at FROM delivery d INDEXED BY delivery_domain JOIN message m ON m.id = d.message_id
-WHERE d.state = 'queued' AND d.domain = ? AND d.due_at <= ? AND m.mode = 'live'
-ORDER BY d.due_at LIMIT ?;
+WHERE d.state = 'queued' AND d.domain = ?1 AND d.due_at <= ?2 AND m.mode = 'live'
+  AND (d.due_at <= ?4 OR m.scheduled_at IS NULL OR d.attempts > 0)
+ORDER BY d.due_at LIMIT ?3;
 
 -- name: first_due
 SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE state = 'queued' AND domain <> '';
@@ -181,6 +183,12 @@ SELECT id FROM delivery WHERE id IN (SELECT value FROM json_each(?1)) AND lease_
 UPDATE delivery NOT INDEXED
 SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node = NULL, lease_boot = NULL
 WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2;
+
+-- name: read_clock
+SELECT seen_at FROM clock;
+
+-- name: note_clock
+INSERT INTO clock (only_row, seen_at) VALUES (1, ?1) ON CONFLICT (only_row) DO UPDATE SET seen_at = ?1;
 
 -- name: get_messages
 SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,

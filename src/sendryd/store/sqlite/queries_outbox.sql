@@ -93,6 +93,9 @@ UPDATE notification NOT INDEXED
 SET state = 'pending', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
 WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'leased' AND lease_boot = ?2;
 
+-- name: bring_notifications_forward
+UPDATE notification INDEXED BY notification_due SET due_at = ?1 WHERE state = 'pending' AND due_at > ?2;
+
 -- name: list_leased_notifications
 SELECT id FROM notification INDEXED BY notification_leased WHERE state = 'leased' AND lease_boot = ?1 AND lease_node = ?2;
 

@@ -364,3 +364,9 @@ CREATE TABLE fact (
     created_at INTEGER NOT NULL,
     CHECK ((event_id IS NULL) = (type IS NOT NULL AND body IS NOT NULL))
 ) STRICT;
+
+-- The settled time when the program last looked, to tell a wrong clock at the next start.
+CREATE TABLE clock (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    seen_at  INTEGER NOT NULL
+) STRICT;

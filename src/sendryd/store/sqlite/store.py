@@ -26,7 +26,7 @@ from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.queue import Queue
 from sendryd.store.sqlite.reads import Reads
 from sendryd.store.sqlite.reports import Reports
-from sendryd.store.sqlite.rows import first_id, to_json, to_ms
+from sendryd.store.sqlite.rows import first_id, from_ms, to_json, to_ms
 from sendryd.store.sqlite.suppressed import Suppressed
 from sendryd.store.sqlite.templates import Templates
 from sendryd.store.sqlite.traces import Traces
@@ -105,6 +105,13 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
             connection.execute(f"PRAGMA user_version = {(rows[0][0] + 1) % (1 << 31)}")
 
         await self._database.write(action)
+
+    async def read_clock(self) -> datetime | None:
+        row = self._database.fetch_one("read_clock")
+        return from_ms(row[0]) if row else None
+
+    async def note_clock(self, settled: datetime) -> None:
+        await self._database.write(lambda connection, _: connection.execute(SQL["note_clock"], (to_ms(settled),)).fetchall())
 
     def can_write(self) -> bool:
         return self._database.writer.is_alive

@@ -192,17 +192,20 @@ class Webhooks:
         return claims
 
     async def return_dead_notifications(self, living: Owner) -> int:
-        return await self._change_leases("return_dead_notifications", (living.boot, living.node))
+        return await self._change_rows("return_dead_notifications", (living.boot, living.node))
 
     async def return_notifications(self, owner: Owner, notification_ids: Sequence[NotificationId]) -> int:
-        return await self._change_leases("return_notifications", (to_json(notification_ids), owner.boot))
+        return await self._change_rows("return_notifications", (to_json(notification_ids), owner.boot))
 
-    async def _change_leases(self, name: str, values: tuple[Any, ...]) -> int:
+    async def _change_rows(self, name: str, values: tuple[Any, ...]) -> int:
         def action(connection: apsw.Connection, _rows: object) -> int:
             connection.execute(SQL[name], values)
             return int(connection.changes())
 
         return int(await self._database.write(action))
+
+    async def bring_notifications_forward(self, *, now: datetime, latest: datetime) -> int:
+        return await self._change_rows("bring_notifications_forward", (to_ms(now), to_ms(latest)))
 
     async def list_leased_notifications(self, owner: Owner) -> list[NotificationId]:
         values = (owner.boot, owner.node)
