@@ -33,6 +33,7 @@ from sendryd.policy.destinations import is_public
 from sendryd.policy.urlguard import UrlRefused, check_url
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
+from sendryd.runtime.patience import Deadline, patient_timeout
 from sendryd.runtime.resolver import DnsResolver
 from sendryd.runtime.tls import client_context
 
@@ -149,7 +150,7 @@ class AiohttpClient:
         start = self._clock.monotonic()
         sent = {"Accept": "*/*", "Accept-Encoding": "identity", **headers}
         try:
-            async with asyncio.timeout(self._total_timeout) as deadline:
+            async with patient_timeout(self._total_timeout) as deadline:
                 return await self._post_again(_Request(checked, sent, body, start, deadline))
         except TimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
@@ -172,7 +173,7 @@ class AiohttpClient:
         async with self._session.post(
             request.url, headers=request.headers, data=request.body, allow_redirects=False, trace_request_ctx=reuse
         ) as response:
-            request.deadline.reschedule(None)  # the body has its own
+            request.deadline.lift()  # the body has its own
             duration = self._clock.monotonic() - request.start
             kept = {name: response.headers[name][:MAX_HEADER_VALUE] for name in KEPT_HEADERS if name in response.headers}
             body_start = await _read_start(response)
@@ -194,7 +195,7 @@ class _Request:
     headers: Mapping[str, str]
     body: bytes
     start: float  # monotonic seconds
-    deadline: asyncio.Timeout  # until the status is known
+    deadline: Deadline  # until the status is known
 
 
 class _Protocol(ResponseHandler):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSClosed, TLSFailed, TLSTimedOut, WriteTimedOut
+from sendryd.runtime.patience import LATE, MOMENT
 
 READ_SIZE: Final = 64 * 1024  # see above
 RECEIVE_LIMIT: Final = 256 * 1024  # octets held for a reader that does not come; then the peer is made to wait
@@ -257,7 +258,10 @@ class TcpStream(asyncio.Protocol):
         self._timer = None
         if self._waiter is None or self._waiter.done():
             return
-        if self._loop.time() >= self._deadline:
+        now = self._loop.time()
+        if now - self._deadline > LATE:  # the process was stopped: what the peer has sent meanwhile is read first
+            self._deadline = now + MOMENT
+        if now >= self._deadline:
             self._waiter.set_exception(ReadTimedOut("the peer sent nothing in time"))
         else:
             self._timer = self._loop.call_at(self._deadline, self._on_timer)
