@@ -60,6 +60,17 @@ class Client:
         await self._say(b"", b"250")
         return time.perf_counter() - started
 
+    async def begin(self, size: int) -> None:
+        """A message that is said to be of so many octets, up to its content."""
+        await self._say(b"MAIL FROM:<bench@example.test> SIZE=%d\r\n" % size, b"250")
+        await self._say(b"RCPT TO:<user@example.org>\r\n", b"250")
+        await self._say(b"DATA\r\n", b"354")
+
+    def write(self, data: bytes) -> None:
+        """A piece of content, whether the server takes it or not."""
+        assert self._stream
+        self._stream.write(data)
+
     def close(self) -> None:
         """Drops the connection."""
         if self._stream:
