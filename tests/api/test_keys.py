@@ -156,3 +156,14 @@ async def test_a_key_that_is_taken_for_an_id_is_not_kept_in_the_log_of_requests(
     await api.request_log.flush()
     rows = (await api.get("/v1/logs/api-requests", secret)).json["data"]
     assert (rows[0]["path"], rows[0]["user_agent"]) == ("/v1/emails/sn_live_***", "tool sn_live_***")
+
+
+async def test_a_test_key_sees_no_bodies_of_requests_by_live_keys(api: ApiWorld, owner: Key, tester: Key) -> None:
+    await api.send("POST", "/v1/domains", owner[1], {"name": "private.test"})
+    await api.send("POST", "/v1/templates", tester[1], {"name": "own", "html": "<p>own</p>"})
+    await api.request_log.flush()
+    bodies = {row["path"]: row["request_body"] for row in (await api.get("/v1/logs/api-requests", tester[1])).json["data"]}
+    assert bodies["/v1/domains"] is None
+    assert bodies["/v1/templates"]["name"] == "own"
+    bodies = {row["path"]: row["request_body"] for row in (await api.get("/v1/logs/api-requests", owner[1])).json["data"]}
+    assert bodies["/v1/domains"] == {"name": "private.test"}
