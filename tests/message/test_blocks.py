@@ -181,3 +181,13 @@ def test_an_image_need_not_lead_anywhere() -> None:
     html = compile_blocks(design(block("image", src="https://x.test/a.png", alt="A", href="")))
     assert 'src="https://x.test/a.png"' in html
     assert "<a " not in html
+
+
+def test_a_link_with_many_variables_and_a_bad_end_is_refused_at_once() -> None:
+    block = {"id": "a", "type": "button", "props": {"text": "x", "href": "https://x.test/" + "{{a}}" * 5_000 + '"'}}
+    started = time.process_time()
+    with pytest.raises(BlockError, match="href is a URL"):  # before: each variable matched in two ways, 2**5000 in all
+        compile_blocks({"blocks": [block]})
+    block["props"] = {"text": "x", "href": "https://x.test/{{ a name }}/{{{{b}}" + "{" * 50_000}
+    compile_blocks({"blocks": [block]})
+    assert time.process_time() - started < 2

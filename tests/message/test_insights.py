@@ -112,3 +112,21 @@ def test_hostile_documents_take_no_time(piece: str) -> None:
     started = time.process_time()
     found(piece * (400_000 // len(piece)))
     assert time.process_time() - started < 5  # with a search from each piece to the end, minutes
+
+
+@pytest.mark.parametrize(
+    ("subject", "does_shout"),
+    [
+        ("BUY NOW AND SAVE", True),
+        ("NEW: the IBM and HP news", False),
+        ("AAA 1 BBB - CCC", True),
+        ("AAA BBB c CCC", False),
+        ("BUY it NOW and SAVE", False),
+        ("AAA BB CC", False),
+        ("AAA " + "1 " * 200_000 + "BBB", False),
+    ],
+)
+def test_three_words_in_capitals_in_a_row_shout(subject: str, does_shout: bool) -> None:
+    content = f"From: a@example.org\r\nSubject: {subject[:60_000]}\r\n\r\nbody\r\n".encode()
+    found = next(check for check in examine(content, is_marketing=False) if check.id == "subject")
+    assert ("shouts" in found.message) is (does_shout and len(subject) <= 70)

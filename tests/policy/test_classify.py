@@ -1,5 +1,6 @@
 """What replies come to: those seen in the field, and what holds for any."""
 
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,9 @@ def test_what_is_no_failure_is_not_judged_as_one(code: int, step: Step) -> None:
 def test_a_long_answer_is_read_in_bounded_time() -> None:
     text = "user@" * 200 + "a" * 1000 + "<" * 1000 + "address mailbox message " * 50
     assert classify(heard(550, [text.encode()]), step=Step.RCPT).kind is Kind.BOUNCED
+
+
+def test_a_reply_of_one_long_word_is_read_in_no_time() -> None:
+    started = time.process_time()
+    classify(Reply(550, ("a" * 50_000, "x@" * 25_000, "<" * 50_000)), step=Step.RCPT)  # before: the square of the length
+    assert time.process_time() - started < 1

@@ -28,6 +28,7 @@ _ENCODINGS: Final = frozenset({"7bit", "8bit", "binary", "quoted-printable", "ba
 _OLD_ENCODINGS: Final = frozenset({"uuencode", "uue"})  # readers undo these two without their x- too
 _NO_HEADER: Final = HeaderBlock(b"", (), {}, 0, 0, has_8bit=False)
 
+_NO_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 _HYPHENS: Final = re.compile(rb"\r\n(--[^\r\n]+)")
 _FIELD_LINES: Final = re.compile(rb"[!-9;-~]+:[^\r]*(?:\r\n[ \t][^\r]*)*\r\n")
 _PADDING: Final = re.compile(rb"(?<![ \t])[ \t]+(?=\r\n|\Z)")
@@ -249,7 +250,7 @@ def decode_body(content: bytes, part: Part) -> bytes:
     body = content[part.body_start : part.body_end]
     if part.encoding == "base64":
         try:
-            return base64.b64decode(re.sub(rb"[^A-Za-z0-9+/]", b"", body) + b"==")
+            return base64.b64decode(body.translate(None, _NO_BASE64) + b"==")
         except binascii.Error:
             return body
     if part.encoding == "quoted-printable":
