@@ -1,14 +1,18 @@
 """Files without a name, for large contents that a peer is waited for with: what comes in, and what goes out in another form than stored.
 
 The system removes them with the last descriptor, so a crash leaves nothing behind. They are read by position: several readers of one do
-not disturb one another. Reading and writing run in threads: a busy disk must not stop the event loop.
+not disturb one another. Reading and writing run in threads: a busy disk must not stop the event loop. A thread outlives the task that waited for
+it, so a file that is closed meanwhile keeps its descriptor until the thread is done: the system would give the number to another file.
 """
 
 import asyncio
+import errno
 import os
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 CHUNK: Final = 64 * 1024  # octets read at a time: what a socket takes at once
@@ -17,11 +21,14 @@ CHUNK: Final = 64 * 1024  # octets read at a time: what a socket takes at once
 class ScratchFile:
     """One file. Closed by `close`, or when nobody has it any more."""
 
-    __slots__ = ("_file", "size")
+    __slots__ = ("_file", "_is_closed", "_lock", "_users", "size")
 
     def __init__(self, folder: Path) -> None:
         """Raises `OSError`."""
         self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115  it is closed by `close`
+        self._lock = Lock()
+        self._users = 0  # threads that read or write
+        self._is_closed = False
         self.size = 0
 
     def __repr__(self) -> str:
@@ -43,13 +50,13 @@ class ScratchFile:
         await asyncio.to_thread(self._append, pieces)
 
     def _append(self, pieces: Sequence[bytes]) -> None:
-        descriptor = self._file.fileno()
-        for piece in pieces:
-            left = memoryview(piece)
-            while left:
-                written = os.pwrite(descriptor, left, self.size)
-                self.size += written
-                left = left[written:]
+        with self._in_use() as descriptor:
+            for piece in pieces:
+                left = memoryview(piece)
+                while left:
+                    written = os.pwrite(descriptor, left, self.size)
+                    self.size += written
+                    left = left[written:]
 
     async def read(self) -> bytes:
         """All of it. Raises `OSError`."""
@@ -57,12 +64,12 @@ class ScratchFile:
 
     def read_part(self, position: int, size: int) -> bytes:
         """So many octets from there, or fewer at the end. Raises `OSError`."""
-        descriptor = self._file.fileno()
         parts = []
-        while size > 0 and (part := os.pread(descriptor, size, position)):
-            parts.append(part)
-            position += len(part)
-            size -= len(part)
+        with self._in_use() as descriptor:
+            while size > 0 and (part := os.pread(descriptor, size, position)):
+                parts.append(part)
+                position += len(part)
+                size -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -70,6 +77,26 @@ class ScratchFile:
         for position in range(0, self.size, CHUNK):
             yield await asyncio.to_thread(self.read_part, position, CHUNK)
 
+    @contextmanager
+    def _in_use(self) -> Iterator[int]:
+        """The descriptor, which stays open meanwhile. Raises `OSError` if the file is closed."""
+        with self._lock:
+            if self._is_closed:
+                raise OSError(errno.EBADF, "the file is closed")
+            self._users += 1
+        try:
+            yield self._file.fileno()
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._close_unused()
+
     def close(self) -> None:
-        """Gives back the disk's room. May be called again."""
-        self._file.close()
+        """Gives back the disk's room as soon as no thread reads or writes. May be called again."""
+        with self._lock:
+            self._is_closed = True
+            self._close_unused()
+
+    def _close_unused(self) -> None:
+        if self._is_closed and not self._users:
+            self._file.close()

@@ -1,0 +1,30 @@
+"""Files without a name: what becomes of a file that is closed while it is written or read."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from sendryd.runtime.scratch import ScratchFile
+
+
+async def test_a_file_that_is_closed_while_it_is_written_writes_to_no_other(tmp_path: Path) -> None:
+    file, other = ScratchFile(tmp_path), tmp_path / "other"
+    opened: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        file.close()
+        opened.append(os.open(other, os.O_RDWR | os.O_CREAT, 0o600))  # takes the lowest descriptor that is free
+        yield b"two"
+
+    try:
+        await file.append(cast("Sequence[bytes]", pieces()))
+        assert other.read_bytes() == b""
+    finally:
+        os.close(opened[0])
+    with pytest.raises(OSError, match="closed"):
+        await file.read()
+    file.close()
