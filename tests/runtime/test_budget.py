@@ -158,3 +158,16 @@ def test_no_sequence_of_takes_goes_beyond_a_limit(steps: list[tuple[int, int]]) 
         share.give_back(octets)
     assert budget.taken == 0
     assert budget._common_taken == 0
+
+
+async def test_who_is_cancelled_just_before_its_turn_leaves_the_line() -> None:
+    share = Share(10)
+    assert share.try_take(10)
+    task = asyncio.create_task(share.take(5, PATIENCE))
+    await waiting(share, 1)
+    task.cancel()
+    share.give_back(10)  # before the task has noticed
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (share.taken, share.waiting) == (0, 0)
+    assert share.try_take(10)

@@ -155,10 +155,11 @@ class Share:
 
     def _leave(self, waiter: _Waiter) -> bool:
         """Gives up waiting; False."""
-        self._waiters.remove(waiter)
-        if not self._waiters:
-            self._root._lines.remove(self)
-        self._root._serve()
+        if waiter in self._waiters:  # else it was passed over: its task was cancelled just before its turn
+            self._waiters.remove(waiter)
+            if not self._waiters:
+                self._root._lines.remove(self)
+            self._root._serve()
         return False
 
     def _serve(self) -> None:
