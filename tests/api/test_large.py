@@ -81,6 +81,25 @@ async def test_a_small_body_goes_to_a_file_where_there_is_no_memory() -> None:
     assert budget.memory.taken == budget.files.taken == 0
 
 
+async def test_a_body_that_waits_for_room_in_files_holds_no_room_for_work() -> None:
+    budget, incoming = ContentBudget(), Incoming(100)
+    body, task, room = await start(budget, incoming)
+    await incoming.waits.wait()
+    files = budget.incoming(None, is_test=False)
+    others = files.limit - files.taken
+    assert files.try_take(others)
+    incoming.gate.set()
+    async with asyncio.timeout(5):
+        while not budget.files.waiting:
+            await asyncio.sleep(0)
+    assert budget.work.taken == 0
+    files.give_back(others)
+    assert await task == b"x" * 5_000_000
+    room.give_back()
+    body.close()
+    assert budget.memory.taken == budget.files.taken == 0
+
+
 async def test_a_body_that_ends_early_leaves_nothing() -> None:
     budget, incoming = ContentBudget(), Incoming(100)
     body, task, _room = await start(budget, incoming)

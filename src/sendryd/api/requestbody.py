@@ -79,9 +79,10 @@ class RequestBody:
             if size > limit:
                 raise _too_large(limit)
             await self._keep(piece)
+        if self._file is not None:  # before there is room for work: whoever has that waits for no peer
+            await self._spill()
         await room.make(size)
         if self._file is not None:
-            await self._spill()
             whole = await self._file.read()
         else:
             whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
