@@ -71,6 +71,25 @@ async def test_endless_memory_is_refused(fence: Fence) -> None:
     assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"
 
 
+async def test_a_crash_whose_job_was_cancelled_is_not_blamed_on_the_next(fence: Fence, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = asyncio.Event()
+
+    async def wait_long(_seconds: float) -> None:
+        reached.set()
+        await asyncio.Future()
+
+    await fence.run(html_to_text, "<p>first</p>", lane=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(fence._process, "poll", lambda: None)  # it takes its time to end
+        patch.setattr(fence._clock, "sleep", wait_long)
+        job = asyncio.create_task(fence.run(signal.raise_signal, signal.SIGSEGV, lane=1))
+        async with asyncio.timeout(5):
+            await reached.wait()
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+    assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"
+
+
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
 async def test_a_crash_of_the_parser_is_the_fault_of_its_input(fence: Fence, number: int) -> None:
     with pytest.raises(TooCostly):

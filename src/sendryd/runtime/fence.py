@@ -154,11 +154,13 @@ class Fence:
         """Why the process has closed its socket in the middle of a job."""
         process = self._process
         tries = 0
-        while process is not None and process.poll() is None and tries < REAP_TRIES:
-            tries += 1
-            await self._clock.sleep(REAP_INTERVAL)
-        status = process.poll() if process is not None else None
-        self._end()
+        try:
+            while process is not None and process.poll() is None and tries < REAP_TRIES:
+                tries += 1
+                await self._clock.sleep(REAP_INTERVAL)
+            status = process.poll() if process is not None else None
+        finally:  # also when the job is cancelled: the next one would take this end for its own
+            self._end()
         if self._is_closed:
             return FenceUnavailable("the program stops")
         name = signal.Signals(-status).name if status is not None and status < 0 else str(status)
