@@ -375,6 +375,36 @@ async def test_a_stop_does_not_wait_for_ever(engine: Engine) -> None:
     assert cut_off.deliveries[0].is_in_doubt
 
 
+class SlowlyReleasing(MemoryStore):
+    """Counts how many claims are being released at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.releasing = self.most = 0
+
+    async def release(self, lease: Lease, delivery_ids: Sequence[DeliveryId]) -> None:
+        self.releasing += 1
+        self.most = max(self.most, self.releasing)
+        await asyncio.sleep(0)
+        await super().release(lease, delivery_ids)
+        self.releasing -= 1
+
+
+async def test_a_stop_releases_all_that_waits_in_the_same_commits() -> None:
+    store = SlowlyReleasing()
+    engine = Engine(store=store)
+    engine.worker.gate.clear()
+    for domain in ("one.test", "two.test", "three.test"):
+        while await engine.hand_over(domain):
+            pass
+    waiting = int(engine.scheduler.statistics()["waiting"])
+    assert waiting > COLD_WAITING
+    await asyncio.sleep(0)
+    await engine.scheduler.stop(0.01)
+    assert store.most == waiting
+    assert (await store.count_queue())[DeliveryState.LEASED] == 0
+
+
 async def test_a_stop_waits_for_every_attempt_though_lanes_end_meanwhile(tmp_path: Path) -> None:
     engine = Engine(store=open_store(tmp_path))
     engine.worker.gate.clear()

@@ -19,7 +19,7 @@ Limits: attempts in all (`delivery.places`), waiting claims of a lane and of all
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -27,7 +27,7 @@ from sendryd.delivery.destinations import Destinations, NoRoute, Route
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.places import Places
 from sendryd.delivery.worker import Signal, Worker
-from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, format_id
+from sendryd.model.ids import DELIVERY_PREFIX, DeliveryId, format_id
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.throttle import Lane, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.budget import Share
@@ -242,7 +242,7 @@ class Scheduler:
         now = self._clock.monotonic()
         if self._is_stopping or state.lane.is_suspended(now):
             if not state.busy:
-                self._spawn(self._release_waiting(state))
+                self._spawn(self._release_waiting([state]))
             return
         is_cold = self._is_cold(key, now)
         limit = min(state.lane.limit, self._places.cold_limit(state.lane.failures)) if is_cold else state.lane.limit
@@ -369,16 +369,23 @@ class Scheduler:
             if not held.claims:
                 self._memory.give_back(held.octets)
 
-    async def _release_waiting(self, state: _LaneState) -> None:
-        """Gives back what was claimed and cannot be started now."""
-        while state.waiting:
-            claim, held = state.waiting.popleft()
-            self._waiting -= 1
-            self._let_go(claim, held)
-            try:
-                await self._store.release(claim.lease, [delivery.id for delivery in claim.deliveries])
-            except StoreError as error:
-                log.error("not_released", id=format_id(MESSAGE_PREFIX, claim.message.id), error=repr(error))
+    async def _release_waiting(self, states: Iterable[_LaneState]) -> None:
+        """Releases the claims of these lanes that wait, all at once: the store puts what comes together into one commit."""
+        by_lease: dict[Lease, list[DeliveryId]] = {}
+        for state in states:
+            while state.waiting:
+                claim, held = state.waiting.popleft()
+                self._waiting -= 1
+                self._let_go(claim, held)
+                by_lease.setdefault(claim.lease, []).extend(delivery.id for delivery in claim.deliveries)
+        await asyncio.gather(*(self._release(lease, numbers) for lease, numbers in by_lease.items()))
+
+    async def _release(self, lease: Lease, numbers: Sequence[DeliveryId]) -> None:
+        try:
+            await self._store.release(lease, numbers)
+        except StoreError as error:
+            first = format_id(DELIVERY_PREFIX, numbers[0])
+            log.error("not_released", delivery=first, count=len(numbers), error=repr(error))
 
     def _forget_if_idle(self, key: str) -> None:
         """Drops a lane of which nothing is known that a new one would not start with, or nothing recent."""
@@ -489,8 +496,7 @@ class Scheduler:
         self._wakeup.set()
         for task in self._look_ups:
             task.cancel()
-        for state in list(self._lanes.values()):  # attempts that end meanwhile take their lanes away
-            await self._release_waiting(state)
+        await self._release_waiting(self._lanes.values())
         await self._wait_for_tasks(timeout)
         if self._tasks:
             log.warning("attempts_cut_off", count=len(self._tasks))
