@@ -193,6 +193,27 @@ async def test_what_follows_a_lost_answer_is_marked_as_possibly_a_duplicate(post
     assert marks == [("deferred", False), ("deferred", True), (verdict, True)]
 
 
+async def test_only_those_whose_message_was_sent_may_have_got_it(post: Post) -> None:
+    turns = 0
+
+    def one_at_once(verb: str, _line: str) -> str | None:
+        nonlocal turns
+        turns = 0 if verb == "MAIL" else turns + (verb == "RCPT")
+        return "452 4.5.3 Too many recipients" if verb == "RCPT" and turns > 1 else None
+
+    post.first.script = Script(command=one_at_once, after_final=lambda mail: "drop" if "b@two.test" in mail.recipients else None)
+    await post.send("a@two.test", "b@two.test", "c@two.test")
+    page = await post.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE), limit=10)
+    last = {event.recipient: event for event in reversed(page.items)}
+    assert {path: event.type.value for path, event in last.items()} == {
+        "a@two.test": "delivered",
+        "b@two.test": "deferred",
+        "c@two.test": "delivered",
+    }
+    assert "may have been delivered" in str(last["b@two.test"].metadata["reason"])
+    assert [mail.recipients for mail in post.second.mails] == [["c@two.test"]]
+
+
 async def test_a_connection_that_breaks_in_the_content_is_followed_by_the_next_server(patient_post: Post) -> None:
     post, port = patient_post, patient_post.first.port
     await post.first.aclose()

@@ -64,6 +64,11 @@ def judge_fault(fault: DeliveryFault, target: Target, connection: Connection | N
     return judge(fault.failure, fault.step, target, connection, ms)
 
 
+def judge_unsent(fault: DeliveryFault, target: Target, connection: Connection | None, ms: int) -> Verdict:
+    """The verdict on a recipient whose transaction was still to come when the connection broke: it cannot have the message."""
+    return judge(fault.failure, Step.MAIL if fault.is_in_doubt else fault.step, target, connection, ms)
+
+
 def make_outcome(delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | GiveUp | None, next_id: Callable[[], int]) -> Outcome:
     """What is stored. `retry` belongs to a deferral."""
     disposition = verdict.disposition

@@ -36,7 +36,7 @@ from sendryd.delivery.transport import (
     TlsRule,
     open_connection,
 )
-from sendryd.delivery.verdict import Verdict, judge, judge_fault, local_verdict, make_outcome
+from sendryd.delivery.verdict import Verdict, judge, judge_fault, judge_unsent, local_verdict, make_outcome
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import TlsPolicy
@@ -327,13 +327,15 @@ class Worker:
                     target, connection = retried, None
                     continue
                 ms = round((clock.monotonic() - started) * 1000)
-                for each in waiting:
+                for each in group:
                     reply = fault.replies.get(each.forward_path)
                     verdicts[each.forward_path] = (
                         judge(reply, Step.RCPT, target, connection, ms)
                         if reply is not None and not reply.is_positive
                         else judge_fault(fault, target, connection, ms)
                     )
+                for each in rest:
+                    verdicts[each.forward_path] = judge_unsent(fault, target, connection, ms)
                 return _signal_of(deliveries, verdicts)
             except BaseException:
                 if connection is not None:
