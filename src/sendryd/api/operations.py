@@ -3,6 +3,7 @@
 Every operation is declared once. Requests are admitted and read by the declaration, and the description at `/openapi.json` is made of it.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,7 +148,9 @@ class Dispatcher:
             if operation.body is not None:
                 incoming = RequestBody(self._budget, self._scratch_dir, call.caller)
                 call.raw = await incoming.read(request, operation.max_body, room)
-                call.body = validate(operation.body, parse_json(call.raw))
+                is_small = len(call.raw) <= SMALL_BODY
+                data = parse_json(call.raw) if is_small else await asyncio.to_thread(parse_json, call.raw)
+                call.body = validate(operation.body, data)
             answer = await operation.handler(call)
             response = answer if isinstance(answer, Response) else respond(encode(answer), 200)
         except Exception as error:

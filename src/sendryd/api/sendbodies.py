@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PlainValidator, SkipValidation, WithJsonSchema
@@ -13,6 +13,7 @@ from sendryd.message.compose import Attachment
 from sendryd.message.control import MAX_URL
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import Mailbox, parse_mailbox
+from sendryd.message.parse import SLICE
 
 MAX_RECIPIENTS: Final = 50  # in each of to, cc and bcc: the contract
 MAX_BATCH: Final = 100  # the contract
@@ -74,9 +75,22 @@ def _check_url(text: str) -> str:
 
 def _decode(text: str) -> bytes:
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        return b"".join(_decode_slices(text))
     except (binascii.Error, ValueError):
         raise ValueError("it is not base64") from None
+
+
+def _decode_slices(text: str) -> Iterator[bytes]:
+    """Raises `ValueError`. One call over all of a large attachment would keep the other threads waiting."""
+    letters = ""
+    for start in range(0, len(text), SLICE):
+        letters += "".join(text[start : start + SLICE].split())
+        whole = max(0, len(letters) // 4 - 2) * 4  # the end has its rules for padding, and is decoded as one
+        if "=" in letters[:whole]:
+            raise ValueError("there is more behind the padding")
+        yield base64.b64decode(letters[:whole], validate=True)
+        letters = letters[whole:]
+    yield base64.b64decode(letters, validate=True)
 
 
 Address = Annotated[Mailbox, PlainValidator(_read_mailbox), WithJsonSchema({"type": "string", "minLength": 3})]

@@ -50,6 +50,9 @@ from sendryd.store.base.leases import crash_reason
 from sendryd.store.errors import StoreError
 
 STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever is under way
+# Seconds after which a thread that computes lets the others go on. The event loop gives way for each piece that TLS reads or writes: with
+# the 5 ms of Python, work on one large content would make every transaction beside it wait a tenth of a second.
+SWITCH_INTERVAL: Final = 0.001
 GC_THRESHOLDS: Final = (50_000, 20, 50)  # what is made at the start is frozen; what a message makes is mostly freed without the collector
 
 CLOCK_INTERVAL: Final = 300.0  # seconds between notes of the settled time: a fraction of `settledtime.MAX_DOWNTIME`
@@ -143,6 +146,7 @@ class Process:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
+            sys.setswitchinterval(SWITCH_INTERVAL)
             await on_ready(ready)
             self._was_ready = True
             log.info("ready", smtp=[str(address) for address in ready.smtp], http=str(ready.http) if ready.http else None)

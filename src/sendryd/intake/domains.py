@@ -186,7 +186,7 @@ class DomainOffice:
     async def _find_dmarc(self, name: str) -> tuple[str, ...] | Unknown:
         """The DMARC records that hold for a domain: its own, or else those of its organisational domain (RFC 7489 §6.6.3)."""
         own = await self._texts(f"_dmarc.{name}")
-        organisation = organisational_domain(name)
+        organisation = await asyncio.to_thread(organisational_domain, name)  # the first call reads a long list
         if isinstance(own, Unknown) or organisation == name or any(is_for(RecordPurpose.DMARC, text) for text in own):
             return own
         found = await self._texts(f"_dmarc.{organisation}")

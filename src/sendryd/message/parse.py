@@ -7,7 +7,7 @@ What is deeper or more than the caps is left as one opaque part.
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,13 +23,15 @@ MAX_BOUNDARY: Final = 900  # octets; RFC 2046 §5.1.1 allows 70, real programs w
 UNTOUCHABLE: Final = frozenset({"multipart/signed", "multipart/encrypted"})  # RFC 1847: what is inside is signed as it is
 IDENTITIES: Final = frozenset({"7bit", "8bit", "binary", ""})  # transfer encodings that change no octet; empty: missing, or no known word
 MESSAGES: Final = frozenset({"message/rfc822", "message/global"})  # their bodies are entities themselves
+SLICE: Final = 64 * 1024  # octets searched or decoded by one call, in less than a millisecond: a call keeps all other threads waiting
 _SIGNED_LEAVES: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
 _ENCODINGS: Final = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})
 _OLD_ENCODINGS: Final = frozenset({"uuencode", "uue"})  # readers undo these two without their x- too
 _NO_HEADER: Final = HeaderBlock(b"", (), {}, 0, 0, has_8bit=False)
 
 _NO_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-_HYPHENS: Final = re.compile(rb"\r\n(--[^\r\n]+)")
+_HYPHENS: Final = b"\r\n--"
+_HYPHEN_LINE: Final = re.compile(rb"\r\n(--[^\r\n]+)")
 _FIELD_LINES: Final = re.compile(rb"[!-9;-~]+:[^\r]*(?:\r\n[ \t][^\r]*)*\r\n")
 _PADDING: Final = re.compile(rb"(?<![ \t])[ \t]+(?=\r\n|\Z)")
 
@@ -140,11 +142,18 @@ class _Walk:
     def _next_delimiter(self, position: int) -> tuple[int, int, int, bool] | None:
         """The next line that is a delimiter of an open multipart: its start, its end, the level, and whether it closes."""
         content, delimiters = self._content, self._delimiters
-        for match in _HYPHENS.finditer(content, max(0, position - 2)):
-            found = delimiters.get(match[1].rstrip(b" \t"))
-            if found:
-                end = match.end()
-                return match.start(1), end + 2 if content.startswith(b"\r\n", end) else end, *found
+        position = max(0, position - 2)
+        while position < len(content):
+            # A slice at a time: a call over all of a large content would keep the other threads waiting.
+            start = content.find(_HYPHENS, position, position + SLICE)
+            if start < 0:
+                position += SLICE - len(_HYPHENS) + 1
+                continue
+            match = _HYPHEN_LINE.match(content, start)
+            position = match.end() if match else start + len(_HYPHENS)
+            found = delimiters.get(match[1].rstrip(b" \t")) if match else None
+            if match and found:
+                return match.start(1), position + 2 if content.startswith(b"\r\n", position) else position, *found
         return None
 
     def _close_leaf(self, line_start: int) -> None:
@@ -247,15 +256,26 @@ def _filename(parameters: dict[str, str], name: str) -> str:
 
 def decode_body(content: bytes, part: Part) -> bytes:
     """A leaf's body without its transfer encoding; what cannot be decoded is given as it is."""
-    body = content[part.body_start : part.body_end]
     if part.encoding == "base64":
         try:
-            return base64.b64decode(body.translate(None, _NO_BASE64) + b"==")
+            return b"".join(_decode_base64(content, part.body_start, part.body_end))
         except binascii.Error:
-            return body
+            return content[part.body_start : part.body_end]
+    body = content[part.body_start : part.body_end]
     if part.encoding == "quoted-printable":
         return binascii.a2b_qp(_PADDING.sub(b"", body))  # RFC 2045 §6.7 (3): white space at the end of a line is not the text's
     return body
+
+
+def _decode_base64(content: bytes, start: int, end: int) -> Iterator[bytes]:
+    """What base64 says, a slice at a time, without what is none of it. Raises `binascii.Error` at an end that no octets have."""
+    letters = b""
+    for position in range(start, end, SLICE):
+        letters += content[position : min(position + SLICE, end)].translate(None, _NO_BASE64)
+        whole = len(letters) // 4 * 4
+        yield base64.b64decode(letters[:whole])
+        letters = letters[whole:]
+    yield base64.b64decode(letters + b"==")
 
 
 @dataclass(frozen=True, slots=True)
