@@ -71,13 +71,18 @@ def test_an_unknown_recipient_is_a_hard_bounce_and_suppressed() -> None:
     assert int(found.suppression.id) not in {int(event.id) for event in found.events}
 
 
+def test_an_unknown_user_at_the_final_dot_is_suppressed_too() -> None:
+    found = outcome(said(make_reply(550, "5.1.1", "No such user"), Step.FINAL_DOT))
+    assert told(found)["bounce_type"] == "hard"
+    assert found.suppression is not None
+
+
 @pytest.mark.parametrize(
     ("reply", "step", "bounce_type"),
     [
         (make_reply(550, "5.1.2", "No such domain"), Step.RCPT, "hard"),
         (make_reply(552, "5.2.2", "Full"), Step.RCPT, "soft"),
         (make_reply(550, "5.7.1", "Spam"), Step.FINAL_DOT, "soft"),
-        (make_reply(550, "5.1.1", "No such user"), Step.FINAL_DOT, "hard"),
     ],
 )
 def test_other_bounces_suppress_nobody(reply: Reply, step: Step, bounce_type: str) -> None:
