@@ -102,7 +102,9 @@ def test_a_data_directory_that_cannot_be(cli: Any, tmp_path: Path) -> None:
     file.write_text("")
     cli.env["SENDRYD_DATA_DIR"] = str(file / "below")
     for args in (("keys", "list"), ("migrate",), ("serve",)):
-        assert cli.fault(*args) == f"sendryd: {file / 'below'}: Not a directory\n"
+        line = cli.fault(*args)
+        assert line.startswith(f"sendryd: {file / 'below'}")
+        assert line.endswith(": Not a directory\n")
 
 
 def test_a_database_that_is_none(cli: Any) -> None:

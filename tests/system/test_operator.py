@@ -205,8 +205,9 @@ def test_the_printed_lines_work_as_pasted(tmp_path: Path) -> None:
 
 def test_migrate_version_and_config_file(tmp_path: Path) -> None:
     relay = RelayProcess(tmp_path / "data")
-    assert relay.json("migrate", "--dry-run") == {"pending": ["0001_initial", "0002_rest"]}
-    assert relay.json("migrate") == {"applied": ["0001_initial", "0002_rest"]}
+    names = relay.json("migrate", "--dry-run")["pending"]
+    assert names[:2] == ["0001_initial", "0002_rest"]
+    assert relay.json("migrate") == {"applied": names}
     assert relay.json("migrate") == {"applied": []}
     assert relay.run("version").stdout.decode().strip() == relay.json("version")["version"]
     config = tmp_path / "sendryd.toml"
@@ -293,11 +294,13 @@ def test_a_full_disk_is_told_to_the_client_and_passes(tmp_path: Path) -> None:
             large = CONTENT + (b"z" * 70 + b"\r\n") * 4000
             codes = []
             for _ in range(30):
-                smtp.mail(AUTHOR)
-                smtp.rcpt("user@example.org")
-                codes.append(smtp.data(large)[0])
+                code = smtp.mail(AUTHOR)[0]
+                if code == 250:
+                    smtp.rcpt("user@example.org")
+                    code = smtp.data(large)[0]
+                codes.append(code)
             assert codes[0] == 250
-            assert codes[-1] in {451, 452}
+            assert codes[-1] == 452
             accepted = codes.count(250)
             assert smtp.noop()[0] == 250
             subprocess.run(["mount", "-o", "remount,size=60m", str(disk)], check=True)

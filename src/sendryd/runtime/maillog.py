@@ -8,15 +8,13 @@ Fields and their names are those of the operator interface. No line has content,
 import asyncio
 import json
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from sendryd.message.author import parse_author
-from sendryd.message.errors import MalformedMessage
+from sendryd.message.authordomain import author_domain
 from sendryd.model.ids import API_KEY_PREFIX, MESSAGE_PREFIX, format_id
 from sendryd.model.message import Message
 from sendryd.policy.credentials import without_keys
@@ -26,8 +24,6 @@ from sendryd.runtime.log import LogOutput, get_logger
 from sendryd.smtp.reply import Reply
 
 MAX_REPLY: Final = 1000  # characters of a reply in a line: what the queue keeps of it
-# From fields as nearly all are; the others are read as at the door.
-_PLAIN_AUTHOR: Final = re.compile(r'[^<>()"@]*<[^<>()"@\s]+@([A-Za-z0-9.-]+)>|[^<>()"@\s]+@([A-Za-z0-9.-]+)', re.ASCII)
 
 _encode = msgspec.json.Encoder().encode
 _text = get_logger("mail")
@@ -132,20 +128,9 @@ def _fields_of(message: Message) -> dict[str, object]:
     return {
         "id": format_id(MESSAGE_PREFIX, message.id),
         "key": format_id(API_KEY_PREFIX, message.api_key_id) if message.api_key_id is not None else None,
-        "domain": _author_domain(message.author),
+        "domain": author_domain(message.author),
         "size": message.size,
     }
-
-
-def _author_domain(author: str) -> str | None:
-    """The domain of the header From, in A-labels."""
-    match = _PLAIN_AUTHOR.fullmatch(author)
-    if match:
-        return (match[1] or match[2]).lower()
-    try:
-        return parse_author(author.encode("utf-8", "replace")).domain
-    except MalformedMessage:
-        return None
 
 
 def _to_json(fields: dict[str, object]) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import apsw
 
+from sendryd.message.authordomain import author_domain
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import REPORT_PREFIX, AccountId, ReportId
 from sendryd.model.report import (
@@ -21,7 +22,6 @@ from sendryd.model.report import (
     bucket_start,
     next_bucket,
 )
-from sendryd.store.authors import author_domain
 from sendryd.store.base import ReportFilter
 from sendryd.store.errors import NotFound
 from sendryd.store.sqlite.database import Database

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sendryd.store.authors import author_domain
+from sendryd.message.authordomain import author_domain
 
 
 @pytest.mark.parametrize(

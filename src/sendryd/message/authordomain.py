@@ -7,8 +7,8 @@ from typing import Final
 from sendryd.message.author import normalise_domain
 from sendryd.message.errors import MalformedMessage
 
-# The last address, with what may stand behind it: the angle bracket and comments, which have no address in them.
-_LAST_DOMAIN: Final = re.compile(r"@([^\s@<>()\",;]+)>?\s*(?:\([^@<>]*\))?\s*\Z")
+# The last address, with what may stand behind it: the angle bracket and comments.
+_LAST_DOMAIN: Final = re.compile(r"@([^\s@<>()\",;]+)>?\s*(?:\(.*\))?\s*\Z", re.DOTALL)
 
 
 @lru_cache(4096)  # an account has few authors, and a report meets each of them with every message
