@@ -70,6 +70,23 @@ async def test_an_attempt_holds_no_content_while_its_receiver_is_silent(
     await asyncio.gather(*attempts, return_exceptions=True)
 
 
+async def test_changed_contents_for_slow_receivers_fill_no_disk(patient_post: Post) -> None:
+    post = patient_post
+    files = post.budget.sending_files
+    full = files.limit - 1_000_000
+    assert files.try_take(full)
+    (claim,) = await post.claim("u@two.test", content=large(), does_track=True)
+    await post.deliver(claim, None)
+    event = await post.last_event()
+    assert (event["type"], event["enhanced_code"]) == ("deferred", "4.3.1")
+    assert (files.taken, post.budget.memory.taken) == (full, 0)
+    files.give_back(full)
+    (claim,) = await post.claim("u@three.test", content=large(), does_track=True)
+    await post.deliver(claim, None)
+    assert (await post.last_event())["type"] == "delivered"
+    assert (files.taken, post.budget.memory.taken) == (0, 0)
+
+
 async def test_a_large_content_is_read_once_for_all_attempts_and_goes_out_as_it_was(
     patient_post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Large answers come from files, whole, and a client that does not take them is cut off."""
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from starlette.types import Message, Scope
 
 from sendryd.runtime import answers as module
 from sendryd.runtime.answers import ABORT, STREAMED, Answers, StreamedAnswer
-from sendryd.runtime.budget import ContentBudget, Share
+from sendryd.runtime.budget import BudgetExhausted, ContentBudget, Share
 
 BODY = bytes(range(256)) * 4000
 
@@ -29,7 +30,7 @@ async def test_an_answer_of_any_size_arrives_whole_in_small_pieces(tmp_path: Pat
     async def send(message: Message) -> None:
         sent.append(message)
 
-    answer = await Answers(Share(10), tmp_path).make(BODY[:octets], media_type="text/html", headers={"X-One": "1"})
+    answer = await Answers(Share(10), Share(10**7), tmp_path).make(BODY[:octets], owner=1, media_type="text/html", headers={"X-One": "1"})
     await answer(scope({}), nothing, send)
     assert b"".join(message.get("body", b"") for message in sent) == BODY[:octets]
     assert max(len(message.get("body", b"")) for message in sent) <= STREAMED
@@ -51,7 +52,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatc
         if taken > 3 * STREAMED:
             await asyncio.Future()
 
-    answer = await Answers(Share(10), tmp_path).make(BODY, media_type="text/html")
+    answer = await Answers(Share(10), Share(10**7), tmp_path).make(BODY, owner=1, media_type="text/html")
     assert isinstance(answer, StreamedAnswer)
     async with asyncio.timeout(5):
         await answer(scope({ABORT: lambda: aborted.append(True)}), nothing, send)
@@ -60,7 +61,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatc
 
 async def test_work_on_large_contents_takes_turns(tmp_path: Path) -> None:
     budget = ContentBudget(memory=28_000_000)
-    answers, busy, most = Answers(budget.answering, tmp_path), 0, 0
+    answers, busy, most = Answers(budget.answering, budget.answer_files, tmp_path), 0, 0
 
     async def work() -> None:
         nonlocal busy, most
@@ -73,3 +74,23 @@ async def test_work_on_large_contents_takes_turns(tmp_path: Path) -> None:
     await asyncio.gather(*(work() for _ in range(40)))
     assert most == 1
     assert budget.memory.taken == 0
+
+
+async def test_answers_that_are_taken_slowly_fill_no_disk(tmp_path: Path) -> None:
+    files = Share(8 * len(BODY))
+    answers = Answers(Share(10), files, tmp_path)
+    kept = [await answers.make(BODY, owner="slow", media_type="text/html") for _ in range(4)]
+    with pytest.raises(BudgetExhausted):
+        await answers.make(BODY, owner="slow", media_type="text/html")
+    other = await answers.make(BODY, owner="other", media_type="text/html")
+    await answers.make(BODY[:STREAMED], owner="slow", media_type="text/html")
+
+    async def send(_message: Message) -> None:
+        pass
+
+    await kept.pop()(scope({}), nothing, send)
+    await answers.make(BODY, owner="slow", media_type="text/html")  # never sent: its client has gone
+    kept.clear()
+    await other(scope({}), nothing, send)
+    gc.collect()
+    assert files.taken == 0

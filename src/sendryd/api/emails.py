@@ -150,7 +150,7 @@ class EmailHandlers:
                 raise not_found("Attachment")
             name, content_type, body = found
             headers = {"Content-Disposition": f'attachment; filename="{quote(name, safe=" ")}"'}
-            return await self._answers.make(body, media_type=content_type, headers=headers)
+            return await self._answers.make(body, owner=summary.message.account_id, media_type=content_type, headers=headers)
 
     async def share(self, call: Call) -> Json:
         """`GET /v1/emails/:id/share`. Nothing is stored: the link holds all that it needs, signed."""

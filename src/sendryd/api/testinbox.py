@@ -116,7 +116,7 @@ class TestInboxHandlers:
 
         async with self._answers.room(message.size):
             body = await asyncio.to_thread(make, await self._store.read_content(message.id))
-            return await self._answers.make(body, media_type="application/json")
+            return await self._answers.make(body, owner=message.account_id, media_type="application/json")
 
 
 def _inbox(key: ApiKey, *, recipient: str | None = None, subject: str | None = None) -> MessageFilter:

@@ -6,7 +6,7 @@ Writes: forms of large contents that differ from what is stored, to files withou
 Strategy: a small content is in memory from the first receiver that is ready to the end of the attempt. A large one is in memory only while it
 is made ready, and is then sent piece by piece from the spool, or from its file: a slow receiver holds no memory.
 When things fail: `Unsendable` says that no form of it can be made for a receiver; `BudgetExhausted`, that there was no room in time.
-Limits: the shares `sending` and `signing` of the budget.
+Limits: the shares `sending`, `sending_files` and `signing` of the budget.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from sendryd.message.headers import HeaderBlock
 from sendryd.message.transfer import to_7bit
 from sendryd.model.ids import MessageId
 from sendryd.model.message import Message
-from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.budget import BudgetExhausted, ContentBudget
 from sendryd.runtime.scratch import ScratchFile
 from sendryd.smtp.extensions import Extensions
 from sendryd.store.base import Claim, DeliveryStore
@@ -78,7 +78,8 @@ class _Ready:
 
     users: int = 0
     content: bytes | None = None  # as its recipients get it
-    taken: int = 0  # octets of the share
+    taken: int = 0  # octets of the share `sending`
+    in_files: int = 0  # octets of the share `sending_files`
     forms: dict[FormKind, Form] = field(default_factory=dict)
     files: list[ScratchFile] = field(default_factory=list)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -116,6 +117,7 @@ class Contents:
         if ready.users:
             return
         self.budget.sending.give_back(ready.taken)
+        self.budget.sending_files.give_back(ready.in_files)
         for file in ready.files:
             file.close()
         if self._shared.get(message.id) is ready:
@@ -200,6 +202,10 @@ class Letter:
             needs_smtputf8 = is_8bit and HeaderBlock.parse(converted).has_8bit
             if not is_changed and not message.is_personal:
                 return Form(StreamedContent(signature, message.size, stored), is_8bit, needs_smtputf8)
+            # Not waited for: others that send hold it for as long as their receivers like, and this attempt has room for work.
+            if not contents.budget.sending_files.try_take(len(converted)):
+                raise BudgetExhausted(f"contents that are being sent leave no room in files for {len(converted)} octets")
+            ready.in_files += len(converted)
             file = await ScratchFile.holding(contents.scratch_dir, [converted])
             ready.files.append(file)
             return Form(StreamedContent(signature, file.size, file.chunks), is_8bit, needs_smtputf8)

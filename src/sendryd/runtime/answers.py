@@ -1,9 +1,11 @@
 """HTTP answers made of stored contents: made where there is room for the work, sent from a file if they are large.
 
-Whoever reads slowly holds a slice of a large answer in memory, and not for ever: each slice has its time.
+Whoever reads slowly holds a slice of a large answer in memory, and not for ever: each slice has its time. What is in files has a limit, of which
+one account gets half: the disk is not for answers alone.
 """
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sendryd.runtime.budget import Share
+from sendryd.runtime.budget import BudgetExhausted, Share
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.scratch import CHUNK, ScratchFile
 
@@ -26,11 +28,14 @@ log = get_logger("http")
 
 
 class StreamedAnswer(Response):
-    """A body out of a file. A client that is too slow is cut off."""
+    """A body out of a file, whose octets have been taken of a share. A client that is too slow is cut off."""
 
-    def __init__(self, file: ScratchFile, *, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200) -> None:
+    def __init__(
+        self, file: ScratchFile, room: Share, *, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200
+    ) -> None:
         super().__init__(None, status, dict(headers or {}), media_type)
         self._file = file
+        self._drop = weakref.finalize(self, _drop, file, room)  # also when the answer is never sent
         self.headers["Content-Length"] = str(file.size)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI
@@ -47,14 +52,20 @@ class StreamedAnswer(Response):
             if abort is not None:
                 abort()
         finally:
-            self._file.close()
+            self._drop()
+
+
+def _drop(file: ScratchFile, room: Share) -> None:
+    file.close()
+    room.give_back(file.size)
 
 
 class Answers:
     """Makes them. One for each kind of client."""
 
-    def __init__(self, work: Share, scratch_dir: Path) -> None:
+    def __init__(self, work: Share, files: Share, scratch_dir: Path) -> None:
         self._work = work
+        self._files = files
         self._scratch_dir = scratch_dir
 
     @asynccontextmanager
@@ -66,9 +77,20 @@ class Answers:
         async with self._work.hold(COPIES * octets):
             yield
 
-    async def make(self, body: bytes, *, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200) -> Response:
-        """The answer with this body. Raises `OSError`."""
+    async def make(
+        self, body: bytes, *, owner: object, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200
+    ) -> Response:
+        """The answer with this body, for an account. Raises `OSError`; `BudgetExhausted` at once if too much is in files: room there is
+        waited for by nobody who has room for work.
+        """
         if len(body) <= STREAMED:
             return Response(body, status, dict(headers or {}), media_type)
-        file = await ScratchFile.holding(self._scratch_dir, [body])
-        return StreamedAnswer(file, media_type=media_type, headers=headers, status=status)
+        room = self._files.part(owner, self._files.limit // 2)
+        if not room.try_take(len(body)):
+            raise BudgetExhausted(f"answers that are being sent leave no room in files for {len(body)} octets")
+        try:
+            file = await ScratchFile.holding(self._scratch_dir, [body])
+        except BaseException:
+            room.give_back(len(body))
+            raise
+        return StreamedAnswer(file, room, media_type=media_type, headers=headers, status=status)

@@ -1,4 +1,4 @@
-"""How much content the process may hold in memory, and how much of what is coming in it may keep in files.
+"""How much content the process may hold in memory, and how much of what comes in and goes out it may keep in files.
 
 A budget is shared out: each share has a limit, and a reserve that the others cannot take. Small contents take octets while they are in
 memory. A large content is in a file whenever a peer is waited for, and takes octets, for all the copies that are made of it, only while
@@ -19,7 +19,7 @@ from typing import Final
 MIB: Final = 1024 * 1024
 # Octets of content in memory. With 100 MB for the program itself and what the allocator keeps, the process stays below 400 MB.
 MEMORY_LIMIT: Final = 224 * MIB
-FILES_LIMIT: Final = 4096 * MIB  # octets in files of contents that are coming in: a hundred of the largest size
+FILES_LIMIT: Final = 4096 * MIB  # octets in files of contents that come in or go out: a hundred of the largest size
 WORK_TIMEOUT: Final = 20.0  # seconds to wait for room; clients wait a minute for an answer at least
 
 
@@ -210,6 +210,9 @@ class ContentBudget:
         self.answering = self.work.share(self.work.limit)  # REST answers
         self.showing = self.work.share(self.work.limit, rank=1)  # pages for strangers
         self._files = (self.files.share(files, reserved=files // 2), self.files.share(files // 4, rank=1))
+        self.sending_files = self.files.share(files // 4, reserved=files // 4)  # contents in another form than stored
+        self.answer_files = self.files.share(files // 4)  # REST answers
+        self.page_files = self.files.share(files // 16, rank=1)  # pages for strangers
 
     def __repr__(self) -> str:
         return f"<ContentBudget {self.memory.taken} of {self.memory.limit} octets in memory, {self.files.taken} in files>"

@@ -236,7 +236,7 @@ class ShareHandlers:
                 page = await asyncio.to_thread(lambda: render(message, summarise(content)))
                 if page is None:
                     return _show(_NO_MESSAGE, 404)
-                return await needs.answers.make(_body(page), media_type="text/html", headers=_headers(page))
+                return await needs.answers.make(_body(page), owner=message.account_id, media_type="text/html", headers=_headers(page))
         except NotFound:
             return _show(_NO_MESSAGE, 404)
         except (StoreError, BudgetExhausted, OSError) as error:
