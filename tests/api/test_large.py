@@ -100,6 +100,25 @@ async def test_a_body_that_waits_for_room_in_files_holds_no_room_for_work() -> N
     assert budget.memory.taken == budget.files.taken == 0
 
 
+async def test_bodies_of_declared_length_do_not_wait_for_one_another() -> None:
+    budget = ContentBudget(files=40_000_000)  # 10 MB for a key: two bodies
+    bodies = [RequestBody(budget, Path(tempfile.gettempdir()), None) for _ in range(5)]
+
+    async def read(body: RequestBody) -> bytes:
+        incoming, room = Incoming(100), Room(budget.composing)
+        incoming.gate.set()
+        request = Request({"type": "http", "method": "POST", "path": "/", "headers": [(b"content-length", b"5000000")]}, incoming)
+        try:
+            return await body.read(request, 100_000_000, room)
+        finally:
+            room.give_back()
+            body.close()
+
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*map(read, bodies)) == [b"x" * 5_000_000] * 5
+    assert budget.memory.taken == budget.files.taken == 0
+
+
 async def test_a_body_that_ends_early_leaves_nothing() -> None:
     budget, incoming = ContentBudget(), Incoming(100)
     body, task, _room = await start(budget, incoming)

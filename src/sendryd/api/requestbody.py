@@ -1,6 +1,7 @@
 """The body of a request while it comes in, and the room for what is made of it.
 
-A body is in memory while it is small and there is room, else in a file. A large one is brought into memory when there is room for the work on
+A body is in memory while it is small and there is room, else in a file. The room in files for a body whose length is declared is taken before it
+is read: bodies that each had a part of it would wait for one another. A large one is brought into memory when there is room for the work on
 it, with all its copies.
 """
 
@@ -61,6 +62,7 @@ class RequestBody:
         self._in_memory = 0
         self._files: Share | None = None
         self._in_file = 0
+        self._room_in_files = 0  # octets taken for it
         self._file: ScratchFile | None = None
 
     def __repr__(self) -> str:
@@ -71,8 +73,11 @@ class RequestBody:
         `OSError`.
         """
         declared = Headers(scope=request.scope).get("content-length")
-        if declared is not None and declared.isascii() and declared.isdigit() and int(declared) > limit:
-            raise _too_large(limit)
+        if declared is not None and declared.isascii() and declared.isdigit():
+            if int(declared) > limit:
+                raise _too_large(limit)
+            if int(declared) > IN_MEMORY:
+                await self._take_files(int(declared))
         size = 0
         async for piece in request.stream():
             size += len(piece)
@@ -103,16 +108,23 @@ class RequestBody:
         octets = sum(map(len, pieces))
         if not octets:
             return
-        if self._files is None:
-            is_test = self._key is not None and self._key.mode is KeyMode.TEST
-            self._files = self._budget.incoming(self._key.id if self._key else None, is_test=is_test)
-        await self._files.take(octets, ROOM_TIMEOUT)
+        await self._take_files(self._in_file + octets - self._room_in_files)
         self._in_file += octets
         if self._file is None:
             self._file = await asyncio.to_thread(ScratchFile, self._scratch_dir)
         await self._file.append(pieces)
         self._budget.requests.give_back(self._in_memory)
         self._in_memory = 0
+
+    async def _take_files(self, octets: int) -> None:
+        """Takes more room in files, if more is needed."""
+        if octets <= 0:
+            return
+        if self._files is None:
+            is_test = self._key is not None and self._key.mode is KeyMode.TEST
+            self._files = self._budget.incoming(self._key.id if self._key else None, is_test=is_test)
+        await self._files.take(octets, ROOM_TIMEOUT)
+        self._room_in_files += octets
 
     def close(self) -> None:
         """Gives everything back. May be called again."""
@@ -123,8 +135,8 @@ class RequestBody:
             self._file.close()
             self._file = None
         if self._files is not None:
-            self._files.give_back(self._in_file)
-            self._files, self._in_file = None, 0
+            self._files.give_back(self._room_in_files)
+            self._files, self._in_file, self._room_in_files = None, 0, 0
 
 
 def room_is_needed(octets: int) -> bool:
