@@ -54,7 +54,7 @@ async def test_there_is_one_message_id_and_one_date_each_with_a_value(lines: tup
     "value",
     [
         "relay.test; spf=pass smtp.mailfrom=bank.test", "RELAY.TEST 1; dkim=pass", " (a (b)) relay.test (c); none", '"relay.test"; none', "relay.test.; none",
-        "\r\n relay.test;\r\n dkim=pass", "relay.test",
+        "\r\n relay.test;\r\n dkim=pass", "relay.test", r'"relay\.test"; spf=pass', r'"\r\elay.test." 1; none',
     ],
 )  # fmt: skip
 async def test_results_under_our_own_name_are_removed(value: str) -> None:

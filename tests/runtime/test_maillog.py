@@ -94,6 +94,14 @@ async def test_a_refusal_has_the_reply_of_its_door(written: Written) -> None:
     assert (rest["code"], rest["reply"]) == (403, refusal.sentence)
 
 
+async def test_a_line_of_an_outcome_has_all_its_fields(written: Written) -> None:
+    written.mail_log.outcome("suppressed", Samples().message().message, "a@example.org", {"reply": "suppressed"})
+    (line,) = await written.lines()
+    assert line["reply"] == "suppressed"
+    absent = ("relay", "tls", "attempt", "delay", "delays", "code", "enhanced", "next_attempt_at")
+    assert [line[name] for name in absent] == [None] * len(absent)
+
+
 async def test_no_secret_and_no_line_break_gets_into_a_line(written: Written) -> None:
     reply = Reply(550, f"who is {KEY}\x1b[2J", EnhancedStatusCode(5, 1, 1))
     written.mail_log.refused(reply, door="smtp", client=None, command="RCPT TO:<a\r\nb\udce9>")

@@ -66,6 +66,15 @@ async def test_an_expired_delivery_is_logged_with_its_age() -> None:
     assert all(fields["delay"] >= 3600 for _, _, fields in world.lines.found)
 
 
+async def test_a_scheduled_message_that_ends_before_its_time_has_waited_for_nothing() -> None:
+    world = await World().open()
+    scheduled_at = NOW + timedelta(hours=2)
+    await world.store.accept(world.samples.message(["c@example.org"], scheduled_at=scheduled_at))
+    await world.store.cancel(QueueFilter(), world.clock.now(), world.make_event)
+    await world.follower.run_once()
+    assert [fields["delay"] for _, recipient, fields in world.lines.found if recipient == "c@example.org"] == [0]
+
+
 async def test_what_ended_before_the_start_is_not_logged_again() -> None:
     world = await World().open()
     await world.store.cancel(QueueFilter(), world.clock.now(), world.make_event)

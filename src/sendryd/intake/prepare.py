@@ -28,7 +28,8 @@ CONTROL_PREFIX: Final = b"x-sendry-"
 _SINGLE_FIELDS: Final = (b"message-id", b"date")  # RFC 5322 §3.6: at most one; some large receivers refuse a second one
 _RESULTS_FIELD: Final = b"authentication-results"
 _SOMETIMES_DROPPED: Final = DROPPED_FIELDS | RESPONSIBLE_FIELDS.keys() | {_RESULTS_FIELD}
-_RESULTS_ID: Final = re.compile(r'\s*"?([^\s;"]*)')  # RFC 8601 §2.2: authserv-id
+_RESULTS_ID: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"?|([^\s;"]*))')  # RFC 8601 §2.2: authserv-id, a token or in quotes
+_QUOTED_PAIR: Final = re.compile(r"\\(.)")
 _MBOX_LINE: Final = re.compile(rb">?From (?![ \t:])[^\r\n]*\r\n")  # not a field: its name is followed by a word, not by a colon
 
 
@@ -143,7 +144,9 @@ def _is_dropped(headers: HeaderBlock, field: HeaderField, own: str) -> bool:
         return not headers.value(field)
     if field.name == _RESULTS_FIELD:  # RFC 8601 §5: results under our name that are not ours
         match = _RESULTS_ID.match(without_comments(headers.value(field).decode("utf-8", "replace")))
-        return bool(own) and match is not None and match[1].rstrip(".").lower() == own
+        quoted, token = match.groups() if match else (None, None)
+        name = _QUOTED_PAIR.sub(r"\1", quoted).strip() if quoted else token or ""
+        return bool(own) and name.rstrip(".").lower() == own
     return False
 
 

@@ -25,6 +25,11 @@ from sendryd.smtp.reply import Reply
 
 MAX_REPLY: Final = 1000  # characters of a reply in a line: what the queue keeps of it
 
+# What a line of an outcome has, whatever became of the recipient: a reader need not ask which fields there are.
+_OUTCOME_FIELDS: Final[Mapping[str, object]] = dict.fromkeys(
+    ("relay", "tls", "attempt", "delay", "delays", "code", "enhanced", "reply", "next_attempt_at")
+)
+
 _encode = msgspec.json.Encoder().encode
 _text = get_logger("mail")
 
@@ -83,7 +88,7 @@ class MailLog:
         """What became of one recipient: `delivered`, `deferred`, `bounced`, `expired`, `suppressed` or `cancelled`."""
         if self._output is None:
             return
-        self._write(event, {"recipient": recipient, **_fields_of(message), **fields})
+        self._write(event, {"recipient": recipient, **_fields_of(message), **_OUTCOME_FIELDS, **fields})
 
     def flush(self) -> None:
         """Writes what is gathered."""

@@ -54,5 +54,5 @@ class EndingsFollower:
 
     def _log(self, ended: Ended, now: datetime) -> None:
         event, message = ended.event, ended.message
-        age = (now - message.waits_since).total_seconds()
+        age = max(0.0, (now - message.waits_since).total_seconds())  # a scheduled message may end before its time
         self._mail_log.outcome(_WORDS[event.type], message, event.recipient, {"delay": round(age, 3), **outcome_fields(event.metadata)})
