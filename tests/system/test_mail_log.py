@@ -118,6 +118,25 @@ def test_refusals_at_the_door_are_lines(logged: World) -> None:
     assert "x" * 43 not in logged.relay.log_path.read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("body", "reason", "code"),
+    [
+        ({"from": AUTHOR, "to": "nobody", "subject": "Secret", "text": "Hi"}, "validation_error", 422),
+        ({"from": AUTHOR, "to": "user@example.org", "subject": "Secret"}, "validation_error", 422),
+        (b"{", "bad_request", 400),
+        ({"from": "a@elsewhere.test", "to": "user@example.org", "subject": "Secret", "text": "Hi"}, "domain_not_verified", 403),
+    ],
+)
+def test_a_request_for_mail_that_is_refused_is_one_line(logged: World, body: Any, reason: str, code: int) -> None:
+    before = len(lines(logged, event="refused", door="rest"))
+    assert RestClient(logged.relay, logged.live_key).request("POST", "/v1/emails", body).status == code
+    wait_for(logged, before + 1, event="refused", door="rest")
+    (line,) = lines(logged, event="refused", door="rest")[before:]
+    assert (line["reason"], line["code"]) == (reason, code)
+    assert line["key"].startswith("key_")
+    assert "Secret" not in json.dumps(line)
+
+
 def test_a_traced_session_is_written_down_without_content_or_password(logged: World) -> None:
     logged.relay.run("queue", "trace", "Example.ORG", "--sessions", "1")
     logged.wait_for_config_change()

@@ -89,6 +89,7 @@ class Operation:
     is_live_only: bool = False  # test keys are refused, whatever their scope: live mail depends on what it changes
     is_logged: bool = True  # in the account's log of API requests
     is_listed: bool = True  # in the description; aliases are not
+    is_send: bool = False  # a door for mail: its refusals are lines of the mail log
     is_timed: bool = True  # counts for the latency; what waits for others by design does not
 
     def alias(self, *, method: str | None = None, path: str | None = None) -> "Operation":
@@ -154,6 +155,8 @@ class Dispatcher:
             answer = await operation.handler(call)
             response = answer if isinstance(answer, Response) else respond(encode(answer), 200)
         except Exception as error:
+            if operation.is_send and isinstance(error, Refused):
+                self._gate.log_refusal(error.refusal, request, call.caller)
             response = _answer_error(error, request)
         finally:
             room.give_back()

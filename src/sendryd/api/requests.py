@@ -11,7 +11,7 @@ from starlette.responses import Response
 from sendryd.api.wire import Json, error_json
 from sendryd.intake.directory import Directory
 from sendryd.model.apikey import ApiKey, Scope
-from sendryd.model.ids import parse_id
+from sendryd.model.ids import API_KEY_PREFIX, format_id, parse_id
 from sendryd.policy.credentials import hash_key
 from sendryd.policy.ratelimit import RateLimiter
 from sendryd.policy.refusal import Refusal, RefusalKey
@@ -21,6 +21,17 @@ from sendryd.runtime.maillog import MailLog
 REQUEST_ID_KEY: Final = "sendryd.request_id"  # in the ASGI scope
 _AUTH_DETAILS: Final = {"expected": "one header, Authorization: Bearer <API key>"}
 
+
+# Not AUTH_FAILED: `admit` logs it for every operation.
+_REFUSED_BEFORE_INTAKE: Final = frozenset(
+    {
+        RefusalKey.VALIDATION_ERROR,
+        RefusalKey.BAD_REQUEST,
+        RefusalKey.MESSAGE_TOO_BIG,
+        RefusalKey.SCOPE_MISSING,
+        RefusalKey.RATE_LIMITED,
+    }
+)
 
 Word = TypeVar("Word")
 
@@ -67,6 +78,13 @@ class Gate:
             raise Refused(Refusal(RefusalKey.SCOPE_MISSING, needed.value))
         self.directory.touch(key)
         return key
+
+    def log_refusal(self, refusal: Refusal, request: Request, caller: ApiKey | None) -> None:
+        """A request for mail that is not taken. What intake refuses is not said twice: intake has logged it."""
+        if refusal.key in _REFUSED_BEFORE_INTAKE:
+            client = request.client.host if request.client else None
+            key = format_id(API_KEY_PREFIX, caller.id) if caller else None
+            self.mail_log.refused(refusal, door="rest", client=client, key=key, request_id=request_id(request))
 
     async def _find_key(self, value: str) -> ApiKey | None:
         scheme, _, secret = value.partition(" ")  # RFC 9110 §11.4: the scheme in any case

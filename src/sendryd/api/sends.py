@@ -131,6 +131,7 @@ class SendHandlers:
                 scope=scope,
                 body=SendBody,
                 max_body=size,
+                is_send=True,
             ),
             Operation(
                 method="POST",
@@ -142,6 +143,7 @@ class SendHandlers:
                 scope=scope,
                 body=BatchBody,
                 max_body=size,
+                is_send=True,
             ),
             Operation(
                 method="POST",
@@ -153,6 +155,7 @@ class SendHandlers:
                 scope=scope,
                 body=MarketingBody,
                 max_body=size,
+                is_send=True,
             ),
             Operation(
                 method="PATCH",
@@ -164,6 +167,7 @@ class SendHandlers:
                 scope=scope,
                 body=AmendBody,
                 max_body=size,
+                is_send=True,
             ),
             cancel,
             cancel.alias(method="DELETE", path=f"{path}/{{id}}"),
