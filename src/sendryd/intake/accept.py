@@ -236,7 +236,8 @@ class Intake:
                 draft = replace(draft, headers=draft.headers.parse(shortened))
             options = await self._with_tracking(submission, draft, domain)
             skipped = await self._find_skipped(submission, options)
-            not_tracked = await self._find_untracked(submission, draft, options)
+            is_tracked = options.track_opens or options.track_clicks
+            not_tracked = await self._find_untracked(submission, draft, options) if is_tracked else None
             new = self._build(submission, draft, domain, options, skipped, message_id, not_tracked)
             return Prepared(new, draft.orders.idempotency_key, submission.origin)
         except MalformedMessage as error:
@@ -360,8 +361,8 @@ class Intake:
 
     @staticmethod
     async def _find_untracked(submission: Submission, draft: Draft, options: Options) -> str | None:
-        """Why the message cannot be tracked though it should be; None if it can, or nobody asked. REST makes texts that can."""
-        if options.is_rest or not (options.track_opens or options.track_clicks):
+        """Why the message cannot be tracked though it should be; None if it can, as all that REST makes."""
+        if options.is_rest:
             return None
         content = submission.content
         is_large = len(content) > LARGE
@@ -495,7 +496,8 @@ class Intake:
             raise
         for new, each in zip(news, prepared, strict=True):
             self._accepted[new.message.mode].inc()
-            self._log_acceptance(new, each.origin)
+            if self._mail_log.is_on:
+                self._log_acceptance(new, each.origin)
             if new.lease and self._handoff:
                 self._handoff.offer(new.lease, _claims(new, new.lease), new.content)
             else:

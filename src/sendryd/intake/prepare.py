@@ -80,7 +80,8 @@ def read_draft(content: bytes, first_bare_lf: int | None, *, hostname: str = "")
         )
     except MalformedMessage as error:
         return Refusal(RefusalKey.MALFORMED_MESSAGE, error.reason)
-    if headers.count(b"received") > MAX_HOPS or _count_own_hops(headers, hostname) >= MAX_OWN_HOPS:
+    hops = headers.count(b"received")
+    if hops > MAX_HOPS or (hops >= MAX_OWN_HOPS and _count_own_hops(headers, hostname) >= MAX_OWN_HOPS):
         return Refusal(RefusalKey.TOO_MANY_HOPS)
     has_orders = any(name.startswith(CONTROL_PREFIX) for name in headers.by_name)
     try:
@@ -120,7 +121,7 @@ def _has_value(value: bytes) -> bool:
 
 def _count_own_hops(headers: HeaderBlock, hostname: str) -> int:
     """How often this server has accepted the message before."""
-    if headers.count(b"received") < MAX_OWN_HOPS or not hostname:
+    if not hostname:
         return 0
     own = re.compile(rb"by " + re.escape(hostname.encode()) + rb" with \S+ id em_", re.IGNORECASE)  # as `message.trace` writes it
     return sum(own.search(b" ".join(value.split())) is not None for value in headers.all(b"received"))

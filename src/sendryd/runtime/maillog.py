@@ -62,6 +62,11 @@ class MailLog:
         self.flush()
         self._output = output if output.level <= logging.INFO else None
 
+    @property
+    def is_on(self) -> bool:
+        """Whether lines are written at this level."""
+        return self._output is not None
+
     def accepted(self, message: Message, *, recipients: int, client: str, tls: str | None, door: str) -> None:
         """A message is stored; its 250 or 200 follows."""
         if self._output is None:

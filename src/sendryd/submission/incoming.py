@@ -49,13 +49,14 @@ class IncomingContent:
 
     def hold(self, key: ApiKey) -> bool:
         """Accounts for what the machine holds. False if some of it has to go to a file: call `spill`."""
-        if self._in_file > self._machine.content_given:  # RSET between chunks, or a content that turned out bad
+        if self._in_file and self._in_file > self._machine.content_given:  # RSET between chunks, or a content that turned out bad
             self._close_file()
-        more = self._machine.content_size - self._in_memory
+        size = self._machine.content_size
+        more = size - self._in_memory
         if more <= 0:
             self._give_back_memory(-more)
             return True
-        if self._machine.content_size > IN_MEMORY:
+        if size > IN_MEMORY:
             return False
         if self._memory is None:
             self._memory = self._budget.receipt(key.id, is_test=key.mode is KeyMode.TEST)
@@ -96,8 +97,10 @@ class IncomingContent:
 
     def drop(self) -> None:
         """Gives everything back: the content is stored, or is not wanted."""
-        self._give_back_memory(self._in_memory)
-        self._close_file()
+        if self._memory is not None:
+            self._give_back_memory(self._in_memory)
+        if self._files is not None:
+            self._close_file()
 
     def _give_back_memory(self, octets: int) -> None:
         if self._memory is not None:

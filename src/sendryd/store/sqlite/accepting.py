@@ -13,7 +13,6 @@ from sendryd.store.base import Answer, NewMessage
 from sendryd.store.errors import AlreadyAnswered, Changed, NotAllowed, NotFound
 from sendryd.store.sqlite.batch import Rows, add_events
 from sendryd.store.sqlite.claims import DueScan
-from sendryd.store.sqlite.connection import translated
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.queue import list_untried
@@ -36,8 +35,7 @@ class Accepting:
     _suppressed: Suppressed
 
     async def check_room(self, size: int) -> None:
-        with translated():
-            self._database.room.check(size)
+        self._database.check_room(size)
 
     async def accept(self, message: NewMessage) -> None:
         def action(connection: apsw.Connection, rows: Rows) -> None:

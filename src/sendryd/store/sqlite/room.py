@@ -31,9 +31,13 @@ class Room:
         self._looked = float("-inf")
         self._left = 0  # octets above the margin when the disk was looked at
 
+    def is_plenty(self, size: int) -> bool:
+        """Whether so many octets fit beyond doubt by the last look. False says nothing: ask `check`."""
+        return size <= self._left and self._left >= PLENTY and self._now() - self._looked < LOOK_INTERVAL
+
     def check(self, size: int) -> None:
         """Raises `StoreFull` if so many octets would eat into the margin, `OSError`. Looks at the disk only now and then if there is plenty."""
-        now = self._monotonic() if self._monotonic is not None else float("inf")
+        now = self._now()
         if now - self._looked >= LOOK_INTERVAL or self._left < PLENTY:
             free, total = self._measure()
             self._left, self._looked = free - min(MARGIN, total // MARGIN_SHARE), now
@@ -65,6 +69,9 @@ class Room:
         except OSError:
             return False
         return True
+
+    def _now(self) -> float:
+        return self._monotonic() if self._monotonic is not None else float("inf")
 
     def _measure(self) -> tuple[int, int]:
         found = os.statvfs(self._folder)
