@@ -20,7 +20,7 @@ _WORDS: Final = {
 def log_outcome(mail_log: MailLog, claim: Claim, delivery: ClaimedDelivery, verdict: Verdict, outcome: Outcome, now: datetime) -> None:
     """One line for one recipient: who said what, and where the time went."""
     word = _WORDS.get(outcome.state)
-    if word is None:
+    if word is None or not mail_log.is_on:
         return
     disposition, opening = verdict.disposition, verdict.opening
     delay = max(0.0, (now - claim.message.waits_since).total_seconds())
