@@ -20,7 +20,7 @@ from sendryd.testing.world import World
 ROUNDS = int(os.environ.get("SENDRYD_TEST_BAD_DAYS", "1"))
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 SECONDS_TO_FINAL = 0.3  # of the receiving server: whatever happens, happens while attempts wait for their last reply
-MESSAGES = 800  # in each round
+MESSAGES = 500  # in each round
 INTERVAL = 0.1  # seconds between two messages of a client: the load lasts as long as the bad days
 _ID = re.compile(rb" id (em_\w{13})")
 
