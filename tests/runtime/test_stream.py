@@ -1,10 +1,7 @@
 """The seam to the network, over real sockets on loopback."""
 
 import asyncio
-import socket
 import ssl
-import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -342,29 +339,3 @@ def test_new_certificate_files_are_loaded_and_broken_ones_are_not(pair: tuple[Pa
 
 def test_the_private_key_is_readable_by_its_owner_alone(pair: tuple[Path, Path]) -> None:
     assert pair[1].stat().st_mode & 0o777 == 0o600
-
-
-def test_what_came_while_the_process_was_stopped_is_read_before_the_time_is_over() -> None:
-    uvloop = pytest.importorskip("uvloop")  # its timers fire before it reads
-
-    def answer_late(listener: socket.socket) -> None:
-        with listener.accept()[0] as peer:
-            peer.recv(10)
-            time.sleep(0.6)
-            peer.sendall(b"250 Ok\r\n")
-            peer.recv(10)
-
-    async def talk(port: int) -> bytes:
-        stream = await network.connect("127.0.0.1", port, timeout=5)
-        stream.write(b".\r\n")
-        asyncio.get_running_loop().call_later(0.2, time.sleep, 1.8)  # all of the process is stopped
-        try:
-            return await stream.read(0.4)
-        finally:
-            stream.abort()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        answering = threading.Thread(target=answer_late, args=(listener,), daemon=True)
-        answering.start()
-        assert uvloop.run(talk(listener.getsockname()[1])) == b"250 Ok\r\n"
-        answering.join(5)

@@ -109,9 +109,9 @@ def test_refusals_at_the_door_are_lines(logged: World) -> None:
         assert smtp.rcpt("nobody@[127.0.0.1]")[0] in {501, 553}
         smtp.rcpt("user@example.org")
         assert smtp.data("From: a@elsewhere.test\r\n\r\nx\r\n")[0] == 550
-    login, *_ = wait_for(logged, event="refused", code=535)
+    login, *_ = wait_for(logged, event="refused", code=535, door="smtp")
     assert login["client"] == "127.0.0.1"
-    sender, author = wait_for(logged, 2, event="refused", reason="domain_not_verified")
+    sender, author = wait_for(logged, 2, event="refused", reason="domain_not_verified", door="smtp")
     assert "elsewhere.test" in sender["reply"]
     assert (author["recipients"], author["door"]) == (1, "smtp")
     assert [line for line in lines(logged, event="refused") if "127.0.0.1" in line.get("command", "")]
