@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ _missing: Counter[str] = Counter()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Where nothing compiled may be kept, each of the hundreds of programs that tests start compiles all its source, at three times the cost.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     config.addinivalue_line("markers", "sockets: may open sockets on loopback")
     config.addinivalue_line("markers", "needs(*programs): outside programs that the test cannot do without")
 

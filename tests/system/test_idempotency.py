@@ -27,6 +27,7 @@ def restless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def rest(restless: World) -> RestClient:
+    restless.mailhost.script = Script()  # whatever the test before left
     return RestClient(restless.relay, restless.live_key)
 
 

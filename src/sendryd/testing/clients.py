@@ -46,7 +46,7 @@ class RestClient:
         return host, int(port)
 
     def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> RestAnswer:
-        """One request. A body is sent as JSON, bytes as they are."""
+        """One request. A body is sent as JSON, bytes as they are. Raises OSError, also where the connection ends before the answer does."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         connection = http.client.HTTPConnection(*self.address, timeout=TIMEOUT)
         try:
@@ -54,6 +54,8 @@ class RestClient:
             connection.request(method, path, body=data, headers=fields)
             response = connection.getresponse()
             return RestAnswer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+        except http.client.HTTPException as error:
+            raise ConnectionError("the connection ended before the answer did") from error
         finally:
             connection.close()
 
