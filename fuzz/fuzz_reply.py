@@ -3,7 +3,7 @@
 from drive import cut, drive
 
 from sendryd.smtp.client import ClientConnection, Closed
-from sendryd.smtp.client_states import DATA
+from sendryd.smtp.client_commands import DATA
 from sendryd.smtp.errors import LocalProtocolError, RemoteProtocolError
 from sendryd.smtp.events import NEED_DATA
 from sendryd.smtp.extensions import parse_extensions

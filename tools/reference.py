@@ -1,4 +1,4 @@
-"""Makes the reference pages from the code: settings, errors, events, command line, daemons, and `.env.example`.
+"""Makes the reference pages from the code: settings, errors, events, command line, daemons, states, and `.env.example`.
 
 With --check, fails if they would change.
 """
@@ -8,8 +8,10 @@ import io
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
+from typing import Any
 
 os.environ |= {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}  # as the pages are to be, whatever terminal this is
 
@@ -18,6 +20,7 @@ from sendryd.cli.main import app
 from sendryd.model.event import EventType
 from sendryd.model.webhook import WebhookEvent
 from sendryd.policy.refusal import CATALOGUE
+from sendryd.smtp.states import CLIENT_MOVES, SERVER_MOVES, Verb
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
@@ -132,6 +135,43 @@ def daemons_page() -> str:
     return "\n".join(sections)
 
 
+def diagram(moves: Mapping[tuple[Any, Verb, int], Any], others: Sequence[tuple[str, str, str]]) -> list[str]:
+    """A Mermaid diagram. What leaves a state as it is, and what leads from everywhere to one state, is said in the text beside it."""
+    labels: dict[tuple[str, str], dict[str, list[int]]] = {}
+    for (before, verb, answer), after in moves.items():
+        if before is not after:
+            labels.setdefault((before.name, after.name), {}).setdefault(str(verb), []).append(answer)
+    lines = ["```mermaid", "stateDiagram-v2"]
+    for (before, after), verbs in labels.items():
+        named = [f"{verb} {'/'.join(f'{answer}yz' for answer in sorted(answers))}" for verb, answers in verbs.items()]
+        lines.append(f"    {before} --> {after}: {', '.join(named)}")
+    lines += [f"    {before} --> {after}: {label}" for before, after, label in others]
+    return [*lines, "```"]
+
+
+def states_page() -> str:
+    """docs/internals/states.md: the machines of `smtp/states.py`."""
+    lines = [
+        "# The states of an SMTP session",
+        "",
+        "Made from the tables of `smtp/states.py`. An arrow is a reply: the verb that it answers, and the class of its code. A reply that is not",
+        "drawn leaves the state as it is.",
+        "",
+        "## The server",
+        "",
+        "A command that is not in order is answered 503. QUIT, a 421 and the end of the stream lead from every state to CLOSED.",
+        "",
+        *diagram(SERVER_MOVES, [("TLS", "START", "handshake"), ("MAIL", "DATA", "DATA without a recipient")]),
+        "",
+        "## The client",
+        "",
+        "A 421 leads from every state to CLOSING. A reply that cannot answer what was said leads to BROKEN.",
+        "",
+        *diagram(CLIENT_MOVES, [("TLS", "OPEN", "handshake"), ("CONTENT", "SENT", "lone dot")]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def events_page() -> str:
     """docs/reference/events.md: the words of events, and of what webhooks are told."""
     lines = ["# Events", "", "Of a message, for each recipient (`GET /v1/emails/:id/events`, `GET /v1/logs`):", ""]
@@ -148,6 +188,7 @@ def main() -> int:
         ROOT / "docs/reference/cli.md": commands_page(),
         ROOT / "docs/reference/events.md": events_page(),
         ROOT / "docs/operations/daemons.md": daemons_page(),
+        ROOT / "docs/internals/states.md": states_page(),
         ROOT / ".env.example": environment_example(),
     }
     changed = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]

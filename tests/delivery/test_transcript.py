@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sendryd.delivery.transcript import Tracer, Transcript
-from sendryd.smtp import client_states
+from sendryd.smtp import client_commands
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.store.base import TraceRequest
 from sendryd.store.memory import MemoryStore
@@ -16,10 +16,10 @@ from sendryd.testing.clock import ManualClock
 def test_passwords_are_stars_in_every_form_of_auth() -> None:
     transcript = Transcript("example.org", "mx[192.0.2.1]:25", ManualClock())
     with capture_logs() as lines:
-        transcript.sent(client_states.auth_plain("user", "hunter2"))
-        transcript.sent(client_states.AUTH_LOGIN)
-        transcript.sent(client_states.auth_answer("hunter2"))
-        transcript.sent(client_states.ehlo("relay.test"))
+        transcript.sent(client_commands.auth_plain("user", "hunter2"))
+        transcript.sent(client_commands.AUTH_LOGIN)
+        transcript.sent(client_commands.auth_answer("hunter2"))
+        transcript.sent(client_commands.ehlo("relay.test"))
     assert [line["line"] for line in lines] == ["AUTH PLAIN ***", "AUTH LOGIN ***", "***", "EHLO relay.test"]
 
 

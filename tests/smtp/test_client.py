@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sendryd.smtp import client_states
+from sendryd.smtp import client_commands
 from sendryd.smtp.client import (
     MAX_LINE,
     MAX_LINES,
@@ -20,10 +20,11 @@ from sendryd.smtp.client import (
     make_reply,
     parse_single_line,
 )
-from sendryd.smtp.client_states import DATA, NOOP, QUIT, RSET, STARTTLS, Command, Phase, Verb, ehlo, helo, mail, rcpt
+from sendryd.smtp.client_commands import DATA, NOOP, QUIT, RSET, STARTTLS, Command, ehlo, helo, mail, rcpt
 from sendryd.smtp.errors import LocalProtocolError, RemoteProtocolError
 from sendryd.smtp.events import NEED_DATA
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
+from sendryd.smtp.states import Phase, Verb
 from sendryd.smtp.timeouts import Step
 
 MAIL, RCPT = mail("a@example.test"), rcpt("b@example.org")
@@ -64,14 +65,14 @@ def in_text() -> ClientConnection:
     machine = greeted()
     say(machine, MAIL, RCPT, DATA)
     hear(machine, b"250 a\r\n250 b\r\n354 go\r\n")
-    assert machine.phase is Phase.TEXT
+    assert machine.phase is Phase.CONTENT
     return machine
 
 
 def test_a_whole_dialogue() -> None:
     machine = ClientConnection()
     awaited = [machine.awaiting]
-    assert hear(machine, GREETING) == [ReplyReceived(client_states.GREETING, Reply(220, "mx.example.org ESMTP"))]
+    assert hear(machine, GREETING) == [ReplyReceived(client_commands.GREETING, Reply(220, "mx.example.org ESMTP"))]
     assert say(machine, ehlo("relay.test")) == b"EHLO relay.test\r\n"
     awaited.append(machine.awaiting)
     hear(machine, OFFER)
@@ -81,11 +82,13 @@ def test_a_whole_dialogue() -> None:
         awaited.append(machine.awaiting)
         hear(machine, reply)
     awaited.append(machine.awaiting)
-    machine.send_text(b"From: a@example.test\r\n\r\nbody\r\n")
-    machine.end_text()
+    machine.send_content(b"From: a@example.test\r\n\r\nbody\r\n")
+    machine.end_content()
     awaited.append(machine.awaiting)
     assert machine.data_to_send() == b"From: a@example.test\r\n\r\nbody\r\n.\r\n"
-    assert hear(machine, b"250 2.0.0 Queued\r\n") == [ReplyReceived(client_states.TEXT, Reply(250, "Queued", EnhancedStatusCode(2, 0, 0)))]
+    assert hear(machine, b"250 2.0.0 Queued\r\n") == [
+        ReplyReceived(client_commands.CONTENT, Reply(250, "Queued", EnhancedStatusCode(2, 0, 0)))
+    ]
     assert machine.is_idle
     assert say(machine, QUIT) == b"QUIT\r\n"
     awaited.append(machine.awaiting)
@@ -133,8 +136,8 @@ def assert_nothing_more_is_said(machine: ClientConnection) -> None:
             machine.next_event()
     acts: list[Callable[[], None]] = [
         lambda: machine.send(QUIT),
-        lambda: machine.send_text(b"x\r\n"),
-        machine.end_text,
+        lambda: machine.send_content(b"x\r\n"),
+        machine.end_content,
         machine.tls_established,
     ]
     for act in acts:
@@ -255,7 +258,7 @@ def test_sending_when_the_pipelining_rules_forbid_it() -> None:
     assert say(patient, RCPT) == RCPT.line
 
 
-@pytest.mark.parametrize("last", [ehlo("relay.test"), STARTTLS, client_states.AUTH_LOGIN, DATA, NOOP, QUIT])
+@pytest.mark.parametrize("last", [ehlo("relay.test"), STARTTLS, client_commands.AUTH_LOGIN, DATA, NOOP, QUIT])
 def test_a_command_that_ends_its_group_is_followed_by_nothing(last: Command) -> None:
     machine = greeted()
     say(machine, last)
@@ -275,7 +278,7 @@ def test_nothing_is_said_before_the_greeting(command: Command) -> None:
         machine.send(command)
 
 
-@pytest.mark.parametrize("command", [MAIL, RCPT, DATA, STARTTLS, client_states.AUTH_LOGIN])
+@pytest.mark.parametrize("command", [MAIL, RCPT, DATA, STARTTLS, client_commands.AUTH_LOGIN])
 def test_who_has_not_greeted_says_nothing_else(command: Command) -> None:
     machine = ClientConnection()
     hear(machine, GREETING)
@@ -291,7 +294,7 @@ def test_who_has_not_greeted_says_nothing_else(command: Command) -> None:
     assert say(machine, command) == command.line
 
 
-@pytest.mark.parametrize("command", [client_states.GREETING, client_states.TEXT])
+@pytest.mark.parametrize("command", [client_commands.GREETING, client_commands.CONTENT])
 def test_what_is_no_command_cannot_be_said(command: Command) -> None:
     with pytest.raises(LocalProtocolError, match="is not a command"):
         greeted().send(command)
@@ -299,15 +302,15 @@ def test_what_is_no_command_cannot_be_said(command: Command) -> None:
 
 def test_text_goes_between_354_and_the_lone_dot_only() -> None:
     early, late, machine = greeted(), in_text(), in_text()
-    late.end_text()
+    late.end_content()
     for wrong in (early, late):
         with pytest.raises(LocalProtocolError):
-            wrong.send_text(b"x\r\n")
+            wrong.send_content(b"x\r\n")
         with pytest.raises(LocalProtocolError):
-            wrong.end_text()
+            wrong.end_content()
     with pytest.raises(LocalProtocolError):
         machine.send(RSET)
-    machine.end_text()
+    machine.end_content()
     assert machine.data_to_send() == b".\r\n"
 
 
@@ -328,32 +331,32 @@ def test_text_goes_between_354_and_the_lone_dot_only() -> None:
 def test_the_lone_dot_stands_on_a_line_of_its_own(pieces: list[bytes], wire: bytes) -> None:
     machine = in_text()
     for piece in pieces:
-        machine.send_text(piece)
-    machine.end_text()
+        machine.send_content(piece)
+    machine.end_content()
     assert machine.data_to_send() == wire
 
 
 def test_a_second_message_begins_with_nothing_of_the_first() -> None:
     machine = in_text()
-    machine.send_text(b"a")
-    machine.end_text()
+    machine.send_content(b"a")
+    machine.end_content()
     machine.data_to_send()
     hear(machine, b"250 Ok\r\n")
     say(machine, MAIL, RCPT, DATA)
     hear(machine, b"250 a\r\n250 b\r\n354 go\r\n")
     assert machine.awaiting is Step.DATA_BLOCK
-    machine.end_text()
+    machine.end_content()
     assert machine.data_to_send() == b".\r\n"
 
 
 def test_a_refusal_in_the_middle_of_the_text_ends_the_dialogue() -> None:
     machine = in_text()
-    machine.send_text(b"a\r\n")
+    machine.send_content(b"a\r\n")
     (event,) = hear(machine, b"552 5.3.4 Too big\r\n")
     assert isinstance(event, ReplyReceived)
-    assert (event.command.verb, event.reply.code, machine.phase) == (Verb.TEXT, 552, Phase.CLOSING)
+    assert (event.command.verb, event.reply.code, machine.phase) == (Verb.CONTENT, 552, Phase.CLOSING)
     with pytest.raises(LocalProtocolError):
-        machine.end_text()
+        machine.end_content()
     with pytest.raises(LocalProtocolError):
         machine.send(RSET)
 
@@ -376,7 +379,7 @@ def test_what_follows_421_is_heard_and_changes_nothing() -> None:
     assert len(hear(machine, b"421 4.3.2 Stopping\r\n250 Ok\r\n354 go\r\n")) == 3
     assert machine.phase is Phase.CLOSING
     with pytest.raises(LocalProtocolError):
-        machine.send_text(b"x\r\n")
+        machine.send_content(b"x\r\n")
 
 
 def test_the_end_of_the_stream_is_told_behind_what_came_whole() -> None:
@@ -488,9 +491,9 @@ def test_a_line_about_as_long_as_the_limit_may_be_cut_anywhere(size: int, places
 def test_login_in_steps() -> None:
     machine = greeted(b"250-mx\r\n250 AUTH LOGIN\r\n")
     for command, answer in (
-        (client_states.AUTH_LOGIN, b"334 VXNlcm5hbWU6\r\n"),
-        (client_states.auth_answer("sendry"), b"334 UGFzc3dvcmQ6\r\n"),
-        (client_states.auth_answer("key"), b"235 2.7.0 Yes\r\n"),
+        (client_commands.AUTH_LOGIN, b"334 VXNlcm5hbWU6\r\n"),
+        (client_commands.auth_answer("sendry"), b"334 UGFzc3dvcmQ6\r\n"),
+        (client_commands.auth_answer("key"), b"235 2.7.0 Yes\r\n"),
     ):
         assert say(machine, command) == command.line
         assert machine.awaiting is Step.AUTH
@@ -544,9 +547,9 @@ def run(pieces: list[list[bytes]]) -> tuple[list[object], str]:
     """What is heard when the answers of each stage come in these pieces."""
     machine, seen = ClientConnection(), list[object]()
     for (commands, _), answers in zip(STAGES, pieces, strict=False):
-        if machine.phase is Phase.TEXT:
-            machine.send_text(b"body\r\n")
-            machine.end_text()
+        if machine.phase is Phase.CONTENT:
+            machine.send_content(b"body\r\n")
+            machine.end_content()
         seen.append(say(machine, *commands))
         for piece in answers:
             seen += hear(machine, piece)
@@ -583,8 +586,8 @@ def hear_all(stage: int, pieces: list[bytes]) -> tuple[list[object], str]:
     for commands, answer in STAGES[:stage]:
         say(machine, *commands)
         hear(machine, answer)
-        if machine.phase is Phase.TEXT:
-            machine.end_text()
+        if machine.phase is Phase.CONTENT:
+            machine.end_content()
     if stage < len(STAGES):
         say(machine, *STAGES[stage][0])
     try:

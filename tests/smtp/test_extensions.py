@@ -4,18 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.smtp.extensions import NO_EXTENSIONS, Extensions, parse_extensions, submission_keywords
-
-COMMON = ("SIZE 1000", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING")
-
-
-def test_what_we_offer() -> None:
-    assert submission_keywords(max_message_size=1000, is_encrypted=False) == (*COMMON, "STARTTLS")
-    assert submission_keywords(max_message_size=1000, is_encrypted=True) == (*COMMON, "AUTH PLAIN LOGIN")
+from sendryd.smtp.extensions import NO_EXTENSIONS, Extensions, parse_extensions
+from sendryd.smtp.profile import SUBMISSION
 
 
 def test_what_we_offer_is_read_back() -> None:
-    lines = ["host", *submission_keywords(max_message_size=1000, is_encrypted=True)]
+    lines = ["host", *SUBMISSION.keywords(max_message_size=1000, is_encrypted=True)]
     assert parse_extensions(lines) == Extensions(
         pipelining=True,
         size=1000,

@@ -8,11 +8,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sendryd.smtp.client import ClientConnection, ReplyReceived
-from sendryd.smtp.client_states import QUIT, STARTTLS, Command, Phase, Verb, auth_plain, ehlo
+from sendryd.smtp.client_commands import QUIT, STARTTLS, Command, auth_plain, ehlo
 from sendryd.smtp.datastream import dot_stuff
 from sendryd.smtp.events import Closed, CredentialsOffered, DataEnded, DataRequested, MailFrom, RcptTo
 from sendryd.smtp.reply import Reply, make_reply
 from sendryd.smtp.server import ServerLimits
+from sendryd.smtp.states import Phase, Verb
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope, Transaction, TransactionResult
 from sendryd.testing.shell import Shell
@@ -86,8 +87,8 @@ class Wire:
             if transaction.is_text_due:
                 transaction.is_text_due = False
                 if transaction.wants_content:
-                    self.client.send_text(dot_stuff(content))
-                self.client.end_text()
+                    self.client.send_content(dot_stuff(content))
+                self.client.end_content()
             self.cross()
             for event in self.events():
                 transaction.receive(event.command, event.reply)

@@ -27,7 +27,7 @@ from sendryd.smtp.events import (
 from sendryd.smtp.reply import Reply, ReplyClass, make_reply
 from sendryd.smtp.server import ServerConnection, ServerLimits
 from sendryd.smtp.server_replies import OK
-from sendryd.smtp.states import LEGAL, TRANSITIONS, State, Verb
+from sendryd.smtp.states import SERVER_MOVES, SERVER_ORDER, State, Verb
 from sendryd.smtp.timeouts import Step
 from sendryd.testing.dialogue import StepKind, parse_dialogue
 from sendryd.testing.shell import AUTH, Shell
@@ -125,15 +125,15 @@ def test_any_bytes_in_any_state_give_events_and_nothing_else(data: bytes, stage:
 @pytest.mark.parametrize("reply_class", list(ReplyClass))
 def test_every_reply_is_in_the_table_or_our_own_fault(state: State, verb: Verb, reply_class: ReplyClass) -> None:
     machine = ServerConnection(hostname="h", limits=ServerLimits())
-    machine._state, machine._pending = state, verb
+    machine._dialogue.state, machine._dialogue.pending = state, verb
     reply = Reply(reply_class * 100 + 50 if reply_class != 3 else 354, "x")
-    if (state, verb, reply_class) in TRANSITIONS:
+    if (state, verb, reply_class) in SERVER_MOVES:
         machine.reply(reply)
-        assert machine._state is TRANSITIONS[state, verb, reply_class]
+        assert machine._dialogue.state is SERVER_MOVES[state, verb, reply_class]
     else:
         with pytest.raises(LocalProtocolError):
             machine.reply(reply)
-    assert ((state, verb) in LEGAL) == any((state, verb, each) in TRANSITIONS for each in ReplyClass)
+    assert ((state, verb) in SERVER_ORDER) == any((state, verb, each) in SERVER_MOVES for each in ReplyClass)
 
 
 def test_nothing_overtakes_a_decision() -> None:
@@ -814,7 +814,7 @@ def test_what_the_machine_waits_for(shell: Shell, data: bytes, step: Step) -> No
 
 def test_a_machine_shows_where_it_stands(shell: Shell) -> None:
     assert repr(shell.machine) == "<ServerConnection READY pending=None>"
-    assert repr(ServerConnection(hostname="h", limits=ServerLimits())) == "<ServerConnection GREETING pending=CONNECT>"
+    assert repr(ServerConnection(hostname="h", limits=ServerLimits())) == "<ServerConnection GREETING pending=greeting>"
 
 
 def test_a_client_that_half_closes_gets_its_answer(shell: Shell) -> None:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendryd.smtp.client_states import NOOP, TEXT, Command, Verb
+from sendryd.smtp.client_commands import CONTENT, NOOP, Command
 from sendryd.smtp.extensions import Extensions
 from sendryd.smtp.reply import Reply, make_reply
+from sendryd.smtp.states import Verb
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import NO_8BITMIME, NO_SMTPUTF8, TOO_BIG, OutboundEnvelope, Transaction, TransactionResult, needs_7bit
 
@@ -36,7 +37,7 @@ class Talk:
             if transaction.is_text_due:
                 transaction.is_text_due = False
                 self.said.append("content" if transaction.wants_content else "nothing")
-                transaction.receive(TEXT, answers.get(Verb.TEXT, OK))
+                transaction.receive(CONTENT, answers.get(Verb.CONTENT, OK))
                 continue
             commands = transaction.commands()
             assert commands
@@ -122,7 +123,7 @@ def test_without_a_recipient_there_is_no_data() -> None:
 
 @pytest.mark.parametrize("data", [NO, GO])
 def test_a_go_ahead_without_a_recipient_is_answered_with_the_lone_dot(data: Reply) -> None:
-    talk = Talk({**dict.fromkeys(PATHS, UNKNOWN), Verb.DATA: data, Verb.TEXT: OK}, PIPELINED)
+    talk = Talk({**dict.fromkeys(PATHS, UNKNOWN), Verb.DATA: data, Verb.CONTENT: OK}, PIPELINED)
     assert talk.said == ["MAIL a b c DATA", "nothing"][: 2 if data is GO else 1]
     assert talk.outcome == all_of_them(UNKNOWN, Step.RCPT)
     assert talk.result.failed_at is Step.RCPT
@@ -131,7 +132,7 @@ def test_a_go_ahead_without_a_recipient_is_answered_with_the_lone_dot(data: Repl
 
 @BOTH
 @pytest.mark.parametrize("refusal", [LATER, NO])
-@pytest.mark.parametrize(("verb", "step"), [(Verb.DATA, Step.DATA), (Verb.TEXT, Step.FINAL_DOT)])
+@pytest.mark.parametrize(("verb", "step"), [(Verb.DATA, Step.DATA), (Verb.CONTENT, Step.FINAL_DOT)])
 def test_a_refusal_of_the_message_is_the_answer_for_those_who_were_accepted(
     extensions: Extensions, refusal: Reply, verb: Verb, step: Step
 ) -> None:
@@ -142,7 +143,7 @@ def test_a_refusal_of_the_message_is_the_answer_for_those_who_were_accepted(
 
 
 @BOTH
-@pytest.mark.parametrize(("at", "step"), [(Verb.MAIL, Step.MAIL), (B, Step.RCPT), (Verb.DATA, Step.DATA), (Verb.TEXT, Step.FINAL_DOT)])
+@pytest.mark.parametrize(("at", "step"), [(Verb.MAIL, Step.MAIL), (B, Step.RCPT), (Verb.DATA, Step.DATA), (Verb.CONTENT, Step.FINAL_DOT)])
 def test_421_ends_it_for_all_who_had_no_answer_yet(extensions: Extensions, at: str, step: Step) -> None:
     talk = Talk({A: UNKNOWN, at: CLOSING}, extensions)
     first = (421, step) if at == Verb.MAIL else (550, Step.RCPT)
@@ -258,13 +259,13 @@ REPLIES = st.sampled_from([OK, Reply(251, "Will forward"), UNKNOWN, FULL, FEWER,
 @settings(max_examples=300, deadline=None)
 @given(st.lists(REPLIES, min_size=6, max_size=6), st.booleans(), st.booleans())
 def test_whatever_is_answered_every_recipient_has_the_reply_that_decided(replies: list[Reply], is_pipelined: bool, does_go: bool) -> None:
-    by_name = dict(zip((Verb.MAIL, *PATHS, Verb.TEXT), replies, strict=False))
+    by_name = dict(zip((Verb.MAIL, *PATHS, Verb.CONTENT), replies, strict=False))
     data = GO if does_go else next((reply for reply in replies if not reply.is_positive), NO)
     answers: dict[str, Reply] = {**by_name, Verb.DATA: data}
     talk = Talk(answers, PIPELINED if is_pipelined else PATIENT)
     result = talk.result
     assert set(result.per_recipient) == set(result.steps) == set(PATHS)
-    source = {Step.MAIL: Verb.MAIL, Step.DATA: Verb.DATA, Step.FINAL_DOT: Verb.TEXT}
+    source = {Step.MAIL: Verb.MAIL, Step.DATA: Verb.DATA, Step.FINAL_DOT: Verb.CONTENT}
     for path in PATHS:
         step, reply = result.steps[path], result.per_recipient[path]
         if step is Step.RCPT:
@@ -282,5 +283,5 @@ def test_whatever_is_answered_every_recipient_has_the_reply_that_decided(replies
 @settings(max_examples=100, deadline=None)
 @given(st.lists(REPLIES.filter(lambda reply: reply.code != 421), min_size=6, max_size=6))
 def test_pipelining_changes_nothing_in_what_comes_out(replies: list[Reply]) -> None:
-    answers: dict[str, Reply] = dict(zip((Verb.MAIL, *PATHS, Verb.TEXT), replies, strict=False))
+    answers: dict[str, Reply] = dict(zip((Verb.MAIL, *PATHS, Verb.CONTENT), replies, strict=False))
     assert Talk(answers, PIPELINED).outcome == Talk(answers, PATIENT).outcome

@@ -10,8 +10,9 @@ from typing import Final
 
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.smtp.client_states import Command, Verb
+from sendryd.smtp.client_commands import Command
 from sendryd.smtp.reply import Reply
+from sendryd.smtp.states import Verb
 from sendryd.store.base import TraceRequest, TraceStore
 from sendryd.store.errors import StoreError
 

@@ -35,9 +35,9 @@ from sendryd.runtime.faults import (
     WriteTimedOut,
 )
 from sendryd.runtime.stream import ByteStream, TlsInfo
-from sendryd.smtp import client_states
+from sendryd.smtp import client_commands
 from sendryd.smtp.client import ClientConnection, Closed, ReplyReceived
-from sendryd.smtp.client_states import Command
+from sendryd.smtp.client_commands import Command
 from sendryd.smtp.datastream import dot_stuff, dot_stuff_piece
 from sendryd.smtp.errors import RemoteProtocolError
 from sendryd.smtp.events import NEED_DATA
@@ -274,9 +274,9 @@ class Connection:
             await self._log_in(*self.target.credentials)
 
     async def _say_hello(self, name: str) -> None:
-        reply = await self._ask(client_states.ehlo(name))
+        reply = await self._ask(client_commands.ehlo(name))
         if reply.is_permanent:  # RFC 5321 §3.2: an old server, or one that wants to look like it
-            reply = await self._ask(client_states.helo(name))
+            reply = await self._ask(client_commands.helo(name))
         if not reply.is_positive:
             raise DeliveryFault(Step.EHLO, reply)
 
@@ -286,7 +286,7 @@ class Connection:
             if must_encrypt:
                 raise _tls_fault("the server does not offer STARTTLS", TlsTrouble.REFUSED)
             return
-        reply = await self._ask(client_states.STARTTLS)
+        reply = await self._ask(client_commands.STARTTLS)
         if not reply.is_positive:
             if must_encrypt or reply.code == SERVICE_CLOSING:
                 raise DeliveryFault(Step.STARTTLS, reply, trouble=TlsTrouble.REFUSED)
@@ -320,12 +320,12 @@ class Connection:
             raise _tls_fault("a password is not sent unless TLS is required", None, step=Step.AUTH)
         mechanisms = self.extensions.auth
         if "PLAIN" in mechanisms:
-            reply = await self._ask(client_states.auth_plain(user, password))
+            reply = await self._ask(client_commands.auth_plain(user, password))
         elif "LOGIN" in mechanisms:
-            reply = await self._ask(client_states.AUTH_LOGIN)
+            reply = await self._ask(client_commands.AUTH_LOGIN)
             for answer in (user, password):
                 if reply.code == AUTH_CONTINUES:
-                    reply = await self._ask(client_states.auth_answer(answer))
+                    reply = await self._ask(client_commands.auth_answer(answer))
         else:
             detail = "the server offers neither AUTH PLAIN nor AUTH LOGIN"
             raise DeliveryFault(Step.AUTH, NetworkFailure.PROTOCOL_ERROR, detail=detail)
@@ -373,7 +373,7 @@ class Connection:
 
     async def _carry(self, transaction: Transaction, content: OutboundContent | StreamedContent) -> None:
         if self._needs_reset:
-            reply = await self._ask(client_states.RSET)
+            reply = await self._ask(client_commands.RSET)
             self._needs_reset = False
             if not reply.is_positive:
                 raise DeliveryFault(Step.RSET, reply)
@@ -397,7 +397,7 @@ class Connection:
         if isinstance(content, StreamedContent) or content.size > SLICE:
             try:
                 async for piece in content.slices():
-                    machine.send_text(piece)
+                    machine.send_content(piece)
                     stream.write(machine.data_to_send())
                     await stream.drain(self._timeouts[Step.DATA_BLOCK])
                     if stream.has_unread and (early := await self._hear()) is not None:
@@ -409,8 +409,8 @@ class Connection:
                 raise
         else:
             for piece in content.stuffed:
-                machine.send_text(piece)
-        machine.end_text()
+                machine.send_content(piece)
+        machine.end_content()
         if self.transcript is not None:
             self.transcript.note(f"content of {content.size} octets")
         return None
@@ -505,7 +505,7 @@ class Connection:
         try:
             if self.is_usable:
                 with suppress(NetworkFault, RemoteProtocolError):
-                    await self._ask(client_states.QUIT)
+                    await self._ask(client_commands.QUIT)
                     self._is_closed = True
                     await self._stream.aclose()
         finally:

@@ -9,7 +9,7 @@ text over the limits is cut.
 
 A peer with which the dialogue is out of step (a reply to nothing, a reply that begins without a code, a code that cannot answer the command,
 a reply without end, bytes in clear text where TLS begins) breaks the connection: `RemoteProtocolError` now and ever after, and nothing more
-is sent. Sending what the rules of `client_states` forbid is our bug: `LocalProtocolError`.
+is sent. Sending what the rules of `states` forbid is our bug: `LocalProtocolError`.
 
 Cutting what arrives anywhere changes nothing, and any bytes at all give only events or `RemoteProtocolError`. Linear in what arrives.
 """
@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from sendryd.smtp.client_states import GREETING, MAY_BE_FOLLOWED, NEEDS_HELLO, TEXT, Command, Phase, Verb
+from sendryd.smtp.client_commands import CONTENT, GREETING, Command
 from sendryd.smtp.errors import LocalProtocolError, RemoteProtocolError
 from sendryd.smtp.events import NEED_DATA
 from sendryd.smtp.extensions import NO_EXTENSIONS, Extensions, parse_extensions
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
+from sendryd.smtp.states import ClientDialogue, Phase, Verb
 from sendryd.smtp.timeouts import Step
 
 MAX_LINE: Final = 2048  # octets kept of a reply line: what Postfix keeps (line_length_limit); RFC 5321 §4.5.3.1.5 has 512
@@ -32,7 +33,6 @@ MAX_KEPT: Final = 16 * 1024  # octets kept of a reply until it ends: `MAX_TEXT` 
 MAX_LINES: Final = 1000  # of one reply, empty lines before it included; the longest seen (advice of a large provider) has about 20
 MAX_REPLY: Final = 256 * 1024  # octets of one reply; no server means more as an answer, and reading on costs time
 MAX_TEXT: Final = 1000  # characters kept of a reply, enough for every sentence a person will read
-SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8: may answer anything
 
 # RFC 5321 §4.2. The text may be missing; further digits ("2500 ok") and a missing separator ("250ok") are tolerated.
 _LINE: Final = re.compile(rb"([2-5][0-9][0-9])[0-9]*([- \t]?)(.*)", re.DOTALL)
@@ -73,31 +73,24 @@ class ClientConnection:
     __slots__ = (
         "_buffer",
         "_cut_line",
-        "_fault",
-        "_has_hello",
+        "_dialogue",
         "_is_eof",
-        "_is_text_ended",
         "_kept",
         "_line_count",
         "_lines",
         "_outstanding",
-        "_phase",
         "_reply_size",
         "_start",
         "_tail",
         "_to_send",
         "extensions",
-        "is_encrypted",
     )
 
     def __init__(self, *, encrypted: bool = False) -> None:
-        self.is_encrypted = encrypted
+        self._dialogue = ClientDialogue(is_encrypted=encrypted)
         self.extensions: Extensions = NO_EXTENSIONS  # what the last EHLO offered
         self._outstanding: deque[Command] = deque((GREETING,))
         self._to_send: list[bytes] = []
-        self._phase = Phase.OPEN
-        self._has_hello = False
-        self._fault = ""
         self._buffer = b""
         self._start = 0  # of what is not parsed yet
         self._is_eof = False
@@ -107,32 +100,36 @@ class ClientConnection:
         self._line_count = 0  # of that reply, empty lines before it included
         self._reply_size = 0  # octets
         self._tail = b""  # the last octets of the text so far
-        self._is_text_ended = False
 
     def __repr__(self) -> str:
         waiting = ",".join(command.verb for command in self._outstanding)
-        return f"<ClientConnection {self._phase.value}{' tls' if self.is_encrypted else ''} awaiting={waiting or 'nothing'}>"
+        return f"<ClientConnection {self.phase}{' tls' if self.is_encrypted else ''} awaiting={waiting or 'nothing'}>"
 
     @property
     def phase(self) -> Phase:
         """Where the dialogue stands."""
-        return self._phase
+        return self._dialogue.phase
+
+    @property
+    def is_encrypted(self) -> bool:
+        """What is said now goes through TLS."""
+        return self._dialogue.is_encrypted
 
     @property
     def awaiting(self) -> Step:
-        """What the peer owes next, which decides how long to wait. DATA_BLOCK while text is being sent."""
+        """What the peer owes next, which decides how long to wait. DATA_BLOCK while content is being sent."""
         if not self._outstanding:
-            return Step.STARTTLS if self._phase is Phase.TLS else Step.RSET
+            return Step.STARTTLS if self._dialogue.phase is Phase.TLS else Step.RSET
         verb = self._outstanding[0].verb
-        if verb is Verb.TEXT:
-            return Step.FINAL_DOT if self._is_text_ended else Step.DATA_BLOCK
+        if verb is Verb.CONTENT:
+            return Step.FINAL_DOT if self._dialogue.phase is Phase.SENT else Step.DATA_BLOCK
         return _STEPS[verb]
 
     @property
     def is_idle(self) -> bool:
         """Open, everything answered, nothing half received: a new transaction may begin."""
         return (
-            self._phase is Phase.OPEN
+            self._dialogue.phase is Phase.OPEN
             and not self._outstanding
             and not self._lines
             and self._cut_line is None
@@ -144,39 +141,28 @@ class ClientConnection:
 
     def send(self, command: Command) -> None:
         """Says a command. Raises `LocalProtocolError` if it may not be said now, `RemoteProtocolError` if its answer seems to be here."""
-        if self._phase is not Phase.OPEN:
-            raise LocalProtocolError(f"{command.verb} cannot be sent: the dialogue is in the phase {self._phase.value}")
-        if not self._outstanding and self._start < len(self._buffer):
+        behind = self._outstanding[-1].verb if self._outstanding else None
+        self._dialogue.check_order(command.verb, behind=behind, may_pipeline=self.extensions.pipelining)
+        if behind is None and self._start < len(self._buffer):
             raise self._break("a reply came to nothing")
-        if self._outstanding:
-            if not self.extensions.pipelining:
-                raise LocalProtocolError(f"{command.verb} cannot be sent before {self._outstanding[0].verb} is answered")
-            if self._outstanding[-1].verb not in MAY_BE_FOLLOWED:
-                raise LocalProtocolError(f"{command.verb} cannot be pipelined behind {self._outstanding[-1].verb}")
         if not command.line:
             raise LocalProtocolError(f"{command.verb} is not a command")
-        if not self._has_hello and command.verb in NEEDS_HELLO:
-            raise LocalProtocolError(f"{command.verb} cannot be sent before EHLO is answered")
-        if command.verb is Verb.STARTTLS and self.is_encrypted:
-            raise LocalProtocolError("STARTTLS cannot be sent inside TLS")
         self._outstanding.append(command)
         self._to_send.append(command.line)
 
-    def send_text(self, stuffed: bytes) -> None:
-        """Sends a piece of the message. Its dots are stuffed and its line ends are CR LF: `datastream.dot_stuff` sees to that."""
-        if self._phase is not Phase.TEXT or self._is_text_ended:
-            raise LocalProtocolError("text can be sent only after 354 and before its end")
+    def send_content(self, stuffed: bytes) -> None:
+        """Sends a piece of the content. Its dots are stuffed and its line ends are CR LF: `datastream.dot_stuff` sees to that."""
+        if self._dialogue.phase is not Phase.CONTENT:
+            raise LocalProtocolError("content can be sent only after 354 and before its end")
         if stuffed:
             self._to_send.append(stuffed)
             self._tail = stuffed[-2:] if len(stuffed) > 1 else self._tail[-1:] + stuffed
 
-    def end_text(self) -> None:
-        """Ends the message with the lone dot; nothing before it means an empty message."""
-        if self._phase is not Phase.TEXT or self._is_text_ended:
-            raise LocalProtocolError("text can be ended only after 354, and once")
+    def end_content(self) -> None:
+        """Ends the content with the lone dot; nothing before it means an empty content."""
+        self._dialogue.end_content()
         # RFC 5321 §4.1.1.4: the CR LF before the dot is the one that ends the last line.
         self._to_send.append(b".\r\n" if self._tail in (b"", b"\r\n") else b"\r\n.\r\n")
-        self._is_text_ended = True
 
     def data_to_send(self) -> bytes:
         """What to write now; each octet is given once. A single piece is given as it came, without a copy."""
@@ -192,13 +178,9 @@ class ClientConnection:
 
         Raises `RemoteProtocolError` if clear text came behind the go-ahead: it could have come from anybody.
         """
-        if self._phase is not Phase.TLS:
-            raise LocalProtocolError("TLS can be established only after 220 to STARTTLS")
-        if self._start < len(self._buffer):
+        if self._dialogue.phase is Phase.TLS and self._start < len(self._buffer):
             raise self._break("clear text came behind the go-ahead to STARTTLS")
-        self._phase = Phase.OPEN
-        self.is_encrypted = True
-        self._has_hello = False
+        self._dialogue.shake_hands()
         self.extensions = NO_EXTENSIONS
 
     # Hearing.
@@ -216,8 +198,8 @@ class ClientConnection:
 
     def next_event(self) -> ReplyReceived | Closed | type[NEED_DATA]:
         """The next reply, `Closed`, or `NEED_DATA`. Raises `RemoteProtocolError` once the peer has broken the rules."""
-        if self._phase is Phase.BROKEN:
-            raise RemoteProtocolError(self._fault)
+        if self._dialogue.phase is Phase.BROKEN:
+            raise RemoteProtocolError(self._dialogue.fault)
         while True:
             start = self._start
             end = self._buffer.find(b"\n", start)
@@ -229,7 +211,7 @@ class ClientConnection:
             line = self._buffer[start : end - 1] if self._buffer[end - 1 : end] == b"\r" else self._buffer[start:end]
             if self._cut_line is not None or len(line) > MAX_LINE:
                 line = self._end_cut_line(line)
-            if not self._outstanding and (line.strip() or self._phase is Phase.TLS):
+            if not self._outstanding and (line.strip() or self._dialogue.phase is Phase.TLS):
                 raise self._break("a reply came to nothing")
             reply = self._take_line(line)
             if reply is not None:
@@ -257,7 +239,7 @@ class ClientConnection:
 
     def _skip_empty_lines(self) -> None:
         """Drops the empty lines that some servers send after a reply, so that the dialogue stays in step."""
-        while self._phase is not Phase.TLS and (empty := _EMPTY_LINE.match(self._buffer, self._start)) is not None:
+        while self._dialogue.phase is not Phase.TLS and (empty := _EMPTY_LINE.match(self._buffer, self._start)) is not None:
             self._start = empty.end()
             self._count(1, 0)
 
@@ -296,42 +278,22 @@ class ClientConnection:
         return make_reply(int(code), lines)
 
     def _pair(self, reply: Reply) -> ReplyReceived:
-        """Gives the reply to the oldest unanswered command, and moves on to the phase that follows from it."""
+        """Gives the reply to the oldest unanswered command."""
         command = self._outstanding[0]
-        verb, kind = command.verb, reply.code // 100
-        if kind == 3 and verb is not Verb.DATA and verb is not Verb.AUTH:
-            raise self._break(f"{reply.code} is no answer to {verb}")
-        if verb is Verb.DATA and kind == 2:
-            raise self._break(f"{reply.code} is no answer to DATA")
-        if verb is Verb.TEXT and not self._is_text_ended and kind == 2:
-            raise self._break("the message was answered before its end")
+        try:
+            self._dialogue.hear(command.verb, reply.code)
+        except RemoteProtocolError:
+            self._to_send.clear()
+            raise
         self._outstanding.popleft()
-        if reply.code == SERVICE_CLOSING or verb is Verb.QUIT:
-            self._phase = Phase.CLOSING
-        elif self._phase is not Phase.CLOSING:
-            self._phase = self._move(verb, kind)
+        if self._dialogue.phase is Phase.CONTENT:
+            self._tail = b""
+            self._outstanding.append(CONTENT)
         return ReplyReceived(command, reply)
 
-    def _move(self, verb: Verb, kind: int) -> Phase:
-        if verb is Verb.TEXT:
-            # A refusal may come before the text has ended; then the rest of it, and the lone dot, must not be said.
-            return Phase.OPEN if self._is_text_ended else Phase.CLOSING
-        if verb is Verb.DATA and kind == 3:
-            self._tail = b""
-            self._is_text_ended = False
-            self._outstanding.append(TEXT)
-            return Phase.TEXT
-        if kind == 2 and verb is Verb.STARTTLS:
-            return Phase.TLS
-        if kind == 2 and (verb is Verb.EHLO or verb is Verb.HELO):
-            self._has_hello = True
-        return Phase.OPEN
-
     def _break(self, fault: str) -> RemoteProtocolError:
-        self._phase = Phase.BROKEN
-        self._fault = fault
         self._to_send.clear()
-        return RemoteProtocolError(fault)
+        return self._dialogue.break_off(fault)
 
 
 @lru_cache(maxsize=256)  # most replies are one of a few: "250 2.1.0 Ok"

@@ -1,4 +1,4 @@
-"""Service extensions: what an EHLO reply offers, at both sides (RFC 5321 §4.1.1.1)."""
+"""Service extensions: what the EHLO reply of a peer offers (RFC 5321 §4.1.1.1)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -51,17 +51,3 @@ def parse_extensions(lines: Iterable[str]) -> Extensions:
 
 def _is_size(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= MAX_SIZE_DIGITS
-
-
-def submission_keywords(*, max_message_size: int, is_encrypted: bool) -> tuple[str, ...]:
-    """What our own EHLO reply offers: STARTTLS before it was used, AUTH only after."""
-    common = (
-        f"SIZE {max_message_size}",
-        "8BITMIME",
-        "SMTPUTF8",
-        "PIPELINING",
-        "ENHANCEDSTATUSCODES",
-        "DSN",
-        "CHUNKING",
-    )
-    return (*common, "AUTH PLAIN LOGIN") if is_encrypted else (*common, "STARTTLS")

@@ -2,7 +2,8 @@
 
 `receive_data` buffers. `next_event` gives what happened, `NEED_DATA`, or `PAUSED` while an event awaits its `reply`. `data_to_send` is
 what the peer must be sent. The machine answers by itself what needs no decision: bad syntax, bad order, NOOP, limits, malformed content.
-Any bytes at all give events; none can raise anything but `RemoteProtocolError`. What the states are stands in `states.py`.
+Any bytes at all give events; none can raise anything but `RemoteProtocolError`. The states, and every change of one, stand in `states.py`;
+what a kind of port offers stands in `profile.py`.
 """
 
 from collections import deque
@@ -28,11 +29,11 @@ from sendryd.smtp.events import (
     ServerEvent,
     StartTLSRequested,
 )
-from sendryd.smtp.extensions import submission_keywords
 from sendryd.smtp.linebuffer import LineBuffer, LineFault
+from sendryd.smtp.profile import SUBMISSION, Profile
 from sendryd.smtp.reply import Reply, ReplyClass
 from sendryd.smtp.sasl import MECHANISMS, Credentials, Exchange, UndecodableResponse
-from sendryd.smtp.states import LEGAL, TRANSITIONS, State, Verb
+from sendryd.smtp.states import ServerDialogue, State, Verb
 from sendryd.smtp.timeouts import Step
 
 FOREIGN_VERBS: Final = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"DELETE", b"PATCH", b"TRACE", b"CONNECT"})
@@ -61,33 +62,27 @@ class ServerConnection:
 
     __slots__ = (
         "_content",
-        "_encrypted",
+        "_dialogue",
         "_events",
         "_exchange",
         "_faults",
         "_hostname",
         "_idle_commands",
         "_input",
-        "_is_authenticated",
         "_is_eof",
-        "_is_extended",
         "_is_smtputf8",
         "_limits",
         "_output",
-        "_pending",
+        "_profile",
         "_recipient",
         "_recipients",
-        "_state",
     )
 
-    def __init__(self, *, hostname: str, limits: ServerLimits, encrypted: bool = False) -> None:
+    def __init__(self, *, hostname: str, limits: ServerLimits, profile: Profile = SUBMISSION, encrypted: bool = False) -> None:
         self._hostname = hostname
         self._limits = limits
-        self._encrypted = encrypted
-        self._is_authenticated = False
-        self._is_extended = False  # the client said EHLO, not HELO
-        self._state = State.GREETING
-        self._pending: Verb | None = Verb.CONNECT  # what awaits a decision
+        self._profile = profile
+        self._dialogue = ServerDialogue(is_encrypted=encrypted)
         self._input = LineBuffer()
         self._output: list[bytes] = []
         self._events: deque[ServerEvent] = deque((Connected(),))
@@ -101,32 +96,31 @@ class ServerConnection:
         self._idle_commands = 0
 
     def __repr__(self) -> str:
-        pending = self._pending.name if self._pending else None
-        return f"<ServerConnection {self._state.name} pending={pending}>"
+        return f"<ServerConnection {self._dialogue.state.name} pending={self._dialogue.pending}>"
 
     # What the shell asks.
 
     @property
     def awaiting(self) -> Step:
         """What the shell waits for when it reads."""
-        if self._state is State.TLS:
+        if self._dialogue.state is State.TLS:
             return Step.HANDSHAKE
         return Step.DATA_BLOCK if self.is_receiving_content else Step.COMMAND
 
     @property
     def is_closed(self) -> bool:
         """Nothing more is read; the shell closes once everything is sent."""
-        return self._state is State.CLOSED
+        return self._dialogue.state is State.CLOSED
 
     @property
     def is_in_transaction(self) -> bool:
         """MAIL was accepted, and neither its content nor RSET has ended it."""
-        return self._state in _TRANSACTION
+        return self._dialogue.state in _TRANSACTION
 
     @property
     def is_receiving_content(self) -> bool:
         """What is read next is content, not commands."""
-        return self._state is State.DATA or self._content.chunk_left > 0
+        return self._dialogue.state is State.DATA or self._content.chunk_left > 0
 
     @property
     def content_size(self) -> int:
@@ -148,7 +142,7 @@ class ServerConnection:
         """Takes what was read; `b""` is the end of the stream."""
         if not data:
             self._is_eof = True
-        elif self._state is not State.CLOSED:
+        elif self._dialogue.state is not State.CLOSED:
             self._input.append(data)
 
     def data_to_send(self) -> bytes:
@@ -162,21 +156,17 @@ class ServerConnection:
 
     def tls_established(self) -> None:
         """The handshake is done: everything said before it is forgotten (RFC 3207 §4.2)."""
-        if self._state is not State.TLS:
-            raise LocalProtocolError("no handshake was due")
-        self._state = State.START
-        self._encrypted = True
-        self._is_authenticated = self._is_extended = False
+        self._dialogue.shake_hands()
         self._input.clear()
         self._end_transaction()
 
     def deauthenticate(self) -> None:
         """The key is no longer good: AUTH is due again."""
-        self._is_authenticated = False
+        self._dialogue.deauthenticate()
 
     def shut_down(self, reply: Reply) -> None:
         """Says a last word, in any state, and closes."""
-        if self._state is State.TLS:  # nothing can be said in the middle of a handshake
+        if self._dialogue.state is State.TLS:  # nothing can be said in the middle of a handshake
             self._close(str(reply))
         else:
             self._hang_up(reply, str(reply))
@@ -190,24 +180,17 @@ class ServerConnection:
 
     def reply(self, reply: Reply) -> None:
         """Answers the event that awaits a decision."""
-        verb = self._pending
-        if verb is None:
-            raise LocalProtocolError(f"nothing awaits the reply {reply}")
-        after = TRANSITIONS.get((self._state, verb, reply.reply_class))
-        if after is None:
-            raise LocalProtocolError(f"{reply} is no answer to {verb.name} in {self._state.name}")
-        self._pending = None
+        verb = self._dialogue.decide(reply)
         self._output.append(reply.encoded)
-        if after is State.CLOSED:
+        if self._dialogue.state is State.CLOSED:
             self._close(f"the session was refused: {reply}")
-            return
-        self._state = after
-        self._follow(verb, reply)
+        else:
+            self._follow(verb, reply)
 
     def accept_hello(self) -> None:
         """Answers `Hello` with our name and, to EHLO, what we offer."""
-        if self._pending is Verb.EHLO:
-            keywords = submission_keywords(max_message_size=self._limits.max_message_size, is_encrypted=self._encrypted)
+        if self._dialogue.pending is Verb.EHLO:
+            keywords = self._profile.keywords(max_message_size=self._limits.max_message_size, is_encrypted=self._dialogue.is_encrypted)
             self.reply(Reply(250, (self._hostname, *keywords)))
         else:
             self.reply(Reply(250, self._hostname))
@@ -226,15 +209,12 @@ class ServerConnection:
                 self._content.begin_data()
             elif self._input:
                 self._close("content followed a refused DATA")
-        elif verb is Verb.AUTH:
-            self._is_authenticated = reply.is_positive
-            if not reply.is_positive:
-                self._count_fault()
+        elif verb is Verb.AUTH and not reply.is_positive:
+            self._count_fault()
         elif verb is Verb.STARTTLS:
             if reply.is_positive:
                 self._input.clear()
         elif verb in {Verb.EHLO, Verb.HELO} and reply.is_positive:
-            self._is_extended = verb is Verb.EHLO
             self._end_transaction()
 
     # Getting events.
@@ -244,7 +224,7 @@ class ServerConnection:
         while True:
             if self._events:
                 return self._events.popleft()
-            if self._pending is not None:
+            if self._dialogue.pending is not None:
                 return PAUSED
             if not self._input and not self._is_eof:  # most calls, so they are answered here
                 return NEED_DATA
@@ -254,9 +234,9 @@ class ServerConnection:
 
     def _advance(self) -> ServerEvent | type[NEED_DATA] | None:
         """One step; None: go on."""
-        if self._state is State.CLOSED or self._state is State.TLS:
-            return self._end_of_stream("in the handshake") if self._state is State.TLS and self._is_eof else NEED_DATA
-        if self._state is State.DATA:
+        if self._dialogue.state is State.CLOSED or self._dialogue.state is State.TLS:
+            return self._end_of_stream("in the handshake") if self._dialogue.state is State.TLS and self._is_eof else NEED_DATA
+        if self._dialogue.state is State.DATA:
             return self._read_data() if self._input else self._end_of_stream("in the middle of a message")
         if self._content.chunk_left:
             return self._read_chunk() if self._input else self._end_of_stream("in the middle of a chunk")
@@ -267,7 +247,7 @@ class ServerConnection:
         return self._events.pop()
 
     def _read_line(self) -> ServerEvent | type[NEED_DATA] | None:
-        if not self._encrypted and self._input.peek(2) == TLS_RECORD:
+        if not self._dialogue.is_encrypted and self._input.peek(2) == TLS_RECORD:
             self._hang_up(replies.WRONG_PROTOCOL, "the client spoke TLS at once: it must use STARTTLS")
             return None
         limit = self._limits.command_line
@@ -280,7 +260,7 @@ class ServerConnection:
             self._refuse_line(line)
             return None
         try:
-            if self._state is State.AUTH:
+            if self._dialogue.state is State.AUTH:
                 return self._read_auth_response(line)
             return self._read_command(line)
         except CommandRefused as refused:
@@ -291,9 +271,9 @@ class ServerConnection:
             return None
 
     def _line_limit(self) -> int:
-        if self._state is State.AUTH:
+        if self._dialogue.state is State.AUTH:
             return self._limits.auth_line
-        if self._encrypted and self._input.peek(5).upper() == b"AUTH ":
+        if self._dialogue.is_encrypted and self._input.peek(5).upper() == b"AUTH ":
             return self._limits.auth_line + AUTH_OVERHEAD
         return self._limits.command_line
 
@@ -302,7 +282,7 @@ class ServerConnection:
             self._hang_up(replies.BAD_LINE_END, "a command had a bare CR or LF in it")
             return
         reply = replies.LINE_TOO_LONG
-        if self._state is State.AUTH:
+        if self._dialogue.state is State.AUTH:
             self._end_exchange()
             reply = replies.AUTH_TOO_LONG
         self._send(reply)
@@ -338,7 +318,7 @@ class ServerConnection:
         """Commands that the machine answers by itself."""
         match word:
             case b"RSET":
-                self._state = TRANSITIONS[self._state, Verb.RSET, ReplyClass.POSITIVE]
+                self._dialogue.move(Verb.RSET, ReplyClass.POSITIVE)
                 self._end_transaction()
                 self._send(replies.OK)
             case b"NOOP":
@@ -347,7 +327,7 @@ class ServerConnection:
                 self._hang_up(replies.BYE, "the client said QUIT")
                 return
             case b"HELP":
-                self._send(replies.HELP)
+                self._send(self._profile.help)
             case b"VRFY":
                 self._send(replies.CANNOT_VERIFY)
             case b"EXPN":
@@ -359,46 +339,56 @@ class ServerConnection:
                 raise CommandRefused(replies.UNKNOWN_COMMAND)
         self._count_idle_command()
 
+    @property
+    def _is_stranger(self) -> bool:
+        return self._profile.has_auth and not self._dialogue.is_authenticated
+
+    @property
+    def _who_are_you(self) -> Reply:
+        return replies.AUTH_REQUIRED if self._dialogue.is_encrypted else replies.TLS_REQUIRED
+
     def _out_of_order(self) -> CommandRefused:
-        return CommandRefused(replies.HELLO_FIRST if self._state is State.START else replies.BAD_SEQUENCE)
+        return CommandRefused(replies.HELLO_FIRST if self._dialogue.state is State.START else replies.BAD_SEQUENCE)
 
     def _on_hello(self, verb: Verb, argument: bytes) -> ServerEvent | None:
         name = parse_hello(argument)
         self._count_idle_command()
-        if self._state is State.CLOSED:
+        if self._dialogue.state is State.CLOSED:
             return None
-        self._pending = verb
+        self._dialogue.ask(verb)
         return Hello(name, verb is Verb.EHLO)
 
     def _on_starttls(self, argument: bytes) -> ServerEvent | None:
         if argument:
             raise CommandRefused(replies.NO_ARGUMENTS)
-        if self._encrypted:
+        if self._dialogue.is_encrypted:
             raise CommandRefused(replies.ALREADY_ENCRYPTED)
-        if (self._state, Verb.STARTTLS) not in LEGAL:
+        if not self._dialogue.is_in_order(Verb.STARTTLS):
             raise self._out_of_order()
-        if not self._is_extended:
+        if not self._dialogue.is_extended:
             raise CommandRefused(replies.HELLO_FIRST)
         if self._input:  # commands slipped in before the handshake would else seem to come from inside it (CVE-2011-0411)
             self._hang_up(replies.INJECTED, "something followed STARTTLS before the handshake")
             return None
-        self._pending = Verb.STARTTLS
+        self._dialogue.ask(Verb.STARTTLS)
         return StartTLSRequested()
 
     def _on_auth(self, argument: bytes) -> ServerEvent | None:
-        if not self._encrypted:
+        if not self._profile.has_auth:
+            raise CommandRefused(replies.NOT_IMPLEMENTED)
+        if not self._dialogue.is_encrypted:
             raise CommandRefused(replies.TLS_REQUIRED)
-        if self._is_authenticated:
+        if self._dialogue.is_authenticated:
             raise CommandRefused(replies.ALREADY_AUTHENTICATED)
-        if (self._state, Verb.AUTH) not in LEGAL:
+        if not self._dialogue.is_in_order(Verb.AUTH):
             raise self._out_of_order()
-        if not self._is_extended:  # RFC 4954 §3: an extension needs EHLO
+        if not self._dialogue.is_extended:  # RFC 4954 §3: an extension needs EHLO
             raise CommandRefused(replies.HELLO_FIRST)
         auth = parse_auth(argument)
         if auth.mechanism not in MECHANISMS:
             raise CommandRefused(replies.UNKNOWN_MECHANISM)
         self._exchange = exchange = Exchange(auth.mechanism)
-        self._state = TRANSITIONS[self._state, Verb.AUTH, ReplyClass.MORE]
+        self._dialogue.move(Verb.AUTH, ReplyClass.MORE)
         return self._step_auth(exchange, lambda: exchange.start(auth.initial))
 
     def _read_auth_response(self, line: bytes) -> ServerEvent | None:
@@ -417,35 +407,35 @@ class ServerConnection:
             raise CommandRefused(replies.UNDECODABLE) from None
         if isinstance(result, Credentials):
             self._exchange = None
-            self._pending = Verb.AUTH
+            self._dialogue.ask(Verb.AUTH)
             return CredentialsOffered(exchange.mechanism, result.username, result.password)
         self._output.append(result)
         return None
 
     def _end_exchange(self) -> None:
         self._exchange = None
-        self._state = TRANSITIONS[self._state, Verb.AUTH, ReplyClass.PERMANENT]
+        self._dialogue.move(Verb.AUTH, ReplyClass.PERMANENT)
 
     def _on_mail(self, line: bytes) -> ServerEvent:
-        if not self._is_authenticated and self._state is not State.START:
-            raise CommandRefused(replies.AUTH_REQUIRED if self._encrypted else replies.TLS_REQUIRED)
-        if (self._state, Verb.MAIL) not in LEGAL:
+        if self._is_stranger and self._dialogue.state is not State.START:
+            raise CommandRefused(self._who_are_you)
+        if not self._dialogue.is_in_order(Verb.MAIL):
             raise self._out_of_order()
         mail: MailFrom = parse_mail(line)
         if mail.size is not None and mail.size > self._limits.max_message_size:  # RFC 1870 §6.1
             raise CommandRefused(replies.TOO_BIG, is_fault=False)
         self._is_smtputf8 = mail.is_smtputf8
-        self._pending = Verb.MAIL
+        self._dialogue.ask(Verb.MAIL)
         return mail
 
     def _on_rcpt(self, line: bytes) -> ServerEvent:
-        if (self._state, Verb.RCPT) not in LEGAL:
+        if not self._dialogue.is_in_order(Verb.RCPT):
             raise self._out_of_order()
         rcpt = parse_rcpt(line, is_smtputf8=self._is_smtputf8)
         self._recipient = rcpt.path.text
         if len(self._recipients) >= self._limits.max_recipients and self._recipient not in self._recipients:
             raise CommandRefused(replies.TOO_MANY_RECIPIENTS, is_fault=False)
-        self._pending = Verb.RCPT
+        self._dialogue.ask(Verb.RCPT)
         return rcpt
 
     # Content.
@@ -453,20 +443,18 @@ class ServerConnection:
     def _on_data(self, argument: bytes) -> ServerEvent | None:
         if argument.strip():
             raise CommandRefused(replies.NO_ARGUMENTS)
-        if self._state is State.MAIL:
-            # A client that pipelines may have no way to see in time that nobody is left: its content must not be taken for commands.
-            # So it is read to its end, and refused there (RFC 2920 §3.1 has clients expect that).
+        if self._dialogue.state is State.MAIL:
+            self._dialogue.detour()
             self._send(replies.NO_RECIPIENTS_YET)
-            self._state = State.DATA
             self._content.begin_data()
             self._content.refuse(replies.NO_RECIPIENTS)
             return None
-        if (self._state, Verb.DATA) not in LEGAL:
+        if not self._dialogue.is_in_order(Verb.DATA):
             if self._input:
                 self._hang_up(self._out_of_order().reply, "content followed a refused DATA")
                 return None
             raise self._out_of_order()
-        self._pending = Verb.DATA
+        self._dialogue.ask(Verb.DATA)
         return DataRequested()
 
     def _read_data(self) -> ServerEvent | None:
@@ -481,25 +469,25 @@ class ServerConnection:
         refusal = self._content.refusal
         if refusal is not None:
             self._send(refusal)
-            self._state = TRANSITIONS[self._state, Verb.CONTENT, refusal.reply_class]
+            self._dialogue.move(Verb.CONTENT, refusal.reply_class)
             self._end_transaction()
             return ContentRefused(refusal)
-        self._pending = Verb.CONTENT
+        self._dialogue.ask(Verb.CONTENT)
         return self._content.take()
 
     def _on_bdat(self, line: bytes) -> ServerEvent | None:
-        if not self._is_authenticated:  # a stranger's chunk is not waited for
-            self._hang_up(replies.AUTH_REQUIRED if self._encrypted else replies.TLS_REQUIRED, "a chunk came before authentication")
+        if self._is_stranger:  # whose chunk is not waited for
+            self._hang_up(self._who_are_you, "a chunk came before authentication")
             return None
         bdat = parse_bdat(line)
         if bdat is None:
             self._hang_up(replies.BAD_BDAT, "a BDAT command without a usable size")
             return None
-        if (self._state, Verb.BDAT) in LEGAL:
-            self._state = TRANSITIONS[self._state, Verb.BDAT, ReplyClass.POSITIVE]
+        if self._dialogue.is_in_order(Verb.BDAT):
+            self._dialogue.move(Verb.BDAT, ReplyClass.POSITIVE)
             is_bearable = self._content.begin_chunk(bdat.size, is_last=bdat.is_last)
         else:
-            reply = replies.NO_RECIPIENTS if self._state is State.MAIL else self._out_of_order().reply
+            reply = replies.NO_RECIPIENTS if self._dialogue.state is State.MAIL else self._out_of_order().reply
             is_bearable = self._content.begin_stray_chunk(bdat.size, reply)
         if not is_bearable:
             self._hang_up(replies.TOO_BIG, "a chunk of far too many octets was announced")
@@ -544,13 +532,12 @@ class ServerConnection:
             self._hang_up(replies.TOO_MANY_IDLE_COMMANDS, "too many commands without mail")
 
     def _hang_up(self, reply: Reply, reason: str) -> None:
-        if self._state is not State.CLOSED:
+        if self._dialogue.state is not State.CLOSED:
             self._send(reply)
             self._close(reason)
 
     def _close(self, reason: str) -> None:
-        self._state = State.CLOSED
+        self._dialogue.close()
         self._events.append(Closed(reason))
-        self._pending = None
         self._input.clear()
         self._end_transaction()

@@ -7,7 +7,6 @@ from sendryd.smtp.reply import Reply, make_reply
 
 OK: Final = make_reply(250, "2.0.0", "Ok")
 BYE: Final = make_reply(221, "2.0.0", "Bye")
-HELP: Final = make_reply(214, "2.0.0", "See RFC 5321; log in with an API key as the password")
 CANNOT_VERIFY: Final = make_reply(252, "2.5.0", "Send some mail, I will try my best")
 NOT_IMPLEMENTED: Final = make_reply(502, "5.5.1", "Command not implemented")
 UNKNOWN_COMMAND: Final = make_reply(500, "5.5.2", "Command not recognized")

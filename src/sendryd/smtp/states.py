@@ -1,29 +1,61 @@
-"""The states of a server session, and the only moves between them.
+"""The states of an SMTP session at both sides, and the only moves between them.
 
-Rules: everything that decides whether a command is in order stands in this file; nothing here knows a socket or a mailbox.
+Two rules. Whatever decides if something is in order, and every change of a state, stands in this file. Nothing here knows a line, a socket or
+a mailbox.
 
-Theory of operation. There are four machines, three of them tiny.
+Theory of operation. In SMTP the state changes on the *reply*, not on the command: a refused MAIL changes nothing. So both tables are keyed by
+state, verb and class of the reply. Moves that no reply makes (a handshake, the end of the content, a close) are methods.
 
-1. The dialogue, below. In SMTP the state changes on the *reply*, not on the command: a refused MAIL changes nothing. So the table is keyed
-   by state, verb and class of our reply. What the table does not have is answered 503 by the machine; a reply of a class that it does
-   not have is our own fault.
+The server has four machines, three of them tiny.
+
+1. The dialogue: `SERVER_MOVES`. What the table does not have is answered 503; a reply of a class that it does not have is our own fault.
 2. The transport: clear text, then encrypted, once.
 3. The identity: nobody, then authenticated; STARTTLS and a revoked key make it nobody again.
 4. The decision: none, or awaited. While one is awaited nothing more is read, so pipelined commands cannot overtake it.
 
 The ugly bit: some of what comes is no command, and is not in the table. Lines of an AUTH dialogue are read in the state AUTH. The octets of
 a BDAT chunk are read in whatever state the command found, because they come whether it was in order or not (`content.py`). And DATA when no
-recipient was accepted goes through DATA all the same, to a certain refusal, so that its content is not taken for commands.
+recipient was accepted goes through DATA all the same, to a certain refusal, so that its content is not taken for commands (`ServerDialogue.detour`).
+
+The client has two. Its phase follows the replies: `CLIENT_MOVES`. A reply that the table does not have breaks the connection, because the two
+sides may mean different commands. And the commands still unanswered decide what may be sent: without PIPELINING there may be none; with it
+RSET, MAIL and RCPT may be followed by more, and every other command ends its group (RFC 2920 §3.1).
 """
 
-from enum import IntEnum, auto
+from enum import IntEnum, StrEnum, auto
 from typing import Final
 
-from sendryd.smtp.reply import ReplyClass
+from sendryd.smtp.errors import LocalProtocolError, RemoteProtocolError
+from sendryd.smtp.reply import Reply, ReplyClass
+
+
+class Verb(StrEnum):
+    """What a reply can answer. The greeting and the content are no commands, but they are answered too."""
+
+    GREETING = "greeting"
+    EHLO = "EHLO"
+    HELO = "HELO"
+    STARTTLS = "STARTTLS"
+    AUTH = "AUTH"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    BDAT = "BDAT"
+    CONTENT = "content"
+    RSET = "RSET"
+    NOOP = "NOOP"
+    QUIT = "QUIT"
+
+
+_P, _M, _T, _N = ReplyClass.POSITIVE, ReplyClass.MORE, ReplyClass.TRANSIENT, ReplyClass.PERMANENT
+_HELLOS: Final = (Verb.EHLO, Verb.HELO)
+
+
+# The server's side.
 
 
 class State(IntEnum):
-    """Where the dialogue stands."""
+    """Where a server's dialogue stands."""
 
     GREETING = auto()  # connected, nothing said
     START = auto()  # greeted; EHLO is due
@@ -37,33 +69,15 @@ class State(IntEnum):
     CLOSED = auto()  # nothing more is read
 
 
-class Verb(IntEnum):
-    """What a reply of ours can answer. The last two are no commands."""
-
-    EHLO = auto()
-    HELO = auto()
-    STARTTLS = auto()
-    AUTH = auto()
-    MAIL = auto()
-    RCPT = auto()
-    DATA = auto()
-    BDAT = auto()
-    RSET = auto()
-    CONNECT = auto()
-    CONTENT = auto()
-
-
-_P, _M, _T, _N = ReplyClass.POSITIVE, ReplyClass.MORE, ReplyClass.TRANSIENT, ReplyClass.PERMANENT
-
-TRANSITIONS: Final[dict[tuple[State, Verb, ReplyClass], State]] = {
-    (State.GREETING, Verb.CONNECT, _P): State.START,
-    (State.GREETING, Verb.CONNECT, _T): State.CLOSED,
-    (State.GREETING, Verb.CONNECT, _N): State.CLOSED,
+SERVER_MOVES: Final[dict[tuple[State, Verb, ReplyClass], State]] = {
+    (State.GREETING, Verb.GREETING, _P): State.START,
+    (State.GREETING, Verb.GREETING, _T): State.CLOSED,
+    (State.GREETING, Verb.GREETING, _N): State.CLOSED,
     # EHLO is welcome at any time between transactions, and ends one under way (RFC 5321 §4.1.4).
     **{
         (state, verb, answer): State.READY if answer is _P else state
         for state in (State.START, State.READY, State.MAIL, State.RCPT, State.BDAT)
-        for verb in (Verb.EHLO, Verb.HELO)
+        for verb in _HELLOS
         for answer in (_P, _T, _N)
     },
     (State.READY, Verb.STARTTLS, _P): State.TLS,
@@ -101,4 +115,175 @@ TRANSITIONS: Final[dict[tuple[State, Verb, ReplyClass], State]] = {
     **{(state, Verb.RSET, _P): State.READY for state in (State.READY, State.MAIL, State.RCPT, State.BDAT)},
 }
 
-LEGAL: Final = frozenset((state, verb) for state, verb, _ in TRANSITIONS)
+SERVER_ORDER: Final = frozenset((state, verb) for state, verb, _ in SERVER_MOVES)
+
+
+class ServerDialogue:
+    """Where one session of a server stands. Others read its attributes; only its methods change them."""
+
+    __slots__ = ("is_authenticated", "is_encrypted", "is_extended", "pending", "state")
+
+    def __init__(self, *, is_encrypted: bool) -> None:
+        self.state = State.GREETING
+        self.pending: Verb | None = Verb.GREETING  # what awaits a decision
+        self.is_encrypted = is_encrypted
+        self.is_authenticated = False
+        self.is_extended = False  # the client said EHLO, not HELO
+
+    def is_in_order(self, verb: Verb) -> bool:
+        """Whether a client may say this now."""
+        return (self.state, verb) in SERVER_ORDER
+
+    def ask(self, verb: Verb) -> None:
+        """A decision on this is awaited from now on."""
+        self.pending = verb
+
+    def decide(self, reply: Reply) -> Verb:
+        """The decision that was awaited; gives what it was on. Raises `LocalProtocolError` if none was, or if the reply cannot be its answer."""
+        verb = self.pending
+        if verb is None:
+            raise LocalProtocolError(f"nothing awaits the reply {reply}")
+        self.move(verb, reply.reply_class)
+        self.pending = None
+        return verb
+
+    def move(self, verb: Verb, answer: ReplyClass) -> None:
+        """This was answered so. Raises `LocalProtocolError` if it cannot be."""
+        after = SERVER_MOVES.get((self.state, verb, answer))
+        if after is None:
+            raise LocalProtocolError(f"a {answer.name.lower()} reply is no answer to {verb} in {self.state.name}")
+        self.state = after
+        if verb is Verb.AUTH:
+            self.is_authenticated = answer is _P
+        elif answer is _P and verb in _HELLOS:
+            self.is_extended = verb is Verb.EHLO
+
+    def detour(self) -> None:
+        """DATA after MAIL, with nobody to send to: its content is read to its end, and refused there.
+
+        A client that pipelines may have no way to see in time that nobody is left (RFC 2920 §3.1). Raises `LocalProtocolError` in other states.
+        """
+        if self.state is not State.MAIL:
+            raise LocalProtocolError(f"there is no way around in {self.state.name}")
+        self.state = State.DATA
+
+    def shake_hands(self) -> None:
+        """The handshake is done: everything said before it is forgotten (RFC 3207 §4.2). Raises `LocalProtocolError` if none was due."""
+        if self.state is not State.TLS:
+            raise LocalProtocolError("no handshake was due")
+        self.state = State.START
+        self.is_encrypted = True
+        self.is_authenticated = self.is_extended = False
+
+    def deauthenticate(self) -> None:
+        """The key is no longer good: AUTH is due again."""
+        self.is_authenticated = False
+
+    def close(self) -> None:
+        """Nothing more is read, and nothing awaits a decision."""
+        self.state = State.CLOSED
+        self.pending = None
+
+
+# The client's side.
+
+
+class Phase(StrEnum):
+    """Where a client's dialogue stands."""
+
+    OPEN = "open"  # commands may be sent
+    TLS = "tls"  # 220 was said to STARTTLS; the handshake is due
+    CONTENT = "content"  # 354 was said to DATA; content may be sent
+    SENT = "sent"  # the lone dot was sent; its answer is due
+    CLOSING = "closing"  # nothing more is sent; the peer has kept the rules
+    BROKEN = "broken"  # nothing more is sent; the peer has not
+
+
+SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8: may answer anything
+MAY_BE_FOLLOWED: Final = frozenset({Verb.RSET, Verb.MAIL, Verb.RCPT})  # RFC 2920 §3.1
+NEEDS_HELLO: Final = frozenset({Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.AUTH, Verb.STARTTLS})  # RFC 5321 §4.1.4
+
+_OPEN_MOVES: Final = {
+    **{
+        (verb, answer): Phase.OPEN
+        for verb in (Verb.GREETING, *_HELLOS, Verb.MAIL, Verb.RCPT, Verb.RSET, Verb.NOOP)
+        for answer in (_P, _T, _N)
+    },
+    **{(Verb.AUTH, answer): Phase.OPEN for answer in (_P, _M, _T, _N)},
+    (Verb.STARTTLS, _P): Phase.TLS,
+    (Verb.STARTTLS, _T): Phase.OPEN,
+    (Verb.STARTTLS, _N): Phase.OPEN,
+    (Verb.DATA, _M): Phase.CONTENT,
+    (Verb.DATA, _T): Phase.OPEN,
+    (Verb.DATA, _N): Phase.OPEN,
+    **{(Verb.QUIT, answer): Phase.CLOSING for answer in (_P, _T, _N)},
+}
+
+CLIENT_MOVES: Final[dict[tuple[Phase, Verb, int], Phase]] = {
+    **{(Phase.OPEN, verb, answer): after for (verb, answer), after in _OPEN_MOVES.items()},
+    # Commands that were pipelined before the 421 are still answered.
+    **{(Phase.CLOSING, verb, answer): Phase.CLOSING for verb, answer in _OPEN_MOVES},
+    # A refusal may come before the content has ended; then the rest of it, and the lone dot, must not be said.
+    (Phase.CONTENT, Verb.CONTENT, _T): Phase.CLOSING,
+    (Phase.CONTENT, Verb.CONTENT, _N): Phase.CLOSING,
+    (Phase.SENT, Verb.CONTENT, _P): Phase.OPEN,
+    (Phase.SENT, Verb.CONTENT, _T): Phase.OPEN,
+    (Phase.SENT, Verb.CONTENT, _N): Phase.OPEN,
+}
+
+
+class ClientDialogue:
+    """Where one session of a client stands. Others read its attributes; only its methods change them."""
+
+    __slots__ = ("fault", "has_hello", "is_encrypted", "phase")
+
+    def __init__(self, *, is_encrypted: bool) -> None:
+        self.phase = Phase.OPEN
+        self.is_encrypted = is_encrypted
+        self.has_hello = False
+        self.fault = ""  # how the peer has broken the rules
+
+    def check_order(self, verb: Verb, *, behind: Verb | None, may_pipeline: bool) -> None:
+        """Raises `LocalProtocolError` if this may not be sent now, behind what was sent last and is not answered yet."""
+        if self.phase is not Phase.OPEN:
+            raise LocalProtocolError(f"{verb} cannot be sent: the dialogue is in the phase {self.phase}")
+        if behind is not None and not may_pipeline:
+            raise LocalProtocolError(f"{verb} cannot be sent before {behind} is answered")
+        if behind is not None and behind not in MAY_BE_FOLLOWED:
+            raise LocalProtocolError(f"{verb} cannot be pipelined behind {behind}")
+        if not self.has_hello and verb in NEEDS_HELLO:
+            raise LocalProtocolError(f"{verb} cannot be sent before EHLO is answered")
+        if verb is Verb.STARTTLS and self.is_encrypted:
+            raise LocalProtocolError("STARTTLS cannot be sent inside TLS")
+
+    def hear(self, verb: Verb, code: int) -> None:
+        """This was answered so. Raises `RemoteProtocolError` if it cannot be."""
+        answer = code // 100
+        after = CLIENT_MOVES.get((self.phase, verb, answer))
+        if after is None:
+            raise self.break_off(
+                "the message was answered before its end" if self.phase is Phase.CONTENT else f"{code} is no answer to {verb}"
+            )
+        self.phase = Phase.CLOSING if code == SERVICE_CLOSING else after
+        if answer == _P and verb in _HELLOS:
+            self.has_hello = True
+
+    def end_content(self) -> None:
+        """The lone dot is said. Raises `LocalProtocolError` if no content is being sent."""
+        if self.phase is not Phase.CONTENT:
+            raise LocalProtocolError("content can be ended only after 354, and once")
+        self.phase = Phase.SENT
+
+    def shake_hands(self) -> None:
+        """The handshake is done: all that was learned before it is forgotten (RFC 3207 §4.2). Raises `LocalProtocolError` if none was due."""
+        if self.phase is not Phase.TLS:
+            raise LocalProtocolError("TLS can be established only after 220 to STARTTLS")
+        self.phase = Phase.OPEN
+        self.is_encrypted = True
+        self.has_hello = False
+
+    def break_off(self, fault: str) -> RemoteProtocolError:
+        """The peer has broken the rules: nothing more is said. Gives the error to raise."""
+        self.phase = Phase.BROKEN
+        self.fault = fault
+        return RemoteProtocolError(fault)

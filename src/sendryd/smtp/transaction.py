@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sendryd.smtp import client_states
-from sendryd.smtp.client_states import Command, Verb
+from sendryd.smtp import client_commands
+from sendryd.smtp.client_commands import Command
 from sendryd.smtp.extensions import Extensions
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
+from sendryd.smtp.states import SERVICE_CLOSING, Verb
 from sendryd.smtp.timeouts import Step
 
 TOO_BIG: Final = Reply(552, "The message is larger than the receiving server takes", EnhancedStatusCode(5, 3, 4))  # RFC 1870 §6.1
@@ -28,7 +29,6 @@ NO_8BITMIME: Final = Reply(
     554, "The message has 8-bit content, which the receiving server does not take", EnhancedStatusCode(5, 6, 3)
 )  # RFC 6152 §3
 
-_SERVICE_CLOSING: Final = 421
 _VALUE: Final = re.compile(r"[!-<>-~]+")  # RFC 5321 §4.1.2: esmtp-value, in ASCII
 
 
@@ -123,13 +123,13 @@ class Transaction:
             return []
         paths = self._envelope.forward_paths
         if self._extensions.pipelining:
-            said = [self._mail(), *(self._rcpt(path) for path in paths), client_states.DATA] if not self._said else []
+            said = [self._mail(), *(self._rcpt(path) for path in paths), client_commands.DATA] if not self._said else []
         elif not self._said:
             said = [self._mail()]
         elif self._said <= len(paths):
             said = [self._rcpt(paths[self._said - 1])]
         else:
-            said = [client_states.DATA]
+            said = [client_commands.DATA]
         self._said += len(said)
         self._unanswered = len(said)
         return said
@@ -138,7 +138,7 @@ class Transaction:
         """Takes the reply to a command, or to the end of the text."""
         self._unanswered -= 1
         self.is_mail_answered = True
-        if reply.code == _SERVICE_CLOSING:  # RFC 5321 §3.8: whatever it answers, the session is over
+        if reply.code == SERVICE_CLOSING:  # RFC 5321 §3.8: whatever it answers, the session is over
             self._decide_all(reply, _STEP_OF[command.verb])
             self.is_done = True
             return
@@ -149,7 +149,7 @@ class Transaction:
                 self._on_rcpt(command.recipient, reply)
             case Verb.DATA:
                 self._on_data(reply)
-            case Verb.TEXT:
+            case Verb.CONTENT:
                 self._on_text(reply)
             case _:
                 raise ValueError(f"{command.verb} is no part of a transaction")
@@ -235,14 +235,14 @@ class Transaction:
             parameters.append("SMTPUTF8")  # RFC 6531 §3.4
         if extensions.dsn:  # RFC 3461 §4.3, §4.4
             parameters += _parameter("RET", envelope.ret) + _parameter("ENVID", envelope.envid)
-        return client_states.mail(envelope.reverse_path, parameters)
+        return client_commands.mail(envelope.reverse_path, parameters)
 
     def _rcpt(self, path: str) -> Command:
         if not self._extensions.dsn:
-            return client_states.rcpt(path)
+            return client_commands.rcpt(path)
         envelope = self._envelope  # RFC 3461 §4.1, §4.2
         parameters = _parameter("NOTIFY", envelope.notify.get(path)) + _parameter("ORCPT", envelope.orcpt.get(path))
-        return client_states.rcpt(path, parameters)
+        return client_commands.rcpt(path, parameters)
 
 
 def _parameter(name: str, value: str | None) -> list[str]:
@@ -250,4 +250,4 @@ def _parameter(name: str, value: str | None) -> list[str]:
     return [f"{name}={value}"] if value and _VALUE.fullmatch(value) else []
 
 
-_STEP_OF: Final = {Verb.MAIL: Step.MAIL, Verb.RCPT: Step.RCPT, Verb.DATA: Step.DATA, Verb.TEXT: Step.FINAL_DOT}
+_STEP_OF: Final = {Verb.MAIL: Step.MAIL, Verb.RCPT: Step.RCPT, Verb.DATA: Step.DATA, Verb.CONTENT: Step.FINAL_DOT}

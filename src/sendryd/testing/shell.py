@@ -14,6 +14,7 @@ from sendryd.smtp.events import (
     RcptTo,
     StartTLSRequested,
 )
+from sendryd.smtp.profile import SUBMISSION, Profile
 from sendryd.smtp.reply import Reply, make_reply
 from sendryd.smtp.server import ServerConnection, ServerLimits
 from sendryd.smtp.server_replies import OK
@@ -24,8 +25,9 @@ AUTH = b"AUTH PLAIN AHNlbmRyeQBrZXk=\r\n"  # NUL sendry NUL key
 class Shell:
     """Feeds bytes, answers events, keeps both."""
 
-    def __init__(self, *, encrypted: bool = False, limits: ServerLimits | None = None) -> None:
-        self.machine = ServerConnection(hostname="mail.example.test", limits=limits or ServerLimits(), encrypted=encrypted)
+    def __init__(self, *, encrypted: bool = False, limits: ServerLimits | None = None, profile: Profile = SUBMISSION) -> None:
+        limits = limits or ServerLimits()
+        self.machine = ServerConnection(hostname="mail.example.test", limits=limits, profile=profile, encrypted=encrypted)
         self.events: list[object] = []
         self.output = b""
         self.refuse: Callable[[object], Reply | None] = lambda _event: None

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.smtp import client_states
-from sendryd.smtp.client_states import MAX_AUTH_LINE, MAX_COMMAND, Command, Verb, auth_answer, auth_plain, ehlo, helo, mail, rcpt
+from sendryd.smtp import client_commands
+from sendryd.smtp.client_commands import MAX_AUTH_LINE, MAX_COMMAND, Command, auth_answer, auth_plain, ehlo, helo, mail, rcpt
 from sendryd.smtp.errors import LocalProtocolError
+from sendryd.smtp.states import Verb
 
 CONTROLS = [chr(octet) for octet in (*range(0x20), 0x7F)]
 
@@ -25,12 +26,12 @@ CONTROLS = [chr(octet) for octet in (*range(0x20), 0x7F)]
         (mail("a@example.test", ("SIZE=10", "BODY=8BITMIME")), b"MAIL FROM:<a@example.test> SIZE=10 BODY=8BITMIME\r\n"),
         (rcpt('"a b"@example.org', ("NOTIFY=NEVER",)), b'RCPT TO:<"a b"@example.org> NOTIFY=NEVER\r\n'),
         (rcpt("ü@example.org"), "RCPT TO:<ü@example.org>\r\n".encode()),
-        (client_states.STARTTLS, b"STARTTLS\r\n"),
-        (client_states.DATA, b"DATA\r\n"),
-        (client_states.RSET, b"RSET\r\n"),
-        (client_states.NOOP, b"NOOP\r\n"),
-        (client_states.QUIT, b"QUIT\r\n"),
-        (client_states.AUTH_LOGIN, b"AUTH LOGIN\r\n"),
+        (client_commands.STARTTLS, b"STARTTLS\r\n"),
+        (client_commands.DATA, b"DATA\r\n"),
+        (client_commands.RSET, b"RSET\r\n"),
+        (client_commands.NOOP, b"NOOP\r\n"),
+        (client_commands.QUIT, b"QUIT\r\n"),
+        (client_commands.AUTH_LOGIN, b"AUTH LOGIN\r\n"),
         (auth_plain("sendry", "key"), b"AUTH PLAIN AHNlbmRyeQBrZXk=\r\n"),
         (auth_answer("sendry"), b"c2VuZHJ5\r\n"),
     ],

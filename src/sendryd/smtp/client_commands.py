@@ -1,60 +1,13 @@
-"""What a client may say, and when: the commands and the rules of their order. RFC 5321 §4.1.4, RFC 2920 §3.1.
-
-Two things decide whether a command may go out.
-
-1. The phase of the dialogue::
-
-       OPEN ──STARTTLS──▶ 220 ──▶ TLS ──handshake──▶ OPEN (all forgotten: RFC 3207 §4.2)
-       OPEN ──DATA──────▶ 354 ──▶ TEXT ──end of text──▶ OPEN
-       TEXT ──a refusal before the text has ended──▶ CLOSING
-       any  ──421, or the answer to QUIT──▶ CLOSING
-       any  ──a peer that is out of step──▶ BROKEN
-
-   Commands belong to OPEN, text to TEXT; in CLOSING and BROKEN nothing more is said.
-
-2. The commands still unanswered. Without PIPELINING there may be none. With it, RSET, MAIL and RCPT may be followed by more, and every
-   other command ends its group: nothing may be sent behind it until its reply has come.
-"""
+"""What a client may say, and how each command looks on the wire: RFC 5321 §4.1.1. When it may be said stands in `states.py`."""
 
 import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
 from typing import Final
 
 from sendryd.smtp.errors import LocalProtocolError
-
-
-class Verb(StrEnum):
-    """What a reply can answer. `greeting` and `text` are no commands, but they are answered too."""
-
-    GREETING = "greeting"
-    EHLO = "EHLO"
-    HELO = "HELO"
-    STARTTLS = "STARTTLS"
-    AUTH = "AUTH"
-    MAIL = "MAIL"
-    RCPT = "RCPT"
-    DATA = "DATA"
-    TEXT = "text"
-    RSET = "RSET"
-    NOOP = "NOOP"
-    QUIT = "QUIT"
-
-
-class Phase(Enum):
-    """Where the dialogue stands."""
-
-    OPEN = "open"
-    TLS = "tls"  # 220 was said to STARTTLS, the handshake is not done
-    TEXT = "text"
-    CLOSING = "closing"  # nothing more is said, the peer has kept the rules
-    BROKEN = "broken"  # nothing more is said, the peer has not
-
-
-MAY_BE_FOLLOWED: Final = frozenset({Verb.RSET, Verb.MAIL, Verb.RCPT})  # RFC 2920 §3.1
-NEEDS_HELLO: Final = frozenset({Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.AUTH, Verb.STARTTLS})  # RFC 5321 §4.1.4
+from sendryd.smtp.states import Verb
 
 MAX_COMMAND: Final = 2048  # octets: RFC 5321 §4.5.3.1.4 has 512 and every extension adds to it; what we know adds up to less than this
 MAX_AUTH_LINE: Final = 12288  # RFC 4954 §4
@@ -85,7 +38,7 @@ class Command:
 
 
 GREETING: Final = Command(Verb.GREETING, b"")
-TEXT: Final = Command(Verb.TEXT, b"")
+CONTENT: Final = Command(Verb.CONTENT, b"")
 STARTTLS: Final = Command(Verb.STARTTLS, b"STARTTLS\r\n")
 DATA: Final = Command(Verb.DATA, b"DATA\r\n")
 RSET: Final = Command(Verb.RSET, b"RSET\r\n")

@@ -1,0 +1,37 @@
+"""What a server offers and asks for at each kind of port: submission (RFC 6409), and reception of mail from other servers (RFC 5321)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sendryd.smtp.reply import Reply, make_reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One kind of port."""
+
+    has_auth: bool  # AUTH is offered inside TLS, and MAIL waits for it (RFC 6409 §4.3)
+    has_dsn: bool  # the wishes of RFC 3461 are honoured; who only keeps what comes has no use for them
+    help: Reply
+
+    def keywords(self, *, max_message_size: int, is_encrypted: bool) -> tuple[str, ...]:
+        """What the EHLO reply offers besides our name: STARTTLS before it was used, AUTH only after."""
+        return (
+            f"SIZE {max_message_size}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "PIPELINING",
+            "ENHANCEDSTATUSCODES",
+            *(("DSN",) if self.has_dsn else ()),
+            "CHUNKING",
+            *(() if is_encrypted else ("STARTTLS",)),
+            *(("AUTH PLAIN LOGIN",) if is_encrypted and self.has_auth else ()),
+        )
+
+
+SUBMISSION: Final = Profile(
+    has_auth=True, has_dsn=True, help=make_reply(214, "2.0.0", "See RFC 5321; log in with an API key as the password")
+)
+RECEPTION: Final = Profile(
+    has_auth=False, has_dsn=False, help=make_reply(214, "2.0.0", "See RFC 5321; mail for addresses of this server only")
+)
