@@ -252,4 +252,14 @@ def _read_query(model: type[BaseModel], request: Request) -> BaseModel:
         pairs = parse_qsl(text, keep_blank_values=False, max_num_fields=MAX_PARAMETERS, errors="strict")
     except ValueError:
         raise invalid(_WHOLE, f"the query cannot be read: percent-encode it as UTF-8, and give at most {MAX_PARAMETERS} values") from None
-    return validate(model, dict(pairs))
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        _check_given_once(model, [name for name, _ in pairs])
+    return validate(model, values)
+
+
+def _check_given_once(model: type[BaseModel], given: list[str]) -> None:
+    """Whether each parameter that the query reads has one value. What it does not read may be given as often as one likes. Raises `Refused`."""
+    for name in model.model_fields:
+        if given.count(name) > 1:
+            raise invalid(name, f"{name}: it is given more than once; give it once")

@@ -19,6 +19,7 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.maillog import MailLog
 
 REQUEST_ID_KEY: Final = "sendryd.request_id"  # in the ASGI scope
+_BLANKS: Final = " \t"  # RFC 9110 §5.6.3; copied from a page or a file, a key often has some around it
 _AUTH_DETAILS: Final = {"expected": "one header, Authorization: Bearer <API key>"}
 
 
@@ -87,8 +88,8 @@ class Gate:
             self.mail_log.refused(refusal, door="rest", client=client, key=key, request_id=request_id(request))
 
     async def _find_key(self, value: str) -> ApiKey | None:
-        scheme, _, secret = value.partition(" ")  # RFC 9110 §11.4: the scheme in any case
-        secret_hash = hash_key(secret.strip(" ")) if scheme.lower() == "bearer" else None
+        scheme, _, secret = value.strip(_BLANKS).replace("\t", " ").partition(" ")  # RFC 9110 §11.4: the scheme in any case
+        secret_hash = hash_key(secret.strip(_BLANKS)) if scheme.lower() == "bearer" else None
         return await self.directory.find_key(secret_hash) if secret_hash else None
 
 

@@ -27,6 +27,7 @@ MAX_WEBHOOKS: Final = 50  # of an account: each is owed every event that it asks
 MAX_REPLAY: Final = 10_000  # notifications of one call: what a busy endpoint takes in minutes
 REPLAY_BATCH: Final = 500  # notifications in one transaction: a few milliseconds
 TEST_RECIPIENT: Final = "test@example.com"
+MAX_SHOWN: Final = 40  # characters of an unknown word in the sentence about it: no event has so many
 
 
 class BadWebhook(ValueError):
@@ -185,7 +186,7 @@ def _check_events(words: Sequence[str]) -> tuple[WebhookEvent, ...]:
         try:
             events.append(WebhookEvent(word))
         except ValueError:
-            raise BadWebhook("events", f"{word!r} is not an event: choose from {', '.join(WebhookEvent)}") from None
+            raise BadWebhook("events", f"{word[:MAX_SHOWN]!r} is not an event: choose from {', '.join(WebhookEvent)}") from None
     if not events:
         raise BadWebhook("events", f"a webhook needs at least one event: choose from {', '.join(WebhookEvent)}")
     return tuple(events)
