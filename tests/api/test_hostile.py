@@ -98,7 +98,7 @@ NOT_BODIES: Final = (
     b'{"html":' + b"[" * DEEP + b"]" * DEEP + b"}",
     b'{"\\ud800":',
 )
-VALUES: Final = (
+VALUES: Final[tuple[Any, ...]] = (
     "\0",
     "x\0y",
     "\ud800",
