@@ -259,6 +259,44 @@ async def test_what_a_test_key_is_refused_has_not_happened(account: Account) -> 
     assert account.made[KeyMode.LIVE]["api-keys"] in listed
 
 
+async def test_the_whole_url_is_shown_to_keys_alone_that_may_change_it(account: Account) -> None:
+    api, live, made = account.api, account.keys[FULL, KeyMode.LIVE], account.made[KeyMode.LIVE]["webhooks"]
+    for path in (f"/v1/webhooks/{made}", "/v1/inbound/config"):
+        url = "https://hooks.example.com/in/T0-password?token=t0ken"
+        assert (await api.send("PUT", path, live, {"url": url})).status == 200
+    await api.request_log.flush()
+    reads = [name for name in PERMISSIONS if name.startswith("GET ")]
+    seen = {READ: set[str](), SEND: set[str](), FULL: set[str]()}
+    for name in reads:
+        path = account.path(name, KeyMode.LIVE)
+        for (scope, mode), secret in account.keys.items():
+            answer = await api.get(path, secret)
+            if "T0-password" in answer.body.decode() or "t0ken" in answer.body.decode():
+                assert mode is KeyMode.LIVE
+                seen[scope].add(name)
+            elif path in {"/v1/inbound/config", f"/v1/webhooks/{made}"}:
+                assert answer.json["url"] == "https://hooks.example.com/[hidden]"
+    assert seen == {READ: set(), SEND: set(), FULL: {"GET /v1/webhooks", "GET /v1/webhooks/{id}", "GET /v1/inbound/config"}}
+
+
+async def test_a_search_looks_at_no_more_of_a_url_than_is_shown(account: Account) -> None:
+    for (scope, mode), secret in account.keys.items():
+        found = {text: (await account.api.get(f"/v1/webhooks?q={text}", secret)).json["total"] for text in ("S.example", "com/IN")}
+        assert found == {"S.example": 2, "com/IN": {(FULL, KeyMode.LIVE): 2, (FULL, KeyMode.TEST): 1}.get((scope, mode), 0)}
+
+
+async def test_a_test_key_sees_the_urls_and_notifications_of_the_webhooks_of_test_keys_alone(account: Account) -> None:
+    api, test, live = account.api, account.keys[FULL, KeyMode.TEST], account.keys[FULL, KeyMode.LIVE]
+    made = {mode: account.made[mode]["webhooks"] for mode in KeyMode}
+    found = {each["id"]: each["url"] for each in (await api.get("/v1/webhooks", test)).json["data"]}
+    assert found == {made[KeyMode.TEST]: HOOK["url"], made[KeyMode.LIVE]: "https://hooks.example.com/[hidden]"}
+    for each, count in ((made[KeyMode.LIVE], 0), (made[KeyMode.TEST], 1)):
+        assert len((await api.get(f"/v1/webhooks/deliveries?webhook_id={each}", test)).json["data"]) == count
+        assert len((await api.get(f"/v1/webhooks/deliveries?webhook_id={each}", live)).json["data"]) == 1
+    told = {each["webhook_id"] for each in (await api.get("/v1/webhooks/deliveries", test)).json["data"]}
+    assert told == {made[KeyMode.TEST]}
+
+
 @pytest.mark.parametrize("path", ["/v1/webhooks/{webhooks}", "/v1/inbound/config"])
 async def test_only_a_live_key_with_full_access_sees_a_secret(account: Account, path: str) -> None:
     path = path.format(**account.made[KeyMode.LIVE])

@@ -16,6 +16,7 @@ def test_secrets_and_contents_are_never_kept_and_recipients_are_counted() -> Non
         "html": "<p>private</p>",
         "text": None,
         "attachments": [{"filename": "a.pdf", "content": "AAAA"}],
+        "url": "https://hooks.example.com/T0/password",
         "webhook": {"secret": "whsec_1", "Api_Key": "sn_live_1"},
     }
     assert redact(body) == {
@@ -25,6 +26,7 @@ def test_secrets_and_contents_are_never_kept_and_recipients_are_counted() -> Non
         "html": "[redacted]",
         "text": None,
         "attachments": [{"filename": "a.pdf", "content": "[redacted]"}],
+        "url": "https://hooks.example.com/[hidden]",
         "webhook": {"secret": "[redacted]", "Api_Key": "[redacted]"},
     }
 

@@ -12,9 +12,9 @@ from sendryd.api.shapes import InboundConfig, InboundEmail, Page
 from sendryd.api.wire import Json, page
 from sendryd.intake.accounts import AccountOffice
 from sendryd.model.account import AccountSettings, InboundForwarding
-from sendryd.model.apikey import ApiKey, Scope
-from sendryd.policy.permissions import may_see_secrets
-from sendryd.policy.urlguard import UrlRefused, check_url
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.policy.permissions import may_see_secrets, may_see_url
+from sendryd.policy.urlguard import UrlRefused, check_url, origin_of
 from sendryd.runtime.rand import Rand
 
 GROUP: Final = "Inbound"
@@ -56,7 +56,7 @@ class InboundHandlers:
                 method="GET",
                 path=config,
                 group=GROUP,
-                summary="Get where received emails are posted; only a live key with full access sees the secret",
+                summary="Get where received emails are posted; only a live key with full access sees the secret and the whole URL",
                 handler=self.get_config,
                 answer=InboundConfig,
             ),
@@ -109,4 +109,7 @@ class InboundHandlers:
 
 
 def _config_json(inbound: InboundForwarding, key: ApiKey) -> Json:
-    return {"inbound_address": None, "url": inbound.url, "secret": inbound.secret if may_see_secrets(key) else None}
+    url = inbound.url
+    if url is not None and not may_see_url(key, KeyMode.LIVE):
+        url = origin_of(url)
+    return {"inbound_address": None, "url": url, "secret": inbound.secret if may_see_secrets(key) else None}

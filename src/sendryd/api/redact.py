@@ -7,11 +7,13 @@ import json
 from typing import Any, Final
 
 from sendryd.policy.credentials import without_keys
+from sendryd.policy.urlguard import origin_of
 
 MAX_KEPT: Final = 4096  # characters of one redacted body: what is longer is a list or an import, and says little
 MAX_DEPTH: Final = 12
 REDACTED: Final = "[redacted]"
 _SECRETS: Final = frozenset({"key", "secret", "token", "password", "apikey", "api_key", "authorization"})
+_URLS: Final = frozenset({"url"})  # where events are posted to: their paths and queries are a password of many services
 _CONTENTS: Final = frozenset({"html", "text", "content", "variables"})
 _RECIPIENTS: Final = frozenset({"to", "cc", "bcc"})
 
@@ -33,6 +35,8 @@ def _redact_field(name: str, value: Any, depth: int) -> Any:
         return None
     if word in _SECRETS or word in _CONTENTS:
         return REDACTED
+    if word in _URLS and isinstance(value, str):
+        return origin_of(value)
     if word in _RECIPIENTS:
         count = len(value) if isinstance(value, list) else 1
         return f"[{count} recipient{'' if count == 1 else 's'}]"

@@ -12,10 +12,12 @@ from sendryd.api.shapes import CountedPage, CreatedWebhook, Deleted, Page, Repla
 from sendryd.api.shapes import Webhook as WebhookShape
 from sendryd.api.wire import Json, notification_json, page, webhook_json
 from sendryd.intake.webhooks import BadWebhook, WebhookChange, WebhookOffice
-from sendryd.model.apikey import Scope
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, format_id, parse_id
-from sendryd.policy.permissions import may_see_secrets
+from sendryd.model.webhook import Webhook
+from sendryd.policy.permissions import may_see_secrets, may_see_url
 from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.policy.urlguard import origin_of
 from sendryd.store.base import NotifyStore
 from sendryd.store.errors import NotAllowed, NotFound
 
@@ -102,7 +104,7 @@ class WebhookHandlers:
                 method="GET",
                 path=one,
                 group=GROUP,
-                summary="Get a webhook; a live key with full access also gets its secret",
+                summary="Get a webhook; a live key with full access also gets its secret, and keys that cannot change it see only the host of its URL",
                 handler=self.get,
                 answer=WebhookShape,
             ),
@@ -126,7 +128,7 @@ class WebhookHandlers:
                 method="GET",
                 path=f"{path}/deliveries",
                 group=GROUP,
-                summary="List what webhooks were told and are still owed, newest first",
+                summary="List what webhooks were told and are still owed, newest first; test keys see those of webhooks that test keys made",
                 handler=self.list_deliveries,
                 query=DeliveriesQuery,
                 answer=Page[WebhookDelivery],
@@ -177,18 +179,19 @@ class WebhookHandlers:
         query: SearchQuery = call.query
         before = call.cursor(WEBHOOK_PREFIX)
         account_id = call.key.account_id
+        searched = frozenset(mode for mode in KeyMode if may_see_url(call.key, mode))
         found = await self._store.page_webhooks(
-            account_id, text=query.q, limit=query.limit, before=None if before is None else WebhookId(before)
+            account_id, text=query.q, whole_urls=searched, limit=query.limit, before=None if before is None else WebhookId(before)
         )
-        total = await self._store.count_webhooks(account_id, text=query.q)
-        return page([webhook_json(each) for each in found.items], has_more=found.has_more, total=total, has_total=True)
+        total = await self._store.count_webhooks(account_id, text=query.q, whole_urls=searched)
+        return page([_shown(each, call.key) for each in found.items], has_more=found.has_more, total=total, has_total=True)
 
     async def get(self, call: Call) -> Json:
         """`GET /v1/webhooks/:id`."""
         webhook = await self._store.get_webhook(call.key.account_id, _read_id(call))
         if webhook is None:
             raise not_found("Webhook")
-        return webhook_json(webhook, has_secret=may_see_secrets(call.key))
+        return _shown(webhook, call.key, has_secret=may_see_secrets(call.key))
 
     async def update(self, call: Call) -> Json:
         """`PUT /v1/webhooks/:id`."""
@@ -219,6 +222,7 @@ class WebhookHandlers:
         before = call.cursor(NOTIFICATION_PREFIX)
         found = await self._store.page_notifications(
             call.key.account_id,
+            made_by=KeyMode.TEST if call.key.mode is KeyMode.TEST else None,
             webhook_id=None if webhook_id is None else WebhookId(webhook_id),
             limit=query.limit,
             before=None if before is None else NotificationId(before),
@@ -281,3 +285,9 @@ def _read_id(call: Call) -> WebhookId:
 def _conflict(error: NotAllowed) -> Refused:
     text = str(error)
     return Refused(Refusal(RefusalKey.CONFLICT, text[:1].upper() + text[1:]))
+
+
+def _shown(webhook: Webhook, key: ApiKey, *, has_secret: bool = False) -> Json:
+    """The webhook as a key may see it."""
+    body = webhook_json(webhook, has_secret=has_secret)
+    return body if may_see_url(key, webhook.mode) else {**body, "url": origin_of(webhook.url)}

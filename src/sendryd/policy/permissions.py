@@ -20,6 +20,13 @@ def check_change(by: KeyMode, made_by: KeyMode) -> None:
         raise LiveKeyNeeded
 
 
+def may_see_url(key: ApiKey, made_by: KeyMode) -> bool:
+    """Whether a key is shown the whole URL that events or mail are posted to: its path and query are a password of many services. A key
+    that may change the URL sees it; the others see its host.
+    """
+    return key.may(Scope.FULL_ACCESS) and (key.mode is KeyMode.LIVE or made_by is KeyMode.TEST)
+
+
 def may_see_secrets(key: ApiKey) -> bool:
     """Whether a key is told the signing secrets that an account keeps, after the answer that made them."""
     return key.mode is KeyMode.LIVE and key.may(Scope.FULL_ACCESS)

@@ -40,8 +40,20 @@ _HEXADECIMAL: Final = re.compile(r"(?<![0-9a-z])[0-9a-f]{8}(?![0-9a-z])", re.ASC
 _KEPT: Final = "!$%&'()*+,/:;=?@[]~"  # beside letters, digits and -._: sent as they stand
 
 
+HIDDEN: Final = "[hidden]"
+
+
 class UrlRefused(ValueError):
     """A URL that no webhook can have; the message says what to change."""
+
+
+def origin_of(url: str) -> str:
+    """The scheme, host and port of a URL, and a word in the place of a path or query: they are a password of many services."""
+    match = _URL.match(url)
+    if match is None:
+        return HIDDEN
+    has_more = match[3] not in {"", "/"} or match[4] is not None
+    return f"{match[1]}://{match[2].rpartition('@')[2]}/" + (HIDDEN if has_more else "")
 
 
 def check_url(text: str, *, allow_private: bool) -> str:

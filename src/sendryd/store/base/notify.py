@@ -5,11 +5,12 @@ account has an active webhook. `fan_out` makes the notifications of it later: on
 happened, and is active.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
 from sendryd.store.base.leases import Lease, Owner
@@ -58,12 +59,22 @@ class NotifyStore(Protocol):
         ...
 
     async def page_webhooks(
-        self, account_id: AccountId, *, text: str | None = None, limit: int, before: WebhookId | None = None
+        self,
+        account_id: AccountId,
+        *,
+        text: str | None = None,
+        whole_urls: Collection[KeyMode] = frozenset(KeyMode),
+        limit: int,
+        before: WebhookId | None = None,
     ) -> Page[Webhook]:
-        """Webhooks with this text in their URL (case-insensitive), newest first."""
+        """Webhooks with this text in their URL (case-insensitive), newest first. Of those that keys of other modes than `whole_urls` made,
+        the text is looked for in the scheme, host and port alone: a search must not tell what is not shown.
+        """
         ...
 
-    async def count_webhooks(self, account_id: AccountId, *, text: str | None = None) -> int:
+    async def count_webhooks(
+        self, account_id: AccountId, *, text: str | None = None, whole_urls: Collection[KeyMode] = frozenset(KeyMode)
+    ) -> int:
         """How many webhooks the same filter lets through."""
         ...
 
@@ -82,9 +93,15 @@ class NotifyStore(Protocol):
         ...
 
     async def page_notifications(
-        self, account_id: AccountId, *, webhook_id: WebhookId | None = None, limit: int, before: NotificationId | None = None
+        self,
+        account_id: AccountId,
+        *,
+        webhook_id: WebhookId | None = None,
+        made_by: KeyMode | None = None,
+        limit: int,
+        before: NotificationId | None = None,
     ) -> Page[Notification]:
-        """Notifications, newest first."""
+        """Notifications, newest first; with `made_by` those of webhooks that keys of this mode made."""
         ...
 
     async def get_notification(self, account_id: AccountId, notification_id: NotificationId) -> Notification | None:

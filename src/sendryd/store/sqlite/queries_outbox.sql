@@ -13,10 +13,15 @@ SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, f
 
 -- name: page_webhooks
 SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode
-FROM webhook WHERE account_id = ?1 AND id < ?2 AND (?3 IS NULL OR url LIKE ?3 ESCAPE '\') ORDER BY id DESC LIMIT ?4;
+FROM webhook WHERE account_id = ?1 AND id < ?2
+  AND (?3 IS NULL OR CASE WHEN mode IN (SELECT value FROM json_each(?5)) THEN url ELSE substr(url, 1, instr(substr(url || '/', 9), '/') + 8) END
+    LIKE ?3 ESCAPE '\')
+ORDER BY id DESC LIMIT ?4;
 
 -- name: count_webhooks
-SELECT count(*) FROM webhook WHERE account_id = ?1 AND (?2 IS NULL OR url LIKE ?2 ESCAPE '\');
+SELECT count(*) FROM webhook WHERE account_id = ?1
+  AND (?2 IS NULL OR CASE WHEN mode IN (SELECT value FROM json_each(?3)) THEN url ELSE substr(url, 1, instr(substr(url || '/', 9), '/') + 8) END
+    LIKE ?2 ESCAPE '\');
 
 -- name: count_webhooks_made
 SELECT count(*) FROM webhook WHERE account_id = ?1 AND (mode = 'live' OR ?2 = 'test');

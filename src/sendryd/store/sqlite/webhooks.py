@@ -1,7 +1,7 @@
 """Webhooks and the outbox in SQLite."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -73,14 +73,22 @@ class Webhooks:
         return _read_webhook(row) if row else None
 
     async def page_webhooks(
-        self, account_id: AccountId, *, text: str | None = None, limit: int, before: WebhookId | None = None
+        self,
+        account_id: AccountId,
+        *,
+        text: str | None = None,
+        whole_urls: Collection[KeyMode] = frozenset(KeyMode),
+        limit: int,
+        before: WebhookId | None = None,
     ) -> Page[Webhook]:
-        values = (account_id, _LAST if before is None else before, contains(text) if text else None, limit + 1)
+        values = (account_id, _LAST if before is None else before, contains(text) if text else None, limit + 1, to_json(list(whole_urls)))
         rows = await self._database.read_rows("page_webhooks", WEBHOOK_PREFIX, *values)
         return Page(items=self._database.unreadable.keep(rows[:limit], _read_webhook), has_more=len(rows) > limit)
 
-    async def count_webhooks(self, account_id: AccountId, *, text: str | None = None) -> int:
-        values = (account_id, contains(text) if text else None)
+    async def count_webhooks(
+        self, account_id: AccountId, *, text: str | None = None, whole_urls: Collection[KeyMode] = frozenset(KeyMode)
+    ) -> int:
+        values = (account_id, contains(text) if text else None, to_json(list(whole_urls)))
         row = await self._database.read(lambda connection: connection.execute(SQL["count_webhooks"], values).fetchone())
         return int(row[0]) if row else 0
 
@@ -133,12 +141,21 @@ class Webhooks:
         return notification
 
     async def page_notifications(
-        self, account_id: AccountId, *, webhook_id: WebhookId | None = None, limit: int, before: NotificationId | None = None
+        self,
+        account_id: AccountId,
+        *,
+        webhook_id: WebhookId | None = None,
+        made_by: KeyMode | None = None,
+        limit: int,
+        before: NotificationId | None = None,
     ) -> Page[Notification]:
         which: str = "n.account_id = ?"
-        values: list[int] = [account_id]
+        values: list[int | str] = [account_id]
         if webhook_id is not None:
             which, values = "n.webhook_id = ? AND +n.account_id = ?", [webhook_id, account_id]
+        if made_by is not None:
+            which += " AND n.webhook_id IN (SELECT id FROM webhook WHERE account_id = ? AND mode = ?)"
+            values += [account_id, made_by.value]
         query = f"{_NOTIFICATION} WHERE {which} AND n.id < ? ORDER BY n.id DESC LIMIT ?"
         values += [_LAST if before is None else before, limit + 1]
         unreadable = self._database.unreadable
