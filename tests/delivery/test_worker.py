@@ -9,14 +9,14 @@ from typing import Any
 import dkim
 import pytest
 
-from sendryd.delivery.worker import CONTENT_DAMAGED
+from sendryd.delivery.worker import CONTENT_DAMAGED, SIGNING_KEY_DAMAGED
 from sendryd.intake.personal import Personaliser
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import DomainId, EventId, MessageId
 from sendryd.store.base import DomainCheck, Lease, Outcome, QueueFilter
-from sendryd.store.errors import Conflict, ContentDamaged, LeaseLost, NotFound, StoreUnavailable
+from sendryd.store.errors import Conflict, ContentDamaged, LeaseLost, NotFound, RowUnreadable, StoreUnavailable
 from sendryd.testing.mailhost import Script
 from sendryd.testing.post import Post, signing_key
 from sendryd.testing.samples import ACCOUNT
@@ -154,6 +154,56 @@ async def test_a_message_whose_content_is_damaged_is_held_and_goes_out_once_it_i
     (claim,) = await post.claim_due()
     await post.deliver(claim, None)
     assert (await post.last_event())["type"] == "delivered"
+
+
+def altered(pem: bytes, position: int) -> bytes:
+    return pem[:position] + (b"A" if pem[position : position + 1] != b"A" else b"B") + pem[position + 1 :]
+
+
+DAMAGED_KEYS = [
+    b"",
+    b"PEM",
+    b"\xff" * 1700,
+    signing_key()[0][:500],
+    signing_key()[0].replace(b"PRIVATE", b"PUBLIC"),
+    *(altered(signing_key()[0], len(signing_key()[0]) * part // 10) for part in range(1, 10, 2)),
+]
+
+
+@pytest.mark.parametrize("pem", DAMAGED_KEYS, ids=range(len(DAMAGED_KEYS)))
+async def test_mail_whose_signing_key_is_damaged_is_held_and_goes_out_once_it_is_repaired(
+    post: Post, monkeypatch: pytest.MonkeyPatch, pem: bytes
+) -> None:
+    async def damaged(_: DomainId) -> bytes:
+        return pem
+
+    (claim,) = await post.claim("u@two.test", "v@two.test")
+    with monkeypatch.context() as patch:
+        patch.setattr(post.store, "read_private_key", damaged)
+        await post.deliver(claim, None)
+    held = await post.store.list_queue(QueueFilter())
+    if not held:  # the other numbers of the key were enough
+        assert verifies(post.first.mails[0].content)
+        return
+    assert {(each.state, each.hold_reason, each.attempts) for each in held} == {(DeliveryState.HELD, HoldReason.SIGNING_KEY_DAMAGED, 0)}
+    event = await post.last_event()
+    assert (event["type"], event["held"], event["reason"]) == ("deferred", True, SIGNING_KEY_DAMAGED)
+    assert (post.taken, post.worker.damaged) == ((0, 0), 2)
+    assert await post.store.release_held(QueueFilter(), post.clock.now()) == 2
+    (claim,) = await post.claim_due()
+    await post.deliver(claim, None)
+    assert verifies(post.first.mails[0].content)
+
+
+async def test_mail_whose_sending_domain_cannot_be_read_is_held(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def damaged(_: DomainId) -> None:
+        raise RowUnreadable("dom_1", "KeyError: tls_policy")
+
+    (claim,) = await post.claim("u@two.test")
+    monkeypatch.setattr(post.store, "get_domain", damaged)
+    await post.deliver(claim, None)
+    (held,) = await post.store.list_queue(QueueFilter())
+    assert (held.state, held.hold_reason) == (DeliveryState.HELD, HoldReason.SIGNING_KEY_DAMAGED)
 
 
 async def test_a_copy_that_cannot_be_made_bounces(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

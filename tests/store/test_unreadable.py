@@ -1,6 +1,7 @@
 """One bad row is one bad row: it is set aside, told of once and counted; the others go on."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType
-from sendryd.model.ids import MESSAGE_PREFIX, AccountId, TemplateId, TemplateVersionId, WebhookId, format_id
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, AccountId, TemplateId, TemplateVersionId, WebhookId, format_id
 from sendryd.model.template import Template, TemplateContent
 from sendryd.model.webhook import NotificationState
 from sendryd.store.base import EventFilter, MessageFilter, NewMessage, Outcome, QueueFilter, Store
@@ -33,6 +34,7 @@ class Told:
         self.told: list[tuple[str, str]] = []
         self.store: Store = open_store(folder, tell_unreadable=lambda public_id, reason: self.told.append((public_id, reason)))
         self.samples = Samples()
+        self._table, self._schema = "", ""
 
     def damage(self, statement: str) -> None:
         connection = apsw.Connection(str(self.folder / FILE_NAME))
@@ -40,6 +42,27 @@ class Told:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute(statement)
         assert connection.changes()
+        connection.close()
+
+    def loosen(self, table: str) -> None:
+        """Lets a table take values of a wrong type, as a damaged page has them."""
+        connection = apsw.Connection(str(self.folder / FILE_NAME))
+        self._table, self._schema = table, connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).get
+        connection.close()
+        loose = self._schema.replace(") STRICT", ")").replace("TEXT NOT NULL", "TEXT").replace("INTEGER NOT NULL", "INTEGER")
+        self._alter(loose, 1_000_001)
+
+    def tighten(self) -> None:
+        """The table is as it was, but for what is in it."""
+        if self._schema:
+            self._alter(self._schema, 1_000_002)
+
+    def _alter(self, schema: str, version: int) -> None:
+        connection = apsw.Connection(str(self.folder / FILE_NAME))
+        connection.set_busy_timeout(5000)
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (schema, self._table))
+        connection.execute(f"PRAGMA schema_version = {version}")
         connection.close()
 
     async def accept(self) -> NewMessage:
@@ -62,6 +85,8 @@ MESSAGES = [
     "UPDATE message SET type = 'novel'",
     "UPDATE message SET created_at = 9000000000000000000",
     "UPDATE message SET subject = cast(x'ff' as text)",
+    "UPDATE message SET mode = cast(x'ff' as text)",
+    "UPDATE message SET mode = 'novel'",
 ]
 
 
@@ -92,13 +117,98 @@ async def test_a_message_that_cannot_be_read_is_held_and_the_others_are_claimed(
     assert await told.store.release_held(QueueFilter(), LATER) == 1
 
 
-async def test_a_delivery_with_a_damaged_recipient_is_held_and_moved_all_the_same(told: Told) -> None:
+TEXTS = ("forward_path", "domain", "last_reply", "notify", "orcpt")
+NUMBERS = ("message_id", "due_at", "attempts", "is_in_doubt", "created_at", "crashes", "returned_token")
+BROKEN_TEXT = [f"{column} = cast(x'ff40' as text)" for column in TEXTS]
+OTHERS = [
+    "forward_path = 'user'",
+    "forward_path = ''",
+    "forward_path = 'a b@one.test'",
+    "domain = 'other.test'",
+    "domain = ''",
+    "message_id = 7",
+]
+WRONG_TYPES = [
+    *(f"{column} = x'ff'" for column in (*TEXTS, *NUMBERS)),
+    *(f"{column} = 'word'" for column in NUMBERS),
+]
+
+
+ALONE = ["domain = cast(x'ff40' as text)", "domain = x'ff'", "due_at = 'word'", "attempts = 'word'"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "is_alone"), [*((each, False) for each in (*BROKEN_TEXT, *OTHERS, *WRONG_TYPES)), *((each, True) for each in ALONE)]
+)
+async def test_a_delivery_that_is_damaged_is_held_and_the_others_are_claimed(told: Told, damage: str, *, is_alone: bool) -> None:
+    bad = await told.accept()
+    good = [] if is_alone else [await told.accept() for _ in range(2)]
+    number = bad.deliveries[0].id
+    if damage in WRONG_TYPES:
+        told.loosen("delivery")
+    told.damage(f"UPDATE delivery SET {damage} WHERE id = {number}")
+    told.tighten()
+    claims = await told.store.claim_deliveries(now=LATER, lease=told.samples.lease(), limit=9, busy=frozenset(), per_domain=9)
+    claimed = [claim.message.id for claim in claims]
+    if bad.message.id in claimed:  # what is damaged is not read for sending
+        assert "created_at" in damage or "crashes" in damage or "returned_token" in damage
+        return
+    assert claimed == [each.message.id for each in good]
+    counts = await told.store.count_queue()
+    if damage.startswith("due_at") and not is_alone:  # it comes behind all that are sound; the next start brings it forward
+        assert counts[DeliveryState.QUEUED] == 1
+        assert await told.store.bring_forward(now=LATER, latest=LATER, limit=9) == 1
+        return
+    assert (counts[DeliveryState.HELD], counts[DeliveryState.QUEUED], counts[DeliveryState.LEASED]) == (1, 0, len(good))
+    assert told.told[0][0] in {format_id(DELIVERY_PREFIX, number), format_id(MESSAGE_PREFIX, bad.message.id)}
+    assert await told.store.claim_deliveries(now=LATER, lease=told.samples.lease(), limit=9, busy=frozenset(), per_domain=9) == []
+    assert await told.store.cancel(QueueFilter(delivery_id=number), LATER, told.samples.event) == 1
+
+
+@pytest.mark.parametrize("damage", [each for each in WRONG_TYPES if "word" in each] + ["domain = x'ff'", "domain = cast(x'ff40' as text)"])
+async def test_a_start_returns_the_leases_of_a_dead_process_though_one_of_the_rows_is_damaged(told: Told, damage: str) -> None:
+    lease = told.samples.lease()
+    bad, good = [told.samples.message(lease=lease) for _ in range(2)]
+    for new in (bad, good):
+        await told.store.accept(new)
+    told.loosen("delivery")
+    told.damage(f"UPDATE delivery SET {damage} WHERE id = {bad.deliveries[0].id}")
+    told.tighten()
+    await told.store.return_dead_leases(replace(lease.owner, boot=lease.owner.boot + 1), now=LATER, pause=lambda *_: timedelta())
+    counts = await told.store.count_queue()
+    assert counts[DeliveryState.LEASED] == 0
+    assert counts[DeliveryState.QUEUED] >= 1
+
+
+async def test_a_live_message_is_never_captured(told: Told) -> None:
+    bad = await told.accept()
+    told.damage(f"UPDATE delivery SET domain = '' WHERE id = {bad.deliveries[0].id}")
+    assert await told.store.capture_due(now=LATER, play=lambda _: (DeliveryState.DELIVERED, ()), limit=9) == 0
+
+
+@pytest.mark.parametrize("column", ["reverse_path", "size", "envid", "tags", "template_id", "signing_domain_id"])
+async def test_a_message_with_a_value_of_a_wrong_type_is_held(told: Told, column: str) -> None:
     bad, good = await told.accept(), await told.accept()
-    told.damage(f"UPDATE delivery SET forward_path = cast(x'ff40' as text) WHERE message_id = {bad.message.id}")
+    told.loosen("message")
+    told.damage(f"UPDATE message SET {column} = x'ff' WHERE id = {bad.message.id}")
+    told.tighten()
     claims = await told.store.claim_deliveries(now=LATER, lease=told.samples.lease(), limit=9, busy=frozenset(), per_domain=9)
     assert [claim.message.id for claim in claims] == [good.message.id]
     assert (await told.store.count_queue())[DeliveryState.HELD] == 1
-    assert await told.store.cancel(QueueFilter(message_id=bad.message.id), LATER, told.samples.event) == 1
+
+
+async def test_expiry_passes_a_damaged_row(told: Told) -> None:
+    bad, good = await told.accept(), await told.accept()
+    told.loosen("delivery")
+    told.damage(f"UPDATE delivery SET attempts = 'word' WHERE message_id = {bad.message.id}")
+    told.tighten()
+    late = NOW + timedelta(days=9)
+    expired = await told.store.expire_deliveries(now=late, created_before=late, make_event=told.samples.event, limit=9)
+    assert expired == 1
+    assert [each.id for each in await told.store.list_queue(QueueFilter(states=frozenset({DeliveryState.HELD})))] == [bad.deliveries[0].id]
+    assert [each.id for each in await told.store.list_queue(QueueFilter(states=frozenset({DeliveryState.EXPIRED})))] == [
+        good.deliveries[0].id
+    ]
 
 
 @pytest.mark.parametrize("value", BAD_JSON)

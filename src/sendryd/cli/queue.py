@@ -135,6 +135,8 @@ def _explain(delivery: QueuedDelivery, *, due_in: timedelta) -> str:
             return "Held because its sending domain was removed: add the domain again and verify it, or cancel the delivery."
         case DeliveryState.HELD if delivery.hold_reason is HoldReason.CONTENT_DAMAGED:
             return f"{delivery.last_reply}. Restore the file, then release the delivery, or cancel it."
+        case DeliveryState.HELD if delivery.hold_reason is HoldReason.SIGNING_KEY_DAMAGED:
+            return f"{delivery.last_reply}. Repair the row, then release the delivery, or cancel it."
         case DeliveryState.HELD if delivery.hold_reason is HoldReason.UNREADABLE:
             return "Held because its row in the database, or its message's, cannot be read: repair it, then release the delivery, or cancel it."
         case DeliveryState.HELD if delivery.hold_reason is HoldReason.CRASHES:

@@ -4,7 +4,8 @@ Reads: sending domains and their private keys.
 Strategy: a few signatures at a time are computed in threads. When more are asked for at once, a process of its own takes them over, which
 costs some memory and saves the threads' struggle for the interpreter lock; large contents stay with the threads, which need no copy.
 When things fail: what the process does not sign is signed in a thread, and another process is tried later. A domain that was removed since
-the message was accepted has no key until a domain of that name is verified again; `SigningKeyMissing` says so.
+the message was accepted has no key until a domain of that name is verified again; `SigningKeyMissing` says so. `SigningKeyDamaged` says that
+there is one and it cannot be read, until the row is repaired.
 """
 
 import asyncio
@@ -20,10 +21,11 @@ from sendryd.delivery.signing_link import SigningLink, SigningProcessLost
 from sendryd.message.dkim import load_private_key, sign
 from sendryd.message.headers import HeaderBlock
 from sendryd.model.domain import TlsPolicy
-from sendryd.model.ids import DomainId, MessageId
+from sendryd.model.ids import DOMAIN_PREFIX, DomainId, MessageId, format_id
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import AccountStore
+from sendryd.store.errors import RowUnreadable
 
 THREADS: Final = 2  # RSA gives up the interpreter lock; more than the usual two cores would only wait for one another
 CHECK_INTERVAL: Final = 0.25  # seconds between looks whether a domain or key has changed; a change is promised to be seen within one
@@ -40,6 +42,15 @@ SignedForm = tuple[MessageId, int]  # a message as stored, and the form in which
 
 class SigningKeyMissing(Exception):
     """The domain that was to sign is gone, and no verified domain has its name."""
+
+
+class SigningKeyDamaged(Exception):
+    """The row of the domain that is to sign cannot be read, or its key is none."""
+
+    def __init__(self, domain_id: DomainId, reason: str) -> None:
+        super().__init__("the row of its sending domain in the database is damaged")
+        self.domain = format_id(DOMAIN_PREFIX, domain_id)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,9 @@ class Signer:
         return self._link.pid if self._link is not None else None
 
     async def key(self, domain_id: DomainId) -> SigningKey:
-        """The key of a sending domain; of a removed one, that of the verified domain that has its name now. Raises `SigningKeyMissing`."""
+        """The key of a sending domain; of a removed one, that of the verified domain that has its name now. Raises `SigningKeyMissing` and
+        `SigningKeyDamaged`.
+        """
         now = self._clock.monotonic()
         if now - self._checked >= CHECK_INTERVAL:
             version = await self._store.read_config_version()
@@ -91,18 +104,24 @@ class Signer:
         found = self._keys.get(domain_id)
         if found is None:
             version_before = self._version
-            domain = await self._store.get_domain(domain_id)
-            if domain is None:
-                successor = await self._store.find_successor(domain_id)
-                domain = await self._store.get_domain(successor) if successor is not None else None
-            pem = await self._store.read_private_key(domain.id) if domain is not None else None
-            if domain is None or pem is None:
-                raise SigningKeyMissing("its sending domain was removed")
-            key = load_private_key(pem)
-            found = SigningKey(domain.name, domain.selector, key, pem, domain.settings.tls_policy, next(self._numbers))
+            try:
+                found = await self._load(domain_id)
+            except (RowUnreadable, TypeError, ValueError) as error:
+                raise SigningKeyDamaged(domain_id, str(error)) from error
             if self._version == version_before:  # else it may be older than what is known
                 self._keys[domain_id] = found
         return found
+
+    async def _load(self, domain_id: DomainId) -> SigningKey:
+        domain = await self._store.get_domain(domain_id)
+        if domain is None:
+            successor = await self._store.find_successor(domain_id)
+            domain = await self._store.get_domain(successor) if successor is not None else None
+        pem = await self._store.read_private_key(domain.id) if domain is not None else None
+        if domain is None or pem is None:
+            raise SigningKeyMissing("its sending domain was removed")
+        key = load_private_key(pem)
+        return SigningKey(domain.name, domain.selector, key, pem, domain.settings.tls_policy, next(self._numbers))
 
     def find(self, form: SignedForm) -> bytes | None:
         """The DKIM-Signature field of a content that was signed a while ago, if it is still known."""

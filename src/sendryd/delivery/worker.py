@@ -25,7 +25,7 @@ from sendryd.delivery.outcomelog import log_outcome
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.plan import Turn, plan_mx, plan_smart_host
 from sendryd.delivery.pool import ConnectionPool
-from sendryd.delivery.signer import Signer, SigningKeyMissing
+from sendryd.delivery.signer import Signer, SigningKeyDamaged, SigningKeyMissing
 from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import (
     Connection,
@@ -61,6 +61,8 @@ from sendryd.store.errors import Conflict, ContentDamaged, LeaseLost, NotFound, 
 
 RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries to store an outcome
 CONTENT_DAMAGED: Final = "The stored content of the message is missing or damaged"  # for the account; the log and the queue name the file
+SIGNING_KEY_DAMAGED: Final = "The stored signing key of the sending domain is damaged"
+KEY_ADVICE: Final = "repair the row of the domain from a backup, then release the message with sendryd queue release"
 DAMAGE_ADVICE: Final = "restore the file of the spool from a backup, then release the message with sendryd queue release"
 OUR_FAULT: Final = local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error")
 _SESSION_SCOPES: Final = frozenset({Scope.SESSION, Scope.HOST})
@@ -122,7 +124,7 @@ class Worker:
         self._settings = settings
         self._tls_memory = TlsMemory()
         self.unrecorded = 0  # outcomes that wait for the store
-        self.damaged = 0  # deliveries held because their content could not be read whole
+        self.damaged = 0  # deliveries held because their content or their domain's key is damaged
 
     async def attempt(self, claim: Claim, content: bytes | None, route: Route | NoRoute) -> Attempt:
         """One attempt for the recipients of one transaction. `content` saves reading it. Without a route the outcome is what that means.
@@ -145,6 +147,12 @@ class Worker:
                 attempt.signal = await self._attempt(claim, content, route, attempt.verdicts)
         except SigningKeyMissing as error:
             await self._hold(claim, HoldReason.DOMAIN_REMOVED, f"Held: {error}")
+            attempt.claim = replace(claim, deliveries=())
+        except SigningKeyDamaged as error:
+            reason = f"{error.domain}: {error.reason}"
+            log.error("signing_key_damaged", id=format_id(MESSAGE_PREFIX, claim.message.id), reason=reason, advice=KEY_ADVICE)
+            self.damaged += len(claim.deliveries)
+            await self._hold(claim, HoldReason.SIGNING_KEY_DAMAGED, f"Held: {error}", event={"held": True, "reason": SIGNING_KEY_DAMAGED})
             attempt.claim = replace(claim, deliveries=())
         except (ContentDamaged, NotFound) as error:
             log.error("content_damaged", id=format_id(MESSAGE_PREFIX, claim.message.id), reason=str(error), advice=DAMAGE_ADVICE)

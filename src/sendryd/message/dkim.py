@@ -70,11 +70,19 @@ def generate_key() -> tuple[bytes, str]:
 
 
 def load_private_key(pem: bytes) -> rsa.RSAPrivateKey:
-    """Reads a private key that `generate_key` made. Raises `ValueError` if it is not an RSA key."""
+    """Reads a private key that `generate_key` made. Raises `ValueError` if it is not an RSA key, or is damaged."""
     # Checking its primes again would take a hundred times as long as a signature, for each key at each change of the configuration.
-    key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+    try:
+        key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from error
     if not isinstance(key, rsa.RSAPrivateKey):
         raise ValueError("not an RSA key")
+    # Whatever number of it was altered, what it signs does not verify.
+    try:
+        key.public_key().verify(key.sign(b"", padding.PKCS1v15(), hashes.SHA256()), b"", padding.PKCS1v15(), hashes.SHA256())
+    except Exception as error:  # the library has many words for numbers that are none of a key
+        raise ValueError("what it signs does not verify") from error
     return key
 
 

@@ -27,6 +27,7 @@ class HoldReason(StrEnum):
     DOMAIN_REMOVED = "domain_removed"  # its sending domain was removed: nothing can sign for it until the domain is verified again
     CRASHES = "crashes"  # the program ended several times in a row while the delivery was leased
     UNREADABLE = "unreadable"  # the row of it or of its message is damaged, until it is repaired
+    SIGNING_KEY_DAMAGED = "signing_key_damaged"  # the row of its sending domain is damaged, or the private key in it, until it is repaired
     CONTENT_DAMAGED = "content_damaged"  # its content is missing or not what was accepted, until its file is restored
 
 

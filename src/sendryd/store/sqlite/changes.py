@@ -11,6 +11,7 @@ from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import DELIVERY_PREFIX
 from sendryd.store.base import EventMaker, NewEvent
 from sendryd.store.sqlite.batch import Rows, add_events
+from sendryd.store.sqlite.damaged import SIGNS, set_aside_damaged
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import to_json, to_ms
@@ -48,5 +49,10 @@ async def move(
                     add_events(rows, row, (events[row[0]],), moment)
             return len(found)
 
-        moved += int(await database.write(action))
+        try:
+            moved += int(await database.write(action))
+        except SIGNS:
+            if not await set_aside_damaged(database):
+                raise
+            moved += int(await database.write(action))
     return moved

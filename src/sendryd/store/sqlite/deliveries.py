@@ -10,7 +10,7 @@ import apsw
 
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType
-from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId, format_id
 from sendryd.model.message import Message
 from sendryd.store.base import (
     Claim,
@@ -24,22 +24,23 @@ from sendryd.store.base import (
     ReturnedDelivery,
 )
 from sendryd.store.base.leases import plan_returns
-from sendryd.store.errors import LeaseLost, NotFound
+from sendryd.store.errors import LeaseLost, NotFound, RowUnreadable
 from sendryd.store.sqlite.batch import Recording, Rows, add_events
 from sendryd.store.sqlite.changes import move
 from sendryd.store.sqlite.claims import DueScan
+from sendryd.store.sqlite.damaged import SIGNS, hold_damaged, read_claimed, set_aside_damaged
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.records import Place
 from sendryd.store.sqlite.rows import (
     from_ms,
-    read_message,
+    read_claimable,
     to_json,
     to_ms,
     to_ms_or_none,
 )
 from sendryd.store.sqlite.suppressed import Suppressed
-from sendryd.store.sqlite.unreadable import Unreadable
+from sendryd.store.sqlite.unreadable import NOT_TEXT, Unreadable
 
 READ_INLINE: Final = 64 * 1024  # octets of content read where it is asked for; more is left to a thread
 
@@ -59,17 +60,31 @@ class Deliveries:
         if limit <= 0 or per_domain <= 0:
             return []
         first = self._database.fetch_one("first_due")
-        if not first or first[0] is None or first[0] > moment:
+        if not first or first[0] is None:
             return []
+        if not isinstance(first[0], int):  # numbers come first: nothing else is left
+            await set_aside_damaged(self._database)
+            return []
+        if first[0] > moment:
+            return []
+        which = (moment, limit, busy, per_domain, to_ms(settled or now))
         async with self._claiming:
-            look = self._scan.begin(moment, limit, busy, per_domain, to_ms(settled or now))
-            chosen = await self._database.read(look.choose)
-            claims: list[Claim] = (
-                await self._database.write(lambda connection, _: _lease(connection, chosen, lease, moment, self._database.unreadable))
-                if chosen
-                else []
-            )
-            self._scan.finish(look)
+            try:
+                return await self._claim(lease, which)
+            except SIGNS:
+                if not await set_aside_damaged(self._database):
+                    raise
+            return await self._claim(lease, which)
+
+    async def _claim(self, lease: Lease, which: tuple[int, int, frozenset[str], int, int]) -> list[Claim]:
+        look = self._scan.begin(*which)
+        chosen = await self._database.read(look.choose)
+        claims: list[Claim] = (
+            await self._database.write(lambda connection, _: _lease(connection, chosen, lease, which[0], self._database.unreadable))
+            if chosen
+            else []
+        )
+        self._scan.finish(look)
         return claims
 
     async def read_content(self, message_id: MessageId) -> bytes:
@@ -121,7 +136,11 @@ class Deliveries:
                 state = DeliveryState.QUEUED if each.due_at is not None else DeliveryState.HELD
                 reason = HoldReason.CRASHES.value if each.due_at is None else None
                 values = (each.id, state.value, to_ms_or_none(each.due_at), to_ms(now), each.crashes, reason)
-                rows = unreadable.fetch(connection.execute(SQL["return_dead_lease"], values), DELIVERY_PREFIX)
+                try:
+                    rows = unreadable.fetch(connection.execute(SQL["return_dead_lease"], values), DELIVERY_PREFIX)
+                except apsw.ConstraintError:
+                    hold_damaged(connection, [each.id], unreadable)
+                    continue
                 domains |= {row[0] for row in rows if row is not None}
             return returned, domains
 
@@ -188,7 +207,7 @@ class Deliveries:
             row = await self._database.read(
                 lambda connection: connection.execute(SQL["first_due_but"], (to_json(sorted(busy)),)).fetchone()
             )
-        return from_ms(row[0]) if row and row[0] is not None else None
+        return from_ms(row[0]) if row and isinstance(row[0], int) else None
 
 
 def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, moment: int, unreadable: Unreadable) -> list[Claim]:
@@ -196,36 +215,32 @@ def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, mom
     that cannot be read, or whose message cannot, are held.
     """
     values = (lease.token, lease.owner.node, lease.owner.boot, to_json(chosen), moment)
-    leased = unreadable.fetch(connection.execute(SQL["lease_deliveries"], values), DELIVERY_PREFIX)
+    leased = unreadable.fetch(connection.execute(SQL["lease_deliveries"], values), None)
     rows = [row for row in leased if row is not None]
     places = {number: place for place, number in enumerate(chosen)}
     rows.sort(key=lambda row: places[row[0]])
     numbers = to_json(list({row[1] for row in rows}))
     found = unreadable.fetch(connection.execute(SQL["get_messages"], (numbers,)), MESSAGE_PREFIX)
-    messages: dict[int, Message] = {message.id: message for message in unreadable.keep(found, read_message)}
+    messages: dict[int, Message] = {message.id: message for message in unreadable.keep(found, read_claimable)}
+    deliveries = {delivery.id: delivery for delivery in unreadable.keep(rows, read_claimed)}
     groups: dict[tuple[int, str], list[ClaimedDelivery]] = {}
-    held = [row[0] for row in rows if row[1] not in messages]
+    held = [row[0] for row in rows if row[1] not in messages or row[0] not in deliveries]
+    lost = {row[1] for row in rows}.difference(row[0] for row in found if row is not None) if None not in found else set()
+    for row in rows:
+        if row[1] in lost:
+            unreadable.note(RowUnreadable(format_id(DELIVERY_PREFIX, row[0]), "its message is gone"))
     if len(rows) < len(leased):
         known = {row[0] for row in rows}
         all_leased: list[tuple[Any, ...]] = connection.execute(SQL["list_leased_now"], (to_json(chosen), lease.token)).fetchall()
-        held += [number for (number,) in all_leased if number not in known]
+        for (number,) in all_leased:
+            if number not in known:
+                held.append(number)
+                unreadable.note(RowUnreadable(format_id(DELIVERY_PREFIX, number), NOT_TEXT))
     if held:
         connection.execute(SQL["hold_unreadable"], (to_json(held), lease.token)).fetchall()
     for row in rows:
-        if row[1] not in messages:
-            continue
-        claimed = ClaimedDelivery(
-            id=DeliveryId(row[0]),
-            forward_path=row[2],
-            domain=row[3],
-            attempts=row[4],
-            is_in_doubt=bool(row[5]),
-            notify=row[6],
-            orcpt=row[7],
-            last_reply=row[8],
-        )
-        groups.setdefault((row[1], row[3]), []).append(claimed)
+        if row[1] in messages and row[0] in deliveries:
+            groups.setdefault((row[1], row[3]), []).append(deliveries[row[0]])
     return [
-        Claim(message=messages[number], domain=domain, deliveries=tuple(deliveries), lease=lease)
-        for (number, domain), deliveries in groups.items()
+        Claim(message=messages[number], domain=domain, deliveries=tuple(group), lease=lease) for (number, domain), group in groups.items()
     ]

@@ -129,7 +129,8 @@ FROM (
     ORDER BY due_at, domain, id LIMIT ?5
 ) AS due
 WHERE due.domain NOT IN (SELECT value FROM json_each(?6))
-  AND EXISTS (SELECT 1 FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = due.id AND message.mode = 'live'
+  AND EXISTS (SELECT 1 FROM delivery LEFT JOIN message ON message.id = delivery.message_id
+              WHERE delivery.id = due.id AND message.mode IS NOT 'test'
               AND (due.due_at <= ?8 OR message.scheduled_at IS NULL OR delivery.attempts > 0))
 LIMIT ?7;
 
@@ -139,8 +140,8 @@ WHERE state = 'queued' AND due_at <= ?1 AND (due_at, domain, id) > (?2, ?3, ?4)
 ORDER BY due_at, domain, id LIMIT 1 OFFSET ?5;
 
 -- name: list_due_of_domain
-SELECT d.id, d.due_at FROM delivery d INDEXED BY delivery_domain JOIN message m ON m.id = d.message_id
-WHERE d.state = 'queued' AND d.domain = ?1 AND d.due_at <= ?2 AND m.mode = 'live'
+SELECT d.id, d.due_at FROM delivery d INDEXED BY delivery_domain LEFT JOIN message m ON m.id = d.message_id
+WHERE d.state = 'queued' AND d.domain = ?1 AND d.due_at <= ?2 AND m.mode IS NOT 'test'
   AND (d.due_at <= ?4 OR m.scheduled_at IS NULL OR d.attempts > 0)
 ORDER BY d.due_at LIMIT ?3;
 
@@ -154,7 +155,8 @@ SELECT id, forward_path FROM delivery INDEXED BY delivery_domain WHERE state = '
 SELECT 1 FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= ?;
 
 -- name: begin_capture
-UPDATE delivery SET state = 'leased', lease_token = 0 WHERE id = ?1 AND state = 'queued' AND domain = '' AND due_at <= ?2;
+UPDATE delivery SET state = 'leased', lease_token = 0 WHERE id = ?1 AND state = 'queued' AND domain = '' AND due_at <= ?2
+  AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS NOT 'live';
 
 -- name: end_capture
 UPDATE delivery SET state = ?2, lease_token = NULL, delivered_at = ?3 WHERE id = ?1 AND state = 'leased' AND domain = '';
@@ -173,11 +175,31 @@ SELECT min(due_at) FROM first WHERE domain NOT IN (SELECT value FROM json_each(?
 -- name: lease_deliveries
 UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = ?1, lease_node = ?2, lease_boot = ?3, returned_token = NULL
 WHERE id IN (SELECT value FROM json_each(?4)) AND state = 'queued' AND due_at <= ?5
-  AND (SELECT mode FROM message WHERE message.id = delivery.message_id) = 'live'
+  AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS NOT 'test'
 RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt, last_reply;
 
 -- name: list_leased_now
 SELECT id FROM delivery WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2;
+
+-- name: list_queued
+SELECT id, CAST(domain AS BLOB),
+       typeof(message_id) = 'integer' AND typeof(forward_path) = 'text' AND typeof(domain) = 'text' AND typeof(due_at) = 'integer'
+       AND typeof(attempts) = 'integer' AND typeof(is_in_doubt) = 'integer' AND typeof(created_at) = 'integer' AND typeof(crashes) = 'integer'
+       AND typeof(last_reply) = 'text' AND typeof(delivered_at) IN ('integer', 'null') AND typeof(notify) IN ('text', 'null')
+       AND typeof(orcpt) IN ('text', 'null') AND typeof(hold_reason) IN ('text', 'null') AND typeof(returned_token) IN ('integer', 'null')
+       AND lease_token IS NULL AND typeof(lease_boot) IN ('integer', 'null') AND typeof(lease_node) IN ('text', 'null')
+FROM delivery WHERE state = 'queued';
+
+-- name: hold_damaged
+-- Values of a wrong type become what their columns can hold: otherwise the engine refuses every change of the row.
+UPDATE delivery NOT INDEXED
+SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL,
+    message_id = coalesce(CAST(message_id AS INTEGER), 0), forward_path = coalesce(CAST(forward_path AS TEXT), ''),
+    domain = coalesce(CAST(domain AS TEXT), ''), due_at = coalesce(CAST(due_at AS INTEGER), 0), attempts = coalesce(CAST(attempts AS INTEGER), 0),
+    is_in_doubt = coalesce(CAST(is_in_doubt AS INTEGER), 1), created_at = coalesce(CAST(created_at AS INTEGER), 0),
+    crashes = coalesce(CAST(crashes AS INTEGER), 0), last_reply = coalesce(CAST(last_reply AS TEXT), ''),
+    delivered_at = CAST(delivered_at AS INTEGER), notify = CAST(notify AS TEXT), orcpt = CAST(orcpt AS TEXT)
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ('queued', 'leased');
 
 -- name: hold_unreadable
 UPDATE delivery NOT INDEXED
@@ -309,7 +331,7 @@ RETURNING domain;
 SELECT lease_token, id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND lease_boot = ?1 AND lease_node = ?2;
 
 -- name: list_dead_leases
-SELECT id, message_id, crashes FROM delivery INDEXED BY delivery_leased
+SELECT id, message_id, CASE typeof(crashes) WHEN 'integer' THEN crashes ELSE 0 END FROM delivery INDEXED BY delivery_leased
 WHERE state = 'leased' AND lease_boot IS NOT ?1 AND (lease_node = ?2 OR lease_node IS NULL) ORDER BY id;
 
 -- name: return_dead_lease

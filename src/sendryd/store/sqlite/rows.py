@@ -175,6 +175,22 @@ def read_message(row: Row) -> Message:
     )
 
 
+_TEXT_OR_NONE: Final = (str, type(None))
+_NUMBER_OR_NONE: Final = (int, type(None))
+_MESSAGE_TYPES: Final[tuple[type | tuple[type, ...], ...]] = (
+    *(int, int, _NUMBER_OR_NONE, str, str, str, str, str, str, int, int, _NUMBER_OR_NONE, int, int),
+    *(_TEXT_OR_NONE, _TEXT_OR_NONE, _TEXT_OR_NONE, str, _NUMBER_OR_NONE, int, _NUMBER_OR_NONE, _TEXT_OR_NONE, _TEXT_OR_NONE),
+)  # of the columns of `get_message`
+
+
+@row_of(MESSAGE_PREFIX)
+def read_claimable(row: Row) -> Message:
+    """A message that is to be sent: nothing of it is taken for what it is not."""
+    if not all(isinstance(value, kind) for value, kind in zip(row, _MESSAGE_TYPES, strict=True)):
+        raise TypeError("a value of it has the wrong type")
+    return read_message(row)
+
+
 @row_of(MESSAGE_PREFIX)
 def show_message(row: Row) -> Message:
     """What can be read of a message, to be shown: without recipients and tags if those are damaged. Not to be sent."""

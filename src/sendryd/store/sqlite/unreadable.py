@@ -67,8 +67,10 @@ class Unreadable:
         if self._tell is not None:
             self._tell(error.public_id, error.reason)
 
-    def fetch(self, cursor: apsw.Cursor, prefix: str) -> list[tuple[Any, ...] | None]:
-        """All rows of a statement; None for one with a text that is not UTF-8. The statement must order its rows by nothing but the engine."""
+    def fetch(self, cursor: apsw.Cursor, prefix: str | None) -> list[tuple[Any, ...] | None]:
+        """All rows of a statement; None for one with a text that is not UTF-8, told of under the prefix of its kind unless the caller will
+        tell. The statement must order its rows by nothing but the engine.
+        """
         rows: list[tuple[Any, ...] | None] = []
         while True:
             try:
@@ -77,7 +79,8 @@ class Unreadable:
                 return rows
             except UnicodeDecodeError:
                 rows.append(None)
-                self.note(RowUnreadable(prefix, NOT_TEXT))
+                if prefix is not None:
+                    self.note(RowUnreadable(prefix, NOT_TEXT))
 
     def keep(self, rows: Sequence[Row | None], read: Callable[[Row], Value]) -> tuple[Value, ...]:
         """What can be read of these rows."""
