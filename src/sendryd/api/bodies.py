@@ -20,13 +20,13 @@ _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 class Body(BaseModel):
     """A JSON object."""
 
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, defer_build=True)  # for the first request that has one
 
 
 class Query(BaseModel):
     """What stands behind the question mark. An empty value is one that is not given."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 def _read_whole(value: object) -> object:

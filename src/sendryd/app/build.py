@@ -1,32 +1,37 @@
-"""Settings to objects. The only place that names a store backend."""
+"""Settings to objects. The only place that names a store backend.
+
+What only some commands need is imported and made when it is first asked for: `keys list` waits for no DNS and no metrics to load.
+"""
 
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from sendryd.app.settings import PREFIX, Settings, SettingsError
 from sendryd.app.values import Address
-from sendryd.delivery.denials import Denials
-from sendryd.intake.domains import DomainOffice
-from sendryd.intake.keys import KeyOffice
-from sendryd.intake.lists import ListOffice
-from sendryd.intake.templates import TemplateOffice
-from sendryd.intake.webhooks import WebhookOffice
 from sendryd.model.ids import AccountId
-from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.retry import RetryPlan
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.fence import Fences
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
-from sendryd.runtime.maillog import MailLog
-from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SystemRand
-from sendryd.runtime.resolver import Resolver
-from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import Owner, Store
+
+if TYPE_CHECKING:
+    from sendryd.delivery.denials import Denials
+    from sendryd.intake.domains import DomainOffice
+    from sendryd.intake.keys import KeyOffice
+    from sendryd.intake.lists import ListOffice
+    from sendryd.intake.templates import TemplateOffice
+    from sendryd.intake.webhooks import WebhookOffice
+    from sendryd.runtime.fence import Fences
+    from sendryd.runtime.maillog import MailLog
+    from sendryd.runtime.metrics import Metrics
+    from sendryd.runtime.resolver import Resolver
+    from sendryd.runtime.wakeup import Wakeup
 
 DEFAULT_ACCOUNT: Final = AccountId(1)
 DEFAULT_ACCOUNT_NAME: Final = "default"
@@ -36,7 +41,7 @@ LOCAL_NODE: Final = "local"
 log = get_logger("store")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Basics:
     """What every command and every role needs."""
 
@@ -46,21 +51,63 @@ class Basics:
     clock: SystemClock
     rand: SystemRand
     ids: IdSource
-    resolver: Resolver
-    denials: Denials
-    wakeup: Wakeup
-    metrics: Metrics
-    mail_log: MailLog
-    fences: Fences
+    name_server: tuple[str, int] | None  # its IP address and port; None for the system's
+
+    @cached_property
+    def denials(self) -> "Denials":
+        """Which domains have refused us for now."""
+        from sendryd.delivery.denials import Denials
+
+        return Denials(self.clock)
+
+    @cached_property
+    def resolver(self) -> "Resolver":
+        """What looks up names."""
+        from sendryd.runtime.resolver import Resolver
+
+        return Resolver(self.clock, self.name_server, self.denials)
+
+    @cached_property
+    def wakeup(self) -> "Wakeup":
+        """What tells delivery that there is work."""
+        from sendryd.runtime.wakeup import Wakeup
+
+        return Wakeup()
+
+    @cached_property
+    def metrics(self) -> "Metrics":
+        """What is counted."""
+        from sendryd.runtime.metrics import Metrics
+
+        return Metrics()
+
+    @cached_property
+    def mail_log(self) -> "MailLog":
+        """What writes a line for each message and each outcome."""
+        from sendryd.runtime.maillog import MailLog
+
+        return MailLog(self.clock)
+
+    @cached_property
+    def fences(self) -> "Fences":
+        """Where parsers that are not ours run."""
+        from sendryd.runtime.fence import Fences
+
+        return Fences(self.clock)
 
     @property
-    def keys(self) -> KeyOffice:
+    def keys(self) -> "KeyOffice":
         """What is done with keys."""
+        from sendryd.intake.keys import KeyOffice
+
         return KeyOffice(self.store, clock=self.clock, rand=self.rand, ids=self.ids, max_keys=self.settings.max_keys)
 
     @property
-    def domains(self) -> DomainOffice:
+    def domains(self) -> "DomainOffice":
         """What is done with sending domains."""
+        from sendryd.intake.domains import DomainOffice
+        from sendryd.policy.dnsrecords import RecordSettings
+
         settings = self.settings
         return DomainOffice(
             self.store,
@@ -73,19 +120,25 @@ class Basics:
         )
 
     @property
-    def lists(self) -> ListOffice:
+    def lists(self) -> "ListOffice":
         """What is done with suppressions and unsubscribes."""
+        from sendryd.intake.lists import ListOffice
+
         return ListOffice(self.store, clock=self.clock, ids=self.ids)
 
     @property
-    def webhooks(self) -> WebhookOffice:
+    def webhooks(self) -> "WebhookOffice":
         """What is done with webhooks."""
+        from sendryd.intake.webhooks import WebhookOffice
+
         allow_private = self.settings.allow_private_networks
         return WebhookOffice(self.store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=allow_private)
 
     @property
-    def templates(self) -> TemplateOffice:
+    def templates(self) -> "TemplateOffice":
         """What is done with templates."""
+        from sendryd.intake.templates import TemplateOffice
+
         return TemplateOffice(self.store, clock=self.clock, ids=self.ids, fences=self.fences, max_templates=self.settings.max_templates)
 
     @property
@@ -100,7 +153,6 @@ async def build_basics(settings: Settings) -> Basics:
 
     name_server = _find_name_server(settings.dns_resolver) if settings.dns_resolver else None
     clock, rand = SystemClock(), SystemRand()
-    denials = Denials(clock)
     store = open_store(settings.data_dir, monotonic=clock.monotonic, tell_unreadable=_tell_unreadable)
     await store.ensure_account(DEFAULT_ACCOUNT, DEFAULT_ACCOUNT_NAME, clock.now())
     return Basics(
@@ -110,12 +162,7 @@ async def build_basics(settings: Settings) -> Basics:
         clock=clock,
         rand=rand,
         ids=IdSource(clock, rand),
-        resolver=Resolver(clock, name_server, denials),
-        denials=denials,
-        wakeup=Wakeup(),
-        metrics=Metrics(),
-        mail_log=MailLog(clock),
-        fences=Fences(clock),
+        name_server=name_server,
     )
 
 

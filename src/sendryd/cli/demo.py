@@ -11,12 +11,14 @@ from typing import Any
 
 import typer
 
-from sendryd.cli.keys import Json
+from sendryd.cli.options import Json
 from sendryd.cli.output import fail, print_json, say
 from sendryd.message.headers import HeaderBlock
 from sendryd.runtime.log import does_colour
 from sendryd.testing.process import RelayFailed
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
+
+app = typer.Typer(add_completion=False)
 
 AUTHOR = f"hello@{SENDING_DOMAIN}"
 RECIPIENT = f"user@{RECIPIENT_DOMAIN}"
@@ -25,6 +27,7 @@ MESSAGE = f"From: Demo <{AUTHOR}>\r\nTo: {RECIPIENT}\r\nSubject: {SUBJECT}\r\n\r
 SHOWN_FIELDS = (b"dkim-signature", b"received", b"message-id", b"date", b"from", b"to", b"subject")
 
 
+@app.command()
 def demo(as_json: Json = False) -> None:
     """Shows the whole path in seconds, with a DNS server and a receiving server of its own."""
     started = time.monotonic()

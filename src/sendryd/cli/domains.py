@@ -7,13 +7,15 @@ import typer
 
 from sendryd.api.wire import domain_json, page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
-from sendryd.cli.keys import Json
-from sendryd.cli.output import CommandFailed, print_json, print_line, print_table, read_settings, say, with_store
+from sendryd.cli.opening import CommandFailed, with_store
+from sendryd.cli.options import Json
+from sendryd.cli.output import print_json, print_line, print_table, say
+from sendryd.cli.settings import read_settings
 from sendryd.intake.domains import BadDomainName, BadDomainSetting, parse_name
 from sendryd.model.domain import SendingDomain, TlsPolicy
 from sendryd.store.errors import Conflict
 
-app = typer.Typer(no_args_is_help=True, help="Add, verify, set and remove sending domains.")
+app = typer.Typer(name="domains", no_args_is_help=True, help="Add, verify, set and remove sending domains.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A domain, as example.com.")]
 _BOOLEANS = {"true": True, "false": False}

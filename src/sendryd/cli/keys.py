@@ -1,6 +1,5 @@
 """`sendryd keys`: create, list, revoke and rotate API keys."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -8,26 +7,17 @@ import typer
 
 from sendryd.api.wire import key_json, page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
-from sendryd.app.values import parse_duration, parse_period
-from sendryd.cli.output import CommandFailed, print_json, print_table, say, with_store
+from sendryd.app.values import parse_period
+from sendryd.cli.opening import CommandFailed, duration, with_store
+from sendryd.cli.options import Json
+from sendryd.cli.output import print_json, print_table, say
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, format_id, parse_id
 from sendryd.store.errors import NotFound
 
-app = typer.Typer(no_args_is_help=True, help="Create, list, revoke and rotate API keys.")
+app = typer.Typer(name="keys", no_args_is_help=True, help="Create, list, revoke and rotate API keys.")
 
 MAX_NAME: Final = 100  # characters, as in the REST API
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
-
-def duration(text: str | None, parse: Callable[[str], timedelta] = parse_duration) -> timedelta | None:
-    """A duration given as an option."""
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _key_id(text: str) -> ApiKeyId:

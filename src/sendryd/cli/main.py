@@ -1,38 +1,40 @@
 """`sendryd`: dispatch, options that stand before the command, exit statuses."""
 
+import gc
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from sendryd import __version__
-from sendryd.cli import domains, keys, queue, suppressions
-from sendryd.cli.demo import demo
-from sendryd.cli.migrate import migrate
-from sendryd.cli.output import FAILED, WRONG_USAGE, complain, fail, options, print_json
-from sendryd.cli.send import send
-from sendryd.cli.serve import serve
+from sendryd.cli.loading import Commands
+from sendryd.cli.options import options
+from sendryd.cli.output import FAILED, complain
 
 INTERRUPTED = 130  # as shells say it of a command that SIGINT ended
+LOADING_THRESHOLDS = (50_000, 20, 50)  # what modules make as they are loaded stays: to look for garbage in it takes a sixth of a start
 CONFIG_HELP = "TOML file with settings; the environment wins over it. May stand behind the command too."
+
+
+class _Sendryd(TyperGroup):
+    """The program itself."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Commands()
+
 
 app = typer.Typer(
     name="sendryd",
+    cls=_Sendryd,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     help="A self-hosted email relay: SMTP submission with an API key in, DKIM-signed delivery out.",
 )
-app.add_typer(keys.app, name="keys")
-app.add_typer(domains.app, name="domains")
-app.add_typer(suppressions.app, name="suppressions")
-app.add_typer(queue.app, name="queue")
-app.command()(serve)
-app.command()(send)
-app.command()(demo)
-app.command()(migrate)
 
 
 def _print_version(is_asked: bool) -> None:
@@ -50,23 +52,9 @@ def main(
     options.config = config
 
 
-@app.command()
-def version(as_json: keys.Json = False) -> None:
-    """Prints the version."""
-    if as_json:
-        print_json({"version": __version__})
-    else:
-        typer.echo(__version__)
-
-
-@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def check() -> None:
-    """Examines the installation (not available yet)."""
-    fail("check is not available yet", WRONG_USAGE)
-
-
 def run() -> None:
     """The entry point."""
+    gc.set_threshold(*LOADING_THRESHOLDS)
     try:
         app(config_first(sys.argv[1:]))
     except KeyboardInterrupt:

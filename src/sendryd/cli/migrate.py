@@ -4,11 +4,15 @@ from typing import Annotated
 
 import typer
 
-from sendryd.cli.keys import Json
-from sendryd.cli.output import explain, fail, print_json, read_settings, say
+from sendryd.cli.options import Json
+from sendryd.cli.output import explain, fail, print_json, say
+from sendryd.cli.settings import read_settings
 from sendryd.store.errors import StoreError
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command()
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be applied.")] = False,
     as_json: Json = False,

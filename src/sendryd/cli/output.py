@@ -1,40 +1,17 @@
 """How commands speak: results on standard output, words for people on standard error, one line and a status for what went wrong."""
 
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
 
 import typer
 
-from sendryd.app.build import Basics, build_basics
-from sendryd.app.settings import Settings, SettingsError, load_settings
 from sendryd.runtime.log import does_colour
-from sendryd.store.errors import StoreError
 
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
 WIDEST: Final = 10_000  # columns of a table; more than any has
-
-Result = TypeVar("Result")
-
-
-@dataclass(slots=True)
-class Options:
-    """What stands before the command."""
-
-    config: Path | None = None
-
-
-options: Final = Options()
-
-
-class CommandFailed(Exception):
-    """The command could not do what it was asked; the message is the one line that says why."""
 
 
 def say(text: str) -> None:
@@ -88,36 +65,6 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def _plain(text: str, keep: str = "") -> str:
     """Strangers' text must not steer the terminal."""
     return "".join(letter if letter.isprintable() or letter in keep else " " for letter in text)
-
-
-def read_settings() -> Settings:
-    """The settings, or one line and status 2."""
-    try:
-        return load_settings(config=options.config)
-    except SettingsError as error:
-        fail(str(error), WRONG_USAGE)
-
-
-def with_store(work: Callable[[Basics], Awaitable[Result]]) -> Result:
-    """Runs a command's work on the opened store; what goes wrong becomes one line."""
-    settings = read_settings()
-
-    async def run() -> Result:
-        basics = await build_basics(settings)
-        try:
-            return await work(basics)
-        finally:
-            with suppress(StoreError):
-                await basics.store.aclose()
-
-    try:
-        return asyncio.run(run())
-    except SettingsError as error:
-        fail(str(error), WRONG_USAGE)
-    except (StoreError, CommandFailed) as error:
-        fail(str(error) or type(error).__name__)
-    except OSError as error:
-        fail(explain(error))
 
 
 def explain(error: OSError) -> str:

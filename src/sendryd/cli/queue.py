@@ -9,8 +9,9 @@ import typer
 
 from sendryd.api.wire import delivery_json, delivery_word, event_json, page
 from sendryd.app.build import Basics
-from sendryd.cli.keys import Json, duration
-from sendryd.cli.output import WRONG_USAGE, CommandFailed, fail, print_json, print_line, print_table, say, with_store
+from sendryd.cli.opening import CommandFailed, duration, with_store
+from sendryd.cli.options import Json
+from sendryd.cli.output import WRONG_USAGE, fail, print_json, print_line, print_table, say
 from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType, Metadata
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, MessageId, parse_id
@@ -20,7 +21,7 @@ from sendryd.smtp.address import AddressError, normalise_domain
 from sendryd.store.base import EventFilter, NewEvent, QueuedDelivery, QueueFilter, TraceRequest
 from sendryd.store.base.leases import crash_reason
 
-app = typer.Typer(no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
+app = typer.Typer(name="queue", no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
 
 STATES: Final = (*(status.value for status in MessageStatus), "held")
 TRACED: Final = 5  # sessions of a `trace`: enough to see a host fail and the next one answer

@@ -12,8 +12,11 @@ from typing import Annotated, Final
 import typer
 
 from sendryd.app.values import Address
-from sendryd.cli.keys import Json
-from sendryd.cli.output import WRONG_USAGE, explain, fail, print_json, read_settings, say
+from sendryd.cli.options import Json
+from sendryd.cli.output import WRONG_USAGE, explain, fail, print_json, say
+from sendryd.cli.settings import read_settings
+
+app = typer.Typer(add_completion=False)
 
 KEY_VARIABLE: Final = "SENDRY_API_KEY"
 TIMEOUT: Final = 60.0  # seconds
@@ -25,6 +28,7 @@ class NotTheRelay(Exception):
     """Something else answers where the relay should."""
 
 
+@app.command()
 def send(
     sender: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Author.")],
     to: Annotated[list[str], typer.Option("--to", metavar="ADDRESS", help="Recipient; may repeat.")],

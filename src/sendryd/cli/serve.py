@@ -12,18 +12,22 @@ import typer
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics, build_basics
 from sendryd.app.settings import Settings, SettingsError
 from sendryd.app.values import Address
-from sendryd.cli.keys import Json
-from sendryd.cli.output import WRONG_USAGE, explain, fail, options, print_json, read_settings, say
+from sendryd.cli.options import Json, options
+from sendryd.cli.output import WRONG_USAGE, explain, fail, print_json, say
+from sendryd.cli.settings import read_settings
 from sendryd.store.errors import StoreError
 
 if TYPE_CHECKING:
     from sendryd.app.supervise import Ready
+
+app = typer.Typer(add_completion=False)
 
 FIRST_KEY: Final = "first {mode} key"  # names; the live one is made before the test one, and both are shown together
 THREADS_TIMEOUT: Final = 3.0  # seconds from the end of all else; a thread that rewrites the largest message takes less
 ALL_ROLES: Final = "smtp,http,delivery,webhooks,upkeep"
 
 
+@app.command()
 def serve(
     role: Annotated[str, typer.Option(metavar="ROLE[,ROLE...]", help=f"Which of {ALL_ROLES} to run.")] = ALL_ROLES,
     processes: Annotated[int, typer.Option(min=1, help="Processes; more than one needs PostgreSQL.")] = 1,

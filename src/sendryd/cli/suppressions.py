@@ -11,15 +11,16 @@ from sendryd.api.tables import csv_text, unguard
 from sendryd.api.wire import Json as Document
 from sendryd.api.wire import suppression_json
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
-from sendryd.cli.keys import Json
-from sendryd.cli.output import CommandFailed, explain, fail, print_json, print_table, say, with_store
+from sendryd.cli.opening import CommandFailed, with_store
+from sendryd.cli.options import Json
+from sendryd.cli.output import explain, fail, print_json, print_table, say
 from sendryd.intake.lists import MAX_IMPORT, BadAddress, read_address
 from sendryd.model.ids import SuppressionId
 from sendryd.model.suppression import Suppression, SuppressionReason
 from sendryd.policy.suppress import normalise_address
 from sendryd.store.errors import NotFound
 
-app = typer.Typer(no_args_is_help=True, help="List, add, remove, import and export suppressed addresses.")
+app = typer.Typer(name="suppressions", no_args_is_help=True, help="List, add, remove, import and export suppressed addresses.")
 
 STEP: Final = 1000  # rows read at once
 HEADING: Final = ("email", "reason", "created_at")

@@ -2,6 +2,8 @@
 
 Whoever reads the log can hold nobody up: what a pipe does not take at once is left out, and counted where the log goes on. A reader that is
 gone, and a disk that is full, are no reason to stop either.
+
+Structlog is loaded with the first line, or when the form is set: most commands log nothing, and it takes as long to load as they take to run.
 """
 
 import io
@@ -11,11 +13,15 @@ import select
 import sys
 from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import Final, TextIO, cast
-
-import structlog
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from sendryd.policy.credentials import without_keys
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import structlog
 
 _SECRET_NAMES: Final = frozenset({"password", "secret", "authorization", "credentials", "private_key"})
 
@@ -103,11 +109,12 @@ def does_colour() -> bool:
 
 def configure(log_format: str, level: str) -> LogOutput:
     """Sets the form (`text` or `json`) and the least level (`debug`, `info`, `warning`, `error`) of all logs of this process."""
+    structlog = _load_structlog()
     stream = _standard_error()
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.lastResort = logging.StreamHandler(stream)  # what libraries say
     logging.lastResort.setLevel(logging.WARNING)
-    renderer: structlog.typing.Processor
+    renderer: Any
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer()
     else:
@@ -134,6 +141,30 @@ def _standard_error() -> TextIO:
         return sys.stderr or cast("TextIO", LogStream(os.open(os.devnull, os.O_WRONLY)))
 
 
-def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
+class _Logger:
+    """A logger that names its part of the program. It is asked for at import, so it loads Structlog only for its first line."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_load_structlog().get_logger(part=self._part), name)
+
+
+@cache
+def _load_structlog() -> Any:
+    """Structlog without Rich, which would take half of the time: it draws tracebacks, and ours are text before they are drawn."""
+    rich = sys.modules.get("rich")
+    sys.modules["rich"] = cast("ModuleType", None)  # which makes an import of it fail
+    try:
+        import structlog
+    finally:
+        sys.modules.pop("rich", None)
+        if rich is not None:
+            sys.modules["rich"] = rich
+    return structlog
+
+
+def get_logger(name: str) -> "structlog.typing.FilteringBoundLogger":
     """A logger that names its part of the program in the field `part`."""
-    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(part=name))
+    return cast("structlog.typing.FilteringBoundLogger", _Logger(name))

@@ -1,0 +1,54 @@
+"""What most commands work on: the opened store."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import TypeVar
+
+import typer
+
+from sendryd.app.build import Basics, build_basics
+from sendryd.app.settings import SettingsError
+from sendryd.app.values import parse_duration
+from sendryd.cli.output import WRONG_USAGE, explain, fail
+from sendryd.cli.settings import read_settings
+from sendryd.store.errors import StoreError
+
+Result = TypeVar("Result")
+
+
+class CommandFailed(Exception):
+    """The command could not do what it was asked; the message is the one line that says why."""
+
+
+def duration(text: str | None, parse: Callable[[str], timedelta] = parse_duration) -> timedelta | None:
+    """A duration given as an option."""
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def with_store(work: Callable[[Basics], Awaitable[Result]]) -> Result:
+    """Runs a command's work on the opened store; what goes wrong becomes one line."""
+    settings = read_settings()
+
+    async def run() -> Result:
+        basics = await build_basics(settings)
+        try:
+            return await work(basics)
+        finally:
+            with suppress(StoreError):
+                await basics.store.aclose()
+
+    try:
+        return asyncio.run(run())
+    except SettingsError as error:
+        fail(str(error), WRONG_USAGE)
+    except (StoreError, CommandFailed) as error:
+        fail(str(error) or type(error).__name__)
+    except OSError as error:
+        fail(explain(error))
