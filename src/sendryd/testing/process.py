@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
+from sendryd.testing.commands import run_command
+
 START_TIMEOUT = 30.0  # seconds; a start takes under two on an idle machine, and test machines are not idle
 STOP_TIMEOUT = 40.0  # seconds; the program itself takes at most 30 to stop
 CLI_TIMEOUT = 60.0  # seconds for one command
@@ -113,14 +115,7 @@ class RelayProcess:
 
     def run(self, *args: str, check: bool = True, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         """Runs a command of the program on the same data directory. With `check`, raises `RelayFailed` on a bad exit status."""
-        done = subprocess.run(
-            [sys.executable, "-m", "sendryd", *args],
-            env=self.env,
-            capture_output=True,
-            input=stdin,
-            timeout=CLI_TIMEOUT,
-            check=False,
-        )
+        done = run_command(args, self.env, stdin, CLI_TIMEOUT)
         if check and done.returncode:
             raise RelayFailed(f"{' '.join(args)}: status {done.returncode}: {done.stderr.decode()[-500:]}")
         return done
