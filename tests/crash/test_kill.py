@@ -8,9 +8,9 @@ import pytest
 from sendryd.testing.load import CONNECTIONS, Load, RestLoad, SmtpLoad
 from sendryd.testing.world import World
 
-MESSAGES = 5_000
-REQUESTS = 500
-KILLS = int(os.environ.get("SENDRYD_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("SENDRYD_TEST_KILLS", "2"))
+MESSAGES = max(1_200, 100 * KILLS)  # so that each kill comes in the middle of some
+REQUESTS = max(150, 10 * KILLS)
 
 
 def kill_under(world: World, load: Load, capsys: pytest.CaptureFixture[str]) -> int:

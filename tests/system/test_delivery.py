@@ -182,10 +182,9 @@ def test_private_addresses_are_not_connected_to(tmp_path: Any) -> None:
 
 
 def test_everything_goes_to_a_smart_host(tmp_path: Any) -> None:
-    with World(tmp_path) as world:
-        world.relay.stop()
-        world.relay.env["SENDRYD_SMARTHOST"] = f"smtp+notls://127.0.0.1:{world.mailhost.port}"
-        world.relay.start()
+    made = World(tmp_path)
+    made.relay.env["SENDRYD_SMARTHOST"] = f"smtp+notls://127.0.0.1:{made.mailhost.port}"
+    with made as world:
         message_id = submit(world, "a@one.invalid", "b@two.invalid")
         world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key)
         assert sorted(address for mail in world.mailhost.mails for address in mail.recipients) == ["a@one.invalid", "b@two.invalid"]

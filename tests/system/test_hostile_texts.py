@@ -6,7 +6,7 @@ import smtplib
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,31 @@ ENTITIES: Final = "&NotSucceedsTilde;" * 30_000
 HOSTILE: Final = {"attributes": ATTRIBUTES, "reopened": REOPENED, "deep": DEEP, "tags": TAGS, "entities": ENTITIES}
 # A busy machine, with this test on it as well, is slower than an idle one; one parser in the event loop takes seconds.
 PATIENCE: Final = 1.0
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world of its own: its program is kept busy, stopped and killed."""
+    with World(tmp_path_factory.mktemp("hostile")) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(attacked: World) -> World:
+    """The world, whose program was started for this test."""
+    if attacked.relay.is_running and children(attacked.relay.process.pid):
+        attacked.relay.kill()
+    if not attacked.relay.is_running:
+        attacked.relay.start()
+    return attacked
+
+
+@pytest.fixture
+def running(attacked: World) -> World:
+    """The world, whose program may have served others."""
+    if not attacked.relay.is_running:
+        attacked.relay.start()
+    return attacked
 
 
 def post(relay: RelayProcess, path: str, key: str, body: object) -> tuple[int, dict[str, Any]]:
@@ -59,98 +84,93 @@ def in_background(work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def test_everybody_is_served_while_hostile_texts_are_read(tmp_path: Path) -> None:
-    with World(tmp_path) as world:
-        relay, key = world.relay, world.live_key
-        assert len(children(relay.process.pid)) == 0  # none before it is needed
-        _, stored = post(relay, "/v1/templates", key, {"name": "t", "subject": "s", "html": "<div>{{{ x }}}</div>"})
-        answers: list[int] = []
+def test_everybody_is_served_while_hostile_texts_are_read(fresh: World) -> None:
+    relay, key = fresh.relay, fresh.live_key
+    assert len(children(relay.process.pid)) == 0  # none before it is needed
+    _, stored = post(relay, "/v1/templates", key, {"name": "t", "subject": "s", "html": "<div>{{{ x }}}</div>"})
+    answers: list[int] = []
 
-        def attack() -> None:
-            for value in HOSTILE.values():
-                answers.append(post(relay, "/v1/templates/render", key, {"html": "{{{ x }}}", "variables": {"x": value}})[0])
-                sending = {
-                    "from": f"a@{SENDING_DOMAIN}",
-                    "to": ["user@example.org"],
-                    "template_id": stored["id"],
-                    "variables": {"x": value},
-                }
-                answers.append(post(relay, "/v1/emails", key, sending)[0])
+    def attack() -> None:
+        for value in HOSTILE.values():
+            answers.append(post(relay, "/v1/templates/render", key, {"html": "{{{ x }}}", "variables": {"x": value}})[0])
+            sending = {
+                "from": f"a@{SENDING_DOMAIN}",
+                "to": ["user@example.org"],
+                "template_id": stored["id"],
+                "variables": {"x": value},
+            }
+            answers.append(post(relay, "/v1/emails", key, sending)[0])
 
-        thread = in_background(attack)
-        longest = 0.0
-        while thread.is_alive():
-            longest = max(longest, healthz(relay), greeting(relay))
-            time.sleep(0.02)
-        assert len(answers) == 2 * len(HOSTILE)
-        assert set(answers) <= {200, 422}
-        assert longest < PATIENCE
+    thread = in_background(attack)
+    longest = 0.0
+    while thread.is_alive():
+        longest = max(longest, healthz(relay), greeting(relay))
+        time.sleep(0.02)
+    assert len(answers) == 2 * len(HOSTILE)
+    assert set(answers) <= {200, 422}
+    assert longest < PATIENCE
 
 
 @pytest.mark.parametrize("name", ["attributes", "reopened"])
-def test_insights_of_hostile_texts_are_answered(tmp_path: Path, name: str) -> None:
-    with World(tmp_path) as world:
-        relay, key = world.relay, world.test_key
-        body = {"from": f"a@{SENDING_DOMAIN}", "to": ["user@example.org"], "subject": "s", "html": HOSTILE[name], "text": "t"}
-        status, sent = post(relay, "/v1/emails", key, body)
-        assert status == 200
-        status, answer = relay.get(f"/v1/emails/{sent['id']}/insights", key)
-        assert status in {200, 422}
-        if status == 422:
-            assert "make it shorter or simpler" in answer["error"]["message"]
+def test_insights_of_hostile_texts_are_answered(running: World, name: str) -> None:
+    relay, key = running.relay, running.test_key
+    body = {"from": f"a@{SENDING_DOMAIN}", "to": ["user@example.org"], "subject": "s", "html": HOSTILE[name], "text": "t"}
+    status, sent = post(relay, "/v1/emails", key, body)
+    assert status == 200
+    status, answer = relay.get(f"/v1/emails/{sent['id']}/insights", key)
+    assert status in {200, 422}
+    if status == 422:
+        assert "make it shorter or simpler" in answer["error"]["message"]
 
 
-def test_a_stop_ends_the_work_on_hostile_texts_and_its_processes(tmp_path: Path) -> None:
-    with World(tmp_path) as world:
-        relay, key = world.relay, world.live_key
-        _, stored = post(relay, "/v1/templates", key, {"name": "t", "subject": "s", "html": "<div>{{{ x }}}</div>"})
+def test_a_stop_ends_the_work_on_hostile_texts_and_its_processes(running: World) -> None:
+    relay, key = running.relay, running.live_key
+    _, stored = post(relay, "/v1/templates", key, {"name": "t", "subject": "s", "html": "<div>{{{ x }}}</div>"})
 
-        def attack() -> None:
-            try:
-                for _ in range(20):
-                    post(relay, f"/v1/templates/{stored['id']}/render", key, {"variables": {"x": REOPENED}})
-            except (OSError, http.client.HTTPException):
-                return
+    def attack() -> None:
+        try:
+            for _ in range(20):
+                post(relay, f"/v1/templates/{stored['id']}/render", key, {"variables": {"x": REOPENED}})
+        except (OSError, http.client.HTTPException):
+            return
 
-        threads = [in_background(attack) for _ in range(4)]
-        world.wait_until(lambda: len(children(relay.process.pid)) > 0)
-        helpers = children(relay.process.pid)
-        started = time.monotonic()
-        assert relay.stop() == 0
-        assert time.monotonic() - started < 15  # the HTTP door gives answers under way 5 seconds
-        for thread in threads:
-            thread.join(20)
-        assert [pid for pid in helpers if Path(f"/proc/{pid}").exists()] == []
-
-
-def test_a_crash_of_the_program_leaves_no_process_behind(tmp_path: Path) -> None:
-    with World(tmp_path) as world:
-        relay, key = world.relay, world.live_key
-        post(relay, "/v1/templates/render", key, {"html": "{{{ x }}}", "variables": {"x": ATTRIBUTES}})
-        helpers = children(relay.process.pid)
-        assert helpers
-        relay.kill()
-        deadline = time.monotonic() + 10
-        while any(Path(f"/proc/{pid}").exists() for pid in helpers) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert [pid for pid in helpers if Path(f"/proc/{pid}").exists()] == []
-        relay.start()
+    threads = [in_background(attack) for _ in range(4)]
+    running.wait_until(lambda: len(children(relay.process.pid)) > 0)
+    helpers = children(relay.process.pid)
+    started = time.monotonic()
+    assert relay.stop() == 0
+    assert time.monotonic() - started < 15  # the HTTP door gives answers under way 5 seconds
+    for thread in threads:
+        thread.join(20)
+    assert [pid for pid in helpers if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_a_template_over_smtp_that_costs_too_much_is_refused_and_not_put_off(tmp_path: Path) -> None:
-    with World(tmp_path) as world:
-        relay = world.relay
-        html = "{% for a in range(9000) %}{% for b in range(9000) %}{{ x|upper }}{% endfor %}{% endfor %}"
-        _, stored = post(relay, "/v1/templates", world.live_key, {"name": "t", "subject": "s", "html": html})
-        content = (
-            f"From: a@{SENDING_DOMAIN}\r\nTo: user@example.org\r\nSubject: s\r\nX-Sendry-Template-Id: {stored['id']}\r\n"
-            'X-Sendry-Variables: {"x": "y"}\r\n\r\nbody\r\n'
-        )
-        with smtplib.SMTP(*relay.smtp, timeout=30) as smtp:
-            smtp.starttls()
-            smtp.login("sendry", world.live_key)
-            smtp.mail(f"a@{SENDING_DOMAIN}")
-            smtp.rcpt("user@example.org")
-            code, text = smtp.data(content)
-        assert code == 550
-        assert b"X-Sendry-Variables" in text
+def test_a_crash_of_the_program_leaves_no_process_behind(running: World) -> None:
+    relay, key = running.relay, running.live_key
+    post(relay, "/v1/templates/render", key, {"html": "{{{ x }}}", "variables": {"x": ATTRIBUTES}})
+    helpers = children(relay.process.pid)
+    assert helpers
+    relay.kill()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in helpers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [pid for pid in helpers if Path(f"/proc/{pid}").exists()] == []
+    relay.start()
+
+
+def test_a_template_over_smtp_that_costs_too_much_is_refused_and_not_put_off(running: World) -> None:
+    relay = running.relay
+    html = "{% for a in range(9000) %}{% for b in range(9000) %}{{ x|upper }}{% endfor %}{% endfor %}"
+    _, stored = post(relay, "/v1/templates", running.live_key, {"name": "t", "subject": "s", "html": html})
+    content = (
+        f"From: a@{SENDING_DOMAIN}\r\nTo: user@example.org\r\nSubject: s\r\nX-Sendry-Template-Id: {stored['id']}\r\n"
+        'X-Sendry-Variables: {"x": "y"}\r\n\r\nbody\r\n'
+    )
+    with smtplib.SMTP(*relay.smtp, timeout=30) as smtp:
+        smtp.starttls()
+        smtp.login("sendry", running.live_key)
+        smtp.mail(f"a@{SENDING_DOMAIN}")
+        smtp.rcpt("user@example.org")
+        code, text = smtp.data(content)
+    assert code == 550
+    assert b"X-Sendry-Variables" in text

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.owncert import write_self_signed
 from sendryd.testing.mailhost import Script
 from sendryd.testing.process import RelayFailed, RelayProcess
 from sendryd.testing.world import SENDING_DOMAIN, World
@@ -229,12 +231,9 @@ def test_implicit_tls_https_and_a_certificate_that_changes(tmp_path: Path) -> No
         with urllib.request.urlopen(relay.ready["http"] + "/healthz", context=context, timeout=30) as response:
             assert response.status == 200
         before = relay.cert.read_bytes()
-        for name in ("cert.pem", "key.pem"):
-            (tmp_path / "data" / "tls" / name).unlink()
-        other = RelayProcess(tmp_path / "other")
-        with other:
-            for name in ("key.pem", "cert.pem"):
-                (tmp_path / "other" / "tls" / name).rename(tmp_path / "data" / "tls" / name)
+        write_self_signed(tmp_path / "cert.pem", tmp_path / "key.pem", "relay.example.test", SystemClock())
+        for name in ("key.pem", "cert.pem"):
+            (tmp_path / name).rename(tmp_path / "data" / "tls" / name)
         assert relay.cert.read_bytes() != before
         context = ssl.create_default_context(cafile=str(relay.cert))
         deadline = time.monotonic() + 30  # it is looked at every ten seconds, without being told
