@@ -11,6 +11,7 @@ from starlette.types import Message, Scope
 from sendryd.runtime import answers as module
 from sendryd.runtime.answers import ABORT, STREAMED, Answers, StreamedAnswer
 from sendryd.runtime.budget import BudgetExhausted, ContentBudget, Share
+from sendryd.runtime.turns import BulkTurns
 
 BODY = bytes(range(256)) * 4000
 
@@ -30,7 +31,9 @@ async def test_an_answer_of_any_size_arrives_whole_in_small_pieces(tmp_path: Pat
     async def send(message: Message) -> None:
         sent.append(message)
 
-    answer = await Answers(Share(10), Share(10**7), tmp_path).make(BODY[:octets], owner=1, media_type="text/html", headers={"X-One": "1"})
+    answer = await Answers(Share(10), Share(10**7), BulkTurns(), tmp_path).make(
+        BODY[:octets], owner=1, media_type="text/html", headers={"X-One": "1"}
+    )
     await answer(scope({}), nothing, send)
     assert b"".join(message.get("body", b"") for message in sent) == BODY[:octets]
     assert max(len(message.get("body", b"")) for message in sent) <= STREAMED
@@ -52,7 +55,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatc
         if taken > 3 * STREAMED:
             await asyncio.Future()
 
-    answer = await Answers(Share(10), Share(10**7), tmp_path).make(BODY, owner=1, media_type="text/html")
+    answer = await Answers(Share(10), Share(10**7), BulkTurns(), tmp_path).make(BODY, owner=1, media_type="text/html")
     assert isinstance(answer, StreamedAnswer)
     async with asyncio.timeout(5):
         await answer(scope({ABORT: lambda: aborted.append(True)}), nothing, send)
@@ -61,7 +64,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatc
 
 async def test_work_on_large_contents_takes_turns(tmp_path: Path) -> None:
     budget = ContentBudget(memory=28_000_000)
-    answers, busy, most = Answers(budget.answering, budget.answer_files, tmp_path), 0, 0
+    answers, busy, most = Answers(budget.answering, budget.answer_files, budget.turns, tmp_path), 0, 0
 
     async def work() -> None:
         nonlocal busy, most
@@ -78,7 +81,7 @@ async def test_work_on_large_contents_takes_turns(tmp_path: Path) -> None:
 
 async def test_answers_that_are_taken_slowly_fill_no_disk(tmp_path: Path) -> None:
     files = Share(8 * len(BODY))
-    answers = Answers(Share(10), files, tmp_path)
+    answers = Answers(Share(10), files, BulkTurns(), tmp_path)
     kept = [await answers.make(BODY, owner="slow", media_type="text/html") for _ in range(4)]
     with pytest.raises(BudgetExhausted):
         await answers.make(BODY, owner="slow", media_type="text/html")

@@ -164,6 +164,17 @@ async def test_previews_do_not_hold_up_mail() -> None:
         await slow
 
 
+async def test_previews_give_way_to_mail_and_mail_to_the_loop() -> None:
+    fences = Fences(SystemClock())
+    for each in (fences.mail, fences.previews):
+        await each.run(html_to_text, "<p>a</p>", lane=1)
+    try:
+        ours, mail, previews = (os.getpriority(os.PRIO_PROCESS, pid or 0) for pid in (0, fences.mail.pid, fences.previews.pid))
+        assert ours < mail < previews
+    finally:
+        fences.close()
+
+
 async def test_the_process_ends_when_idle(fence: Fence, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fence_module, "IDLE", 0.05)
     await fence.run(html_to_text, "", lane=1)

@@ -28,3 +28,14 @@ async def test_a_file_that_is_closed_while_it_is_written_writes_to_no_other(tmp_
     with pytest.raises(OSError, match="closed"):
         await file.read()
     file.close()
+
+
+async def test_pieces_are_whole_whether_the_page_cache_has_them_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = bytes(range(256)) * 700  # more than two pieces, and a rest
+    file = await ScratchFile.holding(tmp_path, [content])
+    assert b"".join([piece async for piece in file.chunks()]) == content
+    monkeypatch.setattr("sendryd.runtime.scratch._NOWAIT", 0)  # a system without such reads
+    assert b"".join([piece async for piece in file.chunks()]) == content
+    file.close()
+    with pytest.raises(OSError, match="closed"):
+        [piece async for piece in file.chunks()]

@@ -12,7 +12,7 @@ from sendryd.runtime import stream as network
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
 from sendryd.runtime.owncert import write_self_signed
-from sendryd.runtime.stream import RECEIVE_LIMIT, ByteStream, TcpStream
+from sendryd.runtime.stream import READ_SIZE, RECEIVE_LIMIT, ByteStream, TcpStream
 from sendryd.runtime.tls import ServerCertificate, client_context, server_context
 
 pytestmark = pytest.mark.sockets
@@ -320,6 +320,25 @@ async def test_a_peer_that_sends_more_than_is_read_is_made_to_wait() -> None:
         assert await reader.read() == b""
         writer.close()
     assert received == 30_000_000
+
+
+async def test_a_reader_is_given_much_that_arrived_in_pieces() -> None:
+    has_come = asyncio.Event()
+
+    async def wait(_stream: ByteStream) -> None:
+        await has_come.wait()
+
+    async with serve(wait) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        sent = [bytes([number]) * 16_000 for number in range(20)]
+        for piece in sent:  # as TLS decrypts records that came together
+            stream.data_received(piece)
+        read = []
+        while stream.has_unread:
+            read.append(await stream.read(5))
+            assert len(read[-1]) <= READ_SIZE
+        has_come.set()
+    assert b"".join(read) == b"".join(sent)
 
 
 def test_new_certificate_files_are_loaded_and_broken_ones_are_not(pair: tuple[Path, Path]) -> None:

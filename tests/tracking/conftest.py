@@ -44,7 +44,7 @@ class TrackingWorld:
         self.samples = Samples(self.clock.now())
         self.recorder = Recorder(store, clock=self.clock, ids=IdSource(self.clock, SeededRand(1)))
         self.budget = ContentBudget()
-        self.answers = Answers(self.budget.showing, self.budget.page_files, Path(tempfile.gettempdir()))
+        self.answers = Answers(self.budget.showing, self.budget.page_files, self.budget.turns, Path(tempfile.gettempdir()))
         self.app = Starlette(
             routes=routes(TrackingDependencies(store=store, recorder=self.recorder, clock=self.clock, secret=SECRET, answers=self.answers)),
         )

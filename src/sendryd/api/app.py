@@ -101,7 +101,7 @@ class ApiDependencies:
     @property
     def answers(self) -> Answers:
         """Answers made of contents."""
-        return Answers(self.budget.answering, self.budget.answer_files, self.scratch_dir)
+        return Answers(self.budget.answering, self.budget.answer_files, self.budget.turns, self.scratch_dir)
 
 
 def create_operations(needs: ApiDependencies) -> list[Operation]:

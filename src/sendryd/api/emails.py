@@ -16,7 +16,7 @@ from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, Json, email_json, event_
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.fenced import examine_message
 from sendryd.message.insights import Check, Mark, score
-from sendryd.message.parse import attachment_parts, decode_body, summarise, walk
+from sendryd.message.parse import attachment_parts, decode_pieces, summarise, walk
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, MessageType
 from sendryd.model.moment import timestamp
@@ -148,9 +148,9 @@ class EmailHandlers:
             found = await asyncio.to_thread(_attachment, content, int(text))
             if found is None:
                 raise not_found("Attachment")
-            name, content_type, body = found
+            name, content_type, pieces = found
             headers = {"Content-Disposition": f'attachment; filename="{quote(name, safe=" ")}"'}
-            return await self._answers.make(body, owner=summary.message.account_id, media_type=content_type, headers=headers)
+            return await self._answers.make(*pieces, owner=summary.message.account_id, media_type=content_type, headers=headers)
 
     async def share(self, call: Call) -> Json:
         """`GET /v1/emails/:id/share`. Nothing is stored: the link holds all that it needs, signed."""
@@ -186,7 +186,7 @@ def _check_json(check: Check) -> Json:
     return body if check.action is None else {**body, "action": check.action}
 
 
-def _attachment(content: bytes, index: int) -> tuple[str, str, bytes] | None:
+def _attachment(content: bytes, index: int) -> tuple[str, str, list[bytes]] | None:
     """Name, type and octets of an attachment, counted as `summarise` lists them."""
     try:
         parts = attachment_parts(walk(content))
@@ -195,7 +195,7 @@ def _attachment(content: bytes, index: int) -> tuple[str, str, bytes] | None:
     if index >= len(parts):
         return None
     part = parts[index]
-    return part.filename or "attachment", part.content_type, decode_body(content, part)
+    return part.filename or "attachment", part.content_type, decode_pieces(content, part)
 
 
 async def find_email(store: Store, call: Call) -> MessageSummary:

@@ -80,6 +80,8 @@ class RequestBody:
                 await self._take_files(int(declared))
         size = 0
         async for piece in request.stream():
+            if self._file is not None:
+                await self._budget.turns.wait()
             size += len(piece)
             if size > limit:
                 raise _too_large(limit)

@@ -251,7 +251,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     recorder = Recorder(basics.store, clock=basics.clock, ids=basics.ids)
     running.figures["tracking"] = recorder.statistics
     running.daemons.append(recorder.run)
-    answers = Answers(shared.budget.showing, shared.budget.page_files, settings.data_dir)
+    answers = Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir)
     pages = routes(TrackingDependencies(store=basics.store, recorder=recorder, clock=basics.clock, secret=shared.secret, answers=answers))
     running.stops += [request_log.stop, recorder.flush]
     app = create_app(

@@ -50,10 +50,13 @@ from sendryd.store.base.leases import crash_reason
 from sendryd.store.errors import StoreError
 
 STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever is under way
-# Seconds after which a thread that computes lets the others go on. The event loop gives way for each piece that TLS reads or writes: with
-# the 5 ms of Python, work on one large content would make every transaction beside it wait a tenth of a second.
-SWITCH_INTERVAL: Final = 0.001
-GC_THRESHOLDS: Final = (50_000, 20, 50)  # what is made at the start is frozen; what a message makes is mostly freed without the collector
+# Seconds after which a thread that computes lets the others go on. The event loop waits for its turn after each system call and each piece that
+# TLS reads or writes, and the writer of the store after each step of SQLite: some hundred turns for one transaction. With the 5 ms of Python
+# the work on one large content would make every transaction beside it wait half a second.
+SWITCH_INTERVAL: Final = 0.0001
+# What is made at the start is frozen; what a message makes is mostly freed without the collector. A collection stops everything: 10,000 new
+# objects take it a few milliseconds, 50,000 tens.
+GC_THRESHOLDS: Final = (10_000, 50, 50)
 
 CLOCK_INTERVAL: Final = 300.0  # seconds between notes of the settled time: a fraction of `settledtime.MAX_DOWNTIME`
 LINK_KEY_NAME: Final = "links"  # the name under which the store keeps what the links in mail are signed with

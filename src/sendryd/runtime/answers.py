@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from sendryd.runtime.budget import BudgetExhausted, Share
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.scratch import CHUNK, ScratchFile
+from sendryd.runtime.turns import BulkTurns
 
 STREAMED: Final = 64 * 1024  # octets of an answer: more is sent from a file
 MIN_RATE: Final = 1_000  # octets a second that a client has to take of a large answer: a slow mobile line gives ten times as many
@@ -31,10 +32,18 @@ class StreamedAnswer(Response):
     """A body out of a file, whose octets have been taken of a share. A client that is too slow is cut off."""
 
     def __init__(
-        self, file: ScratchFile, room: Share, *, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200
+        self,
+        file: ScratchFile,
+        room: Share,
+        turns: BulkTurns,
+        *,
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+        status: int = 200,
     ) -> None:
         super().__init__(None, status, dict(headers or {}), media_type)
         self._file = file
+        self._turns = turns
         self._drop = weakref.finalize(self, _drop, file, room)  # also when the answer is never sent
         self.headers["Content-Length"] = str(file.size)
 
@@ -45,6 +54,7 @@ class StreamedAnswer(Response):
             async for chunk in self._file.chunks():
                 async with asyncio.timeout(CHUNK / MIN_RATE):
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await self._turns.wait()  # the next piece is read and sent in a turn of its own
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (TimeoutError, OSError) as error:
             log.info("answer_cut_off", path=scope["path"], error=repr(error))
@@ -63,9 +73,10 @@ def _drop(file: ScratchFile, room: Share) -> None:
 class Answers:
     """Makes them. One for each kind of client."""
 
-    def __init__(self, work: Share, files: Share, scratch_dir: Path) -> None:
+    def __init__(self, work: Share, files: Share, turns: BulkTurns, scratch_dir: Path) -> None:
         self._work = work
         self._files = files
+        self._turns = turns
         self._scratch_dir = scratch_dir
 
     @asynccontextmanager
@@ -78,19 +89,20 @@ class Answers:
             yield
 
     async def make(
-        self, body: bytes, *, owner: object, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200
+        self, *pieces: bytes, owner: object, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200
     ) -> Response:
-        """The answer with this body, for an account. Raises `OSError`; `BudgetExhausted` at once if too much is in files: room there is
+        """The answer with a body of these pieces, for an account. Raises `OSError`; `BudgetExhausted` at once if too much is in files: room there is
         waited for by nobody who has room for work.
         """
-        if len(body) <= STREAMED:
-            return Response(body, status, dict(headers or {}), media_type)
+        size = sum(map(len, pieces))
+        if size <= STREAMED:
+            return Response(b"".join(pieces), status, dict(headers or {}), media_type)
         room = self._files.part(owner, self._files.limit // 2)
-        if not room.try_take(len(body)):
-            raise BudgetExhausted(f"answers that are being sent leave no room in files for {len(body)} octets")
+        if not room.try_take(size):
+            raise BudgetExhausted(f"answers that are being sent leave no room in files for {size} octets")
         try:
-            file = await ScratchFile.holding(self._scratch_dir, [body])
+            file = await ScratchFile.holding(self._scratch_dir, pieces)
         except BaseException:
-            room.give_back(len(body))
+            room.give_back(size)
             raise
-        return StreamedAnswer(file, room, media_type=media_type, headers=headers, status=status)
+        return StreamedAnswer(file, room, self._turns, media_type=media_type, headers=headers, status=status)

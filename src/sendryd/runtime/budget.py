@@ -16,6 +16,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from sendryd.runtime.turns import BulkTurns
+
 MIB: Final = 1024 * 1024
 # Octets of content in memory. With 100 MB for the program itself and what the allocator keeps, the process stays below 400 MB.
 MEMORY_LIMIT: Final = 224 * MIB
@@ -195,6 +197,7 @@ class ContentBudget:
 
     def __init__(self, memory: int = MEMORY_LIMIT, files: int = FILES_LIMIT) -> None:
         unit = memory // 28  # 8 MiB
+        self.turns = BulkTurns()
         self.memory = Share(memory)
         self.files = Share(files)
         # In memory while a peer is waited for: small contents, and the beginnings of large ones.

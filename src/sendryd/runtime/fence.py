@@ -31,6 +31,8 @@ MAX_WAITING: Final = 64  # jobs; at a tenth of a second each the last one would 
 MAX_IN_LANE: Final = 16  # jobs of one account, so that four of them fill the fence, not one
 MAX_WAITING_SIZE: Final = 64 * 1024 * 1024  # octets of jobs that wait: several of the largest
 IDLE: Final = 30.0  # seconds without a job after which the process ends: it takes some 30 MB, and a tenth of a second to start
+MAIL_NICENESS: Final = 5  # the event loop comes first: a third of its share of a busy processor
+PREVIEW_NICENESS: Final = 10  # a tenth of it: nobody's mail waits for a preview
 REAP_INTERVAL: Final = 0.01  # seconds between looks whether a process that closed its socket has ended
 REAP_TRIES: Final = 100  # looks: a process that is not gone after a second is killed
 
@@ -61,8 +63,9 @@ class FenceFault(Exception):
 class Fence:
     """Runs jobs in a process of its own."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
+    def __init__(self, name: str, clock: Clock, *, niceness: int = MAIL_NICENESS) -> None:
         self._name = name
+        self._niceness = niceness
         self._clock = clock
         self._turns = _Turns()
         self._process: subprocess.Popen[bytes] | None = None
@@ -138,7 +141,7 @@ class Fence:
     async def _start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ours, theirs = socket.socketpair()
         try:
-            self._process = _spawn(theirs)
+            self._process = _spawn(theirs, self._niceness)
             self._streams = await asyncio.open_unix_connection(sock=ours)
         except BaseException as error:
             ours.close()
@@ -194,10 +197,10 @@ class Fence:
             self._end()
 
 
-def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(theirs: socket.socket, niceness: int) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     with theirs:
-        return subprocess.Popen(PROGRAM, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment)
+        return subprocess.Popen((*PROGRAM, str(niceness)), stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment)
 
 
 class _Turns:
@@ -280,7 +283,7 @@ class Fences:
 
     def __init__(self, clock: Clock) -> None:
         self.mail = Fence("mail", clock)  # for messages that are accepted for delivery
-        self.previews = Fence("previews", clock)  # for what people look at, and for test keys
+        self.previews = Fence("previews", clock, niceness=PREVIEW_NICENESS)  # for what people look at, and for test keys
 
     def statistics(self) -> Mapping[str, float]:
         """Numbers for /metrics."""

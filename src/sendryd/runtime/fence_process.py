@@ -1,6 +1,6 @@
 """A process that runs jobs on what clients send, under limits that the kernel enforces: started by `runtime.fence`, one job at a time.
 
-Run as `python -m sendryd.runtime.fence_process CPU_SECONDS WALL_SECONDS MEMORY`. Parsers that are not ours can take the square of their input's
+Run as `python -m sendryd.runtime.fence_process CPU_SECONDS WALL_SECONDS MEMORY NICENESS`. Parsers that are not ours can take the square of their input's
 length in time or memory; here they can do so without holding up anything else.
 
 Reads: jobs from its standard input, a socket. Writes: one reply for each. A job is a pickled function with its arguments, made by our own
@@ -29,7 +29,6 @@ LAST: Final = 0x80  # added to the kind by a process that ends after this reply
 
 HEADER: Final = struct.Struct("!BQ")  # kind (0 for jobs), octets that follow
 READ_SIZE: Final = 1024 * 1024
-NICENESS: Final = 5  # the event loop comes first
 BASE_MEMORY: Final = 160 * 1024 * 1024  # octets of address space that the interpreter and the libraries take before any job
 MAX_RESIDENT: Final = 96 * 1024 * 1024  # octets; a process that holds more after a job is not kept
 _STATM: Final = "/proc/self/statm"  # sizes in pages; `ru_maxrss` would count what the parent had before the program was executed
@@ -68,10 +67,10 @@ def _answer(body: bytes) -> tuple[int, bytes]:
         return FAULT, type(error).__name__.encode("ascii", "replace")
 
 
-def _limit(memory: int) -> None:
+def _limit(memory: int, niceness: int) -> None:
     for kind, most in ((resource.RLIMIT_AS, BASE_MEMORY + memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
         resource.setrlimit(kind, (most, most))
-    os.nice(NICENESS)
+    os.nice(niceness)
 
 
 def _set_alarms(cpu: float, wall: float) -> None:
@@ -107,8 +106,8 @@ def main(arguments: list[str]) -> None:
     # A terminal and a service manager signal all processes of a group; this one ends when the other side closes the socket or kills it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    cpu, wall, memory = float(arguments[0]), float(arguments[1]), int(arguments[2])
-    _limit(memory)
+    cpu, wall, memory, niceness = float(arguments[0]), float(arguments[1]), int(arguments[2]), int(arguments[3])
+    _limit(memory, niceness)
     try:
         serve(socket.socket(fileno=sys.stdin.fileno()), cpu, wall)
     except ConnectionError:  # the other side was killed

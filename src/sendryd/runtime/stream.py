@@ -62,7 +62,7 @@ class ByteStream(Protocol):
         ...
 
     async def read(self, timeout: float) -> bytes:
-        """What has arrived, all of it; `b""` at the end of the stream. Waits up to `timeout` seconds for the first octet.
+        """What has arrived, some `READ_SIZE` octets of it at the most; `b""` at the end of the stream. Waits up to `timeout` seconds for the first octet.
 
         Raises `ReadTimedOut`, `PeerClosed`.
         """
@@ -228,16 +228,31 @@ class TcpStream(asyncio.Protocol):
             await self._wait_readable(timeout)
         received = self._received
         if received:
-            data = received[0] if len(received) == 1 else b"".join(received)
-            received.clear()
-            self._received_size = 0
-            if self._is_reading_paused and not self._transport.is_closing():
+            if self._received_size <= READ_SIZE:
+                data = received[0] if len(received) == 1 else b"".join(received)
+                received.clear()
+            else:  # a reader that is given all of it would keep the loop to itself for milliseconds
+                data = self._take_pieces()
+            self._received_size -= len(data)
+            if self._is_reading_paused and self._received_size <= READ_SIZE and not self._transport.is_closing():
                 self._is_reading_paused = False
                 self._transport.resume_reading()
             return data
         if self._fault is not None:
             raise self._fault
         return b""
+
+    def _take_pieces(self) -> bytes:
+        """The first pieces that arrived, up to `READ_SIZE` octets; at least one."""
+        count, size = 0, 0
+        for piece in self._received:
+            if count and size + len(piece) > READ_SIZE:
+                break
+            count += 1
+            size += len(piece)
+        data = b"".join(self._received[:count])
+        del self._received[:count]
+        return data
 
     async def _wait_readable(self, timeout: float) -> None:
         self._deadline = deadline = self._loop.time() + timeout

@@ -182,6 +182,8 @@ class Session:
             except ReadTimedOut:
                 machine.shut_down(replies.TIMED_OUT)
                 continue
+            if self._incoming.is_in_file:  # large: many that come in at once must not hold up what is small
+                await self._context.budget.turns.wait()
             machine.receive_data(data)
             if self._key is not None and (machine.is_receiving_content or self._incoming.size) and not self._incoming.hold(self._key):
                 await self._spill(self._key)
