@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from sendryd.intake.accept import Prepared
+from sendryd.intake.accept import Made
+from sendryd.intake.assemble import Prepared
+from sendryd.intake.idempotency import Answered
 from sendryd.intake.quota import Quota, Quotas
 from sendryd.intake.submission import Receipt
 from sendryd.model.apikey import KeyMode
@@ -160,13 +162,20 @@ async def test_a_message_is_handed_over_only_once_it_is_stored() -> None:
     assert (await door.store.count_queue())[DeliveryState.QUEUED] == 1
 
 
+async def commit(door: Door, prepared: Sequence[Prepared]) -> Answered | Refusal:
+    async def make() -> Made:
+        return prepared, b"done"
+
+    return await door.intake.send_once(None, make)
+
+
 async def test_what_is_prepared_holds_no_room_until_it_is_committed() -> None:
     handoff = RecordingHandoff()
     door = await Door(handoff=handoff).open()
     prepared = [await door.intake.prepare(door.submission(recipients=(f"a@{name}.test",))) for name in ("one", "two")]
     ready = [each for each in prepared if isinstance(each, Prepared)]
     assert (len(ready), handoff.notes) == (2, [])
-    assert await door.intake.commit(ready) is None
+    assert await commit(door, ready) == Answered(b"done")
     assert handoff.notes == ["reserve one.test", "reserve two.test", "offer one.test True", "offer two.test True"]
 
 
@@ -181,7 +190,7 @@ async def test_a_batch_that_breaks_off_gives_back_what_it_reserved() -> None:
     door = await Door(handoff=handoff).open()
     prepared = [await door.intake.prepare(door.submission(recipients=(f"a@{name}.test",))) for name in ("one", "two")]
     with pytest.raises(RuntimeError):
-        await door.intake.commit([each for each in prepared if isinstance(each, Prepared)])
+        await commit(door, [each for each in prepared if isinstance(each, Prepared)])
     assert handoff.notes == ["reserve one.test", "cancel"]
     assert await door.store.list_queue(QueueFilter()) == []
 

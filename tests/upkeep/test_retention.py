@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.intake.accept import ANSWERS_KEPT
+from sendryd.intake.idempotency import ANSWERS_KEPT
 from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import ApiKeyId, ApiRequestId, MessageId

@@ -31,9 +31,11 @@ from sendryd.api.sendbodies import (
 )
 from sendryd.api.shapes import BatchResult, Cancelled, Email, SendResult
 from sendryd.api.wire import Json, status_word
-from sendryd.intake.accept import Intake, Prepared, TemplateRenderer
+from sendryd.intake.accept import Intake, Made
+from sendryd.intake.assemble import Prepared
 from sendryd.intake.changes import reapply
-from sendryd.intake.fingerprint import answer_key
+from sendryd.intake.idempotency import Asked, answer_name
+from sendryd.intake.obey import BOUNDARY_LENGTH, TemplateRenderer
 from sendryd.intake.submission import Options, Origin, Recipient, Submission
 from sendryd.message.compose import Attachment, Composition, compose
 from sendryd.message.errors import MalformedMessage
@@ -47,6 +49,7 @@ from sendryd.model.moment import timestamp
 from sendryd.policy.permissions import NotForLiveMail
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.policy.schedule import ScheduleError, parse_scheduled_at
+from sendryd.runtime import offload
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
@@ -54,15 +57,10 @@ from sendryd.runtime.rand import Rand
 from sendryd.store.base import NewEvent, NewMessage, Store
 from sendryd.store.errors import NotAllowed, NotFound
 
-BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content can guess
-LARGE: Final = 256 * 1024  # octets of a request: decoding and composing more is left to a thread
 BREATH: Final = 10  # messages of a batch that are made in one go; then others get their turn
 _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?", re.ASCII)
 _TOO_LATE: Final = "Only a scheduled email that has not begun to be sent can be changed"
 _SENT: Final = "The email has begun to be sent, and cannot be cancelled any more"
-
-
-Maker = Callable[[], Awaitable[tuple[Sequence[Prepared], Json] | Refusal]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +185,9 @@ class SendHandlers:
         if outgoing.options.scheduled_at is not None:
             outgoing = replace(outgoing, options=replace(outgoing.options, draft=call.raw))
 
-        async def make() -> tuple[Sequence[Prepared], Json] | Refusal:
+        async def make() -> Made | Refusal:
             prepared = await self._prepare(call.key, call.request, outgoing)
-            return prepared if isinstance(prepared, Refusal) else ([prepared], _send_result(outgoing, prepared.new))
+            return prepared if isinstance(prepared, Refusal) else ([prepared], encode(_send_result(outgoing, prepared.new)))
 
         return await self._once(call, make)
 
@@ -197,7 +195,7 @@ class SendHandlers:
         """`POST /v1/emails/batch`."""
         body: BatchBody = call.body
 
-        async def make() -> tuple[Sequence[Prepared], Json] | Refusal:
+        async def make() -> Made:
             prepared: list[Prepared] = []
             errors: list[Json] = []
             for index, item in enumerate(body.emails):
@@ -213,7 +211,7 @@ class SendHandlers:
             answer: Json = {"data": [{"id": each.public_id, "status": _status(each.new)} for each in prepared]}
             if body.batch_validation == "permissive":
                 answer["errors"] = errors
-            return prepared, answer
+            return prepared, encode(answer)
 
         return await self._once(call, make)
 
@@ -224,31 +222,14 @@ class SendHandlers:
             return error
         return self._refused(made) if isinstance(made, Refusal) else made
 
-    async def _once(self, call: Call, make: Maker) -> Json | Response:
+    async def _once(self, call: Call, make: Callable[[], Awaitable[Made | Refusal]]) -> Response:
         """Makes messages and commits them with the answer; with an idempotency key once only."""
-        given = _idempotency_key(call.request)
-        key = None if given is None else answer_key(call.key.mode, given)
-        account_id = call.key.account_id
-
-        async def send() -> bytes | Refusal:
-            made = await make()
-            if isinstance(made, Refusal):
-                return made
-            prepared, answer = made
-            body = encode(answer)
-            kept = None if key is None else self._intake.make_answer(account_id, key, fingerprint, body)
-            if not prepared and kept is None:
-                return body
-            refusal = await self._intake.commit(prepared, kept)
-            sent.append(True)
-            return refusal or body
-
-        sent: list[bool] = []
-        fingerprint = b"" if key is None else _fingerprint(call)
-        result = await send() if key is None else await self._intake.once(account_id, key, fingerprint, send)
-        if isinstance(result, Refusal):
-            raise self._refused(result)
-        return respond(result, headers=None if sent or key is None else {"Idempotent-Replayed": "true"})
+        key, given = call.key, _idempotency_key(call.request)
+        asked = None if given is None else Asked(key.account_id, answer_name(key.mode, given), _fingerprint(call))
+        answered = await self._intake.send_once(asked, make)
+        if isinstance(answered, Refusal):
+            raise self._refused(answered)
+        return respond(answered.body, headers={"Idempotent-Replayed": "true"} if answered.is_repeat else None)
 
     def _refused(self, refusal: Refusal) -> Refused:
         is_quota = refusal.key is RefusalKey.QUOTA_REACHED
@@ -463,9 +444,7 @@ def _origin(request: Request) -> Origin:
 
 
 async def _read_attachments(bodies: Sequence[AttachmentBody]) -> tuple[Attachment, ...]:
-    if sum(len(body.content) for body in bodies) > LARGE:
-        return await asyncio.to_thread(_decode_attachments, bodies)
-    return _decode_attachments(bodies)
+    return await offload.compute(sum(len(body.content) for body in bodies), _decode_attachments, bodies)
 
 
 def _decode_attachments(bodies: Sequence[AttachmentBody]) -> tuple[Attachment, ...]:
@@ -481,9 +460,7 @@ def _decode_attachments(bodies: Sequence[AttachmentBody]) -> tuple[Attachment, .
 
 async def _compose(what: Composition, boundary: str) -> bytes:
     size = len(what.html or "") + len(what.text or "") + sum(len(each.content) for each in what.attachments)
-    if size > LARGE:
-        return await asyncio.to_thread(lambda: compose(what, boundary=boundary))
-    return compose(what, boundary=boundary)
+    return await offload.compute(size, compose, what, boundary=boundary)
 
 
 def _status(new: NewMessage) -> str:

@@ -12,9 +12,7 @@ from sendryd.intake.submission import Submission
 from sendryd.message.author import decode_text
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.parse import decode_body, walk
-from sendryd.model.apikey import KeyMode
 
-TEST_ANSWERS: Final = "test\t"  # begins the names of test mail's answers; no given key has a control character
 _KEY: Final = b"x-sendry-idempotency-key"
 
 
@@ -34,8 +32,3 @@ def fingerprint(submission: Submission) -> bytes:
             told.update(f"\0{part.content_type} {part.filename} {len(body)}\0".encode("utf-8", "surrogatepass"))
             told.update(body)
     return told.digest()
-
-
-def answer_key(mode: KeyMode, key: str) -> str:
-    """The name under which an answer is kept. Test mail has names of its own, so that a test key cannot use up those of live mail."""
-    return key if mode is KeyMode.LIVE else TEST_ANSWERS + key

@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Final
 
-from sendryd.intake.accept import BOUNDARY_LENGTH, Intake
+from sendryd.intake.accept import Intake, Made
+from sendryd.intake.idempotency import Asked
+from sendryd.intake.obey import BOUNDARY_LENGTH
 from sendryd.intake.submission import Options, Origin, Recipient, Submission
 from sendryd.message.compose import Composition, compose
 from sendryd.message.errors import MalformedMessage
@@ -114,7 +116,7 @@ class ReportKeeper:
         once = f"{format_id(REPORT_PREFIX, report.id)} {report.due_at.isoformat()}"
         fingerprint = hashlib.sha256(once.encode("ascii")).digest()
 
-        async def send() -> bytes | Refusal:
+        async def make() -> Made | Refusal:
             try:
                 submission = await self._make(report, key, domain, now)
             except MalformedMessage as error:  # the account's name
@@ -122,11 +124,9 @@ class ReportKeeper:
             prepared = await self._intake.prepare(submission)
             if isinstance(prepared, Refusal):
                 return prepared
-            body = prepared.public_id.encode("ascii")
-            answer = self._intake.make_answer(report.account_id, once, fingerprint, body)
-            return await self._intake.commit([prepared], answer) or body
+            return [prepared], prepared.public_id.encode("ascii")
 
-        result = await self._intake.once(report.account_id, once, fingerprint, send)
+        result = await self._intake.send_once(Asked(report.account_id, once, fingerprint), make)
         return result if isinstance(result, Refusal) else None
 
     async def _make(self, report: ScheduledReport, key: ApiKey, domain: SendingDomain, now: datetime) -> Submission:

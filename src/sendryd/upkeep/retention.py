@@ -8,7 +8,7 @@ Limits: so many rows in one transaction, with a pause behind each, so that mail 
 from datetime import timedelta
 from typing import Final
 
-from sendryd.intake.accept import ANSWERS_KEPT
+from sendryd.intake.idempotency import ANSWERS_KEPT
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import Store

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from sendryd.intake import twins as module
-from sendryd.intake.twins import Twins, TwinUnderWay
+from sendryd.intake import idempotency as module
+from sendryd.intake.idempotency import Twins, TwinUnderWay
 from sendryd.model.ids import AccountId
 
 ONE, TWO = AccountId(1), AccountId(2)

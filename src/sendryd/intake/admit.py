@@ -1,0 +1,41 @@
+"""Step 2 of the door: whether this key may send as this author, and as whoever else readers may be told that the message is from."""
+
+from dataclasses import dataclass
+
+from sendryd.intake.directory import Directory
+from sendryd.intake.prepare import Draft
+from sendryd.intake.read import Read
+from sendryd.intake.submission import Submission
+from sendryd.model.apikey import KeyMode
+from sendryd.model.domain import SendingDomain
+from sendryd.policy.admission import admit_author
+from sendryd.policy.refusal import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A message that its key may send."""
+
+    submission: Submission
+    draft: Draft
+    domain: SendingDomain | None  # that signs; None: test mode, nothing is signed
+
+
+class Admitter:
+    """Asks the directory for the domains of an account."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def admit(self, read: Read) -> Admitted | Refusal:
+        """The message with the domain that signs it. Raises `StoreError`."""
+        key, draft = read.submission.key, read.draft
+        if key.mode is KeyMode.TEST:
+            return Admitted(read.submission, draft, None)
+        for name in draft.responsible_domains:
+            other = admit_author(key, name, await self._directory.covering_domains(key.account_id, name))
+            if isinstance(other, Refusal):
+                return other
+        name = draft.author.domain
+        domain = admit_author(key, name, await self._directory.covering_domains(key.account_id, name))
+        return domain if isinstance(domain, Refusal) else Admitted(read.submission, draft, domain)

@@ -1,0 +1,124 @@
+"""Step 4 of the door: the final bytes, the message, and a delivery for each recipient. Pure: time and numbers are handed in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sendryd.intake.obey import Obeyed
+from sendryd.intake.prepare import finish
+from sendryd.intake.submission import Origin, Recipient
+from sendryd.message.asciiheader import needs_smtputf8
+from sendryd.message.trace import received_line
+from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import NO_DOMAIN, DeliveryState
+from sendryd.model.event import EventType, Metadata
+from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, EventId, MessageId, format_id
+from sendryd.model.message import Message
+from sendryd.policy.simulation import scenario_for
+from sendryd.store.base import NewDelivery, NewEvent, NewMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message that is ready to be committed. It holds nothing: it may as well be forgotten."""
+
+    new: NewMessage
+    idempotency_key: str | None  # of its control header
+    origin: Origin
+
+    @property
+    def public_id(self) -> str:
+        """`em_…`."""
+        return format_id(MESSAGE_PREFIX, self.new.message.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembler:
+    """What messages of one installation are made with."""
+
+    hostname: str
+    hide_client_address: bool
+    next_number: Callable[[], int]  # never the same again
+
+    def assemble(self, obeyed: Obeyed, message_id: MessageId | None, now: datetime) -> Prepared:
+        """The message to be stored. `message_id`: of a scheduled one that is made anew. Raises `MalformedMessage`."""
+        submission, draft, options = obeyed.submission, obeyed.draft, obeyed.submission.options
+        number = MessageId(self.next_number()) if message_id is None else message_id
+        public_id = format_id(MESSAGE_PREFIX, number)
+        internet_message_id = draft.internet_message_id or f"<{public_id}@{self.hostname}>"
+        received = self._received_line(submission.origin, public_id, now)
+        content = finish(draft, submission.content, received=received, message_id=internet_message_id, now=now, hostname=self.hostname)
+        message = Message(
+            id=number,
+            account_id=submission.key.account_id,
+            api_key_id=submission.key.id,
+            mode=submission.key.mode,
+            reverse_path=submission.reverse_path,
+            author=draft.author_text,
+            to=draft.to or tuple(recipient.forward_path for recipient in submission.recipients),
+            cc=draft.cc,
+            subject=draft.subject,
+            internet_message_id=internet_message_id,
+            size=len(content),
+            created_at=now,
+            signing_domain_id=obeyed.domain.id if obeyed.domain else None,
+            needs_smtputf8=(
+                needs_smtputf8(draft.headers)
+                or not submission.reverse_path.isascii()
+                or not all(recipient.is_ascii for recipient in submission.recipients)
+            ),
+            is_8bit=submission.is_8bit,
+            ret=submission.ret,
+            envid=submission.envid,
+            type=options.type,
+            tags=options.tags,
+            scheduled_at=options.scheduled_at,
+            track_opens=bool(options.track_opens),
+            track_clicks=bool(options.track_clicks),
+            template_id=options.template_id,
+            list_id=options.list_id,
+            unsubscribe_url=options.unsubscribe_url,
+        )
+        deliveries = tuple(self._new_delivery(recipient, message, obeyed) for recipient in submission.recipients)
+        new = NewMessage(message=message, content=content, deliveries=deliveries, draft=options.draft)
+        return Prepared(new, draft.orders.idempotency_key, submission.origin)
+
+    def _received_line(self, origin: Origin, queue_id: str, now: datetime) -> bytes:
+        return received_line(
+            hello=origin.hello,
+            address=origin.address,
+            hostname=self.hostname,
+            queue_id=queue_id,
+            tls=(origin.tls.version, origin.tls.cipher) if origin.tls else None,
+            is_smtputf8=origin.is_smtputf8,
+            hide_client=self.hide_client_address,
+            now=now,
+            is_http=origin.is_http,
+        )
+
+    def _new_delivery(self, recipient: Recipient, message: Message, obeyed: Obeyed) -> NewDelivery:
+        events = [self._event(EventType.QUEUED, {"not_tracked": obeyed.not_tracked} if obeyed.not_tracked else {})]
+        if recipient.forward_path in obeyed.skipped:
+            reason = obeyed.skipped[recipient.forward_path]
+            state = DeliveryState.SUPPRESSED
+            events.append(self._event(EventType.SUPPRESSED, {"reason": reason.value if reason else "suppressed"}))
+        elif message.mode is KeyMode.TEST and message.scheduled_at is None:
+            # Captured here and now: a test key's mail never is a delivery that an engine could pick up.
+            scenario = scenario_for(recipient.forward_path)
+            state = scenario.state
+            events += [self._event(word, metadata) for word, metadata in scenario.events]
+        else:
+            state = DeliveryState.QUEUED
+        return NewDelivery(
+            id=DeliveryId(self.next_number()),
+            forward_path=recipient.forward_path,
+            domain=NO_DOMAIN if message.mode is KeyMode.TEST else recipient.domain,
+            state=state,
+            due_at=message.waits_since,
+            events=tuple(events),
+            notify=recipient.notify,
+            orcpt=recipient.orcpt,
+        )
+
+    def _event(self, word: EventType, metadata: Metadata) -> NewEvent:
+        return NewEvent(id=EventId(self.next_number()), type=word, metadata=metadata)

@@ -1,0 +1,201 @@
+"""Step 3 of the door: what the message, its request and its domain ask for beside sending it, and who gets nothing.
+
+A message without control headers, tracking and suppressed recipients goes through untouched.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from sendryd.intake.admit import Admitted
+from sendryd.intake.directory import Directory
+from sendryd.intake.prepare import Draft
+from sendryd.intake.read import read_header
+from sendryd.intake.rebuild import replace_bodies
+from sendryd.intake.submission import Options, Submission
+from sendryd.message.control import NO_ORDERS, Orders
+from sendryd.message.personalise import NO_HTML, why_untracked
+from sendryd.message.template import Rendered, TemplateError
+from sendryd.message.transfer import shorten_lines
+from sendryd.model.apikey import KeyMode
+from sendryd.model.domain import SendingDomain
+from sendryd.model.ids import TEMPLATE_PREFIX, AccountId, TemplateId, format_id, parse_id
+from sendryd.model.message import MessageType
+from sendryd.model.suppression import SuppressionReason
+from sendryd.policy.permissions import NotForLiveMail
+from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.policy.schedule import ScheduleError, parse_scheduled_at
+from sendryd.policy.suppress import normalise_address
+from sendryd.runtime import offload
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.fence import FenceUnavailable
+from sendryd.runtime.log import get_logger
+from sendryd.runtime.rand import Rand
+from sendryd.store.base import AcceptStore
+from sendryd.store.errors import NotFound
+
+BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content can guess
+_TEMPLATE: Final = "X-Sendry-Template-Id"
+_NO_TEMPLATE: Final = Refusal(RefusalKey.CONTROL_HEADER, f"{_TEMPLATE} (there is no such template)")
+
+log = get_logger("intake")
+
+
+@dataclass(frozen=True, slots=True)
+class Obeyed:
+    """A message as it was asked for."""
+
+    submission: Submission  # its options are final
+    draft: Draft
+    domain: SendingDomain | None
+    skipped: Mapping[str, SuppressionReason | None]  # forward-paths that get nothing; None: suppressed
+    not_tracked: str | None  # why it is not tracked though it should be
+
+
+class TemplateRenderer(Protocol):
+    """Stored templates, as the door sees them."""
+
+    async def render(self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any], *, mode: KeyMode) -> Rendered:
+        """A template with its variables in place, for mail of this mode. Raises `NotFound`, `TemplateError`, `NotForLiveMail`."""
+        ...
+
+
+class Obeyer:
+    """Carries out what is ordered; asks the store for templates and suppressed addresses."""
+
+    def __init__(
+        self, store: AcceptStore, directory: Directory, templates: TemplateRenderer | None, *, hostname: str, clock: Clock, rand: Rand
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._templates = templates
+        self._hostname = hostname
+        self._clock = clock
+        self._rand = rand
+
+    async def obey(self, admitted: Admitted) -> Obeyed | Refusal:
+        """The message as it was asked for. Raises `MalformedMessage`, `StoreError`."""
+        submission, draft, domain = admitted.submission, admitted.draft, admitted.domain
+        if draft.orders is not NO_ORDERS:
+            ordered = await self._carry_out(submission, draft)
+            if isinstance(ordered, Refusal):
+                return ordered
+            submission, draft = ordered
+        if submission.has_long_lines:
+            shortened = await offload.compute(len(submission.content), shorten_lines, submission.content)
+            submission = replace(submission, content=shortened, is_8bit=not shortened.isascii())
+            draft = replace(draft, headers=draft.headers.parse(shortened))
+        submission = await self._with_tracking(submission, draft, domain)
+        options = submission.options
+        skipped = await self._find_skipped(submission)
+        not_tracked = await _find_untracked(submission, draft) if options.track_opens or options.track_clicks else None
+        return Obeyed(submission, draft, domain, skipped, not_tracked)
+
+    # Control headers.
+
+    async def _carry_out(self, submission: Submission, draft: Draft) -> tuple[Submission, Draft] | Refusal:
+        options = self._options(submission.options, draft.orders)
+        if isinstance(options, Refusal):
+            return options
+        submission = replace(submission, options=options)
+        return await self._from_template(submission, draft) if draft.orders.template_id is not None else (submission, draft)
+
+    def _options(self, given: Options, orders: Orders) -> Options | Refusal:
+        scheduled_at = given.scheduled_at
+        if orders.scheduled_at is not None:
+            try:
+                scheduled_at = parse_scheduled_at(orders.scheduled_at, self._clock.now())
+            except ScheduleError as error:
+                return Refusal(RefusalKey.CONTROL_HEADER, f"X-Sendry-Scheduled-At ({error})")
+        options = replace(
+            given,
+            tags=given.tags + orders.tags,
+            scheduled_at=scheduled_at,
+            track_opens=orders.track_opens,
+            track_clicks=orders.track_clicks,
+        )
+        if orders.unsubscribe_url is None:
+            return options
+        return replace(options, type=MessageType.MARKETING, unsubscribe_url=orders.unsubscribe_url)
+
+    async def _from_template(self, submission: Submission, draft: Draft) -> tuple[Submission, Draft] | Refusal:
+        """The message with a stored template's subject and bodies in place of its own."""
+        rendered = await self._render(submission, draft.orders)
+        if isinstance(rendered, Refusal):
+            return rendered
+        template_id, parts = rendered
+        boundary = self._rand.secret(BOUNDARY_LENGTH)
+        content = await asyncio.to_thread(replace_bodies, submission.content, draft.headers, parts, boundary)
+        again = await read_header(content, None, self._hostname)
+        if isinstance(again, Refusal):
+            return again
+        options = replace(submission.options, template_id=template_id)
+        made = replace(submission, content=content, is_8bit=not content.isascii(), has_long_lines=False, options=options)
+        return made, replace(again, orders=draft.orders)
+
+    async def _render(self, submission: Submission, orders: Orders) -> tuple[TemplateId, Rendered] | Refusal:
+        number = parse_id(orders.template_id or "", TEMPLATE_PREFIX)
+        if number is None or self._templates is None:
+            return _NO_TEMPLATE
+        template_id, key = TemplateId(number), submission.key
+        try:
+            return template_id, await self._templates.render(key.account_id, template_id, orders.variables, mode=key.mode)
+        except NotForLiveMail as error:
+            return Refusal(RefusalKey.CONTROL_HEADER, f"{_TEMPLATE} ({error})")
+        except NotFound:
+            return _NO_TEMPLATE
+        except TemplateError as error:
+            return Refusal(RefusalKey.CONTROL_HEADER, f"X-Sendry-Variables ({error})")
+        except FenceUnavailable as error:
+            log.warning("template_not_rendered", template_id=format_id(TEMPLATE_PREFIX, template_id), reason=str(error))
+            return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
+
+    # Tracking, and who gets nothing.
+
+    async def _with_tracking(self, submission: Submission, draft: Draft, domain: SendingDomain | None) -> Submission:
+        """With what is tracked: as asked for, else as the domain is set."""
+        options = submission.options
+        if options.track_opens is not None and options.track_clicks is not None:
+            return submission
+        if domain is None:
+            covering = await self._directory.covering_domains(submission.key.account_id, draft.author.domain)
+            if not covering:
+                return submission
+            domain = covering[0]
+        does_track_opens = options.track_opens is None and domain.settings.track_opens
+        # Links in mail that comes by SMTP are rewritten only if its header asks for it: the relay's documentation.
+        does_track_clicks = options.track_clicks is None and options.is_rest and domain.settings.track_clicks
+        if not does_track_opens and not does_track_clicks:
+            return submission
+        tracked = replace(
+            options,
+            track_opens=does_track_opens or options.track_opens,
+            track_clicks=does_track_clicks or options.track_clicks,
+        )
+        return replace(submission, options=tracked)
+
+    async def _find_skipped(self, submission: Submission) -> Mapping[str, SuppressionReason | None]:
+        """The recipients that get nothing, and why: suppressed, or, for marketing, unsubscribed."""
+        account_id, options = submission.key.account_id, submission.options
+        paths: dict[str, list[str]] = {}
+        for recipient in submission.recipients:
+            paths.setdefault(normalise_address(recipient.forward_path), []).append(recipient.forward_path)
+        suppressed = await self._store.find_suppressed(account_id, list(paths))
+        unsubscribed: frozenset[str] = frozenset()
+        if options.type is MessageType.MARKETING:
+            unsubscribed = await self._store.find_unsubscribed(account_id, options.list_id, list(paths)) - suppressed
+        if not suppressed and not unsubscribed:
+            return {}
+        return {path: None for email in suppressed for path in paths[email]} | {
+            path: SuppressionReason.UNSUBSCRIBE for email in unsubscribed for path in paths[email]
+        }
+
+
+async def _find_untracked(submission: Submission, draft: Draft) -> str | None:
+    """Why the message cannot be tracked though it should be; None if it can, as all that REST makes."""
+    if submission.options.is_rest:
+        return None
+    reason = await offload.compute(len(submission.content), why_untracked, submission.content)
+    is_ordered = draft.orders.track_opens or draft.orders.track_clicks
+    return None if reason == NO_HTML and not is_ordered else reason
