@@ -1,23 +1,36 @@
 """What all tests share: which may use sockets, what they need of the machine, and a whole world for those that run the real program."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import pytest_socket
+import structlog
 
+from sendryd.testing.stores import quick_folder
 from sendryd.testing.world import World
 
 REQUIRE_ALL = os.environ.get("SENDRYD_TEST_REQUIRE_ALL") == "1"
 WITH_SOCKETS = {"system", "interop", "crash", "testing"}
+WITH_PROGRAMS = {"system", "interop", "crash", "testing", "cli"}  # what those write may be large, and is kept where one fails
 NPM_PACKAGES = {"nodemailer", "mailparser"}
 NODE_MODULES = Path(__file__).parents[1] / "build" / "interop" / "node_modules"
 _missing: Counter[str] = Counter()
+
+
+# Plain lines: the default draws a table of all variables for each exception, which takes a second.
+_LOG_PROCESSORS = [
+    structlog.processors.add_log_level,
+    structlog.dev.set_exc_info,
+    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,8 +54,9 @@ def is_there(program: str) -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    folder = Path(item.path).relative_to(Path(__file__).parent).parts[0]
-    if folder in WITH_SOCKETS or item.get_closest_marker("sockets"):
+    if not structlog.is_configured():
+        structlog.configure(processors=_LOG_PROCESSORS)
+    if folder_of(item) in WITH_SOCKETS or item.get_closest_marker("sockets"):
         pytest_socket.enable_socket()
     else:
         pytest_socket.disable_socket(allow_unix_socket=True)  # an event loop has a pair of them
@@ -62,6 +76,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("skipped because a program is missing")
         for name in names:
             terminalreporter.line(name)
+
+
+def folder_of(item: pytest.Item) -> str:
+    """The folder of tests that it is in."""
+    return Path(item.path).relative_to(Path(__file__).parent).parts[0]
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder of the test; in memory for those that start no program, so that none of their thousands of commits waits for a disk."""
+    if folder_of(request.node) in WITH_PROGRAMS or request.config.option.basetemp:
+        yield request.getfixturevalue("tmp_path_factory").mktemp(re.sub(r"\W", "_", request.node.name)[:30])
+        return
+    with tempfile.TemporaryDirectory(prefix="sendryd-test-", dir=quick_folder(), ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

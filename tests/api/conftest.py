@@ -7,8 +7,8 @@ import pytest
 
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId
-from sendryd.store.sqlite import open_store
 from sendryd.testing.api import ApiWorld
+from sendryd.testing.stores import open_new_store
 
 ACCOUNT = AccountId(1)
 OTHER_ACCOUNT = AccountId(2)
@@ -16,7 +16,7 @@ OTHER_ACCOUNT = AccountId(2)
 
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[ApiWorld]:
-    world = ApiWorld(open_store(tmp_path))
+    world = ApiWorld(open_new_store(tmp_path))
     for account in (ACCOUNT, OTHER_ACCOUNT):
         await world.store.ensure_account(account, f"account {account}", world.clock.now())
     yield world

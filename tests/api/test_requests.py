@@ -17,8 +17,8 @@ from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId
 from sendryd.policy.ratelimit import RateLimiter
 from sendryd.runtime.maillog import MailLog
-from sendryd.store.sqlite import open_store
 from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.stores import open_new_store
 
 Key = tuple[ApiKey, str]
 
@@ -103,7 +103,7 @@ async def test_the_use_of_a_key_is_noted(api: ApiWorld, live: Key) -> None:
 
 @pytest.fixture
 async def limited(tmp_path: Path) -> AsyncIterator[ApiWorld]:
-    world = ApiWorld(open_store(tmp_path / "limited"), limiter=RateLimiter(3, 10.0))
+    world = ApiWorld(open_new_store(tmp_path / "limited"), limiter=RateLimiter(3, 10.0))
     await world.store.ensure_account(AccountId(1), "one", world.clock.now())
     yield world
     world.fences.close()

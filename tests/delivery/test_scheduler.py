@@ -28,9 +28,9 @@ from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import Claim, Lease, MailStore, NewMessage, Outcome, Owner, QueueFilter
 from sendryd.store.errors import LeaseLost
 from sendryd.store.memory import MemoryStore
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import OWNER, Samples
+from sendryd.testing.stores import open_new_store
 
 PLAN = RetryPlan((timedelta(hours=1),), timedelta(hours=72))
 
@@ -406,7 +406,7 @@ async def test_a_stop_releases_all_that_waits_in_the_same_commits() -> None:
 
 
 async def test_a_stop_waits_for_every_attempt_though_lanes_end_meanwhile(tmp_path: Path) -> None:
-    engine = Engine(store=open_store(tmp_path))
+    engine = Engine(store=open_new_store(tmp_path))
     engine.worker.gate.clear()
     assert await engine.hand_over("quick.test")
     while await engine.hand_over("long.test"):
@@ -445,7 +445,7 @@ async def fill_lane(engine: Engine) -> None:
 
 async def test_attempts_and_waiting_claims_keep_their_leases_however_long_that_takes(tmp_path: Path) -> None:
     clock = ManualClock()
-    engine = Engine(store=open_store(tmp_path), clock=clock)
+    engine = Engine(store=open_new_store(tmp_path), clock=clock)
     await fill_lane(engine)
     for leap in (timedelta(hours=1), timedelta(days=365), -timedelta(days=3650)):  # a pause, and a clock that is set
         clock.advance(timedelta(hours=1))

@@ -12,15 +12,15 @@ from sendryd.model.account import AccountSettings, Branding
 from sendryd.model.ids import AccountId
 from sendryd.store.base import Store
 from sendryd.store.errors import NotFound
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.stores import open_new_store
 
 ACCOUNT = AccountId(1)
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = open_store(tmp_path)
+    opened = open_new_store(tmp_path)
     await opened.ensure_account(ACCOUNT, "one", ManualClock().now())
     yield opened
     await opened.aclose()

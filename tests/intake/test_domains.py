@@ -21,9 +21,9 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import QueueFilter, Store
 from sendryd.store.errors import Conflict, NotFound
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import Samples
+from sendryd.testing.stores import open_new_store
 
 ACCOUNT = AccountId(1)
 NAME = "example.test"
@@ -77,7 +77,7 @@ def zone() -> Zone:
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    opened = open_store(tmp_path)
+    opened = open_new_store(tmp_path)
     await opened.ensure_account(ACCOUNT, "one", clock.now())
     yield opened
     await opened.aclose()

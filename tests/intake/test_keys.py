@@ -14,8 +14,8 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import Store
 from sendryd.store.errors import NotAllowed, NotFound
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.stores import open_new_store
 
 ACCOUNT = AccountId(1)
 
@@ -27,7 +27,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    opened = open_store(tmp_path)
+    opened = open_new_store(tmp_path)
     await opened.ensure_account(ACCOUNT, "one", clock.now())
     yield opened
     await opened.aclose()

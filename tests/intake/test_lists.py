@@ -13,8 +13,8 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import Store
 from sendryd.store.errors import NotFound
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.stores import open_new_store
 
 ACCOUNT, OTHER = AccountId(1), AccountId(2)
 BOUNCE, MANUAL = SuppressionReason.HARD_BOUNCE, SuppressionReason.MANUAL
@@ -27,7 +27,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    opened = open_store(tmp_path)
+    opened = open_new_store(tmp_path)
     for account in (ACCOUNT, OTHER):
         await opened.ensure_account(account, f"account {account}", clock.now())
     yield opened

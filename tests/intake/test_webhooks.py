@@ -16,9 +16,9 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import Lease, Notice, NotificationOutcome, Store
 from sendryd.store.errors import NotAllowed, NotFound
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import OWNER
+from sendryd.testing.stores import open_new_store
 
 ACCOUNT, STRANGER = AccountId(1), AccountId(2)
 URL = "https://hooks.example.com/in"
@@ -31,7 +31,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    made: Store = open_store(tmp_path)
+    made: Store = open_new_store(tmp_path)
     await made.ensure_account(ACCOUNT, "default", clock.now())
     yield made
     await made.aclose()

@@ -21,9 +21,9 @@ from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.resolver import Resolver
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import Lease, Notice, NotificationOutcome, NotifyStore, Owner, Store
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.nameserver import NameServer
+from sendryd.testing.stores import open_new_store
 from sendryd.testing.webhookhost import WebhookHost
 
 ACCOUNT = AccountId(1)
@@ -162,7 +162,7 @@ async def names() -> AsyncIterator[NameServer]:
 @pytest.fixture
 async def world(tmp_path: Path, names: NameServer) -> AsyncIterator[World]:
     clock = ManualClock(SystemClock().now())  # the judges of signatures look at the machine's clock
-    store: Store = open_store(tmp_path)
+    store: Store = open_new_store(tmp_path)
     await store.ensure_account(ACCOUNT, "default", clock.now())
     client = AiohttpClient(Resolver(clock, (names.host, names.port)), clock, allow_private=True, total_timeout=SHORT)
     made = World(store, clock, client)

@@ -7,8 +7,9 @@ import pytest
 
 from sendryd.store.base import MailStore, Store
 from sendryd.store.memory import MemoryStore
-from sendryd.store.sqlite import changes, claims, connection, deliveries, open_store, reads, segments, writer
+from sendryd.store.sqlite import changes, claims, connection, deliveries, reads, segments, writer
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
+from sendryd.testing.stores import open_new_store
 
 
 def _cramp(patch: pytest.MonkeyPatch) -> None:
@@ -33,7 +34,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyt
     """An empty store with the default account."""
     if request.param == "sqlite-cramped":
         _cramp(monkeypatch)
-    made: MailStore = MemoryStore() if request.param == "memory" else open_store(tmp_path / "data")
+    made: MailStore = MemoryStore() if request.param == "memory" else open_new_store(tmp_path / "data")
     await made.ensure_account(ACCOUNT, "default", NOW)
     yield made
     await made.aclose()
@@ -44,7 +45,7 @@ async def full_store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch
     """An empty store of everything, with the default account."""
     if request.param == "sqlite-cramped":
         _cramp(monkeypatch)
-    made: Store = open_store(tmp_path / "data")
+    made: Store = open_new_store(tmp_path / "data")
     await made.ensure_account(ACCOUNT, "default", NOW)
     yield made
     await made.aclose()

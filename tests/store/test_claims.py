@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import apsw
@@ -33,12 +34,21 @@ class Row:
     due_at: int
 
 
+@cache
+def migrated() -> apsw.Connection:
+    """An empty database, for others to copy."""
+    made = apsw.Connection(":memory:")
+    migrate.apply(made)
+    return made
+
+
 class Queue:
     """A queue in a database, and the scan over it."""
 
     def __init__(self) -> None:
         self.connection = apsw.Connection(":memory:")
-        migrate.apply(self.connection)
+        with self.connection.backup("main", migrated(), "main") as copy:
+            copy.step()
         self.connection.execute(
             "INSERT INTO message (id, account_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,"
             " needs_smtputf8, is_8bit, segment, position) VALUES (1, 1, 'live', '', '', '[[],[]]', '', '', 0, 0, 0, 0, 1, 0)"

@@ -14,6 +14,7 @@ from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DomainId, Mes
 from sendryd.model.message import MessageStatus, derive_status
 from sendryd.store.base import Claim, DomainCheck, EventFilter, Lease, MailStore, MessageFilter, NewEvent, Outcome, QueueFilter
 from sendryd.store.errors import Conflict, LeaseLost, NotFound
+from sendryd.store.sqlite import claims as module
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
@@ -104,7 +105,7 @@ async def test_only_what_is_due_is_claimed_oldest_first(store: MailStore, sample
 
 
 async def test_busy_domains_and_crowded_ones_are_stepped_over(store: MailStore, samples: Samples) -> None:
-    for _ in range(700):
+    for _ in range(module.WINDOW + 100):
         await store.accept(samples.message(["u@dead.test"]))
     for number in range(5):
         await store.accept(samples.message([f"u@alive{number}.test"], due_at=NOW + timedelta(minutes=1)))

@@ -36,8 +36,8 @@ from sendryd.store.base import (
 )
 from sendryd.store.errors import AlreadyAnswered, StoreError
 from sendryd.store.memory import MemoryStore
-from sendryd.store.sqlite import open_store
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
+from sendryd.testing.stores import open_new_store, quick_folder
 
 OWNERS = [Owner(node="local", boot=boot) for boot in (1, 2)]
 DOMAINS = ["one.test", "two.test", "three.test"]
@@ -47,9 +47,9 @@ STATES = [DeliveryState.DELIVERED, DeliveryState.BOUNCED, DeliveryState.QUEUED, 
 class StoreModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir=quick_folder())
         self.loop = asyncio.new_event_loop()
-        self.stores: list[MailStore] = [MemoryStore(), open_store(Path(self.folder.name))]
+        self.stores: list[MailStore] = [MemoryStore(), open_new_store(Path(self.folder.name))]
         self.samples = Samples()
         self.now, self.boot = NOW, 0
         self.claims: list[Claim] = []

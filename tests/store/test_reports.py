@@ -31,9 +31,9 @@ from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity,
 from sendryd.model.template import Template, TemplateContent
 from sendryd.store.base import Engagement, NewEvent, ReportFilter, Store
 from sendryd.store.errors import NotFound
-from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.reports import MAX_OFFSETS
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
+from sendryd.testing.stores import open_new_store, quick_folder
 
 OTHER = AccountId(2)
 START = datetime(2026, 1, 26, tzinfo=UTC)  # a Monday; the month ends in its week
@@ -227,7 +227,7 @@ def test_figures_are_those_counted_by_hand(
     sent: list[tuple[float, KeyMode, dict[str, Any], list[tuple[int, EventType, float, str]]]], asked: list[ReportFilter]
 ) -> None:
     async def check(folder: Path) -> None:
-        store = open_store(folder)
+        store = open_new_store(folder)
         try:
             history = History(store)
             await history.prepare()
@@ -240,7 +240,7 @@ def test_figures_are_those_counted_by_hand(
         finally:
             await store.aclose()
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=quick_folder()) as folder:
         asyncio.run(check(Path(folder)))
 
 

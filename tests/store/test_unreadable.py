@@ -19,6 +19,7 @@ from sendryd.store.errors import RowUnreadable
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.connection import FILE_NAME
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
+from sendryd.testing.stores import open_new_store
 
 LATER = NOW + timedelta(minutes=5)
 LIVE = MessageFilter(mode=KeyMode.LIVE)
@@ -32,7 +33,7 @@ class Told:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.told: list[tuple[str, str]] = []
-        self.store: Store = open_store(folder, tell_unreadable=lambda public_id, reason: self.told.append((public_id, reason)))
+        self.store: Store = open_new_store(folder, tell_unreadable=lambda public_id, reason: self.told.append((public_id, reason)))
         self.samples = Samples()
         self._table, self._schema = "", ""
 

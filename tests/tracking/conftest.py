@@ -24,10 +24,10 @@ from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import EventFilter, Lease, Outcome, Store
-from sendryd.store.sqlite import open_store
 from sendryd.testing.api import Answer
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, OWNER, Samples
+from sendryd.testing.stores import open_new_store
 from sendryd.tracking.app import TrackingDependencies, routes
 from sendryd.tracking.recorder import Recorder
 
@@ -145,7 +145,7 @@ class TrackingWorld:
 
 @pytest.fixture
 async def tracking(tmp_path: Path) -> AsyncIterator[TrackingWorld]:
-    store = open_store(tmp_path)
+    store = open_new_store(tmp_path)
     world = TrackingWorld(store)
     await store.ensure_account(ACCOUNT, "default", world.clock.now())
     await world.add_message()

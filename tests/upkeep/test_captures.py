@@ -17,9 +17,9 @@ from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import EventFilter, MailStore
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.memory import MemoryStore
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, Samples
+from sendryd.testing.stores import open_new_store
 from sendryd.upkeep import captures as module
 from sendryd.upkeep.captures import INTERVAL, CaptureKeeper
 
@@ -52,7 +52,7 @@ class House:
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    made = House(MemoryStore() if request.param == "memory" else open_store(tmp_path))
+    made = House(MemoryStore() if request.param == "memory" else open_new_store(tmp_path))
     yield made
     await made.store.aclose()
 

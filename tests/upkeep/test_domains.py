@@ -18,8 +18,8 @@ from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import NewDomain, Store
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.stores import open_new_store
 from sendryd.upkeep.domains import PARALLEL, DomainKeeper, interval, is_due
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -110,7 +110,7 @@ def zone() -> Zone:
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    opened = open_store(tmp_path)
+    opened = open_new_store(tmp_path)
     await opened.ensure_account(AccountId(1), "one", clock.now())
     for number in range(1, 11):
         await opened.add_domain(NewDomain(domain=made(number), private_key=b""))

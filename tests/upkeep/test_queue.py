@@ -18,9 +18,9 @@ from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import Claim, EventFilter, MailStore, Outcome
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.memory import MemoryStore
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, Samples
+from sendryd.testing.stores import open_new_store
 from sendryd.upkeep.queue import INTERVAL, QueueKeeper
 
 PLAN = RetryPlan((timedelta(minutes=1), timedelta(hours=8)), timedelta(hours=72))
@@ -67,7 +67,7 @@ class House:
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
-    return House(MemoryStore() if request.param == "memory" else open_store(tmp_path))
+    return House(MemoryStore() if request.param == "memory" else open_new_store(tmp_path))
 
 
 async def test_what_is_too_old_expires(house: House) -> None:

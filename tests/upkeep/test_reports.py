@@ -24,9 +24,9 @@ from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import DomainCheck, Engagement, MessageFilter, NewEvent, Store
 from sendryd.store.errors import StoreUnavailable
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, Samples
+from sendryd.testing.stores import open_new_store
 from sendryd.upkeep.reports import ReportKeeper, make_rows, write_html, write_text
 
 DUE = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -100,7 +100,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    opened = open_store(tmp_path)
+    opened = open_new_store(tmp_path)
     made = World(opened)
     await opened.ensure_account(ACCOUNT, "Ann & Co", made.clock.now())
     yield made

@@ -14,9 +14,9 @@ from sendryd.model.ids import ApiKeyId, ApiRequestId, MessageId
 from sendryd.policy.settledtime import HOLD
 from sendryd.store.base import Answer, ApiRequestFilter, EventFilter, Store
 from sendryd.store.errors import NotFound, StoreUnavailable
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, Samples
+from sendryd.testing.stores import open_new_store
 from sendryd.upkeep import retention as module
 from sendryd.upkeep.retention import API_REQUESTS_KEPT, INTERVAL, PAUSE, Retention
 
@@ -54,7 +54,7 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    made = House(open_store(tmp_path))
+    made = House(open_new_store(tmp_path))
     await made.store.ensure_account(ACCOUNT, "default", made.clock.now())
     yield made
     await made.store.aclose()
