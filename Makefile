@@ -50,6 +50,7 @@ test-quick: setup-dev ## The pure packages and the architecture
 test-soak: setup-dev ## A long loop of crashes, pauses and clock jumps, ten minutes of requests by the API's description, and of fuzzing for each parser
 	SENDRYD_TEST_KILLS=50 SENDRYD_TEST_BAD_DAYS=10 $(PYTEST) -q -s tests/crash
 	SENDRYD_TEST_SCHEMA_SECONDS=600 $(PYTEST) -q tests/system/test_schema.py
+	SENDRYD_TEST_EXAMPLES=3 $(PYTEST) -q --timeout=3600 tests/smtp tests/message tests/policy tests/delivery tests/store tests/api
 	SENDRYD_TEST_CONVERSIONS=10000 $(PYTEST) -q --timeout=3600 tests/message/test_conversion.py
 	$(MAKE) fuzz SECONDS=600
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_socket
 import structlog
+from hypothesis import settings
 
 from sendryd.testing.stores import quick_folder
 from sendryd.testing.world import World
@@ -24,9 +25,11 @@ NPM_PACKAGES = {"nodemailer", "mailparser"}
 NODE_MODULES = Path(__file__).parents[1] / "build" / "interop" / "node_modules"
 _missing: Counter[str] = Counter()
 
+settings.register_profile("any machine", deadline=None)  # a busy one may take its time
+settings.load_profile("any machine")
 
 # Plain lines: the default draws a table of all variables for each exception, which takes a second.
-_LOG_PROCESSORS = [
+_LOG_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.processors.add_log_level,
     structlog.dev.set_exc_info,
     structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),

@@ -6,22 +6,14 @@ from pathlib import Path
 import pytest
 
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
-from sendryd.model.ids import AccountId
-from sendryd.testing.api import ApiWorld
-from sendryd.testing.stores import open_new_store
-
-ACCOUNT = AccountId(1)
-OTHER_ACCOUNT = AccountId(2)
+from sendryd.testing.api import OTHER_ACCOUNT, ApiWorld
+from sendryd.testing.samples import ACCOUNT
 
 
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[ApiWorld]:
-    world = ApiWorld(open_new_store(tmp_path))
-    for account in (ACCOUNT, OTHER_ACCOUNT):
-        await world.store.ensure_account(account, f"account {account}", world.clock.now())
-    yield world
-    world.fences.close()
-    await world.store.aclose()
+    async with ApiWorld.open(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture

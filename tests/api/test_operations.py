@@ -3,8 +3,11 @@
 `tests/data/operations.json` has the contract's operations, one in each line.
 """
 
+import asyncio
+import copy
 import json
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,6 +26,7 @@ from sendryd.model.webhook import NotificationState
 from sendryd.store.base import DomainCheck, Engagement, EventFilter, Lease, NewEvent, NotificationOutcome
 from sendryd.testing.api import Answer, ApiWorld
 from sendryd.testing.samples import OWNER
+from sendryd.testing.stores import quick_folder
 
 Json = dict[str, Any]
 ACCOUNT: Final = AccountId(1)
@@ -484,11 +488,27 @@ class Filled:
         return await self.api.request(name.partition(" ")[0], target, headers, data)
 
 
+@pytest.fixture(scope="module")
+def before() -> Iterator[tuple[Path, Filled]]:
+    """The account as it is before each test, and its data directory."""
+
+    async def fill(data_dir: Path) -> Filled:
+        async with ApiWorld.open(data_dir) as api:
+            made = Filled(api)
+            await made.fill()
+            return made
+
+    with tempfile.TemporaryDirectory(dir=quick_folder()) as folder:
+        yield Path(folder), asyncio.run(fill(Path(folder)))
+
+
 @pytest.fixture
-async def filled(api: ApiWorld) -> Filled:
-    made = Filled(api)
-    await made.fill()
-    return made
+async def filled(before: tuple[Path, Filled], tmp_path: Path) -> AsyncIterator[Filled]:
+    folder, made = before
+    async with ApiWorld.open_copy(folder, tmp_path) as api:
+        filled = Filled(api)
+        filled.ids, filled.made, filled.keys = copy.deepcopy((made.ids, made.made, made.keys))
+        yield filled
 
 
 def assert_refused(answer: Answer, status: int, code: str, field: str | None = None) -> None:

@@ -4,7 +4,12 @@
 and at every answer for secrets.
 """
 
+import asyncio
+import copy
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,6 +19,7 @@ from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import AccountId
 from sendryd.store.base import DomainCheck
 from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.stores import quick_folder
 
 ACCOUNT: Final = AccountId(1)
 READ, SEND, FULL = Scope.READ_ONLY, Scope.SENDING_ACCESS, Scope.FULL_ACCESS
@@ -210,11 +216,27 @@ class Account:
         return await self.api.send(name.partition(" ")[0], self.path(name, made_by), self.keys[scope, mode], BODIES.get(name, {}))
 
 
+@pytest.fixture(scope="module")
+def before() -> Iterator[tuple[Path, Account]]:
+    """The account as it is before each test, and its data directory."""
+
+    async def fill(data_dir: Path) -> Account:
+        async with ApiWorld.open(data_dir) as api:
+            made = Account(api)
+            await made.fill()
+            return made
+
+    with tempfile.TemporaryDirectory(dir=quick_folder()) as folder:
+        yield Path(folder), asyncio.run(fill(Path(folder)))
+
+
 @pytest.fixture
-async def account(api: ApiWorld) -> Account:
-    made = Account(api)
-    await made.fill()
-    return made
+async def account(before: tuple[Path, Account], tmp_path: Path) -> AsyncIterator[Account]:
+    folder, filled = before
+    async with ApiWorld.open_copy(folder, tmp_path) as api:
+        account = Account(api)
+        account.keys, account.made, account.secrets = copy.deepcopy((filled.keys, filled.made, filled.secrets))
+        yield account
 
 
 def test_every_operation_has_its_row(api: ApiWorld) -> None:

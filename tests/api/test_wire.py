@@ -17,6 +17,7 @@ from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, Message
 from sendryd.model.message import Message
 from sendryd.model.moment import timestamp
 from sendryd.store.base import QueuedDelivery
+from sendryd.testing.examples import examples
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MESSAGE = Message(
@@ -67,7 +68,7 @@ def test_timestamps_have_milliseconds_and_a_z() -> None:
     assert timestamp(NOW + timedelta(microseconds=412_999)) == "2026-03-01T12:00:00.412Z"
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=5), max_size=20).map(b"".join))
 def test_any_content_can_be_shown(content: bytes) -> None:
     body = whole_test_email_json(MESSAGE, summarise(content))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sendryd.delivery import pool as module
 from sendryd.delivery.pool import ConnectionPool, IdleConnections, PoolLimits
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.examples import examples
 
 
 class Line:
@@ -109,7 +110,7 @@ def test_all_that_is_old_or_dead_is_found() -> None:
 STEPS = st.lists(st.tuples(st.sampled_from(["take", "new", "back", "die", "expire"]), st.integers(0, 2), st.floats(0, 4)), max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(STEPS)
 def test_no_connection_is_lost_or_in_two_hands(steps: list[tuple[str, int, float]]) -> None:
     limits = PoolLimits(idle_per_key=2, idle_total=4, idle_time=10, max_age=30)

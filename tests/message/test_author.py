@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sendryd.message.author import MAX_LISTED, address_list, decode_text, parse_author
 from sendryd.message.errors import MalformedMessage
+from sendryd.testing.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_hostile_values_take_no_time(text: str) -> None:
     assert time.process_time() - started < 2  # quadratic work on this input took tens of seconds
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_author_or_refused(value: bytes) -> None:
     try:

@@ -20,6 +20,7 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.mailbox import MAX_NAME, Mailbox, parse_mailbox
 from sendryd.message.parse import decode_body, summarise, walk
+from sendryd.testing.examples import examples
 
 BOUNDARY = "0123456789abcdefGHIJ"
 AUTHOR = Mailbox("Acme", "hello", "acme.com")
@@ -179,7 +180,7 @@ def test_texts_arrive(text: str) -> None:
     check_texts(text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.text(max_size=400) | st.text("a é\r\n=.-\0\t", max_size=2000))
 def test_any_text_arrives(text: str) -> None:
     check_texts(text)
@@ -229,7 +230,7 @@ def test_subjects_arrive(subject: str) -> None:
 HEADER_TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=300) | st.text("a =?bQ_é", max_size=200)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(HEADER_TEXT)
 def test_any_subject_arrives(subject: str) -> None:
     check_subject(subject)
@@ -279,7 +280,7 @@ def test_names_arrive(name: str) -> None:
     check_name(name)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="<"), max_size=150))
 def test_any_name_arrives(name: str) -> None:
     check_name(name)
@@ -324,7 +325,7 @@ def test_file_names_arrive(filename: str) -> None:
     check_filename(filename)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=MAX_FILENAME).filter(str.strip))
 def test_any_file_name_arrives(filename: str) -> None:
     check_filename(filename)

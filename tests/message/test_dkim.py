@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sendryd.message.dkim import OVERSIGNED_FIELDS, SLICE, body_hash, generate_key, load_private_key, sign, verify
 from sendryd.message.headers import HeaderBlock
+from sendryd.testing.examples import examples
 
 PEM, PUBLIC = generate_key()
 KEY = load_private_key(PEM)
@@ -52,7 +53,7 @@ HEADER = st.from_regex(rb"[ !-~\t\x80-\xff]{0,20}(\r\n[ \t]+[!-~]{1,10}[ \t]*){0
 BODY = st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r\n", b"word", b"  ", b"\xff", b".", b"\r\n\r\n"]), max_size=25).map(b"".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(HEADER, HEADER, BODY, st.booleans())
 def test_generated_messages(subject: bytes, reply_to: bytes, body: bytes, is_doubled: bool) -> None:
     body += b"\r\n" if body else b""  # what is stored always ends so

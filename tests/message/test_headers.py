@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import MAX_FIELDS, HeaderBlock
+from sendryd.testing.examples import examples
 
 CONTENT = b"From: a@b.test\r\nSubject: one\r\n two\r\nX-A: 1\r\nX-A:2\r\n\r\nbody\r\n"
 
@@ -26,7 +27,7 @@ NAMES = st.from_regex(rb"[!-9;-~]{1,12}", fullmatch=True)
 VALUES = st.from_regex(rb"[ -~\t\x80-\xff]{0,30}(\r\n[ \t][!-~]{1,10}){0,3}", fullmatch=True)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=8), st.binary(max_size=50))
 def test_nothing_is_lost_or_changed(fields: list[tuple[bytes, bytes]], body: bytes) -> None:
     block = b"".join(name + b":" + value + b"\r\n" for name, value in fields)
@@ -77,7 +78,7 @@ def test_blocks_without_end_or_fields(content: bytes) -> None:
     assert headers.body_offset <= len(content)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_block_or_refused(content: bytes) -> None:
     try:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from sendryd.message.links import rewrite_html
+from sendryd.testing.examples import examples
 
 PIXEL = '<img src="https://t.test/o?a=1&amp;b=2" width="1" height="1" alt="" style="display:none">'
 PIXEL_URL = "https://t.test/o?a=1&b=2"
@@ -166,7 +167,7 @@ TOKENS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=12).map("".join))
 def test_a_browser_finds_the_same_links(html: str) -> None:
     document = f"<!DOCTYPE html><body>{html}"
@@ -175,7 +176,7 @@ def test_a_browser_finds_the_same_links(html: str) -> None:
     assert "".join(hrefs(changed)) == "".join(hrefs(document)).replace("x.test", "new.test")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=12).map("".join) | st.text("<a/>='\" !-href:tp", max_size=60) | st.text(max_size=60))
 def test_what_was_put_in_is_all_that_changed(html: str) -> None:
     assume("\ue000" not in html)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sendryd.message.author import parse_author
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import MAX_NAME, Mailbox, parse_mailbox
+from sendryd.testing.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_what_is_printed_in_quotes_reads_back(name: str, local_part: str) -> Non
     assert parse_mailbox(f'"{quoted}" <{address}>') == Mailbox("" if name.strip() == address else name.strip(), local_part, "acme.com")
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.text('ab <>@"\\,;:()[].\u00e9', max_size=40) | st.text(max_size=100))
 def test_any_text_is_a_mailbox_or_refused(text: str) -> None:
     try:

@@ -17,6 +17,7 @@ from sendryd.message.mailbox import Mailbox
 from sendryd.message.parse import summarise
 from sendryd.message.personalise import MAX_UNSUBSCRIBE_URL, Personal, personalise
 from sendryd.message.quoted import base64_lines, quoted_printable
+from sendryd.testing.examples import examples
 
 PIXEL_URL = "https://t.test/o/1"
 PIXEL = '<img src="https://t.test/o/1" width="1" height="1" alt="" style="display:none">'
@@ -223,7 +224,7 @@ HTML_TEXT = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(HTML_TEXT, HTML_TEXT)
 def test_composed_messages_get_links_and_pixel(html: str, text: str) -> None:
     attached = Attachment(filename="a.html", content=html.encode(), content_type="text/html")
@@ -239,7 +240,7 @@ def test_composed_messages_get_links_and_pixel(html: str, text: str) -> None:
     assert max(map(len, changed.split(b"\r\n"))) <= 998
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.binary(max_size=200),
     st.sampled_from(["utf-8", "iso-2022-jp", "shift_jis", "big5", "euc-kr", "us-ascii", "windows-1252"]),

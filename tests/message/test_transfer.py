@@ -14,6 +14,7 @@ from sendryd.message.headers import HeaderBlock
 from sendryd.message.parse import MAX_PARTS, summarise, walk
 from sendryd.message.quoted import QP_LINE, quoted_printable
 from sendryd.message.transfer import shorten_lines, to_7bit
+from sendryd.testing.examples import examples
 
 TOP = b"From: a@b.test\r\nMIME-Version: 1.0\r\n"
 
@@ -85,7 +86,7 @@ def test_signed_parts_are_refused_not_broken() -> None:
     assert to_7bit(SIGNED % b"plain") == SIGNED % b"plain"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     st.lists(st.sampled_from([b"a", "ä".encode(), b"\r\n", b" ", b"\t", b"=", b"\xff\xfe", b"\r\n.\r\n", b"From "]), max_size=40).map(
         b"".join
@@ -181,7 +182,7 @@ def test_odd_boundaries(boundary: str) -> None:
     summarise(content)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_can_be_summarised(content: bytes) -> None:
     summarise(content)

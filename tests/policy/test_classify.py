@@ -14,6 +14,7 @@ from sendryd.smtp.client import ClientConnection, ReplyReceived
 from sendryd.smtp.client import make_reply as heard
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS, Step
+from sendryd.testing.examples import examples
 
 REPLIES = tomllib.loads((Path(__file__).parents[1] / "data" / "replies.toml").read_text("utf-8"))["reply"]
 
@@ -67,7 +68,7 @@ OUT_OF_STEP = {500, 502, 503, 504, 530, 555}
 BEFORE_MAIL = {Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.HANDSHAKE, Step.AUTH, Step.RSET, Step.QUIT}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(FAILURES, STEPS)
 def test_any_reply_comes_to_something(reply: Reply, step: Step) -> None:
     found = classify(reply, step=step)
@@ -90,7 +91,7 @@ def test_any_reply_comes_to_something(reply: Reply, step: Step) -> None:
         assert found.category not in {Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX, Category.MAILBOX_FULL}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(FAILURES.filter(lambda reply: reply.is_permanent))
 def test_a_permanent_answer_to_rcpt_is_the_recipients_unless_it_says_otherwise(reply: Reply) -> None:
     found = classify(reply, step=Step.RCPT)
@@ -103,7 +104,7 @@ def test_a_permanent_answer_to_rcpt_is_the_recipients_unless_it_says_otherwise(r
         assert found.scope is Scope.RECIPIENT
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(FAILURES, st.sampled_from((Step.MAIL, Step.DATA, Step.DATA_BLOCK, Step.FINAL_DOT)))
 def test_an_answer_to_a_message_for_several_suppresses_nobody(reply: Reply, step: Step) -> None:
     found, alone = classify(reply, step=step, is_alone=False), classify(reply, step=step)

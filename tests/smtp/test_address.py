@@ -14,6 +14,7 @@ from sendryd.smtp.address import (
     parse_mailbox,
     parse_reverse_path,
 )
+from sendryd.testing.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_smtputf8_is_needed_for_the_local_part_alone() -> None:
     assert not needs_smtputf8(parse_mailbox("u@bücher.test"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_is_an_address_or_refused_and_prints_as_itself(text: str) -> None:
     try:
@@ -90,7 +91,7 @@ def test_any_text_is_an_address_or_refused_and_prints_as_itself(text: str) -> No
     assert parse_mailbox(str(mailbox)) == mailbox
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.emails())
 def test_what_another_library_takes_we_take(text: str) -> None:
     try:

@@ -26,6 +26,7 @@ from sendryd.smtp.events import NEED_DATA
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.states import Phase, Verb
 from sendryd.smtp.timeouts import Step
+from sendryd.testing.examples import examples
 
 MAIL, RCPT = mail("a@example.test"), rcpt("b@example.org")
 GREETING = b"220 mx.example.org ESMTP\r\n"
@@ -455,7 +456,7 @@ LINES = st.tuples(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=8), st.sampled_from([b"\r\n", b"\n"]), st.integers(0, 3), st.booleans())
 def test_any_form_of_reply_ends_with_the_first_line_that_does_not_go_on(
     lines: list[tuple[int, str, bytes]], line_end: bytes, empty: int, has_code_inside: bool
@@ -475,7 +476,7 @@ def test_any_form_of_reply_ends_with_the_first_line_that_does_not_go_on(
         assert [event.reply.code for event in events if isinstance(event, ReplyReceived)] == [code]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(MAX_LINE - 8, MAX_LINE + 8), st.lists(st.integers(1, MAX_LINE + 20), max_size=6), st.booleans())
 def test_a_line_about_as_long_as_the_limit_may_be_cut_anywhere(size: int, places: list[int], has_cr_inside: bool) -> None:
     wire = (b"550 " + b"x" * size)[: size - 1] + (b"\r" if has_cr_inside else b"y") + b"\r\n250 next\r\n"
@@ -563,7 +564,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.integers(1, max(len(answer) for _, answer in STAGES)), max_size=20))
 @example(list(range(1, 200)))
 def test_cutting_the_octets_of_the_server_anywhere_changes_nothing(places: list[int]) -> None:
@@ -603,7 +604,7 @@ def hear_all(stage: int, pieces: list[bytes]) -> tuple[list[object], str]:
     return seen, machine.phase.value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(ANY_OCTETS, st.lists(st.integers(1, 300), max_size=12), st.integers(0, len(STAGES)))
 def test_any_octets_give_only_events_or_a_broken_rule_wherever_they_are_cut(data: bytes, places: list[int], stage: int) -> None:
     whole = hear_all(stage, [data] if data else [])

@@ -18,6 +18,7 @@ from sendryd.smtp.command import (
     printable,
 )
 from sendryd.smtp.events import MailFrom, RcptTo
+from sendryd.testing.examples import examples
 
 ALICE = ReversePath(Mailbox("alice", "example.test"))
 
@@ -240,7 +241,7 @@ def test_what_is_logged_is_printable(line: bytes) -> None:
     assert len(excerpt(line)) <= 80
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.binary(max_size=80), st.sampled_from([b"", b"MAIL FROM:", b"MAIL FROM:<a@example.test> ", b"RCPT TO:<", b"RCPT TO:<a@example.org> "])
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sendryd.smtp import datastream
 from sendryd.smtp.datastream import ContentReader, Flaw, dot_stuff
+from sendryd.testing.examples import examples
 
 PARTS = [
     b"\r\n",
@@ -97,7 +98,7 @@ def read(raw: bytes, where: list[int], *, limit: int, is_dot_stuffed: bool, take
 
 
 @pytest.mark.parametrize("is_dot_stuffed", [True, False])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(raw=wire, where=cuts, piece=st.integers(4, 40), limit=st.sampled_from([10, 30, 10_000]), taken=st.sets(st.integers(1, 10)))
 def test_any_content_cut_anywhere_is_read_as_the_rules_say(
     raw: bytes, where: list[int], piece: int, limit: int, is_dot_stuffed: bool, taken: set[int]
@@ -110,7 +111,7 @@ def test_any_content_cut_anywhere_is_read_as_the_rules_say(
     assert outcome == read_plainly(raw, limit=limit, longest=998, is_dot_stuffed=is_dot_stuffed)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(raw=clean, where=cuts)
 def test_long_lines_are_seen_wherever_the_content_is_cut(raw: bytes, where: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -180,7 +181,7 @@ def test_a_content_over_the_limit_is_not_held() -> None:
     assert reader.received == 500_000
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(raw=wire, where=cuts, when=st.integers(0, 5), piece=st.integers(4, 40))
 def test_an_unwanted_content_is_dropped_and_its_true_end_found(raw: bytes, where: list[int], when: int, piece: int) -> None:
     raw += END

@@ -16,6 +16,7 @@ from sendryd.smtp.server import ServerLimits
 from sendryd.smtp.states import Phase, Verb
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope, Transaction, TransactionResult
+from sendryd.testing.examples import examples
 from sendryd.testing.shell import Shell
 
 PATHS = ("a@example.org", '"b c"@example.org', "d@example.org")
@@ -197,7 +198,7 @@ def test_a_refusal_at_each_step_leaves_both_in_step(case: str, refusal: Reply, *
     assert wire.server.contents[-1] == CONTENT
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(st.sampled_from([None, make_reply(550, "5.1.1", "Unknown"), make_reply(452, "4.2.2", "Full")]), min_size=3, max_size=3),
     st.booleans(),
@@ -216,7 +217,7 @@ def test_each_recipient_gets_the_reply_that_was_his(answers: list[Reply | None],
 LINES = st.lists(st.sampled_from([b"", b".", b"..", b"...", b".x", b"x.", b". ", b"x", b"x" * 998, b"\xe4", b"DATA", b"QUIT"]), max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(LINES, st.integers(0, 30))
 @example([b".", b"", b".", b"QUIT"], 1)
 def test_dots_are_stuffed_and_taken_out_again_wherever_the_octets_are_cut(lines: list[bytes], size: int) -> None:

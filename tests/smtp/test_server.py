@@ -30,6 +30,7 @@ from sendryd.smtp.server_replies import OK
 from sendryd.smtp.states import SERVER_MOVES, SERVER_ORDER, State, Verb
 from sendryd.smtp.timeouts import Step
 from sendryd.testing.dialogue import StepKind, parse_dialogue
+from sendryd.testing.examples import examples
 from sendryd.testing.shell import AUTH, Shell
 
 DIALOGUES = sorted((Path(__file__).parents[1] / "data" / "dialogues").glob("*.txt"))
@@ -58,7 +59,7 @@ def test_dialogues(path: Path) -> None:
                 pass  # the shell has shaken hands
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.integers(1, len(SESSION) * 2 - 1), max_size=12))
 def test_cutting_the_input_anywhere_changes_nothing(cuts: list[int]) -> None:
     whole = SESSION * 2
@@ -81,7 +82,7 @@ FRAGMENTS = [
 TIGHT = ServerLimits(max_message_size=20, max_recipients=2, max_faults=4, max_idle_commands=6, command_line=50, auth_line=30)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=20).map(b"".join), st.lists(st.integers(1, 400), max_size=12), st.integers(0, 2))
 def test_cutting_any_input_anywhere_changes_nothing(data: bytes, cuts: list[int], stage: int) -> None:
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
@@ -107,7 +108,7 @@ def test_octet_by_octet(shell: Shell) -> None:
     assert shell.output.endswith(b"250 2.0.0 Ok\r\n" * 2)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 3))
 def test_any_bytes_in_any_state_give_events_and_nothing_else(data: bytes, stage: int) -> None:
     shell = Shell(encrypted=stage > 0)

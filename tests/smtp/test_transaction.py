@@ -12,6 +12,7 @@ from sendryd.smtp.reply import Reply, make_reply
 from sendryd.smtp.states import Verb
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import NO_8BITMIME, NO_SMTPUTF8, TOO_BIG, OutboundEnvelope, Transaction, TransactionResult, needs_7bit
+from sendryd.testing.examples import examples
 
 A, B, C = PATHS = ("a@example.org", "b@example.org", "c@example.org")
 OK, GO = make_reply(250, "2.0.0", "Ok"), Reply(354, "Go")
@@ -256,7 +257,7 @@ def test_parameters_are_those_that_the_server_offers(envelope: OutboundEnvelope,
 REPLIES = st.sampled_from([OK, Reply(251, "Will forward"), UNKNOWN, FULL, FEWER, TOO_MANY, LATER, NO, CLOSING])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(REPLIES, min_size=6, max_size=6), st.booleans(), st.booleans())
 def test_whatever_is_answered_every_recipient_has_the_reply_that_decided(replies: list[Reply], is_pipelined: bool, does_go: bool) -> None:
     by_name = dict(zip((Verb.MAIL, *PATHS, Verb.CONTENT), replies, strict=False))
@@ -280,7 +281,7 @@ def test_whatever_is_answered_every_recipient_has_the_reply_that_decided(replies
     assert ("content" in talk.said) or not has_message
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(REPLIES.filter(lambda reply: reply.code != 421), min_size=6, max_size=6))
 def test_pipelining_changes_nothing_in_what_comes_out(replies: list[Reply]) -> None:
     answers: dict[str, Reply] = dict(zip((Verb.MAIL, *PATHS, Verb.CONTENT), replies, strict=False))

@@ -20,6 +20,7 @@ from sendryd.store.errors import TookTooLong
 from sendryd.store.sqlite import claims, database, migrate, open_store
 from sendryd.store.sqlite.claims import DueScan
 from sendryd.store.sqlite.queries import SQL
+from sendryd.testing.examples import examples
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 START = 1_000_000_000_000  # milliseconds
@@ -140,13 +141,13 @@ def play(queue: Queue, what: list[tuple[object, ...]], *, is_exact: bool) -> Non
     assert queue.due(NOBODY) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(what=steps)
 def test_the_oldest_due_are_chosen_and_none_is_missed(what: list[tuple[object, ...]]) -> None:
     play(Queue(), what, is_exact=True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(what=steps)
 def test_none_is_missed_where_the_steps_are_small(what: list[tuple[object, ...]]) -> None:
     with pytest.MonkeyPatch.context() as patch:

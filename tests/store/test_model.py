@@ -36,6 +36,7 @@ from sendryd.store.base import (
 )
 from sendryd.store.errors import AlreadyAnswered, StoreError
 from sendryd.store.memory import MemoryStore
+from sendryd.testing.examples import examples
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 from sendryd.testing.stores import open_new_store, quick_folder
 
@@ -237,4 +238,4 @@ class StoreModel(RuleBasedStateMachine):
 
 
 TestStoreModel = StoreModel.TestCase
-TestStoreModel.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestStoreModel.settings = settings(max_examples=examples(50), stateful_step_count=25, deadline=None)

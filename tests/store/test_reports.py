@@ -32,6 +32,7 @@ from sendryd.model.template import Template, TemplateContent
 from sendryd.store.base import Engagement, NewEvent, ReportFilter, Store
 from sendryd.store.errors import NotFound
 from sendryd.store.sqlite.reports import MAX_OFFSETS
+from sendryd.testing.examples import examples
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 from sendryd.testing.stores import open_new_store, quick_folder
 
@@ -221,7 +222,7 @@ async def compare(store: Store, facts: Sequence[Fact], which: ReportFilter) -> N
         assert await store.list_cohorts(ACCOUNT, which, granularity) == list_cohorts(told, which, granularity)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(mails, max_size=8), st.lists(filters, min_size=3, max_size=6))
 def test_figures_are_those_counted_by_hand(
     sent: list[tuple[float, KeyMode, dict[str, Any], list[tuple[int, EventType, float, str]]]], asked: list[ReportFilter]

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Self
 from urllib.parse import unquote
 
 from pydantic import TypeAdapter
@@ -34,7 +36,7 @@ from sendryd.intake.webhooks import WebhookOffice
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
-from sendryd.model.ids import DeliveryId, EventId, MessageId
+from sendryd.model.ids import AccountId, DeliveryId, EventId, MessageId
 from sendryd.model.message import Message
 from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.policy.ratelimit import RateLimiter
@@ -47,9 +49,13 @@ from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage, Store
+from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.samples import ACCOUNT
+from sendryd.testing.stores import open_new_store
 from sendryd.testing.zone import ZoneResolver
 
+OTHER_ACCOUNT: Final = AccountId(2)
 HOSTNAME: Final = "relay.example.test"
 PUBLIC_URL: Final = "https://links.example.test"
 LINK_SECRET: Final = b"secret of the links"
@@ -76,13 +82,24 @@ def _adapter(shape: Any) -> TypeAdapter[Any]:
     return TypeAdapter(shape)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What an operation answers."""
+
+    method: str
+    path: str
+    answer: Any
+
+
 class ApiWorld:
     """The application on a store. `clock` moves by hand, `zone` is what DNS has."""
 
-    def __init__(self, store: Store, *, limiter: RateLimiter | None = None) -> None:
+    _shapes: ClassVar[Router[_Shape] | None] = None  # the same for all worlds, and not made in a moment
+
+    def __init__(self, store: Store, *, limiter: RateLimiter | None = None, seed: int = 1) -> None:
         self.store = store
         self.clock = ManualClock()
-        self.rand = SeededRand(1)
+        self.rand = SeededRand(seed)
         self.ids = IdSource(self.clock, self.rand)
         self.directory = Directory(store, self.clock)
         self.keys = KeyOffice(store, clock=self.clock, rand=self.rand, ids=self.ids)
@@ -135,9 +152,42 @@ class ApiWorld:
             budget=self.budget,
             scratch_dir=Path(tempfile.gettempdir()),
         )
+        self._needs = needs
         self.app = create_app(needs)
-        self.operations = create_operations(needs)
-        self._router: Router[Operation] = Router(self.operations)
+
+    @cached_property
+    def operations(self) -> list[Operation]:
+        """All operations, as they are declared."""
+        return create_operations(self._needs)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, data_dir: Path) -> AsyncIterator[Self]:
+        """One on a store of its own, with two accounts."""
+        world = cls(open_new_store(data_dir))
+        for account in (ACCOUNT, OTHER_ACCOUNT):
+            await world.store.ensure_account(account, f"account {account}", world.clock.now())
+        try:
+            yield world
+        finally:
+            await world.aclose()
+
+    @classmethod
+    @asynccontextmanager
+    async def open_copy(cls, before: Path, data_dir: Path) -> AsyncIterator[Self]:
+        """One a second later, on a copy of the data directory of one that is closed. What is made now is not what was made there."""
+        shutil.copytree(before, data_dir, dirs_exist_ok=True)
+        world = cls(open_store(data_dir), seed=2)
+        world.clock.advance(timedelta(seconds=1))
+        try:
+            yield world
+        finally:
+            await world.aclose()
+
+    async def aclose(self) -> None:
+        """Ends its processes and closes its store."""
+        self.fences.close()
+        await self.store.aclose()
 
     async def _render_metrics(self) -> bytes:
         return self.metrics.render()
@@ -186,7 +236,9 @@ class ApiWorld:
 
     def _check_shape(self, method: str, path: str, answer: Answer) -> None:
         """Holds every answer to what its operation declares. Raises `ValidationError`."""
-        found = self._router.find(method, path)
+        if ApiWorld._shapes is None:
+            ApiWorld._shapes = Router([_Shape(each.method, each.path, each.answer) for each in self.operations])
+        found = ApiWorld._shapes.find(method, path)
         is_json = answer.headers.get("content-type") == "application/json"
         if isinstance(found, Match) and answer.status == 200 and is_json and method != "HEAD" and found.target.answer is not None:
             _adapter(found.target.answer).validate_python(answer.json, strict=True)
