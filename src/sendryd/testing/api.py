@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -49,10 +48,9 @@ from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage, Store
-from sendryd.store.sqlite import open_store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT
-from sendryd.testing.stores import open_new_store
+from sendryd.testing.stores import open_copied_store, open_new_store
 from sendryd.testing.zone import ZoneResolver
 
 OTHER_ACCOUNT: Final = AccountId(2)
@@ -176,8 +174,7 @@ class ApiWorld:
     @asynccontextmanager
     async def open_copy(cls, before: Path, data_dir: Path) -> AsyncIterator[Self]:
         """One a second later, on a copy of the data directory of one that is closed. What is made now is not what was made there."""
-        shutil.copytree(before, data_dir, dirs_exist_ok=True)
-        world = cls(open_store(data_dir), seed=2)
+        world = cls(open_copied_store(before, data_dir), seed=2)
         world.clock.advance(timedelta(seconds=1))
         try:
             yield world

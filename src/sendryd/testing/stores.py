@@ -40,3 +40,9 @@ def open_new_store(data_dir: Path, *, tell_unreadable: Callable[[str, str], None
     path.touch(0o600, exist_ok=False)
     path.write_bytes(_empty_database())
     return open_store(data_dir, tell_unreadable=tell_unreadable)
+
+
+def open_copied_store(before: Path, data_dir: Path) -> SqliteStore:
+    """The store of a data directory that becomes a copy of another one, which nobody has open."""
+    shutil.copytree(before, data_dir, dirs_exist_ok=True)
+    return open_store(data_dir)
