@@ -360,7 +360,7 @@ async def test_what_has_been_sent_cannot_be_cancelled_or_changed(api: ApiWorld, 
 
 
 async def test_a_stored_template_gives_subject_and_bodies(api: ApiWorld, sender: Key) -> None:
-    from sendryd.intake.templates import TemplateChange
+    from sendryd.accounts.templates import TemplateChange
     from sendryd.model.ids import format_id
 
     change = TemplateChange(

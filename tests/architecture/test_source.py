@@ -100,7 +100,7 @@ def test_every_file_keeps_the_rules(path: Path) -> None:
     assert list(raw_numbers(tree)) == []
     assert not BANNED & set(path.relative_to(SOURCE).with_suffix("").parts)
     assert ast.get_docstring(tree), "a module says what it is for"
-    if path.relative_to(SOURCE).parts[0] not in {"intake", "testing"}:
+    if path != SOURCE / "intake" / "commit.py" and path.relative_to(SOURCE).parts[0] != "testing":
         assert list(storing(tree)) == [], "every message comes in by the one door"
     if is_pure(path):
         assert list(asynchronous(tree)) == []

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from sendryd.intake.accounts import AccountOffice
-from sendryd.intake.domains import DomainOffice
-from sendryd.intake.templates import TemplateChange, TemplateOffice
-from sendryd.intake.webhooks import WebhookChange, WebhookOffice
+from sendryd.accounts.account import AccountOffice
+from sendryd.accounts.domains import DomainOffice
+from sendryd.accounts.templates import TemplateChange, TemplateOffice
+from sendryd.accounts.webhooks import WebhookChange, WebhookOffice
 from sendryd.model.account import AccountSettings, Branding
 from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import Bimi, DomainSettings, DomainStatus

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.intake.domains import DomainOffice
+from sendryd.accounts.domains import DomainOffice
 from sendryd.model.domain import DomainSettings, DomainStatus, SendingDomain
 from sendryd.model.ids import AccountId, DomainId, WebhookId
 from sendryd.model.webhook import Webhook, WebhookEvent

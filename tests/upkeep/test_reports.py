@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sendryd.accounts.api_keys import KeyOffice
 from sendryd.intake.accept import Intake, IntakeSettings
 from sendryd.intake.directory import Directory
-from sendryd.intake.keys import KeyOffice
 from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.domain import DomainStatus

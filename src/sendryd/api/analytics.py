@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 from starlette.responses import Response
 
+from sendryd.accounts.account import AccountOffice
 from sendryd.api.bodies import Body, Query, SearchText, Whole
 from sendryd.api.figures import breakdown_json, changes_json, cohort_json, counts_json, period_json, stretch_text
 from sendryd.api.moments import read_moment
@@ -18,7 +19,6 @@ from sendryd.api.shapes import Analytics, BenchmarkOptIn, Benchmarks, Breakdowns
 from sendryd.api.shapes import Whole as WholeList
 from sendryd.api.tables import csv_text
 from sendryd.api.wire import Json
-from sendryd.intake.accounts import AccountOffice
 from sendryd.message.author import normalise_domain
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.apikey import Scope

@@ -14,6 +14,12 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sendryd import __version__
+from sendryd.accounts.account import AccountOffice
+from sendryd.accounts.api_keys import KeyOffice
+from sendryd.accounts.domains import DomainOffice
+from sendryd.accounts.suppressions import ListOffice
+from sendryd.accounts.templates import TemplateOffice
+from sendryd.accounts.webhooks import WebhookOffice
 from sendryd.api.analytics import AnalyticsHandlers
 from sendryd.api.docs import DocsHandlers
 from sendryd.api.domains import DomainHandlers
@@ -40,13 +46,7 @@ from sendryd.api.uptime import StatusBook
 from sendryd.api.webhooks import WebhookHandlers
 from sendryd.api.wire import error_json
 from sendryd.intake.accept import Intake
-from sendryd.intake.accounts import AccountOffice
-from sendryd.intake.domains import DomainOffice
-from sendryd.intake.keys import KeyOffice
-from sendryd.intake.lists import ListOffice
 from sendryd.intake.personal import Personaliser
-from sendryd.intake.templates import TemplateOffice
-from sendryd.intake.webhooks import WebhookOffice
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock

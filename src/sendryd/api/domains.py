@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from sendryd.accounts.domains import BadDomainName, BadDomainSetting, DomainOffice, Verification, parse_name
 from sendryd.api.bodies import Body, SearchQuery
 from sendryd.api.operations import Call, Operation
 from sendryd.api.requests import Refused, invalid, not_found
@@ -14,7 +15,6 @@ from sendryd.api.shapes import BimiVerification, CountedPage, Deleted, Domain, D
 from sendryd.api.urls import HttpsUrl
 from sendryd.api.wire import Json, domain_json, page, timestamp_or_none
 from sendryd.intake.directory import Directory
-from sendryd.intake.domains import BadDomainName, BadDomainSetting, DomainOffice, Verification, parse_name
 from sendryd.model.apikey import Scope
 from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, SendingDomain, TlsPolicy
 from sendryd.model.ids import BIMI_PREFIX, DOMAIN_PREFIX, DomainId, format_id, parse_id

@@ -5,12 +5,12 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from sendryd.accounts.account import AccountOffice
 from sendryd.api.bodies import Body, Line, PageQuery
 from sendryd.api.operations import Call, Operation
 from sendryd.api.requests import invalid, not_found
 from sendryd.api.shapes import InboundConfig, InboundEmail, Page
 from sendryd.api.wire import Json, page
-from sendryd.intake.accounts import AccountOffice
 from sendryd.model.account import AccountSettings, InboundForwarding
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.policy.permissions import may_see_secrets, may_see_url

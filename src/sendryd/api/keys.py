@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from sendryd.accounts.api_keys import KeyOffice
 from sendryd.api.bodies import Body, Line, PageQuery
 from sendryd.api.moments import StartMoment
 from sendryd.api.operations import Call, Operation
@@ -13,7 +14,6 @@ from sendryd.api.shapes import ApiKey as ApiKeyShape
 from sendryd.api.shapes import Deleted, NewApiKey, Page
 from sendryd.api.wire import Json, key_json, page
 from sendryd.intake.directory import Directory
-from sendryd.intake.keys import KeyOffice
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, parse_id
 from sendryd.policy.refusal import Refusal, RefusalKey

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from sendryd.accounts.account import AccountOffice
 from sendryd.api.bodies import Body, Name
 from sendryd.api.domains import REGIONS, RegionCode
 from sendryd.api.operations import Call, Operation
@@ -13,7 +14,6 @@ from sendryd.api.shapes import Branding as BrandingShape
 from sendryd.api.shapes import Organization, OrganizationRegion
 from sendryd.api.urls import WebUrl
 from sendryd.api.wire import Json
-from sendryd.intake.accounts import AccountOffice
 from sendryd.model.account import Account, AccountSettings, Branding
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import ORGANIZATION_PREFIX, format_id

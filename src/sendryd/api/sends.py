@@ -16,6 +16,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sendryd.accounts.changes import reapply
 from sendryd.api.emails import GROUP, find_email, show_email
 from sendryd.api.operations import SMALL_BODY, Call, Operation, validate
 from sendryd.api.requests import Refused, encode, invalid, not_found, respond
@@ -33,7 +34,6 @@ from sendryd.api.shapes import BatchResult, Cancelled, Email, SendResult
 from sendryd.api.wire import Json, status_word
 from sendryd.intake.accept import Intake, Made
 from sendryd.intake.assemble import Prepared
-from sendryd.intake.changes import reapply
 from sendryd.intake.idempotency import Asked, answer_name
 from sendryd.intake.obey import BOUNDARY_LENGTH, TemplateRenderer
 from sendryd.intake.submission import Options, Origin, Recipient, Submission

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
+from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, ListOffice
 from sendryd.api.addresses import Address
 from sendryd.api.bodies import Body, Query, SearchQuery, SearchText
 from sendryd.api.operations import Call, Operation
@@ -14,7 +15,6 @@ from sendryd.api.shapes import Deleted, ImportedSuppressions, Page
 from sendryd.api.shapes import Suppression as SuppressionShape
 from sendryd.api.tables import csv_text
 from sendryd.api.wire import Json, suppression_json
-from sendryd.intake.lists import MAX_IMPORT, BadAddress, ListOffice
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import SUPPRESSION_PREFIX, AccountId, SuppressionId, format_id
 from sendryd.model.suppression import SuppressionReason

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from sendryd.accounts.templates import EMPTY, MAX_SUBJECT, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice
 from sendryd.api.bodies import Body, Line, Name, PageQuery
 from sendryd.api.operations import Call, Operation
 from sendryd.api.requests import invalid, not_found
 from sendryd.api.shapes import Deleted, Page, Rendered, Starter, TemplateVersion, VisualStarter, Whole, WholeVisualStarter
 from sendryd.api.shapes import Template as TemplateShape
 from sendryd.api.wire import Json, page, template_json, template_version_json
-from sendryd.intake.templates import EMPTY, MAX_SUBJECT, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice
 from sendryd.message.blocks import MAX_WIDTH, MIN_WIDTH, TYPES, BlockError
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import MAX_SOURCE, TemplateError

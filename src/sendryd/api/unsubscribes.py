@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from sendryd.accounts.suppressions import ListOffice, seek_address
 from sendryd.api.addresses import Address
 from sendryd.api.bodies import Body, Line, PageQuery, SearchText
 from sendryd.api.operations import Call, Operation
@@ -11,7 +12,6 @@ from sendryd.api.requests import not_found
 from sendryd.api.shapes import Deleted, Inserted, Page
 from sendryd.api.shapes import Unsubscribe as UnsubscribeShape
 from sendryd.api.wire import Json, page, unsubscribe_json
-from sendryd.intake.lists import ListOffice, seek_address
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import UNSUBSCRIBE_PREFIX, UnsubscribeId, parse_id
 from sendryd.store.base import Store

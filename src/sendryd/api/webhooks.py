@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import AliasChoices, Field
 
+from sendryd.accounts.webhooks import BadWebhook, WebhookChange, WebhookOffice
 from sendryd.api.bodies import Body, PageQuery, SearchQuery
 from sendryd.api.moments import EndMoment, StartMoment
 from sendryd.api.operations import Call, Operation
@@ -11,7 +12,6 @@ from sendryd.api.requests import Refused, invalid, not_found
 from sendryd.api.shapes import CountedPage, CreatedWebhook, Deleted, Page, Replayed, ReplayedRange, WebhookDelivery, WebhookListItem
 from sendryd.api.shapes import Webhook as WebhookShape
 from sendryd.api.wire import Json, notification_json, page, webhook_json
-from sendryd.intake.webhooks import BadWebhook, WebhookChange, WebhookOffice
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, format_id, parse_id
 from sendryd.model.webhook import Webhook

@@ -21,12 +21,12 @@ from sendryd.runtime.rand import SystemRand
 from sendryd.store.base import Owner, Store
 
 if TYPE_CHECKING:
+    from sendryd.accounts.api_keys import KeyOffice
+    from sendryd.accounts.domains import DomainOffice
+    from sendryd.accounts.suppressions import ListOffice
+    from sendryd.accounts.templates import TemplateOffice
+    from sendryd.accounts.webhooks import WebhookOffice
     from sendryd.delivery.denials import Denials
-    from sendryd.intake.domains import DomainOffice
-    from sendryd.intake.keys import KeyOffice
-    from sendryd.intake.lists import ListOffice
-    from sendryd.intake.templates import TemplateOffice
-    from sendryd.intake.webhooks import WebhookOffice
     from sendryd.runtime.fence import Fences
     from sendryd.runtime.maillog import MailLog
     from sendryd.runtime.metrics import Metrics
@@ -98,14 +98,14 @@ class Basics:
     @property
     def keys(self) -> "KeyOffice":
         """What is done with keys."""
-        from sendryd.intake.keys import KeyOffice
+        from sendryd.accounts.api_keys import KeyOffice
 
         return KeyOffice(self.store, clock=self.clock, rand=self.rand, ids=self.ids, max_keys=self.settings.max_keys)
 
     @property
     def domains(self) -> "DomainOffice":
         """What is done with sending domains."""
-        from sendryd.intake.domains import DomainOffice
+        from sendryd.accounts.domains import DomainOffice
         from sendryd.policy.dnsrecords import RecordSettings
 
         settings = self.settings
@@ -122,14 +122,14 @@ class Basics:
     @property
     def lists(self) -> "ListOffice":
         """What is done with suppressions and unsubscribes."""
-        from sendryd.intake.lists import ListOffice
+        from sendryd.accounts.suppressions import ListOffice
 
         return ListOffice(self.store, clock=self.clock, ids=self.ids)
 
     @property
     def webhooks(self) -> "WebhookOffice":
         """What is done with webhooks."""
-        from sendryd.intake.webhooks import WebhookOffice
+        from sendryd.accounts.webhooks import WebhookOffice
 
         allow_private = self.settings.allow_private_networks
         return WebhookOffice(self.store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=allow_private)
@@ -137,7 +137,7 @@ class Basics:
     @property
     def templates(self) -> "TemplateOffice":
         """What is done with templates."""
-        from sendryd.intake.templates import TemplateOffice
+        from sendryd.accounts.templates import TemplateOffice
 
         return TemplateOffice(self.store, clock=self.clock, ids=self.ids, fences=self.fences, max_templates=self.settings.max_templates)
 

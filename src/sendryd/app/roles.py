@@ -226,6 +226,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     """The REST API, health and metrics."""
     import uvicorn
 
+    from sendryd.accounts.account import AccountOffice
     from sendryd.api.app import ApiDependencies, create_app
     from sendryd.api.connection import limited
     from sendryd.api.health import Health
@@ -234,7 +235,6 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     from sendryd.api.requestlog import RequestLog
     from sendryd.api.requests import Gate
     from sendryd.api.uptime import DELIVERY, SMTP, WEBHOOKS, StatusBook
-    from sendryd.intake.accounts import AccountOffice
     from sendryd.policy.ratelimit import RateLimiter
     from sendryd.runtime.answers import Answers
     from sendryd.tracking.app import TrackingDependencies, routes

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from sendryd.accounts.domains import BadDomainName, BadDomainSetting, parse_name
 from sendryd.api.wire import domain_json, page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.opening import CommandFailed, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import print_json, print_line, print_table, say
 from sendryd.cli.settings import read_settings
-from sendryd.intake.domains import BadDomainName, BadDomainSetting, parse_name
 from sendryd.model.domain import SendingDomain, TlsPolicy
 from sendryd.store.errors import Conflict
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, read_address
 from sendryd.api.tables import csv_text, unguard
 from sendryd.api.wire import Json as Document
 from sendryd.api.wire import suppression_json
@@ -14,7 +15,6 @@ from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.opening import CommandFailed, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import explain, fail, print_json, print_table, say
-from sendryd.intake.lists import MAX_IMPORT, BadAddress, read_address
 from sendryd.model.ids import SuppressionId
 from sendryd.model.suppression import Suppression, SuppressionReason
 from sendryd.policy.suppress import normalise_address

@@ -15,6 +15,12 @@ from urllib.parse import unquote
 from pydantic import TypeAdapter
 from starlette.types import Message as AsgiMessage
 
+from sendryd.accounts.account import AccountOffice
+from sendryd.accounts.api_keys import KeyOffice
+from sendryd.accounts.domains import DomainOffice
+from sendryd.accounts.suppressions import ListOffice
+from sendryd.accounts.templates import TemplateOffice
+from sendryd.accounts.webhooks import WebhookOffice
 from sendryd.api.app import ApiDependencies, create_app, create_operations
 from sendryd.api.health import Health
 from sendryd.api.latency import LatencyBook
@@ -24,14 +30,8 @@ from sendryd.api.requests import Gate
 from sendryd.api.router import Match, Router
 from sendryd.api.uptime import DELIVERY, SMTP, StatusBook
 from sendryd.intake.accept import Intake, IntakeSettings
-from sendryd.intake.accounts import AccountOffice
 from sendryd.intake.directory import Directory
-from sendryd.intake.domains import DomainOffice
-from sendryd.intake.keys import KeyOffice
-from sendryd.intake.lists import ListOffice
 from sendryd.intake.personal import Personaliser
-from sendryd.intake.templates import TemplateOffice
-from sendryd.intake.webhooks import WebhookOffice
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType

@@ -10,7 +10,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
-from sendryd.intake.domains import DomainOffice
+from sendryd.accounts.domains import DomainOffice
 from sendryd.model.domain import DomainStatus, SendingDomain
 from sendryd.model.ids import DomainId
 from sendryd.runtime.clock import Clock

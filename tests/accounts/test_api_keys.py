@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.intake.keys import KeyOffice
+from sendryd.accounts.api_keys import KeyOffice
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.ids import AccountId, ApiKeyId
 from sendryd.policy.credentials import hash_key

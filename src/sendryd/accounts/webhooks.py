@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sendryd.intake.changes import reapply
+from sendryd.accounts.changes import reapply
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import WEBHOOK_PREFIX, AccountId, NotificationId, WebhookId, format_id
 from sendryd.model.moment import timestamp

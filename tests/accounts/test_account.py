@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.intake.accounts import AccountOffice
+from sendryd.accounts.account import AccountOffice
 from sendryd.model.account import AccountSettings, Branding
 from sendryd.model.ids import AccountId
 from sendryd.store.base import Store

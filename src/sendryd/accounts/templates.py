@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sendryd.intake.changes import reapply
+from sendryd.accounts.changes import reapply
 from sendryd.message.blocks import BlockError, compile_blocks
 from sendryd.message.fenced import find_fault, render_template, text_of_design
 from sendryd.message.plaintext import is_small

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.intake import webhooks
-from sendryd.intake.webhooks import BadWebhook, WebhookChange, WebhookOffice
+from sendryd.accounts import webhooks
+from sendryd.accounts.webhooks import BadWebhook, WebhookChange, WebhookOffice
 from sendryd.model.ids import AccountId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
 from sendryd.policy.payload import fact_id, payload_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.intake.templates import MAX_NAME, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice
+from sendryd.accounts.templates import MAX_NAME, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import TemplateError
 from sendryd.model.apikey import KeyMode

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sendryd.intake.changes import reapply
+from sendryd.accounts.changes import reapply
 from sendryd.model.account import Account, AccountSettings
 from sendryd.model.ids import AccountId
 from sendryd.store.base import AccountStore

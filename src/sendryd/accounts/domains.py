@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from sendryd.intake.changes import reapply
-from sendryd.intake.spfcheck import SpfCheck
+from sendryd.accounts.changes import reapply
+from sendryd.accounts.spfcheck import SpfCheck
 from sendryd.message.author import normalise_domain
 from sendryd.message.dkim import generate_key
 from sendryd.message.errors import MalformedMessage

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.intake.domains import BadDomainName, BadDomainSetting, DomainOffice, parse_name
+from sendryd.accounts.domains import BadDomainName, BadDomainSetting, DomainOffice, parse_name
 from sendryd.message.dkim import load_private_key
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy

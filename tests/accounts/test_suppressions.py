@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.intake.lists import BadAddress, ListOffice, read_address, seek_address
+from sendryd.accounts.suppressions import BadAddress, ListOffice, read_address, seek_address
 from sendryd.model.ids import AccountId
 from sendryd.model.suppression import SuppressionReason
 from sendryd.runtime.idsource import IdSource
