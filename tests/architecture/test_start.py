@@ -1,7 +1,9 @@
 """What each start of the program loads: what a command or a helper process does not use, it does not wait for."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +11,7 @@ RUN = "import sys; from sendryd.cli.main import run; sys.argv = ['sendryd', *{ar
 PRINT_LOADED = "\nimport sys; print(*sys.modules, sep='\\n', file=sys.stderr)"
 
 
-def loaded_by(code: str, data_dir: object = "") -> set[str]:
+def loaded_by(code: str, data_dir: Path | str = "") -> set[str]:
     """Modules that a program of these lines has loaded at its end, by their first two names."""
     environment = {"SENDRYD_DATA_DIR": str(data_dir), "SENDRYD_HOSTNAME": "relay.example.test"}
     done = subprocess.run([sys.executable, "-c", code + PRINT_LOADED], capture_output=True, check=True, env=environment)
@@ -24,7 +26,7 @@ def test_the_version_loads_the_command_line_alone() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["keys", "list"], ["keys", "create", "--name", "x"], ["queue", "list"], ["migrate"]])
-def test_a_command_loads_no_part_of_the_server(arguments: list[str], tmp_path: object) -> None:
+def test_a_command_loads_no_part_of_the_server(arguments: list[str], tmp_path: Path) -> None:
     loaded = loaded_by(RUN.format(arguments=arguments), tmp_path)
     assert {"sendryd.app", "sendryd.store"} <= loaded
     assert not loaded & {
@@ -36,6 +38,20 @@ def test_a_command_loads_no_part_of_the_server(arguments: list[str], tmp_path: o
         "sendryd.upkeep",
     }
     assert not loaded & {"aiohttp", "cryptography", "dns", "minijinja", "prometheus_client", "rich", "selectolax", "structlog", "uvicorn"}
+
+
+@pytest.mark.sockets
+def test_the_server_loads_what_posts_and_reads_for_the_first_who_asks(tmp_path: Path) -> None:
+    environment = {"SENDRYD_DATA_DIR": str(tmp_path / "data"), "SENDRYD_SMTP_LISTEN": "127.0.0.1:0", "SENDRYD_HTTP_LISTEN": "127.0.0.1:0"}
+    program = [sys.executable, "-X", "importtime", "-m", "sendryd", "serve", "--json"]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(program, stdout=subprocess.PIPE, stderr=log, env=environment) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "ready"
+        process.terminate()
+    lines = (tmp_path / "log").read_text("utf-8").splitlines()
+    loaded = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+    assert {"sendryd.notify.dispatcher", "sendryd.delivery.worker", "sendryd.api.operations"} <= loaded
+    assert not loaded & {"aiohttp.client", "rich.console", "sendryd.testing", "sendryd.cli.queue"}
 
 
 def test_logs_load_no_drawing_of_tracebacks() -> None:

@@ -46,6 +46,7 @@ def test_the_first_start_says_everything_and_later_ones_keep_keys_to_themselves(
         assert set(relay.ready) == {"event", "smtp", "http", "keys", "tls_cert"}
         assert relay.ready["event"] == "ready"
         printed = relay.log_path.read_text("utf-8")
+        assert printed.startswith("\nsendryd is ready.\n")  # before any line of the log
         for part in (relay.ready["smtp"], relay.ready["http"], relay.keys["live"], relay.keys["test"], relay.ready["tls_cert"]):
             assert part in printed
         assert f"{relay.ready['http']}/docs" in printed

@@ -1,6 +1,7 @@
 """One budget for connecting and greeting, over all addresses of an attempt."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -43,7 +44,9 @@ async def test_a_server_that_says_nothing_is_left_when_the_patience_ends(step: S
     script = Script(connect=lambda _: "stall") if step is Step.GREETING else Script(command=lambda _verb, _line: "stall")
     async with ReceivingServer(script=script) as server:
         patience = Patience(connecting=0.3, opening=0.4)
-        contexts = TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False), weak=weak_client_context())
+        contexts = TlsContexts(
+            verified=partial(client_context, verify=True), unverified=client_context(verify=False), weak=weak_client_context()
+        )
         target = Target(host="mx.test", address=server.host, port=server.port, tls=TlsRule.OPPORTUNISTIC)
         async with asyncio.timeout(10):
             with pytest.raises(DeliveryFault) as broken:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -15,7 +16,7 @@ from sendryd.smtp.reply import Reply
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS, Step
 from sendryd.smtp.transaction import OutboundEnvelope
 
-CONTEXTS = TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False), weak=weak_client_context())
+CONTEXTS = TlsContexts(verified=partial(client_context, verify=True), unverified=client_context(verify=False), weak=weak_client_context())
 TARGET = Target(host="mx.example.org", address="192.88.98.1", port=25, tls=TlsRule.OPPORTUNISTIC)
 LOGIN = replace(TARGET, tls=TlsRule.REQUIRED, credentials=("user", "key"))
 CONTENT = OutboundContent((b"DKIM-Signature: x\r\n", b"From: a@example.test\r\n\r\n.dot\r\n"))

@@ -20,7 +20,7 @@ from sendryd.notify.dispatcher import (
     read_answer,
 )
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND
-from sendryd.runtime.http import HttpAnswer
+from sendryd.runtime.posting import HttpAnswer
 from sendryd.store.base import Lease, Notice, Outcome
 from sendryd.testing.samples import OWNER, Samples
 from sendryd.testing.webhookhost import Reaction, WebhookHost

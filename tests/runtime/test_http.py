@@ -11,7 +11,8 @@ import pytest
 import trustme
 
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.http import MAX_KEPT, AiohttpClient, HttpAnswer, HttpFault, look_up_in_system
+from sendryd.runtime.http import MAX_KEPT, AiohttpClient, look_up_in_system
+from sendryd.runtime.posting import HttpAnswer, HttpFault
 from sendryd.runtime.resolver import Resolver
 from sendryd.testing.nameserver import NameServer
 from sendryd.testing.webhookhost import Fate, Reaction, WebhookHost

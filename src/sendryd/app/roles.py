@@ -5,6 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sendryd.app.build import Basics, flatten, seconds
@@ -140,7 +141,9 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
             contents=Contents(basics.store, shared.personaliser, signer, shared.budget, settings.data_dir),
             destinations=destinations,
             pool=pool,
-            contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False), weak=weak_client_context()),
+            contexts=TlsContexts(
+                verified=cache(partial(client_context, verify=True)), unverified=client_context(verify=False), weak=weak_client_context()
+            ),
             signer=signer,
             clock=basics.clock,
             rand=basics.rand,
@@ -329,16 +332,25 @@ def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitabl
 def start_webhooks(basics: Basics, running: Running) -> None:
     """What tells webhooks what they are owed."""
     from sendryd.notify.dispatcher import Dispatcher
-    from sendryd.runtime.http import AiohttpClient, look_up_in_system
+    from sendryd.runtime.posting import ClosableClient, LateClient
+    from sendryd.runtime.tls import client_context
     from sendryd.runtime.wakeup import Wakeup
 
     settings = basics.settings
-    client = AiohttpClient(
-        basics.resolver,
-        basics.clock,
-        allow_private=settings.allow_private_networks,
-        system_lookup=None if settings.dns_resolver else look_up_in_system,
-    )
+
+    def load() -> Callable[[], ClosableClient]:
+        from sendryd.runtime.http import AiohttpClient, look_up_in_system
+
+        return partial(
+            AiohttpClient,
+            basics.resolver,
+            basics.clock,
+            allow_private=settings.allow_private_networks,
+            system_lookup=None if settings.dns_resolver else look_up_in_system,
+            tls=client_context(verify=True),
+        )
+
+    client = LateClient(load)
     dispatcher = Dispatcher(
         basics.store,
         client,

@@ -37,7 +37,7 @@ from sendryd.app.roles import (
     start_webhooks,
 )
 from sendryd.app.settings import PREFIX, Settings, SettingsError, load_settings
-from sendryd.app.spool import report_spool
+from sendryd.app.spool import compare_spool, confirm_spool
 from sendryd.app.values import Address
 from sendryd.files import make_folder, sync_folder
 from sendryd.intake.directory import Directory
@@ -46,6 +46,7 @@ from sendryd.policy.crashes import pause_after_crash
 from sendryd.runtime.log import LogOutput, configure, get_logger
 from sendryd.runtime.owncert import ensure_own_certificate
 from sendryd.runtime.tls import ServerCertificate
+from sendryd.store.base import SpoolReport
 from sendryd.store.base.leases import crash_reason
 from sendryd.store.errors import StoreError
 
@@ -145,13 +146,14 @@ class Process:
         """Runs until a signal says otherwise. Raises `PortTaken`, and `DaemonFailed` after an orderly stop."""
         self._handle_signals()
         try:
-            ready = await self._start()
+            spool, ready = await self._start()
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
             sys.setswitchinterval(SWITCH_INTERVAL)
             await on_ready(ready)
             self._was_ready = True
+            confirm_spool(spool)
             log.info("ready", smtp=[str(address) for address in ready.smtp], http=str(ready.http) if ready.http else None)
             await self._stop.wait()
         finally:
@@ -159,7 +161,7 @@ class Process:
         if self._has_failed:
             raise DaemonFailed("the store failed, as the log says; everything was stopped in order")
 
-    async def _start(self) -> Ready:
+    async def _start(self) -> tuple[SpoolReport, Ready]:
         settings, roles = self._basics.settings, self._roles
         _raise_descriptor_limit()
         sockets = self._bind()
@@ -168,7 +170,7 @@ class Process:
         smtp_port = smtp[0].port if smtp else settings.smtp_listen[0].port
         http = bound_address(sockets.http, settings.http_listen) if sockets.http else None
         shared = await self._share(http)
-        await report_spool(self._basics.store)
+        spool = await compare_spool(self._basics.store)
         self._basics.clock.begin_from(await self._basics.store.read_clock())
         await self._return_dead_leases()
         if Role.DELIVERY in roles:
@@ -185,7 +187,7 @@ class Process:
         self._running.figures["daemons"] = lambda: {"failures": self._daemons.failures}
         for daemon in [*self._running.daemons, self._keep_house]:
             self._tasks.append(asyncio.create_task(self._daemons.keep_running(daemon)))
-        return Ready(smtp, http, settings.cert_path)
+        return spool, Ready(smtp, http, settings.cert_path)
 
     async def _return_dead_leases(self) -> None:
         """Takes back what earlier processes had leased: this one holds the lock of the data directory, so they are dead."""

@@ -90,7 +90,7 @@ class Target:
 class TlsContexts:
     """Made once by `runtime.tls`, because making one is slow."""
 
-    verified: ssl.SSLContext
+    verified: Callable[[], ssl.SSLContext]  # the slowest: it is made when the first server is to be verified
     unverified: ssl.SSLContext
     weak: ssl.SSLContext  # unverified, and with parameters that count as broken
 
@@ -303,7 +303,7 @@ class Connection:
 
     async def _shake_hands(self, contexts: TlsContexts) -> None:
         is_verified = self.target.tls is TlsRule.VERIFIED
-        context = contexts.verified if is_verified else contexts.weak if self.target.is_weak else contexts.unverified
+        context = contexts.verified() if is_verified else contexts.weak if self.target.is_weak else contexts.unverified
         host = self.target.host.rstrip(".")
         timeout = self._patience(Step.HANDSHAKE)
         try:

@@ -30,8 +30,8 @@ from sendryd.policy.retryafter import MAX_RETRY_AFTER, parse_retry_after
 from sendryd.policy.settledtime import TOLERANCE
 from sendryd.policy.throttle import Lane, note_failure, note_success
 from sendryd.runtime.clock import Clock
-from sendryd.runtime.http import HttpAnswer, HttpClient, HttpFault
 from sendryd.runtime.log import get_logger
+from sendryd.runtime.posting import HttpAnswer, HttpClient, HttpFault
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import ClaimedNotification, Lease, NotificationOutcome, NotifyStore, Owner

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -34,6 +34,7 @@ from sendryd.policy.urlguard import UrlRefused, check_url
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.patience import Deadline, patient_timeout
+from sendryd.runtime.posting import HttpAnswer, HttpFault
 from sendryd.runtime.resolver import DnsResolver
 from sendryd.runtime.tls import client_context
 
@@ -56,37 +57,6 @@ LOOPBACK: Final = ("127.0.0.1", "::1")
 SystemLookup = Callable[[str], Awaitable[Sequence[str]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpAnswer:
-    """What a server answered."""
-
-    status: int
-    headers: Mapping[str, str]  # those of `KEPT_HEADERS` that there were; names in lower case
-    body_start: bytes  # at most `MAX_KEPT` octets, as they came
-    duration: float  # seconds until the status was known
-
-    @property
-    def is_success(self) -> bool:
-        """2xx."""
-        return 200 <= self.status < 300
-
-
-class HttpFault(Exception):
-    """There was no answer; the message is one sentence."""
-
-    def __init__(self, sentence: str, *, is_refused: bool = False) -> None:
-        super().__init__(sentence)
-        self.is_refused = is_refused  # by ourselves: the address is none that we connect to
-
-
-class HttpClient(Protocol):
-    """What daemons know of HTTP."""
-
-    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
-        """Sends one request. Raises `HttpFault`."""
-        ...
-
-
 class _AddressRefused(OSError):
     """The guard's; an `OSError`, so that it passes through where connecting fails."""
 
@@ -101,16 +71,17 @@ class AiohttpClient:
         *,
         allow_private: bool,
         system_lookup: SystemLookup | None = None,
+        tls: ssl.SSLContext | None = None,
         ca_file: Path | None = None,
         total_timeout: float = TOTAL_TIMEOUT,
     ) -> None:
-        """`system_lookup` is asked for names that DNS has not, where private addresses are allowed; `ca_file` holds further authorities
-        as PEM.
+        """`system_lookup` is asked for names that DNS has not, where private addresses are allowed; `tls` is a context that verifies, made
+        here if none is given; `ca_file` holds further authorities as PEM.
         """
         self._clock = clock
         self._allow_private = allow_private
         self._total_timeout = total_timeout
-        context = client_context(verify=True)
+        context = tls or client_context(verify=True)
         if ca_file is not None:
             context.load_verify_locations(ca_file)
         tracing = aiohttp.TraceConfig()

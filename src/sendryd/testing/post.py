@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from sendryd.delivery.contents import Contents
@@ -91,7 +91,9 @@ class Post:
             ),
             destinations=self.destinations,
             pool=self.pool,
-            contexts=TlsContexts(verified=client_context(verify=True), unverified=client_context(verify=False), weak=weak_client_context()),
+            contexts=TlsContexts(
+                verified=partial(client_context, verify=True), unverified=client_context(verify=False), weak=weak_client_context()
+            ),
             signer=self.signer,
             clock=self.clock,
             rand=self.rand,

@@ -1,0 +1,78 @@
+"""What daemons know of HTTP: a request to post, its answer, and a client that is loaded for the first of them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """What a server answered."""
+
+    status: int
+    headers: Mapping[str, str]  # those of `http.KEPT_HEADERS` that there were; names in lower case
+    body_start: bytes  # at most `http.MAX_KEPT` octets, as they came
+    duration: float  # seconds until the status was known
+
+    @property
+    def is_success(self) -> bool:
+        """2xx."""
+        return 200 <= self.status < 300
+
+
+class HttpFault(Exception):
+    """There was no answer; the message is one sentence."""
+
+    def __init__(self, sentence: str, *, is_refused: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_refused = is_refused  # by ourselves: the address is none that we connect to
+
+
+class HttpClient(Protocol):
+    """What daemons know of HTTP."""
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        """Sends one request. Raises `HttpFault`."""
+        ...
+
+
+class ClosableClient(HttpClient, Protocol):
+    """A client with connections of its own."""
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        ...
+
+
+class LateClient:
+    """A client that is loaded and made for the first request. That takes longer than a third of all else at a start, and many never post."""
+
+    def __init__(self, load: Callable[[], Callable[[], ClosableClient]]) -> None:
+        """`load` runs in a thread, so that nobody waits for it but the request; what it gives makes the client, in the event loop."""
+        self._load = load
+        self._client: ClosableClient | None = None
+        self._loading = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<LateClient {self._client or 'not made yet'}>"
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        """Sends one request. Raises `HttpFault`."""
+        client = self._client or await self._make()
+        return await client.post(url, headers=headers, body=body)
+
+    async def _make(self) -> ClosableClient:
+        async with self._loading:
+            if self._client is None:
+                try:
+                    make = await asyncio.to_thread(self._load)
+                except (OSError, RuntimeError) as error:  # no descriptor, no thread
+                    raise HttpFault("The request could not be prepared.") from error
+                self._client = make()
+        return self._client
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        if self._client is not None:
+            await self._client.aclose()
