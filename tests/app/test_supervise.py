@@ -146,7 +146,14 @@ async def test_the_start_says_in_one_line_whether_the_spool_is_whole(settings: S
         shutil.rmtree(settings.data_dir / "spool")
     process = Process(basics, frozenset({Role.SMTP}))
     with structlog.testing.capture_logs() as logs:
-        await run_until_ready(process)
+
+        async def on_ready(_: Ready) -> None:
+            said = [entry["event"] for entry in logs]
+            assert ("spool_compared" in said) is is_damaged  # what is wrong is said at once, the rest after the announcement
+            process._stop.set()
+
+        async with asyncio.timeout(10):
+            await process.run(on_ready)
     (line,) = [entry for entry in logs if entry["event"] == "spool_compared"]
     assert (line["segments"], line["messages"]) == (1, 1)
     if is_damaged:
