@@ -14,12 +14,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import NameOID
 
 from sendryd.delivery.encryption import BROKEN_TIME, MAX_HOSTS, WORKING_TIME, Encryption, TlsMemory
+from sendryd.delivery.tlskeeper import TlsKeeper
 from sendryd.delivery.transport import DeliveryFault, Target, TlsRule, TlsTrouble
 from sendryd.policy.classify import NetworkFailure
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.owncert import write_self_signed
 from sendryd.runtime.tls import server_context
 from sendryd.smtp.timeouts import Step
+from sendryd.store.errors import StoreUnavailable
+from sendryd.store.memory import MemoryStore
+from sendryd.testing.clock import ManualClock
 from sendryd.testing.mailhost import Script
 from sendryd.testing.post import Post, signing_key
 
@@ -125,9 +129,14 @@ async def test_a_failed_handshake_is_remembered_but_a_retry_tries_again(post: Po
 
 
 @pytest.mark.sockets
-async def test_a_host_that_has_done_tls_gets_nothing_in_clear_text(post: Post, tls: ssl.SSLContext) -> None:
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_host_that_has_done_tls_gets_nothing_in_clear_text(post: Post, tls: ssl.SSLContext, *, is_restarted: bool) -> None:
     post.first.tls = post.second.tls = tls
     await post.send()
+    if is_restarted:
+        await TlsKeeper(post.store, post.worker.tls_memory, post.clock).store()
+        post.worker.tls_memory = TlsMemory()
+        await TlsKeeper(post.store, post.worker.tls_memory, post.clock).load()
     for server in (post.first, post.second):
         server.script = Script(
             handshake=garbage, command=lambda verb, _line: "454 4.7.0 TLS is not available" if verb == "STARTTLS" else None
@@ -259,3 +268,59 @@ def test_few_hosts_are_remembered_of_very_many() -> None:
         memory.note_working(f"mx{number}", 0.0, is_weak=False)
     assert memory.rule("mx0", 1.0, is_retry=False) == (TlsRule.OPPORTUNISTIC, False)
     assert memory.rule("mx1", 1.0, is_retry=False) == (TlsRule.REQUIRED, False)
+
+
+async def test_what_was_learned_is_stored_seldom_and_read_at_the_next_start() -> None:
+    store, clock, memory = MemoryStore(), ManualClock(), TlsMemory()
+    keeper = TlsKeeper(store, memory, clock)
+    memory.note_working("a.test", clock.monotonic(), is_weak=False)
+    await keeper.store()
+    first = await store.list_tls_hosts()
+    assert first == [("a.test", clock.now())]
+    clock.advance(timedelta(minutes=5))
+    memory.note_working("a.test", clock.monotonic(), is_weak=False)
+    await keeper.store()
+    assert await store.list_tls_hosts() == first
+    clock.advance(timedelta(hours=1))
+    memory.note_working("a.test", clock.monotonic(), is_weak=False)
+    memory.note_working("b.test", clock.monotonic(), is_weak=True)
+    await keeper.store()
+    assert [host for host, _ in await store.list_tls_hosts()] == ["a.test", "b.test"]
+    clock.advance(timedelta(seconds=WORKING_TIME / 2))
+    again = TlsMemory()
+    await TlsKeeper(store, again, clock).load()
+    for each in (memory, again):
+        for moment, rule in ((0.0, TlsRule.REQUIRED), (WORKING_TIME / 2 + 1, TlsRule.OPPORTUNISTIC)):
+            assert each.rule("a.test", clock.monotonic() + moment, is_retry=False)[0] is rule
+    assert again.take_unstored() == {}
+    clock.advance(timedelta(days=2))
+    again.note_working("c.test", clock.monotonic(), is_weak=False)
+    await TlsKeeper(store, again, clock).store()
+    assert [host for host, _ in await store.list_tls_hosts()] == ["c.test"]
+
+
+@pytest.mark.parametrize("leap", [timedelta(days=-9), timedelta(days=9)])
+async def test_a_clock_that_is_set_forgets_no_host(leap: timedelta) -> None:
+    store, clock, memory = MemoryStore(), ManualClock(), TlsMemory()
+    memory.note_working("a.test", clock.monotonic(), is_weak=False)
+    await TlsKeeper(store, memory, clock).store()
+    clock.set_wall(clock.now() + leap)
+    again = TlsMemory()
+    await TlsKeeper(store, again, clock).load()
+    assert again.rule("a.test", clock.monotonic(), is_retry=True)[0] is TlsRule.REQUIRED
+
+
+async def test_what_the_store_does_not_take_is_stored_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise StoreUnavailable("locked")
+
+    store, clock, memory = MemoryStore(), ManualClock(), TlsMemory()
+    keeper = TlsKeeper(store, memory, clock)
+    memory.note_working("a.test", clock.monotonic(), is_weak=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "note_tls_hosts", refuse)
+        patch.setattr(store, "list_tls_hosts", refuse)
+        await keeper.store()
+        await keeper.load()
+    await keeper.store()
+    assert [host for host, _ in await store.list_tls_hosts()] == ["a.test"]

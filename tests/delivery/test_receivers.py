@@ -4,11 +4,13 @@ Two servers of one domain: what the first does is scripted, the second is friend
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from sendryd.delivery.patience import Patience
 from sendryd.delivery.worker import Signal
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
@@ -16,7 +18,7 @@ from sendryd.policy.routing import MAX_ROUTE_HOSTS
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.resolver import Resolver
 from sendryd.store.base import EventFilter
-from sendryd.testing.mailhost import Script
+from sendryd.testing.mailhost import ReceivingServer, Script
 from sendryd.testing.nameserver import NameServer
 from sendryd.testing.post import FIRST, Post
 from sendryd.testing.samples import ACCOUNT
@@ -354,3 +356,39 @@ async def test_mail_servers_that_only_we_can_reach_are_not_connected_to(address:
         assert (event["type"], event["enhanced_code"]) == ("bounced", "5.4.4")
         assert post.first.connections == 0
         await post.aclose()
+
+
+async def test_a_good_server_behind_silent_ones_is_reached_within_a_few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hosts of the best preference with two addresses each take more than one attempt may wait."""
+    monkeypatch.setattr("sendryd.delivery.worker.Patience", lambda: Patience(connecting=0.5, opening=1.0))
+    monkeypatch.setattr("sendryd.delivery.patience.SHARE", 0.2)
+    monkeypatch.setattr("sendryd.delivery.patience.LEAST", 0.15)
+    silent = [f"127.0.0.{number}" for number in (11, 12, 13, 14)]
+    zone: Zone = {
+        MX: ["10 one.test.", "10 three.test.", "20 ok.test."],
+        ("one.test", "A"): silent[:2],
+        ("three.test", "A"): silent[2:],
+        ("ok.test", "A"): [FIRST],
+    }
+    async with NameServer(zone) as names, AsyncExitStack() as stack:
+        post = Post(Resolver(SystemClock(), (names.host, names.port)))
+        await post.open()
+        stack.push_async_callback(post.aclose)
+        tarpits = [ReceivingServer(host=host, port=post.first.port, script=greeting("stall")) for host in silent]
+        for tarpit in tarpits:
+            await tarpit.start()
+            stack.push_async_callback(tarpit.aclose)
+        (claim,) = await post.claim()
+        attempts = 0
+        while not post.first.mails:
+            attempts += 1
+            assert attempts <= 4
+            await post.deliver(claim, None)
+            if not post.first.mails:
+                later = post.clock.now() + timedelta(hours=1)
+                (claim,) = await post.store.claim_deliveries(now=later, lease=post.samples.lease(), limit=9, busy=frozenset(), per_domain=9)
+        assert attempts > 1  # the first one keeps to the preferences
+        # A new message keeps to them too.
+        asked = sum(tarpit.connections for tarpit in tarpits)
+        await post.send()
+        assert sum(tarpit.connections for tarpit in tarpits) > asked

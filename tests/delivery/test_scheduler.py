@@ -11,8 +11,17 @@ from typing import cast
 import pytest
 
 from sendryd.delivery.destinations import Destinations, NoRoute, Route
-from sendryd.delivery.places import COLD_ATTEMPTS, COLD_PER_MESSAGE, MAX_ATTEMPTS, MAX_COLD
-from sendryd.delivery.scheduler import COLD_WAITING, KEEP_INTERVAL, LANE_MEMORY, MAX_HELD, UNRECORDED_FACTOR, WAITING_FACTOR, Scheduler
+from sendryd.delivery.places import COLD_ATTEMPTS, COLD_PER_MESSAGE, LAST_PLACES, MAX_ATTEMPTS, MAX_COLD
+from sendryd.delivery.scheduler import (
+    COLD_WAITING,
+    KEEP_INTERVAL,
+    LANE_MEMORY,
+    MAX_HELD,
+    STALL_TIME,
+    UNRECORDED_FACTOR,
+    WAITING_FACTOR,
+    Scheduler,
+)
 from sendryd.delivery.verdict import local_verdict
 from sendryd.delivery.worker import Attempt, Signal, Worker
 from sendryd.model.delivery import DeliveryState
@@ -20,7 +29,7 @@ from sendryd.model.ids import DeliveryId
 from sendryd.policy.classify import Category, Kind
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.policy.retry import RetryPlan
-from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_START, SMART_HOST_WINDOW
+from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_MAX, MX_START, SMART_HOST_WINDOW
 from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.rand import SeededRand
@@ -575,6 +584,68 @@ async def test_attempts_never_exceed_the_places_whatever_starts_them() -> None:
     engine.worker.gate.set()
     await engine.wait_for(120 + 720 + 600)
     assert engine.worker.most_active == MAX_ATTEMPTS
+    await engine.scheduler.stop()
+    await runner
+
+
+@pytest.mark.parametrize("count", [1, 3, 30])
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_warm_destinations_that_stall_leave_places_for_others(engine: Engine, count: int, *, is_known: bool) -> None:
+    stalling = [f"w{number}.test" for number in range(count)]
+    await warm(engine, *stalling, *(["good.test"] if is_known else []))
+    for name in stalling:  # grown
+        lane = engine.scheduler._lane(name)
+        lane.lane = replace(lane.lane, window=float(MX_MAX))
+    engine.worker.gate.clear()
+    for name in stalling:
+        for _ in range(MX_MAX + 10):
+            assert await engine.hand_over(name)
+    await step()
+    assert engine.worker.active == count * MX_MAX or MAX_ATTEMPTS - LAST_PLACES <= engine.worker.active < MAX_ATTEMPTS
+    assert await engine.hand_over("good.test")
+    await step()
+    assert "good.test" in engine.worker.seen
+    engine.worker.gate.set()
+    await engine.wait_for(count * (MX_MAX + 11) + 1 + is_known)
+    await engine.scheduler.stop()
+
+
+async def test_a_destination_whose_attempts_stall_counts_as_cold_until_one_succeeds() -> None:
+    clock = ManualClock()
+    engine = Engine(clock=clock)
+    await warm(engine, "one.test")
+    engine.worker.gate.clear()
+    for _ in range(MX_START + 1):
+        assert await engine.hand_over("one.test")
+    await step()
+    clock.advance(timedelta(seconds=STALL_TIME - 1))
+    engine.scheduler.note_stalls()
+    assert not engine.scheduler._places.is_cold("one.test", clock.monotonic())
+    clock.advance(timedelta(seconds=2))
+    engine.scheduler.note_stalls()
+    assert engine.scheduler._places.is_cold("one.test", clock.monotonic())
+    engine.worker.gate.set()
+    await engine.wait_for(MX_START + 2)
+    assert not engine.scheduler._places.is_cold("one.test", clock.monotonic())
+    await engine.scheduler.stop()
+
+
+async def test_an_operator_ends_the_suspension_of_a_lane(engine: Engine) -> None:
+    engine.worker.signal = Signal.BAD
+    for _ in range(FAILURES_TO_SUSPEND):
+        assert await engine.hand_over()
+    await engine.wait_for(FAILURES_TO_SUSPEND)
+    assert not await engine.hand_over()
+    await engine.store.accept(engine.message())
+    runner = asyncio.create_task(engine.scheduler.run())
+    await step()
+    assert engine.worker.tried == FAILURES_TO_SUSPEND
+    engine.worker.signal = Signal.GOOD
+    await engine.store.retry(QueueFilter(domain="one.test"), engine.clock.now())
+    async with asyncio.timeout(5):
+        while len(engine.worker.delivered) <= FAILURES_TO_SUSPEND:
+            await asyncio.sleep(0.01)
+    assert await engine.store.list_probes() == []
     await engine.scheduler.stop()
     await runner
 

@@ -16,6 +16,7 @@ from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 LIVE = MessageFilter(mode=KeyMode.LIVE)
 SINCE = NOW - timedelta(days=1)
+LATEST = NOW + timedelta(days=1)
 
 
 def answer(key: str = "k", body: bytes = b"{}", created_at: datetime = NOW, account_id: AccountId = ACCOUNT) -> Answer:
@@ -138,14 +139,15 @@ async def test_what_an_account_and_a_key_had_accepted(store: MailStore, samples:
     await store.accept(early.message(created_at=NOW - timedelta(hours=2)))
     await store.accept_all([samples.message(api_key_id=1), samples.message(api_key_id=2)], None, kept_since=SINCE)
     await store.accept(samples.message(account_id=AccountId(2)))
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW - timedelta(hours=3)) == 3
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW) == 2
-    assert await store.count_accepted(ACCOUNT, ApiKeyId(2), KeyMode.LIVE, NOW) == 1
-    assert await store.count_accepted(ACCOUNT, ApiKeyId(3), KeyMode.LIVE, NOW) == 0
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW + timedelta(seconds=1)) == 0
+    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW - timedelta(hours=3), LATEST) == 3
+    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW - timedelta(hours=3), NOW) == 1
+    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW, LATEST) == 2
+    assert await store.count_accepted(ACCOUNT, ApiKeyId(2), KeyMode.LIVE, NOW, LATEST) == 1
+    assert await store.count_accepted(ACCOUNT, ApiKeyId(3), KeyMode.LIVE, NOW, LATEST) == 0
+    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW + timedelta(seconds=1), LATEST) == 0
     await store.accept(samples.message(mode=KeyMode.TEST))
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW) == 2
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.TEST, NOW) == 1
+    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW, LATEST) == 2
+    assert await store.count_accepted(ACCOUNT, None, KeyMode.TEST, NOW, LATEST) == 1
 
 
 async def test_every_option_of_a_message_comes_back(store: MailStore, samples: Samples) -> None:

@@ -106,13 +106,14 @@ def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
     return running.intake
 
 
-def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
+async def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
     """The delivery engine."""
     from sendryd.delivery.contents import Contents
     from sendryd.delivery.destinations import Destinations
     from sendryd.delivery.pool import ConnectionPool
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.delivery.signer import Signer
+    from sendryd.delivery.tlskeeper import TlsKeeper
     from sendryd.delivery.transcript import Tracer
     from sendryd.delivery.transport import Connection, TlsContexts
     from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
@@ -160,6 +161,8 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
             timeouts=CLIENT_TIMEOUTS,
         ),
     )
+    tls_keeper = TlsKeeper(basics.store, worker.tls_memory, basics.clock)
+    await tls_keeper.load()
     scheduler = Scheduler(
         basics.store,
         worker,
@@ -179,10 +182,11 @@ def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
         "dns": basics.resolver.statistics,
         "domains": basics.denials.statistics,
     }
-    running.daemons += [scheduler.run, scheduler.keep_house, pool.run, tracer.run]
+    running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run]
 
     async def stop() -> None:
         await scheduler.stop()
+        await tls_keeper.store()
         await pool.aclose()
         signer.close()
 

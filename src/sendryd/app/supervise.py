@@ -174,7 +174,7 @@ class Process:
         self._basics.clock.begin_from(await self._basics.store.read_clock())
         await self._return_dead_leases()
         if Role.DELIVERY in roles:
-            start_delivery(self._basics, self._running, shared)
+            await start_delivery(self._basics, self._running, shared)
         if Role.SMTP in roles:
             await start_smtp(self._basics, self._running, shared, self._certificate, sockets)
         if Role.WEBHOOKS in roles:

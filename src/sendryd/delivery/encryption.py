@@ -3,12 +3,12 @@
 Does: chooses the rule for a host, weakens it after a failure, strengthens it when the host demands TLS. Reads and writes: nothing.
 Strategy: without enforcement, strong parameters, then weak ones, then clear text (RFC 7435). A host that has done TLS is never spoken to in
 clear text. A host whose TLS failed and whose clear text worked is spoken to in clear text for some minutes, but a retry tries TLS again.
-When things fail: a memory that was lost costs a connection, or one message in clear text.
+When things fail: a memory that was lost costs a connection, or one message in clear text; which hosts do TLS is stored by `delivery.tlskeeper`.
 Limits: `MAX_HOSTS` hosts are remembered, the latest.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,6 +22,7 @@ BROKEN_TIME: Final = (
 WEAK_TIME: Final = 3600.0  # seconds for which weak parameters are tried first: nothing is lost, strong ones are among them
 WORKING_TIME: Final = 24 * 3600.0  # seconds since the last TLS session for which clear text is refused: time to mend a certificate
 MAX_HOSTS: Final = 10_000
+STORE_AGAIN: Final = 3600.0  # seconds after which a host that does TLS is stored anew: a busy host costs 24 rows a day
 _MAY_BE_WEAK: Final = frozenset({TlsTrouble.FAILED, TlsTrouble.CLOSED})  # the parameters may be the reason
 _CERTAIN: Final = frozenset({TlsTrouble.FAILED, TlsTrouble.SILENT, TlsTrouble.SESSION})  # others may be a hiccup
 
@@ -36,6 +37,7 @@ class _Host:
     is_weak: float = 0.0
     is_broken: float = 0.0
     may_be_broken: float = 0.0  # a second hiccup until then counts as broken
+    stored: float = 0.0  # `works` as it was given out to be stored
 
 
 class TlsMemory:
@@ -43,6 +45,7 @@ class TlsMemory:
 
     def __init__(self) -> None:
         self._hosts: OrderedDict[str, _Host] = OrderedDict()
+        self._unstored: dict[str, None] = {}
 
     def rule(self, host: str, now: float, *, is_retry: bool) -> tuple[TlsRule, bool]:
         """How much encryption an unverified connection needs, and whether weak parameters are tried at once."""
@@ -61,6 +64,22 @@ class TlsMemory:
         known = self._find(host)
         known.works, known.is_weak = now + WORKING_TIME, now + WEAK_TIME if is_weak else 0.0
         known.is_broken = known.may_be_broken = 0.0
+        if known.works - known.stored >= STORE_AGAIN:
+            self._unstored[host] = None
+
+    def load(self, worked: Iterable[tuple[str, float]]) -> None:
+        """Hosts that did TLS before this start, at so many monotonic seconds; the latest come last."""
+        for host, moment in worked:
+            known = self._find(host)
+            known.works = known.stored = moment + WORKING_TIME
+
+    def take_unstored(self) -> dict[str, float]:
+        """Hosts that did TLS of which the store does not know yet, or not lately, and when, in monotonic seconds."""
+        found = {host: known for host in self._unstored if (known := self._hosts.get(host)) is not None}
+        self._unstored.clear()
+        for known in found.values():
+            known.stored = known.works
+        return {host: known.works - WORKING_TIME for host, known in found.items()}
 
     def note_broken(self, host: str, now: float, *, is_certain: bool) -> None:
         """TLS failed where clear text worked. What may have been a hiccup counts only when it comes twice."""

@@ -8,7 +8,8 @@ a row it is suspended and probed with one message, while the others wait without
 or suspended is stepped over, so it cannot hold up the others. Accepted messages come with their content in memory as long as there is room.
 Every attempt needs one of the places of `delivery.places`. The look-up of its destination comes first and needs none; when DNS gives no answer,
 one message is deferred and the lane suspended.
-An attempt gives its place in the lane to the next one while its outcome is being stored.
+An attempt gives its place in the lane to the next one while its outcome is being stored. A destination whose attempts stall counts as one without
+success until one succeeds. An operator's `queue retry` or `queue release` ends the suspension of a lane.
 When things fail: while outcomes cannot be stored nothing is claimed or taken from the door, and no attempt takes the place of one that waits
 for that. A crash leaves leases, which the next start returns. A lease has no time at which it ends, so a pause of any length takes none away.
 Leases of this process that no attempt knows of, left by a task that was cut off, are found by comparison and returned. An orderly stop
@@ -20,7 +21,7 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from sendryd.delivery.destinations import Destinations, NoRoute, Route
@@ -35,7 +36,7 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import Claim, DeliveryStore, Lease, Owner
+from sendryd.store.base import Claim, DeliveryStore, Lease, NextHopStore, Owner
 from sendryd.store.errors import StoreError
 
 # Claims of a lane, waiting or under way, for each attempt that it may have at once. What is over it is claimed from the database later and
@@ -57,6 +58,9 @@ CLAIM_LIMIT: Final = 200  # deliveries claimed at once
 DRAIN_TIMEOUT: Final = 25.0  # seconds that attempts under way get when the program stops; it has 30 in all
 CUT_OFF_TIMEOUT: Final = 1.0  # seconds that they get to close their connections when that is over
 SMART_HOST_LANE: Final = "*"
+STALL_TIME: Final = 60.0  # seconds of an attempt, beside what its content may take: a session that goes on has ended by then
+STALL_RATE: Final = 64 * 1024  # octets of content in a second: a slow line is no stall
+STALL_INTERVAL: Final = 5.0  # seconds between looks for destinations that stall
 
 log = get_logger("delivery")
 
@@ -79,6 +83,9 @@ class _LaneState:
     reserved: int = 0
     waiting: deque[tuple[Claim, _Held | None]] = field(default_factory=deque)
     used: float = 0.0  # monotonic seconds: when an attempt last ended
+    stalls: dict[tuple[int, int], float] = field(
+        default_factory=dict
+    )  # when each attempt under way counts as stalled, in monotonic seconds
 
     @property
     def load(self) -> int:
@@ -92,6 +99,10 @@ class _Reservation:
     size: int
 
 
+class QueueOfNextHops(DeliveryStore, NextHopStore, Protocol):
+    """What the scheduler needs of the store."""
+
+
 class FailureNote(Protocol):
     """What a lane becomes after a failure."""
 
@@ -103,7 +114,7 @@ class Scheduler:
 
     def __init__(
         self,
-        store: DeliveryStore,
+        store: QueueOfNextHops,
         worker: Worker,
         destinations: Destinations,
         *,
@@ -137,6 +148,7 @@ class Scheduler:
         self._waiting = 0  # claims in all lanes that wait to be started
         self._may_be_due = True  # the database has, as far as is known, something that could be claimed if there were room
         self._memory = memory
+        self._next_probes = 0.0  # monotonic seconds
         self._is_stopping = False
         self.claimed = 0
         self.handed_over = 0
@@ -254,15 +266,16 @@ class Scheduler:
                 self._begin_look_up(key, state)
                 return
             if not most:
-                self._places.wait(key, is_cold=is_cold)
+                self._places.wait(key, is_cold=is_cold, is_idle=not state.busy)
                 return
             claim, held = state.waiting[0]
-            if not self._places.take(key, claim.message.id, is_cold=is_cold):
+            if not self._places.take(key, claim.message.id, is_cold=is_cold, is_idle=not state.busy):
                 return
             most -= 1
             state.waiting.popleft()
             self._waiting -= 1
             state.busy += 1
+            state.stalls[_key_of(claim)] = now + STALL_TIME + claim.message.size / STALL_RATE
             self._spawn(self._attempt(key, state, claim, held, route, is_cold=is_cold))
 
     def _start_others(self) -> None:
@@ -320,6 +333,7 @@ class Scheduler:
                 attempt = await self._worker.attempt(claim, held.content if held else None, route)
             finally:
                 state.busy -= 1
+                state.stalls.pop(_key_of(claim), None)
                 self._places.give_back(claim.message.id, is_cold=is_cold)
             state.recording += 1
             try:
@@ -358,9 +372,40 @@ class Scheduler:
             return
         state.lane = note(state.lane, now=now, delays=self._delays)
         if state.lane.is_suspended(now):
-            self._places.note_suspended(key)
+            self._places.note_trouble(key)
             seconds = (state.lane.suspended_until or now) - now
             log.warning("lane_suspended", next_hop=key, seconds=round(seconds, 1))
+
+    async def watch_stalls(self) -> None:
+        """Looks for destinations whose attempts stall, until cancelled."""
+        while True:
+            await self._clock.sleep(STALL_INTERVAL)
+            self.note_stalls()
+
+    def note_stalls(self) -> None:
+        """Destinations of whose attempts half or more stall count as cold."""
+        now = self._clock.monotonic()
+        for key, state in self._lanes.items():
+            stalled = sum(moment <= now for moment in state.stalls.values())
+            if stalled and 2 * stalled >= state.busy and not self._is_cold(key, now):
+                self._places.note_trouble(key)
+                log.warning("destination_stalls", next_hop=key, attempts=stalled)
+
+    async def _end_suspensions(self) -> None:
+        """Ends those of lanes that an operator wants tried."""
+        now = self._clock.monotonic()
+        if now < self._next_probes:
+            return
+        self._next_probes = now + POLL_INTERVAL
+        domains = await self._store.list_probes()
+        if not domains:
+            return
+        for key in dict.fromkeys(map(self._key, domains)):
+            state = self._lanes.get(key)
+            if state is not None and state.lane.is_suspended(now):
+                state.lane = replace(state.lane, suspended_until=None)
+                log.info("suspension_ended", next_hop=key)
+        await self._store.clear_probes(domains)
 
     def _let_go(self, claim: Claim, held: _Held | None) -> None:
         self._claims.pop(_key_of(claim), None)
@@ -434,6 +479,7 @@ class Scheduler:
         while not self._is_stopping:
             timeout = POLL_INTERVAL
             try:
+                await self._end_suspensions()
                 if not await self._claim():
                     timeout = await self._time_to_wait()
             except StoreError as error:

@@ -96,6 +96,8 @@ def make_outcome(delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | G
         case _:  # deferred for the last time
             state, types = DeliveryState.EXPIRED, (EventType.FAILED,)
             metadata |= {"reason": "expired", "last_reason": disposition.sentence, "category": Category.EXPIRED.value}
+            if verdict.host:
+                metadata["port"] = verdict.port  # the mail log learns of it by this event alone
     return Outcome(
         delivery_id=delivery.id,
         state=state,

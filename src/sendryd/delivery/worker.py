@@ -3,9 +3,9 @@
 Does: delivers a message to recipients of one next hop in one transaction, and stores one outcome for each of them.
 Reads: the content, the sending domain's key.
 Writes: `store.record_attempt`, once, as soon as the outcome is known and before anything else.
-Strategy: hosts by preference, addresses in order; a failure that speaks of the host or the session goes on to the next one, one that speaks
-of the message or the recipient does not. How much encryption a host gets is decided in `delivery.encryption`. An idle connection that had
-died is replaced by a fresh one once.
+Strategy: hosts by preference, addresses in order, in later attempts the silent ones last; a failure that speaks of the host or the session goes
+on to the next one, one that speaks of the message or the recipient does not. How much encryption a host gets is decided in
+`delivery.encryption`. An idle connection that had died is replaced by a fresh one once.
 When things fail: an outcome that the store cannot take is kept and stored later; the message is not sent again meanwhile. A lease that was
 lost means that somebody else decides: nothing is stored.
 Limits: those of a transaction are in `delivery.grouping`; what the receivers may take is in `smtp.timeouts`.
@@ -26,6 +26,7 @@ from sendryd.delivery.patience import Patience
 from sendryd.delivery.plan import Turn, plan_mx, plan_smart_host
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.signer import Signer, SigningKeyDamaged, SigningKeyMissing
+from sendryd.delivery.silence import Silences
 from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import (
     Connection,
@@ -122,7 +123,8 @@ class Worker:
     def __init__(self, context: WorkerContext, settings: WorkerSettings) -> None:
         self._context = context
         self._settings = settings
-        self._tls_memory = TlsMemory()
+        self.tls_memory = TlsMemory()
+        self._silences = Silences()
         self.unrecorded = 0  # outcomes that wait for the store
         self.damaged = 0  # deliveries held because their content or their domain's key is damaged
 
@@ -298,18 +300,19 @@ class Worker:
         settings, domain, now = self._settings, claim.domain, self._context.clock.monotonic()
         turn = Turn(max(each.attempts for each in claim.deliveries), claim.message.id)
         if settings.smart_host is not None:
-            return plan_smart_host(settings.smart_host, [address for _, addresses in route for address in addresses], turn)
+            found = plan_smart_host(settings.smart_host, [address for _, addresses in route for address in addresses], turn)
+            return self._silences.put_last(found, now) if turn.number else found
 
         def encryption(host: str) -> tuple[TlsRule, bool]:
             if is_tls_enforced:
                 return TlsRule.VERIFIED, False
-            return self._tls_memory.rule(host, now, is_retry=turn.number > 0)
+            return self.tls_memory.rule(host, now, is_retry=turn.number > 0)
 
         targets = plan_mx(route, port=settings.mx_port, encryption=encryption, allow_private=settings.allow_private_networks, turn=turn)
         if not targets:
             sentence = f"All mail servers of {domain} are at private or reserved addresses, where mail is not sent"
             return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.4", sentence)
-        return targets
+        return self._silences.put_last(targets, now) if turn.number else targets
 
     # How.
 
@@ -320,7 +323,7 @@ class Worker:
         clock = self._context.clock
         started = clock.monotonic()
         connection: Connection | None = None
-        encryption = Encryption(self._tls_memory, is_fixed=self._settings.smart_host is not None)
+        encryption = Encryption(self.tls_memory, is_fixed=self._settings.smart_host is not None)
         waiting = list(deliveries)
         size = len(waiting)
         while waiting:
@@ -376,14 +379,20 @@ class Worker:
         if connection is not None:
             connection.transcript = transcript
             return connection
-        return await open_connection(
-            target,
-            hello_name=self._settings.hostname,
-            contexts=context.contexts,
-            timeouts=self._settings.timeouts,
-            patience=patience,
-            transcript=transcript,
-        )
+        try:
+            connection = await open_connection(
+                target,
+                hello_name=self._settings.hostname,
+                contexts=context.contexts,
+                timeouts=self._settings.timeouts,
+                patience=patience,
+                transcript=transcript,
+            )
+        except DeliveryFault as fault:
+            self._silences.note_fault(target, fault, context.clock.monotonic())
+            raise
+        self._silences.note_session(target)
+        return connection
 
     async def _transact(
         self,

@@ -1,7 +1,9 @@
 """How many messages a key, or an account, may have accepted in a stretch of time.
 
-Counted in fixed stretches that begin at multiples of their length, so that they are the same for every process; what was accepted before this
-process started is counted from the store, once for each stretch.
+Counted in fixed stretches that begin at multiples of their length, by settled time. What was accepted before this process started is counted
+from the store, for the stretch of the start alone. A stretch that has begun ends when its time is over by the monotonic clock, or sooner if
+settled time is behind it: so a clock that is set back neither blocks who waits nor lets anybody begin anew, and the stretches that it comes
+through again begin with nothing counted.
 """
 
 import math
@@ -25,6 +27,15 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Owner = tuple[AccountId, ApiKeyId | None, KeyMode]
 
 
+@dataclass(slots=True)
+class _Stretch:
+    """What was accepted in it so far."""
+
+    end: datetime
+    ends_at: float  # monotonic seconds
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """So many messages in so long."""
@@ -41,7 +52,9 @@ class Quotas:
         self._clock = clock
         self._of_key = of_key
         self._of_account = of_account
-        self._counts: dict[Owner, tuple[datetime, int]] = {}  # since when, and how many
+        self._stretches: dict[Owner, _Stretch] = {}
+        self._refused_until: dict[str, float] = {}  # by word: when the stretch ends whose quota was used up last
+        self._started = clock.settled()
 
     async def take(self, messages: Sequence[Message]) -> Refusal | None:
         """Counts messages of one key, all of them unless that is too many. What is not accepted after all is given back.
@@ -57,7 +70,8 @@ class Quotas:
             await self._load(owner, quota)
         # From here on nothing is waited for, so of several at the same time none sees the count that another was let in by.
         for quota, owner, word in wanted:
-            if self._counts[owner][1] + len(messages) > quota.count:
+            if self._stretches[owner].count + len(messages) > quota.count:
+                self._refused_until[word] = self._stretches[owner].ends_at
                 return Refusal(RefusalKey.QUOTA_REACHED, word)
         for _, owner, _ in wanted:
             self._add(owner, len(messages))
@@ -65,11 +79,8 @@ class Quotas:
 
     def retry_after(self, refusal: Refusal) -> int:
         """Whole seconds until the stretch begins anew whose quota is used up."""
-        quota = self._of_key if refusal.detail == _KEY else self._of_account
-        if quota is None:
-            return 1
-        now = self._clock.now()
-        return max(1, math.ceil((_start(now, quota) + quota.period - now).total_seconds()))
+        wait = self._refused_until.get(refusal.detail, 0.0) - self._clock.monotonic()
+        return max(1, math.ceil(wait))
 
     def give_back(self, messages: Sequence[Message]) -> None:
         """Counts no more what was not accepted."""
@@ -78,22 +89,21 @@ class Quotas:
                 self._add((message.account_id, key_id, message.mode), -1)
 
     def _add(self, owner: Owner, change: int) -> None:
-        if owner in self._counts:
-            start, number = self._counts[owner]
-            self._counts[owner] = (start, max(0, number + change))
+        if owner in self._stretches:
+            stretch = self._stretches[owner]
+            stretch.count = max(0, stretch.count + change)
 
     async def _load(self, owner: Owner, quota: Quota) -> None:
-        start = _start(self._clock.now(), quota)
-        if self._is_of(owner, start):
+        """Sees to it that the stretch of the owner is the present one."""
+        before = self._stretches.get(owner)
+        now, monotonic = self._clock.settled(), self._clock.monotonic()
+        if before is not None and monotonic < before.ends_at and now < before.end:
             return
-        number = await self._store.count_accepted(*owner, start)
-        if not self._is_of(owner, start):  # nor has another task loaded it meanwhile, and counted on
-            self._counts[owner] = (start, number)
-
-    def _is_of(self, owner: Owner, start: datetime) -> bool:
-        known = self._counts.get(owner)
-        return known is not None and known[0] == start
-
-
-def _start(now: datetime, quota: Quota) -> datetime:
-    return now - (now - _EPOCH) % quota.period
+        start = now - (now - _EPOCH) % quota.period
+        end = start + quota.period
+        count = 0
+        # Whatever this process has accepted it has counted itself, and by the ids nobody can tell what was accepted before a clock was set.
+        if before is None and start <= self._started:
+            count = await self._store.count_accepted(*owner, start, end)
+        if self._stretches.get(owner) is before:  # nor has another task begun it meanwhile, and counted on
+            self._stretches[owner] = _Stretch(end, monotonic + (end - now).total_seconds(), count)

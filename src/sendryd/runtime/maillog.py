@@ -122,9 +122,9 @@ def reply_fields(reply: Reply) -> dict[str, object]:
 
 def outcome_fields(metadata: Mapping[str, object]) -> dict[str, object]:
     """Fields of an outcome from the metadata of its event."""
-    host = metadata.get("host")
+    host, port = metadata.get("host"), metadata.get("port")
     return {
-        "relay": f"{host}[{metadata.get('address')}]" if host else None,
+        "relay": (f"{host}[{metadata.get('address')}]" + (f":{port}" if port else "")) if host else None,
         "tls": metadata.get("tls"),
         "attempt": metadata.get("attempt"),
         "code": metadata.get("code"),

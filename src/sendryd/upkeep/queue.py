@@ -3,8 +3,9 @@
 Does: gives up deliveries older than the queue keeps mail, also where the next hop is suspended and no attempt would find out.
 Reads, writes: the queue; the wall clock, and the monotonic one to see whether the former was set.
 When the clock is set: forward, nothing expires by the new time until that has held, and then for as long as the longest delay between attempts:
-by then every next hop has been tried. So it is after a start. An attempt that fails expires its deliveries itself. Back, or while the program
-was not running, deliveries are made due that by this clock would wait for longer than any delay between attempts.
+by then every next hop has been tried. So it is after a start, and for what was held and is released. An attempt that fails expires its
+deliveries itself. Back, or while the program was not running, deliveries are made due that by this clock would wait for longer than any delay
+between attempts.
 Limits: so many rows in one transaction.
 """
 
@@ -61,7 +62,11 @@ class QueueKeeper:
         settled = self._clock.settled()
         while True:
             expired = await self._store.expire_deliveries(
-                now=settled, created_before=settled - self._plan.max_age, make_event=self._make_event, limit=BATCH
+                now=settled,
+                created_before=settled - self._plan.max_age,
+                released_before=settled - self._plan.longest_delay,
+                make_event=self._make_event,
+                limit=BATCH,
             )
             if expired:
                 log.warning("expired", count=expired)

@@ -1,6 +1,7 @@
 """Deletes what is older than it is kept, in small steps.
 
-Does: removes done messages with their content, events, notifications, the log of API requests, and answers to idempotent requests, once an hour.
+Does: removes done messages with their content, events, notifications, the log of API requests, answers to idempotent requests, and
+the names of removed domains that no waiting mail refers to, once an hour.
 When the clock is set: forward, nothing is deleted by the new time until that has held for a while.
 Limits: so many rows in one transaction, with a pause behind each, so that mail does not wait.
 """
@@ -51,6 +52,7 @@ class Retention:
             (store.delete_events, self._events),
             (store.delete_api_requests, API_REQUESTS_KEPT),
             (store.delete_answers, ANSWERS_KEPT),
+            (store.delete_removed_domains, self._messages),
         ):
             limit = BATCH
             while True:

@@ -35,6 +35,7 @@ from sendryd.store.base.mail import (
     QueueStore,
     UpkeepStore,
 )
+from sendryd.store.base.nexthops import NextHopStore
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
 from sendryd.store.base.reports import ApiRequestFilter, ReportFilter, ReportStore
@@ -70,6 +71,7 @@ __all__ = [
     "NewMessage",
     "NewSuppression",
     "NewUnsubscribe",
+    "NextHopStore",
     "Notice",
     "NotificationOutcome",
     "NotifyStore",
@@ -93,7 +95,7 @@ __all__ = [
 ]
 
 
-class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore, UpkeepStore, TraceStore, Protocol):
+class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore, UpkeepStore, TraceStore, NextHopStore, Protocol):
     """What accepting and delivering mail needs."""
 
     async def aclose(self) -> None:

@@ -115,6 +115,10 @@ class AccountStore(Protocol):
         """Removes a domain, its key and its BIMI; its name is kept for `find_successor`. Raises `NotFound`."""
         ...
 
+    async def delete_removed_domains(self, *, created_before: datetime, limit: int) -> int:
+        """Forgets the names of domains that were removed before then, unless mail waits that they were to sign. Returns how many."""
+        ...
+
     async def find_successor(self, domain_id: DomainId) -> DomainId | None:
         """The verified domain that has the name of a removed one, in the same account."""
         ...

@@ -250,8 +250,10 @@ class AcceptStore(Protocol):
         """What a scheduled message was made from; None if it was not, or is done."""
         ...
 
-    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime) -> int:
-        """How many messages of one mode an account, or one of its keys, has had accepted since then."""
+    async def count_accepted(
+        self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime, until: datetime
+    ) -> int:
+        """How many messages of one mode an account, or one of its keys, has had accepted since then and before `until`."""
         ...
 
 
@@ -315,8 +317,13 @@ class DeliveryStore(Protocol):
         """
         ...
 
-    async def expire_deliveries(self, *, now: datetime, created_before: datetime, make_event: "EventMaker", limit: int) -> int:
-        """Expires queued deliveries that are due and older than the queue keeps mail. Returns how many."""
+    async def expire_deliveries(
+        self, *, now: datetime, created_before: datetime, make_event: "EventMaker", limit: int, released_before: datetime | None = None
+    ) -> int:
+        """Expires queued deliveries that are due and older than the queue keeps mail, but for those that were held, released after
+        `released_before`, by default now, and not tried since. The event says of one that an earlier attempt may have delivered that it is possibly a
+        duplicate. Returns how many.
+        """
         ...
 
     async def capture_due(self, *, now: datetime, play: "Player", limit: int) -> int:
@@ -358,7 +365,7 @@ class QueueStore(Protocol):
         ...
 
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
-        """Queues held deliveries again, due now. Returns how many."""
+        """Queues held deliveries again, due now, and asks for probes of their domains. Returns how many."""
         ...
 
     async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:
@@ -370,7 +377,7 @@ class QueueStore(Protocol):
         ...
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
-        """Makes queued deliveries due now. Returns how many."""
+        """Makes queued deliveries due now, and asks for probes of their domains. Returns how many."""
         ...
 
     async def cancel(self, which: QueueFilter, now: datetime, make_event: EventMaker) -> int:

@@ -22,7 +22,7 @@ class MemoryAccounts:
         self._bimi: dict[DomainId, Bimi] = {}
         self._keys: dict[ApiKeyId, NewApiKey] = {}
         self._domains: dict[DomainId, NewDomain] = {}
-        self._removed_domains: dict[DomainId, tuple[AccountId, str]] = {}
+        self._removed_domains: dict[DomainId, tuple[tuple[AccountId, str], datetime]] = {}
         self._version = 1
 
     async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:
@@ -141,14 +141,14 @@ class MemoryAccounts:
         removed = self._domains.pop(domain_id, None)
         if removed is None:
             raise NotFound("no such domain")
-        self._removed_domains[domain_id] = (removed.domain.account_id, removed.domain.name)
+        self._removed_domains[domain_id] = (removed.domain.account_id, removed.domain.name), now
         self._bimi.pop(domain_id, None)
         self._version += 1
 
     async def find_successor(self, domain_id: DomainId) -> DomainId | None:
         if domain_id not in self._removed_domains:
             return None
-        domain = await self.find_domain(*self._removed_domains[domain_id])
+        domain = await self.find_domain(*self._removed_domains[domain_id][0])
         return domain.id if domain is not None and domain.status is DomainStatus.VERIFIED else None
 
     async def page_domains(

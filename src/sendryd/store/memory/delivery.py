@@ -24,6 +24,7 @@ class Delivery:
     hold_reason: HoldReason | None = None
     returned: int | None = None  # the token of the last lease, if it ended without an outcome and nobody has leased the delivery since
     crashes: int = 0
+    is_released: bool = False  # from being held, and not tried since
 
     def move(self, state: DeliveryState, hold_reason: HoldReason | None = None) -> None:
         """Changes the state, if the life cycle has this move. The reason is for holding it; None: an operator does."""

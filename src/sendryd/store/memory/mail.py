@@ -36,13 +36,14 @@ from sendryd.store.errors import AlreadyAnswered, Changed, Conflict, LeaseLost, 
 from sendryd.store.memory.accounts import MemoryAccounts
 from sendryd.store.memory.delivery import Delivery, read_claimed, read_queued
 from sendryd.store.memory.lists import MemoryLists
+from sendryd.store.memory.nexthops import MemoryNextHops
 from sendryd.store.memory.traces import MemoryTraces
 
 MAX_REPLY = 1000  # characters
 STREAMED = 64 * 1024  # octets of a piece
 
 
-class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
+class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
     """`MailStore` without a disk."""
 
     def __init__(self) -> None:
@@ -125,10 +126,14 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
         is_waiting = any(each.state in WAITING_STATES for each in self._deliveries.values() if each.message.id == message_id)
         return new.draft if new and is_waiting else None
 
-    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime) -> int:
+    async def count_accepted(
+        self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime, until: datetime
+    ) -> int:
         messages = (each.message for each in self._messages.values())
         return sum(
-            (each.account_id, each.mode) == (account_id, mode) and api_key_id in {None, each.api_key_id} and each.created_at >= since
+            (each.account_id, each.mode) == (account_id, mode)
+            and api_key_id in {None, each.api_key_id}
+            and since <= each.created_at < until
             for each in messages
         )
 
@@ -183,6 +188,7 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
             if outcome.is_attempt:
                 delivery.attempts += 1
                 delivery.crashes = 0
+                delivery.is_released = False
             delivery.is_in_doubt |= outcome.leaves_doubt
             delivery.delivered_at = now if outcome.state is DeliveryState.DELIVERED else None
             self._add_events(delivery, outcome.events, now)
@@ -230,15 +236,19 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
             delivery.due_at = now
         return len(late[:limit])
 
-    async def expire_deliveries(self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int) -> int:
+    async def expire_deliveries(
+        self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int, released_before: datetime | None = None
+    ) -> int:
         overdue = [
             each
             for each in self._deliveries.values()
             if each.state is DeliveryState.QUEUED and each.due_at <= now and each.message.waits_since < created_before
         ]
+        overdue = [each for each in overdue if not each.is_released or each.due_at < (released_before or now)]
         for delivery in overdue[:limit]:
             delivery.move(DeliveryState.EXPIRED)
-            self._add_events(delivery, [make_event(EventType.FAILED, {"reason": "expired"})], now)
+            metadata = {"reason": "expired"} | ({"possibly_duplicate": True} if delivery.is_in_doubt else {})
+            self._add_events(delivery, [make_event(EventType.FAILED, metadata)], now)
         return len(overdue[:limit])
 
     async def capture_due(self, *, now: datetime, play: Player, limit: int) -> int:
@@ -299,7 +309,7 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
         return len(found)
 
     async def release_for_domain(self, account_id: AccountId, name: str, now: datetime) -> int:
-        removed = {number for number, named in self._removed_domains.items() if named == (account_id, name)}
+        removed = {number for number, (named, _) in self._removed_domains.items() if named == (account_id, name)}
         found = [
             each
             for each in self._deliveries.values()
@@ -307,7 +317,7 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
         ]
         for delivery in found:
             delivery.move(DeliveryState.QUEUED)
-            delivery.due_at = now
+            delivery.due_at, delivery.is_released = now, True
         return len(found)
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
@@ -331,8 +341,10 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
             delivery.move(after)
             if before is DeliveryState.HELD:
                 delivery.crashes = 0
+                delivery.is_released = after is DeliveryState.QUEUED
             if after is DeliveryState.QUEUED:
                 delivery.due_at = now
+                self._probes.add(delivery.new.domain)
             if make_event is not None:
                 self._add_events(delivery, [make_event(EventType.CANCELLED, {})], now)
         return len(moved)
@@ -455,6 +467,13 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces):
         for number in old:
             for delivery in self._messages.pop(number).deliveries:
                 del self._deliveries[delivery.id]
+        return len(old)
+
+    async def delete_removed_domains(self, *, created_before: datetime, limit: int) -> int:
+        needed = {each.message.signing_domain_id for each in self._deliveries.values() if each.state in WAITING_STATES}
+        old = [number for number, (_, moment) in self._removed_domains.items() if moment < created_before and number not in needed][:limit]
+        for number in old:
+            del self._removed_domains[number]
         return len(old)
 
     async def delete_events(self, *, created_before: datetime, limit: int) -> int:

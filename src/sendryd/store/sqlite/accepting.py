@@ -104,8 +104,10 @@ class Accepting:
         row = await self._database.read(lambda connection: connection.execute(SQL["read_draft"], (message_id,)).fetchone())
         return bytes(row[0]) if row else None
 
-    async def count_accepted(self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime) -> int:
-        values = (account_id, api_key_id, first_id(since), mode.value)
+    async def count_accepted(
+        self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime, until: datetime
+    ) -> int:
+        values = (account_id, api_key_id, first_id(since), mode.value, first_id(until))
         row = await self._database.read(lambda connection: connection.execute(SQL["count_accepted"], values).fetchone())
         return int(row[0]) if row else 0
 

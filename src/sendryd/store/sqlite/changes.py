@@ -27,9 +27,10 @@ async def move(
     event: tuple[EventMaker, EventType, Metadata] | None = None,
     *,
     hold_reason: HoldReason | None = None,
+    does_probe: bool = False,
 ) -> int:
     """Moves those of the deliveries that are in the first state to the second; those that become queued are due now. Returns how many.
-    What is held without a reason is held by an operator.
+    What is held without a reason is held by an operator. `does_probe` asks for probes of the domains of what becomes queued.
 
     In steps, each a transaction with its events, so that moving a long queue does not keep mail waiting.
     """
@@ -44,6 +45,8 @@ async def move(
         def action(connection: apsw.Connection, rows: Rows, some: Sequence[int] = some, events: dict[int, NewEvent] = events) -> int:
             values = (after.value, due_at, to_json(some), before.value, hold_reason)
             found = database.unreadable.fetch(connection.execute(SQL["move"], values), DELIVERY_PREFIX)
+            if does_probe:
+                connection.execute(SQL["ask_for_probes"], (to_json(some),)).fetchall()
             for row in found:
                 if row is not None and row[0] in events:
                     add_events(rows, row, (events[row[0]],), moment)

@@ -166,15 +166,19 @@ class Deliveries:
             self._scan.begin_anew()
         return count
 
-    async def expire_deliveries(self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int) -> int:
-        values = (to_ms(now), to_ms(created_before), limit)
+    async def expire_deliveries(
+        self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int, released_before: datetime | None = None
+    ) -> int:
+        values = (to_ms(now), to_ms(created_before), limit, to_ms(released_before or now))
         rows: list[tuple[Any, ...]] = await self._database.read(
             lambda connection: connection.execute(SQL["list_overdue"], values).fetchall()
         )
         states = (DeliveryState.QUEUED, DeliveryState.EXPIRED)
-        return await move(
-            self._database, [number for (number,) in rows], states, now, (make_event, EventType.FAILED, {"reason": "expired"})
-        )
+        count = 0
+        for is_in_doubt, metadata in ((False, {"reason": "expired"}), (True, {"reason": "expired", "possibly_duplicate": True})):
+            numbers = [number for number, was_in_doubt in rows if bool(was_in_doubt) is is_in_doubt]
+            count += await move(self._database, numbers, states, now, (make_event, EventType.FAILED, metadata))
+        return count
 
     async def capture_due(self, *, now: datetime, play: Player, limit: int) -> int:
         moment = to_ms(now)

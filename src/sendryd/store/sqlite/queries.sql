@@ -98,6 +98,18 @@ DELETE FROM sending_domain WHERE id = ?;
 -- name: insert_removed_domain
 INSERT OR REPLACE INTO removed_domain (id, account_id, name, removed_at) SELECT id, account_id, name, ?2 FROM sending_domain WHERE id = ?1;
 
+-- name: list_old_removed_domains
+SELECT id FROM removed_domain WHERE removed_at < ?1 AND id NOT IN (
+    SELECT coalesce(message.signing_domain_id, 0) FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.state = 'held'
+    UNION ALL SELECT coalesce(message.signing_domain_id, 0) FROM delivery JOIN message ON message.id = delivery.message_id
+    WHERE delivery.state = 'queued'
+    UNION ALL SELECT coalesce(message.signing_domain_id, 0) FROM delivery JOIN message ON message.id = delivery.message_id
+    WHERE delivery.state = 'leased'
+) LIMIT ?2;
+
+-- name: delete_removed_domains
+DELETE FROM removed_domain WHERE id IN (SELECT value FROM json_each(?1));
+
 -- name: find_successor
 SELECT sending_domain.id FROM removed_domain
 JOIN sending_domain ON sending_domain.account_id = removed_domain.account_id AND sending_domain.name = removed_domain.name
@@ -206,6 +218,25 @@ UPDATE delivery NOT INDEXED
 SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node = NULL, lease_boot = NULL
 WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2;
 
+-- name: note_tls_host
+INSERT INTO tls_host (host, worked_at) VALUES (?1, ?2) ON CONFLICT (host) DO UPDATE SET worked_at = max(worked_at, ?2);
+
+-- name: prune_tls_hosts
+DELETE FROM tls_host WHERE worked_at < ?1 OR host IN (SELECT host FROM tls_host ORDER BY worked_at DESC LIMIT -1 OFFSET ?2);
+
+-- name: list_tls_hosts
+SELECT host, worked_at FROM tls_host ORDER BY worked_at;
+
+-- name: ask_for_probes
+INSERT INTO probe (domain) SELECT DISTINCT domain FROM delivery WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'
+ON CONFLICT (domain) DO NOTHING;
+
+-- name: list_probes
+SELECT domain FROM probe ORDER BY domain;
+
+-- name: delete_probes
+DELETE FROM probe WHERE domain IN (SELECT value FROM json_each(?1));
+
 -- name: read_clock
 SELECT seen_at FROM clock;
 
@@ -255,7 +286,7 @@ ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, 
 DELETE FROM answer WHERE (account_id, key) IN (SELECT account_id, key FROM answer WHERE created_at < ? LIMIT ?);
 
 -- name: count_accepted
-SELECT count(*) FROM message WHERE account_id = ?1 AND id >= ?3 AND (?2 IS NULL OR api_key_id = ?2) AND mode = ?4;
+SELECT count(*) FROM message WHERE account_id = ?1 AND id >= ?3 AND id < ?5 AND (?2 IS NULL OR api_key_id = ?2) AND mode = ?4;
 
 -- name: read_lists_version
 SELECT version FROM lists_version;
@@ -298,7 +329,7 @@ WITH outcome (id, state, due_at, is_attempt, reply, delivered_at, leaves_doubt) 
 UPDATE delivery
 SET state = outcome.state, due_at = coalesce(outcome.due_at, delivery.due_at), attempts = attempts + is_attempt, last_reply = reply,
     delivered_at = outcome.delivered_at, is_in_doubt = max(is_in_doubt, leaves_doubt),
-    crashes = CASE WHEN is_attempt THEN 0 ELSE crashes END,
+    crashes = CASE WHEN is_attempt THEN 0 ELSE crashes END, hold_reason = CASE WHEN is_attempt THEN NULL ELSE hold_reason END,
     lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL
 FROM outcome WHERE delivery.id = outcome.id;
 
@@ -335,7 +366,7 @@ SELECT id, message_id, CASE typeof(crashes) WHEN 'integer' THEN crashes ELSE 0 E
 WHERE state = 'leased' AND lease_boot IS NOT ?1 AND (lease_node = ?2 OR lease_node IS NULL) ORDER BY id;
 
 -- name: return_dead_lease
-UPDATE delivery SET state = ?2, due_at = CASE WHEN ?3 > ?4 THEN ?3 ELSE min(due_at, ?4) END, crashes = ?5, hold_reason = ?6, is_in_doubt = 1,
+UPDATE delivery SET state = ?2, due_at = CASE WHEN ?3 > ?4 THEN ?3 ELSE min(due_at, ?4) END, crashes = ?5, hold_reason = coalesce(?6, hold_reason), is_in_doubt = 1,
     lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
 WHERE id = ?1 AND state = 'leased'
 RETURNING domain;
@@ -347,10 +378,12 @@ WHERE state = 'queued' AND due_at > ?1
 LIMIT ?2;
 
 -- name: list_overdue
-SELECT id FROM delivery INDEXED BY delivery_age WHERE state = 'queued' AND due_at <= ?1 AND created_at < ?2 ORDER BY created_at LIMIT ?3;
+SELECT id, is_in_doubt FROM delivery INDEXED BY delivery_age
+WHERE state = 'queued' AND due_at <= ?1 AND created_at < ?2 AND (hold_reason IS NOT 'released' OR due_at < ?4) ORDER BY created_at LIMIT ?3;
 
 -- name: move
-UPDATE delivery NOT INDEXED SET state = ?1, due_at = coalesce(?2, due_at), hold_reason = ?5,
+UPDATE delivery NOT INDEXED SET state = ?1, due_at = coalesce(?2, due_at),
+    hold_reason = CASE WHEN state = 'held' AND ?1 = 'queued' THEN 'released' WHEN ?1 = 'queued' THEN hold_reason ELSE ?5 END,
     crashes = CASE state WHEN 'held' THEN 0 ELSE crashes END
 WHERE id IN (SELECT value FROM json_each(?3)) AND state = ?4
 RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id),

@@ -48,7 +48,7 @@ class Queue:
         return await self._move_all(which, DeliveryState.QUEUED, DeliveryState.HELD, now)
 
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
-        return await self._move_all(which, DeliveryState.HELD, DeliveryState.QUEUED, now)
+        return await self._move_all(which, DeliveryState.HELD, DeliveryState.QUEUED, now, does_probe=True)
 
     async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:
         numbers = await self._list("list_queued_of_sending_domain", domain_id)
@@ -64,7 +64,7 @@ class Queue:
         return [number for (number,) in rows]
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
-        return await self._move_all(which, DeliveryState.QUEUED, DeliveryState.QUEUED, now)
+        return await self._move_all(which, DeliveryState.QUEUED, DeliveryState.QUEUED, now, does_probe=True)
 
     async def cancel(self, which: QueueFilter, now: datetime, make_event: EventMaker) -> int:
         count = 0
@@ -91,8 +91,10 @@ class Queue:
 
         await self._database.write(action)
 
-    async def _move_all(self, which: QueueFilter, before: DeliveryState, after: DeliveryState, now: datetime) -> int:
-        return await move(self._database, await self._find(which, before), (before, after), now)
+    async def _move_all(
+        self, which: QueueFilter, before: DeliveryState, after: DeliveryState, now: datetime, *, does_probe: bool = False
+    ) -> int:
+        return await move(self._database, await self._find(which, before), (before, after), now, does_probe=does_probe)
 
     async def _find(self, which: QueueFilter, state: DeliveryState) -> list[int]:
         condition, values = _condition(which)

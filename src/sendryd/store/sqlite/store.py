@@ -22,6 +22,7 @@ from sendryd.store.sqlite.creating import create_database, size_of
 from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.deliveries import Deliveries
 from sendryd.store.sqlite.lists import Lists
+from sendryd.store.sqlite.nexthops import NextHops
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.queue import Queue
 from sendryd.store.sqlite.reads import Reads
@@ -35,7 +36,7 @@ from sendryd.store.sqlite.webhooks import Webhooks
 CHECKED_SIZE: Final = 64 * 1024 * 1024  # octets of a database that is looked through after an unclean end: a tenth of a second
 
 
-class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, Reports, Templates, Traces, Webhooks):
+class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, NextHops, Queue, Reads, Reports, Templates, Traces, Webhooks):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
     def __init__(self, database: Database, monotonic: Callable[[], float] | None = None) -> None:
@@ -85,6 +86,16 @@ class SqliteStore(Accepting, Accounts, ApiLog, Deliveries, Lists, Queue, Reads, 
             return int(connection.changes())
 
         return int(await self._database.write(action))
+
+    async def delete_removed_domains(self, *, created_before: datetime, limit: int) -> int:
+        values = (to_ms(created_before), limit)
+        old: list[tuple[Any, ...]] = await self._database.read(
+            lambda connection: connection.execute(SQL["list_old_removed_domains"], values).fetchall()
+        )
+        if old:
+            numbers = to_json([number for (number,) in old])
+            await self._database.write(lambda connection, _: connection.execute(SQL["delete_removed_domains"], (numbers,)).fetchall())
+        return len(old)
 
     async def remove_orphans(self) -> int:
         """Removes files of contents that no message refers to, deleted or lost in a crash before the commit. Returns how many."""
