@@ -22,6 +22,7 @@ from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import QueueFilter, Store
 from sendryd.store.errors import Conflict, NotFound
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.keys import take_key
 from sendryd.testing.samples import Samples
 from sendryd.testing.stores import open_new_store
 
@@ -86,7 +87,7 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
 @pytest.fixture
 def office(store: Store, zone: Zone, clock: ManualClock) -> DomainOffice:
     ids = IdSource(clock, SeededRand(7))
-    return DomainOffice(store, zone, RecordSettings("relay.test"), selector="sendry", clock=clock, ids=ids)
+    return DomainOffice(store, zone, RecordSettings("relay.test"), selector="sendry", clock=clock, ids=ids, make_key=take_key)
 
 
 @pytest.fixture
@@ -315,7 +316,7 @@ async def test_a_host_without_a_public_address_is_tried_out_with_the_record_that
     store: Store, zone: Zone, clock: ManualClock, settings: RecordSettings, addresses: tuple[str, ...]
 ) -> None:
     zone.records["relay.test", "A"] = addresses
-    office = DomainOffice(store, zone, settings, selector="sendry", clock=clock, ids=IdSource(clock, SeededRand(7)))
+    office = DomainOffice(store, zone, settings, selector="sendry", clock=clock, ids=IdSource(clock, SeededRand(7)), make_key=take_key)
     domain = await office.add(ACCOUNT, NAME)
     zone.publish(domain)
     assert (await office.verify(domain)).domain.status is DomainStatus.VERIFIED

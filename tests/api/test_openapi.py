@@ -1,7 +1,10 @@
 """The description at /openapi.json: whole, valid, and made of what the server does."""
 
+import asyncio
 import re
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -11,15 +14,28 @@ from sendryd.api.openapi import describe
 from sendryd.api.operations import Operation
 from sendryd.api.remarks import GROUPS, PATH_PARAMETERS, QUERY_PARAMETERS, REMARKS
 from sendryd.model.ids import AccountId
-from sendryd.testing.api import ApiWorld
+from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.stores import quick_folder
 
 Document = dict[str, Any]
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
+@pytest.fixture(scope="module")
+def answered() -> tuple[Answer, list[Operation]]:
+    """The description as it is served, and the declarations that it is made of."""
+
+    async def ask(data_dir: Path) -> tuple[Answer, list[Operation]]:
+        async with ApiWorld.open(data_dir) as api:
+            return await api.get("/openapi.json"), api.operations
+
+    with tempfile.TemporaryDirectory(dir=quick_folder()) as folder:
+        return asyncio.run(ask(Path(folder)))
+
+
 @pytest.fixture
-async def document(api: ApiWorld) -> Document:
-    answer = await api.get("/openapi.json")
+def document(answered: tuple[Answer, list[Operation]]) -> Document:
+    answer, _ = answered
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
     found: Document = answer.json
@@ -27,8 +43,8 @@ async def document(api: ApiWorld) -> Document:
 
 
 @pytest.fixture
-def operations(api: ApiWorld) -> list[Operation]:
-    return api.operations
+def operations(answered: tuple[Answer, list[Operation]]) -> list[Operation]:
+    return answered[1]
 
 
 def described(document: Document) -> Iterator[tuple[str, Document]]:

@@ -191,24 +191,25 @@ def unchanged(_: str) -> None:
     return None
 
 
-MILLION = 1_000_000
+LARGE = 300_000
 
 
 @pytest.mark.parametrize(
     ("html", "function"),
     [
-        ('<a href="http://x.test/">x</a>' * 100_000, wrap),
-        ("<a " * MILLION, wrap), ("<!-- " * MILLION, wrap), ("<!-- --!" * MILLION, wrap), ("<!-- -->" * (MILLION // 2), wrap),
-        ("<a " + "b " * MILLION + ">", wrap),
-        ("<a " + "b=c'" * MILLION + ">", wrap), ('<a href="http://x.test/' + "y" * 10 * MILLION, wrap), ("<a" + " " * 3 * MILLION, wrap),
-        (("<a x" + " " * 1000 + "'") * 3000, wrap), ("<p" + ' ="' * MILLION, wrap), ("<script>" * MILLION, wrap), ("<script></script " * 100_000, wrap),
-        ('<a href="http://x.test/' + "&a" * MILLION + '">', unchanged), ('<a href="http://x.test/&' + "a" * MILLION + '=">', unchanged),
-        ("<" * 3 * MILLION, wrap), ("<p a='x' b" * 300_000, wrap), ("<p" + " a='x'" * 500_000 + ">", wrap), (("<p" + " a='x'" * 20 + ">") * 20_000, wrap),
-        ("<" + "a" * 3 * MILLION, wrap), ("<a href=x " * 300_000, wrap), ("</" * MILLION, wrap), ("</body>" * 300_000, wrap), ("<p a=b c='d'>" * 100_000, wrap),
+        ('<a href="http://x.test/">x</a>' * (LARGE // 10), wrap),
+        ("<a " * LARGE, wrap), ("<!-- " * LARGE, wrap), ("<!-- --!" * LARGE, wrap), ("<!-- -->" * (LARGE // 2), wrap),
+        ("<a " + "b " * LARGE + ">", wrap),
+        ("<a " + "b=c'" * LARGE + ">", wrap), ('<a href="http://x.test/' + "y" * 10 * LARGE, wrap), ("<a" + " " * 3 * LARGE, wrap),
+        (("<a x" + " " * 1000 + "'") * 3000, wrap), ("<p" + ' ="' * LARGE, wrap), ("<script>" * LARGE, wrap), ("<script></script " * (LARGE // 10), wrap),
+        ('<a href="http://x.test/' + "&a" * LARGE + '">', unchanged), ('<a href="http://x.test/&' + "a" * LARGE + '=">', unchanged),
+        ("<" * 3 * LARGE, wrap), ("<p a='x' b" * (LARGE // 3), wrap), ("<p" + " a='x'" * (LARGE // 2) + ">", wrap), (("<p" + " a='x'" * 20 + ">") * 6_000, wrap),
+        ("<" + "a" * 3 * LARGE, wrap), ("<a href=x " * (LARGE // 3), wrap), ("</" * LARGE, wrap), ("</body>" * (LARGE // 3), wrap),
+        ("<p a=b c='d'>" * (LARGE // 10), wrap),
     ],
     ids=range(24),
 )  # fmt: skip
 def test_hostile_documents_take_linear_time(html: str, function: Callable[[str], str | None]) -> None:
     started = time.process_time()
     rewrite_html(html, wrap=function, pixel_url=PIXEL_URL)
-    assert time.process_time() - started < 6  # quadratic work on these takes hours
+    assert time.process_time() - started < 3  # quadratic work on these takes many times as long

@@ -19,6 +19,7 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import NewDomain, Store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.keys import take_key
 from sendryd.testing.stores import open_new_store
 from sendryd.upkeep.domains import PARALLEL, DomainKeeper, interval, is_due
 
@@ -121,7 +122,7 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
 @pytest.fixture
 def keeper(store: Store, zone: Zone, clock: ManualClock) -> DomainKeeper:
     rand = SeededRand(3)
-    office = DomainOffice(store, zone, SETTINGS, selector="sendry", clock=clock, ids=IdSource(clock, rand))
+    office = DomainOffice(store, zone, SETTINGS, selector="sendry", clock=clock, ids=IdSource(clock, rand), make_key=take_key)
     return DomainKeeper(store, office, clock=clock, rand=rand)
 
 
@@ -208,7 +209,8 @@ async def test_webhooks_are_told_of_a_status_that_changed(keeper: DomainKeeper, 
     assert [((each.body or {})["name"], (each.body or {})["status"]) for each in told] == [("d1.test", "verified")]
 
 
-async def test_the_rounds_go_on(keeper: DomainKeeper, store: Store, zone: Zone) -> None:
+async def test_the_rounds_go_on(keeper: DomainKeeper, store: Store, zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendryd.upkeep.domains.INTERVAL", 600.0)
     task = asyncio.create_task(keeper.run())
     while len(zone.asked) < 20:  # twice each: the clock of the test runs as fast as the keeper sleeps
         await asyncio.sleep(0.001)  # leaves the interpreter to the store's threads

@@ -89,7 +89,9 @@ class DomainOffice:
         clock: Clock,
         ids: IdSource,
         max_domains: int | None = None,
+        make_key: Callable[[], tuple[bytes, str]] = generate_key,
     ) -> None:
+        self._make_key = make_key
         self._store = store
         self._resolver = resolver
         self._settings = settings
@@ -105,7 +107,7 @@ class DomainOffice:
             raise BadDomainName(f"{name} is too long: its DKIM record would have a name of more than {MAX_NAME} octets")
         if self._max_domains is not None and await self._store.count_domains(account_id) >= self._max_domains:
             await self._refuse_another(account_id, name, self._max_domains)
-        private_key, public_key = await asyncio.to_thread(generate_key)
+        private_key, public_key = await asyncio.to_thread(self._make_key)
         domain = SendingDomain(
             id=DomainId(self._ids.next()),
             account_id=account_id,

@@ -49,6 +49,7 @@ from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage, Store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.keys import take_key
 from sendryd.testing.samples import ACCOUNT
 from sendryd.testing.stores import open_copied_store, open_new_store
 from sendryd.testing.zone import ZoneResolver
@@ -102,7 +103,9 @@ class ApiWorld:
         self.directory = Directory(store, self.clock)
         self.keys = KeyOffice(store, clock=self.clock, rand=self.rand, ids=self.ids)
         self.zone = ZoneResolver()
-        self.domains = DomainOffice(store, self.zone, RecordSettings(HOSTNAME), selector="sendry", clock=self.clock, ids=self.ids)
+        self.domains = DomainOffice(
+            store, self.zone, RecordSettings(HOSTNAME), selector="sendry", clock=self.clock, ids=self.ids, make_key=take_key
+        )
         self.webhooks = WebhookOffice(store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=False)
         self.fences = Fences(SystemClock())
         self.templates = TemplateOffice(store, clock=self.clock, ids=self.ids, fences=self.fences)
