@@ -4,10 +4,10 @@ import json
 
 from drive import drive
 
-from sendryd.api.operations import parse_json, validate
-from sendryd.api.redact import redacted_json
-from sendryd.api.requests import Refused, encode, refuse
-from sendryd.api.sendbodies import AmendBody, BatchBody, MarketingBody, SendBody
+from sendryd.api.framework.operation import parse_json, validate
+from sendryd.api.framework.redact import redacted_json
+from sendryd.api.framework.requests import Refused, encode, refuse
+from sendryd.api.sending.schema import AmendBody, BatchBody, MarketingBody, SendBody
 from sendryd.message.compose import Composition, compose
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 import structlog
 
-from sendryd.api.operations import Operation
+from sendryd.api.framework.operation import Operation
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import AccountId
 from sendryd.store.base import DomainCheck

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import jsonschema_rs
 import pytest
 
-from sendryd.api.operations import Operation
+from sendryd.api.framework.operation import Operation
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.domain import DomainStatus
 from sendryd.model.event import EventType

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendryd.api.requests import encode
+from sendryd.api.framework.requests import encode
 from sendryd.api.wire import delivery_json, delivery_word, domain_json, key_json, whole_test_email_json
 from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode, Scope

@@ -20,30 +20,30 @@ from sendryd.accounts.domains import DomainOffice
 from sendryd.accounts.suppressions import ListOffice
 from sendryd.accounts.templates import TemplateOffice
 from sendryd.accounts.webhooks import WebhookOffice
-from sendryd.api.analytics import AnalyticsHandlers
-from sendryd.api.docs import DocsHandlers
-from sendryd.api.domains import DomainHandlers
-from sendryd.api.emails import EmailHandlers, LinkSettings
+from sendryd.api.analytics.operations import AnalyticsHandlers
+from sendryd.api.api_keys.operations import KeyHandlers
+from sendryd.api.domains.operations import DomainHandlers
+from sendryd.api.emails.operations import EmailHandlers, LinkSettings
+from sendryd.api.framework.docs import DocsHandlers
+from sendryd.api.framework.latency import LatencyBook
+from sendryd.api.framework.operation import Dispatcher, Operation
+from sendryd.api.framework.requestlog import RequestLog
+from sendryd.api.framework.requests import REQUEST_ID_KEY, Gate, respond
 from sendryd.api.health import Health
-from sendryd.api.inbound import InboundHandlers
-from sendryd.api.keys import KeyHandlers
-from sendryd.api.latency import LatencyBook
-from sendryd.api.logs import LogHandlers
-from sendryd.api.operations import Dispatcher, Operation
-from sendryd.api.organizations import OrganizationHandlers
-from sendryd.api.regions import RegionHandlers
-from sendryd.api.reports import ReportHandlers
-from sendryd.api.requestlog import RequestLog
-from sendryd.api.requests import REQUEST_ID_KEY, Gate, respond
-from sendryd.api.sends import SendHandlers
-from sendryd.api.smtpinfo import SmtpInfoHandlers
-from sendryd.api.suppressions import SuppressionHandlers
-from sendryd.api.system import SystemHandlers
-from sendryd.api.templates import TemplateHandlers
-from sendryd.api.testinbox import TestInboxHandlers
-from sendryd.api.unsubscribes import UnsubscribeHandlers
-from sendryd.api.uptime import StatusBook
-from sendryd.api.webhooks import WebhookHandlers
+from sendryd.api.inbound.operations import InboundHandlers
+from sendryd.api.logs.operations import LogHandlers
+from sendryd.api.organizations.operations import OrganizationHandlers
+from sendryd.api.regions.operations import RegionHandlers
+from sendryd.api.scheduled_reports.operations import ReportHandlers
+from sendryd.api.sending.operations import SendHandlers
+from sendryd.api.smtp.operations import SmtpInfoHandlers
+from sendryd.api.suppressions.operations import SuppressionHandlers
+from sendryd.api.system.operations import SystemHandlers
+from sendryd.api.system.uptime import StatusBook
+from sendryd.api.templates.operations import TemplateHandlers
+from sendryd.api.test_emails.operations import TestInboxHandlers
+from sendryd.api.unsubscribes.operations import UnsubscribeHandlers
+from sendryd.api.webhooks.operations import WebhookHandlers
 from sendryd.api.wire import error_json
 from sendryd.intake.accept import Intake
 from sendryd.intake.personal import Personaliser

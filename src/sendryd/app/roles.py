@@ -235,13 +235,13 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
 
     from sendryd.accounts.account import AccountOffice
     from sendryd.api.app import ApiDependencies, create_app
-    from sendryd.api.connection import limited
+    from sendryd.api.framework.connection import limited
+    from sendryd.api.framework.latency import LatencyBook
+    from sendryd.api.framework.limits import DESCRIPTOR_SHARE, KEEP_ALIVE, MAX_CONNECTIONS, ConnectionLimits, RequestLimits
+    from sendryd.api.framework.requestlog import RequestLog
+    from sendryd.api.framework.requests import Gate
     from sendryd.api.health import Health
-    from sendryd.api.latency import LatencyBook
-    from sendryd.api.limits import DESCRIPTOR_SHARE, KEEP_ALIVE, MAX_CONNECTIONS, ConnectionLimits, RequestLimits
-    from sendryd.api.requestlog import RequestLog
-    from sendryd.api.requests import Gate
-    from sendryd.api.uptime import DELIVERY, SMTP, WEBHOOKS, StatusBook
+    from sendryd.api.system.uptime import DELIVERY, SMTP, WEBHOOKS, StatusBook
     from sendryd.policy.ratelimit import RateLimiter
     from sendryd.runtime.answers import Answers
     from sendryd.tracking.app import TrackingDependencies, routes

@@ -22,13 +22,13 @@ from sendryd.accounts.suppressions import ListOffice
 from sendryd.accounts.templates import TemplateOffice
 from sendryd.accounts.webhooks import WebhookOffice
 from sendryd.api.app import ApiDependencies, create_app, create_operations
+from sendryd.api.framework.latency import LatencyBook
+from sendryd.api.framework.operation import Operation
+from sendryd.api.framework.requestlog import RequestLog
+from sendryd.api.framework.requests import Gate
+from sendryd.api.framework.router import Match, Router
 from sendryd.api.health import Health
-from sendryd.api.latency import LatencyBook
-from sendryd.api.operations import Operation
-from sendryd.api.requestlog import RequestLog
-from sendryd.api.requests import Gate
-from sendryd.api.router import Match, Router
-from sendryd.api.uptime import DELIVERY, SMTP, StatusBook
+from sendryd.api.system.uptime import DELIVERY, SMTP, StatusBook
 from sendryd.intake.accept import Intake, IntakeSettings
 from sendryd.intake.directory import Directory
 from sendryd.intake.personal import Personaliser

@@ -1,0 +1,135 @@
+"""API keys: making, listing and revoking them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from sendryd.accounts.api_keys import KeyOffice
+from sendryd.api.framework.bodies import Body, Line, PageQuery
+from sendryd.api.framework.moments import StartMoment
+from sendryd.api.framework.operation import Call, Operation
+from sendryd.api.framework.requests import Refused, invalid, not_found
+from sendryd.api.shapes import ApiKey as ApiKeyShape
+from sendryd.api.shapes import Deleted, NewApiKey, Page
+from sendryd.api.wire import Json, key_json, page
+from sendryd.intake.directory import Directory
+from sendryd.model.apikey import KeyMode, Scope
+from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, parse_id
+from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.runtime.clock import Clock
+from sendryd.store.base import AccountStore
+from sendryd.store.errors import NotFound
+
+GROUP: Final = "API Keys"
+MAX_LIFETIME: Final = 100 * 365 * 86_400  # seconds: whoever wants more wants a key that does not expire
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("say in a few words what the key is for")
+    return text
+
+
+class NewKeyBody(Body):
+    """A key to make."""
+
+    name: Annotated[Line, Field(min_length=1, max_length=100), AfterValidator(_not_blank)]
+    scope: Literal["full_access", "sending_access", "read_only"] | None = None
+    mode: Literal["live", "test"] | None = None
+    expires_in: Annotated[int, Field(ge=1, le=MAX_LIFETIME, description="Seconds from now")] | None = None
+    expires_at: StartMoment | None = None
+
+
+class KeyHandlers:
+    """Everything about keys."""
+
+    def __init__(self, store: AccountStore, office: KeyOffice, directory: Directory, clock: Clock) -> None:
+        self._store = store
+        self._office = office
+        self._directory = directory
+        self._clock = clock
+
+    def operations(self) -> list[Operation]:
+        """The declarations."""
+        path = "/v1/api-keys"
+        return [
+            Operation(
+                method="POST",
+                path=path,
+                group=GROUP,
+                summary="Make an API key; the whole key is in this answer alone",
+                handler=self.create,
+                scope=Scope.FULL_ACCESS,
+                body=NewKeyBody,
+                answer=NewApiKey,
+            ),
+            Operation(
+                method="GET",
+                path=path,
+                group=GROUP,
+                summary="List the API keys that are not revoked, newest first",
+                handler=self.list,
+                query=PageQuery,
+                answer=Page[ApiKeyShape],
+            ),
+            Operation(
+                method="DELETE",
+                path=f"{path}/{{id}}",
+                group=GROUP,
+                summary="Revoke an API key at once",
+                handler=self.revoke,
+                scope=Scope.FULL_ACCESS,
+                answer=Deleted,
+            ),
+        ]
+
+    async def create(self, call: Call) -> Json:
+        """`POST /v1/api-keys`. A test key cannot create a live key: test keys leak easily."""
+        body: NewKeyBody = call.body
+        mode = KeyMode(body.mode or KeyMode.LIVE)
+        if mode is KeyMode.LIVE and call.key.mode is KeyMode.TEST:
+            sentence = 'make live keys, and keys are live unless "mode" is "test"'
+            raise Refused(Refusal(RefusalKey.LIVE_KEY_NEEDED, sentence), details={"field": "mode"})
+        key, secret = await self._office.create(
+            call.key.account_id,
+            body.name,
+            scope=Scope(body.scope or Scope.FULL_ACCESS),
+            mode=mode,
+            expires_in=None if body.expires_in is None else timedelta(seconds=body.expires_in),
+            expires_at=self._read_expiry(body),
+        )
+        return key_json(key, secret)
+
+    def _read_expiry(self, body: NewKeyBody) -> datetime | None:
+        if body.expires_at is None:
+            return None
+        if body.expires_in is not None:
+            raise invalid("expires_at", "expires_at: give this or expires_in, not both")
+        if body.expires_at <= self._clock.now():
+            raise invalid("expires_at", "expires_at: that time has passed")
+        try:
+            return body.expires_at.astimezone(UTC)
+        except OverflowError:
+            raise invalid("expires_at", "expires_at: leave it out for a key that does not expire") from None
+
+    async def list(self, call: Call) -> Json:
+        """`GET /v1/api-keys`: of both modes."""
+        before = call.cursor(API_KEY_PREFIX)
+        found = await self._store.page_api_keys(
+            call.key.account_id, limit=call.query.limit, before=None if before is None else ApiKeyId(before)
+        )
+        return page([key_json(key) for key in found.items], has_more=found.has_more)
+
+    async def revoke(self, call: Call) -> Json:
+        """`DELETE /v1/api-keys/:id`. A key may revoke itself; a test key, other test keys."""
+        number = parse_id(call.params["id"], API_KEY_PREFIX)
+        now = self._clock.now()
+        try:
+            key = None if number is None else await self._office.revoke(call.key.account_id, ApiKeyId(number), by=call.key.mode)
+        except NotFound:
+            key = None
+        if key is None or (key.revoked_at is not None and key.revoked_at < now):  # it was revoked before
+            raise not_found("API key")
+        self._directory.invalidate()
+        return {"deleted": True}

@@ -1,0 +1,1 @@
+"""`/v1/emails`: messages as they are read."""

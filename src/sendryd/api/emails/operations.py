@@ -1,0 +1,216 @@
+"""Messages as they are read: lists, one, its events and attachments."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from sendryd.api.framework.bodies import Flag, PageQuery, SearchQuery
+from sendryd.api.framework.operation import Call, Operation
+from sendryd.api.framework.requests import encode, invalid, not_found, read_word, respond
+from sendryd.api.shapes import Email, EmailEvent, Insights, MaybeCountedPage, Page, Share
+from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, Json, email_json, event_json, page
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.fenced import examine_message
+from sendryd.message.insights import Check, Mark, score
+from sendryd.message.parse import attachment_parts, decode_pieces, summarise, walk
+from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, EventId, MessageId, parse_id
+from sendryd.model.message import Message, MessageSummary, MessageType
+from sendryd.model.moment import timestamp
+from sendryd.policy.tracking import share_url
+from sendryd.runtime.answers import Answers
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.fence import Fence, Fences
+from sendryd.store.base import EventFilter, MessageFilter, Store
+
+GROUP: Final = "Emails"
+SHARED_FOR: Final = timedelta(hours=48)  # the contract
+SMALL: Final = 4096  # octets of a message that is examined in the event loop: some milliseconds, whatever is in it
+_MAX_INDEX: Final = 6  # digits: messages have at most a thousand parts
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """What links to pages for people are made with."""
+
+    public_url: str
+    secret: bytes
+
+
+class EmailsQuery(SearchQuery):
+    """Of the list of messages."""
+
+    status: str | None = None
+    include_total: Flag = False
+
+
+class EventsQuery(PageQuery):
+    """Of the list of one message's events."""
+
+    type: str | None = None
+
+
+class EmailHandlers:
+    """Everything that reads messages."""
+
+    def __init__(self, store: Store, links: LinkSettings, clock: Clock, answers: Answers, fences: Fences) -> None:
+        self._store = store
+        self._previews = fences.previews
+        self._links = links
+        self._clock = clock
+        self._answers = answers
+
+    def operations(self) -> list[Operation]:
+        """The declarations."""
+        path = "/v1/emails"
+        return [
+            Operation(
+                method="GET",
+                path=path,
+                group=GROUP,
+                summary="List emails of the key's mode, newest first",
+                handler=self.list,
+                query=EmailsQuery,
+                answer=MaybeCountedPage[Email],
+            ),
+            Operation(method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get an email", handler=self.get, answer=Email),
+            Operation(
+                method="GET",
+                path=f"{path}/{{id}}/events",
+                group=GROUP,
+                summary="List the events of an email, newest first",
+                handler=self.list_events,
+                query=EventsQuery,
+                answer=Page[EmailEvent],
+            ),
+            Operation(
+                method="GET",
+                path=f"{path}/{{id}}/attachments/{{index}}",
+                group=GROUP,
+                summary="Download an attachment by its place, from 0 on",
+                handler=self.get_attachment,
+                answer=None,
+            ),
+            Operation(
+                method="GET",
+                path=f"{path}/{{id}}/share",
+                group=GROUP,
+                summary="Make a link that shows an email to whoever has it, for 48 hours",
+                handler=self.share,
+                answer=Share,
+            ),
+            Operation(
+                method="GET",
+                path=f"{path}/{{id}}/insights",
+                group=GROUP,
+                summary="Look at how well an email is made",
+                handler=self.examine,
+                answer=Insights,
+            ),
+        ]
+
+    async def list(self, call: Call) -> Json:
+        """`GET /v1/emails`: messages of the key's mode."""
+        query: EmailsQuery = call.query
+        account_id = call.key.account_id
+        which = MessageFilter(mode=call.key.mode, status=read_word("status", query.status, STATUS_WORDS), text=query.q)
+        before = call.cursor(MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
+        found = await self._store.list_messages(account_id, which, limit=query.limit, before=None if before is None else MessageId(before))
+        total = await self._store.count_messages(account_id, which) if query.include_total else None
+        return page([email_json(summary) for summary in found.items], has_more=found.has_more, total=total, has_total=True)
+
+    async def get(self, call: Call) -> Response:
+        """`GET /v1/emails/:id`."""
+        return await show_email(self._store, call, self._answers)
+
+    async def list_events(self, call: Call) -> Json:
+        """`GET /v1/emails/:id/events`."""
+        query: EventsQuery = call.query
+        summary = await find_email(self._store, call)
+        which = EventFilter(mode=call.key.mode, message_id=summary.message.id, type=read_word("type", query.type, EVENT_WORDS))
+        before = call.cursor(EVENT_PREFIX)
+        found = await self._store.list_events(
+            call.key.account_id, which, limit=query.limit, before=None if before is None else EventId(before)
+        )
+        return page([event_json(event) for event in found.items], has_more=found.has_more)
+
+    async def get_attachment(self, call: Call) -> Response:
+        """`GET /v1/emails/:id/attachments/:index`: the octets, for saving, never for showing."""
+        summary = await find_email(self._store, call)
+        text = call.params["index"]
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_INDEX):
+            raise invalid("index", "index is the place of the attachment, from 0 on")
+        async with self._answers.room(summary.message.size):
+            content = await self._store.read_content(summary.message.id)
+            found = await asyncio.to_thread(_attachment, content, int(text))
+            if found is None:
+                raise not_found("Attachment")
+            name, content_type, pieces = found
+            headers = {"Content-Disposition": f'attachment; filename="{quote(name, safe=" ")}"'}
+            return await self._answers.make(*pieces, owner=summary.message.account_id, media_type=content_type, headers=headers)
+
+    async def share(self, call: Call) -> Json:
+        """`GET /v1/emails/:id/share`. Nothing is stored: the link holds all that it needs, signed."""
+        summary = await find_email(self._store, call)
+        message = summary.message
+        expires_at = self._clock.now() + SHARED_FOR
+        url = share_url(self._links.public_url, self._links.secret, message.id, account_id=message.account_id, expires_at=expires_at)
+        return {"url": url, "expires_at": timestamp(expires_at)}
+
+    async def examine(self, call: Call) -> Json:
+        """`GET /v1/emails/:id/insights`."""
+        message = (await find_email(self._store, call)).message
+        async with self._answers.room(message.size):
+            content = await self._store.read_content(message.id)
+            checks = await _examine(self._previews, content, message)
+        return {
+            "score": score(checks),
+            "checks": [_check_json(check) for check in checks],
+            "generated_at": timestamp(self._clock.now()),
+        }
+
+
+async def _examine(previews: Fence, content: bytes, message: Message) -> list[Check]:
+    is_marketing = message.type is MessageType.MARKETING
+    if len(content) <= SMALL:
+        return examine_message(content, is_marketing)
+    found = await previews.run(examine_message, content, is_marketing, lane=message.account_id)
+    return [Check(**{**check, "mark": Mark(check["mark"])}) for check in found]
+
+
+def _check_json(check: Check) -> Json:
+    body = {"id": check.id, "label": check.label, "status": check.mark.value, "message": check.message}
+    return body if check.action is None else {**body, "action": check.action}
+
+
+def _attachment(content: bytes, index: int) -> tuple[str, str, list[bytes]] | None:
+    """Name, type and octets of an attachment, counted as `summarise` lists them."""
+    try:
+        parts = attachment_parts(walk(content))
+    except MalformedMessage:
+        return None
+    if index >= len(parts):
+        return None
+    part = parts[index]
+    return part.filename or "attachment", part.content_type, decode_pieces(content, part)
+
+
+async def find_email(store: Store, call: Call) -> MessageSummary:
+    """The message of the path, if it is of the key's account and mode. Raises `Refused`."""
+    number = parse_id(call.params["id"], MESSAGE_PREFIX)
+    summary = None if number is None else await store.get_message(call.key.account_id, MessageId(number))
+    if summary is None or summary.message.mode is not call.key.mode:
+        raise not_found("Email")
+    return summary
+
+
+async def show_email(store: Store, call: Call, answers: Answers) -> Response:
+    """The message of the path with its attachments. Raises `Refused`."""
+    summary = await find_email(store, call)
+    call.room.give_back()  # the request's own work is done, and room is never waited for while some is held
+    async with answers.room(summary.message.size):
+        content = await store.read_content(summary.message.id)
+        return respond(await asyncio.to_thread(lambda: encode(email_json(summary, summarise(content)))))

@@ -1,0 +1,1 @@
+"""`/v1/logs` and the log of API requests."""

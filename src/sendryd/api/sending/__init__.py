@@ -1,0 +1,1 @@
+"""`/v1/emails`: sending, changing and cancelling."""

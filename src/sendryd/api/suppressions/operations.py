@@ -1,0 +1,195 @@
+"""The suppression list."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
+
+from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, ListOffice
+from sendryd.api.framework.addresses import Address
+from sendryd.api.framework.bodies import Body, Query, SearchQuery, SearchText
+from sendryd.api.framework.operation import Call, Operation
+from sendryd.api.framework.requests import invalid, not_found, read_word
+from sendryd.api.framework.tables import csv_text
+from sendryd.api.shapes import Deleted, ImportedSuppressions, Page
+from sendryd.api.shapes import Suppression as SuppressionShape
+from sendryd.api.wire import Json, suppression_json
+from sendryd.model.apikey import Scope
+from sendryd.model.ids import SUPPRESSION_PREFIX, AccountId, SuppressionId, format_id
+from sendryd.model.suppression import SuppressionReason
+from sendryd.policy.suppress import normalise_address
+from sendryd.store.base import Store
+from sendryd.store.errors import NotFound
+
+GROUP: Final = "Suppression"
+MAX_IMPORT_BODY: Final = 4 * 1024 * 1024  # octets: 10,000 of the longest addresses with their reasons
+EXPORT_STEP: Final = 1000  # rows read at once: some 10 ms, and no more than that in memory
+REASON_WORDS: Final = {reason.value: reason for reason in SuppressionReason}
+
+Reason = Literal["hard_bounce", "complaint", "unsubscribe", "manual"]
+
+
+class SuppressionsQuery(SearchQuery):
+    """Of the list."""
+
+    reason: str | None = None
+
+
+class ExportQuery(Query):
+    """The same without pages."""
+
+    q: SearchText | None = None
+    reason: str | None = None
+
+
+class NewSuppression(Body):
+    """One address."""
+
+    email: Address
+    reason: Reason | None = None
+
+
+class ImportEntry(Body):
+    """One address of many."""
+
+    email: str
+    reason: Reason | None = None
+
+
+class Import(Body):
+    """Addresses, or addresses with their reasons."""
+
+    emails: Annotated[list[str], Field(max_length=MAX_IMPORT)] | None = None
+    suppressions: Annotated[list[ImportEntry], Field(max_length=MAX_IMPORT)] | None = None
+    reason: Annotated[Reason | None, Field(description="Of those that have none of their own; `manual` if it is not given.")] = None
+
+
+class SuppressionHandlers:
+    """Everything about addresses that get no mail."""
+
+    def __init__(self, store: Store, lists: ListOffice) -> None:
+        self._store = store
+        self._lists = lists
+
+    def operations(self) -> list[Operation]:
+        """The declarations."""
+        path = "/v1/suppression"
+        return [
+            Operation(
+                method="GET",
+                path=path,
+                group=GROUP,
+                summary="List suppressed addresses, newest first",
+                handler=self.list,
+                query=SuppressionsQuery,
+                answer=Page[SuppressionShape],
+            ),
+            Operation(
+                method="POST",
+                path=path,
+                group=GROUP,
+                summary="Suppress an address; one that is suppressed already is answered as it stands",
+                handler=self.add,
+                scope=Scope.FULL_ACCESS,
+                is_live_only=True,
+                body=NewSuppression,
+                answer=SuppressionShape,
+            ),
+            Operation(
+                method="POST",
+                path=f"{path}/import",
+                group=GROUP,
+                summary=f"Suppress up to {MAX_IMPORT:,} addresses, all or none",
+                handler=self.import_,
+                scope=Scope.FULL_ACCESS,
+                is_live_only=True,
+                body=Import,
+                max_body=MAX_IMPORT_BODY,
+                answer=ImportedSuppressions,
+            ),
+            Operation(
+                method="GET",
+                path=f"{path}/export",
+                group=GROUP,
+                summary="Download the list as CSV",
+                handler=self.export,
+                query=ExportQuery,
+                answer=None,
+            ),
+            Operation(
+                method="DELETE",
+                path=f"{path}/{{email}}",
+                group=GROUP,
+                summary="Lift the suppression of an address",
+                handler=self.remove,
+                scope=Scope.FULL_ACCESS,
+                is_live_only=True,
+                answer=Deleted,
+            ),
+        ]
+
+    async def list(self, call: Call) -> Json:
+        """`GET /v1/suppression`."""
+        query: SuppressionsQuery = call.query
+        before = call.cursor(SUPPRESSION_PREFIX)
+        found = await self._store.page_suppressions(
+            call.key.account_id,
+            text=normalise_address(query.q) if query.q else None,
+            reason=read_word("reason", query.reason, REASON_WORDS),
+            limit=query.limit,
+            before=None if before is None else SuppressionId(before),
+        )
+        return {
+            "data": [suppression_json(each) for each in found.items],
+            "has_more": found.has_more,
+            "next_cursor": format_id(SUPPRESSION_PREFIX, found.items[-1].id) if found.has_more else None,
+        }
+
+    async def add(self, call: Call) -> Json:
+        """`POST /v1/suppression`."""
+        body: NewSuppression = call.body
+        return suppression_json(await self._lists.suppress(call.key.account_id, body.email, REASON_WORDS[body.reason or "manual"]))
+
+    async def import_(self, call: Call) -> Json:
+        """`POST /v1/suppression/import`."""
+        body: Import = call.body
+        default = body.reason or "manual"
+        emails, pairs = body.emails or [], body.suppressions or []
+        entries = [(email, REASON_WORDS[default]) for email in emails]
+        entries += [(each.email, REASON_WORDS[each.reason or default]) for each in pairs]
+        if not 1 <= len(entries) <= MAX_IMPORT:
+            raise invalid("emails", f"give 1 to {MAX_IMPORT:,} addresses, in emails or in suppressions")
+        try:
+            inserted = await self._lists.import_suppressions(call.key.account_id, entries)
+        except BadAddress as error:
+            place = error.index - len(emails)
+            field = f"emails.{error.index}" if place < 0 else f"suppressions.{place}.email"
+            raise invalid(field, f"{field}: {error}") from None
+        return {"inserted": inserted, "total": len(entries)}
+
+    async def export(self, call: Call) -> Response:
+        """`GET /v1/suppression/export`: the whole list, read and sent piece by piece."""
+        query: ExportQuery = call.query
+        rows = self._rows(
+            call.key.account_id, normalise_address(query.q) if query.q else None, read_word("reason", query.reason, REASON_WORDS)
+        )
+        headers = {"Content-Disposition": 'attachment; filename="suppressions.csv"'}
+        return StreamingResponse(rows, media_type="text/csv", headers=headers)
+
+    async def _rows(self, account_id: AccountId, text: str | None, reason: SuppressionReason | None) -> AsyncIterator[str]:
+        yield csv_text([("email", "reason", "created_at")])
+        before: SuppressionId | None = None
+        has_more = True
+        while has_more:
+            found = await self._store.page_suppressions(account_id, text=text, reason=reason, limit=EXPORT_STEP, before=before)
+            yield csv_text([tuple(suppression_json(each).values()) for each in found.items])
+            has_more, before = found.has_more, found.items[-1].id if found.items else None
+
+    async def remove(self, call: Call) -> Json:
+        """`DELETE /v1/suppression/:email`."""
+        try:
+            await self._lists.lift_suppression(call.key.account_id, call.params["email"])
+        except NotFound:
+            raise not_found("Suppressed address") from None
+        return {"deleted": True}

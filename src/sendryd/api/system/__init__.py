@@ -1,0 +1,1 @@
+"""`/v1/status` and its like: what runs here, and how it does."""

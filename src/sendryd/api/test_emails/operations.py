@@ -1,0 +1,124 @@
+"""The Test Inbox: what test keys sent, as it would have arrived."""
+
+import asyncio
+from typing import Annotated, Final
+
+from pydantic import Field
+from starlette.responses import Response
+
+from sendryd.api.framework.bodies import PageQuery, Query, SearchText, Whole
+from sendryd.api.framework.operation import Call, Operation
+from sendryd.api.framework.requests import encode, not_found
+from sendryd.api.shapes import Page, TestEmail, WholeTestEmail
+from sendryd.api.wire import Json, page, test_email_json, whole_test_email_json
+from sendryd.intake.personal import Personaliser
+from sendryd.message.parse import summarise
+from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.ids import MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, MessageId, parse_id
+from sendryd.model.message import Message
+from sendryd.runtime.answers import Answers
+from sendryd.runtime.clock import Clock
+from sendryd.store.base import MessageFilter, QueueFilter, Store
+
+GROUP: Final = "Test Emails"
+MAX_WAIT: Final = 60  # seconds: what the contract allows
+DEFAULT_WAIT: Final = 10
+POLL_INTERVAL: Final = 0.1  # seconds between looks: a look is a few rows of a small index, and a test suite wants to go on
+
+
+class WaitQuery(Query):
+    """Which message to wait for."""
+
+    to: SearchText | None = None
+    subject: SearchText | None = None
+    timeout: Annotated[Whole, Field(ge=0, le=MAX_WAIT)] = DEFAULT_WAIT
+
+
+class TestInboxHandlers:
+    """Everything that reads captured messages."""
+
+    def __init__(self, store: Store, personaliser: Personaliser, clock: Clock, answers: Answers) -> None:
+        self._store = store
+        self._personaliser = personaliser
+        self._clock = clock
+        self._answers = answers
+
+    def operations(self) -> list[Operation]:
+        """The declarations."""
+        path = "/v1/test-emails"
+        return [
+            Operation(
+                method="GET",
+                path=path,
+                group=GROUP,
+                summary="List captured emails: a test key's own, or those of all test keys",
+                handler=self.list,
+                query=PageQuery,
+                answer=Page[TestEmail],
+            ),
+            Operation(
+                method="GET",
+                path=f"{path}/wait",
+                group=GROUP,
+                summary="Wait for a captured email, for test suites: the newest that matches, or the first to arrive",
+                handler=self.wait,
+                query=WaitQuery,
+                answer=WholeTestEmail,
+                is_timed=False,
+            ),
+            Operation(
+                method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get a captured email", handler=self.get, answer=WholeTestEmail
+            ),
+        ]
+
+    async def list(self, call: Call) -> Json:
+        """`GET /v1/test-emails`: a test key sees its own messages, a live key those of all test keys."""
+        before = call.cursor(TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
+        found = await self._store.list_messages(
+            call.key.account_id, _inbox(call.key), limit=call.query.limit, before=None if before is None else MessageId(before)
+        )
+        return page([test_email_json(summary.message) for summary in found.items], has_more=found.has_more)
+
+    async def get(self, call: Call) -> Response:
+        """`GET /v1/test-emails/:id`, by `te_…` or `em_…`."""
+        key = call.key
+        number = parse_id(call.params["id"], TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
+        summary = None if number is None else await self._store.get_message(key.account_id, MessageId(number))
+        if summary is None or summary.message.mode is not KeyMode.TEST:
+            raise not_found("Test email")
+        if key.mode is KeyMode.TEST and summary.message.api_key_id != key.id:
+            raise not_found("Test email")
+        return await self._show(summary.message)
+
+    async def wait(self, call: Call) -> Response:
+        """`GET /v1/test-emails/wait`."""
+        query: WaitQuery = call.query
+        which = _inbox(call.key, recipient=query.to, subject=query.subject)
+        deadline = self._clock.monotonic() + query.timeout
+        while True:
+            found = await self._store.list_messages(call.key.account_id, which, limit=1)
+            if found.items:
+                return await self._show(found.items[0].message)
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                raise not_found("A matching test email was")
+            await self._clock.sleep(POLL_INTERVAL)
+
+    async def _show(self, message: Message) -> Response:
+        """The message as its first recipient would have got it."""
+        deliveries = await self._store.list_queue(QueueFilter(message_id=message.id)) if message.is_personal else []
+
+        def make(content: bytes) -> bytes:
+            if deliveries:
+                first = deliveries[-1]
+                content = self._personaliser.copy_for(message, first.id, first.forward_path, content)
+            return encode(whole_test_email_json(message, summarise(content)))
+
+        async with self._answers.room(message.size):
+            body = await asyncio.to_thread(make, await self._store.read_content(message.id))
+            return await self._answers.make(body, owner=message.account_id, media_type="application/json")
+
+
+def _inbox(key: ApiKey, *, recipient: str | None = None, subject: str | None = None) -> MessageFilter:
+    own = key.id if key.mode is KeyMode.TEST else None
+    return MessageFilter(mode=KeyMode.TEST, api_key_id=own, recipient=recipient, subject=subject, has_gone=True)

@@ -1,0 +1,293 @@
+"""Webhooks, what they were told, and telling it again."""
+
+from typing import Annotated, Final
+
+from pydantic import AliasChoices, Field
+
+from sendryd.accounts.webhooks import BadWebhook, WebhookChange, WebhookOffice
+from sendryd.api.framework.bodies import Body, PageQuery, SearchQuery
+from sendryd.api.framework.moments import EndMoment, StartMoment
+from sendryd.api.framework.operation import Call, Operation
+from sendryd.api.framework.requests import Refused, invalid, not_found
+from sendryd.api.shapes import CountedPage, CreatedWebhook, Deleted, Page, Replayed, ReplayedRange, WebhookDelivery, WebhookListItem
+from sendryd.api.shapes import Webhook as WebhookShape
+from sendryd.api.wire import Json, notification_json, page, webhook_json
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, format_id, parse_id
+from sendryd.model.webhook import Webhook
+from sendryd.policy.permissions import may_see_secrets, may_see_url
+from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.policy.urlguard import origin_of
+from sendryd.store.base import NotifyStore
+from sendryd.store.errors import NotAllowed, NotFound
+
+GROUP: Final = "Webhooks"
+MAX_URL: Final = 2048  # characters: what servers in front of an endpoint take
+MAX_EVENTS: Final = 100  # words, repetitions included; there are fewer events
+
+Url = Annotated[str, Field(max_length=MAX_URL, json_schema_extra={"format": "uri"})]
+Events = Annotated[list[str], Field(min_length=1, max_length=MAX_EVENTS)]
+
+
+class NewWebhook(Body):
+    """An endpoint."""
+
+    url: Url
+    events: Events
+    active: bool | None = None
+
+
+class WebhookUpdate(Body):
+    """What changes of an endpoint."""
+
+    url: Url | None = None
+    events: Events | None = None
+    active: bool | None = None
+
+
+class DeliveriesQuery(PageQuery):
+    """Of the list of notifications."""
+
+    webhook_id: str | None = None
+
+
+class Range(Body):
+    """Which notifications to send again: those made from one time to another."""
+
+    start: Annotated[StartMoment, Field(validation_alias=AliasChoices("from", "from_"))]
+    end: Annotated[EndMoment, Field(validation_alias="to")]
+    failed_only: Annotated[bool | None, Field(description="Leave out those that arrived; true if it is not given.")] = None
+
+
+class WebhookHandlers:
+    """Everything about webhooks."""
+
+    def __init__(self, store: NotifyStore, webhooks: WebhookOffice) -> None:
+        self._store = store
+        self._webhooks = webhooks
+
+    def operations(self) -> list[Operation]:
+        """The declarations."""
+        path = "/v1/webhooks"
+        one = f"{path}/{{id}}"
+        update = Operation(
+            method="PUT",
+            path=one,
+            group=GROUP,
+            summary="Change the URL or the events of a webhook, pause it or switch it on",
+            handler=self.update,
+            scope=Scope.FULL_ACCESS,
+            body=WebhookUpdate,
+            answer=WebhookShape,
+        )
+        return [
+            Operation(
+                method="POST",
+                path=path,
+                group=GROUP,
+                summary="Create a webhook",
+                handler=self.create,
+                scope=Scope.FULL_ACCESS,
+                body=NewWebhook,
+                answer=CreatedWebhook,
+            ),
+            Operation(
+                method="GET",
+                path=path,
+                group=GROUP,
+                summary="List webhooks, newest first",
+                handler=self.list,
+                query=SearchQuery,
+                answer=CountedPage[WebhookListItem],
+            ),
+            Operation(
+                method="GET",
+                path=one,
+                group=GROUP,
+                summary="Get a webhook; a live key with full access also gets its secret, and keys that cannot change it see only the host of its URL",
+                handler=self.get,
+                answer=WebhookShape,
+            ),
+            update,
+            update.alias(method="PATCH"),
+            Operation(
+                method="DELETE",
+                path=one,
+                group=GROUP,
+                summary="Remove a webhook and what it is still owed",
+                handler=self.remove,
+                scope=Scope.FULL_ACCESS,
+                answer=Deleted,
+            ),
+            *self._notification_operations(path),
+        ]
+
+    def _notification_operations(self, path: str) -> list[Operation]:
+        return [
+            Operation(
+                method="GET",
+                path=f"{path}/deliveries",
+                group=GROUP,
+                summary="List what webhooks were told and are still owed, newest first; test keys see those of webhooks that test keys made",
+                handler=self.list_deliveries,
+                query=DeliveriesQuery,
+                answer=Page[WebhookDelivery],
+            ),
+            Operation(
+                method="POST",
+                path=f"{path}/deliveries/{{id}}/replay",
+                group=GROUP,
+                summary="Tell a webhook one fact again",
+                handler=self.replay,
+                scope=Scope.FULL_ACCESS,
+                answer=Replayed,
+            ),
+            Operation(
+                method="POST",
+                path=f"{path}/{{id}}/test",
+                group=GROUP,
+                summary="Send a webhook an invented event that says so",
+                handler=self.test,
+                scope=Scope.FULL_ACCESS,
+                answer=Replayed,
+            ),
+            Operation(
+                method="POST",
+                path=f"{path}/{{id}}/replay",
+                group=GROUP,
+                summary="Tell a webhook again what it was owed in a time",
+                handler=self.replay_range,
+                scope=Scope.FULL_ACCESS,
+                body=Range,
+                answer=ReplayedRange,
+            ),
+        ]
+
+    async def create(self, call: Call) -> Json:
+        """`POST /v1/webhooks`."""
+        body: NewWebhook = call.body
+        try:
+            webhook = await self._webhooks.create(
+                call.key.account_id, body.url, body.events, is_active=body.active is not False, by=call.key.mode
+            )
+        except BadWebhook as error:
+            raise invalid(error.field, f"{error.field}: {error}") from None
+        return webhook_json(webhook, has_secret=True)
+
+    async def list(self, call: Call) -> Json:
+        """`GET /v1/webhooks`, without secrets."""
+        query: SearchQuery = call.query
+        before = call.cursor(WEBHOOK_PREFIX)
+        account_id = call.key.account_id
+        searched = frozenset(mode for mode in KeyMode if may_see_url(call.key, mode))
+        found = await self._store.page_webhooks(
+            account_id, text=query.q, whole_urls=searched, limit=query.limit, before=None if before is None else WebhookId(before)
+        )
+        total = await self._store.count_webhooks(account_id, text=query.q, whole_urls=searched)
+        return page([_shown(each, call.key) for each in found.items], has_more=found.has_more, total=total, has_total=True)
+
+    async def get(self, call: Call) -> Json:
+        """`GET /v1/webhooks/:id`."""
+        webhook = await self._store.get_webhook(call.key.account_id, _read_id(call))
+        if webhook is None:
+            raise not_found("Webhook")
+        return _shown(webhook, call.key, has_secret=may_see_secrets(call.key))
+
+    async def update(self, call: Call) -> Json:
+        """`PUT /v1/webhooks/:id`."""
+        body: WebhookUpdate = call.body
+        change = WebhookChange(url=body.url, events=body.events, is_active=body.active)
+        try:
+            webhook = await self._webhooks.update(call.key.account_id, _read_id(call), change, by=call.key.mode)
+        except BadWebhook as error:
+            raise invalid(error.field, f"{error.field}: {error}") from None
+        except NotFound:
+            raise not_found("Webhook") from None
+        return webhook_json(webhook, has_secret=may_see_secrets(call.key))
+
+    async def remove(self, call: Call) -> Json:
+        """`DELETE /v1/webhooks/:id`."""
+        try:
+            await self._webhooks.remove(call.key.account_id, _read_id(call), by=call.key.mode)
+        except NotFound:
+            raise not_found("Webhook") from None
+        return {"deleted": True}
+
+    async def list_deliveries(self, call: Call) -> Json:
+        """`GET /v1/webhooks/deliveries`."""
+        query: DeliveriesQuery = call.query
+        webhook_id = parse_id(query.webhook_id, WEBHOOK_PREFIX) if query.webhook_id else None
+        if query.webhook_id and webhook_id is None:
+            raise invalid("webhook_id", "webhook_id is the id of a webhook, as wh_…")
+        before = call.cursor(NOTIFICATION_PREFIX)
+        found = await self._store.page_notifications(
+            call.key.account_id,
+            made_by=KeyMode.TEST if call.key.mode is KeyMode.TEST else None,
+            webhook_id=None if webhook_id is None else WebhookId(webhook_id),
+            limit=query.limit,
+            before=None if before is None else NotificationId(before),
+        )
+        return page([notification_json(each) for each in found.items], has_more=found.has_more)
+
+    async def replay(self, call: Call) -> Json:
+        """`POST /v1/webhooks/deliveries/:id/replay`."""
+        number = parse_id(call.params["id"], NOTIFICATION_PREFIX)
+        if number is None:
+            raise not_found("Webhook delivery")
+        try:
+            made = await self._webhooks.replay(call.key.account_id, NotificationId(number), by=call.key.mode)
+        except NotFound:
+            raise not_found("Webhook delivery") from None
+        except NotAllowed as error:
+            raise _conflict(error) from None
+        return {"id": format_id(NOTIFICATION_PREFIX, made.id), "queued": True}
+
+    async def test(self, call: Call) -> Json:
+        """`POST /v1/webhooks/:id/test`."""
+        try:
+            made = await self._webhooks.test_event(call.key.account_id, _read_id(call), by=call.key.mode)
+        except NotFound:
+            raise not_found("Webhook") from None
+        except NotAllowed as error:
+            raise _conflict(error) from None
+        return {"id": format_id(NOTIFICATION_PREFIX, made.id), "queued": True}
+
+    async def replay_range(self, call: Call) -> Json:
+        """`POST /v1/webhooks/:id/replay`."""
+        body: Range = call.body
+        if body.end < body.start:
+            raise invalid("to", "to: it lies before from")
+        try:
+            made = await self._webhooks.replay_range(
+                call.key.account_id,
+                _read_id(call),
+                start=body.start,
+                end=body.end,
+                is_failed=body.failed_only is not False,
+                by=call.key.mode,
+            )
+        except BadWebhook as error:
+            raise invalid("to", f"to: {error}") from None
+        except NotFound:
+            raise not_found("Webhook") from None
+        except NotAllowed as error:
+            raise _conflict(error) from None
+        return {"queued": len(made)}
+
+
+def _read_id(call: Call) -> WebhookId:
+    number = parse_id(call.params["id"], WEBHOOK_PREFIX)
+    if number is None:
+        raise not_found("Webhook")
+    return WebhookId(number)
+
+
+def _conflict(error: NotAllowed) -> Refused:
+    text = str(error)
+    return Refused(Refusal(RefusalKey.CONFLICT, text[:1].upper() + text[1:]))
+
+
+def _shown(webhook: Webhook, key: ApiKey, *, has_secret: bool = False) -> Json:
+    """The webhook as a key may see it."""
+    body = webhook_json(webhook, has_secret=has_secret)
+    return body if may_see_url(key, webhook.mode) else {**body, "url": origin_of(webhook.url)}
