@@ -50,7 +50,7 @@ def test_the_server_loads_what_posts_and_reads_for_the_first_who_asks(tmp_path: 
         process.terminate()
     lines = (tmp_path / "log").read_text("utf-8").splitlines()
     loaded = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
-    assert {"sendryd.notify.dispatcher", "sendryd.delivery.worker", "sendryd.api.operations"} <= loaded
+    assert {"sendryd.notify.dispatcher", "sendryd.delivery.worker", "sendryd.api.framework.operation"} <= loaded
     assert not loaded & {"aiohttp.client", "rich.console", "sendryd.testing", "sendryd.cli.queue"}
 
 
