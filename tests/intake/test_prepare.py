@@ -2,7 +2,9 @@
 
 import pytest
 
+from sendryd.intake.prepare import Draft, read_draft
 from sendryd.intake.submission import Receipt
+from sendryd.message.authordomain import author_domain
 from sendryd.message.headers import HeaderBlock
 from sendryd.model.event import EventType
 from sendryd.model.ids import MESSAGE_PREFIX, MessageId, parse_id
@@ -136,3 +138,24 @@ async def test_tracking_that_cannot_be_is_said_not_to_be(body: bytes, reason: st
     (queued,) = [event for event in events.items if event.type is EventType.QUEUED]
     said = queued.metadata.get("not_tracked")
     assert said is None if reason is None else reason in str(said)
+
+
+@pytest.mark.parametrize(
+    ("field", "author"),
+    [
+        ("a (x)\r\n @ (y)\r\n example.test", "a@example.test"),
+        ("=?utf-8?q?A,_B?=\r\n <a@example.test>", "A, B <a@example.test>"),
+        ("A < a @ example.test >", "A <a@example.test>"),
+    ],
+)
+async def test_the_author_is_kept_so_that_its_domain_is_read_from_it(field: str, author: str) -> None:
+    draft = read_draft(f"From: {field}\r\n\r\n".encode(), None)
+    assert isinstance(draft, Draft)
+    assert (draft.author_text, author_domain(draft.author_text)) == (author, "example.test")
+
+
+@pytest.mark.parametrize("field", ["a@(evil.test)example.test", "<@evil.test:a@example.test>", "Team: a@example.test;"])
+async def test_an_author_with_two_readings_is_refused_by_name(field: str) -> None:
+    refused = read_draft(f"From: {field}\r\n\r\n".encode(), None)
+    assert isinstance(refused, Refusal)
+    assert "the From field" in refused.sentence

@@ -41,6 +41,18 @@ from sendryd.testing.examples import examples
         ("(Grüße) <hello@acme.com>", "", "hello@acme.com"),
         ("me@B\u00dcCHER.test", "", "me@xn--bcher-kva.test"),
         ("me@XN--BCHER-KVA.test", "", "me@xn--bcher-kva.test"),
+        ("=?utf-8?q?A,_B?= <hello@acme.com>", "A, B", "hello@acme.com"),
+        ("=?utf-8?q?A=2C_B?= <hello@acme.com>", "A, B", "hello@acme.com"),
+        ("=?utf-8?q?Ops:?= =?utf-8?q?_night;_[1]?=<hello@acme.com>", "Ops: night; [1]", "hello@acme.com"),
+        ("=?utf-8*en?Q?A,_B?= (UK) C <hello@acme.com>", "A, B C", "hello@acme.com"),
+        ("hello (x) @ (y) acme.com", "", "hello@acme.com"),
+        ("hello(x)@(y)acme.com(v 1.2)", "", "hello@acme.com"),
+        ("Acme < (x) hello @ acme.com\t(y) >", "Acme", "hello@acme.com"),
+        ("(v 1.2) Acme <hello@acme.com (the (inner (v)) one)> (a.b)", "Acme", "hello@acme.com"),
+        ('"a b".c."d e"@acme.com', "", "a b.c.d e@acme.com"),
+        ('Acme <"a\\"b"@acme.com> (x)(y)', "Acme", 'a"b@acme.com'),
+        ('"Acme" "Inc."<hello@acme.com>', "Acme Inc.", "hello@acme.com"),
+        ("Acme\t<hello@acme.com>\t(\\))", "Acme", "hello@acme.com"),
     ],
 )
 def test_forms_of_real_clients(value: str, display: str, address: str) -> None:
@@ -59,10 +71,12 @@ def test_forms_of_real_clients(value: str, display: str, address: str) -> None:
         "<ok@v.test", "ok@v.test>", "=?utf-8?q?=3Cevil=40e.test=3E?= <ok@v.test>", "=?utf-8?q?=3Cevil=40e.test=3E_ok=40v.test?= <ok@v.test>",
         '"<evil@e.test> ok@v.test" <ok@v.test>', '"evil@e.test"@v.test', '<"evil@e.test>"@v.test>', '"<evil>"@v.test', r'"evil\@e.test"@v.test',
         "=?utf-8?q?evil=40e.test=3C?=ok@v.test", "<=?utf-8?b?ZXZpbEBlLnRlc3Q=?=@v.test>", "ok@v.test (=?utf-8?q?=3Cevil=40e.test=3E?=)",
-        "ok@v.test (=?utf-8?q?a=0d=0ab?=)", "evil@e.test <ok@v.test>", "ok@v.test ok@v.test", "(evil@e.test) ok@v.test", "ok@(x)v.test", "ok@v.test (a(b)",
+        "ok@v.test (=?utf-8?q?a=0d=0ab?=)", "evil@e.test <ok@v.test>", "ok@v.test ok@v.test", "(evil@e.test) ok@v.test", "ok@v.test (a(b)",
         "ok@v.test (a (<evil>))",
-        "ok(x)@v.test", "<ok@v.test (x)>", "Team (a): ok@v.test;", "ok@v.test (a), evil@e.test",
-        "<(x)ok@v.test>", r"ok@v.test (a\)", "Acme (x", "Acme) <ok@v.test>",
+        "ok(x.y)@v.test", "ok@(e.test)v.test", "<ok@v.test(.e.test)>e", "ok@v(x).test", "ok@v.(x)test", "ok@v. test", "ok @ v.test e.test",
+        "=?utf-8?q?evil@e.test,?= <ok@v.test>", "=?utf-8?q?A,?= <evil@e.test>, <ok@v.test>", "=?utf-8?q?<evil@e.test>,?= <ok@v.test>", "ok\x01@v.test",
+        "Team (a): ok@v.test;", "ok@v.test (a), evil@e.test",
+        "<(e.test)@v.test>", "(ok)@v.test", r"ok@v.test (a\)", "Acme (x", "Acme) <ok@v.test>",
         "ok.@v.test", ".ok@v.test",
         "ok@v.test.", "ok@v..test", ",ok@v.test", "x: ok@v.test;", ":ok@v.test", "undisclosed:;", r"ok\@v.test", "ok@v.test%e.test", "ok@v.test\u2028",
         "=?utf-8?q?ok=40v.test?=", "<@v.test,@e.test:evil@e.test>", "ok@v.te\u200dst", "ok@xn--ok-.test",
@@ -153,6 +167,10 @@ def test_lists_for_display() -> None:
         "b@x.test",
         "(c, d) e@x.test",
     ]
+
+
+def test_an_encoded_word_is_no_list() -> None:
+    assert address_list(b"=?utf-8?q?A,_B?= <b@acme.com>, =?utf-8?q?C=2C;?= <d@acme.com>") == ["A, B <b@acme.com>", "C,; <d@acme.com>"]
 
 
 @pytest.mark.parametrize("charset", ["zlib_codec", "rot13", "unicode_escape", "idna", "nonsense", "utf-7"])

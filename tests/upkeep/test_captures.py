@@ -1,7 +1,7 @@
 """A test key's scheduled mail: captured when its time has come, and played out as its addresses say."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,10 +11,12 @@ import pytest
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import NO_DOMAIN, DeliveryState
 from sendryd.model.ids import MessageId
+from sendryd.model.message import Message
 from sendryd.policy.simulation import SCENARIOS
 from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import SeededRand
-from sendryd.store.base import EventFilter, MailStore
+from sendryd.store.base import Capture, EventFilter, MailStore
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
@@ -26,13 +28,27 @@ from sendryd.upkeep.captures import INTERVAL, CaptureKeeper
 HOUR = timedelta(hours=1)
 
 
+class Lines(MailLog):
+    """Keeps the lines."""
+
+    is_on = True
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.found: list[tuple[str, MessageId, str, dict[str, object]]] = []
+
+    def outcome(self, event: str, message: Message, recipient: str, fields: Mapping[str, object]) -> None:
+        self.found.append((event, message.id, recipient, dict(fields)))
+
+
 class House:
     """A keeper, its store and its clock."""
 
     def __init__(self, store: MailStore) -> None:
         self.store, self.clock = store, ManualClock()
         self.samples = Samples(self.clock.now())
-        self.keeper = CaptureKeeper(store, clock=self.clock, ids=IdSource(self.clock, SeededRand(1)))
+        self.lines = Lines(self.clock)
+        self.keeper = CaptureKeeper(store, clock=self.clock, ids=IdSource(self.clock, SeededRand(1)), mail_log=self.lines)
 
     async def schedule(self, *recipients: str, mode: KeyMode = KeyMode.TEST, at: datetime | None = None) -> MessageId:
         """A message for later, as the door makes it: no engine may pick up a test key's."""
@@ -55,6 +71,22 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     made = House(MemoryStore() if request.param == "memory" else open_new_store(tmp_path))
     yield made
     await made.store.aclose()
+
+
+async def test_each_recipient_is_a_line_of_the_mail_log(house: House) -> None:
+    number = await house.schedule("a@one.test", "bounced@sendry.test", at=house.clock.now() + HOUR)
+    await house.keeper.run_once()
+    assert house.lines.found == []
+    house.clock.advance(HOUR + timedelta(seconds=2))
+    await house.keeper.run_once()
+    await house.keeper.run_once()
+    assert {(message, recipient) for _, message, recipient, _ in house.lines.found} == {
+        (number, "a@one.test"),
+        (number, "bounced@sendry.test"),
+    }
+    assert len(house.lines.found) == 2
+    for event, _, recipient, fields in house.lines.found:
+        assert (event, fields["relay"], fields["delay"]) == ("delivered" if recipient == "a@one.test" else event, "test inbox", 2.0)
 
 
 async def test_it_is_captured_when_its_time_has_come_and_not_before(house: House) -> None:
@@ -90,7 +122,7 @@ async def test_a_round_goes_on_until_nothing_is_due(house: House, monkeypatch: p
 async def test_a_store_that_fails_is_asked_again_half_a_second_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     capture, rounds = house.store.capture_due, list[datetime]()
 
-    async def failing_once(**arguments: object) -> int:
+    async def failing_once(**arguments: object) -> list[Capture]:
         rounds.append(house.clock.now())
         if len(rounds) == 1:
             raise StoreUnavailable("locked")

@@ -91,3 +91,27 @@ async def test_what_is_committed_late_is_still_logged() -> None:
     await world.store.cancel(QueueFilter(delivery_id=next(iter(world.store._deliveries))), NOW, lambda _type, _data: earlier)
     await world.follower.run_once()
     assert len(world.lines.found) == 1
+
+
+async def test_what_ended_while_no_program_ran_is_logged_by_the_next() -> None:
+    world = await World().open()
+    seen = world.clock.now()
+    world.clock.advance(timedelta(hours=3))
+    await world.store.cancel(QueueFilter(), world.clock.now(), world.make_event)
+    world.clock.advance(timedelta(hours=3))
+    follower = EndingsFollower(world.store, clock=world.clock, mail_log=world.lines, last_seen=seen)
+    await follower.run_once()
+    await follower.run_once()
+    assert [recipient for _, recipient, _ in world.lines.found] == ["a@example.org", "b@example.org"]
+    await EndingsFollower(world.store, clock=world.clock, mail_log=world.lines, last_seen=world.clock.now()).run_once()
+    await EndingsFollower(world.store, clock=world.clock, mail_log=world.lines).run_once()
+    assert len(world.lines.found) == 2
+
+
+async def test_what_ends_while_the_follower_is_paused_is_logged() -> None:
+    world = await World().open()
+    await world.follower.run_once()
+    await world.store.cancel(QueueFilter(), world.clock.now(), world.make_event)
+    world.clock.advance(timedelta(hours=1))
+    await world.follower.run_once()
+    assert len(world.lines.found) == 2

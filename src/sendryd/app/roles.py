@@ -4,6 +4,7 @@ import resource
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -376,8 +377,8 @@ def start_webhooks(basics: Basics, running: Running) -> None:
     running.stops.append(stop)
 
 
-def start_upkeep(basics: Basics, running: Running, shared: Shared) -> None:
-    """What is done now and then."""
+def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: datetime | None) -> None:
+    """What is done now and then. `last_seen` is when the program last ran."""
     from sendryd.upkeep.captures import CaptureKeeper
     from sendryd.upkeep.domains import DomainKeeper
     from sendryd.upkeep.endings import EndingsFollower
@@ -388,8 +389,8 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared) -> None:
     settings = basics.settings
     queue = QueueKeeper(basics.store, plan=basics.retry_plan, clock=basics.clock, ids=basics.ids, wakeup=basics.wakeup)
     retention = Retention(basics.store, messages=settings.message_retention, events=settings.event_retention, clock=basics.clock)
-    captures = CaptureKeeper(basics.store, clock=basics.clock, ids=basics.ids)
+    captures = CaptureKeeper(basics.store, clock=basics.clock, ids=basics.ids, mail_log=basics.mail_log)
     domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)
     reports = ReportKeeper(basics.store, intake_of(basics, running, shared), clock=basics.clock, rand=basics.rand)
-    endings = EndingsFollower(basics.store, clock=basics.clock, mail_log=basics.mail_log)
+    endings = EndingsFollower(basics.store, clock=basics.clock, mail_log=basics.mail_log, last_seen=last_seen)
     running.daemons += [queue.run, retention.run, domains.run, captures.run, reports.run, endings.run]

@@ -171,7 +171,8 @@ class Process:
         http = bound_address(sockets.http, settings.http_listen) if sockets.http else None
         shared = await self._share(http)
         spool = await compare_spool(self._basics.store)
-        self._basics.clock.begin_from(await self._basics.store.read_clock())
+        last_seen = await self._basics.store.read_clock()
+        self._basics.clock.begin_from(last_seen)
         await self._return_dead_leases()
         if Role.DELIVERY in roles:
             await start_delivery(self._basics, self._running, shared)
@@ -180,7 +181,7 @@ class Process:
         if Role.WEBHOOKS in roles:
             start_webhooks(self._basics, self._running)
         if Role.UPKEEP in roles:
-            start_upkeep(self._basics, self._running, shared)
+            start_upkeep(self._basics, self._running, shared, last_seen)
         if Role.HTTP in roles:
             start_http(self._basics, self._running, shared, smtp_port)
             await self._serve_http(sockets)

@@ -143,7 +143,11 @@ class Intake:
             return [prepared], prepared.public_id.encode("ascii")
 
         answered = await self.send_once(Asked(submission.key.account_id, answer_name(submission.key.mode, key), told), make)
-        return answered if isinstance(answered, Refusal) else Receipt(answered.body.decode("ascii"))
+        if not isinstance(answered, Refusal):
+            return Receipt(answered.body.decode("ascii"))
+        if answered.key is RefusalKey.IDEMPOTENCY_CONFLICT:  # the others are logged where they are made
+            self._committer.log_refusal(answered, submission.key.id, submission.origin, len(submission.recipients))
+        return answered
 
     async def amend(self, prepared: Prepared, *, made_from: bytes | None = None) -> Refusal | None:
         """Stores a prepared message in the place of the scheduled one with its id: `Committer.amend`."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 from sendryd.intake.assemble import Prepared
 from sendryd.intake.handoff import Handoff
@@ -15,20 +14,11 @@ from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, format_id
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.runtime.maillog import MailLog, outcome_fields
+from sendryd.runtime.maillog import CAPTURED, TEST_INBOX, MailLog, outcome_fields
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import AcceptStore, Answer, Claim, ClaimedDelivery, Lease, NewMessage
 from sendryd.store.errors import Changed, NotAllowed, NotFound, StoreError, StoreFull
-
-TEST_INBOX: Final = "test inbox"  # the relay of mail that a test key sends
-# What a recipient's line in the mail log is called where acceptance is the end: suppressed, or caught in the Test Inbox.
-_FINAL_EVENTS: Final = {
-    DeliveryState.DELIVERED: "delivered",
-    DeliveryState.BOUNCED: "bounced",
-    DeliveryState.EXPIRED: "expired",
-    DeliveryState.SUPPRESSED: "suppressed",
-}
 
 log = get_logger("intake")
 
@@ -153,7 +143,7 @@ class Committer:
         tls = origin.tls.version if origin.tls else None
         mail_log.accepted(message, recipients=len(new.deliveries), client=origin.address, tls=tls, door=_door(origin))
         for delivery in new.deliveries:
-            event = _FINAL_EVENTS.get(delivery.state)
+            event = CAPTURED.get(delivery.state)
             if event is not None:  # suppressed, or captured
                 fields = outcome_fields(delivery.events[-1].metadata)
                 if is_test:

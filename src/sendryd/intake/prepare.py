@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import Final
 
 from sendryd.message.author import Author, address_list, decode_text, parse_author
+from sendryd.message.authordomain import author_domain
 from sendryd.message.control import NO_ORDERS, BadControlHeader, Orders, read_orders
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock, HeaderField
+from sendryd.message.mailbox import Mailbox
 from sendryd.message.parameters import without_comments
 from sendryd.message.rewrite import format_date, prepare_submission
 from sendryd.policy.refusal import Refusal, RefusalKey
@@ -94,7 +96,7 @@ def read_draft(content: bytes, first_bare_lf: int | None, *, hostname: str = "")
         headers=headers,
         author=author,
         responsible_domains=responsible,
-        author_text=decode_text(authors[0]),
+        author_text=_author_text(authors[0], author),
         to=_addresses(headers, b"to"),
         cc=_addresses(headers, b"cc"),
         subject=decode_text(headers.get(b"subject") or b""),
@@ -108,6 +110,15 @@ def read_draft(content: bytes, first_bare_lf: int | None, *, hostname: str = "")
         ),
         orders=orders,
     )
+
+
+def _author_text(value: bytes, author: Author) -> str:
+    """The From field as people read it. Where comments or blanks keep its end from being read as the author's domain, name and address."""
+    text = decode_text(value)
+    if author_domain(text) == author.domain:
+        return text
+    address = Mailbox(author.display, author.local_part, author.domain).address
+    return f"{author.display} <{address}>" if author.display else address
 
 
 def _addresses(headers: HeaderBlock, name: bytes) -> tuple[str, ...]:

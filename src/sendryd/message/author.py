@@ -1,9 +1,12 @@
 """Whose message it is: the header From, read so strictly that no reader can see another author in it; and addresses for display.
 
 What passes: exactly one mailbox, as a bare address or as a phrase of words, quoted strings and encoded words with one address in angle
-brackets; before, after and between these, comments (RFC 5322 §3.2.2). Groups, lists, source routes, comments inside an address or with an
-address in them, and stray characters are refused: readers disagree about them, and every disagreement lets somebody be shown who did not
-send (RFC 5322 §3.4 allows more than is safe).
+brackets; before, after and between these and around the @, comments and blanks (RFC 5322 §3.2.2, §3.4.1). Groups, lists, source routes,
+comments with an address in them, or inside an address with a dot in them, and stray characters are refused: readers disagree about them, and
+every disagreement lets somebody be shown who did not send (RFC 5322 §3.4 allows more than is safe).
+
+An encoded word is one word whatever is in it, and is decoded after the field is taken apart (RFC 2047 §6.2). Programs that put a comma or
+colon into one as it is (§5 (3) forbids that) cannot be read as another author: none of its parts has an @ or an angle bracket.
 """
 
 import base64
@@ -27,7 +30,9 @@ MAX_LISTED: Final = 1000  # addresses of one field that are listed
 _ATEXT: Final = r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]"
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+", re.ASCII)
-_ADDRESS: Final = re.compile(rf'({_ATEXT}+(?:\.{_ATEXT}+)*|"(?:[^\x00-\x1f\x7f"\\]|\\[\x20-\x7e])+")@([^\x00-\x20\x7f()<>\[\]:;@\\,"]+)')
+_LOCAL_WORD: Final = rf'(?:{_ATEXT}+|"(?:[^\x00-\x1f\x7f"\\]|\\[\x20-\x7e])+")'
+_ADDRESS: Final = re.compile(rf'[ \t]*({_LOCAL_WORD}(?:\.{_LOCAL_WORD})*)[ \t]*@[ \t]*([^\x00-\x20\x7f()<>\[\]:;@\\,"]+)')
+_LOCAL_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _OUTSIDE_COMMENTS: Final = re.compile(r'[^()"\\]+|"(?:[^"\\]|\\.)*"|\\.?|"', re.DOTALL)  # a run of them, or a quoted string as a whole
 _IN_COMMENT: Final = re.compile(r"[^()\\]+|\\.|[()]", re.DOTALL)
 _QUOTED: Final = re.compile(r'"((?:[^\x00-\x08\x0a-\x1f\x7f"\\]|\\[\x20-\x7e])*)"')
@@ -36,9 +41,12 @@ _SIMPLE: Final = re.compile(
     rb"[A-Za-z0-9._+-]{1,64}@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9])"
 )
 _ENCODED: Final = re.compile(r"=\?([A-Za-z0-9_-]{1,40})(?:\*[A-Za-z-]*)?\?([bBqQ])\?([!->@-~]*)\?=", re.ASCII)
+_ENCODED_WORD: Final = re.compile(r"=\?[A-Za-z0-9_-]{1,40}(?:\*[A-Za-z-]{0,40})?\?[bBqQ]\?[^\x00-\x20\x7f?()<>@\"\\]*\?=", re.ASCII)
 _TREACHEROUS: Final = re.compile(
     "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3002\ufe00-\ufe0f\ufeff\uff0e\uff61]"
 )
+_DOTTED_COMMENT: Final = "\x01"  # stands for a comment with a dot: as a blank but within an address, where a part of it would be a domain
+_BLANKS: Final = " \t" + _DOTTED_COMMENT
 _HIDING: Final = frozenset("<>@\r\n\0")  # what makes a careless reader see another address where none should be
 _REASON: Final = "the {field} field is not exactly one mailbox; write it as Name <address@domain>"
 _BAD_DOMAIN: Final = "the domain in the {field} field is not a full domain name such as example.com"
@@ -81,18 +89,20 @@ def _read_author(value: bytes) -> Author:
     if len(value) > MAX_FROM:
         raise MalformedMessage(f"the {{field}} field is longer than {MAX_FROM} octets")
     text = decode_undeclared(value)
-    text = _without_comments(text).strip(" \t")
+    if _DOTTED_COMMENT in text:
+        raise MalformedMessage("the {field} field has a control character; remove it")
+    text = _without_comments(text).strip(_BLANKS)
     phrase, position = _read_phrase(text)
     if text[position : position + 1] == "<":
         address = _ADDRESS.match(text, position + 1)
-        if not address or text[address.end() :] != ">":
+        if not address or text[address.end() :].replace(" ", "").replace("\t", "") != ">":
             raise MalformedMessage(_REASON)
-        _check_phrase(phrase, address[0])
+        _check_phrase(phrase, address[0].strip(_BLANKS))
     else:
         address = _ADDRESS.match(text)
         if not address:
             raise MalformedMessage(_QUOTE_NAME if text.count("@") == 1 and text.endswith(">") else _REASON)
-        if text[address.end() :].strip(" \t") not in {"", f"<{address[0]}>"}:  # some programs write the address as its own name
+        if text[address.end() :].strip(_BLANKS) not in {"", f"<{address[0]}>"}:  # some programs write the address as its own name
             raise MalformedMessage(_REASON)
         phrase = ""
     if not address[0].isascii() and not _is_utf_8(value):
@@ -105,10 +115,10 @@ def _read_phrase(text: str) -> tuple[str, int]:
     words, position = [], 0
     while position < len(text):
         letter = text[position]
-        if letter in " \t":
+        if letter in _BLANKS:
             position += 1
             continue
-        match = _QUOTED.match(text, position) if letter == '"' else _WORD.match(text, position)
+        match = _QUOTED.match(text, position) if letter == '"' else _ENCODED_WORD.match(text, position) or _WORD.match(text, position)
         if not match:
             # An address without a phrase, as `me@example.org` or `<me@example.org>`, is told apart by whoever called.
             break
@@ -121,7 +131,7 @@ def _read_phrase(text: str) -> tuple[str, int]:
 
 
 def _without_comments(text: str) -> str:
-    """The text with a space in the place of each comment. Raises `MalformedMessage` for one without end, or with an address in it."""
+    """The text with a blank in the place of each comment. Raises `MalformedMessage` for one without end, or with an address in it."""
     if "(" not in text and ")" not in text:
         return text
     kept: list[str] = []
@@ -129,9 +139,10 @@ def _without_comments(text: str) -> str:
     while position < len(text):
         if text[position] == "(":
             end = _end_of_comment(text, position)
-            if not _HIDING.isdisjoint(_decode_words(text[position:end])):
+            comment = _decode_words(text[position:end])
+            if not _HIDING.isdisjoint(comment):
                 raise MalformedMessage("a comment in the {field} field has a line break or one of @ < > in it; leave that out")
-            kept.append(" ")
+            kept.append(_DOTTED_COMMENT if "." in comment else " ")
             position = end
             continue
         match = _OUTSIDE_COMMENTS.match(text, position)
@@ -169,8 +180,8 @@ def _check_phrase(phrase: str, address: str) -> None:
 
 
 def _make(phrase: str, local_part: str, domain: str) -> Author:
-    if local_part.startswith('"'):
-        local_part = re.sub(r"\\(.)", r"\1", local_part[1:-1])
+    if '"' in local_part:  # RFC 5322 §4.4 has quoted strings also between the dots
+        local_part = _LOCAL_QUOTED.sub(lambda quoted: re.sub(r"\\(.)", r"\1", quoted[1]), local_part)
     if not _HIDING.isdisjoint(local_part) or _ENCODED.search(local_part):
         raise MalformedMessage("the address in the {field} field has another one before its @, or encoded words")
     if len(local_part.encode()) > MAX_LOCAL_PART:
@@ -247,8 +258,14 @@ def address_list(value: bytes) -> list[str]:
     addresses: list[str] = []
     current: list[str] = []
     depth, is_quoted, is_escaped = 0, False, False
-    for letter in text:
-        if is_escaped:
+    word_end = 0  # of an encoded word, which is one whatever is in it
+    for position, letter in enumerate(text):
+        if letter == "=" and position >= word_end and not is_quoted:
+            word = _ENCODED_WORD.match(text, position)
+            word_end = word.end() if word else word_end
+        if position < word_end:
+            pass
+        elif is_escaped:
             is_escaped = False
         elif letter == "\\":
             is_escaped = True

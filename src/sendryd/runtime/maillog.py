@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from sendryd.message.authordomain import author_domain
+from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import API_KEY_PREFIX, MESSAGE_PREFIX, format_id
 from sendryd.model.message import Message
 from sendryd.policy.credentials import without_keys
@@ -24,6 +25,15 @@ from sendryd.runtime.log import LogOutput, get_logger
 from sendryd.smtp.reply import Reply
 
 MAX_REPLY: Final = 1000  # characters of a reply in a line: what the queue keeps of it
+
+TEST_INBOX: Final = "test inbox"  # the relay of mail that a test key sends
+# What a recipient's line is called where no server is asked: suppressed at the door, or caught in the Test Inbox.
+CAPTURED: Final[Mapping[DeliveryState, str]] = {
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.BOUNCED: "bounced",
+    DeliveryState.EXPIRED: "expired",
+    DeliveryState.SUPPRESSED: "suppressed",
+}
 
 # What a line of an outcome has, whatever became of the recipient: a reader need not ask which fields there are.
 _OUTCOME_FIELDS: Final[Mapping[str, object]] = dict.fromkeys(

@@ -112,7 +112,8 @@ class ApiWorld:
         self.metrics = Metrics()
         self.budget = ContentBudget()
         self.health = Health(store, self._render_metrics, self.clock)
-        gate = Gate(self.directory, self.clock, limiter, MailLog(self.clock))
+        self.mail_log = MailLog(self.clock)
+        gate = Gate(self.directory, self.clock, limiter, self.mail_log)
         self.request_log = RequestLog(store, self.clock, self.ids)
         needs = ApiDependencies(
             store=store,
@@ -136,7 +137,7 @@ class ApiWorld:
                 ids=self.ids,
                 rand=self.rand,
                 metrics=self.metrics,
-                mail_log=MailLog(self.clock),
+                mail_log=self.mail_log,
                 wakeup=Wakeup(),
                 templates=self.templates,
             ),

@@ -1,19 +1,21 @@
 """Captures a test key's scheduled mail when its time has come.
 
 Does: moves due deliveries that no engine may pick up to the Test Inbox, playing out what the addresses of the test domain say.
-Reads, writes: the queue.
+Reads, writes: the queue. Writes: the mail log.
 Limits: so many rows in one transaction.
 """
 
 from typing import Final
 
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.ids import EventId
+from sendryd.model.ids import EventId, MessageId
+from sendryd.model.message import Message
 from sendryd.policy.simulation import scenario_for
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
-from sendryd.store.base import DeliveryStore, NewEvent
+from sendryd.runtime.maillog import CAPTURED, TEST_INBOX, MailLog, outcome_fields
+from sendryd.store.base import Capture, MailStore, NewEvent
 from sendryd.store.errors import StoreError
 
 INTERVAL: Final = 0.5  # seconds: a test suite waits for it; a look is one row of an index
@@ -25,8 +27,9 @@ log = get_logger("upkeep")
 class CaptureKeeper:
     """Two rounds a second."""
 
-    def __init__(self, store: DeliveryStore, *, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, store: MailStore, *, clock: Clock, ids: IdSource, mail_log: MailLog) -> None:
         self._store = store
+        self._mail_log = mail_log
         self._clock = clock
         self._ids = ids
 
@@ -41,8 +44,24 @@ class CaptureKeeper:
 
     async def run_once(self) -> None:
         """Captures what is due."""
-        while await self._store.capture_due(now=self._clock.settled(), play=self._play, limit=BATCH) == BATCH:
-            pass
+        captured: list[Capture] | None = None
+        while captured is None or len(captured) == BATCH:
+            captured = await self._store.capture_due(now=self._clock.settled(), play=self._play, limit=BATCH)
+            if self._mail_log.is_on:
+                await self._log(captured)
+
+    async def _log(self, captured: list[Capture]) -> None:
+        """One line for each recipient, as acceptance writes for mail that is captured at once."""
+        messages: dict[MessageId, Message | None] = {}
+        for each in captured:
+            if each.message_id not in messages:
+                found = await self._store.get_message(each.account_id, each.message_id)
+                messages[each.message_id] = found.message if found else None
+            message = messages[each.message_id]
+            if message is not None:
+                age = max(0.0, (self._clock.now() - message.waits_since).total_seconds())
+                fields = {"delay": round(age, 3), **outcome_fields(each.metadata), "relay": TEST_INBOX}
+                self._mail_log.outcome(CAPTURED[each.state], message, each.recipient, fields)
 
     def _play(self, forward_path: str) -> tuple[DeliveryState, tuple[NewEvent, ...]]:
         scenario = scenario_for(forward_path)

@@ -3,8 +3,9 @@
 Does: follows the events of both kinds, because any process may write them: an operator's command, the REST API, upkeep itself.
 Reads: events. Writes: the mail log.
 Strategy: a look each second along an index that has these events alone. Events are looked for from a minute before the last look on, since
-one that was made earlier may be committed later; those that were logged are remembered for as long.
-Limits: events of before the start are not logged.
+one that was made earlier may be committed later; those that were logged are remembered for as long. The first look begins when the program
+was last seen running: what a command cancelled while no `serve` ran is logged by the next.
+Limits: after a kill, what ended since that time was noted is logged again; nothing older than a week is logged.
 """
 
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from sendryd.store.errors import StoreError
 
 INTERVAL: Final = 1.0  # seconds: what a command changes is seen within it
 OVERLAP: Final = timedelta(minutes=1)  # longer than a commit that waits for another process
+MAX_GAP: Final = timedelta(days=7)  # older endings are of a database that was put away, not of a stop
 _WORDS: Final = {EventType.CANCELLED: "cancelled", EventType.FAILED: "expired"}
 
 log = get_logger("upkeep")
@@ -28,11 +30,13 @@ log = get_logger("upkeep")
 class EndingsFollower:
     """One look a second."""
 
-    def __init__(self, store: EventStore, *, clock: Clock, mail_log: MailLog) -> None:
+    def __init__(self, store: EventStore, *, clock: Clock, mail_log: MailLog, last_seen: datetime | None = None) -> None:
         self._store = store
         self._clock = clock
         self._mail_log = mail_log
-        self._started = clock.now()
+        now = clock.now()
+        self._started = now if last_seen is None else min(now, max(last_seen, now - MAX_GAP))
+        self._since = self._started
         self._logged: set[EventId] = set()
 
     async def run(self) -> None:
@@ -46,7 +50,9 @@ class EndingsFollower:
 
     async def run_once(self) -> None:
         """One look."""
-        found = await self._store.list_ended(since=max(self._started, self._clock.now() - OVERLAP))
+        now = self._clock.now()
+        found = await self._store.list_ended(since=self._since)
+        self._since = max(self._started, now - OVERLAP)
         for ended in found:
             if ended.event.id not in self._logged:
                 self._log(ended, self._clock.now())

@@ -1,11 +1,13 @@
 """Who is let in, how often, and how the query is read."""
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
@@ -14,8 +16,9 @@ from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.moments import read_moment
 from sendryd.api.framework.requests import Gate, Refused, encode, refuse
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
-from sendryd.model.ids import AccountId
+from sendryd.model.ids import API_KEY_PREFIX, AccountId, parse_id
 from sendryd.policy.ratelimit import RateLimiter
+from sendryd.runtime.log import LogOutput
 from sendryd.runtime.maillog import MailLog
 from sendryd.testing.api import Answer, ApiWorld
 from sendryd.testing.stores import open_new_store
@@ -76,10 +79,11 @@ async def test_a_key_below_the_needed_scope_is_403_and_told_which(api: ApiWorld)
     for scope, lacks in ((Scope.READ_ONLY, [Scope.SENDING_ACCESS, Scope.FULL_ACCESS]), (Scope.SENDING_ACCESS, [Scope.FULL_ACCESS])):
         key, secret = await api.keys.create(AccountId(1), "limited", scope=scope)
         request = Request({"type": "http", "headers": [(b"authorization", f"Bearer {secret}".encode())]})
-        assert await gate.admit(request, scope, {}) == key
+        assert await gate.identify(request) == key
+        gate.check(key, scope, {})
         for needed in lacks:
             with pytest.raises(Refused) as refused:
-                await gate.admit(request, needed, {})
+                gate.check(key, needed, {})
             answer = refuse(refused.value)
             assert answer.status_code == 403
             body = json.loads(bytes(answer.body))
@@ -261,3 +265,26 @@ def test_any_text_is_a_moment_or_refused(text: str) -> None:
 )
 def test_any_text_can_be_answered(value: object) -> None:
     assert json.loads(encode({"value": value})) == json.loads(json.dumps({"value": value}))
+
+
+async def test_refusals_of_mail_are_lines_of_the_log_with_the_key(tmp_path: Path) -> None:
+    api = ApiWorld(open_store(tmp_path), limiter=RateLimiter(2, 60))
+    await api.store.ensure_account(AccountId(1), "default", api.clock.now())
+    api.mail_log.send_to(LogOutput(stream=None, is_json=False, level=logging.INFO))
+    mail = {"from": "a@example.test", "to": "b@example.org", "text": "t"}
+    reader, sender = [(await api.keys.create(AccountId(1), "k", scope=each)) for each in (Scope.READ_ONLY, Scope.SENDING_ACCESS)]
+    with structlog.testing.capture_logs() as lines:
+        await api.send("POST", "/v1/emails", reader[1], mail)
+        for body in ({}, mail, mail):
+            await api.send("POST", "/v1/emails", sender[1], body)
+        await api.send("POST", "/v1/emails", "sn_live_" + "x" * 43, mail)
+    found = [(line["reason"], line.get("key") and parse_id(line["key"], API_KEY_PREFIX)) for line in lines if line["event"] == "refused"]
+    assert found == [
+        ("scope_missing", reader[0].id),
+        ("validation_error", sender[0].id),
+        ("domain_not_verified", sender[0].id),
+        ("rate_limited", sender[0].id),
+        ("auth_failed", None),
+    ]
+    api.fences.close()
+    await api.store.aclose()

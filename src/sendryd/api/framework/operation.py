@@ -150,9 +150,12 @@ class Dispatcher:
         incoming: RequestBody | None = None
         answer: Json | Response | None = None
         headers: dict[str, str] = {}
+        known: ApiKey | None = None  # whose request it is, admitted or not
         try:
             if operation.scope is not None:
-                call.caller = await self._gate.admit(request, operation.scope, headers)
+                known = await self._gate.identify(request)
+                self._gate.check(known, operation.scope, headers)
+                call.caller = known
                 if operation.is_live_only and call.caller.mode is KeyMode.TEST:
                     raise live_key_needed()
             if operation.query is not None:
@@ -167,7 +170,7 @@ class Dispatcher:
             response = answer if isinstance(answer, Response) else respond(encode(answer), 200)
         except Exception as error:
             if operation.is_send and isinstance(error, Refused):
-                self._gate.log_refusal(error.refusal, request, call.caller)
+                self._gate.log_refusal(error.refusal, request, known)
             response = _answer_error(error, request)
         finally:
             room.give_back()

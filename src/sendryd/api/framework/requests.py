@@ -23,7 +23,7 @@ _BLANKS: Final = " \t"  # RFC 9110 §5.6.3; copied from a page or a file, a key 
 _AUTH_DETAILS: Final = {"expected": "one header, Authorization: Bearer <API key>"}
 
 
-# Not AUTH_FAILED: `admit` logs it for every operation.
+# Not AUTH_FAILED: `identify` logs it for every operation.
 _REFUSED_BEFORE_INTAKE: Final = frozenset(
     {
         RefusalKey.VALIDATION_ERROR,
@@ -31,6 +31,9 @@ _REFUSED_BEFORE_INTAKE: Final = frozenset(
         RefusalKey.MESSAGE_TOO_BIG,
         RefusalKey.SCOPE_MISSING,
         RefusalKey.RATE_LIMITED,
+        RefusalKey.NOT_FOUND,
+        RefusalKey.CONFLICT,
+        RefusalKey.IDEMPOTENCY_CONFLICT,
     }
 )
 
@@ -56,11 +59,8 @@ class Gate:
     limiter: RateLimiter | None  # None: no limit
     mail_log: MailLog
 
-    async def admit(self, request: Request, needed: Scope, headers: dict[str, str]) -> ApiKey:
-        """The key of a request. Raises `Refused`: with one and the same answer for every key that is not good, and for none at all.
-
-        Adds to the headers of the answer how the key stands with its limit.
-        """
+    async def identify(self, request: Request) -> ApiKey:
+        """The key of a request. Raises `Refused`: with one and the same answer for every key that is not good, and for none at all."""
         values = request.headers.getlist("authorization")
         key = await self._find_key(values[0]) if len(values) == 1 else None
         if key is None:
@@ -68,6 +68,10 @@ class Gate:
             client = request.client.host if request.client else None
             self.mail_log.refused(refusal, door="rest", client=client, request_id=request_id(request))
             raise Refused(refusal, details=_AUTH_DETAILS, headers={"WWW-Authenticate": "Bearer"})
+        return key
+
+    def check(self, key: ApiKey, needed: Scope, headers: dict[str, str]) -> None:
+        """Whether a key may do what it asks for, now. Adds to the headers of the answer how it stands with its limit. Raises `Refused`."""
         if self.limiter is not None:
             standing = self.limiter.take(key.id, self.clock.monotonic())
             headers["RateLimit-Limit"] = str(standing.limit)
@@ -78,7 +82,6 @@ class Gate:
         if not key.may(needed):
             raise Refused(Refusal(RefusalKey.SCOPE_MISSING, needed.value))
         self.directory.touch(key)
-        return key
 
     def log_refusal(self, refusal: Refusal, request: Request, caller: ApiKey | None) -> None:
         """A request for mail that is not taken. What intake refuses is not said twice: intake has logged it."""

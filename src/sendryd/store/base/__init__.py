@@ -13,6 +13,7 @@ from sendryd.store.base.lists import ListStore
 from sendryd.store.base.mail import (
     AcceptStore,
     Answer,
+    Capture,
     Claim,
     ClaimedDelivery,
     DeliveryStore,
@@ -48,6 +49,7 @@ __all__ = [
     "AccountStore",
     "Answer",
     "ApiRequestFilter",
+    "Capture",
     "Claim",
     "ClaimedDelivery",
     "ClaimedNotification",

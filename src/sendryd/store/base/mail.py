@@ -167,6 +167,17 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """A delivery of a test key's scheduled mail that was captured: what became of it, and the last of its events."""
+
+    account_id: AccountId
+    message_id: MessageId
+    recipient: str
+    state: DeliveryState
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueFilter:
     """Which waiting deliveries to list. All given conditions hold."""
 
@@ -326,9 +337,9 @@ class DeliveryStore(Protocol):
         """
         ...
 
-    async def capture_due(self, *, now: datetime, play: "Player", limit: int) -> int:
+    async def capture_due(self, *, now: datetime, play: "Player", limit: int) -> list["Capture"]:
         """Moves deliveries of NO_DOMAIN that are due, a test key's scheduled mail, to what `play` says becomes of them, with its events.
-        Durable. Returns how many.
+        Durable. Returns those that it moved.
         """
         ...
 
@@ -427,7 +438,9 @@ class EventStore(Protocol):
         ...
 
     async def list_ended(self, *, since: datetime) -> list[Ended]:
-        """The `cancelled` and `failed` events of live messages of all accounts since then, oldest first. Cheap: an index has these alone."""
+        """The `cancelled` events of all accounts since then, and the `failed` ones of live messages, oldest first. Cheap: an index has these
+        alone. Those of captured mail are returned by `capture_due`.
+        """
         ...
 
 

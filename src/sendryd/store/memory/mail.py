@@ -11,6 +11,7 @@ from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, D
 from sendryd.model.message import Message, MessageSummary, derive_status
 from sendryd.store.base import (
     Answer,
+    Capture,
     Claim,
     CrashPause,
     DeliveryView,
@@ -251,19 +252,29 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
             self._add_events(delivery, [make_event(EventType.FAILED, metadata)], now)
         return len(overdue[:limit])
 
-    async def capture_due(self, *, now: datetime, play: Player, limit: int) -> int:
+    async def capture_due(self, *, now: datetime, play: Player, limit: int) -> list[Capture]:
         due = [
             each
             for each in self._deliveries.values()
             if each.state is DeliveryState.QUEUED and each.new.domain == NO_DOMAIN and each.due_at <= now
         ][:limit]
+        captured = []
         for each in due:
             state, events = play(each.new.forward_path)
             each.move(DeliveryState.LEASED)
             each.move(state)
             each.delivered_at = now if state is DeliveryState.DELIVERED else None
             self._add_events(each, events, now)
-        return len(due)
+            captured.append(
+                Capture(
+                    account_id=each.message.account_id,
+                    message_id=each.message.id,
+                    recipient=each.new.forward_path,
+                    state=state,
+                    metadata=events[-1].metadata if events else {},
+                )
+            )
+        return captured
 
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         waiting = (each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.new.domain != NO_DOMAIN)
@@ -451,8 +462,7 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
         return [
             Ended(event=event, message=self._messages[event.message_id].message)
             for event, _, mode in sorted(self._events.values(), key=lambda each: each[0].id)
-            if mode is KeyMode.LIVE
-            and event.type in {EventType.CANCELLED, EventType.FAILED}
+            if (event.type is EventType.CANCELLED or (event.type is EventType.FAILED and mode is KeyMode.LIVE))
             and event.created_at >= since
             and event.message_id in self._messages
         ]

@@ -10,14 +10,16 @@ import apsw
 
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType
-from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId, format_id
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, AccountId, DeliveryId, MessageId, format_id
 from sendryd.model.message import Message
 from sendryd.store.base import (
+    Capture,
     Claim,
     ClaimedDelivery,
     CrashPause,
     EventMaker,
     Lease,
+    NewEvent,
     Outcome,
     Owner,
     Player,
@@ -33,6 +35,7 @@ from sendryd.store.sqlite.database import Database
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.records import Place
 from sendryd.store.sqlite.rows import (
+    Row,
     from_ms,
     read_claimable,
     to_json,
@@ -180,7 +183,7 @@ class Deliveries:
             count += await move(self._database, numbers, states, now, (make_event, EventType.FAILED, metadata))
         return count
 
-    async def capture_due(self, *, now: datetime, play: Player, limit: int) -> int:
+    async def capture_due(self, *, now: datetime, play: Player, limit: int) -> list[Capture]:
         moment = to_ms(now)
         rows = (
             await self._database.read_rows("list_captures", DELIVERY_PREFIX, moment, limit)
@@ -189,21 +192,23 @@ class Deliveries:
         )
         found = [row for row in rows if row is not None]
         if not found:
-            return 0
+            return []
         played = {number: play(forward_path) for number, forward_path in found}
 
-        def action(connection: apsw.Connection, rows: Rows) -> int:
-            count = 0
+        def action(connection: apsw.Connection, rows: Rows) -> list[Capture]:
+            captured: list[Capture] = []
             for number, (state, events) in played.items():
                 connection.execute(SQL["begin_capture"], (number, moment))
                 if connection.changes():
                     connection.execute(SQL["end_capture"], (number, state.value, moment if state is DeliveryState.DELIVERED else None))
                     owner = connection.execute(SQL["owner_of_delivery"], (number,)).fetchone()
                     add_events(rows, owner or (number, 0, "", 0, ""), events, moment)
-                    count += 1
-            return count
+                    if owner:
+                        captured.append(_capture(owner, state, events))
+            return captured
 
-        return int(await self._database.write(action))
+        captured: list[Capture] = await self._database.write(action)
+        return captured
 
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         row = self._database.fetch_one("first_due")
@@ -212,6 +217,16 @@ class Deliveries:
                 lambda connection: connection.execute(SQL["first_due_but"], (to_json(sorted(busy)),)).fetchone()
             )
         return from_ms(row[0]) if row and isinstance(row[0], int) else None
+
+
+def _capture(owner: Row, state: DeliveryState, events: Sequence[NewEvent]) -> Capture:
+    return Capture(
+        account_id=AccountId(owner[3]),
+        message_id=MessageId(owner[1]),
+        recipient=owner[2],
+        state=state,
+        metadata=events[-1].metadata if events else {},
+    )
 
 
 def _lease(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, moment: int, unreadable: Unreadable) -> list[Claim]:

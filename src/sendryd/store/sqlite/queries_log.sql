@@ -5,7 +5,7 @@ SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.rec
        m.created_at, m.signing_domain_id, m.needs_smtputf8, m.is_8bit, m.ret, m.envid, m.tags, m.type, m.scheduled_at, m.tracking,
        m.template_id, m.list_id, m.unsubscribe_url, e.id, e.message_id, e.delivery_id, e.type, e.recipient, e.created_at, e.metadata
 FROM event e JOIN message m ON m.id = e.message_id
-WHERE e.id >= ? AND e.type IN ('cancelled', 'failed') AND e.mode = 'live' ORDER BY e.id;
+WHERE e.id >= ? AND e.type IN ('cancelled', 'failed') AND (e.mode = 'live' OR e.type = 'cancelled') ORDER BY e.id;
 
 -- name: put_trace
 INSERT INTO trace (domain, sessions, until) VALUES (?1, ?2, ?3)

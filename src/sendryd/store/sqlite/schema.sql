@@ -345,7 +345,7 @@ CREATE TABLE api_request (
 CREATE INDEX api_request_listed ON api_request (account_id, id, method, path, status_code);
 
 -- The mail log finds what was cancelled or expired, by whatever process, along this.
-CREATE INDEX event_ended ON event (id) WHERE type IN ('cancelled', 'failed') AND mode = 'live';
+CREATE INDEX event_ended ON event (id) WHERE type IN ('cancelled', 'failed');
 
 -- Sessions to be written to the log, by domain.
 CREATE TABLE trace (
