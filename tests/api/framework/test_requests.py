@@ -268,7 +268,7 @@ def test_any_text_can_be_answered(value: object) -> None:
 
 
 async def test_refusals_of_mail_are_lines_of_the_log_with_the_key(tmp_path: Path) -> None:
-    api = ApiWorld(open_store(tmp_path), limiter=RateLimiter(2, 60))
+    api = ApiWorld(open_new_store(tmp_path / "refusing"), limiter=RateLimiter(2, 60))
     await api.store.ensure_account(AccountId(1), "default", api.clock.now())
     api.mail_log.send_to(LogOutput(stream=None, is_json=False, level=logging.INFO))
     mail = {"from": "a@example.test", "to": "b@example.org", "text": "t"}
