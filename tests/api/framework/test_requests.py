@@ -271,7 +271,7 @@ async def test_refusals_of_mail_are_lines_of_the_log_with_the_key(tmp_path: Path
     api = ApiWorld(open_new_store(tmp_path / "refusing"), limiter=RateLimiter(2, 60))
     await api.store.ensure_account(AccountId(1), "default", api.clock.now())
     api.mail_log.send_to(LogOutput(stream=None, is_json=False, level=logging.INFO))
-    mail = {"from": "a@example.test", "to": "b@example.org", "text": "t"}
+    mail = {"from": "a@example.test", "to": "b@example.org", "subject": "s", "text": "t"}
     reader, sender = [(await api.keys.create(AccountId(1), "k", scope=each)) for each in (Scope.READ_ONLY, Scope.SENDING_ACCESS)]
     with structlog.testing.capture_logs() as lines:
         await api.send("POST", "/v1/emails", reader[1], mail)
