@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from sendryd.accounts import templates as module
 from sendryd.accounts.templates import MAX_NAME, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import TemplateError
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.fence import Fences
+from sendryd.runtime.fence import Fences, FenceUnavailable
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import Store
@@ -210,3 +211,18 @@ async def test_mail_of_test_keys_is_rendered_beside_that_of_live_keys(office: Te
     for mode in (KeyMode.TEST, KeyMode.LIVE):
         await office.render(ACCOUNT, template.id, {"x": "x" * 100_000}, mode=mode)
     assert (fences.mail.statistics()["jobs_total"], fences.previews.statistics()["jobs_total"]) == (1, 1)
+
+
+async def test_a_large_message_does_not_hold_its_memory_while_it_waits_for_the_fence(
+    office: TemplateOffice, fences: Fences, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGE_TIMEOUT", 0.2)
+    template = await office.add(ACCOUNT, TemplateChange(name="a", text="{{ x }}"))
+    busy = asyncio.ensure_future(fences.mail.run(pow, 7**7, 10**9, lane=OTHER))
+    await asyncio.sleep(0)
+    with pytest.raises(FenceUnavailable):
+        await office.render(ACCOUNT, template.id, {"x": "x" * 100_000}, mode=KeyMode.LIVE, is_large=True)
+    assert not busy.done()
+    busy.cancel()
+    await asyncio.gather(busy, return_exceptions=True)
+    assert (await office.render(ACCOUNT, template.id, {"x": "a"}, mode=KeyMode.LIVE, is_large=True)).text == "a"

@@ -45,7 +45,7 @@ async def test_an_answer_of_any_size_arrives_whole_in_small_pieces(tmp_path: Pat
 
 
 async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MIN_RATE", 10_000_000)
+    monkeypatch.setattr(module, "GRACE", 0.01)
     aborted: list[bool] = []
     taken = 0
 
@@ -95,5 +95,44 @@ async def test_answers_that_are_taken_slowly_fill_no_disk(tmp_path: Path) -> Non
     await answers.make(BODY, owner="slow", media_type="text/html")  # never sent: its client has gone
     kept.clear()
     await other(scope({}), nothing, send)
+    gc.collect()
+    assert files.taken == 0
+
+
+async def test_a_client_that_stays_behind_the_least_rate_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE", 0.2)
+    monkeypatch.setattr(module, "MIN_RATE", 2 * STREAMED / 0.1)
+    aborted: list[bool] = []
+
+    async def send(_message: Message) -> None:
+        await asyncio.sleep(0.1)  # half the rate, and never late by all of the grace
+
+    answer = await Answers(Share(10), Share(10**8), BulkTurns(), tmp_path).make(BODY * 10, owner=1, media_type="text/html")
+    async with asyncio.timeout(10):
+        await answer(scope({ABORT: lambda: aborted.append(True)}), nothing, send)
+    assert aborted == [True]
+
+
+async def test_the_slowest_answer_makes_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLOW_AFTER", 0.0)
+    files, gone = Share(8 * len(BODY)), asyncio.Event()
+    answers = Answers(Share(10), files, BulkTurns(), tmp_path)
+
+    async def stall(message: Message) -> None:
+        if message.get("body"):
+            await gone.wait()
+
+    async def pass_on(_message: Message) -> None:
+        pass
+
+    slow = [await answers.make(BODY, owner="slow", media_type="text/html") for _ in range(4)]
+    tasks = [asyncio.create_task(each(scope({ABORT: gone.set}), nothing, stall)) for each in slow]
+    await asyncio.sleep(0)
+    more = await answers.make(BODY, owner="slow", media_type="text/html")  # the account's half was full
+    async with asyncio.timeout(5):
+        await more(scope({}), nothing, pass_on)
+        await asyncio.gather(*tasks)
+    slow.clear()
+    del more
     gc.collect()
     assert files.taken == 0

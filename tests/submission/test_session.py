@@ -366,6 +366,43 @@ async def test_dripping_contents_of_a_test_key_leave_room_for_live_mail(monkeypa
                 assert (await say(client, b".")).startswith(b"250 2.0.0 Ok: queued as em_")
 
 
+async def test_contents_that_grow_do_not_wait_for_one_another() -> None:
+    door, budget = await Door().open(), ContentBudget(files=8_000_000)  # 4 MB for a key: one of the two
+    body = lines(3_000_000).replace(b".dots", b"dots")
+    async with talking(door, budget=budget) as (one, _, _), talking(door, budget=budget) as (other, _, _):
+        for client in (one, other):
+            await log_in(client)
+            await envelope(client)
+            client.write(CONTENT)
+        for start in range(0, len(body), 500_000):
+            for client in (one, other):
+                await begin_large(client, body[start : start + 500_000])
+        async with asyncio.timeout(10):  # a third of the time that a content waits for room
+            answers = sorted([(await say(client, b"."))[:3] for client in (one, other)])
+        assert answers == [b"250", b"452"]
+    assert budget.memory.taken == budget.files.taken == 0
+
+
+async def test_a_content_of_declared_size_waits_before_it_has_room() -> None:
+    door, budget = await Door().open(), ContentBudget(files=8_000_000)
+    body = CONTENT + lines(3_000_000).replace(b".dots", b"dots")
+    async with talking(door, budget=budget) as (one, _, _), talking(door, budget=budget) as (other, _, _):
+        for client in (one, other):
+            await log_in(client)
+            for line in (f"MAIL FROM:<{AUTHOR}> SIZE={len(body)}", "RCPT TO:<user@example.org>", "DATA"):
+                assert (await say(client, line.encode())).startswith((b"250 ", b"354 "))
+            await begin_large(client, body[:1_000_000])
+        async with asyncio.timeout(10):
+            while not budget.files.waiting:
+                await asyncio.sleep(0.005)
+            assert budget.files.taken == len(body)
+            await begin_large(one, body[1_000_000:])
+            assert (await say(one, b".")).startswith(b"250 ")
+            await begin_large(other, body[1_000_000:])
+            assert (await say(other, b".")).startswith(b"250 ")
+    assert budget.memory.taken == budget.files.taken == 0
+
+
 async def test_small_contents_go_to_files_where_there_is_no_memory() -> None:
     door, budget = await Door().open(), ContentBudget(memory=14_000)
     async with talking(door, budget=budget) as (client, _, _):

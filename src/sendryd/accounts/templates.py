@@ -1,5 +1,6 @@
 """Stored templates: kept only if they can be read, rendered with their variables."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -14,7 +15,7 @@ from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 from sendryd.model.template import Template, TemplateContent, TemplateVersion
 from sendryd.policy.permissions import NotForLiveMail, check_change
 from sendryd.runtime.clock import Clock
-from sendryd.runtime.fence import Fence, Fences, TooCostly
+from sendryd.runtime.fence import Fence, Fences, FenceUnavailable, TooCostly
 from sendryd.runtime.idsource import IdSource
 from sendryd.store.base import Page, TemplateStore
 from sendryd.store.errors import NotFound
@@ -25,6 +26,9 @@ MAX_TEXT: Final = 1_048_576  # characters: the contract's limit for a text
 COPY_SUFFIX: Final = " (copy)"
 INLINE_SIZE: Final = 16_384  # characters of sources that are checked in the event loop, in some milliseconds
 INLINE_TAGS: Final = 500  # opening brackets in them, likewise
+# Seconds for the template of a large message, which holds memory that other large messages wait for: less than half of their patience
+# (`budget.WORK_TIMEOUT`), and more than a job of `fence.MAX_CPU` takes.
+LARGE_TIMEOUT: Final = 8.0
 
 
 class BadTemplate(ValueError):
@@ -144,14 +148,26 @@ class TemplateOffice:
 
         return await reapply(attempt)
 
-    async def render(self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any], *, mode: KeyMode) -> Rendered:
-        """A template with its variables in place, for mail of this mode. Raises `NotFound`, `TemplateError`, `FenceUnavailable`, and
-        `NotForLiveMail` if live mail would use what a test key made.
+    async def render(
+        self,
+        account_id: AccountId,
+        template_id: TemplateId,
+        variables: Mapping[str, Any],
+        *,
+        mode: KeyMode,
+        is_large: bool = False,
+    ) -> Rendered:
+        """A template with its variables in place, for mail of this mode, which may be large with its attachments. Raises `NotFound`,
+        `TemplateError`, `FenceUnavailable`, and `NotForLiveMail` if live mail would use what a test key made.
         """
         template = await self.get(account_id, template_id)
         if mode is KeyMode.LIVE and template.mode is KeyMode.TEST:
             raise NotForLiveMail("it was made with a test key: save it with a live key before live mail uses it")
-        return await self.render_content(account_id, template.content, variables, is_preview=mode is KeyMode.TEST)
+        try:
+            async with asyncio.timeout(LARGE_TIMEOUT if is_large else None):
+                return await self.render_content(account_id, template.content, variables, is_preview=mode is KeyMode.TEST)
+        except TimeoutError:
+            raise FenceUnavailable("the template of a large message was not rendered in time") from None
 
     async def render_content(
         self, account_id: AccountId, content: TemplateContent, variables: Mapping[str, Any], *, is_preview: bool = True

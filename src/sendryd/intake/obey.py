@@ -56,7 +56,9 @@ class Obeyed:
 class TemplateRenderer(Protocol):
     """Stored templates, as the door sees them."""
 
-    async def render(self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any], *, mode: KeyMode) -> Rendered:
+    async def render(
+        self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any], *, mode: KeyMode, is_large: bool = False
+    ) -> Rendered:
         """A template with its variables in place, for mail of this mode. Raises `NotFound`, `TemplateError`, `NotForLiveMail`."""
         ...
 
@@ -139,8 +141,11 @@ class Obeyer:
         if number is None or self._templates is None:
             return _NO_TEMPLATE
         template_id, key = TemplateId(number), submission.key
+        is_large = len(submission.content) > offload.LARGE
         try:
-            return template_id, await self._templates.render(key.account_id, template_id, orders.variables, mode=key.mode)
+            return template_id, await self._templates.render(
+                key.account_id, template_id, orders.variables, mode=key.mode, is_large=is_large
+            )
         except NotForLiveMail as error:
             return Refusal(RefusalKey.CONTROL_HEADER, f"{_TEMPLATE} ({error})")
         except NotFound:

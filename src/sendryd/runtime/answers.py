@@ -1,12 +1,14 @@
 """HTTP answers made of stored contents: made where there is room for the work, sent from a file if they are large.
 
-Whoever reads slowly holds a slice of a large answer in memory, and not for ever: each slice has its time. What is in files has a limit, of which
-one account gets half: the disk is not for answers alone.
+Whoever reads slowly holds a slice of a large answer in memory, and not for ever: a client has to take `MIN_RATE`. What is in files has a limit, of
+which one account gets half: the disk is not for answers alone. Where that is full, the slowest answers of the account, or of all, make room for new
+ones.
 """
 
 import asyncio
+import math
 import weakref
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -16,11 +18,14 @@ from starlette.types import Receive, Scope, Send
 
 from sendryd.runtime.budget import BudgetExhausted, Share
 from sendryd.runtime.log import get_logger
-from sendryd.runtime.scratch import CHUNK, ScratchFile
+from sendryd.runtime.scratch import ScratchFile
 from sendryd.runtime.turns import BulkTurns
 
 STREAMED: Final = 64 * 1024  # octets of an answer: more is sent from a file
-MIN_RATE: Final = 1_000  # octets a second that a client has to take of a large answer: a slow mobile line gives ten times as many
+MIN_RATE: Final = 4_000  # octets a second that a client has to take of a large answer: a slow mobile line gives three times as many
+GRACE: Final = 60.0  # seconds that a client may be behind that: sockets take a large answer in lumps of a megabyte
+SLOW_RATE: Final = 64_000  # octets a second, below which an answer may be cut off where others find no room: a line of half a megabit
+SLOW_AFTER: Final = 20.0  # seconds before a rate says something
 # Of a large content while an answer is made of it: as stored, decoded, as text, and as it is sent.
 COPIES: Final = 4
 ABORT: Final = "abort"  # in the state of a request: closes its connection at once
@@ -45,24 +50,47 @@ class StreamedAnswer(Response):
         self._file = file
         self._turns = turns
         self._drop = weakref.finalize(self, _drop, file, room)  # also when the answer is never sent
+        self._taken = 0  # octets
+        self._started: float | None = None  # the loop's time; None before it is sent and after
+        self._abort: Callable[[], None] | None = None
+        self.room = room
         self.headers["Content-Length"] = str(file.size)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI
         """ASGI."""
+        loop = asyncio.get_running_loop()
+        self._started = loop.time()
+        self._abort = scope.get("state", {}).get(ABORT)
+        due = self._started + GRACE
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async for chunk in self._file.chunks():
-                async with asyncio.timeout(CHUNK / MIN_RATE):
+                async with asyncio.timeout_at(due):
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                self._taken += len(chunk)
+                due = min(due + len(chunk) / MIN_RATE, loop.time() + GRACE)  # a fast beginning buys no hours for the rest
                 await self._turns.wait()  # the next piece is read and sent in a turn of its own
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (TimeoutError, OSError) as error:
             log.info("answer_cut_off", path=scope["path"], error=repr(error))
-            abort = scope.get("state", {}).get(ABORT)
-            if abort is not None:
-                abort()
+            self.cut_off()
         finally:
+            self._started = None
             self._drop()
+
+    @property
+    def rate(self) -> float:
+        """Octets a second that the client takes; infinite where that is not known yet."""
+        if self._started is None:
+            return math.inf
+        seconds = asyncio.get_running_loop().time() - self._started
+        return self._taken / seconds if seconds >= SLOW_AFTER else math.inf
+
+    def cut_off(self) -> None:
+        """Closes the connection and gives the room back at once."""
+        self._drop()
+        if self._abort is not None:
+            self._abort()
 
 
 def _drop(file: ScratchFile, room: Share) -> None:
@@ -78,6 +106,7 @@ class Answers:
         self._files = files
         self._turns = turns
         self._scratch_dir = scratch_dir
+        self._sent: weakref.WeakSet[StreamedAnswer] = weakref.WeakSet()
 
     @asynccontextmanager
     async def room(self, octets: int) -> AsyncIterator[None]:
@@ -98,11 +127,25 @@ class Answers:
         if size <= STREAMED:
             return Response(b"".join(pieces), status, dict(headers or {}), media_type)
         room = self._files.part(owner, self._files.limit // 2)
-        if not room.try_take(size):
-            raise BudgetExhausted(f"answers that are being sent leave no room in files for {size} octets")
+        while not room.try_take(size):
+            if not self._cut_off_slowest(room, size):
+                raise BudgetExhausted(f"answers that are being sent leave no room in files for {size} octets")
         try:
             file = await ScratchFile.holding(self._scratch_dir, pieces)
         except BaseException:
             room.give_back(size)
             raise
-        return StreamedAnswer(file, room, self._turns, media_type=media_type, headers=headers, status=status)
+        answer = StreamedAnswer(file, room, self._turns, media_type=media_type, headers=headers, status=status)
+        self._sent.add(answer)
+        return answer
+
+    def _cut_off_slowest(self, room: Share, size: int) -> bool:
+        """Makes room for an answer of so many octets. False if no client is slow."""
+        is_of_account = room.taken + size > room.limit  # what others hold would not help
+        slow = [each for each in self._sent if each.rate < SLOW_RATE and (not is_of_account or each.room is room)]
+        if not slow:
+            return False
+        slowest = min(slow, key=lambda each: each.rate)
+        self._sent.discard(slowest)
+        slowest.cut_off()
+        return True

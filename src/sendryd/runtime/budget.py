@@ -86,6 +86,17 @@ class Share:
         waiter = self._enqueue(octets, asyncio.get_running_loop().create_future())
         return waiter.future.done() or self._leave(waiter)
 
+    def grow(self, octets: int) -> bool:
+        """Takes more for a holder of some; False, and nothing taken, if there is no room.
+
+        Holders go before whoever waits, and never wait themselves: two that each wait for what the other holds would wait for ever. One that
+        finds no room has to give back what it holds.
+        """
+        if self._obstacle(octets) is not None:
+            return False
+        self._add(octets)
+        return True
+
     async def take(self, octets: int, timeout: float | None = None) -> None:
         """Waits for room and takes it. Raises `BudgetExhausted` after so many seconds, `WORK_TIMEOUT` by default."""
         seconds = WORK_TIMEOUT if timeout is None else timeout

@@ -1,6 +1,8 @@
 """The content of one transaction while it comes in: in memory while it is small and there is room, else in a file.
 
-What is in a file costs no memory however slowly the rest comes. Memory is never waited for; room in files is, for a while.
+What is in a file costs no memory however slowly the rest comes. Memory is never waited for. Room in files is, for a while, by a content that has
+none yet: it takes all that its client has declared. One that turns out larger gets more at once, or is refused: contents that each had a part and
+waited for more would wait for one another.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sendryd.model.apikey import ApiKey, KeyMode
-from sendryd.runtime.budget import ContentBudget, Share
+from sendryd.runtime.budget import BudgetExhausted, ContentBudget, Share
 from sendryd.runtime.scratch import ScratchFile
 from sendryd.smtp.events import DataEnded
 from sendryd.smtp.server import ServerConnection
@@ -31,7 +33,8 @@ class IncomingContent:
         self._memory: Share | None = None
         self._in_memory = 0  # octets taken of it
         self._files: Share | None = None
-        self._in_file = 0  # octets taken of it
+        self._room_in_files = 0  # octets taken of it
+        self._in_file = 0
         self._file: ScratchFile | None = None
 
     def __repr__(self) -> str:
@@ -65,19 +68,31 @@ class IncomingContent:
         self._in_memory += more
         return True
 
-    async def spill(self, key: ApiKey) -> None:
-        """Moves what there is to a file. Raises `BudgetExhausted`, `OSError`: the content can be refused, and no more."""
+    async def spill(self, key: ApiKey, declared: int = 0) -> None:
+        """Moves what there is to a file; the whole content is said to have so many octets. Raises `BudgetExhausted`, `OSError`: the content
+        can be refused, and no more.
+        """
         pieces = self._machine.give_content()
         octets = sum(map(len, pieces))
         if octets:
-            if self._files is None:
-                self._files = self._budget.incoming(key.id, is_test=key.mode is KeyMode.TEST)
-            await self._files.take(octets, ROOM_TIMEOUT)
+            await self._take_files(key, self._in_file + octets, declared)
             self._in_file += octets
             if self._file is None:
                 self._file = await asyncio.to_thread(ScratchFile, self._folder)
             await self._file.append(pieces)
         self._give_back_memory(max(0, self._in_memory - self._machine.content_size))
+
+    async def _take_files(self, key: ApiKey, octets: int, declared: int) -> None:
+        """Room for so many octets in all."""
+        if self._files is None:
+            files = self._budget.incoming(key.id, is_test=key.mode is KeyMode.TEST)
+            wanted = max(octets, min(declared, files.limit))
+            await files.take(wanted, ROOM_TIMEOUT)
+            self._files, self._room_in_files = files, wanted
+        elif octets > self._room_in_files:
+            if not self._files.grow(octets - self._room_in_files):
+                raise BudgetExhausted(f"there is no room in files for more than {self._room_in_files} octets")
+            self._room_in_files = octets
 
     @asynccontextmanager
     async def whole(self, event: DataEnded, key: ApiKey) -> AsyncIterator[bytes]:
@@ -114,5 +129,6 @@ class IncomingContent:
             self._file.close()
             self._file = None
         if self._files is not None:
-            self._files.give_back(self._in_file)
-            self._files, self._in_file = None, 0
+            self._files.give_back(self._room_in_files)
+            self._files, self._room_in_files = None, 0
+        self._in_file = 0

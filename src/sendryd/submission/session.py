@@ -221,7 +221,7 @@ class Session:
         """Moves the content to a file, or refuses it where there is no room."""
         started = self._context.clock.monotonic()
         try:
-            await self._incoming.spill(key)
+            await self._incoming.spill(key, self._mail.size or 0 if self._mail else 0)
         except (BudgetExhausted, OSError) as error:
             log.warning("content_not_kept", client=self._stream.peer.host, key_id=format_id(API_KEY_PREFIX, key.id), error=repr(error))
             self._machine.refuse_content(replies.BUSY if isinstance(error, BudgetExhausted) else Refusal(RefusalKey.STORAGE_FULL).smtp)

@@ -17,7 +17,7 @@ from sendryd.model.ids import MESSAGE_PREFIX, MessageId, format_id
 from sendryd.runtime import answers as answers_module
 from sendryd.runtime import budget as budgets
 from sendryd.runtime.answers import COPIES
-from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.budget import BudgetExhausted, ContentBudget
 from sendryd.testing.api import ApiWorld
 
 Key = tuple[ApiKey, str]
@@ -81,22 +81,22 @@ async def test_a_small_body_goes_to_a_file_where_there_is_no_memory() -> None:
     assert budget.memory.taken == budget.files.taken == 0
 
 
-async def test_a_body_that_waits_for_room_in_files_holds_no_room_for_work() -> None:
-    budget, incoming = ContentBudget(), Incoming(100)
-    body, task, room = await start(budget, incoming)
-    await incoming.waits.wait()
-    files = budget.incoming(None, is_test=False)
-    others = files.limit - files.taken
-    assert files.try_take(others)
-    incoming.gate.set()
-    async with asyncio.timeout(5):
-        while not budget.files.waiting:
-            await asyncio.sleep(0)
-    assert budget.work.taken == 0
-    files.give_back(others)
-    assert await task == b"x" * 5_000_000
-    room.give_back()
-    body.close()
+async def test_bodies_that_grow_do_not_wait_for_one_another() -> None:
+    budget = ContentBudget(files=14_000_000)  # 7 MB for a key: one of the two
+    async with asyncio.timeout(10):  # a third of the time that a body waits for room
+
+        async def read() -> bytes:
+            incoming = Incoming(100)
+            incoming.gate.set()
+            body, task, room = await start(budget, incoming)
+            try:
+                return await task
+            finally:
+                room.give_back()
+                body.close()
+
+        read_or_refused = await asyncio.gather(read(), read(), return_exceptions=True)
+    assert [type(each) for each in sorted(read_or_refused, key=repr)] == [BudgetExhausted, bytes]
     assert budget.memory.taken == budget.files.taken == 0
 
 

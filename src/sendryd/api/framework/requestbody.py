@@ -1,7 +1,8 @@
 """The body of a request while it comes in, and the room for what is made of it.
 
 A body is in memory while it is small and there is room, else in a file. The room in files for a body whose length is declared is taken before it
-is read: bodies that each had a part of it would wait for one another. A large one is brought into memory when there is room for the work on
+is read. One without a declared length gets more room at once, or is refused: bodies that each had a part and waited for more would wait for one
+another. A large one is brought into memory when there is room for the work on
 it, with all its copies.
 """
 
@@ -119,13 +120,16 @@ class RequestBody:
         self._in_memory = 0
 
     async def _take_files(self, octets: int) -> None:
-        """Takes more room in files, if more is needed."""
+        """Takes more room in files, if more is needed. Only a body that has none waits for it."""
         if octets <= 0:
             return
         if self._files is None:
             is_test = self._key is not None and self._key.mode is KeyMode.TEST
-            self._files = self._budget.incoming(self._key.id if self._key else None, is_test=is_test)
-        await self._files.take(octets, ROOM_TIMEOUT)
+            files = self._budget.incoming(self._key.id if self._key else None, is_test=is_test)
+            await files.take(octets, ROOM_TIMEOUT)
+            self._files = files
+        elif not self._files.grow(octets):
+            raise BudgetExhausted(f"there is no room in files for more than {self._room_in_files} octets")
         self._room_in_files += octets
 
     def close(self) -> None:

@@ -347,8 +347,11 @@ class SendHandlers:
         number = parse_id(outgoing.template_id, TEMPLATE_PREFIX)
         if number is None:
             raise invalid("template_id", "template_id: there is no such template")
+        is_large = sum(len(each.content) for each in outgoing.attachments) > offload.LARGE
         try:
-            rendered = await self._templates.render(key.account_id, TemplateId(number), outgoing.variables, mode=key.mode)
+            rendered = await self._templates.render(
+                key.account_id, TemplateId(number), outgoing.variables, mode=key.mode, is_large=is_large
+            )
         except NotForLiveMail as error:
             raise invalid("template_id", f"template_id: {error}") from None
         except NotFound:
