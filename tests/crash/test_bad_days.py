@@ -66,7 +66,7 @@ class Machine:
     def set_clock_forward(self) -> None:
         """By days, and back."""
         self.set_clock("+5d")
-        time.sleep(3)
+        time.sleep(2)
         self.set_clock("+0")
         time.sleep(2)
 

@@ -1,13 +1,14 @@
 """A start with a hundred thousand messages queued, most of them for one customer's destination that does not answer."""
 
+import os
 import re
 import smtplib
 import ssl
-import time
 from pathlib import Path
 from typing import Any
 
 from sendryd.store.sqlite.connection import FILE_NAME, open_connection
+from sendryd.testing.clients import RestClient
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 AUTHOR = f"hello@{SENDING_DOMAIN}"
@@ -56,23 +57,27 @@ def memory(pid: int) -> int:
     return int(match[1]) * 1024
 
 
+def cpu_time(pid: int) -> float:
+    """Seconds that a process has worked."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_a_start_with_a_long_queue(tmp_path: Path) -> None:
     with World(tmp_path, env={"SENDRYD_RETRY_SCHEDULE": "1h"}) as world:
         world.nameserver.set("dead.test", "MX", "10 mx.dead.test.")
         world.nameserver.set("mx.dead.test", "A", "127.0.0.2")
         first = submit(world, "user@dead.test")
-        world.wait_until(lambda: world.relay.json("queue", "show", first)["data"][0]["attempts"] == 1)
+        world.wait_until(lambda: "deferred" in RestClient(world.relay, world.live_key).events(first))
+        assert world.relay.json("queue", "show", first)["data"][0]["attempts"] == 1
         world.relay.kill()
         multiply(world.relay.data_dir)
-        started = time.monotonic()
         world.relay.start()
-        assert time.monotonic() - started < 10  # about two seconds on an idle machine
+        assert cpu_time(world.relay.process.pid) < 10  # a start with an empty queue takes about two
         assert f'"count": {IN_FLIGHT}' in world.relay.log_tail()
         for _ in range(3):
-            accepted = time.monotonic()
             message_id = submit(world, "other@example.org")
-            world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key)
-            assert time.monotonic() - accepted < 5
+            world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key, timeout=15)  # behind the others it were minutes
         assert memory(world.relay.process.pid) < 250 * 1024 * 1024
         status, body = world.relay.get("/v1/emails?limit=1", world.live_key)
         assert (status, len(body["data"])) == (200, 1)

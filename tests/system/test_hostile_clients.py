@@ -185,7 +185,7 @@ def test_clients_that_stop_half_way_hold_up_nobody(world: World) -> None:
             line.say(ENVELOPE + b"DATA\r\n")
             assert [line.hear()[:3] for _ in range(3)] == [b"250", b"250", b"354"]
             assert line.ask(HEADER + b"\r\nbody\r\n.\r\n").startswith(b"250 ")
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 30  # those that are held are let go after minutes
     finally:
         for line in held:
             line.close()
@@ -259,7 +259,7 @@ def test_a_message_that_is_hard_to_read_holds_up_nobody(world: World, content: b
         while not select.select([line.socket], [], [], 0.01)[0]:
             asked = time.monotonic()
             assert other.ask(b"NOOP\r\n").startswith(b"250 ")
-            assert time.monotonic() - asked < 2  # it was up to 15 seconds
+            assert time.monotonic() - asked < 8  # it was up to 15 seconds
         assert line.hear()[:4] in {b"250 ", b"554 "}
         assert line.ask(b"NOOP\r\n").startswith(b"250 ")
 

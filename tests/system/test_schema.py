@@ -22,7 +22,7 @@ from sendryd.testing.world import World
 
 SECONDS: Final = int(os.environ.get("SENDRYD_TEST_SCHEMA_SECONDS", "0"))
 EXAMPLES: Final = 100 if SECONDS else 4
-TIMEOUT: Final = SECONDS * 2 + 300
+TIMEOUT: Final = SECONDS * 2 + 900  # a busy machine is much slower than a quiet one
 HOOKS: Final = Path(__file__).parents[1] / "data" / "schemathesis" / "hooks.py"
 DOMAIN: Final = "example.com"  # that of the description's examples
 UNLOGGED: Final = ("/v1/analytics", "/v1/logs")  # beginnings of paths
@@ -144,7 +144,7 @@ def test_the_program_does_what_its_description_says(full: World, tmp_path: Path)
     (tmp_path / "openapi.json").write_text(
         json.dumps(call(full, "GET", "/openapi.json"))
     )  # by itself schemathesis has little patience for it
-    for phases in ("coverage,fuzzing", "stateful") if SECONDS else ("coverage,fuzzing,stateful",):  # else the first would take all the time
+    for phases in ("coverage,fuzzing", "stateful"):
         done = run(full, tmp_path, phases, own_key["id"])
         assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]
         assert full.relay.get("/v1/smtp/info", full.live_key)[0] == 200, "its key was good to the end"

@@ -42,6 +42,12 @@ def queue_of(world: World, message_id: str) -> dict[str, Any]:
     return dict(found)
 
 
+def events_of(world: World, message_id: str) -> list[dict[str, Any]]:
+    status, body = world.relay.get(f"/v1/emails/{message_id}/events?limit=100", world.live_key)
+    assert status == 200
+    return list(body["data"])
+
+
 def lose(spool: Path) -> None:
     shutil.rmtree(spool)
 
@@ -60,15 +66,17 @@ def cut(spool: Path) -> None:
 def test_queued_mail_whose_content_is_damaged_waits_until_it_is_restored(tmp_path: Path, damage: Callable[[Path], None], says: str) -> None:
     with World(tmp_path, script=LATER, env={"SENDRYD_RETRY_SCHEDULE": "200ms"}) as world:
         message_id = submit(world, "secret")
-        world.wait_until(lambda: queue_of(world, message_id)["attempts"] > 0)
+        world.wait_until(lambda: "deferred" in {event["type"] for event in events_of(world, message_id)})
         world.relay.stop()
         spool = world.relay.data_dir / "spool"
         shutil.copytree(spool, tmp_path / "backup")
         damage(spool)
         world.mailhost.script = Script()
         world.relay.start()
-        world.wait_until(lambda: queue_of(world, message_id)["state"] == "held")
-        assert says in queue_of(world, message_id)["explanation"]
+        world.wait_until(lambda: any(event["metadata"].get("held") for event in events_of(world, message_id)))
+        found = queue_of(world, message_id)
+        assert found["state"] == "held"
+        assert says in found["explanation"]
         log = world.relay.log_tail(20_000)
         assert '"event": "content_damaged"' in log
         assert message_id in log
@@ -81,9 +89,9 @@ def test_queued_mail_whose_content_is_damaged_waits_until_it_is_restored(tmp_pat
         world.relay.run("queue", "release", message_id)
         world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key)
         assert b"\r\n\r\nsecret\r\n" in world.mailhost.mails[-1].content
-        _, events = world.relay.get(f"/v1/emails/{message_id}/events", world.live_key)
-        assert "bounced" not in {event["type"] for event in events["data"]}
-        assert [event["metadata"]["reason"] for event in events["data"] if event["metadata"].get("held")] == [
+        events = events_of(world, message_id)
+        assert "bounced" not in {event["type"] for event in events}
+        assert [event["metadata"]["reason"] for event in events if event["metadata"].get("held")] == [
             "The stored content of the message is missing or damaged"
         ]
 

@@ -21,6 +21,8 @@ from sendryd.runtime.clock import SystemClock
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 AUTHOR = f"hello@{SENDING_DOMAIN}"
+# One for all requests, each with a connection of its own: a client that is made anew for each reads the certificates of the whole web first.
+WEB = httpx.Client(verify=False, timeout=30.0, limits=httpx.Limits(max_keepalive_connections=0))
 TRACKED_DOMAIN = "tracked.test"  # set to track all
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 BOTH = "X-Sendry-Track: opens, clicks"
@@ -28,7 +30,7 @@ PIXEL_TAG = re.compile(r'<img src="([^"]+/o/[^"]+)"[^>]*>')
 
 
 def post(world: World, path: str, body: object) -> dict[str, Any]:
-    answer = httpx.post(world.relay.ready["http"] + path, json=body, headers={"Authorization": f"Bearer {world.live_key}"})
+    answer = WEB.post(world.relay.ready["http"] + path, json=body, headers={"Authorization": f"Bearer {world.live_key}"})
     assert answer.status_code == 200, answer.text
     made: dict[str, Any] = answer.json()
     return made
@@ -92,7 +94,7 @@ def is_tracked(world: World, url: str) -> bool:
 def restored(html: str) -> str:
     """The HTML without what was put in: each tracked link replaced by where it leads."""
     bare = PIXEL_TAG.sub("", html)
-    return re.sub(r'"([^"]+/c/[^"]+)"', lambda found: f'"{entities.escape(httpx.head(found[1]).headers["location"])}"', bare)
+    return re.sub(r'"([^"]+/c/[^"]+)"', lambda found: f'"{entities.escape(WEB.head(found[1]).headers["location"])}"', bare)
 
 
 def events(world: World, message_id: str, *words: str) -> list[dict[str, Any]]:
@@ -114,8 +116,8 @@ def test_each_recipient_has_links_of_its_own(world: World) -> None:
     assert len({pixels(html)[0] for html in found.values()}) == 2
     assert len({links(html)[0] for html in found.values()}) == 2
     for number, (address, html) in enumerate(found.items(), start=1):
-        assert httpx.get(pixels(html)[0], headers={"User-Agent": BROWSER}).status_code == 200
-        assert httpx.get(links(html)[0], headers={"User-Agent": BROWSER}).headers["location"] == "https://shop.example.org/"
+        assert WEB.get(pixels(html)[0], headers={"User-Agent": BROWSER}).status_code == 200
+        assert WEB.get(links(html)[0], headers={"User-Agent": BROWSER}).headers["location"] == "https://shop.example.org/"
         told = wait_events(world, message_id, 2 * number, "opened", "clicked")[-2:]
         assert [(event["type"], event["recipient"]) for event in told] == [("opened", address), ("clicked", address)]
 
@@ -140,7 +142,7 @@ def test_who_opens_and_clicks_is_judged(world: World) -> None:
         if agent == BROWSER:  # nobody reads within two seconds
             world.wait_until(lambda: SystemClock().now() - delivered_at > timedelta(seconds=2.1))
         for url in (pixel, link):
-            httpx.get(url, headers={"User-Agent": agent, **fields})
+            WEB.get(url, headers={"User-Agent": agent, **fields})
     told = wait_events(world, message_id, 2 * len(visits), "opened", "clicked")
     opened = {event["metadata"].get("user_agent", ""): event["metadata"] for event in told if event["type"] == "opened"}
     clicked = {event["metadata"].get("user_agent", ""): event["metadata"] for event in told if event["type"] == "clicked"}
@@ -156,7 +158,7 @@ def test_looking_without_opening_counts_nothing(world: World) -> None:
     html = html_of(copy_of(world, message_id))
     ((pixel,), (link,)) = pixels(html), links(html)
     only_looking = {"User-Agent": "only looking"}  # who repeats itself within a second counts once
-    head, get = httpx.head(link, headers=only_looking), httpx.get(link)
+    head, get = WEB.head(link, headers=only_looking), WEB.get(link)
     assert (head.status_code, head.headers["location"]) == (302, "https://shop.example.org/")
     for answer in (head, get):
         assert answer.status_code == 302
@@ -164,15 +166,15 @@ def test_looking_without_opening_counts_nothing(world: World) -> None:
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "noindex" in answer.headers["x-robots-tag"]
         assert "set-cookie" not in answer.headers
-    seen = httpx.head(pixel, headers=only_looking)
+    seen = WEB.head(pixel, headers=only_looking)
     assert (seen.status_code, seen.headers["content-type"], seen.content) == (200, "image/gif", b"")
-    image = httpx.get(pixel)
+    image = WEB.get(pixel)
     assert (len(image.content), image.content[:6], image.headers["content-type"]) == (43, b"GIF89a", "image/gif")
     for method in ("POST", "PUT", "DELETE"):
-        assert httpx.request(method, link, headers=only_looking).status_code == 405
-        assert httpx.request(method, pixel, headers=only_looking).status_code == 405
+        assert WEB.request(method, link, headers=only_looking).status_code == 405
+        assert WEB.request(method, pixel, headers=only_looking).status_code == 405
     wait_events(world, message_id, 2, "opened", "clicked")
-    httpx.get(pixel, headers={"User-Agent": "marks the end"})
+    WEB.get(pixel, headers={"User-Agent": "marks the end"})
     told = wait_events(world, message_id, 3, "opened", "clicked")
     assert len(told) == 3
     assert "only looking" not in {event["metadata"]["user_agent"] for event in told}
@@ -241,7 +243,7 @@ def test_a_tracked_link_leads_where_it_led(world: World) -> None:
     html = "".join(f'<a href="{url}">x</a>' for url in TARGETS)
     found = links(html_of(copy_of(world, send(world, "user@example.org", html=html, tracking=True))))
     assert all(is_tracked(world, url) for url in found)
-    assert [httpx.head(url).headers["location"] for url in found] == list(TARGETS.values())
+    assert [WEB.head(url).headers["location"] for url in found] == list(TARGETS.values())
 
 
 def test_only_a_post_unsubscribes(world: World) -> None:
@@ -260,17 +262,17 @@ def test_only_a_post_unsubscribes(world: World) -> None:
         ("GET", {"Sec-Purpose": "prefetch;prerender"}),
         ("HEAD", {"User-Agent": BROWSER}),
     ):
-        answer = httpx.request(method, ours, headers=fields)
+        answer = WEB.request(method, ours, headers=fields)
         assert answer.status_code == 200
         assert "form-action" in answer.headers["content-security-policy"]
-    assert httpx.post(ours).status_code == 400
-    assert httpx.post(ours, data={"List-Unsubscribe": "Two-Clicks"}).status_code == 400
-    assert httpx.put(ours, data={"List-Unsubscribe": "One-Click"}).status_code == 405
+    assert WEB.post(ours).status_code == 400
+    assert WEB.post(ours, data={"List-Unsubscribe": "Two-Clicks"}).status_code == 400
+    assert WEB.put(ours, data={"List-Unsubscribe": "One-Click"}).status_code == 405
     assert not events(world, message_id, "unsubscribed")
     copy_of(world, send(world, "leaver@example.org", **more), "leaver@example.org")  # still on the list
 
     for _ in range(2):
-        assert httpx.post(ours, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+        assert WEB.post(ours, data={"List-Unsubscribe": "One-Click"}).status_code == 200
     (event,) = events(world, message_id, "unsubscribed")
     assert event["recipient"] == "leaver@example.org"
     listed = world.relay.get("/v1/unsubscribes?limit=100", world.live_key)[1]["data"]
@@ -284,11 +286,11 @@ def test_the_button_of_the_page_unsubscribes(world: World) -> None:
     more = {"path": "/v1/emails/marketing", "unsubscribe_url": "https://shop.example.org/off", "list_id": "news"}
     content = copy_of(world, send(world, "presser@example.org", html="<p>News</p>", **more), "presser@example.org")
     ours = re.search(rb"<(http://[^>]*/u/[^>]*)>", content)[1].decode()  # type: ignore[index]
-    page = httpx.get(ours).text
+    page = WEB.get(ours).text
     (form,) = re.findall(r"(?s)<form[^>]*>.*?</form>", page)
     fields = dict(re.findall(r'name="([^"]*)" value="([^"]*)"', form))
     assert "<script" not in page
-    answer = httpx.post(ours, data=fields)
+    answer = WEB.post(ours, data=fields)
     assert answer.status_code == 200
     skipped = send(world, "presser@example.org", html="<p>News</p>", **more)
     assert events(world, skipped, "suppressed")
@@ -304,7 +306,7 @@ def tracked_world(world: World) -> Iterator[World]:
         world.nameserver.set_text(record["host"], record["value"])
     assert client.domains.verify(domain["id"])["status"] == "verified"
     path, settings = f"/v1/domains/{domain['id']}", {"tracking": {"opens": True, "clicks": True}}
-    answer = httpx.patch(world.relay.ready["http"] + path, json=settings, headers={"Authorization": f"Bearer {world.live_key}"})
+    answer = WEB.patch(world.relay.ready["http"] + path, json=settings, headers={"Authorization": f"Bearer {world.live_key}"})
     assert answer.json()["tracking"] == {"opens": True, "clicks": True}
     world.wait_for_config_change()
     yield world
@@ -466,7 +468,7 @@ def test_links_outlive_a_kill_and_stand_under_the_public_url(public_world: World
     world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key)
     world.relay.kill()
     world.relay.start()
-    answer = httpx.get(world.relay.ready["http"] + urlsplit(link).path.removeprefix("/mail"), headers={"User-Agent": BROWSER})
+    answer = WEB.get(world.relay.ready["http"] + urlsplit(link).path.removeprefix("/mail"), headers={"User-Agent": BROWSER})
     assert (answer.status_code, answer.headers["location"]) == (302, "https://shop.example.org/")
     assert wait_events(world, message_id, 1, "clicked")
 
