@@ -1,12 +1,15 @@
 """`sendryd send`, through a relay that runs."""
 
+import json
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from sendryd.cli.main import app
 from sendryd.testing.process import RelayProcess
 
 pytestmark = pytest.mark.sockets
@@ -20,6 +23,21 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
         yield made
 
 
+def send(relay: RelayProcess, *args: str, status: int = 0) -> Result:
+    """The command in this process, with the settings of a relay; it must end with this status."""
+    result = CliRunner().invoke(app, ["send", *args], env=relay.env)
+    assert result.exit_code == status, (result.stderr, result.exception)
+    return result
+
+
+def fault(relay: RelayProcess, *args: str, status: int = 1) -> str:
+    """The one line of a command that fails."""
+    result = send(relay, *args, status=status)
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
 def inbox(relay: RelayProcess, message_id: str) -> dict[str, Any]:
     status, body = relay.get(f"/v1/test-emails/{message_id}", relay.keys["test"])
     assert status == 200
@@ -30,7 +48,8 @@ def test_a_message_with_all_parts(relay: RelayProcess, tmp_path: Path) -> None:
     file = tmp_path / "note.txt"
     file.write_text("attached")
     parts = ("--subject", "Grüße", "--text", "plain", "--html", "<p>rich</p>", "--attach", str(file))
-    sent = relay.json("send", *ENVELOPE, "--to", "Second <second@example.org>", *parts, "--key", relay.keys["test"])
+    done = send(relay, *ENVELOPE, "--to", "Second <second@example.org>", *parts, "--key", relay.keys["test"], "--json")
+    sent = json.loads(done.stdout)
     assert sent["id"].startswith("em_")
     found = inbox(relay, sent["id"])
     assert (found["subject"], found["to"]) == ("Grüße", ["user@example.org", "Second <second@example.org>"])
@@ -48,7 +67,8 @@ def test_the_key_may_come_from_the_environment(relay: RelayProcess) -> None:
 
 
 def test_an_address_beyond_ascii(relay: RelayProcess) -> None:
-    sent = relay.json("send", "--from", "ann@example.test", "--to", "jörg@example.org", "--key", relay.keys["test"])
+    done = send(relay, "--from", "ann@example.test", "--to", "jörg@example.org", "--key", relay.keys["test"], "--json")
+    sent = json.loads(done.stdout)
     assert inbox(relay, sent["id"])["to"] == ["jörg@example.org"]
 
 
@@ -66,23 +86,17 @@ def test_an_address_beyond_ascii(relay: RelayProcess) -> None:
 )
 def test_what_is_refused_is_one_line(relay: RelayProcess, args: tuple[str, ...], status: int, said: str) -> None:
     keys = {"TEST": relay.keys["test"], "LIVE": relay.keys["live"]}
-    done = relay.run("send", *(keys.get(arg, arg) for arg in args), check=False)
-    assert (done.returncode, done.stdout) == (status, b"")
-    assert done.stderr.count(b"\n") == 1
-    assert said in done.stderr.decode()
+    assert said in fault(relay, *(keys.get(arg, arg) for arg in args), status=status)
 
 
 def test_the_key_is_shown_to_nobody_but_the_relay(relay: RelayProcess, tmp_path: Path) -> None:
     with RelayProcess(tmp_path / "impostor") as impostor:
         env = {**relay.env, "SENDRYD_SMTP_LISTEN": impostor.ready["smtp"]}
         asked = RelayProcess(relay.data_dir, env)
-        done = asked.run("send", *ENVELOPE, "--key", relay.keys["test"], check=False)
-        assert done.returncode == 1
-        assert b"does not have the certificate" in done.stderr
+        assert "does not have the certificate" in fault(asked, *ENVELOPE, "--key", relay.keys["test"])
         assert b"reason=" not in read_metrics(impostor)  # it was asked for nothing
         impostor.env["SENDRYD_SMTP_LISTEN"] = impostor.ready["smtp"]
-        done = impostor.run("send", *ENVELOPE, "--key", relay.keys["test"], check=False)
-        assert b"535 5.7.8" in done.stderr
+        assert "535 5.7.8" in fault(impostor, *ENVELOPE, "--key", relay.keys["test"])
         assert b"reason=" in read_metrics(impostor)
 
 
@@ -93,7 +107,4 @@ def read_metrics(relay: RelayProcess) -> bytes:
 
 def test_a_relay_that_does_not_run(tmp_path: Path) -> None:
     relay = RelayProcess(tmp_path / "data", {"SENDRYD_SMTP_LISTEN": "127.0.0.1:1"})
-    done = relay.run("send", *ENVELOPE, "--key", "sn_test_x", check=False)
-    assert done.returncode == 1
-    assert b"nothing listens on 127.0.0.1:1: is `sendryd serve` running" in done.stderr
-    assert done.stderr.count(b"\n") == 1
+    assert "nothing listens on 127.0.0.1:1: is `sendryd serve` running" in fault(relay, *ENVELOPE, "--key", "sn_test_x")

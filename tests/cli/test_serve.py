@@ -10,15 +10,24 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.owncert import write_self_signed
 from sendryd.testing.process import RelayFailed, RelayProcess
 
 pytestmark = pytest.mark.sockets
 SECRET = re.compile(r"sn_(?:live|test)_[A-Za-z0-9]{43}")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
+    """A relay that the tests leave as they found it."""
+    with RelayProcess(tmp_path_factory.mktemp("running") / "data") as made:
+        yield made
 
 
 def wait_until(is_done: Callable[[], bool], seconds: float = 20) -> None:
@@ -100,15 +109,13 @@ def test_without_json_standard_output_is_silent(tmp_path: Path) -> None:
         assert child.returncode == 0
 
 
-def test_a_second_serve_is_refused_and_the_lock_ends_with_the_process(tmp_path: Path) -> None:
-    relay = RelayProcess(tmp_path / "data")
-    with relay:
-        for args in (("serve",), ("serve", "--json"), ("serve", "--role", "upkeep")):
-            again = relay.run(*args, check=False)
-            assert (again.returncode, again.stdout) == (1, b"")
-            assert again.stderr.decode() == f"sendryd: another sendryd serve is running on {relay.data_dir}\n"
-        relay.kill()
-        relay.start()
+def test_a_second_serve_is_refused_and_the_lock_ends_with_the_process(running: RelayProcess) -> None:
+    for args in (("serve",), ("serve", "--json"), ("serve", "--role", "upkeep")):
+        again = running.run(*args, check=False)
+        assert (again.returncode, again.stdout) == (1, b"")
+        assert again.stderr.decode() == f"sendryd: another sendryd serve is running on {running.data_dir}\n"
+    running.kill()
+    running.start()
 
 
 def test_roles(tmp_path: Path) -> None:
@@ -125,17 +132,16 @@ def test_roles(tmp_path: Path) -> None:
         assert smtp.quit()[0] == 221
 
 
-def test_changes_by_the_command_line_are_seen_within_a_second(tmp_path: Path) -> None:
-    with RelayProcess(tmp_path / "data") as relay:
-        made = relay.json("keys", "create", "--name", "new")
-        started = time.monotonic()
-        wait_until(lambda: relay.get("/v1/smtp/info", made["key"])[0] == 200, 1)
-        relay.json("keys", "revoke", made["id"])
-        wait_until(lambda: relay.get("/v1/smtp/info", made["key"])[0] == 401, 1)
-        assert time.monotonic() - started < 10
+def test_changes_by_the_command_line_are_seen_within_a_second(running: RelayProcess) -> None:
+    made = running.json("keys", "create", "--name", "new")
+    started = time.monotonic()
+    wait_until(lambda: running.get("/v1/smtp/info", made["key"])[0] == 200, 1)
+    running.json("keys", "revoke", made["id"])
+    wait_until(lambda: running.get("/v1/smtp/info", made["key"])[0] == 401, 1)
+    assert time.monotonic() - started < 10
 
 
-def test_what_should_not_stay_so_is_warned_about(tmp_path: Path) -> None:
+def test_what_should_not_stay_so_is_warned_about(tmp_path: Path, running: RelayProcess) -> None:
     with RelayProcess(tmp_path / "data", {"SENDRYD_HTTP_LISTEN": "0.0.0.0:0"}) as relay:
         log = relay.log_path.read_text("utf-8")
         assert "http_without_tls" in log
@@ -143,8 +149,7 @@ def test_what_should_not_stay_so_is_warned_about(tmp_path: Path) -> None:
         assert f"'http://localhost:{port}/v1/test-emails'" in log
         assert f"described at http://localhost:{port}/docs" in log
         assert relay.stop() == 0
-    with RelayProcess(tmp_path / "other") as relay:
-        assert "http_without_tls" not in relay.log_path.read_text("utf-8")
+    assert "http_without_tls" not in running.log_path.read_text("utf-8")
 
 
 def test_links_name_the_server_where_it_listens_on_every_address(tmp_path: Path) -> None:
@@ -177,11 +182,12 @@ def test_sighup_reloads_the_log_level_and_the_certificate_of_https(tmp_path: Pat
     config = tmp_path / "sendryd.toml"
     config.write_text('log_level = "error"\n')
     relay = RelayProcess(tmp_path / "data", {"SENDRYD_HTTP_TLS": "true", "SENDRYD_CONFIG": str(config)})
-    with relay, RelayProcess(tmp_path / "other") as other:
+    with relay:
         assert '"event"' not in relay.log_path.read_text("utf-8")
         before = relay.cert.read_bytes()
+        write_self_signed(tmp_path / "cert.pem", tmp_path / "key.pem", "relay.example.test", SystemClock())
         for name in ("key.pem", "cert.pem"):
-            other.cert.with_name(name).replace(relay.cert.with_name(name))
+            (tmp_path / name).replace(relay.cert.with_name(name))
         assert relay.cert.read_bytes() != before
         config.write_text('log_level = "info"\n')
         relay.process.send_signal(signal.SIGHUP)

@@ -109,9 +109,9 @@ class World:
         else:
             self._publish(self.relay.add_domain(name))
             verified = self.relay.json("domains", "verify", name)
+            self.wait_for_config_change()
         if verified["status"] != "verified":
             raise RelayFailed(f"{name} is not verified: {verified}")
-        self.wait_for_config_change()
 
     @property
     def _has_plain_api(self) -> bool:
