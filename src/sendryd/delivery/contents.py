@@ -29,6 +29,7 @@ from sendryd.runtime.budget import BudgetExhausted, ContentBudget
 from sendryd.runtime.scratch import ScratchFile
 from sendryd.smtp.extensions import Extensions
 from sendryd.store.base import Claim, DeliveryStore
+from sendryd.valuetype import valuetype
 
 LARGE: Final = 256 * 1024  # octets: making a copy of more takes milliseconds, which a thread spends better than the loop
 STREAMED: Final = SLICE  # octets of a content: more is sent piece by piece. All attempts together may hold as much at once
@@ -54,7 +55,7 @@ def choose_form(message: Message, extensions: Extensions) -> FormKind:
     return FormKind.AS_IT_CAME if extensions.smtputf8 else FormKind.ASCII_HEADER
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Form:
     """What goes out, and what is said of it in MAIL."""
 

@@ -1,13 +1,13 @@
 """The ordered list of what one attempt tries: hosts, addresses, and how much encryption each needs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sendryd.delivery.transport import Target, TlsRule
 from sendryd.policy.destinations import is_public
 from sendryd.policy.rotation import mix_families, take_turn
 from sendryd.policy.routing import MAX_ADDRESSES, MAX_HOSTS, Security, SmartHost
+from sendryd.valuetype import valuetype
 
 SMART_HOST_RULES: Final = {
     Security.STARTTLS: TlsRule.REQUIRED,
@@ -16,7 +16,7 @@ SMART_HOST_RULES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Turn:
     """Which attempt of which message it is: each attempt tries other hosts and addresses where there are more than it may try."""
 

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.wakeup import Wakeup
+from sendryd.valuetype import valuetype
 
 TICK: Final = 1.0  # seconds between two looks at the idle ones: a tenth of the idle time is exact enough
 
@@ -57,7 +58,7 @@ class PoolLimits:
 C = TypeVar("C", bound=Poolable)
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class _Idle(Generic[C]):
     connection: C
     opened_at: float  # monotonic seconds

@@ -45,6 +45,7 @@ from sendryd.smtp.extensions import Extensions
 from sendryd.smtp.reply import Reply
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope, Transaction, TransactionResult
+from sendryd.valuetype import valuetype
 
 SLICE: Final = 64 * 1024  # octets written at a time: what a socket takes at once, and little enough to hear an early refusal in time
 SERVICE_CLOSING: Final = 421
@@ -73,7 +74,7 @@ class TlsTrouble(Enum):
     SESSION = "session"  # the session ended inside TLS before MAIL was answered
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class Target:
     """One address of one host, and how to talk to it. Hashable: connections are kept by it."""
 

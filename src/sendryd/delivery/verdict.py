@@ -1,7 +1,6 @@
 """From what was said of a recipient to what is stored of its delivery."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,13 +16,14 @@ from sendryd.policy.suppress import normalise_address
 from sendryd.smtp.reply import Reply
 from sendryd.smtp.timeouts import Step
 from sendryd.store.base import ClaimedDelivery, NewEvent, NewSuppression, Outcome
+from sendryd.valuetype import valuetype
 
 HARD: Final = "hard"
 SOFT: Final = "soft"
 _HARD_CATEGORIES: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX, Category.BAD_DOMAIN})
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Verdict:
     """What one attempt came to for one recipient."""
 

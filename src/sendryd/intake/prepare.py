@@ -5,7 +5,6 @@ byte as it came (RFC 6409 §8 allows what is added here: Received, and Date and 
 """
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -18,6 +17,7 @@ from sendryd.message.mailbox import Mailbox
 from sendryd.message.parameters import without_comments
 from sendryd.message.rewrite import format_date, prepare_submission
 from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.valuetype import valuetype
 
 MAX_HOPS: Final = 50  # Received fields; what other servers allow (Postfix: 50), and more than any honest path has
 MAX_OWN_HOPS: Final = 3  # Received fields of our own: a message that this server accepts for the fourth time goes round in a loop
@@ -35,7 +35,7 @@ _QUOTED_PAIR: Final = re.compile(r"\\(.)")
 _MBOX_LINE: Final = re.compile(rb">?From (?![ \t:])[^\r\n]*\r\n")  # not a field: its name is followed by a word, not by a colon
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A message whose header block has passed, with what the store and the API want to know of it."""
 

@@ -8,9 +8,10 @@ from sendryd.model.apikey import ApiKey
 from sendryd.model.ids import TemplateId
 from sendryd.model.message import MessageType
 from sendryd.runtime.stream import TlsInfo
+from sendryd.valuetype import valuetype
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Recipient:
     """One forward-path of the envelope."""
 
@@ -21,7 +22,7 @@ class Recipient:
     orcpt: str | None = None  # RFC 3461 §4.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Where a message came from, for its Received field."""
 
@@ -51,7 +52,7 @@ class Options:
 NO_OPTIONS: Final = Options()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A message at the door. The key is active and has the scope to send; the reverse-path is admitted."""
 
@@ -68,7 +69,7 @@ class Submission:
     options: Options = NO_OPTIONS
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Receipt:
     """The message is stored, durably, under this identifier."""
 

@@ -4,10 +4,10 @@ One pass by a compiled pattern over the block; nothing is decoded. Content has C
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from sendryd.message.errors import MalformedMessage
+from sendryd.valuetype import valuetype
 
 MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
 MAX_BLOCK: Final = 1024 * 1024  # octets; ten times what Postfix keeps of a header, and all that we look at before the body
@@ -29,7 +29,7 @@ class HeaderField(NamedTuple):
     end: int  # behind the final CRLF
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class HeaderBlock:
     """All fields in order. `body_offset` is behind the empty line that ends the block, or the end of a content that has none."""
 

@@ -10,6 +10,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import WAITING_STATES, DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId, MessageId, TemplateId
+from sendryd.valuetype import valuetype
 
 
 class MessageStatus(StrEnum):
@@ -31,7 +32,7 @@ class MessageType(StrEnum):
     MARKETING = "marketing"  # carries List-Unsubscribe, and is not sent to those who have unsubscribed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class Message:
     """What is known of a message without its content."""
 

@@ -16,12 +16,12 @@ whatever the code. A new surprise from the field becomes a line in `tests/data/r
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.timeouts import Step
+from sendryd.valuetype import valuetype
 
 
 class NetworkFailure(StrEnum):
@@ -79,7 +79,7 @@ class Category(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class Disposition:
     """What an answer comes to."""
 

@@ -4,8 +4,10 @@ A lane starts small, grows by one for every window of good sessions, and shrinks
 in a row it is suspended: one message probes it when the time is over, the others wait without an attempt counted against them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
+
+from sendryd.valuetype import valuetype
 
 MX_START: Final = 5
 MX_MAX: Final = 20  # Postfix: default_destination_concurrency_limit
@@ -13,7 +15,7 @@ SMART_HOST_WINDOW: Final = 20  # it is ours, and has asked for everything
 FAILURES_TO_SUSPEND: Final = 5  # in a row, all of them before any mail was taken
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Lane:
     """What is known of one next hop. Times are monotonic seconds."""
 

@@ -27,6 +27,7 @@ from sendryd.smtp.extensions import NO_EXTENSIONS, Extensions, parse_extensions
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.states import ClientDialogue, Phase, Verb
 from sendryd.smtp.timeouts import Step
+from sendryd.valuetype import valuetype
 
 MAX_LINE: Final = 2048  # octets kept of a reply line: what Postfix keeps (line_length_limit); RFC 5321 §4.5.3.1.5 has 512
 MAX_KEPT: Final = 16 * 1024  # octets kept of a reply until it ends: `MAX_TEXT` many times over, and the longest EHLO reply seen has 1 KiB
@@ -54,7 +55,7 @@ _STEPS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class ReplyReceived:
     """A whole reply, and the command that it answers."""
 

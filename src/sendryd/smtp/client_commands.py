@@ -3,11 +3,12 @@
 import base64
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sendryd.smtp.errors import LocalProtocolError
 from sendryd.smtp.states import Verb
+from sendryd.valuetype import valuetype
 
 MAX_COMMAND: Final = 2048  # octets: RFC 5321 §4.5.3.1.4 has 512 and every extension adds to it; what we know adds up to less than this
 MAX_AUTH_LINE: Final = 12288  # RFC 4954 §4
@@ -15,7 +16,7 @@ MAX_AUTH_LINE: Final = 12288  # RFC 4954 §4
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Command:
     """One line to say, made by the functions below. The line is left out of the representation: it may hold a password.
 

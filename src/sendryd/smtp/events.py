@@ -5,6 +5,7 @@ from typing import Literal
 
 from sendryd.smtp.address import ForwardPath, ReversePath
 from sendryd.smtp.reply import Reply
+from sendryd.valuetype import valuetype
 
 
 class NEED_DATA:  # noqa: N801  a sentinel, used as the class itself
@@ -45,7 +46,7 @@ class CredentialsOffered:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class MailFrom:
     """A transaction begins. Awaits a reply."""
 
@@ -57,7 +58,7 @@ class MailFrom:
     envid: str | None = None  # RFC 3461 §4.4, as given (xtext)
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class RcptTo:
     """One more recipient. Awaits a reply. A recipient that was accepted before may come again."""
 
@@ -66,12 +67,12 @@ class RcptTo:
     orcpt: str | None = None  # RFC 3461 §4.2, as given: type;xtext
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class DataRequested:
     """DATA. Awaits a reply: 354, or a refusal."""
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class DataEnded:
     """The content is here, whole, with CRLF line ends only. Awaits a reply."""
 

@@ -9,7 +9,7 @@ A message that the peer's EHLO says it will not take is refused here, before any
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sendryd.smtp import client_commands
@@ -18,6 +18,7 @@ from sendryd.smtp.extensions import Extensions
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.states import SERVICE_CLOSING, Verb
 from sendryd.smtp.timeouts import Step
+from sendryd.valuetype import valuetype
 
 TOO_BIG: Final = Reply(552, "The message is larger than the receiving server takes", EnhancedStatusCode(5, 3, 4))  # RFC 1870 §6.1
 NO_SMTPUTF8: Final = Reply(
@@ -32,7 +33,7 @@ NO_8BITMIME: Final = Reply(
 _VALUE: Final = re.compile(r"[!-<>-~]+")  # RFC 5321 §4.1.2: esmtp-value, in ASCII
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class OutboundEnvelope:
     """What goes before the content. Addresses are in their wire form: quoted local parts quoted, domains as A-labels."""
 
@@ -52,7 +53,7 @@ def needs_7bit(*, is_8bit: bool, extensions: Extensions) -> bool:
     return is_8bit and not extensions.eightbitmime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class TransactionResult:
     """What a transaction came to: for every forward-path the reply that decided, and where it came."""
 

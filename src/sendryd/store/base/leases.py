@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from sendryd.model.ids import DeliveryId, MessageId
+from sendryd.valuetype import valuetype
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class Owner:
     boot: int  # random, 63 bits: another one for each start
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class Lease:
     """The right to work on deliveries or notifications. Token and owner fence: a worker with another pair has lost it."""
 

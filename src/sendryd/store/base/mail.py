@@ -14,9 +14,10 @@ from sendryd.model.suppression import SuppressionReason
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.paging import Page
 from sendryd.store.base.spool import SpoolReport
+from sendryd.valuetype import valuetype
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class NewEvent:
     """An event to be stored with the fact that it tells of. Its id must be greater than those made before it."""
 
@@ -25,7 +26,7 @@ class NewEvent:
     metadata: Metadata = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
     """One forward-path of a new message."""
 
@@ -39,7 +40,7 @@ class NewDelivery:
     orcpt: str | None = None  # RFC 3461 §4.2, as given
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class NewMessage:
     """Everything that one accepted message stores in one commit."""
 
@@ -61,7 +62,7 @@ class Answer:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class ClaimedDelivery:
     """One delivery that a worker holds."""
 
@@ -75,7 +76,7 @@ class ClaimedDelivery:
     last_reply: str = ""  # of the last recorded outcome, for `queue show`; empty before the first
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class Claim:
     """Deliveries of one message to one domain, held by one lease."""
 
@@ -115,7 +116,7 @@ class Engagement:
     unsubscribe: NewUnsubscribe | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@valuetype(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What an attempt came to for one delivery."""
 

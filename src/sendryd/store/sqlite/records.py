@@ -10,6 +10,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
+from sendryd.valuetype import valuetype
+
 MAGIC: Final = b"\x89sendryd"  # no content begins so: a header block has no octets above 127 at its front
 FORMAT: Final = 1
 ID_LENGTH: Final = 16  # octets of the random ids
@@ -32,7 +34,7 @@ class SegmentId:
     id: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Place:
     """Where a content is, and which: what the database knows of it."""
 
