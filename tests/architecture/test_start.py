@@ -63,12 +63,12 @@ def test_logs_load_no_drawing_of_tracebacks() -> None:
 
 def test_the_process_that_signs_loads_what_signs() -> None:
     loaded = loaded_by("import sendryd.delivery.signing_process")
-    assert {name for name in loaded if name.startswith("sendryd.")} == {"sendryd.delivery", "sendryd.message"}
+    assert {name for name in loaded if name.startswith("sendryd.")} == {"sendryd.delivery", "sendryd.message", "sendryd.valuetype"}
     assert not loaded & {"asyncio", "dns", "idna", "structlog"}
 
 
 def test_the_process_behind_the_fence_loads_its_parsers_alone() -> None:
     assert {name for name in loaded_by("import sendryd.runtime.fence_process") if name.startswith("sendryd.")} == {"sendryd.runtime"}
     loaded = loaded_by("import sendryd.runtime.fence_process, sendryd.message.fenced")
-    assert {name for name in loaded if name.startswith("sendryd.")} == {"sendryd.message", "sendryd.runtime"}
+    assert {name for name in loaded if name.startswith("sendryd.")} == {"sendryd.message", "sendryd.runtime", "sendryd.valuetype"}
     assert not loaded & {"asyncio", "cryptography", "pydantic", "structlog"}

@@ -10,6 +10,7 @@ Limits: the shares `sending`, `sending_files` and `signing` of the budget.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
@@ -117,8 +118,10 @@ class Contents:
         ready.users -= 1
         if ready.users:
             return
-        self.budget.sending.give_back(ready.taken)
-        self.budget.sending_files.give_back(ready.in_files)
+        if ready.taken:
+            self.budget.sending.give_back(ready.taken)
+        if ready.in_files:
+            self.budget.sending_files.give_back(ready.in_files)
         for file in ready.files:
             file.close()
         if self._shared.get(message.id) is ready:
@@ -145,7 +148,9 @@ class Letter:
         if ready is None:
             ready = self._ready = self._contents.open(self.message, is_shared=self._stored is None and not self.message.is_personal)
         found = ready.forms.get(kind)
-        if found is None:
+        if found is None and self._stored is not None:  # nobody else uses it
+            found = ready.forms[kind] = await self._make(ready, kind)
+        elif found is None:
             async with ready.lock:
                 found = ready.forms.get(kind) or await self._make(ready, kind)
                 ready.forms[kind] = found
@@ -160,7 +165,7 @@ class Letter:
     async def _make(self, ready: _Ready, kind: FormKind) -> Form:
         if self._stored is None and self.message.size > STREAMED:
             return await self._make_large(ready, kind)
-        content = ready.content
+        content = ready.content or (None if self.message.is_personal else self._stored)
         if content is None:
             content = ready.content = await self._load(ready)
         if not self.message.is_8bit or content.isascii():
@@ -224,9 +229,9 @@ class Letter:
         except MalformedMessage as error:
             raise Unsendable("5.6.0", f"The recipient's copy of the message cannot be made: {error.reason}") from error
 
-    async def _sign(self, content: bytes, kind: FormKind, *, is_changed: bool = False) -> bytes:
+    def _sign(self, content: bytes, kind: FormKind, *, is_changed: bool = False) -> Awaitable[bytes]:
         form = None if self.message.is_personal else (self.message.id, kind + len(FormKind) * is_changed)
-        return await self._contents.signer.sign(self._key, content, form)
+        return self._contents.signer.sign(self._key, content, form)
 
 
 def _may_change(content: bytes, kind: FormKind) -> bool:

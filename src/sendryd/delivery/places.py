@@ -105,6 +105,8 @@ class Places:
 
     def next_lane(self) -> str | None:
         """Takes the lane whose turn it is out of its line; None: none waits, or there is no place for it."""
+        if not any(self._lines.values()):  # as nearly always
+            return None
         for which, line in self._lines.items():
             is_cold, is_idle = which
             if line and self._has_room(is_cold=is_cold, is_idle=is_idle):

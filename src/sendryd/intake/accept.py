@@ -153,9 +153,9 @@ class Intake:
         """Stores a prepared message in the place of the scheduled one with its id: `Committer.amend`."""
         return await self._committer.amend(prepared, made_from=made_from)
 
-    async def check_room(self, size: int) -> None:
+    def check_room(self, size: int) -> Awaitable[None]:
         """Raises `StoreFull` if a message of this size would be refused for want of room, before it is sent for nothing."""
-        await self._store.check_room(size)
+        return self._store.check_room(size)
 
     def quota_resets_in(self, refusal: Refusal) -> int:
         """Whole seconds after which who has used up a quota may try again."""

@@ -1,7 +1,5 @@
 """Step 2 of the door: whether this key may send as this author, and as whoever else readers may be told that the message is from."""
 
-from dataclasses import dataclass
-
 from sendryd.intake.directory import Directory
 from sendryd.intake.prepare import Draft
 from sendryd.intake.read import Read
@@ -10,9 +8,10 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import SendingDomain
 from sendryd.policy.admission import admit_author
 from sendryd.policy.refusal import Refusal
+from sendryd.valuetype import valuetype
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Admitted:
     """A message that its key may send."""
 

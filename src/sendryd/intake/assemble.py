@@ -16,9 +16,10 @@ from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, EventId, MessageId, fo
 from sendryd.model.message import Message
 from sendryd.policy.simulation import scenario_for
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage
+from sendryd.valuetype import valuetype
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Prepared:
     """A message that is ready to be committed. It holds nothing: it may as well be forgotten."""
 

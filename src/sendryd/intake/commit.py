@@ -60,7 +60,7 @@ class Committer:
         return refusal
 
     async def _commit(self, prepared: Sequence[Prepared], answer: Answer | None) -> Refusal | None:
-        refusal = await self._take_quota(prepared)
+        refusal = await self._take_quota(self._quotas, prepared) if self._quotas is not None else None
         if refusal is not None:
             return refusal
         news: list[NewMessage] = []
@@ -105,11 +105,9 @@ class Committer:
 
     # Quotas and the engine's room: taken before the commit, given back if there is none.
 
-    async def _take_quota(self, prepared: Sequence[Prepared]) -> Refusal | None:
-        if self._quotas is None:
-            return None
+    async def _take_quota(self, quotas: Quotas, prepared: Sequence[Prepared]) -> Refusal | None:
         try:
-            refusal = await self._quotas.take([each.new.message for each in prepared])
+            refusal = await quotas.take([each.new.message for each in prepared])
         except StoreError as error:
             return unstored(error)
         if refusal is not None:

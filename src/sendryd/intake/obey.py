@@ -5,7 +5,7 @@ A message without control headers, tracking and suppressed recipients goes throu
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from sendryd.intake.admit import Admitted
@@ -34,6 +34,7 @@ from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import AcceptStore
 from sendryd.store.errors import NotFound
+from sendryd.valuetype import valuetype
 
 BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content can guess
 _TEMPLATE: Final = "X-Sendry-Template-Id"
@@ -42,7 +43,7 @@ _NO_TEMPLATE: Final = Refusal(RefusalKey.CONTROL_HEADER, f"{_TEMPLATE} (there is
 log = get_logger("intake")
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Obeyed:
     """A message as it was asked for."""
 

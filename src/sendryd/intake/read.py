@@ -1,17 +1,18 @@
 """Step 1 of the door: the header block is read, and what no message may have is refused."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from sendryd.intake.prepare import Draft, read_draft, without_mbox_line
 from sendryd.intake.submission import Submission
 from sendryd.policy.refusal import Refusal
+from sendryd.valuetype import valuetype
 
 LARGE_HEADER: Final = 32 * 1024  # octets: what people are shown of a header block is decoded word by word, which takes milliseconds then
 
 
-@dataclass(frozen=True, slots=True)
+@valuetype(frozen=True, slots=True)
 class Read:
     """A message whose header block has passed."""
 

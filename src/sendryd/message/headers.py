@@ -91,10 +91,14 @@ def _collect(block: bytes) -> tuple[tuple[HeaderField, ...], dict[bytes, list[He
             raise MalformedMessage(_explain(block, position), position)
         if len(fields) == MAX_FIELDS:
             raise MalformedMessage(f"it has more than {MAX_FIELDS} header fields")
-        position = match.end()
-        field = HeaderField(name.lower(), match.start(), match.start(2), position)
+        name = name.lower()
+        start, position = match.span()
+        field = HeaderField(name, start, match.start(2), position)
         fields.append(field)
-        by_name.setdefault(field.name, []).append(field)
+        if name in by_name:
+            by_name[name].append(field)
+        else:
+            by_name[name] = [field]
     return tuple(fields), by_name
 
 

@@ -20,6 +20,8 @@ def mix_families(addresses: Sequence[str], seed: int) -> list[str]:
 
     The order of DNS answers is not kept, because servers change it from answer to answer: with the same seed the order stays the same.
     """
+    if len(addresses) == 1:
+        return list(addresses)
     four = sorted(address for address in addresses if ":" not in address)
     six = sorted(address for address in addresses if ":" in address)
     pairs = zip_longest(_begin_at(four, seed), _begin_at(six, seed))

@@ -10,6 +10,7 @@ from typing import Final
 
 TOLERANCE: Final = timedelta(minutes=1)  # a clock that is merely adjusted goes wrong by less between two looks
 HOLD: Final = timedelta(minutes=10)  # a time server corrects a wrong clock within minutes of the network's return
+SAME: Final = timedelta(milliseconds=10)  # two looks at both clocks differ by less, and nothing that waits for settled time minds it
 MAX_DOWNTIME: Final = timedelta(hours=1)  # a longer gap between two runs may be a wrong clock: its time has to hold first
 _EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)  # a clock without a battery begins about here
 
@@ -39,8 +40,9 @@ def begin(wall: datetime, monotonic: float, last_seen: datetime | None) -> Settl
 def observe(settled: SettledTime, wall: datetime, monotonic: float) -> SettledTime:
     """After a look at both clocks."""
     origin = _origin(wall, monotonic)
-    if abs(origin - settled.origin) <= TOLERANCE:
-        if origin == settled.origin and settled.rival is None:
+    distance = abs(origin - settled.origin)
+    if distance <= TOLERANCE:
+        if distance <= SAME and settled.rival is None:
             return settled
         return SettledTime(origin, settled.since)
     if settled.rival is None or abs(origin - settled.rival) > TOLERANCE:
@@ -51,4 +53,5 @@ def observe(settled: SettledTime, wall: datetime, monotonic: float) -> SettledTi
 
 
 def _origin(wall: datetime, monotonic: float) -> datetime:
-    return max(wall, _EARLIEST + timedelta(seconds=monotonic)) - timedelta(seconds=monotonic)
+    running = timedelta(seconds=monotonic)
+    return max(wall, _EARLIEST + running) - running

@@ -137,24 +137,27 @@ class Share:
 
     def _obstacle(self, octets: int) -> "Share | None":
         """The share that has no room for so many more; None if all have."""
-        if self.taken + octets > self.limit:
-            return self
-        parent = self._parent
-        if parent is None:
-            return None
-        if parent._common_taken + self._beyond_reserve(octets) > parent._common:
-            return parent
-        return parent._obstacle(octets)
+        share = self
+        while share.taken + octets <= share.limit:
+            parent = share._parent
+            if parent is None:
+                return None
+            if parent._common_taken + share._beyond_reserve(octets) > parent._common:
+                return parent
+            share = parent
+        return share
 
     def _beyond_reserve(self, octets: int) -> int:
         """How many of so many octets, more or less, come out of what the shares have in common."""
         return max(0, self.taken + octets - self._reserved) - max(0, self.taken - self._reserved)
 
     def _add(self, octets: int) -> None:
-        if self._parent is not None:
-            self._parent._common_taken += self._beyond_reserve(octets)
-            self._parent._add(octets)
-        self.taken += octets
+        share = self
+        while (parent := share._parent) is not None:
+            parent._common_taken += share._beyond_reserve(octets)
+            share.taken += octets
+            share = parent
+        share.taken += octets
 
     # Waiting.
 

@@ -78,8 +78,7 @@ class SystemClock(SettledClock):
     def unix_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)  # asked forty times for a message, so without a call of our own
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

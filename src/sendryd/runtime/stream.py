@@ -224,9 +224,15 @@ class TcpStream(asyncio.Protocol):
         return bool(self._received) or self._is_eof or self._fault is not None
 
     async def read(self, timeout: float) -> bytes:
-        if not self._received and not self._is_eof and self._fault is None:
-            await self._wait_readable(timeout)
         received = self._received
+        if not received and not self._is_eof and self._fault is None:
+            self._waiter = waiter = self._loop.create_future()
+            self._set_deadline(self._loop.time() + timeout)
+            try:
+                await waiter
+            finally:
+                self._waiter = None
+                self._deadline = math.inf
         if received:
             if self._received_size <= READ_SIZE:
                 data = received[0] if len(received) == 1 else b"".join(received)
@@ -254,20 +260,14 @@ class TcpStream(asyncio.Protocol):
         del self._received[:count]
         return data
 
-    async def _wait_readable(self, timeout: float) -> None:
-        self._deadline = deadline = self._loop.time() + timeout
+    def _set_deadline(self, deadline: float) -> None:
+        self._deadline = deadline
         # The timer is left running from read to read and looks at the deadline when it fires: arming one for each read costs more.
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._on_timer)
         elif self._timer.when() > deadline:
             self._timer.cancel()
             self._timer = self._loop.call_at(deadline, self._on_timer)
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-            self._deadline = math.inf
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -203,6 +203,8 @@ class ClientConnection:
             raise RemoteProtocolError(self._dialogue.fault)
         while True:
             start = self._start
+            if start == len(self._buffer):  # most calls, so they are answered here
+                return Closed() if self._is_eof else NEED_DATA
             end = self._buffer.find(b"\n", start)
             if end < 0:
                 self._bound_line()

@@ -18,11 +18,11 @@ DRAIN_FACTOR: Final = 4  # a content over the limit is read to its end, but not 
 class ContentIntake:
     """Reads content out of a session's input. One for a session, used again for each transaction."""
 
-    __slots__ = ("_limit", "_reader", "_refused", "_stray_refusal", "chunk_left", "is_last_chunk")
+    __slots__ = ("_limit", "_refused", "_stray_refusal", "chunk_left", "is_last_chunk", "reader")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit  # octets
-        self._reader: ContentReader | None = None
+        self.reader: ContentReader | None = None  # None while there is no content
         self._refused: Reply | None = None  # by the shell, or because there is nobody to send it to
         self._stray_refusal: Reply | None = None  # of a chunk that belongs to no content
         self.chunk_left = 0  # octets of the chunk under way that have not come
@@ -31,31 +31,31 @@ class ContentIntake:
     @property
     def held(self) -> int:
         """Octets in memory now."""
-        return self._reader.held if self._reader else 0
+        return self.reader.held if self.reader else 0
 
     @property
     def given(self) -> int:
         """Octets that were given away of the content that is being received."""
-        return self._reader.given if self._reader else 0
+        return self.reader.given if self.reader else 0
 
     @property
     def is_endless(self) -> bool:
         """So much has come that it is no use to wait for the end."""
-        return self._reader is not None and self._reader.received > self._limit * DRAIN_FACTOR
+        return self.reader is not None and self.reader.received > self._limit * DRAIN_FACTOR
 
     @property
     def refusal(self) -> Reply | None:
         """Why a content whose end has come is refused."""
-        if self._refused is not None or self._reader is None or self._reader.flaw is None:
+        if self._refused is not None or self.reader is None or self.reader.flaw is None:
             return self._refused
-        return FLAWED[self._reader.flaw]
+        return FLAWED[self.reader.flaw]
 
     @property
     def chunk_refusal(self) -> Reply | None:
         """Why a chunk that is not the last one is refused. What is wrong inside the content shows only at its end."""
         if self._stray_refusal is not None or self._refused is not None:
             return self._stray_refusal or self._refused
-        return TOO_BIG if self._reader is not None and self._reader.received > self._limit else None
+        return TOO_BIG if self.reader is not None and self.reader.received > self._limit else None
 
     @property
     def is_stray_chunk(self) -> bool:
@@ -64,14 +64,14 @@ class ContentIntake:
 
     def begin_data(self) -> None:
         """DATA was answered 354."""
-        self._reader = ContentReader(self._limit, is_dot_stuffed=True)
+        self.reader = ContentReader(self._limit, is_dot_stuffed=True)
 
     def begin_chunk(self, size: int, *, is_last: bool) -> bool:
         """BDAT was in order. Says no if so much is too much."""
-        if self._reader is None:
-            self._reader = ContentReader(self._limit, is_dot_stuffed=False)
+        if self.reader is None:
+            self.reader = ContentReader(self._limit, is_dot_stuffed=False)
         self.chunk_left, self.is_last_chunk, self._stray_refusal = size, is_last, None
-        return self._reader.received + size <= self._limit * DRAIN_FACTOR
+        return self.reader.received + size <= self._limit * DRAIN_FACTOR
 
     def begin_stray_chunk(self, size: int, reply: Reply) -> bool:
         """BDAT was not in order, but its octets come all the same (RFC 3030 §2). Says no if so much is too much."""
@@ -80,20 +80,20 @@ class ContentIntake:
 
     def refuse(self, reply: Reply) -> bool:
         """The content is not wanted: drops it and reads on to its end. Says no if there is none."""
-        if self._reader is None:
+        if self.reader is None:
             return False
         self._refused = reply
-        self._reader.discard()
+        self.reader.discard()
         return True
 
     def give_away(self) -> list[bytes]:
         """What has come of the content, in its final form, which is no longer held here."""
-        return self._reader.give_away() if self._reader else []
+        return self.reader.give_away() if self.reader else []
 
     def read_data(self, lines: LineBuffer) -> bool:
         """Takes what there is after DATA; says whether the end has come. What came behind it stays."""
-        assert self._reader is not None  # begin_data was called
-        rest = self._reader.feed(lines.take_all())
+        assert self.reader is not None  # begin_data was called
+        rest = self.reader.feed(lines.take_all())
         if rest is None:
             return False
         if rest:
@@ -104,22 +104,22 @@ class ContentIntake:
         """Takes what there is of a chunk; says whether it is complete."""
         chunk = lines.take(self.chunk_left)
         self.chunk_left -= len(chunk)
-        if self._reader is not None and self._stray_refusal is None:
-            self._reader.append(chunk)
+        if self.reader is not None and self._stray_refusal is None:
+            self.reader.append(chunk)
         return self.chunk_left == 0
 
     def finish(self) -> None:
         """The last chunk is complete."""
-        assert self._reader is not None  # begin_chunk was called
-        self._reader.finish()
+        assert self.reader is not None  # begin_chunk was called
+        self.reader.finish()
 
     def take(self) -> DataEnded:
         """The whole content, or what was not given away of it, which is no longer held here."""
-        reader, self._reader = self._reader, None
+        reader, self.reader = self.reader, None
         assert reader is not None  # one of the begin methods was called
         return DataEnded(reader.content(), reader.first_bare_lf, reader.is_8bit, reader.has_long_line)
 
     def forget(self) -> None:
         """The transaction is over."""
-        self._reader = self._refused = self._stray_refusal = None
+        self.reader = self._refused = self._stray_refusal = None
         self.chunk_left = 0

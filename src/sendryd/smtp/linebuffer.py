@@ -79,7 +79,9 @@ class LineBuffer:
 
     def take_all(self) -> bytes:
         """All octets."""
-        return self.take(len(self))
+        data = self._data[self._position :] if self._position else self._data
+        self._data, self._position = b"", 0
+        return data
 
     def clear(self) -> None:
         """Forgets everything."""

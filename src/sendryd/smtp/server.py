@@ -123,6 +123,11 @@ class ServerConnection:
         return self._dialogue.state is State.DATA or self._content.chunk_left > 0
 
     @property
+    def has_content(self) -> bool:
+        """A content has begun to come, and neither its end nor RSET has been reached."""
+        return self._content.reader is not None
+
+    @property
     def content_size(self) -> int:
         """Octets of content held now."""
         return self._content.held

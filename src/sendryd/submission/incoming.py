@@ -41,9 +41,9 @@ class IncomingContent:
         return f"<IncomingContent {self._in_memory} octets in memory, {self._in_file} in a file>"
 
     @property
-    def size(self) -> int:
-        """Octets so far."""
-        return self._machine.content_size + self._in_file
+    def is_under_way(self) -> bool:
+        """Whether there is something to account for."""
+        return self._machine.has_content or self._memory is not None or self._files is not None
 
     @property
     def is_in_file(self) -> bool:

@@ -185,7 +185,7 @@ class Session:
             if self._incoming.is_in_file:  # large: many that come in at once must not hold up what is small
                 await self._context.budget.turns.wait()
             machine.receive_data(data)
-            if self._key is not None and (machine.is_receiving_content or self._incoming.size) and not self._incoming.hold(self._key):
+            if self._key is not None and self._incoming.is_under_way and not self._incoming.hold(self._key):
                 await self._spill(self._key)
 
     def _flush(self) -> None:
@@ -368,7 +368,7 @@ class Session:
         if self._incoming.is_in_file or len(event.content) > IN_MEMORY:
             result = await self._accept_large(event, mail, key)
         else:
-            result = await self._accept(event.content, event, mail, key)
+            result = await self._context.intake.accept(self._submission(event.content, event, mail, key))
         self._mail = None
         self._recipients = {}
         self._incoming.drop()
@@ -384,7 +384,7 @@ class Session:
         """Waits for room for the work."""
         try:
             async with self._incoming.whole(event, key) as content:
-                return await self._accept(content, event, mail, key)
+                return await self._context.intake.accept(self._submission(content, event, mail, key))
         except BudgetExhausted as error:
             log.warning("content_budget_exceeded", client=self._stream.peer.host, error=str(error))
             return replies.BUSY
@@ -392,9 +392,9 @@ class Session:
             log.error("content_not_read", client=self._stream.peer.host, error=repr(error))
             return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
 
-    async def _accept(self, content: bytes, event: DataEnded, mail: MailFrom, key: ApiKey) -> Receipt | Refusal:
+    def _submission(self, content: bytes, event: DataEnded, mail: MailFrom, key: ApiKey) -> Submission:
         stream = self._stream
-        submission = Submission(
+        return Submission(
             key=key,
             reverse_path=str(mail.path.mailbox) if mail.path.mailbox else "",
             recipients=tuple(self._recipients.values()),
@@ -406,4 +406,3 @@ class Session:
             ret=mail.ret,
             envid=mail.envid,
         )
-        return await self._context.intake.accept(submission)

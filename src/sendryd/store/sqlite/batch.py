@@ -109,7 +109,7 @@ def _record(connection: apsw.Connection, rows: Rows) -> None:
     for recording in rows.recordings:
         recording.suppressed = []  # whatever an earlier try of the batch has left
         token, owner = recording.lease.token, recording.lease.owner
-        fences = {(token, owner.node, owner.boot), (token, None, None)}
+        fences = ((token, owner.node, owner.boot), (token, None, None))
         recording.is_lost = any(held.get(outcome.delivery_id, (None,))[0] not in fences for outcome in recording.outcomes)
         if recording.is_lost:
             continue

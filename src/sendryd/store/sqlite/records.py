@@ -17,6 +17,7 @@ FORMAT: Final = 1
 ID_LENGTH: Final = 16  # octets of the random ids
 _SEGMENT: Final = struct.Struct(">8sIQ16s16sI")  # magic, format, number, spool's id, segment's id, CRC-32 of what is before
 _RECORD: Final = struct.Struct(">QQII")  # message's id, size, CRC-32 of the content, CRC-32 of what is before
+_RECORD_FRONT: Final = struct.Struct(">QQI")  # the same without the last
 _CRC: Final = struct.Struct(">I")
 SEGMENT_HEADER: Final = _SEGMENT.size
 RECORD_HEADER: Final = _RECORD.size
@@ -71,7 +72,7 @@ def read_segment_header(front: bytes) -> SegmentId | None:
 
 def record_header(message_id: int, content: bytes) -> bytes:
     """What is written before a content."""
-    front = _RECORD.pack(message_id, len(content), checksum(content), 0)[: -_CRC.size]
+    front = _RECORD_FRONT.pack(message_id, len(content), checksum(content))
     return front + _CRC.pack(zlib.crc32(front))
 
 
