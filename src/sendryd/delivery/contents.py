@@ -84,7 +84,7 @@ class _Ready:
     in_files: int = 0  # octets of the share `sending_files`
     forms: dict[FormKind, Form] = field(default_factory=dict)
     files: list[ScratchFile] = field(default_factory=list)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock | None = None  # None: one attempt alone uses it
 
 
 class Contents:
@@ -107,9 +107,11 @@ class Contents:
 
     def open(self, message: Message, *, is_shared: bool) -> _Ready:
         """What is ready of a message."""
-        ready = (self._shared.get(message.id) if is_shared else None) or _Ready()
         if is_shared:
+            ready = self._shared.get(message.id) or _Ready(lock=asyncio.Lock())
             self._shared[message.id] = ready
+        else:
+            ready = _Ready()
         ready.users += 1
         return ready
 
@@ -148,13 +150,14 @@ class Letter:
         if ready is None:
             ready = self._ready = self._contents.open(self.message, is_shared=self._stored is None and not self.message.is_personal)
         found = ready.forms.get(kind)
-        if found is None and self._stored is not None:  # nobody else uses it
+        if found is not None:
+            return found
+        if ready.lock is None:
             found = ready.forms[kind] = await self._make(ready, kind)
-        elif found is None:
-            async with ready.lock:
-                found = ready.forms.get(kind) or await self._make(ready, kind)
-                ready.forms[kind] = found
-        return found
+            return found
+        async with ready.lock:
+            found = ready.forms[kind] = ready.forms.get(kind) or await self._make(ready, kind)
+            return found
 
     def put_down(self) -> None:
         """Gives back what is held, until the next receiver is ready. May be called again."""

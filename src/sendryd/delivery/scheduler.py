@@ -256,10 +256,10 @@ class Scheduler:
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
             return
-        is_cold = self._is_cold(key, now)
-        limit = min(state.lane.limit, self._places.cold_limit(state.lane.failures)) if is_cold else state.lane.limit
+        is_cold, lane_limit = self._is_cold(key, now), state.lane.limit
+        limit = min(lane_limit, self._places.cold_limit(state.lane.failures)) if is_cold else lane_limit
         # What cannot be recorded is repeated after a kill.
-        unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * state.lane.limit
+        unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * lane_limit
         while state.waiting and state.busy < limit and state.busy + state.recording < unrecorded:
             route = self._destinations.known(key)
             if route is None:

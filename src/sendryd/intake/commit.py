@@ -124,7 +124,7 @@ class Committer:
         if lease is None:
             return new
         leased = tuple(replace(each, state=DeliveryState.LEASED) if each.state is DeliveryState.QUEUED else each for each in new.deliveries)
-        return replace(new, deliveries=leased, lease=lease)
+        return NewMessage(message=message, content=new.content, deliveries=leased, lease=lease, draft=new.draft)
 
     def _give_back(self, prepared: Sequence[Prepared], reserved: Sequence[NewMessage]) -> None:
         if self._quotas is not None:
