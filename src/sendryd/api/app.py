@@ -24,9 +24,10 @@ from sendryd.api.analytics.operations import AnalyticsHandlers
 from sendryd.api.api_keys.operations import KeyHandlers
 from sendryd.api.domains.operations import DomainHandlers
 from sendryd.api.emails.operations import EmailHandlers, LinkSettings
+from sendryd.api.framework.dispatcher import Dispatcher
 from sendryd.api.framework.docs import DocsHandlers
 from sendryd.api.framework.latency import LatencyBook
-from sendryd.api.framework.operation import Dispatcher, Operation
+from sendryd.api.framework.operation import Operation
 from sendryd.api.framework.requestlog import RequestLog
 from sendryd.api.framework.requests import REQUEST_ID_KEY, Gate, respond
 from sendryd.api.health import Health

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sendryd.api.framework.operation import validate
+from sendryd.api.framework.reading import validate
 from sendryd.api.framework.requests import Refused
 from sendryd.api.sending.schema import SendBody
 from sendryd.model.apikey import ApiKey, KeyMode, Scope

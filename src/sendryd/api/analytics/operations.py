@@ -1,6 +1,7 @@
 """Figures about mail."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
@@ -12,7 +13,7 @@ from sendryd.accounts.account import AccountOffice
 from sendryd.api.analytics.figures import breakdown_json, changes_json, cohort_json, counts_json, period_json, stretch_text
 from sendryd.api.framework.bodies import Body, Query, SearchText, Whole
 from sendryd.api.framework.moments import read_moment
-from sendryd.api.framework.operation import Call, Operation
+from sendryd.api.framework.operation import Call, Handler, Operation
 from sendryd.api.framework.requests import invalid, respond
 from sendryd.api.framework.tables import csv_text
 from sendryd.api.regions.operations import OWN_REGION
@@ -67,6 +68,9 @@ End = Annotated[
     AfterValidator(_in_range),
     Field(validation_alias="to", description=f"{_DATES} Dates are included."),
 ]
+
+
+_FILE: Final = {"text/csv": "The series as a file, to who accepts `text/csv` alone."}
 
 
 class PeriodQuery(Query):
@@ -125,12 +129,12 @@ class AnalyticsHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations. As the contract has it, these requests are not in the log of API requests."""
-        stats = self._get(PATH, "Get counts and rates of a time, and a series", self.get_stats, StatsQuery, Analytics)
+        stats = self._get(PATH, "Get counts and rates of a time, and a series", self.get_stats, Analytics)
         return [
             stats,
             stats.alias(path=f"{PATH}/stats"),
-            self._get(f"{PATH}/cohorts", "Get how rates grow with the time since sending", self.get_cohorts, CohortsQuery, Cohorts),
-            self._get(f"{PATH}/benchmarks", "Compare with other organisations", self.get_benchmarks, BenchmarksQuery, Benchmarks),
+            self._get(f"{PATH}/cohorts", "Get how rates grow with the time since sending", self.get_cohorts, Cohorts),
+            self._get(f"{PATH}/benchmarks", "Compare with other organisations", self.get_benchmarks, Benchmarks),
             Operation(
                 method="POST",
                 path=f"{PATH}/benchmarks/opt-in",
@@ -139,22 +143,28 @@ class AnalyticsHandlers:
                 handler=self.opt_in,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=OptIn,
-                answer=BenchmarkOptIn,
+                answers=BenchmarkOptIn,
                 is_logged=False,
+                example={"opt_in": False},
             ),
-            self._get(f"{PATH}/breakdowns", "Get figures by domain or template", self.get_breakdowns, BreakdownsQuery, Breakdowns),
-            self._get(f"{PATH}/comparison", "Compare with the time before", self.get_comparison, StatsQuery, Comparison),
-            self._get(f"{PATH}/export", "Download a series as CSV or JSON", self.export, ExportQuery, Analytics | str),
-            self._get(f"{PATH}/regions", "Get figures by region", self.get_regions, PeriodQuery, WholeList[RegionCount]),
+            self._get(f"{PATH}/breakdowns", "Get figures by domain or template", self.get_breakdowns, Breakdowns),
+            self._get(f"{PATH}/comparison", "Compare with the time before", self.get_comparison, Comparison),
+            self._get(
+                f"{PATH}/export",
+                "Download a series as CSV or JSON",
+                self.export,
+                Analytics | str,
+                media=_FILE,
+            ),
+            self._get(f"{PATH}/regions", "Get figures by region", self.get_regions, WholeList[RegionCount]),
         ]
 
-    def _get(self, path: str, summary: str, handler: Any, query: type[Query], answer: Any) -> Operation:
+    def _get(self, path: str, summary: str, handler: Handler, answers: Any, media: Mapping[str, str] | None = None) -> Operation:
         return Operation(
-            method="GET", path=path, group=GROUP, summary=summary, handler=handler, query=query, answer=answer, is_logged=False
+            method="GET", path=path, group=GROUP, summary=summary, handler=handler, answers=answers, is_logged=False, media=media
         )
 
-    async def get_stats(self, call: Call) -> Json:
+    async def get_stats(self, call: Call[None, StatsQuery]) -> Json:
         """`GET /v1/analytics`."""
         which, points = await self._series(call)
         summary = await self._store.count_activity(call.key.account_id, which)
@@ -164,7 +174,7 @@ class AnalyticsHandlers:
             "timeseries": [{"date": stretch_text(each.start, granularity), **counts_json(each.counts)} for each in points],
         }
 
-    async def _series(self, call: Call) -> tuple[ReportFilter, list[Bucket]]:
+    async def _series(self, call: Call[Any, Any]) -> tuple[ReportFilter, list[Bucket]]:
         query: StatsQuery = call.query
         which = _filter(call)
         try:
@@ -173,7 +183,7 @@ class AnalyticsHandlers:
             raise invalid("granularity", f"granularity: {error}") from None
         return which, fill(starts, await self._store.list_activity(call.key.account_id, which, query.granularity))
 
-    async def get_cohorts(self, call: Call) -> Json:
+    async def get_cohorts(self, call: Call[None, CohortsQuery]) -> Json:
         """`GET /v1/analytics/cohorts`."""
         query: CohortsQuery = call.query
         which, granularity = _filter(call), Granularity(query.granularity)
@@ -185,26 +195,26 @@ class AnalyticsHandlers:
         rows = [cohort_json(each, granularity, query.metric) for each in cohorts]
         return {"cohorts": rows, "granularity": query.granularity, "metric": query.metric}
 
-    async def get_benchmarks(self, call: Call) -> Json:
+    async def get_benchmarks(self, call: Call[None, BenchmarksQuery]) -> Json:
         """`GET /v1/analytics/benchmarks`: nobody else's figures are here, and none are invented."""
         _filter(call)
         account = await self._accounts.get(call.key.account_id)
         is_in = account.settings.benchmark_opt_in
         return {"data": [], "benchmark_opt_in": is_in, "org_count": int(is_in)}
 
-    async def opt_in(self, call: Call) -> Json:
+    async def opt_in(self, call: Call[OptIn, None]) -> Json:
         """`POST /v1/analytics/benchmarks/opt-in`."""
         body: OptIn = call.body
         account = await self._accounts.change(call.key.account_id, lambda settings: replace(settings, benchmark_opt_in=body.opt_in))
         return {"benchmark_opt_in": account.settings.benchmark_opt_in}
 
-    async def get_breakdowns(self, call: Call) -> Json:
+    async def get_breakdowns(self, call: Call[None, BreakdownsQuery]) -> Json:
         """`GET /v1/analytics/breakdowns`."""
         query: BreakdownsQuery = call.query
         found = await self._store.break_down(call.key.account_id, _filter(call), query.group_by, limit=query.limit)
         return {"data": [breakdown_json(each, query.group_by) for each in found], "group_by": query.group_by}
 
-    async def get_comparison(self, call: Call) -> Json:
+    async def get_comparison(self, call: Call[None, StatsQuery]) -> Json:
         """`GET /v1/analytics/comparison`: with the time of the same length before it."""
         which = _filter(call)
         account_id = call.key.account_id
@@ -213,7 +223,7 @@ class AnalyticsHandlers:
         previous = await self._store.count_activity(account_id, before)
         return {"current": period_json(current), "previous": period_json(previous), "changes": changes_json(previous, current)}
 
-    async def export(self, call: Call) -> Response:
+    async def export(self, call: Call[None, ExportQuery]) -> Response:
         """`GET /v1/analytics/export`: CSV goes to the SDKs as a JSON string, for they read nothing else; raw only to who names it."""
         query: ExportQuery = call.query
         if query.format == "json":
@@ -229,13 +239,13 @@ class AnalyticsHandlers:
             return Response(text, media_type="text/csv", headers=headers)
         return respond(json.dumps(text, ensure_ascii=False).encode(), headers={"Vary": "Accept"})
 
-    async def get_regions(self, call: Call) -> Json:
+    async def get_regions(self, call: Call[None, PeriodQuery]) -> Json:
         """`GET /v1/analytics/regions`: there is one, and all mail is of it."""
         counts = await self._store.count_activity(call.key.account_id, _filter(call))
         return {"data": [{"region": OWN_REGION, "count": counts.sent, "percentage": 100.0 if counts.sent else 0.0}]}
 
 
-def _filter(call: Call) -> ReportFilter:
+def _filter(call: Call[Any, Any]) -> ReportFilter:
     """What of the key's mail counts. Raises `Refused`."""
     query: PeriodQuery = call.query
     if query.end <= query.start:

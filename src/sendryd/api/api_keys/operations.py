@@ -9,7 +9,7 @@ from sendryd.accounts.api_keys import KeyOffice
 from sendryd.api.framework.bodies import Body, Line, PageQuery
 from sendryd.api.framework.moments import StartMoment
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import Refused, invalid, not_found
+from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
 from sendryd.api.shapes import ApiKey as ApiKeyShape
 from sendryd.api.shapes import Deleted, NewApiKey, Page
 from sendryd.api.wire import Json, key_json, page
@@ -61,8 +61,9 @@ class KeyHandlers:
                 summary="Make an API key; the whole key is in this answer alone",
                 handler=self.create,
                 scope=Scope.FULL_ACCESS,
-                body=NewKeyBody,
-                answer=NewApiKey,
+                answers=NewApiKey,
+                example={"name": "shop", "scope": "sending_access", "mode": "live"},
+                forbidden="A test key can make no live key.",
             ),
             Operation(
                 method="GET",
@@ -70,8 +71,7 @@ class KeyHandlers:
                 group=GROUP,
                 summary="List the API keys that are not revoked, newest first",
                 handler=self.list,
-                query=PageQuery,
-                answer=Page[ApiKeyShape],
+                answers=Page[ApiKeyShape],
             ),
             Operation(
                 method="DELETE",
@@ -80,11 +80,11 @@ class KeyHandlers:
                 summary="Revoke an API key at once",
                 handler=self.revoke,
                 scope=Scope.FULL_ACCESS,
-                answer=Deleted,
+                answers=Deleted,
             ),
         ]
 
-    async def create(self, call: Call) -> Json:
+    async def create(self, call: Call[NewKeyBody, None]) -> Json:
         """`POST /v1/api-keys`. A test key cannot create a live key: test keys leak easily."""
         body: NewKeyBody = call.body
         mode = KeyMode(body.mode or KeyMode.LIVE)
@@ -113,15 +113,15 @@ class KeyHandlers:
         except OverflowError:
             raise invalid("expires_at", "expires_at: leave it out for a key that does not expire") from None
 
-    async def list(self, call: Call) -> Json:
+    async def list(self, call: Call[None, PageQuery]) -> Json:
         """`GET /v1/api-keys`: of both modes."""
-        before = call.cursor(API_KEY_PREFIX)
+        before = parse_cursor(call.query.cursor, API_KEY_PREFIX)
         found = await self._store.page_api_keys(
             call.key.account_id, limit=call.query.limit, before=None if before is None else ApiKeyId(before)
         )
         return page([key_json(key) for key in found.items], has_more=found.has_more)
 
-    async def revoke(self, call: Call) -> Json:
+    async def revoke(self, call: Call[None, None]) -> Json:
         """`DELETE /v1/api-keys/:id`. A key may revoke itself; a test key, other test keys."""
         number = parse_id(call.params["id"], API_KEY_PREFIX)
         now = self._clock.now()

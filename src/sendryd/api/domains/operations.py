@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from sendryd.accounts.domains import BadDomainName, BadDomainSetting, DomainOffice, Verification, parse_name
 from sendryd.api.framework.bodies import Body, SearchQuery
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import Refused, invalid, not_found
+from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
 from sendryd.api.framework.urls import HttpsUrl
 from sendryd.api.shapes import Bimi as BimiShape
 from sendryd.api.shapes import BimiVerification, CountedPage, Deleted, Domain, DomainVerification
@@ -111,8 +111,9 @@ class DomainHandlers:
                 handler=self.create,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=NewDomainBody,
-                answer=Domain,
+                answers=Domain,
+                example={"name": "example.com"},
+                conflict="The domain is there already; `details.id` names it.",
             ),
             Operation(
                 method="GET",
@@ -120,10 +121,9 @@ class DomainHandlers:
                 group=GROUP,
                 summary="List sending domains, newest first",
                 handler=self.list,
-                query=SearchQuery,
-                answer=CountedPage[Domain],
+                answers=CountedPage[Domain],
             ),
-            Operation(method="GET", path=one, group=GROUP, summary="Get a sending domain", handler=self.get, answer=Domain),
+            Operation(method="GET", path=one, group=GROUP, summary="Get a sending domain", handler=self.get, answers=Domain),
             Operation(
                 method="PATCH",
                 path=one,
@@ -132,8 +132,8 @@ class DomainHandlers:
                 handler=self.update,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=DomainBody,
-                answer=Domain,
+                answers=Domain,
+                example={"tracking": {"opens": True, "clicks": False}, "tls_policy": "enforced"},
             ),
             Operation(
                 method="DELETE",
@@ -143,7 +143,7 @@ class DomainHandlers:
                 handler=self.delete,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answer=Deleted,
+                answers=Deleted,
             ),
             Operation(
                 method="POST",
@@ -153,7 +153,7 @@ class DomainHandlers:
                 handler=self.verify,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answer=DomainVerification,
+                answers=DomainVerification,
                 is_timed=False,
             ),
             Operation(
@@ -164,8 +164,8 @@ class DomainHandlers:
                 handler=self.set_region,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=DomainRegionBody,
-                answer=Domain,
+                answers=Domain,
+                example={"region": "eu-west-1"},
             ),
         ]
 
@@ -180,10 +180,10 @@ class DomainHandlers:
                 handler=self.set_bimi,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=BimiBody,
-                answer=BimiShape,
+                answers=BimiShape,
+                example={"logo_url": "https://example.com/logo.svg"},
             ),
-            Operation(method="GET", path=path, group=GROUP, summary="Get a domain's logo", handler=self.get_bimi, answer=BimiShape),
+            Operation(method="GET", path=path, group=GROUP, summary="Get a domain's logo", handler=self.get_bimi, answers=BimiShape),
             Operation(
                 method="DELETE",
                 path=path,
@@ -192,7 +192,7 @@ class DomainHandlers:
                 handler=self.delete_bimi,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answer=Deleted,
+                answers=Deleted,
             ),
             Operation(
                 method="POST",
@@ -202,12 +202,12 @@ class DomainHandlers:
                 handler=self.verify_bimi,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answer=BimiVerification,
+                answers=BimiVerification,
                 is_timed=False,
             ),
         ]
 
-    async def create(self, call: Call) -> Json:
+    async def create(self, call: Call[NewDomainBody, None]) -> Json:
         """`POST /v1/domains`. A name that is there already is a 409 with the id that it has."""
         body: NewDomainBody = call.body
         account_id = call.key.account_id
@@ -224,32 +224,32 @@ class DomainHandlers:
         self._directory.invalidate()
         return domain_json(domain)
 
-    async def list(self, call: Call) -> Json:
+    async def list(self, call: Call[None, SearchQuery]) -> Json:
         """`GET /v1/domains`."""
         query: SearchQuery = call.query
         account_id = call.key.account_id
-        before = call.cursor(DOMAIN_PREFIX)
+        before = parse_cursor(call.query.cursor, DOMAIN_PREFIX)
         found = await self._store.page_domains(
             account_id, text=query.q, limit=query.limit, before=None if before is None else DomainId(before)
         )
         total = await self._store.count_domains(account_id, text=query.q)
         return page([domain_json(domain) for domain in found.items], has_more=found.has_more, total=total, has_total=True)
 
-    async def get(self, call: Call) -> Json:
+    async def get(self, call: Call[None, None]) -> Json:
         """`GET /v1/domains/:id`."""
         return domain_json(await self._find(call))
 
-    async def update(self, call: Call) -> Json:
+    async def update(self, call: Call[DomainBody, None]) -> Json:
         """`PATCH /v1/domains/:id`."""
         body: DomainBody = call.body
         return await self._change(call, _read_changes(body))
 
-    async def set_region(self, call: Call) -> Json:
+    async def set_region(self, call: Call[DomainRegionBody, None]) -> Json:
         """`PATCH /v1/domains/:id/region`: kept for clients that set it; all mail goes out from here."""
         body: DomainRegionBody = call.body
         return await self._change(call, {"region": body.region} if "region" in body.model_fields_set else {})
 
-    async def _change(self, call: Call, changes: dict[str, Any]) -> Json:
+    async def _change(self, call: Call[Any, Any], changes: dict[str, Any]) -> Json:
         def change(settings: DomainSettings) -> DomainSettings:
             return replace(settings, **changes)
 
@@ -261,7 +261,7 @@ class DomainHandlers:
         self._directory.invalidate()
         return domain_json(after)
 
-    async def delete(self, call: Call) -> Json:
+    async def delete(self, call: Call[None, None]) -> Json:
         """`DELETE /v1/domains/:id`."""
         domain = await self._find(call)
         held = await self._office.remove(domain)
@@ -269,13 +269,13 @@ class DomainHandlers:
         self._directory.invalidate()
         return {"deleted": True}
 
-    async def verify(self, call: Call) -> Json:
+    async def verify(self, call: Call[None, None]) -> Json:
         """`POST /v1/domains/:id/verify`."""
         verification = await self._office.verify(await self._find(call))
         self._directory.invalidate()
         return _verification_json(verification)
 
-    async def set_bimi(self, call: Call) -> Json:
+    async def set_bimi(self, call: Call[BimiBody, None]) -> Json:
         """`POST /v1/domains/:id/bimi`."""
         body: BimiBody = call.body
         for field, url in (("logo_url", body.logo_url), ("vmc_url", body.vmc_url)):
@@ -290,19 +290,19 @@ class DomainHandlers:
             raise invalid("selector", f"selector: {error}") from None
         return _bimi_json(domain, bimi)
 
-    async def get_bimi(self, call: Call) -> Json:
+    async def get_bimi(self, call: Call[None, None]) -> Json:
         """`GET /v1/domains/:id/bimi`: 404 if there is none."""
         domain = await self._find(call)
         return _bimi_json(domain, await self._find_bimi(domain))
 
-    async def delete_bimi(self, call: Call) -> Json:
+    async def delete_bimi(self, call: Call[None, None]) -> Json:
         """`DELETE /v1/domains/:id/bimi`."""
         domain = await self._find(call)
         await self._find_bimi(domain)
         await self._office.remove_bimi(domain)
         return {"deleted": True}
 
-    async def verify_bimi(self, call: Call) -> Json:
+    async def verify_bimi(self, call: Call[None, None]) -> Json:
         """`POST /v1/domains/:id/bimi/verify`."""
         domain = await self._find(call)
         await self._find_bimi(domain)
@@ -310,7 +310,7 @@ class DomainHandlers:
         body: Json = {"verified": found.bimi.is_verified, "status": _bimi_status(found.bimi)}
         return {**body, "issue": found.reason} if found.reason else body
 
-    async def _find(self, call: Call) -> SendingDomain:
+    async def _find(self, call: Call[Any, Any]) -> SendingDomain:
         """The domain of the path, if it is the account's. Raises `Refused`."""
         number = parse_id(call.params["id"], DOMAIN_PREFIX)
         domain = None if number is None else await self._store.get_domain(DomainId(number))

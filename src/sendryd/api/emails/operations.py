@@ -3,14 +3,14 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from starlette.responses import Response
 
 from sendryd.api.framework.bodies import Flag, PageQuery, SearchQuery
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import encode, invalid, not_found, read_word, respond
+from sendryd.api.framework.requests import encode, invalid, not_found, parse_cursor, read_word, respond
 from sendryd.api.shapes import Email, EmailEvent, Insights, MaybeCountedPage, Page, Share
 from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, Json, email_json, event_json, page
 from sendryd.message.errors import MalformedMessage
@@ -73,18 +73,16 @@ class EmailHandlers:
                 group=GROUP,
                 summary="List emails of the key's mode, newest first",
                 handler=self.list,
-                query=EmailsQuery,
-                answer=MaybeCountedPage[Email],
+                answers=MaybeCountedPage[Email],
             ),
-            Operation(method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get an email", handler=self.get, answer=Email),
+            Operation(method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get an email", handler=self.get, answers=Email),
             Operation(
                 method="GET",
                 path=f"{path}/{{id}}/events",
                 group=GROUP,
                 summary="List the events of an email, newest first",
                 handler=self.list_events,
-                query=EventsQuery,
-                answer=Page[EmailEvent],
+                answers=Page[EmailEvent],
             ),
             Operation(
                 method="GET",
@@ -92,7 +90,9 @@ class EmailHandlers:
                 group=GROUP,
                 summary="Download an attachment by its place, from 0 on",
                 handler=self.get_attachment,
-                answer=None,
+                answers=None,
+                is_checked=True,
+                media={"*/*": "The file, in the type that the message names."},
             ),
             Operation(
                 method="GET",
@@ -100,7 +100,7 @@ class EmailHandlers:
                 group=GROUP,
                 summary="Make a link that shows an email to whoever has it, for 48 hours",
                 handler=self.share,
-                answer=Share,
+                answers=Share,
             ),
             Operation(
                 method="GET",
@@ -108,36 +108,36 @@ class EmailHandlers:
                 group=GROUP,
                 summary="Look at how well an email is made",
                 handler=self.examine,
-                answer=Insights,
+                answers=Insights,
             ),
         ]
 
-    async def list(self, call: Call) -> Json:
+    async def list(self, call: Call[None, EmailsQuery]) -> Json:
         """`GET /v1/emails`: messages of the key's mode."""
         query: EmailsQuery = call.query
         account_id = call.key.account_id
         which = MessageFilter(mode=call.key.mode, status=read_word("status", query.status, STATUS_WORDS), text=query.q)
-        before = call.cursor(MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
+        before = parse_cursor(call.query.cursor, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
         found = await self._store.list_messages(account_id, which, limit=query.limit, before=None if before is None else MessageId(before))
         total = await self._store.count_messages(account_id, which) if query.include_total else None
         return page([email_json(summary) for summary in found.items], has_more=found.has_more, total=total, has_total=True)
 
-    async def get(self, call: Call) -> Response:
+    async def get(self, call: Call[None, None]) -> Response:
         """`GET /v1/emails/:id`."""
         return await show_email(self._store, call, self._answers)
 
-    async def list_events(self, call: Call) -> Json:
+    async def list_events(self, call: Call[None, EventsQuery]) -> Json:
         """`GET /v1/emails/:id/events`."""
         query: EventsQuery = call.query
         summary = await find_email(self._store, call)
         which = EventFilter(mode=call.key.mode, message_id=summary.message.id, type=read_word("type", query.type, EVENT_WORDS))
-        before = call.cursor(EVENT_PREFIX)
+        before = parse_cursor(call.query.cursor, EVENT_PREFIX)
         found = await self._store.list_events(
             call.key.account_id, which, limit=query.limit, before=None if before is None else EventId(before)
         )
         return page([event_json(event) for event in found.items], has_more=found.has_more)
 
-    async def get_attachment(self, call: Call) -> Response:
+    async def get_attachment(self, call: Call[None, None]) -> Response:
         """`GET /v1/emails/:id/attachments/:index`: the octets, for saving, never for showing."""
         summary = await find_email(self._store, call)
         text = call.params["index"]
@@ -152,7 +152,7 @@ class EmailHandlers:
             headers = {"Content-Disposition": f'attachment; filename="{quote(name, safe=" ")}"'}
             return await self._answers.make(*pieces, owner=summary.message.account_id, media_type=content_type, headers=headers)
 
-    async def share(self, call: Call) -> Json:
+    async def share(self, call: Call[None, None]) -> Json:
         """`GET /v1/emails/:id/share`. Nothing is stored: the link holds all that it needs, signed."""
         summary = await find_email(self._store, call)
         message = summary.message
@@ -160,7 +160,7 @@ class EmailHandlers:
         url = share_url(self._links.public_url, self._links.secret, message.id, account_id=message.account_id, expires_at=expires_at)
         return {"url": url, "expires_at": timestamp(expires_at)}
 
-    async def examine(self, call: Call) -> Json:
+    async def examine(self, call: Call[None, None]) -> Json:
         """`GET /v1/emails/:id/insights`."""
         message = (await find_email(self._store, call)).message
         async with self._answers.room(message.size):
@@ -198,7 +198,7 @@ def _attachment(content: bytes, index: int) -> tuple[str, str, list[bytes]] | No
     return part.filename or "attachment", part.content_type, decode_pieces(content, part)
 
 
-async def find_email(store: Store, call: Call) -> MessageSummary:
+async def find_email(store: Store, call: Call[Any, Any]) -> MessageSummary:
     """The message of the path, if it is of the key's account and mode. Raises `Refused`."""
     number = parse_id(call.params["id"], MESSAGE_PREFIX)
     summary = None if number is None else await store.get_message(call.key.account_id, MessageId(number))
@@ -207,7 +207,7 @@ async def find_email(store: Store, call: Call) -> MessageSummary:
     return summary
 
 
-async def show_email(store: Store, call: Call, answers: Answers) -> Response:
+async def show_email(store: Store, call: Call[Any, Any], answers: Answers) -> Response:
     """The message of the path with its attachments. Raises `Refused`."""
     summary = await find_email(store, call)
     call.room.give_back()  # the request's own work is done, and room is never waited for while some is held

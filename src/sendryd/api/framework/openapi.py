@@ -1,6 +1,6 @@
 """The description of the API as an OpenAPI 3.1 document, made of the operations' declarations. Pure, and the same for the same declarations.
 
-What a declaration does not have (examples, and answers that only a handler knows of) stands in `remarks`.
+Words that many operations share stand in `words`.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from sendryd import __version__
 from sendryd.api.framework.operation import Operation
-from sendryd.api.remarks import GROUPS, INTRODUCTION, PATH_PARAMETERS, QUERY_PARAMETERS, QUERY_WORDS, REMARKS, PathParameter, Remark
+from sendryd.api.framework.words import GROUPS, INTRODUCTION, PATH_PARAMETERS, QUERY_PARAMETERS, QUERY_WORDS, PathParameter
 from sendryd.api.shapes import Error
 from sendryd.api.wire import Json, error_json
 from sendryd.model.apikey import Scope
@@ -187,25 +187,24 @@ def _tidy(schema: Any) -> Any:
 
 
 def _describe_operation(operation: Operation, schemas: _Schemas) -> Json:
-    remark = REMARKS.get(_name(operation), Remark())
     described: Json = {
         "operationId": operation_id(operation),
         "tags": [operation.group],
         "summary": operation.summary,
-        "description": _describe_in_words(operation, remark),
+        "description": _describe_in_words(operation),
         "security": [] if operation.scope is None else [{"BearerAuth": [operation.scope.value]}],
     }
     parameters = [*_path_parameters(operation.path), *(_query_parameters(operation.query) if operation.query else ())]
-    if remark.is_idempotent:
+    if operation.is_idempotent:
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
         content = {"schema": schemas.body(operation)}
-        if remark.example is not None:
-            content["examples"] = {"usual": {"value": remark.example}}
+        if operation.example is not None:
+            content["examples"] = {"usual": {"value": operation.example}}
         described["requestBody"] = {"required": _is_required(operation, schemas), "content": {JSON: content}}
-    described["responses"] = _responses(operation, remark, schemas)
+    described["responses"] = _responses(operation, schemas)
     return described
 
 
@@ -216,14 +215,14 @@ def operation_id(operation: Operation) -> str:
     return "_".join((operation.method.lower(), *words))
 
 
-def _describe_in_words(operation: Operation, remark: Remark) -> str:
+def _describe_in_words(operation: Operation) -> str:
     """The handler's docstring without its path, the scope, and when there is a 403, 404 or 409 that is not as everywhere."""
     text = _OWN_PATH.sub("", " ".join((operation.handler.__doc__ or "").split()))
     sentences = [text[:1].upper() + text[1:]] if text else []
     sentences.append("For everybody." if operation.scope is None else f"Scope: `{operation.scope.value}`.")
     if operation.is_live_only:
         sentences.append("Test keys get a 403: live mail depends on what this changes.")
-    reasons = ((403, remark.forbidden), (404, remark.missing), (409, remark.conflict))
+    reasons = ((403, operation.forbidden), (404, operation.missing), (409, operation.conflict))
     sentences += [f"{status}: {reason}" for status, reason in reasons if reason]
     return "\n\n".join(sentences)
 
@@ -275,34 +274,34 @@ def _is_required(operation: Operation, schemas: _Schemas) -> bool:
 # Answers.
 
 
-def _responses(operation: Operation, remark: Remark, schemas: _Schemas) -> Json:
+def _responses(operation: Operation, schemas: _Schemas) -> Json:
     has_key = operation.scope is not None
-    names = ["X-Request-Id", *(_LIMITS if has_key else ()), *(("Idempotent-Replayed",) if remark.is_idempotent else ())]
+    names = ["X-Request-Id", *(_LIMITS if has_key else ()), *(("Idempotent-Replayed",) if operation.is_idempotent else ())]
     content: Json = {} if operation.answer is None else {JSON: {"schema": schemas.answer(operation)}}
-    for media, text in (remark.media or {}).items():
+    for media, text in (operation.media or {}).items():
         content[media] = {"schema": {"type": "string", "description": text}} if media.startswith("text/") else {}
     if content and operation.answer is None:
         names.append("Content-Disposition")
     answer: Json = {"description": schemas.describe_answer(operation), "headers": _header_references(names), "content": content}
-    reasons = {403: remark.forbidden, 404: remark.missing, 409: remark.conflict}
-    errors = {status: _error_reference(status, reasons.get(status, "")) for status in _statuses(operation, remark)}
+    reasons = {403: operation.forbidden, 404: operation.missing, 409: operation.conflict}
+    errors = {status: _error_reference(status, reasons.get(status, "")) for status in _statuses(operation)}
     return {"200": answer, **{str(status): errors[status] for status in sorted(errors)}}
 
 
-def _statuses(operation: Operation, remark: Remark) -> Iterator[int]:
+def _statuses(operation: Operation) -> Iterator[int]:
     """The errors that an operation can answer with."""
     yield 500
     if operation.scope is not None:
         yield from (401, 429, 503)
-        if operation.scope is not Scope.READ_ONLY or remark.forbidden:  # every key may read
+        if operation.scope is not Scope.READ_ONLY or operation.forbidden:  # every key may read
             yield 403
     if operation.body is not None:
         yield from (400, 413)
-    if operation.body is not None or operation.query is not None or remark.is_checked:
+    if operation.body is not None or operation.query is not None or operation.is_checked:
         yield 422
-    if "{" in operation.path or remark.missing:
+    if "{" in operation.path or operation.missing:
         yield 404
-    if remark.conflict:
+    if operation.conflict:
         yield 409
 
 

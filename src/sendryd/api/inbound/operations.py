@@ -8,7 +8,7 @@ from pydantic import Field
 from sendryd.accounts.account import AccountOffice
 from sendryd.api.framework.bodies import Body, Line, PageQuery
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import invalid, not_found
+from sendryd.api.framework.requests import invalid, not_found, parse_cursor
 from sendryd.api.shapes import InboundConfig, InboundEmail, Page
 from sendryd.api.wire import Json, page
 from sendryd.model.account import AccountSettings, InboundForwarding
@@ -49,8 +49,7 @@ class InboundHandlers:
                 group=GROUP,
                 summary="List received emails",
                 handler=self.list,
-                query=PageQuery,
-                answer=Page[InboundEmail],
+                answers=Page[InboundEmail],
             ),
             Operation(
                 method="GET",
@@ -58,7 +57,7 @@ class InboundHandlers:
                 group=GROUP,
                 summary="Get where received emails are posted; only a live key with full access sees the secret and the whole URL",
                 handler=self.get_config,
-                answer=InboundConfig,
+                answers=InboundConfig,
             ),
             Operation(
                 method="PUT",
@@ -68,29 +67,29 @@ class InboundHandlers:
                 handler=self.set_config,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=InboundConfigBody,
-                answer=InboundConfig,
+                answers=InboundConfig,
+                example={"url": "https://example.com/inbound"},
             ),
             Operation(
-                method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get a received email", handler=self.get, answer=InboundEmail
+                method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get a received email", handler=self.get, answers=InboundEmail
             ),
         ]
 
-    async def list(self, call: Call) -> Json:
+    async def list(self, call: Call[None, PageQuery]) -> Json:
         """`GET /v1/inbound`."""
-        call.cursor(INBOUND_PREFIX)
+        parse_cursor(call.query.cursor, INBOUND_PREFIX)
         return page([], has_more=False)
 
-    async def get(self, _call: Call) -> Json:
+    async def get(self, _call: Call[None, None]) -> Json:
         """`GET /v1/inbound/:id`."""
         raise not_found("Received email")
 
-    async def get_config(self, call: Call) -> Json:
+    async def get_config(self, call: Call[None, None]) -> Json:
         """`GET /v1/inbound/config`."""
         account = await self._office.get(call.key.account_id)
         return _config_json(account.settings.inbound, call.key)
 
-    async def set_config(self, call: Call) -> Json:
+    async def set_config(self, call: Call[InboundConfigBody, None]) -> Json:
         """`PUT /v1/inbound/config`. Without a secret the one that is there stays, or one is made."""
         body: InboundConfigBody = call.body
         try:

@@ -9,7 +9,7 @@ from pydantic import Field
 from sendryd.api.framework.bodies import PageQuery, SearchQuery, SearchText, Whole
 from sendryd.api.framework.moments import EndMoment, StartMoment
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import invalid, read_word
+from sendryd.api.framework.requests import invalid, parse_cursor, read_word
 from sendryd.api.shapes import ApiRequest as ApiRequestShape
 from sendryd.api.shapes import CountedPage, EmailEvent
 from sendryd.api.wire import EVENT_WORDS, Json, event_json, page
@@ -67,8 +67,7 @@ class LogHandlers:
             group=GROUP,
             summary="List events of the key's mode, newest first",
             handler=self.list_events,
-            query=LogsQuery,
-            answer=CountedPage[EmailEvent],
+            answers=CountedPage[EmailEvent],
             is_logged=False,
         )
         return [
@@ -80,13 +79,12 @@ class LogHandlers:
                 group=GROUP,
                 summary="List the account's API requests, newest first",
                 handler=self.list_api_requests,
-                query=ApiRequestsQuery,
-                answer=CountedPage[ApiRequestShape],
+                answers=CountedPage[ApiRequestShape],
                 is_logged=False,
             ),
         ]
 
-    async def list_events(self, call: Call) -> Json:
+    async def list_events(self, call: Call[None, LogsQuery]) -> Json:
         """`GET /v1/logs`: events of the key's mode."""
         query: LogsQuery = call.query
         message_id = parse_id(query.email_id, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX) if query.email_id else None
@@ -101,19 +99,19 @@ class LogHandlers:
             created_from=query.from_date,
             created_to=query.to_date,
         )
-        before = call.cursor(EVENT_PREFIX)
+        before = parse_cursor(call.query.cursor, EVENT_PREFIX)
         account_id = call.key.account_id
         found = await self._store.list_events(account_id, which, limit=query.limit, before=None if before is None else EventId(before))
         total = await self._store.count_events(account_id, which)
         return page([event_json(event) for event in found.items], has_more=found.has_more, total=total, has_total=True)
 
-    async def list_api_requests(self, call: Call) -> Json:
+    async def list_api_requests(self, call: Call[None, ApiRequestsQuery]) -> Json:
         """`GET /v1/logs/api-requests`."""
         query: ApiRequestsQuery = call.query
         which = ApiRequestFilter(
             method=query.method.upper() if query.method else None, status_code=query.status_code, path=query.path, text=query.q
         )
-        before = call.cursor(API_REQUEST_PREFIX)
+        before = parse_cursor(call.query.cursor, API_REQUEST_PREFIX)
         account_id = call.key.account_id
         found = await self._store.page_api_requests(
             account_id, which, limit=query.limit, before=None if before is None else ApiRequestId(before)

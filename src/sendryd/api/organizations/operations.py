@@ -80,7 +80,7 @@ class OrganizationHandlers:
     def _organization(self) -> list[Operation]:
         path = "/v1/organizations/me"
         return [
-            Operation(method="GET", path=path, group=GROUP, summary="Get the account of the key", handler=self.get, answer=Organization),
+            Operation(method="GET", path=path, group=GROUP, summary="Get the account of the key", handler=self.get, answers=Organization),
             Operation(
                 method="PATCH",
                 path=path,
@@ -89,8 +89,8 @@ class OrganizationHandlers:
                 handler=self.rename,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=OrganizationBody,
-                answer=Organization,
+                answers=Organization,
+                example={"name": "Acme"},
             ),
             Operation(
                 method="GET",
@@ -98,7 +98,7 @@ class OrganizationHandlers:
                 group=GROUP,
                 summary="Get how the pages look that recipients see",
                 handler=self.get_branding,
-                answer=BrandingShape,
+                answers=BrandingShape,
             ),
             Operation(
                 method="PATCH",
@@ -108,8 +108,8 @@ class OrganizationHandlers:
                 handler=self.set_branding,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=BrandingBody,
-                answer=BrandingShape,
+                answers=BrandingShape,
+                example={"brand_color": "#3355ff", "unsubscribe_heading": "Leaving so soon?"},
             ),
         ]
 
@@ -122,7 +122,7 @@ class OrganizationHandlers:
                 group=REGIONS,
                 summary="Get the regions that the account prefers",
                 handler=self.get_region,
-                answer=OrganizationRegion,
+                answers=OrganizationRegion,
             ),
             Operation(
                 method="PATCH",
@@ -132,24 +132,24 @@ class OrganizationHandlers:
                 handler=self.set_region,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=RegionBody,
-                answer=OrganizationRegion,
+                answers=OrganizationRegion,
+                example={"default_region": "eu-west-1", "data_residency": "eu"},
             ),
         ]
 
-    async def get(self, call: Call) -> Json:
+    async def get(self, call: Call[None, None]) -> Json:
         """`GET /v1/organizations/me`."""
         return _organization_json(await self._office.get(call.key.account_id))
 
-    async def rename(self, call: Call) -> Json:
+    async def rename(self, call: Call[OrganizationBody, None]) -> Json:
         """`PATCH /v1/organizations/me`."""
         return _organization_json(await self._office.rename(call.key.account_id, call.body.name))
 
-    async def get_branding(self, call: Call) -> Json:
+    async def get_branding(self, call: Call[None, None]) -> Json:
         """`GET /v1/organizations/me/branding`."""
         return _branding_json(await self._office.get(call.key.account_id))
 
-    async def set_branding(self, call: Call) -> Json:
+    async def set_branding(self, call: Call[BrandingBody, None]) -> Json:
         """`PATCH /v1/organizations/me/branding`. Null brings back what is shown without a setting."""
         changes = _read_branding(call.body)
 
@@ -158,11 +158,11 @@ class OrganizationHandlers:
 
         return _branding_json(await self._office.change(call.key.account_id, change))
 
-    async def get_region(self, call: Call) -> Json:
+    async def get_region(self, call: Call[None, None]) -> Json:
         """`GET /v1/organizations/me/region`."""
         return _region_json(await self._office.get(call.key.account_id))
 
-    async def set_region(self, call: Call) -> Json:
+    async def set_region(self, call: Call[RegionBody, None]) -> Json:
         """`PATCH /v1/organizations/me/region`: kept for clients that set it; all mail goes out from here."""
         body: RegionBody = call.body
         changes: dict[str, Any] = {}

@@ -25,10 +25,10 @@ class RegionHandlers:
                 group=REGIONS,
                 summary="List the regions: the one that this server is",
                 handler=self.list,
-                answer=Whole[Region],
+                answers=Whole[Region],
             )
         ]
 
-    async def list(self, _call: Call) -> Json:
+    async def list(self, _call: Call[None, None]) -> Json:
         """`GET /v1/regions`."""
         return {"data": [{"region_code": OWN_REGION, "display_name": self._hostname, "is_default": True, "active": True}]}

@@ -52,7 +52,7 @@ class ReportHandlers:
                 group=GROUP,
                 summary="List scheduled reports",
                 handler=self.list,
-                answer=Whole[ReportShape],
+                answers=Whole[ReportShape],
                 is_logged=False,
             ),
             Operation(
@@ -63,9 +63,10 @@ class ReportHandlers:
                 handler=self.add,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=NewReport,
-                answer=ReportShape,
+                answers=ReportShape,
                 is_logged=False,
+                example={"frequency": "weekly", "recipients": ["boss@example.com"]},
+                conflict="There are as many reports as an account can have.",
             ),
             Operation(
                 method="DELETE",
@@ -75,16 +76,16 @@ class ReportHandlers:
                 handler=self.remove,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answer=Deleted,
+                answers=Deleted,
                 is_logged=False,
             ),
         ]
 
-    async def list(self, call: Call) -> Json:
+    async def list(self, call: Call[None, None]) -> Json:
         """`GET /v1/analytics/scheduled-reports`."""
         return {"data": [report_json(each) for each in await self._store.list_scheduled_reports(call.key.account_id)]}
 
-    async def add(self, call: Call) -> Json:
+    async def add(self, call: Call[NewReport, None]) -> Json:
         """`POST /v1/analytics/scheduled-reports`."""
         body: NewReport = call.body
         account_id = call.key.account_id
@@ -104,7 +105,7 @@ class ReportHandlers:
         await self._store.add_scheduled_report(report)
         return report_json(report)
 
-    async def remove(self, call: Call) -> Json:
+    async def remove(self, call: Call[None, None]) -> Json:
         """`DELETE /v1/analytics/scheduled-reports/:id`."""
         number = parse_id(call.params["id"], REPORT_PREFIX)
         if number is None:

@@ -18,7 +18,8 @@ from starlette.responses import Response
 
 from sendryd.accounts.changes import reapply
 from sendryd.api.emails.operations import GROUP, find_email, show_email
-from sendryd.api.framework.operation import SMALL_BODY, Call, Operation, validate
+from sendryd.api.framework.operation import SMALL_BODY, Call, Operation
+from sendryd.api.framework.reading import validate
 from sendryd.api.framework.requests import Refused, encode, invalid, not_found, respond
 from sendryd.api.sending.schema import (
     AmendBody,
@@ -82,6 +83,10 @@ class Outgoing:
     options: Options
 
 
+_TWINS: Final = "The `Idempotency-Key` was used for another request, or the same request is still being answered."
+_DOMAIN: Final = "The domain of `from` is not verified, and the key is a live one."
+
+
 class SendHandlers:
     """Everything that makes or changes messages."""
 
@@ -115,8 +120,9 @@ class SendHandlers:
             group=GROUP,
             summary="Cancel an email that has not begun to be sent",
             handler=self.cancel,
-            answer=Cancelled,
+            answers=Cancelled,
             scope=scope,
+            conflict="The email has begun to be sent.",
         )
         return [
             Operation(
@@ -125,11 +131,21 @@ class SendHandlers:
                 group=GROUP,
                 summary="Send an email, or schedule it",
                 handler=self.send,
-                answer=SendResult,
+                answers=SendResult,
                 scope=scope,
-                body=SendBody,
                 max_body=size,
                 is_send=True,
+                example={
+                    "from": "Acme <hello@example.com>",
+                    "to": ["Ann <ann@example.org>"],
+                    "subject": "Your order",
+                    "html": "<p>It is on its way.</p>",
+                    "text": "It is on its way.",
+                    "tags": [{"name": "kind", "value": "order"}],
+                },
+                conflict=_TWINS,
+                forbidden=_DOMAIN,
+                is_idempotent=True,
             ),
             Operation(
                 method="POST",
@@ -137,11 +153,18 @@ class SendHandlers:
                 group=GROUP,
                 summary="Send up to 100 emails in one commit",
                 handler=self.send_batch,
-                answer=BatchResult,
+                answers=BatchResult,
                 scope=scope,
-                body=BatchBody,
                 max_body=size,
                 is_send=True,
+                example={
+                    "from": "hello@example.com",
+                    "subject": "Your order",
+                    "emails": [{"to": "ann@example.org", "text": "It is on its way."}, {"to": "bob@example.org", "text": "It is packed."}],
+                },
+                conflict=_TWINS,
+                forbidden=_DOMAIN,
+                is_idempotent=True,
             ),
             Operation(
                 method="POST",
@@ -149,11 +172,21 @@ class SendHandlers:
                 group=GROUP,
                 summary="Send marketing that recipients can unsubscribe from with one click",
                 handler=self.send_marketing,
-                answer=SendResult,
+                answers=SendResult,
                 scope=scope,
-                body=MarketingBody,
                 max_body=size,
                 is_send=True,
+                example={
+                    "from": "Acme <news@example.com>",
+                    "to": "ann@example.org",
+                    "subject": "This month",
+                    "html": "<p>What is new.</p>",
+                    "unsubscribe_url": "https://example.com/unsubscribe",
+                    "list_id": "monthly",
+                },
+                conflict=_TWINS,
+                forbidden=_DOMAIN,
+                is_idempotent=True,
             ),
             Operation(
                 method="PATCH",
@@ -161,27 +194,29 @@ class SendHandlers:
                 group=GROUP,
                 summary="Change a scheduled email",
                 handler=self.amend,
-                answer=Email,
+                answers=Email,
                 scope=scope,
-                body=AmendBody,
                 max_body=size,
                 is_send=True,
+                example={"subject": "A better subject", "scheduled_at": "tomorrow at 9am"},
+                conflict="The email is not scheduled, or has begun to be sent.",
+                forbidden=_DOMAIN,
             ),
             cancel,
             cancel.alias(method="DELETE", path=f"{path}/{{id}}"),
         ]
 
-    async def send(self, call: Call) -> Json | Response:
+    async def send(self, call: Call[SendBody, None]) -> Json | Response:
         """`POST /v1/emails`."""
         outgoing = self._read_send(call.body)
         return await self._send_one(call, outgoing)
 
-    async def send_marketing(self, call: Call) -> Json | Response:
+    async def send_marketing(self, call: Call[MarketingBody, None]) -> Json | Response:
         """`POST /v1/emails/marketing`."""
         outgoing = self._read_marketing(call.body)
         return await self._send_one(call, outgoing)
 
-    async def _send_one(self, call: Call, outgoing: Outgoing) -> Json | Response:
+    async def _send_one(self, call: Call[Any, Any], outgoing: Outgoing) -> Json | Response:
         if outgoing.options.scheduled_at is not None:
             outgoing = replace(outgoing, options=replace(outgoing.options, draft=call.raw))
 
@@ -191,7 +226,7 @@ class SendHandlers:
 
         return await self._once(call, make)
 
-    async def send_batch(self, call: Call) -> Json | Response:
+    async def send_batch(self, call: Call[BatchBody, None]) -> Json | Response:
         """`POST /v1/emails/batch`."""
         body: BatchBody = call.body
 
@@ -215,14 +250,14 @@ class SendHandlers:
 
         return await self._once(call, make)
 
-    async def _try_item(self, call: Call, body: BatchBody, item: Any) -> Prepared | Refused:
+    async def _try_item(self, call: Call[Any, Any], body: BatchBody, item: Any) -> Prepared | Refused:
         try:
             made = await self._prepare(call.key, call.request, self._read_item(body, item))
         except Refused as error:
             return error
         return self._refused(made) if isinstance(made, Refusal) else made
 
-    async def _once(self, call: Call, make: Callable[[], Awaitable[Made | Refusal]]) -> Response:
+    async def _once(self, call: Call[Any, Any], make: Callable[[], Awaitable[Made | Refusal]]) -> Response:
         """Makes messages and commits them with the answer; with an idempotency key once only."""
         key, given = call.key, _idempotency_key(call.request)
         asked = None if given is None else Asked(key.account_id, answer_name(key.mode, given), _fingerprint(call))
@@ -368,12 +403,12 @@ class SendHandlers:
 
     # Changing and cancelling.
 
-    async def amend(self, call: Call) -> Response:
+    async def amend(self, call: Call[AmendBody, None]) -> Response:
         """`PATCH /v1/emails/:id`: makes a scheduled message anew from what it was made from and what changes."""
         await reapply(lambda: self._amend(call))
         return await show_email(self._store, call, self._answers)
 
-    async def _amend(self, call: Call) -> None:
+    async def _amend(self, call: Call[Any, Any]) -> None:
         summary = await find_email(self._store, call)
         message = summary.message
         draft = await self._store.read_draft(message.id)
@@ -399,7 +434,7 @@ class SendHandlers:
         if refusal is not None:
             raise Refused(refusal)
 
-    async def cancel(self, call: Call) -> Json:
+    async def cancel(self, call: Call[None, None]) -> Json:
         """`POST /v1/emails/:id/cancel`. Of two that race, the worker that begins and the caller who cancels, exactly one wins."""
         number = parse_id(call.params["id"], MESSAGE_PREFIX)
         if number is None:
@@ -497,7 +532,7 @@ def _idempotency_key(request: Request) -> str | None:
     return values[0]
 
 
-def _fingerprint(call: Call) -> bytes:
+def _fingerprint(call: Call[Any, Any]) -> bytes:
     """What tells one request from another under the same key: where it went and what it asked for, however its JSON is laid out. A large
     body counts as it came: to lay it out anew would hold up everybody else.
     """

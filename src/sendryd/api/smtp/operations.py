@@ -21,10 +21,10 @@ class SmtpInfoHandlers:
                 group="SMTP",
                 summary="Get the settings for SMTP submission",
                 handler=self.get,
-                answer=SmtpInfo,
+                answers=SmtpInfo,
             )
         ]
 
-    async def get(self, _call: Call) -> Json:
+    async def get(self, _call: Call[None, None]) -> Json:
         """`GET /v1/smtp/info`, as the public documentation shows it."""
         return smtp_info(self._hostname, self._port)

@@ -10,7 +10,7 @@ from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, ListOffice
 from sendryd.api.framework.addresses import Address
 from sendryd.api.framework.bodies import Body, Query, SearchQuery, SearchText
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import invalid, not_found, read_word
+from sendryd.api.framework.requests import invalid, not_found, parse_cursor, read_word
 from sendryd.api.framework.tables import csv_text
 from sendryd.api.shapes import Deleted, ImportedSuppressions, Page
 from sendryd.api.shapes import Suppression as SuppressionShape
@@ -82,8 +82,7 @@ class SuppressionHandlers:
                 group=GROUP,
                 summary="List suppressed addresses, newest first",
                 handler=self.list,
-                query=SuppressionsQuery,
-                answer=Page[SuppressionShape],
+                answers=Page[SuppressionShape],
             ),
             Operation(
                 method="POST",
@@ -93,8 +92,8 @@ class SuppressionHandlers:
                 handler=self.add,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=NewSuppression,
-                answer=SuppressionShape,
+                answers=SuppressionShape,
+                example={"email": "user@example.org", "reason": "manual"},
             ),
             Operation(
                 method="POST",
@@ -104,9 +103,9 @@ class SuppressionHandlers:
                 handler=self.import_,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=Import,
                 max_body=MAX_IMPORT_BODY,
-                answer=ImportedSuppressions,
+                answers=ImportedSuppressions,
+                example={"emails": ["a@example.org", "b@example.org"], "reason": "complaint"},
             ),
             Operation(
                 method="GET",
@@ -114,8 +113,8 @@ class SuppressionHandlers:
                 group=GROUP,
                 summary="Download the list as CSV",
                 handler=self.export,
-                query=ExportQuery,
-                answer=None,
+                answers=None,
+                media={"text/csv": "The list, with a line of column names."},
             ),
             Operation(
                 method="DELETE",
@@ -125,14 +124,14 @@ class SuppressionHandlers:
                 handler=self.remove,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answer=Deleted,
+                answers=Deleted,
             ),
         ]
 
-    async def list(self, call: Call) -> Json:
+    async def list(self, call: Call[None, SuppressionsQuery]) -> Json:
         """`GET /v1/suppression`."""
         query: SuppressionsQuery = call.query
-        before = call.cursor(SUPPRESSION_PREFIX)
+        before = parse_cursor(call.query.cursor, SUPPRESSION_PREFIX)
         found = await self._store.page_suppressions(
             call.key.account_id,
             text=normalise_address(query.q) if query.q else None,
@@ -146,12 +145,12 @@ class SuppressionHandlers:
             "next_cursor": format_id(SUPPRESSION_PREFIX, found.items[-1].id) if found.has_more else None,
         }
 
-    async def add(self, call: Call) -> Json:
+    async def add(self, call: Call[NewSuppression, None]) -> Json:
         """`POST /v1/suppression`."""
         body: NewSuppression = call.body
         return suppression_json(await self._lists.suppress(call.key.account_id, body.email, REASON_WORDS[body.reason or "manual"]))
 
-    async def import_(self, call: Call) -> Json:
+    async def import_(self, call: Call[Import, None]) -> Json:
         """`POST /v1/suppression/import`."""
         body: Import = call.body
         default = body.reason or "manual"
@@ -168,7 +167,7 @@ class SuppressionHandlers:
             raise invalid(field, f"{field}: {error}") from None
         return {"inserted": inserted, "total": len(entries)}
 
-    async def export(self, call: Call) -> Response:
+    async def export(self, call: Call[None, ExportQuery]) -> Response:
         """`GET /v1/suppression/export`: the whole list, read and sent piece by piece."""
         query: ExportQuery = call.query
         rows = self._rows(
@@ -186,7 +185,7 @@ class SuppressionHandlers:
             yield csv_text([tuple(suppression_json(each).values()) for each in found.items])
             has_more, before = found.has_more, found.items[-1].id if found.items else None
 
-    async def remove(self, call: Call) -> Json:
+    async def remove(self, call: Call[None, None]) -> Json:
         """`DELETE /v1/suppression/:email`."""
         try:
             await self._lists.lift_suppression(call.key.account_id, call.params["email"])

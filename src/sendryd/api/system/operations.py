@@ -10,8 +10,8 @@ from pydantic import Field
 from sendryd import __version__
 from sendryd.api.framework.bodies import Limit, PageQuery, Query, Whole
 from sendryd.api.framework.latency import MAX_HOURS, TARGET_MS, HourLatency, LatencyBook
-from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import not_found
+from sendryd.api.framework.operation import Call, Handler, Operation
+from sendryd.api.framework.requests import not_found, parse_cursor
 from sendryd.api.shapes import Changelog, Incident, Latency, Page, Plans, Status, Version
 from sendryd.api.system.changes import RELEASES
 from sendryd.api.system.uptime import API, DATABASE, DELIVERY, SMTP, WEBHOOKS, StatusBook
@@ -68,23 +68,25 @@ class SystemHandlers:
             _public("/v1/version", "Get the version of this server", self.get_version, Version),
             _public("/v1/changelog", "List what changed from version to version", self.get_changelog, Changelog),
             _public(path, "Get how this server does", self.get_status, Status),
-            _public(f"{path}/history", "List incidents", self.list_incidents, Page[Incident], HistoryQuery),
-            _public(f"{path}/latency", "Get how long requests took, by the hour", self.get_latency, Latency, LatencyQuery),
+            _public(f"{path}/history", "List incidents", self.list_incidents, Page[Incident]),
+            _public(
+                f"{path}/latency", "Get how long requests took, by the hour", self.get_latency, Latency, missing="There is no such part."
+            ),
             Operation(
                 method="GET",
                 path="/v1/plans",
                 group=GROUP,
                 summary="List the plans: the one that there is",
                 handler=self.list_plans,
-                answer=Plans,
+                answers=Plans,
             ),
         ]
 
-    async def get_version(self, _call: Call) -> Json:
+    async def get_version(self, _call: Call[None, None]) -> Json:
         """`GET /v1/version`."""
         return {"version": __version__, "api_version": API_VERSION}
 
-    async def get_changelog(self, _call: Call) -> Json:
+    async def get_changelog(self, _call: Call[None, None]) -> Json:
         """`GET /v1/changelog`."""
         return {
             "entries": [
@@ -97,7 +99,7 @@ class SystemHandlers:
             ]
         }
 
-    async def get_status(self, _call: Call) -> Json:
+    async def get_status(self, _call: Call[None, None]) -> Json:
         """`GET /v1/status`: of the parts that run in this process, since it began."""
         status = self._status
         await status.look()
@@ -128,12 +130,12 @@ class SystemHandlers:
             "current_response_time_ms": times.get(slug),
         }
 
-    async def list_incidents(self, call: Call) -> Json:
+    async def list_incidents(self, call: Call[None, HistoryQuery]) -> Json:
         """`GET /v1/status/history`: nobody reports incidents here, so there are none."""
-        call.cursor(INCIDENT_PREFIX)
+        parse_cursor(call.query.cursor, INCIDENT_PREFIX)
         return page([], has_more=False)
 
-    async def get_latency(self, call: Call) -> Json:
+    async def get_latency(self, call: Call[None, LatencyQuery]) -> Json:
         """`GET /v1/status/latency`. A part whose times are not measured has no hours; a target that nothing missed is met."""
         query: LatencyQuery = call.query
         if query.component not in self._status.parts:
@@ -148,14 +150,14 @@ class SystemHandlers:
             "hourly": [_hour_json(hour) for hour in book.read(query.hours)] if book else [],
         }
 
-    async def list_plans(self, _call: Call) -> Json:
+    async def list_plans(self, _call: Call[None, None]) -> Json:
         """`GET /v1/plans`: everything, without limits."""
         limits: dict[str, Any] = dict.fromkeys(("emails_per_day", "emails_per_month", "domains", "contacts", "team_members"))
         return {"plans": [{"id": "self-hosted", "name": "Self-hosted", "price": 0, "limits": limits}]}
 
 
-def _public(path: str, summary: str, handler: Any, answer: Any, query: type[Query] | None = None) -> Operation:
-    return Operation(method="GET", path=path, group=GROUP, summary=summary, handler=handler, scope=None, query=query, answer=answer)
+def _public(path: str, summary: str, handler: Handler, answers: Any, missing: str = "") -> Operation:
+    return Operation(method="GET", path=path, group=GROUP, summary=summary, handler=handler, scope=None, answers=answers, missing=missing)
 
 
 def _hour_json(hour: HourLatency) -> Json:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from sendryd.accounts.templates import EMPTY, MAX_SUBJECT, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice
 from sendryd.api.framework.bodies import Body, Line, Name, PageQuery
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import invalid, not_found
+from sendryd.api.framework.requests import invalid, not_found, parse_cursor
 from sendryd.api.shapes import Deleted, Page, Rendered, Starter, TemplateVersion, VisualStarter, Whole, WholeVisualStarter
 from sendryd.api.shapes import Template as TemplateShape
 from sendryd.api.wire import Json, page, template_json, template_version_json
@@ -80,6 +80,7 @@ Design = Annotated[
     AfterValidator(_finite),
     Field(description="`globalStyles` and `blocks`, as visual starters have them.", json_schema_extra=_DESIGN),
 ]
+_EXAMPLE: Final = {"globalStyles": {}, "blocks": [{"id": "b1", "type": "text", "props": {"text": "Hello {{name}}"}}]}
 
 
 class VariableRule(Body):
@@ -164,9 +165,9 @@ class TemplateHandlers:
             summary="Change a template; a content that differs becomes its next version",
             handler=self.update,
             scope=Scope.FULL_ACCESS,
-            body=TemplateUpdate,
             max_body=MAX_BODY,
-            answer=TemplateShape,
+            answers=TemplateShape,
+            example={"html": "<p>Good day, {{name}}</p>"},
         )
         return [
             Operation(
@@ -176,9 +177,14 @@ class TemplateHandlers:
                 summary="Create a template",
                 handler=self.add,
                 scope=Scope.FULL_ACCESS,
-                body=NewTemplate,
                 max_body=MAX_BODY,
-                answer=TemplateShape,
+                answers=TemplateShape,
+                example={
+                    "name": "Welcome",
+                    "subject": "Welcome, {{name}}",
+                    "html": "<p>Hello {{name}}</p>",
+                    "variables": {"name": {"type": "string", "required": True}},
+                },
             ),
             Operation(
                 method="GET",
@@ -186,10 +192,9 @@ class TemplateHandlers:
                 group=GROUP,
                 summary="List templates, newest first",
                 handler=self.list,
-                query=PageQuery,
-                answer=Page[TemplateShape],
+                answers=Page[TemplateShape],
             ),
-            Operation(method="GET", path=one, group=GROUP, summary="Get a template", handler=self.get, answer=TemplateShape),
+            Operation(method="GET", path=one, group=GROUP, summary="Get a template", handler=self.get, answers=TemplateShape),
             update,
             update.alias(method="PATCH"),
             Operation(
@@ -199,7 +204,7 @@ class TemplateHandlers:
                 summary="Delete a template and its versions",
                 handler=self.remove,
                 scope=Scope.FULL_ACCESS,
-                answer=Deleted,
+                answers=Deleted,
             ),
             *self._version_operations(one),
             *self._render_operations(path),
@@ -214,7 +219,7 @@ class TemplateHandlers:
                 group=GROUP,
                 summary="List the versions of a template, newest first",
                 handler=self.list_versions,
-                answer=Whole[TemplateVersion],
+                answers=Whole[TemplateVersion],
             ),
             Operation(
                 method="POST",
@@ -223,7 +228,7 @@ class TemplateHandlers:
                 summary="Make a version the content of its template",
                 handler=self.publish,
                 scope=Scope.FULL_ACCESS,
-                answer=TemplateShape,
+                answers=TemplateShape,
             ),
             Operation(
                 method="POST",
@@ -232,7 +237,7 @@ class TemplateHandlers:
                 summary="Copy a template",
                 handler=self.duplicate,
                 scope=Scope.FULL_ACCESS,
-                answer=TemplateShape,
+                answers=TemplateShape,
             ),
         ]
 
@@ -244,8 +249,8 @@ class TemplateHandlers:
                 group=GROUP,
                 summary="Render a template with variables",
                 handler=self.render,
-                body=RenderBody,
-                answer=Rendered,
+                answers=Rendered,
+                example={"variables": {"name": "Ann"}},
             ),
             Operation(
                 method="POST",
@@ -253,9 +258,9 @@ class TemplateHandlers:
                 group=GROUP,
                 summary="Render HTML with variables without storing it",
                 handler=self.render_ad_hoc,
-                body=AdHocRender,
                 max_body=MAX_BODY,
-                answer=Rendered,
+                answers=Rendered,
+                example={"html": "<p>Hello {{name}}</p>", "variables": {"name": "Ann"}},
             ),
             Operation(
                 method="POST",
@@ -263,8 +268,8 @@ class TemplateHandlers:
                 group=GROUP,
                 summary="Compile a design of blocks into HTML for mail",
                 handler=self.compile,
-                body=CompileBody,
-                answer=Rendered,
+                answers=Rendered,
+                example={"design": _EXAMPLE, "variables": {"name": "Ann"}},
             ),
         ]
 
@@ -276,7 +281,7 @@ class TemplateHandlers:
                 group=GROUP,
                 summary="List templates to begin with",
                 handler=self.list_starters,
-                answer=Whole[Starter],
+                answers=Whole[Starter],
             ),
             Operation(
                 method="GET",
@@ -284,7 +289,7 @@ class TemplateHandlers:
                 group=GROUP,
                 summary="List designs to begin with",
                 handler=self.list_visual_starters,
-                answer=Whole[VisualStarter],
+                answers=Whole[VisualStarter],
             ),
             Operation(
                 method="GET",
@@ -292,30 +297,30 @@ class TemplateHandlers:
                 group=GROUP,
                 summary="Get a design to begin with",
                 handler=self.get_visual_starter,
-                answer=WholeVisualStarter,
+                answers=WholeVisualStarter,
             ),
         ]
 
-    async def add(self, call: Call) -> Json:
+    async def add(self, call: Call[NewTemplate, None]) -> Json:
         """`POST /v1/templates`."""
         try:
             return template_json(await self._templates.add(call.key.account_id, call.body.change, by=call.key.mode))
         except BadTemplate as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
 
-    async def list(self, call: Call) -> Json:
+    async def list(self, call: Call[None, PageQuery]) -> Json:
         """`GET /v1/templates`."""
-        before = call.cursor(TEMPLATE_PREFIX)
+        before = parse_cursor(call.query.cursor, TEMPLATE_PREFIX)
         found = await self._templates.page(
             call.key.account_id, limit=call.query.limit, before=None if before is None else TemplateId(before)
         )
         return page([template_json(each) for each in found.items], has_more=found.has_more)
 
-    async def get(self, call: Call) -> Json:
+    async def get(self, call: Call[None, None]) -> Json:
         """`GET /v1/templates/:id`."""
         return template_json(await self._find(call))
 
-    async def update(self, call: Call) -> Json:
+    async def update(self, call: Call[TemplateUpdate, None]) -> Json:
         """`PUT /v1/templates/:id`."""
         try:
             return template_json(await self._templates.update(call.key.account_id, _read_id(call), call.body.change, by=call.key.mode))
@@ -324,7 +329,7 @@ class TemplateHandlers:
         except NotFound:
             raise not_found("Template") from None
 
-    async def remove(self, call: Call) -> Json:
+    async def remove(self, call: Call[None, None]) -> Json:
         """`DELETE /v1/templates/:id`."""
         try:
             await self._templates.remove(call.key.account_id, _read_id(call), by=call.key.mode)
@@ -332,7 +337,7 @@ class TemplateHandlers:
             raise not_found("Template") from None
         return {"deleted": True}
 
-    async def list_versions(self, call: Call) -> Json:
+    async def list_versions(self, call: Call[None, None]) -> Json:
         """`GET /v1/templates/:id/versions`."""
         try:
             versions = await self._templates.versions(call.key.account_id, _read_id(call))
@@ -340,7 +345,7 @@ class TemplateHandlers:
             raise not_found("Template") from None
         return {"data": [template_version_json(each) for each in versions]}
 
-    async def publish(self, call: Call) -> Json:
+    async def publish(self, call: Call[None, None]) -> Json:
         """`POST /v1/templates/:id/publish/:versionId`."""
         template = await self._find(call)
         number = parse_id(call.params["versionId"], TEMPLATE_VERSION_PREFIX)
@@ -353,25 +358,25 @@ class TemplateHandlers:
         except NotFound:
             raise not_found("Template version") from None
 
-    async def duplicate(self, call: Call) -> Json:
+    async def duplicate(self, call: Call[None, None]) -> Json:
         """`POST /v1/templates/:id/duplicate`."""
         try:
             return template_json(await self._templates.duplicate(call.key.account_id, _read_id(call), by=call.key.mode))
         except NotFound:
             raise not_found("Template") from None
 
-    async def render(self, call: Call) -> Json:
+    async def render(self, call: Call[RenderBody, None]) -> Json:
         """`POST /v1/templates/:id/render`."""
         template = await self._find(call)
         return await self._render(call, template.content, call.body.variables, "variables")
 
-    async def render_ad_hoc(self, call: Call) -> Json:
+    async def render_ad_hoc(self, call: Call[AdHocRender, None]) -> Json:
         """`POST /v1/templates/render`."""
         body: AdHocRender = call.body
         content = replace(EMPTY, subject=body.subject, html=body.html, text=body.text)
         return await self._render(call, content, body.variables, "html")
 
-    async def compile(self, call: Call) -> Json:
+    async def compile(self, call: Call[CompileBody, None]) -> Json:
         """`POST /v1/templates/compile-blocks`."""
         body: CompileBody = call.body
         account_id = call.key.account_id
@@ -384,36 +389,36 @@ class TemplateHandlers:
         made = await self._render(call, replace(EMPTY, html=html), body.variables, "design")
         return {"html": made["html"], "text": made["text"]}
 
-    async def list_starters(self, _call: Call) -> Json:
+    async def list_starters(self, _call: Call[None, None]) -> Json:
         """`GET /v1/templates/starters`."""
         return {"data": [dict(each) for each in STARTERS]}
 
-    async def list_visual_starters(self, _call: Call) -> Json:
+    async def list_visual_starters(self, _call: Call[None, None]) -> Json:
         """`GET /v1/templates/visual-starters`."""
         return {"data": [{name: value for name, value in each.items() if name != "design"} for each in VISUAL_STARTERS]}
 
-    async def get_visual_starter(self, call: Call) -> Json:
+    async def get_visual_starter(self, call: Call[None, None]) -> Json:
         """`GET /v1/templates/visual-starters/:id`."""
         for each in VISUAL_STARTERS:
             if each["id"] == call.params["starterId"]:
                 return dict(each)
         raise not_found("Visual starter")
 
-    async def _render(self, call: Call, content: TemplateContent, variables: dict[str, Any] | None, field: str) -> Json:
+    async def _render(self, call: Call[Any, Any], content: TemplateContent, variables: dict[str, Any] | None, field: str) -> Json:
         try:
             made = await self._templates.render_content(call.key.account_id, content, variables or {})
         except TemplateError as error:
             raise invalid(field, f"{field}: {error}") from None
         return {"html": made.html or "", "text": made.text or "", "subject": made.subject}
 
-    async def _find(self, call: Call) -> Template:
+    async def _find(self, call: Call[Any, Any]) -> Template:
         try:
             return await self._templates.get(call.key.account_id, _read_id(call))
         except NotFound:
             raise not_found("Template") from None
 
 
-def _read_id(call: Call) -> TemplateId:
+def _read_id(call: Call[Any, Any]) -> TemplateId:
     number = parse_id(call.params["id"], TEMPLATE_PREFIX)
     if number is None:
         raise not_found("Template")

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from sendryd.api.framework.bodies import PageQuery, Query, SearchText, Whole
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import encode, not_found
+from sendryd.api.framework.requests import encode, not_found, parse_cursor
 from sendryd.api.shapes import Page, TestEmail, WholeTestEmail
 from sendryd.api.wire import Json, page, test_email_json, whole_test_email_json
 from sendryd.intake.personal import Personaliser
@@ -53,8 +53,7 @@ class TestInboxHandlers:
                 group=GROUP,
                 summary="List captured emails: a test key's own, or those of all test keys",
                 handler=self.list,
-                query=PageQuery,
-                answer=Page[TestEmail],
+                answers=Page[TestEmail],
             ),
             Operation(
                 method="GET",
@@ -62,24 +61,24 @@ class TestInboxHandlers:
                 group=GROUP,
                 summary="Wait for a captured email, for test suites: the newest that matches, or the first to arrive",
                 handler=self.wait,
-                query=WaitQuery,
-                answer=WholeTestEmail,
+                answers=WholeTestEmail,
                 is_timed=False,
+                missing="No such email came in time.",
             ),
             Operation(
-                method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get a captured email", handler=self.get, answer=WholeTestEmail
+                method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get a captured email", handler=self.get, answers=WholeTestEmail
             ),
         ]
 
-    async def list(self, call: Call) -> Json:
+    async def list(self, call: Call[None, PageQuery]) -> Json:
         """`GET /v1/test-emails`: a test key sees its own messages, a live key those of all test keys."""
-        before = call.cursor(TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
+        before = parse_cursor(call.query.cursor, TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
         found = await self._store.list_messages(
             call.key.account_id, _inbox(call.key), limit=call.query.limit, before=None if before is None else MessageId(before)
         )
         return page([test_email_json(summary.message) for summary in found.items], has_more=found.has_more)
 
-    async def get(self, call: Call) -> Response:
+    async def get(self, call: Call[None, None]) -> Response:
         """`GET /v1/test-emails/:id`, by `te_…` or `em_…`."""
         key = call.key
         number = parse_id(call.params["id"], TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
@@ -90,7 +89,7 @@ class TestInboxHandlers:
             raise not_found("Test email")
         return await self._show(summary.message)
 
-    async def wait(self, call: Call) -> Response:
+    async def wait(self, call: Call[None, WaitQuery]) -> Response:
         """`GET /v1/test-emails/wait`."""
         query: WaitQuery = call.query
         which = _inbox(call.key, recipient=query.to, subject=query.subject)

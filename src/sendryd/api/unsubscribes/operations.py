@@ -1,6 +1,6 @@
 """The list of those who want no marketing."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ from sendryd.accounts.suppressions import ListOffice, seek_address
 from sendryd.api.framework.addresses import Address
 from sendryd.api.framework.bodies import Body, Line, PageQuery, SearchText
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import not_found
+from sendryd.api.framework.requests import not_found, parse_cursor
 from sendryd.api.shapes import Deleted, Inserted, Page
 from sendryd.api.shapes import Unsubscribe as UnsubscribeShape
 from sendryd.api.wire import Json, page, unsubscribe_json
@@ -66,8 +66,7 @@ class UnsubscribeHandlers:
                 group=GROUP,
                 summary="List unsubscribes, newest first",
                 handler=self.list,
-                query=UnsubscribesQuery,
-                answer=Page[UnsubscribeShape],
+                answers=Page[UnsubscribeShape],
             ),
             Operation(
                 method="POST",
@@ -77,8 +76,8 @@ class UnsubscribeHandlers:
                 handler=self.add,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=NewUnsubscribe,
-                answer=UnsubscribeShape,
+                answers=UnsubscribeShape,
+                example={"email": "user@example.org", "list_id": "monthly"},
             ),
             Operation(
                 method="POST",
@@ -88,11 +87,11 @@ class UnsubscribeHandlers:
                 handler=self.add_batch,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                body=NewUnsubscribes,
-                answer=Inserted,
+                answers=Inserted,
+                example={"emails": ["a@example.org", "b@example.org"]},
             ),
             Operation(
-                method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get an unsubscribe", handler=self.get, answer=UnsubscribeShape
+                method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get an unsubscribe", handler=self.get, answers=UnsubscribeShape
             ),
             Operation(
                 method="DELETE",
@@ -102,14 +101,14 @@ class UnsubscribeHandlers:
                 handler=self.remove,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answer=Deleted,
+                answers=Deleted,
             ),
         ]
 
-    async def list(self, call: Call) -> Json:
+    async def list(self, call: Call[None, UnsubscribesQuery]) -> Json:
         """`GET /v1/unsubscribes`."""
         query: UnsubscribesQuery = call.query
-        before = call.cursor(UNSUBSCRIBE_PREFIX)
+        before = parse_cursor(call.query.cursor, UNSUBSCRIBE_PREFIX)
         found = await self._store.page_unsubscribes(
             call.key.account_id,
             email=seek_address(query.email) if query.email else None,
@@ -119,26 +118,26 @@ class UnsubscribeHandlers:
         )
         return page([unsubscribe_json(each) for each in found.items], has_more=found.has_more)
 
-    async def add(self, call: Call) -> Json:
+    async def add(self, call: Call[NewUnsubscribe, None]) -> Json:
         """`POST /v1/unsubscribes`."""
         body: NewUnsubscribe = call.body
         standing, _ = await self._lists.unsubscribe(call.key.account_id, [body.email], list_id=body.list_id, reason=body.reason)
         return unsubscribe_json(standing[0])
 
-    async def add_batch(self, call: Call) -> Json:
+    async def add_batch(self, call: Call[NewUnsubscribes, None]) -> Json:
         """`POST /v1/unsubscribes/batch`."""
         body: NewUnsubscribes = call.body
         _, inserted = await self._lists.unsubscribe(call.key.account_id, body.emails, list_id=body.list_id, reason=body.reason)
         return {"inserted": inserted}
 
-    async def get(self, call: Call) -> Json:
+    async def get(self, call: Call[None, None]) -> Json:
         """`GET /v1/unsubscribes/:id`."""
         found = await self._store.get_unsubscribe(call.key.account_id, _read_id(call))
         if found is None:
             raise not_found("Unsubscribe")
         return unsubscribe_json(found)
 
-    async def remove(self, call: Call) -> Json:
+    async def remove(self, call: Call[None, None]) -> Json:
         """`DELETE /v1/unsubscribes/:id`."""
         try:
             await self._store.remove_unsubscribe(call.key.account_id, _read_id(call))
@@ -147,7 +146,7 @@ class UnsubscribeHandlers:
         return {"deleted": True}
 
 
-def _read_id(call: Call) -> UnsubscribeId:
+def _read_id(call: Call[Any, Any]) -> UnsubscribeId:
     number = parse_id(call.params["id"], UNSUBSCRIBE_PREFIX)
     if number is None:
         raise not_found("Unsubscribe")

@@ -1,6 +1,6 @@
 """Webhooks, what they were told, and telling it again."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import AliasChoices, Field
 
@@ -8,7 +8,7 @@ from sendryd.accounts.webhooks import BadWebhook, WebhookChange, WebhookOffice
 from sendryd.api.framework.bodies import Body, PageQuery, SearchQuery
 from sendryd.api.framework.moments import EndMoment, StartMoment
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import Refused, invalid, not_found
+from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
 from sendryd.api.shapes import CountedPage, CreatedWebhook, Deleted, Page, Replayed, ReplayedRange, WebhookDelivery, WebhookListItem
 from sendryd.api.shapes import Webhook as WebhookShape
 from sendryd.api.wire import Json, notification_json, page, webhook_json
@@ -77,8 +77,8 @@ class WebhookHandlers:
             summary="Change the URL or the events of a webhook, pause it or switch it on",
             handler=self.update,
             scope=Scope.FULL_ACCESS,
-            body=WebhookUpdate,
-            answer=WebhookShape,
+            answers=WebhookShape,
+            example={"events": ["email.bounced"], "active": True},
         )
         return [
             Operation(
@@ -88,8 +88,8 @@ class WebhookHandlers:
                 summary="Create a webhook",
                 handler=self.create,
                 scope=Scope.FULL_ACCESS,
-                body=NewWebhook,
-                answer=CreatedWebhook,
+                answers=CreatedWebhook,
+                example={"url": "https://example.com/hooks", "events": ["email.delivered", "email.bounced"]},
             ),
             Operation(
                 method="GET",
@@ -97,8 +97,7 @@ class WebhookHandlers:
                 group=GROUP,
                 summary="List webhooks, newest first",
                 handler=self.list,
-                query=SearchQuery,
-                answer=CountedPage[WebhookListItem],
+                answers=CountedPage[WebhookListItem],
             ),
             Operation(
                 method="GET",
@@ -106,7 +105,7 @@ class WebhookHandlers:
                 group=GROUP,
                 summary="Get a webhook; a live key with full access also gets its secret, and keys that cannot change it see only the host of its URL",
                 handler=self.get,
-                answer=WebhookShape,
+                answers=WebhookShape,
             ),
             update,
             update.alias(method="PATCH"),
@@ -117,7 +116,7 @@ class WebhookHandlers:
                 summary="Remove a webhook and what it is still owed",
                 handler=self.remove,
                 scope=Scope.FULL_ACCESS,
-                answer=Deleted,
+                answers=Deleted,
             ),
             *self._notification_operations(path),
         ]
@@ -130,8 +129,7 @@ class WebhookHandlers:
                 group=GROUP,
                 summary="List what webhooks were told and are still owed, newest first; test keys see those of webhooks that test keys made",
                 handler=self.list_deliveries,
-                query=DeliveriesQuery,
-                answer=Page[WebhookDelivery],
+                answers=Page[WebhookDelivery],
             ),
             Operation(
                 method="POST",
@@ -140,7 +138,8 @@ class WebhookHandlers:
                 summary="Tell a webhook one fact again",
                 handler=self.replay,
                 scope=Scope.FULL_ACCESS,
-                answer=Replayed,
+                answers=Replayed,
+                conflict="The webhook is off.",
             ),
             Operation(
                 method="POST",
@@ -149,7 +148,8 @@ class WebhookHandlers:
                 summary="Send a webhook an invented event that says so",
                 handler=self.test,
                 scope=Scope.FULL_ACCESS,
-                answer=Replayed,
+                answers=Replayed,
+                conflict="The webhook is off.",
             ),
             Operation(
                 method="POST",
@@ -158,12 +158,13 @@ class WebhookHandlers:
                 summary="Tell a webhook again what it was owed in a time",
                 handler=self.replay_range,
                 scope=Scope.FULL_ACCESS,
-                body=Range,
-                answer=ReplayedRange,
+                answers=ReplayedRange,
+                example={"from": "2026-05-01", "to": "2026-05-31", "failed_only": True},
+                conflict="The webhook is off.",
             ),
         ]
 
-    async def create(self, call: Call) -> Json:
+    async def create(self, call: Call[NewWebhook, None]) -> Json:
         """`POST /v1/webhooks`."""
         body: NewWebhook = call.body
         try:
@@ -174,10 +175,10 @@ class WebhookHandlers:
             raise invalid(error.field, f"{error.field}: {error}") from None
         return webhook_json(webhook, has_secret=True)
 
-    async def list(self, call: Call) -> Json:
+    async def list(self, call: Call[None, SearchQuery]) -> Json:
         """`GET /v1/webhooks`, without secrets."""
         query: SearchQuery = call.query
-        before = call.cursor(WEBHOOK_PREFIX)
+        before = parse_cursor(call.query.cursor, WEBHOOK_PREFIX)
         account_id = call.key.account_id
         searched = frozenset(mode for mode in KeyMode if may_see_url(call.key, mode))
         found = await self._store.page_webhooks(
@@ -186,14 +187,14 @@ class WebhookHandlers:
         total = await self._store.count_webhooks(account_id, text=query.q, whole_urls=searched)
         return page([_shown(each, call.key) for each in found.items], has_more=found.has_more, total=total, has_total=True)
 
-    async def get(self, call: Call) -> Json:
+    async def get(self, call: Call[None, None]) -> Json:
         """`GET /v1/webhooks/:id`."""
         webhook = await self._store.get_webhook(call.key.account_id, _read_id(call))
         if webhook is None:
             raise not_found("Webhook")
         return _shown(webhook, call.key, has_secret=may_see_secrets(call.key))
 
-    async def update(self, call: Call) -> Json:
+    async def update(self, call: Call[WebhookUpdate, None]) -> Json:
         """`PUT /v1/webhooks/:id`."""
         body: WebhookUpdate = call.body
         change = WebhookChange(url=body.url, events=body.events, is_active=body.active)
@@ -205,7 +206,7 @@ class WebhookHandlers:
             raise not_found("Webhook") from None
         return webhook_json(webhook, has_secret=may_see_secrets(call.key))
 
-    async def remove(self, call: Call) -> Json:
+    async def remove(self, call: Call[None, None]) -> Json:
         """`DELETE /v1/webhooks/:id`."""
         try:
             await self._webhooks.remove(call.key.account_id, _read_id(call), by=call.key.mode)
@@ -213,13 +214,13 @@ class WebhookHandlers:
             raise not_found("Webhook") from None
         return {"deleted": True}
 
-    async def list_deliveries(self, call: Call) -> Json:
+    async def list_deliveries(self, call: Call[None, DeliveriesQuery]) -> Json:
         """`GET /v1/webhooks/deliveries`."""
         query: DeliveriesQuery = call.query
         webhook_id = parse_id(query.webhook_id, WEBHOOK_PREFIX) if query.webhook_id else None
         if query.webhook_id and webhook_id is None:
             raise invalid("webhook_id", "webhook_id is the id of a webhook, as wh_…")
-        before = call.cursor(NOTIFICATION_PREFIX)
+        before = parse_cursor(call.query.cursor, NOTIFICATION_PREFIX)
         found = await self._store.page_notifications(
             call.key.account_id,
             made_by=KeyMode.TEST if call.key.mode is KeyMode.TEST else None,
@@ -229,7 +230,7 @@ class WebhookHandlers:
         )
         return page([notification_json(each) for each in found.items], has_more=found.has_more)
 
-    async def replay(self, call: Call) -> Json:
+    async def replay(self, call: Call[None, None]) -> Json:
         """`POST /v1/webhooks/deliveries/:id/replay`."""
         number = parse_id(call.params["id"], NOTIFICATION_PREFIX)
         if number is None:
@@ -242,7 +243,7 @@ class WebhookHandlers:
             raise _conflict(error) from None
         return {"id": format_id(NOTIFICATION_PREFIX, made.id), "queued": True}
 
-    async def test(self, call: Call) -> Json:
+    async def test(self, call: Call[None, None]) -> Json:
         """`POST /v1/webhooks/:id/test`."""
         try:
             made = await self._webhooks.test_event(call.key.account_id, _read_id(call), by=call.key.mode)
@@ -252,7 +253,7 @@ class WebhookHandlers:
             raise _conflict(error) from None
         return {"id": format_id(NOTIFICATION_PREFIX, made.id), "queued": True}
 
-    async def replay_range(self, call: Call) -> Json:
+    async def replay_range(self, call: Call[Range, None]) -> Json:
         """`POST /v1/webhooks/:id/replay`."""
         body: Range = call.body
         if body.end < body.start:
@@ -275,7 +276,7 @@ class WebhookHandlers:
         return {"queued": len(made)}
 
 
-def _read_id(call: Call) -> WebhookId:
+def _read_id(call: Call[Any, Any]) -> WebhookId:
     number = parse_id(call.params["id"], WEBHOOK_PREFIX)
     if number is None:
         raise not_found("Webhook")

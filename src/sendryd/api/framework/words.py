@@ -1,0 +1,114 @@
+"""Words of the description that many operations share: its introduction, groups, what stands in paths and queries. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS
+from sendryd.model.ids import (
+    API_KEY_PREFIX,
+    DOMAIN_PREFIX,
+    MESSAGE_PREFIX,
+    NOTIFICATION_PREFIX,
+    REPORT_PREFIX,
+    TEMPLATE_PREFIX,
+    TEMPLATE_VERSION_PREFIX,
+    TEST_MESSAGE_PREFIX,
+    UNSUBSCRIBE_PREFIX,
+    WEBHOOK_PREFIX,
+)
+from sendryd.model.suppression import SuppressionReason
+
+INTRODUCTION: Final = """\
+Send mail, and see what became of it. Requests and answers are JSON in UTF-8. Unknown fields of requests are left aside, and `null` stands for a
+field that is not given. All paths can be written with and without a slash at the end. Times are ISO 8601 in UTC; rates are from 0 to 1.
+
+**Keys.** Every request has the header `Authorization: Bearer <API key>`. A key of the scope `full_access` may do everything, one of
+`sending_access` may send and read, one of `read_only` may read. What a test key (`sn_test_…`) sends is checked and kept as always, but nothing
+leaves the server; it changes nothing that live mail depends on. Webhooks and templates that a test key makes are for test mail alone.
+
+**Lists** have pages: `limit` items at most, and `next_cursor` of an answer is the `cursor` of the next request.
+
+**Errors** have one shape: `error.code` is for programs, `error.message` says what to change, `error.details.field` names the field. A request
+that was refused with 429 or 503 can be made again after as many seconds as `Retry-After` says. Every answer has an `X-Request-Id`, under which the
+server's log tells more.
+"""
+
+GROUPS: Final[Mapping[str, str]] = {
+    "Emails": "Sending, at once or later, and what became of it.",
+    "SMTP": "The other way in.",
+    "Test Emails": "What test keys sent, as it would have arrived.",
+    "Domains": "Where mail may be sent from, proved by DNS, and logos beside it.",
+    "API Keys": "Who may do what.",
+    "Webhooks": "Telling programs what happens.",
+    "Templates": "Stored contents with variables.",
+    "Suppression": "Addresses that get no mail.",
+    "Unsubscribes": "Addresses that get no marketing.",
+    "Analytics": "Figures and logs.",
+    "Organizations": "The account of the key.",
+    "Regions": "Kept for clients of hosted services: this server is the one region.",
+    "Inbound": "Mail that comes in.",
+    "System": "What runs here, and how it does.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PathParameter:
+    """What stands in a path."""
+
+    description: str
+    example: str
+
+
+def _id(what: str, prefix: str) -> PathParameter:
+    return PathParameter(f"The id of {what}: `{prefix}_` and 13 letters and digits.", f"{prefix}_0c2w5k9mzq4xg")
+
+
+PATH_PARAMETERS: Final[Mapping[str, PathParameter]] = {  # by the segment before
+    "emails": _id("an email", MESSAGE_PREFIX),
+    "attachments": PathParameter("The place of an attachment, from 0 on.", "0"),
+    "test-emails": _id("a captured email", TEST_MESSAGE_PREFIX),
+    "domains": _id("a domain", DOMAIN_PREFIX),
+    "api-keys": _id("a key", API_KEY_PREFIX),
+    "webhooks": _id("a webhook", WEBHOOK_PREFIX),
+    "deliveries": _id("a notification", NOTIFICATION_PREFIX),
+    "templates": _id("a template", TEMPLATE_PREFIX),
+    "publish": _id("a version", TEMPLATE_VERSION_PREFIX),
+    "visual-starters": PathParameter("The id of a design, as the list has it.", "newsletter"),
+    "suppression": PathParameter("An address.", "user@example.org"),
+    "unsubscribes": _id("an unsubscribe", UNSUBSCRIBE_PREFIX),
+    "scheduled-reports": _id("a scheduled report", REPORT_PREFIX),
+    "inbound": _id("a received email", "inb"),
+}
+
+QUERY_PARAMETERS: Final[Mapping[str, str]] = {  # by name, where the declaration says nothing
+    "limit": "Items in an answer at most.",
+    "q": "Text to look for, in any case of letters.",
+    "include_total": "Count all that match; without it, `total` is null.",
+    "status": "How far it has come.",
+    "type": "What happened.",
+    "reason": "Why it is on the list.",
+    "to": "A recipient.",
+    "subject": "Part of the subject.",
+    "timeout": "Seconds to wait.",
+    "from_date": "The first moment, in ISO 8601.",
+    "to_date": "The last moment, in ISO 8601; a date is included as a whole.",
+    "email_id": "The id of an email.",
+    "webhook_id": "The id of a webhook.",
+    "list_id": "The name of a list.",
+    "email": "An address.",
+    "method": "An HTTP method.",
+    "path": "Part of a path.",
+    "status_code": "The status that was answered.",
+    "component": "A part of this server, as the status lists them.",
+    "hours": "How far back.",
+    "format": "What to get.",
+    "group_by": "By what.",
+    "metric": "Which rate.",
+    "granularity": "The length of one stretch of time; all begin in UTC, weeks on Monday.",
+}
+QUERY_WORDS: Final[Mapping[str, Iterable[str]]] = {  # what can be asked for, by name, where the declaration says nothing
+    "status": STATUS_WORDS,
+    "type": EVENT_WORDS,
+    "reason": [reason.value for reason in SuppressionReason],
+}
