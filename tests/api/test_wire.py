@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sendryd.api.api_keys.schema import key_json, new_key_json
 from sendryd.api.framework.requests import encode
-from sendryd.api.wire import delivery_json, delivery_word, domain_json, key_json, whole_test_email_json
+from sendryd.api.wire import delivery_json, delivery_word, domain_json, whole_test_email_json
 from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.delivery import DeliveryState
@@ -92,7 +93,7 @@ def test_a_key_shows_its_secret_only_when_it_is_made() -> None:
         "revoked_at": None,
     }
     assert key_json(key) == expected
-    assert key_json(key, "sn_test_x") == {**expected, "key": "sn_test_x"}
+    assert new_key_json(key, "sn_test_x") == {**expected, "key": "sn_test_x"}
     assert key_json(replace(key, revoked_at=NOW))["revoked_at"] == "2026-03-01T12:00:00.000Z"
 
 

@@ -24,6 +24,7 @@ from sendryd.api.analytics.operations import AnalyticsHandlers
 from sendryd.api.api_keys.operations import KeyHandlers
 from sendryd.api.domains.operations import DomainHandlers
 from sendryd.api.emails.operations import EmailHandlers, LinkSettings
+from sendryd.api.framework.answers import error_json
 from sendryd.api.framework.dispatcher import Dispatcher
 from sendryd.api.framework.docs import DocsHandlers
 from sendryd.api.framework.latency import LatencyBook
@@ -45,7 +46,6 @@ from sendryd.api.templates.operations import TemplateHandlers
 from sendryd.api.test_emails.operations import TestInboxHandlers
 from sendryd.api.unsubscribes.operations import UnsubscribeHandlers
 from sendryd.api.webhooks.operations import WebhookHandlers
-from sendryd.api.wire import error_json
 from sendryd.intake.accept import Intake
 from sendryd.intake.personal import Personaliser
 from sendryd.runtime.answers import Answers

@@ -1,67 +1,10 @@
 """What answers look like, as types: the description at `/openapi.json` is made of them, and tests hold every answer to them. Pure."""
 
-from typing import Any, Generic, Literal, NotRequired, TypeVar
+from typing import Any, Literal, NotRequired, TypeVar
 
 from typing_extensions import TypedDict
 
 Item = TypeVar("Item")
-
-
-class Page(TypedDict, Generic[Item]):
-    """Part of a list."""
-
-    data: list[Item]
-    has_more: bool
-    next_cursor: str | None
-
-
-class CountedPage(TypedDict, Generic[Item]):
-    """Part of a list whose length is told."""
-
-    data: list[Item]
-    has_more: bool
-    next_cursor: str | None
-    total: int
-
-
-class MaybeCountedPage(TypedDict, Generic[Item]):
-    """Part of a list whose length is told if it was asked for."""
-
-    data: list[Item]
-    has_more: bool
-    next_cursor: str | None
-    total: int | None
-
-
-class Whole(TypedDict, Generic[Item]):
-    """A list that has no pages."""
-
-    data: list[Item]
-
-
-class Deleted(TypedDict):
-    """It is gone."""
-
-    deleted: bool
-
-
-class ErrorContent(TypedDict):
-    """What went wrong."""
-
-    code: str
-    message: str
-    details: dict[str, Any]
-    retry_after: NotRequired[int]
-
-
-class Error(TypedDict):
-    """Every answer that is not a 2xx. The keys beside `error` repeat it for older clients."""
-
-    error: ErrorContent
-    statusCode: int
-    code: str
-    message: str
-    details: dict[str, Any]
 
 
 # Emails.
@@ -299,26 +242,6 @@ class BimiVerification(TypedDict):
 
 
 # Keys.
-
-
-class ApiKey(TypedDict):
-    """A key without its secret."""
-
-    id: str
-    name: str
-    scope: Literal["full_access", "sending_access", "read_only"]
-    mode: Literal["live", "test"]
-    key_prefix: str
-    last_used_at: str | None
-    created_at: str
-    expires_at: str | None
-    revoked_at: str | None
-
-
-class NewApiKey(ApiKey):
-    """A key with its secret, which is told this once."""
-
-    key: str
 
 
 # Webhooks.

@@ -1,16 +1,15 @@
 """The only JSON shapes of the API: model values in, plain data out."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final, assert_never
+from collections.abc import Iterable, Sequence
+from typing import Final, assert_never
 
+from sendryd.api.framework.answers import Json, timestamp_or_none
 from sendryd.message.parse import Summary
-from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DnsRecord, SendingDomain
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import (
-    API_KEY_PREFIX,
     DELIVERY_PREFIX,
     DOMAIN_PREFIX,
     EVENT_PREFIX,
@@ -31,15 +30,8 @@ from sendryd.model.webhook import Notification, NotificationState, Webhook
 from sendryd.policy.payload import payload_of
 from sendryd.store.base import QueuedDelivery
 
-Json = dict[str, Any]
-
 STATUS_WORDS: Final = {status.value: status for status in MessageStatus} | {"sent": MessageStatus.DELIVERED}
 EVENT_WORDS: Final = {event_type.value: event_type for event_type in EventType}
-
-
-def timestamp_or_none(moment: datetime | None) -> str | None:
-    """The same, for what may not have happened."""
-    return None if moment is None else timestamp(moment)
 
 
 def page(items: Sequence[Json], *, has_more: bool, total: int | None = None, has_total: bool = False) -> Json:
@@ -155,22 +147,6 @@ def _headers_json(fields: Iterable[tuple[str, str]]) -> Json:
     for name, value in fields:
         values.setdefault(names.setdefault(name.lower(), name), []).append(value)
     return {name: "\n".join(each) for name, each in values.items()}
-
-
-def key_json(key: ApiKey, secret: str | None = None) -> Json:
-    """A key; with its secret only in the answer that made it."""
-    body: Json = {
-        "id": format_id(API_KEY_PREFIX, key.id),
-        "name": key.name,
-        "scope": key.scope.value,
-        "mode": key.mode.value,
-        "key_prefix": key.prefix,
-        "last_used_at": timestamp_or_none(key.last_used_at),
-        "created_at": timestamp(key.created_at),
-        "expires_at": timestamp_or_none(key.expires_at),
-        "revoked_at": timestamp_or_none(key.revoked_at),
-    }
-    return body if secret is None else {**body, "key": secret}
 
 
 def record_json(record: DnsRecord) -> Json:
@@ -309,16 +285,4 @@ def unsubscribe_json(unsubscribe: Unsubscribe) -> Json:
         "list_id": unsubscribe.list_id,
         "reason": unsubscribe.reason,
         "created_at": timestamp(unsubscribe.created_at),
-    }
-
-
-def error_json(status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> Json:
-    """The public error body: the nested object that the SDKs read, and the flat keys of the older pages beside it."""
-    content = dict(details or {})
-    return {
-        "error": {"code": code, "message": message, "details": content},
-        "statusCode": status,
-        "code": code,
-        "message": message,
-        "details": content,
     }

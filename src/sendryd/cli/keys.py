@@ -5,7 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
-from sendryd.api.wire import key_json, page
+from sendryd.api.api_keys.schema import key_json, new_key_json
+from sendryd.api.framework.answers import page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.app.values import parse_period
 from sendryd.cli.opening import CommandFailed, duration, with_store
@@ -29,7 +30,7 @@ def _key_id(text: str) -> ApiKeyId:
 
 def _show_new(key: ApiKey, secret: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(key_json(key, secret))
+        print_json(new_key_json(key, secret))
         return
     say(f"Key {format_id(API_KEY_PREFIX, key.id)} ({key.mode.value}, {key.scope.value}). It is shown only now:")
     typer.echo(secret)

@@ -8,8 +8,8 @@ from typing import Annotated, Final
 import typer
 
 from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, read_address
+from sendryd.api.framework.answers import Json as Document
 from sendryd.api.framework.tables import csv_text, unguard
-from sendryd.api.wire import Json as Document
 from sendryd.api.wire import suppression_json
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.opening import CommandFailed, with_store

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from sendryd.api.wire import Json
+from sendryd.api.framework.answers import Json
 from sendryd.model.ids import DOMAIN_PREFIX, REPORT_PREFIX, TEMPLATE_PREFIX, format_id
 from sendryd.model.moment import timestamp
 from sendryd.model.report import Breakdown, Cohort, Counts, Granularity, ScheduledReport

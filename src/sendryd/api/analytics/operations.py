@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from sendryd.accounts.account import AccountOffice
 from sendryd.api.analytics.figures import breakdown_json, changes_json, cohort_json, counts_json, period_json, stretch_text
+from sendryd.api.framework.answers import Json
+from sendryd.api.framework.answers import Whole as WholeList
 from sendryd.api.framework.bodies import Body, Query, SearchText, Whole
 from sendryd.api.framework.moments import read_moment
 from sendryd.api.framework.operation import Call, Handler, Operation
@@ -18,8 +20,6 @@ from sendryd.api.framework.requests import invalid, respond
 from sendryd.api.framework.tables import csv_text
 from sendryd.api.regions.operations import OWN_REGION
 from sendryd.api.shapes import Analytics, BenchmarkOptIn, Benchmarks, Breakdowns, Cohorts, Comparison, RegionCount
-from sendryd.api.shapes import Whole as WholeList
-from sendryd.api.wire import Json
 from sendryd.message.author import normalise_domain
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.apikey import Scope

@@ -1,18 +1,14 @@
 """API keys: making, listing and revoking them."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal
-
-from pydantic import AfterValidator, Field
+from typing import Final
 
 from sendryd.accounts.api_keys import KeyOffice
-from sendryd.api.framework.bodies import Body, Line, PageQuery
-from sendryd.api.framework.moments import StartMoment
+from sendryd.api.api_keys.schema import ApiKey, NewApiKey, NewKeyBody, key_json, new_key_json
+from sendryd.api.framework.answers import Deleted, Page, page
+from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
-from sendryd.api.shapes import ApiKey as ApiKeyShape
-from sendryd.api.shapes import Deleted, NewApiKey, Page
-from sendryd.api.wire import Json, key_json, page
 from sendryd.intake.directory import Directory
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, parse_id
@@ -22,23 +18,6 @@ from sendryd.store.base import AccountStore
 from sendryd.store.errors import NotFound
 
 GROUP: Final = "API Keys"
-MAX_LIFETIME: Final = 100 * 365 * 86_400  # seconds: whoever wants more wants a key that does not expire
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("say in a few words what the key is for")
-    return text
-
-
-class NewKeyBody(Body):
-    """A key to make."""
-
-    name: Annotated[Line, Field(min_length=1, max_length=100), AfterValidator(_not_blank)]
-    scope: Literal["full_access", "sending_access", "read_only"] | None = None
-    mode: Literal["live", "test"] | None = None
-    expires_in: Annotated[int, Field(ge=1, le=MAX_LIFETIME, description="Seconds from now")] | None = None
-    expires_at: StartMoment | None = None
 
 
 class KeyHandlers:
@@ -61,7 +40,6 @@ class KeyHandlers:
                 summary="Make an API key; the whole key is in this answer alone",
                 handler=self.create,
                 scope=Scope.FULL_ACCESS,
-                answers=NewApiKey,
                 example={"name": "shop", "scope": "sending_access", "mode": "live"},
                 forbidden="A test key can make no live key.",
             ),
@@ -71,7 +49,6 @@ class KeyHandlers:
                 group=GROUP,
                 summary="List the API keys that are not revoked, newest first",
                 handler=self.list,
-                answers=Page[ApiKeyShape],
             ),
             Operation(
                 method="DELETE",
@@ -80,13 +57,12 @@ class KeyHandlers:
                 summary="Revoke an API key at once",
                 handler=self.revoke,
                 scope=Scope.FULL_ACCESS,
-                answers=Deleted,
             ),
         ]
 
-    async def create(self, call: Call[NewKeyBody, None]) -> Json:
+    async def create(self, call: Call[NewKeyBody, None]) -> NewApiKey:
         """`POST /v1/api-keys`. A test key cannot create a live key: test keys leak easily."""
-        body: NewKeyBody = call.body
+        body = call.body
         mode = KeyMode(body.mode or KeyMode.LIVE)
         if mode is KeyMode.LIVE and call.key.mode is KeyMode.TEST:
             sentence = 'make live keys, and keys are live unless "mode" is "test"'
@@ -99,7 +75,7 @@ class KeyHandlers:
             expires_in=None if body.expires_in is None else timedelta(seconds=body.expires_in),
             expires_at=self._read_expiry(body),
         )
-        return key_json(key, secret)
+        return new_key_json(key, secret)
 
     def _read_expiry(self, body: NewKeyBody) -> datetime | None:
         if body.expires_at is None:
@@ -113,7 +89,7 @@ class KeyHandlers:
         except OverflowError:
             raise invalid("expires_at", "expires_at: leave it out for a key that does not expire") from None
 
-    async def list(self, call: Call[None, PageQuery]) -> Json:
+    async def list(self, call: Call[None, PageQuery]) -> Page[ApiKey]:
         """`GET /v1/api-keys`: of both modes."""
         before = parse_cursor(call.query.cursor, API_KEY_PREFIX)
         found = await self._store.page_api_keys(
@@ -121,7 +97,7 @@ class KeyHandlers:
         )
         return page([key_json(key) for key in found.items], has_more=found.has_more)
 
-    async def revoke(self, call: Call[None, None]) -> Json:
+    async def revoke(self, call: Call[None, None]) -> Deleted:
         """`DELETE /v1/api-keys/:id`. A key may revoke itself; a test key, other test keys."""
         number = parse_id(call.params["id"], API_KEY_PREFIX)
         now = self._clock.now()

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field
 
 from sendryd.accounts.domains import BadDomainName, BadDomainSetting, DomainOffice, Verification, parse_name
+from sendryd.api.framework.answers import CountedPage, Deleted, Json, timestamp_or_none
 from sendryd.api.framework.bodies import Body, SearchQuery
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
 from sendryd.api.framework.urls import HttpsUrl
 from sendryd.api.shapes import Bimi as BimiShape
-from sendryd.api.shapes import BimiVerification, CountedPage, Deleted, Domain, DomainVerification
-from sendryd.api.wire import Json, domain_json, page, timestamp_or_none
+from sendryd.api.shapes import BimiVerification, Domain, DomainVerification
+from sendryd.api.wire import domain_json, page
 from sendryd.intake.directory import Directory
 from sendryd.model.apikey import Scope
 from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, SendingDomain, TlsPolicy

@@ -9,8 +9,8 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from sendryd.api.framework.answers import error_json
 from sendryd.api.framework.limits import ConnectionLimits
-from sendryd.api.wire import error_json
 from sendryd.runtime.answers import ABORT
 
 PATIENCE: Final = 15  # seconds between two looks at a connection: a client that says nothing is gone after two at the most

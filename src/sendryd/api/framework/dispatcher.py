@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from sendryd.api.framework.answers import error_json
 from sendryd.api.framework.latency import LatencyBook
 from sendryd.api.framework.operation import SMALL_BODY, Call, Operation
 from sendryd.api.framework.reading import parse_json, read_query, validate
@@ -16,7 +17,6 @@ from sendryd.api.framework.requestbody import RequestBody, Room, no_room
 from sendryd.api.framework.requestlog import RequestLog
 from sendryd.api.framework.requests import Gate, Refused, encode, live_key_needed, not_found, refuse, request_id, respond
 from sendryd.api.framework.router import Match, Router
-from sendryd.api.wire import error_json
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.policy.permissions import LiveKeyNeeded
 from sendryd.policy.refusal import Refusal, RefusalKey

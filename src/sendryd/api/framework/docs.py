@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from sendryd.api.framework.answers import Json
 from sendryd.api.framework.docspage import POLICY, SCRIPT_PATH, STYLE_PATH, render_docs
 from sendryd.api.framework.openapi import JSON, describe
 from sendryd.api.framework.operation import Operation
 from sendryd.api.framework.requests import encode
-from sendryd.api.wire import Json
 
 _KEPT: Final = "no-cache"  # kept, and asked for again each time whether it is still the same
 _STATIC: Final = files("sendryd.api.framework") / "static"

@@ -15,8 +15,8 @@ from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sendryd.api.framework.answers import error_json
 from sendryd.api.framework.requests import respond
-from sendryd.api.wire import error_json
 from sendryd.policy.network import network_of
 
 MAX_CONNECTIONS: Final = 4096  # each costs a descriptor and about 10 KB

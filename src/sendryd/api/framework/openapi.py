@@ -13,10 +13,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from typing_extensions import override
 
 from sendryd import __version__
+from sendryd.api.framework.answers import Error, Json, error_json
 from sendryd.api.framework.operation import Operation
 from sendryd.api.framework.words import GROUPS, INTRODUCTION, PATH_PARAMETERS, QUERY_PARAMETERS, QUERY_WORDS, PathParameter
-from sendryd.api.shapes import Error
-from sendryd.api.wire import Json, error_json
 from sendryd.model.apikey import Scope
 from sendryd.policy.refusal import Refusal, RefusalKey
 

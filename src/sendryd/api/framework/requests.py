@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sendryd.api.wire import Json, error_json
+from sendryd.api.framework.answers import Json, error_json
 from sendryd.intake.directory import Directory
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import API_KEY_PREFIX, format_id, parse_id

@@ -6,11 +6,12 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from sendryd.accounts.account import AccountOffice
+from sendryd.api.framework.answers import Json, Page
 from sendryd.api.framework.bodies import Body, Line, PageQuery
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, not_found, parse_cursor
-from sendryd.api.shapes import InboundConfig, InboundEmail, Page
-from sendryd.api.wire import Json, page
+from sendryd.api.shapes import InboundConfig, InboundEmail
+from sendryd.api.wire import page
 from sendryd.model.account import AccountSettings, InboundForwarding
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.policy.permissions import may_see_secrets, may_see_url

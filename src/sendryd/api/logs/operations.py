@@ -6,13 +6,14 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from sendryd.api.framework.answers import CountedPage, Json
 from sendryd.api.framework.bodies import PageQuery, SearchQuery, SearchText, Whole
 from sendryd.api.framework.moments import EndMoment, StartMoment
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, parse_cursor, read_word
 from sendryd.api.shapes import ApiRequest as ApiRequestShape
-from sendryd.api.shapes import CountedPage, EmailEvent
-from sendryd.api.wire import EVENT_WORDS, Json, event_json, page
+from sendryd.api.shapes import EmailEvent
+from sendryd.api.wire import EVENT_WORDS, event_json, page
 from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import (

@@ -8,12 +8,12 @@ from pydantic import AfterValidator, Field
 
 from sendryd.accounts.account import AccountOffice
 from sendryd.api.domains.operations import REGIONS, RegionCode
+from sendryd.api.framework.answers import Json
 from sendryd.api.framework.bodies import Body, Name
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.urls import WebUrl
 from sendryd.api.shapes import Branding as BrandingShape
 from sendryd.api.shapes import Organization, OrganizationRegion
-from sendryd.api.wire import Json
 from sendryd.model.account import Account, AccountSettings, Branding
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import ORGANIZATION_PREFIX, format_id

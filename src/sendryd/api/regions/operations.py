@@ -3,9 +3,9 @@
 from typing import Final
 
 from sendryd.api.domains.operations import REGIONS
+from sendryd.api.framework.answers import Json, Whole
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.shapes import Region, Whole
-from sendryd.api.wire import Json
+from sendryd.api.shapes import Region
 
 OWN_REGION: Final = "self"
 

@@ -7,12 +7,11 @@ from pydantic import Field
 from sendryd.api.analytics.figures import report_json
 from sendryd.api.analytics.operations import GROUP
 from sendryd.api.framework.addresses import Address
+from sendryd.api.framework.answers import Deleted, Json, Whole
 from sendryd.api.framework.bodies import Body
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, not_found
-from sendryd.api.shapes import Deleted, Whole
 from sendryd.api.shapes import ScheduledReport as ReportShape
-from sendryd.api.wire import Json
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import REPORT_PREFIX, ReportId, parse_id
 from sendryd.model.report import ReportFrequency, ScheduledReport

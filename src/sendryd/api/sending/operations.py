@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from sendryd.accounts.changes import reapply
 from sendryd.api.emails.operations import GROUP, find_email, show_email
+from sendryd.api.framework.answers import Json
 from sendryd.api.framework.operation import SMALL_BODY, Call, Operation
 from sendryd.api.framework.reading import validate
 from sendryd.api.framework.requests import Refused, encode, invalid, not_found, respond
@@ -32,7 +33,7 @@ from sendryd.api.sending.schema import (
     Tag,
 )
 from sendryd.api.shapes import BatchResult, Cancelled, Email, SendResult
-from sendryd.api.wire import Json, status_word
+from sendryd.api.wire import status_word
 from sendryd.intake.accept import Intake, Made
 from sendryd.intake.assemble import Prepared
 from sendryd.intake.idempotency import Asked, answer_name

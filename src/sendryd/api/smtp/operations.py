@@ -1,8 +1,9 @@
 """Where to submit over SMTP."""
 
+from sendryd.api.framework.answers import Json
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.shapes import SmtpInfo
-from sendryd.api.wire import Json, smtp_info
+from sendryd.api.wire import smtp_info
 
 
 class SmtpInfoHandlers:

@@ -8,13 +8,14 @@ from starlette.responses import Response, StreamingResponse
 
 from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, ListOffice
 from sendryd.api.framework.addresses import Address
+from sendryd.api.framework.answers import Deleted, Json, Page
 from sendryd.api.framework.bodies import Body, Query, SearchQuery, SearchText
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, not_found, parse_cursor, read_word
 from sendryd.api.framework.tables import csv_text
-from sendryd.api.shapes import Deleted, ImportedSuppressions, Page
+from sendryd.api.shapes import ImportedSuppressions
 from sendryd.api.shapes import Suppression as SuppressionShape
-from sendryd.api.wire import Json, suppression_json
+from sendryd.api.wire import suppression_json
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import SUPPRESSION_PREFIX, AccountId, SuppressionId, format_id
 from sendryd.model.suppression import SuppressionReason

@@ -8,14 +8,15 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from sendryd import __version__
+from sendryd.api.framework.answers import Json, Page, timestamp_or_none
 from sendryd.api.framework.bodies import Limit, PageQuery, Query, Whole
 from sendryd.api.framework.latency import MAX_HOURS, TARGET_MS, HourLatency, LatencyBook
 from sendryd.api.framework.operation import Call, Handler, Operation
 from sendryd.api.framework.requests import not_found, parse_cursor
-from sendryd.api.shapes import Changelog, Incident, Latency, Page, Plans, Status, Version
+from sendryd.api.shapes import Changelog, Incident, Latency, Plans, Status, Version
 from sendryd.api.system.changes import RELEASES
 from sendryd.api.system.uptime import API, DATABASE, DELIVERY, SMTP, WEBHOOKS, StatusBook
-from sendryd.api.wire import Json, page, timestamp_or_none
+from sendryd.api.wire import page
 from sendryd.model.moment import timestamp
 
 GROUP: Final = "System"

@@ -7,12 +7,13 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field
 
 from sendryd.accounts.templates import EMPTY, MAX_SUBJECT, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice
+from sendryd.api.framework.answers import Deleted, Json, Page, Whole
 from sendryd.api.framework.bodies import Body, Line, Name, PageQuery
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, not_found, parse_cursor
-from sendryd.api.shapes import Deleted, Page, Rendered, Starter, TemplateVersion, VisualStarter, Whole, WholeVisualStarter
+from sendryd.api.shapes import Rendered, Starter, TemplateVersion, VisualStarter, WholeVisualStarter
 from sendryd.api.shapes import Template as TemplateShape
-from sendryd.api.wire import Json, page, template_json, template_version_json
+from sendryd.api.wire import page, template_json, template_version_json
 from sendryd.message.blocks import MAX_WIDTH, MIN_WIDTH, TYPES, BlockError
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import MAX_SOURCE, TemplateError

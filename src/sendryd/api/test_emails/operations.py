@@ -6,11 +6,12 @@ from typing import Annotated, Final
 from pydantic import Field
 from starlette.responses import Response
 
+from sendryd.api.framework.answers import Json, Page
 from sendryd.api.framework.bodies import PageQuery, Query, SearchText, Whole
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import encode, not_found, parse_cursor
-from sendryd.api.shapes import Page, TestEmail, WholeTestEmail
-from sendryd.api.wire import Json, page, test_email_json, whole_test_email_json
+from sendryd.api.shapes import TestEmail, WholeTestEmail
+from sendryd.api.wire import page, test_email_json, whole_test_email_json
 from sendryd.intake.personal import Personaliser
 from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode

@@ -6,12 +6,13 @@ from pydantic import Field
 
 from sendryd.accounts.suppressions import ListOffice, seek_address
 from sendryd.api.framework.addresses import Address
+from sendryd.api.framework.answers import Deleted, Json, Page
 from sendryd.api.framework.bodies import Body, Line, PageQuery, SearchText
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import not_found, parse_cursor
-from sendryd.api.shapes import Deleted, Inserted, Page
+from sendryd.api.shapes import Inserted
 from sendryd.api.shapes import Unsubscribe as UnsubscribeShape
-from sendryd.api.wire import Json, page, unsubscribe_json
+from sendryd.api.wire import page, unsubscribe_json
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import UNSUBSCRIBE_PREFIX, UnsubscribeId, parse_id
 from sendryd.store.base import Store

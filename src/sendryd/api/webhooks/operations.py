@@ -5,13 +5,14 @@ from typing import Annotated, Any, Final
 from pydantic import AliasChoices, Field
 
 from sendryd.accounts.webhooks import BadWebhook, WebhookChange, WebhookOffice
+from sendryd.api.framework.answers import CountedPage, Deleted, Json, Page
 from sendryd.api.framework.bodies import Body, PageQuery, SearchQuery
 from sendryd.api.framework.moments import EndMoment, StartMoment
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
-from sendryd.api.shapes import CountedPage, CreatedWebhook, Deleted, Page, Replayed, ReplayedRange, WebhookDelivery, WebhookListItem
+from sendryd.api.shapes import CreatedWebhook, Replayed, ReplayedRange, WebhookDelivery, WebhookListItem
 from sendryd.api.shapes import Webhook as WebhookShape
-from sendryd.api.wire import Json, notification_json, page, webhook_json
+from sendryd.api.wire import notification_json, page, webhook_json
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, format_id, parse_id
 from sendryd.model.webhook import Webhook

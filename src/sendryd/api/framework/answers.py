@@ -1,0 +1,114 @@
+"""What answers of many operations have in common: pages of a list, errors. Answers are typed dictionaries, which are JSON as they stand. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, NotRequired, TypeVar
+
+from typing_extensions import TypedDict
+
+from sendryd.model.moment import timestamp
+
+Json = dict[str, Any]  # a document of no one shape; no handler answers with it
+
+
+class HasId(TypedDict):
+    """What a page can go on after."""
+
+    id: str
+
+
+Item = TypeVar("Item")
+Row = TypeVar("Row", bound=HasId)
+
+
+class Page(TypedDict, Generic[Item]):
+    """Part of a list."""
+
+    data: list[Item]
+    has_more: bool
+    next_cursor: str | None
+
+
+class CountedPage(TypedDict, Generic[Item]):
+    """Part of a list whose length is told."""
+
+    data: list[Item]
+    has_more: bool
+    next_cursor: str | None
+    total: int
+
+
+class MaybeCountedPage(TypedDict, Generic[Item]):
+    """Part of a list whose length is told if it was asked for."""
+
+    data: list[Item]
+    has_more: bool
+    next_cursor: str | None
+    total: int | None
+
+
+class Whole(TypedDict, Generic[Item]):
+    """A list that has no pages."""
+
+    data: list[Item]
+
+
+class Deleted(TypedDict):
+    """It is gone."""
+
+    deleted: bool
+
+
+class ErrorContent(TypedDict):
+    """What went wrong."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+    retry_after: NotRequired[int]
+
+
+class Error(TypedDict):
+    """Every answer that is not a 2xx. The keys beside `error` repeat it for older clients."""
+
+    error: ErrorContent
+    statusCode: int
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+def timestamp_or_none(moment: datetime | None) -> str | None:
+    """The same, for what may not have happened."""
+    return None if moment is None else timestamp(moment)
+
+
+def page(items: Sequence[Row], *, has_more: bool) -> Page[Row]:
+    """A list. The cursor is the last row's id."""
+    return {"data": list(items), "has_more": has_more, "next_cursor": _cursor(items, has_more=has_more)}
+
+
+def counted_page(items: Sequence[Row], *, has_more: bool, total: int) -> CountedPage[Row]:
+    """The same with the length of the list."""
+    return {"data": list(items), "has_more": has_more, "next_cursor": _cursor(items, has_more=has_more), "total": total}
+
+
+def maybe_counted_page(items: Sequence[Row], *, has_more: bool, total: int | None) -> MaybeCountedPage[Row]:
+    """The same where the length may not have been asked for."""
+    return {"data": list(items), "has_more": has_more, "next_cursor": _cursor(items, has_more=has_more), "total": total}
+
+
+def _cursor(items: Sequence[HasId], *, has_more: bool) -> str | None:
+    return items[-1]["id"] if has_more else None
+
+
+def error_json(status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> Json:
+    """The public error body: the nested object that the SDKs read, and the flat keys of the older pages beside it."""
+    content = dict(details or {})
+    return {
+        "error": {"code": code, "message": message, "details": content},
+        "statusCode": status,
+        "code": code,
+        "message": message,
+        "details": content,
+    }
