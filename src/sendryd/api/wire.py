@@ -1,14 +1,14 @@
 """The only JSON shapes of the API: model values in, plain data out."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, assert_never
+from typing import assert_never
 
 from sendryd.api.framework.answers import Json, timestamp_or_none
 from sendryd.message.parse import Summary
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DnsRecord, SendingDomain
-from sendryd.model.event import Event, EventType
+from sendryd.model.event import Event
 from sendryd.model.ids import (
     DELIVERY_PREFIX,
     DOMAIN_PREFIX,
@@ -29,9 +29,6 @@ from sendryd.model.template import Template, TemplateVersion
 from sendryd.model.webhook import Notification, NotificationState, Webhook
 from sendryd.policy.payload import payload_of
 from sendryd.store.base import QueuedDelivery
-
-STATUS_WORDS: Final = {status.value: status for status in MessageStatus} | {"sent": MessageStatus.DELIVERED}
-EVENT_WORDS: Final = {event_type.value: event_type for event_type in EventType}
 
 
 def page(items: Sequence[Json], *, has_more: bool, total: int | None = None, has_total: bool = False) -> Json:

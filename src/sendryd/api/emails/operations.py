@@ -12,8 +12,9 @@ from sendryd.api.framework.answers import Json, MaybeCountedPage, Page
 from sendryd.api.framework.bodies import Flag, PageQuery, SearchQuery
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import encode, invalid, not_found, parse_cursor, read_word, respond
+from sendryd.api.framework.words import EVENT_WORDS, STATUS_WORDS
 from sendryd.api.shapes import Email, EmailEvent, Insights, Share
-from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS, email_json, event_json, page
+from sendryd.api.wire import email_json, event_json, page
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.fenced import examine_message
 from sendryd.message.insights import Check, Mark, score

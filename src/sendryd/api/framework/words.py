@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sendryd.api.wire import EVENT_WORDS, STATUS_WORDS
+from sendryd.model.event import EventType
 from sendryd.model.ids import (
     API_KEY_PREFIX,
     DOMAIN_PREFIX,
@@ -17,7 +17,11 @@ from sendryd.model.ids import (
     UNSUBSCRIBE_PREFIX,
     WEBHOOK_PREFIX,
 )
+from sendryd.model.message import MessageStatus
 from sendryd.model.suppression import SuppressionReason
+
+STATUS_WORDS: Final = {status.value: status for status in MessageStatus} | {"sent": MessageStatus.DELIVERED}
+EVENT_WORDS: Final = {event_type.value: event_type for event_type in EventType}
 
 INTRODUCTION: Final = """\
 Send mail, and see what became of it. Requests and answers are JSON in UTF-8. Unknown fields of requests are left aside, and `null` stands for a

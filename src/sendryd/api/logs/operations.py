@@ -11,9 +11,10 @@ from sendryd.api.framework.bodies import PageQuery, SearchQuery, SearchText, Who
 from sendryd.api.framework.moments import EndMoment, StartMoment
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, parse_cursor, read_word
+from sendryd.api.framework.words import EVENT_WORDS
 from sendryd.api.shapes import ApiRequest as ApiRequestShape
 from sendryd.api.shapes import EmailEvent
-from sendryd.api.wire import EVENT_WORDS, event_json, page
+from sendryd.api.wire import event_json, page
 from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import (
