@@ -228,3 +228,23 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
         relay.process.send_signal(signal.SIGTERM)
         assert relay.process.wait(5) == 1
         smtp.close()
+
+
+def test_a_stop_does_not_wait_for_a_thread_that_is_stuck(tmp_path: Path) -> None:
+    """No thread of ours computes for long; a disk that does not answer keeps one for ever."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import asyncio, sys\n"
+        "from importlib.abc import MetaPathFinder\n"
+        "class Stuck(MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'uvicorn':  # imported in the event loop, when the door is opened\n"
+        "            import threading\n"
+        "            asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)\n"
+        "            sys.meta_path.remove(self)\n"
+        "sys.meta_path.insert(0, Stuck())\n"
+    )
+    relay = RelayProcess(tmp_path / "data", {"PYTHONPATH": str(tmp_path)})
+    with relay:
+        started = time.monotonic()
+        assert relay.stop() == 0
+        assert 2 < time.monotonic() - started < 20  # it waited for the thread, for THREADS_TIMEOUT

@@ -355,3 +355,26 @@ def test_a_crowd_of_idle_http_connections_locks_nobody_out(world: World) -> None
     finally:
         for client in crowd:
             client.close()
+
+
+def test_half_open_tls_connections_lock_nobody_out(tmp_path: Path) -> None:
+    """1,000 connections of one address whose handshake never ends: they make room for one another, and HTTPS answers all the while."""
+    with RelayProcess(tmp_path / "data", {"SENDRYD_HTTP_TLS": "true"}) as relay:
+        host, _, port = relay.ready["http"].removeprefix("https://").rpartition(":")
+        context = ssl.create_default_context(cafile=str(relay.cert))
+        crowd = [socket.create_connection((host, int(port)), timeout=10) for _ in range(1000)]
+        try:
+            connection = http.client.HTTPSConnection(host, int(port), timeout=10, context=context)
+            connection.request("GET", "/metrics")
+            metrics = connection.getresponse().read().decode()
+            found = re.search(r"^sendryd_http_connections (\S+)$", metrics, re.MULTILINE)
+            assert found is not None
+            assert 400 < float(found[1]) <= 513  # those of this address, and the one that asks
+            connection.close()
+            crowd[0].settimeout(10)
+            with suppress(ConnectionResetError):
+                assert crowd[0].recv(1) == b""  # the oldest was closed
+        finally:
+            for client in crowd:
+                client.close()
+        assert relay.stop() == 0

@@ -2,6 +2,7 @@
 
 import resource
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ from sendryd.runtime.tls import ServerCertificate, server_context
 if TYPE_CHECKING:
     import uvicorn
 
+    from sendryd.api.framework.limits import ConnectionLimits as HttpConnectionLimits
     from sendryd.api.health import Health
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.intake.accept import Intake
@@ -64,6 +66,8 @@ class Running:
     scheduler: "Scheduler | None" = None
     listener: "Listener | None" = None
     http: "uvicorn.Server | None" = None
+    http_limits: "HttpConnectionLimits | None" = None
+    http_tls: ssl.SSLContext | None = None
     health: "Health | None" = None
     intake: "Intake | None" = None
     dispatcher: "Dispatcher | None" = None
@@ -312,9 +316,9 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
         timeout_graceful_shutdown=HTTP_DRAIN_TIMEOUT,
     )
     config.load()
+    running.http, running.health, running.http_limits = uvicorn.Server(config), health, connections
     if settings.http_tls:
-        config.ssl = server_context(settings.cert_path, settings.key_path)
-    running.http, running.health = uvicorn.Server(config), health
+        running.http_tls = server_context(settings.cert_path, settings.key_path)
 
 
 def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitable[bytes]]:

@@ -137,6 +137,7 @@ class Process:
         self._certificate = prepare_certificate(basics.settings, basics)
         self._running = Running()
         self._tasks: list[asyncio.Task[None]] = []
+        self._door: asyncio.Task[None] | None = None  # of HTTP over TLS
         self._daemons = Daemons(basics.clock)
         self._stop = asyncio.Event()
         self._was_ready = False
@@ -234,7 +235,15 @@ class Process:
         if server is None or sockets.http is None:
             return
         server.lifespan = server.config.lifespan_class(server.config)
-        await server.startup(sockets=[sockets.http])
+        context, limits = self._running.http_tls, self._running.http_limits
+        if context is None or limits is None:
+            await server.startup(sockets=[sockets.http])
+        else:
+            from sendryd.api.framework.tlsdoor import TlsDoor
+
+            await server.startup(sockets=[])
+            door = TlsDoor(sockets.http, context, limits, server, self._basics.clock)
+            self._door = asyncio.create_task(door.run())
         self._tasks.append(asyncio.create_task(server.main_loop()))
 
     async def _keep_house(self) -> None:
@@ -262,9 +271,9 @@ class Process:
         """New connections get the new certificate; broken files leave the old one."""
         try:
             if self._certificate.reload_if_changed():
-                http = self._running.http
-                if http and http.config.ssl:  # it holds on to its context, so that one is given the new pair
-                    http.config.ssl.load_cert_chain(self._certificate.cert, self._certificate.key)
+                context = self._running.http_tls
+                if context is not None:  # its door holds on to it, so that it is given the new pair
+                    context.load_cert_chain(self._certificate.cert, self._certificate.key)
                 log.info("certificate_reloaded", path=str(self._certificate.cert))
         except (OSError, ssl.SSLError) as error:
             log.error("certificate_not_reloaded", path=str(self._certificate.cert), error=str(error))
@@ -323,6 +332,9 @@ class Process:
 
     async def _stop_http(self) -> None:
         server = self._running.http
+        if self._door is not None:
+            self._door.cancel()
+            await asyncio.gather(self._door, return_exceptions=True)
         if server and server.started:
             server.should_exit = True
             await server.shutdown()
