@@ -3,21 +3,18 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendryd.api.api_keys.schema import key_json, new_key_json
 from sendryd.api.framework.requests import encode
-from sendryd.api.wire import delivery_json, delivery_word, domain_json, whole_test_email_json
+from sendryd.api.wire import domain_json, whole_test_email_json
 from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
-from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
-from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, MessageId
+from sendryd.model.ids import AccountId, ApiKeyId, DomainId, MessageId
 from sendryd.model.message import Message
 from sendryd.model.moment import timestamp
-from sendryd.store.base import QueuedDelivery
 from sendryd.testing.examples import examples
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -126,35 +123,3 @@ def test_a_domain_shows_its_records_and_why_one_is_not_right() -> None:
         "dns_records": [{**shown, "verified": True}, {**shown, "verified": False, "reason": wrong.reason}],
         "created_at": "2026-03-01T12:00:00.000Z",
     }
-
-
-@pytest.mark.parametrize(
-    ("state", "attempts", "word"),
-    [
-        (DeliveryState.QUEUED, 0, "queued"),
-        (DeliveryState.QUEUED, 1, "sending"),
-        (DeliveryState.LEASED, 0, "sending"),
-        (DeliveryState.HELD, 0, "held"),
-        (DeliveryState.DELIVERED, 1, "delivered"),
-        (DeliveryState.BOUNCED, 1, "bounced"),
-        (DeliveryState.EXPIRED, 9, "failed"),
-        (DeliveryState.SUPPRESSED, 0, "failed"),
-        (DeliveryState.CANCELLED, 0, "cancelled"),
-    ],
-)
-def test_a_delivery_is_shown_in_public_words(state: DeliveryState, attempts: int, word: str) -> None:
-    assert delivery_word(state, attempts) == word
-    delivery = QueuedDelivery(
-        id=DeliveryId(2),
-        message=MESSAGE,
-        forward_path="b@example.org",
-        domain="example.org",
-        state=state,
-        attempts=attempts,
-        due_at=NOW,
-        created_at=NOW,
-        last_reply="",
-    )
-    body = delivery_json(delivery)
-    assert (body["id"], body["email_id"], body["state"]) == ("dlv_0000000000002", "em_0000000000001", word)
-    assert body["last_reply"] is None

@@ -4,40 +4,14 @@ from typing import Any, Literal, NotRequired, TypeVar
 
 from typing_extensions import TypedDict
 
+from sendryd.api.emails.schema import EmailStatus
+
 Item = TypeVar("Item")
 
 
 # Emails.
 
-EmailStatus = Literal["queued", "sending", "delivered", "bounced", "failed", "complained", "cancelled"]
-
 SendResult = TypedDict("SendResult", {"id": str, "from": str, "to": list[str], "subject": str, "status": EmailStatus, "created_at": str})
-
-
-class AttachmentName(TypedDict):
-    """An attachment without its content."""
-
-    filename: str
-    content_type: str
-
-
-Email = TypedDict(
-    "Email",
-    {
-        "id": str,
-        "from": str,
-        "to": list[str],
-        "subject": str,
-        "status": EmailStatus,
-        "created_at": str,
-        "sent_at": str | None,
-        "last_event": str | None,
-        "region": str | None,
-        "scheduled_at": str | None,
-        "tags": list[dict[str, str]],
-        "attachments": NotRequired[list[AttachmentName]],
-    },
-)
 
 
 class IdAndStatus(TypedDict):
@@ -66,42 +40,6 @@ class Cancelled(TypedDict):
 
     id: str
     status: Literal["cancelled"]
-
-
-class Share(TypedDict):
-    """A link that shows a message to whoever has it."""
-
-    url: str
-    expires_at: str
-
-
-class InsightCheck(TypedDict):
-    """One thing that was looked at."""
-
-    id: str
-    label: str
-    status: Literal["pass", "warn", "fail", "info"]
-    message: str
-    action: NotRequired[str]
-
-
-class Insights(TypedDict):
-    """How well a message is made."""
-
-    score: int
-    checks: list[InsightCheck]
-    generated_at: str
-
-
-class EmailEvent(TypedDict):
-    """A fact about one recipient's copy."""
-
-    id: str
-    email_id: str
-    type: str
-    recipient: str
-    metadata: dict[str, Any]
-    created_at: str
 
 
 class SmtpAuth(TypedDict):

@@ -6,14 +6,9 @@ from typing import assert_never
 from sendryd.api.framework.answers import Json, timestamp_or_none
 from sendryd.message.parse import Summary
 from sendryd.model.apikey import KeyMode
-from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DnsRecord, SendingDomain
-from sendryd.model.event import Event
 from sendryd.model.ids import (
-    DELIVERY_PREFIX,
     DOMAIN_PREFIX,
-    EVENT_PREFIX,
-    MESSAGE_PREFIX,
     NOTIFICATION_PREFIX,
     TEMPLATE_PREFIX,
     TEMPLATE_VERSION_PREFIX,
@@ -22,13 +17,12 @@ from sendryd.model.ids import (
     WEBHOOK_PREFIX,
     format_id,
 )
-from sendryd.model.message import Message, MessageStatus, MessageSummary, derive_status
+from sendryd.model.message import Message
 from sendryd.model.moment import timestamp
 from sendryd.model.suppression import Suppression, Unsubscribe
 from sendryd.model.template import Template, TemplateVersion
 from sendryd.model.webhook import Notification, NotificationState, Webhook
 from sendryd.policy.payload import payload_of
-from sendryd.store.base import QueuedDelivery
 
 
 def page(items: Sequence[Json], *, has_more: bool, total: int | None = None, has_total: bool = False) -> Json:
@@ -46,70 +40,6 @@ def smtp_info(hostname: str, port: int) -> Json:
         "port": port,
         "tls": False,
         "auth": {"username": "(any value)", "password": "use any API key with sending_access scope"},
-    }
-
-
-def email_json(summary: MessageSummary, attachments: Summary | None = None) -> Json:
-    """A message. Attachments are shown where the content was read."""
-    message = summary.message
-    status = derive_status(summary.states, has_attempts=summary.has_attempts, is_complained=summary.is_complained)
-    body: Json = {
-        "id": format_id(MESSAGE_PREFIX, message.id),
-        "from": message.author,
-        "to": list(message.to),
-        "subject": message.subject,
-        "status": status_word(status),
-        "created_at": timestamp(message.created_at),
-        "sent_at": timestamp_or_none(summary.sent_at),
-        "last_event": summary.last_event.value if summary.last_event else None,
-        "region": None,
-        "scheduled_at": timestamp_or_none(message.scheduled_at),
-        "tags": [{"name": name, "value": value} for name, value in message.tags],
-    }
-    if attachments is not None:
-        body["attachments"] = [{"filename": each.filename, "content_type": each.content_type} for each in attachments.attachments]
-    return body
-
-
-def status_word(status: MessageStatus) -> str:
-    """The public word of a status."""
-    match status:
-        case (
-            MessageStatus.QUEUED
-            | MessageStatus.SENDING
-            | MessageStatus.DELIVERED
-            | MessageStatus.BOUNCED
-            | MessageStatus.FAILED
-            | MessageStatus.COMPLAINED
-            | MessageStatus.CANCELLED
-        ):
-            return status.value
-    assert_never(status)
-
-
-def delivery_word(state: DeliveryState, attempts: int) -> str:
-    """The public word of one delivery's state; `held` for operators."""
-    match state:
-        case DeliveryState.QUEUED:
-            return "sending" if attempts else "queued"
-        case DeliveryState.LEASED:
-            return "sending"
-        case DeliveryState.EXPIRED | DeliveryState.SUPPRESSED:
-            return "failed"
-        case DeliveryState.HELD | DeliveryState.DELIVERED | DeliveryState.BOUNCED | DeliveryState.CANCELLED:
-            return state.value
-    assert_never(state)
-
-
-def event_json(event: Event) -> Json:
-    """An event."""
-    return {
-        "id": format_id(EVENT_PREFIX, event.id),
-        "email_id": format_id(MESSAGE_PREFIX, event.message_id),
-        "type": event.type.value,
-        "recipient": event.recipient,
-        "metadata": dict(event.metadata),
-        "created_at": timestamp(event.created_at),
     }
 
 
@@ -174,25 +104,6 @@ def domain_json(domain: SendingDomain) -> Json:
         "tracking": {"opens": settings.track_opens, "clicks": settings.track_clicks},
         "dns_records": [record_json(record) for record in domain.records],
         "created_at": timestamp(domain.created_at),
-    }
-
-
-def delivery_json(delivery: QueuedDelivery) -> Json:
-    """A delivery, for operators."""
-    return {
-        "id": format_id(DELIVERY_PREFIX, delivery.id),
-        "email_id": format_id(MESSAGE_PREFIX, delivery.message.id),
-        "from": delivery.message.author,
-        "recipient": delivery.forward_path,
-        "domain": delivery.domain,
-        "subject": delivery.message.subject,
-        "state": delivery_word(delivery.state, delivery.attempts),
-        "attempts": delivery.attempts,
-        "due_at": timestamp(delivery.due_at),
-        "created_at": timestamp(delivery.created_at),
-        "last_reply": delivery.last_reply or None,
-        "hold_reason": delivery.hold_reason.value if delivery.hold_reason else None,
-        "crashes": delivery.crashes,
     }
 
 

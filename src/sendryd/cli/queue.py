@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from sendryd.api.wire import delivery_json, delivery_word, event_json, page
+from sendryd.api.framework.answers import page
 from sendryd.app.build import Basics
+from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_word, explained_delivery_json
 from sendryd.cli.opening import CommandFailed, duration, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import WRONG_USAGE, fail, print_json, print_line, print_table, say
@@ -90,7 +91,7 @@ def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan
 def show(target: Target, as_json: Json = False) -> None:
     """Shows deliveries with every attempt, and why they wait."""
 
-    async def work(basics: Basics) -> list[dict[str, Any]]:
+    async def work(basics: Basics) -> list[ExplainedDelivery]:
         deliveries = await basics.store.list_queue(_filter_of(target))
         if not deliveries:
             raise CommandFailed(f"there is no {target}")
@@ -104,18 +105,7 @@ def show(target: Target, as_json: Json = False) -> None:
             if not found.has_more:
                 break
         now = basics.clock.now()
-        return [
-            {
-                **delivery_json(delivery),
-                "explanation": _explain(delivery, due_in=delivery.due_at - now),
-                "attempts_made": [
-                    event_json(event)
-                    for event in reversed(events)
-                    if event.delivery_id == delivery.id and "attempt" in event.metadata and event.type is not EventType.SENT
-                ],
-            }
-            for delivery in deliveries
-        ]
+        return [explained_delivery_json(each, _explain(each, due_in=each.due_at - now), events) for each in deliveries]
 
     found = with_store(work)
     if as_json:

@@ -3,18 +3,25 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from starlette.responses import Response
 
-from sendryd.api.framework.answers import Json, MaybeCountedPage, Page
-from sendryd.api.framework.bodies import Flag, PageQuery, SearchQuery
+from sendryd.api.emails.insights import Insights, check_json
+from sendryd.api.emails.schema import (
+    Email,
+    EmailEvent,
+    EmailsQuery,
+    EventsQuery,
+    Share,
+    email_json,
+    event_json,
+)
+from sendryd.api.framework.answers import MaybeCountedPage, Page, maybe_counted_page, page
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import encode, invalid, not_found, parse_cursor, read_word, respond
 from sendryd.api.framework.words import EVENT_WORDS, STATUS_WORDS
-from sendryd.api.shapes import Email, EmailEvent, Insights, Share
-from sendryd.api.wire import email_json, event_json, page
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.fenced import examine_message
 from sendryd.message.insights import Check, Mark, score
@@ -42,19 +49,6 @@ class LinkSettings:
     secret: bytes
 
 
-class EmailsQuery(SearchQuery):
-    """Of the list of messages."""
-
-    status: str | None = None
-    include_total: Flag = False
-
-
-class EventsQuery(PageQuery):
-    """Of the list of one message's events."""
-
-    type: str | None = None
-
-
 class EmailHandlers:
     """Everything that reads messages."""
 
@@ -75,7 +69,6 @@ class EmailHandlers:
                 group=GROUP,
                 summary="List emails of the key's mode, newest first",
                 handler=self.list,
-                answers=MaybeCountedPage[Email],
             ),
             Operation(method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get an email", handler=self.get, answers=Email),
             Operation(
@@ -84,7 +77,6 @@ class EmailHandlers:
                 group=GROUP,
                 summary="List the events of an email, newest first",
                 handler=self.list_events,
-                answers=Page[EmailEvent],
             ),
             Operation(
                 method="GET",
@@ -92,7 +84,6 @@ class EmailHandlers:
                 group=GROUP,
                 summary="Download an attachment by its place, from 0 on",
                 handler=self.get_attachment,
-                answers=None,
                 is_checked=True,
                 media={"*/*": "The file, in the type that the message names."},
             ),
@@ -102,7 +93,6 @@ class EmailHandlers:
                 group=GROUP,
                 summary="Make a link that shows an email to whoever has it, for 48 hours",
                 handler=self.share,
-                answers=Share,
             ),
             Operation(
                 method="GET",
@@ -110,27 +100,26 @@ class EmailHandlers:
                 group=GROUP,
                 summary="Look at how well an email is made",
                 handler=self.examine,
-                answers=Insights,
             ),
         ]
 
-    async def list(self, call: Call[None, EmailsQuery]) -> Json:
+    async def list(self, call: Call[None, EmailsQuery]) -> MaybeCountedPage[Email]:
         """`GET /v1/emails`: messages of the key's mode."""
-        query: EmailsQuery = call.query
+        query = call.query
         account_id = call.key.account_id
         which = MessageFilter(mode=call.key.mode, status=read_word("status", query.status, STATUS_WORDS), text=query.q)
         before = parse_cursor(call.query.cursor, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
         found = await self._store.list_messages(account_id, which, limit=query.limit, before=None if before is None else MessageId(before))
         total = await self._store.count_messages(account_id, which) if query.include_total else None
-        return page([email_json(summary) for summary in found.items], has_more=found.has_more, total=total, has_total=True)
+        return maybe_counted_page([email_json(summary) for summary in found.items], has_more=found.has_more, total=total)
 
     async def get(self, call: Call[None, None]) -> Response:
         """`GET /v1/emails/:id`."""
         return await show_email(self._store, call, self._answers)
 
-    async def list_events(self, call: Call[None, EventsQuery]) -> Json:
+    async def list_events(self, call: Call[None, EventsQuery]) -> Page[EmailEvent]:
         """`GET /v1/emails/:id/events`."""
-        query: EventsQuery = call.query
+        query = call.query
         summary = await find_email(self._store, call)
         which = EventFilter(mode=call.key.mode, message_id=summary.message.id, type=read_word("type", query.type, EVENT_WORDS))
         before = parse_cursor(call.query.cursor, EVENT_PREFIX)
@@ -154,7 +143,7 @@ class EmailHandlers:
             headers = {"Content-Disposition": f'attachment; filename="{quote(name, safe=" ")}"'}
             return await self._answers.make(*pieces, owner=summary.message.account_id, media_type=content_type, headers=headers)
 
-    async def share(self, call: Call[None, None]) -> Json:
+    async def share(self, call: Call[None, None]) -> Share:
         """`GET /v1/emails/:id/share`. Nothing is stored: the link holds all that it needs, signed."""
         summary = await find_email(self._store, call)
         message = summary.message
@@ -162,7 +151,7 @@ class EmailHandlers:
         url = share_url(self._links.public_url, self._links.secret, message.id, account_id=message.account_id, expires_at=expires_at)
         return {"url": url, "expires_at": timestamp(expires_at)}
 
-    async def examine(self, call: Call[None, None]) -> Json:
+    async def examine(self, call: Call[None, None]) -> Insights:
         """`GET /v1/emails/:id/insights`."""
         message = (await find_email(self._store, call)).message
         async with self._answers.room(message.size):
@@ -170,7 +159,7 @@ class EmailHandlers:
             checks = await _examine(self._previews, content, message)
         return {
             "score": score(checks),
-            "checks": [_check_json(check) for check in checks],
+            "checks": [check_json(check) for check in checks],
             "generated_at": timestamp(self._clock.now()),
         }
 
@@ -181,11 +170,6 @@ async def _examine(previews: Fence, content: bytes, message: Message) -> list[Ch
         return examine_message(content, is_marketing)
     found = await previews.run(examine_message, content, is_marketing, lane=message.account_id)
     return [Check(**{**check, "mark": Mark(check["mark"])}) for check in found]
-
-
-def _check_json(check: Check) -> Json:
-    body = {"id": check.id, "label": check.label, "status": check.mark.value, "message": check.message}
-    return body if check.action is None else {**body, "action": check.action}
 
 
 def _attachment(content: bytes, index: int) -> tuple[str, str, list[bytes]] | None:
@@ -200,7 +184,7 @@ def _attachment(content: bytes, index: int) -> tuple[str, str, list[bytes]] | No
     return part.filename or "attachment", part.content_type, decode_pieces(content, part)
 
 
-async def find_email(store: Store, call: Call[Any, Any]) -> MessageSummary:
+async def find_email(store: Store, call: Call[object, object]) -> MessageSummary:
     """The message of the path, if it is of the key's account and mode. Raises `Refused`."""
     number = parse_id(call.params["id"], MESSAGE_PREFIX)
     summary = None if number is None else await store.get_message(call.key.account_id, MessageId(number))
@@ -209,7 +193,7 @@ async def find_email(store: Store, call: Call[Any, Any]) -> MessageSummary:
     return summary
 
 
-async def show_email(store: Store, call: Call[Any, Any], answers: Answers) -> Response:
+async def show_email(store: Store, call: Call[object, object], answers: Answers) -> Response:
     """The message of the path with its attachments. Raises `Refused`."""
     summary = await find_email(store, call)
     call.room.give_back()  # the request's own work is done, and room is never waited for while some is held

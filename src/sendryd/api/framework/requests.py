@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sendryd.api.framework.answers import Json, error_json
+from sendryd.api.framework.answers import error_json
 from sendryd.intake.directory import Directory
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import API_KEY_PREFIX, format_id, parse_id
@@ -101,7 +101,7 @@ def request_id(request: Request) -> str:
     return str(request.scope.get(REQUEST_ID_KEY, ""))
 
 
-def encode(body: Json) -> bytes:
+def encode(body: Mapping[str, Any]) -> bytes:
     """JSON text. Lone surrogates, which UTF-8 cannot say, go out as escapes."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     try:
@@ -110,7 +110,7 @@ def encode(body: Json) -> bytes:
         return json.dumps(body, separators=(",", ":")).encode("ascii")
 
 
-def respond(body: Json | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def respond(body: Mapping[str, Any] | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer, from data or from text made by `encode`."""
     content = body if isinstance(body, bytes) else encode(body)
     return Response(content, status, headers=dict(headers or {}), media_type="application/json")

@@ -6,15 +6,15 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from sendryd.api.framework.answers import CountedPage, Json
+from sendryd.api.emails.schema import EmailEvent, event_json
+from sendryd.api.framework.answers import CountedPage, Json, counted_page
 from sendryd.api.framework.bodies import PageQuery, SearchQuery, SearchText, Whole
 from sendryd.api.framework.moments import EndMoment, StartMoment
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, parse_cursor, read_word
 from sendryd.api.framework.words import EVENT_WORDS
 from sendryd.api.shapes import ApiRequest as ApiRequestShape
-from sendryd.api.shapes import EmailEvent
-from sendryd.api.wire import event_json, page
+from sendryd.api.wire import page
 from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import (
@@ -69,7 +69,6 @@ class LogHandlers:
             group=GROUP,
             summary="List events of the key's mode, newest first",
             handler=self.list_events,
-            answers=CountedPage[EmailEvent],
             is_logged=False,
         )
         return [
@@ -86,9 +85,9 @@ class LogHandlers:
             ),
         ]
 
-    async def list_events(self, call: Call[None, LogsQuery]) -> Json:
+    async def list_events(self, call: Call[None, LogsQuery]) -> CountedPage[EmailEvent]:
         """`GET /v1/logs`: events of the key's mode."""
-        query: LogsQuery = call.query
+        query = call.query
         message_id = parse_id(query.email_id, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX) if query.email_id else None
         if query.email_id and message_id is None:
             raise invalid("email_id", "email_id is the id of a message, as em_…")
@@ -105,7 +104,7 @@ class LogHandlers:
         account_id = call.key.account_id
         found = await self._store.list_events(account_id, which, limit=query.limit, before=None if before is None else EventId(before))
         total = await self._store.count_events(account_id, which)
-        return page([event_json(event) for event in found.items], has_more=found.has_more, total=total, has_total=True)
+        return counted_page([event_json(event) for event in found.items], has_more=found.has_more, total=total)
 
     async def list_api_requests(self, call: Call[None, ApiRequestsQuery]) -> Json:
         """`GET /v1/logs/api-requests`."""

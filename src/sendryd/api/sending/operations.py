@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from sendryd.accounts.changes import reapply
 from sendryd.api.emails.operations import GROUP, find_email, show_email
+from sendryd.api.emails.schema import Email, EmailStatus
 from sendryd.api.framework.answers import Json
 from sendryd.api.framework.operation import SMALL_BODY, Call, Operation
 from sendryd.api.framework.reading import validate
@@ -32,8 +33,7 @@ from sendryd.api.sending.schema import (
     SendBody,
     Tag,
 )
-from sendryd.api.shapes import BatchResult, Cancelled, Email, SendResult
-from sendryd.api.wire import status_word
+from sendryd.api.shapes import BatchResult, Cancelled, SendResult
 from sendryd.intake.accept import Intake, Made
 from sendryd.intake.assemble import Prepared
 from sendryd.intake.idempotency import Asked, answer_name
@@ -502,10 +502,10 @@ async def _compose(what: Composition, boundary: str) -> bytes:
     return await offload.compute(size, compose, what, boundary=boundary)
 
 
-def _status(new: NewMessage) -> str:
+def _status(new: NewMessage) -> EmailStatus:
     states = Counter(delivery.state for delivery in new.deliveries)
     is_complained = any(event.type is EventType.COMPLAINED for delivery in new.deliveries for event in delivery.events)
-    return status_word(derive_status(states, has_attempts=False, is_complained=is_complained))
+    return derive_status(states, has_attempts=False, is_complained=is_complained).value
 
 
 def _send_result(outgoing: Outgoing, new: NewMessage) -> Json:

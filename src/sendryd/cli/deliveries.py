@@ -1,0 +1,89 @@
+"""Deliveries as `sendryd queue` shows them, in the words of the API. Pure."""
+
+from typing import Literal, assert_never
+
+from typing_extensions import TypedDict
+
+from sendryd.api.emails.schema import EmailEvent, EmailStatus, event_json
+from sendryd.api.framework.answers import HasId
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import Event, EventType
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
+from sendryd.model.moment import timestamp
+from sendryd.store.base import QueuedDelivery
+
+DeliveryWord = EmailStatus | Literal["held"]
+
+_DeliveryFields = TypedDict("_DeliveryFields", {"from": str})  # a keyword, which a class cannot have as a field
+
+
+class Delivery(HasId, _DeliveryFields):
+    """One recipient's copy of a message on its way."""
+
+    email_id: str
+    recipient: str
+    domain: str
+    subject: str
+    state: DeliveryWord
+    attempts: int
+    due_at: str
+    created_at: str
+    last_reply: str | None
+    hold_reason: str | None
+    crashes: int
+
+
+class ExplainedDelivery(Delivery):
+    """A delivery with all its attempts, and why it waits."""
+
+    explanation: str
+    attempts_made: list[EmailEvent]
+
+
+def delivery_word(state: DeliveryState, attempts: int) -> DeliveryWord:
+    """The public word of one delivery's state; `held` for operators."""
+    match state:
+        case DeliveryState.QUEUED:
+            return "sending" if attempts else "queued"
+        case DeliveryState.LEASED:
+            return "sending"
+        case DeliveryState.EXPIRED | DeliveryState.SUPPRESSED:
+            return "failed"
+        case DeliveryState.HELD:
+            return "held"
+        case DeliveryState.DELIVERED:
+            return "delivered"
+        case DeliveryState.BOUNCED:
+            return "bounced"
+        case DeliveryState.CANCELLED:
+            return "cancelled"
+    assert_never(state)
+
+
+def delivery_json(delivery: QueuedDelivery) -> Delivery:
+    """A delivery."""
+    return {
+        "id": format_id(DELIVERY_PREFIX, delivery.id),
+        "email_id": format_id(MESSAGE_PREFIX, delivery.message.id),
+        "from": delivery.message.author,
+        "recipient": delivery.forward_path,
+        "domain": delivery.domain,
+        "subject": delivery.message.subject,
+        "state": delivery_word(delivery.state, delivery.attempts),
+        "attempts": delivery.attempts,
+        "due_at": timestamp(delivery.due_at),
+        "created_at": timestamp(delivery.created_at),
+        "last_reply": delivery.last_reply or None,
+        "hold_reason": delivery.hold_reason.value if delivery.hold_reason else None,
+        "crashes": delivery.crashes,
+    }
+
+
+def explained_delivery_json(delivery: QueuedDelivery, explanation: str, events: list[Event]) -> ExplainedDelivery:
+    """A delivery with its attempts, oldest first, out of its message's events, which come newest first."""
+    attempts = [
+        event_json(event)
+        for event in reversed(events)
+        if event.delivery_id == delivery.id and "attempt" in event.metadata and event.type is not EventType.SENT
+    ]
+    return {**delivery_json(delivery), "explanation": explanation, "attempts_made": attempts}
