@@ -1,6 +1,5 @@
 """What is done with suppressions and unsubscribes, at whatever door."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,6 +8,7 @@ from sendryd.message.mailbox import parse_mailbox
 from sendryd.model.ids import AccountId, SuppressionId, UnsubscribeId
 from sendryd.model.suppression import Suppression, SuppressionReason, Unsubscribe
 from sendryd.policy.suppress import normalise_address
+from sendryd.runtime import offload
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.store.base import ListStore
@@ -61,7 +61,7 @@ class ListOffice:
         """Suppresses many addresses, all or, if one cannot be read, none. Returns how many are new. Raises `BadAddress` with the first
         that cannot be read.
         """
-        emails = await asyncio.to_thread(_read_all, [email for email, _ in entries])
+        emails = await offload.in_thread(_read_all, [email for email, _ in entries])
         reasons = [reason for _, reason in entries]
         return await self._store.add_suppressions(
             [self._suppression(account_id, email, reason) for email, reason in zip(emails, reasons, strict=True)]
@@ -77,7 +77,7 @@ class ListOffice:
         """Unsubscribes addresses, all or none. Returns what stands for each, in order, and how many of these are new. Raises `BadAddress`
         with the first that cannot be read.
         """
-        given = [self._unsubscribe(account_id, email, list_id, reason) for email in await asyncio.to_thread(_read_all, emails)]
+        given = [self._unsubscribe(account_id, email, list_id, reason) for email in await offload.in_thread(_read_all, emails)]
         standing = await self._store.add_unsubscribes(given)
         return standing, sum(each.id == mine.id for each, mine in zip(standing, given, strict=True))
 

@@ -51,10 +51,6 @@ from sendryd.store.base.leases import crash_reason
 from sendryd.store.errors import StoreError
 
 STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever is under way
-# Seconds after which a thread that computes lets the others go on. The event loop waits for its turn after each system call and each piece that
-# TLS reads or writes, and the writer of the store after each step of SQLite: some hundred turns for one transaction. With the 5 ms of Python
-# the work on one large content would make every transaction beside it wait half a second.
-SWITCH_INTERVAL: Final = 0.0001
 # What is made at the start is frozen; what a message makes is mostly freed without the collector. A collection stops everything: 10,000 new
 # objects take it a few milliseconds, 50,000 tens.
 GC_THRESHOLDS: Final = (10_000, 50, 50)
@@ -151,7 +147,6 @@ class Process:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-            sys.setswitchinterval(SWITCH_INTERVAL)
             await on_ready(ready)
             self._was_ready = True
             confirm_spool(spool)

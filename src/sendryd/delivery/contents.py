@@ -26,13 +26,13 @@ from sendryd.message.headers import HeaderBlock
 from sendryd.message.transfer import to_7bit
 from sendryd.model.ids import MessageId
 from sendryd.model.message import Message
+from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted, ContentBudget
 from sendryd.runtime.scratch import ScratchFile
 from sendryd.smtp.extensions import Extensions
 from sendryd.store.base import Claim, DeliveryStore
 from sendryd.valuetype import valuetype
 
-LARGE: Final = 256 * 1024  # octets: making a copy of more takes milliseconds, which a thread spends better than the loop
 STREAMED: Final = SLICE  # octets of a content: more is sent piece by piece. All attempts together may hold as much at once
 ROOM_TIMEOUT: Final = 60.0  # seconds to wait for memory; a receiver waits for minutes (RFC 5321 §4.5.3.2.7)
 COPIES: Final = 3  # of a large content while another form of it is made: as stored, as changed, and what the change holds meanwhile
@@ -226,9 +226,7 @@ class Letter:
             return content
         copy_for = self._contents.personaliser.copy_for
         try:
-            if len(content) > LARGE:
-                return await asyncio.to_thread(copy_for, message, delivery.id, delivery.forward_path, content)
-            return copy_for(message, delivery.id, delivery.forward_path, content)
+            return await offload.compute(len(content), copy_for, message, delivery.id, delivery.forward_path, content)
         except MalformedMessage as error:
             raise Unsendable("5.6.0", f"The recipient's copy of the message cannot be made: {error.reason}") from error
 
@@ -245,7 +243,7 @@ async def _convert(content: bytes, kind: FormKind) -> bytes:
     """The content in a form. It is the same object if nothing has to be changed."""
     convert = to_7bit if kind is FormKind.SEVEN_BIT else partial(_convert_header, keeps_utf_8=kind is FormKind.AS_IT_CAME)
     try:
-        return await asyncio.to_thread(convert, content) if len(content) > LARGE else convert(content)
+        return await offload.compute(len(content), convert, content)
     except EightBitAddress as error:
         raise Unsendable("5.6.7", NO_SMTPUTF8) from error
     except MalformedMessage as error:

@@ -3,7 +3,6 @@
 A message without control headers, tracking and suppressed recipients goes through untouched.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -129,7 +128,7 @@ class Obeyer:
             return rendered
         template_id, parts = rendered
         boundary = self._rand.secret(BOUNDARY_LENGTH)
-        content = await asyncio.to_thread(replace_bodies, submission.content, draft.headers, parts, boundary)
+        content = await offload.in_thread(replace_bodies, submission.content, draft.headers, parts, boundary)
         again = await read_header(content, None, self._hostname)
         if isinstance(again, Refusal):
             return again

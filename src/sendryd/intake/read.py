@@ -1,12 +1,12 @@
 """Step 1 of the door: the header block is read, and what no message may have is refused."""
 
-import asyncio
 from dataclasses import replace
 from typing import Final
 
 from sendryd.intake.prepare import Draft, read_draft, without_mbox_line
 from sendryd.intake.submission import Submission
 from sendryd.policy.refusal import Refusal
+from sendryd.runtime import offload
 from sendryd.valuetype import valuetype
 
 LARGE_HEADER: Final = 32 * 1024  # octets: what people are shown of a header block is decoded word by word, which takes milliseconds then
@@ -34,4 +34,4 @@ async def read_header(content: bytes, first_bare_lf: int | None, hostname: str) 
     """The draft of a content."""
     if len(content) <= LARGE_HEADER or content.find(b"\r\n\r\n", 0, LARGE_HEADER) >= 0:
         return read_draft(content, first_bare_lf, hostname=hostname)
-    return await asyncio.to_thread(read_draft, content, first_bare_lf, hostname=hostname)
+    return await offload.in_thread(read_draft, content, first_bare_lf, hostname=hostname)

@@ -7,7 +7,6 @@ When things fail: pixels and redirects do not need the store; an unsubscribe tha
 Standards: RFC 8058 (one-click unsubscribing), RFC 2369, RFC 9110.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -34,6 +33,7 @@ from sendryd.policy.tracking import (
     read_token,
     redirect_location,
 )
+from sendryd.runtime import offload
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.clock import Clock
@@ -233,7 +233,7 @@ class ShareHandlers:
             message = found.message
             async with needs.answers.room(message.size):
                 content = await needs.store.read_content(message.id)
-                page = await asyncio.to_thread(lambda: render(message, summarise(content)))
+                page = await offload.in_thread(lambda: render(message, summarise(content)))
                 if page is None:
                     return _show(_NO_MESSAGE, 404)
                 return await needs.answers.make(_body(page), owner=message.account_id, media_type="text/html", headers=_headers(page))

@@ -1,6 +1,5 @@
 """What happens around each operation: who may call it, what it takes, what becomes of errors, its place in the log."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from sendryd.api.framework.router import Match, Router
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.policy.permissions import LiveKeyNeeded
 from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted, ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence import FenceUnavailable, TooCostly
@@ -84,7 +84,7 @@ class Dispatcher:
                 incoming = RequestBody(self._budget, self._scratch_dir, call.caller)
                 call.raw = await incoming.read(request, operation.max_body, room)
                 is_small = len(call.raw) <= SMALL_BODY
-                data = parse_json(call.raw) if is_small else await asyncio.to_thread(parse_json, call.raw)
+                data = parse_json(call.raw) if is_small else await offload.in_thread(parse_json, call.raw)
                 call.body = validate(operation.body, data)
             answer = await operation.handler(call)
             response = answer if isinstance(answer, Response) else respond(encode(answer), 200)
