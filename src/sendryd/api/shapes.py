@@ -491,22 +491,6 @@ class ScheduledReport(TypedDict):
     created_at: str
 
 
-class ApiRequest(TypedDict):
-    """One request as the log has it."""
-
-    id: str
-    org_id: str
-    api_key_id: str | None
-    method: str
-    path: str
-    status_code: int
-    request_body: Any
-    response_body: Any
-    duration_ms: int | None
-    user_agent: str | None
-    created_at: str
-
-
 # Organisation, regions, inbound, system.
 
 

@@ -9,15 +9,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from sendryd.api.emails.insights import Insights, check_json
-from sendryd.api.emails.schema import (
-    Email,
-    EmailEvent,
-    EmailsQuery,
-    EventsQuery,
-    Share,
-    email_json,
-    event_json,
-)
+from sendryd.api.emails.schema import Email, EmailEvent, EmailsQuery, EventsQuery, Share, email_json, event_json
 from sendryd.api.framework.answers import MaybeCountedPage, Page, maybe_counted_page, page
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import encode, invalid, not_found, parse_cursor, read_word, respond
@@ -108,7 +100,7 @@ class EmailHandlers:
         query = call.query
         account_id = call.key.account_id
         which = MessageFilter(mode=call.key.mode, status=read_word("status", query.status, STATUS_WORDS), text=query.q)
-        before = parse_cursor(call.query.cursor, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
+        before = parse_cursor(query.cursor, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
         found = await self._store.list_messages(account_id, which, limit=query.limit, before=None if before is None else MessageId(before))
         total = await self._store.count_messages(account_id, which) if query.include_total else None
         return maybe_counted_page([email_json(summary) for summary in found.items], has_more=found.has_more, total=total)
@@ -122,7 +114,7 @@ class EmailHandlers:
         query = call.query
         summary = await find_email(self._store, call)
         which = EventFilter(mode=call.key.mode, message_id=summary.message.id, type=read_word("type", query.type, EVENT_WORDS))
-        before = parse_cursor(call.query.cursor, EVENT_PREFIX)
+        before = parse_cursor(query.cursor, EVENT_PREFIX)
         found = await self._store.list_events(
             call.key.account_id, which, limit=query.limit, before=None if before is None else EventId(before)
         )
