@@ -185,61 +185,6 @@ class BimiVerification(TypedDict):
 # Webhooks.
 
 
-class WebhookListItem(TypedDict):
-    """An endpoint without its secret."""
-
-    id: str
-    url: str
-    events: list[str]
-    active: bool
-    mode: NotRequired[Literal["test"]]  # of one that a test key made: it is told of test mail alone
-    failing_since: str | None
-    disabled_reason: str | None
-    created_at: str
-    updated_at: str
-
-
-class Webhook(WebhookListItem):
-    """An endpoint. Its secret is in the answer that made it, and for live keys with full access alone in later ones."""
-
-    secret: NotRequired[str]
-
-
-class CreatedWebhook(WebhookListItem):
-    """An endpoint with its secret."""
-
-    secret: str
-
-
-class WebhookDelivery(TypedDict):
-    """One notification and the last answer to it."""
-
-    id: str
-    webhook_id: str
-    event: str
-    payload: dict[str, Any]
-    status: Literal["pending", "delivered", "failed"]
-    status_code: int | None
-    response: str | None
-    attempts: int
-    next_attempt_at: str | None
-    delivered_at: str | None
-    created_at: str
-
-
-class Replayed(TypedDict):
-    """A notification that is sent again."""
-
-    id: str
-    queued: bool
-
-
-class ReplayedRange(TypedDict):
-    """Notifications that are sent again."""
-
-    queued: int
-
-
 # Templates.
 
 

@@ -1,28 +1,23 @@
 """The only JSON shapes of the API: model values in, plain data out."""
 
 from collections.abc import Iterable, Sequence
-from typing import assert_never
 
-from sendryd.api.framework.answers import Json, timestamp_or_none
+from sendryd.api.framework.answers import Json
 from sendryd.message.parse import Summary
 from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import DnsRecord, SendingDomain
 from sendryd.model.ids import (
     DOMAIN_PREFIX,
-    NOTIFICATION_PREFIX,
     TEMPLATE_PREFIX,
     TEMPLATE_VERSION_PREFIX,
     TEST_MESSAGE_PREFIX,
     UNSUBSCRIBE_PREFIX,
-    WEBHOOK_PREFIX,
     format_id,
 )
 from sendryd.model.message import Message
 from sendryd.model.moment import timestamp
 from sendryd.model.suppression import Suppression, Unsubscribe
 from sendryd.model.template import Template, TemplateVersion
-from sendryd.model.webhook import Notification, NotificationState, Webhook
-from sendryd.policy.payload import payload_of
 
 
 def page(items: Sequence[Json], *, has_more: bool, total: int | None = None, has_total: bool = False) -> Json:
@@ -104,51 +99,6 @@ def domain_json(domain: SendingDomain) -> Json:
         "tracking": {"opens": settings.track_opens, "clicks": settings.track_clicks},
         "dns_records": [record_json(record) for record in domain.records],
         "created_at": timestamp(domain.created_at),
-    }
-
-
-def webhook_json(webhook: Webhook, *, has_secret: bool = False) -> Json:
-    """An endpoint; its secret is not in lists."""
-    body: Json = {
-        "id": format_id(WEBHOOK_PREFIX, webhook.id),
-        "url": webhook.url,
-        "events": [event.value for event in webhook.events],
-        "active": webhook.is_active,
-        "failing_since": timestamp_or_none(webhook.failing_since),
-        "disabled_reason": webhook.disabled_reason,
-        "created_at": timestamp(webhook.created_at),
-        "updated_at": timestamp(webhook.updated_at),
-    }
-    if webhook.mode is KeyMode.TEST:
-        body["mode"] = KeyMode.TEST.value
-    return {**body, "secret": webhook.secret} if has_secret else body
-
-
-def notification_word(state: NotificationState) -> str:
-    """The public word of where a notification stands."""
-    match state:
-        case NotificationState.PENDING | NotificationState.LEASED:
-            return "pending"
-        case NotificationState.DELIVERED | NotificationState.FAILED:
-            return state.value
-    assert_never(state)
-
-
-def notification_json(notification: Notification) -> Json:
-    """What a webhook was told, or is owed."""
-    word = notification_word(notification.state)
-    return {
-        "id": format_id(NOTIFICATION_PREFIX, notification.id),
-        "webhook_id": format_id(WEBHOOK_PREFIX, notification.webhook_id),
-        "event": notification.type.value,
-        "payload": payload_of(notification),
-        "status": word,
-        "status_code": notification.status_code,
-        "response": notification.response or None,
-        "attempts": notification.attempts,
-        "next_attempt_at": timestamp(notification.due_at) if word == "pending" else None,
-        "delivered_at": timestamp_or_none(notification.delivered_at),
-        "created_at": timestamp(notification.created_at),
     }
 
 

@@ -1,63 +1,37 @@
 """Webhooks, what they were told, and telling it again."""
 
-from typing import Annotated, Any, Final
-
-from pydantic import AliasChoices, Field
+from typing import Final
 
 from sendryd.accounts.webhooks import BadWebhook, WebhookChange, WebhookOffice
-from sendryd.api.framework.answers import CountedPage, Deleted, Json, Page
-from sendryd.api.framework.bodies import Body, PageQuery, SearchQuery
-from sendryd.api.framework.moments import EndMoment, StartMoment
+from sendryd.api.framework.answers import CountedPage, Deleted, Page, counted_page, page
+from sendryd.api.framework.bodies import SearchQuery
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
-from sendryd.api.shapes import CreatedWebhook, Replayed, ReplayedRange, WebhookDelivery, WebhookListItem
-from sendryd.api.shapes import Webhook as WebhookShape
-from sendryd.api.wire import notification_json, page, webhook_json
-from sendryd.model.apikey import ApiKey, KeyMode, Scope
-from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, format_id, parse_id
-from sendryd.model.webhook import Webhook
-from sendryd.policy.permissions import may_see_secrets, may_see_url
+from sendryd.api.webhooks.schema import (
+    CreatedWebhook,
+    DeliveriesQuery,
+    NewWebhook,
+    Range,
+    Replayed,
+    ReplayedRange,
+    Webhook,
+    WebhookDelivery,
+    WebhookListItem,
+    WebhookUpdate,
+    listed_webhook_json,
+    new_webhook_json,
+    notification_json,
+    queued_json,
+    webhook_json,
+)
+from sendryd.model.apikey import KeyMode, Scope
+from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, parse_id
+from sendryd.policy.permissions import may_see_url
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.policy.urlguard import origin_of
 from sendryd.store.base import NotifyStore
 from sendryd.store.errors import NotAllowed, NotFound
 
 GROUP: Final = "Webhooks"
-MAX_URL: Final = 2048  # characters: what servers in front of an endpoint take
-MAX_EVENTS: Final = 100  # words, repetitions included; there are fewer events
-
-Url = Annotated[str, Field(max_length=MAX_URL, json_schema_extra={"format": "uri"})]
-Events = Annotated[list[str], Field(min_length=1, max_length=MAX_EVENTS)]
-
-
-class NewWebhook(Body):
-    """An endpoint."""
-
-    url: Url
-    events: Events
-    active: bool | None = None
-
-
-class WebhookUpdate(Body):
-    """What changes of an endpoint."""
-
-    url: Url | None = None
-    events: Events | None = None
-    active: bool | None = None
-
-
-class DeliveriesQuery(PageQuery):
-    """Of the list of notifications."""
-
-    webhook_id: str | None = None
-
-
-class Range(Body):
-    """Which notifications to send again: those made from one time to another."""
-
-    start: Annotated[StartMoment, Field(validation_alias=AliasChoices("from", "from_"))]
-    end: Annotated[EndMoment, Field(validation_alias="to")]
-    failed_only: Annotated[bool | None, Field(description="Leave out those that arrived; true if it is not given.")] = None
 
 
 class WebhookHandlers:
@@ -78,7 +52,6 @@ class WebhookHandlers:
             summary="Change the URL or the events of a webhook, pause it or switch it on",
             handler=self.update,
             scope=Scope.FULL_ACCESS,
-            answers=WebhookShape,
             example={"events": ["email.bounced"], "active": True},
         )
         return [
@@ -89,7 +62,6 @@ class WebhookHandlers:
                 summary="Create a webhook",
                 handler=self.create,
                 scope=Scope.FULL_ACCESS,
-                answers=CreatedWebhook,
                 example={"url": "https://example.com/hooks", "events": ["email.delivered", "email.bounced"]},
             ),
             Operation(
@@ -98,7 +70,6 @@ class WebhookHandlers:
                 group=GROUP,
                 summary="List webhooks, newest first",
                 handler=self.list,
-                answers=CountedPage[WebhookListItem],
             ),
             Operation(
                 method="GET",
@@ -106,7 +77,6 @@ class WebhookHandlers:
                 group=GROUP,
                 summary="Get a webhook; a live key with full access also gets its secret, and keys that cannot change it see only the host of its URL",
                 handler=self.get,
-                answers=WebhookShape,
             ),
             update,
             update.alias(method="PATCH"),
@@ -117,7 +87,6 @@ class WebhookHandlers:
                 summary="Remove a webhook and what it is still owed",
                 handler=self.remove,
                 scope=Scope.FULL_ACCESS,
-                answers=Deleted,
             ),
             *self._notification_operations(path),
         ]
@@ -130,7 +99,6 @@ class WebhookHandlers:
                 group=GROUP,
                 summary="List what webhooks were told and are still owed, newest first; test keys see those of webhooks that test keys made",
                 handler=self.list_deliveries,
-                answers=Page[WebhookDelivery],
             ),
             Operation(
                 method="POST",
@@ -139,7 +107,6 @@ class WebhookHandlers:
                 summary="Tell a webhook one fact again",
                 handler=self.replay,
                 scope=Scope.FULL_ACCESS,
-                answers=Replayed,
                 conflict="The webhook is off.",
             ),
             Operation(
@@ -149,7 +116,6 @@ class WebhookHandlers:
                 summary="Send a webhook an invented event that says so",
                 handler=self.test,
                 scope=Scope.FULL_ACCESS,
-                answers=Replayed,
                 conflict="The webhook is off.",
             ),
             Operation(
@@ -159,45 +125,44 @@ class WebhookHandlers:
                 summary="Tell a webhook again what it was owed in a time",
                 handler=self.replay_range,
                 scope=Scope.FULL_ACCESS,
-                answers=ReplayedRange,
                 example={"from": "2026-05-01", "to": "2026-05-31", "failed_only": True},
                 conflict="The webhook is off.",
             ),
         ]
 
-    async def create(self, call: Call[NewWebhook, None]) -> Json:
+    async def create(self, call: Call[NewWebhook, None]) -> CreatedWebhook:
         """`POST /v1/webhooks`."""
-        body: NewWebhook = call.body
+        body = call.body
         try:
             webhook = await self._webhooks.create(
                 call.key.account_id, body.url, body.events, is_active=body.active is not False, by=call.key.mode
             )
         except BadWebhook as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
-        return webhook_json(webhook, has_secret=True)
+        return new_webhook_json(webhook, call.key)
 
-    async def list(self, call: Call[None, SearchQuery]) -> Json:
+    async def list(self, call: Call[None, SearchQuery]) -> CountedPage[WebhookListItem]:
         """`GET /v1/webhooks`, without secrets."""
-        query: SearchQuery = call.query
-        before = parse_cursor(call.query.cursor, WEBHOOK_PREFIX)
+        query = call.query
+        before = parse_cursor(query.cursor, WEBHOOK_PREFIX)
         account_id = call.key.account_id
         searched = frozenset(mode for mode in KeyMode if may_see_url(call.key, mode))
         found = await self._store.page_webhooks(
             account_id, text=query.q, whole_urls=searched, limit=query.limit, before=None if before is None else WebhookId(before)
         )
         total = await self._store.count_webhooks(account_id, text=query.q, whole_urls=searched)
-        return page([_shown(each, call.key) for each in found.items], has_more=found.has_more, total=total, has_total=True)
+        return counted_page([listed_webhook_json(each, call.key) for each in found.items], has_more=found.has_more, total=total)
 
-    async def get(self, call: Call[None, None]) -> Json:
+    async def get(self, call: Call[None, None]) -> Webhook:
         """`GET /v1/webhooks/:id`."""
         webhook = await self._store.get_webhook(call.key.account_id, _read_id(call))
         if webhook is None:
             raise not_found("Webhook")
-        return _shown(webhook, call.key, has_secret=may_see_secrets(call.key))
+        return webhook_json(webhook, call.key)
 
-    async def update(self, call: Call[WebhookUpdate, None]) -> Json:
+    async def update(self, call: Call[WebhookUpdate, None]) -> Webhook:
         """`PUT /v1/webhooks/:id`."""
-        body: WebhookUpdate = call.body
+        body = call.body
         change = WebhookChange(url=body.url, events=body.events, is_active=body.active)
         try:
             webhook = await self._webhooks.update(call.key.account_id, _read_id(call), change, by=call.key.mode)
@@ -205,9 +170,9 @@ class WebhookHandlers:
             raise invalid(error.field, f"{error.field}: {error}") from None
         except NotFound:
             raise not_found("Webhook") from None
-        return webhook_json(webhook, has_secret=may_see_secrets(call.key))
+        return webhook_json(webhook, call.key)
 
-    async def remove(self, call: Call[None, None]) -> Json:
+    async def remove(self, call: Call[None, None]) -> Deleted:
         """`DELETE /v1/webhooks/:id`."""
         try:
             await self._webhooks.remove(call.key.account_id, _read_id(call), by=call.key.mode)
@@ -215,13 +180,13 @@ class WebhookHandlers:
             raise not_found("Webhook") from None
         return {"deleted": True}
 
-    async def list_deliveries(self, call: Call[None, DeliveriesQuery]) -> Json:
+    async def list_deliveries(self, call: Call[None, DeliveriesQuery]) -> Page[WebhookDelivery]:
         """`GET /v1/webhooks/deliveries`."""
-        query: DeliveriesQuery = call.query
+        query = call.query
         webhook_id = parse_id(query.webhook_id, WEBHOOK_PREFIX) if query.webhook_id else None
         if query.webhook_id and webhook_id is None:
             raise invalid("webhook_id", "webhook_id is the id of a webhook, as wh_…")
-        before = parse_cursor(call.query.cursor, NOTIFICATION_PREFIX)
+        before = parse_cursor(query.cursor, NOTIFICATION_PREFIX)
         found = await self._store.page_notifications(
             call.key.account_id,
             made_by=KeyMode.TEST if call.key.mode is KeyMode.TEST else None,
@@ -231,7 +196,7 @@ class WebhookHandlers:
         )
         return page([notification_json(each) for each in found.items], has_more=found.has_more)
 
-    async def replay(self, call: Call[None, None]) -> Json:
+    async def replay(self, call: Call[None, None]) -> Replayed:
         """`POST /v1/webhooks/deliveries/:id/replay`."""
         number = parse_id(call.params["id"], NOTIFICATION_PREFIX)
         if number is None:
@@ -242,9 +207,9 @@ class WebhookHandlers:
             raise not_found("Webhook delivery") from None
         except NotAllowed as error:
             raise _conflict(error) from None
-        return {"id": format_id(NOTIFICATION_PREFIX, made.id), "queued": True}
+        return queued_json(made)
 
-    async def test(self, call: Call[None, None]) -> Json:
+    async def test(self, call: Call[None, None]) -> Replayed:
         """`POST /v1/webhooks/:id/test`."""
         try:
             made = await self._webhooks.test_event(call.key.account_id, _read_id(call), by=call.key.mode)
@@ -252,11 +217,11 @@ class WebhookHandlers:
             raise not_found("Webhook") from None
         except NotAllowed as error:
             raise _conflict(error) from None
-        return {"id": format_id(NOTIFICATION_PREFIX, made.id), "queued": True}
+        return queued_json(made)
 
-    async def replay_range(self, call: Call[Range, None]) -> Json:
+    async def replay_range(self, call: Call[Range, None]) -> ReplayedRange:
         """`POST /v1/webhooks/:id/replay`."""
-        body: Range = call.body
+        body = call.body
         if body.end < body.start:
             raise invalid("to", "to: it lies before from")
         try:
@@ -277,7 +242,7 @@ class WebhookHandlers:
         return {"queued": len(made)}
 
 
-def _read_id(call: Call[Any, Any]) -> WebhookId:
+def _read_id(call: Call[object, object]) -> WebhookId:
     number = parse_id(call.params["id"], WEBHOOK_PREFIX)
     if number is None:
         raise not_found("Webhook")
@@ -287,9 +252,3 @@ def _read_id(call: Call[Any, Any]) -> WebhookId:
 def _conflict(error: NotAllowed) -> Refused:
     text = str(error)
     return Refused(Refusal(RefusalKey.CONFLICT, text[:1].upper() + text[1:]))
-
-
-def _shown(webhook: Webhook, key: ApiKey, *, has_secret: bool = False) -> Json:
-    """The webhook as a key may see it."""
-    body = webhook_json(webhook, has_secret=has_secret)
-    return body if may_see_url(key, webhook.mode) else {**body, "url": origin_of(webhook.url)}
