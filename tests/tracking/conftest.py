@@ -21,6 +21,8 @@ from sendryd.model.message import Message
 from sendryd.policy.tracking import mint_click, mint_open, mint_share, mint_unsubscribe
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.fence import Fence
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import EventFilter, Lease, Outcome, Store
@@ -45,8 +47,13 @@ class TrackingWorld:
         self.recorder = Recorder(store, clock=self.clock, ids=IdSource(self.clock, SeededRand(1)))
         self.budget = ContentBudget()
         self.answers = Answers(self.budget.showing, self.budget.page_files, self.budget.turns, Path(tempfile.gettempdir()))
+        self.fence = Fence("previews", SystemClock())
         self.app = Starlette(
-            routes=routes(TrackingDependencies(store=store, recorder=self.recorder, clock=self.clock, secret=SECRET, answers=self.answers)),
+            routes=routes(
+                TrackingDependencies(
+                    store=store, recorder=self.recorder, clock=self.clock, secret=SECRET, answers=self.answers, fence=self.fence
+                )
+            ),
         )
         self.message: Message
         self.delivery_id = DeliveryId(0)
@@ -152,4 +159,5 @@ async def tracking(tmp_path: Path) -> AsyncIterator[TrackingWorld]:
     await world.deliver()
     world.clock.advance(timedelta(hours=1))
     yield world
+    world.fence.close()
     await store.aclose()

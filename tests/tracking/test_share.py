@@ -49,11 +49,25 @@ async def test_the_html_may_do_nothing(tracking: TrackingWorld) -> None:
     assert "<h1>Grüße</h1>" in answer.body.decode()
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"] == (
-        "sandbox allow-popups allow-popups-to-escape-sandbox; frame-ancestors 'self'; default-src 'none'; img-src data:; "
-        "style-src 'unsafe-inline'"
+        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     )
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["x-dns-prefetch-control"] == "off"
+    assert "<script" not in answer.body.decode()
+
+
+async def test_html_for_which_the_fence_has_no_time_is_shown_as_text(tracking: TrackingWorld) -> None:
+    tracking.fence.close()
+    await tracking.add_message(content=HTML)
+    answer = await tracking.get(tracking.share() + "/body")
+    shown = answer.body.decode()
+    assert answer.status == 200
+    assert "load the page again in a minute" in shown
+    assert "<pre>\nGrüße</pre>" in shown
+    assert "<h1" not in shown
+    assert "sandbox" in answer.headers["content-security-policy"]
 
 
 async def test_a_message_without_html_shows_its_text_and_names_its_attachments(tracking: TrackingWorld) -> None:

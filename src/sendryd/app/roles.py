@@ -264,7 +264,16 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     running.figures["tracking"] = recorder.statistics
     running.daemons.append(recorder.run)
     answers = Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir)
-    pages = routes(TrackingDependencies(store=basics.store, recorder=recorder, clock=basics.clock, secret=shared.secret, answers=answers))
+    pages = routes(
+        TrackingDependencies(
+            store=basics.store,
+            recorder=recorder,
+            clock=basics.clock,
+            secret=shared.secret,
+            answers=answers,
+            fence=basics.fences.previews,
+        )
+    )
     running.stops += [request_log.stop, recorder.flush]
     app = create_app(
         ApiDependencies(

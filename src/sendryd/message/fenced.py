@@ -6,6 +6,7 @@ They give plain values too, which are written as JSON on the way back.
 from collections.abc import Mapping
 from typing import Any
 
+from sendryd.message.framing import frame_html
 from sendryd.message.insights import Check, examine
 from sendryd.message.plaintext import html_to_text
 from sendryd.message.template import Rendered, TemplateError, check_names, check_template, render_all
@@ -37,3 +38,8 @@ def text_of_design(html: str) -> str:
 def examine_message(content: bytes, is_marketing: bool) -> list[Check]:
     """How well a message is made."""
     return examine(content, is_marketing=is_marketing)
+
+
+def frame_message(html: str) -> bytes:
+    """A message's HTML as a document that connects to nobody. Raises `TooComplex`."""
+    return frame_html(html)

@@ -111,7 +111,7 @@ def _change_link(html: str, position: int, wrap: Callable[[str], str | None]) ->
     kind = next((kind for kind in ("double", "single", "bare") if href[kind]), None)
     if kind is None:
         return None
-    url = _URL_BREAKS.sub("", _decode(href[kind]).strip(_URL_ENDS))
+    url = _URL_BREAKS.sub("", decode_references(href[kind]).strip(_URL_ENDS))
     new = wrap(url) if _URL.match(url) else None
     if new is None:
         return None
@@ -119,7 +119,7 @@ def _change_link(html: str, position: int, wrap: Callable[[str], str | None]) ->
     return (*href.span(kind), f'"{escaped}"' if kind == "bare" else escaped)
 
 
-def _decode(value: str) -> str:
+def decode_references(value: str) -> str:
     """The value of an attribute without character references (WHATWG HTML §13.2.5.73): `&copy=` in a query is none, unlike in text."""
     return _REFERENCE.sub(_decode_reference, value) if "&" in value else value
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from sendryd.message.links import COMMENT_END, RAW_ENDS, decode_references
 from sendryd.message.markup import Limits, is_within
 
 # The parser takes the square of the depth and of the attributes of a tag, and some seven microseconds for a tag. No mail has a tenth of any.
@@ -20,6 +21,7 @@ _LINES: Final = frozenset({"div", "tr", "li", "dt", "dd", "header", "footer", "a
 _HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SPACE: Final = re.compile(r"[\s\u00a0]+")
 _WHOLE_TAG: Final = re.compile(r"<[^<>]*>")  # no tag within a tag: else a search from each of many that never end
+_UNSHOWN: Final = re.compile(r"<(?:(script|style|title)(?=[\t\n\f\r />])|!--)", re.IGNORECASE | re.ASCII)
 _LINE, _PARAGRAPH = "\x00", "\x01"  # ends that several elements may ask for at one place; HTML cannot hold these characters
 _ENDS: Final = re.compile(r"(?<! ) *[\x00\x01](?:[ \x00\x01])*")  # spaces are looked at once, from the first of them on
 _EMPTY_LINES: Final = re.compile(r"\n{3,}")
@@ -38,7 +40,7 @@ def html_to_text(html: str) -> str:
     Run it where it can be ended unless `is_small`: the parser's time can grow with the square of what the limits allow.
     """
     if not is_within(html, PARSED):
-        return _SPACE.sub(" ", _WHOLE_TAG.sub(" ", html)).strip()[:MAX_TEXT]
+        return strip_tags(html)
     root = LexborHTMLParser(html).root
     if root is None:
         return ""
@@ -53,6 +55,22 @@ def html_to_text(html: str) -> str:
             waiting += [(each, keeps_space) for each in reversed(inner)]
     text = _ENDS.sub(lambda ends: "\n\n" if _PARAGRAPH in ends[0] else "\n", "".join(pieces))
     return _EMPTY_LINES.sub("\n\n", text).strip().translate(_RESTORE)[:MAX_TEXT]
+
+
+def strip_tags(html: str) -> str:
+    """The text of a document in one line, at once and whatever is in it: without its tags, comments, styles and scripts."""
+    pieces: list[str] = []
+    position = 0
+    while found := _UNSHOWN.search(html, position):
+        pieces.append(html[position : found.start()])
+        name = found[1]
+        closing = COMMENT_END.search(html, found.start() + 2) if name is None else RAW_ENDS[name.lower()].search(html, found.end())
+        if closing is None:
+            position = len(html)
+            break
+        position = closing.end() if name is None else closing.start()  # the rest of an ending tag is a tag
+    pieces.append(html[position:])
+    return _SPACE.sub(" ", decode_references(_WHOLE_TAG.sub(" ", " ".join(pieces)))).strip()[:MAX_TEXT]
 
 
 def is_small(html: str) -> bool:

@@ -7,7 +7,7 @@ When things fail: pixels and redirects do not need the store; an unsubscribe tha
 Standards: RFC 8058 (one-click unsubscribing), RFC 2369, RFC 9110.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,25 +37,28 @@ from sendryd.runtime import offload
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.fence import Fence
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import Store
 from sendryd.store.errors import NotFound, StoreError
-from sendryd.tracking.forms import FormTooLarge, is_confirmed, is_one_click, read_form
+from sendryd.tracking.forms import is_confirmed, is_one_click
 from sendryd.tracking.pages import (
-    COMMON_HEADERS,
-    FRAMED_POLICY,
     Page,
     SharedMessage,
-    frame_html,
     render_confirmation,
     render_problem,
     render_shared,
     render_success,
 )
 from sendryd.tracking.recorder import Recorder, Seen
+from sendryd.web.foreign import frame_foreign
+from sendryd.web.forms import FormTooLarge, read_form
+from sendryd.web.headers import BARE_HEADERS, foreign_headers, private_page_headers
 
 # A transparent GIF of one by one: screen, two colours, what is transparent, picture, end. 43 octets.
 PIXEL: Final = bytes.fromhex("474946383961 01000100 800000 000000ffffff 21f90401000000 00 2c000000000100010000 0202440100 3b")
+
+_Shown = tuple[bytes, dict[str, str]]  # a document and its headers
 
 log = get_logger("tracking")
 
@@ -77,6 +80,7 @@ class TrackingDependencies:
     clock: Clock
     secret: bytes  # of the installation: what the tokens are minted with
     answers: Answers
+    fence: Fence  # for the HTML of shared messages
 
 
 def routes(needs: TrackingDependencies) -> list[Route]:
@@ -103,7 +107,7 @@ class EngagementHandlers:
         token = read_token(self._needs.secret, request.path_params["token"])
         if isinstance(token, OpenToken):
             self._note(request, token, None)
-        return Response(PIXEL, media_type="image/gif", headers=COMMON_HEADERS)
+        return Response(PIXEL, media_type="image/gif", headers=BARE_HEADERS)
 
     async def click(self, request: Request) -> Response:
         """`GET /c/<token>`: on to where the sender's link pointed, and nowhere else."""
@@ -112,7 +116,7 @@ class EngagementHandlers:
         if not isinstance(token, ClickToken) or location is None:
             return _show(_UNKNOWN_LINK, 404)
         self._note(request, token, token.url)
-        return Response(status_code=302, headers={**COMMON_HEADERS, "Location": location})
+        return Response(status_code=302, headers={**BARE_HEADERS, "Location": location})
 
     def _note(self, request: Request, token: OpenToken | ClickToken, link: str | None) -> None:
         if request.method == "HEAD":
@@ -161,11 +165,11 @@ class UnsubscribeHandlers:
             log.error("not_unsubscribed", delivery=format_id(DELIVERY_PREFIX, token.delivery_id), error=repr(error))
             return _show(_TRY_LATER, 503, {"Retry-After": "60"})
         if one_click:
-            return PlainTextResponse("Unsubscribed.\n", headers=COMMON_HEADERS)
+            return PlainTextResponse("Unsubscribed.\n", headers=BARE_HEADERS)
         branding, _ = await self._look_up(token)
         location = redirect_location(branding.unsubscribe_redirect_url) if branding.unsubscribe_redirect_url else None
         if location is not None:
-            return Response(status_code=303, headers={**COMMON_HEADERS, "Location": location})
+            return Response(status_code=303, headers={**BARE_HEADERS, "Location": location})
         return _show(render_success(branding, address=token.address))
 
     def _read(self, request: Request) -> UnsubscribeToken | None:
@@ -197,29 +201,24 @@ class ShareHandlers:
         """`GET /s/<token>`: the message's fields, and its text or a frame with its HTML."""
         text = request.path_params["token"]
 
-        def render(message: Message, summary: Summary) -> Page:
-            shared = SharedMessage(
-                subject=message.subject,
-                author=message.author,
-                to=", ".join((*message.to, *message.cc)),
-                date=format_date(message.created_at),
-                text=summary.text,
-                frame_path=f"{text}/body" if summary.html is not None else None,  # beside this page, whatever a proxy puts in front
-                attachments=[(attachment.filename, attachment.size) for attachment in summary.attachments],
-            )
-            return render_shared(shared)
+        async def render(message: Message, summary: Summary) -> _Shown:
+            page = await offload.in_thread(_render_message, message, summary, f"{text}/body")
+            return _body(page), private_page_headers(page.policy)
 
         return await self._answer(text, render)
 
     async def show_body(self, request: Request) -> Response:
         """`GET /s/<token>/body`: the message's HTML, which may do nothing."""
 
-        def render(_message: Message, summary: Summary) -> Page | None:
-            return None if summary.html is None else Page(frame_html(summary.html), FRAMED_POLICY)
+        async def render(message: Message, summary: Summary) -> _Shown | None:
+            if summary.html is None:
+                return None
+            framed = await frame_foreign(summary.html, text=summary.text, fence=self._needs.fence, lane=message.account_id)
+            return framed, foreign_headers()
 
         return await self._answer(request.path_params["token"], render)
 
-    async def _answer(self, text: str, render: Callable[[Message, Summary], Page | None]) -> Response:
+    async def _answer(self, text: str, render: Callable[[Message, Summary], Awaitable[_Shown | None]]) -> Response:
         needs = self._needs
         token = read_token(needs.secret, text)
         if not isinstance(token, ShareToken):
@@ -233,10 +232,11 @@ class ShareHandlers:
             message = found.message
             async with needs.answers.room(message.size):
                 content = await needs.store.read_content(message.id)
-                page = await offload.in_thread(lambda: render(message, summarise(content)))
-                if page is None:
+                shown = await render(message, await offload.in_thread(summarise, content))
+                if shown is None:
                     return _show(_NO_MESSAGE, 404)
-                return await needs.answers.make(_body(page), owner=message.account_id, media_type="text/html", headers=_headers(page))
+                body, headers = shown
+                return await needs.answers.make(body, owner=message.account_id, media_type="text/html", headers=headers)
         except NotFound:
             return _show(_NO_MESSAGE, 404)
         except (StoreError, BudgetExhausted, OSError) as error:
@@ -244,16 +244,25 @@ class ShareHandlers:
             return _show(_TRY_LATER, 503, {"Retry-After": "60"})
 
 
+def _render_message(message: Message, summary: Summary, frame_path: str) -> Page:
+    shared = SharedMessage(
+        subject=message.subject,
+        author=message.author,
+        to=", ".join((*message.to, *message.cc)),
+        date=format_date(message.created_at),
+        text=summary.text,
+        frame_path=frame_path if summary.html is not None else None,  # beside this page, whatever a proxy puts in front
+        attachments=[(attachment.filename, attachment.size) for attachment in summary.attachments],
+    )
+    return render_shared(shared)
+
+
 def _body(page: Page) -> bytes:
     return page.html.encode("utf-8", "replace")  # texts of strangers may have halves of characters
 
 
-def _headers(page: Page) -> dict[str, str]:
-    return {**COMMON_HEADERS, "Content-Security-Policy": page.policy}
-
-
 def _show(page: Page, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return HTMLResponse(_body(page), status, headers={**_headers(page), **(headers or {})})
+    return HTMLResponse(_body(page), status, headers={**private_page_headers(page.policy), **(headers or {})})
 
 
 def _user_agent(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""The pages that recipients see, as text and with the header fields that keep them harmless: no scripts, nothing from elsewhere, no cookies.
+"""The pages that recipients see, as text and with the policy of each: no scripts, nothing from elsewhere, no cookies. Pure.
 
 Everything that a stranger or a customer wrote is escaped; colours and addresses of pictures are checked before they reach a style or a
 policy. The pages work without JavaScript, with a keyboard, with a screen reader, on a telephone and in the dark.
@@ -8,27 +8,17 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Final
 from urllib.parse import urlsplit
 
 from sendryd.model.account import Branding
 from sendryd.policy.tracking import redirect_location
+from sendryd.web.headers import FRAME_SANDBOX, PLAIN_PAGE, ContentPolicy
 
 DEFAULT_COLOUR: Final = Branding().brand_color
 CONFIRM_FIELD: Final = "confirm"  # what the button sends
-COMMON_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-    "X-Content-Type-Options": "nosniff",
-}
-# A message's own HTML: a document without an origin, scripts, forms or anything fetched, that only our page may frame.
-FRAMED_POLICY: Final = (
-    "sandbox allow-popups allow-popups-to-escape-sandbox; frame-ancestors 'self'; default-src 'none'; img-src data:; "
-    "style-src 'unsafe-inline'"
-)
 
 _COLOUR: Final = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})", re.ASCII)
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
@@ -62,7 +52,7 @@ class Page:
     """A document and the policy that goes with it."""
 
     html: str
-    policy: str  # Content-Security-Policy
+    policy: ContentPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,18 +105,13 @@ def render_shared(message: SharedMessage) -> Page:
     parts.append("</dl>")
     if message.frame_path is not None:
         source = escape(message.frame_path)
-        parts.append(f'<iframe src="{source}" title="The message" sandbox="allow-popups allow-popups-to-escape-sandbox"></iframe>')
+        parts.append(f'<iframe src="{source}" title="The message" sandbox="{FRAME_SANDBOX}"></iframe>')
     else:
         parts.append(f"<pre>{escape(message.text or 'This message has no text.')}</pre>")
     if message.attachments:
         items = "".join(f"<li>{escape(name or 'unnamed')} ({size:,} octets)</li>" for name, size in message.attachments)
         parts.append(f"<ul>{items}</ul>")
     return _brand(message.subject or "A shared message", "".join(parts), Branding(), width="wide", frames="'self'")
-
-
-def frame_html(html: str) -> str:
-    """A message's HTML for the frame: its links open outside of it."""
-    return f'<!doctype html><base target="_blank">{html}'
 
 
 def mask_address(address: str) -> str:
@@ -156,11 +141,7 @@ def _brand(title: str, body: str, branding: Branding, *, width: str = "", has_fo
     # Browsers hold what a form's answer redirects to against form-action too, and each further redirect.
     targets = "'none'" if not has_form else "'self' https: http:" if branding.unsubscribe_redirect_url else "'self'"
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src {pictures}; frame-src {frames}; form-action {targets}; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    )
-    return Page(html, policy)
+    return Page(html, replace(PLAIN_PAGE, style=f"'sha256-{digest}'", image=pictures, frame=frames, form_action=targets))
 
 
 def _logo(url: str | None) -> tuple[str, str]:

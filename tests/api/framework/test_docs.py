@@ -93,16 +93,26 @@ async def test_the_page_is_small_and_kept(api: ApiWorld, page: Answer) -> None:
 
 
 async def test_the_style_has_colours_for_the_dark(api: ApiWorld) -> None:
-    style = await api.get("/docs/page.css")
+    path = re.search(r'<link rel="stylesheet" href="(/docs/static/page\.[0-9a-f]{16}\.css)">', (await api.get("/docs")).body.decode())
+    assert path
+    style = await api.get(path[1])
     assert style.headers["content-type"] == "text/css; charset=utf-8"
+    assert style.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert b"prefers-color-scheme: dark" in style.body
+
+
+async def test_a_file_of_another_release_is_not_found(api: ApiWorld) -> None:
+    for path in ("/docs/static/page.0123456789abcdef.css", "/docs/static/page.css", "/docs/static/", "/docs/page.css"):
+        answer = await api.get(path)
+        assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
+        assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_texts_are_escaped(api: ApiWorld) -> None:
     document = (await api.get("/openapi.json")).json
     document["paths"]["/v1/version"]["get"]["summary"] = "<script>alert(1)</script> `code`"
     document["info"]["title"] = '"><img src=x>'
-    text = render_docs(document)
+    text = render_docs(document, style_path="/s.css", script_path="/s.js")
     assert "<script>alert" not in text
     assert "<img" not in text
     assert "<code>code</code>" in text

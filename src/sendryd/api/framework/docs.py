@@ -11,13 +11,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from sendryd.api.framework.answers import Json
-from sendryd.api.framework.docspage import POLICY, SCRIPT_PATH, STYLE_PATH, render_docs
+from sendryd.api.framework.docspage import render_docs
 from sendryd.api.framework.openapi import JSON, describe
 from sendryd.api.framework.operation import Operation
 from sendryd.api.framework.requests import encode
+from sendryd.web.headers import SCRIPTED_PAGE, page_headers
+from sendryd.web.static import StaticFiles, is_unchanged
 
+STATIC_PREFIX: Final = "/docs/static/"
 _KEPT: Final = "no-cache"  # kept, and asked for again each time whether it is still the same
-_STATIC: Final = files("sendryd.api.framework") / "static"
 
 
 class DocsHandlers:
@@ -25,15 +27,16 @@ class DocsHandlers:
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._operations = operations
+        self._static = StaticFiles(files("sendryd.api.framework") / "static", STATIC_PREFIX)
 
     def routes(self) -> list[BaseRoute]:
         """The routes."""
+        page = page_headers(SCRIPTED_PAGE, cache=_KEPT)
         return [
-            _route("/openapi.json", JSON, lambda: self._description),
-            _route("/docs", "text/html", lambda: self._page, {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}),
-            _route("/docs/", "text/html", lambda: self._page, {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}),
-            _route(STYLE_PATH, "text/css", lambda: self._style),
-            _route(SCRIPT_PATH, "text/javascript", lambda: self._script),
+            _route("/openapi.json", JSON, lambda: self._description, {"Cache-Control": _KEPT}),
+            _route("/docs", "text/html", lambda: self._page, page),
+            _route("/docs/", "text/html", lambda: self._page, page),
+            self._static.route(),
         ]
 
     @cached_property
@@ -46,23 +49,16 @@ class DocsHandlers:
 
     @cached_property
     def _page(self) -> bytes:
-        return render_docs(self._document).encode()
-
-    @cached_property
-    def _style(self) -> bytes:
-        return (_STATIC / "page.css").read_bytes()
-
-    @cached_property
-    def _script(self) -> bytes:
-        return (_STATIC / "page.js").read_bytes()
+        paths = {"style_path": self._static.path("page.css"), "script_path": self._static.path("page.js")}
+        return render_docs(self._document, **paths).encode()
 
 
-def _route(path: str, media_type: str, read: Callable[[], bytes], headers: Mapping[str, str] | None = None) -> Route:
+def _route(path: str, media_type: str, read: Callable[[], bytes], headers: Mapping[str, str]) -> Route:
     async def get(request: Request) -> Response:
         content = read()
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        own = {"ETag": tag, "Cache-Control": _KEPT, **(headers or {})}
-        if request.headers.get("if-none-match") == tag:
+        own = {**headers, "ETag": tag}
+        if is_unchanged(request, tag):
             return Response(status_code=304, headers=own)
         return Response(content, media_type=media_type, headers=own)
 

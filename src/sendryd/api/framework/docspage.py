@@ -12,29 +12,24 @@ from typing import Any, Final
 
 from sendryd.api.framework.answers import Json
 
-POLICY: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-STYLE_PATH: Final = "/docs/page.css"
-SCRIPT_PATH: Final = "/docs/page.js"
 MAX_DEPTH: Final = 4  # of schemas in one another: what lies deeper is named only
 _CODE: Final = re.compile(r"`([^`]*)`")
 _STRONG: Final = re.compile(r"\*\*([^*]+)\*\*")
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
-def render_docs(document: Json) -> str:
+def render_docs(document: Json, *, style_path: str, script_path: str) -> str:
     """The page of a document that `openapi.describe` made."""
-    return "".join(_page(document))
+    return "".join(_page(document, style_path, script_path))
 
 
-def _page(document: Json) -> Iterator[str]:
+def _page(document: Json, style_path: str, script_path: str) -> Iterator[str]:
     title = f"{escape(document['info']['title'])} API"
     groups = [(tag, _operations(document, tag["name"])) for tag in document["tags"]]
     yield (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
-        f'<link rel="stylesheet" href="{STYLE_PATH}"><script src="{SCRIPT_PATH}" defer></script></head><body>'
+        f'<link rel="stylesheet" href="{style_path}"><script src="{script_path}" defer></script></head><body>'
         '<a class="skip" href="#content">Skip to the operations</a>'
         f'<nav aria-label="Operations"><p class="brand">{title} <small>{escape(document["info"]["version"])}</small></p>'
         '<input id="search" type="search" placeholder="Search" aria-label="Search operations" hidden>'

@@ -1,0 +1,49 @@
+"""Makes a document to put into a frame out of HTML that a stranger wrote.
+
+Strategy: `message.framing` writes it anew behind the fence, so that it connects to nobody; it is served with `headers.foreign_headers`, which
+forbid the same once more.
+When things fail: HTML that is too costly to read, or that cannot be read now, is never shown: its text is, under a sentence that says so.
+"""
+
+from html import escape
+from typing import Final
+
+from sendryd.message.fenced import frame_message
+from sendryd.message.framing import TooComplex
+from sendryd.message.plaintext import strip_tags
+from sendryd.runtime import offload
+from sendryd.runtime.fence import Fence, FenceFault, FenceUnavailable, TooCostly
+from sendryd.runtime.log import get_logger
+
+MAX_HTML: Final = 4 * 1024 * 1024  # characters: forty times what Gmail shows of a mail before it cuts it
+_TOO_COMPLEX: Final = "The design of this message is too large or too complex to be shown. This is its text."
+_NOT_NOW: Final = "The design of this message cannot be shown just now: load the page again in a minute. This is its text."
+_STYLE: Final = (
+    ":root{color-scheme:light dark}body{margin:1rem;font:1rem/1.6 system-ui,sans-serif;overflow-wrap:anywhere}"
+    "p{padding:.5rem .75rem;border:1px solid;border-radius:8px}pre{white-space:pre-wrap;font:inherit}"
+)
+
+log = get_logger("web")
+
+
+async def frame_foreign(html: str, *, text: str | None, fence: Fence, lane: int) -> bytes:
+    """The document in UTF-8, to be served with `foreign_headers`. `text` is the message's own, if it has one. Never raises for the input."""
+    sentence = _TOO_COMPLEX
+    if len(html) <= MAX_HTML:
+        try:
+            framed: bytes = await fence.run(frame_message, html, lane=lane, refusal=TooComplex)
+            return framed
+        except (TooComplex, TooCostly) as error:
+            log.info("html_not_framed", reason=str(error))
+        except (FenceUnavailable, FenceFault) as error:
+            log.warning("html_not_framed", error=repr(error))
+            sentence = _NOT_NOW
+    return await offload.in_thread(_frame_text, html, text, sentence)
+
+
+def _frame_text(html: str, text: str | None, sentence: str) -> bytes:
+    shown = strip_tags(html) if text is None else text
+    return (
+        f'<!doctype html><html lang="en"><head><style>{_STYLE}</style></head>'
+        f'<body><p role="status">{sentence}</p><pre>\n{escape(shown)}</pre></body></html>'
+    ).encode("utf-8", "replace")

@@ -1,0 +1,100 @@
+"""The response headers of pages for people: what the browser may load, run, frame and tell others. Pure.
+
+Standards: Content Security Policy Level 3, Referrer Policy, Permissions Policy, HTML §7.1 (cross-origin opener policy), Fetch §3.7
+(cross-origin resource policy).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+_DENIED_FEATURES: Final = (
+    "accelerometer", "attribution-reporting", "browsing-topics", "camera", "display-capture", "encrypted-media", "geolocation", "gyroscope",
+    "hid", "idle-detection", "magnetometer", "microphone", "midi", "payment", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentPolicy:
+    """A Content-Security-Policy. A source that is not named is not allowed; neither are `<base>`, forms and frames around the page."""
+
+    script: str = ""
+    style: str = ""
+    image: str = ""
+    font: str = ""
+    connect: str = ""
+    frame: str = ""
+    form_action: str = "'none'"
+    frame_ancestors: str = "'none'"
+    sandbox: str | None = None  # what a document without an origin may do after all; None: it keeps its origin
+
+    def __str__(self) -> str:
+        """The value of the header."""
+        sources = {
+            "script": self.script,
+            "style": self.style,
+            "img": self.image,
+            "font": self.font,
+            "connect": self.connect,
+            "frame": self.frame,
+        }
+        directives = [] if self.sandbox is None else [f"sandbox {self.sandbox}"]
+        directives.append("default-src 'none'")
+        directives += [f"{name}-src {source}" for name, source in sources.items() if source]
+        directives += ["base-uri 'none'", f"form-action {self.form_action}", f"frame-ancestors {self.frame_ancestors}"]
+        return "; ".join(directives)
+
+
+# A page without scripts; one with a style in it adds the style's hash.
+PLAIN_PAGE: Final = ContentPolicy()
+# A page with our own scripts and stylesheets, all of them static files.
+SCRIPTED_PAGE: Final = ContentPolicy(script="'self'", style="'self'", image="data:")
+# Foreign HTML: a document without an origin, scripts, forms or anything fetched, that only our own pages may frame.
+FRAME_SANDBOX: Final = "allow-popups allow-popups-to-escape-sandbox"
+FOREIGN_HTML: Final = ContentPolicy(style="'unsafe-inline'", image="data:", frame_ancestors="'self'", sandbox=FRAME_SANDBOX)
+
+# Answers that are no page but are reached by links in mail: redirects, the pixel.
+BARE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Robots-Tag": "noindex",
+        "X-Content-Type-Options": "nosniff",
+    }
+)
+# Files that only our own pages load.
+STATIC_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+)
+_PERMISSIONS: Final = ", ".join(f"{feature}=()" for feature in _DENIED_FEATURES)
+
+
+def page_headers(policy: ContentPolicy, *, cache: str = "no-store") -> dict[str, str]:
+    """The headers of a page of ours, which no other site may open a handle to or embed."""
+    return {
+        "Cache-Control": cache,
+        "Content-Security-Policy": str(policy),
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": _PERMISSIONS,
+        **STATIC_HEADERS,
+    }
+
+
+def private_page_headers(policy: ContentPolicy) -> dict[str, str]:
+    """The headers of a page that only who has its link should find."""
+    return {**page_headers(policy), "X-Robots-Tag": "noindex"}
+
+
+def foreign_headers() -> dict[str, str]:
+    """The headers of framed foreign HTML. Browsers look up the hosts of links in advance unless they are told not to.
+
+    It has no opener policy: browsers refuse one of a document in a sandbox.
+    """
+    return {
+        **BARE_HEADERS,
+        "Content-Security-Policy": str(FOREIGN_HTML),
+        "Permissions-Policy": _PERMISSIONS,
+        "X-DNS-Prefetch-Control": "off",
+    }

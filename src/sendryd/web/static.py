@@ -1,0 +1,84 @@
+"""Static files of a package, served under names that hold a hash of their content, so that browsers keep them for good.
+
+Reads: all files of the folder, once, when it is made. A path that no file has now is answered with 404, also that of an earlier release.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sendryd.web.headers import STATIC_HEADERS
+
+KEEP_FOR_GOOD: Final = "public, max-age=31536000, immutable"  # a year, the longest that caches heed
+HASH_LENGTH: Final = 16  # hexadecimal digits: 64 bits, far more than a few dozen files need
+MEDIA_TYPES: Final = {
+    "css": "text/css",
+    "ico": "image/x-icon",
+    "js": "text/javascript",
+    "json": "application/json",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "txt": "text/plain",
+    "webp": "image/webp",
+    "woff2": "font/woff2",
+}
+
+
+class UnknownMediaType(Exception):
+    """A file in a static folder whose ending has no media type here."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    media_type: str
+    tag: str  # ETag
+
+
+class StaticFiles:
+    """The files of one folder. Raises `UnknownMediaType`."""
+
+    def __init__(self, folder: Traversable, prefix: str) -> None:
+        self._prefix = prefix
+        self._names: dict[str, str] = {}  # as in the folder → with the hash
+        self._files: dict[str, _File] = {}  # by the name with the hash
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            if entry.is_file():
+                self._add(entry.name, entry.read_bytes())
+
+    def _add(self, name: str, content: bytes) -> None:
+        stem, _, ending = name.rpartition(".")
+        if ending not in MEDIA_TYPES:
+            raise UnknownMediaType(f"{name}: add its ending to MEDIA_TYPES")
+        digest = hashlib.sha256(content).hexdigest()[:HASH_LENGTH]
+        hashed = self._names[name] = f"{stem}.{digest}.{ending}"
+        self._files[hashed] = _File(content, MEDIA_TYPES[ending], f'"{digest}"')
+
+    def path(self, name: str) -> str:
+        """The path by which pages name a file. Raises `KeyError` for one that is not in the folder."""
+        return self._prefix + self._names[name]
+
+    def route(self) -> Route:
+        """The route that serves all of them."""
+        return Route(self._prefix + "{name}", self._get, methods=["GET"])  # and HEAD
+
+    async def _get(self, request: Request) -> Response:
+        file = self._files.get(request.path_params["name"])
+        if file is None:
+            raise HTTPException(404)
+        headers = {**STATIC_HEADERS, "Cache-Control": KEEP_FOR_GOOD, "ETag": file.tag}
+        if is_unchanged(request, file.tag):
+            return Response(status_code=304, headers=headers)
+        return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+def is_unchanged(request: Request, tag: str) -> bool:
+    """Whether the client has what a tag stands for (RFC 9110 §13.1.2: weak comparison, any of a list, or `*`)."""
+    asked = request.headers.get("if-none-match", "")
+    return asked.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in asked.split(",")}

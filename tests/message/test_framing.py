@@ -1,0 +1,68 @@
+"""The HTML of strangers, written anew: what stays."""
+
+import pytest
+
+from sendryd.message.framing import TooComplex, frame_html
+
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
+
+
+def body(html: str) -> str:
+    return frame_html(html).decode().partition("<body>")[2].removesuffix("</body></html>")
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "",
+        "text &lt;b&gt; &amp; ü €",
+        '<h1 class="a" id="b" align="center">x</h1><p style="color: red">y<br>z</p>',
+        '<table width="600" cellpadding="0" bgcolor="#ffffff"><tbody><tr><td colspan="2" valign="top">x</td></tr></tbody></table>',
+        '<font color="red" face="Arial" size="2">x</font><center>y</center>',
+        '<a href="https://ok.test/?a=1&amp;b=2" target="_blank" rel="noopener noreferrer">x</a><a href="#top">y</a>',
+        f'<img alt="Logo" width="10" height="20"><img src="{PICTURE}" alt="">',
+        "<pre>\n\n  a\n</pre>",
+        '<map name="m"><area href="mailto:a@ok.test" target="_blank" rel="noopener noreferrer" shape="rect"></map><img usemap="#m">',
+        '<input type="text" value="x" disabled=""><button type="submit">y</button>',
+        '<p role="note" aria-label="x" lang="de" dir="rtl">y</p>',
+    ],
+)
+def test_ordinary_mail_stays_as_it_is(html: str) -> None:
+    assert body(html) == html
+
+
+@pytest.mark.parametrize(
+    ("html", "left"),
+    [
+        ("<form action=x>a<textarea>b</textarea></form>", "<div>a<div>b</div></div>"),
+        ("<section><custom-tag>a<video>b</video></custom-tag></section>", "<section>ab</section>"),
+        ("<noscript><p>a</p></noscript>", "<p>a</p>"),
+        ("a<!-- b --><title>c</title><script>d</script><o:p>e</o:p>", "ae"),
+        ("<xmp><b></xmp>", "<pre>\n&lt;b&gt;</pre>"),
+        ("<img src='cid:a'><img src='https://x.test/'>", "<img><img>"),
+        (f"<img src=' {PICTURE[:9]}\n{PICTURE[9:]} '>", f'<img src="{PICTURE}">'),
+        ("<a href='/relative'>a</a>", "<a>a</a>"),
+        ("<a href=' HTTPS://ok.test '>a</a>", '<a href="HTTPS://ok.test" target="_blank" rel="noopener noreferrer">a</a>'),
+        ("\ud83d", "?"),
+    ],
+)
+def test_what_becomes_of_the_rest(html: str, left: str) -> None:
+    assert body(html) == left
+
+
+def test_the_head_s_styles_and_the_body_s_looks_are_kept() -> None:
+    html = (
+        '<!DOCTYPE html PUBLIC "x"><html lang="en" xmlns="x"><head><title>t</title><style type="text/css">a>b{color:red}</style>'
+        '<style media="print">p{}</style><style type="text/less">q{}</style></head>'
+        '<body bgcolor="#eee" text="red" style="margin:0;background:#fff url(x)" onload="x"><style>i{}</style>x</body></html>'
+    )
+    assert frame_html(html).decode() == (
+        '<!doctype html><html lang="en"><head><style>a>b{color:red}</style><style media="print">p{}</style><style>i{}</style></head>'
+        '<body bgcolor="#eee" text="red" style="margin:0;background:#fff none">x</body></html>'
+    )
+
+
+@pytest.mark.parametrize("html", ["<p>" * 5_001, "<br>" * 100_001, f"<p {' '.join(f'a{number}' for number in range(201))}>"])
+def test_a_document_that_is_too_large_for_the_parser_is_refused(html: str) -> None:
+    with pytest.raises(TooComplex):
+        frame_html(html)
