@@ -60,5 +60,5 @@ def test_a_hostile_design_is_shown_and_connects_to_nobody(world: World) -> None:
 def test_a_design_that_is_too_complex_is_shown_as_text(world: World) -> None:
     answer = framed(shared(world, "<link rel=preconnect href=//evil.test>" + "<b>" * 20_000))
     assert "too large or too complex to be shown" in answer.text
-    assert "<pre>\nthe text</pre>" in answer.text
+    assert "<pre>\nthe text" in answer.text
     assert "evil.test" not in answer.text
