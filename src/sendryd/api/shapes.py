@@ -251,37 +251,6 @@ class WholeVisualStarter(VisualStarter):
 # Lists.
 
 
-class Suppression(TypedDict):
-    """An address that gets no mail."""
-
-    email: str
-    reason: str
-    created_at: str
-
-
-class ImportedSuppressions(TypedDict):
-    """What became of an import."""
-
-    inserted: int
-    total: int
-
-
-class Unsubscribe(TypedDict):
-    """An address that gets no marketing."""
-
-    id: str
-    email: str
-    list_id: str | None
-    reason: str | None
-    created_at: str
-
-
-class Inserted(TypedDict):
-    """How many are new."""
-
-    inserted: int
-
-
 # Analytics and logs.
 
 

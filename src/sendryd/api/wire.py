@@ -11,12 +11,10 @@ from sendryd.model.ids import (
     TEMPLATE_PREFIX,
     TEMPLATE_VERSION_PREFIX,
     TEST_MESSAGE_PREFIX,
-    UNSUBSCRIBE_PREFIX,
     format_id,
 )
 from sendryd.model.message import Message
 from sendryd.model.moment import timestamp
-from sendryd.model.suppression import Suppression, Unsubscribe
 from sendryd.model.template import Template, TemplateVersion
 
 
@@ -127,20 +125,4 @@ def template_version_json(version: TemplateVersion) -> Json:
         "version": version.version,
         "subject": version.content.subject,
         "created_at": timestamp(version.created_at),
-    }
-
-
-def suppression_json(suppression: Suppression) -> Json:
-    """An address that gets no mail."""
-    return {"email": suppression.email, "reason": suppression.reason.value, "created_at": timestamp(suppression.created_at)}
-
-
-def unsubscribe_json(unsubscribe: Unsubscribe) -> Json:
-    """An address that gets no marketing."""
-    return {
-        "id": format_id(UNSUBSCRIBE_PREFIX, unsubscribe.id),
-        "email": unsubscribe.email,
-        "list_id": unsubscribe.list_id,
-        "reason": unsubscribe.reason,
-        "created_at": timestamp(unsubscribe.created_at),
     }

@@ -8,9 +8,8 @@ from typing import Annotated, Final
 import typer
 
 from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, read_address
-from sendryd.api.framework.answers import Json as Document
 from sendryd.api.framework.tables import csv_text, unguard
-from sendryd.api.wire import suppression_json
+from sendryd.api.suppressions.schema import COLUMNS, csv_row, suppression_json, suppressions_page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.opening import CommandFailed, with_store
 from sendryd.cli.options import Json
@@ -23,7 +22,6 @@ from sendryd.store.errors import NotFound
 app = typer.Typer(name="suppressions", no_args_is_help=True, help="List, add, remove, import and export suppressed addresses.")
 
 STEP: Final = 1000  # rows read at once
-HEADING: Final = ("email", "reason", "created_at")
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="An address, as ann@example.com.")]
 Reason = Annotated[SuppressionReason, typer.Option(help="Why nothing is sent to it.")]
@@ -43,10 +41,6 @@ async def _read_all(basics: Basics, text: str | None, reason: SuppressionReason 
     return found
 
 
-def _row(suppression: Suppression) -> tuple[str, ...]:
-    return tuple(suppression_json(suppression)[name] for name in HEADING)
-
-
 @app.command("list")
 def list_suppressions(
     text: Annotated[str | None, typer.Option("--search", metavar="TEXT", help="Only addresses with this in them.")] = None,
@@ -56,14 +50,9 @@ def list_suppressions(
     """Lists suppressed addresses, newest first."""
     found = with_store(lambda basics: _read_all(basics, text, reason))
     if as_json:
-        _print_page(found)
+        print_json(suppressions_page(found, has_more=False))
     else:
-        print_table(HEADING, [_row(each) for each in found])
-
-
-def _print_page(found: Iterable[Suppression]) -> None:
-    items: list[Document] = [suppression_json(each) for each in found]
-    print_json({"data": items, "has_more": False, "next_cursor": None})
+        print_table(COLUMNS, [csv_row(each) for each in found])
 
 
 @app.command()
@@ -127,9 +116,9 @@ def export(reason: OneReason = None, as_json: Json = False) -> None:
     """Prints the list as CSV that a spreadsheet may open."""
     found = with_store(lambda basics: _read_all(basics, None, reason))
     if as_json:
-        _print_page(found)
+        print_json(suppressions_page(found, has_more=False))
         return
-    sys.stdout.write(csv_text([HEADING, *(_row(each) for each in found)]))
+    sys.stdout.write(csv_text([COLUMNS, *(csv_row(each) for each in found)]))
 
 
 def _read_file(name: str, reason: SuppressionReason) -> list[tuple[str, SuppressionReason]]:

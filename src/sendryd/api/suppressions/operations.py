@@ -1,23 +1,30 @@
 """The suppression list."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Final, Literal
+from typing import Final
 
-from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, ListOffice
-from sendryd.api.framework.addresses import Address
-from sendryd.api.framework.answers import Deleted, Json, Page
-from sendryd.api.framework.bodies import Body, Query, SearchQuery, SearchText
+from sendryd.api.framework.answers import Deleted, Page
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, not_found, parse_cursor, read_word
 from sendryd.api.framework.tables import csv_text
-from sendryd.api.shapes import ImportedSuppressions
-from sendryd.api.shapes import Suppression as SuppressionShape
-from sendryd.api.wire import suppression_json
+from sendryd.api.suppressions.schema import (
+    COLUMNS,
+    REASON_WORDS,
+    ExportQuery,
+    Import,
+    ImportedSuppressions,
+    NewSuppression,
+    Suppression,
+    SuppressionsQuery,
+    csv_row,
+    suppression_json,
+    suppressions_page,
+)
 from sendryd.model.apikey import Scope
-from sendryd.model.ids import SUPPRESSION_PREFIX, AccountId, SuppressionId, format_id
+from sendryd.model.ids import SUPPRESSION_PREFIX, AccountId, SuppressionId
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.suppress import normalise_address
 from sendryd.store.base import Store
@@ -26,44 +33,6 @@ from sendryd.store.errors import NotFound
 GROUP: Final = "Suppression"
 MAX_IMPORT_BODY: Final = 4 * 1024 * 1024  # octets: 10,000 of the longest addresses with their reasons
 EXPORT_STEP: Final = 1000  # rows read at once: some 10 ms, and no more than that in memory
-REASON_WORDS: Final = {reason.value: reason for reason in SuppressionReason}
-
-Reason = Literal["hard_bounce", "complaint", "unsubscribe", "manual"]
-
-
-class SuppressionsQuery(SearchQuery):
-    """Of the list."""
-
-    reason: str | None = None
-
-
-class ExportQuery(Query):
-    """The same without pages."""
-
-    q: SearchText | None = None
-    reason: str | None = None
-
-
-class NewSuppression(Body):
-    """One address."""
-
-    email: Address
-    reason: Reason | None = None
-
-
-class ImportEntry(Body):
-    """One address of many."""
-
-    email: str
-    reason: Reason | None = None
-
-
-class Import(Body):
-    """Addresses, or addresses with their reasons."""
-
-    emails: Annotated[list[str], Field(max_length=MAX_IMPORT)] | None = None
-    suppressions: Annotated[list[ImportEntry], Field(max_length=MAX_IMPORT)] | None = None
-    reason: Annotated[Reason | None, Field(description="Of those that have none of their own; `manual` if it is not given.")] = None
 
 
 class SuppressionHandlers:
@@ -83,7 +52,6 @@ class SuppressionHandlers:
                 group=GROUP,
                 summary="List suppressed addresses, newest first",
                 handler=self.list,
-                answers=Page[SuppressionShape],
             ),
             Operation(
                 method="POST",
@@ -93,7 +61,6 @@ class SuppressionHandlers:
                 handler=self.add,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=SuppressionShape,
                 example={"email": "user@example.org", "reason": "manual"},
             ),
             Operation(
@@ -105,7 +72,6 @@ class SuppressionHandlers:
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
                 max_body=MAX_IMPORT_BODY,
-                answers=ImportedSuppressions,
                 example={"emails": ["a@example.org", "b@example.org"], "reason": "complaint"},
             ),
             Operation(
@@ -114,7 +80,6 @@ class SuppressionHandlers:
                 group=GROUP,
                 summary="Download the list as CSV",
                 handler=self.export,
-                answers=None,
                 media={"text/csv": "The list, with a line of column names."},
             ),
             Operation(
@@ -125,14 +90,13 @@ class SuppressionHandlers:
                 handler=self.remove,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=Deleted,
             ),
         ]
 
-    async def list(self, call: Call[None, SuppressionsQuery]) -> Json:
+    async def list(self, call: Call[None, SuppressionsQuery]) -> Page[Suppression]:
         """`GET /v1/suppression`."""
-        query: SuppressionsQuery = call.query
-        before = parse_cursor(call.query.cursor, SUPPRESSION_PREFIX)
+        query = call.query
+        before = parse_cursor(query.cursor, SUPPRESSION_PREFIX)
         found = await self._store.page_suppressions(
             call.key.account_id,
             text=normalise_address(query.q) if query.q else None,
@@ -140,20 +104,16 @@ class SuppressionHandlers:
             limit=query.limit,
             before=None if before is None else SuppressionId(before),
         )
-        return {
-            "data": [suppression_json(each) for each in found.items],
-            "has_more": found.has_more,
-            "next_cursor": format_id(SUPPRESSION_PREFIX, found.items[-1].id) if found.has_more else None,
-        }
+        return suppressions_page(found.items, has_more=found.has_more)
 
-    async def add(self, call: Call[NewSuppression, None]) -> Json:
+    async def add(self, call: Call[NewSuppression, None]) -> Suppression:
         """`POST /v1/suppression`."""
-        body: NewSuppression = call.body
+        body = call.body
         return suppression_json(await self._lists.suppress(call.key.account_id, body.email, REASON_WORDS[body.reason or "manual"]))
 
-    async def import_(self, call: Call[Import, None]) -> Json:
+    async def import_(self, call: Call[Import, None]) -> ImportedSuppressions:
         """`POST /v1/suppression/import`."""
-        body: Import = call.body
+        body = call.body
         default = body.reason or "manual"
         emails, pairs = body.emails or [], body.suppressions or []
         entries = [(email, REASON_WORDS[default]) for email in emails]
@@ -170,7 +130,7 @@ class SuppressionHandlers:
 
     async def export(self, call: Call[None, ExportQuery]) -> Response:
         """`GET /v1/suppression/export`: the whole list, read and sent piece by piece."""
-        query: ExportQuery = call.query
+        query = call.query
         rows = self._rows(
             call.key.account_id, normalise_address(query.q) if query.q else None, read_word("reason", query.reason, REASON_WORDS)
         )
@@ -178,15 +138,15 @@ class SuppressionHandlers:
         return StreamingResponse(rows, media_type="text/csv", headers=headers)
 
     async def _rows(self, account_id: AccountId, text: str | None, reason: SuppressionReason | None) -> AsyncIterator[str]:
-        yield csv_text([("email", "reason", "created_at")])
+        yield csv_text([COLUMNS])
         before: SuppressionId | None = None
         has_more = True
         while has_more:
             found = await self._store.page_suppressions(account_id, text=text, reason=reason, limit=EXPORT_STEP, before=before)
-            yield csv_text([tuple(suppression_json(each).values()) for each in found.items])
+            yield csv_text([csv_row(each) for each in found.items])
             has_more, before = found.has_more, found.items[-1].id if found.items else None
 
-    async def remove(self, call: Call[None, None]) -> Json:
+    async def remove(self, call: Call[None, None]) -> Deleted:
         """`DELETE /v1/suppression/:email`."""
         try:
             await self._lists.lift_suppression(call.key.account_id, call.params["email"])
