@@ -1,20 +1,15 @@
 """Reports that are sent by mail, again and again."""
 
-from typing import Annotated, Final, Literal
+from typing import Final
 
-from pydantic import Field
-
-from sendryd.api.analytics.figures import report_json
 from sendryd.api.analytics.operations import GROUP
-from sendryd.api.framework.addresses import Address
-from sendryd.api.framework.answers import Deleted, Json, Whole
-from sendryd.api.framework.bodies import Body
+from sendryd.api.framework.answers import Deleted, Whole
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, not_found
-from sendryd.api.shapes import ScheduledReport as ReportShape
+from sendryd.api.scheduled_reports.schema import NewReport, ScheduledReport, report_json
+from sendryd.model import report as model
 from sendryd.model.apikey import Scope
 from sendryd.model.ids import REPORT_PREFIX, ReportId, parse_id
-from sendryd.model.report import ReportFrequency, ScheduledReport
 from sendryd.policy.figures import next_report_at
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.clock import Clock
@@ -24,14 +19,6 @@ from sendryd.store.errors import NotFound
 
 PATH: Final = "/v1/analytics/scheduled-reports"
 MAX_REPORTS: Final = 50  # of an account: the list has no pages, and each is mail
-MAX_RECIPIENTS: Final = 10  # what the contract allows
-
-
-class NewReport(Body):
-    """A report."""
-
-    frequency: Literal["daily", "weekly", "monthly"]
-    recipients: Annotated[list[Address], Field(min_length=1, max_length=MAX_RECIPIENTS)]
 
 
 class ReportHandlers:
@@ -51,7 +38,6 @@ class ReportHandlers:
                 group=GROUP,
                 summary="List scheduled reports",
                 handler=self.list,
-                answers=Whole[ReportShape],
                 is_logged=False,
             ),
             Operation(
@@ -62,7 +48,6 @@ class ReportHandlers:
                 handler=self.add,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=ReportShape,
                 is_logged=False,
                 example={"frequency": "weekly", "recipients": ["boss@example.com"]},
                 conflict="There are as many reports as an account can have.",
@@ -75,25 +60,24 @@ class ReportHandlers:
                 handler=self.remove,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=Deleted,
                 is_logged=False,
             ),
         ]
 
-    async def list(self, call: Call[None, None]) -> Json:
+    async def list(self, call: Call[None, None]) -> Whole[ScheduledReport]:
         """`GET /v1/analytics/scheduled-reports`."""
         return {"data": [report_json(each) for each in await self._store.list_scheduled_reports(call.key.account_id)]}
 
-    async def add(self, call: Call[NewReport, None]) -> Json:
+    async def add(self, call: Call[NewReport, None]) -> ScheduledReport:
         """`POST /v1/analytics/scheduled-reports`."""
-        body: NewReport = call.body
+        body = call.body
         account_id = call.key.account_id
         if len(await self._store.list_scheduled_reports(account_id)) >= MAX_REPORTS:
             sentence = f"There are {MAX_REPORTS} scheduled reports already: remove one first"
             raise Refused(Refusal(RefusalKey.CONFLICT, sentence))
         now = self._clock.now()
-        frequency = ReportFrequency(body.frequency)
-        report = ScheduledReport(
+        frequency = model.ReportFrequency(body.frequency)
+        report = model.ScheduledReport(
             id=ReportId(self._ids.next()),
             account_id=account_id,
             frequency=frequency,
@@ -104,7 +88,7 @@ class ReportHandlers:
         await self._store.add_scheduled_report(report)
         return report_json(report)
 
-    async def remove(self, call: Call[None, None]) -> Json:
+    async def remove(self, call: Call[None, None]) -> Deleted:
         """`DELETE /v1/analytics/scheduled-reports/:id`."""
         number = parse_id(call.params["id"], REPORT_PREFIX)
         if number is None:
