@@ -523,8 +523,22 @@ async def test_there_is_no_logo_to_prove(office: DomainOffice, domain: SendingDo
         await office.verify_bimi(domain)
     with pytest.raises(NotFound):
         await office.set_bimi(replace(domain, id=DomainId(9)), logo_url=LOGO, vmc_url=None, selector="default")
-    with pytest.raises(BadDomainName, match="too long"):
-        await office.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="a" * 240)
+
+
+@pytest.mark.parametrize(
+    ("logo_url", "vmc_url", "selector", "field"),
+    [
+        (LOGO + ";a", None, "default", "logo_url"),
+        (LOGO, "https://example.test/;.pem", "default", "vmc_url"),
+        (LOGO, None, "a" * 240, "selector"),
+    ],
+)
+async def test_a_logo_whose_record_cannot_be_written_is_refused(
+    office: DomainOffice, domain: SendingDomain, logo_url: str, vmc_url: str | None, selector: str, field: str
+) -> None:
+    with pytest.raises(BadDomainSetting, match=f"^{field}: ") as caught:
+        await office.set_bimi(domain, logo_url=logo_url, vmc_url=vmc_url, selector=selector)
+    assert caught.value.field == field
 
 
 async def test_a_removed_domain_holds_its_mail_until_it_is_added_again_and_verified(

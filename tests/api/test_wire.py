@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from sendryd.api.api_keys.schema import key_json, new_key_json
 from sendryd.api.framework.requests import encode
-from sendryd.api.wire import domain_json, whole_test_email_json
+from sendryd.api.wire import whole_test_email_json
 from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
-from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
-from sendryd.model.ids import AccountId, ApiKeyId, DomainId, MessageId
+from sendryd.model.ids import AccountId, ApiKeyId, MessageId
 from sendryd.model.message import Message
 from sendryd.model.moment import timestamp
 from sendryd.testing.examples import examples
@@ -92,34 +91,3 @@ def test_a_key_shows_its_secret_only_when_it_is_made() -> None:
     assert key_json(key) == expected
     assert new_key_json(key, "sn_test_x") == {**expected, "key": "sn_test_x"}
     assert key_json(replace(key, revoked_at=NOW))["revoked_at"] == "2026-03-01T12:00:00.000Z"
-
-
-def test_a_domain_shows_its_records_and_why_one_is_not_right() -> None:
-    right = DnsRecord(purpose=RecordPurpose.SPF, type="TXT", name="example.test", value="v=spf1", is_required=True, is_verified=True)
-    wrong = replace(right, is_verified=False, reason="No SPF record was found: publish it.")
-    domain = SendingDomain(
-        id=DomainId(1),
-        account_id=AccountId(1),
-        name="example.test",
-        status=DomainStatus.FAILED,
-        selector="sendry",
-        public_key="MII",
-        settings=DomainSettings(tls_policy=TlsPolicy.ENFORCED, track_opens=True),
-        created_at=NOW,
-        records=(right, wrong),
-    )
-    shown = {"type": "TXT", "host": "example.test", "value": "v=spf1", "name": "example.test"}
-    assert domain_json(domain) == {
-        "id": "dom_0000000000001",
-        "name": "example.test",
-        "status": "failed",
-        "region": None,
-        "tls_policy": "enforced",
-        "custom_return_path": None,
-        "include_subdomains": False,
-        "track_opens": True,
-        "track_clicks": False,
-        "tracking": {"opens": True, "clicks": False},
-        "dns_records": [{**shown, "verified": True}, {**shown, "verified": False, "reason": wrong.reason}],
-        "created_at": "2026-03-01T12:00:00.000Z",
-    }

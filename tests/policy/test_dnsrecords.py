@@ -15,6 +15,7 @@ from sendryd.policy.dnsrecords import (
     TIME_TO_FALL,
     RecordSettings,
     Unknown,
+    advise,
     check_dkim,
     check_dmarc,
     evaluate,
@@ -173,6 +174,22 @@ def test_strangers_texts_are_read_without_errors(text: str, other: str) -> None:
         assert isinstance(check_dkim(found, KEY), str)
         assert isinstance(check_dmarc(found), str)
     assert isinstance(find_spf_fault([f"v=spf1 {text}", other]), str)
+
+
+@pytest.mark.parametrize(
+    ("reason", "found", "says"),
+    [
+        ("", ("v=spf1 -all",), ""),
+        ("No SPF record was found: publish it.", (), "Publish a TXT record of the name example.test with the value "),
+        ("The SPF record does not authorise this server: add a:h before its all term.", ("v=spf1 -all",), "Add a:h before its all term."),
+        ("No SPF record was found at b, but one at b.b: your DNS panel appends b to names.", (), "Your DNS panel appends b to names."),
+        ("b could not be looked up: DNS gave no answer; try again later.", (), "Check again later."),
+    ],
+)
+def test_every_reason_has_its_advice(reason: str, found: tuple[str, ...], says: str) -> None:
+    advice = advise(replace(RECORDS[2], reason=reason), found)
+    assert advice.startswith(says)
+    assert bool(advice) == bool(says)
 
 
 def test_a_domain_is_verified_when_dkim_and_spf_are_right_whatever_dmarc_is() -> None:

@@ -229,11 +229,16 @@ class DomainOffice:
         return await self._store.record_domain_check(domain, check, notice)
 
     async def set_bimi(self, domain: SendingDomain, *, logo_url: str, vmc_url: str | None, selector: str) -> Bimi:
-        """A domain's logo, to be proved anew if anything of it differs. Raises `BadDomainName` for a selector that leaves no room, and
+        """A domain's logo, to be proved anew if anything of it differs. Raises `BadDomainSetting` for what cannot stand in a record, and
         `NotFound` if the domain is gone.
         """
+        for field, url in (("logo_url", logo_url), ("vmc_url", vmc_url)):
+            if url is not None and ";" in url:  # it ends a tag of the record
+                raise BadDomainSetting(field, f"{field}: write the semicolon as %3B")
         if len(bimi_name(domain.name, selector)) > MAX_NAME:
-            raise BadDomainName(f"{selector} is too long: the record would have a name of more than {MAX_NAME} octets")
+            raise BadDomainSetting(
+                "selector", f"selector: {selector} is too long: the record would have a name of more than {MAX_NAME} octets"
+            )
 
         async def attempt() -> Bimi:
             return await self._set_bimi(domain, logo_url=logo_url, vmc_url=vmc_url, selector=selector)

@@ -86,99 +86,6 @@ WholeTestEmail = TypedDict(
     },
 )
 
-# Domains.
-
-
-class DnsRecord(TypedDict):
-    """A record to publish."""
-
-    type: str
-    host: str
-    value: str
-    name: str
-    priority: NotRequired[int]
-    verified: bool
-    reason: NotRequired[str]
-
-
-class TrackingSettings(TypedDict):
-    """What is tracked in a domain's mail."""
-
-    opens: bool
-    clicks: bool
-
-
-class Domain(TypedDict):
-    """A sending domain."""
-
-    id: str
-    name: str
-    status: Literal["pending", "verified", "failed"]
-    region: str | None
-    tls_policy: Literal["opportunistic", "enforced"]
-    custom_return_path: str | None
-    include_subdomains: bool
-    track_opens: bool
-    track_clicks: bool
-    tracking: TrackingSettings
-    dns_records: list[DnsRecord]
-    created_at: str
-
-
-class DnsCheck(TypedDict):
-    """What was found of a record."""
-
-    verified: bool
-    found: str | None
-    expected: str
-    issue: str | None
-    action: str | None
-
-
-class DnsChecks(TypedDict):
-    """The three records of a domain."""
-
-    spf: DnsCheck
-    dkim: DnsCheck
-    dmarc: DnsCheck
-
-
-class DomainVerification(TypedDict):
-    """What a check of a domain found."""
-
-    id: str
-    name: str
-    status: Literal["pending", "verified", "failed"]
-    spf_verified: bool
-    dkim_verified: bool
-    dmarc_verified: bool
-    checks: DnsChecks
-
-
-class Bimi(TypedDict):
-    """A domain's logo."""
-
-    id: str
-    domain_id: str
-    logo_url: str
-    vmc_url: str | None
-    selector: str
-    status: str
-    dns_record: str | None
-    dns_records: list[DnsRecord]
-    verified_at: str | None
-    created_at: str
-    updated_at: str
-
-
-class BimiVerification(TypedDict):
-    """What a check of the logo's record found."""
-
-    verified: bool
-    status: str
-    issue: NotRequired[str]
-
-
 # Keys.
 
 
@@ -277,15 +184,6 @@ class Branding(TypedDict):
     unsubscribe_redirect_url: str | None
     unsubscribe_copy: str | None
     footer_copy: str | None
-
-
-class Region(TypedDict):
-    """A place where mail is handled."""
-
-    region_code: str
-    display_name: str
-    is_default: bool
-    active: bool
 
 
 class OrganizationRegion(TypedDict):

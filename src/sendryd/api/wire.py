@@ -5,9 +5,7 @@ from collections.abc import Iterable, Sequence
 from sendryd.api.framework.answers import Json
 from sendryd.message.parse import Summary
 from sendryd.model.apikey import KeyMode
-from sendryd.model.domain import DnsRecord, SendingDomain
 from sendryd.model.ids import (
-    DOMAIN_PREFIX,
     TEMPLATE_PREFIX,
     TEMPLATE_VERSION_PREFIX,
     TEST_MESSAGE_PREFIX,
@@ -67,37 +65,6 @@ def _headers_json(fields: Iterable[tuple[str, str]]) -> Json:
     for name, value in fields:
         values.setdefault(names.setdefault(name.lower(), name), []).append(value)
     return {name: "\n".join(each) for name, each in values.items()}
-
-
-def record_json(record: DnsRecord) -> Json:
-    """A DNS record to publish."""
-    body: Json = {
-        "type": record.type,
-        "host": record.name,
-        "value": record.value,
-        "name": record.name,
-        "verified": record.is_verified,
-    }
-    return {**body, "reason": record.reason} if record.reason else body
-
-
-def domain_json(domain: SendingDomain) -> Json:
-    """A sending domain."""
-    settings = domain.settings
-    return {
-        "id": format_id(DOMAIN_PREFIX, domain.id),
-        "name": domain.name,
-        "status": domain.status.value,
-        "region": settings.region,
-        "tls_policy": settings.tls_policy.value,
-        "custom_return_path": settings.custom_return_path,
-        "include_subdomains": settings.include_subdomains,
-        "track_opens": settings.track_opens,
-        "track_clicks": settings.track_clicks,
-        "tracking": {"opens": settings.track_opens, "clicks": settings.track_clicks},
-        "dns_records": [record_json(record) for record in domain.records],
-        "created_at": timestamp(domain.created_at),
-    }
 
 
 def template_json(template: Template) -> Json:

@@ -6,13 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from sendryd.accounts.domains import BadDomainName, BadDomainSetting, parse_name
-from sendryd.api.wire import domain_json, page
+from sendryd.api.domains.schema import domain_json
+from sendryd.api.framework.answers import counted_page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.opening import CommandFailed, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import print_json, print_line, print_table, say
 from sendryd.cli.settings import read_settings
 from sendryd.model.domain import SendingDomain, TlsPolicy
+from sendryd.model.ids import DOMAIN_PREFIX, format_id
 from sendryd.store.errors import Conflict
 
 app = typer.Typer(name="domains", no_args_is_help=True, help="Add, verify, set and remove sending domains.")
@@ -72,7 +74,7 @@ def list_domains(as_json: Json = False) -> None:
     domains = with_store(work)
     if as_json:
         items = [domain_json(domain) for domain in domains]
-        print_json(page(items, has_more=False, total=len(items), has_total=True))
+        print_json(counted_page(items, has_more=False, total=len(items)))
     else:
         print_table(("name", "status"), [(domain.name, domain.status.value) for domain in domains])
 
@@ -148,7 +150,7 @@ def remove(name: Name, as_json: Json = False) -> None:
 
     domain, held = with_store(work)
     if as_json:
-        print_json({"id": domain_json(domain)["id"], "deleted": True, "held": held})
+        print_json({"id": format_id(DOMAIN_PREFIX, domain.id), "deleted": True, "held": held})
         return
     say(f"{domain.name} is removed.")
     if held:

@@ -67,6 +67,13 @@ class Bimi:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def status(self) -> DomainStatus:
+        """As that of a domain: what was never right is pending, what was and is not any more has failed."""
+        if self.is_verified:
+            return DomainStatus.VERIFIED
+        return DomainStatus.PENDING if self.verified_at is None else DomainStatus.FAILED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingDomain:

@@ -6,6 +6,7 @@ from typing import Final
 from sendryd.policy.dnsrecords import read_tags
 
 VERSION: Final = "BIMI1"
+DEFAULT_SELECTOR: Final = "default"  # the one that receivers look for unless a message names another
 
 
 def bimi_name(name: str, selector: str) -> str:

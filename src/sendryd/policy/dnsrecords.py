@@ -175,6 +175,18 @@ def explain_doubled(record: DnsRecord, domain: str) -> str:
     )
 
 
+def advise(record: DnsRecord, found: Sequence[str]) -> str:
+    """What to do about a record after a check; empty if nothing. Every reason says what is wrong, and behind a colon what to change."""
+    if not record.reason:
+        return ""
+    if "could not be looked up" in record.reason:
+        return "Check again later."
+    advice = record.reason.partition(": ")[2]
+    if not found and "DNS panel" not in advice:
+        return f"Publish a TXT record of the name {record.name} with the value {record.value}"
+    return advice[:1].upper() + advice[1:]
+
+
 def is_for(purpose: RecordPurpose, text: str) -> bool:
     """Whether a TXT record is meant for a purpose, right or wrong."""
     beginning = {RecordPurpose.DKIM: "v=dkim1", RecordPurpose.SPF: "v=spf1", RecordPurpose.DMARC: "v=dmarc1"}[purpose]

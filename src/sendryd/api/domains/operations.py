@@ -1,91 +1,39 @@
 """Sending domains: adding, proving, setting and removing them, and their logos."""
 
-import re
-from dataclasses import replace
-from typing import Annotated, Any, Final, Literal
+from typing import Final
 
-from pydantic import AfterValidator, Field
-
-from sendryd.accounts.domains import BadDomainName, BadDomainSetting, DomainOffice, Verification, parse_name
-from sendryd.api.framework.answers import CountedPage, Deleted, Json, timestamp_or_none
-from sendryd.api.framework.bodies import Body, SearchQuery
+from sendryd.accounts.domains import BadDomainName, BadDomainSetting, Change, DomainOffice, parse_name
+from sendryd.api.domains.schema import (
+    Bimi,
+    BimiBody,
+    BimiVerification,
+    Domain,
+    DomainBody,
+    DomainRegionBody,
+    DomainVerification,
+    NewDomainBody,
+    bimi_json,
+    bimi_verification_json,
+    domain_json,
+    verification_json,
+)
+from sendryd.api.framework.answers import CountedPage, Deleted, counted_page
+from sendryd.api.framework.bodies import SearchQuery
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
-from sendryd.api.framework.urls import HttpsUrl
-from sendryd.api.shapes import Bimi as BimiShape
-from sendryd.api.shapes import BimiVerification, Domain, DomainVerification
-from sendryd.api.wire import domain_json, page
+from sendryd.api.regions.operations import GROUP as REGIONS
 from sendryd.intake.directory import Directory
+from sendryd.model import domain as model
 from sendryd.model.apikey import Scope
-from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, SendingDomain, TlsPolicy
-from sendryd.model.ids import BIMI_PREFIX, DOMAIN_PREFIX, DomainId, format_id, parse_id
-from sendryd.model.moment import timestamp
-from sendryd.policy.bimi import bimi_name, bimi_value
+from sendryd.model.ids import DOMAIN_PREFIX, DomainId, format_id, parse_id
+from sendryd.policy.bimi import DEFAULT_SELECTOR
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import AccountStore
 from sendryd.store.errors import Conflict
 
 GROUP: Final = "Domains"
-REGIONS: Final = "Regions"
-MAX_FOUND: Final = 2000  # characters of what a stranger's DNS says that are shown
 log = get_logger("api")
-_SELECTOR: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)  # a label: RFC 1035 §2.3.1
-_REGION: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", re.ASCII)
-
-
-def read_region(text: str) -> str:
-    """The code of a region. Raises `ValueError`."""
-    if not _REGION.fullmatch(text):
-        raise ValueError("a region code has 1 to 64 lower case letters, digits and hyphens, as eu-west-1")
-    return text
-
-
-def _read_selector(text: str) -> str:
-    if not _SELECTOR.fullmatch(text):
-        raise ValueError("a selector has 1 to 63 letters, digits and hyphens, as default")
-    return text.lower()
-
-
-RegionCode = Annotated[str, AfterValidator(read_region)]
-
-
-class NewDomainBody(Body):
-    """A domain to add."""
-
-    name: Annotated[str, Field(min_length=3, max_length=253)]
-
-
-class TrackingBody(Body):
-    """What to track."""
-
-    opens: bool | None = None
-    clicks: bool | None = None
-
-
-class DomainBody(Body):
-    """What to set."""
-
-    tls_policy: Literal["opportunistic", "enforced"] | None = None
-    custom_return_path: Annotated[str, Field(max_length=253, description="A subdomain of the domain; null for none")] | None = None
-    tracking: TrackingBody | None = None
-    include_subdomains: bool | None = None
-    track_opens: bool | None = None
-    track_clicks: bool | None = None
-
-
-class DomainRegionBody(Body):
-    """Where to send from."""
-
-    region: RegionCode | None = None
-
-
-class BimiBody(Body):
-    """A logo."""
-
-    logo_url: HttpsUrl
-    vmc_url: HttpsUrl | None = None
-    selector: Annotated[str, AfterValidator(_read_selector)] | None = None
 
 
 class DomainHandlers:
@@ -112,7 +60,6 @@ class DomainHandlers:
                 handler=self.create,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=Domain,
                 example={"name": "example.com"},
                 conflict="The domain is there already; `details.id` names it.",
             ),
@@ -122,9 +69,8 @@ class DomainHandlers:
                 group=GROUP,
                 summary="List sending domains, newest first",
                 handler=self.list,
-                answers=CountedPage[Domain],
             ),
-            Operation(method="GET", path=one, group=GROUP, summary="Get a sending domain", handler=self.get, answers=Domain),
+            Operation(method="GET", path=one, group=GROUP, summary="Get a sending domain", handler=self.get),
             Operation(
                 method="PATCH",
                 path=one,
@@ -133,7 +79,6 @@ class DomainHandlers:
                 handler=self.update,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=Domain,
                 example={"tracking": {"opens": True, "clicks": False}, "tls_policy": "enforced"},
             ),
             Operation(
@@ -144,7 +89,6 @@ class DomainHandlers:
                 handler=self.delete,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=Deleted,
             ),
             Operation(
                 method="POST",
@@ -154,7 +98,6 @@ class DomainHandlers:
                 handler=self.verify,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=DomainVerification,
                 is_timed=False,
             ),
             Operation(
@@ -165,7 +108,6 @@ class DomainHandlers:
                 handler=self.set_region,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=Domain,
                 example={"region": "eu-west-1"},
             ),
         ]
@@ -181,10 +123,9 @@ class DomainHandlers:
                 handler=self.set_bimi,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=BimiShape,
                 example={"logo_url": "https://example.com/logo.svg"},
             ),
-            Operation(method="GET", path=path, group=GROUP, summary="Get a domain's logo", handler=self.get_bimi, answers=BimiShape),
+            Operation(method="GET", path=path, group=GROUP, summary="Get a domain's logo", handler=self.get_bimi),
             Operation(
                 method="DELETE",
                 path=path,
@@ -193,7 +134,6 @@ class DomainHandlers:
                 handler=self.delete_bimi,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=Deleted,
             ),
             Operation(
                 method="POST",
@@ -203,14 +143,13 @@ class DomainHandlers:
                 handler=self.verify_bimi,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=BimiVerification,
                 is_timed=False,
             ),
         ]
 
-    async def create(self, call: Call[NewDomainBody, None]) -> Json:
+    async def create(self, call: Call[NewDomainBody, None]) -> Domain:
         """`POST /v1/domains`. A name that is there already is a 409 with the id that it has."""
-        body: NewDomainBody = call.body
+        body = call.body
         account_id = call.key.account_id
         try:
             domain = await self._office.add(account_id, body.name)
@@ -225,35 +164,30 @@ class DomainHandlers:
         self._directory.invalidate()
         return domain_json(domain)
 
-    async def list(self, call: Call[None, SearchQuery]) -> Json:
+    async def list(self, call: Call[None, SearchQuery]) -> CountedPage[Domain]:
         """`GET /v1/domains`."""
-        query: SearchQuery = call.query
+        query = call.query
         account_id = call.key.account_id
-        before = parse_cursor(call.query.cursor, DOMAIN_PREFIX)
+        before = parse_cursor(query.cursor, DOMAIN_PREFIX)
         found = await self._store.page_domains(
             account_id, text=query.q, limit=query.limit, before=None if before is None else DomainId(before)
         )
         total = await self._store.count_domains(account_id, text=query.q)
-        return page([domain_json(domain) for domain in found.items], has_more=found.has_more, total=total, has_total=True)
+        return counted_page([domain_json(domain) for domain in found.items], has_more=found.has_more, total=total)
 
-    async def get(self, call: Call[None, None]) -> Json:
+    async def get(self, call: Call[None, None]) -> Domain:
         """`GET /v1/domains/:id`."""
         return domain_json(await self._find(call))
 
-    async def update(self, call: Call[DomainBody, None]) -> Json:
+    async def update(self, call: Call[DomainBody, None]) -> Domain:
         """`PATCH /v1/domains/:id`."""
-        body: DomainBody = call.body
-        return await self._change(call, _read_changes(body))
+        return await self._change(call, call.body.change)
 
-    async def set_region(self, call: Call[DomainRegionBody, None]) -> Json:
+    async def set_region(self, call: Call[DomainRegionBody, None]) -> Domain:
         """`PATCH /v1/domains/:id/region`: kept for clients that set it; all mail goes out from here."""
-        body: DomainRegionBody = call.body
-        return await self._change(call, {"region": body.region} if "region" in body.model_fields_set else {})
+        return await self._change(call, call.body.change)
 
-    async def _change(self, call: Call[Any, Any], changes: dict[str, Any]) -> Json:
-        def change(settings: DomainSettings) -> DomainSettings:
-            return replace(settings, **changes)
-
+    async def _change(self, call: Call[object, object], change: Change) -> Domain:
         domain = await self._find(call)
         try:
             after = await self._office.change(domain.id, change)
@@ -262,7 +196,7 @@ class DomainHandlers:
         self._directory.invalidate()
         return domain_json(after)
 
-    async def delete(self, call: Call[None, None]) -> Json:
+    async def delete(self, call: Call[None, None]) -> Deleted:
         """`DELETE /v1/domains/:id`."""
         domain = await self._find(call)
         held = await self._office.remove(domain)
@@ -270,48 +204,44 @@ class DomainHandlers:
         self._directory.invalidate()
         return {"deleted": True}
 
-    async def verify(self, call: Call[None, None]) -> Json:
+    async def verify(self, call: Call[None, None]) -> DomainVerification:
         """`POST /v1/domains/:id/verify`."""
         verification = await self._office.verify(await self._find(call))
         self._directory.invalidate()
-        return _verification_json(verification)
+        return verification_json(verification.domain, verification.found)
 
-    async def set_bimi(self, call: Call[BimiBody, None]) -> Json:
+    async def set_bimi(self, call: Call[BimiBody, None]) -> Bimi:
         """`POST /v1/domains/:id/bimi`."""
-        body: BimiBody = call.body
-        for field, url in (("logo_url", body.logo_url), ("vmc_url", body.vmc_url)):
-            if url is not None and ";" in url:  # it ends a tag of the record
-                raise invalid(field, f"{field}: write the semicolon as %3B")
+        body = call.body
         domain = await self._find(call)
         try:
             bimi = await self._office.set_bimi(
-                domain, logo_url=body.logo_url, vmc_url=body.vmc_url or None, selector=body.selector or "default"
+                domain, logo_url=body.logo_url, vmc_url=body.vmc_url, selector=body.selector or DEFAULT_SELECTOR
             )
-        except BadDomainName as error:
-            raise invalid("selector", f"selector: {error}") from None
-        return _bimi_json(domain, bimi)
+        except BadDomainSetting as error:
+            raise invalid(error.field, str(error)) from None
+        return bimi_json(domain, bimi)
 
-    async def get_bimi(self, call: Call[None, None]) -> Json:
+    async def get_bimi(self, call: Call[None, None]) -> Bimi:
         """`GET /v1/domains/:id/bimi`: 404 if there is none."""
         domain = await self._find(call)
-        return _bimi_json(domain, await self._find_bimi(domain))
+        return bimi_json(domain, await self._find_bimi(domain))
 
-    async def delete_bimi(self, call: Call[None, None]) -> Json:
+    async def delete_bimi(self, call: Call[None, None]) -> Deleted:
         """`DELETE /v1/domains/:id/bimi`."""
         domain = await self._find(call)
         await self._find_bimi(domain)
         await self._office.remove_bimi(domain)
         return {"deleted": True}
 
-    async def verify_bimi(self, call: Call[None, None]) -> Json:
+    async def verify_bimi(self, call: Call[None, None]) -> BimiVerification:
         """`POST /v1/domains/:id/bimi/verify`."""
         domain = await self._find(call)
         await self._find_bimi(domain)
         found = await self._office.verify_bimi(domain)
-        body: Json = {"verified": found.bimi.is_verified, "status": _bimi_status(found.bimi)}
-        return {**body, "issue": found.reason} if found.reason else body
+        return bimi_verification_json(found.bimi, found.reason)
 
-    async def _find(self, call: Call[Any, Any]) -> SendingDomain:
+    async def _find(self, call: Call[object, object]) -> model.SendingDomain:
         """The domain of the path, if it is the account's. Raises `Refused`."""
         number = parse_id(call.params["id"], DOMAIN_PREFIX)
         domain = None if number is None else await self._store.get_domain(DomainId(number))
@@ -319,82 +249,8 @@ class DomainHandlers:
             raise not_found("Domain")
         return domain
 
-    async def _find_bimi(self, domain: SendingDomain) -> Bimi:
+    async def _find_bimi(self, domain: model.SendingDomain) -> model.Bimi:
         bimi = await self._store.get_bimi(domain.id)
         if bimi is None:
             raise not_found("Logo of this domain")
         return bimi
-
-
-def _read_changes(body: DomainBody) -> dict[str, Any]:
-    """What a body asks to be changed. Null leaves a setting as it is, but takes a return path away."""
-    tracking = body.tracking or TrackingBody()
-    changes: dict[str, Any] = {
-        "tls_policy": TlsPolicy(body.tls_policy) if body.tls_policy else None,
-        "include_subdomains": body.include_subdomains,
-        "track_opens": tracking.opens if body.track_opens is None else body.track_opens,
-        "track_clicks": tracking.clicks if body.track_clicks is None else body.track_clicks,
-    }
-    changes = {name: value for name, value in changes.items() if value is not None}
-    if "custom_return_path" in body.model_fields_set:
-        changes["custom_return_path"] = body.custom_return_path or None
-    return changes
-
-
-def _verification_json(verification: Verification) -> Json:
-    domain = verification.domain
-    records = {record.purpose: record for record in domain.records}
-    checks = {purpose.value: _check_json(record, verification.found[purpose]) for purpose, record in records.items()}
-    return {
-        "id": format_id(DOMAIN_PREFIX, domain.id),
-        "name": domain.name,
-        "status": domain.status.value,
-        **{f"{purpose.value}_verified": record.is_verified for purpose, record in records.items()},
-        "checks": checks,
-    }
-
-
-def _check_json(record: DnsRecord, found: tuple[str, ...]) -> Json:
-    return {
-        "verified": record.is_verified,
-        "found": "\n".join(found)[:MAX_FOUND] or None,
-        "expected": record.value,
-        "issue": record.reason or None,
-        "action": _advise(record, found),
-    }
-
-
-def _advise(record: DnsRecord, found: tuple[str, ...]) -> str | None:
-    """What to do about a record. Every reason says what is wrong, and behind a colon what to change."""
-    if not record.reason:
-        return None
-    if "could not be looked up" in record.reason:
-        return "Check again later."
-    advice = record.reason.partition(": ")[2]
-    if not found and "DNS panel" not in advice:
-        return f"Publish a TXT record of the name {record.name} with the value {record.value}"
-    return advice[:1].upper() + advice[1:]
-
-
-def _bimi_json(domain: SendingDomain, bimi: Bimi) -> Json:
-    name, value = bimi_name(domain.name, bimi.selector), bimi_value(bimi.logo_url, bimi.vmc_url)
-    return {
-        "id": format_id(BIMI_PREFIX, domain.id),
-        "domain_id": format_id(DOMAIN_PREFIX, domain.id),
-        "logo_url": bimi.logo_url,
-        "vmc_url": bimi.vmc_url,
-        "selector": bimi.selector,
-        "status": _bimi_status(bimi),
-        "dns_record": value,
-        "dns_records": [{"type": "TXT", "host": name, "value": value, "name": name, "verified": bimi.is_verified}],
-        "verified_at": timestamp_or_none(bimi.verified_at),
-        "created_at": timestamp(bimi.created_at),
-        "updated_at": timestamp(bimi.updated_at),
-    }
-
-
-def _bimi_status(bimi: Bimi) -> str:
-    """As that of a domain: what was never right is pending, what was and is not any more has failed."""
-    if bimi.is_verified:
-        return DomainStatus.VERIFIED.value
-    return DomainStatus.PENDING.value if bimi.verified_at is None else DomainStatus.FAILED.value

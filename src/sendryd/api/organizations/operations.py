@@ -7,11 +7,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field
 
 from sendryd.accounts.account import AccountOffice
-from sendryd.api.domains.operations import REGIONS, RegionCode
 from sendryd.api.framework.answers import Json
 from sendryd.api.framework.bodies import Body, Name
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.urls import WebUrl
+from sendryd.api.regions.operations import GROUP as REGIONS
+from sendryd.api.regions.schema import RegionCode
 from sendryd.api.shapes import Branding as BrandingShape
 from sendryd.api.shapes import Organization, OrganizationRegion
 from sendryd.model.account import Account, AccountSettings, Branding

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from sendryd.api.domains.operations import REGIONS
-from sendryd.api.framework.answers import Json, Whole
+from sendryd.api.framework.answers import Whole
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.shapes import Region
+from sendryd.api.regions.schema import Region
 
+GROUP: Final = "Regions"
 OWN_REGION: Final = "self"
 
 
@@ -22,13 +22,12 @@ class RegionHandlers:
             Operation(
                 method="GET",
                 path="/v1/regions",
-                group=REGIONS,
+                group=GROUP,
                 summary="List the regions: the one that this server is",
                 handler=self.list,
-                answers=Whole[Region],
             )
         ]
 
-    async def list(self, _call: Call[None, None]) -> Json:
+    async def list(self, _call: Call[None, None]) -> Whole[Region]:
         """`GET /v1/regions`."""
         return {"data": [{"region_code": OWN_REGION, "display_name": self._hostname, "is_default": True, "active": True}]}

@@ -1,0 +1,256 @@
+"""Sending domains and their logos as requests and answers have them. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Final, Literal, NotRequired
+
+from pydantic import AfterValidator, Field
+from typing_extensions import TypedDict
+
+from sendryd.api.framework.answers import timestamp_or_none
+from sendryd.api.framework.bodies import Body
+from sendryd.api.framework.urls import HttpsUrl
+from sendryd.api.regions.schema import RegionCode
+from sendryd.model import domain as model
+from sendryd.model.ids import BIMI_PREFIX, DOMAIN_PREFIX, format_id
+from sendryd.model.moment import timestamp
+from sendryd.policy.bimi import bimi_name, bimi_value
+from sendryd.policy.dnsrecords import advise
+
+MAX_FOUND: Final = 2000  # characters of what a stranger's DNS says that are shown
+_SELECTOR: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)  # a label: RFC 1035 §2.3.1
+
+
+def _read_selector(text: str) -> str:
+    if not _SELECTOR.fullmatch(text):
+        raise ValueError("a selector has 1 to 63 letters, digits and hyphens, as default")
+    return text.lower()
+
+
+class NewDomainBody(Body):
+    """A domain to add."""
+
+    name: Annotated[str, Field(min_length=3, max_length=253)]
+
+
+class TrackingBody(Body):
+    """What to track."""
+
+    opens: bool | None = None
+    clicks: bool | None = None
+
+
+class DomainBody(Body):
+    """What to set."""
+
+    tls_policy: Literal["opportunistic", "enforced"] | None = None
+    custom_return_path: Annotated[str, Field(max_length=253, description="A subdomain of the domain; null for none")] | None = None
+    tracking: TrackingBody | None = None
+    include_subdomains: bool | None = None
+    track_opens: bool | None = None
+    track_clicks: bool | None = None
+
+    def change(self, settings: model.DomainSettings) -> model.DomainSettings:
+        """The settings with what changes. Null leaves a setting as it is, but takes a return path away, as an empty one does."""
+        tracking = self.tracking or TrackingBody()
+        names_path = "custom_return_path" in self.model_fields_set
+        return replace(
+            settings,
+            tls_policy=model.TlsPolicy(self.tls_policy or settings.tls_policy),
+            custom_return_path=(self.custom_return_path or None) if names_path else settings.custom_return_path,
+            include_subdomains=_first(self.include_subdomains, settings.include_subdomains),
+            track_opens=_first(self.track_opens, _first(tracking.opens, settings.track_opens)),
+            track_clicks=_first(self.track_clicks, _first(tracking.clicks, settings.track_clicks)),
+        )
+
+
+def _first(given: bool | None, otherwise: bool) -> bool:
+    return otherwise if given is None else given
+
+
+class DomainRegionBody(Body):
+    """Where to send from."""
+
+    region: RegionCode | None = None
+
+    def change(self, settings: model.DomainSettings) -> model.DomainSettings:
+        """The settings with the region; null takes it away."""
+        return replace(settings, region=self.region) if "region" in self.model_fields_set else settings
+
+
+class BimiBody(Body):
+    """A logo."""
+
+    logo_url: HttpsUrl
+    vmc_url: HttpsUrl | None = None
+    selector: Annotated[str, AfterValidator(_read_selector)] | None = None
+
+
+class DnsRecord(TypedDict):
+    """A record to publish."""
+
+    type: str
+    host: str
+    value: str
+    name: str
+    priority: NotRequired[int]
+    verified: bool
+    reason: NotRequired[str]
+
+
+class TrackingSettings(TypedDict):
+    """What is tracked in a domain's mail."""
+
+    opens: bool
+    clicks: bool
+
+
+class Domain(TypedDict):
+    """A sending domain."""
+
+    id: str
+    name: str
+    status: Literal["pending", "verified", "failed"]
+    region: str | None
+    tls_policy: Literal["opportunistic", "enforced"]
+    custom_return_path: str | None
+    include_subdomains: bool
+    track_opens: bool
+    track_clicks: bool
+    tracking: TrackingSettings
+    dns_records: list[DnsRecord]
+    created_at: str
+
+
+class DnsCheck(TypedDict):
+    """What was found of a record."""
+
+    verified: bool
+    found: str | None
+    expected: str
+    issue: str | None
+    action: str | None
+
+
+class DnsChecks(TypedDict):
+    """The three records of a domain."""
+
+    spf: DnsCheck
+    dkim: DnsCheck
+    dmarc: DnsCheck
+
+
+class DomainVerification(TypedDict):
+    """What a check of a domain found."""
+
+    id: str
+    name: str
+    status: Literal["pending", "verified", "failed"]
+    spf_verified: bool
+    dkim_verified: bool
+    dmarc_verified: bool
+    checks: DnsChecks
+
+
+class Bimi(TypedDict):
+    """A domain's logo."""
+
+    id: str
+    domain_id: str
+    logo_url: str
+    vmc_url: str | None
+    selector: str
+    status: str
+    dns_record: str | None
+    dns_records: list[DnsRecord]
+    verified_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class BimiVerification(TypedDict):
+    """What a check of the logo's record found."""
+
+    verified: bool
+    status: str
+    issue: NotRequired[str]
+
+
+def domain_json(domain: model.SendingDomain) -> Domain:
+    """A sending domain."""
+    settings = domain.settings
+    return {
+        "id": format_id(DOMAIN_PREFIX, domain.id),
+        "name": domain.name,
+        "status": domain.status.value,
+        "region": settings.region,
+        "tls_policy": settings.tls_policy.value,
+        "custom_return_path": settings.custom_return_path,
+        "include_subdomains": settings.include_subdomains,
+        "track_opens": settings.track_opens,
+        "track_clicks": settings.track_clicks,
+        "tracking": {"opens": settings.track_opens, "clicks": settings.track_clicks},
+        "dns_records": [_record_json(record) for record in domain.records],
+        "created_at": timestamp(domain.created_at),
+    }
+
+
+def _record_json(record: model.DnsRecord) -> DnsRecord:
+    body: DnsRecord = {
+        "type": record.type,
+        "host": record.name,
+        "value": record.value,
+        "name": record.name,
+        "verified": record.is_verified,
+    }
+    return {**body, "reason": record.reason} if record.reason else body
+
+
+def verification_json(domain: model.SendingDomain, found: Mapping[model.RecordPurpose, tuple[str, ...]]) -> DomainVerification:
+    """What a check found: the domain as it is now, and the records that DNS has for each purpose."""
+    checks = {record.purpose: _check_json(record, found[record.purpose]) for record in domain.records}
+    spf, dkim, dmarc = checks[model.RecordPurpose.SPF], checks[model.RecordPurpose.DKIM], checks[model.RecordPurpose.DMARC]
+    return {
+        "id": format_id(DOMAIN_PREFIX, domain.id),
+        "name": domain.name,
+        "status": domain.status.value,
+        "spf_verified": spf["verified"],
+        "dkim_verified": dkim["verified"],
+        "dmarc_verified": dmarc["verified"],
+        "checks": {"spf": spf, "dkim": dkim, "dmarc": dmarc},
+    }
+
+
+def _check_json(record: model.DnsRecord, found: tuple[str, ...]) -> DnsCheck:
+    return {
+        "verified": record.is_verified,
+        "found": "\n".join(found)[:MAX_FOUND] or None,
+        "expected": record.value,
+        "issue": record.reason or None,
+        "action": advise(record, found) or None,
+    }
+
+
+def bimi_json(domain: model.SendingDomain, bimi: model.Bimi) -> Bimi:
+    """A domain's logo, and the record to publish."""
+    name, value = bimi_name(domain.name, bimi.selector), bimi_value(bimi.logo_url, bimi.vmc_url)
+    return {
+        "id": format_id(BIMI_PREFIX, domain.id),
+        "domain_id": format_id(DOMAIN_PREFIX, domain.id),
+        "logo_url": bimi.logo_url,
+        "vmc_url": bimi.vmc_url,
+        "selector": bimi.selector,
+        "status": bimi.status.value,
+        "dns_record": value,
+        "dns_records": [{"type": "TXT", "host": name, "value": value, "name": name, "verified": bimi.is_verified}],
+        "verified_at": timestamp_or_none(bimi.verified_at),
+        "created_at": timestamp(bimi.created_at),
+        "updated_at": timestamp(bimi.updated_at),
+    }
+
+
+def bimi_verification_json(bimi: model.Bimi, reason: str) -> BimiVerification:
+    """What a check of a logo's record found; the reason is empty if the record is right."""
+    body: BimiVerification = {"verified": bimi.is_verified, "status": bimi.status.value}
+    return {**body, "issue": reason} if reason else body
