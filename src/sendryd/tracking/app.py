@@ -51,7 +51,7 @@ from sendryd.tracking.pages import (
     render_success,
 )
 from sendryd.tracking.recorder import Recorder, Seen
-from sendryd.web.foreign import frame_foreign
+from sendryd.web.foreign import ForeignFramer
 from sendryd.web.forms import FormTooLarge, read_form
 from sendryd.web.headers import BARE_HEADERS, foreign_headers, private_page_headers
 
@@ -196,6 +196,7 @@ class ShareHandlers:
 
     def __init__(self, needs: TrackingDependencies) -> None:
         self._needs = needs
+        self._framer = ForeignFramer(needs.fence)
 
     async def show(self, request: Request) -> Response:
         """`GET /s/<token>`: the message's fields, and its text or a frame with its HTML."""
@@ -213,7 +214,7 @@ class ShareHandlers:
         async def render(message: Message, summary: Summary) -> _Shown | None:
             if summary.html is None:
                 return None
-            framed = await frame_foreign(summary.html, text=summary.text, fence=self._needs.fence, lane=message.account_id)
+            framed = await self._framer.frame(summary.html, text=summary.text, lane=message.account_id)
             return framed, foreign_headers()
 
         return await self._answer(request.path_params["token"], render)

@@ -5,6 +5,8 @@ forbid the same once more.
 When things fail: HTML that is too costly to read, or that cannot be read now, is never shown: its text is, under a sentence that says so.
 """
 
+import asyncio
+from functools import partial
 from html import escape
 from typing import Final
 
@@ -26,19 +28,42 @@ _STYLE: Final = (
 log = get_logger("web")
 
 
-async def frame_foreign(html: str, *, text: str | None, fence: Fence, lane: int) -> bytes:
-    """The document in UTF-8, to be served with `foreign_headers`. `text` is the message's own, if it has one. Never raises for the input."""
-    sentence = _TOO_COMPLEX
-    if len(html) <= MAX_HTML:
-        try:
-            framed: bytes = await fence.run(frame_message, html, lane=lane, refusal=TooComplex)
-            return framed
-        except (TooComplex, TooCostly) as error:
-            log.info("html_not_framed", reason=str(error))
-        except (FenceUnavailable, FenceFault) as error:
-            log.warning("html_not_framed", error=repr(error))
-            sentence = _NOT_NOW
-    return await offload.in_thread(_frame_text, html, text, sentence)
+class ForeignFramer:
+    """Frames HTML by means of a fence. Requests for the same HTML at the same time share one job: a link that many open at once is one text."""
+
+    def __init__(self, fence: Fence) -> None:
+        self._fence = fence
+        self._jobs: dict[tuple[int, str], asyncio.Task[bytes]] = {}  # under way, by lane and HTML
+
+    async def frame(self, html: str, *, text: str | None, lane: int) -> bytes:
+        """The document in UTF-8, to be served with `foreign_headers`. `text` is the message's own, if it has one. Never raises for the input."""
+        sentence = _TOO_COMPLEX
+        if len(html) <= MAX_HTML:
+            try:
+                return await asyncio.shield(self._job(html, lane))  # one that gives up leaves the job to the others
+            except (TooComplex, TooCostly) as error:
+                log.info("html_not_framed", reason=str(error))
+            except (FenceUnavailable, FenceFault) as error:
+                log.warning("html_not_framed", error=repr(error))
+                sentence = _NOT_NOW
+        return await offload.in_thread(_frame_text, html, text, sentence)
+
+    def _job(self, html: str, lane: int) -> asyncio.Task[bytes]:
+        key = (lane, html)
+        job = self._jobs.get(key)
+        if job is None:
+            job = self._jobs[key] = asyncio.ensure_future(self._run(html, lane))
+            job.add_done_callback(partial(self._end, key))
+        return job
+
+    async def _run(self, html: str, lane: int) -> bytes:
+        framed: bytes = await self._fence.run(frame_message, html, lane=lane, refusal=TooComplex)
+        return framed
+
+    def _end(self, key: tuple[int, str], job: asyncio.Task[bytes]) -> None:
+        del self._jobs[key]
+        if not job.cancelled():
+            job.exception()  # seen, also if nobody waits any more
 
 
 def _frame_text(html: str, text: str | None, sentence: str) -> bytes:
