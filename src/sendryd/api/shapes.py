@@ -42,50 +42,6 @@ class Cancelled(TypedDict):
     status: Literal["cancelled"]
 
 
-class SmtpAuth(TypedDict):
-    """How to log in."""
-
-    username: str
-    password: str
-
-
-class SmtpInfo(TypedDict):
-    """Where to submit over SMTP."""
-
-    host: str
-    port: int
-    tls: bool
-    auth: SmtpAuth
-
-
-TestEmail = TypedDict("TestEmail", {"id": str, "from": str, "to": list[str], "subject": str, "message_type": str, "created_at": str})
-
-
-class SizedAttachment(TypedDict):
-    """An attachment with its size in octets."""
-
-    filename: str
-    content_type: str
-    size: int
-
-
-WholeTestEmail = TypedDict(
-    "WholeTestEmail",
-    {
-        "id": str,
-        "from": str,
-        "to": list[str],
-        "subject": str,
-        "message_type": str,
-        "created_at": str,
-        "cc": list[str] | None,
-        "html": str | None,
-        "text": str | None,
-        "headers": dict[str, str],
-        "attachments": list[SizedAttachment],
-    },
-)
-
 # Keys.
 
 

@@ -1,9 +1,7 @@
 """Where to submit over SMTP."""
 
-from sendryd.api.framework.answers import Json
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.shapes import SmtpInfo
-from sendryd.api.wire import smtp_info
+from sendryd.api.smtp.schema import SmtpInfo, smtp_info_json
 
 
 class SmtpInfoHandlers:
@@ -22,10 +20,9 @@ class SmtpInfoHandlers:
                 group="SMTP",
                 summary="Get the settings for SMTP submission",
                 handler=self.get,
-                answers=SmtpInfo,
             )
         ]
 
-    async def get(self, _call: Call[None, None]) -> Json:
+    async def get(self, _call: Call[None, None]) -> SmtpInfo:
         """`GET /v1/smtp/info`, as the public documentation shows it."""
-        return smtp_info(self._hostname, self._port)
+        return smtp_info_json(self._hostname, self._port)

@@ -1,17 +1,15 @@
 """The Test Inbox: what test keys sent, as it would have arrived."""
 
 import asyncio
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import Field
 from starlette.responses import Response
 
-from sendryd.api.framework.answers import Json, Page
-from sendryd.api.framework.bodies import PageQuery, Query, SearchText, Whole
+from sendryd.api.framework.answers import Page, page
+from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import encode, not_found, parse_cursor
-from sendryd.api.shapes import TestEmail, WholeTestEmail
-from sendryd.api.wire import page, test_email_json, whole_test_email_json
+from sendryd.api.test_emails.schema import TestEmail, WaitQuery, WholeTestEmail, test_email_json, whole_test_email_json
 from sendryd.intake.personal import Personaliser
 from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode
@@ -22,17 +20,7 @@ from sendryd.runtime.clock import Clock
 from sendryd.store.base import MessageFilter, QueueFilter, Store
 
 GROUP: Final = "Test Emails"
-MAX_WAIT: Final = 60  # seconds: what the contract allows
-DEFAULT_WAIT: Final = 10
 POLL_INTERVAL: Final = 0.1  # seconds between looks: a look is a few rows of a small index, and a test suite wants to go on
-
-
-class WaitQuery(Query):
-    """Which message to wait for."""
-
-    to: SearchText | None = None
-    subject: SearchText | None = None
-    timeout: Annotated[Whole, Field(ge=0, le=MAX_WAIT)] = DEFAULT_WAIT
 
 
 class TestInboxHandlers:
@@ -54,7 +42,6 @@ class TestInboxHandlers:
                 group=GROUP,
                 summary="List captured emails: a test key's own, or those of all test keys",
                 handler=self.list,
-                answers=Page[TestEmail],
             ),
             Operation(
                 method="GET",
@@ -71,7 +58,7 @@ class TestInboxHandlers:
             ),
         ]
 
-    async def list(self, call: Call[None, PageQuery]) -> Json:
+    async def list(self, call: Call[None, PageQuery]) -> Page[TestEmail]:
         """`GET /v1/test-emails`: a test key sees its own messages, a live key those of all test keys."""
         before = parse_cursor(call.query.cursor, TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
         found = await self._store.list_messages(
@@ -92,7 +79,7 @@ class TestInboxHandlers:
 
     async def wait(self, call: Call[None, WaitQuery]) -> Response:
         """`GET /v1/test-emails/wait`."""
-        query: WaitQuery = call.query
+        query = call.query
         which = _inbox(call.key, recipient=query.to, subject=query.subject)
         deadline = self._clock.monotonic() + query.timeout
         while True:
