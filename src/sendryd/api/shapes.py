@@ -1,6 +1,6 @@
 """What answers look like, as types: the description at `/openapi.json` is made of them, and tests hold every answer to them. Pure."""
 
-from typing import Any, Literal, NotRequired, TypeVar
+from typing import Literal, NotRequired, TypeVar
 
 from typing_extensions import TypedDict
 
@@ -46,69 +46,6 @@ class Cancelled(TypedDict):
 
 
 # Webhooks.
-
-
-# Templates.
-
-
-class Template(TypedDict):
-    """A stored template."""
-
-    id: str
-    name: str
-    subject: str | None
-    html: str | None
-    text: str | None
-    engine: str
-    variables: dict[str, Any] | None
-    blocks: dict[str, Any] | None
-    mode: NotRequired[Literal["test"]]  # of one that a test key made: live mail cannot use it
-    created_at: str
-    updated_at: str
-
-
-class TemplateVersion(TypedDict):
-    """A content that a template has or had."""
-
-    id: str
-    version: int
-    subject: str | None
-    created_at: str
-
-
-class Rendered(TypedDict):
-    """A template with its variables in place."""
-
-    html: str
-    text: str
-    subject: NotRequired[str | None]
-
-
-class Starter(TypedDict):
-    """A template to begin with."""
-
-    id: str
-    name: str
-    description: str
-    subject: str
-    html: str
-    variables: list[str]
-    engine: Literal["react"]
-
-
-class VisualStarter(TypedDict):
-    """A design to begin with."""
-
-    id: str
-    name: str
-    description: str
-    category: str
-
-
-class WholeVisualStarter(VisualStarter):
-    """A design to begin with, and the design."""
-
-    design: dict[str, Any]
 
 
 # Lists.
