@@ -16,7 +16,8 @@ from sendryd.accounts.webhooks import WebhookChange, WebhookOffice
 from sendryd.model.account import AccountSettings, Branding
 from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import Bimi, DomainSettings, DomainStatus
-from sendryd.model.ids import TemplateId, TemplateVersionId, WebhookId
+from sendryd.model.ids import AccountId, ReportId, TemplateId, TemplateVersionId, WebhookId
+from sendryd.model.report import ReportFrequency, ScheduledReport
 from sendryd.model.template import Template, TemplateContent
 from sendryd.policy.dnsrecords import RecordSettings
 from sendryd.runtime.idsource import IdSource
@@ -28,6 +29,7 @@ from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 from sendryd.testing.zone import ZoneResolver
 
+OTHER = AccountId(2)
 LATER = NOW + timedelta(hours=1)
 LOGO = Bimi(
     logo_url="https://example.test/logo.svg",
@@ -177,6 +179,22 @@ async def test_webhooks_and_templates_have_limits(full_store: Store, samples: Sa
         await full_store.add_webhook(replace(samples.webhook(), mode=KeyMode.TEST), limit=3)
     with pytest.raises(LimitReached, match="3 templates, the most that it may have: delete one first"):
         await full_store.add_template(template(KeyMode.TEST), TemplateVersionId(samples.number()), limit=3)
+
+
+async def test_scheduled_reports_have_a_limit_in_each_account(full_store: Store, samples: Samples) -> None:
+    def report(account_id: AccountId = ACCOUNT) -> ScheduledReport:
+        number = ReportId(samples.number())
+        daily = ReportFrequency.DAILY
+        return ScheduledReport(
+            id=number, account_id=account_id, frequency=daily, recipients=("a@example.org",), created_at=NOW, due_at=NOW + timedelta(days=1)
+        )
+
+    await full_store.add_scheduled_report(report(OTHER), limit=3)
+    attempts: list[Awaitable[Any]] = [full_store.add_scheduled_report(report(), limit=3) for _ in range(5)]
+    assert await outcomes(attempts) == ["LimitReached"] * 2 + ["NoneType"] * 3
+    assert len(await full_store.list_scheduled_reports(ACCOUNT)) == 3
+    with pytest.raises(LimitReached, match="3 scheduled reports, the most that it may have: remove one first"):
+        await full_store.add_scheduled_report(report(), limit=3)
 
 
 # Two processes on one data directory.

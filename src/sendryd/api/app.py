@@ -17,6 +17,7 @@ from sendryd import __version__
 from sendryd.accounts.account import AccountOffice
 from sendryd.accounts.api_keys import KeyOffice
 from sendryd.accounts.domains import DomainOffice
+from sendryd.accounts.scheduled_reports import ScheduledReports
 from sendryd.accounts.suppressions import ListOffice
 from sendryd.accounts.templates import TemplateOffice
 from sendryd.accounts.webhooks import WebhookOffice
@@ -77,6 +78,7 @@ class ApiDependencies:
     domains: DomainOffice
     keys: KeyOffice
     lists: ListOffice
+    scheduled_reports: ScheduledReports
     webhooks: WebhookOffice
     gate: Gate
     health: Health
@@ -127,7 +129,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         SuppressionHandlers(needs.store, needs.lists),
         UnsubscribeHandlers(needs.store, needs.lists),
         AnalyticsHandlers(needs.store, needs.accounts),
-        ReportHandlers(needs.store, needs.clock, needs.ids),
+        ReportHandlers(needs.scheduled_reports),
         DomainHandlers(needs.store, needs.domains, needs.gate.directory),
         KeyHandlers(needs.store, needs.keys, needs.gate.directory, needs.clock),
         OrganizationHandlers(needs.accounts),

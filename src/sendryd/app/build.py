@@ -23,6 +23,7 @@ from sendryd.store.base import Owner, Store
 if TYPE_CHECKING:
     from sendryd.accounts.api_keys import KeyOffice
     from sendryd.accounts.domains import DomainOffice
+    from sendryd.accounts.scheduled_reports import ScheduledReports
     from sendryd.accounts.suppressions import ListOffice
     from sendryd.accounts.templates import TemplateOffice
     from sendryd.accounts.webhooks import WebhookOffice
@@ -125,6 +126,13 @@ class Basics:
         from sendryd.accounts.suppressions import ListOffice
 
         return ListOffice(self.store, clock=self.clock, ids=self.ids)
+
+    @property
+    def scheduled_reports(self) -> "ScheduledReports":
+        """Scheduling reports and removing them."""
+        from sendryd.accounts.scheduled_reports import ScheduledReports
+
+        return ScheduledReports(self.store, clock=self.clock, ids=self.ids)
 
     @property
     def webhooks(self) -> "WebhookOffice":

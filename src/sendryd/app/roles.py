@@ -282,6 +282,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
             domains=basics.domains,
             keys=basics.keys,
             lists=basics.lists,
+            scheduled_reports=basics.scheduled_reports,
             webhooks=basics.webhooks,
             gate=Gate(shared.directory, basics.clock, limiter, basics.mail_log),
             health=health,

@@ -18,6 +18,7 @@ from starlette.types import Message as AsgiMessage
 from sendryd.accounts.account import AccountOffice
 from sendryd.accounts.api_keys import KeyOffice
 from sendryd.accounts.domains import DomainOffice
+from sendryd.accounts.scheduled_reports import ScheduledReports
 from sendryd.accounts.suppressions import ListOffice
 from sendryd.accounts.templates import TemplateOffice
 from sendryd.accounts.webhooks import WebhookOffice
@@ -121,6 +122,7 @@ class ApiWorld:
             domains=self.domains,
             keys=self.keys,
             lists=ListOffice(store, clock=self.clock, ids=self.ids),
+            scheduled_reports=ScheduledReports(store, clock=self.clock, ids=self.ids),
             webhooks=self.webhooks,
             gate=gate,
             health=self.health,

@@ -1,5 +1,6 @@
 """Figures and scheduled reports as a client sees them."""
 
+import asyncio
 import csv
 import io
 import json
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sendryd.api.scheduled_reports.operations import MAX_REPORTS
+from sendryd.accounts.scheduled_reports import MAX_REPORTS
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, EventId, format_id
@@ -307,11 +308,15 @@ async def test_what_cannot_be_scheduled(api: ApiWorld, owner: Key, body: object,
     assert (await api.get(REPORTS, owner[1])).json == {"data": []}
 
 
-async def test_there_are_not_too_many_reports(api: ApiWorld, owner: Key) -> None:
-    for _ in range(MAX_REPORTS):
+async def test_requests_at_the_same_time_cannot_pass_the_limit_of_reports(api: ApiWorld, owner: Key) -> None:
+    body = {"frequency": "daily", "recipients": ["a@example.org"]}
+    for _ in range(MAX_REPORTS - 1):
         await schedule(api, owner[1])
-    answer = await api.send("POST", REPORTS, owner[1], {"frequency": "daily", "recipients": ["a@example.org"]})
-    assert fault(answer)[:2] == (409, "conflict")
+    answers = await asyncio.gather(*(api.send("POST", REPORTS, owner[1], body) for _ in range(5)))
+    assert sorted(answer.status for answer in answers) == [200, 409, 409, 409, 409]
+    refused = next(answer for answer in answers if answer.status == 409)
+    assert fault(refused)[1] == "conflict"
+    assert "50 scheduled reports, the most that it may have: remove one first" in refused.json["error"]["message"]
 
 
 async def test_reports_of_others_are_out_of_reach(api: ApiWorld, owner: Key, stranger: Key) -> None:

@@ -52,8 +52,8 @@ class ReportStore(Protocol):
         """What became of the messages accepted in each stretch of time, oldest first."""
         ...
 
-    async def add_scheduled_report(self, report: ScheduledReport) -> None:
-        """Stores a report that is to be sent. Durable."""
+    async def add_scheduled_report(self, report: ScheduledReport, *, limit: int | None = None) -> None:
+        """Stores a report that is to be sent. Durable. Raises `LimitReached` if the account would have more than `limit`."""
         ...
 
     async def list_scheduled_reports(self, account_id: AccountId | None = None) -> list[ScheduledReport]:

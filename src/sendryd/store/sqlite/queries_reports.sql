@@ -3,6 +3,9 @@
 -- name: insert_scheduled_report
 INSERT INTO scheduled_report (id, account_id, frequency, recipients, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?);
 
+-- name: count_scheduled_reports
+SELECT count(*) FROM scheduled_report WHERE account_id = ?;
+
 -- name: list_scheduled_reports
 SELECT id, account_id, frequency, recipients, created_at, due_at FROM scheduled_report
 WHERE ?1 IS NULL OR account_id = ?1 ORDER BY id DESC;

@@ -25,6 +25,7 @@ from sendryd.model.report import (
 from sendryd.store.base import ReportFilter
 from sendryd.store.errors import NotFound
 from sendryd.store.sqlite.database import Database
+from sendryd.store.sqlite.limits import check_limit
 from sendryd.store.sqlite.queries import SQL
 from sendryd.store.sqlite.rows import Row, clean, first_id, from_ms, to_json, to_ms
 from sendryd.store.sqlite.unreadable import row_of
@@ -145,7 +146,7 @@ class Reports:
 
         return await self._database.read(work)
 
-    async def add_scheduled_report(self, report: ScheduledReport) -> None:
+    async def add_scheduled_report(self, report: ScheduledReport, *, limit: int | None = None) -> None:
         values = (
             report.id,
             report.account_id,
@@ -154,7 +155,13 @@ class Reports:
             to_ms(report.created_at),
             to_ms(report.due_at),
         )
-        await self._database.write(lambda connection, _: connection.execute(SQL["insert_scheduled_report"], values).fetchall())
+
+        def action(connection: apsw.Connection, _rows: object) -> None:
+            connection.execute(SQL["insert_scheduled_report"], values)
+            count = connection.execute(SQL["count_scheduled_reports"], (report.account_id,)).get
+            check_limit(count, limit, "scheduled report", "remove one first")
+
+        await self._database.write(action)
 
     async def list_scheduled_reports(self, account_id: AccountId | None = None) -> list[ScheduledReport]:
         rows = await self._database.read_rows("list_scheduled_reports", REPORT_PREFIX, account_id)
