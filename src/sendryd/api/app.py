@@ -17,6 +17,7 @@ from sendryd import __version__
 from sendryd.accounts.account import AccountOffice
 from sendryd.accounts.api_keys import KeyOffice
 from sendryd.accounts.domains import DomainOffice
+from sendryd.accounts.inbound import InboundOffice
 from sendryd.accounts.scheduled_reports import ScheduledReports
 from sendryd.accounts.suppressions import ListOffice
 from sendryd.accounts.templates import TemplateOffice
@@ -134,7 +135,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         KeyHandlers(needs.store, needs.keys, needs.gate.directory, needs.clock),
         OrganizationHandlers(needs.accounts),
         RegionHandlers(needs.hostname),
-        InboundHandlers(needs.accounts, needs.rand, allow_private=needs.allow_private_networks),
+        InboundHandlers(InboundOffice(needs.accounts, needs.rand, allow_private=needs.allow_private_networks)),
         SystemHandlers(needs.status, needs.latency),
     )
     return [operation for resource in resources for operation in resource.operations()]

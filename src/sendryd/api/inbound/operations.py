@@ -1,43 +1,25 @@
 """Mail that comes in: where it is to be posted. None comes in yet, so that lists are empty and there is no address."""
 
-from dataclasses import replace
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import Field
-
-from sendryd.accounts.account import AccountOffice
-from sendryd.api.framework.answers import Json, Page
-from sendryd.api.framework.bodies import Body, Line, PageQuery
+from sendryd.accounts.inbound import InboundOffice
+from sendryd.api.framework.answers import Page, page
+from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, not_found, parse_cursor
-from sendryd.api.shapes import InboundConfig, InboundEmail
-from sendryd.api.wire import page
-from sendryd.model.account import AccountSettings, InboundForwarding
-from sendryd.model.apikey import ApiKey, KeyMode, Scope
-from sendryd.policy.permissions import may_see_secrets, may_see_url
-from sendryd.policy.urlguard import UrlRefused, check_url, origin_of
-from sendryd.runtime.rand import Rand
+from sendryd.api.inbound.schema import InboundConfig, InboundConfigBody, InboundEmail, config_json
+from sendryd.model.apikey import Scope
+from sendryd.policy.urlguard import UrlRefused
 
 GROUP: Final = "Inbound"
 INBOUND_PREFIX: Final = "inb"
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105  what secrets begin with
-SECRET_LENGTH: Final = 44  # letters and digits: 262 bits, and 33 octets when read as base64
-
-
-class InboundConfigBody(Body):
-    """Where to post."""
-
-    url: Annotated[str, Field(max_length=2048, json_schema_extra={"format": "uri"})] | None
-    secret: Annotated[Line, Field(min_length=1, max_length=256)] | None = None
 
 
 class InboundHandlers:
     """Everything about mail that comes in."""
 
-    def __init__(self, office: AccountOffice, rand: Rand, *, allow_private: bool) -> None:
+    def __init__(self, office: InboundOffice) -> None:
         self._office = office
-        self._rand = rand
-        self._allow_private = allow_private
 
     def operations(self) -> list[Operation]:
         """The declarations."""
@@ -50,7 +32,6 @@ class InboundHandlers:
                 group=GROUP,
                 summary="List received emails",
                 handler=self.list,
-                answers=Page[InboundEmail],
             ),
             Operation(
                 method="GET",
@@ -58,7 +39,6 @@ class InboundHandlers:
                 group=GROUP,
                 summary="Get where received emails are posted; only a live key with full access sees the secret and the whole URL",
                 handler=self.get_config,
-                answers=InboundConfig,
             ),
             Operation(
                 method="PUT",
@@ -68,48 +48,29 @@ class InboundHandlers:
                 handler=self.set_config,
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
-                answers=InboundConfig,
                 example={"url": "https://example.com/inbound"},
             ),
-            Operation(
-                method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get a received email", handler=self.get, answers=InboundEmail
-            ),
+            Operation(method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get a received email", handler=self.get),
         ]
 
-    async def list(self, call: Call[None, PageQuery]) -> Json:
+    async def list(self, call: Call[None, PageQuery]) -> Page[InboundEmail]:
         """`GET /v1/inbound`."""
         parse_cursor(call.query.cursor, INBOUND_PREFIX)
         return page([], has_more=False)
 
-    async def get(self, _call: Call[None, None]) -> Json:
+    async def get(self, _call: Call[None, None]) -> InboundEmail:
         """`GET /v1/inbound/:id`."""
         raise not_found("Received email")
 
-    async def get_config(self, call: Call[None, None]) -> Json:
+    async def get_config(self, call: Call[None, None]) -> InboundConfig:
         """`GET /v1/inbound/config`."""
-        account = await self._office.get(call.key.account_id)
-        return _config_json(account.settings.inbound, call.key)
+        return config_json(await self._office.get(call.key.account_id), call.key)
 
-    async def set_config(self, call: Call[InboundConfigBody, None]) -> Json:
+    async def set_config(self, call: Call[InboundConfigBody, None]) -> InboundConfig:
         """`PUT /v1/inbound/config`. Without a secret the one that is there stays, or one is made."""
-        body: InboundConfigBody = call.body
+        body = call.body
         try:
-            url = check_url(body.url, allow_private=self._allow_private) if body.url is not None else None
+            forwarding = await self._office.set(call.key.account_id, url=body.url, secret=body.secret)
         except UrlRefused as error:
             raise invalid("url", str(error)) from None
-
-        def change(settings: AccountSettings) -> AccountSettings:
-            secret = body.secret
-            if url is not None:
-                secret = secret or settings.inbound.secret or SECRET_PREFIX + self._rand.secret(SECRET_LENGTH)
-            return replace(settings, inbound=InboundForwarding(url=url, secret=secret))
-
-        account = await self._office.change(call.key.account_id, change)
-        return _config_json(account.settings.inbound, call.key)
-
-
-def _config_json(inbound: InboundForwarding, key: ApiKey) -> Json:
-    url = inbound.url
-    if url is not None and not may_see_url(key, KeyMode.LIVE):
-        url = origin_of(url)
-    return {"inbound_address": None, "url": url, "secret": inbound.secret if may_see_secrets(key) else None}
+        return config_json(forwarding, call.key)

@@ -1,0 +1,37 @@
+"""Where mail that comes in is posted, at whatever door."""
+
+from dataclasses import replace
+
+from sendryd.accounts.account import AccountOffice
+from sendryd.accounts.webhooks import SECRET_LENGTH, SECRET_PREFIX
+from sendryd.model.account import AccountSettings, InboundForwarding
+from sendryd.model.ids import AccountId
+from sendryd.policy.urlguard import check_url
+from sendryd.runtime.rand import Rand
+
+
+class InboundOffice:
+    """What is done with the forwarding of mail that comes in."""
+
+    def __init__(self, accounts: AccountOffice, rand: Rand, *, allow_private: bool) -> None:
+        self._accounts = accounts
+        self._rand = rand
+        self._allow_private = allow_private
+
+    async def get(self, account_id: AccountId) -> InboundForwarding:
+        """Where an account's mail is posted. Raises `NotFound`."""
+        return (await self._accounts.get(account_id)).settings.inbound
+
+    async def set(self, account_id: AccountId, *, url: str | None, secret: str | None) -> InboundForwarding:
+        """Posts an account's mail somewhere else, or nowhere. Without a secret the one that is there stays, or one is made. Raises
+        `UrlRefused`, `NotFound`.
+        """
+        checked = None if url is None else check_url(url, allow_private=self._allow_private)
+
+        def change(settings: AccountSettings) -> AccountSettings:
+            kept = secret
+            if checked is not None:
+                kept = secret or settings.inbound.secret or SECRET_PREFIX + self._rand.secret(SECRET_LENGTH)
+            return replace(settings, inbound=InboundForwarding(url=checked, secret=kept))
+
+        return (await self._accounts.change(account_id, change)).settings.inbound

@@ -1,0 +1,62 @@
+"""Mail that comes in, and where it is posted, as requests and answers have them. Pure."""
+
+from typing import Annotated, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from sendryd.api.framework.bodies import Body, Line
+from sendryd.model.account import InboundForwarding
+from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.policy.permissions import may_see_secrets, may_see_url
+from sendryd.policy.urlguard import origin_of
+
+
+class InboundConfigBody(Body):
+    """Where to post."""
+
+    url: Annotated[str, Field(max_length=2048, json_schema_extra={"format": "uri"})] | None
+    secret: Annotated[Line, Field(min_length=1, max_length=256)] | None = None
+
+
+class InboundAttachment(TypedDict):
+    """An attachment of mail that came in."""
+
+    filename: str
+    contentType: str
+    size: int
+    contentId: NotRequired[str]
+
+
+InboundEmail = TypedDict(
+    "InboundEmail",
+    {
+        "id": str,
+        "from": str,
+        "to": list[str],
+        "cc": list[str],
+        "subject": str | None,
+        "text": str | None,
+        "html": str | None,
+        "headers": dict[str, str] | None,
+        "attachments": list[InboundAttachment],
+        "webhook_delivered": bool,
+        "created_at": str,
+    },
+)
+
+
+class InboundConfig(TypedDict):
+    """Where mail that comes in is posted."""
+
+    inbound_address: str | None
+    url: str | None
+    secret: str | None
+
+
+def config_json(forwarding: InboundForwarding, key: ApiKey) -> InboundConfig:
+    """Where mail that comes in is posted, as much as this key may see of it."""
+    url = forwarding.url
+    if url is not None and not may_see_url(key, KeyMode.LIVE):
+        url = origin_of(url)
+    return {"inbound_address": None, "url": url, "secret": forwarding.secret if may_see_secrets(key) else None}
