@@ -19,6 +19,7 @@ from sendryd.accounts.api_keys import KeyOffice
 from sendryd.accounts.domains import DomainOffice
 from sendryd.accounts.inbound import InboundOffice
 from sendryd.accounts.scheduled_reports import ScheduledReports
+from sendryd.accounts.statistics import Statistics
 from sendryd.accounts.suppressions import ListOffice
 from sendryd.accounts.templates import TemplateOffice
 from sendryd.accounts.webhooks import WebhookOffice
@@ -129,7 +130,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         TemplateHandlers(needs.templates),
         SuppressionHandlers(needs.store, needs.lists),
         UnsubscribeHandlers(needs.store, needs.lists),
-        AnalyticsHandlers(needs.store, needs.accounts),
+        AnalyticsHandlers(Statistics(needs.store), needs.accounts),
         ReportHandlers(needs.scheduled_reports),
         DomainHandlers(needs.store, needs.domains, needs.gate.directory),
         KeyHandlers(needs.store, needs.keys, needs.gate.directory, needs.clock),
