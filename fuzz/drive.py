@@ -53,13 +53,13 @@ def change(chance: random.Random, seed: bytes, pieces: Sequence[bytes]) -> bytes
 
 
 def search(test: Callable[[bytes], None], pieces: Sequence[bytes], *, seeds: Sequence[bytes], seconds: float, seed: int) -> int:
-    """Runs the test on the seeds, then on random inputs until the time is over, and gives their number; what it raises is a finding, printed
+    """Runs the test on the seeds, then on random inputs, one at least, until the time is over, and gives their number; what it raises is a finding, printed
     with its input. The same number makes the same inputs again.
     """
     chance = random.Random(seed)
     end, count = time.monotonic() + seconds, 0
     waiting = list(seeds)
-    while waiting or time.monotonic() < end:
+    while waiting or count <= len(seeds) or time.monotonic() < end:  # one of its own, however slow the seeds are
         if waiting:
             data = waiting.pop(0)
         else:

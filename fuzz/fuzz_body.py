@@ -4,7 +4,7 @@ import json
 
 from drive import drive
 
-from sendryd.api.framework.operation import parse_json, validate
+from sendryd.api.framework.reading import parse_json, validate
 from sendryd.api.framework.redact import redacted_json
 from sendryd.api.framework.requests import Refused, encode, refuse
 from sendryd.api.sending.schema import AmendBody, BatchBody, MarketingBody, SendBody

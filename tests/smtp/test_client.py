@@ -624,3 +624,20 @@ def test_a_machine_shows_where_it_stands() -> None:
     assert machine.awaiting is Step.RSET
     say(machine, MAIL, RCPT)
     assert repr(machine) == "<ClientConnection open tls awaiting=MAIL,RCPT>"
+
+
+@pytest.mark.parametrize("answer", [b"354 go\r\n", b"nonsense\r\n"])
+def test_a_dialogue_that_breaks_behind_the_lone_dot_says_that_a_message_was_sent(answer: bytes) -> None:
+    machine = in_text()
+    machine.end_content()
+    with pytest.raises(RemoteProtocolError):
+        hear(machine, answer)
+    assert machine.awaiting is Step.FINAL_DOT
+
+
+def test_a_dialogue_that_breaks_before_the_lone_dot_says_that_none_was() -> None:
+    machine = in_text()
+    machine.send_content(b"a\r\n")
+    with pytest.raises(RemoteProtocolError):
+        hear(machine, b"250 Ok\r\n")
+    assert machine.awaiting is Step.DATA_BLOCK

@@ -123,7 +123,7 @@ class ClientConnection:
             return Step.STARTTLS if self._dialogue.phase is Phase.TLS else Step.RSET
         verb = self._outstanding[0].verb
         if verb is Verb.CONTENT:
-            return Step.FINAL_DOT if self._dialogue.phase is Phase.SENT else Step.DATA_BLOCK
+            return Step.FINAL_DOT if Phase.SENT in (self._dialogue.phase, self._dialogue.broken_in) else Step.DATA_BLOCK
         return _STEPS[verb]
 
     @property

@@ -235,13 +235,14 @@ CLIENT_MOVES: Final[dict[tuple[Phase, Verb, int], Phase]] = {
 class ClientDialogue:
     """Where one session of a client stands. Others read its attributes; only its methods change them."""
 
-    __slots__ = ("fault", "has_hello", "is_encrypted", "phase")
+    __slots__ = ("broken_in", "fault", "has_hello", "is_encrypted", "phase")
 
     def __init__(self, *, is_encrypted: bool) -> None:
         self.phase = Phase.OPEN
         self.is_encrypted = is_encrypted
         self.has_hello = False
         self.fault = ""  # how the peer has broken the rules
+        self.broken_in: Phase | None = None  # in which phase: a message that was sent may have been taken
 
     def check_order(self, verb: Verb, *, behind: Verb | None, may_pipeline: bool) -> None:
         """Raises `LocalProtocolError` if this may not be sent now, behind what was sent last and is not answered yet."""
@@ -284,6 +285,7 @@ class ClientDialogue:
 
     def break_off(self, fault: str) -> RemoteProtocolError:
         """The peer has broken the rules: nothing more is said. Gives the error to raise."""
+        self.broken_in = self.phase
         self.phase = Phase.BROKEN
         self.fault = fault
         return RemoteProtocolError(fault)
