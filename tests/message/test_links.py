@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from sendryd.message.links import rewrite_html
+from sendryd.message.links import MAX_STEPS, rewrite_html
 from sendryd.testing.examples import examples
 
 PIXEL = '<img src="https://t.test/o?a=1&amp;b=2" width="1" height="1" alt="" style="display:none">'
@@ -214,3 +214,17 @@ def test_hostile_documents_take_linear_time(html: str, function: Callable[[str],
     started = time.process_time()
     rewrite_html(html, wrap=function, pixel_url=PIXEL_URL)
     assert time.process_time() - started < 3  # quadratic work on these takes many times as long
+
+
+def test_a_document_of_many_links_is_rewritten_up_to_a_limit() -> None:
+    html = '<a href="http://a.test/">x</a>' * (MAX_STEPS + 1)
+    rewritten = rewrite_html(html, wrap=lambda _: "http://b.test/", pixel_url="http://c.test/")
+    count = rewritten.count("b.test")
+    assert MAX_STEPS // 3 < count <= MAX_STEPS
+    assert rewritten.count("<img") == 1
+    assert rewritten.endswith('<a href="http://a.test/">x</a>')
+
+
+def test_a_tag_of_too_many_attributes_and_all_behind_it_stay() -> None:
+    html = "<b ' " + "a " * (MAX_STEPS + 1) + '><a href="http://a.test/">x</a>'
+    assert rewrite_html(html, wrap=lambda _: "http://b.test/", pixel_url=None) is html

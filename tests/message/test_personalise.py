@@ -15,7 +15,7 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.mailbox import Mailbox
 from sendryd.message.parse import summarise
-from sendryd.message.personalise import MAX_UNSUBSCRIBE_URL, Personal, personalise
+from sendryd.message.personalise import MAX_TRACKED, MAX_UNSUBSCRIBE_URL, Personal, personalise, why_untracked
 from sendryd.message.quoted import base64_lines, quoted_printable
 from sendryd.testing.examples import examples
 
@@ -253,3 +253,9 @@ def test_any_octets_are_copied_or_changed_without_loss(body: bytes, charset: str
         before, after = (email.message_from_bytes(each).get_payload(decode=True) for each in (content, changed))
         assert isinstance(after, bytes)
         assert after.replace(PIXEL.encode(), b"") == before
+
+
+def test_html_that_no_mail_program_shows_is_not_tracked() -> None:
+    content = b"From: a@b.test\r\nContent-Type: text/html\r\n\r\n" + b"<p>x</p>\r\n" * (MAX_TRACKED // 10 + 1)
+    assert why_untracked(content) == "its HTML text is larger than 8 MiB"
+    assert personalise(content, Personal(pixel_url="https://p.test/")) is content

@@ -12,10 +12,11 @@ from sendryd.valuetype import valuetype
 MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
 MAX_BLOCK: Final = 1024 * 1024  # octets; ten times what Postfix keeps of a header, and all that we look at before the body
 MAX_FIELDS: Final = 2000  # real messages have under a hundred; the work for a message grows with it
+MAX_FOLDS: Final = 100_000  # lines of one field after its first: each takes 165 octets of memory while the field is matched
 
 # A field: a name without space or colon, then everything up to a line end that is not followed by white space. Where there is none, one
 # octet is matched, so that a search never goes on from octet to octet of a line that is no field: that takes seconds for a hostile block.
-_FIELD: Final = re.compile(rb"([!-9;-~]+):([^\r]*(?:\r\n[ \t][^\r]*)*)\r\n|.", re.DOTALL)
+_FIELD: Final = re.compile(rb"([!-9;-~]+):([^\r]*(?:\r\n[ \t][^\r]*){0,%d})\r\n|." % MAX_FOLDS, re.DOTALL)
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
 
@@ -130,6 +131,8 @@ def _explain(block: bytes, position: int) -> str:
     if line[:1] in (b" ", b"\t"):
         return "the header begins with a folded line"
     name = line.partition(b":")[0]
+    if block.count(b"\r\n ", position) + block.count(b"\r\n\t", position) > MAX_FOLDS:
+        return f"a header field has more than {MAX_FOLDS:,} lines; make them longer"
     if b":" not in line:
         return "a header line has no colon; put an empty line between header and body"
     if not name or not name.isascii():

@@ -14,11 +14,16 @@ from typing import Any, Final
 from sendryd.message.author import decode_text
 from sendryd.message.charset import decode, decode_undeclared, one_line
 from sendryd.message.errors import MalformedMessage
-from sendryd.message.headers import MAX_BLOCK, MAX_FIELDS, HeaderBlock
+from sendryd.message.headers import MAX_BLOCK, MAX_FIELDS, MAX_FOLDS, HeaderBlock
 from sendryd.message.parameters import read_type, read_word, without_comments
+from sendryd.message.quoted import decode_quoted
 
 MAX_DEPTH: Final = 100  # Postfix: mime_nesting_limit
 MAX_PARTS: Final = 1000  # twice what Amazon SES takes
+# In all parts together, beyond which the rest is one part: attached messages have some dozens of fields each, and 10 KiB.
+MAX_PART_FIELDS: Final = 40_000
+MAX_PART_HEADERS: Final = 4 * 1024 * 1024  # octets
+MAX_HYPHEN_LINES: Final = 500_000  # lines of the content that begin with two hyphens: half a second, and more than in any SQL dump
 MAX_BOUNDARY: Final = 900  # octets; RFC 2046 §5.1.1 allows 70, real programs write more, and a delimiter line has at most 998
 UNTOUCHABLE: Final = frozenset({"multipart/signed", "multipart/encrypted"})  # RFC 1847: what is inside is signed as it is
 IDENTITIES: Final = frozenset({"7bit", "8bit", "binary", ""})  # transfer encodings that change no octet; empty: missing, or no known word
@@ -34,8 +39,7 @@ _NO_HEADER: Final = HeaderBlock(b"", (), {}, 0, 0, has_8bit=False)
 _NO_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 _HYPHENS: Final = b"\r\n--"
 _HYPHEN_LINE: Final = re.compile(rb"\r\n(--[^\r\n]+)")
-_FIELD_LINES: Final = re.compile(rb"[!-9;-~]+:[^\r]*(?:\r\n[ \t][^\r]*)*\r\n")
-_PADDING: Final = re.compile(rb"(?<![ \t])[ \t]+(?=\r\n|\Z)")
+_FIELD_LINES: Final = re.compile(rb"[!-9;-~]+:[^\r]*(?:\r\n[ \t][^\r]*){0,%d}\r\n" % MAX_FOLDS)
 
 
 # A parameter of Content-Type in messages that this server composes, where the MIME order is not the one in which attachments were given.
@@ -101,13 +105,16 @@ class _Walk:
         self._stack: list[_Open] = []
         self._delimiters: dict[bytes, tuple[int, bool]] = {}
         self._is_leaf_open = False  # the end of the last part is not known yet
+        self._fields_left = MAX_PART_FIELDS
+        self._octets_left = MAX_PART_HEADERS
+        self._lines_left = MAX_HYPHEN_LINES
         self.parts: list[Part] = []
         self._add(root)
         self._run()
 
     def _run(self) -> None:
         position = self.parts[-1].body_start
-        while self._stack and len(self.parts) < MAX_PARTS:
+        while self._stack and len(self.parts) < MAX_PARTS and not self._is_exhausted:
             found = self._next_delimiter(position)
             if found is None:
                 break
@@ -123,6 +130,12 @@ class _Walk:
             self._list_delimiters()
             self._add(self._read_part(position, self._stack[level].part))
             position = max(self.parts[-1].body_start, position)
+        if self._is_exhausted:  # what is still in there has not been read, so the last part cannot be changed
+            self.parts[-1] = _with(self.parts[-1], is_header_clean=False)
+
+    @property
+    def _is_exhausted(self) -> bool:
+        return min(self._fields_left, self._octets_left, self._lines_left) <= 0
 
     def _add(self, part: Part) -> None:
         self.parts.append(part)
@@ -151,9 +164,12 @@ class _Walk:
             if start < 0:
                 position += SLICE - len(_HYPHENS) + 1
                 continue
-            match = _HYPHEN_LINE.match(content, start)
+            self._lines_left -= 1
+            if self._lines_left <= 0:
+                return None
+            match = _HYPHEN_LINE.match(content, start, start + SLICE)
             position = match.end() if match else start + len(_HYPHENS)
-            found = delimiters.get(match[1].rstrip(b" \t")) if match else None
+            found = delimiters.get(match[1].rstrip(b" \t")) if match and position < start + SLICE else None
             if match and found:
                 return match.start(1), position + 2 if content.startswith(b"\r\n", position) else position, *found
         return None
@@ -180,10 +196,11 @@ class _Walk:
         A line that is no field ends the block as an empty line does. If it is the first line, there is no header.
         """
         content, position, count = self._content, start, 0
-        while position - start <= MAX_BLOCK and count < MAX_FIELDS:
+        end = start + MAX_BLOCK
+        while position < end and count < MAX_FIELDS:
             if content.startswith(b"\r\n", position):
                 return position, position + 2, True
-            match = _FIELD_LINES.match(content, position)
+            match = _FIELD_LINES.match(content, position, end)
             if content.startswith(b"--", position):
                 end = content.find(b"\r\n", position)
                 line = content[position : len(content) if end < 0 else end]
@@ -191,6 +208,8 @@ class _Walk:
                     return position, position, True
             if not match:
                 return position, position, position in {start, len(content)}
+            self._octets_left -= match.end() - position
+            self._fields_left -= 1
             position = match.end()
             count += 1
         return position, position, False
@@ -258,22 +277,21 @@ def _filename(parameters: dict[str, str], name: str) -> str:
 
 def decode_body(content: bytes, part: Part) -> bytes:
     """A leaf's body without its transfer encoding; what cannot be decoded is given as it is."""
-    if part.encoding == "base64":
+    if part.encoding in {"base64", "quoted-printable"}:
         return b"".join(decode_pieces(content, part))
-    body = content[part.body_start : part.body_end]
-    if part.encoding == "quoted-printable":
-        return binascii.a2b_qp(_PADDING.sub(b"", body))  # RFC 2045 §6.7 (3): white space at the end of a line is not the text's
-    return body
+    return content[part.body_start : part.body_end]
 
 
 def decode_pieces(content: bytes, part: Part) -> list[bytes]:
     """What `decode_body` gives, in pieces: to join tens of megabytes keeps all other threads waiting."""
-    if part.encoding != "base64":
-        return [decode_body(content, part)]
+    if part.encoding == "quoted-printable":
+        return list(decode_quoted(content, part.body_start, part.body_end))
     try:
-        return list(_decode_base64(content, part.body_start, part.body_end))
+        if part.encoding == "base64":
+            return list(_decode_base64(content, part.body_start, part.body_end))
     except binascii.Error:
-        return [content[part.body_start : part.body_end]]
+        pass
+    return [content[part.body_start : part.body_end]]
 
 
 def _decode_base64(content: bytes, start: int, end: int) -> Iterator[bytes]:

@@ -21,6 +21,9 @@ from sendryd.message.quoted import base64_lines, quoted_printable
 from sendryd.message.transfer import is_too_long, with_encoding
 
 MAX_UNSUBSCRIBE_URL: Final = 900  # octets; it cannot be folded, and has to stay under the 998 of a line with its brackets and name
+# Octets of HTML as it stands in a message, in all its texts together: 5 MiB, the most that a request may have, in base64. More is not tracked.
+MAX_TRACKED: Final = 8 * 1024 * 1024
+MAX_TRACKED_TEXTS: Final = 10  # HTML texts of a message that are tracked; ordinary mail has one
 _UNSUBSCRIBE_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*:[!-;=?-~]+", re.IGNORECASE | re.ASCII)
 _UNSUBSCRIBE_FIELDS: Final = (b"list-unsubscribe", b"list-unsubscribe-post")
 _INLINE_PGP: Final = b"-----BEGIN PGP "  # RFC 9580 §6.2
@@ -84,9 +87,7 @@ def _rewrite(content: bytes, parts: list[Part], personal: Personal) -> bytes:
     pieces: list[bytes] = []
     position = 0
     pixel_url = personal.pixel_url
-    for part in parts:
-        if not _is_html_text(part):
-            continue
+    for part in _tracked_texts(parts):
         text = _read(content, part)
         if text is None:
             continue
@@ -106,15 +107,28 @@ def _rewrite(content: bytes, parts: list[Part], personal: Personal) -> bytes:
 def why_untracked(content: bytes) -> str | None:
     """Why no text of the message can take a pixel or tracked links; None if one can. Never raises."""
     try:
-        texts = [part for part in walk(content) if _is_html_text(part)]
+        parts = walk(content)
     except MalformedMessage as error:
         return error.reason
+    texts = _tracked_texts(parts)
     if any(_read(content, part) is not None for part in texts):
         return None
     if not texts:
-        return NO_HTML
+        return f"its HTML text is larger than {MAX_TRACKED // 1024 // 1024} MiB" if any(map(_is_html_text, parts)) else NO_HTML
     charset, encoding = texts[0].charset[:_SHOWN], texts[0].encoding[:_SHOWN]
     return f'its HTML text, in the charset "{charset}" and the transfer encoding "{encoding}", cannot be read without loss'
+
+
+def _tracked_texts(parts: list[Part]) -> list[Part]:
+    """The first HTML texts, as many as are looked at."""
+    found: list[Part] = []
+    octets = 0
+    for part in filter(_is_html_text, parts):
+        octets += part.body_end - part.body_start
+        if octets > MAX_TRACKED or len(found) == MAX_TRACKED_TEXTS:
+            break
+        found.append(part)
+    return found
 
 
 def _is_html_text(part: Part) -> bool:

@@ -3,11 +3,13 @@
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from typing import Final
 
 MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
 QP_LINE: Final = 76  # RFC 2045 §6.7
 BASE64_LINE: Final = 57  # octets that make 76 letters
+SLICE: Final = 64 * 1024  # octets decoded by one call, which keeps all other threads waiting
 _PRINTABLE: Final = frozenset(range(33, 127)) - {ord("=")} | {ord(" "), ord("\t")}
 _QUOTED: Final = tuple(bytes([octet]) if octet in _PRINTABLE else b"=%02X" % octet for octet in range(256))
 _SOFT_BREAK: Final = re.compile(rb"=[ \t]{0,80}\Z")
@@ -45,6 +47,38 @@ def _quote_line(line: bytes) -> bytes:
         length += len(word)
     lines.append(b"".join(current))
     return b"\r\n".join(lines)
+
+
+def decode_quoted(content: bytes, start: int, end: int) -> Iterator[bytes]:
+    """What quoted-printable says, a slice at a time. White space at the end of a line is not the text's (RFC 2045 §6.7 (3))."""
+    while start < end:
+        cut = end if end - start <= SLICE else content.rfind(b"\n", start, start + SLICE) + 1
+        if cut:
+            yield binascii.a2b_qp(_without_padding(content[start:cut]))
+        else:
+            cut = content.find(b"\n", start, end) + 1 or end
+            yield from _decode_long_line(_without_padding(content[start:cut]))
+        start = cut
+
+
+def _without_padding(lines: bytes) -> bytes:
+    if b" \r\n" in lines or b"\t\r\n" in lines:
+        return b"\r\n".join([line.rstrip(b" \t") for line in lines.split(b"\r\n")])
+    return lines.rstrip(b" \t")
+
+
+def _decode_long_line(line: bytes) -> Iterator[bytes]:
+    position = 0
+    while position < len(line):
+        cut = min(position + SLICE, len(line))
+        if cut < len(line):
+            # An equals sign is in one piece with its two digits, the line end, or others of its kind.
+            equals = line.rfind(b"=", cut - 2, cut)
+            while equals > position and line[equals - 1] == ord("="):
+                equals -= 1
+            cut = equals if equals > position else cut
+        yield binascii.a2b_qp(line[position:cut])
+        position = cut
 
 
 def mend_quoted(body: bytes) -> bytes:
