@@ -75,7 +75,7 @@ def _decode(data: bytes, name: str) -> str:
         return "".join(codecs.charmap_decode(piece, "strict", _letters(name))[0] for piece in _slices(data))
     if len(data) <= SLICE:
         return data.decode(name, "replace")
-    if name == _STATEFUL:  # at line ends, where RFC 1468 has it back in ASCII; the decoder for pieces gives up on some errors
+    if name == _STATEFUL:  # at line ends, where this charset is back in ASCII; the decoder for pieces gives up on some errors
         return "".join(piece.decode(name, "replace") for piece in _slices_of_lines(data))
     decoder = codecs.getincrementaldecoder(name)("replace")
     pieces: list[str] = []

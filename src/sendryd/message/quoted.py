@@ -13,7 +13,9 @@ SLICE: Final = 64 * 1024  # octets decoded by one call, which keeps all other th
 _PRINTABLE: Final = frozenset(range(33, 127)) - {ord("=")} | {ord(" "), ord("\t")}
 _QUOTED: Final = tuple(bytes([octet]) if octet in _PRINTABLE else b"=%02X" % octet for octet in range(256))
 _SOFT_BREAK: Final = re.compile(rb"=[ \t]{0,80}\Z")
-_QUOTED_OCTET: Final = re.compile(rb"=[0-9A-Fa-f]{2}|.", re.DOTALL)
+MAX_SOFT_BREAK: Final = 81  # octets of that
+_BARE_EQUALS: Final = re.compile(rb"=(?![0-9A-Fa-f]{2})")
+_MENDED: Final = tuple(bytes([octet]) if octet < 128 else b"=%02X" % octet for octet in range(256))
 
 
 def base64_lines(data: bytes) -> bytes:
@@ -32,20 +34,23 @@ def quoted_printable(body: bytes) -> bytes:
 
 
 def _quote_line(line: bytes) -> bytes:
+    words = b"".join(b"".join([_QUOTED[octet] for octet in line[start : start + SLICE]]) for start in range(0, len(line), SLICE))
+    if line[-1:] in {b" ", b"\t"}:
+        words = words[:-1] + b"=%02X" % line[-1]  # white space at the end of a line would be lost on the way
+    return _fold(words)
+
+
+def _fold(words: bytes) -> bytes:
+    """A quoted line on lines of 76 letters, with soft line breaks that split no quoted octet."""
     lines: list[bytes] = []
-    current: list[bytes] = []
-    length = 0
-    last = len(line) - 1
-    for position, octet in enumerate(line):
-        word = _QUOTED[octet]
-        if position == last and octet in b" \t":
-            word = b"=%02X" % octet  # white space at the end of a line would be lost on the way
-        if length + len(word) > QP_LINE - 1:
-            lines.append(b"".join(current) + b"=")
-            current, length = [], 0
-        current.append(word)
-        length += len(word)
-    lines.append(b"".join(current))
+    position = 0
+    while len(words) - position > QP_LINE - 1:
+        cut = position + QP_LINE - 1
+        equals = words.rfind(b"=", cut - 2, cut)
+        cut = equals if equals >= 0 else cut
+        lines.append(words[position:cut] + b"=")
+        position = cut
+    lines.append(words[position:])
     return b"\r\n".join(lines)
 
 
@@ -68,6 +73,12 @@ def _without_padding(lines: bytes) -> bytes:
 
 
 def _decode_long_line(line: bytes) -> Iterator[bytes]:
+    for start, cut in _cut_between_words(line):
+        yield binascii.a2b_qp(line[start:cut])
+
+
+def _cut_between_words(line: bytes) -> Iterator[tuple[int, int]]:
+    """Where the slices of a line begin and end."""
     position = 0
     while position < len(line):
         cut = min(position + SLICE, len(line))
@@ -77,7 +88,7 @@ def _decode_long_line(line: bytes) -> Iterator[bytes]:
             while equals > position and line[equals - 1] == ord("="):
                 equals -= 1
             cut = equals if equals > position else cut
-        yield binascii.a2b_qp(line[position:cut])
+        yield position, cut
         position = cut
 
 
@@ -87,17 +98,10 @@ def mend_quoted(body: bytes) -> bytes:
 
 
 def _mend_line(line: bytes) -> bytes:
-    end = _SOFT_BREAK.search(line)
-    tail = b"=" if end else b""
-    lines: list[bytes] = []
-    current: list[bytes] = []
-    length = 0
-    for octets in _QUOTED_OCTET.findall(line[: end.start()] if end else line):
-        word = octets if octets != b"=" and octets.isascii() else b"=%02X" % octets[0]
-        if length + len(word) > QP_LINE - 1:
-            lines.append(b"".join(current) + b"=")
-            current, length = [], 0
-        current.append(word)
-        length += len(word)
-    lines.append(b"".join(current) + tail)
-    return b"\r\n".join(lines)
+    end = _SOFT_BREAK.search(line, max(0, len(line) - MAX_SOFT_BREAK))
+    text = line[: end.start()] if end else line
+    pieces: list[bytes] = []
+    for start, cut in _cut_between_words(text):
+        piece = _BARE_EQUALS.sub(b"=3D", text[start:cut])
+        pieces.append(piece if piece.isascii() else b"".join([_MENDED[octet] for octet in piece]))
+    return _fold(b"".join(pieces)) + (b"=" if end else b"")
