@@ -46,7 +46,7 @@ class DomainHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        return [*self._domains(), *self._logos()]
+        return [*self._domains(), *self._proof_and_region(), *self._logos()]
 
     def _domains(self) -> list[Operation]:
         path = "/v1/domains"
@@ -63,13 +63,7 @@ class DomainHandlers:
                 example={"name": "example.com"},
                 conflict="The domain is there already; `details.id` names it.",
             ),
-            Operation(
-                method="GET",
-                path=path,
-                group=GROUP,
-                summary="List sending domains, newest first",
-                handler=self.list,
-            ),
+            Operation(method="GET", path=path, group=GROUP, summary="List sending domains, newest first", handler=self.list),
             Operation(method="GET", path=one, group=GROUP, summary="Get a sending domain", handler=self.get),
             Operation(
                 method="PATCH",
@@ -90,6 +84,11 @@ class DomainHandlers:
                 scope=Scope.FULL_ACCESS,
                 is_live_only=True,
             ),
+        ]
+
+    def _proof_and_region(self) -> list[Operation]:
+        one = "/v1/domains/{id}"
+        return [
             Operation(
                 method="POST",
                 path=f"{one}/verify",

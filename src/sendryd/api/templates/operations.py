@@ -77,13 +77,7 @@ class TemplateHandlers:
                     "variables": {"name": {"type": "string", "required": True}},
                 },
             ),
-            Operation(
-                method="GET",
-                path=path,
-                group=GROUP,
-                summary="List templates, newest first",
-                handler=self.list,
-            ),
+            Operation(method="GET", path=path, group=GROUP, summary="List templates, newest first", handler=self.list),
         ]
 
     def _template_operations(self, one: str) -> list[Operation]:
