@@ -40,6 +40,8 @@ from sendryd.api.logs.operations import LogHandlers
 from sendryd.api.organizations.operations import OrganizationHandlers
 from sendryd.api.regions.operations import RegionHandlers
 from sendryd.api.scheduled_reports.operations import ReportHandlers
+from sendryd.api.sending.changes import ChangeHandlers
+from sendryd.api.sending.composer import Composer
 from sendryd.api.sending.operations import SendHandlers
 from sendryd.api.smtp.operations import SmtpInfoHandlers
 from sendryd.api.suppressions.operations import SuppressionHandlers
@@ -111,17 +113,10 @@ class ApiDependencies:
 
 def create_operations(needs: ApiDependencies) -> list[Operation]:
     """All operations. Their order is that of the description."""
+    composer = Composer(needs.intake, needs.templates, needs.rand, max_size=needs.max_size)
     resources = (
-        SendHandlers(
-            needs.store,
-            needs.intake,
-            needs.templates,
-            needs.answers,
-            max_size=needs.max_size,
-            clock=needs.clock,
-            ids=needs.ids,
-            rand=needs.rand,
-        ),
+        SendHandlers(needs.intake, composer, needs.clock, max_size=needs.max_size),
+        ChangeHandlers(needs.store, needs.intake, composer, needs.answers, max_size=needs.max_size, clock=needs.clock, ids=needs.ids),
         EmailHandlers(needs.store, LinkSettings(needs.public_url, needs.secret), needs.clock, needs.answers, needs.fences),
         SmtpInfoHandlers(needs.hostname, needs.smtp_port),
         TestInboxHandlers(needs.store, needs.personaliser, needs.clock, needs.answers),

@@ -1,19 +1,27 @@
-"""The bodies of requests that send, and what is read of them. Pure."""
+"""The bodies of requests that send, what is read of them, and what they are answered. Pure."""
 
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Literal
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PlainValidator, SkipValidation, WithJsonSchema
+from typing_extensions import TypedDict
 
+from sendryd.api.emails.schema import EmailStatus
 from sendryd.api.framework.bodies import Body, Line
 from sendryd.message.compose import Attachment
 from sendryd.message.control import MAX_URL
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import Mailbox, parse_mailbox
 from sendryd.message.parse import SLICE
+from sendryd.model.event import EventType
+from sendryd.model.ids import MESSAGE_PREFIX, MessageId, format_id
+from sendryd.model.message import derive_status
+from sendryd.model.moment import timestamp
+from sendryd.store.base import NewMessage
 
 MAX_RECIPIENTS: Final = 50  # in each of to, cc and bcc: the contract
 MAX_BATCH: Final = 100  # the contract
@@ -200,3 +208,63 @@ class AmendBody(Body):
     html: Html | None = None
     text: PlainText | None = None
     scheduled_at: Annotated[str, Field(max_length=200)] | None = None
+
+
+SendResult = TypedDict("SendResult", {"id": str, "from": str, "to": list[str], "subject": str, "status": EmailStatus, "created_at": str})
+
+
+class IdAndStatus(TypedDict):
+    """What became of one thing."""
+
+    id: str
+    status: str
+
+
+class BatchError(TypedDict):
+    """Why one of a batch was not taken."""
+
+    index: int
+    error: str
+
+
+class BatchResult(TypedDict):
+    """What became of a batch."""
+
+    data: list[IdAndStatus]
+    errors: NotRequired[list[BatchError]]
+
+
+class Cancelled(TypedDict):
+    """It will not be sent."""
+
+    id: str
+    status: Literal["cancelled"]
+
+
+def send_result_json(new: NewMessage, to: Sequence[Mailbox]) -> SendResult:
+    """A message that was made just now; its recipients as the request named them."""
+    message = new.message
+    return {
+        "id": format_id(MESSAGE_PREFIX, message.id),
+        "from": message.author,
+        "to": [f"{mailbox.name} <{mailbox.address}>" if mailbox.name else mailbox.address for mailbox in to],
+        "subject": message.subject,
+        "status": _status_of(new),
+        "created_at": timestamp(message.created_at),
+    }
+
+
+def batch_item_json(new: NewMessage) -> IdAndStatus:
+    """A message of a batch."""
+    return {"id": format_id(MESSAGE_PREFIX, new.message.id), "status": _status_of(new)}
+
+
+def cancelled_json(message_id: MessageId) -> Cancelled:
+    """A message that was cancelled."""
+    return {"id": format_id(MESSAGE_PREFIX, message_id), "status": "cancelled"}
+
+
+def _status_of(new: NewMessage) -> EmailStatus:
+    states = Counter(delivery.state for delivery in new.deliveries)
+    is_complained = any(event.type is EventType.COMPLAINED for delivery in new.deliveries for event in delivery.events)
+    return derive_status(states, has_attempts=False, is_complained=is_complained).value
