@@ -17,7 +17,7 @@ from sendryd.api.framework.requests import Refused
 from sendryd.api.sending.schema import SendBody
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.domain import DomainStatus
-from sendryd.model.ids import AccountId, parse_id
+from sendryd.model.ids import AccountId, MessageId, parse_id
 from sendryd.store.base import DomainCheck, QueueFilter
 from sendryd.testing.api import Answer, ApiWorld
 
@@ -461,3 +461,21 @@ async def test_changes_of_a_scheduled_message_at_the_same_time_are_all_kept(api:
     found = (await api.get(path, sender[1])).json
     assert (found["subject"], found["scheduled_at"]) == ("Later", "2026-03-02T09:00:00.000Z")
     assert "<b>new</b>" in str(await arrived(api, answer.json["id"]))
+
+
+async def test_a_change_of_the_send_time_between_two_reads_of_another_change_is_kept(
+    api: ApiWorld, sender: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = await send(api, sender, scheduled_at="in 2 hours")
+    path = f"/v1/emails/{answer.json['id']}"
+    read_draft = api.store.read_draft
+
+    async def read_after_another_change(message_id: MessageId) -> bytes | None:
+        monkeypatch.setattr(api.store, "read_draft", read_draft)
+        assert (await api.send("PATCH", path, sender[1], {"scheduled_at": "2026-03-02T09:00:00Z"})).status == 200
+        return await read_draft(message_id)
+
+    monkeypatch.setattr(api.store, "read_draft", read_after_another_change)
+    assert (await api.send("PATCH", path, sender[1], {"subject": "Later"})).status == 200
+    found = (await api.get(path, sender[1])).json
+    assert (found["subject"], found["scheduled_at"]) == ("Later", "2026-03-02T09:00:00.000Z")

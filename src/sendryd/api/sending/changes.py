@@ -84,9 +84,10 @@ class ChangeHandlers:
         return await show_email(self._store, call, self._answers)
 
     async def _amend(self, call: Call[AmendBody, None]) -> None:
-        summary = await find_email(self._store, call)
-        message = summary.message
-        draft = await self._store.read_draft(message.id)
+        found = await find_email(self._store, call)
+        draft = await self._store.read_draft(found.message.id)
+        # Read after the draft, which the commit compares: a send time older than the draft would undo another change unnoticed.
+        message = (await find_email(self._store, call)).message
         if draft is None or message.scheduled_at is None:
             raise Refused(Refusal(RefusalKey.CONFLICT, _TOO_LATE))
         await call.room.make(len(call.raw) + len(draft))
