@@ -1,19 +1,16 @@
-"""Figures and scheduled reports as a client sees them."""
+"""Figures as a client sees them."""
 
-import asyncio
 import csv
 import io
 import json
 from datetime import timedelta
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from sendryd.accounts.scheduled_reports import MAX_REPORTS
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.event import EventType
-from sendryd.model.ids import AccountId, EventId, format_id
+from sendryd.model.ids import AccountId, EventId
 from sendryd.store.base import Engagement, EventFilter, NewEvent
 from sendryd.testing.api import Answer, ApiWorld
 
@@ -265,71 +262,7 @@ async def test_figures_are_not_in_the_log_of_requests(api: ApiWorld, owner: Key)
     assert (await api.get("/v1/logs/api-requests", owner[1])).json["data"] == []
 
 
-# Scheduled reports.
-
-REPORTS = f"{PATH}/scheduled-reports"
-
-
-async def schedule(api: ApiWorld, secret: str, frequency: str = "weekly") -> dict[str, Any]:
-    answer = await api.send("POST", REPORTS, secret, {"frequency": frequency, "recipients": ["Ann@Example.org", "ann@example.org"]})
-    assert answer.status == 200, answer.body
-    made: dict[str, Any] = answer.json
-    return made
-
-
-@pytest.mark.parametrize(("frequency", "next_at"), [("daily", "2026-03-02"), ("weekly", "2026-03-02"), ("monthly", "2026-04-01")])
-async def test_a_report_is_scheduled(api: ApiWorld, owner: Key, frequency: str, next_at: str) -> None:
-    made = await schedule(api, owner[1], frequency)
-    assert made["id"].startswith("rep_")
-    assert {**made, "id": ""} == {
-        "id": "",
-        "frequency": frequency,
-        "recipients": ["ann@example.org"],
-        "next_at": f"{next_at}T06:00:00.000Z",
-        "created_at": "2026-03-01T12:00:00.000Z",
-    }
-    assert (await api.get(REPORTS, owner[1])).json == {"data": [made]}
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "frequency"),
-        ({"frequency": "hourly", "recipients": ["a@example.org"]}, "frequency"),
-        ({"frequency": "daily"}, "recipients"),
-        ({"frequency": "daily", "recipients": []}, "recipients"),
-        ({"frequency": "daily", "recipients": [f"u{n}@example.org" for n in range(11)]}, "recipients"),
-        ({"frequency": "daily", "recipients": ["a@example.org", "nobody"]}, "recipients.1"),
-    ],
-)
-async def test_what_cannot_be_scheduled(api: ApiWorld, owner: Key, body: object, field: str) -> None:
-    answer = await api.send("POST", REPORTS, owner[1], body)
-    assert (answer.status, answer.json["error"]["details"]["field"]) == (422, field)
-    assert (await api.get(REPORTS, owner[1])).json == {"data": []}
-
-
-async def test_requests_at_the_same_time_cannot_pass_the_limit_of_reports(api: ApiWorld, owner: Key) -> None:
-    body = {"frequency": "daily", "recipients": ["a@example.org"]}
-    for _ in range(MAX_REPORTS - 1):
-        await schedule(api, owner[1])
-    answers = await asyncio.gather(*(api.send("POST", REPORTS, owner[1], body) for _ in range(5)))
-    assert sorted(answer.status for answer in answers) == [200, 409, 409, 409, 409]
-    refused = next(answer for answer in answers if answer.status == 409)
-    assert fault(refused)[1] == "conflict"
-    assert "50 scheduled reports, the most that it may have: remove one first" in refused.json["error"]["message"]
-
-
-async def test_reports_of_others_are_out_of_reach(api: ApiWorld, owner: Key, stranger: Key) -> None:
-    made = await schedule(api, owner[1])
-    assert (await api.get(REPORTS, stranger[1])).json == {"data": []}
-    for name in (made["id"], "x", format_id("em", 5)):
-        assert fault(await api.send("DELETE", f"{REPORTS}/{name}", stranger[1])) == (404, "not_found", None)
-    assert (await api.send("DELETE", f"{REPORTS}/{made['id']}", owner[1])).json == {"deleted": True}
-    assert (await api.send("DELETE", f"{REPORTS}/{made['id']}", owner[1])).status == 404
-
-
 async def test_scopes(api: ApiWorld) -> None:
     _, secret = await api.keys.create(AccountId(1), "weak", scope=Scope.READ_ONLY)
-    for method, path in (("POST", REPORTS), ("DELETE", f"{REPORTS}/x"), ("POST", f"{PATH}/benchmarks/opt-in")):
-        assert fault(await api.send(method, path, secret, {}))[:2] == (403, "insufficient_scope")
+    assert fault(await api.send("POST", f"{PATH}/benchmarks/opt-in", secret, {}))[:2] == (403, "insufficient_scope")
     assert (await api.get(f"{PATH}?{DAYS}", secret)).status == 200
