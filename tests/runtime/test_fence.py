@@ -58,7 +58,7 @@ async def test_endless_work_is_ended_and_the_loop_goes_on(fence: Fence) -> None:
     while not job.done():
         turns += 1
         await asyncio.sleep(0.005)
-    with pytest.raises(TooCostly):
+    with pytest.raises((TooCostly, FenceUnavailable)):  # by its processor time, or on a busy machine by the clock
         job.result()
     assert turns > 20
     assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"

@@ -64,9 +64,11 @@ async def test_what_was_accepted_can_be_recorded_when_nothing_more_is_accepted(d
     store, samples = open_store(disk / "data"), Samples()
     accepted = await fill(store, samples, KeyMode.LIVE)
     assert len(accepted) > 100
-    for ask in (store.check_room(len(CONTENT)), store.check_writable()):
-        with pytest.raises(StoreFull, match="nearly full"):
-            await ask
+    with pytest.raises(StoreFull, match="nearly full"):
+        await store.check_room(len(CONTENT))
+    (disk / "of somebody else").write_bytes(CONTENT)  # nor is there room for one octet
+    with pytest.raises(StoreFull, match="nearly full"):
+        await store.check_writable()
     assert free(disk) > DISK // MARGIN_SHARE // 2
     for new in accepted:
         assert new.lease is not None

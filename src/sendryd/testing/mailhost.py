@@ -7,12 +7,15 @@ import asyncio
 import re
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
 DEFAULT_EXTENSIONS: Final = ("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN")
 WAIT_TIMEOUT: Final = 20.0  # seconds
+
+CLOSE_TIMEOUT: Final = 5.0  # seconds that a goodbye may take
 
 
 @dataclass(slots=True)
@@ -138,6 +141,11 @@ class ReceivingServer:
         finally:
             self.open_connections -= 1
             session.writer.close()
+            if session.writer is not writer:  # TLS says goodbye first; then the stream below it may go
+                with suppress(OSError, TimeoutError):
+                    async with asyncio.timeout(CLOSE_TIMEOUT):
+                        await session.writer.wait_closed()
+                writer.close()
 
     async def _say(self, session: _Session, reply: str) -> None:
         if reply == "drop":
