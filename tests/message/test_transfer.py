@@ -207,3 +207,11 @@ def check_quoted(body: bytes) -> None:
     assert quoted.isascii()
     assert all(len(line) <= QP_LINE and line.rstrip() == line for line in quoted.split(b"\r\n"))
     assert quoted.count(b"\n") == quoted.count(b"\r") == quoted.count(b"\r\n")
+
+
+def test_a_list_of_separators_takes_no_time() -> None:
+    content = TOP + b"To: \xc3\xa9" + b"\r\n ; " * 2 + (b"\r\n " + b"; " * 450) * 1000 + b"\r\n\r\nx\r\n"
+    started = time.process_time()
+    with pytest.raises(MalformedMessage, match="cannot be folded"):
+        to_7bit(content)
+    assert time.process_time() - started < 6  # a separator at a time at the end of one text took minutes

@@ -111,23 +111,33 @@ def _percent(text: str) -> str:
 def _encode_addresses(text: str) -> list[str]:
     """An address list as units that each begin with a space, between which the line may be folded."""
     units: list[str] = []
+    separators: list[str] = []  # after the last unit
     phrase: list[str] = []  # tokens since the last separator
+
+    def add(words: list[str]) -> None:
+        if words and separators:
+            mark = "".join(separators)
+            separators.clear()
+            if units:
+                units[-1] += mark
+            else:
+                units.append(f" {mark}")
+        units.extend(words)
+
     for token in _with_whole_comments(text):
         if token[0] == "(":
-            units += _encode_words_before(phrase)
-            units += _encode_comment(token)
+            add(_encode_words_before(phrase))
+            add(_encode_comment(token))
         elif token[0] == "<" and len(token) > 1:
-            units += _encode_words_before(phrase)
-            units.append(f" <{_encode_address(token[1:-1])}>")
+            add(_encode_words_before(phrase))
+            add([f" <{_encode_address(token[1:-1])}>"])
         elif token in {",", ";", ":"}:
-            units += _encode_words_before(phrase)
-            if units:
-                units[-1] += token
-            else:
-                units.append(f" {token}")
+            add(_encode_words_before(phrase))
+            separators.append(token)
         else:
             phrase.append(token)
-    return units + _encode_words_before(phrase)
+    add([*_encode_words_before(phrase), ""])
+    return units
 
 
 def _with_whole_comments(text: str) -> Iterator[str]:

@@ -25,8 +25,23 @@ def base64_lines(data: bytes) -> bytes:
 
 def quoted_printable(body: bytes) -> bytes:
     """Quoted-printable of a text with CRLF line ends, which stay line ends (RFC 2045 §6.7)."""
+    pieces: list[bytes] = []
+    start = 0
+    while len(body) - start > SLICE:
+        end = body.rfind(b"\r\n", start, start + SLICE)
+        end = end if end >= 0 else body.find(b"\r\n", start + SLICE - 1)
+        if end < 0:
+            break
+        pieces.append(_quote_lines(body[start:end]))
+        start = end + len(b"\r\n")
+    pieces.append(_quote_lines(body[start:]))
+    return b"\r\n".join(pieces)
+
+
+def _quote_lines(body: bytes) -> bytes:
     ends = body.count(b"\r\n")
-    if body.count(b"\n") == ends and body.count(b"\r") == ends:  # else the fast way would take other line ends for such, or leave them
+    # Else the fast way would take other line ends for such, or leave them, or keep other threads waiting.
+    if len(body) <= SLICE and body.count(b"\n") == ends and body.count(b"\r") == ends:
         quoted = binascii.b2a_qp(body + b"\r\n")[:-2]  # with a CRLF in it, its soft line breaks have one too
         if max(map(len, quoted.split(b"\r\n"))) <= QP_LINE:  # a space at the end of a line can make it longer by one
             return quoted
