@@ -8,13 +8,13 @@ from sendryd.message.author import normalise_domain
 from sendryd.message.errors import MalformedMessage
 
 # The last address, with what may stand behind it: the angle bracket and comments.
-_LAST_DOMAIN: Final = re.compile(r"@([^\s@<>()\",;]+)>?\s*(?:\(.*\))?\s*\Z", re.DOTALL)
+_LAST_DOMAIN: Final = re.compile(r"@([^\s@<>()\",;]+)>?(?:\s*\(.*\))?\Z", re.DOTALL)
 
 
 @lru_cache(4096)  # an account has few authors, and a report meets each of them with every message
 def author_domain(text: str | None) -> str | None:
     """The domain in A-label form; None if the text ends with no address, or there is no text because the message is gone."""
-    match = _LAST_DOMAIN.search(text or "")
+    match = _LAST_DOMAIN.search((text or "").rstrip())
     if match is None:
         return None
     try:

@@ -327,7 +327,7 @@ _ABOUT_SENDER: Final = re.compile(
 )
 _ABOUT_SIZE: Final = re.compile(
     r"too (?:large|big)|(?:message|mail|content|body|attachment)s? (?:is |are )?too long|\bsize\b.{0,40}\b(?:exceed|limit|over|larger)"
-    r"|(?:exceed|limit|maximum|larger|bigger|over)\w*\b.{0,40}\bsize\b|(?:message|mail|length|body|content)s? exceeds?\b"
+    r"|(?:exceed|limit|maximum|larger|bigger|over)\w{0,20}\b.{0,40}\bsize\b|(?:message|mail|length|body|content)s? exceeds?\b"
 )
 
 # Whatever the code: the next message to the same address may be taken, so none of these suppresses it.
