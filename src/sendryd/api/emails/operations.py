@@ -1,6 +1,5 @@
 """Messages as they are read: lists, one, its events and attachments."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -22,6 +21,7 @@ from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX,
 from sendryd.model.message import Message, MessageSummary, MessageType
 from sendryd.model.moment import timestamp
 from sendryd.policy.tracking import share_url
+from sendryd.runtime import offload
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence import Fence, Fences
@@ -128,7 +128,7 @@ class EmailHandlers:
             raise invalid("index", "index is the place of the attachment, from 0 on")
         async with self._answers.room(summary.message.size):
             content = await self._store.read_content(summary.message.id)
-            found = await asyncio.to_thread(_attachment, content, int(text))
+            found = await offload.in_thread(_attachment, content, int(text))
             if found is None:
                 raise not_found("Attachment")
             name, content_type, pieces = found
@@ -191,4 +191,4 @@ async def show_email(store: Store, call: Call[object, object], answers: Answers)
     call.room.give_back()  # the request's own work is done, and room is never waited for while some is held
     async with answers.room(summary.message.size):
         content = await store.read_content(summary.message.id)
-        return respond(await asyncio.to_thread(lambda: encode(email_json(summary, summarise(content)))))
+        return respond(await offload.in_thread(lambda: encode(email_json(summary, summarise(content)))))

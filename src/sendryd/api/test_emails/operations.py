@@ -1,6 +1,5 @@
 """The Test Inbox: what test keys sent, as it would have arrived."""
 
-import asyncio
 from typing import Final
 
 from starlette.responses import Response
@@ -15,6 +14,7 @@ from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, MessageId, parse_id
 from sendryd.model.message import Message
+from sendryd.runtime import offload
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import MessageFilter, QueueFilter, Store
@@ -102,7 +102,7 @@ class TestInboxHandlers:
             return encode(whole_test_email_json(message, summarise(content)))
 
         async with self._answers.room(message.size):
-            body = await asyncio.to_thread(make, await self._store.read_content(message.id))
+            body = await offload.in_thread(make, await self._store.read_content(message.id))
             return await self._answers.make(body, owner=message.account_id, media_type="application/json")
 
 
