@@ -196,11 +196,11 @@ class _Walk:
         A line that is no field ends the block as an empty line does. If it is the first line, there is no header.
         """
         content, position, count = self._content, start, 0
-        end = start + MAX_BLOCK
-        while position < end and count < MAX_FIELDS:
+        limit = start + MAX_BLOCK
+        while position < limit and count < MAX_FIELDS:
             if content.startswith(b"\r\n", position):
                 return position, position + 2, True
-            match = _FIELD_LINES.match(content, position, end)
+            match = _FIELD_LINES.match(content, position, limit)
             if content.startswith(b"--", position):
                 end = content.find(b"\r\n", position)
                 line = content[position : len(content) if end < 0 else end]
