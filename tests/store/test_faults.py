@@ -185,6 +185,23 @@ async def test_a_damaged_database_is_not_served(tmp_path: Path) -> None:
         open_store(tmp_path)
 
 
+async def test_a_row_that_breaks_a_rule_of_its_table_does_not_stop_the_start_after_a_crash(tmp_path: Path) -> None:
+    store, samples = open_store(tmp_path), Samples()
+    for _ in range(5):  # more than one fault
+        await store.accept(samples.message())
+    whole = samples.message()
+    await store.accept(whole)
+    await store.aclose()
+    damaging = apsw.Connection(str(tmp_path / FILE_NAME))
+    damaging.execute("PRAGMA ignore_check_constraints = 1")
+    damaging.execute("UPDATE message SET type = '{not json' WHERE id <> ?", (whole.message.id,))
+    damaging.close()
+    (tmp_path / f"{FILE_NAME}-wal").write_bytes(b"left by a crash")
+    again = open_store(tmp_path)
+    assert await again.read_content(whole.message.id) == whole.content
+    await again.aclose()
+
+
 def test_an_engine_that_loses_commits(monkeypatch: pytest.MonkeyPatch) -> None:
     check_engine()
     monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
