@@ -93,6 +93,9 @@ def test_hold_release_retry_and_cancel(cli: Any, message: NewMessage) -> None:
     assert cli.json("queue", "retry", "--older-than", "0s") == {"count": 1}
     assert cli.run("queue", "cancel", first).stderr == "1 delivery cancelled.\n"
     assert cli.json("queue", "list")["data"] == []
+    empty = cli.run("queue", "list")
+    assert (empty.stdout, empty.stderr) == ("", "The queue is empty.\n")
+    assert cli.run("queue", "list", "--domain", "one.test").stderr == "No delivery matches.\n"
     assert cli.json("queue", "cancel", email_id) == {"count": 0}
 
 

@@ -79,7 +79,11 @@ def test_an_address_beyond_ascii(relay: RelayProcess) -> None:
         ((*ENVELOPE, "--key", "sn_live_nonsense"), 1, "535 5.7.8"),
         ((*ENVELOPE, "--key", "ключ"), 1, "not one"),
         ((*ENVELOPE, "--key", "TEST", "--to", "nobody@localhost"), 1, "5.1.3"),
-        ((*ENVELOPE, "--key", "TEST", "--attach", "/nonexistent/file"), 1, "cannot be made"),
+        (
+            (*ENVELOPE, "--key", "TEST", "--attach", "/nonexistent/file"),
+            1,
+            "an attachment cannot be read: /nonexistent/file: No such file or directory\n",
+        ),
         ((*ENVELOPE, "--key", "TEST", "--subject", "two\nlines"), 1, "cannot be made"),
         ((*ENVELOPE, "--key", "LIVE"), 1, "550 5.7.1"),
     ],

@@ -113,7 +113,10 @@ def test_a_second_serve_is_refused_and_the_lock_ends_with_the_process(running: R
     for args in (("serve",), ("serve", "--json"), ("serve", "--role", "upkeep")):
         again = running.run(*args, check=False)
         assert (again.returncode, again.stdout) == (1, b"")
-        assert again.stderr.decode() == f"sendryd: another sendryd serve is running on {running.data_dir}\n"
+        assert (
+            again.stderr.decode()
+            == f"sendryd: another sendryd serve is running on {running.data_dir}: stop it, or set SENDRYD_DATA_DIR to another folder\n"
+        )
     running.kill()
     running.start()
 

@@ -99,7 +99,9 @@ def lock_data_dir(data_dir: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise AlreadyRunning(f"another sendryd serve is running on {data_dir}") from None
+        raise AlreadyRunning(
+            f"another sendryd serve is running on {data_dir}: stop it, or set SENDRYD_DATA_DIR to another folder"
+        ) from None
     return descriptor
 
 

@@ -36,7 +36,9 @@ def _show(domain: SendingDomain, *, as_json: bool) -> None:
         say(f"  {mark}{': ' + record.reason if record.reason else ''}")
     settings = read_settings()
     if "." not in settings.hostname and not settings.spf_include:
-        say(f"The SPF record names {settings.hostname}, which nobody can look up: set SENDRYD_HOSTNAME to this server's name in DNS first.")
+        say(
+            f"The SPF record names {settings.hostname}, which has no public DNS records: set SENDRYD_HOSTNAME to this server's name in DNS first."
+        )
 
 
 async def _find(basics: Basics, name: str) -> SendingDomain:
@@ -76,7 +78,11 @@ def list_domains(as_json: Json = False) -> None:
         items = [domain_json(domain) for domain in domains]
         print_json(counted_page(items, has_more=False, total=len(items)))
     else:
-        print_table(("name", "status"), [(domain.name, domain.status.value) for domain in domains])
+        print_table(
+            ("name", "status"),
+            [(domain.name, domain.status.value) for domain in domains],
+            if_empty="There are no domains; `sendryd domains add NAME` adds one.",
+        )
 
 
 @app.command()

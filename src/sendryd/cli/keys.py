@@ -24,7 +24,7 @@ MAX_NAME: Final = 100  # characters, as in the REST API
 def _key_id(text: str) -> ApiKeyId:
     number = parse_id(text, API_KEY_PREFIX)
     if number is None:
-        raise CommandFailed(f"{text} is not the id of a key, as key_…")
+        raise CommandFailed(f"{text} is not the id of a key (key_…); `sendryd keys list` lists them")
     return ApiKeyId(number)
 
 
@@ -80,6 +80,7 @@ def list_keys(as_json: Json = False) -> None:
             )
             for key in keys
         ],
+        if_empty="There are no API keys; `sendryd keys create --name NAME` makes one.",
     )
 
 

@@ -16,7 +16,7 @@ from sendryd.cli.output import FAILED, complain
 
 INTERRUPTED = 130  # as shells say it of a command that SIGINT ended
 LOADING_THRESHOLDS = (50_000, 20, 50)  # what modules make as they are loaded stays: to look for garbage in it takes a sixth of a start
-CONFIG_HELP = "TOML file with settings; the environment wins over it. May stand behind the command too."
+CONFIG_HELP = "TOML file with settings; the environment wins over it. May also follow the command."
 
 
 class _Sendryd(TyperGroup):

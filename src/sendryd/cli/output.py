@@ -41,8 +41,11 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, ensure_ascii=True, separators=(", ", ": ")))
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows for people: aligned on a terminal, tab-separated elsewhere."""
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, if_empty: str) -> None:
+    """Rows for people: aligned on a terminal, tab-separated elsewhere. Without rows, the sentence `if_empty` on standard error."""
+    if not rows:
+        say(if_empty)
+        return
     if not sys.stdout.isatty():
         for row in rows:
             print_line(*row)

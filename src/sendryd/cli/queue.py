@@ -54,7 +54,7 @@ def _filter_of(text: str) -> QueueFilter:
 
 @app.command("list")
 def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False) -> None:
-    """Lists what waits, or with --state what is done."""
+    """Lists deliveries that wait, or those in another --state."""
     states, age = _states_of(state), duration(older_than)
 
     async def work(basics: Basics) -> list[QueuedDelivery]:
@@ -84,6 +84,7 @@ def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan
             )
             for item in items
         ],
+        if_empty="The queue is empty." if domain is state is older_than is None else "No delivery matches.",
     )
 
 
@@ -213,8 +214,8 @@ def trace(
     """Writes the next sessions with a domain's mail servers to the log of `serve`, line by line; no content and no passwords."""
     try:
         name = normalise_domain(domain)
-    except AddressError as error:
-        fail(f"{domain} is no domain: {error}", WRONG_USAGE)
+    except AddressError:
+        fail(f"{domain!r} is not a domain name such as example.com", WRONG_USAGE)
     period = duration(within)
 
     async def work(basics: Basics) -> TraceRequest:

@@ -46,7 +46,9 @@ def send(
         fail(f"give an API key with --key or {KEY_VARIABLE}", WRONG_USAGE)
     try:
         message = _compose(sender, to, subject, text, html, attach or [])
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        fail(f"an attachment cannot be read: {explain(error)}")
+    except ValueError as error:
         fail(f"the message cannot be made: {error}")
     address = settings.smtp_listen[0]
     try:

@@ -33,7 +33,7 @@ def serve(
     processes: Annotated[int, typer.Option(min=1, help="Processes; more than one needs PostgreSQL.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Runs the relay until it is told to stop."""
+    """Runs the relay until SIGTERM or Ctrl-C."""
     from sendryd.app.listen import PortTaken
     from sendryd.app.roles import Role
     from sendryd.app.supervise import AlreadyRunning, DaemonFailed, configure_logs, lock_data_dir

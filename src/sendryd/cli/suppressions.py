@@ -52,7 +52,11 @@ def list_suppressions(
     if as_json:
         print_json(suppressions_page(found, has_more=False))
     else:
-        print_table(COLUMNS, [csv_row(each) for each in found])
+        print_table(
+            COLUMNS,
+            [csv_row(each) for each in found],
+            if_empty="No suppressed address matches." if text or reason else "No address is suppressed.",
+        )
 
 
 @app.command()

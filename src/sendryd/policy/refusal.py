@@ -56,7 +56,11 @@ CATALOGUE: Final[dict[RefusalKey, Rendering]] = {
     RefusalKey.SCOPE_MISSING: Rendering(535, "5.7.8", 403, "insufficient_scope", "This API key lacks the {} scope: use a key that has it"),
     RefusalKey.LIVE_KEY_NEEDED: Rendering(550, "5.7.1", 403, "insufficient_scope", "A test key cannot {}: use a live key"),
     RefusalKey.DOMAIN_NOT_VERIFIED: Rendering(
-        550, "5.7.1", 403, "domain_not_verified", "The domain {} is not verified in this account: verify it, or send from one that is"
+        550,
+        "5.7.1",
+        403,
+        "domain_not_verified",
+        "The domain {} is not verified in this account: add its DNS records, or send from a verified domain",
     ),
     RefusalKey.MALFORMED_MESSAGE: Rendering(554, "5.6.0", 422, "validation_error", "Message refused: {}"),
     RefusalKey.CONTROL_HEADER: Rendering(
