@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.moments import read_moment
-from sendryd.api.framework.requests import Gate, Refused, encode, refuse
+from sendryd.api.framework.requests import PIECE, Gate, Refused, encode, encode_large, refuse
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import API_KEY_PREFIX, AccountId, parse_id
 from sendryd.policy.ratelimit import RateLimiter
@@ -288,3 +288,10 @@ async def test_refusals_of_mail_are_lines_of_the_log_with_the_key(tmp_path: Path
     ]
     api.fences.close()
     await api.store.aclose()
+
+
+@pytest.mark.parametrize("text", ["\x01" * (2 * PIECE + 1), "é€😀" * PIECE, "a" * PIECE + "\ud800\udc00" * PIECE, '"\\' * PIECE, "x"])
+def test_a_large_text_is_encoded_in_pieces_to_the_same_document(text: str) -> None:
+    body = {"id": "te_1", "html": text, "cc": None, "headers": {"Subject": "s"}, "attachments": [1, 2]}
+    assert json.loads(encode_large(body)) == json.loads(json.dumps(body))
+    assert encode_large({}) == b"{}"

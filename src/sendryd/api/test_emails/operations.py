@@ -7,7 +7,7 @@ from starlette.responses import Response
 from sendryd.api.framework.answers import Page, page
 from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import encode, not_found, parse_cursor
+from sendryd.api.framework.requests import encode_large, not_found, parse_cursor
 from sendryd.api.test_emails.schema import TestEmail, WaitQuery, WholeTestEmail, test_email_json, whole_test_email_json
 from sendryd.intake.personal import Personaliser
 from sendryd.message.parse import summarise
@@ -99,7 +99,7 @@ class TestInboxHandlers:
             if deliveries:
                 first = deliveries[-1]
                 content = self._personaliser.copy_for(message, first.id, first.forward_path, content)
-            return encode(whole_test_email_json(message, summarise(content)))
+            return encode_large(whole_test_email_json(message, summarise(content)))
 
         async with self._answers.room(message.size):
             body = await offload.in_thread(make, await self._store.read_content(message.id))
