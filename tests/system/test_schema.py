@@ -141,9 +141,8 @@ def test_the_program_does_what_its_description_says(full: World, tmp_path: Path)
     own_key = next(each for each in call(full, "GET", "/v1/api-keys")["data"] if full.live_key.startswith(each["key_prefix"]))
     (tmp_path / "schemathesis.toml").write_text(configure(fill(full)))
     started = timestamp(SystemClock().now())
-    (tmp_path / "openapi.json").write_text(
-        json.dumps(call(full, "GET", "/openapi.json"))
-    )  # by itself schemathesis has little patience for it
+    # By itself schemathesis has little patience for the description.
+    (tmp_path / "openapi.json").write_text(json.dumps(call(full, "GET", "/openapi.json")))
     for phases in ("coverage,fuzzing", "stateful"):
         done = run(full, tmp_path, phases, own_key["id"])
         assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]

@@ -9,9 +9,8 @@ from sendryd.testing.mailhost import ReceivingServer, Script
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 TARPITS, SILENT = 100, 200
-WAIT = (
-    12.0  # seconds until a good message is delivered: a machine that does other things is slower, and a silent server is waited for longer
-)
+# Seconds until a good message is delivered: a busy machine is slower, and a silent server is waited for longer.
+WAIT = 12.0
 AUTHOR = f"hello@{SENDING_DOMAIN}"
 BAD = [f"tarpit{number}.test" for number in range(TARPITS)] + [f"silent{number}.test" for number in range(SILENT)]
 

@@ -1,4 +1,4 @@
-"""A message's HTML, written anew so that a browser which shows it connects to nobody and runs nothing. Pure; without calling itself.
+"""A message's HTML, written anew so that a browser which shows it connects to nobody and runs nothing. Pure, and not recursive.
 
 A parser makes the tree that browsers make; of it only listed elements and attributes are written, all text escaped. No element in which text
 is not escaped is among them, so every tag of the result is one that is written here, however its reader nests them. Pictures are kept if their
