@@ -18,6 +18,7 @@ from sendryd.testing.world import World
 ROOT = Path(__file__).parents[2]
 DOMAIN = "example.com"
 FENCE = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+VARIES = re.compile(r"em_\w+|\d+")  # ids, ports and times of the demonstration
 PLACEHOLDER = re.compile(r"\b([a-z]+)_…")
 
 
@@ -56,6 +57,15 @@ def test_the_tour(world: World, tmp_path: Path) -> None:
             assert program == ".venv/bin/sendryd"
             if arguments != ["demo"]:  # it has a test of its own
                 relay.run(*arguments)
+
+
+def test_what_the_demo_prints() -> None:
+    (shown,) = blocks("README.md", "console")
+    printed = subprocess.run([sys.executable, "-m", "sendryd", "demo"], capture_output=True, text=True, timeout=60, check=True).stderr
+    lines = {VARIES.sub("#", line).strip() for line in printed.splitlines()}
+    command, *documented = (VARIES.sub("#", line).strip() for line in shown.splitlines())
+    assert command == "$ make demo"
+    assert [line for line in documented if line != "…" and line not in lines] == []
 
 
 def test_the_sdk(world: World) -> None:
