@@ -1,4 +1,4 @@
-"""Makes the reference pages from the code: settings, errors, events, command line, daemons, states, and `.env.example`.
+"""Makes the reference pages from the code: settings, errors, events, command line, daemons, states, the index of decisions, and `.env.example`.
 
 With --check, fails if they would change.
 """
@@ -172,6 +172,43 @@ def states_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+DECISION = re.compile(
+    r"# (\d+)\. (.+)\n\nDate: (\d{4}-\d\d-\d\d)\. Status: (accepted(?:, in part superseded by \d+)?|superseded by \d+)\.\n\n## Context\n"
+)
+
+
+def decisions_page() -> str:
+    """docs/decisions/README.md: the index of the decision records. Raises ValueError for a record without the uniform head and sections."""
+    lines = [
+        "# Decisions",
+        "",
+        "A record says what was decided, why, and what follows from it. Each has this head; a later record that replaces it is named in its status.",
+        "",
+        "```",
+        "# 17. Title",
+        "",
+        "Date: 2026-11-24. Status: accepted.",
+        "```",
+        "",
+        "The status is `accepted`, `accepted, in part superseded by N` or `superseded by N`; the sections are Context, Decision and Consequences.",
+        "Numbers that are missing were never used.",
+        "",
+        "| | decision | date | status |",
+        "|---|---|---|---|",
+    ]
+    for path in sorted((ROOT / "docs/decisions").glob("[0-9]*.md")):
+        text = path.read_text("utf-8")
+        head = DECISION.match(text)
+        if (
+            head is None
+            or int(head[1]) != int(path.name[:4])
+            or re.findall(r"(?m)^## (.*)$", text) != ["Context", "Decision", "Consequences"]
+        ):
+            raise ValueError(f"{path.relative_to(ROOT)} lacks the head or the sections that docs/decisions/README.md shows")
+        lines.append(f"| {head[1]} | [{head[2]}]({path.name}) | {head[3]} | {head[4]} |")
+    return "\n".join(lines) + "\n"
+
+
 def events_page() -> str:
     """docs/reference/events.md: the words of events, and of what webhooks are told."""
     lines = ["# Events", "", "Of a message, for each recipient (`GET /v1/emails/:id/events`, `GET /v1/logs`):", ""]
@@ -187,6 +224,7 @@ def main() -> int:
         ROOT / "docs/reference/errors.md": errors_page(),
         ROOT / "docs/reference/cli.md": commands_page(),
         ROOT / "docs/reference/events.md": events_page(),
+        ROOT / "docs/decisions/README.md": decisions_page(),
         ROOT / "docs/operations/daemons.md": daemons_page(),
         ROOT / "docs/internals/states.md": states_page(),
         ROOT / ".env.example": environment_example(),
