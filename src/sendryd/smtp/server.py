@@ -2,101 +2,38 @@
 
 `receive_data` buffers. `next_event` gives what happened, `NEED_DATA`, or `PAUSED` while an event awaits its `reply`. `data_to_send` is
 what the peer must be sent. The machine answers by itself what needs no decision: bad syntax, bad order, NOOP, limits, malformed content.
-Any bytes at all give events; none can raise anything but `RemoteProtocolError`. The states, and every change of one, stand in `states.py`;
-what a kind of port offers stands in `profile.py`.
+Any bytes at all give events; none can raise anything but `RemoteProtocolError`. This file reads lines
+and finds the command; `server_auth.py` has STARTTLS and AUTH, `server_transaction.py` MAIL to the end of the content, `server_session.py` what
+all of them share. The states, and every change of one, stand in `states.py`; what a kind of port offers stands in `profile.py`.
 """
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from sendryd.smtp import server_replies as replies
-from sendryd.smtp.command import CommandRefused, excerpt, parse_auth, parse_bdat, parse_hello, parse_mail, parse_rcpt
-from sendryd.smtp.content import ContentIntake
+from sendryd.smtp.command import CommandRefused, excerpt, parse_hello
 from sendryd.smtp.errors import LocalProtocolError
-from sendryd.smtp.events import (
-    NEED_DATA,
-    PAUSED,
-    Closed,
-    Connected,
-    ContentRefused,
-    CredentialsOffered,
-    DataRequested,
-    Fault,
-    Hello,
-    MailFrom,
-    ServerEvent,
-    StartTLSRequested,
-)
-from sendryd.smtp.linebuffer import LineBuffer, LineFault
-from sendryd.smtp.profile import SUBMISSION, Profile
+from sendryd.smtp.events import NEED_DATA, PAUSED, Fault, Hello, ServerEvent
+from sendryd.smtp.linebuffer import LineFault
 from sendryd.smtp.reply import Reply, ReplyClass
-from sendryd.smtp.sasl import MECHANISMS, Credentials, Exchange, UndecodableResponse
-from sendryd.smtp.states import ServerDialogue, State, Verb
+from sendryd.smtp.server_auth import AuthCommands
+from sendryd.smtp.server_session import ServerLimits
+from sendryd.smtp.server_transaction import TransactionCommands
+from sendryd.smtp.states import State, Verb
 from sendryd.smtp.timeouts import Step
+
+__all__ = ["ServerConnection", "ServerLimits"]
 
 FOREIGN_VERBS: Final = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"DELETE", b"PATCH", b"TRACE", b"CONNECT"})
 TLS_RECORD: Final = b"\x16\x03"  # the first octets of a ClientHello
-
 AUTH_OVERHEAD: Final = 64  # octets of the verb and the mechanism, which stand on the line of an initial response
-
 
 _TRANSACTION: Final = frozenset({State.MAIL, State.RCPT, State.DATA, State.BDAT})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerLimits:
-    """What one session may ask for."""
-
-    max_message_size: int = 40 * 1024 * 1024  # octets
-    max_recipients: int = 1000  # of one transaction; RFC 5321 §4.5.3.1.8 asks for 100 at the least
-    max_faults: int = 20  # before 421; what Postfix allows (smtpd_hard_error_limit)
-    max_idle_commands: int = 1000  # NOOP, RSET, EHLO and the like without a message in between; pools of clients keep alive with them
-    command_line: int = 2048  # octets: RFC 5321 §4.5.3.1.4 has 512 and our extensions add to it
-    auth_line: int = 12_288  # octets: RFC 4954 §4
-
-
-class ServerConnection:
+class ServerConnection(AuthCommands, TransactionCommands):
     """The machine of one session."""
 
-    __slots__ = (
-        "_content",
-        "_dialogue",
-        "_events",
-        "_exchange",
-        "_faults",
-        "_hostname",
-        "_idle_commands",
-        "_input",
-        "_is_eof",
-        "_is_smtputf8",
-        "_limits",
-        "_output",
-        "_profile",
-        "_recipient",
-        "_recipients",
-    )
-
-    def __init__(self, *, hostname: str, limits: ServerLimits, profile: Profile = SUBMISSION, encrypted: bool = False) -> None:
-        self._hostname = hostname
-        self._limits = limits
-        self._profile = profile
-        self._dialogue = ServerDialogue(is_encrypted=encrypted)
-        self._input = LineBuffer()
-        self._output: list[bytes] = []
-        self._events: deque[ServerEvent] = deque((Connected(),))
-        self._is_eof = False
-        self._exchange: Exchange | None = None
-        self._content = ContentIntake(limits.max_message_size)
-        self._is_smtputf8 = False
-        self._recipient = ""  # that awaits a decision
-        self._recipients: set[str] = set()  # accepted
-        self._faults = 0
-        self._idle_commands = 0
-
-    def __repr__(self) -> str:
-        return f"<ServerConnection {self._dialogue.state.name} pending={self._dialogue.pending}>"
+    __slots__ = ()
 
     # What the shell asks.
 
@@ -344,17 +281,6 @@ class ServerConnection:
                 raise CommandRefused(replies.UNKNOWN_COMMAND)
         self._count_idle_command()
 
-    @property
-    def _is_stranger(self) -> bool:
-        return self._profile.has_auth and not self._dialogue.is_authenticated
-
-    @property
-    def _who_are_you(self) -> Reply:
-        return replies.AUTH_REQUIRED if self._dialogue.is_encrypted else replies.TLS_REQUIRED
-
-    def _out_of_order(self) -> CommandRefused:
-        return CommandRefused(replies.HELLO_FIRST if self._dialogue.state is State.START else replies.BAD_SEQUENCE)
-
     def _on_hello(self, verb: Verb, argument: bytes) -> ServerEvent | None:
         name = parse_hello(argument)
         self._count_idle_command()
@@ -362,187 +288,3 @@ class ServerConnection:
             return None
         self._dialogue.ask(verb)
         return Hello(name, verb is Verb.EHLO)
-
-    def _on_starttls(self, argument: bytes) -> ServerEvent | None:
-        if argument:
-            raise CommandRefused(replies.NO_ARGUMENTS)
-        if self._dialogue.is_encrypted:
-            raise CommandRefused(replies.ALREADY_ENCRYPTED)
-        if not self._dialogue.is_in_order(Verb.STARTTLS):
-            raise self._out_of_order()
-        if not self._dialogue.is_extended:
-            raise CommandRefused(replies.HELLO_FIRST)
-        if self._input:  # commands slipped in before the handshake would else seem to come from inside it (CVE-2011-0411)
-            self._hang_up(replies.INJECTED, "something followed STARTTLS before the handshake")
-            return None
-        self._dialogue.ask(Verb.STARTTLS)
-        return StartTLSRequested()
-
-    def _on_auth(self, argument: bytes) -> ServerEvent | None:
-        if not self._profile.has_auth:
-            raise CommandRefused(replies.NOT_IMPLEMENTED)
-        if not self._dialogue.is_encrypted:
-            raise CommandRefused(replies.TLS_REQUIRED)
-        if self._dialogue.is_authenticated:
-            raise CommandRefused(replies.ALREADY_AUTHENTICATED)
-        if not self._dialogue.is_in_order(Verb.AUTH):
-            raise self._out_of_order()
-        if not self._dialogue.is_extended:  # RFC 4954 §3: an extension needs EHLO
-            raise CommandRefused(replies.HELLO_FIRST)
-        auth = parse_auth(argument)
-        if auth.mechanism not in MECHANISMS:
-            raise CommandRefused(replies.UNKNOWN_MECHANISM)
-        self._exchange = exchange = Exchange(auth.mechanism)
-        self._dialogue.move(Verb.AUTH, ReplyClass.MORE)
-        return self._step_auth(exchange, lambda: exchange.start(auth.initial))
-
-    def _read_auth_response(self, line: bytes) -> ServerEvent | None:
-        exchange = self._exchange
-        assert exchange is not None  # the state is AUTH
-        if line == b"*":  # RFC 4954 §4
-            self._end_exchange()
-            raise CommandRefused(replies.AUTH_CANCELLED)
-        return self._step_auth(exchange, lambda: exchange.step(line))
-
-    def _step_auth(self, exchange: Exchange, step: Callable[[], bytes | Credentials]) -> ServerEvent | None:
-        try:
-            result = step()
-        except UndecodableResponse:
-            self._end_exchange()
-            raise CommandRefused(replies.UNDECODABLE) from None
-        if isinstance(result, Credentials):
-            self._exchange = None
-            self._dialogue.ask(Verb.AUTH)
-            return CredentialsOffered(exchange.mechanism, result.username, result.password)
-        self._output.append(result)
-        return None
-
-    def _end_exchange(self) -> None:
-        self._exchange = None
-        self._dialogue.move(Verb.AUTH, ReplyClass.PERMANENT)
-
-    def _on_mail(self, line: bytes) -> ServerEvent:
-        if self._is_stranger and self._dialogue.state is not State.START:
-            raise CommandRefused(self._who_are_you)
-        if not self._dialogue.is_in_order(Verb.MAIL):
-            raise self._out_of_order()
-        mail: MailFrom = parse_mail(line)
-        if mail.size is not None and mail.size > self._limits.max_message_size:  # RFC 1870 §6.1
-            raise CommandRefused(replies.TOO_BIG, is_fault=False)
-        self._is_smtputf8 = mail.is_smtputf8
-        self._dialogue.ask(Verb.MAIL)
-        return mail
-
-    def _on_rcpt(self, line: bytes) -> ServerEvent:
-        if not self._dialogue.is_in_order(Verb.RCPT):
-            raise self._out_of_order()
-        rcpt = parse_rcpt(line, is_smtputf8=self._is_smtputf8)
-        self._recipient = rcpt.path.text
-        if len(self._recipients) >= self._limits.max_recipients and self._recipient not in self._recipients:
-            raise CommandRefused(replies.TOO_MANY_RECIPIENTS, is_fault=False)
-        self._dialogue.ask(Verb.RCPT)
-        return rcpt
-
-    # Content.
-
-    def _on_data(self, argument: bytes) -> ServerEvent | None:
-        if argument.strip():
-            raise CommandRefused(replies.NO_ARGUMENTS)
-        if self._dialogue.state is State.MAIL:
-            self._dialogue.detour()
-            self._send(replies.NO_RECIPIENTS_YET)
-            self._content.begin_data()
-            self._content.refuse(replies.NO_RECIPIENTS)
-            return None
-        if not self._dialogue.is_in_order(Verb.DATA):
-            if self._input:
-                self._hang_up(self._out_of_order().reply, "content followed a refused DATA")
-                return None
-            raise self._out_of_order()
-        self._dialogue.ask(Verb.DATA)
-        return DataRequested()
-
-    def _read_data(self) -> ServerEvent | None:
-        content = self._content
-        has_ended = content.read_data(self._input)
-        if content.is_endless:
-            self._hang_up(replies.FAR_TOO_BIG, "a content went on and on")
-            return None
-        return self._content_ended() if has_ended else None
-
-    def _content_ended(self) -> ServerEvent:
-        refusal = self._content.refusal
-        if refusal is not None:
-            self._send(refusal)
-            self._dialogue.move(Verb.CONTENT, refusal.reply_class)
-            self._end_transaction()
-            return ContentRefused(refusal)
-        self._dialogue.ask(Verb.CONTENT)
-        return self._content.take()
-
-    def _on_bdat(self, line: bytes) -> ServerEvent | None:
-        if self._is_stranger:  # whose chunk is not waited for
-            self._hang_up(self._who_are_you, "a chunk came before authentication")
-            return None
-        bdat = parse_bdat(line)
-        if bdat is None:
-            self._hang_up(replies.BAD_BDAT, "a BDAT command without a usable size")
-            return None
-        if self._dialogue.is_in_order(Verb.BDAT):
-            self._dialogue.move(Verb.BDAT, ReplyClass.POSITIVE)
-            is_bearable = self._content.begin_chunk(bdat.size, is_last=bdat.is_last)
-        else:
-            reply = replies.NO_RECIPIENTS if self._dialogue.state is State.MAIL else self._out_of_order().reply
-            is_bearable = self._content.begin_stray_chunk(bdat.size, reply)
-        if not is_bearable:
-            self._hang_up(replies.TOO_BIG, "a chunk of far too many octets was announced")
-            return None
-        return None if bdat.size else self._chunk_ended()
-
-    def _read_chunk(self) -> ServerEvent | None:
-        return self._chunk_ended() if self._content.read_chunk(self._input) else None
-
-    def _chunk_ended(self) -> ServerEvent | None:
-        content = self._content
-        if content.is_last_chunk and not content.is_stray_chunk:
-            content.finish()
-            return self._content_ended()
-        refusal = content.chunk_refusal
-        if refusal is None:
-            self._send(replies.OK)
-            return None
-        self._send(refusal)
-        self._events.append(Fault(refusal, "BDAT"))
-        self._count_fault()
-        return None
-
-    def _end_transaction(self) -> None:
-        self._content.forget()
-        self._recipients.clear()
-        self._is_smtputf8 = False
-
-    # Ending.
-
-    def _send(self, reply: Reply) -> None:
-        self._output.append(reply.encoded)
-
-    def _count_fault(self) -> None:
-        self._faults += 1
-        if self._faults >= self._limits.max_faults:
-            self._hang_up(replies.TOO_MANY_FAULTS, "too many errors")
-
-    def _count_idle_command(self) -> None:
-        self._idle_commands += 1
-        if self._idle_commands > self._limits.max_idle_commands:
-            self._hang_up(replies.TOO_MANY_IDLE_COMMANDS, "too many commands without mail")
-
-    def _hang_up(self, reply: Reply, reason: str) -> None:
-        if self._dialogue.state is not State.CLOSED:
-            self._send(reply)
-            self._close(reason)
-
-    def _close(self, reason: str) -> None:
-        self._dialogue.close()
-        self._events.append(Closed(reason))
-        self._input.clear()
-        self._end_transaction()
