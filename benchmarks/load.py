@@ -10,7 +10,7 @@ import json
 import ssl
 import time
 
-from sendryd.runtime.stream import TcpStream, connect
+from sendryd.runtime.tcp import TcpStream, connect
 
 TIMEOUT = 60.0
 

@@ -8,7 +8,8 @@ from typing import cast
 from sendryd.policy.penalty import FailureLog
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.memory import MemoryStream, memory_streams
-from sendryd.runtime.stream import Peer, TcpStream
+from sendryd.runtime.stream import Peer
+from sendryd.runtime.tcp import TcpStream
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
 from sendryd.submission.listener import ConnectionLimits, Listener

@@ -23,7 +23,7 @@ from typing import Final
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.transcript import Transcript
 from sendryd.policy.classify import NetworkFailure
-from sendryd.runtime import stream as network
+from sendryd.runtime import tcp
 from sendryd.runtime.faults import (
     ConnectFailed,
     NetworkFault,
@@ -552,7 +552,7 @@ async def open_connection(
 
 async def _connect(target: Target, timeouts: Timeouts, timeout: float, transcript: Transcript | None) -> Connection:
     try:
-        stream = await network.connect(target.address, target.port, timeout=timeout)
+        stream = await tcp.connect(target.address, target.port, timeout=timeout)
     except ConnectFailed as error:
         # The time-out is the exception that was being handled when this one was made.
         is_timeout = isinstance(error.__context__, TimeoutError)

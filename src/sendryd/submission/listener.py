@@ -20,7 +20,7 @@ from typing import Final
 from sendryd.policy.network import network_of
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.log import get_logger
-from sendryd.runtime.stream import TcpStream
+from sendryd.runtime.tcp import TcpStream
 from sendryd.submission.session import Session, SessionContext
 
 BACKLOG: Final = 1024  # connections the kernel may hold for us while we are busy

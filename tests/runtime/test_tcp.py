@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.runtime import stream as network
+from sendryd.runtime import tcp
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
 from sendryd.runtime.owncert import write_self_signed
-from sendryd.runtime.stream import READ_SIZE, RECEIVE_LIMIT, ByteStream, TcpStream
+from sendryd.runtime.stream import READ_SIZE, ByteStream
+from sendryd.runtime.tcp import RECEIVE_LIMIT, TcpStream
 from sendryd.runtime.tls import ServerCertificate, client_context, server_context
 
 pytestmark = pytest.mark.sockets
@@ -22,7 +23,7 @@ _opened: list[TcpStream] = []
 
 async def connect(address: str, port: int, *, timeout: float) -> TcpStream:
     """Connects; the connection is closed with the server's."""
-    stream = await network.connect(address, port, timeout=timeout)
+    stream = await tcp.connect(address, port, timeout=timeout)
     _opened.append(stream)
     return stream
 
@@ -128,7 +129,7 @@ async def test_a_peer_that_does_not_read_is_given_up() -> None:
 
 
 async def test_a_closed_connection_does_not_wait_for_ever_for_a_peer_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "LINGER", 0.1)
+    monkeypatch.setattr(tcp, "LINGER", 0.1)
     lost = asyncio.Event()
     closing: list[asyncio.Task[None]] = []
 
