@@ -15,8 +15,6 @@ from sendryd.intake.directory import Directory
 from sendryd.intake.submission import Origin, Receipt, Recipient, Submission
 from sendryd.model.apikey import ApiKey
 from sendryd.model.ids import API_KEY_PREFIX, format_id
-from sendryd.policy.admission import admit_reverse_path, check_sender_key
-from sendryd.policy.credentials import hash_key
 from sendryd.policy.penalty import FailureLog
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.budget import BudgetExhausted, ContentBudget
@@ -45,9 +43,9 @@ from sendryd.smtp.events import (
 )
 from sendryd.smtp.reply import Reply
 from sendryd.smtp.server import ServerConnection, ServerLimits
-from sendryd.store.errors import StoreError, StoreFull
 from sendryd.submission import replies
 from sendryd.submission.incoming import IN_MEMORY, IncomingContent
+from sendryd.submission.login import Login
 
 COMMAND_TIMEOUT: Final = 300.0  # seconds for a whole command line: RFC 5321 §4.5.3.2.7
 UNAUTHENTICATED_TIMEOUT: Final = 60.0  # for a command before AUTH: strangers get less patience
@@ -103,8 +101,7 @@ class Session:
         self._is_stopping = False
         self._is_idle = False  # waiting for a command with no transaction open
         self._hello = ""
-        self._secret_hash: bytes | None = None
-        self._key: ApiKey | None = None
+        self._login = Login(context.directory, context.intake)
         self._mail: MailFrom | None = None
         self._recipients: dict[str, Recipient] = {}
         self._incoming = IncomingContent(self._machine, context.budget, context.scratch_dir)
@@ -113,7 +110,7 @@ class Session:
         self._content_due: float | None = None  # when the content under way must have come; each octet puts that off
 
     def __repr__(self) -> str:
-        account = self._key.account_id if self._key else "nobody"
+        account = self._login.key.account_id if self._login.key else "nobody"
         return f"<Session {self._stream.peer.host} account={account} awaiting={self._machine.awaiting.name}>"
 
     @property
@@ -185,8 +182,8 @@ class Session:
             if self._incoming.is_in_file:  # large: many that come in at once must not hold up what is small
                 await self._context.budget.turns.wait()
             machine.receive_data(data)
-            if self._key is not None and self._incoming.is_under_way and not self._incoming.hold(self._key):
-                await self._spill(self._key)
+            if self._login.key is not None and self._incoming.is_under_way and not self._incoming.hold(self._login.key):
+                await self._spill(self._login.key)
 
     def _flush(self) -> None:
         data = self._machine.data_to_send()
@@ -201,7 +198,7 @@ class Session:
             timeout = min(DATA_BLOCK_TIMEOUT, self._content_due - now)
         else:
             self._content_due = None
-            if self._key is None:
+            if self._login.key is None:
                 deadline = min(self._progressed + UNAUTHENTICATED_TIMEOUT, self._started + UNAUTHENTICATED_SESSION)
             else:
                 deadline = self._progressed + COMMAND_TIMEOUT
@@ -272,7 +269,7 @@ class Session:
             log.debug("client_fault", client=self._stream.peer.host, reply=str(fault.reply), line=fault.line_excerpt)
 
     def _log_refusal(self, refusal: Refusal | Reply, **fields: object) -> None:
-        key = format_id(API_KEY_PREFIX, self._key.id) if self._key else None
+        key = format_id(API_KEY_PREFIX, self._login.key.id) if self._login.key else None
         self._context.mail_log.refused(refusal, door="smtp", client=self._stream.peer.host, key=key, **fields)
 
     async def _on_starttls(self) -> None:
@@ -284,39 +281,34 @@ class Session:
         self._mail = None
 
     async def _on_credentials(self, event: CredentialsOffered) -> None:
-        secret_hash = hash_key(event.password.strip()) if event.username else None
-        try:
-            key = await self._context.directory.find_key(secret_hash) if secret_hash else None
-        except StoreError as error:
-            log.error("key_lookup_failed", error=repr(error))
-            self._machine.reply(Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE).smtp)
+        refusal = await self._login.authenticate(event)
+        if refusal is not None:
+            if refusal.key is not RefusalKey.TEMPORARILY_UNAVAILABLE:
+                await self._punish(refusal)
+            self._machine.reply(refusal.smtp)
             return
-        refusal = check_sender_key(key) if key else Refusal(RefusalKey.AUTH_FAILED)
-        if refusal is not None or key is None:
-            await self._refuse_credentials(refusal or Refusal(RefusalKey.AUTH_FAILED))
-            return
-        self._key, self._secret_hash = key, secret_hash
-        self._context.directory.touch(key)
         self._machine.reply(replies.AUTHENTICATED)
         if not self.was_authenticated:
             self.was_authenticated = True
             if self._on_authenticated:
                 self._on_authenticated(self)
 
-    async def _refuse_credentials(self, refusal: Refusal) -> None:
+    async def _punish(self, refusal: Refusal) -> None:
+        """Logs refused credentials, and delays the answer to whoever guesses."""
         context, host = self._context, self._stream.peer.host
         context.metrics.refused.labels(refusal.key.value).inc()
         delay = context.failures.record(host, context.clock.monotonic())
         self._log_refusal(refusal, delayed=delay)
         if delay:
             await context.clock.sleep(delay)
-        self._machine.reply(refusal.smtp)
 
     async def _on_mail(self, event: MailFrom) -> None:
         self._mail = None
         self._incoming.drop()  # of a transaction that was reset
-        refusal = await self._check_mail(event)
+        refusal = await self._login.admit(event)
         if refusal is not None:
+            if self._login.key is None:
+                self._machine.deauthenticate()
             self._context.metrics.refused.labels(refusal.key.value).inc()
             self._log_refusal(refusal, reverse_path=str(event.path.mailbox) if event.path.mailbox else "")
             self._machine.reply(refusal.smtp)
@@ -324,28 +316,6 @@ class Session:
         self._mail = event
         self._recipients = {}
         self._machine.reply(replies.SENDER_OK)
-
-    async def _check_mail(self, event: MailFrom) -> Refusal | None:
-        """The key again, so that a revoked one stops at once; then room on the disk, and the reverse-path."""
-        directory = self._context.directory
-        try:
-            key = await directory.find_key(self._secret_hash) if self._secret_hash else None
-            if key is None or check_sender_key(key) is not None:
-                self._key = self._secret_hash = None
-                self._machine.deauthenticate()
-                return Refusal(RefusalKey.AUTH_FAILED)
-            self._key = key
-            directory.touch(key)
-            await self._context.intake.check_room(event.size or 0)
-            if event.path.mailbox is None:
-                return None
-            name = event.path.mailbox.domain
-            return admit_reverse_path(key, name, await directory.covering_domains(key.account_id, name))
-        except StoreFull:
-            return Refusal(RefusalKey.STORAGE_FULL)
-        except StoreError as error:
-            log.error("sender_check_failed", error=repr(error))
-            return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
 
     def _on_rcpt(self, event: RcptTo) -> None:
         mailbox = event.path.mailbox
@@ -360,7 +330,7 @@ class Session:
         self._machine.reply(replies.RECIPIENT_OK)
 
     async def _on_content(self, event: DataEnded) -> None:
-        mail, key = self._mail, self._key
+        mail, key = self._mail, self._login.key
         if mail is None or key is None:
             raise AssertionError("content without an admitted sender")
         self._flush()

@@ -1,0 +1,63 @@
+"""Who a submission session is: the API key that AUTH gave it, and what that key may send from (RFC 4954, RFC 6409 §6.1)."""
+
+from sendryd.intake.accept import Intake
+from sendryd.intake.directory import Directory
+from sendryd.model.apikey import ApiKey
+from sendryd.policy.admission import admit_reverse_path, check_sender_key
+from sendryd.policy.credentials import hash_key
+from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.runtime.log import get_logger
+from sendryd.smtp.events import CredentialsOffered, MailFrom
+from sendryd.store.errors import StoreError, StoreFull
+
+log = get_logger("submission")
+
+
+class Login:
+    """The login of one session. `key` is None before AUTH, and once the key is revoked."""
+
+    __slots__ = ("_directory", "_intake", "_secret_hash", "key")
+
+    def __init__(self, directory: Directory, intake: Intake) -> None:
+        self._directory = directory
+        self._intake = intake
+        self._secret_hash: bytes | None = None
+        self.key: ApiKey | None = None
+
+    def __repr__(self) -> str:
+        return f"<Login account={self.key.account_id if self.key else 'nobody'}>"
+
+    async def authenticate(self, offered: CredentialsOffered) -> Refusal | None:
+        """Logs in with a user name of any kind and an API key as the password; None if the key may send."""
+        secret_hash = hash_key(offered.password.strip()) if offered.username else None
+        try:
+            key = await self._directory.find_key(secret_hash) if secret_hash else None
+        except StoreError as error:
+            log.error("key_lookup_failed", error=repr(error))
+            return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
+        refusal = check_sender_key(key) if key else Refusal(RefusalKey.AUTH_FAILED)
+        if refusal is None and key is not None:
+            self.key, self._secret_hash = key, secret_hash
+            self._directory.touch(key)
+        return refusal
+
+    async def admit(self, mail: MailFrom) -> Refusal | None:
+        """Whether this transaction may begin: the key again, so that a revoked one stops at once; then room on the disk, and the reverse-path."""
+        directory = self._directory
+        try:
+            key = await directory.find_key(self._secret_hash) if self._secret_hash else None
+            if key is None or check_sender_key(key) is not None:
+                self.key = self._secret_hash = None
+                return Refusal(RefusalKey.AUTH_FAILED)
+            self.key = key
+            directory.touch(key)
+            await self._intake.check_room(mail.size or 0)
+            if mail.path.mailbox is None:
+                return None
+            name = mail.path.mailbox.domain
+            return admit_reverse_path(key, name, await directory.covering_domains(key.account_id, name))
+        except StoreFull:
+            return Refusal(RefusalKey.STORAGE_FULL)
+        except StoreError as error:
+            log.error("sender_check_failed", error=repr(error))
+            return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
