@@ -168,3 +168,10 @@ def test_links_in_documents_lead_somewhere() -> None:
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_files_that_the_architecture_names_are_there() -> None:
+    text = "".join((ROOT / page).read_text("utf-8") for page in ("ARCHITECTURE.md", "CONTRIBUTING.md"))
+    named = {name for name in re.findall(r"`([a-z_]+/[\w./]*)`", text) if "NNNN" not in name}
+    assert len(named) > 50
+    assert sorted(name for name in named if not any((place / name).exists() for place in (ROOT, SOURCE))) == []
