@@ -1,5 +1,6 @@
 """What all tests share: which may use sockets, what they need of the machine, and a whole world for those that run the real program."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import structlog
 from hypothesis import settings
 
 from sendryd.testing.stores import quick_folder
+from sendryd.testing.virtualtime import VirtualTimeLoop
 from sendryd.testing.world import World
 
 REQUIRE_ALL = os.environ.get("SENDRYD_TEST_REQUIRE_ALL") == "1"
@@ -41,7 +43,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     config.addinivalue_line("markers", "sockets: may open sockets on loopback")
+    config.addinivalue_line("markers", "virtual_time: runs in an event loop whose time passes only while every task waits")
     config.addinivalue_line("markers", "needs(*programs): outside programs that the test cannot do without")
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
+    """The loop of a test: with virtual time where its marker says so, else the usual one."""
+    return {"virtual": VirtualTimeLoop} if item.get_closest_marker("virtual_time") else None
 
 
 def is_there(program: str) -> bool:

@@ -17,6 +17,17 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"][
 PURE = [name.removeprefix("sendryd.").split(".") for each in CONTRACTS if each["id"] == "pure" for name in each["source_modules"]]
 CONTAINERS = {"dict", "list", "set", "bytearray", "deque", "defaultdict", "OrderedDict", "Counter"}
 DOORS = {"accept", "accept_all", "amend"}
+# Files outside runtime/ that read a clock or wait by one, and how.
+CLOCKS = {
+    "delivery/scheduler.py": {"loop.time"},
+    "delivery/transport.py": {"self._loop.time", "loop.time"},
+    "store/sqlite/writer.py": {"time.monotonic"},
+    "testing/mailhost.py": {"asyncio.sleep(self.script.seconds_to_final)"},  # fakes: the delay is scripted
+    "testing/nameserver.py": {"asyncio.sleep(self.delay)"},
+    "testing/virtualtime.py": {"asyncio.sleep(seconds)", "asyncio.get_running_loop().time"},  # a clock itself
+    "testing/waiting.py": {"time.sleep"},  # for other processes
+    "testing/webhookhost.py": {"asyncio.sleep(drip)"},
+}
 BANNED = {"utils", "util", "helpers", "helper", "common", "core", "misc", "manager", "service"}
 
 
@@ -65,6 +76,23 @@ def raw_numbers(tree: ast.AST) -> Iterator[str]:
             yield from (ast.unparse(each) for each in values if isinstance(each, ast.Attribute) and re.fullmatch(r"(.*_)?id", each.attr))
 
 
+READINGS = re.compile(r"(.*[._])?loop(\(\))?\.time|(.*\.)?datetime\.(utc)?now")
+SECONDS = re.compile(r"time\.(time|monotonic|perf_counter|process_time|sleep)(_ns)?")
+
+
+def clocks(tree: ast.AST) -> Iterator[str]:
+    """Readings of the machine's clock, and waiting by it; `asyncio.sleep(0)` only lets others have their turn."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and READINGS.fullmatch(ast.unparse(node.func)):
+            yield ast.unparse(node.func)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "asyncio.sleep" and ast.unparse(node.args[0]) != "0":
+            yield ast.unparse(node)[:60]
+        if isinstance(node, ast.Attribute) and SECONDS.fullmatch(ast.unparse(node)):
+            yield ast.unparse(node)
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            yield ast.unparse(node)
+
+
 def storing(tree: ast.AST) -> Iterator[str]:
     """Calls that write a message to a store."""
     calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
@@ -104,6 +132,9 @@ def test_every_file_keeps_the_rules(path: Path) -> None:
         assert list(storing(tree)) == [], "every message comes in by the one door"
     if is_pure(path):
         assert list(asynchronous(tree)) == []
+    if not path.is_relative_to(SOURCE / "runtime"):
+        name = path.relative_to(SOURCE).as_posix()
+        assert set(clocks(tree)) <= CLOCKS.get(name, set()), "only runtime/ reads a clock; others take it as an argument"
 
 
 @pytest.mark.parametrize(
@@ -120,6 +151,15 @@ def test_every_file_keeps_the_rules(path: Path) -> None:
         (printing, "print(1)"),
         (raw_numbers, "log.warning('lease_lost', message_id=claim.message.id)"),
         (raw_numbers, "log.exception('x', key=message.api_key_id)"),
+        (clocks, "asyncio.get_running_loop().time()"),
+        (clocks, "self._loop.time()"),
+        (clocks, "loop.time()"),
+        (clocks, "datetime.datetime.now(UTC)"),
+        (clocks, "datetime.now(UTC)"),
+        (clocks, "f(time.monotonic)"),
+        (clocks, "time.perf_counter_ns()"),
+        (clocks, "from time import monotonic"),
+        (clocks, "await asyncio.sleep(0.1)"),
         (storing, "async def f(self): await self._store.amend(new, now)"),
         (storing, "store.accept(new)"),
         (storing, "needs.store.accept_all([new], None)"),

@@ -6,7 +6,6 @@ shows what arrived, and checks its DKIM signature against the published record.
 
 import smtplib
 import ssl
-import time
 from typing import Any
 
 import typer
@@ -14,6 +13,7 @@ import typer
 from sendryd.cli.options import Json
 from sendryd.cli.output import fail, print_json, say
 from sendryd.message.headers import HeaderBlock
+from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.log import does_colour
 from sendryd.testing.process import RelayFailed
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
@@ -30,13 +30,14 @@ SHOWN_FIELDS = (b"dkim-signature", b"received", b"message-id", b"date", b"from",
 @app.command()
 def demo(as_json: Json = False) -> None:
     """Shows the whole path in seconds, with a DNS server and a receiving server of its own."""
-    started = time.monotonic()
+    clock = SystemClock()
+    started = clock.monotonic()
     try:
         with World() as world:
             result = _run(world)
     except (RelayFailed, OSError, smtplib.SMTPException, TimeoutError) as error:
         fail(f"the demonstration failed: {error}")
-    seconds = time.monotonic() - started
+    seconds = clock.monotonic() - started
     if as_json:
         print_json({**result, "seconds": round(seconds, 1)})
     else:

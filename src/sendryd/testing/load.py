@@ -6,11 +6,11 @@ import re
 import smtplib
 import ssl
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from typing import Any, Final
 
+from sendryd.testing.waiting import pause
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 CONNECTIONS: Final = 20
@@ -66,8 +66,8 @@ class Load(ABC):
                     if client is not None:
                         client.close()
                     client = None
-                time.sleep(PAUSE)
-            time.sleep(self._interval)
+                pause(PAUSE)
+            pause(self._interval)
         if client is not None:
             client.close()
 

@@ -9,13 +9,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
 from sendryd.testing.commands import run_command
+from sendryd.testing.waiting import wait_until
 
 START_TIMEOUT = 30.0  # seconds; a start takes under two on an idle machine, and test machines are not idle
 STOP_TIMEOUT = 40.0  # seconds; the program itself takes at most 30 to stop
@@ -137,14 +137,16 @@ class RelayProcess:
 
     def wait_for_status(self, message_id: str, statuses: set[str], *, key: str, timeout: float = 20.0) -> dict[str, Any]:
         """Polls a message until its status is one of these. Raises `RelayFailed` after so many seconds."""
-        deadline = time.monotonic() + timeout
-        while True:
+        body: dict[str, Any] = {}
+
+        def is_there() -> bool:
+            nonlocal body
             status, body = self.get(f"/v1/emails/{message_id}", key)
-            if status == http.client.OK and body["status"] in statuses:
-                return body
-            if time.monotonic() > deadline:
-                raise RelayFailed(f"{message_id} is {body} after {timeout} s: {self.log_tail()}")
-            time.sleep(0.02)
+            return status == http.client.OK and body["status"] in statuses
+
+        if not wait_until(is_there, timeout):
+            raise RelayFailed(f"{message_id} is {body} after {timeout} s: {self.log_tail()}")
+        return body
 
     def add_domain(self, name: str) -> list[dict[str, Any]]:
         """Adds a sending domain; gives the DNS records to publish."""

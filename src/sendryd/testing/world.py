@@ -8,7 +8,6 @@ import email.message
 import re
 import ssl
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +22,7 @@ from sendryd.testing.loopthread import LoopThread
 from sendryd.testing.mailhost import ReceivedMail, ReceivingServer, Script
 from sendryd.testing.nameserver import NameServer
 from sendryd.testing.process import RelayFailed, RelayProcess
+from sendryd.testing.waiting import pause, wait_until
 
 SENDING_DOMAIN: Final = "example.test"
 RECIPIENT_DOMAIN: Final = "example.org"
@@ -123,15 +123,12 @@ class World:
 
     def wait_for_config_change(self) -> None:
         """A running server sees a change by the command line within a second; nothing tells when."""
-        time.sleep(0.6)
+        pause(0.6)
 
     def wait_until(self, is_done: Callable[[], bool], timeout: float = MAIL_TIMEOUT) -> None:
         """Polls. Raises `RelayFailed` after so many seconds."""
-        deadline = time.monotonic() + timeout
-        while not is_done():
-            if time.monotonic() > deadline:
-                raise RelayFailed(f"not in {timeout} s: {self.relay.log_tail()}")
-            time.sleep(0.02)
+        if not wait_until(is_done, timeout):
+            raise RelayFailed(f"not in {timeout} s: {self.relay.log_tail()}")
 
     def received(self, reply: str) -> ReceivedMail:
         """The message that was accepted with this reply, once the mail host has it."""

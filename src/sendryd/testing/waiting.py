@@ -1,0 +1,26 @@
+"""Waiting for what another process or thread does and does not report: the one place of tests that polls."""
+
+import time
+from collections.abc import Callable
+
+from sendryd.runtime.clock import SystemClock
+
+INTERVAL = 0.02  # seconds between two looks: a hundredth of the shortest start of a process
+TIMEOUT = 30.0  # seconds; a machine that runs tests is busy
+
+_clock = SystemClock()
+
+
+def wait_until(is_done: Callable[[], bool], timeout: float = TIMEOUT) -> bool:
+    """Looks until it is done. False where it is not after so many seconds; `assert` it."""
+    deadline = _clock.monotonic() + timeout
+    while not is_done():
+        if _clock.monotonic() > deadline:
+            return False
+        pause(INTERVAL)
+    return True
+
+
+def pause(seconds: float) -> None:
+    """Lets real seconds pass, where nothing reports what happens meanwhile."""
+    time.sleep(seconds)
