@@ -47,9 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*programs): outside programs that the test cannot do without")
 
 
-def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop of a test: with virtual time where its marker says so, else the usual one."""
-    return {"virtual": VirtualTimeLoop} if item.get_closest_marker("virtual_time") else None
+    return {"virtual": VirtualTimeLoop} if item.get_closest_marker("virtual_time") else {"usual": asyncio.new_event_loop}
 
 
 def is_there(program: str) -> bool:

@@ -17,10 +17,31 @@ from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
 from sendryd.store.base import QueueFilter
 from sendryd.store.errors import StoreFull
-from sendryd.submission import incoming
-from sendryd.submission import session as module
-from sendryd.submission.session import Session, SessionContext
+from sendryd.submission.incoming import IN_MEMORY, ROOM_TIMEOUT
+from sendryd.submission.session import (
+    COMMAND_TIMEOUT,
+    DATA_BLOCK_TIMEOUT,
+    MIN_DATA_RATE,
+    UNAUTHENTICATED_SESSION,
+    UNAUTHENTICATED_TIMEOUT,
+    Session,
+    SessionContext,
+)
 from sendryd.testing.door import AUTHOR, CONTENT, LIVE_SECRET, TEST_SECRET, Door
+from sendryd.testing.virtualtime import VirtualClock
+
+pytestmark = pytest.mark.virtual_time
+REPLY_TIMEOUT = 2 * ROOM_TIMEOUT  # seconds; a reply may wait for room
+
+
+async def virtual_door() -> Door:
+    """The door; its clock goes with the loop."""
+    return await Door(clock=VirtualClock()).open()
+
+
+def now() -> float:
+    """Virtual seconds."""
+    return asyncio.get_running_loop().time()
 
 
 class NoCertificate:
@@ -58,14 +79,14 @@ async def talking(
         yield far, session, task
     finally:
         await far.aclose()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, REPLY_TIMEOUT)
         if budget is None:
             assert context.budget.memory.taken == context.budget.files.taken == 0
 
 
 async def say(client: MemoryStream, line: bytes) -> bytes:
     client.write(line + b"\r\n")
-    return await client.read(5)
+    return await client.read(REPLY_TIMEOUT)
 
 
 async def log_in(client: MemoryStream, secret: str = LIVE_SECRET) -> None:
@@ -82,99 +103,89 @@ async def envelope(client: MemoryStream) -> None:
 
 @pytest.mark.parametrize("secret", [f" {LIVE_SECRET}", f"{LIVE_SECRET}\r\n", f"\t{LIVE_SECRET} \u00a0"])
 async def test_white_space_around_a_key_is_ignored(secret: str) -> None:
-    async with talking(await Door().open()) as (client, _, _):
+    async with talking(await virtual_door()) as (client, _, _):
         await log_in(client, secret)
 
 
-async def test_a_silent_stranger_is_shown_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "UNAUTHENTICATED_TIMEOUT", 0.05)
-    door = await Door().open()
-    async with talking(door) as (client, _, _):
-        assert (await client.read(5)).startswith(b"421 4.4.2 ")
+async def test_a_silent_stranger_is_shown_out() -> None:
+    async with talking(await virtual_door()) as (client, _, _):
+        started = now()
+        assert (await client.read(2 * UNAUTHENTICATED_TIMEOUT)).startswith(b"421 4.4.2 ")
+        assert now() - started == pytest.approx(UNAUTHENTICATED_TIMEOUT)
         assert await client.read(5) == b""
 
 
-async def test_a_stranger_who_talks_and_talks_is_shown_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "UNAUTHENTICATED_SESSION", 0.2)
-    door = await Door().open()
-    async with talking(door) as (client, _, _):
+async def test_a_stranger_who_talks_and_talks_is_shown_out() -> None:
+    async with talking(await virtual_door()) as (client, _, _):
+        started = now()
         while (answer := await say(client, b"NOOP")).startswith(b"250 "):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(UNAUTHENTICATED_TIMEOUT / 20)
         assert answer.startswith(b"421 ")
+        assert now() - started == pytest.approx(UNAUTHENTICATED_SESSION)
 
 
-async def test_a_command_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "COMMAND_TIMEOUT", 0.2)
-    door = await Door().open()
-    async with talking(door) as (client, _, task):
+async def test_a_command_that_drips_is_given_up() -> None:
+    async with talking(await virtual_door()) as (client, _, task):
         await log_in(client)
+        started = now()
         while not task.done():
             client.write(b"N")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(1)
         assert (await client.read(5)).startswith(b"421 4.4.2 ")
+        assert now() - started == pytest.approx(COMMAND_TIMEOUT, abs=2)
 
 
-async def test_content_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DATA_BLOCK_TIMEOUT", 0.2)
-    door = await Door().open()
-    async with talking(door) as (client, _, task):
+async def test_content_that_drips_is_given_up() -> None:
+    async with talking(await virtual_door()) as (client, _, task):
         await log_in(client)
         await envelope(client)
+        started = now()
         while not task.done():
             client.write(b"x")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(1)
         assert (await client.read(5)).startswith(b"421 4.4.2 ")
+        assert now() - started == pytest.approx(DATA_BLOCK_TIMEOUT, abs=2)
 
 
-async def test_a_session_is_kept_alive_by_commands_that_need_no_decision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "COMMAND_TIMEOUT", 1.0)
-    door = await Door().open()
-    async with talking(door) as (client, _, _):
+async def test_a_session_is_kept_alive_by_commands_that_need_no_decision() -> None:
+    async with talking(await virtual_door()) as (client, _, _):
         await log_in(client)
-        end = asyncio.get_running_loop().time() + 1.3
-        while asyncio.get_running_loop().time() < end:
+        for _ in range(5):
+            await asyncio.sleep(COMMAND_TIMEOUT - 1)
             assert (await say(client, b"NOOP")).startswith(b"250 ")
-            await asyncio.sleep(0.02)
 
 
-async def test_a_message_in_many_chunks_may_take_longer_than_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "COMMAND_TIMEOUT", 1.0)
-    monkeypatch.setattr(module, "DATA_BLOCK_TIMEOUT", 0.6)
-    door = await Door().open()
-    async with talking(door) as (client, _, _):
+async def test_a_message_in_many_chunks_may_take_longer_than_a_command() -> None:
+    async with talking(await virtual_door()) as (client, _, _):
         await log_in(client)
         for line in (f"MAIL FROM:<{AUTHOR}>", "RCPT TO:<user@example.org>"):
             assert (await say(client, line.encode())).startswith(b"250 ")
-        content, end = CONTENT, asyncio.get_running_loop().time() + 1.3
-        while asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(0.02)  # so that it is waited for, and the chunk as well
+        content, end = CONTENT, now() + 2 * COMMAND_TIMEOUT
+        while now() < end:
+            await asyncio.sleep(COMMAND_TIMEOUT / 5)  # so that it is waited for, and the chunk as well
             client.write(b"BDAT %d\r\n" % len(content))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(DATA_BLOCK_TIMEOUT / 5)
             assert (await say(client, content[:-2])).startswith(b"250 ")
             content = b"more\r\n"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(COMMAND_TIMEOUT / 5)
         assert (await say(client, b"BDAT 0 LAST")).startswith(b"250 2.0.0 Ok: queued as em_")
 
 
-async def test_a_refused_content_that_keeps_coming_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DATA_BLOCK_TIMEOUT", 0.5)
-    monkeypatch.setattr(module, "MIN_DATA_RATE", 500_000)
-    door = await Door().open()
-    async with talking(door) as (client, _, _):
+async def test_a_refused_content_that_keeps_coming_is_read_to_its_end() -> None:
+    async with talking(await virtual_door()) as (client, _, _):
         await log_in(client)
         await envelope(client)
         client.write(b"From: a\0b\r\n\r\n")
-        end = asyncio.get_running_loop().time() + 1
-        while asyncio.get_running_loop().time() < end:
-            client.write((b"x" * 998 + b"\r\n") * 50)
-            await asyncio.sleep(0.02)
+        end = now() + 3 * DATA_BLOCK_TIMEOUT
+        while now() < end:
+            client.write(b"x" * 2 * MIN_DATA_RATE + b"\r\n")
+            await asyncio.sleep(1)
         assert (await say(client, b".")).startswith(b"554 5.6.0 ")
         assert (await say(client, b"NOOP")).startswith(b"250 ")
 
 
-async def test_too_much_content_at_once_is_put_off_and_the_session_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incoming, "ROOM_TIMEOUT", 0.05)
-    door = await Door().open()
+async def test_too_much_content_at_once_is_put_off_and_the_session_goes_on() -> None:
+    door = await virtual_door()
     async with talking(door, files=200_000) as (client, _, _):
         await log_in(client)
         await envelope(client)
@@ -187,7 +198,7 @@ async def test_too_much_content_at_once_is_put_off_and_the_session_goes_on(monke
 
 
 async def test_a_disk_that_is_nearly_full_is_told_before_the_content(monkeypatch: pytest.MonkeyPatch) -> None:
-    door = await Door().open()
+    door = await virtual_door()
     asked = []
 
     async def no_room(size: int) -> None:
@@ -206,7 +217,7 @@ async def test_a_disk_that_is_nearly_full_is_told_before_the_content(monkeypatch
 
 
 async def test_a_flood_of_commands_lets_other_sessions_take_their_turn() -> None:
-    door = await Door().open()
+    door = await virtual_door()
     async with talking(door) as (flooder, _, _), talking(door) as (client, _, _):
         await log_in(flooder)
         await log_in(client)
@@ -220,7 +231,7 @@ async def test_a_flood_of_commands_lets_other_sessions_take_their_turn() -> None
 
 
 async def test_a_bug_of_ours_is_a_temporary_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    door = await Door().open()
+    door = await virtual_door()
 
     async def broken(_submission: Any) -> Any:
         raise RuntimeError("a bug")
@@ -236,7 +247,7 @@ async def test_a_bug_of_ours_is_a_temporary_failure(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_stop_waits_for_a_transaction_and_ends_an_idle_session() -> None:
-    door = await Door().open()
+    door = await virtual_door()
     async with talking(door) as (client, session, task):
         await log_in(client)
         await envelope(client)
@@ -254,7 +265,7 @@ async def test_a_stop_waits_for_a_transaction_and_ends_an_idle_session() -> None
 
 
 async def test_a_transaction_that_was_reset_holds_up_no_stop_and_no_memory() -> None:
-    door = await Door().open()
+    door = await virtual_door()
     async with talking(door) as (client, session, task):
         await log_in(client)
         for line in (f"MAIL FROM:<{AUTHOR}>", "RCPT TO:<user@example.org>"):
@@ -268,7 +279,7 @@ async def test_a_transaction_that_was_reset_holds_up_no_stop_and_no_memory() -> 
 
 
 async def test_a_client_that_goes_away_in_the_content_leaves_nothing() -> None:
-    door = await Door().open()
+    door = await virtual_door()
     async with talking(door) as (client, _, task):
         await log_in(client)
         await envelope(client)
@@ -278,18 +289,19 @@ async def test_a_client_that_goes_away_in_the_content_leaves_nothing() -> None:
     assert (await door.store.count_queue()) == dict.fromkeys(await door.store.count_queue(), 0)
 
 
-async def test_a_fast_beginning_buys_no_time_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DATA_BLOCK_TIMEOUT", 0.3)
-    door = await Door().open()
-    async with talking(door) as (client, _, task):
+async def test_a_fast_beginning_buys_no_time_for_the_rest() -> None:
+    async with talking(await virtual_door()) as (client, _, task):
         await log_in(client)
         await envelope(client)
-        client.write(b"From: x\r\n\r\n" + (b"x" * 998 + b"\r\n") * 200)  # 400 seconds at the least rate
-        async with asyncio.timeout(5):
-            while not task.done():
-                client.write(b"x")
-                await asyncio.sleep(0.01)
+        beginning = b"From: x\r\n\r\n" + (b"x" * 998 + b"\r\n") * 200
+        assert len(beginning) / MIN_DATA_RATE > 2 * DATA_BLOCK_TIMEOUT
+        client.write(beginning)
+        started = now()
+        while not task.done():
+            client.write(b"x")
+            await asyncio.sleep(1)
         assert (await client.read(5)).startswith(b"421 4.4.2 ")
+        assert now() - started == pytest.approx(DATA_BLOCK_TIMEOUT, abs=2)
 
 
 def lines(octets: int) -> bytes:
@@ -305,14 +317,14 @@ async def begin_large(client: MemoryStream, content: bytes) -> None:
 
 @pytest.mark.parametrize("octets", [300_000, 1_000_000, 3_000_000])
 async def test_a_large_content_is_in_a_file_while_it_comes_and_is_stored_as_it_was(octets: int) -> None:
-    door, budget = await Door().open(), ContentBudget()
+    door, budget = await virtual_door(), ContentBudget()
     body = lines(octets)
     async with talking(door, budget=budget) as (client, _, _):
         await log_in(client)
         await envelope(client)
         await begin_large(client, CONTENT + body.replace(b"\r\n.", b"\r\n..").replace(b".dots", b"..dots", 1))
-        assert budget.files.taken > octets - 2 * incoming.IN_MEMORY
-        assert budget.memory.taken <= incoming.IN_MEMORY
+        assert budget.files.taken > octets - 2 * IN_MEMORY
+        assert budget.memory.taken <= IN_MEMORY
         answer = await say(client, b".")
         assert answer.startswith(b"250 2.0.0 Ok: queued as em_")
     assert budget.memory.taken == budget.files.taken == 0
@@ -322,7 +334,7 @@ async def test_a_large_content_is_in_a_file_while_it_comes_and_is_stored_as_it_w
 
 @pytest.mark.parametrize("end", ["reset", "gone", "bad", "chunks reset"])
 async def test_a_large_content_that_is_not_wanted_leaves_nothing_in_files(end: str) -> None:
-    door, budget = await Door().open(), ContentBudget()
+    door, budget = await virtual_door(), ContentBudget()
     async with talking(door, budget=budget) as (client, _, _):
         await log_in(client)
         if end.endswith("reset"):
@@ -349,9 +361,8 @@ async def test_a_large_content_that_is_not_wanted_leaves_nothing_in_files(end: s
     assert budget.memory.taken == budget.files.taken == 0
 
 
-async def test_dripping_contents_of_a_test_key_leave_room_for_live_mail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incoming, "ROOM_TIMEOUT", 0.05)
-    door, budget = await Door().open(), ContentBudget(files=4_000_000)
+async def test_dripping_contents_of_a_test_key_leave_room_for_live_mail() -> None:
+    door, budget = await virtual_door(), ContentBudget(files=4_000_000)
     async with AsyncExitStack() as stack:
         for _ in range(16):
             client, *_ = await stack.enter_async_context(talking(door, budget=budget))
@@ -367,7 +378,7 @@ async def test_dripping_contents_of_a_test_key_leave_room_for_live_mail(monkeypa
 
 
 async def test_contents_that_grow_do_not_wait_for_one_another() -> None:
-    door, budget = await Door().open(), ContentBudget(files=8_000_000)  # 4 MB for a key: one of the two
+    door, budget = await virtual_door(), ContentBudget(files=8_000_000)  # 4 MB for a key: one of the two
     body = lines(3_000_000).replace(b".dots", b"dots")
     async with talking(door, budget=budget) as (one, _, _), talking(door, budget=budget) as (other, _, _):
         for client in (one, other):
@@ -384,7 +395,7 @@ async def test_contents_that_grow_do_not_wait_for_one_another() -> None:
 
 
 async def test_a_content_of_declared_size_waits_before_it_has_room() -> None:
-    door, budget = await Door().open(), ContentBudget(files=8_000_000)
+    door, budget = await virtual_door(), ContentBudget(files=8_000_000)
     body = CONTENT + lines(3_000_000).replace(b".dots", b"dots")
     async with talking(door, budget=budget) as (one, _, _), talking(door, budget=budget) as (other, _, _):
         for client in (one, other):
@@ -404,7 +415,7 @@ async def test_a_content_of_declared_size_waits_before_it_has_room() -> None:
 
 
 async def test_small_contents_go_to_files_where_there_is_no_memory() -> None:
-    door, budget = await Door().open(), ContentBudget(memory=14_000)
+    door, budget = await virtual_door(), ContentBudget(memory=14_000)
     async with talking(door, budget=budget) as (client, _, _):
         await log_in(client)
         await envelope(client)

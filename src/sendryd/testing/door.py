@@ -9,7 +9,7 @@ from sendryd.intake.submission import Origin, Recipient, Submission
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.domain import DomainStatus
 from sendryd.policy.credentials import hash_key
-from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
@@ -30,9 +30,16 @@ CONTENT = f"From: {AUTHOR}\r\nTo: user@example.org\r\nSubject: s\r\n\r\nbody\r\n
 class Door:
     """Everything behind a session."""
 
-    def __init__(self, *, handoff: Handoff | None = None, accept_store: AcceptStore | None = None, hide_client: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        handoff: Handoff | None = None,
+        accept_store: AcceptStore | None = None,
+        hide_client: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
         self.store = MemoryStore()
-        self.clock = SystemClock()
+        self.clock = clock or SystemClock()
         self.metrics = Metrics()
         self.mail_log = MailLog(self.clock)
         self.wakeup = Wakeup()
