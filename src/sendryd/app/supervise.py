@@ -42,12 +42,11 @@ from sendryd.app.values import Address
 from sendryd.files import make_folder, sync_folder
 from sendryd.intake.directory import Directory
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
-from sendryd.policy.crashes import pause_after_crash
+from sendryd.policy.crashes import crash_reason, pause_after_crash
 from sendryd.runtime.log import LogOutput, configure, get_logger
 from sendryd.runtime.owncert import ensure_own_certificate
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.store.base import SpoolReport
-from sendryd.store.base.leases import crash_reason
 from sendryd.store.errors import StoreError
 
 STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever is under way

@@ -7,20 +7,20 @@ from typing import Annotated, Final
 
 import typer
 
+from sendryd.accounts.explanations import explain_delivery
 from sendryd.api.framework.answers import page
 from sendryd.app.build import Basics
 from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_word, explained_delivery_json
 from sendryd.cli.opening import CommandFailed, duration, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import WRONG_USAGE, fail, print_json, print_line, print_table, say
-from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
+from sendryd.model.delivery import WAITING_STATES, DeliveryState
 from sendryd.model.event import Event, EventType, Metadata
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import MessageStatus
 from sendryd.model.moment import timestamp
 from sendryd.smtp.address import AddressError, normalise_domain
 from sendryd.store.base import EventFilter, NewEvent, QueuedDelivery, QueueFilter, TraceRequest
-from sendryd.store.base.leases import crash_reason
 
 app = typer.Typer(name="queue", no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
 
@@ -106,7 +106,9 @@ def show(target: Target, as_json: Json = False) -> None:
             if not found.has_more:
                 break
         now = basics.clock.now()
-        return [explained_delivery_json(each, _explain(each, due_in=each.due_at - now), events) for each in deliveries]
+        lifetime = basics.settings.max_queue_age
+        explained = [explain_delivery(each, events, now, lifetime=lifetime) for each in deliveries]
+        return [explained_delivery_json(each, words.text, events) for each, words in zip(deliveries, explained, strict=True)]
 
     found = with_store(work)
     if as_json:
@@ -118,34 +120,6 @@ def show(target: Target, as_json: Json = False) -> None:
             metadata = event["metadata"]
             reply = metadata.get("reply") or metadata.get("reason", "")
             print_line(f"  {event['created_at']}", event["type"], str(metadata.get("host", "-")), str(reply))
-
-
-def _explain(delivery: QueuedDelivery, *, due_in: timedelta) -> str:
-    """Why a delivery waits, in one sentence."""
-    match delivery.state:
-        case DeliveryState.HELD if delivery.hold_reason is HoldReason.DOMAIN_REMOVED:
-            return "Held because its sending domain was removed: add the domain again and verify it, or cancel the delivery."
-        case DeliveryState.HELD if delivery.hold_reason is HoldReason.CONTENT_DAMAGED:
-            return f"{delivery.last_reply}. Restore the file, then release the delivery, or cancel it."
-        case DeliveryState.HELD if delivery.hold_reason is HoldReason.SIGNING_KEY_DAMAGED:
-            return f"{delivery.last_reply}. Repair the row, then release the delivery, or cancel it."
-        case DeliveryState.HELD if delivery.hold_reason is HoldReason.UNREADABLE:
-            return "Held because its row in the database, or its message's, cannot be read: repair it, then release the delivery, or cancel it."
-        case DeliveryState.HELD if delivery.hold_reason is HoldReason.CRASHES:
-            return f"Held: {crash_reason(delivery.crashes)}. Read the log, then release the delivery to try it again, or cancel it."
-        case DeliveryState.HELD:
-            return "Held by an operator until it is released."
-        case DeliveryState.LEASED:
-            return "An attempt is about to start or under way."
-        case DeliveryState.QUEUED if due_in > timedelta(0):
-            last = f" after: {delivery.last_reply}" if delivery.last_reply else ""
-            if delivery.crashes > 1:
-                last = f". {crash_reason(delivery.crashes)}"
-            return f"Waits for its next attempt in {round(due_in.total_seconds())} s{last}"
-        case DeliveryState.QUEUED:
-            return "Due; waits for a free place at its destination, or the destination is being left alone for a while."
-        case _:
-            return f"Done: {delivery.state.value}."
 
 
 OptionalTarget = Annotated[str | None, typer.Argument(metavar="[ID]", help="A message (em_…) or one delivery (dlv_…).")]

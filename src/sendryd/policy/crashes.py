@@ -28,3 +28,8 @@ def pause_after_crash(crashes: int, place: int, count: int) -> timedelta | None:
         return None
     pause, distance = CRASH_PAUSES[max(crashes, 1) - 1]
     return pause + min(distance, MAX_SPREAD / max(count, 1)) * place
+
+
+def crash_reason(crashes: int) -> str:
+    """Why a delivery is held after so many crashes."""
+    return f"The program ended {crashes} times in a row while this delivery was under way"

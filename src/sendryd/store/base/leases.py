@@ -59,8 +59,3 @@ def plan_returns(deliveries: Iterable[tuple[int, int, int]], now: datetime, paus
         due_at = None if wait is None else now + wait
         returned.append(ReturnedDelivery(id=number, message_id=message, crashes=crashes, due_at=due_at))
     return returned
-
-
-def crash_reason(crashes: int) -> str:
-    """Why a delivery is held after so many crashes."""
-    return f"The program ended {crashes} times in a row while this delivery was under way"
