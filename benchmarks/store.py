@@ -134,7 +134,7 @@ class Bench:
 async def run(arguments: argparse.Namespace) -> None:
     """All scenarios, each on a store of its own."""
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
-        store = open_store(Path(name) / "hot")
+        store = open_store(Path(name) / "hot", monotonic=time.monotonic)
         await store.ensure_account(ACCOUNT, "default", NOW)
         bench = Bench(store)
         await bench.hot_path(500, 20)
@@ -149,7 +149,7 @@ async def run(arguments: argparse.Namespace) -> None:
         await store.aclose()
         costs: dict[int, float] = {}
         for queued in (1_000, arguments.queued):
-            store = open_store(Path(name) / f"queue-{queued}")
+            store = open_store(Path(name) / f"queue-{queued}", monotonic=time.monotonic)
             await store.ensure_account(ACCOUNT, "default", NOW)
             bench = Bench(store)
             await bench.fill(queued)

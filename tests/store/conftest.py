@@ -7,7 +7,8 @@ import pytest
 
 from sendryd.store.base import MailStore, Store
 from sendryd.store.memory import MemoryStore
-from sendryd.store.sqlite import changes, claims, connection, deliveries, reads, segments, writer
+from sendryd.store.sqlite.engine import connection, segments, writer
+from sendryd.store.sqlite.mail import changes, claims, deliveries, reads
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 from sendryd.testing.stores import open_new_store
 

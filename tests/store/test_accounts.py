@@ -15,7 +15,7 @@ from sendryd.model.webhook import NotificationState, Webhook, WebhookEvent
 from sendryd.store.base import DomainCheck, MailStore, Notice, Store
 from sendryd.store.errors import Conflict, NotFound
 from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.connection import FILE_NAME
+from sendryd.store.sqlite.engine.connection import FILE_NAME
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 OTHER = AccountId(2)

@@ -17,9 +17,11 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.store.base import MessageFilter, Owner
 from sendryd.store.errors import TookTooLong
-from sendryd.store.sqlite import claims, database, migrate, open_store
-from sendryd.store.sqlite.claims import DueScan
-from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.engine import database, migrate
+from sendryd.store.sqlite.mail import claims
+from sendryd.store.sqlite.mail.claims import DueScan
+from sendryd.store.sqlite.mail.queries import SQL
 from sendryd.testing.examples import examples
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 

@@ -14,7 +14,7 @@ from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DomainId, Mes
 from sendryd.model.message import MessageStatus, derive_status
 from sendryd.store.base import Claim, DomainCheck, EventFilter, Lease, MailStore, MessageFilter, NewEvent, Outcome, QueueFilter
 from sendryd.store.errors import Conflict, LeaseLost, NotFound
-from sendryd.store.sqlite import claims as module
+from sendryd.store.sqlite.mail import claims as module
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)

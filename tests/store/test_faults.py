@@ -16,8 +16,9 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import MessageId
 from sendryd.store.base import MessageFilter, QueueFilter
 from sendryd.store.errors import NotAllowed, SchemaMismatch, StoreUnavailable
-from sendryd.store.sqlite import connection, database, open_store
-from sendryd.store.sqlite.connection import FILE_NAME, check_engine
+from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.engine import connection, database
+from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 # Accepts messages one after the other; prints for each its id and what became of it. Content and subject tell the id.

@@ -13,8 +13,9 @@ from sendryd.model.event import EventType
 from sendryd.policy.crashes import CRASH_PAUSES, pause_after_crash
 from sendryd.store.base import Claim, ClaimedDelivery, EventFilter, Lease, MailStore, Outcome, Owner, QueueFilter
 from sendryd.store.errors import LeaseLost
-from sendryd.store.sqlite import migrate, open_store
-from sendryd.store.sqlite.connection import FILE_NAME, open_connection
+from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.engine import migrate
+from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
 from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples
 
 LATER = NOW + timedelta(minutes=5)

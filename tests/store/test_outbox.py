@@ -15,7 +15,8 @@ from sendryd.model.ids import AccountId, DeliveryId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
 from sendryd.store.base import ClaimedNotification, Engagement, Notice, NotificationOutcome, Outcome, Owner, Store
 from sendryd.store.errors import LeaseLost, NotFound
-from sendryd.store.sqlite import open_store, webhooks
+from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.webhooks import adapter as webhooks
 from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples
 
 LATER = NOW + timedelta(minutes=5)

@@ -31,7 +31,7 @@ from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity,
 from sendryd.model.template import Template, TemplateContent
 from sendryd.store.base import Engagement, NewEvent, ReportFilter, Store
 from sendryd.store.errors import NotFound
-from sendryd.store.sqlite.reports import MAX_OFFSETS
+from sendryd.store.sqlite.reports.adapter import MAX_OFFSETS
 from sendryd.testing.examples import examples
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 from sendryd.testing.stores import open_new_store, quick_folder

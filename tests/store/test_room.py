@@ -14,8 +14,8 @@ from sendryd.model.event import EventType
 from sendryd.store.base import NewMessage, Outcome
 from sendryd.store.errors import StoreFull
 from sendryd.store.sqlite import SqliteStore, open_store
-from sendryd.store.sqlite import room as room_module
-from sendryd.store.sqlite.room import MARGIN_SHARE, RESERVE_NAME, Room
+from sendryd.store.sqlite.engine import room as room_module
+from sendryd.store.sqlite.engine.room import MARGIN_SHARE, RESERVE_NAME, Room
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import NOW, Samples
 from sendryd.upkeep.retention import Retention

@@ -14,8 +14,9 @@ from sendryd.model.ids import AccountId, MessageId, TemplateId
 from sendryd.model.message import MessageType
 from sendryd.store.base import EventFilter, MailStore, MessageFilter, NewEvent, NewMessage, Outcome, QueueFilter
 from sendryd.store.errors import NotAllowed, NotFound
-from sendryd.store.sqlite import open_store, writer
-from sendryd.store.sqlite.connection import FILE_NAME, open_connection
+from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.engine import writer
+from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 TIME = NOW + timedelta(days=10)  # when it is to be sent

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from sendryd.model.apikey import KeyMode
 from sendryd.store.errors import ContentDamaged, StoreFull, StoreUnavailable
-from sendryd.store.sqlite import open_store, segments
-from sendryd.store.sqlite.records import RECORD_HEADER, SEGMENT_HEADER, Place, SegmentId
-from sendryd.store.sqlite.segments import Segments, segment_name
+from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.engine import segments
+from sendryd.store.sqlite.engine.records import RECORD_HEADER, SEGMENT_HEADER, Place, SegmentId
+from sendryd.store.sqlite.engine.segments import Segments, segment_name
 from sendryd.testing.samples import NOW, Samples
 
 MONTH = timedelta(days=30)

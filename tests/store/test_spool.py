@@ -11,9 +11,10 @@ import pytest
 from sendryd.model.apikey import KeyMode
 from sendryd.store.base import NewMessage, SpoolReport
 from sendryd.store.errors import ContentDamaged
-from sendryd.store.sqlite import SqliteStore, migrate, open_store, segments
-from sendryd.store.sqlite.connection import FILE_NAME
-from sendryd.store.sqlite.records import RECORD_HEADER, SEGMENT_HEADER
+from sendryd.store.sqlite import SqliteStore, open_store
+from sendryd.store.sqlite.engine import migrate, segments
+from sendryd.store.sqlite.engine.connection import FILE_NAME
+from sendryd.store.sqlite.engine.records import RECORD_HEADER, SEGMENT_HEADER
 from sendryd.testing.samples import NOW, Samples
 
 MONTH = timedelta(days=30)

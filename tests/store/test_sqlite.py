@@ -27,9 +27,10 @@ from sendryd.model.webhook import NotificationState
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.store.base import Owner, QueueFilter
 from sendryd.store.errors import SchemaMismatch, StoreFull, StoreUnavailable
-from sendryd.store.sqlite import migrate, open_store
-from sendryd.store.sqlite.connection import FILE_NAME, open_connection
-from sendryd.store.sqlite.queries import SQL
+from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.engine import migrate
+from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
+from sendryd.store.sqlite.engine.loading import load
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 ACCEPTING = """
@@ -299,5 +300,6 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 def test_every_statement_is_used() -> None:
     folder = Path(str(resources.files(sendryd.store.sqlite)))
-    code = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
-    assert [name for name in SQL if f'"{name}"' not in code] == []
+    for file in folder.glob("*/queries.sql"):
+        code = "".join(path.read_text("utf-8") for path in file.parent.glob("*.py"))
+        assert [name for name in load(f"sendryd.store.sqlite.{file.parent.name}") if f'"{name}"' not in code] == []

@@ -11,7 +11,8 @@ import pytest
 
 from sendryd.model.ids import AccountId, SuppressionId
 from sendryd.model.suppression import Suppression, SuppressionReason
-from sendryd.store.sqlite import open_store, suppressed
+from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.lists import suppressed
 from sendryd.store.sqlite.store import SqliteStore
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, NOW

@@ -10,20 +10,20 @@ from importlib import resources
 import apsw
 import pytest
 
-import sendryd.store.sqlite
 from sendryd.model.ids import AccountId, WebhookId
 from sendryd.model.webhook import MAIL_EVENTS, WebhookEvent
 from sendryd.store.base import Store
 from sendryd.store.errors import NotFound
-from sendryd.store.sqlite import migrate, webhooks
-from sendryd.store.sqlite.outbox import owe_events
-from sendryd.store.sqlite.queries import SQL
-from sendryd.store.sqlite.unreadable import Unreadable
+from sendryd.store.sqlite.engine import migrate
+from sendryd.store.sqlite.engine.unreadable import Unreadable
+from sendryd.store.sqlite.webhooks import adapter as webhooks
+from sendryd.store.sqlite.webhooks.outbox import owe_events
+from sendryd.store.sqlite.webhooks.queries import SQL
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
 NOBODY: frozenset[WebhookId] = frozenset()
-OUTBOX = resources.files(sendryd.store.sqlite).joinpath("queries_outbox.sql").read_text("utf-8")
+OUTBOX = resources.files("sendryd.store.sqlite.webhooks").joinpath("queries.sql").read_text("utf-8")
 
 
 async def test_webhooks_are_kept_changed_and_removed(full_store: Store, samples: Samples) -> None:

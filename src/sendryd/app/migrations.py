@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sendryd.store.sqlite import migrate
-from sendryd.store.sqlite.connection import FILE_NAME, check_engine, open_connection, translated
-from sendryd.store.sqlite.creating import create_database
+from sendryd.store.sqlite.engine import migrate
+from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine, open_connection, translated
+from sendryd.store.sqlite.engine.creating import create_database
 
 
 def list_pending(data_dir: Path) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Final
 
 from sendryd.files import make_folder
 from sendryd.store.sqlite import SqliteStore, open_store
-from sendryd.store.sqlite.connection import FILE_NAME, open_connection
-from sendryd.store.sqlite.creating import create_database
+from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
+from sendryd.store.sqlite.engine.creating import create_database
 
 _MEMORY: Final = "/dev/shm"  # on Linux a disk in memory, where a commit does not wait for anything
 _NEEDED: Final = 1 << 30  # octets free; containers may have only a few million

@@ -10,7 +10,7 @@ from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import AccountId, MessageId, format_id
 from sendryd.model.message import MessageSummary
 from sendryd.store.errors import TookTooLong
-from sendryd.store.sqlite import database
+from sendryd.store.sqlite.engine import database
 from sendryd.store.sqlite.store import SqliteStore
 from sendryd.testing.api import Answer, ApiWorld
 

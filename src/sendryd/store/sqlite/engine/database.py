@@ -1,0 +1,198 @@
+"""One writer, many readers: what the parts of the store share."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from sendryd.store.base import SpoolReport
+from sendryd.store.codec.values import to_json
+from sendryd.store.errors import StoreUnavailable
+from sendryd.store.sqlite.engine.batch import Batch
+from sendryd.store.sqlite.engine.connection import FILE_NAME, SPOOL_NAME, open_connection, translated
+from sendryd.store.sqlite.engine.queries import SQL
+from sendryd.store.sqlite.engine.room import Room
+from sendryd.store.sqlite.engine.segments import SegmentFile, Segments
+from sendryd.store.sqlite.engine.spool import compare
+from sendryd.store.sqlite.engine.unreadable import Unreadable
+from sendryd.store.sqlite.engine.watch import KnownFiles
+from sendryd.store.sqlite.engine.writer import Writer
+
+READER_THREADS: Final = 2  # for what mail on its way needs, and large contents, which may take longer than the event loop should wait
+SEARCH_THREADS: Final = 2  # for lists that people look through: however many they ask for, mail does not wait for them
+MAX_SEARCH: Final = 10.0  # seconds for one list, its turn included: who asks would give up soon
+FILE_CHECK_INTERVAL: Final = (
+    0.25  # seconds between looks whether the file still has its name; a look-up by key may be shorter than one look
+)
+PROGRESS: Final = 10_000  # steps of the engine, a fraction of a millisecond, between looks whether a search is to end
+
+Result = TypeVar("Result")
+
+
+class Database:
+    """Connections to one data directory."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        make_batch: Callable[[], Batch],
+        monotonic: Callable[[], float] | None = None,
+        tell_unreadable: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self._monotonic = monotonic
+        self.unreadable = Unreadable(tell_unreadable)
+        self.path = data_dir / FILE_NAME
+        self.segments = Segments(data_dir / SPOOL_NAME)
+        self.room = Room(data_dir, monotonic)
+        self.writer = Writer(self.path, self.segments, self.room, make_batch, monotonic)
+        self._files = KnownFiles(self.path)
+        self._checked = float("-inf")
+        self._reader = open_connection(self.path, is_reader=True)
+        self._local = threading.local()
+        self._opened: list[apsw.Connection] = []
+        self._is_closing = False
+        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
+        self._searchers = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="sqlite-search")
+
+    def fetch_one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
+        """The first row of a short look-up by key: run where it is called, for it takes microseconds."""
+        self._check_file()
+        with translated():
+            return self._reader.execute(statement, values).fetchone()
+
+    def fetch_all(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows of a short look-up."""
+        self._check_file()
+        with translated():
+            return self._reader.execute(statement, values).fetchall()
+
+    def _check_file(self) -> None:
+        """Raises `StoreUnavailable` if the database is not the one that has its name: what is read would be old."""
+        if self._monotonic is not None:
+            now = self._monotonic()
+            if now - self._checked < FILE_CHECK_INTERVAL:
+                return
+            self._files.check()  # each time again while it fails
+            self._checked = now
+        else:
+            self._files.check()
+
+    async def read_rows(self, statement: str, prefix: str, *values: Any) -> list[tuple[Any, ...] | None]:
+        """The rows of a longer look-up; None in the place of one with a text that is not UTF-8."""
+        return await self.read(lambda connection: self.unreadable.fetch(connection.execute(statement, values), prefix))
+
+    async def read(self, work: Callable[[apsw.Connection], Result]) -> Result:
+        """Runs a longer look-up in a reader thread: all its statements see the database at the same moment."""
+        return await self.in_thread(lambda: self._read(work))
+
+    async def search(self, work: Callable[[apsw.Connection], Result]) -> Result:
+        """The same for a list that may take long, in threads of their own. Raises `TookTooLong`."""
+        self._check_open()
+        loop, is_over = asyncio.get_running_loop(), threading.Event()
+        timer = loop.call_later(MAX_SEARCH, is_over.set)
+        try:
+            return await loop.run_in_executor(self._searchers, lambda: self._search(work, is_over))
+        finally:
+            is_over.set()  # also when who asked is gone
+            timer.cancel()
+
+    def _search(self, work: Callable[[apsw.Connection], Result], is_over: threading.Event) -> Result:
+        def limited(connection: apsw.Connection) -> Result:
+            connection.set_progress_handler(is_over.is_set, PROGRESS)
+            try:
+                return work(connection)
+            finally:
+                connection.set_progress_handler(None)
+
+        return self._read(limited)
+
+    def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
+        self._check_file()
+        with translated():
+            connection: apsw.Connection | None = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._local.connection = open_connection(self.path, is_reader=True)
+                self._opened.append(connection)
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+
+    async def in_thread(self, work: Callable[[], Result]) -> Result:
+        """Runs work on files in a reader thread."""
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+    def _check_open(self) -> None:
+        if self._is_closing:
+            raise StoreUnavailable("the store is closed")
+
+    def check_room(self, size: int) -> None:
+        """Raises `StoreFull` if content of this size is not taken any more."""
+        if not self.room.is_plenty(size):  # it nearly always is, and each message asks twice
+            with translated():
+                self.room.check(size)
+
+    async def write(self, action: Callable[[apsw.Connection, Any], Result], *, size: int = 0) -> Result:
+        """Runs an action in the writer's next transaction; returns once it is committed. `size` is that of the contents that it appends."""
+        if size:
+            self.check_room(size)
+        result: Result = await self.writer.submit(action, size=size)
+        return result
+
+    def remove_orphans(self) -> int:
+        """Removes files of contents that the database knows and no message refers to, unless a process appends to them. Returns how many."""
+        used = {number for number, _, messages, _ in self._list_segments() if messages > 0}
+        with translated():
+            return self.segments.remove([number for number in self.segments.numbers() if number not in used], self._may_go)
+
+    async def tidy(self) -> int:
+        """Removes files that no message refers to, and forgets the segments of files that are gone. Returns how many files were removed."""
+        count = await self.in_thread(self.remove_orphans)
+        left = to_json(await self.in_thread(self.segments.numbers))
+        await self.write(lambda connection, _: connection.execute(SQL["forget_segments"], (left,)).fetchall())
+        return count
+
+    def _list_segments(self) -> list[tuple[Any, ...]]:
+        return self._read(lambda connection: connection.execute(SQL["list_segments"]).fetchall())
+
+    def _may_go(self, file: SegmentFile) -> bool:
+        """A file that the database does not know may have messages of another time, which nobody else has."""
+        row = self._read(lambda connection: connection.execute(SQL["get_segment"], (file.number,)).fetchone())
+        if row is None:
+            return file.is_unfinished
+        identity, messages = row
+        return messages <= 0 and not file.fault and (file.is_unfinished or file.id == identity)
+
+    def compare_spool(self) -> SpoolReport:
+        """What the database expects of the spool, and what is there: names, ids and sizes."""
+        spool, _ = self._read(lambda connection: connection.execute(SQL["read_spool"]).get)
+        return compare(spool, self._list_segments(), self.segments)
+
+    def statistics(self) -> Mapping[str, int | float]:
+        """The writer's counters."""
+        return {**self.writer.statistics(), "unreadable_rows": self.unreadable.count}
+
+    async def aclose(self) -> None:
+        """Finishes what was handed in and closes everything."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.writer.finish)
+        self._is_closing = True
+        await loop.run_in_executor(None, self.close)
+
+    def close(self) -> None:
+        """The same, waiting in the calling thread."""
+        self.writer.finish()
+        self._readers.shutdown()
+        self._searchers.shutdown()
+        for connection in self._opened:
+            connection.close()
+        self._reader.close()
+        self.writer.close()
+        self.segments.close()

@@ -1,0 +1,77 @@
+"""Numbered migrations. Each is applied once, in a transaction of its own, and remembered with its checksum."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final
+
+import apsw
+
+from sendryd.store.errors import SchemaMismatch
+
+_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS schema_migration (
+    version    INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL,
+    checksum   TEXT NOT NULL
+) STRICT
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of the migrations folder."""
+
+    version: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
+
+
+def all_migrations() -> list[Migration]:
+    """Those that come with this version of the program, in order."""
+    folder = resources.files("sendryd.store.sqlite").joinpath("migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [Migration(int(name.partition("_")[0]), name.removesuffix(".sql"), folder.joinpath(name).read_text("utf-8")) for name in names]
+
+
+def applied_versions(connection: apsw.Connection) -> dict[int, str]:
+    """Version and checksum of what a database has."""
+    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migration'").fetchall():
+        return {}
+    rows: list[tuple[Any, ...]] = connection.execute("SELECT version, checksum FROM schema_migration").fetchall()
+    return {int(version): str(checksum) for version, checksum in rows}
+
+
+def pending(connection: apsw.Connection) -> list[Migration]:
+    """What a database lacks. Raises `SchemaMismatch` if it has what this program does not know."""
+    applied = applied_versions(connection)
+    known = {migration.version: migration for migration in all_migrations()}
+    unknown = sorted(applied.keys() - known.keys())
+    if unknown:
+        raise SchemaMismatch(f"the database was written by a newer version of sendryd (migration {unknown[-1]}); upgrade the program")
+    for version, checksum in applied.items():
+        if known[version].checksum != checksum:
+            raise SchemaMismatch(f"migration {known[version].name} is not the one that was applied to the database")
+    return [migration for version, migration in sorted(known.items()) if version not in applied]
+
+
+def apply(connection: apsw.Connection) -> list[Migration]:
+    """Brings a database up to date; gives what was applied. Safe for several processes at once."""
+    done = []
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(_TABLE)
+        for migration in pending(connection):
+            connection.execute(migration.text)
+            connection.execute("INSERT INTO schema_migration VALUES (?, ?, ?)", (migration.version, migration.name, migration.checksum))
+            done.append(migration)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return done

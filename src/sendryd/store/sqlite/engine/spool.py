@@ -1,0 +1,48 @@
+"""Compares the database with the folder of contents: names, ids and sizes, a header of each file, no content."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from sendryd.store.base import SpoolReport
+from sendryd.store.sqlite.engine.connection import translated
+from sendryd.store.sqlite.engine.segments import SegmentFile, Segments, segment_name
+
+
+def compare(spool: bytes, rows: Sequence[Sequence[Any]], segments: Segments) -> SpoolReport:
+    """`spool` is the id of the database's spool; `rows` has number, id, messages and octets of each segment that it knows."""
+    found: dict[int, SegmentFile] = {}
+    with translated():
+        for number in segments.numbers():
+            with suppress(FileNotFoundError):
+                found[number] = segments.inspect(number)
+    other = [file.number for file in found.values() if file.spool not in {None, spool}]
+    missing, foreign, short, affected = [], [], [], 0
+    used = [row for row in rows if row[2] > 0]
+    for number, identity, messages, octets in used:
+        file = found.pop(number, None)
+        if file is None:
+            missing.append(number)
+        elif file.size < octets:
+            short.append(number)
+        elif file.id != identity:
+            foreign.append(number)
+        else:
+            continue
+        affected += messages
+    known = {(number, identity) for number, identity, _, _ in rows}
+    unknown = [file.number for file in found.values() if not file.is_unfinished and (file.number, file.id) not in known]
+    return SpoolReport(
+        segments=len(used),
+        messages=sum(messages for _, _, messages, _ in used),
+        missing=_names(missing),
+        foreign=_names(foreign),
+        short=_names(short),
+        unknown=_names(unknown),
+        other_spool=_names(other),
+        affected=affected,
+    )
+
+
+def _names(numbers: Sequence[int]) -> tuple[str, ...]:
+    return tuple(map(segment_name, numbers))

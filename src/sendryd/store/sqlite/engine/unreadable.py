@@ -1,0 +1,64 @@
+"""Rows that cannot be read, by damage or by a word that this version does not know: each is set aside, told of once, and counted.
+
+`store.codec` raises `RowUnreadable` with the public id of the row. A list leaves such rows out; a look-up of one row raises.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from sendryd.store.codec.reading import Row
+from sendryd.store.errors import RowUnreadable
+
+MAX_SEEN: Final = 10_000  # ids of rows that were told of; with more something else is wrong
+NOT_TEXT: Final = "a text of it is not UTF-8"
+
+Value = TypeVar("Value")
+
+
+class Unreadable:
+    """What was set aside since the start. Used from all threads."""
+
+    def __init__(self, tell: Callable[[str, str], None] | None = None) -> None:
+        """`tell` gets the public id of each row, and what is wrong with it."""
+        self.count = 0
+        self._tell = tell
+        self._seen: set[str] = set()
+
+    def note(self, error: RowUnreadable) -> None:
+        """Tells of a row, the first time."""
+        if error.public_id in self._seen or len(self._seen) >= MAX_SEEN:
+            return
+        self._seen.add(error.public_id)
+        self.count += 1
+        if self._tell is not None:
+            self._tell(error.public_id, error.reason)
+
+    def fetch(self, cursor: apsw.Cursor, prefix: str | None) -> list[tuple[Any, ...] | None]:
+        """All rows of a statement; None for one with a text that is not UTF-8, told of under the prefix of its kind unless the caller will
+        tell. The statement must order its rows by nothing but the engine.
+        """
+        rows: list[tuple[Any, ...] | None] = []
+        while True:
+            try:
+                rows.append(next(cursor))
+            except StopIteration:
+                return rows
+            except UnicodeDecodeError:
+                rows.append(None)
+                if prefix is not None:
+                    self.note(RowUnreadable(prefix, NOT_TEXT))
+
+    def keep(self, rows: Sequence[Row | None], read: Callable[[Row], Value]) -> tuple[Value, ...]:
+        """What can be read of these rows."""
+        return tuple(self._readable(rows, read))
+
+    def _readable(self, rows: Sequence[Row | None], read: Callable[[Row], Value]) -> Iterator[Value]:
+        for row in rows:
+            if row is None:
+                continue
+            try:
+                yield read(row)
+            except RowUnreadable as error:
+                self.note(error)

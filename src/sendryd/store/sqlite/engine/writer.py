@@ -1,0 +1,336 @@
+"""The one writer of this process: a thread with natural group commit.
+
+It takes everything that waits, commits it as one transaction, then answers all. While one commit is synced to disk the next batch gathers
+by itself, so an idle store answers after one sync and a busy one shares each sync among many; a busy one also waits a little for more.
+
+An operation that refuses before it has changed anything, such as one that was answered before, fails alone and the batch goes on. When one
+fails otherwise, the batch is rolled back and its halves are run again, and their halves, so that only the bad one fails.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from sendryd.store.errors import AlreadyAnswered, StoreError, StoreFull, StoreUnavailable
+from sendryd.store.sqlite.engine.batch import Batch
+from sendryd.store.sqlite.engine.connection import FULL, PAGE_SIZE, open_connection, translated
+from sendryd.store.sqlite.engine.gathering import GATHER_OCTETS, Gathering
+from sendryd.store.sqlite.engine.queries import SQL
+from sendryd.store.sqlite.engine.records import SEGMENT_HEADER, SegmentId
+from sendryd.store.sqlite.engine.room import Room
+from sendryd.store.sqlite.engine.segments import Segments
+from sendryd.store.sqlite.engine.watch import KnownFiles
+
+MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
+MAX_OCTETS: Final = 8 * 1024 * 1024  # of new content in one batch
+CHECKPOINT_PAGES: Final = 4000  # new pages in the log (16 MiB) when it is written back
+IDLE_CHECKPOINT: Final = 1.0  # seconds without work after which the log is written back anyway
+CLOSING_TIMEOUT: Final = 1000  # milliseconds to wait for readers before the log is left as it is
+
+Action = Callable[[apsw.Connection, Any], Any]  # the second argument is the batch
+
+
+@dataclass(slots=True)
+class Operation:
+    """Something to do in a transaction, and who waits for it."""
+
+    action: Action
+    future: asyncio.Future[Any]
+    size: int
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """The thread. `submit` may be called from the event loop's thread alone."""
+
+    def __init__(
+        self, path: Path, segments: Segments, room: Room, make_batch: Callable[[], Batch], monotonic: Callable[[], float] | None
+    ) -> None:
+        """`monotonic` is a clock's; without one, commits are not measured and the writer never waits for more operations."""
+        self._make_batch = make_batch
+        self._monotonic = monotonic
+        self._path = path
+        self._segments = segments
+        self._room = room
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: deque[Operation] = deque()
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self.is_alive = True
+        self._batch: list[Operation] = []  # being committed
+        self._octets = 0  # of new content in what waits
+        self._wanted = 0  # how many operations the thread wants to be woken for; 0: it is awake
+        self._gathering = Gathering()
+        self._connection: apsw.Connection | None = None
+        self._log_pages = 0
+        self._written_back = 0  # pages at the start of the log that the database has
+        self._files = KnownFiles()  # the database and its log
+        self.commits = 0
+        self.operations = 0
+        self.largest_batch = 0
+        self.longest_commit = 0.0  # seconds
+        self._connection = self._connect()  # here, so that it fails where the store is opened
+        self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    def _connect(self) -> apsw.Connection:
+        # A file that has gone must not come back as an empty one.
+        connection = open_connection(self._path, may_create=False)
+        connection.set_wal_hook(self._on_commit)
+        self._files.add(self._path)
+        return connection
+
+    def _on_commit(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        if pages <= self._log_pages:  # the log began anew: all of it had been written back
+            self._written_back = 0
+        self._log_pages = pages
+        return 0
+
+    def submit(self, action: Action, *, size: int = 0) -> asyncio.Future[Any]:
+        """Hands in an operation; the future is done once it is committed."""
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        with self._changed:
+            if self._is_closing:
+                raise StoreUnavailable("the store is closed")
+            if not self.is_alive:
+                raise StoreUnavailable("the writer has ended")
+            self._waiting.append(Operation(action, future, size))
+            self._octets += size
+            if self._wanted and (len(self._waiting) >= self._wanted or self._octets >= GATHER_OCTETS):
+                self._wanted = 0
+                self._changed.notify()
+        return future
+
+    def statistics(self) -> Mapping[str, int | float]:
+        """Counters since the start."""
+        return {
+            "commits": self.commits,
+            "operations": self.operations,
+            "largest_batch": self.largest_batch,
+            "longest_commit_seconds": self.longest_commit,
+            "wal_bytes": self._log_pages * PAGE_SIZE,
+        }
+
+    def finish(self) -> None:
+        """Takes nothing more, finishes what was handed in, ends the thread."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def close(self) -> None:
+        """Writes the log back. After `finish`, and best when no reader is left."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(apsw.Error):  # the next start reads the log
+                connection.set_busy_timeout(CLOSING_TIMEOUT)
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            connection.close()
+
+    # In the thread.
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # a bug: nobody may wait for an answer that never comes
+            with self._changed:
+                self.is_alive = False
+                left, self._waiting = [*self._batch, *self._waiting], deque()
+            for operation in left:
+                operation.error = StoreUnavailable(f"the writer has ended: {error!r}")
+            self._answer(left)
+            raise
+
+    def _work(self) -> None:
+        while True:
+            batch = self._take()
+            if batch is None:
+                break
+            if batch:
+                self._batch = batch
+                self._commit(batch)
+                self._answer(batch)
+                self._batch = []
+            new_pages = self._log_pages - self._written_back
+            if new_pages >= CHECKPOINT_PAGES or (new_pages and not batch):
+                self._checkpoint()
+                if self._segments.is_open:  # this process accepts mail
+                    self._room.hold()
+
+    def _take(self) -> list[Operation] | None:
+        """Everything that waits; an empty list after a time of nothing; None at the end."""
+        with self._changed:
+            is_late = not self._wait(self._gathering.target, self._gathering.patience)
+            if not self._waiting:
+                self._wait(1, IDLE_CHECKPOINT if self._log_pages > self._written_back else None)
+                if not self._waiting and self._is_closing:
+                    return None
+            batch: list[Operation] = []
+            octets = 0
+            while self._waiting and len(batch) < MAX_OPERATIONS and octets < MAX_OCTETS:
+                operation = self._waiting.popleft()
+                octets += operation.size
+                batch.append(operation)
+            self._octets -= octets
+            self._gathering.note(len(batch), did_time_out=is_late)
+            return batch
+
+    def _wait(self, count: int, timeout: float | None) -> bool:
+        """Waits until so many operations wait, or much content, or no more will come. False if the time was over before that."""
+        if len(self._waiting) >= count or self._octets >= GATHER_OCTETS or self._is_closing:
+            return True
+        self._wanted = count
+        was_told = self._changed.wait(timeout)
+        self._wanted = 0
+        return was_told
+
+    def _commit(self, batch: list[Operation]) -> None:
+        started = self._now()
+        self._settle(batch)
+        self.operations += len(batch)
+        self.largest_batch = max(self.largest_batch, len(batch))
+        seconds = self._now() - started
+        self.longest_commit = max(self.longest_commit, seconds)
+        self._gathering.note_commit(seconds)
+
+    def _now(self) -> float:
+        return 0.0 if self._monotonic is None else self._monotonic()
+
+    def _settle(self, batch: Sequence[Operation]) -> None:
+        """Commits operations; leaves its error with each that failed."""
+        error = self._try(batch)
+        if error is None:
+            return
+        if len(batch) == 1:
+            if isinstance(error, StoreFull) and not batch[0].size and self._make_room():
+                error = self._try(batch)
+            batch[0].error = error
+        elif isinstance(error, StoreUnavailable) and not isinstance(error, StoreFull):
+            for operation in batch:  # the database is at fault, none of them: trying each would only take its time
+                operation.error = StoreUnavailable(str(error))
+                operation.error.__cause__ = error
+        else:
+            middle = len(batch) // 2
+            self._settle(batch[:middle])
+            self._settle(batch[middle:])
+
+    def _try(self, batch: Sequence[Operation]) -> BaseException | None:
+        """Runs operations as one transaction; gives the error that rolled it back."""
+        has_appended = False
+        try:
+            with translated():
+                if self._connection is None:
+                    self._connection = self._connect()
+                connection = self._connection
+                self._files.check()
+                if any(operation.size for operation in batch) and self._segments.must_begin():
+                    self._begin_segment(connection)
+                connection.execute("BEGIN IMMEDIATE")
+                rows = self._make_batch()
+                _act(batch, connection, rows)
+                if rows.contents:
+                    appended = self._segments.append(rows.contents)
+                    has_appended = True
+                    rows.place(connection, appended)
+                rows.store(connection)
+                connection.execute("COMMIT")
+                if not self.commits:  # the first commit has made the log
+                    self._files.add(self._path.with_name(f"{self._path.name}-wal"))
+                self.commits += 1
+        except BaseException as error:
+            error = self._roll_back(error)
+            if has_appended:
+                self._segments.roll_back(is_certain=not isinstance(error.__cause__, apsw.IOError))
+            return error
+        return None
+
+    def _make_room(self) -> bool:
+        """Room for what has no content, such as an outcome or a deletion; False if there is no more to give."""
+        if not self._room.release():
+            return False
+        self._checkpoint()
+        return True
+
+    def _begin_segment(self, connection: apsw.Connection) -> None:
+        """Begins a file of contents. The database knows it in a commit of its own: a file that it does not know was not made with it."""
+        is_begun = False
+        while not is_begun:
+            numbers = set(self._segments.numbers())
+            connection.execute("BEGIN IMMEDIATE")
+            spool, number = connection.execute(SQL["read_spool"]).get
+            number += 1
+            while number in numbers:  # of another installation, or of another time
+                number += 1
+            identity = connection.execute(SQL["add_segment"], (number, SEGMENT_HEADER)).get
+            connection.execute("COMMIT")
+            is_begun = self._segments.begin(SegmentId(number, spool, identity))
+        self._room.hold()
+
+    def _roll_back(self, error: BaseException) -> BaseException:
+        """Ends the transaction. Gives the error, more exact where the system says more than the engine."""
+        connection = self._connection
+        if connection is None:
+            return error
+        with suppress(apsw.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        if not isinstance(error.__cause__, apsw.IOError | apsw.CantOpenError):
+            return error
+        is_full = connection.system_errno in FULL  # the engine knows ENOSPC of a write, not of a sync or of the log's index
+        # After a failed write the pages that the system still holds cannot be trusted: start afresh from the file.
+        self._connection = None
+        with suppress(apsw.Error):
+            connection.close()
+        if not is_full:
+            return error
+        full = StoreFull(str(error))
+        full.__cause__ = error.__cause__
+        return full
+
+    def _answer(self, batch: list[Operation]) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, batch)
+
+    def _checkpoint(self) -> None:
+        with suppress(apsw.Error):  # the log stays longer; the next try comes with the next batch
+            if self._connection is not None:
+                _, self._written_back = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+
+def _act(batch: Sequence[Operation], connection: apsw.Connection, rows: Batch) -> None:
+    """Runs the actions. An operation that refuses and has changed nothing keeps its error, and the others go on."""
+    for operation in batch:
+        operation.error = None  # of an earlier try
+        before = _added(connection, rows)
+        try:
+            operation.result = operation.action(connection, rows)
+        except (StoreError, AlreadyAnswered) as error:
+            if before != _added(connection, rows):
+                raise
+            operation.error = error
+
+
+def _added(connection: apsw.Connection, rows: Batch) -> tuple[int, int]:
+    return connection.total_changes(), rows.count
+
+
+def _resolve(batch: list[Operation]) -> None:
+    for operation in batch:
+        if operation.future.cancelled():
+            continue
+        if operation.error is not None:
+            operation.future.set_exception(operation.error)
+        else:
+            operation.future.set_result(operation.result)

@@ -1,0 +1,75 @@
+"""Which addresses are suppressed, in memory: the door asks for every recipient, and the database would be asked in vain nearly every time.
+
+What this process changes is known here at once; what others change is found within half a second, by a number that grows with every change.
+An account with more addresses than are worth keeping is asked about in the database.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from sendryd.store.sqlite.engine.database import Database
+from sendryd.store.sqlite.lists.queries import SQL
+
+CHECK_INTERVAL: Final = 0.5  # seconds between looks at the number: a change is to be seen within one
+MAX_KEPT: Final = 50_000  # addresses of one account: some megabytes
+
+
+class Suppressed:
+    """The addresses of each account that was asked about."""
+
+    def __init__(self, database: Database, monotonic: Callable[[], float] | None) -> None:
+        """`monotonic` is a clock's; without one, changes are looked for each time."""
+        self._database = database
+        self._monotonic = monotonic
+        self._version = -1
+        self._checked = float("-inf")
+        self._changes = 0  # made here: they are in the database before they are told
+        self._kept: dict[int, set[str] | None] = {}  # None: too many to keep
+
+    async def find(self, account_id: int, emails: Sequence[str]) -> frozenset[str]:
+        """Those of the addresses that are suppressed."""
+        self._look_for_changes()
+        if account_id not in self._kept:
+            await self._keep(account_id)
+        kept = self._kept.get(account_id)
+        if kept is None:
+            return frozenset(email for email in emails if self._database.fetch_one(SQL["is_suppressed"], account_id, email))
+        return frozenset(kept.intersection(emails)) if kept else frozenset()
+
+    def _look_for_changes(self) -> None:
+        if self._monotonic is not None:
+            now = self._monotonic()
+            if now - self._checked < CHECK_INTERVAL:
+                return
+            self._checked = now
+        row = self._database.fetch_one(SQL["read_lists_version"])
+        version = int(row[0]) if row else 0
+        if version != self._version:
+            self._kept.clear()
+            self._version = version
+
+    async def _keep(self, account_id: int) -> None:
+        """Loads the addresses, and keeps them unless something changed meanwhile: then the database is asked this time."""
+        version = self._version, self._changes
+        loaded = await self._load(account_id)
+        if (self._version, self._changes) == version:
+            self._kept[account_id] = loaded
+
+    async def _load(self, account_id: int) -> set[str] | None:
+        values = (account_id, MAX_KEPT + 1)
+        rows = await self._database.read(lambda connection: connection.execute(SQL["load_suppressed"], values).fetchall())
+        return None if len(rows) > MAX_KEPT else {str(email) for (email,) in rows}
+
+    def add(self, account_id: int, emails: Iterable[str]) -> None:
+        """What this process has just stored."""
+        self._changes += 1
+        kept = self._kept.get(account_id)
+        if kept is not None:
+            kept.update(emails)
+
+    def discard(self, account_id: int, email: str) -> None:
+        """What this process has just removed."""
+        self._changes += 1
+        kept = self._kept.get(account_id)
+        if kept is not None:
+            kept.discard(email)

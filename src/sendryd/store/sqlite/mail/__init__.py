@@ -1,0 +1,1 @@
+"""Messages, deliveries and events in SQLite."""

@@ -1,0 +1,13 @@
+"""The mail side of the store in SQLite, put together."""
+
+from sendryd.store.sqlite.mail.accepting import Accepting
+from sendryd.store.sqlite.mail.deliveries import Deliveries
+from sendryd.store.sqlite.mail.nexthops import NextHops
+from sendryd.store.sqlite.mail.queue import Queue
+from sendryd.store.sqlite.mail.reads import Reads
+from sendryd.store.sqlite.mail.traces import Traces
+from sendryd.store.sqlite.mail.upkeep import MailUpkeep
+
+
+class Mail(Accepting, Deliveries, Queue, Reads, Traces, NextHops, MailUpkeep):
+    """`AcceptStore`, `DeliveryStore`, `QueueStore`, `EventStore`, `TraceStore`, `NextHopStore`, and a part of `UpkeepStore`."""
