@@ -13,7 +13,7 @@ import structlog
 
 from sendryd.app.build import Basics, build_basics
 from sendryd.app.listen import PortTaken, bind, bound_address
-from sendryd.app.roles import Role
+from sendryd.app.roles.running import Role
 from sendryd.app.settings import Settings, SettingsError, load_settings
 from sendryd.app.supervise import AlreadyRunning, DaemonFailed, Process, Ready, lock_data_dir, prepare_certificate
 from sendryd.app.values import Address

@@ -23,19 +23,7 @@ from cryptography import x509
 from sendryd.app.build import Basics
 from sendryd.app.daemons import Daemons
 from sendryd.app.listen import PortTaken, bind, bound_address
-from sendryd.app.roles import (
-    CERTIFICATE_INTERVAL,
-    TOUCH_INTERVAL,
-    Role,
-    Running,
-    Shared,
-    Sockets,
-    start_delivery,
-    start_http,
-    start_smtp,
-    start_upkeep,
-    start_webhooks,
-)
+from sendryd.app.roles.running import Role, Running, Shared, Sockets
 from sendryd.app.settings import PREFIX, Settings, SettingsError, load_settings
 from sendryd.app.spool import compare_spool, confirm_spool
 from sendryd.app.values import Address
@@ -54,6 +42,8 @@ STOP_TIMEOUT: Final = 30.0  # seconds from the first signal to the end, whatever
 # objects take it a few milliseconds, 50,000 tens.
 GC_THRESHOLDS: Final = (10_000, 50, 50)
 
+TOUCH_INTERVAL: Final = 30.0  # seconds between writes of when keys were last used
+CERTIFICATE_INTERVAL: Final = 10.0  # seconds between looks at the certificate's files
 CLOCK_INTERVAL: Final = 300.0  # seconds between notes of the settled time: a fraction of `settledtime.MAX_DOWNTIME`
 LINK_KEY_NAME: Final = "links"  # the name under which the store keeps what the links in mail are signed with
 LINK_KEY_LENGTH: Final = 43  # letters and digits: 256 bits
@@ -159,10 +149,10 @@ class Process:
             raise DaemonFailed("the store failed, as the log says; everything was stopped in order")
 
     async def _start(self) -> tuple[SpoolReport, Ready]:
-        settings, roles = self._basics.settings, self._roles
+        settings = self._basics.settings
         _raise_descriptor_limit()
         sockets = self._bind()
-        _warn(settings, roles, self._basics.clock.now())
+        _warn(settings, self._roles, self._basics.clock.now())
         smtp = tuple(bound_address(sock, asked) for sock, asked in zip(sockets.smtp, settings.smtp_listen, strict=False))
         smtp_port = smtp[0].port if smtp else settings.smtp_listen[0].port
         http = bound_address(sockets.http, settings.http_listen) if sockets.http else None
@@ -171,21 +161,35 @@ class Process:
         last_seen = await self._basics.store.read_clock()
         self._basics.clock.begin_from(last_seen)
         await self._return_dead_leases()
-        if Role.DELIVERY in roles:
-            await start_delivery(self._basics, self._running, shared)
-        if Role.SMTP in roles:
-            await start_smtp(self._basics, self._running, shared, self._certificate, sockets)
-        if Role.WEBHOOKS in roles:
-            start_webhooks(self._basics, self._running)
-        if Role.UPKEEP in roles:
-            start_upkeep(self._basics, self._running, shared, last_seen)
-        if Role.HTTP in roles:
-            start_http(self._basics, self._running, shared, smtp_port)
-            await self._serve_http(sockets)
+        await self._start_roles(shared, sockets, last_seen, smtp_port)
         self._running.figures["daemons"] = lambda: {"failures": self._daemons.failures}
         for daemon in [*self._running.daemons, self._keep_house]:
             self._tasks.append(asyncio.create_task(self._daemons.keep_running(daemon)))
         return spool, Ready(smtp, http, settings.cert_path)
+
+    async def _start_roles(self, shared: Shared, sockets: Sockets, last_seen: datetime | None, smtp_port: int) -> None:
+        basics, running = self._basics, self._running
+        if Role.DELIVERY in self._roles:
+            from sendryd.app.roles.delivery import start_delivery
+
+            await start_delivery(basics, running, shared)
+        if Role.SMTP in self._roles:
+            from sendryd.app.roles.smtp import start_smtp
+
+            await start_smtp(basics, running, shared, self._certificate, sockets)
+        if Role.WEBHOOKS in self._roles:
+            from sendryd.app.roles.webhooks import start_webhooks
+
+            start_webhooks(basics, running)
+        if Role.UPKEEP in self._roles:
+            from sendryd.app.roles.upkeep import start_upkeep
+
+            start_upkeep(basics, running, shared, last_seen)
+        if Role.HTTP in self._roles:
+            from sendryd.app.roles.http import start_http
+
+            start_http(basics, running, shared, smtp_port)
+            await self._serve_http(sockets)
 
     async def _return_dead_leases(self) -> None:
         """Takes back what earlier processes had leased: this one holds the lock of the data directory, so they are dead."""

@@ -35,7 +35,7 @@ def serve(
 ) -> None:
     """Runs the relay until SIGTERM or Ctrl-C."""
     from sendryd.app.listen import PortTaken
-    from sendryd.app.roles import Role
+    from sendryd.app.roles.running import Role
     from sendryd.app.supervise import AlreadyRunning, DaemonFailed, configure_logs, lock_data_dir
 
     names = [name.strip() for name in role.split(",") if name.strip()]

@@ -1,0 +1,104 @@
+"""The role `delivery`: the delivery engine."""
+
+from functools import cache, partial
+
+from sendryd.app.build import Basics
+from sendryd.app.roles.running import Running, Shared
+from sendryd.app.values import EVERY_ADDRESS
+from sendryd.delivery.contents import Contents
+from sendryd.delivery.destinations import Destinations
+from sendryd.delivery.pool import ConnectionPool
+from sendryd.delivery.scheduler import Scheduler
+from sendryd.delivery.signer import Signer
+from sendryd.delivery.tlskeeper import TlsKeeper
+from sendryd.delivery.transcript import Tracer
+from sendryd.delivery.transport import Connection, TlsContexts
+from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
+from sendryd.runtime.tls import client_context, weak_client_context
+from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
+
+
+async def start_delivery(basics: Basics, running: Running, shared: Shared) -> None:
+    """Starts the scheduler, its workers, and what they keep."""
+    pool: ConnectionPool[Connection] = ConnectionPool(basics.clock)
+    signer = Signer(basics.store, basics.clock)
+    destinations = _destinations(basics)
+    tracer = Tracer(basics.store, basics.clock)
+    worker = _worker(basics, shared, destinations, pool, signer, tracer)
+    tls_keeper = TlsKeeper(basics.store, worker.tls_memory, basics.clock)
+    await tls_keeper.load()
+    scheduler = Scheduler(
+        basics.store,
+        worker,
+        destinations,
+        plan=basics.retry_plan,
+        owner=basics.owner,
+        clock=basics.clock,
+        rand=basics.rand,
+        wakeup=basics.wakeup,
+        has_smart_host=basics.settings.smarthost is not None,
+        memory=shared.budget.handed_over,
+    )
+    running.scheduler = scheduler
+    running.figures |= {
+        "delivery": scheduler.statistics,
+        "connections": pool.statistics,
+        "dns": basics.resolver.statistics,
+        "domains": basics.denials.statistics,
+    }
+    running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run]
+
+    async def stop() -> None:
+        await scheduler.stop()
+        await tls_keeper.store()
+        await pool.aclose()
+        signer.close()
+
+    running.stops.append(stop)
+
+
+def _destinations(basics: Basics) -> Destinations:
+    settings = basics.settings
+    listened = [each.host for each in (*settings.smtp_listen, *settings.smtps_listen) if each.port == settings.mx_port]
+    return Destinations(
+        basics.resolver,
+        basics.denials,
+        hostname=settings.hostname,
+        smart_host=settings.smarthost,
+        plan=basics.retry_plan,
+        clock=basics.clock,
+        rand=basics.rand,
+        own_addresses=frozenset(listened) - EVERY_ADDRESS,
+        is_host_own=not EVERY_ADDRESS.isdisjoint(listened),
+    )
+
+
+def _worker(
+    basics: Basics, shared: Shared, destinations: Destinations, pool: ConnectionPool[Connection], signer: Signer, tracer: Tracer
+) -> Worker:
+    settings = basics.settings
+    return Worker(
+        WorkerContext(
+            store=basics.store,
+            contents=Contents(basics.store, shared.personaliser, signer, shared.budget, settings.data_dir),
+            destinations=destinations,
+            pool=pool,
+            contexts=TlsContexts(
+                verified=cache(partial(client_context, verify=True)), unverified=client_context(verify=False), weak=weak_client_context()
+            ),
+            signer=signer,
+            clock=basics.clock,
+            rand=basics.rand,
+            ids=basics.ids,
+            mail_log=basics.mail_log,
+            tracer=tracer,
+        ),
+        WorkerSettings(
+            hostname=settings.hostname,
+            mx_port=settings.mx_port,
+            smart_host=settings.smarthost,
+            allow_private_networks=settings.allow_private_networks,
+            retry_plan=basics.retry_plan,
+            timeouts=CLIENT_TIMEOUTS,
+        ),
+    )

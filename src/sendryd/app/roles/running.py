@@ -1,0 +1,102 @@
+"""What the roles of one process share, and what they have started."""
+
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sendryd.app.build import Basics
+from sendryd.app.daemons import Daemon
+from sendryd.intake.directory import Directory
+from sendryd.intake.personal import Personaliser
+from sendryd.runtime.budget import ContentBudget
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from sendryd.api.framework.limits import ConnectionLimits as HttpConnectionLimits
+    from sendryd.api.health import Health
+    from sendryd.delivery.scheduler import Scheduler
+    from sendryd.intake.accept import Intake
+    from sendryd.notify.dispatcher import Dispatcher
+    from sendryd.submission.listener import Listener
+
+
+class Role(StrEnum):
+    """What a process may do."""
+
+    SMTP = "smtp"
+    HTTP = "http"
+    DELIVERY = "delivery"
+    WEBHOOKS = "webhooks"
+    UPKEEP = "upkeep"
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What several roles of one process share."""
+
+    directory: Directory
+    public_url: str  # base of the links in mail
+    secret: bytes  # what those links are signed with
+    budget: ContentBudget = field(default_factory=ContentBudget)
+
+    @property
+    def personaliser(self) -> Personaliser:
+        """Makes the recipients' own copies."""
+        return Personaliser(self.public_url, self.secret)
+
+
+@dataclass(slots=True)
+class Running:
+    """What was started, in the order in which it is stopped."""
+
+    daemons: list[Daemon] = field(default_factory=list)
+    scheduler: "Scheduler | None" = None
+    listener: "Listener | None" = None
+    http: "uvicorn.Server | None" = None
+    http_limits: "HttpConnectionLimits | None" = None
+    http_tls: ssl.SSLContext | None = None
+    health: "Health | None" = None
+    intake: "Intake | None" = None
+    dispatcher: "Dispatcher | None" = None
+    figures: dict[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)  # for /metrics, by the first part of their names
+    stops: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What was bound."""
+
+    smtp: tuple[socket.socket, ...] = ()
+    smtps: tuple[socket.socket, ...] = ()
+    http: socket.socket | None = None
+
+
+def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
+    """The single door of this process."""
+    from sendryd.intake.accept import Intake, IntakeSettings
+    from sendryd.intake.quota import Quota, Quotas
+
+    if running.intake is None:
+        settings = basics.settings
+        of_key = Quota(settings.key_quota.count, settings.key_quota.period) if settings.key_quota else None
+        of_account = Quota(settings.account_quota.count, settings.account_quota.period) if settings.account_quota else None
+        running.figures["fence"] = basics.fences.statistics
+        running.intake = Intake(
+            basics.store,
+            shared.directory,
+            IntakeSettings(hostname=settings.hostname, hide_client_address=settings.hide_client_address),
+            clock=basics.clock,
+            ids=basics.ids,
+            rand=basics.rand,
+            metrics=basics.metrics,
+            mail_log=basics.mail_log,
+            wakeup=basics.wakeup,
+            handoff=running.scheduler,
+            templates=basics.templates,
+            quotas=Quotas(basics.store, basics.clock, of_key=of_key, of_account=of_account) if of_key or of_account else None,
+        )
+    return running.intake

@@ -1,0 +1,40 @@
+"""The role `smtp`: the submission listeners."""
+
+from sendryd.app.build import Basics
+from sendryd.app.roles.running import Running, Shared, Sockets, intake_of
+from sendryd.policy.penalty import FailureLog
+from sendryd.runtime.tls import ServerCertificate
+from sendryd.smtp.server import ServerLimits
+from sendryd.submission.listener import ConnectionLimits, Listener
+from sendryd.submission.session import SessionContext
+
+
+async def start_smtp(basics: Basics, running: Running, shared: Shared, certificate: ServerCertificate, sockets: Sockets) -> None:
+    """The submission listeners."""
+    settings = basics.settings
+    context = SessionContext(
+        hostname=settings.hostname,
+        limits=ServerLimits(max_message_size=settings.max_message_size, max_recipients=settings.max_recipients),
+        certificate=certificate,
+        intake=intake_of(basics, running, shared),
+        directory=shared.directory,
+        failures=FailureLog(),
+        budget=shared.budget,
+        scratch_dir=settings.data_dir,
+        metrics=basics.metrics,
+        mail_log=basics.mail_log,
+        clock=basics.clock,
+    )
+    limits = ConnectionLimits(
+        total=settings.smtp_max_connections,
+        per_address=settings.smtp_max_connections_per_address,
+        unauthenticated_per_address=settings.smtp_max_connections_unauthenticated_per_address,
+    )
+    listener = Listener(context, limits)
+    for sock in sockets.smtp:
+        await listener.listen(sock)
+    for sock in sockets.smtps:
+        await listener.listen(sock, is_implicit_tls=True)
+    running.listener = listener
+    running.figures |= {"submission": listener.statistics, "content": shared.budget.statistics}
+    running.stops.insert(0, listener.aclose)

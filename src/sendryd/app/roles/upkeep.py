@@ -1,0 +1,24 @@
+"""The role `upkeep`: what is done now and then."""
+
+from datetime import datetime
+
+from sendryd.app.build import Basics
+from sendryd.app.roles.running import Running, Shared, intake_of
+from sendryd.upkeep.captures import CaptureKeeper
+from sendryd.upkeep.domains import DomainKeeper
+from sendryd.upkeep.endings import EndingsFollower
+from sendryd.upkeep.queue import QueueKeeper
+from sendryd.upkeep.reports import ReportKeeper
+from sendryd.upkeep.retention import Retention
+
+
+def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: datetime | None) -> None:
+    """What is done now and then. `last_seen` is when the program last ran."""
+    settings = basics.settings
+    queue = QueueKeeper(basics.store, plan=basics.retry_plan, clock=basics.clock, ids=basics.ids, wakeup=basics.wakeup)
+    retention = Retention(basics.store, messages=settings.message_retention, events=settings.event_retention, clock=basics.clock)
+    captures = CaptureKeeper(basics.store, clock=basics.clock, ids=basics.ids, mail_log=basics.mail_log)
+    domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)
+    reports = ReportKeeper(basics.store, intake_of(basics, running, shared), clock=basics.clock, rand=basics.rand)
+    endings = EndingsFollower(basics.store, clock=basics.clock, mail_log=basics.mail_log, last_seen=last_seen)
+    running.daemons += [queue.run, retention.run, domains.run, captures.run, reports.run, endings.run]
