@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.message.template import TemplateError, check_names, check_template, render, render_all, variable_names, with_schema
+from sendryd.message.template import TemplateError, check_names, check_template, render, render_all, variable_names
 
 
 @pytest.mark.parametrize(
@@ -101,17 +101,6 @@ def test_the_variables_of_a_template() -> None:
     assert variable_names("{{ b.c }}{% for i in list %}{{ i }}{{{ raw }}}{% endfor %}") == ("b", "list", "raw")
 
 
-def test_the_schema_gives_defaults_and_says_what_is_missing() -> None:
-    schema = {"name": {"type": "string", "required": True}, "count": {"type": "number", "default": 3}}
-    assert with_schema(schema, {"name": "x"}) == {"name": "x", "count": 3}
-    assert with_schema(schema, {"name": 5, "other": 1}) == {"name": 5, "other": 1, "count": 3}
-    with pytest.raises(TemplateError, match="name is required"):
-        with_schema(schema, {"name": None})
-    with pytest.raises(TemplateError, match="count is of another type"):
-        with_schema(schema, {"name": "x", "count": "many"})
-    assert with_schema(None, {"a": 1}) == {"a": 1}
-
-
 def test_a_whole_message() -> None:
     rendered = render_all(
         subject="Hi {{ name }}", html="<p>{{ name }}</p>", text=None, schema=None, variables={"name": "A & B\r\nBcc: evil@x.test\u2028"}
@@ -186,10 +175,6 @@ def test_lists_and_objects(source: str, variables: dict[str, Any], shown: str) -
 def test_what_is_too_much_is_said_in_a_sentence(source: str, variables: dict[str, Any], sentence: str) -> None:
     with pytest.raises(TemplateError, match=sentence):
         render(source, variables, is_html=True)
-
-
-def test_a_schema_that_is_none_is_left_alone() -> None:
-    assert with_schema({"a": "string", "b": {"type": "nothing"}, "c": {"default": None}}, {"b": 1}) == {"b": 1}
 
 
 def test_the_text_is_made_from_the_html_or_is_its_own() -> None:

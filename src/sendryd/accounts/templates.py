@@ -9,7 +9,8 @@ from sendryd.accounts.changes import reapply
 from sendryd.message.blocks import BlockError, compile_blocks
 from sendryd.message.fenced import find_fault, render_template, text_of_design
 from sendryd.message.plaintext import is_small
-from sendryd.message.template import MAX_SOURCE, Rendered, TemplateError, are_small, render_small
+from sendryd.message.template import MAX_SOURCE, Rendered, TemplateError, render_small
+from sendryd.message.templatevalues import are_small
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 from sendryd.model.template import Template, TemplateContent, TemplateVersion

@@ -114,15 +114,19 @@ class ApiWorld:
         self.budget = ContentBudget()
         self.health = Health(store, self._render_metrics, self.clock)
         self.mail_log = MailLog(self.clock)
-        gate = Gate(self.directory, self.clock, limiter, self.mail_log)
         self.request_log = RequestLog(store, self.clock, self.ids)
-        needs = ApiDependencies(
-            store=store,
-            accounts=AccountOffice(store),
+        self._needs = self._dependencies(limiter)
+        self.app = create_app(self._needs)
+
+    def _dependencies(self, limiter: RateLimiter | None) -> ApiDependencies:
+        gate = Gate(self.directory, self.clock, limiter, self.mail_log)
+        return ApiDependencies(
+            store=self.store,
+            accounts=AccountOffice(self.store),
             domains=self.domains,
             keys=self.keys,
-            lists=ListOffice(store, clock=self.clock, ids=self.ids),
-            scheduled_reports=ScheduledReports(store, clock=self.clock, ids=self.ids),
+            lists=ListOffice(self.store, clock=self.clock, ids=self.ids),
+            scheduled_reports=ScheduledReports(self.store, clock=self.clock, ids=self.ids),
             webhooks=self.webhooks,
             gate=gate,
             health=self.health,
@@ -130,9 +134,9 @@ class ApiWorld:
             rand=self.rand,
             request_log=self.request_log,
             latency=LatencyBook(self.clock),
-            status=StatusBook(store, self.clock, [SMTP, DELIVERY]),
+            status=StatusBook(self.store, self.clock, [SMTP, DELIVERY]),
             intake=Intake(
-                store,
+                self.store,
                 self.directory,
                 IntakeSettings(hostname=HOSTNAME),
                 clock=self.clock,
@@ -156,8 +160,6 @@ class ApiWorld:
             budget=self.budget,
             scratch_dir=Path(tempfile.gettempdir()),
         )
-        self._needs = needs
-        self.app = create_app(needs)
 
     @cached_property
     def operations(self) -> list[Operation]:
