@@ -21,6 +21,7 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import QueueFilter, Store
 from sendryd.store.errors import Conflict, NotFound
+from sendryd.testing.cases import cases
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.keys import take_key
 from sendryd.testing.samples import Samples
@@ -112,7 +113,7 @@ def test_names_are_brought_into_one_form(text: str, name: str) -> None:
     assert parse_name(text) == name
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         "",

@@ -13,6 +13,7 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import Store
 from sendryd.store.errors import NotFound
+from sendryd.testing.cases import cases
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.stores import open_new_store
 
@@ -39,7 +40,7 @@ def office(store: Store, clock: ManualClock) -> ListOffice:
     return ListOffice(store, clock=clock, ids=IdSource(clock, SeededRand(3)))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("written", "kept"),
     [
         ("Ann@Example.ORG", "ann@example.org"),
@@ -55,7 +56,7 @@ def test_addresses_are_kept_in_one_form(written: str, kept: str) -> None:
     assert seek_address(written) == kept
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     ["", "ann", "ann@", "@example.org", "a b@example.org", "a@b", "a@example.org,b@example.org", "a@example.org\r\nx", "a\0@example.org"],
 )

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from sendryd.app.settings import Settings, SettingsError, load_settings
 from sendryd.app.values import Address, Rate, parse_smart_host
 from sendryd.policy.routing import Security, SmartHost
+from sendryd.testing.cases import cases
 
 DEFAULTS = {  # public: whoever leaves a setting out relies on it
     "data_dir": "./var",
@@ -149,7 +150,7 @@ def test_every_setting_can_be_wrong() -> None:
     assert {variable for variable, _ in WRONG} >= {f"SENDRYD_{name.upper()}" for name in Settings.model_fields}
 
 
-@pytest.mark.parametrize(("variable", "value"), WRONG)
+@cases(("variable", "value"), WRONG)
 def test_what_is_wrong_is_named_in_one_line(variable: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({variable: value})
@@ -202,7 +203,7 @@ def test_secrets_are_shown_nowhere(text: str) -> None:
     assert "hunter2" not in shown
 
 
-@pytest.mark.parametrize(
+@cases(
     ("variable", "value", "name", "expected"),
     [
         ("SENDRYD_MAX_QUEUE_AGE", "250ms", "max_queue_age", timedelta(milliseconds=250)),

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from sendryd.testing.cases import cases
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "sendryd"
@@ -119,7 +119,7 @@ def test_what_calls_itself_pure_is_held_to_it() -> None:
     assert [path for path in claims if not is_pure(path)] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+@cases("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
 def test_every_file_keeps_the_rules(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     assert list(swallowing(tree)) == []
@@ -137,7 +137,7 @@ def test_every_file_keeps_the_rules(path: Path) -> None:
         assert set(clocks(tree)) <= CLOCKS.get(name, set()), "only runtime/ reads a clock; others take it as an argument"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("rule", "code"),
     [
         (asynchronous, "async def f(): pass"),

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from sendryd.message.author import MAX_LISTED, address_list, decode_text, parse_author
 from sendryd.message.errors import MalformedMessage
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "display", "address"),
     [
         ("hello@acme.com", "", "hello@acme.com"),
@@ -60,7 +61,7 @@ def test_forms_of_real_clients(value: str, display: str, address: str) -> None:
     assert (author.display, author.address) == (display, address)
 
 
-@pytest.mark.parametrize(
+@cases(
     "value",
     [
         "<ok@v.test>, <evil@e.test>", "Team: <ok@v.test>, <evil@e.test>;", "Team: ok@v.test;", "<@v.test:evil@e.test>", "<ok@v.test> <evil@e.test>",
@@ -106,7 +107,7 @@ def test_a_name_that_needs_quotes_is_refused_with_that_advice(value: str) -> Non
         parse_author(value.encode(), "Sender")
 
 
-@pytest.mark.parametrize("value", ["a@localhost", "", "a@b.test, c@b.test", "a@x\u00ad.test", "x" * 65 + "@b.test", "a" * 3000])
+@cases("value", ["a@localhost", "", "a@b.test, c@b.test", "a@x\u00ad.test", "x" * 65 + "@b.test", "a" * 3000])
 def test_a_refusal_names_its_field(value: str) -> None:
     with pytest.raises(MalformedMessage, match="the Resent-From field") as caught:
         parse_author(value.encode(), "Resent-From")
@@ -114,7 +115,7 @@ def test_a_refusal_names_its_field(value: str) -> None:
     assert "{" not in caught.value.reason
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "shown"),
     [
         (b"=?utf-8?Q?=F0=9F=98?= =?utf-8?Q?=80?=", "😀"),
@@ -131,7 +132,7 @@ def test_encoded_words_are_joined_before_they_are_decoded(value: bytes, shown: s
     assert decode_text(value) == shown
 
 
-@pytest.mark.parametrize("text", ['"' * 2000, "(" * 2000, "<" * 2000, "=?" * 1000, "a@" * 1000, '"\\' * 1000])
+@cases("text", ['"' * 2000, "(" * 2000, "<" * 2000, "=?" * 1000, "a@" * 1000, '"\\' * 1000])
 def test_hostile_values_take_no_time(text: str) -> None:
     started = time.process_time()
     with pytest.raises(MalformedMessage):
@@ -173,7 +174,7 @@ def test_an_encoded_word_is_no_list() -> None:
     assert address_list(b"=?utf-8?q?A,_B?= <b@acme.com>, =?utf-8?q?C=2C;?= <d@acme.com>") == ["A, B <b@acme.com>", "C,; <d@acme.com>"]
 
 
-@pytest.mark.parametrize("charset", ["zlib_codec", "rot13", "unicode_escape", "idna", "nonsense", "utf-7"])
+@cases("charset", ["zlib_codec", "rot13", "unicode_escape", "idna", "nonsense", "utf-7"])
 def test_odd_charsets_reach_no_codec(charset: str) -> None:
     assert decode_text(f"=?{charset}?q?abc?=".encode()) == "abc"
 

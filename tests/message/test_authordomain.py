@@ -2,12 +2,11 @@
 
 import time
 
-import pytest
-
 from sendryd.message.authordomain import author_domain
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "expected"),
     [
         ("a@example.org", "example.org"),

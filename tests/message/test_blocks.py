@@ -11,6 +11,7 @@ from sendryd.message.blocks import MAX_BLOCKS, TYPES, BlockError, check_design, 
 from sendryd.message.plaintext import html_to_text
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import render, variable_names
+from sendryd.testing.cases import cases
 
 
 def design(*blocks: dict[str, Any], **styles: Any) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def test_each_type_of_block_is_shown() -> None:
     assert 'width="640"' in html
 
 
-@pytest.mark.parametrize(
+@cases(
     ("bad", "said"),
     [
         ({}, "blocks, a list"),
@@ -147,7 +148,7 @@ def test_no_text_breaks_out_of_its_place(kind: str, text: str) -> None:
     assert html.count("</html>") == 1
 
 
-@pytest.mark.parametrize("starter", STARTERS, ids=lambda each: each["id"])
+@cases("starter", STARTERS, ids=lambda each: each["id"])
 def test_starters_are_rendered_with_the_variables_that_they_name(starter: dict[str, Any]) -> None:
     assert set(variable_names(starter["html"]) + variable_names(starter["subject"])) == set(starter["variables"])
     values = {name: [] if name == "items" else f"value-of-{name}" for name in starter["variables"]}
@@ -161,7 +162,7 @@ def test_visual_starters_are_compiled(starter: dict[str, Any]) -> None:
     assert variable_names(compile_blocks(starter["design"]))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("faulty", "sentence"),
     [
         (block("spacer", height="tall"), "height is a number"),

@@ -1,11 +1,10 @@
 """Text in the charsets that mail comes in."""
 
-import pytest
-
 from sendryd.message.charset import codec_name, decode, reversible_codec
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "charset", "text"),
     [
         ("größer".encode(), "utf-8", "größer"),
@@ -33,12 +32,12 @@ def test_what_does_not_fit_is_replaced_and_what_is_unknown_guessed(data: bytes, 
     assert decode(data, charset) == text
 
 
-@pytest.mark.parametrize("name", ["zip", "hex", "rot13", "idna", "punycode", "unicode_escape", "../x"])
+@cases("name", ["zip", "hex", "rot13", "idna", "punycode", "unicode_escape", "../x"])
 def test_codecs_that_are_no_charsets_are_unknown(name: str) -> None:
     assert codec_name(name) is None
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "charset", "codec"),
     [
         ("ü".encode(), "", "utf-8"),

@@ -20,6 +20,7 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.mailbox import MAX_NAME, Mailbox, parse_mailbox
 from sendryd.message.parse import decode_body, summarise, walk
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 BOUNDARY = "0123456789abcdefGHIJ"
@@ -113,7 +114,7 @@ TXT = Attachment(filename="c.txt", content=b"text", content_type="text/plain")
 PDF = Attachment(filename="a.pdf", content=bytes(range(256)) * 9, content_type="application/pdf")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("fields", "expected"),
     [
         ({}, ["text/plain"]),
@@ -147,7 +148,7 @@ def test_what_is_inline_is_found_by_its_id_and_the_rest_is_listed() -> None:
     assert [(each.filename, each.content_id) for each in summarise(content).attachments] == [("logo.png", "logo@acme"), ("a.pdf", "")]
 
 
-@pytest.mark.parametrize("given", [*itertools.permutations((PDF, PNG, TXT, GIF)), (PNG, PDF), (PDF, PNG), (PDF,), (PNG,)])
+@cases("given", [*itertools.permutations((PDF, PNG, TXT, GIF)), (PNG, PDF), (PDF, PNG), (PDF,), (PNG,)])
 def test_attachments_are_listed_as_they_were_given(given: tuple[Attachment, ...]) -> None:
     content = build(text="a", html='<img src="cid:logo@acme">', attachments=given)
     check(content)
@@ -175,7 +176,7 @@ TEXTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@cases("text", TEXTS)
 def test_texts_arrive(text: str) -> None:
     check_texts(text)
 
@@ -222,7 +223,7 @@ SUBJECTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
+@cases("subject", SUBJECTS)
 def test_subjects_arrive(subject: str) -> None:
     check_subject(subject)
 
@@ -275,7 +276,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@cases("name", NAMES)
 def test_names_arrive(name: str) -> None:
     check_name(name)
 
@@ -320,7 +321,7 @@ FILENAMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("filename", FILENAMES)
+@cases("filename", FILENAMES)
 def test_file_names_arrive(filename: str) -> None:
     check_filename(filename)
 
@@ -405,7 +406,7 @@ def test_content_types(content_type: str, expected: str) -> None:
     assert summarise(content).attachments[0].filename == "a"
 
 
-@pytest.mark.parametrize(
+@cases(
     "content_type",
     ["", "pdf", "text/", "/plain", "text/plain/x", "multipart/mixed", "Multipart/X", "text/html; x=\r\nBcc: a@b.test", "text/html\r\nBcc: a@b.test",
      "text/plain; x", "a b/c",
@@ -416,7 +417,7 @@ def test_bad_content_types_are_refused_by_index(content_type: str) -> None:
         build(attachments=(PDF, Attachment(filename="a", content=b"", content_type=content_type)))
 
 
-@pytest.mark.parametrize("content_id", ["", "a b", "a>b", "<a@b>", "a\r\nBcc: x@y.test", "é", "x" * 201, "a\0", "\ud800", "a\n"])
+@cases("content_id", ["", "a b", "a>b", "<a@b>", "a\r\nBcc: x@y.test", "é", "x" * 201, "a\0", "\ud800", "a\n"])
 def test_bad_content_ids_are_refused_by_index(content_id: str) -> None:
     with pytest.raises(MalformedMessage, match=r"attachments\.0\.content_id"):
         build(html="x", attachments=(Attachment(filename="a", content=b"", content_id=content_id),))
@@ -428,9 +429,7 @@ def test_bad_file_names_are_refused_by_index(filename: str) -> None:
         build(attachments=(Attachment(filename=filename, content=b""),))
 
 
-@pytest.mark.parametrize(
-    "letter", [*map(chr, range(32)), "\x7f", "\x85", "\x9b", "\u2028", "\u2029", "\ud83d", "\udc00", "\r\nBcc: evil@e.test"]
-)
+@cases("letter", [*map(chr, range(32)), "\x7f", "\x85", "\x9b", "\u2028", "\u2029", "\ud83d", "\udc00", "\r\nBcc: evil@e.test"])
 def test_nothing_that_could_end_a_line_gets_into_a_header(letter: str) -> None:
     hostile = f"a{letter}b"
     attempts: list[tuple[dict[str, Any], str]] = [
@@ -450,9 +449,7 @@ def test_nothing_that_could_end_a_line_gets_into_a_header(letter: str) -> None:
         assert caught.value.reason.isprintable()
 
 
-@pytest.mark.parametrize(
-    "name", ["", "X A", "X:A", "X-É", "x" * 77, "From", "to", "BCC", "Reply-To", "subject", "MIME-version", "Content-Type", "content-x"]
-)
+@cases("name", ["", "X A", "X:A", "X-É", "x" * 77, "From", "to", "BCC", "Reply-To", "subject", "MIME-version", "Content-Type", "content-x"])
 def test_names_of_headers_that_are_refused(name: str) -> None:
     with pytest.raises(MalformedMessage):
         build(headers=((name, "x"),))
@@ -464,7 +461,7 @@ def test_a_header_that_is_too_large_is_refused() -> None:
     check(build(to=(Mailbox("é" * (MAX_NAME // 2), "l" * 64, "d" * 60 + ".test"),) * 50))
 
 
-@pytest.mark.parametrize("boundary", ["", "short", "x" * 61, "a" * 19 + "-", "a" * 20 + "\n", "é" * 20])
+@cases("boundary", ["", "short", "x" * 61, "a" * 19 + "-", "a" * 20 + "\n", "é" * 20])
 def test_a_boundary_that_is_not_random_text(boundary: str) -> None:
     with pytest.raises(ValueError, match="boundary"):
         compose(Composition(author=AUTHOR, to=(BOB,), subject=""), boundary=boundary)

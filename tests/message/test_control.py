@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sendryd.message.control import NO_ORDERS, BadControlHeader, Orders, read_orders
 from sendryd.message.headers import HeaderBlock
+from sendryd.testing.cases import cases
 
 
 def orders(*fields: str) -> Orders:
@@ -16,7 +17,7 @@ def test_without_control_headers_there_are_no_orders() -> None:
     assert orders("X-Other: x") is NO_ORDERS
 
 
-@pytest.mark.parametrize(
+@cases(
     ("field", "expected"),
     [
         ("X-Sendry-Tag: kind=welcome", Orders(tags=(("kind", "welcome"),))),
@@ -39,7 +40,7 @@ def test_variables_are_json_also_folded_and_encoded() -> None:
     assert found.variables == {"a": {"b": [1, "\u00fc"]}}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("fields", "named"),
     [
         (["X-Sendry-Tag: novalue"], "X-Sendry-Tag "),

@@ -19,6 +19,7 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.quoted import quoted_printable
 from sendryd.message.transfer import shorten_lines, to_7bit
+from sendryd.testing.cases import cases
 
 EXAMPLES = int(os.environ.get("SENDRYD_TEST_CONVERSIONS", "200"))
 MAX_LINE = 998
@@ -207,8 +208,8 @@ def mixed(content_type: bytes, text: bytes = LONG) -> bytes:
     return start + text + b"\r\n--bbcc\r\nContent-Type: text/csv; name=a.csv\r\n\r\n1,2\r\n--bbcc--\r\n"
 
 
-@pytest.mark.parametrize("text", [LONG.rstrip(), "Grüße".encode()])
-@pytest.mark.parametrize(
+@cases("text", [LONG.rstrip(), "Grüße".encode()])
+@cases(
     "content_type",
     [
         b"multipart/mixed (a); (b) boundary=bbcc", b'multipart/mixed boundary="bbcc"', b"multipart/mixed; boundary*=us-ascii''bbcc",
@@ -276,8 +277,8 @@ def test_other_messages_are_never_encoded(kind: bytes) -> None:
         to_7bit(attached("Grüße".encode(), kind))
 
 
-@pytest.mark.parametrize("body", [LONG, "Grüße".encode()])
-@pytest.mark.parametrize("label", [b"7-bit", b"7bit (ascii)", b"8-bit", b"8bit; x=y", b"utf-8", b"none", b"", b"BINARY", b"(c) 8bit"])
+@cases("body", [LONG, "Grüße".encode()])
+@cases("label", [b"7-bit", b"7bit (ascii)", b"8-bit", b"8bit; x=y", b"utf-8", b"none", b"", b"BINARY", b"(c) 8bit"])
 def test_a_transfer_encoding_that_is_no_known_word_changes_nothing(label: bytes, body: bytes) -> None:
     content = TOP + b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: " + label + b"\r\n\r\n" + body + b"\r\n"
     converted = to_7bit(shorten_lines(content))
@@ -330,7 +331,7 @@ def test_names_in_part_headers_become_7_bit() -> None:
     assert found == [*names, "Grüße.pdf"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("header", "body", "charset"),
     [
         (b"", "Grüße".encode(), "utf-8"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sendryd.message.dkim import OVERSIGNED_FIELDS, SLICE, body_hash, generate_key, load_private_key, sign, verify
 from sendryd.message.headers import HeaderBlock
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 PEM, PUBLIC = generate_key()
@@ -34,7 +35,7 @@ def own(content: bytes) -> str | None:
 BASE = b"From: a@example.test\r\nTo: b@example.org\r\nSubject: Hello\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n\r\n"
 
 
-@pytest.mark.parametrize(
+@cases(
     "body",
     [
         b"", b"\r\n", b"\r\n\r\n\r\n", b"x", b"x\r\n", b"x\r\n\r\n\r\n", b" \t \r\n", b"a  b\t\tc \r\n", b"a\r\n \r\n\t\r\n", b"\r\na\r\n",
@@ -63,7 +64,7 @@ def test_generated_messages(subject: bytes, reply_to: bytes, body: bytes, is_dou
     assert judge(content)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("before", "after"),
     [
         (b"Hello", b"Hullo"),
@@ -102,21 +103,21 @@ ADDED_BY_LISTS = (
 )
 
 
-@pytest.mark.parametrize("field", ADDED_BY_LISTS, ids=lambda field: field.partition(b":")[0].decode())
+@cases("field", ADDED_BY_LISTS, ids=lambda field: field.partition(b":")[0].decode())
 def test_a_list_may_add_its_fields(field: bytes) -> None:
     content = field + b"\r\n" + signed(BASE + b"body\r\n")
     assert own(content) is None
     assert judge(content)
 
 
-@pytest.mark.parametrize("field", ADDED_BY_LISTS[:-1], ids=lambda field: field.partition(b":")[0].decode())
+@cases("field", ADDED_BY_LISTS[:-1], ids=lambda field: field.partition(b":")[0].decode())
 def test_a_field_of_a_list_that_the_message_has_is_signed(field: bytes) -> None:
     content = signed(field + b"\r\n" + BASE + b"body\r\n").replace(field, field + b"x")
     assert own(content) is not None
     assert not judge(content)
 
 
-@pytest.mark.parametrize("name", OVERSIGNED_FIELDS)
+@cases("name", OVERSIGNED_FIELDS)
 def test_nobody_may_add_a_field_that_readers_show(name: bytes) -> None:
     content = name + b": x\r\n" + signed(BASE + b"body\r\n")
     assert own(content) is not None

@@ -3,6 +3,7 @@
 import pytest
 
 from sendryd.message.framing import TooComplex, frame_html
+from sendryd.testing.cases import cases
 
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
 
@@ -11,7 +12,7 @@ def body(html: str) -> str:
     return frame_html(html).decode().partition("<body>")[2].removesuffix("</body></html>")
 
 
-@pytest.mark.parametrize(
+@cases(
     "html",
     [
         "",
@@ -31,7 +32,7 @@ def test_ordinary_mail_stays_as_it_is(html: str) -> None:
     assert body(html) == html
 
 
-@pytest.mark.parametrize(
+@cases(
     ("html", "left"),
     [
         ("<form action=x>a<textarea>b</textarea></form>", "<div>a<div>b</div></div>"),

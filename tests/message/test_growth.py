@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import pytest
-
 from sendryd.intake.prepare import read_draft
 from sendryd.message.asciiheader import to_ascii_header
 from sendryd.message.author import address_list, decode_text
@@ -16,6 +14,7 @@ from sendryd.message.parameters import read_type
 from sendryd.message.parse import summarise
 from sendryd.message.templatesource import TemplateError, read_source
 from sendryd.policy.credentials import without_keys
+from sendryd.testing.cases import cases
 
 SMALL: Final = 12 * 1024  # octets
 FACTOR: Final = 4
@@ -94,7 +93,7 @@ def seconds(read: Callable[[bytes, int], object], unit: bytes, size: int) -> flo
     return best
 
 
-@pytest.mark.parametrize("name", READERS)
+@cases("name", READERS)
 def test_four_times_the_octets_take_about_four_times_as_long(name: str) -> None:
     read = READERS[name]
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.headers import MAX_FIELDS, HeaderBlock
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 CONTENT = b"From: a@b.test\r\nSubject: one\r\n two\r\nX-A: 1\r\nX-A:2\r\n\r\nbody\r\n"
@@ -37,7 +38,7 @@ def test_nothing_is_lost_or_changed(fields: list[tuple[bytes, bytes]], body: byt
     assert [field.name for field in headers.fields] == [name.lower() for name, _ in fields]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("content", "reason"),
     [
         (b" From: a@b.test\r\n\r\n", "folded"),

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from sendryd.message.insights import COSTS, MAX_HTML, MAX_SIZE, MAX_SUBJECT, Check, Mark, examine, score
+from sendryd.testing.cases import cases
 
 GOOD_HTML = b'<p>A text that is long enough to be read.</p><img src="a.png" alt="A"><a href="https://x.test/">here</a>'
 
@@ -32,7 +33,7 @@ def test_a_good_message_costs_nothing() -> None:
     assert score(checks) == 100
 
 
-@pytest.mark.parametrize(
+@cases(
     ("content", "check", "mark"),
     [
         (message(subject=b""), "subject", Mark.FAIL),
@@ -104,7 +105,7 @@ def test_links_are_looked_at(html: str, mark: Mark) -> None:
     assert found(html)["links"].mark is mark
 
 
-@pytest.mark.parametrize(
+@cases(
     "piece",
     ["<img ", "<img \r\n", "<img alt", "<img>", "<", "href ", "href=", "<a href='", "alt ", " ", "=", "A ", "<div>", "<img alt=' '>"],
 )
@@ -114,7 +115,7 @@ def test_hostile_documents_take_no_time(piece: str) -> None:
     assert time.process_time() - started < 5  # with a search from each piece to the end, minutes
 
 
-@pytest.mark.parametrize(
+@cases(
     ("subject", "does_shout"),
     [
         ("BUY NOW AND SAVE", True),

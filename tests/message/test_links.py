@@ -4,12 +4,12 @@ import re
 import time
 from collections.abc import Callable
 
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from sendryd.message.links import MAX_STEPS, rewrite_html
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 PIXEL = '<img src="https://t.test/o?a=1&amp;b=2" width="1" height="1" alt="" style="display:none">'
@@ -34,7 +34,7 @@ def asked(html: str) -> list[str]:
     return urls
 
 
-@pytest.mark.parametrize(
+@cases(
     ("html", "expected"),
     [
         ('<a href="http://x.test/">x</a>', '<a href="NEW">x</a>'),
@@ -65,7 +65,7 @@ def test_which_links_are_replaced(html: str, expected: str) -> None:
     assert WRAPPED.sub("NEW", rewrite_html(html, wrap=wrap, pixel_url=None)) == expected
 
 
-@pytest.mark.parametrize(
+@cases(
     "html",
     [
         "", "text", '<a name="x">', "<a>", "<a href>", '<a href="">', "<a href=>", '<a href="mailto:a@b.test">', '<a href="tel:+1">', '<a href="#top">',
@@ -87,7 +87,7 @@ def test_what_is_left_alone(html: str) -> None:
     assert rewrite_html(html, wrap=wrap, pixel_url=None) is html
 
 
-@pytest.mark.parametrize(
+@cases(
     ("href", "url"),
     [
         ("http://x.test/?a=1&amp;b=2", "http://x.test/?a=1&b=2"),
@@ -118,7 +118,7 @@ def test_links_are_asked_about_in_order_and_one_by_one() -> None:
     assert changed == '<a href="https://t.test/1">a</a><a href="http://x.test/2">b</a><a href="https://t.test/3">c</a>'
 
 
-@pytest.mark.parametrize(
+@cases(
     ("html", "expected"),
     [
         ("", "P"),
@@ -194,7 +194,7 @@ def unchanged(_: str) -> None:
 LARGE = 300_000
 
 
-@pytest.mark.parametrize(
+@cases(
     ("html", "function"),
     [
         ('<a href="http://x.test/">x</a>' * (LARGE // 10), wrap),
@@ -208,7 +208,6 @@ LARGE = 300_000
         ("<" + "a" * 3 * LARGE, wrap), ("<a href=x " * (LARGE // 3), wrap), ("</" * LARGE, wrap), ("</body>" * (LARGE // 3), wrap),
         ("<p a=b c='d'>" * (LARGE // 10), wrap),
     ],
-    ids=range(24),
 )  # fmt: skip
 def test_hostile_documents_take_linear_time(html: str, function: Callable[[str], str | None]) -> None:
     started = time.process_time()

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from sendryd.message.author import parse_author
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import MAX_NAME, Mailbox, parse_mailbox
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "name", "address"),
     [
         ("hello@acme.com", "", "hello@acme.com"),
@@ -42,7 +43,7 @@ def test_forms_that_people_write(text: str, name: str, address: str) -> None:
     assert (mailbox.name, mailbox.address) == (name, address)
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         "", " ", "<>", "x", "x@", "@acme.com", "Name <>", "Name <x>", "a@b.test, c@d.test", "A <a@b.test>, B <c@d.test>", "<a@b.test><c@d.test>",
@@ -64,10 +65,8 @@ def test_what_is_not_exactly_one_mailbox_is_refused(text: str) -> None:
     assert reason[0].islower()
 
 
-@pytest.mark.parametrize("letter", [*map(chr, range(32)), "\x7f", "\x85", "\x9f", "\u2028", "\u2029", "\ud800", "\udfff"])
-@pytest.mark.parametrize(
-    "text", ["a{}b@c.test", "a@c{}.test", "Na{}me <a@c.test>", '"Na{}me" <a@c.test>', '"a{}"@c.test', "a@c.test{}", "{}a@c.test"]
-)
+@cases("letter", [*map(chr, range(32)), "\x7f", "\x85", "\x9f", "\u2028", "\u2029", "\ud800", "\udfff"])
+@cases("text", ["a{}b@c.test", "a@c{}.test", "Na{}me <a@c.test>", '"Na{}me" <a@c.test>', '"a{}"@c.test', "a@c.test{}", "{}a@c.test"])
 def test_control_characters_are_refused_everywhere(letter: str, text: str) -> None:
     with pytest.raises(MalformedMessage, match="control character"):
         parse_mailbox(text.format(letter))
@@ -78,9 +77,7 @@ def test_whether_smtputf8_is_needed_is_a_matter_of_the_local_part() -> None:
     assert not parse_mailbox("zoë@acme.com").is_ascii
 
 
-@pytest.mark.parametrize(
-    "text", ["<" * 3000, '"' * 3000, '"\\' * 1500, "a@" * 1500, "a." * 1500, "<a" * 1000 + ">", '"' + "a" * 3000, " " * 3000 + "<"]
-)
+@cases("text", ["<" * 3000, '"' * 3000, '"\\' * 1500, "a@" * 1500, "a." * 1500, "<a" * 1000 + ">", '"' + "a" * 3000, " " * 3000 + "<"])
 def test_hostile_texts_take_no_time(text: str) -> None:
     started = time.process_time()
     for _ in range(20):

@@ -4,9 +4,10 @@ import pytest
 
 from sendryd.message.parameters import read_type
 from sendryd.message.parse import walk
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "kind", "parameters"),
     [
         (None, "text/plain", {}),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sendryd.message.compose import Attachment, Composition, compose
@@ -17,6 +17,7 @@ from sendryd.message.mailbox import Mailbox
 from sendryd.message.parse import summarise
 from sendryd.message.personalise import MAX_TRACKED, MAX_UNSUBSCRIBE_URL, Personal, personalise, why_untracked
 from sendryd.message.quoted import base64_lines, quoted_printable
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 PIXEL_URL = "https://t.test/o/1"
@@ -52,8 +53,8 @@ def leaf(body: bytes, charset: str = "utf-8", encoding: str = "8bit") -> bytes:
     )
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"iso-8859-1"', "windows-1252", "iso-8859-15", "gb18030"])
-@pytest.mark.parametrize("encoding", ["8bit", "BINARY", "quoted-printable", "Base64"])
+@cases("charset", ["utf-8", "UTF8", '"iso-8859-1"', "windows-1252", "iso-8859-15", "gb18030"])
+@cases("encoding", ["8bit", "BINARY", "quoted-printable", "Base64"])
 def test_a_leaf_keeps_its_charset_and_encoding(charset: str, encoding: str) -> None:
     write: dict[str, Callable[[bytes], bytes]] = {"quoted-printable": quoted_printable, "Base64": base64_lines}
     body, tracked = (write.get(encoding, bytes)(text.encode(charset.strip('"'))) for text in (HTML, TRACKED))
@@ -103,7 +104,7 @@ def test_what_is_signed_or_encrypted_is_the_same_object(template: bytes) -> None
     assert with_fields[HeaderBlock.parse(with_fields).body_offset :] == content[HeaderBlock.parse(content).body_offset :]
 
 
-@pytest.mark.parametrize(
+@cases(
     "entity",
     [
         b"Content-Type: text/plain\r\n\r\n<a href='https://x.test/'></body>\r\n",
@@ -193,7 +194,7 @@ def test_one_click_needs_a_url_to_post_to() -> None:
     assert changed == TOP + b"List-Unsubscribe: <mailto:u@t.test>\r\n\r\n"
 
 
-@pytest.mark.parametrize(
+@cases(
     "url",
     [
         "",
@@ -246,7 +247,10 @@ def test_composed_messages_get_links_and_pixel(html: str, text: str) -> None:
     st.sampled_from(["utf-8", "iso-2022-jp", "shift_jis", "big5", "euc-kr", "us-ascii", "windows-1252"]),
     st.sampled_from(["8bit", "base64", "quoted-printable"]),
 )
+@example(b"x ", "utf-8", "quoted-printable")
 def test_any_octets_are_copied_or_changed_without_loss(body: bytes, charset: str, encoding: str) -> None:
+    if encoding == "quoted-printable":
+        body = body.rstrip(b" \t")  # white space at the end of a line is none of it: RFC 2045 §6.7
     content = TOP + leaf(body, charset, encoding)
     changed = personalise(content, Personal(pixel_url=PIXEL_URL))
     if changed is not content and b"\n" not in body and b"\r" not in body:

@@ -2,14 +2,14 @@
 
 import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.message.plaintext import html_to_text
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("html", "text"),
     [
         ("", ""),
@@ -34,7 +34,7 @@ def test_what_people_read_of_html(html: str, text: str) -> None:
     assert html_to_text(html) == text
 
 
-@pytest.mark.parametrize(
+@cases(
     ("html", "text"),
     [
         ("<pre>a\n  b</pre>", "a\n  b"),
@@ -63,8 +63,8 @@ def test_any_text_is_read(html: str) -> None:
     html_to_text(html)
 
 
-@pytest.mark.parametrize("opening", ["", "<div>" * 600], ids=["flat", "deep"])
-@pytest.mark.parametrize(
+@cases("opening", ["", "<div>" * 600], ids=["flat", "deep"])
+@cases(
     "piece",
     ["<div>", "<b>", "<a href='http://x'>", "<table><tr><td>", "<!--", "<p", "</div>", "&lt;", "<", "<td></td>", "<img alt=' '>", "<br> "],
 )

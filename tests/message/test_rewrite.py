@@ -7,6 +7,7 @@ import pytest
 from sendryd.message.headers import HeaderBlock
 from sendryd.message.rewrite import format_date, prepare_submission
 from sendryd.message.trace import received_line
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 3, 7, 9, 5, 2, 123000, tzinfo=UTC)
 RECEIVED = b"Received: here\r\n"
@@ -78,7 +79,7 @@ def test_received_hides_the_client_if_asked() -> None:
     assert "client.test" not in received(hide_client=True)
 
 
-@pytest.mark.parametrize("hello", ["a\r\nBcc: x@y.test", "a b;c", "\x1b[2J", "<script>", "é" * 300, "()" * 200])
+@cases("hello", ["a\r\nBcc: x@y.test", "a b;c", "\x1b[2J", "<script>", "é" * 300, "()" * 200])
 def test_received_is_safe_from_the_clients_name(hello: str) -> None:
     field = received(hello=hello)
     headers = HeaderBlock.parse((field + "From: a@b.test\r\n\r\n").encode())

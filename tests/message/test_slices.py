@@ -15,6 +15,7 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.message.parse import SLICE, Part, decode_body, summarise, walk
 from sendryd.message.quoted import decode_quoted
 from sendryd.message.transfer import shorten_lines
+from sendryd.testing.cases import cases
 
 HEAD = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\n'
 
@@ -24,8 +25,8 @@ def leaf(content: bytes) -> Part:
     return walk(content)[1]
 
 
-@pytest.mark.parametrize("step", [61, 76, SLICE - 1, SLICE + 1])
-@pytest.mark.parametrize("more", range(4))
+@cases("step", [61, 76, SLICE - 1, SLICE + 1])
+@cases("more", range(4))
 def test_base64_of_many_slices_is_decoded_whole(step: int, more: int) -> None:
     data = bytes(range(256)) * (SLICE // 128) + b"x" * more
     letters = base64.b64encode(data)
@@ -40,7 +41,7 @@ def test_base64_that_ends_within_an_octet_is_given_as_it_is() -> None:
     assert decode_body(content, leaf(content)) == body
 
 
-@pytest.mark.parametrize("shift", range(-8, 9))
+@cases("shift", range(-8, 9))
 def test_a_delimiter_is_found_on_the_edge_of_a_slice(shift: int) -> None:
     body = b"z" * (SLICE - 2 + shift)
     content = HEAD + body + b"\r\n--\r\n--other\r\n--b--\r\n"
@@ -89,7 +90,7 @@ def test_no_call_holds_up_other_threads(content: bytes) -> None:
     assert min(longest_hold(lambda: summarise(content)) for _ in range(2)) < 0.1  # all in one call they took 0.3 to 4 s
 
 
-@pytest.mark.parametrize(
+@cases(
     "charset",
     "utf-8 utf-16-le utf-16-be gbk gb18030 big5hkscs euc_jp iso2022_jp cp932 cp949 cp866 cp1252 cp1253 iso8859-6 koi8-u mac-roman".split(),
 )

@@ -3,16 +3,16 @@
 import re
 import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.message.stylesheet import remove_fetches
+from sendryd.testing.cases import cases
 
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
 
 
-@pytest.mark.parametrize(
+@cases(
     "css",
     [
         "",
@@ -33,7 +33,7 @@ def test_harmless_styles_stay_as_they_are(css: str) -> None:
     assert remove_fetches(css) == css
 
 
-@pytest.mark.parametrize(
+@cases(
     ("css", "left"),
     [
         ("background: #fff url(http://x.test/a.png) repeat-x", "background: #fff none repeat-x"),
@@ -92,7 +92,7 @@ def test_nothing_comes_back_when_it_is_done_twice(css: str) -> None:
     assert not re.search(r'url\((?!"")|image-set|@import', unquoted)
 
 
-@pytest.mark.parametrize(
+@cases(
     "css",
     ["a(" * 50_000, "url(" * 50_000, "/*" * 50_000, '"\\' * 50_000, "url(" + " " * 100_000, "url( '" * 30_000, "a{b:url(x) foo(bar(baz}" * 5_000,
      "@x{" * 30_000, "@x(" * 30_000, "\\" * 100_000, "url('x\n" * 20_000, "url(x" + " " * 50_000 + "y" * 50_000]

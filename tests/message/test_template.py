@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.message.template import TemplateError, check_names, check_template, render, render_all, variable_names
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "variables", "shown"),
     [
         ("Hello {{name}}", {"name": "Ann"}, "Hello Ann"),
@@ -41,7 +42,7 @@ def test_text_is_not_escaped() -> None:
     assert render("{{ a }}", {"a": "<b> & co"}, is_html=False) == "<b> & co"
 
 
-@pytest.mark.parametrize(
+@cases(
     "source",
     [
         "{% for i in range(10000) %}{% for j in range(10000) %}x{% endfor %}{% endfor %}",
@@ -125,7 +126,7 @@ def test_a_variable_cannot_be_called_as_the_engine_calls_itself() -> None:
         assert render(f"{{{{ {name} }}}}", {name: "v"}, is_html=True) == "v"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "variables", "shown"),
     [
         ("{{ items|length }} {{ user|length }}", {"items": [1, 2], "user": {"a": 1}}, "2 1"),
@@ -147,7 +148,7 @@ def test_lists_and_objects(source: str, variables: dict[str, Any], shown: str) -
     assert render(source, variables, is_html=False) == shown
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "variables", "sentence"),
     [
         ("{{ a }}" * 3, {"a": "x" * 3_000_000}, "more than 8,388,608 characters"),
@@ -184,7 +185,7 @@ def test_the_text_is_made_from_the_html_or_is_its_own() -> None:
     assert (plain.html, plain.text) == (None, "x")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "name"),
     [
         ("{{first-name}}", "first_name"),
@@ -204,7 +205,7 @@ def test_a_name_with_a_hyphen_is_refused_with_the_name_to_write(source: str, nam
         render(source, {"first-name": "Ann", "body": "x"}, is_html=True)
 
 
-@pytest.mark.parametrize(
+@cases(
     "source",
     [
         "{{-name-}}",

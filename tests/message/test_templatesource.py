@@ -6,9 +6,10 @@ import pytest
 
 from sendryd.message.template import TemplateError, render
 from sendryd.message.templatesource import MAX_NESTING, MAX_STRING, MAX_TAGS, MAX_TOKENS, read_source
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "given"),
     [
         ("no tags", "no tags"),
@@ -24,7 +25,7 @@ def test_what_the_engine_is_given(source: str, given: str) -> None:
     assert read_source(source).text == given
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "words"),
     [
         ("{% set a = b %}", "not {% set %}"),
@@ -70,7 +71,7 @@ def test_what_is_refused_says_what_to_change(source: str, words: str) -> None:
     assert "at most 20,000 tags" in str(refused.value) or str(refused.value).endswith("in line 2")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("source", "is_costly"),
     [
         ("{{ a }}{{ a|upper }}{% if a %}{% endif %}{% for k, v in a|items %}{% endfor %}", False),
@@ -85,9 +86,7 @@ def test_what_is_slow_with_long_texts_is_known(source: str, is_costly: bool) -> 
     assert read_source(source).is_costly is is_costly
 
 
-@pytest.mark.parametrize(
-    "piece", ["{", "{{", "{{'", "{#", "#}", "{% raw %}", "{% raw %}{% endraw %}", "{{ '\\\\", "{{" + " " * 2500, "}}", '{{""']
-)
+@cases("piece", ["{", "{{", "{{'", "{#", "#}", "{% raw %}", "{% raw %}{% endraw %}", "{{ '\\\\", "{{" + " " * 2500, "}}", '{{""'])
 def test_reading_takes_a_time_that_grows_with_the_length_only(piece: str) -> None:
     source = piece * (1_000_000 // len(piece))
     started = time.process_time()

@@ -14,6 +14,7 @@ from sendryd.message.headers import HeaderBlock
 from sendryd.message.parse import MAX_PARTS, summarise, walk
 from sendryd.message.quoted import QP_LINE, quoted_printable
 from sendryd.message.transfer import shorten_lines, to_7bit
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 TOP = b"From: a@b.test\r\nMIME-Version: 1.0\r\n"
@@ -189,9 +190,7 @@ def test_any_bytes_can_be_summarised(content: bytes) -> None:
     summarise(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + content)
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b" ", b"a \r\n", b"x" * 74 + b" \r\n", b"a\nb\rc\r\n\r", b".\r\n.", "ü=\t\r\n".encode() * 99, b"a" * 300 + b"\r\n"]
-)
+@cases("body", [b"", b" ", b"a \r\n", b"x" * 74 + b" \r\n", b"a\nb\rc\r\n\r", b".\r\n.", "ü=\t\r\n".encode() * 99, b"a" * 300 + b"\r\n"])
 def test_quoted_printable_of_any_line_ends(body: bytes) -> None:
     check_quoted(body)
 

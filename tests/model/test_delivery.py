@@ -2,9 +2,8 @@
 
 import itertools
 
-import pytest
-
 from sendryd.model.delivery import DONE_STATES, TRANSITIONS, WAITING_STATES, DeliveryState, may_move
+from sendryd.testing.cases import cases
 
 
 def test_every_state_has_its_row() -> None:
@@ -12,7 +11,7 @@ def test_every_state_has_its_row() -> None:
     assert WAITING_STATES | DONE_STATES == set(DeliveryState)
 
 
-@pytest.mark.parametrize(("before", "after"), list(itertools.product(DeliveryState, DeliveryState)))
+@cases(("before", "after"), list(itertools.product(DeliveryState, DeliveryState)))
 def test_every_pair(before: DeliveryState, after: DeliveryState) -> None:
     assert may_move(before, after) == (before is after or after in TRANSITIONS[before])
 

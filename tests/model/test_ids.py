@@ -1,10 +1,10 @@
 """Identifiers go out as text and come back as the same number."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.model.ids import format_id, parse_id
+from sendryd.testing.cases import cases
 
 
 @given(st.integers(min_value=0, max_value=(1 << 63) - 1))
@@ -27,7 +27,7 @@ def test_other_texts_are_no_identifiers(text: str) -> None:
     assert number is None or format_id("em", number) == text
 
 
-@pytest.mark.parametrize(
+@cases(
     "text", ["em_", "em_zzzzzzzzzzzzz", "em_000000000000", "key_0000000000001", "em-0000000000001", "em_00000000000u1", "em_000000000000ü"]
 )
 def test_near_misses(text: str) -> None:

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
 from sendryd.model.delivery import DeliveryState as S
 from sendryd.model.message import MessageStatus, MessageType, derive_status
+from sendryd.testing.cases import cases
 from sendryd.testing.samples import NOW, Samples
 
 
-@pytest.mark.parametrize(
+@cases(
     ("states", "has_attempts", "status"),
     [
         ({S.QUEUED: 2}, False, MessageStatus.QUEUED),

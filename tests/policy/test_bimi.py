@@ -3,6 +3,7 @@
 import pytest
 
 from sendryd.policy.bimi import bimi_name, bimi_value, check_bimi
+from sendryd.testing.cases import cases
 
 LOGO = "https://example.test/logo.svg"
 VMC = "https://example.test/vmc.pem"
@@ -20,7 +21,7 @@ def test_what_is_to_be_published_is_right(vmc: str | None) -> None:
     assert check_bimi(["something else", f"V=bimi1;L={LOGO};A={vmc or ''}"], LOGO, vmc) == ""
 
 
-@pytest.mark.parametrize(
+@cases(
     ("found", "says"),
     [
         ([], "No BIMI record"),

@@ -14,6 +14,7 @@ from sendryd.smtp.client import ClientConnection, ReplyReceived
 from sendryd.smtp.client import make_reply as heard
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS, Step
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 REPLIES = tomllib.loads((Path(__file__).parents[1] / "data" / "replies.toml").read_text("utf-8"))["reply"]
@@ -28,7 +29,7 @@ def hear(text: str) -> Reply:
     return event.reply
 
 
-@pytest.mark.parametrize("case", REPLIES, ids=lambda case: f"{case['from']}: {case['text'][:40]}")
+@cases("case", REPLIES, ids=lambda case: f"{case['from']}: {case['text'][:40]}")
 def test_replies_from_the_field(case: dict[str, Any]) -> None:
     found = classify(hear(case["text"]), step=Step(case["step"]))
     assert (found.kind.value, found.scope.value, found.category.value) == (case["kind"], case["scope"], case["category"])
@@ -137,10 +138,8 @@ def test_words_of_policy_and_limits_never_suppress(
     assert not classify(Reply(code, text, enhanced), step=step).suppresses
 
 
-@pytest.mark.parametrize(
-    "name", ["spam", "user.unknown", "relay", "no-such-user", "quota", "bulk", "virus", "mailbox.disabled", "greylist"]
-)
-@pytest.mark.parametrize("form", ["<{}>: rejected", "{} rejected", "rejected ({})", "{}: rejected", "<{}>... rejected"])
+@cases("name", ["spam", "user.unknown", "relay", "no-such-user", "quota", "bulk", "virus", "mailbox.disabled", "greylist"])
+@cases("form", ["<{}>: rejected", "{} rejected", "rejected ({})", "{}: rejected", "<{}>... rejected"])
 def test_the_name_of_an_address_is_no_reason(name: str, form: str) -> None:
     reply = Reply(550, form.format(f"{name}@example.org"))
     assert classify(reply, step=Step.RCPT).category is Category.OTHER
@@ -153,8 +152,8 @@ def test_a_host_that_is_called_relay_denies_nothing(host: str) -> None:
     assert classify(Reply(450, f"{host} rejects this for now"), step=Step.RCPT).category is Category.OTHER
 
 
-@pytest.mark.parametrize("failure", NetworkFailure)
-@pytest.mark.parametrize("step", CLIENT_TIMEOUTS)
+@cases("failure", NetworkFailure)
+@cases("step", CLIENT_TIMEOUTS)
 def test_silence_never_bounces_and_after_the_message_it_is_in_doubt(failure: NetworkFailure, step: Step) -> None:
     found: Disposition = classify(failure, step=step)
     assert (found.kind, found.suppresses, found.must_split) == (Kind.DEFERRED, False, False)
@@ -165,8 +164,8 @@ def test_silence_never_bounces_and_after_the_message_it_is_in_doubt(failure: Net
     assert ("may have been delivered" in found.sentence) is is_in_doubt
 
 
-@pytest.mark.parametrize("step", Step)
-@pytest.mark.parametrize("code", [200, 250, 251, 334, 354])
+@cases("step", Step)
+@cases("code", [200, 250, 251, 334, 354])
 def test_what_is_no_failure_is_not_judged_as_one(code: int, step: Step) -> None:
     if code < 300 and step is Step.FINAL_DOT:
         assert classify(Reply(code), step=step).kind is Kind.DELIVERED

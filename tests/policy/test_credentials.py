@@ -7,6 +7,7 @@ import pytest
 
 from sendryd.model.apikey import KeyMode
 from sendryd.policy.credentials import RANDOM_LENGTH, display_prefix, hash_key, new_secret, without_keys
+from sendryd.testing.cases import cases
 
 RANDOM = "abcDEF0123456789abcDEF0123456789abcDEF01234"
 
@@ -21,7 +22,7 @@ def test_display_prefix_shows_four_characters_of_the_secret() -> None:
     assert display_prefix(new_secret(KeyMode.TEST, RANDOM)) == "sn_test_abcD"
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         "",
@@ -46,8 +47,8 @@ def test_a_random_part_of_the_wrong_length_is_refused() -> None:
         new_secret(KeyMode.LIVE, "short")
 
 
-@pytest.mark.parametrize("mode", KeyMode)
-@pytest.mark.parametrize("before", [b"", b"x", b"xy", b"\0sendry\0", b"sendry\0sendry\0"])
+@cases("mode", KeyMode)
+@cases("before", [b"", b"x", b"xy", b"\0sendry\0", b"sendry\0sendry\0"])
 def test_keys_are_starred_in_any_text_and_in_base64(mode: KeyMode, before: bytes) -> None:
     secret = new_secret(mode, RANDOM)
     assert without_keys(f"GET /v1/keys/{secret}?x={secret.lower()}.") == f"GET /v1/keys/sn_{mode.value}_***?x=sn_{mode.value}_***."

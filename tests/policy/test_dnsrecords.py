@@ -24,6 +24,7 @@ from sendryd.policy.dnsrecords import (
     wanted_records,
 )
 from sendryd.policy.spf import SpfResult, SpfVerdict
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
@@ -76,7 +77,7 @@ def test_a_key_may_be_written_in_several_ways(record: str) -> None:
     assert check_dkim(["unrelated=1", record, "v=spf1 -all"], KEY) == ""
 
 
-@pytest.mark.parametrize(
+@cases(
     ("found", "says"),
     [
         ([], "No DKIM record"),
@@ -97,7 +98,7 @@ def test_each_fault_of_a_key_has_its_own_reason(found: list[str], says: str) -> 
     assert says in check_dkim(found, KEY)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("found", "says"),
     [
         (["v=DMARC1; p=none"], ""),
@@ -114,7 +115,7 @@ def test_dmarc_is_looked_at(found: list[str], says: str) -> None:
     assert bool(check_dmarc(found)) is bool(says)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("found", "says"),
     [
         (["v=spf1 -all"], ""),

@@ -12,6 +12,7 @@ from sendryd.policy.engagement import (
     engagement_metadata,
     is_prefetch,
 )
+from sendryd.testing.cases import cases
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
@@ -28,8 +29,8 @@ def who(user_agent: str, *, is_click: bool = False, is_prefetch: bool = False, s
     return classify(Visit(is_click=is_click, user_agent=user_agent, is_prefetch=is_prefetch, since_delivery=since))
 
 
-@pytest.mark.parametrize("agent", [CHROME, IPHONE, OUTLOOK, CUBOT, "Thunderbird/128.0"])
-@pytest.mark.parametrize("is_click", [False, True])
+@cases("agent", [CHROME, IPHONE, OUTLOOK, CUBOT, "Thunderbird/128.0"])
+@cases("is_click", [False, True])
 def test_browsers_and_mail_programs_are_people(agent: str, is_click: bool) -> None:
     assert who(agent, is_click=is_click) is Engager.PERSON
 
@@ -41,7 +42,7 @@ def test_proxies_that_fetch_images_hide_the_reader_and_never_click(agent: str) -
     assert who(agent, is_click=True) is Engager.SCANNER
 
 
-@pytest.mark.parametrize(
+@cases(
     "agent",
     [
         "",
@@ -62,12 +63,12 @@ def test_proxies_that_fetch_images_hide_the_reader_and_never_click(agent: str) -
         CHROME.replace("Chrome/", "HeadlessChrome/"),
     ],
 )
-@pytest.mark.parametrize("is_click", [False, True])
+@cases("is_click", [False, True])
 def test_machines_are_scanners(agent: str, is_click: bool) -> None:
     assert who(agent, is_click=is_click) is Engager.SCANNER
 
 
-@pytest.mark.parametrize(
+@cases(
     ("is_click", "since", "engager"),
     [
         (False, -3.0, Engager.SCANNER),
@@ -83,7 +84,7 @@ def test_haste_gives_a_machine_away(is_click: bool, since: float | None, engager
     assert who(CHROME, is_click=is_click, since=since) is engager
 
 
-@pytest.mark.parametrize(
+@cases(
     ("headers", "expected"),
     [
         ({}, False),

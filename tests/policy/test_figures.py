@@ -20,6 +20,7 @@ from sendryd.policy.figures import (
     rates_of,
     reported_time,
 )
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)  # a Wednesday
 MOMENTS = st.datetimes(datetime(2001, 1, 1), datetime(2080, 1, 1), timezones=st.just(UTC))
@@ -40,7 +41,7 @@ def test_rates_are_from_0_to_1(part: int, whole: int) -> None:
     assert 0 <= rate(part, whole) <= 1
 
 
-@pytest.mark.parametrize(("before", "now", "change"), [(0, 0, 0), (0, 7, 100), (4, 5, 25), (4, 3, -25), (3, 0, -100), (3, 4, 33.33)])
+@cases(("before", "now", "change"), [(0, 0, 0), (0, 7, 100), (4, 5, 25), (4, 3, -25), (3, 0, -100), (3, 4, 33.33)])
 def test_changes_are_in_percent(before: int, now: int, change: float) -> None:
     assert percent_change(before, now) == change
 

@@ -1,11 +1,10 @@
 """Whom a limit for each address is for."""
 
-import pytest
-
 from sendryd.policy.network import network_of
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("address", "network"),
     [
         ("192.0.2.7", "192.0.2.7"),

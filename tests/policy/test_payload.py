@@ -10,6 +10,7 @@ from sendryd.model.event import Event, EventType
 from sendryd.model.ids import AccountId, EventId, MessageId, NotificationId, WebhookId
 from sendryd.model.webhook import MAIL_EVENTS, Notification, NotificationState, WebhookEvent
 from sendryd.policy.payload import fact_id, payload_of
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 5000, tzinfo=UTC)
 LATER = datetime(2026, 3, 2, tzinfo=UTC)
@@ -60,7 +61,7 @@ def test_the_envelope_of_a_mails_event() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@cases(
     ("event_type", "metadata", "expected"),
     [
         (EventType.DELIVERED, {"reply": "250 ok"}, {}),

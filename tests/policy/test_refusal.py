@@ -1,11 +1,10 @@
 """The catalogue: complete, consistent, and safe to put on the wire."""
 
-import pytest
-
 from sendryd.policy.refusal import CATALOGUE, Refusal, RefusalKey
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize("key", list(RefusalKey))
+@cases("key", list(RefusalKey))
 def test_every_reason_has_both_renderings(key: RefusalKey) -> None:
     refusal = Refusal(key, "example.test")
     assert refusal.smtp.code == CATALOGUE[key].smtp_code
@@ -13,7 +12,7 @@ def test_every_reason_has_both_renderings(key: RefusalKey) -> None:
     assert refusal.http_code
 
 
-@pytest.mark.parametrize("key", list(RefusalKey))
+@cases("key", list(RefusalKey))
 def test_first_digit_of_code_and_enhanced_code_agree(key: RefusalKey) -> None:
     rendering = CATALOGUE[key]
     assert str(rendering.smtp_code)[0] == rendering.smtp_enhanced[0]

@@ -3,16 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.policy.retryafter import MAX_RETRY_AFTER, parse_retry_after
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "seconds"),
     [
         ("120", 120),
@@ -35,7 +35,7 @@ def test_what_can_be_read(value: str, seconds: int) -> None:
     assert parse_retry_after(value, NOW) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize(
+@cases(
     "value",
     [
         "",

@@ -8,6 +8,7 @@ from sendryd.delivery.plan import Turn, plan_mx, plan_smart_host
 from sendryd.delivery.transport import TlsRule
 from sendryd.policy.destinations import is_public
 from sendryd.policy.routing import BEST_HOSTS, MAX_ROUTE_HOSTS, MxRecord, NullMx, RoutingProblem, Security, SmartHost, order_hosts
+from sendryd.testing.cases import cases
 
 OWN = {"relay.test"}
 
@@ -65,7 +66,7 @@ def test_a_smart_host_may_be_private(security: Security, rule: TlsRule, implicit
     assert "'p'" not in repr(target)
 
 
-@pytest.mark.parametrize(
+@cases(
     "address",
     [
         "127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "100.100.100.200",
@@ -79,7 +80,7 @@ def test_addresses_that_only_we_can_reach(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize(
+@cases(
     "address",
     [
         "1.1.1.1",

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.policy.schedule import MAX_AHEAD, ScheduleError, parse_scheduled_at
+from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 3, 4, 12, 30, 15, tzinfo=UTC)  # a Wednesday, before daylight saving
 
@@ -15,7 +16,7 @@ def at(month: int, day: int, hour: int, minute: int = 0, second: int = 0) -> dat
     return datetime(2026, month, day, hour, minute, second, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "expected"),
     [
         ("2026-03-10T14:00:00Z", at(3, 10, 14)),
@@ -62,7 +63,7 @@ def test_what_the_contract_shows_and_its_like(text: str, expected: datetime) -> 
     assert parse_scheduled_at(text, NOW) == expected
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         "",

@@ -1,20 +1,19 @@
 """Addresses of the test domain play out what their names say."""
 
-import pytest
-
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.policy.simulation import CAPTURED, SCENARIOS, scenario_for
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-@pytest.mark.parametrize("form", ["{}@sendryd.test", "{}+order-7@sendryd.test", "{}@SENDRYD.Test"])
+@cases("name", SCENARIOS)
+@cases("form", ["{}@sendryd.test", "{}+order-7@sendryd.test", "{}@SENDRYD.Test"])
 def test_a_name_says_what_happens(name: str, form: str) -> None:
     assert scenario_for(form.format(name)) is SCENARIOS[name]
     assert scenario_for(form.format(name.upper())) is SCENARIOS[name]
 
 
-@pytest.mark.parametrize(
+@cases(
     "address",
     ["bounced@example.org", "someone@sendryd.test", "bounced@mail.sendryd.test", "x+bounced@sendryd.test", '"bounced "@sendryd.test', ""],
 )
@@ -22,7 +21,7 @@ def test_everybody_else_is_delivered(address: str) -> None:
     assert scenario_for(address) is CAPTURED
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "state", "last"),
     [
         ("delivered", DeliveryState.DELIVERED, EventType.DELIVERED),

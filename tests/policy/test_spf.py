@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sendryd.policy.spf import MAX_LOOKUP_TERMS, SpfAnswer, SpfQuery, SpfResult, SpfVerdict, check_host
 from sendryd.policy.spfrecord import BadRecord, parse_record
+from sendryd.testing.cases import cases
 
 FOUR, SIX = "192.0.2.25", "2001:db8::25"
 Zone = Mapping[tuple[str, str], SpfAnswer]
@@ -58,7 +59,7 @@ HOSTS: Zone = {
 }
 
 
-@pytest.mark.parametrize(
+@cases(
     ("record", "expected"),
     [
         ("v=spf1 ?all", "neutral"),
@@ -105,7 +106,7 @@ def test_a_record_is_evaluated_term_by_term(record: str, expected: str) -> None:
     assert result(record, HOSTS) == expected
 
 
-@pytest.mark.parametrize(
+@cases(
     "term",
     [
         *(
@@ -156,7 +157,7 @@ def test_one_wrong_term_anywhere_is_a_permanent_error(term: str) -> None:
         assert result(f"v=spf1 +all {term}") == "permerror"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("record", "asked"),
     [
         ("exists:%{i}.%{v}.test", "192.0.2.25.in-addr.test"),
@@ -183,7 +184,7 @@ def test_an_ipv6_address_is_spelled_out_in_a_macro() -> None:
     assert world.queries[-1].name == "5.2.0.0." + "0." * 20 + "8.b.d.0.1.0.0.2.ip6._spf.test"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("record", "expected"),
     [
         ("a:h.test", "pass"),
@@ -238,7 +239,7 @@ def test_dns_that_fails_makes_no_pointer() -> None:
     assert result("v=spf1 ptr:d.test ~all", {("25.2.0.192.in-addr.arpa", "PTR"): ("d.test",), ("d.test", "A"): None}) == "softfail"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("domain", "texts", "expected"),
     [
         ("d.test", (), "none"),

@@ -29,6 +29,7 @@ from sendryd.policy.tracking import (
     share_url,
     unsubscribe_url,
 )
+from sendryd.testing.cases import cases
 
 SECRET = b"a secret of thirty-two octets...."
 BASE = "https://mail.example.test"
@@ -69,7 +70,7 @@ def test_another_secret_reads_nothing() -> None:
     assert [read_token(b"another", text) for text in mint_all()] == [None] * 6
 
 
-@pytest.mark.parametrize("text", list(mint_all()), ids=["open", "click", "unsubscribe", "unsubscribe all", "empty list", "share"])
+@cases("text", list(mint_all()), ids=["open", "click", "unsubscribe", "unsubscribe all", "empty list", "share"])
 def test_no_letter_can_be_changed_left_out_or_added(text: str) -> None:
     for position, letter in enumerate(text):
         for other in "A_z9":
@@ -96,9 +97,7 @@ def test_the_standard_alphabet_of_base64_is_not_taken() -> None:
     assert read_token(SECRET, text.replace("-", "+").replace("_", "/")) is None
 
 
-@pytest.mark.parametrize(
-    "text", ["", "A", "AA", "A" * 10_000, "A" * 1_000_000, "..", "../../etc/passwd", "%00", "A" * 36, "=" * 8, "\ud800"]
-)
+@cases("text", ["", "A", "AA", "A" * 10_000, "A" * 1_000_000, "..", "../../etc/passwd", "%00", "A" * 36, "=" * 8, "\ud800"])
 def test_rubbish_is_nothing(text: str) -> None:
     assert read_token(SECRET, text) is None
 
@@ -141,7 +140,7 @@ def test_a_wrapped_link_leads_back_to_its_target() -> None:
     assert read_token(SECRET, token) == ClickToken(DELIVERY, URL)
 
 
-@pytest.mark.parametrize(
+@cases(
     "url",
     [
         "https://shop.example/unsubscribe?u=1",
@@ -175,7 +174,7 @@ def test_what_is_left_alone(url: str) -> None:
     assert click_wrapper(BASE + "/", SECRET, DELIVERY, ["https://shop.example/unsubscribe?u=1"])(url) is None
 
 
-@pytest.mark.parametrize(
+@cases(
     ("url", "location"),
     [
         (URL, URL),

@@ -10,9 +10,10 @@ from hypothesis.provisional import domains
 
 from sendryd.policy.destinations import is_public
 from sendryd.policy.urlguard import MAX_URL, UrlRefused, check_url
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("given_url", "expected"),
     [
         ("https://example.com", "https://example.com"),
@@ -49,19 +50,19 @@ PRIVATE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("url", PRIVATE)
+@cases("url", PRIVATE)
 def test_what_only_we_can_reach_is_refused(url: str) -> None:
     with pytest.raises(UrlRefused, match="SENDRYD_ALLOW_PRIVATE_NETWORKS"):
         check_url(url, allow_private=False)
 
 
-@pytest.mark.parametrize("url", PRIVATE)
+@cases("url", PRIVATE)
 def test_and_reached_where_that_is_allowed(url: str) -> None:
     assert check_url(url, allow_private=True).startswith("http://")
 
 
-@pytest.mark.parametrize("allow_private", [False, True])
-@pytest.mark.parametrize(
+@cases("allow_private", [False, True])
+@cases(
     ("url", "reason"),
     [
         ("http://127.1/", "four numbers"),

@@ -14,10 +14,11 @@ from sendryd.smtp.address import (
     parse_mailbox,
     parse_reverse_path,
 )
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "local_part", "domain"),
     [
         ("user@example.org", "user", "example.org"),
@@ -40,7 +41,7 @@ def test_addresses_that_are_some(text: str, local_part: str, domain: str) -> Non
     assert parse_mailbox(text) == Mailbox(local_part, domain)
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         "", "@", "user", "user@", "@example.org", "a..b@example.org", ".a@example.org", "a.@example.org", "a@-b.org", "a@b-.org",

@@ -26,6 +26,7 @@ from sendryd.smtp.events import NEED_DATA
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.states import Phase, Verb
 from sendryd.smtp.timeouts import Step
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 MAIL, RCPT = mail("a@example.test"), rcpt("b@example.org")
@@ -147,7 +148,7 @@ def assert_nothing_more_is_said(machine: ClientConnection) -> None:
     assert machine.data_to_send() == b""
 
 
-@pytest.mark.parametrize("case", BROKEN)
+@cases("case", BROKEN)
 def test_a_peer_that_breaks_the_rules_poisons_the_connection(case: str) -> None:
     data, reason = BROKEN[case]
     machine = ClientConnection()
@@ -158,7 +159,7 @@ def test_a_peer_that_breaks_the_rules_poisons_the_connection(case: str) -> None:
     assert_nothing_more_is_said(machine)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("commands", "answer"),
     [
         ([MAIL], b"354 go\r\n"),
@@ -259,7 +260,7 @@ def test_sending_when_the_pipelining_rules_forbid_it() -> None:
     assert say(patient, RCPT) == RCPT.line
 
 
-@pytest.mark.parametrize("last", [ehlo("relay.test"), STARTTLS, client_commands.AUTH_LOGIN, DATA, NOOP, QUIT])
+@cases("last", [ehlo("relay.test"), STARTTLS, client_commands.AUTH_LOGIN, DATA, NOOP, QUIT])
 def test_a_command_that_ends_its_group_is_followed_by_nothing(last: Command) -> None:
     machine = greeted()
     say(machine, last)
@@ -315,7 +316,7 @@ def test_text_goes_between_354_and_the_lone_dot_only() -> None:
     assert machine.data_to_send() == b".\r\n"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("pieces", "wire"),
     [
         ([], b".\r\n"),
@@ -438,7 +439,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("case", ODD)
+@cases("case", ODD)
 def test_a_reply_of_odd_form_counts_by_the_code_of_its_last_line(case: str) -> None:
     data, code, text = ODD[case]
     machine = greeted()
@@ -502,7 +503,7 @@ def test_login_in_steps() -> None:
     assert machine.is_idle
 
 
-@pytest.mark.parametrize(
+@cases(
     ("code", "lines", "reply"),
     [
         (550, [b"5.1.1 No such user"], Reply(550, "No such user", EnhancedStatusCode(5, 1, 1))),

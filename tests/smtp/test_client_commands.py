@@ -11,11 +11,12 @@ from sendryd.smtp import client_commands
 from sendryd.smtp.client_commands import MAX_AUTH_LINE, MAX_COMMAND, Command, auth_answer, auth_plain, ehlo, helo, mail, rcpt
 from sendryd.smtp.errors import LocalProtocolError
 from sendryd.smtp.states import Verb
+from sendryd.testing.cases import cases
 
 CONTROLS = [chr(octet) for octet in (*range(0x20), 0x7F)]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("command", "line"),
     [
         (ehlo("relay.example.test"), b"EHLO relay.example.test\r\n"),
@@ -40,7 +41,7 @@ def test_what_a_command_looks_like(command: Command, line: bytes) -> None:
     assert command.line == line
 
 
-@pytest.mark.parametrize("control", CONTROLS)
+@cases("control", CONTROLS)
 def test_a_control_character_in_a_command_cannot_be_constructed(control: str) -> None:
     makers: list[Callable[[str], Command]] = [
         lambda text: ehlo(f"relay{text}.test"),
@@ -66,7 +67,7 @@ def test_whatever_an_address_holds_a_command_is_one_line(path: str, parameters: 
         assert command.line.endswith(b"\r\n")
 
 
-@pytest.mark.parametrize("line", [b"NOOP", b"NOOP\n", b"NOOP\r", b"\n", b"NOOP\r\nQUIT\r\n", b"NOOP \x7f\r\n"])
+@cases("line", [b"NOOP", b"NOOP\n", b"NOOP\r", b"\n", b"NOOP\r\nQUIT\r\n", b"NOOP \x7f\r\n"])
 def test_a_line_without_the_one_line_end_is_no_command(line: bytes) -> None:
     with pytest.raises(LocalProtocolError):
         Command(Verb.NOOP, line)

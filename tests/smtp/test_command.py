@@ -18,12 +18,13 @@ from sendryd.smtp.command import (
     printable,
 )
 from sendryd.smtp.events import MailFrom, RcptTo
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 ALICE = ReversePath(Mailbox("alice", "example.test"))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "mail"),
     [
         (b"MAIL FROM:<alice@example.test>", MailFrom(ALICE)),
@@ -53,7 +54,7 @@ def test_mail(line: bytes, mail: MailFrom) -> None:
     assert parse_mail(line) == mail
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "reply"),
     [
         (b"MAIL", "501 5.5.4"),
@@ -101,7 +102,7 @@ def test_mail_that_is_refused(line: bytes, reply: str) -> None:
     assert str(caught.value.reply).startswith(reply + " ")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "notify", "orcpt"),
     [
         (b"RCPT TO:<bob@example.org>", None, None),
@@ -124,7 +125,7 @@ def test_rcpt(line: bytes, notify: set[str] | None, orcpt: str | None) -> None:
     assert (rcpt.notify, rcpt.orcpt) == (notify, orcpt)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "reply"),
     [
         (b"RCPT FROM:<bob@example.org>", "501 5.5.4"),
@@ -169,7 +170,7 @@ def test_a_mistake_in_an_address_is_no_fault_of_the_client() -> None:
         assert caught.value.is_fault is is_fault
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "bdat"),
     [
         (b"BDAT 0", Bdat(0, is_last=False)),
@@ -188,7 +189,7 @@ def test_bdat(line: bytes, bdat: Bdat | None) -> None:
     assert parse_bdat(line) == bdat
 
 
-@pytest.mark.parametrize("name", ["localhost", "[127.0.0.1]", "[IPv6:::1]", "vm", "a_b", "mail.example.test", "<script>", "a b"])
+@cases("name", ["localhost", "[127.0.0.1]", "[IPv6:::1]", "vm", "a_b", "mail.example.test", "<script>", "a b"])
 def test_names_of_real_clients(name: str) -> None:
     assert parse_hello(name.encode() + b" ") == name
 
@@ -218,7 +219,7 @@ def test_auth_that_is_refused(argument: bytes) -> None:
         parse_auth(argument)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "shown"),
     [
         (b"MAIL FROM:<\x1b[2J>", "MAIL FROM:<?[2J>"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sendryd.smtp import datastream
 from sendryd.smtp.datastream import ContentReader, Flaw, dot_stuff
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 PARTS = [
@@ -148,8 +149,8 @@ def test_dots_at_the_start_of_lines_are_doubled(content: bytes, stuffed: bytes) 
     assert dot_stuff(content) == stuffed
 
 
-@pytest.mark.parametrize("size", [1, 31, 32, 33, 100])
-@pytest.mark.parametrize("false_end", [b"\r.\r\n", b"\n.\r\n", b"\r\n.\n", b"\r.\n"])
+@cases("size", [1, 31, 32, 33, 100])
+@cases("false_end", [b"\r.\r\n", b"\n.\r\n", b"\r\n.\n", b"\r.\n"])
 def test_a_false_end_across_the_edge_of_a_piece_is_one(false_end: bytes, size: int) -> None:
     for length in range(24, 34):
         data = b"x" * length + false_end + b"y\r\n.\r\n"

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sendryd.smtp.extensions import NO_EXTENSIONS, Extensions, parse_extensions
 from sendryd.smtp.profile import SUBMISSION
+from sendryd.testing.cases import cases
 
 
 def test_what_we_offer_is_read_back() -> None:
@@ -39,7 +40,7 @@ def test_mechanisms_in_each_spelling(lines: list[str], mechanisms: set[str]) -> 
     assert parse_extensions(["mx", *lines]).auth == mechanisms
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "size"),
     [
         ("SIZE", 0),

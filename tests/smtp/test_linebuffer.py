@@ -2,11 +2,11 @@
 
 import itertools
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.smtp.linebuffer import LineBuffer, LineFault
+from sendryd.testing.cases import cases
 
 LIMIT = 8
 parts = st.lists(st.sampled_from([b"\r\n", b"\r\n", b"\r", b"\n", b"ab", b"abcd", b"abcdefgh"]), max_size=20).map(b"".join)
@@ -30,7 +30,7 @@ def test_cutting_the_input_anywhere_changes_nothing(data: bytes, where: list[int
     assert lines_of([data[start:end] for start, end in itertools.pairwise(edges)]) == lines_of([data])
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "lines"),
     [
         (b"", []),

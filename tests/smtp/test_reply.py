@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.smtp.reply import EnhancedStatusCode, Reply, ReplyClass, make_reply
+from sendryd.testing.cases import cases
 
 
 def test_each_line_has_the_codes() -> None:
@@ -27,7 +28,7 @@ def test_other_codes_are_none(code: int) -> None:
         Reply(code, "x")
 
 
-@pytest.mark.parametrize("text", ["5.1", "6.1.1", "5.1.1 ", "5.01.1", "5.1.1000", ""])
+@cases("text", ["5.1", "6.1.1", "5.1.1 ", "5.01.1", "5.1.1000", ""])
 def test_other_texts_are_no_enhanced_codes(text: str) -> None:
     with pytest.raises(ValueError, match="enhanced"):
         EnhancedStatusCode.parse(text)

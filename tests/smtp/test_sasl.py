@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.smtp.sasl import EMPTY_CHALLENGE, PASSWORD_CHALLENGE, USERNAME_CHALLENGE, Credentials, Exchange, UndecodableResponse
+from sendryd.testing.cases import cases
 
 word = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 
@@ -40,7 +41,7 @@ def test_a_lone_equals_sign_is_an_empty_initial_response() -> None:
         Exchange("PLAIN").start(b"=")
 
 
-@pytest.mark.parametrize(
+@cases(
     "response",
     [
         b"!!!!",

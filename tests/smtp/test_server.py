@@ -29,6 +29,7 @@ from sendryd.smtp.server import ServerConnection, ServerLimits
 from sendryd.smtp.server_replies import OK
 from sendryd.smtp.states import SERVER_MOVES, SERVER_ORDER, State, Verb
 from sendryd.smtp.timeouts import Step
+from sendryd.testing.cases import cases
 from sendryd.testing.dialogue import StepKind, parse_dialogue
 from sendryd.testing.examples import examples
 from sendryd.testing.shell import AUTH, Shell
@@ -38,7 +39,7 @@ MESSAGE = b"From: a@example.test\r\nSubject: x\r\n\r\nhello\r\n..dots\r\n"
 SESSION = b"MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n" + MESSAGE + b".\r\nNOOP\r\n"
 
 
-@pytest.mark.parametrize("path", DIALOGUES, ids=lambda path: path.stem)
+@cases("path", DIALOGUES, ids=lambda path: path.stem)
 def test_dialogues(path: Path) -> None:
     shell = Shell()
     answer = shell.output
@@ -122,8 +123,8 @@ def test_any_bytes_in_any_state_give_events_and_nothing_else(data: bytes, stage:
     assert isinstance(shell.events[-1], Closed)
 
 
-@pytest.mark.parametrize(("state", "verb"), list(itertools.product(State, Verb)))
-@pytest.mark.parametrize("reply_class", list(ReplyClass))
+@cases(("state", "verb"), list(itertools.product(State, Verb)))
+@cases("reply_class", list(ReplyClass))
 def test_every_reply_is_in_the_table_or_our_own_fault(state: State, verb: Verb, reply_class: ReplyClass) -> None:
     machine = ServerConnection(hostname="h", limits=ServerLimits())
     machine._dialogue.state, machine._dialogue.pending = state, verb
@@ -196,9 +197,7 @@ def test_a_dot_as_the_very_first_line_ends_an_empty_message(shell: Shell) -> Non
     assert shell.contents == [b""]
 
 
-@pytest.mark.parametrize(
-    "behind", [b"RSET\r\n", b"EHLO evil\r\n", b"AUTH PLAIN AHgAeQ==\r\nMAIL FROM:<a@b>\r\n", b"QUIT\r\n", b"RS", b"\x16\x03\x01"]
-)
+@cases("behind", [b"RSET\r\n", b"EHLO evil\r\n", b"AUTH PLAIN AHgAeQ==\r\nMAIL FROM:<a@b>\r\n", b"QUIT\r\n", b"RS", b"\x16\x03\x01"])
 def test_nothing_may_follow_starttls(behind: bytes) -> None:
     shell = Shell()
     shell.feed(b"EHLO vm\r\n")
@@ -272,7 +271,7 @@ def test_login_prompts_are_exact() -> None:
     assert shell.feed(base64.b64encode(b"u") + b"\r\n") == b"334 UGFzc3dvcmQ6\r\n"
 
 
-@pytest.mark.parametrize("response", [b"!!!!", b"AG E=", b"AHgAeQ", b"eHk=", b"AAAA", base64.b64encode(b"\0\xff\0x"), b"AHgAeQ==junk"])
+@cases("response", [b"!!!!", b"AG E=", b"AHgAeQ", b"eHk=", b"AAAA", base64.b64encode(b"\0\xff\0x"), b"AHgAeQ==junk"])
 def test_responses_that_cannot_be_decoded(response: bytes) -> None:
     shell = Shell(encrypted=True)
     shell.feed(b"EHLO vm\r\n")
@@ -333,7 +332,7 @@ def test_bad_recipients_are_no_faults(shell: Shell) -> None:
     assert not shell.machine.is_closed
 
 
-@pytest.mark.parametrize("line", [b"NOOP\r\n", b"RSET\r\n", b"VRFY x\r\n", b"HELP\r\n", b"EHLO vm\r\n", b"HELO vm\r\n"])
+@cases("line", [b"NOOP\r\n", b"RSET\r\n", b"VRFY x\r\n", b"HELP\r\n", b"EHLO vm\r\n", b"HELO vm\r\n"])
 def test_endless_commands_without_mail_are_ended(line: bytes) -> None:
     shell = Shell(encrypted=True, limits=ServerLimits(max_idle_commands=50)).log_in()
     assert shell.feed(line * 100).endswith(b"421 4.7.0 Too many commands without mail; closing\r\n")
@@ -431,7 +430,7 @@ def test_rset_forgets_the_recipients(shell: Shell) -> None:
     assert shell.feed(b"DATA\r\n").startswith(b"503 ")
 
 
-@pytest.mark.parametrize("name", [b"[127.0.0.1]", b"[IPv6:::1]", b"localhost", b"vm", b"a_b", b"<script>"])
+@cases("name", [b"[127.0.0.1]", b"[IPv6:::1]", b"localhost", b"vm", b"a_b", b"<script>"])
 def test_names_of_real_clients(name: bytes) -> None:
     shell = Shell()
     assert shell.feed(b"EHLO " + name + b"\r\n").startswith(b"250-")
@@ -609,7 +608,7 @@ def test_only_accepted_recipients_count() -> None:
 SECRET = base64.b64encode(b"\0sendry\0" + b"s3cret" * 8)
 
 
-@pytest.mark.parametrize("stage", ["clear", "challenged", "cancelled", "undecodable", "refused", "unknown"])
+@cases("stage", ["clear", "challenged", "cancelled", "undecodable", "refused", "unknown"])
 def test_secrets_are_in_no_event_but_the_offer(stage: str) -> None:
     shell = Shell(encrypted=stage != "clear")
     shell.refuse = lambda event: make_reply(535, "5.7.8", "No") if isinstance(event, CredentialsOffered) else None
@@ -656,7 +655,7 @@ def test_lengths_of_auth_lines(is_with_command: bool, excess: int, code: bytes) 
     assert shell.feed(b"NOOP\r\n").startswith(b"250 ")
 
 
-@pytest.mark.parametrize(
+@cases(
     "line",
     [
         b"", b"   ", b"\0", b"\xe4\xf6", b" " * 1000 + b"NOOP", b"XCLIENT ADDR=127.0.0.1", b"XFORWARD NAME=x", b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2",

@@ -10,6 +10,7 @@ from sendryd.smtp import states
 from sendryd.smtp.errors import LocalProtocolError, RemoteProtocolError
 from sendryd.smtp.reply import ReplyClass, make_reply
 from sendryd.smtp.states import CLIENT_MOVES, SERVER_MOVES, SERVER_ORDER, ClientDialogue, Phase, ServerDialogue, State, Verb
+from sendryd.testing.cases import cases
 
 REFUSALS = (ReplyClass.TRANSIENT, ReplyClass.PERMANENT)
 
@@ -21,7 +22,7 @@ def test_a_refused_command_changes_nothing(verb: Verb) -> None:
     assert all(before is after for before, after in moves)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("state", "verbs"),
     [
         (State.GREETING, {Verb.GREETING}),
@@ -72,7 +73,7 @@ def test_a_handshake_is_due_once() -> None:
 # The client's side.
 
 
-@pytest.mark.parametrize(
+@cases(
     ("phase", "verb", "code", "after"),
     [
         (Phase.OPEN, Verb.DATA, 354, Phase.CONTENT),
@@ -98,7 +99,7 @@ def test_a_reply_moves_a_client(phase: Phase, verb: Verb, code: int, after: Phas
     assert dialogue.phase is after
 
 
-@pytest.mark.parametrize(("phase", "verb", "answer"), list(itertools.product(Phase, Verb, ReplyClass)))
+@cases(("phase", "verb", "answer"), list(itertools.product(Phase, Verb, ReplyClass)))
 def test_a_reply_to_a_client_is_in_the_table_or_breaks_the_dialogue(phase: Phase, verb: Verb, answer: ReplyClass) -> None:
     dialogue = ClientDialogue(is_encrypted=False)
     dialogue.phase = phase
@@ -117,7 +118,7 @@ def test_a_client_leaves_a_broken_dialogue_by_nothing() -> None:
     assert {after for (before, _, _), after in CLIENT_MOVES.items() if before is Phase.CLOSING} == {Phase.CLOSING}
 
 
-@pytest.mark.parametrize("path", sorted(Path(states.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+@cases("path", sorted(Path(states.__file__).parent.glob("*.py")), ids=lambda path: path.name)
 def test_nobody_else_changes_a_state(path: Path) -> None:
     """The attributes of a dialogue are assigned in `states.py` alone."""
     if path.name == "states.py":

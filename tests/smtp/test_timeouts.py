@@ -1,11 +1,10 @@
 """How long a client waits, beside the minima of RFC 5321 §4.5.3.2."""
 
-import pytest
-
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS, Step
+from sendryd.testing.cases import cases
 
 
-@pytest.mark.parametrize(
+@cases(
     ("step", "minimum"),
     [(Step.GREETING, 300), (Step.MAIL, 300), (Step.RCPT, 300), (Step.DATA, 120), (Step.DATA_BLOCK, 180), (Step.FINAL_DOT, 600)],
 )

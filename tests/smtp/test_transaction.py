@@ -12,6 +12,7 @@ from sendryd.smtp.reply import Reply, make_reply
 from sendryd.smtp.states import Verb
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import NO_8BITMIME, NO_SMTPUTF8, TOO_BIG, OutboundEnvelope, Transaction, TransactionResult, needs_7bit
+from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
 A, B, C = PATHS = ("a@example.org", "b@example.org", "c@example.org")
@@ -182,7 +183,7 @@ EIGHT_BIT, INTERNATIONAL = replace(ENVELOPE, is_8bit=True), replace(ENVELOPE, ne
 UTF8 = Extensions(smtputf8=True, eightbitmime=True)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("envelope", "extensions", "reply"),
     [
         (ENVELOPE, Extensions(size=99), TOO_BIG),
@@ -219,7 +220,7 @@ DSN = replace(
 )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("envelope", "extensions", "lines"),
     [
         (ENVELOPE, PATIENT, ["MAIL FROM:<s@example.test>"]),

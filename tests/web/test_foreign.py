@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sendryd.message.framing import frame_html
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.fence import PROGRAM, Fence
+from sendryd.testing.cases import cases
 from sendryd.web.foreign import MAX_HTML, ForeignFramer
 
 from .hostile import HARMLESS_UNTIL_WRITTEN, HOSTILE, faults
@@ -27,7 +28,7 @@ async def fence() -> AsyncIterator[Fence]:
     fence.close()
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@cases("name", HOSTILE)
 def test_nothing_hostile_is_left(name: str) -> None:
     assert bool(faults(HOSTILE[name])) is (name not in HARMLESS_UNTIL_WRITTEN), "the check sees the hazard"
     framed = frame_html(HOSTILE[name]).decode()

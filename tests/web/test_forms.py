@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
+from sendryd.testing.cases import cases
 from sendryd.web.forms import MAX_FIELDS, MAX_FORM, FormTooLarge, is_from_our_page, parse_form, read_form
 
 FORM = "application/x-www-form-urlencoded"
@@ -62,7 +63,7 @@ async def test_a_form_has_a_size() -> None:
     assert await read(MAX_FORM + 1, max_size=10_000) == 1
 
 
-@pytest.mark.parametrize(
+@cases(
     ("headers", "is_ours"),
     [
         ({"sec-fetch-site": "same-origin"}, True),
