@@ -32,11 +32,10 @@ from sendryd.api.analytics.schema import (
     point_json,
 )
 from sendryd.api.framework.answers import Whole
-from sendryd.api.framework.operation import Call, Handler, Operation
+from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, invalid, respond
 from sendryd.api.framework.tables import csv_text
 from sendryd.api.regions.operations import OWN_REGION
-from sendryd.model.apikey import Scope
 from sendryd.model.report import Bucket, Granularity
 from sendryd.store.base import ReportFilter
 
@@ -54,43 +53,26 @@ class AnalyticsHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations. As the contract has it, these requests are not in the log of API requests."""
-        stats = self._get(PATH, "Get counts and rates of a time, and a series", self.get_stats)
+        stats = Operation(GROUP, "GET /v1/analytics", self.get_stats, is_logged=False)
         return [
             stats,
-            stats.alias(path=f"{PATH}/stats"),
-            self._get(f"{PATH}/cohorts", "Get how rates grow with the time since sending", self.get_cohorts),
-            self._get(f"{PATH}/benchmarks", "Compare with other organisations", self.get_benchmarks),
+            stats.alias("GET /v1/analytics/stats"),
+            Operation(GROUP, "GET /v1/analytics/cohorts", self.get_cohorts, is_logged=False),
+            Operation(GROUP, "GET /v1/analytics/benchmarks", self.get_benchmarks, is_logged=False),
             Operation(
-                method="POST",
-                path=f"{PATH}/benchmarks/opt-in",
-                group=GROUP,
-                summary="Choose whether to take part in comparisons",
-                handler=self.opt_in,
-                scope=Scope.FULL_ACCESS,
-                is_live_only=True,
-                is_logged=False,
-                example={"opt_in": False},
+                GROUP, "POST /v1/analytics/benchmarks/opt-in", self.opt_in, is_live_only=True, is_logged=False, example={"opt_in": False}
             ),
-            self._get(f"{PATH}/breakdowns", "Get figures by domain or template", self.get_breakdowns),
-            self._get(f"{PATH}/comparison", "Compare with the time before", self.get_comparison),
-            Operation(
-                method="GET",
-                path=f"{PATH}/export",
-                group=GROUP,
-                summary="Download a series as CSV or JSON",
-                handler=self.export,
-                answers=Analytics | str,
-                is_logged=False,
-                media=_FILE,
-            ),
-            self._get(f"{PATH}/regions", "Get figures by region", self.get_regions),
+            Operation(GROUP, "GET /v1/analytics/breakdowns", self.get_breakdowns, is_logged=False),
+            Operation(GROUP, "GET /v1/analytics/comparison", self.get_comparison, is_logged=False),
+            Operation(GROUP, "GET /v1/analytics/export", self.export, answers=Analytics | str, is_logged=False, media=_FILE),
+            Operation(GROUP, "GET /v1/analytics/regions", self.get_regions, is_logged=False),
         ]
 
-    def _get(self, path: str, summary: str, handler: Handler) -> Operation:
-        return Operation(method="GET", path=path, group=GROUP, summary=summary, handler=handler, is_logged=False)
-
     async def get_stats(self, call: Call[None, StatsQuery]) -> Analytics:
-        """`GET /v1/analytics`."""
+        """Get counts and rates for a period, and a time series.
+
+        The figures cover mail of the key's mode.
+        """
         points = await self._read_series(call)
         summary = await self._statistics.count(call.key.account_id, _select_some(call))
         return {"summary": period_json(summary), "timeseries": [point_json(each, call.query.granularity) for each in points]}
@@ -102,7 +84,10 @@ class AnalyticsHandlers:
             raise _invalid(error) from None
 
     async def get_cohorts(self, call: Call[None, CohortsQuery]) -> Cohorts:
-        """`GET /v1/analytics/cohorts`."""
+        """Get how rates grow with the time since sending.
+
+        Each cohort is the mail that was sent in one stretch of the given granularity.
+        """
         query = call.query
         granularity = Granularity(query.granularity)
         try:
@@ -113,31 +98,46 @@ class AnalyticsHandlers:
         return {"cohorts": rows, "granularity": query.granularity, "metric": query.metric}
 
     async def get_benchmarks(self, call: Call[None, BenchmarksQuery]) -> Benchmarks:
-        """`GET /v1/analytics/benchmarks`: nobody else's figures are here, and none are invented."""
+        """Compare with other organizations.
+
+        This server knows no other organization's figures, so `data` is empty.
+        """
         _select(call)
         account = await self._accounts.get(call.key.account_id)
         is_in = account.settings.benchmark_opt_in
         return {"data": [], "benchmark_opt_in": is_in, "org_count": int(is_in)}
 
     async def opt_in(self, call: Call[OptIn, None]) -> BenchmarkOptIn:
-        """`POST /v1/analytics/benchmarks/opt-in`."""
+        """Opt in to benchmarks, or out.
+
+        The server stores the choice; no figures leave it.
+        """
         body = call.body
         account = await self._accounts.change(call.key.account_id, lambda settings: replace(settings, benchmark_opt_in=body.opt_in))
         return {"benchmark_opt_in": account.settings.benchmark_opt_in}
 
     async def get_breakdowns(self, call: Call[None, BreakdownsQuery]) -> Breakdowns:
-        """`GET /v1/analytics/breakdowns`."""
+        """Get figures by domain or template.
+
+        `limit` rows at most, the one with the most mail first.
+        """
         query = call.query
         found = await self._statistics.break_down(call.key.account_id, _select(call), query.group_by, limit=query.limit)
         return {"data": [breakdown_json(each, query.group_by) for each in found], "group_by": query.group_by}
 
     async def get_comparison(self, call: Call[None, StatsQuery]) -> Comparison:
-        """`GET /v1/analytics/comparison`: with the time of the same length before it."""
+        """Compare a period with the one before.
+
+        The previous period has the same length and ends where this one begins.
+        """
         previous, current = await self._statistics.compare(call.key.account_id, _select_some(call))
         return comparison_json(previous, current)
 
     async def export(self, call: Call[None, ExportQuery]) -> Response:
-        """`GET /v1/analytics/export`: CSV goes to the SDKs as a JSON string, for they read nothing else; raw only to who names it."""
+        """Download a time series as CSV or JSON.
+
+        The answer is CSV to a client that accepts `text/csv`; to others it is a JSON string that holds the CSV, as the SDKs expect.
+        """
         query = call.query
         if query.format == "json":
             return respond(await self.get_stats(call))
@@ -149,7 +149,10 @@ class AnalyticsHandlers:
         return respond(json.dumps(text, ensure_ascii=False).encode(), headers={"Vary": "Accept"})
 
     async def get_regions(self, call: Call[None, PeriodQuery]) -> Whole[RegionCount]:
-        """`GET /v1/analytics/regions`: there is one, and all mail is of it."""
+        """Get figures by region.
+
+        This server is the only region.
+        """
         counts = await self._statistics.count(call.key.account_id, _select(call))
         return {"data": [{"region": OWN_REGION, "count": counts.sent, "percentage": 100.0 if counts.sent else 0.0}]}
 

@@ -31,37 +31,23 @@ class KeyHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        path = "/v1/api-keys"
         return [
             Operation(
-                method="POST",
-                path=path,
-                group=GROUP,
-                summary="Make an API key; the whole key is in this answer alone",
-                handler=self.create,
-                scope=Scope.FULL_ACCESS,
+                GROUP,
+                "POST /v1/api-keys",
+                self.create,
                 example={"name": "shop", "scope": "sending_access", "mode": "live"},
-                forbidden="A test key can make no live key.",
+                forbidden="A test key cannot create a live key.",
             ),
-            Operation(
-                method="GET",
-                path=path,
-                group=GROUP,
-                summary="List the API keys that are not revoked, newest first",
-                handler=self.list,
-            ),
-            Operation(
-                method="DELETE",
-                path=f"{path}/{{id}}",
-                group=GROUP,
-                summary="Revoke an API key at once",
-                handler=self.revoke,
-                scope=Scope.FULL_ACCESS,
-            ),
+            Operation(GROUP, "GET /v1/api-keys", self.list),
+            Operation(GROUP, "DELETE /v1/api-keys/{id}", self.revoke),
         ]
 
     async def create(self, call: Call[NewKeyBody, None]) -> NewApiKey:
-        """`POST /v1/api-keys`. A test key cannot create a live key: test keys leak easily."""
+        """Create an API key.
+
+        Only this answer contains the whole key. A test key cannot create a live key: test keys leak easily.
+        """
         body = call.body
         mode = KeyMode(body.mode or KeyMode.LIVE)
         if mode is KeyMode.LIVE and call.key.mode is KeyMode.TEST:
@@ -90,7 +76,10 @@ class KeyHandlers:
             raise invalid("expires_at", "expires_at: leave it out for a key that does not expire") from None
 
     async def list(self, call: Call[None, PageQuery]) -> Page[ApiKey]:
-        """`GET /v1/api-keys`: of both modes."""
+        """List active API keys, newest first.
+
+        The list has live and test keys, without their secrets. Revoked keys are left out.
+        """
         before = parse_cursor(call.query.cursor, API_KEY_PREFIX)
         found = await self._store.page_api_keys(
             call.key.account_id, limit=call.query.limit, before=None if before is None else ApiKeyId(before)
@@ -98,7 +87,10 @@ class KeyHandlers:
         return page([key_json(key) for key in found.items], has_more=found.has_more)
 
     async def revoke(self, call: Call[None, None]) -> Deleted:
-        """`DELETE /v1/api-keys/:id`. A key may revoke itself; a test key, other test keys."""
+        """Revoke an API key.
+
+        The key stops working at once. A key may revoke itself; a test key may revoke other test keys only.
+        """
         number = parse_id(call.params["id"], API_KEY_PREFIX)
         now = self._clock.now()
         try:

@@ -24,7 +24,6 @@ from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cu
 from sendryd.api.regions.operations import GROUP as REGIONS
 from sendryd.intake.directory import Directory
 from sendryd.model import domain as model
-from sendryd.model.apikey import Scope
 from sendryd.model.ids import DOMAIN_PREFIX, DomainId, format_id, parse_id
 from sendryd.policy.bimi import DEFAULT_SELECTOR
 from sendryd.policy.refusal import Refusal, RefusalKey
@@ -46,108 +45,40 @@ class DomainHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        return [*self._domains(), *self._proof_and_region(), *self._logos()]
-
-    def _domains(self) -> list[Operation]:
-        path = "/v1/domains"
-        one = f"{path}/{{id}}"
         return [
             Operation(
-                method="POST",
-                path=path,
-                group=GROUP,
-                summary="Add a sending domain, and get the DNS records to publish",
-                handler=self.create,
-                scope=Scope.FULL_ACCESS,
+                GROUP,
+                "POST /v1/domains",
+                self.create,
                 is_live_only=True,
                 example={"name": "example.com"},
-                conflict="The domain is there already; `details.id` names it.",
+                conflict="The account has this domain already; `details.id` is its id.",
             ),
-            Operation(method="GET", path=path, group=GROUP, summary="List sending domains, newest first", handler=self.list),
-            Operation(method="GET", path=one, group=GROUP, summary="Get a sending domain", handler=self.get),
+            Operation(GROUP, "GET /v1/domains", self.list),
+            Operation(GROUP, "GET /v1/domains/{id}", self.get),
             Operation(
-                method="PATCH",
-                path=one,
-                group=GROUP,
-                summary="Set what is done with a domain's mail",
-                handler=self.update,
-                scope=Scope.FULL_ACCESS,
+                GROUP,
+                "PATCH /v1/domains/{id}",
+                self.update,
                 is_live_only=True,
                 example={"tracking": {"opens": True, "clicks": False}, "tls_policy": "enforced"},
             ),
+            Operation(GROUP, "DELETE /v1/domains/{id}", self.delete, is_live_only=True),
+            Operation(GROUP, "POST /v1/domains/{id}/verify", self.verify, is_live_only=True, is_timed=False),
+            Operation(REGIONS, "PATCH /v1/domains/{id}/region", self.set_region, is_live_only=True, example={"region": "eu-west-1"}),
             Operation(
-                method="DELETE",
-                path=one,
-                group=GROUP,
-                summary="Remove a sending domain, its key and its logo; its queued mail is held until the domain is verified again",
-                handler=self.delete,
-                scope=Scope.FULL_ACCESS,
-                is_live_only=True,
+                GROUP, "POST /v1/domains/{id}/bimi", self.set_bimi, is_live_only=True, example={"logo_url": "https://example.com/logo.svg"}
             ),
-        ]
-
-    def _proof_and_region(self) -> list[Operation]:
-        one = "/v1/domains/{id}"
-        return [
-            Operation(
-                method="POST",
-                path=f"{one}/verify",
-                group=GROUP,
-                summary="Look at a domain's DNS records now",
-                handler=self.verify,
-                scope=Scope.FULL_ACCESS,
-                is_live_only=True,
-                is_timed=False,
-            ),
-            Operation(
-                method="PATCH",
-                path=f"{one}/region",
-                group=REGIONS,
-                summary="Note the region that a domain prefers",
-                handler=self.set_region,
-                scope=Scope.FULL_ACCESS,
-                is_live_only=True,
-                example={"region": "eu-west-1"},
-            ),
-        ]
-
-    def _logos(self) -> list[Operation]:
-        path = "/v1/domains/{id}/bimi"
-        return [
-            Operation(
-                method="POST",
-                path=path,
-                group=GROUP,
-                summary="Set a domain's logo (BIMI), and get the DNS record to publish",
-                handler=self.set_bimi,
-                scope=Scope.FULL_ACCESS,
-                is_live_only=True,
-                example={"logo_url": "https://example.com/logo.svg"},
-            ),
-            Operation(method="GET", path=path, group=GROUP, summary="Get a domain's logo", handler=self.get_bimi),
-            Operation(
-                method="DELETE",
-                path=path,
-                group=GROUP,
-                summary="Take a domain's logo away",
-                handler=self.delete_bimi,
-                scope=Scope.FULL_ACCESS,
-                is_live_only=True,
-            ),
-            Operation(
-                method="POST",
-                path=f"{path}/verify",
-                group=GROUP,
-                summary="Look at the DNS record of a domain's logo now",
-                handler=self.verify_bimi,
-                scope=Scope.FULL_ACCESS,
-                is_live_only=True,
-                is_timed=False,
-            ),
+            Operation(GROUP, "GET /v1/domains/{id}/bimi", self.get_bimi),
+            Operation(GROUP, "DELETE /v1/domains/{id}/bimi", self.delete_bimi, is_live_only=True),
+            Operation(GROUP, "POST /v1/domains/{id}/bimi/verify", self.verify_bimi, is_live_only=True, is_timed=False),
         ]
 
     async def create(self, call: Call[NewDomainBody, None]) -> Domain:
-        """`POST /v1/domains`. A name that is there already is a 409 with the id that it has."""
+        """Add a sending domain, and get the DNS records to publish.
+
+        The server makes a DKIM key for the domain and looks for the records until it finds them.
+        """
         body = call.body
         account_id = call.key.account_id
         try:
@@ -164,7 +95,10 @@ class DomainHandlers:
         return domain_json(domain)
 
     async def list(self, call: Call[None, SearchQuery]) -> CountedPage[Domain]:
-        """`GET /v1/domains`."""
+        """List sending domains, newest first.
+
+        `q` searches the names.
+        """
         query = call.query
         account_id = call.key.account_id
         before = parse_cursor(query.cursor, DOMAIN_PREFIX)
@@ -175,15 +109,24 @@ class DomainHandlers:
         return counted_page([domain_json(domain) for domain in found.items], has_more=found.has_more, total=total)
 
     async def get(self, call: Call[None, None]) -> Domain:
-        """`GET /v1/domains/:id`."""
+        """Get a sending domain.
+
+        The answer lists the DNS records to publish, and which of them were found.
+        """
         return domain_json(await self._find(call))
 
     async def update(self, call: Call[DomainBody, None]) -> Domain:
-        """`PATCH /v1/domains/:id`."""
+        """Change the settings of a sending domain.
+
+        A setting that is left out stays as it is.
+        """
         return await self._change(call, call.body.change)
 
     async def set_region(self, call: Call[DomainRegionBody, None]) -> Domain:
-        """`PATCH /v1/domains/:id/region`: kept for clients that set it; all mail goes out from here."""
+        """Set the preferred region of a domain.
+
+        The server stores the region for clients that set one; all mail is sent from this server.
+        """
         return await self._change(call, call.body.change)
 
     async def _change(self, call: Call[object, object], change: Change) -> Domain:
@@ -196,7 +139,10 @@ class DomainHandlers:
         return domain_json(after)
 
     async def delete(self, call: Call[None, None]) -> Deleted:
-        """`DELETE /v1/domains/:id`."""
+        """Remove a sending domain, its DKIM key and its logo.
+
+        Queued mail of the domain is held until the domain is added and verified again.
+        """
         domain = await self._find(call)
         held = await self._office.remove(domain)
         log.warning("domain_removed", id=format_id(DOMAIN_PREFIX, domain.id), domain=domain.name, held=held)
@@ -204,13 +150,19 @@ class DomainHandlers:
         return {"deleted": True}
 
     async def verify(self, call: Call[None, None]) -> DomainVerification:
-        """`POST /v1/domains/:id/verify`."""
+        """Check a domain's DNS records.
+
+        The server queries DNS before it answers. It also checks on its own: a new domain every minute, a verified one twice a day.
+        """
         verification = await self._office.verify(await self._find(call))
         self._directory.invalidate()
         return verification_json(verification.domain, verification.found)
 
     async def set_bimi(self, call: Call[BimiBody, None]) -> Bimi:
-        """`POST /v1/domains/:id/bimi`."""
+        """Set a domain's logo (BIMI), and get the DNS record to publish.
+
+        Receivers show the logo beside authenticated mail.
+        """
         body = call.body
         domain = await self._find(call)
         try:
@@ -222,19 +174,28 @@ class DomainHandlers:
         return bimi_json(domain, bimi)
 
     async def get_bimi(self, call: Call[None, None]) -> Bimi:
-        """`GET /v1/domains/:id/bimi`: 404 if there is none."""
+        """Get a domain's logo.
+
+        The answer is a 404 if the domain has no logo.
+        """
         domain = await self._find(call)
         return bimi_json(domain, await self._find_bimi(domain))
 
     async def delete_bimi(self, call: Call[None, None]) -> Deleted:
-        """`DELETE /v1/domains/:id/bimi`."""
+        """Remove a domain's logo.
+
+        Remove its DNS record too: receivers read that one.
+        """
         domain = await self._find(call)
         await self._find_bimi(domain)
         await self._office.remove_bimi(domain)
         return {"deleted": True}
 
     async def verify_bimi(self, call: Call[None, None]) -> BimiVerification:
-        """`POST /v1/domains/:id/bimi/verify`."""
+        """Check the DNS record of a domain's logo.
+
+        The server queries DNS before it answers.
+        """
         domain = await self._find(call)
         await self._find_bimi(domain)
         found = await self._office.verify_bimi(domain)

@@ -53,50 +53,26 @@ class EmailHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        path = "/v1/emails"
         return [
+            Operation(GROUP, "GET /v1/emails", self.list),
+            Operation(GROUP, "GET /v1/emails/{id}", self.get, answers=Email),
+            Operation(GROUP, "GET /v1/emails/{id}/events", self.list_events),
             Operation(
-                method="GET",
-                path=path,
-                group=GROUP,
-                summary="List emails of the key's mode, newest first",
-                handler=self.list,
-            ),
-            Operation(method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get an email", handler=self.get, answers=Email),
-            Operation(
-                method="GET",
-                path=f"{path}/{{id}}/events",
-                group=GROUP,
-                summary="List the events of an email, newest first",
-                handler=self.list_events,
-            ),
-            Operation(
-                method="GET",
-                path=f"{path}/{{id}}/attachments/{{index}}",
-                group=GROUP,
-                summary="Download an attachment by its place, from 0 on",
-                handler=self.get_attachment,
+                GROUP,
+                "GET /v1/emails/{id}/attachments/{index}",
+                self.get_attachment,
                 is_checked=True,
                 media={"*/*": "The file, in the type that the message names."},
             ),
-            Operation(
-                method="GET",
-                path=f"{path}/{{id}}/share",
-                group=GROUP,
-                summary="Make a link that shows an email to whoever has it, for 48 hours",
-                handler=self.share,
-            ),
-            Operation(
-                method="GET",
-                path=f"{path}/{{id}}/insights",
-                group=GROUP,
-                summary="Look at how well an email is made",
-                handler=self.examine,
-            ),
+            Operation(GROUP, "GET /v1/emails/{id}/share", self.share),
+            Operation(GROUP, "GET /v1/emails/{id}/insights", self.examine),
         ]
 
     async def list(self, call: Call[None, EmailsQuery]) -> MaybeCountedPage[Email]:
-        """`GET /v1/emails`: messages of the key's mode."""
+        """List emails, newest first.
+
+        A live key lists live mail, a test key test mail.
+        """
         query = call.query
         account_id = call.key.account_id
         which = MessageFilter(mode=call.key.mode, status=read_word("status", query.status, STATUS_WORDS), text=query.q)
@@ -106,11 +82,17 @@ class EmailHandlers:
         return maybe_counted_page([email_json(summary) for summary in found.items], has_more=found.has_more, total=total)
 
     async def get(self, call: Call[None, None]) -> Response:
-        """`GET /v1/emails/:id`."""
+        """Get an email.
+
+        The answer has its status and the names of its attachments.
+        """
         return await show_email(self._store, call, self._answers)
 
     async def list_events(self, call: Call[None, EventsQuery]) -> Page[EmailEvent]:
-        """`GET /v1/emails/:id/events`."""
+        """List the events of an email, newest first.
+
+        Each recipient has events of its own.
+        """
         query = call.query
         summary = await find_email(self._store, call)
         which = EventFilter(mode=call.key.mode, message_id=summary.message.id, type=read_word("type", query.type, EVENT_WORDS))
@@ -121,7 +103,10 @@ class EmailHandlers:
         return page([event_json(event) for event in found.items], has_more=found.has_more)
 
     async def get_attachment(self, call: Call[None, None]) -> Response:
-        """`GET /v1/emails/:id/attachments/:index`: the octets, for saving, never for showing."""
+        """Download an attachment.
+
+        The answer is the decoded file, served as a download.
+        """
         summary = await find_email(self._store, call)
         text = call.params["index"]
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_INDEX):
@@ -136,7 +121,10 @@ class EmailHandlers:
             return await self._answers.make(*pieces, owner=summary.message.account_id, media_type=content_type, headers=headers)
 
     async def share(self, call: Call[None, None]) -> Share:
-        """`GET /v1/emails/:id/share`. Nothing is stored: the link holds all that it needs, signed."""
+        """Create a link that shows an email to anyone for 48 hours.
+
+        The link is signed and holds the id and the expiry time. The server stores nothing, and the link cannot be withdrawn.
+        """
         summary = await find_email(self._store, call)
         message = summary.message
         expires_at = self._clock.now() + SHARED_FOR
@@ -144,7 +132,10 @@ class EmailHandlers:
         return {"url": url, "expires_at": timestamp(expires_at)}
 
     async def examine(self, call: Call[None, None]) -> Insights:
-        """`GET /v1/emails/:id/insights`."""
+        """Check how well an email is made.
+
+        The server examines the stored email: its subject, text, images, links and size. It fetches nothing.
+        """
         message = (await find_email(self._store, call)).message
         async with self._answers.room(message.size):
             content = await self._store.read_content(message.id)

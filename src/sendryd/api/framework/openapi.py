@@ -25,7 +25,6 @@ MAX_IDEMPOTENCY_KEY: Final = 256  # characters: the contract
 _COMPONENTS: Final = "#/components/schemas/{model}"
 _GENERIC: Final = re.compile(r"\A([A-Za-z]+)_([A-Za-z]+)_\Z")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_OWN_PATH: Final = re.compile(r"\A`[A-Z]+ /[^`]*`[.:,]?\s*")
 
 _HEADERS: Final[Json] = {
     "X-Request-Id": {"description": "Under which the server's log tells more.", "required": True, "schema": {"type": "string"}},
@@ -179,7 +178,7 @@ def _tidy(schema: Any) -> Any:
             start, _, last = value.rpartition("/")
             tidied[name] = f"{start}/{_rename(last)}"
         elif name == "description" and isinstance(value, str):
-            tidied.update({name: text} if (text := _OWN_PATH.sub("", value)) else {})
+            tidied[name] = value
         elif not (name == "default" and value is None) and not (name == "title" and isinstance(value, str)):
             tidied[name] = _tidy(value)
     return tidied
@@ -215,9 +214,8 @@ def operation_id(operation: Operation) -> str:
 
 
 def _describe_in_words(operation: Operation) -> str:
-    """The handler's docstring without its path, the scope, and when there is a 403, 404 or 409 that is not as everywhere."""
-    text = _OWN_PATH.sub("", " ".join((operation.handler.__doc__ or "").split()))
-    sentences = [text[:1].upper() + text[1:]] if text else []
+    """The operation's own text, the scope, and when there is a 403, 404 or 409 that is not as everywhere."""
+    sentences = [operation.description] if operation.description else []
     sentences.append("For everybody." if operation.scope is None else f"Scope: `{operation.scope.value}`.")
     if operation.is_live_only:
         sentences.append("Test keys get a 403: live mail depends on what this changes.")

@@ -6,7 +6,7 @@ is made of it. The types of body, query and answer are those that the handler's 
 
 import typing
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from types import NoneType, UnionType
 from typing import Any, Final, Generic, TypeVar
 
@@ -47,16 +47,20 @@ class Call(Generic[BodyT, QueryT]):
 Handler = Callable[[Any], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """The declaration. Sentences are empty where the answer that they explain cannot occur."""
+    """The declaration: `Operation(GROUP, "GET /v1/domains/{id}", self.get)`.
 
-    method: str
-    path: str
+    The first line of the handler's docstring is the summary in the description, the rest its text. A GET needs a key that may read, everything
+    else a key with full access, unless the declaration names another scope. Sentences are empty where the answer they explain cannot occur.
+    """
+
     group: str
-    summary: str
-    handler: Handler  # its docstring is the description
-    scope: KeyScope | None = KeyScope.READ_ONLY  # None: for everybody
+    route: str  # method and path; parameters of the path in braces
+    handler: Handler
+    _: KW_ONLY
+    scope: KeyScope | None = None  # after construction, None: public, no key is needed
+    is_public: bool = False
     max_body: int = SMALL_BODY
     is_live_only: bool = False  # test keys are refused, whatever their scope: live mail depends on what it changes
     is_logged: bool = True  # in the account's log of API requests
@@ -73,7 +77,11 @@ class Operation:
     is_idempotent: bool = False  # takes an Idempotency-Key
     media: Mapping[str, str] | None = None  # types of an answer that is not JSON, with what it is
 
-    # By the handler's signature.
+    # By the route, and by the handler's docstring and signature.
+    method: str = field(init=False)
+    path: str = field(init=False)
+    summary: str = field(init=False)
+    description: str = field(init=False)
     body: type[BaseModel] | None = field(init=False)
     query: type[BaseModel] | None = field(init=False)
     answer: Any = field(init=False)  # the type of the answer's JSON; None: it is something else
@@ -85,13 +93,25 @@ class Operation:
         if len(called) != 2:
             raise TypeError(f"{self.handler.__qualname__} takes call: Call[body, query]")
         body, query = (None if each is NoneType else each for each in called)
-        object.__setattr__(self, "body", body)
-        object.__setattr__(self, "query", query)
-        object.__setattr__(self, "answer", self.answers or _without_response(hints["return"]))
+        method, _, path = self.route.partition(" ")
+        summary, _, text = (self.handler.__doc__ or "").partition("\n")
+        usual = KeyScope.READ_ONLY if method == "GET" else KeyScope.FULL_ACCESS
+        derived = {
+            "scope": None if self.is_public else self.scope or usual,
+            "method": method,
+            "path": path,
+            "summary": summary.removesuffix("."),
+            "description": " ".join(text.split()),
+            "body": body,
+            "query": query,
+            "answer": self.answers or _without_response(hints["return"]),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
-    def alias(self, *, method: str | None = None, path: str | None = None) -> "Operation":
-        """The same under another method or path that older clients use."""
-        return replace(self, method=method or self.method, path=path or self.path, is_listed=False)
+    def alias(self, route: str) -> "Operation":
+        """The same operation at another route that older clients use."""
+        return replace(self, route=route, is_listed=False)
 
 
 def _without_response(annotation: Any) -> Any:

@@ -33,29 +33,18 @@ class LogHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        events = Operation(
-            method="GET",
-            path="/v1/logs",
-            group=GROUP,
-            summary="List events of the key's mode, newest first",
-            handler=self.list_events,
-            is_logged=False,
-        )
+        events = Operation(GROUP, "GET /v1/logs", self.list_events, is_logged=False)
         return [
             events,
-            events.alias(path="/v1/analytics/logs"),
-            Operation(
-                method="GET",
-                path="/v1/logs/api-requests",
-                group=GROUP,
-                summary="List the account's API requests, newest first",
-                handler=self.list_api_requests,
-                is_logged=False,
-            ),
+            events.alias("GET /v1/analytics/logs"),
+            Operation(GROUP, "GET /v1/logs/api-requests", self.list_api_requests, is_logged=False),
         ]
 
     async def list_events(self, call: Call[None, LogsQuery]) -> CountedPage[EmailEvent]:
-        """`GET /v1/logs`: events of the key's mode."""
+        """List events, newest first.
+
+        A live key lists the events of live mail, a test key those of test mail.
+        """
         query = call.query
         message_id = parse_id(query.email_id, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX) if query.email_id else None
         if query.email_id and message_id is None:
@@ -76,7 +65,10 @@ class LogHandlers:
         return counted_page([event_json(event) for event in found.items], has_more=found.has_more, total=total)
 
     async def list_api_requests(self, call: Call[None, ApiRequestsQuery]) -> CountedPage[ApiRequest]:
-        """`GET /v1/logs/api-requests`."""
+        """List the account's API requests, newest first.
+
+        A test key sees the bodies of requests made with test keys only. Secrets in bodies are masked.
+        """
         query = call.query
         which = ApiRequestFilter(
             method=query.method.upper() if query.method else None, status_code=query.status_code, path=query.path, text=query.q

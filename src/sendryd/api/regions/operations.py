@@ -18,16 +18,11 @@ class RegionHandlers:
 
     def operations(self) -> list[Operation]:
         """The declaration."""
-        return [
-            Operation(
-                method="GET",
-                path="/v1/regions",
-                group=GROUP,
-                summary="List the regions: the one that this server is",
-                handler=self.list,
-            )
-        ]
+        return [Operation(GROUP, "GET /v1/regions", self.list)]
 
     async def list(self, _call: Call[None, None]) -> Whole[Region]:
-        """`GET /v1/regions`."""
+        """List the regions.
+
+        This server is the only region.
+        """
         return {"data": [{"region_code": OWN_REGION, "display_name": self._hostname, "is_default": True, "active": True}]}

@@ -8,7 +8,6 @@ from sendryd.api.framework.answers import Deleted, Whole
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import not_found
 from sendryd.api.scheduled_reports.schema import NewReport, ScheduledReport, report_json
-from sendryd.model.apikey import Scope
 from sendryd.model.ids import REPORT_PREFIX, ReportId, parse_id
 from sendryd.model.report import ReportFrequency
 from sendryd.store.errors import NotFound
@@ -25,49 +24,39 @@ class ReportHandlers:
     def operations(self) -> list[Operation]:
         """The declarations."""
         return [
+            Operation(GROUP, "GET /v1/analytics/scheduled-reports", self.list, is_logged=False),
             Operation(
-                method="GET",
-                path=PATH,
-                group=GROUP,
-                summary="List scheduled reports",
-                handler=self.list,
-                is_logged=False,
-            ),
-            Operation(
-                method="POST",
-                path=PATH,
-                group=GROUP,
-                summary="Have a report of each day, week or month sent by mail",
-                handler=self.add,
-                scope=Scope.FULL_ACCESS,
+                GROUP,
+                "POST /v1/analytics/scheduled-reports",
+                self.add,
                 is_live_only=True,
                 is_logged=False,
                 example={"frequency": "weekly", "recipients": ["boss@example.com"]},
-                conflict="There are as many reports as an account can have.",
+                conflict="The account has the maximum of 50 reports.",
             ),
-            Operation(
-                method="DELETE",
-                path=f"{PATH}/{{id}}",
-                group=GROUP,
-                summary="Have a report sent no more",
-                handler=self.remove,
-                scope=Scope.FULL_ACCESS,
-                is_live_only=True,
-                is_logged=False,
-            ),
+            Operation(GROUP, "DELETE /v1/analytics/scheduled-reports/{id}", self.remove, is_live_only=True, is_logged=False),
         ]
 
     async def list(self, call: Call[None, None]) -> Whole[ScheduledReport]:
-        """`GET /v1/analytics/scheduled-reports`."""
+        """List scheduled reports, newest first.
+
+        The list is not paged: an account has at most 50 reports.
+        """
         return {"data": [report_json(each) for each in await self._reports.list_all(call.key.account_id)]}
 
     async def add(self, call: Call[NewReport, None]) -> ScheduledReport:
-        """`POST /v1/analytics/scheduled-reports`."""
+        """Schedule a daily, weekly or monthly report by email.
+
+        The report comes from `reports@` the account's oldest verified domain. A repeated recipient gets one copy.
+        """
         body = call.body
         return report_json(await self._reports.add(call.key.account_id, ReportFrequency(body.frequency), body.recipients))
 
     async def remove(self, call: Call[None, None]) -> Deleted:
-        """`DELETE /v1/analytics/scheduled-reports/:id`."""
+        """Remove a scheduled report.
+
+        The recipients get no further reports.
+        """
         number = parse_id(call.params["id"], REPORT_PREFIX)
         if number is None:
             raise not_found("Scheduled report")

@@ -49,23 +49,14 @@ class ChangeHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        path = "/v1/emails"
         cancel = Operation(
-            method="POST",
-            path=f"{path}/{{id}}/cancel",
-            group=GROUP,
-            summary="Cancel an email that has not begun to be sent",
-            handler=self.cancel,
-            scope=Scope.SENDING_ACCESS,
-            conflict="The email has begun to be sent.",
+            GROUP, "POST /v1/emails/{id}/cancel", self.cancel, scope=Scope.SENDING_ACCESS, conflict="The email has begun to be sent."
         )
         return [
             Operation(
-                method="PATCH",
-                path=f"{path}/{{id}}",
-                group=GROUP,
-                summary="Change a scheduled email",
-                handler=self.amend,
+                GROUP,
+                "PATCH /v1/emails/{id}",
+                self.amend,
                 answers=Email,
                 scope=Scope.SENDING_ACCESS,
                 max_body=self._max_size,
@@ -75,11 +66,14 @@ class ChangeHandlers:
                 forbidden=DOMAIN_NOT_VERIFIED,
             ),
             cancel,
-            cancel.alias(method="DELETE", path=f"{path}/{{id}}"),
+            cancel.alias("DELETE /v1/emails/{id}"),
         ]
 
     async def amend(self, call: Call[AmendBody, None]) -> Response:
-        """`PATCH /v1/emails/:id`: makes a scheduled message anew from what it was made from and what changes."""
+        """Change a scheduled email.
+
+        A field that is left out keeps its value. The email keeps its id.
+        """
         await reapply(lambda: self._amend(call))
         return await show_email(self._store, call, self._answers)
 
@@ -112,7 +106,10 @@ class ChangeHandlers:
             raise Refused(refusal)
 
     async def cancel(self, call: Call[None, None]) -> Cancelled:
-        """`POST /v1/emails/:id/cancel`. Of two that race, the worker that begins and the caller who cancels, exactly one wins."""
+        """Cancel an email that has not begun to be sent.
+
+        Cancelling an email twice is not an error.
+        """
         summary = await find_email(self._store, call)
         message_id = summary.message.id
         status = derive_status(summary.states, has_attempts=summary.has_attempts)

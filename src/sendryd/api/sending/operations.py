@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sendryd.api.emails.operations import GROUP
-from sendryd.api.framework.operation import SMALL_BODY, Call, Operation
+from sendryd.api.framework.operation import SMALL_BODY, Call, Handler, Operation
 from sendryd.api.framework.requests import Refused, encode, invalid, respond
 from sendryd.api.sending.composer import Composer
 from sendryd.api.sending.outgoing import Outgoing, read_item, read_marketing, read_send
@@ -74,62 +74,40 @@ class SendHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        path, scope, size = "/v1/emails", Scope.SENDING_ACCESS, self._max_size
         return [
-            Operation(
-                method="POST",
-                path=path,
-                group=GROUP,
-                summary="Send an email, or schedule it",
-                handler=self.send,
-                answers=SendResult,
-                scope=scope,
-                max_body=size,
-                is_send=True,
-                example=_SEND_EXAMPLE,
-                conflict=_KEY_CONFLICT,
-                forbidden=DOMAIN_NOT_VERIFIED,
-                is_idempotent=True,
-            ),
-            Operation(
-                method="POST",
-                path=f"{path}/batch",
-                group=GROUP,
-                summary="Send up to 100 emails in one commit",
-                handler=self.send_batch,
-                answers=BatchResult,
-                scope=scope,
-                max_body=size,
-                is_send=True,
-                example=_BATCH_EXAMPLE,
-                conflict=_KEY_CONFLICT,
-                forbidden=DOMAIN_NOT_VERIFIED,
-                is_idempotent=True,
-            ),
-            Operation(
-                method="POST",
-                path=f"{path}/marketing",
-                group=GROUP,
-                summary="Send marketing that recipients can unsubscribe from with one click",
-                handler=self.send_marketing,
-                answers=SendResult,
-                scope=scope,
-                max_body=size,
-                is_send=True,
-                example=_MARKETING_EXAMPLE,
-                conflict=_KEY_CONFLICT,
-                forbidden=DOMAIN_NOT_VERIFIED,
-                is_idempotent=True,
-            ),
+            self._declare("POST /v1/emails", self.send, SendResult, _SEND_EXAMPLE),
+            self._declare("POST /v1/emails/batch", self.send_batch, BatchResult, _BATCH_EXAMPLE),
+            self._declare("POST /v1/emails/marketing", self.send_marketing, SendResult, _MARKETING_EXAMPLE),
         ]
 
+    def _declare(self, route: str, handler: Handler, answers: type, example: Mapping[str, Any]) -> Operation:
+        return Operation(
+            GROUP,
+            route,
+            handler,
+            answers=answers,
+            scope=Scope.SENDING_ACCESS,
+            max_body=self._max_size,
+            is_send=True,
+            example=example,
+            conflict=_KEY_CONFLICT,
+            forbidden=DOMAIN_NOT_VERIFIED,
+            is_idempotent=True,
+        )
+
     async def send(self, call: Call[SendBody, None]) -> Response:
-        """`POST /v1/emails`."""
+        """Send an email, or schedule it.
+
+        The answer comes after the email is stored durably; delivery follows in the background.
+        """
         outgoing = read_send(call.body, self._clock)
         return await self._send_one(call, outgoing)
 
     async def send_marketing(self, call: Call[MarketingBody, None]) -> Response:
-        """`POST /v1/emails/marketing`."""
+        """Send a marketing email with one-click unsubscribe.
+
+        The email carries `List-Unsubscribe`; recipients who have unsubscribed do not get it.
+        """
         outgoing = read_marketing(call.body, self._clock)
         return await self._send_one(call, outgoing)
 
@@ -144,7 +122,11 @@ class SendHandlers:
         return await self._once(call, make)
 
     async def send_batch(self, call: Call[BatchBody, None]) -> Response:
-        """`POST /v1/emails/batch`."""
+        """Send up to 100 emails in one request.
+
+        The server stores them in one transaction. With `batch_validation` `strict`, one invalid email refuses all; with `permissive`, the
+        valid ones are sent and `errors` lists the others.
+        """
         body = call.body
 
         async def make() -> Made:

@@ -154,7 +154,7 @@ class Content(Body):
 
 
 class SendBody(Content):
-    """`POST /v1/emails`."""
+    """An email to send or schedule."""
 
     sender: Annotated[Address, Field(alias="from")]
     subject: Subject | None = None
@@ -173,7 +173,7 @@ class BatchItemBody(Content):
 
 
 class BatchBody(Body):
-    """`POST /v1/emails/batch`."""
+    """Up to 100 emails, with what they share."""
 
     sender: Annotated[Address | None, Field(alias="from")] = None
     subject: Subject | None = None
@@ -184,7 +184,7 @@ class BatchBody(Body):
 
 
 class MarketingBody(Body):
-    """`POST /v1/emails/marketing`."""
+    """A marketing email to send or schedule."""
 
     sender: Annotated[Address, Field(alias="from")]
     to: Recipients
@@ -202,7 +202,7 @@ class MarketingBody(Body):
 
 
 class AmendBody(Body):
-    """`PATCH /v1/emails/:id`."""
+    """The fields of a scheduled email to change."""
 
     subject: Annotated[Subject, Field(min_length=1)] | None = None
     html: Html | None = None

@@ -13,16 +13,11 @@ class SmtpInfoHandlers:
 
     def operations(self) -> list[Operation]:
         """The declaration."""
-        return [
-            Operation(
-                method="GET",
-                path="/v1/smtp/info",
-                group="SMTP",
-                summary="Get the settings for SMTP submission",
-                handler=self.get,
-            )
-        ]
+        return [Operation("SMTP", "GET /v1/smtp/info", self.get)]
 
     async def get(self, _call: Call[None, None]) -> SmtpInfo:
-        """`GET /v1/smtp/info`, as the public documentation shows it."""
+        """Get the connection settings for SMTP.
+
+        The password is an API key.
+        """
         return smtp_info_json(self._hostname, self._port)

@@ -23,7 +23,6 @@ from sendryd.api.suppressions.schema import (
     suppression_json,
     suppressions_page,
 )
-from sendryd.model.apikey import Scope
 from sendryd.model.ids import SUPPRESSION_PREFIX, AccountId, SuppressionId
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.suppress import normalise_address
@@ -44,57 +43,28 @@ class SuppressionHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        path = "/v1/suppression"
         return [
+            Operation(GROUP, "GET /v1/suppression", self.list),
             Operation(
-                method="GET",
-                path=path,
-                group=GROUP,
-                summary="List suppressed addresses, newest first",
-                handler=self.list,
+                GROUP, "POST /v1/suppression", self.add, is_live_only=True, example={"email": "user@example.org", "reason": "manual"}
             ),
             Operation(
-                method="POST",
-                path=path,
-                group=GROUP,
-                summary="Suppress an address; one that is suppressed already is answered as it stands",
-                handler=self.add,
-                scope=Scope.FULL_ACCESS,
-                is_live_only=True,
-                example={"email": "user@example.org", "reason": "manual"},
-            ),
-            Operation(
-                method="POST",
-                path=f"{path}/import",
-                group=GROUP,
-                summary=f"Suppress up to {MAX_IMPORT:,} addresses, all or none",
-                handler=self.import_,
-                scope=Scope.FULL_ACCESS,
+                GROUP,
+                "POST /v1/suppression/import",
+                self.import_,
                 is_live_only=True,
                 max_body=MAX_IMPORT_BODY,
                 example={"emails": ["a@example.org", "b@example.org"], "reason": "complaint"},
             ),
-            Operation(
-                method="GET",
-                path=f"{path}/export",
-                group=GROUP,
-                summary="Download the list as CSV",
-                handler=self.export,
-                media={"text/csv": "The list, with a line of column names."},
-            ),
-            Operation(
-                method="DELETE",
-                path=f"{path}/{{email}}",
-                group=GROUP,
-                summary="Lift the suppression of an address",
-                handler=self.remove,
-                scope=Scope.FULL_ACCESS,
-                is_live_only=True,
-            ),
+            Operation(GROUP, "GET /v1/suppression/export", self.export, media={"text/csv": "The list, with a line of column names."}),
+            Operation(GROUP, "DELETE /v1/suppression/{email}", self.remove, is_live_only=True),
         ]
 
     async def list(self, call: Call[None, SuppressionsQuery]) -> Page[Suppression]:
-        """`GET /v1/suppression`."""
+        """List suppressed addresses, newest first.
+
+        A suppressed address gets no mail from this account.
+        """
         query = call.query
         before = parse_cursor(query.cursor, SUPPRESSION_PREFIX)
         found = await self._store.page_suppressions(
@@ -107,12 +77,18 @@ class SuppressionHandlers:
         return suppressions_page(found.items, has_more=found.has_more)
 
     async def add(self, call: Call[NewSuppression, None]) -> Suppression:
-        """`POST /v1/suppression`."""
+        """Suppress an address.
+
+        An address that is already suppressed keeps its reason and time.
+        """
         body = call.body
         return suppression_json(await self._lists.suppress(call.key.account_id, body.email, REASON_WORDS[body.reason or "manual"]))
 
     async def import_(self, call: Call[Import, None]) -> ImportedSuppressions:
-        """`POST /v1/suppression/import`."""
+        """Suppress up to 10,000 addresses.
+
+        One invalid address refuses the whole import. `inserted` counts the new addresses.
+        """
         body = call.body
         default = body.reason or "manual"
         emails, pairs = body.emails or [], body.suppressions or []
@@ -129,7 +105,10 @@ class SuppressionHandlers:
         return {"inserted": inserted, "total": len(entries)}
 
     async def export(self, call: Call[None, ExportQuery]) -> Response:
-        """`GET /v1/suppression/export`: the whole list, read and sent piece by piece."""
+        """Download the suppression list as CSV.
+
+        The server streams the whole list.
+        """
         query = call.query
         rows = self._rows(
             call.key.account_id, normalise_address(query.q) if query.q else None, read_word("reason", query.reason, REASON_WORDS)
@@ -147,7 +126,10 @@ class SuppressionHandlers:
             has_more, before = found.has_more, found.items[-1].id if found.items else None
 
     async def remove(self, call: Call[None, None]) -> Deleted:
-        """`DELETE /v1/suppression/:email`."""
+        """Lift the suppression of an address.
+
+        The address gets mail again.
+        """
         try:
             await self._lists.lift_suppression(call.key.account_id, call.params["email"])
         except NotFound:

@@ -50,25 +50,12 @@ class TemplateHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        path = "/v1/templates"
-        one = f"{path}/{{id}}"
-        return [
-            *self._list_operations(path),
-            *self._template_operations(one),
-            *self._version_operations(one),
-            *self._render_operations(path),
-            *self._starter_operations(path),
-        ]
-
-    def _list_operations(self, path: str) -> list[Operation]:
+        update = Operation(GROUP, "PUT /v1/templates/{id}", self.update, max_body=MAX_BODY, example={"html": "<p>Good day, {{name}}</p>"})
         return [
             Operation(
-                method="POST",
-                path=path,
-                group=GROUP,
-                summary="Create a template",
-                handler=self.add,
-                scope=Scope.FULL_ACCESS,
+                GROUP,
+                "POST /v1/templates",
+                self.add,
                 max_body=MAX_BODY,
                 example={
                     "name": "Welcome",
@@ -77,124 +64,50 @@ class TemplateHandlers:
                     "variables": {"name": {"type": "string", "required": True}},
                 },
             ),
-            Operation(method="GET", path=path, group=GROUP, summary="List templates, newest first", handler=self.list),
-        ]
-
-    def _template_operations(self, one: str) -> list[Operation]:
-        update = Operation(
-            method="PUT",
-            path=one,
-            group=GROUP,
-            summary="Change a template; a content that differs becomes its next version",
-            handler=self.update,
-            scope=Scope.FULL_ACCESS,
-            max_body=MAX_BODY,
-            example={"html": "<p>Good day, {{name}}</p>"},
-        )
-        return [
-            Operation(method="GET", path=one, group=GROUP, summary="Get a template", handler=self.get),
+            Operation(GROUP, "GET /v1/templates", self.list),
+            Operation(GROUP, "GET /v1/templates/{id}", self.get),
             update,
-            update.alias(method="PATCH"),
+            update.alias("PATCH /v1/templates/{id}"),
+            Operation(GROUP, "DELETE /v1/templates/{id}", self.remove),
+            Operation(GROUP, "GET /v1/templates/{id}/versions", self.list_versions),
+            Operation(GROUP, "POST /v1/templates/{id}/publish/{versionId}", self.publish),
+            Operation(GROUP, "POST /v1/templates/{id}/duplicate", self.duplicate),
+            Operation(GROUP, "POST /v1/templates/{id}/render", self.render, scope=Scope.READ_ONLY, example={"variables": {"name": "Ann"}}),
             Operation(
-                method="DELETE",
-                path=one,
-                group=GROUP,
-                summary="Delete a template and its versions",
-                handler=self.remove,
-                scope=Scope.FULL_ACCESS,
-            ),
-        ]
-
-    def _version_operations(self, one: str) -> list[Operation]:
-        return [
-            Operation(
-                method="GET",
-                path=f"{one}/versions",
-                group=GROUP,
-                summary="List the versions of a template, newest first",
-                handler=self.list_versions,
-            ),
-            Operation(
-                method="POST",
-                path=f"{one}/publish/{{versionId}}",
-                group=GROUP,
-                summary="Make a version the content of its template",
-                handler=self.publish,
-                scope=Scope.FULL_ACCESS,
-            ),
-            Operation(
-                method="POST",
-                path=f"{one}/duplicate",
-                group=GROUP,
-                summary="Copy a template",
-                handler=self.duplicate,
-                scope=Scope.FULL_ACCESS,
-            ),
-        ]
-
-    def _render_operations(self, path: str) -> list[Operation]:
-        return [
-            Operation(
-                method="POST",
-                path=f"{path}/{{id}}/render",
-                group=GROUP,
-                summary="Render a template with variables",
-                handler=self.render,
-                example={"variables": {"name": "Ann"}},
-            ),
-            Operation(
-                method="POST",
-                path=f"{path}/render",
-                group=GROUP,
-                summary="Render HTML with variables without storing it",
-                handler=self.render_ad_hoc,
+                GROUP,
+                "POST /v1/templates/render",
+                self.render_ad_hoc,
+                scope=Scope.READ_ONLY,
                 max_body=MAX_BODY,
                 example={"html": "<p>Hello {{name}}</p>", "variables": {"name": "Ann"}},
             ),
             Operation(
-                method="POST",
-                path=f"{path}/compile-blocks",
-                group=GROUP,
-                summary="Compile a design of blocks into HTML for mail",
-                handler=self.compile,
+                GROUP,
+                "POST /v1/templates/compile-blocks",
+                self.compile,
+                scope=Scope.READ_ONLY,
                 example={"design": _EXAMPLE, "variables": {"name": "Ann"}},
             ),
-        ]
-
-    def _starter_operations(self, path: str) -> list[Operation]:
-        return [
-            Operation(
-                method="GET",
-                path=f"{path}/starters",
-                group=GROUP,
-                summary="List templates to begin with",
-                handler=self.list_starters,
-            ),
-            Operation(
-                method="GET",
-                path=f"{path}/visual-starters",
-                group=GROUP,
-                summary="List designs to begin with",
-                handler=self.list_visual_starters,
-            ),
-            Operation(
-                method="GET",
-                path=f"{path}/visual-starters/{{starterId}}",
-                group=GROUP,
-                summary="Get a design to begin with",
-                handler=self.get_visual_starter,
-            ),
+            Operation(GROUP, "GET /v1/templates/starters", self.list_starters),
+            Operation(GROUP, "GET /v1/templates/visual-starters", self.list_visual_starters),
+            Operation(GROUP, "GET /v1/templates/visual-starters/{starterId}", self.get_visual_starter),
         ]
 
     async def add(self, call: Call[NewTemplate, None]) -> Template:
-        """`POST /v1/templates`."""
+        """Create a template.
+
+        A design in `blocks` is compiled into HTML unless `html` is given too. Live mail cannot use a template that a test key made.
+        """
         try:
             return template_json(await self._templates.add(call.key.account_id, call.body.change, by=call.key.mode))
         except BadTemplate as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
 
     async def list(self, call: Call[None, PageQuery]) -> Page[Template]:
-        """`GET /v1/templates`."""
+        """List templates, newest first.
+
+        The list has live and test templates.
+        """
         before = parse_cursor(call.query.cursor, TEMPLATE_PREFIX)
         found = await self._templates.page(
             call.key.account_id, limit=call.query.limit, before=None if before is None else TemplateId(before)
@@ -202,11 +115,17 @@ class TemplateHandlers:
         return page([template_json(each) for each in found.items], has_more=found.has_more)
 
     async def get(self, call: Call[None, None]) -> Template:
-        """`GET /v1/templates/:id`."""
+        """Get a template.
+
+        The answer has its published content.
+        """
         return template_json(await self._find(call))
 
     async def update(self, call: Call[TemplateUpdate, None]) -> Template:
-        """`PUT /v1/templates/:id`."""
+        """Change a template.
+
+        A changed content becomes the next version, and is published. A field that is left out keeps its value.
+        """
         try:
             return template_json(await self._templates.update(call.key.account_id, _read_id(call), call.body.change, by=call.key.mode))
         except BadTemplate as error:
@@ -215,7 +134,10 @@ class TemplateHandlers:
             raise not_found("Template") from None
 
     async def remove(self, call: Call[None, None]) -> Deleted:
-        """`DELETE /v1/templates/:id`."""
+        """Delete a template and its versions.
+
+        Mail that was sent with it stays.
+        """
         try:
             await self._templates.remove(call.key.account_id, _read_id(call), by=call.key.mode)
         except NotFound:
@@ -223,7 +145,10 @@ class TemplateHandlers:
         return {"deleted": True}
 
     async def list_versions(self, call: Call[None, None]) -> Whole[TemplateVersion]:
-        """`GET /v1/templates/:id/versions`."""
+        """List the versions of a template, newest first.
+
+        Each change of the content made one.
+        """
         try:
             versions = await self._templates.versions(call.key.account_id, _read_id(call))
         except NotFound:
@@ -231,7 +156,10 @@ class TemplateHandlers:
         return {"data": [template_version_json(each) for each in versions]}
 
     async def publish(self, call: Call[None, None]) -> Template:
-        """`POST /v1/templates/:id/publish/:versionId`."""
+        """Publish a version of a template.
+
+        Mail that is sent from now on uses this version.
+        """
         template = await self._find(call)
         number = parse_id(call.params["versionId"], TEMPLATE_VERSION_PREFIX)
         if number is None:
@@ -244,25 +172,37 @@ class TemplateHandlers:
             raise not_found("Template version") from None
 
     async def duplicate(self, call: Call[None, None]) -> Template:
-        """`POST /v1/templates/:id/duplicate`."""
+        """Copy a template.
+
+        The copy begins with one version, the published content.
+        """
         try:
             return template_json(await self._templates.duplicate(call.key.account_id, _read_id(call), by=call.key.mode))
         except NotFound:
             raise not_found("Template") from None
 
     async def render(self, call: Call[RenderBody, None]) -> Rendered:
-        """`POST /v1/templates/:id/render`."""
+        """Render a template with variables.
+
+        The answer is what mail sent with these variables would contain.
+        """
         template = await self._find(call)
         return rendered_json(await self._render(call, template.content, call.body.variables, "variables"))
 
     async def render_ad_hoc(self, call: Call[AdHocRender, None]) -> Rendered:
-        """`POST /v1/templates/render`."""
+        """Render a subject, HTML and text with variables.
+
+        The server stores nothing.
+        """
         body = call.body
         content = replace(EMPTY, subject=body.subject, html=body.html, text=body.text)
         return rendered_json(await self._render(call, content, body.variables, "html"))
 
     async def compile(self, call: Call[CompileBody, None]) -> Rendered:
-        """`POST /v1/templates/compile-blocks`."""
+        """Compile a design of blocks into HTML and text.
+
+        With `variables`, the answer is rendered too. The server stores nothing.
+        """
         body = call.body
         account_id = call.key.account_id
         try:
@@ -275,15 +215,24 @@ class TemplateHandlers:
         return {"html": made.html or "", "text": made.text or ""}
 
     async def list_starters(self, _call: Call[None, None]) -> Whole[Starter]:
-        """`GET /v1/templates/starters`."""
+        """List starter templates.
+
+        Copy one into a new template to begin with it.
+        """
         return {"data": [starter_json(each) for each in STARTERS]}
 
     async def list_visual_starters(self, _call: Call[None, None]) -> Whole[VisualStarter]:
-        """`GET /v1/templates/visual-starters`."""
+        """List starter designs.
+
+        The list leaves out the blocks; get one design to see them.
+        """
         return {"data": [visual_starter_json(each) for each in VISUAL_STARTERS]}
 
     async def get_visual_starter(self, call: Call[None, None]) -> WholeVisualStarter:
-        """`GET /v1/templates/visual-starters/:id`."""
+        """Get a starter design.
+
+        The answer has its blocks.
+        """
         for each in VISUAL_STARTERS:
             if each["id"] == call.params["starterId"]:
                 return whole_visual_starter_json(each)

@@ -34,32 +34,24 @@ class TestInboxHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        path = "/v1/test-emails"
         return [
+            Operation(GROUP, "GET /v1/test-emails", self.list),
             Operation(
-                method="GET",
-                path=path,
-                group=GROUP,
-                summary="List captured emails: a test key's own, or those of all test keys",
-                handler=self.list,
-            ),
-            Operation(
-                method="GET",
-                path=f"{path}/wait",
-                group=GROUP,
-                summary="Wait for a captured email, for test suites: the newest that matches, or the first to arrive",
-                handler=self.wait,
+                GROUP,
+                "GET /v1/test-emails/wait",
+                self.wait,
                 answers=WholeTestEmail,
                 is_timed=False,
-                missing="No such email came in time.",
+                missing="No matching email arrived in time.",
             ),
-            Operation(
-                method="GET", path=f"{path}/{{id}}", group=GROUP, summary="Get a captured email", handler=self.get, answers=WholeTestEmail
-            ),
+            Operation(GROUP, "GET /v1/test-emails/{id}", self.get, answers=WholeTestEmail),
         ]
 
     async def list(self, call: Call[None, PageQuery]) -> Page[TestEmail]:
-        """`GET /v1/test-emails`: a test key sees its own messages, a live key those of all test keys."""
+        """List captured test emails, newest first.
+
+        A test key sees the mail that it sent; a live key, the mail of all test keys.
+        """
         before = parse_cursor(call.query.cursor, TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
         found = await self._store.list_messages(
             call.key.account_id, _inbox(call.key), limit=call.query.limit, before=None if before is None else MessageId(before)
@@ -67,7 +59,10 @@ class TestInboxHandlers:
         return page([test_email_json(summary.message) for summary in found.items], has_more=found.has_more)
 
     async def get(self, call: Call[None, None]) -> Response:
-        """`GET /v1/test-emails/:id`, by `te_…` or `em_…`."""
+        """Get a captured test email.
+
+        Take its id as `te_…` or as `em_…`. The content is the first recipient's copy.
+        """
         key = call.key
         number = parse_id(call.params["id"], TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
         summary = None if number is None else await self._store.get_message(key.account_id, MessageId(number))
@@ -78,7 +73,10 @@ class TestInboxHandlers:
         return await self._show(summary.message)
 
     async def wait(self, call: Call[None, WaitQuery]) -> Response:
-        """`GET /v1/test-emails/wait`."""
+        """Wait for a captured test email.
+
+        The answer is the newest email that matches, or the first to arrive within `timeout`.
+        """
         query = call.query
         which = _inbox(call.key, recipient=query.to, subject=query.subject)
         deadline = self._clock.monotonic() + query.timeout

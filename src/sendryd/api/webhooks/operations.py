@@ -24,7 +24,7 @@ from sendryd.api.webhooks.schema import (
     queued_json,
     webhook_json,
 )
-from sendryd.model.apikey import KeyMode, Scope
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, parse_id
 from sendryd.policy.permissions import may_see_url
 from sendryd.policy.refusal import Refusal, RefusalKey
@@ -43,95 +43,36 @@ class WebhookHandlers:
 
     def operations(self) -> list[Operation]:
         """The declarations."""
-        path = "/v1/webhooks"
-        one = f"{path}/{{id}}"
-        update = Operation(
-            method="PUT",
-            path=one,
-            group=GROUP,
-            summary="Change the URL or the events of a webhook, pause it or switch it on",
-            handler=self.update,
-            scope=Scope.FULL_ACCESS,
-            example={"events": ["email.bounced"], "active": True},
-        )
+        update = Operation(GROUP, "PUT /v1/webhooks/{id}", self.update, example={"events": ["email.bounced"], "active": True})
         return [
             Operation(
-                method="POST",
-                path=path,
-                group=GROUP,
-                summary="Create a webhook",
-                handler=self.create,
-                scope=Scope.FULL_ACCESS,
+                GROUP,
+                "POST /v1/webhooks",
+                self.create,
                 example={"url": "https://example.com/hooks", "events": ["email.delivered", "email.bounced"]},
             ),
-            Operation(
-                method="GET",
-                path=path,
-                group=GROUP,
-                summary="List webhooks, newest first",
-                handler=self.list,
-            ),
-            Operation(
-                method="GET",
-                path=one,
-                group=GROUP,
-                summary="Get a webhook; a live key with full access also gets its secret, and keys that cannot change it see only the host of its URL",
-                handler=self.get,
-            ),
+            Operation(GROUP, "GET /v1/webhooks", self.list),
+            Operation(GROUP, "GET /v1/webhooks/{id}", self.get),
             update,
-            update.alias(method="PATCH"),
+            update.alias("PATCH /v1/webhooks/{id}"),
+            Operation(GROUP, "DELETE /v1/webhooks/{id}", self.remove),
+            Operation(GROUP, "GET /v1/webhooks/deliveries", self.list_deliveries),
+            Operation(GROUP, "POST /v1/webhooks/deliveries/{id}/replay", self.replay, conflict="The webhook is paused."),
+            Operation(GROUP, "POST /v1/webhooks/{id}/test", self.test, conflict="The webhook is paused."),
             Operation(
-                method="DELETE",
-                path=one,
-                group=GROUP,
-                summary="Remove a webhook and what it is still owed",
-                handler=self.remove,
-                scope=Scope.FULL_ACCESS,
-            ),
-            *self._notification_operations(path),
-        ]
-
-    def _notification_operations(self, path: str) -> list[Operation]:
-        return [
-            Operation(
-                method="GET",
-                path=f"{path}/deliveries",
-                group=GROUP,
-                summary="List what webhooks were told and are still owed, newest first; test keys see those of webhooks that test keys made",
-                handler=self.list_deliveries,
-            ),
-            Operation(
-                method="POST",
-                path=f"{path}/deliveries/{{id}}/replay",
-                group=GROUP,
-                summary="Tell a webhook one fact again",
-                handler=self.replay,
-                scope=Scope.FULL_ACCESS,
-                conflict="The webhook is off.",
-            ),
-            Operation(
-                method="POST",
-                path=f"{path}/{{id}}/test",
-                group=GROUP,
-                summary="Send a webhook an invented event that says so",
-                handler=self.test,
-                scope=Scope.FULL_ACCESS,
-                conflict="The webhook is off.",
-            ),
-            Operation(
-                method="POST",
-                path=f"{path}/{{id}}/replay",
-                group=GROUP,
-                summary="Tell a webhook again what it was owed in a time",
-                handler=self.replay_range,
-                scope=Scope.FULL_ACCESS,
+                GROUP,
+                "POST /v1/webhooks/{id}/replay",
+                self.replay_range,
                 example={"from": "2026-05-01", "to": "2026-05-31", "failed_only": True},
-                conflict="The webhook is off.",
+                conflict="The webhook is paused.",
             ),
         ]
 
     async def create(self, call: Call[NewWebhook, None]) -> CreatedWebhook:
-        """`POST /v1/webhooks`."""
+        """Create a webhook.
+
+        A webhook that a test key creates gets events of test mail only.
+        """
         body = call.body
         try:
             webhook = await self._webhooks.create(
@@ -142,7 +83,10 @@ class WebhookHandlers:
         return new_webhook_json(webhook, call.key)
 
     async def list(self, call: Call[None, SearchQuery]) -> CountedPage[WebhookListItem]:
-        """`GET /v1/webhooks`, without secrets."""
+        """List webhooks, newest first.
+
+        The list has no secrets. Keys that cannot change a webhook see only the host of its URL.
+        """
         query = call.query
         before = parse_cursor(query.cursor, WEBHOOK_PREFIX)
         account_id = call.key.account_id
@@ -154,14 +98,20 @@ class WebhookHandlers:
         return counted_page([listed_webhook_json(each, call.key) for each in found.items], has_more=found.has_more, total=total)
 
     async def get(self, call: Call[None, None]) -> Webhook:
-        """`GET /v1/webhooks/:id`."""
+        """Get a webhook.
+
+        A live key with full access also gets the secret. Keys that cannot change the webhook see only the host of its URL.
+        """
         webhook = await self._store.get_webhook(call.key.account_id, _read_id(call))
         if webhook is None:
             raise not_found("Webhook")
         return webhook_json(webhook, call.key)
 
     async def update(self, call: Call[WebhookUpdate, None]) -> Webhook:
-        """`PUT /v1/webhooks/:id`."""
+        """Change, pause or resume a webhook.
+
+        A field that is left out keeps its value. A new URL and a resumed webhook start with no failures.
+        """
         body = call.body
         change = WebhookChange(url=body.url, events=body.events, is_active=body.active)
         try:
@@ -173,7 +123,10 @@ class WebhookHandlers:
         return webhook_json(webhook, call.key)
 
     async def remove(self, call: Call[None, None]) -> Deleted:
-        """`DELETE /v1/webhooks/:id`."""
+        """Remove a webhook and its pending deliveries.
+
+        Its finished deliveries are removed too.
+        """
         try:
             await self._webhooks.remove(call.key.account_id, _read_id(call), by=call.key.mode)
         except NotFound:
@@ -181,7 +134,10 @@ class WebhookHandlers:
         return {"deleted": True}
 
     async def list_deliveries(self, call: Call[None, DeliveriesQuery]) -> Page[WebhookDelivery]:
-        """`GET /v1/webhooks/deliveries`."""
+        """List webhook deliveries, newest first.
+
+        The list has finished and pending deliveries. A test key sees those of webhooks that test keys made.
+        """
         query = call.query
         webhook_id = parse_id(query.webhook_id, WEBHOOK_PREFIX) if query.webhook_id else None
         if query.webhook_id and webhook_id is None:
@@ -197,7 +153,10 @@ class WebhookHandlers:
         return page([notification_json(each) for each in found.items], has_more=found.has_more)
 
     async def replay(self, call: Call[None, None]) -> Replayed:
-        """`POST /v1/webhooks/deliveries/:id/replay`."""
+        """Replay a webhook delivery.
+
+        The event keeps its id, so that the receiver can recognize it.
+        """
         number = parse_id(call.params["id"], NOTIFICATION_PREFIX)
         if number is None:
             raise not_found("Webhook delivery")
@@ -210,7 +169,10 @@ class WebhookHandlers:
         return queued_json(made)
 
     async def test(self, call: Call[None, None]) -> Replayed:
-        """`POST /v1/webhooks/:id/test`."""
+        """Send a test event to a webhook.
+
+        The body has `"test": true` and concerns no email.
+        """
         try:
             made = await self._webhooks.test_event(call.key.account_id, _read_id(call), by=call.key.mode)
         except NotFound:
@@ -220,7 +182,10 @@ class WebhookHandlers:
         return queued_json(made)
 
     async def replay_range(self, call: Call[Range, None]) -> ReplayedRange:
-        """`POST /v1/webhooks/:id/replay`."""
+        """Replay a webhook's deliveries in a time range.
+
+        Only failed deliveries are replayed unless `failed_only` is false.
+        """
         body = call.body
         if body.end < body.start:
             raise invalid("to", "to: it lies before from")
