@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sendryd.accounts.api_keys import KeyOffice
+from sendryd.model.actor import System
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.ids import AccountId, ApiKeyId
 from sendryd.policy.credentials import hash_key
@@ -40,7 +41,7 @@ def office(store: Store, clock: ManualClock) -> KeyOffice:
 
 
 async def test_a_new_key_is_found_by_the_hash_of_its_secret_alone(office: KeyOffice, store: Store, tmp_path: Path) -> None:
-    key, secret = await office.create(ACCOUNT, "app")
+    key, secret = await office.create(System(ACCOUNT), "app")
     assert (key.scope, key.mode, key.expires_at) == (Scope.FULL_ACCESS, KeyMode.LIVE, None)
     assert secret.startswith("sn_live_")
     assert len(secret) == 8 + 43
@@ -54,69 +55,69 @@ async def test_a_new_key_is_found_by_the_hash_of_its_secret_alone(office: KeyOff
 
 
 async def test_what_is_asked_for_is_stored(office: KeyOffice, store: Store, clock: ManualClock) -> None:
-    key, secret = await office.create(ACCOUNT, "ci", scope=Scope.READ_ONLY, mode=KeyMode.TEST, expires_in=timedelta(days=90))
+    key, secret = await office.create(System(ACCOUNT), "ci", scope=Scope.READ_ONLY, mode=KeyMode.TEST, expires_in=timedelta(days=90))
     assert secret.startswith("sn_test_")
     assert key.expires_at == clock.now() + timedelta(days=90)
     assert await store.list_api_keys(ACCOUNT) == [key]
 
 
 async def test_a_lifetime_beyond_the_calendar_ends_with_it(office: KeyOffice) -> None:
-    key, _ = await office.create(ACCOUNT, "long", expires_in=timedelta.max)
+    key, _ = await office.create(System(ACCOUNT), "long", expires_in=timedelta.max)
     assert key.expires_at is not None
     assert key.expires_at.year == 9999
-    assert (await office.revoke(ACCOUNT, key.id, grace=timedelta.max)).revoked_at == key.expires_at
+    assert (await office.revoke(System(ACCOUNT), key.id, grace=timedelta.max)).revoked_at == key.expires_at
 
 
 async def test_secrets_differ(office: KeyOffice) -> None:
-    assert len({(await office.create(ACCOUNT, "same"))[1] for _ in range(20)}) == 20
+    assert len({(await office.create(System(ACCOUNT), "same"))[1] for _ in range(20)}) == 20
 
 
 async def test_a_rotated_key_is_replaced_at_once_or_after_the_time_of_grace(office: KeyOffice, store: Store, clock: ManualClock) -> None:
-    old, _ = await office.create(ACCOUNT, "app", scope=Scope.SENDING_ACCESS, mode=KeyMode.TEST)
-    new, secret = await office.rotate(ACCOUNT, old.id, grace=timedelta(hours=1))
+    old, _ = await office.create(System(ACCOUNT), "app", scope=Scope.SENDING_ACCESS, mode=KeyMode.TEST)
+    new, secret = await office.rotate(System(ACCOUNT), old.id, grace=timedelta(hours=1))
     assert secret.startswith("sn_test_")
     assert (new.name, new.scope, new.mode, new.expires_at) == (old.name, old.scope, old.mode, None)
     stored = {key.id: key for key in await store.list_api_keys(ACCOUNT)}
     assert stored[old.id].is_active(clock.now() + timedelta(minutes=59))
     assert not stored[old.id].is_active(clock.now() + timedelta(hours=1))
-    newest, _ = await office.rotate(ACCOUNT, new.id)
+    newest, _ = await office.rotate(System(ACCOUNT), new.id)
     stored = {key.id: key for key in await store.list_api_keys(ACCOUNT)}
     assert not stored[new.id].is_active(clock.now())
     assert stored[newest.id].is_active(clock.now())
 
 
 async def test_a_rotated_key_lives_as_long_as_the_old_one_was_meant_to(office: KeyOffice, clock: ManualClock) -> None:
-    old, _ = await office.create(ACCOUNT, "app", expires_in=timedelta(days=30))
+    old, _ = await office.create(System(ACCOUNT), "app", expires_in=timedelta(days=30))
     clock.advance(timedelta(days=40))
-    new, _ = await office.rotate(ACCOUNT, old.id)
+    new, _ = await office.rotate(System(ACCOUNT), old.id)
     assert new.expires_at == clock.now() + timedelta(days=30)
 
 
 async def test_rotation_does_not_bring_a_revoked_key_back(office: KeyOffice, store: Store) -> None:
-    old, _ = await office.create(ACCOUNT, "leaked")
-    await office.revoke(ACCOUNT, old.id)
+    old, _ = await office.create(System(ACCOUNT), "leaked")
+    await office.revoke(System(ACCOUNT), old.id)
     with pytest.raises(NotAllowed):
-        await office.rotate(ACCOUNT, old.id)
+        await office.rotate(System(ACCOUNT), old.id)
     assert len(await store.list_api_keys(ACCOUNT)) == 1
 
 
 async def test_an_earlier_revocation_stays(office: KeyOffice, clock: ManualClock) -> None:
-    key, _ = await office.create(ACCOUNT, "app")
-    first = await office.revoke(ACCOUNT, key.id)
+    key, _ = await office.create(System(ACCOUNT), "app")
+    first = await office.revoke(System(ACCOUNT), key.id)
     clock.advance(timedelta(days=1))
-    assert (await office.revoke(ACCOUNT, key.id)).revoked_at == first.revoked_at
+    assert (await office.revoke(System(ACCOUNT), key.id)).revoked_at == first.revoked_at
 
 
 async def test_keys_of_others_are_not_found(office: KeyOffice) -> None:
-    key, _ = await office.create(ACCOUNT, "app")
+    key, _ = await office.create(System(ACCOUNT), "app")
     for account, number in ((AccountId(2), key.id), (ACCOUNT, ApiKeyId(1))):
         with pytest.raises(NotFound):
-            await office.revoke(account, number)
+            await office.revoke(System(account), number)
         with pytest.raises(NotFound):
-            await office.rotate(account, number)
+            await office.rotate(System(account), number)
 
 
 async def test_a_key_may_live_until_a_moment(office: KeyOffice, clock: ManualClock) -> None:
     moment = clock.now() + timedelta(days=3)
-    key, _ = await office.create(ACCOUNT, "app", expires_at=moment)
+    key, _ = await office.create(System(ACCOUNT), "app", expires_at=moment)
     assert key.expires_at == moment

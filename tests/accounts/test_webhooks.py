@@ -9,6 +9,7 @@ import pytest
 
 from sendryd.accounts import webhooks
 from sendryd.accounts.webhooks import BadWebhook, WebhookChange, WebhookOffice
+from sendryd.model.actor import System
 from sendryd.model.ids import AccountId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
 from sendryd.policy.payload import fact_id, payload_of
@@ -65,7 +66,7 @@ async def owe(store: Store, clock: ManualClock, webhook: Webhook, count: int = 1
 
 
 async def test_a_new_webhook(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(ACCOUNT, "HTTPS://Hooks.Example.com:443/in", ["email.opened", "email.delivered", "email.opened"])
+    webhook = await office.create(System(ACCOUNT), "HTTPS://Hooks.Example.com:443/in", ["email.opened", "email.delivered", "email.opened"])
     assert webhook.url == URL
     assert webhook.events == (WebhookEvent.EMAIL_OPENED, WebhookEvent.EMAIL_DELIVERED)
     assert (webhook.is_active, webhook.created_at, webhook.failing_since) == (True, clock.now(), None)
@@ -73,7 +74,7 @@ async def test_a_new_webhook(office: WebhookOffice, store: Store, clock: ManualC
     assert prefix == "whsec"
     assert 24 <= len(base64.b64decode(key, validate=True)) <= 64
     assert await store.get_webhook(ACCOUNT, webhook.id) == webhook
-    assert (await office.create(ACCOUNT, URL, ["email.opened"])).secret != webhook.secret
+    assert (await office.create(System(ACCOUNT), URL, ["email.opened"])).secret != webhook.secret
 
 
 @pytest.mark.parametrize(
@@ -88,61 +89,61 @@ async def test_a_new_webhook(office: WebhookOffice, store: Store, clock: ManualC
 )
 async def test_what_cannot_be_a_webhook(office: WebhookOffice, store: Store, url: str, events: list[str], field: str, words: str) -> None:
     with pytest.raises(BadWebhook, match=words) as caught:
-        await office.create(ACCOUNT, url, events)
+        await office.create(System(ACCOUNT), url, events)
     assert caught.value.field == field
     assert await store.count_webhooks(ACCOUNT) == 0
-    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
     with pytest.raises(BadWebhook, match=words):
-        await office.update(ACCOUNT, webhook.id, WebhookChange(url=url, events=events))
+        await office.update(System(ACCOUNT), webhook.id, WebhookChange(url=url, events=events))
     assert await store.get_webhook(ACCOUNT, webhook.id) == webhook
 
 
 async def test_private_targets_where_they_are_allowed(store: Store, clock: ManualClock) -> None:
-    webhook = await office_of(store, clock, allow_private=True).create(ACCOUNT, "http://127.0.0.1:8080/", ["email.opened"])
+    webhook = await office_of(store, clock, allow_private=True).create(System(ACCOUNT), "http://127.0.0.1:8080/", ["email.opened"])
     assert webhook.url == "http://127.0.0.1:8080/"
 
 
 async def test_a_change_leaves_the_rest(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
     clock.advance(timedelta(minutes=1))
-    changed = await office.update(ACCOUNT, webhook.id, WebhookChange(events=["email.clicked"]))
+    changed = await office.update(System(ACCOUNT), webhook.id, WebhookChange(events=["email.clicked"]))
     assert (changed.url, changed.secret, changed.is_active) == (webhook.url, webhook.secret, True)
     assert changed.events == (WebhookEvent.EMAIL_CLICKED,)
     assert (changed.created_at, changed.updated_at) == (webhook.created_at, clock.now())
     assert await store.get_webhook(ACCOUNT, webhook.id) == changed
-    paused = await office.update(ACCOUNT, webhook.id, WebhookChange(is_active=False))
+    paused = await office.update(System(ACCOUNT), webhook.id, WebhookChange(is_active=False))
     assert (paused.is_active, paused.disabled_reason) == (False, None)
 
 
 async def test_switched_on_again_it_begins_with_a_clean_record(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
     await owe(store, clock, webhook)
     await give_up(store, clock)
     await store.disable_webhook(webhook.id, "gone", clock.now())
-    disabled = await office.update(ACCOUNT, webhook.id, WebhookChange(events=["email.clicked"]))
+    disabled = await office.update(System(ACCOUNT), webhook.id, WebhookChange(events=["email.clicked"]))
     assert (disabled.is_active, disabled.disabled_reason) == (False, "gone")
     assert disabled.failing_since is not None
-    active = await office.update(ACCOUNT, webhook.id, WebhookChange(is_active=True))
+    active = await office.update(System(ACCOUNT), webhook.id, WebhookChange(is_active=True))
     assert (active.is_active, active.disabled_reason, active.failing_since) == (True, None, None)
 
 
 async def test_another_url_begins_with_a_clean_record(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
     await owe(store, clock, webhook)
     await give_up(store, clock)
-    assert (await office.update(ACCOUNT, webhook.id, WebhookChange(url=URL))).failing_since == clock.now()
-    assert (await office.update(ACCOUNT, webhook.id, WebhookChange(url=URL + "2"))).failing_since is None
+    assert (await office.update(System(ACCOUNT), webhook.id, WebhookChange(url=URL))).failing_since == clock.now()
+    assert (await office.update(System(ACCOUNT), webhook.id, WebhookChange(url=URL + "2"))).failing_since is None
 
 
 async def test_other_accounts_have_nothing_to_do_with_it(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
     (notification,) = await owe(store, clock, webhook)
     for call in (
-        office.update(STRANGER, webhook.id, WebhookChange(is_active=False)),
-        office.remove(STRANGER, webhook.id),
-        office.test_event(STRANGER, webhook.id),
-        office.replay(STRANGER, notification.id),
-        office.replay_range(STRANGER, webhook.id, start=clock.now(), end=clock.now()),
+        office.update(System(STRANGER), webhook.id, WebhookChange(is_active=False)),
+        office.remove(System(STRANGER), webhook.id),
+        office.test_event(System(STRANGER), webhook.id),
+        office.replay(System(STRANGER), notification.id),
+        office.replay_range(System(STRANGER), webhook.id, start=clock.now(), end=clock.now()),
     ):
         with pytest.raises(NotFound):
             await call
@@ -150,12 +151,16 @@ async def test_other_accounts_have_nothing_to_do_with_it(office: WebhookOffice, 
 
 
 async def test_removal(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
     (notification,) = await owe(store, clock, webhook)
-    await office.remove(ACCOUNT, webhook.id)
+    await office.remove(System(ACCOUNT), webhook.id)
     assert await store.get_webhook(ACCOUNT, webhook.id) is None
     assert await store.get_notification(ACCOUNT, notification.id) is None
-    for call in (office.remove(ACCOUNT, webhook.id), office.replay(ACCOUNT, NotificationId(1)), office.test_event(ACCOUNT, WebhookId(1))):
+    for call in (
+        office.remove(System(ACCOUNT), webhook.id),
+        office.replay(System(ACCOUNT), NotificationId(1)),
+        office.test_event(System(ACCOUNT), WebhookId(1)),
+    ):
         with pytest.raises(NotFound):
             await call
 
@@ -165,33 +170,33 @@ async def test_removal(office: WebhookOffice, store: Store, clock: ManualClock) 
     [(["email.opened", "email.delivered"], "email.delivered"), (["domain.created", "email.opened"], "domain.created")],
 )
 async def test_a_test_event_says_that_it_is_one(office: WebhookOffice, events: list[str], expected: str) -> None:
-    webhook = await office.create(ACCOUNT, URL, events)
-    payload = payload_of(await office.test_event(ACCOUNT, webhook.id))
+    webhook = await office.create(System(ACCOUNT), URL, events)
+    payload = payload_of(await office.test_event(System(ACCOUNT), webhook.id))
     assert payload["type"] == payload["event"] == expected
     assert payload["data"]["test"] is True
     assert "test" in payload["data"]["message"]
 
 
 async def test_what_is_switched_off_is_told_nothing(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(ACCOUNT, URL, ["email.opened"])
+    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
     (notification,) = await owe(store, clock, webhook)
-    await office.update(ACCOUNT, webhook.id, WebhookChange(is_active=False))
+    await office.update(System(ACCOUNT), webhook.id, WebhookChange(is_active=False))
     for call in (
-        office.test_event(ACCOUNT, webhook.id),
-        office.replay(ACCOUNT, notification.id),
-        office.replay_range(ACCOUNT, webhook.id, start=clock.now(), end=clock.now()),
+        office.test_event(System(ACCOUNT), webhook.id),
+        office.replay(System(ACCOUNT), notification.id),
+        office.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now()),
     ):
         with pytest.raises(NotAllowed, match="activate"):
             await call
 
 
 async def test_a_replay_tells_the_same_fact_under_the_same_identity(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(ACCOUNT, URL, ["domain.created"])
+    webhook = await office.create(System(ACCOUNT), URL, ["domain.created"])
     (first,) = await owe(store, clock, webhook)
     await give_up(store, clock)
     clock.advance(timedelta(hours=1))
-    second = await office.replay(ACCOUNT, first.id)
-    third = await office.replay(ACCOUNT, second.id)
+    second = await office.replay(System(ACCOUNT), first.id)
+    third = await office.replay(System(ACCOUNT), second.id)
     assert len({first.id, second.id, third.id}) == 3
     assert fact_id(first) == fact_id(second) == fact_id(third)
     assert (second.state, second.attempts, second.due_at) == (NotificationState.PENDING, 0, clock.now())
@@ -199,7 +204,7 @@ async def test_a_replay_tells_the_same_fact_under_the_same_identity(office: Webh
 
 async def test_a_range_is_replayed_once(office: WebhookOffice, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "REPLAY_BATCH", 2)
-    webhook = await office.create(ACCOUNT, URL, ["domain.created"])
+    webhook = await office.create(System(ACCOUNT), URL, ["domain.created"])
     await owe(store, clock, webhook)
     await give_up(store, clock)
     clock.advance(timedelta(hours=1))
@@ -207,23 +212,23 @@ async def test_a_range_is_replayed_once(office: WebhookOffice, store: Store, clo
     failed = await owe(store, clock, webhook, 5)
     await give_up(store, clock)
     pending = await owe(store, clock, webhook)
-    made = await office.replay_range(ACCOUNT, webhook.id, start=start, end=clock.now())
+    made = await office.replay_range(System(ACCOUNT), webhook.id, start=start, end=clock.now())
     assert [each.origin_id for each in made] == [each.id for each in failed]
-    all_of_them = await office.replay_range(ACCOUNT, webhook.id, start=start, end=clock.now(), is_failed=False)
+    all_of_them = await office.replay_range(System(ACCOUNT), webhook.id, start=start, end=clock.now(), is_failed=False)
     assert [each.origin_id for each in all_of_them] == [each.id for each in failed + pending]
-    assert await office.replay_range(ACCOUNT, webhook.id, start=start + timedelta(hours=1), end=start + timedelta(hours=2)) == []
+    assert await office.replay_range(System(ACCOUNT), webhook.id, start=start + timedelta(hours=1), end=start + timedelta(hours=2)) == []
 
 
 async def test_ranges_that_cannot_be_replayed(
     office: WebhookOffice, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhooks, "MAX_REPLAY", 3)
-    webhook = await office.create(ACCOUNT, URL, ["domain.created"])
+    webhook = await office.create(System(ACCOUNT), URL, ["domain.created"])
     await owe(store, clock, webhook, 4)
     await give_up(store, clock)
     with pytest.raises(BadWebhook, match="shorter") as caught:
-        await office.replay_range(ACCOUNT, webhook.id, start=clock.now(), end=clock.now())
+        await office.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now())
     assert caught.value.field == "end"
     with pytest.raises(BadWebhook, match="before start"):
-        await office.replay_range(ACCOUNT, webhook.id, start=clock.now(), end=clock.now() - timedelta(seconds=1))
+        await office.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now() - timedelta(seconds=1))
     assert len((await store.page_notifications(ACCOUNT, limit=100)).items) == 4

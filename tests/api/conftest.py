@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.testing.api import OTHER_ACCOUNT, ApiWorld
 from sendryd.testing.samples import ACCOUNT
@@ -19,16 +20,16 @@ async def api(tmp_path: Path) -> AsyncIterator[ApiWorld]:
 @pytest.fixture
 async def live(api: ApiWorld) -> tuple[ApiKey, str]:
     """A live key that may only read, and its secret."""
-    return await api.keys.create(ACCOUNT, "live", scope=Scope.READ_ONLY)
+    return await api.keys.create(System(ACCOUNT), "live", scope=Scope.READ_ONLY)
 
 
 @pytest.fixture
 async def tester(api: ApiWorld) -> tuple[ApiKey, str]:
     """A test key and its secret."""
-    return await api.keys.create(ACCOUNT, "test", mode=KeyMode.TEST)
+    return await api.keys.create(System(ACCOUNT), "test", mode=KeyMode.TEST)
 
 
 @pytest.fixture
 async def stranger(api: ApiWorld) -> tuple[ApiKey, str]:
     """A live key of another account."""
-    return await api.keys.create(OTHER_ACCOUNT, "stranger")
+    return await api.keys.create(System(OTHER_ACCOUNT), "stranger")

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from sendryd.api.framework.operation import Operation
+from sendryd.model.actor import System
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import AccountId
 from sendryd.store.base import DomainCheck
@@ -203,7 +204,7 @@ class World:
 
 @pytest.fixture
 async def world(api: ApiWorld) -> AsyncIterator[World]:
-    world = World(api, (await api.keys.create(AccountId(1), "all"))[1])
+    world = World(api, (await api.keys.create(System(AccountId(1)), "all"))[1])
     await world.fill()
     with structlog.testing.capture_logs() as lines:
         yield world

@@ -18,6 +18,7 @@ import jsonschema_rs
 import pytest
 
 from sendryd.api.framework.operation import Operation
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.domain import DomainStatus
 from sendryd.model.event import EventType
@@ -404,8 +405,8 @@ class Filled:
         await api.store.record_domain_check(domain, check)
         api.directory.invalidate()
         for scope in Scope:
-            self.made[scope], self.keys[scope] = await api.keys.create(ACCOUNT, scope.value, scope=scope)
-        tester = (await api.keys.create(ACCOUNT, "tester", mode=KeyMode.TEST))[1]
+            self.made[scope], self.keys[scope] = await api.keys.create(System(ACCOUNT), scope.value, scope=scope)
+        tester = (await api.keys.create(System(ACCOUNT), "tester", mode=KeyMode.TEST))[1]
         await self._make("webhooks", {"url": "https://hooks.example.com/in", "events": ["email.delivered", "email.bounced"]})
         domains = (await api.get("/v1/domains", self.keys[Scope.FULL_ACCESS])).json["data"]
         self.ids["domains"] = domains[0]["id"]
@@ -569,7 +570,7 @@ UNBUILT: Final = (
 
 @pytest.mark.parametrize("name", UNBUILT)
 async def test_what_is_not_built_is_not_found_in_the_shape_of_the_contract(api: ApiWorld, name: str) -> None:
-    _, secret = await api.keys.create(ACCOUNT, "owner")
+    _, secret = await api.keys.create(System(ACCOUNT), "owner")
     method, _, path = name.partition(" ")
     for form in (path, path + "/"):
         assert_refused(await api.send(method, form, secret, {} if method == "POST" else None), 404, "not_found")

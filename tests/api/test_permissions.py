@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import AccountId
@@ -169,7 +170,7 @@ class Account:
         api, now = self.api, self.api.clock.now()
         for mode in KeyMode:
             for scope in Scope:
-                self.keys[scope, mode] = (await api.keys.create(ACCOUNT, f"{mode} {scope}", scope=scope, mode=mode))[1]
+                self.keys[scope, mode] = (await api.keys.create(System(ACCOUNT), f"{mode} {scope}", scope=scope, mode=mode))[1]
         domain = await api.domains.add(ACCOUNT, "example.test")
         check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=now, verified_at=now, failing_since=None, failures=0)
         await api.store.record_domain_check(domain, check)

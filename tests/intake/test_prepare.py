@@ -134,7 +134,7 @@ HTML = b"X-Sendry-Track: opens\r\nMIME-Version: 1.0\r\nContent-Type: text/html; 
 async def test_tracking_that_cannot_be_is_said_not_to_be(body: bytes, reason: str | None) -> None:
     door = await Door().open()
     await door.intake.accept(door.submission(CONTENT.partition(b"\r\n\r\n")[0] + b"\r\n" + body))
-    events = await door.store.list_events(ACCOUNT, EventFilter(mode=door.submission().key.mode), limit=9)
+    events = await door.store.list_events(ACCOUNT, EventFilter(mode=door.submission().actor.mode), limit=9)
     (queued,) = [event for event in events.items if event.type is EventType.QUEUED]
     said = queued.metadata.get("not_tracked")
     assert said is None if reason is None else reason in str(said)

@@ -1,6 +1,7 @@
 """Quotas, whatever is done to the clock."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -103,3 +104,17 @@ def test_whatever_the_clock_does_nobody_waits_longer_than_a_period_or_has_much_m
         assert await door.fill() == COUNT
 
     asyncio.run(run())
+
+
+async def test_what_the_system_sends_counts_once_and_for_the_account_alone() -> None:
+    store, clock = MemoryStore(), ManualClock()
+    quotas = Quotas(store, clock, of_key=Quota(1, PERIOD), of_account=Quota(3, PERIOD))
+    message = replace(Samples(clock.now()).message().message, api_key_id=None)
+    for _ in range(3):
+        assert await quotas.take([message]) is None
+    refusal = await quotas.take([message])
+    assert refusal is not None
+    assert refusal.detail == "this account"
+    quotas.give_back([message])
+    assert await quotas.take([message]) is None
+    assert await quotas.take([message]) is not None

@@ -7,7 +7,7 @@ import pytest
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.domain import DomainSettings, DomainStatus, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
-from sendryd.policy.admission import admit_author, admit_reverse_path, check_sender_key, covering_names
+from sendryd.policy.admission import admit_author, admit_reverse_path, check_sender, covering_names
 from sendryd.policy.refusal import Refusal, RefusalKey
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ def domain(name: str, status: DomainStatus = DomainStatus.VERIFIED, *, include_s
 
 @pytest.mark.parametrize(("scope", "is_admitted"), [(Scope.FULL_ACCESS, True), (Scope.SENDING_ACCESS, True), (Scope.READ_ONLY, False)])
 def test_scope_decides_whether_a_key_may_send(scope: Scope, is_admitted: bool) -> None:
-    refusal = check_sender_key(key(scope=scope))
+    refusal = check_sender(key(scope=scope))
     assert (refusal is None) == is_admitted
     if refusal:
         assert "sending_access" in refusal.sentence

@@ -14,6 +14,7 @@ from sendryd.accounts.domains import DomainOffice
 from sendryd.accounts.templates import TemplateChange, TemplateOffice
 from sendryd.accounts.webhooks import WebhookChange, WebhookOffice
 from sendryd.model.account import AccountSettings, Branding
+from sendryd.model.actor import System
 from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import Bimi, DomainSettings, DomainStatus
 from sendryd.model.ids import AccountId, ReportId, TemplateId, TemplateVersionId, WebhookId
@@ -259,7 +260,7 @@ async def test_changes_of_a_webhook_by_two_processes_are_all_kept(pair: Pair, sa
         for store, ids in zip(pair.stores, pair.ids, strict=True)
     ]
     changes = [WebhookChange(url="https://new.example/"), WebhookChange(events=["email.opened"]), WebhookChange(is_active=False)]
-    await asyncio.gather(*(offices[number % 2].update(ACCOUNT, webhook.id, change) for number, change in enumerate(changes)))
+    await asyncio.gather(*(offices[number % 2].update(System(ACCOUNT), webhook.id, change) for number, change in enumerate(changes)))
     found = await pair.stores[0].get_webhook(ACCOUNT, WebhookId(webhook.id))
     assert found is not None
     assert (found.url, found.events, found.is_active) == ("https://new.example/", ("email.opened",), False)
@@ -267,8 +268,8 @@ async def test_changes_of_a_webhook_by_two_processes_are_all_kept(pair: Pair, sa
 
 async def test_changes_of_a_template_by_two_processes_are_all_kept(pair: Pair) -> None:
     offices = [TemplateOffice(store, clock=pair.clock, ids=ids) for store, ids in zip(pair.stores, pair.ids, strict=True)]
-    made = await offices[0].add(ACCOUNT, TemplateChange(name="one"))
+    made = await offices[0].add(System(ACCOUNT), TemplateChange(name="one"))
     changes = [TemplateChange(name="two"), TemplateChange(subject="Hello"), TemplateChange(html="<p>Hi</p>"), TemplateChange(text="Hi")]
-    await asyncio.gather(*(offices[number % 2].update(ACCOUNT, made.id, change) for number, change in enumerate(changes)))
+    await asyncio.gather(*(offices[number % 2].update(System(ACCOUNT), made.id, change) for number, change in enumerate(changes)))
     found = await offices[0].get(ACCOUNT, made.id)
     assert (found.name, found.content.subject, found.content.html, found.content.text) == ("two", "Hello", "<p>Hi</p>", "Hi")

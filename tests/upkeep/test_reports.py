@@ -11,7 +11,8 @@ from sendryd.accounts.api_keys import KeyOffice
 from sendryd.intake.accept import Intake, IntakeSettings
 from sendryd.intake.directory import Directory
 from sendryd.message.parse import summarise
-from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.actor import System
+from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.domain import DomainStatus
 from sendryd.model.event import EventType
 from sendryd.model.ids import EventId, ReportId
@@ -110,7 +111,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 @pytest.fixture
 async def ready(world: World) -> World:
     """With a domain and a key."""
-    await world.keys.create(ACCOUNT, "live")
+    await world.keys.create(System(ACCOUNT), "live")
     await world.add_domain("first.test", 1)
     await world.add_domain("second.test", 2)
     return world
@@ -173,17 +174,22 @@ async def test_weeks_and_months(ready: World) -> None:
     }
 
 
-@pytest.mark.parametrize("has_domain", [True, False])
-async def test_without_a_domain_or_a_key_it_is_skipped(world: World, has_domain: bool) -> None:
-    await world.keys.create(ACCOUNT, "read", scope=Scope.READ_ONLY)
-    await world.keys.create(ACCOUNT, "test", mode=KeyMode.TEST)
-    if has_domain:
-        await world.add_domain("first.test", 1)
-    else:
-        await world.keys.create(ACCOUNT, "live")
+async def test_without_a_verified_domain_it_is_skipped(world: World) -> None:
+    await world.keys.create(System(ACCOUNT), "live")
     await world.add_report()
     await world.go_to(DUE)
     assert await world.sent() == []
+    assert await world.next_at() == DUE + timedelta(days=1)
+
+
+async def test_the_system_sends_it_whatever_keys_there_are(world: World) -> None:
+    await world.keys.create(System(ACCOUNT), "test", mode=KeyMode.TEST)
+    await world.add_domain("first.test", 1)
+    await world.add_report()
+    await world.go_to(DUE)
+    (message,) = await world.sent()
+    assert (message.api_key_id, message.mode) == (None, KeyMode.LIVE)
+    assert message.signing_domain_id is not None
     assert await world.next_at() == DUE + timedelta(days=1)
 
 

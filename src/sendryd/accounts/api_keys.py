@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from sendryd.model.actor import Actor
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId, ApiKeyId
 from sendryd.policy.credentials import RANDOM_LENGTH, display_prefix, hash_key, new_secret
@@ -14,6 +15,10 @@ from sendryd.store.base import AccountStore, NewApiKey
 from sendryd.store.errors import NotFound
 
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)  # later moments cannot be expressed
+
+
+class BadExpiry(ValueError):
+    """A key cannot expire as asked; the message says what to change."""
 
 
 class KeyOffice:
@@ -28,7 +33,7 @@ class KeyOffice:
 
     async def create(
         self,
-        account_id: AccountId,
+        actor: Actor,
         name: str,
         *,
         scope: Scope = Scope.FULL_ACCESS,
@@ -37,11 +42,12 @@ class KeyOffice:
         expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
         """A new key, and its secret, which is stored nowhere. It lives for a time or until a moment, and for ever if neither is given.
-        Raises `LimitReached`.
+        Raises `BadExpiry`, `LimitReached`, and `LiveKeyNeeded` for a live key that a test key would make: test keys leak easily.
         """
+        check_change(actor, mode)
         now = self._clock.now()
-        ends = _after(now, expires_in) if expires_in is not None else expires_at
-        new, secret = self._make(account_id, name, scope=scope, mode=mode, now=now, expires_at=ends)
+        ends = _ends_at(now, expires_in, expires_at)
+        new, secret = self._make(actor.account_id, name, scope=scope, mode=mode, now=now, expires_at=ends)
         await self._store.add_api_key(new, limit=self._max_keys)
         return new.key, secret
 
@@ -72,23 +78,40 @@ class KeyOffice:
             raise NotFound("no such key")
         return found
 
-    async def revoke(
-        self, account_id: AccountId, key_id: ApiKeyId, *, grace: timedelta = timedelta(0), by: KeyMode = KeyMode.LIVE
-    ) -> ApiKey:
-        """Revokes a key, now or after a time of grace. Raises `NotFound`, and `LiveKeyNeeded` for a live key that a test key would revoke."""
-        if by is KeyMode.TEST:
-            check_change(by, (await self.get(account_id, key_id)).mode)
-        return await self._store.revoke_api_key(account_id, key_id, _after(self._clock.now(), grace))
+    async def revoke(self, actor: Actor, key_id: ApiKeyId, *, grace: timedelta = timedelta(0), is_repeatable: bool = True) -> ApiKey:
+        """Revokes a key, now or after a time of grace. Raises `LiveKeyNeeded` for a live key that a test key would revoke, and
+        `NotFound`; also for a key that was revoked before, unless `is_repeatable`.
+        """
+        if actor.mode is KeyMode.TEST:
+            check_change(actor, (await self.get(actor.account_id, key_id)).mode)
+        now = self._clock.now()
+        key = await self._store.revoke_api_key(actor.account_id, key_id, _after(now, grace))
+        if not is_repeatable and key.revoked_at is not None and key.revoked_at < now:
+            raise NotFound("the key is revoked")
+        return key
 
-    async def rotate(self, account_id: AccountId, key_id: ApiKeyId, *, grace: timedelta = timedelta(0)) -> tuple[ApiKey, str]:
+    async def rotate(self, actor: Actor, key_id: ApiKeyId, *, grace: timedelta = timedelta(0)) -> tuple[ApiKey, str]:
         """A new key with the name, scope and mode of an old one, which is revoked. If the old one was made for a limited time, so is the
         new one, for as long again. Raises `NotFound`, and `NotAllowed` for a key that is revoked: that must not bring it back.
         """
-        old, now = await self.get(account_id, key_id), self._clock.now()
+        old, now = await self.get(actor.account_id, key_id), self._clock.now()
         expires_at = _after(now, old.expires_at - old.created_at) if old.expires_at is not None else None
-        new, secret = self._make(account_id, old.name, scope=old.scope, mode=old.mode, now=now, expires_at=expires_at)
-        await self._store.rotate_api_key(account_id, key_id, new, _after(now, grace))
+        new, secret = self._make(actor.account_id, old.name, scope=old.scope, mode=old.mode, now=now, expires_at=expires_at)
+        await self._store.rotate_api_key(actor.account_id, key_id, new, _after(now, grace))
         return new.key, secret
+
+
+def _ends_at(now: datetime, expires_in: timedelta | None, expires_at: datetime | None) -> datetime | None:
+    if expires_at is None:
+        return None if expires_in is None else _after(now, expires_in)
+    if expires_in is not None:
+        raise BadExpiry("give this or expires_in, not both")
+    if expires_at <= now:
+        raise BadExpiry("that time has passed")
+    try:
+        return expires_at.astimezone(UTC)
+    except OverflowError:
+        raise BadExpiry("leave it out for a key that does not expire") from None
 
 
 def _after(now: datetime, delay: timedelta) -> datetime:

@@ -11,6 +11,7 @@ from sendryd.message.fenced import find_fault, render_template, text_of_design
 from sendryd.message.plaintext import is_small
 from sendryd.message.template import MAX_SOURCE, Rendered, TemplateError, render_small
 from sendryd.message.templatevalues import are_small
+from sendryd.model.actor import Actor
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 from sendryd.model.template import Template, TemplateContent, TemplateVersion
@@ -80,93 +81,89 @@ class TemplateOffice:
         """Templates, newest first."""
         return await self._store.page_templates(account_id, limit=limit, before=before)
 
-    async def add(self, account_id: AccountId, change: TemplateChange, *, by: KeyMode = KeyMode.LIVE) -> Template:
+    async def add(self, actor: Actor, change: TemplateChange) -> Template:
         """A new template; one that a test key makes is for test mail alone. Raises `BadTemplate`, `LimitReached`."""
         now = self._clock.now()
         template = Template(
             id=TemplateId(self._ids.next()),
-            account_id=account_id,
+            account_id=actor.account_id,
             name=change.name or "",
-            content=await self._changed(account_id, EMPTY, change),
+            content=await self._changed(actor.account_id, EMPTY, change),
             created_at=now,
             updated_at=now,
-            mode=by,
+            mode=actor.mode,
         )
         await self._store.add_template(template, self._version_id(), limit=self._max_templates)
         return template
 
-    async def update(
-        self, account_id: AccountId, template_id: TemplateId, change: TemplateChange, *, by: KeyMode = KeyMode.LIVE
-    ) -> Template:
+    async def update(self, actor: Actor, template_id: TemplateId, change: TemplateChange) -> Template:
         """A template with another content, which becomes its next version. What a live key saves, live mail can use. Raises `NotFound`,
         `BadTemplate`, `LiveKeyNeeded`.
         """
 
         async def attempt() -> Template:
-            old = await self._find(account_id, template_id, by)
+            old = await self._find(actor, template_id)
             return await self._store.update_template(
                 old,
                 name=change.name or old.name,
-                content=await self._changed(account_id, old.content, change),
-                mode=by,
+                content=await self._changed(actor.account_id, old.content, change),
+                mode=actor.mode,
                 version_id=self._version_id(),
                 now=self._clock.now(),
             )
 
         return await reapply(attempt)
 
-    async def _find(self, account_id: AccountId, template_id: TemplateId, by: KeyMode) -> Template:
-        """A template that a key of this mode may change. Raises `NotFound`, `LiveKeyNeeded`."""
-        template = await self.get(account_id, template_id)
-        check_change(by, template.mode)
+    async def _find(self, actor: Actor, template_id: TemplateId) -> Template:
+        """A template that this actor may change. Raises `NotFound`, `LiveKeyNeeded`."""
+        template = await self.get(actor.account_id, template_id)
+        check_change(actor, template.mode)
         return template
 
-    async def duplicate(self, account_id: AccountId, template_id: TemplateId, *, by: KeyMode = KeyMode.LIVE) -> Template:
+    async def duplicate(self, actor: Actor, template_id: TemplateId) -> Template:
         """A copy under another name. Raises `NotFound`, `LimitReached`."""
-        old, now = await self.get(account_id, template_id), self._clock.now()
+        old, now = await self.get(actor.account_id, template_id), self._clock.now()
         name = old.name[: MAX_NAME - len(COPY_SUFFIX)] + COPY_SUFFIX
-        copy = replace(old, id=TemplateId(self._ids.next()), name=name, created_at=now, updated_at=now, mode=by)
+        copy = replace(old, id=TemplateId(self._ids.next()), name=name, created_at=now, updated_at=now, mode=actor.mode)
         await self._store.add_template(copy, self._version_id(), limit=self._max_templates)
         return copy
 
-    async def remove(self, account_id: AccountId, template_id: TemplateId, *, by: KeyMode = KeyMode.LIVE) -> None:
+    async def remove(self, actor: Actor, template_id: TemplateId) -> None:
         """Removes a template. Raises `NotFound`, `LiveKeyNeeded`."""
-        await self._find(account_id, template_id, by)
-        await self._store.remove_template(account_id, template_id)
+        await self._find(actor, template_id)
+        await self._store.remove_template(actor.account_id, template_id)
 
     async def versions(self, account_id: AccountId, template_id: TemplateId) -> list[TemplateVersion]:
         """All versions, newest first. Raises `NotFound`."""
         return await self._store.list_template_versions(account_id, template_id)
 
-    async def publish(
-        self, account_id: AccountId, template_id: TemplateId, version_id: TemplateVersionId, *, by: KeyMode = KeyMode.LIVE
-    ) -> Template:
+    async def publish(self, actor: Actor, template_id: TemplateId, version_id: TemplateVersionId) -> Template:
         """Makes a version the content of its template. What a live key publishes, live mail can use. Raises `NotFound`, `LiveKeyNeeded`."""
 
         async def attempt() -> Template:
-            old = await self._find(account_id, template_id, by)
-            return await self._store.publish_template_version(old, version_id, mode=by, now=self._clock.now())
+            old = await self._find(actor, template_id)
+            return await self._store.publish_template_version(old, version_id, mode=actor.mode, now=self._clock.now())
 
         return await reapply(attempt)
 
     async def render(
         self,
-        account_id: AccountId,
+        actor: Actor,
         template_id: TemplateId,
         variables: Mapping[str, Any],
         *,
-        mode: KeyMode,
         is_large: bool = False,
     ) -> Rendered:
-        """A template with its variables in place, for mail of this mode, which may be large with its attachments. Raises `NotFound`,
+        """A template with its variables in place, for mail of this actor, which may be large with its attachments. Raises `NotFound`,
         `TemplateError`, `FenceUnavailable`, and `NotForLiveMail` if live mail would use what a test key made.
         """
-        template = await self.get(account_id, template_id)
-        if mode is KeyMode.LIVE and template.mode is KeyMode.TEST:
+        template = await self.get(actor.account_id, template_id)
+        is_test = actor.mode is KeyMode.TEST
+        if not is_test and template.mode is KeyMode.TEST:
             raise NotForLiveMail("it was made with a test key: save it with a live key before live mail uses it")
         try:
             async with asyncio.timeout(LARGE_TIMEOUT if is_large else None):
-                return await self.render_content(account_id, template.content, variables, is_preview=mode is KeyMode.TEST)
+                return await self.render_content(actor.account_id, template.content, variables, is_preview=is_test)
         except TimeoutError:
             raise FenceUnavailable("the template of a large message was not rendered in time") from None
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from sendryd.accounts.changes import reapply
-from sendryd.model.apikey import KeyMode
-from sendryd.model.ids import WEBHOOK_PREFIX, AccountId, NotificationId, WebhookId, format_id
+from sendryd.model.actor import Actor
+from sendryd.model.ids import WEBHOOK_PREFIX, NotificationId, WebhookId, format_id
 from sendryd.model.moment import timestamp
 from sendryd.model.webhook import Notification, Webhook, WebhookEvent
 from sendryd.policy.permissions import check_change
@@ -57,34 +57,32 @@ class WebhookOffice:
         self._rand = rand
         self._allow_private = allow_private
 
-    async def create(
-        self, account_id: AccountId, url: str, events: Sequence[str], *, is_active: bool = True, by: KeyMode = KeyMode.LIVE
-    ) -> Webhook:
+    async def create(self, actor: Actor, url: str, events: Sequence[str], *, is_active: bool = True) -> Webhook:
         """A new webhook with a secret of its own; one that a test key makes is told of test mail alone. Raises `BadWebhook`,
         `LimitReached`.
         """
         now = self._clock.now()
         webhook = Webhook(
             id=WebhookId(self._ids.next()),
-            account_id=account_id,
+            account_id=actor.account_id,
             url=self._check_url(url),
             events=_check_events(events),
             secret=SECRET_PREFIX + self._rand.secret(SECRET_LENGTH),
             is_active=is_active,
             created_at=now,
             updated_at=now,
-            mode=by,
+            mode=actor.mode,
         )
         await self._store.add_webhook(webhook, limit=MAX_WEBHOOKS)
         return webhook
 
-    async def update(self, account_id: AccountId, webhook_id: WebhookId, change: WebhookChange, *, by: KeyMode = KeyMode.LIVE) -> Webhook:
+    async def update(self, actor: Actor, webhook_id: WebhookId, change: WebhookChange) -> Webhook:
         """Changes a webhook. Another URL, and switching it on again, begin with a clean record. Raises `BadWebhook`, `NotFound` and
         `LiveKeyNeeded`.
         """
 
         async def attempt() -> Webhook:
-            return await self._update(await self._find(account_id, webhook_id, by), change)
+            return await self._update(await self._find(actor, webhook_id), change)
 
         return await reapply(attempt)
 
@@ -105,41 +103,40 @@ class WebhookOffice:
         await self._store.update_webhook(webhook, changed)
         return changed
 
-    async def remove(self, account_id: AccountId, webhook_id: WebhookId, *, by: KeyMode = KeyMode.LIVE) -> None:
+    async def remove(self, actor: Actor, webhook_id: WebhookId) -> None:
         """Removes a webhook and what it is owed. Raises `NotFound`, `LiveKeyNeeded`."""
-        await self._find(account_id, webhook_id, by)
-        await self._store.remove_webhook(account_id, webhook_id)
+        await self._find(actor, webhook_id)
+        await self._store.remove_webhook(actor.account_id, webhook_id)
 
-    async def test_event(self, account_id: AccountId, webhook_id: WebhookId, *, by: KeyMode = KeyMode.LIVE) -> Notification:
+    async def test_event(self, actor: Actor, webhook_id: WebhookId) -> Notification:
         """Owes an invented event that says so. Raises `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a webhook that is switched off."""
-        webhook = await self._find_active(account_id, webhook_id, by)
+        webhook = await self._find_active(actor, webhook_id)
         event_type = WebhookEvent.EMAIL_DELIVERED
         if event_type not in webhook.events:
             event_type = webhook.events[0]
         now = self._clock.now()
         notice = Notice(type=event_type, body=_test_body(webhook, now), created_at=now)
-        return await self._store.add_notification(account_id, webhook_id, notice)
+        return await self._store.add_notification(actor.account_id, webhook_id, notice)
 
-    async def replay(self, account_id: AccountId, notification_id: NotificationId, *, by: KeyMode = KeyMode.LIVE) -> Notification:
+    async def replay(self, actor: Actor, notification_id: NotificationId) -> Notification:
         """Owes one fact again, under the identity that it had. Raises `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a webhook that is
         switched off.
         """
-        notification = await self._store.get_notification(account_id, notification_id)
+        notification = await self._store.get_notification(actor.account_id, notification_id)
         if notification is None:
             raise NotFound("no such notification")
-        await self._find_active(account_id, notification.webhook_id, by)
-        (made,) = await self._store.replay(account_id, [notification_id], self._clock.now())
+        await self._find_active(actor, notification.webhook_id)
+        (made,) = await self._store.replay(actor.account_id, [notification_id], self._clock.now())
         return made
 
     async def replay_range(
         self,
-        account_id: AccountId,
+        actor: Actor,
         webhook_id: WebhookId,
         *,
         start: datetime,
         end: datetime,
         is_failed: bool = True,
-        by: KeyMode = KeyMode.LIVE,
     ) -> list[Notification]:
         """Owes again what fell due to a webhook from start to end; only what was given up, unless asked otherwise.
 
@@ -148,26 +145,26 @@ class WebhookOffice:
         """
         if end < start:
             raise BadWebhook("end", "end lies before start: give the earlier time as start")
-        await self._find_active(account_id, webhook_id, by)
+        await self._find_active(actor, webhook_id)
         found = await self._store.find_notifications(
-            account_id, webhook_id, start=start, end=end, is_failed=is_failed, limit=MAX_REPLAY + 1
+            actor.account_id, webhook_id, start=start, end=end, is_failed=is_failed, limit=MAX_REPLAY + 1
         )
         if len(found) > MAX_REPLAY:
             raise BadWebhook("end", f"the range holds more than {MAX_REPLAY} notifications: take a shorter one")
         made: list[Notification] = []
         for first in range(0, len(found), REPLAY_BATCH):
-            made += await self._store.replay(account_id, found[first : first + REPLAY_BATCH], self._clock.now())
+            made += await self._store.replay(actor.account_id, found[first : first + REPLAY_BATCH], self._clock.now())
         return made
 
-    async def _find(self, account_id: AccountId, webhook_id: WebhookId, by: KeyMode) -> Webhook:
-        webhook = await self._store.get_webhook(account_id, webhook_id)
+    async def _find(self, actor: Actor, webhook_id: WebhookId) -> Webhook:
+        webhook = await self._store.get_webhook(actor.account_id, webhook_id)
         if webhook is None:
             raise NotFound("no such webhook")
-        check_change(by, webhook.mode)
+        check_change(actor, webhook.mode)
         return webhook
 
-    async def _find_active(self, account_id: AccountId, webhook_id: WebhookId, by: KeyMode) -> Webhook:
-        webhook = await self._find(account_id, webhook_id, by)
+    async def _find_active(self, actor: Actor, webhook_id: WebhookId) -> Webhook:
+        webhook = await self._find(actor, webhook_id)
         if not webhook.is_active:
             raise NotAllowed("the webhook is switched off: activate it first")
         return webhook

@@ -128,7 +128,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         AnalyticsHandlers(Statistics(needs.store), needs.accounts),
         ReportHandlers(needs.scheduled_reports),
         DomainHandlers(needs.store, needs.domains, needs.gate.directory),
-        KeyHandlers(needs.store, needs.keys, needs.gate.directory, needs.clock),
+        KeyHandlers(needs.store, needs.keys, needs.gate.directory),
         OrganizationHandlers(needs.accounts),
         RegionHandlers(needs.hostname),
         InboundHandlers(InboundOffice(needs.accounts, needs.rand, allow_private=needs.allow_private_networks)),

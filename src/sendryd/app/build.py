@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sendryd.app.settings import PREFIX, Settings, SettingsError
 from sendryd.app.values import Address
+from sendryd.model.actor import System
 from sendryd.model.ids import AccountId
 from sendryd.policy.retry import RetryPlan
 from sendryd.runtime.clock import SystemClock
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sendryd.runtime.wakeup import Wakeup
 
 DEFAULT_ACCOUNT: Final = AccountId(1)
+OPERATOR: Final = System(DEFAULT_ACCOUNT)  # who uses the command line
 DEFAULT_ACCOUNT_NAME: Final = "default"
 # SQLite is served by one node. The name does not follow the machine's: a machine that was renamed must know its own leases.
 LOCAL_NODE: Final = "local"

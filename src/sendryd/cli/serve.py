@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from sendryd.app.build import DEFAULT_ACCOUNT, Basics, build_basics
+from sendryd.app.build import DEFAULT_ACCOUNT, OPERATOR, Basics, build_basics
 from sendryd.app.settings import Settings, SettingsError
 from sendryd.app.values import Address
 from sendryd.cli.options import Json, options
@@ -115,7 +115,7 @@ async def _needs_first_keys(basics: Basics) -> bool:
     if not all(key.name == FIRST_KEY.format(mode="live") for key in keys):
         return False
     for key in keys:
-        await basics.keys.revoke(DEFAULT_ACCOUNT, key.id)
+        await basics.keys.revoke(OPERATOR, key.id)
     return True
 
 
@@ -123,7 +123,7 @@ async def _make_first_keys(basics: Basics) -> dict[str, str]:
     from sendryd.model.apikey import KeyMode
 
     return {
-        mode.value: (await basics.keys.create(DEFAULT_ACCOUNT, FIRST_KEY.format(mode=mode.value), mode=mode))[1]
+        mode.value: (await basics.keys.create(OPERATOR, FIRST_KEY.format(mode=mode.value), mode=mode))[1]
         for mode in (KeyMode.LIVE, KeyMode.TEST)
     }
 

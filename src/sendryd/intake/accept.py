@@ -1,6 +1,6 @@
 """The single door: five steps from what a client hands in to its receipt.
 
-Does: reads the header block (`read`), decides whether the key may send it (`admit`), carries out what it asks for (`obey`), makes the final
+Does: reads the header block (`read`), decides whether the actor may send it (`admit`), carries out what it asks for (`obey`), makes the final
 bytes and the deliveries (`assemble`), and stores all of it in one durable transaction (`commit`). Only then is there a receipt.
 Reads: keys and sending domains, through the directory; templates; suppressed addresses; answers to idempotent requests.
 Writes: through `commit` alone.
@@ -23,6 +23,7 @@ from sendryd.intake.quota import Quotas
 from sendryd.intake.read import read
 from sendryd.intake.submission import Receipt, Submission
 from sendryd.message.errors import MalformedMessage
+from sendryd.model.actor import key_id_of
 from sendryd.model.ids import MessageId
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime import offload
@@ -93,7 +94,7 @@ class Intake:
         prepared = await self._prepare(submission, message_id)
         if isinstance(prepared, Refusal):
             self._metrics.refused.labels(prepared.key.value).inc()
-            self._committer.log_refusal(prepared, submission.key.id, submission.origin, len(submission.recipients))
+            self._committer.log_refusal(prepared, key_id_of(submission.actor), submission.origin, len(submission.recipients))
         return prepared
 
     async def _prepare(self, submission: Submission, message_id: MessageId | None) -> Prepared | Refusal:
@@ -142,11 +143,11 @@ class Intake:
         async def make() -> Made:
             return [prepared], prepared.public_id.encode("ascii")
 
-        answered = await self.send_once(Asked(submission.key.account_id, answer_name(submission.key.mode, key), told), make)
+        answered = await self.send_once(Asked(submission.actor.account_id, answer_name(submission.actor.mode, key), told), make)
         if not isinstance(answered, Refusal):
             return Receipt(answered.body.decode("ascii"))
         if answered.key is RefusalKey.IDEMPOTENCY_CONFLICT:  # the others are logged where they are made
-            self._committer.log_refusal(answered, submission.key.id, submission.origin, len(submission.recipients))
+            self._committer.log_refusal(answered, key_id_of(submission.actor), submission.origin, len(submission.recipients))
         return answered
 
     async def amend(self, prepared: Prepared, *, made_from: bytes | None = None) -> Refusal | None:

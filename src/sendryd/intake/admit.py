@@ -1,4 +1,4 @@
-"""Step 2 of the door: whether this key may send as this author, and as whoever else readers may be told that the message is from."""
+"""Step 2 of the door: whether this actor may send as this author, and as whoever else readers may be told that the message is from."""
 
 from sendryd.intake.directory import Directory
 from sendryd.intake.prepare import Draft
@@ -13,7 +13,7 @@ from sendryd.valuetype import valuetype
 
 @valuetype(frozen=True, slots=True)
 class Admitted:
-    """A message that its key may send."""
+    """A message that its actor may send."""
 
     submission: Submission
     draft: Draft
@@ -28,13 +28,13 @@ class Admitter:
 
     async def admit(self, read: Read) -> Admitted | Refusal:
         """The message with the domain that signs it. Raises `StoreError`."""
-        key, draft = read.submission.key, read.draft
-        if key.mode is KeyMode.TEST:
+        actor, draft = read.submission.actor, read.draft
+        if actor.mode is KeyMode.TEST:
             return Admitted(read.submission, draft, None)
         for name in draft.responsible_domains:
-            other = admit_author(key, name, await self._directory.covering_domains(key.account_id, name))
+            other = admit_author(actor, name, await self._directory.covering_domains(actor.account_id, name))
             if isinstance(other, Refusal):
                 return other
         name = draft.author.domain
-        domain = admit_author(key, name, await self._directory.covering_domains(key.account_id, name))
+        domain = admit_author(actor, name, await self._directory.covering_domains(actor.account_id, name))
         return domain if isinstance(domain, Refusal) else Admitted(read.submission, draft, domain)

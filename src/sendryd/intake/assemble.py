@@ -9,6 +9,7 @@ from sendryd.intake.prepare import finish
 from sendryd.intake.submission import Origin, Recipient
 from sendryd.message.asciiheader import needs_smtputf8
 from sendryd.message.trace import received_line
+from sendryd.model.actor import key_id_of
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import NO_DOMAIN, DeliveryState
 from sendryd.model.event import EventType, Metadata
@@ -51,9 +52,9 @@ class Assembler:
         content = finish(draft, submission.content, received=received, message_id=internet_message_id, now=now, hostname=self.hostname)
         message = Message(
             id=number,
-            account_id=submission.key.account_id,
-            api_key_id=submission.key.id,
-            mode=submission.key.mode,
+            account_id=submission.actor.account_id,
+            api_key_id=key_id_of(submission.actor),
+            mode=submission.actor.mode,
             reverse_path=submission.reverse_path,
             author=draft.author_text,
             to=draft.to or tuple(recipient.forward_path for recipient in submission.recipients),

@@ -25,7 +25,7 @@ def fingerprint(submission: Submission) -> bytes:
     ]
     shown = [decode_text(value) for name in (b"from", b"subject") for value in headers.all(name)]
     paths = sorted(recipient.forward_path for recipient in submission.recipients)
-    told = hashlib.sha256(repr(("smtp", submission.key.mode.value, shown, paths, orders)).encode("utf-8", "surrogatepass"))
+    told = hashlib.sha256(repr(("smtp", submission.actor.mode.value, shown, paths, orders)).encode("utf-8", "surrogatepass"))
     for part in walk(content, headers):
         if not part.is_multipart:
             body = decode_body(content, part).rstrip()

@@ -17,9 +17,9 @@ from sendryd.message.control import NO_ORDERS, Orders
 from sendryd.message.personalise import NO_HTML, why_untracked
 from sendryd.message.template import Rendered, TemplateError
 from sendryd.message.transfer import shorten_lines
-from sendryd.model.apikey import KeyMode
+from sendryd.model.actor import Actor
 from sendryd.model.domain import SendingDomain
-from sendryd.model.ids import TEMPLATE_PREFIX, AccountId, TemplateId, format_id, parse_id
+from sendryd.model.ids import TEMPLATE_PREFIX, TemplateId, format_id, parse_id
 from sendryd.model.message import MessageType
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.permissions import NotForLiveMail
@@ -56,10 +56,8 @@ class Obeyed:
 class TemplateRenderer(Protocol):
     """Stored templates, as the door sees them."""
 
-    async def render(
-        self, account_id: AccountId, template_id: TemplateId, variables: Mapping[str, Any], *, mode: KeyMode, is_large: bool = False
-    ) -> Rendered:
-        """A template with its variables in place, for mail of this mode. Raises `NotFound`, `TemplateError`, `NotForLiveMail`."""
+    async def render(self, actor: Actor, template_id: TemplateId, variables: Mapping[str, Any], *, is_large: bool = False) -> Rendered:
+        """A template with its variables in place, for mail of the actor. Raises `NotFound`, `TemplateError`, `NotForLiveMail`."""
         ...
 
 
@@ -140,12 +138,10 @@ class Obeyer:
         number = parse_id(orders.template_id or "", TEMPLATE_PREFIX)
         if number is None or self._templates is None:
             return _NO_TEMPLATE
-        template_id, key = TemplateId(number), submission.key
+        template_id = TemplateId(number)
         is_large = len(submission.content) > offload.LARGE
         try:
-            return template_id, await self._templates.render(
-                key.account_id, template_id, orders.variables, mode=key.mode, is_large=is_large
-            )
+            return template_id, await self._templates.render(submission.actor, template_id, orders.variables, is_large=is_large)
         except NotForLiveMail as error:
             return Refusal(RefusalKey.CONTROL_HEADER, f"{_TEMPLATE} ({error})")
         except NotFound:
@@ -164,7 +160,7 @@ class Obeyer:
         if options.track_opens is not None and options.track_clicks is not None:
             return submission
         if domain is None:
-            covering = await self._directory.covering_domains(submission.key.account_id, draft.author.domain)
+            covering = await self._directory.covering_domains(submission.actor.account_id, draft.author.domain)
             if not covering:
                 return submission
             domain = covering[0]
@@ -182,7 +178,7 @@ class Obeyer:
 
     async def _find_skipped(self, submission: Submission) -> Mapping[str, SuppressionReason | None]:
         """The recipients that get nothing, and why: suppressed, or, for marketing, unsubscribed."""
-        account_id, options = submission.key.account_id, submission.options
+        account_id, options = submission.actor.account_id, submission.options
         paths: dict[str, list[str]] = {}
         for recipient in submission.recipients:
             paths.setdefault(normalise_address(recipient.forward_path), []).append(recipient.forward_path)

@@ -24,7 +24,7 @@ _ACCOUNT: Final = "this account"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Test mail has a count of its own: a test key must not use up what live mail may have.
-Owner = tuple[AccountId, ApiKeyId | None, KeyMode]
+Owner = tuple[AccountId, ApiKeyId | None, KeyMode]  # without a key: the whole account
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Quotas:
         self._started = clock.settled()
 
     async def take(self, messages: Sequence[Message]) -> Refusal | None:
-        """Counts messages of one key, all of them unless that is too many. What is not accepted after all is given back.
+        """Counts messages of one actor, all of them unless that is too many. What is not accepted after all is given back.
 
         Raises `StoreUnavailable`.
         """
@@ -65,7 +65,11 @@ class Quotas:
             return None
         account_id, key_id, mode = messages[0].account_id, messages[0].api_key_id, messages[0].mode
         limits = ((self._of_key, key_id, _KEY), (self._of_account, None, _ACCOUNT))
-        wanted = [(quota, (account_id, owner, mode), word) for quota, owner, word in limits if quota is not None]
+        wanted = [
+            (quota, (account_id, owner, mode), word)
+            for quota, owner, word in limits
+            if quota is not None and (owner is not None or word is _ACCOUNT)  # what the system sends counts for the account alone
+        ]
         for quota, owner, _ in wanted:
             await self._load(owner, quota)
         # From here on nothing is waited for, so of several at the same time none sees the count that another was let in by.
@@ -85,7 +89,7 @@ class Quotas:
     def give_back(self, messages: Sequence[Message]) -> None:
         """Counts no more what was not accepted."""
         for message in messages:
-            for key_id in (message.api_key_id, None):
+            for key_id in {message.api_key_id, None}:
                 self._add((message.account_id, key_id, message.mode), -1)
 
     def _add(self, owner: Owner, change: int) -> None:

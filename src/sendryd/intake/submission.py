@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sendryd.model.apikey import ApiKey
+from sendryd.model.actor import Actor
 from sendryd.model.ids import TemplateId
 from sendryd.model.message import MessageType
 from sendryd.runtime.stream import TlsInfo
@@ -54,9 +54,9 @@ NO_OPTIONS: Final = Options()
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A message at the door. The key is active and has the scope to send; the reverse-path is admitted."""
+    """A message at the door. The actor may send, and its key, if it is one, is active; the reverse-path is admitted."""
 
-    key: ApiKey
+    actor: Actor  # who sends
     reverse_path: str  # empty: the null reverse-path
     recipients: tuple[Recipient, ...]  # at least one, each forward-path once
     content: bytes  # CRLF line ends only, no NUL, no bare CR

@@ -19,6 +19,11 @@ class Scope(StrEnum):
 _RANK: Final = {Scope.READ_ONLY: 1, Scope.SENDING_ACCESS: 2, Scope.FULL_ACCESS: 3}
 
 
+def includes(scope: Scope, needed: Scope) -> bool:
+    """Whether a scope includes another."""
+    return _RANK[scope] >= _RANK[needed]
+
+
 class KeyMode(StrEnum):
     """Live mail is delivered; test mail is captured in the Test Inbox and never leaves the machine."""
 
@@ -47,4 +52,4 @@ class ApiKey:
 
     def may(self, needed: Scope) -> bool:
         """Whether the key's scope includes the one that is needed."""
-        return _RANK[self.scope] >= _RANK[needed]
+        return includes(self.scope, needed)

@@ -21,6 +21,7 @@ SuppressionId = NewType("SuppressionId", int)
 UnsubscribeId = NewType("UnsubscribeId", int)
 ApiRequestId = NewType("ApiRequestId", int)
 ReportId = NewType("ReportId", int)
+PersonId = NewType("PersonId", int)
 
 MESSAGE_PREFIX: Final = "em"
 TEST_MESSAGE_PREFIX: Final = "te"

@@ -38,7 +38,7 @@ class Message:
 
     id: MessageId
     account_id: AccountId
-    api_key_id: ApiKeyId | None  # None: the key's row is gone
+    api_key_id: ApiKeyId | None  # None: the system sent it, or the key's row is gone
     mode: KeyMode
     reverse_path: str  # empty: the null reverse-path
     author: str  # the header From as people read it

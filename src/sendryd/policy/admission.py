@@ -1,15 +1,16 @@
-"""Who may send what: the scope of the key, the domain of the reverse-path, the domain of the header From."""
+"""Who may send what: the rights of the actor, the domain of the reverse-path, the domain of the header From."""
 
 from collections.abc import Iterator, Sequence
 
-from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.actor import Actor
+from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.domain import DomainStatus, SendingDomain
 from sendryd.policy.refusal import Refusal, RefusalKey
 
 
-def check_sender_key(key: ApiKey) -> Refusal | None:
-    """Whether the scope of an active key allows it to send."""
-    if key.may(Scope.SENDING_ACCESS):
+def check_sender(actor: Actor) -> Refusal | None:
+    """Whether an actor may send. Of a key, its scope decides; the caller has checked that it is active."""
+    if actor.may(Scope.SENDING_ACCESS):
         return None
     return Refusal(RefusalKey.SCOPE_MISSING, Scope.SENDING_ACCESS.value)
 
@@ -22,13 +23,13 @@ def covering_names(name: str) -> Iterator[str]:
         yield name
 
 
-def admit_reverse_path(key: ApiKey, name: str, covering: Sequence[SendingDomain]) -> Refusal | None:
-    """Whether a reverse-path of this domain may be used: the domain, or one above it, is verified in the key's account.
+def admit_reverse_path(actor: Actor, name: str, covering: Sequence[SendingDomain]) -> Refusal | None:
+    """Whether a reverse-path of this domain may be used: the domain, or one above it, is verified in the actor's account.
 
     `covering` are the account's sending domains among `covering_names(name)`. An empty name is the null reverse-path: the header From
     decides then.
     """
-    if key.mode is KeyMode.TEST or not name:
+    if actor.mode is KeyMode.TEST or not name:
         return None
     for domain in covering:
         if domain.status is DomainStatus.VERIFIED:
@@ -36,12 +37,12 @@ def admit_reverse_path(key: ApiKey, name: str, covering: Sequence[SendingDomain]
     return Refusal(RefusalKey.DOMAIN_NOT_VERIFIED, name)
 
 
-def admit_author(key: ApiKey, name: str, covering: Sequence[SendingDomain]) -> SendingDomain | Refusal | None:
+def admit_author(actor: Actor, name: str, covering: Sequence[SendingDomain]) -> SendingDomain | Refusal | None:
     """Whether a header From of this domain may be used, and the sending domain that signs for it; None: a test key, nothing is signed.
 
     The domain itself must be verified, or one above it that is set to include its subdomains.
     """
-    if key.mode is KeyMode.TEST:
+    if actor.mode is KeyMode.TEST:
         return None
     for domain in covering:
         is_covered = domain.name == name or domain.settings.include_subdomains

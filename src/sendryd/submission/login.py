@@ -3,7 +3,7 @@
 from sendryd.intake.accept import Intake
 from sendryd.intake.directory import Directory
 from sendryd.model.apikey import ApiKey
-from sendryd.policy.admission import admit_reverse_path, check_sender_key
+from sendryd.policy.admission import admit_reverse_path, check_sender
 from sendryd.policy.credentials import hash_key
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.log import get_logger
@@ -35,7 +35,7 @@ class Login:
         except StoreError as error:
             log.error("key_lookup_failed", error=repr(error))
             return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
-        refusal = check_sender_key(key) if key else Refusal(RefusalKey.AUTH_FAILED)
+        refusal = check_sender(key) if key else Refusal(RefusalKey.AUTH_FAILED)
         if refusal is None and key is not None:
             self.key, self._secret_hash = key, secret_hash
             self._directory.touch(key)
@@ -46,7 +46,7 @@ class Login:
         directory = self._directory
         try:
             key = await directory.find_key(self._secret_hash) if self._secret_hash else None
-            if key is None or check_sender_key(key) is not None:
+            if key is None or check_sender(key) is not None:
                 self.key = self._secret_hash = None
                 return Refusal(RefusalKey.AUTH_FAILED)
             self.key = key

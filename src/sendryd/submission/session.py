@@ -365,7 +365,7 @@ class Session:
     def _submission(self, content: bytes, event: DataEnded, mail: MailFrom, key: ApiKey) -> Submission:
         stream = self._stream
         return Submission(
-            key=key,
+            actor=key,
             reverse_path=str(mail.path.mailbox) if mail.path.mailbox else "",
             recipients=tuple(self._recipients.values()),
             content=content,

@@ -76,7 +76,7 @@ class Door:
     ) -> Submission:
         """What a session would hand in."""
         return Submission(
-            key=self.keys[secret],
+            actor=self.keys[secret],
             reverse_path=AUTHOR,
             recipients=tuple(Recipient(each, each.rpartition("@")[2], is_ascii=each.isascii()) for each in recipients),
             content=content,

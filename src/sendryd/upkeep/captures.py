@@ -13,15 +13,12 @@ from sendryd.model.message import Message
 from sendryd.policy.simulation import scenario_for
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
-from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import CAPTURED, TEST_INBOX, MailLog, outcome_fields
 from sendryd.store.base import Capture, MailStore, NewEvent
-from sendryd.store.errors import StoreError
+from sendryd.upkeep.rounds import run_rounds
 
 INTERVAL: Final = 0.5  # seconds: a test suite waits for it; a look is one row of an index
 BATCH: Final = 200  # rows in one transaction
-
-log = get_logger("upkeep")
 
 
 class CaptureKeeper:
@@ -35,12 +32,7 @@ class CaptureKeeper:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                await self.run_once()
-            except StoreError as error:
-                log.error("captures_not_kept", error=repr(error))
-            await self._clock.sleep(INTERVAL)
+        await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="captures_not_kept")
 
     async def run_once(self) -> None:
         """Captures what is due."""

@@ -18,6 +18,7 @@ from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import AccountStore
 from sendryd.store.errors import NotFound, StoreError
+from sendryd.upkeep.rounds import run_rounds
 
 INTERVAL: Final = 15.0  # seconds between rounds: a quarter of the shortest time between two checks of a domain
 PARALLEL: Final = 4  # domains at a time: three look-ups each, and more for SPF
@@ -45,12 +46,9 @@ class DomainKeeper:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            await self._clock.sleep(INTERVAL * (1 + self._rand.jitter() / 10))
-            try:
-                await self.run_once()
-            except StoreError as error:
-                log.error("domains_not_checked", error=repr(error))
+        await run_rounds(
+            self.run_once, self._clock, interval=INTERVAL, failure="domains_not_checked", rand=self._rand, does_pause_first=True
+        )
 
     async def run_once(self) -> None:
         """Verifies those that are due. Raises `StoreUnavailable` if they cannot be listed."""

@@ -14,17 +14,14 @@ from typing import Final
 from sendryd.model.event import EventType
 from sendryd.model.ids import EventId
 from sendryd.runtime.clock import Clock
-from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog, outcome_fields
 from sendryd.store.base import Ended, EventStore
-from sendryd.store.errors import StoreError
+from sendryd.upkeep.rounds import run_rounds
 
 INTERVAL: Final = 1.0  # seconds: what a command changes is seen within it
 OVERLAP: Final = timedelta(minutes=1)  # longer than a commit that waits for another process
 MAX_GAP: Final = timedelta(days=7)  # older endings are of a database that was put away, not of a stop
 _WORDS: Final = {EventType.CANCELLED: "cancelled", EventType.FAILED: "expired"}
-
-log = get_logger("upkeep")
 
 
 class EndingsFollower:
@@ -41,12 +38,7 @@ class EndingsFollower:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            await self._clock.sleep(INTERVAL)
-            try:
-                await self.run_once()
-            except StoreError as error:
-                log.error("endings_not_followed", error=repr(error))
+        await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="endings_not_followed", does_pause_first=True)
 
     async def run_once(self) -> None:
         """One look."""

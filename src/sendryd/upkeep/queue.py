@@ -20,7 +20,7 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import DeliveryStore, NewEvent
-from sendryd.store.errors import StoreError
+from sendryd.upkeep.rounds import run_rounds
 
 INTERVAL: Final = 30.0  # seconds
 BATCH: Final = 500  # rows in one transaction: a few milliseconds
@@ -42,12 +42,7 @@ class QueueKeeper:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                await self.run_once()
-            except StoreError as error:
-                log.error("queue_not_kept", error=repr(error))
-            await self._clock.sleep(INTERVAL)
+        await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="queue_not_kept")
 
     async def run_once(self) -> None:
         """One round."""

@@ -1,8 +1,8 @@
 """Sends scheduled reports: what became of the mail of a day, week or month, in figures.
 
-Does: composes a short message and hands it to the door like any other, from `reports@` the account's oldest verified domain, in the name of
-its newest key that may send live mail. An account without such a domain or key gets no report, and the log says so.
-Reads: scheduled reports, figures, domains, keys. Writes: messages, through the door; when each report is due next.
+Does: composes a short message and hands it to the door like any other, from `reports@` the account's oldest verified domain, as the system.
+An account without such a domain gets no report, and the log says so.
+Reads: scheduled reports, figures, domains. Writes: messages, through the door; when each report is due next.
 When things fail: a report that the store cannot take now is tried again in the next round. The answer that is stored with the message keeps
 it from being sent twice. After a standstill of the program one report is sent, of the last whole time, not one for each that was missed.
 """
@@ -20,7 +20,8 @@ from sendryd.intake.submission import Options, Origin, Recipient, Submission
 from sendryd.message.compose import Composition, compose
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import Mailbox, parse_mailbox
-from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.actor import System
+from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import DomainStatus, SendingDomain
 from sendryd.model.ids import REPORT_PREFIX, AccountId, format_id
 from sendryd.model.report import Counts, ScheduledReport
@@ -31,6 +32,7 @@ from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import ReportFilter, Store
 from sendryd.store.errors import NotFound, StoreError
+from sendryd.upkeep.rounds import run_rounds
 
 INTERVAL: Final = 60.0  # seconds between rounds: a report may be a minute late
 LOCAL_PART: Final = "reports"
@@ -63,12 +65,7 @@ class ReportKeeper:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            await self._clock.sleep(INTERVAL * (1 + self._rand.jitter() / 10))
-            try:
-                await self.run_once()
-            except StoreError as error:
-                log.error("reports_not_sent", error=repr(error))
+        await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="reports_not_sent", rand=self._rand, does_pause_first=True)
 
     async def run_once(self) -> None:
         """Sends what is due. Raises `StoreUnavailable` if reports cannot be listed."""
@@ -87,12 +84,11 @@ class ReportKeeper:
 
     async def _handle(self, report: ScheduledReport, now: datetime) -> None:
         name = format_id(REPORT_PREFIX, report.id)
-        domain, key = await self._find_domain(report.account_id), await self._find_key(report.account_id, now)
-        if domain is None or key is None:
-            what = "no verified domain" if domain is None else "no active live key that may send"
-            log.warning("report_skipped", report=name, reason=f"the account has {what}")
+        domain = await self._find_domain(report.account_id)
+        if domain is None:
+            log.warning("report_skipped", report=name, reason="the account has no verified domain")
         else:
-            refusal = await self._send(report, key, domain, now)
+            refusal = await self._send(report, domain, now)
             if refusal is not None:
                 log.warning("report_not_sent", report=name, reason=refusal.sentence)
                 if refusal.key in _PASSING:
@@ -105,20 +101,14 @@ class ReportKeeper:
         verified = [each for each in await self._store.list_domains(account_id) if each.status is DomainStatus.VERIFIED]
         return min(verified, key=lambda each: each.id, default=None)
 
-    async def _find_key(self, account_id: AccountId, now: datetime) -> ApiKey | None:
-        for key in await self._store.list_api_keys(account_id):
-            if key.mode is KeyMode.LIVE and key.is_active(now) and key.may(Scope.SENDING_ACCESS):
-                return key
-        return None
-
-    async def _send(self, report: ScheduledReport, key: ApiKey, domain: SendingDomain, now: datetime) -> Refusal | None:
+    async def _send(self, report: ScheduledReport, domain: SendingDomain, now: datetime) -> Refusal | None:
         """Sends a report once, whoever else tries it, and says why it could not."""
         once = f"{format_id(REPORT_PREFIX, report.id)} {report.due_at.isoformat()}"
         fingerprint = hashlib.sha256(once.encode("ascii")).digest()
 
         async def make() -> Made | Refusal:
             try:
-                submission = await self._make(report, key, domain, now)
+                submission = await self._make(report, domain, now)
             except MalformedMessage as error:  # the account's name
                 return Refusal(RefusalKey.MALFORMED_MESSAGE, error.reason)
             prepared = await self._intake.prepare(submission)
@@ -129,7 +119,7 @@ class ReportKeeper:
         result = await self._intake.send_once(Asked(report.account_id, once, fingerprint), make)
         return result if isinstance(result, Refusal) else None
 
-    async def _make(self, report: ScheduledReport, key: ApiKey, domain: SendingDomain, now: datetime) -> Submission:
+    async def _make(self, report: ScheduledReport, domain: SendingDomain, now: datetime) -> Submission:
         start, end = reported_time(now, report.frequency)
         which = ReportFilter(mode=KeyMode.LIVE, start=start, end=end)
         counts = await self._store.count_activity(report.account_id, which)
@@ -145,7 +135,7 @@ class ReportKeeper:
         what = Composition(author=author, to=mailboxes, subject=title, text=write_text(title, rows), html=write_html(title, rows))
         content = compose(what, boundary=self._rand.secret(BOUNDARY_LENGTH))
         return Submission(
-            key=key,
+            actor=System(report.account_id),
             reverse_path=author.address,
             recipients=tuple(Recipient(each.address, each.domain, is_ascii=each.is_ascii) for each in mailboxes),
             content=content,

@@ -11,9 +11,9 @@ from typing import Final
 
 from sendryd.intake.idempotency import ANSWERS_KEPT
 from sendryd.runtime.clock import Clock
-from sendryd.runtime.log import get_logger
 from sendryd.store.base import Store
-from sendryd.store.errors import StoreError, StoreFull
+from sendryd.store.errors import StoreFull
+from sendryd.upkeep.rounds import run_rounds
 
 INTERVAL: Final = 3600.0  # seconds
 BATCH: Final = 200  # rows in one transaction
@@ -21,8 +21,6 @@ NOTIFICATIONS_KEPT: Final = timedelta(days=30)  # to look at, and to replay
 API_REQUESTS_KEPT: Final = timedelta(days=30)  # to look at
 SHORTER: Final = 4  # by which a transaction is cut that did not fit on the disk
 PAUSE: Final = 0.05  # seconds between transactions
-
-log = get_logger("upkeep")
 
 
 class Retention:
@@ -36,12 +34,7 @@ class Retention:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                await self.run_once()
-            except StoreError as error:
-                log.error("retention_failed", error=repr(error))
-            await self._clock.sleep(INTERVAL)
+        await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="retention_failed")
 
     async def run_once(self) -> None:
         """Deletes everything that is too old now."""

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, EventId
@@ -23,7 +24,7 @@ ZEROS = {"sent": 0, "delivered": 0, "opened": 0, "clicked": 0, "bounced": 0, "co
 @pytest.fixture
 async def owner(api: ApiWorld) -> Key:
     """A live key that may do everything."""
-    return await api.keys.create(AccountId(1), "owner")
+    return await api.keys.create(System(AccountId(1)), "owner")
 
 
 def fault(answer: Answer) -> tuple[int, str, object]:
@@ -263,6 +264,6 @@ async def test_figures_are_not_in_the_log_of_requests(api: ApiWorld, owner: Key)
 
 
 async def test_scopes(api: ApiWorld) -> None:
-    _, secret = await api.keys.create(AccountId(1), "weak", scope=Scope.READ_ONLY)
+    _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=Scope.READ_ONLY)
     assert fault(await api.send("POST", f"{PATH}/benchmarks/opt-in", secret, {}))[:2] == (403, "insufficient_scope")
     assert (await api.get(f"{PATH}?{DAYS}", secret)).status == 200

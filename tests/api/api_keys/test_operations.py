@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId, format_id, parse_id
 from sendryd.testing.api import Answer, ApiWorld
@@ -15,7 +16,7 @@ PATH = "/v1/api-keys"
 @pytest.fixture
 async def owner(api: ApiWorld) -> Key:
     """A key that may do everything."""
-    made = await api.keys.create(AccountId(1), "owner")
+    made = await api.keys.create(System(AccountId(1)), "owner")
     api.clock.advance(timedelta(seconds=1))
     return made
 
@@ -123,8 +124,8 @@ async def test_a_revoked_key_is_refused_at_once(api: ApiWorld, owner: Key) -> No
 
 
 async def test_a_key_in_its_time_of_grace_is_revoked_now(api: ApiWorld, owner: Key) -> None:
-    old, secret = await api.keys.create(AccountId(1), "old")
-    await api.keys.rotate(AccountId(1), old.id, grace=timedelta(hours=1))
+    old, secret = await api.keys.create(System(AccountId(1)), "old")
+    await api.keys.rotate(System(AccountId(1)), old.id, grace=timedelta(hours=1))
     assert (await api.get(PATH, secret)).status == 200
     assert (await api.send("DELETE", f"{PATH}/{format_id('key', old.id)}", owner[1])).status == 200
     assert (await api.get(PATH, secret)).status == 401
@@ -143,7 +144,7 @@ async def test_keys_of_others_are_not_found(api: ApiWorld, owner: Key, stranger:
 
 @pytest.mark.parametrize("scope", [Scope.READ_ONLY, Scope.SENDING_ACCESS])
 async def test_making_and_revoking_need_full_access(api: ApiWorld, owner: Key, scope: Scope) -> None:
-    _, secret = await api.keys.create(AccountId(1), "less", scope=scope, mode=KeyMode.LIVE)
+    _, secret = await api.keys.create(System(AccountId(1)), "less", scope=scope, mode=KeyMode.LIVE)
     for method, target, body in (("POST", PATH, {"name": "x"}), ("DELETE", f"{PATH}/{format_id('key', owner[0].id)}", None)):
         assert fault(await api.send(method, target, secret, body))[:2] == (403, "insufficient_scope")
     assert (await api.get(PATH, secret)).status == 200

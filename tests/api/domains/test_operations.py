@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, DomainId, WebhookId, format_id, parse_id
 from sendryd.model.webhook import Webhook, WebhookEvent
@@ -19,7 +20,7 @@ NO_DOMAIN = format_id("dom", 77)
 @pytest.fixture
 async def owner(api: ApiWorld) -> str:
     """The secret of a key that may do everything."""
-    return (await api.keys.create(AccountId(1), "owner"))[1]
+    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
 
 
 @pytest.fixture
@@ -310,7 +311,7 @@ async def test_domains_of_others_are_not_found(
 
 @pytest.mark.parametrize("scope", [Scope.READ_ONLY, Scope.SENDING_ACCESS])
 async def test_writing_needs_full_access_and_reading_does_not(api: ApiWorld, domain: dict[str, Any], scope: Scope) -> None:
-    _, secret = await api.keys.create(AccountId(1), "less", scope=scope)
+    _, secret = await api.keys.create(System(AccountId(1)), "less", scope=scope)
     path = f"/v1/domains/{domain['id']}"
     assert (await api.send("POST", "/v1/domains", secret, {"name": "other.test"})).status == 403
     for method, suffix in WRITES:

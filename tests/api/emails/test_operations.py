@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import AccountId, MessageId, format_id
 from sendryd.model.message import MessageSummary
@@ -191,7 +192,7 @@ async def test_a_bad_filter_is_422_and_named(api: ApiWorld, live: Key, text: str
 
 
 async def test_the_test_inbox_of_a_test_key_is_its_own_and_a_live_key_sees_all(api: ApiWorld, live: Key, tester: Key) -> None:
-    other, other_secret = await api.keys.create(AccountId(1), "other", mode=KeyMode.TEST)
+    other, other_secret = await api.keys.create(System(AccountId(1)), "other", mode=KeyMode.TEST)
     await api.add_message(live[0])
     mine, theirs = await api.add_message(tester[0]), await api.add_message(other)
     assert ids(await api.get("/v1/test-emails", tester[1])) == [te(mine)]
@@ -288,7 +289,7 @@ async def test_a_search_that_takes_too_long_is_503_with_a_sentence(api: ApiWorld
 
 
 async def test_attachments_are_numbered_as_they_were_given(api: ApiWorld) -> None:
-    _, secret = await api.keys.create(AccountId(1), "test", mode=KeyMode.TEST)
+    _, secret = await api.keys.create(System(AccountId(1)), "test", mode=KeyMode.TEST)
     files = [
         {"filename": "report.pdf", "content": "UERG", "content_type": "application/pdf"},
         {"filename": "logo.png", "content": "UE5H", "content_type": "image/png", "content_id": "logo"},
@@ -304,7 +305,7 @@ async def test_attachments_are_numbered_as_they_were_given(api: ApiWorld) -> Non
 
 
 async def test_a_content_that_cannot_be_read_is_no_404(api: ApiWorld, tmp_path: Path) -> None:
-    key, secret = await api.keys.create(AccountId(1), "test", mode=KeyMode.TEST)
+    key, secret = await api.keys.create(System(AccountId(1)), "test", mode=KeyMode.TEST)
     number = em(await api.add_message(key))
     for file in (tmp_path / "spool").iterdir():
         file.unlink()

@@ -13,6 +13,7 @@ import pytest
 from sendryd.api.framework.openapi import describe
 from sendryd.api.framework.operation import Operation
 from sendryd.api.framework.words import GROUPS, PATH_PARAMETERS, QUERY_PARAMETERS
+from sendryd.model.actor import System
 from sendryd.model.ids import AccountId
 from sendryd.testing.api import Answer, ApiWorld
 from sendryd.testing.stores import quick_folder
@@ -238,13 +239,13 @@ async def test_what_may_be_left_out_of_a_query_may_be_empty(api: ApiWorld, docum
     parameters = [each for _, operation in described(document) for each in operation.get("parameters", ()) if each.get("in") == "query"]
     assert len(parameters) > 80
     assert all(each.get("allowEmptyValue", False) is not each["required"] for each in parameters)
-    _, secret = await api.keys.create(AccountId(1), "reader")
+    _, secret = await api.keys.create(System(AccountId(1)), "reader")
     assert (await api.get("/v1/emails?limit=&cursor=&status=&q=&include_total=", secret)).status == 200
     assert (await api.get("/v1/analytics?from=&to=2026-03-01", secret)).json["details"]["field"] == "from"
 
 
 async def test_the_example_of_a_design_is_there(api: ApiWorld) -> None:
-    _, secret = await api.keys.create(AccountId(1), "reader")
+    _, secret = await api.keys.create(System(AccountId(1)), "reader")
     example = PATH_PARAMETERS["visual-starters"].example
     assert (await api.get(f"/v1/templates/visual-starters/{example}", secret)).status == 200
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import AccountId
 from sendryd.testing.api import ApiWorld
@@ -25,7 +26,7 @@ class Keys:
 
 @pytest.fixture
 async def keys(api: ApiWorld) -> Keys:
-    return Keys(await api.keys.create(ACCOUNT, "owner"), await api.keys.create(ACCOUNT, "tester", mode=KeyMode.TEST))
+    return Keys(await api.keys.create(System(ACCOUNT), "owner"), await api.keys.create(System(ACCOUNT), "tester", mode=KeyMode.TEST))
 
 
 async def post(api: ApiWorld, keys: Keys, path: str, body: Json) -> Json:

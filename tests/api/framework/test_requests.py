@@ -15,6 +15,7 @@ from starlette.requests import Request
 from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.moments import read_moment
 from sendryd.api.framework.requests import PIECE, Gate, Refused, encode, encode_large, refuse
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import API_KEY_PREFIX, AccountId, parse_id
 from sendryd.policy.ratelimit import RateLimiter
@@ -34,9 +35,11 @@ async def test_the_scheme_is_read_in_any_case(api: ApiWorld, live: Key, scheme: 
 
 async def test_every_bad_key_gets_one_and_the_same_answer(api: ApiWorld, live: Key) -> None:
     key, secret = live
-    _, revoked = await api.keys.create(key.account_id, "revoked")
-    await api.keys.revoke(key.account_id, next(each.id for each in await api.store.list_api_keys(key.account_id) if each.name == "revoked"))
-    _, expired = await api.keys.create(key.account_id, "expired", expires_in=timedelta(minutes=1))
+    _, revoked = await api.keys.create(System(key.account_id), "revoked")
+    await api.keys.revoke(
+        System(key.account_id), next(each.id for each in await api.store.list_api_keys(key.account_id) if each.name == "revoked")
+    )
+    _, expired = await api.keys.create(System(key.account_id), "expired", expires_in=timedelta(minutes=1))
     api.clock.advance(timedelta(minutes=1))
     good = ("authorization", f"Bearer {secret}")
     attempts = [
@@ -69,7 +72,7 @@ async def test_every_bad_key_gets_one_and_the_same_answer(api: ApiWorld, live: K
 
 @pytest.mark.parametrize("scope", list(Scope))
 async def test_every_scope_may_read(api: ApiWorld, scope: Scope) -> None:
-    _, secret = await api.keys.create(AccountId(1), "reader", scope=scope, mode=KeyMode.TEST)
+    _, secret = await api.keys.create(System(AccountId(1)), "reader", scope=scope, mode=KeyMode.TEST)
     for path in ("/v1/smtp/info", "/v1/emails", "/v1/logs", "/v1/test-emails"):
         assert (await api.get(path, secret)).status == 200
 
@@ -77,7 +80,7 @@ async def test_every_scope_may_read(api: ApiWorld, scope: Scope) -> None:
 async def test_a_key_below_the_needed_scope_is_403_and_told_which(api: ApiWorld) -> None:
     gate = Gate(api.directory, api.clock, None, MailLog(api.clock))
     for scope, lacks in ((Scope.READ_ONLY, [Scope.SENDING_ACCESS, Scope.FULL_ACCESS]), (Scope.SENDING_ACCESS, [Scope.FULL_ACCESS])):
-        key, secret = await api.keys.create(AccountId(1), "limited", scope=scope)
+        key, secret = await api.keys.create(System(AccountId(1)), "limited", scope=scope)
         request = Request({"type": "http", "headers": [(b"authorization", f"Bearer {secret}".encode())]})
         assert await gate.identify(request) == key
         gate.check(key, scope, {})
@@ -93,7 +96,7 @@ async def test_a_key_below_the_needed_scope_is_403_and_told_which(api: ApiWorld)
 
 async def test_a_revoked_key_is_refused_at_the_latest_after_a_quarter_second(api: ApiWorld, live: Key) -> None:
     assert (await api.get("/v1/emails", live[1])).status == 200
-    await api.keys.revoke(live[0].account_id, live[0].id)
+    await api.keys.revoke(System(live[0].account_id), live[0].id)
     api.clock.advance(timedelta(milliseconds=250))
     assert (await api.get("/v1/emails", live[1])).status == 401
 
@@ -115,8 +118,8 @@ async def limited(tmp_path: Path) -> AsyncIterator[ApiWorld]:
 
 
 async def test_requests_over_the_limit_are_told_in_whole_seconds_when_to_come_back(limited: ApiWorld) -> None:
-    _, secret = await limited.keys.create(AccountId(1), "busy")
-    _, other = await limited.keys.create(AccountId(1), "other")
+    _, secret = await limited.keys.create(System(AccountId(1)), "busy")
+    _, other = await limited.keys.create(System(AccountId(1)), "other")
     assert [(await limited.get("/v1/smtp/info", secret)).status for _ in range(3)] == [200, 200, 200]
     refused = await limited.get("/v1/smtp/info", secret)
     assert refused.status == 429
@@ -129,7 +132,7 @@ async def test_requests_over_the_limit_are_told_in_whole_seconds_when_to_come_ba
 
 
 async def test_every_answer_to_a_key_says_how_it_stands_with_its_limit(limited: ApiWorld) -> None:
-    _, secret = await limited.keys.create(AccountId(1), "busy", scope=Scope.READ_ONLY)
+    _, secret = await limited.keys.create(System(AccountId(1)), "busy", scope=Scope.READ_ONLY)
 
     def standing(answer: Answer) -> tuple[int, str, str, str]:
         names = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
@@ -146,8 +149,8 @@ async def test_every_answer_to_a_key_says_how_it_stands_with_its_limit(limited: 
 
 
 async def test_every_kind_of_error_has_one_shape(api: ApiWorld, limited: ApiWorld) -> None:
-    _, owner = await api.keys.create(AccountId(1), "owner")
-    _, busy = await limited.keys.create(AccountId(1), "busy")
+    _, owner = await api.keys.create(System(AccountId(1)), "owner")
+    _, busy = await limited.keys.create(System(AccountId(1)), "busy")
     for _ in range(3):
         await limited.get("/v1/emails", busy)
     await api.send("POST", "/v1/domains", owner, {"name": "there.test"})
@@ -180,7 +183,7 @@ async def test_a_query_that_cannot_be_read_is_422_as_a_whole(api: ApiWorld, live
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "application/x-www-form-urlencoded", ""])
 async def test_a_post_may_have_no_body_whatever_its_type(api: ApiWorld, content_type: str) -> None:
-    key, secret = await api.keys.create(AccountId(1), "owner")
+    key, secret = await api.keys.create(System(AccountId(1)), "owner")
     await api.add_message(key)
     email_id = (await api.get("/v1/emails", secret)).json["data"][0]["id"]
     headers = [("authorization", f"Bearer {secret}"), *([("content-type", content_type)] if content_type else [])]
@@ -272,7 +275,7 @@ async def test_refusals_of_mail_are_lines_of_the_log_with_the_key(tmp_path: Path
     await api.store.ensure_account(AccountId(1), "default", api.clock.now())
     api.mail_log.send_to(LogOutput(stream=None, is_json=False, level=logging.INFO))
     mail = {"from": "a@example.test", "to": "b@example.org", "subject": "s", "text": "t"}
-    reader, sender = [(await api.keys.create(AccountId(1), "k", scope=each)) for each in (Scope.READ_ONLY, Scope.SENDING_ACCESS)]
+    reader, sender = [(await api.keys.create(System(AccountId(1)), "k", scope=each)) for each in (Scope.READ_ONLY, Scope.SENDING_ACCESS)]
     with structlog.testing.capture_logs() as lines:
         await api.send("POST", "/v1/emails", reader[1], mail)
         for body in ({}, mail, mail):

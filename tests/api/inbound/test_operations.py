@@ -2,6 +2,7 @@
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey
 from sendryd.model.ids import AccountId, format_id
 from sendryd.testing.api import Answer, ApiWorld
@@ -14,7 +15,7 @@ URL = "https://hooks.example.com/in"
 @pytest.fixture
 async def owner(api: ApiWorld) -> str:
     """The secret of a key that may do everything."""
-    return (await api.keys.create(AccountId(1), "owner"))[1]
+    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
 
 
 def fault(answer: Answer) -> tuple[int, str, object]:

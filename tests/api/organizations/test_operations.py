@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, format_id
 from sendryd.testing.api import HOSTNAME, Answer, ApiWorld
@@ -24,7 +25,7 @@ DEFAULTS = {
 @pytest.fixture
 async def owner(api: ApiWorld) -> str:
     """The secret of a key that may do everything."""
-    return (await api.keys.create(AccountId(1), "owner"))[1]
+    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
 
 
 def fault(answer: Answer) -> tuple[int, str, object]:
@@ -123,7 +124,7 @@ async def test_there_is_one_region_and_preferences_are_kept(api: ApiWorld, owner
 @pytest.mark.parametrize("scope", [Scope.READ_ONLY, Scope.SENDING_ACCESS])
 @pytest.mark.parametrize("suffix", ["", "/branding", "/region"])
 async def test_setting_needs_full_access(api: ApiWorld, scope: Scope, suffix: str) -> None:
-    _, secret = await api.keys.create(AccountId(1), "less", scope=scope)
+    _, secret = await api.keys.create(System(AccountId(1)), "less", scope=scope)
     assert fault(await api.send("PATCH", ME + suffix, secret, {"name": "x"}))[:2] == (403, "insufficient_scope")
     assert (await api.get(ME + suffix, secret)).status == 200
     assert (await api.get(ME + suffix)).status == 401

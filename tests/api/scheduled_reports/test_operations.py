@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sendryd.accounts.scheduled_reports import MAX_REPORTS
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, format_id
 from sendryd.testing.api import Answer, ApiWorld
@@ -17,7 +18,7 @@ REPORTS = "/v1/analytics/scheduled-reports"
 @pytest.fixture
 async def owner(api: ApiWorld) -> Key:
     """A live key that may do everything."""
-    return await api.keys.create(AccountId(1), "owner")
+    return await api.keys.create(System(AccountId(1)), "owner")
 
 
 def fault(answer: Answer) -> tuple[int, str, object]:
@@ -83,7 +84,7 @@ async def test_reports_of_others_are_out_of_reach(api: ApiWorld, owner: Key, str
 
 
 async def test_only_full_access_schedules_and_removes_reports(api: ApiWorld) -> None:
-    _, secret = await api.keys.create(AccountId(1), "weak", scope=Scope.READ_ONLY)
+    _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=Scope.READ_ONLY)
     for method, path in (("POST", REPORTS), ("DELETE", f"{REPORTS}/x")):
         assert fault(await api.send(method, path, secret, {}))[:2] == (403, "insufficient_scope")
     assert (await api.get(REPORTS, secret)).status == 200

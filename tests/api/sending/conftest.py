@@ -2,6 +2,7 @@
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import AccountId
@@ -20,4 +21,4 @@ async def sender(api: ApiWorld) -> Key:
     check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=now, verified_at=now, failing_since=None, failures=0)
     await api.store.record_domain_check(domain, check)
     api.directory.invalidate()
-    return await api.keys.create(ACCOUNT, "sender", scope=Scope.SENDING_ACCESS)
+    return await api.keys.create(System(ACCOUNT), "sender", scope=Scope.SENDING_ACCESS)

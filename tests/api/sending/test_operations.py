@@ -15,6 +15,7 @@ import pytest
 from sendryd.api.framework.reading import validate
 from sendryd.api.framework.requests import Refused
 from sendryd.api.sending.schema import SendBody
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import AccountId, parse_id
 from sendryd.store.base import QueueFilter
@@ -291,7 +292,7 @@ async def test_a_batch_has_1_to_100(api: ApiWorld, sender: Key, count: int) -> N
 
 
 async def test_marketing_is_not_sent_to_who_has_unsubscribed(api: ApiWorld, sender: Key) -> None:
-    full = await api.keys.create(ACCOUNT, "full")
+    full = await api.keys.create(System(ACCOUNT), "full")
     await post(api, full, "/v1/unsubscribes", {"email": "Off@example.org", "list_id": "news"})
     changes = {"to": ["off@example.org", "on@example.org"], "unsubscribe_url": "https://example.test/off", "list_id": "news"}
     answer = await send(api, sender, "/v1/emails/marketing", **changes)
@@ -304,7 +305,7 @@ async def test_marketing_is_not_sent_to_who_has_unsubscribed(api: ApiWorld, send
 
 
 async def test_a_suppressed_recipient_is_skipped_while_the_others_get_theirs(api: ApiWorld, sender: Key) -> None:
-    full = await api.keys.create(ACCOUNT, "full")
+    full = await api.keys.create(System(ACCOUNT), "full")
     await post(api, full, "/v1/suppression", {"email": "gone@example.org"})
     answer = await send(api, sender, to=["GONE@example.org", "here@example.org"])
     assert (answer.status, answer.json["status"]) == (200, "queued")
@@ -320,7 +321,7 @@ async def test_a_stored_template_gives_subject_and_bodies(api: ApiWorld, sender:
     change = TemplateChange(
         name="Welcome", subject="Hi {{ name }}", html="<p>{{ name }}</p>", variables={"name": {"type": "string", "required": True}}
     )
-    template = await api.templates.add(ACCOUNT, change)
+    template = await api.templates.add(System(ACCOUNT), change)
     template_id = format_id("tmpl", template.id)
     answer = await send(api, sender, html=..., text=..., subject="", template_id=template_id, variables={"name": "A & B"})
     assert (answer.status, answer.json["subject"]) == (200, "Hi A & B")
@@ -354,7 +355,7 @@ async def test_tracking_is_asked_for_by_message_or_set_by_domain(api: ApiWorld, 
 
     assert await tracked() == (False, False)
     assert await tracked(tracking=True) == (True, True)
-    full = await api.keys.create(ACCOUNT, "full")
+    full = await api.keys.create(System(ACCOUNT), "full")
     domain = (await api.get("/v1/domains", full[1])).json["data"][0]["id"]
     changed = await api.send("PATCH", f"/v1/domains/{domain}", full[1], {"tracking": {"opens": True, "clicks": True}})
     assert changed.status == 200

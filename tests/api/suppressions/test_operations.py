@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId
 from sendryd.testing.api import Answer, ApiWorld
@@ -18,7 +19,7 @@ PATH = "/v1/suppression"
 @pytest.fixture
 async def owner(api: ApiWorld) -> str:
     """The secret of a key that may do everything."""
-    return (await api.keys.create(AccountId(1), "owner"))[1]
+    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
 
 
 def fault(answer: Answer) -> tuple[int, str, object]:
@@ -113,7 +114,7 @@ async def test_accounts_do_not_see_each_other(api: ApiWorld, owner: str, strange
 
 @pytest.mark.parametrize("scope", [Scope.READ_ONLY, Scope.SENDING_ACCESS])
 async def test_only_full_access_may_change_it(api: ApiWorld, scope: Scope) -> None:
-    _, secret = await api.keys.create(AccountId(1), "weak", scope=scope)
+    _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=scope)
     for method, target in (("POST", PATH), ("POST", f"{PATH}/import"), ("DELETE", f"{PATH}/a@example.org")):
         assert fault(await api.send(method, target, secret, {"email": "a@example.org"}))[:2] == (403, "insufficient_scope")
     assert (await api.get(PATH, secret)).status == 200

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sendryd.message.starters import VISUAL_STARTERS
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, format_id
 from sendryd.testing.api import Answer, ApiWorld
@@ -24,7 +25,7 @@ BODY = {
 @pytest.fixture
 async def owner(api: ApiWorld) -> str:
     """The secret of a key that may do everything."""
-    return (await api.keys.create(AccountId(1), "owner"))[1]
+    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
 
 
 @pytest.fixture
@@ -223,7 +224,7 @@ async def test_other_accounts_and_other_ids_are_not_found(api: ApiWorld, owner: 
 
 
 async def test_scopes(api: ApiWorld, template: dict[str, Any]) -> None:
-    _, secret = await api.keys.create(AccountId(1), "weak", scope=Scope.READ_ONLY)
+    _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=Scope.READ_ONLY)
     one = f"{PATH}/{template['id']}"
     for method, path in (("POST", PATH), ("PUT", one), ("DELETE", one), ("POST", f"{one}/duplicate"), ("POST", f"{one}/publish/x")):
         assert fault(await api.send(method, path, secret, {}))[:2] == (403, "insufficient_scope")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, format_id
 from sendryd.testing.api import Answer, ApiWorld
@@ -16,7 +17,7 @@ PATH = "/v1/unsubscribes"
 @pytest.fixture
 async def owner(api: ApiWorld) -> str:
     """The secret of a key that may do everything."""
-    return (await api.keys.create(AccountId(1), "owner"))[1]
+    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
 
 
 def fault(answer: Answer) -> tuple[int, str, object]:
@@ -127,7 +128,7 @@ async def test_ids_of_other_accounts_and_kinds_are_not_found(api: ApiWorld, owne
 
 
 async def test_only_full_access_may_change_it(api: ApiWorld) -> None:
-    _, secret = await api.keys.create(AccountId(1), "weak", scope=Scope.SENDING_ACCESS)
+    _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=Scope.SENDING_ACCESS)
     for method, target in (("POST", PATH), ("POST", f"{PATH}/batch"), ("DELETE", f"{PATH}/unsub_x")):
         assert fault(await api.send(method, target, secret, {"email": "a@example.org"}))[:2] == (403, "insufficient_scope")
     assert (await api.get(PATH, secret)).status == 200

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId, NotificationId, format_id, parse_id
 from sendryd.model.webhook import NotificationState, WebhookEvent
@@ -22,7 +23,7 @@ EVENTS = ["email.delivered", "email.bounced"]
 @pytest.fixture
 async def owner(api: ApiWorld) -> str:
     """The secret of a key that may do everything."""
-    return (await api.keys.create(AccountId(1), "owner"))[1]
+    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ async def test_other_accounts_and_other_ids_are_not_found(api: ApiWorld, owner: 
 
 
 async def test_only_full_access_manages(api: ApiWorld, owner: str, webhook: dict[str, Any]) -> None:
-    _, secret = await api.keys.create(AccountId(1), "weak", scope=Scope.SENDING_ACCESS)
+    _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=Scope.SENDING_ACCESS)
     target = f"{PATH}/{webhook['id']}"
     for method, path in (("POST", PATH), ("PUT", target), ("DELETE", target), ("POST", f"{target}/test"), ("POST", f"{target}/replay")):
         assert fault(await api.send(method, path, secret, {}))[:2] == (403, "insufficient_scope")
@@ -232,8 +233,8 @@ async def test_only_full_access_manages(api: ApiWorld, owner: str, webhook: dict
 
 
 async def test_an_account_has_fifty_webhooks(api: ApiWorld) -> None:
-    _, live = await api.keys.create(AccountId(1), "live")
-    _, test = await api.keys.create(AccountId(1), "test", mode=KeyMode.TEST)
+    _, live = await api.keys.create(System(AccountId(1)), "live")
+    _, test = await api.keys.create(System(AccountId(1)), "test", mode=KeyMode.TEST)
     body = {"url": "https://example.com/in", "events": ["email.delivered"]}
     answers = await asyncio.gather(*(api.send("POST", "/v1/webhooks", live, body) for _ in range(52)))
     assert sorted(each.status for each in answers) == [200] * 50 + [409] * 2

@@ -1,9 +1,9 @@
 """API keys: making, listing and revoking them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from sendryd.accounts.api_keys import KeyOffice
+from sendryd.accounts.api_keys import BadExpiry, KeyOffice
 from sendryd.api.api_keys.schema import ApiKey, NewApiKey, NewKeyBody, key_json, new_key_json
 from sendryd.api.framework.answers import Deleted, Page, page
 from sendryd.api.framework.bodies import PageQuery
@@ -12,8 +12,8 @@ from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cu
 from sendryd.intake.directory import Directory
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, parse_id
+from sendryd.policy.permissions import LiveKeyNeeded
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.runtime.clock import Clock
 from sendryd.store.base import AccountStore
 from sendryd.store.errors import NotFound
 
@@ -23,11 +23,10 @@ GROUP: Final = "API Keys"
 class KeyHandlers:
     """Everything about keys."""
 
-    def __init__(self, store: AccountStore, office: KeyOffice, directory: Directory, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, office: KeyOffice, directory: Directory) -> None:
         self._store = store
         self._office = office
         self._directory = directory
-        self._clock = clock
 
     def operations(self) -> list[Operation]:
         """The declarations."""
@@ -49,31 +48,21 @@ class KeyHandlers:
         Only this answer contains the whole key. A test key cannot create a live key: test keys leak easily.
         """
         body = call.body
-        mode = KeyMode(body.mode or KeyMode.LIVE)
-        if mode is KeyMode.LIVE and call.key.mode is KeyMode.TEST:
-            sentence = 'make live keys, and keys are live unless "mode" is "test"'
-            raise Refused(Refusal(RefusalKey.LIVE_KEY_NEEDED, sentence), details={"field": "mode"})
-        key, secret = await self._office.create(
-            call.key.account_id,
-            body.name,
-            scope=Scope(body.scope or Scope.FULL_ACCESS),
-            mode=mode,
-            expires_in=None if body.expires_in is None else timedelta(seconds=body.expires_in),
-            expires_at=self._read_expiry(body),
-        )
-        return new_key_json(key, secret)
-
-    def _read_expiry(self, body: NewKeyBody) -> datetime | None:
-        if body.expires_at is None:
-            return None
-        if body.expires_in is not None:
-            raise invalid("expires_at", "expires_at: give this or expires_in, not both")
-        if body.expires_at <= self._clock.now():
-            raise invalid("expires_at", "expires_at: that time has passed")
         try:
-            return body.expires_at.astimezone(UTC)
-        except OverflowError:
-            raise invalid("expires_at", "expires_at: leave it out for a key that does not expire") from None
+            key, secret = await self._office.create(
+                call.key,
+                body.name,
+                scope=Scope(body.scope or Scope.FULL_ACCESS),
+                mode=KeyMode(body.mode or KeyMode.LIVE),
+                expires_in=None if body.expires_in is None else timedelta(seconds=body.expires_in),
+                expires_at=body.expires_at,
+            )
+        except LiveKeyNeeded:
+            sentence = 'make live keys, and keys are live unless "mode" is "test"'
+            raise Refused(Refusal(RefusalKey.LIVE_KEY_NEEDED, sentence), details={"field": "mode"}) from None
+        except BadExpiry as error:
+            raise invalid("expires_at", f"expires_at: {error}") from None
+        return new_key_json(key, secret)
 
     async def list(self, call: Call[None, PageQuery]) -> Page[ApiKey]:
         """List active API keys, newest first.
@@ -92,12 +81,11 @@ class KeyHandlers:
         The key stops working at once. A key may revoke itself; a test key may revoke other test keys only.
         """
         number = parse_id(call.params["id"], API_KEY_PREFIX)
-        now = self._clock.now()
-        try:
-            key = None if number is None else await self._office.revoke(call.key.account_id, ApiKeyId(number), by=call.key.mode)
-        except NotFound:
-            key = None
-        if key is None or (key.revoked_at is not None and key.revoked_at < now):  # it was revoked before
+        if number is None:
             raise not_found("API key")
+        try:
+            await self._office.revoke(call.key, ApiKeyId(number), is_repeatable=False)
+        except NotFound:
+            raise not_found("API key") from None
         self._directory.invalidate()
         return {"deleted": True}

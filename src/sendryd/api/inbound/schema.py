@@ -7,7 +7,8 @@ from typing_extensions import TypedDict
 
 from sendryd.api.framework.bodies import Body, Line
 from sendryd.model.account import InboundForwarding
-from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.actor import Actor
+from sendryd.model.apikey import KeyMode
 from sendryd.policy.permissions import may_see_secrets, may_see_url
 from sendryd.policy.urlguard import origin_of
 
@@ -54,9 +55,9 @@ class InboundConfig(TypedDict):
     secret: str | None
 
 
-def config_json(forwarding: InboundForwarding, key: ApiKey) -> InboundConfig:
+def config_json(forwarding: InboundForwarding, actor: Actor) -> InboundConfig:
     """Where mail that comes in is posted, as much as this key may see of it."""
     url = forwarding.url
-    if url is not None and not may_see_url(key, KeyMode.LIVE):
+    if url is not None and not may_see_url(actor, KeyMode.LIVE):
         url = origin_of(url)
-    return {"inbound_address": None, "url": url, "secret": forwarding.secret if may_see_secrets(key) else None}
+    return {"inbound_address": None, "url": url, "secret": forwarding.secret if may_see_secrets(actor) else None}

@@ -16,7 +16,7 @@ from sendryd.message.compose import Attachment, Composition, compose
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import Mailbox
 from sendryd.message.template import TemplateError
-from sendryd.model.apikey import ApiKey
+from sendryd.model.actor import Actor
 from sendryd.model.ids import TEMPLATE_PREFIX, MessageId, TemplateId, parse_id
 from sendryd.policy.permissions import NotForLiveMail
 from sendryd.policy.refusal import Refusal, RefusalKey
@@ -35,10 +35,10 @@ class Composer:
         self._max_size = max_size
 
     async def prepare(
-        self, key: ApiKey, request: Request, outgoing: Outgoing, *, message_id: MessageId | None = None
+        self, actor: Actor, request: Request, outgoing: Outgoing, *, message_id: MessageId | None = None
     ) -> Prepared | Refusal:
         """The message of a request, ready to be committed. `message_id` is that of a message that is made anew. Raises `Refused`."""
-        outgoing = await self._render(key, outgoing)
+        outgoing = await self._render(actor, outgoing)
         if not outgoing.subject:
             raise invalid("subject", "subject: it is required")
         if outgoing.html is None and outgoing.text is None:
@@ -62,7 +62,7 @@ class Composer:
         if len(content) > self._max_size:
             raise Refused(Refusal(RefusalKey.MESSAGE_TOO_BIG), details={"limit": self._max_size})
         submission = Submission(
-            key=key,
+            actor=actor,
             reverse_path=outgoing.sender.address,
             recipients=_recipients((*outgoing.to, *outgoing.cc, *outgoing.bcc)),
             content=content,
@@ -72,7 +72,7 @@ class Composer:
         )
         return await self._intake.prepare(submission, message_id=message_id)
 
-    async def _render(self, key: ApiKey, outgoing: Outgoing) -> Outgoing:
+    async def _render(self, actor: Actor, outgoing: Outgoing) -> Outgoing:
         """With a template's subject and bodies in place of its own."""
         if outgoing.template_id is None:
             return outgoing
@@ -81,9 +81,7 @@ class Composer:
             raise invalid("template_id", "template_id: there is no such template")
         is_large = sum(len(each.content) for each in outgoing.attachments) > offload.LARGE
         try:
-            rendered = await self._templates.render(
-                key.account_id, TemplateId(number), outgoing.variables, mode=key.mode, is_large=is_large
-            )
+            rendered = await self._templates.render(actor, TemplateId(number), outgoing.variables, is_large=is_large)
         except NotForLiveMail as error:
             raise invalid("template_id", f"template_id: {error}") from None
         except NotFound:

@@ -99,7 +99,7 @@ class TemplateHandlers:
         A design in `blocks` is compiled into HTML unless `html` is given too. Live mail cannot use a template that a test key made.
         """
         try:
-            return template_json(await self._templates.add(call.key.account_id, call.body.change, by=call.key.mode))
+            return template_json(await self._templates.add(call.key, call.body.change))
         except BadTemplate as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
 
@@ -127,7 +127,7 @@ class TemplateHandlers:
         A changed content becomes the next version, and is published. A field that is left out keeps its value.
         """
         try:
-            return template_json(await self._templates.update(call.key.account_id, _read_id(call), call.body.change, by=call.key.mode))
+            return template_json(await self._templates.update(call.key, _read_id(call), call.body.change))
         except BadTemplate as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
         except NotFound:
@@ -139,7 +139,7 @@ class TemplateHandlers:
         Mail that was sent with it stays.
         """
         try:
-            await self._templates.remove(call.key.account_id, _read_id(call), by=call.key.mode)
+            await self._templates.remove(call.key, _read_id(call))
         except NotFound:
             raise not_found("Template") from None
         return {"deleted": True}
@@ -165,9 +165,7 @@ class TemplateHandlers:
         if number is None:
             raise not_found("Template version")
         try:
-            return template_json(
-                await self._templates.publish(template.account_id, template.id, TemplateVersionId(number), by=call.key.mode)
-            )
+            return template_json(await self._templates.publish(call.key, template.id, TemplateVersionId(number)))
         except NotFound:
             raise not_found("Template version") from None
 
@@ -177,7 +175,7 @@ class TemplateHandlers:
         The copy begins with one version, the published content.
         """
         try:
-            return template_json(await self._templates.duplicate(call.key.account_id, _read_id(call), by=call.key.mode))
+            return template_json(await self._templates.duplicate(call.key, _read_id(call)))
         except NotFound:
             raise not_found("Template") from None
 

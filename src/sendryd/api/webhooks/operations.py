@@ -75,9 +75,7 @@ class WebhookHandlers:
         """
         body = call.body
         try:
-            webhook = await self._webhooks.create(
-                call.key.account_id, body.url, body.events, is_active=body.active is not False, by=call.key.mode
-            )
+            webhook = await self._webhooks.create(call.key, body.url, body.events, is_active=body.active is not False)
         except BadWebhook as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
         return new_webhook_json(webhook, call.key)
@@ -115,7 +113,7 @@ class WebhookHandlers:
         body = call.body
         change = WebhookChange(url=body.url, events=body.events, is_active=body.active)
         try:
-            webhook = await self._webhooks.update(call.key.account_id, _read_id(call), change, by=call.key.mode)
+            webhook = await self._webhooks.update(call.key, _read_id(call), change)
         except BadWebhook as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
         except NotFound:
@@ -128,7 +126,7 @@ class WebhookHandlers:
         Its finished deliveries are removed too.
         """
         try:
-            await self._webhooks.remove(call.key.account_id, _read_id(call), by=call.key.mode)
+            await self._webhooks.remove(call.key, _read_id(call))
         except NotFound:
             raise not_found("Webhook") from None
         return {"deleted": True}
@@ -161,7 +159,7 @@ class WebhookHandlers:
         if number is None:
             raise not_found("Webhook delivery")
         try:
-            made = await self._webhooks.replay(call.key.account_id, NotificationId(number), by=call.key.mode)
+            made = await self._webhooks.replay(call.key, NotificationId(number))
         except NotFound:
             raise not_found("Webhook delivery") from None
         except NotAllowed as error:
@@ -174,7 +172,7 @@ class WebhookHandlers:
         The body has `"test": true` and concerns no email.
         """
         try:
-            made = await self._webhooks.test_event(call.key.account_id, _read_id(call), by=call.key.mode)
+            made = await self._webhooks.test_event(call.key, _read_id(call))
         except NotFound:
             raise not_found("Webhook") from None
         except NotAllowed as error:
@@ -191,12 +189,11 @@ class WebhookHandlers:
             raise invalid("to", "to: it lies before from")
         try:
             made = await self._webhooks.replay_range(
-                call.key.account_id,
+                call.key,
                 _read_id(call),
                 start=body.start,
                 end=body.end,
                 is_failed=body.failed_only is not False,
-                by=call.key.mode,
             )
         except BadWebhook as error:
             raise invalid("to", f"to: {error}") from None

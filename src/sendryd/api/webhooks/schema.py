@@ -9,7 +9,8 @@ from sendryd.api.framework.answers import timestamp_or_none
 from sendryd.api.framework.bodies import Body, PageQuery
 from sendryd.api.framework.moments import EndMoment, StartMoment
 from sendryd.model import webhook as model
-from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.actor import Actor
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, format_id
 from sendryd.model.moment import timestamp
 from sendryd.model.webhook import NotificationState
@@ -111,29 +112,29 @@ class ReplayedRange(TypedDict):
     queued: int
 
 
-def listed_webhook_json(webhook: model.Webhook, key: ApiKey) -> WebhookListItem:
+def listed_webhook_json(webhook: model.Webhook, actor: Actor) -> WebhookListItem:
     """A webhook without its secret."""
-    return _without_secret(webhook, key)
+    return _without_secret(webhook, actor)
 
 
-def webhook_json(webhook: model.Webhook, key: ApiKey) -> Webhook:
+def webhook_json(webhook: model.Webhook, actor: Actor) -> Webhook:
     """A webhook, with its secret for a key that may see it."""
-    body = _without_secret(webhook, key)
-    if may_see_secrets(key):
+    body = _without_secret(webhook, actor)
+    if may_see_secrets(actor):
         body["secret"] = webhook.secret
     return body
 
 
-def new_webhook_json(webhook: model.Webhook, key: ApiKey) -> CreatedWebhook:
+def new_webhook_json(webhook: model.Webhook, actor: Actor) -> CreatedWebhook:
     """A webhook with its secret, for the key that created it."""
-    return {**_without_secret(webhook, key), "secret": webhook.secret}
+    return {**_without_secret(webhook, actor), "secret": webhook.secret}
 
 
-def _without_secret(webhook: model.Webhook, key: ApiKey) -> Webhook:
+def _without_secret(webhook: model.Webhook, actor: Actor) -> Webhook:
     """A key that cannot change the webhook sees only the host of its URL."""
     body: Webhook = {
         "id": format_id(WEBHOOK_PREFIX, webhook.id),
-        "url": webhook.url if may_see_url(key, webhook.mode) else origin_of(webhook.url),
+        "url": webhook.url if may_see_url(actor, webhook.mode) else origin_of(webhook.url),
         "events": [event.value for event in webhook.events],
         "active": webhook.is_active,
         "failing_since": timestamp_or_none(webhook.failing_since),
