@@ -1,4 +1,4 @@
-"""The ordered list of what one attempt tries: hosts, addresses, and how much encryption each needs."""
+"""The ordered list of what one attempt tries: hosts, addresses, and how much encryption each needs. Pure."""
 
 from collections.abc import Callable, Sequence
 from typing import Final

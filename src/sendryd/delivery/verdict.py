@@ -1,4 +1,4 @@
-"""From what was said of a recipient to what is stored of its delivery."""
+"""From what was said of a recipient to what is stored of its delivery. Pure."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

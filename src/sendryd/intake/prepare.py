@@ -1,4 +1,4 @@
-"""From the bytes at the door to the bytes that are stored: checks of the header block, and the few fields that are added or removed.
+"""From the bytes at the door to the bytes that are stored: checks of the header block, and the few fields that are added or removed. Pure.
 
 The content is never parsed and put together again: lines are put in front of it, named fields are cut out, and all else stays byte for
 byte as it came (RFC 6409 §8 allows what is added here: Received, and Date and Message-ID if missing).

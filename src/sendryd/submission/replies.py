@@ -1,4 +1,4 @@
-"""What a submission session says by itself. The refusals of `policy.refusal` render themselves."""
+"""What a submission session says by itself. The refusals of `policy.refusal` render themselves. Pure."""
 
 from typing import Final
 

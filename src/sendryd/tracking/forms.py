@@ -1,4 +1,4 @@
-"""The words of the forms that unsubscribe: the page's button, and what mailbox providers post (RFC 8058 §3.1)."""
+"""The words of the forms that unsubscribe: the page's button, and what mailbox providers post (RFC 8058 §3.1). Pure."""
 
 from collections.abc import Mapping
 
