@@ -227,3 +227,12 @@ def test_files_that_the_architecture_names_are_there() -> None:
     named = {name for name in re.findall(r"`([a-z_]+/[\w./]*)`", text) if "NNNN" not in name}
     assert len(named) > 50
     assert sorted(name for name in named if not any((place / name).exists() for place in (ROOT, SOURCE))) == []
+
+
+def test_names_of_the_glossary_are_in_the_code() -> None:
+    rows = [line.rpartition(" | ")[2] for line in (ROOT / "docs/glossary.md").read_text("utf-8").splitlines()]
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    code = "".join(path.read_text("utf-8") for path in FILES)
+    places = {path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*")} | {path.name for path in FILES}
+    assert len(named) > 40
+    assert sorted(name for name in named if name.rstrip("/") not in places and not re.search(rf"\b{re.escape(name)}\b", code)) == []
