@@ -1,4 +1,4 @@
-"""Says at the start whether the contents of messages are all there."""
+"""Logs at the start whether the spool has the content of every message."""
 
 from typing import Final
 
@@ -7,19 +7,21 @@ from sendryd.store.base import SpoolReport, UpkeepStore
 
 MAX_NAMES: Final = 10  # of files in the line; their number is given with them
 LOSS_ADVICE: Final = (
-    "restore these files of the spool from the backup that belongs to the database; deliveries that need them are held,"
-    " and go on with sendryd queue release"
+    "restore these files of the spool from the backup that belongs to the database; deliveries that need them are held"
+    " until sendryd queue release"
 )
 UNKNOWN_ADVICE: Final = (
-    "these files have messages of another database or of another time: if that is not wanted, stop the program and restore the database"
-    " that belongs to them; they are not touched"
+    "the database does not know these files: they belong to another database or to an earlier state of this one; they are not touched."
+    " If mail is missing, stop the program and restore the database that belongs to them"
 )
+
+WHOLE: Final = "the spool has the content of every message in the database"
 
 log = get_logger("serve")
 
 
 async def compare_spool(store: UpkeepStore) -> SpoolReport:
-    """Compares the database with the spool. What is wrong is logged at once, in one line. Raises `StoreError`."""
+    """Compares the database with the spool, and logs missing, damaged or unknown files in one line. Raises `StoreError`."""
     report = await store.compare_spool()
     if not report.is_whole:
         log.error("spool_compared", **_found(report), affected=report.affected, advice=LOSS_ADVICE)
@@ -29,9 +31,9 @@ async def compare_spool(store: UpkeepStore) -> SpoolReport:
 
 
 def confirm_spool(report: SpoolReport) -> None:
-    """Logs in one line that nothing is wrong, once all is said that a person needs: on a first start, the keys and lines to paste."""
+    """Logs that the spool is whole, after the greeting: on a first start the keys and the commands to paste come before it."""
     if report.is_whole and not report.unknown:
-        log.info("spool_compared", **_found(report))
+        log.info("spool_compared", result=WHOLE, **_found(report))
 
 
 def _found(report: SpoolReport) -> dict[str, object]:

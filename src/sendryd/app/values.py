@@ -50,7 +50,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many in so much time."""
+    """A number of things in a stretch of time."""
 
     count: int
     period: timedelta
