@@ -1,7 +1,7 @@
 """`dataclass` for the values that are made for every message: frozen for the type checker, an ordinary dataclass at run time.
 
 A dataclass that is frozen at run time sets each of its fields by a call. A message on its way through makes some thirty values with two
-hundred fields, and these calls were a twentieth of all that it costs. Nobody assigns to a field all the same: mypy refuses it.
+hundred fields, and these calls were a twentieth of a message's cost. Assignments to fields are still refused: by mypy.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -29,6 +29,12 @@ def test_add_and_show_print_the_records(cli: Any, example: dict[str, Any]) -> No
     assert [line.split("\t") for line in lines] == [[record["name"], record["type"], record["value"]] for record in example["dns_records"]]
 
 
+def test_a_domain_that_is_not_verified_shows_the_next_step(cli: Any, example: dict[str, Any]) -> None:
+    for command in ("show", "verify"):
+        shown = cli.run("domains", command, example["name"]).stderr
+        assert f"then run `{sys.executable} -m sendryd domains verify example.test`" in shown
+
+
 def test_selector_and_spf_are_as_the_settings_say(cli: Any) -> None:
     cli.env |= {"SENDRYD_DKIM_SELECTOR": "s2026", "SENDRYD_SPF_INCLUDE": "_spf.relay.test"}
     values = {record["name"]: record["value"] for record in cli.json("domains", "add", "example.test")["dns_records"]}
@@ -86,7 +92,7 @@ def test_remove(cli: Any) -> None:
 
 @pytest.mark.usefixtures("example")
 def test_what_cannot_be_added(cli: Any) -> None:
-    assert "there already" in cli.fault("domains", "add", "example.test")
+    assert "exists already" in cli.fault("domains", "add", "example.test")
     for name in ("localhost", "not a domain", "127.0.0.1", ""):
         assert "domain" in cli.fault("domains", "add", name)
 

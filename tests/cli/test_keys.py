@@ -89,4 +89,4 @@ def test_an_account_has_as_many_keys_and_domains_as_the_settings_say(cli: Any) -
     cli.json("keys", "rotate", first["id"], "--grace", "1h")
     cli.json("domains", "add", "one.test")
     assert "the account has 1 domain, the most that it may have: remove one first" in cli.fault("domains", "add", "two.test")
-    assert "there already" in cli.fault("domains", "add", "one.test")
+    assert "exists already" in cli.fault("domains", "add", "one.test")

@@ -1,6 +1,7 @@
 """`sendryd send`, through a relay that runs."""
 
 import json
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,14 +78,14 @@ def test_an_address_beyond_ascii(relay: RelayProcess) -> None:
     [
         (ENVELOPE, 2, "SENDRY_API_KEY"),
         ((*ENVELOPE, "--key", "sn_live_nonsense"), 1, "535 5.7.8"),
-        ((*ENVELOPE, "--key", "ключ"), 1, "not one"),
+        ((*ENVELOPE, "--key", "ключ"), 1, "no API key"),
         ((*ENVELOPE, "--key", "TEST", "--to", "nobody@localhost"), 1, "5.1.3"),
         (
             (*ENVELOPE, "--key", "TEST", "--attach", "/nonexistent/file"),
             1,
             "an attachment cannot be read: /nonexistent/file: No such file or directory\n",
         ),
-        ((*ENVELOPE, "--key", "TEST", "--subject", "two\nlines"), 1, "cannot be made"),
+        ((*ENVELOPE, "--key", "TEST", "--subject", "two\nlines"), 1, "cannot be composed"),
         ((*ENVELOPE, "--key", "LIVE"), 1, "550 5.7.1"),
     ],
 )
@@ -97,7 +98,7 @@ def test_the_key_is_shown_to_nobody_but_the_relay(relay: RelayProcess, tmp_path:
     with RelayProcess(tmp_path / "impostor") as impostor:
         env = {**relay.env, "SENDRYD_SMTP_LISTEN": impostor.ready["smtp"]}
         asked = RelayProcess(relay.data_dir, env)
-        assert "does not have the certificate" in fault(asked, *ENVELOPE, "--key", relay.keys["test"])
+        assert "does not present the certificate" in fault(asked, *ENVELOPE, "--key", relay.keys["test"])
         assert b"reason=" not in read_metrics(impostor)  # it was asked for nothing
         impostor.env["SENDRYD_SMTP_LISTEN"] = impostor.ready["smtp"]
         assert "535 5.7.8" in fault(impostor, *ENVELOPE, "--key", relay.keys["test"])
@@ -111,4 +112,6 @@ def read_metrics(relay: RelayProcess) -> bytes:
 
 def test_a_relay_that_does_not_run(tmp_path: Path) -> None:
     relay = RelayProcess(tmp_path / "data", {"SENDRYD_SMTP_LISTEN": "127.0.0.1:1"})
-    assert "nothing listens on 127.0.0.1:1: is `sendryd serve` running" in fault(relay, *ENVELOPE, "--key", "sn_test_x")
+    assert f"nothing listens on 127.0.0.1:1: is `{sys.executable} -m sendryd serve` running" in fault(
+        relay, *ENVELOPE, "--key", "sn_test_x"
+    )

@@ -69,7 +69,7 @@ def test_what_was_exported_is_imported_again(cli: Any, tmp_path: Path) -> None:
         (b"ann@example.org\nemail,reason\n", "line 2: an address is written"),
         (b"email,reason\nann@example.org,boredom\n", "line 2: the reason is one of hard_bounce"),
         (b"name,email\nann,ann@example.org\nbob\n", "line 3: the address is empty"),
-        (b"ann@example.org\n\xff\xfe\n", "not a text in UTF-8"),
+        (b"ann@example.org\n\xff\xfe\n", "not UTF-8 text"),
     ],
 )
 def test_a_bad_file_stores_nothing(cli: Any, tmp_path: Path, content: bytes, words: str) -> None:

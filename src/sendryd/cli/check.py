@@ -9,5 +9,5 @@ app = typer.Typer(add_completion=False)
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def check() -> None:
-    """Examines the installation (not available yet)."""
+    """Examine the installation (not available yet)."""
     fail("check is not available yet", WRONG_USAGE)

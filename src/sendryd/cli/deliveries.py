@@ -1,4 +1,4 @@
-"""Deliveries as `sendryd queue` shows them, in the words of the API. Pure."""
+"""Deliveries as `sendryd queue` prints them, in the API's words. Pure."""
 
 from typing import Literal, assert_never
 
@@ -18,7 +18,7 @@ _DeliveryFields = TypedDict("_DeliveryFields", {"from": str})  # a keyword, whic
 
 
 class Delivery(HasId, _DeliveryFields):
-    """One recipient's copy of a message on its way."""
+    """A delivery: one message for one recipient, as JSON."""
 
     email_id: str
     recipient: str
@@ -34,7 +34,7 @@ class Delivery(HasId, _DeliveryFields):
 
 
 class ExplainedDelivery(Delivery):
-    """A delivery with all its attempts, and why it waits."""
+    """A delivery with its attempts, and a sentence that says why it waits."""
 
     explanation: str
     attempts_made: list[EmailEvent]
@@ -61,7 +61,7 @@ def delivery_word(state: DeliveryState, attempts: int) -> DeliveryWord:
 
 
 def delivery_json(delivery: QueuedDelivery) -> Delivery:
-    """A delivery."""
+    """The JSON form of a delivery."""
     return {
         "id": format_id(DELIVERY_PREFIX, delivery.id),
         "email_id": format_id(MESSAGE_PREFIX, delivery.message.id),
@@ -80,7 +80,7 @@ def delivery_json(delivery: QueuedDelivery) -> Delivery:
 
 
 def explained_delivery_json(delivery: QueuedDelivery, explanation: str, events: list[Event]) -> ExplainedDelivery:
-    """A delivery with its attempts, oldest first, out of its message's events, which come newest first."""
+    """The JSON form of a delivery with its attempts, oldest first. `events` are its message's, newest first."""
     attempts = [
         event_json(event)
         for event in reversed(events)

@@ -1,7 +1,7 @@
-"""`sendryd demo`: the whole path on one machine with a fake world of its own.
+"""`sendryd demo`: sends one message all the way on loopback.
 
-Starts the relay, a name server and a receiving mail server on loopback, proves a domain, sends a message over STARTTLS with an API key,
-shows what arrived, and checks its DKIM signature against the published record.
+Starts the server, a name server and a receiving mail server, verifies a domain, sends a message over STARTTLS with an API key,
+prints the header that arrived, and checks its DKIM signature against the published record.
 """
 
 import smtplib
@@ -29,7 +29,7 @@ SHOWN_FIELDS = (b"dkim-signature", b"received", b"message-id", b"date", b"from",
 
 @app.command()
 def demo(as_json: Json = False) -> None:
-    """Shows the whole path in seconds, with a DNS server and a receiving server of its own."""
+    """Send one message all the way on loopback, with a name server and a receiving mail server of its own."""
     clock = SystemClock()
     started = clock.monotonic()
     try:

@@ -1,4 +1,4 @@
-"""`sendryd domains`: add, prove, set and remove sending domains."""
+"""`sendryd domains`: add, verify, set and remove sending domains."""
 
 from dataclasses import replace
 from typing import Annotated, Any
@@ -11,15 +11,15 @@ from sendryd.api.framework.answers import counted_page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.opening import CommandFailed, with_store
 from sendryd.cli.options import Json
-from sendryd.cli.output import print_json, print_line, print_table, say
+from sendryd.cli.output import command, print_json, print_line, print_table, say
 from sendryd.cli.settings import read_settings
-from sendryd.model.domain import SendingDomain, TlsPolicy
+from sendryd.model.domain import DomainStatus, SendingDomain, TlsPolicy
 from sendryd.model.ids import DOMAIN_PREFIX, format_id
 from sendryd.store.errors import Conflict
 
 app = typer.Typer(name="domains", no_args_is_help=True, help="Add, verify, set and remove sending domains.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A domain, as example.com.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A domain, for example example.com.")]
 _BOOLEANS = {"true": True, "false": False}
 _SETTINGS = ("include_subdomains", "track_opens", "track_clicks", "tls_policy", "custom_return_path")
 
@@ -34,6 +34,11 @@ def _show(domain: SendingDomain, *, as_json: bool) -> None:
         mark = "ok" if record.is_verified else wrong if record.reason else "not checked yet"
         print_line(record.name, record.type, record.value)
         say(f"  {mark}{': ' + record.reason if record.reason else ''}")
+    if domain.status is not DomainStatus.VERIFIED:
+        say(
+            f"Publish the records that are not ok in the DNS of {domain.name}, then run {command(f'domains verify {domain.name}')}."
+            " A running server also checks by itself: each minute in the first hour, then less often."
+        )
     settings = read_settings()
     if "." not in settings.hostname and not settings.spf_include:
         say(
@@ -47,13 +52,13 @@ async def _find(basics: Basics, name: str) -> SendingDomain:
     except BadDomainName as error:
         raise CommandFailed(str(error)) from None
     if domain is None:
-        raise CommandFailed(f"there is no domain {name}; `sendryd domains add {name}` adds it")
+        raise CommandFailed(f"there is no domain {name}; {command(f'domains add {name}')} adds it")
     return domain
 
 
 @app.command()
 def add(name: Name, as_json: Json = False) -> None:
-    """Adds a domain and prints the DNS records to publish."""
+    """Add a domain and print the DNS records to publish."""
 
     async def work(basics: Basics) -> SendingDomain:
         try:
@@ -61,14 +66,14 @@ def add(name: Name, as_json: Json = False) -> None:
         except BadDomainName as error:
             raise CommandFailed(str(error)) from None
         except Conflict:
-            raise CommandFailed(f"the domain {name} is there already; `sendryd domains show {name}` shows it") from None
+            raise CommandFailed(f"the domain {name} exists already; {command(f'domains show {name}')} shows it") from None
 
     _show(with_store(work), as_json=as_json)
 
 
 @app.command("list")
 def list_domains(as_json: Json = False) -> None:
-    """Lists all domains."""
+    """List all domains."""
 
     async def work(basics: Basics) -> list[SendingDomain]:
         return await basics.store.list_domains(DEFAULT_ACCOUNT)
@@ -81,19 +86,19 @@ def list_domains(as_json: Json = False) -> None:
         print_table(
             ("name", "status"),
             [(domain.name, domain.status.value) for domain in domains],
-            if_empty="There are no domains; `sendryd domains add NAME` adds one.",
+            if_empty=f"There are no domains; {command('domains add NAME')} adds one.",
         )
 
 
 @app.command()
 def show(name: Name, as_json: Json = False) -> None:
-    """Prints a domain's DNS records and what is known of them."""
+    """Print a domain's DNS records, and what the last check found."""
     _show(with_store(lambda basics: _find(basics, name)), as_json=as_json)
 
 
 @app.command()
 def verify(name: Name, as_json: Json = False) -> None:
-    """Looks at the published records now and prints what was found."""
+    """Look up the published records now, and print what is missing or wrong."""
 
     async def work(basics: Basics) -> SendingDomain:
         return (await basics.domains.verify(await _find(basics, name))).domain
@@ -107,7 +112,7 @@ def set_(
     changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Settings to change.")],
     as_json: Json = False,
 ) -> None:
-    """Sets include_subdomains, track_opens, track_clicks, tls_policy or custom_return_path."""
+    """Set include_subdomains, track_opens, track_clicks, tls_policy or custom_return_path."""
     values = dict(_parse_change(change) for change in changes)
 
     async def work(basics: Basics) -> SendingDomain:
@@ -148,7 +153,7 @@ def _parse_return_path(name: str) -> str:
 
 @app.command()
 def remove(name: Name, as_json: Json = False) -> None:
-    """Removes a domain and its key; mail of it that still waits is held until the domain is added again and verified."""
+    """Remove a domain and its DKIM key. Its waiting mail is held until the domain is added again and verified."""
 
     async def work(basics: Basics) -> tuple[SendingDomain, int]:
         domain = await _find(basics, name)
@@ -161,4 +166,4 @@ def remove(name: Name, as_json: Json = False) -> None:
     say(f"{domain.name} is removed.")
     if held:
         deliveries = "1 waiting delivery is" if held == 1 else f"{held} waiting deliveries are"
-        say(f"{deliveries} held until {domain.name} is added again and verified; `sendryd queue list --state held` lists what is held.")
+        say(f"{deliveries} held until {domain.name} is added again and verified; {command('queue list --state held')} lists it.")

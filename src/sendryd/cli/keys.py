@@ -11,7 +11,7 @@ from sendryd.app.build import DEFAULT_ACCOUNT, OPERATOR, Basics
 from sendryd.app.values import parse_period
 from sendryd.cli.opening import CommandFailed, duration, with_store
 from sendryd.cli.options import Json
-from sendryd.cli.output import print_json, print_table, say
+from sendryd.cli.output import command, print_json, print_table, say
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, format_id, parse_id
 from sendryd.store.errors import NotFound
@@ -24,7 +24,7 @@ MAX_NAME: Final = 100  # characters, as in the REST API
 def _key_id(text: str) -> ApiKeyId:
     number = parse_id(text, API_KEY_PREFIX)
     if number is None:
-        raise CommandFailed(f"{text} is not the id of a key (key_…); `sendryd keys list` lists them")
+        raise CommandFailed(f"{text} is not the id of a key (key_…); {command('keys list')} lists them")
     return ApiKeyId(number)
 
 
@@ -39,12 +39,12 @@ def _show_new(key: ApiKey, secret: str, *, as_json: bool) -> None:
 @app.command()
 def create(
     name: Annotated[str, typer.Option(help="What the key is for, 1 to 100 characters.")],
-    scope: Annotated[Scope, typer.Option(help="What it may do.")] = Scope.FULL_ACCESS,
-    mode: Annotated[KeyMode, typer.Option(help="Test keys only fill the Test Inbox.")] = KeyMode.LIVE,
-    expires: Annotated[str | None, typer.Option(metavar="DURATION", help="Lifetime, as 90d.")] = None,
+    scope: Annotated[Scope, typer.Option(help="What the key may do.")] = Scope.FULL_ACCESS,
+    mode: Annotated[KeyMode, typer.Option(help="Mail of a test key goes to the Test Inbox, never out.")] = KeyMode.LIVE,
+    expires: Annotated[str | None, typer.Option(metavar="DURATION", help="Lifetime, for example 90d.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Makes a key and prints it once."""
+    """Create a key and print it once."""
     if not name.strip() or len(name) > MAX_NAME:
         raise typer.BadParameter(f"a name has 1 to {MAX_NAME} characters")
     lifetime = duration(expires, parse_period)
@@ -57,7 +57,7 @@ def create(
 
 @app.command("list")
 def list_keys(as_json: Json = False) -> None:
-    """Lists all keys, without their secrets."""
+    """List all keys, without their secrets."""
 
     async def work(basics: Basics) -> list[ApiKey]:
         return await basics.store.list_api_keys(DEFAULT_ACCOUNT)
@@ -80,13 +80,13 @@ def list_keys(as_json: Json = False) -> None:
             )
             for key in keys
         ],
-        if_empty="There are no API keys; `sendryd keys create --name NAME` makes one.",
+        if_empty=f"There are no API keys; {command('keys create --name NAME')} creates one.",
     )
 
 
 @app.command()
-def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
-    """Revokes a key at once."""
+def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="A key (key_…).")], as_json: Json = False) -> None:
+    """Revoke a key at once."""
 
     async def work(basics: Basics) -> ApiKey:
         try:
@@ -103,11 +103,11 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json =
 
 @app.command()
 def rotate(
-    key_id: Annotated[str, typer.Argument(metavar="ID")],
-    grace: Annotated[str, typer.Option(metavar="DURATION", help="How long the old key goes on working.")] = "0s",
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="A key (key_…).")],
+    grace: Annotated[str, typer.Option(metavar="DURATION", help="How long the old key keeps working.")] = "0s",
     as_json: Json = False,
 ) -> None:
-    """Makes a new key like an old one, prints it once, and revokes the old one."""
+    """Create a key like an old one, print it once, and revoke the old one."""
     delay = duration(grace) or timedelta(0)
 
     async def work(basics: Basics) -> tuple[ApiKey, str]:

@@ -1,4 +1,4 @@
-"""Which commands there are. The module of each is loaded when it is called or explained, so that none waits for what another needs."""
+"""The commands by name. Each module is loaded when its command is called or explained, so that no command waits for another's imports."""
 
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module

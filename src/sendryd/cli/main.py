@@ -1,4 +1,4 @@
-"""`sendryd`: dispatch, options that stand before the command, exit statuses."""
+"""`sendryd`: dispatch, options before the command, exit statuses."""
 
 import gc
 import sys
@@ -14,9 +14,9 @@ from sendryd.cli.loading import Commands
 from sendryd.cli.options import options
 from sendryd.cli.output import FAILED, complain
 
-INTERRUPTED = 130  # as shells say it of a command that SIGINT ended
-LOADING_THRESHOLDS = (50_000, 20, 50)  # what modules make as they are loaded stays: to look for garbage in it takes a sixth of a start
-CONFIG_HELP = "TOML file with settings; the environment wins over it. May also follow the command."
+INTERRUPTED = 130  # the status that shells give a command that SIGINT ended
+LOADING_THRESHOLDS = (50_000, 20, 50)  # objects of loaded modules stay: collecting garbage among them takes a sixth of the start
+CONFIG_HELP = "TOML file with settings; environment variables override it. May also follow the command."
 
 
 class _Sendryd(TyperGroup):
@@ -33,7 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="A self-hosted email relay: SMTP submission with an API key in, DKIM-signed delivery out.",
+    help="A self-hosted email platform: takes mail over SMTP and REST, delivers it DKIM-signed, and reports every outcome.",
 )
 
 
@@ -48,7 +48,7 @@ def main(
     config: Annotated[Path | None, typer.Option(metavar="FILE", help=CONFIG_HELP)] = None,
     _version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """Reads what stands before the command."""
+    """Read the options before the command."""
     options.config = config
 
 

@@ -14,10 +14,10 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def migrate(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be applied.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the pending migrations.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Brings the database up to date (serve does so by itself)."""
+    """Apply pending schema migrations; `serve` applies them at its start."""
     from sendryd.app.migrations import apply_pending, list_pending
 
     settings = read_settings()

@@ -1,4 +1,4 @@
-"""What most commands work on: the opened store."""
+"""Opens the store for commands, and turns failures into one line."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,11 +19,11 @@ Result = TypeVar("Result")
 
 
 class CommandFailed(Exception):
-    """The command could not do what it was asked; the message is the one line that says why."""
+    """The command failed; the message is the line that says why."""
 
 
 def duration(text: str | None, parse: Callable[[str], timedelta] = parse_duration) -> timedelta | None:
-    """A duration given as an option."""
+    """The duration of an option, or None. Raises `typer.BadParameter`."""
     if text is None:
         return None
     try:
@@ -33,7 +33,7 @@ def duration(text: str | None, parse: Callable[[str], timedelta] = parse_duratio
 
 
 def with_store(work: Callable[[Basics], Awaitable[Result]]) -> Result:
-    """Runs a command's work on the opened store; what goes wrong becomes one line."""
+    """Runs a command's work on the opened store. Failures end the command with one line."""
     settings = read_settings()
 
     async def run() -> Result:

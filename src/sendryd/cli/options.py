@@ -1,4 +1,4 @@
-"""Options that several commands have, and what stands before the command."""
+"""Options shared by commands, and the options before the command."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 @dataclass(slots=True)
 class Options:
-    """What stands before the command."""
+    """Options given before the command."""
 
     config: Path | None = None
 

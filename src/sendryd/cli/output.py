@@ -1,8 +1,11 @@
-"""How commands speak: results on standard output, words for people on standard error, one line and a status for what went wrong."""
+"""Output of commands: results on standard output, messages for people on standard error; a failure is one line and an exit status."""
 
 import json
+import shlex
+import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import typer
@@ -14,35 +17,46 @@ WRONG_USAGE: Final = 2
 WIDEST: Final = 10_000  # columns of a table; more than any has
 
 
+def command(arguments: str) -> str:
+    """A command to paste, in backticks. It names the program as it was started, which works also where `sendryd` is not on the PATH."""
+    started = Path(sys.argv[0])
+    if started.name in {"__main__.py", "-c"}:
+        program = f"{shlex.quote(sys.executable)} -m sendryd"
+    else:
+        found = shutil.which("sendryd")
+        program = "sendryd" if found and started.exists() and started.samefile(found) else shlex.quote(sys.argv[0])
+    return f"`{program} {arguments}`"
+
+
 def say(text: str) -> None:
-    """Lines for people."""
+    """Prints lines for people on standard error."""
     typer.echo(_plain(text, keep="\n\t"), err=True)
 
 
 def fail(text: str, status: int = FAILED) -> NoReturn:
-    """Ends the command with one line."""
+    """Ends the command with one line on standard error and this exit status."""
     complain(text)
     raise typer.Exit(status)
 
 
 def complain(text: str) -> None:
-    """The one line that says what went wrong."""
+    """Prints one line that says what went wrong, in red on a terminal."""
     line = f"sendryd: {_plain(text)}"
     typer.echo(typer.style(line, fg=typer.colors.RED) if does_colour() else line, err=True)
 
 
 def print_line(*cells: str) -> None:
-    """A line of a result, for people and for `cut`."""
+    """Prints one line of a result, its cells separated by tabs."""
     typer.echo("\t".join(_plain(cell) for cell in cells))
 
 
 def print_json(document: Any) -> None:
-    """The one JSON document of a command."""
+    """Prints the one JSON document of a command."""
     typer.echo(json.dumps(document, ensure_ascii=True, separators=(", ", ": ")))
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, if_empty: str) -> None:
-    """Rows for people: aligned on a terminal, tab-separated elsewhere. Without rows, the sentence `if_empty` on standard error."""
+    """Prints rows: aligned on a terminal, tab-separated elsewhere. Without rows, prints the sentence `if_empty` on standard error."""
     if not rows:
         say(if_empty)
         return
@@ -59,18 +73,18 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, if_em
     for row in rows:
         table.add_row(*(Text(_plain(cell)) for cell in row))
     console = Console()
-    # Cells are copied into the next command, so none is cut or broken: on a narrow terminal it is the terminal that wraps.
+    # People copy cells into the next command, so no cell is cut or broken; a narrow terminal wraps the line.
     whole = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
     console.width = max(console.width, whole)
     console.print(table)
 
 
 def _plain(text: str, keep: str = "") -> str:
-    """Strangers' text must not steer the terminal."""
+    """The text without control characters: text of strangers must not steer the terminal."""
     return "".join(letter if letter.isprintable() or letter in keep else " " for letter in text)
 
 
 def explain(error: OSError) -> str:
-    """What the system says, in one line."""
+    """The operating system's message with the file name, in one line."""
     reason = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {reason}" if error.filename else reason

@@ -1,4 +1,4 @@
-"""`sendryd queue`: what waits, why, and what to do about it."""
+"""`sendryd queue`: lists waiting deliveries, says why each waits, and changes them."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -25,16 +25,16 @@ from sendryd.store.base import EventFilter, NewEvent, QueuedDelivery, QueueFilte
 app = typer.Typer(name="queue", no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
 
 STATES: Final = (*(status.value for status in MessageStatus), "held")
-TRACED: Final = 5  # sessions of a `trace`: enough to see a host fail and the next one answer
+TRACED: Final = 5  # sessions of a trace: enough to see one host fail and the next one answer
 MAX_TRACED: Final = 1000  # a transcript is for a person to read
 Target = Annotated[str, typer.Argument(metavar="ID", help="A message (em_…) or one delivery (dlv_…).")]
 Domain = Annotated[str | None, typer.Option(help="Only deliveries to this domain.")]
-State = Annotated[str | None, typer.Option(help="Only those in this state: held, or a status as the API says it.")]
-OlderThan = Annotated[str | None, typer.Option(metavar="DURATION", help="Only those accepted longer ago than this, as 2h.")]
+State = Annotated[str | None, typer.Option(help="Only deliveries in this state: held, or a status of the API.")]
+OlderThan = Annotated[str | None, typer.Option(metavar="DURATION", help="Only deliveries accepted longer ago than this, for example 2h.")]
 
 
 def _states_of(word: str | None) -> frozenset[DeliveryState] | None:
-    """The states that a public word stands for; whether there were attempts can make two words of one state."""
+    """The states of a public word. `queued` and `sending` share one state; the number of attempts tells them apart."""
     if word is None:
         return None
     if word not in STATES:
@@ -54,7 +54,7 @@ def _filter_of(text: str) -> QueueFilter:
 
 @app.command("list")
 def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False) -> None:
-    """Lists deliveries that wait, or those in another --state."""
+    """List waiting deliveries, or those in another --state."""
     states, age = _states_of(state), duration(older_than)
 
     async def work(basics: Basics) -> list[QueuedDelivery]:
@@ -90,7 +90,7 @@ def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan
 
 @app.command()
 def show(target: Target, as_json: Json = False) -> None:
-    """Shows deliveries with every attempt, and why they wait."""
+    """Show deliveries with every attempt, and why they wait."""
 
     async def work(basics: Basics) -> list[ExplainedDelivery]:
         deliveries = await basics.store.list_queue(_filter_of(target))
@@ -123,14 +123,14 @@ def show(target: Target, as_json: Json = False) -> None:
 
 
 OptionalTarget = Annotated[str | None, typer.Argument(metavar="[ID]", help="A message (em_…) or one delivery (dlv_…).")]
-# `queued` and `sending` are one state inside: with the second something was tried before.
+# `queued` and `sending` are one state in the store; `sending` has had attempts.
 HAS_ATTEMPTS: Final = {"queued": False, "sending": True}
 Change = Callable[[Basics, QueueFilter], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a command is to change."""
+    """The deliveries that a command changes."""
 
     target: str | None
     domain: str | None
@@ -139,7 +139,7 @@ class Choice:
 
 
 def _change(verb: str, choice: Choice, change: Change, *, as_json: bool) -> None:
-    """Changes what was chosen, and says how many deliveries that were."""
+    """Changes the chosen deliveries, and prints their number."""
     which = _filter_of(choice.target) if choice.target is not None else QueueFilter()
     if choice == Choice(None, None, None, None):
         raise typer.BadParameter("name a message or a delivery, or choose with --domain, --state or --older-than")
@@ -170,7 +170,7 @@ def _change(verb: str, choice: Choice, change: Change, *, as_json: bool) -> None
 def retry(
     target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
 ) -> None:
-    """Makes waiting deliveries due now."""
+    """Make waiting deliveries due now."""
 
     async def change(basics: Basics, which: QueueFilter) -> int:
         return await basics.store.retry(which, basics.clock.now())
@@ -182,10 +182,10 @@ def retry(
 def trace(
     domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="A recipient domain.")],
     sessions: Annotated[int, typer.Option(min=1, max=MAX_TRACED, help="How many sessions.")] = TRACED,
-    within: Annotated[str, typer.Option("--for", metavar="DURATION", help="For how long at the most, as 10m.")] = "1h",
+    within: Annotated[str, typer.Option("--for", metavar="DURATION", help="For how long at most, for example 10m.")] = "1h",
     as_json: Json = False,
 ) -> None:
-    """Writes the next sessions with a domain's mail servers to the log of `serve`, line by line; no content and no passwords."""
+    """Log the next SMTP sessions with a domain's mail servers line by line, in the log of `serve`; without content and passwords."""
     try:
         name = normalise_domain(domain)
     except AddressError:
@@ -208,7 +208,7 @@ def trace(
 def hold(
     target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
 ) -> None:
-    """Stops waiting deliveries until they are released."""
+    """Hold waiting deliveries until they are released."""
 
     async def change(basics: Basics, which: QueueFilter) -> int:
         return await basics.store.hold(which, basics.clock.now())
@@ -220,7 +220,7 @@ def hold(
 def release(
     target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
 ) -> None:
-    """Lets held deliveries go on, due now."""
+    """Release held deliveries; they are due now."""
 
     async def change(basics: Basics, which: QueueFilter) -> int:
         return await basics.store.release_held(which, basics.clock.now())
@@ -232,7 +232,7 @@ def release(
 def cancel(
     target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
 ) -> None:
-    """Cancels deliveries that wait or are held; an attempt under way goes on."""
+    """Cancel waiting and held deliveries; an attempt under way goes on."""
 
     async def change(basics: Basics, which: QueueFilter) -> int:
         def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:

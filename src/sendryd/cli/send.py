@@ -1,4 +1,4 @@
-"""`sendryd send`: one message over SMTP through the running relay, for trying things out."""
+"""`sendryd send`: sends one message over SMTP through the running server, to try it out."""
 
 import email.policy
 import mimetypes
@@ -13,7 +13,7 @@ import typer
 
 from sendryd.app.values import Address
 from sendryd.cli.options import Json
-from sendryd.cli.output import WRONG_USAGE, explain, fail, print_json, say
+from sendryd.cli.output import WRONG_USAGE, command, explain, fail, print_json, say
 from sendryd.cli.settings import read_settings
 
 app = typer.Typer(add_completion=False)
@@ -21,25 +21,25 @@ app = typer.Typer(add_completion=False)
 KEY_VARIABLE: Final = "SENDRY_API_KEY"
 TIMEOUT: Final = 60.0  # seconds
 REFUSED: Final = 300  # reply codes from here on
-EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  whoever listens on every address is reached here
+EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  a server on every address also listens on this one
 
 
 class NotTheRelay(Exception):
-    """Something else answers where the relay should."""
+    """Another program answers at the server's address."""
 
 
 @app.command()
 def send(
-    sender: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Author.")],
+    sender: Annotated[str, typer.Option("--from", metavar="ADDRESS", help="Address of the author.")],
     to: Annotated[list[str], typer.Option("--to", metavar="ADDRESS", help="Recipient; may repeat.")],
     subject: Annotated[str, typer.Option(help="Subject.")] = "Test",
     text: Annotated[str | None, typer.Option(help="Plain text.")] = None,
     html: Annotated[str | None, typer.Option(help="HTML.")] = None,
     attach: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attachment; may repeat.")] = None,
-    key: Annotated[str | None, typer.Option(help=f"API key; default: {KEY_VARIABLE}.")] = None,
+    key: Annotated[str | None, typer.Option(help=f"API key; default: the variable {KEY_VARIABLE}.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Sends one message."""
+    """Send one message through the running server."""
     settings = read_settings()
     secret = key or os.environ.get(KEY_VARIABLE)
     if not secret:
@@ -49,7 +49,7 @@ def send(
     except OSError as error:
         fail(f"an attachment cannot be read: {explain(error)}")
     except ValueError as error:
-        fail(f"the message cannot be made: {error}")
+        fail(f"the message cannot be composed: {error}")
     address = settings.smtp_listen[0]
     try:
         reply = _send(address, settings.cert_path, secret, message, sender, to)
@@ -57,10 +57,10 @@ def send(
         raw = error.smtp_error
         fail(f"refused: {error.smtp_code} {raw.decode('utf-8', 'replace') if isinstance(raw, bytes) else raw}")
     except UnicodeError:
-        fail("the API key is not one: keys are of letters and digits")
+        fail("this is no API key: keys have only letters, digits and underscores")
     except ConnectionRefusedError:
-        fail(f"nothing listens on {address}: is `sendryd serve` running, and with the same settings?")
-    except smtplib.SMTPException as error:  # an OSError too, and one that the system has no words for
+        fail(f"nothing listens on {address}: is {command('serve')} running, and with the same settings?")
+    except smtplib.SMTPException as error:  # also an OSError, without a message of the system
         fail(f"no message could be sent through {address}: {error}")
     except OSError as error:
         fail(f"no message could be sent through {address}: {explain(error)}")
@@ -92,22 +92,22 @@ def _compose(sender: str, to: list[str], subject: str, text: str | None, html: s
 
 
 def _send(address: Address, cert: Path, secret: str, message: EmailMessage, sender: str, to: list[str]) -> str:
-    """Speaks to the relay; gives the text of the reply to the content."""
+    """Sends the message; returns the text of the reply to the content."""
     host = EVERY_ADDRESS.get(address.host, address.host)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Trusted is one certificate, the installation's own, under whatever name it is spoken to; so it is compared, not verified.
+    # Only the installation's own certificate is trusted, under any host name; so it is compared, not verified.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with smtplib.SMTP(host, address.port, timeout=TIMEOUT) as smtp:
         smtp.starttls(context=context)
         if not isinstance(smtp.sock, ssl.SSLSocket) or smtp.sock.getpeercert(binary_form=True) != _first_certificate(cert):
-            raise NotTheRelay(f"what answers there does not have the certificate {cert}")
+            raise NotTheRelay(f"the program that answers there does not present the certificate {cert}")
         smtp.login("sendry", secret)
         return _submit(smtp, message, sender, to)
 
 
 def _first_certificate(path: Path) -> bytes:
-    """The certificate itself of a file that may have others of its chain behind it."""
+    """The first certificate of a file, as DER; its chain may follow in the file."""
     _, separator, rest = path.read_text("ascii").partition("-----BEGIN CERTIFICATE-----")
     body, end, _ = rest.partition("-----END CERTIFICATE-----")
     if not separator or not end:
@@ -116,7 +116,7 @@ def _first_certificate(path: Path) -> bytes:
 
 
 def _submit(smtp: smtplib.SMTP, message: EmailMessage, sender: str, to: list[str]) -> str:
-    """One transaction; gives the text of the reply to the content."""
+    """Runs one mail transaction; returns the text of the reply to the content."""
     paths = [_mailbox(address) for address in (sender, *to)]
     needs_smtputf8 = not all(path.isascii() for path in paths)  # RFC 6531 §3.4
     code, answer = smtp.mail(paths[0], ["SMTPUTF8"] if needs_smtputf8 else [])
@@ -133,5 +133,5 @@ def _submit(smtp: smtplib.SMTP, message: EmailMessage, sender: str, to: list[str
 
 
 def _mailbox(address: str) -> str:
-    """The address alone, of one that may have a name before it."""
+    """The address without a display name."""
     return address.rpartition("<")[2].rstrip("> ")

@@ -1,4 +1,4 @@
-"""`sendryd serve`: runs the roles, and on the very first start makes what is needed and says how to try it."""
+"""`sendryd serve`: runs the roles; the first start also creates keys and prints commands that try the server out."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from sendryd.app.build import DEFAULT_ACCOUNT, OPERATOR, Basics, build_basics
 from sendryd.app.settings import Settings, SettingsError
 from sendryd.app.values import Address
 from sendryd.cli.options import Json, options
-from sendryd.cli.output import WRONG_USAGE, explain, fail, print_json, say
+from sendryd.cli.output import WRONG_USAGE, command, explain, fail, print_json, say
 from sendryd.cli.settings import read_settings
 from sendryd.store.errors import StoreError
 
@@ -30,10 +30,10 @@ ALL_ROLES: Final = "smtp,http,delivery,webhooks,upkeep"
 @app.command()
 def serve(
     role: Annotated[str, typer.Option(metavar="ROLE[,ROLE...]", help=f"Which of {ALL_ROLES} to run.")] = ALL_ROLES,
-    processes: Annotated[int, typer.Option(min=1, help="Processes; more than one needs PostgreSQL.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Number of processes; above 1 needs PostgreSQL, which is not available yet.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Runs the relay until SIGTERM or Ctrl-C."""
+    """Run the server until SIGTERM or Ctrl-C."""
     from sendryd.app.listen import PortTaken
     from sendryd.app.roles.running import Role
     from sendryd.app.supervise import AlreadyRunning, DaemonFailed, configure_logs, lock_data_dir
@@ -75,10 +75,10 @@ async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
     basics = await build_basics(settings)
 
     async def on_ready(ready: Ready) -> None:
-        # Only now: keys of a start that failed would be made and never shown.
+        # Only now: a start that fails before would have created keys and never shown them.
         secrets = await _make_first_keys(basics) if await _needs_first_keys(basics) else {}
         _greet(settings, ready, secrets)
-        if as_json:  # last, so that whoever has read the line finds everything else said
+        if as_json:  # last: a reader of this line finds all other output written
             print_json(_ready_document(settings, ready, secrets))
             sys.stdout.flush()
 
@@ -89,7 +89,7 @@ async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
 
 
 def leave_threads_behind(status: int) -> None:
-    """Ends the program in any case, now that all is stored: the interpreter would wait for each thread that is still at work."""
+    """Ends the process after `THREADS_TIMEOUT` at the latest: everything is stored, and the interpreter would wait for running threads."""
     timer = threading.Timer(THREADS_TIMEOUT, os._exit, (status,))
     timer.daemon = True
     timer.start()
@@ -110,7 +110,7 @@ def _http_url(settings: Settings, place: Address | None) -> str | None:
 
 
 async def _needs_first_keys(basics: Basics) -> bool:
-    """Whether nobody was ever shown a key. A start that was killed between the two keys has shown neither: the first one is revoked."""
+    """Whether no key was ever shown. A start killed between the two keys has shown neither; the first one is revoked."""
     keys = await basics.store.list_api_keys(DEFAULT_ACCOUNT)
     if not all(key.name == FIRST_KEY.format(mode="live") for key in keys):
         return False
@@ -129,11 +129,11 @@ async def _make_first_keys(basics: Basics) -> dict[str, str]:
 
 
 def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> None:
-    """Where it listens; on the very first start the keys, and lines to paste."""
+    """Prints the addresses; on the first start also the keys, and commands to paste."""
     if not sys.stderr.isatty() and not secrets:
         return
     http = _http_url(settings, ready.http)
-    near = _http_url(settings, ready.http.reached_by("localhost")) if ready.http else None  # for who is at this machine
+    near = _http_url(settings, ready.http.reached_by("localhost")) if ready.http else None  # for a user of this machine
     cert = ready.tls_cert.resolve()
     lines = ["", "sendryd is ready."]
     if ready.smtp:
@@ -144,7 +144,7 @@ def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> None:
     if secrets:
         lines += [
             "",
-            "API keys, shown only now (`sendryd keys create` makes more):",
+            f"API keys, shown only now ({command('keys create --name NAME')} creates more):",
             f"  live  {secrets['live']}",
             f"  test  {secrets['test']}",
         ]

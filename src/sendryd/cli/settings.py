@@ -1,4 +1,4 @@
-"""What all commands that do something read first: the settings."""
+"""Reads the settings for commands."""
 
 from sendryd.app.settings import Settings, SettingsError, load_settings
 from sendryd.cli.options import options
@@ -6,7 +6,7 @@ from sendryd.cli.output import WRONG_USAGE, fail
 
 
 def read_settings() -> Settings:
-    """The settings, or one line and status 2."""
+    """The settings. Invalid ones end the command with one line and status 2."""
     try:
         return load_settings(config=options.config)
     except SettingsError as error:

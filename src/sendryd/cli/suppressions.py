@@ -23,9 +23,9 @@ app = typer.Typer(name="suppressions", no_args_is_help=True, help="List, add, re
 
 STEP: Final = 1000  # rows read at once
 
-Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="An address, as ann@example.com.")]
-Reason = Annotated[SuppressionReason, typer.Option(help="Why nothing is sent to it.")]
-OneReason = Annotated[SuppressionReason | None, typer.Option("--reason", help="Only those for this reason.")]
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="An address, for example ann@example.com.")]
+Reason = Annotated[SuppressionReason, typer.Option(help="Why the address is suppressed.")]
+OneReason = Annotated[SuppressionReason | None, typer.Option("--reason", help="Only addresses with this reason.")]
 
 
 async def _read_all(basics: Basics, text: str | None, reason: SuppressionReason | None) -> list[Suppression]:
@@ -43,11 +43,11 @@ async def _read_all(basics: Basics, text: str | None, reason: SuppressionReason 
 
 @app.command("list")
 def list_suppressions(
-    text: Annotated[str | None, typer.Option("--search", metavar="TEXT", help="Only addresses with this in them.")] = None,
+    text: Annotated[str | None, typer.Option("--search", metavar="TEXT", help="Only addresses that contain this text.")] = None,
     reason: OneReason = None,
     as_json: Json = False,
 ) -> None:
-    """Lists suppressed addresses, newest first."""
+    """List suppressed addresses, newest first."""
     found = with_store(lambda basics: _read_all(basics, text, reason))
     if as_json:
         print_json(suppressions_page(found, has_more=False))
@@ -61,7 +61,7 @@ def list_suppressions(
 
 @app.command()
 def add(address: Address, reason: Reason = SuppressionReason.MANUAL, as_json: Json = False) -> None:
-    """Suppresses an address; one that is suppressed already stays as it is."""
+    """Suppress an address; one that is suppressed already keeps its entry."""
 
     async def work(basics: Basics) -> Suppression:
         try:
@@ -78,7 +78,7 @@ def add(address: Address, reason: Reason = SuppressionReason.MANUAL, as_json: Js
 
 @app.command()
 def remove(address: Address, as_json: Json = False) -> None:
-    """Lifts the suppression of an address."""
+    """Lift the suppression of an address."""
 
     async def work(basics: Basics) -> None:
         try:
@@ -90,7 +90,7 @@ def remove(address: Address, as_json: Json = False) -> None:
     if as_json:
         print_json({"deleted": True})
     else:
-        say(f"{address} is suppressed no more.")
+        say(f"{address} is no longer suppressed.")
 
 
 @app.command("import")
@@ -99,7 +99,7 @@ def import_(
     reason: Reason = SuppressionReason.MANUAL,
     as_json: Json = False,
 ) -> None:
-    """Suppresses all addresses of a file, or, if one cannot be read, none."""
+    """Suppress all addresses of a file, or none if a line is invalid."""
     entries = _read_file(file, reason)
 
     async def work(basics: Basics) -> int:
@@ -117,7 +117,7 @@ def import_(
 
 @app.command()
 def export(reason: OneReason = None, as_json: Json = False) -> None:
-    """Prints the list as CSV that a spreadsheet may open."""
+    """Print the list as CSV, safe to open in a spreadsheet."""
     found = with_store(lambda basics: _read_all(basics, None, reason))
     if as_json:
         print_json(suppressions_page(found, has_more=False))
@@ -134,13 +134,13 @@ def _read_file(name: str, reason: SuppressionReason) -> list[tuple[str, Suppress
     except OSError as error:
         fail(explain(error))
     except UnicodeDecodeError:
-        fail(f"{name} is not a text in UTF-8")
+        fail(f"{name} is not UTF-8 text")
     except csv.Error as error:
         fail(f"{name} is not CSV: {error}")
 
 
 def _read_rows(rows: Iterable[list[str]], reason: SuppressionReason) -> list[tuple[str, SuppressionReason]]:
-    """The addresses, each with the reason of its row or the given one."""
+    """The addresses, each with its row's reason or the given one."""
     columns = {"email": 0}
     entries: list[tuple[str, SuppressionReason]] = []
     for number, row in enumerate(rows, 1):

@@ -11,7 +11,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def version(as_json: Json = False) -> None:
-    """Prints the version."""
+    """Print the version."""
     if as_json:
         print_json({"version": __version__})
     else:
