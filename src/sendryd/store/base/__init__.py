@@ -39,12 +39,13 @@ from sendryd.store.base.mail import (
 from sendryd.store.base.nexthops import NextHopStore
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
-from sendryd.store.base.reports import ApiRequestFilter, ReportFilter, ReportStore
+from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilter, ReportStore
 from sendryd.store.base.spool import SpoolReport
 from sendryd.store.base.templates import TemplateStore
 from sendryd.store.base.traces import TraceRequest, TraceStore
 
 __all__ = [
+    "MAX_OFFSETS",
     "AcceptStore",
     "AccountStore",
     "Answer",

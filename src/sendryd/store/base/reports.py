@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import AccountId, ApiRequestId, ReportId
 from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity, ScheduledReport
 from sendryd.store.base.paging import Page
+
+MAX_OFFSETS: Final = 60  # stretches that a cohort is followed for: two months of days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class ReportStore(Protocol):
         ...
 
     async def list_cohorts(self, account_id: AccountId, which: ReportFilter, granularity: Granularity) -> list[Cohort]:
-        """What became of the messages accepted in each stretch of time, oldest first."""
+        """What became of the messages accepted in each stretch of time, oldest first, each followed for `MAX_OFFSETS` stretches."""
         ...
 
     async def add_scheduled_report(self, report: ScheduledReport, *, limit: int | None = None) -> None:

@@ -22,7 +22,7 @@ from sendryd.model.report import (
     bucket_start,
     next_bucket,
 )
-from sendryd.store.base import ReportFilter
+from sendryd.store.base import MAX_OFFSETS, ReportFilter
 from sendryd.store.codec.reading import Row, row_of
 from sendryd.store.codec.values import clean, first_id, from_ms, to_json, to_ms
 from sendryd.store.errors import NotFound
@@ -30,7 +30,6 @@ from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.limits import check_limit
 from sendryd.store.sqlite.reports.queries import SQL
 
-MAX_OFFSETS: Final = 60  # stretches that a cohort is followed for: two months of days
 ID_SLACK: Final = timedelta(
     minutes=10
 )  # between when an event's identifier was made and the time that it has: seconds, unless clocks differ

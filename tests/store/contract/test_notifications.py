@@ -1,23 +1,22 @@
-"""What is owed to webhooks: stored with the fact, claimed by leases, tried again, given up, replayed."""
+"""Notifications: stored with the fact, claimed by leases, tried again, given up, replayed."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.domain import DomainSettings, DomainStatus
 from sendryd.model.event import EventType
-from sendryd.model.ids import AccountId, DeliveryId, NotificationId, WebhookId
+from sendryd.model.ids import AccountId, DeliveryId, DomainId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
-from sendryd.store.base import ClaimedNotification, Engagement, Notice, NotificationOutcome, Outcome, Owner, Store
-from sendryd.store.errors import LeaseLost, NotFound
-from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.webhooks import adapter as webhooks
+from sendryd.store.base import ClaimedNotification, DomainCheck, Engagement, Notice, NotificationOutcome, Outcome, Owner, Store
+from sendryd.store.errors import Conflict, LeaseLost, NotFound
 from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples
+
+from .backends import Open
 
 LATER = NOW + timedelta(minutes=5)
 YEARS = timedelta(days=3650)
@@ -25,14 +24,7 @@ NEXT_BOOT = Owner(node=OWNER.node, boot=OWNER.boot + 1)
 NOBODY: frozenset[WebhookId] = frozenset()
 BOUNCED, DELIVERED, OPENED = WebhookEvent.EMAIL_BOUNCED, WebhookEvent.EMAIL_DELIVERED, WebhookEvent.EMAIL_OPENED
 NOTICE = Notice(type=WebhookEvent.DOMAIN_CREATED, body={"name": "Gr\u00fcn.test", "n": 1}, created_at=NOW)
-
-
-@pytest.fixture
-async def store(full_store: Store) -> AsyncIterator[Store]:
-    """The outbox is kept by the databases alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(webhooks, "STEP", 2)
-        yield full_store
+CHECK = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=LATER, verified_at=LATER, failing_since=None, failures=0)
 
 
 async def hook(store: Store, samples: Samples, *events: WebhookEvent, account_id: AccountId = ACCOUNT) -> Webhook:
@@ -100,17 +92,17 @@ async def test_each_event_is_owed_to_the_webhooks_that_ask_for_it(store: Store, 
     assert await store.get_notification(AccountId(2), first.id) is None
 
 
-async def test_a_fact_is_stored_once_for_any_number_of_webhooks(full_store: Store, samples: Samples) -> None:
+async def test_a_fact_is_stored_once_for_any_number_of_webhooks(store: Store, samples: Samples) -> None:
     for _ in range(50):
-        await hook(full_store, samples, DELIVERED)
+        await hook(store, samples, DELIVERED)
     new = samples.message()
-    await full_store.accept(new)
+    await store.accept(new)
     for _ in range(3):
         event = samples.event(EventType.DELIVERED)
-        await full_store.record_engagements([Engagement(delivery_id=new.deliveries[0].id, event=event, happened_at=NOW)])
-    assert (await full_store.page_notifications(ACCOUNT, limit=1000)).items == ()
-    assert [await full_store.fan_out(limit=100) for _ in range(3)] == [2, 1, 0]
-    assert len((await full_store.page_notifications(ACCOUNT, limit=1000)).items) == 150
+        await store.record_engagements([Engagement(delivery_id=new.deliveries[0].id, event=event, happened_at=NOW)])
+    assert (await store.page_notifications(ACCOUNT, limit=1000)).items == ()
+    assert [await store.fan_out(limit=100) for _ in range(3)] == [2, 1, 0]
+    assert len((await store.page_notifications(ACCOUNT, limit=1000)).items) == 150
 
 
 async def test_a_fact_is_not_told_to_a_webhook_that_came_later(store: Store, samples: Samples) -> None:
@@ -219,6 +211,18 @@ async def test_the_oldest_due_are_claimed_once(store: Store, samples: Samples) -
     assert await claim(store, samples) == []
     assert await store.notification_due_at() == NOW + timedelta(minutes=9)
     assert await claim(store, samples, limit=0) == await claim(store, samples, per_webhook=0) == []
+
+
+async def test_due_times_of_another_clock_are_brought_forward(store: Store, samples: Samples) -> None:
+    await hook(store, samples)
+    await happen(store, samples, EventType.DELIVERED, at=NOW + YEARS)
+    await happen(store, samples, EventType.DELIVERED, at=NOW + timedelta(hours=1))
+    assert await claim(store, samples) == []
+    latest = NOW + timedelta(hours=9)
+    assert await store.bring_notifications_forward(now=NOW, latest=latest) == 1
+    assert await store.bring_notifications_forward(now=NOW, latest=latest) == 0
+    (claimed,) = await claim(store, samples)
+    assert claimed.notification.created_at == NOW + YEARS
 
 
 async def test_only_leases_of_dead_boots_and_named_ones_are_returned(store: Store, samples: Samples) -> None:
@@ -409,16 +413,72 @@ async def test_old_notifications_are_deleted_oldest_first(store: Store, samples:
     assert (await owed(store))[0].id > numbers[-1]  # a number is never given twice
 
 
-async def test_what_is_owed_survives_a_restart(tmp_path: Path) -> None:
-    store, samples = open_store(tmp_path), Samples()
+async def test_what_is_owed_survives_a_restart(open_store: Open, samples: Samples) -> None:
+    store = await open_store()
     webhook = await hook(store, samples)
     await asyncio.gather(*(happen(store, samples, EventType.DELIVERED) for _ in range(50)))
     (held,) = await claim(store, samples, limit=1)
     await store.aclose()
-    again = open_store(tmp_path)
+    again = await open_store()
     assert len(await claim(again, samples)) == 49
     assert await claim(again, samples, now=LATER + YEARS) == []
     assert await again.return_dead_notifications(NEXT_BOOT) == 50
     (returned, *_) = await claim(again, samples, limit=1)
     assert returned == replace(held, webhook=webhook)
     await again.aclose()
+
+
+def domain_hook(samples: Samples) -> Webhook:
+    return Webhook(
+        id=WebhookId(samples.number()),
+        account_id=ACCOUNT,
+        url="https://example.test/domain_hook",
+        events=(WebhookEvent.DOMAIN_CREATED, WebhookEvent.DOMAIN_UPDATED, WebhookEvent.DOMAIN_DELETED),
+        secret="whsec_x",
+        is_active=True,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def notice(event_type: WebhookEvent, **body: object) -> Notice:
+    return Notice(type=event_type, body=body, created_at=LATER)
+
+
+async def test_changes_of_a_domain_owe_their_notices(store: Store, samples: Samples) -> None:
+    webhook = domain_hook(samples)
+    await store.add_webhook(webhook)
+    new = samples.domain()
+    number = new.domain.id
+    await store.add_domain(new, notice(WebhookEvent.DOMAIN_CREATED, step=1))
+    checked = await store.record_domain_check(new.domain, CHECK, notice(WebhookEvent.DOMAIN_UPDATED, step=2))
+    await store.record_domain_check(checked, CHECK)
+    await store.set_domain_settings(checked, DomainSettings(region="eu"), notice(WebhookEvent.DOMAIN_UPDATED, step=3))
+    await store.remove_domain(number, NOW, notice(WebhookEvent.DOMAIN_DELETED, step=4))
+    await store.fan_out(limit=100)
+    owed = (await store.page_notifications(ACCOUNT, limit=9)).items
+    assert [(each.type, each.body) for each in reversed(owed)] == [
+        (WebhookEvent.DOMAIN_CREATED, {"step": 1}),
+        (WebhookEvent.DOMAIN_UPDATED, {"step": 2}),
+        (WebhookEvent.DOMAIN_UPDATED, {"step": 3}),
+        (WebhookEvent.DOMAIN_DELETED, {"step": 4}),
+    ]
+    assert all((each.webhook_id, each.state, each.due_at) == (webhook.id, NotificationState.PENDING, LATER) for each in owed)
+
+
+async def test_a_change_that_fails_owes_nothing(store: Store, samples: Samples) -> None:
+    webhook = domain_hook(samples)
+    await store.add_webhook(webhook)
+    await store.add_domain(samples.domain())
+    missing = replace(samples.domain().domain, id=DomainId(9))
+    created, updated, deleted = (notice(each) for each in webhook.events)
+    with pytest.raises(Conflict):
+        await store.add_domain(samples.domain(), created)
+    for attempt in (
+        store.record_domain_check(missing, CHECK, updated),
+        store.set_domain_settings(missing, DomainSettings(), updated),
+        store.remove_domain(DomainId(9), NOW, deleted),
+    ):
+        with pytest.raises(NotFound):
+            await attempt
+    assert await store.fan_out(limit=100) == 0

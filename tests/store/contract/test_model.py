@@ -1,16 +1,18 @@
-"""Random sequences of what happens, on SQLite and on the model: the same answers, the same queue."""
+"""Random sequences of what happens, in each backend and in the memory store: the same answers, the same queue."""
 
 import asyncio
 import tempfile
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
@@ -38,7 +40,9 @@ from sendryd.store.errors import AlreadyAnswered, StoreError
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.examples import examples
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
-from sendryd.testing.stores import open_new_store, quick_folder
+from sendryd.testing.stores import quick_folder
+
+from .backends import Backend
 
 OWNERS = [Owner(node="local", boot=boot) for boot in (1, 2)]
 DOMAINS = ["one.test", "two.test", "three.test"]
@@ -46,19 +50,25 @@ STATES = [DeliveryState.DELIVERED, DeliveryState.BOUNCED, DeliveryState.QUEUED, 
 
 
 class StoreModel(RuleBasedStateMachine):
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(dir=quick_folder())
         self.loop = asyncio.new_event_loop()
-        self.stores: list[MailStore] = [MemoryStore(), open_new_store(Path(self.folder.name))]
+        self.installed = AsyncExitStack()
+        self.stores: list[MailStore] = [MemoryStore(), self.loop.run_until_complete(self._open(backend))]
         self.samples = Samples()
         self.now, self.boot = NOW, 0
         self.claims: list[Claim] = []
         self.scheduled: list[NewMessage] = []
 
+    async def _open(self, backend: Backend) -> MailStore:
+        open_one = await self.installed.enter_async_context(backend.install(Path(self.folder.name) / "data"))
+        return await open_one()
+
     def teardown(self) -> None:
         for store in self.stores:
             self.loop.run_until_complete(store.aclose())
+        self.loop.run_until_complete(self.installed.aclose())
         self.loop.close()
         self.folder.cleanup()
 
@@ -237,5 +247,6 @@ class StoreModel(RuleBasedStateMachine):
         assert read(self.stores[0]) == read(self.stores[1])
 
 
-TestStoreModel = StoreModel.TestCase
-TestStoreModel.settings = settings(max_examples=examples(50), stateful_step_count=25, deadline=None)
+def test_random_sequences(backend: Backend) -> None:
+    chosen = settings(max_examples=examples(50), stateful_step_count=25, deadline=None)
+    run_state_machine_as_test(partial(StoreModel, backend), settings=chosen)  # type: ignore[arg-type]  # any factory will do

@@ -31,16 +31,16 @@ def api_request(samples: Samples, method: str = "GET", path: str = "/v1/emails",
     return replace(made, **fields)
 
 
-async def test_requests_are_listed_newest_first_by_pages(full_store: Store, samples: Samples) -> None:
+async def test_requests_are_listed_newest_first_by_pages(store: Store, samples: Samples) -> None:
     made = [api_request(samples, user_agent=f"curl/{number}") for number in range(4)]
-    await full_store.add_api_requests(made)
-    await full_store.add_api_requests([])
-    await full_store.add_api_requests([api_request(samples, account_id=OTHER)])
-    page = await full_store.page_api_requests(ACCOUNT, ApiRequestFilter(), limit=3)
+    await store.add_api_requests(made)
+    await store.add_api_requests([])
+    await store.add_api_requests([api_request(samples, account_id=OTHER)])
+    page = await store.page_api_requests(ACCOUNT, ApiRequestFilter(), limit=3)
     assert (list(page.items), page.has_more) == (made[:0:-1], True)
-    page = await full_store.page_api_requests(ACCOUNT, ApiRequestFilter(), limit=3, before=made[1].id)
+    page = await store.page_api_requests(ACCOUNT, ApiRequestFilter(), limit=3, before=made[1].id)
     assert (list(page.items), page.has_more) == (made[:1], False)
-    assert await full_store.count_api_requests(ACCOUNT, ApiRequestFilter()) == 4
+    assert await store.count_api_requests(ACCOUNT, ApiRequestFilter()) == 4
 
 
 @pytest.mark.parametrize(
@@ -56,30 +56,30 @@ async def test_requests_are_listed_newest_first_by_pages(full_store: Store, samp
         (ApiRequestFilter(method="POST", path="/v1/emails", status_code=422), []),
     ],
 )
-async def test_requests_are_filtered(full_store: Store, samples: Samples, which: ApiRequestFilter, expected: list[int]) -> None:
+async def test_requests_are_filtered(store: Store, samples: Samples, which: ApiRequestFilter, expected: list[int]) -> None:
     made = [
         api_request(samples),
         api_request(samples, "POST"),
         api_request(samples, "POST", "/v1/templates", 422),
         api_request(samples, "DELETE", "/v1/templates/tmpl_1"),
     ]
-    await full_store.add_api_requests(made)
-    page = await full_store.page_api_requests(ACCOUNT, which, limit=9)
+    await store.add_api_requests(made)
+    page = await store.page_api_requests(ACCOUNT, which, limit=9)
     assert [made.index(each) for each in reversed(page.items)] == expected
-    assert await full_store.count_api_requests(ACCOUNT, which) == len(expected)
+    assert await store.count_api_requests(ACCOUNT, which) == len(expected)
 
 
-async def test_what_strangers_send_is_kept_as_far_as_it_is_text(full_store: Store, samples: Samples) -> None:
-    await full_store.add_api_requests([api_request(samples, path="/v1/\ud800", request_body="\udfff", user_agent="\ud800x")])
-    (found,) = (await full_store.page_api_requests(ACCOUNT, ApiRequestFilter(), limit=9)).items
+async def test_what_strangers_send_is_kept_as_far_as_it_is_text(store: Store, samples: Samples) -> None:
+    await store.add_api_requests([api_request(samples, path="/v1/\ud800", request_body="\udfff", user_agent="\ud800x")])
+    (found,) = (await store.page_api_requests(ACCOUNT, ApiRequestFilter(), limit=9)).items
     assert (found.path, found.request_body, found.user_agent) == ("/v1/?", "?", "?x")
-    assert await full_store.count_api_requests(ACCOUNT, ApiRequestFilter(path="/v1/\ud800")) == 1
+    assert await store.count_api_requests(ACCOUNT, ApiRequestFilter(path="/v1/\ud800")) == 1
 
 
-async def test_old_requests_are_deleted(full_store: Store) -> None:
+async def test_old_requests_are_deleted(store: Store) -> None:
     old = [api_request(Samples(NOW - timedelta(days=number)), created_at=NOW - timedelta(days=number)) for number in (9, 8, 7, 1)]
-    await full_store.add_api_requests(old)
-    assert await full_store.delete_api_requests(created_before=NOW - timedelta(days=5), limit=2) == 2
-    page = await full_store.page_api_requests(ACCOUNT, ApiRequestFilter(), limit=9)
+    await store.add_api_requests(old)
+    assert await store.delete_api_requests(created_before=NOW - timedelta(days=5), limit=2) == 2
+    page = await store.page_api_requests(ACCOUNT, ApiRequestFilter(), limit=9)
     assert list(page.items) == [old[3], old[2]]
-    assert await full_store.delete_api_requests(created_before=NOW - timedelta(days=5), limit=2) == 1
+    assert await store.delete_api_requests(created_before=NOW - timedelta(days=5), limit=2) == 1

@@ -1,22 +1,20 @@
-"""Several messages and the answer to the request that they came in: all of it or nothing, once."""
+"""Idempotent answers: several messages and the answer to their request, all of it or nothing, once."""
 
 import asyncio
-from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.ids import AccountId, ApiKeyId
-from sendryd.store.base import Answer, MailStore, MessageFilter, NewMessage
+from sendryd.model.ids import AccountId
+from sendryd.store.base import Answer, MailStore, MessageFilter
 from sendryd.store.errors import AlreadyAnswered, Conflict
-from sendryd.store.sqlite import open_store
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
+
+from .backends import Open
 
 LIVE = MessageFilter(mode=KeyMode.LIVE)
 SINCE = NOW - timedelta(days=1)
-LATEST = NOW + timedelta(days=1)
 
 
 def answer(key: str = "k", body: bytes = b"{}", created_at: datetime = NOW, account_id: AccountId = ACCOUNT) -> Answer:
@@ -77,24 +75,7 @@ async def test_of_many_at_the_same_moment_one_is_done(store: MailStore, samples:
     assert await store.count_messages(ACCOUNT, LIVE) == 21
 
 
-async def test_twins_and_what_was_there_cost_the_others_no_commit_of_their_own(tmp_path: Path) -> None:
-    store, samples = open_store(tmp_path), Samples()
-    await store.accept_all([samples.message()], answer(), kept_since=SINCE)
-    before = store.statistics()
-    new: list[NewMessage] = [samples.message() for _ in range(100)]
-    twins = [store.accept_all([samples.message()], answer(), kept_since=SINCE) for _ in range(50)]
-    results = await asyncio.gather(
-        *(store.accept(each) for each in new[:50]), *twins, *(store.accept(each) for each in new[50:]), return_exceptions=True
-    )
-    assert sum(isinstance(result, AlreadyAnswered) for result in results) == 50
-    assert store.statistics()["commits"] - before["commits"] <= 3
-    for each in new:
-        assert await store.read_content(each.message.id) == each.content
-    await store.aclose()
-
-
-async def test_a_twin_of_one_that_fails_is_done_in_its_place(tmp_path: Path) -> None:
-    store, samples = open_store(tmp_path), Samples()
+async def test_a_twin_of_one_that_fails_is_done_in_its_place(store: MailStore, samples: Samples) -> None:
     there = samples.message()
     await store.accept(there)
     results = await asyncio.gather(
@@ -106,17 +87,16 @@ async def test_a_twin_of_one_that_fails_is_done_in_its_place(tmp_path: Path) -> 
     found = await store.find_answer(ACCOUNT, "k", kept_since=SINCE)
     assert found is not None
     assert found.body == b"second"
-    await store.aclose()
 
 
-async def test_twins_of_two_processes_and_of_two_starts(tmp_path: Path) -> None:
-    first, second, samples = open_store(tmp_path), open_store(tmp_path), Samples()
+async def test_twins_of_two_processes_and_of_two_starts(open_store: Open, samples: Samples) -> None:
+    first, second = await open_store(), await open_store()
     calls = [store.accept_all([samples.message()], answer(), kept_since=SINCE) for store in (first, second) for _ in range(10)]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert (sum(isinstance(result, AlreadyAnswered) for result in results), results.count(None)) == (19, 1)
     await first.aclose()
     await second.aclose()
-    again = open_store(tmp_path)
+    again = await open_store()
     with pytest.raises(AlreadyAnswered):
         await again.accept_all([samples.message()], answer(), kept_since=SINCE)
     assert await again.count_messages(ACCOUNT, LIVE) == 1
@@ -132,36 +112,3 @@ async def test_old_answers_are_deleted_in_steps(store: MailStore, samples: Sampl
     assert await store.delete_answers(created_before=NOW - timedelta(days=1), limit=2) == 0
     left = [number for number in range(5) if await store.find_answer(ACCOUNT, str(number), kept_since=NOW - timedelta(days=9))]
     assert left == [0, 1]
-
-
-async def test_what_an_account_and_a_key_had_accepted(store: MailStore, samples: Samples) -> None:
-    early = Samples(NOW - timedelta(hours=2))
-    await store.accept(early.message(created_at=NOW - timedelta(hours=2)))
-    await store.accept_all([samples.message(api_key_id=1), samples.message(api_key_id=2)], None, kept_since=SINCE)
-    await store.accept(samples.message(account_id=AccountId(2)))
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW - timedelta(hours=3), LATEST) == 3
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW - timedelta(hours=3), NOW) == 1
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW, LATEST) == 2
-    assert await store.count_accepted(ACCOUNT, ApiKeyId(2), KeyMode.LIVE, NOW, LATEST) == 1
-    assert await store.count_accepted(ACCOUNT, ApiKeyId(3), KeyMode.LIVE, NOW, LATEST) == 0
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW + timedelta(seconds=1), LATEST) == 0
-    await store.accept(samples.message(mode=KeyMode.TEST))
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.LIVE, NOW, LATEST) == 2
-    assert await store.count_accepted(ACCOUNT, None, KeyMode.TEST, NOW, LATEST) == 1
-
-
-async def test_every_option_of_a_message_comes_back(store: MailStore, samples: Samples) -> None:
-    new = samples.message(scheduled_at=NOW + timedelta(hours=1))
-    message = replace(
-        new.message,
-        tags=(("kind", "Gr\u00fc\u00dfe"), ("n", "")),
-        track_clicks=True,
-        ret="HDRS",
-        envid="e+3D1",
-        list_id="news",
-        unsubscribe_url="https://example.org/u?a=1",
-    )
-    await store.accept(replace(new, message=message))
-    found = await store.get_message(ACCOUNT, message.id)
-    assert found is not None
-    assert found.message == message

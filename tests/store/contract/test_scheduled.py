@@ -1,9 +1,10 @@
-"""Mail that is sent later: it waits, is made anew, is cancelled, and ages from its time on."""
+"""Scheduled mail: it waits, is amended, is cancelled, and ages from its time on."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,15 +14,13 @@ from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, MessageId, TemplateId
 from sendryd.model.message import MessageType
 from sendryd.store.base import EventFilter, MailStore, MessageFilter, NewEvent, NewMessage, Outcome, QueueFilter
-from sendryd.store.errors import NotAllowed, NotFound
-from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine import writer
-from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
+from sendryd.store.errors import Changed, NotAllowed, NotFound
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 TIME = NOW + timedelta(days=10)  # when it is to be sent
 LATER = NOW + timedelta(minutes=5)
 NOBODY: frozenset[str] = frozenset()
+HOUR_LATER = NOW + timedelta(hours=1)
 
 
 def scheduled(samples: Samples, *recipients: str) -> NewMessage:
@@ -260,43 +259,17 @@ async def test_it_is_kept_as_long_as_others_from_its_time_on(store: MailStore, s
     assert await store.get_message(ACCOUNT, new.message.id) is None
 
 
-async def test_the_file_of_a_content_goes_with_the_last_that_refers_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, samples = open_store(tmp_path), Samples()
-    new, kept = scheduled(samples, "a@one.test"), samples.message()
-    await asyncio.gather(store.accept(new), store.accept(kept))
-    # Twice in one transaction, with others.
-    contents = [b"From: %d\r\n\r\n" % number for number in range(3)]
-    await asyncio.gather(*(store.amend(amended(new, content), LATER) for content in contents), store.accept(samples.message()))
-    assert await store.read_content(new.message.id) == contents[-1]
-    assert await store.read_content(kept.message.id) == kept.content
-    connection = open_connection(tmp_path / FILE_NAME)
-    query = "SELECT (SELECT sum(messages) FROM segment), (SELECT count(*) FROM message)"
-    assert connection.execute(query).fetchall() == [(3, 3)]
-    await store.aclose()
-    # The old content alone in a file of its own.
-    monkeypatch.setattr(writer, "MAX_OPERATIONS", 1)
-    store = open_store(tmp_path)
-    lonely = scheduled(samples, "a@one.test")
-    await store.accept(lonely)
-    await store.aclose()
-    store = open_store(tmp_path)
-    assert len(list((tmp_path / "spool").iterdir())) == 2
-    await store.amend(amended(lonely), LATER)
-    await store.remove_orphans()
-    assert len(list((tmp_path / "spool").iterdir())) == 2
-    assert await store.read_content(lonely.message.id) == amended(lonely).content
-    assert connection.execute(query).fetchall() == [(4, 4)]
-    connection.close()
-    await store.aclose()
+async def refused(attempt: Awaitable[Any]) -> None:
+    with pytest.raises(Changed):
+        await attempt
 
 
-async def test_drafts_of_what_is_done_are_not_kept(tmp_path: Path) -> None:
-    store, samples = open_store(tmp_path), Samples()
-    done, waiting = [scheduled(samples, "a@one.test") for _ in range(5)], scheduled(samples, "b@two.test")
-    await store.accept_all([*done, waiting], None, kept_since=NOW)
-    await store.cancel(QueueFilter(domain="one.test"), LATER, samples.event)
-    await store.delete_messages(created_before=NOW, limit=2)
-    connection = open_connection(tmp_path / FILE_NAME)
-    assert connection.execute("SELECT message_id FROM draft").fetchall() == [(waiting.message.id,)]
-    connection.close()
-    await store.aclose()
+async def test_a_scheduled_message_is_replaced_as_it_was_read(store: MailStore, samples: Samples) -> None:
+    new = samples.message(scheduled_at=HOUR_LATER, draft=b"one")
+    await store.accept(new)
+    other = samples.message(scheduled_at=HOUR_LATER, draft=b"two", content=b"From: a@example.test\r\n\r\ntwo\r\n")
+    two = replace(new, message=replace(new.message, size=len(other.content)), content=other.content, draft=b"two")
+    await store.amend(two, NOW, made_from=b"one")
+    await refused(store.amend(replace(two, draft=b"three"), NOW, made_from=b"one"))
+    assert await store.read_draft(new.message.id) == b"two"
+    assert await store.read_content(new.message.id) == other.content

@@ -1,9 +1,10 @@
-"""Figures, judged by counting by hand, and scheduled reports."""
+"""Figures, compared with a count by hand, and scheduled reports."""
 
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -29,12 +30,13 @@ from sendryd.model.ids import (
 from sendryd.model.message import Message
 from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity, ReportFrequency, ScheduledReport
 from sendryd.model.template import Template, TemplateContent
-from sendryd.store.base import Engagement, NewEvent, ReportFilter, Store
-from sendryd.store.errors import NotFound
-from sendryd.store.sqlite.reports.adapter import MAX_OFFSETS
+from sendryd.store.base import MAX_OFFSETS, Engagement, NewEvent, ReportFilter, Store
+from sendryd.store.errors import LimitReached, NotFound
 from sendryd.testing.examples import examples
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
-from sendryd.testing.stores import open_new_store, quick_folder
+from sendryd.testing.stores import quick_folder
+
+from .backends import Backend
 
 OTHER = AccountId(2)
 START = datetime(2026, 1, 26, tzinfo=UTC)  # a Monday; the month ends in its week
@@ -44,6 +46,37 @@ COUNTED = (EventType.DELIVERED, EventType.BOUNCED, EventType.COMPLAINED, EventTy
 IDS_EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 DOMAINS = {DomainId(11): "one.test", DomainId(12): "two.test"}
 TEMPLATES = {TemplateId(21): "Welcome", TemplateId(22): "Bye"}
+times = st.integers(0, 4 * 24 * DAYS).map(lambda quarters: quarters / 4)
+happenings = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.sampled_from([*COUNTED, *COUNTED, EventType.SENT, EventType.DEFERRED]),
+        times,
+        st.sampled_from(["person", "person", "proxy", "scanner"]),
+    ),
+    max_size=8,
+)
+mails = st.tuples(
+    times.map(lambda hours: hours - 72),
+    st.sampled_from([KeyMode.LIVE, KeyMode.LIVE, KeyMode.TEST]),
+    st.fixed_dictionaries(
+        {
+            "signing_domain_id": st.sampled_from([*DOMAINS, DomainId(99), None]),
+            "author": st.sampled_from(["A <a@one.test>", "b@three.test", "A <a@Two.test>"]),
+            "tags": st.sampled_from([(), (("kind", "news"),), (("kind", "alert"), ("kinds", "news")), (('"', "\u00fc"),)]),
+            "template_id": st.sampled_from([*TEMPLATES, TemplateId(99), None]),
+        }
+    ),
+    happenings,
+)
+filters = st.builds(
+    ReportFilter,
+    mode=st.sampled_from([KeyMode.LIVE, KeyMode.LIVE, KeyMode.TEST]),
+    start=st.sampled_from([START, START + timedelta(hours=30)]),
+    end=st.sampled_from([WHOLE.end, START + timedelta(days=6, hours=1)]),
+    tag=st.sampled_from([None, None, "kind", "kind:news", "kinds:alert", '":\u00fc']),
+    domain=st.sampled_from([None, None, "one.test", "three.test", "absent.test"]),
+)
 
 
 @dataclass(frozen=True)
@@ -179,39 +212,6 @@ def break_down(told: Sequence[tuple[str, Fact]], by: str) -> list[Breakdown]:
     return sorted(found, key=lambda each: (-each.counts.sent, each.name is None, each.name or "", each.id or 0))
 
 
-times = st.integers(0, 4 * 24 * DAYS).map(lambda quarters: quarters / 4)
-happenings = st.lists(
-    st.tuples(
-        st.integers(0, 2),
-        st.sampled_from([*COUNTED, *COUNTED, EventType.SENT, EventType.DEFERRED]),
-        times,
-        st.sampled_from(["person", "person", "proxy", "scanner"]),
-    ),
-    max_size=8,
-)
-mails = st.tuples(
-    times.map(lambda hours: hours - 72),
-    st.sampled_from([KeyMode.LIVE, KeyMode.LIVE, KeyMode.TEST]),
-    st.fixed_dictionaries(
-        {
-            "signing_domain_id": st.sampled_from([*DOMAINS, DomainId(99), None]),
-            "author": st.sampled_from(["A <a@one.test>", "b@three.test", "A <a@Two.test>"]),
-            "tags": st.sampled_from([(), (("kind", "news"),), (("kind", "alert"), ("kinds", "news")), (('"', "\u00fc"),)]),
-            "template_id": st.sampled_from([*TEMPLATES, TemplateId(99), None]),
-        }
-    ),
-    happenings,
-)
-filters = st.builds(
-    ReportFilter,
-    mode=st.sampled_from([KeyMode.LIVE, KeyMode.LIVE, KeyMode.TEST]),
-    start=st.sampled_from([START, START + timedelta(hours=30)]),
-    end=st.sampled_from([WHOLE.end, START + timedelta(days=6, hours=1)]),
-    tag=st.sampled_from([None, None, "kind", "kind:news", "kinds:alert", '":\u00fc']),
-    domain=st.sampled_from([None, None, "one.test", "three.test", "absent.test"]),
-)
-
-
 async def compare(store: Store, facts: Sequence[Fact], which: ReportFilter) -> None:
     told = firsts(facts, which)
     assert await store.count_activity(ACCOUNT, which) == count(told)
@@ -223,13 +223,12 @@ async def compare(store: Store, facts: Sequence[Fact], which: ReportFilter) -> N
 
 
 @settings(max_examples=examples(30), deadline=None)
-@given(st.lists(mails, max_size=8), st.lists(filters, min_size=3, max_size=6))
+@given(sent=st.lists(mails, max_size=8), asked=st.lists(filters, min_size=3, max_size=6))
 def test_figures_are_those_counted_by_hand(
-    sent: list[tuple[float, KeyMode, dict[str, Any], list[tuple[int, EventType, float, str]]]], asked: list[ReportFilter]
+    backend: Backend, sent: list[tuple[float, KeyMode, dict[str, Any], list[tuple[int, EventType, float, str]]]], asked: list[ReportFilter]
 ) -> None:
     async def check(folder: Path) -> None:
-        store = open_new_store(folder)
-        try:
+        async with backend.install(folder / "data") as open_one, aclosing(await open_one()) as store:
             history = History(store)
             await history.prepare()
             for hours, mode, fields, events in sent:
@@ -238,17 +237,15 @@ def test_figures_are_those_counted_by_hand(
                     await history.happen(message, deliveries[number], event_type, after, by)
             for which in asked:
                 await compare(store, history.facts, which)
-        finally:
-            await store.aclose()
 
     with tempfile.TemporaryDirectory(dir=quick_folder()) as folder:
         asyncio.run(check(Path(folder)))
 
 
 @pytest.fixture
-async def history(full_store: Store) -> History:
+async def history(store: Store) -> History:
     """A store with domains and templates, and no mail."""
-    made = History(full_store)
+    made = History(store)
     await made.prepare()
     return made
 
@@ -364,20 +361,40 @@ def report(samples: Samples, account_id: AccountId = ACCOUNT) -> ScheduledReport
     )
 
 
-async def test_scheduled_reports(full_store: Store, samples: Samples) -> None:
+async def test_scheduled_reports(store: Store, samples: Samples) -> None:
     first, second, other = report(samples), report(samples), report(samples, OTHER)
     for each in (first, second, other):
-        await full_store.add_scheduled_report(each)
-    assert await full_store.list_scheduled_reports() == [other, second, first]
-    assert await full_store.list_scheduled_reports(ACCOUNT) == [second, first]
-    await full_store.move_scheduled_report(first.id, NOW + timedelta(days=14))
-    assert await full_store.list_scheduled_reports(ACCOUNT) == [second, replace(first, due_at=NOW + timedelta(days=14))]
-    await full_store.remove_scheduled_report(ACCOUNT, second.id)
-    assert [each.id for each in await full_store.list_scheduled_reports()] == [other.id, first.id]
+        await store.add_scheduled_report(each)
+    assert await store.list_scheduled_reports() == [other, second, first]
+    assert await store.list_scheduled_reports(ACCOUNT) == [second, first]
+    await store.move_scheduled_report(first.id, NOW + timedelta(days=14))
+    assert await store.list_scheduled_reports(ACCOUNT) == [second, replace(first, due_at=NOW + timedelta(days=14))]
+    await store.remove_scheduled_report(ACCOUNT, second.id)
+    assert [each.id for each in await store.list_scheduled_reports()] == [other.id, first.id]
     for attempt in (
-        full_store.move_scheduled_report(second.id, NOW),
-        full_store.remove_scheduled_report(ACCOUNT, second.id),
-        full_store.remove_scheduled_report(ACCOUNT, other.id),
+        store.move_scheduled_report(second.id, NOW),
+        store.remove_scheduled_report(ACCOUNT, second.id),
+        store.remove_scheduled_report(ACCOUNT, other.id),
     ):
         with pytest.raises(NotFound):
             await attempt
+
+
+async def outcomes(attempts: list[Awaitable[Any]]) -> list[str]:
+    return sorted(type(each).__name__ for each in await asyncio.gather(*attempts, return_exceptions=True))
+
+
+async def test_scheduled_reports_have_a_limit_in_each_account(store: Store, samples: Samples) -> None:
+    def report(account_id: AccountId = ACCOUNT) -> ScheduledReport:
+        number = ReportId(samples.number())
+        daily = ReportFrequency.DAILY
+        return ScheduledReport(
+            id=number, account_id=account_id, frequency=daily, recipients=("a@example.org",), created_at=NOW, due_at=NOW + timedelta(days=1)
+        )
+
+    await store.add_scheduled_report(report(OTHER), limit=3)
+    attempts: list[Awaitable[Any]] = [store.add_scheduled_report(report(), limit=3) for _ in range(5)]
+    assert await outcomes(attempts) == ["LimitReached"] * 2 + ["NoneType"] * 3
+    assert len(await store.list_scheduled_reports(ACCOUNT)) == 3
+    with pytest.raises(LimitReached, match="3 scheduled reports, the most that it may have: remove one first"):
+        await store.add_scheduled_report(report(), limit=3)

@@ -3,59 +3,24 @@
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from importlib import resources
 
 import apsw
 import pytest
 
-from sendryd.model.ids import AccountId, WebhookId
-from sendryd.model.webhook import MAIL_EVENTS, WebhookEvent
-from sendryd.store.base import Store
-from sendryd.store.errors import NotFound
+from sendryd.model.ids import WebhookId
+from sendryd.model.webhook import MAIL_EVENTS
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.unreadable import Unreadable
 from sendryd.store.sqlite.webhooks import adapter as webhooks
 from sendryd.store.sqlite.webhooks.outbox import owe_events
 from sendryd.store.sqlite.webhooks.queries import SQL
-from sendryd.testing.samples import ACCOUNT, NOW, Samples
+from sendryd.testing.samples import NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
 NOBODY: frozenset[WebhookId] = frozenset()
 OUTBOX = resources.files("sendryd.store.sqlite.webhooks").joinpath("queries.sql").read_text("utf-8")
-
-
-async def test_webhooks_are_kept_changed_and_removed(full_store: Store, samples: Samples) -> None:
-    made = [samples.webhook(url=f"https://h{number}.example.org/100%_{number}") for number in range(5)]
-    for each in (*made, samples.webhook(account_id=AccountId(2))):
-        await full_store.add_webhook(each)
-    assert await full_store.get_webhook(ACCOUNT, made[0].id) == made[0]
-    assert await full_store.get_webhook(AccountId(2), made[0].id) is None
-    page = await full_store.page_webhooks(ACCOUNT, limit=2)
-    assert (list(page.items), page.has_more) == ([made[4], made[3]], True)
-    rest = await full_store.page_webhooks(ACCOUNT, limit=3, before=made[3].id)
-    assert (list(rest.items), rest.has_more) == ([made[2], made[1], made[0]], False)
-    for text, count in (("H3.", 1), ("100%", 5), ("%_4", 1), ("zz", 0)):
-        assert await full_store.count_webhooks(ACCOUNT, text=text) == count
-        assert len((await full_store.page_webhooks(ACCOUNT, text=text, limit=9)).items) == count
-    assert await full_store.count_webhooks(ACCOUNT) == 5
-    changed = replace(
-        made[0],
-        url="https://new.example/",
-        events=(WebhookEvent.EMAIL_OPENED,),
-        updated_at=LATER,
-        failing_since=NOW,
-        disabled_reason="r",
-        is_active=False,
-    )
-    await full_store.update_webhook(made[0], changed)
-    assert await full_store.get_webhook(ACCOUNT, made[0].id) == changed
-    for missing in (replace(changed, account_id=AccountId(2)), replace(changed, id=WebhookId(5))):
-        with pytest.raises(NotFound):
-            await full_store.update_webhook(missing, missing)
-        with pytest.raises(NotFound):
-            await full_store.remove_webhook(missing.account_id, missing.id)
 
 
 @pytest.fixture

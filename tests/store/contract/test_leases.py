@@ -1,10 +1,8 @@
-"""Leases: what ends them, and whose outcome counts. One suite, every backend."""
+"""Leases: what ends them, and whose outcome counts."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
-import apsw
 import pytest
 
 from sendryd.model.apikey import KeyMode
@@ -13,9 +11,6 @@ from sendryd.model.event import EventType
 from sendryd.policy.crashes import CRASH_PAUSES, pause_after_crash
 from sendryd.store.base import Claim, ClaimedDelivery, EventFilter, Lease, MailStore, Outcome, Owner, QueueFilter
 from sendryd.store.errors import LeaseLost
-from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine import migrate
-from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
 from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples
 
 LATER = NOW + timedelta(minutes=5)
@@ -169,43 +164,6 @@ async def test_many_that_were_leased_at_the_same_crashes_come_one_after_the_othe
     assert (min(due), max(due)) == (LATER + pause, LATER + pause + 19 * distance)
 
 
-async def test_a_database_with_leases_of_the_version_before_is_migrated(tmp_path: Path) -> None:
-    connection = open_connection(tmp_path / FILE_NAME)
-    for migration in migrate.all_migrations():
-        if migration.version <= 2:
-            connection.execute(migration.text)
-    connection.execute(migrate._TABLE)
-    for migration in migrate.all_migrations()[:2]:
-        connection.execute("INSERT INTO schema_migration VALUES (?, ?, ?)", (migration.version, migration.name, migration.checksum))
-    _insert_old_rows(connection)
-    connection.close()
-    store = open_store(tmp_path)
-    assert await store.list_leased(OWNER) == []
-    (returned,) = await store.return_dead_leases(OWNER, now=NOW, pause=pause_after_crash)
-    assert (returned.id, returned.crashes) == (1, 1)
-    assert await store.return_dead_notifications(OWNER) == 1
-    (claimed,) = await store.claim_deliveries(now=NOW, lease=Samples().lease(), limit=9, busy=frozenset(), per_domain=9)
-    assert claimed.deliveries[0].is_in_doubt
-    await store.aclose()
-
-
-def _insert_old_rows(connection: apsw.Connection) -> None:
-    connection.execute("INSERT INTO account (id, name, created_at) VALUES (1, 'default', 0)")
-    connection.execute(
-        "INSERT INTO message (id, account_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,"
-        " needs_smtputf8, is_8bit, segment, position) VALUES (1, 1, 'live', '', 'a@b.test', '[[\"u@one.test\"],[]]', '', '', 0, 1, 0, 0, 1, 0)"
-    )
-    columns = "message_id, forward_path, domain, state, due_at, lease_token, lease_until, created_at"
-    connection.execute(f"INSERT INTO delivery (id, {columns}) VALUES (1, 1, 'u@one.test', 'one.test', 'leased', 1, 5, 1767000000000, 1)")
-    connection.execute(
-        "INSERT INTO webhook (id, account_id, url, events, secret, is_active, created_at, updated_at) VALUES (1, 1, 'u', '[]', 's', 1, 0, 0)"
-    )
-    connection.execute(
-        "INSERT INTO notification (webhook_id, account_id, type, state, due_at, lease_token, lease_until, created_at)"
-        " VALUES (1, 1, 'email.delivered', 'leased', 1, 5, 1767000000000, 1)"
-    )
-
-
 async def test_scheduled_mail_waits_for_settled_time_and_other_mail_does_not(store: MailStore, samples: Samples) -> None:
     time = NOW + timedelta(days=1)
     scheduled = samples.message(["a@one.test"], scheduled_at=time)
@@ -231,10 +189,3 @@ async def test_scheduled_mail_waits_for_settled_time_and_other_mail_does_not(sto
         }
     }
     assert later == {scheduled.message.id}
-
-
-async def test_the_clock_is_noted_for_the_next_start(store: MailStore) -> None:
-    assert await store.read_clock() is None
-    for moment in (NOW, LATER):
-        await store.note_clock(moment)
-        assert await store.read_clock() == moment

@@ -1,4 +1,4 @@
-"""Requests for transcripts, and what ended without an attempt's outcome."""
+"""Requests for transcripts, and deliveries that ended without an attempt's outcome."""
 
 from datetime import timedelta
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
-from sendryd.policy.crashes import pause_after_crash
-from sendryd.store.base import MessageFilter, Owner
+from sendryd.store.base import MessageFilter
 from sendryd.store.errors import TookTooLong
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import database, migrate
@@ -225,32 +224,6 @@ async def test_test_mail_is_never_claimed(tmp_path: Path) -> None:
     connection = apsw.Connection(str(tmp_path / "sendryd.db"))
     assert connection.execute(SQL["lease_deliveries"], (1, "local", 2, f"[{queued[0].id}]", 1 << 62)).fetchall() == []
     connection.close()
-    await store.aclose()
-
-
-async def test_claims_at_the_same_time_share_what_is_due(tmp_path: Path) -> None:
-    store, samples = open_store(tmp_path), Samples()
-    await asyncio.gather(*(store.accept(samples.message([f"u@d{number}.test"])) for number in range(30)))
-    later = NOW + timedelta(minutes=1)
-    taken = await asyncio.gather(
-        *(store.claim_deliveries(now=later, lease=samples.lease(), limit=10, busy=NOBODY, per_domain=10) for _ in range(3))
-    )
-    assert [len(each) for each in taken] == [10, 10, 10]
-    assert len({claim.deliveries[0].id for each in taken for claim in each}) == 30
-    await store.aclose()
-
-
-async def test_a_claim_that_was_cut_off_loses_nothing(tmp_path: Path) -> None:
-    store, samples = open_store(tmp_path), Samples()
-    await store.accept(samples.message())
-    later = NOW + timedelta(minutes=1)
-    task = asyncio.create_task(store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await store.return_dead_leases(Owner(node="local", boot=8), now=later, pause=pause_after_crash)
-    assert len(await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9)) == 1
     await store.aclose()
 
 

@@ -1,42 +1,33 @@
-"""What outlives a run of the program of next hops, and what an operator asks of them; what is released, what is forgotten."""
+"""Expiry: queued mail that is too old, unless it was released and not tried since."""
 
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from sendryd.model.delivery import DeliveryState, HoldReason
+from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import DomainId
 from sendryd.store.base import MailStore, NewEvent, Outcome, QueueFilter
 from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples
 
+LATER = NOW + timedelta(minutes=5)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-async def test_the_latest_hosts_that_did_tls_are_kept(store: MailStore) -> None:
-    await store.note_tls_hosts({f"mx{number}.test": NOW + number * HOUR for number in range(5)}, keep_since=NOW, most=9)
-    await store.note_tls_hosts({"mx1.test": NOW, "mx9.test": NOW + 9 * HOUR}, keep_since=NOW + HOUR, most=4)
-    found = await store.list_tls_hosts()
-    assert found == [(f"mx{number}.test", NOW + number * HOUR) for number in (2, 3, 4, 9)]
+async def test_overdue_deliveries_expire(store: MailStore, samples: Samples) -> None:
+    old = samples.message(created_at=NOW - timedelta(days=4))
+    young, waiting = samples.message(), samples.message(created_at=NOW - timedelta(days=4), due_at=NOW + timedelta(days=1))
+    for new in (old, young, waiting):
+        await store.accept(new)
+    count = await store.expire_deliveries(now=LATER, created_before=NOW - timedelta(days=3), make_event=samples.event, limit=10)
+    assert count == 1
+    summary = await store.get_message(ACCOUNT, old.message.id)
+    assert summary is not None
+    assert (summary.states, summary.last_event) == ({DeliveryState.EXPIRED: 1}, EventType.FAILED)
 
 
-@pytest.mark.parametrize("is_held", [False, True])
-async def test_what_an_operator_moves_asks_for_a_probe_of_its_domain(store: MailStore, samples: Samples, *, is_held: bool) -> None:
-    await store.accept(samples.message(["a@one.test", "b@two.test"]))
-    which = QueueFilter(domain="one.test")
-    if is_held:
-        await store.hold(which, NOW)
-    assert await store.list_probes() == []
-    await (store.release_held(which, NOW) if is_held else store.retry(which, NOW))
-    assert await store.list_probes() == ["one.test"]
-    await store.clear_probes(["other.test"])
-    assert await store.list_probes() == ["one.test"]
-    await store.clear_probes(["one.test"])
-    assert await store.list_probes() == []
-
-
-async def claim(store: MailStore, samples: Samples) -> None:
+async def fail_attempt(store: MailStore, samples: Samples) -> None:
     """One failed attempt of what is due."""
     lease = samples.lease()
     later = NOW + 9 * DAY
@@ -70,7 +61,7 @@ async def test_what_is_released_does_not_expire_before_it_was_tried(store: MailS
         )
 
     assert await expire(timedelta()) == await expire(HOUR) == 0
-    await claim(store, samples)
+    await fail_attempt(store, samples)
     assert await expire(timedelta()) == 1
 
 
@@ -102,17 +93,12 @@ async def test_what_expires_says_that_it_may_have_been_delivered(store: MailStor
     assert made == [{"reason": "expired"} | ({"possibly_duplicate": True} if is_in_doubt else {})]
 
 
-async def test_removed_domains_are_forgotten_once_no_mail_waits_for_them(store: MailStore, samples: Samples) -> None:
-    for number, name in enumerate(("one.test", "two.test", "three.test"), 1):
-        new = samples.domain(name)
-        await store.add_domain(replace(new, domain=replace(new.domain, id=DomainId(number))))
-        await store.remove_domain(DomainId(number), NOW + (2 * DAY if number == 3 else timedelta()))
-    await store.accept(samples.message(["a@one.test"]))  # that the first was to sign
-    await store.hold_for_domain(DomainId(1), NOW)
-    assert await store.delete_removed_domains(created_before=NOW + DAY, limit=9) == 1
-    assert await store.delete_removed_domains(created_before=NOW + DAY, limit=9) == 0
-    (held,) = await store.list_queue(QueueFilter())
-    assert held.hold_reason is HoldReason.DOMAIN_REMOVED
-    assert await store.release_for_domain(ACCOUNT, "one.test", NOW) == 1
-    await store.cancel(QueueFilter(), NOW, samples.event)
-    assert await store.delete_removed_domains(created_before=NOW + 3 * DAY, limit=9) == 2
+async def test_an_error_in_an_operation_is_that_of_its_caller(store: MailStore, samples: Samples) -> None:
+
+    def make_event(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    await store.accept(samples.message(created_at=NOW))
+    with pytest.raises(RuntimeError, match="a bug"):
+        await store.expire_deliveries(now=NOW, created_before=NOW.replace(year=2030), make_event=make_event, limit=1)  # type: ignore[arg-type]
+    await store.check_writable()

@@ -1,31 +1,78 @@
-"""Mail whose sending domain is removed is held, and goes on when a domain of that name is verified."""
+"""The queue: what an operator does with it, and what the removal of a sending domain does."""
 
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
+from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
-from sendryd.model.domain import DomainStatus
+from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, DomainId
-from sendryd.store.base import DomainCheck, MailStore, NewDomain, NewMessage, Outcome, QueueFilter
+from sendryd.store.base import (
+    Claim,
+    EventFilter,
+    Lease,
+    MailStore,
+    NewDomain,
+    NewEvent,
+    NewMessage,
+    Outcome,
+    QueueFilter,
+)
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
+LATER = NOW + timedelta(minutes=5)
+LIVE_EVENTS = EventFilter(mode=KeyMode.LIVE)
 OTHER_ACCOUNT = AccountId(2)
-LATER = NOW + timedelta(hours=1)
+HOUR_LATER = NOW + timedelta(hours=1)
+
+
+async def claim(
+    store: MailStore, lease: Lease, *, limit: int = 100, busy: frozenset[str] = frozenset(), per_domain: int = 100
+) -> list[Claim]:
+    return await store.claim_deliveries(now=LATER, lease=lease, limit=limit, busy=busy, per_domain=per_domain)
+
+
+async def test_what_an_operator_does(store: MailStore, samples: Samples) -> None:
+    first, second = samples.message(["a@one.test", "b@two.test"]), samples.message(["c@one.test"], due_at=NOW + timedelta(days=1))
+    await store.accept(first)
+    await store.accept(second)
+    assert await store.hold(QueueFilter(domain="one.test"), NOW) == 2
+    assert await store.hold(QueueFilter(domain="one.test"), NOW) == 0
+    assert [each.domain for each in await claim(store, samples.lease())] == ["two.test"]
+    held = await store.list_queue(QueueFilter(states=frozenset({DeliveryState.HELD})))
+    assert [each.forward_path for each in held] == ["c@one.test", "a@one.test"]
+    assert await store.release_held(QueueFilter(delivery_id=held[0].id), LATER) == 1
+    assert [each.deliveries[0].forward_path for each in await claim(store, samples.lease())] == ["c@one.test"]
+
+    def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:
+        return samples.event(event_type, metadata)
+
+    assert await store.cancel(QueueFilter(message_id=first.message.id), LATER, make_event) == 1
+    events = await store.list_events(ACCOUNT, replace(LIVE_EVENTS, type=EventType.CANCELLED), limit=10)
+    assert [event.recipient for event in events.items] == ["a@one.test"]
+
+
+async def test_retry_makes_due_now(store: MailStore, samples: Samples) -> None:
+    new = samples.message(due_at=NOW + timedelta(days=1))
+    await store.accept(new)
+    assert await store.retry(QueueFilter(message_id=new.message.id), LATER) == 1
+    assert len(await claim(store, samples.lease())) == 1
+
+
+async def test_queue_filters(store: MailStore, samples: Samples) -> None:
+    await store.accept(samples.message(["old@one.test"], created_at=NOW - timedelta(hours=2)))
+    await store.accept(samples.message(["new@two.test"]))
+    old = await store.list_queue(QueueFilter(created_before=NOW - timedelta(hours=1)))
+    assert [each.forward_path for each in old] == ["old@one.test"]
+    assert len(await store.list_queue(QueueFilter(has_attempts=False))) == 2
+    assert await store.list_queue(QueueFilter(has_attempts=True)) == []
+    assert len(await store.list_queue(QueueFilter(), limit=1)) == 1
 
 
 async def add(store: MailStore, samples: Samples, name: str = "example.test", account_id: AccountId = ACCOUNT) -> NewDomain:
     new = samples.domain(name, account_id)
     await store.add_domain(new)
     return new
-
-
-async def verify(store: MailStore, domain_id: DomainId) -> None:
-    check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=NOW, verified_at=NOW, failing_since=None, failures=0)
-    domain = await store.get_domain(domain_id)
-    assert domain is not None
-    await store.record_domain_check(domain, check)
 
 
 async def accept(store: MailStore, samples: Samples, domain_id: DomainId, *recipients: str) -> NewMessage:
@@ -58,11 +105,11 @@ async def test_it_goes_on_when_the_name_is_there_again_but_not_what_an_operator_
     await store.remove_domain(gone.domain.id, NOW)
     await store.hold_for_domain(gone.domain.id, NOW)
     assert await reasons(store) == {"a@one.test": HoldReason.DOMAIN_REMOVED, "b@two.test": HoldReason.OPERATOR}
-    assert await store.release_for_domain(ACCOUNT, "other.test", LATER) == 0
-    assert await store.release_for_domain(OTHER_ACCOUNT, "example.test", LATER) == 0
-    assert await store.release_for_domain(ACCOUNT, "example.test", LATER) == 1
+    assert await store.release_for_domain(ACCOUNT, "other.test", HOUR_LATER) == 0
+    assert await store.release_for_domain(OTHER_ACCOUNT, "example.test", HOUR_LATER) == 0
+    assert await store.release_for_domain(ACCOUNT, "example.test", HOUR_LATER) == 1
     (released,) = await store.list_queue(QueueFilter(states=frozenset({DeliveryState.QUEUED})))
-    assert (released.forward_path, released.due_at, released.hold_reason) == ("a@one.test", LATER, None)
+    assert (released.forward_path, released.due_at, released.hold_reason) == ("a@one.test", HOUR_LATER, None)
     assert await reasons(store) == {"a@one.test": None, "b@two.test": HoldReason.OPERATOR}
 
 
@@ -85,7 +132,7 @@ async def test_a_worker_holds_what_it_cannot_sign(store: MailStore, samples: Sam
     (held,) = await store.list_queue(QueueFilter())
     assert (held.state, held.hold_reason, held.attempts) == (DeliveryState.HELD, HoldReason.DOMAIN_REMOVED, 0)
     assert held.last_reply == "Held: its sending domain was removed"
-    assert await store.release_for_domain(ACCOUNT, "example.test", LATER) == 1
+    assert await store.release_for_domain(ACCOUNT, "example.test", HOUR_LATER) == 1
 
 
 async def test_an_operator_releases_what_is_held_for_any_reason(store: MailStore, samples: Samples) -> None:
@@ -93,20 +140,5 @@ async def test_an_operator_releases_what_is_held_for_any_reason(store: MailStore
     await accept(store, samples, gone.domain.id)
     await store.remove_domain(gone.domain.id, NOW)
     await store.hold_for_domain(gone.domain.id, NOW)
-    assert await store.release_held(QueueFilter(domain="example.org"), LATER) == 1
+    assert await store.release_held(QueueFilter(domain="example.org"), HOUR_LATER) == 1
     assert await reasons(store) == {"user@example.org": None}
-
-
-@pytest.mark.parametrize("is_verified", [True, False])
-async def test_a_successor_has_the_name_and_is_verified(store: MailStore, samples: Samples, is_verified: bool) -> None:
-    await store.ensure_account(OTHER_ACCOUNT, "other", NOW)
-    gone = await add(store, samples)
-    assert await store.find_successor(gone.domain.id) is None
-    await store.remove_domain(gone.domain.id, NOW)
-    stranger = await add(store, samples, account_id=OTHER_ACCOUNT)
-    await verify(store, stranger.domain.id)
-    assert await store.find_successor(gone.domain.id) is None
-    again = await add(store, samples)
-    if is_verified:
-        await verify(store, again.domain.id)
-    assert await store.find_successor(gone.domain.id) == (again.domain.id if is_verified else None)

@@ -221,34 +221,6 @@ def test_a_move_that_the_life_cycle_lacks_is_not_allowed(tmp_path: Path) -> None
     made.close()
 
 
-async def test_only_the_bad_ones_of_a_batch_fail(tmp_path: Path) -> None:
-    store, samples = open_store(tmp_path), Samples()
-    taken = [samples.message() for _ in range(3)]
-    for new in taken:
-        await store.accept(new)
-    fresh = [samples.message() for _ in range(40)]
-    batch = [*fresh[:5], taken[0], *fresh[5:20], taken[1], taken[2], *fresh[20:]]
-    results = await asyncio.gather(*(store.accept(new) for new in batch), return_exceptions=True)
-    assert [new for new, result in zip(batch, results, strict=True) if result is not None] == taken
-    for new in fresh:
-        assert await store.read_content(new.message.id) == new.content
-    assert (await store.count_queue())[DeliveryState.QUEUED] == 43
-    await store.aclose()
-
-
-async def test_an_error_in_an_operation_is_that_of_its_caller(tmp_path: Path) -> None:
-    store, samples = open_store(tmp_path), Samples()
-
-    def make_event(*_: object) -> None:
-        raise RuntimeError("a bug")
-
-    await store.accept(samples.message(created_at=NOW))
-    with pytest.raises(RuntimeError, match="a bug"):
-        await store.expire_deliveries(now=NOW, created_before=NOW.replace(year=2030), make_event=make_event, limit=1)  # type: ignore[arg-type]
-    await store.check_writable()
-    await store.aclose()
-
-
 @pytest.mark.parametrize("what", ["removed", "replaced", "log removed"])
 async def test_a_database_that_is_taken_away_while_it_is_in_use(tmp_path: Path, what: str) -> None:
     store, samples = open_store(tmp_path), Samples()

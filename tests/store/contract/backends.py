@@ -1,0 +1,128 @@
+"""The backends that keep the store's contract, and which part of it each of them has.
+
+A backend is one entry of `BACKENDS`. Its `install` gives a database that is empty at first, and its `Open`: each call is one more process
+that has it open, and a call after `aclose` is the next start. The tests of an aggregate (`test_<aggregate>.py`) run over every backend that
+names it.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum, auto
+from pathlib import Path
+from typing import Final, TypeAlias, cast
+
+import pytest
+
+from sendryd.store.base import Store
+from sendryd.store.memory import MemoryStore
+from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.engine import connection, segments, writer
+from sendryd.store.sqlite.mail import changes, claims, deliveries, reads
+from sendryd.store.sqlite.webhooks import adapter as webhooks
+from sendryd.testing.stores import open_new_store
+
+
+class Aggregate(StrEnum):
+    """A part of the contract."""
+
+    # The mail side, which every backend has.
+    ACCEPTING = auto()
+    ACCOUNTS = auto()
+    ANSWERS = auto()
+    API_KEYS = auto()
+    CLAIMS = auto()
+    CONTENT = auto()
+    DOMAINS = auto()
+    ENGAGEMENTS = auto()
+    EXPIRY = auto()
+    LEASES = auto()
+    MODEL = auto()  # random sequences, compared with the memory store
+    NEXT_HOPS = auto()
+    OUTCOMES = auto()
+    QUEUE = auto()
+    READING = auto()
+    SCHEDULED = auto()
+    TRACES = auto()
+    UPKEEP = auto()
+    # The rest.
+    API_LOG = auto()
+    NOTIFICATIONS = auto()
+    PROCESSES = auto()
+    REPORTS = auto()
+    SUPPRESSIONS = auto()
+    TEMPLATES = auto()
+    UNSUBSCRIBES = auto()
+    WEBHOOKS = auto()
+
+
+_REST: Final = {
+    Aggregate.API_LOG,
+    Aggregate.NOTIFICATIONS,
+    Aggregate.PROCESSES,
+    Aggregate.REPORTS,
+    Aggregate.SUPPRESSIONS,
+    Aggregate.TEMPLATES,
+    Aggregate.UNSUBSCRIBES,
+    Aggregate.WEBHOOKS,
+}
+ALL: Final = frozenset(Aggregate)
+MAIL: Final = ALL - _REST
+
+Open: TypeAlias = Callable[[], Awaitable[Store]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """One way to keep the contract."""
+
+    name: str
+    aggregates: frozenset[Aggregate]
+    install: Callable[[Path], AbstractAsyncContextManager[Open]]  # the folder is the backend's alone, and need not exist
+
+
+@asynccontextmanager
+async def _memory(_folder: Path) -> AsyncIterator[Open]:
+    made = cast("Store", MemoryStore())  # `aggregates` says which part of it there is
+
+    async def open_one() -> Store:
+        return made
+
+    yield open_one
+
+
+@asynccontextmanager
+async def _sqlite(folder: Path) -> AsyncIterator[Open]:
+    async def open_one() -> Store:
+        return open_store(folder) if folder.exists() else open_new_store(folder)
+
+    yield open_one
+
+
+@asynccontextmanager
+async def _sqlite_cramped(folder: Path) -> AsyncIterator[Open]:
+    """Every step, window and cache so small that each test meets their ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, value in (
+            (changes, "STEP", 1),
+            (claims, "WINDOW", 1),
+            (connection, "CACHE_SIZE", 2),
+            (connection, "READER_CACHE_SIZE", 2),
+            (deliveries, "READ_INLINE", 0),
+            (reads, "STEP", 1),
+            (segments, "MAX_OPEN", 1),
+            (segments, "SEGMENT_SIZE", 1),
+            (webhooks, "STEP", 2),
+            (writer, "CHECKPOINT_PAGES", 1),
+            (writer, "MAX_OPERATIONS", 1),
+        ):
+            patch.setattr(module, name, value)
+        async with _sqlite(folder) as open_one:
+            yield open_one
+
+
+BACKENDS: Final = (
+    Backend(name="memory", aggregates=MAIL - {Aggregate.MODEL}, install=_memory),
+    Backend(name="sqlite", aggregates=ALL, install=_sqlite),
+    Backend(name="sqlite-cramped", aggregates=ALL - {Aggregate.MODEL}, install=_sqlite_cramped),
+)

@@ -1,0 +1,116 @@
+"""Claims: the oldest due deliveries, each leased once."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType
+from sendryd.policy.crashes import pause_after_crash
+from sendryd.store.base import Claim, Lease, MailStore, Outcome, Owner
+from sendryd.testing.samples import NOW, Samples
+
+LATER = NOW + timedelta(minutes=5)
+MORE_THAN_ONE_LOOK = 612  # deliveries; SQLite looks at 512 with one statement
+NOBODY: frozenset[str] = frozenset()
+
+
+async def claim(
+    store: MailStore, lease: Lease, *, limit: int = 100, busy: frozenset[str] = frozenset(), per_domain: int = 100
+) -> list[Claim]:
+    return await store.claim_deliveries(now=LATER, lease=lease, limit=limit, busy=busy, per_domain=per_domain)
+
+
+def outcome(claimed: Claim, samples: Samples, state: DeliveryState, **changes: object) -> Outcome:
+    types = {
+        DeliveryState.DELIVERED: (EventType.SENT, EventType.DELIVERED),
+        DeliveryState.BOUNCED: (EventType.BOUNCED,),
+        DeliveryState.QUEUED: (EventType.DEFERRED,),
+        DeliveryState.EXPIRED: (EventType.FAILED,),
+    }
+    made = Outcome(
+        delivery_id=claimed.deliveries[0].id,
+        state=state,
+        due_at=LATER + timedelta(hours=1) if state is DeliveryState.QUEUED else None,
+        reply="250 2.0.0 Ok",
+        events=tuple(samples.event(each, {"code": 250}) for each in types[state]),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # each caller names fields
+
+
+async def test_claims_group_by_message_and_domain_and_are_exclusive(store: MailStore, samples: Samples) -> None:
+    new = samples.message(["a@one.test", "b@one.test", "c@two.test"])
+    await store.accept(new)
+    first = samples.lease()
+    claims = await claim(store, first)
+    assert {(each.domain, len(each.deliveries)) for each in claims} == {("one.test", 2), ("two.test", 1)}
+    assert all(each.lease == first and each.message.id == new.message.id for each in claims)
+    assert await claim(store, samples.lease()) == []
+    assert await store.count_queue() == {DeliveryState.QUEUED: 0, DeliveryState.LEASED: 3, DeliveryState.HELD: 0}
+
+
+async def test_only_what_is_due_is_claimed_oldest_first(store: MailStore, samples: Samples) -> None:
+    for minutes in (3, 1, 2, 60):
+        await store.accept(samples.message([f"u@m{minutes}.test"], due_at=NOW + timedelta(minutes=minutes)))
+    assert await store.due_at() == NOW + timedelta(minutes=1)
+    claims = await claim(store, samples.lease(), limit=2)
+    assert [each.domain for each in claims] == ["m1.test", "m2.test"]
+    assert await store.due_at() == NOW + timedelta(minutes=3)
+    assert await store.due_at(busy=frozenset({"m3.test"})) == NOW + timedelta(minutes=60)
+
+
+async def test_busy_domains_and_crowded_ones_are_stepped_over(store: MailStore, samples: Samples) -> None:
+    backlog = [samples.message(["u@dead.test"]) for _ in range(MORE_THAN_ONE_LOOK)]
+    await store.accept_all(backlog, None, kept_since=NOW)
+    for number in range(5):
+        await store.accept(samples.message([f"u@alive{number}.test"], due_at=NOW + timedelta(minutes=1)))
+    claims = await claim(store, samples.lease(), busy=frozenset({"dead.test"}))
+    assert sorted(each.domain for each in claims) == [f"alive{number}.test" for number in range(5)]
+    claims = await claim(store, samples.lease(), per_domain=3)
+    assert len(claims) == 3
+
+
+async def test_test_mail_is_never_claimed(store: MailStore, samples: Samples) -> None:
+    captured = samples.message(mode=KeyMode.TEST)
+    forged = replace(captured.deliveries[0], state=DeliveryState.QUEUED)
+    await store.accept(replace(captured, deliveries=(forged,)))
+    assert await claim(store, samples.lease()) == []
+
+
+async def test_due_times_of_another_clock_are_brought_forward(store: MailStore, samples: Samples) -> None:
+    far = NOW + timedelta(days=3650)
+    late, near = samples.message(due_at=far), samples.message(due_at=NOW + timedelta(hours=8))
+    scheduled = samples.message(scheduled_at=NOW + timedelta(days=29))
+    deferred = samples.message(scheduled_at=NOW)
+    for new in (late, near, scheduled, deferred):
+        await store.accept(new)
+    (claimed,) = await claim(store, samples.lease())
+    outcome = Outcome(delivery_id=claimed.deliveries[0].id, state=DeliveryState.QUEUED, due_at=far, reply="later", events=())
+    await store.record_attempt(claimed.lease, [outcome], NOW)
+    latest = NOW + timedelta(hours=9)
+    assert await store.bring_forward(now=NOW, latest=latest, limit=1) == 1
+    assert await store.bring_forward(now=NOW, latest=latest, limit=10) == 1
+    assert await store.bring_forward(now=NOW, latest=latest, limit=10) == 0
+    assert {each.message.id for each in await claim(store, samples.lease())} == {late.message.id, deferred.message.id}
+
+
+async def test_claims_at_the_same_time_share_what_is_due(store: MailStore, samples: Samples) -> None:
+    await asyncio.gather(*(store.accept(samples.message([f"u@d{number}.test"])) for number in range(30)))
+    later = NOW + timedelta(minutes=1)
+    taken = await asyncio.gather(
+        *(store.claim_deliveries(now=later, lease=samples.lease(), limit=10, busy=NOBODY, per_domain=10) for _ in range(3))
+    )
+    assert [len(each) for each in taken] == [10, 10, 10]
+    assert len({claim.deliveries[0].id for each in taken for claim in each}) == 30
+
+
+async def test_a_claim_that_was_cut_off_loses_nothing(store: MailStore, samples: Samples) -> None:
+    await store.accept(samples.message())
+    later = NOW + timedelta(minutes=1)
+    task = asyncio.create_task(store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    await store.return_dead_leases(Owner(node="local", boot=8), now=later, pause=pause_after_crash)
+    assert len(await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9)) == 1
