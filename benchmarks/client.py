@@ -20,7 +20,11 @@ from pathlib import Path
 
 import uvloop
 
-from sendryd.delivery.transport import OutboundContent, Target, TlsContexts, TlsRule, open_connection
+from sendryd.delivery.securing import TlsContexts
+from sendryd.delivery.sending import OutboundContent
+from sendryd.delivery.target import Target
+from sendryd.delivery.transport import open_connection
+from sendryd.policy.tls import CLEAR_TEXT, IMPLICIT
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.owncert import write_self_signed
 from sendryd.runtime.tls import client_context, server_context
@@ -75,9 +79,9 @@ def serve(pipe: Pipe, cert: str, key: str) -> None:
 async def measure(port: int, *, messages: int, size: int, is_tls: bool) -> tuple[float, float]:
     """Microseconds of CPU and of wall time per message."""
     context = client_context(verify=False)
-    target = Target(host="localhost", address="127.0.0.1", port=port, tls=TlsRule.NEVER, implicit_tls=is_tls)
+    target = Target(host="localhost", address="127.0.0.1", port=port, tls=IMPLICIT if is_tls else CLEAR_TEXT)
     contexts = TlsContexts(verified=lambda: context, unverified=context, weak=context)
-    connection = await open_connection(target, hello_name="bench.test", contexts=contexts, timeouts=CLIENT_TIMEOUTS)
+    connection = await open_connection(target, hello_name="bench.test", contexts=contexts, timeouts=CLIENT_TIMEOUTS, clock=SystemClock())
     header = b"DKIM-Signature: " + b"x" * 400 + b"\r\n"
     body = b"Subject: benchmark\r\n\r\n" + (b"x" * 70 + b"\r\n") * (size // 72)
     envelope = OutboundEnvelope(reverse_path="sender@example.org", forward_paths=("someone@example.net",), size=len(header) + len(body))

@@ -18,7 +18,7 @@ async def post() -> AsyncIterator[Post]:
 @pytest.fixture
 async def patient_post() -> AsyncIterator[Post]:
     """One that waits as long as a busy machine may need for much content."""
-    made = Post(patience=20)
+    made = Post(timeout=20)
     await made.open()
     yield made
     await made.aclose()

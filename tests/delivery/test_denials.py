@@ -6,9 +6,8 @@ import pytest
 
 from sendryd.delivery.denials import CONFIRM_DELAY, MIN_DENIED, WINDOW, Denials
 from sendryd.delivery.destinations import Destinations, NoRoute
-from sendryd.delivery.verdict import Verdict
 from sendryd.model.ids import DeliveryId
-from sendryd.policy.classify import Kind
+from sendryd.policy.replies.verdict import Kind, Verdict
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import MxRecord, NullMx
 from sendryd.runtime.faults import LookupFailed
@@ -49,7 +48,7 @@ class Life:
         self.denials = Denials(clock)
         self.zone = Zone(self.denials)
         self.destinations = Destinations(
-            self.zone, self.denials, hostname="relay.test", smart_host=None, plan=PLAN, clock=clock, rand=SeededRand(1)
+            self.zone, self.denials, hostname="relay.test", mx_port=25, smart_host=None, plan=PLAN, clock=clock, rand=SeededRand(1)
         )
 
     async def send(self, domain: str, last_reply: str = "") -> Verdict | None:
@@ -83,7 +82,7 @@ def life(clock: ManualClock) -> Life:
 async def kind(life: Life, domain: str, last_reply: str = "") -> Kind:
     verdict = await life.send(domain, last_reply)
     assert verdict is not None
-    return verdict.disposition.kind
+    return verdict.kind
 
 
 @pytest.mark.parametrize("is_there", [True, False])
@@ -100,11 +99,11 @@ async def test_a_denial_bounces_when_it_is_confirmed_some_minutes_later(
         life.zone.without_records.add("gone.test")
     first = await life.send("gone.test")
     assert first is not None
-    assert (first.disposition.kind, first.disposition.enhanced, first.retry_in) == (Kind.DEFERRED, "4.1.2", CONFIRM_DELAY)
+    assert (first.kind, first.enhanced, first.retry_in) == (Kind.DEFERRED, "4.1.2", CONFIRM_DELAY)
     clock.advance(CONFIRM_DELAY / 2)
-    assert await kind(life, "gone.test", first.disposition.sentence) is Kind.DEFERRED  # an operator asked for it at once
+    assert await kind(life, "gone.test", first.sentence) is Kind.DEFERRED  # an operator asked for it at once
     clock.advance(CONFIRM_DELAY / 2)
-    assert await kind(life, "gone.test", first.disposition.sentence) is Kind.BOUNCED
+    assert await kind(life, "gone.test", first.sentence) is Kind.BOUNCED
     assert await kind(life, "gone.test") is Kind.BOUNCED  # the domain is known to be gone
 
 
@@ -114,7 +113,7 @@ async def test_a_restart_does_not_forget_the_first_denial(life: Life, clock: Man
     clock.advance(CONFIRM_DELAY)
     again = Life(clock)
     assert await kind(again, "gone.test", "450 4.2.1 Busy") is Kind.DEFERRED
-    assert await kind(Life(clock), "gone.test", first.disposition.sentence) is Kind.BOUNCED
+    assert await kind(Life(clock), "gone.test", first.sentence) is Kind.BOUNCED
 
 
 async def test_a_domain_that_comes_back_begins_again(life: Life, clock: ManualClock) -> None:

@@ -53,6 +53,7 @@ async def test_a_mail_server_at_our_own_address_is_a_loop(
         Zone(hosts),
         Denials(clock),
         hostname="relay.test",
+        mx_port=25,
         smart_host=None,
         plan=RetryPlan((timedelta(minutes=1),), timedelta(hours=72)),
         clock=clock,
@@ -63,7 +64,7 @@ async def test_a_mail_server_at_our_own_address_is_a_loop(
     route = await destinations.find(domain)
     if names is None:
         assert isinstance(route, NoRoute)
-        assert route.verdict.disposition.enhanced == "5.4.6"
+        assert route.verdict.enhanced == "5.4.6"
     else:
         assert not isinstance(route, NoRoute)
-        assert [host for host, _ in route] == names
+        assert [host.name for host in route.hosts] == names

@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sendryd.delivery.faults import DeliveryFault
 from sendryd.delivery.patience import CONNECT_BUDGET, LEAST, OPENING_BUDGET, SHARE, Patience
-from sendryd.delivery.transport import DeliveryFault, Target, TlsContexts, TlsRule, open_connection
+from sendryd.delivery.securing import TlsContexts
+from sendryd.delivery.target import Target
+from sendryd.delivery.transport import open_connection
+from sendryd.policy.tls import OPPORTUNISTIC
+from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.tls import client_context, weak_client_context
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS, Step
 from sendryd.testing.mailhost import ReceivingServer, Script
@@ -47,9 +52,16 @@ async def test_a_server_that_says_nothing_is_left_when_the_patience_ends(step: S
         contexts = TlsContexts(
             verified=partial(client_context, verify=True), unverified=client_context(verify=False), weak=weak_client_context()
         )
-        target = Target(host="mx.test", address=server.host, port=server.port, tls=TlsRule.OPPORTUNISTIC)
+        target = Target(host="mx.test", address=server.host, port=server.port, tls=OPPORTUNISTIC)
         async with asyncio.timeout(10):
             with pytest.raises(DeliveryFault) as broken:
-                await open_connection(target, hello_name="relay.test", contexts=contexts, timeouts=CLIENT_TIMEOUTS, patience=patience)
+                await open_connection(
+                    target,
+                    hello_name="relay.test",
+                    contexts=contexts,
+                    timeouts=CLIENT_TIMEOUTS,
+                    clock=SystemClock(),
+                    patience=patience,
+                )
         assert broken.value.step is step
         assert patience.is_spent

@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 
 from sendryd.delivery.patience import Patience
-from sendryd.delivery.worker import Signal
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.policy.routing import MAX_ROUTE_HOSTS
+from sendryd.policy.throttle import Signal
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.resolver import Resolver
 from sendryd.store.base import EventFilter
@@ -358,11 +358,8 @@ async def test_mail_servers_that_only_we_can_reach_are_not_connected_to(address:
         await post.aclose()
 
 
-async def test_a_good_server_behind_silent_ones_is_reached_within_a_few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_good_server_behind_silent_ones_is_reached_within_a_few_attempts() -> None:
     """Two hosts of the best preference with two addresses each take more than one attempt may wait."""
-    monkeypatch.setattr("sendryd.delivery.worker.Patience", lambda: Patience(connecting=0.5, opening=1.0))
-    monkeypatch.setattr("sendryd.delivery.patience.SHARE", 0.2)
-    monkeypatch.setattr("sendryd.delivery.patience.LEAST", 0.15)
     silent = [f"127.0.0.{number}" for number in (11, 12, 13, 14)]
     zone: Zone = {
         MX: ["10 one.test.", "10 three.test.", "20 ok.test."],
@@ -371,7 +368,10 @@ async def test_a_good_server_behind_silent_ones_is_reached_within_a_few_attempts
         ("ok.test", "A"): [FIRST],
     }
     async with NameServer(zone) as names, AsyncExitStack() as stack:
-        post = Post(Resolver(SystemClock(), (names.host, names.port)))
+        post = Post(
+            Resolver(SystemClock(), (names.host, names.port)),
+            patience=lambda: Patience(connecting=0.5, opening=1.0, each=0.2, least=0.15),
+        )
         await post.open()
         stack.push_async_callback(post.aclose)
         tarpits = [ReceivingServer(host=host, port=post.first.port, script=greeting("stall")) for host in silent]

@@ -61,7 +61,7 @@ async def test_what_the_store_refuses_altogether_is_named(post: Post, monkeypatc
 
 @pytest.mark.parametrize("what", ["make_outcome", "next_attempt"])
 async def test_a_bug_between_the_answer_and_the_record(post: Post, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    import sendryd.delivery.worker as module
+    import sendryd.delivery.recording as module
 
     true, calls = getattr(module, what), 0
 

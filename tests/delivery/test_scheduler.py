@@ -10,7 +10,8 @@ from typing import cast
 
 import pytest
 
-from sendryd.delivery.destinations import Destinations, NoRoute, Route
+from sendryd.delivery.attempt import Attempt
+from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.places import COLD_ATTEMPTS, COLD_PER_MESSAGE, LAST_PLACES, MAX_ATTEMPTS, MAX_COLD
 from sendryd.delivery.scheduler import (
     COLD_WAITING,
@@ -22,14 +23,14 @@ from sendryd.delivery.scheduler import (
     WAITING_FACTOR,
     Scheduler,
 )
-from sendryd.delivery.verdict import local_verdict
-from sendryd.delivery.worker import Attempt, Signal, Worker
+from sendryd.delivery.worker import Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DeliveryId
-from sendryd.policy.classify import Category, Kind
 from sendryd.policy.crashes import pause_after_crash
+from sendryd.policy.replies.verdict import Category, Kind, local_verdict
 from sendryd.policy.retry import RetryPlan
-from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_MAX, MX_START, SMART_HOST_WINDOW
+from sendryd.policy.routing import MailHost, NextHop
+from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_MAX, MX_START, SMART_HOST_WINDOW, Signal
 from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.rand import SeededRand
@@ -42,6 +43,10 @@ from sendryd.testing.samples import OWNER, Samples
 from sendryd.testing.stores import open_new_store
 
 PLAN = RetryPlan((timedelta(hours=1),), timedelta(hours=72))
+
+
+def next_hop(domain: str) -> NextHop:
+    return NextHop(domain, (MailHost(f"mx.{domain}", ("192.0.2.1",)),), 25)
 
 
 class ScriptedWorker:
@@ -64,7 +69,7 @@ class ScriptedWorker:
         self.unroutable: list[str] = []
         self.seen: set[str] = set()
 
-    async def attempt(self, claim: Claim, content: bytes | None, route: Route | NoRoute) -> Attempt:
+    async def attempt(self, claim: Claim, content: bytes | None, route: NextHop | NoRoute) -> Attempt:
         if isinstance(route, NoRoute):
             self.unroutable.append(claim.domain)
             return Attempt(claim, Signal.NEUTRAL)
@@ -99,14 +104,14 @@ class ScriptedDestinations:
         self.gate = asyncio.Event()
         self.looked_up: list[str] = []
 
-    def known(self, domain: str) -> Route | None:
-        return None if domain in self.unknown or domain in self.problems else [(f"mx.{domain}", ["192.0.2.1"])]
+    def known(self, domain: str) -> NextHop | None:
+        return None if domain in self.unknown or domain in self.problems else next_hop(domain)
 
-    async def find(self, domain: str) -> Route | NoRoute:
+    async def find(self, domain: str) -> NextHop | NoRoute:
         self.looked_up.append(domain)
         await self.gate.wait()
         self.unknown.discard(domain)
-        return self.problems.get(domain) or [(f"mx.{domain}", ["192.0.2.1"])]
+        return self.problems.get(domain) or next_hop(domain)
 
 
 class Engine:

@@ -8,8 +8,14 @@ from functools import partial
 
 import pytest
 
-from sendryd.delivery.transport import SLICE, Connection, DeliveryFault, OutboundContent, Target, TlsContexts, TlsRule, TlsTrouble
-from sendryd.policy.classify import NetworkFailure
+from sendryd.delivery.faults import DeliveryFault
+from sendryd.delivery.securing import TlsContexts
+from sendryd.delivery.sending import SLICE, OutboundContent
+from sendryd.delivery.target import Target
+from sendryd.delivery.transport import Connection
+from sendryd.policy.replies.verdict import NetworkFailure
+from sendryd.policy.tls import CLEAR_TEXT, ENCRYPTED, IMPLICIT, OPPORTUNISTIC, TlsaRecord, TlsMode, TlsRequirement, TlsTrouble, enforced
+from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.memory import MemoryStream, memory_streams
 from sendryd.runtime.tls import client_context, weak_client_context
 from sendryd.smtp.reply import Reply
@@ -17,13 +23,14 @@ from sendryd.smtp.timeouts import CLIENT_TIMEOUTS, Step
 from sendryd.smtp.transaction import OutboundEnvelope
 
 CONTEXTS = TlsContexts(verified=partial(client_context, verify=True), unverified=client_context(verify=False), weak=weak_client_context())
-TARGET = Target(host="mx.example.org", address="192.88.98.1", port=25, tls=TlsRule.OPPORTUNISTIC)
-LOGIN = replace(TARGET, tls=TlsRule.REQUIRED, credentials=("user", "key"))
+TARGET = Target(host="mx.example.org", address="192.88.98.1", port=25, tls=OPPORTUNISTIC)
+VERIFIED = enforced("mx.example.org")
+LOGIN = replace(TARGET, tls=ENCRYPTED, credentials=("user", "key"))
 CONTENT = OutboundContent((b"DKIM-Signature: x\r\n", b"From: a@example.test\r\n\r\n.dot\r\n"))
 ENVELOPE = OutboundEnvelope(reverse_path="a@example.test", forward_paths=("b@example.org", "c@example.org"), size=CONTENT.size)
 PATIENCE = dict.fromkeys(CLIENT_TIMEOUTS, 5.0)
 OFFER = "250-mx\r\n250-PIPELINING\r\n250 STARTTLS"
-ENCRYPTED = "250-mx\r\n250-PIPELINING\r\n250 AUTH {}"
+IN_TLS = "250-mx\r\n250-PIPELINING\r\n250 AUTH {}"
 
 
 class Server:
@@ -76,7 +83,7 @@ async def talk(answers: dict[str, str | list[str]] | None = None, *, target: Tar
     near, far = memory_streams()
     server = Server(far, answers or {})
     task = asyncio.create_task(server.serve())
-    connection = Connection(near, target, dict.fromkeys(CLIENT_TIMEOUTS, patience))
+    connection = Connection(near, target, dict.fromkeys(CLIENT_TIMEOUTS, patience), SystemClock())
     yield connection, server
     connection.abort()
     await asyncio.gather(task, return_exceptions=True)
@@ -105,28 +112,43 @@ async def test_a_session_is_encrypted_where_that_is_offered() -> None:
 @pytest.mark.parametrize(
     ("rule", "answers", "is_encrypted"),
     [
-        (TlsRule.NEVER, {}, False),
-        (TlsRule.OPPORTUNISTIC, {"EHLO": "250 mx"}, False),
-        (TlsRule.OPPORTUNISTIC, {"STARTTLS": "454 4.7.0 not now"}, False),
-        (TlsRule.OPPORTUNISTIC, {"STARTTLS": "220-go\r\n500 no"}, False),
-        (TlsRule.REQUIRED, {}, True),
-        (TlsRule.VERIFIED, {}, True),
+        (CLEAR_TEXT, {}, False),
+        (OPPORTUNISTIC, {"EHLO": "250 mx"}, False),
+        (OPPORTUNISTIC, {"STARTTLS": "454 4.7.0 not now"}, False),
+        (OPPORTUNISTIC, {"STARTTLS": "220-go\r\n500 no"}, False),
+        (ENCRYPTED, {}, True),
+        (VERIFIED, {}, True),
     ],
 )
-async def test_how_much_encryption_there_is(rule: TlsRule, answers: dict[str, str | list[str]], *, is_encrypted: bool) -> None:
+async def test_how_much_encryption_there_is(rule: TlsRequirement, answers: dict[str, str | list[str]], *, is_encrypted: bool) -> None:
     async with talk(answers, target=replace(TARGET, tls=rule)) as (connection, _):
         await start(connection)
         assert (connection.tls is not None) is is_encrypted
-        assert connection.is_verified is (rule is TlsRule.VERIFIED)
+        assert connection.is_verified is (rule is VERIFIED)
 
 
-@pytest.mark.parametrize("rule", [TlsRule.REQUIRED, TlsRule.VERIFIED])
+@pytest.mark.parametrize("rule", [ENCRYPTED, VERIFIED])
 @pytest.mark.parametrize("answers", [{"EHLO": "250 mx"}, {"STARTTLS": "454 4.7.0 not now"}, {"EHLO": "502 what?"}])
-async def test_without_the_encryption_that_is_required_nothing_is_said(rule: TlsRule, answers: dict[str, str | list[str]]) -> None:
+async def test_without_the_encryption_that_is_required_nothing_is_said(rule: TlsRequirement, answers: dict[str, str | list[str]]) -> None:
     async with talk(answers, target=replace(TARGET, tls=rule)) as (connection, server):
         fault = await fault_of(start(connection))
         assert (fault.step, fault.trouble) == (Step.STARTTLS, TlsTrouble.REFUSED)
         assert not any(line.startswith(("MAIL", "AUTH")) for line in server.said)
+        assert not connection.is_usable
+
+
+UNCHECKED = [
+    TlsRequirement(mode=TlsMode.REQUIRED, dane=(TlsaRecord(3, 1, 1, b"\0" * 32),)),
+    TlsRequirement(mode=TlsMode.REQUIRED, is_pkix=True, names=("mx.example.org", "example.org")),
+]
+
+
+@pytest.mark.parametrize("requirement", UNCHECKED)
+async def test_a_certificate_that_cannot_be_checked_as_required_is_not_accepted(requirement: TlsRequirement) -> None:
+    async with talk(target=replace(TARGET, tls=requirement)) as (connection, server):
+        fault = await fault_of(start(connection))
+        assert (fault.failure, fault.trouble) == (NetworkFailure.TLS_FAILURE, None)
+        assert server.said[-1] == "STARTTLS"
         assert not connection.is_usable
 
 
@@ -141,7 +163,7 @@ async def test_what_comes_in_clear_text_behind_the_go_ahead_is_never_believed(an
 
 async def test_implicit_tls_begins_with_the_first_octet() -> None:
     near, far = memory_streams()
-    connection = Connection(near, replace(TARGET, tls=TlsRule.REQUIRED, implicit_tls=True), PATIENCE)
+    connection = Connection(near, replace(TARGET, tls=IMPLICIT), PATIENCE, SystemClock())
     opening = asyncio.create_task(connection.start("relay.test", CONTEXTS))
     async with asyncio.timeout(5):
         while near.tls is None:
@@ -206,7 +228,7 @@ async def test_silence_has_an_end(silent: dict[str, str | list[str]]) -> None:
     ],
 )
 async def test_a_login_with_what_is_offered(mechanisms: str, answers: dict[str, str | list[str]], said: list[str]) -> None:
-    async with talk({"EHLO": [OFFER, ENCRYPTED.format(mechanisms)], **answers}, target=LOGIN) as (connection, server):
+    async with talk({"EHLO": [OFFER, IN_TLS.format(mechanisms)], **answers}, target=LOGIN) as (connection, server):
         await start(connection)
         assert server.said[3:] == said
         assert connection.is_usable
@@ -224,22 +246,22 @@ async def test_a_login_with_what_is_offered(mechanisms: str, answers: dict[str, 
     ],
 )
 async def test_a_login_that_fails(mechanisms: str, answers: dict[str, str | list[str]], failure: int | NetworkFailure) -> None:
-    async with talk({"EHLO": [OFFER, ENCRYPTED.format(mechanisms)], **answers}, target=LOGIN) as (connection, _):
+    async with talk({"EHLO": [OFFER, IN_TLS.format(mechanisms)], **answers}, target=LOGIN) as (connection, _):
         fault = await fault_of(start(connection))
         assert (fault.failure.code if isinstance(fault.failure, Reply) else fault.failure) == failure
         assert "a2V5" not in str(fault)
 
 
-@pytest.mark.parametrize("offers", [ENCRYPTED.format("PLAIN"), [OFFER, ENCRYPTED.format("PLAIN")]])
+@pytest.mark.parametrize("offers", [IN_TLS.format("PLAIN"), [OFFER, IN_TLS.format("PLAIN")]])
 async def test_a_password_goes_over_no_connection_that_is_safe_by_chance(offers: str | list[str]) -> None:
-    async with talk({"EHLO": offers, "AUTH": "235 yes"}, target=replace(LOGIN, tls=TlsRule.OPPORTUNISTIC)) as (connection, server):
+    async with talk({"EHLO": offers, "AUTH": "235 yes"}, target=replace(LOGIN, tls=OPPORTUNISTIC)) as (connection, server):
         fault = await fault_of(start(connection))
         assert (fault.step, fault.failure, fault.trouble) == (Step.AUTH, NetworkFailure.TLS_FAILURE, None)
         assert not any(line.startswith("AUTH") for line in server.said)
 
 
 async def test_a_password_goes_in_clear_text_where_its_operator_said_so() -> None:
-    async with talk({"EHLO": ENCRYPTED.format("PLAIN"), "AUTH": "235 yes"}, target=replace(LOGIN, tls=TlsRule.NEVER)) as (
+    async with talk({"EHLO": IN_TLS.format("PLAIN"), "AUTH": "235 yes"}, target=replace(LOGIN, tls=CLEAR_TEXT)) as (
         connection,
         server,
     ):

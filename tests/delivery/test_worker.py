@@ -9,7 +9,7 @@ from typing import Any
 import dkim
 import pytest
 
-from sendryd.delivery.worker import CONTENT_DAMAGED, SIGNING_KEY_DAMAGED
+from sendryd.delivery.withholding import CONTENT_DAMAGED, SIGNING_KEY_DAMAGED
 from sendryd.intake.personal import Personaliser
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.delivery import DeliveryState, HoldReason
@@ -71,7 +71,6 @@ async def test_an_outcome_is_stored_once_the_store_can_be_written_again(post: Po
         await record(lease, outcomes, now)
 
     monkeypatch.setattr(post.store, "record_attempt", failing)
-    monkeypatch.setattr("sendryd.delivery.worker.RECORD_BACKOFF", (0.001,))
     await post.send()
     assert seen == [0, 1, 1]
     assert post.worker.unrecorded == 0
@@ -125,7 +124,7 @@ async def test_a_fault_in_the_middle_leaves_no_connection_open(post: Post, monke
     def broken(*_: Any, **__: Any) -> Mapping[str, str]:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("sendryd.delivery.worker.OutboundEnvelope", broken)
+    monkeypatch.setattr("sendryd.delivery.visit.OutboundEnvelope", broken)
     await post.send()
     async with asyncio.timeout(5):
         while post.first.open_connections:

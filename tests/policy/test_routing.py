@@ -4,10 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.delivery.plan import Turn, plan_mx, plan_smart_host
-from sendryd.delivery.transport import TlsRule
+from sendryd.delivery.plan import Turn, plan
 from sendryd.policy.destinations import is_public
-from sendryd.policy.routing import BEST_HOSTS, MAX_ROUTE_HOSTS, MxRecord, NullMx, RoutingProblem, Security, SmartHost, order_hosts
+from sendryd.policy.routing import (
+    ANY_DOMAIN,
+    BEST_HOSTS,
+    MAX_ROUTE_HOSTS,
+    MailHost,
+    MxRecord,
+    NextHop,
+    NullMx,
+    RoutingProblem,
+    Security,
+    SmartHost,
+    order_hosts,
+)
+from sendryd.policy.tls import CLEAR_TEXT, ENCRYPTED, IMPLICIT, TlsRequirement, enforced
 from sendryd.testing.cases import cases
 
 OWN = {"relay.test"}
@@ -44,25 +56,23 @@ def test_many_hosts_are_capped() -> None:
 
 
 def test_targets_for_hosts() -> None:
-    hosts = [("one", ["192.0.2.1", "1.1.1.1", "2606:4700::1111", "8.8.8.8"]), ("two", ["10.0.0.1"])]
-    targets = plan_mx(hosts, port=25, encryption=lambda _host: (TlsRule.NEVER, False), allow_private=False, turn=Turn())
-    assert [(target.address, target.tls) for target in targets] == [("1.1.1.1", TlsRule.NEVER), ("2606:4700::1111", TlsRule.NEVER)]
-    allowed = plan_mx(hosts, port=25, encryption=lambda _host: (TlsRule.VERIFIED, False), allow_private=True, turn=Turn())
+    hosts = MailHost("one", ("192.0.2.1", "1.1.1.1", "2606:4700::1111", "8.8.8.8")), MailHost("two", ("10.0.0.1",))
+    next_hop = NextHop("example.org", hosts, 25)
+    targets = plan(next_hop, Turn(), requirement=lambda _host: CLEAR_TEXT, allow_private=False)
+    assert [(target.address, target.tls) for target in targets] == [("1.1.1.1", CLEAR_TEXT), ("2606:4700::1111", CLEAR_TEXT)]
+    allowed = plan(next_hop, Turn(), requirement=enforced, allow_private=True)
     assert [target.address for target in allowed] == ["1.1.1.1", "2606:4700::1111", "10.0.0.1"]
-    assert {target.tls for target in allowed} == {TlsRule.VERIFIED}
+    assert [target.tls for target in allowed] == [enforced("one"), enforced("one"), enforced("two")]
 
 
 @pytest.mark.parametrize(
-    ("security", "rule", "implicit"),
-    [
-        (Security.STARTTLS, TlsRule.REQUIRED, False),
-        (Security.IMPLICIT_TLS, TlsRule.REQUIRED, True),
-        (Security.CLEAR_TEXT, TlsRule.NEVER, False),
-    ],
+    ("security", "tls"), [(Security.STARTTLS, ENCRYPTED), (Security.IMPLICIT_TLS, IMPLICIT), (Security.CLEAR_TEXT, CLEAR_TEXT)]
 )
-def test_a_smart_host_may_be_private(security: Security, rule: TlsRule, implicit: bool) -> None:
-    (target,) = plan_smart_host(SmartHost("hub", 587, security, ("u", "p")), ["10.0.0.1"], Turn())
-    assert (target.tls, target.implicit_tls, target.credentials) == (rule, implicit, ("u", "p"))
+def test_a_smart_host_may_be_private(security: Security, tls: TlsRequirement) -> None:
+    hub = SmartHost("hub", 587, security, ("u", "p"))
+    next_hop = NextHop(ANY_DOMAIN, (MailHost("hub", ("10.0.0.1",)),), hub.port, hub)
+    (target,) = plan(next_hop, Turn(), requirement=enforced, allow_private=False)
+    assert (target.tls, target.credentials) == (tls, ("u", "p"))
     assert "'p'" not in repr(target)
 
 

@@ -7,8 +7,8 @@ from typing import Final
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType
-from sendryd.policy.classify import Category
 from sendryd.policy.explain import Attempt, Complaint, Explanation, Facts, Hold, Suppressed, explain
+from sendryd.policy.replies.verdict import Category
 from sendryd.store.base import QueuedDelivery
 
 _OUTCOMES: Final = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.DELIVERED, EventType.FAILED})

@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from sendryd.delivery.sending import SLICE, OutboundContent, StreamedContent
 from sendryd.delivery.signer import Signer, SigningKey
-from sendryd.delivery.transport import SLICE, OutboundContent, StreamedContent
 from sendryd.intake.personal import Personaliser
 from sendryd.message.asciiheader import EightBitAddress, to_ascii_header
 from sendryd.message.errors import MalformedMessage

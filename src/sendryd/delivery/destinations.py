@@ -9,16 +9,15 @@ Limits: `MAX_ROUTES`. Standards: RFC 5321 §5.1, RFC 7505.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from sendryd.delivery.denials import CONFIRM_DELAY, Denials
-from sendryd.delivery.verdict import Verdict, local_verdict
-from sendryd.policy.classify import Category, Kind
+from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
 from sendryd.policy.retry import RetryPlan
-from sendryd.policy.routing import MxRecord, NullMx, RoutingProblem, SmartHost, order_hosts
+from sendryd.policy.routing import ANY_DOMAIN, MailHost, MxRecord, NextHop, NullMx, RoutingProblem, SmartHost, lane_key, order_hosts
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.log import get_logger
@@ -28,11 +27,8 @@ from sendryd.store.base import ClaimedDelivery
 
 ROUTE_TIME: Final = 5.0  # seconds for which a route is used without asking the resolver, which keeps every answer for as long
 MAX_ROUTES: Final = 10_000
-ANY_DOMAIN: Final = "*"  # what the smart host takes mail for
 
 log = get_logger("delivery")
-
-Route = list[tuple[str, Sequence[str]]]  # hosts to try with their addresses, best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +45,12 @@ class _Found:
     """What DNS said of a domain."""
 
     records: tuple[MxRecord, ...]  # those with an address, and our own
-    addresses: dict[str, Sequence[str]]  # by host
+    hosts: dict[str, MailHost]  # by name
     until: float  # monotonic seconds
 
 
 class Destinations:
-    """Finds the route to a domain. With a smart host every domain has the same."""
+    """Finds the next hop of a domain. With a smart host every domain has the same."""
 
     def __init__(
         self,
@@ -62,6 +58,7 @@ class Destinations:
         denials: Denials,
         *,
         hostname: str,
+        mx_port: int,
         smart_host: SmartHost | None,
         plan: RetryPlan,
         clock: Clock,
@@ -75,6 +72,7 @@ class Destinations:
         self._own_names = {hostname.lower()}
         self._own_addresses = own_addresses
         self._own_host = hostname if is_host_own else None
+        self._mx_port = mx_port
         self._smart_host = smart_host
         # An operator whose retries all come sooner wants this one sooner too.
         self._confirm_delay: timedelta = min(CONFIRM_DELAY, max(plan.delays))
@@ -85,14 +83,14 @@ class Destinations:
     def __repr__(self) -> str:
         return f"<Destinations {len(self._found)} kept>"
 
-    def known(self, domain: str) -> Route | None:
-        """The route to a domain that was looked up just now; None: `find` has to be awaited."""
-        found = self._found.get(ANY_DOMAIN if self._smart_host else domain)
+    def known(self, domain: str) -> NextHop | None:
+        """The next hop of a domain that was looked up just now; None: `find` has to be awaited."""
+        found = self._found.get(lane_key(domain, has_smart_host=self._smart_host is not None))
         if found is None or found.until <= self._clock.monotonic():
             return None
         return self._order(domain, found)
 
-    async def find(self, domain: str) -> Route | NoRoute:
+    async def find(self, domain: str) -> NextHop | NoRoute:
         """The hosts and addresses that take mail for a domain, or why there are none. Raises nothing but cancellation."""
         try:
             return await (self._find_smart_host(self._smart_host) if self._smart_host else self._find(domain))
@@ -104,22 +102,25 @@ class Destinations:
         """What it means for one recipient: a denial bounces only what was denied before."""
         if not problem.is_denied:
             return problem.verdict
-        disposition = problem.verdict.disposition
-        was_denied = delivery.last_reply.startswith(disposition.sentence)
+        denial = problem.verdict
+        was_denied = delivery.last_reply.startswith(denial.sentence)
         is_confirmed = self._denials.is_confirmed(domain, self._confirm_delay.total_seconds(), was_denied=was_denied)
         if is_confirmed and not self._denials.is_suspicious:
-            return problem.verdict
+            return denial
         what = (
             "DNS denies very many domains just now, so the message is kept"
             if is_confirmed
             else "DNS is asked again before the message bounces"
         )
-        sentence = f"{disposition.sentence}: {what}"
-        enhanced = f"4{disposition.enhanced[1:]}"
-        deferred = replace(disposition, kind=Kind.DEFERRED, enhanced=enhanced, sentence=sentence)
-        return replace(problem.verdict, disposition=deferred, retry_in=None if is_confirmed else self._confirm_delay)
+        return replace(
+            denial,
+            kind=Kind.DEFERRED,
+            enhanced=f"4{denial.enhanced[1:]}",
+            sentence=f"{denial.sentence}: {what}",
+            retry_in=None if is_confirmed else self._confirm_delay,
+        )
 
-    async def _find_smart_host(self, smart_host: SmartHost) -> Route | NoRoute:
+    async def _find_smart_host(self, smart_host: SmartHost) -> NextHop | NoRoute:
         host = smart_host.host
         try:
             addresses = (host,) if _is_literal(host) else await self._resolver.addresses(host)
@@ -127,9 +128,9 @@ class Destinations:
             return _silent("4.4.3", f"DNS gave no answer: {error}")
         if not addresses:
             return _silent("4.4.4", f"The smart host {host} has no address")
-        return self._keep(ANY_DOMAIN, _Found((), {host: addresses}, self._clock.monotonic() + ROUTE_TIME))
+        return self._keep(ANY_DOMAIN, _Found((), {host: MailHost(host, tuple(addresses))}, self._clock.monotonic() + ROUTE_TIME))
 
-    async def _find(self, domain: str) -> Route | NoRoute:
+    async def _find(self, domain: str) -> NextHop | NoRoute:
         try:
             records = await self._resolver.mx(domain)
         except LookupFailed as error:
@@ -141,14 +142,14 @@ class Destinations:
             return NoRoute(local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.10", f"The domain {domain} takes no mail"))
         if isinstance(hosts, RoutingProblem):
             return _loop(domain)
-        addresses, has_temporary = await self._resolve_hosts(hosts)
-        own_hosts = await self._find_own(addresses)
+        found, has_temporary = await self._resolve_hosts(hosts)
+        own_hosts = await self._find_own(found)
         if own_hosts:  # this server under another name
             others = order_hosts(domain, records, own_names=self._own_names | own_hosts, shuffle=self._rand.shuffled)
             if isinstance(others, RoutingProblem):
                 return _loop(domain)
-            addresses = {host: addresses[host] for host in others if host in addresses}
-        if not addresses:
+            found = {host: found[host] for host in others if host in found}
+        if not found:
             sentence = f"No mail server of {domain} has an address"
             if has_temporary:
                 return _silent("4.4.4", sentence)
@@ -157,42 +158,40 @@ class Destinations:
             return self._deny(domain, f"The domain {domain} has no mail server")
         if not records:  # the resolver tells of the others, but for those that it knew already
             self._denials.note_answered(domain)
-        kept = (
-            () if isinstance(records, NullMx) else tuple(each for each in records if each.host in addresses or each.host in self._own_names)
-        )
-        return self._keep(domain, _Found(kept, addresses, self._clock.monotonic() + ROUTE_TIME))
+        kept = () if isinstance(records, NullMx) else tuple(each for each in records if each.host in found or each.host in self._own_names)
+        return self._keep(domain, _Found(kept, found, self._clock.monotonic() + ROUTE_TIME))
 
-    def _keep(self, domain: str, found: _Found) -> Route:
+    def _keep(self, domain: str, found: _Found) -> NextHop:
         self._found[domain] = found
         self._found.move_to_end(domain)
         if len(self._found) > MAX_ROUTES:
             self._found.popitem(last=False)
         return self._order(domain, found)
 
-    def _order(self, domain: str, found: _Found) -> Route:
-        if self._smart_host:
-            return list(found.addresses.items())
-        hosts = order_hosts(domain, found.records, own_names=self._own_names, shuffle=self._rand.shuffled)
-        names = found.addresses if isinstance(hosts, RoutingProblem) else hosts
-        return [(host, found.addresses[host]) for host in names]
+    def _order(self, domain: str, found: _Found) -> NextHop:
+        if self._smart_host is not None:
+            return NextHop(ANY_DOMAIN, tuple(found.hosts.values()), self._smart_host.port, self._smart_host)
+        names = order_hosts(domain, found.records, own_names=self._own_names, shuffle=self._rand.shuffled)
+        hosts = found.hosts.values() if isinstance(names, RoutingProblem) else [found.hosts[name] for name in names]
+        return NextHop(domain, tuple(hosts), self._mx_port)
 
     def _deny(self, domain: str, sentence: str) -> NoRoute:
         self._denials.note_denied(domain)
         return NoRoute(local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.2", sentence), is_denied=True)
 
-    async def _find_own(self, addresses: dict[str, Sequence[str]]) -> set[str]:
+    async def _find_own(self, hosts: Mapping[str, MailHost]) -> set[str]:
         """The hosts that are this server by their addresses."""
         own = set(self._own_addresses)
-        if self._own_host is not None and addresses:
+        if self._own_host is not None and hosts:
             try:
                 own.update(await self._resolver.addresses(self._own_host))
             except LookupFailed as error:
                 log.debug("own_name_not_resolved", hostname=self._own_host, error=str(error))
-        return {host for host, found in addresses.items() if not own.isdisjoint(found)} if own else set()
+        return {name for name, host in hosts.items() if not own.isdisjoint(host.addresses)} if own else set()
 
-    async def _resolve_hosts(self, hosts: Sequence[str]) -> tuple[dict[str, Sequence[str]], bool]:
-        """The addresses by host, and whether a look-up gave no answer. One host at a time: a domain may not use up the look-ups of others."""
-        found: dict[str, Sequence[str]] = {}
+    async def _resolve_hosts(self, hosts: Sequence[str]) -> tuple[dict[str, MailHost], bool]:
+        """Those that have an address, by name, and whether a look-up gave no answer. One host at a time: a domain may not use up the look-ups of others."""
+        found: dict[str, MailHost] = {}
         has_temporary = False
         for host in hosts:
             try:
@@ -201,7 +200,7 @@ class Destinations:
                 has_temporary = has_temporary or error.is_temporary
             else:
                 if addresses:
-                    found[host] = addresses
+                    found[host] = MailHost(host, tuple(addresses))
         return found, has_temporary
 
 

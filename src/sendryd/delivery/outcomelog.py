@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Final
 
-from sendryd.delivery.verdict import Verdict
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DELIVERY_PREFIX, format_id
 from sendryd.model.moment import timestamp
+from sendryd.policy.replies.verdict import Verdict
 from sendryd.runtime.maillog import MAX_REPLY, MailLog, reply_fields
 from sendryd.store.base import Claim, ClaimedDelivery, Outcome
 
@@ -22,15 +22,14 @@ def log_outcome(mail_log: MailLog, claim: Claim, delivery: ClaimedDelivery, verd
     word = _WORDS.get(outcome.state)
     if word is None or not mail_log.is_on:
         return
-    disposition, opening = verdict.disposition, verdict.opening
+    relay = verdict.relay
     delay = max(0.0, (now - claim.message.waits_since).total_seconds())
-    attempt = verdict.duration_ms / 1000
-    transmission = max(0.0, attempt - opening.connect - opening.handshake)
-    parts = (max(0.0, delay - attempt), opening.connect, opening.handshake, transmission)
+    attempt, connect, handshake = (relay.duration_ms / 1000, relay.connect, relay.handshake) if relay is not None else (0.0, 0.0, 0.0)
+    parts = (max(0.0, delay - attempt), connect, handshake, max(0.0, attempt - connect - handshake))
     fields: dict[str, object] = {
         "delivery": format_id(DELIVERY_PREFIX, delivery.id),
-        "relay": f"{verdict.host}[{verdict.address}]:{verdict.port}" if verdict.host else None,
-        "tls": verdict.tls or None,
+        "relay": str(relay) if relay is not None else None,
+        "tls": (relay.tls or None) if relay is not None else None,
         "attempt": delivery.attempts + 1,
         "delay": round(delay, 3),
         "delays": [round(part, 3) for part in parts],
@@ -38,9 +37,9 @@ def log_outcome(mail_log: MailLog, claim: Claim, delivery: ClaimedDelivery, verd
     if verdict.reply is not None:
         fields |= reply_fields(verdict.reply)
     else:
-        fields |= {"code": None, "reply": disposition.sentence[:MAX_REPLY]}
-    fields["enhanced"] = disposition.enhanced
-    fields["category"] = disposition.category.value
+        fields |= {"code": None, "reply": verdict.sentence[:MAX_REPLY]}
+    fields["enhanced"] = verdict.enhanced
+    fields["category"] = verdict.category.value
     if outcome.due_at is not None:
         fields["next_attempt_at"] = timestamp(outcome.due_at)
     mail_log.outcome(word, claim.message, delivery.forward_path, fields)

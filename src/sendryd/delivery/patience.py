@@ -22,16 +22,18 @@ class Patience:
     connecting: float = CONNECT_BUDGET
     opening: float = OPENING_BUDGET
     addresses: int = 1  # left, with the one that is being tried
+    each: float = SHARE
+    least: float = LEAST
 
     @property
     def is_spent(self) -> bool:
         """No other address is tried."""
-        return min(self.connecting, self.opening) < LEAST
+        return min(self.connecting, self.opening) < self.least
 
     @property
     def share(self) -> float:
         """Seconds for connecting and the greeting of the address that is being tried."""
-        return max(min(self.connecting, self.opening, max(SHARE, self.connecting / max(self.addresses, 1))), LEAST)
+        return max(min(self.connecting, self.opening, max(self.each, self.connecting / max(self.addresses, 1))), self.least)
 
     def spend(self, connecting: float, opening: float) -> None:
         """Takes off what was used: until the greeting, and until MAIL or the failure."""

@@ -1,19 +1,16 @@
-"""The ordered list of what one attempt tries: hosts, addresses, and how much encryption each needs. Pure."""
+"""The plan of one attempt: the ordered list of targets that it tries at its next hop, and what each must give. Pure."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from sendryd.delivery.transport import Target, TlsRule
+from sendryd.delivery.target import Target
 from sendryd.policy.destinations import is_public
 from sendryd.policy.rotation import mix_families, take_turn
-from sendryd.policy.routing import MAX_ADDRESSES, MAX_HOSTS, Security, SmartHost
+from sendryd.policy.routing import MAX_ADDRESSES, MAX_HOSTS, NextHop, Security, SmartHost
+from sendryd.policy.tls import CLEAR_TEXT, ENCRYPTED, IMPLICIT, TlsRequirement
 from sendryd.valuetype import valuetype
 
-SMART_HOST_RULES: Final = {
-    Security.STARTTLS: TlsRule.REQUIRED,
-    Security.IMPLICIT_TLS: TlsRule.REQUIRED,
-    Security.CLEAR_TEXT: TlsRule.NEVER,
-}
+SMART_HOST_TLS: Final = {Security.STARTTLS: ENCRYPTED, Security.IMPLICIT_TLS: IMPLICIT, Security.CLEAR_TEXT: CLEAR_TEXT}
 
 
 @valuetype(frozen=True, slots=True)
@@ -28,35 +25,27 @@ class Turn:
         return take_turn(mix_families(addresses, self.seed), MAX_ADDRESSES, self.number)
 
 
-def plan_mx(
-    hosts: Sequence[tuple[str, Sequence[str]]],
-    *,
-    port: int,
-    encryption: Callable[[str], tuple[TlsRule, bool]],
-    allow_private: bool,
-    turn: Turn,
-) -> list[Target]:
-    """Targets for hosts with their addresses, in order. Empty: none of the addresses may be connected to.
-
-    `encryption` says for a host how much is needed, and whether weak parameters will do.
-    """
-    allowed = [(host, [each for each in addresses if allow_private or is_public(each)]) for host, addresses in hosts]
+def plan(next_hop: NextHop, turn: Turn, *, requirement: Callable[[str], TlsRequirement], allow_private: bool) -> list[Target]:
+    """Targets in order. Empty: none of the addresses may be connected to. `requirement` says what a host must give, by its name."""
+    if next_hop.smart_host is not None:
+        return _plan_smart_host(next_hop, next_hop.smart_host, turn)
+    allowed = [(host.name, [each for each in host.addresses if allow_private or is_public(each)]) for host in next_hop.hosts]
     targets = []
-    for host, addresses in take_turn([each for each in allowed if each[1]], MAX_HOSTS, turn.number):
-        rule, is_weak = encryption(host)
-        targets += [Target(host=host, address=each, port=port, tls=rule, is_weak=is_weak) for each in turn.addresses(addresses)]
+    for name, addresses in take_turn([each for each in allowed if each[1]], MAX_HOSTS, turn.number):
+        tls = requirement(name)
+        targets += [Target(host=name, address=each, port=next_hop.port, tls=tls) for each in turn.addresses(addresses)]
     return targets
 
 
-def plan_smart_host(smart_host: SmartHost, addresses: Sequence[str], turn: Turn) -> list[Target]:
-    """Targets for the configured next hop; it may be on a private address."""
+def _plan_smart_host(next_hop: NextHop, smart_host: SmartHost, turn: Turn) -> list[Target]:
+    """The operator has configured what it gives, and may have it on a private address."""
+    addresses = [address for host in next_hop.hosts for address in host.addresses]
     return [
         Target(
             host=smart_host.host,
             address=address,
-            port=smart_host.port,
-            tls=SMART_HOST_RULES[smart_host.security],
-            implicit_tls=smart_host.security is Security.IMPLICIT_TLS,
+            port=next_hop.port,
+            tls=SMART_HOST_TLS[smart_host.security],
             credentials=smart_host.credentials,
         )
         for address in turn.addresses(addresses)

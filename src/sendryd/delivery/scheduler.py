@@ -24,13 +24,14 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from sendryd.delivery.destinations import Destinations, NoRoute, Route
+from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.places import Places
-from sendryd.delivery.worker import Signal, Worker
+from sendryd.delivery.worker import Worker
 from sendryd.model.ids import DELIVERY_PREFIX, DeliveryId, format_id
 from sendryd.policy.retry import RetryPlan
-from sendryd.policy.throttle import Lane, new_lane, note_failure, note_silence, note_success
+from sendryd.policy.routing import NextHop
+from sendryd.policy.throttle import Lane, Signal, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
@@ -326,7 +327,7 @@ class Scheduler:
             state.recording -= 1
             self._end(key, state, claim, held)
 
-    async def _attempt(self, key: str, state: _LaneState, claim: Claim, held: _Held | None, route: Route, *, is_cold: bool) -> None:
+    async def _attempt(self, key: str, state: _LaneState, claim: Claim, held: _Held | None, route: NextHop, *, is_cold: bool) -> None:
         """One attempt. While its outcome is being stored the lane goes on with the next one."""
         try:
             try:

@@ -8,8 +8,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
-from sendryd.delivery.transport import DeliveryFault, Target
-from sendryd.policy.classify import NetworkFailure
+from sendryd.delivery.faults import DeliveryFault
+from sendryd.delivery.target import Target
+from sendryd.policy.replies.verdict import NetworkFailure
 
 SILENT_TIME: Final = 24 * 3600.0  # seconds: longer than the longest pause between attempts. Being wrong costs no more than the order
 MAX_ADDRESSES: Final = 10_000

@@ -82,8 +82,8 @@ class Tracer:
         else:
             self._left = {each.domain: each.sessions for each in requests}
 
-    def begin(self, domain: str, relay: str) -> Transcript | None:
-        """The transcript of a session that begins; None if nobody has asked for it."""
+    def begin(self, domain: str, relay: object) -> Transcript | None:
+        """The transcript of a session that begins with a relay, written as `str` does it; None if it was not asked for."""
         left = self._left.get(domain, 0)
         if left <= 0:
             return None
@@ -91,7 +91,7 @@ class Tracer:
         task = asyncio.get_running_loop().create_task(self._count(domain))
         self._counting.add(task)
         task.add_done_callback(self._counting.discard)
-        return Transcript(domain, relay, self._clock)
+        return Transcript(domain, str(relay), self._clock)
 
     async def _count(self, domain: str) -> None:
         try:

@@ -1,13 +1,16 @@
-"""Where a message goes: the hosts of a domain in the order in which to try them (RFC 5321 §5.1, RFC 7505)."""
+"""Routing: the next hop of a domain, and the order in which its hosts are tried (RFC 5321 §5.1, RFC 7505)."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from sendryd.valuetype import valuetype
+
 MAX_HOSTS: Final = 5  # of one attempt; a domain with more has something to gain from our not trying them all at once
 MAX_ADDRESSES: Final = 2  # of one host, in one attempt
 MAX_ROUTE_HOSTS: Final = 20  # hosts of a domain whose addresses are looked up; attempts take turns with them
+ANY_DOMAIN: Final = "*"  # what a smart host takes mail for
 BEST_HOSTS: Final = 10  # of those, by preference; the others are drawn, so that no host of a very long list is left out for ever
 
 
@@ -40,6 +43,29 @@ class SmartHost:
     port: int
     security: Security
     credentials: tuple[str, str] | None = field(default=None, repr=False)  # user name and password
+
+
+@valuetype(frozen=True, slots=True)
+class MailHost:
+    """One mail server of a next hop. What is known of its TLS is kept by its name, its silences by its addresses."""
+
+    name: str  # lower case, without the final dot; of a smart host as it is configured
+    addresses: tuple[str, ...]  # IP addresses
+
+
+@valuetype(frozen=True, slots=True)
+class NextHop:
+    """Where mail goes: the mail servers of a domain, or the smart host. Lanes are kept by `lane_key` of its domain."""
+
+    domain: str  # `ANY_DOMAIN` if there is a smart host
+    hosts: tuple[MailHost, ...]  # those to try, best first
+    port: int
+    smart_host: SmartHost | None = None
+
+
+def lane_key(domain: str, *, has_smart_host: bool) -> str:
+    """What the lane of a domain is known by before its mail servers are looked up: the domain, or the one name for all with a smart host."""
+    return ANY_DOMAIN if has_smart_host else domain
 
 
 class RoutingProblem(Enum):

@@ -5,6 +5,7 @@ in a row it is suspended: one message probes it when the time is over, the other
 """
 
 from dataclasses import replace
+from enum import Enum, auto
 from typing import Final
 
 from sendryd.valuetype import valuetype
@@ -13,6 +14,14 @@ MX_START: Final = 5
 MX_MAX: Final = 20  # Postfix: default_destination_concurrency_limit
 SMART_HOST_WINDOW: Final = 20  # it is ours, and has asked for everything
 FAILURES_TO_SUSPEND: Final = 5  # in a row, all of them before any mail was taken
+
+
+class Signal(Enum):
+    """What an attempt tells of its next hop."""
+
+    GOOD = auto()  # it talked to us of the mail
+    BAD = auto()  # no session could be had, or none that got as far as that
+    NEUTRAL = auto()  # it was not asked
 
 
 @valuetype(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The delivery engine's worker with two receiving servers of one domain, over real sockets; for tests."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache, partial
@@ -11,17 +11,20 @@ from sendryd.delivery.contents import Contents
 from sendryd.delivery.denials import Denials
 from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.grouping import group_claims
+from sendryd.delivery.patience import Patience
 from sendryd.delivery.pool import ConnectionPool
+from sendryd.delivery.securing import TlsContexts
 from sendryd.delivery.signer import Signer
 from sendryd.delivery.transcript import Tracer
-from sendryd.delivery.transport import Connection, TlsContexts
-from sendryd.delivery.worker import Signal, Worker, WorkerContext, WorkerSettings
+from sendryd.delivery.transport import Connection
+from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
 from sendryd.intake.personal import Personaliser
 from sendryd.message.dkim import generate_key
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import DomainId
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import MxRecord
+from sendryd.policy.throttle import Signal
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.faults import LookupFailed
@@ -36,7 +39,7 @@ from sendryd.store.memory import MemoryStore
 from sendryd.testing.mailhost import ReceivingServer
 from sendryd.testing.samples import ACCOUNT, Samples
 
-PATIENCE = 0.3  # seconds for every step, for servers that say nothing
+TIMEOUT = 0.3  # seconds for every step, for servers that say nothing
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 
 
@@ -63,8 +66,16 @@ class TwoHosts:
 class Post:
     """A worker, its store, and the two servers."""
 
-    def __init__(self, resolver: DnsResolver | None = None, *, allow_private: bool = True, patience: float = PATIENCE) -> None:
-        self.resolver, self.allow_private, self.patience = resolver or TwoHosts(), allow_private, patience
+    def __init__(
+        self,
+        resolver: DnsResolver | None = None,
+        *,
+        allow_private: bool = True,
+        timeout: float = TIMEOUT,
+        patience: Callable[[], Patience] = Patience,
+    ) -> None:
+        """`timeout` is for every step, `patience` for all hosts of an attempt."""
+        self.resolver, self.allow_private, self.timeout, self.patience = resolver or TwoHosts(), allow_private, timeout, patience
         self.clock, self.rand = SystemClock(), SeededRand(1)
         self.store, self.samples = MemoryStore(), Samples(self.clock.now())
         self.first, self.second = ReceivingServer(host=FIRST), ReceivingServer(host=SECOND)
@@ -80,7 +91,14 @@ class Post:
         plan = RetryPlan((timedelta(minutes=1),), timedelta(hours=72))
         self.denials = Denials(self.clock)
         self.destinations = Destinations(
-            self.resolver, self.denials, hostname="relay.test", smart_host=None, plan=plan, clock=self.clock, rand=self.rand
+            self.resolver,
+            self.denials,
+            hostname="relay.test",
+            mx_port=self.first.port,
+            smart_host=None,
+            plan=plan,
+            clock=self.clock,
+            rand=self.rand,
         )
         self.pool: ConnectionPool[Connection] = ConnectionPool(self.clock)
         self.tracer = Tracer(self.store, self.clock)
@@ -103,11 +121,11 @@ class Post:
         )
         settings = WorkerSettings(
             hostname="relay.test",
-            mx_port=self.first.port,
-            smart_host=None,
             allow_private_networks=self.allow_private,
             retry_plan=plan,
-            timeouts=dict.fromkeys(CLIENT_TIMEOUTS, self.patience),
+            timeouts=dict.fromkeys(CLIENT_TIMEOUTS, self.timeout),
+            patience=self.patience,
+            record_backoff=(0.001,),
         )
         self.worker = Worker(context, settings)
 

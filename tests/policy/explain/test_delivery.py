@@ -6,8 +6,9 @@ from typing import Any, Final
 import pytest
 
 from sendryd.model.delivery import DeliveryState, HoldReason
-from sendryd.policy.classify import Category, classify
 from sendryd.policy.explain import Action, Attempt, Complaint, Facts, Hold, Lane, Suppressed, Tone, explain
+from sendryd.policy.replies.classify import classify
+from sendryd.policy.replies.verdict import Category
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.timeouts import Step
 

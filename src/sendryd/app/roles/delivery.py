@@ -9,10 +9,11 @@ from sendryd.delivery.contents import Contents
 from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.scheduler import Scheduler
+from sendryd.delivery.securing import TlsContexts
 from sendryd.delivery.signer import Signer
-from sendryd.delivery.tlskeeper import TlsKeeper
+from sendryd.delivery.tls_keeper import TlsKeeper
 from sendryd.delivery.transcript import Tracer
-from sendryd.delivery.transport import Connection, TlsContexts
+from sendryd.delivery.transport import Connection
 from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
 from sendryd.runtime.tls import client_context, weak_client_context
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
@@ -64,6 +65,7 @@ def _destinations(basics: Basics) -> Destinations:
         basics.resolver,
         basics.denials,
         hostname=settings.hostname,
+        mx_port=settings.mx_port,
         smart_host=settings.smarthost,
         plan=basics.retry_plan,
         clock=basics.clock,
@@ -95,8 +97,6 @@ def _worker(
         ),
         WorkerSettings(
             hostname=settings.hostname,
-            mx_port=settings.mx_port,
-            smart_host=settings.smarthost,
             allow_private_networks=settings.allow_private_networks,
             retry_plan=basics.retry_plan,
             timeouts=CLIENT_TIMEOUTS,

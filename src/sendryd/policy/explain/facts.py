@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sendryd.model.delivery import DeliveryState, HoldReason
-from sendryd.policy.classify import Category
+from sendryd.policy.replies.verdict import Category
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

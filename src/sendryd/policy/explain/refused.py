@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from sendryd.policy.classify import Category
 from sendryd.policy.explain.facts import Attempt, Facts
 from sendryd.policy.explain.words import Action, Explanation, Tone, clock, count, listing, receiver, span
+from sendryd.policy.replies.verdict import Category
 
 # What servers call the missing or wrong name of a client's address.
 _NO_NAME: Final = re.compile(

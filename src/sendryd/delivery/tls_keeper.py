@@ -8,7 +8,7 @@ Limits: as many hosts as the memory has, and none that has done no TLS for a day
 from datetime import timedelta
 from typing import Final
 
-from sendryd.delivery.encryption import MAX_HOSTS, WORKING_TIME, TlsMemory
+from sendryd.delivery.tls_memory import MAX_HOSTS, WORKING_TIME, TlsMemory
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import NextHopStore

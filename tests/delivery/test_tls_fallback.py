@@ -1,4 +1,4 @@
-"""How much encryption a host gets when it fails, over real sockets with real handshakes."""
+"""What is tried at a mail server when TLS with it fails, over real sockets with real handshakes."""
 
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -13,17 +13,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from sendryd.delivery.encryption import BROKEN_TIME, MAX_HOSTS, WORKING_TIME, Encryption, TlsMemory
-from sendryd.delivery.tlskeeper import TlsKeeper
-from sendryd.delivery.transport import DeliveryFault, Target, TlsRule, TlsTrouble
-from sendryd.policy.classify import NetworkFailure
+from sendryd.delivery.faults import DeliveryFault
+from sendryd.delivery.target import Target
+from sendryd.delivery.tls_fallback import TlsFallback
+from sendryd.delivery.tls_keeper import TlsKeeper
+from sendryd.delivery.tls_memory import TlsMemory
+from sendryd.policy.replies.verdict import NetworkFailure
+from sendryd.policy.tls import CLEAR_TEXT, ENCRYPTED, OPPORTUNISTIC, OPPORTUNISTIC_WEAK, TlsRequirement, TlsTrouble, enforced
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.owncert import write_self_signed
 from sendryd.runtime.tls import server_context
 from sendryd.smtp.timeouts import Step
-from sendryd.store.errors import StoreUnavailable
-from sendryd.store.memory import MemoryStore
-from sendryd.testing.clock import ManualClock
 from sendryd.testing.mailhost import Script
 from sendryd.testing.post import Post, signing_key
 
@@ -37,12 +37,12 @@ Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
 """
 
 
-PATIENCE = 3.0  # seconds for a step: a handshake takes long on a busy machine
+TIMEOUT = 3.0  # seconds for a step: a handshake takes long on a busy machine
 
 
 @pytest.fixture
 async def post() -> AsyncIterator[Post]:
-    made = Post(patience=PATIENCE)
+    made = Post(timeout=TIMEOUT)
     await made.open()
     yield made
     await made.aclose()
@@ -225,102 +225,22 @@ async def test_weak_encryption_goes_before_none(
     assert post.first.connections == 2  # the first showed that strong parameters fail
 
 
-TARGET = Target(host="mx.test", address="192.88.98.1", port=25, tls=TlsRule.OPPORTUNISTIC)
+TARGET = Target(host="mx.test", address="192.88.98.1", port=25, tls=OPPORTUNISTIC)
 
 
 @pytest.mark.parametrize("trouble", TlsTrouble)
-@pytest.mark.parametrize(("rule", "is_fixed"), [(TlsRule.VERIFIED, False), (TlsRule.REQUIRED, True), (TlsRule.NEVER, False)])
-def test_enforced_encryption_is_never_weakened(trouble: TlsTrouble, rule: TlsRule, *, is_fixed: bool) -> None:
+@pytest.mark.parametrize(("tls", "is_fixed"), [(enforced("mx.test"), False), (ENCRYPTED, True), (CLEAR_TEXT, False)])
+def test_enforced_encryption_is_never_weakened(trouble: TlsTrouble, tls: TlsRequirement, *, is_fixed: bool) -> None:
     fault = DeliveryFault(Step.STARTTLS, NetworkFailure.TLS_FAILURE, trouble=trouble)
-    assert Encryption(TlsMemory(), is_fixed=is_fixed).weaken(replace(TARGET, tls=rule), fault) is None
+    assert TlsFallback(TlsMemory(), is_fixed=is_fixed).after_failure(replace(TARGET, tls=tls), fault) is None
 
 
 @pytest.mark.parametrize("trouble", [None, *TlsTrouble])
 def test_what_is_tried_after_each_trouble(trouble: TlsTrouble | None) -> None:
     fault = DeliveryFault(Step.STARTTLS, NetworkFailure.TLS_FAILURE, trouble=trouble)
-    encryption, target, seen = Encryption(TlsMemory(), is_fixed=False), TARGET, []
-    while (weaker := encryption.weaken(target, fault)) is not None:
+    fallback, target, seen = TlsFallback(TlsMemory(), is_fixed=False), TARGET, []
+    while (weaker := fallback.after_failure(target, fault)) is not None:
         target = weaker
-        seen.append((target.tls, target.is_weak))
-    clear = [(TlsRule.NEVER, False)]
-    assert seen == ([] if trouble is None else [(TlsRule.OPPORTUNISTIC, True), *clear] if trouble.value in {"closed", "failed"} else clear)
-
-
-def test_what_is_known_of_a_host_ends() -> None:
-    memory = TlsMemory()
-    memory.note_broken("mx", 0.0, is_certain=False)
-    assert memory.rule("mx", 1.0, is_retry=False) == (TlsRule.OPPORTUNISTIC, False)
-    memory.note_broken("mx", 1.0, is_certain=False)
-    assert memory.rule("mx", 2.0, is_retry=False) == (TlsRule.NEVER, False)
-    assert memory.rule("mx", 2.0, is_retry=True) == (TlsRule.OPPORTUNISTIC, False)
-    assert memory.rule("mx", 1.0 + BROKEN_TIME, is_retry=False) == (TlsRule.OPPORTUNISTIC, False)
-    memory.note_working("mx", 0.0, is_weak=True)
-    memory.note_broken("mx", 1.0, is_certain=True)
-    assert memory.rule("mx", 2.0, is_retry=False) == (TlsRule.REQUIRED, True)
-    assert memory.rule("mx", WORKING_TIME, is_retry=True) == (TlsRule.OPPORTUNISTIC, False)
-    memory.forget("mx")
-    assert memory.rule("mx", 2.0, is_retry=False) == (TlsRule.OPPORTUNISTIC, False)
-
-
-def test_few_hosts_are_remembered_of_very_many() -> None:
-    memory = TlsMemory()
-    for number in range(MAX_HOSTS + 1):
-        memory.note_working(f"mx{number}", 0.0, is_weak=False)
-    assert memory.rule("mx0", 1.0, is_retry=False) == (TlsRule.OPPORTUNISTIC, False)
-    assert memory.rule("mx1", 1.0, is_retry=False) == (TlsRule.REQUIRED, False)
-
-
-async def test_what_was_learned_is_stored_seldom_and_read_at_the_next_start() -> None:
-    store, clock, memory = MemoryStore(), ManualClock(), TlsMemory()
-    keeper = TlsKeeper(store, memory, clock)
-    memory.note_working("a.test", clock.monotonic(), is_weak=False)
-    await keeper.store()
-    first = await store.list_tls_hosts()
-    assert first == [("a.test", clock.now())]
-    clock.advance(timedelta(minutes=5))
-    memory.note_working("a.test", clock.monotonic(), is_weak=False)
-    await keeper.store()
-    assert await store.list_tls_hosts() == first
-    clock.advance(timedelta(hours=1))
-    memory.note_working("a.test", clock.monotonic(), is_weak=False)
-    memory.note_working("b.test", clock.monotonic(), is_weak=True)
-    await keeper.store()
-    assert [host for host, _ in await store.list_tls_hosts()] == ["a.test", "b.test"]
-    clock.advance(timedelta(seconds=WORKING_TIME / 2))
-    again = TlsMemory()
-    await TlsKeeper(store, again, clock).load()
-    for each in (memory, again):
-        for moment, rule in ((0.0, TlsRule.REQUIRED), (WORKING_TIME / 2 + 1, TlsRule.OPPORTUNISTIC)):
-            assert each.rule("a.test", clock.monotonic() + moment, is_retry=False)[0] is rule
-    assert again.take_unstored() == {}
-    clock.advance(timedelta(days=2))
-    again.note_working("c.test", clock.monotonic(), is_weak=False)
-    await TlsKeeper(store, again, clock).store()
-    assert [host for host, _ in await store.list_tls_hosts()] == ["c.test"]
-
-
-@pytest.mark.parametrize("leap", [timedelta(days=-9), timedelta(days=9)])
-async def test_a_clock_that_is_set_forgets_no_host(leap: timedelta) -> None:
-    store, clock, memory = MemoryStore(), ManualClock(), TlsMemory()
-    memory.note_working("a.test", clock.monotonic(), is_weak=False)
-    await TlsKeeper(store, memory, clock).store()
-    clock.set_wall(clock.now() + leap)
-    again = TlsMemory()
-    await TlsKeeper(store, again, clock).load()
-    assert again.rule("a.test", clock.monotonic(), is_retry=True)[0] is TlsRule.REQUIRED
-
-
-async def test_what_the_store_does_not_take_is_stored_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(*_: object, **__: object) -> None:
-        raise StoreUnavailable("locked")
-
-    store, clock, memory = MemoryStore(), ManualClock(), TlsMemory()
-    keeper = TlsKeeper(store, memory, clock)
-    memory.note_working("a.test", clock.monotonic(), is_weak=False)
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "note_tls_hosts", refuse)
-        patch.setattr(store, "list_tls_hosts", refuse)
-        await keeper.store()
-        await keeper.load()
-    await keeper.store()
-    assert [host for host, _ in await store.list_tls_hosts()] == ["a.test"]
+        seen.append(target.tls)
+    weak = [OPPORTUNISTIC_WEAK] if trouble is not None and trouble.value in {"closed", "failed"} else []
+    assert seen == ([] if trouble is None else [*weak, CLEAR_TEXT])

@@ -6,19 +6,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sendryd.delivery.transport import DeliveryFault, Target, TlsRule
-from sendryd.delivery.verdict import Verdict, judge, judge_fault, local_verdict, make_outcome
+from sendryd.delivery.faults import DeliveryFault
+from sendryd.delivery.outcome import make_outcome
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import DeliveryId
 from sendryd.model.suppression import SuppressionReason
-from sendryd.policy.classify import Category, Kind, NetworkFailure
+from sendryd.policy.replies.classify import classify
+from sendryd.policy.replies.verdict import Category, Kind, NetworkFailure, Relay, Verdict, local_verdict
 from sendryd.policy.retry import GiveUp, RetryAt
 from sendryd.smtp.reply import Reply, make_reply
 from sendryd.smtp.timeouts import Step
 from sendryd.store.base import ClaimedDelivery, Outcome
 
-TARGET = Target(host="mx.example.org", address="192.88.98.1", port=25, tls=TlsRule.OPPORTUNISTIC)
+RELAY = Relay(host="mx.example.org", address="192.88.98.1", port=25, duration_ms=42)
 DELIVERY = ClaimedDelivery(
     id=DeliveryId(7), forward_path="User@Example.org", domain="example.org", attempts=2, is_in_doubt=False, notify=None, orcpt=None
 )
@@ -26,7 +27,7 @@ LATER = RetryAt(datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=UTC))
 
 
 def said(reply: Reply | NetworkFailure, step: Step = Step.RCPT) -> Verdict:
-    return judge(reply, step, TARGET, None, 42)
+    return classify(reply, step=step, relay=RELAY)
 
 
 def outcome(verdict: Verdict, retry: RetryAt | GiveUp | None = LATER, delivery: ClaimedDelivery = DELIVERY) -> Outcome:
@@ -42,7 +43,7 @@ def told(found: Outcome) -> dict[str, object]:
 
 
 def test_a_delivery_is_sent_and_delivered() -> None:
-    verdict = replace(said(make_reply(250, "2.0.0", "Queued as 1"), Step.FINAL_DOT), tls="TLSv1.3")
+    verdict = replace(said(make_reply(250, "2.0.0", "Queued as 1"), Step.FINAL_DOT), relay=replace(RELAY, tls="TLSv1.3"))
     found = outcome(verdict)
     assert (found.delivery_id, found.state, found.due_at, found.suppression) == (DeliveryId(7), DeliveryState.DELIVERED, None, None)
     assert [event.type for event in found.events] == [EventType.SENT, EventType.DELIVERED]
@@ -131,6 +132,7 @@ def test_a_fault_is_judged_by_its_step() -> None:
     in_doubt = DeliveryFault(Step.FINAL_DOT, NetworkFailure.CLOSED)
     refused = DeliveryFault(Step.GREETING, make_reply(554, "5.7.1", "Go away"))
     assert (in_doubt.is_in_doubt, refused.is_in_doubt) == (True, False)
-    assert "may have been delivered" in judge_fault(in_doubt, TARGET, None, 1).disposition.sentence
-    verdict = judge_fault(refused, TARGET, None, 1)
-    assert (verdict.disposition.kind, verdict.reply, verdict.host) == (Kind.DEFERRED, refused.failure, "mx.example.org")
+    assert "may have been delivered" in in_doubt.verdict(RELAY).sentence
+    assert not in_doubt.verdict_on_unsent(RELAY).is_in_doubt
+    verdict = refused.verdict(RELAY)
+    assert (verdict.kind, verdict.reply, verdict.relay) == (Kind.DEFERRED, refused.failure, RELAY)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendryd.policy.classify import Category, Disposition, Kind, NetworkFailure, Scope, classify
+from sendryd.policy.replies.classify import classify
+from sendryd.policy.replies.verdict import Category, Kind, NetworkFailure, Scope
 from sendryd.smtp.client import ClientConnection, ReplyReceived
 from sendryd.smtp.client import make_reply as heard
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
@@ -17,7 +18,7 @@ from sendryd.smtp.timeouts import CLIENT_TIMEOUTS, Step
 from sendryd.testing.cases import cases
 from sendryd.testing.examples import examples
 
-REPLIES = tomllib.loads((Path(__file__).parents[1] / "data" / "replies.toml").read_text("utf-8"))["reply"]
+REPLIES = tomllib.loads((Path(__file__).parents[2] / "data" / "replies.toml").read_text("utf-8"))["reply"]
 
 
 def hear(text: str) -> Reply:
@@ -155,7 +156,7 @@ def test_a_host_that_is_called_relay_denies_nothing(host: str) -> None:
 @cases("failure", NetworkFailure)
 @cases("step", CLIENT_TIMEOUTS)
 def test_silence_never_bounces_and_after_the_message_it_is_in_doubt(failure: NetworkFailure, step: Step) -> None:
-    found: Disposition = classify(failure, step=step)
+    found = classify(failure, step=step)
     assert (found.kind, found.suppresses, found.must_split) == (Kind.DEFERRED, False, False)
     assert found.enhanced.startswith("4.")
     is_in_doubt = step is Step.FINAL_DOT

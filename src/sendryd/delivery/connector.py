@@ -1,0 +1,50 @@
+"""Connections for attempts: an idle one of the pool, or a new one. Remembers which addresses were silent."""
+
+from dataclasses import dataclass
+
+from sendryd.delivery.dialogue import Timeouts
+from sendryd.delivery.faults import DeliveryFault
+from sendryd.delivery.patience import Patience
+from sendryd.delivery.pool import ConnectionPool
+from sendryd.delivery.securing import TlsContexts
+from sendryd.delivery.silence import Silences
+from sendryd.delivery.target import Target
+from sendryd.delivery.transcript import Tracer
+from sendryd.delivery.transport import Connection, open_connection
+from sendryd.runtime.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """Makes and takes connections. One object serves all attempts."""
+
+    hello_name: str
+    timeouts: Timeouts
+    contexts: TlsContexts
+    pool: ConnectionPool[Connection]
+    tracer: Tracer
+    silences: Silences
+    clock: Clock
+
+    async def connect(self, target: Target, domain: str, patience: Patience) -> Connection:
+        """A connection to a target, for mail to a domain. Raises `DeliveryFault`."""
+        transcript = self.tracer.begin(domain, target)
+        connection = self.pool.take(target)
+        if connection is not None:
+            connection.transcript = transcript
+            return connection
+        try:
+            connection = await open_connection(
+                target,
+                hello_name=self.hello_name,
+                contexts=self.contexts,
+                timeouts=self.timeouts,
+                clock=self.clock,
+                patience=patience,
+                transcript=transcript,
+            )
+        except DeliveryFault as fault:
+            self.silences.note_fault(target, fault, self.clock.monotonic())
+            raise
+        self.silences.note_session(target)
+        return connection

@@ -1,0 +1,20 @@
+"""Step 1 of a session: the TCP connection."""
+
+from sendryd.delivery.faults import DeliveryFault
+from sendryd.delivery.target import Target
+from sendryd.policy.replies.verdict import NetworkFailure
+from sendryd.runtime import tcp
+from sendryd.runtime.faults import ConnectFailed
+from sendryd.runtime.stream import ByteStream
+from sendryd.smtp.timeouts import Step
+
+
+async def dial(target: Target, timeout: float) -> ByteStream:
+    """Connects within so many seconds. Raises `DeliveryFault`."""
+    try:
+        return await tcp.connect(target.address, target.port, timeout=timeout)
+    except ConnectFailed as error:
+        # The time-out is the exception that was being handled when this one was made.
+        is_timeout = isinstance(error.__context__, TimeoutError)
+        failure = NetworkFailure.CONNECT_TIMEOUT if is_timeout else NetworkFailure.CONNECT_REFUSED
+        raise DeliveryFault(Step.CONNECT, failure, detail=str(error)) from error

@@ -1,0 +1,69 @@
+"""From the verdict on a recipient to what the store records of its delivery: the outcome, with its events and its suppression. Pure."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType
+from sendryd.model.ids import EventId, SuppressionId
+from sendryd.model.moment import timestamp
+from sendryd.model.suppression import SuppressionReason
+from sendryd.policy.replies.verdict import Category, Kind, Verdict
+from sendryd.policy.retry import GiveUp, RetryAt
+from sendryd.policy.suppress import normalise_address
+from sendryd.store.base import ClaimedDelivery, NewEvent, NewSuppression, Outcome
+
+HARD: Final = "hard"
+SOFT: Final = "soft"
+_HARD_CATEGORIES: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX, Category.BAD_DOMAIN})
+
+
+def make_outcome(delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | GiveUp | None, next_id: Callable[[], int]) -> Outcome:
+    """What is stored. `retry` belongs to a deferral."""
+    metadata, relay = _metadata(delivery, verdict), verdict.relay
+    due_at: datetime | None = None
+    types: tuple[EventType, ...]
+    match verdict.kind:
+        case Kind.DELIVERED:
+            state, types = DeliveryState.DELIVERED, (EventType.SENT, EventType.DELIVERED)
+        case Kind.BOUNCED:
+            state, types = DeliveryState.BOUNCED, (EventType.BOUNCED,)
+            metadata["bounce_type"] = HARD if verdict.category in _HARD_CATEGORIES else SOFT
+        case Kind.DEFERRED if isinstance(retry, RetryAt):
+            state, types = DeliveryState.QUEUED, (EventType.DEFERRED,)
+            due_at = retry.moment
+            metadata["retry_at"] = timestamp(due_at)
+        case _:  # deferred for the last time
+            state, types = DeliveryState.EXPIRED, (EventType.FAILED,)
+            metadata |= {"reason": "expired", "last_reason": verdict.sentence, "category": Category.EXPIRED.value}
+            if relay is not None:
+                metadata["port"] = relay.port  # the mail log learns of it by this event alone
+    return Outcome(
+        delivery_id=delivery.id,
+        state=state,
+        due_at=due_at,
+        reply=str(verdict.reply) if verdict.reply else verdict.sentence,
+        events=tuple(NewEvent(id=EventId(next_id()), type=each, metadata=metadata) for each in types),
+        leaves_doubt=verdict.is_in_doubt,
+        suppression=_suppression(delivery, next_id) if verdict.suppresses else None,
+    )
+
+
+def _metadata(delivery: ClaimedDelivery, verdict: Verdict) -> dict[str, object]:
+    """What every event of an attempt has."""
+    metadata: dict[str, object] = {"attempt": delivery.attempts + 1, "category": verdict.category.value}
+    relay, reply = verdict.relay, verdict.reply
+    if relay is not None:
+        metadata |= {"host": relay.host, "address": relay.address, "tls": relay.tls or None, "duration_ms": relay.duration_ms}
+    if reply is not None:
+        metadata |= {"code": reply.code, "reply": str(reply)}
+    metadata |= {"enhanced_code": verdict.enhanced, "reason": verdict.sentence}
+    if delivery.is_in_doubt:
+        metadata["possibly_duplicate"] = True
+    return metadata
+
+
+def _suppression(delivery: ClaimedDelivery, next_id: Callable[[], int]) -> NewSuppression:
+    email = normalise_address(delivery.forward_path)
+    return NewSuppression(id=SuppressionId(next_id()), email=email, reason=SuppressionReason.HARD_BOUNCE)

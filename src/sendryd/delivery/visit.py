@@ -1,0 +1,161 @@
+"""A visit: all open recipients of one message at one target, in as many transactions as the server wants.
+
+Strategy: a server that takes fewer recipients at once gets the others in another transaction at once; one that refuses a recipient without saying
+which is asked for each alone. A session whose TLS fails goes on with less of it (`tls_fallback`). An idle connection that had died is replaced by
+a fresh one once. A kept connection goes back to the pool.
+Standards: RFC 5321 §4.5.3.1.10, RFC 6152, RFC 6531.
+"""
+
+from collections.abc import Sequence
+
+from sendryd.delivery.attempt import Attempt
+from sendryd.delivery.connector import Connector
+from sendryd.delivery.contents import NO_SMTPUTF8, Letter, Unsendable, choose_form
+from sendryd.delivery.faults import DeliveryFault
+from sendryd.delivery.patience import Patience
+from sendryd.delivery.target import Target
+from sendryd.delivery.tls_fallback import TlsFallback
+from sendryd.delivery.transport import Connection
+from sendryd.policy.replies.classify import classify
+from sendryd.policy.replies.verdict import Category, Kind, Relay, local_verdict
+from sendryd.policy.throttle import Signal
+from sendryd.smtp.timeouts import Step
+from sendryd.smtp.transaction import OutboundEnvelope
+from sendryd.store.base import ClaimedDelivery
+
+
+class Visit:
+    """Adds verdicts to the attempt."""
+
+    __slots__ = ("_attempt", "_connection", "_connector", "_fallback", "_letter", "_patience", "_started", "_target")
+
+    def __init__(
+        self, attempt: Attempt, target: Target, letter: Letter, *, connector: Connector, fallback: TlsFallback, patience: Patience
+    ) -> None:
+        self._attempt = attempt
+        self._target = target
+        self._letter = letter
+        self._connector = connector
+        self._fallback = fallback
+        self._patience = patience
+        self._connection: Connection | None = None
+        self._started = connector.clock.monotonic()
+
+    async def run(self, deliveries: Sequence[ClaimedDelivery]) -> Signal:
+        """GOOD if the server had something to say of the message or of a recipient."""
+        waiting, size = list(deliveries), len(deliveries)
+        while waiting:
+            group, rest = waiting[:size], waiting[size:]
+            try:
+                connection = self._connection
+                if connection is None:
+                    connection = self._connection = await self._connector.connect(self._target, waiting[0].domain, self._patience)
+                await self._transact(connection, group)
+            except DeliveryFault as fault:
+                if self._fall_back(fault):
+                    continue
+                self._judge_fault(fault, group, rest)
+                return self._signal(deliveries)
+            except BaseException:
+                if self._connection is not None:
+                    self._connection.abort()
+                raise
+            waiting, size = self._go_on(connection, group, rest, size)
+        if self._connection is not None:
+            self._give_back(self._connection)
+        return self._signal(deliveries)
+
+    async def _transact(self, connection: Connection, group: Sequence[ClaimedDelivery]) -> None:
+        """One transaction."""
+        letter = self._letter
+        message, extensions = letter.message, connection.extensions
+        try:
+            form = await letter.form(choose_form(message, extensions))
+        except Unsendable as error:
+            self._bounce(group, error.enhanced, error.sentence)
+            return
+        if not (extensions.smtputf8 and extensions.eightbitmime):  # RFC 6531 §3.1
+            refused = [each for each in group if not (message.reverse_path + each.forward_path).isascii()]
+            self._bounce(refused, "5.6.7", NO_SMTPUTF8)
+            group = [each for each in group if each not in refused] if refused else group
+            if not group:
+                return
+        envelope = OutboundEnvelope(
+            reverse_path=message.reverse_path,
+            forward_paths=tuple(each.forward_path for each in group),
+            size=form.content.size,
+            needs_smtputf8=form.needs_smtputf8,
+            is_8bit=form.is_8bit,
+            ret=message.ret,
+            envid=message.envid,
+            notify={each.forward_path: each.notify for each in group if each.notify},
+            orcpt={each.forward_path: each.orcpt for each in group if each.orcpt},
+        )
+        result = await connection.deliver(envelope, form.content)
+        relay, verdicts = connection.relay(self._duration()), self._attempt.verdicts
+        is_alone = sum(step is not Step.RCPT for step in result.steps.values()) == 1
+        for path, reply in result.per_recipient.items():
+            verdicts[path] = classify(reply, step=result.steps[path], relay=relay, is_alone=is_alone)
+
+    def _go_on(
+        self, connection: Connection, group: list[ClaimedDelivery], rest: list[ClaimedDelivery], size: int
+    ) -> tuple[list[ClaimedDelivery], int]:
+        """The recipients that are still to be sent to here after a transaction, and how many of them at once."""
+        verdicts = self._attempt.verdicts
+        said = [verdicts[each.forward_path] for each in group]
+        split = [each for each, verdict in zip(group, said, strict=True) if verdict.must_split]
+        if split and len(split) < len(group):
+            size = max(1, len(group) - len(split))
+            rest = split + rest
+        if alone := [each for each, verdict in zip(group, said, strict=True) if verdict.must_ask_alone]:
+            size, rest = 1, alone + rest
+        self._fallback.note(self._target, connection, self._connector.clock.monotonic())
+        demanded = self._fallback.after_demand(self._target, connection, said)
+        if demanded is not None or not connection.is_usable:
+            self._give_back(connection)
+            self._connection = None
+        if demanded is not None:
+            self._target = demanded
+            demanding = [each for each, verdict in zip(group, said, strict=True) if verdict.demands_tls]
+            rest = [each for each in demanding if each not in rest] + rest
+        return rest, size
+
+    def _fall_back(self, fault: DeliveryFault) -> bool:
+        """Makes another target or another connection of what broke. False if nothing is left to try here."""
+        if self._connection is not None and fault.may_retry:
+            self._connection = None
+            return True
+        weaker = self._fallback.after_failure(self._target, fault)
+        if weaker is None:
+            return False
+        self._target, self._connection = weaker, None
+        return True
+
+    def _judge_fault(self, fault: DeliveryFault, group: Sequence[ClaimedDelivery], rest: Sequence[ClaimedDelivery]) -> None:
+        verdicts, relay = self._attempt.verdicts, self._relay()
+        for each in group:
+            reply = fault.replies.get(each.forward_path)
+            is_refused = reply is not None and not reply.is_positive
+            verdicts[each.forward_path] = classify(reply, step=Step.RCPT, relay=relay) if reply and is_refused else fault.verdict(relay)
+        self._attempt.judge(rest, fault.verdict_on_unsent(relay))
+
+    def _bounce(self, deliveries: Sequence[ClaimedDelivery], enhanced: str, sentence: str) -> None:
+        self._attempt.judge(deliveries, local_verdict(Kind.BOUNCED, Category.CONTENT_REJECTED, enhanced, sentence))
+
+    def _signal(self, deliveries: Sequence[ClaimedDelivery]) -> Signal:
+        """A server that says 421 to every MAIL, or hangs up, wants to be left alone no less than one that cannot be reached."""
+        verdicts = self._attempt.verdicts
+        return Signal.BAD if all(verdicts[each.forward_path].is_open for each in deliveries) else Signal.GOOD
+
+    def _relay(self) -> Relay:
+        if self._connection is not None:
+            return self._connection.relay(self._duration())
+        target = self._target
+        return Relay(host=target.host, address=target.address, port=target.port, duration_ms=self._duration())
+
+    def _duration(self) -> int:
+        """Milliseconds since the visit began."""
+        return round((self._connector.clock.monotonic() - self._started) * 1000)
+
+    def _give_back(self, connection: Connection) -> None:
+        self._connector.pool.give_back(self._fallback.pool_key(self._target, connection), connection)

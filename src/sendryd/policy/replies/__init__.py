@@ -1,0 +1,1 @@
+"""The receivers' replies: what each one means for a delivery. Pure."""
