@@ -20,7 +20,10 @@ from sendryd.cli.main import app
 from sendryd.model.event import EventType
 from sendryd.model.webhook import WebhookEvent
 from sendryd.policy.refusal import CATALOGUE
+from sendryd.smtp import server_replies
+from sendryd.smtp.reply import Reply
 from sendryd.smtp.states import CLIENT_MOVES, SERVER_MOVES, Verb
+from sendryd.submission import replies
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
@@ -89,12 +92,27 @@ def environment_example() -> str:
 
 def errors_page() -> str:
     """docs/reference/errors.md."""
-    lines = ["# Refusals", "", "| reason | SMTP | HTTP | sentence |", "|---|---|---|---|"]
+    lines = [
+        "# Refusals",
+        "",
+        "What the doors refuse, for one reason at both of them.",
+        "",
+        "| reason | SMTP | HTTP | sentence |",
+        "|---|---|---|---|",
+    ]
     for key, each in CATALOGUE.items():
         lines.append(
             f"| `{key.value}` | {each.smtp_code} {each.smtp_enhanced} | {each.http_status} `{each.http_code}` | {each.sentence.replace('{}', '…')} |"
         )
+    lines += ["", "What the SMTP server answers by itself, before a refusal is decided:", "", "| reply | sentence |", "|---|---|"]
+    lines += [f"| {each.code} {each.enhanced or '–'} | {each.text} |" for each in _own_replies()]
     return "\n".join(lines) + "\n"
+
+
+def _own_replies() -> list[Reply]:
+    found = [each for module in (server_replies, replies) for each in vars(module).values() if isinstance(each, Reply)]
+    found += server_replies.FLAWED.values()
+    return sorted({each for each in found if each.code >= 400}, key=lambda each: (each.code, str(each.enhanced), each.text))
 
 
 def commands_page() -> str:

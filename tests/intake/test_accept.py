@@ -18,11 +18,10 @@ from sendryd.model.ids import MESSAGE_PREFIX, EventId, MessageId, SuppressionId,
 from sendryd.model.message import Message
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.store.base import Claim, Engagement, EventFilter, Lease, NewEvent, NewMessage, NewSuppression, QueueFilter
+from sendryd.store.base import Claim, Engagement, EventFilter, Lease, NewEvent, NewSuppression, QueueFilter
 from sendryd.store.errors import Conflict, StoreError, StoreFull, StoreUnavailable
-from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
-from sendryd.testing.door import ACCOUNT, AUTHOR, CONTENT, TEST_SECRET, Door
+from sendryd.testing.door import ACCOUNT, AUTHOR, CONTENT, TEST_SECRET, Door, FailingStore
 from sendryd.testing.samples import OWNER, Samples
 
 
@@ -105,17 +104,6 @@ async def test_others_have_their_turn_while_a_large_header_block_is_read() -> No
     summary = await door.store.get_message(ACCOUNT, number(await large))
     assert summary is not None
     assert summary.message.subject == "a" * 60_000 + " s"
-
-
-class FailingStore(MemoryStore):
-    """Cannot store."""
-
-    def __init__(self, error: StoreError) -> None:
-        super().__init__()
-        self.error = error
-
-    async def accept(self, message: NewMessage) -> None:
-        raise self.error
 
 
 class RecordingHandoff:

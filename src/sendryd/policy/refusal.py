@@ -13,7 +13,6 @@ from sendryd.smtp.reply import EnhancedStatusCode, Reply
 class RefusalKey(StrEnum):
     """Why."""
 
-    AUTH_REQUIRED = "auth_required"
     AUTH_FAILED = "auth_failed"
     SCOPE_MISSING = "scope_missing"
     LIVE_KEY_NEEDED = "live_key_needed"
@@ -22,7 +21,6 @@ class RefusalKey(StrEnum):
     CONTROL_HEADER = "control_header"
     TOO_MANY_HOPS = "too_many_hops"
     MESSAGE_TOO_BIG = "message_too_big"
-    TOO_MANY_RECIPIENTS = "too_many_recipients"
     NOT_FOUND = "not_found"
     BAD_REQUEST = "bad_request"
     CONFLICT = "conflict"
@@ -47,9 +45,6 @@ class Rendering:
 
 
 CATALOGUE: Final[dict[RefusalKey, Rendering]] = {
-    RefusalKey.AUTH_REQUIRED: Rendering(
-        530, "5.7.0", 401, "unauthorized", "Authentication required: log in with an API key as the password"
-    ),
     RefusalKey.AUTH_FAILED: Rendering(
         535, "5.7.8", 401, "unauthorized", "Authentication failed: the API key is not valid, or has expired or been revoked"
     ),
@@ -70,9 +65,6 @@ CATALOGUE: Final[dict[RefusalKey, Rendering]] = {
         554, "5.4.6", 422, "validation_error", "Too many Received fields: the message is going round in a loop"
     ),
     RefusalKey.MESSAGE_TOO_BIG: Rendering(552, "5.3.4", 413, "payload_too_large", "The message is larger than this server takes"),
-    RefusalKey.TOO_MANY_RECIPIENTS: Rendering(
-        452, "4.5.3", 422, "validation_error", "Too many recipients: send to the others in another message"
-    ),
     RefusalKey.NOT_FOUND: Rendering(550, "5.1.0", 404, "not_found", "{} not found"),
     RefusalKey.BAD_REQUEST: Rendering(501, "5.5.4", 400, "bad_request", "{}"),
     RefusalKey.CONFLICT: Rendering(550, "5.5.1", 409, "conflict", "{}"),

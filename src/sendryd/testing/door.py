@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from sendryd.intake.accept import Intake, IntakeSettings
 from sendryd.intake.directory import Directory
 from sendryd.intake.handoff import Handoff
+from sendryd.intake.quota import Quota, Quotas
 from sendryd.intake.submission import Origin, Recipient, Submission
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.domain import DomainStatus
@@ -16,7 +17,8 @@ from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.stream import TlsInfo
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import AcceptStore, DomainCheck
+from sendryd.store.base import AcceptStore, DomainCheck, NewMessage
+from sendryd.store.errors import StoreError
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.samples import ACCOUNT, Samples
 
@@ -25,6 +27,19 @@ TEST_SECRET = "sn_test_" + "t" * 43
 VERIFIED = "example.test"
 AUTHOR = f"hello@{VERIFIED}"
 CONTENT = f"From: {AUTHOR}\r\nTo: user@example.org\r\nSubject: s\r\n\r\nbody\r\n".encode()
+
+
+class FailingStore(MemoryStore):
+    """A store that cannot take a message."""
+
+    def __init__(self, error: StoreError) -> None:
+        super().__init__()
+        self.error = error
+
+    async def accept(self, message: NewMessage) -> None:
+        """Raises the error that it was made with."""
+        del message
+        raise self.error
 
 
 class Door:
@@ -37,6 +52,7 @@ class Door:
         accept_store: AcceptStore | None = None,
         hide_client: bool = False,
         clock: Clock | None = None,
+        account_quota: Quota | None = None,
     ) -> None:
         self.store = MemoryStore()
         self.clock = clock or SystemClock()
@@ -56,6 +72,7 @@ class Door:
             mail_log=self.mail_log,
             wakeup=self.wakeup,
             handoff=handoff,
+            quotas=Quotas(self.store, self.clock, of_key=None, of_account=account_quota),
         )
 
     async def open(self) -> "Door":
@@ -85,4 +102,4 @@ class Door:
         )
 
 
-__all__ = ["ACCOUNT", "AUTHOR", "CONTENT", "LIVE_SECRET", "TEST_SECRET", "VERIFIED", "Door"]
+__all__ = ["ACCOUNT", "AUTHOR", "CONTENT", "LIVE_SECRET", "TEST_SECRET", "VERIFIED", "Door", "FailingStore"]
