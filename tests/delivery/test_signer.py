@@ -19,6 +19,7 @@ from sendryd.message.dkim import generate_key, sign
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.domain import DomainSettings, SendingDomain, TlsPolicy
 from sendryd.model.ids import DomainId, MessageId
+from sendryd.runtime.offload import LARGE
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.post import signing_key
@@ -140,7 +141,7 @@ async def test_large_contents_are_not_copied_to_the_process(desk: Desk, monkeypa
 
     monkeypatch.setattr(signing_link.SigningLink, "sign", forbidden)
     content = CONTENT + b"x" * 70 + (b"\r\n" + b"x" * 70) * 4000
-    assert len(content) > module.LARGE
+    assert len(content) > LARGE
     assert verifies(await desk.sign(None, content) + content)
 
 

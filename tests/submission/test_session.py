@@ -11,13 +11,13 @@ from typing import Any, cast
 import pytest
 
 from sendryd.policy.penalty import FailureLog
-from sendryd.runtime.budget import MIB, ContentBudget
+from sendryd.runtime.budget import IN_MEMORY, MIB, ContentBudget
 from sendryd.runtime.memory import MemoryStream, memory_streams
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
 from sendryd.store.base import QueueFilter
 from sendryd.store.errors import StoreFull
-from sendryd.submission.incoming import IN_MEMORY, ROOM_TIMEOUT
+from sendryd.submission.incoming import ROOM_TIMEOUT
 from sendryd.submission.session import (
     COMMAND_TIMEOUT,
     DATA_BLOCK_TIMEOUT,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sendryd.accounts.account import AccountOffice
-from sendryd.accounts.webhooks import SECRET_LENGTH, SECRET_PREFIX
+from sendryd.accounts.webhooks import new_secret
 from sendryd.model.account import AccountSettings, InboundForwarding
 from sendryd.model.ids import AccountId
 from sendryd.policy.urlguard import check_url
@@ -31,7 +31,7 @@ class InboundOffice:
         def change(settings: AccountSettings) -> AccountSettings:
             kept = secret
             if checked is not None:
-                kept = secret or settings.inbound.secret or SECRET_PREFIX + self._rand.secret(SECRET_LENGTH)
+                kept = secret or settings.inbound.secret or new_secret(self._rand)
             return replace(settings, inbound=InboundForwarding(url=checked, secret=kept))
 
         return (await self._accounts.change(account_id, change)).settings.inbound

@@ -12,7 +12,7 @@ from sendryd.accounts.changes import reapply
 from sendryd.model.actor import Actor
 from sendryd.model.ids import WEBHOOK_PREFIX, NotificationId, WebhookId, format_id
 from sendryd.model.moment import timestamp
-from sendryd.model.webhook import Notification, Webhook, WebhookEvent
+from sendryd.model.webhook import SECRET_PREFIX, Notification, Webhook, WebhookEvent
 from sendryd.policy.permissions import check_change
 from sendryd.policy.urlguard import UrlRefused, check_url
 from sendryd.runtime.clock import Clock
@@ -21,13 +21,17 @@ from sendryd.runtime.rand import Rand
 from sendryd.store.base import Notice, NotifyStore
 from sendryd.store.errors import NotAllowed, NotFound
 
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
 SECRET_LENGTH: Final = 44  # letters and digits: base 64 of 33 octets without padding; Standard Webhooks asks for 24 to 64 octets
 MAX_WEBHOOKS: Final = 50  # of an account: each is owed every event that it asks for, so the cost of an event grows with them
 MAX_REPLAY: Final = 10_000  # notifications of one call: what a busy endpoint takes in minutes
 REPLAY_BATCH: Final = 500  # notifications in one transaction: a few milliseconds
 TEST_RECIPIENT: Final = "test@example.com"
 MAX_SHOWN: Final = 40  # characters of an unknown word in the sentence about it: no event has so many
+
+
+def new_secret(rand: Rand) -> str:
+    """A secret to sign with."""
+    return SECRET_PREFIX + rand.secret(SECRET_LENGTH)
 
 
 class BadWebhook(ValueError):
@@ -67,7 +71,7 @@ class WebhookOffice:
             account_id=actor.account_id,
             url=self._check_url(url),
             events=_check_events(events),
-            secret=SECRET_PREFIX + self._rand.secret(SECRET_LENGTH),
+            secret=new_secret(self._rand),
             is_active=is_active,
             created_at=now,
             updated_at=now,

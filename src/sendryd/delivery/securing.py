@@ -8,7 +8,6 @@ Standards: RFC 3207, RFC 7435, RFC 8314.
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from sendryd.delivery.dialogue import Dialogue
 from sendryd.delivery.faults import DeliveryFault, tls_fault
@@ -18,9 +17,8 @@ from sendryd.runtime.faults import TLSFailed
 from sendryd.smtp import client_commands
 from sendryd.smtp.errors import RemoteProtocolError
 from sendryd.smtp.events import NEED_DATA
+from sendryd.smtp.reply import SERVICE_CLOSING
 from sendryd.smtp.timeouts import Step
-
-SERVICE_CLOSING: Final = 421
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

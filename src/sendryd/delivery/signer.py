@@ -24,6 +24,7 @@ from sendryd.model.domain import TlsPolicy
 from sendryd.model.ids import DOMAIN_PREFIX, DomainId, MessageId, format_id
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
+from sendryd.runtime.offload import LARGE
 from sendryd.store.base import AccountStore
 from sendryd.store.errors import RowUnreadable
 
@@ -32,7 +33,6 @@ CHECK_INTERVAL: Final = 0.25  # seconds between looks whether a domain or key ha
 MAX_KEYS: Final = 1000
 MAX_SIGNATURES: Final = 256  # of messages in flight to several domains
 MANY: Final = 5  # signatures asked for at once that are worth a process
-LARGE: Final = 256 * 1024  # octets of content that are not copied to another process
 RESTART_PAUSE: Final = 60.0  # seconds before another process is tried: one that cannot run must not be started for every message
 
 log = get_logger("delivery")
@@ -147,7 +147,7 @@ class Signer:
         return signature
 
     async def _compute(self, key: SigningKey, content: bytes, now: int) -> bytes:
-        if len(content) <= LARGE:
+        if len(content) <= LARGE:  # a larger one is not copied to another process
             link = self._link or (await self._start() if self._under_way >= MANY else None)
             if link is not None:
                 try:

@@ -23,7 +23,7 @@ from sendryd.delivery.dialing import dial
 from sendryd.delivery.dialogue import Dialogue, Timeouts
 from sendryd.delivery.faults import DeliveryFault, fault_of
 from sendryd.delivery.patience import Patience
-from sendryd.delivery.securing import SERVICE_CLOSING, TlsContexts, shake_hands, start_tls
+from sendryd.delivery.securing import TlsContexts, shake_hands, start_tls
 from sendryd.delivery.sending import OutboundContent, StreamedContent, carry
 from sendryd.delivery.target import Target
 from sendryd.delivery.transcript import Transcript
@@ -35,6 +35,7 @@ from sendryd.runtime.stream import ByteStream, TlsInfo
 from sendryd.smtp import client_commands
 from sendryd.smtp.errors import RemoteProtocolError
 from sendryd.smtp.extensions import Extensions
+from sendryd.smtp.reply import SERVICE_CLOSING
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope, Transaction, TransactionResult
 

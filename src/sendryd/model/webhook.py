@@ -10,6 +10,8 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import AccountId, NotificationId, WebhookId
 
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with, as Standard Webhooks has it
+
 
 class WebhookEvent(StrEnum):
     """The public words of what a webhook can be told. Those of contacts and automations come with them."""
@@ -47,7 +49,7 @@ class Webhook:
     account_id: AccountId
     url: str
     events: tuple[WebhookEvent, ...]
-    secret: str  # whsec_…; readable again by live keys with full access
+    secret: str  # SECRET_PREFIX and base 64; readable again by live keys with full access
     is_active: bool
     created_at: datetime
     updated_at: datetime

@@ -13,9 +13,10 @@ import hashlib
 import hmac
 from typing import Final, Literal
 
+from sendryd.model.webhook import SECRET_PREFIX
+
 Scheme = Literal["body", "timestamped"]  # what X-Sendry-Signature is made of
 
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
 MAX_IDENTITY: Final = 255  # characters: longer ones do not fit into columns of receivers
 
 

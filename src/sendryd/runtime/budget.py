@@ -22,6 +22,7 @@ MIB: Final = 1024 * 1024
 # Octets of content in memory. With 100 MB for the program itself and what the allocator keeps, the process stays below 400 MB.
 MEMORY_LIMIT: Final = 224 * MIB
 FILES_LIMIT: Final = 4096 * MIB  # octets in files of contents that come in or go out: a hundred of the largest size
+IN_MEMORY: Final = 256 * 1024  # octets of a content or body that comes in; many times the usual message. A larger one goes to a file
 WORK_TIMEOUT: Final = 20.0  # seconds to wait for room; clients wait a minute for an answer at least
 
 

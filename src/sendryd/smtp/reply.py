@@ -8,6 +8,7 @@ from typing import Final, Self
 _ENHANCED: Final = re.compile(r"([245])\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})", re.ASCII)
 _UNSAFE: Final = re.compile(r"[^\x20-\x7e]")
 MAX_TEXT: Final = 450  # octets of text on one line: RFC 5321 §4.5.3.1.5 gives 512 for the whole line
+SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8: may answer anything, and ends the session
 
 
 class ReplyClass(IntEnum):

@@ -26,7 +26,7 @@ from enum import IntEnum, StrEnum, auto
 from typing import Final
 
 from sendryd.smtp.errors import LocalProtocolError, RemoteProtocolError
-from sendryd.smtp.reply import Reply, ReplyClass
+from sendryd.smtp.reply import SERVICE_CLOSING, Reply, ReplyClass
 
 
 class Verb(StrEnum):
@@ -199,7 +199,6 @@ class Phase(StrEnum):
     BROKEN = "broken"  # nothing more is sent; the peer has not
 
 
-SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8: may answer anything
 MAY_BE_FOLLOWED: Final = frozenset({Verb.RSET, Verb.MAIL, Verb.RCPT})  # RFC 2920 §3.1
 NEEDS_HELLO: Final = frozenset({Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.AUTH, Verb.STARTTLS})  # RFC 5321 §4.1.4
 

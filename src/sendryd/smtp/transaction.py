@@ -15,8 +15,8 @@ from typing import Final
 from sendryd.smtp import client_commands
 from sendryd.smtp.client_commands import Command
 from sendryd.smtp.extensions import Extensions
-from sendryd.smtp.reply import EnhancedStatusCode, Reply
-from sendryd.smtp.states import SERVICE_CLOSING, Verb
+from sendryd.smtp.reply import SERVICE_CLOSING, EnhancedStatusCode, Reply
+from sendryd.smtp.states import Verb
 from sendryd.smtp.timeouts import Step
 from sendryd.valuetype import valuetype
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from sendryd.model.apikey import ApiKey, KeyMode
-from sendryd.runtime.budget import BudgetExhausted, ContentBudget, Share
+from sendryd.runtime.budget import IN_MEMORY, BudgetExhausted, ContentBudget, Share
 from sendryd.runtime.scratch import ScratchFile
 from sendryd.smtp.events import DataEnded
 from sendryd.smtp.server import ServerConnection
 
-IN_MEMORY: Final = 256 * 1024  # octets of a content that are kept in memory; many times the usual message
 ROOM_TIMEOUT: Final = 30.0  # seconds to wait for room in files; the client's own time-out is minutes
 # Copies of a large content that accepting it makes: as it came and as it is stored; one more where long lines are broken.
 COPIES: Final = 2

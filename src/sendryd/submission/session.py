@@ -17,7 +17,7 @@ from sendryd.model.apikey import ApiKey
 from sendryd.model.ids import API_KEY_PREFIX, format_id
 from sendryd.policy.penalty import FailureLog
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.runtime.budget import BudgetExhausted, ContentBudget
+from sendryd.runtime.budget import IN_MEMORY, BudgetExhausted, ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import NetworkFault, ReadTimedOut
 from sendryd.runtime.log import get_logger
@@ -44,7 +44,7 @@ from sendryd.smtp.events import (
 from sendryd.smtp.reply import Reply
 from sendryd.smtp.server import ServerConnection, ServerLimits
 from sendryd.submission import replies
-from sendryd.submission.incoming import IN_MEMORY, IncomingContent
+from sendryd.submission.incoming import IncomingContent
 from sendryd.submission.login import Login
 
 COMMAND_TIMEOUT: Final = 300.0  # seconds for a whole command line: RFC 5321 §4.5.3.2.7

@@ -17,7 +17,7 @@ from sendryd.model.ids import MESSAGE_PREFIX, MessageId, format_id
 from sendryd.runtime import answers as answers_module
 from sendryd.runtime import budget as budgets
 from sendryd.runtime.answers import COPIES
-from sendryd.runtime.budget import BudgetExhausted, ContentBudget
+from sendryd.runtime.budget import IN_MEMORY, BudgetExhausted, ContentBudget
 from sendryd.testing.api import ApiWorld
 
 Key = tuple[ApiKey, str]
@@ -62,7 +62,7 @@ async def test_a_large_body_is_in_a_file_while_it_comes() -> None:
     body, task, room = await start(budget, incoming)
     await incoming.waits.wait()
     assert budget.files.taken > 4_000_000
-    assert budget.memory.taken <= requestbody.IN_MEMORY
+    assert budget.memory.taken <= IN_MEMORY
     incoming.gate.set()
     assert await task == b"x" * 5_000_000
     assert budget.files.taken == 0

@@ -16,10 +16,9 @@ from starlette.requests import Request
 from sendryd.api.framework.requests import Refused
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.runtime.budget import BudgetExhausted, ContentBudget, Share
+from sendryd.runtime.budget import IN_MEMORY, BudgetExhausted, ContentBudget, Share
 from sendryd.runtime.scratch import ScratchFile
 
-IN_MEMORY: Final = 256 * 1024  # octets of a body: everything but mail with attachments is smaller
 ROOM_TIMEOUT: Final = 30.0  # seconds to wait for room in files
 RETRY_AFTER: Final = 5  # seconds, for clients that found no room: longer than the work on one request
 # Of a large body at once, as JSON, text, attachments, and the message that is made of them.

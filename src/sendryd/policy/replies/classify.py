@@ -30,7 +30,7 @@ from sendryd.policy.replies.patterns import (
     TRAILERS,
 )
 from sendryd.policy.replies.verdict import Category, Kind, NetworkFailure, Relay, Scope, Verdict
-from sendryd.smtp.reply import EnhancedStatusCode, Reply
+from sendryd.smtp.reply import SERVICE_CLOSING, EnhancedStatusCode, Reply
 from sendryd.smtp.timeouts import Step
 
 _SESSION_STEPS: Final = frozenset({Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.HANDSHAKE, Step.AUTH, Step.RSET, Step.QUIT})
@@ -38,7 +38,6 @@ _CONTENT_STEPS: Final = frozenset({Step.DATA, Step.FINAL_DOT})
 _OF_CONTENT: Final = frozenset({6, 7})  # RFC 3463 §3.7, §3.8: media and policy
 _SUPPRESSING: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX})
 _OF_RECIPIENT: Final = _SUPPRESSING | {Category.MAILBOX_FULL}
-_SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8
 # RFC 5321 §4.2.2: these speak of the dialogue, not of the mail. The next try makes a new one.
 _OUT_OF_STEP: Final = frozenset({500, 502, 503, 504, 555})
 _UNKNOWN_TO_SERVER: Final = frozenset({Category.GREYLISTED, Category.RATE_LIMITED, Category.IP_REPUTATION})
@@ -134,8 +133,8 @@ def _classify_reply(reply: Reply, step: Step, relay: Relay | None, *, is_alone: 
     text = " ".join(reply.lines).lower()
     category = _categorize(reply, text, step)
     scope = _scope_of(reply, category, step)
-    must_split = step is Step.RCPT and reply.code != _SERVICE_CLOSING and _asks_for_fewer_recipients(reply, text)
-    is_of_content = step in _CONTENT_STEPS and reply.code != _SERVICE_CLOSING
+    must_split = step is Step.RCPT and reply.code != SERVICE_CLOSING and _asks_for_fewer_recipients(reply, text)
+    is_of_content = step in _CONTENT_STEPS and reply.code != SERVICE_CLOSING
     must_ask_alone = is_of_content and not is_alone and category in _OF_RECIPIENT
     is_put_off = must_split or must_ask_alone or step in _SESSION_STEPS
     is_bounced = reply.is_permanent and not is_put_off and not _is_doubtful(reply, category)
@@ -167,7 +166,7 @@ _SUBJECTS: Final[dict[Step, str]] = {
 
 
 def _scope_of(reply: Reply, category: Category, step: Step) -> Scope:
-    if reply.code == _SERVICE_CLOSING:
+    if reply.code == SERVICE_CLOSING:
         return Scope.SESSION
     if step in _SESSION_STEPS:
         return Scope.HOST
