@@ -12,6 +12,7 @@ from sendryd.model.domain import DnsRecord, DomainStatus, RecordPurpose, Sending
 from sendryd.policy.spf import SpfResult, SpfVerdict
 from sendryd.policy.spfrecord import spf_records
 
+NO_ANSWER: Final = "could not be looked up"  # stands in the reason of each record that DNS gave no answer about
 FAILURES_TO_FALL: Final = 3  # checks in a row that miss a required record
 TIME_TO_FALL: Final = timedelta(hours=24)  # and the time that they must span: a provider's bad day is no reason
 QUOTES: Final = ('"', "\u201c", "\u201d", "\u201e", "'")
@@ -175,11 +176,16 @@ def explain_doubled(record: DnsRecord, domain: str) -> str:
     )
 
 
+def has_no_answer(record: DnsRecord) -> bool:
+    """Whether DNS gave no answer about a record when it was last looked at."""
+    return NO_ANSWER in record.reason
+
+
 def advise(record: DnsRecord, found: Sequence[str]) -> str:
     """What to do about a record after a check; empty if nothing. Every reason says what is wrong, and behind a colon what to change."""
     if not record.reason:
         return ""
-    if "could not be looked up" in record.reason:
+    if has_no_answer(record):
         return "Check again later."
     advice = record.reason.partition(": ")[2]
     if not found and "DNS panel" not in advice:

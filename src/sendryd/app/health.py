@@ -1,0 +1,88 @@
+"""The examination of the configured installation, for the command line and the dashboard."""
+
+import fcntl
+import ipaddress
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from sendryd.app.build import Basics, build_basics
+from sendryd.app.settings import Settings
+from sendryd.health import Doctor, Installation
+from sendryd.health.stored import StoredState
+from sendryd.policy.health import Finding
+from sendryd.runtime.clock import SystemClock
+from sendryd.runtime.resolver import Resolver
+from sendryd.store.errors import StoreError
+from sendryd.store.sqlite.engine.connection import FILE_NAME
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Every finding, worst first. A database that cannot be opened is one of them. Raises `SettingsError`."""
+    exists = (settings.data_dir / FILE_NAME).exists()
+    basics, fault = None, ""
+    if exists:
+        try:
+            basics = await build_basics(settings)
+        except (StoreError, OSError) as error:
+            fault = str(error) or type(error).__name__
+    try:
+        return await make_doctor(settings, basics, exists=exists, fault=fault).examine()
+    finally:
+        if basics is not None:
+            with suppress(StoreError):
+                await basics.store.aclose()
+
+
+def make_doctor(settings: Settings, basics: Basics | None, *, exists: bool, fault: str) -> Doctor:
+    """`basics`: None if there is no database, or it cannot be opened for the reason `fault`."""
+    smart_host = settings.smarthost
+    installation = Installation(
+        data_dir=settings.data_dir,
+        exists=exists,
+        database_fault=fault,
+        is_running=is_served(settings.data_dir),
+        hostname=settings.hostname,
+        resolver=str(settings.dns_resolver or ""),
+        allow_private_networks=settings.allow_private_networks,
+        mx_port=settings.mx_port,
+        smart_host=(smart_host.host, smart_host.port) if smart_host else None,
+        smart_host_is_encrypted=smart_host is not None and smart_host.is_implicit_tls,
+        certificate=settings.cert_path,
+        has_own_certificate=settings.tls_cert is None,
+        http_listen=str(settings.http_listen),
+        http_is_encrypted=settings.http_tls,
+        http_is_loopback=_is_loopback(settings.http_listen.host),
+        smtp_is_loopback=all(_is_loopback(each.host) for each in settings.smtp_listen),
+        public_url=settings.public_url,
+        block_lists=settings.block_lists,
+    )
+    if basics is None:
+        clock = SystemClock()
+        return Doctor(installation, clock=clock, resolver=Resolver(clock), stored=None)
+    stored = StoredState(basics.store, basics.domains.verify, basics.clock)
+    return Doctor(installation, clock=basics.clock, resolver=basics.resolver, stored=stored)
+
+
+def is_served(data_dir: Path) -> bool | None:
+    """Whether a `serve` holds the lock of the data directory; None if that cannot be found out."""
+    try:
+        descriptor = os.open(data_dir / "serve.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,183 @@
+"""Examines the installation, each thing on its own: what cannot be looked at is a finding too, and the others go on."""
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sendryd.health import machine
+from sendryd.health.dialling import dial
+from sendryd.health.stored import StoredState
+from sendryd.policy.health import Check, Finding, worst_first
+from sendryd.policy.health.finding import unknown
+from sendryd.policy.health.machine import judge_certificate, judge_clock, judge_disk, judge_running, judge_versions
+from sendryd.policy.health.mail import judge_data
+from sendryd.policy.health.network import (
+    Dialled,
+    NoAnswer,
+    block_list_name,
+    judge_block_list,
+    judge_host_name,
+    judge_http,
+    judge_port_25,
+    judge_ptr,
+    judge_resolver,
+    judge_smart_host,
+)
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.faults import LookupFailed
+from sendryd.runtime.resolver import RecordResolver
+
+CHECK_TIMEOUT: Final = 25.0  # seconds for one check: two connections and their look-ups, each at its own limit
+# Domains whose servers answer from everywhere: whether one of them can be reached says whether mail can leave.
+WELL_KNOWN: Final = ("gmail.com", "outlook.com", "yahoo.com")
+
+Look = Callable[[], Awaitable[Iterable[Finding]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What the settings say."""
+
+    data_dir: Path
+    exists: bool  # there is a database in it
+    database_fault: str = ""  # why it cannot be opened
+    is_running: bool | None = None
+    hostname: str
+    resolver: str = ""
+    allow_private_networks: bool = False
+    mx_port: int = 25
+    smart_host: tuple[str, int] | None = None
+    smart_host_is_encrypted: bool = False  # TLS from the start
+    certificate: Path
+    has_own_certificate: bool
+    http_listen: str
+    http_is_encrypted: bool
+    http_is_loopback: bool
+    smtp_is_loopback: bool
+    public_url: str = ""
+    block_lists: tuple[str, ...] = ()
+
+
+class Doctor:
+    """Examines an installation."""
+
+    def __init__(self, installation: Installation, *, clock: Clock, resolver: RecordResolver, stored: StoredState | None) -> None:
+        """`stored`: None if the database cannot be opened."""
+        self._installation = installation
+        self._clock = clock
+        self._resolver = resolver
+        self._stored = stored
+
+    async def examine(self) -> list[Finding]:
+        """Every finding, what is wrong first, in the order in which to mend it. Never raises for what it looks at."""
+        looks: list[tuple[Check, Look]] = [
+            (Check.DATA, self._data),
+            (Check.DISK, self._disk),
+            (Check.CLOCK, self._time),
+            (Check.CERTIFICATE, self._certificate),
+            (Check.HOST_NAME, self._names),
+            (Check.PORT_25, self._way_out),
+        ]
+        if self._stored is not None:
+            looks += [(Check.SPOOL, self._stored.spool), (Check.QUEUE, self._stored.queue), (Check.DOMAIN, self._stored.domains)]
+        found = await asyncio.gather(*(self._guarded(check, look) for check, look in looks))
+        return worst_first(finding for findings in found for finding in findings)
+
+    async def _guarded(self, check: Check, look: Look) -> list[Finding]:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                return list(await look())
+        except TimeoutError:
+            return [unknown(check, f"The check {check.value} was given up after {CHECK_TIMEOUT:.0f} s.", "Check again.")]
+        except Exception as error:  # a check that fails must not hide the others
+            return [unknown(check, f"The check {check.value} failed: {str(error) or type(error).__name__}.", "Check again.")]
+
+    async def _data(self) -> list[Finding]:
+        known = self._installation
+        found = [judge_data(str(known.data_dir), exists=known.exists, fault=known.database_fault), judge_running(known.is_running)]
+        return [*found, judge_versions(machine.python_version(), machine.openssl_version(), self._clock.now().date())]
+
+    async def _disk(self) -> list[Finding]:
+        folder = self._installation.data_dir
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return [judge_disk(await asyncio.to_thread(machine.observe_disk, folder))]
+
+    async def _time(self) -> list[Finding]:
+        noted = await self._stored.last_noted() if self._stored else None
+        return [judge_clock(self._clock.now(), noted, is_synchronised=machine.is_clock_synchronised())]
+
+    async def _certificate(self) -> list[Finding]:
+        known = self._installation
+        http = judge_http(known.http_listen, known.public_url, is_encrypted=known.http_is_encrypted, is_loopback=known.http_is_loopback)
+        if not known.exists and known.has_own_certificate:
+            return [http]  # made at the first start
+        certificate, fault = None, ""
+        try:
+            certificate = machine.observe_certificate(known.certificate, is_own=known.has_own_certificate)
+        except (OSError, ValueError) as error:
+            fault = f"{known.certificate}: {getattr(error, 'strerror', None) or error}"
+        judged = judge_certificate(certificate, known.hostname, self._clock.now(), fault=fault, is_loopback=known.smtp_is_loopback)
+        return [http, judged]
+
+    async def _names(self) -> list[Finding]:
+        known = self._installation
+        asked = await asyncio.gather(*(self._ask(domain, "MX") for domain in WELL_KNOWN))
+        answers = any(not isinstance(each, NoAnswer) for each in asked)
+        found = [judge_resolver(answers, WELL_KNOWN, known.resolver)]
+        if not answers:
+            return found
+        addresses = await self._addresses(known.hostname)
+        found.append(judge_host_name(known.hostname, addresses, allow_private=known.allow_private_networks))
+        if isinstance(addresses, NoAnswer):
+            return found
+        if known.smart_host is None:  # with one, receivers see its address
+            found += await asyncio.gather(*(self._ptr(address) for address in addresses))
+            found += await asyncio.gather(*(self._listed(zone, each) for zone in known.block_lists for each in addresses))
+        return found
+
+    async def _ptr(self, address: str) -> Finding:
+        names = await self._ask(ipaddress.ip_address(address).reverse_pointer, "PTR")
+        confirmed: list[str] = []
+        if not isinstance(names, NoAnswer):
+            names = [name.rstrip(".").lower() for name in names]
+            for name in names:
+                back = await self._addresses(name)
+                confirmed += [name] if not isinstance(back, NoAnswer) and address in back else []
+        return judge_ptr(self._installation.hostname, address, names, confirmed)
+
+    async def _listed(self, zone: str, address: str) -> Finding:
+        return judge_block_list(zone, address, await self._ask(block_list_name(zone, address), "A"))
+
+    async def _way_out(self) -> list[Finding]:
+        known = self._installation
+        if known.smart_host is not None:
+            host, port = known.smart_host
+            return [judge_smart_host(await dial(f"{host}:{port}", host, port, is_encrypted=known.smart_host_is_encrypted))]
+        tries: list[Dialled] = []
+        for domain in WELL_KNOWN:
+            hosts = await self._ask(domain, "MX")
+            for host in () if isinstance(hosts, NoAnswer) else hosts[:1]:
+                tries += await self._dial_host(host)
+            if any(not each.failure for each in tries):
+                break
+        return [judge_port_25(tries, known.mx_port)]
+
+    async def _dial_host(self, host: str) -> list[Dialled]:
+        addresses = await self._ask(host, "A")
+        first = () if isinstance(addresses, NoAnswer) else addresses[:1]
+        return [await dial(host, address, self._installation.mx_port) for address in first]
+
+    async def _addresses(self, name: str) -> Sequence[str] | NoAnswer:
+        both = await asyncio.gather(self._ask(name, "A"), self._ask(name, "AAAA"))
+        answers = [each for each in both if not isinstance(each, NoAnswer)]
+        return [address for each in answers for address in each] if answers else both[0]
+
+    async def _ask(self, name: str, kind: str) -> Sequence[str] | NoAnswer:
+        try:
+            return await self._resolver.lookup(name, kind)
+        except LookupFailed as error:
+            return NoAnswer(str(error))
