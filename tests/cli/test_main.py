@@ -47,12 +47,6 @@ def test_version(cli: Any) -> None:
     assert cli.json("version") == {"version": __version__}
 
 
-@pytest.mark.parametrize("command", ["check"])
-def test_what_is_not_available_yet(cli: Any, command: str) -> None:
-    for args in ((), ("--json",), ("list",)):
-        assert "not available yet" in cli.fault(command, *args, status=2)
-
-
 def commands_of(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
     """All commands, with the words that call them."""
     for name, command in group.commands.items():
@@ -67,8 +61,7 @@ def test_every_command_explains_itself_and_can_print_json(cli: Any) -> None:
     assert len(commands) > 20
     for words, command in commands.items():
         assert command.help, words
-        if words != ("check",):
-            assert "--json" in cli.run(*words, "--help").stdout, words
+        assert "--json" in cli.run(*words, "--help").stdout, words
         assert cli.run(*words, "--nonsense", status=2).stdout == "", words
 
 

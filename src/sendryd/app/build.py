@@ -161,7 +161,7 @@ async def build_basics(settings: Settings) -> Basics:
     """Opens the store. Raises `StoreError`, and `SettingsError` for a name server that is not known."""
     from sendryd.store.sqlite import open_store
 
-    name_server = _find_name_server(settings.dns_resolver) if settings.dns_resolver else None
+    name_server = find_name_server(settings.dns_resolver) if settings.dns_resolver else None
     clock, rand = SystemClock(), SystemRand()
     store = open_store(settings.data_dir, monotonic=clock.monotonic, tell_unreadable=_tell_unreadable)
     await store.ensure_account(DEFAULT_ACCOUNT, DEFAULT_ACCOUNT_NAME, clock.now())
@@ -180,7 +180,7 @@ def _tell_unreadable(public_id: str, reason: str) -> None:
     log.error("row_unreadable", id=public_id, reason=reason, advice="repair the row, or restore the database from a backup")
 
 
-def _find_name_server(address: Address) -> tuple[str, int]:
+def find_name_server(address: Address) -> tuple[str, int]:
     """The name server's IP address, which the resolver needs, and its port."""
     try:
         infos = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)

@@ -1,16 +1,17 @@
 """The examination of the configured installation, for the command line and the dashboard."""
 
 import fcntl
-import ipaddress
 import os
 from contextlib import suppress
 from pathlib import Path
 
-from sendryd.app.build import Basics, build_basics
+from sendryd.app.build import Basics, build_basics, find_name_server
 from sendryd.app.settings import Settings
+from sendryd.app.values import is_loopback
 from sendryd.health import Doctor, Installation
 from sendryd.health.stored import StoredState
 from sendryd.policy.health import Finding
+from sendryd.policy.routing import Security
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.resolver import Resolver
 from sendryd.store.errors import StoreError
@@ -47,19 +48,20 @@ def make_doctor(settings: Settings, basics: Basics | None, *, exists: bool, faul
         allow_private_networks=settings.allow_private_networks,
         mx_port=settings.mx_port,
         smart_host=(smart_host.host, smart_host.port) if smart_host else None,
-        smart_host_is_encrypted=smart_host is not None and smart_host.is_implicit_tls,
+        smart_host_is_encrypted=smart_host is not None and smart_host.security is Security.IMPLICIT_TLS,
         certificate=settings.cert_path,
         has_own_certificate=settings.tls_cert is None,
         http_listen=str(settings.http_listen),
         http_is_encrypted=settings.http_tls,
-        http_is_loopback=_is_loopback(settings.http_listen.host),
-        smtp_is_loopback=all(_is_loopback(each.host) for each in settings.smtp_listen),
+        http_is_loopback=is_loopback(settings.http_listen.host),
+        smtp_is_loopback=all(is_loopback(each.host) for each in settings.smtp_listen),
         public_url=settings.public_url,
         block_lists=settings.block_lists,
     )
     if basics is None:
         clock = SystemClock()
-        return Doctor(installation, clock=clock, resolver=Resolver(clock), stored=None)
+        name_server = find_name_server(settings.dns_resolver) if settings.dns_resolver else None
+        return Doctor(installation, clock=clock, resolver=Resolver(clock, name_server), stored=None)
     stored = StoredState(basics.store, basics.domains.verify, basics.clock)
     return Doctor(installation, clock=basics.clock, resolver=basics.resolver, stored=stored)
 
@@ -79,10 +81,3 @@ def is_served(data_dir: Path) -> bool | None:
     finally:
         os.close(descriptor)
     return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -19,6 +19,7 @@ from sendryd.app.values import (
     parse_address,
     parse_addresses,
     parse_hostname,
+    parse_names,
     parse_networks,
     parse_number,
     parse_period,
@@ -161,6 +162,9 @@ class Settings(BaseModel):
     dkim_selector: Annotated[str, _text(parse_hostname)] = _setting("sendry", description="Selector of new domains.")
     spf_include: Annotated[str, _text(lambda text: text.strip() and parse_hostname(text))] = _setting(
         "", description="Domains are asked for `v=spf1 include:VALUE ~all`. Empty: `v=spf1 a:HOSTNAME ~all`."
+    )
+    block_lists: Annotated[tuple[str, ...], _text(parse_names)] = _setting(
+        "", description="DNS block lists that `sendryd check` asks about this server's addresses, as `zen.spamhaus.org`, comma-separated."
     )
     api_rate_limit: Annotated[Rate | None, _text(parse_rate)] = _setting(
         "100/10s", description="REST requests of one key; `off` lifts the limit."

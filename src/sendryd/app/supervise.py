@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import gc
-import ipaddress
 import os
 import resource
 import signal
@@ -26,7 +25,7 @@ from sendryd.app.listen import PortTaken, bind, bound_address
 from sendryd.app.roles.running import Role, Running, Shared, Sockets
 from sendryd.app.settings import PREFIX, Settings, SettingsError, load_settings
 from sendryd.app.spool import compare_spool, confirm_spool
-from sendryd.app.values import Address
+from sendryd.app.values import Address, is_loopback
 from sendryd.files import make_folder, sync_folder
 from sendryd.intake.directory import Directory
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
@@ -356,18 +355,11 @@ def _warn(settings: Settings, roles: frozenset[Role], now: datetime) -> None:
         log.warning(
             event, path=str(settings.cert_path), expires=expires.isoformat(), advice="replace the file and its key; no restart is needed"
         )
-    if Role.HTTP in roles and not settings.http_tls and not _is_loopback(settings.http_listen.host):
+    if Role.HTTP in roles and not settings.http_tls and not is_loopback(settings.http_listen.host):
         log.warning("http_without_tls", listen=str(settings.http_listen), advice=HTTP_ADVICE)
     public = urlsplit(settings.public_url)
-    if public.scheme == "http" and not _is_loopback(public.hostname or ""):
+    if public.scheme == "http" and not is_loopback(public.hostname or ""):
         log.warning("public_url_without_tls", public_url=settings.public_url, advice=PUBLIC_URL_ADVICE)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _raise_descriptor_limit() -> None:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv6Address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -127,6 +127,19 @@ def _is_ipv6(text: str) -> bool:
 def parse_addresses(text: str) -> tuple[Address, ...]:
     """Several, comma-separated; none for an empty text."""
     return tuple(parse_address(part) for part in text.split(",")) if text.strip() else ()
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Host names, comma-separated; none for an empty text."""
+    return tuple(parse_hostname(part.strip()) for part in text.split(",")) if text.strip() else ()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone: a loopback address, or `localhost`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def parse_networks(text: str) -> tuple[str, ...]:

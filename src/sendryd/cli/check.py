@@ -6,8 +6,9 @@ from typing import Final, TypedDict
 
 import typer
 
+from sendryd.app.settings import SettingsError
 from sendryd.cli.options import Json
-from sendryd.cli.output import FAILED, print_json, say
+from sendryd.cli.output import FAILED, WRONG_USAGE, fail, print_json, say
 from sendryd.cli.settings import read_settings
 from sendryd.policy.health import Finding, Verdict, is_sound
 
@@ -39,7 +40,11 @@ def check(as_json: Json = False) -> None:
     """Examines the installation: DNS, PTR, port 25, certificate, disk, clock, database. Exit status 1 if something is wrong."""
     from sendryd.app.health import examine
 
-    findings = asyncio.run(examine(read_settings()))
+    settings = read_settings()
+    try:
+        findings = asyncio.run(examine(settings))
+    except SettingsError as error:
+        fail(str(error), WRONG_USAGE)
     if as_json:
         print_json(CheckDocument(sound=is_sound(findings), data=[_document(each) for each in findings], has_more=False))
     else:

@@ -1,0 +1,127 @@
+"""`sendryd check` on a fresh machine, on a faulty one, and in a good world."""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sendryd.app.build import DEFAULT_ACCOUNT, Basics
+from sendryd.app.health import is_served
+from sendryd.testing.samples import Samples
+from sendryd.testing.world import World
+
+pytestmark = pytest.mark.sockets
+
+
+@pytest.fixture
+def good_world(tmp_path: Path) -> Iterator[World]:
+    env = {"SENDRYD_PUBLIC_URL": "https://relay.example.test", "SENDRYD_BLOCK_LISTS": "zen.example"}
+    with World(tmp_path, env=env) as world:
+        world.nameserver.set("relay.example.test", "A", "127.0.0.1")
+        world.nameserver.set("1.0.0.127.in-addr.arpa", "PTR", "relay.example.test.")
+        world.nameserver.set("gmail.com", "MX", "10 mx.example.org.")
+        yield world
+
+
+def findings(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The worst of each check."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in document["data"]:
+        found.setdefault(each["check"], each)
+    return found
+
+
+def test_a_fresh_machine_is_told_what_to_do_first(cli: Any) -> None:
+    result = cli.run("check", status=1)
+    first, second = result.stdout.splitlines()[:2]
+    assert first.startswith("wrong    There is no database in ")
+    assert second.strip().startswith("→ Start the program once: sendryd serve.")
+    assert not (cli.data_dir / "sendryd.db").exists()  # looking makes nothing
+    assert result.stderr.rstrip().endswith("wrong.")
+
+
+def test_in_a_good_world_nothing_is_wrong(good_world: World) -> None:
+    relay = good_world.relay
+    document = relay.json("check")
+    assert document["sound"] is True
+    assert [each for each in document["data"] if each["verdict"] in {"wrong", "unknown"}] == []
+    found = findings(document)
+    assert set(found) >= {
+        "data",
+        "disk",
+        "spool",
+        "clock",
+        "server",
+        "resolver",
+        "host_name",
+        "ptr",
+        "port_25",
+        "certificate",
+        "http",
+        "domain",
+    }
+    assert found["server"]["sentence"] == "sendryd serve runs on this data directory."
+    assert found["domain"]["about"] == "example.test"
+    plain = relay.run("check")
+    assert plain.returncode == 0
+    assert b"Nothing is wrong." in plain.stderr
+
+
+def test_a_fault_of_the_world_is_named_with_what_mends_it(good_world: World) -> None:
+    names = good_world.nameserver
+    names.remove("1.0.0.127.in-addr.arpa")
+    names.set("1.0.0.127.zen.example", "A", "127.0.0.2")
+    for name, kind in list(names.zone):
+        if kind == "TXT" and "_domainkey" in name:
+            names.remove(name)
+    done = good_world.relay.run("check", "--json", check=False)
+    assert done.returncode == 1
+    lines = done.stdout.decode()
+    assert "has no PTR record" in lines
+    assert "Have your hosting provider set the PTR record of 127.0.0.1 to relay.example.test." in lines
+    assert "The block list zen.example names 127.0.0.1." in lines
+    assert "example.test, DKIM: " in lines
+    assert lines.index("has no PTR record") < lines.index("DKIM") < lines.index("zen.example")
+
+
+def test_stored_faults_are_found_while_nothing_runs(cli: Any) -> None:
+    async def spoil(basics: Basics) -> None:
+        now = basics.clock.now()
+        await basics.domains.add(DEFAULT_ACCOUNT, "acme.example")
+        old = Samples(now - timedelta(hours=9)).message(("a@one.test",), created_at=now - timedelta(hours=9), due_at=now)
+        await basics.store.accept(old)
+
+    cli.store(spoil)
+    for path in (cli.data_dir / "spool").glob("*.seg"):
+        path.unlink()
+    found = findings(cli_json(cli))
+    assert found["queue"]["sentence"] == "1 delivery waits, the oldest for 9 h."
+    assert found["spool"]["sentence"] == "The spool lacks 1 file with 1 message: they are held when their turn comes."
+    assert found["server"]["verdict"] == "advised"
+    assert {each["about"] for each in cli_json(cli)["data"] if each["check"] == "domain"} == {"acme.example"}
+
+
+def test_a_database_that_cannot_be_opened_is_a_finding(cli: Any) -> None:
+    cli.data_dir.mkdir(exist_ok=True)
+    (cli.data_dir / "sendryd.db").write_bytes(b"this is no database" * 1000)
+    found = findings(cli_json(cli))
+    assert found["data"]["verdict"] == "wrong"
+    assert found["data"]["sentence"].startswith(f"The database in {cli.data_dir} cannot be used: ")
+    assert "disk" in found
+
+
+def test_whether_it_runs_is_told_by_the_lock(tmp_path: Path) -> None:
+    assert is_served(tmp_path) is False
+    with (tmp_path / "serve.lock").open("w") as lock:
+        assert is_served(tmp_path) is False
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert is_served(tmp_path) is True
+
+
+def cli_json(cli: Any) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(cli.run("check", "--json", status=1).stdout)
+    return document
