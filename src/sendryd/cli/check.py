@@ -37,7 +37,7 @@ class CheckDocument(TypedDict):
 
 @app.command()
 def check(as_json: Json = False) -> None:
-    """Examines the installation: DNS, PTR, port 25, certificate, disk, clock, database. Exit status 1 if something is wrong."""
+    """Examine the installation: DNS, PTR, port 25, certificate, disk, clock, database. Exit status 1 if something is wrong."""
     from sendryd.app.health import examine
 
     settings = read_settings()
