@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sendryd.health import machine
-from sendryd.health.dialling import dial
 from sendryd.health.stored import StoredState
 from sendryd.policy.health import Check, Finding, worst_first
 from sendryd.policy.health.finding import unknown
@@ -26,7 +24,9 @@ from sendryd.policy.health.network import (
     judge_resolver,
     judge_smart_host,
 )
+from sendryd.runtime import machine
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.dialling import dial
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.resolver import RecordResolver
 
