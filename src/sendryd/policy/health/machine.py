@@ -63,7 +63,7 @@ def judge_clock(now: datetime, last_noted: datetime | None, *, is_synchronised: 
     if last_noted is not None and now < last_noted - CLOCK_BACK:
         return wrong(
             Check.CLOCK,
-            f"The clock is behind: it shows {now:%Y-%m-%d %H:%M} UTC, and the program has run at {last_noted:%Y-%m-%d %H:%M} UTC.",
+            f"The clock is slow: it shows {now:%Y-%m-%d %H:%M} UTC, and the program has run at {last_noted:%Y-%m-%d %H:%M} UTC.",
             "Set the clock, and let it be synchronised (systemd-timesyncd or chrony).",
         )
     if is_synchronised is False:
