@@ -131,6 +131,7 @@ WRONG = [
     ("SENDRYD_HTTP_TLS", "perhaps"),
     ("SENDRYD_LOG_LEVEL", "loud"),
     ("SENDRYD_LOG_FORMAT", "xml"),
+    ("SENDRYD_BLOCK_LISTS", "zen.example,,not a name"),
     ("SENDRYD_TRUSTED_PROXIES", "300.1.1.1"),
     ("SENDRYD_HOSTNAME", "not a name"),
     ("SENDRYD_DATABASE_URL", "postgresql://localhost/x"),
