@@ -31,6 +31,7 @@ DEFAULTS = {  # public: whoever leaves a setting out relies on it
     "allow_private_networks": "false",
     "dkim_selector": "sendry",
     "spf_include": "",
+    "block_lists": "",
     "api_rate_limit": "100/10s",
     "key_quota": "",
     "account_quota": "",
