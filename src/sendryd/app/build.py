@@ -6,10 +6,10 @@ What only some commands need is imported and made when it is first asked for: `k
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from sendryd.app.cluster import OneNode
 from sendryd.app.settings import PREFIX, Settings, SettingsError
 from sendryd.app.values import Address
 from sendryd.model.actor import System
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sendryd.runtime.maillog import MailLog
     from sendryd.runtime.metrics import Metrics
     from sendryd.runtime.resolver import Resolver
-    from sendryd.runtime.wakeup import Wakeup
+    from sendryd.runtime.wakeup import Doorbell
 
 DEFAULT_ACCOUNT: Final = AccountId(1)
 OPERATOR: Final = System(DEFAULT_ACCOUNT)  # who uses the command line
@@ -50,7 +50,7 @@ class Basics:
 
     settings: Settings
     store: Store
-    owner: Owner  # of what this process leases
+    cluster: OneNode
     clock: SystemClock
     rand: SystemRand
     ids: IdSource
@@ -71,11 +71,9 @@ class Basics:
         return Resolver(self.clock, self.name_server, self.denials)
 
     @cached_property
-    def wakeup(self) -> "Wakeup":
+    def wakeup(self) -> "Doorbell":
         """What tells delivery that there is work."""
-        from sendryd.runtime.wakeup import Wakeup
-
-        return Wakeup()
+        return self.cluster.doorbell()
 
     @cached_property
     def metrics(self) -> "Metrics":
@@ -168,7 +166,7 @@ async def build_basics(settings: Settings) -> Basics:
     return Basics(
         settings=settings,
         store=store,
-        owner=Owner(node=LOCAL_NODE, boot=rand.token()),
+        cluster=OneNode(store, Owner(node=LOCAL_NODE, boot=rand.token())),
         clock=clock,
         rand=rand,
         ids=IdSource(clock, rand),
@@ -192,8 +190,3 @@ def find_name_server(address: Address) -> tuple[str, int]:
 def flatten(prefix: str, statistics: Mapping[str, float]) -> dict[str, float]:
     """Statistics of an object under its name, for /metrics."""
     return {f"sendryd_{prefix}_{name}": float(value) for name, value in statistics.items()}
-
-
-def seconds(delay: timedelta) -> float:
-    """A duration as the clock takes it."""
-    return delay.total_seconds()

@@ -191,12 +191,11 @@ class Process:
             await self._serve_http(sockets)
 
     async def _return_dead_leases(self) -> None:
-        """Takes back what earlier processes had leased: this one holds the lock of the data directory, so they are dead."""
-        store, owner = self._basics.store, self._basics.owner
-        returned = await store.return_dead_leases(owner, now=self._basics.clock.now(), pause=pause_after_crash)
-        if returned:
-            log.warning("leases_returned_at_start", count=len(returned))
-        for each in returned:
+        """Takes back what dead processes had leased."""
+        returned = await self._basics.cluster.return_dead_leases(now=self._basics.clock.now(), pause=pause_after_crash)
+        if returned.deliveries:
+            log.warning("leases_returned_at_start", count=len(returned.deliveries))
+        for each in returned.deliveries:
             if each.crashes > 1:
                 log.error(
                     "delivery_held" if each.due_at is None else "delivery_put_off",
@@ -205,9 +204,8 @@ class Process:
                     reason=crash_reason(each.crashes),
                     next_attempt_at=each.due_at.isoformat() if each.due_at else None,
                 )
-        notifications = await store.return_dead_notifications(owner)
-        if notifications:
-            log.warning("notifications_returned_at_start", count=notifications)
+        if returned.notifications:
+            log.warning("notifications_returned_at_start", count=returned.notifications)
 
     async def _share(self, http: Address | None) -> Shared:
         basics, settings = self._basics, self._basics.settings

@@ -36,7 +36,7 @@ from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
-from sendryd.runtime.wakeup import Wakeup
+from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import Claim, DeliveryStore, Lease, NextHopStore, Owner
 from sendryd.store.errors import StoreError
 
@@ -123,7 +123,7 @@ class Scheduler:
         owner: Owner,
         clock: Clock,
         rand: Rand,
-        wakeup: Wakeup,
+        wakeup: Doorbell,
         has_smart_host: bool,
         memory: Share,
     ) -> None:

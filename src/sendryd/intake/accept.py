@@ -19,7 +19,7 @@ from sendryd.intake.fingerprint import fingerprint
 from sendryd.intake.handoff import Handoff
 from sendryd.intake.idempotency import Answered, Asked, Idempotency, answer_name
 from sendryd.intake.obey import Obeyer, TemplateRenderer
-from sendryd.intake.quota import Quotas
+from sendryd.intake.quota import QuotaLedger
 from sendryd.intake.read import read
 from sendryd.intake.submission import Receipt, Submission
 from sendryd.message.errors import MalformedMessage
@@ -32,7 +32,7 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import Rand
-from sendryd.runtime.wakeup import Wakeup
+from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import AcceptStore
 from sendryd.store.errors import StoreError
 
@@ -61,10 +61,10 @@ class Intake:
         rand: Rand,
         metrics: Metrics,
         mail_log: MailLog,
-        wakeup: Wakeup,
+        wakeup: Doorbell,
         handoff: Handoff | None = None,
         templates: TemplateRenderer | None = None,
-        quotas: Quotas | None = None,
+        quotas: QuotaLedger | None = None,
     ) -> None:
         self._store = store
         self._hostname = settings.hostname

@@ -6,7 +6,7 @@ from dataclasses import replace
 from sendryd.intake.assemble import Prepared
 from sendryd.intake.handoff import Handoff
 from sendryd.intake.idempotency import Idempotency
-from sendryd.intake.quota import Quotas
+from sendryd.intake.quota import QuotaLedger
 from sendryd.intake.submission import Origin
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
@@ -16,7 +16,7 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import CAPTURED, TEST_INBOX, MailLog, outcome_fields
 from sendryd.runtime.metrics import Metrics
-from sendryd.runtime.wakeup import Wakeup
+from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import AcceptStore, Answer, Claim, ClaimedDelivery, Lease, NewMessage
 from sendryd.store.errors import Changed, NotAllowed, NotFound, StoreError, StoreFull
 
@@ -34,9 +34,9 @@ class Committer:
         clock: Clock,
         metrics: Metrics,
         mail_log: MailLog,
-        wakeup: Wakeup,
+        wakeup: Doorbell,
         handoff: Handoff | None,
-        quotas: Quotas | None,
+        quotas: QuotaLedger | None,
     ) -> None:
         self._store = store
         self._idempotency = idempotency
@@ -105,7 +105,7 @@ class Committer:
 
     # Quotas and the engine's room: taken before the commit, given back if there is none.
 
-    async def _take_quota(self, quotas: Quotas, prepared: Sequence[Prepared]) -> Refusal | None:
+    async def _take_quota(self, quotas: QuotaLedger, prepared: Sequence[Prepared]) -> Refusal | None:
         try:
             refusal = await quotas.take([each.new.message for each in prepared])
         except StoreError as error:

@@ -11,7 +11,11 @@ from sendryd.store.base import Claim, Lease
 
 
 class Handoff(Protocol):
-    """The delivery engine, as the door sees it. Each reservation is followed by exactly one `offer` or `cancel_reservation`."""
+    """The delivery engine, as the door sees it. Each reservation is followed by exactly one `offer` or `cancel_reservation`.
+
+    In a cluster: the engine of the same process, and nothing changes, for the lease names its owner. A node without an engine has no hand-over:
+    it queues in the store and rings the doorbell of the others.
+    """
 
     def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
         """Room for one delivery to each of the domains, with content of so many octets; None: let the database queue it."""

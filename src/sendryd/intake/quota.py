@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, ApiKeyId
@@ -44,8 +44,31 @@ class Quota:
     period: timedelta
 
 
+class QuotaLedger(Protocol):
+    """Counts what keys and accounts have accepted, against their quotas.
+
+    In a cluster: nodes must count together, for example with one row for each owner and stretch that `take` changes where the quota allows it.
+    A node that counted alone would let each account have its quota once for each node.
+    """
+
+    async def take(self, messages: Sequence[Message]) -> Refusal | None:
+        """Count messages of one actor, all or none of them; the refusal if that is too many. Raises `StoreUnavailable`.
+
+        Messages that are not accepted in the end are given back.
+        """
+        ...
+
+    def retry_after(self, refusal: Refusal) -> int:
+        """Whole seconds until the stretch ends whose quota the refusal names; at least 1."""
+        ...
+
+    def give_back(self, messages: Sequence[Message]) -> None:
+        """Uncount messages that were counted and not accepted."""
+        ...
+
+
 class Quotas:
-    """One quota for each key, one for each account; either may be absent."""
+    """The ledger of one process: one quota for each key, one for each account; either may be absent."""
 
     def __init__(self, store: AcceptStore, clock: Clock, *, of_key: Quota | None, of_account: Quota | None) -> None:
         self._store = store

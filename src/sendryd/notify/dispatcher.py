@@ -33,7 +33,7 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.posting import HttpAnswer, HttpClient, HttpFault
 from sendryd.runtime.rand import Rand
-from sendryd.runtime.wakeup import Wakeup
+from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import ClaimedNotification, Lease, NotificationOutcome, NotifyStore, Owner
 from sendryd.store.errors import LeaseLost, StoreError
 
@@ -110,7 +110,7 @@ class Dispatcher:
         owner: Owner,
         clock: Clock,
         rand: Rand,
-        wakeup: Wakeup,
+        wakeup: Doorbell,
     ) -> None:
         """`delays` are those between the attempts to tell of one fact: there is one attempt more than delays."""
         self._store = store

@@ -1,10 +1,26 @@
 """The signal that something is due."""
 
 import asyncio
+from typing import Protocol
+
+
+class Doorbell(Protocol):
+    """Says that there is work. A hint: whoever waits also polls, so a signal that is lost delays work and loses none.
+
+    In a cluster: `set` must reach the waiters of every node, after the commit that made the work, for example by PostgreSQL's NOTIFY.
+    """
+
+    def set(self) -> None:
+        """Wake the waiter, or let its next wait return at once. Several calls before a wait count as one."""
+        ...
+
+    async def wait(self, timeout: float | None) -> bool:
+        """Wait until set, or for `timeout` seconds, and clear the signal. True if it was set."""
+        ...
 
 
 class Wakeup:
-    """Set by whoever made work, awaited by whoever does it. Many sets before a wait count as one."""
+    """The doorbell of one process."""
 
     __slots__ = ("_event",)
 

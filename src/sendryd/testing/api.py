@@ -25,6 +25,7 @@ from sendryd.accounts.webhooks import WebhookOffice
 from sendryd.api.app import ApiDependencies, create_app, create_operations
 from sendryd.api.framework.latency import LatencyBook
 from sendryd.api.framework.operation import Operation
+from sendryd.api.framework.ratelimits import RateLimits
 from sendryd.api.framework.requestlog import RequestLog
 from sendryd.api.framework.requests import Gate
 from sendryd.api.framework.router import Match, Router
@@ -39,7 +40,6 @@ from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, DeliveryId, EventId, MessageId
 from sendryd.model.message import Message
 from sendryd.policy.dnsrecords import RecordSettings
-from sendryd.policy.ratelimit import RateLimiter
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.fence import Fences
@@ -96,7 +96,7 @@ class ApiWorld:
 
     _shapes: ClassVar[Router[_Shape] | None] = None  # the same for all worlds, and not made in a moment
 
-    def __init__(self, store: Store, *, limiter: RateLimiter | None = None, seed: int = 1) -> None:
+    def __init__(self, store: Store, *, limiter: RateLimits | None = None, seed: int = 1) -> None:
         self.store = store
         self.clock = ManualClock()
         self.rand = SeededRand(seed)
@@ -118,7 +118,7 @@ class ApiWorld:
         self._needs = self._dependencies(limiter)
         self.app = create_app(self._needs)
 
-    def _dependencies(self, limiter: RateLimiter | None) -> ApiDependencies:
+    def _dependencies(self, limiter: RateLimits | None) -> ApiDependencies:
         gate = Gate(self.directory, self.clock, limiter, self.mail_log)
         return ApiDependencies(
             store=self.store,

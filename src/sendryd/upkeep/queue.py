@@ -18,7 +18,7 @@ from sendryd.policy.retry import RetryPlan
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
-from sendryd.runtime.wakeup import Wakeup
+from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import DeliveryStore, NewEvent
 from sendryd.upkeep.rounds import run_rounds
 
@@ -32,7 +32,7 @@ log = get_logger("upkeep")
 class QueueKeeper:
     """One round every half minute."""
 
-    def __init__(self, store: DeliveryStore, *, plan: RetryPlan, clock: Clock, ids: IdSource, wakeup: Wakeup) -> None:
+    def __init__(self, store: DeliveryStore, *, plan: RetryPlan, clock: Clock, ids: IdSource, wakeup: Doorbell) -> None:
         self._store = store
         self._plan = plan
         self._clock = clock

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sendryd.api.framework.answers import error_json
+from sendryd.api.framework.ratelimits import RateLimits
 from sendryd.intake.directory import Directory
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import API_KEY_PREFIX, format_id, parse_id
 from sendryd.policy.credentials import hash_key
-from sendryd.policy.ratelimit import RateLimiter
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.maillog import MailLog
@@ -57,7 +57,7 @@ class Gate:
 
     directory: Directory
     clock: Clock
-    limiter: RateLimiter | None  # None: no limit
+    limiter: RateLimits | None  # None: no limit
     mail_log: MailLog
 
     async def identify(self, request: Request) -> ApiKey:

@@ -33,7 +33,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
         worker,
         destinations,
         plan=basics.retry_plan,
-        owner=basics.owner,
+        owner=basics.cluster.owner,
         clock=basics.clock,
         rand=basics.rand,
         wakeup=basics.wakeup,

@@ -16,9 +16,8 @@ from sendryd.api.framework.requestlog import RequestLog
 from sendryd.api.framework.requests import Gate
 from sendryd.api.health import Health
 from sendryd.api.system.uptime import DELIVERY, SMTP, WEBHOOKS, StatusBook
-from sendryd.app.build import Basics, flatten, seconds
+from sendryd.app.build import Basics, flatten
 from sendryd.app.roles.running import Running, Shared, intake_of
-from sendryd.policy.ratelimit import RateLimiter
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.tls import server_context
 from sendryd.tracking.app import TrackingDependencies, routes
@@ -54,8 +53,6 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
 
 def _dependencies(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> ApiDependencies:
     settings = basics.settings
-    rate = settings.api_rate_limit
-    limiter = RateLimiter(rate.count, seconds(rate.period)) if rate else None
     parts = {SMTP: running.listener, DELIVERY: running.scheduler, WEBHOOKS: running.dispatcher}
     return ApiDependencies(
         store=basics.store,
@@ -65,7 +62,7 @@ def _dependencies(basics: Basics, running: Running, shared: Shared, smtp_port: i
         lists=basics.lists,
         scheduled_reports=basics.scheduled_reports,
         webhooks=basics.webhooks,
-        gate=Gate(shared.directory, basics.clock, limiter, basics.mail_log),
+        gate=Gate(shared.directory, basics.clock, basics.cluster.rate_limits(settings), basics.mail_log),
         health=Health(basics.store, _metrics_renderer(basics, running), basics.clock),
         clock=basics.clock,
         rand=basics.rand,

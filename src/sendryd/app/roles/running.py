@@ -78,12 +78,9 @@ class Sockets:
 def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
     """The single door of this process."""
     from sendryd.intake.accept import Intake, IntakeSettings
-    from sendryd.intake.quota import Quota, Quotas
 
     if running.intake is None:
         settings = basics.settings
-        of_key = Quota(settings.key_quota.count, settings.key_quota.period) if settings.key_quota else None
-        of_account = Quota(settings.account_quota.count, settings.account_quota.period) if settings.account_quota else None
         running.figures["fence"] = basics.fences.statistics
         running.intake = Intake(
             basics.store,
@@ -97,6 +94,6 @@ def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
             wakeup=basics.wakeup,
             handoff=running.scheduler,
             templates=basics.templates,
-            quotas=Quotas(basics.store, basics.clock, of_key=of_key, of_account=of_account) if of_key or of_account else None,
+            quotas=basics.cluster.quotas(settings, basics.clock),
         )
     return running.intake

@@ -8,7 +8,6 @@ from sendryd.app.roles.running import Running
 from sendryd.notify.dispatcher import Dispatcher
 from sendryd.runtime.posting import ClosableClient, LateClient
 from sendryd.runtime.tls import client_context
-from sendryd.runtime.wakeup import Wakeup
 
 
 def start_webhooks(basics: Basics, running: Running) -> None:
@@ -33,10 +32,10 @@ def start_webhooks(basics: Basics, running: Running) -> None:
         client,
         delays=settings.webhook_retry_schedule,
         scheme=settings.webhook_signature,
-        owner=basics.owner,
+        owner=basics.cluster.owner,
         clock=basics.clock,
         rand=basics.rand,
-        wakeup=Wakeup(),
+        wakeup=basics.cluster.doorbell(),
     )
     running.dispatcher = dispatcher
     running.figures["webhooks"] = dispatcher.statistics

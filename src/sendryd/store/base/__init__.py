@@ -8,6 +8,7 @@ Raises everywhere: `StoreUnavailable` (and its kind `StoreFull`) when the databa
 from typing import Protocol
 
 from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain, check_state
+from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore
 from sendryd.store.base.mail import (
@@ -54,6 +55,7 @@ __all__ = [
     "Claim",
     "ClaimedDelivery",
     "ClaimedNotification",
+    "Cluster",
     "CrashPause",
     "DeliveryStore",
     "DeliveryView",
@@ -87,6 +89,7 @@ __all__ = [
     "QueuedDelivery",
     "ReportFilter",
     "ReportStore",
+    "Returned",
     "ReturnedDelivery",
     "SpoolReport",
     "Store",

@@ -1,0 +1,34 @@
+"""One node: earlier boots of it are dead, nothing else is."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from sendryd.app.cluster import OneNode
+from sendryd.model.event import EventType
+from sendryd.policy.crashes import pause_after_crash
+from sendryd.store.base import Cluster, Engagement, Owner
+from sendryd.testing.samples import ACCOUNT, NOW, Samples
+from sendryd.testing.stores import open_new_store
+
+BEFORE, NOW_RUNNING = Owner(node="local", boot=1), Owner(node="local", boot=2)
+ELSEWHERE = Owner(node="other", boot=1)
+
+
+async def test_leases_of_earlier_boots_are_returned(tmp_path: Path) -> None:
+    store, samples = open_new_store(tmp_path / "data"), Samples()
+    await store.ensure_account(ACCOUNT, "default", NOW)
+    await store.add_webhook(samples.webhook())
+    for owner in (BEFORE, NOW_RUNNING, ELSEWHERE):
+        new = samples.message(lease=samples.lease(owner))
+        await store.accept(new)
+        event = samples.event(EventType.DELIVERED)
+        await store.record_engagements([Engagement(delivery_id=new.deliveries[0].id, event=event, happened_at=NOW)])
+        await store.fan_out(limit=9)
+        claimed = await store.claim_notifications(now=NOW, lease=samples.lease(owner), limit=9, busy=frozenset(), per_webhook=9)
+        assert len(claimed) == 1
+    cluster: Cluster = OneNode(store, NOW_RUNNING)
+    returned = await cluster.return_dead_leases(now=NOW, pause=pause_after_crash)
+    assert (len(returned.deliveries), returned.notifications) == (1, 1)
+    assert [len(await store.list_leased(owner)) for owner in (BEFORE, NOW_RUNNING, ELSEWHERE)] == [0, 1, 1]
+    assert (await cluster.return_dead_leases(now=NOW + timedelta(days=1), pause=pause_after_crash)).deliveries == []
+    await store.aclose()
