@@ -12,7 +12,8 @@ import pytest
 
 from sendryd.api.framework.openapi import describe
 from sendryd.api.framework.operation import Operation
-from sendryd.api.framework.words import GROUPS, PATH_PARAMETERS, QUERY_PARAMETERS
+from sendryd.api.framework.words import QUERY_PARAMETERS
+from sendryd.api.templates.operations import GROUP
 from sendryd.model.actor import System
 from sendryd.model.ids import AccountId
 from sendryd.testing.api import Answer, ApiWorld
@@ -161,10 +162,13 @@ def test_everything_that_can_be_given_is_explained(document: Document) -> None:
             assert "$ref" in each or each.get("description"), f"{name}: {each['name']}"
 
 
-def test_words_are_of_what_there_is(document: Document) -> None:
-    assert set(GROUPS) == {operation["tags"][0] for _, operation in described(document)}
-    segments = {each for path in document["paths"] for each in re.findall(r"/([\w-]+)/\{", path)}
-    assert set(PATH_PARAMETERS) == segments
+def test_words_are_of_what_there_is(document: Document, operations: list[Operation]) -> None:
+    groups = {each.group.name: each.group for each in operations if each.is_listed}
+    assert [each["name"] for each in document["tags"]] == list(dict.fromkeys(each["name"] for each in document["tags"]))
+    assert {each["name"] for each in document["tags"]} == set(groups)
+    assert all(each["description"] for each in document["tags"])
+    segments = sorted(dict.fromkeys(each for path in document["paths"] for each in re.findall(r"/([\w-]+)/\{", path)))
+    assert sorted(segment for group in groups.values() for segment in group.parameters) == segments
     given = {each.get("name") for _, operation in described(document) for each in operation.get("parameters", [])}
     assert set(QUERY_PARAMETERS) <= given
 
@@ -246,7 +250,7 @@ async def test_what_may_be_left_out_of_a_query_may_be_empty(api: ApiWorld, docum
 
 async def test_the_example_of_a_design_is_there(api: ApiWorld) -> None:
     _, secret = await api.keys.create(System(AccountId(1)), "reader")
-    example = PATH_PARAMETERS["visual-starters"].example
+    example = GROUP.parameters["visual-starters"].example
     assert (await api.get(f"/v1/templates/visual-starters/{example}", secret)).status == 200
 
 

@@ -32,14 +32,16 @@ from sendryd.api.analytics.schema import (
     point_json,
 )
 from sendryd.api.framework.answers import Whole
+from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, invalid, respond
 from sendryd.api.framework.tables import csv_text
 from sendryd.api.regions.operations import OWN_REGION
+from sendryd.model.ids import REPORT_PREFIX
 from sendryd.model.report import Bucket, Granularity
 from sendryd.store.base import ReportFilter
 
-GROUP: Final = "Analytics"
+GROUP: Final = Group("Analytics", "Figures and logs.", {"scheduled-reports": public_id("a scheduled report", REPORT_PREFIX)})
 PATH: Final = "/v1/analytics"
 _FILE: Final = {"text/csv": "The series as a file, to who accepts `text/csv` alone."}
 

@@ -7,6 +7,7 @@ from sendryd.accounts.api_keys import BadExpiry, KeyOffice
 from sendryd.api.api_keys.schema import ApiKey, NewApiKey, NewKeyBody, key_json, new_key_json
 from sendryd.api.framework.answers import Deleted, Page, page
 from sendryd.api.framework.bodies import PageQuery
+from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
 from sendryd.intake.directory import Directory
@@ -17,7 +18,7 @@ from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import AccountStore
 from sendryd.store.errors import NotFound
 
-GROUP: Final = "API Keys"
+GROUP: Final = Group("API Keys", "Who may do what.", {"api-keys": public_id("a key", API_KEY_PREFIX)})
 
 
 class KeyHandlers:

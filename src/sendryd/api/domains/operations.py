@@ -19,6 +19,7 @@ from sendryd.api.domains.schema import (
 )
 from sendryd.api.framework.answers import CountedPage, Deleted, counted_page
 from sendryd.api.framework.bodies import SearchQuery
+from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
 from sendryd.api.regions.operations import GROUP as REGIONS
@@ -31,7 +32,9 @@ from sendryd.runtime.log import get_logger
 from sendryd.store.base import AccountStore
 from sendryd.store.errors import Conflict
 
-GROUP: Final = "Domains"
+GROUP: Final = Group(
+    "Domains", "Where mail may be sent from, proved by DNS, and logos beside it.", {"domains": public_id("a domain", DOMAIN_PREFIX)}
+)
 log = get_logger("api")
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from sendryd.api.emails.insights import Insights, check_json
 from sendryd.api.emails.schema import Email, EmailEvent, EmailsQuery, EventsQuery, Share, email_json, event_json
 from sendryd.api.framework.answers import MaybeCountedPage, Page, maybe_counted_page, page
+from sendryd.api.framework.group import Group, PathParameter, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import encode, invalid, not_found, parse_cursor, read_word, respond
 from sendryd.api.framework.words import EVENT_WORDS, STATUS_WORDS
@@ -27,7 +28,11 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence import Fence, Fences
 from sendryd.store.base import EventFilter, MessageFilter, Store
 
-GROUP: Final = "Emails"
+GROUP: Final = Group(
+    "Emails",
+    "Sending, at once or later, and what became of it.",
+    {"emails": public_id("an email", MESSAGE_PREFIX), "attachments": PathParameter("The place of an attachment, from 0 on.", "0")},
+)
 SHARED_FOR: Final = timedelta(hours=48)  # the contract
 SMALL: Final = 4096  # octets of a message that is examined in the event loop: some milliseconds, whatever is in it
 _MAX_INDEX: Final = 6  # digits: messages have at most a thousand parts

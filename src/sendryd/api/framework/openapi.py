@@ -14,8 +14,9 @@ from typing_extensions import override
 
 from sendryd import __version__
 from sendryd.api.framework.answers import Error, Json, error_json
+from sendryd.api.framework.group import Group, PathParameter
 from sendryd.api.framework.operation import Operation
-from sendryd.api.framework.words import GROUPS, INTRODUCTION, PATH_PARAMETERS, QUERY_PARAMETERS, QUERY_WORDS, PathParameter
+from sendryd.api.framework.words import INTRODUCTION, QUERY_PARAMETERS, QUERY_WORDS
 from sendryd.model.apikey import Scope
 from sendryd.policy.refusal import Refusal, RefusalKey
 
@@ -74,15 +75,19 @@ def describe(operations: Iterable[Operation]) -> Json:
     """The document. Aliases are left out."""
     listed = [operation for operation in operations if operation.is_listed]
     schemas = _Schemas(listed)
+    groups: dict[str, Group] = {}
+    for operation in listed:
+        groups.pop(operation.group.name, None)  # a group stands where its own resource is: others lend it operations before
+        groups[operation.group.name] = operation.group
+    parameters = {segment: parameter for group in groups.values() for segment, parameter in group.parameters.items()}
     paths: dict[str, Json] = {}
     for operation in listed:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe_operation(operation, schemas)
-    groups = list(dict.fromkeys([*GROUPS, *(operation.group for operation in listed)]))
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe_operation(operation, schemas, parameters)
     return {
         "openapi": OPENAPI,
         "info": {"title": "sendryd", "version": __version__, "description": INTRODUCTION, "license": {"name": "MIT", "identifier": "MIT"}},
         "servers": [{"url": "/", "description": "This server"}],
-        "tags": [{"name": group, "description": GROUPS.get(group, group)} for group in groups],
+        "tags": [{"name": group.name, "description": group.description} for group in groups.values()],
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -184,15 +189,15 @@ def _tidy(schema: Any) -> Any:
     return tidied
 
 
-def _describe_operation(operation: Operation, schemas: _Schemas) -> Json:
+def _describe_operation(operation: Operation, schemas: _Schemas, known: Mapping[str, PathParameter]) -> Json:
     described: Json = {
         "operationId": operation_id(operation),
-        "tags": [operation.group],
+        "tags": [operation.group.name],
         "summary": operation.summary,
         "description": _describe_in_words(operation),
         "security": [] if operation.scope is None else [{"BearerAuth": [operation.scope.value]}],
     }
-    parameters = [*_path_parameters(operation.path), *(_query_parameters(operation.query) if operation.query else ())]
+    parameters = [*_path_parameters(operation.path, known), *(_query_parameters(operation.query) if operation.query else ())]
     if operation.is_idempotent:
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if parameters:
@@ -224,18 +229,18 @@ def _describe_in_words(operation: Operation) -> str:
     return "\n\n".join(sentences)
 
 
-def _path_parameters(path: str) -> Iterator[Json]:
+def _path_parameters(path: str, known: Mapping[str, PathParameter]) -> Iterator[Json]:
     segments = path.split("/")
     for before, segment in itertools.pairwise(segments):
         if segment.startswith("{"):
-            known = PATH_PARAMETERS.get(before, PathParameter("", segment))
+            parameter = known.get(before, PathParameter("", segment))
             yield {
                 "name": segment[1:-1],
                 "in": "path",
                 "required": True,
-                "description": known.description,
+                "description": parameter.description,
                 "schema": {"type": "string", "minLength": 1},
-                "example": known.example,
+                "example": parameter.example,
             }
 
 

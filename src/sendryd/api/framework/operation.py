@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sendryd.api.framework.group import Group
 from sendryd.api.framework.requestbody import Room
 from sendryd.model.apikey import ApiKey
 from sendryd.model.apikey import Scope as KeyScope
@@ -55,7 +56,7 @@ class Operation:
     else a key with full access, unless the declaration names another scope. Sentences are empty where the answer they explain cannot occur.
     """
 
-    group: str
+    group: Group
     route: str  # method and path; parameters of the path in braces
     handler: Handler
     _: KW_ONLY

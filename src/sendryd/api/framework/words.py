@@ -1,22 +1,9 @@
-"""Words of the description that many operations share: its introduction, groups, what stands in paths and queries. Pure."""
+"""Words of the description that many operations share: its introduction, what stands in queries. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from sendryd.model.event import EventType
-from sendryd.model.ids import (
-    API_KEY_PREFIX,
-    DOMAIN_PREFIX,
-    MESSAGE_PREFIX,
-    NOTIFICATION_PREFIX,
-    REPORT_PREFIX,
-    TEMPLATE_PREFIX,
-    TEMPLATE_VERSION_PREFIX,
-    TEST_MESSAGE_PREFIX,
-    UNSUBSCRIBE_PREFIX,
-    WEBHOOK_PREFIX,
-)
 from sendryd.model.message import MessageStatus
 from sendryd.model.suppression import SuppressionReason
 
@@ -37,53 +24,6 @@ leaves the server; it changes nothing that live mail depends on. Webhooks and te
 that was refused with 429 or 503 can be made again after as many seconds as `Retry-After` says. Every answer has an `X-Request-Id`, under which the
 server's log tells more.
 """
-
-GROUPS: Final[Mapping[str, str]] = {
-    "Emails": "Sending, at once or later, and what became of it.",
-    "SMTP": "The other way in.",
-    "Test Emails": "What test keys sent, as it would have arrived.",
-    "Domains": "Where mail may be sent from, proved by DNS, and logos beside it.",
-    "API Keys": "Who may do what.",
-    "Webhooks": "Telling programs what happens.",
-    "Templates": "Stored contents with variables.",
-    "Suppression": "Addresses that get no mail.",
-    "Unsubscribes": "Addresses that get no marketing.",
-    "Analytics": "Figures and logs.",
-    "Organizations": "The account of the key.",
-    "Regions": "Kept for clients of hosted services: this server is the one region.",
-    "Inbound": "Mail that comes in.",
-    "System": "What runs here, and how it does.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class PathParameter:
-    """What stands in a path."""
-
-    description: str
-    example: str
-
-
-def _id(what: str, prefix: str) -> PathParameter:
-    return PathParameter(f"The id of {what}: `{prefix}_` and 13 letters and digits.", f"{prefix}_0c2w5k9mzq4xg")
-
-
-PATH_PARAMETERS: Final[Mapping[str, PathParameter]] = {  # by the segment before
-    "emails": _id("an email", MESSAGE_PREFIX),
-    "attachments": PathParameter("The place of an attachment, from 0 on.", "0"),
-    "test-emails": _id("a captured email", TEST_MESSAGE_PREFIX),
-    "domains": _id("a domain", DOMAIN_PREFIX),
-    "api-keys": _id("a key", API_KEY_PREFIX),
-    "webhooks": _id("a webhook", WEBHOOK_PREFIX),
-    "deliveries": _id("a notification", NOTIFICATION_PREFIX),
-    "templates": _id("a template", TEMPLATE_PREFIX),
-    "publish": _id("a version", TEMPLATE_VERSION_PREFIX),
-    "visual-starters": PathParameter("The id of a design, as the list has it.", "newsletter"),
-    "suppression": PathParameter("An address.", "user@example.org"),
-    "unsubscribes": _id("an unsubscribe", UNSUBSCRIBE_PREFIX),
-    "scheduled-reports": _id("a scheduled report", REPORT_PREFIX),
-    "inbound": _id("a received email", "inb"),
-}
 
 QUERY_PARAMETERS: Final[Mapping[str, str]] = {  # by name, where the declaration says nothing
     "limit": "Items in an answer at most.",

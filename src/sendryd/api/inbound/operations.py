@@ -5,12 +5,13 @@ from typing import Final
 from sendryd.accounts.inbound import InboundOffice
 from sendryd.api.framework.answers import Page, page
 from sendryd.api.framework.bodies import PageQuery
+from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, not_found, parse_cursor
 from sendryd.api.inbound.schema import InboundConfig, InboundConfigBody, InboundEmail, config_json
 from sendryd.policy.urlguard import UrlRefused
 
-GROUP: Final = "Inbound"
+GROUP: Final = Group("Inbound", "Mail that comes in.", {"inbound": public_id("a received email", "inb")})
 INBOUND_PREFIX: Final = "inb"
 
 

@@ -1,8 +1,8 @@
 """The log of events, and the log of API requests."""
 
 from dataclasses import replace
-from typing import Final
 
+from sendryd.api.analytics.operations import GROUP
 from sendryd.api.emails.schema import EmailEvent, event_json
 from sendryd.api.framework.answers import CountedPage, counted_page
 from sendryd.api.framework.operation import Call, Operation
@@ -21,8 +21,6 @@ from sendryd.model.ids import (
     parse_id,
 )
 from sendryd.store.base import ApiRequestFilter, EventFilter, Store
-
-GROUP: Final = "Analytics"
 
 
 class LogHandlers:

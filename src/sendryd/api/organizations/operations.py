@@ -3,6 +3,7 @@
 from typing import Final
 
 from sendryd.accounts.account import AccountOffice
+from sendryd.api.framework.group import Group
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.organizations.schema import (
     Branding,
@@ -17,7 +18,7 @@ from sendryd.api.organizations.schema import (
 )
 from sendryd.api.regions.operations import GROUP as REGIONS
 
-GROUP: Final = "Organizations"
+GROUP: Final = Group("Organizations", "The account of the key.")
 
 
 class OrganizationHandlers:

@@ -3,10 +3,11 @@
 from typing import Final
 
 from sendryd.api.framework.answers import Whole
+from sendryd.api.framework.group import Group
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.regions.schema import Region
 
-GROUP: Final = "Regions"
+GROUP: Final = Group("Regions", "Kept for clients of hosted services: this server is the one region.")
 OWN_REGION: Final = "self"
 
 

@@ -1,7 +1,12 @@
 """Where to submit over SMTP."""
 
+from typing import Final
+
+from sendryd.api.framework.group import Group
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.smtp.schema import SmtpInfo, smtp_info_json
+
+GROUP: Final = Group("SMTP", "The other way in.")
 
 
 class SmtpInfoHandlers:
@@ -13,7 +18,7 @@ class SmtpInfoHandlers:
 
     def operations(self) -> list[Operation]:
         """The declaration."""
-        return [Operation("SMTP", "GET /v1/smtp/info", self.get)]
+        return [Operation(GROUP, "GET /v1/smtp/info", self.get)]
 
     async def get(self, _call: Call[None, None]) -> SmtpInfo:
         """Get the connection settings for SMTP.

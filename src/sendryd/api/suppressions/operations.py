@@ -7,6 +7,7 @@ from starlette.responses import Response, StreamingResponse
 
 from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, ListOffice
 from sendryd.api.framework.answers import Deleted, Page
+from sendryd.api.framework.group import Group, PathParameter
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, not_found, parse_cursor, read_word
 from sendryd.api.framework.tables import csv_text
@@ -29,7 +30,7 @@ from sendryd.policy.suppress import normalise_address
 from sendryd.store.base import Store
 from sendryd.store.errors import NotFound
 
-GROUP: Final = "Suppression"
+GROUP: Final = Group("Suppression", "Addresses that get no mail.", {"suppression": PathParameter("An address.", "user@example.org")})
 MAX_IMPORT_BODY: Final = 4 * 1024 * 1024  # octets: 10,000 of the longest addresses with their reasons
 EXPORT_STEP: Final = 1000  # rows read at once: some 10 ms, and no more than that in memory
 

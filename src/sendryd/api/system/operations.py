@@ -4,6 +4,7 @@ from typing import Final
 
 from sendryd import __version__
 from sendryd.api.framework.answers import Page, page
+from sendryd.api.framework.group import Group
 from sendryd.api.framework.latency import LatencyBook
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import not_found, parse_cursor
@@ -24,7 +25,7 @@ from sendryd.api.system.schema import (
 )
 from sendryd.api.system.uptime import API, DATABASE, StatusBook
 
-GROUP: Final = "System"
+GROUP: Final = Group("System", "What runs here, and how it does.")
 API_VERSION: Final = "v1"
 INCIDENT_PREFIX: Final = "inc"
 

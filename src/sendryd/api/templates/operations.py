@@ -7,6 +7,7 @@ from typing import Any, Final
 from sendryd.accounts.templates import EMPTY, BadTemplate, TemplateOffice
 from sendryd.api.framework.answers import Deleted, Page, Whole, page
 from sendryd.api.framework.bodies import PageQuery
+from sendryd.api.framework.group import Group, PathParameter, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, not_found, parse_cursor
 from sendryd.api.templates.schema import (
@@ -37,7 +38,15 @@ from sendryd.model.apikey import Scope
 from sendryd.model.ids import TEMPLATE_PREFIX, TEMPLATE_VERSION_PREFIX, TemplateId, TemplateVersionId, parse_id
 from sendryd.store.errors import NotFound
 
-GROUP: Final = "Templates"
+GROUP: Final = Group(
+    "Templates",
+    "Stored contents with variables.",
+    {
+        "templates": public_id("a template", TEMPLATE_PREFIX),
+        "publish": public_id("a version", TEMPLATE_VERSION_PREFIX),
+        "visual-starters": PathParameter("The id of a design, as the list has it.", "newsletter"),
+    },
+)
 MAX_BODY: Final = 24 * 1024 * 1024  # octets: the longest HTML and text with many letters of several octets or escaped, and a design
 _EXAMPLE: Final = {"globalStyles": {}, "blocks": [{"id": "b1", "type": "text", "props": {"text": "Hello {{name}}"}}]}
 

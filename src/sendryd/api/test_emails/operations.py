@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from sendryd.api.framework.answers import Page, page
 from sendryd.api.framework.bodies import PageQuery
+from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import encode_large, not_found, parse_cursor
 from sendryd.api.test_emails.schema import TestEmail, WaitQuery, WholeTestEmail, test_email_json, whole_test_email_json
@@ -19,7 +20,9 @@ from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import MessageFilter, QueueFilter, Store
 
-GROUP: Final = "Test Emails"
+GROUP: Final = Group(
+    "Test Emails", "What test keys sent, as it would have arrived.", {"test-emails": public_id("a captured email", TEST_MESSAGE_PREFIX)}
+)
 POLL_INTERVAL: Final = 0.1  # seconds between looks: a look is a few rows of a small index, and a test suite wants to go on
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from sendryd.accounts.suppressions import ListOffice, seek_address
 from sendryd.api.framework.answers import Deleted, Page, page
+from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import not_found, parse_cursor
 from sendryd.api.unsubscribes.schema import (
@@ -18,7 +19,7 @@ from sendryd.model.ids import UNSUBSCRIBE_PREFIX, UnsubscribeId, parse_id
 from sendryd.store.base import Store
 from sendryd.store.errors import NotFound
 
-GROUP: Final = "Unsubscribes"
+GROUP: Final = Group("Unsubscribes", "Addresses that get no marketing.", {"unsubscribes": public_id("an unsubscribe", UNSUBSCRIBE_PREFIX)})
 
 
 class UnsubscribeHandlers:

@@ -5,6 +5,7 @@ from typing import Final
 from sendryd.accounts.webhooks import BadWebhook, WebhookChange, WebhookOffice
 from sendryd.api.framework.answers import CountedPage, Deleted, Page, counted_page, page
 from sendryd.api.framework.bodies import SearchQuery
+from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
 from sendryd.api.webhooks.schema import (
@@ -31,7 +32,11 @@ from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import NotifyStore
 from sendryd.store.errors import NotAllowed, NotFound
 
-GROUP: Final = "Webhooks"
+GROUP: Final = Group(
+    "Webhooks",
+    "Telling programs what happens.",
+    {"webhooks": public_id("a webhook", WEBHOOK_PREFIX), "deliveries": public_id("a notification", NOTIFICATION_PREFIX)},
+)
 
 
 class WebhookHandlers:
