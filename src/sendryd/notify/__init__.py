@@ -1,1 +1,1 @@
-"""Webhooks out: what the outbox owes is posted, signed, and tried again."""
+"""Webhooks: posts notifications from the outbox, signed, with retries."""

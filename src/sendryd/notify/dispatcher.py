@@ -1,9 +1,9 @@
-"""Tells webhooks what they are owed.
+"""Delivers notifications to webhooks.
 
-Does: posts each notification to its webhook, signed, and tries again until an answer of 2xx, or gives up.
-Reads: facts, and what is due in the outbox, with the webhook that it goes to.
-Writes: a notification of each fact for each webhook that asks for it; leases, by claiming; the outcome of each attempt; webhooks that are switched off.
-Strategy: only what can start at once is claimed, oldest due first, so many of one webhook at a time. A webhook's window grows with success and
+Does: posts each notification to its webhook, signed, and retries until a 2xx answer or the end of the retry schedule.
+Reads: facts, and due notifications with their webhooks.
+Writes: a notification of each fact for each subscribed webhook; leases, by claiming; the outcome of each attempt; disabled webhooks.
+Strategy: claims only what can start at once, oldest due first, up to the webhook's window. A webhook's window grows with success and
 shrinks with failure; after failures in a row it is suspended and probed with one notification, while its others wait without an attempt counted
 and those of other webhooks go on. A receiver that says when it wants to be asked again is asked then.
 When things fail: whatever goes wrong between the claim and the outcome is recorded as a failed attempt, so it is tried again with the usual
@@ -38,16 +38,14 @@ from sendryd.store.base import ClaimedNotification, Lease, NotificationOutcome, 
 from sendryd.store.errors import LeaseLost, StoreError
 
 MAX_ATTEMPTS: Final = 200  # at once, in all; each holds a socket and a few kilobytes
-START_WINDOW: Final = 8  # attempts of one webhook at once, as long as nothing is known of it
-MAX_WINDOW: Final = 16  # with an answer in 100 ms these are 160 a second, what a small receiver can take
-COMPARE_INTERVAL: Final = 15.0  # seconds between looks for leases that no attempt knows of
-FAN_OUT_STEP: Final = 1000  # notifications made in one transaction: some milliseconds, in which mail waits
-POLL_INTERVAL: Final = 1.0  # seconds: what other processes write is seen within it
-DRAIN_TIMEOUT: Final = 20.0  # seconds that requests under way get when the program stops: all that one can take
-MAX_PAUSE: Final = timedelta(
-    minutes=1
-)  # between probes: whoever repairs an endpoint sees it work within it, and 3 days cost 4,320 requests
-FAILING_FOR: Final = timedelta(days=3)  # a long weekend without anybody at work
+START_WINDOW: Final = 8  # attempts of a new webhook at once
+MAX_WINDOW: Final = 16  # at 100 ms for an answer this makes 160 a second, which a small receiver can take
+COMPARE_INTERVAL: Final = 15.0  # seconds between checks for leases without an attempt
+FAN_OUT_STEP: Final = 1000  # notifications made in one transaction: a few milliseconds, during which mail waits
+POLL_INTERVAL: Final = 1.0  # seconds until a row of another process is seen
+DRAIN_TIMEOUT: Final = 20.0  # seconds for requests under way when the program stops: the longest that one takes
+MAX_PAUSE: Final = timedelta(minutes=1)  # between probes: a repaired endpoint works within it, and 3 days cost 4,320 requests
+FAILING_FOR: Final = timedelta(days=3)  # a long weekend with no one at work
 MAX_RESPONSE: Final = 2000  # characters kept of an answer
 RECORD_BACKOFF: Final = (1.0, 2.0, 5.0, 10.0)  # seconds between tries to store an outcome
 GONE: Final = 410
@@ -65,8 +63,8 @@ class _Endpoint:
     lane: Lane
     used: float  # when an attempt last started or ended
     active: int = 0  # attempts under way
-    paused_until: float = 0.0  # as it asked for
-    is_off: bool = False  # it has been disabled, or that is under way
+    paused_until: float = 0.0  # by its Retry-After
+    is_off: bool = False  # disabled, or being disabled
 
     def is_waiting(self, now: float) -> bool:
         """Suspended or paused."""
@@ -77,7 +75,7 @@ class _Endpoint:
         return 0 if self.is_waiting(now) else self.lane.limit - self.active
 
     def is_forgettable(self, now: float) -> bool:
-        """Nothing bad is known of it, or nothing was for longer than probes are apart."""
+        """Whether its state can be dropped: it has no failures, or was unused for longer than two probes are apart."""
         is_good = not self.lane.failures and not self.lane.suspensions
         is_stale = now - self.used > 2 * MAX_PAUSE.total_seconds()
         return not self.active and not self.is_waiting(now) and (is_good or is_stale)
@@ -85,12 +83,12 @@ class _Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What an attempt came to."""
+    """The outcome of one attempt."""
 
     is_success: bool
     status: int | None
     response: str
-    wait: timedelta | None = None  # what the receiver asked for
+    wait: timedelta | None = None  # the receiver's Retry-After
 
     @property
     def is_gone(self) -> bool:
@@ -112,7 +110,7 @@ class Dispatcher:
         rand: Rand,
         wakeup: Doorbell,
     ) -> None:
-        """`delays` are those between the attempts to tell of one fact: there is one attempt more than delays."""
+        """`delays` lie between the attempts of one notification: there is one attempt more than delays."""
         self._store = store
         self._client = client
         self._delays = tuple(delays)
@@ -126,7 +124,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         self._unrecorded = 0
-        self._held: set[NotificationId] = set()  # under way, or with an outcome that the store refuses
+        self._held: set[NotificationId] = set()  # under way, or with an outcome that is not stored yet
         self._unknown: frozenset[NotificationId] = frozenset()  # leased by this process, and not held at the last look
         self._compared = clock.monotonic()
         self._origin: datetime | None = None  # wall time minus monotonic time at the last look
@@ -151,7 +149,7 @@ class Dispatcher:
         }
 
     async def run(self) -> None:
-        """Claims what is due, until stopped."""
+        """Claims and starts due notifications until stopped."""
         while not self._is_stopping:
             timeout = POLL_INTERVAL
             try:
@@ -165,7 +163,7 @@ class Dispatcher:
             await self._wakeup.wait(timeout)
 
     async def stop(self, timeout: float = DRAIN_TIMEOUT) -> None:
-        """Starts nothing more, lets requests under way end, cuts off what is left after so many seconds and returns its leases."""
+        """Starts no more attempts, waits for those under way, cancels the rest after the timeout and returns their leases."""
         self._is_stopping = True
         self._wakeup.set()
         tasks = set(self._tasks)
@@ -184,7 +182,7 @@ class Dispatcher:
             log.error("notification_leases_not_returned", error=repr(error))
 
     async def _compare_clocks(self) -> None:
-        """Makes due what by this clock would wait for longer than any pause, at the start and when the clock was set back."""
+        """Makes notifications due that would wait longer than any delay: at the start, and when the clock was set back."""
         now = self._clock.now()
         origin = now - timedelta(seconds=self._clock.monotonic())
         if self._origin is None or self._origin - origin > TOLERANCE:
@@ -195,7 +193,7 @@ class Dispatcher:
         self._origin = origin
 
     async def _compare_leases(self) -> None:
-        """Returns leases of this process that no attempt knows of, left by a claim that was cut off; if that was so at the last look too."""
+        """Returns leases of this process that no attempt holds, left by a cancelled claim. Only those that the last check found too."""
         now = self._clock.monotonic()
         if now - self._compared < COMPARE_INTERVAL:
             return
@@ -209,7 +207,7 @@ class Dispatcher:
     # The claims.
 
     async def _claim(self) -> float:
-        """Starts what is due and has room. Returns the seconds until it is worth looking again."""
+        """Starts due notifications within the windows. Returns the seconds until the next useful call."""
         self._forget_idle()
         while await self._store.fan_out(limit=FAN_OUT_STEP):
             pass
@@ -220,7 +218,7 @@ class Dispatcher:
         if due is None or due > now:
             return POLL_INTERVAL if due is None else min(POLL_INTERVAL, (due - now).total_seconds())
         claimed = 0
-        for per_webhook in (START_WINDOW, 1):  # unknown ones and those with much room, then the others
+        for per_webhook in (START_WINDOW, 1):  # new webhooks and those with a large window, then the others
             room = MAX_ATTEMPTS - len(self._tasks)
             if room > 0 and not self._is_stopping and (per_webhook > 1 or self._has_narrow()):
                 claimed += await self._claim_some(room, per_webhook)
@@ -272,9 +270,9 @@ class Dispatcher:
                 log.exception("notification_not_recorded", notification_id=format_id(NOTIFICATION_PREFIX, number))
                 await self._record(endpoint, lease, claim.notification, _Result(False, None, OUR_FAULT))
             self._held.discard(number)
-        except Exception:  # the store refuses even that. It stays leased until the next start: nothing is told again and again
+        except Exception:  # the store refuses even that: it stays leased until the next start, so it is not sent in a loop
             log.exception("notification_stuck", notification_id=format_id(NOTIFICATION_PREFIX, number))
-        except BaseException:  # cut off: `stop` returns its lease
+        except BaseException:  # cancelled: `stop` returns its lease
             self._held.discard(number)
             raise
         finally:
@@ -297,12 +295,12 @@ class Dispatcher:
         except HttpFault as fault:
             self.refused += fault.is_refused
             return _Result(False, None, str(fault)[:MAX_RESPONSE])
-        except Exception:  # one that cannot be made must not hold up the others
+        except Exception:  # a request that cannot be built must not delay the others
             log.exception("notification_not_made", notification_id=format_id(NOTIFICATION_PREFIX, notification.id))
             return _Result(False, None, OUR_FAULT)
 
     def _note(self, endpoint: _Endpoint, webhook: Webhook, result: _Result) -> None:
-        """What the attempt tells of the endpoint."""
+        """Updates the endpoint's window and suspension after an attempt."""
         if result.is_success:
             self.delivered += 1
             endpoint.lane = note_success(endpoint.lane)
@@ -310,7 +308,7 @@ class Dispatcher:
         self.failed += 1
         now = self._clock.monotonic()
         was_waiting = endpoint.is_waiting(now)
-        if not endpoint.lane.is_suspended(now):  # by another attempt of the same moment
+        if not endpoint.lane.is_suspended(now):  # another attempt did it at the same time
             endpoint.lane = note_failure(endpoint.lane, now=now, delays=self._pauses)
         if result.wait is not None:
             endpoint.paused_until = max(endpoint.paused_until, now + result.wait.total_seconds())
@@ -325,7 +323,7 @@ class Dispatcher:
         self.given_up += is_last
         try:
             webhook = await self._store_outcome(lease, outcome, now)
-        except LeaseLost:  # somebody else has told it, or it was given up with its webhook
+        except LeaseLost:  # another process delivered it, or its webhook was disabled
             log.info("notification_lost", notification_id=format_id(NOTIFICATION_PREFIX, notification.id))
             return
         if webhook is None or not webhook.is_active or result.is_success:
@@ -349,7 +347,7 @@ class Dispatcher:
         )
 
     async def _store_outcome(self, lease: Lease, outcome: NotificationOutcome, now: datetime) -> Webhook | None:
-        """Stores it, however often that has to be tried. Raises `LeaseLost`."""
+        """Stores the outcome, retrying until the store takes it. Raises `LeaseLost`."""
         tries = 0
         try:
             while True:
@@ -370,29 +368,29 @@ class Dispatcher:
             self._unrecorded -= bool(tries)
 
     async def _disable(self, endpoint: _Endpoint, webhook: Webhook, reason: str) -> None:
-        if endpoint.is_off:  # by another attempt of the same moment
+        if endpoint.is_off:  # another attempt did it at the same time
             return
         endpoint.is_off = True
         try:
             await self._store.disable_webhook(webhook.id, reason, self._clock.now())
-        except StoreError as error:  # the next failure does it
+        except StoreError as error:  # the next failure disables it
             endpoint.is_off = False
             log.error("webhook_not_disabled", webhook_id=format_id(WEBHOOK_PREFIX, webhook.id), error=repr(error))
             return
         self.disabled += 1
         if self._endpoints.get(webhook.id) is endpoint:
-            del self._endpoints[webhook.id]  # switched on again it begins anew
+            del self._endpoints[webhook.id]  # re-enabled, it starts without a history
         log.warning("webhook_disabled", webhook_id=format_id(WEBHOOK_PREFIX, webhook.id), reason=reason)
 
 
 def make_body(notification: Notification) -> bytes:
     """The octets that are signed and sent: compact JSON in UTF-8."""
     text = json.dumps(payload_of(notification), ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")  # what receiving servers say may hold what is no character
+    return text.encode("utf-8", "replace")  # replies of mail servers may contain lone surrogates
 
 
 def next_due(delays: Sequence[timedelta], attempts: int, now: datetime, jitter: float, wait: timedelta | None) -> datetime | None:
-    """When to try again after so many attempts, this one counted; None: no more. `jitter` lies in [-1, 1); `wait` is the receiver's wish."""
+    """When to retry after `attempts` attempts, this one included; None: no more. `jitter` is in [-1, 1); `wait` is the receiver's Retry-After."""
     if attempts > len(delays):
         return None
     delay = delays[attempts - 1] * (1 + JITTER * jitter)
@@ -402,7 +400,7 @@ def next_due(delays: Sequence[timedelta], attempts: int, now: datetime, jitter: 
 
 
 def read_answer(answer: HttpAnswer, now: datetime) -> _Result:
-    """What an answer means: 2xx is a success, everything else is not."""
+    """The outcome of an HTTP answer: 2xx is success, all else failure."""
     text = answer.body_start.decode("utf-8", "replace").replace("\0", "\ufffd")
     if 300 <= answer.status < 400:
         text = f"Redirects are not followed: give the webhook the URL that it redirects to. {text}"

@@ -1,6 +1,6 @@
-"""The headers by which a receiver knows that a notification is ours, and unchanged. Pure.
+"""Signature headers, by which a receiver verifies that a notification is authentic. Pure.
 
-Receivers verify in three ways that exclude one another in one header, so each has its own:
+Receivers verify in three ways that cannot share one header, so each has its own:
 `X-Sendry-Signature`, HMAC over the body, and `Sendry-Signature`, HMAC over time and body, both keyed with the text of the secret, as the
 hosted service's client libraries verify; and the three headers of Standard Webhooks (https://www.standardwebhooks.com), keyed with the octets
 that the secret encodes. Some documents of the hosted service give the first header to a helper that expects the second one's value: by
@@ -15,9 +15,9 @@ from typing import Final, Literal
 
 from sendryd.model.webhook import SECRET_PREFIX
 
-Scheme = Literal["body", "timestamped"]  # what X-Sendry-Signature is made of
+Scheme = Literal["body", "timestamped"]  # what X-Sendry-Signature signs
 
-MAX_IDENTITY: Final = 255  # characters: longer ones do not fit into columns of receivers
+MAX_IDENTITY: Final = 255  # characters: receivers' database columns hold no more
 
 
 def sign(secret: str, body: bytes, *, identity: str, timestamp: int, scheme: Scheme = "body") -> dict[str, str]:

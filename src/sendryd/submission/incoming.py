@@ -1,8 +1,8 @@
-"""The content of one transaction while it comes in: in memory while it is small and there is room, else in a file.
+"""The content of one transaction while it is received: in memory while it is small and there is room, else in a file.
 
-What is in a file costs no memory however slowly the rest comes. Memory is never waited for. Room in files is, for a while, by a content that has
-none yet: it takes all that its client has declared. One that turns out larger gets more at once, or is refused: contents that each had a part and
-waited for more would wait for one another.
+A file costs no memory, however slow the client is. A content never waits for memory. A content without room in files waits for it, up to
+`ROOM_TIMEOUT`, and takes the size that its client declared. A content that outgrows its declaration gets more room at once or is refused:
+contents that each held a part and waited for more would deadlock.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from sendryd.smtp.events import DataEnded
 from sendryd.smtp.server import ServerConnection
 
 ROOM_TIMEOUT: Final = 30.0  # seconds to wait for room in files; the client's own time-out is minutes
-# Copies of a large content that accepting it makes: as it came and as it is stored; one more where long lines are broken.
+# Copies of a large content that acceptance makes: as received and as stored; one more where long lines are re-encoded.
 COPIES: Final = 2
 
 
 class IncomingContent:
-    """One for a session, used again for each transaction."""
+    """The content buffer of one session, reused for each transaction."""
 
     def __init__(self, machine: ServerConnection, budget: ContentBudget, folder: Path) -> None:
         self._machine = machine
         self._budget = budget
         self._folder = folder
         self._memory: Share | None = None
-        self._in_memory = 0  # octets taken of it
+        self._in_memory = 0  # octets taken of the memory budget
         self._files: Share | None = None
-        self._room_in_files = 0  # octets taken of it
+        self._room_in_files = 0  # octets taken of the budget for files
         self._in_file = 0
         self._file: ScratchFile | None = None
 
@@ -41,17 +41,17 @@ class IncomingContent:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether there is something to account for."""
+        """Whether it holds octets or room."""
         return self._machine.has_content or self._memory is not None or self._files is not None
 
     @property
     def is_in_file(self) -> bool:
-        """Whether some of it is in a file."""
+        """Whether a part of the content is in a file."""
         return self._in_file > 0
 
     def hold(self, key: ApiKey) -> bool:
-        """Accounts for what the machine holds. False if some of it has to go to a file: call `spill`."""
-        if self._in_file and self._in_file > self._machine.content_given:  # RSET between chunks, or a content that turned out bad
+        """Takes room for the octets that the machine holds. False if they must go to a file: call `spill`."""
+        if self._in_file and self._in_file > self._machine.content_given:  # RSET between chunks, or an invalid content
             self._close_file()
         size = self._machine.content_size
         more = size - self._in_memory
@@ -68,8 +68,9 @@ class IncomingContent:
         return True
 
     async def spill(self, key: ApiKey, declared: int = 0) -> None:
-        """Moves what there is to a file; the whole content is said to have so many octets. Raises `BudgetExhausted`, `OSError`: the content
-        can be refused, and no more.
+        """Moves the received octets to a file. `declared` is the size that the client announced, 0 if none.
+
+        Raises `BudgetExhausted`, `OSError`: the content must then be refused.
         """
         pieces = self._machine.give_content()
         octets = sum(map(len, pieces))
@@ -82,7 +83,7 @@ class IncomingContent:
         self._give_back_memory(max(0, self._in_memory - self._machine.content_size))
 
     async def _take_files(self, key: ApiKey, octets: int, declared: int) -> None:
-        """Room for so many octets in all."""
+        """Takes room in files for this total size."""
         if self._files is None:
             files = self._budget.incoming(key.id, is_test=key.mode is KeyMode.TEST)
             wanted = max(octets, min(declared, files.limit))
@@ -95,7 +96,7 @@ class IncomingContent:
 
     @asynccontextmanager
     async def whole(self, event: DataEnded, key: ApiKey) -> AsyncIterator[bytes]:
-        """All of a content that is in a file or large, while there is room for work on it. Raises `BudgetExhausted`, `OSError`."""
+        """The whole content, with memory for the work on it held meanwhile. Raises `BudgetExhausted`, `OSError`."""
         size = self._in_file + len(event.content)
         copies = COPIES + event.longest_line_over_998
         work = self._budget.accepting(is_test=key.mode is KeyMode.TEST)
@@ -110,7 +111,7 @@ class IncomingContent:
             yield content
 
     def drop(self) -> None:
-        """Gives everything back: the content is stored, or is not wanted."""
+        """Returns all room: the content is stored or refused."""
         if self._memory is not None:
             self._give_back_memory(self._in_memory)
         if self._files is not None:

@@ -23,15 +23,15 @@ from sendryd.runtime.log import get_logger
 from sendryd.runtime.tcp import TcpStream
 from sendryd.submission.session import Session, SessionContext
 
-BACKLOG: Final = 1024  # connections the kernel may hold for us while we are busy
-DRAIN_TIMEOUT: Final = 30.0  # seconds that transactions under way get when the program stops
+BACKLOG: Final = 1024  # connections that the kernel queues while the process is busy
+DRAIN_TIMEOUT: Final = 30.0  # seconds for transactions under way when the program stops
 
 log = get_logger("submission")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """How many connections are served at once."""
+    """Limits of connections served at once."""
 
     total: int = 10_000
     per_address: int = 2_000
@@ -59,7 +59,7 @@ class Listener:
         return {"sessions": len(self._sessions), "addresses": len(self._by_network)}
 
     async def listen(self, sock: socket.socket, *, is_implicit_tls: bool = False) -> None:
-        """Accepts connections on a bound socket from now on."""
+        """Starts accepting connections on a bound socket."""
 
         def on_connect(stream: TcpStream) -> None:
             self._start(stream, is_implicit_tls=is_implicit_tls)
@@ -74,7 +74,7 @@ class Listener:
             if not is_implicit_tls:
                 stream.write(Refusal(RefusalKey.TOO_MANY_CONNECTIONS).smtp.encoded)
             task = asyncio.get_running_loop().create_task(stream.aclose())
-            self._closing.add(task)  # the loop alone would let it be collected
+            self._closing.add(task)  # the loop keeps only weak references to tasks
             task.add_done_callback(self._closing.discard)
             return
         self._by_network[network] += 1
@@ -108,7 +108,7 @@ class Listener:
         _decrease(self._unauthenticated, network_of(session.address))
 
     async def aclose(self, timeout: float = DRAIN_TIMEOUT) -> None:
-        """Accepts nothing more, lets transactions under way finish, and ends what is left after so many seconds."""
+        """Accepts no more connections, lets transactions under way finish, and cancels the remaining sessions after the timeout."""
         self._is_stopping = True
         for server in self._servers:
             server.close()

@@ -1,4 +1,4 @@
-"""Who a submission session is: the API key that AUTH gave it, and what that key may send from (RFC 4954, RFC 6409 §6.1)."""
+"""The login of a submission session: its API key from AUTH, and the addresses that the key may send from (RFC 4954, RFC 6409 §6.1)."""
 
 from sendryd.intake.accept import Intake
 from sendryd.intake.directory import Directory
@@ -28,7 +28,7 @@ class Login:
         return f"<Login account={self.key.account_id if self.key else 'nobody'}>"
 
     async def authenticate(self, offered: CredentialsOffered) -> Refusal | None:
-        """Logs in with a user name of any kind and an API key as the password; None if the key may send."""
+        """Logs in with any user name and an API key as the password. Returns the refusal, or None if the key may send."""
         secret_hash = hash_key(offered.password.strip()) if offered.username else None
         try:
             key = await self._directory.find_key(secret_hash) if secret_hash else None
@@ -42,7 +42,7 @@ class Login:
         return refusal
 
     async def admit(self, mail: MailFrom) -> Refusal | None:
-        """Whether this transaction may begin: the key again, so that a revoked one stops at once; then room on the disk, and the reverse-path."""
+        """Checks a transaction at MAIL: the key again, so that a revoked one stops at once; room on the disk; the reverse-path. None: it may begin."""
         directory = self._directory
         try:
             key = await directory.find_key(self._secret_hash) if self._secret_hash else None

@@ -1,4 +1,4 @@
-"""What a submission session says by itself. The refusals of `policy.refusal` render themselves. Pure."""
+"""Replies of a submission session itself. The refusals of `policy.refusal` render themselves. Pure."""
 
 from typing import Final
 
@@ -29,5 +29,5 @@ def greeting(hostname: str) -> Reply:
 
 
 def queued(message_id: str) -> Reply:
-    """The promise (RFC 5321 §4.2.5): said only when the message is on disk."""
+    """The reply to an accepted message (RFC 5321 §4.2.5): sent only once the message is on disk."""
     return Reply(250, f"Ok: queued as {message_id}", _STORED)

@@ -1,1 +1,1 @@
-"""What recipients reach by links in their mail: the pixel, tracked links, the unsubscribe page, shared messages."""
+"""Pages and links for recipients: the pixel, tracked links, the unsubscribe page, shared messages."""

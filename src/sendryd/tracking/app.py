@@ -1,7 +1,7 @@
-"""The routes that recipients reach by links in their mail. They are served at the public address, beside the API.
+"""Routes for recipients: links in their mail lead here. Served at the public address, beside the API.
 
 Does: answers the pixel, redirects tracked links, unsubscribes, shows shared messages.
-Reads: nothing for opens and clicks: all that is needed stands in the token. Accounts, deliveries and contents for the pages.
+Reads: nothing for opens and clicks, whose token has all data; accounts, deliveries and contents for the pages.
 Writes: through the recorder alone.
 When things fail: pixels and redirects do not need the store; an unsubscribe that cannot be stored is answered with 503.
 Standards: RFC 8058 (one-click unsubscribing), RFC 2369, RFC 9110.
@@ -55,7 +55,7 @@ from sendryd.web.foreign import ForeignFramer
 from sendryd.web.forms import FormTooLarge, read_form
 from sendryd.web.headers import BARE_HEADERS, foreign_headers, private_page_headers
 
-# A transparent GIF of one by one: screen, two colours, what is transparent, picture, end. 43 octets.
+# A transparent GIF of 1 by 1 pixel: screen, two colours, transparency, picture, end. 43 octets.
 PIXEL: Final = bytes.fromhex("474946383961 01000100 800000 000000ffffff 21f90401000000 00 2c000000000100010000 0202440100 3b")
 
 _Shown = tuple[bytes, dict[str, str]]  # a document and its headers
@@ -78,7 +78,7 @@ class TrackingDependencies:
     store: Store
     recorder: Recorder
     clock: Clock
-    secret: bytes  # of the installation: what the tokens are minted with
+    secret: bytes  # of the installation; signs the tokens
     answers: Answers
     fence: Fence  # for the HTML of shared messages
 
@@ -103,14 +103,14 @@ class EngagementHandlers:
         self._needs = needs
 
     async def open(self, request: Request) -> Response:
-        """`GET /o/<token>`: the same picture whatever the token, so that nobody learns which are good."""
+        """`GET /o/<token>`: the pixel. The same picture for every token, so that a valid token cannot be told from an invalid one."""
         token = read_token(self._needs.secret, request.path_params["token"])
         if isinstance(token, OpenToken):
             self._note(request, token, None)
         return Response(PIXEL, media_type="image/gif", headers=BARE_HEADERS)
 
     async def click(self, request: Request) -> Response:
-        """`GET /c/<token>`: on to where the sender's link pointed, and nowhere else."""
+        """`GET /c/<token>`: redirects to the target of the sender's link, which is in the token."""
         token = read_token(self._needs.secret, request.path_params["token"])
         location = redirect_location(token.url) if isinstance(token, ClickToken) else None
         if not isinstance(token, ClickToken) or location is None:
@@ -181,7 +181,7 @@ class UnsubscribeHandlers:
         return _show(render_confirmation(branding, author=author, address=token.address, list_id=token.list_id))
 
     async def _look_up(self, token: UnsubscribeToken) -> tuple[Branding, str | None]:
-        """How the page looks and whose mail it was; without them it still works."""
+        """The page's branding and the sender's name. The page works without them."""
         try:
             account = await self._needs.store.get_account(token.account_id)
             delivery = await self._needs.store.find_delivery(token.delivery_id)
@@ -192,7 +192,7 @@ class UnsubscribeHandlers:
 
 
 class ShareHandlers:
-    """Pages that show one message for a while to whoever has the link."""
+    """Pages that show a shared message to visitors with its link, until the link expires."""
 
     def __init__(self, needs: TrackingDependencies) -> None:
         self._needs = needs
@@ -209,7 +209,7 @@ class ShareHandlers:
         return await self._answer(text, render)
 
     async def show_body(self, request: Request) -> Response:
-        """`GET /s/<token>/body`: the message's HTML, which may do nothing."""
+        """`GET /s/<token>/body`: the message's HTML, framed, without scripts or requests."""
 
         async def render(message: Message, summary: Summary) -> _Shown | None:
             if summary.html is None:
@@ -259,7 +259,7 @@ def _render_message(message: Message, summary: Summary, frame_path: str) -> Page
 
 
 def _body(page: Page) -> bytes:
-    return page.html.encode("utf-8", "replace")  # texts of strangers may have halves of characters
+    return page.html.encode("utf-8", "replace")  # texts of strangers may contain lone surrogates
 
 
 def _show(page: Page, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -271,5 +271,5 @@ def _user_agent(request: Request) -> str:
 
 
 def _address(request: Request) -> str | None:
-    """The client's; the server has applied what trusted proxies say."""
+    """The client's address; the server has applied the fields of trusted proxies."""
     return request.client.host if request.client else None

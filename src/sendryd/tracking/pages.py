@@ -1,7 +1,7 @@
-"""The pages that recipients see, as text and with the policy of each: no scripts, nothing from elsewhere, no cookies. Pure.
+"""The HTML of the recipients' pages, with the Content-Security-Policy of each: no scripts, nothing from elsewhere, no cookies. Pure.
 
-Everything that a stranger or a customer wrote is escaped; colours and addresses of pictures are checked before they reach a style or a
-policy. The pages work without JavaScript, with a keyboard, with a screen reader, on a telephone and in the dark.
+Texts of strangers and customers are escaped; colours and image URLs are checked before they reach a style or a policy. The pages work
+without JavaScript, with a keyboard, with a screen reader, on a telephone and in dark mode.
 """
 
 import base64
@@ -18,7 +18,7 @@ from sendryd.policy.tracking import redirect_location
 from sendryd.web.headers import FRAME_SANDBOX, PLAIN_PAGE, ContentPolicy
 
 DEFAULT_COLOUR: Final = Branding().brand_color
-CONFIRM_FIELD: Final = "confirm"  # what the button sends
+CONFIRM_FIELD: Final = "confirm"  # the form field of the button
 
 _COLOUR: Final = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})", re.ASCII)
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
@@ -57,7 +57,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedMessage:
-    """What a shared message's page shows; all of it is text of strangers."""
+    """The fields of a shared message's page; all are text of strangers."""
 
     subject: str
     author: str
@@ -84,7 +84,7 @@ def render_confirmation(branding: Branding, *, author: str | None, address: str,
 
 
 def render_success(branding: Branding, *, address: str) -> Page:
-    """What is shown when it is done."""
+    """The page after unsubscribing."""
     body = (
         f'<div role="status">{_heading("You are unsubscribed")}<p>We have taken {escape(mask_address(address))} off the list.</p>'
         '<p class="soft">You can close this page. A mail that is on its way already may still arrive.</p></div>'
@@ -93,7 +93,7 @@ def render_success(branding: Branding, *, address: str) -> Page:
 
 
 def render_problem(heading: str, sentence: str) -> Page:
-    """A page that says what is the matter, and nothing of what was asked for."""
+    """An error page. It repeats nothing of the request."""
     return _brand(heading, f"{_heading(heading)}<p>{escape(sentence)}</p>", Branding())
 
 
@@ -115,7 +115,7 @@ def render_shared(message: SharedMessage) -> Page:
 
 
 def mask_address(address: str) -> str:
-    """Enough of an address for its owner to know it by. Links end up in places that others read."""
+    """An address shortened so that only its owner recognises it: links end up in places that others read."""
     local_part, at, domain = address.rpartition("@")
     return f"{local_part[:1]}…{at}{domain}"
 
@@ -138,14 +138,14 @@ def _brand(title: str, body: str, branding: Branding, *, width: str = "", has_fo
         f'<meta name="robots" content="noindex"><title>{escape(title)}</title><style>{style}</style></head>'
         f'<body><main class="{width}">{logo}{body}</main>{footer}</body></html>'
     )
-    # Browsers hold what a form's answer redirects to against form-action too, and each further redirect.
+    # Browsers check form-action also against redirects of the form's answer, and each further redirect.
     targets = "'none'" if not has_form else "'self' https: http:" if branding.unsubscribe_redirect_url else "'self'"
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     return Page(html, replace(PLAIN_PAGE, style=f"'sha256-{digest}'", image=pictures, frame=frames, form_action=targets))
 
 
 def _logo(url: str | None) -> tuple[str, str]:
-    """The picture and the source that the policy allows; neither for anything but an http or https URL with an ordinary host."""
+    """The logo's element and its source for the policy; no element and 'none' unless the URL is http or https with an ordinary host."""
     location = redirect_location(url) if url else None
     if location is None:
         return "", "'none'"
@@ -157,7 +157,7 @@ def _logo(url: str | None) -> tuple[str, str]:
 
 
 def letters_on(colour: str) -> str:
-    """Black or white: which of them is easier to read on a colour (WCAG 2.2, relative luminance)."""
+    """Black or white, whichever has more contrast on the colour (WCAG 2.2, relative luminance)."""
     digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
     red, green, blue = (_linear(int(digits[place : place + 2], 16) / 255) for place in (0, 2, 4))
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue

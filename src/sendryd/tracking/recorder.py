@@ -1,7 +1,7 @@
-"""Stores what recipients do: opens and clicks gathered in memory and written a few times a second, unsubscribes before they are answered.
+"""Records opens, clicks and unsubscribes. Opens and clicks are written in batches; an unsubscribe is stored before its answer.
 
-Does: judges opens and clicks (`policy.engagement`) and records them in batches, so that a newsletter that everybody opens at once does not
-slow the sending of the next one. A client that repeats itself within a second counts once.
+Does: classifies opens and clicks (`policy.engagement`) and records them in batches, so that a newsletter with many opens at once does not slow
+sending. Repeated requests of one client within a second count once.
 Reads: when a delivery was made.
 Writes: `store.record_engagements`; `store.add_unsubscribes` for a message that has been deleted meanwhile.
 When things fail: what the store cannot take is kept and tried again at the next round; over `MAX_WAITING` further opens and clicks are
@@ -29,11 +29,11 @@ from sendryd.runtime.log import get_logger
 from sendryd.store.base import DeliveryView, Engagement, NewEvent, NewUnsubscribe, Store
 from sendryd.store.errors import StoreError
 
-INTERVAL: Final = 0.25  # seconds between rounds: who looks at the events after a click finds it there
-BATCH: Final = 200  # engagements in one transaction: a few milliseconds, so that mail does not wait behind it
+INTERVAL: Final = 0.25  # seconds between rounds: a click is among the events almost at once
+BATCH: Final = 200  # engagements in one transaction: a few milliseconds, so that mail does not wait for it
 MAX_WAITING: Final = 10_000  # opens and clicks in memory, about 10 MB: minutes of a busy newsletter while the store is down
-MAX_KNOWN: Final = 10_000  # deliveries whose time of delivery is kept: those that are being opened just now
-LOCKS: Final = 64  # unsubscribes of one delivery wait for one another; those of others hardly ever do
+MAX_KNOWN: Final = 10_000  # deliveries whose time of delivery is cached: those opened recently
+LOCKS: Final = 64  # unsubscribes of one delivery run one after another; those of different deliveries rarely wait
 
 log = get_logger("tracking")
 
@@ -51,13 +51,13 @@ class Seen:
 
 
 class Recorder:
-    """`add` never waits. One for each process."""
+    """Gathers engagements of one process; `add` never waits."""
 
     def __init__(self, store: Store, *, clock: Clock, ids: IdSource) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._waiting: dict[tuple[object, ...], Seen] = {}  # oldest first; by what makes two the same
+        self._waiting: dict[tuple[object, ...], Seen] = {}  # oldest first; the key identifies repeats
         self._delivered: dict[DeliveryId, datetime | None] = {}
         self._locks = [asyncio.Lock() for _ in range(LOCKS)]
         self._flushing = asyncio.Lock()
@@ -97,7 +97,7 @@ class Recorder:
                 self._is_failing = False
 
     async def flush(self) -> None:
-        """Stores all that was noted. Raises `StoreError`, and then keeps the rest."""
+        """Stores all gathered engagements. Raises `StoreError`, and keeps those not stored."""
         async with self._flushing:
             while self._waiting:
                 batch = list(islice(self._waiting.items(), BATCH))
@@ -120,20 +120,20 @@ class Recorder:
         return Engagement(delivery_id=seen.delivery_id, event=event, happened_at=seen.happened_at)
 
     async def _find_delivered_at(self, delivery_id: DeliveryId) -> datetime | None:
-        """When the receiving server took the message; now, if it is still being handed over. None if that says nothing of who is there."""
+        """When the receiving server took the message; the present time if it is being transmitted. None for a captured message."""
         if delivery_id in self._delivered:
             return self._delivered[delivery_id]
         view = await self._store.find_delivery(delivery_id)
         if view is not None and view.state is DeliveryState.LEASED:
-            return self._clock.now()  # receiving servers scan what they have not yet taken
+            return self._clock.now()  # receiving servers scan messages before they accept them
         if len(self._delivered) >= MAX_KNOWN:
             self._delivered.clear()
-        if view is None or view.state is DeliveryState.DELIVERED:  # the others may be delivered yet
+        if view is None or view.state is DeliveryState.DELIVERED:  # others may still be delivered
             self._delivered[delivery_id] = _delivered_at(view)
         return _delivered_at(view)
 
     async def unsubscribe(self, token: UnsubscribeToken, *, reason: str, user_agent: str, ip: str | None) -> None:
-        """Takes an address off its list. Durable. Once is enough: who is off already stays so, and no second event tells of it.
+        """Unsubscribes an address from its list, durably. A repeat changes nothing and records no second event.
 
         Raises `StoreError`.
         """
@@ -146,7 +146,9 @@ class Recorder:
                 id=EventId(self._ids.next()), type=EventType.UNSUBSCRIBED, metadata={"reason": reason, **describe_client(user_agent, ip)}
             )
             view = await self._store.find_delivery(token.delivery_id)
-            if view is not None and view.message.mode is KeyMode.TEST:  # whoever has a test key has the link: it must not stop live mail
+            if (
+                view is not None and view.message.mode is KeyMode.TEST
+            ):  # holders of a test key can read the link: it must not stop live mail
                 await self._store.record_engagements([Engagement(delivery_id=token.delivery_id, event=event, happened_at=now)])
                 return
             new = NewUnsubscribe(id=number, email=email, list_id=token.list_id, reason=reason)
@@ -157,5 +159,5 @@ class Recorder:
 
 
 def _delivered_at(view: DeliveryView | None) -> datetime | None:
-    """None for a captured message: who looks at it are the sender's own tests, which are quick."""
+    """None for a captured message: the sender's own tests open it, quickly."""
     return None if view is None or view.message.mode is KeyMode.TEST else view.delivered_at

@@ -1,1 +1,1 @@
-"""What has to be done now and then: leases that ran out, mail that is too old, rows that are no longer kept, domains to look at again."""
+"""Periodic work: expiry, retention, re-verification of domains, a test key's scheduled mail, reports, lines of the mail log."""

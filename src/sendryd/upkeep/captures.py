@@ -1,8 +1,8 @@
 """Captures a test key's scheduled mail when its time has come.
 
-Does: moves due deliveries that no engine may pick up to the Test Inbox, playing out what the addresses of the test domain say.
+Does: captures due deliveries of test keys, which the delivery engine never claims, and simulates the events that addresses of the test domain name.
 Reads, writes: the queue. Writes: the mail log.
-Limits: so many rows in one transaction.
+Limits: `BATCH` rows in one transaction.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ from sendryd.runtime.maillog import CAPTURED, TEST_INBOX, MailLog, outcome_field
 from sendryd.store.base import Capture, MailStore, NewEvent
 from sendryd.upkeep.rounds import run_rounds
 
-INTERVAL: Final = 0.5  # seconds: a test suite waits for it; a look is one row of an index
+INTERVAL: Final = 0.5  # seconds: short, because test suites wait for it; a round reads one row of an index
 BATCH: Final = 200  # rows in one transaction
 
 
@@ -35,7 +35,7 @@ class CaptureKeeper:
         await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="captures_not_kept")
 
     async def run_once(self) -> None:
-        """Captures what is due."""
+        """Captures the due deliveries."""
         captured: list[Capture] | None = None
         while captured is None or len(captured) == BATCH:
             captured = await self._store.capture_due(now=self._clock.settled(), play=self._play, limit=BATCH)
@@ -43,7 +43,7 @@ class CaptureKeeper:
                 await self._log(captured)
 
     async def _log(self, captured: list[Capture]) -> None:
-        """One line for each recipient, as acceptance writes for mail that is captured at once."""
+        """Writes one line for each recipient, like acceptance does for mail that is captured at once."""
         messages: dict[MessageId, Message | None] = {}
         for each in captured:
             if each.message_id not in messages:

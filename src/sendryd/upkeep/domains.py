@@ -1,9 +1,8 @@
-"""Looks at sending domains again in the background.
+"""Verifies sending domains periodically.
 
-Does: verifies pending domains often at first, then less; verified ones twice a day, so that a record that was removed is noticed; those that
-fail every hour.
-Reads: sending domains, DNS. Writes: what the checks found, and the notices that a change of status owes.
-Limits: a few domains at a time. One that cannot be checked does not keep the others from it.
+Does: verifies pending domains often at first, then less often; verified ones twice a day, to notice removed records; failing ones every hour.
+Reads: sending domains, DNS. Writes: results of the checks, and webhook notifications of changed status.
+Limits: `PARALLEL` domains at a time. A domain that cannot be checked does not delay the others.
 """
 
 import asyncio
@@ -25,11 +24,11 @@ PARALLEL: Final = 4  # domains at a time: three look-ups each, and more for SPF
 NEW_FOR: Final = timedelta(hours=1)
 NEW_EVERY: Final = timedelta(minutes=1)
 PENDING_EVERY: Final = timedelta(minutes=10)
-PENDING_FOR: Final = timedelta(days=14)  # who has published nothing by then is in no hurry
+PENDING_FOR: Final = timedelta(days=14)  # a domain without records by then is not urgent
 OLD_EVERY: Final = timedelta(hours=1)
 FAILING_EVERY: Final = timedelta(hours=1)
 VERIFIED_EVERY: Final = timedelta(hours=12)
-SPREAD: Final = 0.1  # of the time between checks: domains that were added together are not checked together for ever
+SPREAD: Final = 0.1  # of the time between checks, so that domains added together do not stay synchronised
 
 log = get_logger("upkeep")
 
@@ -42,7 +41,7 @@ class DomainKeeper:
         self._office = office
         self._clock = clock
         self._rand = rand
-        self._tried: dict[DomainId, tuple[datetime, float]] = {}  # when, also in vain; and the chance for the next time
+        self._tried: dict[DomainId, tuple[datetime, float]] = {}  # time of the last try, also a failed one, and the jitter of the next
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -51,7 +50,7 @@ class DomainKeeper:
         )
 
     async def run_once(self) -> None:
-        """Verifies those that are due. Raises `StoreUnavailable` if they cannot be listed."""
+        """Verifies the due domains. Raises `StoreUnavailable` if they cannot be listed."""
         domains = await self._store.list_domains()
         self._tried = {domain.id: self._tried[domain.id] for domain in domains if domain.id in self._tried}
         due = iter([domain for domain in domains if self._is_due(domain)])
@@ -76,7 +75,7 @@ class DomainKeeper:
         except StoreError as error:
             log.error("domain_not_checked", domain=domain.name, error=repr(error))
             return
-        except Exception:  # what strangers publish must not end the upkeep of all domains
+        except Exception:  # a stranger's DNS record must not end the upkeep of all domains
             log.exception("domain_not_checked", domain=domain.name)
             return
         if after.status is not domain.status:
@@ -84,7 +83,7 @@ class DomainKeeper:
 
 
 def is_due(domain: SendingDomain, now: datetime, *, last: datetime | None, jitter: float = 0.0) -> bool:
-    """Whether a domain that was looked at last then should be looked at again. Jitter is in [-1, 1)."""
+    """Whether a domain last checked at that time is due for a check. `jitter` is in [-1, 1)."""
     return last is None or last > now or now - last >= interval(domain, now) * (1 + SPREAD * jitter)
 
 

@@ -1,11 +1,11 @@
-"""Writes to the mail log what was cancelled or has expired.
+"""Writes a line of the mail log for each cancelled or expired delivery.
 
-Does: follows the events of both kinds, because any process may write them: an operator's command, the REST API, upkeep itself.
+Does: follows the events of both types, because any process may write them: an operator's command, the REST API, upkeep itself.
 Reads: events. Writes: the mail log.
-Strategy: a look each second along an index that has these events alone. Events are looked for from a minute before the last look on, since
-one that was made earlier may be committed later; those that were logged are remembered for as long. The first look begins when the program
-was last seen running: what a command cancelled while no `serve` ran is logged by the next.
-Limits: after a kill, what ended since that time was noted is logged again; nothing older than a week is logged.
+Strategy: each second, reads an index of these events from a minute before the last round on, because an earlier event may be committed later;
+logged events are remembered for that minute. The first round begins at the time when `serve` last ran, so deliveries cancelled by a command while
+it was stopped are logged too.
+Limits: after a kill, events since that time was last stored are logged again; events older than a week are not logged.
 """
 
 from datetime import datetime, timedelta
@@ -18,14 +18,14 @@ from sendryd.runtime.maillog import MailLog, outcome_fields
 from sendryd.store.base import Ended, EventStore
 from sendryd.upkeep.rounds import run_rounds
 
-INTERVAL: Final = 1.0  # seconds: what a command changes is seen within it
+INTERVAL: Final = 1.0  # seconds until a command's change is in the log
 OVERLAP: Final = timedelta(minutes=1)  # longer than a commit that waits for another process
-MAX_GAP: Final = timedelta(days=7)  # older endings are of a database that was put away, not of a stop
+MAX_GAP: Final = timedelta(days=7)  # older ones come from a restored database, not from a stop
 _WORDS: Final = {EventType.CANCELLED: "cancelled", EventType.FAILED: "expired"}
 
 
 class EndingsFollower:
-    """One look a second."""
+    """Reads the new events once a second."""
 
     def __init__(self, store: EventStore, *, clock: Clock, mail_log: MailLog, last_seen: datetime | None = None) -> None:
         self._store = store
@@ -41,7 +41,7 @@ class EndingsFollower:
         await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="endings_not_followed", does_pause_first=True)
 
     async def run_once(self) -> None:
-        """One look."""
+        """Logs the new events."""
         now = self._clock.now()
         found = await self._store.list_ended(since=self._since)
         self._since = max(self._started, now - OVERLAP)

@@ -1,12 +1,11 @@
 """Expires mail that has waited too long, and keeps due times sane when the clock is set.
 
-Does: gives up deliveries older than the queue keeps mail, also where the next hop is suspended and no attempt would find out.
-Reads, writes: the queue; the wall clock, and the monotonic one to see whether the former was set.
-When the clock is set: forward, nothing expires by the new time until that has held, and then for as long as the longest delay between attempts:
-by then every next hop has been tried. So it is after a start, and for what was held and is released. An attempt that fails expires its
-deliveries itself. Back, or while the program was not running, deliveries are made due that by this clock would wait for longer than any delay
-between attempts.
-Limits: so many rows in one transaction.
+Does: expires deliveries older than the maximum queue age, also where the next hop is suspended and no attempt would notice.
+Reads, writes: the queue; the wall clock, and the monotonic one to notice when the wall clock was set.
+When the clock is set forward: nothing expires until the new time has held, plus the longest delay between attempts, so that every next hop has
+been tried by then. The same delay holds after a start and for released mail. A failed attempt expires its deliveries itself.
+When the clock is set back: deliveries that would wait longer than any delay between attempts are made due; so they are at the start.
+Limits: `BATCH` rows in one transaction.
 """
 
 from datetime import datetime, timedelta
@@ -24,7 +23,7 @@ from sendryd.upkeep.rounds import run_rounds
 
 INTERVAL: Final = 30.0  # seconds
 BATCH: Final = 500  # rows in one transaction: a few milliseconds
-CLOCK_TOLERANCE: Final = timedelta(minutes=1)  # a clock that is merely adjusted goes wrong by less in one round
+CLOCK_TOLERANCE: Final = timedelta(minutes=1)  # ordinary clock adjustment moves the time by less in one round
 
 log = get_logger("upkeep")
 
@@ -38,7 +37,7 @@ class QueueKeeper:
         self._clock = clock
         self._ids = ids
         self._wakeup = wakeup
-        self._last_round: tuple[datetime, float] | None = None  # by either clock
+        self._last_round: tuple[datetime, float] | None = None  # wall time, monotonic seconds
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -53,7 +52,7 @@ class QueueKeeper:
         elif leap > CLOCK_TOLERANCE:
             log.warning("clock_set_forward", seconds=leap.total_seconds())
         if self._clock.settled_for() < self._plan.longest_delay.total_seconds():
-            return  # not every next hop with mail that is due has been tried since
+            return  # not every next hop with due mail has been tried since then
         settled = self._clock.settled()
         while True:
             expired = await self._store.expire_deliveries(
@@ -69,7 +68,7 @@ class QueueKeeper:
                 return
 
     def _find_leap(self, now: datetime) -> timedelta | None:
-        """How much the wall clock was set forward since the last round; None in the first."""
+        """By how much the wall clock was set forward since the last round; None in the first round."""
         last, monotonic = self._last_round, self._clock.monotonic()
         self._last_round = now, monotonic
         return None if last is None else now - last[0] - timedelta(seconds=monotonic - last[1])

@@ -1,10 +1,10 @@
-"""Sends scheduled reports: what became of the mail of a day, week or month, in figures.
+"""Sends scheduled reports by mail: statistics of a day, week or month.
 
 Does: composes a short message and hands it to the door like any other, from `reports@` the account's oldest verified domain, as the system.
 An account without such a domain gets no report, and the log says so.
-Reads: scheduled reports, figures, domains. Writes: messages, through the door; when each report is due next.
-When things fail: a report that the store cannot take now is tried again in the next round. The answer that is stored with the message keeps
-it from being sent twice. After a standstill of the program one report is sent, of the last whole time, not one for each that was missed.
+Reads: scheduled reports, statistics, domains. Writes: messages, through the door; when each report is due next.
+When things fail: a report that the store cannot take is tried again in the next round. A stored answer under the report's idempotency key
+prevents a second message. After a pause of the program one report is sent, for the last whole period, not one for each missed period.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class Row:
     name: str
     count: int
     before: int
-    part: float | None = None  # of what was sent or delivered, 0 to 1
+    part: float | None = None  # share of the sent or delivered messages, 0 to 1
 
 
 class ReportKeeper:
@@ -68,7 +68,7 @@ class ReportKeeper:
         await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="reports_not_sent", rand=self._rand, does_pause_first=True)
 
     async def run_once(self) -> None:
-        """Sends what is due. Raises `StoreUnavailable` if reports cannot be listed."""
+        """Sends the due reports. Raises `StoreUnavailable` if reports cannot be listed."""
         now = self._clock.settled()
         for report in await self._store.list_scheduled_reports():
             if report.due_at > now:
@@ -79,7 +79,7 @@ class ReportKeeper:
                 continue  # removed in the meantime
             except StoreError as error:
                 log.error("report_not_sent", report=format_id(REPORT_PREFIX, report.id), error=repr(error))
-            except Exception:  # one report must not keep the others from being sent
+            except Exception:  # a failing report must not delay the others
                 log.exception("report_not_sent", report=format_id(REPORT_PREFIX, report.id))
 
     async def _handle(self, report: ScheduledReport, now: datetime) -> None:
@@ -102,7 +102,7 @@ class ReportKeeper:
         return min(verified, key=lambda each: each.id, default=None)
 
     async def _send(self, report: ScheduledReport, domain: SendingDomain, now: datetime) -> Refusal | None:
-        """Sends a report once, whoever else tries it, and says why it could not."""
+        """Sends a report once, also if another process tries too. Returns the refusal if it could not be sent."""
         once = f"{format_id(REPORT_PREFIX, report.id)} {report.due_at.isoformat()}"
         fingerprint = hashlib.sha256(once.encode("ascii")).digest()
 
@@ -146,7 +146,7 @@ class ReportKeeper:
 
 
 def make_rows(counts: Counts, before: Counts) -> list[Row]:
-    """The lines of a report of a time, with the time before it."""
+    """The lines of a report: a period compared with the one before."""
     return [
         Row("Sent", counts.sent, before.sent),
         Row("Delivered", counts.delivered, before.delivered, rate(counts.delivered, counts.sent)),

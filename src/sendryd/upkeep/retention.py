@@ -1,9 +1,9 @@
-"""Deletes what is older than it is kept, in small steps.
+"""Deletes rows past their retention time, in small steps.
 
 Does: removes done messages with their content, events, notifications, the log of API requests, answers to idempotent requests, and
 the names of removed domains that no waiting mail refers to, once an hour.
 When the clock is set: forward, nothing is deleted by the new time until that has held for a while.
-Limits: so many rows in one transaction, with a pause behind each, so that mail does not wait.
+Limits: `BATCH` rows in one transaction, with a pause after each, so that mail does not wait.
 """
 
 from datetime import timedelta
@@ -17,9 +17,9 @@ from sendryd.upkeep.rounds import run_rounds
 
 INTERVAL: Final = 3600.0  # seconds
 BATCH: Final = 200  # rows in one transaction
-NOTIFICATIONS_KEPT: Final = timedelta(days=30)  # to look at, and to replay
-API_REQUESTS_KEPT: Final = timedelta(days=30)  # to look at
-SHORTER: Final = 4  # by which a transaction is cut that did not fit on the disk
+NOTIFICATIONS_KEPT: Final = timedelta(days=30)  # for lookups and replays
+API_REQUESTS_KEPT: Final = timedelta(days=30)  # for lookups
+SHORTER: Final = 4  # divisor of a transaction's size after one did not fit on the disk
 PAUSE: Final = 0.05  # seconds between transactions
 
 
@@ -37,11 +37,11 @@ class Retention:
         await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="retention_failed")
 
     async def run_once(self) -> None:
-        """Deletes everything that is too old now."""
+        """Deletes all rows past their retention time."""
         now, store = self._clock.settled(), self._store
         for delete, age in (
             (store.delete_messages, self._messages),
-            (store.delete_notifications, min(NOTIFICATIONS_KEPT, self._events)),  # they tell of events
+            (store.delete_notifications, min(NOTIFICATIONS_KEPT, self._events)),  # they contain events, so they are not kept longer
             (store.delete_events, self._events),
             (store.delete_api_requests, API_REQUESTS_KEPT),
             (store.delete_answers, ANSWERS_KEPT),
@@ -52,7 +52,7 @@ class Retention:
                 try:
                     if await delete(created_before=now - age, limit=limit) < limit:
                         break
-                except StoreFull:  # a shorter transaction needs less of the log, and makes room for the next
+                except StoreFull:  # a shorter transaction needs less of the write-ahead log, and frees room for the next
                     if limit == 1:
                         raise
                     limit = max(1, limit // SHORTER)

@@ -1,4 +1,4 @@
-"""The loop of all upkeep: a round, a pause, until cancelled. A round that the store fails is logged, and the next one tries again."""
+"""The loop shared by all upkeep: a round, a pause, until cancelled. A round that fails in the store is logged and repeated after the pause."""
 
 from collections.abc import Awaitable, Callable
 

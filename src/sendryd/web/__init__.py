@@ -1,1 +1,1 @@
-"""What every page for people shares: response headers, static files, forms, and the framing of HTML that strangers wrote."""
+"""Shared by all pages for people: response headers, static files, forms, framing of foreign HTML."""

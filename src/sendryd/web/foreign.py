@@ -1,8 +1,8 @@
-"""Makes a document to put into a frame out of HTML that a stranger wrote.
+"""Makes a safe document for a frame out of a stranger's HTML.
 
-Strategy: `message.framing` writes it anew behind the fence, so that it connects to nobody; it is served with `headers.foreign_headers`, which
-forbid the same once more.
-When things fail: HTML that is too costly to read, or that cannot be read now, is never shown: its text is, under a sentence that says so.
+Strategy: `message.framing` rewrites the HTML behind the fence, so that a browser makes no requests for it; `headers.foreign_headers` forbid them
+a second time.
+When things fail: HTML that is too costly to parse, or that cannot be parsed now, is never shown; the document has the message's text and a sentence instead.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from sendryd.runtime import offload
 from sendryd.runtime.fence import Fence, FenceFault, FenceUnavailable, TooCostly
 from sendryd.runtime.log import get_logger
 
-MAX_HTML: Final = 4 * 1024 * 1024  # characters: forty times what Gmail shows of a mail before it cuts it
+MAX_HTML: Final = 4 * 1024 * 1024  # characters: forty times the length at which Gmail clips a mail
 _TOO_COMPLEX: Final = "The design of this message is too large or too complex to be shown. This is its text."
 _NOT_NOW: Final = "The design of this message cannot be shown just now: load the page again in a minute. This is its text."
 _STYLE: Final = (
@@ -29,7 +29,7 @@ log = get_logger("web")
 
 
 class ForeignFramer:
-    """Frames HTML by means of a fence. Requests for the same HTML at the same time share one job: a link that many open at once is one text."""
+    """Frames HTML behind a fence. Concurrent requests for the same HTML share one job: many visitors may open a link at once."""
 
     def __init__(self, fence: Fence) -> None:
         self._fence = fence
@@ -40,7 +40,7 @@ class ForeignFramer:
         sentence = _TOO_COMPLEX
         if len(html) <= MAX_HTML:
             try:
-                return await asyncio.shield(self._job(html, lane))  # one that gives up leaves the job to the others
+                return await asyncio.shield(self._job(html, lane))  # a cancelled request leaves the job to the others
             except (TooComplex, TooCostly) as error:
                 log.info("html_not_framed", reason=str(error))
             except (FenceUnavailable, FenceFault) as error:
@@ -63,7 +63,7 @@ class ForeignFramer:
     def _end(self, key: tuple[int, str], job: asyncio.Task[bytes]) -> None:
         del self._jobs[key]
         if not job.cancelled():
-            job.exception()  # seen, also if nobody waits any more
+            job.exception()  # retrieved, also when no request waits any more
 
 
 def _frame_text(html: str, text: str | None, sentence: str) -> bytes:

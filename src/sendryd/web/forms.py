@@ -1,4 +1,4 @@
-"""Reads small posted forms, urlencoded or multipart, and tells whether a page of ours posted them."""
+"""Reads small posted forms, urlencoded or multipart, and checks that one of our pages posted them (CSRF)."""
 
 from collections.abc import Mapping
 from email.message import Message
@@ -13,11 +13,11 @@ MAX_FIELDS: Final = 10
 
 
 class FormTooLarge(Exception):
-    """More octets were posted than the form may have."""
+    """The form is larger than its limit."""
 
 
 async def read_form(request: Request, *, max_size: int = MAX_FORM, max_fields: int = MAX_FIELDS) -> Mapping[str, str]:
-    """The fields of a posted form, names in lower case; none for what is not a form. Raises `FormTooLarge`, `ClientDisconnect`."""
+    """The fields of a posted form, names in lower case; empty for another media type. Raises `FormTooLarge`, `ClientDisconnect`."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -27,7 +27,7 @@ async def read_form(request: Request, *, max_size: int = MAX_FORM, max_fields: i
 
 
 def parse_form(content_type: str, body: bytes, *, max_fields: int = MAX_FIELDS) -> Mapping[str, str]:
-    """The fields of a form. Never raises: what cannot be read has no fields."""
+    """The fields of a form; empty if it cannot be parsed. Never raises."""
     if content_type.lower().startswith("multipart/form-data"):
         return _parse_multipart(content_type, body, max_fields)
     try:
@@ -38,7 +38,7 @@ def parse_form(content_type: str, body: bytes, *, max_fields: int = MAX_FIELDS) 
 
 
 def _parse_multipart(content_type: str, body: bytes, max_fields: int) -> Mapping[str, str]:
-    """RFC 7578 is MIME, so the parser for mail reads it."""
+    """Reads multipart/form-data (RFC 7578), which is MIME, with the standard library's mail parser."""
     head = f"Content-Type: {content_type.splitlines()[0]}\r\n\r\n".encode("latin-1", "replace")
     form = BytesParser().parsebytes(head + body)
     parts = form.get_payload()
@@ -54,10 +54,10 @@ def _parse_multipart(content_type: str, body: bytes, max_fields: int) -> Mapping
 
 
 def is_from_our_page(headers: Mapping[str, str], public_origin: str) -> bool:
-    """Whether a page of ours made this request, as the browser says: what may change something by a cookie must pass (CSRF).
+    """Whether one of our pages made this request, by the browser's fields. Required for every change authorised by a cookie (CSRF).
 
     `headers` are looked up in lower case; `public_origin` is scheme, host and port as browsers write them. `Sec-Fetch-Site` decides;
-    browsers that do not send it send `Origin` with a form. A request with neither comes from no browser, and from no page.
+    browsers that do not send it send `Origin` with a form. A request with neither does not come from a browser.
     """
     site = headers.get("sec-fetch-site")
     if site is not None:

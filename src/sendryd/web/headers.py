@@ -1,4 +1,4 @@
-"""The response headers of pages for people: what the browser may load, run, frame and tell others. Pure.
+"""Response headers of pages for people: what the browser may load, run, frame and send as referrer. Pure.
 
 Standards: Content Security Policy Level 3, Referrer Policy, Permissions Policy, HTML §7.1 (cross-origin opener policy), Fetch §3.7
 (cross-origin resource policy).
@@ -27,7 +27,7 @@ class ContentPolicy:
     frame: str = ""
     form_action: str = "'none'"
     frame_ancestors: str = "'none'"
-    sandbox: str | None = None  # what a document without an origin may do after all; None: it keeps its origin
+    sandbox: str | None = None  # allowances of a document without an origin; None: the document keeps its origin
 
     def __str__(self) -> str:
         """The value of the header."""
@@ -54,7 +54,7 @@ SCRIPTED_PAGE: Final = ContentPolicy(script="'self'", style="'self'", image="dat
 FRAME_SANDBOX: Final = "allow-popups allow-popups-to-escape-sandbox"
 FOREIGN_HTML: Final = ContentPolicy(style="'unsafe-inline'", image="data:", frame_ancestors="'self'", sandbox=FRAME_SANDBOX)
 
-# Answers that are no page but are reached by links in mail: redirects, the pixel.
+# Answers to links in mail that are no page: redirects, the pixel.
 BARE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "Cache-Control": "no-store",
@@ -71,7 +71,7 @@ _PERMISSIONS: Final = ", ".join(f"{feature}=()" for feature in _DENIED_FEATURES)
 
 
 def page_headers(policy: ContentPolicy, *, cache: str = "no-store") -> dict[str, str]:
-    """The headers of a page of ours, which no other site may open a handle to or embed."""
+    """The headers of our own page, which no other site may embed or keep a window handle to."""
     return {
         "Cache-Control": cache,
         "Content-Security-Policy": str(policy),
@@ -83,12 +83,12 @@ def page_headers(policy: ContentPolicy, *, cache: str = "no-store") -> dict[str,
 
 
 def private_page_headers(policy: ContentPolicy) -> dict[str, str]:
-    """The headers of a page that only who has its link should find."""
+    """The headers of a page that only visitors with its link should find."""
     return {**page_headers(policy), "X-Robots-Tag": "noindex"}
 
 
 def foreign_headers() -> dict[str, str]:
-    """The headers of framed foreign HTML. Browsers look up the hosts of links in advance unless they are told not to.
+    """The headers of framed foreign HTML. `X-DNS-Prefetch-Control` stops browsers from looking up the hosts of links.
 
     It has no opener policy: browsers refuse one of a document in a sandbox.
     """

@@ -1,6 +1,6 @@
-"""Static files of a package, served under names that hold a hash of their content, so that browsers keep them for good.
+"""Static files of a package, served under names with a hash of their content, so that browsers cache them forever.
 
-Reads: all files of the folder, once, when it is made. A path that no file has now is answered with 404, also that of an earlier release.
+Reads: all files of the folder, once. Other paths, also those of an earlier release, are answered with 404.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from sendryd.web.headers import STATIC_HEADERS
 
-KEEP_FOR_GOOD: Final = "public, max-age=31536000, immutable"  # a year, the longest that caches heed
+KEEP_FOR_GOOD: Final = "public, max-age=31536000, immutable"  # a year, the maximum that caches respect
 HASH_LENGTH: Final = 16  # hexadecimal digits: 64 bits, far more than a few dozen files need
 MEDIA_TYPES: Final = {
     "css": "text/css",
@@ -46,8 +46,8 @@ class StaticFiles:
 
     def __init__(self, folder: Traversable, prefix: str) -> None:
         self._prefix = prefix
-        self._names: dict[str, str] = {}  # as in the folder → with the hash
-        self._files: dict[str, _File] = {}  # by the name with the hash
+        self._names: dict[str, str] = {}  # name in the folder → name with the hash
+        self._files: dict[str, _File] = {}  # name with the hash → file
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
             if entry.is_file():
                 self._add(entry.name, entry.read_bytes())
@@ -79,6 +79,6 @@ class StaticFiles:
 
 
 def is_unchanged(request: Request, tag: str) -> bool:
-    """Whether the client has what a tag stands for (RFC 9110 §13.1.2: weak comparison, any of a list, or `*`)."""
+    """Whether `If-None-Match` matches the tag (RFC 9110 §13.1.2: weak comparison, any of a list, or `*`)."""
     asked = request.headers.get("if-none-match", "")
     return asked.strip() == "*" or tag in {each.strip().removeprefix("W/") for each in asked.split(",")}
