@@ -12,17 +12,9 @@ import pytest
 
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.destinations import Destinations, NoRoute
+from sendryd.delivery.lanes import COLD_WAITING, LANE_MEMORY, STALL_TIME, WAITING_FACTOR
 from sendryd.delivery.places import COLD_ATTEMPTS, COLD_PER_MESSAGE, LAST_PLACES, MAX_ATTEMPTS, MAX_COLD
-from sendryd.delivery.scheduler import (
-    COLD_WAITING,
-    KEEP_INTERVAL,
-    LANE_MEMORY,
-    MAX_HELD,
-    STALL_TIME,
-    UNRECORDED_FACTOR,
-    WAITING_FACTOR,
-    Scheduler,
-)
+from sendryd.delivery.scheduler import KEEP_INTERVAL, MAX_HELD, UNRECORDED_FACTOR, Scheduler
 from sendryd.delivery.worker import Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DeliveryId
@@ -599,7 +591,7 @@ async def test_warm_destinations_that_stall_leave_places_for_others(engine: Engi
     stalling = [f"w{number}.test" for number in range(count)]
     await warm(engine, *stalling, *(["good.test"] if is_known else []))
     for name in stalling:  # grown
-        lane = engine.scheduler._lane(name)
+        lane = engine.scheduler._lanes.open(name)
         lane.lane = replace(lane.lane, window=float(MX_MAX))
     engine.worker.gate.clear()
     for name in stalling:

@@ -81,9 +81,7 @@ class Post:
         self.first, self.second = ReceivingServer(host=FIRST), ReceivingServer(host=SECOND)
 
     async def open(self) -> None:
-        await self.first.start()
-        self.second.port = self.first.port
-        await self.second.start()
+        await self._listen()
         new = self.samples.domain()
         await self.store.add_domain(replace(new, domain=replace(new.domain, id=DomainId(1)), private_key=signing_key()[0]))
         self.signer = Signer(self.store, self.clock)
@@ -128,6 +126,19 @@ class Post:
             record_backoff=(0.001,),
         )
         self.worker = Worker(context, settings)
+
+    async def _listen(self) -> None:
+        """Both servers, on one port: another program may have that of the first at the second's address."""
+        while True:
+            await self.first.start()
+            self.second.port = self.first.port
+            try:
+                await self.second.start()
+            except OSError:
+                await self.first.aclose()
+                self.first.port = 0
+            else:
+                return
 
     async def aclose(self) -> None:
         await self.pool.aclose()

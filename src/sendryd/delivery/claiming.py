@@ -1,0 +1,138 @@
+"""Claiming: takes what is due from the database, as much of each lane as it can start soon.
+
+Reads and writes: `claim_deliveries`, the requests of operators to try a next hop at once.
+Strategy: oldest due first; a domain that is busy or suspended is stepped over, so it cannot hold up the others. Where many claims wait, each domain
+has few claimed at once, so that all domains come into the line soon.
+When things fail: while outcomes cannot be stored nothing is claimed.
+Limits: claims in memory, deliveries claimed at once.
+"""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from sendryd.delivery.grouping import group_claims
+from sendryd.delivery.lanes import WAITING_FACTOR, Lanes
+from sendryd.delivery.leases import HeldLeases
+from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.policy.throttle import new_lane
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import get_logger
+from sendryd.runtime.wakeup import Doorbell
+from sendryd.store.base import Claim, DeliveryStore, NextHopStore
+from sendryd.store.errors import StoreError
+
+MAX_WAITING: Final = 20_000  # claims in memory, waiting for a look-up or a place; 40 MB. The database keeps the others
+MANY_WAITING: Final = 1_000  # claims; from here on each domain has few claimed at once
+FEW_OF_EACH: Final = 4
+CLAIM_LIMIT: Final = 200  # deliveries claimed at once
+POLL_INTERVAL: Final = 1.0  # seconds: changes by other processes are seen within it
+
+log = get_logger("delivery")
+
+
+class QueueOfNextHops(DeliveryStore, NextHopStore, Protocol):
+    """What the scheduler needs of the store."""
+
+
+class Claimer:
+    """Keeps the lanes supplied."""
+
+    def __init__(
+        self,
+        store: QueueOfNextHops,
+        lanes: Lanes,
+        leases: HeldLeases,
+        *,
+        start: Callable[[Claim], None],
+        has_unrecorded: Callable[[], bool],
+        has_smart_host: bool,
+        clock: Clock,
+        wakeup: Doorbell,
+    ) -> None:
+        """`start` puts a claim into its lane. `has_unrecorded`: outcomes wait for the store."""
+        self._store = store
+        self._lanes = lanes
+        self._leases = leases
+        self._start = start
+        self._has_unrecorded = has_unrecorded
+        self._has_smart_host = has_smart_host
+        self._clock = clock
+        self._wakeup = wakeup
+        self._next_probes = 0.0  # monotonic seconds
+        self._is_stopping = False
+        self.may_be_due = True  # the database has, as far as is known, something that could be claimed if there were room
+        self.claimed = 0
+
+    async def run(self) -> None:
+        """Claims what is due, until stopped."""
+        while not self._is_stopping:
+            timeout = POLL_INTERVAL
+            try:
+                await self._end_suspensions()
+                if not await self._claim():
+                    timeout = await self._time_to_wait()
+            except StoreError as error:
+                log.error("not_claimed", error=repr(error))
+            except Exception:  # mail that is under way goes on, and so does the door
+                log.exception("claim_failed")
+            await self._wakeup.wait(timeout)
+
+    def stop(self) -> None:
+        """Ends `run` soon."""
+        self._is_stopping = True
+        self._wakeup.set()
+
+    async def _end_suspensions(self) -> None:
+        """Ends those of lanes that an operator wants tried: `queue retry`, `queue release`."""
+        now = self._clock.monotonic()
+        if now < self._next_probes:
+            return
+        self._next_probes = now + POLL_INTERVAL
+        domains = await self._store.list_probes()
+        if domains:
+            self._lanes.end_suspensions(domains)
+            await self._store.clear_probes(domains)
+
+    async def _claim(self) -> bool:
+        """One claim. True if something was claimed."""
+        self.may_be_due = True  # until the database has said otherwise
+        room = self._room()
+        if room <= 0 or self._has_unrecorded():
+            return False
+        busy = self._lanes.full(self._clock.monotonic())
+        if ANY_DOMAIN in busy:
+            return False
+        lease = self._leases.take()
+        try:
+            claims = await self._store.claim_deliveries(
+                now=self._clock.now(), settled=self._clock.settled(), lease=lease, limit=room, busy=busy, per_domain=self._per_domain(room)
+            )
+        finally:
+            self._leases.settle(lease)
+        self.may_be_due = bool(claims or busy)
+        for claim in group_claims(claims, is_one_hop=self._has_smart_host):
+            self.claimed += len(claim.deliveries)
+            self._start(claim)
+        return bool(claims)
+
+    def _room(self) -> int:
+        room = min(CLAIM_LIMIT, MAX_WAITING - self._lanes.waiting)
+        if self._has_smart_host:
+            state = self._lanes.find(ANY_DOMAIN)
+            lane = state.lane if state else new_lane(is_smart_host=True)
+            room = min(room, WAITING_FACTOR * lane.limit - (state.load if state else 0))
+        return room
+
+    def _per_domain(self, room: int) -> int:
+        if self._has_smart_host:
+            return room
+        return FEW_OF_EACH if self._lanes.waiting >= MANY_WAITING else WAITING_FACTOR * new_lane(is_smart_host=False).limit
+
+    async def _time_to_wait(self) -> float:
+        due = await self._store.due_at()
+        if due is None:
+            return POLL_INTERVAL
+        seconds = (due - self._clock.now()).total_seconds()
+        if seconds <= 0:  # due, but its lane is busy: a worker that becomes free wakes us
+            return POLL_INTERVAL
+        return min(POLL_INTERVAL, seconds)

@@ -1,0 +1,196 @@
+"""Lanes: one for each next hop, with the claims that wait, the attempts under way and what is known of the next hop.
+
+Strategy: a lane has a window of attempts that grows with success; after failures in a row it is suspended (`policy.throttle`). A destination without
+a recent success is cold (`delivery.places`), and so is one whose attempts stall. A lane of which nothing is known that a new one would not start
+with is dropped.
+Limits: claims of a lane, waiting or under way.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sendryd.delivery.places import Places
+from sendryd.policy.routing import ANY_DOMAIN, lane_key
+from sendryd.policy.throttle import Lane, Signal, new_lane, note_failure, note_silence, note_success
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import get_logger
+from sendryd.store.base import Claim
+
+# Claims of a lane, waiting or under way, for each attempt that it may have at once. The overflow stays in the database and costs a second read of
+# its content, about a third of an attempt.
+WAITING_FACTOR: Final = 10
+COLD_WAITING: Final = 20  # claims of a lane without a recent success: it starts one or two at a time
+LANE_MEMORY: Final = 600.0  # seconds for which failures of a next hop are remembered that is neither used nor suspended
+STALL_TIME: Final = 60.0  # seconds of an attempt, beside what its content may take: a session that goes on has ended by then
+STALL_RATE: Final = 64 * 1024  # octets of content in a second: a slow line is no stall
+
+log = get_logger("delivery")
+
+
+@dataclass(slots=True)
+class Held:
+    """A content in memory, and how many claims still need it."""
+
+    content: bytes
+    octets: int  # of the budget
+    claims: int
+
+
+@dataclass(slots=True)
+class LaneState:
+    """One lane. Times are monotonic seconds."""
+
+    key: str
+    lane: Lane
+    busy: int = 0  # attempts under way: sessions with the next hop
+    is_looking_up: bool = False
+    recording: int = 0  # attempts whose outcomes are being stored
+    reserved: int = 0  # claims that the door may hand over
+    waiting: deque[tuple[Claim, Held | None]] = field(default_factory=deque)
+    used: float = 0.0  # when an attempt last ended
+    stalls: dict[tuple[int, int], float] = field(default_factory=dict)  # when each attempt under way counts as stalled, by `claim_key`
+
+    @property
+    def load(self) -> int:
+        """Claims that the lane has or is to get."""
+        return self.busy + self.recording + self.reserved + len(self.waiting)
+
+
+def claim_key(claim: Claim) -> tuple[int, int]:
+    """What tells a claim from others, also after it was cut."""
+    return claim.lease.token, claim.deliveries[0].id
+
+
+class Lanes:
+    """All lanes, by `policy.routing.lane_key`."""
+
+    def __init__(self, places: Places, clock: Clock, *, delays: tuple[float, ...], has_smart_host: bool) -> None:
+        """`delays` are those of the retry plan, in seconds: suspensions follow them."""
+        self._places = places
+        self._clock = clock
+        self._delays = delays
+        self._has_smart_host = has_smart_host
+        self._lanes: dict[str, LaneState] = {}
+        self.waiting = 0  # claims in all lanes that wait to be started
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def keys(self, domains: Iterable[str]) -> list[str]:
+        """The keys of their lanes, each once."""
+        return list(dict.fromkeys(lane_key(domain, has_smart_host=self._has_smart_host) for domain in domains))
+
+    def find(self, key: str) -> LaneState | None:
+        """The lane, if there is one."""
+        return self._lanes.get(key)
+
+    def open(self, key: str) -> LaneState:
+        """The lane, made if there is none."""
+        state = self._lanes.get(key)
+        if state is None:
+            state = self._lanes[key] = LaneState(key, new_lane(is_smart_host=key == ANY_DOMAIN))
+        return state
+
+    def all(self) -> list[LaneState]:
+        """All of them."""
+        return list(self._lanes.values())
+
+    # What waits.
+
+    def enqueue(self, claim: Claim, held: Held | None) -> LaneState:
+        """Puts a claim at the end of its lane."""
+        state = self.open(lane_key(claim.domain, has_smart_host=self._has_smart_host))
+        state.waiting.append((claim, held))
+        self.waiting += 1
+        return state
+
+    def dequeue(self, state: LaneState) -> tuple[Claim, Held | None]:
+        """Takes the claim that has waited longest."""
+        self.waiting -= 1
+        return state.waiting.popleft()
+
+    def most_waiting(self, state: LaneState, now: float) -> int:
+        """Claims that the lane may have, waiting or under way."""
+        most = WAITING_FACTOR * state.lane.limit
+        return min(COLD_WAITING, most) if self.is_cold(state.key, now) else most
+
+    def is_full(self, state: LaneState, now: float) -> bool:
+        """It takes no more claims: it is suspended, or has as many as it can start soon."""
+        return state.lane.is_suspended(now) or state.load >= self.most_waiting(state, now)
+
+    def full(self, now: float) -> frozenset[str]:
+        """The keys of lanes that take no more claims."""
+        return frozenset(key for key, state in self._lanes.items() if self.is_full(state, now))
+
+    # What is known.
+
+    def is_cold(self, key: str, now: float) -> bool:
+        """The next hop has no recent success. A smart host is the operator's own choice, and there is no other."""
+        return not self._has_smart_host and self._places.is_cold(key, now)
+
+    def note(self, state: LaneState, signal: Signal) -> None:
+        """What an attempt tells of the next hop."""
+        if signal is Signal.GOOD:
+            state.lane = note_success(state.lane)
+            self._places.note_success(state.key, self._clock.monotonic())
+        elif signal is Signal.BAD:
+            now = self._clock.monotonic()
+            if not state.lane.is_suspended(now):  # by another attempt of the same moment
+                self._suspend(state, note_failure(state.lane, now=now, delays=self._delays), now)
+
+    def note_silence(self, state: LaneState) -> None:
+        """DNS gave no answer for the next hop."""
+        now = self._clock.monotonic()
+        if not state.lane.is_suspended(now):
+            note = note_failure if self._has_smart_host else note_silence
+            self._suspend(state, note(state.lane, now=now, delays=self._delays), now)
+
+    def _suspend(self, state: LaneState, lane: Lane, now: float) -> None:
+        state.lane = lane
+        if lane.is_suspended(now):
+            self._places.note_trouble(state.key)
+            log.warning("lane_suspended", next_hop=state.key, seconds=round((lane.suspended_until or now) - now, 1))
+
+    def end_suspensions(self, domains: Iterable[str]) -> None:
+        """Ends those of lanes that an operator wants tried."""
+        now = self._clock.monotonic()
+        for key in self.keys(domains):
+            state = self._lanes.get(key)
+            if state is not None and state.lane.is_suspended(now):
+                state.lane = replace(state.lane, suspended_until=None)
+                log.info("suspension_ended", next_hop=key)
+
+    def note_stalls(self) -> None:
+        """Destinations of whose attempts half or more stall count as cold."""
+        now = self._clock.monotonic()
+        for key, state in self._lanes.items():
+            stalled = sum(moment <= now for moment in state.stalls.values())
+            if stalled and 2 * stalled >= state.busy and not self.is_cold(key, now):
+                self._places.note_trouble(key)
+                log.warning("destination_stalls", next_hop=key, attempts=stalled)
+
+    def begin(self, state: LaneState, claim: Claim, now: float) -> None:
+        """An attempt begins."""
+        state.busy += 1
+        state.stalls[claim_key(claim)] = now + STALL_TIME + claim.message.size / STALL_RATE
+
+    def end(self, state: LaneState, claim: Claim) -> None:
+        """Its session is over; the outcome is not stored yet."""
+        state.busy -= 1
+        state.stalls.pop(claim_key(claim), None)
+
+    def forget_idle(self) -> None:
+        """Drops what is known of next hops that nothing was sent to for long: there are as many as domains in the world."""
+        for state in tuple(self._lanes.values()):
+            self.forget_if_idle(state)
+
+    def forget_if_idle(self, state: LaneState) -> None:
+        """Drops a lane of which nothing is known that a new one would not start with, or nothing recent."""
+        if state.load or state.is_looking_up:
+            return
+        is_default = not state.lane.failures and not state.lane.suspensions
+        used = max(state.used, state.lane.suspended_until or 0.0)
+        if (is_default or self._clock.monotonic() - used >= LANE_MEMORY) and self._lanes.get(state.key) is state:
+            del self._lanes[state.key]
