@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from sendryd.accounts.changes import reapply
 from sendryd.accounts.spfcheck import SpfCheck
@@ -294,7 +294,7 @@ class DomainOffice:
 
     def _notice(self, event: WebhookEvent, domain: SendingDomain) -> Notice:
         settings = domain.settings
-        body: dict[str, Any] = {
+        body: dict[str, object] = {
             "domain_id": format_id(DOMAIN_PREFIX, domain.id),
             "name": domain.name,
             "status": domain.status.value,

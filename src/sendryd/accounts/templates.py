@@ -50,8 +50,8 @@ class TemplateChange:
     html: str | None = None
     text: str | None = None
     engine: str | None = None
-    variables: Mapping[str, Any] | None = None
-    blocks: Mapping[str, Any] | None = None
+    variables: Mapping[str, object] | None = None
+    blocks: Mapping[str, object] | None = None
     clears_blocks: bool = False  # the design is taken away; the HTML stays
 
 
@@ -150,7 +150,7 @@ class TemplateOffice:
         self,
         actor: Actor,
         template_id: TemplateId,
-        variables: Mapping[str, Any],
+        variables: Mapping[str, object],
         *,
         is_large: bool = False,
     ) -> Rendered:
@@ -168,7 +168,7 @@ class TemplateOffice:
             raise FenceUnavailable("the template of a large message was not rendered in time") from None
 
     async def render_content(
-        self, account_id: AccountId, content: TemplateContent, variables: Mapping[str, Any], *, is_preview: bool = True
+        self, account_id: AccountId, content: TemplateContent, variables: Mapping[str, object], *, is_preview: bool = True
     ) -> Rendered:
         """What may be no stored template, with its variables in place. Raises `TemplateError`, `FenceUnavailable`."""
         made = render_small(subject=content.subject, html=content.html, text=content.text, schema=content.variables, variables=variables)
@@ -178,7 +178,7 @@ class TemplateOffice:
         arguments = (content.subject, content.html, content.text, content.variables, variables)
         return Rendered(**await _run(fence, account_id, render_template, *arguments))
 
-    async def compile(self, account_id: AccountId, design: Mapping[str, Any]) -> str:
+    async def compile(self, account_id: AccountId, design: Mapping[str, object]) -> str:
         """The HTML of a design. Raises `BlockError`, `FenceUnavailable`."""
         if are_small(design):
             return compile_blocks(design)
@@ -220,7 +220,9 @@ class TemplateOffice:
         return TemplateVersionId(self._ids.next())
 
 
-async def _run(fence: Fence, account_id: AccountId, job: Callable[..., Any], *arguments: Any) -> Any:
+async def _run(
+    fence: Fence, account_id: AccountId, job: Callable[..., object], *arguments: object
+) -> Any:  # JSON, of a form that the job has
     try:
         return await fence.run(job, *arguments, lane=account_id, refusal=TemplateError)
     except TooCostly as error:

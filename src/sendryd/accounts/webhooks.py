@@ -6,7 +6,7 @@ What a webhook is owed is written by the store with the facts; here it is only o
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sendryd.accounts.changes import reapply
 from sendryd.model.actor import Actor
@@ -193,7 +193,7 @@ def _check_events(words: Sequence[str]) -> tuple[WebhookEvent, ...]:
     return tuple(events)
 
 
-def _test_body(webhook: Webhook, now: datetime) -> dict[str, Any]:
+def _test_body(webhook: Webhook, now: datetime) -> dict[str, object]:
     """In the form of a mail's, so that a receiver that reads those takes it."""
     return {
         "test": True,

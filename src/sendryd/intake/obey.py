@@ -5,7 +5,7 @@ A message without control headers, tracking and suppressed recipients goes throu
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from sendryd.intake.admit import Admitted
 from sendryd.intake.directory import Directory
@@ -56,7 +56,7 @@ class Obeyed:
 class TemplateRenderer(Protocol):
     """Stored templates, as the door sees them."""
 
-    async def render(self, actor: Actor, template_id: TemplateId, variables: Mapping[str, Any], *, is_large: bool = False) -> Rendered:
+    async def render(self, actor: Actor, template_id: TemplateId, variables: Mapping[str, object], *, is_large: bool = False) -> Rendered:
         """A template with its variables in place, for mail of the actor. Raises `NotFound`, `TemplateError`, `NotForLiveMail`."""
         ...
 

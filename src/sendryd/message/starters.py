@@ -1,7 +1,29 @@
 """Templates and designs to begin with. Pure data."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, TypedDict
+
+
+class StarterTemplate(TypedDict):
+    """A template to begin with."""
+
+    id: str
+    name: str
+    description: str
+    subject: str
+    html: str
+    variables: list[str]  # the names in it
+
+
+class StarterDesign(TypedDict):
+    """A design to begin with."""
+
+    id: str
+    name: str
+    description: str
+    category: str
+    design: Mapping[str, object]
+
 
 _STYLES: Final = {
     "bodyBackgroundColor": "#f4f4f5",
@@ -33,7 +55,7 @@ def _page(title: str, body: str, button: tuple[str, str] | None = None, note: st
     )
 
 
-def _starter(name: str, description: str, subject: str, html: str, *variables: str) -> Mapping[str, Any]:
+def _starter(name: str, description: str, subject: str, html: str, *variables: str) -> StarterTemplate:
     return {
         "id": name.lower().replace(" ", "-"),
         "name": name,
@@ -41,11 +63,10 @@ def _starter(name: str, description: str, subject: str, html: str, *variables: s
         "subject": subject,
         "html": html,
         "variables": list(variables),
-        "engine": "react",
     }
 
 
-STARTERS: Final[tuple[Mapping[str, Any], ...]] = (
+STARTERS: Final[tuple[StarterTemplate, ...]] = (
     _starter(
         "Welcome",
         "Greets somebody who has just signed up.",
@@ -135,11 +156,11 @@ STARTERS: Final[tuple[Mapping[str, Any], ...]] = (
 )
 
 
-def _block(number: int, kind: str, **props: Any) -> Mapping[str, Any]:
+def _block(number: int, kind: str, **props: object) -> Mapping[str, object]:
     return {"id": f"b{number}", "type": kind, "props": props}
 
 
-def _visual(name: str, description: str, category: str, *blocks: tuple[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+def _visual(name: str, description: str, category: str, *blocks: tuple[str, Mapping[str, object]]) -> StarterDesign:
     return {
         "id": name.lower().replace(" ", "-"),
         "name": name,
@@ -149,7 +170,7 @@ def _visual(name: str, description: str, category: str, *blocks: tuple[str, Mapp
     }
 
 
-VISUAL_STARTERS: Final[tuple[Mapping[str, Any], ...]] = (
+VISUAL_STARTERS: Final[tuple[StarterDesign, ...]] = (
     _visual(
         "Simple announcement",
         "A title, some text and one button.",

@@ -1,5 +1,6 @@
 """Templates as a client sees them."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from sendryd.testing.api import Answer, ApiWorld
 
 Key = tuple[ApiKey, str]
 PATH = "/v1/templates"
-DESIGN = VISUAL_STARTERS[0]["design"]
+DESIGN: Mapping[str, Any] = VISUAL_STARTERS[0]["design"]
 BODY = {
     "name": "Welcome",
     "subject": "Hi {{ name }}",

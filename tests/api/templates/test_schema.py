@@ -47,7 +47,7 @@ def test_what_was_rendered_has_both_bodies() -> None:
 
 
 def test_starters_are_shown_whole_and_designs_in_one_alone() -> None:
-    assert [starter_json(each) for each in STARTERS] == [dict(each) for each in STARTERS]
+    assert [starter_json(each) for each in STARTERS] == [{**each, "engine": "react"} for each in STARTERS]
     for each in VISUAL_STARTERS:
         assert whole_visual_starter_json(each) == dict(each)
         assert {**visual_starter_json(each), "design": each["design"]} == dict(each)

@@ -1,6 +1,6 @@
 """Emails and their events as requests and answers have them. Pure."""
 
-from typing import Any, Literal, NotRequired
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -68,7 +68,7 @@ class EmailEvent(TypedDict):
     email_id: str
     type: str
     recipient: str
-    metadata: dict[str, Any]
+    metadata: dict[str, object]
     created_at: str
 
 

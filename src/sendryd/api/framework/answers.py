@@ -64,7 +64,7 @@ class ErrorContent(TypedDict):
 
     code: str
     message: str
-    details: dict[str, Any]
+    details: dict[str, object]
     retry_after: NotRequired[int]
 
 
@@ -75,7 +75,7 @@ class Error(TypedDict):
     statusCode: int
     code: str
     message: str
-    details: dict[str, Any]
+    details: dict[str, object]
 
 
 def timestamp_or_none(moment: datetime | None) -> str | None:
@@ -102,7 +102,7 @@ def _cursor(items: Sequence[HasId], *, has_more: bool) -> str | None:
     return items[-1]["id"] if has_more else None
 
 
-def error_json(status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> Json:
+def error_json(status: int, code: str, message: str, details: Mapping[str, object] | None = None) -> Json:
     """The public error body: the nested object that the SDKs read, and the flat keys of the older pages beside it."""
     content = dict(details or {})
     return {

@@ -4,9 +4,10 @@ Unknown fields are left aside, as the hosted service does; null stands for a fie
 """
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 MAX_LIMIT: Final = 100
 DEFAULT_LIMIT: Final = 50
@@ -74,7 +75,7 @@ class SearchQuery(PageQuery):
     q: SearchText | None = None
 
 
-def explain(error: ValidationError, data: Any) -> tuple[str, dict[str, Any]]:
+def explain(error: ValidationError, data: object) -> tuple[str, dict[str, object]]:
     """One sentence on the first fault in the data, and the details: its field, and all faults if there are several."""
     faults = [
         {"field": ".".join(str(part) for part in _place(fault["loc"], data)), "message": _say(fault)}
@@ -82,11 +83,11 @@ def explain(error: ValidationError, data: Any) -> tuple[str, dict[str, Any]]:
     ]
     first = faults[0]
     sentence = f"{first['field']}: {first['message']}" if first["field"] else first["message"]
-    details: dict[str, Any] = {"field": first["field"]}
+    details: dict[str, object] = {"field": first["field"]}
     return sentence, details if len(faults) == 1 else {**details, "errors": faults}
 
 
-def _place(location: tuple[int | str, ...], data: Any) -> list[int | str]:
+def _place(location: tuple[int | str, ...], data: object) -> list[int | str]:
     # Behind a union, pydantic names the member that it tried. One address that was given alone is not the first of a list.
     place = [part for part in location if not (isinstance(part, str) and (part in _MEMBERS or "[" in part))]
     is_alone = len(place) == 2 and isinstance(place[1], int) and isinstance(data, dict) and isinstance(data.get(place[0]), str)
@@ -106,7 +107,7 @@ _SENTENCES: Final = {
 }
 
 
-def _say(fault: Any) -> str:
+def _say(fault: ErrorDetails) -> str:
     if fault["type"] in _SENTENCES:
         return _SENTENCES[fault["type"]]
     text = str(fault["msg"]).removeprefix("Value error, ")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -67,7 +66,7 @@ class Dispatcher:
     async def _serve(self, operation: Operation, request: Request, params: dict[str, str]) -> Response:
         started = self._clock.monotonic()
         room = Room(self._budget.composing)
-        call: Call[Any, Any] = Call(request, params, None, room, None, None)
+        call: Call[object, object] = Call(request, params, None, room, None, None)
         incoming: RequestBody | None = None
         headers: dict[str, str] = {}
         known: ApiKey | None = None  # whose request it is, admitted or not

@@ -45,7 +45,7 @@ class Call(Generic[BodyT, QueryT]):
         return self.caller
 
 
-Handler = Callable[[Any], Awaitable[Any]]
+Handler = Callable[[Any], Awaitable[Mapping[str, object] | Response]]  # of a `Call` whose types its own annotation names
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Operation:
     is_timed: bool = True  # counts for the latency; what waits for others by design does not
     answers: Any = None  # the type of a JSON answer where the handler gives a `Response` of its own
     # For the description alone.
-    example: Any = None  # a body
+    example: object = None  # a body
     conflict: str = ""  # when there is a 409
     missing: str = ""  # when there is a 404 though nothing in the path varies
     forbidden: str = ""  # when there is a 403 though the key has the scope

@@ -1,6 +1,6 @@
 """From the octets of a request to the values that an operation declares."""
 
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -22,7 +22,7 @@ _WHOLE: Final = ""  # the field of a fault that is no single field's
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parse_json(raw: bytes) -> Any:
+def parse_json(raw: bytes) -> object:
     """What a body says. Raises `Refused`."""
     if not raw:
         return {}  # some clients send a content type and no body
@@ -47,7 +47,7 @@ def _count_marks(raw: bytes) -> int:
     return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
-def validate(model: type[Model], data: Any) -> Model:
+def validate(model: type[Model], data: object) -> Model:
     """The data as the model has it. Raises `Refused`."""
     try:
         return model.model_validate(data)

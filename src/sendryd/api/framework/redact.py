@@ -4,7 +4,7 @@ Secrets and the bodies of mail never are; of recipients only their number.
 """
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from sendryd.policy.credentials import without_keys
 from sendryd.policy.urlguard import origin_of
@@ -18,7 +18,7 @@ _CONTENTS: Final = frozenset({"html", "text", "content", "variables"})
 _RECIPIENTS: Final = frozenset({"to", "cc", "bcc"})
 
 
-def redact(value: Any, depth: int = 0) -> Any:
+def redact(value: object, depth: int = 0) -> object:
     """A copy of JSON data that may be kept."""
     if depth > MAX_DEPTH:
         return REDACTED
@@ -29,7 +29,7 @@ def redact(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def _redact_field(name: str, value: Any, depth: int) -> Any:
+def _redact_field(name: str, value: object, depth: int) -> object:
     word = name.lower()
     if value is None:
         return None

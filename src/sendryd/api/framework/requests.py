@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -44,7 +44,7 @@ Word = TypeVar("Word")
 class Refused(Exception):
     """A request that is answered with an error."""
 
-    def __init__(self, refusal: Refusal, *, details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, refusal: Refusal, *, details: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(refusal.sentence)
         self.refusal = refusal
         self.details = details
@@ -102,12 +102,12 @@ def request_id(request: Request) -> str:
     return str(request.scope.get(REQUEST_ID_KEY, ""))
 
 
-def encode(body: Mapping[str, Any]) -> bytes:
+def encode(body: Mapping[str, object]) -> bytes:
     """JSON text. Lone surrogates, which UTF-8 cannot say, go out as escapes."""
     return _encode_value(body)
 
 
-def _encode_value(value: Any) -> bytes:
+def _encode_value(value: object) -> bytes:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         return text.encode("utf-8")
@@ -115,7 +115,7 @@ def _encode_value(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
-def encode_large(body: Mapping[str, Any]) -> bytes:
+def encode_large(body: Mapping[str, object]) -> bytes:
     """The same for an answer with texts of a large message, a piece at a time: one call over all would keep the other threads waiting."""
     pieces = [b"{"]
     for name, value in body.items():
@@ -130,7 +130,7 @@ def encode_large(body: Mapping[str, Any]) -> bytes:
     return b"".join([*pieces, b"}"])
 
 
-def respond(body: Mapping[str, Any] | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def respond(body: Mapping[str, object] | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer, from data or from text made by `encode`."""
     content = body if isinstance(body, bytes) else encode(body)
     return Response(content, status, headers=dict(headers or {}), media_type="application/json")

@@ -1,7 +1,7 @@
 """The log of events and the log of API requests as requests and answers have them. Pure."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -41,8 +41,8 @@ class ApiRequest(TypedDict):
     method: str
     path: str
     status_code: int
-    request_body: Any
-    response_body: Any
+    request_body: object
+    response_body: object
     duration_ms: int | None
     user_agent: str | None
     created_at: str
@@ -65,5 +65,5 @@ def api_request_json(request: model.ApiRequest) -> ApiRequest:
     }
 
 
-def _load(text: str | None) -> Any:
+def _load(text: str | None) -> object:
     return None if text is None else json.loads(text)

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,7 +40,7 @@ YIELD_EVERY: Final = 10  # messages of a batch that are made before other reques
 DOMAIN_NOT_VERIFIED: Final = "The domain of `from` is not verified, and the key is a live one."
 _KEY_CONFLICT: Final = "The `Idempotency-Key` was used for another request, or the same request is still being answered."
 _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?", re.ASCII)
-_SEND_EXAMPLE: Final[Mapping[str, Any]] = {
+_SEND_EXAMPLE: Final[Mapping[str, object]] = {
     "from": "Acme <hello@example.com>",
     "to": ["Ann <ann@example.org>"],
     "subject": "Your order",
@@ -48,12 +48,12 @@ _SEND_EXAMPLE: Final[Mapping[str, Any]] = {
     "text": "It is on its way.",
     "tags": [{"name": "kind", "value": "order"}],
 }
-_BATCH_EXAMPLE: Final[Mapping[str, Any]] = {
+_BATCH_EXAMPLE: Final[Mapping[str, object]] = {
     "from": "hello@example.com",
     "subject": "Your order",
     "emails": [{"to": "ann@example.org", "text": "It is on its way."}, {"to": "bob@example.org", "text": "It is packed."}],
 }
-_MARKETING_EXAMPLE: Final[Mapping[str, Any]] = {
+_MARKETING_EXAMPLE: Final[Mapping[str, object]] = {
     "from": "Acme <news@example.com>",
     "to": "ann@example.org",
     "subject": "This month",
@@ -80,7 +80,7 @@ class SendHandlers:
             self._declare("POST /v1/emails/marketing", self.send_marketing, SendResult, _MARKETING_EXAMPLE),
         ]
 
-    def _declare(self, route: str, handler: Handler, answers: type, example: Mapping[str, Any]) -> Operation:
+    def _declare(self, route: str, handler: Handler, answers: type, example: Mapping[str, object]) -> Operation:
         return Operation(
             GROUP,
             route,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sendryd.api.framework.reading import validate
 from sendryd.api.framework.requests import invalid
@@ -30,7 +29,7 @@ class Outgoing:
     headers: Mapping[str, str]
     attachments: Sequence[AttachmentBody] = ()
     template_id: str | None
-    variables: Mapping[str, Any]
+    variables: Mapping[str, object]
     options: Options
 
 

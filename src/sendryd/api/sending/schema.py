@@ -5,7 +5,7 @@ import binascii
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NotRequired
+from typing import Annotated, Final, Literal, NotRequired
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PlainValidator, SkipValidation, WithJsonSchema
 from typing_extensions import TypedDict
@@ -149,7 +149,7 @@ class Content(Body):
     html: Html | None = None
     text: PlainText | None = None
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] | None = None
-    variables: dict[str, Any] | None = None
+    variables: dict[str, object] | None = None
     attachments: Annotated[list[AttachmentBody], Field(max_length=MAX_ATTACHMENTS)] | None = None
 
 
@@ -178,7 +178,7 @@ class BatchBody(Body):
     sender: Annotated[Address | None, Field(alias="from")] = None
     subject: Subject | None = None
     template_id: str | None = None
-    variables: dict[str, Any] | None = None
+    variables: dict[str, object] | None = None
     emails: Annotated[list[SkipValidation[BatchItemBody]], Field(min_length=1, max_length=MAX_BATCH)]
     batch_validation: Literal["strict", "permissive"] = "strict"
 
@@ -198,7 +198,7 @@ class MarketingBody(Body):
     list_id: Annotated[Line, Field(max_length=200)] | None = None
     scheduled_at: Annotated[str, Field(max_length=200)] | None = None
     template_id: str | None = None
-    variables: dict[str, Any] | None = None
+    variables: dict[str, object] | None = None
 
 
 class AmendBody(Body):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -166,7 +166,7 @@ class Latency(TypedDict):
 class Plans(TypedDict):
     """What can be had: everything, without limits."""
 
-    plans: list[dict[str, Any]]
+    plans: list[dict[str, object]]
 
 
 def changelog_json(releases: Iterable[Release]) -> Changelog:

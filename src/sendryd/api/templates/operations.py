@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from sendryd.accounts.templates import EMPTY, BadTemplate, TemplateOffice
 from sendryd.api.framework.answers import Deleted, Page, Whole, page
@@ -246,7 +246,7 @@ class TemplateHandlers:
         raise not_found("Visual starter")
 
     async def _render(
-        self, call: Call[object, object], content: model.TemplateContent, variables: Mapping[str, Any] | None, field: str
+        self, call: Call[object, object], content: model.TemplateContent, variables: Mapping[str, object] | None, field: str
     ) -> message.Rendered:
         try:
             return await self._templates.render_content(call.key.account_id, content, variables or {})

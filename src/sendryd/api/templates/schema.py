@@ -1,8 +1,7 @@
 """Templates, what to begin them with, and what rendering makes of them, as requests and answers have them. Pure."""
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, NotRequired
+from typing import Annotated, Final, Literal, NotRequired
 
 from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
@@ -12,6 +11,7 @@ from sendryd.api.framework.answers import Json
 from sendryd.api.framework.bodies import Body, Line, Name
 from sendryd.message import template as message
 from sendryd.message.blocks import MAX_WIDTH, MIN_WIDTH, TYPES
+from sendryd.message.starters import StarterDesign, StarterTemplate
 from sendryd.message.template import MAX_SOURCE
 from sendryd.model import template as model
 from sendryd.model.apikey import KeyMode
@@ -26,7 +26,7 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Subject = Annotated[Line, Field(max_length=MAX_SUBJECT)]
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     """JSON whose numbers can be written as JSON again: 1e400 is read as infinite. Raises `ValueError`."""
     waiting = [value]
     while waiting:
@@ -69,9 +69,9 @@ _DESIGN: Final[Json] = {  # what `message.blocks` asks of every design; each blo
     },
     "required": ["blocks"],
 }
-Variables = Annotated[dict[str, Any], AfterValidator(_finite), Field(description="Values by name: any JSON.")]
+Variables = Annotated[dict[str, object], AfterValidator(_finite), Field(description="Values by name: any JSON.")]
 Design = Annotated[
-    dict[str, Any],
+    dict[str, object],
     AfterValidator(_finite),
     Field(description="`globalStyles` and `blocks`, as visual starters have them.", json_schema_extra=_DESIGN),
 ]
@@ -82,7 +82,7 @@ class VariableRule(Body):
 
     type: Annotated[str, Field(max_length=50)]
     required: bool | None = None
-    default: Annotated[Any, AfterValidator(_finite)] = None
+    default: Annotated[object, AfterValidator(_finite)] = None
 
 
 Schema = Annotated[dict[Annotated[str, Field(max_length=200)], VariableRule], Field(max_length=MAX_VARIABLES)]
@@ -151,8 +151,8 @@ class Template(TypedDict):
     html: str | None
     text: str | None
     engine: str
-    variables: dict[str, Any] | None
-    blocks: dict[str, Any] | None
+    variables: dict[str, object] | None
+    blocks: dict[str, object] | None
     mode: NotRequired[Literal["test"]]  # of one that a test key made: live mail cannot use it
     created_at: str
     updated_at: str
@@ -199,7 +199,7 @@ class VisualStarter(TypedDict):
 class WholeVisualStarter(VisualStarter):
     """A design to begin with, and the design."""
 
-    design: dict[str, Any]
+    design: dict[str, object]
 
 
 def template_json(template: model.Template) -> Template:
@@ -235,7 +235,7 @@ def rendered_json(made: message.Rendered) -> Rendered:
     return {"html": made.html or "", "text": made.text or "", "subject": made.subject}
 
 
-def starter_json(starter: Mapping[str, Any]) -> Starter:
+def starter_json(starter: StarterTemplate) -> Starter:
     """A template to begin with, of those in `message.starters`."""
     return {
         "id": starter["id"],
@@ -244,15 +244,15 @@ def starter_json(starter: Mapping[str, Any]) -> Starter:
         "subject": starter["subject"],
         "html": starter["html"],
         "variables": list(starter["variables"]),
-        "engine": starter["engine"],
+        "engine": "react",
     }
 
 
-def visual_starter_json(starter: Mapping[str, Any]) -> VisualStarter:
+def visual_starter_json(starter: StarterDesign) -> VisualStarter:
     """A design to begin with, of those in `message.starters`."""
     return {"id": starter["id"], "name": starter["name"], "description": starter["description"], "category": starter["category"]}
 
 
-def whole_visual_starter_json(starter: Mapping[str, Any]) -> WholeVisualStarter:
+def whole_visual_starter_json(starter: StarterDesign) -> WholeVisualStarter:
     """The same with the design."""
     return {**visual_starter_json(starter), "design": dict(starter["design"])}

@@ -1,6 +1,6 @@
 """Webhooks and their deliveries as requests and answers have them. Pure."""
 
-from typing import Annotated, Any, Final, Literal, NotRequired, assert_never
+from typing import Annotated, Final, Literal, NotRequired, assert_never
 
 from pydantic import AliasChoices, Field
 from typing_extensions import TypedDict
@@ -89,7 +89,7 @@ class WebhookDelivery(TypedDict):
     id: str
     webhook_id: str
     event: str
-    payload: dict[str, Any]
+    payload: dict[str, object]
     status: DeliveryStatus
     status_code: int | None
     response: str | None
