@@ -18,6 +18,7 @@ from sendryd.store.base import MessageFilter
 from sendryd.store.errors import TookTooLong
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import database, migrate
+from sendryd.store.sqlite.engine.statements import fetch_rows
 from sendryd.store.sqlite.mail import claims
 from sendryd.store.sqlite.mail.claims import DueScan
 from sendryd.store.sqlite.mail.queries import SQL
@@ -222,7 +223,8 @@ async def test_test_mail_is_never_claimed(tmp_path: Path) -> None:
     assert await store.claim_deliveries(now=later, lease=samples.lease(), limit=9, busy=NOBODY, per_domain=9) == []
     # Nor if it was chosen before.
     connection = apsw.Connection(str(tmp_path / "sendryd.db"))
-    assert connection.execute(SQL["lease_deliveries"], (1, "local", 2, f"[{queued[0].id}]", 1 << 62)).fetchall() == []
+    values = {"token": 1, "node": "local", "boot": 2, "ids": f"[{queued[0].id}]", "moment": 1 << 62}
+    assert fetch_rows(connection, SQL["lease_deliveries"], **values) == []
     connection.close()
     await store.aclose()
 

@@ -39,8 +39,7 @@ def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
 
 
 def plan(connection: apsw.Connection, name: str) -> list[str]:
-    numbers = [int(number) for number in re.findall(r"\?(\d)", SQL[name])]
-    values = [None] * max(numbers, default=SQL[name].count("?"))
+    values = dict.fromkeys(re.findall(r":(\w+)", SQL[name]))
     return [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", values).fetchall()]
 
 

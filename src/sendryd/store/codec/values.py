@@ -7,6 +7,7 @@ from typing import Any, Final
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IDS_EPOCH: Final = datetime(2024, 1, 1, tzinfo=UTC)  # as in sendryd.model.ids
 _ID_SHIFT: Final = 22  # bits of node and counter
+_ABOVE_ALL: Final = 1 << 62
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make one for every call
@@ -53,9 +54,19 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
+def clean_or_none(text: str | None) -> str | None:
+    """Text without lone surrogates, if there is one."""
+    return None if text is None else clean(text)
+
+
 def read_object(text: str) -> dict[str, Any]:
     """A stored JSON object. Raises `ValueError` for everything else."""
     found = json.loads(text)
     if not isinstance(found, dict):
         raise ValueError("a JSON object was stored, and something else is there")
     return found
+
+
+def id_below(before: int | None) -> int:
+    """The number that the ids of a page stay below: that of the last item of the page before, or one above all ids."""
+    return _ABOVE_ALL if before is None else before

@@ -1,119 +1,152 @@
 -- Accounts, API keys, sending domains, secrets. sendryd.store.sqlite.engine.loading loads them.
 
+-- columns: api_key
+id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
+
+-- columns: domain
+id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
+
+-- columns: bimi
+logo_url, vmc_url, selector, is_verified, verified_at, created_at, updated_at
+
 -- name: insert_account
-INSERT INTO account (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING;
+-- Makes an account unless it exists.
+INSERT INTO account (id, name, created_at) VALUES (:id, :name, :created_at) ON CONFLICT (id) DO NOTHING;
+
+-- name: get_account
+-- An account by its id.
+SELECT id, name, created_at, settings FROM account WHERE id = :id;
+
+-- name: set_account
+-- Replaces the name and settings of an account.
+UPDATE account SET name = :name, settings = :settings WHERE id = :id;
 
 -- name: insert_api_key
-INSERT INTO api_key (id, account_id, name, scope, mode, prefix, secret_hash, created_at, expires_at, revoked_at, last_used_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- Stores a key with the SHA-256 of its secret.
+INSERT INTO api_key ({api_key}, secret_hash) VALUES ({:api_key}, :secret_hash);
 
 -- name: find_api_key
-SELECT id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
-FROM api_key WHERE secret_hash = ?;
+-- The key whose secret has this SHA-256.
+SELECT {api_key} FROM api_key WHERE secret_hash = :secret_hash;
 
 -- name: get_api_key
-SELECT id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
-FROM api_key WHERE account_id = ? AND id = ?;
+-- One key of an account.
+SELECT {api_key} FROM api_key WHERE account_id = :account_id AND id = :id;
 
 -- name: list_api_keys
-SELECT id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
-FROM api_key WHERE account_id = ? ORDER BY id DESC;
+-- All keys of an account, newest first.
+SELECT {api_key} FROM api_key WHERE account_id = :account_id ORDER BY id DESC;
 
 -- name: page_api_keys
-SELECT id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
-FROM api_key WHERE account_id = ? AND id < ? AND revoked_at IS NULL ORDER BY id DESC LIMIT ?;
+-- Keys of an account that are not revoked, newest first.
+SELECT {api_key} FROM api_key WHERE account_id = :account_id AND id < :before AND revoked_at IS NULL ORDER BY id DESC LIMIT :limit;
 
 -- name: count_active_keys
+-- Number of keys that are neither revoked nor expired; test keys count beside test keys alone.
 SELECT count(*) FROM api_key
-WHERE account_id = ?1 AND (mode = 'live' OR ?2 = 'test') AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3);
+WHERE account_id = :account_id AND (mode = 'live' OR :mode = 'test') AND revoked_at IS NULL
+  AND (expires_at IS NULL OR expires_at > :moment);
 
 -- name: revoke_api_key
-UPDATE api_key SET revoked_at = min(coalesce(revoked_at, ?3), ?3) WHERE account_id = ?1 AND id = ?2;
+-- Revokes a key from a time on; an earlier revocation stays.
+UPDATE api_key SET revoked_at = min(coalesce(revoked_at, :revoked_at), :revoked_at) WHERE account_id = :account_id AND id = :id;
 
 -- name: touch_api_key
-UPDATE api_key SET last_used_at = ? WHERE id = ?;
+-- Stores when a key was last used.
+UPDATE api_key SET last_used_at = :last_used_at WHERE id = :id;
 
 -- name: insert_domain
-INSERT INTO sending_domain (id, account_id, name, status, selector, public_key, private_key, settings, records, created_at,
-                            verified_at, checked_at, failing_since, failures)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- Stores a sending domain with the private half of its DKIM key.
+INSERT INTO sending_domain ({domain}, private_key) VALUES ({:domain}, :private_key);
 
 -- name: find_domain
-SELECT id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
-FROM sending_domain WHERE account_id = ? AND name = ?;
+-- An account's sending domain by its name.
+SELECT {domain} FROM sending_domain WHERE account_id = :account_id AND name = :name;
 
 -- name: get_domain
-SELECT id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
-FROM sending_domain WHERE id = ?;
+-- A sending domain by its id.
+SELECT {domain} FROM sending_domain WHERE id = :id;
 
 -- name: list_domains
-SELECT id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
-FROM sending_domain WHERE ?1 IS NULL OR account_id = ?1 ORDER BY id DESC;
+-- All sending domains, of one account or of all, newest first.
+SELECT {domain} FROM sending_domain WHERE :account_id IS NULL OR account_id = :account_id ORDER BY id DESC;
 
 -- name: page_domains
-SELECT id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
-FROM sending_domain WHERE id IN (
-    SELECT id FROM sending_domain WHERE account_id = ?1 AND +id < ?2 AND (?3 IS NULL OR name LIKE ?3 ESCAPE '\') ORDER BY id DESC LIMIT ?4
+-- Sending domains of an account with a text in their name, newest first. The numbers are found first: the rows are long.
+SELECT {domain} FROM sending_domain WHERE id IN (
+    SELECT id FROM sending_domain
+    WHERE account_id = :account_id AND +id < :before AND (:pattern IS NULL OR name LIKE :pattern ESCAPE '\')
+    ORDER BY id DESC LIMIT :limit
 ) ORDER BY id DESC;
 
 -- name: count_domains
-SELECT count(*) FROM sending_domain WHERE account_id = ?1 AND (?2 IS NULL OR name LIKE ?2 ESCAPE '\');
-
--- name: get_bimi
-SELECT logo_url, vmc_url, selector, is_verified, verified_at, created_at, updated_at FROM bimi WHERE domain_id = ?;
-
--- name: set_bimi
-INSERT OR REPLACE INTO bimi (domain_id, logo_url, vmc_url, selector, is_verified, verified_at, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
-
--- name: remove_bimi
-DELETE FROM bimi WHERE domain_id = ?;
-
--- name: get_account
-SELECT id, name, created_at, settings FROM account WHERE id = ?;
-
--- name: set_account
-UPDATE account SET name = ?2, settings = ?3 WHERE id = ?1;
-
--- name: insert_secret
-INSERT INTO secret (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING;
-
--- name: get_secret
-SELECT value FROM secret WHERE name = ?;
+-- Number of sending domains of an account with a text in their name.
+SELECT count(*) FROM sending_domain WHERE account_id = :account_id AND (:pattern IS NULL OR name LIKE :pattern ESCAPE '\');
 
 -- name: read_private_key
-SELECT private_key FROM sending_domain WHERE id = ?;
+-- The private half of a domain's DKIM key.
+SELECT private_key FROM sending_domain WHERE id = :id;
 
 -- name: record_domain_check
+-- Stores what a check of a domain found.
 UPDATE sending_domain
-SET status = ?, records = ?, checked_at = ?, verified_at = ?, failing_since = ?, failures = ?
-WHERE id = ?;
+SET status = :status, records = :records, checked_at = :checked_at, verified_at = :verified_at, failing_since = :failing_since,
+    failures = :failures
+WHERE id = :id;
 
 -- name: set_domain_settings
-UPDATE sending_domain SET settings = ? WHERE id = ?;
+-- Replaces the settings of a domain.
+UPDATE sending_domain SET settings = :settings WHERE id = :id;
 
 -- name: remove_domain
-DELETE FROM sending_domain WHERE id = ?;
+-- Deletes a domain.
+DELETE FROM sending_domain WHERE id = :id;
 
 -- name: insert_removed_domain
-INSERT OR REPLACE INTO removed_domain (id, account_id, name, removed_at) SELECT id, account_id, name, ?2 FROM sending_domain WHERE id = ?1;
+-- Keeps the name of a domain that is about to be deleted.
+INSERT OR REPLACE INTO removed_domain (id, account_id, name, removed_at)
+SELECT id, account_id, name, :removed_at FROM sending_domain WHERE id = :id;
 
 -- name: list_old_removed_domains
-SELECT id FROM removed_domain WHERE removed_at < ?1 AND id NOT IN (
+-- Domains that were removed before a time and that no waiting mail is to be signed with.
+SELECT id FROM removed_domain WHERE removed_at < :created_before AND id NOT IN (
     SELECT coalesce(message.signing_domain_id, 0) FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.state = 'held'
     UNION ALL SELECT coalesce(message.signing_domain_id, 0) FROM delivery JOIN message ON message.id = delivery.message_id
     WHERE delivery.state = 'queued'
     UNION ALL SELECT coalesce(message.signing_domain_id, 0) FROM delivery JOIN message ON message.id = delivery.message_id
     WHERE delivery.state = 'leased'
-) LIMIT ?2;
+) LIMIT :limit;
 
 -- name: delete_removed_domains
-DELETE FROM removed_domain WHERE id IN (SELECT value FROM json_each(?1));
+-- Forgets the names of removed domains.
+DELETE FROM removed_domain WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: find_successor
+-- The verified domain that has the name of a removed one, in the same account.
 SELECT sending_domain.id FROM removed_domain
 JOIN sending_domain ON sending_domain.account_id = removed_domain.account_id AND sending_domain.name = removed_domain.name
-WHERE removed_domain.id = ? AND sending_domain.status = 'verified';
+WHERE removed_domain.id = :id AND sending_domain.status = 'verified';
+
+-- name: get_bimi
+-- The logo of a domain.
+SELECT {bimi} FROM bimi WHERE domain_id = :domain_id;
+
+-- name: set_bimi
+-- Stores the logo of a domain, in the place of the one that it has.
+INSERT OR REPLACE INTO bimi (domain_id, {bimi}) VALUES (:domain_id, {:bimi});
+
+-- name: remove_bimi
+-- Takes the logo of a domain away.
+DELETE FROM bimi WHERE domain_id = :domain_id;
+
+-- name: insert_secret
+-- Stores a secret of the installation unless there is one of this name.
+INSERT INTO secret (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
+
+-- name: get_secret
+-- A secret of the installation.
+SELECT value FROM secret WHERE name = :name;
 
 -- name: read_config_version
+-- A number that grows with every change of a key or domain.
 SELECT version FROM config_version;

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from sendryd.store.base import SpoolReport
+from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import to_json
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite.engine.batch import Batch
@@ -18,6 +19,7 @@ from sendryd.store.sqlite.engine.queries import SQL
 from sendryd.store.sqlite.engine.room import Room
 from sendryd.store.sqlite.engine.segments import SegmentFile, Segments
 from sendryd.store.sqlite.engine.spool import compare
+from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows, fetch_value
 from sendryd.store.sqlite.engine.unreadable import Unreadable
 from sendryd.store.sqlite.engine.watch import KnownFiles
 from sendryd.store.sqlite.engine.writer import Writer
@@ -58,17 +60,17 @@ class Database:
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="sqlite-search")
 
-    def fetch_one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
+    def fetch_row(self, statement: str, /, **values: Any) -> Row | None:
         """The first row of a short look-up by key: run where it is called, for it takes microseconds."""
         self._check_file()
         with translated():
-            return self._reader.execute(statement, values).fetchone()
+            return fetch_row(self._reader, statement, **values)
 
-    def fetch_all(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    def fetch_rows(self, statement: str, /, **values: Any) -> list[Row]:
         """The rows of a short look-up."""
         self._check_file()
         with translated():
-            return self._reader.execute(statement, values).fetchall()
+            return fetch_rows(self._reader, statement, **values)
 
     def _check_file(self) -> None:
         """Raises `StoreUnavailable` if the database is not the one that has its name: what is read would be old."""
@@ -81,9 +83,25 @@ class Database:
         else:
             self._files.check()
 
-    async def read_rows(self, statement: str, prefix: str, *values: Any) -> list[tuple[Any, ...] | None]:
-        """The rows of a longer look-up; None in the place of one with a text that is not UTF-8."""
+    async def read_rows(self, statement: str, /, **values: Any) -> list[Row]:
+        """The rows of a longer look-up, in a reader thread."""
+        return await self.read(lambda connection: fetch_rows(connection, statement, **values))
+
+    async def read_value(self, statement: str, /, **values: Any) -> Any:
+        """The only value of a longer look-up, in a reader thread; None if there is no row."""
+        return await self.read(lambda connection: fetch_value(connection, statement, **values))
+
+    async def list_rows(self, statement: str, prefix: str, /, **values: Any) -> list[Row | None]:
+        """The same, where rows may be damaged: None in the place of one with a text that is not UTF-8. Its kind is named by the prefix."""
         return await self.read(lambda connection: self.unreadable.fetch(connection.execute(statement, values), prefix))
+
+    async def search_rows(self, statement: str, prefix: str, /, **values: Any) -> list[Row | None]:
+        """The same for a list that may take long. Raises `TookTooLong`."""
+        return await self.search(lambda connection: self.unreadable.fetch(connection.execute(statement, values), prefix))
+
+    async def change(self, statement: str, /, **values: Any) -> int:
+        """Runs one statement as a transaction. Returns how many rows it has changed."""
+        return await self.write(lambda connection, _: change(connection, statement, **values))
 
     async def read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         """Runs a longer look-up in a reader thread: all its statements see the database at the same moment."""
@@ -148,7 +166,7 @@ class Database:
 
     def remove_orphans(self) -> int:
         """Removes files of contents that the database knows and no message refers to, unless a process appends to them. Returns how many."""
-        used = {number for number, _, messages, _ in self._list_segments() if messages > 0}
+        used = {row["number"] for row in self._list_segments() if row["messages"] > 0}
         with translated():
             return self.segments.remove([number for number in self.segments.numbers() if number not in used], self._may_go)
 
@@ -156,24 +174,23 @@ class Database:
         """Removes files that no message refers to, and forgets the segments of files that are gone. Returns how many files were removed."""
         count = await self.in_thread(self.remove_orphans)
         left = to_json(await self.in_thread(self.segments.numbers))
-        await self.write(lambda connection, _: connection.execute(SQL["forget_segments"], (left,)).fetchall())
+        await self.change(SQL["forget_segments"], numbers=left)
         return count
 
-    def _list_segments(self) -> list[tuple[Any, ...]]:
-        return self._read(lambda connection: connection.execute(SQL["list_segments"]).fetchall())
+    def _list_segments(self) -> list[Row]:
+        return self._read(lambda connection: fetch_rows(connection, SQL["list_segments"]))
 
     def _may_go(self, file: SegmentFile) -> bool:
         """A file that the database does not know may have messages of another time, which nobody else has."""
-        row = self._read(lambda connection: connection.execute(SQL["get_segment"], (file.number,)).fetchone())
+        row = self._read(lambda connection: fetch_row(connection, SQL["get_segment"], number=file.number))
         if row is None:
             return file.is_unfinished
-        identity, messages = row
-        return messages <= 0 and not file.fault and (file.is_unfinished or file.id == identity)
+        return row["messages"] <= 0 and not file.fault and (file.is_unfinished or file.id == row["id"])
 
     def compare_spool(self) -> SpoolReport:
         """What the database expects of the spool, and what is there: names, ids and sizes."""
-        spool, _ = self._read(lambda connection: connection.execute(SQL["read_spool"]).get)
-        return compare(spool, self._list_segments(), self.segments)
+        spool = self._read(lambda connection: fetch_row(connection, SQL["read_spool"]))
+        return compare(spool["id"] if spool else b"", self._list_segments(), self.segments)
 
     def statistics(self) -> Mapping[str, int | float]:
         """The writer's counters."""

@@ -7,7 +7,8 @@
     -- A sentence that says what the statement answers or does.
     SELECT {NAME:t} FROM …
 
-In statements `{name}` stands for a list of columns, `{name:t}` for those of the table `t`, `{:name}` for parameters of their names.
+In statements `{name}` stands for a list of columns, `{name:t}` for those of the table `t`, `{name:t:prefix_}` for the same under names with
+a prefix, `{:name}` for parameters of their names. `{conditions}` is left for code whose filters vary.
 """
 
 import re
@@ -17,7 +18,7 @@ from typing import Final
 
 _BLOCK: Final = re.compile(r"^-- (columns|name): (\w+)\n", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
-_LIST: Final = re.compile(r"\{(:?)(\w+)(?::(\w+))?\}")
+_LIST: Final = re.compile(r"\{(?!conditions\})(:?)(\w+)(?::(\w+))?(?::(\w+))?\}")
 
 
 def load(package: str) -> Mapping[str, str]:
@@ -26,7 +27,9 @@ def load(package: str) -> Mapping[str, str]:
 
 
 def read(text: str) -> Mapping[str, str]:
-    """The statements of a file by name. Raises `ValueError` if a name is there twice, and `KeyError` for an unknown list of columns."""
+    """The statements of a file by name. Raises `ValueError` if a name is there twice or has no sentence, and `KeyError` for an unknown list of
+    columns.
+    """
     columns: dict[str, list[str]] = {}
     statements: dict[str, str] = {}
     parts = _BLOCK.split(text)
@@ -36,12 +39,14 @@ def read(text: str) -> Mapping[str, str]:
         bare = _COMMENT.sub("", body).strip()
         if kind == "columns":
             columns[name] = [column.strip() for column in bare.split(",")]
+        elif not body.startswith("-- "):
+            raise ValueError(f"{name} does not say what it answers or does")
         else:
             statements[name] = bare.rstrip(";")
 
     def expand(found: re.Match[str]) -> str:
-        colon, name, table = found.groups()
+        colon, name, table, prefix = found.groups()
         before = ":" if colon else f"{table}." if table else ""
-        return ", ".join(before + column for column in columns[name])
+        return ", ".join(f"{before}{column} AS {prefix}{column}" if prefix else before + column for column in columns[name])
 
     return {name: _LIST.sub(expand, statement) for name, statement in statements.items()}

@@ -1,29 +1,38 @@
 -- Segments of the spool, and the settled time. sendryd.store.sqlite.engine.loading loads them.
 
--- name: read_clock
-SELECT seen_at FROM clock;
-
--- name: note_clock
-INSERT INTO clock (only_row, seen_at) VALUES (1, ?1) ON CONFLICT (only_row) DO UPDATE SET seen_at = ?1;
-
 -- name: read_spool
+-- The id of the spool, and the last number that was given to a segment.
 SELECT id, last_segment FROM spool;
 
 -- name: add_segment
-INSERT INTO segment (number, messages, id, octets) VALUES (?, 0, randomblob(16), ?) RETURNING id;
+-- Adds a segment with a random id, before its file.
+INSERT INTO segment (number, messages, id, octets) VALUES (:number, 0, randomblob(16), :octets) RETURNING id;
 
 -- name: fill_segment
-INSERT INTO segment (number, messages, id, octets) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (number) DO UPDATE SET messages = messages + ?2, octets = max(octets, ?4);
+-- Counts messages whose contents were appended to a segment.
+INSERT INTO segment (number, messages, id, octets) VALUES (:number, :messages, :id, :octets)
+ON CONFLICT (number) DO UPDATE SET messages = messages + excluded.messages, octets = max(octets, excluded.octets);
 
 -- name: leave_segment
-UPDATE segment SET messages = messages - 1 WHERE number = ?;
+-- Counts one message less in a segment.
+UPDATE segment SET messages = messages - 1 WHERE number = :number;
 
 -- name: get_segment
-SELECT id, messages FROM segment WHERE number = ?;
+-- A segment by its number.
+SELECT id, messages FROM segment WHERE number = :number;
 
 -- name: list_segments
+-- All segments.
 SELECT number, id, messages, octets FROM segment ORDER BY number;
 
 -- name: forget_segments
-DELETE FROM segment WHERE messages <= 0 AND number NOT IN (SELECT value FROM json_each(?));
+-- Deletes segments without messages whose files are gone; `numbers` are those of the files that are there.
+DELETE FROM segment WHERE messages <= 0 AND number NOT IN (SELECT value FROM json_each(:numbers));
+
+-- name: read_clock
+-- The settled time that was noted last.
+SELECT seen_at FROM clock;
+
+-- name: note_clock
+-- Notes the settled time.
+INSERT INTO clock (only_row, seen_at) VALUES (1, :seen_at) ON CONFLICT (only_row) DO UPDATE SET seen_at = excluded.seen_at;

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from sendryd.store.base import SpoolReport
+from sendryd.store.codec.reading import Row
 from sendryd.store.sqlite.engine.connection import translated
 from sendryd.store.sqlite.engine.segments import SegmentFile, Segments, segment_name
 
 
-def compare(spool: bytes, rows: Sequence[Sequence[Any]], segments: Segments) -> SpoolReport:
-    """`spool` is the id of the database's spool; `rows` has number, id, messages and octets of each segment that it knows."""
+def compare(spool: bytes, rows: Sequence[Row], segments: Segments) -> SpoolReport:
+    """`spool` is the id of the database's spool; `rows` are those of the segments that it knows."""
     found: dict[int, SegmentFile] = {}
     with translated():
         for number in segments.numbers():
@@ -18,23 +18,24 @@ def compare(spool: bytes, rows: Sequence[Sequence[Any]], segments: Segments) -> 
                 found[number] = segments.inspect(number)
     other = [file.number for file in found.values() if file.spool not in {None, spool}]
     missing, foreign, short, affected = [], [], [], 0
-    used = [row for row in rows if row[2] > 0]
-    for number, identity, messages, octets in used:
+    used = [row for row in rows if row["messages"] > 0]
+    for row in used:
+        number = row["number"]
         file = found.pop(number, None)
         if file is None:
             missing.append(number)
-        elif file.size < octets:
+        elif file.size < row["octets"]:
             short.append(number)
-        elif file.id != identity:
+        elif file.id != row["id"]:
             foreign.append(number)
         else:
             continue
-        affected += messages
-    known = {(number, identity) for number, identity, _, _ in rows}
+        affected += row["messages"]
+    known = {(row["number"], row["id"]) for row in rows}
     unknown = [file.number for file in found.values() if not file.is_unfinished and (file.number, file.id) not in known]
     return SpoolReport(
         segments=len(used),
-        messages=sum(messages for _, _, messages, _ in used),
+        messages=sum(row["messages"] for row in used),
         missing=_names(missing),
         foreign=_names(foreign),
         short=_names(short),

@@ -4,12 +4,14 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import apsw
 
+from sendryd.store.base import Page
 from sendryd.store.codec.reading import Row
 from sendryd.store.errors import RowUnreadable
+from sendryd.store.sqlite.engine.statements import columns_of
 
 MAX_SEEN: Final = 10_000  # ids of rows that were told of; with more something else is wrong
 NOT_TEXT: Final = "a text of it is not UTF-8"
@@ -35,14 +37,14 @@ class Unreadable:
         if self._tell is not None:
             self._tell(error.public_id, error.reason)
 
-    def fetch(self, cursor: apsw.Cursor, prefix: str | None) -> list[tuple[Any, ...] | None]:
-        """All rows of a statement; None for one with a text that is not UTF-8, told of under the prefix of its kind unless the caller will
-        tell. The statement must order its rows by nothing but the engine.
+    def fetch(self, cursor: apsw.Cursor, prefix: str | None) -> list[Row | None]:
+        """All rows of a statement that was just executed; None for one with a text that is not UTF-8, told of under the prefix of its kind
+        unless the caller will tell. The statement must order its rows by nothing but the engine.
         """
-        rows: list[tuple[Any, ...] | None] = []
+        names, rows = columns_of(cursor), list[Row | None]()
         while True:
             try:
-                rows.append(next(cursor))
+                rows.append(dict(zip(names, next(cursor), strict=True)))
             except StopIteration:
                 return rows
             except UnicodeDecodeError:
@@ -53,6 +55,10 @@ class Unreadable:
     def keep(self, rows: Sequence[Row | None], read: Callable[[Row], Value]) -> tuple[Value, ...]:
         """What can be read of these rows."""
         return tuple(self._readable(rows, read))
+
+    def page(self, rows: Sequence[Row | None], read: Callable[[Row], Value], limit: int) -> Page[Value]:
+        """A page of what can be read of these rows, of which there is one more than `limit` if there are more items."""
+        return Page(items=self.keep(rows[:limit], read), has_more=len(rows) > limit)
 
     def _readable(self, rows: Sequence[Row | None], read: Callable[[Row], Value]) -> Iterator[Value]:
         for row in rows:

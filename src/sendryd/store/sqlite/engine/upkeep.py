@@ -37,11 +37,11 @@ class EngineUpkeep:
         await self._database.write(action)
 
     async def read_clock(self) -> datetime | None:
-        row = self._database.fetch_one(SQL["read_clock"])
-        return from_ms(row[0]) if row else None
+        row = self._database.fetch_row(SQL["read_clock"])
+        return from_ms(row["seen_at"]) if row else None
 
     async def note_clock(self, settled: datetime) -> None:
-        await self._database.write(lambda connection, _: connection.execute(SQL["note_clock"], (to_ms(settled),)).fetchall())
+        await self._database.change(SQL["note_clock"], seen_at=to_ms(settled))
 
     def can_write(self) -> bool:
         return self._database.writer.is_alive

@@ -26,6 +26,7 @@ from sendryd.store.sqlite.engine.queries import SQL
 from sendryd.store.sqlite.engine.records import SEGMENT_HEADER, SegmentId
 from sendryd.store.sqlite.engine.room import Room
 from sendryd.store.sqlite.engine.segments import Segments
+from sendryd.store.sqlite.engine.statements import fetch_row, fetch_value
 from sendryd.store.sqlite.engine.watch import KnownFiles
 
 MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
@@ -268,13 +269,15 @@ class Writer:
         while not is_begun:
             numbers = set(self._segments.numbers())
             connection.execute("BEGIN IMMEDIATE")
-            spool, number = connection.execute(SQL["read_spool"]).get
-            number += 1
+            spool = fetch_row(connection, SQL["read_spool"])
+            if spool is None:
+                raise StoreUnavailable("the database has no spool")
+            number = spool["last_segment"] + 1
             while number in numbers:  # of another installation, or of another time
                 number += 1
-            identity = connection.execute(SQL["add_segment"], (number, SEGMENT_HEADER)).get
+            identity = fetch_value(connection, SQL["add_segment"], number=number, octets=SEGMENT_HEADER)
             connection.execute("COMMIT")
-            is_begun = self._segments.begin(SegmentId(number, spool, identity))
+            is_begun = self._segments.begin(SegmentId(number, spool["id"], identity))
         self._room.hold()
 
     def _roll_back(self, error: BaseException) -> BaseException:

@@ -1,21 +1,19 @@
 """Suppressions and unsubscribes in SQLite."""
 
 from collections.abc import Sequence
-from typing import Any, Final
 
 import apsw
 
 from sendryd.model.ids import SUPPRESSION_PREFIX, UNSUBSCRIBE_PREFIX, AccountId, SuppressionId, UnsubscribeId
 from sendryd.model.suppression import Suppression, SuppressionReason, Unsubscribe
 from sendryd.store.base import Page
-from sendryd.store.codec.reading import Row, row_of
-from sendryd.store.codec.values import contains, from_ms, to_ms
+from sendryd.store.codec.lists import read_suppression, read_unsubscribe, suppression_row, unsubscribe_row
+from sendryd.store.codec.values import contains, id_below
 from sendryd.store.errors import NotFound
 from sendryd.store.sqlite.engine.database import Database
+from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows
 from sendryd.store.sqlite.lists.queries import SQL
 from sendryd.store.sqlite.lists.suppressed import Suppressed
-
-_LAST: Final = 1 << 62
 
 
 class Lists:
@@ -25,19 +23,19 @@ class Lists:
     _suppressed: Suppressed
 
     async def add_suppressions(self, suppressions: Sequence[Suppression]) -> int:
-        rows = [(each.id, each.account_id, each.email, each.reason.value, to_ms(each.created_at)) for each in suppressions]
+        rows = [suppression_row(each) for each in suppressions]
 
         def action(connection: apsw.Connection, _batch: object) -> int:
-            return len(connection.executemany(SQL["insert_suppression"], rows).fetchall())
+            return sum(len(fetch_rows(connection, SQL["insert_suppression"], **row)) for row in rows)
 
-        count = int(await self._database.write(action))
+        count = await self._database.write(action)
         for each in suppressions:
             self._suppressed.add(each.account_id, (each.email,))
         return count
 
     async def get_suppression(self, account_id: AccountId, email: str) -> Suppression | None:
-        row = self._database.fetch_one(SQL["get_suppression"], account_id, email)
-        return _read_suppression(row) if row else None
+        row = self._database.fetch_row(SQL["get_suppression"], account_id=account_id, email=email)
+        return read_suppression(row) if row else None
 
     async def page_suppressions(
         self,
@@ -48,34 +46,37 @@ class Lists:
         limit: int,
         before: SuppressionId | None = None,
     ) -> Page[Suppression]:
-        pattern = contains(text) if text else None
-        values = (account_id, _LAST if before is None else before, pattern, reason.value if reason else None, limit + 1)
-        unreadable = self._database.unreadable
-        rows = await self._database.search(
-            lambda connection: unreadable.fetch(connection.execute(SQL["page_suppressions"], values), SUPPRESSION_PREFIX)
+        rows = await self._database.search_rows(
+            SQL["page_suppressions"],
+            SUPPRESSION_PREFIX,
+            account_id=account_id,
+            before=id_below(before),
+            pattern=contains(text) if text else None,
+            reason=reason.value if reason else None,
+            limit=limit + 1,
         )
-        return Page(items=unreadable.keep(rows[:limit], _read_suppression), has_more=len(rows) > limit)
+        return self._database.unreadable.page(rows, read_suppression, limit)
 
     async def remove_suppression(self, account_id: AccountId, email: str) -> None:
-        await self._remove("remove_suppression", account_id, email)
+        if not await self._database.change(SQL["remove_suppression"], account_id=account_id, email=email):
+            raise NotFound("no such row")
         self._suppressed.discard(account_id, email)
 
     async def add_unsubscribes(self, unsubscribes: Sequence[Unsubscribe]) -> list[Unsubscribe]:
         def action(connection: apsw.Connection, _batch: object) -> list[Unsubscribe]:
             standing = []
             for each in unsubscribes:
-                values = (each.id, each.account_id, each.email, each.list_id or "", each.reason, to_ms(each.created_at))
-                connection.execute(SQL["insert_unsubscribe"], values)
-                row = connection.execute(SQL["find_unsubscribe"], (each.account_id, each.email, each.list_id or "")).fetchone()
-                standing.append(each if row is None else _read_unsubscribe(row))
+                values = unsubscribe_row(each)
+                change(connection, SQL["insert_unsubscribe"], **values)
+                row = fetch_row(connection, SQL["find_unsubscribe"], **values)
+                standing.append(each if row is None else read_unsubscribe(row))
             return standing
 
-        standing: list[Unsubscribe] = await self._database.write(action)
-        return standing
+        return await self._database.write(action)
 
     async def get_unsubscribe(self, account_id: AccountId, unsubscribe_id: UnsubscribeId) -> Unsubscribe | None:
-        row = self._database.fetch_one(SQL["get_unsubscribe"], account_id, unsubscribe_id)
-        return _read_unsubscribe(row) if row else None
+        row = self._database.fetch_row(SQL["get_unsubscribe"], account_id=account_id, id=unsubscribe_id)
+        return read_unsubscribe(row) if row else None
 
     async def page_unsubscribes(
         self,
@@ -86,46 +87,17 @@ class Lists:
         limit: int,
         before: UnsubscribeId | None = None,
     ) -> Page[Unsubscribe]:
-        name = "page_unsubscribes"
-        values: tuple[Any, ...] = (account_id, _LAST if before is None else before, list_id, limit + 1)
-        if email is not None:
-            name, values = "page_unsubscribes_of", (*values, email)
-        unreadable = self._database.unreadable
-        rows = await self._database.search(lambda connection: unreadable.fetch(connection.execute(SQL[name], values), UNSUBSCRIBE_PREFIX))
-        return Page(items=unreadable.keep(rows[:limit], _read_unsubscribe), has_more=len(rows) > limit)
+        rows = await self._database.search_rows(
+            SQL["page_unsubscribes" if email is None else "page_unsubscribes_of"],
+            UNSUBSCRIBE_PREFIX,
+            account_id=account_id,
+            before=id_below(before),
+            list_id=list_id,
+            email=email,
+            limit=limit + 1,
+        )
+        return self._database.unreadable.page(rows, read_unsubscribe, limit)
 
     async def remove_unsubscribe(self, account_id: AccountId, unsubscribe_id: UnsubscribeId) -> None:
-        await self._remove("remove_unsubscribe", account_id, unsubscribe_id)
-
-    async def _remove(self, name: str, account_id: AccountId, which: str | int) -> None:
-        def action(connection: apsw.Connection, _batch: object) -> None:
-            connection.execute(SQL[name], (account_id, which))
-            if not connection.changes():
-                raise NotFound("no such row")
-
-        await self._database.write(action)
-
-
-@row_of(SUPPRESSION_PREFIX)
-def _read_suppression(row: Row) -> Suppression:
-    number, account_id, email, reason, created_at = row
-    return Suppression(
-        id=SuppressionId(number),
-        account_id=AccountId(account_id),
-        email=email,
-        reason=SuppressionReason(reason),
-        created_at=from_ms(created_at),
-    )
-
-
-@row_of(UNSUBSCRIBE_PREFIX)
-def _read_unsubscribe(row: Row) -> Unsubscribe:
-    number, account_id, email, list_id, reason, created_at = row
-    return Unsubscribe(
-        id=UnsubscribeId(number),
-        account_id=AccountId(account_id),
-        email=email,
-        list_id=list_id or None,
-        reason=reason,
-        created_at=from_ms(created_at),
-    )
+        if not await self._database.change(SQL["remove_unsubscribe"], account_id=account_id, id=unsubscribe_id):
+            raise NotFound("no such row")

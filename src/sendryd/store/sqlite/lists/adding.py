@@ -5,20 +5,23 @@ from collections.abc import Sequence
 import apsw
 
 from sendryd.store.base import NewSuppression, NewUnsubscribe
+from sendryd.store.codec.lists import new_suppression_row, new_unsubscribe_row
 from sendryd.store.sqlite.engine.database import Database
+from sendryd.store.sqlite.engine.statements import change
 from sendryd.store.sqlite.lists.queries import SQL
 
 
 def suppress(connection: apsw.Connection, account_id: int, new: NewSuppression, moment: int) -> None:
     """Adds a suppression with what else is stored."""
-    connection.execute(SQL["insert_suppression"], (new.id, account_id, new.email, new.reason.value, moment)).fetchall()
+    change(connection, SQL["insert_suppression"], **new_suppression_row(account_id, new, moment))
 
 
 def unsubscribe(connection: apsw.Connection, account_id: int, new: NewUnsubscribe, moment: int) -> None:
     """Adds an unsubscribe with what else is stored."""
-    connection.execute(SQL["insert_unsubscribe"], (new.id, account_id, new.email, new.list_id or "", new.reason, moment))
+    change(connection, SQL["insert_unsubscribe"], **new_unsubscribe_row(account_id, new, moment))
 
 
 def find_unsubscribed(database: Database, account_id: int, list_id: str | None, emails: Sequence[str]) -> frozenset[str]:
     """Those of the addresses that have unsubscribed from everything, or from this list."""
-    return frozenset(email for email in emails if database.fetch_one(SQL["is_unsubscribed"], account_id, email, list_id or ""))
+    values = {"account_id": account_id, "list_id": list_id or ""}
+    return frozenset(email for email in emails if database.fetch_row(SQL["is_unsubscribed"], email=email, **values))

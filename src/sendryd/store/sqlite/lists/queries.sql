@@ -1,49 +1,71 @@
 -- Suppressions and unsubscribes. sendryd.store.sqlite.engine.loading loads them.
 
--- name: read_lists_version
-SELECT version FROM lists_version;
+-- columns: suppression
+id, account_id, email, reason, created_at
 
--- name: load_suppressed
-SELECT email FROM suppression WHERE account_id = ? LIMIT ?;
-
--- name: is_suppressed
-SELECT 1 FROM suppression WHERE account_id = ? AND email = ?;
-
--- name: is_unsubscribed
-SELECT 1 FROM unsubscribe WHERE account_id = ?1 AND email = ?2 AND list_id IN ('', ?3);
+-- columns: unsubscribe
+id, account_id, email, list_id, reason, created_at
 
 -- name: insert_suppression
-INSERT INTO suppression (id, account_id, email, reason, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (account_id, email) DO NOTHING
+-- Adds a suppression unless the address is suppressed; gives its id if it is new.
+INSERT INTO suppression ({suppression}) VALUES ({:suppression}) ON CONFLICT (account_id, email) DO NOTHING
 RETURNING id;
 
 -- name: get_suppression
-SELECT id, account_id, email, reason, created_at FROM suppression WHERE account_id = ? AND email = ?;
+-- The suppression of an address.
+SELECT {suppression} FROM suppression WHERE account_id = :account_id AND email = :email;
 
 -- name: page_suppressions
-SELECT id, account_id, email, reason, created_at FROM suppression
-WHERE account_id = ?1 AND id < ?2 AND (?3 IS NULL OR email LIKE ?3 ESCAPE '\') AND (?4 IS NULL OR reason = ?4)
-ORDER BY id DESC LIMIT ?5;
+-- Suppressions of an account with a text in their address, newest first.
+SELECT {suppression} FROM suppression
+WHERE account_id = :account_id AND id < :before AND (:pattern IS NULL OR email LIKE :pattern ESCAPE '\')
+  AND (:reason IS NULL OR reason = :reason)
+ORDER BY id DESC LIMIT :limit;
 
 -- name: remove_suppression
-DELETE FROM suppression WHERE account_id = ? AND email = ?;
+-- Lifts the suppression of an address.
+DELETE FROM suppression WHERE account_id = :account_id AND email = :email;
+
+-- name: load_suppressed
+-- The suppressed addresses of an account.
+SELECT email FROM suppression WHERE account_id = :account_id LIMIT :limit;
+
+-- name: is_suppressed
+-- Whether an address is suppressed.
+SELECT 1 AS found FROM suppression WHERE account_id = :account_id AND email = :email;
+
+-- name: read_lists_version
+-- A number that grows with every change of the suppressions.
+SELECT version FROM lists_version;
 
 -- name: insert_unsubscribe
-INSERT INTO unsubscribe (id, account_id, email, list_id, reason, created_at) VALUES (?, ?, ?, ?, ?, ?)
+-- Adds an unsubscribe unless the address is off that list.
+INSERT INTO unsubscribe ({unsubscribe}) VALUES ({:unsubscribe})
 ON CONFLICT (account_id, email, list_id) DO NOTHING;
 
 -- name: find_unsubscribe
-SELECT id, account_id, email, list_id, reason, created_at FROM unsubscribe WHERE account_id = ? AND email = ? AND list_id = ?;
+-- The unsubscribe of an address from one list, or from all.
+SELECT {unsubscribe} FROM unsubscribe WHERE account_id = :account_id AND email = :email AND list_id = :list_id;
+
+-- name: is_unsubscribed
+-- Whether an address is off all lists or off this one.
+SELECT 1 AS found FROM unsubscribe WHERE account_id = :account_id AND email = :email AND list_id IN ('', :list_id);
 
 -- name: get_unsubscribe
-SELECT id, account_id, email, list_id, reason, created_at FROM unsubscribe WHERE account_id = ? AND id = ?;
+-- One unsubscribe of an account.
+SELECT {unsubscribe} FROM unsubscribe WHERE account_id = :account_id AND id = :id;
 
 -- name: page_unsubscribes
-SELECT id, account_id, email, list_id, reason, created_at FROM unsubscribe
-WHERE account_id = ?1 AND id < ?2 AND (?3 IS NULL OR list_id = ?3) ORDER BY id DESC LIMIT ?4;
+-- Unsubscribes of an account, newest first.
+SELECT {unsubscribe} FROM unsubscribe
+WHERE account_id = :account_id AND id < :before AND (:list_id IS NULL OR list_id = :list_id) ORDER BY id DESC LIMIT :limit;
 
 -- name: page_unsubscribes_of
-SELECT id, account_id, email, list_id, reason, created_at FROM unsubscribe
-WHERE account_id = ?1 AND +id < ?2 AND email = ?5 AND (?3 IS NULL OR list_id = ?3) ORDER BY +id DESC LIMIT ?4;
+-- Unsubscribes of one address, newest first. The pluses keep the planner on the index of the address.
+SELECT {unsubscribe} FROM unsubscribe
+WHERE account_id = :account_id AND +id < :before AND email = :email AND (:list_id IS NULL OR list_id = :list_id)
+ORDER BY +id DESC LIMIT :limit;
 
 -- name: remove_unsubscribe
-DELETE FROM unsubscribe WHERE account_id = ? AND id = ?;
+-- Puts an address back on its list.
+DELETE FROM unsubscribe WHERE account_id = :account_id AND id = :id;

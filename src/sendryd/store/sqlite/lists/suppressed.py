@@ -33,7 +33,9 @@ class Suppressed:
             await self._keep(account_id)
         kept = self._kept.get(account_id)
         if kept is None:
-            return frozenset(email for email in emails if self._database.fetch_one(SQL["is_suppressed"], account_id, email))
+            return frozenset(
+                email for email in emails if self._database.fetch_row(SQL["is_suppressed"], account_id=account_id, email=email)
+            )
         return frozenset(kept.intersection(emails)) if kept else frozenset()
 
     def _look_for_changes(self) -> None:
@@ -42,8 +44,8 @@ class Suppressed:
             if now - self._checked < CHECK_INTERVAL:
                 return
             self._checked = now
-        row = self._database.fetch_one(SQL["read_lists_version"])
-        version = int(row[0]) if row else 0
+        row = self._database.fetch_row(SQL["read_lists_version"])
+        version = int(row["version"]) if row else 0
         if version != self._version:
             self._kept.clear()
             self._version = version
@@ -56,9 +58,8 @@ class Suppressed:
             self._kept[account_id] = loaded
 
     async def _load(self, account_id: int) -> set[str] | None:
-        values = (account_id, MAX_KEPT + 1)
-        rows = await self._database.read(lambda connection: connection.execute(SQL["load_suppressed"], values).fetchall())
-        return None if len(rows) > MAX_KEPT else {str(email) for (email,) in rows}
+        rows = await self._database.read_rows(SQL["load_suppressed"], account_id=account_id, limit=MAX_KEPT + 1)
+        return None if len(rows) > MAX_KEPT else {str(row["email"]) for row in rows}
 
     def add(self, account_id: int, emails: Iterable[str]) -> None:
         """What this process has just stored."""

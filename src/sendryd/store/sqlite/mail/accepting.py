@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import apsw
 
@@ -10,17 +9,21 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId, ApiKeyId, MessageId
 from sendryd.store.base import Answer, NewMessage
-from sendryd.store.codec.mail import delivery_row, message_row
-from sendryd.store.codec.values import first_id, from_ms, to_ms
-from sendryd.store.errors import AlreadyAnswered, Changed, NotAllowed, NotFound
+from sendryd.store.codec.answers import answer_row, read_answer
+from sendryd.store.codec.deliveries import delivery_row, read_waiting
+from sendryd.store.codec.events import EventSubject
+from sendryd.store.codec.messages import message_row
+from sendryd.store.codec.values import first_id, to_ms
+from sendryd.store.errors import AlreadyAnswered, NotFound
+from sendryd.store.rules import check_amendable, check_draft
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.records import record_size
+from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows
 from sendryd.store.sqlite.lists.adding import find_unsubscribed
 from sendryd.store.sqlite.lists.suppressed import Suppressed
-from sendryd.store.sqlite.mail.batch import Rows, add_events
+from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.claims import DueScan
 from sendryd.store.sqlite.mail.queries import SQL
-from sendryd.store.sqlite.mail.queue import list_untried
 
 
 class Accepting:
@@ -40,11 +43,11 @@ class Accepting:
     async def accept_all(self, messages: Sequence[NewMessage], answer: Answer | None, *, kept_since: datetime) -> None:
         def action(connection: apsw.Connection, rows: Rows) -> None:
             if answer is not None:
-                row = connection.execute(SQL["find_answer"], (answer.account_id, answer.key, to_ms(kept_since))).fetchone()
+                values = {"account_id": answer.account_id, "key": answer.key, "kept_since": to_ms(kept_since)}
+                row = fetch_row(connection, SQL["find_answer"], **values)
                 if row is not None:
-                    raise AlreadyAnswered(_read_answer(row))
-                values = (answer.account_id, answer.key, answer.fingerprint, answer.body, to_ms(answer.created_at))
-                connection.execute(SQL["insert_answer"], values)
+                    raise AlreadyAnswered(read_answer(row))
+                change(connection, SQL["insert_answer"], **answer_row(answer))
             for message in messages:
                 _add(connection, message, rows)
 
@@ -58,8 +61,8 @@ class Accepting:
                 self._scan.look_again_at([delivery.domain])
 
     async def find_answer(self, account_id: AccountId, key: str, *, kept_since: datetime) -> Answer | None:
-        row = self._database.fetch_one(SQL["find_answer"], account_id, key, to_ms(kept_since))
-        return _read_answer(row) if row else None
+        row = self._database.fetch_row(SQL["find_answer"], account_id=account_id, key=key, kept_since=to_ms(kept_since))
+        return read_answer(row) if row else None
 
     async def find_suppressed(self, account_id: AccountId, emails: Sequence[str]) -> frozenset[str]:
         return await self._suppressed.find(account_id, emails)
@@ -72,50 +75,43 @@ class Accepting:
         due_at = to_ms(min(delivery.due_at for delivery in new.deliveries))
 
         def action(connection: apsw.Connection, rows: Rows) -> None:
-            if connection.execute(SQL["get_message"], (message.account_id, message.id)).fetchone() is None:
+            if fetch_row(connection, SQL["get_message"], account_id=message.account_id, id=message.id) is None:
                 raise NotFound("no such message")
-            waiting = list_untried(connection, message.id)
-            if any(state != DeliveryState.QUEUED.value or due <= to_ms(now) for _, state, _, due, _ in waiting):
-                raise NotAllowed("the message is held or due")
+            check_amendable([read_waiting(row) for row in fetch_rows(connection, SQL["list_states"], message_id=message.id)], now)
             if made_from is not None:
-                draft = connection.execute(SQL["read_draft"], (message.id,)).fetchone()
-                if draft is None or bytes(draft[0]) != made_from:
-                    raise Changed("the message has been changed by somebody else at the same time: try again")
-            rows.amended.append(message_row(new))
+                draft = fetch_row(connection, SQL["read_draft"], message_id=message.id)
+                check_draft(bytes(draft["content"]) if draft else None, made_from)
+            rows.amended.append(message_row(message))
             rows.amended_contents.append((message.id, new.content))
-            connection.execute(SQL["set_due"], (message.id, due_at, to_ms(message.waits_since)))
+            change(connection, SQL["set_due"], message_id=message.id, due_at=due_at, created_at=to_ms(message.waits_since))
             if new.draft is None:
-                connection.execute(SQL["delete_draft"], (message.id,))
+                change(connection, SQL["delete_draft"], message_id=message.id)
             else:
-                connection.execute(SQL["insert_draft"], (message.id, new.draft))
+                change(connection, SQL["insert_draft"], message_id=message.id, content=new.draft)
 
         await self._database.write(action, size=record_size(new.content))
         if self._scan.is_behind(due_at):
             self._scan.begin_anew()
 
     async def read_draft(self, message_id: MessageId) -> bytes | None:
-        row = await self._database.read(lambda connection: connection.execute(SQL["read_draft"], (message_id,)).fetchone())
-        return bytes(row[0]) if row else None
+        content = await self._database.read_value(SQL["read_draft"], message_id=message_id)
+        return None if content is None else bytes(content)
 
     async def count_accepted(
         self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime, until: datetime
     ) -> int:
-        values = (account_id, api_key_id, first_id(since), mode.value, first_id(until))
-        row = await self._database.read(lambda connection: connection.execute(SQL["count_accepted"], values).fetchone())
-        return int(row[0]) if row else 0
-
-
-def _read_answer(row: Sequence[Any]) -> Answer:
-    return Answer(account_id=AccountId(row[0]), key=row[1], fingerprint=bytes(row[2]), body=bytes(row[3]), created_at=from_ms(row[4]))
+        values = {"account_id": account_id, "api_key_id": api_key_id, "mode": mode.value}
+        return int(await self._database.read_value(SQL["count_accepted"], **values, first=first_id(since), last=first_id(until)))
 
 
 def _add(connection: apsw.Connection, new: NewMessage, rows: Rows) -> None:
     message = new.message
     if new.draft is not None:
-        connection.execute(SQL["insert_draft"], (message.id, new.draft))
-    rows.messages.append(message_row(new))
+        change(connection, SQL["insert_draft"], message_id=message.id, content=new.draft)
+    rows.messages.append(message_row(message))
     rows.new_contents.append((message.id, new.content))
     created = to_ms(message.created_at)
     for delivery in new.deliveries:
         rows.deliveries.append(delivery_row(new, delivery))
-        add_events(rows, (delivery.id, message.id, delivery.forward_path, message.account_id, message.mode.value), delivery.events, created)
+        subject = EventSubject(delivery.id, message.id, delivery.forward_path, message.account_id, message.mode.value)
+        rows.add_events(subject, delivery.events, created)

@@ -11,21 +11,26 @@ from typing import Any, Final
 
 import apsw
 
-from sendryd.model.delivery import DeliveryState
 from sendryd.store.base import Lease, NewEvent, Outcome
-from sendryd.store.codec.values import to_json, to_ms_or_none
+from sendryd.store.codec.deliveries import outcome_row
+from sendryd.store.codec.events import EventSubject, event_row
+from sendryd.store.codec.values import to_json
+from sendryd.store.sqlite.engine.manyrows import ManyRows
 from sendryd.store.sqlite.engine.references import fill_segment, leave_segment
 from sendryd.store.sqlite.engine.segments import Appended
+from sendryd.store.sqlite.engine.statements import change, fetch_row
 from sendryd.store.sqlite.lists.adding import suppress
 from sendryd.store.sqlite.mail.queries import SQL
 from sendryd.store.sqlite.webhooks.outbox import owe_events
 
-# Rows of one statement. A common number of them takes one step; each statement takes some kilobytes once it was used.
-CHUNKS: Final = (32, *range(16, 0, -1))
-MAX_REPLY: Final = 1000  # characters of a reply that are kept
 LIVE: Final = "live"  # the stream of an event whose message is gone
 
-Row = tuple[Any, ...]
+_INSERT_MESSAGES: Final = ManyRows(SQL["insert_message"])
+_INSERT_DELIVERIES: Final = ManyRows(SQL["insert_delivery"])
+_INSERT_EVENTS: Final = ManyRows(SQL["insert_event"])
+_RECORD_OUTCOMES: Final = ManyRows(SQL["record_outcome"])
+
+NewRow = dict[str, Any]
 Content = tuple[int, bytes]  # with its message's id
 
 
@@ -42,14 +47,14 @@ class Recording:
 
 @dataclass(slots=True)
 class Rows:
-    """What the operations add, to be stored at the end of the batch. So an outcome counts behind whatever else the batch does."""
+    """What the operations add, to be stored at the end of the batch. So an outcome counts after whatever else the batch does."""
 
-    messages: list[Row] = field(default_factory=list)  # without where their contents are
-    amended: list[Row] = field(default_factory=list)  # of messages that get another content; also without where it is
+    messages: list[NewRow] = field(default_factory=list)  # without where their contents are
+    amended: list[NewRow] = field(default_factory=list)  # of messages that get another content; also without where it is
     new_contents: list[Content] = field(default_factory=list)  # one for each message
     amended_contents: list[Content] = field(default_factory=list)  # one for each amended one
-    deliveries: list[Row] = field(default_factory=list)
-    events: list[Row] = field(default_factory=list)
+    deliveries: list[NewRow] = field(default_factory=list)
+    events: list[NewRow] = field(default_factory=list)
     recordings: list[Recording] = field(default_factory=list)
 
     @property
@@ -62,113 +67,85 @@ class Rows:
         """Rows that an operation may leave without a statement of its own."""
         return len(self.events) + len(self.recordings)
 
+    def add_events(self, subject: EventSubject, events: Iterable[NewEvent], moment: int) -> None:
+        """Adds events of a delivery."""
+        metadata, text = None, None
+        for event in events:
+            if event.metadata is not metadata:  # several events of an attempt share theirs
+                metadata, text = event.metadata, to_json(event.metadata) if event.metadata else None
+            self.events.append(event_row(subject, event, moment, text))
+
     def place(self, connection: apsw.Connection, appended: Appended) -> None:
         """Stores messages whose contents have been appended to a segment."""
-        _place(connection, self, appended)
+        segment, positions = appended.segment, appended.positions
+        fill_segment(connection, segment, len(positions), appended.end)
+        new = len(self.messages)
+        for row, position in zip(self.messages, positions[:new], strict=True):
+            row["segment"], row["position"] = segment.number, position
+        _INSERT_MESSAGES.run(connection, self.messages)
+        # One message may be amended twice in a batch, so what it refers to is looked up here, one by one.
+        for row, position in zip(self.amended, positions[new:], strict=True):
+            old = fetch_row(connection, SQL["read_content"], id=row["id"])
+            leave_segment(connection, old["segment"] if old else segment.number)  # gone since: nobody refers to the new content
+            change(connection, SQL["amend_message"], **row, segment=segment.number, position=position)
 
     def store(self, connection: apsw.Connection) -> None:
         """Stores everything else."""
-        _store(connection, self)
+        _INSERT_DELIVERIES.run(connection, self.deliveries)
+        if self.recordings:
+            _record(connection, self)
+        _INSERT_EVENTS.run(connection, self.events)
+        owe_events(connection, self.events)
 
 
-def add_events(rows: Rows, delivery: Sequence[Any], events: Iterable[NewEvent], moment: int) -> None:
-    """Adds events of a delivery: its id, message, forward-path, account and mode, as the statements return them."""
-    delivery_id, message_id, forward_path, account_id, mode = delivery
-    metadata, text = None, None
-    for event in events:
-        if event.metadata is not metadata:  # several events of an attempt share theirs
-            metadata, text = event.metadata, to_json(event.metadata) if event.metadata else None
-        rows.events.append((event.id, message_id, delivery_id, account_id or 0, mode or LIVE, event.type.value, forward_path, moment, text))
+@dataclass(slots=True)
+class _Held:
+    """The lease of a delivery, standing or returned, and what events of the delivery are about."""
 
-
-def _place(connection: apsw.Connection, rows: Rows, appended: Appended) -> None:
-    segment, positions = appended.segment, appended.positions
-    fill_segment(connection, segment, len(positions), appended.end)
-    new = len(rows.messages)
-    placed = [(*row, segment.number, position) for row, position in zip(rows.messages, positions[:new], strict=True)]
-    _insert(connection, "insert_message", placed)
-    # One message may be amended twice in a batch, so what it refers to is looked up here, one by one.
-    for row, position in zip(rows.amended, positions[new:], strict=True):
-        old = connection.execute(SQL["read_content"], row[:1]).fetchone()
-        leave_segment(connection, old[0] if old else segment.number)  # gone since: nobody refers to the new content
-        connection.execute(SQL["amend_message"], (*row, segment.number, position))
-
-
-def _store(connection: apsw.Connection, rows: Rows) -> None:
-    _insert(connection, "insert_delivery", rows.deliveries)
-    if rows.recordings:
-        _record(connection, rows)
-    _insert(connection, "insert_event", rows.events)
-    owe_events(connection, rows.events)
+    fence: tuple[int | None, str | None, int | None]  # token, node, boot; the last two are None once it was returned
+    subject: EventSubject
 
 
 def _record(connection: apsw.Connection, rows: Rows) -> None:
-    numbers = to_json([outcome.delivery_id for recording in rows.recordings for outcome in recording.outcomes])
-    found: list[list[Any]] = json.loads(connection.execute(SQL["leased_deliveries"], (numbers,)).get)
-    held: dict[int, tuple[Row, Row]] = {row[0]: (tuple(row[1:4]), (row[0], *row[4:])) for row in found}
-    values: list[Row] = []
-    reasons: list[Row] = []  # of those that are held from now on, which are few
+    held = _find_held(connection, rows.recordings)
+    outcomes: list[NewRow] = []
+    reasons: list[NewRow] = []  # of those that are held from now on, which are few
     returned: list[int] = []  # deliveries whose lease was returned, and that nobody has leased since
     for recording in rows.recordings:
         recording.suppressed = []  # whatever an earlier try of the batch has left
-        token, owner = recording.lease.token, recording.lease.owner
-        fences = ((token, owner.node, owner.boot), (token, None, None))
-        recording.is_lost = any(held.get(outcome.delivery_id, (None,))[0] not in fences for outcome in recording.outcomes)
+        recording.is_lost = not _holds(held, recording)
         if recording.is_lost:
             continue
         for outcome in recording.outcomes:
-            fence, delivery = held.pop(outcome.delivery_id)  # whoever comes second does not hold it any more
-            if fence[2] is None:
+            found = held.pop(outcome.delivery_id)  # whoever comes second does not hold it any more
+            if found.fence[2] is None:
                 returned.append(outcome.delivery_id)
-            values.append(
-                (
-                    outcome.delivery_id,
-                    outcome.state.value,
-                    to_ms_or_none(outcome.due_at),
-                    1 if outcome.is_attempt else 0,
-                    outcome.reply[:MAX_REPLY],
-                    recording.moment if outcome.state is DeliveryState.DELIVERED else None,
-                    1 if outcome.leaves_doubt else 0,
-                )
-            )
+            outcomes.append(outcome_row(outcome, recording.moment))
             if outcome.hold_reason is not None:
-                reasons.append((outcome.hold_reason.value, outcome.delivery_id))
-            add_events(rows, delivery, outcome.events, recording.moment)
+                reasons.append({"id": outcome.delivery_id, "hold_reason": outcome.hold_reason.value})
+            rows.add_events(found.subject, outcome.events, recording.moment)
             if outcome.suppression is not None:
-                account_id = delivery[3] or 0
-                suppress(connection, account_id, outcome.suppression, recording.moment)
-                recording.suppressed.append((account_id, outcome.suppression.email))
+                suppress(connection, found.subject.account_id, outcome.suppression, recording.moment)
+                recording.suppressed.append((found.subject.account_id, outcome.suppression.email))
     if returned:
-        connection.execute(SQL["lease_again"], (to_json(returned),)).fetchall()
-    _insert(connection, "record_outcome", values)
+        change(connection, SQL["lease_again"], ids=to_json(returned))
+    _RECORD_OUTCOMES.run(connection, outcomes)
     for row in reasons:
-        connection.execute(SQL["set_hold_reason"], row)
+        change(connection, SQL["set_hold_reason"], **row)
 
 
-def _multi_row(name: str, count: int) -> str:
-    head, values, tail = _split(SQL[name])
-    return f"{head}{', '.join([values] * count)}{tail}"
+def _find_held(connection: apsw.Connection, recordings: Sequence[Recording]) -> dict[int, _Held]:
+    numbers = to_json([outcome.delivery_id for recording in recordings for outcome in recording.outcomes])
+    # By position: the names of eight values for each delivery would be most of the text.
+    found: list[list[Any]] = json.loads(connection.execute(SQL["leased_deliveries"], {"ids": numbers}).get)
+    return {
+        number: _Held((token, node, boot), EventSubject(number, message_id, forward_path, account_id or 0, mode or LIVE))
+        for number, token, node, boot, message_id, forward_path, account_id, mode in found
+    }
 
 
-def _split(statement: str) -> tuple[str, str, str]:
-    """A statement with one row of VALUES: what is before the row, the row, what is behind it."""
-    before, keyword, rest = statement.partition("VALUES ")
-    values, bracket, behind = rest.partition(")")
-    return before + keyword, values + bracket, behind
-
-
-_STATEMENTS: Final = {
-    (name, count): _multi_row(name, count)
-    for name in ("insert_message", "insert_delivery", "insert_event", "record_outcome")
-    for count in CHUNKS
-}
-
-
-def _insert(connection: apsw.Connection, name: str, rows: Sequence[Row]) -> None:
-    position, left = 0, len(rows)
-    for size in CHUNKS:
-        while left >= size:
-            flat = [value for row in rows[position : position + size] for value in row]
-            connection.execute(_STATEMENTS[name, size], flat)
-            position += size
-            left -= size
+def _holds(held: dict[int, _Held], recording: Recording) -> bool:
+    token, owner = recording.lease.token, recording.lease.owner
+    fences = ((token, owner.node, owner.boot), (token, None, None))
+    found = (held.get(outcome.delivery_id) for outcome in recording.outcomes)
+    return all(each is not None and each.fence in fences for each in found)

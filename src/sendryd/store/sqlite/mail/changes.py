@@ -1,8 +1,9 @@
 """What moves deliveries: the statements of several rows and the events that are stored with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import apsw
 
@@ -10,9 +11,12 @@ from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import DELIVERY_PREFIX
 from sendryd.store.base import EventMaker, NewEvent
+from sendryd.store.codec.events import read_subject
 from sendryd.store.codec.values import to_json, to_ms
 from sendryd.store.sqlite.engine.database import Database
-from sendryd.store.sqlite.mail.batch import Rows, add_events
+from sendryd.store.sqlite.engine.statements import change
+from sendryd.store.sqlite.engine.unreadable import Unreadable
+from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.damaged import SIGNS, set_aside_damaged
 from sendryd.store.sqlite.mail.queries import SQL
 
@@ -36,26 +40,39 @@ async def move(
     """
     before, after = states
     moment = to_ms(now)
-    due_at = moment if after is DeliveryState.QUEUED else None
+    values = {
+        "before": before.value,
+        "after": after.value,
+        "due_at": moment if after is DeliveryState.QUEUED else None,
+        "hold_reason": hold_reason,
+    }
     moved = 0
     for start in range(0, len(numbers), STEP):
         some = numbers[start : start + STEP]
-        events = dict(zip(some, [event[0](event[1], event[2]) for _ in some], strict=True)) if event else {}
-
-        def action(connection: apsw.Connection, rows: Rows, some: Sequence[int] = some, events: dict[int, NewEvent] = events) -> int:
-            values = (after.value, due_at, to_json(some), before.value, hold_reason)
-            found = database.unreadable.fetch(connection.execute(SQL["move"], values), DELIVERY_PREFIX)
-            if does_probe:
-                connection.execute(SQL["ask_for_probes"], (to_json(some),)).fetchall()
-            for row in found:
-                if row is not None and row[0] in events:
-                    add_events(rows, row, (events[row[0]],), moment)
-            return len(found)
-
+        events = {number: event[0](event[1], event[2]) for number in some} if event else {}
+        step = partial(_move, database.unreadable, {**values, "ids": to_json(some)}, events, moment, does_probe)
         try:
-            moved += int(await database.write(action))
+            moved += await database.write(step)
         except SIGNS:
             if not await set_aside_damaged(database):
                 raise
-            moved += int(await database.write(action))
+            moved += await database.write(step)
     return moved
+
+
+def _move(
+    unreadable: Unreadable,
+    values: Mapping[str, Any],
+    events: Mapping[int, NewEvent],
+    moment: int,
+    does_probe: bool,
+    connection: apsw.Connection,
+    rows: Rows,
+) -> int:
+    found = unreadable.fetch(connection.execute(SQL["move"], values), DELIVERY_PREFIX)
+    if does_probe:
+        change(connection, SQL["ask_for_probes"], ids=values["ids"])
+    for row in found:
+        if row is not None and row["id"] in events:
+            rows.add_events(read_subject(row), (events[row["id"]],), moment)
+    return len(found)

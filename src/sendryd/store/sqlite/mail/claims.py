@@ -10,11 +10,12 @@ the present; and now and then the scan begins anew, whatever happened.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import apsw
 
 from sendryd.store.codec.values import to_json
+from sendryd.store.sqlite.engine.statements import fetch_row, fetch_rows
 from sendryd.store.sqlite.mail.queries import SQL
 
 STEP: Final = 10_000  # due deliveries passed by one statement: a few milliseconds
@@ -121,10 +122,10 @@ class Look:
         found: list[Position] = []
         for domain in domains:
             del self.left_behind[domain]
-            rows: list[tuple[Any, ...]] = connection.execute(
-                SQL["list_due_of_domain"], (domain, until, self._per_domain, self._settled)
-            ).fetchall()
-            found += [(due_at, domain, number) for number, due_at in rows]
+            rows = fetch_rows(
+                connection, SQL["list_due_of_domain"], domain=domain, until=until, limit=self._per_domain, settled=self._settled
+            )
+            found += [(row["due_at"], domain, row["id"]) for row in rows]
             if len(rows) >= self._per_domain:  # there may be more
                 self.left_behind[domain] = None
         for _, domain, number in sorted(found):
@@ -136,20 +137,18 @@ class Look:
         moment, position, stepped_over = self._moment, self.position, to_json(sorted(self._busy))
         self.left_behind.update(dict.fromkeys(self._busy))
         while not self._is_full():
-            start = position
-            rows: list[tuple[Any, ...]] = connection.execute(
-                SQL["list_due"], (moment, *start, STEP, stepped_over, WINDOW, self._settled)
-            ).fetchall()
-            for number, domain, due_at in rows:
-                if not self._take(number, domain):
+            start = {"moment": moment, "after_due_at": position[0], "after_domain": position[1], "after_id": position[2]}
+            rows = fetch_rows(connection, SQL["list_due"], **start, step=STEP, busy=stepped_over, window=WINDOW, settled=self._settled)
+            for row in rows:
+                if not self._take(row["id"], row["domain"]):
                     if self._is_full():
                         break
-                    self.left_behind[domain] = None
-                position = (due_at, domain, number)
+                    self.left_behind[row["domain"]] = None
+                position = (row["due_at"], row["domain"], row["id"])
             if self._is_full() or len(rows) == WINDOW:
                 continue
-            end: Any = connection.execute(SQL["due_position"], (moment, *start, STEP - 1)).fetchone()
-            position = end or (moment, "", 0)
+            end = fetch_row(connection, SQL["due_position"], **start, offset=STEP - 1)
+            position = (end["due_at"], end["domain"], end["id"]) if end else (moment, "", 0)
             if end is None or self._chosen:
                 break
         self.position = max(self.position, min(position, (moment - LAG, "", 0)))

@@ -1,61 +1,99 @@
--- Messages, deliveries, events, drafts, answers, next hops, traces. sendryd.store.sqlite.engine.loading loads them.
+-- Messages, deliveries, events, drafts, answers. sendryd.store.sqlite.engine.loading loads them.
+--
+-- Lists of messages, events and the queue have filters that vary: sendryd.store.sqlite.mail.filters writes their conditions behind `AND`.
+
+-- columns: message
+id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at, signing_domain_id,
+needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url
+
+-- columns: new_delivery
+id, message_id, forward_path, domain, state, due_at, lease_token, lease_node, lease_boot, created_at, delivered_at, notify, orcpt
+
+-- columns: queued_delivery
+id, forward_path, domain, state, attempts, due_at, created_at, last_reply, hold_reason, crashes
+
+-- columns: event
+id, message_id, delivery_id, type, recipient, created_at, metadata
+
+-- columns: outcome
+id, state, due_at, is_attempt, reply, delivered_at, leaves_doubt
+
+-- columns: answer
+account_id, key, fingerprint, body, created_at
 
 -- name: insert_message
-INSERT INTO message (id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size,
-                     created_at, signing_domain_id, needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id,
-                     list_id, unsubscribe_url, segment, position)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- Stores a message whose content is at a position of a segment.
+INSERT INTO message ({message}, segment, position) VALUES ({:message}, :segment, :position);
 
 -- name: insert_delivery
-INSERT INTO delivery (id, message_id, forward_path, domain, state, due_at, lease_token, lease_node, lease_boot, created_at, delivered_at, notify,
-                      orcpt)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- Stores a delivery, queued, leased or done from the start.
+INSERT INTO delivery ({new_delivery}) VALUES ({:new_delivery});
 
 -- name: insert_event
-INSERT INTO event (id, message_id, delivery_id, account_id, mode, type, recipient, created_at, metadata)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- Stores an event.
+INSERT INTO event ({event}, account_id, mode) VALUES ({:event}, :account_id, :mode);
+
+-- name: get_message
+-- One message of an account.
+SELECT {message} FROM message WHERE account_id = :account_id AND id = :id;
+
+-- name: get_messages
+-- Messages by their ids.
+SELECT {message} FROM message WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: amend_message
+-- Replaces what a scheduled message says and where its content is; its id, account, key, mode and time of creation stay.
+UPDATE message
+SET reverse_path = :reverse_path, author = :author, recipients = :recipients, subject = :subject, internet_message_id = :internet_message_id,
+    size = :size, signing_domain_id = :signing_domain_id, needs_smtputf8 = :needs_smtputf8, is_8bit = :is_8bit, ret = :ret, envid = :envid,
+    tags = :tags, type = :type, scheduled_at = :scheduled_at, tracking = :tracking, template_id = :template_id, list_id = :list_id,
+    unsubscribe_url = :unsubscribe_url, segment = :segment, position = :position
+WHERE id = :id;
+
+-- name: read_content
+-- Where the content of a message is.
+SELECT message.segment, segment.id AS segment_id, message.position, message.size
+FROM message LEFT JOIN segment ON segment.number = message.segment WHERE message.id = :id;
+
+-- name: count_accepted
+-- Number of messages of one mode that an account, or one of its keys, has had accepted between two ids.
+SELECT count(*) FROM message
+WHERE account_id = :account_id AND id >= :first AND id < :last AND (:api_key_id IS NULL OR api_key_id = :api_key_id) AND mode = :mode;
 
 -- name: list_due
+-- Due deliveries after a position of the index, oldest due first, but for those of busy domains, test mail, and untried scheduled mail that is
+-- not due by the settled time. Passes at most `step` deliveries.
 SELECT due.id, due.domain, due.due_at
 FROM (
     SELECT id, domain, due_at FROM delivery INDEXED BY delivery_due
-    WHERE state = 'queued' AND due_at <= ?1 AND (due_at, domain, id) > (?2, ?3, ?4)
-    ORDER BY due_at, domain, id LIMIT ?5
+    WHERE state = 'queued' AND due_at <= :moment AND (due_at, domain, id) > (:after_due_at, :after_domain, :after_id)
+    ORDER BY due_at, domain, id LIMIT :step
 ) AS due
-WHERE due.domain NOT IN (SELECT value FROM json_each(?6))
+WHERE due.domain NOT IN (SELECT value FROM json_each(:busy))
   AND EXISTS (SELECT 1 FROM delivery LEFT JOIN message ON message.id = delivery.message_id
               WHERE delivery.id = due.id AND message.mode IS NOT 'test'
-              AND (due.due_at <= ?8 OR message.scheduled_at IS NULL OR delivery.attempts > 0))
-LIMIT ?7;
+              AND (due.due_at <= :settled OR message.scheduled_at IS NULL OR delivery.attempts > 0))
+LIMIT :window;
 
 -- name: due_position
+-- The position `offset` due deliveries after another position of the index.
 SELECT due_at, domain, id FROM delivery INDEXED BY delivery_due
-WHERE state = 'queued' AND due_at <= ?1 AND (due_at, domain, id) > (?2, ?3, ?4)
-ORDER BY due_at, domain, id LIMIT 1 OFFSET ?5;
+WHERE state = 'queued' AND due_at <= :moment AND (due_at, domain, id) > (:after_due_at, :after_domain, :after_id)
+ORDER BY due_at, domain, id LIMIT 1 OFFSET :offset;
 
 -- name: list_due_of_domain
+-- Due deliveries of one domain, oldest due first, by the same conditions.
 SELECT d.id, d.due_at FROM delivery d INDEXED BY delivery_domain LEFT JOIN message m ON m.id = d.message_id
-WHERE d.state = 'queued' AND d.domain = ?1 AND d.due_at <= ?2 AND m.mode IS NOT 'test'
-  AND (d.due_at <= ?4 OR m.scheduled_at IS NULL OR d.attempts > 0)
-ORDER BY d.due_at LIMIT ?3;
+WHERE d.state = 'queued' AND d.domain = :domain AND d.due_at <= :until AND m.mode IS NOT 'test'
+  AND (d.due_at <= :settled OR m.scheduled_at IS NULL OR d.attempts > 0)
+ORDER BY d.due_at LIMIT :limit;
 
 -- name: first_due
-SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE state = 'queued' AND domain <> '';
-
--- name: list_captures
-SELECT id, forward_path FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= ? ORDER BY due_at LIMIT ?;
-
--- name: has_captures
-SELECT 1 FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= ?;
-
--- name: begin_capture
-UPDATE delivery SET state = 'leased', lease_token = 0 WHERE id = ?1 AND state = 'queued' AND domain = '' AND due_at <= ?2
-  AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS NOT 'live';
-
--- name: end_capture
-UPDATE delivery SET state = ?2, lease_token = NULL, delivered_at = ?3 WHERE id = ?1 AND state = 'leased' AND domain = '';
+-- When the first queued delivery of a domain falls due.
+SELECT min(due_at) AS due_at FROM delivery INDEXED BY delivery_due WHERE state = 'queued' AND domain <> '';
 
 -- name: first_due_but
+-- When the first queued delivery falls due of a domain that is not busy: one step of the index for each domain.
 WITH RECURSIVE first (domain, due_at) AS (
     SELECT * FROM (SELECT domain, due_at FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' ORDER BY domain, due_at LIMIT 1)
     UNION ALL
@@ -64,28 +102,31 @@ WITH RECURSIVE first (domain, due_at) AS (
         WHERE state = 'queued' AND domain > first.domain ORDER BY domain, due_at LIMIT 1
     )
 )
-SELECT min(due_at) FROM first WHERE domain NOT IN (SELECT value FROM json_each(?));
+SELECT min(due_at) AS due_at FROM first WHERE domain NOT IN (SELECT value FROM json_each(:busy));
 
 -- name: lease_deliveries
-UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = ?1, lease_node = ?2, lease_boot = ?3, returned_token = NULL
-WHERE id IN (SELECT value FROM json_each(?4)) AND state = 'queued' AND due_at <= ?5
+-- Leases those of the deliveries that are still queued and due.
+UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = :token, lease_node = :node, lease_boot = :boot, returned_token = NULL
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued' AND due_at <= :moment
   AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS NOT 'test'
 RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt, last_reply;
 
 -- name: list_leased_now
-SELECT id FROM delivery WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2;
+-- Those of the deliveries that a lease holds.
+SELECT id FROM delivery WHERE id IN (SELECT value FROM json_each(:ids)) AND lease_token = :token;
 
 -- name: list_queued
-SELECT id, CAST(domain AS BLOB),
+-- All queued deliveries, with whether the values of each have the types of their columns.
+SELECT id, CAST(domain AS BLOB) AS domain,
        typeof(message_id) = 'integer' AND typeof(forward_path) = 'text' AND typeof(domain) = 'text' AND typeof(due_at) = 'integer'
        AND typeof(attempts) = 'integer' AND typeof(is_in_doubt) = 'integer' AND typeof(created_at) = 'integer' AND typeof(crashes) = 'integer'
        AND typeof(last_reply) = 'text' AND typeof(delivered_at) IN ('integer', 'null') AND typeof(notify) IN ('text', 'null')
        AND typeof(orcpt) IN ('text', 'null') AND typeof(hold_reason) IN ('text', 'null') AND typeof(returned_token) IN ('integer', 'null')
-       AND lease_token IS NULL AND typeof(lease_boot) IN ('integer', 'null') AND typeof(lease_node) IN ('text', 'null')
+       AND lease_token IS NULL AND typeof(lease_boot) IN ('integer', 'null') AND typeof(lease_node) IN ('text', 'null') AS is_sound
 FROM delivery WHERE state = 'queued';
 
 -- name: hold_damaged
--- Values of a wrong type become what their columns can hold: otherwise the engine refuses every change of the row.
+-- Holds damaged deliveries. Values of a wrong type become what their columns can hold: otherwise the engine refuses every change of the row.
 UPDATE delivery NOT INDEXED
 SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL,
     message_id = coalesce(CAST(message_id AS INTEGER), 0), forward_path = coalesce(CAST(forward_path AS TEXT), ''),
@@ -93,103 +134,53 @@ SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node =
     is_in_doubt = coalesce(CAST(is_in_doubt AS INTEGER), 1), created_at = coalesce(CAST(created_at AS INTEGER), 0),
     crashes = coalesce(CAST(crashes AS INTEGER), 0), last_reply = coalesce(CAST(last_reply AS TEXT), ''),
     delivered_at = CAST(delivered_at AS INTEGER), notify = CAST(notify AS TEXT), orcpt = CAST(orcpt AS TEXT)
-WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ('queued', 'leased');
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state IN ('queued', 'leased');
 
 -- name: hold_unreadable
+-- Holds deliveries that a lease has taken and that cannot be read, or whose message cannot.
 UPDATE delivery NOT INDEXED
 SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node = NULL, lease_boot = NULL
-WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2;
+WHERE id IN (SELECT value FROM json_each(:ids)) AND lease_token = :token;
 
--- name: note_tls_host
-INSERT INTO tls_host (host, worked_at) VALUES (?1, ?2) ON CONFLICT (host) DO UPDATE SET worked_at = max(worked_at, ?2);
+-- name: list_captures
+-- Due deliveries of test mail, oldest due first.
+SELECT id, forward_path FROM delivery INDEXED BY delivery_domain
+WHERE state = 'queued' AND domain = '' AND due_at <= :moment ORDER BY due_at LIMIT :limit;
 
--- name: prune_tls_hosts
-DELETE FROM tls_host WHERE worked_at < ?1 OR host IN (SELECT host FROM tls_host ORDER BY worked_at DESC LIMIT -1 OFFSET ?2);
+-- name: has_captures
+-- Whether a delivery of test mail is due.
+SELECT 1 AS found FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= :moment;
 
--- name: list_tls_hosts
-SELECT host, worked_at FROM tls_host ORDER BY worked_at;
+-- name: begin_capture
+-- Takes a delivery of test mail, if it is still queued and due.
+UPDATE delivery SET state = 'leased', lease_token = 0 WHERE id = :id AND state = 'queued' AND domain = '' AND due_at <= :moment
+  AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS NOT 'live';
 
--- name: ask_for_probes
-INSERT INTO probe (domain) SELECT DISTINCT domain FROM delivery WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'queued'
-ON CONFLICT (domain) DO NOTHING;
+-- name: end_capture
+-- Records the outcome of a delivery of test mail that was just taken.
+UPDATE delivery SET state = :state, lease_token = NULL, delivered_at = :delivered_at WHERE id = :id AND state = 'leased' AND domain = '';
 
--- name: list_probes
-SELECT domain FROM probe ORDER BY domain;
-
--- name: delete_probes
-DELETE FROM probe WHERE domain IN (SELECT value FROM json_each(?1));
-
--- name: get_messages
-SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,
-       signing_domain_id, needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url
-FROM message WHERE id IN (SELECT value FROM json_each(?));
-
--- name: amend_message
-UPDATE message
-SET reverse_path = ?5, author = ?6, recipients = ?7, subject = ?8, internet_message_id = ?9, size = ?10, signing_domain_id = ?12,
-    needs_smtputf8 = ?13, is_8bit = ?14, ret = ?15, envid = ?16, tags = ?17, type = ?18, scheduled_at = ?19, tracking = ?20,
-    template_id = ?21, list_id = ?22, unsubscribe_url = ?23, segment = ?24, position = ?25
-WHERE id = ?1;
-
--- name: list_states
-SELECT id, state, attempts, due_at, forward_path FROM delivery WHERE message_id = ? ORDER BY id;
-
--- name: set_due
-UPDATE delivery SET due_at = ?2, created_at = ?3 WHERE message_id = ?1 AND state = 'queued';
-
--- name: insert_draft
-INSERT INTO draft (message_id, content) VALUES (?, ?) ON CONFLICT (message_id) DO UPDATE SET content = excluded.content;
-
--- name: read_draft
-SELECT content FROM draft
-WHERE message_id = ?1 AND EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = ?1 AND state IN ('queued', 'leased', 'held'));
-
--- name: delete_draft
-DELETE FROM draft WHERE message_id = ?;
-
--- name: list_done_drafts
-SELECT message_id FROM draft
-WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = draft.message_id AND state IN ('queued', 'leased', 'held'));
-
--- name: find_answer
-SELECT account_id, key, fingerprint, body, created_at FROM answer WHERE account_id = ? AND key = ? AND created_at >= ?;
-
--- name: insert_answer
-INSERT INTO answer (account_id, key, fingerprint, body, created_at) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, body = excluded.body, created_at = excluded.created_at;
-
--- name: delete_answers
-DELETE FROM answer WHERE (account_id, key) IN (SELECT account_id, key FROM answer WHERE created_at < ? LIMIT ?);
-
--- name: count_accepted
-SELECT count(*) FROM message WHERE account_id = ?1 AND id >= ?3 AND id < ?5 AND (?2 IS NULL OR api_key_id = ?2) AND mode = ?4;
-
--- name: find_delivery
-SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.recipients, m.subject, m.internet_message_id, m.size,
-       m.created_at, m.signing_domain_id, m.needs_smtputf8, m.is_8bit, m.ret, m.envid, m.tags, m.type, m.scheduled_at, m.tracking,
-       m.template_id, m.list_id, m.unsubscribe_url, d.forward_path, d.state, d.delivered_at
-FROM delivery d JOIN message m ON m.id = d.message_id WHERE d.id = ?;
-
--- name: owner_of_delivery
-SELECT delivery.id, message.id, delivery.forward_path, message.account_id, message.mode
-FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = ?;
-
--- name: read_content
-SELECT message.segment, segment.id, message.position, message.size
-FROM message LEFT JOIN segment ON segment.number = message.segment WHERE message.id = ?;
+-- name: subject_of_delivery
+-- What events of a delivery are about.
+SELECT delivery.id, delivery.message_id, delivery.forward_path, message.account_id, message.mode
+FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = :id;
 
 -- name: leased_deliveries
+-- The leases of deliveries, standing or returned, and what events of them are about: one JSON array, for the engine steps once for each row.
 SELECT json_group_array(json_array(delivery.id, coalesce(lease_token, returned_token), lease_node, lease_boot,
                                    message_id, forward_path, message.account_id, message.mode))
 FROM delivery LEFT JOIN message ON message.id = message_id
-WHERE delivery.id IN (SELECT value FROM json_each(?)) AND (delivery.state = 'leased' OR (delivery.state = 'queued' AND returned_token IS NOT NULL));
+WHERE delivery.id IN (SELECT value FROM json_each(:ids))
+  AND (delivery.state = 'leased' OR (delivery.state = 'queued' AND returned_token IS NOT NULL));
 
 -- name: lease_again
+-- Leases deliveries again whose lease was returned, so that its outcome can be recorded.
 UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = returned_token
-WHERE id IN (SELECT value FROM json_each(?)) AND state = 'queued' AND returned_token IS NOT NULL;
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued' AND returned_token IS NOT NULL;
 
 -- name: record_outcome
-WITH outcome (id, state, due_at, is_attempt, reply, delivered_at, leaves_doubt) AS (VALUES (?, ?, ?, ?, ?, ?, ?))
+-- Records the outcome of an attempt. One that counts ends the row of crashes.
+WITH outcome ({outcome}) AS (VALUES ({:outcome}))
 UPDATE delivery
 SET state = outcome.state, due_at = coalesce(outcome.due_at, delivery.due_at), attempts = attempts + is_attempt, last_reply = reply,
     delivered_at = outcome.delivered_at, is_in_doubt = max(is_in_doubt, leaves_doubt),
@@ -198,110 +189,232 @@ SET state = outcome.state, due_at = coalesce(outcome.due_at, delivery.due_at), a
 FROM outcome WHERE delivery.id = outcome.id;
 
 -- name: set_hold_reason
-UPDATE delivery SET hold_reason = ? WHERE id = ?;
-
--- name: list_queued_of_sending_domain
-SELECT delivery.id FROM message CROSS JOIN delivery ON delivery.message_id = message.id
-WHERE message.id IN (SELECT message_id FROM delivery WHERE state = 'queued') AND message.signing_domain_id = ? AND delivery.state = 'queued'
-ORDER BY delivery.id;
-
--- name: list_held_of_removed_domain
-SELECT delivery.id FROM delivery INDEXED BY delivery_held JOIN message ON message.id = delivery.message_id
-WHERE delivery.state = 'held' AND delivery.hold_reason = 'domain_removed'
-  AND message.signing_domain_id IN (SELECT id FROM removed_domain WHERE account_id = ?1 AND name = ?2)
-ORDER BY delivery.id;
+-- Says why a delivery is held.
+UPDATE delivery SET hold_reason = :hold_reason WHERE id = :id;
 
 -- name: release
+-- Ends a lease of deliveries that were not started.
 UPDATE delivery NOT INDEXED SET state = 'queued', lease_token = NULL, lease_node = NULL, lease_boot = NULL
-WHERE id IN (SELECT value FROM json_each(?1)) AND lease_token = ?2 AND lease_boot = ?3
+WHERE id IN (SELECT value FROM json_each(:ids)) AND lease_token = :token AND lease_boot = :boot
 RETURNING domain;
 
 -- name: return_leases
+-- Ends an owner's leases of attempts that were cut off: due now, in doubt.
 UPDATE delivery NOT INDEXED SET state = 'queued', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token,
-    is_in_doubt = 1, due_at = min(due_at, ?3)
-WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'leased' AND lease_boot = ?2
+    is_in_doubt = 1, due_at = min(due_at, :moment)
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased' AND lease_boot = :boot
 RETURNING domain;
 
 -- name: list_leased
-SELECT lease_token, id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND lease_boot = ?1 AND lease_node = ?2;
+-- The leases of an owner.
+SELECT lease_token, id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND lease_boot = :boot AND lease_node = :node;
 
 -- name: list_dead_leases
-SELECT id, message_id, CASE typeof(crashes) WHEN 'integer' THEN crashes ELSE 0 END FROM delivery INDEXED BY delivery_leased
-WHERE state = 'leased' AND lease_boot IS NOT ?1 AND (lease_node = ?2 OR lease_node IS NULL) ORDER BY id;
+-- Deliveries that other boots of a node have leased, with their crash counts.
+SELECT id, message_id, CASE typeof(crashes) WHEN 'integer' THEN crashes ELSE 0 END AS crashes FROM delivery INDEXED BY delivery_leased
+WHERE state = 'leased' AND lease_boot IS NOT :boot AND (lease_node = :node OR lease_node IS NULL) ORDER BY id;
 
 -- name: return_dead_lease
-UPDATE delivery SET state = ?2, due_at = CASE WHEN ?3 > ?4 THEN ?3 ELSE min(due_at, ?4) END, crashes = ?5, hold_reason = coalesce(?6, hold_reason), is_in_doubt = 1,
+-- Ends the lease of a dead process, with what was decided of the delivery.
+UPDATE delivery
+SET state = :state, due_at = CASE WHEN :due_at > :moment THEN :due_at ELSE min(due_at, :moment) END, crashes = :crashes,
+    hold_reason = coalesce(:hold_reason, hold_reason), is_in_doubt = 1,
     lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
-WHERE id = ?1 AND state = 'leased'
+WHERE id = :id AND state = 'leased'
 RETURNING domain;
 
 -- name: list_late
+-- Queued deliveries that are due after a time, but for untried ones of scheduled mail.
 SELECT id FROM delivery INDEXED BY delivery_due
-WHERE state = 'queued' AND due_at > ?1
+WHERE state = 'queued' AND due_at > :latest
   AND (attempts > 0 OR (SELECT scheduled_at FROM message WHERE message.id = delivery.message_id) IS NULL)
-LIMIT ?2;
+LIMIT :limit;
 
 -- name: list_overdue
+-- Due deliveries that have waited since before a time, but for those that were released lately and not tried since.
 SELECT id, is_in_doubt FROM delivery INDEXED BY delivery_age
-WHERE state = 'queued' AND due_at <= ?1 AND created_at < ?2 AND (hold_reason IS NOT 'released' OR due_at < ?4) ORDER BY created_at LIMIT ?3;
+WHERE state = 'queued' AND due_at <= :moment AND created_at < :created_before AND (hold_reason IS NOT 'released' OR due_at < :released_before)
+ORDER BY created_at LIMIT :limit;
 
 -- name: move
-UPDATE delivery NOT INDEXED SET state = ?1, due_at = coalesce(?2, due_at),
-    hold_reason = CASE WHEN state = 'held' AND ?1 = 'queued' THEN 'released' WHEN ?1 = 'queued' THEN hold_reason ELSE ?5 END,
+-- Moves those of the deliveries that are in one state to another, and gives what events of them are about.
+UPDATE delivery NOT INDEXED SET state = :after, due_at = coalesce(:due_at, due_at),
+    hold_reason = CASE WHEN state = 'held' AND :after = 'queued' THEN 'released' WHEN :after = 'queued' THEN hold_reason ELSE :hold_reason END,
     crashes = CASE state WHEN 'held' THEN 0 ELSE crashes END
-WHERE id IN (SELECT value FROM json_each(?3)) AND state = ?4
-RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id),
-          (SELECT mode FROM message WHERE message.id = message_id);
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = :before
+RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id) AS account_id,
+          (SELECT mode FROM message WHERE message.id = message_id) AS mode;
+
+-- name: list_queue
+-- Deliveries with their messages, newest first.
+SELECT {message:m}, {queued_delivery:d:delivery_} FROM delivery d JOIN message m ON m.id = d.message_id
+WHERE {conditions} ORDER BY d.id DESC LIMIT :limit;
+
+-- name: find_in_queue
+-- The ids of deliveries that an operator means.
+SELECT d.id FROM delivery d WHERE {conditions} ORDER BY d.id;
 
 -- name: count_queue
-SELECT 'queued', count(*) FROM delivery WHERE state = 'queued'
+-- Number of waiting deliveries by state.
+SELECT 'queued' AS state, count(*) AS number FROM delivery WHERE state = 'queued'
 UNION ALL SELECT 'leased', count(*) FROM delivery WHERE state = 'leased'
 UNION ALL SELECT 'held', count(*) FROM delivery WHERE state = 'held';
 
--- name: get_message
-SELECT id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,
-       signing_domain_id, needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url
-FROM message WHERE account_id = ? AND id = ?;
+-- name: list_queued_of_sending_domain
+-- Queued deliveries that a domain is to sign.
+SELECT delivery.id FROM message CROSS JOIN delivery ON delivery.message_id = message.id
+WHERE message.id IN (SELECT message_id FROM delivery WHERE state = 'queued') AND message.signing_domain_id = :domain_id
+  AND delivery.state = 'queued'
+ORDER BY delivery.id;
+
+-- name: list_held_of_removed_domain
+-- Deliveries that are held because a domain of this name was removed.
+SELECT delivery.id FROM delivery INDEXED BY delivery_held JOIN message ON message.id = delivery.message_id
+WHERE delivery.state = 'held' AND delivery.hold_reason = 'domain_removed'
+  AND message.signing_domain_id IN (SELECT id FROM removed_domain WHERE account_id = :account_id AND name = :name)
+ORDER BY delivery.id;
+
+-- name: list_states
+-- The states of the deliveries of a message.
+SELECT id, state, attempts, due_at, forward_path FROM delivery WHERE message_id = :message_id ORDER BY id;
+
+-- name: set_due
+-- Moves the queued deliveries of a message to another time.
+UPDATE delivery SET due_at = :due_at, created_at = :created_at WHERE message_id = :message_id AND state = 'queued';
+
+-- name: find_delivery
+-- A delivery with its message.
+SELECT {message:m}, d.id AS delivery_id, d.forward_path AS delivery_forward_path, d.state AS delivery_state,
+       d.delivered_at AS delivery_delivered_at
+FROM delivery d JOIN message m ON m.id = d.message_id WHERE d.id = :id;
+
+-- name: list_messages
+-- Messages older than one, newest first.
+SELECT {message:m} FROM message m WHERE {conditions} AND m.id < :before ORDER BY m.id DESC LIMIT :limit;
+
+-- name: count_messages
+-- Number of messages.
+SELECT count(*) FROM message m WHERE {conditions};
+
+-- name: count_messages_by_status
+-- Number of messages for each combination of what their status is derived from, whatever the number of messages.
+SELECT (SELECT (max(attempts) > 0) || ' ' || group_concat(DISTINCT state) FROM delivery WHERE message_id = m.id) AS kind,
+       EXISTS (SELECT 1 FROM event WHERE message_id = m.id AND type = 'complained') AS is_complained, count(*) AS number
+FROM message m WHERE {conditions} GROUP BY 1, 2;
 
 -- name: summarise_deliveries
-SELECT message_id, state, count(*), max(attempts), min(delivered_at) FROM delivery
-WHERE message_id IN (SELECT value FROM json_each(?)) GROUP BY message_id, state;
+-- The states of the deliveries of messages.
+SELECT message_id, state, count(*) AS number, max(attempts) AS attempts, min(delivered_at) AS delivered_at FROM delivery
+WHERE message_id IN (SELECT value FROM json_each(:ids)) GROUP BY message_id, state;
 
 -- name: summarise_events
-SELECT message_id, max(id), type, sum(type = 'complained') FROM event
-WHERE message_id IN (SELECT value FROM json_each(?)) GROUP BY message_id;
+-- The last event and the number of complaints of messages.
+SELECT message_id, max(id) AS id, type, sum(type = 'complained') AS complaints FROM event
+WHERE message_id IN (SELECT value FROM json_each(:ids)) GROUP BY message_id;
 
--- name: list_old_messages
-SELECT id, segment FROM message
-WHERE id < ?1 AND (scheduled_at IS NULL OR scheduled_at < ?2)
-  AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = message.id AND state IN ('queued', 'leased', 'held'))
-ORDER BY id LIMIT ?3;
+-- name: list_events
+-- Events older than one, newest first.
+SELECT {event:e} FROM event e WHERE {conditions} AND e.id < :before ORDER BY e.id DESC LIMIT :limit;
 
--- name: delete_message
-DELETE FROM message WHERE id = ?;
-
--- name: delete_deliveries
-DELETE FROM delivery WHERE message_id = ?;
-
--- name: delete_events
-DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < ? ORDER BY id LIMIT ?);
+-- name: count_events
+-- Number of events.
+SELECT count(*) FROM event e WHERE {conditions};
 
 -- name: list_ended
-SELECT m.id, m.account_id, m.api_key_id, m.mode, m.reverse_path, m.author, m.recipients, m.subject, m.internet_message_id, m.size,
-       m.created_at, m.signing_domain_id, m.needs_smtputf8, m.is_8bit, m.ret, m.envid, m.tags, m.type, m.scheduled_at, m.tracking,
-       m.template_id, m.list_id, m.unsubscribe_url, e.id, e.message_id, e.delivery_id, e.type, e.recipient, e.created_at, e.metadata
-FROM event e JOIN message m ON m.id = e.message_id
-WHERE e.id >= ? AND e.type IN ('cancelled', 'failed') AND (e.mode = 'live' OR e.type = 'cancelled') ORDER BY e.id;
+-- What was cancelled, and what failed of live mail, with the messages, oldest first.
+SELECT {message:m}, {event:e:event_} FROM event e JOIN message m ON m.id = e.message_id
+WHERE e.id >= :first AND e.type IN ('cancelled', 'failed') AND (e.mode = 'live' OR e.type = 'cancelled') ORDER BY e.id;
+
+-- name: insert_draft
+-- Stores what a scheduled message was made from.
+INSERT INTO draft (message_id, content) VALUES (:message_id, :content) ON CONFLICT (message_id) DO UPDATE SET content = excluded.content;
+
+-- name: read_draft
+-- What a message was made from that is not done.
+SELECT content FROM draft
+WHERE message_id = :message_id
+  AND EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = :message_id AND state IN ('queued', 'leased', 'held'));
+
+-- name: delete_draft
+-- Deletes what a message was made from.
+DELETE FROM draft WHERE message_id = :message_id;
+
+-- name: list_done_drafts
+-- Messages that are done and whose draft is still there.
+SELECT message_id FROM draft
+WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = draft.message_id AND state IN ('queued', 'leased', 'held'));
+
+-- name: find_answer
+-- The answer to an idempotent request, unless it is too old.
+SELECT {answer} FROM answer WHERE account_id = :account_id AND key = :key AND created_at >= :kept_since;
+
+-- name: insert_answer
+-- Stores the answer to an idempotent request, in the place of one that is too old.
+INSERT INTO answer ({answer}) VALUES ({:answer})
+ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, body = excluded.body, created_at = excluded.created_at;
+
+-- name: delete_answers
+-- Deletes answers that are too old.
+DELETE FROM answer WHERE (account_id, key) IN (SELECT account_id, key FROM answer WHERE created_at < :created_before LIMIT :limit);
+
+-- name: list_old_messages
+-- Messages that are older than their time is kept, and done, oldest first.
+SELECT id, segment FROM message
+WHERE id < :first_kept AND (scheduled_at IS NULL OR scheduled_at < :created_before)
+  AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = message.id AND state IN ('queued', 'leased', 'held'))
+ORDER BY id LIMIT :limit;
+
+-- name: delete_message
+-- Deletes a message.
+DELETE FROM message WHERE id = :id;
+
+-- name: delete_deliveries
+-- Deletes the deliveries of a message.
+DELETE FROM delivery WHERE message_id = :message_id;
+
+-- name: delete_events
+-- Deletes the oldest events.
+DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < :first_kept ORDER BY id LIMIT :limit);
+
+-- name: note_tls_host
+-- Notes when a host did TLS last.
+INSERT INTO tls_host (host, worked_at) VALUES (:host, :worked_at)
+ON CONFLICT (host) DO UPDATE SET worked_at = max(worked_at, excluded.worked_at);
+
+-- name: prune_tls_hosts
+-- Forgets hosts that did TLS too long ago, and all but the latest ones.
+DELETE FROM tls_host WHERE worked_at < :keep_since OR host IN (SELECT host FROM tls_host ORDER BY worked_at DESC LIMIT -1 OFFSET :most);
+
+-- name: list_tls_hosts
+-- Hosts that did TLS; the latest come last.
+SELECT host, worked_at FROM tls_host ORDER BY worked_at;
+
+-- name: ask_for_probes
+-- Asks for probes of the domains of queued deliveries.
+INSERT INTO probe (domain) SELECT DISTINCT domain FROM delivery WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued'
+ON CONFLICT (domain) DO NOTHING;
+
+-- name: list_probes
+-- Domains whose probe an operator has asked for.
+SELECT domain FROM probe ORDER BY domain;
+
+-- name: delete_probes
+-- Forgets domains whose probe was asked for.
+DELETE FROM probe WHERE domain IN (SELECT value FROM json_each(:domains));
 
 -- name: put_trace
-INSERT INTO trace (domain, sessions, until) VALUES (?1, ?2, ?3)
-ON CONFLICT (domain) DO UPDATE SET sessions = ?2, until = ?3;
+-- Asks for the transcripts of a domain's next sessions.
+INSERT INTO trace (domain, sessions, until) VALUES (:domain, :sessions, :until)
+ON CONFLICT (domain) DO UPDATE SET sessions = excluded.sessions, until = excluded.until;
 
 -- name: list_traces
-SELECT domain, sessions, until FROM trace WHERE until > ? ORDER BY domain;
+-- Requests for transcripts that have not lapsed.
+SELECT domain, sessions, until FROM trace WHERE until > :moment ORDER BY domain;
 
 -- name: count_traced
-UPDATE trace SET sessions = sessions - 1 WHERE domain = ?;
+-- Takes one session off a request for transcripts.
+UPDATE trace SET sessions = sessions - 1 WHERE domain = :domain;
 
 -- name: delete_done_traces
+-- Forgets requests for transcripts with no session left.
 DELETE FROM trace WHERE sessions <= 0;

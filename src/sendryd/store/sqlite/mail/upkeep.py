@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import apsw
 
+from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import first_id, to_ms
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.references import leave_segment
-from sendryd.store.sqlite.mail.batch import Rows
+from sendryd.store.sqlite.engine.statements import change, fetch_rows
 from sendryd.store.sqlite.mail.queries import SQL
 
 
@@ -21,43 +21,35 @@ class MailUpkeep:
 
     async def delete_messages(self, *, created_before: datetime, limit: int) -> int:
         await self._delete_drafts(limit)
-        values = (first_id(created_before), to_ms(created_before), limit)
+        values = {"first_kept": first_id(created_before), "created_before": to_ms(created_before), "limit": limit}
 
-        def action(connection: apsw.Connection, _rows: Rows) -> list[tuple[Any, ...]]:
-            old: list[tuple[Any, ...]] = connection.execute(SQL["list_old_messages"], values).fetchall()
-            for number, segment in old:
-                connection.execute(SQL["delete_deliveries"], (number,))
-                connection.execute(SQL["delete_draft"], (number,))
-                connection.execute(SQL["delete_message"], (number,))
-                leave_segment(connection, segment)
-            return old
+        def action(connection: apsw.Connection, _batch: object) -> int:
+            old = fetch_rows(connection, SQL["list_old_messages"], **values)
+            for row in old:
+                change(connection, SQL["delete_deliveries"], message_id=row["id"])
+                change(connection, SQL["delete_draft"], message_id=row["id"])
+                change(connection, SQL["delete_message"], id=row["id"])
+                leave_segment(connection, row["segment"])
+            return len(old)
 
-        old: list[tuple[Any, ...]] = await self._database.write(action)
-        if old:
+        count = await self._database.write(action)
+        if count:
             await self._database.tidy()
-        return len(old)
+        return count
 
     async def _delete_drafts(self, limit: int) -> None:
         """Deletes what messages were made from that are done since: all of it, so many in one transaction."""
-        done: list[tuple[Any, ...]] = await self._database.read(lambda connection: connection.execute(SQL["list_done_drafts"]).fetchall())
+        done = await self._database.read_rows(SQL["list_done_drafts"])
         for start in range(0, len(done), limit):
-            batch = done[start : start + limit]
-            await self._database.write(partial(_delete_drafts, batch))
+            await self._database.write(partial(_delete_drafts, done[start : start + limit]))
 
     async def delete_events(self, *, created_before: datetime, limit: int) -> int:
-        def action(connection: apsw.Connection, _rows: Rows) -> int:
-            connection.execute(SQL["delete_events"], (first_id(created_before), limit))
-            return int(connection.changes())
-
-        return int(await self._database.write(action))
+        return await self._database.change(SQL["delete_events"], first_kept=first_id(created_before), limit=limit)
 
     async def delete_answers(self, *, created_before: datetime, limit: int) -> int:
-        def action(connection: apsw.Connection, _rows: Rows) -> int:
-            connection.execute(SQL["delete_answers"], (to_ms(created_before), limit))
-            return int(connection.changes())
-
-        return int(await self._database.write(action))
+        return await self._database.change(SQL["delete_answers"], created_before=to_ms(created_before), limit=limit)
 
 
-def _delete_drafts(numbers: Sequence[tuple[Any, ...]], connection: apsw.Connection, _rows: Rows) -> None:
-    connection.executemany(SQL["delete_draft"], numbers).fetchall()
+def _delete_drafts(rows: Sequence[Row], connection: apsw.Connection, _batch: object) -> None:
+    for row in rows:
+        change(connection, SQL["delete_draft"], message_id=row["message_id"])

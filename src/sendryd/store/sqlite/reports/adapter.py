@@ -1,225 +1,43 @@
-"""Figures about mail, and scheduled reports, in SQLite. Events are read along the primary key: identifiers grow with time."""
+"""Statistics, scheduled reports and the log of API requests in SQLite."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import fields
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
 
 import apsw
 
-from sendryd.message.authordomain import author_domain
-from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import REPORT_PREFIX, AccountId, ReportId
-from sendryd.model.report import (
-    Breakdown,
-    Bucket,
-    Cohort,
-    Counts,
-    Granularity,
-    ReportFrequency,
-    ScheduledReport,
-    bucket_start,
-    next_bucket,
-)
-from sendryd.store.base import MAX_OFFSETS, ReportFilter
-from sendryd.store.codec.reading import Row, row_of
-from sendryd.store.codec.values import clean, first_id, from_ms, to_json, to_ms
+from sendryd.model.report import ScheduledReport
+from sendryd.store.codec.reports import read_report, report_row
+from sendryd.store.codec.values import to_ms
 from sendryd.store.errors import NotFound
+from sendryd.store.rules import check_limit
 from sendryd.store.sqlite.engine.database import Database
-from sendryd.store.sqlite.engine.limits import check_limit
+from sendryd.store.sqlite.engine.statements import change, fetch_value
+from sendryd.store.sqlite.reports.activity import Activity
+from sendryd.store.sqlite.reports.apilog import ApiLog
 from sendryd.store.sqlite.reports.queries import SQL
 
-ID_SLACK: Final = timedelta(
-    minutes=10
-)  # between when an event's identifier was made and the time that it has: seconds, unless clocks differ
 
-_KINDS: Final = tuple(field.name for field in fields(Counts))
-_DAY: Final = 86_400_000
-_ACCEPTED: Final = f"((message_id >> 22) + {to_ms(datetime(2024, 1, 1, tzinfo=UTC))})"  # the time in an identifier: see sendryd.model.ids
-_BUCKETS: Final = {
-    Granularity.HOUR: "{0} / 3600000 * 3600000",
-    Granularity.DAY: f"{{0}} / {_DAY} * {_DAY}",
-    Granularity.WEEK: f"(({{0}} / {_DAY} + 3) / 7 * 7 - 3) * {_DAY}",  # 1970-01-01 was a Thursday
-    Granularity.MONTH: "unixepoch({0} / 1000, 'unixepoch', 'start of month') * 1000",
-}
-# Of each delivery: the first time of each kind of fact, opens and clicks of scanners left out; and as one more kind, `sent`, its first
-# outcome, for one that was taken and bounced later is still one delivery.
-_FACTS: Final = """
-WITH told AS MATERIALIZED (
-    SELECT event.type AS kind, event.message_id AS message_id, event.delivery_id AS delivery_id, min(event.created_at) AS moment
-    FROM event {joins}
-    WHERE event.account_id = :account AND event.mode = '{mode}' AND event.id >= :first AND event.id < :last
-      AND event.created_at >= :start AND event.created_at < :end
-      AND event.type IN ('delivered', 'bounced', 'complained', 'opened', 'clicked')
-      AND (event.type NOT IN ('opened', 'clicked')
-           OR CASE WHEN json_valid(event.metadata)
-               THEN coalesce(event.metadata ->> 'opened_by', event.metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner')
-      {conditions}
-    GROUP BY event.type, event.message_id, event.delivery_id
-),
-facts AS (
-    SELECT kind, message_id, moment FROM told
-    UNION ALL
-    SELECT 'sent', message_id, min(moment) FROM told WHERE kind IN ('delivered', 'bounced') GROUP BY message_id, delivery_id
-)
-"""
-_MESSAGE: Final = "JOIN message ON message.id = event.message_id"
-_TAGGED: Final = """AND EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(message.tags) THEN message.tags ELSE '[]' END) AS tag
-    WHERE tag.value ->> 0 = :tag AND (:tag_value IS NULL OR tag.value ->> 1 = :tag_value))"""
-_SENDING_DOMAIN: Final = "LEFT JOIN sending_domain ON sending_domain.id = message.signing_domain_id"
-# Mail that was sent with a test key is not signed, and a domain may have been removed since.
-_DOMAIN_NAME: Final = "coalesce(sending_domain.name, author_domain(message.author))"
-# The numbers and names of what figures are broken down by.
-_GROUPS: Final = {
-    "domain": f"""
-        SELECT own.id, groups.name, kind, number FROM (
-            SELECT {_DOMAIN_NAME} AS name, kind, count(*) AS number
-            FROM facts LEFT JOIN message ON message.id = facts.message_id {_SENDING_DOMAIN} GROUP BY 1, 2
-        ) AS groups LEFT JOIN sending_domain AS own ON own.account_id = :account AND own.name = groups.name""",
-    "template": """
-        SELECT message.template_id, template.name, kind, count(*)
-        FROM facts LEFT JOIN message ON message.id = facts.message_id LEFT JOIN template ON template.id = message.template_id
-        GROUP BY 1, 2, 3""",
-}
-
-
-class Reports:
-    """The figures and scheduled reports of `ReportStore`."""
+class Reports(Activity, ApiLog):
+    """`ReportStore`."""
 
     _database: Database
 
-    async def count_activity(self, account_id: AccountId, which: ReportFilter) -> Counts:
-        rows = await self._read(account_id, which, "SELECT kind, count(*) FROM facts GROUP BY kind")
-        return _counts(rows)
-
-    async def list_activity(self, account_id: AccountId, which: ReportFilter, granularity: Granularity) -> list[Bucket]:
-        bucket = _BUCKETS[granularity].format("moment")
-        rows = await self._read(account_id, which, f"SELECT {bucket} AS start, kind, count(*) FROM facts GROUP BY 1, 2 ORDER BY 1")
-        return [Bucket(start=from_ms(start), counts=_counts(found)) for (start,), found in _grouped(rows, 1)]
-
-    async def break_down(self, account_id: AccountId, which: ReportFilter, by: str, *, limit: int) -> list[Breakdown]:
-        rows = await self._read(account_id, which, _GROUPS[by])
-        found = [Breakdown(id=number, name=name, counts=_counts(counts)) for (number, name), counts in _grouped(rows, 2)]
-        return sorted(found, key=lambda each: (-each.counts.sent, each.name is None, each.name or "", each.id or 0))[:limit]
-
-    async def list_cohorts(self, account_id: AccountId, which: ReportFilter, granularity: Granularity) -> list[Cohort]:
-        # When a message was accepted is read from its identifier: events outlive their message.
-        accepted, happened = _BUCKETS[granularity].format(_ACCEPTED), _BUCKETS[granularity].format("moment")
-        query = f"""
-            SELECT {accepted}, {happened}, kind, count(*) FROM facts WHERE message_id >= {first_id(which.start)}
-            GROUP BY 1, 2, 3 ORDER BY 1, 2"""
-        rows = await self._read(account_id, which, query)
-        cohorts: list[Cohort] = []
-        for (start,), found in _grouped(rows, 1):
-            cohorts += _follow(from_ms(start), found, which.end, granularity)
-        return cohorts
-
-    async def _read(self, account_id: AccountId, which: ReportFilter, query: str) -> list[tuple[Any, ...]]:
-        """Runs a query over the facts that the filter lets through."""
-        values: dict[str, Any] = {
-            "account": account_id,
-            "first": first_id(which.start - ID_SLACK),
-            "last": first_id(which.end + ID_SLACK),
-            "start": to_ms(which.start),
-            "end": to_ms(which.end),
-        }
-        joins, conditions = "", ""
-        if which.tag is not None or which.domain is not None:
-            joins = _MESSAGE
-        if which.tag is not None:
-            values["tag"], separator, value = clean(which.tag).partition(":")
-            values["tag_value"] = value if separator else None
-            conditions += _TAGGED
-        if which.domain is not None:
-            values["domain"] = clean(which.domain)
-            joins += f" {_SENDING_DOMAIN}"
-            conditions += f" AND {_DOMAIN_NAME} = :domain"
-        # The mode is written out, not bound: only then does the planner see that the index of the few test rows fits.
-        text = _FACTS.format(joins=joins, conditions=conditions, mode=KeyMode(which.mode).value) + query
-
-        def work(connection: apsw.Connection) -> list[tuple[Any, ...]]:
-            if "author_domain" in text:
-                connection.create_scalar_function("author_domain", author_domain, 1, deterministic=True)
-            return connection.execute(text, values).fetchall()
-
-        return await self._database.read(work)
-
     async def add_scheduled_report(self, report: ScheduledReport, *, limit: int | None = None) -> None:
-        values = (
-            report.id,
-            report.account_id,
-            report.frequency.value,
-            to_json(report.recipients),
-            to_ms(report.created_at),
-            to_ms(report.due_at),
-        )
-
         def action(connection: apsw.Connection, _batch: object) -> None:
-            connection.execute(SQL["insert_scheduled_report"], values)
-            count = connection.execute(SQL["count_scheduled_reports"], (report.account_id,)).get
+            change(connection, SQL["insert_scheduled_report"], **report_row(report))
+            count = fetch_value(connection, SQL["count_scheduled_reports"], account_id=report.account_id)
             check_limit(count, limit, "scheduled report", "remove one first")
 
         await self._database.write(action)
 
     async def list_scheduled_reports(self, account_id: AccountId | None = None) -> list[ScheduledReport]:
-        rows = await self._database.read_rows(SQL["list_scheduled_reports"], REPORT_PREFIX, account_id)
-        return list(self._database.unreadable.keep(rows, _read_report))
+        rows = await self._database.list_rows(SQL["list_scheduled_reports"], REPORT_PREFIX, account_id=account_id)
+        return list(self._database.unreadable.keep(rows, read_report))
 
     async def move_scheduled_report(self, report_id: ReportId, due_at: datetime) -> None:
-        await self._change("move_scheduled_report", (report_id, to_ms(due_at)))
+        if not await self._database.change(SQL["move_scheduled_report"], id=report_id, due_at=to_ms(due_at)):
+            raise NotFound("no such report")
 
     async def remove_scheduled_report(self, account_id: AccountId, report_id: ReportId) -> None:
-        await self._change("remove_scheduled_report", (account_id, report_id))
-
-    async def _change(self, name: str, values: tuple[object, ...]) -> None:
-        def action(connection: apsw.Connection, _batch: object) -> None:
-            connection.execute(SQL[name], values)
-            if not connection.changes():
-                raise NotFound("no such report")
-
-        await self._database.write(action)
-
-
-def _grouped(rows: Iterable[tuple[Any, ...]], width: int) -> Iterable[tuple[tuple[Any, ...], list[tuple[Any, ...]]]]:
-    """The rows by their first columns, in the order in which those come first."""
-    groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
-    for row in rows:
-        groups.setdefault(row[:width], []).append(row[width:])
-    return groups.items()
-
-
-def _counts(rows: Iterable[tuple[Any, ...]]) -> Counts:
-    """The sums of pairs of kind and number."""
-    sums: dict[str, int] = {}
-    for kind, number in rows:
-        sums[kind] = sums.get(kind, 0) + number
-    return Counts(**sums)
-
-
-def _follow(start: datetime, rows: list[tuple[Any, ...]], end: datetime, granularity: Granularity) -> list[Cohort]:
-    """One cohort, stretch by stretch. The rows are when, what, and how many, oldest first."""
-    sent = _counts(row[1:] for row in rows).sent
-    last = bucket_start(end - timedelta(milliseconds=1), granularity)
-    cohorts: list[Cohort] = []
-    bucket, position, sums = start, 0, dict.fromkeys(_KINDS, 0)
-    while bucket <= last and len(cohorts) < MAX_OFFSETS:
-        while position < len(rows) and rows[position][0] <= to_ms(bucket):
-            _, kind, number = rows[position]
-            sums[kind] += number
-            position += 1
-        cohorts.append(Cohort(start=start, offset=len(cohorts), counts=Counts(**{**sums, "sent": sent})))
-        bucket = next_bucket(bucket, granularity)
-    return cohorts
-
-
-@row_of(REPORT_PREFIX)
-def _read_report(row: Row) -> ScheduledReport:
-    return ScheduledReport(
-        id=ReportId(row[0]),
-        account_id=AccountId(row[1]),
-        frequency=ReportFrequency(row[2]),
-        recipients=tuple(json.loads(row[3])),
-        created_at=from_ms(row[4]),
-        due_at=from_ms(row[5]),
-    )
+        if not await self._database.change(SQL["remove_scheduled_report"], account_id=account_id, id=report_id):
+            raise NotFound("no such report")

@@ -1,38 +1,52 @@
--- Scheduled reports and the log of API requests. sendryd.store.sqlite.engine.loading loads them.
+-- Scheduled reports and the log of API requests. Statistics are put together in sendryd.store.sqlite.reports.activity.
+-- sendryd.store.sqlite.engine.loading loads them.
+
+-- columns: report
+id, account_id, frequency, recipients, created_at, due_at
+
+-- columns: request
+id, account_id, api_key_id, method, path, status_code, request_body, response_body, duration_ms, user_agent, created_at
 
 -- name: insert_scheduled_report
-INSERT INTO scheduled_report (id, account_id, frequency, recipients, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?);
+-- Stores a report that is to be sent.
+INSERT INTO scheduled_report ({report}) VALUES ({:report});
 
 -- name: count_scheduled_reports
-SELECT count(*) FROM scheduled_report WHERE account_id = ?;
+-- Number of reports of an account.
+SELECT count(*) FROM scheduled_report WHERE account_id = :account_id;
 
 -- name: list_scheduled_reports
-SELECT id, account_id, frequency, recipients, created_at, due_at FROM scheduled_report
-WHERE ?1 IS NULL OR account_id = ?1 ORDER BY id DESC;
+-- Reports of one account or of all, newest first.
+SELECT {report} FROM scheduled_report WHERE :account_id IS NULL OR account_id = :account_id ORDER BY id DESC;
 
 -- name: move_scheduled_report
-UPDATE scheduled_report SET due_at = ?2 WHERE id = ?1;
+-- Sets when a report is sent next.
+UPDATE scheduled_report SET due_at = :due_at WHERE id = :id;
 
 -- name: remove_scheduled_report
-DELETE FROM scheduled_report WHERE account_id = ? AND id = ?;
+-- Deletes a report.
+DELETE FROM scheduled_report WHERE account_id = :account_id AND id = :id;
 
 -- name: insert_api_request
-INSERT INTO api_request (id, account_id, api_key_id, method, path, status_code, request_body, response_body, duration_ms, user_agent, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- Stores a request.
+INSERT INTO api_request ({request}) VALUES ({:request});
 
 -- name: page_api_requests
-SELECT id, account_id, api_key_id, method, path, status_code, request_body, response_body, duration_ms, user_agent, created_at
-FROM api_request WHERE id IN (
+-- Requests of an account, newest first. The numbers are found along the index first: the rows have bodies.
+SELECT {request} FROM api_request WHERE id IN (
     SELECT id FROM api_request INDEXED BY api_request_listed
-    WHERE account_id = ?1 AND (?2 IS NULL OR method = ?2) AND (?3 IS NULL OR status_code = ?3) AND (?4 IS NULL OR path = ?4)
-      AND (?5 IS NULL OR path LIKE ?5 ESCAPE '\' OR method LIKE ?5 ESCAPE '\') AND id < ?6
-    ORDER BY id DESC LIMIT ?7
+    WHERE account_id = :account_id AND (:method IS NULL OR method = :method) AND (:status_code IS NULL OR status_code = :status_code)
+      AND (:path IS NULL OR path = :path) AND (:pattern IS NULL OR path LIKE :pattern ESCAPE '\' OR method LIKE :pattern ESCAPE '\')
+      AND id < :before
+    ORDER BY id DESC LIMIT :limit
 ) ORDER BY id DESC;
 
 -- name: count_api_requests
+-- Number of requests of an account.
 SELECT count(*) FROM api_request INDEXED BY api_request_listed
-WHERE account_id = ?1 AND (?2 IS NULL OR method = ?2) AND (?3 IS NULL OR status_code = ?3) AND (?4 IS NULL OR path = ?4)
-  AND (?5 IS NULL OR path LIKE ?5 ESCAPE '\' OR method LIKE ?5 ESCAPE '\');
+WHERE account_id = :account_id AND (:method IS NULL OR method = :method) AND (:status_code IS NULL OR status_code = :status_code)
+  AND (:path IS NULL OR path = :path) AND (:pattern IS NULL OR path LIKE :pattern ESCAPE '\' OR method LIKE :pattern ESCAPE '\');
 
 -- name: delete_api_requests
-DELETE FROM api_request WHERE id IN (SELECT id FROM api_request WHERE id < ? ORDER BY id LIMIT ?);
+-- Deletes the oldest requests.
+DELETE FROM api_request WHERE id IN (SELECT id FROM api_request WHERE id < :first_kept ORDER BY id LIMIT :limit);

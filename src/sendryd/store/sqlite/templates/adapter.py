@@ -1,9 +1,6 @@
 """Stored templates in SQLite."""
 
-import json
-from dataclasses import asdict
 from datetime import datetime
-from typing import Final
 
 import apsw
 
@@ -11,14 +8,13 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import TEMPLATE_PREFIX, TEMPLATE_VERSION_PREFIX, AccountId, TemplateId, TemplateVersionId
 from sendryd.model.template import Template, TemplateContent, TemplateVersion
 from sendryd.store.base import Page
-from sendryd.store.codec.reading import Row, row_of
-from sendryd.store.codec.values import from_ms, to_json, to_ms
-from sendryd.store.errors import Changed, NotFound
+from sendryd.store.codec.templates import content_json, read_template, read_version, template_row
+from sendryd.store.codec.values import id_below, to_ms
+from sendryd.store.errors import NotFound
+from sendryd.store.rules import check_limit, check_unchanged
 from sendryd.store.sqlite.engine.database import Database
-from sendryd.store.sqlite.engine.limits import check_limit
+from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_value
 from sendryd.store.sqlite.templates.queries import SQL
-
-_LAST: Final = 1 << 62
 
 
 class Templates:
@@ -27,25 +23,23 @@ class Templates:
     _database: Database
 
     async def add_template(self, template: Template, version_id: TemplateVersionId, *, limit: int | None = None) -> None:
-        content, created = _content_json(template.content), to_ms(template.created_at)
-
         def action(connection: apsw.Connection, _batch: object) -> None:
-            values = (template.id, template.account_id, template.name, content, created, to_ms(template.updated_at), template.mode.value)
-            connection.execute(SQL["insert_template"], values)
-            count = connection.execute(SQL["count_templates_made"], (template.account_id, template.mode.value)).get
+            row = template_row(template)
+            change(connection, SQL["insert_template"], **row)
+            count = fetch_value(connection, SQL["count_templates_made"], account_id=template.account_id, mode=template.mode.value)
             check_limit(count, limit, "template", "delete one first")
-            connection.execute(SQL["insert_template_version"], (version_id, template.id, content, created))
+            _add_version(connection, template.id, version_id, row["content"], row["created_at"])
 
         await self._database.write(action)
 
     async def get_template(self, account_id: AccountId, template_id: TemplateId) -> Template | None:
-        row = self._database.fetch_one(SQL["get_template"], account_id, template_id)
-        return _read_template(row) if row else None
+        row = self._database.fetch_row(SQL["get_template"], account_id=account_id, id=template_id)
+        return read_template(row) if row else None
 
     async def page_templates(self, account_id: AccountId, *, limit: int, before: TemplateId | None = None) -> Page[Template]:
-        values = (account_id, _LAST if before is None else before, limit + 1)
-        rows = await self._database.read_rows(SQL["page_templates"], TEMPLATE_PREFIX, *values)
-        return Page(items=self._database.unreadable.keep(rows[:limit], _read_template), has_more=len(rows) > limit)
+        values = {"account_id": account_id, "before": id_below(before), "limit": limit + 1}
+        rows = await self._database.list_rows(SQL["page_templates"], TEMPLATE_PREFIX, **values)
+        return self._database.unreadable.page(rows, read_template, limit)
 
     async def update_template(
         self,
@@ -57,84 +51,51 @@ class Templates:
         version_id: TemplateVersionId,
         now: datetime,
     ) -> Template:
-        text = _content_json(content)
+        values = {"id": before.id, "name": name, "content": content_json(content), "updated_at": to_ms(now), "mode": mode.value}
 
         def action(connection: apsw.Connection, _batch: object) -> Template:
-            _check_unchanged(connection, before)
-            connection.execute(SQL["update_template"], (before.id, name, text, to_ms(now), mode.value))
+            check_unchanged(_get(connection, before.account_id, before.id), before, "the template")
+            change(connection, SQL["update_template"], **values)
             if before.content != content:
-                connection.execute(SQL["insert_template_version"], (version_id, before.id, text, to_ms(now)))
+                _add_version(connection, before.id, version_id, content_json(content), to_ms(now))
             return _get(connection, before.account_id, before.id)
 
-        template: Template = await self._database.write(action)
-        return template
+        return await self._database.write(action)
 
     async def remove_template(self, account_id: AccountId, template_id: TemplateId) -> None:
-        def action(connection: apsw.Connection, _batch: object) -> None:
-            connection.execute(SQL["remove_template"], (account_id, template_id))
-            if not connection.changes():
-                raise NotFound("no such template")
-
-        await self._database.write(action)
+        if not await self._database.change(SQL["remove_template"], account_id=account_id, id=template_id):
+            raise NotFound("no such template")
 
     async def list_template_versions(self, account_id: AccountId, template_id: TemplateId) -> list[TemplateVersion]:
         unreadable = self._database.unreadable
 
         def work(connection: apsw.Connection) -> list[TemplateVersion]:
             _get(connection, account_id, template_id)
-            rows = unreadable.fetch(connection.execute(SQL["list_template_versions"], (template_id,)), TEMPLATE_VERSION_PREFIX)
-            return list(unreadable.keep(rows, _read_version))
+            cursor = connection.execute(SQL["list_template_versions"], {"template_id": template_id})
+            return list(unreadable.keep(unreadable.fetch(cursor, TEMPLATE_VERSION_PREFIX), read_version))
 
         return await self._database.read(work)
 
     async def publish_template_version(self, before: Template, version_id: TemplateVersionId, *, mode: KeyMode, now: datetime) -> Template:
         def action(connection: apsw.Connection, _batch: object) -> Template:
-            _check_unchanged(connection, before)
-            row = connection.execute(SQL["get_template_version"], (before.id, version_id)).fetchone()
+            check_unchanged(_get(connection, before.account_id, before.id), before, "the template")
+            row = fetch_row(connection, SQL["get_template_version"], template_id=before.id, id=version_id)
             if row is None:
                 raise NotFound("no such version")
-            connection.execute(SQL["update_template"], (before.id, before.name, row[3], to_ms(now), mode.value))
+            values = {"name": before.name, "content": row["content"], "updated_at": to_ms(now), "mode": mode.value}
+            change(connection, SQL["update_template"], id=before.id, **values)
             return _get(connection, before.account_id, before.id)
 
-        template: Template = await self._database.write(action)
-        return template
+        return await self._database.write(action)
 
 
 def _get(connection: apsw.Connection, account_id: AccountId, template_id: TemplateId) -> Template:
-    row = connection.execute(SQL["get_template"], (account_id, template_id)).fetchone()
+    row = fetch_row(connection, SQL["get_template"], account_id=account_id, id=template_id)
     if row is None:
         raise NotFound("no such template")
-    return _read_template(row)
+    return read_template(row)
 
 
-def _check_unchanged(connection: apsw.Connection, before: Template) -> None:
-    if _get(connection, before.account_id, before.id) != before:
-        raise Changed("the template has been changed by somebody else at the same time: try again")
-
-
-def _content_json(content: TemplateContent) -> str:
-    return to_json(asdict(content))
-
-
-@row_of(TEMPLATE_PREFIX)
-def _read_template(row: Row) -> Template:
-    return Template(
-        id=TemplateId(row[0]),
-        account_id=AccountId(row[1]),
-        name=row[2],
-        content=TemplateContent(**json.loads(row[3])),
-        created_at=from_ms(row[4]),
-        updated_at=from_ms(row[5]),
-        mode=KeyMode(row[6]),
-    )
-
-
-@row_of(TEMPLATE_VERSION_PREFIX)
-def _read_version(row: Row) -> TemplateVersion:
-    return TemplateVersion(
-        id=TemplateVersionId(row[0]),
-        template_id=TemplateId(row[1]),
-        version=row[2],
-        content=TemplateContent(**json.loads(row[3])),
-        created_at=from_ms(row[4]),
-    )
+def _add_version(connection: apsw.Connection, template_id: TemplateId, version_id: TemplateVersionId, content: str, moment: int) -> None:
+    values = {"id": version_id, "template_id": template_id, "content": content, "created_at": moment}
+    change(connection, SQL["insert_template_version"], **values)

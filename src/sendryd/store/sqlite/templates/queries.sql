@@ -1,29 +1,44 @@
 -- Templates and their versions. sendryd.store.sqlite.engine.loading loads them.
 
+-- columns: template
+id, account_id, name, content, created_at, updated_at, mode
+
+-- columns: version
+id, template_id, version, content, created_at
+
 -- name: insert_template
-INSERT INTO template (id, account_id, name, content, created_at, updated_at, mode) VALUES (?, ?, ?, ?, ?, ?, ?);
+-- Stores a template.
+INSERT INTO template ({template}) VALUES ({:template});
 
 -- name: count_templates_made
-SELECT count(*) FROM template WHERE account_id = ?1 AND (mode = 'live' OR ?2 = 'test');
+-- Number of templates of an account; those that test keys made count beside those alone.
+SELECT count(*) FROM template WHERE account_id = :account_id AND (mode = 'live' OR :mode = 'test');
 
 -- name: insert_template_version
-INSERT INTO template_version (id, template_id, version, content, created_at)
-SELECT ?1, ?2, 1 + coalesce(max(version), 0), ?3, ?4 FROM template_version WHERE template_id = ?2;
+-- Stores the next version of a template.
+INSERT INTO template_version ({version})
+SELECT :id, :template_id, 1 + coalesce(max(version), 0), :content, :created_at FROM template_version WHERE template_id = :template_id;
 
 -- name: get_template
-SELECT id, account_id, name, content, created_at, updated_at, mode FROM template WHERE account_id = ? AND id = ?;
+-- One template of an account.
+SELECT {template} FROM template WHERE account_id = :account_id AND id = :id;
 
 -- name: page_templates
-SELECT id, account_id, name, content, created_at, updated_at, mode FROM template WHERE account_id = ? AND id < ? ORDER BY id DESC LIMIT ?;
+-- Templates of an account, newest first.
+SELECT {template} FROM template WHERE account_id = :account_id AND id < :before ORDER BY id DESC LIMIT :limit;
 
 -- name: update_template
-UPDATE template SET name = ?2, content = ?3, updated_at = ?4, mode = ?5 WHERE id = ?1;
+-- Replaces the name, content and mode of a template.
+UPDATE template SET name = :name, content = :content, updated_at = :updated_at, mode = :mode WHERE id = :id;
 
 -- name: remove_template
-DELETE FROM template WHERE account_id = ? AND id = ?;
+-- Deletes a template, and its versions with it.
+DELETE FROM template WHERE account_id = :account_id AND id = :id;
 
 -- name: list_template_versions
-SELECT id, template_id, version, content, created_at FROM template_version WHERE template_id = ? ORDER BY version DESC;
+-- The versions of a template, newest first.
+SELECT {version} FROM template_version WHERE template_id = :template_id ORDER BY version DESC;
 
 -- name: get_template_version
-SELECT id, template_id, version, content, created_at FROM template_version WHERE template_id = ? AND id = ?;
+-- One version of a template.
+SELECT {version} FROM template_version WHERE template_id = :template_id AND id = :id;

@@ -1,60 +1,84 @@
 -- Webhooks, facts, and the notifications that are owed. sendryd.store.sqlite.engine.loading loads them.
 
+-- columns: webhook
+id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode
+
+-- columns: event
+id, message_id, delivery_id, type, recipient, created_at, metadata
+
+-- columns: notification
+id, webhook_id, account_id, type, body, state, attempts, due_at, status_code, response, delivered_at, created_at
+
 -- name: insert_webhook
-INSERT INTO webhook (id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- Stores a webhook.
+INSERT INTO webhook ({webhook}) VALUES ({:webhook});
 
 -- name: get_webhook
-SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode
-FROM webhook WHERE account_id = ? AND id = ?;
+-- One webhook of an account.
+SELECT {webhook} FROM webhook WHERE account_id = :account_id AND id = :id;
 
 -- name: find_webhook
-SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode FROM webhook WHERE id = ?;
+-- A webhook by its id.
+SELECT {webhook} FROM webhook WHERE id = :id;
 
 -- name: page_webhooks
-SELECT id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode
-FROM webhook WHERE account_id = ?1 AND id < ?2
-  AND (?3 IS NULL OR CASE WHEN mode IN (SELECT value FROM json_each(?5)) THEN url ELSE substr(url, 1, instr(substr(url || '/', 9), '/') + 8) END
-    LIKE ?3 ESCAPE '\')
-ORDER BY id DESC LIMIT ?4;
+-- Webhooks of an account with a text in their URL, newest first; of those of other modes, with the text in scheme, host and port.
+SELECT {webhook} FROM webhook WHERE account_id = :account_id AND id < :before
+  AND (:pattern IS NULL
+       OR CASE WHEN mode IN (SELECT value FROM json_each(:whole_urls)) THEN url ELSE substr(url, 1, instr(substr(url || '/', 9), '/') + 8) END
+          LIKE :pattern ESCAPE '\')
+ORDER BY id DESC LIMIT :limit;
 
 -- name: count_webhooks
-SELECT count(*) FROM webhook WHERE account_id = ?1
-  AND (?2 IS NULL OR CASE WHEN mode IN (SELECT value FROM json_each(?3)) THEN url ELSE substr(url, 1, instr(substr(url || '/', 9), '/') + 8) END
-    LIKE ?2 ESCAPE '\');
+-- Number of webhooks by the same conditions.
+SELECT count(*) FROM webhook WHERE account_id = :account_id
+  AND (:pattern IS NULL
+       OR CASE WHEN mode IN (SELECT value FROM json_each(:whole_urls)) THEN url ELSE substr(url, 1, instr(substr(url || '/', 9), '/') + 8) END
+          LIKE :pattern ESCAPE '\');
 
 -- name: count_webhooks_made
-SELECT count(*) FROM webhook WHERE account_id = ?1 AND (mode = 'live' OR ?2 = 'test');
+-- Number of webhooks of an account; those that test keys made count beside those alone.
+SELECT count(*) FROM webhook WHERE account_id = :account_id AND (mode = 'live' OR :mode = 'test');
 
 -- name: update_webhook
-UPDATE webhook SET url = ?3, events = ?4, is_active = ?5, updated_at = ?6, failing_since = ?7, disabled_reason = ?8 WHERE account_id = ?1 AND id = ?2;
+-- Replaces what can change of a webhook.
+UPDATE webhook
+SET url = :url, events = :events, is_active = :is_active, updated_at = :updated_at, failing_since = :failing_since,
+    disabled_reason = :disabled_reason
+WHERE account_id = :account_id AND id = :id;
 
 -- name: remove_webhook
-DELETE FROM webhook WHERE account_id = ? AND id = ?;
+-- Deletes a webhook.
+DELETE FROM webhook WHERE account_id = :account_id AND id = :id;
 
 -- name: owe_events
+-- Stores events as facts, where their account has an active webhook.
 INSERT INTO fact (account_id, event_id, created_at)
-SELECT event.account_id, event.id, event.created_at FROM json_each(?) AS told JOIN event ON event.id = told.value
+SELECT event.account_id, event.id, event.created_at FROM json_each(:ids) AS told JOIN event ON event.id = told.value
 WHERE EXISTS (SELECT 1 FROM webhook WHERE webhook.account_id = event.account_id AND webhook.is_active)
 ORDER BY event.id;
 
 -- name: owe_notice
+-- Stores a notice as a fact, if its account has an active webhook.
 INSERT INTO fact (account_id, type, body, created_at)
-SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM webhook WHERE account_id = ?1 AND is_active);
+SELECT :account_id, :type, :body, :created_at WHERE EXISTS (SELECT 1 FROM webhook WHERE account_id = :account_id AND is_active);
 
 -- name: first_facts
-SELECT id FROM fact ORDER BY id LIMIT ?;
+-- The oldest facts.
+SELECT id FROM fact ORDER BY id LIMIT :limit;
 
 -- name: most_webhooks
+-- The largest number of active webhooks that an account has.
 SELECT coalesce(max(number), 0) FROM (SELECT count(*) AS number FROM webhook WHERE is_active GROUP BY account_id);
 
 -- name: fan_out
+-- Makes a notification of each fact up to one for each webhook that asks for it, was there when it happened, and is active.
 INSERT INTO notification (webhook_id, account_id, type, event_id, body, due_at, created_at)
 SELECT webhook.id, fact.account_id, coalesce(fact.type, 'email.' || event.type), fact.event_id, fact.body, fact.created_at, fact.created_at
 FROM fact LEFT JOIN event ON event.id = fact.event_id
 JOIN webhook ON webhook.account_id = fact.account_id AND webhook.is_active AND webhook.created_at <= fact.created_at
                AND (webhook.mode = 'live' OR event.mode = 'test')
-WHERE fact.id <= ?
+WHERE fact.id <= :last
   AND EXISTS (
       SELECT 1 FROM json_each(CASE WHEN json_valid(webhook.events) THEN webhook.events ELSE '[]' END) AS word
       WHERE word.value = coalesce(fact.type, 'email.' || event.type)
@@ -62,22 +86,45 @@ WHERE fact.id <= ?
 ORDER BY fact.id, webhook.id;
 
 -- name: drop_facts
-DELETE FROM fact WHERE id <= ?;
+-- Deletes the facts up to one.
+DELETE FROM fact WHERE id <= :last;
+
+-- name: get_notifications
+-- Notifications by their ids.
+SELECT {notification:n}, coalesce(n.origin_id, n.id) AS origin_id, e.mode, {event:e:event_}
+FROM notification n LEFT JOIN event e ON e.id = n.event_id WHERE n.id IN (SELECT value FROM json_each(:ids));
+
+-- name: get_notification
+-- One notification of an account.
+SELECT {notification:n}, coalesce(n.origin_id, n.id) AS origin_id, e.mode, {event:e:event_}
+FROM notification n LEFT JOIN event e ON e.id = n.event_id WHERE n.account_id = :account_id AND n.id = :id;
+
+-- name: page_notifications
+-- Notifications, newest first.
+SELECT {notification:n}, coalesce(n.origin_id, n.id) AS origin_id, e.mode, {event:e:event_}
+FROM notification n LEFT JOIN event e ON e.id = n.event_id WHERE {conditions} AND n.id < :before ORDER BY n.id DESC LIMIT :limit;
 
 -- name: insert_notification
-INSERT INTO notification (webhook_id, account_id, type, body, due_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING id;
+-- Owes a notice to one webhook.
+INSERT INTO notification (webhook_id, account_id, type, body, due_at, created_at)
+VALUES (:webhook_id, :account_id, :type, :body, :created_at, :created_at) RETURNING id;
 
 -- name: replay_notification
+-- Owes what a notification tells of once more.
 INSERT INTO notification (webhook_id, account_id, type, event_id, body, origin_id, due_at, created_at)
-SELECT webhook_id, account_id, type, event_id, body, coalesce(origin_id, id), ?3, ?3 FROM notification WHERE account_id = ?1 AND id = ?2
+SELECT webhook_id, account_id, type, event_id, body, coalesce(origin_id, id), :moment, :moment FROM notification
+WHERE account_id = :account_id AND id = :id
 RETURNING id;
 
 -- name: find_notifications
+-- Notifications of a webhook made in a time, oldest first, without replays; only those given up if so asked.
 SELECT id FROM notification
-WHERE +account_id = ?1 AND webhook_id = ?2 AND created_at BETWEEN ?3 AND ?4 AND origin_id IS NULL AND (NOT ?5 OR state = 'failed')
-ORDER BY id LIMIT ?6;
+WHERE +account_id = :account_id AND webhook_id = :webhook_id AND created_at BETWEEN :start AND :end AND origin_id IS NULL
+  AND (NOT :is_failed OR state = 'failed')
+ORDER BY id LIMIT :limit;
 
 -- name: list_owed_webhooks
+-- Active webhooks with pending notifications, and when the first of each falls due: one step of the index for each webhook.
 WITH RECURSIVE owed (webhook_id) AS (
     SELECT min(webhook_id) FROM notification INDEXED BY notification_due WHERE state = 'pending'
     UNION ALL
@@ -85,67 +132,83 @@ WITH RECURSIVE owed (webhook_id) AS (
     FROM owed WHERE owed.webhook_id IS NOT NULL
 )
 SELECT owed.webhook_id,
-       (SELECT min(due_at) FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = owed.webhook_id)
+       (SELECT min(due_at) FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = owed.webhook_id) AS due_at
 FROM owed CROSS JOIN webhook ON webhook.id = owed.webhook_id WHERE webhook.is_active;
 
 -- name: return_dead_notifications
+-- Ends the leases of other boots of a node.
 UPDATE notification INDEXED BY notification_leased
 SET state = 'pending', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
-WHERE state = 'leased' AND lease_boot IS NOT ?1 AND (lease_node = ?2 OR lease_node IS NULL);
+WHERE state = 'leased' AND lease_boot IS NOT :boot AND (lease_node = :node OR lease_node IS NULL);
 
 -- name: return_notifications
+-- Ends an owner's leases of attempts that were cut off.
 UPDATE notification NOT INDEXED
 SET state = 'pending', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
-WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'leased' AND lease_boot = ?2;
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased' AND lease_boot = :boot;
 
 -- name: bring_notifications_forward
-UPDATE notification INDEXED BY notification_due SET due_at = ?1 WHERE state = 'pending' AND due_at > ?2;
+-- Makes pending notifications due now that are due after a time.
+UPDATE notification INDEXED BY notification_due SET due_at = :moment WHERE state = 'pending' AND due_at > :latest;
 
 -- name: list_leased_notifications
-SELECT id FROM notification INDEXED BY notification_leased WHERE state = 'leased' AND lease_boot = ?1 AND lease_node = ?2;
+-- The notifications that an owner has leased.
+SELECT id FROM notification INDEXED BY notification_leased WHERE state = 'leased' AND lease_boot = :boot AND lease_node = :node;
 
 -- name: list_due_notifications
+-- Due notifications of one webhook, oldest due first.
 SELECT id, due_at FROM notification INDEXED BY notification_due
-WHERE state = 'pending' AND webhook_id = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?;
+WHERE state = 'pending' AND webhook_id = :webhook_id AND due_at <= :moment ORDER BY due_at, id LIMIT :limit;
 
 -- name: lease_notifications
-UPDATE notification NOT INDEXED SET state = 'leased', lease_token = ?1, lease_node = ?2, lease_boot = ?3, returned_token = NULL
-WHERE id IN (SELECT value FROM json_each(?4)) AND state = 'pending'
+-- Leases those of the notifications that are still pending and whose webhook is active.
+UPDATE notification NOT INDEXED SET state = 'leased', lease_token = :token, lease_node = :node, lease_boot = :boot, returned_token = NULL
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'pending'
   AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = notification.webhook_id AND webhook.is_active)
 RETURNING id;
 
 -- name: fail_notifications
-UPDATE notification NOT INDEXED SET state = 'failed', lease_token = NULL, lease_node = NULL, lease_boot = NULL, response = ?2
-WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'leased';
+-- Gives up notifications that were just leased and cannot be read.
+UPDATE notification NOT INDEXED SET state = 'failed', lease_token = NULL, lease_node = NULL, lease_boot = NULL, response = :response
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased';
 
 -- name: record_notification
+-- Stores the outcome of an attempt, if its lease holds the notification or was the last that did.
 UPDATE notification
-SET state = ?3, due_at = coalesce(?4, due_at), status_code = ?5, response = ?6, delivered_at = ?7, attempts = attempts + 1,
-    lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL
-WHERE id = ?1 AND ((state = 'leased' AND lease_token = ?2 AND lease_boot = ?8) OR (state = 'pending' AND returned_token = ?2))
+SET state = :state, due_at = coalesce(:due_at, due_at), status_code = :status_code, response = :response, delivered_at = :delivered_at,
+    attempts = attempts + 1, lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL
+WHERE id = :id AND ((state = 'leased' AND lease_token = :token AND lease_boot = :boot) OR (state = 'pending' AND returned_token = :token))
 RETURNING webhook_id;
 
 -- name: notification_exists
-SELECT 1 FROM notification WHERE id = ?;
+-- Whether a notification is there.
+SELECT 1 AS found FROM notification WHERE id = :id;
 
 -- name: set_failing
-UPDATE webhook SET failing_since = CASE WHEN ?2 THEN ?3 END WHERE id = ?1 AND (failing_since IS NULL) = ?2;
+-- Begins or ends the time in which a webhook fails.
+UPDATE webhook SET failing_since = CASE WHEN :is_failing THEN :moment END WHERE id = :id AND (failing_since IS NULL) = :is_failing;
 
 -- name: disable_webhook
-UPDATE webhook SET is_active = 0, disabled_reason = ?2, updated_at = ?3 WHERE id = ?1 AND is_active;
+-- Switches an active webhook off.
+UPDATE webhook SET is_active = 0, disabled_reason = :reason, updated_at = :moment WHERE id = :id AND is_active;
 
 -- name: give_up_notifications
+-- Gives up what a webhook is owed.
 UPDATE notification NOT INDEXED
-SET state = 'failed', lease_token = NULL, lease_node = NULL, lease_boot = NULL, response = CASE response WHEN '' THEN ?2 ELSE response END
+SET state = 'failed', lease_token = NULL, lease_node = NULL, lease_boot = NULL,
+    response = CASE response WHEN '' THEN :reason ELSE response END
 WHERE id IN (
-    SELECT id FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = ?1
-    UNION ALL SELECT id FROM notification INDEXED BY notification_leased WHERE state = 'leased' AND webhook_id = ?1
-    LIMIT ?3
+    SELECT id FROM notification INDEXED BY notification_due WHERE state = 'pending' AND webhook_id = :webhook_id
+    UNION ALL SELECT id FROM notification INDEXED BY notification_leased WHERE state = 'leased' AND webhook_id = :webhook_id
+    LIMIT :limit
 );
 
 -- name: drop_notifications
-DELETE FROM notification WHERE id IN (SELECT id FROM notification INDEXED BY notification_webhook WHERE webhook_id = ? LIMIT ?);
+-- Deletes notifications of a webhook.
+DELETE FROM notification
+WHERE id IN (SELECT id FROM notification INDEXED BY notification_webhook WHERE webhook_id = :webhook_id LIMIT :limit);
 
 -- name: delete_notifications
+-- Deletes the oldest notifications.
 DELETE FROM notification
-WHERE id IN (SELECT id FROM (SELECT id, created_at FROM notification ORDER BY id LIMIT ?2) WHERE created_at < ?1);
+WHERE id IN (SELECT id FROM (SELECT id, created_at FROM notification ORDER BY id LIMIT :limit) WHERE created_at < :created_before);

@@ -1,0 +1,120 @@
+"""Deliveries and rows of `delivery`."""
+
+from typing import Any, Final
+
+from sendryd.model.delivery import DeliveryState, HoldReason
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId
+from sendryd.smtp.address import parse_mailbox
+from sendryd.store.base import ClaimedDelivery, DeliveryView, NewDelivery, NewMessage, Outcome, QueuedDelivery
+from sendryd.store.codec.messages import show_message
+from sendryd.store.codec.reading import TEXT_OR_NONE, Row, Types, check_types, part, row_of
+from sendryd.store.codec.values import from_ms, from_ms_or_none, to_ms, to_ms_or_none
+from sendryd.store.rules import Waiting
+
+MAX_REPLY: Final = 1000  # characters of a reply that are kept
+
+_CLAIMED_TYPES: Final[Types] = {
+    "id": int,
+    "message_id": int,
+    "forward_path": str,
+    "domain": str,
+    "attempts": int,
+    "is_in_doubt": int,
+    "notify": TEXT_OR_NONE,
+    "orcpt": TEXT_OR_NONE,
+    "last_reply": str,
+}
+
+
+def delivery_row(new: NewMessage, delivery: NewDelivery) -> dict[str, Any]:
+    """The columns of a new delivery; the others have their defaults."""
+    created = to_ms(new.message.waits_since)
+    lease = new.lease if delivery.state is DeliveryState.LEASED else None
+    return {
+        "id": delivery.id,
+        "message_id": new.message.id,
+        "forward_path": delivery.forward_path,
+        "domain": delivery.domain,
+        "state": delivery.state.value,
+        "due_at": to_ms(delivery.due_at),
+        "lease_token": lease.token if lease else None,
+        "lease_node": lease.owner.node if lease else None,
+        "lease_boot": lease.owner.boot if lease else None,
+        "created_at": created,
+        "delivered_at": created if delivery.state is DeliveryState.DELIVERED else None,
+        "notify": delivery.notify,
+        "orcpt": delivery.orcpt,
+    }
+
+
+def outcome_row(outcome: Outcome, moment: int) -> dict[str, Any]:
+    """What an outcome changes in the row of its delivery. `moment`: when it happened, in milliseconds."""
+    return {
+        "id": outcome.delivery_id,
+        "state": outcome.state.value,
+        "due_at": to_ms_or_none(outcome.due_at),
+        "is_attempt": 1 if outcome.is_attempt else 0,
+        "reply": outcome.reply[:MAX_REPLY],
+        "delivered_at": moment if outcome.state is DeliveryState.DELIVERED else None,
+        "leaves_doubt": 1 if outcome.leaves_doubt else 0,
+    }
+
+
+@row_of(DELIVERY_PREFIX)
+def read_claimed(row: Row) -> ClaimedDelivery:
+    """A delivery that is to be attempted. One whose recipient is not of the domain that it is to go to is unreadable. Raises `RowUnreadable`."""
+    check_types(row, _CLAIMED_TYPES)
+    domain = parse_mailbox(row["forward_path"]).domain
+    if domain != row["domain"]:
+        raise ValueError("its recipient is not of the domain that it is to go to")
+    return ClaimedDelivery(
+        id=DeliveryId(row["id"]),
+        forward_path=row["forward_path"],
+        domain=domain,
+        attempts=row["attempts"],
+        is_in_doubt=bool(row["is_in_doubt"]),
+        notify=row["notify"],
+        orcpt=row["orcpt"],
+        last_reply=row["last_reply"],
+    )
+
+
+@row_of(MESSAGE_PREFIX)
+def read_queued(row: Row) -> QueuedDelivery:
+    """A delivery with its message; the columns of the delivery begin with `delivery_`. Raises `RowUnreadable`."""
+    delivery = part(row, "delivery_")
+    return QueuedDelivery(
+        id=DeliveryId(delivery["id"]),
+        message=show_message(row),
+        forward_path=delivery["forward_path"],
+        domain=delivery["domain"],
+        state=DeliveryState(delivery["state"]),
+        attempts=delivery["attempts"],
+        due_at=from_ms(delivery["due_at"]),
+        created_at=from_ms(delivery["created_at"]),
+        last_reply=delivery["last_reply"],
+        hold_reason=_hold_reason(delivery["state"], delivery["hold_reason"]),
+        crashes=delivery["crashes"],
+    )
+
+
+def _hold_reason(state: str, stored: str | None) -> HoldReason | None:
+    if state != DeliveryState.HELD.value:
+        return None
+    return HoldReason(stored) if stored in set(HoldReason) else HoldReason.OPERATOR
+
+
+def read_waiting(row: Row) -> Waiting:
+    """A delivery of a scheduled message."""
+    return Waiting(row["id"], row["state"], row["attempts"], from_ms(row["due_at"]))
+
+
+def read_view(row: Row) -> DeliveryView:
+    """A delivery as pages for recipients see it; its columns begin with `delivery_`. Raises `RowUnreadable`."""
+    return DeliveryView(
+        id=DeliveryId(row["delivery_id"]),
+        message=show_message(row),
+        forward_path=row["delivery_forward_path"],
+        state=DeliveryState(row["delivery_state"]),
+        delivered_at=from_ms_or_none(row["delivery_delivered_at"]),
+    )

@@ -1,0 +1,110 @@
+"""Sending domains, their logos, and rows of `sending_domain` and `bimi`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
+from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DomainId
+from sendryd.store.base import DomainCheck, NewDomain
+from sendryd.store.codec.reading import FAULTS, Row, row_of
+from sendryd.store.codec.values import from_ms, from_ms_or_none, to_json, to_ms, to_ms_or_none
+
+
+def domain_row(new: NewDomain) -> dict[str, Any]:
+    """The columns of a new domain."""
+    domain = new.domain
+    return {
+        "id": domain.id,
+        "account_id": domain.account_id,
+        "name": domain.name,
+        "status": domain.status.value,
+        "selector": domain.selector,
+        "public_key": domain.public_key,
+        "private_key": new.private_key,
+        "settings": settings_json(domain.settings),
+        "records": _records_json(domain.records),
+        "created_at": to_ms(domain.created_at),
+        "verified_at": to_ms_or_none(domain.verified_at),
+        "checked_at": to_ms_or_none(domain.checked_at),
+        "failing_since": to_ms_or_none(domain.failing_since),
+        "failures": domain.failures,
+    }
+
+
+def check_row(check: DomainCheck) -> dict[str, Any]:
+    """What a check changes in the row of its domain."""
+    return {
+        "status": check.status.value,
+        "records": _records_json(check.records),
+        "checked_at": to_ms(check.checked_at),
+        "verified_at": to_ms_or_none(check.verified_at),
+        "failing_since": to_ms_or_none(check.failing_since),
+        "failures": check.failures,
+    }
+
+
+def settings_json(settings: DomainSettings) -> str:
+    """Settings as stored."""
+    return to_json(asdict(settings))
+
+
+def _records_json(records: Sequence[DnsRecord]) -> str:
+    return to_json([asdict(record) for record in records])
+
+
+def _read_records(text: str) -> tuple[DnsRecord, ...]:
+    """The records of the last check; none if they are damaged: the next check makes them anew."""
+    try:
+        return tuple(DnsRecord(**{**record, "purpose": RecordPurpose(record["purpose"])}) for record in json.loads(text))
+    except FAULTS:
+        return ()
+
+
+@row_of(DOMAIN_PREFIX)
+def read_domain(row: Row) -> SendingDomain:
+    """A sending domain. Settings that are damaged are not guessed: one of them may forbid clear text. Raises `RowUnreadable`."""
+    settings = json.loads(row["settings"])
+    return SendingDomain(
+        id=DomainId(row["id"]),
+        account_id=AccountId(row["account_id"]),
+        name=row["name"],
+        status=DomainStatus(row["status"]),
+        selector=row["selector"],
+        public_key=row["public_key"],
+        settings=DomainSettings(**{**settings, "tls_policy": TlsPolicy(settings["tls_policy"])}),
+        created_at=from_ms(row["created_at"]),
+        verified_at=from_ms_or_none(row["verified_at"]),
+        checked_at=from_ms_or_none(row["checked_at"]),
+        failing_since=from_ms_or_none(row["failing_since"]),
+        failures=row["failures"],
+        records=_read_records(row["records"]),
+    )
+
+
+def bimi_row(domain_id: DomainId, bimi: Bimi) -> dict[str, Any]:
+    """The columns of a domain's logo."""
+    return {
+        "domain_id": domain_id,
+        "logo_url": bimi.logo_url,
+        "vmc_url": bimi.vmc_url,
+        "selector": bimi.selector,
+        "is_verified": bimi.is_verified,
+        "verified_at": to_ms_or_none(bimi.verified_at),
+        "created_at": to_ms(bimi.created_at),
+        "updated_at": to_ms(bimi.updated_at),
+    }
+
+
+def read_bimi(row: Row) -> Bimi:
+    """A logo."""
+    return Bimi(
+        logo_url=row["logo_url"],
+        vmc_url=row["vmc_url"],
+        selector=row["selector"],
+        is_verified=bool(row["is_verified"]),
+        verified_at=from_ms_or_none(row["verified_at"]),
+        created_at=from_ms(row["created_at"]),
+        updated_at=from_ms(row["updated_at"]),
+    )

@@ -1,0 +1,70 @@
+"""Scheduled reports, requests of the API, and rows of `scheduled_report` and `api_request`."""
+
+import json
+from typing import Any
+
+from sendryd.model.apirequest import ApiRequest
+from sendryd.model.ids import API_REQUEST_PREFIX, REPORT_PREFIX, AccountId, ApiKeyId, ApiRequestId, ReportId
+from sendryd.model.report import ReportFrequency, ScheduledReport
+from sendryd.store.codec.reading import Row, row_of
+from sendryd.store.codec.values import clean, clean_or_none, from_ms, to_json, to_ms
+
+
+def report_row(report: ScheduledReport) -> dict[str, Any]:
+    """The columns of a scheduled report."""
+    return {
+        "id": report.id,
+        "account_id": report.account_id,
+        "frequency": report.frequency.value,
+        "recipients": to_json(report.recipients),
+        "created_at": to_ms(report.created_at),
+        "due_at": to_ms(report.due_at),
+    }
+
+
+@row_of(REPORT_PREFIX)
+def read_report(row: Row) -> ScheduledReport:
+    """A scheduled report. Raises `RowUnreadable`."""
+    return ScheduledReport(
+        id=ReportId(row["id"]),
+        account_id=AccountId(row["account_id"]),
+        frequency=ReportFrequency(row["frequency"]),
+        recipients=tuple(json.loads(row["recipients"])),
+        created_at=from_ms(row["created_at"]),
+        due_at=from_ms(row["due_at"]),
+    )
+
+
+def request_row(request: ApiRequest) -> dict[str, Any]:
+    """The columns of a request."""
+    return {
+        "id": request.id,
+        "account_id": request.account_id,
+        "api_key_id": request.api_key_id,
+        "method": clean(request.method),
+        "path": clean(request.path),
+        "status_code": request.status_code,
+        "request_body": clean_or_none(request.request_body),
+        "response_body": clean_or_none(request.response_body),
+        "duration_ms": request.duration_ms,
+        "user_agent": clean_or_none(request.user_agent),
+        "created_at": to_ms(request.created_at),
+    }
+
+
+@row_of(API_REQUEST_PREFIX)
+def read_request(row: Row) -> ApiRequest:
+    """A request. Raises `RowUnreadable`."""
+    return ApiRequest(
+        id=ApiRequestId(row["id"]),
+        account_id=AccountId(row["account_id"]),
+        api_key_id=ApiKeyId(row["api_key_id"]),
+        method=row["method"],
+        path=row["path"],
+        status_code=row["status_code"],
+        request_body=row["request_body"],
+        response_body=row["response_body"],
+        duration_ms=row["duration_ms"],
+        user_agent=row["user_agent"],
+        created_at=from_ms(row["created_at"]),
+    )

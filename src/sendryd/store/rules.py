@@ -1,0 +1,62 @@
+"""When a change of stored state is allowed: functions of values, which every backend asks in the transaction of the change. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sendryd.model.apikey import ApiKey
+from sendryd.model.delivery import DeliveryState
+from sendryd.store.errors import Changed, LimitReached, NotAllowed
+
+_UNTRIED: Final = frozenset({DeliveryState.QUEUED.value, DeliveryState.HELD.value})
+
+
+class Waiting(NamedTuple):
+    """A delivery of a scheduled message, as it decides whether the message can still be changed."""
+
+    id: int
+    state: str  # the word of a `DeliveryState`
+    attempts: int
+    due_at: datetime
+
+
+def list_untried(deliveries: Sequence[Waiting]) -> list[Waiting]:
+    """The deliveries of a message that wait for their first attempt. Those that were suppressed from the start do not count. Raises
+    `NotAllowed` if there is none, or one that was tried or is done.
+    """
+    found = [each for each in deliveries if each.state != DeliveryState.SUPPRESSED.value]
+    if not found or any(each.state not in _UNTRIED or each.attempts for each in found):
+        raise NotAllowed("the message is under way or done")
+    return found
+
+
+def check_amendable(deliveries: Sequence[Waiting], now: datetime) -> None:
+    """Raises `NotAllowed` unless every delivery of the message is queued, untried and not due yet."""
+    if any(each.state != DeliveryState.QUEUED.value or each.due_at <= now for each in list_untried(deliveries)):
+        raise NotAllowed("the message is held or due")
+
+
+def check_draft(stored: bytes | None, made_from: bytes) -> None:
+    """Raises `Changed` if a message was made from another draft than the one that its change was made from."""
+    if stored != made_from:
+        raise Changed("the message has been changed by somebody else at the same time: try again")
+
+
+def check_rotation(old: ApiKey, new: ApiKey) -> None:
+    """Raises `NotAllowed` if the old key was revoked before the new one was created."""
+    if old.revoked_at is not None and old.revoked_at <= new.created_at:
+        raise NotAllowed("the key is revoked; create a new one instead")
+
+
+def check_unchanged(found: object, before: object, what: str) -> None:
+    """Compare-and-set: raises `Changed` if what is stored is not what the change was made from. `what` names the row, with its article."""
+    if found != before:
+        raise Changed(f"{what} has been changed by somebody else at the same time: try again")
+
+
+def check_limit(count: int, limit: int | None, what: str, advice: str) -> None:
+    """Raises `LimitReached` if the rows, the one just added included, are more than the limit; None: there is none. Asked in the
+    transaction that adds a row, so creates at the same time cannot pass it. `what` is in the singular.
+    """
+    if limit is not None and count > limit:
+        raise LimitReached(limit, what, advice)
