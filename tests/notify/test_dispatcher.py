@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import standardwebhooks
@@ -12,15 +12,10 @@ from sendry.resources.webhooks_util import verify_signature
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.webhook import NotificationState, WebhookEvent
-from sendryd.notify.dispatcher import (
-    FAILING_FOR,
-    MAX_RESPONSE,
-    START_WINDOW,
-    next_due,
-    read_answer,
-)
+from sendryd.notify.answers import MAX_RESPONSE
+from sendryd.notify.dispatcher import FAILING_FOR
+from sendryd.notify.endpoint import START_WINDOW
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND
-from sendryd.runtime.posting import HttpAnswer
 from sendryd.store.base import Lease, Notice, Outcome
 from sendryd.testing.samples import OWNER, Samples
 from sendryd.testing.webhookhost import Reaction, WebhookHost
@@ -28,8 +23,6 @@ from sendryd.testing.webhookhost import Reaction, WebhookHost
 from .conftest import ACCOUNT, DELAYS, SECRET, World
 
 pytestmark = pytest.mark.sockets
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 async def test_what_a_receiver_gets(world: World, host: WebhookHost) -> None:
@@ -210,33 +203,3 @@ async def test_endpoints_are_forgotten(world: World, host: WebhookHost) -> None:
     world.wakeup.set()
     await world.watched.wait(2)
     assert made.statistics()["endpoints"] <= 1  # the second's, until the next look
-
-
-@pytest.mark.parametrize(
-    ("attempts", "jitter", "wait", "expected"),
-    [
-        (1, 0.0, None, 5.0),
-        (2, 0.0, None, 60.0),
-        (3, -1.0, None, 270.0),
-        (3, 0.5, None, 315.0),
-        (4, 0.0, None, None),
-        (4, 0.0, timedelta(hours=1), None),
-        (1, 0.0, timedelta(seconds=30), 30.0),
-        (1, -1.0, timedelta(seconds=30), 33.0),
-        (3, 0.0, timedelta(seconds=30), 300.0),
-    ],
-)
-def test_when_to_try_again(attempts: int, jitter: float, wait: timedelta | None, expected: float | None) -> None:
-    due = next_due(DELAYS, attempts, NOW, jitter, wait)
-    assert due == (None if expected is None else NOW + timedelta(seconds=expected))
-
-
-@pytest.mark.parametrize(
-    ("status", "is_success"), [(200, True), (204, True), (299, True), (199, False), (300, False), (404, False), (503, False)]
-)
-def test_only_2xx_is_a_success(status: int, is_success: bool) -> None:
-    answer = HttpAnswer(status=status, headers={"retry-after": "7"}, body_start=b"\xff", duration=0.1)
-    result = read_answer(answer, NOW)
-    assert (result.is_success, result.status) == (is_success, status)
-    assert result.wait == (timedelta(seconds=7) if status == 503 else None)
-    assert result.response.endswith("\ufffd")

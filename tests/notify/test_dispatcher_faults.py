@@ -2,16 +2,15 @@
 
 import asyncio
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from sendryd.model.webhook import NotificationState
-from sendryd.notify import dispatcher as module
-from sendryd.notify.dispatcher import (
-    COMPARE_INTERVAL,
-    START_WINDOW,
-)
+from sendryd.notify import dispatcher, endpoint
+from sendryd.notify.dispatcher import COMPARE_INTERVAL
+from sendryd.notify.endpoint import START_WINDOW
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND
 from sendryd.runtime.http import AiohttpClient
 from sendryd.runtime.resolver import Resolver
@@ -78,12 +77,12 @@ async def test_a_dead_endpoint_costs_little_and_holds_up_nobody(world: World, ho
         await host.wait(2)
         assert len(dead.received) == START_WINDOW
         for probes in (1, 2, 3):
-            world.advance(module.MAX_PAUSE)
+            world.advance(endpoint.MAX_PAUSE)
             await world.watched.wait(START_WINDOW + 2 + probes)
             assert len(dead.received) == START_WINDOW + probes
         assert sum([(await world.get(each)).attempts for each in owed]) == START_WINDOW + 3
         dead.script = lambda _: Reaction()
-        world.advance(module.MAX_PAUSE)
+        world.advance(endpoint.MAX_PAUSE)
         await world.watched.wait(START_WINDOW + 5 + len(owed) - 3)
         for _ in range(20):  # those that were tried before wait for their own time
             seen = len(world.watched.outcomes)
@@ -108,7 +107,7 @@ async def test_a_slow_endpoint_has_its_window_and_no_more(world: World, host: We
         assert len(slow.received) == START_WINDOW
         gate.set()
         await world.watched.wait(100)
-        assert slow.most_active <= module.MAX_WINDOW
+        assert slow.most_active <= endpoint.MAX_WINDOW
     assert {outcome.state for outcome in world.watched.outcomes} == {NotificationState.DELIVERED}
 
 
@@ -218,9 +217,9 @@ async def test_no_form_of_retry_after_breaks_the_dispatcher(world: World, host: 
     assert world.clock.now() < found.due_at <= world.clock.now() + timedelta(hours=1.2)
 
 
-@pytest.mark.parametrize("what", ["read_answer", "note_failure", "next_due"])
+@pytest.mark.parametrize(("module", "what"), [(dispatcher, "read_answer"), (endpoint, "note_failure"), (dispatcher, "next_due")])
 async def test_a_bug_after_the_answer_is_a_failed_attempt(
-    world: World, host: WebhookHost, monkeypatch: pytest.MonkeyPatch, what: str
+    world: World, host: WebhookHost, monkeypatch: pytest.MonkeyPatch, module: ModuleType, what: str
 ) -> None:
     true, calls = getattr(module, what), 0
 

@@ -14,85 +14,39 @@ Standards: Standard Webhooks 1.0; RFC 9110 (Retry-After).
 """
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd import __version__
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, format_id
 from sendryd.model.webhook import Notification, NotificationState, Webhook
+from sendryd.notify.answers import MAX_RESPONSE, Result, make_body, next_due, read_answer
+from sendryd.notify.endpoint import START_WINDOW, Endpoint, new_endpoint, pauses_of
 from sendryd.notify.signature import Scheme, sign
-from sendryd.policy.payload import fact_id, payload_of
+from sendryd.policy.payload import fact_id
 from sendryd.policy.retry import JITTER
-from sendryd.policy.retryafter import MAX_RETRY_AFTER, parse_retry_after
+from sendryd.policy.retryafter import MAX_RETRY_AFTER
 from sendryd.policy.settledtime import TOLERANCE
-from sendryd.policy.throttle import Lane, note_failure, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.runtime.posting import HttpAnswer, HttpClient, HttpFault
+from sendryd.runtime.posting import HttpClient, HttpFault
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import ClaimedNotification, Lease, NotificationOutcome, NotifyStore, Owner
 from sendryd.store.errors import LeaseLost, StoreError
 
 MAX_ATTEMPTS: Final = 200  # at once, in all; each holds a socket and a few kilobytes
-START_WINDOW: Final = 8  # attempts of a new webhook at once
-MAX_WINDOW: Final = 16  # at 100 ms for an answer this makes 160 a second, which a small receiver can take
 COMPARE_INTERVAL: Final = 15.0  # seconds between checks for leases without an attempt
 FAN_OUT_STEP: Final = 1000  # notifications made in one transaction: a few milliseconds, during which mail waits
 POLL_INTERVAL: Final = 1.0  # seconds until a row of another process is seen
 DRAIN_TIMEOUT: Final = 20.0  # seconds for requests under way when the program stops: the longest that one takes
-MAX_PAUSE: Final = timedelta(minutes=1)  # between probes: a repaired endpoint works within it, and 3 days cost 4,320 requests
 FAILING_FOR: Final = timedelta(days=3)  # a long weekend with no one at work
-MAX_RESPONSE: Final = 2000  # characters kept of an answer
 RECORD_BACKOFF: Final = (1.0, 2.0, 5.0, 10.0)  # seconds between tries to store an outcome
-GONE: Final = 410
-PAUSING: Final = frozenset({429, 503})  # statuses whose Retry-After counts
 OUR_FAULT: Final = "The attempt failed here: the log of the server says why."
 USER_AGENT: Final = f"sendryd/{__version__}"
 
 log = get_logger("notify")
-
-
-@dataclass(slots=True)
-class _Endpoint:
-    """What is known of a webhook's endpoint. Times are monotonic seconds."""
-
-    lane: Lane
-    used: float  # when an attempt last started or ended
-    active: int = 0  # attempts under way
-    paused_until: float = 0.0  # by its Retry-After
-    is_off: bool = False  # disabled, or being disabled
-
-    def is_waiting(self, now: float) -> bool:
-        """Suspended or paused."""
-        return now < self.paused_until or self.lane.is_suspended(now)
-
-    def room(self, now: float) -> int:
-        """How many more attempts may start."""
-        return 0 if self.is_waiting(now) else self.lane.limit - self.active
-
-    def is_forgettable(self, now: float) -> bool:
-        """Whether its state can be dropped: it has no failures, or was unused for longer than two probes are apart."""
-        is_good = not self.lane.failures and not self.lane.suspensions
-        is_stale = now - self.used > 2 * MAX_PAUSE.total_seconds()
-        return not self.active and not self.is_waiting(now) and (is_good or is_stale)
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """The outcome of one attempt."""
-
-    is_success: bool
-    status: int | None
-    response: str
-    wait: timedelta | None = None  # the receiver's Retry-After
-
-    @property
-    def is_gone(self) -> bool:
-        return self.status == GONE
 
 
 class Dispatcher:
@@ -115,12 +69,12 @@ class Dispatcher:
         self._client = client
         self._delays = tuple(delays)
         self._scheme: Scheme = scheme
-        self._pauses = tuple(min(delay, MAX_PAUSE).total_seconds() for delay in delays) or (MAX_PAUSE.total_seconds(),)
+        self._pauses = pauses_of(delays)
         self._owner = owner
         self._clock = clock
         self._rand = rand
         self._wakeup = wakeup
-        self._endpoints: dict[WebhookId, _Endpoint] = {}
+        self._endpoints: dict[WebhookId, Endpoint] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         self._unrecorded = 0
@@ -243,7 +197,7 @@ class Dispatcher:
 
     def _start(self, lease: Lease, claim: ClaimedNotification) -> None:
         now = self._clock.monotonic()
-        endpoint = self._endpoints.setdefault(claim.webhook.id, _Endpoint(Lane(START_WINDOW, MAX_WINDOW), now))
+        endpoint = self._endpoints.setdefault(claim.webhook.id, new_endpoint(now))
         endpoint.used = now
         endpoint.active += 1
         self._held.add(claim.notification.id)
@@ -259,7 +213,7 @@ class Dispatcher:
 
     # The attempts.
 
-    async def _work(self, endpoint: _Endpoint, lease: Lease, claim: ClaimedNotification) -> None:
+    async def _work(self, endpoint: Endpoint, lease: Lease, claim: ClaimedNotification) -> None:
         number = claim.notification.id
         try:
             result = await self._attempt(claim)
@@ -268,7 +222,7 @@ class Dispatcher:
                 await self._record(endpoint, lease, claim.notification, result)
             except Exception:
                 log.exception("notification_not_recorded", notification_id=format_id(NOTIFICATION_PREFIX, number))
-                await self._record(endpoint, lease, claim.notification, _Result(False, None, OUR_FAULT))
+                await self._record(endpoint, lease, claim.notification, Result(False, None, OUR_FAULT))
             self._held.discard(number)
         except Exception:  # the store refuses even that: it stays leased until the next start, so it is not sent in a loop
             log.exception("notification_stuck", notification_id=format_id(NOTIFICATION_PREFIX, number))
@@ -280,7 +234,7 @@ class Dispatcher:
             endpoint.used = self._clock.monotonic()
             self._wakeup.set()
 
-    async def _attempt(self, claim: ClaimedNotification) -> _Result:
+    async def _attempt(self, claim: ClaimedNotification) -> Result:
         notification, webhook = claim.notification, claim.webhook
         try:
             body = make_body(notification)
@@ -294,29 +248,23 @@ class Dispatcher:
             return read_answer(answer, self._clock.now())
         except HttpFault as fault:
             self.refused += fault.is_refused
-            return _Result(False, None, str(fault)[:MAX_RESPONSE])
+            return Result(False, None, str(fault)[:MAX_RESPONSE])
         except Exception:  # a request that cannot be built must not delay the others
             log.exception("notification_not_made", notification_id=format_id(NOTIFICATION_PREFIX, notification.id))
-            return _Result(False, None, OUR_FAULT)
+            return Result(False, None, OUR_FAULT)
 
-    def _note(self, endpoint: _Endpoint, webhook: Webhook, result: _Result) -> None:
+    def _note(self, endpoint: Endpoint, webhook: Webhook, result: Result) -> None:
         """Updates the endpoint's window and suspension after an attempt."""
         if result.is_success:
             self.delivered += 1
-            endpoint.lane = note_success(endpoint.lane)
+            endpoint.note_success()
             return
         self.failed += 1
-        now = self._clock.monotonic()
-        was_waiting = endpoint.is_waiting(now)
-        if not endpoint.lane.is_suspended(now):  # another attempt did it at the same time
-            endpoint.lane = note_failure(endpoint.lane, now=now, delays=self._pauses)
-        if result.wait is not None:
-            endpoint.paused_until = max(endpoint.paused_until, now + result.wait.total_seconds())
-        if endpoint.is_waiting(now) and not was_waiting:
-            seconds = max(endpoint.paused_until, endpoint.lane.suspended_until or now) - now
+        seconds = endpoint.note_failure(self._clock.monotonic(), wait=result.wait, pauses=self._pauses)
+        if seconds is not None:
             log.info("webhook_suspended", webhook_id=format_id(WEBHOOK_PREFIX, webhook.id), seconds=round(seconds, 1))
 
-    async def _record(self, endpoint: _Endpoint, lease: Lease, notification: Notification, result: _Result) -> None:
+    async def _record(self, endpoint: Endpoint, lease: Lease, notification: Notification, result: Result) -> None:
         now = self._clock.now()
         outcome = self._outcome(notification, result, now)
         is_last = outcome.state is NotificationState.FAILED
@@ -337,7 +285,7 @@ class Dispatcher:
                     endpoint, webhook, f"Every attempt failed for {FAILING_FOR.days} days; the last one: {outcome.response[:200]}"
                 )
 
-    def _outcome(self, notification: Notification, result: _Result, now: datetime) -> NotificationOutcome:
+    def _outcome(self, notification: Notification, result: Result, now: datetime) -> NotificationOutcome:
         state, due_at = NotificationState.DELIVERED, None
         if not result.is_success:
             due_at = None if result.is_gone else next_due(self._delays, notification.attempts + 1, now, self._rand.jitter(), result.wait)
@@ -367,7 +315,7 @@ class Dispatcher:
         finally:
             self._unrecorded -= bool(tries)
 
-    async def _disable(self, endpoint: _Endpoint, webhook: Webhook, reason: str) -> None:
+    async def _disable(self, endpoint: Endpoint, webhook: Webhook, reason: str) -> None:
         if endpoint.is_off:  # another attempt did it at the same time
             return
         endpoint.is_off = True
@@ -381,28 +329,3 @@ class Dispatcher:
         if self._endpoints.get(webhook.id) is endpoint:
             del self._endpoints[webhook.id]  # re-enabled, it starts without a history
         log.warning("webhook_disabled", webhook_id=format_id(WEBHOOK_PREFIX, webhook.id), reason=reason)
-
-
-def make_body(notification: Notification) -> bytes:
-    """The octets that are signed and sent: compact JSON in UTF-8."""
-    text = json.dumps(payload_of(notification), ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")  # replies of mail servers may contain lone surrogates
-
-
-def next_due(delays: Sequence[timedelta], attempts: int, now: datetime, jitter: float, wait: timedelta | None) -> datetime | None:
-    """When to retry after `attempts` attempts, this one included; None: no more. `jitter` is in [-1, 1); `wait` is the receiver's Retry-After."""
-    if attempts > len(delays):
-        return None
-    delay = delays[attempts - 1] * (1 + JITTER * jitter)
-    if wait is not None:
-        delay = max(delay, wait * (1 + JITTER * abs(jitter)))
-    return now + delay
-
-
-def read_answer(answer: HttpAnswer, now: datetime) -> _Result:
-    """The outcome of an HTTP answer: 2xx is success, all else failure."""
-    text = answer.body_start.decode("utf-8", "replace").replace("\0", "\ufffd")
-    if 300 <= answer.status < 400:
-        text = f"Redirects are not followed: give the webhook the URL that it redirects to. {text}"
-    wait = parse_retry_after(answer.headers.get("retry-after", ""), now) if answer.status in PAUSING else None
-    return _Result(answer.is_success, answer.status, text[:MAX_RESPONSE], wait)

@@ -1,0 +1,57 @@
+"""Requests to webhooks and their answers: the body that is sent, what an answer means, when to try again. Pure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sendryd.model.webhook import Notification
+from sendryd.policy.payload import payload_of
+from sendryd.policy.retry import JITTER
+from sendryd.policy.retryafter import parse_retry_after
+from sendryd.runtime.posting import HttpAnswer
+
+MAX_RESPONSE: Final = 2000  # characters kept of an answer
+GONE: Final = 410
+PAUSING: Final = frozenset({429, 503})  # statuses whose Retry-After counts
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an attempt came to."""
+
+    is_success: bool
+    status: int | None  # None: no answer came
+    response: str  # its beginning, or what went wrong
+    wait: timedelta | None = None  # what the receiver asked for
+
+    @property
+    def is_gone(self) -> bool:
+        """The endpoint wants no more, ever."""
+        return self.status == GONE
+
+
+def make_body(notification: Notification) -> bytes:
+    """The octets that are signed and sent: compact JSON in UTF-8."""
+    text = json.dumps(payload_of(notification), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")  # what receiving servers say may hold what is no character
+
+
+def read_answer(answer: HttpAnswer, now: datetime) -> Result:
+    """What an answer means: 2xx is a success, everything else is not."""
+    text = answer.body_start.decode("utf-8", "replace").replace("\0", "\ufffd")
+    if 300 <= answer.status < 400:
+        text = f"Redirects are not followed: give the webhook the URL that it redirects to. {text}"
+    wait = parse_retry_after(answer.headers.get("retry-after", ""), now) if answer.status in PAUSING else None
+    return Result(answer.is_success, answer.status, text[:MAX_RESPONSE], wait)
+
+
+def next_due(delays: Sequence[timedelta], attempts: int, now: datetime, jitter: float, wait: timedelta | None) -> datetime | None:
+    """When to try again after so many attempts, this one counted; None: no more. `jitter` lies in [-1, 1); `wait` is the receiver's wish."""
+    if attempts > len(delays):
+        return None
+    delay = delays[attempts - 1] * (1 + JITTER * jitter)
+    if wait is not None:
+        delay = max(delay, wait * (1 + JITTER * abs(jitter)))
+    return now + delay
