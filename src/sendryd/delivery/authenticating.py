@@ -1,4 +1,4 @@
-"""Step 4 of a session: AUTH at a smart host. Other servers are told no password.
+"""Step 4 of a session: AUTH at a smart host. No other server gets a password.
 
 Standards: RFC 4954.
 """

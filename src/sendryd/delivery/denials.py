@@ -45,7 +45,7 @@ class Denials:
 
     @property
     def is_suspicious(self) -> bool:
-        """DNS denies so many domains that no denial is believed."""
+        """DNS denies more domains than it answers for: no denial is believed."""
         self._compare()
         return self._is_suspicious
 
@@ -65,7 +65,7 @@ class Denials:
         self._compare()
 
     def is_confirmed(self, domain: str, delay: float, *, was_denied: bool) -> bool:
-        """Whether the domain has been denied for so many seconds. `was_denied`: an earlier attempt for the same recipient found that too,
+        """Whether the domain has been denied for `delay` seconds. `was_denied`: an earlier attempt for the same recipient found that too,
         perhaps in an earlier life of the program, of which nothing else is known here.
         """
         first = self._first.get(domain)

@@ -10,7 +10,7 @@ from sendryd.smtp.timeouts import Step
 
 
 async def dial(target: Target, timeout: float) -> ByteStream:
-    """Connects within so many seconds. Raises `DeliveryFault`."""
+    """Connect within `timeout` seconds. Raises `DeliveryFault`."""
     try:
         return await tcp.connect(target.address, target.port, timeout=timeout)
     except ConnectFailed as error:

@@ -13,7 +13,7 @@ from sendryd.smtp.timeouts import Step
 
 
 class DeliveryFault(Exception):
-    """A connection or a transaction came to nothing. The connection cannot be used any more."""
+    """A connection or a transaction broke. The connection cannot be used any more."""
 
     def __init__(
         self,

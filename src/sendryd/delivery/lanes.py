@@ -97,7 +97,7 @@ class Lanes:
         """All of them."""
         return list(self._lanes.values())
 
-    # What waits.
+    # The waiting claims.
 
     def enqueue(self, claim: Claim, held: Held | None) -> LaneState:
         """Puts a claim at the end of its lane."""

@@ -1,4 +1,4 @@
-"""Lines of the mail log for what attempts came to."""
+"""Lines of the mail log for the outcomes of attempts."""
 
 from datetime import datetime
 from typing import Final

@@ -61,7 +61,7 @@ class Places:
         self._warm_until.pop(key, None)
 
     def cold_limit(self, failures: int) -> int:
-        """Attempts at once to one cold destination with so many failures in a row."""
+        """Attempts at once to one cold destination, by its failures in a row."""
         return 1 if failures or self.cold >= MAX_COLD // 2 else COLD_ATTEMPTS
 
     def take(self, key: str, message_id: MessageId, *, is_cold: bool, is_idle: bool) -> bool:

@@ -32,7 +32,7 @@ log = get_logger("delivery")
 
 
 class Recorder:
-    """Stores what attempts came to. One object serves all of them at once."""
+    """Stores the outcomes of attempts. One object serves all of them at once."""
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class Recorder:
         self.unrecorded = 0  # attempts whose outcomes wait for the store
 
     async def record(self, attempt: Attempt) -> frozenset[DeliveryId]:
-        """Stores what an attempt came to, however long that takes. Raises nothing but cancellation.
+        """Store the outcomes of an attempt, however long that takes. Raises nothing but cancellation.
 
-        What goes wrong here is a failed attempt. Returns the deliveries for which the store refuses even that: they must not be tried again.
+        A bug here is recorded as a failed attempt. Returns the deliveries for which the store refuses even that: they must not be tried again.
         """
         if not attempt.claim.deliveries:
             return frozenset()
@@ -107,7 +107,7 @@ class Recorder:
             log_outcome(self._mail_log, claim, delivery, verdicts[delivery.forward_path], outcome, now)
 
     async def _record_one_by_one(self, attempt: Attempt) -> frozenset[DeliveryId]:
-        """Each delivery for itself: what the attempt came to, or a failed attempt if that cannot be stored."""
+        """Each delivery for itself: its outcome, or a failed attempt if that cannot be stored."""
         stuck = []
         for delivery in attempt.claim.deliveries:
             alone = replace(attempt.claim, deliveries=(delivery,))

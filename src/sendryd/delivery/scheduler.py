@@ -1,6 +1,6 @@
-"""What is delivered when: claims what is due, a lane for each next hop, so many attempts at once.
+"""Scheduler: what is delivered when. Claims what is due, keeps a lane for each next hop, and limits attempts.
 
-Does: starts attempts as far as lanes and places allow, and records what they came to.
+Does: starts attempts as far as lanes and places allow, and records their outcomes.
 Reads: what the door hands over directly, and what `delivery.claiming` takes from the database.
 Writes: leases (`delivery.leases`).
 Strategy: one lane for each domain, or a single one for a smart host (`delivery.lanes`). A suspended lane is probed with one message, while the
@@ -38,7 +38,7 @@ from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import Claim, Lease, Owner
 from sendryd.store.errors import StoreError
 
-# Attempts of a lane under way or being recorded, for each that it may have at once. A kill repeats as many at the most.
+# Attempts of a lane under way or being recorded, for each that it may have at once. A kill repeats no more than these.
 UNRECORDED_FACTOR: Final = 2
 MAX_HELD: Final = 256 * 1024  # octets of a content that is kept in memory from the door to its attempts; a larger one is read again
 KEEP_INTERVAL: Final = 15.0  # seconds between looks for lost leases: few tasks are ever cut off, and each look reads all leases
@@ -176,7 +176,7 @@ class Scheduler:
 
     def _start(self, state: LaneState, most: int = sys.maxsize) -> None:
         """Starts as many attempts as the lane may have at once and finds places for, `most` of them at the most. Looks up the destination
-        first, or gives back what waits if the lane may have no attempt for the time being.
+        first, or gives back the waiting claims if the lane may have no attempt for the time being.
         """
         if not state.waiting or state.is_looking_up:
             return
@@ -338,7 +338,7 @@ class Scheduler:
     # The end.
 
     async def stop(self, timeout: float = DRAIN_TIMEOUT, *, cut_off_timeout: float = CUT_OFF_TIMEOUT) -> None:
-        """Starts nothing more, lets attempts under way end, cuts off what is left after so many seconds, gives back the rest."""
+        """Starts nothing more, lets attempts under way end, cuts off what is left after `timeout` seconds, gives back the rest."""
         self._is_stopping = True
         self._claimer.stop()
         for task in self._look_ups:
@@ -353,7 +353,7 @@ class Scheduler:
         await self._leases.return_all()
 
     async def _wait_for_tasks(self, timeout: float) -> None:
-        """Waits until no task is left, for so many seconds at most. One that ends may start another, which gives back what waited."""
+        """Waits until no task is left, for `timeout` seconds at most. One that ends may start another, which gives back its lane's claims."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while self._tasks:

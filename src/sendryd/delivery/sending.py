@@ -60,7 +60,7 @@ class StreamedContent:
     __slots__ = ("_front", "_read", "size")
 
     def __init__(self, front: bytes, size: int, read: Callable[[], AsyncIterator[bytes]]) -> None:
-        """`front` is whole lines, put before the content, which has so many octets and is given in pieces by `read`."""
+        """`front` is whole lines, put before the content; `size` is the octets of the content, which `read` gives in pieces."""
         self._front = front
         self._read = read
         self.size = len(front) + size  # octets, without stuffed dots
@@ -77,7 +77,7 @@ class StreamedContent:
             before = (before + piece[-2:])[-2:]
 
 
-NOTHING: Final = OutboundContent(())  # goes where 354 came although nobody was accepted: the lone dot alone
+NOTHING: Final = OutboundContent(())  # sent where 354 came although no recipient was accepted: the lone dot alone
 
 
 async def carry(dialogue: Dialogue, transaction: Transaction, content: OutboundContent | StreamedContent) -> None:

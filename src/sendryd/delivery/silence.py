@@ -40,5 +40,5 @@ class Silences:
         self._until.pop(target.address, None)
 
     def put_last(self, targets: Sequence[Target], now: float) -> list[Target]:
-        """The targets, those that were silent lately behind the others, the one that was silent longest ago first."""
+        """The targets, those that were silent lately after the others, the one that was silent longest ago first."""
         return sorted(targets, key=lambda target: until if (until := self._until.get(target.address, 0.0)) > now else 0.0)

@@ -19,7 +19,7 @@ BROKEN_TIME: Final = (
 WEAK_TIME: Final = 3600.0  # seconds for which weak parameters are tried first: nothing is lost, strong ones are among them
 WORKING_TIME: Final = 24 * 3600.0  # seconds since the last TLS session for which clear text is refused: time to mend a certificate
 MAX_HOSTS: Final = 10_000
-STORE_AGAIN: Final = 3600.0  # seconds after which a host that does TLS is stored anew: a busy host costs 24 rows a day
+STORE_AGAIN: Final = 3600.0  # seconds after which a host that does TLS is stored again: a busy host costs 24 rows a day
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class TlsMemory:
             self._unstored[host] = None
 
     def load(self, worked: Iterable[tuple[str, float]]) -> None:
-        """Hosts that did TLS before this start, at so many monotonic seconds; the latest come last."""
+        """Hosts that did TLS before this start, each with its monotonic seconds; the latest come last."""
         for host, moment in worked:
             known = self._find(host)
             known.works = known.stored = moment + WORKING_TIME

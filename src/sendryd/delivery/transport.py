@@ -78,7 +78,7 @@ class Connection:
 
     def __init__(self, stream: ByteStream, target: Target, timeouts: Timeouts, clock: Clock) -> None:
         self.target = target
-        self.messages_sent = 0  # transactions carried so far, whatever they came to
+        self.messages_sent = 0  # transactions carried so far, whatever their result
         self.connect_time = 0.0  # seconds until TCP was connected
         self.handshake_time = 0.0  # seconds from there to the end of step 4
         self.greeted_at: float | None = None  # monotonic seconds
@@ -128,7 +128,7 @@ class Connection:
         self._dialogue.transcript = transcript
 
     def relay(self, duration_ms: int) -> Relay:
-        """The server, for verdicts. What opening took is told of the first message alone."""
+        """The server, for verdicts. Only the first message's has the times of opening."""
         target, tls, is_first = self.target, self._stream.tls, self.messages_sent <= 1
         return Relay(
             host=target.host,
@@ -179,7 +179,7 @@ class Connection:
     # Steps 5 and 6.
 
     async def deliver(self, envelope: OutboundEnvelope, content: OutboundContent | StreamedContent) -> TransactionResult:
-        """One transaction. Raises `DeliveryFault` if it came to no end; `is_usable` tells whether another may follow."""
+        """One transaction. Raises `DeliveryFault` if it did not end; `is_usable` tells whether another may follow."""
         transaction = Transaction(envelope, self.extensions)
         if transaction.is_done:
             return transaction.result()

@@ -1,4 +1,4 @@
-"""A visit: all open recipients of one message at one target, in as many transactions as the server wants.
+"""Visit: all open recipients of one message at one target, in as many transactions as the server wants.
 
 Strategy: a server that takes fewer recipients at once gets the others in another transaction at once; one that refuses a recipient without saying
 which is asked for each alone. A session whose TLS fails goes on with less of it (`tls_fallback`). An idle connection that had died is replaced by

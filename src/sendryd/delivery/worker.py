@@ -1,4 +1,4 @@
-"""One claim: sign, try the hosts of its next hop in order, record what came of it.
+"""Worker: one claim. Sign, try the hosts of its next hop in order, record the outcome of each recipient.
 
 Does: delivers a message to recipients of one next hop in one transaction, and stores one outcome for each of them.
 Reads: the content, the sending domain's key.
@@ -129,7 +129,7 @@ class Worker:
         """One attempt for the recipients of one transaction. `content` saves reading it. Without a route the outcome is what that means.
         Raises nothing but cancellation.
 
-        What it came to has to be given to `record` before anything else is done for these recipients.
+        The attempt has to be given to `record` before anything else is done for these recipients.
         """
         attempt = Attempt(claim)
         try:
@@ -149,7 +149,7 @@ class Worker:
         return attempt
 
     async def record(self, attempt: Attempt) -> frozenset[DeliveryId]:
-        """Stores what an attempt came to, however long that takes. Raises nothing but cancellation.
+        """Store the outcomes of an attempt, however long that takes. Raises nothing but cancellation.
 
         Returns the deliveries for which the store refuses every outcome: they must not be tried again.
         """

@@ -19,7 +19,7 @@ PAUSING: Final = frozenset({429, 503})  # statuses whose Retry-After counts
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an attempt came to."""
+    """The result of an attempt."""
 
     is_success: bool
     status: int | None  # None: no answer came
@@ -48,7 +48,7 @@ def read_answer(answer: HttpAnswer, now: datetime) -> Result:
 
 
 def next_due(delays: Sequence[timedelta], attempts: int, now: datetime, jitter: float, wait: timedelta | None) -> datetime | None:
-    """When to try again after so many attempts, this one counted; None: no more. `jitter` lies in [-1, 1); `wait` is the receiver's wish."""
+    """When to try again after the attempts so far, this one counted; None: no more. `jitter` lies in [-1, 1); `wait` is the receiver's wish."""
     if attempts > len(delays):
         return None
     delay = delays[attempts - 1] * (1 + JITTER * jitter)

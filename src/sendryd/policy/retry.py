@@ -24,7 +24,7 @@ class RetryPlan:
         return max(self.delays) * (1 + JITTER)
 
     def delay(self, attempts: int) -> timedelta:
-        """The delay after so many attempts, without jitter."""
+        """The delay after `attempts` attempts, without jitter."""
         return self.delays[min(max(attempts, 1), len(self.delays)) - 1]
 
 

@@ -1,4 +1,4 @@
-"""What an answer of a receiving server, or its silence, means for a delivery. Pure.
+"""Bounce classification: what a reply of a receiving server, or its silence, means for a delivery. Pure.
 
 Three questions, in this order:
 
@@ -285,6 +285,6 @@ _OWN_DETAILS: Final[dict[Category, tuple[int, int]]] = {
 
 
 def _own_code(category: Category, *, is_bounced: bool) -> EnhancedStatusCode:
-    """For a peer that gave none, or one whose class says the opposite of what it comes to."""
+    """For a peer that gave none, or one whose class says the opposite of the verdict."""
     subject, detail = _OWN_DETAILS.get(category, (7, 1))
     return EnhancedStatusCode(5 if is_bounced else 4, subject, detail)

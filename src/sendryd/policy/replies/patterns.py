@@ -108,7 +108,7 @@ NOT_OF_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
     )
 )
 
-# About the recipient: believed at any 5yz, but behind the words above.
+# About the recipient: believed at any 5yz, but after the words above.
 ABOUT_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
     (category, re.compile(pattern))
     for category, pattern in (
