@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sendryd.intake import idempotency as module
-from sendryd.intake.idempotency import Twins, TwinUnderWay
+from sendryd.intake.idempotency import KeyBusy, KeyLocks
 from sendryd.model.ids import AccountId
 
 ONE, TWO = AccountId(1), AccountId(2)
@@ -15,14 +15,14 @@ class Crowd:
     """Those who have their turn now, and how many there were at once."""
 
     def __init__(self) -> None:
-        self.twins = Twins()
+        self.locks = KeyLocks()
         self.gate = asyncio.Event()
         self.inside = 0
         self.most = 0
         self.order: list[int] = []
 
     async def come(self, number: int = 0, account: AccountId = ONE, key: str = "k") -> None:
-        async with self.twins.turn(account, key):
+        async with self.locks.hold(account, key):
             self.inside += 1
             self.most = max(self.most, self.inside)
             self.order.append(number)
@@ -37,15 +37,15 @@ class Crowd:
                 await asyncio.sleep(0)
 
 
-async def test_twins_take_turns_in_the_order_in_which_they_came() -> None:
+async def test_requests_with_one_key_run_in_order_of_arrival() -> None:
     crowd = Crowd()
     tasks = [asyncio.create_task(crowd.come(number)) for number in range(5)]
     await crowd.wait_inside(1)
-    assert repr(crowd.twins) == "<Twins 1 keys in use>"
+    assert repr(crowd.locks) == "<KeyLocks 1 keys in use>"
     crowd.gate.set()
     await asyncio.gather(*tasks)
     assert (crowd.most, crowd.order) == (1, [0, 1, 2, 3, 4])
-    assert repr(crowd.twins) == "<Twins 0 keys in use>"
+    assert repr(crowd.locks) == "<KeyLocks 0 keys in use>"
 
 
 async def test_other_keys_and_other_accounts_wait_for_nobody() -> None:
@@ -57,23 +57,23 @@ async def test_other_keys_and_other_accounts_wait_for_nobody() -> None:
 
 
 async def test_a_twin_waits_no_longer_than_it_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(module, "WAIT_TIMEOUT", 0.01)
     crowd = Crowd()
     first = asyncio.create_task(crowd.come(1))
     await crowd.wait_inside(1)
-    with pytest.raises(TwinUnderWay):
+    with pytest.raises(KeyBusy):
         await crowd.come(2)
     crowd.gate.set()
     await first
     await crowd.come(3)
     assert crowd.order == [1, 3]
-    assert repr(crowd.twins) == "<Twins 0 keys in use>"
+    assert repr(crowd.locks) == "<KeyLocks 0 keys in use>"
 
 
 async def test_time_in_a_turn_is_not_time_waited_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(module, "WAIT_TIMEOUT", 0.01)
     crowd = Crowd()
-    async with crowd.twins.turn(ONE, "k"):
+    async with crowd.locks.hold(ONE, "k"):
         await asyncio.sleep(0.03)
     crowd.gate.set()
     await crowd.come()
@@ -82,11 +82,11 @@ async def test_time_in_a_turn_is_not_time_waited_for_it(monkeypatch: pytest.Monk
 async def test_a_turn_that_fails_lets_the_next_go_ahead() -> None:
     crowd = Crowd()
     with pytest.raises(ZeroDivisionError):
-        async with crowd.twins.turn(ONE, "k"):
+        async with crowd.locks.hold(ONE, "k"):
             raise ZeroDivisionError
     crowd.gate.set()
     await crowd.come()
-    assert repr(crowd.twins) == "<Twins 0 keys in use>"
+    assert repr(crowd.locks) == "<KeyLocks 0 keys in use>"
 
 
 async def test_who_gives_up_leaves_the_others_their_turns() -> None:
@@ -100,4 +100,4 @@ async def test_who_gives_up_leaves_the_others_their_turns() -> None:
     crowd.gate.set()
     await asyncio.gather(tasks[1], tasks[3])
     assert (crowd.most, crowd.order) == (1, [0, 1, 3])
-    assert repr(crowd.twins) == "<Twins 0 keys in use>"
+    assert repr(crowd.locks) == "<KeyLocks 0 keys in use>"

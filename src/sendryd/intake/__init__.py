@@ -1,1 +1,1 @@
-"""The single door: every message, whatever way it came, is admitted, prepared and stored here and nowhere else."""
+"""The single door: every message, from SMTP or REST, is admitted, prepared and stored here and nowhere else."""

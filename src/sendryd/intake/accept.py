@@ -1,11 +1,12 @@
-"""The single door: five steps from what a client hands in to its receipt.
+"""The single door: five steps from a submission to its receipt.
 
-Does: reads the header block (`read`), decides whether the actor may send it (`admit`), carries out what it asks for (`obey`), makes the final
-bytes and the deliveries (`assemble`), and stores all of it in one durable transaction (`commit`). Only then is there a receipt.
+Does: reads the header block (`read`), checks that the actor may send it (`admit`), applies control headers, template and tracking
+(`obey`), makes the final bytes and the deliveries (`assemble`), and stores all of it in one durable transaction (`commit`). The receipt follows
+the commit.
 Reads: keys and sending domains, through the directory; templates; suppressed addresses; answers to idempotent requests.
 Writes: through `commit` alone.
-When things fail: what the store cannot take is refused for the time being; nothing is half accepted.
-Limits: those of the header block in `message.headers`; size and number of recipients are the door's business.
+When things fail: a message that the store cannot take is refused temporarily; nothing is half accepted.
+Limits: those of the header block in `message.headers`; the submission session and the REST API limit size and number of recipients.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -36,19 +37,19 @@ from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import AcceptStore
 from sendryd.store.errors import StoreError
 
-Made = tuple[Sequence[Prepared], bytes]  # messages, and what the request that they came in is answered
+Made = tuple[Sequence[Prepared], bytes]  # messages, and the answer to their request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeSettings:
-    """What the door needs to know of the installation."""
+    """Settings of the installation that the door needs."""
 
     hostname: str
     hide_client_address: bool = False
 
 
 class Intake:
-    """The door. One message comes in by `accept`; who makes messages from a request of its own uses `prepare` and `send_once`."""
+    """The door. SMTP uses `accept`; REST and reports compose messages and use `prepare` and `send_once`."""
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class Intake:
         )
 
     async def accept(self, submission: Submission) -> Receipt | Refusal:
-        """Stores a message, durably, and gives its receipt; or says why not, having stored nothing."""
+        """Stores a message durably and returns its receipt, or returns the refusal and stores nothing."""
         prepared = await self.prepare(submission)
         if isinstance(prepared, Refusal):
             return prepared
@@ -90,7 +91,7 @@ class Intake:
         return refusal or Receipt(prepared.public_id)
 
     async def prepare(self, submission: Submission, *, message_id: MessageId | None = None) -> Prepared | Refusal:
-        """Everything but the commit. `message_id` is that of a message that is made anew."""
+        """Steps 1 to 4. `message_id` is the id of a scheduled message that this one replaces."""
         prepared = await self._prepare(submission, message_id)
         if isinstance(prepared, Refusal):
             self._metrics.refused.labels(prepared.key.value).inc()
@@ -115,7 +116,7 @@ class Intake:
             return unstored(error)
 
     async def send_once(self, asked: Asked | None, make: Callable[[], Awaitable[Made | Refusal]]) -> Answered | Refusal:
-        """Makes messages, and commits them with what their request is answered; once, if the request has an idempotency key."""
+        """Makes messages and commits them with the answer to their request; once for each idempotency key."""
 
         async def send() -> Answered | Refusal:
             made = await make()
@@ -137,27 +138,27 @@ class Intake:
             return unstored(error)
 
     async def _accept_once(self, submission: Submission, prepared: Prepared, key: str) -> Receipt | Refusal:
-        """A message whose control header gives it an idempotency key."""
-        told = await offload.compute(len(submission.content), fingerprint, submission)
+        """Accepts a message whose control header has an idempotency key."""
+        digest = await offload.compute(len(submission.content), fingerprint, submission)
 
         async def make() -> Made:
             return [prepared], prepared.public_id.encode("ascii")
 
-        answered = await self.send_once(Asked(submission.actor.account_id, answer_name(submission.actor.mode, key), told), make)
+        answered = await self.send_once(Asked(submission.actor.account_id, answer_name(submission.actor.mode, key), digest), make)
         if not isinstance(answered, Refusal):
             return Receipt(answered.body.decode("ascii"))
-        if answered.key is RefusalKey.IDEMPOTENCY_CONFLICT:  # the others are logged where they are made
+        if answered.key is RefusalKey.IDEMPOTENCY_CONFLICT:  # other refusals are logged where they are made
             self._committer.log_refusal(answered, key_id_of(submission.actor), submission.origin, len(submission.recipients))
         return answered
 
     async def amend(self, prepared: Prepared, *, made_from: bytes | None = None) -> Refusal | None:
-        """Stores a prepared message in the place of the scheduled one with its id: `Committer.amend`."""
+        """Replaces the scheduled message with the same id: see `Committer.amend`."""
         return await self._committer.amend(prepared, made_from=made_from)
 
     def check_room(self, size: int) -> Awaitable[None]:
-        """Raises `StoreFull` if a message of this size would be refused for want of room, before it is sent for nothing."""
+        """Raises `StoreFull` if the disk has no room for a message of this size, so that the client need not send it."""
         return self._store.check_room(size)
 
     def quota_resets_in(self, refusal: Refusal) -> int:
-        """Whole seconds after which who has used up a quota may try again."""
+        """Whole seconds until the used-up quota starts again."""
         return self._quotas.retry_after(refusal) if self._quotas is not None else 1

@@ -1,4 +1,4 @@
-"""Step 2 of the door: whether this actor may send as this author, and as whoever else readers may be told that the message is from."""
+"""Step 2 of the door: whether this actor may send as this author, and as the domains of Sender and Resent fields."""
 
 from sendryd.intake.directory import Directory
 from sendryd.intake.prepare import Draft
@@ -13,21 +13,21 @@ from sendryd.valuetype import valuetype
 
 @valuetype(frozen=True, slots=True)
 class Admitted:
-    """A message that its actor may send."""
+    """A parsed message that its actor may send."""
 
     submission: Submission
     draft: Draft
-    domain: SendingDomain | None  # that signs; None: test mode, nothing is signed
+    domain: SendingDomain | None  # whose key signs; None in test mode, where nothing is signed
 
 
 class Admitter:
-    """Asks the directory for the domains of an account."""
+    """Admits messages by the account's domains in the directory."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
     async def admit(self, read: Read) -> Admitted | Refusal:
-        """The message with the domain that signs it. Raises `StoreError`."""
+        """The message with its signing domain, or the refusal. Raises `StoreError`."""
         actor, draft = read.submission.actor, read.draft
         if actor.mode is KeyMode.TEST:
             return Admitted(read.submission, draft, None)

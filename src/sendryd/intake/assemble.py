@@ -1,4 +1,4 @@
-"""Step 4 of the door: the final bytes, the message, and a delivery for each recipient. Pure: time and numbers are handed in."""
+"""Step 4 of the door: the final bytes, the message, and a delivery for each recipient. Pure: time and ids are arguments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from sendryd.valuetype import valuetype
 
 @valuetype(frozen=True, slots=True)
 class Prepared:
-    """A message that is ready to be committed. It holds nothing: it may as well be forgotten."""
+    """A message ready for the commit. It holds no resources and may be dropped."""
 
     new: NewMessage
-    idempotency_key: str | None  # of its control header
+    idempotency_key: str | None  # from its control header
     origin: Origin
 
     @property
@@ -36,14 +36,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembler:
-    """What messages of one installation are made with."""
+    """Makes the messages of one installation."""
 
     hostname: str
     hide_client_address: bool
-    next_number: Callable[[], int]  # never the same again
+    next_number: Callable[[], int]  # returns a new id each time
 
     def assemble(self, obeyed: Obeyed, message_id: MessageId | None, now: datetime) -> Prepared:
-        """The message to be stored. `message_id`: of a scheduled one that is made anew. Raises `MalformedMessage`."""
+        """The message to store. `message_id` is the id of a scheduled message that this one replaces. Raises `MalformedMessage`."""
         submission, draft, options = obeyed.submission, obeyed.draft, obeyed.submission.options
         number = MessageId(self.next_number()) if message_id is None else message_id
         public_id = format_id(MESSAGE_PREFIX, number)
@@ -105,7 +105,7 @@ class Assembler:
             state = DeliveryState.SUPPRESSED
             events.append(self._event(EventType.SUPPRESSED, {"reason": reason.value if reason else "suppressed"}))
         elif message.mode is KeyMode.TEST and message.scheduled_at is None:
-            # Captured here and now: a test key's mail never is a delivery that an engine could pick up.
+            # Captured at once: the delivery engine can never claim a test key's mail.
             scenario = scenario_for(recipient.forward_path)
             state = scenario.state
             events += [self._event(word, metadata) for word, metadata in scenario.events]

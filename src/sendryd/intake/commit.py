@@ -1,4 +1,4 @@
-"""Step 5 of the door: quotas, one durable transaction, a line in the mail log, and the hand-over to the delivery engine."""
+"""Step 5 of the door: quotas, one durable transaction, a line in the mail log, and the hand-off to the delivery engine."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ log = get_logger("intake")
 
 
 class Committer:
-    """Writes `store.accept`, `store.accept_all`, `store.amend`, and nothing else."""
+    """Calls `store.accept`, `store.accept_all` and `store.amend`; no other code does."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class Committer:
         self._quotas = quotas
 
     async def commit(self, prepared: Sequence[Prepared], answer: Answer | None = None) -> Refusal | None:
-        """Stores prepared messages, and the answer to the request that they came in, all of it or nothing. Durable.
+        """Stores prepared messages and the answer to their request, all or nothing. Durable.
 
-        None if it is done, else why not. Raises `AlreadyAnswered`.
+        Returns None, or the refusal. Raises `AlreadyAnswered`.
         """
         refusal = await self._commit(prepared, answer)
         if refusal is not None:
@@ -87,10 +87,9 @@ class Committer:
         return None
 
     async def amend(self, prepared: Prepared, *, made_from: bytes | None = None) -> Refusal | None:
-        """Stores a prepared message in the place of the scheduled one with its id. It counts for no quota again.
+        """Replaces the scheduled message with the same id. It does not count for a quota again.
 
-        None if it is done, else why not. Raises `NotFound`, `NotAllowed`: it has begun to be sent; `Changed`: its draft is another one than it
-        was made from.
+        Returns None, or the refusal. Raises `NotFound`; `NotAllowed` if sending has begun; `Changed` if another request changed its stored draft.
         """
         try:
             await self._store.amend(prepared.new, self._clock.now(), made_from=made_from)
@@ -103,7 +102,7 @@ class Committer:
         self._wakeup.set()
         return None
 
-    # Quotas and the engine's room: taken before the commit, given back if there is none.
+    # Quotas and the engine's room are taken before the commit, and returned if it fails.
 
     async def _take_quota(self, quotas: QuotaLedger, prepared: Sequence[Prepared]) -> Refusal | None:
         try:
@@ -115,7 +114,7 @@ class Committer:
         return refusal
 
     def _reserve(self, new: NewMessage) -> NewMessage:
-        """The message with its deliveries leased to this process's engine, if that has room."""
+        """The message with its deliveries leased to this process's engine, if the engine has room."""
         message = new.message
         if self._handoff is None or message.mode is not KeyMode.LIVE or message.scheduled_at is not None:
             return new
@@ -149,13 +148,13 @@ class Committer:
                 mail_log.outcome(event, message, delivery.forward_path, {"delay": 0.0, **fields})
 
     def log_refusal(self, refusal: Refusal, key_id: ApiKeyId | None, origin: Origin, recipients: int) -> None:
-        """A line for a message that is not taken."""
+        """Logs a refused message."""
         key = format_id(API_KEY_PREFIX, key_id) if key_id is not None else None
         self._mail_log.refused(refusal, door=_door(origin), client=origin.address, key=key, recipients=recipients)
 
 
 def unstored(error: StoreError) -> Refusal:
-    """What a client is told of what the store cannot take; the log has the truth."""
+    """The refusal for a fault of the store. The client gets a generic sentence; the log has the reason."""
     log.error("message_not_stored", error=repr(error))
     return Refusal(RefusalKey.STORAGE_FULL if isinstance(error, StoreFull) else RefusalKey.TEMPORARILY_UNAVAILABLE)
 

@@ -1,7 +1,7 @@
-"""Keys and sending domains as the doors need them: looked up once, kept until something changes.
+"""A cache of API keys and sending domains, valid until one of them changes.
 
-The store has a version number that grows with every change of a key or domain, by whatever process. It is read at most every quarter of
-a second, so that a change by the command line is seen well within the promised second.
+The store has a version number that grows with every change of a key or domain, by any process. The directory reads it at most every quarter of
+a second, so that a change by the command line holds well within the promised second.
 """
 
 from datetime import datetime, timedelta
@@ -14,13 +14,13 @@ from sendryd.policy.admission import covering_names
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import AccountStore
 
-CHECK_INTERVAL: Final = 0.25  # seconds between looks at the version
-MAX_ENTRIES: Final = 10_000  # of each kind; all are dropped when there are more, which costs a look-up each
+CHECK_INTERVAL: Final = 0.25  # seconds between reads of the version
+MAX_ENTRIES: Final = 10_000  # of each kind; a full cache is cleared, which costs one look-up for each entry
 TOUCH_RESOLUTION: Final = timedelta(minutes=1)  # `last_used_at` is exact to this
 
 
 class Directory:
-    """Cached look-ups. Raises `StoreUnavailable` when something must be read and cannot be."""
+    """Cached look-ups. Methods raise `StoreUnavailable` when the store must be read and cannot be."""
 
     def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class Directory:
         return f"<Directory version {self._version}, {len(self._keys)} keys, {len(self._covering)} domains>"
 
     def invalidate(self) -> None:
-        """Looks everything up anew from now on."""
+        """Clears the cache."""
         self._checked = float("-inf")
         self._version = -1
 
@@ -52,14 +52,14 @@ class Directory:
         self._checked = now
 
     async def find_key(self, secret_hash: bytes) -> ApiKey | None:
-        """The key with this hash if it is active now."""
+        """The active key with this hash, or None."""
         await self._refresh()
         if secret_hash in self._keys:
             key = self._keys[secret_hash]
         else:
             version_before = self._version
             key = await self._store.find_api_key(secret_hash)
-            # Unknown ones are not kept: strangers could fill the memory with them. Nor is what may be older than what is known by now.
+            # Unknown hashes are not cached: strangers could fill the memory with them. A row read before the last change is not cached either.
             if key is not None and self._version == version_before:
                 self._keys[secret_hash] = key
         if key is None or not key.is_active(self._clock.now()):
@@ -67,7 +67,7 @@ class Directory:
         return key
 
     async def covering_domains(self, account_id: AccountId, name: str) -> tuple[SendingDomain, ...]:
-        """The account's sending domains among a domain and those above it, the nearest first."""
+        """The account's sending domains that equal a domain or are above it, nearest first."""
         await self._refresh()
         found = self._covering.get((account_id, name))
         if found is None:
@@ -79,14 +79,14 @@ class Directory:
         return found
 
     def touch(self, key: ApiKey) -> None:
-        """Notes that a key was used; `flush` stores it."""
+        """Notes the use of a key; `flush` stores it."""
         now = self._clock.now()
         last = self._touched.get(key.id) or key.last_used_at
         if last is None or now - last >= TOUCH_RESOLUTION:
             self._used[key.id] = self._touched[key.id] = now
 
     async def flush(self) -> None:
-        """Stores when keys were last used."""
+        """Stores the noted times of last use."""
         if self._used:
             used, self._used = self._used, {}
             await self._store.touch_api_keys(used)

@@ -1,7 +1,7 @@
-"""What tells one message by SMTP from another under the same idempotency key. Pure.
+"""The fingerprint that tells SMTP messages under one idempotency key apart. Pure.
 
-Its octets do not: a client that makes the message anew for a second try gives it another boundary, date and Message-ID, and may encode it
-otherwise. What was asked for does: from whom, to whom, about what, saying what, and in which way.
+It cannot cover the octets: a client that builds the message again for a second try changes boundary, date and Message-ID, and may encode it
+differently. It covers author, recipients, subject, decoded parts and control headers.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _KEY: Final = b"x-sendry-idempotency-key"
 
 
 def fingerprint(submission: Submission) -> bytes:
-    """32 octets. The message as it was handed in, with its control fields."""
+    """SHA-256, 32 octets, of the submitted message with its control fields."""
     content = submission.content
     headers = HeaderBlock.parse(content)
     orders = [
@@ -25,10 +25,10 @@ def fingerprint(submission: Submission) -> bytes:
     ]
     shown = [decode_text(value) for name in (b"from", b"subject") for value in headers.all(name)]
     paths = sorted(recipient.forward_path for recipient in submission.recipients)
-    told = hashlib.sha256(repr(("smtp", submission.actor.mode.value, shown, paths, orders)).encode("utf-8", "surrogatepass"))
+    digest = hashlib.sha256(repr(("smtp", submission.actor.mode.value, shown, paths, orders)).encode("utf-8", "surrogatepass"))
     for part in walk(content, headers):
         if not part.is_multipart:
             body = decode_body(content, part).rstrip()
-            told.update(f"\0{part.content_type} {part.filename} {len(body)}\0".encode("utf-8", "surrogatepass"))
-            told.update(body)
-    return told.digest()
+            digest.update(f"\0{part.content_type} {part.filename} {len(body)}\0".encode("utf-8", "surrogatepass"))
+            digest.update(body)
+    return digest.digest()

@@ -1,6 +1,6 @@
-"""Step 3 of the door: what the message, its request and its domain ask for beside sending it, and who gets nothing.
+"""Step 3 of the door: applies control headers, template and tracking, and skips suppressed and unsubscribed recipients.
 
-A message without control headers, tracking and suppressed recipients goes through untouched.
+A message without any of these passes unchanged.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ from sendryd.store.base import AcceptStore
 from sendryd.store.errors import NotFound
 from sendryd.valuetype import valuetype
 
-BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content can guess
+BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content contains by chance
 _TEMPLATE: Final = "X-Sendry-Template-Id"
 _NO_TEMPLATE: Final = Refusal(RefusalKey.CONTROL_HEADER, f"{_TEMPLATE} (there is no such template)")
 
@@ -44,17 +44,17 @@ log = get_logger("intake")
 
 @valuetype(frozen=True, slots=True)
 class Obeyed:
-    """A message as it was asked for."""
+    """A message with its options applied."""
 
-    submission: Submission  # its options are final
+    submission: Submission  # with final options
     draft: Draft
     domain: SendingDomain | None
-    skipped: Mapping[str, SuppressionReason | None]  # forward-paths that get nothing; None: suppressed
-    not_tracked: str | None  # why it is not tracked though it should be
+    skipped: Mapping[str, SuppressionReason | None]  # forward-paths to skip; None: suppressed
+    not_tracked: str | None  # why the message is not tracked although tracking was asked for
 
 
 class TemplateRenderer(Protocol):
-    """Stored templates, as the door sees them."""
+    """Stored templates: the interface for the door."""
 
     async def render(self, actor: Actor, template_id: TemplateId, variables: Mapping[str, object], *, is_large: bool = False) -> Rendered:
         """A template with its variables in place, for mail of the actor. Raises `NotFound`, `TemplateError`, `NotForLiveMail`."""
@@ -62,7 +62,7 @@ class TemplateRenderer(Protocol):
 
 
 class Obeyer:
-    """Carries out what is ordered; asks the store for templates and suppressed addresses."""
+    """Applies the options of messages; reads templates and suppressed addresses."""
 
     def __init__(
         self, store: AcceptStore, directory: Directory, templates: TemplateRenderer | None, *, hostname: str, clock: Clock, rand: Rand
@@ -75,7 +75,7 @@ class Obeyer:
         self._rand = rand
 
     async def obey(self, admitted: Admitted) -> Obeyed | Refusal:
-        """The message as it was asked for. Raises `MalformedMessage`, `StoreError`."""
+        """The message with its options applied, or the refusal. Raises `MalformedMessage`, `StoreError`."""
         submission, draft, domain = admitted.submission, admitted.draft, admitted.domain
         if draft.orders is not NO_ORDERS:
             ordered = await self._carry_out(submission, draft)
@@ -152,10 +152,10 @@ class Obeyer:
             log.warning("template_not_rendered", template_id=format_id(TEMPLATE_PREFIX, template_id), reason=str(error))
             return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
 
-    # Tracking, and who gets nothing.
+    # Tracking, and skipped recipients.
 
     async def _with_tracking(self, submission: Submission, draft: Draft, domain: SendingDomain | None) -> Submission:
-        """With what is tracked: as asked for, else as the domain is set."""
+        """The options with tracking decided: by the message's request, else by the domain's settings."""
         options = submission.options
         if options.track_opens is not None and options.track_clicks is not None:
             return submission
@@ -165,7 +165,7 @@ class Obeyer:
                 return submission
             domain = covering[0]
         does_track_opens = options.track_opens is None and domain.settings.track_opens
-        # Links in mail that comes by SMTP are rewritten only if its header asks for it: the relay's documentation.
+        # Links of SMTP mail are rewritten only if a control header asks for it: the contract.
         does_track_clicks = options.track_clicks is None and options.is_rest and domain.settings.track_clicks
         if not does_track_opens and not does_track_clicks:
             return submission
@@ -177,7 +177,7 @@ class Obeyer:
         return replace(submission, options=tracked)
 
     async def _find_skipped(self, submission: Submission) -> Mapping[str, SuppressionReason | None]:
-        """The recipients that get nothing, and why: suppressed, or, for marketing, unsubscribed."""
+        """The recipients to skip, and why: suppressed, or, for marketing, unsubscribed."""
         account_id, options = submission.actor.account_id, submission.options
         paths: dict[str, list[str]] = {}
         for recipient in submission.recipients:
@@ -194,7 +194,7 @@ class Obeyer:
 
 
 async def _find_untracked(submission: Submission, draft: Draft) -> str | None:
-    """Why the message cannot be tracked though it should be; None if it can, as all that REST makes."""
+    """Why the message cannot be tracked, or None. Messages composed by REST always can."""
     if submission.options.is_rest:
         return None
     reason = await offload.compute(len(submission.content), why_untracked, submission.content)

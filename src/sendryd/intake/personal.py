@@ -1,7 +1,7 @@
-"""A recipient's own copy of a message: with a pixel, links and unsubscribe links that are nobody else's.
+"""Personalisation: makes a recipient's own copy of a message, with its own pixel, tracked links and unsubscribe links.
 
-The stored content stays as it was accepted, once for all recipients. Its copies are made when they are delivered, before they are signed,
-and when a captured message is shown as it would have arrived. Pure computation; the same copy each time.
+The stored content stays as accepted, once for all recipients. A copy is made at delivery, before it is signed, and when a captured message is
+shown as it would have arrived. Pure computation; the same copy each time.
 """
 
 import re
@@ -15,20 +15,20 @@ from sendryd.model.message import Message, MessageType
 from sendryd.policy.tracking import MAX_LIST_ID, click_wrapper, open_url, redirect_location, unsubscribe_url
 
 _URI: Final = re.compile(rb"<([^<>]*)>")
-_MAILTO: Final = re.compile(r"mailto:[\x21-\x3b\x3d\x3f-\x7e]+", re.IGNORECASE | re.ASCII)  # what may stand between angle brackets
+_MAILTO: Final = re.compile(r"mailto:[\x21-\x3b\x3d\x3f-\x7e]+", re.IGNORECASE | re.ASCII)  # characters allowed between angle brackets
 
 
 class Personaliser:
-    """Makes copies for one installation."""
+    """Makes the copies of one installation."""
 
     def __init__(self, public_url: str, secret: bytes) -> None:
         self._public_url = public_url
         self._secret = secret
 
     def copy_for(self, message: Message, delivery_id: DeliveryId, forward_path: str, content: bytes) -> bytes:
-        """The content as the recipient of this delivery gets it; the same bytes if the message is not personal.
+        """The content for the recipient of this delivery; the stored bytes if the message needs no personalisation.
 
-        `content` is the stored one, without a signature; the forward-path is what the unsubscribe link takes off the list.
+        `content` is stored and unsigned; the unsubscribe link removes the forward-path from the list.
         """
         if not message.is_personal:
             return content
@@ -43,12 +43,12 @@ class Personaliser:
         return personalise(content, personal)
 
     def _unsubscribe_urls(self, message: Message, delivery_id: DeliveryId, forward_path: str) -> tuple[str, ...]:
-        """Ours first, which answers one click; then the sender's own (RFC 2369 §2: the first one that is understood is used)."""
+        """Our unsubscribe URL first, which takes one click; then the sender's (RFC 2369 §2: clients use the first that they support)."""
         if message.type is not MessageType.MARKETING:
             return ()
         list_id = message.list_id
         if list_id is not None and len(list_id.encode("utf-8")) > MAX_LIST_ID:
-            list_id = None  # a link that took it would fit no header line: rather all marketing than no way out
+            list_id = None  # its link would not fit a header line: unsubscribing from all marketing is better than from nothing
         ours = unsubscribe_url(
             self._public_url,
             self._secret,
@@ -62,7 +62,7 @@ class Personaliser:
 
 
 def _as_header_uri(url: str) -> str | None:
-    """A URL as it may stand between the angle brackets of a field; None if it is not http, https or mailto, or too long for a line."""
+    """A URL in the form for angle brackets in a field; None if it is not http, https or mailto, or too long for a line."""
     location = redirect_location(url)
     if location is not None:
         url = location.replace("<", "%3C").replace(">", "%3E")
@@ -72,7 +72,7 @@ def _as_header_uri(url: str) -> str | None:
 
 
 def _ways_out(message: Message, content: bytes) -> set[str]:
-    """Where the sender lets people unsubscribe: the message's own page, and what its List-Unsubscribe names."""
+    """The sender's own unsubscribe URLs: the request's `unsubscribe_url`, and those of the message's List-Unsubscribe field."""
     urls = {message.unsubscribe_url} if message.unsubscribe_url else set()
     try:
         headers = HeaderBlock.parse(content)

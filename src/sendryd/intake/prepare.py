@@ -1,7 +1,7 @@
-"""From the bytes at the door to the bytes that are stored: checks of the header block, and the few fields that are added or removed. Pure.
+"""Checks the header block, and turns the submitted bytes into the stored ones. Pure.
 
-The content is never parsed and put together again: lines are put in front of it, named fields are cut out, and all else stays byte for
-byte as it came (RFC 6409 §8 allows what is added here: Received, and Date and Message-ID if missing).
+The content is never re-serialised: fields are added in front, named fields are cut out, and all else stays byte for byte (RFC 6409 §8 allows
+the fields added here: Received, and Date and Message-ID if missing).
 """
 
 import re
@@ -19,12 +19,12 @@ from sendryd.message.rewrite import format_date, prepare_submission
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.valuetype import valuetype
 
-MAX_HOPS: Final = 50  # Received fields; what other servers allow (Postfix: 50), and more than any honest path has
-MAX_OWN_HOPS: Final = 3  # Received fields of our own: a message that this server accepts for the fourth time goes round in a loop
-# Who readers may be told that the message is from.
+MAX_HOPS: Final = 50  # Received fields; the limit of other servers (Postfix: 50), and more than any honest path has
+MAX_OWN_HOPS: Final = 3  # Received fields of this server: a message accepted for the fourth time is in a loop
+# Fields that mail programs show as the sender.
 RESPONSIBLE_FIELDS: Final = {b"sender": "Sender", b"resent-from": "Resent-From", b"resent-sender": "Resent-Sender"}
-MAX_RESPONSIBLE: Final = 20  # of those: each is looked up, and nobody resends a message more often
-# Bcc must not reach anybody (RFC 5322 §3.6.3), Return-Path is the last server's to write (RFC 5321 §4.4), and X-Sendry-* are orders to us.
+MAX_RESPONSIBLE: Final = 20  # of those fields: each is looked up; more resends do not occur
+# Bcc must reach no recipient (RFC 5322 §3.6.3), only the last server writes Return-Path (RFC 5321 §4.4), X-Sendry-* are control headers.
 DROPPED_FIELDS: Final = frozenset({b"bcc", b"resent-bcc", b"return-path"})
 CONTROL_PREFIX: Final = b"x-sendry-"
 _SINGLE_FIELDS: Final = (b"message-id", b"date")  # RFC 5322 §3.6: at most one; some large receivers refuse a second one
@@ -32,28 +32,28 @@ _RESULTS_FIELD: Final = b"authentication-results"
 _SOMETIMES_DROPPED: Final = DROPPED_FIELDS | RESPONSIBLE_FIELDS.keys() | {_RESULTS_FIELD}
 _RESULTS_ID: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"?|([^\s;"]*))')  # RFC 8601 §2.2: authserv-id, a token or in quotes
 _QUOTED_PAIR: Final = re.compile(r"\\(.)")
-_MBOX_LINE: Final = re.compile(rb">?From (?![ \t:])[^\r\n]*\r\n")  # not a field: its name is followed by a word, not by a colon
+_MBOX_LINE: Final = re.compile(rb">?From (?![ \t:])[^\r\n]*\r\n")  # not a field: a word follows the name, not a colon
 
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A message whose header block has passed, with what the store and the API want to know of it."""
+    """A parsed message: its header block has passed the checks, and its fields for the store and the API are read."""
 
     headers: HeaderBlock
     author: Author
-    responsible_domains: tuple[str, ...]  # of Sender and the like: must be the account's own too
+    responsible_domains: tuple[str, ...]  # of Sender and Resent fields: must belong to the account too
     author_text: str
     to: tuple[str, ...]
     cc: tuple[str, ...]
     subject: str
-    internet_message_id: str  # empty: to be made
+    internet_message_id: str  # empty: `finish` makes one
     has_date: bool
-    has_dropped: bool  # whether `finish` has fields to cut out
+    has_dropped: bool  # whether `finish` must cut fields out
     orders: Orders
 
 
 def without_mbox_line(content: bytes) -> bytes:
-    """The content without the line that an mbox file has before each message, which some programs send along."""
+    """The content without a leading mbox `From ` line, which some programs send."""
     if content[:5] != b"From " and content[:6] != b">From ":
         return content
     match = _MBOX_LINE.match(content)
@@ -61,7 +61,7 @@ def without_mbox_line(content: bytes) -> bytes:
 
 
 def read_draft(content: bytes, first_bare_lf: int | None, *, hostname: str = "") -> Draft | Refusal:
-    """Checks the header block and reads what is needed of it. `hostname` is this server's own name in trace fields."""
+    """Checks the header block and reads its fields. `hostname` is this server's name in trace fields. Raises `MalformedMessage`."""
     try:
         headers = HeaderBlock.parse(content)
         if first_bare_lf is not None and first_bare_lf < headers.body_offset:
@@ -77,7 +77,7 @@ def read_draft(content: bytes, first_bare_lf: int | None, *, hostname: str = "")
     hops = headers.count(b"received")
     if hops > MAX_HOPS or (hops >= MAX_OWN_HOPS and _count_own_hops(headers, hostname) >= MAX_OWN_HOPS):
         return Refusal(RefusalKey.TOO_MANY_HOPS)
-    has_orders = CONTROL_PREFIX in b" ".join(headers.by_name)  # perhaps; it costs less than a look at each name
+    has_orders = CONTROL_PREFIX in b" ".join(headers.by_name)  # a cheap first test, before each name is compared
     try:
         orders = read_orders(headers) if has_orders else NO_ORDERS
     except BadControlHeader as error:
@@ -105,7 +105,7 @@ def read_draft(content: bytes, first_bare_lf: int | None, *, hostname: str = "")
 
 
 def _author_text(value: bytes, author: Author) -> str:
-    """The From field as people read it. Where comments or blanks keep its end from being read as the author's domain, name and address."""
+    """The From field for display; name and address where comments or blanks would hide the author's domain."""
     text = decode_text(value)
     if author_domain(text) == author.domain:
         return text
@@ -114,14 +114,14 @@ def _author_text(value: bytes, author: Author) -> str:
 
 
 def _read_responsible(headers: HeaderBlock) -> tuple[str, ...]:
-    """The domains of Sender and the like. Raises `MalformedMessage`."""
+    """The domains of Sender and Resent fields. Raises `MalformedMessage`."""
     if sum(headers.count(name) for name in RESPONSIBLE_FIELDS) > MAX_RESPONSIBLE:
         raise MalformedMessage(f"it has more than {MAX_RESPONSIBLE} Sender and Resent fields")
     return tuple(
         parse_author(value, shown).domain
         for name, shown in RESPONSIBLE_FIELDS.items()
         for value in headers.all(name)
-        if value  # an empty one is dropped
+        if value  # empty fields are dropped
     )
 
 
@@ -135,15 +135,15 @@ def _has_value(value: bytes) -> bool:
 
 
 def _count_own_hops(headers: HeaderBlock, hostname: str) -> int:
-    """How often this server has accepted the message before."""
+    """How many Received fields of this server the message has."""
     if not hostname:
         return 0
-    own = re.compile(rb"by " + re.escape(hostname.encode()) + rb" with \S+ id em_", re.IGNORECASE)  # as `message.trace` writes it
+    own = re.compile(rb"by " + re.escape(hostname.encode()) + rb" with \S+ id em_", re.IGNORECASE)  # the form of `message.trace`
     return sum(own.search(b" ".join(value.split())) is not None for value in headers.all(b"received"))
 
 
 def find_dropped(headers: HeaderBlock, hostname: str) -> list[HeaderField]:
-    """The fields that are not passed on, in order."""
+    """The fields to cut out, in order."""
     own = hostname.rstrip(".").lower()
     dropped = [field for field in headers.fields if _is_dropped(headers, field, own)]
     for name in _SINGLE_FIELDS:
@@ -158,7 +158,7 @@ def _is_dropped(headers: HeaderBlock, field: HeaderField, own: str) -> bool:
         return True
     if field.name in RESPONSIBLE_FIELDS:
         return not headers.value(field)
-    if field.name == _RESULTS_FIELD:  # RFC 8601 §5: results under our name that are not ours
+    if field.name == _RESULTS_FIELD:  # RFC 8601 §5: forged results under our name
         match = _RESULTS_ID.match(without_comments(headers.value(field).decode("utf-8", "replace")))
         quoted, token = match.groups() if match else (None, None)
         name = _QUOTED_PAIR.sub(r"\1", quoted).strip() if quoted else token or ""
@@ -167,7 +167,7 @@ def _is_dropped(headers: HeaderBlock, field: HeaderField, own: str) -> bool:
 
 
 def finish(draft: Draft, content: bytes, *, received: bytes, message_id: str, now: datetime, hostname: str = "") -> bytes:
-    """The stored bytes. `message_id` is the Message-ID to add when the draft has none."""
+    """The stored bytes. `message_id` is the Message-ID to add if the message has none."""
     return prepare_submission(
         content,
         draft.headers,

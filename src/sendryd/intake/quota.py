@@ -1,9 +1,8 @@
-"""How many messages a key, or an account, may have accepted in a stretch of time.
+"""Sending quotas: how many messages a key or an account may send in a period.
 
-Counted in fixed stretches that begin at multiples of their length, by settled time. What was accepted before this process started is counted
-from the store, for the stretch of the start alone. A stretch that has begun ends when its time is over by the monotonic clock, or sooner if
-settled time is behind it: so a clock that is set back neither blocks who waits nor lets anybody begin anew, and the stretches that it comes
-through again begin with nothing counted.
+Periods are fixed and begin at multiples of their length, by settled time. The period of the start counts the messages in the store too. A period
+ends when its length has passed by the monotonic clock, or earlier if settled time leaves it. So setting the clock back neither blocks a sender nor
+resets a count, and periods that pass a second time begin with a count of zero.
 """
 
 import math
@@ -23,13 +22,13 @@ _KEY: Final = "this key"
 _ACCOUNT: Final = "this account"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Test mail has a count of its own: a test key must not use up what live mail may have.
+# Test mail is counted separately: a test key must not use up the quota of live mail.
 Owner = tuple[AccountId, ApiKeyId | None, KeyMode]  # without a key: the whole account
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """What was accepted in it so far."""
+    """One owner's period: its end and the messages counted in it."""
 
     end: datetime
     ends_at: float  # monotonic seconds
@@ -38,7 +37,7 @@ class _Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """So many messages in so long."""
+    """A number of messages in a period."""
 
     count: int
     period: timedelta
@@ -76,11 +75,11 @@ class Quotas:
         self._of_key = of_key
         self._of_account = of_account
         self._stretches: dict[Owner, _Stretch] = {}
-        self._refused_until: dict[str, float] = {}  # by word: when the stretch ends whose quota was used up last
+        self._refused_until: dict[str, float] = {}  # by word: end of the period whose quota was used up last
         self._started = clock.settled()
 
     async def take(self, messages: Sequence[Message]) -> Refusal | None:
-        """Counts messages of one actor, all of them unless that is too many. What is not accepted after all is given back.
+        """Counts messages of one actor: all, or none if a quota would be exceeded, which the refusal says. `give_back` uncounts them.
 
         Raises `StoreUnavailable`.
         """
@@ -91,11 +90,11 @@ class Quotas:
         wanted = [
             (quota, (account_id, owner, mode), word)
             for quota, owner, word in limits
-            if quota is not None and (owner is not None or word is _ACCOUNT)  # what the system sends counts for the account alone
+            if quota is not None and (owner is not None or word is _ACCOUNT)  # mail of the system counts for the account alone
         ]
         for quota, owner, _ in wanted:
             await self._load(owner, quota)
-        # From here on nothing is waited for, so of several at the same time none sees the count that another was let in by.
+        # No await from here on, so concurrent requests cannot pass by the same count.
         for quota, owner, word in wanted:
             if self._stretches[owner].count + len(messages) > quota.count:
                 self._refused_until[word] = self._stretches[owner].ends_at
@@ -105,12 +104,12 @@ class Quotas:
         return None
 
     def retry_after(self, refusal: Refusal) -> int:
-        """Whole seconds until the stretch begins anew whose quota is used up."""
+        """Whole seconds until the used-up quota's next period."""
         wait = self._refused_until.get(refusal.detail, 0.0) - self._clock.monotonic()
         return max(1, math.ceil(wait))
 
     def give_back(self, messages: Sequence[Message]) -> None:
-        """Counts no more what was not accepted."""
+        """Uncounts messages that were not accepted."""
         for message in messages:
             for key_id in {message.api_key_id, None}:
                 self._add((message.account_id, key_id, message.mode), -1)
@@ -121,7 +120,7 @@ class Quotas:
             stretch.count = max(0, stretch.count + change)
 
     async def _load(self, owner: Owner, quota: Quota) -> None:
-        """Sees to it that the stretch of the owner is the present one."""
+        """Starts the owner's present period if it has not begun."""
         before = self._stretches.get(owner)
         now, monotonic = self._clock.settled(), self._clock.monotonic()
         if before is not None and monotonic < before.ends_at and now < before.end:
@@ -129,8 +128,8 @@ class Quotas:
         start = now - (now - _EPOCH) % quota.period
         end = start + quota.period
         count = 0
-        # Whatever this process has accepted it has counted itself, and by the ids nobody can tell what was accepted before a clock was set.
+        # This process has counted its own messages; ids do not tell which messages came before the clock was set.
         if before is None and start <= self._started:
             count = await self._store.count_accepted(*owner, start, end)
-        if self._stretches.get(owner) is before:  # nor has another task begun it meanwhile, and counted on
+        if self._stretches.get(owner) is before:  # unless another task has started it meanwhile
             self._stretches[owner] = _Stretch(end, monotonic + (end - now).total_seconds(), count)

@@ -1,4 +1,4 @@
-"""Step 1 of the door: the header block is read, and what no message may have is refused."""
+"""Step 1 of the door: reads the header block, and refuses malformed messages."""
 
 from dataclasses import replace
 from typing import Final
@@ -9,19 +9,19 @@ from sendryd.policy.refusal import Refusal
 from sendryd.runtime import offload
 from sendryd.valuetype import valuetype
 
-LARGE_HEADER: Final = 32 * 1024  # octets: what people are shown of a header block is decoded word by word, which takes milliseconds then
+LARGE_HEADER: Final = 32 * 1024  # octets: decoding the displayed fields of a larger block takes milliseconds
 
 
 @valuetype(frozen=True, slots=True)
 class Read:
-    """A message whose header block has passed."""
+    """A submission with its parsed message."""
 
     submission: Submission
     draft: Draft
 
 
 async def read(submission: Submission, hostname: str) -> Read | Refusal:
-    """Reads a submission. `hostname`: ours, in trace fields that we wrote before. Raises `MalformedMessage`."""
+    """Reads a submission. `hostname` is this server's name in trace fields. Raises `MalformedMessage`."""
     content = without_mbox_line(submission.content)
     if content is not submission.content:
         bare_lf, cut = submission.first_bare_lf, len(submission.content) - len(content)
@@ -31,7 +31,7 @@ async def read(submission: Submission, hostname: str) -> Read | Refusal:
 
 
 async def read_header(content: bytes, first_bare_lf: int | None, hostname: str) -> Draft | Refusal:
-    """The draft of a content."""
+    """The parsed message of a content."""
     if len(content) <= LARGE_HEADER or content.find(b"\r\n\r\n", 0, LARGE_HEADER) >= 0:
         return read_draft(content, first_bare_lf, hostname=hostname)
     return await offload.in_thread(read_draft, content, first_bare_lf, hostname=hostname)

@@ -1,4 +1,4 @@
-"""A message with other bodies: its own header fields, byte for byte, but for those that a template replaces. Pure."""
+"""Replaces a message's bodies and subject by a template's; all other header fields stay byte for byte. Pure."""
 
 from typing import Final
 
@@ -38,7 +38,7 @@ def replace_bodies(content: bytes, headers: HeaderBlock, rendered: Rendered, bou
 
 
 def _attachments(content: bytes, headers: HeaderBlock) -> list[Attachment]:
-    """The leaves that are no body texts, with their names and types."""
+    """The leaf parts that are not body texts, with their names and types."""
     found = []
     seen: set[str] = set()
     for part in walk(content, headers):

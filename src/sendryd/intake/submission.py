@@ -1,4 +1,4 @@
-"""What a door hands in: an envelope, a content, where they came from, and what is to be done with them."""
+"""A submission: envelope, content, origin and options, from SMTP or REST."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from sendryd.valuetype import valuetype
 class Recipient:
     """One forward-path of the envelope."""
 
-    forward_path: str  # as it goes on the wire
+    forward_path: str  # in the form sent on the wire
     domain: str  # A-label form
     is_ascii: bool  # False: the local part needs SMTPUTF8
     notify: str | None = None  # RFC 3461 §4.1
@@ -24,7 +24,7 @@ class Recipient:
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a message came from, for its Received field."""
+    """The client of a message, for its Received field."""
 
     hello: str  # the name that the client gave itself; hostile
     address: str  # its IP address
@@ -35,18 +35,18 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What is to be done with a message beside sending it. Control headers in its content come on top."""
+    """Options of a message. Control headers in its content override them."""
 
     type: MessageType = MessageType.TRANSACTIONAL
     tags: tuple[tuple[str, str], ...] = ()
     scheduled_at: datetime | None = None
-    track_opens: bool | None = None  # None: as the domain is set
+    track_opens: bool | None = None  # None: by the domain's settings
     track_clicks: bool | None = None
     template_id: TemplateId | None = None
     list_id: str | None = None
     unsubscribe_url: str | None = None
-    draft: bytes | None = None  # of a scheduled message: what it was made from
-    is_rest: bool = False  # by which door it comes: links are tracked by the domain's setting at this one alone
+    draft: bytes | None = None  # of a scheduled message: the JSON of its request
+    is_rest: bool = False  # whether it comes by REST, where the domain's setting tracks links
 
 
 NO_OPTIONS: Final = Options()
@@ -54,15 +54,15 @@ NO_OPTIONS: Final = Options()
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A message at the door. The actor may send, and its key, if it is one, is active; the reverse-path is admitted."""
+    """A submitted message. Its actor may send, an API key is active, and the reverse-path is admitted."""
 
     actor: Actor  # who sends
     reverse_path: str  # empty: the null reverse-path
     recipients: tuple[Recipient, ...]  # at least one, each forward-path once
     content: bytes  # CRLF line ends only, no NUL, no bare CR
-    first_bare_lf: int | None = None  # where in the content the first line end came as a bare LF
+    first_bare_lf: int | None = None  # offset in the content of the first line end that was a bare LF
     has_long_lines: bool = False  # a line of more than 998 octets
-    is_8bit: bool = False  # an octet above 127 anywhere
+    is_8bit: bool = False  # has an octet above 127
     origin: Origin
     ret: str | None = None  # RFC 3461 §4.3
     envid: str | None = None  # RFC 3461 §4.4
@@ -71,6 +71,6 @@ class Submission:
 
 @valuetype(frozen=True, slots=True)
 class Receipt:
-    """The message is stored, durably, under this identifier."""
+    """Confirms that the message is stored durably under this id."""
 
     message_id: str  # public text: em_…

@@ -1,1 +1,1 @@
-"""The outside world: clocks, chance, sockets, TLS, names, logs. Each behind a small Protocol."""
+"""The outside world: clocks, random numbers, sockets, TLS, DNS, HTTP, logs. Each has a small Protocol as its interface."""

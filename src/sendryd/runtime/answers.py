@@ -1,8 +1,7 @@
-"""HTTP answers made of stored contents: made where there is room for the work, sent from a file if they are large.
+"""HTTP answers with stored contents: made within the memory budget, sent from a file if they are large.
 
-Whoever reads slowly holds a slice of a large answer in memory, and not for ever: a client has to take `MIN_RATE`. What is in files has a limit, of
-which one account gets half: the disk is not for answers alone. Where that is full, the slowest answers of the account, or of all, make room for new
-ones.
+A slow client holds only a slice of a large answer in memory, and must read at `MIN_RATE`. The files have a limit, and one account gets half of it.
+When it is reached, the slowest answers of the account, or of all accounts, are cut off to make room for new ones.
 """
 
 import asyncio
@@ -21,20 +20,20 @@ from sendryd.runtime.log import get_logger
 from sendryd.runtime.scratch import ScratchFile
 from sendryd.runtime.turns import BulkTurns
 
-STREAMED: Final = 64 * 1024  # octets of an answer: more is sent from a file
-MIN_RATE: Final = 4_000  # octets a second that a client has to take of a large answer: a slow mobile line gives three times as many
-GRACE: Final = 60.0  # seconds that a client may be behind that: sockets take a large answer in lumps of a megabyte
-SLOW_RATE: Final = 64_000  # octets a second, below which an answer may be cut off where others find no room: a line of half a megabit
-SLOW_AFTER: Final = 20.0  # seconds before a rate says something
-# Of a large content while an answer is made of it: as stored, decoded, as text, and as it is sent.
+STREAMED: Final = 64 * 1024  # octets: larger answers are sent from a file
+MIN_RATE: Final = 4_000  # octets a second that a client must read of a large answer: a slow mobile line reads three times that
+GRACE: Final = 60.0  # seconds that a client may lag: sockets take a large answer in lumps of a megabyte
+SLOW_RATE: Final = 64_000  # octets a second: slower answers may be cut off when others need room; a line of half a megabit
+SLOW_AFTER: Final = 20.0  # seconds before a rate is meaningful
+# Copies of a large content while its answer is made: stored, decoded, as text, as sent.
 COPIES: Final = 4
-ABORT: Final = "abort"  # in the state of a request: closes its connection at once
+ABORT: Final = "abort"  # key in a request's state: a function that closes its connection at once
 
 log = get_logger("http")
 
 
 class StreamedAnswer(Response):
-    """A body out of a file, whose octets have been taken of a share. A client that is too slow is cut off."""
+    """A response body from a file, whose size is taken of a share. Cuts off a client that is too slow."""
 
     def __init__(
         self,
@@ -68,7 +67,7 @@ class StreamedAnswer(Response):
                 async with asyncio.timeout_at(due):
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 self._taken += len(chunk)
-                due = min(due + len(chunk) / MIN_RATE, loop.time() + GRACE)  # a fast beginning buys no hours for the rest
+                due = min(due + len(chunk) / MIN_RATE, loop.time() + GRACE)  # a fast beginning does not allow hours for the rest
                 await self._turns.wait()  # the next piece is read and sent in a turn of its own
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (TimeoutError, OSError) as error:
@@ -80,14 +79,14 @@ class StreamedAnswer(Response):
 
     @property
     def rate(self) -> float:
-        """Octets a second that the client takes; infinite where that is not known yet."""
+        """Octets a second that the client reads; infinite until it is known."""
         if self._started is None:
             return math.inf
         seconds = asyncio.get_running_loop().time() - self._started
         return self._taken / seconds if seconds >= SLOW_AFTER else math.inf
 
     def cut_off(self) -> None:
-        """Closes the connection and gives the room back at once."""
+        """Closes the connection and returns the room at once."""
         self._drop()
         if self._abort is not None:
             self._abort()
@@ -99,7 +98,7 @@ def _drop(file: ScratchFile, room: Share) -> None:
 
 
 class Answers:
-    """Makes them. One for each kind of client."""
+    """Makes the answers for one kind of client."""
 
     def __init__(self, work: Share, files: Share, turns: BulkTurns, scratch_dir: Path) -> None:
         self._work = work
@@ -110,7 +109,7 @@ class Answers:
 
     @asynccontextmanager
     async def room(self, octets: int) -> AsyncIterator[None]:
-        """Room for work on a content of so many octets; a small one needs none. Raises `BudgetExhausted`."""
+        """Holds memory for the work on a content of this size; a small one needs none. Raises `BudgetExhausted`."""
         if octets <= STREAMED:
             yield
             return
@@ -120,8 +119,9 @@ class Answers:
     async def make(
         self, *pieces: bytes, owner: object, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200
     ) -> Response:
-        """The answer with a body of these pieces, for an account. Raises `OSError`; `BudgetExhausted` at once if too much is in files: room there is
-        waited for by nobody who has room for work.
+        """The response with a body of these pieces, for an account.
+
+        Raises `OSError`; `BudgetExhausted` at once if the files are full: a holder of working memory must not wait for room in files.
         """
         size = sum(map(len, pieces))
         if size <= STREAMED:
@@ -140,8 +140,8 @@ class Answers:
         return answer
 
     def _cut_off_slowest(self, room: Share, size: int) -> bool:
-        """Makes room for an answer of so many octets. False if no client is slow."""
-        is_of_account = room.taken + size > room.limit  # what others hold would not help
+        """Cuts off slow answers to make room for one of this size. False if no client is slow."""
+        is_of_account = room.taken + size > room.limit  # room of other accounts would not help
         slow = [each for each in self._sent if each.rate < SLOW_RATE and (not is_of_account or each.room is room)]
         if not slow:
             return False

@@ -1,10 +1,10 @@
-"""How much content the process may hold in memory, and how much of what comes in and goes out it may keep in files.
+"""Budgets: how much content the process may hold in memory, and how much it may keep in temporary files.
 
-A budget is shared out: each share has a limit, and a reserve that the others cannot take. Small contents take octets while they are in
-memory. A large content is in a file whenever a peer is waited for, and takes octets, for all the copies that are made of it, only while
-something is done with it: no slow peer holds much memory, and whoever waits for the budget waits for work alone, not for a peer.
+A budget is divided into shares: each has a limit, and a reserve that the others cannot take. Small contents take octets while they are in
+memory. A large content is in a file while a peer is awaited, and takes octets for all its copies only while it is processed: a slow peer holds
+little memory, and a waiter for the budget waits for work, not for a peer.
 
-Waiting is in line: by rank, then in turn among the shares, then by arrival. What does not fit blocks whoever waits for the same room, so
+Waiters are served by rank, then in turn among the shares, then by arrival. A waiter that does not fit blocks later ones for the same room, so
 that small requests never starve a large one.
 """
 
@@ -21,13 +21,13 @@ from sendryd.runtime.turns import BulkTurns
 MIB: Final = 1024 * 1024
 # Octets of content in memory. With 100 MB for the program itself and what the allocator keeps, the process stays below 400 MB.
 MEMORY_LIMIT: Final = 224 * MIB
-FILES_LIMIT: Final = 4096 * MIB  # octets in files of contents that come in or go out: a hundred of the largest size
+FILES_LIMIT: Final = 4096 * MIB  # octets in temporary files: a hundred contents of the largest size
 IN_MEMORY: Final = 256 * 1024  # octets of a content or body that comes in; many times the usual message. A larger one goes to a file
 WORK_TIMEOUT: Final = 20.0  # seconds to wait for room; clients wait a minute for an answer at least
 
 
 class BudgetExhausted(Exception):
-    """There was no room in time."""
+    """No room became free in time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,21 +37,21 @@ class _Waiter:
 
 
 class Share:
-    """A part of a budget, or a whole one."""
+    """A budget or a part of one."""
 
     def __init__(self, limit: int, *, parent: "Share | None" = None, reserved: int = 0, rank: int = 0) -> None:
         self.limit = limit
         self.taken = 0
         self._parent = parent
-        self._reserved = reserved  # octets that the parent keeps for this share
+        self._reserved = reserved  # octets that the parent reserves for this share
         self._rank = rank  # a lower one is served first
-        self._common = limit  # octets that no share of this one has reserved
+        self._common = limit  # octets that no child has reserved
         self._common_taken = 0
         self._root: Share = parent._root if parent else self
         self._waiters: deque[_Waiter] = deque()
         self._served = 0
         self._parts: dict[object, Share] = {}
-        self._lines: list[Share] = []  # of the root: shares that somebody waits at
+        self._lines: list[Share] = []  # in the root: shares with waiters
         self._turns = itertools.count(1)
         if parent is not None:
             parent._common -= reserved
@@ -60,11 +60,11 @@ class Share:
         return f"<Share {self.taken} of {self.limit} octets taken>"
 
     def share(self, limit: int, *, reserved: int = 0, rank: int = 0) -> "Share":
-        """A new share of this one."""
+        """A new child of this share."""
         return Share(limit, parent=self, reserved=reserved, rank=rank)
 
     def part(self, owner: object, limit: int) -> "Share":
-        """The share of one owner, such as a key. It is forgotten when nothing is taken of it."""
+        """The child of one owner, such as a key. It is dropped when nothing is taken of it."""
         found = self._parts.get(owner)
         if found is None:
             for each in [each for each, part in self._parts.items() if not part.taken and not part._waiters]:
@@ -74,11 +74,11 @@ class Share:
 
     @property
     def waiting(self) -> int:
-        """How many wait in the whole budget."""
+        """Number of waiters in the whole budget."""
         return sum(len(line._waiters) for line in self._root._lines)
 
     def try_take(self, octets: int) -> bool:
-        """Takes so many octets; False, and nothing taken, if there is no room for them at once."""
+        """Takes `octets`; False, and takes nothing, if there is no room for them at once."""
         if not self._root._lines:
             if self._obstacle(octets) is not None:
                 return False
@@ -88,10 +88,10 @@ class Share:
         return waiter.future.done() or self._leave(waiter)
 
     def grow(self, octets: int) -> bool:
-        """Takes more for a holder of some; False, and nothing taken, if there is no room.
+        """Takes more for a holder; False, and takes nothing, if there is no room.
 
-        Holders go before whoever waits, and never wait themselves: two that each wait for what the other holds would wait for ever. One that
-        finds no room has to give back what it holds.
+        Holders take precedence over waiters and never wait themselves: two holders that wait for each other would deadlock. A holder that
+        gets no room must return what it holds.
         """
         if self._obstacle(octets) is not None:
             return False
@@ -99,7 +99,7 @@ class Share:
         return True
 
     async def take(self, octets: int, timeout: float | None = None) -> None:
-        """Waits for room and takes it. Raises `BudgetExhausted` after so many seconds, `WORK_TIMEOUT` by default."""
+        """Waits for room and takes it. Raises `BudgetExhausted` after `timeout` seconds, `WORK_TIMEOUT` by default."""
         seconds = WORK_TIMEOUT if timeout is None else timeout
         if octets > self.limit:
             raise BudgetExhausted(f"{octets} octets are more than the {self.limit} of the whole share")
@@ -121,7 +121,7 @@ class Share:
 
     @asynccontextmanager
     async def hold(self, octets: int, timeout: float | None = None) -> AsyncIterator[None]:
-        """Room for a piece of work; all of the share for one that needs more. Raises `BudgetExhausted`."""
+        """Holds room for a piece of work; the whole share if it needs more. Raises `BudgetExhausted`."""
         octets = min(octets, self.limit)
         await self.take(octets, timeout)
         try:
@@ -130,14 +130,14 @@ class Share:
             self.give_back(octets)
 
     def give_back(self, octets: int) -> None:
-        """Returns octets that were taken."""
+        """Returns taken octets."""
         if octets:
             self._add(-octets)
             if self._root._lines:
                 self._root._serve()
 
     def _obstacle(self, octets: int) -> "Share | None":
-        """The share that has no room for so many more; None if all have."""
+        """The share, this one or an ancestor, without room for `octets` more; None if all have room."""
         share = self
         while share.taken + octets <= share.limit:
             parent = share._parent
@@ -149,7 +149,7 @@ class Share:
         return share
 
     def _beyond_reserve(self, octets: int) -> int:
-        """How many of so many octets, more or less, come out of what the shares have in common."""
+        """The part of a change of `octets` that comes out of the parent's common room, not of the reserve."""
         return max(0, self.taken + octets - self._reserved) - max(0, self.taken - self._reserved)
 
     def _add(self, octets: int) -> None:
@@ -172,7 +172,7 @@ class Share:
 
     def _leave(self, waiter: _Waiter) -> bool:
         """Gives up waiting; False."""
-        if waiter in self._waiters:  # else it was passed over: its task was cancelled just before its turn
+        if waiter in self._waiters:  # else its task was cancelled just before its turn
             self._waiters.remove(waiter)
             if not self._waiters:
                 self._root._lines.remove(self)
@@ -180,7 +180,7 @@ class Share:
         return False
 
     def _serve(self) -> None:
-        """Gives what there is to who waits for it."""
+        """Serves waiters with the free room."""
         blocked: set[Share] = set()
         while True:
             line = min(
@@ -207,7 +207,7 @@ class Share:
 
 class ContentBudget:
     """The shares of a process: 160 MiB for work, which is one message or request of the largest size with all its copies, the rest for
-    small contents. What all may take together is more than there is: seldom do all want it at once, and each has its reserve.
+    small contents. The limits together exceed the budget: the shares are rarely full at once, and each has its reserve.
     """
 
     def __init__(self, memory: int = MEMORY_LIMIT, files: int = FILES_LIMIT) -> None:
@@ -215,12 +215,12 @@ class ContentBudget:
         self.turns = BulkTurns()
         self.memory = Share(memory)
         self.files = Share(files)
-        # In memory while a peer is waited for: small contents, and the beginnings of large ones.
+        # In memory while a peer is awaited: small contents, and the beginnings of large ones.
         self._receipt = (self.memory.share(4 * unit, reserved=2 * unit), self.memory.share(2 * unit, reserved=unit, rank=1))
         self.requests = self.memory.share(2 * unit, reserved=unit)  # bodies of REST requests
         self.handed_over = self.memory.share(4 * unit, reserved=unit)  # accepted and not yet sent
         self.sending = self.memory.share(4 * unit, reserved=2 * unit)  # read to be sent
-        # In memory for as long as something is done with it.
+        # In memory while it is processed.
         self.work = self.memory.share(20 * unit, reserved=20 * unit)
         self._accepting = (self.work.share(self.work.limit), self.work.share(self.work.limit, rank=1))
         self.composing = self.work.share(self.work.limit)  # REST requests
@@ -236,17 +236,17 @@ class ContentBudget:
         return f"<ContentBudget {self.memory.taken} of {self.memory.limit} octets in memory, {self.files.taken} in files>"
 
     def receipt(self, owner: object, *, is_test: bool) -> Share:
-        """A key's share of the memory for what comes in by SMTP. Live keys are served before test keys, here and below."""
+        """A key's share of the memory for contents received by SMTP. Live keys are served before test keys, here and below."""
         share = self._receipt[is_test]
         return share.part(owner, share.limit // 4)
 
     def incoming(self, owner: object, *, is_test: bool) -> Share:
-        """A key's share of the room in files for what comes in."""
+        """A key's share of the files for contents received by SMTP."""
         share = self._files[is_test]
         return share.part(owner, share.limit // 2)
 
     def accepting(self, *, is_test: bool) -> Share:
-        """Memory for work on large contents that have come in by SMTP."""
+        """The share for work on large contents received by SMTP."""
         return self._accepting[is_test]
 
     def statistics(self) -> Mapping[str, float]:

@@ -13,7 +13,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
-    """Wall time for what is stored and shown, monotonic time for what is measured and awaited."""
+    """Wall time for stored and displayed times, monotonic time for durations and time-outs."""
 
     def now(self) -> datetime:
         """Aware UTC, exact to the millisecond."""
@@ -24,19 +24,19 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Monotonic seconds: they never go back."""
         ...
 
     def settled(self) -> datetime:
-        """Wall time, no later than a time that has held for a while (`policy.settledtime`): for what cannot be undone."""
+        """Settled time (`policy.settledtime`): wall time once it has held for a while. For expiry and deletion, which cannot be undone."""
         ...
 
     def settled_for(self) -> float:
-        """Seconds for which settled time has gone on without a break."""
+        """Seconds for which settled time has run without a break."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Returns after so many seconds."""
+        """Returns after `seconds`."""
         ...
 
 
@@ -78,7 +78,7 @@ class SystemClock(SettledClock):
     def unix_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
-    monotonic = staticmethod(time.monotonic)  # asked forty times for a message, so without a call of our own
+    monotonic = staticmethod(time.monotonic)  # called forty times for each message, so without a wrapper
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""What the world does to us, as exceptions. Each also is the standard library's kind, so that either can be caught."""
+"""Faults of the network and of DNS, as exceptions. Each is also the standard library's exception, so that either can be caught."""
 
 
 class NetworkFault(Exception):
@@ -26,7 +26,7 @@ class ReadTimedOut(NetworkFault, TimeoutError):
 
 
 class WriteTimedOut(NetworkFault, TimeoutError):
-    """The peer did not take what we sent in time."""
+    """The peer did not read our output in time."""
 
 
 class PeerClosed(NetworkFault, ConnectionError):

@@ -1,9 +1,9 @@
-"""A fence around parsers that are not ours: jobs on hostile input run in a process that can be ended, under limits of time and memory.
+"""The fence around foreign parsers: jobs on hostile input run in a process that can be killed, under limits of time and memory.
 
 Reads and writes: a socket pair for each process. Strategy: one process for each fence, started for the first job, ended after `IDLE` seconds
-without one; jobs wait in lanes, one for each account, that take turns, so that the jobs of one do not hold up those of others.
-When things fail: a job over its limits, or one whose parser crashes, raises `TooCostly`: it is the input's fault. What the machine is to blame for
-(no process, no answer in time, too many that wait, a stop) raises `FenceUnavailable`: the same job may succeed later.
+without one; jobs wait in lanes, one for each account, served in turn, so that one account does not delay the others.
+When things fail: a job over its limits, or one whose parser crashes, raises `TooCostly`: the input causes it. Causes in the machine (no process, no
+answer in time, too many waiting jobs, a stop) raise `FenceUnavailable`: the same job may succeed later.
 Limits: `MAX_WAITING` jobs of `MAX_WAITING_SIZE` octets for each fence, `MAX_IN_LANE` of them for each lane.
 """
 
@@ -23,41 +23,41 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence_process import COSTLY, FAULT, HEADER, LAST, OCTETS, REFUSED, encode_job
 from sendryd.runtime.log import get_logger
 
-MAX_CPU: Final = 3.0  # seconds of processor time for a job: ten times what the largest template of a customer takes
-MAX_WALL: Final = 15.0  # seconds for a job on the clock: five times the processor's, for a machine that is busy
-MAX_MEMORY: Final = 384 * 1024 * 1024  # octets for a job: eight times what the largest HTML within the limits takes
-MAX_PATIENCE: Final = 20.0  # seconds that a job waits for its turn; clients wait for 30 and more
-MAX_WAITING: Final = 64  # jobs; at a tenth of a second each the last one would wait for half of the patience
+MAX_CPU: Final = 3.0  # seconds of processor time for a job: ten times the largest template's
+MAX_WALL: Final = 15.0  # seconds of wall time for a job: five times the processor time, for a busy machine
+MAX_MEMORY: Final = 384 * 1024 * 1024  # octets for a job: eight times the largest allowed HTML's
+MAX_PATIENCE: Final = 20.0  # seconds that a job waits for its turn; clients wait 30 or more
+MAX_WAITING: Final = 64  # jobs; at a tenth of a second each the last one waits a third of MAX_PATIENCE
 MAX_IN_LANE: Final = 16  # jobs of one account, so that four of them fill the fence, not one
-MAX_WAITING_SIZE: Final = 64 * 1024 * 1024  # octets of jobs that wait: several of the largest
+MAX_WAITING_SIZE: Final = 64 * 1024 * 1024  # octets of waiting jobs: several of the largest
 IDLE: Final = 30.0  # seconds without a job after which the process ends: it takes some 30 MB, and a tenth of a second to start
 MAIL_NICENESS: Final = 5  # the event loop comes first: a third of its share of a busy processor
-PREVIEW_NICENESS: Final = 10  # a tenth of it: nobody's mail waits for a preview
-REAP_INTERVAL: Final = 0.01  # seconds between looks whether a process that closed its socket has ended
-REAP_TRIES: Final = 100  # looks: a process that is not gone after a second is killed
+PREVIEW_NICENESS: Final = 10  # a tenth of its share: mail never waits for a preview
+REAP_INTERVAL: Final = 0.01  # seconds between checks whether a process that closed its socket has ended
+REAP_TRIES: Final = 100  # checks: a process that is not gone after a second is killed
 
-# Without -P a file in the working directory that has the name of a module would be run in its place.
+# Without -P a file in the working directory could shadow a module.
 PROGRAM: Final = (sys.executable, "-P", "-m", "sendryd.runtime.fence_process", str(MAX_CPU), str(MAX_WALL), str(MAX_MEMORY))
 _KEPT_ENVIRONMENT: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL")  # where modules are; settings may hold secrets
-# By which a parser ends its process on bad or too large input. SIGKILL is not among them: the machine or its operator sends that.
+# Signals by which a parser ends its process on bad or too large input. SIGKILL is not among them: the kernel or an operator sends it.
 _CRASHES: Final = frozenset({signal.SIGPROF, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP})
 
 log = get_logger("fence")
 
 
 class TooCostly(Exception):
-    """A job that takes more time or memory than it may, or that no parser survives."""
+    """A job exceeds its limits of time or memory, or crashes its parser."""
 
     def __init__(self) -> None:
         super().__init__("it takes too much time or memory to read: make it shorter or simpler")
 
 
 class FenceUnavailable(Exception):
-    """A job that could not be run now, for no fault of its own."""
+    """A job cannot run now; the cause is not its input."""
 
 
 class FenceFault(Exception):
-    """A job that failed by a bug of ours."""
+    """A job failed by a bug of ours."""
 
 
 class Fence:
@@ -93,9 +93,9 @@ class Fence:
         }
 
     async def run(self, function: Callable[..., Any], *arguments: Any, lane: int, refusal: type[Exception] | None = None) -> Any:
-        """What a function of a module gives for these arguments, as JSON has it, or octets; a dataclass comes back as a dictionary.
+        """Runs a module's function with these arguments. Returns its result as JSON types or octets; a dataclass as a dictionary.
 
-        Raises `refusal`, an exception of the function's with a sentence; `TooCostly`; `FenceUnavailable`.
+        Raises `refusal`, the function's own exception with a sentence; `TooCostly`; `FenceUnavailable`.
         """
         job = encode_job(function, arguments, refusal)
         async with self._turns.turn(lane, len(job)):
@@ -113,7 +113,7 @@ class Fence:
         return body if kind == OCTETS else json.loads(body)
 
     async def _ask(self, job: bytes) -> tuple[int, bytes]:
-        """Sends a job and reads its reply. Whatever goes wrong ends the process: a late reply would be taken for the next job's."""
+        """Sends a job and reads its reply. Every failure kills the process: a late reply would be taken for the next job's."""
         reader, writer = self._streams or await self._start()
         if self._idle is not None:
             self._idle.cancel()
@@ -162,7 +162,7 @@ class Fence:
                 tries += 1
                 await self._clock.sleep(REAP_INTERVAL)
             status = process.poll() if process is not None else None
-        finally:  # also when the job is cancelled: the next one would take this end for its own
+        finally:  # also when the job is cancelled: the next job would take this end for its own
             self._end()
         if self._is_closed:
             return FenceUnavailable("the program stops")
@@ -188,11 +188,11 @@ class Fence:
             process.wait()
 
     def close(self) -> None:
-        """Ends the process for good. What is under way and what waits raises `FenceUnavailable`."""
+        """Ends the process for good. Running and waiting jobs raise `FenceUnavailable`."""
         self._is_closed = True
         self._turns.close()
         if self._process is not None:
-            self._process.kill()  # whoever waits for its reply finds it gone
+            self._process.kill()  # the waiter for its reply reads the end of the socket
         if not self._turns.is_taken:
             self._end()
 
@@ -204,10 +204,10 @@ def _spawn(theirs: socket.socket, niceness: int) -> subprocess.Popen[bytes]:
 
 
 class _Turns:
-    """One turn at a time; lanes with someone waiting come round in order."""
+    """One turn at a time; lanes with waiters are served in order."""
 
     def __init__(self) -> None:
-        self._lanes: dict[int, deque[asyncio.Future[None]]] = {}  # in the order in which they have their turns
+        self._lanes: dict[int, deque[asyncio.Future[None]]] = {}  # in the order of their turns
         self._size = 0
         self.count = 0
         self.is_taken = False
@@ -238,7 +238,7 @@ class _Turns:
                 await future
         except BaseException as error:
             if future.done() and not future.cancelled() and future.exception() is None:
-                self.is_taken = False  # the turn was given and is not used
+                self.is_taken = False  # the turn was given and not used yet
                 self._wake()
             if isinstance(error, TimeoutError):
                 raise FenceUnavailable("the job waited too long for its turn") from None
@@ -249,7 +249,7 @@ class _Turns:
             self._forget(lane, future)
 
     def _forget(self, lane: int, future: asyncio.Future[None]) -> None:
-        """Takes who gave up out of a lane."""
+        """Removes a cancelled waiter from a lane."""
         waiting = self._lanes.get(lane)
         if waiting is not None and future in waiting:
             waiting.remove(future)
@@ -263,7 +263,7 @@ class _Turns:
             waiting = self._lanes.pop(lane)
             future = waiting.popleft()
             if waiting:
-                self._lanes[lane] = waiting  # behind the others
+                self._lanes[lane] = waiting  # to the end of the order
             if not future.done():
                 self.is_taken = True
                 future.set_result(None)
@@ -279,11 +279,11 @@ class _Turns:
 
 
 class Fences:
-    """The fences of a process: what previews need never holds up mail."""
+    """The fences of a process: mail never waits for previews."""
 
     def __init__(self, clock: Clock) -> None:
         self.mail = Fence("mail", clock)  # for messages that are accepted for delivery
-        self.previews = Fence("previews", clock, niceness=PREVIEW_NICENESS)  # for what people look at, and for test keys
+        self.previews = Fence("previews", clock, niceness=PREVIEW_NICENESS)  # for previews, and for test keys
 
     def statistics(self) -> Mapping[str, float]:
         """Numbers for /metrics."""

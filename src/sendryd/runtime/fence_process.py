@@ -1,12 +1,12 @@
-"""A process that runs jobs on what clients send, under limits that the kernel enforces: started by `runtime.fence`, one job at a time.
+"""A process that runs jobs on clients' input, one at a time, under limits that the kernel enforces. `runtime.fence` starts it.
 
-Run as `python -m sendryd.runtime.fence_process CPU_SECONDS WALL_SECONDS MEMORY NICENESS`. Parsers that are not ours can take the square of their input's
-length in time or memory; here they can do so without holding up anything else.
+Run as `python -m sendryd.runtime.fence_process CPU_SECONDS WALL_SECONDS MEMORY NICENESS`. Foreign parsers can take the square of their input's
+length in time or memory; here that delays nothing else.
 
 Reads: jobs from its standard input, a socket. Writes: one reply for each. A job is a pickled function with its arguments, made by our own
 process; a reply is JSON or octets, so that a process that a parser has corrupted cannot make the other side run code.
-When things fail: a job over its processor time ends the process by SIGPROF, one over its time on the clock by SIGALRM, even if the other side
-is gone; one over the memory is answered with `COSTLY`, unless the parser ends the process itself. The end of the socket ends the process.
+When things fail: a job over its processor time ends the process by SIGPROF, one over its wall time by SIGALRM, even if the other side is gone;
+one over the memory limit is answered with `COSTLY`, unless the parser ends the process itself. The end of the socket ends the process.
 """
 
 import dataclasses
@@ -29,8 +29,8 @@ LAST: Final = 0x80  # added to the kind by a process that ends after this reply
 
 HEADER: Final = struct.Struct("!BQ")  # kind (0 for jobs), octets that follow
 READ_SIZE: Final = 1024 * 1024
-BASE_MEMORY: Final = 160 * 1024 * 1024  # octets of address space that the interpreter and the libraries take before any job
-MAX_RESIDENT: Final = 96 * 1024 * 1024  # octets; a process that holds more after a job is not kept
+BASE_MEMORY: Final = 160 * 1024 * 1024  # octets of address space of the interpreter and the libraries before any job
+MAX_RESIDENT: Final = 96 * 1024 * 1024  # octets; a process that holds more after a job ends
 _STATM: Final = "/proc/self/statm"  # sizes in pages; `ru_maxrss` would count what the parent had before the program was executed
 
 
@@ -79,7 +79,7 @@ def _set_alarms(cpu: float, wall: float) -> None:
 
 
 def serve(connection: socket.socket, cpu: float, wall: float) -> None:
-    """Runs jobs until the other side ends, or until one has left the process large."""
+    """Runs jobs until the other side ends, or until a job has left the process too large."""
     while (body := read_frame(connection)) is not None:
         _set_alarms(cpu, wall)
         kind, reply = _answer(body)
@@ -93,7 +93,7 @@ def serve(connection: socket.socket, cpu: float, wall: float) -> None:
 
 
 def _resident() -> int:
-    """Octets of memory that this process holds; 0 where that is not known."""
+    """Resident octets of this process; 0 where that is not known."""
     try:
         with open(_STATM, encoding="ascii") as file:
             return int(file.read().split()[1]) * resource.getpagesize()

@@ -1,12 +1,12 @@
-"""Requests to servers of others, for webhooks.
+"""The HTTP client for webhooks.
 
-Does: one POST, of which the beginning of the answer is kept.
-Strategy: the URL is read by `policy.urlguard` for every request; every address that its name leads to is judged before any is connected to,
-and the one that is connected to once more, by the socket itself: nothing is looked up in between, so a name that changes its address cannot
+Does: sends one POST and keeps the beginning of the answer.
+Strategy: `policy.urlguard` reads the URL for every request; every address of its name is checked before any connection is made, and the connected
+one again at the socket. No look-up happens in between, so a name that changes its address cannot
 slip through. TLS is verified for the name. Connections are kept for a few seconds.
-When things fail: `HttpFault` says how in one sentence. An answer is an answer whatever its status: redirects are not followed. A request that
-died with a kept connection is sent once more, on the understanding that receivers know repeats by their identity.
-Limits: seconds for all of it and for connecting, octets read of the answer, which is not decompressed, and interim answers before it. Proxies
+When things fail: `HttpFault` says how in one sentence. Any status is an answer: redirects are not followed. A request that
+failed on a kept connection is sent once more; receivers recognise repeats by their identity.
+Limits: seconds for the whole request and for connecting, octets read of the answer, which is not decompressed, and interim answers before it. Proxies
 of the environment, cookies and netrc are not used.
 """
 
@@ -38,27 +38,27 @@ from sendryd.runtime.posting import HttpAnswer, HttpFault
 from sendryd.runtime.resolver import DnsResolver
 from sendryd.runtime.tls import client_context
 
-TOTAL_TIMEOUT: Final = 15.0  # seconds from the look-up to the status: what Standard Webhooks recommends, and receivers are told
+TOTAL_TIMEOUT: Final = 15.0  # seconds from the look-up to the status: the recommendation of Standard Webhooks, and documented for receivers
 CONNECT_TIMEOUT: Final = 5.0  # seconds for one address: a server that needs longer has other troubles
-BODY_TIMEOUT: Final = 3.0  # seconds for the beginning of the body once the status is known: it is only for people to read
-MAX_READ: Final = 64 * 1024  # octets of the body: what comes in the first flights; more says nothing more
-MAX_KEPT: Final = 8_000  # octets of it that are given back: 2,000 characters of the longest kind
+BODY_TIMEOUT: Final = 3.0  # seconds for the beginning of the body after the status: people read it, nothing depends on it
+MAX_READ: Final = 64 * 1024  # octets of the body: the first flights
+MAX_KEPT: Final = 8_000  # octets of it that are kept: 2,000 characters of the longest kind
 MAX_HEADER: Final = 8 * 1024  # octets of one line of the answer's head
 MAX_HEADERS: Final = 100
 MAX_INTERIM: Final = 16  # answers of 1xx before the status; honest servers send one or two
-RECEIVE_BUFFER: Final = 16 * 1024  # octets that the system takes for us: what comes in one flight is read without a pause for anybody else
-MAX_CONNECTIONS: Final = 256  # at once; whoever posts keeps below it
-MAX_ADDRESSES: Final = 8  # tried of one name
+RECEIVE_BUFFER: Final = 16 * 1024  # octets of the socket's receive buffer: one flight is read without a pause for other connections
+MAX_CONNECTIONS: Final = 256  # at once; callers stay below it
+MAX_ADDRESSES: Final = 8  # addresses tried for one name
 KEEP_ALIVE: Final = 4.0  # seconds: common servers close after five
 KEPT_HEADERS: Final = ("retry-after", "location", "content-type")
-MAX_HEADER_VALUE: Final = 500  # characters given back
+MAX_HEADER_VALUE: Final = 500  # characters kept
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
 SystemLookup = Callable[[str], Awaitable[Sequence[str]]]
 
 
 class _AddressRefused(OSError):
-    """The guard's; an `OSError`, so that it passes through where connecting fails."""
+    """The guard refuses an address. An `OSError`, so that aiohttp passes it through like a failed connection."""
 
 
 class AiohttpClient:
@@ -75,8 +75,8 @@ class AiohttpClient:
         ca_file: Path | None = None,
         total_timeout: float = TOTAL_TIMEOUT,
     ) -> None:
-        """`system_lookup` is asked for names that DNS has not, where private addresses are allowed; `tls` is a context that verifies, made
-        here if none is given; `ca_file` holds further authorities as PEM.
+        """`system_lookup` resolves names that are not in DNS, where private addresses are allowed; `tls` is a verifying context, made here by
+        default; `ca_file` has further authorities as PEM.
         """
         self._clock = clock
         self._allow_private = allow_private
@@ -131,7 +131,7 @@ class AiohttpClient:
             raise _explain(error) from error
 
     async def _post_again(self, request: "_Request") -> HttpAnswer:
-        """The request, and once more if a kept connection turns out to be closed."""
+        """Sends the request, once more if a kept connection turns out to be closed."""
         reuse = _Reuse()
         try:
             return await self._post(request, reuse)
@@ -144,7 +144,7 @@ class AiohttpClient:
         async with self._session.post(
             request.url, headers=request.headers, data=request.body, allow_redirects=False, trace_request_ctx=reuse
         ) as response:
-            request.deadline.lift()  # the body has its own
+            request.deadline.lift()  # the body has a deadline of its own
             duration = self._clock.monotonic() - request.start
             kept = {name: response.headers[name][:MAX_HEADER_VALUE] for name in KEPT_HEADERS if name in response.headers}
             body_start = await _read_start(response)
@@ -170,7 +170,7 @@ class _Request:
 
 
 class _Protocol(ResponseHandler):
-    """A connection that gives up on who sends 1xx without end: the library reads them all, and would be busy with nothing else."""
+    """A connection that limits interim 1xx answers: the library would read them without end."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
@@ -208,7 +208,7 @@ async def _note_reuse(_session: aiohttp.ClientSession, context: Any, _params: ai
 
 
 async def _read_start(response: aiohttp.ClientResponse) -> bytes:
-    """The beginning of the body. What goes wrong in it changes nothing: the status says what the server made of the request."""
+    """The beginning of the body. Its faults are ignored: the status decides the outcome."""
     found = bytearray()
     is_whole = False
     with suppress(TimeoutError, aiohttp.ClientError, OSError):
@@ -218,12 +218,12 @@ async def _read_start(response: aiohttp.ClientResponse) -> bytes:
                 found += chunk
                 is_whole = not chunk
     if not is_whole:
-        response.close()  # the rest is not waited for
+        response.close()  # the rest is not awaited
     return bytes(found[:MAX_KEPT])
 
 
 class _JudgingResolver(AbstractResolver):
-    """All addresses of a name, or none if any of them is not to be connected to."""
+    """Resolves a name to all its addresses; refuses the name if any of them is forbidden."""
 
     def __init__(self, resolver: DnsResolver, system_lookup: SystemLookup | None, *, allow_private: bool) -> None:
         self._resolver = resolver
@@ -251,7 +251,7 @@ class _JudgingResolver(AbstractResolver):
         ]
 
     async def _look_up(self, host: str) -> Sequence[str]:
-        if host == "localhost" or host.endswith(".localhost"):  # no question for the DNS, which may lie about it
+        if host == "localhost" or host.endswith(".localhost"):  # never asked of DNS, which may lie about it
             return LOOPBACK
         found: Sequence[str] = ()
         failure: LookupFailed | None = None
@@ -268,11 +268,11 @@ class _JudgingResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Nothing of its own."""
+        """Has nothing to close."""
 
 
 async def look_up_in_system(host: str) -> Sequence[str]:
-    """Addresses that the system knows a name by: from its file of hosts, with its search domains. Empty: it knows none."""
+    """The system's addresses of a name: from its hosts file, with its search domains. Empty: none."""
     try:
         infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
@@ -281,12 +281,12 @@ async def look_up_in_system(host: str) -> Sequence[str]:
 
 
 def _refusal(name: str) -> str:
-    """Without the address: where a name leads inside our network is not told to who does not know it."""
+    """The refusal as a sentence, without the address, which would reveal our network."""
     return f"the host {name} is or leads to an address that is not public: the request was not sent"
 
 
 def _explain(error: Exception) -> HttpFault:
-    """A failure in one sentence, without what libraries say of themselves."""
+    """A failure in one sentence, without the library's own words."""
     causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and isinstance(cause, Exception) and cause not in causes:
         causes.append(cause)

@@ -12,10 +12,10 @@ _COUNTER_BITS: Final = 12
 
 
 class IdSource:
-    """Numbers that only grow within a process, also when the clock goes back. Not safe for several threads.
+    """Numbers that only grow within a process, also when the clock goes back. Not thread-safe.
 
-    The node is drawn at random when the process starts: two processes that draw the same one, make an identifier in the same
-    millisecond and have the same counter meet in a primary key, which the store reports as `Conflict`.
+    The node number is random for each process. Two processes with the same node, millisecond and counter make the same id; the store reports
+    it as `Conflict`.
     """
 
     __slots__ = ("_clock", "_counter", "_millisecond", "_node")

@@ -1,9 +1,9 @@
-"""Structured logs on standard error: one event name, then fields. Secrets are taken out before anything is rendered.
+"""Structured logs on standard error: one event name, then fields. Secrets are removed before rendering.
 
-Whoever reads the log can hold nobody up: what a pipe does not take at once is left out, and counted where the log goes on. A reader that is
-gone, and a disk that is full, are no reason to stop either.
+A slow reader of the log delays nothing: lines that a pipe does not take at once are dropped, and counted in the next line. A reader that is gone
+and a full disk do not stop the program either.
 
-Structlog is loaded with the first line, or when the form is set: most commands log nothing, and it takes as long to load as they take to run.
+Structlog is loaded with the first line, or when the format is set: most commands log nothing, and loading it takes as long as they run.
 """
 
 import io
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 _SECRET_NAMES: Final = frozenset({"password", "secret", "authorization", "credentials", "private_key"})
 
 
-_AT_ONCE: Final = select.PIPE_BUF  # octets that a pipe takes without waiting if it says that it takes any
+_AT_ONCE: Final = select.PIPE_BUF  # octets that a writable pipe takes without blocking
 
 
 class LogStream(io.TextIOBase):
-    """Lines to a descriptor, without ever waiting for it and without failing."""
+    """Writes lines to a descriptor; never blocks and never fails."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
-        self._missing = 0  # lines, since the last one that was written
-        self._is_torn = False  # the last line that was written has no end
+        self._missing = 0  # lines dropped since the last written one
+        self._is_torn = False  # the last line was written in part
 
     def write(self, text: str) -> int:
         self._put(text.encode("utf-8", "backslashreplace"), 1)
         return len(text)
 
     def write_lines(self, lines: Iterable[bytes]) -> None:
-        """Writes lines, given without their ends, as many in one system call as a pipe takes at once."""
+        """Writes lines, given without line ends, with few system calls: a pipe's atomic size in each."""
         gathered: list[bytes] = []
         size = 0
         for line in lines:
@@ -76,15 +76,15 @@ class LogStream(io.TextIOBase):
 
 @dataclass(frozen=True, slots=True)
 class LogOutput:
-    """Where the log goes, in which form, and from which level."""
+    """The log's stream, format and level."""
 
-    stream: LogStream | None  # None: standard error is none of the system's, as under a test runner
+    stream: LogStream | None  # None: standard error is no file of the system, for example under a test runner
     is_json: bool
-    level: int  # as `logging` counts
+    level: int  # numbers of `logging`
 
 
 class Secret(str):
-    """A text that must not be shown: its representation and its form in logs are stars."""
+    """A secret text: its representation and its form in logs are stars."""
 
     __slots__ = ()
 
@@ -93,7 +93,7 @@ class Secret(str):
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-    """Takes secrets out of an event's fields, by name, by type and by the form of an API key."""
+    """Removes secrets from an event's fields, by name, by type and by the form of an API key."""
     for name, value in event.items():
         if name in _SECRET_NAMES or isinstance(value, Secret):
             event[name] = "***"
@@ -108,11 +108,11 @@ def does_colour() -> bool:
 
 
 def configure(log_format: str, level: str) -> LogOutput:
-    """Sets the form (`text` or `json`) and the least level (`debug`, `info`, `warning`, `error`) of all logs of this process."""
+    """Sets the format (`text` or `json`) and the lowest level (`debug`, `info`, `warning`, `error`) of all logs of this process."""
     structlog = _load_structlog()
     stream = _standard_error()
     number = logging.getLevelNamesMapping()[level.upper()]
-    logging.lastResort = logging.StreamHandler(stream)  # what libraries say
+    logging.lastResort = logging.StreamHandler(stream)  # logs of libraries
     logging.lastResort.setLevel(logging.WARNING)
     renderer: Any
     if log_format == "json":
@@ -137,12 +137,12 @@ def configure(log_format: str, level: str) -> LogOutput:
 def _standard_error() -> TextIO:
     try:
         return cast("TextIO", LogStream(sys.stderr.fileno()))
-    except (AttributeError, OSError, ValueError):  # closed from the start, or not of the system
+    except (AttributeError, OSError, ValueError):  # closed from the start, or no file of the system
         return sys.stderr or cast("TextIO", LogStream(os.open(os.devnull, os.O_WRONLY)))
 
 
 class _Logger:
-    """A logger that names its part of the program. It is asked for at import, so it loads Structlog only for its first line."""
+    """A logger with its part of the program. It is created at import, so it loads Structlog only with its first line."""
 
     def __init__(self, part: str) -> None:
         self._part = part
@@ -153,7 +153,7 @@ class _Logger:
 
 @cache
 def _load_structlog() -> Any:
-    """Structlog without Rich, which would take half of the time: it draws tracebacks, and ours are text before they are drawn."""
+    """Imports Structlog without Rich, which takes half of the loading time and is only for tracebacks that we render as text."""
     rich = sys.modules.get("rich")
     sys.modules["rich"] = cast("ModuleType", None)  # which makes an import of it fail
     try:
@@ -166,5 +166,5 @@ def _load_structlog() -> Any:
 
 
 def get_logger(name: str) -> "structlog.typing.FilteringBoundLogger":
-    """A logger that names its part of the program in the field `part`."""
+    """A logger whose lines have its part of the program in the field `part`."""
     return cast("structlog.typing.FilteringBoundLogger", _Logger(name))

@@ -1,6 +1,6 @@
 """The mail log: one line for each acceptance, each refusal at a door, and each outcome of each recipient.
 
-Lines are gathered and written once in a turn of the event loop: under load one write carries many of them. As JSON they are encoded by msgspec,
+Lines are gathered and written once in each turn of the event loop: under load one write carries many. As JSON they are encoded by msgspec,
 which takes a microsecond where the general log takes fifty; as text, for a person at a terminal, they go through the general log.
 Fields and their names are those of the operator interface. No line has content, a subject or a secret.
 """
@@ -24,10 +24,10 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import LogOutput, get_logger
 from sendryd.smtp.reply import Reply
 
-MAX_REPLY: Final = 1000  # characters of a reply in a line: what the queue keeps of it
+MAX_REPLY: Final = 1000  # characters of a reply in a line: the length that the queue keeps
 
-TEST_INBOX: Final = "test inbox"  # the relay of mail that a test key sends
-# What a recipient's line is called where no server is asked: suppressed at the door, or caught in the Test Inbox.
+TEST_INBOX: Final = "test inbox"  # the `relay` of a test key's mail
+# The event of a recipient's line without a server: suppressed at the door, or captured in the Test Inbox.
 CAPTURED: Final[Mapping[DeliveryState, str]] = {
     DeliveryState.DELIVERED: "delivered",
     DeliveryState.BOUNCED: "bounced",
@@ -35,7 +35,7 @@ CAPTURED: Final[Mapping[DeliveryState, str]] = {
     DeliveryState.SUPPRESSED: "suppressed",
 }
 
-# What a line of an outcome has, whatever became of the recipient: a reader need not ask which fields there are.
+# The fields of every outcome line, whatever the outcome, so that readers need not test for them.
 _OUTCOME_FIELDS: Final[Mapping[str, object]] = dict.fromkeys(
     ("relay", "tls", "attempt", "delay", "delays", "code", "enhanced", "reply", "next_attempt_at")
 )
@@ -46,10 +46,10 @@ _text = get_logger("mail")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delays:
-    """Where the time of a delivery went, in seconds, as Postfix logs it."""
+    """Delays of a delivery in seconds, in the form of Postfix's `delays`."""
 
     queue: float  # from acceptance, or from the scheduled time, to the start of the attempt
-    connect: float = 0.0  # until TCP stood; 0 for a connection that was open already
+    connect: float = 0.0  # until TCP was connected; 0 for a reused connection
     handshake: float = 0.0  # greeting, EHLO, TLS, AUTH
     transmission: float = 0.0  # from MAIL to the last reply
 
@@ -68,7 +68,7 @@ class MailLog:
         self._lines: list[bytes] = []
 
     def send_to(self, output: LogOutput) -> None:
-        """Where lines go from now on, in which form, and from which level."""
+        """Sets stream, format and level."""
         self.flush()
         self._output = output if output.level <= logging.INFO else None
 
@@ -78,7 +78,7 @@ class MailLog:
         return self._output is not None
 
     def accepted(self, message: Message, *, recipients: int, client: str, tls: str | None, door: str) -> None:
-        """A message is stored; its 250 or 200 follows."""
+        """Logs an accepted message: it is stored; its 250 or 200 follows."""
         if self._output is None:
             return
         fields = _fields_of(message)
@@ -86,7 +86,7 @@ class MailLog:
         self._write("accepted", fields)
 
     def refused(self, refusal: Refusal | Reply, *, door: str, client: str | None, **fields: object) -> None:
-        """A door said no, to a client, a sender, a recipient or a message. `fields` say to what."""
+        """Logs a refusal of a client, sender, recipient or message; `fields` name it."""
         if self._output is None:
             return
         known: dict[str, object] = {"door": door, "client": client}
@@ -100,13 +100,13 @@ class MailLog:
         self._write("refused", known | fields)
 
     def outcome(self, event: str, message: Message, recipient: str, fields: Mapping[str, object]) -> None:
-        """What became of one recipient: `delivered`, `deferred`, `bounced`, `expired`, `suppressed` or `cancelled`."""
+        """Logs the outcome of one recipient: `delivered`, `deferred`, `bounced`, `expired`, `suppressed` or `cancelled`."""
         if self._output is None:
             return
         self._write(event, {"recipient": recipient, **_fields_of(message), **_OUTCOME_FIELDS, **fields})
 
     def flush(self) -> None:
-        """Writes what is gathered."""
+        """Writes the gathered lines."""
         lines, self._lines = self._lines, []
         if lines and self._output is not None and self._output.stream is not None:
             self._output.stream.write_lines(lines)
@@ -156,6 +156,6 @@ def _fields_of(message: Message) -> dict[str, object]:
 def _to_json(fields: dict[str, object]) -> bytes:
     try:
         line = _encode(fields).decode("utf-8")
-    except UnicodeEncodeError:  # a peer's octets that are no text
+    except UnicodeEncodeError:  # a peer's octets that are not UTF-8
         line = json.dumps(fields)
     return without_keys(line).encode("utf-8")

@@ -1,4 +1,4 @@
-"""Two byte streams back to back in memory: shells can be tested without sockets. TLS is only pretended."""
+"""A connected pair of byte streams in memory, for tests without sockets. TLS is only simulated."""
 
 import asyncio
 import ssl
@@ -8,7 +8,7 @@ from sendryd.runtime.stream import Peer, TlsInfo
 
 
 class MemoryStream:
-    """One end. What is written here is read at the other end."""
+    """One end. The other end reads what is written here."""
 
     def __init__(self, local: Peer, peer: Peer) -> None:
         self.local = local

@@ -1,8 +1,8 @@
-"""The certificate that an installation makes for itself, and what is left of one when its making was cut off.
+"""The self-signed certificate of an installation, and the remains of an interrupted creation.
 
 The key is written before the certificate, each whole or not at all. A start that was killed between the two leaves a key alone; versions that
-wrote in place could leave an empty or cut file. Only such remains, and certificates of our own making, are ever replaced: what an operator
-has put there is left as it is, even where it cannot be used.
+wrote in place could leave an empty or cut file. Only such remains, and self-signed certificates of sendryd, are ever replaced: an operator's
+files stay, even if they cannot be used.
 """
 
 import re
@@ -35,8 +35,9 @@ def write_self_signed(cert: Path, key: Path, hostname: str, clock: Clock) -> Non
 
 
 def ensure_own_certificate(cert: Path, key: Path, hostname: str, clock: Clock) -> str:
-    """Makes the pair, or finishes making it, unless both files are there or one of them is an operator's. Gives what was wrong with a pair that
-    was there, else nothing. Raises `OSError`.
+    """Makes the pair, or completes it, unless both files exist or one is an operator's. Returns what was wrong with an existing pair, or an empty string.
+
+    Raises `OSError`.
     """
     cert_pem, key_pem = _read(cert), _read(key)
     if not cert_pem and not key_pem:
@@ -66,7 +67,7 @@ def _read(path: Path) -> bytes:
 
 
 def _is_cut(pem: bytes) -> bool:
-    """Nothing, or the beginning of a PEM text, or zeros: what a file system may give back after the power failed."""
+    """Whether a file is empty, the beginning of a PEM text, or zeros, which file systems can leave after a power failure."""
     return not pem.strip(b"\0") or BEGIN.startswith(pem) or (pem.startswith(BEGIN) and END.search(pem) is None)
 
 

@@ -1,7 +1,7 @@
 """Time-outs that survive a pause of the process.
 
-When a process was stopped, or its machine slept, all its timers fire at once when it goes on, before what its peers have sent meanwhile was
-read. A time-out that fires late gives the loop a moment to read first: the answer is there, and a request that had one is not made again.
+When a stopped process or a sleeping machine goes on, all timers fire at once, before the loop has read what peers sent meanwhile. A time-out that
+fires late gives the loop a moment to read first, so that an answered request is not repeated.
 """
 
 import asyncio
@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-LATE: Final = 1.0  # seconds after its time at which a timer tells of a pause; a busy loop is late by less
-MOMENT: Final = 1.0  # seconds to read what has arrived
+LATE: Final = 1.0  # seconds: a timer that is later than this shows a pause; a busy loop is late by less
+MOMENT: Final = 1.0  # seconds to read arrived data
 
 
 class Deadline:
@@ -42,7 +42,7 @@ class Deadline:
 
 @asynccontextmanager
 async def patient_timeout(seconds: float) -> AsyncIterator[Deadline]:
-    """As `asyncio.timeout`, which it raises as: but not because of a pause."""
+    """As `asyncio.timeout`, with the same exception, but a pause of the process does not trigger it."""
     async with asyncio.timeout(None) as scope:
         deadline = Deadline(scope, seconds)
         try:

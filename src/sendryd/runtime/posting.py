@@ -1,4 +1,4 @@
-"""What daemons know of HTTP: a request to post, its answer, and a client that is loaded for the first of them."""
+"""The interface for HTTP requests of daemons, and a client that is loaded with the first request."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -11,13 +11,13 @@ class HttpAnswer:
     """What a server answered."""
 
     status: int
-    headers: Mapping[str, str]  # those of `http.KEPT_HEADERS` that there were; names in lower case
-    body_start: bytes  # at most `http.MAX_KEPT` octets, as they came
+    headers: Mapping[str, str]  # the present ones of `http.KEPT_HEADERS`; names in lower case
+    body_start: bytes  # at most `http.MAX_KEPT` octets, unchanged
     duration: float  # seconds until the status was known
 
     @property
     def is_success(self) -> bool:
-        """2xx."""
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
 
@@ -26,11 +26,11 @@ class HttpFault(Exception):
 
     def __init__(self, sentence: str, *, is_refused: bool = False) -> None:
         super().__init__(sentence)
-        self.is_refused = is_refused  # by ourselves: the address is none that we connect to
+        self.is_refused = is_refused  # by sendryd: the address is forbidden
 
 
 class HttpClient(Protocol):
-    """What daemons know of HTTP."""
+    """The interface of the HTTP client."""
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
         """Sends one request. Raises `HttpFault`."""
@@ -46,10 +46,10 @@ class ClosableClient(HttpClient, Protocol):
 
 
 class LateClient:
-    """A client that is loaded and made for the first request. That takes longer than a third of all else at a start, and many never post."""
+    """A client that is loaded with the first request: loading takes a third of the start, and many installations never post."""
 
     def __init__(self, load: Callable[[], Callable[[], ClosableClient]]) -> None:
-        """`load` runs in a thread, so that nobody waits for it but the request; what it gives makes the client, in the event loop."""
+        """`load` runs in a thread, so that only the request waits for it; its result makes the client, in the event loop."""
         self._load = load
         self._client: ClosableClient | None = None
         self._loading = asyncio.Lock()

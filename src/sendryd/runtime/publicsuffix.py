@@ -7,9 +7,9 @@ from publicsuffixlist import PublicSuffixList
 
 @cache
 def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()  # read when it is first needed: 15,000 rules
+    return PublicSuffixList()  # loaded when first needed: 15,000 rules
 
 
 def organisational_domain(name: str) -> str:
-    """The registered domain that a domain is of (RFC 7489 §3.2); the name itself for a public suffix. The name is in A-labels, lower case."""
+    """The organisational domain of a domain (RFC 7489 §3.2); the name itself for a public suffix. The name is in A-labels, lower case."""
     return _suffixes().privatesuffix(name) or name

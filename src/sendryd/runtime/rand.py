@@ -1,4 +1,4 @@
-"""Chance, as an argument. Only this module rolls dice."""
+"""Random numbers, as an argument. Only this module draws them."""
 
 import random
 import secrets
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol, TypeVar
 
 _LETTERS: Final = string.ascii_letters + string.digits
-_EVEN: Final = 256 // len(_LETTERS) * len(_LETTERS)  # octets below this stand for letters, each letter as often as any other
+_EVEN: Final = 256 // len(_LETTERS) * len(_LETTERS)  # octets below this map to letters uniformly
 _OCTET_LETTERS: Final = bytes(ord(_LETTERS[octet % len(_LETTERS)]) for octet in range(256))
 _SPARE_OCTETS: Final = bytes(range(_EVEN, 256))
 _TOKEN_BITS: Final = 63  # signed 64-bit integers in the databases, never negative
@@ -16,18 +16,18 @@ Item = TypeVar("Item")
 
 
 class Rand(Protocol):
-    """What the program needs of chance."""
+    """The random numbers that the program needs."""
 
     def jitter(self) -> float:
-        """Evenly spread in [-1, 1)."""
+        """A uniform number in [-1, 1)."""
         ...
 
     def token(self) -> int:
-        """63 random bits: no two alike, but no secret."""
+        """63 random bits: unique, but not secret."""
         ...
 
     def secret(self, length: int) -> str:
-        """Letters and digits; unguessable; log2(62) = 5.95 bits each."""
+        """Random letters and digits, unguessable; log2(62) = 5.95 bits each."""
         ...
 
     def shuffled(self, items: Sequence[Item]) -> list[Item]:
@@ -36,7 +36,7 @@ class Rand(Protocol):
 
 
 class SystemRand:
-    """The machine's source of chance: the operating system's for secrets, a fast one for the rest."""
+    """Random numbers of the operating system for secrets, of a fast generator for the rest."""
 
     def __init__(self) -> None:
         self._fast = random.Random()

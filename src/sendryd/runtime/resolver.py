@@ -1,11 +1,11 @@
-"""DNS look-ups for delivery and for the proof of domains.
+"""DNS look-ups for delivery and for the verification of domains.
 
 Does: MX, A, AAAA and TXT through the configured resolver, over UDP and, for truncated answers, TCP.
-Strategy: answers are cached for their TTL within bounds; concurrent questions for one record are asked once. Each question first gets
+Strategy: answers are cached for their TTL within bounds; concurrent questions for one record are asked once. A query first gets
 `QUICK_TIMEOUT` in one of many slots. A name whose DNS is silent then continues in one of few slow slots, so that many silent names cannot
 delay the others.
 When things fail: NXDOMAIN is told apart from no such record, and both from "no answer just now" (SERVFAIL, REFUSED, time-out). A failure is
-answered from an expired record where there is a recent one (RFC 8767), and is asked again after pauses that double.
+answered from a recently expired record if there is one (RFC 8767), and is queried again after pauses that double.
 Standards: RFC 1035, RFC 2308 (negative answers and failures), RFC 7505 (null MX), RFC 8767 (stale answers).
 """
 
@@ -26,20 +26,20 @@ from sendryd.policy.routing import MxRecord, NullMx
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 
-QUICK_TIMEOUT: Final = 0.75  # seconds for one server in a quick slot; the next configured server is asked then
-QUICK_LIFETIME: Final = 1.5  # seconds in a quick slot: a resolver that answers at all mostly does so in less
+QUICK_TIMEOUT: Final = 0.75  # seconds for one server in a quick slot; then the next configured server is queried
+QUICK_LIFETIME: Final = 1.5  # seconds in a quick slot: most answers take less
 TIMEOUT: Final = 3.0  # seconds for one server in a slow slot
 LIFETIME: Final = 8.0  # seconds in a slow slot
-MAX_TTL: Final = 3600.0  # seconds: longer ones would outlive a change that people wait for
-MIN_TTL: Final = 5.0  # seconds: a TTL of 0 must not make a look-up for every message
+MAX_TTL: Final = 3600.0  # seconds: a longer TTL would delay changes that people wait for
+MIN_TTL: Final = 5.0  # seconds: a TTL of 0 must not cause a look-up for every message
 NEGATIVE_TTL: Final = 60.0
-FAILURE_TTL: Final = 10.0  # seconds until a failure is asked again, the first time; each further one doubles it
-MAX_FAILURE_TTL: Final = 80.0  # seconds; RFC 2308 §7.1 allows five minutes, an operator who mends DNS waits less gladly
+FAILURE_TTL: Final = 10.0  # seconds until a failure is queried again; each further failure doubles it
+MAX_FAILURE_TTL: Final = 80.0  # seconds; RFC 2308 §7.1 allows five minutes; repaired DNS is noticed sooner
 MAX_STALE: Final = (
     3600.0  # seconds after its TTL for which an answer may be served; RFC 8767 §5 allows days, mail must not follow an old MX
 )
 MAX_ENTRIES: Final = 65_536
-# Quick slots, each a socket and a datagram: the resolver's receive buffer holds about as many. 700 silent names delay a good one by 4.5 s.
+# Quick slots, each a socket and a datagram: about the number that the resolver's receive buffer holds. 700 silent names delay a good one by 4.5 s.
 MAX_PARALLEL: Final = 256
 MAX_SLOW: Final = 64  # slow slots
 
@@ -47,7 +47,7 @@ Answer = tuple[Any, ...]
 
 
 class DnsResolver(Protocol):
-    """What daemons know of the resolver."""
+    """The resolver's interface for daemons."""
 
     async def mx(self, domain: str) -> tuple[MxRecord, ...] | NullMx:
         """Mail exchangers; empty: the name exists and has none. Raises `LookupFailed`."""
@@ -58,12 +58,12 @@ class DnsResolver(Protocol):
         ...
 
     async def txt(self, name: str, *, fresh: bool = False) -> tuple[str, ...]:
-        """Texts, the strings of each record put together; empty: the name exists and has none. Raises `LookupFailed`."""
+        """TXT records, the strings of each joined; empty: the name exists and has none. Raises `LookupFailed`."""
         ...
 
 
 class RecordResolver(DnsResolver, Protocol):
-    """What the proof of domains knows of it."""
+    """The resolver's interface for the verification of domains."""
 
     async def lookup(self, name: str, kind: str) -> tuple[str, ...]:
         """Records of a type (A, AAAA, MX, PTR, TXT) as texts, past the cache; of MX the hosts, most preferred first. Empty: there are none, also
@@ -73,7 +73,7 @@ class RecordResolver(DnsResolver, Protocol):
 
 
 class LookupNotes(Protocol):
-    """Hears of every new answer to an MX question, but for those out of the cache."""
+    """Receives every new answer to an MX query, not those from the cache."""
 
     def note_answered(self, domain: str) -> None:
         """The domain has mail exchangers."""
@@ -82,7 +82,7 @@ class LookupNotes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    expires: float  # monotonic seconds: when the question is asked again
+    expires: float  # monotonic seconds: when the query is sent again
     answer: Answer
     failure: tuple[str, bool] | None = None  # its sentence, and whether it is temporary
     stale_until: float = 0.0  # monotonic seconds: how long the answer may be served instead of a temporary failure
@@ -102,7 +102,7 @@ class Resolver:
     """`DnsResolver` on dnspython."""
 
     def __init__(self, clock: Clock, nameserver: tuple[str, int] | None = None, notes: LookupNotes | None = None) -> None:
-        """Asks the given server, or those that the system is configured with."""
+        """Queries the given server, or the system's."""
         self._clock = clock
         self._notes = notes
         self._quick = _make_resolver(nameserver, timeout=QUICK_TIMEOUT, lifetime=QUICK_LIFETIME)
@@ -209,7 +209,7 @@ class Resolver:
         return entry
 
     async def _question(self, key: tuple[str, str]) -> dns.resolver.Answer:
-        """Asks in a quick slot, then, if there is no answer in time and no stale one either, in a slow slot."""
+        """Queries in a quick slot, then, without an answer in time and without a stale one, in a slow slot."""
         name = dns.name.from_text(key[0])
         self._asked += 1
         try:
@@ -225,7 +225,7 @@ class Resolver:
         return _Entry(self._clock.monotonic() + NEGATIVE_TTL, (), (sentence, False))
 
     def _fail(self, key: tuple[str, str], sentence: str) -> _Entry:
-        """A temporary failure, with the stale answer that there may be."""
+        """A temporary failure, with a stale answer if there is one."""
         now = self._clock.monotonic()
         last = self._entries.get(key)
         failures = last.failures if last is not None else 0

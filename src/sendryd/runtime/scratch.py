@@ -1,8 +1,8 @@
-"""Files without a name, for large contents that a peer is waited for with: what comes in, and what goes out in another form than stored.
+"""Unnamed temporary files for large contents while a peer is awaited: received ones, and sent ones in another form than stored.
 
-The system removes them with the last descriptor, so a crash leaves nothing behind. They are read by position: several readers of one do
-not disturb one another. Reading and writing run in threads: a busy disk must not stop the event loop. A thread outlives the task that waited for
-it, so a file that is closed meanwhile keeps its descriptor until the thread is done: the system would give the number to another file.
+The system removes them with the last descriptor, so a crash leaves no file. Reads are positional, so several readers share a file. Reads and writes
+run in threads: a busy disk must not stop the event loop. A thread can outlive the task that awaits it, so a closed file keeps its descriptor until
+its threads are done: the system would give the number to another file.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-CHUNK: Final = 64 * 1024  # octets read at a time: what a socket takes at once
-# Reads what the page cache has and never waits for the disk. Linux; 0 where the system has no such flag.
+CHUNK: Final = 64 * 1024  # octets of one read: the size that a socket takes at once
+# Reads from the page cache alone, never from the disk. Linux; 0 where the system has no such flag.
 _NOWAIT: Final = getattr(os, "RWF_NOWAIT", 0)
-# The disk would be waited for, or the file system (tmpfs, NFS) has no such reads.
+# The data is not in the page cache, or the file system (tmpfs, NFS) has no such reads.
 _NOT_AT_ONCE: Final = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 
 
 class ScratchFile:
-    """One file. Closed by `close`, or when nobody has it any more."""
+    """One file. Closed by `close`, or when its last reference is gone."""
 
     __slots__ = ("_file", "_is_closed", "_lock", "_users", "size")
 
@@ -50,7 +50,7 @@ class ScratchFile:
         return file
 
     async def append(self, pieces: Sequence[bytes]) -> None:
-        """Writes at the end. Raises `OSError`: the file is then of no more use."""
+        """Appends. Raises `OSError`; the file is then unusable."""
         await asyncio.to_thread(self._append, pieces)
 
     def _append(self, pieces: Sequence[bytes]) -> None:
@@ -63,11 +63,11 @@ class ScratchFile:
                     left = left[written:]
 
     async def read(self) -> bytes:
-        """All of it. Raises `OSError`."""
+        """The whole content. Raises `OSError`."""
         return await asyncio.to_thread(self.read_part, 0, self.size)
 
     def read_part(self, position: int, size: int) -> bytes:
-        """So many octets from there, or fewer at the end. Raises `OSError`."""
+        """Up to `size` octets from a position; fewer at the end. Raises `OSError`."""
         parts = []
         with self._in_use() as descriptor:
             while size > 0 and (part := os.pread(descriptor, size, position)):
@@ -77,14 +77,14 @@ class ScratchFile:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """All of it, piece by piece. Raises `OSError`."""
+        """The whole content in pieces. Raises `OSError`."""
         for position in range(0, self.size, CHUNK):
-            # Most files were written a moment ago: a thread for each piece costs ten times what the copy from the page cache does.
+            # Most files were written a moment ago: a thread for each piece costs ten times the copy from the page cache.
             cached = self._read_cached(position, min(CHUNK, self.size - position))
             yield cached if cached is not None else await asyncio.to_thread(self.read_part, position, CHUNK)
 
     def _read_cached(self, position: int, size: int) -> bytes | None:
-        """So many octets from there, if the page cache has them all. Raises `OSError` if the file is closed."""
+        """`size` octets from a position if the page cache has them all, else None. Raises `OSError` if the file is closed."""
         if not _NOWAIT:
             return None
         buffer = bytearray(size)
@@ -99,7 +99,7 @@ class ScratchFile:
 
     @contextmanager
     def _in_use(self) -> Iterator[int]:
-        """The descriptor, which stays open meanwhile. Raises `OSError` if the file is closed."""
+        """Lends the descriptor and keeps it open meanwhile. Raises `OSError` if the file is closed."""
         with self._lock:
             if self._is_closed:
                 raise OSError(errno.EBADF, "the file is closed")
@@ -112,7 +112,7 @@ class ScratchFile:
                 self._close_unused()
 
     def close(self) -> None:
-        """Gives back the disk's room as soon as no thread reads or writes. May be called again."""
+        """Frees the disk space once no thread uses the file. May be called again."""
         with self._lock:
             self._is_closed = True
             self._close_unused()

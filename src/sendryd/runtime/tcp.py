@@ -1,4 +1,4 @@
-"""The byte stream over TCP: an asyncio protocol that has TLS inside.
+"""The byte stream over TCP: an asyncio protocol with TLS inside.
 
 TLS runs over memory BIOs in the callback that received the bytes, and is read in pieces of `READ_SIZE` at the most.
 """
@@ -15,9 +15,9 @@ from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSC
 from sendryd.runtime.patience import LATE, MOMENT
 from sendryd.runtime.stream import READ_SIZE, Peer, TlsInfo
 
-RECEIVE_LIMIT: Final = 256 * 1024  # octets held for a reader that does not come; then the peer is made to wait
+RECEIVE_LIMIT: Final = 256 * 1024  # octets buffered for the reader; beyond them the peer is paused
 WRITE_SLICE: Final = 64 * 1024  # octets given to TLS at a time
-LINGER: Final = 10.0  # seconds that a closed connection may take to send what is left; a peer that does not read would keep it for ever
+LINGER: Final = 10.0  # seconds for a closed connection to send its buffer; a peer that does not read would keep it open
 
 
 class TcpStream(asyncio.Protocol):
@@ -74,7 +74,7 @@ class TcpStream(asyncio.Protocol):
         self._incoming: ssl.MemoryBIO
         self._outgoing: ssl.MemoryBIO
         self._handshake: asyncio.Future[None] | None = None
-        self._has_handshake_begun = False  # the peer has sent something of it
+        self._has_handshake_begun = False  # the peer has sent octets of the handshake
 
     def __repr__(self) -> str:
         state = "failed" if self._fault else "ended" if self._is_eof else "open"
@@ -163,7 +163,7 @@ class TcpStream(asyncio.Protocol):
             if self._received_size <= READ_SIZE:
                 data = received[0] if len(received) == 1 else b"".join(received)
                 received.clear()
-            else:  # a reader that is given all of it would keep the loop to itself for milliseconds
+            else:  # a reader that got everything would block the loop for milliseconds
                 data = self._take_pieces()
             self._received_size -= len(data)
             if self._is_reading_paused and self._received_size <= READ_SIZE and not self._transport.is_closing():
@@ -200,7 +200,7 @@ class TcpStream(asyncio.Protocol):
         if self._waiter is None or self._waiter.done():
             return
         now = self._loop.time()
-        if now - self._deadline > LATE:  # the process was stopped: what the peer has sent meanwhile is read first
+        if now - self._deadline > LATE:  # the process was paused: octets that arrived meanwhile are read first
             self._deadline = now + MOMENT
         if now >= self._deadline:
             self._waiter.set_exception(ReadTimedOut("the peer sent nothing in time"))
@@ -310,7 +310,7 @@ class TcpStream(asyncio.Protocol):
             return
         received, incoming = self._received, self._incoming
         try:
-            while incoming.pending:  # a read takes a whole record, so nothing is left inside
+            while incoming.pending:  # a read takes a whole record, so no octets stay inside
                 data = tls.read(READ_SIZE)
                 if not data:
                     self._is_eof = True
@@ -343,7 +343,7 @@ class TcpStream(asyncio.Protocol):
         if self._transport.is_closing():
             return
         if self._ssl is not None and self.tls is not None and self._fault is None:
-            with suppress(ssl.SSLError):  # our close_notify is written; theirs is not waited for
+            with suppress(ssl.SSLError):  # our close_notify is written; theirs is not awaited
                 self._ssl.unwrap()
             self._flush_tls()
         self._transport.close()
@@ -357,7 +357,7 @@ class TcpStream(asyncio.Protocol):
 
 
 async def connect(address: str, port: int, *, timeout: float, local_address: str | None = None) -> TcpStream:
-    """Connects to an IP address. Raises `ConnectFailed` after so many seconds, or when refused or unreachable."""
+    """Connects to an IP address. Raises `ConnectFailed` after `timeout` seconds, or when refused or unreachable."""
     loop = asyncio.get_running_loop()
     local = (local_address, 0) if local_address else None
     try:

@@ -14,12 +14,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sendryd.runtime.clock import Clock
 
-SELF_SIGNED_DAYS = 825  # the longest life that the stricter client libraries accept
-BACKDATE = timedelta(hours=1)  # clients whose clock is a little behind accept a certificate made just now
-WEAK_CIPHERS = "ALL:+ADH:+AECDH:@SECLEVEL=0"  # strong ones first, those without a certificate last; DH of 1,024 bits and SHA-1 too
+SELF_SIGNED_DAYS = 825  # the longest validity that strict client libraries accept
+BACKDATE = timedelta(hours=1)  # clients with a slow clock accept a new certificate
+WEAK_CIPHERS = "ALL:+ADH:+AECDH:@SECLEVEL=0"  # strong ones first, anonymous ones last; DH of 1,024 bits and SHA-1 too
 OP_LEGACY_SERVER_CONNECT = 0x4  # servers without RFC 5746; `ssl` has the name since Python 3.12
 
-_KEY_USAGE = x509.KeyUsage(  # both that of a server and that of a CA, because clients take the one certificate for both
+_KEY_USAGE = x509.KeyUsage(  # of a server and of a CA, because clients use the one certificate as both
     digital_signature=True,
     key_cert_sign=True,
     crl_sign=False,
@@ -45,9 +45,9 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
 
 
 def weak_client_context() -> ssl.SSLContext:
-    """A context that also accepts TLS 1.0, short keys and old ciphers, for receiving servers that have nothing better.
+    """A context that also accepts TLS 1.0, short keys and old ciphers, for receiving servers without modern TLS.
 
-    Weak encryption is better than none where nothing is verified (RFC 7435 §3), as Postfix has it. Never for verified connections.
+    Weak encryption is better than none where nothing is verified (RFC 7435 §3); Postfix does the same. Never for verified connections.
     """
     context = client_context(verify=False)
     context.set_ciphers(WEAK_CIPHERS)
@@ -60,7 +60,7 @@ def weak_client_context() -> ssl.SSLContext:
 def client_context(*, verify: bool) -> ssl.SSLContext:
     """A context for connections to other hosts. Making one takes tens of milliseconds: keep it.
 
-    Without verification any certificate will do: opportunistic encryption as in RFC 7435.
+    Without verification it accepts any certificate: opportunistic encryption (RFC 7435).
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -126,7 +126,7 @@ class ServerCertificate:
         return _Fingerprint(identify(self.cert), identify(self.key))
 
     def reload_if_changed(self) -> bool:
-        """Loads the files again if they changed; connections made from now on get the new pair. True if it did.
+        """Loads the files again if they changed; new connections get the new pair. True if it did.
 
         Raises `OSError` or `ssl.SSLError` once per change if the new files are not usable; the old pair stays.
         """

@@ -1,7 +1,7 @@
-"""Turns of the event loop for bulk work: large contents that come in or go out, piece by piece.
+"""Turns of the event loop for bulk work: large contents that are received or sent in pieces.
 
-Many bulk transfers that are ready at once would each do a piece in the same turn of the loop, and a short transaction beside them would wait for
-them all. Here one piece is done in each turn, in order of arrival; between two of them the loop serves all other connections.
+Without turns, many ready bulk transfers would each do a piece in one turn of the loop, and a short transaction would wait for all of them. Here each
+turn does one piece, in order of arrival; between pieces the loop serves all other connections.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections import deque
 
 
 class BulkTurns:
-    """One for each event loop."""
+    """The turns of one event loop."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -19,7 +19,7 @@ class BulkTurns:
         return f"<BulkTurns {len(self._waiting)} waiting>"
 
     async def wait(self) -> None:
-        """Waits for a turn in which no other bulk work is done."""
+        """Waits for a turn without other bulk work."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._waiting.append(future)
@@ -29,7 +29,7 @@ class BulkTurns:
         await future
 
     def _give(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Gives this turn to the first who still waits."""
+        """Gives this turn to the first waiter."""
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():

@@ -1,4 +1,4 @@
-"""The signal that something is due."""
+"""A wake-up signal for a daemon: work is due."""
 
 import asyncio
 from typing import Protocol
@@ -32,7 +32,7 @@ class Wakeup:
         self._event.set()
 
     async def wait(self, timeout: float | None) -> bool:
-        """Waits until set or for so many seconds, and clears the signal. True if it was set."""
+        """Waits until set, or for `timeout` seconds, and clears the signal. True if it was set."""
         try:
             async with asyncio.timeout(timeout):
                 await self._event.wait()
