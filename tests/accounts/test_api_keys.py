@@ -1,37 +1,23 @@
 """Making, rotating and revoking keys."""
 
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from sendryd.accounts.api_keys import KeyOffice
+from sendryd.accounts.api_keys import BadExpiry, KeyOffice
 from sendryd.model.actor import System
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.ids import AccountId, ApiKeyId
 from sendryd.policy.credentials import hash_key
+from sendryd.policy.permissions import LiveKeyNeeded
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import Store
 from sendryd.store.errors import NotAllowed, NotFound
 from sendryd.testing.clock import ManualClock
-from sendryd.testing.stores import open_new_store
 
 ACCOUNT = AccountId(1)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    opened = open_new_store(tmp_path)
-    await opened.ensure_account(ACCOUNT, "one", clock.now())
-    yield opened
-    await opened.aclose()
 
 
 @pytest.fixture
@@ -66,6 +52,43 @@ async def test_a_lifetime_beyond_the_calendar_ends_with_it(office: KeyOffice) ->
     assert key.expires_at is not None
     assert key.expires_at.year == 9999
     assert (await office.revoke(System(ACCOUNT), key.id, grace=timedelta.max)).revoked_at == key.expires_at
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "moment", "words"),
+    [
+        (timedelta(days=1), datetime(2030, 1, 1, tzinfo=UTC), "give this or expires_in, not both"),
+        (None, datetime(2020, 1, 1, tzinfo=UTC), "that time has passed"),
+        (None, datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2))), "does not expire"),
+    ],
+)
+async def test_a_key_cannot_end_twice_in_the_past_or_beyond_the_calendar(
+    office: KeyOffice, lifetime: timedelta | None, moment: datetime, words: str
+) -> None:
+    with pytest.raises(BadExpiry, match=words) as caught:
+        await office.create(System(ACCOUNT), "short", expires_in=lifetime, expires_at=moment)
+    assert caught.value.field == "expires_at"
+
+
+async def test_a_test_key_makes_and_revokes_test_keys_alone(office: KeyOffice, store: Store) -> None:
+    tester, _ = await office.create(System(ACCOUNT), "tester", mode=KeyMode.TEST)
+    live, _ = await office.create(System(ACCOUNT), "live")
+    with pytest.raises(LiveKeyNeeded):
+        await office.create(tester, "another")
+    with pytest.raises(LiveKeyNeeded):
+        await office.revoke(tester, live.id)
+    another, _ = await office.create(tester, "another", mode=KeyMode.TEST)
+    await office.revoke(tester, another.id)
+    assert {key.id for key in await store.list_api_keys(ACCOUNT) if key.revoked_at is None} == {tester.id, live.id}
+
+
+async def test_a_key_is_revoked_again_unless_that_is_not_wanted(office: KeyOffice, clock: ManualClock) -> None:
+    key, _ = await office.create(System(ACCOUNT), "app")
+    first = await office.revoke(System(ACCOUNT), key.id, is_repeatable=False)
+    clock.advance(timedelta(seconds=1))
+    assert await office.revoke(System(ACCOUNT), key.id) == first
+    with pytest.raises(NotFound):
+        await office.revoke(System(ACCOUNT), key.id, is_repeatable=False)
 
 
 async def test_secrets_differ(office: KeyOffice) -> None:

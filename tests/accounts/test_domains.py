@@ -1,10 +1,8 @@
 """Adding sending domains, and proving them by DNS."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -25,7 +23,6 @@ from sendryd.testing.cases import cases
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.keys import take_key
 from sendryd.testing.samples import Samples
-from sendryd.testing.stores import open_new_store
 
 ACCOUNT = AccountId(1)
 NAME = "example.test"
@@ -68,21 +65,8 @@ class Zone:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 def zone() -> Zone:
     return Zone()
-
-
-@pytest.fixture
-async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    opened = open_new_store(tmp_path)
-    await opened.ensure_account(ACCOUNT, "one", clock.now())
-    yield opened
-    await opened.aclose()
 
 
 @pytest.fixture
@@ -159,6 +143,13 @@ async def test_a_new_domain_has_a_key_of_its_own_and_waits(store: Store, domain:
 async def test_a_domain_is_added_once(office: DomainOffice, domain: SendingDomain) -> None:
     with pytest.raises(Conflict):
         await office.add(domain.account_id, "EXAMPLE.test.")
+
+
+async def test_a_domain_is_found_in_its_own_account_alone(office: DomainOffice, domain: SendingDomain) -> None:
+    assert await office.get(ACCOUNT, domain.id) == domain
+    for account, number in ((AccountId(2), domain.id), (ACCOUNT, DomainId(7))):
+        with pytest.raises(NotFound):
+            await office.get(account, number)
 
 
 async def test_a_name_with_no_room_for_its_records_is_refused(office: DomainOffice) -> None:

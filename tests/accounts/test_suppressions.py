@@ -1,12 +1,10 @@
 """The lists of those who get no mail or no marketing."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from sendryd.accounts.suppressions import BadAddress, ListOffice, read_address, seek_address
+from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, BadLength, ListOffice, read_address, seek_address
 from sendryd.model.ids import AccountId
 from sendryd.model.suppression import SuppressionReason
 from sendryd.runtime.idsource import IdSource
@@ -15,24 +13,9 @@ from sendryd.store.base import Store
 from sendryd.store.errors import NotFound
 from sendryd.testing.cases import cases
 from sendryd.testing.clock import ManualClock
-from sendryd.testing.stores import open_new_store
 
 ACCOUNT, OTHER = AccountId(1), AccountId(2)
 BOUNCE, MANUAL = SuppressionReason.HARD_BOUNCE, SuppressionReason.MANUAL
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    opened = open_new_store(tmp_path)
-    for account in (ACCOUNT, OTHER):
-        await opened.ensure_account(account, f"account {account}", clock.now())
-    yield opened
-    await opened.aclose()
 
 
 @pytest.fixture
@@ -109,3 +92,10 @@ async def test_unsubscribes_are_per_list(office: ListOffice) -> None:
     assert (standing[0], standing[1].email, new) == (everywhere, "bob@example.org", 1)
     _, new = await office.unsubscribe(ACCOUNT, ["ann@example.org", "ANN@example.org"], list_id="news", reason=None)
     assert new == 1
+
+
+@pytest.mark.parametrize("count", [0, MAX_IMPORT + 1])
+async def test_an_import_has_a_length(office: ListOffice, count: int) -> None:
+    with pytest.raises(BadLength, match="give 1 to 10,000 addresses") as caught:
+        await office.import_suppressions(ACCOUNT, [("ann@example.org", MANUAL)] * count)
+    assert (caught.value.field, caught.value.sentence) == ("emails", str(caught.value))

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -23,24 +22,9 @@ from sendryd.store.base import Store
 from sendryd.store.errors import NotFound
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import Samples
-from sendryd.testing.stores import open_new_store
 
 ACCOUNT, OTHER = AccountId(1), AccountId(2)
 DESIGN = VISUAL_STARTERS[0]["design"]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    opened = open_new_store(tmp_path)
-    for account in (ACCOUNT, OTHER):
-        await opened.ensure_account(account, f"account {account}", clock.now())
-    yield opened
-    await opened.aclose()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from sendryd.accounts.errors import BadField
 from sendryd.model.actor import Actor
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId, ApiKeyId
@@ -17,7 +18,7 @@ from sendryd.store.errors import NotFound
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)  # later moments cannot be expressed
 
 
-class BadExpiry(ValueError):
+class BadExpiry(BadField):
     """A key cannot expire as asked; the message says what to change."""
 
 
@@ -105,13 +106,13 @@ def _ends_at(now: datetime, expires_in: timedelta | None, expires_at: datetime |
     if expires_at is None:
         return None if expires_in is None else _after(now, expires_in)
     if expires_in is not None:
-        raise BadExpiry("give this or expires_in, not both")
+        raise BadExpiry("expires_at", "give this or expires_in, not both")
     if expires_at <= now:
-        raise BadExpiry("that time has passed")
+        raise BadExpiry("expires_at", "that time has passed")
     try:
         return expires_at.astimezone(UTC)
     except OverflowError:
-        raise BadExpiry("leave it out for a key that does not expire") from None
+        raise BadExpiry("expires_at", "leave it out for a key that does not expire") from None
 
 
 def _after(now: datetime, delay: timedelta) -> datetime:

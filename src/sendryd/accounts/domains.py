@@ -9,7 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from typing_extensions import override
+
 from sendryd.accounts.changes import reapply
+from sendryd.accounts.errors import BadField
 from sendryd.accounts.spfcheck import SpfCheck
 from sendryd.message.author import normalise_domain
 from sendryd.message.dkim import generate_key
@@ -44,16 +47,18 @@ from sendryd.store.errors import Changed, Conflict, LimitReached, NotFound
 Change = Callable[[DomainSettings], DomainSettings]
 
 
-class BadDomainName(ValueError):
+class BadDomainName(BadField):
     """Not a name that can be a sending domain; the message says why."""
 
 
-class BadDomainSetting(ValueError):
+class BadDomainSetting(BadField):
     """A setting that this domain cannot have; the message says why."""
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
+    @property
+    @override
+    def sentence(self) -> str:
+        """The message, which names the field itself."""
+        return str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +105,18 @@ class DomainOffice:
         self._ids = ids
         self._max_domains = max_domains
 
+    async def get(self, account_id: AccountId, domain_id: DomainId) -> SendingDomain:
+        """A domain of the account. Raises `NotFound`."""
+        domain = await self._store.get_domain(domain_id)
+        if domain is None or domain.account_id != account_id:
+            raise NotFound("no such domain")
+        return domain
+
     async def add(self, account_id: AccountId, name: str) -> SendingDomain:
         """A new domain with a DKIM key of its own. Raises `BadDomainName`, `Conflict` if the account has it already, and `LimitReached`."""
         name = parse_name(name)
         if len(dkim_name(name, self._selector)) > MAX_NAME:
-            raise BadDomainName(f"{name} is too long: its DKIM record would have a name of more than {MAX_NAME} octets")
+            raise BadDomainName("name", f"{name} is too long: its DKIM record would have a name of more than {MAX_NAME} octets")
         if self._max_domains is not None and await self._store.count_domains(account_id) >= self._max_domains:
             await self._refuse_another(account_id, name, self._max_domains)
         private_key, public_key = await asyncio.to_thread(self._make_key)
@@ -321,7 +333,7 @@ def parse_name(text: str) -> str:
     try:
         return normalise_domain(text.strip().removesuffix("."))
     except MalformedMessage:
-        raise BadDomainName(f"{text!r} is not a domain name such as example.com") from None
+        raise BadDomainName("name", f"{text!r} is not a domain name such as example.com") from None
 
 
 def _return_path(domain: SendingDomain, name: str | None) -> str | None:

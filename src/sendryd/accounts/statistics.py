@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from sendryd.accounts.errors import BadField
 from sendryd.message.author import normalise_domain
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.apikey import KeyMode
@@ -16,12 +17,8 @@ MAX_PERIOD: Final = timedelta(days=1830)  # five years: events are kept for less
 MAX_COHORTS: Final = 120  # four months of days; each is followed for up to 60 buckets, so that an answer has some thousand rows
 
 
-class BadSelection(ValueError):
+class BadSelection(BadField):
     """Mail that cannot be selected or grouped as asked. The message says what to change."""
-
-    def __init__(self, field: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.field = field  # of the request
 
 
 def select_mail(mode: KeyMode, start: datetime, end: datetime, *, tag: str | None = None, domain: str | None = None) -> ReportFilter:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from typing_extensions import override
+
+from sendryd.accounts.errors import BadField
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import parse_mailbox
 from sendryd.model.ids import AccountId, SuppressionId, UnsubscribeId
@@ -22,6 +25,16 @@ class BadAddress(ValueError):
     def __init__(self, sentence: str, index: int = 0) -> None:
         super().__init__(sentence)
         self.index = index  # its place in the list that was given, from 0 on
+
+
+class BadLength(BadField):
+    """Too few or too many were given."""
+
+    @property
+    @override
+    def sentence(self) -> str:
+        """The message, which names both fields that addresses can be in."""
+        return str(self)
 
 
 def read_address(text: str) -> str:
@@ -58,9 +71,11 @@ class ListOffice:
         return await self._store.get_suppression(account_id, new.email) or new
 
     async def import_suppressions(self, account_id: AccountId, entries: Sequence[tuple[str, SuppressionReason]]) -> int:
-        """Suppresses many addresses, all or, if one cannot be read, none. Returns how many are new. Raises `BadAddress` with the first
-        that cannot be read.
+        """Suppresses many addresses, all or, if one cannot be read, none. Returns how many are new. Raises `BadLength`, and `BadAddress`
+        with the first that cannot be read.
         """
+        if not 1 <= len(entries) <= MAX_IMPORT:
+            raise BadLength("emails", f"give 1 to {MAX_IMPORT:,} addresses, in emails or in suppressions")
         emails = await offload.in_thread(_read_all, [email for email, _ in entries])
         reasons = [reason for _, reason in entries]
         return await self._store.add_suppressions(

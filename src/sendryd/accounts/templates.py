@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sendryd.accounts.changes import reapply
+from sendryd.accounts.errors import BadField
 from sendryd.message.blocks import BlockError, compile_blocks
 from sendryd.message.fenced import find_fault, render_template, text_of_design
 from sendryd.message.plaintext import is_small
@@ -33,12 +34,8 @@ INLINE_TAGS: Final = 500  # opening brackets in them, likewise
 LARGE_TIMEOUT: Final = 8.0
 
 
-class BadTemplate(ValueError):
+class BadTemplate(BadField):
     """A template that cannot be stored; the message says what to change."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field  # of the request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from sendryd.accounts.changes import reapply
+from sendryd.accounts.errors import BadField
 from sendryd.model.actor import Actor
 from sendryd.model.ids import WEBHOOK_PREFIX, NotificationId, WebhookId, format_id
 from sendryd.model.moment import timestamp
@@ -34,12 +35,8 @@ def new_secret(rand: Rand) -> str:
     return SECRET_PREFIX + rand.secret(SECRET_LENGTH)
 
 
-class BadWebhook(ValueError):
+class BadWebhook(BadField):
     """A webhook that cannot be as asked; the message says why."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field  # of the request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,13 +145,13 @@ class WebhookOffice:
         a webhook that is switched off. A failure of the store on the way leaves the beginning of the range replayed.
         """
         if end < start:
-            raise BadWebhook("end", "end lies before start: give the earlier time as start")
+            raise BadWebhook("to", "it lies before from")
         await self._find_active(actor, webhook_id)
         found = await self._store.find_notifications(
             actor.account_id, webhook_id, start=start, end=end, is_failed=is_failed, limit=MAX_REPLAY + 1
         )
         if len(found) > MAX_REPLAY:
-            raise BadWebhook("end", f"the range holds more than {MAX_REPLAY} notifications: take a shorter one")
+            raise BadWebhook("to", f"the range holds more than {MAX_REPLAY} notifications: take a shorter one")
         made: list[Notification] = []
         for first in range(0, len(found), REPLAY_BATCH):
             made += await self._store.replay(actor.account_id, found[first : first + REPLAY_BATCH], self._clock.now())

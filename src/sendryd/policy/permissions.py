@@ -3,8 +3,9 @@
 What a test key makes is for test mail alone, and every key of its account may change it; what a live key made is left to live keys.
 """
 
-from sendryd.model.actor import Actor
+from sendryd.model.actor import Actor, key_id_of
 from sendryd.model.apikey import KeyMode, Scope
+from sendryd.model.message import Message
 
 
 class LiveKeyNeeded(Exception):
@@ -19,6 +20,18 @@ def check_change(by: Actor, made_by: KeyMode) -> None:
     """Whether an actor may make, change, use or remove what belongs to a mode. Raises `LiveKeyNeeded`."""
     if by.mode is KeyMode.TEST and made_by is KeyMode.LIVE:
         raise LiveKeyNeeded
+
+
+def may_see_captured(actor: Actor, message: Message) -> bool:
+    """Whether an actor finds a message in the Test Inbox: a test key sees what it sent itself, others what all test keys sent."""
+    return message.mode is KeyMode.TEST and (actor.mode is KeyMode.LIVE or message.api_key_id == key_id_of(actor))
+
+
+def may_see_bodies(actor: Actor, asked_in: KeyMode) -> bool:
+    """Whether an actor sees the bodies of API requests that were made in a mode. Answers to live keys may hold what leads to live mail, such
+    as the link to a shared message.
+    """
+    return actor.mode is KeyMode.LIVE or asked_in is KeyMode.TEST
 
 
 def may_see_url(actor: Actor, made_by: KeyMode) -> bool:

@@ -267,3 +267,10 @@ async def test_the_description_needs_no_key_and_is_small(api: ApiWorld) -> None:
     answer = await api.get("/openapi.json")
     assert len(answer.body) < 300_000
     assert (await api.request("POST", "/openapi.json")).status == 405
+
+
+def test_a_404_names_what_the_path_asks_for(operations: list[Operation]) -> None:
+    nouns = {each.path: each.noun for each in operations if "{" in each.path}
+    assert nouns["/v1/domains/{id}/region"] == "Domain"
+    assert nouns["/v1/webhooks/deliveries/{id}/replay"] == "Webhook delivery"
+    assert "Resource" not in nouns.values()

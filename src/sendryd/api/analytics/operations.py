@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from sendryd.accounts.account import AccountOffice
-from sendryd.accounts.statistics import BadSelection, Statistics, select_mail
+from sendryd.accounts.statistics import Statistics, select_mail
 from sendryd.api.analytics.schema import (
     CSV_COLUMNS,
     Analytics,
@@ -34,14 +34,16 @@ from sendryd.api.analytics.schema import (
 from sendryd.api.framework.answers import Whole
 from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import Refused, invalid, respond
+from sendryd.api.framework.requests import respond
 from sendryd.api.framework.tables import csv_text
 from sendryd.api.regions.operations import OWN_REGION
 from sendryd.model.ids import REPORT_PREFIX
 from sendryd.model.report import Bucket, Granularity
 from sendryd.store.base import ReportFilter
 
-GROUP: Final = Group("Analytics", "Figures and logs.", {"scheduled-reports": public_id("a scheduled report", REPORT_PREFIX)})
+GROUP: Final = Group(
+    "Analytics", "Figures and logs.", {"scheduled-reports": public_id("a scheduled report", REPORT_PREFIX, "Scheduled report")}
+)
 PATH: Final = "/v1/analytics"
 _FILE: Final = {"text/csv": "The series as a file, to who accepts `text/csv` alone."}
 
@@ -80,10 +82,7 @@ class AnalyticsHandlers:
         return {"summary": period_json(summary), "timeseries": [point_json(each, call.query.granularity) for each in points]}
 
     async def _read_series(self, call: Call[object, StatsQuery]) -> list[Bucket]:
-        try:
-            return await self._statistics.read_series(call.key.account_id, _select_some(call), call.query.granularity)
-        except BadSelection as error:
-            raise _invalid(error) from None
+        return await self._statistics.read_series(call.key.account_id, _select_some(call), call.query.granularity)
 
     async def get_cohorts(self, call: Call[None, CohortsQuery]) -> Cohorts:
         """Get how rates grow with the time since sending.
@@ -92,10 +91,7 @@ class AnalyticsHandlers:
         """
         query = call.query
         granularity = Granularity(query.granularity)
-        try:
-            cohorts = await self._statistics.read_cohorts(call.key.account_id, _select(call), granularity)
-        except BadSelection as error:
-            raise _invalid(error) from None
+        cohorts = await self._statistics.read_cohorts(call.key.account_id, _select(call), granularity)
         rows = [cohort_json(each, granularity, query.metric) for each in cohorts]
         return {"cohorts": rows, "granularity": query.granularity, "metric": query.metric}
 
@@ -161,20 +157,10 @@ class AnalyticsHandlers:
 
 def _select(call: Call[object, PeriodQuery]) -> ReportFilter:
     """All mail of the key's mode in the period. Raises `Refused`."""
-    try:
-        return select_mail(call.key.mode, call.query.start, call.query.end)
-    except BadSelection as error:
-        raise _invalid(error) from None
+    return select_mail(call.key.mode, call.query.start, call.query.end)
 
 
 def _select_some(call: Call[object, StatsQuery]) -> ReportFilter:
     """Mail of the period with the tag and from the domain that the query names. Raises `Refused`."""
     query = call.query
-    try:
-        return select_mail(call.key.mode, query.start, query.end, tag=query.tag, domain=query.domain)
-    except BadSelection as error:
-        raise _invalid(error) from None
-
-
-def _invalid(error: BadSelection) -> Refused:
-    return invalid(error.field, f"{error.field}: {error}")
+    return select_mail(call.key.mode, query.start, query.end, tag=query.tag, domain=query.domain)

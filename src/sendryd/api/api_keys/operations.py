@@ -3,22 +3,21 @@
 from datetime import timedelta
 from typing import Final
 
-from sendryd.accounts.api_keys import BadExpiry, KeyOffice
+from sendryd.accounts.api_keys import KeyOffice
 from sendryd.api.api_keys.schema import ApiKey, NewApiKey, NewKeyBody, key_json, new_key_json
 from sendryd.api.framework.answers import Deleted, Page, page
 from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
+from sendryd.api.framework.requests import Refused, parse_cursor
 from sendryd.intake.directory import Directory
 from sendryd.model.apikey import KeyMode, Scope
-from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, parse_id
+from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId
 from sendryd.policy.permissions import LiveKeyNeeded
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import AccountStore
-from sendryd.store.errors import NotFound
 
-GROUP: Final = Group("API Keys", "Who may do what.", {"api-keys": public_id("a key", API_KEY_PREFIX)})
+GROUP: Final = Group("API Keys", "Who may do what.", {"api-keys": public_id("a key", API_KEY_PREFIX, "API key")})
 
 
 class KeyHandlers:
@@ -61,8 +60,6 @@ class KeyHandlers:
         except LiveKeyNeeded:
             sentence = 'make live keys, and keys are live unless "mode" is "test"'
             raise Refused(Refusal(RefusalKey.LIVE_KEY_NEEDED, sentence), details={"field": "mode"}) from None
-        except BadExpiry as error:
-            raise invalid("expires_at", f"expires_at: {error}") from None
         return new_key_json(key, secret)
 
     async def list(self, call: Call[None, PageQuery]) -> Page[ApiKey]:
@@ -70,10 +67,8 @@ class KeyHandlers:
 
         The list has live and test keys, without their secrets. Revoked keys are left out.
         """
-        before = parse_cursor(call.query.cursor, API_KEY_PREFIX)
-        found = await self._store.page_api_keys(
-            call.key.account_id, limit=call.query.limit, before=None if before is None else ApiKeyId(before)
-        )
+        before = parse_cursor(call.query.cursor, ApiKeyId, API_KEY_PREFIX)
+        found = await self._store.page_api_keys(call.key.account_id, limit=call.query.limit, before=before)
         return page([key_json(key) for key in found.items], has_more=found.has_more)
 
     async def revoke(self, call: Call[None, None]) -> Deleted:
@@ -81,12 +76,6 @@ class KeyHandlers:
 
         The key stops working at once. A key may revoke itself; a test key may revoke other test keys only.
         """
-        number = parse_id(call.params["id"], API_KEY_PREFIX)
-        if number is None:
-            raise not_found("API key")
-        try:
-            await self._office.revoke(call.key, ApiKeyId(number), is_repeatable=False)
-        except NotFound:
-            raise not_found("API key") from None
+        await self._office.revoke(call.key, ApiKeyId(call.read_id(API_KEY_PREFIX)), is_repeatable=False)
         self._directory.invalidate()
         return {"deleted": True}

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sendryd.accounts.domains import BadDomainName, BadDomainSetting, Change, DomainOffice, parse_name
+from sendryd.accounts.domains import Change, DomainOffice, parse_name
 from sendryd.api.domains.schema import (
     Bimi,
     BimiBody,
@@ -21,11 +21,11 @@ from sendryd.api.framework.answers import CountedPage, Deleted, counted_page
 from sendryd.api.framework.bodies import SearchQuery
 from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
+from sendryd.api.framework.requests import Refused, not_found, parse_cursor
 from sendryd.api.regions.operations import GROUP as REGIONS
 from sendryd.intake.directory import Directory
 from sendryd.model import domain as model
-from sendryd.model.ids import DOMAIN_PREFIX, DomainId, format_id, parse_id
+from sendryd.model.ids import DOMAIN_PREFIX, DomainId, format_id
 from sendryd.policy.bimi import DEFAULT_SELECTOR
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.log import get_logger
@@ -33,7 +33,9 @@ from sendryd.store.base import AccountStore
 from sendryd.store.errors import Conflict
 
 GROUP: Final = Group(
-    "Domains", "Where mail may be sent from, proved by DNS, and logos beside it.", {"domains": public_id("a domain", DOMAIN_PREFIX)}
+    "Domains",
+    "Where mail may be sent from, proved by DNS, and logos beside it.",
+    {"domains": public_id("a domain", DOMAIN_PREFIX, "Domain")},
 )
 log = get_logger("api")
 
@@ -68,7 +70,9 @@ class DomainHandlers:
             ),
             Operation(GROUP, "DELETE /v1/domains/{id}", self.delete, is_live_only=True),
             Operation(GROUP, "POST /v1/domains/{id}/verify", self.verify, is_live_only=True, is_timed=False),
-            Operation(REGIONS, "PATCH /v1/domains/{id}/region", self.set_region, is_live_only=True, example={"region": "eu-west-1"}),
+            Operation(
+                REGIONS, "PATCH /v1/domains/{id}/region", self.set_region, is_live_only=True, noun="Domain", example={"region": "eu-west-1"}
+            ),
             Operation(
                 GROUP, "POST /v1/domains/{id}/bimi", self.set_bimi, is_live_only=True, example={"logo_url": "https://example.com/logo.svg"}
             ),
@@ -86,8 +90,6 @@ class DomainHandlers:
         account_id = call.key.account_id
         try:
             domain = await self._office.add(account_id, body.name)
-        except BadDomainName as error:
-            raise invalid("name", f"name: {error}") from None
         except Conflict:
             there = await self._store.find_domain(account_id, parse_name(body.name))
             number = format_id(DOMAIN_PREFIX, there.id) if there else ""
@@ -104,10 +106,8 @@ class DomainHandlers:
         """
         query = call.query
         account_id = call.key.account_id
-        before = parse_cursor(query.cursor, DOMAIN_PREFIX)
-        found = await self._store.page_domains(
-            account_id, text=query.q, limit=query.limit, before=None if before is None else DomainId(before)
-        )
+        before = parse_cursor(query.cursor, DomainId, DOMAIN_PREFIX)
+        found = await self._store.page_domains(account_id, text=query.q, limit=query.limit, before=before)
         total = await self._store.count_domains(account_id, text=query.q)
         return counted_page([domain_json(domain) for domain in found.items], has_more=found.has_more, total=total)
 
@@ -134,10 +134,7 @@ class DomainHandlers:
 
     async def _change(self, call: Call[object, object], change: Change) -> Domain:
         domain = await self._find(call)
-        try:
-            after = await self._office.change(domain.id, change)
-        except BadDomainSetting as error:
-            raise invalid(error.field, str(error)) from None
+        after = await self._office.change(domain.id, change)
         self._directory.invalidate()
         return domain_json(after)
 
@@ -168,12 +165,7 @@ class DomainHandlers:
         """
         body = call.body
         domain = await self._find(call)
-        try:
-            bimi = await self._office.set_bimi(
-                domain, logo_url=body.logo_url, vmc_url=body.vmc_url, selector=body.selector or DEFAULT_SELECTOR
-            )
-        except BadDomainSetting as error:
-            raise invalid(error.field, str(error)) from None
+        bimi = await self._office.set_bimi(domain, logo_url=body.logo_url, vmc_url=body.vmc_url, selector=body.selector or DEFAULT_SELECTOR)
         return bimi_json(domain, bimi)
 
     async def get_bimi(self, call: Call[None, None]) -> Bimi:
@@ -205,12 +197,8 @@ class DomainHandlers:
         return bimi_verification_json(found.bimi, found.reason)
 
     async def _find(self, call: Call[object, object]) -> model.SendingDomain:
-        """The domain of the path, if it is the account's. Raises `Refused`."""
-        number = parse_id(call.params["id"], DOMAIN_PREFIX)
-        domain = None if number is None else await self._store.get_domain(DomainId(number))
-        if domain is None or domain.account_id != call.key.account_id:
-            raise not_found("Domain")
-        return domain
+        """The domain of the path. Raises `NotFound`."""
+        return await self._office.get(call.key.account_id, DomainId(call.read_id(DOMAIN_PREFIX)))
 
     async def _find_bimi(self, domain: model.SendingDomain) -> model.Bimi:
         bimi = await self._store.get_bimi(domain.id)

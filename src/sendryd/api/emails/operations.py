@@ -31,7 +31,10 @@ from sendryd.store.base import EventFilter, MessageFilter, Store
 GROUP: Final = Group(
     "Emails",
     "Sending, at once or later, and what became of it.",
-    {"emails": public_id("an email", MESSAGE_PREFIX), "attachments": PathParameter("The place of an attachment, from 0 on.", "0")},
+    {
+        "emails": public_id("an email", MESSAGE_PREFIX, "Email"),
+        "attachments": PathParameter("The place of an attachment, from 0 on.", "0", "Attachment"),
+    },
 )
 SHARED_FOR: Final = timedelta(hours=48)  # the contract
 SMALL: Final = 4096  # octets of a message that is examined in the event loop: some milliseconds, whatever is in it
@@ -81,8 +84,8 @@ class EmailHandlers:
         query = call.query
         account_id = call.key.account_id
         which = MessageFilter(mode=call.key.mode, status=read_word("status", query.status, STATUS_WORDS), text=query.q)
-        before = parse_cursor(query.cursor, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
-        found = await self._store.list_messages(account_id, which, limit=query.limit, before=None if before is None else MessageId(before))
+        before = parse_cursor(query.cursor, MessageId, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
+        found = await self._store.list_messages(account_id, which, limit=query.limit, before=before)
         total = await self._store.count_messages(account_id, which) if query.include_total else None
         return maybe_counted_page([email_json(summary) for summary in found.items], has_more=found.has_more, total=total)
 
@@ -101,10 +104,8 @@ class EmailHandlers:
         query = call.query
         summary = await find_email(self._store, call)
         which = EventFilter(mode=call.key.mode, message_id=summary.message.id, type=read_word("type", query.type, EVENT_WORDS))
-        before = parse_cursor(query.cursor, EVENT_PREFIX)
-        found = await self._store.list_events(
-            call.key.account_id, which, limit=query.limit, before=None if before is None else EventId(before)
-        )
+        before = parse_cursor(query.cursor, EventId, EVENT_PREFIX)
+        found = await self._store.list_events(call.key.account_id, which, limit=query.limit, before=before)
         return page([event_json(event) for event in found.items], has_more=found.has_more)
 
     async def get_attachment(self, call: Call[None, None]) -> Response:

@@ -7,13 +7,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from sendryd.accounts.errors import BadField
 from sendryd.api.framework.answers import error_json
 from sendryd.api.framework.latency import LatencyBook
 from sendryd.api.framework.operation import SMALL_BODY, Call, Operation
 from sendryd.api.framework.reading import parse_json, read_query, validate
 from sendryd.api.framework.requestbody import RequestBody, Room, no_room
 from sendryd.api.framework.requestlog import RequestLog
-from sendryd.api.framework.requests import Gate, Refused, encode, live_key_needed, not_found, refuse, request_id, respond
+from sendryd.api.framework.requests import Gate, Refused, encode, invalid, live_key_needed, not_found, refuse, request_id, respond
 from sendryd.api.framework.router import Match, Router
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.policy.permissions import LiveKeyNeeded
@@ -23,7 +24,7 @@ from sendryd.runtime.budget import BudgetExhausted, ContentBudget
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence import FenceUnavailable, TooCostly
 from sendryd.runtime.log import get_logger
-from sendryd.store.errors import Changed, ContentDamaged, LimitReached, NotFound, StoreError, TookTooLong
+from sendryd.store.errors import Changed, ContentDamaged, LimitReached, NotAllowed, NotFound, StoreError, TookTooLong
 
 log = get_logger("api")
 
@@ -90,7 +91,7 @@ class Dispatcher:
         except Exception as error:
             if operation.is_send and isinstance(error, Refused):
                 self._gate.log_refusal(error.refusal, request, known)
-            response = _answer_error(error, request)
+            response = _answer_error(error, request, operation)
         finally:
             room.give_back()
             if incoming is not None:
@@ -106,7 +107,7 @@ class Dispatcher:
         return response
 
 
-def _answer_error(error: Exception, request: Request) -> Response:
+def _answer_error(error: Exception, request: Request, operation: Operation) -> Response:
     """The peer gets a sentence, the log the truth."""
     if isinstance(error, Refused):
         return refuse(error)
@@ -114,11 +115,13 @@ def _answer_error(error: Exception, request: Request) -> Response:
         return refuse(Refused(Refusal(RefusalKey.BAD_REQUEST, "The body ended early")))
     if isinstance(error, LiveKeyNeeded):
         return refuse(live_key_needed())
-    if isinstance(error, Changed | LimitReached):
+    if isinstance(error, Changed | LimitReached | NotAllowed):
         text = str(error)
         return refuse(Refused(Refusal(RefusalKey.CONFLICT, text[:1].upper() + text[1:])))
-    if isinstance(error, NotFound):  # deleted between two reads
-        return refuse(not_found("Resource"))
+    if isinstance(error, NotFound):
+        return refuse(not_found(operation.noun))
+    if isinstance(error, BadField):
+        return refuse(invalid(error.field, error.sentence))
     if isinstance(error, BudgetExhausted | OSError) and not isinstance(error, TimeoutError):
         log.warning("no_room_for_request", path=request.scope["path"], request_id=request_id(request), error=repr(error))
         return refuse(no_room(error))

@@ -10,11 +10,12 @@ class PathParameter:
 
     description: str
     example: str
+    noun: str  # what a 404 says is not there
 
 
-def public_id(what: str, prefix: str) -> PathParameter:
+def public_id(what: str, prefix: str, noun: str) -> PathParameter:
     """The public id of something: `public_id("an email", "em")`."""
-    return PathParameter(f"The id of {what}: `{prefix}_` and 13 letters and digits.", f"{prefix}_0c2w5k9mzq4xg")
+    return PathParameter(f"The id of {what}: `{prefix}_` and 13 letters and digits.", f"{prefix}_0c2w5k9mzq4xg", noun)
 
 
 @dataclass(frozen=True, slots=True)

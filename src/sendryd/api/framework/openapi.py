@@ -233,7 +233,7 @@ def _path_parameters(path: str, known: Mapping[str, PathParameter]) -> Iterator[
     segments = path.split("/")
     for before, segment in itertools.pairwise(segments):
         if segment.startswith("{"):
-            parameter = known.get(before, PathParameter("", segment))
+            parameter = known.get(before, PathParameter("", segment, ""))
             yield {
                 "name": segment[1:-1],
                 "in": "path",

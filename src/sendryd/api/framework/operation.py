@@ -4,6 +4,7 @@ Every operation is declared once, in the `operations.py` of its resource. Reques
 is made of it. The types of body, query and answer are those that the handler's signature names, so that mypy holds the handler to them.
 """
 
+import itertools
 import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -18,6 +19,8 @@ from sendryd.api.framework.group import Group
 from sendryd.api.framework.requestbody import Room
 from sendryd.model.apikey import ApiKey
 from sendryd.model.apikey import Scope as KeyScope
+from sendryd.model.ids import parse_id
+from sendryd.store.errors import NotFound
 
 SMALL_BODY: Final = 1024 * 1024  # octets: everything but mail and templates is far smaller
 
@@ -44,6 +47,13 @@ class Call(Generic[BodyT, QueryT]):
             raise AssertionError("a public operation asks who calls")
         return self.caller
 
+    def read_id(self, *prefixes: str, name: str = "id") -> int:
+        """The number of an id in the path. Raises `NotFound` for one of another form."""
+        number = parse_id(self.params[name], *prefixes)
+        if number is None:
+            raise NotFound("no such id")
+        return number
+
 
 Handler = Callable[[Any], Awaitable[Mapping[str, object] | Response]]  # of a `Call` whose types its own annotation names
 
@@ -69,6 +79,7 @@ class Operation:
     is_send: bool = False  # a door for mail: its refusals are lines of the mail log
     is_timed: bool = True  # counts for the latency; what waits for others by design does not
     answers: Any = None  # the type of a JSON answer where the handler gives a `Response` of its own
+    noun: str = ""  # what a 404 says is not there; else what the last parameter of the path names
     # For the description alone.
     example: object = None  # a body
     conflict: str = ""  # when there is a 409
@@ -101,6 +112,7 @@ class Operation:
             "scope": None if self.is_public else self.scope or usual,
             "method": method,
             "path": path,
+            "noun": self.noun or _noun(self.group, path),
             "summary": summary.removesuffix("."),
             "description": " ".join(text.split()),
             "body": body,
@@ -113,6 +125,11 @@ class Operation:
     def alias(self, route: str) -> "Operation":
         """The same operation at another route that older clients use."""
         return replace(self, route=route, is_listed=False)
+
+
+def _noun(group: Group, path: str) -> str:
+    named = [before for before, segment in itertools.pairwise(path.split("/")) if segment.startswith("{")]
+    return group.parameters[named[-1]].noun if named else "Resource"
 
 
 def _without_response(annotation: Any) -> Any:

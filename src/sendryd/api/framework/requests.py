@@ -1,7 +1,7 @@
 """What every handler needs of a request: the key, the paging, the answer."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -39,6 +39,7 @@ _REFUSED_BEFORE_INTAKE: Final = frozenset(
 )
 
 Word = TypeVar("Word")
+Id = TypeVar("Id", bound=int)
 
 
 class Refused(Exception):
@@ -160,14 +161,14 @@ def live_key_needed() -> Refused:
     return Refused(Refusal(RefusalKey.LIVE_KEY_NEEDED, "change what live mail depends on"))
 
 
-def parse_cursor(text: str | None, *prefixes: str) -> int | None:
-    """The number in a `next_cursor`; None if there is none. Raises `Refused`."""
+def parse_cursor(text: str | None, make_id: Callable[[int], Id], *prefixes: str) -> Id | None:
+    """The id in a `next_cursor`; None if there is none. Raises `Refused`."""
     if not text:
         return None
     number = parse_id(text, *prefixes)
     if number is None:
         raise invalid("cursor", "cursor is the next_cursor of an earlier page")
-    return number
+    return make_id(number)
 
 
 def read_word(name: str, text: str | None, words: Mapping[str, Word]) -> Word | None:

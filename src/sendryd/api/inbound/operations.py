@@ -11,7 +11,7 @@ from sendryd.api.framework.requests import invalid, not_found, parse_cursor
 from sendryd.api.inbound.schema import InboundConfig, InboundConfigBody, InboundEmail, config_json
 from sendryd.policy.urlguard import UrlRefused
 
-GROUP: Final = Group("Inbound", "Mail that comes in.", {"inbound": public_id("a received email", "inb")})
+GROUP: Final = Group("Inbound", "Mail that comes in.", {"inbound": public_id("a received email", "inb", "Received email")})
 INBOUND_PREFIX: Final = "inb"
 
 
@@ -35,7 +35,7 @@ class InboundHandlers:
 
         This server receives no mail yet: the list is empty.
         """
-        parse_cursor(call.query.cursor, INBOUND_PREFIX)
+        parse_cursor(call.query.cursor, int, INBOUND_PREFIX)
         return page([], has_more=False)
 
     async def get(self, _call: Call[None, None]) -> InboundEmail:

@@ -20,6 +20,7 @@ from sendryd.model.ids import (
     MessageId,
     parse_id,
 )
+from sendryd.policy.permissions import may_see_bodies
 from sendryd.store.base import ApiRequestFilter, EventFilter, Store
 
 
@@ -56,9 +57,9 @@ class LogHandlers:
             created_from=query.from_date,
             created_to=query.to_date,
         )
-        before = parse_cursor(query.cursor, EVENT_PREFIX)
+        before = parse_cursor(query.cursor, EventId, EVENT_PREFIX)
         account_id = call.key.account_id
-        found = await self._store.list_events(account_id, which, limit=query.limit, before=None if before is None else EventId(before))
+        found = await self._store.list_events(account_id, which, limit=query.limit, before=before)
         total = await self._store.count_events(account_id, which)
         return counted_page([event_json(event) for event in found.items], has_more=found.has_more, total=total)
 
@@ -71,15 +72,12 @@ class LogHandlers:
         which = ApiRequestFilter(
             method=query.method.upper() if query.method else None, status_code=query.status_code, path=query.path, text=query.q
         )
-        before = parse_cursor(query.cursor, API_REQUEST_PREFIX)
+        before = parse_cursor(query.cursor, ApiRequestId, API_REQUEST_PREFIX)
         account_id = call.key.account_id
-        found = await self._store.page_api_requests(
-            account_id, which, limit=query.limit, before=None if before is None else ApiRequestId(before)
-        )
+        found = await self._store.page_api_requests(account_id, which, limit=query.limit, before=before)
         total = await self._store.count_api_requests(account_id, which)
         items = found.items
-        if call.key.mode is KeyMode.TEST:
-            # Answers to live keys may hold what leads to live mail, such as the link to a shared message.
+        if not may_see_bodies(call.key, KeyMode.LIVE):
             tests = {key.id for key in await self._store.list_api_keys(account_id) if key.mode is KeyMode.TEST}
             items = tuple(each if each.api_key_id in tests else replace(each, request_body=None, response_body=None) for each in items)
         return counted_page([api_request_json(each) for each in items], has_more=found.has_more, total=total)

@@ -6,11 +6,9 @@ from sendryd.accounts.scheduled_reports import ScheduledReports
 from sendryd.api.analytics.operations import GROUP
 from sendryd.api.framework.answers import Deleted, Whole
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import not_found
 from sendryd.api.scheduled_reports.schema import NewReport, ScheduledReport, report_json
-from sendryd.model.ids import REPORT_PREFIX, ReportId, parse_id
+from sendryd.model.ids import REPORT_PREFIX, ReportId
 from sendryd.model.report import ReportFrequency
-from sendryd.store.errors import NotFound
 
 PATH: Final = "/v1/analytics/scheduled-reports"
 
@@ -57,11 +55,5 @@ class ReportHandlers:
 
         The recipients get no further reports.
         """
-        number = parse_id(call.params["id"], REPORT_PREFIX)
-        if number is None:
-            raise not_found("Scheduled report")
-        try:
-            await self._reports.remove(call.key.account_id, ReportId(number))
-        except NotFound:
-            raise not_found("Scheduled report") from None
+        await self._reports.remove(call.key.account_id, ReportId(call.read_id(REPORT_PREFIX)))
         return {"deleted": True}

@@ -5,11 +5,11 @@ from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
-from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, ListOffice
+from sendryd.accounts.suppressions import BadAddress, ListOffice
 from sendryd.api.framework.answers import Deleted, Page
 from sendryd.api.framework.group import Group, PathParameter
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import invalid, not_found, parse_cursor, read_word
+from sendryd.api.framework.requests import invalid, parse_cursor, read_word
 from sendryd.api.framework.tables import csv_text
 from sendryd.api.suppressions.schema import (
     COLUMNS,
@@ -28,9 +28,10 @@ from sendryd.model.ids import SUPPRESSION_PREFIX, AccountId, SuppressionId
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.suppress import normalise_address
 from sendryd.store.base import Store
-from sendryd.store.errors import NotFound
 
-GROUP: Final = Group("Suppression", "Addresses that get no mail.", {"suppression": PathParameter("An address.", "user@example.org")})
+GROUP: Final = Group(
+    "Suppression", "Addresses that get no mail.", {"suppression": PathParameter("An address.", "user@example.org", "Suppressed address")}
+)
 MAX_IMPORT_BODY: Final = 4 * 1024 * 1024  # octets: 10,000 of the longest addresses with their reasons
 EXPORT_STEP: Final = 1000  # rows read at once: some 10 ms, and no more than that in memory
 
@@ -67,13 +68,13 @@ class SuppressionHandlers:
         A suppressed address gets no mail from this account.
         """
         query = call.query
-        before = parse_cursor(query.cursor, SUPPRESSION_PREFIX)
+        before = parse_cursor(query.cursor, SuppressionId, SUPPRESSION_PREFIX)
         found = await self._store.page_suppressions(
             call.key.account_id,
             text=normalise_address(query.q) if query.q else None,
             reason=read_word("reason", query.reason, REASON_WORDS),
             limit=query.limit,
-            before=None if before is None else SuppressionId(before),
+            before=before,
         )
         return suppressions_page(found.items, has_more=found.has_more)
 
@@ -95,8 +96,6 @@ class SuppressionHandlers:
         emails, pairs = body.emails or [], body.suppressions or []
         entries = [(email, REASON_WORDS[default]) for email in emails]
         entries += [(each.email, REASON_WORDS[each.reason or default]) for each in pairs]
-        if not 1 <= len(entries) <= MAX_IMPORT:
-            raise invalid("emails", f"give 1 to {MAX_IMPORT:,} addresses, in emails or in suppressions")
         try:
             inserted = await self._lists.import_suppressions(call.key.account_id, entries)
         except BadAddress as error:
@@ -131,8 +130,5 @@ class SuppressionHandlers:
 
         The address gets mail again.
         """
-        try:
-            await self._lists.lift_suppression(call.key.account_id, call.params["email"])
-        except NotFound:
-            raise not_found("Suppressed address") from None
+        await self._lists.lift_suppression(call.key.account_id, call.params["email"])
         return {"deleted": True}

@@ -77,7 +77,7 @@ class SystemHandlers:
 
         This server records no incidents: the list is empty.
         """
-        parse_cursor(call.query.cursor, INCIDENT_PREFIX)
+        parse_cursor(call.query.cursor, int, INCIDENT_PREFIX)
         return page([], has_more=False)
 
     async def get_latency(self, call: Call[None, LatencyQuery]) -> Latency:

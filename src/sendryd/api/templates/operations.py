@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from sendryd.accounts.templates import EMPTY, BadTemplate, TemplateOffice
+from sendryd.accounts.templates import EMPTY, TemplateOffice
 from sendryd.api.framework.answers import Deleted, Page, Whole, page
 from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.group import Group, PathParameter, public_id
@@ -35,16 +35,16 @@ from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import TemplateError
 from sendryd.model import template as model
 from sendryd.model.apikey import Scope
-from sendryd.model.ids import TEMPLATE_PREFIX, TEMPLATE_VERSION_PREFIX, TemplateId, TemplateVersionId, parse_id
+from sendryd.model.ids import TEMPLATE_PREFIX, TEMPLATE_VERSION_PREFIX, TemplateId, TemplateVersionId
 from sendryd.store.errors import NotFound
 
 GROUP: Final = Group(
     "Templates",
     "Stored contents with variables.",
     {
-        "templates": public_id("a template", TEMPLATE_PREFIX),
-        "publish": public_id("a version", TEMPLATE_VERSION_PREFIX),
-        "visual-starters": PathParameter("The id of a design, as the list has it.", "newsletter"),
+        "templates": public_id("a template", TEMPLATE_PREFIX, "Template"),
+        "publish": public_id("a version", TEMPLATE_VERSION_PREFIX, "Template version"),
+        "visual-starters": PathParameter("The id of a design, as the list has it.", "newsletter", "Visual starter"),
     },
 )
 MAX_BODY: Final = 24 * 1024 * 1024  # octets: the longest HTML and text with many letters of several octets or escaped, and a design
@@ -107,20 +107,15 @@ class TemplateHandlers:
 
         A design in `blocks` is compiled into HTML unless `html` is given too. Live mail cannot use a template that a test key made.
         """
-        try:
-            return template_json(await self._templates.add(call.key, call.body.change))
-        except BadTemplate as error:
-            raise invalid(error.field, f"{error.field}: {error}") from None
+        return template_json(await self._templates.add(call.key, call.body.change))
 
     async def list(self, call: Call[None, PageQuery]) -> Page[Template]:
         """List templates, newest first.
 
         The list has live and test templates.
         """
-        before = parse_cursor(call.query.cursor, TEMPLATE_PREFIX)
-        found = await self._templates.page(
-            call.key.account_id, limit=call.query.limit, before=None if before is None else TemplateId(before)
-        )
+        before = parse_cursor(call.query.cursor, TemplateId, TEMPLATE_PREFIX)
+        found = await self._templates.page(call.key.account_id, limit=call.query.limit, before=before)
         return page([template_json(each) for each in found.items], has_more=found.has_more)
 
     async def get(self, call: Call[None, None]) -> Template:
@@ -135,22 +130,14 @@ class TemplateHandlers:
 
         A changed content becomes the next version, and is published. A field that is left out keeps its value.
         """
-        try:
-            return template_json(await self._templates.update(call.key, _read_id(call), call.body.change))
-        except BadTemplate as error:
-            raise invalid(error.field, f"{error.field}: {error}") from None
-        except NotFound:
-            raise not_found("Template") from None
+        return template_json(await self._templates.update(call.key, TemplateId(call.read_id(TEMPLATE_PREFIX)), call.body.change))
 
     async def remove(self, call: Call[None, None]) -> Deleted:
         """Delete a template and its versions.
 
         Mail that was sent with it stays.
         """
-        try:
-            await self._templates.remove(call.key, _read_id(call))
-        except NotFound:
-            raise not_found("Template") from None
+        await self._templates.remove(call.key, TemplateId(call.read_id(TEMPLATE_PREFIX)))
         return {"deleted": True}
 
     async def list_versions(self, call: Call[None, None]) -> Whole[TemplateVersion]:
@@ -158,10 +145,7 @@ class TemplateHandlers:
 
         Each change of the content made one.
         """
-        try:
-            versions = await self._templates.versions(call.key.account_id, _read_id(call))
-        except NotFound:
-            raise not_found("Template") from None
+        versions = await self._templates.versions(call.key.account_id, TemplateId(call.read_id(TEMPLATE_PREFIX)))
         return {"data": [template_version_json(each) for each in versions]}
 
     async def publish(self, call: Call[None, None]) -> Template:
@@ -170,23 +154,15 @@ class TemplateHandlers:
         Mail that is sent from now on uses this version.
         """
         template = await self._find(call)
-        number = parse_id(call.params["versionId"], TEMPLATE_VERSION_PREFIX)
-        if number is None:
-            raise not_found("Template version")
-        try:
-            return template_json(await self._templates.publish(call.key, template.id, TemplateVersionId(number)))
-        except NotFound:
-            raise not_found("Template version") from None
+        version_id = TemplateVersionId(call.read_id(TEMPLATE_VERSION_PREFIX, name="versionId"))
+        return template_json(await self._templates.publish(call.key, template.id, version_id))
 
     async def duplicate(self, call: Call[None, None]) -> Template:
         """Copy a template.
 
         The copy begins with one version, the published content.
         """
-        try:
-            return template_json(await self._templates.duplicate(call.key, _read_id(call)))
-        except NotFound:
-            raise not_found("Template") from None
+        return template_json(await self._templates.duplicate(call.key, TemplateId(call.read_id(TEMPLATE_PREFIX))))
 
     async def render(self, call: Call[RenderBody, None]) -> Rendered:
         """Render a template with variables.
@@ -255,13 +231,6 @@ class TemplateHandlers:
 
     async def _find(self, call: Call[object, object]) -> model.Template:
         try:
-            return await self._templates.get(call.key.account_id, _read_id(call))
-        except NotFound:
+            return await self._templates.get(call.key.account_id, TemplateId(call.read_id(TEMPLATE_PREFIX)))
+        except NotFound:  # where the path also names a version
             raise not_found("Template") from None
-
-
-def _read_id(call: Call[object, object]) -> TemplateId:
-    number = parse_id(call.params["id"], TEMPLATE_PREFIX)
-    if number is None:
-        raise not_found("Template")
-    return TemplateId(number)

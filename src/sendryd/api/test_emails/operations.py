@@ -13,15 +13,18 @@ from sendryd.api.test_emails.schema import TestEmail, WaitQuery, WholeTestEmail,
 from sendryd.intake.personal import Personaliser
 from sendryd.message.parse import summarise
 from sendryd.model.apikey import ApiKey, KeyMode
-from sendryd.model.ids import MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, MessageId, parse_id
+from sendryd.model.ids import MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, MessageId
 from sendryd.model.message import Message
+from sendryd.policy.permissions import may_see_captured
 from sendryd.runtime import offload
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import MessageFilter, QueueFilter, Store
 
 GROUP: Final = Group(
-    "Test Emails", "What test keys sent, as it would have arrived.", {"test-emails": public_id("a captured email", TEST_MESSAGE_PREFIX)}
+    "Test Emails",
+    "What test keys sent, as it would have arrived.",
+    {"test-emails": public_id("a captured email", TEST_MESSAGE_PREFIX, "Test email")},
 )
 POLL_INTERVAL: Final = 0.1  # seconds between looks: a look is a few rows of a small index, and a test suite wants to go on
 
@@ -55,10 +58,8 @@ class TestInboxHandlers:
 
         A test key sees the mail that it sent; a live key, the mail of all test keys.
         """
-        before = parse_cursor(call.query.cursor, TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
-        found = await self._store.list_messages(
-            call.key.account_id, _inbox(call.key), limit=call.query.limit, before=None if before is None else MessageId(before)
-        )
+        before = parse_cursor(call.query.cursor, MessageId, TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
+        found = await self._store.list_messages(call.key.account_id, _inbox(call.key), limit=call.query.limit, before=before)
         return page([test_email_json(summary.message) for summary in found.items], has_more=found.has_more)
 
     async def get(self, call: Call[None, None]) -> Response:
@@ -67,11 +68,9 @@ class TestInboxHandlers:
         Take its id as `te_…` or as `em_…`. The content is the first recipient's copy.
         """
         key = call.key
-        number = parse_id(call.params["id"], TEST_MESSAGE_PREFIX, MESSAGE_PREFIX)
-        summary = None if number is None else await self._store.get_message(key.account_id, MessageId(number))
-        if summary is None or summary.message.mode is not KeyMode.TEST:
-            raise not_found("Test email")
-        if key.mode is KeyMode.TEST and summary.message.api_key_id != key.id:
+        message_id = MessageId(call.read_id(TEST_MESSAGE_PREFIX, MESSAGE_PREFIX))
+        summary = await self._store.get_message(key.account_id, message_id)
+        if summary is None or not may_see_captured(key, summary.message):
             raise not_found("Test email")
         return await self._show(summary.message)
 

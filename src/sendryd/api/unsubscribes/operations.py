@@ -15,11 +15,12 @@ from sendryd.api.unsubscribes.schema import (
     UnsubscribesQuery,
     unsubscribe_json,
 )
-from sendryd.model.ids import UNSUBSCRIBE_PREFIX, UnsubscribeId, parse_id
+from sendryd.model.ids import UNSUBSCRIBE_PREFIX, UnsubscribeId
 from sendryd.store.base import Store
-from sendryd.store.errors import NotFound
 
-GROUP: Final = Group("Unsubscribes", "Addresses that get no marketing.", {"unsubscribes": public_id("an unsubscribe", UNSUBSCRIBE_PREFIX)})
+GROUP: Final = Group(
+    "Unsubscribes", "Addresses that get no marketing.", {"unsubscribes": public_id("an unsubscribe", UNSUBSCRIBE_PREFIX, "Unsubscribe")}
+)
 
 
 class UnsubscribeHandlers:
@@ -53,13 +54,13 @@ class UnsubscribeHandlers:
         An unsubscribed address gets no marketing, of one list or of all.
         """
         query = call.query
-        before = parse_cursor(query.cursor, UNSUBSCRIBE_PREFIX)
+        before = parse_cursor(query.cursor, UnsubscribeId, UNSUBSCRIBE_PREFIX)
         found = await self._store.page_unsubscribes(
             call.key.account_id,
             email=seek_address(query.email) if query.email else None,
             list_id=query.list_id,
             limit=query.limit,
-            before=None if before is None else UnsubscribeId(before),
+            before=before,
         )
         return page([unsubscribe_json(each) for each in found.items], has_more=found.has_more)
 
@@ -86,7 +87,7 @@ class UnsubscribeHandlers:
 
         The answer has the address, the list and the reason.
         """
-        found = await self._store.get_unsubscribe(call.key.account_id, _read_id(call))
+        found = await self._store.get_unsubscribe(call.key.account_id, UnsubscribeId(call.read_id(UNSUBSCRIBE_PREFIX)))
         if found is None:
             raise not_found("Unsubscribe")
         return unsubscribe_json(found)
@@ -96,15 +97,5 @@ class UnsubscribeHandlers:
 
         The address gets marketing again.
         """
-        try:
-            await self._store.remove_unsubscribe(call.key.account_id, _read_id(call))
-        except NotFound:
-            raise not_found("Unsubscribe") from None
+        await self._store.remove_unsubscribe(call.key.account_id, UnsubscribeId(call.read_id(UNSUBSCRIBE_PREFIX)))
         return {"deleted": True}
-
-
-def _read_id(call: Call[object, object]) -> UnsubscribeId:
-    number = parse_id(call.params["id"], UNSUBSCRIBE_PREFIX)
-    if number is None:
-        raise not_found("Unsubscribe")
-    return UnsubscribeId(number)

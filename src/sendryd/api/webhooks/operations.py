@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from sendryd.accounts.webhooks import BadWebhook, WebhookChange, WebhookOffice
+from sendryd.accounts.webhooks import WebhookChange, WebhookOffice
 from sendryd.api.framework.answers import CountedPage, Deleted, Page, counted_page, page
 from sendryd.api.framework.bodies import SearchQuery
 from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
-from sendryd.api.framework.requests import Refused, invalid, not_found, parse_cursor
+from sendryd.api.framework.requests import invalid, not_found, parse_cursor
 from sendryd.api.webhooks.schema import (
     CreatedWebhook,
     DeliveriesQuery,
@@ -28,14 +28,15 @@ from sendryd.api.webhooks.schema import (
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, parse_id
 from sendryd.policy.permissions import may_see_url
-from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import NotifyStore
-from sendryd.store.errors import NotAllowed, NotFound
 
 GROUP: Final = Group(
     "Webhooks",
     "Telling programs what happens.",
-    {"webhooks": public_id("a webhook", WEBHOOK_PREFIX), "deliveries": public_id("a notification", NOTIFICATION_PREFIX)},
+    {
+        "webhooks": public_id("a webhook", WEBHOOK_PREFIX, "Webhook"),
+        "deliveries": public_id("a notification", NOTIFICATION_PREFIX, "Webhook delivery"),
+    },
 )
 
 
@@ -79,10 +80,7 @@ class WebhookHandlers:
         A webhook that a test key creates gets events of test mail only.
         """
         body = call.body
-        try:
-            webhook = await self._webhooks.create(call.key, body.url, body.events, is_active=body.active is not False)
-        except BadWebhook as error:
-            raise invalid(error.field, f"{error.field}: {error}") from None
+        webhook = await self._webhooks.create(call.key, body.url, body.events, is_active=body.active is not False)
         return new_webhook_json(webhook, call.key)
 
     async def list(self, call: Call[None, SearchQuery]) -> CountedPage[WebhookListItem]:
@@ -91,12 +89,10 @@ class WebhookHandlers:
         The list has no secrets. Keys that cannot change a webhook see only the host of its URL.
         """
         query = call.query
-        before = parse_cursor(query.cursor, WEBHOOK_PREFIX)
+        before = parse_cursor(query.cursor, WebhookId, WEBHOOK_PREFIX)
         account_id = call.key.account_id
         searched = frozenset(mode for mode in KeyMode if may_see_url(call.key, mode))
-        found = await self._store.page_webhooks(
-            account_id, text=query.q, whole_urls=searched, limit=query.limit, before=None if before is None else WebhookId(before)
-        )
+        found = await self._store.page_webhooks(account_id, text=query.q, whole_urls=searched, limit=query.limit, before=before)
         total = await self._store.count_webhooks(account_id, text=query.q, whole_urls=searched)
         return counted_page([listed_webhook_json(each, call.key) for each in found.items], has_more=found.has_more, total=total)
 
@@ -105,7 +101,7 @@ class WebhookHandlers:
 
         A live key with full access also gets the secret. Keys that cannot change the webhook see only the host of its URL.
         """
-        webhook = await self._store.get_webhook(call.key.account_id, _read_id(call))
+        webhook = await self._store.get_webhook(call.key.account_id, WebhookId(call.read_id(WEBHOOK_PREFIX)))
         if webhook is None:
             raise not_found("Webhook")
         return webhook_json(webhook, call.key)
@@ -117,12 +113,7 @@ class WebhookHandlers:
         """
         body = call.body
         change = WebhookChange(url=body.url, events=body.events, is_active=body.active)
-        try:
-            webhook = await self._webhooks.update(call.key, _read_id(call), change)
-        except BadWebhook as error:
-            raise invalid(error.field, f"{error.field}: {error}") from None
-        except NotFound:
-            raise not_found("Webhook") from None
+        webhook = await self._webhooks.update(call.key, WebhookId(call.read_id(WEBHOOK_PREFIX)), change)
         return webhook_json(webhook, call.key)
 
     async def remove(self, call: Call[None, None]) -> Deleted:
@@ -130,10 +121,7 @@ class WebhookHandlers:
 
         Its finished deliveries are removed too.
         """
-        try:
-            await self._webhooks.remove(call.key, _read_id(call))
-        except NotFound:
-            raise not_found("Webhook") from None
+        await self._webhooks.remove(call.key, WebhookId(call.read_id(WEBHOOK_PREFIX)))
         return {"deleted": True}
 
     async def list_deliveries(self, call: Call[None, DeliveriesQuery]) -> Page[WebhookDelivery]:
@@ -145,13 +133,13 @@ class WebhookHandlers:
         webhook_id = parse_id(query.webhook_id, WEBHOOK_PREFIX) if query.webhook_id else None
         if query.webhook_id and webhook_id is None:
             raise invalid("webhook_id", "webhook_id is the id of a webhook, as wh_…")
-        before = parse_cursor(query.cursor, NOTIFICATION_PREFIX)
+        before = parse_cursor(query.cursor, NotificationId, NOTIFICATION_PREFIX)
         found = await self._store.page_notifications(
             call.key.account_id,
             made_by=KeyMode.TEST if call.key.mode is KeyMode.TEST else None,
             webhook_id=None if webhook_id is None else WebhookId(webhook_id),
             limit=query.limit,
-            before=None if before is None else NotificationId(before),
+            before=before,
         )
         return page([notification_json(each) for each in found.items], has_more=found.has_more)
 
@@ -160,15 +148,7 @@ class WebhookHandlers:
 
         The event keeps its id, so that the receiver can recognize it.
         """
-        number = parse_id(call.params["id"], NOTIFICATION_PREFIX)
-        if number is None:
-            raise not_found("Webhook delivery")
-        try:
-            made = await self._webhooks.replay(call.key, NotificationId(number))
-        except NotFound:
-            raise not_found("Webhook delivery") from None
-        except NotAllowed as error:
-            raise _conflict(error) from None
+        made = await self._webhooks.replay(call.key, NotificationId(call.read_id(NOTIFICATION_PREFIX)))
         return queued_json(made)
 
     async def test(self, call: Call[None, None]) -> Replayed:
@@ -176,12 +156,7 @@ class WebhookHandlers:
 
         The body has `"test": true` and concerns no email.
         """
-        try:
-            made = await self._webhooks.test_event(call.key, _read_id(call))
-        except NotFound:
-            raise not_found("Webhook") from None
-        except NotAllowed as error:
-            raise _conflict(error) from None
+        made = await self._webhooks.test_event(call.key, WebhookId(call.read_id(WEBHOOK_PREFIX)))
         return queued_json(made)
 
     async def replay_range(self, call: Call[Range, None]) -> ReplayedRange:
@@ -190,32 +165,11 @@ class WebhookHandlers:
         Only failed deliveries are replayed unless `failed_only` is false.
         """
         body = call.body
-        if body.end < body.start:
-            raise invalid("to", "to: it lies before from")
-        try:
-            made = await self._webhooks.replay_range(
-                call.key,
-                _read_id(call),
-                start=body.start,
-                end=body.end,
-                is_failed=body.failed_only is not False,
-            )
-        except BadWebhook as error:
-            raise invalid("to", f"to: {error}") from None
-        except NotFound:
-            raise not_found("Webhook") from None
-        except NotAllowed as error:
-            raise _conflict(error) from None
+        made = await self._webhooks.replay_range(
+            call.key,
+            WebhookId(call.read_id(WEBHOOK_PREFIX)),
+            start=body.start,
+            end=body.end,
+            is_failed=body.failed_only is not False,
+        )
         return {"queued": len(made)}
-
-
-def _read_id(call: Call[object, object]) -> WebhookId:
-    number = parse_id(call.params["id"], WEBHOOK_PREFIX)
-    if number is None:
-        raise not_found("Webhook")
-    return WebhookId(number)
-
-
-def _conflict(error: NotAllowed) -> Refused:
-    text = str(error)
-    return Refused(Refusal(RefusalKey.CONFLICT, text[:1].upper() + text[1:]))
