@@ -5,19 +5,22 @@ that has it open, and a call after `aclose` is the next start. The tests of an a
 names it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from pathlib import Path
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import pytest
 
-from sendryd.store.base import Store
+from sendryd.store.base import ContentStore, Store
 from sendryd.store.memory import MemoryStore
+from sendryd.store.memory.content import MemoryContents
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import connection, segments, writer
+from sendryd.store.sqlite.engine.contents import SpooledContents
+from sendryd.store.sqlite.engine.creating import create_database
 from sendryd.store.sqlite.mail import changes, claims, deliveries, reads
 from sendryd.store.sqlite.webhooks import adapter as webhooks
 from sendryd.testing.stores import open_new_store
@@ -125,4 +128,63 @@ BACKENDS: Final = (
     Backend(name="memory", aggregates=MAIL - {Aggregate.MODEL}, install=_memory),
     Backend(name="sqlite", aggregates=ALL, install=_sqlite),
     Backend(name="sqlite-cramped", aggregates=ALL - {Aggregate.MODEL}, install=_sqlite_cramped),
+)
+
+
+# Contents have a contract of their own, for the writers of the backends.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """An empty store of contents, and the transactions in which contents are put and dropped."""
+
+    store: ContentStore[Any, Any]
+    connection: Any
+    transaction: Callable[[], AbstractContextManager[object]]  # commits, or rolls back what raises
+    reopen: Callable[[], ContentStore[Any, Any]]  # the next start, with the same connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContentBackend:
+    """One way to keep contents."""
+
+    name: str
+    install: Callable[[Path], AbstractContextManager[Contents]]
+
+
+@contextmanager
+def _memory_contents(_folder: Path) -> Iterator[Contents]:
+    store = MemoryContents()
+    yield Contents(store=store, connection=None, transaction=nullcontext, reopen=lambda: store)
+
+
+@contextmanager
+def _spooled_contents(folder: Path) -> Iterator[Contents]:
+    path = folder / connection.FILE_NAME
+    create_database(path)
+    opened, files = connection.open_connection(path), [segments.Segments(folder / "spool")]
+
+    @contextmanager
+    def transaction() -> Iterator[None]:
+        opened.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            opened.execute("ROLLBACK")
+            raise
+        opened.execute("COMMIT")
+
+    def reopen() -> SpooledContents:
+        files.append(segments.Segments(folder / "spool"))
+        return SpooledContents(files[-1])
+
+    yield Contents(store=SpooledContents(files[0]), connection=opened, transaction=transaction, reopen=reopen)
+    for each in files:
+        each.close()
+    opened.close()
+
+
+CONTENT_BACKENDS: Final = (
+    ContentBackend(name="memory", install=_memory_contents),
+    ContentBackend(name="spool", install=_spooled_contents),
 )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain, check_state
 from sendryd.store.base.cluster import Cluster, Returned
+from sendryd.store.base.content import ContentStore
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore
 from sendryd.store.base.mail import (
@@ -56,6 +57,7 @@ __all__ = [
     "ClaimedDelivery",
     "ClaimedNotification",
     "Cluster",
+    "ContentStore",
     "CrashPause",
     "DeliveryStore",
     "DeliveryView",

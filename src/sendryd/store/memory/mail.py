@@ -35,13 +35,13 @@ from sendryd.store.base import (
 from sendryd.store.base.leases import plan_returns
 from sendryd.store.errors import AlreadyAnswered, Changed, Conflict, LeaseLost, NotAllowed, NotFound
 from sendryd.store.memory.accounts import MemoryAccounts
+from sendryd.store.memory.content import MemoryContents, MemoryPlace
 from sendryd.store.memory.delivery import Delivery, read_claimed, read_queued
 from sendryd.store.memory.lists import MemoryLists
 from sendryd.store.memory.nexthops import MemoryNextHops
 from sendryd.store.memory.traces import MemoryTraces
 
 MAX_REPLY = 1000  # characters
-STREAMED = 64 * 1024  # octets of a piece
 
 
 class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
@@ -50,6 +50,8 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
     def __init__(self) -> None:
         super().__init__()
         self._messages: dict[MessageId, NewMessage] = {}
+        self._contents = MemoryContents()
+        self._places: dict[MessageId, MemoryPlace] = {}
         self._deliveries: dict[DeliveryId, Delivery] = {}
         self._events: dict[EventId, tuple[Event, AccountId, KeyMode]] = {}
         self._commits = 0
@@ -65,6 +67,7 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
             raise Conflict("the message exists")
         self._commits += 1
         self._messages[message.message.id] = message
+        self._put(message)
         for new in message.deliveries:
             is_done = new.state is DeliveryState.DELIVERED
             lease = message.lease if new.state is DeliveryState.LEASED else None
@@ -108,6 +111,12 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
             raise NotAllowed("the message is under way or done")
         return found
 
+    def _put(self, new: NewMessage) -> None:
+        old = self._places.get(new.message.id)
+        (self._places[new.message.id],) = self._contents.put_many(None, [(new.message.id, new.content)])
+        if old is not None:
+            self._contents.drop(None, [old])
+
     async def amend(self, new: NewMessage, now: datetime, *, made_from: bytes | None = None) -> None:
         waiting = self._untried(new.message.account_id, new.message.id)
         if any(each.state is not DeliveryState.QUEUED or each.due_at <= now for each in waiting):
@@ -116,6 +125,7 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
         if made_from is not None and old.draft != made_from:
             raise Changed("the message has been changed by somebody else at the same time: try again")
         self._messages[new.message.id] = replace(old, message=new.message, content=new.content, draft=new.draft)
+        self._put(new)
         for each in waiting:
             each.due_at = min(delivery.due_at for delivery in new.deliveries)
         for each in self._deliveries.values():
@@ -159,17 +169,18 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
             for (_, domain), members in groups.items()
         ]
 
-    async def read_content(self, message_id: MessageId) -> bytes:
-        if message_id not in self._messages:
+    def _place(self, message_id: MessageId) -> MemoryPlace:
+        if message_id not in self._places:
             raise NotFound("no such message")
-        return self._messages[message_id].content
+        return self._places[message_id]
+
+    async def read_content(self, message_id: MessageId) -> bytes:
+        return self._contents.read(self._place(message_id))
 
     async def stream_content(self, message_id: MessageId) -> AsyncIterator[bytes]:
-        if message_id not in self._messages:
-            raise NotFound("no such message")
-        content = self._messages[message_id].content
-        for start in range(0, len(content), STREAMED):
-            yield content[start : start + STREAMED]
+        place = self._place(message_id)
+        for piece in self._contents.read_range(place, 0, place.size):
+            yield piece
 
     def _held(self, lease: Lease, delivery_id: DeliveryId) -> Delivery:
         delivery = self._deliveries.get(delivery_id)
@@ -475,6 +486,7 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
             number for number, new in sorted(self._messages.items()) if new.message.waits_since < created_before and number not in waiting
         ][:limit]
         for number in old:
+            self._contents.drop(None, [self._places.pop(number)])
             for delivery in self._messages.pop(number).deliveries:
                 del self._deliveries[delivery.id]
         return len(old)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import apsw
 
-from sendryd.store.sqlite.engine.segments import Appended
+from sendryd.store.sqlite.engine.records import Place
 
 
 class Batch(Protocol):
@@ -13,7 +13,7 @@ class Batch(Protocol):
 
     @property
     def contents(self) -> Sequence[tuple[int, bytes]]:
-        """Contents to be appended to the spool, each with its message's id."""
+        """New contents, each with its message's id."""
         ...
 
     @property
@@ -21,8 +21,8 @@ class Batch(Protocol):
         """Number of rows left so far: it grows if an operation has changed something."""
         ...
 
-    def place(self, connection: apsw.Connection, appended: Appended) -> None:
-        """Stores the messages whose contents have been appended."""
+    def place(self, connection: apsw.Connection, places: Sequence[Place]) -> Sequence[Place]:
+        """Stores the messages with the places of their contents. Returns the places of contents that no message refers to any more."""
         ...
 
     def store(self, connection: apsw.Connection) -> None:

@@ -15,6 +15,7 @@ from sendryd.store.codec.values import to_json
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite.engine.batch import Batch
 from sendryd.store.sqlite.engine.connection import FILE_NAME, SPOOL_NAME, open_connection, translated
+from sendryd.store.sqlite.engine.contents import SpooledContents
 from sendryd.store.sqlite.engine.queries import SQL
 from sendryd.store.sqlite.engine.room import Room
 from sendryd.store.sqlite.engine.segments import SegmentFile, Segments
@@ -49,8 +50,9 @@ class Database:
         self.unreadable = Unreadable(tell_unreadable)
         self.path = data_dir / FILE_NAME
         self.segments = Segments(data_dir / SPOOL_NAME)
+        self.contents = SpooledContents(self.segments)
         self.room = Room(data_dir, monotonic)
-        self.writer = Writer(self.path, self.segments, self.room, make_batch, monotonic)
+        self.writer = Writer(self.path, self.contents, self.room, make_batch, monotonic)
         self._files = KnownFiles(self.path)
         self._checked = float("-inf")
         self._reader = open_connection(self.path, is_reader=True)

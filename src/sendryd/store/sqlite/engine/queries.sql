@@ -14,8 +14,8 @@ INSERT INTO segment (number, messages, id, octets) VALUES (:number, :messages, :
 ON CONFLICT (number) DO UPDATE SET messages = messages + excluded.messages, octets = max(octets, excluded.octets);
 
 -- name: leave_segment
--- Counts one message less in a segment.
-UPDATE segment SET messages = messages - 1 WHERE number = :number;
+-- Counts messages less in a segment.
+UPDATE segment SET messages = messages - :messages WHERE number = :number;
 
 -- name: get_segment
 -- A segment by its number.

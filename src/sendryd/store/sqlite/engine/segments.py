@@ -183,20 +183,24 @@ class Segments:
         with self._explained(place):
             return self._read(place)
 
-    def stream(self, place: Place) -> Iterator[bytes]:
-        """A content in pieces of at most `PIECEWISE` octets. Raises what `read` does: after the last piece if the content was altered."""
+    def read_range(self, place: Place, start: int, stop: int) -> Iterator[bytes]:
+        """A content, or a part of it, in pieces of at most `PIECEWISE` octets. Raises what `read` does: after the last piece if the whole
+        content was altered, which a part of it does not tell.
+        """
+        if not 0 <= start <= stop <= place.size:
+            raise ValueError(f"octets {start} to {stop} are not in a content of {place.size}")
         with self._explained(place):
             reader = self._reader(place.segment)
             if reader.id != place.segment_id:
                 raise Unreadable("it is not the one that the database knows by this name")
             header = b"" if reader.id is None else _read_at(reader.descriptor, place.position - RECORD_HEADER, RECORD_HEADER)
             expected = None if reader.id is None else read_record_header(header, place)
-            crc, end = 0, place.position + place.size
-            for position in range(place.position, end, PIECEWISE):
+            crc, end = 0, place.position + stop
+            for position in range(place.position + start, end, PIECEWISE):
                 piece = _read_at(reader.descriptor, position, min(PIECEWISE, end - position))
                 crc = zlib.crc32(piece, crc)
                 yield piece
-            if expected not in (None, crc):
+            if stop - start == place.size and expected not in (None, crc):
                 raise Unreadable("the content was altered")
 
     @contextmanager

@@ -18,15 +18,13 @@ from typing import Any, Final
 
 import apsw
 
+from sendryd.store.base import ContentStore
 from sendryd.store.errors import AlreadyAnswered, StoreError, StoreFull, StoreUnavailable
 from sendryd.store.sqlite.engine.batch import Batch
 from sendryd.store.sqlite.engine.connection import FULL, PAGE_SIZE, open_connection, translated
 from sendryd.store.sqlite.engine.gathering import GATHER_OCTETS, Gathering
-from sendryd.store.sqlite.engine.queries import SQL
-from sendryd.store.sqlite.engine.records import SEGMENT_HEADER, SegmentId
+from sendryd.store.sqlite.engine.records import Place
 from sendryd.store.sqlite.engine.room import Room
-from sendryd.store.sqlite.engine.segments import Segments
-from sendryd.store.sqlite.engine.statements import fetch_row, fetch_value
 from sendryd.store.sqlite.engine.watch import KnownFiles
 
 MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
@@ -53,13 +51,19 @@ class Writer:
     """The thread. `submit` may be called from the event loop's thread alone."""
 
     def __init__(
-        self, path: Path, segments: Segments, room: Room, make_batch: Callable[[], Batch], monotonic: Callable[[], float] | None
+        self,
+        path: Path,
+        contents: ContentStore[apsw.Connection, Place],
+        room: Room,
+        make_batch: Callable[[], Batch],
+        monotonic: Callable[[], float] | None,
     ) -> None:
         """`monotonic` is a clock's; without one, commits are not measured and the writer never waits for more operations."""
         self._make_batch = make_batch
         self._monotonic = monotonic
         self._path = path
-        self._segments = segments
+        self._contents = contents
+        self._takes_contents = False  # this process accepts mail
         self._room = room
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: deque[Operation] = deque()
@@ -166,7 +170,7 @@ class Writer:
             new_pages = self._log_pages - self._written_back
             if new_pages >= CHECKPOINT_PAGES or (new_pages and not batch):
                 self._checkpoint()
-                if self._segments.is_open:  # this process accepts mail
+                if self._takes_contents:
                     self._room.hold()
 
     def _take(self) -> list[Operation] | None:
@@ -228,22 +232,24 @@ class Writer:
 
     def _try(self, batch: Sequence[Operation]) -> BaseException | None:
         """Runs operations as one transaction; gives the error that rolled it back."""
-        has_appended = False
+        has_put = False
         try:
             with translated():
                 if self._connection is None:
                     self._connection = self._connect()
                 connection = self._connection
                 self._files.check()
-                if any(operation.size for operation in batch) and self._segments.must_begin():
-                    self._begin_segment(connection)
+                if any(operation.size for operation in batch):
+                    self._prepare_contents(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 rows = self._make_batch()
                 _act(batch, connection, rows)
                 if rows.contents:
-                    appended = self._segments.append(rows.contents)
-                    has_appended = True
-                    rows.place(connection, appended)
+                    has_put = True
+                    places = self._contents.put_many(connection, rows.contents)
+                    left = rows.place(connection, places)
+                    if left:
+                        self._contents.drop(connection, left)
                 rows.store(connection)
                 connection.execute("COMMIT")
                 if not self.commits:  # the first commit has made the log
@@ -251,10 +257,15 @@ class Writer:
                 self.commits += 1
         except BaseException as error:
             error = self._roll_back(error)
-            if has_appended:
-                self._segments.roll_back(is_certain=not isinstance(error.__cause__, apsw.IOError))
+            if has_put:
+                self._contents.take_back(is_certain=not isinstance(error.__cause__, apsw.IOError))
             return error
         return None
+
+    def _prepare_contents(self, connection: apsw.Connection) -> None:
+        if self._contents.prepare(connection):
+            self._room.hold()
+        self._takes_contents = True
 
     def _make_room(self) -> bool:
         """Room for what has no content, such as an outcome or a deletion; False if there is no more to give."""
@@ -262,23 +273,6 @@ class Writer:
             return False
         self._checkpoint()
         return True
-
-    def _begin_segment(self, connection: apsw.Connection) -> None:
-        """Begins a file of contents. The database knows it in a commit of its own: a file that it does not know was not made with it."""
-        is_begun = False
-        while not is_begun:
-            numbers = set(self._segments.numbers())
-            connection.execute("BEGIN IMMEDIATE")
-            spool = fetch_row(connection, SQL["read_spool"])
-            if spool is None:
-                raise StoreUnavailable("the database has no spool")
-            number = spool["last_segment"] + 1
-            while number in numbers:  # of another installation, or of another time
-                number += 1
-            identity = fetch_value(connection, SQL["add_segment"], number=number, octets=SEGMENT_HEADER)
-            connection.execute("COMMIT")
-            is_begun = self._segments.begin(SegmentId(number, spool["id"], identity))
-        self._room.hold()
 
     def _roll_back(self, error: BaseException) -> BaseException:
         """Ends the transaction. Gives the error, more exact where the system says more than the engine."""

@@ -15,9 +15,9 @@ from sendryd.store.base import Lease, NewEvent, Outcome
 from sendryd.store.codec.deliveries import outcome_row
 from sendryd.store.codec.events import EventSubject, event_row
 from sendryd.store.codec.values import to_json
+from sendryd.store.sqlite.engine.contents import place_of
 from sendryd.store.sqlite.engine.manyrows import ManyRows
-from sendryd.store.sqlite.engine.references import fill_segment, leave_segment
-from sendryd.store.sqlite.engine.segments import Appended
+from sendryd.store.sqlite.engine.records import Place
 from sendryd.store.sqlite.engine.statements import change, fetch_row
 from sendryd.store.sqlite.lists.adding import suppress
 from sendryd.store.sqlite.mail.queries import SQL
@@ -59,7 +59,7 @@ class Rows:
 
     @property
     def contents(self) -> list[Content]:
-        """What is appended to the segments: of new messages, then of amended ones."""
+        """Contents of new messages, then of amended ones."""
         return self.new_contents + self.amended_contents if self.amended_contents else self.new_contents
 
     @property
@@ -75,19 +75,18 @@ class Rows:
                 metadata, text = event.metadata, to_json(event.metadata) if event.metadata else None
             self.events.append(event_row(subject, event, moment, text))
 
-    def place(self, connection: apsw.Connection, appended: Appended) -> None:
-        """Stores messages whose contents have been appended to a segment."""
-        segment, positions = appended.segment, appended.positions
-        fill_segment(connection, segment, len(positions), appended.end)
-        new = len(self.messages)
-        for row, position in zip(self.messages, positions[:new], strict=True):
-            row["segment"], row["position"] = segment.number, position
+    def place(self, connection: apsw.Connection, places: Sequence[Place]) -> list[Place]:
+        """Stores messages with the places of their contents. Returns the places of contents that no message refers to any more."""
+        new, left = len(self.messages), list[Place]()
+        for row, place in zip(self.messages, places[:new], strict=True):
+            row["segment"], row["position"] = place.segment, place.position
         _INSERT_MESSAGES.run(connection, self.messages)
         # One message may be amended twice in a batch, so what it refers to is looked up here, one by one.
-        for row, position in zip(self.amended, positions[new:], strict=True):
+        for row, place in zip(self.amended, places[new:], strict=True):
             old = fetch_row(connection, SQL["read_content"], id=row["id"])
-            leave_segment(connection, old["segment"] if old else segment.number)  # gone since: nobody refers to the new content
-            change(connection, SQL["amend_message"], **row, segment=segment.number, position=position)
+            left.append(place_of(row["id"], old) if old else place)  # gone since: nobody refers to the new content
+            change(connection, SQL["amend_message"], **row, segment=place.segment, position=place.position)
+        return left
 
     def store(self, connection: apsw.Connection) -> None:
         """Stores everything else."""

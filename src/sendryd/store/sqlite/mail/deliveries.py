@@ -27,6 +27,7 @@ from sendryd.store.base.leases import plan_returns
 from sendryd.store.codec.events import EventSubject, read_subject
 from sendryd.store.codec.values import from_ms, to_json, to_ms, to_ms_or_none
 from sendryd.store.errors import LeaseLost, NotFound
+from sendryd.store.sqlite.engine.contents import place_of
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.records import Place
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows
@@ -89,16 +90,17 @@ class Deliveries:
         row = self._database.fetch_row(SQL["read_content"], id=message_id)
         if row is None:
             raise NotFound("no such message")
-        return Place(message_id, row["segment"], row["segment_id"], row["position"], row["size"])
+        return place_of(message_id, row)
 
     async def read_content(self, message_id: MessageId) -> bytes:
         place = self._place(message_id)
         if place.size <= READ_INLINE:
-            return self._database.segments.read(place)
-        return await self._database.in_thread(partial(self._database.segments.read, place))
+            return self._database.contents.read(place)
+        return await self._database.in_thread(partial(self._database.contents.read, place))
 
     async def stream_content(self, message_id: MessageId) -> AsyncIterator[bytes]:
-        for piece in self._database.segments.stream(self._place(message_id)):
+        place = self._place(message_id)
+        for piece in self._database.contents.read_range(place, 0, place.size):
             yield piece
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:

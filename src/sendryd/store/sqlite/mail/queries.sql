@@ -359,10 +359,11 @@ DELETE FROM answer WHERE (account_id, key) IN (SELECT account_id, key FROM answe
 
 -- name: list_old_messages
 -- Messages that are older than their time is kept, and done, oldest first.
-SELECT id, segment FROM message
-WHERE id < :first_kept AND (scheduled_at IS NULL OR scheduled_at < :created_before)
+SELECT message.id, message.segment, segment.id AS segment_id, message.position, message.size
+FROM message LEFT JOIN segment ON segment.number = message.segment
+WHERE message.id < :first_kept AND (message.scheduled_at IS NULL OR message.scheduled_at < :created_before)
   AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = message.id AND state IN ('queued', 'leased', 'held'))
-ORDER BY id LIMIT :limit;
+ORDER BY message.id LIMIT :limit;
 
 -- name: delete_message
 -- Deletes a message.

@@ -8,8 +8,8 @@ import apsw
 
 from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import first_id, to_ms
+from sendryd.store.sqlite.engine.contents import place_of
 from sendryd.store.sqlite.engine.database import Database
-from sendryd.store.sqlite.engine.references import leave_segment
 from sendryd.store.sqlite.engine.statements import change, fetch_rows
 from sendryd.store.sqlite.mail.queries import SQL
 
@@ -29,7 +29,7 @@ class MailUpkeep:
                 change(connection, SQL["delete_deliveries"], message_id=row["id"])
                 change(connection, SQL["delete_draft"], message_id=row["id"])
                 change(connection, SQL["delete_message"], id=row["id"])
-                leave_segment(connection, row["segment"])
+            self._database.contents.drop(connection, [place_of(row["id"], row) for row in old])
             return len(old)
 
         count = await self._database.write(action)

@@ -1,0 +1,70 @@
+"""The contract for contents, fulfilled by the segment files of the spool. The database counts how many messages refer to each file."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import apsw
+
+from sendryd.store.codec.reading import Row
+from sendryd.store.errors import StoreUnavailable
+from sendryd.store.sqlite.engine.queries import SQL
+from sendryd.store.sqlite.engine.records import SEGMENT_HEADER, Place, SegmentId
+from sendryd.store.sqlite.engine.segments import Segments
+from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_value
+
+
+def place_of(message_id: int, row: Row) -> Place:
+    """The place of a message's content, of the columns `segment`, `segment_id`, `position` and `size`."""
+    return Place(message_id, row["segment"], row["segment_id"], row["position"], row["size"])
+
+
+class SpooledContents:
+    """`ContentStore` in files. A file whose last content was dropped is removed by `Database.tidy`."""
+
+    def __init__(self, segments: Segments) -> None:
+        self._segments = segments
+
+    def prepare(self, connection: apsw.Connection, /) -> bool:
+        """Begin a new file if there is none, or the present one is large enough or was removed.
+
+        The database knows the file in a commit of its own: a file that it does not know was not made with it.
+        """
+        if not self._segments.must_begin():
+            return False
+        is_begun = False
+        while not is_begun:
+            numbers = set(self._segments.numbers())
+            connection.execute("BEGIN IMMEDIATE")
+            spool = fetch_row(connection, SQL["read_spool"])
+            if spool is None:
+                raise StoreUnavailable("the database has no spool")
+            number = spool["last_segment"] + 1
+            while number in numbers:  # of another installation, or of another time
+                number += 1
+            identity = fetch_value(connection, SQL["add_segment"], number=number, octets=SEGMENT_HEADER)
+            connection.execute("COMMIT")
+            is_begun = self._segments.begin(SegmentId(number, spool["id"], identity))
+        return True
+
+    def put_many(self, connection: apsw.Connection, /, contents: Sequence[tuple[int, bytes]]) -> list[Place]:
+        """Append the contents to the file, synced, and count them."""
+        appended = self._segments.append(contents)
+        segment = appended.segment
+        change(connection, SQL["fill_segment"], number=segment.number, messages=len(contents), id=segment.id, octets=appended.end)
+        return [
+            Place(message_id, segment.number, segment.id, position, len(content))
+            for (message_id, content), position in zip(contents, appended.positions, strict=True)
+        ]
+
+    def take_back(self, *, is_certain: bool) -> None:
+        self._segments.roll_back(is_certain=is_certain)
+
+    def read(self, place: Place) -> bytes:
+        return self._segments.read(place)
+
+    def read_range(self, place: Place, start: int, stop: int) -> Iterator[bytes]:
+        return self._segments.read_range(place, start, stop)
+
+    def drop(self, connection: apsw.Connection, /, places: Sequence[Place]) -> None:
+        for number, count in Counter(place.segment for place in places).items():
+            change(connection, SQL["leave_segment"], number=number, messages=count)
