@@ -42,10 +42,10 @@ from sendryd.model.report import Bucket, Granularity
 from sendryd.store.base import ReportFilter
 
 GROUP: Final = Group(
-    "Analytics", "Figures and logs.", {"scheduled-reports": public_id("a scheduled report", REPORT_PREFIX, "Scheduled report")}
+    "Analytics", "Statistics and logs.", {"scheduled-reports": public_id("a scheduled report", REPORT_PREFIX, "Scheduled report")}
 )
 PATH: Final = "/v1/analytics"
-_FILE: Final = {"text/csv": "The series as a file, to who accepts `text/csv` alone."}
+_FILE: Final = {"text/csv": "The time series as a file, for clients that accept `text/csv`."}
 
 
 class AnalyticsHandlers:
@@ -96,9 +96,9 @@ class AnalyticsHandlers:
         return {"cohorts": rows, "granularity": query.granularity, "metric": query.metric}
 
     async def get_benchmarks(self, call: Call[None, BenchmarksQuery]) -> Benchmarks:
-        """Compare with other organizations.
+        """Compare with other organisations.
 
-        This server knows no other organization's figures, so `data` is empty.
+        This server knows no other organisation's figures, so `data` is empty.
         """
         _select(call)
         account = await self._accounts.get(call.key.account_id)

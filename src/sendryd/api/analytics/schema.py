@@ -75,7 +75,7 @@ End = Annotated[
 
 
 class PeriodQuery(Query):
-    """Figures of a time."""
+    """Counts and rates of a period, with a time series."""
 
     start: Start
     end: End
@@ -86,7 +86,7 @@ class StatsQuery(PeriodQuery):
 
     granularity: Granularity = Granularity.DAY
     tag: Annotated[SearchText, Field(description="The name of a tag, or `name:value`.")] | None = None
-    domain: Annotated[SearchText, Field(description="A domain that mail is sent from.")] | None = None
+    domain: Annotated[SearchText, Field(description="A domain that emails are sent from.")] | None = None
 
 
 class ExportQuery(StatsQuery):
@@ -96,7 +96,7 @@ class ExportQuery(StatsQuery):
 
 
 class CohortsQuery(PeriodQuery):
-    """How rates grow."""
+    """Rates by the time since sending."""
 
     granularity: Literal["day", "week", "month"] = "week"
     metric: CohortMetric = "open_rate"
@@ -116,7 +116,7 @@ class BreakdownsQuery(PeriodQuery):
 
 
 class OptIn(Body):
-    """Whether to take part in comparisons."""
+    """Whether to take part in benchmarks."""
 
     opt_in: bool
 
@@ -137,7 +137,7 @@ class ActivityCounts(TypedDict):
 
 
 class PeriodStats(ActivityCounts):
-    """Counts and rates of a time; rates are from 0 to 1."""
+    """Counts and rates of a period; rates are from 0 to 1."""
 
     delivery_rate: float
     open_rate: float
@@ -147,7 +147,7 @@ class PeriodStats(ActivityCounts):
 
 
 class TimeseriesPoint(TypedDict):
-    """Counts of one stretch of time."""
+    """Counts of one interval."""
 
     date: str
     sent: int
@@ -160,14 +160,14 @@ class TimeseriesPoint(TypedDict):
 
 
 class Analytics(TypedDict):
-    """Figures of a time."""
+    """Counts and rates of a period, with a time series."""
 
     summary: PeriodStats
     timeseries: list[TimeseriesPoint]
 
 
 class CohortPoint(TypedDict):
-    """A rate of the messages of one stretch of time, so many stretches later."""
+    """The rate of one cohort after a number of intervals."""
 
     cohort_date: str
     period_offset: int
@@ -176,7 +176,7 @@ class CohortPoint(TypedDict):
 
 
 class Cohorts(TypedDict):
-    """How rates grow."""
+    """Rates by the time since sending."""
 
     cohorts: list[CohortPoint]
     granularity: str
@@ -184,7 +184,7 @@ class Cohorts(TypedDict):
 
 
 class BenchmarkRow(TypedDict):
-    """Rates beside those of others."""
+    """A rate of this account and of others."""
 
     date: str
     your_delivery_rate: float
@@ -202,7 +202,7 @@ class BenchmarkRow(TypedDict):
 
 
 class Benchmarks(TypedDict):
-    """Comparison with other organisations: there are none to compare with here."""
+    """A comparison with other organisations; this server knows none."""
 
     data: list[BenchmarkRow]
     benchmark_opt_in: bool
@@ -210,7 +210,7 @@ class Benchmarks(TypedDict):
 
 
 class BenchmarkOptIn(TypedDict):
-    """Whether to take part."""
+    """Whether the account takes part in benchmarks."""
 
     benchmark_opt_in: bool
 
@@ -239,7 +239,7 @@ class Breakdowns(TypedDict):
 
 
 class Changes(TypedDict):
-    """How much figures differ: percent of the former for counts, differences for rates."""
+    """The change between two periods: percent for counts, the difference for rates."""
 
     sent_pct: float
     delivered_pct: float
@@ -255,7 +255,7 @@ class Changes(TypedDict):
 
 
 class Comparison(TypedDict):
-    """A time and the one of the same length before it."""
+    """A period, and the one of the same length before it."""
 
     current: PeriodStats
     previous: PeriodStats
@@ -263,7 +263,7 @@ class Comparison(TypedDict):
 
 
 class RegionCount(TypedDict):
-    """Mail of one region."""
+    """The number of emails of one region."""
 
     region: str
     count: int

@@ -17,7 +17,9 @@ from sendryd.policy.permissions import LiveKeyNeeded
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import AccountStore
 
-GROUP: Final = Group("API Keys", "Who may do what.", {"api-keys": public_id("a key", API_KEY_PREFIX, "API key")})
+GROUP: Final = Group(
+    "API Keys", "Keys for this API and for SMTP, with scopes and modes.", {"api-keys": public_id("a key", API_KEY_PREFIX, "API key")}
+)
 
 
 class KeyHandlers:

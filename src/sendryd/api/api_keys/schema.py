@@ -22,17 +22,17 @@ def _not_blank(text: str) -> str:
 
 
 class NewKeyBody(Body):
-    """A key to make."""
+    """An API key to create."""
 
     name: Annotated[Line, Field(min_length=1, max_length=100), AfterValidator(_not_blank)]
     scope: Literal["full_access", "sending_access", "read_only"] | None = None
     mode: Literal["live", "test"] | None = None
-    expires_in: Annotated[int, Field(ge=1, le=MAX_LIFETIME, description="Seconds from now")] | None = None
+    expires_in: Annotated[int, Field(ge=1, le=MAX_LIFETIME, description="The key's lifetime in seconds.")] | None = None
     expires_at: StartMoment | None = None
 
 
 class ApiKey(TypedDict):
-    """A key without its secret."""
+    """An API key without its secret."""
 
     id: str
     name: str
@@ -46,7 +46,7 @@ class ApiKey(TypedDict):
 
 
 class NewApiKey(ApiKey):
-    """A key with its secret, which is told this once."""
+    """An API key with its secret, which is shown only once."""
 
     key: str
 

@@ -34,7 +34,7 @@ from sendryd.store.errors import Conflict
 
 GROUP: Final = Group(
     "Domains",
-    "Where mail may be sent from, proved by DNS, and logos beside it.",
+    "Domains to send from, verified by DNS records, and their logos.",
     {"domains": public_id("a domain", DOMAIN_PREFIX, "Domain")},
 )
 log = get_logger("api")

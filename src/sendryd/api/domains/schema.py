@@ -35,17 +35,19 @@ class NewDomainBody(Body):
 
 
 class TrackingBody(Body):
-    """What to track."""
+    """What to track in emails."""
 
     opens: bool | None = None
     clicks: bool | None = None
 
 
 class DomainBody(Body):
-    """What to set."""
+    """The settings to change."""
 
     tls_policy: Literal["opportunistic", "enforced"] | None = None
-    custom_return_path: Annotated[str, Field(max_length=253, description="A subdomain of the domain; null for none")] | None = None
+    custom_return_path: (
+        Annotated[str, Field(max_length=253, description="A subdomain of the domain, for bounces; null for none.")] | None
+    ) = None
     tracking: TrackingBody | None = None
     include_subdomains: bool | None = None
     track_opens: bool | None = None
@@ -70,7 +72,7 @@ def _first(given: bool | None, otherwise: bool) -> bool:
 
 
 class DomainRegionBody(Body):
-    """Where to send from."""
+    """The region to prefer."""
 
     region: RegionCode | None = None
 
@@ -80,7 +82,7 @@ class DomainRegionBody(Body):
 
 
 class BimiBody(Body):
-    """A logo."""
+    """The logo to set."""
 
     logo_url: HttpsUrl
     vmc_url: HttpsUrl | None = None
@@ -88,7 +90,7 @@ class BimiBody(Body):
 
 
 class DnsRecord(TypedDict):
-    """A record to publish."""
+    """A DNS record to publish."""
 
     type: str
     host: str
@@ -100,7 +102,7 @@ class DnsRecord(TypedDict):
 
 
 class TrackingSettings(TypedDict):
-    """What is tracked in a domain's mail."""
+    """What is tracked in a domain's emails."""
 
     opens: bool
     clicks: bool
@@ -124,7 +126,7 @@ class Domain(TypedDict):
 
 
 class DnsCheck(TypedDict):
-    """What was found of a record."""
+    """The result of a check of one DNS record."""
 
     verified: bool
     found: str | None
@@ -134,7 +136,7 @@ class DnsCheck(TypedDict):
 
 
 class DnsChecks(TypedDict):
-    """The three records of a domain."""
+    """The results of a domain's three DNS records."""
 
     spf: DnsCheck
     dkim: DnsCheck
@@ -142,7 +144,7 @@ class DnsChecks(TypedDict):
 
 
 class DomainVerification(TypedDict):
-    """What a check of a domain found."""
+    """The result of a check of a domain's DNS records."""
 
     id: str
     name: str
@@ -154,7 +156,7 @@ class DomainVerification(TypedDict):
 
 
 class Bimi(TypedDict):
-    """A domain's logo."""
+    """A domain's logo (BIMI)."""
 
     id: str
     domain_id: str
@@ -170,7 +172,7 @@ class Bimi(TypedDict):
 
 
 class BimiVerification(TypedDict):
-    """What a check of the logo's record found."""
+    """The result of a check of the logo's DNS record."""
 
     verified: bool
     status: str

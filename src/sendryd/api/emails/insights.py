@@ -11,7 +11,7 @@ from sendryd.message.insights import Check
 
 
 class InsightCheck(TypedDict):
-    """One thing that was looked at."""
+    """One check of an email."""
 
     id: str
     label: str
@@ -21,7 +21,7 @@ class InsightCheck(TypedDict):
 
 
 class Insights(TypedDict):
-    """How well a message is made."""
+    """The checks of an email, and its score from 0 to 100."""
 
     score: int
     checks: list[InsightCheck]

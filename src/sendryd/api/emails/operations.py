@@ -30,10 +30,10 @@ from sendryd.store.base import EventFilter, MessageFilter, Store
 
 GROUP: Final = Group(
     "Emails",
-    "Sending, at once or later, and what became of it.",
+    "Sending emails now or later, and following them.",
     {
         "emails": public_id("an email", MESSAGE_PREFIX, "Email"),
-        "attachments": PathParameter("The place of an attachment, from 0 on.", "0", "Attachment"),
+        "attachments": PathParameter("The index of the attachment; the first is 0.", "0", "Attachment"),
     },
 )
 SHARED_FOR: Final = timedelta(hours=48)  # the contract

@@ -55,14 +55,14 @@ Email = TypedDict(
 
 
 class Share(TypedDict):
-    """A link that shows a message to whoever has it."""
+    """A link that shows an email to anyone."""
 
     url: str
     expires_at: str
 
 
 class EmailEvent(TypedDict):
-    """A fact about one recipient's copy."""
+    """An event of one recipient."""
 
     id: str
     email_id: str

@@ -22,7 +22,7 @@ Row = TypeVar("Row", bound=HasId)
 
 
 class Page(TypedDict, Generic[Item]):
-    """Part of a list."""
+    """A page of a list."""
 
     data: list[Item]
     has_more: bool
@@ -30,7 +30,7 @@ class Page(TypedDict, Generic[Item]):
 
 
 class CountedPage(TypedDict, Generic[Item]):
-    """Part of a list whose length is told."""
+    """A page of a list, with the list's length."""
 
     data: list[Item]
     has_more: bool
@@ -39,7 +39,7 @@ class CountedPage(TypedDict, Generic[Item]):
 
 
 class MaybeCountedPage(TypedDict, Generic[Item]):
-    """Part of a list whose length is told if it was asked for."""
+    """A page of a list, with the list's length if it was asked for."""
 
     data: list[Item]
     has_more: bool
@@ -48,19 +48,19 @@ class MaybeCountedPage(TypedDict, Generic[Item]):
 
 
 class Whole(TypedDict, Generic[Item]):
-    """A list that has no pages."""
+    """A whole list."""
 
     data: list[Item]
 
 
 class Deleted(TypedDict):
-    """It is gone."""
+    """The resource is removed."""
 
     deleted: bool
 
 
 class ErrorContent(TypedDict):
-    """What went wrong."""
+    """The code, the message and details of an error."""
 
     code: str
     message: str
@@ -69,7 +69,7 @@ class ErrorContent(TypedDict):
 
 
 class Error(TypedDict):
-    """Every answer that is not a 2xx. The keys beside `error` repeat it for older clients."""
+    """The answer to every request that fails. The keys beside `error` repeat it for older clients."""
 
     error: ErrorContent
     statusCode: int

@@ -66,7 +66,7 @@ class PageQuery(Query):
     """Of every list that has pages."""
 
     limit: Limit = DEFAULT_LIMIT
-    cursor: Annotated[str, Field(max_length=200, description="`next_cursor` of the page before")] | None = None
+    cursor: Annotated[str, Field(max_length=200, description="The `next_cursor` of the previous page.")] | None = None
 
 
 class SearchQuery(PageQuery):

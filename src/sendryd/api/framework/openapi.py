@@ -28,17 +28,21 @@ _GENERIC: Final = re.compile(r"\A([A-Za-z]+)_([A-Za-z]+)_\Z")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _HEADERS: Final[Json] = {
-    "X-Request-Id": {"description": "Under which the server's log tells more.", "required": True, "schema": {"type": "string"}},
-    "RateLimit-Limit": {"description": "Requests in a burst; absent without a limit.", "schema": {"type": "integer"}},
-    "RateLimit-Remaining": {"description": "Requests that are left.", "schema": {"type": "integer"}},
-    "RateLimit-Reset": {"description": "Seconds until all are there again.", "schema": {"type": "integer"}},
-    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
+    "X-Request-Id": {
+        "description": "The id of the request; the server's log has the details under it.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Limit": {"description": "Requests allowed in a burst; absent without a limit.", "schema": {"type": "integer"}},
+    "RateLimit-Remaining": {"description": "Requests left in the burst.", "schema": {"type": "integer"}},
+    "RateLimit-Reset": {"description": "Seconds until the whole burst is available again.", "schema": {"type": "integer"}},
+    "Retry-After": {"description": "Seconds to wait before the next request.", "schema": {"type": "integer", "minimum": 0}},
     "Idempotent-Replayed": {
         "description": "The answer is that of an earlier request with the same `Idempotency-Key`.",
         "schema": {"type": "string", "enum": ["true"]},
     },
-    "WWW-Authenticate": {"description": "What to log in with.", "required": True, "schema": {"type": "string"}},
-    "Content-Disposition": {"description": "The name to save it under.", "required": True, "schema": {"type": "string"}},
+    "WWW-Authenticate": {"description": "The authentication scheme: `Bearer`.", "required": True, "schema": {"type": "string"}},
+    "Content-Disposition": {"description": "The file name to save the download under.", "required": True, "schema": {"type": "string"}},
 }
 _LIMIT_WORDS: Final = {"ge": "minimum", "le": "maximum"}  # pydantic leaves its own words where a validator stands before a limit
 _LIMITS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
@@ -46,14 +50,14 @@ _LIMITS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 # By status: the name, what it means, an example of why, and headers of its own.
 _ERRORS: Final[Mapping[int, tuple[str, str, Refusal, tuple[str, ...]]]] = {
     400: ("BadRequest", "The body is not JSON.", Refusal(RefusalKey.BAD_REQUEST, "The body is not JSON"), ()),
-    401: ("Unauthorized", "There is no key, or it is not good.", Refusal(RefusalKey.AUTH_FAILED), ("WWW-Authenticate",)),
-    403: ("Forbidden", "The key may not do this.", Refusal(RefusalKey.SCOPE_MISSING, Scope.FULL_ACCESS.value), ()),
-    404: ("NotFound", "It is not there, or not in this account.", Refusal(RefusalKey.NOT_FOUND, "Email"), ()),
-    409: ("Conflict", "It does not fit what is there.", Refusal(RefusalKey.CONFLICT, "The email has begun to be sent"), ()),
-    413: ("PayloadTooLarge", "The body is larger than this server takes.", Refusal(RefusalKey.MESSAGE_TOO_BIG), ()),
-    422: ("Invalid", "A field is wrong; `details.field` names it.", Refusal(RefusalKey.VALIDATION_ERROR, "to: it is required"), ()),
+    401: ("Unauthorized", "The request has no API key, or an invalid one.", Refusal(RefusalKey.AUTH_FAILED), ("WWW-Authenticate",)),
+    403: ("Forbidden", "The API key lacks the right to do this.", Refusal(RefusalKey.SCOPE_MISSING, Scope.FULL_ACCESS.value), ()),
+    404: ("NotFound", "The account has no such resource.", Refusal(RefusalKey.NOT_FOUND, "Email"), ()),
+    409: ("Conflict", "The request conflicts with the present state.", Refusal(RefusalKey.CONFLICT, "The email has begun to be sent"), ()),
+    413: ("PayloadTooLarge", "The body is larger than this server accepts.", Refusal(RefusalKey.MESSAGE_TOO_BIG), ()),
+    422: ("Invalid", "A field is invalid; `details.field` names it.", Refusal(RefusalKey.VALIDATION_ERROR, "to: it is required"), ()),
     429: ("RateLimited", "Too many requests, or the sending quota is used up.", Refusal(RefusalKey.RATE_LIMITED), ("Retry-After",)),
-    503: ("Unavailable", "It cannot be stored now.", Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE), ("Retry-After",)),
+    503: ("Unavailable", "The server cannot store the request now.", Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE), ("Retry-After",)),
 }
 _DETAILS: Final[Mapping[int, Json]] = {
     401: {"expected": "one header, Authorization: Bearer <API key>"},
@@ -104,7 +108,7 @@ def describe(operations: Iterable[Operation]) -> Json:
 _IDEMPOTENCY_KEY: Final[Json] = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Makes sure that a request that is made twice sends once: for 24 hours, the same key and body get the first answer again.",
+    "description": "Makes repeats of a request send once: for 24 hours, the same key and body get the first answer again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_IDEMPOTENCY_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     "example": "order-4711-shipped",
 }
@@ -315,7 +319,7 @@ def _error_reference(status: int, reason: str) -> Json:
 
 def _error_responses() -> Json:
     responses = {name: _error_response(text, _example(status, why), headers) for status, (name, text, why, headers) in _ERRORS.items()}
-    return {**responses, "Internal": _error_response("A fault of the server.", _INTERNAL, ())}
+    return {**responses, "Internal": _error_response("The server failed; its log has the details.", _INTERNAL, ())}
 
 
 def _example(status: int, refusal: Refusal) -> Json:

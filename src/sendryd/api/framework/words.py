@@ -11,30 +11,29 @@ STATUS_WORDS: Final = {status.value: status for status in MessageStatus} | {"sen
 EVENT_WORDS: Final = {event_type.value: event_type for event_type in EventType}
 
 INTRODUCTION: Final = """\
-Send mail, and see what became of it. Requests and answers are JSON in UTF-8. Unknown fields of requests are left aside, and `null` stands for a
-field that is not given. All paths can be written with and without a slash at the end. Times are ISO 8601 in UTC; rates are from 0 to 1.
+Send emails and follow them. Requests and answers are JSON in UTF-8. Unknown fields of requests are ignored, and `null` means that a field is not
+given. Paths may end with a slash. Times are ISO 8601 in UTC; rates are from 0 to 1.
 
-**Keys.** Every request has the header `Authorization: Bearer <API key>`. A key of the scope `full_access` may do everything, one of
-`sending_access` may send and read, one of `read_only` may read. What a test key (`sn_test_…`) sends is checked and kept as always, but nothing
-leaves the server; it changes nothing that live mail depends on. Webhooks and templates that a test key makes are for test mail alone.
+**Keys.** Every request has the header `Authorization: Bearer <API key>`. A key with the scope `full_access` may do everything, one with
+`sending_access` may send and read, one with `read_only` may read. Mail that a test key (`sn_test_…`) sends is checked and stored, but never leaves the
+server; a test key changes nothing that live mail depends on. Webhooks and templates that a test key creates work for test mail only.
 
-**Lists** have pages: `limit` items at most, and `next_cursor` of an answer is the `cursor` of the next request.
+**Lists** have pages of at most `limit` items; the `next_cursor` of an answer is the `cursor` of the next request.
 
-**Errors** have one shape: `error.code` is for programs, `error.message` says what to change, `error.details.field` names the field. A request
-that was refused with 429 or 503 can be made again after as many seconds as `Retry-After` says. Every answer has an `X-Request-Id`, under which the
-server's log tells more.
+**Errors** have one shape: `error.code` is for programs, `error.message` says what to change, and `error.details.field` names the field. Repeat a request
+that was refused with 429 or 503 after the seconds in `Retry-After`. Every answer has an `X-Request-Id`; the server's log has the details under it.
 """
 
 QUERY_PARAMETERS: Final[Mapping[str, str]] = {  # by name, where the declaration says nothing
-    "limit": "Items in an answer at most.",
-    "q": "Text to look for, in any case of letters.",
-    "include_total": "Count all that match; without it, `total` is null.",
-    "status": "How far it has come.",
-    "type": "What happened.",
-    "reason": "Why it is on the list.",
-    "to": "A recipient.",
+    "limit": "The maximum number of items in the answer.",
+    "q": "Text to search for; case does not matter.",
+    "include_total": "Count all matching items; otherwise `total` is null.",
+    "status": "The status of the email.",
+    "type": "The type of the event.",
+    "reason": "The reason of the suppression.",
+    "to": "A recipient's address.",
     "subject": "Part of the subject.",
-    "timeout": "Seconds to wait.",
+    "timeout": "Seconds to wait before the next request.",
     "from_date": "The first moment, in ISO 8601.",
     "to_date": "The last moment, in ISO 8601; a date is included as a whole.",
     "email_id": "The id of an email.",
@@ -43,13 +42,13 @@ QUERY_PARAMETERS: Final[Mapping[str, str]] = {  # by name, where the declaration
     "email": "An address.",
     "method": "An HTTP method.",
     "path": "Part of a path.",
-    "status_code": "The status that was answered.",
-    "component": "A part of this server, as the status lists them.",
-    "hours": "How far back.",
-    "format": "What to get.",
-    "group_by": "By what.",
-    "metric": "Which rate.",
-    "granularity": "The length of one stretch of time; all begin in UTC, weeks on Monday.",
+    "status_code": "The HTTP status of the answer.",
+    "component": "A component of this server, as `GET /v1/status` lists it.",
+    "hours": "The number of hours to go back.",
+    "format": "The format of the download.",
+    "group_by": "How to group the figures.",
+    "metric": "The rate to follow.",
+    "granularity": "The length of one interval. Intervals begin in UTC, weeks on Monday.",
 }
 QUERY_WORDS: Final[Mapping[str, Iterable[str]]] = {  # what can be asked for, by name, where the declaration says nothing
     "status": STATUS_WORDS,

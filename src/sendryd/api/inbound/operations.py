@@ -11,7 +11,7 @@ from sendryd.api.framework.requests import invalid, not_found, parse_cursor
 from sendryd.api.inbound.schema import InboundConfig, InboundConfigBody, InboundEmail, config_json
 from sendryd.policy.urlguard import UrlRefused
 
-GROUP: Final = Group("Inbound", "Mail that comes in.", {"inbound": public_id("a received email", "inb", "Received email")})
+GROUP: Final = Group("Inbound", "Received emails.", {"inbound": public_id("a received email", "inb", "Received email")})
 INBOUND_PREFIX: Final = "inb"
 
 

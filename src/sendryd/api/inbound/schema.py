@@ -14,14 +14,14 @@ from sendryd.policy.urlguard import origin_of
 
 
 class InboundConfigBody(Body):
-    """Where to post."""
+    """The URL to post received emails to."""
 
     url: Annotated[str, Field(max_length=2048, json_schema_extra={"format": "uri"})] | None
     secret: Annotated[Line, Field(min_length=1, max_length=256)] | None = None
 
 
 class InboundAttachment(TypedDict):
-    """An attachment of mail that came in."""
+    """An attachment of a received email."""
 
     filename: str
     contentType: str
@@ -48,7 +48,7 @@ InboundEmail = TypedDict(
 
 
 class InboundConfig(TypedDict):
-    """Where mail that comes in is posted."""
+    """Where received emails are posted."""
 
     inbound_address: str | None
     url: str | None

@@ -33,7 +33,7 @@ class ApiRequestsQuery(PageQuery):
 
 
 class ApiRequest(TypedDict):
-    """One request as the log has it."""
+    """An API request in the log."""
 
     id: str
     org_id: str

@@ -18,7 +18,7 @@ from sendryd.api.organizations.schema import (
 )
 from sendryd.api.regions.operations import GROUP as REGIONS
 
-GROUP: Final = Group("Organizations", "The account of the key.")
+GROUP: Final = Group("Organizations", "The key's account.")
 
 
 class OrganizationHandlers:

@@ -43,7 +43,7 @@ class OrganizationBody(Body):
 
 
 class BrandingBody(Body):
-    """How pages look. `unsubscribe_copy` is another name of `unsubscribe_message`."""
+    """The branding to set. `unsubscribe_copy` is another name of `unsubscribe_message`."""
 
     brand_color: Annotated[str, AfterValidator(_read_colour)] | None = None
     brand_logo: WebUrl | None = None
@@ -75,7 +75,7 @@ class BrandingBody(Body):
 
 
 class RegionBody(Body):
-    """What to prefer."""
+    """The regions to prefer."""
 
     default_region: RegionCode | None = None
     data_residency: Literal["none", "eu", "us", "ap"] | None = None
@@ -97,7 +97,7 @@ class Organization(TypedDict):
 
 
 class Branding(TypedDict):
-    """How the pages look that recipients see."""
+    """The branding of pages that recipients see."""
 
     brand_color: str
     brand_logo: str | None
@@ -109,7 +109,7 @@ class Branding(TypedDict):
 
 
 class OrganizationRegion(TypedDict):
-    """What an account prefers."""
+    """The regions that an account prefers."""
 
     default_region: str | None
     data_residency: str

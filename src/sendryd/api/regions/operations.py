@@ -7,7 +7,7 @@ from sendryd.api.framework.group import Group
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.regions.schema import Region
 
-GROUP: Final = Group("Regions", "Kept for clients of hosted services: this server is the one region.")
+GROUP: Final = Group("Regions", "For clients of hosted services: this server is the only region.")
 OWN_REGION: Final = "self"
 
 

@@ -19,7 +19,7 @@ RegionCode = Annotated[str, AfterValidator(_read_region)]
 
 
 class Region(TypedDict):
-    """A place where mail is handled."""
+    """A region."""
 
     region_code: str
     display_name: str

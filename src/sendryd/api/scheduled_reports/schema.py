@@ -17,14 +17,14 @@ Frequency = Literal["daily", "weekly", "monthly"]
 
 
 class NewReport(Body):
-    """A report."""
+    """A report to schedule."""
 
     frequency: Frequency
     recipients: Annotated[list[Address], Field(min_length=1, max_length=MAX_RECIPIENTS)]
 
 
 class ScheduledReport(TypedDict):
-    """A report that is sent again and again."""
+    """A scheduled report."""
 
     id: str
     frequency: Frequency

@@ -118,14 +118,14 @@ HeaderMap = Annotated[
 
 
 class Tag(Body):
-    """A name and a value to find mail by."""
+    """A name and a value by which emails can be found."""
 
     name: TagWord
     value: TagWord
 
 
 class AttachmentBody(Body):
-    """A file, or with a `content_id` an image that the HTML shows as `cid:…`."""
+    """An attached file; with a `content_id`, an image that the HTML shows as `cid:…`."""
 
     filename: Annotated[Line, Field(min_length=1, max_length=255)]
     content: str
@@ -166,14 +166,14 @@ class SendBody(Content):
 
 
 class BatchItemBody(Content):
-    """One of a batch. What it lacks is taken from the batch."""
+    """One email of a batch. A field that it lacks is taken from the batch."""
 
     sender: Annotated[Address | None, Field(validation_alias=AliasChoices("from", "from_"))] = None
     subject: Subject | None = None
 
 
 class BatchBody(Body):
-    """Up to 100 emails, with what they share."""
+    """Up to 100 emails, with the fields that they share."""
 
     sender: Annotated[Address | None, Field(alias="from")] = None
     subject: Subject | None = None
@@ -214,28 +214,28 @@ SendResult = TypedDict("SendResult", {"id": str, "from": str, "to": list[str], "
 
 
 class IdAndStatus(TypedDict):
-    """What became of one thing."""
+    """The id and the status of an email."""
 
     id: str
     status: str
 
 
 class BatchError(TypedDict):
-    """Why one of a batch was not taken."""
+    """Why one email of a batch was refused."""
 
     index: int
     error: str
 
 
 class BatchResult(TypedDict):
-    """What became of a batch."""
+    """The emails of a batch that were accepted, and the errors of the others."""
 
     data: list[IdAndStatus]
     errors: NotRequired[list[BatchError]]
 
 
 class Cancelled(TypedDict):
-    """It will not be sent."""
+    """The email is cancelled."""
 
     id: str
     status: Literal["cancelled"]

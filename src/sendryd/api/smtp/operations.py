@@ -6,7 +6,7 @@ from sendryd.api.framework.group import Group
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.smtp.schema import SmtpInfo, smtp_info_json
 
-GROUP: Final = Group("SMTP", "The other way in.")
+GROUP: Final = Group("SMTP", "Connection settings for the SMTP relay.")
 
 
 class SmtpInfoHandlers:

@@ -4,14 +4,14 @@ from typing_extensions import TypedDict
 
 
 class SmtpAuth(TypedDict):
-    """How to log in."""
+    """How to authenticate."""
 
     username: str
     password: str
 
 
 class SmtpInfo(TypedDict):
-    """Where to submit over SMTP."""
+    """Connection settings for the SMTP relay."""
 
     host: str
     port: int

@@ -30,7 +30,7 @@ from sendryd.policy.suppress import normalise_address
 from sendryd.store.base import Store
 
 GROUP: Final = Group(
-    "Suppression", "Addresses that get no mail.", {"suppression": PathParameter("An address.", "user@example.org", "Suppressed address")}
+    "Suppression", "Addresses that get no emails.", {"suppression": PathParameter("An address.", "user@example.org", "Suppressed address")}
 )
 MAX_IMPORT_BODY: Final = 4 * 1024 * 1024  # octets: 10,000 of the longest addresses with their reasons
 EXPORT_STEP: Final = 1000  # rows read at once: some 10 ms, and no more than that in memory
@@ -58,7 +58,9 @@ class SuppressionHandlers:
                 max_body=MAX_IMPORT_BODY,
                 example={"emails": ["a@example.org", "b@example.org"], "reason": "complaint"},
             ),
-            Operation(GROUP, "GET /v1/suppression/export", self.export, media={"text/csv": "The list, with a line of column names."}),
+            Operation(
+                GROUP, "GET /v1/suppression/export", self.export, media={"text/csv": "The list as CSV; the first line names the columns."}
+            ),
             Operation(GROUP, "DELETE /v1/suppression/{email}", self.remove, is_live_only=True),
         ]
 

@@ -35,25 +35,25 @@ class ExportQuery(Query):
 
 
 class NewSuppression(Body):
-    """One address."""
+    """An address to suppress."""
 
     email: Address
     reason: Reason | None = None
 
 
 class ImportEntry(Body):
-    """One address of many."""
+    """An address with its reason."""
 
     email: str
     reason: Reason | None = None
 
 
 class Import(Body):
-    """Addresses, or addresses with their reasons."""
+    """Addresses to suppress, with one reason or a reason each."""
 
     emails: Annotated[list[str], Field(max_length=MAX_IMPORT)] | None = None
     suppressions: Annotated[list[ImportEntry], Field(max_length=MAX_IMPORT)] | None = None
-    reason: Annotated[Reason | None, Field(description="Of those that have none of their own; `manual` if it is not given.")] = None
+    reason: Annotated[Reason | None, Field(description="The reason of addresses without one of their own; `manual` by default.")] = None
 
 
 class Suppression(TypedDict):
@@ -65,7 +65,7 @@ class Suppression(TypedDict):
 
 
 class ImportedSuppressions(TypedDict):
-    """What became of an import."""
+    """How many addresses an import had, and how many were new."""
 
     inserted: int
     total: int

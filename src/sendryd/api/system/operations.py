@@ -25,7 +25,7 @@ from sendryd.api.system.schema import (
 )
 from sendryd.api.system.uptime import API, DATABASE, StatusBook
 
-GROUP: Final = Group("System", "What runs here, and how it does.")
+GROUP: Final = Group("System", "The server's version, status and response times.")
 API_VERSION: Final = "v1"
 INCIDENT_PREFIX: Final = "inc"
 

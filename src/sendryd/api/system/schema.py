@@ -49,14 +49,14 @@ class LatencyQuery(Query):
 
 
 class Version(TypedDict):
-    """What runs here."""
+    """The versions of the program and of the API."""
 
     version: str
     api_version: str
 
 
 class Change(TypedDict):
-    """One change."""
+    """A change of a version."""
 
     type: str
     description: str
@@ -71,13 +71,13 @@ class ChangelogEntry(TypedDict):
 
 
 class Changelog(TypedDict):
-    """What changed."""
+    """The versions with their changes."""
 
     entries: list[ChangelogEntry]
 
 
 class Component(TypedDict):
-    """A part of this server and how it does."""
+    """A component of this server and its status."""
 
     id: str
     name: str
@@ -92,7 +92,7 @@ class Component(TypedDict):
 
 
 class IncidentUpdate(TypedDict):
-    """What was said of an incident."""
+    """An update on an incident."""
 
     id: str
     status: str
@@ -101,7 +101,7 @@ class IncidentUpdate(TypedDict):
 
 
 class AffectedComponent(TypedDict):
-    """A part that an incident is about."""
+    """A component that an incident affects."""
 
     id: str
     name: str
@@ -109,7 +109,7 @@ class AffectedComponent(TypedDict):
 
 
 class Incident(TypedDict):
-    """Something that went wrong for a time."""
+    """An incident."""
 
     id: str
     title: str
@@ -125,7 +125,7 @@ class Incident(TypedDict):
 
 
 class SlaSummary(TypedDict):
-    """How much of the time it was up."""
+    """The uptime against its target."""
 
     target: float
     current_uptime: float
@@ -133,7 +133,7 @@ class SlaSummary(TypedDict):
 
 
 class Status(TypedDict):
-    """How this server does."""
+    """The server's status."""
 
     status: str
     last_checked_at: str | None
@@ -143,7 +143,7 @@ class Status(TypedDict):
 
 
 class LatencyHour(TypedDict):
-    """Latency in one hour."""
+    """Response times in one hour."""
 
     hour: str
     p50_ms: float | None
@@ -154,7 +154,7 @@ class LatencyHour(TypedDict):
 
 
 class Latency(TypedDict):
-    """How long requests take."""
+    """Response times of a component."""
 
     component: str
     target_ms: float
@@ -164,7 +164,7 @@ class Latency(TypedDict):
 
 
 class Plans(TypedDict):
-    """What can be had: everything, without limits."""
+    """The plans: one, with every feature and no limits."""
 
     plans: list[dict[str, object]]
 

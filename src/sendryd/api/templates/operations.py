@@ -40,11 +40,11 @@ from sendryd.store.errors import NotFound
 
 GROUP: Final = Group(
     "Templates",
-    "Stored contents with variables.",
+    "Stored subjects, HTML and text with variables.",
     {
         "templates": public_id("a template", TEMPLATE_PREFIX, "Template"),
         "publish": public_id("a version", TEMPLATE_VERSION_PREFIX, "Template version"),
-        "visual-starters": PathParameter("The id of a design, as the list has it.", "newsletter", "Visual starter"),
+        "visual-starters": PathParameter("The id of a starter design.", "newsletter", "Visual starter"),
     },
 )
 MAX_BODY: Final = 24 * 1024 * 1024  # octets: the longest HTML and text with many letters of several octets or escaped, and a design

@@ -69,16 +69,16 @@ _DESIGN: Final[Json] = {  # what `message.blocks` asks of every design; each blo
     },
     "required": ["blocks"],
 }
-Variables = Annotated[dict[str, object], AfterValidator(_finite), Field(description="Values by name: any JSON.")]
+Variables = Annotated[dict[str, object], AfterValidator(_finite), Field(description="Values by variable name: any JSON.")]
 Design = Annotated[
     dict[str, object],
     AfterValidator(_finite),
-    Field(description="`globalStyles` and `blocks`, as visual starters have them.", json_schema_extra=_DESIGN),
+    Field(description="`globalStyles` and `blocks`, in the form of the visual starters.", json_schema_extra=_DESIGN),
 ]
 
 
 class VariableRule(Body):
-    """What is known of one variable."""
+    """The type of one variable, and whether it is required."""
 
     type: Annotated[str, Field(max_length=50)]
     required: bool | None = None
@@ -89,7 +89,7 @@ Schema = Annotated[dict[Annotated[str, Field(max_length=200)], VariableRule], Fi
 
 
 class TemplateUpdate(Body):
-    """What changes of a template. `blocks: null` takes the design away."""
+    """The fields of a template to change. `blocks: null` removes the design."""
 
     name: Name | None = None
     subject: Subject | None = None
@@ -122,7 +122,7 @@ class NewTemplate(TemplateUpdate):
 
 
 class RenderBody(Body):
-    """The values for a stored template."""
+    """Variables for a stored template."""
 
     variables: Variables | None = None
 
@@ -137,7 +137,7 @@ class AdHocRender(RenderBody):
 
 
 class CompileBody(RenderBody):
-    """A design. Without variables, their places stay open."""
+    """A design to compile. Without `variables`, placeholders stay in the result."""
 
     design: Design
 
@@ -159,7 +159,7 @@ class Template(TypedDict):
 
 
 class TemplateVersion(TypedDict):
-    """A content that a template has or had."""
+    """A version of a template."""
 
     id: str
     version: int
@@ -168,7 +168,7 @@ class TemplateVersion(TypedDict):
 
 
 class Rendered(TypedDict):
-    """A template with its variables in place."""
+    """A rendered template."""
 
     html: str
     text: str
@@ -176,7 +176,7 @@ class Rendered(TypedDict):
 
 
 class Starter(TypedDict):
-    """A template to begin with."""
+    """A starter template."""
 
     id: str
     name: str
@@ -188,7 +188,7 @@ class Starter(TypedDict):
 
 
 class VisualStarter(TypedDict):
-    """A design to begin with."""
+    """A starter design without its blocks."""
 
     id: str
     name: str
@@ -197,7 +197,7 @@ class VisualStarter(TypedDict):
 
 
 class WholeVisualStarter(VisualStarter):
-    """A design to begin with, and the design."""
+    """A starter design with its blocks."""
 
     design: dict[str, object]
 

@@ -23,7 +23,7 @@ from sendryd.store.base import MessageFilter, QueueFilter, Store
 
 GROUP: Final = Group(
     "Test Emails",
-    "What test keys sent, as it would have arrived.",
+    "The Test Inbox: emails that test keys sent, as recipients would have received them.",
     {"test-emails": public_id("a captured email", TEST_MESSAGE_PREFIX, "Test email")},
 )
 POLL_INTERVAL: Final = 0.1  # seconds between looks: a look is a few rows of a small index, and a test suite wants to go on

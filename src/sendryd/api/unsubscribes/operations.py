@@ -19,7 +19,9 @@ from sendryd.model.ids import UNSUBSCRIBE_PREFIX, UnsubscribeId
 from sendryd.store.base import Store
 
 GROUP: Final = Group(
-    "Unsubscribes", "Addresses that get no marketing.", {"unsubscribes": public_id("an unsubscribe", UNSUBSCRIBE_PREFIX, "Unsubscribe")}
+    "Unsubscribes",
+    "Addresses that get no marketing emails.",
+    {"unsubscribes": public_id("an unsubscribe", UNSUBSCRIBE_PREFIX, "Unsubscribe")},
 )
 
 

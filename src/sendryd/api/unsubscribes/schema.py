@@ -27,7 +27,7 @@ class UnsubscribesQuery(PageQuery):
 
 
 class NewUnsubscribe(Body):
-    """One address."""
+    """An address to suppress."""
 
     email: Address
     list_id: ListId | None = None
@@ -35,7 +35,7 @@ class NewUnsubscribe(Body):
 
 
 class NewUnsubscribes(Body):
-    """Several addresses."""
+    """Addresses to unsubscribe."""
 
     emails: Annotated[list[Address], Field(min_length=1, max_length=MAX_BATCH)]
     list_id: ListId | None = None
@@ -53,7 +53,7 @@ class Unsubscribe(TypedDict):
 
 
 class Inserted(TypedDict):
-    """How many are new."""
+    """How many addresses are new."""
 
     inserted: int
 

@@ -32,7 +32,7 @@ from sendryd.store.base import NotifyStore
 
 GROUP: Final = Group(
     "Webhooks",
-    "Telling programs what happens.",
+    "Endpoints that receive events.",
     {
         "webhooks": public_id("a webhook", WEBHOOK_PREFIX, "Webhook"),
         "deliveries": public_id("a notification", NOTIFICATION_PREFIX, "Webhook delivery"),
@@ -146,7 +146,7 @@ class WebhookHandlers:
     async def replay(self, call: Call[None, None]) -> Replayed:
         """Replay a webhook delivery.
 
-        The event keeps its id, so that the receiver can recognize it.
+        The event keeps its id, so that the receiver can recognise it.
         """
         made = await self._webhooks.replay(call.key, NotificationId(call.read_id(NOTIFICATION_PREFIX)))
         return queued_json(made)

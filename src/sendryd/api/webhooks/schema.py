@@ -28,7 +28,7 @@ DeliveryStatus = Literal["pending", "delivered", "failed"]
 
 
 class NewWebhook(Body):
-    """An endpoint."""
+    """A webhook to create."""
 
     url: Url
     events: Events
@@ -36,7 +36,7 @@ class NewWebhook(Body):
 
 
 class WebhookUpdate(Body):
-    """What changes of an endpoint."""
+    """The fields of a webhook to change."""
 
     url: Url | None = None
     events: Events | None = None
@@ -50,15 +50,15 @@ class DeliveriesQuery(PageQuery):
 
 
 class Range(Body):
-    """Which notifications to send again: those made from one time to another."""
+    """The time range of the deliveries to replay."""
 
     start: Annotated[StartMoment, Field(validation_alias=AliasChoices("from", "from_"))]
     end: Annotated[EndMoment, Field(validation_alias="to")]
-    failed_only: Annotated[bool | None, Field(description="Leave out those that arrived; true if it is not given.")] = None
+    failed_only: Annotated[bool | None, Field(description="Replay failed deliveries only; true by default.")] = None
 
 
 class WebhookListItem(TypedDict):
-    """An endpoint without its secret."""
+    """A webhook without its secret."""
 
     id: str
     url: str
@@ -72,19 +72,19 @@ class WebhookListItem(TypedDict):
 
 
 class Webhook(WebhookListItem):
-    """An endpoint. Its secret is in the answer that made it, and for live keys with full access alone in later ones."""
+    """A webhook. Only the answer that created it and answers to live keys with full access contain its secret."""
 
     secret: NotRequired[str]
 
 
 class CreatedWebhook(WebhookListItem):
-    """An endpoint with its secret."""
+    """A webhook with its secret."""
 
     secret: str
 
 
 class WebhookDelivery(TypedDict):
-    """One notification and the last answer to it."""
+    """A webhook delivery, with the endpoint's last answer."""
 
     id: str
     webhook_id: str
@@ -100,14 +100,14 @@ class WebhookDelivery(TypedDict):
 
 
 class Replayed(TypedDict):
-    """A notification that is sent again."""
+    """A webhook delivery that is queued again."""
 
     id: str
     queued: bool
 
 
 class ReplayedRange(TypedDict):
-    """Notifications that are sent again."""
+    """The number of deliveries that are queued again."""
 
     queued: int
 
