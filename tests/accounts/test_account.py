@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.accounts.account import AccountOffice
+from sendryd.accounts.account import Accounts
 from sendryd.model.account import AccountSettings, Branding
 from sendryd.model.ids import AccountId
 from sendryd.store.base import Store
@@ -27,30 +27,30 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def office(store: Store) -> AccountOffice:
-    return AccountOffice(store)
+def accounts(store: Store) -> Accounts:
+    return Accounts(store)
 
 
-async def test_name_and_settings_are_changed_and_kept(office: AccountOffice) -> None:
-    await office.rename(ACCOUNT, "two")
-    changed = await office.change(ACCOUNT, lambda settings: replace(settings, branding=Branding(footer_copy="x")))
+async def test_name_and_settings_are_changed_and_kept(accounts: Accounts) -> None:
+    await accounts.rename(ACCOUNT, "two")
+    changed = await accounts.change(ACCOUNT, lambda settings: replace(settings, branding=Branding(footer_copy="x")))
     assert (changed.name, changed.settings) == ("two", AccountSettings(branding=Branding(footer_copy="x")))
-    assert await office.get(ACCOUNT) == changed
-    assert await office.change(ACCOUNT, lambda settings: settings) == changed
+    assert await accounts.get(ACCOUNT) == changed
+    assert await accounts.change(ACCOUNT, lambda settings: settings) == changed
 
 
-async def test_changes_at_once_do_not_undo_one_another(office: AccountOffice) -> None:
+async def test_changes_at_once_do_not_undo_one_another(accounts: Accounts) -> None:
     await asyncio.gather(
-        office.change(ACCOUNT, lambda settings: replace(settings, benchmark_opt_in=True)),
-        office.rename(ACCOUNT, "two"),
-        office.change(ACCOUNT, lambda settings: replace(settings, data_residency="eu")),
+        accounts.change(ACCOUNT, lambda settings: replace(settings, benchmark_opt_in=True)),
+        accounts.rename(ACCOUNT, "two"),
+        accounts.change(ACCOUNT, lambda settings: replace(settings, data_residency="eu")),
     )
-    account = await office.get(ACCOUNT)
+    account = await accounts.get(ACCOUNT)
     assert account.name == "two"
     assert account.settings == AccountSettings(benchmark_opt_in=True, data_residency="eu")
 
 
-async def test_an_account_that_is_not_there_is_not_found(office: AccountOffice) -> None:
-    for call in (office.get(AccountId(9)), office.rename(AccountId(9), "x"), office.change(AccountId(9), lambda settings: settings)):
+async def test_an_account_that_is_not_there_is_not_found(accounts: Accounts) -> None:
+    for call in (accounts.get(AccountId(9)), accounts.rename(AccountId(9), "x"), accounts.change(AccountId(9), lambda settings: settings)):
         with pytest.raises(NotFound):
             await call

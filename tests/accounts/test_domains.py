@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from sendryd.accounts.domains import BadDomainName, BadDomainSetting, DomainOffice, parse_name
+from sendryd.accounts.domains import BadDomainName, BadDomainSetting, Domains, parse_name
 from sendryd.message.dkim import load_private_key
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
@@ -70,14 +70,14 @@ def zone() -> Zone:
 
 
 @pytest.fixture
-def office(store: Store, zone: Zone, clock: ManualClock) -> DomainOffice:
+def domains(store: Store, zone: Zone, clock: ManualClock) -> Domains:
     ids = IdSource(clock, SeededRand(7))
-    return DomainOffice(store, zone, RecordSettings("relay.test"), selector="sendry", clock=clock, ids=ids, make_key=take_key)
+    return Domains(store, zone, RecordSettings("relay.test"), selector="sendry", clock=clock, ids=ids, make_key=take_key)
 
 
 @pytest.fixture
-async def domain(office: DomainOffice) -> SendingDomain:
-    return await office.add(ACCOUNT, NAME)
+async def domain(domains: Domains) -> SendingDomain:
+    return await domains.add(ACCOUNT, NAME)
 
 
 def record_of(domain: SendingDomain, purpose: RecordPurpose) -> DnsRecord:
@@ -140,66 +140,66 @@ async def test_a_new_domain_has_a_key_of_its_own_and_waits(store: Store, domain:
     assert load_private_key(pem).key_size == 2048
 
 
-async def test_a_domain_is_added_once(office: DomainOffice, domain: SendingDomain) -> None:
+async def test_a_domain_is_added_once(domains: Domains, domain: SendingDomain) -> None:
     with pytest.raises(Conflict):
-        await office.add(domain.account_id, "EXAMPLE.test.")
+        await domains.add(domain.account_id, "EXAMPLE.test.")
 
 
-async def test_a_domain_is_found_in_its_own_account_alone(office: DomainOffice, domain: SendingDomain) -> None:
-    assert await office.get(ACCOUNT, domain.id) == domain
+async def test_a_domain_is_found_in_its_own_account_alone(domains: Domains, domain: SendingDomain) -> None:
+    assert await domains.get(ACCOUNT, domain.id) == domain
     for account, number in ((AccountId(2), domain.id), (ACCOUNT, DomainId(7))):
         with pytest.raises(NotFound):
-            await office.get(account, number)
+            await domains.get(account, number)
 
 
-async def test_a_name_with_no_room_for_its_records_is_refused(office: DomainOffice) -> None:
+async def test_a_name_with_no_room_for_its_records_is_refused(domains: Domains) -> None:
     name = ".".join(["a" * 59] * 4) + ".test"
     assert parse_name(name) == name
     with pytest.raises(BadDomainName, match="too long"):
-        await office.add(ACCOUNT, name)
+        await domains.add(ACCOUNT, name)
 
 
 async def test_a_published_domain_is_verified(
-    office: DomainOffice, store: Store, zone: Zone, clock: ManualClock, domain: SendingDomain
+    domains: Domains, store: Store, zone: Zone, clock: ManualClock, domain: SendingDomain
 ) -> None:
     zone.publish(domain)
     clock.advance(timedelta(minutes=1))
-    after = (await office.verify(domain)).domain
+    after = (await domains.verify(domain)).domain
     assert (after.status, after.verified_at, after.checked_at) == (DomainStatus.VERIFIED, clock.now(), clock.now())
     assert all(record.is_verified and not record.reason for record in after.records)
     assert await store.get_domain(domain.id) == after
 
 
-async def test_nothing_published_has_a_reason_for_each_record(office: DomainOffice, domain: SendingDomain) -> None:
-    after = (await office.verify(domain)).domain
+async def test_nothing_published_has_a_reason_for_each_record(domains: Domains, domain: SendingDomain) -> None:
+    after = (await domains.verify(domain)).domain
     assert after.status is DomainStatus.PENDING
     assert [record.reason.partition(" record")[0] for record in after.records] == ["No DMARC", "No DKIM", "No SPF"]
 
 
 @pytest.mark.parametrize("purpose", [RecordPurpose.DKIM, RecordPurpose.SPF])
-async def test_each_required_record_is_required(office: DomainOffice, zone: Zone, domain: SendingDomain, purpose: RecordPurpose) -> None:
+async def test_each_required_record_is_required(domains: Domains, zone: Zone, domain: SendingDomain, purpose: RecordPurpose) -> None:
     zone.publish(domain)
     del zone.texts[record_of(domain, purpose).name]
-    after = (await office.verify(domain)).domain
+    after = (await domains.verify(domain)).domain
     assert after.status is DomainStatus.PENDING
     assert not record_of(after, purpose).is_verified
 
 
-async def test_dmarc_is_advised_alone(office: DomainOffice, zone: Zone, domain: SendingDomain) -> None:
+async def test_dmarc_is_advised_alone(domains: Domains, zone: Zone, domain: SendingDomain) -> None:
     zone.publish(domain)
     del zone.texts[f"_dmarc.{NAME}"]
-    after = (await office.verify(domain)).domain
+    after = (await domains.verify(domain)).domain
     assert after.status is DomainStatus.VERIFIED
     assert not record_of(after, RecordPurpose.DMARC).is_verified
     assert record_of(after, RecordPurpose.DMARC).reason
 
 
-async def test_silence_changes_nothing_but_the_reason(office: DomainOffice, zone: Zone, clock: ManualClock, domain: SendingDomain) -> None:
+async def test_silence_changes_nothing_but_the_reason(domains: Domains, zone: Zone, clock: ManualClock, domain: SendingDomain) -> None:
     zone.publish(domain)
-    verified = (await office.verify(domain)).domain
+    verified = (await domains.verify(domain)).domain
     zone.silent = set(zone.texts)
     clock.advance(timedelta(days=3))
-    after = (await office.verify(verified)).domain
+    after = (await domains.verify(verified)).domain
     for before, now in zip(verified.records, after.records, strict=True):
         assert now.is_verified is before.is_verified
         assert "could not be looked up" in now.reason
@@ -208,19 +208,19 @@ async def test_silence_changes_nothing_but_the_reason(office: DomainOffice, zone
 
 
 async def test_the_status_falls_after_three_checks_over_a_day(
-    office: DomainOffice, zone: Zone, clock: ManualClock, domain: SendingDomain
+    domains: Domains, zone: Zone, clock: ManualClock, domain: SendingDomain
 ) -> None:
     zone.publish(domain)
-    domain = (await office.verify(domain)).domain
+    domain = (await domains.verify(domain)).domain
     zone.texts[NAME] = ("v=spf1 -all",)
     seen = []
     for hours in (0, 1, 1, 21, 1):
         clock.advance(timedelta(hours=hours))
-        domain = (await office.verify(domain)).domain
+        domain = (await domains.verify(domain)).domain
         seen.append(domain.status)
     assert seen == [DomainStatus.VERIFIED] * 4 + [DomainStatus.FAILED]
     zone.publish(domain)
-    assert (await office.verify(domain)).domain.status is DomainStatus.VERIFIED
+    assert (await domains.verify(domain)).domain.status is DomainStatus.VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ async def test_the_status_falls_after_three_checks_over_a_day(
         ("v=spf1 a:x.test a:y.test a:z.test a:relay.test ~all", "more than 2 of the names that it looks up do not exist"),
     ],
 )
-async def test_spf_is_what_receivers_make_of_it(office: DomainOffice, zone: Zone, domain: SendingDomain, record: str, says: str) -> None:
+async def test_spf_is_what_receivers_make_of_it(domains: Domains, zone: Zone, domain: SendingDomain, record: str, says: str) -> None:
     zone.publish(domain)
     zone.texts |= {
         NAME: ("google-site-verification=1", record),
@@ -266,31 +266,29 @@ async def test_spf_is_what_receivers_make_of_it(office: DomainOffice, zone: Zone
         ("mx1.test", "A"): ("198.51.100.1",),
         ("25.2.0.192.list.test", "A"): ("127.0.0.2",),
     }
-    after = record_of((await office.verify(domain)).domain, RecordPurpose.SPF)
+    after = record_of((await domains.verify(domain)).domain, RecordPurpose.SPF)
     assert says in after.reason
     assert (after.is_verified, bool(after.reason)) == (not says, bool(says))
 
 
-async def test_every_address_of_the_host_must_pass(office: DomainOffice, zone: Zone, domain: SendingDomain) -> None:
+async def test_every_address_of_the_host_must_pass(domains: Domains, zone: Zone, domain: SendingDomain) -> None:
     zone.publish(domain)
     zone.records["relay.test", "AAAA"] = ("2001:db8::25",)
-    assert (await office.verify(domain)).domain.status is DomainStatus.VERIFIED
+    assert (await domains.verify(domain)).domain.status is DomainStatus.VERIFIED
     zone.texts[NAME] = ("v=spf1 ip4:192.0.2.25 -all",)
-    assert "relay.test (2001:db8::25)" in record_of((await office.verify(domain)).domain, RecordPurpose.SPF).reason
+    assert "relay.test (2001:db8::25)" in record_of((await domains.verify(domain)).domain, RecordPurpose.SPF).reason
     zone.texts[NAME] = ("v=spf1 ip4:192.0.2.25 ip6:2001:db8::/32 -all",)
-    assert record_of((await office.verify(domain)).domain, RecordPurpose.SPF).is_verified
+    assert record_of((await domains.verify(domain)).domain, RecordPurpose.SPF).is_verified
 
 
 @pytest.mark.parametrize("silent", ["relay.test", "silent.test"])
-async def test_no_answer_of_dns_is_no_result(
-    office: DomainOffice, zone: Zone, clock: ManualClock, domain: SendingDomain, silent: str
-) -> None:
+async def test_no_answer_of_dns_is_no_result(domains: Domains, zone: Zone, clock: ManualClock, domain: SendingDomain, silent: str) -> None:
     zone.publish(domain)
-    verified = (await office.verify(domain)).domain
+    verified = (await domains.verify(domain)).domain
     zone.texts[NAME] = ("v=spf1 include:silent.test -all",)
     zone.silent = {silent}
     clock.advance(timedelta(days=3))
-    after = (await office.verify(verified)).domain
+    after = (await domains.verify(verified)).domain
     assert (after.status, after.failures) == (DomainStatus.VERIFIED, 0)
     assert "could not be" in record_of(after, RecordPurpose.SPF).reason
 
@@ -308,13 +306,13 @@ async def test_a_host_without_a_public_address_is_tried_out_with_the_record_that
     store: Store, zone: Zone, clock: ManualClock, settings: RecordSettings, addresses: tuple[str, ...]
 ) -> None:
     zone.records["relay.test", "A"] = addresses
-    office = DomainOffice(store, zone, settings, selector="sendry", clock=clock, ids=IdSource(clock, SeededRand(7)), make_key=take_key)
-    domain = await office.add(ACCOUNT, NAME)
+    domains = Domains(store, zone, settings, selector="sendry", clock=clock, ids=IdSource(clock, SeededRand(7)), make_key=take_key)
+    domain = await domains.add(ACCOUNT, NAME)
     zone.publish(domain)
-    assert (await office.verify(domain)).domain.status is DomainStatus.VERIFIED
+    assert (await domains.verify(domain)).domain.status is DomainStatus.VERIFIED
     for wrong in ("v=spf1 ip4:198.51.100.1 -all", f"v=spf1 ipv4:1 {settings.spf_mechanism} ~all"):
         zone.texts[NAME] = (wrong,)
-        assert not record_of((await office.verify(domain)).domain, RecordPurpose.SPF).is_verified
+        assert not record_of((await domains.verify(domain)).domain, RecordPurpose.SPF).is_verified
 
 
 @pytest.mark.parametrize(
@@ -328,17 +326,17 @@ async def test_a_host_without_a_public_address_is_tried_out_with_the_record_that
     ],
 )
 async def test_dmarc_of_the_organisational_domain_holds(
-    office: DomainOffice, zone: Zone, texts: dict[str, tuple[str, ...]], is_verified: bool, says: str
+    domains: Domains, zone: Zone, texts: dict[str, tuple[str, ...]], is_verified: bool, says: str
 ) -> None:
-    domain = await office.add(ACCOUNT, "mail.org.test")
+    domain = await domains.add(ACCOUNT, "mail.org.test")
     zone.texts |= texts
-    record = record_of((await office.verify(domain)).domain, RecordPurpose.DMARC)
+    record = record_of((await domains.verify(domain)).domain, RecordPurpose.DMARC)
     assert (record.is_verified, says in record.reason, bool(record.reason)) == (is_verified, True, bool(says))
 
 
-async def test_a_record_at_its_doubled_name_is_found(office: DomainOffice, zone: Zone, domain: SendingDomain) -> None:
+async def test_a_record_at_its_doubled_name_is_found(domains: Domains, zone: Zone, domain: SendingDomain) -> None:
     zone.texts = {f"{record.name}.{NAME}": (record.value,) for record in domain.records}
-    dmarc, dkim, spf = (await office.verify(domain)).domain.records
+    dmarc, dkim, spf = (await domains.verify(domain)).domain.records
     assert dkim.reason == (
         f"No DKIM record was found at sendry._domainkey.{NAME}, but one at sendry._domainkey.{NAME}.{NAME}:"
         f" your DNS panel appends {NAME} to names, so enter sendry._domainkey as the name."
@@ -346,22 +344,22 @@ async def test_a_record_at_its_doubled_name_is_found(office: DomainOffice, zone:
     assert dmarc.reason.endswith("so enter _dmarc as the name.")
     assert spf.reason.endswith("so enter @ as the name.")
     zone.publish(domain)
-    assert all(record.is_verified for record in (await office.verify(domain)).domain.records)
+    assert all(record.is_verified for record in (await domains.verify(domain)).domain.records)
 
 
-async def test_a_domain_that_is_gone_is_not_found(office: DomainOffice, store: Store, domain: SendingDomain, clock: ManualClock) -> None:
+async def test_a_domain_that_is_gone_is_not_found(domains: Domains, store: Store, domain: SendingDomain, clock: ManualClock) -> None:
     await store.remove_domain(domain.id, clock.now())
     with pytest.raises(NotFound):
-        await office.verify(domain)
+        await domains.verify(domain)
 
 
-async def test_what_dns_had_is_told_of_each_purpose(office: DomainOffice, zone: Zone, domain: SendingDomain) -> None:
-    nothing = await office.verify(domain)
+async def test_what_dns_had_is_told_of_each_purpose(domains: Domains, zone: Zone, domain: SendingDomain) -> None:
+    nothing = await domains.verify(domain)
     assert nothing.found == {RecordPurpose.DKIM: (), RecordPurpose.DMARC: (), RecordPurpose.SPF: ()}
     zone.publish(domain)
     zone.texts[NAME] = ("google-site-verification=1", "v=spf1 -all")
     zone.silent = {f"_dmarc.{NAME}"}
-    found = (await office.verify(domain)).found
+    found = (await domains.verify(domain)).found
     assert found[RecordPurpose.SPF] == ("v=spf1 -all",)
     assert found[RecordPurpose.DKIM] == (record_of(domain, RecordPurpose.DKIM).value,)
     assert found[RecordPurpose.DMARC] == ()
@@ -370,19 +368,21 @@ async def test_what_dns_had_is_told_of_each_purpose(office: DomainOffice, zone: 
 # Settings.
 
 
-async def test_settings_are_changed_and_kept(office: DomainOffice, store: Store, domain: SendingDomain) -> None:
+async def test_settings_are_changed_and_kept(domains: Domains, store: Store, domain: SendingDomain) -> None:
     change = DomainSettings(tls_policy=TlsPolicy.ENFORCED, custom_return_path=f"Bounces.{NAME}.", track_opens=True, region="eu")
-    after = await office.change(domain.id, lambda _: change)
+    after = await domains.change(domain.id, lambda _: change)
     assert after.settings == replace(change, custom_return_path=f"bounces.{NAME}")
     assert await store.get_domain(domain.id) == after
-    assert (await office.change(domain.id, lambda settings: replace(settings, custom_return_path=None))).settings.custom_return_path is None
+    assert (
+        await domains.change(domain.id, lambda settings: replace(settings, custom_return_path=None))
+    ).settings.custom_return_path is None
 
 
-async def test_changes_at_once_do_not_undo_one_another(office: DomainOffice, store: Store, domain: SendingDomain) -> None:
+async def test_changes_at_once_do_not_undo_one_another(domains: Domains, store: Store, domain: SendingDomain) -> None:
     await asyncio.gather(
-        office.change(domain.id, lambda settings: replace(settings, track_opens=True)),
-        office.change(domain.id, lambda settings: replace(settings, track_clicks=True)),
-        office.change(domain.id, lambda settings: replace(settings, include_subdomains=True)),
+        domains.change(domain.id, lambda settings: replace(settings, track_opens=True)),
+        domains.change(domain.id, lambda settings: replace(settings, track_clicks=True)),
+        domains.change(domain.id, lambda settings: replace(settings, include_subdomains=True)),
     )
     stored = await store.get_domain(domain.id)
     assert stored is not None
@@ -390,19 +390,19 @@ async def test_changes_at_once_do_not_undo_one_another(office: DomainOffice, sto
 
 
 @pytest.mark.parametrize("name", [NAME, "bounces.other.test", f"not{NAME}", "localhost", "a b", "", f"-.{NAME}"])
-async def test_a_return_path_is_a_subdomain(office: DomainOffice, store: Store, domain: SendingDomain, name: str) -> None:
+async def test_a_return_path_is_a_subdomain(domains: Domains, store: Store, domain: SendingDomain, name: str) -> None:
     with pytest.raises(BadDomainSetting, match="custom_return_path") as caught:
-        await office.change(domain.id, lambda settings: replace(settings, custom_return_path=name))
+        await domains.change(domain.id, lambda settings: replace(settings, custom_return_path=name))
     assert caught.value.field == "custom_return_path"
     assert await store.get_domain(domain.id) == domain
 
 
-async def test_what_is_gone_cannot_be_changed(office: DomainOffice, domain: SendingDomain) -> None:
-    await office.remove(domain)
+async def test_what_is_gone_cannot_be_changed(domains: Domains, domain: SendingDomain) -> None:
+    await domains.remove(domain)
     with pytest.raises(NotFound):
-        await office.change(domain.id, lambda settings: replace(settings, track_opens=True))
+        await domains.change(domain.id, lambda settings: replace(settings, track_opens=True))
     with pytest.raises(NotFound):
-        await office.remove(domain)
+        await domains.remove(domain)
 
 
 # What webhooks are told.
@@ -432,18 +432,18 @@ async def owed(store: Store) -> list[Notification]:
 
 
 @pytest.mark.usefixtures("webhook")
-async def test_webhooks_are_told_what_becomes_of_a_domain(office: DomainOffice, store: Store, zone: Zone, clock: ManualClock) -> None:
-    domain = await office.add(ACCOUNT, NAME)
+async def test_webhooks_are_told_what_becomes_of_a_domain(domains: Domains, store: Store, zone: Zone, clock: ManualClock) -> None:
+    domain = await domains.add(ACCOUNT, NAME)
     clock.advance(timedelta(seconds=1))
-    await office.verify(domain)
+    await domains.verify(domain)
     zone.publish(domain)
-    await office.verify(domain)
+    await domains.verify(domain)
     clock.advance(timedelta(seconds=1))
-    await office.verify(domain)
-    domain = await office.change(domain.id, lambda settings: replace(settings, track_opens=True))
+    await domains.verify(domain)
+    domain = await domains.change(domain.id, lambda settings: replace(settings, track_opens=True))
     clock.advance(timedelta(seconds=1))
-    await office.change(domain.id, lambda settings: replace(settings, track_opens=True))
-    await office.remove(domain)
+    await domains.change(domain.id, lambda settings: replace(settings, track_opens=True))
+    await domains.remove(domain)
     told = await owed(store)
     assert [each.type.value for each in told] == ["domain.created", "domain.updated", "domain.updated", "domain.deleted"]
     bodies = [each.body or {} for each in told]
@@ -454,21 +454,21 @@ async def test_webhooks_are_told_what_becomes_of_a_domain(office: DomainOffice, 
 
 
 @pytest.mark.usefixtures("webhook")
-async def test_what_fails_is_told_to_nobody(office: DomainOffice, store: Store) -> None:
-    domain = await office.add(ACCOUNT, NAME)
+async def test_what_fails_is_told_to_nobody(domains: Domains, store: Store) -> None:
+    domain = await domains.add(ACCOUNT, NAME)
     with pytest.raises(Conflict):
-        await office.add(ACCOUNT, NAME)
+        await domains.add(ACCOUNT, NAME)
     with pytest.raises(BadDomainSetting):
-        await office.change(domain.id, lambda settings: replace(settings, custom_return_path="other.test"))
+        await domains.change(domain.id, lambda settings: replace(settings, custom_return_path="other.test"))
     assert [each.type for each in await owed(store)] == [WebhookEvent.DOMAIN_CREATED]
 
 
 @pytest.mark.usefixtures("webhook")
-async def test_a_check_that_was_overtaken_tells_nothing_twice(office: DomainOffice, store: Store, zone: Zone) -> None:
-    domain = await office.add(ACCOUNT, NAME)
+async def test_a_check_that_was_overtaken_tells_nothing_twice(domains: Domains, store: Store, zone: Zone) -> None:
+    domain = await domains.add(ACCOUNT, NAME)
     zone.publish(domain)
-    await office.verify(domain)
-    await office.verify(domain)  # with the domain as it was before
+    await domains.verify(domain)
+    await domains.verify(domain)  # with the domain as it was before
     assert [each.type.value for each in await owed(store)] == ["domain.created", "domain.updated"]
 
 
@@ -478,43 +478,43 @@ LOGO = "https://example.test/logo.svg"
 
 
 async def test_a_logo_is_proved_by_its_record(
-    office: DomainOffice, store: Store, zone: Zone, clock: ManualClock, domain: SendingDomain
+    domains: Domains, store: Store, zone: Zone, clock: ManualClock, domain: SendingDomain
 ) -> None:
-    bimi = await office.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="default")
+    bimi = await domains.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="default")
     assert (bimi.is_verified, bimi.verified_at) == (False, None)
-    found = await office.verify_bimi(domain)
+    found = await domains.verify_bimi(domain)
     assert "No BIMI record" in found.reason
     assert found.bimi == bimi
     zone.texts[bimi_name(NAME, "default")] = (bimi_value(LOGO, None),)
     clock.advance(timedelta(minutes=1))
-    found = await office.verify_bimi(domain)
+    found = await domains.verify_bimi(domain)
     assert (found.reason, found.bimi.is_verified, found.bimi.verified_at) == ("", True, clock.now())
     assert await store.get_bimi(domain.id) == found.bimi
     zone.silent = set(zone.texts)
-    unknown = await office.verify_bimi(domain)
+    unknown = await domains.verify_bimi(domain)
     assert unknown.bimi == found.bimi
     assert "could not be looked up" in unknown.reason
     zone.silent, zone.texts = set(), {}
-    lost = await office.verify_bimi(domain)
+    lost = await domains.verify_bimi(domain)
     assert (lost.bimi.is_verified, lost.bimi.verified_at) == (False, found.bimi.verified_at)
 
 
-async def test_another_logo_has_to_be_proved_anew(office: DomainOffice, zone: Zone, clock: ManualClock, domain: SendingDomain) -> None:
-    first = await office.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="default")
+async def test_another_logo_has_to_be_proved_anew(domains: Domains, zone: Zone, clock: ManualClock, domain: SendingDomain) -> None:
+    first = await domains.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="default")
     zone.texts[bimi_name(NAME, "default")] = (bimi_value(LOGO, None),)
-    verified = (await office.verify_bimi(domain)).bimi
+    verified = (await domains.verify_bimi(domain)).bimi
     clock.advance(timedelta(minutes=1))
-    assert await office.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="default") == verified
-    other = await office.set_bimi(domain, logo_url=LOGO, vmc_url="https://example.test/vmc.pem", selector="default")
+    assert await domains.set_bimi(domain, logo_url=LOGO, vmc_url=None, selector="default") == verified
+    other = await domains.set_bimi(domain, logo_url=LOGO, vmc_url="https://example.test/vmc.pem", selector="default")
     assert (other.is_verified, other.verified_at, other.created_at) == (False, None, first.created_at)
     assert other.updated_at > first.updated_at
 
 
-async def test_there_is_no_logo_to_prove(office: DomainOffice, domain: SendingDomain) -> None:
+async def test_there_is_no_logo_to_prove(domains: Domains, domain: SendingDomain) -> None:
     with pytest.raises(NotFound):
-        await office.verify_bimi(domain)
+        await domains.verify_bimi(domain)
     with pytest.raises(NotFound):
-        await office.set_bimi(replace(domain, id=DomainId(9)), logo_url=LOGO, vmc_url=None, selector="default")
+        await domains.set_bimi(replace(domain, id=DomainId(9)), logo_url=LOGO, vmc_url=None, selector="default")
 
 
 @pytest.mark.parametrize(
@@ -526,22 +526,22 @@ async def test_there_is_no_logo_to_prove(office: DomainOffice, domain: SendingDo
     ],
 )
 async def test_a_logo_whose_record_cannot_be_written_is_refused(
-    office: DomainOffice, domain: SendingDomain, logo_url: str, vmc_url: str | None, selector: str, field: str
+    domains: Domains, domain: SendingDomain, logo_url: str, vmc_url: str | None, selector: str, field: str
 ) -> None:
     with pytest.raises(BadDomainSetting, match=f"^{field}: ") as caught:
-        await office.set_bimi(domain, logo_url=logo_url, vmc_url=vmc_url, selector=selector)
+        await domains.set_bimi(domain, logo_url=logo_url, vmc_url=vmc_url, selector=selector)
     assert caught.value.field == field
 
 
 async def test_a_removed_domain_holds_its_mail_until_it_is_added_again_and_verified(
-    office: DomainOffice, store: Store, zone: Zone, domain: SendingDomain, clock: ManualClock
+    domains: Domains, store: Store, zone: Zone, domain: SendingDomain, clock: ManualClock
 ) -> None:
     new = Samples(clock.now()).message()
     await store.accept(replace(new, message=replace(new.message, signing_domain_id=domain.id)))
-    assert await office.remove(domain) == 1
-    again = await office.add(ACCOUNT, NAME)
-    await office.verify(again)
+    assert await domains.remove(domain) == 1
+    again = await domains.add(ACCOUNT, NAME)
+    await domains.verify(again)
     assert [each.hold_reason for each in await store.list_queue(QueueFilter())] == [HoldReason.DOMAIN_REMOVED]
     zone.publish(again)
-    await office.verify(again)
+    await domains.verify(again)
     assert [each.state for each in await store.list_queue(QueueFilter())] == [DeliveryState.QUEUED]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, BadLength, ListOffice, read_address, seek_address
+from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, BadLength, Suppressions, read_address, seek_address
 from sendryd.model.ids import AccountId
 from sendryd.model.suppression import SuppressionReason
 from sendryd.runtime.idsource import IdSource
@@ -19,8 +19,8 @@ BOUNCE, MANUAL = SuppressionReason.HARD_BOUNCE, SuppressionReason.MANUAL
 
 
 @pytest.fixture
-def office(store: Store, clock: ManualClock) -> ListOffice:
-    return ListOffice(store, clock=clock, ids=IdSource(clock, SeededRand(3)))
+def suppressions(store: Store, clock: ManualClock) -> Suppressions:
+    return Suppressions(store, clock=clock, ids=IdSource(clock, SeededRand(3)))
 
 
 @cases(
@@ -54,48 +54,48 @@ def test_a_name_is_not_part_of_an_address(text: str) -> None:
         read_address(text)
 
 
-async def test_who_is_suppressed_twice_keeps_reason_and_time(office: ListOffice, clock: ManualClock) -> None:
-    first = await office.suppress(ACCOUNT, "Ann@example.org", BOUNCE)
+async def test_who_is_suppressed_twice_keeps_reason_and_time(suppressions: Suppressions, clock: ManualClock) -> None:
+    first = await suppressions.suppress(ACCOUNT, "Ann@example.org", BOUNCE)
     clock.advance(timedelta(days=1))
-    assert await office.suppress(ACCOUNT, "ann@EXAMPLE.org", MANUAL) == first
-    assert (await office.suppress(OTHER, "ann@example.org", MANUAL)).reason is MANUAL
+    assert await suppressions.suppress(ACCOUNT, "ann@EXAMPLE.org", MANUAL) == first
+    assert (await suppressions.suppress(OTHER, "ann@example.org", MANUAL)).reason is MANUAL
 
 
-async def test_lifting_takes_any_spelling(office: ListOffice, store: Store) -> None:
-    await office.suppress(ACCOUNT, "ann@example.org", BOUNCE)
+async def test_lifting_takes_any_spelling(suppressions: Suppressions, store: Store) -> None:
+    await suppressions.suppress(ACCOUNT, "ann@example.org", BOUNCE)
     with pytest.raises(NotFound):
-        await office.lift_suppression(OTHER, "ann@example.org")
-    await office.lift_suppression(ACCOUNT, "ANN@Example.org")
+        await suppressions.lift_suppression(OTHER, "ann@example.org")
+    await suppressions.lift_suppression(ACCOUNT, "ANN@Example.org")
     assert await store.get_suppression(ACCOUNT, "ann@example.org") is None
     for text in ("ann@example.org", "nonsense"):
         with pytest.raises(NotFound):
-            await office.lift_suppression(ACCOUNT, text)
+            await suppressions.lift_suppression(ACCOUNT, text)
 
 
-async def test_an_import_counts_what_is_new(office: ListOffice) -> None:
-    await office.suppress(ACCOUNT, "a@example.org", BOUNCE)
+async def test_an_import_counts_what_is_new(suppressions: Suppressions) -> None:
+    await suppressions.suppress(ACCOUNT, "a@example.org", BOUNCE)
     entries = [("a@example.org", MANUAL), ("b@example.org", MANUAL), ("B@example.org", BOUNCE), ("c@example.org", BOUNCE)]
-    assert await office.import_suppressions(ACCOUNT, entries) == 2
+    assert await suppressions.import_suppressions(ACCOUNT, entries) == 2
 
 
-async def test_an_import_with_a_bad_address_stores_nothing(office: ListOffice, store: Store) -> None:
+async def test_an_import_with_a_bad_address_stores_nothing(suppressions: Suppressions, store: Store) -> None:
     with pytest.raises(BadAddress) as caught:
-        await office.import_suppressions(ACCOUNT, [("a@example.org", MANUAL), ("b@example.org", MANUAL), ("nobody", MANUAL)])
+        await suppressions.import_suppressions(ACCOUNT, [("a@example.org", MANUAL), ("b@example.org", MANUAL), ("nobody", MANUAL)])
     assert caught.value.index == 2
     assert (await store.page_suppressions(ACCOUNT, limit=10)).items == ()
 
 
-async def test_unsubscribes_are_per_list(office: ListOffice) -> None:
-    (everywhere,), new = await office.unsubscribe(ACCOUNT, ["Ann@example.org"], list_id=None, reason="asked")
+async def test_unsubscribes_are_per_list(suppressions: Suppressions) -> None:
+    (everywhere,), new = await suppressions.unsubscribe(ACCOUNT, ["Ann@example.org"], list_id=None, reason="asked")
     assert (everywhere.email, everywhere.list_id, everywhere.reason, new) == ("ann@example.org", None, "asked", 1)
-    standing, new = await office.unsubscribe(ACCOUNT, ["ann@example.org", "bob@example.org"], list_id=None, reason="again")
+    standing, new = await suppressions.unsubscribe(ACCOUNT, ["ann@example.org", "bob@example.org"], list_id=None, reason="again")
     assert (standing[0], standing[1].email, new) == (everywhere, "bob@example.org", 1)
-    _, new = await office.unsubscribe(ACCOUNT, ["ann@example.org", "ANN@example.org"], list_id="news", reason=None)
+    _, new = await suppressions.unsubscribe(ACCOUNT, ["ann@example.org", "ANN@example.org"], list_id="news", reason=None)
     assert new == 1
 
 
 @pytest.mark.parametrize("count", [0, MAX_IMPORT + 1])
-async def test_an_import_has_a_length(office: ListOffice, count: int) -> None:
+async def test_an_import_has_a_length(suppressions: Suppressions, count: int) -> None:
     with pytest.raises(BadLength, match="give 1 to 10,000 addresses") as caught:
-        await office.import_suppressions(ACCOUNT, [("ann@example.org", MANUAL)] * count)
+        await suppressions.import_suppressions(ACCOUNT, [("ann@example.org", MANUAL)] * count)
     assert (caught.value.field, caught.value.sentence) == ("emails", str(caught.value))

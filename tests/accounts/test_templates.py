@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from sendryd.accounts import templates as module
-from sendryd.accounts.templates import MAX_NAME, MAX_TEXT, BadTemplate, TemplateChange, TemplateOffice
+from sendryd.accounts.templates import MAX_NAME, MAX_TEXT, BadTemplate, TemplateChange, Templates
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import TemplateError
 from sendryd.model.actor import System
@@ -35,23 +35,23 @@ def fences() -> Iterator[Fences]:
 
 
 @pytest.fixture
-def office(store: Store, clock: ManualClock, fences: Fences) -> TemplateOffice:
-    return TemplateOffice(store, clock=clock, ids=IdSource(clock, SeededRand(3)), fences=fences)
+def templates(store: Store, clock: ManualClock, fences: Fences) -> Templates:
+    return Templates(store, clock=clock, ids=IdSource(clock, SeededRand(3)), fences=fences)
 
 
-async def test_a_stored_template_is_rendered_with_its_schema(office: TemplateOffice) -> None:
+async def test_a_stored_template_is_rendered_with_its_schema(templates: Templates) -> None:
     schema = {"name": {"type": "string", "default": "there"}, "plan": {"type": "string", "required": True}}
     change = TemplateChange(name="Welcome", subject="Hi {{ name }}", html="<p>{{ name }}: {{ plan }}</p>", variables=schema)
-    template = await office.add(System(ACCOUNT), change)
-    made = await office.render(System(ACCOUNT), template.id, {"plan": "<Pro>"})
+    template = await templates.add(System(ACCOUNT), change)
+    made = await templates.render(System(ACCOUNT), template.id, {"plan": "<Pro>"})
     assert (made.subject, made.html, made.text) == ("Hi there", "<p>there: &lt;Pro&gt;</p>", "there: <Pro>")
     with pytest.raises(TemplateError, match="plan is required"):
-        await office.render(System(ACCOUNT), template.id, {})
+        await templates.render(System(ACCOUNT), template.id, {})
 
 
-async def test_large_templates_are_rendered_as_well(office: TemplateOffice) -> None:
-    template = await office.add(System(ACCOUNT), TemplateChange(name="Large", html="{{ x }}" + "<p>word</p>" * 10_000))
-    made = await office.render(System(ACCOUNT), template.id, {"x": "first"})
+async def test_large_templates_are_rendered_as_well(templates: Templates) -> None:
+    template = await templates.add(System(ACCOUNT), TemplateChange(name="Large", html="{{ x }}" + "<p>word</p>" * 10_000))
+    made = await templates.render(System(ACCOUNT), template.id, {"x": "first"})
     assert made.html is not None
     assert made.html.startswith("first<p>")
     assert len(made.html) == 5 + 110_000
@@ -72,81 +72,81 @@ async def test_large_templates_are_rendered_as_well(office: TemplateOffice) -> N
         (TemplateChange(blocks={**DESIGN, "blocks": [{"id": "a", "type": "video", "props": {}}]}), "blocks", "type"),
     ],
 )
-async def test_what_cannot_be_kept(office: TemplateOffice, change: TemplateChange, field: str, words: str) -> None:
+async def test_what_cannot_be_kept(templates: Templates, change: TemplateChange, field: str, words: str) -> None:
     with pytest.raises(BadTemplate, match=words) as caught:
-        await office.add(System(ACCOUNT), change)
+        await templates.add(System(ACCOUNT), change)
     assert caught.value.field == field
 
 
 @pytest.mark.parametrize("source", ["{{ price + 1 }}", "{{ price|round }}", "{{ a / b }}", "{% for i in items %}{{ i.x.y }}{% endfor %}"])
-async def test_what_needs_values_is_kept_without_them(office: TemplateOffice, source: str) -> None:
-    assert (await office.add(System(ACCOUNT), TemplateChange(html=source))).content.html == source
+async def test_what_needs_values_is_kept_without_them(templates: Templates, source: str) -> None:
+    assert (await templates.add(System(ACCOUNT), TemplateChange(html=source))).content.html == source
 
 
-async def test_a_design_is_compiled_unless_html_comes_with_it(office: TemplateOffice) -> None:
-    template = await office.add(System(ACCOUNT), TemplateChange(engine="visual", blocks=DESIGN))
+async def test_a_design_is_compiled_unless_html_comes_with_it(templates: Templates) -> None:
+    template = await templates.add(System(ACCOUNT), TemplateChange(engine="visual", blocks=DESIGN))
     compiled = template.content
     assert compiled.html is not None
     assert "{{ title }}" in compiled.html
-    own = await office.add(System(ACCOUNT), TemplateChange(engine="visual", blocks=DESIGN, html="<p>own</p>"))
+    own = await templates.add(System(ACCOUNT), TemplateChange(engine="visual", blocks=DESIGN, html="<p>own</p>"))
     assert own.content.html == "<p>own</p>"
-    without = (await office.update(System(ACCOUNT), template.id, TemplateChange(clears_blocks=True))).content
+    without = (await templates.update(System(ACCOUNT), template.id, TemplateChange(clears_blocks=True))).content
     assert (without.blocks, without.html) == (None, compiled.html)
 
 
-async def test_all_starters_can_be_kept(office: TemplateOffice) -> None:
+async def test_all_starters_can_be_kept(templates: Templates) -> None:
     for starter in STARTERS:
-        await office.add(System(ACCOUNT), TemplateChange(subject=starter["subject"], html=starter["html"]))
+        await templates.add(System(ACCOUNT), TemplateChange(subject=starter["subject"], html=starter["html"]))
     for visual in VISUAL_STARTERS:
-        await office.add(System(ACCOUNT), TemplateChange(engine="visual", blocks=visual["design"]))
+        await templates.add(System(ACCOUNT), TemplateChange(engine="visual", blocks=visual["design"]))
 
 
-async def test_updates_leave_what_they_do_not_name_and_make_versions(office: TemplateOffice, clock: ManualClock) -> None:
-    first = await office.add(System(ACCOUNT), TemplateChange(name="A", subject="one", html="<p>1</p>"))
+async def test_updates_leave_what_they_do_not_name_and_make_versions(templates: Templates, clock: ManualClock) -> None:
+    first = await templates.add(System(ACCOUNT), TemplateChange(name="A", subject="one", html="<p>1</p>"))
     clock.advance(timedelta(hours=1))
-    second = await office.update(System(ACCOUNT), first.id, TemplateChange(subject="two"))
+    second = await templates.update(System(ACCOUNT), first.id, TemplateChange(subject="two"))
     assert (second.name, second.content.subject, second.content.html) == ("A", "two", "<p>1</p>")
     assert second.updated_at == clock.now()
-    await office.update(System(ACCOUNT), first.id, TemplateChange(name="B"))
-    versions = await office.versions(ACCOUNT, first.id)
+    await templates.update(System(ACCOUNT), first.id, TemplateChange(name="B"))
+    versions = await templates.versions(ACCOUNT, first.id)
     assert [(each.version, each.content.subject) for each in versions] == [(2, "two"), (1, "one")]
-    published = await office.publish(System(ACCOUNT), first.id, versions[1].id)
+    published = await templates.publish(System(ACCOUNT), first.id, versions[1].id)
     assert (published.name, published.content) == ("B", first.content)
 
 
-async def test_a_bad_update_changes_nothing(office: TemplateOffice) -> None:
-    template = await office.add(System(ACCOUNT), TemplateChange(name="A", html="<p>1</p>"))
+async def test_a_bad_update_changes_nothing(templates: Templates) -> None:
+    template = await templates.add(System(ACCOUNT), TemplateChange(name="A", html="<p>1</p>"))
     with pytest.raises(BadTemplate):
-        await office.update(System(ACCOUNT), template.id, TemplateChange(name="B", html="{{"))
-    assert await office.get(ACCOUNT, template.id) == template
+        await templates.update(System(ACCOUNT), template.id, TemplateChange(name="B", html="{{"))
+    assert await templates.get(ACCOUNT, template.id) == template
 
 
-async def test_a_copy_has_a_name_and_a_life_of_its_own(office: TemplateOffice) -> None:
-    template = await office.add(System(ACCOUNT), TemplateChange(name="x" * MAX_NAME, html="<p>1</p>"))
-    copy = await office.duplicate(System(ACCOUNT), template.id)
+async def test_a_copy_has_a_name_and_a_life_of_its_own(templates: Templates) -> None:
+    template = await templates.add(System(ACCOUNT), TemplateChange(name="x" * MAX_NAME, html="<p>1</p>"))
+    copy = await templates.duplicate(System(ACCOUNT), template.id)
     assert (len(copy.name), copy.name[-7:], copy.content) == (MAX_NAME, " (copy)", template.content)
-    await office.remove(System(ACCOUNT), template.id)
-    assert await office.get(ACCOUNT, copy.id) == copy
-    assert [each.id for each in (await office.page(ACCOUNT, limit=10, before=None)).items] == [copy.id]
+    await templates.remove(System(ACCOUNT), template.id)
+    assert await templates.get(ACCOUNT, copy.id) == copy
+    assert [each.id for each in (await templates.page(ACCOUNT, limit=10, before=None)).items] == [copy.id]
 
 
-async def test_nobody_reaches_the_templates_of_others(office: TemplateOffice) -> None:
-    template = await office.add(System(ACCOUNT), TemplateChange(name="A", html="<p>1</p>"))
-    version = (await office.versions(ACCOUNT, template.id))[0].id
+async def test_nobody_reaches_the_templates_of_others(templates: Templates) -> None:
+    template = await templates.add(System(ACCOUNT), TemplateChange(name="A", html="<p>1</p>"))
+    version = (await templates.versions(ACCOUNT, template.id))[0].id
     for account, number in ((OTHER, template.id), (ACCOUNT, TemplateId(5))):
         for attempt in (
-            office.get(account, number),
-            office.update(System(account), number, TemplateChange(name="B")),
-            office.duplicate(System(account), number),
-            office.versions(account, number),
-            office.publish(System(account), number, version),
-            office.render(System(account), number, {}),
-            office.remove(System(account), number),
+            templates.get(account, number),
+            templates.update(System(account), number, TemplateChange(name="B")),
+            templates.duplicate(System(account), number),
+            templates.versions(account, number),
+            templates.publish(System(account), number, version),
+            templates.render(System(account), number, {}),
+            templates.remove(System(account), number),
         ):
             with pytest.raises(NotFound):
                 await attempt
     with pytest.raises(NotFound):
-        await office.publish(System(ACCOUNT), template.id, TemplateVersionId(5))
+        await templates.publish(System(ACCOUNT), template.id, TemplateVersionId(5))
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,10 @@ async def test_nobody_reaches_the_templates_of_others(office: TemplateOffice) ->
     ],
 )
 async def test_a_short_template_whose_variables_make_it_costly_holds_up_nobody(
-    office: TemplateOffice, fences: Fences, html: str, value: object
+    templates: Templates, fences: Fences, html: str, value: object
 ) -> None:
-    template = await office.add(System(ACCOUNT), TemplateChange(name="a", html=html))
-    job = asyncio.ensure_future(office.render(System(ACCOUNT), template.id, {"x": value}))
+    template = await templates.add(System(ACCOUNT), TemplateChange(name="a", html=html))
+    job = asyncio.ensure_future(templates.render(System(ACCOUNT), template.id, {"x": value}))
     longest, last = 0.0, time.thread_time()
     while not job.done():
         await asyncio.sleep(0)
@@ -175,42 +175,42 @@ async def test_a_short_template_whose_variables_make_it_costly_holds_up_nobody(
         assert isinstance(job.exception(), TemplateError)
 
 
-async def test_what_is_small_is_rendered_without_another_process(office: TemplateOffice, fences: Fences) -> None:
-    template = await office.add(System(ACCOUNT), TemplateChange(name="a", subject="Hi {{ name }}", html="<p>{{ name|title }}</p>" * 40))
-    made = await office.render(System(ACCOUNT), template.id, {"name": "ann"})
+async def test_what_is_small_is_rendered_without_another_process(templates: Templates, fences: Fences) -> None:
+    template = await templates.add(System(ACCOUNT), TemplateChange(name="a", subject="Hi {{ name }}", html="<p>{{ name|title }}</p>" * 40))
+    made = await templates.render(System(ACCOUNT), template.id, {"name": "ann"})
     assert made.subject == "Hi ann"
     assert made.text is not None
     assert made.text.startswith("Ann\n\nAnn")
     assert (fences.mail.pid, fences.previews.pid) == (None, None)
 
 
-async def test_what_comes_of_a_template_is_measured_with_its_variables(office: TemplateOffice) -> None:
-    template = await office.add(
+async def test_what_comes_of_a_template_is_measured_with_its_variables(templates: Templates) -> None:
+    template = await templates.add(
         System(ACCOUNT), TemplateChange(name="a", subject="{{ x }}", text="{% for i in range(3000) %}{{ y }}{% endfor %}")
     )
     with pytest.raises(TemplateError, match="the subject has 999 characters with its variables, and at most 998"):
-        await office.render(System(ACCOUNT), template.id, {"x": "x" * 999})
+        await templates.render(System(ACCOUNT), template.id, {"x": "x" * 999})
     with pytest.raises(TemplateError, match="the text has 1,050,000 characters"):
-        await office.render(System(ACCOUNT), template.id, {"y": "y" * 350})
+        await templates.render(System(ACCOUNT), template.id, {"y": "y" * 350})
 
 
-async def test_mail_of_test_keys_is_rendered_beside_that_of_live_keys(office: TemplateOffice, fences: Fences) -> None:
-    template = await office.add(System(ACCOUNT), TemplateChange(name="a", text="{{ x }}"))
+async def test_mail_of_test_keys_is_rendered_beside_that_of_live_keys(templates: Templates, fences: Fences) -> None:
+    template = await templates.add(System(ACCOUNT), TemplateChange(name="a", text="{{ x }}"))
     for mode in (KeyMode.TEST, KeyMode.LIVE):
-        await office.render(Samples().api_key(mode=mode).key, template.id, {"x": "x" * 100_000})
+        await templates.render(Samples().api_key(mode=mode).key, template.id, {"x": "x" * 100_000})
     assert (fences.mail.statistics()["jobs_total"], fences.previews.statistics()["jobs_total"]) == (1, 1)
 
 
 async def test_a_large_message_does_not_hold_its_memory_while_it_waits_for_the_fence(
-    office: TemplateOffice, fences: Fences, monkeypatch: pytest.MonkeyPatch
+    templates: Templates, fences: Fences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LARGE_TIMEOUT", 0.2)
-    template = await office.add(System(ACCOUNT), TemplateChange(name="a", text="{{ x }}"))
+    template = await templates.add(System(ACCOUNT), TemplateChange(name="a", text="{{ x }}"))
     busy = asyncio.ensure_future(fences.mail.run(pow, 7**7, 10**9, lane=OTHER))
     await asyncio.sleep(0)
     with pytest.raises(FenceUnavailable):
-        await office.render(System(ACCOUNT), template.id, {"x": "x" * 100_000}, is_large=True)
+        await templates.render(System(ACCOUNT), template.id, {"x": "x" * 100_000}, is_large=True)
     assert not busy.done()
     busy.cancel()
     await asyncio.gather(busy, return_exceptions=True)
-    assert (await office.render(System(ACCOUNT), template.id, {"x": "a"}, is_large=True)).text == "a"
+    assert (await templates.render(System(ACCOUNT), template.id, {"x": "a"}, is_large=True)).text == "a"

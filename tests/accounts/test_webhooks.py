@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from sendryd.accounts import webhooks
-from sendryd.accounts.webhooks import BadWebhook, WebhookChange, WebhookOffice
+from sendryd.accounts import webhooks as module
+from sendryd.accounts.webhooks import BadWebhook, WebhookChange, Webhooks
 from sendryd.model.actor import System
 from sendryd.model.ids import AccountId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
@@ -22,14 +22,14 @@ ACCOUNT, STRANGER = AccountId(1), AccountId(2)
 URL = "https://hooks.example.com/in"
 
 
-def office_of(store: Store, clock: ManualClock, *, allow_private: bool = False) -> WebhookOffice:
+def webhooks_of(store: Store, clock: ManualClock, *, allow_private: bool = False) -> Webhooks:
     rand = SeededRand(1)
-    return WebhookOffice(store, clock=clock, ids=IdSource(clock, rand), rand=rand, allow_private=allow_private)
+    return Webhooks(store, clock=clock, ids=IdSource(clock, rand), rand=rand, allow_private=allow_private)
 
 
 @pytest.fixture
-def office(store: Store, clock: ManualClock) -> WebhookOffice:
-    return office_of(store, clock)
+def webhooks(store: Store, clock: ManualClock) -> Webhooks:
+    return webhooks_of(store, clock)
 
 
 async def give_up(store: Store, clock: ManualClock) -> list[Notification]:
@@ -49,8 +49,10 @@ async def owe(store: Store, clock: ManualClock, webhook: Webhook, count: int = 1
     return [await store.add_notification(ACCOUNT, webhook.id, notice) for notice in notices]
 
 
-async def test_a_new_webhook(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(System(ACCOUNT), "HTTPS://Hooks.Example.com:443/in", ["email.opened", "email.delivered", "email.opened"])
+async def test_a_new_webhook(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+    webhook = await webhooks.create(
+        System(ACCOUNT), "HTTPS://Hooks.Example.com:443/in", ["email.opened", "email.delivered", "email.opened"]
+    )
     assert webhook.url == URL
     assert webhook.events == (WebhookEvent.EMAIL_OPENED, WebhookEvent.EMAIL_DELIVERED)
     assert (webhook.is_active, webhook.created_at, webhook.failing_since) == (True, clock.now(), None)
@@ -58,7 +60,7 @@ async def test_a_new_webhook(office: WebhookOffice, store: Store, clock: ManualC
     assert prefix == "whsec"
     assert 24 <= len(base64.b64decode(key, validate=True)) <= 64
     assert await store.get_webhook(ACCOUNT, webhook.id) == webhook
-    assert (await office.create(System(ACCOUNT), URL, ["email.opened"])).secret != webhook.secret
+    assert (await webhooks.create(System(ACCOUNT), URL, ["email.opened"])).secret != webhook.secret
 
 
 @pytest.mark.parametrize(
@@ -71,79 +73,79 @@ async def test_a_new_webhook(office: WebhookOffice, store: Store, clock: ManualC
         (URL, ["email.opened", "*"], "events", "email.delivered"),
     ],
 )
-async def test_what_cannot_be_a_webhook(office: WebhookOffice, store: Store, url: str, events: list[str], field: str, words: str) -> None:
+async def test_what_cannot_be_a_webhook(webhooks: Webhooks, store: Store, url: str, events: list[str], field: str, words: str) -> None:
     with pytest.raises(BadWebhook, match=words) as caught:
-        await office.create(System(ACCOUNT), url, events)
+        await webhooks.create(System(ACCOUNT), url, events)
     assert caught.value.field == field
     assert await store.count_webhooks(ACCOUNT) == 0
-    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
+    webhook = await webhooks.create(System(ACCOUNT), URL, ["email.opened"])
     with pytest.raises(BadWebhook, match=words):
-        await office.update(System(ACCOUNT), webhook.id, WebhookChange(url=url, events=events))
+        await webhooks.update(System(ACCOUNT), webhook.id, WebhookChange(url=url, events=events))
     assert await store.get_webhook(ACCOUNT, webhook.id) == webhook
 
 
 async def test_private_targets_where_they_are_allowed(store: Store, clock: ManualClock) -> None:
-    webhook = await office_of(store, clock, allow_private=True).create(System(ACCOUNT), "http://127.0.0.1:8080/", ["email.opened"])
+    webhook = await webhooks_of(store, clock, allow_private=True).create(System(ACCOUNT), "http://127.0.0.1:8080/", ["email.opened"])
     assert webhook.url == "http://127.0.0.1:8080/"
 
 
-async def test_a_change_leaves_the_rest(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
+async def test_a_change_leaves_the_rest(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+    webhook = await webhooks.create(System(ACCOUNT), URL, ["email.opened"])
     clock.advance(timedelta(minutes=1))
-    changed = await office.update(System(ACCOUNT), webhook.id, WebhookChange(events=["email.clicked"]))
+    changed = await webhooks.update(System(ACCOUNT), webhook.id, WebhookChange(events=["email.clicked"]))
     assert (changed.url, changed.secret, changed.is_active) == (webhook.url, webhook.secret, True)
     assert changed.events == (WebhookEvent.EMAIL_CLICKED,)
     assert (changed.created_at, changed.updated_at) == (webhook.created_at, clock.now())
     assert await store.get_webhook(ACCOUNT, webhook.id) == changed
-    paused = await office.update(System(ACCOUNT), webhook.id, WebhookChange(is_active=False))
+    paused = await webhooks.update(System(ACCOUNT), webhook.id, WebhookChange(is_active=False))
     assert (paused.is_active, paused.disabled_reason) == (False, None)
 
 
-async def test_switched_on_again_it_begins_with_a_clean_record(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
+async def test_switched_on_again_it_begins_with_a_clean_record(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+    webhook = await webhooks.create(System(ACCOUNT), URL, ["email.opened"])
     await owe(store, clock, webhook)
     await give_up(store, clock)
     await store.disable_webhook(webhook.id, "gone", clock.now())
-    disabled = await office.update(System(ACCOUNT), webhook.id, WebhookChange(events=["email.clicked"]))
+    disabled = await webhooks.update(System(ACCOUNT), webhook.id, WebhookChange(events=["email.clicked"]))
     assert (disabled.is_active, disabled.disabled_reason) == (False, "gone")
     assert disabled.failing_since is not None
-    active = await office.update(System(ACCOUNT), webhook.id, WebhookChange(is_active=True))
+    active = await webhooks.update(System(ACCOUNT), webhook.id, WebhookChange(is_active=True))
     assert (active.is_active, active.disabled_reason, active.failing_since) == (True, None, None)
 
 
-async def test_another_url_begins_with_a_clean_record(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
+async def test_another_url_begins_with_a_clean_record(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+    webhook = await webhooks.create(System(ACCOUNT), URL, ["email.opened"])
     await owe(store, clock, webhook)
     await give_up(store, clock)
-    assert (await office.update(System(ACCOUNT), webhook.id, WebhookChange(url=URL))).failing_since == clock.now()
-    assert (await office.update(System(ACCOUNT), webhook.id, WebhookChange(url=URL + "2"))).failing_since is None
+    assert (await webhooks.update(System(ACCOUNT), webhook.id, WebhookChange(url=URL))).failing_since == clock.now()
+    assert (await webhooks.update(System(ACCOUNT), webhook.id, WebhookChange(url=URL + "2"))).failing_since is None
 
 
-async def test_other_accounts_have_nothing_to_do_with_it(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
+async def test_other_accounts_have_nothing_to_do_with_it(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+    webhook = await webhooks.create(System(ACCOUNT), URL, ["email.opened"])
     (notification,) = await owe(store, clock, webhook)
     for call in (
-        office.update(System(STRANGER), webhook.id, WebhookChange(is_active=False)),
-        office.remove(System(STRANGER), webhook.id),
-        office.test_event(System(STRANGER), webhook.id),
-        office.replay(System(STRANGER), notification.id),
-        office.replay_range(System(STRANGER), webhook.id, start=clock.now(), end=clock.now()),
+        webhooks.update(System(STRANGER), webhook.id, WebhookChange(is_active=False)),
+        webhooks.remove(System(STRANGER), webhook.id),
+        webhooks.test_event(System(STRANGER), webhook.id),
+        webhooks.replay(System(STRANGER), notification.id),
+        webhooks.replay_range(System(STRANGER), webhook.id, start=clock.now(), end=clock.now()),
     ):
         with pytest.raises(NotFound):
             await call
     assert await store.get_webhook(ACCOUNT, webhook.id) == webhook
 
 
-async def test_removal(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
+async def test_removal(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+    webhook = await webhooks.create(System(ACCOUNT), URL, ["email.opened"])
     (notification,) = await owe(store, clock, webhook)
-    await office.remove(System(ACCOUNT), webhook.id)
+    await webhooks.remove(System(ACCOUNT), webhook.id)
     assert await store.get_webhook(ACCOUNT, webhook.id) is None
     assert await store.get_notification(ACCOUNT, notification.id) is None
     for call in (
-        office.remove(System(ACCOUNT), webhook.id),
-        office.replay(System(ACCOUNT), NotificationId(1)),
-        office.test_event(System(ACCOUNT), WebhookId(1)),
+        webhooks.remove(System(ACCOUNT), webhook.id),
+        webhooks.replay(System(ACCOUNT), NotificationId(1)),
+        webhooks.test_event(System(ACCOUNT), WebhookId(1)),
     ):
         with pytest.raises(NotFound):
             await call
@@ -153,42 +155,42 @@ async def test_removal(office: WebhookOffice, store: Store, clock: ManualClock) 
     ("events", "expected"),
     [(["email.opened", "email.delivered"], "email.delivered"), (["domain.created", "email.opened"], "domain.created")],
 )
-async def test_a_test_event_says_that_it_is_one(office: WebhookOffice, events: list[str], expected: str) -> None:
-    webhook = await office.create(System(ACCOUNT), URL, events)
-    payload = payload_of(await office.test_event(System(ACCOUNT), webhook.id))
+async def test_a_test_event_says_that_it_is_one(webhooks: Webhooks, events: list[str], expected: str) -> None:
+    webhook = await webhooks.create(System(ACCOUNT), URL, events)
+    payload = payload_of(await webhooks.test_event(System(ACCOUNT), webhook.id))
     assert payload["type"] == payload["event"] == expected
     assert payload["data"]["test"] is True
     assert "test" in payload["data"]["message"]
 
 
-async def test_what_is_switched_off_is_told_nothing(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(System(ACCOUNT), URL, ["email.opened"])
+async def test_what_is_switched_off_is_told_nothing(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+    webhook = await webhooks.create(System(ACCOUNT), URL, ["email.opened"])
     (notification,) = await owe(store, clock, webhook)
-    await office.update(System(ACCOUNT), webhook.id, WebhookChange(is_active=False))
+    await webhooks.update(System(ACCOUNT), webhook.id, WebhookChange(is_active=False))
     for call in (
-        office.test_event(System(ACCOUNT), webhook.id),
-        office.replay(System(ACCOUNT), notification.id),
-        office.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now()),
+        webhooks.test_event(System(ACCOUNT), webhook.id),
+        webhooks.replay(System(ACCOUNT), notification.id),
+        webhooks.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now()),
     ):
         with pytest.raises(NotAllowed, match="activate"):
             await call
 
 
-async def test_a_replay_tells_the_same_fact_under_the_same_identity(office: WebhookOffice, store: Store, clock: ManualClock) -> None:
-    webhook = await office.create(System(ACCOUNT), URL, ["domain.created"])
+async def test_a_replay_tells_the_same_fact_under_the_same_identity(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+    webhook = await webhooks.create(System(ACCOUNT), URL, ["domain.created"])
     (first,) = await owe(store, clock, webhook)
     await give_up(store, clock)
     clock.advance(timedelta(hours=1))
-    second = await office.replay(System(ACCOUNT), first.id)
-    third = await office.replay(System(ACCOUNT), second.id)
+    second = await webhooks.replay(System(ACCOUNT), first.id)
+    third = await webhooks.replay(System(ACCOUNT), second.id)
     assert len({first.id, second.id, third.id}) == 3
     assert fact_id(first) == fact_id(second) == fact_id(third)
     assert (second.state, second.attempts, second.due_at) == (NotificationState.PENDING, 0, clock.now())
 
 
-async def test_a_range_is_replayed_once(office: WebhookOffice, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "REPLAY_BATCH", 2)
-    webhook = await office.create(System(ACCOUNT), URL, ["domain.created"])
+async def test_a_range_is_replayed_once(webhooks: Webhooks, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REPLAY_BATCH", 2)
+    webhook = await webhooks.create(System(ACCOUNT), URL, ["domain.created"])
     await owe(store, clock, webhook)
     await give_up(store, clock)
     clock.advance(timedelta(hours=1))
@@ -196,23 +198,23 @@ async def test_a_range_is_replayed_once(office: WebhookOffice, store: Store, clo
     failed = await owe(store, clock, webhook, 5)
     await give_up(store, clock)
     pending = await owe(store, clock, webhook)
-    made = await office.replay_range(System(ACCOUNT), webhook.id, start=start, end=clock.now())
+    made = await webhooks.replay_range(System(ACCOUNT), webhook.id, start=start, end=clock.now())
     assert [each.origin_id for each in made] == [each.id for each in failed]
-    all_of_them = await office.replay_range(System(ACCOUNT), webhook.id, start=start, end=clock.now(), is_failed=False)
+    all_of_them = await webhooks.replay_range(System(ACCOUNT), webhook.id, start=start, end=clock.now(), is_failed=False)
     assert [each.origin_id for each in all_of_them] == [each.id for each in failed + pending]
-    assert await office.replay_range(System(ACCOUNT), webhook.id, start=start + timedelta(hours=1), end=start + timedelta(hours=2)) == []
+    assert await webhooks.replay_range(System(ACCOUNT), webhook.id, start=start + timedelta(hours=1), end=start + timedelta(hours=2)) == []
 
 
 async def test_ranges_that_cannot_be_replayed(
-    office: WebhookOffice, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    webhooks: Webhooks, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "MAX_REPLAY", 3)
-    webhook = await office.create(System(ACCOUNT), URL, ["domain.created"])
+    monkeypatch.setattr(module, "MAX_REPLAY", 3)
+    webhook = await webhooks.create(System(ACCOUNT), URL, ["domain.created"])
     await owe(store, clock, webhook, 4)
     await give_up(store, clock)
     with pytest.raises(BadWebhook, match="shorter") as caught:
-        await office.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now())
+        await webhooks.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now())
     assert caught.value.field == "to"
     with pytest.raises(BadWebhook, match="before from"):
-        await office.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now() - timedelta(seconds=1))
+        await webhooks.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now() - timedelta(seconds=1))
     assert len((await store.page_notifications(ACCOUNT, limit=100)).items) == 4

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sendryd.intake.prepare import Draft, read_draft
+from sendryd.intake.prepare import ParsedMessage, parse_message
 from sendryd.intake.submission import Receipt
 from sendryd.message.authordomain import author_domain
 from sendryd.message.headers import HeaderBlock
@@ -149,13 +149,13 @@ async def test_tracking_that_cannot_be_is_said_not_to_be(body: bytes, reason: st
     ],
 )
 async def test_the_author_is_kept_so_that_its_domain_is_read_from_it(field: str, author: str) -> None:
-    draft = read_draft(f"From: {field}\r\n\r\n".encode(), None)
-    assert isinstance(draft, Draft)
+    draft = parse_message(f"From: {field}\r\n\r\n".encode(), None)
+    assert isinstance(draft, ParsedMessage)
     assert (draft.author_text, author_domain(draft.author_text)) == (author, "example.test")
 
 
 @pytest.mark.parametrize("field", ["a@(evil.test)example.test", "<@evil.test:a@example.test>", "Team: a@example.test;"])
 async def test_an_author_with_two_readings_is_refused_by_name(field: str) -> None:
-    refused = read_draft(f"From: {field}\r\n\r\n".encode(), None)
+    refused = parse_message(f"From: {field}\r\n\r\n".encode(), None)
     assert isinstance(refused, Refusal)
     assert "the From field" in refused.sentence

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendryd.intake.prepare import Draft, read_draft
+from sendryd.intake.prepare import ParsedMessage, parse_message
 from sendryd.message.compose import MAX_FILENAME, MAX_HEADER, Attachment, Composition, compose
 from sendryd.message.encodedwords import LINE
 from sendryd.message.errors import MalformedMessage
@@ -55,7 +55,7 @@ def is_embedded(part: Message) -> bool:
     return part["X-Embedded"] is not None
 
 
-def check(content: bytes, *, is_ascii: bool = True) -> Draft:
+def check(content: bytes, *, is_ascii: bool = True) -> ParsedMessage:
     """What holds of every message: legal lines, one header block that all our readers take."""
     lines = content.split(b"\r\n")
     assert max(map(len, lines)) <= 998
@@ -67,8 +67,8 @@ def check(content: bytes, *, is_ascii: bool = True) -> Draft:
     assert not {field.name for field in headers.fields} & {b"date", b"message-id", b"received", b"bcc"}
     for line in content[: headers.end].split(b"\r\n")[:-1]:
         assert line.strip() == line.lstrip(b" ") != b""
-    draft = read_draft(content, None)
-    assert isinstance(draft, Draft)
+    draft = parse_message(content, None)
+    assert isinstance(draft, ParsedMessage)
     return draft
 
 

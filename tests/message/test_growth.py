@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from sendryd.intake.prepare import read_draft
+from sendryd.intake.prepare import parse_message
 from sendryd.message.asciiheader import to_ascii_header
 from sendryd.message.author import address_list, decode_text
 from sendryd.message.errors import MalformedMessage
@@ -44,8 +44,8 @@ READERS: Final[dict[str, Callable[[bytes, int], object]]] = {
     "ascii Subject": to_ascii(b"Subject"),
     "ascii To": to_ascii(b"To"),
     "ascii Content-Type": to_ascii(b"Content-Type"),
-    "draft To": lambda unit, size: read_draft(folded(b"To", unit, size), None),
-    "draft Authentication-Results": lambda unit, size: read_draft(folded(b"Authentication-Results", unit, size), None),
+    "draft To": lambda unit, size: parse_message(folded(b"To", unit, size), None),
+    "draft Authentication-Results": lambda unit, size: parse_message(folded(b"Authentication-Results", unit, size), None),
     "summary": lambda unit, size: summarise(folded(b"Content-Disposition", unit, size)),
     "type": lambda unit, size: read_type(b"text/plain; " + text(unit, size).encode()),
     "addresses": lambda unit, size: address_list(text(unit, size).encode() + b","),

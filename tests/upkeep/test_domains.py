@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.accounts.domains import DomainOffice
+from sendryd.accounts.domains import Domains
 from sendryd.model.domain import DomainSettings, DomainStatus, SendingDomain
 from sendryd.model.ids import AccountId, DomainId, WebhookId
 from sendryd.model.webhook import Webhook, WebhookEvent
@@ -122,8 +122,8 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
 @pytest.fixture
 def keeper(store: Store, zone: Zone, clock: ManualClock) -> DomainKeeper:
     rand = SeededRand(3)
-    office = DomainOffice(store, zone, SETTINGS, selector="sendry", clock=clock, ids=IdSource(clock, rand), make_key=take_key)
-    return DomainKeeper(store, office, clock=clock, rand=rand)
+    domains = Domains(store, zone, SETTINGS, selector="sendry", clock=clock, ids=IdSource(clock, rand), make_key=take_key)
+    return DomainKeeper(store, domains, clock=clock, rand=rand)
 
 
 async def statuses(store: Store) -> set[DomainStatus]:

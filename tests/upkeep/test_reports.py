@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.accounts.api_keys import KeyOffice
+from sendryd.accounts.api_keys import ApiKeys
 from sendryd.intake.accept import Intake, IntakeSettings
 from sendryd.intake.directory import Directory
 from sendryd.message.parse import summarise
@@ -42,7 +42,7 @@ class World:
         self.rand = SeededRand(4)
         self.ids = IdSource(self.clock, self.rand)
         self.intake = self.make_intake()
-        self.keys = KeyOffice(store, clock=self.clock, rand=self.rand, ids=self.ids)
+        self.keys = ApiKeys(store, clock=self.clock, rand=self.rand, ids=self.ids)
         self.keeper = self.make_keeper()
 
     def make_intake(self) -> Intake:

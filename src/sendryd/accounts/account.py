@@ -11,7 +11,7 @@ from sendryd.store.errors import NotFound
 Change = Callable[[AccountSettings], AccountSettings]
 
 
-class AccountOffice:
+class Accounts:
     """What is done with accounts."""
 
     def __init__(self, store: AccountStore) -> None:

@@ -22,7 +22,7 @@ class BadExpiry(BadField):
     """A key cannot expire as asked; the message says what to change."""
 
 
-class KeyOffice:
+class ApiKeys:
     """What is done with keys, at whatever door."""
 
     def __init__(self, store: AccountStore, *, clock: Clock, rand: Rand, ids: IdSource, max_keys: int | None = None) -> None:

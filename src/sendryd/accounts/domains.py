@@ -81,7 +81,7 @@ class DomainStore(AccountStore, QueueStore, Protocol):
     """Domains, and the mail that waits for them."""
 
 
-class DomainOffice:
+class Domains:
     """What is done with sending domains, at whatever door."""
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sendryd.accounts.account import AccountOffice
+from sendryd.accounts.account import Accounts
 from sendryd.accounts.webhooks import new_secret
 from sendryd.model.account import AccountSettings, InboundForwarding
 from sendryd.model.ids import AccountId
@@ -10,10 +10,10 @@ from sendryd.policy.urlguard import check_url
 from sendryd.runtime.rand import Rand
 
 
-class InboundOffice:
+class Inbound:
     """What is done with the forwarding of mail that comes in."""
 
-    def __init__(self, accounts: AccountOffice, rand: Rand, *, allow_private: bool) -> None:
+    def __init__(self, accounts: Accounts, rand: Rand, *, allow_private: bool) -> None:
         self._accounts = accounts
         self._rand = rand
         self._allow_private = allow_private

@@ -5,7 +5,7 @@ from typing import Final
 
 from sendryd.model.ids import AccountId, ReportId
 from sendryd.model.report import ReportFrequency, ScheduledReport
-from sendryd.policy.figures import next_report_at
+from sendryd.policy.statistics import next_report_at
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.store.base import ReportStore

@@ -10,7 +10,7 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId
 from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity
-from sendryd.policy.figures import MAX_POINTS, TooManyPoints, bucket_starts, fill
+from sendryd.policy.statistics import MAX_POINTS, TooManyPoints, bucket_starts, fill
 from sendryd.store.base import ReportFilter, ReportStore
 
 MAX_PERIOD: Final = timedelta(days=1830)  # five years: events are kept for less, and a comparison looks at as much again

@@ -10,7 +10,7 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import parse_mailbox
 from sendryd.model.ids import AccountId, SuppressionId, UnsubscribeId
 from sendryd.model.suppression import Suppression, SuppressionReason, Unsubscribe
-from sendryd.policy.suppress import normalise_address
+from sendryd.policy.address_key import normalise_address
 from sendryd.runtime import offload
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
@@ -56,7 +56,7 @@ def seek_address(text: str) -> str:
         return normalise_address(text)
 
 
-class ListOffice:
+class Suppressions:
     """Adding to the lists and taking off them."""
 
     def __init__(self, store: ListStore, *, clock: Clock, ids: IdSource) -> None:

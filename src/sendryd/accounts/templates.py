@@ -55,7 +55,7 @@ class TemplateChange:
 EMPTY: Final = TemplateContent(subject=None, html=None, text=None, engine="html", variables=None, blocks=None)
 
 
-class TemplateOffice:
+class Templates:
     """What is done with templates, at whatever door."""
 
     def __init__(

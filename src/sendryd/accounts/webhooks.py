@@ -48,7 +48,7 @@ class WebhookChange:
     is_active: bool | None = None
 
 
-class WebhookOffice:
+class Webhooks:
     """What is done with webhooks, at whatever door."""
 
     def __init__(self, store: NotifyStore, *, clock: Clock, ids: IdSource, rand: Rand, allow_private: bool) -> None:

@@ -14,15 +14,15 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sendryd import __version__
-from sendryd.accounts.account import AccountOffice
-from sendryd.accounts.api_keys import KeyOffice
-from sendryd.accounts.domains import DomainOffice
-from sendryd.accounts.inbound import InboundOffice
+from sendryd.accounts.account import Accounts
+from sendryd.accounts.api_keys import ApiKeys
+from sendryd.accounts.domains import Domains
+from sendryd.accounts.inbound import Inbound
 from sendryd.accounts.scheduled_reports import ScheduledReports
 from sendryd.accounts.statistics import Statistics
-from sendryd.accounts.suppressions import ListOffice
-from sendryd.accounts.templates import TemplateOffice
-from sendryd.accounts.webhooks import WebhookOffice
+from sendryd.accounts.suppressions import Suppressions
+from sendryd.accounts.templates import Templates
+from sendryd.accounts.webhooks import Webhooks
 from sendryd.api.analytics.operations import AnalyticsHandlers
 from sendryd.api.api_keys.operations import KeyHandlers
 from sendryd.api.domains.operations import DomainHandlers
@@ -78,12 +78,12 @@ class ApiDependencies:
     """What the handlers need."""
 
     store: Store
-    accounts: AccountOffice
-    domains: DomainOffice
-    keys: KeyOffice
-    lists: ListOffice
+    accounts: Accounts
+    domains: Domains
+    keys: ApiKeys
+    lists: Suppressions
     scheduled_reports: ScheduledReports
-    webhooks: WebhookOffice
+    webhooks: Webhooks
     gate: Gate
     health: Health
     clock: Clock
@@ -92,7 +92,7 @@ class ApiDependencies:
     latency: LatencyBook
     status: StatusBook
     intake: Intake
-    templates: TemplateOffice
+    templates: Templates
     fences: Fences
     personaliser: Personaliser
     ids: IdSource
@@ -131,7 +131,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         ReportHandlers(needs.scheduled_reports),
         OrganizationHandlers(needs.accounts),
         RegionHandlers(needs.hostname),
-        InboundHandlers(InboundOffice(needs.accounts, needs.rand, allow_private=needs.allow_private_networks)),
+        InboundHandlers(Inbound(needs.accounts, needs.rand, allow_private=needs.allow_private_networks)),
         SystemHandlers(needs.status, needs.latency),
     )
     return [operation for resource in resources for operation in resource.operations()]

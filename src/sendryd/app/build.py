@@ -22,12 +22,12 @@ from sendryd.runtime.rand import SystemRand
 from sendryd.store.base import Owner, Store
 
 if TYPE_CHECKING:
-    from sendryd.accounts.api_keys import KeyOffice
-    from sendryd.accounts.domains import DomainOffice
+    from sendryd.accounts.api_keys import ApiKeys
+    from sendryd.accounts.domains import Domains
     from sendryd.accounts.scheduled_reports import ScheduledReports
-    from sendryd.accounts.suppressions import ListOffice
-    from sendryd.accounts.templates import TemplateOffice
-    from sendryd.accounts.webhooks import WebhookOffice
+    from sendryd.accounts.suppressions import Suppressions
+    from sendryd.accounts.templates import Templates
+    from sendryd.accounts.webhooks import Webhooks
     from sendryd.delivery.denials import Denials
     from sendryd.runtime.fence import Fences
     from sendryd.runtime.maillog import MailLog
@@ -97,20 +97,20 @@ class Basics:
         return Fences(self.clock)
 
     @property
-    def keys(self) -> "KeyOffice":
+    def keys(self) -> "ApiKeys":
         """What is done with keys."""
-        from sendryd.accounts.api_keys import KeyOffice
+        from sendryd.accounts.api_keys import ApiKeys
 
-        return KeyOffice(self.store, clock=self.clock, rand=self.rand, ids=self.ids, max_keys=self.settings.max_keys)
+        return ApiKeys(self.store, clock=self.clock, rand=self.rand, ids=self.ids, max_keys=self.settings.max_keys)
 
     @property
-    def domains(self) -> "DomainOffice":
+    def domains(self) -> "Domains":
         """What is done with sending domains."""
-        from sendryd.accounts.domains import DomainOffice
+        from sendryd.accounts.domains import Domains
         from sendryd.policy.dnsrecords import RecordSettings
 
         settings = self.settings
-        return DomainOffice(
+        return Domains(
             self.store,
             self.resolver,
             RecordSettings(settings.hostname, settings.spf_include),
@@ -121,11 +121,11 @@ class Basics:
         )
 
     @property
-    def lists(self) -> "ListOffice":
+    def lists(self) -> "Suppressions":
         """What is done with suppressions and unsubscribes."""
-        from sendryd.accounts.suppressions import ListOffice
+        from sendryd.accounts.suppressions import Suppressions
 
-        return ListOffice(self.store, clock=self.clock, ids=self.ids)
+        return Suppressions(self.store, clock=self.clock, ids=self.ids)
 
     @property
     def scheduled_reports(self) -> "ScheduledReports":
@@ -135,19 +135,19 @@ class Basics:
         return ScheduledReports(self.store, clock=self.clock, ids=self.ids)
 
     @property
-    def webhooks(self) -> "WebhookOffice":
+    def webhooks(self) -> "Webhooks":
         """What is done with webhooks."""
-        from sendryd.accounts.webhooks import WebhookOffice
+        from sendryd.accounts.webhooks import Webhooks
 
         allow_private = self.settings.allow_private_networks
-        return WebhookOffice(self.store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=allow_private)
+        return Webhooks(self.store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=allow_private)
 
     @property
-    def templates(self) -> "TemplateOffice":
+    def templates(self) -> "Templates":
         """What is done with templates."""
-        from sendryd.accounts.templates import TemplateOffice
+        from sendryd.accounts.templates import Templates
 
-        return TemplateOffice(self.store, clock=self.clock, ids=self.ids, fences=self.fences, max_templates=self.settings.max_templates)
+        return Templates(self.store, clock=self.clock, ids=self.ids, fences=self.fences, max_templates=self.settings.max_templates)
 
     @property
     def retry_plan(self) -> RetryPlan:

@@ -16,7 +16,7 @@ from sendryd.cli.options import Json
 from sendryd.cli.output import explain, fail, print_json, print_table, say
 from sendryd.model.ids import SuppressionId
 from sendryd.model.suppression import Suppression, SuppressionReason
-from sendryd.policy.suppress import normalise_address
+from sendryd.policy.address_key import normalise_address
 from sendryd.store.errors import NotFound
 
 app = typer.Typer(name="suppressions", no_args_is_help=True, help="List, add, remove, import and export suppressed addresses.")

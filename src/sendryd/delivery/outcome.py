@@ -9,9 +9,9 @@ from sendryd.model.event import EventType
 from sendryd.model.ids import EventId, SuppressionId
 from sendryd.model.moment import timestamp
 from sendryd.model.suppression import SuppressionReason
+from sendryd.policy.address_key import normalise_address
 from sendryd.policy.replies.verdict import Category, Kind, Verdict
 from sendryd.policy.retry import GiveUp, RetryAt
-from sendryd.policy.suppress import normalise_address
 from sendryd.store.base import ClaimedDelivery, NewEvent, NewSuppression, Outcome
 
 HARD: Final = "hard"

@@ -17,7 +17,7 @@ from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, EventId, format_id
 from sendryd.model.message import MessageType
 from sendryd.model.suppression import SuppressionReason
-from sendryd.policy.suppress import normalise_address
+from sendryd.policy.address_key import normalise_address
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger

@@ -1,7 +1,7 @@
 """Step 2 of the door: whether this actor may send as this author, and as the domains of Sender and Resent fields."""
 
 from sendryd.intake.directory import Directory
-from sendryd.intake.prepare import Draft
+from sendryd.intake.prepare import ParsedMessage
 from sendryd.intake.read import Read
 from sendryd.intake.submission import Submission
 from sendryd.model.apikey import KeyMode
@@ -16,7 +16,7 @@ class Admitted:
     """A parsed message that its actor may send."""
 
     submission: Submission
-    draft: Draft
+    parsed: ParsedMessage
     domain: SendingDomain | None  # whose key signs; None in test mode, where nothing is signed
 
 
@@ -28,13 +28,13 @@ class Admitter:
 
     async def admit(self, read: Read) -> Admitted | Refusal:
         """The message with its signing domain, or the refusal. Raises `StoreError`."""
-        actor, draft = read.submission.actor, read.draft
+        actor, parsed = read.submission.actor, read.parsed
         if actor.mode is KeyMode.TEST:
-            return Admitted(read.submission, draft, None)
-        for name in draft.responsible_domains:
+            return Admitted(read.submission, parsed, None)
+        for name in parsed.responsible_domains:
             other = admit_author(actor, name, await self._directory.covering_domains(actor.account_id, name))
             if isinstance(other, Refusal):
                 return other
-        name = draft.author.domain
+        name = parsed.author.domain
         domain = admit_author(actor, name, await self._directory.covering_domains(actor.account_id, name))
-        return domain if isinstance(domain, Refusal) else Admitted(read.submission, draft, domain)
+        return domain if isinstance(domain, Refusal) else Admitted(read.submission, parsed, domain)

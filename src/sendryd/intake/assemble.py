@@ -44,28 +44,28 @@ class Assembler:
 
     def assemble(self, obeyed: Obeyed, message_id: MessageId | None, now: datetime) -> Prepared:
         """The message to store. `message_id` is the id of a scheduled message that this one replaces. Raises `MalformedMessage`."""
-        submission, draft, options = obeyed.submission, obeyed.draft, obeyed.submission.options
+        submission, parsed, options = obeyed.submission, obeyed.parsed, obeyed.submission.options
         number = MessageId(self.next_number()) if message_id is None else message_id
         public_id = format_id(MESSAGE_PREFIX, number)
-        internet_message_id = draft.internet_message_id or f"<{public_id}@{self.hostname}>"
+        internet_message_id = parsed.internet_message_id or f"<{public_id}@{self.hostname}>"
         received = self._received_line(submission.origin, public_id, now)
-        content = finish(draft, submission.content, received=received, message_id=internet_message_id, now=now, hostname=self.hostname)
+        content = finish(parsed, submission.content, received=received, message_id=internet_message_id, now=now, hostname=self.hostname)
         message = Message(
             id=number,
             account_id=submission.actor.account_id,
             api_key_id=key_id_of(submission.actor),
             mode=submission.actor.mode,
             reverse_path=submission.reverse_path,
-            author=draft.author_text,
-            to=draft.to or tuple(recipient.forward_path for recipient in submission.recipients),
-            cc=draft.cc,
-            subject=draft.subject,
+            author=parsed.author_text,
+            to=parsed.to or tuple(recipient.forward_path for recipient in submission.recipients),
+            cc=parsed.cc,
+            subject=parsed.subject,
             internet_message_id=internet_message_id,
             size=len(content),
             created_at=now,
             signing_domain_id=obeyed.domain.id if obeyed.domain else None,
             needs_smtputf8=(
-                needs_smtputf8(draft.headers)
+                needs_smtputf8(parsed.headers)
                 or not submission.reverse_path.isascii()
                 or not all(recipient.is_ascii for recipient in submission.recipients)
             ),
@@ -83,7 +83,7 @@ class Assembler:
         )
         deliveries = tuple(self._new_delivery(recipient, message, obeyed) for recipient in submission.recipients)
         new = NewMessage(message=message, content=content, deliveries=deliveries, draft=options.draft)
-        return Prepared(new, draft.orders.idempotency_key, submission.origin)
+        return Prepared(new, parsed.orders.idempotency_key, submission.origin)
 
     def _received_line(self, origin: Origin, queue_id: str, now: datetime) -> bytes:
         return received_line(

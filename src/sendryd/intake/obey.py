@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from sendryd.intake.admit import Admitted
 from sendryd.intake.directory import Directory
-from sendryd.intake.prepare import Draft
+from sendryd.intake.prepare import ParsedMessage
 from sendryd.intake.read import read_header
 from sendryd.intake.rebuild import replace_bodies
 from sendryd.intake.submission import Options, Submission
@@ -22,10 +22,10 @@ from sendryd.model.domain import SendingDomain
 from sendryd.model.ids import TEMPLATE_PREFIX, TemplateId, format_id, parse_id
 from sendryd.model.message import MessageType
 from sendryd.model.suppression import SuppressionReason
+from sendryd.policy.address_key import normalise_address
 from sendryd.policy.permissions import NotForLiveMail
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.policy.schedule import ScheduleError, parse_scheduled_at
-from sendryd.policy.suppress import normalise_address
+from sendryd.policy.send_time import ScheduleError, parse_scheduled_at
 from sendryd.runtime import offload
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence import FenceUnavailable
@@ -47,7 +47,7 @@ class Obeyed:
     """A message with its options applied."""
 
     submission: Submission  # with final options
-    draft: Draft
+    parsed: ParsedMessage
     domain: SendingDomain | None
     skipped: Mapping[str, SuppressionReason | None]  # forward-paths to skip; None: suppressed
     not_tracked: str | None  # why the message is not tracked although tracking was asked for
@@ -76,30 +76,30 @@ class Obeyer:
 
     async def obey(self, admitted: Admitted) -> Obeyed | Refusal:
         """The message with its options applied, or the refusal. Raises `MalformedMessage`, `StoreError`."""
-        submission, draft, domain = admitted.submission, admitted.draft, admitted.domain
-        if draft.orders is not NO_ORDERS:
-            ordered = await self._carry_out(submission, draft)
+        submission, parsed, domain = admitted.submission, admitted.parsed, admitted.domain
+        if parsed.orders is not NO_ORDERS:
+            ordered = await self._carry_out(submission, parsed)
             if isinstance(ordered, Refusal):
                 return ordered
-            submission, draft = ordered
+            submission, parsed = ordered
         if submission.has_long_lines:
             shortened = await offload.compute(len(submission.content), shorten_lines, submission.content)
             submission = replace(submission, content=shortened, is_8bit=not shortened.isascii())
-            draft = replace(draft, headers=draft.headers.parse(shortened))
-        submission = await self._with_tracking(submission, draft, domain)
+            parsed = replace(parsed, headers=parsed.headers.parse(shortened))
+        submission = await self._with_tracking(submission, parsed, domain)
         options = submission.options
         skipped = await self._find_skipped(submission)
-        not_tracked = await _find_untracked(submission, draft) if options.track_opens or options.track_clicks else None
-        return Obeyed(submission, draft, domain, skipped, not_tracked)
+        not_tracked = await _find_untracked(submission, parsed) if options.track_opens or options.track_clicks else None
+        return Obeyed(submission, parsed, domain, skipped, not_tracked)
 
     # Control headers.
 
-    async def _carry_out(self, submission: Submission, draft: Draft) -> tuple[Submission, Draft] | Refusal:
-        options = self._options(submission.options, draft.orders)
+    async def _carry_out(self, submission: Submission, parsed: ParsedMessage) -> tuple[Submission, ParsedMessage] | Refusal:
+        options = self._options(submission.options, parsed.orders)
         if isinstance(options, Refusal):
             return options
         submission = replace(submission, options=options)
-        return await self._from_template(submission, draft) if draft.orders.template_id is not None else (submission, draft)
+        return await self._from_template(submission, parsed) if parsed.orders.template_id is not None else (submission, parsed)
 
     def _options(self, given: Options, orders: Orders) -> Options | Refusal:
         scheduled_at = given.scheduled_at
@@ -119,20 +119,20 @@ class Obeyer:
             return options
         return replace(options, type=MessageType.MARKETING, unsubscribe_url=orders.unsubscribe_url)
 
-    async def _from_template(self, submission: Submission, draft: Draft) -> tuple[Submission, Draft] | Refusal:
+    async def _from_template(self, submission: Submission, parsed: ParsedMessage) -> tuple[Submission, ParsedMessage] | Refusal:
         """The message with a stored template's subject and bodies in place of its own."""
-        rendered = await self._render(submission, draft.orders)
+        rendered = await self._render(submission, parsed.orders)
         if isinstance(rendered, Refusal):
             return rendered
         template_id, parts = rendered
         boundary = self._rand.secret(BOUNDARY_LENGTH)
-        content = await offload.in_thread(replace_bodies, submission.content, draft.headers, parts, boundary)
+        content = await offload.in_thread(replace_bodies, submission.content, parsed.headers, parts, boundary)
         again = await read_header(content, None, self._hostname)
         if isinstance(again, Refusal):
             return again
         options = replace(submission.options, template_id=template_id)
         made = replace(submission, content=content, is_8bit=not content.isascii(), has_long_lines=False, options=options)
-        return made, replace(again, orders=draft.orders)
+        return made, replace(again, orders=parsed.orders)
 
     async def _render(self, submission: Submission, orders: Orders) -> tuple[TemplateId, Rendered] | Refusal:
         number = parse_id(orders.template_id or "", TEMPLATE_PREFIX)
@@ -154,13 +154,13 @@ class Obeyer:
 
     # Tracking, and skipped recipients.
 
-    async def _with_tracking(self, submission: Submission, draft: Draft, domain: SendingDomain | None) -> Submission:
+    async def _with_tracking(self, submission: Submission, parsed: ParsedMessage, domain: SendingDomain | None) -> Submission:
         """The options with tracking decided: by the message's request, else by the domain's settings."""
         options = submission.options
         if options.track_opens is not None and options.track_clicks is not None:
             return submission
         if domain is None:
-            covering = await self._directory.covering_domains(submission.actor.account_id, draft.author.domain)
+            covering = await self._directory.covering_domains(submission.actor.account_id, parsed.author.domain)
             if not covering:
                 return submission
             domain = covering[0]
@@ -193,10 +193,10 @@ class Obeyer:
         }
 
 
-async def _find_untracked(submission: Submission, draft: Draft) -> str | None:
+async def _find_untracked(submission: Submission, parsed: ParsedMessage) -> str | None:
     """Why the message cannot be tracked, or None. Messages composed by REST always can."""
     if submission.options.is_rest:
         return None
     reason = await offload.compute(len(submission.content), why_untracked, submission.content)
-    is_ordered = draft.orders.track_opens or draft.orders.track_clicks
+    is_ordered = parsed.orders.track_opens or parsed.orders.track_clicks
     return None if reason == NO_HTML and not is_ordered else reason

@@ -36,7 +36,7 @@ _MBOX_LINE: Final = re.compile(rb">?From (?![ \t:])[^\r\n]*\r\n")  # not a field
 
 
 @valuetype(frozen=True, slots=True, kw_only=True)
-class Draft:
+class ParsedMessage:
     """A parsed message: its header block has passed the checks, and its fields for the store and the API are read."""
 
     headers: HeaderBlock
@@ -60,7 +60,7 @@ def without_mbox_line(content: bytes) -> bytes:
     return content[match.end() :] if match else content
 
 
-def read_draft(content: bytes, first_bare_lf: int | None, *, hostname: str = "") -> Draft | Refusal:
+def parse_message(content: bytes, first_bare_lf: int | None, *, hostname: str = "") -> ParsedMessage | Refusal:
     """Checks the header block and reads its fields. `hostname` is this server's name in trace fields. Raises `MalformedMessage`."""
     try:
         headers = HeaderBlock.parse(content)
@@ -84,7 +84,7 @@ def read_draft(content: bytes, first_bare_lf: int | None, *, hostname: str = "")
         return Refusal(RefusalKey.CONTROL_HEADER, str(error))
     message_id = next(filter(_has_value, headers.all(b"message-id")), b"").decode("utf-8", "replace")
     has_date = any(map(_has_value, headers.all(b"date")))
-    return Draft(
+    return ParsedMessage(
         headers=headers,
         author=author,
         responsible_domains=responsible,
@@ -166,13 +166,13 @@ def _is_dropped(headers: HeaderBlock, field: HeaderField, own: str) -> bool:
     return False
 
 
-def finish(draft: Draft, content: bytes, *, received: bytes, message_id: str, now: datetime, hostname: str = "") -> bytes:
+def finish(parsed: ParsedMessage, content: bytes, *, received: bytes, message_id: str, now: datetime, hostname: str = "") -> bytes:
     """The stored bytes. `message_id` is the Message-ID to add if the message has none."""
     return prepare_submission(
         content,
-        draft.headers,
+        parsed.headers,
         received=received,
-        message_id=None if draft.internet_message_id else message_id.encode(),
-        date=None if draft.has_date else format_date(now).encode(),
-        drop=find_dropped(draft.headers, hostname) if draft.has_dropped else (),
+        message_id=None if parsed.internet_message_id else message_id.encode(),
+        date=None if parsed.has_date else format_date(now).encode(),
+        drop=find_dropped(parsed.headers, hostname) if parsed.has_dropped else (),
     )

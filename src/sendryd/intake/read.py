@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from sendryd.intake.prepare import Draft, read_draft, without_mbox_line
+from sendryd.intake.prepare import ParsedMessage, parse_message, without_mbox_line
 from sendryd.intake.submission import Submission
 from sendryd.policy.refusal import Refusal
 from sendryd.runtime import offload
@@ -17,7 +17,7 @@ class Read:
     """A submission with its parsed message."""
 
     submission: Submission
-    draft: Draft
+    parsed: ParsedMessage
 
 
 async def read(submission: Submission, hostname: str) -> Read | Refusal:
@@ -26,12 +26,12 @@ async def read(submission: Submission, hostname: str) -> Read | Refusal:
     if content is not submission.content:
         bare_lf, cut = submission.first_bare_lf, len(submission.content) - len(content)
         submission = replace(submission, content=content, first_bare_lf=None if bare_lf is None else bare_lf - cut)
-    draft = await read_header(content, submission.first_bare_lf, hostname)
-    return draft if isinstance(draft, Refusal) else Read(submission, draft)
+    parsed = await read_header(content, submission.first_bare_lf, hostname)
+    return parsed if isinstance(parsed, Refusal) else Read(submission, parsed)
 
 
-async def read_header(content: bytes, first_bare_lf: int | None, hostname: str) -> Draft | Refusal:
+async def read_header(content: bytes, first_bare_lf: int | None, hostname: str) -> ParsedMessage | Refusal:
     """The parsed message of a content."""
     if len(content) <= LARGE_HEADER or content.find(b"\r\n\r\n", 0, LARGE_HEADER) >= 0:
-        return read_draft(content, first_bare_lf, hostname=hostname)
-    return await offload.in_thread(read_draft, content, first_bare_lf, hostname=hostname)
+        return parse_message(content, first_bare_lf, hostname=hostname)
+    return await offload.in_thread(parse_message, content, first_bare_lf, hostname=hostname)

@@ -22,7 +22,7 @@ class Suppression:
 
     id: SuppressionId
     account_id: AccountId
-    email: str  # as `policy.suppress.normalise_address` makes it
+    email: str  # as `policy.address_key.normalise_address` makes it
     reason: SuppressionReason
     created_at: datetime
 
@@ -33,7 +33,7 @@ class Unsubscribe:
 
     id: UnsubscribeId
     account_id: AccountId
-    email: str  # as `policy.suppress.normalise_address` makes it
+    email: str  # as `policy.address_key.normalise_address` makes it
     list_id: str | None  # None: no marketing at all
     reason: str | None
     created_at: datetime

@@ -15,13 +15,13 @@ from urllib.parse import unquote
 from pydantic import TypeAdapter
 from starlette.types import Message as AsgiMessage
 
-from sendryd.accounts.account import AccountOffice
-from sendryd.accounts.api_keys import KeyOffice
-from sendryd.accounts.domains import DomainOffice
+from sendryd.accounts.account import Accounts
+from sendryd.accounts.api_keys import ApiKeys
+from sendryd.accounts.domains import Domains
 from sendryd.accounts.scheduled_reports import ScheduledReports
-from sendryd.accounts.suppressions import ListOffice
-from sendryd.accounts.templates import TemplateOffice
-from sendryd.accounts.webhooks import WebhookOffice
+from sendryd.accounts.suppressions import Suppressions
+from sendryd.accounts.templates import Templates
+from sendryd.accounts.webhooks import Webhooks
 from sendryd.api.app import ApiDependencies, create_app, create_operations
 from sendryd.api.framework.latency import LatencyBook
 from sendryd.api.framework.operation import Operation
@@ -102,14 +102,14 @@ class ApiWorld:
         self.rand = SeededRand(seed)
         self.ids = IdSource(self.clock, self.rand)
         self.directory = Directory(store, self.clock)
-        self.keys = KeyOffice(store, clock=self.clock, rand=self.rand, ids=self.ids)
+        self.keys = ApiKeys(store, clock=self.clock, rand=self.rand, ids=self.ids)
         self.zone = ZoneResolver()
-        self.domains = DomainOffice(
+        self.domains = Domains(
             store, self.zone, RecordSettings(HOSTNAME), selector="sendry", clock=self.clock, ids=self.ids, make_key=take_key
         )
-        self.webhooks = WebhookOffice(store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=False)
+        self.webhooks = Webhooks(store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=False)
         self.fences = Fences(SystemClock())
-        self.templates = TemplateOffice(store, clock=self.clock, ids=self.ids, fences=self.fences)
+        self.templates = Templates(store, clock=self.clock, ids=self.ids, fences=self.fences)
         self.metrics = Metrics()
         self.budget = ContentBudget()
         self.health = Health(store, self._render_metrics, self.clock)
@@ -122,10 +122,10 @@ class ApiWorld:
         gate = Gate(self.directory, self.clock, limiter, self.mail_log)
         return ApiDependencies(
             store=self.store,
-            accounts=AccountOffice(self.store),
+            accounts=Accounts(self.store),
             domains=self.domains,
             keys=self.keys,
-            lists=ListOffice(self.store, clock=self.clock, ids=self.ids),
+            lists=Suppressions(self.store, clock=self.clock, ids=self.ids),
             scheduled_reports=ScheduledReports(self.store, clock=self.clock, ids=self.ids),
             webhooks=self.webhooks,
             gate=gate,

@@ -20,8 +20,8 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import DeliveryId, EventId, UnsubscribeId
 from sendryd.model.suppression import Unsubscribe
+from sendryd.policy.address_key import normalise_address
 from sendryd.policy.engagement import Visit, classify, describe_client, engagement_metadata
-from sendryd.policy.suppress import normalise_address
 from sendryd.policy.tracking import UnsubscribeToken
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource

@@ -9,7 +9,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
-from sendryd.accounts.domains import DomainOffice
+from sendryd.accounts.domains import Domains
 from sendryd.model.domain import DomainStatus, SendingDomain
 from sendryd.model.ids import DomainId
 from sendryd.runtime.clock import Clock
@@ -36,9 +36,9 @@ log = get_logger("upkeep")
 class DomainKeeper:
     """One round four times a minute."""
 
-    def __init__(self, store: AccountStore, office: DomainOffice, *, clock: Clock, rand: Rand) -> None:
+    def __init__(self, store: AccountStore, domains: Domains, *, clock: Clock, rand: Rand) -> None:
         self._store = store
-        self._office = office
+        self._domains = domains
         self._clock = clock
         self._rand = rand
         self._tried: dict[DomainId, tuple[datetime, float]] = {}  # time of the last try, also a failed one, and the jitter of the next
@@ -69,7 +69,7 @@ class DomainKeeper:
     async def _verify(self, domain: SendingDomain) -> None:
         self._tried[domain.id] = (self._clock.now(), self._rand.jitter())
         try:
-            after = (await self._office.verify(domain)).domain
+            after = (await self._domains.verify(domain)).domain
         except NotFound:
             return  # removed in the meantime
         except StoreError as error:

@@ -25,8 +25,8 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import DomainStatus, SendingDomain
 from sendryd.model.ids import REPORT_PREFIX, AccountId, format_id
 from sendryd.model.report import Counts, ScheduledReport
-from sendryd.policy.figures import next_report_at, percent_change, rate, reported_time
 from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.policy.statistics import next_report_at, percent_change, rate, reported_time
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sendryd.accounts.account import AccountOffice
-from sendryd.accounts.domains import DomainOffice
-from sendryd.accounts.templates import TemplateChange, TemplateOffice
-from sendryd.accounts.webhooks import WebhookChange, WebhookOffice
+from sendryd.accounts.account import Accounts
+from sendryd.accounts.domains import Domains
+from sendryd.accounts.templates import TemplateChange, Templates
+from sendryd.accounts.webhooks import WebhookChange, Webhooks
 from sendryd.model.account import AccountSettings, Branding
 from sendryd.model.actor import System
 from sendryd.model.domain import DomainSettings
@@ -63,32 +63,32 @@ async def pair(open_store: Open) -> AsyncIterator[Pair]:
 async def test_changes_of_a_domain_by_two_processes_are_all_kept(pair: Pair, samples: Samples) -> None:
     new = samples.domain()
     await pair.stores[0].add_domain(new)
-    offices = [
-        DomainOffice(store, ZoneResolver(), RecordSettings("relay.test"), selector="s", clock=pair.clock, ids=ids)
+    sides = [
+        Domains(store, ZoneResolver(), RecordSettings("relay.test"), selector="s", clock=pair.clock, ids=ids)
         for store, ids in zip(pair.stores, pair.ids, strict=True)
     ]
     changes: list[dict[str, Any]] = [{"track_opens": True}, {"track_clicks": True}, {"include_subdomains": True}, {"region": "eu"}]
 
     async def change(number: int, **values: Any) -> None:
-        await offices[number % 2].change(new.domain.id, lambda settings: replace(settings, **values))
+        await sides[number % 2].change(new.domain.id, lambda settings: replace(settings, **values))
 
     for _ in range(5):
         await asyncio.gather(*(change(number, **values) for number, values in enumerate(changes)))
         domain = await pair.stores[0].get_domain(new.domain.id)
         assert domain is not None
         assert domain.settings == DomainSettings(track_opens=True, track_clicks=True, include_subdomains=True, region="eu")
-        await offices[0].change(new.domain.id, lambda _: DomainSettings())
+        await sides[0].change(new.domain.id, lambda _: DomainSettings())
 
 
 async def test_changes_of_an_account_by_two_processes_are_all_kept(pair: Pair) -> None:
-    offices = [AccountOffice(store) for store in pair.stores]
+    sides = [Accounts(store) for store in pair.stores]
     await asyncio.gather(
-        offices[0].rename(ACCOUNT, "Acme"),
-        offices[1].change(ACCOUNT, lambda settings: replace(settings, branding=Branding(footer_copy="Acme Ltd"))),
-        offices[0].change(ACCOUNT, lambda settings: replace(settings, default_region="eu")),
-        offices[1].change(ACCOUNT, lambda settings: replace(settings, benchmark_opt_in=True)),
+        sides[0].rename(ACCOUNT, "Acme"),
+        sides[1].change(ACCOUNT, lambda settings: replace(settings, branding=Branding(footer_copy="Acme Ltd"))),
+        sides[0].change(ACCOUNT, lambda settings: replace(settings, default_region="eu")),
+        sides[1].change(ACCOUNT, lambda settings: replace(settings, benchmark_opt_in=True)),
     )
-    account = await offices[0].get(ACCOUNT)
+    account = await sides[0].get(ACCOUNT)
     assert account.name == "Acme"
     assert account.settings == AccountSettings(branding=Branding(footer_copy="Acme Ltd"), default_region="eu", benchmark_opt_in=True)
 
@@ -96,21 +96,21 @@ async def test_changes_of_an_account_by_two_processes_are_all_kept(pair: Pair) -
 async def test_changes_of_a_webhook_by_two_processes_are_all_kept(pair: Pair, samples: Samples) -> None:
     webhook = samples.webhook()
     await pair.stores[0].add_webhook(webhook)
-    offices = [
-        WebhookOffice(store, clock=pair.clock, ids=ids, rand=SeededRand(3), allow_private=False)
+    sides = [
+        Webhooks(store, clock=pair.clock, ids=ids, rand=SeededRand(3), allow_private=False)
         for store, ids in zip(pair.stores, pair.ids, strict=True)
     ]
     changes = [WebhookChange(url="https://new.example/"), WebhookChange(events=["email.opened"]), WebhookChange(is_active=False)]
-    await asyncio.gather(*(offices[number % 2].update(System(ACCOUNT), webhook.id, change) for number, change in enumerate(changes)))
+    await asyncio.gather(*(sides[number % 2].update(System(ACCOUNT), webhook.id, change) for number, change in enumerate(changes)))
     found = await pair.stores[0].get_webhook(ACCOUNT, WebhookId(webhook.id))
     assert found is not None
     assert (found.url, found.events, found.is_active) == ("https://new.example/", ("email.opened",), False)
 
 
 async def test_changes_of_a_template_by_two_processes_are_all_kept(pair: Pair) -> None:
-    offices = [TemplateOffice(store, clock=pair.clock, ids=ids) for store, ids in zip(pair.stores, pair.ids, strict=True)]
-    made = await offices[0].add(System(ACCOUNT), TemplateChange(name="one"))
+    sides = [Templates(store, clock=pair.clock, ids=ids) for store, ids in zip(pair.stores, pair.ids, strict=True)]
+    made = await sides[0].add(System(ACCOUNT), TemplateChange(name="one"))
     changes = [TemplateChange(name="two"), TemplateChange(subject="Hello"), TemplateChange(html="<p>Hi</p>"), TemplateChange(text="Hi")]
-    await asyncio.gather(*(offices[number % 2].update(System(ACCOUNT), made.id, change) for number, change in enumerate(changes)))
-    found = await offices[0].get(ACCOUNT, made.id)
+    await asyncio.gather(*(sides[number % 2].update(System(ACCOUNT), made.id, change) for number, change in enumerate(changes)))
+    found = await sides[0].get(ACCOUNT, made.id)
     assert (found.name, found.content.subject, found.content.html, found.content.text) == ("two", "Hello", "<p>Hi</p>", "Hi")

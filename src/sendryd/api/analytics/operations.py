@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from sendryd.accounts.account import AccountOffice
+from sendryd.accounts.account import Accounts
 from sendryd.accounts.statistics import Statistics, select_mail
 from sendryd.api.analytics.schema import (
     CSV_COLUMNS,
@@ -51,7 +51,7 @@ _FILE: Final = {"text/csv": "The time series as a file, for clients that accept 
 class AnalyticsHandlers:
     """Everything that counts mail of the key's mode."""
 
-    def __init__(self, statistics: Statistics, accounts: AccountOffice) -> None:
+    def __init__(self, statistics: Statistics, accounts: Accounts) -> None:
         self._statistics = statistics
         self._accounts = accounts
 

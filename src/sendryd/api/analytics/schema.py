@@ -12,7 +12,7 @@ from sendryd.api.framework.moments import read_moment
 from sendryd.model.ids import DOMAIN_PREFIX, TEMPLATE_PREFIX, format_id
 from sendryd.model.moment import timestamp
 from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity
-from sendryd.policy.figures import percent_change, rate_change, rates_of
+from sendryd.policy.statistics import percent_change, rate_change, rates_of
 
 FIRST_YEAR, LAST_YEAR = 2000, 2090  # of what can be asked for; there was and will be no mail outside of them
 CSV_COLUMNS: Final = (

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from sendryd.accounts.api_keys import KeyOffice
+from sendryd.accounts.api_keys import ApiKeys
 from sendryd.api.api_keys.schema import ApiKey, NewApiKey, NewKeyBody, key_json, new_key_json
 from sendryd.api.framework.answers import Deleted, Page, page
 from sendryd.api.framework.bodies import PageQuery
@@ -25,9 +25,9 @@ GROUP: Final = Group(
 class KeyHandlers:
     """Everything about keys."""
 
-    def __init__(self, store: AccountStore, office: KeyOffice, directory: Directory) -> None:
+    def __init__(self, store: AccountStore, keys: ApiKeys, directory: Directory) -> None:
         self._store = store
-        self._office = office
+        self._keys = keys
         self._directory = directory
 
     def operations(self) -> list[Operation]:
@@ -51,7 +51,7 @@ class KeyHandlers:
         """
         body = call.body
         try:
-            key, secret = await self._office.create(
+            key, secret = await self._keys.create(
                 call.key,
                 body.name,
                 scope=Scope(body.scope or Scope.FULL_ACCESS),
@@ -78,6 +78,6 @@ class KeyHandlers:
 
         The key stops working at once. A key may revoke itself; a test key may revoke other test keys only.
         """
-        await self._office.revoke(call.key, ApiKeyId(call.read_id(API_KEY_PREFIX)), is_repeatable=False)
+        await self._keys.revoke(call.key, ApiKeyId(call.read_id(API_KEY_PREFIX)), is_repeatable=False)
         self._directory.invalidate()
         return {"deleted": True}

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sendryd.accounts.domains import Change, DomainOffice, parse_name
+from sendryd.accounts.domains import Change, Domains, parse_name
 from sendryd.api.domains.schema import (
     Bimi,
     BimiBody,
@@ -43,9 +43,9 @@ log = get_logger("api")
 class DomainHandlers:
     """Everything about sending domains."""
 
-    def __init__(self, store: AccountStore, office: DomainOffice, directory: Directory) -> None:
+    def __init__(self, store: AccountStore, domains: Domains, directory: Directory) -> None:
         self._store = store
-        self._office = office
+        self._domains = domains
         self._directory = directory
 
     def operations(self) -> list[Operation]:
@@ -89,7 +89,7 @@ class DomainHandlers:
         body = call.body
         account_id = call.key.account_id
         try:
-            domain = await self._office.add(account_id, body.name)
+            domain = await self._domains.add(account_id, body.name)
         except Conflict:
             there = await self._store.find_domain(account_id, parse_name(body.name))
             number = format_id(DOMAIN_PREFIX, there.id) if there else ""
@@ -134,7 +134,7 @@ class DomainHandlers:
 
     async def _change(self, call: Call[object, object], change: Change) -> Domain:
         domain = await self._find(call)
-        after = await self._office.change(domain.id, change)
+        after = await self._domains.change(domain.id, change)
         self._directory.invalidate()
         return domain_json(after)
 
@@ -144,7 +144,7 @@ class DomainHandlers:
         Queued mail of the domain is held until the domain is added and verified again.
         """
         domain = await self._find(call)
-        held = await self._office.remove(domain)
+        held = await self._domains.remove(domain)
         log.warning("domain_removed", id=format_id(DOMAIN_PREFIX, domain.id), domain=domain.name, held=held)
         self._directory.invalidate()
         return {"deleted": True}
@@ -154,7 +154,7 @@ class DomainHandlers:
 
         The server queries DNS before it answers. It also checks on its own: a new domain every minute, a verified one twice a day.
         """
-        verification = await self._office.verify(await self._find(call))
+        verification = await self._domains.verify(await self._find(call))
         self._directory.invalidate()
         return verification_json(verification.domain, verification.found)
 
@@ -165,7 +165,9 @@ class DomainHandlers:
         """
         body = call.body
         domain = await self._find(call)
-        bimi = await self._office.set_bimi(domain, logo_url=body.logo_url, vmc_url=body.vmc_url, selector=body.selector or DEFAULT_SELECTOR)
+        bimi = await self._domains.set_bimi(
+            domain, logo_url=body.logo_url, vmc_url=body.vmc_url, selector=body.selector or DEFAULT_SELECTOR
+        )
         return bimi_json(domain, bimi)
 
     async def get_bimi(self, call: Call[None, None]) -> Bimi:
@@ -183,7 +185,7 @@ class DomainHandlers:
         """
         domain = await self._find(call)
         await self._find_bimi(domain)
-        await self._office.remove_bimi(domain)
+        await self._domains.remove_bimi(domain)
         return {"deleted": True}
 
     async def verify_bimi(self, call: Call[None, None]) -> BimiVerification:
@@ -193,12 +195,12 @@ class DomainHandlers:
         """
         domain = await self._find(call)
         await self._find_bimi(domain)
-        found = await self._office.verify_bimi(domain)
+        found = await self._domains.verify_bimi(domain)
         return bimi_verification_json(found.bimi, found.reason)
 
     async def _find(self, call: Call[object, object]) -> model.SendingDomain:
         """The domain of the path. Raises `NotFound`."""
-        return await self._office.get(call.key.account_id, DomainId(call.read_id(DOMAIN_PREFIX)))
+        return await self._domains.get(call.key.account_id, DomainId(call.read_id(DOMAIN_PREFIX)))
 
     async def _find_bimi(self, domain: model.SendingDomain) -> model.Bimi:
         bimi = await self._store.get_bimi(domain.id)

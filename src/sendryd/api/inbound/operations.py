@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sendryd.accounts.inbound import InboundOffice
+from sendryd.accounts.inbound import Inbound
 from sendryd.api.framework.answers import Page, page
 from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.group import Group, public_id
@@ -18,8 +18,8 @@ INBOUND_PREFIX: Final = "inb"
 class InboundHandlers:
     """Everything about mail that comes in."""
 
-    def __init__(self, office: InboundOffice) -> None:
-        self._office = office
+    def __init__(self, inbound: Inbound) -> None:
+        self._inbound = inbound
 
     def operations(self) -> list[Operation]:
         """The declarations."""
@@ -50,7 +50,7 @@ class InboundHandlers:
 
         Only a live key with full access sees the secret and the whole URL.
         """
-        return config_json(await self._office.get(call.key.account_id), call.key)
+        return config_json(await self._inbound.get(call.key.account_id), call.key)
 
     async def set_config(self, call: Call[InboundConfigBody, None]) -> InboundConfig:
         """Set where received emails are posted.
@@ -59,7 +59,7 @@ class InboundHandlers:
         """
         body = call.body
         try:
-            forwarding = await self._office.set(call.key.account_id, url=body.url, secret=body.secret)
+            forwarding = await self._inbound.set(call.key.account_id, url=body.url, secret=body.secret)
         except UrlRefused as error:
             raise invalid("url", str(error)) from None
         return config_json(forwarding, call.key)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sendryd.accounts.account import AccountOffice
+from sendryd.accounts.account import Accounts
 from sendryd.api.framework.group import Group
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.organizations.schema import (
@@ -24,8 +24,8 @@ GROUP: Final = Group("Organizations", "The key's account.")
 class OrganizationHandlers:
     """Everything about the account itself."""
 
-    def __init__(self, office: AccountOffice) -> None:
-        self._office = office
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
 
     def operations(self) -> list[Operation]:
         """The declarations."""
@@ -55,39 +55,39 @@ class OrganizationHandlers:
 
         Every key belongs to one account.
         """
-        return organization_json(await self._office.get(call.key.account_id))
+        return organization_json(await self._accounts.get(call.key.account_id))
 
     async def rename(self, call: Call[OrganizationBody, None]) -> Organization:
         """Rename the account.
 
         The name appears in reports.
         """
-        return organization_json(await self._office.rename(call.key.account_id, call.body.name))
+        return organization_json(await self._accounts.rename(call.key.account_id, call.body.name))
 
     async def get_branding(self, call: Call[None, None]) -> Branding:
         """Get the branding of pages that recipients see.
 
         These are the pages for unsubscribing.
         """
-        return branding_json(await self._office.get(call.key.account_id))
+        return branding_json(await self._accounts.get(call.key.account_id))
 
     async def set_branding(self, call: Call[BrandingBody, None]) -> Branding:
         """Set the branding of pages that recipients see.
 
         A null field returns to its default.
         """
-        return branding_json(await self._office.change(call.key.account_id, call.body.change))
+        return branding_json(await self._accounts.change(call.key.account_id, call.body.change))
 
     async def get_region(self, call: Call[None, None]) -> OrganizationRegion:
         """Get the account's preferred regions.
 
         All mail is sent from this server.
         """
-        return region_json(await self._office.get(call.key.account_id))
+        return region_json(await self._accounts.get(call.key.account_id))
 
     async def set_region(self, call: Call[RegionBody, None]) -> OrganizationRegion:
         """Set the account's preferred regions.
 
         The server stores the regions for clients that set them; all mail is sent from this server.
         """
-        return region_json(await self._office.change(call.key.account_id, call.body.change))
+        return region_json(await self._accounts.change(call.key.account_id, call.body.change))

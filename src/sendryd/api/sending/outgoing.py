@@ -10,7 +10,7 @@ from sendryd.api.sending.schema import AttachmentBody, BatchBody, BatchItemBody,
 from sendryd.intake.submission import Options
 from sendryd.message.mailbox import Mailbox
 from sendryd.model.message import MessageType
-from sendryd.policy.schedule import ScheduleError, parse_scheduled_at
+from sendryd.policy.send_time import ScheduleError, parse_scheduled_at
 from sendryd.runtime.clock import Clock
 
 

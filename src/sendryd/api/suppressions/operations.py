@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
-from sendryd.accounts.suppressions import BadAddress, ListOffice
+from sendryd.accounts.suppressions import BadAddress, Suppressions
 from sendryd.api.framework.answers import Deleted, Page
 from sendryd.api.framework.group import Group, PathParameter
 from sendryd.api.framework.operation import Call, Operation
@@ -26,7 +26,7 @@ from sendryd.api.suppressions.schema import (
 )
 from sendryd.model.ids import SUPPRESSION_PREFIX, AccountId, SuppressionId
 from sendryd.model.suppression import SuppressionReason
-from sendryd.policy.suppress import normalise_address
+from sendryd.policy.address_key import normalise_address
 from sendryd.store.base import Store
 
 GROUP: Final = Group(
@@ -39,7 +39,7 @@ EXPORT_STEP: Final = 1000  # rows read at once: some 10 ms, and no more than tha
 class SuppressionHandlers:
     """Everything about addresses that get no mail."""
 
-    def __init__(self, store: Store, lists: ListOffice) -> None:
+    def __init__(self, store: Store, lists: Suppressions) -> None:
         self._store = store
         self._lists = lists
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from sendryd.accounts.templates import EMPTY, TemplateOffice
+from sendryd.accounts.templates import EMPTY, Templates
 from sendryd.api.framework.answers import Deleted, Page, Whole, page
 from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.group import Group, PathParameter, public_id
@@ -54,7 +54,7 @@ _EXAMPLE: Final = {"globalStyles": {}, "blocks": [{"id": "b1", "type": "text", "
 class TemplateHandlers:
     """Everything about templates."""
 
-    def __init__(self, templates: TemplateOffice) -> None:
+    def __init__(self, templates: Templates) -> None:
         self._templates = templates
 
     def operations(self) -> list[Operation]:

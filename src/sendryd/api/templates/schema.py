@@ -101,7 +101,7 @@ class TemplateUpdate(Body):
 
     @property
     def change(self) -> TemplateChange:
-        """The same, as the office takes it."""
+        """The change in the form of `accounts.templates`."""
         rules = self.variables
         return TemplateChange(
             name=self.name,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sendryd.accounts.suppressions import ListOffice, seek_address
+from sendryd.accounts.suppressions import Suppressions, seek_address
 from sendryd.api.framework.answers import Deleted, Page, page
 from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
@@ -28,7 +28,7 @@ GROUP: Final = Group(
 class UnsubscribeHandlers:
     """Everything about addresses that get no marketing."""
 
-    def __init__(self, store: Store, lists: ListOffice) -> None:
+    def __init__(self, store: Store, lists: Suppressions) -> None:
         self._store = store
         self._lists = lists
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sendryd.accounts.webhooks import WebhookChange, WebhookOffice
+from sendryd.accounts.webhooks import WebhookChange, Webhooks
 from sendryd.api.framework.answers import CountedPage, Deleted, Page, counted_page, page
 from sendryd.api.framework.bodies import SearchQuery
 from sendryd.api.framework.group import Group, public_id
@@ -43,7 +43,7 @@ GROUP: Final = Group(
 class WebhookHandlers:
     """Everything about webhooks."""
 
-    def __init__(self, store: NotifyStore, webhooks: WebhookOffice) -> None:
+    def __init__(self, store: NotifyStore, webhooks: Webhooks) -> None:
         self._store = store
         self._webhooks = webhooks
 

@@ -7,7 +7,7 @@ from typing import Final
 import uvicorn
 from prometheus_client import Gauge
 
-from sendryd.accounts.account import AccountOffice
+from sendryd.accounts.account import Accounts
 from sendryd.api.app import ApiDependencies, create_app
 from sendryd.api.framework.connection import limited
 from sendryd.api.framework.latency import LatencyBook
@@ -56,7 +56,7 @@ def _dependencies(basics: Basics, running: Running, shared: Shared, smtp_port: i
     parts = {SMTP: running.listener, DELIVERY: running.scheduler, WEBHOOKS: running.dispatcher}
     return ApiDependencies(
         store=basics.store,
-        accounts=AccountOffice(basics.store),
+        accounts=Accounts(basics.store),
         domains=basics.domains,
         keys=basics.keys,
         lists=basics.lists,

@@ -9,7 +9,7 @@ from sendryd.store.base.paging import Page
 
 
 class ListStore(Protocol):
-    """What the API and the command line do with the lists. Addresses are as `policy.suppress.normalise_address` makes them."""
+    """What the API and the command line do with the lists. Addresses are as `policy.address_key.normalise_address` makes them."""
 
     async def add_suppressions(self, suppressions: Sequence[Suppression]) -> int:
         """Stores suppressions, leaving those alone that are there. Durable. Returns how many are new."""

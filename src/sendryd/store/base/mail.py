@@ -91,7 +91,7 @@ class NewSuppression:
     """An address to be suppressed. One that is suppressed already stays as it is."""
 
     id: SuppressionId
-    email: str  # as `policy.suppress.normalise_address` makes it
+    email: str  # as `policy.address_key.normalise_address` makes it
     reason: SuppressionReason
 
 
@@ -100,7 +100,7 @@ class NewUnsubscribe:
     """An address to be taken off a list, or off all of them. One that is off already stays as it is."""
 
     id: UnsubscribeId
-    email: str  # as `policy.suppress.normalise_address` makes it
+    email: str  # as `policy.address_key.normalise_address` makes it
     list_id: str | None
     reason: str | None
 

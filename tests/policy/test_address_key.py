@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.policy.suppress import normalise_address
+from sendryd.policy.address_key import normalise_address
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from drive import drive
 
-from sendryd.intake.prepare import Draft, finish, read_draft
+from sendryd.intake.prepare import ParsedMessage, finish, parse_message
 from sendryd.message.headers import HeaderBlock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,8 +25,8 @@ PIECES = [
 def test(data: bytes) -> None:
     """With line ends as the door leaves them."""
     content = data.replace(b"\r\n", b"\n").replace(b"\r", b"").replace(b"\n", b"\r\n").replace(b"\0", b"")
-    draft = read_draft(content, None)
-    if not isinstance(draft, Draft):
+    draft = parse_message(content, None)
+    if not isinstance(draft, ParsedMessage):
         assert "\n" not in draft.sentence
         assert not draft.smtp.is_positive
         return
@@ -39,8 +39,8 @@ def test(data: bytes) -> None:
     assert headers.count(b"message-id") == 1
     assert headers.count(b"date") == 1
     assert not [name for name in headers.by_name if name.startswith(b"x-sendry-") or name in {b"bcc", b"resent-bcc", b"return-path"}]
-    again = read_draft(final, None)
-    assert isinstance(again, Draft), again
+    again = parse_message(final, None)
+    assert isinstance(again, ParsedMessage), again
     assert again.author == draft.author
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.model.report import Bucket, Counts, Granularity, ReportFrequency, bucket_start
-from sendryd.policy.figures import (
+from sendryd.policy.statistics import (
     MAX_POINTS,
     Rates,
     TooManyPoints,

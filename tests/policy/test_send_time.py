@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.policy.schedule import MAX_AHEAD, ScheduleError, parse_scheduled_at
+from sendryd.policy.send_time import MAX_AHEAD, ScheduleError, parse_scheduled_at
 from sendryd.testing.cases import cases
 
 NOW = datetime(2026, 3, 4, 12, 30, 15, tzinfo=UTC)  # a Wednesday, before daylight saving

@@ -1,4 +1,4 @@
-"""What is made of counts: rates, comparisons, series without gaps, and when reports are due. Pure.
+"""Statistics from counts: rates, comparisons, series without gaps, and when reports are due. Pure.
 
 Delivery, bounce and complaint rates are parts of what was sent; open and click rates of what was delivered. All are from 0 to 1, and a part of
 nothing is 0. What is counted is what happened in a time: opens of mail that was delivered before it can be more than its deliveries, and
