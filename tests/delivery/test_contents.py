@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.delivery import contents as module
 from sendryd.delivery.contents import STREAMED
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import MessageId
@@ -19,6 +18,8 @@ from sendryd.store.base import QueueFilter
 from sendryd.store.errors import ContentDamaged
 from sendryd.testing.mailhost import ReceivedMail, Script
 from sendryd.testing.post import Post, signing_key
+
+from .conftest import opened
 
 pytestmark = pytest.mark.sockets
 
@@ -166,13 +167,12 @@ async def test_a_content_that_was_altered_is_not_ended_and_its_deliveries_are_he
     assert post.taken == (0, 0)
 
 
-async def test_an_attempt_without_memory_in_time_is_put_off(patient_post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    post = patient_post
-    monkeypatch.setattr(module, "ROOM_TIMEOUT", 0.05)
-    (claim,) = await post.claim("u@two.test", content=large())
-    async with post.budget.answering.hold(post.budget.work.limit):
-        await post.deliver(claim, None)
-    event = await post.last_event()
+async def test_an_attempt_without_memory_in_time_is_put_off() -> None:
+    async with opened(Post(timeout=20, room_timeout=0.05)) as post:
+        (claim,) = await post.claim("u@two.test", content=large())
+        async with post.budget.answering.hold(post.budget.work.limit):
+            await post.deliver(claim, None)
+        event = await post.last_event()
     assert (event["type"], event["enhanced_code"]) == ("deferred", "4.3.1")
 
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendryd.delivery import pool as module
 from sendryd.delivery.pool import ConnectionPool, IdleConnections, PoolLimits
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.examples import examples
@@ -176,9 +175,8 @@ async def test_a_dead_one_is_dropped_and_a_good_one_says_goodbye(clock: ManualCl
     assert pool.statistics()["closed"] == 2
 
 
-async def test_what_grows_old_is_closed_without_being_asked_for(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TICK", 0.001)
-    pool: ConnectionPool[Line] = ConnectionPool(clock)
+async def test_what_grows_old_is_closed_without_being_asked_for(clock: ManualClock) -> None:
+    pool: ConnectionPool[Line] = ConnectionPool(clock, tick=0.001)
     line = Line()
     pool.give_back("mx", line)
     task = asyncio.create_task(pool.run())

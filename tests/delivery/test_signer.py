@@ -4,22 +4,26 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import dkim
 import pytest
 
 from sendryd.delivery import signer as module
-from sendryd.delivery import signing_link
 from sendryd.delivery.signer import CHECK_INTERVAL, Signer, SigningKeyMissing
+from sendryd.delivery.signing_link import SigningLink
 from sendryd.message.dkim import generate_key, sign
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.domain import DomainSettings, SendingDomain, TlsPolicy
 from sendryd.model.ids import DomainId, MessageId
+from sendryd.runtime.clock import Clock
 from sendryd.runtime.offload import LARGE
+from sendryd.store.base import AccountStore
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.post import signing_key
@@ -32,9 +36,9 @@ ID = DomainId(1)
 class Desk:
     """A signer with a domain that it signs for."""
 
-    def __init__(self) -> None:
+    def __init__(self, make_signer: Callable[[AccountStore, Clock], Signer] = Signer) -> None:
         self.store, self.clock = MemoryStore(), ManualClock()
-        self.signer = Signer(self.store, self.clock)
+        self.signer = make_signer(self.store, self.clock)
 
     async def add(self, domain_id: DomainId = ID, name: str = "example.test") -> None:
         new = Samples().domain(name)
@@ -49,12 +53,17 @@ class Desk:
         return await self.signer.sign(await self.signer.key(ID), content, form)
 
 
-@pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
-    made = Desk()
+@asynccontextmanager
+async def opened(made: Desk) -> AsyncIterator[Desk]:
     await made.add()
     yield made
     made.signer.close()
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    async with opened(Desk()) as made:
+        yield made
 
 
 def verifies(content: bytes) -> bool:
@@ -85,11 +94,11 @@ async def test_a_copy_of_ones_own_is_signed_for_itself(desk: Desk) -> None:
     assert not verifies(one + CONTENT.replace(b"body", b"yours"))
 
 
-async def test_of_many_messages_the_latest_signatures_are_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_SIGNATURES", 2)
-    first = [await desk.sign((MessageId(number), False)) for number in range(3)]
-    desk.clock.advance(timedelta(hours=1))
-    assert [await desk.sign((MessageId(number), False)) == first[number] for number in (2, 1, 0)] == [True, True, False]
+async def test_of_many_messages_the_latest_signatures_are_kept() -> None:
+    async with opened(Desk(partial(Signer, max_signatures=2))) as desk:
+        first = [await desk.sign((MessageId(number), False)) for number in range(3)]
+        desk.clock.advance(timedelta(hours=1))
+        assert [await desk.sign((MessageId(number), False)) == first[number] for number in (2, 1, 0)] == [True, True, False]
 
 
 async def test_the_event_loop_goes_on_while_signatures_are_computed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +148,7 @@ async def test_large_contents_are_not_copied_to_the_process(desk: Desk, monkeypa
     async def forbidden(*_: object) -> bytes:
         raise AssertionError("it was given to the process")
 
-    monkeypatch.setattr(signing_link.SigningLink, "sign", forbidden)
+    monkeypatch.setattr(SigningLink, "sign", forbidden)
     content = CONTENT + b"x" * 70 + (b"\r\n" + b"x" * 70) * 4000
     assert len(content) > LARGE
     assert verifies(await desk.sign(None, content) + content)
@@ -162,25 +171,19 @@ async def test_what_a_lost_process_was_asked_is_signed_all_the_same(desk: Desk) 
     assert process_of(desk) not in {first, None}
 
 
-async def test_where_no_process_can_be_started_threads_sign(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing_link, "PROGRAM", ("/nowhere/at/all",))
-    assert all(verifies(field + CONTENT) for field in await sign_many(desk))
-    assert process_of(desk) is None
+async def no_thread() -> SigningLink:
+    raise RuntimeError("can't start new thread")
 
 
-async def test_where_no_thread_can_start_a_process_threads_that_are_there_sign(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def no_thread() -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(signing_link.SigningLink, "start", no_thread)
-    assert all(verifies(field + CONTENT) for field in await sign_many(desk))
-    assert process_of(desk) is None
-
-
-async def test_a_program_that_is_none_leaves_it_to_the_threads(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing_link, "PROGRAM", ("/bin/false",))
-    assert all(verifies(field + CONTENT) for field in await sign_many(desk))
-    assert process_of(desk) is None
+@pytest.mark.parametrize(
+    "start_process",
+    [partial(SigningLink.start, program=("/nowhere/at/all",)), partial(SigningLink.start, program=("/bin/false",)), no_thread],
+    ids=["no program", "a program that is none", "no thread"],
+)
+async def test_where_no_process_can_be_started_threads_sign(start_process: Callable[[], Awaitable[SigningLink]]) -> None:
+    async with opened(Desk(partial(Signer, start_process=start_process))) as desk:
+        assert all(verifies(field + CONTENT) for field in await sign_many(desk))
+        assert process_of(desk) is None
 
 
 async def test_what_cannot_be_signed_says_why(desk: Desk) -> None:
@@ -233,14 +236,14 @@ async def test_a_domain_that_is_added_signs_at_once(desk: Desk) -> None:
     assert repr(desk.signer) == "<Signer 2 keys>"
 
 
-async def test_a_key_is_loaded_once_and_not_more_of_them_than_fit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await desk.signer.key(ID) is await desk.signer.key(ID)
-    monkeypatch.setattr(module, "MAX_KEYS", 1)
-    await desk.add(DomainId(2), "other.test")
-    await desk.signer.key(DomainId(2))
-    desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
-    await desk.signer.key(ID)
-    assert repr(desk.signer) == "<Signer 1 keys>"
+async def test_a_key_is_loaded_once_and_not_more_of_them_than_fit() -> None:
+    async with opened(Desk(partial(Signer, max_keys=1))) as desk:
+        assert await desk.signer.key(ID) is await desk.signer.key(ID)
+        await desk.add(DomainId(2), "other.test")
+        await desk.signer.key(DomainId(2))
+        desk.clock.advance(timedelta(seconds=CHECK_INTERVAL))
+        await desk.signer.key(ID)
+        assert repr(desk.signer) == "<Signer 1 keys>"
 
 
 async def test_what_was_read_before_a_change_is_not_kept_behind_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import dkim
 import pytest
 
-from sendryd.delivery import signing_link, signing_process
+from sendryd.delivery import signing_process
 from sendryd.delivery.signing_link import SigningLink, SigningProcessLost
 from sendryd.testing.post import signing_key
 
@@ -74,23 +74,24 @@ async def test_each_key_signs_for_its_domain(link: SigningLink) -> None:
     assert b"d=example.test;" in await sign(link)
 
 
-async def test_more_keys_than_are_kept(link: SigningLink, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing_link, "MAX_KEYS", 2)  # the process still keeps more, and is told again of what it knows
+async def test_more_keys_than_are_kept() -> None:
+    link = await SigningLink.start(max_keys=2)  # the process still keeps more, and gets again what it knows
     for number in (1, 2, 3, 1, 2, 3):
         assert verifies(await link.sign(number, example_key, CONTENT, 1) + CONTENT)
+    link.close()
 
 
-def test_the_process_forgets_its_keys_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing_process, "MAX_KEYS", 1)
+def test_the_process_forgets_its_keys_when_there_are_too_many() -> None:
     with pytest.raises(KeyError):
         serve(
             signing_process.key_request(1, *example_key()),
             signing_process.key_request(2, *other_key()),
             signing_process.content_request(1, 1, CONTENT),
+            max_keys=1,
         )
 
 
-def serve(*requests: bytes) -> bytes:
+def serve(*requests: bytes, max_keys: int = signing_process.MAX_KEYS) -> bytes:
     """What the process answers to these requests, octet by octet."""
     ours, theirs = socket.socketpair()
     answers = bytearray()
@@ -107,7 +108,7 @@ def serve(*requests: bytes) -> bytes:
     asking.start()
     try:
         with theirs:
-            signing_process.serve(theirs)
+            signing_process.serve(theirs, max_keys=max_keys)
     finally:
         asking.join()
     return bytes(answers)
@@ -167,8 +168,8 @@ async def test_a_process_that_was_killed(link: SigningLink) -> None:
     await ended(link.pid)
 
 
-async def test_a_process_that_says_nothing_is_ended(link: SigningLink, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing_link, "SILENCE", 0.1)
+async def test_a_process_that_says_nothing_is_ended() -> None:
+    link = await SigningLink.start(silence=0.1)
     os.kill(link.pid, signal.SIGSTOP)
     with pytest.raises(SigningProcessLost, match="said nothing"):
         await sign(link)

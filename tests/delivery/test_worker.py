@@ -1,7 +1,7 @@
 """What one attempt signs, sends and records."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,8 @@ from sendryd.store.errors import Conflict, ContentDamaged, LeaseLost, NotFound, 
 from sendryd.testing.mailhost import Script
 from sendryd.testing.post import Post, signing_key
 from sendryd.testing.samples import ACCOUNT
+
+from .conftest import opened
 
 pytestmark = pytest.mark.sockets
 
@@ -231,10 +233,15 @@ async def test_recipients_that_are_too_many_for_a_server_are_sent_to_in_turns(po
     assert await post.store.list_queue(QueueFilter()) == []
 
 
-async def test_mail_whose_domain_was_removed_is_held_and_goes_on_when_it_is_verified_again(
-    post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sendryd.delivery.signer.CHECK_INTERVAL", 0.0)
+@pytest.fixture
+async def watchful_post() -> AsyncIterator[Post]:
+    """Its signer looks for changes each time."""
+    async with opened(Post(check_interval=0.0)) as made:
+        yield made
+
+
+async def test_mail_whose_domain_was_removed_is_held_and_goes_on_when_it_is_verified_again(watchful_post: Post) -> None:
+    post = watchful_post
     now = post.clock.now()
     (claim,) = await post.claim("u1@two.test", "u2@two.test")
     await post.store.remove_domain(DomainId(1), now)

@@ -90,12 +90,23 @@ class _Ready:
 class Contents:
     """Those of all attempts under way."""
 
-    def __init__(self, store: DeliveryStore, personaliser: Personaliser, signer: Signer, budget: ContentBudget, scratch_dir: Path) -> None:
+    def __init__(
+        self,
+        store: DeliveryStore,
+        personaliser: Personaliser,
+        signer: Signer,
+        budget: ContentBudget,
+        scratch_dir: Path,
+        *,
+        room_timeout: float = ROOM_TIMEOUT,
+    ) -> None:
+        """`room_timeout` is the seconds for which an attempt waits for memory."""
         self.store = store
         self.personaliser = personaliser
         self.signer = signer
         self.budget = budget
         self.scratch_dir = scratch_dir
+        self.room_timeout = room_timeout
         self._shared: dict[MessageId, _Ready] = {}
 
     def __repr__(self) -> str:
@@ -192,7 +203,7 @@ class Letter:
         return copy
 
     async def _take(self, ready: _Ready, octets: int) -> None:
-        await self._contents.budget.sending.take(octets, ROOM_TIMEOUT)
+        await self._contents.budget.sending.take(octets, self._contents.room_timeout)
         ready.taken += octets
 
     async def _make_large(self, ready: _Ready, kind: FormKind) -> Form:
@@ -202,7 +213,7 @@ class Letter:
         signature = contents.signer.find((message.id, FormKind.AS_IT_CAME)) if is_as_stored else None
         if signature is not None:
             return Form(StreamedContent(signature, message.size, stored))
-        async with contents.budget.signing.hold((1 if is_as_stored else COPIES) * message.size, ROOM_TIMEOUT):
+        async with contents.budget.signing.hold((1 if is_as_stored else COPIES) * message.size, contents.room_timeout):
             content = await self._copy(await contents.store.read_content(message.id))
             converted = content if not message.is_8bit or content.isascii() else await _convert(content, kind)
             is_changed = converted is not content

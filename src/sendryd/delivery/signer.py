@@ -11,6 +11,7 @@ there is one and it cannot be read, until the row is repaired.
 import asyncio
 import itertools
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -68,9 +69,22 @@ class SigningKey:
 class Signer:
     """Signs contents."""
 
-    def __init__(self, store: AccountStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: AccountStore,
+        clock: Clock,
+        *,
+        check_interval: float = CHECK_INTERVAL,
+        max_keys: int = MAX_KEYS,
+        max_signatures: int = MAX_SIGNATURES,
+        start_process: Callable[[], Awaitable[SigningLink]] = SigningLink.start,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._check_interval = check_interval
+        self._max_keys = max_keys
+        self._max_signatures = max_signatures
+        self._start_process = start_process
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="dkim")
         self._keys: dict[DomainId, SigningKey] = {}
         self._signatures: OrderedDict[SignedForm, bytes] = OrderedDict()
@@ -95,9 +109,9 @@ class Signer:
         `SigningKeyDamaged`.
         """
         now = self._clock.monotonic()
-        if now - self._checked >= CHECK_INTERVAL:
+        if now - self._checked >= self._check_interval:
             version = await self._store.read_config_version()
-            if version != self._version or len(self._keys) > MAX_KEYS:
+            if version != self._version or len(self._keys) > self._max_keys:
                 self._keys.clear()
                 self._version = version
             self._checked = now
@@ -142,7 +156,7 @@ class Signer:
             self._under_way -= 1
         if form is not None:
             self._signatures[form] = signature
-            if len(self._signatures) > MAX_SIGNATURES:
+            if len(self._signatures) > self._max_signatures:
                 self._signatures.popitem(last=False)
         return signature
 
@@ -163,7 +177,7 @@ class Signer:
             return None
         self._next_start = now + RESTART_PAUSE
         try:
-            self._link = await SigningLink.start()
+            self._link = await self._start_process()
         except (OSError, RuntimeError) as error:  # no process, no memory, or no thread to start it from
             log.error("signing_process_not_started", error=repr(error))
         if self._is_closed:

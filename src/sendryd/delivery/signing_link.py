@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from sendryd.delivery.signing_process import MAX_KEYS, SIGNED, content_request, key_request, read_replies
@@ -27,8 +27,10 @@ class SigningProcessLost(Exception):
 class SigningLink(asyncio.Protocol):
     """A process that signs, and what it was asked. Made by `start`."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], *, silence: float, max_keys: int) -> None:
         self._process = process
+        self._silence = silence
+        self._max_keys = max_keys
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._waiting: deque[asyncio.Future[bytes]] = deque()
@@ -49,11 +51,13 @@ class SigningLink(asyncio.Protocol):
         return self._process.pid
 
     @classmethod
-    async def start(cls) -> "SigningLink":
-        """Starts a process. Raises `OSError`, and `RuntimeError` if there is no thread to start it from."""
+    async def start(cls, *, program: Sequence[str] = PROGRAM, silence: float = SILENCE, max_keys: int = MAX_KEYS) -> "SigningLink":
+        """Starts a process, which is ended after `silence` seconds without an answer and knows `max_keys` keys. Raises `OSError`, and
+        `RuntimeError` if there is no thread to start it from.
+        """
         ours, theirs = socket.socketpair()
         # The thread goes on when we are cancelled, so the other end is its to close.
-        starting = asyncio.ensure_future(asyncio.to_thread(_start, theirs))
+        starting = asyncio.ensure_future(asyncio.to_thread(_start, program, theirs))
         try:
             process = await asyncio.shield(starting)
         except BaseException:
@@ -61,7 +65,9 @@ class SigningLink(asyncio.Protocol):
             starting.add_done_callback(_end_unwanted)
             raise
         try:
-            _, link = await asyncio.get_running_loop().create_unix_connection(lambda: cls(process), sock=ours)
+            _, link = await asyncio.get_running_loop().create_unix_connection(
+                lambda: cls(process, silence=silence, max_keys=max_keys), sock=ours
+            )
         except BaseException:
             ours.close()
             _end_unwanted(starting)
@@ -73,7 +79,7 @@ class SigningLink(asyncio.Protocol):
         if not self.is_open:
             raise SigningProcessLost(self._reason)
         if number not in self._known:
-            if len(self._known) >= MAX_KEYS:  # the process does the same
+            if len(self._known) >= self._max_keys:  # the process does the same
                 self._known.clear()
             self._known.add(number)
             self._say(key_request(number, *make_known()))
@@ -81,7 +87,7 @@ class SigningLink(asyncio.Protocol):
         future: asyncio.Future[bytes] = self._loop.create_future()
         self._waiting.append(future)
         if self._watch is None:
-            self._watch = self._loop.call_later(SILENCE, self._look, self._answers)
+            self._watch = self._loop.call_later(self._silence, self._look, self._answers)
         return await future
 
     def _say(self, request: bytes) -> None:
@@ -124,9 +130,9 @@ class SigningLink(asyncio.Protocol):
         if not self._waiting:
             return
         if self._answers == answers:
-            self._end(f"the process said nothing for {SILENCE:.0f} seconds")
+            self._end(f"the process said nothing for {self._silence:.0f} seconds")
         else:
-            self._watch = self._loop.call_later(SILENCE, self._look, self._answers)
+            self._watch = self._loop.call_later(self._silence, self._look, self._answers)
 
     def _end(self, reason: str) -> None:
         if not self.is_open:
@@ -144,9 +150,9 @@ class SigningLink(asyncio.Protocol):
                 future.set_exception(SigningProcessLost(reason))
 
 
-def _start(theirs: socket.socket) -> subprocess.Popen[bytes]:
+def _start(program: Sequence[str], theirs: socket.socket) -> subprocess.Popen[bytes]:
     with theirs:
-        return subprocess.Popen(PROGRAM, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
+        return subprocess.Popen(program, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
 
 
 def _end_unwanted(starting: asyncio.Future[subprocess.Popen[bytes]]) -> None:

@@ -59,7 +59,7 @@ def read_replies(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
     del buffer[:start]
 
 
-def serve(connection: socket.socket) -> None:
+def serve(connection: socket.socket, *, max_keys: int = MAX_KEYS) -> None:
     """Answers requests until the other side ends."""
     keys: dict[int, _Key] = {}
     buffer = bytearray()
@@ -74,7 +74,7 @@ def serve(connection: socket.socket) -> None:
             body = bytes(buffer[start + _REQUEST.size : end])
             start = end
             if kind == _KEY:
-                if len(keys) >= MAX_KEYS:
+                if len(keys) >= max_keys:
                     keys.clear()
                 domain, selector, pem = body.split(_SEPARATOR, 2)
                 keys[number] = domain.decode("ascii"), selector.decode("ascii"), load_private_key(pem)

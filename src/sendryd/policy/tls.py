@@ -8,13 +8,13 @@ Standards: RFC 3207, RFC 7435 (opportunistic security), RFC 8314.
 """
 
 from dataclasses import replace
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Final
 
 from sendryd.valuetype import valuetype
 
 
-class TlsMode(Enum):
+class TlsMode(StrEnum):
     """Whether the session is encrypted."""
 
     NEVER = "never"  # clear text, even if STARTTLS is offered

@@ -7,14 +7,14 @@ from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
 
-from sendryd.delivery.contents import Contents
+from sendryd.delivery.contents import ROOM_TIMEOUT, Contents
 from sendryd.delivery.denials import Denials
 from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.securing import TlsContexts
-from sendryd.delivery.signer import Signer
+from sendryd.delivery.signer import CHECK_INTERVAL, Signer
 from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import Connection
 from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
@@ -73,8 +73,11 @@ class Post:
         allow_private: bool = True,
         timeout: float = TIMEOUT,
         patience: Callable[[], Patience] = Patience,
+        room_timeout: float = ROOM_TIMEOUT,
+        check_interval: float = CHECK_INTERVAL,
     ) -> None:
-        """`timeout` is for every step, `patience` for all hosts of an attempt."""
+        """`timeout` is for every step, `patience` for all hosts of an attempt, `room_timeout` for memory; `check_interval` is the signer's."""
+        self.room_timeout, self.check_interval = room_timeout, check_interval
         self.resolver, self.allow_private, self.timeout, self.patience = resolver or TwoHosts(), allow_private, timeout, patience
         self.clock, self.rand = SystemClock(), SeededRand(1)
         self.store, self.samples = MemoryStore(), Samples(self.clock.now())
@@ -84,7 +87,7 @@ class Post:
         await self._listen()
         new = self.samples.domain()
         await self.store.add_domain(replace(new, domain=replace(new.domain, id=DomainId(1)), private_key=signing_key()[0]))
-        self.signer = Signer(self.store, self.clock)
+        self.signer = Signer(self.store, self.clock, check_interval=self.check_interval)
         self.budget = ContentBudget()
         plan = RetryPlan((timedelta(minutes=1),), timedelta(hours=72))
         self.denials = Denials(self.clock)
@@ -100,10 +103,18 @@ class Post:
         )
         self.pool: ConnectionPool[Connection] = ConnectionPool(self.clock)
         self.tracer = Tracer(self.store, self.clock)
+        self.worker = self._make_worker(plan)
+
+    def _make_worker(self, plan: RetryPlan) -> Worker:
         context = WorkerContext(
             store=self.store,
             contents=Contents(
-                self.store, Personaliser("http://localhost", b"s" * 43), self.signer, self.budget, Path(tempfile.gettempdir())
+                self.store,
+                Personaliser("http://localhost", b"s" * 43),
+                self.signer,
+                self.budget,
+                Path(tempfile.gettempdir()),
+                room_timeout=self.room_timeout,
             ),
             destinations=self.destinations,
             pool=self.pool,
@@ -125,7 +136,7 @@ class Post:
             patience=self.patience,
             record_backoff=(0.001,),
         )
-        self.worker = Worker(context, settings)
+        return Worker(context, settings)
 
     async def _listen(self) -> None:
         """Both servers, on one port: another program may have that of the first at the second's address."""
