@@ -32,6 +32,19 @@ class MessageType(StrEnum):
     MARKETING = "marketing"  # carries List-Unsubscribe, and is not sent to those who have unsubscribed
 
 
+class MessageClass(StrEnum):
+    """How urgent the deliveries of a message are: which of them go first when there are more than can go at once."""
+
+    OTP = "otp"  # a one-time password, worthless after a minute; nothing says yet that a message is one
+    TRANSACTIONAL = "transactional"
+    BULK = "bulk"
+
+
+def class_of(message_type: MessageType) -> MessageClass:
+    """The class of messages of this type."""
+    return MessageClass.BULK if message_type is MessageType.MARKETING else MessageClass.TRANSACTIONAL
+
+
 @valuetype(frozen=True, slots=True, kw_only=True)
 class Message:
     """What is known of a message without its content."""

@@ -2,6 +2,8 @@
 
 import itertools
 import re
+from dataclasses import replace
+from datetime import timedelta
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -14,7 +16,7 @@ from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.delivery import TRANSITIONS, DeliveryState
 from sendryd.model.domain import DomainStatus
 from sendryd.model.event import EventType
-from sendryd.model.message import MessageType
+from sendryd.model.message import MessageClass, MessageType
 from sendryd.model.report import ReportFrequency
 from sendryd.model.suppression import SuppressionReason
 from sendryd.model.webhook import NotificationState
@@ -24,7 +26,7 @@ from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
 from sendryd.store.sqlite.engine.loading import load
-from sendryd.testing.samples import NOW, OWNER, Samples
+from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples
 
 WORDS: dict[tuple[str, str], type[StrEnum]] = {
     ("api_key", "scope"): Scope,
@@ -33,6 +35,7 @@ WORDS: dict[tuple[str, str], type[StrEnum]] = {
     ("message", "mode"): KeyMode,
     ("message", "type"): MessageType,
     ("delivery", "state"): DeliveryState,
+    ("delivery", "class"): MessageClass,
     ("event", "mode"): KeyMode,
     ("event", "type"): EventType,
     ("suppression", "reason"): SuppressionReason,
@@ -132,14 +135,18 @@ def test_every_statement_is_used() -> None:
         assert [name for name in load(f"sendryd.store.sqlite.{file.parent.name}") if f'"{name}"' not in code] == []
 
 
-async def test_a_database_with_leases_of_the_version_before_is_migrated(tmp_path: Path) -> None:
-    connection = open_connection(tmp_path / FILE_NAME)
-    for migration in migrate.all_migrations():
-        if migration.version <= 2:
-            connection.execute(migration.text)
+def _make(path: Path, version: int) -> apsw.Connection:
+    """A database as a version made it whose last migration this was."""
+    connection = open_connection(path)
     connection.execute(migrate._TABLE)
-    for migration in migrate.all_migrations()[:2]:
+    for migration in migrate.all_migrations()[:version]:
+        connection.execute(migration.text)
         connection.execute("INSERT INTO schema_migration VALUES (?, ?, ?)", (migration.version, migration.name, migration.checksum))
+    return connection
+
+
+async def test_a_database_with_leases_of_the_version_before_is_migrated(tmp_path: Path) -> None:
+    connection = _make(tmp_path / FILE_NAME, 2)
     _insert_old_rows(connection)
     connection.close()
     store = open_store(tmp_path)
@@ -167,3 +174,93 @@ def _insert_old_rows(connection: apsw.Connection) -> None:
         "INSERT INTO notification (webhook_id, account_id, type, state, due_at, lease_token, lease_until, created_at)"
         " VALUES (1, 1, 'email.delivered', 'leased', 1, 5, 1767000000000, 1)"
     )
+
+
+def _insert_mail(connection: apsw.Connection, number: int, type_: str, state: str) -> None:
+    connection.execute(
+        "INSERT INTO message (id, account_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,"
+        " needs_smtputf8, is_8bit, segment, position, type)"
+        " VALUES (?, 7, 'live', '', 'a@b.test', '[[\"u@one.test\"],[]]', '', '', 0, 1, 0, 0, 1, 0, ?)",
+        (number, type_),
+    )
+    connection.execute(
+        "INSERT INTO delivery (id, message_id, forward_path, domain, state, due_at, created_at) VALUES (?1, ?1, 'u@one.test', 'one.test', ?2, 5, 1)",
+        (number, state),
+    )
+
+
+def _read_deliveries(path: Path) -> list[tuple[object, ...]]:
+    connection = apsw.Connection(str(path))
+    found = connection.execute("SELECT id, account_id, class, site, state, hold_reason FROM delivery ORDER BY id").fetchall()
+    connection.close()
+    return found
+
+
+def test_deliveries_of_the_version_before_get_their_account_and_class(tmp_path: Path) -> None:
+    connection = _make(tmp_path / FILE_NAME, 11)
+    _insert_mail(connection, 1, "transactional", "queued")
+    _insert_mail(connection, 2, "marketing", "delivered")
+    _insert_mail(connection, 3, "marketing", "queued")
+    connection.execute("DELETE FROM message WHERE id = 3")
+    connection.close()
+    open_store(tmp_path)._database.close()
+    assert _read_deliveries(tmp_path / FILE_NAME) == [
+        (1, 7, "transactional", None, "queued", None),
+        (2, 7, "bulk", None, "delivered", None),
+        (3, 0, "transactional", None, "queued", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("damage", "state", "after"),
+    [
+        ("due_at = 'word'", "queued", "held"),
+        ("domain = x'ff'", "queued", "held"),
+        ("forward_path = NULL", "queued", "held"),
+        ("lease_token = 1", "queued", "held"),
+        ("state = 'novel'", "queued", "held"),
+        ("delivered_at = 'word'", "delivered", "delivered"),  # what is done is not sent again
+        ("attempts = NULL", "cancelled", "cancelled"),
+        ("crashes = 'word'", "held", "held"),
+    ],
+)
+def test_damaged_deliveries_of_the_version_before_are_migrated_with_the_others(tmp_path: Path, damage: str, state: str, after: str) -> None:
+    path = tmp_path / FILE_NAME
+    connection = _make(path, 11)
+    for number in (1, 2, 3):
+        _insert_mail(connection, number, "transactional", state)
+    schema = str(connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'delivery'").get)
+    loose = schema.replace(") STRICT", ")").replace("TEXT NOT NULL", "TEXT").replace("INTEGER NOT NULL", "INTEGER")
+    connection.execute("DROP TRIGGER delivery_moves")
+    for text, version, change in ((loose, 1_000_001, f"UPDATE delivery SET {damage} WHERE id = 2"), (schema, 1_000_002, "")):
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'delivery'", (text,))
+        connection.execute(f"PRAGMA schema_version = {version}")
+        connection.close()
+        connection = apsw.Connection(str(path))
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(change)
+    connection.execute(
+        "CREATE TRIGGER delivery_moves BEFORE UPDATE OF state ON delivery BEGIN SELECT 1; END"
+    )  # the migration makes its own
+    connection.close()
+    open_store(tmp_path)._database.close()
+    found = {row[0]: row for row in _read_deliveries(path)}
+    assert [found[number][4] for number in (1, 2, 3)] == [state, after, state]
+    assert [found[number][1] for number in (1, 3)] == [7, 7]
+    if after != state:
+        assert found[2][5] == "unreadable"
+
+
+async def test_deliveries_have_the_account_and_class_of_their_message(tmp_path: Path) -> None:
+    store, samples = open_store(tmp_path), Samples()
+    await store.ensure_account(ACCOUNT, "default", NOW)
+    later = NOW + timedelta(hours=1)
+    plain, scheduled = samples.message(["a@one.test", "b@one.test"]), samples.message(["c@one.test"], due_at=later)
+    await store.accept(plain)
+    await store.accept(scheduled)
+    bulk = replace(scheduled, message=replace(scheduled.message, type=MessageType.MARKETING))
+    await store.amend(bulk, NOW)
+    await store.aclose()
+    classes = [row[1:4] for row in _read_deliveries(tmp_path / FILE_NAME)]
+    assert classes == [(ACCOUNT, "transactional", None)] * 2 + [(ACCOUNT, "bulk", None)]

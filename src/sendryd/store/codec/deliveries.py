@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId
+from sendryd.model.message import class_of
 from sendryd.smtp.address import parse_mailbox
 from sendryd.store.base import ClaimedDelivery, DeliveryView, NewDelivery, NewMessage, Outcome, QueuedDelivery
 from sendryd.store.codec.messages import show_message
@@ -33,6 +34,9 @@ def delivery_row(new: NewMessage, delivery: NewDelivery) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "message_id": new.message.id,
+        "account_id": new.message.account_id,
+        "class": class_of(new.message.type).value,
+        "site": None,  # nothing looks for it before an attempt yet
         "forward_path": delivery.forward_path,
         "domain": delivery.domain,
         "state": delivery.state.value,

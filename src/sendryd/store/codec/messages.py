@@ -7,7 +7,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DomainId, MessageId, TemplateId
 from sendryd.model.message import Message, MessageType
 from sendryd.store.codec.reading import NUMBER_OR_NONE, TEXT_OR_NONE, Row, Types, check_types, row_of
-from sendryd.store.codec.values import clean, clean_or_none, from_ms, from_ms_or_none, to_json, to_ms, to_ms_or_none
+from sendryd.store.codec.values import clean, from_ms, from_ms_or_none, to_json, to_ms
 from sendryd.store.errors import RowUnreadable
 
 _TYPES: Final[Types] = {
@@ -58,11 +58,11 @@ def message_row(message: Message) -> dict[str, Any]:
         "envid": message.envid,
         "tags": to_json(message.tags) if message.tags else None,
         "type": message.type.value,
-        "scheduled_at": to_ms_or_none(message.scheduled_at),
+        "scheduled_at": None if message.scheduled_at is None else to_ms(message.scheduled_at),
         "tracking": message.track_opens | message.track_clicks << 1,
         "template_id": message.template_id,
-        "list_id": clean_or_none(message.list_id),
-        "unsubscribe_url": clean_or_none(message.unsubscribe_url),
+        "list_id": None if message.list_id is None else clean(message.list_id),
+        "unsubscribe_url": None if message.unsubscribe_url is None else clean(message.unsubscribe_url),
     }
 
 

@@ -149,6 +149,9 @@ CREATE TABLE delivery (
     lease_node   TEXT,
     returned_token INTEGER,  -- of the last lease, if its owner never recorded an outcome and nobody has leased the delivery since
     crashes      INTEGER NOT NULL DEFAULT 0,  -- ends of the program in a row while it was leased
+    account_id   INTEGER NOT NULL DEFAULT 0,  -- that of its message; 0: the message is gone
+    class        TEXT NOT NULL DEFAULT 'transactional' CHECK (class IN ('otp', 'transactional', 'bulk')),
+    site         TEXT,  -- who takes mail for its domain, once that is known
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX delivery_message ON delivery (message_id);

@@ -6,6 +6,7 @@ the parameters of a statement, so the names of the row become positions here, an
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ class ManyRows:
         take, position, left = self._take, 0, len(rows)
         for size in CHUNKS:
             while left >= size:
-                values: list[Any] = [value for row in rows[position : position + size] for value in take(row)]
+                values: list[Any] = list(chain.from_iterable(map(take, rows[position : position + size])))
                 connection.execute(self._statements[size], values)
                 position += size
                 left -= size

@@ -8,6 +8,7 @@ import apsw
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId, ApiKeyId, MessageId
+from sendryd.model.message import class_of
 from sendryd.store.base import Answer, NewMessage
 from sendryd.store.codec.answers import answer_row, read_answer
 from sendryd.store.codec.deliveries import delivery_row, read_waiting
@@ -83,7 +84,8 @@ class Accepting:
                 check_draft(bytes(draft["content"]) if draft else None, made_from)
             rows.amended.append(message_row(message))
             rows.amended_contents.append((message.id, new.content))
-            change(connection, SQL["set_due"], message_id=message.id, due_at=due_at, created_at=to_ms(message.waits_since))
+            values = {"due_at": due_at, "created_at": to_ms(message.waits_since), "class": class_of(message.type).value}
+            change(connection, SQL["amend_deliveries"], message_id=message.id, **values)
             if new.draft is None:
                 change(connection, SQL["delete_draft"], message_id=message.id)
             else:

@@ -138,14 +138,17 @@ class Look:
         self.left_behind.update(dict.fromkeys(self._busy))
         while not self._is_full():
             start = {"moment": moment, "after_due_at": position[0], "after_domain": position[1], "after_id": position[2]}
-            rows = fetch_rows(connection, SQL["list_due"], **start, step=STEP, busy=stepped_over, window=WINDOW, settled=self._settled)
-            for row in rows:
-                if not self._take(row["id"], row["domain"]):
+            values = {**start, "step": STEP, "busy": stepped_over, "window": WINDOW, "settled": self._settled}
+            passed = 0
+            # By position, and no further than needed: a row of the window costs more as a mapping than all else that is done with it.
+            for number, domain, due_at in connection.execute(SQL["list_due"], values):
+                passed += 1
+                if not self._take(number, domain):
                     if self._is_full():
                         break
-                    self.left_behind[row["domain"]] = None
-                position = (row["due_at"], row["domain"], row["id"])
-            if self._is_full() or len(rows) == WINDOW:
+                    self.left_behind[domain] = None
+                position = (due_at, domain, number)
+            if self._is_full() or passed == WINDOW:
                 continue
             end = fetch_row(connection, SQL["due_position"], **start, offset=STEP - 1)
             position = (end["due_at"], end["domain"], end["id"]) if end else (moment, "", 0)

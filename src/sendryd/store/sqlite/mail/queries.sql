@@ -7,7 +7,8 @@ id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, int
 needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url
 
 -- columns: new_delivery
-id, message_id, forward_path, domain, state, due_at, lease_token, lease_node, lease_boot, created_at, delivered_at, notify, orcpt
+id, message_id, account_id, class, site, forward_path, domain, state, due_at, lease_token, lease_node, lease_boot, created_at, delivered_at,
+notify, orcpt
 
 -- columns: queued_delivery
 id, forward_path, domain, state, attempts, due_at, created_at, last_reply, hold_reason, crashes
@@ -122,7 +123,8 @@ SELECT id, CAST(domain AS BLOB) AS domain,
        AND typeof(attempts) = 'integer' AND typeof(is_in_doubt) = 'integer' AND typeof(created_at) = 'integer' AND typeof(crashes) = 'integer'
        AND typeof(last_reply) = 'text' AND typeof(delivered_at) IN ('integer', 'null') AND typeof(notify) IN ('text', 'null')
        AND typeof(orcpt) IN ('text', 'null') AND typeof(hold_reason) IN ('text', 'null') AND typeof(returned_token) IN ('integer', 'null')
-       AND lease_token IS NULL AND typeof(lease_boot) IN ('integer', 'null') AND typeof(lease_node) IN ('text', 'null') AS is_sound
+       AND lease_token IS NULL AND typeof(lease_boot) IN ('integer', 'null') AND typeof(lease_node) IN ('text', 'null')
+       AND typeof(account_id) = 'integer' AND typeof(class) = 'text' AND typeof(site) IN ('text', 'null') AS is_sound
 FROM delivery WHERE state = 'queued';
 
 -- name: hold_damaged
@@ -133,7 +135,9 @@ SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node =
     domain = coalesce(CAST(domain AS TEXT), ''), due_at = coalesce(CAST(due_at AS INTEGER), 0), attempts = coalesce(CAST(attempts AS INTEGER), 0),
     is_in_doubt = coalesce(CAST(is_in_doubt AS INTEGER), 1), created_at = coalesce(CAST(created_at AS INTEGER), 0),
     crashes = coalesce(CAST(crashes AS INTEGER), 0), last_reply = coalesce(CAST(last_reply AS TEXT), ''),
-    delivered_at = CAST(delivered_at AS INTEGER), notify = CAST(notify AS TEXT), orcpt = CAST(orcpt AS TEXT)
+    delivered_at = CAST(delivered_at AS INTEGER), notify = CAST(notify AS TEXT), orcpt = CAST(orcpt AS TEXT),
+    account_id = coalesce(CAST(account_id AS INTEGER), 0), site = CAST(site AS TEXT),
+    class = CASE WHEN class IN ('otp', 'transactional', 'bulk') THEN class ELSE 'transactional' END
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state IN ('queued', 'leased');
 
 -- name: hold_unreadable
@@ -278,9 +282,9 @@ ORDER BY delivery.id;
 -- The states of the deliveries of a message.
 SELECT id, state, attempts, due_at, forward_path FROM delivery WHERE message_id = :message_id ORDER BY id;
 
--- name: set_due
--- Moves the queued deliveries of a message to another time.
-UPDATE delivery SET due_at = :due_at, created_at = :created_at WHERE message_id = :message_id AND state = 'queued';
+-- name: amend_deliveries
+-- Moves the queued deliveries of a message to another time and class.
+UPDATE delivery SET due_at = :due_at, created_at = :created_at, class = :class WHERE message_id = :message_id AND state = 'queued';
 
 -- name: find_delivery
 -- A delivery with its message.
