@@ -2,7 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/pytest -p no:cacheprovider
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -p no:cacheprovider
 INTEROP := build/interop
 
 # The newest Python that can make a virtual environment. A name on the path may be a shim that fails, so each is tried.

@@ -11,6 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+# Where nothing compiled may be kept, each process of the tests compiles Hypothesis, and each of the hundreds of programs that they start compiles
+# all its source, at three times the cost.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 import pytest
 import pytest_socket
 import structlog
@@ -39,9 +44,6 @@ _LOG_PROCESSORS: list[structlog.typing.Processor] = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Where nothing compiled may be kept, each of the hundreds of programs that tests start compiles all its source, at three times the cost.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    sys.dont_write_bytecode = False
     config.addinivalue_line("markers", "sockets: may open sockets on loopback")
     config.addinivalue_line("markers", "virtual_time: runs in an event loop whose time passes only while every task waits")
     config.addinivalue_line("markers", "needs(*programs): outside programs that the test cannot do without")

@@ -8,6 +8,7 @@ import itertools
 import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Final, Generic, TypeVar
 
@@ -100,11 +101,7 @@ class Operation:
 
     def __post_init__(self) -> None:
         """Raises `TypeError` for a handler whose signature does not say."""
-        hints = typing.get_type_hints(self.handler)
-        called = next((typing.get_args(hint) for name, hint in hints.items() if name != "return"), ())
-        if len(called) != 2:
-            raise TypeError(f"{self.handler.__qualname__} takes call: Call[body, query]")
-        body, query = (None if each is NoneType else each for each in called)
+        body, query, answer = _signature(getattr(self.handler, "__func__", self.handler))
         method, _, path = self.route.partition(" ")
         summary, _, text = (self.handler.__doc__ or "").partition("\n")
         usual = KeyScope.READ_ONLY if method == "GET" else KeyScope.FULL_ACCESS
@@ -117,7 +114,7 @@ class Operation:
             "description": " ".join(text.split()),
             "body": body,
             "query": query,
-            "answer": self.answers or _without_response(hints["return"]),
+            "answer": self.answers or answer,
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
@@ -130,6 +127,17 @@ class Operation:
 def _noun(group: Group, path: str) -> str:
     named = [before for before, segment in itertools.pairwise(path.split("/")) if segment.startswith("{")]
     return group.parameters[named[-1]].noun if named else "Resource"
+
+
+@cache  # evaluating annotations is most of what a declaration costs
+def _signature(handler: Callable[..., object]) -> tuple[type[BaseModel] | None, type[BaseModel] | None, Any]:
+    """The types of body, query and answer. Raises `TypeError` for a handler whose signature does not say."""
+    hints = typing.get_type_hints(handler)
+    called = next((typing.get_args(hint) for name, hint in hints.items() if name != "return"), ())
+    if len(called) != 2:
+        raise TypeError(f"{handler.__qualname__} takes call: Call[body, query]")
+    body, query = (None if each is NoneType else each for each in called)
+    return body, query, _without_response(hints["return"])
 
 
 def _without_response(annotation: Any) -> Any:
