@@ -14,6 +14,7 @@ from pathlib import Path
 # Where nothing compiled may be kept, each process of the tests compiles Hypothesis, and each of the hundreds of programs that they start compiles
 # all its source, at three times the cost.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["SENDRYD_TEST_FORKS"] = "1"
 sys.dont_write_bytecode = False
 
 import pytest

@@ -1,13 +1,14 @@
 """Commands that are forked from a loaded program: they end and say as those of a program that was started for them."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sendryd.testing.commands import run_command
+from sendryd.testing.commands import run_command, start_command
 
 TIMEOUT = 60.0  # seconds
 
@@ -39,3 +40,18 @@ def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         run_command(["serve"], env, None, 0.1)
     assert run_command(["version"], env, None, TIMEOUT).returncode == 0
+
+
+def test_a_command_that_was_started_can_be_watched_signalled_and_waited_for(tmp_path: Path) -> None:
+    env = {**os.environ, "SENDRYD_DATA_DIR": str(tmp_path), "SENDRYD_SMTP_LISTEN": "127.0.0.1:0", "SENDRYD_HTTP_LISTEN": "127.0.0.1:0"}
+    read_end, write_end = os.pipe()
+    with open(os.devnull, "r+b") as nothing, open(read_end, "rb") as output:
+        command = start_command(["serve", "--json"], env, stdin=nothing.fileno(), stdout=write_end, stderr=nothing.fileno())
+        os.close(write_end)
+        assert b'"ready"' in output.readline()
+        assert command.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            command.wait(0)
+        command.kill()
+        assert command.wait(TIMEOUT) == command.poll() == -signal.SIGKILL
+        command.send_signal(signal.SIGTERM)  # nobody is there any more

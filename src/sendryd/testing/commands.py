@@ -5,6 +5,7 @@ does for `python -m sendryd`: with its own arguments, environment, working direc
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -23,7 +24,8 @@ from typing import Any, Final
 
 CHANGING: Final = ("SENDRYD_", "PYTEST_")  # beginnings of variables that are read after the program is loaded
 PROGRAM: Final = "sendryd"
-LOADED: Final = ("cli.main", "app.build", "store.sqlite.store")  # modules that most commands need, some of them only when they run
+# Modules that most commands need, some of them only when they run, and those of the server.
+LOADED: Final = ("cli.main", "app.build", "store.sqlite.store", "cli.serve", "app.supervise", "api.app")
 _LENGTH: Final = 10  # digits that say how long a request is
 
 
@@ -51,24 +53,72 @@ class _Host:
         self._process.wait()
 
 
+class ForkedCommand:
+    """A command that was started. As `subprocess.Popen`, of which it has the part that is used."""
+
+    def __init__(self, args: Sequence[str], report: int) -> None:
+        self.args = list(args)
+        self.returncode: int | None = None
+        self._report = os.fdopen(report, "rb", buffering=0)
+        self.pid = int(self._report.readline())
+
+    def __repr__(self) -> str:
+        return f"<ForkedCommand {self.args} pid={self.pid} returncode={self.returncode}>"
+
+    def poll(self) -> int | None:
+        """The exit status, the negative number of a signal that ended it, or None: it still runs."""
+        return self._look(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for its end. Raises `subprocess.TimeoutExpired` after so many seconds."""
+        status = self._look(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return status
+
+    def send_signal(self, number: int) -> None:
+        """A signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def _look(self, timeout: float | None) -> int | None:
+        if self.returncode is None and select.select([self._report], [], [], timeout)[0]:
+            with self._report:
+                self.returncode = int(self._report.readline())
+        return self.returncode
+
+
+def start_command(args: Sequence[str], env: Mapping[str, str], *, stdin: int, stdout: int, stderr: int) -> ForkedCommand:
+    """Starts `sendryd` with these arguments and, as its standard streams, these descriptors."""
+    bare = {name: value for name, value in env.items() if not name.startswith(CHANGING)}
+    request = json.dumps({"args": list(args), "env": dict(env), "cwd": str(Path.cwd())}).encode()
+    read_end, write_end = os.pipe()
+    try:
+        _host(tuple(sorted(bare.items()))).ask(request, [stdin, stdout, stderr, write_end])
+    except BaseException:
+        os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)
+    return ForkedCommand(args, read_end)
+
+
 def run_command(args: Sequence[str], env: Mapping[str, str], stdin: bytes | None, timeout: float) -> subprocess.CompletedProcess[bytes]:
     """Runs `sendryd` with these arguments. Kills the command and raises `subprocess.TimeoutExpired` when it takes longer than so many seconds."""
-    bare = {name: value for name, value in env.items() if not name.startswith(CHANGING)}
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         given.write(stdin or b"")
         given.seek(0)
-        read_end, write_end = os.pipe()
-        with open(read_end, "rb", buffering=0) as report:
-            try:
-                request = json.dumps({"args": args, "env": dict(env), "cwd": str(Path.cwd())}).encode()
-                _host(tuple(sorted(bare.items()))).ask(request, [given.fileno(), output.fileno(), errors.fileno(), write_end])
-            finally:
-                os.close(write_end)
-            pid = int(report.readline())
-            if not select.select([report], [], [], timeout)[0]:
-                os.kill(pid, signal.SIGKILL)
-                raise subprocess.TimeoutExpired(list(args), timeout)
-            status = int(report.readline())
+        command = start_command(args, env, stdin=given.fileno(), stdout=output.fileno(), stderr=errors.fileno())
+        try:
+            status = command.wait(timeout)
+        except subprocess.TimeoutExpired:
+            command.kill()
+            command.wait(timeout)
+            raise
         output.seek(0)
         errors.seek(0)
         return subprocess.CompletedProcess(list(args), status, output.read(), errors.read())
@@ -116,6 +166,7 @@ def _oversee(report: int) -> None:
 def _main(descriptor: int) -> None:
     for module in LOADED:
         importlib.import_module(f"{PROGRAM}.{module}")
+    gc.freeze()  # what is loaded is shared with all commands for as long as none of them writes to it
     request = _be_host(socket.socket(fileno=descriptor))
     os.chdir(request["cwd"])
     os.environ.clear()

@@ -14,9 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
-from sendryd.testing.commands import run_command
+from sendryd.testing.commands import CHANGING, ForkedCommand, run_command, start_command
 from sendryd.testing.waiting import wait_until
 
+PROGRAM = [sys.executable, "-m", "sendryd"]
+FORKS = (
+    "SENDRYD_TEST_FORKS"  # a variable; where it is set, servers are forked as commands are (`testing.commands`), which saves their imports
+)
 START_TIMEOUT = 30.0  # seconds; a start takes under two on an idle machine, and test machines are not idle
 STOP_TIMEOUT = 40.0  # seconds; the program itself takes at most 30 to stop
 CLI_TIMEOUT = 60.0  # seconds for one command
@@ -44,10 +48,10 @@ class RelayProcess:
             **(env or {}),
         }
         self.args = args
-        self.program = [sys.executable, "-m", "sendryd"]  # may be changed before the start
+        self.program = [*PROGRAM]  # may be changed before the start
         self.keys: dict[str, str] = {}  # of the very first start
         self.ready: dict[str, Any] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedCommand | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -58,7 +62,7 @@ class RelayProcess:
             self.kill()
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> subprocess.Popen[bytes] | ForkedCommand:
         """The child. Raises `RelayFailed` if it was never started."""
         if self._process is None:
             raise RelayFailed("the relay was not started")
@@ -84,13 +88,7 @@ class RelayProcess:
         """Starts the program and waits until every listener accepts connections."""
         read_end, write_end = os.pipe()
         with open(self.log_path, "ab") as log, open(read_end, "rb") as output:
-            self._process = subprocess.Popen(
-                [*self.program, "serve", "--json", *self.args],
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=log,
-            )
+            self._process = self._run_program(write_end, log.fileno())
             os.close(write_end)
             line = output.readline()
         if not line:
@@ -98,6 +96,18 @@ class RelayProcess:
             raise RelayFailed(f"the relay did not start: {self.log_tail()}")
         self.ready = json.loads(line)
         self.keys = self.ready.get("keys") or self.keys
+
+    def _run_program(self, stdout: int, stderr: int) -> "subprocess.Popen[bytes] | ForkedCommand":
+        args = ["serve", "--json", *self.args]
+        with open(os.devnull, "rb") as nothing:
+            if FORKS in os.environ and self.program == PROGRAM and self._has_usual_environment():
+                return start_command(args, self.env, stdin=nothing.fileno(), stdout=stdout, stderr=stderr)
+            return subprocess.Popen([*self.program, *args], env=self.env, stdin=nothing, stdout=stdout, stderr=stderr)
+
+    def _has_usual_environment(self) -> bool:
+        """Whether one process, loaded once, can be forked for it: only settings are its own."""
+        mine, usual = ({name: value for name, value in env.items() if not name.startswith(CHANGING)} for env in (self.env, os.environ))
+        return mine == usual
 
     def log_tail(self, octets: int = 2000) -> str:
         """The end of what it wrote to standard error."""
