@@ -33,3 +33,15 @@ async def tester(api: ApiWorld) -> tuple[ApiKey, str]:
 async def stranger(api: ApiWorld) -> tuple[ApiKey, str]:
     """A live key of another account."""
     return await api.keys.create(System(OTHER_ACCOUNT), "stranger")
+
+
+@pytest.fixture
+async def owner_key(api: ApiWorld) -> tuple[ApiKey, str]:
+    """A live key that may do everything, and its secret."""
+    return await api.keys.create(System(ACCOUNT), "owner")
+
+
+@pytest.fixture
+def owner(owner_key: tuple[ApiKey, str]) -> str:
+    """The secret of a live key that may do everything."""
+    return owner_key[1]

@@ -13,7 +13,8 @@ from sendryd.model.actor import System
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import AccountId
 from sendryd.store.base import DomainCheck
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
+from sendryd.testing.http import Answer
 
 MAX_CPU: Final = 0.25  # seconds of this process: nothing else is answered meanwhile
 MAX_SENTENCE: Final = 500  # characters

@@ -25,7 +25,8 @@ from sendryd.model.event import EventType
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, EventId, MessageId, parse_id
 from sendryd.model.webhook import NotificationState
 from sendryd.store.base import DomainCheck, Engagement, EventFilter, Lease, NewEvent, NotificationOutcome
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
+from sendryd.testing.http import Answer
 from sendryd.testing.samples import OWNER
 from sendryd.testing.stores import quick_folder
 

@@ -19,7 +19,8 @@ from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import AccountId
 from sendryd.store.base import DomainCheck
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
+from sendryd.testing.http import Answer
 from sendryd.testing.stores import quick_folder
 
 ACCOUNT: Final = AccountId(1)

@@ -27,8 +27,9 @@ from sendryd.smtp.server import ServerLimits
 from sendryd.store.errors import StoreFull, StoreUnavailable
 from sendryd.submission.listener import ConnectionLimits, Listener
 from sendryd.submission.session import Session, SessionContext
-from sendryd.testing.api import MAX_SIZE, Answer, ApiWorld
+from sendryd.testing.api import MAX_SIZE, ApiWorld
 from sendryd.testing.door import AUTHOR, CONTENT, LIVE_SECRET, Door, FailingStore
+from sendryd.testing.http import Answer
 from sendryd.testing.samples import ACCOUNT
 from sendryd.testing.stores import open_new_store
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sendryd.testing.clients import RestAnswer, RestClient
+from sendryd.testing.clients import RestClient
+from sendryd.testing.http import Answer
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 AUTHOR = f"a@{SENDING_DOMAIN}"
@@ -95,7 +96,7 @@ def stored(rest: RestClient) -> int:
     return int(rest.get("/v1/emails?include_total=true&limit=1")["total"])
 
 
-def check_named(answer: RestAnswer, field: str) -> None:
+def check_named(answer: Answer, field: str) -> None:
     assert answer.status == 422, answer.body
     assert (answer.json["error"]["code"], answer.field) == ("validation_error", field), answer.body
 

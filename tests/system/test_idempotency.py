@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sendryd.testing.clients import RestAnswer, RestClient, submit
+from sendryd.testing.clients import RestClient, submit
+from sendryd.testing.http import Answer
 from sendryd.testing.mailhost import Script
 from sendryd.testing.world import SENDING_DOMAIN, World
 
@@ -35,7 +36,7 @@ def body(subject: str, **fields: Any) -> dict[str, Any]:
     return {"from": AUTHOR, "to": "user@example.org", "subject": subject, "text": "once", **fields}
 
 
-def post(rest: RestClient, key: str, what: Any, path: str = "/v1/emails") -> RestAnswer:
+def post(rest: RestClient, key: str, what: Any, path: str = "/v1/emails") -> Answer:
     return rest.request("POST", path, what, {"Idempotency-Key": key})
 
 
@@ -67,7 +68,7 @@ def check_once(restless: World, rest: RestClient, subject: str) -> None:
     assert count(restless, subject) == 1
 
 
-def check_same(answers: list[RestAnswer]) -> RestAnswer:
+def check_same(answers: list[Answer]) -> Answer:
     """One was the first and the others repeat it, octet for octet."""
     assert [answer.status for answer in answers] == [200] * len(answers)
     assert len({answer.body for answer in answers}) == 1
@@ -199,7 +200,7 @@ def test_a_client_that_tries_again_across_kills_sends_one_mail_each(restless: Wo
     """The client hears nothing, and sends the same again until it is answered; whenever the kill comes, there is one message in the end."""
     restless.mailhost.script = Script(rcpt=lambda _address: "451 4.3.2 Later")
     is_over = threading.Event()
-    answers: dict[str, RestAnswer] = {}
+    answers: dict[str, Answer] = {}
 
     def insist(worker: int) -> None:
         for number in range(1_000_000):
@@ -242,9 +243,9 @@ def test_a_batch_is_stored_whole_or_not_at_all(restless: World, rest: RestClient
     restless.mailhost.script = Script(rcpt=lambda _address: "451 4.3.2 Later")
     for attempt in range(2):
         batch = {"emails": [{**body(f"whole-{attempt}"), "to": f"user{number}@example.org"} for number in range(100)]}
-        answers: list[RestAnswer] = []
+        answers: list[Answer] = []
 
-        def send(batch: Any = batch, answers: list[RestAnswer] = answers) -> None:
+        def send(batch: Any = batch, answers: list[Answer] = answers) -> None:
             try:
                 answers.append(rest.request("POST", "/v1/emails/batch", batch))
             except OSError:

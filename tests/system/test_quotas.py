@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from sendryd.testing.clients import RestAnswer, RestClient, submit
+from sendryd.testing.clients import RestClient, submit
+from sendryd.testing.http import Answer
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 AUTHOR = f"a@{SENDING_DOMAIN}"
@@ -18,7 +19,7 @@ BODY: dict[str, Any] = {"from": AUTHOR, "to": "user@example.org", "subject": "s"
 CONTENT = f"From: {AUTHOR}\r\nTo: user@example.org\r\nSubject: s\r\n\r\nbody\r\n".encode()
 
 
-def check_refused(answer: RestAnswer, longest: int) -> int:
+def check_refused(answer: Answer, longest: int) -> int:
     """Gives the seconds after which to come again."""
     assert answer.status == 429
     error = answer.json["error"]

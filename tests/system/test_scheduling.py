@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sendryd.runtime.clock import SystemClock
-from sendryd.testing.clients import RestAnswer, RestClient
+from sendryd.testing.clients import RestClient
+from sendryd.testing.http import Answer
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 AUTHOR = f"a@{SENDING_DOMAIN}"
@@ -78,7 +79,7 @@ class Race:
     def due(self, number: int) -> datetime:
         return self.start + timedelta(milliseconds=20 * number)
 
-    def run(self, numbers: range, meddle: Callable[[int, str], RestAnswer]) -> dict[int, int]:
+    def run(self, numbers: range, meddle: Callable[[int, str], Answer]) -> dict[int, int]:
         """Gives the status that each was answered with."""
         fuzziness = 60  # milliseconds around the moment when a message is due
 
@@ -122,7 +123,7 @@ def test_every_other_one_is_cancelled_at_the_last_moment(quick: World, rest: Res
 def test_changes_that_race_with_the_sending(quick: World, rest: RestClient) -> None:
     race = Race(quick, rest, "changing", CHANGED)
 
-    def change(number: int, email_id: str) -> RestAnswer:
+    def change(number: int, email_id: str) -> Answer:
         return rest.request("PATCH", f"/v1/emails/{email_id}", {"subject": f"changed {number}", "text": f"changed {number}"})
 
     statuses = race.run(range(CHANGED), change)

@@ -22,7 +22,8 @@ from sendry.resources.webhooks_util import verify_signature
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.owncert import write_self_signed
 from sendryd.runtime.tls import server_context
-from sendryd.testing.clients import RestAnswer, RestClient
+from sendryd.testing.clients import RestClient
+from sendryd.testing.http import Answer
 from sendryd.testing.mailhost import Script
 from sendryd.testing.process import RelayFailed
 from sendryd.testing.webhookhost import Fate, Reaction, ReceivedRequest, WebhookHost
@@ -107,7 +108,7 @@ class Endpoints:
         self.world.wait_until(lambda: len(host.received) >= count)
         return list(host.received)
 
-    def post(self, path: str, body: object = None, key: str | None = None) -> RestAnswer:
+    def post(self, path: str, body: object = None, key: str | None = None) -> Answer:
         return self.api(key).request("POST", path, body)
 
     def send(self, to: str = "user@example.org", key: str | None = None, **more: Any) -> str:

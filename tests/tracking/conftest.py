@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 from starlette.applications import Starlette
@@ -26,8 +25,8 @@ from sendryd.runtime.fence import Fence
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
 from sendryd.store.base import EventFilter, Lease, Outcome, Store
-from sendryd.testing.api import Answer
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.http import Answer, http_scope
 from sendryd.testing.samples import ACCOUNT, OWNER, Samples
 from sendryd.testing.stores import open_new_store
 from sendryd.tracking.app import TrackingDependencies, routes
@@ -106,21 +105,7 @@ class TrackingWorld:
         is_cut_off: bool = False,
     ) -> Answer:
         """Any request. Its body comes a kilobyte at a time; if it is cut off, the client then goes away."""
-        path, _, query = target.partition("?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": unquote(path),
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
-            "client": ("192.0.2.7", 12345),
-            "server": ("127.0.0.1", 8025),
-        }
+        scope = http_scope(method, target, headers, client="192.0.2.7")
         pieces = [body[start : start + 1024] for start in range(0, len(body), 1024)] or [b""]
         incoming: list[AsgiMessage] = [
             {"type": "http.request", "body": piece, "more_body": is_cut_off or number < len(pieces)}

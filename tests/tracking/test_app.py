@@ -3,7 +3,7 @@
 import pytest
 
 from sendryd.policy.tracking import mint_open, mint_unsubscribe
-from sendryd.testing.api import Answer
+from sendryd.testing.http import Answer
 from sendryd.testing.samples import ACCOUNT
 
 from .conftest import CHROME, SECRET, TrackingWorld

@@ -3,14 +3,13 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
-from urllib.parse import unquote
 
 from pydantic import TypeAdapter
 from starlette.types import Message as AsgiMessage
@@ -50,6 +49,7 @@ from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage, Store
 from sendryd.testing.clock import ManualClock
+from sendryd.testing.http import Answer, http_scope
 from sendryd.testing.keys import take_key
 from sendryd.testing.samples import ACCOUNT
 from sendryd.testing.stores import open_copied_store, open_new_store
@@ -61,20 +61,6 @@ PUBLIC_URL: Final = "https://links.example.test"
 LINK_SECRET: Final = b"secret of the links"
 MAX_SIZE: Final = 4 * 1024 * 1024
 CONTENT: Final = b"From: a@example.test\r\nTo: b@example.org\r\nSubject: Hello\r\n\r\nText\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: Mapping[str, str]  # names in lower case
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
 
 
 @lru_cache
@@ -208,21 +194,8 @@ class ApiWorld:
 
     async def request(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Answer:
         """Any request. Headers go as Latin-1."""
-        path, _, query = target.partition("?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": unquote(path),
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [(b"host", b"relay"), *((name.encode(), value.encode("latin-1")) for name, value in headers)],
-            "client": ("127.0.0.1", 12345),
-            "server": ("127.0.0.1", 8025),
-        }
+        scope = http_scope(method, target, [("host", "relay"), *headers])
+        path = target.partition("?")[0]
         sent: list[AsgiMessage] = []
 
         waiting: list[AsgiMessage] = [{"type": "http.request", "body": body, "more_body": False}]

@@ -5,31 +5,12 @@ import json
 import smtplib
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from sendryd.testing.http import Answer
 from sendryd.testing.process import RelayProcess
 
 TIMEOUT: Final = 60.0  # seconds for one request
-
-
-@dataclass(frozen=True, slots=True)
-class RestAnswer:
-    """What came back."""
-
-    status: int
-    headers: Mapping[str, str]  # names in lower case
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
-
-    @property
-    def field(self) -> str:
-        """The field that an error names."""
-        return str(self.json["error"]["details"]["field"])
 
 
 class RestClient:
@@ -45,7 +26,7 @@ class RestClient:
         host, _, port = self._relay.ready["http"].rpartition("//")[2].rpartition(":")
         return host, int(port)
 
-    def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> RestAnswer:
+    def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """One request. A body is sent as JSON, bytes as they are. Raises OSError, also where the connection ends before the answer does."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         connection = http.client.HTTPConnection(*self.address, timeout=TIMEOUT)
@@ -53,7 +34,7 @@ class RestClient:
             fields = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", **(headers or {})}
             connection.request(method, path, body=data, headers=fields)
             response = connection.getresponse()
-            return RestAnswer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
         except http.client.HTTPException as error:
             raise ConnectionError("the connection ended before the answer did") from error
         finally:

@@ -13,22 +13,12 @@ from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, EventId
 from sendryd.store.base import Engagement, EventFilter, NewEvent
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
 
 Key = tuple[ApiKey, str]
 PATH = "/v1/analytics"
 DAYS = "from=2026-03-01&to=2026-03-03"
 ZEROS = {"sent": 0, "delivered": 0, "opened": 0, "clicked": 0, "bounced": 0, "complained": 0, "inbound_received": 0}
-
-
-@pytest.fixture
-async def owner(api: ApiWorld) -> Key:
-    """A live key that may do everything."""
-    return await api.keys.create(System(AccountId(1)), "owner")
-
-
-def fault(answer: Answer) -> tuple[int, str, object]:
-    return answer.status, answer.json["error"]["code"], answer.json["error"]["details"].get("field")
 
 
 async def happen(api: ApiWorld, key: ApiKey, *types: EventType, recipients: int = 1) -> None:
@@ -50,9 +40,9 @@ async def make_history(api: ApiWorld, key: ApiKey) -> None:
     await happen(api, key, EventType.DELIVERED)
 
 
-async def test_stats_have_the_shape_of_the_contract(api: ApiWorld, owner: Key) -> None:
-    await make_history(api, owner[0])
-    body = (await api.get(f"{PATH}?{DAYS}", owner[1])).json
+async def test_stats_have_the_shape_of_the_contract(api: ApiWorld, owner_key: Key) -> None:
+    await make_history(api, owner_key[0])
+    body = (await api.get(f"{PATH}?{DAYS}", owner_key[1])).json
     assert body == {
         "summary": {
             **ZEROS,
@@ -73,15 +63,15 @@ async def test_stats_have_the_shape_of_the_contract(api: ApiWorld, owner: Key) -
             {"date": "2026-03-03", **ZEROS, "sent": 1, "delivered": 1},
         ],
     }
-    assert (await api.get(f"{PATH}/stats?{DAYS}", owner[1])).json == body
-    assert (await api.get(f"{PATH}/?{DAYS.replace('from=', 'from_=')}", owner[1])).json == body
+    assert (await api.get(f"{PATH}/stats?{DAYS}", owner_key[1])).json == body
+    assert (await api.get(f"{PATH}/?{DAYS.replace('from=', 'from_=')}", owner_key[1])).json == body
 
 
-async def test_times_are_exact_and_dates_whole(api: ApiWorld, owner: Key) -> None:
-    await make_history(api, owner[0])  # the first at 12:00:01, the last two days and three seconds behind it
+async def test_times_are_exact_and_dates_whole(api: ApiWorld, owner_key: Key) -> None:
+    await make_history(api, owner_key[0])  # the first at 12:00:01, the last two days and three seconds behind it
 
     async def delivered(start: str, end: str) -> int:
-        answer = await api.get(f"{PATH}?from={quote(start)}&to={quote(end)}", owner[1])
+        answer = await api.get(f"{PATH}?from={quote(start)}&to={quote(end)}", owner_key[1])
         count: int = answer.json["summary"]["delivered"]
         return count
 
@@ -100,24 +90,24 @@ async def test_times_are_exact_and_dates_whole(api: ApiWorld, owner: Key) -> Non
         ("day", ["2026-03-01", "2026-03-02", "2026-03-03"]),
     ],
 )
-async def test_granularity(api: ApiWorld, owner: Key, granularity: str, dates: list[str]) -> None:
-    await make_history(api, owner[0])
-    series = (await api.get(f"{PATH}?{DAYS}&granularity={granularity}", owner[1])).json["timeseries"]
+async def test_granularity(api: ApiWorld, owner_key: Key, granularity: str, dates: list[str]) -> None:
+    await make_history(api, owner_key[0])
+    series = (await api.get(f"{PATH}?{DAYS}&granularity={granularity}", owner_key[1])).json["timeseries"]
     assert [point["date"] for point in series] == dates
     assert sum(point["sent"] for point in series) == 6
 
 
-async def test_hours(api: ApiWorld, owner: Key) -> None:
-    await make_history(api, owner[0])
-    series = (await api.get(f"{PATH}?from=2026-03-01&to=2026-03-01&granularity=hour", owner[1])).json["timeseries"]
+async def test_hours(api: ApiWorld, owner_key: Key) -> None:
+    await make_history(api, owner_key[0])
+    series = (await api.get(f"{PATH}?from=2026-03-01&to=2026-03-01&granularity=hour", owner_key[1])).json["timeseries"]
     assert len(series) == 24
     assert [point["date"] for point in series if point["sent"]] == ["2026-03-01T12:00:00.000Z"]
 
 
-async def test_domain_and_tag_filter(api: ApiWorld, owner: Key) -> None:
-    await make_history(api, owner[0])
+async def test_domain_and_tag_filter(api: ApiWorld, owner_key: Key) -> None:
+    await make_history(api, owner_key[0])
     for query, sent in (("domain=Example.TEST.", 6), ("domain=other.test", 0), ("tag=kind", 0), ("tag=kind:x", 0)):
-        assert (await api.get(f"{PATH}?{DAYS}&{query}", owner[1])).json["summary"]["sent"] == sent
+        assert (await api.get(f"{PATH}?{DAYS}&{query}", owner_key[1])).json["summary"]["sent"] == sent
 
 
 @pytest.mark.parametrize("path", ["", "/stats", "/cohorts", "/benchmarks", "/comparison", "/export", "/regions", "/breakdowns"])
@@ -137,8 +127,8 @@ async def test_domain_and_tag_filter(api: ApiWorld, owner: Key) -> None:
         ("from=2026-03-01T00:00:00%2B99:00&to=2026-03-02", "from"),
     ],
 )
-async def test_bad_periods(api: ApiWorld, owner: Key, path: str, query: str, field: str) -> None:
-    assert fault(await api.get(f"{PATH}{path}?group_by=domain&{query}", owner[1])) == (422, "validation_error", field)
+async def test_bad_periods(api: ApiWorld, owner_key: Key, path: str, query: str, field: str) -> None:
+    assert (await api.get(f"{PATH}{path}?group_by=domain&{query}", owner_key[1])).fault == (422, "validation_error", field)
 
 
 @pytest.mark.parametrize(
@@ -157,18 +147,18 @@ async def test_bad_periods(api: ApiWorld, owner: Key, path: str, query: str, fie
         (f"/export?{DAYS}&format=xml", "format"),
     ],
 )
-async def test_bad_queries(api: ApiWorld, owner: Key, target: str, field: str) -> None:
-    assert fault(await api.get(PATH + target, owner[1])) == (422, "validation_error", field)
+async def test_bad_queries(api: ApiWorld, owner_key: Key, target: str, field: str) -> None:
+    assert (await api.get(PATH + target, owner_key[1])).fault == (422, "validation_error", field)
 
 
-async def test_a_series_that_is_too_long_is_refused_with_advice(api: ApiWorld, owner: Key) -> None:
-    answer = await api.get(f"{PATH}?from=2025-01-01&to=2026-01-01&granularity=hour", owner[1])
+async def test_a_series_that_is_too_long_is_refused_with_advice(api: ApiWorld, owner_key: Key) -> None:
+    answer = await api.get(f"{PATH}?from=2025-01-01&to=2026-01-01&granularity=hour", owner_key[1])
     assert "take longer ones or a shorter time" in answer.json["error"]["message"]
 
 
-async def test_cohorts(api: ApiWorld, owner: Key) -> None:
-    await make_history(api, owner[0])
-    body = (await api.get(f"{PATH}/cohorts?{DAYS}&granularity=day&metric=delivery_rate", owner[1])).json
+async def test_cohorts(api: ApiWorld, owner_key: Key) -> None:
+    await make_history(api, owner_key[0])
+    body = (await api.get(f"{PATH}/cohorts?{DAYS}&granularity=day&metric=delivery_rate", owner_key[1])).json
     assert (body["granularity"], body["metric"]) == ("day", "delivery_rate")
     assert [(row["cohort_date"], row["period_offset"], row["total_sent"], row["metric_value"]) for row in body["cohorts"]] == [
         ("2026-03-01", 0, 5, 0.8),
@@ -176,21 +166,21 @@ async def test_cohorts(api: ApiWorld, owner: Key) -> None:
         ("2026-03-01", 2, 5, 0.8),
         ("2026-03-03", 0, 1, 1.0),
     ]
-    assert (await api.get(f"{PATH}/cohorts?{DAYS}", owner[1])).json["granularity"] == "week"
+    assert (await api.get(f"{PATH}/cohorts?{DAYS}", owner_key[1])).json["granularity"] == "week"
 
 
-async def test_breakdowns(api: ApiWorld, owner: Key) -> None:
-    await make_history(api, owner[0])
-    body = (await api.get(f"{PATH}/breakdowns?{DAYS}&group_by=domain", owner[1])).json
+async def test_breakdowns(api: ApiWorld, owner_key: Key) -> None:
+    await make_history(api, owner_key[0])
+    body = (await api.get(f"{PATH}/breakdowns?{DAYS}&group_by=domain", owner_key[1])).json
     (row,) = body["data"]
     assert (body["group_by"], row["id"], row["name"], row["sent"], row["delivery_rate"]) == ("domain", None, "example.test", 6, 0.833333)
-    (row,) = (await api.get(f"{PATH}/breakdowns?{DAYS}&group_by=template", owner[1])).json["data"]
+    (row,) = (await api.get(f"{PATH}/breakdowns?{DAYS}&group_by=template", owner_key[1])).json["data"]
     assert (row["id"], row["name"], row["sent"]) == (None, None, 6)
 
 
-async def test_comparison(api: ApiWorld, owner: Key) -> None:
-    await make_history(api, owner[0])
-    body = (await api.get(f"{PATH}/comparison?from=2026-03-03&to=2026-03-04", owner[1])).json
+async def test_comparison(api: ApiWorld, owner_key: Key) -> None:
+    await make_history(api, owner_key[0])
+    body = (await api.get(f"{PATH}/comparison?from=2026-03-03&to=2026-03-04", owner_key[1])).json
     assert (body["current"]["sent"], body["previous"]["sent"]) == (1, 5)
     assert body["changes"] == {
         "sent_pct": -80.0,
@@ -207,11 +197,11 @@ async def test_comparison(api: ApiWorld, owner: Key) -> None:
     }
 
 
-async def test_the_export_is_a_json_string_for_sdks_and_csv_for_who_names_it(api: ApiWorld, owner: Key) -> None:
-    await make_history(api, owner[0])
-    answer = await api.get(f"{PATH}/export?{DAYS}", owner[1])
+async def test_the_export_is_a_json_string_for_sdks_and_csv_for_who_names_it(api: ApiWorld, owner_key: Key) -> None:
+    await make_history(api, owner_key[0])
+    answer = await api.get(f"{PATH}/export?{DAYS}", owner_key[1])
     assert answer.headers["content-type"] == "application/json"
-    headers = [("authorization", f"Bearer {owner[1]}"), ("accept", "text/csv")]
+    headers = [("authorization", f"Bearer {owner_key[1]}"), ("accept", "text/csv")]
     raw = await api.request("GET", f"{PATH}/export?{DAYS}", headers)
     assert raw.headers["content-type"].startswith("text/csv")
     assert raw.body.decode() == answer.json == json.loads(answer.body)
@@ -221,34 +211,34 @@ async def test_the_export_is_a_json_string_for_sdks_and_csv_for_who_names_it(api
     assert dict(zip(rows[0], rows[1], strict=True))["delivery_rate"] == "0.8"
 
 
-async def test_the_export_as_json_is_as_the_figures(api: ApiWorld, owner: Key) -> None:
-    await make_history(api, owner[0])
-    exported = (await api.get(f"{PATH}/export?{DAYS}&format=json", owner[1])).json
-    assert exported == (await api.get(f"{PATH}?{DAYS}", owner[1])).json
+async def test_the_export_as_json_is_as_the_figures(api: ApiWorld, owner_key: Key) -> None:
+    await make_history(api, owner_key[0])
+    exported = (await api.get(f"{PATH}/export?{DAYS}&format=json", owner_key[1])).json
+    assert exported == (await api.get(f"{PATH}?{DAYS}", owner_key[1])).json
 
 
-async def test_there_is_one_region(api: ApiWorld, owner: Key) -> None:
-    assert (await api.get(f"{PATH}/regions?{DAYS}", owner[1])).json == {"data": [{"region": "self", "count": 0, "percentage": 0.0}]}
-    await make_history(api, owner[0])
-    answer = await api.get(f"{PATH}/regions?{DAYS.replace('from=', 'from_=')}", owner[1])
+async def test_there_is_one_region(api: ApiWorld, owner_key: Key) -> None:
+    assert (await api.get(f"{PATH}/regions?{DAYS}", owner_key[1])).json == {"data": [{"region": "self", "count": 0, "percentage": 0.0}]}
+    await make_history(api, owner_key[0])
+    answer = await api.get(f"{PATH}/regions?{DAYS.replace('from=', 'from_=')}", owner_key[1])
     assert answer.json == {"data": [{"region": "self", "count": 6, "percentage": 100.0}]}
 
 
-async def test_benchmarks_invent_nothing(api: ApiWorld, owner: Key) -> None:
-    assert (await api.get(f"{PATH}/benchmarks?{DAYS}", owner[1])).json == {"data": [], "benchmark_opt_in": False, "org_count": 0}
+async def test_benchmarks_invent_nothing(api: ApiWorld, owner_key: Key) -> None:
+    assert (await api.get(f"{PATH}/benchmarks?{DAYS}", owner_key[1])).json == {"data": [], "benchmark_opt_in": False, "org_count": 0}
     for choice in (True, False):
-        assert (await api.send("POST", f"{PATH}/benchmarks/opt-in", owner[1], {"opt_in": choice})).json == {"benchmark_opt_in": choice}
-        body = (await api.get(f"{PATH}/benchmarks?{DAYS}", owner[1])).json
+        assert (await api.send("POST", f"{PATH}/benchmarks/opt-in", owner_key[1], {"opt_in": choice})).json == {"benchmark_opt_in": choice}
+        body = (await api.get(f"{PATH}/benchmarks?{DAYS}", owner_key[1])).json
         assert body == {"data": [], "benchmark_opt_in": choice, "org_count": int(choice)}
     for wrong in ("yes", 1, None):
-        answer = await api.send("POST", f"{PATH}/benchmarks/opt-in", owner[1], {"opt_in": wrong})
-        assert fault(answer) == (422, "validation_error", "opt_in")
+        answer = await api.send("POST", f"{PATH}/benchmarks/opt-in", owner_key[1], {"opt_in": wrong})
+        assert answer.fault == (422, "validation_error", "opt_in")
 
 
-async def test_each_sees_its_own_figures(api: ApiWorld, owner: Key, stranger: Key, tester: Key) -> None:
-    await make_history(api, owner[0])
+async def test_each_sees_its_own_figures(api: ApiWorld, owner_key: Key, stranger: Key, tester: Key) -> None:
+    await make_history(api, owner_key[0])
     await happen(api, tester[0])
-    for (_, secret), sent in ((stranger, 0), (tester, 1), (owner, 6)):
+    for (_, secret), sent in ((stranger, 0), (tester, 1), (owner_key, 6)):
         assert (await api.get(f"{PATH}?{DAYS}", secret)).json["summary"]["sent"] == sent
         assert (await api.get(f"{PATH}/comparison?{DAYS}", secret)).json["current"]["sent"] == sent
         assert (await api.get(f"{PATH}/regions?{DAYS}", secret)).json["data"][0]["count"] == sent
@@ -256,14 +246,14 @@ async def test_each_sees_its_own_figures(api: ApiWorld, owner: Key, stranger: Ke
         assert sum(row["sent"] for row in rows) == sent
 
 
-async def test_figures_are_not_in_the_log_of_requests(api: ApiWorld, owner: Key) -> None:
-    await api.get(f"{PATH}?{DAYS}", owner[1])
-    await api.get(f"{PATH}/scheduled-reports", owner[1])
+async def test_figures_are_not_in_the_log_of_requests(api: ApiWorld, owner_key: Key) -> None:
+    await api.get(f"{PATH}?{DAYS}", owner_key[1])
+    await api.get(f"{PATH}/scheduled-reports", owner_key[1])
     await api.request_log.flush()
-    assert (await api.get("/v1/logs/api-requests", owner[1])).json["data"] == []
+    assert (await api.get("/v1/logs/api-requests", owner_key[1])).json["data"] == []
 
 
 async def test_scopes(api: ApiWorld) -> None:
     _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=Scope.READ_ONLY)
-    assert fault(await api.send("POST", f"{PATH}/benchmarks/opt-in", secret, {}))[:2] == (403, "insufficient_scope")
+    assert (await api.send("POST", f"{PATH}/benchmarks/opt-in", secret, {})).fault[:2] == (403, "insufficient_scope")
     assert (await api.get(f"{PATH}?{DAYS}", secret)).status == 200

@@ -9,18 +9,12 @@ from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, DomainId, WebhookId, format_id, parse_id
 from sendryd.model.webhook import Webhook, WebhookEvent
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
 
 Key = tuple[ApiKey, str]
 NAME = "example.test"
 LOGO = "https://example.test/logo.svg"
 NO_DOMAIN = format_id("dom", 77)
-
-
-@pytest.fixture
-async def owner(api: ApiWorld) -> str:
-    """The secret of a key that may do everything."""
-    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
 
 
 @pytest.fixture
@@ -37,10 +31,6 @@ async def publish(api: ApiWorld, body: dict[str, Any]) -> None:
     stored = await api.store.get_domain(DomainId(number))
     assert stored is not None
     api.zone.publish(stored)
-
-
-def fault(answer: Answer) -> tuple[int, str, Any]:
-    return answer.status, answer.json["error"]["code"], answer.json["error"]["details"].get("field")
 
 
 async def test_a_new_domain_has_the_shape_of_the_contract(domain: dict[str, Any]) -> None:
@@ -74,19 +64,19 @@ async def test_names_are_brought_into_one_form(api: ApiWorld, owner: str) -> Non
     ["", "ab", "localhost", "a b.test", "http://example.test", "192.0.2.1", "x@example.test", "a" * 254, "-a.test", None, 5, ["a.test"]],
 )
 async def test_what_is_no_domain_is_refused(api: ApiWorld, owner: str, name: object) -> None:
-    assert fault(await api.send("POST", "/v1/domains", owner, {"name": name})) == (422, "validation_error", "name")
+    assert (await api.send("POST", "/v1/domains", owner, {"name": name})).fault == (422, "validation_error", "name")
     assert (await api.get("/v1/domains", owner)).json["total"] == 0
 
 
 async def test_a_body_without_a_name_is_refused(api: ApiWorld, owner: str) -> None:
     for body in ({}, None, {"domain": NAME}):
-        assert fault(await api.send("POST", "/v1/domains", owner, body)) == (422, "validation_error", "name")
+        assert (await api.send("POST", "/v1/domains", owner, body)).fault == (422, "validation_error", "name")
     assert (await api.send("POST", "/v1/domains", owner, [NAME])).status == 422
 
 
 async def test_a_domain_that_is_there_is_a_conflict_that_names_it(api: ApiWorld, owner: str, stranger: Key, domain: dict[str, Any]) -> None:
     answer = await api.send("POST", "/v1/domains", owner, {"name": NAME.upper()})
-    assert fault(answer) == (409, "conflict", "name")
+    assert answer.fault == (409, "conflict", "name")
     assert answer.json["details"]["id"] == domain["id"]
     assert (await api.send("POST", "/v1/domains", stranger[1], {"name": NAME})).status == 200
 
@@ -103,7 +93,7 @@ async def test_the_list_has_pages_a_search_and_a_total(api: ApiWorld, owner: str
     found = (await api.get("/v1/domains?q=TEST", owner)).json
     assert ([each["name"] for each in found["data"]], found["total"]) == (["two.test", "one.test"], 2)
     for query, field in (("limit=101", "limit"), ("limit=0", "limit"), ("cursor=x", "cursor"), (f"cursor={format_id('em', 1)}", "cursor")):
-        assert fault(await api.get(f"/v1/domains?{query}", owner)) == (422, "validation_error", field)
+        assert (await api.get(f"/v1/domains?{query}", owner)).fault == (422, "validation_error", field)
 
 
 async def test_settings_are_set_one_by_one(api: ApiWorld, owner: str, domain: dict[str, Any]) -> None:
@@ -142,7 +132,7 @@ async def test_settings_that_cannot_be_are_refused(
 ) -> None:
     path = f"/v1/domains/{domain['id']}"
     answer = await api.send("PATCH", path, owner, {"include_subdomains": True, **body})
-    assert fault(answer) == (422, "validation_error", field)
+    assert answer.fault == (422, "validation_error", field)
     assert (await api.get(path, owner)).json == domain
 
 
@@ -216,7 +206,7 @@ async def test_a_preferred_region_is_kept(api: ApiWorld, owner: str, domain: dic
     assert (await api.send("PATCH", path, owner, {"region": "eu-west-1"})).json["region"] == "eu-west-1"
     assert (await api.send("PATCH", path, owner, {})).json["region"] == "eu-west-1"
     for region in ("", "EU", "a b", "-", 5, "a" * 65):
-        assert fault(await api.send("PATCH", path, owner, {"region": region})) == (422, "validation_error", "region")
+        assert (await api.send("PATCH", path, owner, {"region": region})).fault == (422, "validation_error", "region")
     assert (await api.send("PATCH", path, owner, {"region": None})).json["region"] is None
 
 
@@ -277,7 +267,7 @@ async def test_logos_that_cannot_be_are_refused(
     api: ApiWorld, owner: str, domain: dict[str, Any], body: dict[str, Any], field: str
 ) -> None:
     path = f"/v1/domains/{domain['id']}/bimi"
-    assert fault(await api.send("POST", path, owner, body)) == (422, "validation_error", field)
+    assert (await api.send("POST", path, owner, body)).fault == (422, "validation_error", field)
     assert (await api.get(path, owner)).status == 404
 
 
@@ -304,7 +294,7 @@ async def test_domains_of_others_are_not_found(
     before = (await api.get(f"/v1/domains/{domain['id']}", owner)).json
     for number in (domain["id"], NO_DOMAIN, "dom_x", "x", "dom_", domain["id"].replace("dom_", "em_")):
         answer = await api.send(method, f"/v1/domains/{number}{suffix}", stranger[1], body)
-        assert fault(answer)[:2] == (404, "not_found"), number
+        assert answer.fault[:2] == (404, "not_found"), number
     assert (await api.get(f"/v1/domains/{domain['id']}", owner)).json == before
     assert (await api.get(f"/v1/domains/{domain['id']}/bimi", owner)).status == 200
 
@@ -315,7 +305,7 @@ async def test_writing_needs_full_access_and_reading_does_not(api: ApiWorld, dom
     path = f"/v1/domains/{domain['id']}"
     assert (await api.send("POST", "/v1/domains", secret, {"name": "other.test"})).status == 403
     for method, suffix in WRITES:
-        assert fault(await api.send(method, path + suffix, secret, {"logo_url": LOGO}))[:2] == (403, "insufficient_scope")
+        assert (await api.send(method, path + suffix, secret, {"logo_url": LOGO})).fault[:2] == (403, "insufficient_scope")
     for target in ("/v1/domains", path):
         assert (await api.get(target, secret)).status == 200
     assert (await api.get(path)).status == 401

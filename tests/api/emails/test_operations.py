@@ -13,7 +13,8 @@ from sendryd.model.message import MessageSummary
 from sendryd.store.errors import TookTooLong
 from sendryd.store.sqlite.engine import database
 from sendryd.store.sqlite.store import SqliteStore
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
+from sendryd.testing.http import Answer
 
 Key = tuple[ApiKey, str]
 

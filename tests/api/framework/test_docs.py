@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import pytest
 
 from sendryd.api.framework.docspage import render_docs
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
+from sendryd.testing.http import Answer
 
 
 class Elements(HTMLParser):

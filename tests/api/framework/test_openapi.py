@@ -16,7 +16,8 @@ from sendryd.api.framework.words import QUERY_PARAMETERS
 from sendryd.api.templates.operations import GROUP
 from sendryd.model.actor import System
 from sendryd.model.ids import AccountId
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
+from sendryd.testing.http import Answer
 from sendryd.testing.stores import quick_folder
 
 Document = dict[str, Any]

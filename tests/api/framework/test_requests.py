@@ -21,7 +21,8 @@ from sendryd.model.ids import API_KEY_PREFIX, AccountId, parse_id
 from sendryd.policy.ratelimit import RateLimiter
 from sendryd.runtime.log import LogOutput
 from sendryd.runtime.maillog import MailLog
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
+from sendryd.testing.http import Answer
 from sendryd.testing.stores import open_new_store
 
 Key = tuple[ApiKey, str]

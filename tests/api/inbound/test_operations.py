@@ -2,24 +2,13 @@
 
 import pytest
 
-from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey
-from sendryd.model.ids import AccountId, format_id
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.model.ids import format_id
+from sendryd.testing.api import ApiWorld
 
 Key = tuple[ApiKey, str]
 CONFIG = "/v1/inbound/config"
 URL = "https://hooks.example.com/in"
-
-
-@pytest.fixture
-async def owner(api: ApiWorld) -> str:
-    """The secret of a key that may do everything."""
-    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
-
-
-def fault(answer: Answer) -> tuple[int, str, object]:
-    return answer.status, answer.json["error"]["code"], answer.json["error"]["details"].get("field")
 
 
 async def test_nothing_has_come_in(api: ApiWorld, live: Key) -> None:
@@ -28,7 +17,7 @@ async def test_nothing_has_come_in(api: ApiWorld, live: Key) -> None:
     for query in ("limit=0", "limit=101", "cursor=x"):
         assert (await api.get(f"/v1/inbound?{query}", live[1])).status == 422
     for number in (format_id("inb", 4), "x"):
-        assert fault(await api.get(f"/v1/inbound/{number}", live[1]))[:2] == (404, "not_found")
+        assert (await api.get(f"/v1/inbound/{number}", live[1])).fault[:2] == (404, "not_found")
 
 
 async def test_where_to_post_is_set_and_switched_off(api: ApiWorld, owner: str, stranger: Key) -> None:
@@ -67,11 +56,11 @@ async def test_where_to_post_is_set_and_switched_off(api: ApiWorld, owner: str, 
     ],
 )
 async def test_bad_input_is_refused(api: ApiWorld, owner: str, body: dict[str, object], field: str) -> None:
-    assert fault(await api.send("PUT", CONFIG, owner, body)) == (422, "validation_error", field)
+    assert (await api.send("PUT", CONFIG, owner, body)).fault == (422, "validation_error", field)
     assert (await api.get(CONFIG, owner)).json["url"] is None
 
 
 async def test_setting_needs_full_access(api: ApiWorld, live: Key) -> None:
-    assert fault(await api.send("PUT", CONFIG, live[1], {"url": URL}))[:2] == (403, "insufficient_scope")
+    assert (await api.send("PUT", CONFIG, live[1], {"url": URL})).fault[:2] == (403, "insufficient_scope")
     assert (await api.get(CONFIG, live[1])).status == 200
     assert (await api.get(CONFIG)).status == 401

@@ -7,7 +7,7 @@ import pytest
 from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, format_id
-from sendryd.testing.api import HOSTNAME, Answer, ApiWorld
+from sendryd.testing.api import HOSTNAME, ApiWorld
 
 Key = tuple[ApiKey, str]
 ME = "/v1/organizations/me"
@@ -20,16 +20,6 @@ DEFAULTS = {
     "unsubscribe_copy": None,
     "footer_copy": None,
 }
-
-
-@pytest.fixture
-async def owner(api: ApiWorld) -> str:
-    """The secret of a key that may do everything."""
-    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
-
-
-def fault(answer: Answer) -> tuple[int, str, object]:
-    return answer.status, answer.json["error"]["code"], answer.json["error"]["details"].get("field")
 
 
 async def test_the_account_is_shown_and_renamed(api: ApiWorld, owner: str, stranger: Key) -> None:
@@ -48,8 +38,8 @@ async def test_the_account_is_shown_and_renamed(api: ApiWorld, owner: str, stran
 
 @pytest.mark.parametrize("name", ["", "a\nb", "a" * 201, None, 5])
 async def test_a_name_that_cannot_be_is_refused(api: ApiWorld, owner: str, name: object) -> None:
-    assert fault(await api.send("PATCH", ME, owner, {"name": name})) == (422, "validation_error", "name")
-    assert fault(await api.send("PATCH", ME, owner, {})) == (422, "validation_error", "name")
+    assert (await api.send("PATCH", ME, owner, {"name": name})).fault == (422, "validation_error", "name")
+    assert (await api.send("PATCH", ME, owner, {})).fault == (422, "validation_error", "name")
     assert (await api.get(ME, owner)).json["name"] == "account 1"
 
 
@@ -100,7 +90,7 @@ async def test_branding_is_set_piece_by_piece(api: ApiWorld, owner: str, strange
 )
 async def test_branding_that_cannot_be_is_refused(api: ApiWorld, owner: str, field: str, value: Any) -> None:
     path = f"{ME}/branding"
-    assert fault(await api.send("PATCH", path, owner, {"footer_copy": "x", field: value})) == (422, "validation_error", field)
+    assert (await api.send("PATCH", path, owner, {"footer_copy": "x", field: value})).fault == (422, "validation_error", field)
     assert (await api.get(path, owner)).json == DEFAULTS
 
 
@@ -118,14 +108,14 @@ async def test_there_is_one_region_and_preferences_are_kept(api: ApiWorld, owner
         assert (await api.send("PATCH", path, owner, change)).json == expected
         assert (await api.get(path, owner)).json == expected
     for body, field in (({"default_region": "A B"}, "default_region"), ({"data_residency": "mars"}, "data_residency")):
-        assert fault(await api.send("PATCH", path, owner, body)) == (422, "validation_error", field)
+        assert (await api.send("PATCH", path, owner, body)).fault == (422, "validation_error", field)
 
 
 @pytest.mark.parametrize("scope", [Scope.READ_ONLY, Scope.SENDING_ACCESS])
 @pytest.mark.parametrize("suffix", ["", "/branding", "/region"])
 async def test_setting_needs_full_access(api: ApiWorld, scope: Scope, suffix: str) -> None:
     _, secret = await api.keys.create(System(AccountId(1)), "less", scope=scope)
-    assert fault(await api.send("PATCH", ME + suffix, secret, {"name": "x"}))[:2] == (403, "insufficient_scope")
+    assert (await api.send("PATCH", ME + suffix, secret, {"name": "x"})).fault[:2] == (403, "insufficient_scope")
     assert (await api.get(ME + suffix, secret)).status == 200
     assert (await api.get(ME + suffix)).status == 401
     assert (await api.get("/v1/regions")).status == 401

@@ -9,20 +9,10 @@ from sendryd.accounts.scheduled_reports import MAX_REPORTS
 from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, format_id
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
 
 Key = tuple[ApiKey, str]
 REPORTS = "/v1/analytics/scheduled-reports"
-
-
-@pytest.fixture
-async def owner(api: ApiWorld) -> Key:
-    """A live key that may do everything."""
-    return await api.keys.create(System(AccountId(1)), "owner")
-
-
-def fault(answer: Answer) -> tuple[int, str, object]:
-    return answer.status, answer.json["error"]["code"], answer.json["error"]["details"].get("field")
 
 
 async def schedule(api: ApiWorld, secret: str, frequency: str = "weekly") -> dict[str, Any]:
@@ -33,8 +23,8 @@ async def schedule(api: ApiWorld, secret: str, frequency: str = "weekly") -> dic
 
 
 @pytest.mark.parametrize(("frequency", "next_at"), [("daily", "2026-03-02"), ("weekly", "2026-03-02"), ("monthly", "2026-04-01")])
-async def test_a_report_is_scheduled(api: ApiWorld, owner: Key, frequency: str, next_at: str) -> None:
-    made = await schedule(api, owner[1], frequency)
+async def test_a_report_is_scheduled(api: ApiWorld, owner_key: Key, frequency: str, next_at: str) -> None:
+    made = await schedule(api, owner_key[1], frequency)
     assert made["id"].startswith("rep_")
     assert {**made, "id": ""} == {
         "id": "",
@@ -43,7 +33,7 @@ async def test_a_report_is_scheduled(api: ApiWorld, owner: Key, frequency: str, 
         "next_at": f"{next_at}T06:00:00.000Z",
         "created_at": "2026-03-01T12:00:00.000Z",
     }
-    assert (await api.get(REPORTS, owner[1])).json == {"data": [made]}
+    assert (await api.get(REPORTS, owner_key[1])).json == {"data": [made]}
 
 
 @pytest.mark.parametrize(
@@ -57,34 +47,34 @@ async def test_a_report_is_scheduled(api: ApiWorld, owner: Key, frequency: str, 
         ({"frequency": "daily", "recipients": ["a@example.org", "nobody"]}, "recipients.1"),
     ],
 )
-async def test_what_cannot_be_scheduled(api: ApiWorld, owner: Key, body: object, field: str) -> None:
-    answer = await api.send("POST", REPORTS, owner[1], body)
+async def test_what_cannot_be_scheduled(api: ApiWorld, owner_key: Key, body: object, field: str) -> None:
+    answer = await api.send("POST", REPORTS, owner_key[1], body)
     assert (answer.status, answer.json["error"]["details"]["field"]) == (422, field)
-    assert (await api.get(REPORTS, owner[1])).json == {"data": []}
+    assert (await api.get(REPORTS, owner_key[1])).json == {"data": []}
 
 
-async def test_requests_at_the_same_time_cannot_pass_the_limit_of_reports(api: ApiWorld, owner: Key) -> None:
+async def test_requests_at_the_same_time_cannot_pass_the_limit_of_reports(api: ApiWorld, owner_key: Key) -> None:
     body = {"frequency": "daily", "recipients": ["a@example.org"]}
     for _ in range(MAX_REPORTS - 1):
-        await schedule(api, owner[1])
-    answers = await asyncio.gather(*(api.send("POST", REPORTS, owner[1], body) for _ in range(5)))
+        await schedule(api, owner_key[1])
+    answers = await asyncio.gather(*(api.send("POST", REPORTS, owner_key[1], body) for _ in range(5)))
     assert sorted(answer.status for answer in answers) == [200, 409, 409, 409, 409]
     refused = next(answer for answer in answers if answer.status == 409)
-    assert fault(refused)[1] == "conflict"
+    assert refused.fault[1] == "conflict"
     assert "50 scheduled reports, the most that it may have: remove one first" in refused.json["error"]["message"]
 
 
-async def test_reports_of_others_are_out_of_reach(api: ApiWorld, owner: Key, stranger: Key) -> None:
-    made = await schedule(api, owner[1])
+async def test_reports_of_others_are_out_of_reach(api: ApiWorld, owner_key: Key, stranger: Key) -> None:
+    made = await schedule(api, owner_key[1])
     assert (await api.get(REPORTS, stranger[1])).json == {"data": []}
     for name in (made["id"], "x", format_id("em", 5)):
-        assert fault(await api.send("DELETE", f"{REPORTS}/{name}", stranger[1])) == (404, "not_found", None)
-    assert (await api.send("DELETE", f"{REPORTS}/{made['id']}", owner[1])).json == {"deleted": True}
-    assert (await api.send("DELETE", f"{REPORTS}/{made['id']}", owner[1])).status == 404
+        assert (await api.send("DELETE", f"{REPORTS}/{name}", stranger[1])).fault == (404, "not_found", None)
+    assert (await api.send("DELETE", f"{REPORTS}/{made['id']}", owner_key[1])).json == {"deleted": True}
+    assert (await api.send("DELETE", f"{REPORTS}/{made['id']}", owner_key[1])).status == 404
 
 
 async def test_only_full_access_schedules_and_removes_reports(api: ApiWorld) -> None:
     _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=Scope.READ_ONLY)
     for method, path in (("POST", REPORTS), ("DELETE", f"{REPORTS}/x")):
-        assert fault(await api.send(method, path, secret, {}))[:2] == (403, "insufficient_scope")
+        assert (await api.send(method, path, secret, {})).fault[:2] == (403, "insufficient_scope")
     assert (await api.get(REPORTS, secret)).status == 200

@@ -8,7 +8,8 @@ import pytest
 from sendryd.model.apikey import ApiKey
 from sendryd.model.ids import MESSAGE_PREFIX, MessageId, parse_id
 from sendryd.store.base import QueueFilter
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
+from sendryd.testing.http import Answer
 
 Key = tuple[ApiKey, str]
 BODY: dict[str, Any] = {"from": "hello@example.test", "to": "user@example.org", "subject": "Hello", "html": "<p>Hi</p>"}

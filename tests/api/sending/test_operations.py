@@ -19,7 +19,8 @@ from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import AccountId, parse_id
 from sendryd.store.base import QueueFilter
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
+from sendryd.testing.http import Answer
 
 Key = tuple[ApiKey, str]
 ACCOUNT = AccountId(1)

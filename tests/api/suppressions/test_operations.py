@@ -10,20 +10,11 @@ import pytest
 from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
+from sendryd.testing.http import Answer
 
 Key = tuple[ApiKey, str]
 PATH = "/v1/suppression"
-
-
-@pytest.fixture
-async def owner(api: ApiWorld) -> str:
-    """The secret of a key that may do everything."""
-    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
-
-
-def fault(answer: Answer) -> tuple[int, str, object]:
-    return answer.status, answer.json["error"]["code"], answer.json["error"]["details"].get("field")
 
 
 def emails(answer: Answer) -> list[str]:
@@ -72,7 +63,7 @@ async def test_every_reason_of_the_contract(api: ApiWorld, owner: str, reason: s
     ],
 )
 async def test_what_cannot_be_added(api: ApiWorld, owner: str, body: object, field: str) -> None:
-    assert fault(await api.send("POST", PATH, owner, body)) == (422, "validation_error", field)
+    assert (await api.send("POST", PATH, owner, body)).fault == (422, "validation_error", field)
     assert emails(await api.get(PATH, owner)) == []
 
 
@@ -92,14 +83,14 @@ async def test_pages_searching_and_filtering(api: ApiWorld, owner: str) -> None:
     ("query", "field"), [("limit=0", "limit"), ("cursor=em_x", "cursor"), ("reason=x", "reason"), ("limit=101", "limit")]
 )
 async def test_bad_queries(api: ApiWorld, owner: str, query: str, field: str) -> None:
-    assert fault(await api.get(f"{PATH}?{query}", owner)) == (422, "validation_error", field)
+    assert (await api.get(f"{PATH}?{query}", owner)).fault == (422, "validation_error", field)
 
 
 async def test_lifting(api: ApiWorld, owner: str) -> None:
     await add(api, owner, "ann+tag/x@example.org")
     target = f"{PATH}/{quote('Ann+tag/x@example.org', safe='')}"
     assert (await api.send("DELETE", target, owner)).json == {"deleted": True}
-    assert fault(await api.send("DELETE", target, owner)) == (404, "not_found", None)
+    assert (await api.send("DELETE", target, owner)).fault == (404, "not_found", None)
     for odd in ("nonsense", "%00", "%FF", quote("é" * 500)):
         assert (await api.send("DELETE", f"{PATH}/{odd}", owner)).status == 404
 
@@ -116,7 +107,7 @@ async def test_accounts_do_not_see_each_other(api: ApiWorld, owner: str, strange
 async def test_only_full_access_may_change_it(api: ApiWorld, scope: Scope) -> None:
     _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=scope)
     for method, target in (("POST", PATH), ("POST", f"{PATH}/import"), ("DELETE", f"{PATH}/a@example.org")):
-        assert fault(await api.send(method, target, secret, {"email": "a@example.org"}))[:2] == (403, "insufficient_scope")
+        assert (await api.send(method, target, secret, {"email": "a@example.org"})).fault[:2] == (403, "insufficient_scope")
     assert (await api.get(PATH, secret)).status == 200
 
 
@@ -159,7 +150,7 @@ async def test_an_import_takes_ten_thousand(api: ApiWorld, owner: str) -> None:
     ],
 )
 async def test_a_bad_import_stores_nothing(api: ApiWorld, owner: str, body: object, field: str) -> None:
-    assert fault(await api.send("POST", f"{PATH}/import", owner, body)) == (422, "validation_error", field)
+    assert (await api.send("POST", f"{PATH}/import", owner, body)).fault == (422, "validation_error", field)
     assert emails(await api.get(PATH, owner)) == []
 
 

@@ -10,7 +10,7 @@ from sendryd.message.starters import VISUAL_STARTERS
 from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, format_id
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
 
 Key = tuple[ApiKey, str]
 PATH = "/v1/templates"
@@ -24,12 +24,6 @@ BODY = {
 
 
 @pytest.fixture
-async def owner(api: ApiWorld) -> str:
-    """The secret of a key that may do everything."""
-    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
-
-
-@pytest.fixture
 async def template(api: ApiWorld, owner: str) -> dict[str, Any]:
     return await add(api, owner, BODY)
 
@@ -40,10 +34,6 @@ async def add(api: ApiWorld, secret: str, body: object) -> dict[str, Any]:
     assert answer.status == 200, answer.body
     made: dict[str, Any] = answer.json
     return made
-
-
-def fault(answer: Answer) -> tuple[int, str, object]:
-    return answer.status, answer.json["error"]["code"], answer.json["error"]["details"].get("field")
 
 
 async def test_a_new_template_has_the_shape_of_the_contract(api: ApiWorld, owner: str, template: dict[str, Any]) -> None:
@@ -98,7 +88,7 @@ async def test_pages(api: ApiWorld, owner: str) -> None:
     ],
 )
 async def test_what_cannot_be_stored(api: ApiWorld, owner: str, body: object, field: str) -> None:
-    assert fault(await api.send("POST", PATH, owner, body)) == (422, "validation_error", field)
+    assert (await api.send("POST", PATH, owner, body)).fault == (422, "validation_error", field)
     assert (await api.get(PATH, owner)).json["data"] == []
 
 
@@ -113,7 +103,7 @@ async def test_updates_change_what_they_name(api: ApiWorld, owner: str, template
     target = f"{PATH}/{template['id']}"
     changed = (await api.send(method, target, owner, {"subject": "Hello", "name": None})).json
     assert changed == {**template, "subject": "Hello", "updated_at": "2026-03-01T13:00:01.000Z"}
-    assert fault(await api.send(method, target, owner, {"html": "{% if %}"})) == (422, "validation_error", "html")
+    assert (await api.send(method, target, owner, {"html": "{% if %}"})).fault == (422, "validation_error", "html")
     assert (await api.get(target, owner)).json == changed
 
 
@@ -134,7 +124,7 @@ async def test_versions_and_publishing(api: ApiWorld, owner: str, template: dict
     published = (await api.send("POST", f"{target}/publish/{versions[1]['id']}", owner)).json
     assert (published["subject"], published["name"]) == ("Hi {{ name }}", "Other name")
     for version in ("x", format_id("tmplv", 5), template["id"]):
-        assert fault(await api.send("POST", f"{target}/publish/{version}", owner)) == (404, "not_found", None)
+        assert (await api.send("POST", f"{target}/publish/{version}", owner)).fault == (404, "not_found", None)
 
 
 async def test_versions_of_another_template_are_not_published(api: ApiWorld, owner: str, template: dict[str, Any]) -> None:
@@ -159,13 +149,13 @@ async def test_stored_templates_are_rendered(api: ApiWorld, owner: str, template
         assert (await api.send("POST", target, owner, body)).json["subject"] == "Hi there"
     wrong: tuple[object, ...] = ([], "x", {"name": [1]})
     for variables in wrong:
-        assert fault(await api.send("POST", target, owner, {"variables": variables})) == (422, "validation_error", "variables")
+        assert (await api.send("POST", target, owner, {"variables": variables})).fault == (422, "validation_error", "variables")
 
 
 async def test_what_is_required_must_be_given(api: ApiWorld, owner: str) -> None:
     made = await add(api, owner, {"name": "a", "html": "{{ x }}", "variables": {"x": {"type": "string", "required": True}}})
     answer = await api.send("POST", f"{PATH}/{made['id']}/render", owner, {"variables": {}})
-    assert fault(answer) == (422, "validation_error", "variables")
+    assert answer.fault == (422, "validation_error", "variables")
     assert "x is required" in answer.json["error"]["message"]
 
 
@@ -178,12 +168,12 @@ async def test_ad_hoc_rendering(api: ApiWorld, owner: str) -> None:
     assert (made["html"], made["text"]) == ("<p>&amp; <b>1</b></p>", "& 1")
     for html in ("<p>\n{{ x", "{% for i in range(1000000000) %}x{% endfor %}", "{{ f() }}"):
         answer = await api.send("POST", f"{PATH}/render", owner, {"html": html})
-        assert fault(answer) == (422, "validation_error", "html")
+        assert answer.fault == (422, "validation_error", "html")
     answer = await api.send("POST", f"{PATH}/render", owner, {"html": "{{first-name}}", "variables": {"first-name": "Ann"}})
-    assert fault(answer) == (422, "validation_error", "html")
+    assert answer.fault == (422, "validation_error", "html")
     assert "write first_name" in answer.json["error"]["message"]
     assert "line 2" in (await api.send("POST", f"{PATH}/render", owner, {"html": "<p>\n{{ x"})).json["error"]["message"]
-    assert fault(await api.send("POST", f"{PATH}/render", owner, {})) == (422, "validation_error", "html")
+    assert (await api.send("POST", f"{PATH}/render", owner, {})).fault == (422, "validation_error", "html")
 
 
 async def test_designs_are_compiled(api: ApiWorld, owner: str) -> None:
@@ -196,7 +186,7 @@ async def test_designs_are_compiled(api: ApiWorld, owner: str) -> None:
     hyphen = {"id": "a", "type": "text", "props": {"text": "{{first-name}}"}}
     wrong: tuple[object, ...] = ({}, None, [], {**DESIGN, "blocks": [bad_block]}, {**DESIGN, "blocks": [hyphen]})
     for design in wrong:
-        assert fault(await api.send("POST", f"{PATH}/compile-blocks", owner, {"design": design})) == (422, "validation_error", "design")
+        assert (await api.send("POST", f"{PATH}/compile-blocks", owner, {"design": design})).fault == (422, "validation_error", "design")
 
 
 async def test_starters(api: ApiWorld, owner: str) -> None:
@@ -209,7 +199,7 @@ async def test_starters(api: ApiWorld, owner: str) -> None:
         assert set(visual) == {"id", "name", "description", "category"}
         whole = (await api.get(f"{PATH}/visual-starters/{visual['id']}", owner)).json
         assert (await api.send("POST", f"{PATH}/compile-blocks", owner, {"design": whole["design"]})).status == 200
-    assert fault(await api.get(f"{PATH}/visual-starters/none", owner)) == (404, "not_found", None)
+    assert (await api.get(f"{PATH}/visual-starters/none", owner)).fault == (404, "not_found", None)
 
 
 async def test_other_accounts_and_other_ids_are_not_found(api: ApiWorld, owner: str, stranger: Key, template: dict[str, Any]) -> None:
@@ -219,7 +209,7 @@ async def test_other_accounts_and_other_ids_are_not_found(api: ApiWorld, owner: 
         paths = [(method, one) for method in ("GET", "PUT", "PATCH", "DELETE")]
         paths += [("POST", f"{one}/{verb}") for verb in ("render", "duplicate", f"publish/{version['id']}")]
         for method, path in [*paths, ("GET", f"{one}/versions")]:
-            assert fault(await api.send(method, path, stranger[1], {})) == (404, "not_found", None), (method, path)
+            assert (await api.send(method, path, stranger[1], {})).fault == (404, "not_found", None), (method, path)
     assert (await api.get(PATH, stranger[1])).json["data"] == []
     assert (await api.get(f"{PATH}/{template['id']}", owner)).json == template
 
@@ -228,7 +218,7 @@ async def test_scopes(api: ApiWorld, template: dict[str, Any]) -> None:
     _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=Scope.READ_ONLY)
     one = f"{PATH}/{template['id']}"
     for method, path in (("POST", PATH), ("PUT", one), ("DELETE", one), ("POST", f"{one}/duplicate"), ("POST", f"{one}/publish/x")):
-        assert fault(await api.send(method, path, secret, {}))[:2] == (403, "insufficient_scope")
+        assert (await api.send(method, path, secret, {})).fault[:2] == (403, "insufficient_scope")
     assert (await api.send("POST", f"{one}/render", secret)).status == 200
     assert (await api.send("POST", f"{PATH}/render", secret, {"html": "x"})).status == 200
 
@@ -244,4 +234,4 @@ async def test_scopes(api: ApiWorld, template: dict[str, Any]) -> None:
 )
 async def test_values_that_cannot_be_kept_or_used(api: ApiWorld, owner: str, path: str, body: str, field: str) -> None:
     headers = [("authorization", f"Bearer {owner}"), ("content-type", "application/json")]
-    assert fault(await api.request("POST", PATH + path, headers, body.encode())) == (422, "validation_error", field)
+    assert (await api.request("POST", PATH + path, headers, body.encode())).fault == (422, "validation_error", field)

@@ -8,20 +8,10 @@ import pytest
 from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, Scope
 from sendryd.model.ids import AccountId, format_id
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
 
 Key = tuple[ApiKey, str]
 PATH = "/v1/unsubscribes"
-
-
-@pytest.fixture
-async def owner(api: ApiWorld) -> str:
-    """The secret of a key that may do everything."""
-    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
-
-
-def fault(answer: Answer) -> tuple[int, str, object]:
-    return answer.status, answer.json["error"]["code"], answer.json["error"]["details"].get("field")
 
 
 async def add(api: ApiWorld, secret: str, email: str, **others: object) -> dict[str, Any]:
@@ -93,7 +83,7 @@ async def test_batch(api: ApiWorld, owner: str) -> None:
     ],
 )
 async def test_bad_batches_store_nothing(api: ApiWorld, owner: str, body: object, field: str) -> None:
-    assert fault(await api.send("POST", f"{PATH}/batch", owner, body)) == (422, "validation_error", field)
+    assert (await api.send("POST", f"{PATH}/batch", owner, body)).fault == (422, "validation_error", field)
     assert (await api.get(PATH, owner)).json["data"] == []
 
 
@@ -108,14 +98,14 @@ async def test_bad_batches_store_nothing(api: ApiWorld, owner: str, body: object
     ],
 )
 async def test_bad_bodies(api: ApiWorld, owner: str, body: object, field: str) -> None:
-    assert fault(await api.send("POST", PATH, owner, body)) == (422, "validation_error", field)
+    assert (await api.send("POST", PATH, owner, body)).fault == (422, "validation_error", field)
 
 
 async def test_removing_subscribes_again(api: ApiWorld, owner: str) -> None:
     made = await add(api, owner, "ann@example.org")
     assert (await api.send("DELETE", f"{PATH}/{made['id']}", owner)).json == {"deleted": True}
     for method in ("GET", "DELETE"):
-        assert fault(await api.send(method, f"{PATH}/{made['id']}", owner)) == (404, "not_found", None)
+        assert (await api.send(method, f"{PATH}/{made['id']}", owner)).fault == (404, "not_found", None)
     assert (await add(api, owner, "ann@example.org"))["id"] != made["id"]
 
 
@@ -130,5 +120,5 @@ async def test_ids_of_other_accounts_and_kinds_are_not_found(api: ApiWorld, owne
 async def test_only_full_access_may_change_it(api: ApiWorld) -> None:
     _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=Scope.SENDING_ACCESS)
     for method, target in (("POST", PATH), ("POST", f"{PATH}/batch"), ("DELETE", f"{PATH}/unsub_x")):
-        assert fault(await api.send(method, target, secret, {"email": "a@example.org"}))[:2] == (403, "insufficient_scope")
+        assert (await api.send(method, target, secret, {"email": "a@example.org"})).fault[:2] == (403, "insufficient_scope")
     assert (await api.get(PATH, secret)).status == 200

@@ -11,19 +11,13 @@ from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.ids import AccountId, NotificationId, format_id, parse_id
 from sendryd.model.webhook import NotificationState, WebhookEvent
 from sendryd.store.base import Lease, NotificationOutcome
-from sendryd.testing.api import Answer, ApiWorld
+from sendryd.testing.api import ApiWorld
 from sendryd.testing.samples import OWNER
 
 Key = tuple[ApiKey, str]
 PATH = "/v1/webhooks"
 URL = "https://hooks.example.com/in"
 EVENTS = ["email.delivered", "email.bounced"]
-
-
-@pytest.fixture
-async def owner(api: ApiWorld) -> str:
-    """The secret of a key that may do everything."""
-    return (await api.keys.create(System(AccountId(1)), "owner"))[1]
 
 
 @pytest.fixture
@@ -37,10 +31,6 @@ async def add(api: ApiWorld, secret: str, url: str = URL) -> dict[str, Any]:
     assert answer.status == 200, answer.body
     made: dict[str, Any] = answer.json
     return made
-
-
-def fault(answer: Answer) -> tuple[int, str, object]:
-    return answer.status, answer.json["error"]["code"], answer.json["error"]["details"].get("field")
 
 
 async def finish(api: ApiWorld, state: NotificationState) -> None:
@@ -87,9 +77,9 @@ async def test_lists_have_no_secrets(api: ApiWorld, owner: str, webhook: dict[st
     "url", ["http://127.0.0.1/x", "https://localhost/", "ftp://example.com", "hooks", "https://a:b@example.com", "", 5, None]
 )
 async def test_urls_that_are_refused(api: ApiWorld, owner: str, webhook: dict[str, Any], url: object) -> None:
-    assert fault(await api.send("POST", PATH, owner, {"url": url, "events": EVENTS})) == (422, "validation_error", "url")
+    assert (await api.send("POST", PATH, owner, {"url": url, "events": EVENTS})).fault == (422, "validation_error", "url")
     if url is not None:
-        assert fault(await api.send("PUT", f"{PATH}/{webhook['id']}", owner, {"url": url})) == (422, "validation_error", "url")
+        assert (await api.send("PUT", f"{PATH}/{webhook['id']}", owner, {"url": url})).fault == (422, "validation_error", "url")
     assert (await api.get(PATH, owner)).json["total"] == 1
 
 
@@ -115,14 +105,14 @@ async def test_updates_change_what_they_name(api: ApiWorld, owner: str, webhook:
     assert (changed["events"], changed["active"], changed["url"]) == (["email.clicked"], True, URL)
     assert (await api.send(method, target, owner)).json == changed
     for body, field in (({"active": "no"}, "active"), ({"events": []}, "events"), ({"events": ["x"]}, "events")):
-        assert fault(await api.send(method, target, owner, body)) == (422, "validation_error", field)
+        assert (await api.send(method, target, owner, body)).fault == (422, "validation_error", field)
 
 
 async def test_removal(api: ApiWorld, owner: str, webhook: dict[str, Any]) -> None:
     target = f"{PATH}/{webhook['id']}"
     assert (await api.send("DELETE", target, owner)).json == {"deleted": True}
     for method in ("GET", "PUT", "DELETE"):
-        assert fault(await api.send(method, target, owner)) == (404, "not_found", None)
+        assert (await api.send(method, target, owner)).fault == (404, "not_found", None)
 
 
 async def test_a_test_event_is_owed_and_shown(api: ApiWorld, owner: str, webhook: dict[str, Any]) -> None:
@@ -159,7 +149,7 @@ async def test_deliveries_tell_how_it_went(api: ApiWorld, owner: str, webhook: d
     assert (row["status"], row["delivered_at"], row["next_attempt_at"]) == ("delivered", "2026-03-01T12:05:02.000Z", None)
     assert (await api.get(f"{PATH}/deliveries?webhook_id={other['id']}", owner)).json["data"] == []
     for query, field in (("webhook_id=x", "webhook_id"), ("cursor=wh_1", "cursor")):
-        assert fault(await api.get(f"{PATH}/deliveries?{query}", owner)) == (422, "validation_error", field)
+        assert (await api.get(f"{PATH}/deliveries?{query}", owner)).fault == (422, "validation_error", field)
 
 
 async def test_one_delivery_is_replayed(api: ApiWorld, owner: str, webhook: dict[str, Any]) -> None:
@@ -195,7 +185,7 @@ async def test_a_range_is_replayed(api: ApiWorld, owner: str, webhook: dict[str,
     ],
 )
 async def test_bad_ranges(api: ApiWorld, owner: str, webhook: dict[str, Any], body: object, field: str) -> None:
-    assert fault(await api.send("POST", f"{PATH}/{webhook['id']}/replay", owner, body)) == (422, "validation_error", field)
+    assert (await api.send("POST", f"{PATH}/{webhook['id']}/replay", owner, body)).fault == (422, "validation_error", field)
 
 
 async def test_what_is_switched_off_is_told_nothing(api: ApiWorld, owner: str, webhook: dict[str, Any]) -> None:
@@ -204,7 +194,7 @@ async def test_what_is_switched_off_is_told_nothing(api: ApiWorld, owner: str, w
     await api.send("PUT", target, owner, {"active": False})
     day = {"from": "2026-03-01", "to": "2026-03-02"}
     for path in (f"{target}/test", f"{target}/replay", f"{PATH}/deliveries/{made['id']}/replay"):
-        assert fault(await api.send("POST", path, owner, day)) == (409, "conflict", None)
+        assert (await api.send("POST", path, owner, day)).fault == (409, "conflict", None)
 
 
 async def test_other_accounts_and_other_ids_are_not_found(api: ApiWorld, owner: str, stranger: Key, webhook: dict[str, Any]) -> None:
@@ -215,7 +205,7 @@ async def test_other_accounts_and_other_ids_are_not_found(api: ApiWorld, owner: 
         paths += [(method, f"{PATH}/{name}") for method in ("GET", "PUT", "PATCH", "DELETE")]
         paths += [("POST", f"{PATH}/{name}/test"), ("POST", f"{PATH}/{name}/replay")]
     for method, path in paths:
-        assert fault(await api.send(method, path, stranger[1], day)) == (404, "not_found", None), (method, path)
+        assert (await api.send(method, path, stranger[1], day)).fault == (404, "not_found", None), (method, path)
     assert (await api.get(PATH, stranger[1])).json["total"] == 0
     assert (await api.get(f"{PATH}/deliveries", stranger[1])).json["data"] == []
     assert (await api.get(f"{PATH}/deliveries?webhook_id={webhook['id']}", stranger[1])).json["data"] == []
@@ -228,7 +218,7 @@ async def test_only_full_access_manages(api: ApiWorld, owner: str, webhook: dict
     _, secret = await api.keys.create(System(AccountId(1)), "weak", scope=Scope.SENDING_ACCESS)
     target = f"{PATH}/{webhook['id']}"
     for method, path in (("POST", PATH), ("PUT", target), ("DELETE", target), ("POST", f"{target}/test"), ("POST", f"{target}/replay")):
-        assert fault(await api.send(method, path, secret, {}))[:2] == (403, "insufficient_scope")
+        assert (await api.send(method, path, secret, {})).fault[:2] == (403, "insufficient_scope")
     assert (await api.get(target, secret)).status == 200
 
 
