@@ -10,9 +10,9 @@ Limits: those of the header block in `message.headers`; the submission session a
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-from sendryd.intake.admit import Admitter
 from sendryd.intake.assemble import Assembler, Prepared
 from sendryd.intake.commit import Committer, unstored
 from sendryd.intake.directory import Directory
@@ -20,12 +20,14 @@ from sendryd.intake.fingerprint import fingerprint
 from sendryd.intake.handoff import Handoff
 from sendryd.intake.idempotency import Answered, Asked, Idempotency, answer_name
 from sendryd.intake.obey import Obeyer, TemplateRenderer
+from sendryd.intake.prepare import parse_message, without_mbox_line
 from sendryd.intake.quota import QuotaLedger
-from sendryd.intake.read import read
-from sendryd.intake.submission import Receipt, Submission
+from sendryd.intake.submission import Admitted, Read, Receipt, Submission
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.actor import key_id_of
+from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import MessageId
+from sendryd.policy.admission import admit_author
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime import offload
 from sendryd.runtime.clock import Clock
@@ -36,6 +38,8 @@ from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Doorbell
 from sendryd.store.base import AcceptStore
 from sendryd.store.errors import StoreError
+
+LARGE_HEADER: Final = 32 * 1024  # octets: decoding the displayed fields of a larger block takes milliseconds
 
 Made = tuple[Sequence[Prepared], bytes]  # messages, and the answer to their request
 
@@ -73,7 +77,7 @@ class Intake:
         self._metrics = metrics
         self._quotas = quotas
         self._idempotency = Idempotency(store, clock)
-        self._admitter = Admitter(directory)
+        self._directory = directory
         self._obeyer = Obeyer(store, directory, templates, hostname=settings.hostname, clock=clock, rand=rand)
         self._assembler = Assembler(hostname=settings.hostname, hide_client_address=settings.hide_client_address, next_number=ids.next)
         self._committer = Committer(
@@ -100,10 +104,10 @@ class Intake:
 
     async def _prepare(self, submission: Submission, message_id: MessageId | None) -> Prepared | Refusal:
         try:
-            was_read = await read(submission, self._hostname)
-            if isinstance(was_read, Refusal):
-                return was_read
-            admitted = await self._admitter.admit(was_read)
+            read = await self._read(submission)
+            if isinstance(read, Refusal):
+                return read
+            admitted = await self._admit(read)
             if isinstance(admitted, Refusal):
                 return admitted
             obeyed = await self._obeyer.obey(admitted)
@@ -114,6 +118,31 @@ class Intake:
             return Refusal(RefusalKey.MALFORMED_MESSAGE, error.reason)
         except StoreError as error:
             return unstored(error)
+
+    async def _read(self, submission: Submission) -> Read | Refusal:
+        """Step 1: reads the header block, and refuses malformed messages. Raises `MalformedMessage`."""
+        content = without_mbox_line(submission.content)
+        if content is not submission.content:
+            bare_lf, cut = submission.first_bare_lf, len(submission.content) - len(content)
+            submission = replace(submission, content=content, first_bare_lf=None if bare_lf is None else bare_lf - cut)
+        if len(content) <= LARGE_HEADER or content.find(b"\r\n\r\n", 0, LARGE_HEADER) >= 0:
+            parsed = parse_message(content, submission.first_bare_lf, hostname=self._hostname)
+        else:
+            parsed = await offload.in_thread(parse_message, content, submission.first_bare_lf, hostname=self._hostname)
+        return parsed if isinstance(parsed, Refusal) else Read(submission, parsed)
+
+    async def _admit(self, read: Read) -> Admitted | Refusal:
+        """Step 2: whether this actor may send as this author, and as the domains of Sender and Resent fields. Raises `StoreError`."""
+        actor, parsed = read.submission.actor, read.parsed
+        if actor.mode is KeyMode.TEST:
+            return Admitted(read.submission, parsed, None)
+        for name in parsed.responsible_domains:
+            other = admit_author(actor, name, await self._directory.covering_domains(actor.account_id, name))
+            if isinstance(other, Refusal):
+                return other
+        name = parsed.author.domain
+        domain = admit_author(actor, name, await self._directory.covering_domains(actor.account_id, name))
+        return domain if isinstance(domain, Refusal) else Admitted(read.submission, parsed, domain)
 
     async def send_once(self, asked: Asked | None, make: Callable[[], Awaitable[Made | Refusal]]) -> Answered | Refusal:
         """Makes messages and commits them with the answer to their request; once for each idempotency key."""

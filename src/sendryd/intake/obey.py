@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
-from sendryd.intake.admit import Admitted
 from sendryd.intake.directory import Directory
-from sendryd.intake.prepare import ParsedMessage
-from sendryd.intake.read import read_header
+from sendryd.intake.prepare import ParsedMessage, parse_message
 from sendryd.intake.rebuild import replace_bodies
-from sendryd.intake.submission import Options, Submission
+from sendryd.intake.submission import Admitted, Options, Submission
 from sendryd.message.control import NO_ORDERS, Orders
 from sendryd.message.personalise import NO_HTML, why_untracked
 from sendryd.message.template import Rendered, TemplateError
@@ -127,7 +125,7 @@ class Obeyer:
         template_id, parts = rendered
         boundary = self._rand.secret(BOUNDARY_LENGTH)
         content = await offload.in_thread(replace_bodies, submission.content, parsed.headers, parts, boundary)
-        again = await read_header(content, None, self._hostname)
+        again = await offload.in_thread(parse_message, content, None, hostname=self._hostname)
         if isinstance(again, Refusal):
             return again
         options = replace(submission.options, template_id=template_id)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from sendryd.intake.prepare import ParsedMessage
 from sendryd.model.actor import Actor
+from sendryd.model.domain import SendingDomain
 from sendryd.model.ids import TemplateId
 from sendryd.model.message import MessageType
 from sendryd.runtime.stream import TlsInfo
@@ -67,6 +69,23 @@ class Submission:
     ret: str | None = None  # RFC 3461 §4.3
     envid: str | None = None  # RFC 3461 §4.4
     options: Options = NO_OPTIONS
+
+
+@valuetype(frozen=True, slots=True)
+class Read:
+    """A submission with its parsed message."""
+
+    submission: Submission
+    parsed: ParsedMessage
+
+
+@valuetype(frozen=True, slots=True)
+class Admitted:
+    """A parsed message that its actor may send."""
+
+    submission: Submission
+    parsed: ParsedMessage
+    domain: SendingDomain | None  # whose key signs; None in test mode, where nothing is signed
 
 
 @valuetype(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.stream import TlsInfo
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import AcceptStore, DomainCheck, NewMessage
+from sendryd.store.base import AcceptStore, AccountStore, DomainCheck, NewMessage
 from sendryd.store.errors import StoreError
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.samples import ACCOUNT, Samples
@@ -77,16 +77,20 @@ class Door:
 
     async def open(self) -> "Door":
         """Stores the keys and the domain."""
+        await self.fill(self.store)
+        return self
+
+    async def fill(self, store: AccountStore) -> None:
+        """Stores the keys and the domain in another store too, always the same ones."""
         samples, now = Samples(), datetime(2026, 1, 1, tzinfo=UTC)
         for secret, mode in ((LIVE_SECRET, KeyMode.LIVE), (TEST_SECRET, KeyMode.TEST)):
             new = samples.api_key(secret_hash=hash_key(secret), mode=mode)
-            await self.store.add_api_key(new)
+            await store.add_api_key(new)
             self.keys[secret] = new.key
         domain = samples.domain(VERIFIED)
-        await self.store.add_domain(domain)
+        await store.add_domain(domain)
         check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=now, verified_at=now, failing_since=None, failures=0)
-        await self.store.record_domain_check(domain.domain, check)
-        return self
+        await store.record_domain_check(domain.domain, check)
 
     def submission(
         self, content: bytes = CONTENT, *, secret: str = LIVE_SECRET, recipients: tuple[str, ...] = ("user@example.org",)

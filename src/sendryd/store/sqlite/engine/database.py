@@ -159,11 +159,9 @@ class Database:
             with translated():
                 self.room.check(size)
 
-    async def write(self, action: Callable[[apsw.Connection, Any], Result], *, size: int = 0) -> Result:
-        """Runs an action in the writer's next transaction; returns once it is committed. `size` is that of the contents that it appends."""
-        if size:
-            self.check_room(size)
-        result: Result = await self.writer.submit(action, size=size)
+    async def write(self, action: Callable[[apsw.Connection, Any], Result]) -> Result:
+        """Runs an action in the writer's next transaction; returns once it is committed."""
+        result: Result = await self.writer.submit(action)
         return result
 
     def remove_orphans(self) -> int:

@@ -1,6 +1,6 @@
 """The single door's side of the store in SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import apsw
@@ -38,7 +38,7 @@ class Accepting:
         def action(connection: apsw.Connection, rows: Rows) -> None:
             _add(connection, message, rows)
 
-        await self._database.write(action, size=record_size(message.content))
+        await self._write_contents(action, record_size(message.content))
         self._look_at(message)
 
     async def accept_all(self, messages: Sequence[NewMessage], answer: Answer | None, *, kept_since: datetime) -> None:
@@ -52,9 +52,14 @@ class Accepting:
             for message in messages:
                 _add(connection, message, rows)
 
-        await self._database.write(action, size=sum(record_size(message.content) for message in messages))
+        await self._write_contents(action, sum(record_size(message.content) for message in messages))
         for message in messages:
             self._look_at(message)
+
+    async def _write_contents(self, action: Callable[[apsw.Connection, Rows], None], octets: int) -> None:
+        """Runs an action in the writer's next transaction, with the contents that it adds; returns once it is committed. Raises `StoreFull`."""
+        self._database.check_room(octets)
+        await self._database.writer.submit(action, size=octets)
 
     def _look_at(self, message: NewMessage) -> None:
         for delivery in message.deliveries:
@@ -91,7 +96,7 @@ class Accepting:
             else:
                 change(connection, SQL["insert_draft"], message_id=message.id, content=new.draft)
 
-        await self._database.write(action, size=record_size(new.content))
+        await self._write_contents(action, record_size(new.content))
         if self._scan.is_behind(due_at):
             self._scan.begin_anew()
 
