@@ -24,6 +24,7 @@ from sendryd.store.base import Owner, Store
 if TYPE_CHECKING:
     from sendryd.accounts.api_keys import ApiKeys
     from sendryd.accounts.domains import Domains
+    from sendryd.accounts.people import People
     from sendryd.accounts.scheduled_reports import ScheduledReports
     from sendryd.accounts.suppressions import Suppressions
     from sendryd.accounts.templates import Templates
@@ -141,6 +142,14 @@ class Basics:
 
         allow_private = self.settings.allow_private_networks
         return Webhooks(self.store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=allow_private)
+
+    @cached_property
+    def people(self) -> "People":
+        """People of the dashboard. One for the process: it counts failed sign-ins."""
+        from sendryd.accounts.people import People
+        from sendryd.runtime.passwords import Passwords
+
+        return People(self.store, clock=self.clock, rand=self.rand, ids=self.ids, passwords=Passwords())
 
     @property
     def templates(self) -> "Templates":

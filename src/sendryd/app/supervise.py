@@ -21,6 +21,7 @@ from cryptography import x509
 
 from sendryd.app.build import Basics
 from sendryd.app.daemons import Daemons
+from sendryd.app.links import public_url
 from sendryd.app.listen import PortTaken, bind, bound_address
 from sendryd.app.roles.running import Role, Running, Shared, Sockets
 from sendryd.app.settings import PREFIX, Settings, SettingsError, load_settings
@@ -210,9 +211,7 @@ class Process:
     async def _share(self, http: Address | None) -> Shared:
         basics, settings = self._basics, self._basics.settings
         secret = await basics.store.ensure_secret(LINK_KEY_NAME, basics.rand.secret(LINK_KEY_LENGTH).encode("ascii"))
-        scheme = "https" if settings.http_tls else "http"
-        place = (http or settings.http_listen).reached_by(settings.hostname)
-        return Shared(self._directory, settings.public_url or f"{scheme}://{place}", secret)
+        return Shared(self._directory, public_url(settings, http), secret)
 
     def _bind(self) -> Sockets:
         settings = self._basics.settings

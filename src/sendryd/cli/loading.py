@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import typer
 
-NAMES: Final = ("serve", "send", "demo", "migrate", "version", "check", "keys", "domains", "suppressions", "queue")
+NAMES: Final = ("serve", "send", "demo", "migrate", "version", "check", "keys", "domains", "suppressions", "queue", "people")
 
 
 class Commands(MutableMapping[str, Any]):

@@ -22,6 +22,8 @@ UnsubscribeId = NewType("UnsubscribeId", int)
 ApiRequestId = NewType("ApiRequestId", int)
 ReportId = NewType("ReportId", int)
 PersonId = NewType("PersonId", int)
+MembershipId = NewType("MembershipId", int)
+AuditId = NewType("AuditId", int)
 
 MESSAGE_PREFIX: Final = "em"
 TEST_MESSAGE_PREFIX: Final = "te"
@@ -39,6 +41,9 @@ API_REQUEST_PREFIX: Final = "log"
 ORGANIZATION_PREFIX: Final = "org"
 REPORT_PREFIX: Final = "rep"
 BIMI_PREFIX: Final = "bimi"
+PERSON_PREFIX: Final = "usr"
+MEMBERSHIP_PREFIX: Final = "mem"
+AUDIT_PREFIX: Final = "aud"
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}

@@ -41,6 +41,7 @@ from sendryd.store.base.mail import (
 from sendryd.store.base.nexthops import NextHopStore
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
+from sendryd.store.base.people import PeopleStore, SignedIn
 from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilter, ReportStore
 from sendryd.store.base.spool import SpoolReport
 from sendryd.store.base.templates import TemplateStore
@@ -85,6 +86,7 @@ __all__ = [
     "Outcome",
     "Owner",
     "Page",
+    "PeopleStore",
     "Player",
     "QueueFilter",
     "QueueStore",
@@ -93,6 +95,7 @@ __all__ = [
     "ReportStore",
     "Returned",
     "ReturnedDelivery",
+    "SignedIn",
     "SpoolReport",
     "Store",
     "TemplateStore",
@@ -111,5 +114,5 @@ class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore
         ...
 
 
-class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, Protocol):
+class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, PeopleStore, Protocol):
     """All of it, as the composition root builds it."""

@@ -1,0 +1,92 @@
+"""People who use the dashboard: who they are, what they may do where, how they are signed in, and what they changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from sendryd.model.actor import Role
+from sendryd.model.ids import AccountId, AuditId, MembershipId, PersonId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonRecord:
+    """A person. The same one may belong to several accounts."""
+
+    id: PersonId
+    email: str  # as `policy.password.canonical_email` makes it
+    name: str
+    password_hash: str  # argon2id in its encoded form; empty: signs in by a link or a provider alone
+    is_operator: bool  # sees Health, settings and every account's queue
+    created_at: datetime
+    totp_secret: str = ""  # base 32, encrypted with the installation's secret; empty: no second factor
+    totp_step: int = 0  # the last step whose code was used: a code works once (RFC 6238 §5.2)
+    disabled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """What a person may do in an account, or what somebody was invited to do."""
+
+    id: MembershipId
+    account_id: AccountId
+    email: str
+    role: Role
+    invited_at: datetime
+    person_id: PersonId | None = None  # None: invited, and not there yet
+    invited_by: str = ""  # how the audit names who did it
+    joined_at: datetime | None = None
+    name: str = ""  # the person's, where it is read together with them
+    seen_at: datetime | None = None  # when the person was last seen, likewise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A browser that somebody is signed in with."""
+
+    id_hash: bytes  # SHA-256 of the cookie's value
+    person_id: PersonId
+    account_id: AccountId  # used last
+    created_at: datetime
+    seen_at: datetime
+    address: str
+    agent: str  # User-Agent, shortened
+    is_complete: bool = True  # False: the password was right, the second factor is still to come
+    elevated_until: datetime | None = None
+
+
+class LinkPurpose(StrEnum):
+    """What a one-time link is for."""
+
+    OWNER = "owner"
+    INVITATION = "invitation"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A one-time link. Whoever has it may do what it is for, once."""
+
+    token_hash: bytes  # SHA-256
+    purpose: LinkPurpose
+    account_id: AccountId
+    created_at: datetime
+    expires_at: datetime
+    membership_id: MembershipId | None = None  # of an invitation
+    person_id: PersonId | None = None  # of a reset
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Who changed what, when, from where. Written with the change, never edited."""
+
+    id: AuditId
+    account_id: AccountId
+    actor: str  # an email, `key_…`, `operator` or `system`
+    address: str  # the client's; empty at the command line
+    action: str  # `domain.added`
+    target: str  # the public id or name of what was changed
+    created_at: datetime
+    before: Mapping[str, object] = field(default_factory=dict)  # without secrets
+    after: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""People, sessions and the audit in SQLite."""

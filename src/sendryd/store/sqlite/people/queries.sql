@@ -1,0 +1,169 @@
+-- People, memberships, sessions, links, the audit. sendryd.store.sqlite.engine.loading loads them.
+
+-- columns: person
+id, email, name, password_hash, totp_secret, totp_step, is_operator, created_at, disabled_at
+
+-- columns: membership
+id, account_id, person_id, email, role, invited_by, invited_at, joined_at
+
+-- columns: session
+id_hash, person_id, account_id, created_at, seen_at, address, agent, is_complete, elevated_until
+
+-- columns: link
+token_hash, purpose, account_id, membership_id, person_id, created_at, expires_at
+
+-- columns: audit
+id, account_id, actor, address, action, target, before, after, created_at
+
+-- name: has_owner
+-- Whether somebody owns the account.
+SELECT 1 AS found FROM membership WHERE account_id = :account_id AND role = 'owner' AND person_id IS NOT NULL LIMIT 1;
+
+-- name: count_other_owners
+-- How many own the account besides one membership.
+SELECT count(*) AS count FROM membership WHERE account_id = :account_id AND role = 'owner' AND person_id IS NOT NULL AND id <> :id;
+
+-- name: find_person
+-- The person with an email.
+SELECT {person} FROM person WHERE email = :email;
+
+-- name: get_person
+-- The person with an id.
+SELECT {person} FROM person WHERE id = :id;
+
+-- name: insert_person
+-- Adds a person.
+INSERT INTO person ({person}) VALUES ({:person});
+
+-- name: change_person
+-- Changes a person who is as they were read.
+UPDATE person SET name = :name, password_hash = :password_hash, totp_secret = :totp_secret, totp_step = :totp_step, disabled_at = :disabled_at
+WHERE id = :id AND name = :was_name AND password_hash = :was_password_hash AND totp_secret = :was_totp_secret;
+
+-- name: list_members
+-- Members and invitations of an account, oldest first.
+SELECT {membership:m}, p.name AS name, (SELECT max(seen_at) FROM session s WHERE s.person_id = m.person_id) AS seen_at
+FROM membership m LEFT JOIN person p ON p.id = m.person_id WHERE m.account_id = :account_id ORDER BY m.id;
+
+-- name: get_membership
+-- A membership of an account.
+SELECT {membership:m}, p.name AS name, NULL AS seen_at
+FROM membership m LEFT JOIN person p ON p.id = m.person_id WHERE m.account_id = :account_id AND m.id = :id;
+
+-- name: find_membership
+-- What a person may do in an account.
+SELECT {membership:m}, p.name AS name, NULL AS seen_at
+FROM membership m JOIN person p ON p.id = m.person_id WHERE m.account_id = :account_id AND m.person_id = :person_id;
+
+-- name: find_membership_of_email
+-- The membership or invitation of an email in an account.
+SELECT {membership:m}, p.name AS name, NULL AS seen_at
+FROM membership m LEFT JOIN person p ON p.id = m.person_id WHERE m.account_id = :account_id AND m.email = :email;
+
+-- name: list_accounts_of
+-- A person's memberships, oldest first.
+SELECT {membership:m}, p.name AS name, NULL AS seen_at
+FROM membership m JOIN person p ON p.id = m.person_id WHERE m.person_id = :person_id ORDER BY m.id;
+
+-- name: insert_membership
+-- Adds a membership or an invitation.
+INSERT INTO membership ({membership}) VALUES ({:membership});
+
+-- name: fill_membership
+-- Turns an invitation into a membership, or gives a member another role.
+UPDATE membership SET person_id = :person_id, role = :role, joined_at = :joined_at WHERE id = :id;
+
+-- name: set_role
+-- Changes a role.
+UPDATE membership SET role = :role WHERE id = :id;
+
+-- name: remove_membership
+-- Removes a member, or withdraws an invitation with its link.
+DELETE FROM membership WHERE id = :id;
+
+-- name: insert_link
+-- Keeps a link.
+INSERT INTO link ({link}) VALUES ({:link});
+
+-- name: end_links_like
+-- Ends the earlier links of a purpose for the same membership or person.
+DELETE FROM link WHERE purpose = :purpose AND account_id = :account_id AND membership_id IS :membership_id AND person_id IS :person_id;
+
+-- name: find_link
+-- A link that can still be used.
+SELECT {link}, used_at FROM link WHERE token_hash = :token_hash AND purpose = :purpose AND used_at IS NULL AND expires_at > :now;
+
+-- name: use_link
+-- Uses a link that can still be used.
+UPDATE link SET used_at = :now WHERE token_hash = :token_hash AND used_at IS NULL AND expires_at > :now;
+
+-- name: delete_recovery_codes
+-- Ends all recovery codes of a person.
+DELETE FROM recovery_code WHERE person_id = :person_id;
+
+-- name: insert_recovery_code
+-- Adds a recovery code.
+INSERT INTO recovery_code (person_id, code_hash) VALUES (:person_id, :code_hash);
+
+-- name: use_recovery_code
+-- Uses an unused recovery code.
+UPDATE recovery_code SET used_at = :now WHERE person_id = :person_id AND code_hash = :code_hash AND used_at IS NULL;
+
+-- name: count_recovery_codes
+-- How many recovery codes of a person are unused.
+SELECT count(*) AS count FROM recovery_code WHERE person_id = :person_id AND used_at IS NULL;
+
+-- name: use_totp_step
+-- Notes the step of a code, unless it or a later one was used.
+UPDATE person SET totp_step = :step WHERE id = :person_id AND totp_step < :step;
+
+-- name: insert_session
+-- Signs a browser in.
+INSERT INTO session ({session}) VALUES ({:session});
+
+-- name: get_session
+-- A session.
+SELECT {session} FROM session WHERE id_hash = :id_hash;
+
+-- name: list_sessions
+-- A person's sessions, the latest seen first.
+SELECT {session} FROM session WHERE person_id = :person_id ORDER BY seen_at DESC, created_at DESC;
+
+-- name: touch_session
+-- Notes that a session is in use.
+UPDATE session SET seen_at = max(seen_at, :seen_at) WHERE id_hash = :id_hash;
+
+-- name: elevate_session
+-- The person has just proved again who they are.
+UPDATE session SET elevated_until = :until WHERE id_hash = :id_hash;
+
+-- name: end_session
+-- Signs a browser out.
+DELETE FROM session WHERE id_hash = :id_hash;
+
+-- name: end_sessions
+-- Signs a person out everywhere, but in one session.
+DELETE FROM session WHERE person_id = :person_id AND id_hash IS NOT :keep;
+
+-- name: end_sessions_in
+-- Signs a person out of an account.
+DELETE FROM session WHERE person_id = :person_id AND account_id = :account_id;
+
+-- name: delete_stale_sessions
+-- Deletes sessions that were idle or used for too long.
+DELETE FROM session WHERE seen_at < :seen_before OR created_at < :created_before;
+
+-- name: delete_ended_links
+-- Deletes links that ended before a time.
+DELETE FROM link WHERE expires_at < :seen_before;
+
+-- name: insert_audit
+-- Writes down who changed what.
+INSERT INTO audit ({audit}) VALUES ({:audit});
+
+-- name: list_audit
+-- Entries of an account, newest first, whose actor, action or target has a text.
+SELECT {audit} FROM audit
+WHERE account_id = :account_id AND id < :before_id
+    AND (:pattern IS NULL OR actor LIKE :pattern ESCAPE '\' OR action LIKE :pattern ESCAPE '\' OR target LIKE :pattern ESCAPE '\')
+ORDER BY id DESC LIMIT :limit;
