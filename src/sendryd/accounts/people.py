@@ -179,7 +179,7 @@ class People:
 
         Raises `SignInFailed`, `SignInThrottled`, `PasswordsBusy`.
         """
-        email, now = normalise_address(email.strip()), self._clock.monotonic()
+        email, now = normalise_address(email.strip().encode("utf-8", "replace").decode()), self._clock.monotonic()
         wait = self._throttle.wait(client.address, email, now, is_known_device=is_known_device)
         if wait > 0:
             raise SignInThrottled(wait)

@@ -37,7 +37,7 @@ class Passwords:
         """The hash in its encoded form, with a salt of its own. Raises `PasswordsBusy`."""
         await self._enter()
         try:
-            return await asyncio.to_thread(_hasher.hash, password)
+            return await asyncio.to_thread(_hasher.hash, _octets(password))
         finally:
             self._places.release()
 
@@ -47,7 +47,7 @@ class Passwords:
             self._decoy = await self.hash("no password has this hash")
         await self._enter()
         try:
-            is_right = await asyncio.to_thread(_verify, encoded or self._decoy, password)
+            is_right = await asyncio.to_thread(_verify, encoded or self._decoy, _octets(password))
         finally:
             self._places.release()
         return is_right and bool(encoded)
@@ -73,8 +73,13 @@ def common_passwords() -> frozenset[str]:
     return frozenset(FREQUENCY_LISTS["passwords"][:COMMON])
 
 
-def _verify(encoded: str, password: str) -> bool:
+def _verify(encoded: str, password: bytes) -> bool:
     try:
         return _hasher.verify(encoded, password)
     except (VerificationError, InvalidHashError):
         return False
+
+
+def _octets(password: str) -> bytes:
+    """As UTF-8. A lone surrogate, which a form can hold, becomes a question mark."""
+    return password.encode("utf-8", "replace")

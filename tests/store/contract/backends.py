@@ -51,6 +51,7 @@ class Aggregate(StrEnum):
     # The rest.
     API_LOG = auto()
     NOTIFICATIONS = auto()
+    PEOPLE = auto()
     PROCESSES = auto()
     REPORTS = auto()
     SUPPRESSIONS = auto()
@@ -62,6 +63,7 @@ class Aggregate(StrEnum):
 _REST: Final = {
     Aggregate.API_LOG,
     Aggregate.NOTIFICATIONS,
+    Aggregate.PEOPLE,
     Aggregate.PROCESSES,
     Aggregate.REPORTS,
     Aggregate.SUPPRESSIONS,
