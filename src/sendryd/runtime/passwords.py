@@ -54,7 +54,7 @@ class Passwords:
 
     @staticmethod
     def is_outdated(encoded: str) -> bool:
-        """Whether the hash was made with other parameters: make it anew at the next sign-in."""
+        """Whether the hash was made with other parameters: renew it at the next sign-in."""
         return _hasher.check_needs_rehash(encoded)
 
     async def _enter(self) -> None:
