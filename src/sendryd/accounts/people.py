@@ -12,9 +12,9 @@ from typing import Final
 from sendryd.model.actor import Role
 from sendryd.model.ids import MEMBERSHIP_PREFIX, AccountId, AuditId, MembershipId, PersonId, format_id
 from sendryd.model.people import AuditEntry, Link, LinkPurpose, Membership, PersonRecord, Session
+from sendryd.policy.address_key import normalise_address
 from sendryd.policy.password import check_password
 from sendryd.policy.signin import SignInThrottle
-from sendryd.policy.suppress import normalise_address
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.passwords import Passwords, common_passwords
