@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sendryd.delivery.pool import ConnectionPool, IdleConnections, PoolLimits
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.examples import examples
+from sendryd.testing.virtualtime import VirtualClock
 
 
 class Line:
@@ -175,15 +176,15 @@ async def test_a_dead_one_is_dropped_and_a_good_one_says_goodbye(clock: ManualCl
     assert pool.statistics()["closed"] == 2
 
 
-async def test_what_grows_old_is_closed_without_being_asked_for(clock: ManualClock) -> None:
-    pool: ConnectionPool[Line] = ConnectionPool(clock, tick=0.001)
+@pytest.mark.virtual_time
+async def test_what_grows_old_is_closed_without_being_asked_for() -> None:
+    pool: ConnectionPool[Line] = ConnectionPool(VirtualClock())
     line = Line()
     pool.give_back("mx", line)
     task = asyncio.create_task(pool.run())
-    clock.advance(timedelta(seconds=10))
-    async with asyncio.timeout(5):
-        while not line.ends:
-            await asyncio.sleep(0.001)
+    await asyncio.sleep(PoolLimits().idle_time - 1)
+    assert not line.ends
+    await asyncio.sleep(2)
     assert line.ends[0] == "quit"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

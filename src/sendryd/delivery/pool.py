@@ -151,14 +151,12 @@ class IdleConnections(Generic[C]):
 class ConnectionPool(Generic[C]):
     """The pool as attempts see it: `take` or make one, use it, `give_back`. `run` closes what is not kept, one task for all."""
 
-    def __init__(self, clock: Clock, limits: PoolLimits | None = None, *, tick: float = TICK) -> None:
-        """`tick` is the seconds between two looks at the idle ones."""
+    def __init__(self, clock: Clock, limits: PoolLimits | None = None) -> None:
         self._clock = clock
         self._idle: IdleConnections[C] = IdleConnections(limits or PoolLimits())
         # When each was first given back; one that never is again is forgotten with the connection itself.
         self._opened: WeakKeyDictionary[C, float] = WeakKeyDictionary()
         self._closing: list[C] = []
-        self._tick = tick
         self._wakeup = Wakeup()
         self._is_closed = False
         self._reused = 0
@@ -190,7 +188,7 @@ class ConnectionPool(Generic[C]):
     async def run(self) -> None:
         """Closes what has to be closed, until cancelled."""
         while True:
-            await self._wakeup.wait(self._tick)
+            await self._wakeup.wait(TICK)
             self._close_later(self._idle.expire(self._clock.monotonic()))
             await self._quit_all()
 
