@@ -17,6 +17,7 @@ import tempfile
 import time
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -43,9 +44,8 @@ class Sink(asyncio.Protocol):
         self._tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(b"220 sink\r\n")
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self._transport.write(b"220 sink\r\n")
 
     def data_received(self, data: bytes) -> None:
         if self._is_text:

@@ -23,7 +23,7 @@ Timeouts = Mapping[Step, float]  # seconds that the answer to each step may take
 class Dialogue:
     """Commands out, replies in."""
 
-    __slots__ = ("_clock", "deadline", "machine", "stream", "timeouts", "transcript")
+    __slots__ = ("_monotonic", "deadline", "machine", "stream", "timeouts", "transcript")
 
     def __init__(self, stream: ByteStream, timeouts: Timeouts, clock: Clock, *, is_encrypted: bool = False) -> None:
         """`is_encrypted`: the first octets will be of a TLS handshake (implicit TLS)."""
@@ -32,7 +32,7 @@ class Dialogue:
         self.machine = ClientConnection(encrypted=is_encrypted)
         self.deadline = math.inf  # monotonic seconds: no reply is waited for any longer
         self.transcript: Transcript | None = None
-        self._clock = clock
+        self._monotonic = clock.monotonic
 
     def __repr__(self) -> str:
         return f"<Dialogue {self.machine!r}>"
@@ -68,18 +68,18 @@ class Dialogue:
         event = self.next_event()
         if isinstance(event, ReplyReceived):
             return event
-        timeout = self.time_left(machine.awaiting)
-        deadline = self._clock.monotonic() + timeout
+        now = self._monotonic()
+        deadline = min(now + self.timeouts[machine.awaiting], self.deadline)
         while True:
+            if now >= deadline:
+                raise ReadTimedOut("the server's reply did not end in time")
             if isinstance(event, Closed):
                 raise PeerClosed("the server closed the connection")
-            machine.receive_data(await stream.read(timeout))
+            machine.receive_data(await stream.read(deadline - now))
             event = self.next_event()
             if isinstance(event, ReplyReceived):
                 return event
-            timeout = deadline - self._clock.monotonic()
-            if timeout <= 0:
-                raise ReadTimedOut("the server's reply did not end in time")
+            now = self._monotonic()
 
     async def hear(self) -> ReplyReceived | None:
         """Takes what the server has said already; None if it is no whole reply."""
@@ -91,7 +91,7 @@ class Dialogue:
 
     def time_left(self, step: Step) -> float:
         """Seconds that the answer to a step may take. Raises `ReadTimedOut` if there are none left."""
-        timeout = min(self.timeouts[step], self.deadline - self._clock.monotonic())
+        timeout = min(self.timeouts[step], self.deadline - self._monotonic())
         if timeout <= 0:
             raise ReadTimedOut("the session did not begin in time")
         return timeout
