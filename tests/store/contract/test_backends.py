@@ -23,3 +23,9 @@ def test_every_method_of_the_contract_is_called() -> None:
     tests = "".join(path.read_text("utf-8") for path in HERE.glob("test_*.py"))
     methods = {name for name, _ in inspect.getmembers(Store, inspect.isfunction) if not name.startswith("_")}
     assert {name for name in methods if f".{name}(" not in tests and f'"{name}"' not in tests} == set()
+
+
+def test_the_tests_name_no_backend() -> None:
+    for path in HERE.glob("test_*.py"):
+        imported = [line for line in path.read_text("utf-8").splitlines() if line.startswith(("from ", "import ")) and "sqlite" in line]
+        assert imported == [], path.name
