@@ -201,7 +201,7 @@ async def test_a_disk_that_is_nearly_full_is_told_before_the_content(monkeypatch
     door = await virtual_door()
     asked = []
 
-    async def no_room(size: int) -> None:
+    def no_room(size: int) -> None:
         asked.append(size)
         raise StoreFull("the disk is nearly full")
 

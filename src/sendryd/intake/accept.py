@@ -184,9 +184,9 @@ class Intake:
         """Replaces the scheduled message with the same id: see `Committer.amend`."""
         return await self._committer.amend(prepared, made_from=made_from)
 
-    def check_room(self, size: int) -> Awaitable[None]:
+    def check_room(self, size: int) -> None:
         """Raises `StoreFull` if the disk has no room for a message of this size, so that the client need not send it."""
-        return self._store.check_room(size)
+        self._store.check_room(size)
 
     def quota_resets_in(self, refusal: Refusal) -> int:
         """Whole seconds until the used-up quota starts again."""

@@ -31,6 +31,7 @@ class Directory:
         self._covering: dict[tuple[AccountId, str], tuple[SendingDomain, ...]] = {}
         self._used: dict[ApiKeyId, datetime] = {}
         self._touched: dict[ApiKeyId, datetime] = {}
+        self._touch_due: dict[ApiKeyId, float] = {}  # by monotonic time: not looked at before that
 
     def __repr__(self) -> str:
         return f"<Directory version {self._version}, {len(self._keys)} keys, {len(self._covering)} domains>"
@@ -39,6 +40,9 @@ class Directory:
         """Clears the cache."""
         self._checked = float("-inf")
         self._version = -1
+
+    def _is_fresh(self) -> bool:
+        return self._clock.monotonic() - self._checked < CHECK_INTERVAL
 
     async def _refresh(self) -> None:
         now = self._clock.monotonic()
@@ -66,6 +70,17 @@ class Directory:
             return None
         return key
 
+    def known_key(self, secret_hash: bytes) -> ApiKey | None:
+        """What `find_key` would give, if that is known without waiting; None says nothing."""
+        key = self._keys.get(secret_hash) if self._is_fresh() else None
+        if key is None or (key.has_end and not key.is_active(self._clock.now())):
+            return None
+        return key
+
+    def known_domains(self, account_id: AccountId, name: str) -> tuple[SendingDomain, ...] | None:
+        """What `covering_domains` would give, if that is known without waiting; None says nothing."""
+        return self._covering.get((account_id, name)) if self._is_fresh() else None
+
     async def covering_domains(self, account_id: AccountId, name: str) -> tuple[SendingDomain, ...]:
         """The account's sending domains that equal a domain or are above it, nearest first."""
         await self._refresh()
@@ -80,10 +95,13 @@ class Directory:
 
     def touch(self, key: ApiKey) -> None:
         """Notes the use of a key; `flush` stores it."""
-        now = self._clock.now()
-        last = self._touched.get(key.id) or key.last_used_at
+        monotonic = self._clock.monotonic()
+        if monotonic < self._touch_due.get(key.id, 0.0):  # as nearly always
+            return
+        now, last = self._clock.now(), self._touched.get(key.id) or key.last_used_at
         if last is None or now - last >= TOUCH_RESOLUTION:
             self._used[key.id] = self._touched[key.id] = now
+        self._touch_due[key.id] = monotonic + CHECK_INTERVAL
 
     async def flush(self) -> None:
         """Stores the noted times of last use."""

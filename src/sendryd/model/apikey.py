@@ -46,6 +46,11 @@ class ApiKey:
     revoked_at: datetime | None = None  # may lie in the future while a rotated key has its time of grace
     last_used_at: datetime | None = None  # None: never used; exact to a minute
 
+    @property
+    def has_end(self) -> bool:
+        """It is revoked or will expire: whether it is active depends on the time."""
+        return self.revoked_at is not None or self.expires_at is not None
+
     def is_active(self, now: datetime) -> bool:
         """Neither revoked nor expired at this time."""
         return (self.revoked_at is None or now < self.revoked_at) and (self.expires_at is None or now < self.expires_at)

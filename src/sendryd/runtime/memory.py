@@ -4,7 +4,7 @@ import asyncio
 import ssl
 
 from sendryd.runtime.faults import PeerClosed, ReadTimedOut, TLSFailed
-from sendryd.runtime.stream import Peer, TlsInfo
+from sendryd.runtime.stream import Peer, Take, TlsInfo
 
 
 class MemoryStream:
@@ -39,6 +39,15 @@ class MemoryStream:
         if self._fault:
             raise self._fault
         return b""
+
+    async def attend(self, take: Take, timeout: float) -> None:
+        seconds: float | None = timeout
+        while seconds is not None:
+            seconds = take(await self.read(seconds))
+
+    @property
+    def is_congested(self) -> bool:
+        return False
 
     def write(self, data: bytes) -> None:
         if self._fault is None and not self.other._is_eof:

@@ -4,6 +4,7 @@
 """
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -24,6 +25,10 @@ class TlsInfo:
 
     version: str  # for example "TLSv1.3"
     cipher: str
+
+
+# Takes octets, `b""` at the end of the stream, without waiting. Gives for how many seconds more may be waited for; None ends `attend`.
+Take = Callable[[bytes], float | None]
 
 
 class ByteStream(Protocol):
@@ -54,6 +59,19 @@ class ByteStream(Protocol):
 
         Raises `ReadTimedOut`, `PeerClosed`.
         """
+        ...
+
+    async def attend(self, take: Take, timeout: float) -> None:
+        """Gives what `read` would return to `take`, in the callback that received it, until `take` has the call end.
+
+        So a reply costs no wake-up of the task that waits here. Waits up to `timeout` seconds, then as long as `take` says.
+        Raises `ReadTimedOut`, `PeerClosed`, and what `take` raises.
+        """
+        ...
+
+    @property
+    def is_congested(self) -> bool:
+        """More is buffered than the peer takes: `drain` would wait."""
         ...
 
     def write(self, data: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSClosed, TLSFailed, TLSTimedOut, WriteTimedOut
 from sendryd.runtime.patience import LATE, MOMENT
-from sendryd.runtime.stream import READ_SIZE, Peer, TlsInfo
+from sendryd.runtime.stream import READ_SIZE, Peer, Take, TlsInfo
 
 RECEIVE_LIMIT: Final = 256 * 1024  # octets buffered for the reader; beyond them the peer is paused
 WRITE_SLICE: Final = 64 * 1024  # octets given to TLS at a time
@@ -40,6 +40,7 @@ class TcpStream(asyncio.Protocol):
         "_received",
         "_received_size",
         "_ssl",
+        "_take",
         "_timer",
         "_transport",
         "_waiter",
@@ -66,7 +67,8 @@ class TcpStream(asyncio.Protocol):
         self._is_paused = False
         self._is_reading_paused = False
         self._fault: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None  # True: who attends has had enough
+        self._take: Take | None = None  # of who attends
         self._drain_waiter: asyncio.Future[None] | None = None
         self._deadline = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -109,7 +111,10 @@ class TcpStream(asyncio.Protocol):
             self._is_reading_paused = True
             self._transport.pause_reading()
         if self._received:
-            self._wake()
+            if self._take is not None and self._received_size <= READ_SIZE:
+                self._give(self._take)
+            else:
+                self._wake()
 
     def eof_received(self) -> bool:
         self._is_eof = True
@@ -150,29 +155,66 @@ class TcpStream(asyncio.Protocol):
         return bool(self._received) or self._is_eof or self._fault is not None
 
     async def read(self, timeout: float) -> bytes:
-        received = self._received
-        if not received and not self._is_eof and self._fault is None:
-            self._waiter = waiter = self._loop.create_future()
-            self._set_deadline(self._loop.time() + timeout)
+        if not self.has_unread:
+            await self._wait(timeout)
+        return self._next_unread()
+
+    async def attend(self, take: Take, timeout: float) -> None:
+        seconds: float | None = timeout
+        while seconds is not None:
+            if self.has_unread:
+                seconds = take(self._next_unread())
+                continue
+            self._take = take
             try:
-                await waiter
+                if await self._wait(seconds):
+                    return
             finally:
-                self._waiter = None
-                self._deadline = math.inf
-        if received:
-            if self._received_size <= READ_SIZE:
-                data = received[0] if len(received) == 1 else b"".join(received)
-                received.clear()
-            else:  # a reader that got everything would block the loop for milliseconds
-                data = self._take_pieces()
-            self._received_size -= len(data)
-            if self._is_reading_paused and self._received_size <= READ_SIZE and not self._transport.is_closing():
-                self._is_reading_paused = False
-                self._transport.resume_reading()
-            return data
-        if self._fault is not None:
-            raise self._fault
-        return b""
+                self._take = None
+
+    def _give(self, take: Take) -> None:
+        """Gives what has arrived to who attends, here in the callback. Large amounts are left to the task, which shares the loop with others."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        try:
+            seconds = take(self._next_unread())
+        except Exception as error:  # whatever it is, it is the task's that waits
+            if not waiter.done():
+                waiter.set_exception(error)
+            return
+        if seconds is not None:
+            self._set_deadline(self._loop.time() + seconds)
+        elif not waiter.done():
+            waiter.set_result(True)
+
+    async def _wait(self, timeout: float) -> bool:
+        """Waits until there is something unread. True: who attends has had enough."""
+        self._waiter = waiter = self._loop.create_future()
+        self._set_deadline(self._loop.time() + timeout)
+        try:
+            has_had_enough: bool = await waiter
+            return has_had_enough
+        finally:
+            self._waiter = None
+            self._deadline = math.inf
+
+    def _next_unread(self) -> bytes:
+        received = self._received
+        if not received:
+            if self._fault is not None:
+                raise self._fault
+            return b""
+        if self._received_size <= READ_SIZE:
+            data = received[0] if len(received) == 1 else b"".join(received)
+            received.clear()
+        else:  # a reader that got everything would block the loop for milliseconds
+            data = self._take_pieces()
+        self._received_size -= len(data)
+        if self._is_reading_paused and self._received_size <= READ_SIZE and not self._transport.is_closing():
+            self._is_reading_paused = False
+            self._transport.resume_reading()
+        return data
 
     def _take_pieces(self) -> bytes:
         """The first pieces that arrived, up to `READ_SIZE` octets; at least one."""
@@ -209,9 +251,13 @@ class TcpStream(asyncio.Protocol):
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.set_result(False)
 
     # Writing.
+
+    @property
+    def is_congested(self) -> bool:
+        return self._is_paused
 
     def write(self, data: bytes) -> None:
         if self._fault is not None or self._transport.is_closing():

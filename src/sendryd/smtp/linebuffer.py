@@ -18,24 +18,22 @@ class LineFault(Enum):
 class LineBuffer:
     """Octets in, lines or octets out."""
 
-    __slots__ = ("_data", "_is_skipping", "_position")
+    __slots__ = ("_data", "_is_skipping", "_position", "left")
 
     def __init__(self) -> None:
         self._data = b""
         self._position = 0  # of what is not used yet
         self._is_skipping = False  # the rest of a line that is too long
+        self.left = 0  # octets that are not used yet
 
     def __len__(self) -> int:
-        return len(self._data) - self._position
+        return self.left
 
     def append(self, data: bytes) -> None:
         """More octets."""
-        position = self._position
-        if position == len(self._data):
-            self._data = data
-        else:
-            self._data = self._data[position:] + data
+        self._data = self._data[self._position :] + data if self.left else data
         self._position = 0
+        self.left = len(self._data)
 
     def peek(self, size: int) -> bytes:
         """The first octets of the next line, at most `size`."""
@@ -52,7 +50,7 @@ class LineBuffer:
             return self._skip_line()
         if end < 0:
             return None
-        self._position = end + 1
+        self._position, self.left = end + 1, len(data) - end - 1
         line = data[start : end - 1] if end > start else b""
         if end == start or data[end - 1] != 0x0D or b"\r" in line:
             return LineFault.BARE_LINE_END
@@ -62,9 +60,9 @@ class LineBuffer:
         end = self._data.find(b"\r\n", self._position)
         if end < 0:
             self._data = b"\r" if self._data.endswith(b"\r") else b""
-            self._position = 0
+            self._use(0)
             return None
-        self._position = end + 2
+        self._use(end + 2)
         self._is_skipping = False
         return LineFault.TOO_LONG
 
@@ -72,19 +70,22 @@ class LineBuffer:
         """At most `size` octets."""
         data, start = self._data, self._position
         if start == 0 and len(data) <= size:  # the common case costs no copy
-            self._data = b""
-            return data
-        self._position = min(start + size, len(data))
+            return self.take_all()
+        self._use(min(start + size, len(data)))
         return data[start : start + size]
 
     def take_all(self) -> bytes:
         """All octets."""
         data = self._data[self._position :] if self._position else self._data
-        self._data, self._position = b"", 0
+        self._data = b""
+        self._position = self.left = 0
         return data
 
     def clear(self) -> None:
         """Forgets everything."""
-        self._data = b""
-        self._position = 0
+        self.take_all()
         self._is_skipping = False
+
+    def _use(self, position: int) -> None:
+        self._position = position
+        self.left = len(self._data) - position

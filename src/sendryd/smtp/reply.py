@@ -51,10 +51,12 @@ class Reply:
     text: str | tuple[str, ...] = ""
     enhanced: EnhancedStatusCode | None = None
     encoded: bytes = field(init=False, repr=False, compare=False)
+    reply_class: ReplyClass = field(init=False, repr=False, compare=False)  # what the first digit says
 
     def __post_init__(self) -> None:
         if not 200 <= self.code <= 599:
             raise ValueError(f"not a reply code: {self.code}")
+        object.__setattr__(self, "reply_class", _CLASSES[self.code // 100])
         text = self.text
         if isinstance(text, str) and len(text) <= MAX_TEXT and text.isascii() and text.isprintable():  # nearly all of them
             line = f"{self.code} {self.enhanced} {text}\r\n" if self.enhanced else f"{self.code} {text}\r\n"
@@ -77,11 +79,6 @@ class Reply:
     def lines(self) -> tuple[str, ...]:
         """The text of each line, without codes."""
         return (self.text,) if isinstance(self.text, str) else self.text or ("",)
-
-    @property
-    def reply_class(self) -> ReplyClass:
-        """What the first digit says."""
-        return _CLASSES[self.code // 100]
 
     @property
     def is_positive(self) -> bool:

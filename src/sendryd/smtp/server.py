@@ -149,7 +149,7 @@ class ServerConnection(AuthCommands, TransactionCommands):
         elif verb is Verb.DATA:
             if reply.is_more:
                 self._content.begin_data()
-            elif self._input:
+            elif self._input.left:
                 self._close("content followed a refused DATA")
         elif verb is Verb.AUTH and not reply.is_positive:
             self._count_fault()
@@ -168,7 +168,7 @@ class ServerConnection(AuthCommands, TransactionCommands):
                 return self._events.popleft()
             if self._dialogue.pending is not None:
                 return PAUSED
-            if not self._input and not self._is_eof:  # most calls, so they are answered here
+            if not self._input.left and not self._is_eof:  # most calls, so they are answered here
                 return NEED_DATA
             event = self._advance()
             if event is not None:
@@ -179,9 +179,9 @@ class ServerConnection(AuthCommands, TransactionCommands):
         if self._dialogue.state is State.CLOSED or self._dialogue.state is State.TLS:
             return self._end_of_stream("in the handshake") if self._dialogue.state is State.TLS and self._is_eof else NEED_DATA
         if self._dialogue.state is State.DATA:
-            return self._read_data() if self._input else self._end_of_stream("in the middle of a message")
+            return self._read_data() if self._input.left else self._end_of_stream("in the middle of a message")
         if self._content.chunk_left:
-            return self._read_chunk() if self._input else self._end_of_stream("in the middle of a chunk")
+            return self._read_chunk() if self._input.left else self._end_of_stream("in the middle of a chunk")
         return self._read_line()
 
     def _end_of_stream(self, where: str) -> ServerEvent:
@@ -193,11 +193,13 @@ class ServerConnection(AuthCommands, TransactionCommands):
             self._hang_up(replies.WRONG_PROTOCOL, "the client spoke TLS at once: it must use STARTTLS")
             return None
         limit = self._limits.command_line
-        if len(self._input) > limit:
+        if self._input.left > limit:
             limit = self._line_limit()
         line = self._input.next_line(limit)
         if line is None:
-            return self._end_of_stream("in the middle of a command" if self._input else "between commands") if self._is_eof else NEED_DATA
+            return (
+                self._end_of_stream("in the middle of a command" if self._input.left else "between commands") if self._is_eof else NEED_DATA
+            )
         if isinstance(line, LineFault):
             self._refuse_line(line)
             return None

@@ -25,7 +25,7 @@ class AuthCommands(ServerSession):
             raise self._out_of_order()
         if not self._dialogue.is_extended:
             raise CommandRefused(replies.HELLO_FIRST)
-        if self._input:  # commands slipped in before the handshake would else seem to come from inside it (CVE-2011-0411)
+        if self._input.left:  # commands slipped in before the handshake would else seem to come from inside it (CVE-2011-0411)
             self._hang_up(replies.INJECTED, "something followed STARTTLS before the handshake")
             return None
         self._dialogue.ask(Verb.STARTTLS)

@@ -47,7 +47,7 @@ class TransactionCommands(ServerSession):
             self._content.refuse(replies.NO_RECIPIENTS)
             return None
         if not self._dialogue.is_in_order(Verb.DATA):
-            if self._input:
+            if self._input.left:
                 self._hang_up(self._out_of_order().reply, "content followed a refused DATA")
                 return None
             raise self._out_of_order()

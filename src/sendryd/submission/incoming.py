@@ -40,17 +40,14 @@ class IncomingContent:
         return f"<IncomingContent {self._in_memory} octets in memory, {self._in_file} in a file>"
 
     @property
-    def is_under_way(self) -> bool:
-        """Whether it holds octets or room."""
-        return self._machine.has_content or self._memory is not None or self._files is not None
-
-    @property
     def is_in_file(self) -> bool:
         """Whether a part of the content is in a file."""
         return self._in_file > 0
 
     def hold(self, key: ApiKey) -> bool:
         """Takes room for the octets that the machine holds. False if they must go to a file: call `spill`."""
+        if self._memory is None and self._files is None and not self._machine.has_content:
+            return True
         if self._in_file and self._in_file > self._machine.content_given:  # RSET between chunks, or an invalid content
             self._close_file()
         size = self._machine.content_size

@@ -1,8 +1,11 @@
 """The login of a submission session: its API key from AUTH, and the addresses that the key may send from (RFC 4954, RFC 6409 §6.1)."""
 
+from collections.abc import Sequence
+
 from sendryd.intake.accept import Intake
 from sendryd.intake.directory import Directory
 from sendryd.model.apikey import ApiKey
+from sendryd.model.domain import SendingDomain
 from sendryd.policy.admission import admit_reverse_path, check_sender
 from sendryd.policy.credentials import hash_key
 from sendryd.policy.refusal import Refusal, RefusalKey
@@ -11,6 +14,10 @@ from sendryd.smtp.events import CredentialsOffered, MailFrom
 from sendryd.store.errors import StoreError, StoreFull
 
 log = get_logger("submission")
+
+
+class UNKNOWN:
+    """Not known without a look-up."""
 
 
 class Login:
@@ -43,21 +50,37 @@ class Login:
 
     async def admit(self, mail: MailFrom) -> Refusal | None:
         """Checks a transaction at MAIL: the key again, so that a revoked one stops at once; room on the disk; the reverse-path. None: it may begin."""
-        directory = self._directory
+        directory, mailbox = self._directory, mail.path.mailbox
         try:
             key = await directory.find_key(self._secret_hash) if self._secret_hash else None
-            if key is None or check_sender(key) is not None:
+            if key is None:
                 self.key = self._secret_hash = None
                 return Refusal(RefusalKey.AUTH_FAILED)
-            self.key = key
-            directory.touch(key)
-            await self._intake.check_room(mail.size or 0)
-            if mail.path.mailbox is None:
-                return None
-            name = mail.path.mailbox.domain
-            return admit_reverse_path(key, name, await directory.covering_domains(key.account_id, name))
+            return self._decide(mail, key, await directory.covering_domains(key.account_id, mailbox.domain) if mailbox else ())
+        except StoreError as error:
+            log.error("sender_check_failed", error=repr(error))
+            return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
+
+    def admit_known(self, mail: MailFrom) -> Refusal | type[UNKNOWN] | None:
+        """What `admit` would give, if nothing has to be looked up for it."""
+        key = self._directory.known_key(self._secret_hash) if self._secret_hash else None
+        if key is None:
+            return UNKNOWN
+        mailbox = mail.path.mailbox
+        covering = self._directory.known_domains(key.account_id, mailbox.domain) if mailbox else ()
+        return UNKNOWN if covering is None else self._decide(mail, key, covering)
+
+    def _decide(self, mail: MailFrom, key: ApiKey, covering: Sequence[SendingDomain]) -> Refusal | None:
+        if check_sender(key) is not None:
+            self.key = self._secret_hash = None
+            return Refusal(RefusalKey.AUTH_FAILED)
+        self.key = key
+        self._directory.touch(key)
+        try:
+            self._intake.check_room(mail.size or 0)
         except StoreFull:
             return Refusal(RefusalKey.STORAGE_FULL)
         except StoreError as error:
             log.error("sender_check_failed", error=repr(error))
             return Refusal(RefusalKey.TEMPORARILY_UNAVAILABLE)
+        return admit_reverse_path(key, mail.path.mailbox.domain, covering) if mail.path.mailbox else None

@@ -99,7 +99,9 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self.was_authenticated = False  # a key has logged in, now or before
         self._is_stopping = False
-        self._is_idle = False  # waiting for a command with no transaction open
+        self._is_attending = False  # waiting for the client
+        self._event: ServerEvent | None = None  # that cannot be answered without waiting for something
+        self._must_spill = False  # more content is in memory than may be
         self._hello = ""
         self._login = Login(context.directory, context.intake)
         self._mail: MailFrom | None = None
@@ -121,7 +123,7 @@ class Session:
     def request_stop(self) -> None:
         """Ends the session as soon as no transaction is under way."""
         self._is_stopping = True
-        if self._is_idle and self._task is not None:
+        if self._is_attending and not self._machine.is_in_transaction and self._task is not None:
             self._task.cancel()
 
     async def run(self) -> None:
@@ -150,7 +152,7 @@ class Session:
         machine, stream = self._machine, self._stream
         burst = 0
         while True:
-            event = machine.next_event()
+            event, self._event = self._event or machine.next_event(), None
             if event is PAUSED:
                 raise AssertionError("an event was left without its reply")
             if not isinstance(event, type):  # else it is NEED_DATA
@@ -165,24 +167,20 @@ class Session:
             burst = 0
             if self._is_stopping and not machine.is_in_transaction and not machine.is_closed:
                 machine.shut_down(replies.SHUTTING_DOWN)
-            data = machine.data_to_send()
-            if data:
-                self._progressed = self._context.clock.monotonic()
-                stream.write(data)
+            self._flush()
+            if stream.is_congested:
                 await stream.drain(WRITE_TIMEOUT)
                 if self._is_stopping:  # asked while the client took its time
                     continue
             if machine.is_closed:
                 return
             try:
-                data = await self._read()
+                await self._attend()
             except ReadTimedOut:
                 machine.shut_down(replies.TIMED_OUT)
                 continue
-            if self._incoming.is_in_file:  # large: many that come in at once must not hold up what is small
-                await self._context.budget.turns.wait()
-            machine.receive_data(data)
-            if self._login.key is not None and self._incoming.is_under_way and not self._incoming.hold(self._login.key):
+            if self._must_spill and self._login.key is not None:
+                self._must_spill = False
                 await self._spill(self._login.key)
 
     def _flush(self) -> None:
@@ -190,29 +188,79 @@ class Session:
         if data:
             self._stream.write(data)
 
-    async def _read(self) -> bytes:
+    async def _attend(self) -> None:
+        """Waits for the client, and answers it for as long as nothing else has to be waited for."""
+        seconds = self._patience(self._context.clock.monotonic())
+        if self._incoming.is_in_file:  # large: many that come in at once must not hold up what is small
+            data = await self._stream.read(seconds)
+            await self._context.budget.turns.wait()
+            self._take(data)
+            return
+        self._is_attending = True
+        try:
+            await self._stream.attend(self._take, seconds)
+        finally:
+            self._is_attending = False
+
+    def _take(self, data: bytes) -> float | None:
+        """Takes what came, and answers what can be answered at once: nearly every MAIL, RCPT and DATA. None: the task has to go on."""
         now = self._context.clock.monotonic()
+        if self._content_due is not None:
+            # The credit is bounded: a fast beginning must not buy hours for the rest.
+            self._content_due = min(self._content_due + len(data) / MIN_DATA_RATE, now + DATA_BLOCK_TIMEOUT)
+        machine, incoming, key = self._machine, self._incoming, self._login.key
+        machine.receive_data(data)
+        if key is not None and not incoming.hold(key):
+            self._must_spill = True
+            return None
+        for _ in range(BURST):
+            event = machine.next_event()
+            if isinstance(event, type):  # NEED_DATA: nothing is left without its reply
+                return self._reply(now)
+            self._progressed = now
+            if not self._answer(event):
+                self._event = event
+                return None
+        return None
+
+    def _reply(self, now: float) -> float | None:
+        """Sends the replies to all that came. For how many seconds the client is waited for, None if the task has to go on."""
+        reply = self._machine.data_to_send()
+        if reply:
+            self._progressed = now
+            self._stream.write(reply)
+        if self._is_stopping or self._machine.is_closed or self._stream.is_congested:
+            return None
+        return self._patience(now)
+
+    def _answer(self, event: ServerEvent) -> bool:
+        """Answers an event of a transaction that goes well. False: it is left to `_handle`."""
+        match event:
+            case MailFrom():
+                refusal = self._login.admit_known(event)
+                if isinstance(refusal, type):
+                    return False
+                self._begin(event, refusal)
+            case RcptTo():
+                self._on_rcpt(event)
+            case DataRequested():
+                self._on_data()
+            case _:
+                return False
+        return True
+
+    def _patience(self, now: float) -> float:
+        """For how many seconds the client is waited for."""
         if self._machine.is_receiving_content:
             if self._content_due is None:
                 self._content_due = now + DATA_BLOCK_TIMEOUT
-            timeout = min(DATA_BLOCK_TIMEOUT, self._content_due - now)
+            return min(DATA_BLOCK_TIMEOUT, self._content_due - now)
+        self._content_due = None
+        if self._login.key is None:
+            deadline = min(self._progressed + UNAUTHENTICATED_TIMEOUT, self._started + UNAUTHENTICATED_SESSION)
         else:
-            self._content_due = None
-            if self._login.key is None:
-                deadline = min(self._progressed + UNAUTHENTICATED_TIMEOUT, self._started + UNAUTHENTICATED_SESSION)
-            else:
-                deadline = self._progressed + COMMAND_TIMEOUT
-            timeout = deadline - now
-        self._is_idle = not self._machine.is_in_transaction
-        try:
-            data = await self._stream.read(max(timeout, 0.0))
-        finally:
-            self._is_idle = False
-        if self._content_due is not None:
-            # The credit is bounded: a fast beginning must not buy hours for the rest.
-            latest = self._context.clock.monotonic() + DATA_BLOCK_TIMEOUT
-            self._content_due = min(self._content_due + len(data) / MIN_DATA_RATE, latest)
-        return data
+            deadline = self._progressed + COMMAND_TIMEOUT
+        return deadline - now
 
     async def _spill(self, key: ApiKey) -> None:
         """Moves the content to a file, or refuses it where there is no room."""
@@ -230,12 +278,11 @@ class Session:
         self._progressed = self._context.clock.monotonic()
         match event:
             case MailFrom():
-                await self._on_mail(event)
+                self._begin(event, await self._login.admit(event))
             case RcptTo():
                 self._on_rcpt(event)
             case DataRequested():
-                self._content_due = None
-                self._machine.reply(replies.START_INPUT)
+                self._on_data()
             case DataEnded():
                 await self._on_content(event)
             case Connected():
@@ -302,10 +349,10 @@ class Session:
         if delay:
             await context.clock.sleep(delay)
 
-    async def _on_mail(self, event: MailFrom) -> None:
+    def _begin(self, event: MailFrom, refusal: Refusal | None) -> None:
+        """Begins a transaction, unless it is refused."""
         self._mail = None
         self._incoming.drop()  # of a transaction that was reset
-        refusal = await self._login.admit(event)
         if refusal is not None:
             if self._login.key is None:
                 self._machine.deauthenticate()
@@ -328,6 +375,10 @@ class Session:
             orcpt=event.orcpt,
         )
         self._machine.reply(replies.RECIPIENT_OK)
+
+    def _on_data(self) -> None:
+        self._content_due = None
+        self._machine.reply(replies.START_INPUT)
 
     async def _on_content(self, event: DataEnded) -> None:
         mail, key = self._mail, self._login.key

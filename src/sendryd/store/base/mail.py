@@ -220,8 +220,8 @@ class EventFilter:
 class AcceptStore(Protocol):
     """What the single door needs."""
 
-    async def check_room(self, size: int) -> None:
-        """Raises `StoreFull` if there is no room for a content of this size beside what accepted mail needs. Cheap."""
+    def check_room(self, size: int) -> None:
+        """Raises `StoreFull` if there is no room for a content of this size beside what accepted mail needs. Takes microseconds."""
         ...
 
     async def accept(self, message: NewMessage) -> None:

@@ -59,7 +59,7 @@ class MemoryStore(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
 
     # Accepting and delivering.
 
-    async def check_room(self, size: int) -> None:
+    def check_room(self, size: int) -> None:
         pass
 
     async def accept(self, message: NewMessage) -> None:

@@ -65,7 +65,7 @@ async def test_what_was_accepted_can_be_recorded_when_nothing_more_is_accepted(d
     accepted = await fill(store, samples, KeyMode.LIVE)
     assert len(accepted) > 100
     with pytest.raises(StoreFull, match="nearly full"):
-        await store.check_room(len(CONTENT))
+        store.check_room(len(CONTENT))
     (disk / "of somebody else").write_bytes(CONTENT)  # nor is there room for one octet
     with pytest.raises(StoreFull, match="nearly full"):
         await store.check_writable()

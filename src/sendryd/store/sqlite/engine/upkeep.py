@@ -16,7 +16,7 @@ class EngineUpkeep:
 
     _database: Database
 
-    async def check_room(self, size: int) -> None:
+    def check_room(self, size: int) -> None:
         self._database.check_room(size)
 
     async def remove_orphans(self) -> int:
@@ -27,7 +27,7 @@ class EngineUpkeep:
         return await self._database.in_thread(self._database.compare_spool)
 
     async def check_writable(self) -> None:
-        await self.check_room(1)
+        self.check_room(1)
 
         def action(connection: apsw.Connection, _batch: object) -> None:
             # Something has to change: the engine leaves a page alone that would stay as it is, and the disk is not asked.

@@ -67,7 +67,8 @@ class Writer:
         self._room = room
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: deque[Operation] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._is_closing = False
         self.is_alive = True
         self._batch: list[Operation] = []  # being committed
@@ -105,7 +106,7 @@ class Writer:
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        with self._changed:
+        with self._lock:  # the condition's own `with` takes two calls more
             if self._is_closing:
                 raise StoreUnavailable("the store is closed")
             if not self.is_alive:
