@@ -10,7 +10,8 @@ import json
 import ssl
 import time
 
-from sendryd.runtime.tcp import TcpStream, connect
+from sendryd.runtime.dial import connect
+from sendryd.runtime.tcp import TcpStream
 
 TIMEOUT = 60.0
 

@@ -25,8 +25,9 @@ from sendryd.runtime.tcp import TcpStream
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
 from sendryd.store.errors import StoreFull, StoreUnavailable
+from sendryd.submission.context import SessionContext
 from sendryd.submission.listener import ConnectionLimits, Listener
-from sendryd.submission.session import Session, SessionContext
+from sendryd.submission.session import Session
 from sendryd.testing.api import MAX_SIZE, ApiWorld
 from sendryd.testing.door import AUTHOR, CONTENT, LIVE_SECRET, Door, FailingStore
 from sendryd.testing.http import Answer

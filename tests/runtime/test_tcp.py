@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.runtime import tcp
+from sendryd.runtime import dial, tcp
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
 from sendryd.runtime.owncert import write_self_signed
@@ -23,7 +23,7 @@ _opened: list[TcpStream] = []
 
 async def connect(address: str, port: int, *, timeout: float) -> TcpStream:
     """Connects; the connection is closed with the server's."""
-    stream = await tcp.connect(address, port, timeout=timeout)
+    stream = await dial.connect(address, port, timeout=timeout)
     _opened.append(stream)
     return stream
 
@@ -359,3 +359,62 @@ def test_new_certificate_files_are_loaded_and_broken_ones_are_not(pair: tuple[Pa
 
 def test_the_private_key_is_readable_by_its_owner_alone(pair: tuple[Path, Path]) -> None:
     assert pair[1].stat().st_mode & 0o777 == 0o600
+
+
+async def test_who_attends_gets_what_arrives_without_being_woken() -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def attentive(stream: ByteStream) -> None:
+        def take(data: bytes) -> float | None:
+            stream.write(data.upper())
+            return None if data in {b"enough", b""} else 5.0
+
+        await stream.attend(take, 5)
+        ended.set()
+        assert await stream.read(5) == b"more"
+        asked.set()
+        await stream.attend(take, 5)  # to the end of the stream
+
+    async with serve(attentive) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        for word in (b"one", b"two", b"enough"):
+            assert not ended.is_set()
+            stream.write(word)
+            assert await stream.read(5) == word.upper()
+        await ended.wait()
+        stream.write(b"more")
+        await asked.wait()
+        await stream.aclose()
+
+
+async def test_a_peer_that_falls_silent_is_given_up_by_who_attends() -> None:
+    given_up = asyncio.Event()
+
+    async def attentive(stream: ByteStream) -> None:
+        with pytest.raises(ReadTimedOut):
+            await stream.attend(lambda _: 0.01, 5)
+        given_up.set()
+
+    async with serve(attentive) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        stream.write(b"word")
+        await given_up.wait()
+        await stream.aclose()
+
+
+async def test_what_goes_wrong_with_what_arrives_is_raised_where_it_is_awaited() -> None:
+    raised = asyncio.Event()
+
+    async def broken(stream: ByteStream) -> None:
+        def take(_: bytes) -> float | None:
+            raise LookupError("a bug")
+
+        with pytest.raises(LookupError):
+            await stream.attend(take, 5)
+        raised.set()
+
+    async with serve(broken) as port:
+        stream = await connect("127.0.0.1", port, timeout=5)
+        stream.write(b"word")
+        await raised.wait()
+        await stream.aclose()

@@ -12,8 +12,8 @@ from sendryd.runtime.stream import Peer
 from sendryd.runtime.tcp import TcpStream
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
+from sendryd.submission.context import SessionContext
 from sendryd.submission.listener import ConnectionLimits, Listener
-from sendryd.submission.session import SessionContext
 from sendryd.testing.door import Door
 
 

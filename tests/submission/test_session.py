@@ -17,16 +17,16 @@ from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
 from sendryd.store.base import QueueFilter
 from sendryd.store.errors import StoreFull
-from sendryd.submission.incoming import ROOM_TIMEOUT
-from sendryd.submission.session import (
+from sendryd.submission.context import SessionContext
+from sendryd.submission.deadlines import (
     COMMAND_TIMEOUT,
     DATA_BLOCK_TIMEOUT,
     MIN_DATA_RATE,
     UNAUTHENTICATED_SESSION,
     UNAUTHENTICATED_TIMEOUT,
-    Session,
-    SessionContext,
 )
+from sendryd.submission.incoming import ROOM_TIMEOUT
+from sendryd.submission.session import Session
 from sendryd.testing.door import AUTHOR, CONTENT, LIVE_SECRET, TEST_SECRET, Door
 from sendryd.testing.virtualtime import VirtualClock
 

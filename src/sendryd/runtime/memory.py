@@ -40,10 +40,9 @@ class MemoryStream:
             raise self._fault
         return b""
 
-    async def attend(self, take: Take, timeout: float) -> None:
-        seconds: float | None = timeout
-        while seconds is not None:
-            seconds = take(await self.read(seconds))
+    async def attend(self, take: Take, timeout: float | None) -> None:
+        while timeout is not None:
+            timeout = take(await self.read(timeout))
 
     @property
     def is_congested(self) -> bool:

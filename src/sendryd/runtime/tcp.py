@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, cast
 
-from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSClosed, TLSFailed, TLSTimedOut, WriteTimedOut
+from sendryd.runtime.faults import PeerClosed, ReadTimedOut, TLSClosed, TLSFailed, TLSTimedOut, WriteTimedOut
 from sendryd.runtime.patience import LATE, MOMENT
 from sendryd.runtime.stream import READ_SIZE, Peer, Take, TlsInfo
 
@@ -159,15 +159,14 @@ class TcpStream(asyncio.Protocol):
             await self._wait(timeout)
         return self._next_unread()
 
-    async def attend(self, take: Take, timeout: float) -> None:
-        seconds: float | None = timeout
-        while seconds is not None:
+    async def attend(self, take: Take, timeout: float | None) -> None:
+        while timeout is not None:
             if self.has_unread:
-                seconds = take(self._next_unread())
+                timeout = take(self._next_unread())
                 continue
             self._take = take
             try:
-                if await self._wait(seconds):
+                if await self._wait(timeout):
                     return
             finally:
                 self._take = None
@@ -193,8 +192,7 @@ class TcpStream(asyncio.Protocol):
         self._waiter = waiter = self._loop.create_future()
         self._set_deadline(self._loop.time() + timeout)
         try:
-            has_had_enough: bool = await waiter
-            return has_had_enough
+            return bool(await waiter)
         finally:
             self._waiter = None
             self._deadline = math.inf
@@ -400,17 +398,3 @@ class TcpStream(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
-
-
-async def connect(address: str, port: int, *, timeout: float, local_address: str | None = None) -> TcpStream:
-    """Connects to an IP address. Raises `ConnectFailed` after `timeout` seconds, or when refused or unreachable."""
-    loop = asyncio.get_running_loop()
-    local = (local_address, 0) if local_address else None
-    try:
-        async with asyncio.timeout(timeout):
-            _, stream = await loop.create_connection(TcpStream, address, port, local_addr=local)
-    except TimeoutError:
-        raise ConnectFailed(f"connecting to {address} port {port} timed out") from None
-    except OSError as error:
-        raise ConnectFailed(f"cannot connect to {address} port {port}: {error.strerror or error}") from None
-    return stream

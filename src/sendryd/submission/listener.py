@@ -21,7 +21,8 @@ from sendryd.policy.network import network_of
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.tcp import TcpStream
-from sendryd.submission.session import Session, SessionContext
+from sendryd.submission.context import SessionContext
+from sendryd.submission.session import Session
 
 BACKLOG: Final = 1024  # connections that the kernel queues while the process is busy
 DRAIN_TIMEOUT: Final = 30.0  # seconds for transactions under way when the program stops

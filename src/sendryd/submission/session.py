@@ -6,25 +6,16 @@ time, and the order in which the three are asked.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, assert_never
 
-from sendryd.intake.accept import Intake
-from sendryd.intake.directory import Directory
 from sendryd.intake.submission import Origin, Receipt, Recipient, Submission
 from sendryd.model.apikey import ApiKey
 from sendryd.model.ids import API_KEY_PREFIX, format_id
-from sendryd.policy.penalty import FailureLog
 from sendryd.policy.refusal import Refusal, RefusalKey
-from sendryd.runtime.budget import IN_MEMORY, BudgetExhausted, ContentBudget
-from sendryd.runtime.clock import Clock
+from sendryd.runtime.budget import IN_MEMORY, BudgetExhausted
 from sendryd.runtime.faults import NetworkFault, ReadTimedOut
 from sendryd.runtime.log import get_logger
-from sendryd.runtime.maillog import MailLog
-from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.stream import ByteStream
-from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.errors import RemoteProtocolError
 from sendryd.smtp.events import (
     PAUSED,
@@ -42,42 +33,20 @@ from sendryd.smtp.events import (
     StartTLSRequested,
 )
 from sendryd.smtp.reply import Reply
-from sendryd.smtp.server import ServerConnection, ServerLimits
+from sendryd.smtp.server import ServerConnection
 from sendryd.submission import replies
+from sendryd.submission.context import SessionContext
+from sendryd.submission.deadlines import Deadlines
 from sendryd.submission.incoming import IncomingContent
 from sendryd.submission.login import Login
 
-COMMAND_TIMEOUT: Final = 300.0  # seconds for a whole command line: RFC 5321 §4.5.3.2.7
-UNAUTHENTICATED_TIMEOUT: Final = 60.0  # for a command before AUTH: strangers get less patience
-UNAUTHENTICATED_SESSION: Final = 300.0  # from the greeting to a successful AUTH, whatever is said meanwhile
 HANDSHAKE_TIMEOUT: Final = 30.0  # for the TLS handshake
-DATA_BLOCK_TIMEOUT: Final = 180.0  # between two reads of content: RFC 5321 §4.5.3.2.5
-# Octets a second over a whole content or chunk, after DATA_BLOCK_TIMEOUT of grace (Postfix: smtpd_min_data_rate). What is refused at its
-# end counts too, or a client with a slow line would never get to see why.
-MIN_DATA_RATE: Final = 500
 WRITE_TIMEOUT: Final = 60.0  # for a client that does not read our replies
 BURST: Final = 100  # pipelined commands answered before the other sessions get their turn: about a millisecond's work
 
 _TRANSACTION_VERBS: Final = frozenset({"MAIL", "RCPT", "DATA", "BDAT"})
 
 log = get_logger("submission")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionContext:
-    """What all sessions of a listener share."""
-
-    hostname: str
-    limits: ServerLimits
-    certificate: ServerCertificate
-    intake: Intake
-    directory: Directory
-    failures: FailureLog
-    budget: ContentBudget
-    scratch_dir: Path  # where large contents are while they come in
-    metrics: Metrics
-    mail_log: MailLog
-    clock: Clock
 
 
 class Session:
@@ -107,9 +76,7 @@ class Session:
         self._mail: MailFrom | None = None
         self._recipients: dict[str, Recipient] = {}
         self._incoming = IncomingContent(self._machine, context.budget, context.scratch_dir)
-        self._started = context.clock.monotonic()
-        self._progressed = self._started  # when a command was last answered
-        self._content_due: float | None = None  # when the content under way must have come; each octet puts that off
+        self._deadlines = Deadlines(context.clock.monotonic())
 
     def __repr__(self) -> str:
         account = self._login.key.account_id if self._login.key else "nobody"
@@ -205,9 +172,7 @@ class Session:
     def _take(self, data: bytes) -> float | None:
         """Takes what came, and answers what can be answered at once: nearly every MAIL, RCPT and DATA. None: the task has to go on."""
         now = self._context.clock.monotonic()
-        if self._content_due is not None:
-            # The credit is bounded: a fast beginning must not buy hours for the rest.
-            self._content_due = min(self._content_due + len(data) / MIN_DATA_RATE, now + DATA_BLOCK_TIMEOUT)
+        self._deadlines.credit(len(data), now)
         machine, incoming, key = self._machine, self._incoming, self._login.key
         machine.receive_data(data)
         if key is not None and not incoming.hold(key):
@@ -217,7 +182,7 @@ class Session:
             event = machine.next_event()
             if isinstance(event, type):  # NEED_DATA: nothing is left without its reply
                 return self._reply(now)
-            self._progressed = now
+            self._deadlines.progress(now)
             if not self._answer(event):
                 self._event = event
                 return None
@@ -227,7 +192,7 @@ class Session:
         """Sends the replies to all that came. For how many seconds the client is waited for, None if the task has to go on."""
         reply = self._machine.data_to_send()
         if reply:
-            self._progressed = now
+            self._deadlines.progress(now)
             self._stream.write(reply)
         if self._is_stopping or self._machine.is_closed or self._stream.is_congested:
             return None
@@ -251,16 +216,7 @@ class Session:
 
     def _patience(self, now: float) -> float:
         """For how many seconds the client is waited for."""
-        if self._machine.is_receiving_content:
-            if self._content_due is None:
-                self._content_due = now + DATA_BLOCK_TIMEOUT
-            return min(DATA_BLOCK_TIMEOUT, self._content_due - now)
-        self._content_due = None
-        if self._login.key is None:
-            deadline = min(self._progressed + UNAUTHENTICATED_TIMEOUT, self._started + UNAUTHENTICATED_SESSION)
-        else:
-            deadline = self._progressed + COMMAND_TIMEOUT
-        return deadline - now
+        return self._deadlines.seconds(now, is_content=self._machine.is_receiving_content, is_stranger=self._login.key is None)
 
     async def _spill(self, key: ApiKey) -> None:
         """Moves the content to a file, or refuses it where there is no room."""
@@ -271,11 +227,10 @@ class Session:
             log.warning("content_not_kept", client=self._stream.peer.host, key_id=format_id(API_KEY_PREFIX, key.id), error=repr(error))
             self._machine.refuse_content(replies.BUSY if isinstance(error, BudgetExhausted) else Refusal(RefusalKey.STORAGE_FULL).smtp)
             self._incoming.drop()
-        if self._content_due is not None:  # the client could not send meanwhile
-            self._content_due += self._context.clock.monotonic() - started
+        self._deadlines.put_off(self._context.clock.monotonic() - started)
 
     async def _handle(self, event: ServerEvent) -> None:
-        self._progressed = self._context.clock.monotonic()
+        self._deadlines.progress(self._context.clock.monotonic())
         match event:
             case MailFrom():
                 self._begin(event, await self._login.admit(event))
@@ -377,7 +332,7 @@ class Session:
         self._machine.reply(replies.RECIPIENT_OK)
 
     def _on_data(self) -> None:
-        self._content_due = None
+        self._deadlines.begin_content()
         self._machine.reply(replies.START_INPUT)
 
     async def _on_content(self, event: DataEnded) -> None:

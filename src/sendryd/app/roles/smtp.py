@@ -5,8 +5,8 @@ from sendryd.app.roles.running import Running, Shared, Sockets, intake_of
 from sendryd.policy.penalty import FailureLog
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
+from sendryd.submission.context import SessionContext
 from sendryd.submission.listener import ConnectionLimits, Listener
-from sendryd.submission.session import SessionContext
 
 
 async def start_smtp(basics: Basics, running: Running, shared: Shared, certificate: ServerCertificate, sockets: Sockets) -> None:
