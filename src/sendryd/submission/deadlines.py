@@ -30,13 +30,13 @@ class Deadlines:
         self._content_due = None
 
     def credit(self, octets: int, now: float) -> None:
-        """So many octets have come."""
+        """`octets` octets have come."""
         if self._content_due is not None:
             # The credit is bounded: a fast beginning must not buy hours for the rest.
             self._content_due = min(self._content_due + octets / MIN_DATA_RATE, now + DATA_BLOCK_TIMEOUT)
 
     def put_off(self, seconds: float) -> None:
-        """For so long the client could send no content."""
+        """The client could send no content for this time."""
         if self._content_due is not None:
             self._content_due += seconds
 
