@@ -22,7 +22,8 @@ from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.tcp import TcpStream
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
-from sendryd.submission.session import Session, SessionContext
+from sendryd.submission.context import SessionContext
+from sendryd.submission.session import Session
 from sendryd.testing.door import ACCOUNT, AUTHOR, CONTENT, LIVE_SECRET, Door
 from sendryd.testing.stores import open_new_store, quick_folder
 
