@@ -121,7 +121,11 @@ def exits() -> dict[str, list[Any]]:
         for name, words in COMMANDS.items():
             command = [sys.executable, "-m", "sendryd", *words]
             ended = subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=TIMEOUT, check=False)
-            said = f"{ended.stdout}{ended.stderr}".replace(folder, "FOLDER").replace(sendryd.__version__, "VERSION")
+            said = (
+                f"{ended.stdout}{ended.stderr}".replace(folder, "FOLDER")
+                .replace(f"{sys.executable} -m ", "")
+                .replace(sendryd.__version__, "VERSION")
+            )
             found[name] = [ended.returncode, said]
         return found
 
