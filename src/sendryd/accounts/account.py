@@ -1,4 +1,4 @@
-"""What an account sets for itself, at whatever door."""
+"""Operations on accounts, shared by the REST API and the command line."""
 
 from collections.abc import Callable
 
@@ -12,20 +12,20 @@ Change = Callable[[AccountSettings], AccountSettings]
 
 
 class Accounts:
-    """What is done with accounts."""
+    """Reads and changes accounts."""
 
     def __init__(self, store: AccountStore) -> None:
         self._store = store
 
     async def get(self, account_id: AccountId) -> Account:
-        """An account. Raises `NotFound`."""
+        """Get an account. Raises `NotFound`."""
         account = await self._store.get_account(account_id)
         if account is None:
             raise NotFound("no such account")
         return account
 
     async def rename(self, account_id: AccountId, name: str) -> Account:
-        """Gives an account another name. Raises `NotFound`."""
+        """Rename an account. Raises `NotFound`."""
 
         async def attempt() -> Account:
             account = await self.get(account_id)
@@ -34,7 +34,7 @@ class Accounts:
         return await reapply(attempt)
 
     async def change(self, account_id: AccountId, change: Change) -> Account:
-        """Replaces an account's settings by what is made of them. Raises `NotFound`."""
+        """Replace an account's settings by the result of `change`. Raises `NotFound`."""
 
         async def attempt() -> Account:
             account = await self.get(account_id)

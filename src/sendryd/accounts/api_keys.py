@@ -1,4 +1,4 @@
-"""Making, rotating and revoking API keys."""
+"""Operations on API keys, shared by the REST API and the command line."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,7 +23,7 @@ class BadExpiry(BadField):
 
 
 class ApiKeys:
-    """What is done with keys, at whatever door."""
+    """Creates, rotates and revokes API keys."""
 
     def __init__(self, store: AccountStore, *, clock: Clock, rand: Rand, ids: IdSource, max_keys: int | None = None) -> None:
         self._store = store
@@ -42,8 +42,9 @@ class ApiKeys:
         expires_in: timedelta | None = None,
         expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
-        """A new key, and its secret, which is stored nowhere. It lives for a time or until a moment, and for ever if neither is given.
-        Raises `BadExpiry`, `LimitReached`, and `LiveKeyNeeded` for a live key that a test key would make: test keys leak easily.
+        """Create a key. Returns it with its secret, which is stored nowhere. It expires after `expires_in` or at `expires_at`; without
+        either, never. Raises `BadExpiry`, `LimitReached`, and `LiveKeyNeeded` if a test key would create a live key: test keys leak
+        easily.
         """
         check_change(actor, mode)
         now = self._clock.now()
@@ -72,7 +73,7 @@ class ApiKeys:
         return NewApiKey(key=key, secret_hash=secret_hash), secret
 
     async def get(self, account_id: AccountId, key_id: ApiKeyId) -> ApiKey:
-        """One key. Raises `NotFound`."""
+        """Get one key. Raises `NotFound`."""
         keys = await self._store.list_api_keys(account_id)
         found = next((key for key in keys if key.id == key_id), None)
         if found is None:
@@ -80,8 +81,8 @@ class ApiKeys:
         return found
 
     async def revoke(self, actor: Actor, key_id: ApiKeyId, *, grace: timedelta = timedelta(0), is_repeatable: bool = True) -> ApiKey:
-        """Revokes a key, now or after a time of grace. Raises `LiveKeyNeeded` for a live key that a test key would revoke, and
-        `NotFound`; also for a key that was revoked before, unless `is_repeatable`.
+        """Revoke a key, now or after `grace`. Raises `LiveKeyNeeded` if a test key would revoke a live key, and `NotFound`, also for a key
+        that is revoked already unless `is_repeatable`.
         """
         if actor.mode is KeyMode.TEST:
             check_change(actor, (await self.get(actor.account_id, key_id)).mode)
@@ -92,8 +93,8 @@ class ApiKeys:
         return key
 
     async def rotate(self, actor: Actor, key_id: ApiKeyId, *, grace: timedelta = timedelta(0)) -> tuple[ApiKey, str]:
-        """A new key with the name, scope and mode of an old one, which is revoked. If the old one was made for a limited time, so is the
-        new one, for as long again. Raises `NotFound`, and `NotAllowed` for a key that is revoked: that must not bring it back.
+        """Create a key with the name, scope and mode of an old one, and revoke the old one after `grace`. The new key gets the old one's
+        lifetime again. Raises `NotFound`, and `NotAllowed` for a revoked key, which rotation must not bring back.
         """
         old, now = await self.get(actor.account_id, key_id), self._clock.now()
         expires_at = _after(now, old.expires_at - old.created_at) if old.expires_at is not None else None

@@ -1,4 +1,4 @@
-"""Read, change, write: applied again where somebody else has changed the same thing in between, in this process or another."""
+"""Read, change, write: repeated when another process or task changed the same row in between."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 async def reapply(attempt: Callable[[], Awaitable[Result]]) -> Result:
-    """Run a read-modify-write until nobody is in its way. Raises what it raises, and `Changed` after `MAX_TRIES`."""
+    """Run a read-modify-write until no other writer interferes. Raises what `attempt` raises, and `Changed` after `MAX_TRIES`."""
     for _ in range(MAX_TRIES - 1):
         try:
             return await attempt()

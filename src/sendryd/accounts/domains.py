@@ -1,6 +1,6 @@
-"""Adding, setting and removing sending domains, and proving them and their logos by DNS.
+"""Domain operations, shared by the REST API and the command line: adding, changing, removing and verifying sending domains and their logos.
 
-Every change that webhooks are told of is stored with its notice, in one commit.
+A change that webhooks report is stored with its notice in one transaction.
 """
 
 import asyncio
@@ -48,11 +48,11 @@ Change = Callable[[DomainSettings], DomainSettings]
 
 
 class BadDomainName(BadField):
-    """Not a name that can be a sending domain; the message says why."""
+    """The name cannot be a sending domain; the message says why."""
 
 
 class BadDomainSetting(BadField):
-    """A setting that this domain cannot have; the message says why."""
+    """The domain cannot have this setting; the message says why."""
 
     @property
     @override
@@ -63,7 +63,7 @@ class BadDomainSetting(BadField):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What a look at a domain's records came to."""
+    """The result of checking a domain's records."""
 
     domain: SendingDomain  # as it is stored now
     found: Mapping[RecordPurpose, tuple[str, ...]]  # the records that bear on each purpose; none also where DNS gave no answer
@@ -71,7 +71,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BimiVerification:
-    """What a look at a logo's record came to."""
+    """The result of checking a logo's record."""
 
     bimi: Bimi  # as it is stored now
     reason: str  # why the record is not right: one sentence; empty if it is
@@ -82,7 +82,7 @@ class DomainStore(AccountStore, QueueStore, Protocol):
 
 
 class Domains:
-    """What is done with sending domains, at whatever door."""
+    """Adds, changes, verifies and removes sending domains."""
 
     def __init__(
         self,
@@ -106,14 +106,14 @@ class Domains:
         self._max_domains = max_domains
 
     async def get(self, account_id: AccountId, domain_id: DomainId) -> SendingDomain:
-        """A domain of the account. Raises `NotFound`."""
+        """Get a domain of the account. Raises `NotFound`."""
         domain = await self._store.get_domain(domain_id)
         if domain is None or domain.account_id != account_id:
             raise NotFound("no such domain")
         return domain
 
     async def add(self, account_id: AccountId, name: str) -> SendingDomain:
-        """A new domain with a DKIM key of its own. Raises `BadDomainName`, `Conflict` if the account has it already, and `LimitReached`."""
+        """Add a domain with a new DKIM key. Raises `BadDomainName`, `LimitReached`, and `Conflict` if the account has the domain already."""
         name = parse_name(name)
         if len(dkim_name(name, self._selector)) > MAX_NAME:
             raise BadDomainName("name", f"{name} is too long: its DKIM record would have a name of more than {MAX_NAME} octets")
@@ -136,13 +136,15 @@ class Domains:
         return domain
 
     async def _refuse_another(self, account_id: AccountId, name: str, limit: int) -> None:
-        """Says so before a key is made, which takes long. Raises `Conflict`, `LimitReached`."""
+        """Refuse before the key is made, which takes long. Raises `Conflict`, `LimitReached`."""
         if await self._store.find_domain(account_id, name) is not None:
             raise Conflict("the domain exists")
         raise LimitReached(limit, "domain", "remove one first")
 
     async def change(self, domain_id: DomainId, change: Change) -> SendingDomain:
-        """Replaces a domain's settings by what is made of them. Raises `NotFound`, and `BadDomainSetting` for what it cannot have."""
+        """Replace a domain's settings by the result of `change`. Raises `NotFound`, and `BadDomainSetting` for a setting the domain cannot
+        have.
+        """
 
         async def attempt() -> SendingDomain:
             domain = await self._get(domain_id)
@@ -171,7 +173,7 @@ class Domains:
         return await self._store.hold_for_domain(domain.id, now)
 
     async def verify(self, domain: SendingDomain) -> Verification:
-        """Looks at the published records, past the cache, and stores what follows. Raises `NotFound` if the domain is gone."""
+        """Check the published records, past the cache, and store the result. Raises `NotFound` if the domain is gone."""
         records = wanted_records(domain.name, domain.selector, domain.public_key, self._settings)
         names = {record.purpose: record.name for record in records}
         dkim, dmarc, spf = await asyncio.gather(
@@ -198,7 +200,7 @@ class Domains:
         return Verification(domain=after, found={purpose: _relevant(purpose, each) for purpose, each in texts.items()})
 
     async def _find_dmarc(self, name: str) -> tuple[str, ...] | Unknown:
-        """The DMARC records that hold for a domain: its own, or else those of its organisational domain (RFC 7489 §6.6.3)."""
+        """Find the DMARC records that apply to a domain: its own, or else those of its organisational domain (RFC 7489 §6.6.3)."""
         own = await self._texts(f"_dmarc.{name}")
         organisation = await asyncio.to_thread(organisational_domain, name)  # the first call reads a long list
         if isinstance(own, Unknown) or organisation == name or any(is_for(RecordPurpose.DMARC, text) for text in own):
@@ -241,8 +243,8 @@ class Domains:
         return await self._store.record_domain_check(domain, check, notice)
 
     async def set_bimi(self, domain: SendingDomain, *, logo_url: str, vmc_url: str | None, selector: str) -> Bimi:
-        """A domain's logo, to be proved anew if anything of it differs. Raises `BadDomainSetting` for what cannot stand in a record, and
-        `NotFound` if the domain is gone.
+        """Set a domain's logo. A changed logo needs verification again. Raises `BadDomainSetting` for a value that cannot stand in the
+        record, and `NotFound` if the domain is gone.
         """
         for field, url in (("logo_url", logo_url), ("vmc_url", vmc_url)):
             if url is not None and ";" in url:  # it ends a tag of the record
@@ -275,7 +277,7 @@ class Domains:
         return bimi
 
     async def remove_bimi(self, domain: SendingDomain) -> None:
-        """Takes a domain's logo away. Raises `NotFound` if it has none."""
+        """Remove a domain's logo. Raises `NotFound` if it has none."""
 
         async def attempt() -> None:
             before = await self._store.get_bimi(domain.id)
@@ -286,8 +288,8 @@ class Domains:
         await reapply(attempt)
 
     async def verify_bimi(self, domain: SendingDomain) -> BimiVerification:
-        """Looks at the published record of a domain's logo, past the cache, and stores what follows; nothing if DNS gives no answer.
-        Raises `NotFound` if the domain has no logo or is gone.
+        """Check the published record of a domain's logo, past the cache, and store the result. Without an answer from DNS, nothing is
+        stored. Raises `NotFound` if the domain has no logo or is gone.
         """
         bimi = await self._store.get_bimi(domain.id)
         if bimi is None:

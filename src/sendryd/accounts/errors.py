@@ -1,8 +1,8 @@
-"""What is wrong with something that was given, by field, for whatever door it came in at."""
+"""Errors about a field of a request, shared by the REST API and the command line."""
 
 
 class BadField(ValueError):
-    """A field has a value that cannot be used; the message says what to change."""
+    """A field has an invalid value; the message says what to change."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -10,5 +10,5 @@ class BadField(ValueError):
 
     @property
     def sentence(self) -> str:
-        """The message with the field that it is about."""
+        """The message with the field's name in front."""
         return f"{self.field}: {self}"

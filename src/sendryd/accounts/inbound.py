@@ -1,4 +1,4 @@
-"""Where mail that comes in is posted, at whatever door."""
+"""Operations on the forwarding of received emails."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from sendryd.runtime.rand import Rand
 
 
 class Inbound:
-    """What is done with the forwarding of mail that comes in."""
+    """Reads and sets where an account's received emails are posted."""
 
     def __init__(self, accounts: Accounts, rand: Rand, *, allow_private: bool) -> None:
         self._accounts = accounts
@@ -19,11 +19,11 @@ class Inbound:
         self._allow_private = allow_private
 
     async def get(self, account_id: AccountId) -> InboundForwarding:
-        """Where an account's mail is posted. Raises `NotFound`."""
+        """Get the forwarding of an account. Raises `NotFound`."""
         return (await self._accounts.get(account_id)).settings.inbound
 
     async def set(self, account_id: AccountId, *, url: str | None, secret: str | None) -> InboundForwarding:
-        """Posts an account's mail somewhere else, or nowhere. Without a secret the one that is there stays, or one is made. Raises
+        """Set the URL to post to; None switches forwarding off. Without `secret`, the present one stays, or a new one is made. Raises
         `UrlRefused`, `NotFound`.
         """
         checked = None if url is None else check_url(url, allow_private=self._allow_private)

@@ -1,4 +1,4 @@
-"""Scheduling reports and removing them, for the REST API and whatever else an account is managed with."""
+"""Operations on scheduled reports."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,7 +14,7 @@ MAX_REPORTS: Final = 50  # of an account: the list has no pages, and each is mai
 
 
 class ScheduledReports:
-    """The scheduled reports of accounts."""
+    """Schedules, lists and removes reports."""
 
     def __init__(self, store: ReportStore, *, clock: Clock, ids: IdSource) -> None:
         self._store = store
@@ -22,7 +22,7 @@ class ScheduledReports:
         self._ids = ids
 
     async def add(self, account_id: AccountId, frequency: ReportFrequency, recipients: Sequence[str]) -> ScheduledReport:
-        """Schedule a report; a repeated recipient gets it once. Raises `LimitReached`."""
+        """Schedule a report. A repeated recipient gets one copy. Raises `LimitReached`."""
         now = self._clock.now()
         report = ScheduledReport(
             id=ReportId(self._ids.next()),
@@ -36,9 +36,9 @@ class ScheduledReports:
         return report
 
     async def list_all(self, account_id: AccountId) -> list[ScheduledReport]:
-        """The account's reports, newest first."""
+        """List the account's reports, newest first."""
         return await self._store.list_scheduled_reports(account_id)
 
     async def remove(self, account_id: AccountId, report_id: ReportId) -> None:
-        """Send a report no more. Raises `NotFound`."""
+        """Remove a scheduled report. Raises `NotFound`."""
         await self._store.remove_scheduled_report(account_id, report_id)

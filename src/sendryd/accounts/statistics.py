@@ -18,7 +18,7 @@ MAX_COHORTS: Final = 120  # four months of days; each is followed for up to 60 b
 
 
 class BadSelection(BadField):
-    """Mail that cannot be selected or grouped as asked. The message says what to change."""
+    """Mail cannot be selected or grouped as asked; the message says what to change."""
 
 
 def select_mail(mode: KeyMode, start: datetime, end: datetime, *, tag: str | None = None, domain: str | None = None) -> ReportFilter:

@@ -1,4 +1,4 @@
-"""What is done with suppressions and unsubscribes, at whatever door."""
+"""Operations on suppressions and unsubscribes, shared by the REST API and the command line."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -20,7 +20,7 @@ MAX_IMPORT: Final = 10_000  # addresses in one call: a write of some 100 ms, whi
 
 
 class BadAddress(ValueError):
-    """What was given is not one plain address. The message says what to change."""
+    """The text is not one plain address; the message says what to change."""
 
     def __init__(self, sentence: str, index: int = 0) -> None:
         super().__init__(sentence)
@@ -28,7 +28,7 @@ class BadAddress(ValueError):
 
 
 class BadLength(BadField):
-    """Too few or too many were given."""
+    """The list has too few or too many addresses."""
 
     @property
     @override
@@ -38,7 +38,7 @@ class BadLength(BadField):
 
 
 def read_address(text: str) -> str:
-    """An address in the form in which the lists keep it: domain in A-labels, lower case. Raises `BadAddress`."""
+    """Read an address into its stored form: domain in A-labels, lower case. Raises `BadAddress`."""
     try:
         mailbox = parse_mailbox(text)
     except MalformedMessage as error:
@@ -49,7 +49,7 @@ def read_address(text: str) -> str:
 
 
 def seek_address(text: str) -> str:
-    """The form in which an address would be on a list; of what is none, something that is not there."""
+    """The stored form of an address to search for. Text that is no address gives a form that no list has."""
     try:
         return read_address(text)
     except BadAddress:
@@ -57,7 +57,7 @@ def seek_address(text: str) -> str:
 
 
 class Suppressions:
-    """Adding to the lists and taking off them."""
+    """Adds addresses to the lists and removes them."""
 
     def __init__(self, store: ListStore, *, clock: Clock, ids: IdSource) -> None:
         self._store = store
@@ -65,14 +65,16 @@ class Suppressions:
         self._ids = ids
 
     async def suppress(self, account_id: AccountId, email: str, reason: SuppressionReason) -> Suppression:
-        """Suppresses an address. Returns what stands: one that was suppressed already keeps its reason and time. Raises `BadAddress`."""
+        """Suppress an address. Returns the stored suppression: an address that was suppressed already keeps its reason and time. Raises
+        `BadAddress`.
+        """
         new = self._suppression(account_id, read_address(email), reason)
         await self._store.add_suppressions([new])
         return await self._store.get_suppression(account_id, new.email) or new
 
     async def import_suppressions(self, account_id: AccountId, entries: Sequence[tuple[str, SuppressionReason]]) -> int:
-        """Suppresses many addresses, all or, if one cannot be read, none. Returns how many are new. Raises `BadLength`, and `BadAddress`
-        with the first that cannot be read.
+        """Suppress many addresses, or none if one is invalid. Returns the number of new ones. Raises `BadLength`, and `BadAddress` for the
+        first invalid address.
         """
         if not 1 <= len(entries) <= MAX_IMPORT:
             raise BadLength("emails", f"give 1 to {MAX_IMPORT:,} addresses, in emails or in suppressions")
@@ -83,14 +85,14 @@ class Suppressions:
         )
 
     async def lift_suppression(self, account_id: AccountId, email: str) -> None:
-        """Lets an address have mail again. Raises `NotFound`."""
+        """Remove an address from the suppression list. Raises `NotFound`."""
         await self._store.remove_suppression(account_id, seek_address(email))
 
     async def unsubscribe(
         self, account_id: AccountId, emails: Sequence[str], *, list_id: str | None, reason: str | None
     ) -> tuple[list[Unsubscribe], int]:
-        """Unsubscribes addresses, all or none. Returns what stands for each, in order, and how many of these are new. Raises `BadAddress`
-        with the first that cannot be read.
+        """Unsubscribe addresses, or none if one is invalid. Returns the stored unsubscribe of each, in order, and the number of new ones.
+        Raises `BadAddress` for the first invalid address.
         """
         given = [self._unsubscribe(account_id, email, list_id, reason) for email in await offload.in_thread(_read_all, emails)]
         standing = await self._store.add_unsubscribes(given)

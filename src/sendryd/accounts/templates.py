@@ -1,4 +1,4 @@
-"""Stored templates: kept only if they can be read, rendered with their variables."""
+"""Operations on stored templates, shared by the REST API and the door. Only templates that parse are stored."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -35,12 +35,12 @@ LARGE_TIMEOUT: Final = 8.0
 
 
 class BadTemplate(BadField):
-    """A template that cannot be stored; the message says what to change."""
+    """The template cannot be stored; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateChange:
-    """What becomes of a template; None: it stays."""
+    """The fields of a template to change; None: the field stays."""
 
     name: str | None = None
     subject: str | None = None
@@ -56,7 +56,7 @@ EMPTY: Final = TemplateContent(subject=None, html=None, text=None, engine="html"
 
 
 class Templates:
-    """What is done with templates, at whatever door."""
+    """Stores, publishes and renders templates."""
 
     def __init__(
         self, store: TemplateStore, *, clock: Clock, ids: IdSource, fences: Fences | None = None, max_templates: int | None = None
@@ -68,18 +68,18 @@ class Templates:
         self._max_templates = max_templates
 
     async def get(self, account_id: AccountId, template_id: TemplateId) -> Template:
-        """One template. Raises `NotFound`."""
+        """Get one template. Raises `NotFound`."""
         template = await self._store.get_template(account_id, template_id)
         if template is None:
             raise NotFound("no such template")
         return template
 
     async def page(self, account_id: AccountId, *, limit: int, before: TemplateId | None) -> Page[Template]:
-        """Templates, newest first."""
+        """List templates, newest first."""
         return await self._store.page_templates(account_id, limit=limit, before=before)
 
     async def add(self, actor: Actor, change: TemplateChange) -> Template:
-        """A new template; one that a test key makes is for test mail alone. Raises `BadTemplate`, `LimitReached`."""
+        """Add a template. A template that a test key adds is for test mail only. Raises `BadTemplate`, `LimitReached`."""
         now = self._clock.now()
         template = Template(
             id=TemplateId(self._ids.next()),
@@ -94,7 +94,7 @@ class Templates:
         return template
 
     async def update(self, actor: Actor, template_id: TemplateId, change: TemplateChange) -> Template:
-        """A template with another content, which becomes its next version. What a live key saves, live mail can use. Raises `NotFound`,
+        """Change a template; a new content becomes its next version. Live mail can use a template that a live key saved. Raises `NotFound`,
         `BadTemplate`, `LiveKeyNeeded`.
         """
 
@@ -118,7 +118,7 @@ class Templates:
         return template
 
     async def duplicate(self, actor: Actor, template_id: TemplateId) -> Template:
-        """A copy under another name. Raises `NotFound`, `LimitReached`."""
+        """Copy a template under another name. Raises `NotFound`, `LimitReached`."""
         old, now = await self.get(actor.account_id, template_id), self._clock.now()
         name = old.name[: MAX_NAME - len(COPY_SUFFIX)] + COPY_SUFFIX
         copy = replace(old, id=TemplateId(self._ids.next()), name=name, created_at=now, updated_at=now, mode=actor.mode)
@@ -126,16 +126,18 @@ class Templates:
         return copy
 
     async def remove(self, actor: Actor, template_id: TemplateId) -> None:
-        """Removes a template. Raises `NotFound`, `LiveKeyNeeded`."""
+        """Remove a template. Raises `NotFound`, `LiveKeyNeeded`."""
         await self._find(actor, template_id)
         await self._store.remove_template(actor.account_id, template_id)
 
     async def versions(self, account_id: AccountId, template_id: TemplateId) -> list[TemplateVersion]:
-        """All versions, newest first. Raises `NotFound`."""
+        """List all versions, newest first. Raises `NotFound`."""
         return await self._store.list_template_versions(account_id, template_id)
 
     async def publish(self, actor: Actor, template_id: TemplateId, version_id: TemplateVersionId) -> Template:
-        """Makes a version the content of its template. What a live key publishes, live mail can use. Raises `NotFound`, `LiveKeyNeeded`."""
+        """Make a version the content of its template. Live mail can use a template that a live key published. Raises `NotFound`,
+        `LiveKeyNeeded`.
+        """
 
         async def attempt() -> Template:
             old = await self._find(actor, template_id)
@@ -151,8 +153,8 @@ class Templates:
         *,
         is_large: bool = False,
     ) -> Rendered:
-        """A template with its variables in place, for mail of this actor, which may be large with its attachments. Raises `NotFound`,
-        `TemplateError`, `FenceUnavailable`, and `NotForLiveMail` if live mail would use what a test key made.
+        """Render a template for mail of this actor; `is_large` for mail with large attachments. Raises `NotFound`, `TemplateError`,
+        `FenceUnavailable`, and `NotForLiveMail` if live mail would use a template that a test key made.
         """
         template = await self.get(actor.account_id, template_id)
         is_test = actor.mode is KeyMode.TEST
@@ -167,7 +169,7 @@ class Templates:
     async def render_content(
         self, account_id: AccountId, content: TemplateContent, variables: Mapping[str, object], *, is_preview: bool = True
     ) -> Rendered:
-        """What may be no stored template, with its variables in place. Raises `TemplateError`, `FenceUnavailable`."""
+        """Render a content that need not be stored. Raises `TemplateError`, `FenceUnavailable`."""
         made = render_small(subject=content.subject, html=content.html, text=content.text, schema=content.variables, variables=variables)
         if made is not None:
             return made
@@ -176,7 +178,7 @@ class Templates:
         return Rendered(**await _run(fence, account_id, render_template, *arguments))
 
     async def compile(self, account_id: AccountId, design: Mapping[str, object]) -> str:
-        """The HTML of a design. Raises `BlockError`, `FenceUnavailable`."""
+        """Compile a design into HTML. Raises `BlockError`, `FenceUnavailable`."""
         if are_small(design):
             return compile_blocks(design)
         try:
@@ -186,14 +188,14 @@ class Templates:
         return html
 
     async def text_of_design(self, account_id: AccountId, html: str) -> str:
-        """The text of a compiled design whose variables stay open. Raises `TemplateError`, `FenceUnavailable`."""
+        """Make the text of a compiled design; placeholders stay. Raises `TemplateError`, `FenceUnavailable`."""
         if is_small(html):
             return text_of_design(html)
         text: str = await _run(self.fences.previews, account_id, text_of_design, html)
         return text
 
     async def _changed(self, account_id: AccountId, old: TemplateContent, change: TemplateChange) -> TemplateContent:
-        """The content with what changes. A design that comes without HTML is compiled. Raises `BadTemplate`, `FenceUnavailable`."""
+        """The content with its changes. A design without HTML is compiled. Raises `BadTemplate`, `FenceUnavailable`."""
         compiled = None
         if change.blocks is not None:
             try:
@@ -227,7 +229,7 @@ async def _run(
 
 
 def changed(old: TemplateContent, change: TemplateChange, compiled: str | None) -> TemplateContent:
-    """The content with what changes; `compiled` is the HTML of its new design."""
+    """The content with its changes; `compiled` is the HTML of the new design."""
     html = compiled if change.html is None else change.html
     return TemplateContent(
         subject=old.subject if change.subject is None else change.subject,

@@ -1,6 +1,6 @@
-"""Making, changing and removing webhooks, trying them out, and telling them again.
+"""Operations on webhooks: creating, changing, removing, testing and replaying.
 
-What a webhook is owed is written by the store with the facts; here it is only owed once more, or as a test.
+The store queues deliveries with the events they report; the operations here queue only tests and replays.
 """
 
 from collections.abc import Sequence
@@ -31,17 +31,17 @@ MAX_SHOWN: Final = 40  # characters of an unknown word in the sentence about it:
 
 
 def new_secret(rand: Rand) -> str:
-    """A secret to sign with."""
+    """Make a signing secret."""
     return SECRET_PREFIX + rand.secret(SECRET_LENGTH)
 
 
 class BadWebhook(BadField):
-    """A webhook that cannot be as asked; the message says why."""
+    """The webhook cannot be as asked; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookChange:
-    """What becomes of a webhook; None: it stays."""
+    """The fields of a webhook to change; None: the field stays."""
 
     url: str | None = None
     events: Sequence[str] | None = None
@@ -49,7 +49,7 @@ class WebhookChange:
 
 
 class Webhooks:
-    """What is done with webhooks, at whatever door."""
+    """Creates, changes, tests, replays and removes webhooks."""
 
     def __init__(self, store: NotifyStore, *, clock: Clock, ids: IdSource, rand: Rand, allow_private: bool) -> None:
         self._store = store
@@ -59,7 +59,7 @@ class Webhooks:
         self._allow_private = allow_private
 
     async def create(self, actor: Actor, url: str, events: Sequence[str], *, is_active: bool = True) -> Webhook:
-        """A new webhook with a secret of its own; one that a test key makes is told of test mail alone. Raises `BadWebhook`,
+        """Create a webhook with a new secret. A webhook that a test key creates gets events of test mail only. Raises `BadWebhook`,
         `LimitReached`.
         """
         now = self._clock.now()
@@ -78,9 +78,7 @@ class Webhooks:
         return webhook
 
     async def update(self, actor: Actor, webhook_id: WebhookId, change: WebhookChange) -> Webhook:
-        """Changes a webhook. Another URL, and switching it on again, begin with a clean record. Raises `BadWebhook`, `NotFound` and
-        `LiveKeyNeeded`.
-        """
+        """Change a webhook. A new URL or a resumed webhook starts without failures. Raises `BadWebhook`, `NotFound`, `LiveKeyNeeded`."""
 
         async def attempt() -> Webhook:
             return await self._update(await self._find(actor, webhook_id), change)
@@ -105,12 +103,12 @@ class Webhooks:
         return changed
 
     async def remove(self, actor: Actor, webhook_id: WebhookId) -> None:
-        """Removes a webhook and what it is owed. Raises `NotFound`, `LiveKeyNeeded`."""
+        """Remove a webhook and its deliveries. Raises `NotFound`, `LiveKeyNeeded`."""
         await self._find(actor, webhook_id)
         await self._store.remove_webhook(actor.account_id, webhook_id)
 
     async def test_event(self, actor: Actor, webhook_id: WebhookId) -> Notification:
-        """Owes an invented event that says so. Raises `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a webhook that is switched off."""
+        """Queue a test event. Raises `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a paused webhook."""
         webhook = await self._find_active(actor, webhook_id)
         event_type = WebhookEvent.EMAIL_DELIVERED
         if event_type not in webhook.events:
@@ -120,9 +118,7 @@ class Webhooks:
         return await self._store.add_notification(actor.account_id, webhook_id, notice)
 
     async def replay(self, actor: Actor, notification_id: NotificationId) -> Notification:
-        """Owes one fact again, under the identity that it had. Raises `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a webhook that is
-        switched off.
-        """
+        """Queue one delivery again with its event id. Raises `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a paused webhook."""
         notification = await self._store.get_notification(actor.account_id, notification_id)
         if notification is None:
             raise NotFound("no such notification")
@@ -139,10 +135,10 @@ class Webhooks:
         end: datetime,
         is_failed: bool = True,
     ) -> list[Notification]:
-        """Owes again what fell due to a webhook from start to end; only what was given up, unless asked otherwise.
+        """Queue a webhook's deliveries from `start` to `end` again; failed ones only, unless `is_failed` is false.
 
-        Raises `BadWebhook` if the range is empty or holds more than `MAX_REPLAY`, `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for
-        a webhook that is switched off. A failure of the store on the way leaves the beginning of the range replayed.
+        Raises `BadWebhook` for an empty range or more than `MAX_REPLAY` deliveries, `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a
+        paused webhook. If the store fails midway, the first part of the range is queued.
         """
         if end < start:
             raise BadWebhook("to", "it lies before from")
@@ -178,7 +174,7 @@ class Webhooks:
 
 
 def _check_events(words: Sequence[str]) -> tuple[WebhookEvent, ...]:
-    """Events without repetitions, in the order given."""
+    """The events without repetitions, in the given order. Raises `BadWebhook`."""
     events = []
     for word in dict.fromkeys(words):
         try:
@@ -191,7 +187,7 @@ def _check_events(words: Sequence[str]) -> tuple[WebhookEvent, ...]:
 
 
 def _test_body(webhook: Webhook, now: datetime) -> dict[str, object]:
-    """In the form of a mail's, so that a receiver that reads those takes it."""
+    """A body in the form of a mail event, so that receivers accept it."""
     return {
         "test": True,
         "message": "This is a test of your webhook. It tells of no mail.",

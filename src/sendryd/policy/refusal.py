@@ -1,4 +1,4 @@
-"""The one catalogue of why we say no, with its two renderings: SMTP and HTTP.
+"""The catalogue of refusals, each rendered for SMTP and for HTTP.
 
 A refusal is a value. The sentence is for the peer: it says what to change and gives nothing away. What really happened goes to the log.
 """
@@ -11,7 +11,7 @@ from sendryd.smtp.reply import EnhancedStatusCode, Reply
 
 
 class RefusalKey(StrEnum):
-    """Why."""
+    """The reasons of refusals."""
 
     AUTH_FAILED = "auth_failed"
     SCOPE_MISSING = "scope_missing"
@@ -35,7 +35,7 @@ class RefusalKey(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How one refusal is said at both doors. `{}` in the sentence takes the refusal's detail."""
+    """The codes and the sentence of one refusal at both doors. `{}` in the sentence takes the refusal's detail."""
 
     smtp_code: int
     smtp_enhanced: str
@@ -82,14 +82,14 @@ CATALOGUE: Final[dict[RefusalKey, Rendering]] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A no, with what the sentence needs to name."""
+    """A refusal with the detail that its sentence names."""
 
     key: RefusalKey
     detail: str = ""
 
     @property
     def sentence(self) -> str:
-        """What the peer is told, without a code."""
+        """The sentence for the peer, without a code."""
         sentence = CATALOGUE[self.key].sentence
         return sentence.replace("{}", self.detail)
 

@@ -49,7 +49,7 @@ _FILE: Final = {"text/csv": "The time series as a file, for clients that accept 
 
 
 class AnalyticsHandlers:
-    """Everything that counts mail of the key's mode."""
+    """The operations on statistics of the key's mode."""
 
     def __init__(self, statistics: Statistics, accounts: Accounts) -> None:
         self._statistics = statistics

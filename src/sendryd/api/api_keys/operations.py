@@ -23,7 +23,7 @@ GROUP: Final = Group(
 
 
 class KeyHandlers:
-    """Everything about keys."""
+    """The operations on API keys."""
 
     def __init__(self, store: AccountStore, keys: ApiKeys, directory: Directory) -> None:
         self._store = store

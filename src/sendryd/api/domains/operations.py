@@ -41,7 +41,7 @@ log = get_logger("api")
 
 
 class DomainHandlers:
-    """Everything about sending domains."""
+    """The operations on sending domains."""
 
     def __init__(self, store: AccountStore, domains: Domains, directory: Directory) -> None:
         self._store = store

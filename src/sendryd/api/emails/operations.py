@@ -50,7 +50,7 @@ class LinkSettings:
 
 
 class EmailHandlers:
-    """Everything that reads messages."""
+    """The operations that read emails."""
 
     def __init__(self, store: Store, links: LinkSettings, clock: Clock, answers: Answers, fences: Fences) -> None:
         self._store = store

@@ -16,7 +16,7 @@ INBOUND_PREFIX: Final = "inb"
 
 
 class InboundHandlers:
-    """Everything about mail that comes in."""
+    """The operations on received emails."""
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound

@@ -25,7 +25,7 @@ from sendryd.store.base import ApiRequestFilter, EventFilter, Store
 
 
 class LogHandlers:
-    """Both logs."""
+    """The operations on both logs."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -22,7 +22,7 @@ GROUP: Final = Group("Organizations", "The key's account.")
 
 
 class OrganizationHandlers:
-    """Everything about the account itself."""
+    """The operations on the account itself."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts

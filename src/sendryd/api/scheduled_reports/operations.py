@@ -14,7 +14,7 @@ PATH: Final = "/v1/analytics/scheduled-reports"
 
 
 class ReportHandlers:
-    """Everything about scheduled reports."""
+    """The operations on scheduled reports."""
 
     def __init__(self, reports: ScheduledReports) -> None:
         self._reports = reports

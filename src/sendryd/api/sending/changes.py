@@ -34,7 +34,7 @@ _SENT: Final = "The email has begun to be sent, and cannot be cancelled any more
 
 
 class ChangeHandlers:
-    """Everything that changes messages."""
+    """The operations that change and cancel scheduled emails."""
 
     def __init__(
         self, store: Store, intake: Intake, composer: Composer, answers: Answers, *, max_size: int, clock: Clock, ids: IdSource

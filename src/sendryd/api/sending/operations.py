@@ -64,7 +64,7 @@ _MARKETING_EXAMPLE: Final[Mapping[str, object]] = {
 
 
 class SendHandlers:
-    """Everything that makes messages."""
+    """The operations that send."""
 
     def __init__(self, intake: Intake, composer: Composer, clock: Clock, *, max_size: int) -> None:
         self._intake = intake

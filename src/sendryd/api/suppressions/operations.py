@@ -37,7 +37,7 @@ EXPORT_STEP: Final = 1000  # rows read at once: some 10 ms, and no more than tha
 
 
 class SuppressionHandlers:
-    """Everything about addresses that get no mail."""
+    """The operations on suppressions."""
 
     def __init__(self, store: Store, lists: Suppressions) -> None:
         self._store = store

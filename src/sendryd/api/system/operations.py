@@ -31,7 +31,7 @@ INCIDENT_PREFIX: Final = "inc"
 
 
 class SystemHandlers:
-    """Everything about this server."""
+    """The operations on this server."""
 
     def __init__(self, status: StatusBook, latency: LatencyBook) -> None:
         self._status = status

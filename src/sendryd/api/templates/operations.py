@@ -52,7 +52,7 @@ _EXAMPLE: Final = {"globalStyles": {}, "blocks": [{"id": "b1", "type": "text", "
 
 
 class TemplateHandlers:
-    """Everything about templates."""
+    """The operations on templates."""
 
     def __init__(self, templates: Templates) -> None:
         self._templates = templates

@@ -30,7 +30,7 @@ POLL_INTERVAL: Final = 0.1  # seconds between looks: a look is a few rows of a s
 
 
 class TestInboxHandlers:
-    """Everything that reads captured messages."""
+    """The operations on the Test Inbox."""
 
     def __init__(self, store: Store, personaliser: Personaliser, clock: Clock, answers: Answers) -> None:
         self._store = store

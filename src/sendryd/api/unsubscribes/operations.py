@@ -26,7 +26,7 @@ GROUP: Final = Group(
 
 
 class UnsubscribeHandlers:
-    """Everything about addresses that get no marketing."""
+    """The operations on unsubscribes."""
 
     def __init__(self, store: Store, lists: Suppressions) -> None:
         self._store = store

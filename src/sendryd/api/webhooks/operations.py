@@ -41,7 +41,7 @@ GROUP: Final = Group(
 
 
 class WebhookHandlers:
-    """Everything about webhooks."""
+    """The operations on webhooks."""
 
     def __init__(self, store: NotifyStore, webhooks: Webhooks) -> None:
         self._store = store
