@@ -1,6 +1,6 @@
 """What can go wrong in a store. Everything else that a store raises is a bug."""
 
-from sendryd.store.base.mail import Answer
+from sendryd.store.base.accepting import Answer
 
 
 class StoreError(Exception):

@@ -7,45 +7,25 @@ Raises everywhere: `StoreUnavailable` (and its kind `StoreFull`) when the databa
 
 from typing import Protocol
 
+from sendryd.store.base.accepting import AcceptStore, Answer, NewDelivery, NewMessage
 from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain, check_state
 from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.content import ContentStore
+from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, DeliveryStore, Outcome, Player
+from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
-from sendryd.store.base.lists import ListStore
-from sendryd.store.base.mail import (
-    AcceptStore,
-    Answer,
-    Capture,
-    Claim,
-    ClaimedDelivery,
-    DeliveryStore,
-    DeliveryView,
-    Ended,
-    Engagement,
-    EventFilter,
-    EventMaker,
-    EventStore,
-    MessageFilter,
-    NewDelivery,
-    NewEvent,
-    NewMessage,
-    NewSuppression,
-    NewUnsubscribe,
-    Outcome,
-    Player,
-    QueuedDelivery,
-    QueueFilter,
-    QueueStore,
-    UpkeepStore,
-)
+from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
 from sendryd.store.base.nexthops import NextHopStore
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
 from sendryd.store.base.people import PeopleStore, SignedIn
+from sendryd.store.base.queue import QueuedDelivery, QueueFilter, QueueStore
+from sendryd.store.base.reading import DeliveryView, Ended, Engagement, EventFilter, EventStore, MessageFilter
 from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilter, ReportStore
 from sendryd.store.base.spool import SpoolReport
 from sendryd.store.base.templates import TemplateStore
 from sendryd.store.base.traces import TraceRequest, TraceStore
+from sendryd.store.base.upkeep import UpkeepStore
 
 __all__ = [
     "MAX_OFFSETS",

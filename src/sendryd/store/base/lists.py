@@ -1,11 +1,31 @@
 """Suppressions and unsubscribes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from sendryd.model.ids import AccountId, SuppressionId, UnsubscribeId
 from sendryd.model.suppression import Suppression, SuppressionReason, Unsubscribe
 from sendryd.store.base.paging import Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSuppression:
+    """An address to be suppressed. One that is suppressed already stays as it is."""
+
+    id: SuppressionId
+    email: str  # as `policy.address_key.normalise_address` makes it
+    reason: SuppressionReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUnsubscribe:
+    """An address to be taken off a list, or off all of them. One that is off already stays as it is."""
+
+    id: UnsubscribeId
+    email: str  # as `policy.address_key.normalise_address` makes it
+    list_id: str | None
+    reason: str | None
 
 
 class ListStore(Protocol):

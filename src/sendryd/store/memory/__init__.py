@@ -5,6 +5,6 @@ Not durable. Each method runs to its end without awaiting, which makes it one tr
 needs them is tested on SQLite, which takes no longer.
 """
 
-from sendryd.store.memory.mail import MemoryStore
+from sendryd.store.memory.store import MemoryStore
 
 __all__ = ["MemoryStore"]

@@ -9,7 +9,8 @@ from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.domain import Bimi, DomainSettings, DomainStatus, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
 from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
-from sendryd.store.errors import Changed, Conflict, LimitReached, NotAllowed, NotFound
+from sendryd.store.errors import Conflict, NotFound
+from sendryd.store.rules import check_limit, check_rotation, check_unchanged
 
 
 class MemoryAccounts:
@@ -37,8 +38,7 @@ class MemoryAccounts:
         found = self._accounts.get(before.id)
         if found is None:
             raise NotFound("no such account")
-        if (found.name, found.settings) != (before.name, before.settings):
-            raise Changed("the account has been changed by somebody else at the same time: try again")
+        check_unchanged((found.name, found.settings), (before.name, before.settings), "the account")
         account = replace(found, name=name, settings=settings)
         self._accounts[before.id] = account
         return account
@@ -58,8 +58,7 @@ class MemoryAccounts:
         ]
         if new.key.mode is KeyMode.LIVE:
             counted = [key for key in counted if key.mode is KeyMode.LIVE]
-        if limit is not None and len(counted) >= limit:
-            raise LimitReached(limit, "API key", "revoke one first")
+        check_limit(len(counted) + 1, limit, "API key", "revoke one first")
         self._keys[new.key.id] = new
         self._version += 1
 
@@ -67,8 +66,7 @@ class MemoryAccounts:
         old = self._keys.get(key_id)
         if old is None or old.key.account_id != account_id:
             raise NotFound("no such key")
-        if old.key.revoked_at is not None and old.key.revoked_at <= new.key.created_at:
-            raise NotAllowed("the key is revoked; create a new one instead")
+        check_rotation(old.key, new.key)
         await self.add_api_key(new)
         await self.revoke_api_key(account_id, key_id, revoke_at)
 
@@ -98,8 +96,7 @@ class MemoryAccounts:
     async def add_domain(self, new: NewDomain, notice: Notice | None = None, *, limit: int | None = None) -> None:  # noqa: ARG002  there are no webhooks here
         if await self.find_domain(new.domain.account_id, new.domain.name) is not None:
             raise Conflict("the domain exists")
-        if limit is not None and len(await self.list_domains(new.domain.account_id)) >= limit:
-            raise LimitReached(limit, "domain", "remove one first")
+        check_limit(1 + len(await self.list_domains(new.domain.account_id)), limit, "domain", "remove one first")
         self._domains[new.domain.id] = new
         self._version += 1
 
@@ -130,8 +127,7 @@ class MemoryAccounts:
         new = self._domains.get(before.id)
         if new is None:
             raise NotFound("no such domain")
-        if compared(new.domain) != compared(before):
-            raise Changed("the domain has been changed by somebody else at the same time: try again")
+        check_unchanged(compared(new.domain), compared(before), "the domain")
         domain: SendingDomain = replace(new.domain, **changes)  # type: ignore[arg-type]  # the callers name fields
         self._domains[before.id] = replace(new, domain=domain)
         self._version += 1
@@ -167,8 +163,7 @@ class MemoryAccounts:
     async def set_bimi(self, domain_id: DomainId, before: Bimi | None, bimi: Bimi | None) -> None:
         if domain_id not in self._domains:
             raise NotFound("no such domain")
-        if self._bimi.get(domain_id) != before:
-            raise Changed("the logo has been changed by somebody else at the same time: try again")
+        check_unchanged(self._bimi.get(domain_id), before, "the logo")
         if bimi is None:
             self._bimi.pop(domain_id, None)
         else:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sendryd.model.delivery import DeliveryState, HoldReason, may_move
 from sendryd.model.message import Message
 from sendryd.store.base import ClaimedDelivery, Lease, NewDelivery, QueuedDelivery
+from sendryd.store.rules import Waiting
 
 
 @dataclass(slots=True)
@@ -34,6 +35,10 @@ class Delivery:
         self.hold_reason = (hold_reason or HoldReason.OPERATOR) if state is DeliveryState.HELD else None
         if state is not DeliveryState.LEASED:
             self.lease = None
+
+    def as_waiting(self) -> Waiting:
+        """As the rules for changes of scheduled messages see it."""
+        return Waiting(self.new.id, self.state.value, self.attempts, self.due_at)
 
     def is_held_by(self, lease: Lease) -> bool:
         """Whether the lease is the delivery's, or was the last one."""

@@ -1,0 +1,82 @@
+"""The queue, as an operator sees and changes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sendryd.model.delivery import DeliveryState, HoldReason
+from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
+from sendryd.model.message import Message
+from sendryd.store.base.events import EventMaker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedDelivery:
+    """A delivery as `queue list` and `queue show` see it."""
+
+    id: DeliveryId
+    message: Message
+    forward_path: str
+    domain: str
+    state: DeliveryState
+    attempts: int
+    due_at: datetime
+    created_at: datetime
+    last_reply: str  # empty before the first attempt
+    hold_reason: HoldReason | None = None  # only of a held one
+    crashes: int = 0  # ends of the program in a row while it was leased
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFilter:
+    """Which waiting deliveries to list. All given conditions hold."""
+
+    domain: str | None = None
+    states: frozenset[DeliveryState] | None = None
+    has_attempts: bool | None = None
+    created_before: datetime | None = None
+    message_id: MessageId | None = None
+    delivery_id: DeliveryId | None = None
+
+
+class QueueStore(Protocol):
+    """What an operator does with the queue."""
+
+    async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
+        """Waiting deliveries (queued, leased, held), newest first; with a delivery id or message id, done ones too."""
+        ...
+
+    async def count_queue(self) -> Mapping[DeliveryState, int]:
+        """Number of waiting deliveries by state. Cheap."""
+        ...
+
+    async def hold(self, which: QueueFilter, now: datetime) -> int:
+        """Stops queued deliveries until they are released. Returns how many."""
+        ...
+
+    async def release_held(self, which: QueueFilter, now: datetime) -> int:
+        """Queues held deliveries again, due now, and asks for probes of their domains. Returns how many."""
+        ...
+
+    async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:
+        """Holds the queued deliveries that a removed domain was to sign, for `DOMAIN_REMOVED`. Returns how many."""
+        ...
+
+    async def release_for_domain(self, account_id: AccountId, name: str, now: datetime) -> int:
+        """Queues the deliveries that are held because a domain of this name was removed, due now. Returns how many."""
+        ...
+
+    async def retry(self, which: QueueFilter, now: datetime) -> int:
+        """Makes queued deliveries due now, and asks for probes of their domains. Returns how many."""
+        ...
+
+    async def cancel(self, which: QueueFilter, now: datetime, make_event: EventMaker) -> int:
+        """Cancels queued and held deliveries, with an event each. Returns how many; those under way are left alone."""
+        ...
+
+    async def cancel_message(self, account_id: AccountId, message_id: MessageId, now: datetime, make_event: EventMaker) -> None:
+        """Cancels all deliveries of a message, with an event each. Durable. Raises `NotFound`; `NotAllowed` unless each of its deliveries
+        is queued or held and was never tried (those that were suppressed from the start do not count).
+        """
+        ...

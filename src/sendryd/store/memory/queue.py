@@ -1,0 +1,98 @@
+"""What an operator does with the queue, in dictionaries."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
+from sendryd.model.event import EventType
+from sendryd.model.ids import AccountId, DomainId, MessageId
+from sendryd.store.base import (
+    EventMaker,
+    QueuedDelivery,
+    QueueFilter,
+)
+from sendryd.store.memory.delivery import Delivery, read_queued
+from sendryd.store.memory.state import MemoryMail
+
+
+class MemoryQueue(MemoryMail):
+    """`QueueStore`."""
+
+    def _matching(self, which: QueueFilter) -> list[Delivery]:
+        states = which.states
+        if states is None and which.message_id is None and which.delivery_id is None:
+            states = WAITING_STATES
+        return [
+            each
+            for each in self._deliveries.values()
+            if (states is None or each.state in states)
+            and which.domain in {None, each.new.domain}
+            and which.message_id in {None, each.message.id}
+            and which.delivery_id in {None, each.new.id}
+            and which.has_attempts in {None, each.attempts > 0}
+            and (which.created_before is None or each.message.waits_since < which.created_before)
+        ]
+
+    async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
+        found = sorted(self._matching(which), key=lambda each: each.new.id, reverse=True)
+        return [read_queued(each) for each in found[:limit]]
+
+    async def count_queue(self) -> Mapping[DeliveryState, int]:
+        states = [each.state for each in self._deliveries.values()]
+        return {state: states.count(state) for state in (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.HELD)}
+
+    async def hold(self, which: QueueFilter, now: datetime) -> int:
+        return self._move_all(which, DeliveryState.QUEUED, DeliveryState.HELD, now, None)
+
+    async def release_held(self, which: QueueFilter, now: datetime) -> int:
+        return self._move_all(which, DeliveryState.HELD, DeliveryState.QUEUED, now, None)
+
+    async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:  # noqa: ARG002  held ones keep their due time
+        found = [
+            each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.message.signing_domain_id == domain_id
+        ]
+        for delivery in found:
+            delivery.move(DeliveryState.HELD, HoldReason.DOMAIN_REMOVED)
+        return len(found)
+
+    async def release_for_domain(self, account_id: AccountId, name: str, now: datetime) -> int:
+        removed = {number for number, (named, _) in self._removed_domains.items() if named == (account_id, name)}
+        found = [
+            each
+            for each in self._deliveries.values()
+            if each.hold_reason is HoldReason.DOMAIN_REMOVED and each.message.signing_domain_id in removed
+        ]
+        for delivery in found:
+            delivery.move(DeliveryState.QUEUED)
+            delivery.due_at, delivery.is_released = now, True
+        return len(found)
+
+    async def retry(self, which: QueueFilter, now: datetime) -> int:
+        return self._move_all(which, DeliveryState.QUEUED, DeliveryState.QUEUED, now, None)
+
+    async def cancel(self, which: QueueFilter, now: datetime, make_event: EventMaker) -> int:
+        states = (DeliveryState.QUEUED, DeliveryState.HELD)
+        return sum(self._move_all(which, state, DeliveryState.CANCELLED, now, make_event) for state in states)
+
+    async def cancel_message(self, account_id: AccountId, message_id: MessageId, now: datetime, make_event: EventMaker) -> None:
+        for delivery in self._untried(account_id, message_id):
+            delivery.move(DeliveryState.CANCELLED)
+            self._add_events(delivery, [make_event(EventType.CANCELLED, {})], now)
+        self._messages[message_id] = replace(self._messages[message_id], draft=None)
+
+    def _move_all(
+        self, which: QueueFilter, before: DeliveryState, after: DeliveryState, now: datetime, make_event: EventMaker | None
+    ) -> int:
+        moved = sorted((each for each in self._matching(which) if each.state is before), key=lambda each: each.new.id)
+        for delivery in moved:
+            delivery.move(after)
+            if before is DeliveryState.HELD:
+                delivery.crashes = 0
+                delivery.is_released = after is DeliveryState.QUEUED
+            if after is DeliveryState.QUEUED:
+                delivery.due_at = now
+                self._probes.add(delivery.new.domain)
+            if make_event is not None:
+                self._add_events(delivery, [make_event(EventType.CANCELLED, {})], now)
+        return len(moved)
