@@ -2,6 +2,7 @@
 
 import re
 from importlib import resources
+from pathlib import Path
 
 import apsw
 import pytest
@@ -11,7 +12,7 @@ from sendryd.store.sqlite.engine.loading import load, read
 from sendryd.store.sqlite.engine.manyrows import CHUNKS, ManyRows
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows, fetch_value
 
-FOLDERS = ("accounts", "engine", "lists", "mail", "reports", "templates", "webhooks")
+FOLDERS = sorted(path.parent.name for path in Path(str(resources.files("sendryd.store.sqlite"))).glob("*/queries.sql"))
 TEXT = """-- What it is for.
 
 -- columns: pair
