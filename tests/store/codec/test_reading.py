@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sendryd.model.ids import MESSAGE_PREFIX, format_id
-from sendryd.store.codec.reading import TEXT_OR_NONE, Row, check_types, part, row_of
+from sendryd.store.codec.reading import TEXT_OR_NONE, Row, Types, check_types, part, row_of
 from sendryd.store.errors import RowUnreadable
 
 
@@ -34,7 +34,7 @@ def test_a_joined_row_has_its_parts_under_prefixes() -> None:
 
 
 def test_a_value_has_the_type_of_its_column() -> None:
-    types = {"id": int, "tags": TEXT_OR_NONE}
+    types: Types = {"id": int, "tags": TEXT_OR_NONE}
     check_types({"id": 1, "tags": None, "other": b""}, types)
     for row in ({"id": "1", "tags": None}, {"id": 1, "tags": b"x"}):
         with pytest.raises(TypeError):
