@@ -1,6 +1,7 @@
 """The leases that this process holds on deliveries: taken by the door and the claims, given back when attempts end.
 
-Reads: the leases in the store, now and then. Writes: leases, by releasing and returning.
+Reads: the leases in the store, now and then.
+Writes: leases, by releasing and returning.
 When things fail: a lease has no time at which it ends, so a pause of any length takes none away. Leases of this process that no attempt knows of
 at two looks in a row, left by a task that was cut off, are returned. A crash leaves leases, which the next start returns.
 """

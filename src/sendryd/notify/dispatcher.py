@@ -41,6 +41,7 @@ COMPARE_INTERVAL: Final = 15.0  # seconds between checks for leases without an a
 FAN_OUT_STEP: Final = 1000  # notifications made in one transaction: a few milliseconds, during which mail waits
 POLL_INTERVAL: Final = 1.0  # seconds until a row of another process is seen
 DRAIN_TIMEOUT: Final = 20.0  # seconds for requests under way when the program stops: the longest that one takes
+CUT_OFF_TIMEOUT: Final = 1.0  # seconds that they get to close their connections when that is over
 FAILING_FOR: Final = timedelta(days=3)  # a long weekend with no one at work
 RECORD_BACKOFF: Final = (1.0, 2.0, 5.0, 10.0)  # seconds between tries to store an outcome
 OUR_FAULT: Final = "The attempt failed here: the log of the server says why."
@@ -127,7 +128,7 @@ class Dispatcher:
                 task.cancel()
             if late:
                 log.warning("notifications_cut_off", count=len(late))
-                await asyncio.wait(late, timeout=1.0)
+                await asyncio.wait(late, timeout=CUT_OFF_TIMEOUT)
         try:
             left = await self._store.list_leased_notifications(self._owner)
             if left:
