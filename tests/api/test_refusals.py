@@ -73,6 +73,14 @@ async def log_in_with_a_bad_key(folder: Path) -> Answer:
         await api.aclose()
 
 
+async def ask_without_a_key(folder: Path) -> Answer:
+    api = ApiWorld(open_new_store(folder))
+    try:
+        return await api.get("/v1/emails")
+    finally:
+        await api.aclose()
+
+
 async def use_an_idempotency_key_twice(folder: Path) -> Answer:
     api = ApiWorld(open_new_store(folder))
     try:
@@ -148,6 +156,7 @@ async def connect_too_often(_folder: Path) -> bytes:
 
 CASES: Final[dict[RefusalKey, Case]] = {
     RefusalKey.AUTH_FAILED: log_in_with_a_bad_key,
+    RefusalKey.KEY_MISSING: ask_without_a_key,
     RefusalKey.SCOPE_MISSING: lambda folder: ask(folder, "POST", "/v1/domains", {"name": "a.test"}, scope=Scope.READ_ONLY),
     RefusalKey.LIVE_KEY_NEEDED: lambda folder: ask(folder, "POST", "/v1/domains", {"name": "a.test"}, mode=KeyMode.TEST),
     RefusalKey.DOMAIN_NOT_VERIFIED: lambda folder: ask(folder, "POST", "/v1/emails", MAIL),

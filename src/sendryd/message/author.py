@@ -22,7 +22,7 @@ import idna
 from sendryd.message.charset import decode, decode_undeclared, one_line
 from sendryd.message.errors import MalformedMessage
 
-MAX_FROM: Final = 2000  # octets; nobody's name is longer, and what follows is linear in it
+MAX_FROM: Final = 2000  # octets; real names are shorter, and what follows is linear in it
 MAX_LOCAL_PART: Final = 64  # octets: RFC 5321 §4.5.3.1.1
 MAX_DOMAIN: Final = 253  # octets
 MAX_LISTED: Final = 1000  # addresses of one field that are listed

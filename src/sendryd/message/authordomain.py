@@ -7,7 +7,7 @@ from typing import Final
 from sendryd.message.author import normalise_domain
 from sendryd.message.errors import MalformedMessage
 
-# The last address, with what may stand behind it: the angle bracket and comments.
+# The last address, with what may follow it: the angle bracket and comments.
 _LAST_DOMAIN: Final = re.compile(r"@([^\s@<>()\",;]+)>?(?:\s*\(.*\))?\Z", re.DOTALL)
 
 

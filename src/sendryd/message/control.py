@@ -1,6 +1,6 @@
 """Control headers: orders to this server by header, for programs that can only speak SMTP.
 
-A value that cannot be obeyed is refused by name, and so is a name that nobody knows: nothing that was asked for is silently not done.
+A value that cannot be obeyed is refused by name, and so is an unknown name: nothing that was asked for is silently not done.
 """
 
 import json

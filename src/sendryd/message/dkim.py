@@ -24,7 +24,7 @@ KEY_BITS: Final = 2048  # RFC 8301 §3.2 asks signers for at least this
 SLICE: Final = 1024 * 1024  # octets canonicalised by one call
 LINE: Final = 72  # octets of a folded line of the signature
 
-# What a reader shows or reads the body by: nobody may add a second one.
+# What a reader shows or reads the body by: no second one may be added.
 OVERSIGNED_FIELDS: Final = (
     b"from",
     b"to",
@@ -107,7 +107,7 @@ def body_hash(content: bytes, body_offset: int) -> bytes:
 
 
 def _slices(content: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Pieces that end behind a line end, where there is one."""
+    """Pieces that end after a line end, where there is one."""
     while end - start > SLICE:
         cut = content.rfind(b"\n", start, start + SLICE) + 1
         if cut <= 0:

@@ -6,7 +6,7 @@ from typing import Final
 
 LINE: Final = 76  # octets of a header line where it can be folded: RFC 2047 §2, and with that within the 78 of RFC 5322 §2.1.1
 MAX_ENCODED_WORD: Final = 75  # RFC 2047 §2
-PHRASE_WORD: Final = 64  # letters of an encoded word in a name: fits behind `Reply-To: `
+PHRASE_WORD: Final = 64  # letters of an encoded word in a name: fits after `Reply-To: `
 _WORD_SAFE: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/ "  # RFC 2047 §5 (3), the strictest place
 _WORD_OCTETS: Final = tuple("_" if octet == 32 else chr(octet) if octet in _WORD_SAFE else f"={octet:02X}" for octet in range(256))
 
@@ -28,7 +28,7 @@ def fold(name: str, units: Iterable[str]) -> str:
 
 
 def encoded_words(text: str, first: int, others: int) -> list[str]:
-    """Encoded words with a space before each, the first of at most so many letters; no character is split (RFC 2047 §5)."""
+    """Encoded words with a space before each, the first of at most `first` letters; no character is split (RFC 2047 §5)."""
     data = text.encode()
     unsafe = len(data.translate(None, _WORD_SAFE))
     is_quoted = len(data) + 2 * unsafe <= len(data) * 4 // 3
@@ -47,7 +47,7 @@ def encoded_words(text: str, first: int, others: int) -> list[str]:
 
 
 def _quoted_end(data: bytes, position: int, room: int) -> int:
-    """How far the data goes into so many letters of the Q encoding."""
+    """How far the data goes into this number of letters of the Q encoding."""
     while position < len(data):
         room -= len(_WORD_OCTETS[data[position]])
         if room < 0:

@@ -1,4 +1,4 @@
-"""What runs behind `runtime.fence`: jobs on texts of clients that parsers of others read. Pure functions of plain values.
+"""Jobs that run inside `runtime.fence`: jobs on texts of clients that parsers of others read. Pure functions of plain values.
 
 They give plain values too, which are written as JSON on the way back.
 """
@@ -41,5 +41,5 @@ def examine_message(content: bytes, is_marketing: bool) -> list[Check]:
 
 
 def frame_message(html: str) -> bytes:
-    """A message's HTML as a document that connects to nobody. Raises `TooComplex`."""
+    """A message's HTML as a document for which a browser makes no requests. Raises `TooComplex`."""
     return frame_html(html)

@@ -1,10 +1,10 @@
-"""A message's HTML, written anew so that a browser which shows it connects to nobody and runs nothing. Pure, and not recursive.
+"""Rewrites a message's HTML so that a browser makes no requests for it and runs nothing. Pure, and not recursive.
 
 A parser makes the tree that browsers make; of it only listed elements and attributes are written, all text escaped. No element in which text
 is not escaped is among them, so every tag of the result is one that is written here, however its reader nests them. Pictures are kept if their
 octets are in the message itself; links are kept, and open outside of the frame. Stylesheets move to the head, without what they fetch.
 
-Run it behind `runtime.fence`: parsers of trees can take the square of their input's length.
+Run it inside `runtime.fence`: parsers of trees can take the square of their input's length.
 """
 
 import re

@@ -26,18 +26,18 @@ class HeaderField(NamedTuple):
 
     name: bytes  # lower case
     start: int
-    value_start: int  # behind the colon
-    end: int  # behind the final CRLF
+    value_start: int  # after the colon
+    end: int  # after the final CRLF
 
 
 @valuetype(frozen=True, slots=True)
 class HeaderBlock:
-    """All fields in order. `body_offset` is behind the empty line that ends the block, or the end of a content that has none."""
+    """All fields in order. `body_offset` is after the empty line that ends the block, or the end of a content that has none."""
 
     content: bytes
     fields: tuple[HeaderField, ...]
     by_name: dict[bytes, list[HeaderField]]
-    end: int  # behind the last field
+    end: int  # after the last field
     body_offset: int
     has_8bit: bool
 
@@ -55,7 +55,7 @@ class HeaderBlock:
 
     @classmethod
     def parse_part(cls, block: bytes) -> Self:
-        """The header block of a part, which nobody has checked; it ends where it ends to be one. Never raises for its lines' lengths."""
+        """The header block of a part, which is not checked; it ends where it ends to be one. Never raises for its lines' lengths."""
         fields, by_name = _collect(block)
         return cls(block, fields, by_name, len(block), len(block), has_8bit=not block.isascii())
 

@@ -18,7 +18,7 @@ NO_TRACK: Final = "data-sendry-no-track"  # the attribute of a link that stays a
 _LINKS: Final = frozenset({"a", "area"})
 _RAW: Final = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")  # elements without markup in them
 
-# A tag is read in one step if its values, up to so many, are all in quotes, or if it has no quotation mark at all, and nothing in it is so long
+# A tag is read in one step if its values, up to a limit, are all in quotes, or if it has no quotation mark at all, and nothing in it is so long
 # that one call would keep other threads waiting: other tags are read attribute by attribute. Groups are not repeated
 # possessively: Python gets that wrong before 3.11.5.
 QUICK: Final = (
@@ -100,7 +100,7 @@ def _skip(html: str, found: re.Match[str]) -> int:
 
 
 def _end_of_tag(html: str, position: int, most: int) -> tuple[int, int]:
-    """The place behind a tag, from the end of its name on, and its attributes; -1 if it does not end, or has more than the most."""
+    """The place after a tag, from the end of its name on, and its attributes; -1 if it does not end, or has more than the most."""
     count = 0
     while count <= most and (found := ATTRIBUTE.match(html, position)):
         position = found.end()

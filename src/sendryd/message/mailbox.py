@@ -1,6 +1,6 @@
 """A mailbox as people write it in a field of a request: an address, or a name and an address in angle brackets.
 
-The name is text, not syntax: encoded words in it are letters like others, and whoever writes it into a header encodes it anew. What could
+The name is text, not syntax: encoded words in it are letters like others, and whoever writes it into a header encodes it again. What could
 be read as more than one mailbox is refused (lists, groups, source routes, stray brackets), and so is every character that must not come
 near a header. Linear; lengths are checked first.
 """
@@ -13,7 +13,7 @@ from sendryd.message.author import MAX_LOCAL_PART, normalise_domain
 from sendryd.message.errors import MalformedMessage
 
 MAX_ADDRESS: Final = 254  # octets: a path of RFC 5321 §4.5.3.1.3 without its angle brackets
-MAX_NAME: Final = 800  # octets of UTF-8: with it encoded and an address behind it, a From field stays within the 2,000 that are read
+MAX_NAME: Final = 800  # octets of UTF-8: with it encoded and an address after it, a From field stays within the 2,000 that are read
 _MAX_TEXT: Final = 4 * MAX_NAME  # characters; room for a name with every second letter escaped, and the longest address
 
 # Controls of ASCII and Latin-1, the line ends of Unicode, and halves of characters: none of them may reach a header.

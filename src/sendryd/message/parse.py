@@ -59,7 +59,7 @@ class Part:
     content_id: str
     header_start: int
     body_start: int
-    body_end: int  # without the line end that belongs to the boundary behind it
+    body_end: int  # without the line end that belongs to the boundary after it
     depth: int
     is_protected: bool  # it lies in something signed or encrypted, or is that itself
     is_multipart: bool

@@ -1,4 +1,4 @@
-"""The header block of a part, written anew where its body is converted: transfer encoding, type, charset, and lines that cannot go as they are."""
+"""Rewrites the header block of a part whose body is converted: transfer encoding, type, charset, and lines that cannot go as they are."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def guess_charset(part: Part, body: bytes) -> str | None:
 
 
 def rewrite_header(header: bytes, part: Part, change: HeaderChange, is_bad: Callable[[bytes], bool]) -> bytes:
-    """The header, with the empty line behind it, with the change made and each field that is bad written in another way.
+    """The header, with the empty line after it, with the change made and each field that is bad written in another way.
 
     Raises `MalformedMessage` if it cannot be: readers differ in how they read it, or a line cannot be folded.
     """

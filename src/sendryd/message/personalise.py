@@ -72,7 +72,7 @@ def _unsubscribe_fields(urls: tuple[str, ...]) -> bytes:
 
 
 def _replace_fields(content: bytes, headers: HeaderBlock, fields: bytes) -> bytes:
-    """The content with these fields behind the others, in the place of those of the same names."""
+    """The content with these fields after the others, in the place of those of the same names."""
     pieces: list[bytes] = []
     position = 0
     for field in headers.fields:

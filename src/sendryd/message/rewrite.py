@@ -35,7 +35,7 @@ def prepare_submission(
 ) -> bytes:
     """The content with a Received field in front, Message-ID and Date added when given, and the fields in `drop` cut out, which are in order.
 
-    A missing final CRLF is added, and so is the empty line behind a header that has no body.
+    A missing final CRLF is added, and so is the empty line after a header that has no body.
     """
     parts = [received]
     if message_id is not None:

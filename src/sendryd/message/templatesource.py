@@ -110,11 +110,9 @@ TESTS: Final = frozenset(
 _STATEMENTS: Final = frozenset({"if", "elif", "else", "endif", "for", "endfor"})
 _CONSTANTS: Final = frozenset({"true", "false", "none", "True", "False", "None"})
 _IN_LISTS: Final = {",", "-"} | _CONSTANTS
-_WORDS: Final = frozenset({"and", "or", "not", "in", "is", "if", "elif", "else", "for"})  # a bracket behind one of them is no call
+_WORDS: Final = frozenset({"and", "or", "not", "in", "is", "if", "elif", "else", "for"})  # a bracket after one of them is no call
 _COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
-_BEFORE: Final = frozenset(
-    {"", "if", "elif", "and", "or", "not", "(", ","}
-)  # what may stand before and behind an operand that is one token
+_BEFORE: Final = frozenset({"", "if", "elif", "and", "or", "not", "(", ","})  # what may stand before and after an operand that is one token
 _BEHIND: Final = frozenset({"", "and", "or", "else", "if", ")", ",", "]"})
 
 _OPENING: Final = re.compile(r"\{[{%#]")
@@ -154,7 +152,7 @@ class _Tag:
     hyphenated: str = ""  # the first name with a hyphen
 
     def at(self, index: int) -> str:
-        """A token, empty before the first and behind the last."""
+        """A token, empty before the first and after the last."""
         return self.tokens[index] if 0 <= index < len(self.tokens) else ""
 
 

@@ -13,7 +13,7 @@ from sendryd.message.templatesource import TemplateError
 MAX_READS: Final = 1_000_000
 SMALL_VALUES: Final = 2_000  # of a rendering in the event loop: some three milliseconds
 SMALL_CHARACTERS: Final = 16_384  # of those values
-MAX_DEPTH: Final = 50  # of lists and objects in variables; nobody's data is deeper, and the engine goes down by calling itself
+MAX_DEPTH: Final = 50  # of lists and objects in variables; real data is less deep, and the engine goes down by calling itself
 MAX_VALUES: Final = 100_000  # in all variables together
 MAX_CHARACTERS: Final = 5_242_880  # in all variables together: as much as HTML may have
 
@@ -137,7 +137,7 @@ def _as_json(value: Any, reads: Reads) -> str:
     if reads.left < 0:
         return ""
     text = json.dumps(value, ensure_ascii=False)
-    reads.left -= len(text) // 8  # it takes as long as to read as many elements
+    reads.left -= len(text) // 8  # it takes as long as to read the same number of elements
     return text if reads.left >= 0 else ""
 
 

@@ -43,7 +43,7 @@ def is_too_long(body: bytes) -> bool:
 
 
 def with_encoding(header: bytes, part: Part, name: bytes, *, charset: str | None = None, is_top: bool = False) -> bytes:
-    """A header block, with the empty line behind it, that declares another Content-Transfer-Encoding. Raises `MalformedMessage`."""
+    """A header block, with the empty line after it, that declares another Content-Transfer-Encoding. Raises `MalformedMessage`."""
     return rewrite_header(header, part, HeaderChange(encoding=name, charset=charset, is_top=is_top), lambda _: False)
 
 
@@ -191,7 +191,7 @@ class _Conversion:
 
     def _mend_line(self, line: bytes) -> bytes:
         if line.startswith(b"--") and len(line.rstrip(b" \t")) <= MAX_LINE:
-            line = line.rstrip(b" \t")  # a delimiter may have white space behind it
+            line = line.rstrip(b" \t")  # a delimiter may have white space after it
         if self._limits.is_7bit and not line.isascii():
             line = line.decode("ascii", "replace").replace("\ufffd", "?").encode("ascii")
         if len(line) <= MAX_LINE:

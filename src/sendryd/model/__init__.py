@@ -1,1 +1,1 @@
-"""Frozen value types shared by every layer above the wire and below the daemons."""
+"""Frozen value types, shared by all layers above the wire."""

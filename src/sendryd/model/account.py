@@ -1,4 +1,4 @@
-"""Accounts: what an organisation sets for itself."""
+"""Accounts and their settings."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +8,7 @@ from sendryd.model.ids import AccountId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branding:
-    """How the unsubscribe page looks."""
+    """The look of the unsubscribe page."""
 
     brand_color: str = "#111827"
     brand_logo: str | None = None  # URL
@@ -20,7 +20,7 @@ class Branding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundForwarding:
-    """Where mail that comes in is posted."""
+    """The URL that receives inbound mail."""
 
     url: str | None = None
     secret: str | None = None
@@ -28,7 +28,7 @@ class InboundForwarding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
-    """Everything that an account may set."""
+    """The settings of an account."""
 
     branding: Branding = field(default_factory=Branding)
     inbound: InboundForwarding = field(default_factory=InboundForwarding)

@@ -1,7 +1,7 @@
-"""Who does something: an API key, a person, or the system on behalf of an account.
+"""Actors: an API key, a person, or the system on behalf of an account.
 
-Every door hands an actor to `intake` and `accounts`. What the actor may do is asked of `may` and of `policy.permissions`; whether its mail has
-live effects follows from its `mode`.
+REST, SMTP and the command line pass an actor to `intake` and `accounts`. `may` and `policy.permissions` decide what the actor may do; its `mode`
+decides whether its mail has live effects.
 """
 
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""API keys: who may do what, in which mode. The secret itself is never part of a value here."""
+"""API keys with scope and mode. The secret is never part of a value here."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,7 +43,7 @@ class ApiKey:
     prefix: str  # the first 12 characters of the secret, for display
     created_at: datetime
     expires_at: datetime | None = None  # None: never
-    revoked_at: datetime | None = None  # may lie in the future while a rotated key has its time of grace
+    revoked_at: datetime | None = None  # in the future during a rotated key's grace period
     last_used_at: datetime | None = None  # None: never used; exact to a minute
 
     @property
@@ -52,9 +52,9 @@ class ApiKey:
         return self.revoked_at is not None or self.expires_at is not None
 
     def is_active(self, now: datetime) -> bool:
-        """Neither revoked nor expired at this time."""
+        """Whether the key is neither revoked nor expired at this time."""
         return (self.revoked_at is None or now < self.revoked_at) and (self.expires_at is None or now < self.expires_at)
 
     def may(self, needed: Scope) -> bool:
-        """Whether the key's scope includes the one that is needed."""
+        """Whether the key's scope includes the needed one."""
         return includes(self.scope, needed)

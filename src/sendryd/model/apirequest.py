@@ -1,4 +1,4 @@
-"""Requests to the REST API, as their account sees them later."""
+"""The log of requests to the REST API, for their account."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from sendryd.model.ids import AccountId, ApiKeyId, ApiRequestId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """One authenticated request and what it was answered."""
+    """One authenticated request with its answer."""
 
     id: ApiRequestId
     account_id: AccountId

@@ -1,4 +1,4 @@
-"""Sending domains: the From domains that an account has proved to be its own."""
+"""Sending domains: the From domains of an account, proved by DNS."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from sendryd.model.ids import AccountId, DomainId
 
 
 class DomainStatus(StrEnum):
-    """Where the proof stands."""
+    """The status of the verification."""
 
     PENDING = "pending"  # never verified yet
     VERIFIED = "verified"  # the DKIM key is published and SPF authorises this installation
@@ -16,14 +16,14 @@ class DomainStatus(StrEnum):
 
 
 class TlsPolicy(StrEnum):
-    """What delivery of a domain's mail insists on."""
+    """The TLS policy for a domain's mail."""
 
     OPPORTUNISTIC = "opportunistic"
     ENFORCED = "enforced"
 
 
 class RecordPurpose(StrEnum):
-    """What a DNS record is asked for."""
+    """The purpose of a DNS record."""
 
     DKIM = "dkim"
     SPF = "spf"
@@ -32,7 +32,7 @@ class RecordPurpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsRecord:
-    """One record to publish, and what was found of it."""
+    """One record to publish, with the result of the last check."""
 
     purpose: RecordPurpose
     type: str  # always TXT today
@@ -40,12 +40,12 @@ class DnsRecord:
     value: str
     is_required: bool  # DMARC is advised, not required
     is_verified: bool = False
-    reason: str = ""  # why it is not right: one sentence; empty when verified or never checked
+    reason: str = ""  # its fault in one sentence; empty when verified or never checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainSettings:
-    """What an account may set for a sending domain."""
+    """The settings of a sending domain."""
 
     include_subdomains: bool = False  # the header From may be a subdomain too
     track_opens: bool = False
@@ -57,19 +57,19 @@ class DomainSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bimi:
-    """A logo that receivers may show beside a domain's mail (BIMI), as the domain's owner wants it published."""
+    """A logo that receivers may show with a domain's mail (BIMI), as its owner publishes it."""
 
     logo_url: str
     vmc_url: str | None  # of the Verified Mark Certificate
     selector: str
     is_verified: bool
-    verified_at: datetime | None  # when the record was last found right
+    verified_at: datetime | None  # when the record was last valid
     created_at: datetime
     updated_at: datetime
 
     @property
     def status(self) -> DomainStatus:
-        """As that of a domain: what was never right is pending, what was and is not any more has failed."""
+        """The status, like a domain's: pending if never valid, failed if no longer valid."""
         if self.is_verified:
             return DomainStatus.VERIFIED
         return DomainStatus.PENDING if self.verified_at is None else DomainStatus.FAILED
@@ -77,7 +77,7 @@ class Bimi:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingDomain:
-    """One sending domain of one account. The private key is read on its own, by the signer alone."""
+    """One sending domain of one account. Only the signer reads the private key, separately."""
 
     id: DomainId
     account_id: AccountId
@@ -87,8 +87,8 @@ class SendingDomain:
     public_key: str  # base64 of the SubjectPublicKeyInfo, the p= of the DKIM record
     settings: DomainSettings
     created_at: datetime
-    verified_at: datetime | None = None  # when it was last found complete
-    checked_at: datetime | None = None  # when an answer was last had from the resolver
-    failing_since: datetime | None = None  # first of the checks in a row that missed a required record
-    failures: int = 0  # number of checks in a row that missed a required record
-    records: tuple[DnsRecord, ...] = ()  # as of the last check, or as asked for
+    verified_at: datetime | None = None  # when the records were last complete
+    checked_at: datetime | None = None  # when the resolver last answered
+    failing_since: datetime | None = None  # first of the consecutive checks without a required record
+    failures: int = 0  # number of consecutive checks without a required record
+    records: tuple[DnsRecord, ...] = ()  # with the results of the last check

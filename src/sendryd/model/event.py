@@ -1,4 +1,4 @@
-"""Events: immutable facts about a delivery, in the order in which they were stored."""
+"""Events: immutable facts about a delivery, in the order of storage."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ Metadata = Mapping[str, object]
 
 
 class EventType(StrEnum):
-    """The public words; they never change."""
+    """The public words of events; they never change."""
 
     QUEUED = "queued"
     SENT = "sent"  # the receiver's 250
     DELIVERED = "delivered"  # written together with `sent`
     DEFERRED = "deferred"
     BOUNCED = "bounced"
-    FAILED = "failed"  # expired, or nothing could be tried
+    FAILED = "failed"  # expired, or no attempt was possible
     SUPPRESSED = "suppressed"
     CANCELLED = "cancelled"
     OPENED = "opened"

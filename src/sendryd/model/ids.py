@@ -1,7 +1,7 @@
 """Identifiers: one 64-bit number inside, a prefixed text outside.
 
 A number is 41 bits of milliseconds since 2024-01-01 UTC (until 2093), 10 bits of a node and 12 bits of a counter, so that it sorts by time, is an
-integer primary key, and can be made without asking the database (`runtime.idsource` makes them). The text is the prefix of the object
+integer primary key, and is made without the database (`runtime.idsource` makes them). The text is the prefix of the object
 and 13 letters of Crockford's base 32 in lower case: `em_` for a message, `te_` for the same message seen in the Test Inbox.
 """
 
@@ -35,7 +35,7 @@ TEMPLATE_PREFIX: Final = "tmpl"
 TEMPLATE_VERSION_PREFIX: Final = "tmplv"
 WEBHOOK_PREFIX: Final = "wh"
 NOTIFICATION_PREFIX: Final = "whd"
-SUPPRESSION_PREFIX: Final = "sup"  # in cursors alone: a suppression is named by its address
+SUPPRESSION_PREFIX: Final = "sup"  # only in cursors: a suppression is named by its address
 UNSUBSCRIBE_PREFIX: Final = "unsub"
 API_REQUEST_PREFIX: Final = "log"
 ORGANIZATION_PREFIX: Final = "org"

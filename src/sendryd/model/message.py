@@ -14,7 +14,7 @@ from sendryd.valuetype import valuetype
 
 
 class MessageStatus(StrEnum):
-    """The public status words that are ever returned."""
+    """The public status of a message."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -26,10 +26,10 @@ class MessageStatus(StrEnum):
 
 
 class MessageType(StrEnum):
-    """Why a message is sent: who may be left out of it depends on that."""
+    """The class of a message: marketing skips recipients who have unsubscribed."""
 
     TRANSACTIONAL = "transactional"
-    MARKETING = "marketing"  # carries List-Unsubscribe, and is not sent to those who have unsubscribed
+    MARKETING = "marketing"  # has List-Unsubscribe; skips recipients who have unsubscribed
 
 
 class MessageClass(StrEnum):
@@ -47,15 +47,15 @@ def class_of(message_type: MessageType) -> MessageClass:
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is known of a message without its content."""
+    """A message without its content."""
 
     id: MessageId
     account_id: AccountId
     api_key_id: ApiKeyId | None  # None: the system sent it, or the key's row is gone
     mode: KeyMode
     reverse_path: str  # empty: the null reverse-path
-    author: str  # the header From as people read it
-    to: tuple[str, ...]  # the header To as people read it; the forward-paths when there is no To
+    author: str  # the header From for display
+    to: tuple[str, ...]  # the header To for display; the forward-paths if there is none
     cc: tuple[str, ...]
     subject: str
     internet_message_id: str  # the Message-ID field with its angle brackets
@@ -77,7 +77,7 @@ class Message:
 
     @property
     def waits_since(self) -> datetime:
-        """From when on its age in the queue counts."""
+        """The time from which its age in the queue counts."""
         return self.scheduled_at or self.created_at
 
     @property
@@ -88,7 +88,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSummary:
-    """A message with what its deliveries add up to."""
+    """A message with the totals of its deliveries."""
 
     message: Message
     states: Mapping[DeliveryState, int]  # number of deliveries in each state
@@ -105,7 +105,7 @@ def derive_status(states: Mapping[DeliveryState, int], *, has_attempts: bool, is
     """The public status of a message.
 
     `queued` while nothing was tried, `sending` while an attempt is under way or some recipients still wait after one; then, when all are
-    done, `delivered` if at least one receiving server took it, else `bounced`, else `failed`; `cancelled` if nothing else became of it.
+    done, `delivered` if at least one receiving server took it, else `bounced`, else `failed`; `cancelled` if all were cancelled.
     """
     if is_complained:
         return MessageStatus.COMPLAINED

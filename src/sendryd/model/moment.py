@@ -1,4 +1,4 @@
-"""How a moment is written wherever others read it."""
+"""The text form of timestamps in answers, logs and webhooks."""
 
 from datetime import datetime
 

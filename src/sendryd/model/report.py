@@ -1,4 +1,4 @@
-"""What messages came to, counted."""
+"""Counts of outcomes, for statistics and reports."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,9 +18,9 @@ class Granularity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Deliveries that something happened to in a time. Opens and clicks count each delivery once, and no scanners."""
+    """Counts of deliveries by event in a period. Opens and clicks count each delivery once, and no scanners."""
 
-    sent: int = 0  # tried and done: delivered or bounced
+    sent: int = 0  # delivered or bounced
     delivered: int = 0
     opened: int = 0
     clicked: int = 0
@@ -30,7 +30,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """The counts of one stretch of time."""
+    """The counts of one bucket of time."""
 
     start: datetime
     counts: Counts
@@ -47,11 +47,11 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
-    """Of the messages sent in one bucket: what had become of them so many buckets later, in all."""
+    """A cohort, the messages sent in one bucket: their cumulative counts a number of buckets later."""
 
     start: datetime
     offset: int
-    counts: Counts  # `sent` is that of the whole cohort, the others happened up to the end of this bucket
+    counts: Counts  # `sent` is of the whole cohort, the others up to the end of this bucket
 
 
 class ReportFrequency(StrEnum):
@@ -64,18 +64,18 @@ class ReportFrequency(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledReport:
-    """A report that is sent by mail, again and again."""
+    """A periodic report by mail."""
 
     id: ReportId
     account_id: AccountId
     frequency: ReportFrequency
     recipients: tuple[str, ...]
     created_at: datetime
-    due_at: datetime  # of the next one
+    due_at: datetime  # time of the next report
 
 
 def bucket_start(moment: datetime, granularity: Granularity) -> datetime:
-    """Where the stretch begins that a UTC time lies in."""
+    """The beginning of the bucket that contains a UTC time."""
     match granularity:
         case Granularity.HOUR:
             return moment.replace(minute=0, second=0, microsecond=0)
@@ -88,7 +88,7 @@ def bucket_start(moment: datetime, granularity: Granularity) -> datetime:
 
 
 def next_bucket(start: datetime, granularity: Granularity) -> datetime:
-    """Where the stretch behind one begins."""
+    """The beginning of the next bucket."""
     match granularity:
         case Granularity.HOUR:
             return start + timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Addresses that an account does not send to: suppressions for all mail, unsubscribes for marketing."""
+"""Suppressions (no mail at all) and unsubscribes (no marketing) of an account."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from sendryd.model.ids import AccountId, SuppressionId, UnsubscribeId
 
 
 class SuppressionReason(StrEnum):
-    """Why nothing is sent to an address."""
+    """Why an address is suppressed."""
 
     HARD_BOUNCE = "hard_bounce"
     COMPLAINT = "complaint"
@@ -22,7 +22,7 @@ class Suppression:
 
     id: SuppressionId
     account_id: AccountId
-    email: str  # as `policy.address_key.normalise_address` makes it
+    email: str  # in the form of `policy.address_key.normalise_address`
     reason: SuppressionReason
     created_at: datetime
 
@@ -33,7 +33,7 @@ class Unsubscribe:
 
     id: UnsubscribeId
     account_id: AccountId
-    email: str  # as `policy.address_key.normalise_address` makes it
+    email: str  # in the form of `policy.address_key.normalise_address`
     list_id: str | None  # None: no marketing at all
     reason: str | None
     created_at: datetime

@@ -11,19 +11,19 @@ from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateContent:
-    """What a version keeps."""
+    """The content of one version."""
 
     subject: str | None
     html: str | None
     text: str | None
-    engine: str  # html, react, visual: how it was written; all are rendered alike
+    engine: str  # html, react or visual: the editor; rendering is the same
     variables: Mapping[str, Any] | None  # {name: {type, required?, default?}}
-    blocks: Mapping[str, Any] | None  # the design that the HTML was compiled from
+    blocks: Mapping[str, Any] | None  # the design from which the HTML was compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A template as it is rendered now."""
+    """A template with its present content."""
 
     id: TemplateId
     account_id: AccountId
@@ -36,10 +36,10 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateVersion:
-    """A content that a template has or had."""
+    """One version of a template."""
 
     id: TemplateVersionId
     template_id: TemplateId
-    version: int  # from 1 on
+    version: int  # counted from 1
     content: TemplateContent
     created_at: datetime

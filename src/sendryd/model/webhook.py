@@ -1,4 +1,4 @@
-"""Webhooks, and the notifications that are owed to them."""
+"""Webhooks and their notifications."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import AccountId, NotificationId, WebhookId
 
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with, as Standard Webhooks has it
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - prefix of every secret, by Standard Webhooks
 
 
 class WebhookEvent(StrEnum):
-    """The public words of what a webhook can be told. Those of contacts and automations come with them."""
+    """The public event types of webhooks."""
 
     EMAIL_DELIVERED = "email.delivered"
     EMAIL_BOUNCED = "email.bounced"
@@ -53,13 +53,13 @@ class Webhook:
     is_active: bool
     created_at: datetime
     updated_at: datetime
-    failing_since: datetime | None = None  # first failed attempt since the last success
-    disabled_reason: str | None = None  # set when the installation switched it off; None: the account did, or it is active
-    mode: KeyMode = KeyMode.LIVE  # TEST: a test key made it, and it is told of test mail alone; a live one is told of both
+    failing_since: datetime | None = None  # time of the first failure since the last success
+    disabled_reason: str | None = None  # set when sendryd disabled it; None: the account did, or it is active
+    mode: KeyMode = KeyMode.LIVE  # TEST: made by a test key, gets events of test mail alone; a live one gets both
 
 
 class NotificationState(StrEnum):
-    """Where a notification stands."""
+    """The state of a notification."""
 
     PENDING = "pending"
     LEASED = "leased"
@@ -69,20 +69,20 @@ class NotificationState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One fact owed to one webhook: an event of a message, or a body of its own."""
+    """One fact for one webhook: an event of a message, or a body of its own."""
 
     id: NotificationId
     webhook_id: WebhookId
     account_id: AccountId
     type: WebhookEvent
-    event: Event | None  # of a message; None: `body` says it
-    mode: KeyMode  # of the message; live for all else
+    event: Event | None  # of a message; None: `body` has the fact
+    mode: KeyMode  # of the message; live for other facts
     body: Mapping[str, Any] | None  # the `data` of the payload where there is no event
-    origin_id: NotificationId  # of the first notification of this fact to this webhook: the same over replays
+    origin_id: NotificationId  # id of the first notification of this fact to this webhook; the same for replays
     state: NotificationState
     attempts: int
     due_at: datetime
     status_code: int | None  # of the last answer; None: there was none
-    response: str  # how the last answer began, or what failed: at most 2,000 characters, text of strangers
+    response: str  # beginning of the last answer, or the failure: at most 2,000 characters, text of strangers
     delivered_at: datetime | None
     created_at: datetime

@@ -1,1 +1,1 @@
-"""Decisions: inputs in, a value out. No I/O, no clock, no chance."""
+"""Decisions as pure functions: no I/O, no clock, no random numbers."""

@@ -1,4 +1,4 @@
-"""How the addresses of suppressions and unsubscribes are compared."""
+"""The form in which addresses of suppressions and unsubscribes are compared."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ import unicodedata
 def normalise_address(address: str) -> str:
     """The form in which addresses are compared: composed characters (NFC), lower case.
 
-    The part before the @ is the receiver's to compare (RFC 5321 §2.4), but no receiver of note tells upper case apart, and who asked to be
-    left alone means all spellings.
+    RFC 5321 §2.4 leaves the comparison of the local part to the receiver, but no large receiver distinguishes upper case, and a person who
+    unsubscribes means all spellings.
     """
     return address.lower() if address.isascii() else unicodedata.normalize("NFC", address.lower())

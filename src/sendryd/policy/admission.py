@@ -1,4 +1,4 @@
-"""Who may send what: the rights of the actor, the domain of the reverse-path, the domain of the header From."""
+"""Admission: whether an actor may send with this reverse-path and this header From."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,7 +9,7 @@ from sendryd.policy.refusal import Refusal, RefusalKey
 
 
 def check_sender(actor: Actor) -> Refusal | None:
-    """Whether an actor may send. Of a key, its scope decides; the caller has checked that it is active."""
+    """Whether an actor may send. For a key its scope decides; the caller has checked that the key is active."""
     if actor.may(Scope.SENDING_ACCESS):
         return None
     return Refusal(RefusalKey.SCOPE_MISSING, Scope.SENDING_ACCESS.value)
@@ -26,8 +26,8 @@ def covering_names(name: str) -> Iterator[str]:
 def admit_reverse_path(actor: Actor, name: str, covering: Sequence[SendingDomain]) -> Refusal | None:
     """Whether a reverse-path of this domain may be used: the domain, or one above it, is verified in the actor's account.
 
-    `covering` are the account's sending domains among `covering_names(name)`. An empty name is the null reverse-path: the header From
-    decides then.
+    `covering` are the account's sending domains among `covering_names(name)`. An empty name is the null reverse-path; then the header
+    From decides.
     """
     if actor.mode is KeyMode.TEST or not name:
         return None

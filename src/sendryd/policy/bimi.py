@@ -1,4 +1,4 @@
-"""The DNS record by which receivers find a domain's logo: Brand Indicators for Message Identification (BIMI), an Internet draft."""
+"""The DNS record of a domain's logo: Brand Indicators for Message Identification (BIMI), an Internet draft."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from sendryd.policy.dnsrecords import read_tags
 
 VERSION: Final = "BIMI1"
-DEFAULT_SELECTOR: Final = "default"  # the one that receivers look for unless a message names another
+DEFAULT_SELECTOR: Final = "default"  # the selector that receivers use unless a message names another
 
 
 def bimi_name(name: str, selector: str) -> str:
@@ -15,12 +15,12 @@ def bimi_name(name: str, selector: str) -> str:
 
 
 def bimi_value(logo_url: str, vmc_url: str | None) -> str:
-    """What to publish. An empty `a` says that there is no certificate."""
+    """The record to publish. An empty `a` means no certificate."""
     return f"v={VERSION}; l={logo_url}; a={vmc_url or ''};"
 
 
 def check_bimi(found: Sequence[str], logo_url: str, vmc_url: str | None) -> str:
-    """What is wrong with the record; empty if nothing is."""
+    """The fault of the record in a sentence; empty if it has none."""
     records = [tags for tags in map(read_tags, found) if tags.get("v", "").upper() == VERSION]
     if not records and found:
         return "The TXT record of this name is not a BIMI record: publish the value shown here."

@@ -1,7 +1,7 @@
-"""Which addresses may be connected to: the guard against being used to reach what only we can reach.
+"""Which addresses may be connected to: the guard against server-side request forgery (SSRF).
 
-It looks at the address that is connected to, not at a name, and takes the address out of those IPv6 forms that carry an IPv4 one. Python's
-`is_global` alone is no guard: it calls several of these forms global.
+It checks the address of the connection, not a name, and extracts the IPv4 address from IPv6 forms that embed one. Python's `is_global` is not
+enough: it calls several of these forms global.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ REFUSED: Final = tuple(
         "240.0.0.0/4",
         "::/128",
         "::1/128",
-        "64:ff9b:1::/48",  # translators of one network alone; where they carry the IPv4 address, only they know
+        "64:ff9b:1::/48",  # translators of a local network, with the IPv4 address at an unknown position
         "100::/64",
         "2001::/23",  # protocol assignments, Teredo among them
         "2001:db8::/32",
@@ -46,11 +46,11 @@ _MAPPED: Final = ipaddress.ip_network("::ffff:0:0/96")
 _COMPATIBLE: Final = ipaddress.ip_network("::/96")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _6TO4: Final = ipaddress.ip_network("2002::/16")
-_ISATAP: Final = 0x00005EFE  # RFC 5214: the middle of an interface identifier that ends in an IPv4 address
+_ISATAP: Final = 0x00005EFE  # RFC 5214: middle of an interface identifier that ends in an IPv4 address
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one on the public Internet. What is not an address is not."""
+    """Whether a text is an address of the public Internet."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -59,7 +59,7 @@ def is_public(address: str) -> bool:
 
 
 def _carried(address: Address) -> list[Address]:
-    """The address, and the IPv4 address that it carries if it does."""
+    """The address, and the IPv4 address embedded in it, if any."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     number = int(address)

@@ -1,4 +1,4 @@
-"""The DNS records that prove a sending domain, what is wrong with those that were found, and what follows from that.
+"""The DNS records of a sending domain: what to publish, the faults of published records, and the domain's status.
 
 DKIM and SPF are required; DMARC is advised. Standards: RFC 6376 §3.6.1 (DKIM), RFC 7208 (SPF), RFC 7489 §6.3, §6.6.3 (DMARC).
 """
@@ -12,9 +12,9 @@ from sendryd.model.domain import DnsRecord, DomainStatus, RecordPurpose, Sending
 from sendryd.policy.spf import SpfResult, SpfVerdict
 from sendryd.policy.spfrecord import spf_records
 
-NO_ANSWER: Final = "could not be looked up"  # stands in the reason of each record that DNS gave no answer about
+NO_ANSWER: Final = "could not be looked up"  # in the reason of each record without an answer from DNS
 FAILURES_TO_FALL: Final = 3  # checks in a row that miss a required record
-TIME_TO_FALL: Final = timedelta(hours=24)  # and the time that they must span: a provider's bad day is no reason
+TIME_TO_FALL: Final = timedelta(hours=24)  # and the time that they must span, so that an outage of the DNS provider is not enough
 QUOTES: Final = ('"', "\u201c", "\u201d", "\u201e", "'")
 _OR_SPACES: Final = " or spaces before it"
 MAX_NAME: Final = 253  # octets of a name without its final dot: RFC 1035 §2.3.4
@@ -22,7 +22,7 @@ MAX_NAME: Final = 253  # octets of a name without its final dot: RFC 1035 §2.3.
 
 @dataclass(frozen=True, slots=True)
 class RecordSettings:
-    """What this installation asks for."""
+    """Settings of this installation for the records."""
 
     hostname: str
     spf_include: str = ""  # empty: a:HOSTNAME
@@ -35,25 +35,25 @@ class RecordSettings:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """No answer was had; nothing follows from that."""
+    """DNS gave no answer; the status stays."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What a check comes to."""
+    """The result of a check."""
 
     status: DomainStatus
     records: tuple[DnsRecord, ...]
     verified_at: datetime | None
     failing_since: datetime | None
     failures: int
-    is_conclusive: bool  # False: a required record could not be looked up, and nothing changes but the reasons shown
+    is_conclusive: bool  # False: a required record could not be looked up; only the displayed reasons change
 
 
 def unquoted(text: str) -> str:
-    """A text without what DNS panels and people put around it."""
+    """A text without the quotation marks and blanks that DNS panels and people add."""
     return text.strip(" \t" + "".join(QUOTES))
 
 
@@ -63,7 +63,7 @@ def dkim_name(name: str, selector: str) -> str:
 
 
 def wanted_records(name: str, selector: str, public_key: str, settings: RecordSettings) -> tuple[DnsRecord, ...]:
-    """What to publish, in the order in which it is shown."""
+    """The records to publish, in the order of display."""
     return (
         DnsRecord(purpose=RecordPurpose.DMARC, type="TXT", name=f"_dmarc.{name}", value="v=DMARC1; p=none;", is_required=False),
         DnsRecord(
@@ -84,7 +84,7 @@ def wanted_records(name: str, selector: str, public_key: str, settings: RecordSe
 
 
 def check_dkim(found: Sequence[str], public_key: str) -> str:
-    """What is wrong with the key record; empty if nothing is. White space within the key counts for nothing."""
+    """The fault of the key record in a sentence; empty if it has none. White space within the key is ignored."""
     if any("\\;" in text for text in found):
         return "The DKIM record has backslashes before its semicolons: remove them."
     if any(unquoted(text).startswith("v=DKIM1") and unquoted(text) != text.strip() for text in found):
@@ -94,7 +94,7 @@ def check_dkim(found: Sequence[str], public_key: str) -> str:
         return "The TXT record of this name is not a DKIM key: publish the value shown here."
     if not keys:
         return "No DKIM record was found: publish it."
-    if len(keys) > 1:  # RFC 6376 §3.6.2.2: what receivers make of that is undefined
+    if len(keys) > 1:  # RFC 6376 §3.6.2.2: the result is undefined
         return "There are several DKIM records of this name: leave only the one shown here."
     tags = keys[0]
     published = "".join(tags["p"].split())
@@ -110,7 +110,7 @@ def check_dkim(found: Sequence[str], public_key: str) -> str:
 
 
 def _check_key_tags(tags: Mapping[str, str]) -> str:
-    """The tags beside the key that make receivers ignore it (RFC 6376 §3.6.1)."""
+    """The other tags that make receivers ignore the key (RFC 6376 §3.6.1)."""
     if tags.get("k", "rsa").lower() != "rsa":
         return "The DKIM record names another kind of key: it needs k=rsa."
     if "h" in tags and "sha256" not in _words(tags["h"]):
@@ -121,7 +121,7 @@ def _check_key_tags(tags: Mapping[str, str]) -> str:
 
 
 def check_dmarc(found: Sequence[str]) -> str:
-    """What is wrong with the DMARC record; empty if nothing is."""
+    """The fault of the DMARC record in a sentence; empty if it has none."""
     if any("\\;" in text and text.upper().lstrip().startswith("V=DMARC1") for text in found):
         return "The DMARC record has backslashes before its semicolons: remove them."
     if any(unquoted(text).upper().startswith("V=DMARC1") and unquoted(text) != text.strip() for text in found):
@@ -137,7 +137,7 @@ def check_dmarc(found: Sequence[str]) -> str:
 
 
 def find_spf_fault(found: Sequence[str]) -> str:
-    """What is wrong with the SPF records of a name before one is evaluated; empty if there is one."""
+    """The fault of a name's SPF records before evaluation; empty if there is exactly one."""
     records = spf_records(found)
     if len(records) > 1:  # RFC 7208 §4.5
         return "There are several SPF records: merge them into one, or receivers will ignore them all."
@@ -162,12 +162,12 @@ def explain_spf(verdict: SpfVerdict, host: str, mechanism: str) -> str:
 
 
 def doubled_name(name: str, domain: str) -> str:
-    """Where a record ends up if a DNS panel appends the domain to a name that has it already."""
+    """The name of a record when a DNS panel has appended the domain a second time."""
     return f"{name}.{domain}"
 
 
 def explain_doubled(record: DnsRecord, domain: str) -> str:
-    """What to change if the record was found at its doubled name alone."""
+    """What to change if the record exists only at its doubled name."""
     relative = record.name.removesuffix(domain).rstrip(".") or "@"
     what = record.purpose.value.upper()
     return (
@@ -177,12 +177,12 @@ def explain_doubled(record: DnsRecord, domain: str) -> str:
 
 
 def has_no_answer(record: DnsRecord) -> bool:
-    """Whether DNS gave no answer about a record when it was last looked at."""
+    """Whether DNS gave no answer for a record in the last check."""
     return NO_ANSWER in record.reason
 
 
 def advise(record: DnsRecord, found: Sequence[str]) -> str:
-    """What to do about a record after a check; empty if nothing. Every reason says what is wrong, and behind a colon what to change."""
+    """What to do about a record after a check; empty if nothing. Each reason says what is wrong, and after a colon what to change."""
     if not record.reason:
         return ""
     if has_no_answer(record):
@@ -194,7 +194,7 @@ def advise(record: DnsRecord, found: Sequence[str]) -> str:
 
 
 def is_for(purpose: RecordPurpose, text: str) -> bool:
-    """Whether a TXT record is meant for a purpose, right or wrong."""
+    """Whether a TXT record is meant for a purpose, valid or not."""
     beginning = {RecordPurpose.DKIM: "v=dkim1", RecordPurpose.SPF: "v=spf1", RecordPurpose.DMARC: "v=dmarc1"}[purpose]
     return unquoted(text).lower().startswith(beginning) or (purpose is RecordPurpose.DKIM and "p" in read_tags(text))
 
@@ -202,7 +202,7 @@ def is_for(purpose: RecordPurpose, text: str) -> bool:
 def evaluate(
     domain: SendingDomain, records: Sequence[DnsRecord], reasons: Mapping[RecordPurpose, str | Unknown], now: datetime
 ) -> Evaluation:
-    """The status that follows from what is wrong with each record ("" if nothing is), and from what was known before."""
+    """The status that follows from the fault of each record ("" if none) and the state before the check."""
     checked = tuple(_judge(record, reasons[record.purpose], domain.records) for record in records)
     required = [reasons[record.purpose] for record in records if record.is_required]
     status, verified_at, failing_since, failures = (

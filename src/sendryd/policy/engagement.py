@@ -1,8 +1,8 @@
-"""Who opened a message or followed a link: a person, a scanner, or a proxy that hides the reader. A judgement, never a reason to drop.
+"""Classifies opens and clicks: by a person, a scanner, or a privacy proxy. A classification never drops an event.
 
-What arrives at a pixel or a tracked link is first of all machines: security gateways that look at every link before the mail is shown,
-and mailbox providers that fetch the images of all mail so that senders do not learn who reads. The table names those that name themselves;
-those that pose as browsers are known by their haste. Every event keeps the user agent and the address, so that it can be judged anew.
+Most requests for pixels and tracked links come from machines: security gateways that follow every link before the mail is shown, and mailbox
+providers that fetch the images of all mail to hide readers. The table lists the user agents of machines that name themselves; machines that pose as
+browsers are recognised by their speed. Every event keeps the user agent and the address, so that it can be classified again.
 """
 
 import re
@@ -13,36 +13,36 @@ from typing import Final
 
 from sendryd.model.event import Metadata
 
-SOONEST_OPEN: Final = 1.0  # seconds after delivery: by then no mail program has been told, has fetched and shown the mail
-SOONEST_CLICK: Final = 2.0  # seconds after delivery: whoever follows a link has seen it first
-MAX_USER_AGENT: Final = 256  # characters; no honest one is longer
-MAX_IP: Final = 45  # characters: an IPv6 address with an IPv4 one in it
+SOONEST_OPEN: Final = 1.0  # seconds after delivery: no mail program fetches and shows the mail sooner
+SOONEST_CLICK: Final = 2.0  # seconds after delivery: a person reads before clicking
+MAX_USER_AGENT: Final = 256  # characters; honest ones are shorter
+MAX_IP: Final = 45  # characters: an IPv6 address with an embedded IPv4 address
 MAX_LINK: Final = 2048  # characters of a URL that an event keeps
 
 
 class Engager(StrEnum):
     """The words in events; they never change."""
 
-    PERSON = "person"  # somebody, as far as one can tell
-    SCANNER = "scanner"  # a machine; nobody has seen anything
-    PRIVACY_PROXY = "privacy_proxy"  # the mailbox provider on the reader's behalf: perhaps when it was read, perhaps before
+    PERSON = "person"  # probably a person
+    SCANNER = "scanner"  # a machine; no person has seen the message
+    PRIVACY_PROXY = "privacy_proxy"  # the mailbox provider on the reader's behalf, when the message was read or before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """What is known of one request for a pixel or a tracked link."""
+    """One request for a pixel or a tracked link."""
 
     is_click: bool
     user_agent: str  # empty if it had none
-    is_prefetch: bool  # as `is_prefetch` finds
-    since_delivery: float | None  # seconds; negative: before the receiving server had taken it; None: not known
+    is_prefetch: bool  # from `is_prefetch`
+    since_delivery: float | None  # seconds; negative: before the receiving server took the message; None: unknown
 
 
 def _pattern(*texts: str) -> re.Pattern[str]:
     return re.compile("|".join(texts), re.IGNORECASE | re.ASCII)
 
 
-# User agents that name themselves. The first line that matches holds.
+# User agents that name themselves. The first match counts.
 USER_AGENTS: Final[tuple[tuple[re.Pattern[str], Engager, str], ...]] = (
     (_pattern(r"GoogleImageProxy|ggpht\.com"), Engager.PRIVACY_PROXY, "Gmail shows images through it since 2013"),
     (_pattern(r"YahooMailProxy"), Engager.PRIVACY_PROXY, "Yahoo and AOL show images through it"),
@@ -77,17 +77,17 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]
 
 
 def is_prefetch(headers: Mapping[str, str]) -> bool:
-    """Whether a request's fields (names in lower case) say that nobody has asked to see this yet: Purpose, Sec-Purpose, X-Purpose, X-Moz."""
+    """Whether a request's fields (names in lower case) mark it as a prefetch: Purpose, Sec-Purpose, X-Purpose, X-Moz."""
     return any(_PREFETCH_WORDS.search(headers.get(name, "")) for name in _PREFETCH_FIELDS)
 
 
 def classify(visit: Visit) -> Engager:
-    """Who that was, as far as one can tell."""
+    """Classifies a request."""
     if visit.is_prefetch or not visit.user_agent.strip():
         return Engager.SCANNER
     known = next((engager for pattern, engager, _ in USER_AGENTS if pattern.search(visit.user_agent)), None)
     if known is not None:
-        # Proxies fetch images; whoever follows a link with a proxy's name looks for malware.
+        # Proxies fetch only images; a click with a proxy's name is a malware scan.
         return Engager.SCANNER if visit.is_click else known
     soonest = SOONEST_CLICK if visit.is_click else SOONEST_OPEN
     if visit.since_delivery is not None and visit.since_delivery < soonest:
@@ -96,7 +96,7 @@ def classify(visit: Visit) -> Engager:
 
 
 def describe_client(user_agent: str, ip: str | None) -> dict[str, object]:
-    """What an event keeps of whoever made a request: `user_agent` and `ip`, shortened, and without what cannot be printed."""
+    """The metadata of a request's client: `user_agent` and `ip`, shortened, without unprintable characters."""
     kept: dict[str, object] = {}
     agent = _UNPRINTABLE.sub("", user_agent[:MAX_USER_AGENT])
     if agent:
@@ -107,7 +107,7 @@ def describe_client(user_agent: str, ip: str | None) -> dict[str, object]:
 
 
 def engagement_metadata(engager: Engager, *, user_agent: str, ip: str | None, link: str | None) -> Metadata:
-    """What the event of an open (`link` is None) or a click keeps."""
+    """The metadata of the event of an open (`link` is None) or a click."""
     client = describe_client(user_agent, ip)
     if link is None:
         return {"opened_by": engager.value, **client}

@@ -1,4 +1,4 @@
-"""What webhooks are told: one envelope around the facts of a notification."""
+"""The JSON payload of webhook notifications."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -40,14 +40,14 @@ _EXTRAS: Final[Mapping[EventType, Callable[[Mapping[str, object]], dict[str, Any
 
 
 def fact_id(notification: Notification) -> str:
-    """The identity of the fact: the same over retries, replays and webhooks, for receivers to tell repeats by."""
+    """The id of the fact: the same for retries, replays and all webhooks, so that receivers recognise repeats."""
     if notification.event is not None:
         return format_id(EVENT_PREFIX, notification.event.id)
     return format_id(NOTIFICATION_PREFIX, notification.origin_id)
 
 
 def payload_of(notification: Notification) -> dict[str, Any]:
-    """The JSON body: `type` and the older `event` with the same word, and `data`. What a test key's mail did is marked `test`."""
+    """The JSON body: `type` and the older `event` with the same word, and `data`. Events of test mail are marked `test`."""
     event = notification.event
     created_at = event.created_at if event is not None else notification.created_at
     return {

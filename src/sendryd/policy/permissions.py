@@ -1,6 +1,6 @@
-"""What an actor may do beside its scope: test keys change nothing that live mail depends on, and few actors see a secret. Pure.
+"""Permissions beside the scope: test keys change nothing that live mail depends on, and few actors see secrets. Pure.
 
-What a test key makes is for test mail alone, and every key of its account may change it; what a live key made is left to live keys.
+Objects made by a test key are for test mail alone, and every key of the account may change them; only live keys change objects made by live keys.
 """
 
 from sendryd.model.actor import Actor, key_id_of
@@ -9,15 +9,15 @@ from sendryd.model.message import Message
 
 
 class LiveKeyNeeded(Exception):
-    """A test key would change what live mail depends on."""
+    """A test key tried to change something that live mail depends on."""
 
 
 class NotForLiveMail(Exception):
-    """Live mail would use what a test key made; the message says what to change."""
+    """Live mail would use an object made by a test key; the message says what to change."""
 
 
 def check_change(by: Actor, made_by: KeyMode) -> None:
-    """Whether an actor may make, change, use or remove what belongs to a mode. Raises `LiveKeyNeeded`."""
+    """Checks that an actor may make, change, use or remove objects of a mode. Raises `LiveKeyNeeded`."""
     if by.mode is KeyMode.TEST and made_by is KeyMode.LIVE:
         raise LiveKeyNeeded
 
@@ -35,12 +35,13 @@ def may_see_bodies(actor: Actor, asked_in: KeyMode) -> bool:
 
 
 def may_see_url(actor: Actor, made_by: KeyMode) -> bool:
-    """Whether an actor is shown the whole URL that events or mail are posted to: its path and query are a password of many services. An
-    actor that may change the URL sees it; the others see its host.
+    """Whether an actor sees the whole URL of a webhook or of inbound forwarding, whose path and query are a password of many services.
+
+    Actors that may change the URL see it; others see its host.
     """
     return actor.may(Scope.FULL_ACCESS) and (actor.mode is KeyMode.LIVE or made_by is KeyMode.TEST)
 
 
 def may_see_secrets(actor: Actor) -> bool:
-    """Whether an actor is told the signing secrets that an account keeps, after the answer that made them."""
+    """Whether an actor sees stored signing secrets, after the answer that created them."""
     return actor.mode is KeyMode.LIVE and actor.may(Scope.FULL_ACCESS)

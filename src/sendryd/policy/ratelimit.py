@@ -5,33 +5,33 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-MAX_KEYS: Final = 10_000  # buckets kept; the one unused longest is given up, which lets its key have a full one again
-_WHOLE: Final = 1 - 1e-9  # a token, with room for rounding: who waits as long as he was told must find one
+MAX_KEYS: Final = 10_000  # buckets kept; the least recently used one is dropped, which refills it for its key
+_WHOLE: Final = 1 - 1e-9  # a token, with tolerance for rounding: a client that waits the announced time must get one
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a key stands after a request."""
+    """A key's bucket after a request."""
 
     limit: int  # tokens of a full bucket
-    remaining: int  # whole tokens that are left
+    remaining: int  # whole tokens left
     reset: int  # seconds until the bucket is full
-    wait: int  # 0: the request may go on; else the seconds after which there is a token
+    wait: int  # 0: the request may proceed; else seconds until the next token
 
 
 class RateLimiter:
-    """So many requests in so many seconds, in a burst or spread."""
+    """Allows `limit` requests in a period, in a burst or spread."""
 
     def __init__(self, count: int, period: float) -> None:
         self._count = count
         self._rate = count / period
-        self._buckets: OrderedDict[int, tuple[float, float]] = OrderedDict()  # tokens, and when they were counted
+        self._buckets: OrderedDict[int, tuple[float, float]] = OrderedDict()  # tokens, and the time of their count
 
     def __repr__(self) -> str:
         return f"<RateLimiter {self._count} at {self._rate:g} per second, {len(self._buckets)} buckets>"
 
     def take(self, key: int, now: float) -> Standing:
-        """Takes a token, if there is one."""
+        """Takes a token if there is one; returns the state of the bucket."""
         full = float(self._count)
         tokens, counted = self._buckets.get(key, (full, now))
         tokens = min(full, tokens + max(0.0, now - counted) * self._rate)

@@ -1,6 +1,6 @@
 """The catalogue of refusals, each rendered for SMTP and for HTTP.
 
-A refusal is a value. The sentence is for the peer: it says what to change and gives nothing away. What really happened goes to the log.
+A refusal is a value. Its sentence is for the peer: it says what to change and reveals nothing internal. The log gets the cause.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ class RefusalKey(StrEnum):
     """The reasons of refusals."""
 
     AUTH_FAILED = "auth_failed"
+    KEY_MISSING = "key_missing"
     SCOPE_MISSING = "scope_missing"
     LIVE_KEY_NEEDED = "live_key_needed"
     DOMAIN_NOT_VERIFIED = "domain_not_verified"
@@ -47,6 +48,9 @@ class Rendering:
 CATALOGUE: Final[dict[RefusalKey, Rendering]] = {
     RefusalKey.AUTH_FAILED: Rendering(
         535, "5.7.8", 401, "unauthorized", "Authentication failed: the API key is not valid, or has expired or been revoked"
+    ),
+    RefusalKey.KEY_MISSING: Rendering(
+        530, "5.7.0", 401, "unauthorized", "The API key is missing: send it as Authorization: Bearer <API key>"
     ),
     RefusalKey.SCOPE_MISSING: Rendering(535, "5.7.8", 403, "insufficient_scope", "This API key lacks the {} scope: use a key that has it"),
     RefusalKey.LIVE_KEY_NEEDED: Rendering(550, "5.7.1", 403, "insufficient_scope", "A test key cannot {}: use a live key"),

@@ -1,15 +1,15 @@
-"""When to try again, and when to give up. The same for mail and for notifications."""
+"""The retry plan: when to try again and when to give up, for mail and for notifications."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-JITTER: Final = 0.1  # of the delay, to either side: what failed together is not tried again together
+JITTER: Final = 0.1  # share of the delay, to either side, so that deliveries that failed together are not retried together
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
-    """Delays between attempts; the last one is repeated until the age is reached."""
+    """Delays between attempts; the last one repeats until the maximum age."""
 
     delays: tuple[timedelta, ...]
     max_age: timedelta
@@ -20,7 +20,7 @@ class RetryPlan:
 
     @property
     def longest_delay(self) -> timedelta:
-        """No attempt follows another later than this."""
+        """The longest delay between two attempts."""
         return max(self.delays) * (1 + JITTER)
 
     def delay(self, attempts: int) -> timedelta:
@@ -30,24 +30,24 @@ class RetryPlan:
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
-    """Try again then."""
+    """Try again at this time."""
 
     moment: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """It is too old."""
+    """Give up: the maximum age is reached."""
 
 
 def next_attempt(
     plan: RetryPlan, *, attempts: int, first_queued: datetime, now: datetime, jitter: float, settled: datetime | None = None
 ) -> RetryAt | GiveUp:
-    """What follows a failed attempt. `attempts` counts it; `jitter` lies in [-1, 1).
+    """The step after a failed attempt. `attempts` includes it; `jitter` is in [-1, 1).
 
-    A delivery is given one last attempt at the end of its time rather than none: it is given up only when that has passed. A clock that
-    was set back since it was queued cannot make it immortal or put it off for longer than its delay. One that was set forward ends its time only
-    once that has held: `settled` is the settled time, by default now.
+    A delivery gets one last attempt at its maximum age, and expires only after it. A clock set back since it was queued neither keeps it forever
+    nor delays it for longer than its delay. A clock set forward expires it only once the new time has held: `settled` is the settled time, by
+    default `now`.
     """
     deadline = first_queued + plan.max_age
     if (settled or now) >= deadline:

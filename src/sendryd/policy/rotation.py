@@ -1,4 +1,4 @@
-"""Which hosts and addresses an attempt takes when there are more than it may try: others at each attempt. Pure."""
+"""Rotation: which hosts and addresses an attempt tries when there are more than its limit; others in each attempt. Pure."""
 
 from collections.abc import Sequence
 from itertools import chain, zip_longest
@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def take_turn(items: Sequence[Item], size: int, turn: int) -> list[Item]:
-    """The `turn`-th group of `size` items, counted on from the beginning where they end: every item comes in its turn."""
+    """The `turn`-th group of `size` items, wrapping around, so that every item gets its turn."""
     if len(items) <= size:
         return list(items)
     start = turn * size % len(items)
@@ -16,9 +16,9 @@ def take_turn(items: Sequence[Item], size: int, turn: int) -> list[Item]:
 
 
 def mix_families(addresses: Sequence[str], seed: int) -> list[str]:
-    """IPv4 and IPv6 addresses by turns, for as long as there are both; `seed` says with which of each family to begin.
+    """IPv4 and IPv6 addresses in alternation; `seed` selects the first of each family.
 
-    The order of DNS answers is not kept, because servers change it from answer to answer: with the same seed the order stays the same.
+    The order of DNS answers is not used, because servers change it; the same seed gives the same order.
     """
     if len(addresses) == 1:
         return list(addresses)

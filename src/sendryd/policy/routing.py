@@ -7,11 +7,11 @@ from typing import Final
 
 from sendryd.valuetype import valuetype
 
-MAX_HOSTS: Final = 5  # of one attempt; a domain with more has something to gain from our not trying them all at once
-MAX_ADDRESSES: Final = 2  # of one host, in one attempt
-MAX_ROUTE_HOSTS: Final = 20  # hosts of a domain whose addresses are looked up; attempts take turns with them
-ANY_DOMAIN: Final = "*"  # what a smart host takes mail for
-BEST_HOSTS: Final = 10  # of those, by preference; the others are drawn, so that no host of a very long list is left out for ever
+MAX_HOSTS: Final = 5  # hosts in one attempt; further ones are tried in later attempts
+MAX_ADDRESSES: Final = 2  # addresses of one host in one attempt
+MAX_ROUTE_HOSTS: Final = 20  # hosts of a domain whose addresses are looked up; attempts rotate through them
+ANY_DOMAIN: Final = "*"  # the domain of a smart host's next hop
+BEST_HOSTS: Final = 10  # of those, by preference; the others are drawn at random, so that every host of a very long list gets a turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class NullMx:
 
 
 class Security(Enum):
-    """How a smart host is spoken to."""
+    """The TLS mode of a smart host."""
 
     STARTTLS = "starttls"
     IMPLICIT_TLS = "implicit_tls"
@@ -64,12 +64,12 @@ class NextHop:
 
 
 def lane_key(domain: str, *, has_smart_host: bool) -> str:
-    """What the lane of a domain is known by before its mail servers are looked up: the domain, or the one name for all with a smart host."""
+    """The key of a domain's lane, known before its mail servers are: the domain, or `ANY_DOMAIN` with a smart host."""
     return ANY_DOMAIN if has_smart_host else domain
 
 
 class RoutingProblem(Enum):
-    """Why a domain has no host to try."""
+    """The reason why a domain has no host to try."""
 
     NULL_MX = "the domain takes no mail (null MX)"
     LOOP = "the domain's mail would come back to this server"
@@ -84,8 +84,8 @@ def order_hosts(
 ) -> list[str] | RoutingProblem:
     """The hosts to try, best first, those of one preference in random order.
 
-    No records at all means the domain's own address (implicit MX, RFC 5321 §5.1); the caller has told that apart from a failed look-up.
-    Hosts at our own preference or worse are left out if one of them is this server, as RFC 5321 §5.1 asks: mail would go round.
+    No records at all means the domain's own address (implicit MX, RFC 5321 §5.1); the caller distinguishes that from a failed look-up.
+    If this server is among the hosts, those of its preference or worse are left out (RFC 5321 §5.1), to avoid a loop.
     """
     if isinstance(records, NullMx):
         return RoutingProblem.NULL_MX

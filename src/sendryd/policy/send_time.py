@@ -1,10 +1,10 @@
-"""When a message is to be sent, in ISO 8601 or in the few phrases that the public contract shows. Pure.
+"""Parses send times: ISO 8601, or one of the phrases of the public contract. Pure.
 
-"in 2 hours", "tomorrow morning", "next Monday at 14:30", "Friday at 9am EST", "noon Europe/Berlin". A grammar of its own: general libraries
-for dates in prose guess at what they do not know, and a message must not be sent at a time that was guessed.
+"in 2 hours", "tomorrow morning", "next Monday at 14:30", "Friday at 9am EST", "noon Europe/Berlin". It has its own grammar: general
+libraries for dates in prose guess, and a message must not be sent at a guessed time.
 
-A zone by the letters of a country's time (ET, PT) follows its daylight saving. A time that a zone skips is the one an hour later; of one that
-it has twice, the first is meant.
+A zone by its letters (ET, PT) follows daylight saving. A local time that a zone skips becomes the time an hour later; of one that occurs twice, the
+first is meant.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 MAX_AHEAD: Final = timedelta(days=30)  # the contract
-TOLERANCE: Final = timedelta(minutes=5)  # a past time this close is now: clocks differ, and requests take their time
+TOLERANCE: Final = timedelta(minutes=5)  # a past time this close counts as now: clocks differ, and requests take time
 MAX_LENGTH: Final = 100  # characters: longer than any phrase
 
 _FORMS: Final = (
@@ -81,17 +81,17 @@ _FIXED: Final = {
     "nzst": 720,
     "nzdt": 780,
 }  # minutes east of UTC
-_DEFAULT_TIME: Final = (9, 0)  # of a day that is named alone: when people begin to read mail
+_DEFAULT_TIME: Final = (9, 0)  # hour and minute for a day without a time
 
 
 class ScheduleError(ValueError):
-    """A time that cannot be used; one sentence that says what to write."""
+    """A send time is invalid; the message is a sentence that says what to write."""
 
 
 def parse_scheduled_at(text: str, now: datetime, *, zone: str | None = None) -> datetime:
-    """The moment that a text names, aware UTC, not before now. `zone`, an IANA name, is meant where the text has none; else UTC.
+    """The send time of a text, aware UTC, not before now. `zone`, an IANA name, applies where the text has none; default UTC.
 
-    Raises `ScheduleError` for what is not understood, is past, or is more than 30 days ahead.
+    Raises `ScheduleError` for an unknown phrase, a past time, and one more than 30 days ahead.
     """
     if len(text) > MAX_LENGTH:
         raise ScheduleError(_FORMS)
@@ -113,7 +113,7 @@ def _named_zone(name: str | None) -> tzinfo:
         return UTC
     try:
         return ZoneInfo(name)
-    except (KeyError, OSError, ValueError):  # a name that is not there, or that is a path
+    except (KeyError, OSError, ValueError):  # an unknown name, or a path
         raise ScheduleError(f"there is no time zone {name!r}: write one such as Europe/Berlin") from None
 
 
@@ -123,7 +123,7 @@ def _read_iso(text: str, zone: tzinfo) -> datetime:
 
 
 def _settle(moment: datetime, zone: tzinfo) -> datetime:
-    """A local time in its zone; one that the zone skips is moved on by as much as it skips."""
+    """A local time in its zone; a skipped time is moved on by the length of the gap."""
     local = moment.replace(tzinfo=zone, fold=0)
     return local.astimezone(UTC)
 
@@ -178,7 +178,7 @@ def _take_zone(text: str, zone: tzinfo) -> tuple[str, tzinfo]:
 
 
 def _take_day(words: str, local: datetime) -> tuple[datetime | None, str, bool]:
-    """The day that a phrase begins with, what is left of the phrase, and whether it is a day of the week."""
+    """The day at the beginning of a phrase, the rest of the phrase, and whether the day is a day of the week."""
     first, _, rest = words.removeprefix("on ").partition(" ")
     first = first.rstrip(",")
     if first == "today":
@@ -199,7 +199,7 @@ def _take_day(words: str, local: datetime) -> tuple[datetime | None, str, bool]:
 
 
 def _read_time(words: str) -> tuple[int, int] | None:
-    """A time of the day; None if the phrase has none."""
+    """The time of day of a phrase; None if it has none."""
     words = words.strip()
     for lead in ("at ", "in the ", "by "):
         words = words.removeprefix(lead)

@@ -1,4 +1,4 @@
-"""Addresses of the test domain: with a test key, mail to them plays out what their name says. Pure.
+"""Simulated outcomes: a test key's mail to an address of the test domain gets the outcome in its name. Pure.
 
 `bounced@sendryd.test` bounces, `opened@sendryd.test` is delivered and opened, and so on; `bounced+anything@sendryd.test` does the same. The
 domain is under `.test` (RFC 6761 §6.2), so no mail can ever really go there.
@@ -35,7 +35,7 @@ _LINK: Final = "https://example.com/"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What becomes of a captured delivery: the events behind `queued`, in order, and its final state."""
+    """The simulated outcome of a captured delivery: the events after `queued`, in order, and its final state."""
 
     state: DeliveryState
     events: tuple[tuple[EventType, Metadata], ...]
@@ -68,7 +68,7 @@ SCENARIOS: Final = MappingProxyType(
 
 
 def scenario_for(forward_path: str) -> Scenario:
-    """What a test key's mail to an address plays out; everything but the addresses of the test domain is delivered."""
+    """The simulated outcome for an address; addresses outside the test domain are delivered."""
     local_part, _, domain = forward_path.rpartition("@")
     if domain.lower() != TEST_DOMAIN:
         return CAPTURED

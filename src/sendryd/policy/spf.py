@@ -1,6 +1,6 @@
-"""Evaluates SPF: what receivers make of mail from an address (RFC 7208 §4, `check_host`). Pure.
+"""Evaluates SPF for mail from an IP address, as receivers do (RFC 7208 §4, `check_host`). Pure.
 
-Does: yields the DNS look-ups that it needs, is sent their answers, and returns what came of it. Explanations (`exp=`) are not fetched.
+Does: a generator that yields DNS look-ups, receives their answers, and returns the result. Explanations (`exp=`) are not fetched.
 Limits: RFC 7208 §4.6.4: ten terms that look something up, two look-ups without an answer, ten names of an `mx` or `ptr`.
 """
 
@@ -18,8 +18,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_LOOKUP_TERMS: Final = 10
 MAX_VOID_LOOKUPS: Final = 2
-MAX_NAMES: Final = 10  # of one mx (more are an error) or ptr (more are left aside)
-MAX_NAME: Final = 253  # characters of a name that is made with macros; what is over is cut off on the left, label by label
+MAX_NAMES: Final = 10  # names of one mx (more are an error) or ptr (more are ignored)
+MAX_NAME: Final = 253  # characters of a name made with macros; a longer one loses labels on the left
 _MACRO: Final = re.compile(r"%\{([A-Za-z])([0-9]*)([rR]?)([.\-+,/_=]*)\}|%([%_\-])")
 _LOOKS_UP: Final = frozenset({"include", "a", "mx", "ptr", "exists"})
 _LABEL: Final = re.compile(r"[ -\-/-~]{1,63}")  # any printable ASCII character but the dot
@@ -50,7 +50,7 @@ class SpfQuery:
 
 @dataclass(frozen=True, slots=True)
 class SpfVerdict:
-    """What receivers make of it, and why: for an error a clause in which "it" is the record, else the term that decided."""
+    """The result and its reason: for an error a clause in which "it" is the record, else the deciding term."""
 
     result: SpfResult
     reason: str = ""
@@ -61,11 +61,11 @@ Lookup = Generator[SpfQuery, SpfAnswer, tuple[str, ...]]
 
 
 class _PermError(Exception):
-    """Receivers give up for good."""
+    """A permanent error (RFC 7208 §2.6.7)."""
 
 
 class _TempError(Exception):
-    """Receivers try again later."""
+    """A temporary error (RFC 7208 §2.6.6)."""
 
 
 def check_host(address: Address, domain: str, *, sender: str, helo: str) -> Generator[SpfQuery, SpfAnswer, SpfVerdict]:
@@ -82,7 +82,7 @@ def check_host(address: Address, domain: str, *, sender: str, helo: str) -> Gene
 
 
 class _Evaluation:
-    """One evaluation, with what is left of its limits."""
+    """One evaluation, with its remaining limits."""
 
     def __init__(self, address: Address, sender: str, helo: str) -> None:
         self._address = address
@@ -178,7 +178,7 @@ class _Evaluation:
         return False
 
     def _validated_names(self, target: str) -> Lookup:
-        """Names of the address that have it (RFC 7208 §5.5); those within the target first. Errors of DNS mean that there are none."""
+        """Validated names of the address (RFC 7208 §5.5), those within the target first; none after an error of DNS."""
         try:
             names = yield from self._ask(self._address.reverse_pointer, "PTR")
         except _TempError:
@@ -246,7 +246,7 @@ def _transform(value: str, macro: re.Match[str]) -> str:
 
 
 def _is_name(name: str) -> bool:
-    """Whether this can be looked up at all."""
+    """Whether a name can be looked up."""
     bare = name.removesuffix(".")
     return 0 < len(bare) <= MAX_NAME and all(_LABEL.fullmatch(label) for label in bare.split("."))
 

@@ -1,6 +1,6 @@
-"""An SPF record read as terms (RFC 7208 §4.5, §4.6, §12). Pure.
+"""Parses SPF records into terms (RFC 7208 §4.5, §4.6, §12). Pure.
 
-The whole record is read before any of it is evaluated: receivers answer a record with one wrong term with a permanent error, wherever it stands.
+The whole record is parsed before evaluation: one invalid term anywhere makes it a permanent error.
 """
 
 import ipaddress
@@ -17,22 +17,22 @@ _MODIFIER: Final = re.compile(rf"({_NAME})=(.*)")
 _MECHANISM: Final = re.compile(r"([+\-~?]?)([A-Za-z][A-Za-z0-9]*)([:/].*)?")
 _WITH_PREFIXES: Final = re.compile(r"(?::(.+?))?(?:/(\d+))?(?://(\d+))?")
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,2}")
-_MACRO: Final = r"%\{[slodiphv](?:[1-9][0-9]*)?r?[.\-+,/_=]*\}|%[%_\-]"  # digits of zero ask for no label, and are an error
-_EXPLAINING_MACRO: Final = _MACRO.replace("iphv", "iphcrtv")  # in explanations alone
+_MACRO: Final = r"%\{[slodiphv](?:[1-9][0-9]*)?r?[.\-+,/_=]*\}|%[%_\-]"  # zero digits would select no label, which is an error
+_EXPLAINING_MACRO: Final = _MACRO.replace("iphv", "iphcrtv")  # only in explanations
 _MACRO_STRING: Final = re.compile(rf"(?:{_EXPLAINING_MACRO}|[!-$&-~])*", re.IGNORECASE)
 _DOMAIN_SPEC: Final = re.compile(rf"(?:{_MACRO}|[!-$&-~])*?(?:{_MACRO}|\.(?P<top>[A-Za-z0-9\-]+)\.?)", re.IGNORECASE)
 _TOP_LABEL: Final = re.compile(r"[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9\-]*[A-Za-z0-9]")
 
 
 class BadRecord(ValueError):
-    """A record that receivers answer with a permanent error; the message says why, in a clause."""
+    """A record is invalid, a permanent error; the message is a clause with the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mechanism:
     """One directive."""
 
-    text: str  # as it is written
+    text: str  # as written
     qualifier: str  # one of + - ~ ?
     name: str  # lower case
     spec: str = ""  # the domain-spec, with its macros; empty: the current domain
@@ -43,19 +43,19 @@ class Mechanism:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A record whose syntax is right."""
+    """A record with valid syntax."""
 
     mechanisms: tuple[Mechanism, ...]
     redirect: str | None  # domain-spec
 
 
 def spf_records(texts: Sequence[str]) -> list[str]:
-    """Those TXT records that are SPF records (RFC 7208 §4.5)."""
+    """The SPF records among TXT records (RFC 7208 §4.5)."""
     return [text for text in texts if text.lower() == VERSION or text.lower().startswith(VERSION + " ")]
 
 
 def parse_record(text: str) -> Record:
-    """A record that begins with its version. Raises `BadRecord`."""
+    """Parses a record with its version. Raises `BadRecord`."""
     if not text.isascii():
         raise BadRecord("it has characters that are not ASCII")
     mechanisms: list[Mechanism] = []
@@ -134,7 +134,7 @@ def _parse_network(name: str, text: str, term: str) -> Network:
 
 
 def _check_spec(spec: str, term: str) -> str:
-    """A domain-spec. Raises `BadRecord`."""
+    """Parses a domain-spec. Raises `BadRecord`."""
     found = _DOMAIN_SPEC.fullmatch(spec)
     if found is None or (found["top"] is not None and not _TOP_LABEL.fullmatch(found["top"])):
         raise BadRecord(f"the term {term!r} does not name a domain")

@@ -1,8 +1,8 @@
 """Statistics from counts: rates, comparisons, series without gaps, and when reports are due. Pure.
 
-Delivery, bounce and complaint rates are parts of what was sent; open and click rates of what was delivered. All are from 0 to 1, and a part of
-nothing is 0. What is counted is what happened in a time: opens of mail that was delivered before it can be more than its deliveries, and
-are then all of them. Changes of counts are in percent: 25.0 is a quarter more, and 100.0 something where there was nothing.
+Delivery, bounce and complaint rates are shares of the sent messages; open and click rates of the delivered ones. All are from 0 to 1, and 0 where the
+whole is 0. Counts cover events of a period: opens of mail delivered before it can exceed the period's deliveries; the rate is then 1. Changes of counts
+are in percent: 25.0 is a quarter more; a change from 0 is 100.0.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from typing import Final
 
 from sendryd.model.report import Bucket, Counts, Granularity, ReportFrequency, bucket_start, next_bucket
 
-MAX_POINTS: Final = 1000  # of one series: 41 days of hours, or over two years of days; no chart shows more
-REPORT_HOUR: Final = 6  # of the day, UTC: the day before has ended everywhere that matters, and the mail is there in the morning
-_DIGITS: Final = 6  # of a rate: one in a million
+MAX_POINTS: Final = 1000  # points of one series: 41 days of hours, or over two years of days
+REPORT_HOUR: Final = 6  # hour of the day, UTC: early, after the end of the day before in most time zones
+_DIGITS: Final = 6  # decimal digits of a rate
 _STEPS: Final = {
     ReportFrequency.DAILY: Granularity.DAY,
     ReportFrequency.WEEKLY: Granularity.WEEK,
@@ -39,7 +39,7 @@ class Rates:
 
 
 def rate(part: int, whole: int) -> float:
-    """A part of a whole, from 0 to 1; 0 of nothing."""
+    """A share from 0 to 1; 0 if the whole is 0."""
     return round(min(part / whole, 1.0), _DIGITS) if whole else 0.0
 
 
@@ -55,7 +55,7 @@ def rates_of(counts: Counts) -> Rates:
 
 
 def percent_change(before: int, now: int) -> float:
-    """How much more there is than before, in percent; negative if there is less."""
+    """The change in percent; negative for a decrease."""
     if before == 0:
         return 100.0 if now else 0.0
     return round((now - before) / before * 100, 2)
@@ -67,7 +67,7 @@ def rate_change(before: float, now: float) -> float:
 
 
 def bucket_starts(start: datetime, end: datetime, granularity: Granularity, limit: int = MAX_POINTS) -> list[datetime]:
-    """Where the stretches begin that a time from start to, not including, end touches, oldest first. Raises `TooManyPoints`."""
+    """The beginnings of the buckets from `start` to before `end`, oldest first. Raises `TooManyPoints`."""
     starts: list[datetime] = []
     moment = bucket_start(start, granularity)
     while moment < end:
@@ -81,19 +81,19 @@ def bucket_starts(start: datetime, end: datetime, granularity: Granularity, limi
 
 
 def fill(starts: Sequence[datetime], buckets: Sequence[Bucket]) -> list[Bucket]:
-    """The buckets with empty ones in the gaps."""
+    """The buckets, with empty ones in the gaps."""
     found = {bucket.start: bucket.counts for bucket in buckets}
     return [Bucket(start=start, counts=found.get(start, _NOTHING)) for start in starts]
 
 
 def next_report_at(now: datetime, frequency: ReportFrequency) -> datetime:
-    """When a report is due that is made ready now: in the morning behind the day, week or month that is under way."""
+    """When the next report is due: in the morning after the present day, week or month."""
     step = _STEPS[frequency]
     return next_bucket(bucket_start(now, step), step) + timedelta(hours=REPORT_HOUR)
 
 
 def reported_time(due_at: datetime, frequency: ReportFrequency) -> tuple[datetime, datetime]:
-    """What the report that is due then tells of: from the start up to, not including, the end of the last whole day, week or month."""
+    """The period of a report that is due then: start and end (exclusive) of the last whole day, week or month."""
     step = _STEPS[frequency]
     end = bucket_start(due_at, step)
     return bucket_start(end - timedelta(hours=1), step), end

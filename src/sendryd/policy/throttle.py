@@ -1,7 +1,7 @@
-"""How many connections a destination gets at once, and when it is left alone.
+"""Lanes: how many connections a next hop gets at once, and when it is suspended.
 
-A lane starts small, grows by one for every window of good sessions, and shrinks on a failure to connect or a 421. After several failures
-in a row it is suspended: one message probes it when the time is over, the others wait without an attempt counted against them.
+A lane's window starts small, grows by one for every window of good sessions, and shrinks on a failure to connect or a 421. After several failures
+in a row the lane is suspended: one message probes it after the pause; the others wait, and no attempt is counted for them.
 """
 
 from dataclasses import replace
@@ -12,40 +12,40 @@ from sendryd.valuetype import valuetype
 
 MX_START: Final = 5
 MX_MAX: Final = 20  # Postfix: default_destination_concurrency_limit
-SMART_HOST_WINDOW: Final = 20  # it is ours, and has asked for everything
-FAILURES_TO_SUSPEND: Final = 5  # in a row, all of them before any mail was taken
+SMART_HOST_WINDOW: Final = 20  # a smart host is ours, and takes all mail
+FAILURES_TO_SUSPEND: Final = 5  # in a row, each before MAIL was accepted
 
 
 class Signal(Enum):
-    """What an attempt tells of its next hop."""
+    """The health of the next hop that an attempt showed."""
 
-    GOOD = auto()  # it talked to us of the mail
-    BAD = auto()  # no session could be had, or none that got as far as that
-    NEUTRAL = auto()  # it was not asked
+    GOOD = auto()  # it answered MAIL or later commands
+    BAD = auto()  # no session, or one that ended before MAIL
+    NEUTRAL = auto()  # it was not contacted
 
 
 @valuetype(frozen=True, slots=True)
 class Lane:
-    """What is known of one next hop. Times are monotonic seconds."""
+    """The state of one next hop. Times are monotonic seconds."""
 
     window: float
     max_window: int
     failures: int = 0  # in a row
-    suspensions: int = 0  # in a row: each is longer than the one before
+    suspensions: int = 0  # in a row; each is longer than the last
     suspended_until: float | None = None
 
     @property
     def limit(self) -> int:
-        """Sessions allowed at once: one while it is being probed."""
+        """Sessions allowed at once; one during a probe."""
         return 1 if self.suspensions else max(1, int(self.window))
 
     def is_suspended(self, now: float) -> bool:
-        """It is left alone for the time being."""
+        """Whether the lane is suspended."""
         return self.suspended_until is not None and now < self.suspended_until
 
 
 def new_lane(*, is_smart_host: bool) -> Lane:
-    """A lane that nothing is known of."""
+    """A new lane."""
     if is_smart_host:
         return Lane(SMART_HOST_WINDOW, SMART_HOST_WINDOW)
     return Lane(MX_START, MX_MAX)
@@ -60,12 +60,12 @@ def note_success(lane: Lane) -> Lane:
 
 
 def note_silence(lane: Lane, *, now: float, delays: tuple[float, ...]) -> Lane:
-    """DNS gave no answer for the next hop. That holds for all its messages, so it is left alone at once."""
+    """DNS gave no answer for the next hop. That concerns all its messages, so the lane is suspended at once."""
     return note_failure(replace(lane, failures=max(lane.failures, FAILURES_TO_SUSPEND - 1)), now=now, delays=delays)
 
 
 def note_failure(lane: Lane, *, now: float, delays: tuple[float, ...]) -> Lane:
-    """No session could be had. `delays` are the seconds of the retry plan, which the suspensions follow."""
+    """No session was possible. `delays` are the seconds of the retry plan; suspensions follow them."""
     failures = lane.failures + 1
     window = max(1.0, lane.window - 1)
     if failures < FAILURES_TO_SUSPEND and not lane.suspensions:

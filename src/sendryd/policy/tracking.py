@@ -1,10 +1,10 @@
-"""Links of our own in mail: the pixel, tracked links, the unsubscribe page, and pages that show one message. Minted and read here.
+"""Tokens and URLs of our links in mail: the pixel, tracked links, the unsubscribe page, shared messages.
 
 A link is the base URL, one letter and a token: `/o/` opens, `/c/` clicks, `/u/` unsubscribes, `/s/` shares. A token is base64url without
-padding (RFC 4648 §5) of its kind, the number of the delivery or message, what belongs to the kind, and HMAC-SHA256 (RFC 2104) over all of
-that, cut to 128 bits, under the installation's secret. So nothing need be stored for a link, nobody can make one or change one, and a
-redirect goes nowhere but where the sender's own message pointed. What unsubscribes names the address and the list itself: it works for as
-long as somebody keeps the mail, also when the message has long been deleted here.
+padding (RFC 4648 §5) of its kind, the number of the delivery or message, the data of the kind, and HMAC-SHA256 (RFC 2104) over all of
+that, cut to 128 bits, under the installation's secret. So a link needs no stored state, cannot be forged or changed, and redirects only to targets
+in the sender's own message. An unsubscribe token has the address and the list in it: it works as long as the recipient keeps the mail, also after
+the message was deleted here.
 """
 
 import base64
@@ -26,13 +26,13 @@ OPEN_PATH: Final = "/o/"
 CLICK_PATH: Final = "/c/"
 UNSUBSCRIBE_PATH: Final = "/u/"
 SHARE_PATH: Final = "/s/"
-SHARE_LIFETIME: Final = timedelta(hours=48)  # what the contract promises
-MAX_TARGET: Final = 8192  # octets of a tracked URL: what web servers take in a request line; a longer one is left as it is
-MAX_LIST_ID: Final = 255  # octets: with an address of the longest kind the link still fits a header line of 998
-MAX_ADDRESS: Final = 512  # octets: a path of 256 (RFC 5321 §4.5.3.1.3), and the same again for letters that NFC makes longer
+SHARE_LIFETIME: Final = timedelta(hours=48)  # the contract
+MAX_TARGET: Final = 8192  # octets of a tracked URL: the usual limit of request lines; longer URLs are not tracked
+MAX_LIST_ID: Final = 255  # octets: with the longest address the link still fits a header line of 998
+MAX_ADDRESS: Final = 512  # octets: a path of 256 (RFC 5321 §4.5.3.1.3), doubled for letters that NFC makes longer
 
-_MAC_LENGTH: Final = 16  # octets: nobody guesses 128 bits
-_CONTEXT: Final = b"sendryd link 1\0"  # what else the secret is used for gives other codes; another form of tokens gets another number
+_MAC_LENGTH: Final = 16  # octets: 128 bits cannot be guessed
+_CONTEXT: Final = b"sendryd link 1\0"  # separates the uses of the secret; a new token format gets a new number
 _OPEN: Final = b"o"
 _CLICK: Final = b"c"
 _UNSUBSCRIBE: Final = b"u"
@@ -46,28 +46,28 @@ _MAX_TOKEN: Final = (_HEAD.size + MAX_TARGET + _MAC_LENGTH) * 4 // 3 + 3  # char
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _TARGET: Final = re.compile(r"https?://([^/?#\\]+)(.*)", re.IGNORECASE | re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_BLANK: Final = " \t\r\n\f"  # what browsers cut off around an href
+_BLANK: Final = " \t\r\n\f"  # characters that browsers strip around an href
 _PORT: Final = re.compile(r"(?::[0-9]*)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class OpenToken:
-    """In the pixel."""
+    """The token of a pixel."""
 
     delivery_id: DeliveryId
 
 
 @dataclass(frozen=True, slots=True)
 class ClickToken:
-    """In a tracked link."""
+    """The token of a tracked link."""
 
     delivery_id: DeliveryId
-    url: str  # as it stood in the message
+    url: str  # as in the message
 
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribeToken:
-    """In List-Unsubscribe, and in what the sender makes of it."""
+    """The token of List-Unsubscribe and of unsubscribe links in the body."""
 
     delivery_id: DeliveryId
     account_id: AccountId
@@ -77,7 +77,7 @@ class UnsubscribeToken:
 
 @dataclass(frozen=True, slots=True)
 class ShareToken:
-    """In the link to a page that shows one message."""
+    """The token of a shared message."""
 
     message_id: MessageId
     account_id: AccountId
@@ -88,12 +88,12 @@ Token = OpenToken | ClickToken | UnsubscribeToken | ShareToken
 
 
 def mint_open(secret: bytes, delivery_id: DeliveryId) -> str:
-    """The pixel's token."""
+    """Mints the token of a pixel."""
     return _mint(secret, _OPEN, delivery_id, b"")
 
 
 def mint_click(secret: bytes, delivery_id: DeliveryId, url: str) -> str:
-    """The token of a tracked link. Raises `ValueError` for a URL that `redirect_location` does not take, or one over `MAX_TARGET`."""
+    """Mints the token of a tracked link. Raises `ValueError` for a URL that `redirect_location` refuses, or one over `MAX_TARGET`."""
     if redirect_location(url) is None:
         raise ValueError("only an http or https URL without control characters can be tracked")
     octets = url.encode("utf-8")
@@ -103,7 +103,7 @@ def mint_click(secret: bytes, delivery_id: DeliveryId, url: str) -> str:
 
 
 def mint_unsubscribe(secret: bytes, delivery_id: DeliveryId, *, account_id: AccountId, address: str, list_id: str | None) -> str:
-    """The token that takes an address off a list. Raises `ValueError` if the address or the list's name is too long."""
+    """Mints a token that unsubscribes an address from a list. Raises `ValueError` if the address or the list's name is too long."""
     name, path = (list_id or "").encode("utf-8"), address.encode("utf-8")
     if len(name) > MAX_LIST_ID or len(path) > MAX_ADDRESS:
         raise ValueError(f"a list's name has at most {MAX_LIST_ID} octets, an address {MAX_ADDRESS}")
@@ -112,7 +112,7 @@ def mint_unsubscribe(secret: bytes, delivery_id: DeliveryId, *, account_id: Acco
 
 
 def mint_share(secret: bytes, message_id: MessageId, *, account_id: AccountId, expires_at: datetime) -> str:
-    """The token that shows a message until a time, exact to the second."""
+    """Mints a token that shows a message until a time, exact to the second."""
     return _mint(secret, _SHARE, message_id, _SHARED.pack(account_id, int(expires_at.timestamp())))
 
 
@@ -126,8 +126,9 @@ def _mac(secret: bytes, body: bytes) -> bytes:
 
 
 def read_token(secret: bytes, text: str) -> Token | None:
-    """What a token says; None for everything that was not minted with this secret, letter for letter. Whether a shared message has expired
-    is the caller's to judge. Never raises.
+    """Reads a token; None unless it was minted with this secret, letter for letter. The caller checks the expiry of a shared message.
+
+    Never raises.
     """
     signed = _decode(text)
     if signed is None or len(signed) < _HEAD.size + _MAC_LENGTH:
@@ -136,7 +137,7 @@ def read_token(secret: bytes, text: str) -> Token | None:
     if not hmac.compare_digest(mac, _mac(secret, body)):
         return None
     kind, number = _HEAD.unpack_from(body)
-    return _read(kind, number, body[_HEAD.size :])  # ours, letter for letter: nothing in it can be malformed
+    return _read(kind, number, body[_HEAD.size :])  # authentic, so it cannot be malformed
 
 
 def _decode(text: str) -> bytes | None:
@@ -146,7 +147,7 @@ def _decode(text: str) -> bytes | None:
         octets = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except binascii.Error:
         return None
-    # The last letter has bits that say nothing: one token, one spelling.
+    # The last letter has unused bits: each token has one spelling.
     return octets if base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii") == text else None
 
 
@@ -165,28 +166,28 @@ def _read(kind: bytes, number: int, payload: bytes) -> Token:
 
 
 def open_url(public_url: str, secret: bytes, delivery_id: DeliveryId) -> str:
-    """Where a recipient's pixel is."""
+    """The URL of a recipient's pixel."""
     return _base(public_url) + OPEN_PATH + mint_open(secret, delivery_id)
 
 
 def unsubscribe_url(
     public_url: str, secret: bytes, delivery_id: DeliveryId, *, account_id: AccountId, address: str, list_id: str | None
 ) -> str:
-    """Where a recipient unsubscribes. Raises `ValueError` as `mint_unsubscribe` does."""
+    """The URL where a recipient unsubscribes. Raises `ValueError` as `mint_unsubscribe` does."""
     token = mint_unsubscribe(secret, delivery_id, account_id=account_id, address=address, list_id=list_id)
     return _base(public_url) + UNSUBSCRIBE_PATH + token
 
 
 def share_url(public_url: str, secret: bytes, message_id: MessageId, *, account_id: AccountId, expires_at: datetime) -> str:
-    """Where a message is shown until a time."""
+    """The URL of a shared message until a time."""
     return _base(public_url) + SHARE_PATH + mint_share(secret, message_id, account_id=account_id, expires_at=expires_at)
 
 
 def click_wrapper(public_url: str, secret: bytes, delivery_id: DeliveryId, left_alone: Collection[str]) -> Callable[[str], str | None]:
-    """What makes tracked links of a message's links: the URL to put in the place of one, or None if it stays as it is.
+    """A function that returns the tracked URL for a link of a message, or None if the link stays unchanged.
 
-    Left as they are: the URLs in `left_alone` (where the sender lets people unsubscribe), links of our own, all but http and https,
-    what has control characters, and what is longer than `MAX_TARGET` octets.
+    Unchanged are the URLs in `left_alone` (the sender's unsubscribe URLs), our own links, schemes other than http and https, URLs with control
+    characters, and URLs longer than `MAX_TARGET` octets.
     """
     base = _base(public_url)
     own = tuple(base + path for path in (OPEN_PATH, CLICK_PATH, UNSUBSCRIBE_PATH, SHARE_PATH))
@@ -205,8 +206,9 @@ def click_wrapper(public_url: str, secret: bytes, delivery_id: DeliveryId, left_
 
 
 def redirect_location(url: str) -> str | None:
-    """A URL as it stands in a Location field (RFC 9110 §10.2.2): ASCII, one line, and else what the URL was. None if it is not http or
-    https, has no host, has control characters, or halves of characters.
+    """A URL in the form of a Location field (RFC 9110 §10.2.2): ASCII, one line, otherwise unchanged.
+
+    None if it is not http or https, has no host, has control characters, or lone surrogates.
 
     Letters beyond ASCII are percent-encoded as UTF-8, as browsers do; those of the host become A-labels (RFC 5891).
     """
@@ -236,7 +238,7 @@ def _ascii_authority(authority: str) -> str:
 
 
 def _percent(text: str) -> str:
-    """Spaces and letters beyond ASCII percent-encoded; all else is left, also percent signs."""
+    """Percent-encodes spaces and letters beyond ASCII; all else stays, also percent signs."""
     return quote(text, safe=_PRINTABLE)
 
 

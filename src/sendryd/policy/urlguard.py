@@ -1,11 +1,10 @@
-"""Which URLs a webhook may have: read strictly, because what two readers of a URL disagree about is how guards are passed.
+"""Checks webhook URLs. It parses strictly, because differences between URL parsers bypass guards.
 
-The URL is taken apart here and nowhere else, and what comes out is put together anew in the one form that every reader takes alike: a host in
-A-labels and lower case, an address in its one usual notation, no port that goes without saying. What has to be guessed at is refused.
-Where a name leads is not known here: whoever connects judges the address (`policy.destinations`).
+The URL is parsed only here, and rebuilt in the form that every parser reads alike: the host in A-labels and lower case, an address in its canonical
+notation, no default port. Ambiguous URLs are refused. The address of a name is checked at the connection (`policy.destinations`).
 
-`http` is allowed beside `https`: installations notify programs of their own network, where nobody has certificates. The signature then still
-tells that nobody changed what was sent, not that nobody read it.
+`http` is allowed beside `https`: installations notify programs of their own network, which often have no certificates. The signature then still
+proves integrity, but not secrecy.
 """
 
 import ipaddress
@@ -17,38 +16,38 @@ import idna
 
 from sendryd.policy.destinations import is_public
 
-MAX_URL: Final = 2048  # characters: what old browsers and most proxies take
-MAX_HOST: Final = 253  # octets of a name in DNS, without its dots of length
+MAX_URL: Final = 2048  # characters: the limit of old browsers and most proxies
+MAX_HOST: Final = 253  # octets of a name in DNS, without length octets
 MAX_PORT: Final = 65535
-FIRST_FREE_PORT: Final = 1024  # those below it are assigned; but for the web's two, something other than HTTP listens there
+FIRST_FREE_PORT: Final = 1024  # lower ports are assigned; except 80 and 443, they do not serve HTTP
 WEB_PORTS: Final = frozenset({80, 443})
-OTHER_PORTS: Final = frozenset(  # databases, caches and queues that take a request line for a command, or that nobody means
+OTHER_PORTS: Final = frozenset(  # databases, caches and queues that would read a request line as a command
     {1433, 1521, 2049, 2375, 2379, 3306, 3389, 5432, 5672, 5900, 6379, 6443, 6667, 9042, 9200, 10250, 11211, 27017}
 )
 INNER_NAMES: Final = ("localhost", "localdomain", "local", "internal", "home.arpa", "lan", "intranet", "svc")
-ADDRESS_NAMES: Final = ("nip.io", "sslip.io", "xip.io")  # every name below them leads to the address that it contains
+ADDRESS_NAMES: Final = ("nip.io", "sslip.io", "xip.io")  # every name below them resolves to the address in it
 WAY_OUT: Final = "unless SENDRYD_ALLOW_PRIVATE_NETWORKS is set"
 
-# re.ASCII: without it the long s, U+017F, is an s whose case is ignored.
+# re.ASCII: without it IGNORECASE matches the long s, U+017F, as s.
 _URL: Final = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.ASCII | re.IGNORECASE)
 _LITERAL: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]+))?", re.ASCII)
 _NAMED: Final = re.compile(r"([^:\[\]]+)(?::([0-9]+))?", re.ASCII)
-_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)  # underscores: services of a composed network have them
+_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)  # underscores: container networks use them
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _DOTTED: Final = re.compile(r"(?<![0-9a-f])([0-9]{1,3})[.-]([0-9]{1,3})[.-]([0-9]{1,3})[.-]([0-9]{1,3})(?![0-9a-f])", re.ASCII)
 _HEXADECIMAL: Final = re.compile(r"(?<![0-9a-z])[0-9a-f]{8}(?![0-9a-z])", re.ASCII)
-_KEPT: Final = "!$%&'()*+,/:;=?@[]~"  # beside letters, digits and -._: sent as they stand
+_KEPT: Final = "!$%&'()*+,/:;=?@[]~"  # beside letters, digits and -._: sent unchanged
 
 
 HIDDEN: Final = "[hidden]"
 
 
 class UrlRefused(ValueError):
-    """A URL that no webhook can have; the message says what to change."""
+    """A webhook cannot have this URL; the message says what to change."""
 
 
 def origin_of(url: str) -> str:
-    """The scheme, host and port of a URL, and a word in the place of a path or query: they are a password of many services."""
+    """Scheme, host and port of a URL, with a word in place of path and query, which are a password of many services."""
     match = _URL.match(url)
     if match is None:
         return HIDDEN
@@ -57,7 +56,7 @@ def origin_of(url: str) -> str:
 
 
 def check_url(text: str, *, allow_private: bool) -> str:
-    """The URL in its one form. Raises `UrlRefused`."""
+    """The URL in its canonical form. Raises `UrlRefused`."""
     if len(text) > MAX_URL:
         raise UrlRefused(f"the URL is too long: it may have {MAX_URL} characters")
     if not text.isprintable() or " " in text or "\\" in text:
@@ -78,7 +77,7 @@ def check_url(text: str, *, allow_private: bool) -> str:
 
 
 def _read_authority(text: str, *, allow_private: bool) -> tuple[str, int | None]:
-    """Host and port of what stands between the slashes."""
+    """Host and port of the authority."""
     if "@" in text:
         raise UrlRefused("the URL must not contain a user name or password: the signature tells who sends")
     literal = _LITERAL.fullmatch(text)
@@ -154,7 +153,7 @@ def _check_address(address: str, *, allow_private: bool) -> None:
 
 
 def _check_name(host: str) -> None:
-    """Names that are no public ones, whatever they lead to."""
+    """Refuses names that are not public, whatever they resolve to."""
     if "." not in host or any(host == name or host.endswith("." + name) for name in INNER_NAMES):
         raise UrlRefused(f"the host {host} is a name of inner networks: a webhook needs a public one, {WAY_OUT}")
     if host.endswith(tuple("." + name for name in ADDRESS_NAMES)):

@@ -1,1 +1,1 @@
-"""The wire: SMTP as pure state machines. Bytes in, events out; no sockets, no clock."""
+"""SMTP as pure state machines: bytes in, events out; no sockets, no clock."""

@@ -25,12 +25,12 @@ _DOT_ATOM: Final = re.compile(r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]+(?:\.[^\x00-\x
 _QUOTED: Final = re.compile(r'"((?:[^\x00-\x1f\x7f"\\]|\\[\x20-\x7e])*)"')
 _PAIR: Final = re.compile(r"\\(.)")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)  # as a last label: what inet_aton reads as an IPv4 address
-_UNUSABLE: Final = re.compile("[\x80-\x9f\u2028\u2029\ud800-\udfff]")  # C1 controls, line ends of Unicode, halves of characters
-_JOINERS: Final = frozenset("\u200c\u200d")  # IDNA lets them stand between some letters, where nobody sees them
+_UNUSABLE: Final = re.compile("[\x80-\x9f\u2028\u2029\ud800-\udfff]")  # C1 controls, line ends of Unicode, lone surrogates
+_JOINERS: Final = frozenset("\u200c\u200d")  # IDNA allows them between some letters, where they are invisible
 
 
 class AddressError(ValueError):
-    """Not an address that can be used; the message says why, in words for the sender."""
+    """An address is invalid; the message says why, in words for the sender."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class ReversePath:
-    """Where failures go; None is the null reverse-path."""
+    """The address for failure reports; a mailbox of None is the null reverse-path."""
 
     mailbox: Mailbox | None
 
@@ -62,7 +62,7 @@ class ForwardPath:
     """One recipient."""
 
     mailbox: Mailbox
-    text: str = field(init=False, repr=False, compare=False)  # as it goes on the wire
+    text: str = field(init=False, repr=False, compare=False)  # in the form sent on the wire
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", str(self.mailbox))
@@ -75,12 +75,12 @@ NULL_REVERSE_PATH: Final = ReversePath(None)
 
 
 def parse_reverse_path(text: str) -> ReversePath:
-    """What stands between the angle brackets of MAIL FROM. Raises `AddressError`."""
+    """Parses the text between the angle brackets of MAIL FROM. Raises `AddressError`."""
     return ReversePath(parse_mailbox(text)) if text else NULL_REVERSE_PATH
 
 
 def parse_forward_path(text: str) -> ForwardPath:
-    """What stands between the angle brackets of RCPT TO. Raises `AddressError`."""
+    """Parses the text between the angle brackets of RCPT TO. Raises `AddressError`."""
     mailbox = parse_mailbox(text)
     if "." not in mailbox.domain:
         raise AddressError("the domain of a recipient has at least one dot")
@@ -134,7 +134,7 @@ def _split(text: str) -> tuple[str, str]:
 
 @lru_cache(_CACHED_DOMAINS)
 def normalise_domain(text: str) -> str:
-    """The one spelling of a domain: A-labels in lower case (RFC 5891, UTS #46). Raises `AddressError`."""
+    """The canonical form of a domain: A-labels in lower case (RFC 5891, UTS #46). Raises `AddressError`."""
     if text.startswith("["):
         raise AddressError("address literals are not supported; give a domain")
     if len(text) > MAX_DOMAIN:
@@ -172,5 +172,5 @@ def _check_plain_domain(domain: str) -> None:
 
 
 def needs_smtputf8(mailbox: Mailbox) -> bool:
-    """Whether the address can only be given to a peer that offers SMTPUTF8 (RFC 6531 §3.4)."""
+    """Whether the address needs a peer with SMTPUTF8 (RFC 6531 §3.4)."""
     return not mailbox.local_part.isascii()

@@ -1,9 +1,9 @@
-"""The client's half of an SMTP dialogue, without I/O. RFC 5321, RFC 2920 (PIPELINING), RFC 3207 (STARTTLS), RFC 4954 (AUTH).
+"""The client side of an SMTP session as a pure machine. RFC 5321, RFC 2920 (PIPELINING), RFC 3207 (STARTTLS), RFC 4954 (AUTH).
 
-Replies are paired with an explicit queue of the commands still unanswered, which starts with the greeting. The shell says a command with
-`send`, hands over what it reads with `receive_data`, takes events from `next_event` and writes what `data_to_send` gives it.
+Replies are paired with a queue of unanswered commands, which starts with the greeting. The shell queues a command with `send`, passes received bytes
+to `receive_data`, takes events from `next_event` and writes the bytes of `data_to_send`.
 
-A reply of odd form still says yes or no: the code of its last line decides, as in Postfix. A code that changes inside a reply, lines
+A reply of odd form still counts: the code of its last line decides, as in Postfix. A code that changes inside a reply, lines
 inside it without a code, further digits after the code, missing text, long text, 8-bit text and empty lines between replies are accepted;
 text over the limits is cut.
 
@@ -57,7 +57,7 @@ _STEPS: Final = {
 
 @valuetype(frozen=True, slots=True)
 class ReplyReceived:
-    """A whole reply, and the command that it answers."""
+    """A complete reply and the command that it answers."""
 
     command: Command
     reply: Reply
@@ -65,7 +65,7 @@ class ReplyReceived:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The peer has ended the stream. What is still unanswered never will be."""
+    """The peer has ended the stream. Unanswered commands stay unanswered."""
 
 
 class ClientConnection:
@@ -89,7 +89,7 @@ class ClientConnection:
 
     def __init__(self, *, encrypted: bool = False) -> None:
         self._dialogue = ClientDialogue(is_encrypted=encrypted)
-        self.extensions: Extensions = NO_EXTENSIONS  # what the last EHLO offered
+        self.extensions: Extensions = NO_EXTENSIONS  # offered by the last EHLO reply
         self._outstanding: deque[Command] = deque((GREETING,))
         self._to_send: list[bytes] = []
         self._buffer = b""
@@ -108,17 +108,17 @@ class ClientConnection:
 
     @property
     def phase(self) -> Phase:
-        """Where the dialogue stands."""
+        """The state of the dialogue."""
         return self._dialogue.phase
 
     @property
     def is_encrypted(self) -> bool:
-        """What is said now goes through TLS."""
+        """Whether the session is inside TLS."""
         return self._dialogue.is_encrypted
 
     @property
     def awaiting(self) -> Step:
-        """What the peer owes next, which decides how long to wait. DATA_BLOCK while content is being sent."""
+        """The step that the peer must answer next, for the time-out. DATA_BLOCK while content is being sent."""
         if not self._outstanding:
             return Step.STARTTLS if self._dialogue.phase is Phase.TLS else Step.RSET
         verb = self._outstanding[0].verb
@@ -128,7 +128,7 @@ class ClientConnection:
 
     @property
     def is_idle(self) -> bool:
-        """Open, everything answered, nothing half received: a new transaction may begin."""
+        """Whether a new transaction may begin: open, no unanswered command, no partial reply."""
         return (
             self._dialogue.phase is Phase.OPEN
             and not self._outstanding
@@ -138,10 +138,10 @@ class ClientConnection:
             and self._start == len(self._buffer)
         )
 
-    # Saying.
+    # Sending.
 
     def send(self, command: Command) -> None:
-        """Says a command. Raises `LocalProtocolError` if it may not be said now, `RemoteProtocolError` if its answer seems to be here."""
+        """Queues a command. Raises `LocalProtocolError` if it is not allowed now, `RemoteProtocolError` if its answer seems to be here."""
         behind = self._outstanding[-1].verb if self._outstanding else None
         self._dialogue.check_order(command.verb, behind=behind, may_pipeline=self.extensions.pipelining)
         if behind is None and self._start < len(self._buffer):
@@ -166,7 +166,7 @@ class ClientConnection:
         self._to_send.append(b".\r\n" if self._tail in (b"", b"\r\n") else b"\r\n.\r\n")
 
     def data_to_send(self) -> bytes:
-        """What to write now; each octet is given once. A single piece is given as it came, without a copy."""
+        """The octets to write now, each once. A single piece is returned without a copy."""
         pieces = self._to_send
         if not pieces:
             return b""
@@ -175,19 +175,19 @@ class ClientConnection:
         return data
 
     def tls_established(self) -> None:
-        """The handshake is done: all that was learned before it is forgotten. RFC 3207 §4.2.
+        """Notes that the handshake is done and drops all knowledge from before it (RFC 3207 §4.2).
 
-        Raises `RemoteProtocolError` if clear text came behind the go-ahead: it could have come from anybody.
+        Raises `RemoteProtocolError` if clear text followed the reply to STARTTLS: an attacker could have injected it.
         """
         if self._dialogue.phase is Phase.TLS and self._start < len(self._buffer):
             raise self._break("clear text came behind the go-ahead to STARTTLS")
         self._dialogue.shake_hands()
         self.extensions = NO_EXTENSIONS
 
-    # Hearing.
+    # Receiving.
 
     def receive_data(self, data: bytes) -> None:
-        """Takes what was read; `b""` is the end of the stream. Only stores it."""
+        """Stores received octets; `b""` is the end of the stream."""
         if not data:
             self._is_eof = True
         elif self._start == len(self._buffer):
@@ -210,7 +210,7 @@ class ClientConnection:
                 self._bound_line()
                 return Closed() if self._is_eof else NEED_DATA
             self._start = end + 1
-            # A bare LF is taken for a line end: it can harm nobody but the peer, and old servers send it.
+            # A bare LF is taken for a line end: it can harm only the peer, and old servers send it.
             line = self._buffer[start : end - 1] if self._buffer[end - 1 : end] == b"\r" else self._buffer[start:end]
             if self._cut_line is not None or len(line) > MAX_LINE:
                 line = self._end_cut_line(line)
@@ -281,7 +281,7 @@ class ClientConnection:
         return make_reply(int(code), lines)
 
     def _pair(self, reply: Reply) -> ReplyReceived:
-        """Gives the reply to the oldest unanswered command."""
+        """Pairs the reply with the oldest unanswered command."""
         command = self._outstanding[0]
         try:
             self._dialogue.hear(command.verb, reply.code)
@@ -307,7 +307,7 @@ def parse_single_line(line: bytes) -> Reply | None:
 
 
 def make_reply(code: int, lines: list[bytes]) -> Reply:
-    """A reply as we keep it: safe to show, at most `MAX_TEXT` characters, the enhanced code taken out of its lines."""
+    """A reply in stored form: safe to display, at most `MAX_TEXT` characters, without the enhanced code in its lines."""
     texts = [printable(line) for line in lines]
     first = str(code)[0]  # RFC 3463 §3: a class that contradicts the code tells nothing
     prefix = next((found[1] for text in texts if (found := _ENHANCED.match(text)) is not None and text[0] == first), None)
@@ -326,7 +326,7 @@ def make_reply(code: int, lines: list[bytes]) -> Reply:
 
 
 def printable(line: bytes) -> str:
-    """Text of a peer, safe to show anywhere: 8-bit octets are replaced, control characters escaped."""
+    """A peer's text, safe to display: 8-bit octets are replaced, control characters escaped."""
     text = line.decode("ascii", "replace").replace("\ufffd", "?")
     if text.isprintable():
         return text

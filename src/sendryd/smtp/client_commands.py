@@ -1,4 +1,4 @@
-"""What a client may say, and how each command looks on the wire: RFC 5321 §4.1.1. When it may be said stands in `states.py`."""
+"""Constructors of client commands and their form on the wire (RFC 5321 §4.1.1). `states.py` decides when each is allowed."""
 
 import base64
 import re
@@ -18,7 +18,7 @@ _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 @valuetype(frozen=True, slots=True)
 class Command:
-    """One line to say, made by the functions below. The line is left out of the representation: it may hold a password.
+    """One command line, made by the functions below. Its representation omits the line, which may have a password.
 
     Raises `LocalProtocolError` if it has a control character, so that no address can bring a command of its own, or is too long.
     """
@@ -49,12 +49,12 @@ AUTH_LOGIN: Final = Command(Verb.AUTH, b"AUTH LOGIN\r\n")
 
 
 def ehlo(name: str) -> Command:
-    """Who we are: a host name or an address literal."""
+    """EHLO with our name: a host name or an address literal."""
     return Command(Verb.EHLO, b"EHLO %b\r\n" % _ascii(name))
 
 
 def helo(name: str) -> Command:
-    """The same to those who do not know EHLO."""
+    """HELO, for servers without EHLO."""
     return Command(Verb.HELO, b"HELO %b\r\n" % _ascii(name))
 
 

@@ -14,7 +14,7 @@ MAX_HELLO: Final = 255  # octets: RFC 5321 §4.5.3.1.2
 MAX_ENVID: Final = 100  # octets: RFC 3461 §4.4
 MAX_ORCPT: Final = 500  # octets: RFC 3461 §4.2
 
-_CACHED_PATHS: Final = 4096  # senders write the same few addresses again and again
+_CACHED_PATHS: Final = 4096  # senders repeat few addresses
 
 _LABEL: Final = rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ATOM: Final = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -39,7 +39,7 @@ _VERBS: Final = frozenset(b"EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP QUI
 
 
 class CommandRefused(Exception):
-    """A command that is not accepted, with its reply. Caught once, in the machine."""
+    """A command is refused, with this reply. Caught once, in the machine."""
 
     def __init__(self, reply: Reply, *, is_fault: bool = True) -> None:
         super().__init__(str(reply))
@@ -64,18 +64,18 @@ class Auth:
 
 
 def printable(line: bytes, limit: int = 80) -> str:
-    """A line as it may be logged: short, printable ASCII."""
+    """A line for the log: short, printable ASCII."""
     return _UNPRINTABLE.sub("?", line[:limit].decode("latin-1"))
 
 
 def excerpt(line: bytes) -> str:
-    """A refused line as it may be logged. What begins with no known verb may be a secret that was sent out of turn: it is not shown."""
+    """A refused line for the log. A line without a known verb may be a secret sent out of turn, so it is hidden."""
     verb = line.partition(b" ")[0].upper()
     return printable(line) if verb in _VERBS else verb.decode() if verb == b"AUTH" else "(not a command)"
 
 
 def parse_hello(argument: bytes) -> str:
-    """The name in EHLO or HELO, as real clients send it; only what cannot be shown is refused. Raises `CommandRefused`."""
+    """The name in EHLO or HELO, in any form of real clients; only unprintable names are refused. Raises `CommandRefused`."""
     name = argument.strip()
     if not name or len(name) > MAX_HELLO:
         raise CommandRefused(make_reply(501, "5.5.4", "Give your host name, of at most 255 octets, after EHLO"))
@@ -91,7 +91,7 @@ def parse_auth(argument: bytes) -> Auth:
 
 
 def parse_bdat(line: bytes) -> Bdat | None:
-    """A BDAT command; None if its size is not one, and nobody can know how many octets follow."""
+    """A BDAT command; None if its size is invalid: the number of following octets is then unknown."""
     match = _BDAT.fullmatch(line)
     return Bdat(int(match[1]), match[2] is not None) if match else None
 

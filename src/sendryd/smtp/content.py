@@ -1,7 +1,6 @@
 """The content of one transaction at the server: by DATA up to its end, or by BDAT in chunks (RFC 5321 §4.1.1.4, RFC 3030).
 
-Whatever is wrong with a content, or with the command that brought it, its octets are read to their true end and answered there: what a
-client sends as content is never read as commands.
+A malformed content, or one of a refused command, is read to its true end and answered there: content octets are never read as commands.
 """
 
 from typing import Final
@@ -16,14 +15,14 @@ DRAIN_FACTOR: Final = 4  # a content over the limit is read to its end, but not 
 
 
 class ContentIntake:
-    """Reads content out of a session's input. One for a session, used again for each transaction."""
+    """Reads content from a session's input; reused for each transaction."""
 
     __slots__ = ("_limit", "_refused", "_stray_refusal", "chunk_left", "is_last_chunk", "reader")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit  # octets
         self.reader: ContentReader | None = None  # None while there is no content
-        self._refused: Reply | None = None  # by the shell, or because there is nobody to send it to
+        self._refused: Reply | None = None  # by the shell, or because no recipient was accepted
         self._stray_refusal: Reply | None = None  # of a chunk that belongs to no content
         self.chunk_left = 0  # octets of the chunk under way that have not come
         self.is_last_chunk = False
@@ -40,12 +39,12 @@ class ContentIntake:
 
     @property
     def is_endless(self) -> bool:
-        """So much has come that it is no use to wait for the end."""
+        """Whether the content exceeds the limit so far that waiting for its end is pointless."""
         return self.reader is not None and self.reader.received > self._limit * DRAIN_FACTOR
 
     @property
     def refusal(self) -> Reply | None:
-        """Why a content whose end has come is refused."""
+        """The refusal of a complete content, or None."""
         if self._refused is not None or self.reader is None or self.reader.flaw is None:
             return self._refused
         return FLAWED[self.reader.flaw]
@@ -63,7 +62,7 @@ class ContentIntake:
         return self._stray_refusal is not None
 
     def begin_data(self) -> None:
-        """DATA was answered 354."""
+        """Begins a content after the 354 reply."""
         self.reader = ContentReader(self._limit, is_dot_stuffed=True)
 
     def begin_chunk(self, size: int, *, is_last: bool) -> bool:
@@ -91,7 +90,7 @@ class ContentIntake:
         return self.reader.give_away() if self.reader else []
 
     def read_data(self, lines: LineBuffer) -> bool:
-        """Takes what there is after DATA; says whether the end has come. What came behind it stays."""
+        """Takes what there is after DATA; returns whether the end has come. Octets after it stay in the input."""
         assert self.reader is not None  # begin_data was called
         rest = self.reader.feed(lines.take_all())
         if rest is None:
@@ -120,6 +119,6 @@ class ContentIntake:
         return DataEnded(reader.content(), reader.first_bare_lf, reader.is_8bit, reader.has_long_line)
 
     def forget(self) -> None:
-        """The transaction is over."""
+        """Ends the transaction."""
         self.reader = self._refused = self._stray_refusal = None
         self.chunk_left = 0

@@ -1,8 +1,8 @@
 """Message content on the wire: strict end of data, dot-stuffing, line ends (RFC 5321 §4.1.1.4, §4.5.2).
 
 Only CR LF . CR LF ends the data. A bare LF is a line end of the content, because real clients send it; a bare CR, a NUL, or a lone dot
-beside a bare CR or LF makes the content bad: it is then dropped, but read to its true end, so that the dialogue stays in step and what a
-smuggler put behind a false end is never taken for commands.
+beside a bare CR or LF makes the content malformed: it is then dropped, but read to its true end, so that the dialogue stays in step and commands
+smuggled after a false end are never executed.
 
 Everything works on pieces of many kilobytes by `find`, `count` and `replace`; there is no Python work for a line.
 """
@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Final
 
 END_OF_DATA: Final = b"\r\n.\r\n"
-PIECE: Final = 64 * 1024  # octets looked at together: enough to make the work for a piece count for little, little enough not to stall
+PIECE: Final = 64 * 1024  # octets processed together: large enough to amortise the work for a piece, small enough not to stall
 MAX_LINE: Final = 998  # octets without CRLF: RFC 5321 §4.5.3.1.6, RFC 5322 §2.1.1
 
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
@@ -21,7 +21,7 @@ _DOT: Final = 0x2E
 
 
 class Flaw(IntEnum):
-    """Why a content is bad. Of several the greatest counts, so that it does not matter in which pieces the content came."""
+    """Why a content is malformed. Of several flaws the greatest counts, so that the result does not depend on the pieces."""
 
     TOO_BIG = 1
     BARE_CR = 2
@@ -45,7 +45,7 @@ def dot_stuff_piece(before: bytes, piece: bytes) -> bytes:
 
 
 class ContentReader:
-    """Takes content as it arrives and keeps it in its final form, or finds its flaw and keeps nothing."""
+    """Reads arriving content and keeps it in its final form, or finds its flaw and keeps nothing."""
 
     __slots__ = (
         "_came",
@@ -88,7 +88,7 @@ class ContentReader:
         return self.size - self.given + len(self._tail)
 
     def feed(self, data: bytes) -> bytes | None:
-        """More octets after DATA. None while the end has not come; else what came behind it."""
+        """More octets after DATA. None before the end; then the octets after it."""
         buffer = self._tail + data if self._tail else data
         self._came += len(data)
         if buffer.startswith(b".\r\n") and self._tail_before == b"\r\n":
@@ -135,7 +135,7 @@ class ContentReader:
 
     def _keep_tail(self, buffer: bytes) -> None:
         if len(buffer) >= PIECE:
-            # A piece ends behind a line end, so that no CRLF and no dot at the start of a line is cut in two.
+            # A piece ends after a line end, so that no CRLF and no dot at the start of a line is cut in two.
             cut = buffer.rfind(b"\n") + 1
             if cut == 0:
                 cut = len(buffer) - buffer.endswith(b"\r")

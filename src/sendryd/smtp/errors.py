@@ -1,9 +1,9 @@
-"""The two ways in which a dialogue goes wrong. Anything else out of a machine is a bug in it."""
+"""The two protocol errors. Any other exception of a machine is a bug in it."""
 
 
 class LocalProtocolError(Exception):
-    """We did something that the protocol or the machine does not allow."""
+    """We violated the protocol or the machine's rules."""
 
 
 class RemoteProtocolError(Exception):
-    """The peer did."""
+    """The peer violated the protocol."""

@@ -1,4 +1,4 @@
-"""What the server machine tells its shell."""
+"""Events of the server machine for its shell."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,11 +9,11 @@ from sendryd.valuetype import valuetype
 
 
 class NEED_DATA:  # noqa: N801  a sentinel, used as the class itself
-    """Nothing more without more bytes."""
+    """No further event without more bytes."""
 
 
 class PAUSED:
-    """Nothing more before the event that awaits a decision is answered."""
+    """No further event until the pending event has its reply."""
 
 
 BodyType = Literal["7BIT", "8BITMIME"]
@@ -28,7 +28,7 @@ class Connected:
 class Hello:
     """EHLO or HELO. Awaits a reply: `accept_hello()`, or a refusal."""
 
-    name: str  # printable ASCII; what the client likes to be called, not to be believed
+    name: str  # printable ASCII; the client's claim, not verified
     is_extended: bool
 
 
@@ -74,7 +74,7 @@ class DataRequested:
 
 @valuetype(frozen=True, slots=True)
 class DataEnded:
-    """The content is here, whole, with CRLF line ends only. Awaits a reply."""
+    """The content is complete, with CRLF line ends only. Awaits a reply."""
 
     content: bytes = field(repr=False)
     first_bare_lf: int | None = None  # offset in the content of the first line end that came as a bare LF
@@ -84,7 +84,7 @@ class DataEnded:
 
 @dataclass(frozen=True, slots=True)
 class ContentRefused:
-    """The machine has refused a content at its true end: it was malformed, too big, or for nobody."""
+    """The machine has refused a content at its true end: it was malformed, too large, or had no recipient."""
 
     reply: Reply
 

@@ -1,8 +1,8 @@
-"""What has come from the peer and is not used yet: lines while commands are due, octets while content is (RFC 5321 §2.3.8).
+"""The input buffer of the server: lines while commands are due, octets while content is (RFC 5321 §2.3.8).
 
-Only CR LF ends a line. A line with a bare CR or a bare LF is a fault: another server might see two lines where we see one. Of a line over
-the limit nothing is kept, and it is a fault when its end has come; what was cut off is never taken for a line of its own. Cutting the
-input anywhere changes nothing. Time is linear in what comes, however many lines are in it.
+Only CR LF ends a line. A line with a bare CR or a bare LF is a fault: another server might see two lines where we see one. A line over
+the limit is dropped, and is a fault at its end; its rest is never taken for a line of its own. The result does not depend on how the input is cut.
+Time is linear in the input, whatever the number of lines.
 """
 
 from enum import Enum, auto

@@ -1,4 +1,4 @@
-"""What a server offers and asks for at each kind of port: submission (RFC 6409), and reception of mail from other servers (RFC 5321)."""
+"""Profiles of ports, with the extensions and requirements of each: submission (RFC 6409), and reception of mail from other servers (RFC 5321)."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,11 +11,11 @@ class Profile:
     """One kind of port."""
 
     has_auth: bool  # AUTH is offered inside TLS, and MAIL waits for it (RFC 6409 §4.3)
-    has_dsn: bool  # the wishes of RFC 3461 are honoured; who only keeps what comes has no use for them
+    has_dsn: bool  # the parameters of RFC 3461 are honoured; a server that only stores mail does not need them
     help: Reply
 
     def keywords(self, *, max_message_size: int, is_encrypted: bool) -> tuple[str, ...]:
-        """What the EHLO reply offers besides our name: STARTTLS before it was used, AUTH only after."""
+        """The extensions of the EHLO reply: STARTTLS before it was used, AUTH only after."""
         return (
             f"SIZE {max_message_size}",
             "8BITMIME",

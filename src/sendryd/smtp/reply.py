@@ -12,7 +12,7 @@ SERVICE_CLOSING: Final = 421  # RFC 5321 §3.8: may answer anything, and ends th
 
 
 class ReplyClass(IntEnum):
-    """What the first digit says."""
+    """The class of a reply: its first digit."""
 
     POSITIVE = 2
     MORE = 3
@@ -45,7 +45,7 @@ class EnhancedStatusCode:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole reply. Text that could break out of its line cannot be in it: it is replaced by spaces."""
+    """A complete reply. Characters that could break out of their line are replaced by spaces."""
 
     code: int
     text: str | tuple[str, ...] = ""
@@ -58,7 +58,7 @@ class Reply:
             raise ValueError(f"not a reply code: {self.code}")
         object.__setattr__(self, "reply_class", _CLASSES[self.code // 100])
         text = self.text
-        if isinstance(text, str) and len(text) <= MAX_TEXT and text.isascii() and text.isprintable():  # nearly all of them
+        if isinstance(text, str) and len(text) <= MAX_TEXT and text.isascii() and text.isprintable():  # nearly all replies
             line = f"{self.code} {self.enhanced} {text}\r\n" if self.enhanced else f"{self.code} {text}\r\n"
             object.__setattr__(self, "encoded", line.encode("ascii"))
             return

@@ -1,4 +1,4 @@
-"""SASL as SMTP uses it: PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login), as small steps (RFC 4954)."""
+"""SASL mechanisms for SMTP: PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login), as small steps (RFC 4954)."""
 
 import base64
 import binascii
@@ -27,7 +27,7 @@ class Credentials:
 
 
 class Exchange:
-    """One AUTH dialogue. `step` takes a response line and gives a challenge, or credentials."""
+    """One AUTH dialogue. `step` takes a response line and returns a challenge, or credentials."""
 
     __slots__ = ("_username", "mechanism")
 

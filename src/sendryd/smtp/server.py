@@ -1,10 +1,10 @@
 """The server side of an SMTP session as a pure machine (RFC 5321, 6409, 3207, 4954, 2920, 3030).
 
-`receive_data` buffers. `next_event` gives what happened, `NEED_DATA`, or `PAUSED` while an event awaits its `reply`. `data_to_send` is
-what the peer must be sent. The machine answers by itself what needs no decision: bad syntax, bad order, NOOP, limits, malformed content.
-Any bytes at all give events; none can raise anything but `RemoteProtocolError`. This file reads lines
+`receive_data` buffers. `next_event` returns the next event, `NEED_DATA`, or `PAUSED` while an event awaits its `reply`. `data_to_send` has the
+octets to send. The machine answers by itself where no decision is needed: bad syntax, bad order, NOOP, limits, malformed content.
+Any input gives events or `RemoteProtocolError`, never another exception. This file reads lines
 and finds the command; `server_auth.py` has STARTTLS and AUTH, `server_transaction.py` MAIL to the end of the content, `server_session.py` what
-all of them share. The states, and every change of one, stand in `states.py`; what a kind of port offers stands in `profile.py`.
+all of them share. `states.py` has the states and every change of state; `profile.py` has what each kind of port offers.
 """
 
 from typing import Final
@@ -46,7 +46,7 @@ class ServerConnection(AuthCommands, TransactionCommands):
 
     @property
     def is_closed(self) -> bool:
-        """Nothing more is read; the shell closes once everything is sent."""
+        """Whether the session has ended: the shell closes once everything is sent."""
         return self._dialogue.state is State.CLOSED
 
     @property
@@ -81,14 +81,14 @@ class ServerConnection(AuthCommands, TransactionCommands):
     # Receiving and sending.
 
     def receive_data(self, data: bytes) -> None:
-        """Takes what was read; `b""` is the end of the stream."""
+        """Stores received octets; `b""` is the end of the stream."""
         if not data:
             self._is_eof = True
         elif self._dialogue.state is not State.CLOSED:
             self._input.append(data)
 
     def data_to_send(self) -> bytes:
-        """What must be sent now; each octet is given once."""
+        """The octets to send now, each once."""
         output = self._output
         if not output:
             return b""
@@ -97,17 +97,17 @@ class ServerConnection(AuthCommands, TransactionCommands):
         return data
 
     def tls_established(self) -> None:
-        """The handshake is done: everything said before it is forgotten (RFC 3207 §4.2)."""
+        """Notes that the handshake is done and drops all knowledge from before it (RFC 3207 §4.2)."""
         self._dialogue.shake_hands()
         self._input.clear()
         self._end_transaction()
 
     def deauthenticate(self) -> None:
-        """The key is no longer good: AUTH is due again."""
+        """Ends the login, because the key is no longer valid: AUTH is required again."""
         self._dialogue.deauthenticate()
 
     def shut_down(self, reply: Reply) -> None:
-        """Says a last word, in any state, and closes."""
+        """Sends a last reply, in any state, and closes."""
         if self._dialogue.state is State.TLS:  # nothing can be said in the middle of a handshake
             self._close(str(reply))
         else:
@@ -162,7 +162,7 @@ class ServerConnection(AuthCommands, TransactionCommands):
     # Getting events.
 
     def next_event(self) -> ServerEvent | type[NEED_DATA] | type[PAUSED]:
-        """What happened next."""
+        """The next event."""
         while True:
             if self._events:
                 return self._events.popleft()

@@ -1,4 +1,4 @@
-"""STARTTLS and AUTH at the server: what makes a client known before it sends mail (RFC 3207, RFC 4954)."""
+"""STARTTLS and AUTH at the server (RFC 3207, RFC 4954)."""
 
 from collections.abc import Callable
 

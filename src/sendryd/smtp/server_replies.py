@@ -1,4 +1,4 @@
-"""What the server machine says by itself, encoded once (RFC 5321 §4.2.3, RFC 3463)."""
+"""Replies of the server machine itself, encoded once (RFC 5321 §4.2.3, RFC 3463)."""
 
 from typing import Final
 

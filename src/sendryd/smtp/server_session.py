@@ -16,7 +16,7 @@ from sendryd.smtp.states import ServerDialogue, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
-    """What one session may ask for."""
+    """Limits of one session."""
 
     max_message_size: int = 40 * 1024 * 1024  # octets
     max_recipients: int = 1000  # of one transaction; RFC 5321 §4.5.3.1.8 asks for 100 at the least

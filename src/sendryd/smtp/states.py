@@ -1,7 +1,6 @@
-"""The states of an SMTP session at both sides, and the only moves between them.
+"""The states of an SMTP session at both sides, and the allowed transitions.
 
-Two rules. Whatever decides if something is in order, and every change of a state, stands in this file. Nothing here knows a line, a socket or
-a mailbox.
+Two rules. Every check of order and every change of state is in this file. Nothing here knows a line, a socket or a mailbox.
 
 Theory of operation. In SMTP the state changes on the *reply*, not on the command: a refused MAIL changes nothing. So both tables are keyed by
 state, verb and class of the reply. Moves that no reply makes (a handshake, the end of the content, a close) are methods.
@@ -10,7 +9,7 @@ The server has four machines, three of them tiny.
 
 1. The dialogue: `SERVER_MOVES`. What the table does not have is answered 503; a reply of a class that it does not have is our own fault.
 2. The transport: clear text, then encrypted, once.
-3. The identity: nobody, then authenticated; STARTTLS and a revoked key make it nobody again.
+3. The identity: anonymous, then authenticated; STARTTLS and a revoked key make it anonymous again.
 4. The decision: none, or awaited. While one is awaited nothing more is read, so pipelined commands cannot overtake it.
 
 The ugly bit: some of what comes is no command, and is not in the table. Lines of an AUTH dialogue are read in the state AUTH. The octets of
@@ -159,9 +158,9 @@ class ServerDialogue:
             self.is_extended = verb is Verb.EHLO
 
     def detour(self) -> None:
-        """DATA after MAIL, with nobody to send to: its content is read to its end, and refused there.
+        """DATA after MAIL, without an accepted recipient: its content is read to its end, and refused there.
 
-        A client that pipelines may have no way to see in time that nobody is left (RFC 2920 §3.1). Raises `LocalProtocolError` in other states.
+        A client that pipelines may not see in time that no recipient is left (RFC 2920 §3.1). Raises `LocalProtocolError` in other states.
         """
         if self.state is not State.MAIL:
             raise LocalProtocolError(f"there is no way around in {self.state.name}")
@@ -244,7 +243,7 @@ class ClientDialogue:
         self.broken_in: Phase | None = None  # in which phase: a message that was sent may have been taken
 
     def check_order(self, verb: Verb, *, behind: Verb | None, may_pipeline: bool) -> None:
-        """Raises `LocalProtocolError` if this may not be sent now, behind what was sent last and is not answered yet."""
+        """Raises `LocalProtocolError` if this may not be sent now, after a command that was sent last and is not answered yet."""
         if self.phase is not Phase.OPEN:
             raise LocalProtocolError(f"{verb} cannot be sent: the dialogue is in the phase {self.phase}")
         if behind is not None and not may_pipeline:

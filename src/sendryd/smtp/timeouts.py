@@ -1,4 +1,4 @@
-"""What a side may be waiting for, and how long a client must be ready to wait (RFC 5321 §4.5.3.2)."""
+"""The steps that a side waits for, and the client's minimum time-outs (RFC 5321 §4.5.3.2)."""
 
 from enum import Enum
 from typing import Final

@@ -1,7 +1,7 @@
-"""One mail transaction as a client: the next commands for an envelope, and what the replies to them come to. Pure.
+"""One mail transaction as a client: the next commands for an envelope, and the outcome of their replies. Pure.
 
 With PIPELINING the commands MAIL, RCPT … and DATA go out together (RFC 2920), so replies can contradict one another: RCPT accepted after MAIL
-was refused, 354 although nobody was accepted. Every reply is waited for, so that the dialogue stays in step; a 354 that is of no use is
+was refused, 354 without an accepted recipient. Every reply is waited for, so that the dialogue stays in step; a 354 that is of no use is
 answered with a lone dot, and what comes back is ignored.
 
 A message that the peer's EHLO says it will not take is refused here, before anything is said.
@@ -55,7 +55,7 @@ def needs_7bit(*, is_8bit: bool, extensions: Extensions) -> bool:
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class TransactionResult:
-    """What a transaction came to: for every forward-path the reply that decided, and where it came."""
+    """The outcome of a transaction: for every forward-path the reply that decided, and where it came."""
 
     per_recipient: Mapping[str, Reply]
     steps: Mapping[str, Step]  # RCPT for one refused there; MAIL, DATA or FINAL_DOT for what was said of all
@@ -156,7 +156,7 @@ class Transaction:
                 raise ValueError(f"{command.verb} is no part of a transaction")
 
     def result(self) -> TransactionResult:
-        """What it came to. Complete once `is_decided`; before that it has the recipients decided so far."""
+        """The outcome. Complete once `is_decided`; before that it has the recipients decided so far."""
         failed_at = self._failed_at
         return TransactionResult(per_recipient=self._replies, steps=self._steps, failed_at=failed_at, was_sent=self.was_sent)
 
@@ -197,7 +197,7 @@ class Transaction:
             self._decide_all(reply, Step.FINAL_DOT)
 
     def _finish_if_answered(self) -> None:
-        """Nobody is left to send to: done, once what was pipelined has been answered."""
+        """No recipient is left: done, once what was pipelined has been answered."""
         if not self._unanswered:
             self.is_done = True
 

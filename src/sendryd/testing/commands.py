@@ -70,7 +70,7 @@ class ForkedCommand:
         return self._look(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits for its end. Raises `subprocess.TimeoutExpired` after so many seconds."""
+        """Waits for its end. Raises `subprocess.TimeoutExpired` after the timeout."""
         status = self._look(timeout)
         if status is None:
             raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
@@ -108,7 +108,7 @@ def start_command(args: Sequence[str], env: Mapping[str, str], *, stdin: int, st
 
 
 def run_command(args: Sequence[str], env: Mapping[str, str], stdin: bytes | None, timeout: float) -> subprocess.CompletedProcess[bytes]:
-    """Runs `sendryd` with these arguments. Kills the command and raises `subprocess.TimeoutExpired` when it takes longer than so many seconds."""
+    """Runs `sendryd` with these arguments. Kills the command and raises `subprocess.TimeoutExpired` when it takes longer than `timeout` seconds."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         given.write(stdin or b"")
         given.seek(0)
@@ -132,7 +132,7 @@ def _host(env: tuple[tuple[str, str], ...]) -> _Host:
 
 def _be_host(door: socket.socket) -> Mapping[str, Any]:
     """Forks for each request. Gives the request in its child, whose standard streams are in place; the host itself ends here."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the overseers
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the host does not wait for the overseers
     while True:
         length, files, _, _ = socket.recv_fds(door, _LENGTH, 4)
         if not length:

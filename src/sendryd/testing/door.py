@@ -43,7 +43,7 @@ class FailingStore(MemoryStore):
 
 
 class Door:
-    """Everything behind a session."""
+    """The door with its store, directory and clock."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Door:
     def submission(
         self, content: bytes = CONTENT, *, secret: str = LIVE_SECRET, recipients: tuple[str, ...] = ("user@example.org",)
     ) -> Submission:
-        """What a session would hand in."""
+        """A submission like a session's."""
         return Submission(
             actor=self.keys[secret],
             reverse_path=AUTHOR,

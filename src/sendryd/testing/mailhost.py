@@ -118,7 +118,7 @@ class ReceivingServer:
         await self.aclose()
 
     async def wait_for(self, count: int, timeout: float = WAIT_TIMEOUT) -> list[ReceivedMail]:
-        """Waits until so many messages have been kept. Raises `TimeoutError`."""
+        """Waits until `count` messages have been kept. Raises `TimeoutError`."""
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(lambda: len(self.mails) >= count)
         return self.mails

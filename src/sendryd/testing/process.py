@@ -70,7 +70,7 @@ class RelayProcess:
 
     @property
     def is_running(self) -> bool:
-        """The child lives."""
+        """Whether the child is running."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -131,7 +131,7 @@ class RelayProcess:
         return done
 
     def json(self, *args: str) -> dict[str, Any]:
-        """What a command with `--json` prints."""
+        """The JSON document that a command with `--json` prints."""
         return cast("dict[str, Any]", json.loads(self.run(*args, "--json").stdout))
 
     def get(self, path: str, key: str | None = None) -> tuple[int, dict[str, Any]]:
@@ -146,7 +146,7 @@ class RelayProcess:
             connection.close()
 
     def wait_for_status(self, message_id: str, statuses: set[str], *, key: str, timeout: float = 20.0) -> dict[str, Any]:
-        """Polls a message until its status is one of these. Raises `RelayFailed` after so many seconds."""
+        """Polls a message until its status is one of these. Raises `RelayFailed` after the timeout."""
         body: dict[str, Any] = {}
 
         def is_there() -> bool:

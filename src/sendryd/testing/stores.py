@@ -1,4 +1,4 @@
-"""Stores of one test each, quickly: copies of an empty database that is made once for the process, on a disk in memory if there is one."""
+"""Fast stores for single tests: copies of an empty database made once for each process, in memory where possible."""
 
 import os
 import shutil
@@ -43,6 +43,6 @@ def open_new_store(data_dir: Path, *, tell_unreadable: Callable[[str, str], None
 
 
 def open_copied_store(before: Path, data_dir: Path) -> SqliteStore:
-    """The store of a data directory that becomes a copy of another one, which nobody has open."""
+    """The store of a data directory that becomes a copy of another one, which must not be open."""
     shutil.copytree(before, data_dir, dirs_exist_ok=True)
     return open_store(data_dir)

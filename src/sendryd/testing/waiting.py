@@ -12,7 +12,7 @@ _clock = SystemClock()
 
 
 def wait_until(is_done: Callable[[], bool], timeout: float = TIMEOUT) -> bool:
-    """Looks until it is done. False where it is not after so many seconds; `assert` it."""
+    """Looks until it is done. False after the timeout; `assert` it."""
     deadline = _clock.monotonic() + timeout
     while not is_done():
         if _clock.monotonic() > deadline:

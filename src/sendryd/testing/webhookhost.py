@@ -101,7 +101,7 @@ class WebhookHost:
         await self.aclose()
 
     async def wait(self, count: int = 1, timeout: float = WAIT_TIMEOUT) -> list[ReceivedRequest]:
-        """Waits until there were so many requests in all, and returns all. Raises `TimeoutError`."""
+        """Waits until `count` requests have come in all, and returns all. Raises `TimeoutError`."""
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(lambda: len(self.received) >= count)
         return list(self.received)

@@ -1,4 +1,4 @@
-"""A whole world on loopback: the real program, a name server and a receiving mail server, with one verified sending domain.
+"""A world on loopback: the real program, a name server and a receiving mail server, with one verified sending domain.
 
 Synchronous: the two servers run in a thread of their own.
 """
@@ -126,7 +126,7 @@ class World:
         pause(0.6)
 
     def wait_until(self, is_done: Callable[[], bool], timeout: float = MAIL_TIMEOUT) -> None:
-        """Polls. Raises `RelayFailed` after so many seconds."""
+        """Polls. Raises `RelayFailed` after `timeout` seconds."""
         if not wait_until(is_done, timeout):
             raise RelayFailed(f"not in {timeout} s: {self.relay.log_tail()}")
 

@@ -44,7 +44,6 @@ async def test_every_bad_key_gets_one_and_the_same_answer(api: ApiWorld, live: K
     api.clock.advance(timedelta(minutes=1))
     good = ("authorization", f"Bearer {secret}")
     attempts = [
-        [],
         [("authorization", "")],
         [("authorization", "Bearer")],
         [("authorization", "Bearer ")],
@@ -60,15 +59,23 @@ async def test_every_bad_key_gets_one_and_the_same_answer(api: ApiWorld, live: K
         [("authorization", f"Bearer {revoked}")],
         [("authorization", f"Bearer {expired}")],
         [good, good],
-        [("x-api-key", secret)],
     ]
     answers = [await api.request("GET", "/v1/emails", headers) for headers in attempts]
-    answers.append(await api.request("GET", f"/v1/emails?key={secret}&access_token={secret}"))
     assert {answer.status for answer in answers} == {401}
     assert len({answer.body for answer in answers}) == 1
     assert {answer.headers["www-authenticate"] for answer in answers} == {"Bearer"}
     assert answers[0].json["error"]["code"] == "unauthorized"
     assert (await api.request("GET", "/v1/emails", [good])).status == 200
+
+
+async def test_a_request_without_a_key_is_told_where_the_key_goes(api: ApiWorld, live: Key) -> None:
+    _, secret = live
+    answers = [await api.request("GET", "/v1/emails", headers) for headers in ([], [("x-api-key", secret)])]
+    answers.append(await api.request("GET", f"/v1/emails?key={secret}&access_token={secret}"))
+    for answer in answers:
+        assert (answer.status, answer.json["error"]["code"]) == (401, "unauthorized")
+        assert answer.json["error"]["message"] == "The API key is missing: send it as Authorization: Bearer <API key>"
+        assert answer.headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("scope", list(Scope))

@@ -24,7 +24,7 @@ _BLANKS: Final = " \t"  # RFC 9110 §5.6.3; copied from a page or a file, a key 
 _AUTH_DETAILS: Final = {"expected": "one header, Authorization: Bearer <API key>"}
 
 
-# Not AUTH_FAILED: `identify` logs it for every operation.
+# Not AUTH_FAILED and KEY_MISSING: `identify` logs them for every operation.
 _REFUSED_BEFORE_INTAKE: Final = frozenset(
     {
         RefusalKey.VALIDATION_ERROR,
@@ -62,11 +62,11 @@ class Gate:
     mail_log: MailLog
 
     async def identify(self, request: Request) -> ApiKey:
-        """The key of a request. Raises `Refused`: with one and the same answer for every key that is not good, and for none at all."""
+        """The key of a request. Raises `Refused`, with one answer for all keys that are not valid, and another one for a missing key."""
         values = request.headers.getlist("authorization")
         key = await self._find_key(values[0]) if len(values) == 1 else None
         if key is None:
-            refusal = Refusal(RefusalKey.AUTH_FAILED)
+            refusal = Refusal(RefusalKey.AUTH_FAILED if values else RefusalKey.KEY_MISSING)
             client = request.client.host if request.client else None
             self.mail_log.refused(refusal, door="rest", client=client, request_id=request_id(request))
             raise Refused(refusal, details=_AUTH_DETAILS, headers={"WWW-Authenticate": "Bearer"})

@@ -13,7 +13,7 @@ class RefusedAtDoor:
     times: int
     key: RefusalKey
     sender_domain: str
-    reply: str  # what the client was told
+    reply: str  # the reply to the client
 
 
 def explain_refused(refused: RefusedAtDoor) -> Explanation:
