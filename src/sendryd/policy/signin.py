@@ -30,7 +30,7 @@ class SignInThrottle:
         self._tries: OrderedDict[str, _Tries] = OrderedDict()
 
     def wait(self, address: str, email: str, now: float, *, is_known_device: bool = False) -> float:
-        """Seconds until the next try is looked at; 0 if it is now. A device that was signed in before waits for nobody's failures at the email."""
+        """Seconds until the next try is checked; 0: at once. A device that has signed in before does not wait for failures of other devices."""
         names = [_by_address(address)] if is_known_device else [_by_address(address), _by_email(email)]
         return max(self._wait(name, now) for name in names)
 
