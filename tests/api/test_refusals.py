@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import re
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,16 +15,11 @@ import pytest
 from sendryd.intake.quota import Quota
 from sendryd.model.actor import System
 from sendryd.model.apikey import KeyMode, Scope
-from sendryd.policy.penalty import FailureLog
 from sendryd.policy.ratelimit import RateLimiter
 from sendryd.policy.refusal import CATALOGUE, Refusal, RefusalKey
-from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.memory import MemoryStream, memory_streams
 from sendryd.runtime.tcp import TcpStream
-from sendryd.runtime.tls import ServerCertificate
-from sendryd.smtp.server import ServerLimits
 from sendryd.store.errors import StoreFull, StoreUnavailable
-from sendryd.submission.context import SessionContext
 from sendryd.submission.listener import ConnectionLimits, Listener
 from sendryd.submission.session import Session
 from sendryd.testing.api import MAX_SIZE, ApiWorld
@@ -96,32 +90,10 @@ async def use_an_idempotency_key_twice(folder: Path) -> Answer:
 # SMTP.
 
 
-class NoCertificate:
-    """Memory streams only pretend to shake hands."""
-
-    context = None
-
-
-def context_of(door: Door) -> SessionContext:
-    return SessionContext(
-        hostname="relay.test",
-        limits=ServerLimits(),
-        certificate=cast("ServerCertificate", NoCertificate()),
-        intake=door.intake,
-        directory=door.directory,
-        failures=FailureLog(),
-        budget=ContentBudget(),
-        scratch_dir=Path(tempfile.gettempdir()),
-        metrics=door.metrics,
-        mail_log=door.mail_log,
-        clock=door.clock,
-    )
-
-
 @asynccontextmanager
 async def session_of(door: Door) -> AsyncIterator[MemoryStream]:
     near, far = memory_streams()
-    task = asyncio.create_task(Session(near, context_of(door), is_implicit_tls=True).run())
+    task = asyncio.create_task(Session(near, door.session_context(), is_implicit_tls=True).run())
     await far.read(TIMEOUT)
     try:
         yield far
@@ -146,7 +118,7 @@ async def say(client: MemoryStream, line: bytes) -> bytes:
 
 
 async def connect_too_often(_folder: Path) -> bytes:
-    listener = Listener(context_of(await Door().open()), ConnectionLimits(unauthenticated_per_address=0))
+    listener = Listener((await Door().open()).session_context(), ConnectionLimits(unauthenticated_per_address=0))
     near, far = memory_streams()
     listener._start(cast("TcpStream", near), is_implicit_tls=False)
     reply = await far.read(TIMEOUT)

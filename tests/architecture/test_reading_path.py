@@ -13,16 +13,11 @@ import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from sendryd.policy.penalty import FailureLog
-from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.tcp import TcpStream
-from sendryd.runtime.tls import ServerCertificate
-from sendryd.smtp.server import ServerLimits
-from sendryd.submission.context import SessionContext
 from sendryd.submission.session import Session
 from sendryd.testing.door import ACCOUNT, AUTHOR, CONTENT, LIVE_SECRET, Door
 from sendryd.testing.stores import open_new_store, quick_folder
@@ -33,12 +28,6 @@ SOURCE = f"{ROOT / 'src' / 'sendryd'}/"
 MAX_FILES = 12
 HANDOVERS = {"_content_ended", "assemble", "submit"}  # functions; the fourth is the system call below
 SYNC = {"fdatasync", "fsync"}
-
-
-class NoCertificate:
-    """The stream only pretends to shake hands."""
-
-    context = None
 
 
 class ClearStream(TcpStream):
@@ -80,19 +69,7 @@ async def submit_two(trace: Trace, folder: Path) -> None:
     await store.ensure_account(ACCOUNT, "account", door.clock.now())
     await door.open()
     await door.fill(store)
-    context = SessionContext(
-        hostname="relay.test",
-        limits=ServerLimits(),
-        certificate=cast("ServerCertificate", NoCertificate()),
-        intake=door.intake,
-        directory=door.directory,
-        failures=FailureLog(),
-        budget=ContentBudget(),
-        scratch_dir=folder,
-        metrics=door.metrics,
-        mail_log=door.mail_log,
-        clock=door.clock,
-    )
+    context = door.session_context()
     tasks: list[asyncio.Task[None]] = []
 
     def on_connect(stream: TcpStream) -> None:

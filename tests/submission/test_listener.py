@@ -1,43 +1,19 @@
 """Limits of the listeners, for clients with many addresses."""
 
 import asyncio
-import tempfile
-from pathlib import Path
 from typing import cast
 
-from sendryd.policy.penalty import FailureLog
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.memory import MemoryStream, memory_streams
 from sendryd.runtime.stream import Peer
 from sendryd.runtime.tcp import TcpStream
-from sendryd.runtime.tls import ServerCertificate
-from sendryd.smtp.server import ServerLimits
-from sendryd.submission.context import SessionContext
 from sendryd.submission.listener import ConnectionLimits, Listener
 from sendryd.testing.door import Door
 
 
-class NoCertificate:
-    """Memory streams only pretend to shake hands."""
-
-    context = None
-
-
 async def test_the_addresses_of_one_ipv6_network_share_their_limit() -> None:
     door = await Door().open()
-    context = SessionContext(
-        hostname="relay.test",
-        limits=ServerLimits(),
-        certificate=cast("ServerCertificate", NoCertificate()),
-        intake=door.intake,
-        directory=door.directory,
-        failures=FailureLog(),
-        budget=ContentBudget(1000),
-        scratch_dir=Path(tempfile.gettempdir()),
-        metrics=door.metrics,
-        mail_log=door.mail_log,
-        clock=door.clock,
-    )
+    context = door.session_context(ContentBudget(1000))
     listener = Listener(context, ConnectionLimits(unauthenticated_per_address=2))
     clients: list[MemoryStream] = []
 

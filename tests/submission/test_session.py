@@ -2,19 +2,14 @@
 
 import asyncio
 import base64
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from sendryd.policy.penalty import FailureLog
 from sendryd.runtime.budget import IN_MEMORY, MIB, ContentBudget
 from sendryd.runtime.memory import MemoryStream, memory_streams
-from sendryd.runtime.tls import ServerCertificate
-from sendryd.smtp.server import ServerLimits
 from sendryd.store.base import QueueFilter
 from sendryd.store.errors import StoreFull
 from sendryd.submission.context import SessionContext
@@ -44,12 +39,6 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-class NoCertificate:
-    """Memory streams only pretend to shake hands."""
-
-    context = None
-
-
 Hook = Callable[[SessionContext], None]
 
 
@@ -58,19 +47,7 @@ async def talking(
     door: Door, *, files: int = 100 * MIB, budget: ContentBudget | None = None
 ) -> AsyncIterator[tuple[MemoryStream, Session, asyncio.Task[None]]]:
     """A client's end, after the greeting. A budget that is given is the test's to look at."""
-    context = SessionContext(
-        hostname="relay.test",
-        limits=ServerLimits(),
-        certificate=cast("ServerCertificate", NoCertificate()),
-        intake=door.intake,
-        directory=door.directory,
-        failures=FailureLog(),
-        budget=budget or ContentBudget(files=files),
-        scratch_dir=Path(tempfile.gettempdir()),
-        metrics=door.metrics,
-        mail_log=door.mail_log,
-        clock=door.clock,
-    )
+    context = door.session_context(budget or ContentBudget(files=files))
     near, far = memory_streams()
     session = Session(near, context, is_implicit_tls=True)
     task = asyncio.create_task(session.run())

@@ -1,6 +1,9 @@
 """The door over an in-memory store, with one verified domain: for tests of the door and of sessions."""
 
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
 
 from sendryd.intake.accept import Intake, IntakeSettings
 from sendryd.intake.directory import Directory
@@ -10,16 +13,21 @@ from sendryd.intake.submission import Origin, Recipient, Submission
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.domain import DomainStatus
 from sendryd.policy.credentials import hash_key
+from sendryd.policy.penalty import FailureLog
+from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.stream import TlsInfo
+from sendryd.runtime.tls import ServerCertificate
 from sendryd.runtime.wakeup import Wakeup
+from sendryd.smtp.server import ServerLimits
 from sendryd.store.base import AcceptStore, AccountStore, DomainCheck, NewMessage
 from sendryd.store.errors import StoreError
 from sendryd.store.memory import MemoryStore
+from sendryd.submission.context import SessionContext
 from sendryd.testing.samples import ACCOUNT, Samples
 
 LIVE_SECRET = "sn_live_" + "l" * 43
@@ -27,6 +35,12 @@ TEST_SECRET = "sn_test_" + "t" * 43
 VERIFIED = "example.test"
 AUTHOR = f"hello@{VERIFIED}"
 CONTENT = f"From: {AUTHOR}\r\nTo: user@example.org\r\nSubject: s\r\n\r\nbody\r\n".encode()
+
+
+class NoCertificate:
+    """Memory streams only pretend to shake hands."""
+
+    context = None
 
 
 class FailingStore(MemoryStore):
@@ -91,6 +105,22 @@ class Door:
         await store.add_domain(domain)
         check = DomainCheck(status=DomainStatus.VERIFIED, records=(), checked_at=now, verified_at=now, failing_since=None, failures=0)
         await store.record_domain_check(domain.domain, check)
+
+    def session_context(self, budget: ContentBudget | None = None) -> SessionContext:
+        """What sessions on memory streams are given."""
+        return SessionContext(
+            hostname="relay.test",
+            limits=ServerLimits(),
+            certificate=cast("ServerCertificate", NoCertificate()),
+            intake=self.intake,
+            directory=self.directory,
+            failures=FailureLog(),
+            budget=budget or ContentBudget(),
+            scratch_dir=Path(tempfile.gettempdir()),
+            metrics=self.metrics,
+            mail_log=self.mail_log,
+            clock=self.clock,
+        )
 
     def submission(
         self, content: bytes = CONTENT, *, secret: str = LIVE_SECRET, recipients: tuple[str, ...] = ("user@example.org",)
