@@ -12,11 +12,13 @@ import apsw
 import pytest
 
 import sendryd.store.sqlite
+from sendryd.model.actor import Role
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.delivery import TRANSITIONS, DeliveryState
 from sendryd.model.domain import DomainStatus
 from sendryd.model.event import EventType
 from sendryd.model.message import MessageClass, MessageType
+from sendryd.model.people import LinkPurpose
 from sendryd.model.report import ReportFrequency
 from sendryd.model.suppression import SuppressionReason
 from sendryd.model.webhook import NotificationState
@@ -43,6 +45,8 @@ WORDS: dict[tuple[str, str], type[StrEnum]] = {
     ("template", "mode"): KeyMode,
     ("notification", "state"): NotificationState,
     ("scheduled_report", "frequency"): ReportFrequency,
+    ("membership", "role"): Role,
+    ("link", "purpose"): LinkPurpose,
 }
 
 
