@@ -2,7 +2,7 @@
 
 Does: evaluates the record for every address of the host name, A and AAAA: mail may leave from each of them.
 Reads: DNS, past the cache. No answer (SERVFAIL, time-out) is no result.
-A host name without an address, as on a machine that is only tried out, counts as a host with one address that nobody else has: then the
+A host name without an address, as on a machine that is only tried out, counts as a host with one address that no other host has: then the
 mechanism that domains are asked for authorises, and other addresses do not.
 """
 

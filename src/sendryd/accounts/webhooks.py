@@ -27,7 +27,7 @@ MAX_WEBHOOKS: Final = 50  # of an account: each is owed every event that it asks
 MAX_REPLAY: Final = 10_000  # notifications of one call: what a busy endpoint takes in minutes
 REPLAY_BATCH: Final = 500  # notifications in one transaction: a few milliseconds
 TEST_RECIPIENT: Final = "test@example.com"
-MAX_SHOWN: Final = 40  # characters of an unknown word in the sentence about it: no event has so many
+MAX_SHOWN: Final = 40  # characters of an unknown word in the sentence about it: every event is shorter
 
 
 def new_secret(rand: Rand) -> str:

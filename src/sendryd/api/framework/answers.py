@@ -79,7 +79,7 @@ class Error(TypedDict):
 
 
 def timestamp_or_none(moment: datetime | None) -> str | None:
-    """The same, for what may not have happened."""
+    """ISO 8601 timestamp, or None."""
     return None if moment is None else timestamp(moment)
 
 
@@ -89,12 +89,12 @@ def page(items: Sequence[Row], *, has_more: bool) -> Page[Row]:
 
 
 def counted_page(items: Sequence[Row], *, has_more: bool, total: int) -> CountedPage[Row]:
-    """The same with the length of the list."""
+    """A page with the length of the list."""
     return {"data": list(items), "has_more": has_more, "next_cursor": _cursor(items, has_more=has_more), "total": total}
 
 
 def maybe_counted_page(items: Sequence[Row], *, has_more: bool, total: int | None) -> MaybeCountedPage[Row]:
-    """The same where the length may not have been asked for."""
+    """A page with the length of the list if the request asked for it."""
     return {"data": list(items), "has_more": has_more, "next_cursor": _cursor(items, has_more=has_more), "total": total}
 
 

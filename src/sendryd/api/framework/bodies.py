@@ -25,7 +25,7 @@ class Body(BaseModel):
 
 
 class Query(BaseModel):
-    """What stands behind the question mark. An empty value is one that is not given."""
+    """The query parameters. An empty value counts as absent."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
@@ -88,7 +88,7 @@ def explain(error: ValidationError, data: object) -> tuple[str, dict[str, object
 
 
 def _place(location: tuple[int | str, ...], data: object) -> list[int | str]:
-    # Behind a union, pydantic names the member that it tried. One address that was given alone is not the first of a list.
+    # After a union, pydantic names the member that it tried. One address that was given alone is not the first of a list.
     place = [part for part in location if not (isinstance(part, str) and (part in _MEMBERS or "[" in part))]
     is_alone = len(place) == 2 and isinstance(place[1], int) and isinstance(data, dict) and isinstance(data.get(place[0]), str)
     return place[:1] if is_alone else place

@@ -117,7 +117,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
-        """What is no HTTP, which may also come behind a request that is being answered: its answer is lost with it."""
+        """Input that is not HTTP. It may also follow a request that is being answered; its answer is lost then."""
         self._refuse(400, "bad_request", _NO_HTTP)
 
     def _look(self) -> None:

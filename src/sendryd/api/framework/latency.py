@@ -11,7 +11,7 @@ from sendryd.runtime.clock import Clock
 MAX_HOURS: Final = 168  # a week: as far back as can be asked for
 TARGET_MS: Final = 200.0  # at the median: a person who clicks does not notice it
 _HOUR_MS: Final = 3_600_000
-_GROWTH: Final[float] = 1.2  # between the bounds of classes: what is told is within 10 % of what was
+_GROWTH: Final[float] = 1.2  # between the bounds of classes: reported values are within 10 % of the true ones
 _BOUNDS: Final[tuple[float, ...]] = tuple(
     0.0001 * _GROWTH**place for place in range(75)
 )  # seconds: 0.1 ms to over a minute; longer ones are in the last class

@@ -78,7 +78,7 @@ class Operation:
     is_logged: bool = True  # in the account's log of API requests
     is_listed: bool = True  # in the description; aliases are not
     is_send: bool = False  # a door for mail: its refusals are lines of the mail log
-    is_timed: bool = True  # counts for the latency; what waits for others by design does not
+    is_timed: bool = True  # counts for the latency; operations that wait by design do not
     answers: Any = None  # the type of a JSON answer where the handler gives a `Response` of its own
     noun: str = ""  # what a 404 says is not there; else what the last parameter of the path names
     # For the description alone.

@@ -12,8 +12,8 @@ from sendryd.api.framework.operation import SMALL_BODY
 from sendryd.api.framework.requests import Refused, invalid
 from sendryd.policy.refusal import Refusal, RefusalKey
 
-# Brackets and commas outside of strings. A hundred mails with all fields have half as many, and so has one with all the variables that a
-# template takes; more would hold up everybody else while they are read.
+# Brackets and commas outside of strings. A hundred mails with all fields have half of that, and so has one with all the variables of a
+# template; parsing more would delay all other requests.
 MAX_VALUES: Final = 200_000
 MAX_QUERY: Final = 8 * 1024  # octets, as much as servers in front of us pass on
 MAX_PARAMETERS: Final = 50

@@ -36,7 +36,7 @@ class Room:
         return f"<Room for {self._octets} octets>"
 
     async def make(self, octets: int) -> None:
-        """Room for work on so many octets of JSON or of a message, instead of what there was. Small ones need none. Raises
+        """Takes room for work on `octets` of JSON or of a message, in place of the room held before. Small ones need none. Raises
         `BudgetExhausted`.
         """
         self.give_back()
@@ -145,12 +145,12 @@ class RequestBody:
 
 
 def room_is_needed(octets: int) -> bool:
-    """Whether `Room` accounts for a body of so many octets."""
+    """Whether `Room` accounts for a body of this size."""
     return octets > IN_MEMORY
 
 
 def no_room(error: BudgetExhausted | OSError) -> Refused:
-    """What a client is told when there was no room in time, or the disk failed."""
+    """The refusal when no room became free in time, or the disk failed."""
     key = RefusalKey.TEMPORARILY_UNAVAILABLE if isinstance(error, BudgetExhausted) else RefusalKey.STORAGE_FULL
     return Refused(Refusal(key), headers={"Retry-After": str(RETRY_AFTER)})
 

@@ -37,7 +37,7 @@ class Composer:
     async def prepare(
         self, actor: Actor, request: Request, outgoing: Outgoing, *, message_id: MessageId | None = None
     ) -> Prepared | Refusal:
-        """The message of a request, ready to be committed. `message_id` is that of a message that is made anew. Raises `Refused`."""
+        """The message of a request, ready to be committed. `message_id` is the id of a scheduled message that this one replaces. Raises `Refused`."""
         outgoing = await self._render(actor, outgoing)
         if not outgoing.subject:
             raise invalid("subject", "subject: it is required")

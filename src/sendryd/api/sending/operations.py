@@ -181,7 +181,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 def _fingerprint(call: Call[object, None]) -> bytes:
     """What tells one request from another under the same key: where it went and what it asked for, however its JSON is laid out. A large
-    body counts as it came: to lay it out anew would hold up everybody else.
+    body counts as it came: parsing it for the comparison would delay all other requests.
     """
     body = call.raw
     if len(body) <= SMALL_BODY:

@@ -1,4 +1,4 @@
-"""What runs here and how it does. All but the plans is for everybody."""
+"""Status, latency and plans of this installation. Only the plans need a key."""
 
 from typing import Final
 

@@ -18,7 +18,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import TEMPLATE_PREFIX, TEMPLATE_VERSION_PREFIX, format_id
 from sendryd.model.moment import timestamp
 
-MAX_VARIABLES: Final = 500  # in a schema; nobody fills in a tenth of that
+MAX_VARIABLES: Final = 500  # in a schema; real templates have a tenth of that
 
 Engine = Literal["html", "react", "visual"]
 Html = Annotated[str, Field(max_length=MAX_SOURCE)]

@@ -1,4 +1,4 @@
-"""Webhooks, what they were told, and telling it again."""
+"""Webhooks, their deliveries, and replays."""
 
 from typing import Final
 

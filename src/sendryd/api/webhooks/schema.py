@@ -64,7 +64,7 @@ class WebhookListItem(TypedDict):
     url: str
     events: list[str]
     active: bool
-    mode: NotRequired[Literal["test"]]  # of one that a test key made: it is told of test mail alone
+    mode: NotRequired[Literal["test"]]  # of a webhook made by a test key: it gets events of test mail alone
     failing_since: str | None
     disabled_reason: str | None
     created_at: str
