@@ -42,7 +42,7 @@ demo: setup ## Send a message all the way through a fake world
 	@$(BIN)/sendryd demo
 
 test: setup-dev interop-programs ## Every tier of tests but the soak
-	$(PYTEST) -q -n 3 --dist loadfile
+	$(PYTEST) -q -n 4 --dist loadfile --no-loadscope-reorder
 
 test-quick: setup-dev ## The pure packages and the architecture
 	$(PYTEST) -q tests/smtp tests/message tests/model tests/policy tests/architecture

@@ -29,6 +29,7 @@ from sendryd.testing.world import World
 REQUIRE_ALL = os.environ.get("SENDRYD_TEST_REQUIRE_ALL") == "1"
 WITH_SOCKETS = {"system", "interop", "crash", "testing"}
 WITH_PROGRAMS = {"system", "interop", "crash", "testing", "cli"}  # what those write may be large, and is kept where one fails
+LONGEST_FIRST = ("crash", "system", "cli", "interop", "testing")
 NPM_PACKAGES = {"nodemailer", "mailparser"}
 NODE_MODULES = Path(__file__).parents[1] / "build" / "interop" / "node_modules"
 _missing: Counter[str] = Counter()
@@ -53,6 +54,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop of a test: with virtual time where its marker says so, else the usual one."""
     return {"virtual": VirtualTimeLoop} if item.get_closest_marker("virtual_time") else {"usual": asyncio.new_event_loop}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start programs come first: they wait more than they work, and one that began last would run alone."""
+    items.sort(key=lambda item: LONGEST_FIRST.index(folder) if (folder := folder_of(item)) in LONGEST_FIRST else len(LONGEST_FIRST))
 
 
 def is_there(program: str) -> bool:

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from sendryd.accounts import templates as module
 from sendryd.accounts.templates import MAX_NAME, MAX_TEXT, BadTemplate, TemplateChange, Templates
 from sendryd.message.starters import STARTERS, VISUAL_STARTERS
 from sendryd.message.template import TemplateError
@@ -201,15 +200,12 @@ async def test_mail_of_test_keys_is_rendered_beside_that_of_live_keys(templates:
     assert (fences.mail.statistics()["jobs_total"], fences.previews.statistics()["jobs_total"]) == (1, 1)
 
 
-async def test_a_large_message_does_not_hold_its_memory_while_it_waits_for_the_fence(
-    templates: Templates, fences: Fences, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "LARGE_TIMEOUT", 0.2)
+async def test_a_large_message_does_not_hold_its_memory_while_it_waits_for_the_fence(templates: Templates, fences: Fences) -> None:
     template = await templates.add(System(ACCOUNT), TemplateChange(name="a", text="{{ x }}"))
     busy = asyncio.ensure_future(fences.mail.run(pow, 7**7, 10**9, lane=OTHER))
     await asyncio.sleep(0)
     with pytest.raises(FenceUnavailable):
-        await templates.render(System(ACCOUNT), template.id, {"x": "x" * 100_000}, is_large=True)
+        await templates.render(System(ACCOUNT), template.id, {"x": "x" * 100_000}, is_large=True, large_timeout=0.2)
     assert not busy.done()
     busy.cancel()
     await asyncio.gather(busy, return_exceptions=True)

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from sendryd.accounts import webhooks as module
 from sendryd.accounts.webhooks import BadWebhook, WebhookChange, Webhooks
 from sendryd.model.actor import System
 from sendryd.model.ids import AccountId, NotificationId, WebhookId
@@ -188,8 +187,7 @@ async def test_a_replay_tells_the_same_fact_under_the_same_identity(webhooks: We
     assert (second.state, second.attempts, second.due_at) == (NotificationState.PENDING, 0, clock.now())
 
 
-async def test_a_range_is_replayed_once(webhooks: Webhooks, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REPLAY_BATCH", 2)
+async def test_a_range_is_replayed_once(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
     webhook = await webhooks.create(System(ACCOUNT), URL, ["domain.created"])
     await owe(store, clock, webhook)
     await give_up(store, clock)
@@ -198,22 +196,19 @@ async def test_a_range_is_replayed_once(webhooks: Webhooks, store: Store, clock:
     failed = await owe(store, clock, webhook, 5)
     await give_up(store, clock)
     pending = await owe(store, clock, webhook)
-    made = await webhooks.replay_range(System(ACCOUNT), webhook.id, start=start, end=clock.now())
+    made = await webhooks.replay_range(System(ACCOUNT), webhook.id, start=start, end=clock.now(), batch=2)
     assert [each.origin_id for each in made] == [each.id for each in failed]
-    all_of_them = await webhooks.replay_range(System(ACCOUNT), webhook.id, start=start, end=clock.now(), is_failed=False)
+    all_of_them = await webhooks.replay_range(System(ACCOUNT), webhook.id, start=start, end=clock.now(), is_failed=False, batch=2)
     assert [each.origin_id for each in all_of_them] == [each.id for each in failed + pending]
     assert await webhooks.replay_range(System(ACCOUNT), webhook.id, start=start + timedelta(hours=1), end=start + timedelta(hours=2)) == []
 
 
-async def test_ranges_that_cannot_be_replayed(
-    webhooks: Webhooks, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_REPLAY", 3)
+async def test_ranges_that_cannot_be_replayed(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
     webhook = await webhooks.create(System(ACCOUNT), URL, ["domain.created"])
     await owe(store, clock, webhook, 4)
     await give_up(store, clock)
     with pytest.raises(BadWebhook, match="shorter") as caught:
-        await webhooks.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now())
+        await webhooks.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now(), limit=3)
     assert caught.value.field == "to"
     with pytest.raises(BadWebhook, match="before from"):
         await webhooks.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now() - timedelta(seconds=1))

@@ -185,9 +185,8 @@ async def test_a_daemon_that_fails_is_started_again_and_the_program_goes_on(sett
 
 
 async def test_without_a_writer_the_program_ends_in_order(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sendryd.app.supervise.CERTIFICATE_INTERVAL", 0.01)
     basics = await build_basics(settings)
-    process = Process(basics, frozenset({Role.SMTP}))
+    process = Process(basics, frozenset({Role.SMTP}), certificate_interval=0.01)
 
     async def on_ready(_: Ready) -> None:
         monkeypatch.setattr(basics.store, "can_write", lambda: False)

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from sendryd.testing.cases import cases
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "sendryd"
@@ -36,7 +36,7 @@ def test_no_file_is_too_long() -> None:
     assert sorted(found - FILES_TO_DIVIDE) == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+@cases("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
 def test_no_function_is_too_long(path: Path) -> None:
     found = set(long_functions(ast.parse(path.read_text("utf-8"))))
     assert found - FUNCTIONS_TO_DIVIDE.get(path.relative_to(SOURCE).as_posix(), set()) == set()

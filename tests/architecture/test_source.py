@@ -21,9 +21,6 @@ CONTAINERS = {"dict", "list", "set", "bytearray", "deque", "defaultdict", "Order
 DOORS = {"accept", "accept_all", "amend"}
 # Files outside runtime/ that read a clock or wait by one, and how.
 CLOCKS = {
-    "delivery/scheduler.py": {"loop.time"},
-    "delivery/transport.py": {"self._loop.time", "loop.time"},
-    "store/sqlite/writer.py": {"time.monotonic"},
     "testing/mailhost.py": {"asyncio.sleep(self.script.seconds_to_final)"},  # fakes: the delay is scripted
     "testing/nameserver.py": {"asyncio.sleep(self.delay)"},
     "testing/virtualtime.py": {"asyncio.sleep(seconds)", "asyncio.get_running_loop().time"},  # a clock itself
@@ -144,7 +141,7 @@ def test_every_file_keeps_the_rules(path: Path) -> None:
         assert list(importing(tree)) == []
     if not path.is_relative_to(SOURCE / "runtime"):
         name = path.relative_to(SOURCE).as_posix()
-        assert set(clocks(tree)) <= CLOCKS.get(name, set()), "only runtime/ reads a clock; others take it as an argument"
+        assert set(clocks(tree)) == CLOCKS.get(name, set()), "only runtime/ reads a clock; others take it as an argument"
 
 
 @cases(

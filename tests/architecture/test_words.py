@@ -10,6 +10,8 @@ from typing import Final
 
 import pytest
 
+from sendryd.testing.cases import cases
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "sendryd"
 WALLS: Final = "fences?|proxy|proxies|firewall|NAT|filter|name check|load balancer"  # whatever can be behind them is in a place
@@ -64,12 +66,12 @@ LATER = frozenset(["store"])
 FILES = [path for path in (*SOURCE.rglob("*.py"), *SOURCE.rglob("*.sql")) if path.relative_to(SOURCE).parts[0] not in LATER]
 
 
-@pytest.mark.parametrize("path", sorted(PAGES), ids=lambda path: path.relative_to(ROOT).as_posix())
+@cases("path", sorted(PAGES), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_words_of_documents(path: Path) -> None:
     assert [each for text in prose(path) for each in found(text)] == []
 
 
-@pytest.mark.parametrize("path", sorted(FILES), ids=lambda path: path.relative_to(SOURCE).as_posix())
+@cases("path", sorted(FILES), ids=lambda path: path.relative_to(SOURCE).as_posix())
 def test_words_of_the_source(path: Path) -> None:
     assert [each for text in prose(path) for each in found(text)] == []
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.owncert import write_self_signed
 from sendryd.testing.process import RelayFailed, RelayProcess
+from sendryd.testing.waiting import wait_until
 
 pytestmark = pytest.mark.sockets
 SECRET = re.compile(r"sn_(?:live|test)_[A-Za-z0-9]{43}")
@@ -28,13 +29,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
     """A relay that the tests leave as they found it."""
     with RelayProcess(tmp_path_factory.mktemp("running") / "data") as made:
         yield made
-
-
-def wait_until(is_done: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_done():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_keys_of_a_first_start_that_was_killed_between_them_are_made_anew(tmp_path: Path) -> None:
@@ -103,7 +97,7 @@ def test_without_json_standard_output_is_silent(tmp_path: Path) -> None:
     with open(log, "wb") as file:
         child = subprocess.Popen([sys.executable, "-m", "sendryd", "serve"], env=relay.env, stdout=subprocess.PIPE, stderr=file)
     with child:
-        wait_until(lambda: b'"event": "ready"' in log.read_bytes())
+        assert wait_until(lambda: b'"event": "ready"' in log.read_bytes())
         child.send_signal(signal.SIGINT)
         assert child.communicate(timeout=35)[0] == b""
         assert child.returncode == 0
@@ -138,9 +132,9 @@ def test_roles(tmp_path: Path) -> None:
 def test_changes_by_the_command_line_are_seen_within_a_second(running: RelayProcess) -> None:
     made = running.json("keys", "create", "--name", "new")
     started = time.monotonic()
-    wait_until(lambda: running.get("/v1/smtp/info", made["key"])[0] == 200, 1)
+    assert wait_until(lambda: running.get("/v1/smtp/info", made["key"])[0] == 200, 1)
     running.json("keys", "revoke", made["id"])
-    wait_until(lambda: running.get("/v1/smtp/info", made["key"])[0] == 401, 1)
+    assert wait_until(lambda: running.get("/v1/smtp/info", made["key"])[0] == 401, 1)
     assert time.monotonic() - started < 10
 
 
@@ -203,15 +197,15 @@ def test_sighup_reloads_the_log_level_and_the_certificate_of_https(tmp_path: Pat
             except OSError:
                 return False
 
-        wait_until(is_served)
-        wait_until(lambda: '"reloaded"' in relay.log_path.read_text("utf-8"))
+        assert wait_until(is_served)
+        assert wait_until(lambda: '"reloaded"' in relay.log_path.read_text("utf-8"))
         assert "settings_need_a_restart" not in relay.log_path.read_text("utf-8")
         config.write_text('log_level = "info"\nmax_recipients = 5\n')
         relay.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: '"settings": ["max_recipients"]' in relay.log_path.read_text("utf-8"))
+        assert wait_until(lambda: '"settings": ["max_recipients"]' in relay.log_path.read_text("utf-8"))
         config.write_text("nonsense = 1\n")
         relay.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "settings_not_reloaded" in relay.log_path.read_text("utf-8"))
+        assert wait_until(lambda: "settings_not_reloaded" in relay.log_path.read_text("utf-8"))
         assert relay.stop() == 0
 
 
@@ -224,7 +218,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
         smtp.rcpt("b@example.org")
         smtp.docmd("DATA")  # a transaction that does not come to its end
         relay.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: '"stopping"' in relay.log_path.read_text("utf-8"))
+        assert wait_until(lambda: '"stopping"' in relay.log_path.read_text("utf-8"))
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(relay.smtp, timeout=30)
         assert relay.is_running

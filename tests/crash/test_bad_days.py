@@ -5,7 +5,6 @@ twice is marked.
 import os
 import re
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from sendryd.testing.load import SmtpLoad
 from sendryd.testing.mailhost import Script
+from sendryd.testing.waiting import pause
 from sendryd.testing.world import World
 
 ROUNDS = int(os.environ.get("SENDRYD_TEST_BAD_DAYS", "1"))
@@ -49,31 +49,31 @@ class Machine:
     def sleep(self) -> None:
         """It is suspended: an hour passes, of which only the wall clock knows."""
         self._world.relay.process.send_signal(signal.SIGSTOP)
-        time.sleep(1)
+        pause(1)
         self.set_clock("+1h")
         self._world.relay.process.send_signal(signal.SIGCONT)
-        time.sleep(2)
+        pause(2)
 
     def lock_database(self) -> None:
         """Another process holds the database for longer than a commit may wait."""
         connection = apsw.Connection(str(self._world.relay.data_dir / "sendryd.db"))
         connection.set_busy_timeout(30_000)
         connection.execute("BEGIN IMMEDIATE")
-        time.sleep(7)
+        pause(7)
         connection.execute("ROLLBACK")
         connection.close()
 
     def set_clock_forward(self) -> None:
         """By days, and back."""
         self.set_clock("+5d")
-        time.sleep(2)
+        pause(2)
         self.set_clock("+0")
-        time.sleep(2)
+        pause(2)
 
     def set_clock_back(self) -> None:
         """By a day; it stays there for a while."""
         self.set_clock("-1d")
-        time.sleep(2)
+        pause(2)
 
     def kill(self) -> None:
         """A crash."""
@@ -95,7 +95,7 @@ def test_bad_days_lose_nothing_and_mark_what_comes_twice(tmp_path: Path, capsys:
         load.start()
         for number in range(ROUNDS):
             for day in days:
-                time.sleep(0.5)
+                pause(0.5)
                 day()
                 if number == 0 and day is harmless[-1]:
                     assert delivered_twice(world) == []

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from sendryd.intake import idempotency as module
-from sendryd.intake.idempotency import KeyBusy, KeyLocks
+from sendryd.intake.idempotency import WAIT_TIMEOUT, KeyBusy, KeyLocks
 from sendryd.model.ids import AccountId
 
+pytestmark = pytest.mark.virtual_time
 ONE, TWO = AccountId(1), AccountId(2)
 
 
@@ -56,13 +56,14 @@ async def test_other_keys_and_other_accounts_wait_for_nobody() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_a_twin_waits_no_longer_than_it_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAIT_TIMEOUT", 0.01)
+async def test_a_twin_waits_no_longer_than_it_was_promised() -> None:
     crowd = Crowd()
     first = asyncio.create_task(crowd.come(1))
     await crowd.wait_inside(1)
+    before = asyncio.get_running_loop().time()
     with pytest.raises(KeyBusy):
         await crowd.come(2)
+    assert asyncio.get_running_loop().time() - before == pytest.approx(WAIT_TIMEOUT)
     crowd.gate.set()
     await first
     await crowd.come(3)
@@ -70,11 +71,10 @@ async def test_a_twin_waits_no_longer_than_it_was_promised(monkeypatch: pytest.M
     assert repr(crowd.locks) == "<KeyLocks 0 keys in use>"
 
 
-async def test_time_in_a_turn_is_not_time_waited_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAIT_TIMEOUT", 0.01)
+async def test_time_in_a_turn_is_not_time_waited_for_it() -> None:
     crowd = Crowd()
     async with crowd.locks.hold(ONE, "k"):
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(3 * WAIT_TIMEOUT)
     crowd.gate.set()
     await crowd.come()
 

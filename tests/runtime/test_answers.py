@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from starlette.types import Message, Scope
 
-from sendryd.runtime import answers as module
-from sendryd.runtime.answers import ABORT, STREAMED, Answers, StreamedAnswer
+from sendryd.runtime.answers import ABORT, GRACE, MIN_RATE, SLOW_AFTER, STREAMED, Answers, StreamedAnswer
 from sendryd.runtime.budget import BudgetExhausted, ContentBudget, Share
 from sendryd.runtime.turns import BulkTurns
 
+pytestmark = pytest.mark.virtual_time
 BODY = bytes(range(256)) * 4000
 
 
@@ -44,8 +44,7 @@ async def test_an_answer_of_any_size_arrives_whole_in_small_pieces(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GRACE", 0.01)
+async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path) -> None:
     aborted: list[bool] = []
     taken = 0
 
@@ -57,7 +56,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatc
 
     answer = await Answers(Share(10), Share(10**7), BulkTurns(), tmp_path).make(BODY, owner=1, media_type="text/html")
     assert isinstance(answer, StreamedAnswer)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(2 * GRACE):
         await answer(scope({ABORT: lambda: aborted.append(True)}), nothing, send)
     assert aborted == [True]
 
@@ -99,22 +98,20 @@ async def test_answers_that_are_taken_slowly_fill_no_disk(tmp_path: Path) -> Non
     assert files.taken == 0
 
 
-async def test_a_client_that_stays_behind_the_least_rate_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GRACE", 0.2)
-    monkeypatch.setattr(module, "MIN_RATE", 2 * STREAMED / 0.1)
+async def test_a_client_that_stays_behind_the_least_rate_is_cut_off(tmp_path: Path) -> None:
     aborted: list[bool] = []
 
     async def send(_message: Message) -> None:
-        await asyncio.sleep(0.1)  # half the rate, and never late by all of the grace
+        await asyncio.sleep(2 * STREAMED / MIN_RATE)  # half the rate, and never late by all of the grace
 
     answer = await Answers(Share(10), Share(10**8), BulkTurns(), tmp_path).make(BODY * 10, owner=1, media_type="text/html")
-    async with asyncio.timeout(10):
+    assert 2 * STREAMED / MIN_RATE < GRACE
+    async with asyncio.timeout(10 * GRACE):
         await answer(scope({ABORT: lambda: aborted.append(True)}), nothing, send)
     assert aborted == [True]
 
 
-async def test_the_slowest_answer_makes_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SLOW_AFTER", 0.0)
+async def test_the_slowest_answer_makes_room_for_others(tmp_path: Path) -> None:
     files, gone = Share(8 * len(BODY)), asyncio.Event()
     answers = Answers(Share(10), files, BulkTurns(), tmp_path)
 
@@ -127,7 +124,7 @@ async def test_the_slowest_answer_makes_room_for_others(tmp_path: Path, monkeypa
 
     slow = [await answers.make(BODY, owner="slow", media_type="text/html") for _ in range(4)]
     tasks = [asyncio.create_task(each(scope({ABORT: gone.set}), nothing, stall)) for each in slow]
-    await asyncio.sleep(0)
+    await asyncio.sleep(SLOW_AFTER)
     more = await answers.make(BODY, owner="slow", media_type="text/html")  # the account's half was full
     async with asyncio.timeout(5):
         await more(scope({}), nothing, pass_on)

@@ -5,24 +5,31 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from sendryd.message.plaintext import html_to_text
 from sendryd.message.template import TemplateError, check_template
-from sendryd.runtime import fence as fence_module
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.fence import Fence, FenceFault, Fences, FenceUnavailable, TooCostly
+from sendryd.runtime.fence import IDLE, MAX_IN_LANE, PROGRAM, Fence, FenceFault, Fences, FenceUnavailable, TooCostly
+from sendryd.testing.waiting import wait_until
 
 pytestmark = pytest.mark.sockets
+STRICT = (*PROGRAM[:-3], "0.5", "5.0", str(64 * 1024 * 1024))  # seconds of processor time, seconds, octets
 
 
 @pytest.fixture
-async def fence(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fence]:
-    monkeypatch.setattr(fence_module, "PROGRAM", (*fence_module.PROGRAM[:-3], "0.5", "5.0", str(64 * 1024 * 1024)))
-    made = Fence("test", SystemClock())
+async def fence() -> AsyncIterator[Fence]:
+    async with opened() as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(*, program: Sequence[str] = STRICT, idle: float = IDLE, max_in_lane: int = MAX_IN_LANE) -> AsyncIterator[Fence]:
+    made = Fence("test", SystemClock(), program=program, idle=idle, max_in_lane=max_in_lane)
     yield made
     made.close()
     assert made.pid is None
@@ -57,7 +64,7 @@ async def test_endless_work_is_ended_and_the_loop_goes_on(fence: Fence) -> None:
     turns = 0
     while not job.done():
         turns += 1
-        await asyncio.sleep(0.005)
+        await asyncio.wait([job], timeout=0.005)
     with pytest.raises((TooCostly, FenceUnavailable)):  # by its processor time, or on a busy machine by the clock
         job.result()
     assert turns > 20
@@ -103,12 +110,14 @@ async def test_a_process_that_was_killed_is_no_fault_of_the_input(fence: Fence) 
     assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"
 
 
-async def test_a_process_that_cannot_be_started_is_no_fault_of_the_input(fence: Fence, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fence_module, "PROGRAM", ("/no/such/program",))
-    with pytest.raises(FenceUnavailable):
-        await fence.run(html_to_text, "<p>a</p>", lane=1)
-    monkeypatch.undo()
-    assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"
+async def test_a_process_that_cannot_be_started_is_no_fault_of_the_input(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    async with opened(program=(str(program), *STRICT[1:])) as fence:
+        with pytest.raises(FenceUnavailable):
+            await fence.run(html_to_text, "<p>a</p>", lane=1)
+        program.write_text(f'#!/bin/sh\nexec {STRICT[0]} "$@"\n')
+        program.chmod(0o700)
+        assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"
 
 
 async def test_whoever_gives_up_ends_the_work(fence: Fence) -> None:
@@ -139,16 +148,16 @@ async def test_closing_ends_what_is_under_way_and_what_waits() -> None:
         await fence.run(html_to_text, "", lane=1)
 
 
-async def test_accounts_take_turns_and_none_fills_the_queue(fence: Fence, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fence_module, "MAX_IN_LANE", 4)
+async def test_accounts_take_turns_and_none_fills_the_queue() -> None:
     done: list[int] = []
 
-    async def run(lane: int) -> None:
+    async def run(fence: Fence, lane: int) -> None:
         await fence.run(html_to_text, "<p>a</p>", lane=lane)
         done.append(lane)
 
-    jobs = [asyncio.ensure_future(run(1)) for _ in range(10)] + [asyncio.ensure_future(run(2)) for _ in range(2)]
-    ends = await asyncio.gather(*jobs, return_exceptions=True)
+    async with opened(max_in_lane=4) as fence:
+        jobs = [asyncio.ensure_future(run(fence, 1)) for _ in range(10)] + [asyncio.ensure_future(run(fence, 2)) for _ in range(2)]
+        ends = await asyncio.gather(*jobs, return_exceptions=True)
     assert [type(end) for end in ends if end] == [FenceUnavailable] * 5  # one at work, four waiting
     assert done == [1, 1, 2, 1, 2, 1, 1]
 
@@ -175,16 +184,14 @@ async def test_previews_give_way_to_mail_and_mail_to_the_loop() -> None:
         fences.close()
 
 
-async def test_the_process_ends_when_idle(fence: Fence, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fence_module, "IDLE", 0.05)
-    await fence.run(html_to_text, "", lane=1)
-    pid = fence.pid
-    assert pid is not None
-    async with asyncio.timeout(5):
-        while is_running(pid):
-            await asyncio.sleep(0.01)
-    assert fence.pid is None
-    assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"
+async def test_the_process_ends_when_idle() -> None:
+    async with opened(idle=0.05) as fence:
+        await fence.run(html_to_text, "", lane=1)
+        pid = fence.pid
+        assert pid is not None
+        assert await asyncio.to_thread(wait_until, lambda: not is_running(pid))
+        assert fence.pid is None
+        assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"
 
 
 async def test_the_process_knows_no_settings_and_runs_nothing_of_the_working_directory(
@@ -212,8 +219,8 @@ async def test_a_job_that_only_waits_is_ended_by_the_clock_of_its_own_process(fe
     assert not is_running(pid)
 
 
-async def test_a_process_that_has_grown_gives_its_answer_and_is_not_kept(fence: Fence, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fence_module, "PROGRAM", (*fence_module.PROGRAM[:-1], str(1 << 30)))
-    assert await fence.run(exec, "import sys; sys.kept = bytearray(b'x') * 120_000_000", lane=1) is None
-    assert fence.pid is None
-    assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"
+async def test_a_process_that_has_grown_gives_its_answer_and_is_not_kept() -> None:
+    async with opened(program=(*STRICT[:-1], str(1 << 30))) as fence:
+        assert await fence.run(exec, "import sys; sys.kept = bytearray(b'x') * 120_000_000", lane=1) is None
+        assert fence.pid is None
+        assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"

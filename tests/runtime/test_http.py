@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.http import MAX_KEPT, AiohttpClient, look_up_in_system
+from sendryd.runtime.http import BODY_TIMEOUT, CONNECT_TIMEOUT, MAX_KEPT, AiohttpClient, look_up_in_system
 from sendryd.runtime.posting import HttpAnswer, HttpFault
 from sendryd.runtime.resolver import Resolver
 from sendryd.testing.nameserver import NameServer
@@ -42,10 +42,23 @@ class Clients:
 
     @asynccontextmanager
     async def __call__(
-        self, *, allow_private: bool = True, total_timeout: float = 15.0, ca_file: Path | None = None
+        self,
+        *,
+        allow_private: bool = True,
+        ca_file: Path | None = None,
+        total_timeout: float = 15.0,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        body_timeout: float = BODY_TIMEOUT,
     ) -> AsyncIterator[AiohttpClient]:
-        resolver = Resolver(SystemClock(), (self.names.host, self.names.port))
-        client = AiohttpClient(resolver, SystemClock(), allow_private=allow_private, total_timeout=total_timeout, ca_file=ca_file)
+        client = AiohttpClient(
+            Resolver(SystemClock(), (self.names.host, self.names.port)),
+            SystemClock(),
+            allow_private=allow_private,
+            ca_file=ca_file,
+            total_timeout=total_timeout,
+            connect_timeout=connect_timeout,
+            body_timeout=body_timeout,
+        )
         try:
             yield client
         finally:
@@ -239,10 +252,9 @@ async def test_the_status_counts_whatever_the_body_is_like(clients: Clients, hos
     assert host.written < 16 * 1024 * 1024  # what the buffers on the way take
 
 
-async def test_a_body_that_does_not_end_is_not_waited_for(clients: Clients, host: WebhookHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sendryd.runtime.http.BODY_TIMEOUT", SHORT * 2)
+async def test_a_body_that_does_not_end_is_not_waited_for(clients: Clients, host: WebhookHost) -> None:
     host.script = lambda _: Reaction(headers={"Content-Length": "100"}, body=b"beginning")
-    async with clients(total_timeout=SHORT) as client:
+    async with clients(total_timeout=SHORT, body_timeout=SHORT * 2) as client:
         answer = await post(client, host.url)
     assert (answer.status, answer.body_start) == (200, b"beginning")
 
@@ -289,14 +301,13 @@ async def test_clear_text_where_tls_is_due(clients: Clients) -> None:
         assert str(await fault(client, f"https://hook.test:{port}/")) == "The TLS handshake failed."
 
 
-async def test_an_address_that_does_not_answer(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_that_does_not_answer(clients: Clients) -> None:
     """A full backlog drops what comes after."""
-    monkeypatch.setattr("sendryd.runtime.http.CONNECT_TIMEOUT", SHORT)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.socket() as first, socket.socket() as second:
         first.connect(server.getsockname())
         second.setblocking(False)
         second.connect_ex(server.getsockname())
-        async with clients() as client:
+        async with clients(connect_timeout=SHORT) as client:
             assert str(await fault(client, f"http://127.0.0.1:{server.getsockname()[1]}/")) == f"No connection within {SHORT} seconds."
 
 

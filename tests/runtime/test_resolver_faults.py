@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
@@ -11,7 +12,6 @@ import dns.rrset
 import pytest
 
 from sendryd.policy.routing import MxRecord
-from sendryd.runtime import resolver as module
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.resolver import (
     FAILURE_TTL,
@@ -20,6 +20,7 @@ from sendryd.runtime.resolver import (
     MAX_TTL,
     NEGATIVE_TTL,
     Resolver,
+    Slots,
 )
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.nameserver import NameServer
@@ -27,6 +28,8 @@ from sendryd.testing.nameserver import NameServer
 pytestmark = pytest.mark.sockets
 
 QUICK_SLOTS, SLOW_SLOTS = 32, 8
+QUICK = Slots(256, timeout=0.1, lifetime=0.2)
+SLOW = Slots(64, timeout=0.2, lifetime=0.4)
 Answers = Callable[[dns.message.Message], list[bytes]]
 
 
@@ -63,11 +66,7 @@ def respond(
 
 
 @pytest.fixture
-async def liar(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Liar]:
-    monkeypatch.setattr(module, "QUICK_TIMEOUT", 0.1)
-    monkeypatch.setattr(module, "QUICK_LIFETIME", 0.2)
-    monkeypatch.setattr(module, "TIMEOUT", 0.2)
-    monkeypatch.setattr(module, "LIFETIME", 0.4)
+async def liar() -> AsyncIterator[Liar]:
     made = Liar(lambda query: [respond(query).to_wire()])
     await asyncio.get_running_loop().create_datagram_endpoint(lambda: made, local_addr=("127.0.0.1", 0))
     yield made
@@ -81,7 +80,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def resolver(liar: Liar, clock: ManualClock) -> Resolver:
-    return Resolver(clock, liar.transport.get_extra_info("sockname"))
+    return Resolver(clock, liar.transport.get_extra_info("sockname"), quick=QUICK, slow=SLOW)
 
 
 def forged(query: dns.message.Message, what: str) -> bytes:
@@ -199,17 +198,14 @@ async def test_names_of_any_octets(liar: Liar, resolver: Resolver, host: str) ->
     assert await resolver.addresses(record.host) == ()
 
 
-def few_slots(liar: Liar, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Resolver:
+def few_slots(liar: Liar, clock: ManualClock, *, quick: Slots = QUICK, slow: Slots = SLOW) -> Resolver:
     """One whose questions all fit into the receive buffer of the liar: what is lost is asked again only after the time-out."""
-    monkeypatch.setattr(module, "MAX_PARALLEL", QUICK_SLOTS)
-    monkeypatch.setattr(module, "MAX_SLOW", SLOW_SLOTS)
-    return Resolver(clock, liar.transport.get_extra_info("sockname"))
+    quick, slow = replace(quick, count=QUICK_SLOTS), replace(slow, count=SLOW_SLOTS)
+    return Resolver(clock, liar.transport.get_extra_info("sockname"), quick=quick, slow=slow)
 
 
-async def test_many_domains_at_once_are_asked_some_at_a_time(liar: Liar, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "QUICK_TIMEOUT", 30.0)  # so many answers take a busy machine its time
-    monkeypatch.setattr(module, "QUICK_LIFETIME", 60.0)
-    resolver = few_slots(liar, clock, monkeypatch)
+async def test_many_domains_at_once_are_asked_some_at_a_time(liar: Liar, clock: ManualClock) -> None:
+    resolver = few_slots(liar, clock, quick=Slots(1, timeout=30.0, lifetime=60.0))  # so many answers take a busy machine its time
     answers = await asyncio.gather(*(resolver.mx(f"d{number}.example") for number in range(200)))
     assert len(answers) == 200
     assert QUICK_SLOTS / 2 < liar.most_pending <= QUICK_SLOTS
@@ -231,10 +227,8 @@ async def test_a_domain_with_five_hundred_mail_servers(clock: ManualClock) -> No
         assert len(cast("tuple[MxRecord, ...]", await Resolver(clock, (server.host, server.port)).mx("example.org"))) == 500
 
 
-async def test_silent_names_do_not_delay_the_others(liar: Liar, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TIMEOUT", 60.0)
-    monkeypatch.setattr(module, "LIFETIME", 60.0)
-    resolver = few_slots(liar, clock, monkeypatch)
+async def test_silent_names_do_not_delay_the_others(liar: Liar, clock: ManualClock) -> None:
+    resolver = few_slots(liar, clock, slow=Slots(1, timeout=60.0, lifetime=60.0))
     liar.answers = lambda query: [] if "silent" in str(query.question[0].name) else [respond(query).to_wire()]
     silent = [asyncio.create_task(resolver.mx(f"silent{number}.example")) for number in range(QUICK_SLOTS + SLOW_SLOTS)]
     await asyncio.sleep(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.runtime import dial, tcp
+from sendryd.runtime import dial
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
 from sendryd.runtime.owncert import write_self_signed
@@ -128,8 +128,7 @@ async def test_a_peer_that_does_not_read_is_given_up() -> None:
         stream.abort()
 
 
-async def test_a_closed_connection_does_not_wait_for_ever_for_a_peer_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "LINGER", 0.1)
+async def test_a_closed_connection_does_not_wait_for_ever_for_a_peer_that_does_not_read() -> None:
     lost = asyncio.Event()
     closing: list[asyncio.Task[None]] = []
 
@@ -137,7 +136,7 @@ async def test_a_closed_connection_does_not_wait_for_ever_for_a_peer_that_does_n
         stream.write(b"x" * 30_000_000)
         closing.append(asyncio.create_task(stream.aclose()))
 
-    server = await asyncio.get_running_loop().create_server(lambda: TcpStream(on_connect, lambda _: lost.set()), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: TcpStream(on_connect, lambda _: lost.set(), linger=0.1), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), limit=1000)  # reads no further by itself
     await asyncio.wait_for(lost.wait(), 10)
     taken = 0

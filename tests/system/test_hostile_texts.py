@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from sendryd.testing.process import RelayProcess
+from sendryd.testing.waiting import wait_until
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 ATTRIBUTES: Final = "<p " + " ".join(f"a{number}=1" for number in range(60_000)) + ">"  # 500 KiB in one tag
@@ -123,7 +124,7 @@ def test_everybody_is_served_while_hostile_texts_are_read(fresh: World) -> None:
     longest = 0.0
     while thread.is_alive():
         longest = max(longest, healthz(relay), greeting(relay))
-        time.sleep(0.02)
+        thread.join(0.02)
     assert len(answers) == 2 * len(HOSTILE)
     assert set(answers) <= {200, 422}
     assert longest < PATIENCE
@@ -169,9 +170,7 @@ def test_a_crash_of_the_program_leaves_no_process_behind(running: World) -> None
     helpers = children(relay.process.pid)
     assert helpers
     relay.kill()
-    deadline = time.monotonic() + 30
-    while any(Path(f"/proc/{pid}").exists() for pid in helpers) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in helpers))
     assert [pid for pid in helpers if Path(f"/proc/{pid}").exists()] == []
     relay.start()
 

@@ -20,6 +20,7 @@ from sendryd.runtime.owncert import write_self_signed
 from sendryd.testing.clients import RestClient
 from sendryd.testing.mailhost import Script
 from sendryd.testing.process import START_TIMEOUT, RelayFailed, RelayProcess
+from sendryd.testing.waiting import wait_until
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 AUTHOR = f"hello@{SENDING_DOMAIN}"
@@ -211,10 +212,8 @@ def test_send(world: World, tmp_path: Path) -> None:
 
 @pytest.mark.needs("curl", "swaks")
 def test_the_printed_lines_work_as_pasted(relay: RelayProcess, tmp_path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while "/v1/test-emails" not in (printed := relay.log_path.read_text("utf-8")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    assert wait_until(lambda: "/v1/test-emails" in relay.log_path.read_text("utf-8"))
+    printed = relay.log_path.read_text("utf-8")
     blocks = re.findall(r"(?m)^  ((?:.*\\\n)*.*)$", printed.partition("Send a test message with curl:")[2])
     assert [block.split()[0] for block in blocks] == ["printf", "swaks", "curl"]
     before = len(relay.get("/v1/test-emails", relay.keys["test"])[1]["data"])
@@ -256,14 +255,15 @@ def test_implicit_tls_https_and_a_certificate_that_changes(tmp_path: Path) -> No
             (tmp_path / name).rename(tmp_path / "data" / "tls" / name)
         assert relay.cert.read_bytes() != before
         context = ssl.create_default_context(cafile=str(relay.cert))
-        deadline = time.monotonic() + 30  # it is looked at every ten seconds, without being told
-        while True:
+
+        def is_new() -> bool:
             try:
                 with smtplib.SMTP_SSL("127.0.0.1", port, context=context, timeout=30):
-                    break
+                    return True
             except ssl.SSLCertVerificationError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+                return False
+
+        assert wait_until(is_new)  # it is looked at every ten seconds, without being told
 
 
 def test_the_key_is_in_no_log_and_no_file(world: World) -> None:

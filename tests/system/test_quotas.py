@@ -12,6 +12,7 @@ import pytest
 
 from sendryd.testing.clients import RestClient, submit
 from sendryd.testing.http import Answer
+from sendryd.testing.waiting import pause
 from sendryd.testing.world import SENDING_DOMAIN, World
 
 AUTHOR = f"a@{SENDING_DOMAIN}"
@@ -51,7 +52,7 @@ def test_requests_of_a_key_have_a_limit(tmp_path: Path) -> None:
         check_refused(live.request("POST", "/v1/emails", BODY), 4)
         assert test.request("GET", "/v1/emails").status == 200  # another key's limit is its own
         assert submit(world.relay, world.live_key, AUTHOR, ["user@example.org"], CONTENT)[0] == 250  # it is about requests
-        time.sleep(seconds)  # what is promised is that this long is long enough
+        pause(seconds)  # what is promised is that this long is long enough
         assert live.request("GET", "/v1/emails").status == 200
         assert RestClient(world.relay, "sn_live_" + "x" * 43).request("GET", "/v1/emails").status == 401
 

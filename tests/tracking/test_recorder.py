@@ -15,7 +15,6 @@ from sendryd.store.base import Engagement, Store
 from sendryd.store.errors import StoreUnavailable
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT
-from sendryd.tracking import recorder as recorder_module
 from sendryd.tracking.recorder import BATCH, MAX_WAITING, Recorder, Seen
 
 from .conftest import CHROME, TrackingWorld
@@ -167,8 +166,8 @@ async def test_a_test_suite_may_be_quick(tracking: TrackingWorld) -> None:
     assert await judged(tracking, KeyMode.TEST) == ["person"]
 
 
-async def test_the_memory_of_deliveries_is_bounded(tracking: TrackingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder_module, "MAX_KNOWN", 2)
+async def test_the_memory_of_deliveries_is_bounded(tracking: TrackingWorld) -> None:
+    tracking.recorder = Recorder(tracking.store, clock=tracking.clock, ids=IdSource(tracking.clock, SeededRand(1)), max_known=2)
     for number in range(5):
         await tracking.add_message(recipient=f"{number}@example.org")
         await tracking.deliver()

@@ -22,7 +22,6 @@ from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, Samples
 from sendryd.testing.stores import open_new_store
-from sendryd.upkeep import captures as module
 from sendryd.upkeep.captures import INTERVAL, CaptureKeeper
 
 HOUR = timedelta(hours=1)
@@ -111,11 +110,10 @@ async def test_addresses_of_the_test_domain_play_out_what_they_say(house: House,
     assert told == [(word, dict(metadata)) for word, metadata in SCENARIOS[name].events]
 
 
-async def test_a_round_goes_on_until_nothing_is_due(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BATCH", 2)
+async def test_a_round_goes_on_until_nothing_is_due(house: House) -> None:
     messages = [await house.schedule(f"u{number}@example.org") for number in range(5)]
     house.clock.advance(HOUR)
-    await house.keeper.run_once()
+    await house.keeper.run_once(batch=2)
     assert [await house.states(each) for each in messages] == [{DeliveryState.DELIVERED: 1}] * 5
 
 

@@ -115,11 +115,10 @@ async def test_a_clock_that_is_set_loses_no_retry_and_expires_nothing(house: Hou
     await house.store.aclose()
 
 
-async def test_what_is_too_old_expires_however_much_it_is(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sendryd.upkeep.queue.BATCH", 2)
+async def test_what_is_too_old_expires_however_much_it_is(house: House) -> None:
     await house.accept(5)
     house.clock.advance(timedelta(hours=73))
-    await house.keeper.run_once()
+    await house.keeper.run_once(batch=2)
     assert await house.counts() == (0, 0)
     page = await house.store.list_events(ACCOUNT, EventFilter(mode=KeyMode.LIVE, type=EventType.FAILED), limit=9)
     assert [event.metadata["reason"] for event in page.items] == ["expired"] * 5

@@ -17,7 +17,6 @@ from sendryd.store.errors import NotFound, StoreUnavailable
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, Samples
 from sendryd.testing.stores import open_new_store
-from sendryd.upkeep import retention as module
 from sendryd.upkeep.retention import API_REQUESTS_KEPT, INTERVAL, PAUSE, Retention
 
 DAY = timedelta(days=1)
@@ -111,7 +110,6 @@ async def test_answers_and_the_log_of_requests_have_times_of_their_own(house: Ho
 
 
 async def test_many_go_in_small_steps_with_a_pause_behind_each(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BATCH", 2)
     for _ in range(5):
         await house.accept()
         house.clock.advance(timedelta(seconds=1))
@@ -123,7 +121,7 @@ async def test_many_go_in_small_steps_with_a_pause_behind_each(house: House, mon
         return steps[-1]
 
     monkeypatch.setattr(house.store, "delete_messages", counted)
-    await house.retention.run_once()
+    await house.retention.run_once(batch=2)
     assert steps == [2, 2, 1]
     assert house.clock.now() - before == timedelta(seconds=2 * PAUSE)
 

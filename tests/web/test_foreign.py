@@ -97,10 +97,9 @@ async def test_a_design_that_is_too_large_is_not_read_at_all(fence: Fence) -> No
     assert fence.statistics()["jobs_total"] == 0
 
 
-async def test_a_design_that_costs_too_much_time_is_shown_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_design_that_costs_too_much_time_is_shown_as_text() -> None:
     program = (*PROGRAM[:-3], "0.05", *PROGRAM[-2:])  # seconds of processor time
-    monkeypatch.setattr("sendryd.runtime.fence.PROGRAM", program)
-    strict = Fence("previews", SystemClock())
+    strict = Fence("previews", SystemClock(), program=program)
     framed = (await ForeignFramer(strict).frame("<p style='color:rgb(1,2,3)'>x</p>" * 40_000, text="text", lane=1)).decode()
     strict.close()
     assert TOO_COMPLEX in framed

@@ -152,6 +152,7 @@ class Templates:
         variables: Mapping[str, object],
         *,
         is_large: bool = False,
+        large_timeout: float = LARGE_TIMEOUT,
     ) -> Rendered:
         """Render a template for mail of this actor; `is_large` for mail with large attachments. Raises `NotFound`, `TemplateError`,
         `FenceUnavailable`, and `NotForLiveMail` if live mail would use a template that a test key made.
@@ -161,7 +162,7 @@ class Templates:
         if not is_test and template.mode is KeyMode.TEST:
             raise NotForLiveMail("it was made with a test key: save it with a live key before live mail uses it")
         try:
-            async with asyncio.timeout(LARGE_TIMEOUT if is_large else None):
+            async with asyncio.timeout(large_timeout if is_large else None):
                 return await self.render_content(actor.account_id, template.content, variables, is_preview=is_test)
         except TimeoutError:
             raise FenceUnavailable("the template of a large message was not rendered in time") from None

@@ -134,23 +134,25 @@ class Webhooks:
         start: datetime,
         end: datetime,
         is_failed: bool = True,
+        limit: int = MAX_REPLAY,
+        batch: int = REPLAY_BATCH,
     ) -> list[Notification]:
         """Queue a webhook's deliveries from `start` to `end` again; failed ones only, unless `is_failed` is false.
 
-        Raises `BadWebhook` for an empty range or more than `MAX_REPLAY` deliveries, `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a
+        Raises `BadWebhook` for an empty range or more than `limit` deliveries, `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a
         paused webhook. If the store fails midway, the first part of the range is queued.
         """
         if end < start:
             raise BadWebhook("to", "it lies before from")
         await self._find_active(actor, webhook_id)
         found = await self._store.find_notifications(
-            actor.account_id, webhook_id, start=start, end=end, is_failed=is_failed, limit=MAX_REPLAY + 1
+            actor.account_id, webhook_id, start=start, end=end, is_failed=is_failed, limit=limit + 1
         )
-        if len(found) > MAX_REPLAY:
-            raise BadWebhook("to", f"the range holds more than {MAX_REPLAY} notifications: take a shorter one")
+        if len(found) > limit:
+            raise BadWebhook("to", f"the range holds more than {limit} notifications: take a shorter one")
         made: list[Notification] = []
-        for first in range(0, len(found), REPLAY_BATCH):
-            made += await self._store.replay(actor.account_id, found[first : first + REPLAY_BATCH], self._clock.now())
+        for first in range(0, len(found), batch):
+            made += await self._store.replay(actor.account_id, found[first : first + batch], self._clock.now())
         return made
 
     async def _find(self, actor: Actor, webhook_id: WebhookId) -> Webhook:

@@ -115,7 +115,10 @@ def prepare_certificate(settings: Settings, basics: Basics) -> ServerCertificate
 class Process:
     """One `serve`."""
 
-    def __init__(self, basics: Basics, roles: frozenset[Role], config: Path | None = None) -> None:
+    def __init__(
+        self, basics: Basics, roles: frozenset[Role], config: Path | None = None, *, certificate_interval: float = CERTIFICATE_INTERVAL
+    ) -> None:
+        self._certificate_interval = certificate_interval  # seconds
         self._basics = basics
         self._roles = roles
         self._config = config
@@ -246,7 +249,7 @@ class Process:
         """Certificates that changed, keys that were used."""
         elapsed, noted = 0.0, float("-inf")
         while True:
-            await self._basics.clock.sleep(CERTIFICATE_INTERVAL)
+            await self._basics.clock.sleep(self._certificate_interval)
             if not self._basics.store.can_write():  # nothing can be acknowledged any more
                 log.critical("store_ended", advice="the log of the store says why; a supervisor starts the program again")
                 self._has_failed = True
@@ -257,7 +260,7 @@ class Process:
                 noted = self._basics.clock.monotonic()
                 with suppress(StoreError):
                     await self._basics.store.note_clock(self._basics.clock.settled())
-            elapsed += CERTIFICATE_INTERVAL
+            elapsed += self._certificate_interval
             if elapsed >= TOUCH_INTERVAL:
                 elapsed = 0.0
                 with suppress(StoreError):

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -63,11 +63,22 @@ class FenceFault(Exception):
 class Fence:
     """Runs jobs in a process of its own."""
 
-    def __init__(self, name: str, clock: Clock, *, niceness: int = MAIL_NICENESS) -> None:
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        niceness: int = MAIL_NICENESS,
+        program: Sequence[str] = PROGRAM,
+        idle: float = IDLE,
+        max_in_lane: int = MAX_IN_LANE,
+    ) -> None:
+        """`program` takes its niceness as a last argument; `idle` is in seconds, `max_in_lane` in jobs."""
         self._name = name
-        self._niceness = niceness
+        self._program = (*program, str(niceness))
+        self._idle_time = idle
         self._clock = clock
-        self._turns = _Turns()
+        self._turns = _Turns(max_in_lane)
         self._process: subprocess.Popen[bytes] | None = None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -135,13 +146,13 @@ class Fence:
         if kind & LAST:
             self._end()
         else:
-            self._idle = asyncio.get_running_loop().call_later(IDLE, self._end)
+            self._idle = asyncio.get_running_loop().call_later(self._idle_time, self._end)
         return kind & ~LAST, body
 
     async def _start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ours, theirs = socket.socketpair()
         try:
-            self._process = _spawn(theirs, self._niceness)
+            self._process = _spawn(theirs, self._program)
             self._streams = await asyncio.open_unix_connection(sock=ours)
         except BaseException as error:
             ours.close()
@@ -197,16 +208,17 @@ class Fence:
             self._end()
 
 
-def _spawn(theirs: socket.socket, niceness: int) -> subprocess.Popen[bytes]:
+def _spawn(theirs: socket.socket, program: Sequence[str]) -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     with theirs:
-        return subprocess.Popen((*PROGRAM, str(niceness)), stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment)
+        return subprocess.Popen(program, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment)
 
 
 class _Turns:
     """One turn at a time; lanes with waiters are served in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_in_lane: int) -> None:
+        self._max_in_lane = max_in_lane
         self._lanes: dict[int, deque[asyncio.Future[None]]] = {}  # in the order of their turns
         self._size = 0
         self.count = 0
@@ -227,7 +239,7 @@ class _Turns:
     async def _wait(self, lane: int, size: int) -> None:
         waiting = self._lanes.get(lane)
         is_full = self.count >= MAX_WAITING or (self.count and self._size + size > MAX_WAITING_SIZE)
-        if is_full or (waiting is not None and len(waiting) >= MAX_IN_LANE):
+        if is_full or (waiting is not None and len(waiting) >= self._max_in_lane):
             raise FenceUnavailable("too many jobs wait")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lanes.setdefault(lane, deque()).append(future)

@@ -74,6 +74,8 @@ class AiohttpClient:
         tls: ssl.SSLContext | None = None,
         ca_file: Path | None = None,
         total_timeout: float = TOTAL_TIMEOUT,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         """`system_lookup` resolves names that are not in DNS, where private addresses are allowed; `tls` is a verifying context, made here by
         default; `ca_file` has further authorities as PEM.
@@ -81,6 +83,8 @@ class AiohttpClient:
         self._clock = clock
         self._allow_private = allow_private
         self._total_timeout = total_timeout
+        self._connect_timeout = connect_timeout
+        self._body_timeout = body_timeout
         context = tls or client_context(verify=True)
         if ca_file is not None:
             context.load_verify_locations(ca_file)
@@ -95,7 +99,7 @@ class AiohttpClient:
                 limit=MAX_CONNECTIONS,
                 keepalive_timeout=KEEP_ALIVE,
             ),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
@@ -125,7 +129,7 @@ class AiohttpClient:
                 return await self._post_again(_Request(checked, sent, body, start, deadline))
         except TimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
-                raise HttpFault(f"No connection within {CONNECT_TIMEOUT:g} seconds.") from None
+                raise HttpFault(f"No connection within {self._connect_timeout:g} seconds.") from None
             raise HttpFault(f"No answer within {self._total_timeout:g} seconds.") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _explain(error) from error
@@ -147,7 +151,7 @@ class AiohttpClient:
             request.deadline.lift()  # the body has a deadline of its own
             duration = self._clock.monotonic() - request.start
             kept = {name: response.headers[name][:MAX_HEADER_VALUE] for name in KEPT_HEADERS if name in response.headers}
-            body_start = await _read_start(response)
+            body_start = await _read_start(response, self._body_timeout)
             return HttpAnswer(status=response.status, headers=kept, body_start=body_start, duration=duration)
 
     def _make_socket(self, info: tuple[Any, ...]) -> socket.socket:
@@ -207,12 +211,12 @@ async def _note_reuse(_session: aiohttp.ClientSession, context: Any, _params: ai
     context.trace_request_ctx.did_happen = True
 
 
-async def _read_start(response: aiohttp.ClientResponse) -> bytes:
+async def _read_start(response: aiohttp.ClientResponse, timeout: float) -> bytes:
     """The beginning of the body. Its faults are ignored: the status decides the outcome."""
     found = bytearray()
     is_whole = False
     with suppress(TimeoutError, aiohttp.ClientError, OSError):
-        async with asyncio.timeout(BODY_TIMEOUT):
+        async with asyncio.timeout(timeout):
             while len(found) < MAX_READ and not is_whole:
                 chunk = await response.content.readany()
                 found += chunk

@@ -2,7 +2,7 @@
 
 Does: MX, A, AAAA and TXT through the configured resolver, over UDP and, for truncated answers, TCP.
 Strategy: answers are cached for their TTL within bounds; concurrent questions for one record are asked once. A query first gets
-`QUICK_TIMEOUT` in one of many slots. A name whose DNS is silent then continues in one of few slow slots, so that many silent names cannot
+`QUICK.timeout` in one of many slots. A name whose DNS is silent then continues in one of few slow slots, so that many silent names cannot
 delay the others.
 When things fail: NXDOMAIN is told apart from no such record, and both from "no answer just now" (SERVFAIL, REFUSED, time-out). A failure is
 answered from a recently expired record if there is one (RFC 8767), and is queried again after pauses that double.
@@ -26,10 +26,6 @@ from sendryd.policy.routing import MxRecord, NullMx
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 
-QUICK_TIMEOUT: Final = 0.75  # seconds for one server in a quick slot; then the next configured server is queried
-QUICK_LIFETIME: Final = 1.5  # seconds in a quick slot: most answers take less
-TIMEOUT: Final = 3.0  # seconds for one server in a slow slot
-LIFETIME: Final = 8.0  # seconds in a slow slot
 MAX_TTL: Final = 3600.0  # seconds: a longer TTL would delay changes that people wait for
 MIN_TTL: Final = 5.0  # seconds: a TTL of 0 must not cause a look-up for every message
 NEGATIVE_TTL: Final = 60.0
@@ -39,9 +35,21 @@ MAX_STALE: Final = (
     3600.0  # seconds after its TTL for which an answer may be served; RFC 8767 §5 allows days, mail must not follow an old MX
 )
 MAX_ENTRIES: Final = 65_536
-# Quick slots, each a socket and a datagram: about the number that the resolver's receive buffer holds. 700 silent names delay a good one by 4.5 s.
-MAX_PARALLEL: Final = 256
-MAX_SLOW: Final = 64  # slow slots
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How many queries may be open at once, and for how long."""
+
+    count: int  # each a socket and a datagram
+    timeout: float  # seconds for one server; then the next configured server is queried
+    lifetime: float  # seconds for a query to all of them
+
+
+# Most answers take less. Of quick slots there are about as many as the resolver's receive buffer holds datagrams; 700 silent names delay a good one
+# by 4.5 s.
+QUICK: Final = Slots(256, timeout=0.75, lifetime=1.5)
+SLOW: Final = Slots(64, timeout=3.0, lifetime=8.0)
 
 Answer = tuple[Any, ...]
 
@@ -101,16 +109,24 @@ class _Entry:
 class Resolver:
     """`DnsResolver` on dnspython."""
 
-    def __init__(self, clock: Clock, nameserver: tuple[str, int] | None = None, notes: LookupNotes | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        nameserver: tuple[str, int] | None = None,
+        notes: LookupNotes | None = None,
+        *,
+        quick: Slots = QUICK,
+        slow: Slots = SLOW,
+    ) -> None:
         """Queries the given server, or the system's."""
         self._clock = clock
         self._notes = notes
-        self._quick = _make_resolver(nameserver, timeout=QUICK_TIMEOUT, lifetime=QUICK_LIFETIME)
-        self._slow = _make_resolver(nameserver, timeout=TIMEOUT, lifetime=LIFETIME)
+        self._quick = _make_resolver(nameserver, timeout=quick.timeout, lifetime=quick.lifetime)
+        self._slow = _make_resolver(nameserver, timeout=slow.timeout, lifetime=slow.lifetime)
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
         self._asking: dict[tuple[str, str], asyncio.Task[_Entry]] = {}
-        self._quick_slots = asyncio.Semaphore(MAX_PARALLEL)
-        self._slow_slots = asyncio.Semaphore(MAX_SLOW)
+        self._quick_slots = asyncio.Semaphore(quick.count)
+        self._slow_slots = asyncio.Semaphore(slow.count)
         self._asked = 0
         self._failed = 0
         self._stale = 0

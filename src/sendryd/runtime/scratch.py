@@ -25,10 +25,11 @@ _NOT_AT_ONCE: Final = frozenset({errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL, e
 class ScratchFile:
     """One file. Closed by `close`, or when its last reference is gone."""
 
-    __slots__ = ("_file", "_is_closed", "_lock", "_users", "size")
+    __slots__ = ("_file", "_is_closed", "_lock", "_nowait", "_users", "size")
 
-    def __init__(self, folder: Path) -> None:
-        """Raises `OSError`."""
+    def __init__(self, folder: Path, *, nowait: int = _NOWAIT) -> None:
+        """`nowait` is the flag of reads from the page cache alone, 0 where the system has none. Raises `OSError`."""
+        self._nowait = nowait
         self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115  it is closed by `close`
         self._lock = Lock()
         self._users = 0  # threads that read or write
@@ -85,12 +86,12 @@ class ScratchFile:
 
     def _read_cached(self, position: int, size: int) -> bytes | None:
         """`size` octets from a position if the page cache has them all, else None. Raises `OSError` if the file is closed."""
-        if not _NOWAIT:
+        if not self._nowait:
             return None
         buffer = bytearray(size)
         with self._in_use() as descriptor:
             try:
-                count = os.preadv(descriptor, [buffer], position, _NOWAIT)
+                count = os.preadv(descriptor, [buffer], position, self._nowait)
             except OSError as error:
                 if error.errno not in _NOT_AT_ONCE:
                     raise

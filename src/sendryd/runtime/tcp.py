@@ -33,6 +33,7 @@ class TcpStream(asyncio.Protocol):
         "_is_eof",
         "_is_paused",
         "_is_reading_paused",
+        "_linger",
         "_loop",
         "_on_connect",
         "_on_lost",
@@ -53,19 +54,18 @@ class TcpStream(asyncio.Protocol):
         self,
         on_connect: Callable[["TcpStream"], None] | None = None,
         on_lost: Callable[["TcpStream"], None] | None = None,
+        *,
+        linger: float = LINGER,
     ) -> None:
-        self.peer = Peer("", 0)
-        self.local = Peer("", 0)
+        self.peer = self.local = Peer("", 0)
         self.tls: TlsInfo | None = None
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._linger = asyncio.get_running_loop(), linger  # seconds
         self._on_connect = on_connect
         self._on_lost = on_lost
         self._transport: asyncio.Transport
         self._received: list[bytes] = []
         self._received_size = 0
-        self._is_eof = False
-        self._is_paused = False
-        self._is_reading_paused = False
+        self._is_eof = self._is_paused = self._is_reading_paused = False
         self._fault: Exception | None = None
         self._waiter: asyncio.Future[bool] | None = None  # True: who attends has had enough
         self._take: Take | None = None  # of who attends
@@ -394,7 +394,7 @@ class TcpStream(asyncio.Protocol):
         if self._transport.get_write_buffer_size():
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_later(LINGER, self._transport.abort)
+            self._timer = self._loop.call_later(self._linger, self._transport.abort)
 
     def abort(self) -> None:
         self._transport.abort()

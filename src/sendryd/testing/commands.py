@@ -57,10 +57,15 @@ class ForkedCommand:
     """A command that was started. As `subprocess.Popen`, of which it has the part that is used."""
 
     def __init__(self, args: Sequence[str], report: int) -> None:
+        """Raises `OSError` if it was not started."""
         self.args = list(args)
         self.returncode: int | None = None
         self._report = os.fdopen(report, "rb", buffering=0)
-        self.pid = int(self._report.readline())
+        line = self._report.readline()
+        if not line:
+            self._report.close()
+            raise OSError(f"the process that starts commands has ended: {self.args}")
+        self.pid = int(line)
 
     def __repr__(self) -> str:
         return f"<ForkedCommand {self.args} pid={self.pid} returncode={self.returncode}>"

@@ -48,7 +48,7 @@ class RelayProcess:
             **(env or {}),
         }
         self.args = args
-        self.program = [*PROGRAM]  # may be changed before the start
+        self.program = [sys.executable, "-m", "sendryd"]  # may be changed before the start
         self.keys: dict[str, str] = {}  # of the very first start
         self.ready: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | ForkedCommand | None = None

@@ -54,6 +54,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual.now
 
+    def pause(self, seconds: float) -> None:
+        """Lets time pass as if the whole process were stopped: timers that are due meanwhile are late."""
+        self._virtual.now += seconds
+
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., Result], *args: Any
     ) -> "asyncio.Future[Result]":

@@ -53,7 +53,8 @@ class Seen:
 class Recorder:
     """Gathers engagements of one process; `add` never waits."""
 
-    def __init__(self, store: Store, *, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, store: Store, *, clock: Clock, ids: IdSource, max_known: int = MAX_KNOWN) -> None:
+        self._max_known = max_known
         self._store = store
         self._clock = clock
         self._ids = ids
@@ -126,7 +127,7 @@ class Recorder:
         view = await self._store.find_delivery(delivery_id)
         if view is not None and view.state is DeliveryState.LEASED:
             return self._clock.now()  # receiving servers scan messages before they accept them
-        if len(self._delivered) >= MAX_KNOWN:
+        if len(self._delivered) >= self._max_known:
             self._delivered.clear()
         if view is None or view.state is DeliveryState.DELIVERED:  # others may still be delivered
             self._delivered[delivery_id] = _delivered_at(view)

@@ -34,11 +34,11 @@ class CaptureKeeper:
         """Until cancelled."""
         await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="captures_not_kept")
 
-    async def run_once(self) -> None:
+    async def run_once(self, batch: int = BATCH) -> None:
         """Captures the due deliveries."""
         captured: list[Capture] | None = None
-        while captured is None or len(captured) == BATCH:
-            captured = await self._store.capture_due(now=self._clock.settled(), play=self._play, limit=BATCH)
+        while captured is None or len(captured) == batch:
+            captured = await self._store.capture_due(now=self._clock.settled(), play=self._play, limit=batch)
             if self._mail_log.is_on:
                 await self._log(captured)
 

@@ -43,10 +43,10 @@ class DomainKeeper:
         self._rand = rand
         self._tried: dict[DomainId, tuple[datetime, float]] = {}  # time of the last try, also a failed one, and the jitter of the next
 
-    async def run(self) -> None:
+    async def run(self, interval: float = INTERVAL) -> None:
         """Until cancelled."""
         await run_rounds(
-            self.run_once, self._clock, interval=INTERVAL, failure="domains_not_checked", rand=self._rand, does_pause_first=True
+            self.run_once, self._clock, interval=interval, failure="domains_not_checked", rand=self._rand, does_pause_first=True
         )
 
     async def run_once(self) -> None:

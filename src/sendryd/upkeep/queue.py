@@ -43,12 +43,12 @@ class QueueKeeper:
         """Until cancelled."""
         await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="queue_not_kept")
 
-    async def run_once(self) -> None:
+    async def run_once(self, batch: int = BATCH) -> None:
         """One round."""
         now = self._clock.now()
         leap = self._find_leap(now)
         if leap is None or leap < -CLOCK_TOLERANCE:
-            await self._bring_forward(now)
+            await self._bring_forward(now, batch)
         elif leap > CLOCK_TOLERANCE:
             log.warning("clock_set_forward", seconds=leap.total_seconds())
         if self._clock.settled_for() < self._plan.longest_delay.total_seconds():
@@ -60,11 +60,11 @@ class QueueKeeper:
                 created_before=settled - self._plan.max_age,
                 released_before=settled - self._plan.longest_delay,
                 make_event=self._make_event,
-                limit=BATCH,
+                limit=batch,
             )
             if expired:
                 log.warning("expired", count=expired)
-            if expired < BATCH:
+            if expired < batch:
                 return
 
     def _find_leap(self, now: datetime) -> timedelta | None:
@@ -73,9 +73,9 @@ class QueueKeeper:
         self._last_round = now, monotonic
         return None if last is None else now - last[0] - timedelta(seconds=monotonic - last[1])
 
-    async def _bring_forward(self, now: datetime) -> None:
+    async def _bring_forward(self, now: datetime, batch: int) -> None:
         latest, count = now + self._plan.longest_delay, 0
-        while brought := await self._store.bring_forward(now=now, latest=latest, limit=BATCH):
+        while brought := await self._store.bring_forward(now=now, latest=latest, limit=batch):
             count += brought
         if count:
             log.warning("due_times_of_another_clock", count=count)

@@ -36,7 +36,7 @@ class Retention:
         """Until cancelled."""
         await run_rounds(self.run_once, self._clock, interval=INTERVAL, failure="retention_failed")
 
-    async def run_once(self) -> None:
+    async def run_once(self, batch: int = BATCH) -> None:
         """Deletes all rows past their retention time."""
         now, store = self._clock.settled(), self._store
         for delete, age in (
@@ -47,7 +47,7 @@ class Retention:
             (store.delete_answers, ANSWERS_KEPT),
             (store.delete_removed_domains, self._messages),
         ):
-            limit = BATCH
+            limit = batch
             while True:
                 try:
                     if await delete(created_before=now - age, limit=limit) < limit:
