@@ -27,11 +27,7 @@ class Prepared:
     new: NewMessage
     idempotency_key: str | None  # from its control header
     origin: Origin
-
-    @property
-    def public_id(self) -> str:
-        """`em_…`."""
-        return format_id(MESSAGE_PREFIX, self.new.message.id)
+    public_id: str  # `em_…`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +79,7 @@ class Assembler:
         )
         deliveries = tuple(self._new_delivery(recipient, message, obeyed) for recipient in submission.recipients)
         new = NewMessage(message=message, content=content, deliveries=deliveries, draft=options.draft)
-        return Prepared(new, parsed.orders.idempotency_key, submission.origin)
+        return Prepared(new, parsed.orders.idempotency_key, submission.origin, public_id)
 
     def _received_line(self, origin: Origin, queue_id: str, now: datetime) -> bytes:
         return received_line(

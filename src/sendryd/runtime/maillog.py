@@ -10,13 +10,14 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from sendryd.message.authordomain import author_domain
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.ids import API_KEY_PREFIX, MESSAGE_PREFIX, format_id
+from sendryd.model.ids import API_KEY_PREFIX, MESSAGE_PREFIX, ApiKeyId, format_id
 from sendryd.model.message import Message
 from sendryd.policy.credentials import without_keys
 from sendryd.policy.refusal import Refusal
@@ -40,7 +41,7 @@ _OUTCOME_FIELDS: Final[Mapping[str, object]] = dict.fromkeys(
     ("relay", "tls", "attempt", "delay", "delays", "code", "enhanced", "reply", "next_attempt_at")
 )
 
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
 _text = get_logger("mail")
 
 
@@ -65,7 +66,8 @@ class MailLog:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._output: LogOutput | None = None
-        self._lines: list[bytes] = []
+        self._entries: list[dict[str, object]] = []  # of this turn
+        self._common: dict[str, object] = {}  # fields of all of them
 
     def send_to(self, output: LogOutput) -> None:
         """Sets stream, format and level."""
@@ -81,9 +83,8 @@ class MailLog:
         """Logs an accepted message: it is stored; its 250 or 200 follows."""
         if self._output is None:
             return
-        fields = _fields_of(message)
-        fields |= {"mode": message.mode.value, "recipients": recipients, "client": client, "tls": tls, "door": door}
-        self._write("accepted", fields)
+        entry = {"event": "accepted", **_fields_of(message), "mode": message.mode.value, "recipients": recipients}
+        self._write(entry | {"client": client, "tls": tls, "door": door})
 
     def refused(self, refusal: Refusal | Reply, *, door: str, client: str | None, **fields: object) -> None:
         """Logs a refusal of a client, sender, recipient or message; `fields` name it."""
@@ -97,32 +98,33 @@ class MailLog:
             known |= {"code": refusal.http_status, "reply": refusal.sentence[:MAX_REPLY]}
         else:
             known |= reply_fields(reply)
-        self._write("refused", known | fields)
+        self._write({"event": "refused", **known, **fields})
 
     def outcome(self, event: str, message: Message, recipient: str, fields: Mapping[str, object]) -> None:
         """Logs the outcome of one recipient: `delivered`, `deferred`, `bounced`, `expired`, `suppressed` or `cancelled`."""
         if self._output is None:
             return
-        self._write(event, {"recipient": recipient, **_fields_of(message), **_OUTCOME_FIELDS, **fields})
+        self._write({"event": event, "recipient": recipient, **_fields_of(message), **_OUTCOME_FIELDS, **fields})
 
     def flush(self) -> None:
         """Writes the gathered lines."""
-        lines, self._lines = self._lines, []
-        if lines and self._output is not None and self._output.stream is not None:
-            self._output.stream.write_lines(lines)
+        entries, self._entries = self._entries, []
+        if entries and self._output is not None and self._output.stream is not None:
+            self._output.stream.write_lines(_to_json(entries))
 
-    def _write(self, event: str, fields: dict[str, Any]) -> None:
+    def _write(self, entry: dict[str, Any]) -> None:
         output = self._output
         if output is None:
             return
         if not output.is_json or output.stream is None:
-            _text.info(event, **fields)
+            _text.info(entry.pop("event"), **entry)
             return
-        timestamp = self._clock.now().isoformat().replace("+00:00", "Z")
-        line = _to_json({"event": event, **fields, "part": "mail", "level": "info", "timestamp": timestamp})
-        if not self._lines:
+        if not self._entries:  # the first one of this turn of the loop
             asyncio.get_running_loop().call_soon(self.flush)
-        self._lines.append(line)
+            timestamp = self._clock.now().isoformat().replace("+00:00", "Z")
+            self._common = {"part": "mail", "level": "info", "timestamp": timestamp}
+        entry |= self._common
+        self._entries.append(entry)
 
 
 def reply_fields(reply: Reply) -> dict[str, object]:
@@ -147,15 +149,21 @@ def outcome_fields(metadata: Mapping[str, object]) -> dict[str, object]:
 def _fields_of(message: Message) -> dict[str, object]:
     return {
         "id": format_id(MESSAGE_PREFIX, message.id),
-        "key": format_id(API_KEY_PREFIX, message.api_key_id) if message.api_key_id is not None else None,
+        "key": _key_text(message.api_key_id),
         "domain": author_domain(message.author),
         "size": message.size,
     }
 
 
-def _to_json(fields: dict[str, object]) -> bytes:
+@lru_cache(1024)  # an installation has few keys
+def _key_text(key_id: ApiKeyId | None) -> str | None:
+    return None if key_id is None else format_id(API_KEY_PREFIX, key_id)
+
+
+def _to_json(entries: list[dict[str, object]]) -> list[bytes]:
+    """A line for each entry. All are encoded and searched for secrets in one call each, which costs far less than one for each line."""
     try:
-        line = _encode(fields).decode("utf-8")
+        text = _encoder.encode_lines(entries).decode("utf-8")
     except UnicodeEncodeError:  # a peer's octets that are not UTF-8
-        line = json.dumps(fields)
-    return without_keys(line).encode("utf-8")
+        text = "".join(f"{json.dumps(entry)}\n" for entry in entries)
+    return without_keys(text).encode("utf-8").splitlines()
