@@ -36,6 +36,7 @@ from sendryd.valuetype import valuetype
 BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content contains by chance
 _TEMPLATE: Final = "X-Sendry-Template-Id"
 _NO_TEMPLATE: Final = Refusal(RefusalKey.CONTROL_HEADER, f"{_TEMPLATE} (there is no such template)")
+_NO_ADDRESSES: Final[Mapping[str, SuppressionReason | None]] = {}
 
 log = get_logger("intake")
 
@@ -177,17 +178,17 @@ class Obeyer:
     async def _find_skipped(self, submission: Submission) -> Mapping[str, SuppressionReason | None]:
         """The recipients to skip, and why: suppressed, or, for marketing, unsubscribed."""
         account_id, options = submission.actor.account_id, submission.options
-        paths: dict[str, list[str]] = {}
-        for recipient in submission.recipients:
-            paths.setdefault(normalise_address(recipient.forward_path), []).append(recipient.forward_path)
-        suppressed = await self._store.find_suppressed(account_id, list(paths))
+        emails = [normalise_address(recipient.forward_path) for recipient in submission.recipients]
+        suppressed = await self._store.find_suppressed(account_id, emails)
         unsubscribed: frozenset[str] = frozenset()
         if options.type is MessageType.MARKETING:
-            unsubscribed = await self._store.find_unsubscribed(account_id, options.list_id, list(paths)) - suppressed
+            unsubscribed = await self._store.find_unsubscribed(account_id, options.list_id, emails) - suppressed
         if not suppressed and not unsubscribed:
-            return {}
-        return {path: None for email in suppressed for path in paths[email]} | {
-            path: SuppressionReason.UNSUBSCRIBE for email in unsubscribed for path in paths[email]
+            return _NO_ADDRESSES
+        return {
+            recipient.forward_path: None if email in suppressed else SuppressionReason.UNSUBSCRIBE
+            for recipient, email in zip(submission.recipients, emails, strict=True)
+            if email in suppressed or email in unsubscribed
         }
 
 

@@ -4,6 +4,8 @@ One pass by a compiled pattern over the block; nothing is decoded. Content has C
 """
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple, Self
 
 from sendryd.message.errors import MalformedMessage
@@ -28,6 +30,10 @@ class HeaderField(NamedTuple):
     start: int
     value_start: int  # after the colon
     end: int  # after the final CRLF
+
+
+# As `HeaderField(…)`, whose call is a Python function; this one is not, and there are some ten fields in each message.
+_make_field: Final[Callable[[tuple[bytes, int, int, int]], HeaderField]] = partial(tuple.__new__, HeaderField)
 
 
 @valuetype(frozen=True, slots=True)
@@ -94,7 +100,7 @@ def _collect(block: bytes) -> tuple[tuple[HeaderField, ...], dict[bytes, list[He
             raise MalformedMessage(f"it has more than {MAX_FIELDS} header fields")
         name = name.lower()
         start, position = match.span()
-        field = HeaderField(name, start, match.start(2), position)
+        field = _make_field((name, start, match.start(2), position))
         fields.append(field)
         if name in by_name:
             by_name[name].append(field)

@@ -3,13 +3,15 @@
 A commit costs more than half a millisecond of processor time, whatever is in it: two syncs and a page at the edge of each tree. Those who
 wait for an answer are only so many, and while they are few nothing is gained by waiting for more. When they are many, the writer waits
 until as many have come as came before, and now and then for half as many again. If these do not come in time it asks for fewer. The time is
-twice what the last commit took: waiting longer for the next ones costs more than a commit of their own.
+four times what the last commit took, long enough for all clients of a busy processor to send their next message.
 """
 
 from typing import Final
 
-GATHER_FACTOR: Final = 2  # times the last commit
-GATHER_TIME: Final = 0.006  # seconds at most, counted from the end of the commit before: an ordinary disk takes as long for one sync
+GATHER_FACTOR: Final = 4  # times the last commit
+GATHER_TIME: Final = (
+    0.012  # seconds at most, counted from the end of the commit before: a slow processor accepts some twenty messages in it
+)
 GATHER_OCTETS: Final = 256 * 1024  # of new content: with more than this, writing it takes longer than what a commit costs
 FEW: Final = 4  # operations; with fewer in a batch nothing is waited for
 MANY: Final = 64  # operations; sharing a commit among more saves next to nothing
