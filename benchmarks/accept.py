@@ -92,7 +92,8 @@ def measure_log() -> None:
     with World(env={"SENDRYD_LOG_LEVEL": "info"}, args=args) as logging, World(env={"SENDRYD_LOG_LEVEL": "error"}, args=args) as silent:
         for world in (logging, silent):
             spend(world, 400)
-        on, off = [], []
+        on: list[float] = []
+        off: list[float] = []
         for number in range(LOG_PAIRS):
             for world in (logging, silent) if number % 2 else (silent, logging):
                 (on if world is logging else off).append(spend(world, 2000))
