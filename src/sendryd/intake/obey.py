@@ -36,7 +36,6 @@ from sendryd.valuetype import valuetype
 BOUNDARY_LENGTH: Final = 24  # letters and digits: 142 bits, which no content contains by chance
 _TEMPLATE: Final = "X-Sendry-Template-Id"
 _NO_TEMPLATE: Final = Refusal(RefusalKey.CONTROL_HEADER, f"{_TEMPLATE} (there is no such template)")
-_NO_ADDRESSES: Final[Mapping[str, SuppressionReason | None]] = {}
 
 log = get_logger("intake")
 
@@ -184,7 +183,7 @@ class Obeyer:
         if options.type is MessageType.MARKETING:
             unsubscribed = await self._store.find_unsubscribed(account_id, options.list_id, emails) - suppressed
         if not suppressed and not unsubscribed:
-            return _NO_ADDRESSES
+            return {}
         return {
             recipient.forward_path: None if email in suppressed else SuppressionReason.UNSUBSCRIBE
             for recipient, email in zip(submission.recipients, emails, strict=True)
