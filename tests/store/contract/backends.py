@@ -164,7 +164,7 @@ def _memory_contents(_folder: Path) -> Iterator[Contents]:
 def _spooled_contents(folder: Path) -> Iterator[Contents]:
     path = folder / connection.FILE_NAME
     create_database(path)
-    opened, files = connection.open_connection(path), [segments.Segments(folder / "spool")]
+    opened, files = connection.open_connection(path), [segments.Spool(folder / "spool")]
 
     @contextmanager
     def transaction() -> Iterator[None]:
@@ -177,7 +177,7 @@ def _spooled_contents(folder: Path) -> Iterator[Contents]:
         opened.execute("COMMIT")
 
     def reopen() -> SpooledContents:
-        files.append(segments.Segments(folder / "spool"))
+        files.append(segments.Spool(folder / "spool"))
         return SpooledContents(files[-1])
 
     yield Contents(store=SpooledContents(files[0]), connection=opened, transaction=transaction, reopen=reopen)

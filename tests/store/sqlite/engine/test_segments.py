@@ -17,19 +17,19 @@ from sendryd.store.errors import ContentDamaged, StoreFull, StoreUnavailable
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import segments
 from sendryd.store.sqlite.engine.records import RECORD_HEADER, SEGMENT_HEADER, Place, SegmentId
-from sendryd.store.sqlite.engine.segments import Segments, segment_name
+from sendryd.store.sqlite.engine.segments import Spool, segment_name
 from sendryd.testing.samples import NOW, Samples
 
 MONTH = timedelta(days=30)
 
 
-def begin(files: Segments, number: int) -> SegmentId:
+def begin(files: Spool, number: int) -> SegmentId:
     segment = SegmentId(number, b"s" * 16, number.to_bytes(16, "big"))
     assert files.begin(segment)
     return segment
 
 
-def append(files: Segments, *contents: bytes, number: int | None = None) -> list[Place]:
+def append(files: Spool, *contents: bytes, number: int | None = None) -> list[Place]:
     """Appends contents of messages 1, 2, …, to a new file if a number is given."""
     if number is not None:
         begin(files, number)
@@ -42,7 +42,7 @@ def append(files: Segments, *contents: bytes, number: int | None = None) -> list
 
 
 def test_contents_are_read_back(tmp_path: Path) -> None:
-    files = Segments(tmp_path)
+    files = Spool(tmp_path)
     assert files.must_begin()
     contents = [b"", b"one", b"x" * 100_000, b"", b"two"]
     places = append(files, *contents, number=7)
@@ -51,7 +51,7 @@ def test_contents_are_read_back(tmp_path: Path) -> None:
     files.close()
 
 
-def read_damaged(files: Segments, place: Place) -> str:
+def read_damaged(files: Spool, place: Place) -> str:
     with pytest.raises(ContentDamaged) as caught:
         files.read(place)
     return str(caught.value)
@@ -59,7 +59,7 @@ def read_damaged(files: Segments, place: Place) -> str:
 
 @pytest.mark.parametrize("size", [100, 100_000])  # read at once, and in two steps
 def test_what_is_not_the_content_that_was_stored_is_not_read(tmp_path: Path, size: int) -> None:
-    files = Segments(tmp_path)
+    files = Spool(tmp_path)
     first, place = append(files, b"a" * size, b"b" * size, number=1)
     path = tmp_path / "0000000001.seg"
     whole = path.read_bytes()
@@ -91,7 +91,7 @@ def test_what_is_not_the_content_that_was_stored_is_not_read(tmp_path: Path, siz
 @given(st.data())
 def test_no_octet_can_be_altered_unseen(data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
-        files = Segments(Path(folder))
+        files = Spool(Path(folder))
         contents = data.draw(st.lists(st.binary(max_size=30), min_size=1, max_size=4))
         places = append(files, *contents, number=1)
         (path,) = Path(folder).iterdir()
@@ -109,7 +109,7 @@ def test_no_octet_can_be_altered_unseen(data: st.DataObject) -> None:
 
 
 def test_a_disk_that_cannot_read_is_damage_and_a_lack_of_descriptors_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = Segments(tmp_path)
+    files = Spool(tmp_path)
     (place,) = append(files, b"one", number=1)
 
     def fail(code: int) -> None:
@@ -128,7 +128,7 @@ def test_a_disk_that_cannot_read_is_damage_and_a_lack_of_descriptors_is_not(tmp_
 
 def test_files_of_earlier_versions_are_read_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "0000000001.seg").write_bytes(b"onetwo")
-    files = Segments(tmp_path)
+    files = Spool(tmp_path)
     place = Place(5, 1, None, 3, 3)
     assert files.read(place) == b"two"
     assert "too short" in read_damaged(files, replace(place, size=4))
@@ -137,7 +137,7 @@ def test_files_of_earlier_versions_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 def test_more_contents_than_one_system_call_takes(tmp_path: Path) -> None:
-    files = Segments(tmp_path)
+    files = Spool(tmp_path)
     contents = [str(number).encode() for number in range(segments.MAX_VECTOR * 2 + 1)]
     places = append(files, *contents, number=1)
     assert [files.read(place) for place in places] == contents
@@ -146,7 +146,7 @@ def test_more_contents_than_one_system_call_takes(tmp_path: Path) -> None:
 
 def test_a_file_that_is_large_enough_is_not_added_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "SEGMENT_SIZE", SEGMENT_HEADER + 2 * RECORD_HEADER + 7)
-    files = Segments(tmp_path)
+    files = Spool(tmp_path)
     append(files, b"12345", number=1)
     assert not files.must_begin()
     append(files, b"12")
@@ -155,7 +155,7 @@ def test_a_file_that_is_large_enough_is_not_added_to(tmp_path: Path, monkeypatch
 
 
 def test_a_number_that_is_taken_is_not_begun_again(tmp_path: Path) -> None:
-    first, second = Segments(tmp_path), Segments(tmp_path)
+    first, second = Spool(tmp_path), Spool(tmp_path)
     (place,) = append(first, b"a", number=1)
     assert not second.begin(SegmentId(1, b"s" * 16, b"i" * 16))
     append(second, b"b", number=2)
@@ -165,7 +165,7 @@ def test_a_number_that_is_taken_is_not_begun_again(tmp_path: Path) -> None:
 
 
 def test_room_is_given_back_only_when_the_commit_has_certainly_failed(tmp_path: Path) -> None:
-    files = Segments(tmp_path)
+    files = Spool(tmp_path)
     (kept,) = append(files, b"kept", number=1)
     (rolled_back,) = append(files, b"rolled back")
     files.roll_back()
@@ -180,7 +180,7 @@ def test_room_is_given_back_only_when_the_commit_has_certainly_failed(tmp_path: 
 
 
 def test_room_that_cannot_be_given_back_is_not_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = Segments(tmp_path)
+    files = Spool(tmp_path)
     (kept,) = append(files, b"kept", number=1)
     write, calls = os.writev, iter([True, False])
 
@@ -204,23 +204,23 @@ def test_room_that_cannot_be_given_back_is_not_used_again(tmp_path: Path, monkey
 
 
 def test_a_file_that_is_removed_while_it_is_in_use_is_not_added_to(tmp_path: Path) -> None:
-    files = Segments(tmp_path / "spool")
+    files = Spool(tmp_path / "spool")
     append(files, b"gone", number=1)
     (tmp_path / "spool" / segment_name(1)).unlink()
     (tmp_path / "spool").rmdir()
     assert files.must_begin()
     (place,) = append(files, b"here", number=2)
     files.close()
-    assert Segments(tmp_path / "spool").read(place) == b"here"
+    assert Spool(tmp_path / "spool").read(place) == b"here"
 
 
 def test_only_what_nobody_uses_or_adds_to_is_removed(tmp_path: Path) -> None:
-    running, stopped = Segments(tmp_path), Segments(tmp_path)
+    running, stopped = Spool(tmp_path), Spool(tmp_path)
     append(running, b"a", number=1)
     append(stopped, b"b", number=2)
     append(stopped, b"c", number=3)
     stopped.close()
-    tidy = Segments(tmp_path)
+    tidy = Spool(tmp_path)
     assert tidy.numbers() == [1, 2, 3]
     assert tidy.remove([*tidy.numbers(), 999], lambda file: file.number != 2) == 1
     assert tidy.numbers() == [1, 2]
@@ -231,7 +231,7 @@ def test_only_what_nobody_uses_or_adds_to_is_removed(tmp_path: Path) -> None:
 
 def test_readers_in_threads_do_not_mix_up_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "MAX_OPEN", 1)
-    files = Segments(tmp_path)
+    files = Spool(tmp_path)
     places = [append(files, b"%04d" % number * 1000, number=number)[0] for number in range(1, 21)]
 
     def read(number: int) -> bool:

@@ -9,7 +9,7 @@ from sendryd.store.codec.reading import Row
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite.engine.queries import SQL
 from sendryd.store.sqlite.engine.records import SEGMENT_HEADER, Place, SegmentId
-from sendryd.store.sqlite.engine.segments import Segments
+from sendryd.store.sqlite.engine.segments import Spool
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_value
 
 
@@ -21,7 +21,7 @@ def place_of(message_id: int, row: Row) -> Place:
 class SpooledContents:
     """`ContentStore` in files. A file whose last content was dropped is removed by `Database.tidy`."""
 
-    def __init__(self, segments: Segments) -> None:
+    def __init__(self, segments: Spool) -> None:
         self._segments = segments
 
     def prepare(self, connection: apsw.Connection, /) -> bool:

@@ -18,7 +18,7 @@ from sendryd.store.sqlite.engine.connection import FILE_NAME, SPOOL_NAME, open_c
 from sendryd.store.sqlite.engine.contents import SpooledContents
 from sendryd.store.sqlite.engine.queries import SQL
 from sendryd.store.sqlite.engine.room import Room
-from sendryd.store.sqlite.engine.segments import SegmentFile, Segments
+from sendryd.store.sqlite.engine.segments import SegmentFile, Spool
 from sendryd.store.sqlite.engine.spool import compare
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows, fetch_value
 from sendryd.store.sqlite.engine.unreadable import Unreadable
@@ -49,7 +49,7 @@ class Database:
         self._monotonic = monotonic
         self.unreadable = Unreadable(tell_unreadable)
         self.path = data_dir / FILE_NAME
-        self.segments = Segments(data_dir / SPOOL_NAME)
+        self.segments = Spool(data_dir / SPOOL_NAME)
         self.contents = SpooledContents(self.segments)
         self.room = Room(data_dir, monotonic)
         self.writer = Writer(self.path, self.contents, self.room, make_batch, monotonic)

@@ -89,7 +89,7 @@ class Appended:
     end: int
 
 
-class Segments:
+class Spool:
     """The folder. `begin`, `append`, `roll_back` and `close` belong to the writer's thread; the rest may be called from any."""
 
     def __init__(self, folder: Path) -> None:

@@ -6,10 +6,10 @@ from contextlib import suppress
 from sendryd.store.base import SpoolReport
 from sendryd.store.codec.reading import Row
 from sendryd.store.sqlite.engine.connection import translated
-from sendryd.store.sqlite.engine.segments import SegmentFile, Segments, segment_name
+from sendryd.store.sqlite.engine.segments import SegmentFile, Spool, segment_name
 
 
-def compare(spool: bytes, rows: Sequence[Row], segments: Segments) -> SpoolReport:
+def compare(spool: bytes, rows: Sequence[Row], segments: Spool) -> SpoolReport:
     """`spool` is the id of the database's spool; `rows` are those of the segments that it knows."""
     found: dict[int, SegmentFile] = {}
     with translated():
