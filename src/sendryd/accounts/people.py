@@ -14,6 +14,7 @@ from sendryd.model.ids import MEMBERSHIP_PREFIX, AccountId, AuditId, MembershipI
 from sendryd.model.people import AuditEntry, Link, LinkPurpose, Membership, PersonRecord, Session
 from sendryd.policy.address_key import normalise_address
 from sendryd.policy.password import check_password
+from sendryd.policy.rights import ROLE_RANKS
 from sendryd.policy.signin import SignInThrottle
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
@@ -32,7 +33,7 @@ IDLE_TIME: Final = timedelta(days=14)  # a session ends after it
 MAX_SESSION: Final = timedelta(days=90)
 SEEN_INTERVAL: Final = timedelta(minutes=1)  # between notes that a session is in use: one write a minute for each person
 ELEVATION_TIME: Final = timedelta(minutes=15)
-_RANKS: Final = {Role.VIEWER: 0, Role.MEMBER: 1, Role.ADMIN: 2, Role.OWNER: 3}
+
 
 
 class BadPersonField(ValueError):
@@ -344,7 +345,7 @@ def member_id(membership: Membership) -> str:
 
 def may_manage(by: Role, role: Role) -> bool:
     """Whether people of a role may invite, change and remove those of another: admins up to admins, owners all."""
-    return by is Role.OWNER or (by is Role.ADMIN and _RANKS[role] <= _RANKS[Role.ADMIN])
+    return by is Role.OWNER or (by is Role.ADMIN and ROLE_RANKS[role] <= ROLE_RANKS[Role.ADMIN])
 
 
 def _check_rank(by: Role, role: Role) -> None:

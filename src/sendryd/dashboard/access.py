@@ -1,0 +1,127 @@
+"""Who makes a request, and whether the request may change something.
+
+A cookie names the session. A change needs a request that the browser says one of our pages made, and the session's token in the form. A `Host`
+that is not ours is refused, so that a name that was rebound to a loopback address reaches nothing.
+Standards: RFC 6265 (cookies), Fetch Metadata.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sendryd.accounts.people import MAX_SESSION, Client, People
+from sendryd.policy.rights import Right, has_right
+from sendryd.store.base import SignedIn
+from sendryd.web.csrf import is_token
+from sendryd.web.forms import is_from_our_page
+
+SECURE_COOKIE: Final = "__Host-sendryd"
+PLAIN_COOKIE: Final = "sendryd"  # on loopback alone, where browsers take no `Secure`
+DEVICE_COOKIE: Final = "sendryd-device"  # this browser was signed in before
+FORM_COOKIE: Final = "sendryd-form"  # stands for a session in forms before signing in
+TOKEN_FIELD: Final = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in person in one browser."""
+
+    secret: str  # the cookie's value
+    signed_in: SignedIn
+
+    def may(self, right: Right) -> bool:
+        """Whether the person may do it."""
+        return has_right(self.signed_in.membership.role, right, is_operator=self.signed_in.person.is_operator)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where people reach the dashboard."""
+
+    public_url: str
+    hosts: frozenset[str]  # other names and addresses, without ports, that lead here
+    allows_plain_text: bool  # `SENDRYD_INSECURE_DASHBOARD`
+
+
+class Access:
+    """Finds the visitor of a request."""
+
+    def __init__(self, people: People, site: Site) -> None:
+        self._people = people
+        self._site = site
+
+    def is_ours(self, request: Request) -> bool:
+        """Whether the `Host` is one of our names."""
+        host = _host_of(request.headers.get("host", ""))
+        if host == (urlsplit(self._site.public_url).hostname or "") or host in self._site.hosts or host == "localhost":
+            return True
+        return _is_loopback(host)
+
+    def is_encrypted(self, request: Request) -> bool:
+        """Whether the browser speaks TLS with us, or with the proxy of the public address."""
+        if request.url.scheme == "https":
+            return True
+        public = urlsplit(self._site.public_url)
+        return public.scheme == "https" and _host_of(request.headers.get("host", "")) == public.hostname
+
+    def may_sign_in(self, request: Request) -> bool:
+        """Whether a password may be sent: encrypted, on loopback, or where the settings say so."""
+        return self.is_encrypted(request) or _is_loopback(_host_of(request.headers.get("host", ""))) or self._site.allows_plain_text
+
+    async def find(self, request: Request) -> Visitor | None:
+        """The signed-in person; None without a session, and while the second factor is still to come."""
+        secret = request.cookies.get(self._cookie(request), "")
+        found = await self._people.find_session(secret) if secret else None
+        if found is None or not found.session.is_complete:
+            return None
+        return Visitor(secret, found)
+
+    def has_signed_in_before(self, request: Request) -> bool:
+        """Whether this browser was signed in before."""
+        return DEVICE_COOKIE in request.cookies
+
+    def made_by_our_page(self, request: Request, secret: str, fields: Mapping[str, str]) -> bool:
+        """Whether a change comes from one of our own forms."""
+        if request.headers.get("sec-fetch-site") is None and "origin" not in request.headers:
+            return False
+        scheme = "https" if self.is_encrypted(request) else "http"
+        origin = f"{scheme}://{request.headers.get('host', '')}"
+        return is_from_our_page(request.headers, origin) and is_token(secret, fields.get(TOKEN_FIELD, ""))
+
+    def sign_in(self, response: Response, request: Request, secret: str) -> None:
+        """Gives the browser its session."""
+        secure, age = self.is_encrypted(request), int(MAX_SESSION.total_seconds())
+        response.set_cookie(self._cookie(request), secret, max_age=age, path="/", secure=secure, httponly=True, samesite="lax")
+        response.set_cookie(DEVICE_COOKIE, "1", max_age=age, path="/sign-in", secure=secure, httponly=True, samesite="lax")
+
+    def sign_out(self, response: Response, request: Request) -> None:
+        """Takes the session from the browser."""
+        response.delete_cookie(self._cookie(request), path="/", secure=self.is_encrypted(request), httponly=True, samesite="lax")
+
+    def _cookie(self, request: Request) -> str:
+        return SECURE_COOKIE if self.is_encrypted(request) else PLAIN_COOKIE
+
+
+def client_of(request: Request) -> Client:
+    """Where a request comes from."""
+    return Client(address=request.client.host if request.client else "", agent=request.headers.get("user-agent", ""))
+
+
+def _host_of(header: str) -> str:
+    """The host of a `Host` field, without port and brackets, in lower case; empty for what is none."""
+    try:
+        return (urlsplit(f"//{header}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

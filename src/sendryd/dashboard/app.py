@@ -1,0 +1,135 @@
+"""The routes of the dashboard, and what happens around each page: whose it is, whether it may, what goes wrong.
+
+A page is declared in the module that shows it. This module lets nobody in who is not signed in, nobody change anything from elsewhere, and
+answers what fails with a page that says so and has the request's id.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from sendryd.dashboard.access import FORM_COOKIE, Access
+from sendryd.dashboard.visit import Needs, Visit, headers
+from sendryd.policy.rights import Right
+from sendryd.runtime.log import get_logger
+from sendryd.store.errors import StoreError
+from sendryd.web.forms import FormTooLarge, read_form
+
+MAX_FORM: Final = 2 * 1024 * 1024  # octets: a template with its text part
+MAX_FIELDS: Final = 2_000  # a list of chosen rows
+FORM_SECRET_LENGTH: Final = 43
+
+log = get_logger("dashboard")
+
+Show = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One path. `get` shows it, `post` changes something; `needs` is asked of who gets, `needs_to_change` of who posts."""
+
+    path: str
+    get: Show | None = None
+    post: Show | None = None
+    needs: Right | None = Right.SEE  # None: nobody need be signed in
+    needs_to_change: Right | None = Right.WORK
+
+
+def routes(needs: Needs, pages: Sequence[Page]) -> list[Route]:
+    """The routes of all pages and static files, and the page for what is not there."""
+    frame = _Frame(needs)
+    made = [Route(page.path, frame.handler(page), methods=_methods(page)) for page in pages]
+    return [*made, needs.pages.static.route(), Route("/favicon.ico", frame.favicon), Route("/{path:path}", frame.missing)]
+
+
+def _methods(page: Page) -> list[str]:
+    return [*(["GET"] if page.get else []), *(["POST"] if page.post else [])]
+
+
+class _Frame:
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs
+
+    @property
+    def _access(self) -> Access:
+        return self._needs.access
+
+    def handler(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        """What answers a request for a page."""
+
+        async def handle(request: Request) -> Response:
+            if not self._access.is_ours(request):
+                return _refuse(421, "This address is not the dashboard's: open the one that sendryd serve prints.")
+            try:
+                return await self._serve(page, request)
+            except ClientDisconnect:
+                return Response(status_code=400)
+            except HTTPException:
+                raise
+            except StoreError as error:
+                log.error("page_failed", path=page.path, exc_info=error)
+                return await self._failed(request, 503)
+            except Exception as error:
+                log.error("page_failed", path=page.path, exc_info=error)
+                return await self._failed(request, 500)
+
+        return handle
+
+    async def _serve(self, page: Page, request: Request) -> Response:
+        visitor = await self._access.find(request)
+        if visitor is None and page.needs is not None:
+            return self._to_sign_in(request)
+        right = page.needs if request.method in {"GET", "HEAD"} else page.needs_to_change
+        if page.needs is not None and right is not None and visitor is not None and not visitor.may(right):
+            return await self._missing(Visit(self._needs, request, visitor, visitor.secret), 404 if request.method != "POST" else 403)
+        secret = visitor.secret if visitor else request.cookies.get(FORM_COOKIE) or self._needs.rand.secret(FORM_SECRET_LENGTH)
+        visit = Visit(self._needs, request, visitor, secret)
+        if request.method == "POST":
+            try:
+                fields = await read_form(request, max_size=MAX_FORM, max_fields=MAX_FIELDS)
+            except FormTooLarge:
+                return _refuse(413, "The form is larger than 2 MiB.")
+            if not self._access.made_by_our_page(request, secret, fields):
+                return _refuse(403, "This change did not come from a page of the dashboard: open the page again and repeat it.")
+            answer = await page.post(Visit(self._needs, request, visitor, secret, fields)) if page.post else _refuse(405, "")
+        else:
+            answer = await page.get(visit) if page.get else _refuse(405, "")
+        if visitor is None:
+            secure = self._access.is_encrypted(request)
+            answer.set_cookie(FORM_COOKIE, secret, path="/", secure=secure, httponly=True, samesite="strict")
+        return answer
+
+    def _to_sign_in(self, request: Request) -> Response:
+        if request.method == "POST":
+            return _refuse(403, "You are signed out: sign in, and repeat the change.")
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        target = "/sign-in" if path == "/" else f"/sign-in?next={quote(path, safe='')}"
+        return RedirectResponse(target, 303, headers=headers())
+
+    async def missing(self, request: Request) -> Response:
+        """A path that no page has."""
+        if not self._access.is_ours(request) or "text/html" not in request.headers.get("accept", ""):
+            raise HTTPException(404)
+        visitor = await self._access.find(request)
+        return await self._missing(Visit(self._needs, request, visitor, visitor.secret if visitor else ""), 404)
+
+    async def _missing(self, visit: Visit, status: int) -> Response:
+        return visit.show("missing.html", "missing", {}, status=status)
+
+    async def _failed(self, request: Request, status: int) -> Response:
+        visit = Visit(self._needs, request, None, "")
+        return visit.show("failed.html", "failed", {"request_id": request.scope.get("sendryd.request_id", "")}, status=status)
+
+    async def favicon(self, _request: Request) -> Response:
+        """Browsers ask for it by themselves."""
+        return RedirectResponse(self._needs.pages.static.path("icon.svg"), 302)
+
+
+def _refuse(status: int, sentence: str) -> Response:
+    return PlainTextResponse(f"{sentence}\n", status, headers=headers())

@@ -1,0 +1,82 @@
+// Behaviour that HTML has not by itself. Each element works without it, only less comfortably.
+
+class CopyButton extends HTMLElement {
+  connectedCallback() {
+    this.querySelector("button")?.addEventListener("click", async (event) => {
+      event.preventDefault();
+      const from = document.getElementById(this.getAttribute("from"));
+      await navigator.clipboard.writeText(from ? from.textContent : this.getAttribute("text"));
+      const word = this.querySelector("[data-word]") ?? this.querySelector("button");
+      const before = word.textContent;
+      word.textContent = "Copied";
+      setTimeout(() => { word.textContent = before; }, 1500);
+    });
+  }
+}
+
+class LocalTime extends HTMLElement {
+  connectedCallback() {
+    const time = this.querySelector("time");
+    const moment = new Date(time?.getAttribute("datetime"));
+    if (Number.isNaN(moment.getTime())) return;
+    const isToday = moment.toDateString() === new Date().toDateString();
+    const options = isToday ? { timeStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" };
+    time.title = time.getAttribute("datetime");
+    time.textContent = new Intl.DateTimeFormat(undefined, options).format(moment);
+  }
+}
+
+// j and k move between rows, Enter opens, x selects.
+class RowKeys extends HTMLElement {
+  get rows() { return [...this.querySelectorAll("[data-id]")]; }
+  move(step) {
+    const rows = this.rows;
+    if (!rows.length) return;
+    const at = rows.findIndex((row) => row.getAttribute("aria-selected") === "true");
+    rows[at]?.removeAttribute("aria-selected");
+    const row = rows[Math.min(rows.length - 1, Math.max(0, at < 0 ? (step > 0 ? 0 : rows.length - 1) : at + step))];
+    row.setAttribute("aria-selected", "true");
+    row.scrollIntoView({ block: "nearest" });
+  }
+  get current() { return this.querySelector('[aria-selected="true"]'); }
+}
+
+const PLACES = { h: "/", e: "/emails", t: "/test", q: "/queue", d: "/domains", k: "/keys", w: "/webhooks" };
+
+class KeyMap extends HTMLElement {
+  connectedCallback() {
+    let goes = false;
+    document.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const field = event.target.closest("input, textarea, select, [contenteditable]");
+      if (event.key === "Escape") { field?.blur(); document.querySelector("[data-close]")?.click(); return; }
+      if (field || localStorage.getItem("keys") === "off") return;
+      const rows = document.querySelector("row-keys");
+      if (goes && PLACES[event.key]) { location.href = PLACES[event.key]; return; }
+      goes = event.key === "g";
+      if (event.key === "/") { event.preventDefault(); document.querySelector('.find input')?.focus(); }
+      else if (event.key === "?") document.getElementById("key-help")?.showModal();
+      else if (event.key === "j") rows?.move(1);
+      else if (event.key === "k") rows?.move(-1);
+      else if (event.key === "Enter" && !event.target.closest("a, button, summary")) rows?.current?.querySelector("a")?.click();
+      else if (event.key === "x") rows?.current?.querySelector('input[type="checkbox"]')?.click();
+      else if (event.key === "[") document.querySelector("[data-newer]")?.click();
+      else if (event.key === "]") document.querySelector("[data-older]")?.click();
+      else if (event.key === "c") document.querySelector("copy-button[data-id-copy] button")?.click();
+      else if (event.key === "r") document.querySelector('button[data-key="r"]')?.click();
+    });
+  }
+}
+
+// A button that opens the dialog beside it.
+class AskFirst extends HTMLElement {
+  connectedCallback() {
+    const dialog = this.querySelector("dialog");
+    this.querySelector("button[data-open]")?.addEventListener("click", () => dialog?.showModal());
+    dialog?.querySelector("button[data-dismiss]")?.addEventListener("click", () => dialog.close());
+  }
+}
+
+for (const [name, element] of Object.entries({
+  "copy-button": CopyButton, "local-time": LocalTime, "row-keys": RowKeys, "key-map": KeyMap, "ask-first": AskFirst,
+})) customElements.define(name, element);

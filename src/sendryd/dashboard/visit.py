@@ -1,0 +1,142 @@
+"""One request to the dashboard, as pages see it: who asks, what was sent, and how to answer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from sendryd.accounts.api_keys import ApiKeys
+from sendryd.accounts.domains import Domains
+from sendryd.accounts.people import Client, People
+from sendryd.accounts.suppressions import Suppressions
+from sendryd.accounts.templates import Templates
+from sendryd.accounts.webhooks import Webhooks
+from sendryd.dashboard.access import Access, Site, Visitor, client_of
+from sendryd.dashboard.navigation import places
+from sendryd.dashboard.rendering import Pages
+from sendryd.intake.accept import Intake
+from sendryd.model.ids import AccountId
+from sendryd.policy.health import Finding
+from sendryd.policy.rights import Right
+from sendryd.runtime.answers import Answers
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.fence import Fences
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.rand import Rand
+from sendryd.store.base import Store
+from sendryd.web.csrf import make_token
+from sendryd.web.headers import ContentPolicy, page_headers
+
+PAGE_POLICY: Final = ContentPolicy(
+    script="'self'", style="'self'", image="'self' data:", font="'self'", connect="'self'", frame="'self'", form_action="'self'"
+)
+MASK_LENGTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What pages need of the program."""
+
+    store: Store
+    people: People
+    keys: ApiKeys
+    domains: Domains
+    lists: Suppressions
+    webhooks: Webhooks
+    templates: Templates
+    intake: Intake
+    fences: Fences
+    answers: Answers
+    access: Access
+    site: Site
+    pages: Pages
+    clock: Clock
+    ids: IdSource
+    rand: Rand
+    secret: bytes  # of the installation; signs links
+    account_id: AccountId
+    hostname: str
+    smtp: str  # host:port of the submission listener
+    http: str  # base of the HTTP listener
+    cert_path: Path
+    queue_lifetime_hours: float
+    examine: Callable[[], Awaitable[list[Finding]]]  # the check of the installation
+    settings: Callable[[], list[tuple[str, str, str]]]  # name, effective value, description
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request. `visitor` is None on the pages that need nobody signed in."""
+
+    needs: Needs
+    request: Request
+    visitor: Visitor | None
+    form_secret: str  # the session's, or that of a browser before signing in
+    fields: Mapping[str, str] = field(default_factory=dict)  # of a posted form
+
+    @property
+    def me(self) -> Visitor:
+        """The signed-in person, on pages that need one."""
+        if self.visitor is None:
+            raise LookupError("this page needs somebody signed in")
+        return self.visitor
+
+    @property
+    def account_id(self) -> AccountId:
+        """The account that is shown."""
+        return self.me.signed_in.membership.account_id
+
+    @property
+    def client(self) -> Client:
+        """Where the request comes from."""
+        return client_of(self.request)
+
+    def query(self, name: str) -> str:
+        """A parameter of the address; empty if it is not there."""
+        return self.request.query_params.get(name, "")
+
+    def show(self, template: str, page: str, values: Mapping[str, object], *, status: int = 200) -> Response:
+        """A page. `page` is its name in `data-page`."""
+        needs, visitor = self.needs, self.visitor
+        frame = {
+            "page": page,
+            "path": self.request.url.path,
+            "token": make_token(self.form_secret, needs.rand.octets(MASK_LENGTH)),
+            "me": _me(visitor) if visitor else None,
+            "places": places(page) if visitor else (),
+            "may": {right.value: visitor is not None and visitor.may(right) for right in Right},
+            "q": "",
+        }
+        return HTMLResponse(needs.pages.render(template, {**frame, **values}), status, headers=headers())
+
+    @staticmethod
+    def go(path: str) -> Response:
+        """Sends the browser on after a change."""
+        return RedirectResponse(path, 303, headers=headers())
+
+
+def headers() -> dict[str, str]:
+    """Of every page. The referrer stays within our own pages, which the check of the origin needs."""
+    return {**page_headers(PAGE_POLICY), "Referrer-Policy": "same-origin"}
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """The signed-in person in the frame of each page."""
+
+    name: str
+    email: str
+    initials: str
+    role: str
+
+
+def _me(visitor: Visitor) -> Me:
+    person, role = visitor.signed_in.person, visitor.signed_in.membership.role
+    words = person.name.split()
+    initials = "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
+    return Me(person.name, person.email, initials[:2], role.value)
+
+
