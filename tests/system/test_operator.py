@@ -102,7 +102,6 @@ def test_a_second_serve_and_a_port_that_is_taken(world: World, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("args", "status"),
     [
-        (("check",), 2),
         (("suppressions", "add", "nobody"), 1),
         (("serve", "--role", "nonsense"), 2),
         (("serve", "--processes", "2"), 2),

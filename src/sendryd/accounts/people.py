@@ -35,7 +35,6 @@ SEEN_INTERVAL: Final = timedelta(minutes=1)  # between notes that a session is i
 ELEVATION_TIME: Final = timedelta(minutes=15)
 
 
-
 class BadPersonField(ValueError):
     """A field that cannot be used as it is; the message says why, for the person."""
 

@@ -142,7 +142,7 @@ def create_app(needs: ApiDependencies, pages: Sequence[BaseRoute] = ()) -> ASGIA
     health = needs.health
     declared = create_operations(needs)
     operations = Dispatcher(declared, needs.gate, needs.clock, needs.request_log, needs.budget, needs.scratch_dir, needs.latency)
-    own = {"/healthz": health.get_health, "/readyz": health.get_readiness, "/metrics": health.get_metrics, "/": _get_root}
+    own = {"/healthz": health.get_health, "/readyz": health.get_readiness, "/metrics": health.get_metrics}
     others = Starlette(
         routes=[
             *(
@@ -152,6 +152,7 @@ def create_app(needs: ApiDependencies, pages: Sequence[BaseRoute] = ()) -> ASGIA
             ),
             *DocsHandlers(declared).routes(),
             *pages,
+            Route("/", _get_root, methods=["GET"]),  # unless a page has it
         ],
         exception_handlers={HTTPException: _on_http_exception, Exception: _on_exception},
     )

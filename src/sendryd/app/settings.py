@@ -163,6 +163,11 @@ class Settings(BaseModel):
     spf_include: Annotated[str, _text(lambda text: text.strip() and parse_hostname(text))] = _setting(
         "", description="Domains are asked for `v=spf1 include:VALUE ~all`. Empty: `v=spf1 a:HOSTNAME ~all`."
     )
+    dashboard: Boolean = _setting("true", description="Serve pages for people. `false`: `/` only names `/docs`.")
+    insecure_dashboard: Boolean = _setting(
+        "false",
+        description="Let people sign in over a connection that is neither encrypted nor on loopback: passwords cross the network in clear text.",
+    )
     block_lists: Annotated[tuple[str, ...], _text(parse_names)] = _setting(
         "", description="DNS block lists that `sendryd check` asks about this server's addresses, as `zen.spamhaus.org`, comma-separated."
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from sendryd.app.build import DEFAULT_ACCOUNT, OPERATOR, Basics, build_basics
+from sendryd.app.links import public_url
 from sendryd.app.settings import Settings, SettingsError
 from sendryd.app.values import Address
 from sendryd.cli.options import Json, options
@@ -77,9 +78,10 @@ async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
     async def on_ready(ready: Ready) -> None:
         # Only now: a start that fails before would have created keys and never shown them.
         secrets = await _make_first_keys(basics) if await _needs_first_keys(basics) else {}
-        _greet(settings, ready, secrets)
+        owner_url = await _owner_url(basics, settings, ready)
+        _greet(settings, ready, secrets, owner_url)
         if as_json:  # last: a reader of this line finds all other output written
-            print_json(_ready_document(settings, ready, secrets))
+            print_json(_ready_document(settings, ready, secrets, owner_url))
             sys.stdout.flush()
 
     try:
@@ -95,13 +97,21 @@ def leave_threads_behind(status: int) -> None:
     timer.start()
 
 
-def _ready_document(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> dict[str, Any]:
+async def _owner_url(basics: Basics, settings: Settings, ready: "Ready") -> str:
+    """A one-time link that makes the owner; empty once there is one, and without the dashboard."""
+    if not settings.dashboard or ready.http is None or await basics.people.has_owner(DEFAULT_ACCOUNT):
+        return ""
+    return f"{public_url(settings, ready.http)}/welcome/{await basics.people.make_owner_link(DEFAULT_ACCOUNT)}"
+
+
+def _ready_document(settings: Settings, ready: "Ready", secrets: dict[str, str], owner_url: str) -> dict[str, Any]:
     return {
         "event": "ready",
         "smtp": str(ready.smtp[0]) if ready.smtp else None,
         "http": _http_url(settings, ready.http),
         **({"keys": secrets} if secrets else {}),
         "tls_cert": str(ready.tls_cert.resolve()),
+        **({"owner_url": owner_url} if owner_url else {}),
     }
 
 
@@ -128,9 +138,11 @@ async def _make_first_keys(basics: Basics) -> dict[str, str]:
     }
 
 
-def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> None:
-    """Prints the addresses; on the first start also the keys, and commands to paste."""
+def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str], owner_url: str) -> None:
+    """Prints the addresses; on the first start also the keys, and commands to paste; until there is an owner, the link that makes one."""
     if not sys.stderr.isatty() and not secrets:
+        if owner_url:
+            say(f"Make yourself the owner: {owner_url}")
         return
     http = _http_url(settings, ready.http)
     near = _http_url(settings, ready.http.reached_by("localhost")) if ready.http else None  # for a user of this machine
@@ -141,6 +153,8 @@ def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str]) -> None:
     if http:
         lines.append(f"  HTTP             {http}, described at {near}/docs")
     lines.append(f"  certificate      {cert}")
+    if owner_url:
+        lines += ["", f"Make yourself the owner: {owner_url}", "  (the link works once, within 24 hours)"]
     if secrets:
         lines += [
             "",

@@ -24,7 +24,7 @@ SECURE_COOKIE: Final = "__Host-sendryd"
 PLAIN_COOKIE: Final = "sendryd"  # on loopback alone, where browsers take no `Secure`
 DEVICE_COOKIE: Final = "sendryd-device"  # this browser was signed in before
 FORM_COOKIE: Final = "sendryd-form"  # stands for a session in forms before signing in
-TOKEN_FIELD: Final = "token"
+FORM_FIELD: Final = "token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Access:
             return False
         scheme = "https" if self.is_encrypted(request) else "http"
         origin = f"{scheme}://{request.headers.get('host', '')}"
-        return is_from_our_page(request.headers, origin) and is_token(secret, fields.get(TOKEN_FIELD, ""))
+        return is_from_our_page(request.headers, origin) and is_token(secret, fields.get(FORM_FIELD, ""))
 
     def sign_in(self, response: Response, request: Request, secret: str) -> None:
         """Gives the browser its session."""

@@ -33,7 +33,15 @@ _PLACES: Final = (
     Place("/team", "users", "Team", "team", group="Run"),
     Place("/settings", "tune", "Settings", "settings", group="Run"),
 )
-_WITHIN: Final = {"email": "emails", "queue-domain": "queue", "domain": "domains", "webhook": "webhooks", "template": "templates", "audit": "team", "me": ""}
+_WITHIN: Final = {
+    "email": "emails",
+    "queue-domain": "queue",
+    "domain": "domains",
+    "webhook": "webhooks",
+    "template": "templates",
+    "audit": "team",
+    "me": "",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +63,7 @@ class Needs:
     smtp: str  # host:port of the submission listener
     http: str  # base of the HTTP listener
     cert_path: Path
-    queue_lifetime_hours: float
+    queue_lifetime: timedelta
     examine: Callable[[], Awaitable[list[Finding]]]  # the check of the installation
     settings: Callable[[], list[tuple[str, str, str]]]  # name, effective value, description
 
@@ -104,7 +105,7 @@ class Visit:
         frame = {
             "page": page,
             "path": self.request.url.path,
-            "token": make_token(self.form_secret, needs.rand.octets(MASK_LENGTH)),
+            "token": make_token(self.form_secret, needs.rand.secret(MASK_LENGTH)),
             "me": _me(visitor) if visitor else None,
             "places": places(page) if visitor else (),
             "may": {right.value: visitor is not None and visitor.may(right) for right in Right},
@@ -138,5 +139,3 @@ def _me(visitor: Visitor) -> Me:
     words = person.name.split()
     initials = "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
     return Me(person.name, person.email, initials[:2], role.value)
-
-

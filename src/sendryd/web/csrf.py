@@ -14,13 +14,14 @@ _PURPOSE: Final = b"form"
 _SIZE: Final = 32  # octets of the mask and of the MAC
 
 
-def make_token(session_secret: str, mask: bytes) -> str:
-    """The token of a session, masked. `mask`: 32 random octets.
+def make_token(session_secret: str, chance: str) -> str:
+    """The token of a session, masked by `chance`, a random text of its own for each page.
 
-    >>> token = make_token("secret", bytes(32))
+    >>> token = make_token("secret", "chance")
     >>> is_token("secret", token), is_token("other", token)
     (True, False)
     """
+    mask = hashlib.sha256(chance.encode("ascii")).digest()
     masked = bytes(a ^ b for a, b in zip(_mac(session_secret), mask, strict=True))
     return base64.urlsafe_b64encode(mask + masked).decode("ascii")
 

@@ -4,6 +4,7 @@ Reads: all files of the folder, once. Other paths, also those of an earlier rele
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -30,6 +31,9 @@ MEDIA_TYPES: Final = {
 }
 
 
+_URL: Final = re.compile(rb"url\(([\w.-]+)\)")
+
+
 class UnknownMediaType(Exception):
     """A file in a static folder whose ending has no media type here."""
 
@@ -48,9 +52,13 @@ class StaticFiles:
         self._prefix = prefix
         self._names: dict[str, str] = {}  # name in the folder → name with the hash
         self._files: dict[str, _File] = {}  # name with the hash → file
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-            if entry.is_file():
-                self._add(entry.name, entry.read_bytes())
+        files = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
+        for name in sorted(files, key=lambda name: (name.endswith(".css"), name)):  # stylesheets name other files
+            self._add(name, self._with_paths(files[name]) if name.endswith(".css") else files[name])
+
+    def _with_paths(self, stylesheet: bytes) -> bytes:
+        """Names of files in `url(…)` become their paths. Raises `KeyError` for one that is not in the folder."""
+        return _URL.sub(lambda found: f"url({self.path(found[1].decode('ascii'))})".encode("ascii"), stylesheet)
 
     def _add(self, name: str, content: bytes) -> None:
         stem, _, ending = name.rpartition(".")

@@ -17,6 +17,7 @@ from sendryd.api.framework.requests import Gate
 from sendryd.api.health import Health
 from sendryd.api.system.uptime import DELIVERY, SMTP, WEBHOOKS, StatusBook
 from sendryd.app.build import Basics, flatten
+from sendryd.app.roles.dashboard import dashboard_routes
 from sendryd.app.roles.running import Running, Shared, intake_of
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.tls import server_context
@@ -42,7 +43,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
         answers=Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir),
         fence=basics.fences.previews,
     )
-    requests = RequestLimits(create_app(needs, routes(pages)))
+    requests = RequestLimits(create_app(needs, [*routes(pages), *dashboard_routes(basics, running, shared, smtp_port)]))
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     connections = ConnectionLimits(max_connections=min(MAX_CONNECTIONS, descriptors // DESCRIPTOR_SHARE), trusted=settings.trusted_proxies)
     running.figures |= {"http": connections.statistics, "http_door": requests.statistics}

@@ -1,0 +1,69 @@
+"""The dashboard's part of the role `http`."""
+
+from starlette.routing import Route
+
+from sendryd.app.build import DEFAULT_ACCOUNT, Basics
+from sendryd.app.health import make_doctor
+from sendryd.app.roles.running import Running, Shared, intake_of
+from sendryd.app.settings import PREFIX, Settings
+from sendryd.dashboard.access import Access, Site
+from sendryd.dashboard.app import routes
+from sendryd.dashboard.pages import PAGES
+from sendryd.dashboard.rendering import Pages
+from sendryd.dashboard.visit import Needs
+from sendryd.policy.health import Finding
+from sendryd.runtime.answers import Answers
+
+
+def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> list[Route]:
+    """The pages; none if they are switched off."""
+    settings = basics.settings
+    if not settings.dashboard:
+        return []
+    site = Site(
+        public_url=shared.public_url,
+        hosts=frozenset({settings.hostname, settings.http_listen.host}),
+        allows_plain_text=settings.insecure_dashboard,
+    )
+
+    async def examine() -> list[Finding]:
+        return await make_doctor(settings, basics, exists=True, fault="").examine()
+
+    needs = Needs(
+        store=basics.store,
+        people=basics.people,
+        keys=basics.keys,
+        domains=basics.domains,
+        lists=basics.lists,
+        webhooks=basics.webhooks,
+        templates=basics.templates,
+        intake=intake_of(basics, running, shared),
+        fences=basics.fences,
+        answers=Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir),
+        access=Access(basics.people, site),
+        site=site,
+        pages=Pages(),
+        clock=basics.clock,
+        ids=basics.ids,
+        rand=basics.rand,
+        secret=shared.secret,
+        account_id=DEFAULT_ACCOUNT,
+        hostname=settings.hostname,
+        smtp=f"{settings.hostname if settings.smtp_public_port else settings.smtp_listen[0].host}:{settings.smtp_public_port or smtp_port}",
+        http=shared.public_url,
+        cert_path=settings.cert_path,
+        queue_lifetime=settings.max_queue_age,
+        examine=examine,
+        settings=lambda: effective(settings),
+    )
+    return routes(needs, PAGES)
+
+
+def effective(settings: Settings) -> list[tuple[str, str, str]]:
+    """Variable, value and description of every setting; secrets are hidden."""
+    found = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        text = "set" if name == "smarthost" and value is not None else "" if value is None else str(value)
+        found.append((f"{PREFIX}{name.upper()}", text, field.description or ""))
+    return found

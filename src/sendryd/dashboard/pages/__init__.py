@@ -1,0 +1,8 @@
+"""The pages of the dashboard, a module for each place. A page is added by a module, its template and a line here."""
+
+from typing import Final
+
+from sendryd.dashboard.app import Page
+from sendryd.dashboard.pages import entering, home
+
+PAGES: Final[tuple[Page, ...]] = (*entering.PAGES, *home.PAGES)

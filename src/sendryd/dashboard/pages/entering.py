@@ -1,0 +1,156 @@
+"""Signing in and out, becoming the owner, taking up an invitation."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from sendryd.accounts.people import BadPersonField, NewSession, SignInFailed, SignInThrottled
+from sendryd.dashboard.app import Page
+from sendryd.dashboard.visit import Visit
+from sendryd.model.people import LinkPurpose
+from sendryd.policy.password import WeakPassword
+from sendryd.runtime.passwords import PasswordsBusy
+from sendryd.store.errors import NotFound
+
+WRONG: Final = "The email or the password is wrong."
+BUSY: Final = "Too many people are signing in just now: try again in a few seconds."
+NOT_ENCRYPTED: Final = (
+    "Nobody can sign in here, because this connection is not encrypted. Set SENDRYD_HTTP_TLS=true or put a proxy with TLS in front;"
+    " SENDRYD_INSECURE_DASHBOARD=true allows it all the same."
+)
+UNUSABLE: Final = (
+    "It was used, has expired or was withdrawn. On the server, sendryd people owner-link prints a new one for an owner; whoever invited you"
+    " can send a new invitation."
+)
+
+
+async def show_sign_in(visit: Visit) -> Response:
+    """`GET /sign-in`."""
+    if visit.visitor is not None:
+        return visit.go(_next(visit.query("next")))
+    return _sign_in_form(visit, email="", fault="", target=visit.query("next"), status=200)
+
+
+async def sign_in(visit: Visit) -> Response:
+    """`POST /sign-in`."""
+    access, email, target = visit.needs.access, visit.fields.get("email", ""), visit.fields.get("next", "")
+    if not access.may_sign_in(visit.request):
+        return _sign_in_form(visit, email=email, fault="", target=target, status=403)
+    try:
+        made = await visit.needs.people.sign_in(
+            email, visit.fields.get("password", ""), client=visit.client, is_known_device=access.has_signed_in_before(visit.request)
+        )
+    except SignInFailed:
+        return _sign_in_form(visit, email=email, fault=WRONG, target=target, status=401)
+    except SignInThrottled as error:
+        fault = f"{WRONG} Try again in {error.seconds:.0f} s."
+        return _sign_in_form(visit, email=email, fault=fault, target=target, status=429)
+    except PasswordsBusy:
+        return _sign_in_form(visit, email=email, fault=BUSY, target=target, status=503)
+    return _enter(visit, made, _next(target))
+
+
+async def sign_out(visit: Visit) -> Response:
+    """`POST /sign-out`."""
+    if visit.visitor is not None:
+        await visit.needs.people.sign_out(visit.visitor.secret)
+    answer = visit.go("/sign-in")
+    visit.needs.access.sign_out(answer, visit.request)
+    return answer
+
+
+async def show_welcome(visit: Visit) -> Response:
+    """`GET /welcome/{link}` looks; it does not use the link: mail scanners open links, too."""
+    return await _show_link(visit, LinkPurpose.OWNER, {}, status=200)
+
+
+async def welcome(visit: Visit) -> Response:
+    """`POST /welcome/{link}`: makes the owner."""
+    return await _use_link(visit, LinkPurpose.OWNER)
+
+
+async def show_join(visit: Visit) -> Response:
+    """`GET /join/{link}`."""
+    return await _show_link(visit, LinkPurpose.INVITATION, {}, status=200)
+
+
+async def join(visit: Visit) -> Response:
+    """`POST /join/{link}`: makes the member."""
+    return await _use_link(visit, LinkPurpose.INVITATION)
+
+
+async def _use_link(visit: Visit, purpose: LinkPurpose) -> Response:
+    people, fields, link = visit.needs.people, visit.fields, visit.request.path_params["link"]
+    name, password = fields.get("name", ""), fields.get("password", "")
+    if not visit.needs.access.may_sign_in(visit.request):
+        return _sign_in_form(visit, email="", fault="", target="", status=403)
+    try:
+        if purpose is LinkPurpose.OWNER:
+            made = await people.welcome(link, name=name, email=fields.get("email", ""), password=password, client=visit.client)
+        else:
+            made = await people.join(link, name=name, password=password, client=visit.client)
+    except NotFound:
+        return await _show_link(visit, purpose, {}, status=410)
+    except BadPersonField as error:
+        return await _show_link(visit, purpose, {error.field: str(error)}, status=422)
+    except WeakPassword as error:
+        return await _show_link(visit, purpose, {"password": str(error)}, status=422)
+    except PasswordsBusy:
+        return await _show_link(visit, purpose, {"password": BUSY}, status=503)
+    return _enter(visit, made, "/")
+
+
+async def _show_link(visit: Visit, purpose: LinkPurpose, wrong: dict[str, str], *, status: int) -> Response:
+    people, fields = visit.needs.people, visit.fields
+    link = await people.find_link(visit.request.path_params["link"], purpose)
+    is_owner = purpose is LinkPurpose.OWNER
+    text = UNUSABLE
+    if link is not None:
+        text = "You will own this installation: domains, keys, people." if is_owner else ""
+        if not is_owner:
+            invited = await people.invitation_of(link)
+            text = f"{invited.email} is invited as {invited.role.value}."
+    values = {
+        "usable": link is not None,
+        "heading": "Make yourself the owner" if is_owner else "Join",
+        "text": text,
+        "fault": "",
+        "wrong": {"name": "", "email": "", "password": "", **wrong},
+        "name": fields.get("name", ""),
+        "email": fields.get("email", ""),
+        "asks_email": is_owner,
+        "button": "Become the owner" if is_owner else "Join",
+    }
+    return visit.show("welcome.html", "welcome", values, status=status if link is not None or status >= 400 else 410)
+
+
+def _sign_in_form(visit: Visit, *, email: str, fault: str, target: str, status: int) -> Response:
+    access = visit.needs.access
+    may = access.may_sign_in(visit.request)
+    values = {
+        "email": email,
+        "fault": fault,
+        "next": target,
+        "refused": "" if may else NOT_ENCRYPTED,
+        "plain": may and not access.is_encrypted(visit.request),
+    }
+    return visit.show("sign_in.html", "sign-in", values, status=status)
+
+
+def _enter(visit: Visit, made: NewSession, target: str) -> Response:
+    answer = visit.go(target)
+    visit.needs.access.sign_in(answer, visit.request, made.secret)
+    return answer
+
+
+def _next(path: str) -> str:
+    """Where to go after signing in: a path of our own, and nothing that a browser takes for another host."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
+
+
+PAGES: Final = (
+    Page(path="/sign-in", get=show_sign_in, post=sign_in, needs=None),
+    Page(path="/sign-out", post=sign_out, needs=None),
+    Page(path="/welcome/{link}", get=show_welcome, post=welcome, needs=None),
+    Page(path="/join/{link}", get=show_join, post=join, needs=None),
+)

@@ -1,0 +1,104 @@
+"""The dashboard over HTTP, in the real program."""
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from sendryd.testing.process import RelayProcess
+
+EMAIL, PASSWORD = "mara@acme.example", "four words make one"
+
+
+class Answer:
+    """A response."""
+
+    def __init__(self, status: int, headers: list[tuple[str, str]], text: str) -> None:
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers}
+        self.cookies = [value for name, value in headers if name.lower() == "set-cookie"]
+        self.text = text
+
+    @property
+    def page(self) -> str:
+        """`data-page`."""
+        found = re.search(r'data-page="([^"]*)"', self.text)
+        return found[1] if found else ""
+
+    @property
+    def token(self) -> str:
+        """The token of its forms."""
+        found = re.search(r'name="token" value="([^"]*)"', self.text)
+        return html.unescape(found[1]) if found else ""
+
+    def __contains__(self, text: str) -> bool:
+        return text in html.unescape(self.text)
+
+
+class Browser:
+    """Keeps cookies and sends forms as a browser does."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self.host = urlsplit(base).netloc
+        self.cookies: dict[str, str] = {}
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return self._ask("GET", path, None, {"Accept": "text/html", **(headers or {})})
+
+    def post(self, path: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:
+        own = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.base, "Sec-Fetch-Site": "same-origin"}
+        return self._ask("POST", path, urlencode(fields), {**own, **(headers or {})})
+
+    def send(self, path: str, fields: Mapping[str, str], *, page: str | None = None) -> Answer:
+        """Opens a page and posts its form."""
+        return self.post(path, {"token": self.get(page or path).token, **fields})
+
+    def _ask(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
+        connection = HTTPConnection(self.host, timeout=30)
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        sent = {name: value for name, value in {"Cookie": cookie, **headers}.items() if value}
+        connection.request(method, path, body, sent)
+        response = connection.getresponse()
+        answer = Answer(response.status, response.getheaders(), response.read().decode("utf-8", "replace"))
+        connection.close()
+        for each in answer.cookies:
+            name, _, value = each.partition(";")[0].partition("=")
+            self.cookies[name] = value.strip('"')
+            if not self.cookies[name]:
+                del self.cookies[name]
+        return answer
+
+
+@pytest.fixture(scope="session")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
+    with RelayProcess(tmp_path_factory.mktemp("dashboard") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def owner(relay: RelayProcess) -> Browser:
+    """The owner's browser."""
+    browser = Browser(relay.ready["http"])
+    path = urlsplit(relay.ready["owner_url"]).path
+    assert browser.send(path, {"name": "Mara Lind", "email": EMAIL, "password": PASSWORD}).status == 303
+    return browser
+
+
+@pytest.fixture
+def stranger(relay: RelayProcess) -> Browser:
+    """A browser that nobody is signed in with."""
+    return Browser(relay.ready["http"])
+
+
+@pytest.fixture(scope="session")
+def viewer(relay: RelayProcess, owner: Browser) -> Browser:
+    """A viewer's browser."""
+    assert owner.cookies
+    url = relay.json("people", "invite", "vera@acme.example", "--role", "viewer")["url"]
+    browser = Browser(relay.ready["http"])
+    assert browser.send(urlsplit(url).path, {"name": "Vera", "password": PASSWORD}).status == 303
+    return browser
