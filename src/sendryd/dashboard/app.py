@@ -1,7 +1,7 @@
 """The routes of the dashboard, and what happens around each page: whose it is, whether it may, what goes wrong.
 
-A page is declared in the module that shows it. This module lets nobody in who is not signed in, nobody change anything from elsewhere, and
-answers what fails with a page that says so and has the request's id.
+A page is declared in the module that shows it. This module asks for the session, the right, the origin and the token before any page runs, and
+answers a failure with a page that has the request's id.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,7 +37,7 @@ class Page:
     path: str
     get: Show | None = None
     post: Show | None = None
-    needs: Right | None = Right.SEE  # None: nobody need be signed in
+    needs: Right | None = Right.SEE  # None: open without signing in
     needs_to_change: Right | None = Right.WORK
 
 

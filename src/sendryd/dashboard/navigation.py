@@ -11,7 +11,7 @@ class Place:
     path: str
     icon: str
     text: str
-    page: str  # `data-page` of the page behind it
+    page: str  # `data-page` of its page
     is_here: bool = False
     group: str = ""
 

@@ -70,7 +70,7 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request. `visitor` is None on the pages that need nobody signed in."""
+    """A request. `visitor` is None if the person is not signed in, which some pages allow."""
 
     needs: Needs
     request: Request
