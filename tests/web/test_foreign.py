@@ -6,7 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sendryd.message.framing import frame_html
@@ -54,6 +54,7 @@ PIECES = st.one_of(
 
 
 @given(st.lists(PIECES, max_size=8).map("".join))
+@example("<style>" + HOSTILE["style attributes"])
 def test_no_mixture_leaves_anything(html: str) -> None:
     framed = frame_html(html).decode()
     assert faults(framed) == []
