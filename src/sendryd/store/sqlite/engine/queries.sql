@@ -1,4 +1,4 @@
--- Spool of the spool, and the settled time. sendryd.store.sqlite.engine.loading loads them.
+-- Segments of the spool, and the settled time. sendryd.store.sqlite.engine.loading loads them.
 
 -- name: read_spool
 -- The id of the spool, and the last number that was given to a segment.

@@ -2,7 +2,7 @@
 
 The header of the file has the random ids of the spool and of the segment, which the database knows: a file of another installation, or of
 another time, is not taken for ours. The header of a record has the message's id, the content's size, and a CRC-32 of the content.
-Spool of earlier versions have neither: the database knows no id of theirs.
+Segments of earlier versions have neither: the database knows no id of theirs.
 """
 
 import struct

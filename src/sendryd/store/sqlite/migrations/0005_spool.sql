@@ -1,4 +1,4 @@
--- The spool has an id, each segment too, and numbers never come back. Spool of earlier versions have no id, and their contents no checksum.
+-- The spool has an id, each segment too, and numbers never come back. Segments of earlier versions have no id, and their contents no checksum.
 
 ALTER TABLE segment ADD COLUMN id BLOB;
 ALTER TABLE segment ADD COLUMN octets INTEGER NOT NULL DEFAULT 0;
