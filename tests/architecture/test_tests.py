@@ -25,7 +25,7 @@ SLEEPS: dict[str, set[str]] = {
 }
 PATCHES: dict[str, set[str]] = {
     "api/emails/test_operations.py": {"MAX_SEARCH", "PROGRESS"},
-    "api/framework/test_large.py": {"COPIES", "WORK_TIMEOUT"},
+    "api/framework/test_large.py": {"COPIES"},
     "fuzz/test_drivers.py": {"PIECE"},
     "message/test_slices.py": {"MAX_HYPHEN_LINES", "SLICE"},
     "smtp/test_datastream.py": {"MAX_LINE", "PIECE"},
@@ -37,7 +37,7 @@ PATCHES: dict[str, set[str]] = {
     "store/sqlite/mail/test_claims.py": {"MAX_SEARCH"},
     "store/sqlite/mail/test_scheduled.py": {"MAX_OPERATIONS"},
     "store/sqlite/test_faults.py": {"BUSY_TIMEOUT"},
-    "tracking/test_share.py": {"COPIES", "WORK_TIMEOUT"},
+    "tracking/test_share.py": {"COPIES"},
 }
 
 

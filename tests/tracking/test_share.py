@@ -139,8 +139,8 @@ async def test_a_large_message_is_shown_whole_and_one_at_a_time(
     assert tracking.budget.memory.taken == 0
 
 
-async def test_a_page_for_which_there_is_no_room_comes_later(tracking: TrackingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sendryd.runtime.budget.WORK_TIMEOUT", 0.05)
+async def test_a_page_for_which_there_is_no_room_comes_later(tracking: TrackingWorld) -> None:
+    tracking.budget.memory.timeout = 0.05
     await tracking.add_message(content=b"From: a@example.test\r\n\r\n" + b"text\r\n" * 100_000)
     async with tracking.budget.signing.hold(tracking.budget.work.limit):
         answer = await tracking.get(tracking.share())

@@ -42,6 +42,7 @@ class Share:
     def __init__(self, limit: int, *, parent: "Share | None" = None, reserved: int = 0, rank: int = 0) -> None:
         self.limit = limit
         self.taken = 0
+        self.timeout = WORK_TIMEOUT  # seconds to wait for room unless told otherwise; that of a whole budget counts
         self._parent = parent
         self._reserved = reserved  # octets that the parent reserves for this share
         self._rank = rank  # a lower one is served first
@@ -99,8 +100,8 @@ class Share:
         return True
 
     async def take(self, octets: int, timeout: float | None = None) -> None:
-        """Waits for room and takes it. Raises `BudgetExhausted` after `timeout` seconds, `WORK_TIMEOUT` by default."""
-        seconds = WORK_TIMEOUT if timeout is None else timeout
+        """Waits for room and takes it. Raises `BudgetExhausted` after `timeout` seconds, those of the whole budget by default."""
+        seconds = self._root.timeout if timeout is None else timeout
         if octets > self.limit:
             raise BudgetExhausted(f"{octets} octets are more than the {self.limit} of the whole share")
         if not self._root._lines and self._obstacle(octets) is None:

@@ -15,7 +15,6 @@ from sendryd.api.framework.requestbody import RequestBody, Room
 from sendryd.model.apikey import ApiKey
 from sendryd.model.ids import MESSAGE_PREFIX, MessageId, format_id
 from sendryd.runtime import answers as answers_module
-from sendryd.runtime import budget as budgets
 from sendryd.runtime.answers import COPIES
 from sendryd.runtime.budget import IN_MEMORY, BudgetExhausted, ContentBudget
 from sendryd.testing.api import ApiWorld
@@ -130,9 +129,9 @@ async def test_a_body_that_ends_early_leaves_nothing() -> None:
 
 
 @pytest.fixture
-async def full(api: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+async def full(api: ApiWorld) -> AsyncIterator[None]:
     """All the room for work is taken."""
-    monkeypatch.setattr(budgets, "WORK_TIMEOUT", 0.05)
+    api.budget.memory.timeout = 0.05
     async with api.budget.signing.hold(api.budget.work.limit):
         yield
 
@@ -187,7 +186,7 @@ async def test_a_large_captured_message_is_shown_whole(api: ApiWorld, tester: Ke
 async def test_a_large_scheduled_message_is_changed_without_waiting_for_itself(
     api: ApiWorld, tester: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budgets, "WORK_TIMEOUT", 0.5)
+    api.budget.memory.timeout = 0.5
     monkeypatch.setattr(requestbody, "COPIES", 1000)
     monkeypatch.setattr(answers_module, "COPIES", 1000)
     body = {"from": "a@example.test", "to": "b@example.org", "subject": "s", "text": "x" * 1_000_000, "scheduled_at": "in 1 hour"}
