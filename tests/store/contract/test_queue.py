@@ -69,6 +69,33 @@ async def test_queue_filters(store: MailStore, samples: Samples) -> None:
     assert len(await store.list_queue(QueueFilter(), limit=1)) == 1
 
 
+async def test_what_waits_is_counted_by_destination(store: MailStore, samples: Samples) -> None:
+    assert await store.list_waiting_destinations(None, limit=10) == []
+    old = samples.message(["a@one.test", "b@two.test"], created_at=NOW - timedelta(hours=2))
+    await store.accept(old)
+    (tried,) = await claim(store, samples.lease(), busy=frozenset({"two.test"}))
+    number = tried.deliveries[0].id
+    outcome = Outcome(delivery_id=number, state=DeliveryState.QUEUED, due_at=LATER, reply="451 later", events=())
+    await store.record_attempt(tried.lease, [outcome], NOW)
+    await store.accept(samples.message(["c@one.test", "d@one.test"], due_at=HOUR_LATER))
+    await store.hold(QueueFilter(domain="two.test"), NOW)
+    one, two = await store.list_waiting_destinations(None, limit=10)
+    assert (one.domain, one.queued, one.leased, one.held) == ("one.test", 3, 0, 0)
+    assert (one.since, one.next_due, one.sample, one.last_reply) == (NOW - timedelta(hours=2), LATER, number, "451 later")
+    assert (two.domain, two.queued, two.leased, two.held, two.next_due) == ("two.test", 0, 0, 1, None)
+    assert (two.since, two.last_reply) == (NOW - timedelta(hours=2), "")
+    await claim(store, samples.lease())
+    assert [(each.queued, each.leased) for each in await store.list_waiting_destinations(None, limit=1)] == [(2, 1)]
+
+
+async def test_destinations_of_one_account(store: MailStore, samples: Samples) -> None:
+    await store.accept(samples.message(["a@one.test"]))
+    await store.accept(samples.message(["b@two.test"], account_id=OTHER_ACCOUNT))
+    assert [each.domain for each in await store.list_waiting_destinations(ACCOUNT, limit=10)] == ["one.test"]
+    assert [each.domain for each in await store.list_waiting_destinations(OTHER_ACCOUNT, limit=10)] == ["two.test"]
+    assert [each.domain for each in await store.list_waiting_destinations(None, limit=10)] == ["one.test", "two.test"]
+
+
 async def add(store: MailStore, samples: Samples, name: str = "example.test", account_id: AccountId = ACCOUNT) -> NewDomain:
     new = samples.domain(name, account_id)
     await store.add_domain(new)

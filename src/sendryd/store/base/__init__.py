@@ -19,7 +19,7 @@ from sendryd.store.base.nexthops import NextHopStore
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
 from sendryd.store.base.people import PeopleStore, SignedIn
-from sendryd.store.base.queue import QueuedDelivery, QueueFilter, QueueStore
+from sendryd.store.base.queue import QueuedDelivery, QueueFilter, QueueStore, WaitingDestination
 from sendryd.store.base.reading import DeliveryView, Ended, Engagement, EventFilter, EventStore, MessageFilter
 from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilter, ReportStore
 from sendryd.store.base.spool import SpoolReport
@@ -82,6 +82,7 @@ __all__ = [
     "TraceRequest",
     "TraceStore",
     "UpkeepStore",
+    "WaitingDestination",
     "check_state",
 ]
 

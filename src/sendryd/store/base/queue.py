@@ -40,11 +40,29 @@ class QueueFilter:
     delivery_id: DeliveryId | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingDestination:
+    """What waits for one recipient domain."""
+
+    domain: str
+    queued: int  # due now or later, scheduled mail among them
+    leased: int  # in the hands of the delivery engine: being sent, or about to be
+    held: int
+    since: datetime  # when the oldest delivery began to wait
+    next_due: datetime | None  # of the queued deliveries
+    sample: DeliveryId  # one of them, a tried one if possible: its last reply says why they wait
+    last_reply: str  # of `sample`; empty before its first attempt
+
+
 class QueueStore(Protocol):
     """What an operator does with the queue."""
 
     async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
         """Waiting deliveries (queued, leased, held), newest first; with a delivery id or message id, done ones too."""
+        ...
+
+    async def list_waiting_destinations(self, account_id: AccountId | None, *, limit: int) -> list[WaitingDestination]:
+        """Recipient domains that deliveries of an account wait for, or those of all accounts; the one that has waited longest comes first."""
         ...
 
     async def count_queue(self) -> Mapping[DeliveryState, int]:

@@ -6,7 +6,7 @@ from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId
 from sendryd.model.message import class_of
 from sendryd.smtp.address import parse_mailbox
-from sendryd.store.base import ClaimedDelivery, DeliveryView, NewDelivery, NewMessage, Outcome, QueuedDelivery
+from sendryd.store.base import ClaimedDelivery, DeliveryView, NewDelivery, NewMessage, Outcome, QueuedDelivery, WaitingDestination
 from sendryd.store.codec.messages import show_message
 from sendryd.store.codec.reading import TEXT_OR_NONE, Row, Types, check_types, part, row_of
 from sendryd.store.codec.values import from_ms, from_ms_or_none, to_ms, to_ms_or_none
@@ -99,6 +99,21 @@ def read_queued(row: Row) -> QueuedDelivery:
         last_reply=delivery["last_reply"],
         hold_reason=_hold_reason(delivery["state"], delivery["hold_reason"]),
         crashes=delivery["crashes"],
+    )
+
+
+@row_of(DELIVERY_PREFIX)
+def read_destination(row: Row) -> WaitingDestination:
+    """What waits for a domain. Raises `RowUnreadable`."""
+    return WaitingDestination(
+        domain=row["domain"],
+        queued=row["queued"],
+        leased=row["leased"],
+        held=row["held"],
+        since=from_ms(row["since"]),
+        next_due=from_ms_or_none(row["next_due"]),
+        sample=DeliveryId(row["id"]),
+        last_reply=row["last_reply"],
     )
 
 

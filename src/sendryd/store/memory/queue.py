@@ -11,6 +11,7 @@ from sendryd.store.base import (
     EventMaker,
     QueuedDelivery,
     QueueFilter,
+    WaitingDestination,
 )
 from sendryd.store.memory.delivery import Delivery, read_queued
 from sendryd.store.memory.state import MemoryMail
@@ -37,6 +38,13 @@ class MemoryQueue(MemoryMail):
     async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
         found = sorted(self._matching(which), key=lambda each: each.new.id, reverse=True)
         return [read_queued(each) for each in found[:limit]]
+
+    async def list_waiting_destinations(self, account_id: AccountId | None, *, limit: int) -> list[WaitingDestination]:
+        found: dict[str, list[Delivery]] = {}
+        for each in sorted(self._matching(QueueFilter()), key=lambda each: each.new.id):
+            if account_id in {None, each.message.account_id}:
+                found.setdefault(each.new.domain, []).append(each)
+        return [_destination(domain, deliveries) for domain, deliveries in list(found.items())[:limit]]
 
     async def count_queue(self) -> Mapping[DeliveryState, int]:
         states = [each.state for each in self._deliveries.values()]
@@ -96,3 +104,20 @@ class MemoryQueue(MemoryMail):
             if make_event is not None:
                 self._add_events(delivery, [make_event(EventType.CANCELLED, {})], now)
         return len(moved)
+
+
+def _destination(domain: str, deliveries: list[Delivery]) -> WaitingDestination:
+    """What waits for a domain; the deliveries come oldest first."""
+    states = [each.state for each in deliveries]
+    queued = [each for each in deliveries if each.state is DeliveryState.QUEUED]
+    sample = min([*queued, deliveries[0]], key=lambda each: (each.attempts == 0, each.new.id))
+    return WaitingDestination(
+        domain=domain,
+        queued=len(queued),
+        leased=states.count(DeliveryState.LEASED),
+        held=states.count(DeliveryState.HELD),
+        since=deliveries[0].message.waits_since,
+        next_due=min((each.due_at for each in queued), default=None),
+        sample=sample.new.id,
+        last_reply=sample.last_reply,
+    )

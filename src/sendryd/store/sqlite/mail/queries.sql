@@ -258,6 +258,34 @@ WHERE {conditions} ORDER BY d.id DESC LIMIT :limit;
 -- The ids of deliveries that an operator means.
 SELECT d.id FROM delivery d WHERE {conditions} ORDER BY d.id;
 
+-- name: list_waiting_destinations
+-- What waits for each recipient domain, with its oldest delivery, oldest first: ids grow with time.
+SELECT domain, sum(queued) AS queued, sum(leased) AS leased, sum(held) AS held, min(oldest) AS oldest, min(next_due) AS next_due
+FROM (
+    SELECT domain, count(*) AS queued, 0 AS leased, 0 AS held, min(id) AS oldest, min(due_at) AS next_due
+    FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND {conditions} GROUP BY domain
+    UNION ALL SELECT domain, 0, count(*), 0, min(id), NULL
+    FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND {conditions} GROUP BY domain
+    UNION ALL SELECT domain, 0, 0, count(*), min(id), NULL
+    FROM delivery INDEXED BY delivery_held WHERE state = 'held' AND {conditions} GROUP BY domain
+)
+GROUP BY domain ORDER BY oldest LIMIT :limit;
+
+-- name: sample_of_destination
+-- One delivery that waits for a domain, a tried one if there is one among those that are due first and last.
+SELECT id, last_reply, (SELECT created_at FROM delivery WHERE id = :oldest) AS since FROM (
+    SELECT * FROM (
+        SELECT id, attempts, last_reply FROM delivery INDEXED BY delivery_domain
+        WHERE state = 'queued' AND domain = :domain AND {conditions} ORDER BY due_at LIMIT 50
+    )
+    UNION ALL SELECT * FROM (
+        SELECT id, attempts, last_reply FROM delivery INDEXED BY delivery_domain
+        WHERE state = 'queued' AND domain = :domain AND {conditions} ORDER BY due_at DESC LIMIT 50
+    )
+    UNION ALL SELECT id, attempts, last_reply FROM delivery WHERE id = :oldest
+)
+ORDER BY attempts = 0, id LIMIT 1;
+
 -- name: count_queue
 -- Number of waiting deliveries by state.
 SELECT 'queued' AS state, count(*) AS number FROM delivery WHERE state = 'queued'

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import apsw
@@ -9,9 +10,10 @@ import apsw
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType
 from sendryd.model.ids import DELIVERY_PREFIX, AccountId, DomainId, MessageId
-from sendryd.store.base import EventMaker, QueuedDelivery, QueueFilter
-from sendryd.store.codec.deliveries import read_queued, read_waiting
+from sendryd.store.base import EventMaker, QueuedDelivery, QueueFilter, WaitingDestination
+from sendryd.store.codec.deliveries import read_destination, read_queued, read_waiting
 from sendryd.store.codec.events import read_subject
+from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import to_json, to_ms
 from sendryd.store.errors import NotFound
 from sendryd.store.rules import list_untried
@@ -19,7 +21,7 @@ from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows
 from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.changes import move
-from sendryd.store.sqlite.mail.filters import queue_conditions
+from sendryd.store.sqlite.mail.filters import Conditions, queue_conditions
 from sendryd.store.sqlite.mail.queries import SQL
 
 
@@ -33,6 +35,12 @@ class Queue:
         values = {**conditions.values, "limit": -1 if limit is None else limit}
         rows = await self._database.list_rows(conditions.of(SQL["list_queue"]), DELIVERY_PREFIX, **values)
         return list(self._database.unreadable.keep(rows, read_queued))
+
+    async def list_waiting_destinations(self, account_id: AccountId | None, *, limit: int) -> list[WaitingDestination]:
+        conditions = Conditions() if account_id is None else Conditions("account_id = :account_id", account_id=account_id)
+        values = {**conditions.values, "limit": limit}
+        found = await self._database.search(partial(_list_destinations, conditions, values))
+        return list(self._database.unreadable.keep(found, read_destination))
 
     async def count_queue(self) -> Mapping[DeliveryState, int]:
         rows = await self._database.read_rows(SQL["count_queue"])
@@ -97,3 +105,11 @@ class Queue:
 
     async def _list(self, statement: str, **values: Any) -> list[int]:
         return [row["id"] for row in await self._database.read_rows(statement, **values)]
+
+
+def _list_destinations(conditions: Conditions, values: Mapping[str, Any], connection: apsw.Connection) -> list[Row | None]:
+    found = fetch_rows(connection, conditions.of(SQL["list_waiting_destinations"]), **values)
+    sample = conditions.of(SQL["sample_of_destination"])
+    return [
+        {**row, **(fetch_row(connection, sample, **conditions.values, domain=row["domain"], oldest=row["oldest"]) or {})} for row in found
+    ]
