@@ -4,7 +4,7 @@ A page is declared in the module that shows it. This module asks for the session
 answers a failure with a page that has the request's id.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -14,7 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sendryd.dashboard.access import FORM_COOKIE, Access
+from sendryd.dashboard.access import FORM_COOKIE, Access, Visitor
+from sendryd.dashboard.live import Source, Streams, as_of_page, live_address
 from sendryd.dashboard.visit import Needs, Visit, headers
 from sendryd.policy.rights import Right
 from sendryd.runtime.log import get_logger
@@ -24,6 +25,7 @@ from sendryd.web.forms import FormTooLarge, read_form
 MAX_FORM: Final = 2 * 1024 * 1024  # octets: a template with its text part
 MAX_FIELDS: Final = 2_000  # a list of chosen rows
 FORM_SECRET_LENGTH: Final = 43
+LIVE: Final = "/live"
 
 log = get_logger("dashboard")
 
@@ -39,12 +41,14 @@ class Page:
     post: Show | None = None
     needs: Right | None = Right.SEE  # None: open without signing in
     needs_to_change: Right | None = Right.WORK
+    live: Source | None = None  # what of it follows the store
 
 
-def routes(needs: Needs, pages: Sequence[Page]) -> list[Route]:
-    """The routes of all pages and static files, and the page for what is not there."""
+def routes(needs: Needs, pages: Sequence[Page], streams: Streams) -> list[Route]:
+    """The routes of all pages, their streams and static files, and the page for what is not there."""
     frame = _Frame(needs)
-    made = [Route(page.path, frame.handler(page), methods=_methods(page)) for page in pages]
+    every = [Page(path=LIVE, get=frame.live({page.live.page: page for page in pages if page.live}, streams)), *pages]
+    made = [Route(page.path, frame.handler(page), methods=_methods(page)) for page in every]
     return [*made, needs.pages.static.route(), Route("/favicon.ico", frame.favicon), Route("/{path:path}", frame.missing)]
 
 
@@ -89,7 +93,7 @@ class _Frame:
         if page.needs is not None and right is not None and visitor is not None and not visitor.may(right):
             return await self._missing(Visit(self._needs, request, visitor, visitor.secret), 404 if request.method != "POST" else 403)
         secret = visitor.secret if visitor else request.cookies.get(FORM_COOKIE) or self._needs.rand.secret(FORM_SECRET_LENGTH)
-        visit = Visit(self._needs, request, visitor, secret)
+        visit = Visit(self._needs, request, visitor, secret, live=live_address(page.live, request) if page.live else "")
         if request.method == "POST":
             try:
                 fields = await read_form(request, max_size=MAX_FORM, max_fields=MAX_FIELDS)
@@ -105,7 +109,25 @@ class _Frame:
             answer.set_cookie(FORM_COOKIE, secret, path="/", secure=secure, httponly=True, samesite="strict")
         return answer
 
+    def live(self, pages: Mapping[str, Page], streams: Streams) -> Show:
+        """What answers a request for a stream."""
+
+        async def show(visit: Visit) -> Response:
+            page = pages.get(visit.query("page"))
+            if page is None or page.live is None or not _may_see(page, visit.me):
+                return _refuse(404, "There is no such page, or it is not live.")
+
+            async def is_allowed() -> bool:
+                visitor = await self._access.find(visit.request)
+                return visitor is not None and _may_see(page, visitor) and visitor.signed_in.membership == visit.me.signed_in.membership
+
+            return streams.open(page.live, as_of_page(visit), is_allowed)
+
+        return show
+
     def _to_sign_in(self, request: Request) -> Response:
+        if request.url.path == LIVE:
+            return _refuse(401, "You are signed out.")
         if request.method == "POST":
             return _refuse(403, "You are signed out: sign in, and repeat the change.")
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -129,6 +151,10 @@ class _Frame:
     async def favicon(self, _request: Request) -> Response:
         """Browsers ask for it by themselves."""
         return RedirectResponse(self._needs.pages.static.path("icon.svg"), 302)
+
+
+def _may_see(page: Page, visitor: Visitor) -> bool:
+    return page.needs is None or visitor.may(page.needs)
 
 
 def _refuse(status: int, sentence: str) -> Response:

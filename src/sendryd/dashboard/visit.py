@@ -77,6 +77,7 @@ class Visit:
     visitor: Visitor | None
     form_secret: str  # the session's, or that of a browser before signing in
     fields: Mapping[str, str] = field(default_factory=dict)  # of a posted form
+    live: str = ""  # the address of the stream that keeps the page up to date; empty: it is not live
 
     @property
     def me(self) -> Visitor:
@@ -101,17 +102,29 @@ class Visit:
 
     def show(self, template: str, page: str, values: Mapping[str, object], *, status: int = 200) -> Response:
         """A page. `page` is its name in `data-page`."""
-        needs, visitor = self.needs, self.visitor
+        visitor = self.visitor
         frame = {
+            **self._frame(self.token()),
             "page": page,
-            "path": self.request.url.path,
-            "token": make_token(self.form_secret, needs.rand.secret(MASK_LENGTH)),
             "me": _me(visitor) if visitor else None,
             "places": places(page) if visitor else (),
-            "may": {right.value: visitor is not None and visitor.may(right) for right in Right},
             "q": "",
+            "live": self.live if status == 200 else "",
         }
-        return HTMLResponse(needs.pages.render(template, {**frame, **values}), status, headers=headers())
+        return HTMLResponse(self.needs.pages.render(template, {**frame, **values}), status, headers=headers())
+
+    def render_part(self, template: str, values: Mapping[str, object], token: str) -> str:
+        """A part of a page alone, with this token in its forms."""
+        return self.needs.pages.render(template, {**self._frame(token), **values})
+
+    def token(self) -> str:
+        """A token for forms, masked anew."""
+        return make_token(self.form_secret, self.needs.rand.secret(MASK_LENGTH))
+
+    def _frame(self, token: str) -> dict[str, object]:
+        visitor = self.visitor
+        may = {right.value: visitor is not None and visitor.may(right) for right in Right}
+        return {"path": self.request.url.path, "token": token, "may": may}
 
     @staticmethod
     def go(path: str) -> Response:

@@ -1,5 +1,7 @@
 """The dashboard's part of the role `http`."""
 
+from typing import Final
+
 from starlette.routing import Route
 
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
@@ -8,11 +10,14 @@ from sendryd.app.roles.running import Running, Shared, intake_of
 from sendryd.app.settings import PREFIX, Settings
 from sendryd.dashboard.access import Access, Site
 from sendryd.dashboard.app import routes
+from sendryd.dashboard.live import Streams
 from sendryd.dashboard.pages import PAGES
 from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import Needs
 from sendryd.policy.health import Finding
 from sendryd.runtime.answers import Answers
+
+PLACEHOLDER_LENGTH: Final = 43
 
 
 def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> list[Route]:
@@ -56,7 +61,9 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
         examine=examine,
         settings=lambda: effective(settings),
     )
-    return routes(needs, PAGES)
+    streams = Streams(basics.clock, basics.rand.secret(PLACEHOLDER_LENGTH))
+    running.stops.insert(0, streams.stop)
+    return routes(needs, PAGES, streams)
 
 
 def effective(settings: Settings) -> list[tuple[str, str, str]]:

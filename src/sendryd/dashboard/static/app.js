@@ -15,7 +15,8 @@ class CopyButton extends HTMLElement {
 }
 
 class LocalTime extends HTMLElement {
-  connectedCallback() {
+  connectedCallback() { this.show(); }
+  show() {
     const time = this.querySelector("time");
     const moment = new Date(time?.getAttribute("datetime"));
     if (Number.isNaN(moment.getTime())) return;
@@ -23,6 +24,29 @@ class LocalTime extends HTMLElement {
     const options = isToday ? { timeStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" };
     time.title = time.getAttribute("datetime");
     time.textContent = new Intl.DateTimeFormat(undefined, options).format(moment);
+  }
+}
+
+// The state of the page's stream, in words. It pauses while the tab is hidden, and comes back by itself.
+class LiveWords extends HTMLElement {
+  connectedCallback() {
+    if (!this.hasAttribute("hx-sse:connect")) return;
+    const hears = (name, act) => this.addEventListener(`htmx:${name}`, act);
+    hears("sse:after:connection", () => this.say("live", "Live"));
+    hears("sse:before:connection", () => { if (this.state === "live") this.say("catching-up", "Catching up"); });
+    hears("sse:error", () => this.lose());
+    hears("sse:close", () => this.lose());
+    hears("after:swap", () => { for (const each of document.querySelectorAll("local-time")) each.show(); });
+  }
+  get state() { return this.firstElementChild.dataset.live; }
+  lose() {
+    if (this.state === "off") return;
+    this.say("off", `Not live since ${new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date())}`);
+  }
+  say(state, words) {
+    if (this.state === state) return;
+    this.firstElementChild.dataset.live = state;
+    this.firstElementChild.textContent = words;
   }
 }
 
@@ -78,5 +102,5 @@ class AskFirst extends HTMLElement {
 }
 
 for (const [name, element] of Object.entries({
-  "copy-button": CopyButton, "local-time": LocalTime, "row-keys": RowKeys, "key-map": KeyMap, "ask-first": AskFirst,
+  "copy-button": CopyButton, "local-time": LocalTime, "live-words": LiveWords, "row-keys": RowKeys, "key-map": KeyMap, "ask-first": AskFirst,
 })) customElements.define(name, element);
