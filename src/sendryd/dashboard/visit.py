@@ -118,7 +118,7 @@ class Visit:
         return self.needs.pages.render(template, {**self._frame(token), **values})
 
     def token(self) -> str:
-        """A token for forms, masked anew."""
+        """A token for forms, with a mask of its own."""
         return make_token(self.form_secret, self.needs.rand.secret(MASK_LENGTH))
 
     def _frame(self, token: str) -> dict[str, object]:
