@@ -23,9 +23,11 @@ from sendryd.store.base import Owner, Store
 
 if TYPE_CHECKING:
     from sendryd.accounts.api_keys import ApiKeys
+    from sendryd.accounts.audit import Audit
     from sendryd.accounts.domains import Domains
     from sendryd.accounts.people import People
     from sendryd.accounts.scheduled_reports import ScheduledReports
+    from sendryd.accounts.signin import SignIn
     from sendryd.accounts.suppressions import Suppressions
     from sendryd.accounts.templates import Templates
     from sendryd.accounts.webhooks import Webhooks
@@ -143,13 +145,29 @@ class Basics:
         allow_private = self.settings.allow_private_networks
         return Webhooks(self.store, clock=self.clock, ids=self.ids, rand=self.rand, allow_private=allow_private)
 
+    @property
+    def audit(self) -> "Audit":
+        """Entries of the audit."""
+        from sendryd.accounts.audit import Audit
+
+        return Audit(self.store, clock=self.clock, ids=self.ids)
+
     @cached_property
-    def people(self) -> "People":
-        """People of the dashboard. One for the process: it counts failed sign-ins."""
-        from sendryd.accounts.people import People
+    def signin(self) -> "SignIn":
+        """Sessions of the dashboard. One for the process: it counts failed sign-ins."""
+        from sendryd.accounts.factors import Factors
+        from sendryd.accounts.signin import SignIn
         from sendryd.runtime.passwords import Passwords
 
-        return People(self.store, clock=self.clock, rand=self.rand, ids=self.ids, passwords=Passwords())
+        factors = Factors(self.store, clock=self.clock, rand=self.rand, audit=self.audit)
+        return SignIn(self.store, clock=self.clock, rand=self.rand, audit=self.audit, passwords=Passwords(), factors=factors)
+
+    @property
+    def people(self) -> "People":
+        """People of the dashboard."""
+        from sendryd.accounts.people import People
+
+        return People(self.store, clock=self.clock, rand=self.rand, ids=self.ids, signin=self.signin, audit=self.audit)
 
     @property
     def templates(self) -> "Templates":

@@ -4,7 +4,8 @@ from typing import Annotated, Final, TypedDict
 
 import typer
 
-from sendryd.accounts.people import BadPersonField, Client, member_id
+from sendryd.accounts.audit import Client
+from sendryd.accounts.people import BadPersonField, member_id
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.app.links import public_url
 from sendryd.cli.opening import CommandFailed, with_store

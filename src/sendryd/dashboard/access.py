@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sendryd.accounts.people import MAX_SESSION, Client, People
+from sendryd.accounts.audit import Client
+from sendryd.accounts.signin import MAX_SESSION, NewSession, SignIn
 from sendryd.policy.rights import Right, has_right
 from sendryd.store.base import SignedIn
 from sendryd.web.csrf import is_token
@@ -51,8 +52,8 @@ class Site:
 class Access:
     """Finds the visitor of a request."""
 
-    def __init__(self, people: People, site: Site) -> None:
-        self._people = people
+    def __init__(self, signin: SignIn, site: Site) -> None:
+        self._signin = signin
         self._site = site
 
     def is_ours(self, request: Request) -> bool:
@@ -75,11 +76,15 @@ class Access:
 
     async def find(self, request: Request) -> Visitor | None:
         """The signed-in person; None without a session, and while the second factor is still to come."""
-        secret = request.cookies.get(self._cookie(request), "")
-        found = await self._people.find_session(secret) if secret else None
+        secret = self.secret_of(request)
+        found = await self._signin.find_session(secret) if secret else None
         if found is None or not found.session.is_complete:
             return None
         return Visitor(secret, found)
+
+    def secret_of(self, request: Request) -> str:
+        """The session's cookie; empty without one."""
+        return request.cookies.get(self._cookie(request), "")
 
     def has_signed_in_before(self, request: Request) -> bool:
         """Whether this browser was signed in before."""
@@ -93,11 +98,12 @@ class Access:
         origin = f"{scheme}://{request.headers.get('host', '')}"
         return is_from_our_page(request.headers, origin) and is_token(secret, fields.get(FORM_FIELD, ""))
 
-    def sign_in(self, response: Response, request: Request, secret: str) -> None:
+    def sign_in(self, response: Response, request: Request, made: NewSession) -> None:
         """Gives the browser its session."""
         secure, age = self.is_encrypted(request), int(MAX_SESSION.total_seconds())
-        response.set_cookie(self._cookie(request), secret, max_age=age, path="/", secure=secure, httponly=True, samesite="lax")
-        response.set_cookie(DEVICE_COOKIE, "1", max_age=age, path="/sign-in", secure=secure, httponly=True, samesite="lax")
+        response.set_cookie(self._cookie(request), made.secret, max_age=age, path="/", secure=secure, httponly=True, samesite="lax")
+        if made.session.is_complete:
+            response.set_cookie(DEVICE_COOKIE, "1", max_age=age, path="/sign-in", secure=secure, httponly=True, samesite="lax")
 
     def sign_out(self, response: Response, request: Request) -> None:
         """Takes the session from the browser."""

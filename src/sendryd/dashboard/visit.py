@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from sendryd.accounts.api_keys import ApiKeys
+from sendryd.accounts.audit import Audit, Client
 from sendryd.accounts.domains import Domains
-from sendryd.accounts.people import Client, People
+from sendryd.accounts.people import People
+from sendryd.accounts.signin import SignIn
 from sendryd.accounts.suppressions import Suppressions
 from sendryd.accounts.templates import Templates
 from sendryd.accounts.webhooks import Webhooks
@@ -43,6 +45,8 @@ class Needs:
 
     store: Store
     people: People
+    signin: SignIn
+    audit: Audit
     keys: ApiKeys
     domains: Domains
     lists: Suppressions

@@ -46,6 +46,12 @@ class SignInThrottle:
         while len(self._tries) > MAX_ENTRIES:
             self._tries.popitem(last=False)
 
+    def forgive(self, address: str, email: str) -> None:
+        """Takes back one failure: the try was not checked."""
+        for name in (_by_address(address), _by_email(email)):
+            if name in self._tries:
+                self._tries[name].failures -= 1
+
     def succeed(self, address: str, email: str) -> None:
         """Forgets the failures."""
         self._tries.pop(_by_address(address), None)

@@ -37,6 +37,8 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
     needs = Needs(
         store=basics.store,
         people=basics.people,
+        signin=basics.signin,
+        audit=basics.audit,
         keys=basics.keys,
         domains=basics.domains,
         lists=basics.lists,
@@ -45,7 +47,7 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
         intake=intake_of(basics, running, shared),
         fences=basics.fences,
         answers=Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir),
-        access=Access(basics.people, site),
+        access=Access(basics.signin, site),
         site=site,
         pages=Pages(),
         clock=basics.clock,

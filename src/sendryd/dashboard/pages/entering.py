@@ -1,10 +1,12 @@
 """Signing in and out, becoming the owner, taking up an invitation."""
 
 from typing import Final
+from urllib.parse import quote
 
 from starlette.responses import Response
 
-from sendryd.accounts.people import BadPersonField, NewSession, SignInFailed, SignInThrottled
+from sendryd.accounts.people import BadPersonField
+from sendryd.accounts.signin import NewSession, SignInFailed, SignInThrottled
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.visit import Visit
 from sendryd.model.people import LinkPurpose
@@ -13,6 +15,7 @@ from sendryd.runtime.passwords import PasswordsBusy
 from sendryd.store.errors import NotFound
 
 WRONG: Final = "The email or the password is wrong."
+WRONG_CODE: Final = "The code is wrong, or was used already."
 BUSY: Final = "Too many people are signing in just now: try again in a few seconds."
 NOT_ENCRYPTED: Final = (
     "Nobody can sign in here, because this connection is not encrypted. Set SENDRYD_HTTP_TLS=true or put a proxy with TLS in front;"
@@ -37,7 +40,7 @@ async def sign_in(visit: Visit) -> Response:
     if not access.may_sign_in(visit.request):
         return _sign_in_form(visit, email=email, fault="", target=target, status=403)
     try:
-        made = await visit.needs.people.sign_in(
+        made = await visit.needs.signin.sign_in(
             email, visit.fields.get("password", ""), client=visit.client, is_known_device=access.has_signed_in_before(visit.request)
         )
     except SignInFailed:
@@ -50,10 +53,30 @@ async def sign_in(visit: Visit) -> Response:
     return _enter(visit, made, _next(target))
 
 
+async def show_code(visit: Visit) -> Response:
+    """`GET /sign-in/code`: the second step."""
+    if await visit.needs.signin.find_waiting(visit.needs.access.secret_of(visit.request)) is None:
+        return visit.go("/sign-in")
+    return _code_form(visit, fault="", target=visit.query("next"), status=200)
+
+
+async def check_code(visit: Visit) -> Response:
+    """`POST /sign-in/code`."""
+    access, target = visit.needs.access, visit.fields.get("next", "")
+    try:
+        made = await visit.needs.signin.finish(access.secret_of(visit.request), visit.fields.get("code", ""), client=visit.client)
+    except LookupError:
+        return visit.go("/sign-in")
+    except SignInFailed:
+        return _code_form(visit, fault=WRONG_CODE, target=target, status=401)
+    except SignInThrottled as error:
+        return _code_form(visit, fault=f"{WRONG_CODE} Try again in {error.seconds:.0f} s.", target=target, status=429)
+    return _enter(visit, made, _next(target))
+
+
 async def sign_out(visit: Visit) -> Response:
     """`POST /sign-out`."""
-    if visit.visitor is not None:
-        await visit.needs.people.sign_out(visit.visitor.secret)
+    await visit.needs.signin.sign_out(visit.needs.access.secret_of(visit.request))
     answer = visit.go("/sign-in")
     visit.needs.access.sign_out(answer, visit.request)
     return answer
@@ -137,9 +160,14 @@ def _sign_in_form(visit: Visit, *, email: str, fault: str, target: str, status: 
     return visit.show("sign_in.html", "sign-in", values, status=status)
 
 
+def _code_form(visit: Visit, *, fault: str, target: str, status: int) -> Response:
+    return visit.show("sign_in_code.html", "sign-in", {"fault": fault, "next": target}, status=status)
+
+
 def _enter(visit: Visit, made: NewSession, target: str) -> Response:
-    answer = visit.go(target)
-    visit.needs.access.sign_in(answer, visit.request, made.secret)
+    query = "" if target == "/" else f"?next={quote(target, safe='')}"
+    answer = visit.go(target if made.session.is_complete else f"/sign-in/code{query}")
+    visit.needs.access.sign_in(answer, visit.request, made)
     return answer
 
 
@@ -150,6 +178,7 @@ def _next(path: str) -> str:
 
 PAGES: Final = (
     Page(path="/sign-in", get=show_sign_in, post=sign_in, needs=None),
+    Page(path="/sign-in/code", get=show_code, post=check_code, needs=None),
     Page(path="/sign-out", post=sign_out, needs=None),
     Page(path="/welcome/{link}", get=show_welcome, post=welcome, needs=None),
     Page(path="/join/{link}", get=show_join, post=join, needs=None),

@@ -37,7 +37,8 @@ INSERT INTO person ({person}) VALUES ({:person});
 
 -- name: change_person
 -- Changes a person who is as they were read.
-UPDATE person SET name = :name, password_hash = :password_hash, totp_secret = :totp_secret, totp_step = :totp_step, disabled_at = :disabled_at
+UPDATE person SET name = :name, password_hash = :password_hash, totp_secret = :totp_secret, disabled_at = :disabled_at,
+    totp_step = CASE WHEN totp_secret = :totp_secret THEN max(totp_step, :totp_step) ELSE :totp_step END
 WHERE id = :id AND name = :was_name AND password_hash = :was_password_hash AND totp_secret = :was_totp_secret;
 
 -- name: list_members
