@@ -1,5 +1,6 @@
 """The places of the dashboard, as the side and the menu list them. Pure."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,11 +53,13 @@ class Group:
     places: tuple[Place, ...]
 
 
-def places(page: str) -> tuple[Group, ...]:
-    """All places; the one that `page` belongs to is marked."""
+def places(page: str, paths: Container[str]) -> tuple[Group, ...]:
+    """The places that have a page at one of `paths`; the one that `page` belongs to is marked."""
     here = _WITHIN.get(page, page)
     groups: dict[str, list[Place]] = {}
     for each in _PLACES:
+        if each.path not in paths:
+            continue
         marked = Place(each.path, each.icon, each.text, each.page, each.page == here, each.group)
         groups.setdefault(each.group, []).append(marked)
     return tuple(Group(name, tuple(found)) for name, found in groups.items())

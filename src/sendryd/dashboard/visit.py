@@ -69,6 +69,7 @@ class Needs:
     cert_path: Path
     queue_lifetime: timedelta
     examine: Callable[[], Awaitable[list[Finding]]]  # the check of the installation
+    paths: frozenset[str]  # of all pages
     settings: Callable[[], list[tuple[str, str, str]]]  # name, effective value, description
 
 
@@ -111,7 +112,8 @@ class Visit:
             **self._frame(self.token()),
             "page": page,
             "me": _me(visitor) if visitor else None,
-            "places": places(page) if visitor else (),
+            "places": places(page, self.needs.paths) if visitor else (),
+            "paths": tuple(self.needs.paths),
             "q": "",
             "live": self.live if status == 200 else "",
         }

@@ -61,6 +61,7 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
         cert_path=settings.cert_path,
         queue_lifetime=settings.max_queue_age,
         examine=examine,
+        paths=frozenset(page.path for page in PAGES),
         settings=lambda: effective(settings),
     )
     streams = Streams(basics.clock, basics.rand.secret(PLACEHOLDER_LENGTH))
