@@ -1,4 +1,4 @@
-"""Home: what waits, what is on its way, what is held, and where to read on."""
+"""Home: the figures of the queue, held deliveries, the address that apps send to."""
 
 from dataclasses import dataclass
 from typing import Final
