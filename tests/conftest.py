@@ -75,8 +75,8 @@ def is_there(program: str) -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if not structlog.is_configured():
-        structlog.configure(processors=_LOG_PROCESSORS)
+    structlog.reset_defaults()  # a test before may have set up logs of its own
+    structlog.configure(processors=_LOG_PROCESSORS)
     if folder_of(item) in WITH_SOCKETS or item.get_closest_marker("sockets"):
         pytest_socket.enable_socket()
     else:

@@ -46,7 +46,7 @@ def test_keys_of_a_first_start_that_was_killed_between_them_are_made_anew(tmp_pa
 def test_the_first_start_says_everything_and_later_ones_keep_keys_to_themselves(tmp_path: Path) -> None:
     relay = RelayProcess(tmp_path / "with space")
     with relay:
-        assert set(relay.ready) == {"event", "smtp", "http", "keys", "tls_cert"}
+        assert set(relay.ready) == {"event", "smtp", "http", "keys", "tls_cert", "owner_url"}
         assert relay.ready["event"] == "ready"
         printed = relay.log_path.read_text("utf-8")
         assert printed.startswith("\nsendryd is ready.\n")  # before any line of the log
@@ -60,7 +60,7 @@ def test_the_first_start_says_everything_and_later_ones_keep_keys_to_themselves(
         assert relay.cert == (tmp_path / "with space" / "tls" / "cert.pem").resolve()
         assert relay.stop() == 0
         relay.start()
-        assert set(relay.ready) == {"event", "smtp", "http", "tls_cert"}
+        assert set(relay.ready) == {"event", "smtp", "http", "tls_cert", "owner_url"}
         assert not SECRET.search(relay.log_path.read_text("utf-8")[len(printed) :])
 
 

@@ -79,7 +79,7 @@ async def _main(settings: Settings, roles: Any, *, as_json: bool) -> None:
         # Only now: a start that fails before would have created keys and never shown them.
         secrets = await _make_first_keys(basics) if await _needs_first_keys(basics) else {}
         owner_url = await _owner_url(basics, settings, ready)
-        _greet(settings, ready, secrets, owner_url)
+        _greet(settings, ready, secrets, owner_url, as_json=as_json)
         if as_json:  # last: a reader of this line finds all other output written
             print_json(_ready_document(settings, ready, secrets, owner_url))
             sys.stdout.flush()
@@ -138,10 +138,10 @@ async def _make_first_keys(basics: Basics) -> dict[str, str]:
     }
 
 
-def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str], owner_url: str) -> None:
+def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str], owner_url: str, *, as_json: bool) -> None:
     """Prints the addresses; on the first start also the keys, and commands to paste; until there is an owner, the link that makes one."""
     if not sys.stderr.isatty() and not secrets:
-        if owner_url:
+        if owner_url and not as_json:  # the document has it, and standard error may be a pipe that nobody empties
             say(f"Make yourself the owner: {owner_url}")
         return
     http = _http_url(settings, ready.http)
