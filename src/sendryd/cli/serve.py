@@ -141,7 +141,7 @@ async def _make_first_keys(basics: Basics) -> dict[str, str]:
 def _greet(settings: Settings, ready: "Ready", secrets: dict[str, str], owner_url: str, *, as_json: bool) -> None:
     """Prints the addresses; on the first start also the keys, and commands to paste; until there is an owner, the link that makes one."""
     if not sys.stderr.isatty() and not secrets:
-        if owner_url and not as_json:  # the document has it, and standard error may be a pipe that nobody empties
+        if owner_url and not as_json:  # the document has it; a full pipe at standard error must not block the start
             say(f"Make yourself the owner: {owner_url}")
         return
     http = _http_url(settings, ready.http)
