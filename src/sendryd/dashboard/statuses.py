@@ -42,7 +42,7 @@ _DONE: Final = {
 
 
 def status_of(summary: MessageSummary, now: datetime) -> StatusView:
-    """The status of a message. The word is finer than the API's: what waits is scheduled, held or deferred."""
+    """The status of a message. The word is finer than the API's: a waiting message is scheduled, held or deferred."""
     api = derive_status(summary.states, has_attempts=summary.has_attempts, is_complained=summary.is_complained)
     return _view(api, summary.states, scheduled_at=summary.message.scheduled_at, has_attempts=summary.has_attempts, now=now)
 
