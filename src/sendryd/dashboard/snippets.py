@@ -14,7 +14,7 @@ class Place:
 
     http: str  # base of the REST API
     smtp: str  # host:port
-    cert: str  # path of the certificate, which clients are told to trust
+    cert: str  # path of the certificate, for clients to trust
     sender: str
     recipient: str
 

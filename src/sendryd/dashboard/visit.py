@@ -31,6 +31,7 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import Store
 from sendryd.web.csrf import make_token
+from sendryd.web.foreign import ForeignFramer
 from sendryd.web.headers import ContentPolicy, page_headers
 
 PAGE_POLICY: Final = ContentPolicy(
@@ -54,6 +55,7 @@ class Needs:
     templates: Templates
     intake: Intake
     fences: Fences
+    framer: ForeignFramer  # for the HTML of mails
     answers: Answers
     access: Access
     site: Site

@@ -16,6 +16,7 @@ from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import Needs
 from sendryd.policy.health import Finding
 from sendryd.runtime.answers import Answers
+from sendryd.web.foreign import ForeignFramer
 
 PLACEHOLDER_LENGTH: Final = 43
 
@@ -46,6 +47,7 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
         templates=basics.templates,
         intake=intake_of(basics, running, shared),
         fences=basics.fences,
+        framer=ForeignFramer(basics.fences.previews),
         answers=Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir),
         access=Access(basics.signin, site),
         site=site,

@@ -3,6 +3,6 @@
 from typing import Final
 
 from sendryd.dashboard.app import Page
-from sendryd.dashboard.pages import entering, home
+from sendryd.dashboard.pages import content, email, emails, entering, home
 
-PAGES: Final[tuple[Page, ...]] = (*entering.PAGES, *home.PAGES)
+PAGES: Final[tuple[Page, ...]] = (*entering.PAGES, *home.PAGES, *emails.PAGES, *email.PAGES, *content.PAGES)

@@ -1,0 +1,87 @@
+"""What people change of one accepted message: its waiting deliveries are tried now, cancelled, held or released. Each change is in the audit."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sendryd.accounts.audit import Audit, Client
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import EventType, Metadata
+from sendryd.model.ids import MESSAGE_PREFIX, AccountId, EventId, MessageId, format_id
+from sendryd.model.people import AuditEntry
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.idsource import IdSource
+from sendryd.store.base import NewEvent, QueueFilter, Store
+from sendryd.store.errors import NotFound
+
+
+class EmailChange(StrEnum):
+    """The value is the action in the audit."""
+
+    TRY_NOW = "email.tried"
+    CANCEL = "email.cancelled"
+    HOLD = "email.held"
+    RELEASE = "email.released"
+
+
+_FROM: Final = {
+    EmailChange.TRY_NOW: frozenset({DeliveryState.QUEUED}),
+    EmailChange.CANCEL: frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
+    EmailChange.HOLD: frozenset({DeliveryState.QUEUED}),
+    EmailChange.RELEASE: frozenset({DeliveryState.HELD}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class By:
+    """Who changes something."""
+
+    account_id: AccountId
+    actor: str  # as the audit names it: a person's email
+    client: Client
+
+
+class Emails:
+    """Changes of messages of an account. The caller has checked the right to make them."""
+
+    def __init__(self, store: Store, audit: Audit, *, clock: Clock, ids: IdSource) -> None:
+        self._store = store
+        self._audit = audit
+        self._clock = clock
+        self._ids = ids
+
+    async def change(self, message_id: MessageId, change: EmailChange, by: By) -> int:
+        """Changes the deliveries that are in a state that allows it, and returns their number. Those under way are left alone.
+
+        Raises `NotFound` for a message that the account does not have.
+        """
+        if await self._store.get_message(by.account_id, message_id) is None:
+            raise NotFound("no such message")
+        count = await self._work(change, by)(QueueFilter(message_id=message_id, states=_FROM[change]))
+        if count:
+            target = format_id(MESSAGE_PREFIX, message_id)
+            await self._audit.add(by.account_id, by.actor, by.client, change.value, target, after={"deliveries": count})
+        return count
+
+    async def last_change(self, account_id: AccountId, message_id: MessageId) -> AuditEntry | None:
+        """The latest entry of the audit about a message."""
+        target = format_id(MESSAGE_PREFIX, message_id)
+        found = await self._store.list_audit(account_id, limit=1, text=target)
+        return found.items[0] if found.items else None
+
+    def _work(self, change: EmailChange, by: By) -> Callable[[QueueFilter], Awaitable[int]]:
+        store, now = self._store, self._clock.now()
+
+        def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:
+            return NewEvent(id=EventId(self._ids.next()), type=event_type, metadata={**metadata, "by": by.actor})
+
+        match change:
+            case EmailChange.TRY_NOW:
+                return lambda which: store.retry(which, now)
+            case EmailChange.CANCEL:
+                return lambda which: store.cancel(which, now, make_event)
+            case EmailChange.HOLD:
+                return lambda which: store.hold(which, now)
+            case EmailChange.RELEASE:
+                return lambda which: store.release_held(which, now)

@@ -1,0 +1,106 @@
+"""The parts of one mail as a page shows them: its text, header fields, attachments, source. Large ones are cut, and downloads have the whole."""
+
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from sendryd.dashboard.timeline import size_text
+from sendryd.dashboard.visit import Visit
+from sendryd.message.parse import summarise
+from sendryd.message.plaintext import strip_tags
+from sendryd.model.ids import MESSAGE_PREFIX, format_id
+from sendryd.model.message import Message
+from sendryd.runtime import offload
+from sendryd.runtime.budget import BudgetExhausted
+from sendryd.runtime.log import get_logger
+from sendryd.store.errors import StoreError
+
+SHOWN: Final = 256 * 1024  # characters of a text, octets of a source: more is no reading for people
+MAX_FIELDS: Final = 500  # header fields that are shown
+MAX_VALUE: Final = 4096  # characters of one
+MAX_ATTACHMENTS: Final = 1000  # the parser's limit of parts
+BUSY: Final = "Too many large mails are shown just now: load the page again in a minute."
+LOST: Final = "The stored content of this mail cannot be read. The timeline stays; the server's log has the reason."
+
+log = get_logger("dashboard")
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentView:
+    """A file to download."""
+
+    number: int
+    name: str
+    type: str
+    size: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartsView:
+    """What one part of the page shows; what it does not need keeps its default."""
+
+    fault: str = ""  # a sentence instead of the content
+    note: str = ""
+    text: str = ""
+    has_html: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[AttachmentView, ...] = ()
+
+
+async def read_parts(visit: Visit, message: Message) -> PartsView:
+    """Text, header fields and attachments."""
+    needs = visit.needs
+    try:
+        async with needs.answers.room(message.size):
+            content = await needs.store.read_content(message.id)
+            return await offload.in_thread(_parts, content)
+    except BudgetExhausted:
+        return PartsView(fault=BUSY)
+    except StoreError as error:
+        log.error("content_not_shown", id=format_id(MESSAGE_PREFIX, message.id), error=repr(error))
+        return PartsView(fault=LOST)
+
+
+def _parts(content: bytes) -> PartsView:
+    summary = summarise(content)
+    text, note = summary.text, ""
+    if text is None:
+        text = strip_tags(summary.html[: 4 * SHOWN]) if summary.html is not None else ""
+        note = "This mail has no text part. This is the text of its HTML." if summary.html is not None else "This mail has no text."
+    if len(text) > SHOWN:
+        note = f"{note} Only the beginning is shown; the source has the whole.".lstrip()
+    attachments = enumerate(summary.attachments[:MAX_ATTACHMENTS])
+    return PartsView(
+        note=note,
+        text=_clean(text[:SHOWN]),
+        has_html=summary.html is not None,
+        headers=tuple((name, _clean(value[:MAX_VALUE])) for name, value in summary.headers[:MAX_FIELDS]),
+        attachments=tuple(
+            AttachmentView(number, _clean(each.filename) or "without a name", each.content_type, size_text(each.size))
+            for number, each in attachments
+        ),
+    )
+
+
+async def read_source(visit: Visit, message: Message) -> PartsView:
+    """The beginning of the stored octets as text. Reads no more than it shows."""
+    pieces: list[bytes] = []
+    left = SHOWN
+    try:
+        async with aclosing(visit.needs.store.stream_content(message.id)) as stream:  # type: ignore[type-var]
+            async for piece in stream:
+                pieces.append(piece[:left])
+                left -= len(pieces[-1])
+                if left == 0:
+                    break
+    except StoreError as error:
+        log.error("content_not_shown", id=format_id(MESSAGE_PREFIX, message.id), error=repr(error))
+        return PartsView(fault=LOST)
+    octets = b"".join(pieces)
+    note = f"The first {size_text(SHOWN)} of {size_text(message.size)}." if message.size > SHOWN else ""
+    return PartsView(note=note, text=_clean(octets.decode("utf-8", "replace").replace("\r\n", "\n")))
+
+
+def _clean(text: str) -> str:
+    """Text that can be encoded: strangers' may contain lone surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8")

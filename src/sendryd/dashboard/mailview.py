@@ -1,0 +1,273 @@
+"""One mail as the slide-over and the whole page show it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from sendryd.accounts.explanations import explain_delivery
+from sendryd.dashboard import contenttoken
+from sendryd.dashboard.mailparts import PartsView, read_parts, read_source
+from sendryd.dashboard.statuses import RANKS, SHAPES, StatusView, status_of, status_of_delivery
+from sendryd.dashboard.timeline import Endpoint, Entry, Moment, moment_of, size_text, timeline
+from sendryd.dashboard.visit import Visit
+from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import Event, EventType
+from sendryd.model.ids import API_KEY_PREFIX, MESSAGE_PREFIX, TEMPLATE_PREFIX, TEST_MESSAGE_PREFIX, MessageId, format_id
+from sendryd.model.message import Message, MessageSummary
+from sendryd.policy.explain import Action, Explanation, Tone
+from sendryd.policy.rights import Right
+from sendryd.store.base import EventFilter, QueuedDelivery, QueueFilter
+
+PARTS: Final = ("Timeline", "Preview", "Text", "Source", "Headers", "Attachments", "Webhooks")
+MAX_EVENTS: Final = 1000
+MAX_RECIPIENTS: Final = 1000  # read; a message has at most that many
+SHOWN_RECIPIENTS: Final = 50
+NOTIFICATIONS: Final = 500  # the newest of the account, among which those of the message are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where to go on."""
+
+    text: str
+    href: str
+    is_here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of the facts."""
+
+    name: str
+    text: str
+    moment: Moment | None = None
+    is_code: bool = False
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientView:
+    """One recipient."""
+
+    address: str
+    status: StatusView
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """A button that changes the mail."""
+
+    path: str
+    text: str
+    question: str = ""  # asked first
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookView:
+    """What one endpoint got."""
+
+    url: str
+    event: str
+    word: str
+    tone: str
+    shape: str
+    answer: str
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailView:
+    """One mail."""
+
+    id: str
+    subject: str
+    to: str
+    author: str
+    status: StatusView
+    tone: str
+    shape: str
+    sentence: str
+    advice: str
+    detail: str
+    links: tuple[Link, ...]
+    facts: tuple[Fact, ...]
+    tags: tuple[str, ...]
+    recipients: tuple[RecipientView, ...]
+    more_recipients: int
+    tabs: tuple[Link, ...]
+    part: str
+    parts: PartsView
+    frame: str  # path of the framed HTML
+    entries: tuple[Entry, ...]
+    is_cut: bool  # there are more events than entries
+    webhooks: tuple[WebhookView, ...]
+    changes: tuple[ChangeView, ...]
+
+
+async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: str) -> EmailView | None:
+    """The view of a message; None if the account has none with this id. `base` is the address of the page, to which tabs add `part`."""
+    store, now = visit.needs.store, visit.needs.clock.now()
+    summary = await store.get_message(visit.account_id, message_id)
+    if summary is None:
+        return None
+    message = summary.message
+    deliveries = await store.list_queue(QueueFilter(message_id=message_id), limit=MAX_RECIPIENTS)
+    found = await store.list_events(visit.account_id, EventFilter(mode=message.mode, message_id=message_id), limit=MAX_EVENTS)
+    keys = {key.id: key.name for key in await store.list_api_keys(visit.account_id)}
+    key_name = keys.get(message.api_key_id, "") if message.api_key_id is not None else ""
+    endpoints = await _endpoints(visit, message_id)
+    explained = _explain(visit, deliveries, found.items, now)
+    worst = explained[0][1] if explained else Explanation(Tone.OFF, "This mail has no recipients any more.")
+    part = part if part in PARTS else PARTS[0]
+    accepted_with = f"key {key_name}" if key_name else ""
+    complained = {event.delivery_id for event in found.items if event.type is EventType.COMPLAINED}
+    return EmailView(
+        id=format_id(MESSAGE_PREFIX, message.id),
+        subject=message.subject or "(no subject)",
+        to=", ".join((*message.to, *message.cc)[:3]) + (" …" if len(message.to) + len(message.cc) > 3 else ""),
+        author=message.author,
+        status=status_of(summary, now),
+        tone=worst.tone.value,
+        shape=SHAPES[worst.tone],
+        sentence=worst.sentence,
+        advice=worst.advice,
+        detail=worst.detail,
+        links=_links(visit, worst.actions, explained[0][0] if explained else None, message),
+        facts=_facts(message, key_name),
+        tags=tuple(f"{name}={value}" if value else name for name, value in message.tags),
+        recipients=tuple(
+            RecipientView(each.forward_path, _status(each, is_complained=each.id in complained, now=now), words.sentence)
+            for each, words in explained[:SHOWN_RECIPIENTS]
+        ),
+        more_recipients=max(0, len(explained) - SHOWN_RECIPIENTS),
+        tabs=tuple(Link(name, base + urlencode({"part": name.lower()}), is_here=name == part) for name in PARTS),
+        part=part,
+        parts=await _read_part(visit, message, part),
+        frame=_frame_path(visit, message, now),
+        entries=timeline(message, found.items, deliveries, endpoints, accepted_with=accepted_with, now=now),
+        is_cut=found.has_more,
+        webhooks=tuple(_webhook(each) for each in endpoints),
+        changes=_changes(visit, summary, now),
+    )
+
+
+def part_of(text: str) -> str:
+    """The part that an address names; the first one for any other text."""
+    return next((name for name in PARTS if name.lower() == text.lower()), PARTS[0])
+
+
+async def _read_part(visit: Visit, message: Message, part: str) -> PartsView:
+    if part == "Source":
+        return await read_source(visit, message)
+    return await read_parts(visit, message) if part in {"Preview", "Text", "Headers", "Attachments"} else PartsView()
+
+
+async def _endpoints(visit: Visit, message_id: MessageId) -> list[Endpoint]:
+    store, account_id = visit.needs.store, visit.account_id
+    found = await store.page_notifications(account_id, limit=NOTIFICATIONS)
+    ours = [each for each in found.items if each.event is not None and each.event.message_id == message_id]
+    urls: dict[int, str] = {}
+    for each in ours:
+        if each.webhook_id not in urls:
+            webhook = await store.get_webhook(account_id, each.webhook_id)
+            urls[each.webhook_id] = webhook.url if webhook else "a removed webhook"
+    return [Endpoint(notification=each, url=urls[each.webhook_id]) for each in reversed(ours)]
+
+
+def _webhook(endpoint: Endpoint) -> WebhookView:
+    notification = endpoint.notification
+    words = {"delivered": ("Taken", "ok", "ok"), "failed": ("Failed", "bad", "bad")}
+    word, tone, shape = words.get(notification.state.value, ("Waiting", "go", "go"))
+    code = str(notification.status_code) if notification.status_code is not None else ""
+    return WebhookView(
+        url=endpoint.url,
+        event=notification.type.value,
+        word=word,
+        tone=tone,
+        shape=shape,
+        answer=f"{code} {notification.response}".strip(),
+        at=moment_of(notification.delivered_at or notification.created_at),
+    )
+
+
+def _explain(
+    visit: Visit, deliveries: Sequence[QueuedDelivery], events: Sequence[Event], now: datetime
+) -> list[tuple[QueuedDelivery, Explanation]]:
+    """Each delivery with its sentence, the worst first."""
+    by_delivery: dict[int | None, list[Event]] = {}
+    for event in events:
+        by_delivery.setdefault(event.delivery_id, []).append(event)
+    lifetime = visit.needs.queue_lifetime
+    explained = [(each, explain_delivery(each, by_delivery.get(each.id, ()), now, lifetime=lifetime)) for each in deliveries]
+    return sorted(explained, key=lambda pair: (RANKS[pair[1].tone], pair[0].id))
+
+
+def _status(delivery: QueuedDelivery, *, is_complained: bool, now: datetime) -> StatusView:
+    scheduled_at = delivery.message.scheduled_at
+    return status_of_delivery(delivery.state, attempts=delivery.attempts, is_complained=is_complained, scheduled_at=scheduled_at, now=now)
+
+
+def _facts(message: Message, key_name: str) -> tuple[Fact, ...]:
+    facts = [Fact("Accepted", "", moment_of(message.created_at)), Fact("Size", size_text(message.size))]
+    if message.api_key_id is not None:
+        key_id = format_id(API_KEY_PREFIX, message.api_key_id)
+        facts.append(Fact("Key", key_name or key_id, href="/emails?" + urlencode({"q": f"key:{key_id}"})))
+    if message.scheduled_at is not None:
+        facts.append(Fact("Scheduled", "", moment_of(message.scheduled_at)))
+    if message.template_id is not None:
+        facts.append(Fact("Template", format_id(TEMPLATE_PREFIX, message.template_id), is_code=True))
+    facts.append(Fact("Message-ID", message.internet_message_id, is_code=True))
+    return tuple(facts)
+
+
+def _frame_path(visit: Visit, message: Message, now: datetime) -> str:
+    token = contenttoken.ContentToken(
+        account_id=message.account_id,
+        message_id=message.id,
+        person_id=visit.me.signed_in.person.id,
+        expires_at=now + contenttoken.LIFETIME,
+    )
+    return f"/content/{contenttoken.mint(visit.needs.secret, token)}"
+
+
+def _links(visit: Visit, actions: Sequence[Action], delivery: QueuedDelivery | None, message: Message) -> tuple[Link, ...]:
+    """The actions that are pages, as far as there are these pages."""
+    sender = message.author.rpartition("@")[2].rstrip("> ").lower()
+    targets: dict[Action, tuple[str, str]] = {
+        Action.CHECK: ("/health", "/health"),
+        Action.HEALTH: ("/health", "/health"),
+        Action.SHOW_EDIT: ("/domains/{name}", f"/domains/{quote(sender)}"),
+        Action.SHOW_RULE: ("/domains/{name}", f"/domains/{quote(sender)}"),
+        Action.VERIFY: ("/domains/{name}", f"/domains/{quote(sender)}"),
+        Action.SMTP_LOG: ("/log/smtp", "/log/smtp"),
+        Action.OPEN_TEST: ("/test", f"/test?open={format_id(TEST_MESSAGE_PREFIX, message.id)}"),
+    }
+    if delivery is not None:
+        targets[Action.OPEN_QUEUE] = ("/queue/{domain}", f"/queue/{quote(delivery.domain)}")
+        targets[Action.LIFT] = ("/suppressions", "/suppressions?" + urlencode({"q": delivery.forward_path}))
+    wanted = [(action, *targets[action]) for action in actions if action in targets]
+    return tuple(Link(action.value, href) for action, path, href in wanted if path in visit.needs.paths)
+
+
+def _changes(visit: Visit, summary: MessageSummary, now: datetime) -> tuple[ChangeView, ...]:
+    message, states, me = summary.message, summary.states, visit.me
+    path, is_live = f"/emails/{format_id(MESSAGE_PREFIX, message.id)}", message.mode is KeyMode.LIVE
+    queued, held = states.get(DeliveryState.QUEUED, 0), states.get(DeliveryState.HELD, 0)
+    changes: list[ChangeView] = []
+    if held and is_live and me.may(Right.ADMINISTER):
+        changes.append(ChangeView(f"{path}/release", "Release"))
+    if queued and is_live and me.may(Right.ADMINISTER):
+        changes.append(ChangeView(f"{path}/hold", "Hold"))
+    if (queued or held) and me.may(Right.WORK):
+        number = queued + held
+        whom = "its recipient" if number == 1 else f"{number:,} recipients"
+        changes.append(ChangeView(f"{path}/cancel", "Cancel", f"The mail will not be sent to {whom}. This cannot be undone."))
+    if queued and is_live and me.may(Right.WORK):
+        is_later = message.scheduled_at is not None and message.scheduled_at > now
+        changes.append(ChangeView(f"{path}/try", "Send now" if is_later else "Try now", key="r"))
+    return tuple(changes)

@@ -1,0 +1,203 @@
+"""The timeline of a message: its events, the next tries and what webhooks were sent, in words. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.event import Event, EventType
+from sendryd.model.message import Message
+from sendryd.model.moment import timestamp
+from sendryd.model.webhook import Notification, NotificationState
+from sendryd.policy.explain.words import span
+from sendryd.store.base import QueuedDelivery
+
+_MACHINES: Final = {"scanner": "by a machine that checks links", "privacy_proxy": "by the mailbox provider, perhaps for the reader"}
+_UNITS: Final = ((1024 * 1024, "MB"), (1024, "KB"))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time as pages print it."""
+
+    stamp: str  # ISO 8601 in UTC
+    text: str  # where no script makes it local
+
+
+def moment_of(time: datetime) -> Moment:
+    """A time to the second."""
+    time = time.astimezone(UTC)
+    return Moment(timestamp(time), f"{time.day} {time:%B} {time:%H:%M:%S} UTC")
+
+
+def size_text(octets: int) -> str:
+    """A size as people read it: `812 octets`, `5.2 KB`, `1.3 MB`."""
+    for unit, name in _UNITS:
+        if octets >= unit:
+            return f"{octets / unit:.1f} {name}"
+    return f"{octets} octets"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a dialogue."""
+
+    is_ours: bool
+    text: str
+    is_refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A point of the timeline."""
+
+    event: str  # the API's word; `waiting` and `webhook` for what is no event
+    tone: str
+    shape: str
+    title: str
+    at: datetime
+    took: str = ""
+    detail: str = ""
+    recipient: str = ""  # empty if the message has only one
+    talk: tuple[Line, ...] = ()
+    moment: Moment = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "moment", moment_of(self.at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A notification about the message, and the address that it goes to."""
+
+    notification: Notification
+    url: str
+
+
+def timeline(
+    message: Message,
+    events: Sequence[Event],
+    deliveries: Sequence[QueuedDelivery],
+    endpoints: Iterable[Endpoint],
+    *,
+    accepted_with: str,
+    now: datetime,
+) -> tuple[Entry, ...]:
+    """All entries, oldest first. `accepted_with` names the API key."""
+    is_single = len(deliveries) <= 1
+    entries = [_accepted(message, accepted_with, len(deliveries))]
+    for event in sorted(events, key=lambda event: event.id):
+        if event.type is not EventType.QUEUED:
+            entries.append(_entry(event, "" if is_single else event.recipient))
+    entries += [_webhook(each) for each in endpoints]
+    entries.sort(key=lambda entry: entry.at)
+    entries += [_waiting(each, now, "" if is_single else each.forward_path) for each in deliveries if each.state is DeliveryState.QUEUED]
+    return tuple(entries)
+
+
+def _accepted(message: Message, accepted_with: str, recipients: int) -> Entry:
+    parts = [f"for {recipients:,} recipients" if recipients > 1 else "", accepted_with, size_text(message.size)]
+    detail = ", ".join(part for part in parts if part)
+    return Entry(
+        event="queued", tone="ok", shape="ok", title="Accepted and stored", at=message.created_at, detail=detail[:1].upper() + detail[1:]
+    )
+
+
+def _entry(event: Event, recipient: str) -> Entry:
+    tone, shape, title = _WORDS[event.type]
+    found = event.metadata
+    attempt = found.get("attempt")
+    if isinstance(attempt, int) and event.type is not EventType.DELIVERED:
+        title = f"Try {attempt}: {title[:1].lower()}{title[1:]}"
+    took = found.get("duration_ms")
+    has_reply = event.type is not EventType.DELIVERED
+    return Entry(
+        event=event.type.value,
+        tone=tone,
+        shape=shape,
+        title=title,
+        at=event.created_at,
+        took=_took(took) if isinstance(took, int) and has_reply else "",
+        detail=_detail(event),
+        recipient=recipient,
+        talk=_talk(event) if has_reply else (),
+    )
+
+
+_WORDS: Final = {
+    EventType.QUEUED: ("ok", "ok", "Accepted and stored"),
+    EventType.SENT: ("ok", "sending", "Taken by the receiving server"),
+    EventType.DELIVERED: ("ok", "ok", "Delivered"),
+    EventType.DEFERRED: ("slow", "slow", "Put off"),
+    EventType.BOUNCED: ("bad", "bad", "Bounced"),
+    EventType.FAILED: ("bad", "bad", "Given up"),
+    EventType.SUPPRESSED: ("off", "off", "Not sent: the address is suppressed"),
+    EventType.CANCELLED: ("off", "off", "Cancelled"),
+    EventType.OPENED: ("ok", "eye", "Opened"),
+    EventType.CLICKED: ("ok", "click", "Link followed"),
+    EventType.COMPLAINED: ("abuse", "abuse", "Reported as spam"),
+    EventType.UNSUBSCRIBED: ("off", "ban", "Unsubscribed"),
+}
+
+
+def _text(event: Event, name: str) -> str:
+    value = event.metadata.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _detail(event: Event) -> str:
+    match event.type:
+        case EventType.DELIVERED:
+            return ""
+        case EventType.OPENED | EventType.CLICKED:
+            machine = _MACHINES.get(_text(event, "opened_by") or _text(event, "clicked_by"), "")
+            return ", ".join(part for part in (_text(event, "link"), machine, _text(event, "user_agent")) if part)
+        case EventType.CANCELLED:
+            by = _text(event, "by")
+            return f"By {by}" if by else ""
+        case EventType.SUPPRESSED | EventType.COMPLAINED | EventType.UNSUBSCRIBED:
+            return _text(event, "reason").replace("_", " ").capitalize()
+    host, address, tls = _text(event, "host"), _text(event, "address"), _text(event, "tls")
+    server = f"{host} ({address})" if host and address and host != address else host or address
+    doubt = "may arrive twice" if event.metadata.get("possibly_duplicate") is True else ""
+    reason = "" if _text(event, "reply") else _text(event, "last_reason") or _text(event, "reason")
+    return ", ".join(part for part in (server, (tls or "without TLS") if server else "", reason, doubt) if part)
+
+
+def _talk(event: Event) -> tuple[Line, ...]:
+    is_refusal = event.type in {EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED}
+    return tuple(Line(is_ours=False, text=line, is_refusal=is_refusal) for line in _text(event, "reply").splitlines() if line)
+
+
+def _took(milliseconds: int) -> str:
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.2f} s"
+
+
+def _waiting(delivery: QueuedDelivery, now: datetime, recipient: str) -> Entry:
+    title = "Next try" if delivery.attempts else "First try"
+    away = f"In {span(delivery.due_at - now)}" if delivery.due_at > now else "Now, as soon as it is its turn"
+    return Entry(event="waiting", tone="go", shape="go", title=title, at=delivery.due_at, detail=away, recipient=recipient)
+
+
+def _webhook(endpoint: Endpoint) -> Entry:
+    notification = endpoint.notification
+    answer = f"answered {notification.status_code}" if notification.status_code is not None else ""
+    match notification.state:
+        case NotificationState.DELIVERED:
+            tone, title = "ok", f"Webhook got {notification.type.value}"
+        case NotificationState.FAILED:
+            tone, title = "bad", f"Webhook did not take {notification.type.value}"
+        case _ if notification.attempts:
+            tone, title = "slow", f"Webhook is tried again with {notification.type.value}"
+        case _:
+            tone, title = "go", f"Webhook is sent {notification.type.value}"
+    tries = f"{notification.attempts} tries" if notification.attempts > 1 else ""
+    return Entry(
+        event="webhook",
+        tone=tone,
+        shape="hook",
+        title=title,
+        at=notification.delivered_at or notification.created_at,
+        detail=", ".join(part for part in (endpoint.url, answer, tries) if part),
+    )
