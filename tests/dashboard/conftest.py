@@ -8,7 +8,9 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from sendryd.testing.mailhost import Script
 from sendryd.testing.process import RelayProcess
+from sendryd.testing.world import World
 
 EMAIL, PASSWORD = "mara@acme.example", "four words make one"
 
@@ -100,5 +102,37 @@ def viewer(relay: RelayProcess, owner: Browser) -> Browser:
     assert owner.cookies
     url = relay.json("people", "invite", "vera@acme.example", "--role", "viewer")["url"]
     browser = Browser(relay.ready["http"])
+    assert browser.send(urlsplit(url).path, {"name": "Vera", "password": PASSWORD}).status == 303
+    return browser
+
+
+def answer_rcpt(address: str) -> str | None:
+    """How the receiving server of `mails` answers, by the local part."""
+    word = address.partition("@")[0].rpartition("<")[2].partition("+")[0].lower()
+    return {"gone": "550 5.1.1 No such user here", "slow": "451 4.7.1 Greylisting in action, please come back later"}.get(word)
+
+
+@pytest.fixture(scope="session")
+def mails(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The program with a verified domain and a receiving server, for pages that show mail."""
+    with World(tmp_path_factory.mktemp("mails"), script=Script(rcpt=answer_rcpt)) as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def reader(mails: World) -> Browser:
+    """The browser of the owner of `mails`."""
+    browser = Browser(mails.relay.ready["http"])
+    path = urlsplit(mails.relay.ready["owner_url"]).path
+    assert browser.send(path, {"name": "Mara Lind", "email": EMAIL, "password": PASSWORD}).status == 303
+    return browser
+
+
+@pytest.fixture(scope="session")
+def looker(mails: World, reader: Browser) -> Browser:
+    """The browser of a viewer of `mails`."""
+    assert reader.cookies
+    url = mails.relay.json("people", "invite", "vera@acme.example", "--role", "viewer")["url"]
+    browser = Browser(mails.relay.ready["http"])
     assert browser.send(urlsplit(url).path, {"name": "Vera", "password": PASSWORD}).status == 303
     return browser

@@ -99,6 +99,6 @@ def _smtp(place: Place) -> str:
     return (
         f"curl --ssl-reqd --cacert {shlex.quote(place.cert)} {shlex.quote('smtp://' + place.smtp)} \\\n"
         f'  --user "sendry:$SENDRYD_KEY" --mail-from {shlex.quote(place.sender)} --mail-rcpt {shlex.quote(place.recipient)} \\\n'
-        "  --upload-file - <<'END'\n"
+        "  --crlf --upload-file - <<'END'\n"
         f"From: {place.sender}\nTo: {place.recipient}\nSubject: Hello over SMTP\n\nIt works.\nEND"
     )
