@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+# Features that browsers know: they report any other name in their console.
 _DENIED_FEATURES: Final = (
-    "accelerometer", "attribution-reporting", "browsing-topics", "camera", "display-capture", "encrypted-media", "geolocation", "gyroscope",
+    "accelerometer", "browsing-topics", "camera", "display-capture", "encrypted-media", "geolocation", "gyroscope",
     "hid", "idle-detection", "magnetometer", "microphone", "midi", "payment", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 
