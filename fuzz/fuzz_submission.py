@@ -25,14 +25,14 @@ PIECES = [
 def test(data: bytes) -> None:
     """With line ends as the door leaves them."""
     content = data.replace(b"\r\n", b"\n").replace(b"\r", b"").replace(b"\n", b"\r\n").replace(b"\0", b"")
-    draft = parse_message(content, None)
-    if not isinstance(draft, ParsedMessage):
-        assert "\n" not in draft.sentence
-        assert not draft.smtp.is_positive
+    parsed = parse_message(content, None)
+    if not isinstance(parsed, ParsedMessage):
+        assert "\n" not in parsed.sentence
+        assert not parsed.smtp.is_positive
         return
-    for shown in (draft.author_text, draft.author.display, draft.subject, *draft.to, *draft.cc):
+    for shown in (parsed.author_text, parsed.author.display, parsed.subject, *parsed.to, *parsed.cc):
         assert not set(shown) & set("\r\n\0\u2028\u2029")
-    final = finish(draft, content, received=RECEIVED, message_id="<1@r.test>", now=NOW)
+    final = finish(parsed, content, received=RECEIVED, message_id="<1@r.test>", now=NOW)
     assert final.endswith(b"\r\n")
     headers = HeaderBlock.parse(final)
     assert headers.count(b"from") == 1
@@ -41,7 +41,7 @@ def test(data: bytes) -> None:
     assert not [name for name in headers.by_name if name.startswith(b"x-sendry-") or name in {b"bcc", b"resent-bcc", b"return-path"}]
     again = parse_message(final, None)
     assert isinstance(again, ParsedMessage), again
-    assert again.author == draft.author
+    assert again.author == parsed.author
 
 
 if __name__ == "__main__":

@@ -149,9 +149,9 @@ async def test_tracking_that_cannot_be_is_said_not_to_be(body: bytes, reason: st
     ],
 )
 async def test_the_author_is_kept_so_that_its_domain_is_read_from_it(field: str, author: str) -> None:
-    draft = parse_message(f"From: {field}\r\n\r\n".encode(), None)
-    assert isinstance(draft, ParsedMessage)
-    assert (draft.author_text, author_domain(draft.author_text)) == (author, "example.test")
+    parsed = parse_message(f"From: {field}\r\n\r\n".encode(), None)
+    assert isinstance(parsed, ParsedMessage)
+    assert (parsed.author_text, author_domain(parsed.author_text)) == (author, "example.test")
 
 
 @pytest.mark.parametrize("field", ["a@(evil.test)example.test", "<@evil.test:a@example.test>", "Team: a@example.test;"])

@@ -67,9 +67,9 @@ def check(content: bytes, *, is_ascii: bool = True) -> ParsedMessage:
     assert not {field.name for field in headers.fields} & {b"date", b"message-id", b"received", b"bcc"}
     for line in content[: headers.end].split(b"\r\n")[:-1]:
         assert line.strip() == line.lstrip(b" ") != b""
-    draft = parse_message(content, None)
-    assert isinstance(draft, ParsedMessage)
-    return draft
+    parsed = parse_message(content, None)
+    assert isinstance(parsed, ParsedMessage)
+    return parsed
 
 
 def crlf(text: str) -> str:
@@ -239,8 +239,8 @@ def test_any_subject_arrives(subject: str) -> None:
 
 def check_subject(subject: str) -> None:
     content = build(subject=subject, headers=(("X-Copy-Of-The-Subject-With-Quite-A-Long-Name", subject), ("X-C", subject)))
-    draft = check(content)
-    assert draft.subject == subject.strip()
+    parsed = check(content)
+    assert parsed.subject == subject.strip()
     headers = HeaderBlock.parse(content)
     lines = content[: headers.end].split(b"\r\n")
     assert all(len(line) <= LINE or b"=?utf-8?" not in line for line in lines)
@@ -291,8 +291,8 @@ def check_name(name: str) -> None:
     name = name.strip()
     mailbox = Mailbox(name, "hello", "acme.com")
     content = build(author=mailbox, to=(mailbox, BOB, mailbox), cc=(mailbox,) * 20)
-    draft = check(content)
-    assert (draft.author.display, draft.author.address) == (name, "hello@acme.com")
+    parsed = check(content)
+    assert (parsed.author.display, parsed.author.address) == (name, "hello@acme.com")
     author = classic(content)["From"]
     shown, address = email.utils.parseaddr(str(author).replace("\r\n", ""))
     assert address == "hello@acme.com"
@@ -307,9 +307,9 @@ def check_name(name: str) -> None:
 def test_addresses_that_need_quotes_or_smtputf8() -> None:
     quoted, utf8 = parse_mailbox('"a, b\\"c"@acme.com'), parse_mailbox("Zoë <zoë@bücher.test>")
     content = build(author=utf8, to=(quoted, utf8))
-    draft = check(content, is_ascii=False)
-    assert draft.author.address == "zoë@xn--bcher-kva.test"
-    assert draft.to == ('"a, b\\"c"@acme.com', "Zoë <zoë@xn--bcher-kva.test>")
+    parsed = check(content, is_ascii=False)
+    assert parsed.author.address == "zoë@xn--bcher-kva.test"
+    assert parsed.to == ('"a, b\\"c"@acme.com', "Zoë <zoë@xn--bcher-kva.test>")
     assert b'To: "a, b\\"c"@acme.com, =?utf-8?b?Wm/Dqw==?= <zo\xc3\xab@xn--bcher-kva.test>\r\n' in content
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sendryd.runtime.budget import BudgetExhausted, ContentBudget, Share
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 
 
 async def waiting(budget: Share, count: int) -> None:
@@ -40,7 +40,7 @@ def test_an_owner_has_a_limit_of_its_own() -> None:
 async def test_who_waits_gets_what_is_given_back() -> None:
     share = Share(10)
     assert share.try_take(10)
-    task = asyncio.create_task(share.take(6, PATIENCE))
+    task = asyncio.create_task(share.take(6, TIMEOUT))
     await waiting(share, 1)
     share.give_back(5)
     await asyncio.sleep(0)
@@ -53,7 +53,7 @@ async def test_who_waits_gets_what_is_given_back() -> None:
 async def test_small_requests_do_not_starve_a_large_one() -> None:
     share = Share(10)
     assert share.try_take(6)
-    large = asyncio.create_task(share.take(8, PATIENCE))
+    large = asyncio.create_task(share.take(8, TIMEOUT))
     await waiting(share, 1)
     assert not share.try_take(2)
     share.give_back(6)
@@ -68,7 +68,7 @@ async def test_live_keys_are_served_before_test_keys() -> None:
     served: list[str] = []
 
     async def take(name: str, share: Share) -> None:
-        async with share.hold(10, PATIENCE):
+        async with share.hold(10, TIMEOUT):
             served.append(name)
 
     tasks = [asyncio.create_task(take("test", test))]
@@ -87,7 +87,7 @@ async def test_shares_take_turns() -> None:
     served: list[str] = []
 
     async def take(name: str, share: Share) -> None:
-        async with share.hold(1, PATIENCE):
+        async with share.hold(1, TIMEOUT):
             served.append(name)
 
     tasks = [asyncio.create_task(take("many", many)) for _ in range(5)]
@@ -104,7 +104,7 @@ async def test_waiting_ends_and_makes_room_for_the_next() -> None:
     assert share.try_take(6)
     large = asyncio.create_task(share.take(8, 0.02))
     await waiting(share, 1)
-    small = asyncio.create_task(share.take(4, PATIENCE))
+    small = asyncio.create_task(share.take(4, TIMEOUT))
     with pytest.raises(BudgetExhausted):
         await large
     await small
@@ -114,7 +114,7 @@ async def test_waiting_ends_and_makes_room_for_the_next() -> None:
 async def test_who_is_cancelled_leaves_nothing_taken() -> None:
     share = Share(10)
     assert share.try_take(10)
-    task = asyncio.create_task(share.take(8, PATIENCE))
+    task = asyncio.create_task(share.take(8, TIMEOUT))
     await waiting(share, 1)
     share.give_back(10)  # it is served, and cancelled before it runs
     task.cancel()
@@ -125,7 +125,7 @@ async def test_who_is_cancelled_leaves_nothing_taken() -> None:
 
 async def test_work_that_needs_more_than_all_gets_all() -> None:
     share = Share(10)
-    async with share.hold(50, PATIENCE):
+    async with share.hold(50, TIMEOUT):
         assert share.taken == 10
     assert share.taken == 0
 
@@ -163,7 +163,7 @@ def test_no_sequence_of_takes_goes_beyond_a_limit(steps: list[tuple[int, int]]) 
 async def test_who_is_cancelled_just_before_its_turn_leaves_the_line() -> None:
     share = Share(10)
     assert share.try_take(10)
-    task = asyncio.create_task(share.take(5, PATIENCE))
+    task = asyncio.create_task(share.take(5, TIMEOUT))
     await waiting(share, 1)
     task.cancel()
     share.give_back(10)  # before the task has noticed

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from sendryd.store.errors import Changed, LimitReached, NotAllowed
-from sendryd.store.rules import Waiting, check_amendable, check_draft, check_limit, check_rotation, check_unchanged, list_untried
+from sendryd.store.rules import Waiting, check_amendable, check_limit, check_rotation, check_source_request, check_unchanged, list_untried
 from sendryd.testing.samples import NOW, Samples
 
 LATER = NOW + timedelta(hours=1)
@@ -47,10 +47,10 @@ def test_a_change_is_made_from_what_is_stored() -> None:
     check_unchanged((1, "a"), (1, "a"), "the domain")
     with pytest.raises(Changed, match="the domain has been changed"):
         check_unchanged((1, "b"), (1, "a"), "the domain")
-    check_draft(b"a", b"a")
+    check_source_request(b"a", b"a")
     for stored in (None, b"b"):
         with pytest.raises(Changed, match="the message has been changed"):
-            check_draft(stored, b"a")
+            check_source_request(stored, b"a")
 
 
 def test_a_key_is_replaced_until_its_revocation() -> None:

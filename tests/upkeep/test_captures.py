@@ -52,7 +52,7 @@ class House:
     async def schedule(self, *recipients: str, mode: KeyMode = KeyMode.TEST, at: datetime | None = None) -> MessageId:
         """A message for later, as the door makes it: no engine may pick up a test key's."""
         new = self.samples.message(
-            recipients, mode=mode, created_at=self.clock.now(), scheduled_at=at or self.clock.now() + HOUR, draft=b"d"
+            recipients, mode=mode, created_at=self.clock.now(), scheduled_at=at or self.clock.now() + HOUR, source_request=b"d"
         )
         domain = NO_DOMAIN if mode is KeyMode.TEST else "example.org"
         deliveries = tuple(replace(each, state=DeliveryState.QUEUED, domain=domain) for each in new.deliveries)

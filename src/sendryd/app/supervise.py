@@ -165,7 +165,7 @@ class Process:
         self._basics.clock.begin_from(last_seen)
         await self._return_dead_leases()
         await self._start_roles(shared, sockets, last_seen, smtp_port)
-        self._running.figures["daemons"] = lambda: {"failures": self._daemons.failures}
+        self._running.statistics["daemons"] = lambda: {"failures": self._daemons.failures}
         for daemon in [*self._running.daemons, self._keep_house]:
             self._tasks.append(asyncio.create_task(self._daemons.keep_running(daemon)))
         return spool, Ready(smtp, http, settings.cert_path)

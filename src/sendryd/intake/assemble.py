@@ -78,7 +78,7 @@ class Assembler:
             unsubscribe_url=options.unsubscribe_url,
         )
         deliveries = tuple(self._new_delivery(recipient, message, obeyed) for recipient in submission.recipients)
-        new = NewMessage(message=message, content=content, deliveries=deliveries, draft=options.draft)
+        new = NewMessage(message=message, content=content, deliveries=deliveries, source_request=options.source_request)
         return Prepared(new, parsed.orders.idempotency_key, submission.origin, public_id)
 
     def _received_line(self, origin: Origin, queue_id: str, now: datetime) -> bytes:

@@ -47,7 +47,7 @@ class Options:
     template_id: TemplateId | None = None
     list_id: str | None = None
     unsubscribe_url: str | None = None
-    draft: bytes | None = None  # of a scheduled message: the JSON of its request
+    source_request: bytes | None = None  # of a scheduled message: the JSON of its request
     is_rest: bool = False  # whether it comes by REST, where the domain's setting tracks links
 
 

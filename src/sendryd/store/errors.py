@@ -1,26 +1,26 @@
-"""What can go wrong in a store. Everything else that a store raises is a bug."""
+"""The faults that a store reports. Any other exception that a store raises is a bug."""
 
 from sendryd.store.base.accepting import Answer
 
 
 class StoreError(Exception):
-    """Root of what a store raises on purpose."""
+    """Base class of the store's faults."""
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be read or written just now; nothing of the failed call was stored."""
+    """The store cannot be read or written at present; the failed call stored nothing."""
 
 
 class StoreFull(StoreUnavailable):
-    """The disk is full or the file may not grow; nothing of the failed call was stored."""
+    """The disk is full or the file may not grow; the failed call stored nothing."""
 
 
 class TookTooLong(StoreError):
-    """A search had to look at too much."""
+    """A search exceeded its time limit."""
 
 
 class LeaseLost(StoreError):
-    """The lease had expired or somebody else holds the delivery now; nothing was recorded."""
+    """The lease was returned, or another worker holds the delivery; nothing was recorded."""
 
 
 class Conflict(StoreError):
@@ -28,11 +28,11 @@ class Conflict(StoreError):
 
 
 class Changed(StoreError):
-    """The row is not as it was read any more; nothing was stored. Read it again and apply the change again."""
+    """The row differs from the one that the change was made from; nothing was stored. Read it again and repeat the change."""
 
 
 class LimitReached(StoreError):
-    """The account has as many of these as it may have; nothing was stored."""
+    """The account has reached its limit of these rows; nothing was stored."""
 
     def __init__(self, limit: int, what: str, advice: str) -> None:
         super().__init__(f"the account has {limit} {what}{'' if limit == 1 else 's'}, the most that it may have: {advice}")
@@ -43,11 +43,11 @@ class NotFound(StoreError):
 
 
 class ContentDamaged(StoreError):
-    """The stored content of a message is missing, short, altered or that of another one. The text says which, for the log."""
+    """The stored content of a message is missing, short, altered or another message's. The text says which, for the log."""
 
 
 class RowUnreadable(StoreError):
-    """A row is damaged, or has a word that this version does not know. The others are not."""
+    """One row is damaged, or holds a word that this version does not know. Other rows are readable."""
 
     def __init__(self, public_id: str, reason: str) -> None:
         super().__init__(f"{public_id} cannot be read: {reason}")
@@ -56,7 +56,7 @@ class RowUnreadable(StoreError):
 
 
 class NotAllowed(StoreError):
-    """The row is in a state in which this cannot be done."""
+    """The state of the row does not allow the change."""
 
 
 class SchemaMismatch(StoreError):
@@ -64,7 +64,7 @@ class SchemaMismatch(StoreError):
 
 
 class AlreadyAnswered(Exception):
-    """The idempotent request was answered before: nothing of this one was stored."""
+    """An idempotent request was answered before; this one stored nothing."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"the key {answer.key!r} has its answer")

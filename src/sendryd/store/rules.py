@@ -1,4 +1,4 @@
-"""When a change of stored state is allowed: functions of values, which every backend asks in the transaction of the change. Pure."""
+"""When a change of stored state is allowed. Every backend calls these functions in the transaction of the change. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ _UNTRIED: Final = frozenset({DeliveryState.QUEUED.value, DeliveryState.HELD.valu
 
 
 class Waiting(NamedTuple):
-    """A delivery of a scheduled message, as it decides whether the message can still be changed."""
+    """A delivery of a scheduled message, with the values that decide whether the message can still be changed."""
 
     id: int
     state: str  # the word of a `DeliveryState`
@@ -21,8 +21,8 @@ class Waiting(NamedTuple):
 
 
 def list_untried(deliveries: Sequence[Waiting]) -> list[Waiting]:
-    """The deliveries of a message that wait for their first attempt. Those that were suppressed from the start do not count. Raises
-    `NotAllowed` if there is none, or one that was tried or is done.
+    """The deliveries of a message that wait for their first attempt, without those that were suppressed from the start. Raises `NotAllowed` if
+    there is none, or if one was tried or is done.
     """
     found = [each for each in deliveries if each.state != DeliveryState.SUPPRESSED.value]
     if not found or any(each.state not in _UNTRIED or each.attempts for each in found):
@@ -36,8 +36,8 @@ def check_amendable(deliveries: Sequence[Waiting], now: datetime) -> None:
         raise NotAllowed("the message is held or due")
 
 
-def check_draft(stored: bytes | None, made_from: bytes) -> None:
-    """Raises `Changed` if a message was made from another draft than the one that its change was made from."""
+def check_source_request(stored: bytes | None, made_from: bytes) -> None:
+    """Raises `Changed` if the stored source request of a message is not the one that its change was made from."""
     if stored != made_from:
         raise Changed("the message has been changed by somebody else at the same time: try again")
 
@@ -49,14 +49,14 @@ def check_rotation(old: ApiKey, new: ApiKey) -> None:
 
 
 def check_unchanged(found: object, before: object, what: str) -> None:
-    """Compare-and-set: raises `Changed` if what is stored is not what the change was made from. `what` names the row, with its article."""
+    """Compare-and-set: raises `Changed` if `found` is not `before`, which the change was made from. `what` names the row, with its article."""
     if found != before:
         raise Changed(f"{what} has been changed by somebody else at the same time: try again")
 
 
 def check_limit(count: int, limit: int | None, what: str, advice: str) -> None:
-    """Raises `LimitReached` if the rows, the one just added included, are more than the limit; None: there is none. Asked in the
-    transaction that adds a row, so creates at the same time cannot pass it. `what` is in the singular.
+    """Raises `LimitReached` if `count`, which includes the row just added, exceeds the limit; None: no limit. Called in the transaction that adds
+    a row, so concurrent creates cannot pass the limit. `what` is in the singular.
     """
     if limit is not None and count > limit:
         raise LimitReached(limit, what, advice)

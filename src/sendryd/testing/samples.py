@@ -46,7 +46,7 @@ class Samples:
         api_key_id: int = 1,
         account_id: AccountId = ACCOUNT,
         scheduled_at: datetime | None = None,
-        draft: bytes | None = None,
+        source_request: bytes | None = None,
     ) -> NewMessage:
         """A message with a delivery for each recipient: captured in test mode, leased with a lease, else queued."""
         state = DeliveryState.DELIVERED if mode is KeyMode.TEST else DeliveryState.LEASED if lease else DeliveryState.QUEUED
@@ -79,7 +79,7 @@ class Samples:
             )
             for recipient in recipients
         )
-        return NewMessage(message=message, content=content, deliveries=deliveries, lease=lease, draft=draft)
+        return NewMessage(message=message, content=content, deliveries=deliveries, lease=lease, source_request=source_request)
 
     def lease(self, owner: Owner = OWNER) -> Lease:
         """A lease with a token of its own."""

@@ -38,7 +38,7 @@ class CaptureKeeper:
         """Captures the due deliveries."""
         captured: list[Capture] | None = None
         while captured is None or len(captured) == batch:
-            captured = await self._store.capture_due(now=self._clock.settled(), play=self._play, limit=batch)
+            captured = await self._store.capture_due(now=self._clock.settled(), simulate=self._simulate, limit=batch)
             if self._mail_log.is_on:
                 await self._log(captured)
 
@@ -55,6 +55,6 @@ class CaptureKeeper:
                 fields = {"delay": round(age, 3), **outcome_fields(each.metadata), "relay": TEST_INBOX}
                 self._mail_log.outcome(CAPTURED[each.state], message, each.recipient, fields)
 
-    def _play(self, forward_path: str) -> tuple[DeliveryState, tuple[NewEvent, ...]]:
+    def _simulate(self, forward_path: str) -> tuple[DeliveryState, tuple[NewEvent, ...]]:
         scenario = scenario_for(forward_path)
         return scenario.state, tuple(NewEvent(id=EventId(self._ids.next()), type=word, metadata=data) for word, data in scenario.events)

@@ -24,7 +24,7 @@ BIG: Final = 50_000_000
 class Impatient(Connection):
     """Looks more often, so that tests end."""
 
-    patience = 0.1
+    check_interval = 0.1
 
 
 class App:
@@ -50,7 +50,7 @@ class App:
                 self.disconnected.set()
             return
         if request.url.path == "/later":
-            await asyncio.sleep(Impatient.patience * 4)
+            await asyncio.sleep(Impatient.check_interval * 4)
         await PlainTextResponse(str(len(body)))(scope, receive, send)
 
 

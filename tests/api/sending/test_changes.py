@@ -74,14 +74,14 @@ async def test_a_change_of_the_send_time_between_two_reads_of_another_change_is_
 ) -> None:
     answer = await send(api, sender, scheduled_at="in 2 hours")
     path = f"/v1/emails/{answer.json['id']}"
-    read_draft = api.store.read_draft
+    read_source_request = api.store.read_source_request
 
     async def read_after_another_change(message_id: MessageId) -> bytes | None:
-        monkeypatch.setattr(api.store, "read_draft", read_draft)
+        monkeypatch.setattr(api.store, "read_source_request", read_source_request)
         assert (await api.send("PATCH", path, sender[1], {"scheduled_at": "2026-03-02T09:00:00Z"})).status == 200
-        return await read_draft(message_id)
+        return await read_source_request(message_id)
 
-    monkeypatch.setattr(api.store, "read_draft", read_after_another_change)
+    monkeypatch.setattr(api.store, "read_source_request", read_after_another_change)
     assert (await api.send("PATCH", path, sender[1], {"subject": "Later"})).status == 200
     found = (await api.get(path, sender[1])).json
     assert (found["subject"], found["scheduled_at"]) == ("Later", "2026-03-02T09:00:00.000Z")

@@ -65,9 +65,9 @@ async def test_a_message_that_is_there_keeps_out_the_others_and_the_answer(store
 
 
 async def test_of_many_at_the_same_moment_one_is_done(store: MailStore, samples: Samples) -> None:
-    twins = [store.accept_all([samples.message()], answer(body=b"%d" % number), kept_since=SINCE) for number in range(20)]
+    repeats = [store.accept_all([samples.message()], answer(body=b"%d" % number), kept_since=SINCE) for number in range(20)]
     others = [store.accept(samples.message()) for _ in range(20)]
-    mixed = [each for pair in zip(twins, others, strict=True) for each in pair]
+    mixed = [each for pair in zip(repeats, others, strict=True) for each in pair]
     results = await asyncio.gather(*mixed, return_exceptions=True)
     refused = [result for result in results if isinstance(result, AlreadyAnswered)]
     assert (len(refused), results.count(None)) == (19, 21)

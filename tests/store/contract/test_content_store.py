@@ -82,7 +82,7 @@ def test_a_part_is_read_in_pieces(contents: Contents, start: int, stop: int) -> 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 2), (3, 2), (0, 7), (7, 7)])
 def test_a_part_that_is_not_in_the_content(contents: Contents, start: int, stop: int) -> None:
     place, _ = put(contents, (1, b"before"), (2, b"after"))
-    with pytest.raises(ValueError, match="are not in a content of 6"):
+    with pytest.raises(ValueError, match="are outside the content of 6"):
         list(contents.store.read_range(place, start, stop))
 
 

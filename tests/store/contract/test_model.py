@@ -101,7 +101,7 @@ class StoreModel(RuleBasedStateMachine):
     @rule(domain=st.sampled_from(DOMAINS), minutes=st.integers(1, 9), is_amended=st.booleans(), data=st.data())
     def schedule(self, domain: str, minutes: int, is_amended: bool, data: st.DataObject) -> None:
         moment = self.now + timedelta(minutes=minutes)
-        new = self.samples.message([f"u@{domain}"], created_at=self.now, scheduled_at=moment, draft=b"%d" % minutes)
+        new = self.samples.message([f"u@{domain}"], created_at=self.now, scheduled_at=moment, source_request=b"%d" % minutes)
         if is_amended and self.scheduled:
             old = data.draw(st.sampled_from(self.scheduled))
             deliveries = tuple(replace(each, due_at=moment) for each in old.deliveries)
@@ -235,7 +235,7 @@ class StoreModel(RuleBasedStateMachine):
             page = self.both("list_messages", ACCOUNT, which, limit=1000)
             assert self.both("count_messages", ACCOUNT, which) == len(page.items)
         for new in self.scheduled[-3:]:
-            self.both("read_draft", new.message.id)
+            self.both("read_source_request", new.message.id)
             self.both("find_delivery", new.deliveries[0].id)
 
     @invariant()

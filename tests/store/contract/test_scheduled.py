@@ -24,7 +24,7 @@ HOUR_LATER = NOW + timedelta(hours=1)
 
 
 def scheduled(samples: Samples, *recipients: str) -> NewMessage:
-    return samples.message(recipients or ("a@one.test", "b@two.test"), scheduled_at=TIME, draft=b"draft")
+    return samples.message(recipients or ("a@one.test", "b@two.test"), scheduled_at=TIME, source_request=b"source")
 
 
 def amended(new: NewMessage, content: bytes = b"From: a@example.test\r\n\r\nnew\r\n", days: int = 20) -> NewMessage:
@@ -43,7 +43,7 @@ def amended(new: NewMessage, content: bytes = b"From: a@example.test\r\n\r\nnew\
         internet_message_id="<2@example.test>",
     )
     deliveries = tuple(replace(each, due_at=moment) for each in new.deliveries)
-    return replace(new, message=message, content=content, deliveries=deliveries, draft=b"new draft")
+    return replace(new, message=message, content=content, deliveries=deliveries, source_request=b"new source")
 
 
 async def claim(store: MailStore, samples: Samples, now: timedelta) -> list[str]:
@@ -57,7 +57,7 @@ async def test_it_waits_for_its_time(store: MailStore, samples: Samples) -> None
     assert await claim(store, samples, timedelta(days=9)) == []
     assert await store.due_at() == TIME
     assert {each.created_at for each in await store.list_queue(QueueFilter())} == {TIME}
-    assert await store.read_draft(new.message.id) == b"draft"
+    assert await store.read_source_request(new.message.id) == b"source"
     assert await claim(store, samples, timedelta(days=10)) == ["a@one.test", "b@two.test"]
 
 
@@ -75,10 +75,10 @@ async def test_what_is_postponed_while_a_claim_chooses_is_not_claimed(store: Mai
 
 async def test_what_is_postponed_while_it_is_captured_is_not_captured(store: MailStore, samples: Samples) -> None:
     for _ in range(5):
-        new = samples.message(("a@one.test",), mode=KeyMode.TEST, scheduled_at=TIME, draft=b"draft")
+        new = samples.message(("a@one.test",), mode=KeyMode.TEST, scheduled_at=TIME, source_request=b"source")
         new = replace(new, deliveries=tuple(replace(each, state=DeliveryState.QUEUED, domain=NO_DOMAIN) for each in new.deliveries))
         await store.accept(new)
-        capture = store.capture_due(now=TIME, play=lambda _path: (DeliveryState.DELIVERED, ()), limit=9)
+        capture = store.capture_due(now=TIME, simulate=lambda _path: (DeliveryState.DELIVERED, ()), limit=9)
         _, captured = await asyncio.gather(store.amend(amended(new), LATER), capture)
         assert captured == []
 
@@ -98,7 +98,7 @@ async def test_what_waits_for_its_time_or_was_cancelled_has_not_gone(store: Mail
         return {each.message.id for each in page.items}
 
     assert await gone() == {captured.message.id}
-    (caught,) = await store.capture_due(now=TIME, play=lambda _path: (DeliveryState.BOUNCED, ()), limit=9)
+    (caught,) = await store.capture_due(now=TIME, simulate=lambda _path: (DeliveryState.BOUNCED, ()), limit=9)
     assert (caught.account_id, caught.message_id, caught.state) == (ACCOUNT, waiting.message.id, DeliveryState.BOUNCED)
     assert await gone() == {captured.message.id, waiting.message.id}
 
@@ -123,7 +123,7 @@ async def test_it_is_made_anew(store: MailStore, samples: Samples) -> None:
     assert summary.states == {DeliveryState.QUEUED: 2}
     assert await store.read_content(new.message.id) == again.content
     assert await store.read_content(other.message.id) == other.content
-    assert await store.read_draft(new.message.id) == b"new draft"
+    assert await store.read_source_request(new.message.id) == b"new source"
     assert await claim(store, samples, timedelta(days=19)) == ["user@example.org"]
     assert await claim(store, samples, timedelta(days=20)) == ["a@one.test", "b@two.test"]
     with pytest.raises(NotAllowed):
@@ -135,8 +135,8 @@ async def test_it_may_be_brought_forward_and_lose_its_draft(store: MailStore, sa
     await store.accept(samples.message(["x@one.test"]))
     assert await claim(store, samples, timedelta(days=8)) == ["x@one.test"]
     await store.accept(new)
-    await store.amend(replace(amended(new, days=1), draft=None), LATER)
-    assert await store.read_draft(new.message.id) is None
+    await store.amend(replace(amended(new, days=1), source_request=None), LATER)
+    assert await store.read_source_request(new.message.id) is None
     assert await store.due_at() == NOW + timedelta(days=1)
     assert await claim(store, samples, timedelta(days=8)) == ["a@one.test", "b@two.test"]
 
@@ -166,7 +166,7 @@ async def test_only_what_waits_untried_is_made_anew(store: MailStore, samples: S
     assert summary is not None
     assert summary.message == new.message
     assert await store.read_content(new.message.id) == new.content
-    assert await store.read_draft(new.message.id) == b"draft"
+    assert await store.read_source_request(new.message.id) == b"source"
 
 
 async def test_a_suppressed_recipient_keeps_nobody_from_it(store: MailStore, samples: Samples) -> None:
@@ -205,7 +205,7 @@ async def test_a_message_is_cancelled_whole(store: MailStore, samples: Samples) 
     assert (summary.states, summary.last_event) == ({DeliveryState.CANCELLED: 2}, EventType.CANCELLED)
     page = await store.list_events(ACCOUNT, EventFilter(mode=new.message.mode, type=EventType.CANCELLED), limit=9)
     assert sorted((event.recipient, event.created_at) for event in page.items) == [("a@one.test", LATER), ("b@two.test", LATER)]
-    assert await store.read_draft(new.message.id) is None
+    assert await store.read_source_request(new.message.id) is None
     with pytest.raises(NotAllowed):
         await store.cancel_message(ACCOUNT, new.message.id, LATER, samples.event)
 
@@ -240,14 +240,14 @@ async def test_a_draft_goes_when_its_message_is_done(store: MailStore, samples: 
     new = scheduled(samples, "a@one.test")
     await store.accept(new)
     assert await store.delete_messages(created_before=NOW, limit=9) == 0
-    assert await store.read_draft(new.message.id) == b"draft"
+    assert await store.read_source_request(new.message.id) == b"source"
 
     def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:
         return samples.event(event_type, metadata)
 
     assert await store.cancel(QueueFilter(message_id=new.message.id), LATER, make_event) == 1
-    assert await store.read_draft(new.message.id) is None
-    assert await store.read_draft(MessageId(5)) is None
+    assert await store.read_source_request(new.message.id) is None
+    assert await store.read_source_request(MessageId(5)) is None
 
 
 async def test_it_is_kept_as_long_as_others_from_its_time_on(store: MailStore, samples: Samples) -> None:
@@ -265,11 +265,11 @@ async def refused(attempt: Awaitable[Any]) -> None:
 
 
 async def test_a_scheduled_message_is_replaced_as_it_was_read(store: MailStore, samples: Samples) -> None:
-    new = samples.message(scheduled_at=HOUR_LATER, draft=b"one")
+    new = samples.message(scheduled_at=HOUR_LATER, source_request=b"one")
     await store.accept(new)
-    other = samples.message(scheduled_at=HOUR_LATER, draft=b"two", content=b"From: a@example.test\r\n\r\ntwo\r\n")
-    two = replace(new, message=replace(new.message, size=len(other.content)), content=other.content, draft=b"two")
+    other = samples.message(scheduled_at=HOUR_LATER, source_request=b"two", content=b"From: a@example.test\r\n\r\ntwo\r\n")
+    two = replace(new, message=replace(new.message, size=len(other.content)), content=other.content, source_request=b"two")
     await store.amend(two, NOW, made_from=b"one")
-    await refused(store.amend(replace(two, draft=b"three"), NOW, made_from=b"one"))
-    assert await store.read_draft(new.message.id) == b"two"
+    await refused(store.amend(replace(two, source_request=b"three"), NOW, made_from=b"one"))
+    assert await store.read_source_request(new.message.id) == b"two"
     assert await store.read_content(new.message.id) == other.content

@@ -13,7 +13,7 @@ from sendryd.api.framework.answers import error_json
 from sendryd.api.framework.limits import ConnectionLimits
 from sendryd.runtime.answers import ABORT
 
-PATIENCE: Final = 15  # seconds between two looks at a connection: a client that says nothing is gone after two at the most
+CHECK_INTERVAL: Final = 15  # seconds between two checks of a connection: a client that says nothing is gone after two at the most
 MIN_RATE: Final = 500  # octets a second of a request that is not whole: what the slowest mobile lines give, and as for mail
 MAX_HEAD: Final = 65_536  # octets of a request line with its header fields, or of trailers; other servers take 8 to 64 KiB
 # Octets of a body that was refused, read and dropped so that the client gets to see why: more than is accepted.
@@ -27,7 +27,7 @@ _LARGE_HEAD: Final = f"The request line and the header fields have more than {MA
 class Connection(HttpToolsProtocol):
     """Answers 400, 408 or 431 in the API's shape, and closes. One that never said anything is closed without a word."""
 
-    patience: float = PATIENCE
+    check_interval: float = CHECK_INTERVAL
     limits: ConnectionLimits | None = None  # of the server, see `limited`
     _address = ""
     _requests = 0  # under way
@@ -47,7 +47,7 @@ class Connection(HttpToolsProtocol):
         self._address = self.client[0] if self.client else ""
         if self.limits is not None:
             self.limits.add(self, self._address)
-        self._watch = self.loop.call_later(self.patience, self._look)
+        self._watch = self.loop.call_later(self.check_interval, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops to look."""
@@ -121,14 +121,14 @@ class Connection(HttpToolsProtocol):
         self._refuse(400, "bad_request", _NO_HTTP)
 
     def _look(self) -> None:
-        self._watch = self.loop.call_later(self.patience, self._look)
+        self._watch = self.loop.call_later(self.check_interval, self._look)
         unsent = self.transport.get_write_buffer_size()
         if unsent and unsent == self._unsent:
             self.transport.abort()
             return
         self._unsent = unsent
         is_owed = self._is_owed and not self.flow.read_paused
-        if is_owed and self._was_owed and self._received < self.patience * MIN_RATE:
+        if is_owed and self._was_owed and self._received < self.check_interval * MIN_RATE:
             if self._is_silent:  # an answer would be taken for that of a request just on its way
                 self.transport.close()
             else:

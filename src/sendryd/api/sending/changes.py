@@ -79,14 +79,14 @@ class ChangeHandlers:
 
     async def _amend(self, call: Call[AmendBody, None]) -> None:
         found = await find_email(self._store, call)
-        draft = await self._store.read_draft(found.message.id)
-        # Read after the draft, which the commit compares: a send time older than the draft would undo another change unnoticed.
+        source = await self._store.read_source_request(found.message.id)
+        # Read after the source, which the commit compares: a send time older than the source would undo another change unnoticed.
         message = (await find_email(self._store, call)).message
-        if draft is None or message.scheduled_at is None:
+        if source is None or message.scheduled_at is None:
             raise Refused(Refusal(RefusalKey.CONFLICT, _TOO_LATE))
-        await call.room.make(len(call.raw) + len(draft))
+        await call.room.make(len(call.raw) + len(source))
         changes = call.body.model_dump(exclude_none=True)
-        data = {**json.loads(draft), **changes}
+        data = {**json.loads(source), **changes}
         if "scheduled_at" not in changes:
             data["scheduled_at"] = timestamp(message.scheduled_at)
         clock = self._clock
@@ -94,12 +94,12 @@ class ChangeHandlers:
         outgoing = read_marketing(validate(MarketingBody, data), clock) if is_marketing else read_send(validate(SendBody, data), clock)
         if changes.keys() & {"html", "text"}:
             outgoing = replace(outgoing, template_id=None)
-        options = replace(outgoing.options, draft=encode(data), scheduled_at=outgoing.options.scheduled_at or clock.now())
+        options = replace(outgoing.options, source_request=encode(data), scheduled_at=outgoing.options.scheduled_at or clock.now())
         prepared = await self._composer.prepare(call.key, call.request, replace(outgoing, options=options), message_id=message.id)
         if isinstance(prepared, Refusal):
             raise Refused(prepared)
         try:
-            refusal = await self._intake.amend(prepared, made_from=draft)
+            refusal = await self._intake.amend(prepared, made_from=source)
         except NotAllowed:
             raise Refused(Refusal(RefusalKey.CONFLICT, _TOO_LATE)) from None
         if refusal is not None:

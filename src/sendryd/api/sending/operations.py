@@ -113,7 +113,7 @@ class SendHandlers:
 
     async def _send_one(self, call: Call[SendBody | MarketingBody, None], outgoing: Outgoing) -> Response:
         if outgoing.options.scheduled_at is not None:
-            outgoing = replace(outgoing, options=replace(outgoing.options, draft=call.raw))
+            outgoing = replace(outgoing, options=replace(outgoing.options, source_request=call.raw))
 
         async def make() -> Made | Refusal:
             prepared = await self._composer.prepare(call.key, call.request, outgoing)

@@ -12,7 +12,7 @@ from sendryd.store.base import UpkeepStore
 from sendryd.store.errors import StoreError
 
 INTERVAL: Final = 15.0  # seconds between tries, however often anybody asks
-PATIENCE: Final = 5.0  # seconds for a try
+CHECK_TIMEOUT: Final = 5.0  # seconds for one check
 MAX_DAYS: Final = 90
 _DAY_MS: Final = 86_400_000
 
@@ -60,7 +60,7 @@ class StatusBook:
     async def _try(self) -> None:
         started = self._clock.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CHECK_TIMEOUT):
                 await self._store.check_writable()
         except (StoreError, TimeoutError):
             self.is_up, self.last_response_ms = False, None

@@ -41,7 +41,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
         memory=shared.budget.handed_over,
     )
     running.scheduler = scheduler
-    running.figures |= {
+    running.statistics |= {
         "delivery": scheduler.statistics,
         "connections": pool.statistics,
         "dns": basics.resolver.statistics,

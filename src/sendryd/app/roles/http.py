@@ -31,7 +31,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     """Makes the application and its server; who listens starts it."""
     settings = basics.settings
     recorder = Recorder(basics.store, clock=basics.clock, ids=basics.ids)
-    running.figures["tracking"] = recorder.statistics
+    running.statistics["tracking"] = recorder.statistics
     needs = _dependencies(basics, running, shared, smtp_port)
     running.daemons += [needs.request_log.run, needs.status.run, recorder.run]
     running.stops += [needs.request_log.stop, recorder.flush]
@@ -46,7 +46,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
     requests = RequestLimits(create_app(needs, [*routes(pages), *dashboard_routes(basics, running, shared, smtp_port)]))
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     connections = ConnectionLimits(max_connections=min(MAX_CONNECTIONS, descriptors // DESCRIPTOR_SHARE), trusted=settings.trusted_proxies)
-    running.figures |= {"http": connections.statistics, "http_door": requests.statistics}
+    running.statistics |= {"http": connections.statistics, "http_door": requests.statistics}
     running.http, running.health, running.http_limits = _server(requests, connections, settings.trusted_proxies), needs.health, connections
     if settings.http_tls:
         running.http_tls = server_context(settings.cert_path, settings.key_path)
@@ -110,7 +110,7 @@ def _metrics_renderer(basics: Basics, running: Running) -> Callable[[], Awaitabl
 
     async def render() -> bytes:
         values = flatten("store", basics.store.statistics())
-        for prefix, statistics in running.figures.items():
+        for prefix, statistics in running.statistics.items():
             values |= flatten(prefix, statistics())
         values |= {f"sendryd_queue_{state.value}": float(count) for state, count in (await basics.store.count_queue()).items()}
         for name, value in values.items():

@@ -62,7 +62,7 @@ class Running:
     health: "Health | None" = None
     intake: "Intake | None" = None
     dispatcher: "Dispatcher | None" = None
-    figures: dict[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)  # for /metrics, by the first part of their names
+    statistics: dict[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)  # for /metrics, by the first part of their names
     stops: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
@@ -81,7 +81,7 @@ def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
 
     if running.intake is None:
         settings = basics.settings
-        running.figures["fence"] = basics.fences.statistics
+        running.statistics["fence"] = basics.fences.statistics
         running.intake = Intake(
             basics.store,
             shared.directory,

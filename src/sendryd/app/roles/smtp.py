@@ -36,5 +36,5 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
     for sock in sockets.smtps:
         await listener.listen(sock, is_implicit_tls=True)
     running.listener = listener
-    running.figures |= {"submission": listener.statistics, "content": shared.budget.statistics}
+    running.statistics |= {"submission": listener.statistics, "content": shared.budget.statistics}
     running.stops.insert(0, listener.aclose)

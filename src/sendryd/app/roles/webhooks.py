@@ -38,7 +38,7 @@ def start_webhooks(basics: Basics, running: Running) -> None:
         wakeup=basics.cluster.doorbell(),
     )
     running.dispatcher = dispatcher
-    running.figures["webhooks"] = dispatcher.statistics
+    running.statistics["webhooks"] = dispatcher.statistics
     running.daemons.append(dispatcher.run)
 
     async def stop() -> None:

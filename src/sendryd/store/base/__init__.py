@@ -1,8 +1,8 @@
-"""The store contract: what daemons may ask of durable state.
+"""The store contract: the operations that daemons may ask of durable state.
 
-Each method is one transaction, named after what happens in the business. A method that returns has committed, and synced to disk where
-it says *durable*. A method that raises has changed nothing. All times are aware UTC, exact to the millisecond. Lists are newest first.
-Raises everywhere: `StoreUnavailable` (and its kind `StoreFull`) when the database cannot be read or written.
+Each method is one transaction, named after the event in the business. A method that returns has committed, and has synced to disk where it says
+*durable*. A method that raises has changed nothing. All times are aware UTC, exact to the millisecond. Lists are newest first. Every method raises
+`StoreUnavailable` (and its subclass `StoreFull`) when the database cannot be read or written.
 """
 
 from typing import Protocol
@@ -11,7 +11,7 @@ from sendryd.store.base.accepting import AcceptStore, Answer, NewDelivery, NewMe
 from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain, check_state
 from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.content import ContentStore
-from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, DeliveryStore, Outcome, Player
+from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, DeliveryStore, Outcome, Simulator
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
@@ -67,7 +67,6 @@ __all__ = [
     "Owner",
     "Page",
     "PeopleStore",
-    "Player",
     "QueueFilter",
     "QueueStore",
     "QueuedDelivery",
@@ -76,6 +75,7 @@ __all__ = [
     "Returned",
     "ReturnedDelivery",
     "SignedIn",
+    "Simulator",
     "SpoolReport",
     "Store",
     "TemplateStore",
@@ -88,12 +88,12 @@ __all__ = [
 
 
 class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore, UpkeepStore, TraceStore, NextHopStore, Protocol):
-    """What accepting and delivering mail needs."""
+    """The store of accepting and delivering mail."""
 
     async def aclose(self) -> None:
-        """Finishes what was handed in and closes the database."""
+        """Finishes the operations that were submitted and closes the database."""
         ...
 
 
 class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, PeopleStore, Protocol):
-    """All of it, as the composition root builds it."""
+    """The whole store, as the composition root builds it."""

@@ -1,4 +1,4 @@
-"""Accepting: what one message, or the answer to a request, stores in one commit."""
+"""Accepting: the rows that one message, or the answer to a request, adds in one commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,31 +30,31 @@ class NewDelivery:
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """Everything that one accepted message stores in one commit."""
+    """The rows and the content of one accepted message, stored in one commit."""
 
     message: Message
-    content: bytes  # the final bytes but for the signature: CRLF line ends
+    content: bytes  # the final bytes without the signature: CRLF line ends
     deliveries: tuple[NewDelivery, ...]
     lease: Lease | None = None  # set if deliveries are handed to this process's delivery engine in the same commit
-    draft: bytes | None = None  # what a scheduled message was made from, so that it can be made anew
+    source_request: bytes | None = None  # JSON of the request that a scheduled message was made from: a change composes it again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What an idempotent request was answered; stored in the commit of what it did."""
+    """The answer to an idempotent request, stored in the commit of the request's effects."""
 
     account_id: AccountId
     key: str  # at most 256 characters
-    fingerprint: bytes  # 32 octets: of what was asked for; another one under the same key is another request
-    body: bytes  # as it was sent, or the receipt of a message that came by SMTP
+    fingerprint: bytes  # 32 octets, a hash of the request: another fingerprint under the same key is another request
+    body: bytes  # the body as sent, or the receipt of a message that was submitted over SMTP
     created_at: datetime
 
 
 class AcceptStore(Protocol):
-    """What the single door needs."""
+    """The operations of `intake`."""
 
     def check_room(self, size: int) -> None:
-        """Raises `StoreFull` if there is no room for a content of this size beside what accepted mail needs. Takes microseconds."""
+        """Raises `StoreFull` if the disk has no room for a content of this size besides the margin for accepted mail. Takes microseconds."""
         ...
 
     async def accept(self, message: NewMessage) -> None:
@@ -65,38 +65,38 @@ class AcceptStore(Protocol):
         ...
 
     async def accept_all(self, messages: Sequence[NewMessage], answer: Answer | None, *, kept_since: datetime) -> None:
-        """Stores several messages and the answer to the request that they came in, all of it or nothing. Durable.
+        """Stores several messages and the answer to the request that brought them: all or nothing. Durable.
 
-        Raises `AlreadyAnswered` with the answer that stands under the same account and key, if it is not older than `kept_since`; an older
-        one is replaced. Raises also what `accept` does.
+        Raises `AlreadyAnswered` with the stored answer of the same account and key, unless it is older than `kept_since`: an older one is
+        replaced. Raises also what `accept` does.
         """
         ...
 
     async def find_answer(self, account_id: AccountId, key: str, *, kept_since: datetime) -> Answer | None:
-        """The answer that stands under a key, unless it is older."""
+        """The stored answer of a key, unless it is older than `kept_since`."""
         ...
 
     async def find_suppressed(self, account_id: AccountId, emails: Sequence[str]) -> frozenset[str]:
-        """Those of the addresses that are suppressed. Cheap: a look-up by key for each."""
+        """The addresses among these that are suppressed. Cheap: one look-up by key for each."""
         ...
 
     async def find_unsubscribed(self, account_id: AccountId, list_id: str | None, emails: Sequence[str]) -> frozenset[str]:
-        """Those of the addresses that have unsubscribed from everything, or from this list."""
+        """The addresses among these that have unsubscribed from all marketing or from this list."""
         ...
 
     async def amend(self, new: NewMessage, now: datetime, *, made_from: bytes | None = None) -> None:
-        """Gives a scheduled message another content, subject, draft and time. Its deliveries stay, with the due time of the new ones.
-        Durable. Raises `NotFound`; `NotAllowed` unless every one of its deliveries is queued, untried, and not due yet; `Changed` if its
-        draft is not the one that the new one was made from any more.
+        """Replaces the content, subject, source request and time of a scheduled message. Its deliveries stay, with the new ones' due time.
+        Durable. Raises `NotFound`; `NotAllowed` unless every delivery is queued, untried, and not due yet; `Changed` if the stored source request
+        is not `made_from`.
         """
         ...
 
-    async def read_draft(self, message_id: MessageId) -> bytes | None:
-        """What a scheduled message was made from; None if it was not, or is done."""
+    async def read_source_request(self, message_id: MessageId) -> bytes | None:
+        """The JSON request that a scheduled message was made from; None if there is none, or the message is done."""
         ...
 
     async def count_accepted(
         self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime, until: datetime
     ) -> int:
-        """How many messages of one mode an account, or one of its keys, has had accepted since then and before `until`."""
+        """Number of messages of one mode that an account, or one of its keys, has had accepted from `since` up to, not including, `until`."""
         ...

@@ -15,7 +15,7 @@ from sendryd.store.base.paging import Page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewApiKey:
-    """A key to be stored: its SHA-256, never the secret."""
+    """An API key to store: the SHA-256 of its secret, never the secret."""
 
     key: ApiKey
     secret_hash: bytes  # 32 octets
@@ -23,7 +23,7 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDomain:
-    """A sending domain to be stored, with the private half of its DKIM key."""
+    """A sending domain to store, with the private half of its DKIM key."""
 
     domain: SendingDomain
     private_key: bytes  # PEM, PKCS #8
@@ -31,7 +31,7 @@ class NewDomain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainCheck:
-    """What a check of a domain's DNS records came to."""
+    """The result of a check of a domain's DNS records."""
 
     status: DomainStatus
     records: tuple[DnsRecord, ...]
@@ -42,7 +42,7 @@ class DomainCheck:
 
 
 def check_state(domain: SendingDomain) -> tuple[object, ...]:
-    """What a check of a domain begins from: it is replaced as a whole, and only if it is still the same."""
+    """The state that a domain check starts from. A check replaces the whole state, and only if it is unchanged."""
     return domain.status, domain.verified_at, domain.checked_at, domain.failing_since, domain.failures, domain.records
 
 
@@ -50,27 +50,27 @@ class AccountStore(Protocol):
     """Accounts, keys and sending domains."""
 
     async def ensure_account(self, account_id: AccountId, name: str, now: datetime) -> bool:
-        """Makes the account unless it exists. True if it was made just now. Durable."""
+        """Creates the account unless it exists. True if this call created it. Durable."""
         ...
 
     async def add_api_key(self, new: NewApiKey, *, limit: int | None = None) -> None:
-        """Stores a key. Durable. Raises `LimitReached` if the account would have more than `limit` keys that are neither revoked nor
-        expired; test keys do not count against a live one.
+        """Stores a key. Durable. Raises `LimitReached` if the account would have more than `limit` keys that are neither revoked nor expired; test
+        keys do not count towards the limit of live keys.
         """
         ...
 
     async def rotate_api_key(self, account_id: AccountId, key_id: ApiKeyId, new: NewApiKey, revoke_at: datetime) -> None:
-        """Stores a key in the place of an old one, which is revoked from `revoke_at` on. Durable. Raises `NotFound`, and `NotAllowed` if the
-        old one was revoked before the new one was created.
+        """Stores a key that replaces an old one, and revokes the old one from `revoke_at` on. Durable. Raises `NotFound`, and `NotAllowed` if the
+        old key was revoked before the new one was created.
         """
         ...
 
     async def find_api_key(self, secret_hash: bytes) -> ApiKey | None:
-        """The key with this SHA-256, whatever its state."""
+        """The key with this SHA-256, in any state."""
         ...
 
     async def list_api_keys(self, account_id: AccountId) -> list[ApiKey]:
-        """All keys, revoked ones included, newest first."""
+        """All keys, including revoked ones, newest first."""
         ...
 
     async def revoke_api_key(self, account_id: AccountId, key_id: ApiKeyId, at: datetime) -> ApiKey:
@@ -104,31 +104,31 @@ class AccountStore(Protocol):
         ...
 
     async def record_domain_check(self, before: SendingDomain, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:
-        """Stores what a check found. Durable. Raises `NotFound`, and `Changed` if another check was stored since `before` was read."""
+        """Stores the result of a check. Durable. Raises `NotFound`, and `Changed` if another check was stored since `before` was read."""
         ...
 
     async def set_domain_settings(self, before: SendingDomain, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:
-        """Replaces a domain's settings. Durable. Raises `NotFound`, and `Changed` if they are not those of `before` any more."""
+        """Replaces a domain's settings. Durable. Raises `NotFound`, and `Changed` if the stored settings differ from those of `before`."""
         ...
 
     async def remove_domain(self, domain_id: DomainId, now: datetime, notice: Notice | None = None) -> None:
-        """Removes a domain, its key and its BIMI; its name is kept for `find_successor`. Raises `NotFound`."""
+        """Removes a domain, its DKIM key and its BIMI logo; keeps its name for `find_successor`. Raises `NotFound`."""
         ...
 
     async def delete_removed_domains(self, *, created_before: datetime, limit: int) -> int:
-        """Forgets the names of domains that were removed before then, unless mail waits that they were to sign. Returns how many."""
+        """Deletes the names of domains that were removed before then, unless waiting mail needs their signature. Returns how many."""
         ...
 
     async def find_successor(self, domain_id: DomainId) -> DomainId | None:
-        """The verified domain that has the name of a removed one, in the same account."""
+        """The verified domain of the same account with the name of a removed one."""
         ...
 
     async def read_config_version(self) -> int:
-        """A number that grows with every change of a key or domain, by whatever process."""
+        """A number that grows with every change of a key or domain, by any process."""
         ...
 
     async def page_api_keys(self, account_id: AccountId, *, limit: int, before: ApiKeyId | None = None) -> Page[ApiKey]:
-        """Keys that are not revoked by now or later, newest first."""
+        """Keys that are not revoked, and will not be, newest first."""
         ...
 
     async def page_domains(
@@ -138,16 +138,16 @@ class AccountStore(Protocol):
         ...
 
     async def count_domains(self, account_id: AccountId, *, text: str | None = None) -> int:
-        """How many domains the same filter lets through."""
+        """Number of domains that match the filter."""
         ...
 
     async def get_bimi(self, domain_id: DomainId) -> Bimi | None:
-        """A domain's logo."""
+        """A domain's BIMI logo."""
         ...
 
     async def set_bimi(self, domain_id: DomainId, before: Bimi | None, bimi: Bimi | None) -> None:
-        """Stores a domain's logo, or takes it away. Durable. Raises `NotFound` for an unknown domain, and `Changed` if its logo is not
-        `before` any more.
+        """Stores a domain's logo; None removes it. Durable. Raises `NotFound` for an unknown domain, and `Changed` if the stored logo is not
+        `before`.
         """
         ...
 
@@ -156,9 +156,9 @@ class AccountStore(Protocol):
         ...
 
     async def set_account(self, before: Account, *, name: str, settings: AccountSettings) -> Account:
-        """Replaces an account's name and settings. Durable. Raises `NotFound`, and `Changed` if they are not those of `before` any more."""
+        """Replaces an account's name and settings. Durable. Raises `NotFound`, and `Changed` if the stored ones differ from those of `before`."""
         ...
 
     async def ensure_secret(self, name: str, value: bytes) -> bytes:
-        """The installation's secret of this name; stores the given value if there is none yet. Durable."""
+        """The installation's secret of this name; stores the given value if there is none. Durable."""
         ...

@@ -9,7 +9,7 @@ from sendryd.store.base.leases import CrashPause, Owner, ReturnedDelivery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """What dead processes had leased."""
+    """The leases of dead processes that were ended."""
 
     deliveries: list[ReturnedDelivery]
     notifications: int
@@ -18,9 +18,9 @@ class Returned:
 class Cluster(Protocol):
     """The processes that share a database, as one of them sees the others.
 
-    In a cluster: each owner must show that it is alive, by a heartbeat in the database and its clock. `return_dead_leases` is then called
-    while the program runs too, and ends the leases of owners of any node whose heartbeat has stopped. That an owner only seems dead is safe:
-    outcomes are fenced by the lease, so the worst is a delivery that is made twice.
+    In a cluster each owner must show that it is alive, by a heartbeat in the database and by the database's clock. `return_dead_leases` is then
+    called while the program runs too, and ends the leases of owners of any node whose heartbeat has stopped. An owner wrongly taken for dead does
+    no harm: the lease fences its outcomes, so the worst case is a duplicate delivery.
     """
 
     @property

@@ -1,7 +1,8 @@
-"""Contents of messages: written once, in the transaction of the store that refers to them, and read by their places.
+"""Contents of messages: written once, in the transaction of the message that refers to them, and read by their places.
 
-A place is what the store keeps with the message. It names one content: its message, its size, and what tells it from any other that has
-been, or will be, in the same spot. So whoever reads by a place gets what was put there, or `ContentDamaged`; never another content.
+A place is stored with the message. It identifies one content by its message, its size, and an id that no other content in the same position has
+had or will have. A read by a place therefore returns the content that was stored there or raises `ContentDamaged`; it never returns another
+content.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,14 +13,14 @@ Place = TypeVar("Place")
 
 
 class ContentStore(Protocol[Connection, Place]):
-    """Where contents are. Files beside SQLite; rows of the same database where it is a server.
+    """The store of contents: files beside SQLite, or rows of the same database if that is a server.
 
     Methods block. `prepare`, `put_many`, `take_back` and `drop` belong to the store's writer; `read` and `read_range` may be called from any
-    thread. Contents go in and come out as the `bytes` that they are: nothing is copied on the way.
+    thread. Contents go in and come out as the same `bytes`: nothing is copied on the way.
     """
 
     def prepare(self, connection: Connection, /) -> bool:
-        """Make ready for contents, before the transaction begins. True if this has taken room, such as for a new file.
+        """Prepare for contents, before the transaction begins. True if this used disk space, for example for a new file.
 
         Raises `OSError`, `StoreError`.
         """
@@ -33,9 +34,9 @@ class ContentStore(Protocol[Connection, Place]):
         ...
 
     def take_back(self, *, is_certain: bool) -> None:
-        """The transaction of the last `put_many` did not commit: give its room back.
+        """Free the space of the last `put_many`, whose transaction did not commit.
 
-        `is_certain` is false if the commit itself failed, so that a crash may yet bring the transaction back; then its contents stay.
+        `is_certain` is false if the commit itself failed: a crash may then still restore the transaction, so its contents stay.
         """
         ...
 
@@ -46,11 +47,11 @@ class ContentStore(Protocol[Connection, Place]):
     def read_range(self, place: Place, start: int, stop: int) -> Iterator[bytes]:
         """The octets from `start` up to, not including, `stop`, in pieces of at most 64 KiB.
 
-        The whole content is verified by its checksum after the last piece; of a part, its place alone is. Raises what `read` does, and
+        A whole content is verified by its checksum after the last piece; of a part, only the place is verified. Raises what `read` does, and
         `ValueError` for a range that is not in the content.
         """
         ...
 
     def drop(self, connection: Connection, /, places: Sequence[Place]) -> None:
-        """Nothing refers to these contents once the transaction has committed. Their room is given back then or later."""
+        """Release contents that nothing refers to once the transaction has committed. Their space is freed then or later."""
         ...

@@ -1,4 +1,4 @@
-"""Events to be stored with the facts that they tell of."""
+"""Events, stored in the transaction of the facts that they report."""
 
 from dataclasses import field
 from typing import Protocol
@@ -10,7 +10,7 @@ from sendryd.valuetype import valuetype
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class NewEvent:
-    """An event to be stored with the fact that it tells of. Its id must be greater than those made before it."""
+    """An event to store with the fact that it reports. Its id must be greater than the ids of earlier events."""
 
     id: EventId
     type: EventType
@@ -18,6 +18,6 @@ class NewEvent:
 
 
 class EventMaker(Protocol):
-    """Makes the event for a change that a store finds by itself."""
+    """Makes the event of a change that the store itself decides."""
 
     def __call__(self, event_type: EventType, metadata: Metadata) -> NewEvent: ...

@@ -11,7 +11,7 @@ from sendryd.store.base.paging import Page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSuppression:
-    """An address to be suppressed. One that is suppressed already stays as it is."""
+    """An address to suppress. An existing suppression stays as it is."""
 
     id: SuppressionId
     email: str  # as `policy.address_key.normalise_address` makes it
@@ -20,7 +20,7 @@ class NewSuppression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUnsubscribe:
-    """An address to be taken off a list, or off all of them. One that is off already stays as it is."""
+    """An address to remove from a list; without a list, from all marketing. An existing unsubscribe stays as it is."""
 
     id: UnsubscribeId
     email: str  # as `policy.address_key.normalise_address` makes it
@@ -29,10 +29,10 @@ class NewUnsubscribe:
 
 
 class ListStore(Protocol):
-    """What the API and the command line do with the lists. Addresses are as `policy.address_key.normalise_address` makes them."""
+    """Suppressions and unsubscribes for the API and the command line. Addresses are as `policy.address_key.normalise_address` makes them."""
 
     async def add_suppressions(self, suppressions: Sequence[Suppression]) -> int:
-        """Stores suppressions, leaving those alone that are there. Durable. Returns how many are new."""
+        """Stores suppressions; existing ones stay as they are. Durable. Returns how many are new."""
         ...
 
     async def get_suppression(self, account_id: AccountId, email: str) -> Suppression | None:
@@ -56,8 +56,8 @@ class ListStore(Protocol):
         ...
 
     async def add_unsubscribes(self, unsubscribes: Sequence[Unsubscribe]) -> list[Unsubscribe]:
-        """Stores unsubscribes, leaving those alone that are there for the same address and list. Durable. Returns, in order, those that stand
-        now: the given ones, or the older ones in their places.
+        """Stores unsubscribes; an existing one for the same address and list stays as it is. Durable. Returns the stored ones in the order given:
+        each the given one, or the older one that it repeats.
         """
         ...
 
@@ -78,5 +78,5 @@ class ListStore(Protocol):
         ...
 
     async def remove_unsubscribe(self, account_id: AccountId, unsubscribe_id: UnsubscribeId) -> None:
-        """Subscribes an address again. Durable. Raises `NotFound`."""
+        """Removes an unsubscribe: the address receives the list's mail again. Durable. Raises `NotFound`."""
         ...

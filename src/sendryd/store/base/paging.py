@@ -1,4 +1,4 @@
-"""Parts of lists."""
+"""Pages of lists."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar

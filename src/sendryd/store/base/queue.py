@@ -13,7 +13,7 @@ from sendryd.store.base.events import EventMaker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedDelivery:
-    """A delivery as `queue list` and `queue show` see it."""
+    """A delivery as `queue list` and `queue show` print it."""
 
     id: DeliveryId
     message: Message
@@ -25,7 +25,7 @@ class QueuedDelivery:
     created_at: datetime
     last_reply: str  # empty before the first attempt
     hold_reason: HoldReason | None = None  # only of a held one
-    crashes: int = 0  # ends of the program in a row while it was leased
+    crashes: int = 0  # consecutive ends of the program while it was leased
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class WaitingDestination:
 
 
 class QueueStore(Protocol):
-    """What an operator does with the queue."""
+    """The operator's operations on the queue."""
 
     async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
         """Waiting deliveries (queued, leased, held), newest first; with a delivery id or message id, done ones too."""
@@ -70,7 +70,7 @@ class QueueStore(Protocol):
         ...
 
     async def hold(self, which: QueueFilter, now: datetime) -> int:
-        """Stops queued deliveries until they are released. Returns how many."""
+        """Holds queued deliveries until they are released. Returns how many."""
         ...
 
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
@@ -78,7 +78,7 @@ class QueueStore(Protocol):
         ...
 
     async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:
-        """Holds the queued deliveries that a removed domain was to sign, for `DOMAIN_REMOVED`. Returns how many."""
+        """Holds the queued deliveries that need the signature of a removed domain, with the reason `DOMAIN_REMOVED`. Returns how many."""
         ...
 
     async def release_for_domain(self, account_id: AccountId, name: str, now: datetime) -> int:
@@ -90,11 +90,11 @@ class QueueStore(Protocol):
         ...
 
     async def cancel(self, which: QueueFilter, now: datetime, make_event: EventMaker) -> int:
-        """Cancels queued and held deliveries, with an event each. Returns how many; those under way are left alone."""
+        """Cancels queued and held deliveries, with an event each. Returns how many; leased ones stay."""
         ...
 
     async def cancel_message(self, account_id: AccountId, message_id: MessageId, now: datetime, make_event: EventMaker) -> None:
-        """Cancels all deliveries of a message, with an event each. Durable. Raises `NotFound`; `NotAllowed` unless each of its deliveries
-        is queued or held and was never tried (those that were suppressed from the start do not count).
+        """Cancels all deliveries of a message, with an event each. Durable. Raises `NotFound`; `NotAllowed` unless each of its deliveries, without
+        those that were suppressed from the start, is queued or held and untried.
         """
         ...

@@ -1,4 +1,4 @@
-"""Messages and events, as the API and pages read them, and what recipients did."""
+"""Messages and events as the API and pages show them, and engagements of recipients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from sendryd.store.base.paging import Page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryView:
-    """A delivery as the pages see it that recipients reach by a link."""
+    """A delivery as shown on pages that recipients reach by a link."""
 
     id: DeliveryId
     message: Message
@@ -28,7 +28,7 @@ class DeliveryView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A delivery that ended without an attempt's success or refusal: its `cancelled` or `failed` event, and its message."""
+    """A delivery that was cancelled or failed without a final reply: its `cancelled` or `failed` event, and its message."""
 
     event: Event
     message: Message
@@ -36,7 +36,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engagement:
-    """What a recipient did with a message: opened it, followed a link, unsubscribed, complained."""
+    """An action of a recipient: an open, a click, an unsubscribe or a complaint."""
 
     delivery_id: DeliveryId
     event: NewEvent
@@ -55,7 +55,7 @@ class MessageFilter:
     api_key_id: ApiKeyId | None = None
     recipient: str | None = None  # exact, case-insensitive, a forward-path
     subject: str | None = None  # case-insensitive, in the subject
-    has_gone: bool = False  # True: not what waits for its time, or was cancelled
+    has_gone: bool = False  # True: leave out scheduled and cancelled messages
     created_from: datetime | None = None
 
 
@@ -73,7 +73,7 @@ class EventFilter:
 
 
 class EventStore(Protocol):
-    """What the API and the dashboard read."""
+    """The reads of the API and the dashboard."""
 
     async def get_message(self, account_id: AccountId, message_id: MessageId) -> MessageSummary | None:
         """One message of an account."""
@@ -86,16 +86,16 @@ class EventStore(Protocol):
         ...
 
     async def count_messages(self, account_id: AccountId, which: MessageFilter) -> int:
-        """How many messages the filter lets through."""
+        """Number of messages that match the filter."""
         ...
 
     async def find_delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
-        """A delivery with its message, by its number alone; None once it is gone."""
+        """A delivery with its message, by its id alone; None once it is deleted."""
         ...
 
     async def record_engagements(self, engagements: Sequence[Engagement]) -> int:
-        """Stores what recipients did, each with the event, suppression and unsubscribe that it names. Those of deliveries that are gone are
-        left out. Returns how many were stored.
+        """Stores engagements, each with its event, suppression and unsubscribe. Leaves out those of deleted deliveries. Returns how many were
+        stored.
         """
         ...
 
@@ -104,11 +104,11 @@ class EventStore(Protocol):
         ...
 
     async def count_events(self, account_id: AccountId, which: EventFilter) -> int:
-        """How many events the filter lets through."""
+        """Number of events that match the filter."""
         ...
 
     async def list_ended(self, *, since: datetime) -> list[Ended]:
-        """The `cancelled` events of all accounts since then, and the `failed` ones of live messages, oldest first. Cheap: an index has these
-        alone. Those of captured mail are returned by `capture_due`.
+        """The `cancelled` events of all accounts since then, and the `failed` ones of live messages, oldest first. Cheap: an index holds only
+        these. Events of captured mail are returned by `capture_due`.
         """
         ...

@@ -1,4 +1,4 @@
-"""Figures about mail, scheduled reports, and the log of API requests."""
+"""Statistics of mail, scheduled reports, and the log of API requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from sendryd.model.ids import AccountId, ApiRequestId, ReportId
 from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity, ScheduledReport
 from sendryd.store.base.paging import Page
 
-MAX_OFFSETS: Final = 60  # stretches that a cohort is followed for: two months of days
+MAX_OFFSETS: Final = 60  # buckets that a cohort is followed for: two months of days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFilter:
-    """Which deliveries count: those something happened to from `start` up to, not including, `end`. All given conditions hold."""
+    """Which deliveries count: those with an event from `start` up to, not including, `end`. All given conditions hold."""
 
     mode: KeyMode
     start: datetime
@@ -36,26 +36,26 @@ class ApiRequestFilter:
 
 
 class ReportStore(Protocol):
-    """Figures, computed from events when they are asked for."""
+    """Statistics, computed from events on request; scheduled reports; the log of API requests."""
 
     async def count_activity(self, account_id: AccountId, which: ReportFilter) -> Counts:
-        """What happened in the whole time."""
+        """Number of events of each kind in the whole time range."""
         ...
 
     async def list_activity(self, account_id: AccountId, which: ReportFilter, granularity: Granularity) -> list[Bucket]:
-        """The same by stretches of time, oldest first, without empty ones."""
+        """Number of events of each kind in each bucket of time, oldest first, without empty buckets."""
         ...
 
     async def break_down(self, account_id: AccountId, which: ReportFilter, by: str, *, limit: int) -> list[Breakdown]:
-        """The same by `domain` (the header From's sending domain) or `template`, most sent first."""
+        """Number of events of each kind by `domain` (the header From's sending domain) or `template`, most sent first."""
         ...
 
     async def list_cohorts(self, account_id: AccountId, which: ReportFilter, granularity: Granularity) -> list[Cohort]:
-        """What became of the messages accepted in each stretch of time, oldest first, each followed for `MAX_OFFSETS` stretches."""
+        """Outcomes of the messages accepted in each bucket of time, oldest first, each cohort followed for `MAX_OFFSETS` buckets."""
         ...
 
     async def add_scheduled_report(self, report: ScheduledReport, *, limit: int | None = None) -> None:
-        """Stores a report that is to be sent. Durable. Raises `LimitReached` if the account would have more than `limit`."""
+        """Stores a scheduled report. Durable. Raises `LimitReached` if the account would have more than `limit`."""
         ...
 
     async def list_scheduled_reports(self, account_id: AccountId | None = None) -> list[ScheduledReport]:
@@ -67,11 +67,11 @@ class ReportStore(Protocol):
         ...
 
     async def remove_scheduled_report(self, account_id: AccountId, report_id: ReportId) -> None:
-        """Sends a report no more. Durable. Raises `NotFound`."""
+        """Deletes a scheduled report. Durable. Raises `NotFound`."""
         ...
 
     async def add_api_requests(self, requests: Sequence[ApiRequest]) -> None:
-        """Stores requests for the log."""
+        """Adds requests to the log."""
         ...
 
     async def page_api_requests(
@@ -81,7 +81,7 @@ class ReportStore(Protocol):
         ...
 
     async def count_api_requests(self, account_id: AccountId, which: ApiRequestFilter) -> int:
-        """How many requests the filter lets through."""
+        """Number of requests that match the filter."""
         ...
 
     async def delete_api_requests(self, *, created_before: datetime, limit: int) -> int:

@@ -10,11 +10,11 @@ from sendryd.store.base.paging import Page
 
 
 class TemplateStore(Protocol):
-    """What the API and the door do with templates."""
+    """Stored templates, for the API and `intake`."""
 
     async def add_template(self, template: Template, version_id: TemplateVersionId, *, limit: int | None = None) -> None:
-        """Stores a template with its first version. Durable. Raises `LimitReached` if the account would have more than `limit`; those that
-        test keys made do not count against one of a live key.
+        """Stores a template with its first version. Durable. Raises `LimitReached` if the account would have more than `limit`; templates that
+        test keys made do not count towards the limit of live keys.
         """
         ...
 
@@ -36,8 +36,8 @@ class TemplateStore(Protocol):
         version_id: TemplateVersionId,
         now: datetime,
     ) -> Template:
-        """Replaces name, content and mode; a content that differs becomes the next version. Durable. Raises `NotFound`, and `Changed` if
-        the template is not `before` any more.
+        """Replaces name, content and mode; a different content becomes the next version. Durable. Raises `NotFound`, and `Changed` if the stored
+        template is not `before`.
         """
         ...
 
@@ -50,7 +50,5 @@ class TemplateStore(Protocol):
         ...
 
     async def publish_template_version(self, before: Template, version_id: TemplateVersionId, *, mode: KeyMode, now: datetime) -> Template:
-        """Makes the content of a version that of its template. Durable. Raises `NotFound`, and `Changed` if the template is not `before`
-        any more.
-        """
+        """Makes a version's content the template's content. Durable. Raises `NotFound`, and `Changed` if the stored template is not `before`."""
         ...

@@ -1,4 +1,4 @@
-"""Whose sessions are to be written down."""
+"""Requests for transcripts of delivery sessions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,24 +7,24 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceRequest:
-    """The next sessions with the mail servers of one domain are to be written to the log."""
+    """A request to log the next sessions with the mail servers of one domain."""
 
     domain: str  # A-label form
-    sessions: int  # how many are left
-    until: datetime  # the request lapses then
+    sessions: int  # sessions left to log
+    until: datetime  # when the request expires
 
 
 class TraceStore(Protocol):
-    """What `queue trace` asks for and the delivery engine does."""
+    """Transcript requests: `queue trace` adds them, the delivery engine serves them."""
 
     async def add_trace(self, request: TraceRequest) -> None:
-        """Asks for a transcript. A request for the same domain is replaced."""
+        """Stores a request. It replaces one for the same domain."""
         ...
 
     async def list_traces(self, *, now: datetime) -> list[TraceRequest]:
-        """The requests that have not lapsed. Cheap."""
+        """The requests that have not expired. Cheap."""
         ...
 
     async def count_traced(self, domain: str) -> None:
-        """Takes one session off a domain's request; with none left the request is gone."""
+        """Counts one logged session of a domain's request; deletes the request after its last session."""
         ...

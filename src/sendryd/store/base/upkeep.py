@@ -1,4 +1,4 @@
-"""Deleting what is old, and telling whether the database is well."""
+"""Deletion of old rows, and the health of the database."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,7 +8,7 @@ from sendryd.store.base.spool import SpoolReport
 
 
 class UpkeepStore(Protocol):
-    """What keeps the database small and tells that it is well."""
+    """Deletion of old rows, and the health of the database."""
 
     async def delete_messages(self, *, created_before: datetime, limit: int) -> int:
         """Deletes done messages and their content, oldest first. Returns how many."""
@@ -23,25 +23,25 @@ class UpkeepStore(Protocol):
         ...
 
     async def compare_spool(self) -> SpoolReport:
-        """Compares what messages refer to with the contents that are there, without reading them."""
+        """Compares the places of messages with the files of contents, without reading contents."""
         ...
 
     async def check_writable(self) -> None:
-        """Returns once a commit has gone through. Raises `StoreUnavailable`, also where there is no room for new mail."""
+        """Commits once, as a test. Raises `StoreUnavailable`, also if the disk has no room for new mail."""
         ...
 
     async def read_clock(self) -> datetime | None:
-        """The settled time that was noted last."""
+        """The settled time that was stored last."""
         ...
 
     async def note_clock(self, settled: datetime) -> None:
-        """Notes the settled time, for the next start."""
+        """Stores the settled time, for the next start."""
         ...
 
     def can_write(self) -> bool:
-        """False once writing has ended for good, by a bug: only another start helps."""
+        """False once the writer has ended because of a bug: only a restart helps."""
         ...
 
     def statistics(self) -> Mapping[str, int | float]:
-        """Counters for /metrics: commits, operations, longest commit in seconds, and what the backend adds."""
+        """Counters for /metrics: commits, operations, longest commit in seconds, and the backend's own."""
         ...

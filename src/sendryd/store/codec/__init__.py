@@ -1,1 +1,1 @@
-"""Between model values and rows, for all backends: a row is a mapping from column names to stored values."""
+"""Converts model values to rows and back, for all backends. A row is a mapping from column names to stored values."""

@@ -16,7 +16,7 @@ def account_settings_json(settings: AccountSettings) -> str:
 
 @row_of(ORGANIZATION_PREFIX)
 def read_account(row: Row) -> Account:
-    """An account. Settings that it lacks have their defaults. Raises `RowUnreadable`."""
+    """An account. Missing settings have their defaults. Raises `RowUnreadable`."""
     settings = json.loads(row["settings"])
     branding = Branding(**settings.pop("branding", {}))
     inbound = InboundForwarding(**settings.pop("inbound", {}))

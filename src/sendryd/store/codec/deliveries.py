@@ -12,7 +12,7 @@ from sendryd.store.codec.reading import TEXT_OR_NONE, Row, Types, check_types, p
 from sendryd.store.codec.values import from_ms, from_ms_or_none, to_ms, to_ms_or_none
 from sendryd.store.rules import Waiting
 
-MAX_REPLY: Final = 1000  # characters of a reply that are kept
+MAX_REPLY: Final = 1000  # characters kept of a reply
 
 _CLAIMED_TYPES: Final[Types] = {
     "id": int,
@@ -28,7 +28,7 @@ _CLAIMED_TYPES: Final[Types] = {
 
 
 def delivery_row(new: NewMessage, delivery: NewDelivery) -> dict[str, Any]:
-    """The columns of a new delivery; the others have their defaults."""
+    """The columns of a new delivery; all other columns have their defaults."""
     created = to_ms(new.message.waits_since)
     lease = new.lease if delivery.state is DeliveryState.LEASED else None
     return {
@@ -36,7 +36,7 @@ def delivery_row(new: NewMessage, delivery: NewDelivery) -> dict[str, Any]:
         "message_id": new.message.id,
         "account_id": new.message.account_id,
         "class": class_of(new.message.type).value,
-        "site": None,  # nothing looks for it before an attempt yet
+        "site": None,  # unknown before the first attempt
         "forward_path": delivery.forward_path,
         "domain": delivery.domain,
         "state": delivery.state.value,
@@ -52,7 +52,7 @@ def delivery_row(new: NewMessage, delivery: NewDelivery) -> dict[str, Any]:
 
 
 def outcome_row(outcome: Outcome, moment: int) -> dict[str, Any]:
-    """What an outcome changes in the row of its delivery. `moment`: when it happened, in milliseconds."""
+    """The columns that an outcome changes in the row of its delivery. `moment`: its time in milliseconds."""
     return {
         "id": outcome.delivery_id,
         "state": outcome.state.value,
@@ -66,11 +66,11 @@ def outcome_row(outcome: Outcome, moment: int) -> dict[str, Any]:
 
 @row_of(DELIVERY_PREFIX)
 def read_claimed(row: Row) -> ClaimedDelivery:
-    """A delivery that is to be attempted. One whose recipient is not of the domain that it is to go to is unreadable. Raises `RowUnreadable`."""
+    """A delivery to attempt. Unreadable if its recipient is not in the delivery's domain. Raises `RowUnreadable`."""
     check_types(row, _CLAIMED_TYPES)
     domain = parse_mailbox(row["forward_path"]).domain
     if domain != row["domain"]:
-        raise ValueError("its recipient is not of the domain that it is to go to")
+        raise ValueError("the recipient is not in the domain of the delivery")
     return ClaimedDelivery(
         id=DeliveryId(row["id"]),
         forward_path=row["forward_path"],
@@ -85,7 +85,7 @@ def read_claimed(row: Row) -> ClaimedDelivery:
 
 @row_of(MESSAGE_PREFIX)
 def read_queued(row: Row) -> QueuedDelivery:
-    """A delivery with its message; the columns of the delivery begin with `delivery_`. Raises `RowUnreadable`."""
+    """A delivery with its message; the delivery's columns begin with `delivery_`. Raises `RowUnreadable`."""
     delivery = part(row, "delivery_")
     return QueuedDelivery(
         id=DeliveryId(delivery["id"]),
@@ -129,7 +129,7 @@ def read_waiting(row: Row) -> Waiting:
 
 
 def read_view(row: Row) -> DeliveryView:
-    """A delivery as pages for recipients see it; its columns begin with `delivery_`. Raises `RowUnreadable`."""
+    """A delivery as shown on pages for recipients; its columns begin with `delivery_`. Raises `RowUnreadable`."""
     return DeliveryView(
         id=DeliveryId(row["delivery_id"]),
         message=show_message(row),

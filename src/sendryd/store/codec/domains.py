@@ -34,7 +34,7 @@ def domain_row(new: NewDomain) -> dict[str, Any]:
 
 
 def check_row(check: DomainCheck) -> dict[str, Any]:
-    """What a check changes in the row of its domain."""
+    """The columns that a check changes in the row of its domain."""
     return {
         "status": check.status.value,
         "records": _records_json(check.records),
@@ -55,7 +55,7 @@ def _records_json(records: Sequence[DnsRecord]) -> str:
 
 
 def _read_records(text: str) -> tuple[DnsRecord, ...]:
-    """The records of the last check; none if they are damaged: the next check makes them anew."""
+    """The records of the last check; none if they are damaged, since the next check replaces them."""
     try:
         return tuple(DnsRecord(**{**record, "purpose": RecordPurpose(record["purpose"])}) for record in json.loads(text))
     except FAULTS:
@@ -64,7 +64,7 @@ def _read_records(text: str) -> tuple[DnsRecord, ...]:
 
 @row_of(DOMAIN_PREFIX)
 def read_domain(row: Row) -> SendingDomain:
-    """A sending domain. Settings that are damaged are not guessed: one of them may forbid clear text. Raises `RowUnreadable`."""
+    """A sending domain. Damaged settings make it unreadable: one of them may forbid clear text. Raises `RowUnreadable`."""
     settings = json.loads(row["settings"])
     return SendingDomain(
         id=DomainId(row["id"]),

@@ -22,14 +22,14 @@ class EventSubject(NamedTuple):
 
 
 def read_subject(row: Row) -> EventSubject:
-    """The subject from the columns `id`, `message_id`, `forward_path` of a delivery and `account_id`, `mode` of its message. Those are None
-    if the message is gone: then the event belongs to no account.
+    """The subject from the columns `id`, `message_id`, `forward_path` of a delivery and `account_id`, `mode` of its message. The last two are None
+    if the message is deleted: then the event belongs to no account.
     """
     return EventSubject(row["id"], row["message_id"], row["forward_path"], row["account_id"] or 0, row["mode"] or "live")
 
 
 def event_row(subject: EventSubject, event: NewEvent, moment: int, metadata: str | None) -> dict[str, Any]:
-    """The columns of an event; its metadata as JSON, which events of an attempt share."""
+    """The columns of an event. `metadata` is JSON, which events of one attempt share."""
     return {
         "id": event.id,
         "message_id": subject.message_id,
@@ -60,7 +60,7 @@ def read_event(row: Row) -> Event:
 
 @row_of(EVENT_PREFIX)
 def show_event(row: Row) -> Event:
-    """What can be read of an event, to be shown: without metadata if they are damaged. Raises `RowUnreadable`."""
+    """The readable part of an event, to be shown: damaged metadata are left out. Raises `RowUnreadable`."""
     try:
         return read_event(row)
     except RowUnreadable:
@@ -68,5 +68,5 @@ def show_event(row: Row) -> Event:
 
 
 def read_ended(row: Row) -> Ended:
-    """An event with its message; the columns of the event begin with `event_`. Raises `RowUnreadable`."""
+    """An event with its message; the event's columns begin with `event_`. Raises `RowUnreadable`."""
     return Ended(event=show_event(part(row, "event_")), message=show_message(row))

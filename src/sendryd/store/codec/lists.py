@@ -21,7 +21,7 @@ def suppression_row(suppression: Suppression) -> dict[str, Any]:
 
 
 def new_suppression_row(account_id: int, new: NewSuppression, moment: int) -> dict[str, Any]:
-    """The columns of a suppression that an event brings; `moment` is in milliseconds."""
+    """The columns of a suppression that is stored with an event; `moment` is in milliseconds."""
     return {"id": new.id, "account_id": account_id, "email": new.email, "reason": new.reason.value, "created_at": moment}
 
 
@@ -50,7 +50,7 @@ def unsubscribe_row(unsubscribe: Unsubscribe) -> dict[str, Any]:
 
 
 def new_unsubscribe_row(account_id: int, new: NewUnsubscribe, moment: int) -> dict[str, Any]:
-    """The columns of an unsubscribe that an event brings; `moment` is in milliseconds."""
+    """The columns of an unsubscribe that is stored with an event; `moment` is in milliseconds."""
     return {
         "id": new.id,
         "account_id": account_id,

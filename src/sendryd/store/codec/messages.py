@@ -38,7 +38,7 @@ _TYPES: Final[Types] = {
 
 
 def message_row(message: Message) -> dict[str, Any]:
-    """The columns of a message, without where its content is."""
+    """The columns of a message, without the place of its content."""
     return {
         "id": message.id,
         "account_id": message.account_id,
@@ -71,7 +71,7 @@ def read_message(row: Row) -> Message:
     """A message. Raises `RowUnreadable`."""
     to, cc = json.loads(row["recipients"])
     if not isinstance(to, list) or not isinstance(cc, list):
-        raise TypeError("the recipients are no lists")
+        raise TypeError("the recipients are not lists")
     api_key_id, signing_domain_id, template_id = row["api_key_id"], row["signing_domain_id"], row["template_id"]
     tags, tracking = row["tags"], row["tracking"]
     return Message(
@@ -105,14 +105,14 @@ def read_message(row: Row) -> Message:
 
 @row_of(MESSAGE_PREFIX)
 def read_claimable(row: Row) -> Message:
-    """A message that is to be sent: a value of a wrong type makes it unreadable. Raises `RowUnreadable`."""
+    """A message to send. A value of a wrong type makes it unreadable. Raises `RowUnreadable`."""
     check_types(row, _TYPES)
     return read_message(row)
 
 
 @row_of(MESSAGE_PREFIX)
 def show_message(row: Row) -> Message:
-    """What can be read of a message, to be shown: without recipients and tags if those are damaged. Not to be sent. Raises `RowUnreadable`."""
+    """The readable part of a message, to be shown, never sent: damaged recipients and tags are left out. Raises `RowUnreadable`."""
     try:
         return read_message(row)
     except RowUnreadable:

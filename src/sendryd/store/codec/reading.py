@@ -1,4 +1,4 @@
-"""Reading rows that may be damaged: a fault in a value becomes `RowUnreadable` with the public id of the row."""
+"""Reading rows that may be damaged: a faulty value raises `RowUnreadable` with the public id of the row."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 from sendryd.model.ids import format_id
 from sendryd.store.errors import RowUnreadable
 
-# Faults of a stored value; OSError: a time beyond all years.
+# What a faulty value raises; OSError: a time outside the range of `datetime`.
 FAULTS: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, OSError)
 
 Row = Mapping[str, Any]  # column names to stored values: int, str, bytes, None
@@ -20,7 +20,7 @@ NUMBER_OR_NONE: Final = (int, type(None))
 
 
 def row_of(prefix: str) -> Callable[[Callable[[Row], Value]], Callable[[Row], Value]]:
-    """Marks the reader of a kind of row whose column `id` has the number of a public id with this prefix."""
+    """Decorates the reader of a kind of row. The row's column `id` is the number of a public id with this prefix."""
 
     def mark(read: Callable[[Row], Value]) -> Callable[[Row], Value]:
         @functools.wraps(read)
@@ -41,12 +41,12 @@ def _name(prefix: str, row: Row) -> str:
 
 
 def part(row: Row, prefix: str) -> dict[str, Any]:
-    """The columns of another table in a joined row, which have this prefix there, by the names that they have in their table."""
+    """The columns of one table of a joined row: those that begin with the prefix, by their names without it."""
     return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
 
 
 def check_types(row: Row, types: Types) -> None:
-    """Raises `TypeError` if a value is not of its column's type: SQLite keeps what a damaged page says."""
+    """Raises `TypeError` if a value has not its column's type: SQLite does not check the types in a damaged page."""
     for name, kind in types.items():
         if not isinstance(row[name], kind):
-            raise TypeError("a value of it has the wrong type")
+            raise TypeError("one of its values has the wrong type")

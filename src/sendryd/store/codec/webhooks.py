@@ -48,7 +48,7 @@ def read_webhook(row: Row) -> Webhook:
 
 
 def _read_words(text: str) -> tuple[WebhookEvent, ...]:
-    """The events that a webhook asks for: those that can be read and that this version knows."""
+    """The events that a webhook subscribes to. Leaves out words that this version does not know; none if the column is damaged."""
     try:
         return tuple(WebhookEvent(word) for word in json.loads(text) if word in set(WebhookEvent))
     except FAULTS:
@@ -60,7 +60,7 @@ def read_notification(row: Row) -> Notification:
     """A notification with its event, whose columns begin with `event_`. Raises `RowUnreadable`."""
     event = read_event(part(row, "event_")) if row["event_id"] is not None else None
     body = read_object(row["body"]) if row["body"] else None
-    if event is None and body is None:  # the event was kept less long than the notification
+    if event is None and body is None:  # the event was deleted before the notification
         body = {}
     return Notification(
         id=NotificationId(row["id"]),
@@ -83,7 +83,7 @@ def read_notification(row: Row) -> Notification:
 
 @row_of(NOTIFICATION_PREFIX)
 def show_notification(row: Row) -> Notification:
-    """What can be read of a notification, to be shown: without its body and its event if those are damaged. Raises `RowUnreadable`."""
+    """The readable part of a notification, to be shown: a damaged body and event are left out. Raises `RowUnreadable`."""
     try:
         return read_notification(row)
     except RowUnreadable:

@@ -14,7 +14,7 @@ from sendryd.store.base import (
 from sendryd.store.errors import AlreadyAnswered, Conflict
 from sendryd.store.memory.delivery import Delivery
 from sendryd.store.memory.state import MemoryMail
-from sendryd.store.rules import check_amendable, check_draft
+from sendryd.store.rules import check_amendable, check_source_request
 
 
 class MemoryAccepting(MemoryMail):
@@ -54,8 +54,8 @@ class MemoryAccepting(MemoryMail):
         check_amendable([each.as_waiting() for each in waiting], now)
         old = self._messages[new.message.id]
         if made_from is not None:
-            check_draft(old.draft, made_from)
-        self._messages[new.message.id] = replace(old, message=new.message, content=new.content, draft=new.draft)
+            check_source_request(old.source_request, made_from)
+        self._messages[new.message.id] = replace(old, message=new.message, content=new.content, source_request=new.source_request)
         self._put(new)
         for each in waiting:
             each.due_at = min(delivery.due_at for delivery in new.deliveries)
@@ -63,10 +63,10 @@ class MemoryAccepting(MemoryMail):
             if each.message.id == new.message.id:
                 each.message = new.message
 
-    async def read_draft(self, message_id: MessageId) -> bytes | None:
+    async def read_source_request(self, message_id: MessageId) -> bytes | None:
         new = self._messages.get(message_id)
         is_waiting = any(each.state in WAITING_STATES for each in self._deliveries.values() if each.message.id == message_id)
-        return new.draft if new and is_waiting else None
+        return new.source_request if new and is_waiting else None
 
     async def count_accepted(
         self, account_id: AccountId, api_key_id: ApiKeyId | None, mode: KeyMode, since: datetime, until: datetime

@@ -14,7 +14,7 @@ from sendryd.store.rules import check_limit, check_rotation, check_unchanged
 
 
 class MemoryAccounts:
-    """`AccountStore`. There are no webhooks here, so notices are owed to nobody."""
+    """`AccountStore`. It ignores notices: there are no webhooks here."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class MemoryAccounts:
                 new = self._keys[key_id]
                 self._keys[key_id] = replace(new, key=replace(new.key, last_used_at=moment))
 
-    async def add_domain(self, new: NewDomain, notice: Notice | None = None, *, limit: int | None = None) -> None:  # noqa: ARG002  there are no webhooks here
+    async def add_domain(self, new: NewDomain, notice: Notice | None = None, *, limit: int | None = None) -> None:  # noqa: ARG002  no webhooks here
         if await self.find_domain(new.domain.account_id, new.domain.name) is not None:
             raise Conflict("the domain exists")
         check_limit(1 + len(await self.list_domains(new.domain.account_id)), limit, "domain", "remove one first")

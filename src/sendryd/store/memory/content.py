@@ -11,10 +11,10 @@ PIECE: Final = 64 * 1024  # octets of a piece
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class MemoryPlace:
-    """Where a content is, and which."""
+    """The position of a content, and which one it is."""
 
     message_id: int
-    number: int  # never given twice
+    number: int  # never reused
     size: int
 
 
@@ -38,7 +38,7 @@ class MemoryContents:
             self._last.append(place)
         return self._last
 
-    def take_back(self, *, is_certain: bool) -> None:  # noqa: ARG002  # there is no crash to bring anything back
+    def take_back(self, *, is_certain: bool) -> None:  # noqa: ARG002  # no crash can restore a transaction
         self.drop(None, self._last)
 
     def read(self, place: MemoryPlace) -> bytes:
@@ -50,7 +50,7 @@ class MemoryContents:
     def read_range(self, place: MemoryPlace, start: int, stop: int) -> Iterator[bytes]:
         content = self.read(place)
         if not 0 <= start <= stop <= place.size:
-            raise ValueError(f"octets {start} to {stop} are not in a content of {place.size}")
+            raise ValueError(f"octets {start} to {stop} are outside the content of {place.size} octets")
         for position in range(start, stop, PIECE):
             yield content[position : min(position + PIECE, stop)]
 

@@ -1,4 +1,4 @@
-"""Claiming and recording, in dictionaries."""
+"""Claiming deliveries and recording outcomes, in dictionaries."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -16,8 +16,8 @@ from sendryd.store.base import (
     Lease,
     Outcome,
     Owner,
-    Player,
     ReturnedDelivery,
+    Simulator,
 )
 from sendryd.store.base.leases import plan_returns
 from sendryd.store.errors import LeaseLost
@@ -62,7 +62,7 @@ class MemoryDeliveries(MemoryMail):
     def _held(self, lease: Lease, delivery_id: DeliveryId) -> Delivery:
         delivery = self._deliveries.get(delivery_id)
         if delivery is None or not delivery.is_held_by(lease):
-            raise LeaseLost("somebody else holds the delivery, or nobody does")
+            raise LeaseLost("the lease was returned, or another worker holds the delivery")
         return delivery
 
     async def record_attempt(self, lease: Lease, outcomes: Sequence[Outcome], now: datetime) -> None:
@@ -140,7 +140,7 @@ class MemoryDeliveries(MemoryMail):
             self._add_events(delivery, [make_event(EventType.FAILED, metadata)], now)
         return len(overdue[:limit])
 
-    async def capture_due(self, *, now: datetime, play: Player, limit: int) -> list[Capture]:
+    async def capture_due(self, *, now: datetime, simulate: Simulator, limit: int) -> list[Capture]:
         due = [
             each
             for each in self._deliveries.values()
@@ -148,7 +148,7 @@ class MemoryDeliveries(MemoryMail):
         ][:limit]
         captured = []
         for each in due:
-            state, events = play(each.new.forward_path)
+            state, events = simulate(each.new.forward_path)
             each.move(DeliveryState.LEASED)
             each.move(state)
             each.delivered_at = now if state is DeliveryState.DELIVERED else None

@@ -1,4 +1,4 @@
-"""A delivery that changes."""
+"""The mutable state of a delivery."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from sendryd.store.rules import Waiting
 
 @dataclass(slots=True)
 class Delivery:
-    """A delivery as it stands now."""
+    """A delivery and its present state."""
 
     new: NewDelivery
     message: Message
@@ -23,12 +23,12 @@ class Delivery:
     is_in_doubt: bool = False
     last_reply: str = ""
     hold_reason: HoldReason | None = None
-    returned: int | None = None  # the token of the last lease, if it ended without an outcome and nobody has leased the delivery since
+    returned: int | None = None  # the token of the last lease, if it ended without an outcome and no worker has leased the delivery since
     crashes: int = 0
-    is_released: bool = False  # from being held, and not tried since
+    is_released: bool = False  # it was held, then released, and not tried since
 
     def move(self, state: DeliveryState, hold_reason: HoldReason | None = None) -> None:
-        """Changes the state, if the life cycle has this move. The reason is for holding it; None: an operator does."""
+        """Changes the state along the life cycle. `reason` is for holding it; None: an operator holds it."""
         if not may_move(self.state, state):
             raise AssertionError(f"the life cycle has no move from {self.state} to {state}")
         self.state = state
@@ -37,11 +37,11 @@ class Delivery:
             self.lease = None
 
     def as_waiting(self) -> Waiting:
-        """As the rules for changes of scheduled messages see it."""
+        """The values that decide whether a scheduled message can be changed."""
         return Waiting(self.new.id, self.state.value, self.attempts, self.due_at)
 
     def is_held_by(self, lease: Lease) -> bool:
-        """Whether the lease is the delivery's, or was the last one."""
+        """Whether the lease is the delivery's present lease, or its returned one."""
         return self.lease == lease or (self.state is DeliveryState.QUEUED and self.returned == lease.token)
 
     def give_back(self) -> None:
@@ -52,7 +52,7 @@ class Delivery:
 
 
 def read_claimed(delivery: Delivery) -> ClaimedDelivery:
-    """As a worker holds it."""
+    """The delivery as a worker leases it."""
     return ClaimedDelivery(
         id=delivery.new.id,
         forward_path=delivery.new.forward_path,
@@ -66,7 +66,7 @@ def read_claimed(delivery: Delivery) -> ClaimedDelivery:
 
 
 def read_queued(delivery: Delivery) -> QueuedDelivery:
-    """As an operator sees it."""
+    """The delivery as an operator sees it."""
     return QueuedDelivery(
         id=delivery.new.id,
         message=delivery.message,

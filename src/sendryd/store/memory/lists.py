@@ -8,7 +8,7 @@ from sendryd.store.base import Answer, NewSuppression, NewUnsubscribe
 
 
 class MemoryLists:
-    """What the door looks up before it accepts."""
+    """The look-ups of `intake` before it accepts."""
 
     def __init__(self) -> None:
         super().__init__()

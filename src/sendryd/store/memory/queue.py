@@ -1,4 +1,4 @@
-"""What an operator does with the queue, in dictionaries."""
+"""The operator's operations on the queue, in dictionaries."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -56,7 +56,7 @@ class MemoryQueue(MemoryMail):
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
         return self._move_all(which, DeliveryState.HELD, DeliveryState.QUEUED, now, None)
 
-    async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:  # noqa: ARG002  held ones keep their due time
+    async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:  # noqa: ARG002  held deliveries keep their due time
         found = [
             each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.message.signing_domain_id == domain_id
         ]
@@ -87,7 +87,7 @@ class MemoryQueue(MemoryMail):
         for delivery in self._untried(account_id, message_id):
             delivery.move(DeliveryState.CANCELLED)
             self._add_events(delivery, [make_event(EventType.CANCELLED, {})], now)
-        self._messages[message_id] = replace(self._messages[message_id], draft=None)
+        self._messages[message_id] = replace(self._messages[message_id], source_request=None)
 
     def _move_all(
         self, which: QueueFilter, before: DeliveryState, after: DeliveryState, now: datetime, make_event: EventMaker | None

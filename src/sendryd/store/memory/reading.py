@@ -1,4 +1,4 @@
-"""What the API reads, in dictionaries."""
+"""The reads of the API, in dictionaries."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What the mail side keeps, in dictionaries, and what its parts share."""
+"""The dictionaries of the mail side, and the methods that its parts share."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The in-memory store, put together."""
+"""The in-memory store."""
 
 from sendryd.store.memory.accepting import MemoryAccepting
 from sendryd.store.memory.deliveries import MemoryDeliveries

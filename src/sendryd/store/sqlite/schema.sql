@@ -1,4 +1,4 @@
--- The whole database as it is after all migrations. A test compares the two.
+-- The whole database after all migrations. A test compares the two.
 --
 -- Identifiers are the 63-bit numbers of sendryd.model.ids: they grow with time, so rows are appended to the right edge of every tree.
 -- Times are milliseconds since 1970-01-01 UTC.
@@ -42,7 +42,7 @@ CREATE TABLE sending_domain (
     UNIQUE (account_id, name)
 ) STRICT;
 
--- Names of removed domains by their ids: held mail refers to its sending domain by id, and goes on when the name is verified again.
+-- Names of removed domains by their ids: held mail refers to its sending domain by id, and is released when the name is verified again.
 CREATE TABLE removed_domain (
     id         INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL,
@@ -51,7 +51,7 @@ CREATE TABLE removed_domain (
 ) STRICT;
 CREATE INDEX removed_domain_name ON removed_domain (account_id, name);
 
--- One row that grows with every change of a key or domain, by whatever process: caches compare it with what they saw.
+-- One number that grows with every change of a key or domain, by any process: caches compare it with the number that they read.
 CREATE TABLE config_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     version  INTEGER NOT NULL
@@ -75,8 +75,8 @@ CREATE TRIGGER sending_domain_removed AFTER DELETE ON sending_domain BEGIN
     UPDATE config_version SET version = version + 1;
 END;
 
--- A message is updated only while it is scheduled and has not begun to be sent; its status is derived from its deliveries. Its content is in
--- the file `segment` of the spool, `size` octets from `position` on.
+-- A message is updated only while it is scheduled and untried; its status is derived from its deliveries. Its content is in the file
+-- `segment` of the spool, `size` octets from `position` on.
 CREATE TABLE message (
     id                  INTEGER PRIMARY KEY,
     account_id          INTEGER NOT NULL,
@@ -104,14 +104,14 @@ CREATE TABLE message (
     list_id             TEXT,
     unsubscribe_url     TEXT
 ) STRICT;
--- Files of the spool, and how many messages refer to each: with none it can go. A row is there before its file.
+-- Files of the spool, and how many messages refer to each: a file with none can be removed. The row is stored before the file exists.
 CREATE TABLE segment (
     number   INTEGER PRIMARY KEY,
     messages INTEGER NOT NULL,
-    id       BLOB,                       -- 16 random octets, also in the file; NULL: of a version without, and its contents have no checksum
-    octets   INTEGER NOT NULL DEFAULT 0  -- the size that the file has at least
+    id       BLOB,                       -- 16 random octets, also in the file; NULL: written by a version without ids and checksums
+    octets   INTEGER NOT NULL DEFAULT 0  -- lower bound of the file's size
 ) STRICT;
--- The spool of this database. A number that was given to a segment is never given again.
+-- The spool of this database. A segment number is never reused.
 CREATE TABLE spool (
     only_row     INTEGER PRIMARY KEY CHECK (only_row = 1),
     id           BLOB NOT NULL CHECK (length(id) = 16),
@@ -145,23 +145,23 @@ CREATE TABLE delivery (
     last_reply   TEXT NOT NULL DEFAULT '',
     notify       TEXT,
     orcpt        TEXT,
-    hold_reason  TEXT,  -- why it is held; NULL: an operator holds it, or nobody
+    hold_reason  TEXT,  -- why it is held; NULL: it is not held, or an operator holds it
     lease_node   TEXT,
-    returned_token INTEGER,  -- of the last lease, if its owner never recorded an outcome and nobody has leased the delivery since
-    crashes      INTEGER NOT NULL DEFAULT 0,  -- ends of the program in a row while it was leased
-    account_id   INTEGER NOT NULL DEFAULT 0,  -- that of its message; 0: the message is gone
+    returned_token INTEGER,  -- of the last lease, if its owner never recorded an outcome and no worker has leased the delivery since
+    crashes      INTEGER NOT NULL DEFAULT 0,  -- consecutive ends of the program while it was leased
+    account_id   INTEGER NOT NULL DEFAULT 0,  -- that of its message; 0: the message was deleted
     class        TEXT NOT NULL DEFAULT 'transactional' CHECK (class IN ('otp', 'transactional', 'bulk')),
-    site         TEXT,  -- who takes mail for its domain, once that is known
+    site         TEXT,  -- the operator of its domain's mail servers; NULL: unknown
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX delivery_message ON delivery (message_id);
--- What is due, oldest first; and the same for each domain, so that a domain that cannot be served is stepped over, not scanned. Mail that
--- is handed to the engine as it is accepted is leased from the start and in neither.
+-- Due deliveries, oldest first, of all domains and of each domain: a domain that cannot be served is skipped, not scanned. Mail that is
+-- handed to the engine as it is accepted is leased from the start and in neither index.
 CREATE INDEX delivery_due ON delivery (due_at, domain) WHERE state = 'queued';
 CREATE INDEX delivery_domain ON delivery (domain, due_at) WHERE state = 'queued';
--- What has waited too long: without it, every look would pass all that is due for domains that do not answer.
+-- Deliveries to expire: without this index, every search would pass all due deliveries to domains that do not answer.
 CREATE INDEX delivery_age ON delivery (created_at) WHERE state = 'queued';
--- Leases by the boot of their owner; what is held. Both are small.
+-- Leases by the boot of their owner; held deliveries. Both indexes are small.
 CREATE INDEX delivery_leased ON delivery (lease_boot) WHERE state = 'leased';
 CREATE INDEX delivery_held ON delivery (id) WHERE state = 'held';
 
@@ -191,7 +191,7 @@ CREATE TABLE event (
 ) STRICT;
 CREATE INDEX event_message ON event (message_id);
 CREATE INDEX event_test ON event (account_id) WHERE mode = 'test';
--- Complaints are few, and make the status of a message whatever else became of it.
+-- Complaints are few, and decide the status of a message before all other events.
 CREATE INDEX event_complained ON event (message_id) WHERE type = 'complained';
 
 CREATE TABLE secret (
@@ -210,7 +210,7 @@ CREATE TABLE bimi (
     updated_at  INTEGER NOT NULL
 ) STRICT;
 
--- What a scheduled message was made from, until it is done.
+-- Source requests of scheduled messages, until they are done. The table keeps its first name: only a migration could rename it.
 CREATE TABLE draft (
     message_id INTEGER PRIMARY KEY,
     content    BLOB NOT NULL
@@ -236,7 +236,7 @@ CREATE TABLE suppression (
 ) STRICT;
 CREATE INDEX suppression_account ON suppression (account_id);
 
--- One row that grows with every change of the suppressions, by whatever process.
+-- One number that grows with every change of the suppressions, by any process.
 CREATE TABLE lists_version (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     version  INTEGER NOT NULL
@@ -291,19 +291,19 @@ CREATE TABLE webhook (
     updated_at      INTEGER NOT NULL,
     failing_since   INTEGER,
     disabled_reason TEXT,
-    mode            TEXT NOT NULL DEFAULT 'live' CHECK (mode IN ('live', 'test'))  -- test: told of test mail alone
+    mode            TEXT NOT NULL DEFAULT 'live' CHECK (mode IN ('live', 'test'))  -- test: notified of test mail only
 ) STRICT;
 CREATE INDEX webhook_account ON webhook (account_id);
 
--- The outbox. A row is written in the commit of the fact that it tells of.
+-- The outbox. A row is written in the commit of the fact that it reports.
 CREATE TABLE notification (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
     webhook_id   INTEGER NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,
     account_id   INTEGER NOT NULL,
     type         TEXT NOT NULL,
-    event_id     INTEGER,                -- of a message; NULL: the body says it
+    event_id     INTEGER,                -- an event of a message; NULL: the fact is in `body`
     body         TEXT,                   -- JSON
-    origin_id    INTEGER,                -- NULL: its own
+    origin_id    INTEGER,                -- the first notification of a replayed fact; NULL: this one
     state        TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'leased', 'delivered', 'failed')),
     attempts     INTEGER NOT NULL DEFAULT 0,
     due_at       INTEGER NOT NULL,
@@ -344,44 +344,44 @@ CREATE TABLE api_request (
     user_agent    TEXT,
     created_at    INTEGER NOT NULL
 ) STRICT;
--- The list filters and counts along this alone: the rows with their bodies are read for one page.
+-- The list filters and counts in this index alone: rows, which have bodies, are read for one page.
 CREATE INDEX api_request_listed ON api_request (account_id, id, method, path, status_code);
 
--- The mail log finds what was cancelled or expired, by whatever process, along this.
+-- The mail log finds cancelled and expired deliveries, by any process, in this index.
 CREATE INDEX event_ended ON event (id) WHERE type IN ('cancelled', 'failed');
 
--- Sessions to be written to the log, by domain.
+-- Requests to log the next sessions of a domain.
 CREATE TABLE trace (
     domain   TEXT PRIMARY KEY,
     sessions INTEGER NOT NULL,
     until    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What is owed to webhooks, before it is turned into a notification for each of them.
+-- Facts for webhooks, before a notification is made for each webhook.
 CREATE TABLE fact (
     id         INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL,
-    event_id   INTEGER,  -- of a message; NULL: type and body say it
+    event_id   INTEGER,  -- an event of a message; NULL: the fact is in `type` and `body`
     type       TEXT,
     body       TEXT,     -- JSON
     created_at INTEGER NOT NULL,
     CHECK ((event_id IS NULL) = (type IS NOT NULL AND body IS NOT NULL))
 ) STRICT;
 
--- The settled time when the program last looked, to tell a wrong clock at the next start.
+-- The settled time that was stored last, to recognise a wrong clock at the next start.
 CREATE TABLE clock (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     seen_at  INTEGER NOT NULL
 ) STRICT;
 
--- Hosts that have done TLS, and when last: they get nothing in clear text, also after a restart.
+-- Hosts that did TLS, and when they last did: they get nothing in clear text, also after a restart.
 CREATE TABLE tls_host (
     host      TEXT PRIMARY KEY,
     worked_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tls_host_age ON tls_host (worked_at);
 
--- Next hops that an operator wants tried at once, whatever suspends them.
+-- Domains that an operator wants tried at once, although they may be suspended.
 CREATE TABLE probe (
     domain TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;

@@ -1,4 +1,4 @@
-"""The SQLite store: the parts put together."""
+"""The SQLite store, composed of its parts."""
 
 import asyncio
 from collections.abc import Callable
@@ -45,9 +45,9 @@ def open_store(
     monotonic: Callable[[], float] | None = None,
     tell_unreadable: Callable[[str, str], None] | None = None,
 ) -> SqliteStore:
-    """Opens the database of a data directory and brings it up to date. Makes both if they are not there, unless told not to. With a clock's
-    `monotonic`, what other processes change in lists is looked for twice a second, else each time. `tell_unreadable` gets the public id of each
-    row that cannot be read, and the reason.
+    """Opens the database of a data directory and applies pending migrations. Creates both unless `create` is false. Changes of lists by other
+    processes are looked for twice a second if `monotonic`, a clock's, is given, else in each look-up. `tell_unreadable` is called with the public
+    id of each unreadable row and the reason.
 
     Raises `SchemaMismatch` if the engine is too old, the file is no database, or it was written by a newer version; `StoreUnavailable` if it
     cannot be opened or is damaged.

@@ -67,9 +67,9 @@ def test_no_more_is_asked_for_than_is_of_use() -> None:
 def test_the_wait_is_no_longer_than_it_is_worth() -> None:
     gathering = Gathering()
     gathering.note_commit(0.0004)
-    assert gathering.patience == GATHER_FACTOR * 0.0004
+    assert gathering.timeout == GATHER_FACTOR * 0.0004
     gathering.note_commit(2.0)
-    assert gathering.patience == GATHER_TIME
+    assert gathering.timeout == GATHER_TIME
 
 
 def test_those_who_pause_are_not_waited_for() -> None:
@@ -78,6 +78,6 @@ def test_those_who_pause_are_not_waited_for() -> None:
     gathering.note(10, did_time_out=False)
     for _ in range(5):
         gathering.note_commit(commit)
-        size = 1 + int(gathering.patience / gap)
+        size = 1 + int(gathering.timeout / gap)
         gathering.note(size, did_time_out=size < gathering.target)
     assert gathering.target == 0

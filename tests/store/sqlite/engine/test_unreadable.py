@@ -186,7 +186,7 @@ async def test_a_start_returns_the_leases_of_a_dead_process_though_one_of_the_ro
 async def test_a_live_message_is_never_captured(told: Told) -> None:
     bad = await told.accept()
     told.damage(f"UPDATE delivery SET domain = '' WHERE id = {bad.deliveries[0].id}")
-    assert await told.store.capture_due(now=LATER, play=lambda _: (DeliveryState.DELIVERED, ()), limit=9) == []
+    assert await told.store.capture_due(now=LATER, simulate=lambda _: (DeliveryState.DELIVERED, ()), limit=9) == []
 
 
 @pytest.mark.parametrize("column", ["reverse_path", "size", "envid", "tags", "template_id", "signing_domain_id"])

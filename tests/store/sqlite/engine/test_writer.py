@@ -31,9 +31,9 @@ async def test_twins_and_what_was_there_cost_the_others_no_commit_of_their_own(t
     await store.accept_all([samples.message()], answer(), kept_since=SINCE)
     before = store.statistics()
     new: list[NewMessage] = [samples.message() for _ in range(100)]
-    twins = [store.accept_all([samples.message()], answer(), kept_since=SINCE) for _ in range(50)]
+    repeats = [store.accept_all([samples.message()], answer(), kept_since=SINCE) for _ in range(50)]
     results = await asyncio.gather(
-        *(store.accept(each) for each in new[:50]), *twins, *(store.accept(each) for each in new[50:]), return_exceptions=True
+        *(store.accept(each) for each in new[:50]), *repeats, *(store.accept(each) for each in new[50:]), return_exceptions=True
     )
     assert sum(isinstance(result, AlreadyAnswered) for result in results) == 50
     assert store.statistics()["commits"] - before["commits"] <= 3

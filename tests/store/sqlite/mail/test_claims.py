@@ -191,7 +191,7 @@ def test_what_another_process_queues_with_an_old_time_is_found_later() -> None:
     queue.connection.execute("UPDATE delivery SET state = 'queued', lease_token = NULL")
     queue.rows = {row.number: row for row in queue.leased}
     assert queue.scan.begin(queue.now, 5, NOBODY, 5).choose(queue.connection) == []
-    queue.now += claims.FRESH_START + 1
+    queue.now += claims.RESTART_INTERVAL + 1
     assert len(queue.choose(5)) == 1
 
 

@@ -1,4 +1,4 @@
-"""Scheduled mail that is amended: its old content and its draft go."""
+"""Scheduled mail that is amended: its old content and its source request go."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ LATER = NOW + timedelta(minutes=5)
 
 
 def scheduled(samples: Samples, *recipients: str) -> NewMessage:
-    return samples.message(recipients or ("a@one.test", "b@two.test"), scheduled_at=TIME, draft=b"draft")
+    return samples.message(recipients or ("a@one.test", "b@two.test"), scheduled_at=TIME, source_request=b"source")
 
 
 def amended(new: NewMessage, content: bytes = b"From: a@example.test\r\n\r\nnew\r\n", days: int = 20) -> NewMessage:
@@ -39,7 +39,7 @@ def amended(new: NewMessage, content: bytes = b"From: a@example.test\r\n\r\nnew\
         internet_message_id="<2@example.test>",
     )
     deliveries = tuple(replace(each, due_at=moment) for each in new.deliveries)
-    return replace(new, message=message, content=content, deliveries=deliveries, draft=b"new draft")
+    return replace(new, message=message, content=content, deliveries=deliveries, source_request=b"new source")
 
 
 async def test_the_file_of_a_content_goes_with_the_last_that_refers_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ id, account_id, name, status, selector, public_key, settings, records, created_a
 logo_url, vmc_url, selector, is_verified, verified_at, created_at, updated_at
 
 -- name: insert_account
--- Makes an account unless it exists.
+-- Creates an account unless it exists.
 INSERT INTO account (id, name, created_at) VALUES (:id, :name, :created_at) ON CONFLICT (id) DO NOTHING;
 
 -- name: get_account
@@ -42,7 +42,7 @@ SELECT {api_key} FROM api_key WHERE account_id = :account_id ORDER BY id DESC;
 SELECT {api_key} FROM api_key WHERE account_id = :account_id AND id < :before AND revoked_at IS NULL ORDER BY id DESC LIMIT :limit;
 
 -- name: count_active_keys
--- Number of keys that are neither revoked nor expired; test keys count beside test keys alone.
+-- Number of keys that are neither revoked nor expired; test keys and live keys are counted apart.
 SELECT count(*) FROM api_key
 WHERE account_id = :account_id AND (mode = 'live' OR :mode = 'test') AND revoked_at IS NULL
   AND (expires_at IS NULL OR expires_at > :moment);
@@ -72,7 +72,7 @@ SELECT {domain} FROM sending_domain WHERE id = :id;
 SELECT {domain} FROM sending_domain WHERE :account_id IS NULL OR account_id = :account_id ORDER BY id DESC;
 
 -- name: page_domains
--- Sending domains of an account with a text in their name, newest first. The numbers are found first: the rows are long.
+-- Sending domains of an account with a text in their name, newest first. The ids are found first: the rows are long.
 SELECT {domain} FROM sending_domain WHERE id IN (
     SELECT id FROM sending_domain
     WHERE account_id = :account_id AND +id < :before AND (:pattern IS NULL OR name LIKE :pattern ESCAPE '\')
@@ -88,7 +88,7 @@ SELECT count(*) FROM sending_domain WHERE account_id = :account_id AND (:pattern
 SELECT private_key FROM sending_domain WHERE id = :id;
 
 -- name: record_domain_check
--- Stores what a check of a domain found.
+-- Stores the result of a check of a domain.
 UPDATE sending_domain
 SET status = :status, records = :records, checked_at = :checked_at, verified_at = :verified_at, failing_since = :failing_since,
     failures = :failures
@@ -103,12 +103,12 @@ UPDATE sending_domain SET settings = :settings WHERE id = :id;
 DELETE FROM sending_domain WHERE id = :id;
 
 -- name: insert_removed_domain
--- Keeps the name of a domain that is about to be deleted.
+-- Stores the name of a domain before it is deleted.
 INSERT OR REPLACE INTO removed_domain (id, account_id, name, removed_at)
 SELECT id, account_id, name, :removed_at FROM sending_domain WHERE id = :id;
 
 -- name: list_old_removed_domains
--- Domains that were removed before a time and that no waiting mail is to be signed with.
+-- Domains that were removed before a time and whose signature no waiting mail needs.
 SELECT id FROM removed_domain WHERE removed_at < :created_before AND id NOT IN (
     SELECT coalesce(message.signing_domain_id, 0) FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.state = 'held'
     UNION ALL SELECT coalesce(message.signing_domain_id, 0) FROM delivery JOIN message ON message.id = delivery.message_id
@@ -118,11 +118,11 @@ SELECT id FROM removed_domain WHERE removed_at < :created_before AND id NOT IN (
 ) LIMIT :limit;
 
 -- name: delete_removed_domains
--- Forgets the names of removed domains.
+-- Deletes the names of removed domains.
 DELETE FROM removed_domain WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: find_successor
--- The verified domain that has the name of a removed one, in the same account.
+-- The verified domain of the same account with the name of a removed one.
 SELECT sending_domain.id FROM removed_domain
 JOIN sending_domain ON sending_domain.account_id = removed_domain.account_id AND sending_domain.name = removed_domain.name
 WHERE removed_domain.id = :id AND sending_domain.status = 'verified';
@@ -132,15 +132,15 @@ WHERE removed_domain.id = :id AND sending_domain.status = 'verified';
 SELECT {bimi} FROM bimi WHERE domain_id = :domain_id;
 
 -- name: set_bimi
--- Stores the logo of a domain, in the place of the one that it has.
+-- Stores or replaces the logo of a domain.
 INSERT OR REPLACE INTO bimi (domain_id, {bimi}) VALUES (:domain_id, {:bimi});
 
 -- name: remove_bimi
--- Takes the logo of a domain away.
+-- Deletes the logo of a domain.
 DELETE FROM bimi WHERE domain_id = :domain_id;
 
 -- name: insert_secret
--- Stores a secret of the installation unless there is one of this name.
+-- Stores a secret of the installation unless one of this name exists.
 INSERT INTO secret (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
 
 -- name: get_secret

@@ -1,1 +1,1 @@
-"""The SQLite engine: one writer, many readers, contents in files, migrations. It knows no aggregate."""
+"""The SQLite engine: one writer, many readers, contents in files, migrations. It depends on no aggregate."""

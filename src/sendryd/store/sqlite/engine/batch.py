@@ -1,4 +1,4 @@
-"""What the writer knows of the operations that it commits together."""
+"""The writer's interface to the operations that it commits together."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,7 +18,7 @@ class Batch(Protocol):
 
     @property
     def count(self) -> int:
-        """Number of rows left so far: it grows if an operation has changed something."""
+        """Number of rows left so far: it grows when an operation has changed something."""
         ...
 
     def place(self, connection: apsw.Connection, places: Sequence[Place]) -> Sequence[Place]:
@@ -26,5 +26,5 @@ class Batch(Protocol):
         ...
 
     def store(self, connection: apsw.Connection) -> None:
-        """Stores everything else."""
+        """Stores all other rows."""
         ...

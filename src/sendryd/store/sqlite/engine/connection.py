@@ -1,7 +1,7 @@
 """Opening the database: the engine's version, the settings of a connection, the translation of its errors.
 
-The engine is the one bundled with apsw. The standard library's would be another copy in the same process, and two copies of SQLite on one
-file drop each other's locks.
+The engine is the one bundled with apsw. The standard library has another copy, and two copies of SQLite in one process release each other's file
+locks.
 """
 
 import errno
@@ -15,20 +15,20 @@ import apsw
 
 from sendryd.store.errors import Conflict, NotAllowed, RowUnreadable, SchemaMismatch, StoreFull, StoreUnavailable, TookTooLong
 
-OLDEST_ENGINE: Final = (3, 51, 3)  # before it a checkpoint that races a commit can lose the commit (the WAL-reset bug)
+OLDEST_ENGINE: Final = (3, 51, 3)  # in older ones a checkpoint that races a commit can lose the commit (the WAL-reset bug)
 BUSY_TIMEOUT: Final = 10_000  # milliseconds to wait for another process's short transaction
 PAGE_SIZE: Final = 4096  # octets: a commit writes whole pages, and larger ones cost a tenth more for each message
 CACHE_SIZE: Final = -16_384  # kibibytes, negated: for the writer; its hot pages are the right edges of a few trees
-STATEMENTS: Final = 300  # kept prepared: as many as there are, with those of many rows in all their sizes
+STATEMENTS: Final = 300  # prepared statements to keep: all that exist, counting each size of a many-row statement
 READER_CACHE_SIZE: Final = -4_096
 FILE_NAME: Final = "sendryd.db"
 SPOOL_NAME: Final = "spool"  # the folder of the contents, beside the database
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the system says when there is no room
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the system's errors for no space
 _TAKEN: Final = frozenset({apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_ROWID})
 
 
 def check_engine() -> None:
-    """Raises `SchemaMismatch` if the engine has the bug."""
+    """Raises `SchemaMismatch` if the engine has the WAL-reset bug."""
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < OLDEST_ENGINE:
         needed = ".".join(map(str, OLDEST_ENGINE))
@@ -36,7 +36,7 @@ def check_engine() -> None:
 
 
 def open_connection(path: Path, *, is_reader: bool = False, may_create: bool = True) -> apsw.Connection:
-    """A connection with our settings. Unless it may not, a writer's makes the file, readable by its owner alone.
+    """A connection with our settings. Creates the file, readable by its owner alone, if `may_create`.
 
     Raises `StoreUnavailable`, and `SchemaMismatch` if the file is no database.
     """
@@ -71,13 +71,13 @@ def _set_up(connection: apsw.Connection, *, is_reader: bool) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns the engine's and the system's errors into the store's."""
+    """Translates the engine's and the system's errors to the store's."""
     try:
         yield
     except apsw.FullError as error:
         raise StoreFull(str(error)) from error
     except apsw.InterruptError as error:
-        raise TookTooLong("a search was broken off") from error
+        raise TookTooLong("the search was interrupted") from error
     except apsw.IOError as error:
         raise StoreUnavailable(str(error)) from error
     except apsw.ConstraintError as error:

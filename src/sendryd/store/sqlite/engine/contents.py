@@ -1,4 +1,4 @@
-"""The contract for contents, fulfilled by the segment files of the spool. The database counts how many messages refer to each file."""
+"""`ContentStore` in the segment files of the spool. The database counts the messages that refer to each file."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_valu
 
 
 def place_of(message_id: int, row: Row) -> Place:
-    """The place of a message's content, of the columns `segment`, `segment_id`, `position` and `size`."""
+    """The place of a message's content, from the columns `segment`, `segment_id`, `position` and `size`."""
     return Place(message_id, row["segment"], row["segment_id"], row["position"], row["size"])
 
 
@@ -25,9 +25,9 @@ class SpooledContents:
         self._segments = segments
 
     def prepare(self, connection: apsw.Connection, /) -> bool:
-        """Begin a new file if there is none, or the present one is large enough or was removed.
+        """Begin a new file if there is none, or if the present one is large enough or was removed.
 
-        The database knows the file in a commit of its own: a file that it does not know was not made with it.
+        The database records the file in a commit of its own, before the file exists: a file that it does not know belongs to another database.
         """
         if not self._segments.must_begin():
             return False
@@ -39,7 +39,7 @@ class SpooledContents:
             if spool is None:
                 raise StoreUnavailable("the database has no spool")
             number = spool["last_segment"] + 1
-            while number in numbers:  # of another installation, or of another time
+            while number in numbers:  # a file of another installation, or of an earlier database
                 number += 1
             identity = fetch_value(connection, SQL["add_segment"], number=number, octets=SEGMENT_HEADER)
             connection.execute("COMMIT")

@@ -1,7 +1,7 @@
-"""Makes a database that is there whole or not at all.
+"""Creates a database completely or not at all.
 
-It is made under another name, with all its tables, and renamed once it is on the disk. What a killed process has left under that name is
-written over by the next one.
+It is created under another name, with all its tables, and renamed once it is synced. The next process overwrites what a killed one has left under
+that name.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from sendryd.store.sqlite.engine.connection import PAGE_SIZE, SPOOL_NAME
 
 
 def size_of(path: Path) -> int:
-    """Octets of a file; none if it is not there."""
+    """Octets of a file; 0 if it does not exist."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -27,15 +27,16 @@ def size_of(path: Path) -> int:
 
 
 def create_database(path: Path) -> None:
-    """Makes the database, for its owner alone, and the folder that it is in; nothing if it is there.
+    """Creates the database and its folder, readable by the owner alone; does nothing if it exists.
 
-    Raises `StoreUnavailable` if it was there: made anew it would know none of the contents beside it. Raises `OSError` and `apsw.Error`.
+    Raises `StoreUnavailable` if remains show that a database was there: a new one would know none of the contents beside it. Raises `OSError` and
+    `apsw.Error`.
     """
     if size_of(path):
         return
     make_folder(path.parent)
     with _only_one(path.parent):
-        if size_of(path):  # another process was faster
+        if size_of(path):  # another process created it first
             return
         if size_of(path.with_name(f"{path.name}-wal")) or any((path.parent / SPOOL_NAME).glob("*.seg")):
             raise StoreUnavailable(
@@ -43,7 +44,7 @@ def create_database(path: Path) -> None:
                 f" or move {path.parent} away to begin anew"
             )
         unfinished = path.with_name(f"{path.name}{UNFINISHED}")
-        # A journal beside an empty database is of a start that was killed too: SQLite would play it back into the new one.
+        # A journal beside an empty database is left by a killed start too: SQLite would replay it into the new one.
         for left in (
             unfinished,
             path.with_name(f"{path.name}-journal"),
@@ -55,7 +56,7 @@ def create_database(path: Path) -> None:
         connection = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-            connection.execute("PRAGMA journal_mode = MEMORY")  # what is not finished is thrown away
+            connection.execute("PRAGMA journal_mode = MEMORY")  # an unfinished file is thrown away
             connection.execute("PRAGMA synchronous = FULL")  # synced when the transaction ends
             migrate.apply(connection)
             connection.close()
@@ -69,7 +70,7 @@ def create_database(path: Path) -> None:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Waits until no other process makes a database in this folder."""
+    """Waits until no other process creates a database in this folder."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

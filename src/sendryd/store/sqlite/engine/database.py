@@ -1,4 +1,4 @@
-"""One writer, many readers: what the parts of the store share."""
+"""One writer and many readers, shared by the parts of the store."""
 
 import asyncio
 import threading
@@ -25,13 +25,11 @@ from sendryd.store.sqlite.engine.unreadable import Unreadable
 from sendryd.store.sqlite.engine.watch import KnownFiles
 from sendryd.store.sqlite.engine.writer import Writer
 
-READER_THREADS: Final = 2  # for what mail on its way needs, and large contents, which may take longer than the event loop should wait
-SEARCH_THREADS: Final = 2  # for lists that people look through: however many they ask for, mail does not wait for them
-MAX_SEARCH: Final = 10.0  # seconds for one list, its turn included: who asks would give up soon
-FILE_CHECK_INTERVAL: Final = (
-    0.25  # seconds between looks whether the file still has its name; a look-up by key may be shorter than one look
-)
-PROGRESS: Final = 10_000  # steps of the engine, a fraction of a millisecond, between looks whether a search is to end
+READER_THREADS: Final = 2  # for queries of mail in transit, and large contents, which would block the event loop
+SEARCH_THREADS: Final = 2  # for lists shown to people, so that mail never waits for them
+MAX_SEARCH: Final = 10.0  # seconds for one list, waiting for a thread included: clients give up soon after
+FILE_CHECK_INTERVAL: Final = 0.25  # seconds between checks that the file still has its name; a check may cost more than a look-up by key
+PROGRESS: Final = 10_000  # engine steps, a fraction of a millisecond, between checks whether a search must end
 
 Result = TypeVar("Result")
 
@@ -63,24 +61,24 @@ class Database:
         self._searchers = ThreadPoolExecutor(SEARCH_THREADS, thread_name_prefix="sqlite-search")
 
     def fetch_row(self, statement: str, /, **values: Any) -> Row | None:
-        """The first row of a short look-up by key: run where it is called, for it takes microseconds."""
+        """The first row of a short look-up by key. Runs in the calling thread: it takes microseconds."""
         self._check_file()
         with translated():
             return fetch_row(self._reader, statement, **values)
 
     def fetch_rows(self, statement: str, /, **values: Any) -> list[Row]:
-        """The rows of a short look-up."""
+        """The rows of a short look-up. Runs in the calling thread."""
         self._check_file()
         with translated():
             return fetch_rows(self._reader, statement, **values)
 
     def _check_file(self) -> None:
-        """Raises `StoreUnavailable` if the database is not the one that has its name: what is read would be old."""
+        """Raises `StoreUnavailable` if the open database is not the file of its name: reads would be out of date."""
         if self._monotonic is not None:
             now = self._monotonic()
             if now - self._checked < FILE_CHECK_INTERVAL:
                 return
-            self._files.check()  # each time again while it fails
+            self._files.check()  # repeated in each call while it fails
             self._checked = now
         else:
             self._files.check()
@@ -94,11 +92,13 @@ class Database:
         return await self.read(lambda connection: fetch_value(connection, statement, **values))
 
     async def list_rows(self, statement: str, prefix: str, /, **values: Any) -> list[Row | None]:
-        """The same, where rows may be damaged: None in the place of one with a text that is not UTF-8. Its kind is named by the prefix."""
+        """The rows of a longer look-up, in a reader thread, with None in place of a row whose text is not UTF-8. `prefix` names its kind in the
+        report of the row.
+        """
         return await self.read(lambda connection: self.unreadable.fetch(connection.execute(statement, values), prefix))
 
     async def search_rows(self, statement: str, prefix: str, /, **values: Any) -> list[Row | None]:
-        """The same for a list that may take long. Raises `TookTooLong`."""
+        """The rows of a list that may take long, in a search thread, with None in place of a row whose text is not UTF-8. Raises `TookTooLong`."""
         return await self.search(lambda connection: self.unreadable.fetch(connection.execute(statement, values), prefix))
 
     async def change(self, statement: str, /, **values: Any) -> int:
@@ -106,18 +106,18 @@ class Database:
         return await self.write(lambda connection, _: change(connection, statement, **values))
 
     async def read(self, work: Callable[[apsw.Connection], Result]) -> Result:
-        """Runs a longer look-up in a reader thread: all its statements see the database at the same moment."""
+        """Runs a longer look-up in a reader thread, in one read transaction."""
         return await self.in_thread(lambda: self._read(work))
 
     async def search(self, work: Callable[[apsw.Connection], Result]) -> Result:
-        """The same for a list that may take long, in threads of their own. Raises `TookTooLong`."""
+        """Runs a look-up that may take long in a search thread, in one read transaction. Raises `TookTooLong`."""
         self._check_open()
         loop, is_over = asyncio.get_running_loop(), threading.Event()
         timer = loop.call_later(MAX_SEARCH, is_over.set)
         try:
             return await loop.run_in_executor(self._searchers, lambda: self._search(work, is_over))
         finally:
-            is_over.set()  # also when who asked is gone
+            is_over.set()  # also when the caller was cancelled
             timer.cancel()
 
     def _search(self, work: Callable[[apsw.Connection], Result], is_over: threading.Event) -> Result:
@@ -154,8 +154,8 @@ class Database:
             raise StoreUnavailable("the store is closed")
 
     def check_room(self, size: int) -> None:
-        """Raises `StoreFull` if content of this size is not taken any more."""
-        if not self.room.is_plenty(size):  # it nearly always is, and each message asks twice
+        """Raises `StoreFull` if there is no room for content of this size."""
+        if not self.room.is_plenty(size):  # nearly always true, and asked twice per message
             with translated():
                 self.room.check(size)
 
@@ -165,13 +165,13 @@ class Database:
         return result
 
     def remove_orphans(self) -> int:
-        """Removes files of contents that the database knows and no message refers to, unless a process appends to them. Returns how many."""
+        """Removes files of contents that the database knows and no message refers to, except files that a process appends to. Returns how many."""
         used = {row["number"] for row in self._list_segments() if row["messages"] > 0}
         with translated():
             return self.segments.remove([number for number in self.segments.numbers() if number not in used], self._may_go)
 
     async def tidy(self) -> int:
-        """Removes files that no message refers to, and forgets the segments of files that are gone. Returns how many files were removed."""
+        """Removes files that no message refers to, and deletes the segments of files that are gone. Returns how many files were removed."""
         count = await self.in_thread(self.remove_orphans)
         left = to_json(await self.in_thread(self.segments.numbers))
         await self.change(SQL["forget_segments"], numbers=left)
@@ -181,14 +181,14 @@ class Database:
         return self._read(lambda connection: fetch_rows(connection, SQL["list_segments"]))
 
     def _may_go(self, file: SegmentFile) -> bool:
-        """A file that the database does not know may have messages of another time, which nobody else has."""
+        """Whether the database knows the file. An unknown one may hold the only copy of another database's messages."""
         row = self._read(lambda connection: fetch_row(connection, SQL["get_segment"], number=file.number))
         if row is None:
             return file.is_unfinished
         return row["messages"] <= 0 and not file.fault and (file.is_unfinished or file.id == row["id"])
 
     def compare_spool(self) -> SpoolReport:
-        """What the database expects of the spool, and what is there: names, ids and sizes."""
+        """Compares the segments in the database with the files in the spool: names, ids and sizes."""
         spool = self._read(lambda connection: fetch_row(connection, SQL["read_spool"]))
         return compare(spool["id"] if spool else b"", self._list_segments(), self.segments)
 
@@ -197,14 +197,14 @@ class Database:
         return {**self.writer.statistics(), "unreadable_rows": self.unreadable.count}
 
     async def aclose(self) -> None:
-        """Finishes what was handed in and closes everything."""
+        """Finishes the operations that were submitted and closes all connections and files."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.writer.finish)
         self._is_closing = True
         await loop.run_in_executor(None, self.close)
 
     def close(self) -> None:
-        """The same, waiting in the calling thread."""
+        """Does what `aclose` does, and blocks the calling thread meanwhile."""
         self.writer.finish()
         self._readers.shutdown()
         self._searchers.shutdown()

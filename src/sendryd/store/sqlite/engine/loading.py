@@ -27,7 +27,7 @@ def load(package: str) -> Mapping[str, str]:
 
 
 def read(text: str) -> Mapping[str, str]:
-    """The statements of a file by name. Raises `ValueError` if a name is there twice or has no sentence, and `KeyError` for an unknown list of
+    """The statements of a file by name. Raises `ValueError` if a name occurs twice or has no sentence, and `KeyError` for an unknown list of
     columns.
     """
     columns: dict[str, list[str]] = {}
@@ -35,12 +35,12 @@ def read(text: str) -> Mapping[str, str]:
     parts = _BLOCK.split(text)
     for kind, name, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
         if name in (columns if kind == "columns" else statements):
-            raise ValueError(f"{name} is there twice")
+            raise ValueError(f"{name} occurs twice")
         bare = _COMMENT.sub("", body).strip()
         if kind == "columns":
             columns[name] = [column.strip() for column in bare.split(",")]
         elif not body.startswith("-- "):
-            raise ValueError(f"{name} does not say what it answers or does")
+            raise ValueError(f"{name} has no sentence that says what it answers or does")
         else:
             statements[name] = bare.rstrip(";")
 

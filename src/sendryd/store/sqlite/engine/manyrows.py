@@ -1,7 +1,7 @@
 """Statements with one row of VALUES, run for many rows at once.
 
-A step of the engine gives up and takes back the interpreter lock, so a statement with 32 rows costs far less than 32 statements. SQLite counts
-the parameters of a statement, so the names of the row become positions here, and nowhere else.
+Each step of the engine releases and takes back the interpreter lock, so a statement with 32 rows costs far less than 32 statements. SQLite numbers
+a statement's parameters, so the names of the row become positions in this module alone.
 """
 
 import re
@@ -14,7 +14,7 @@ import apsw
 
 from sendryd.store.codec.reading import Row
 
-# Rows of one statement. A common number of them takes one step; each statement takes some kilobytes once it was used.
+# Rows of one statement. The common numbers take one step; each prepared statement holds some kilobytes.
 CHUNKS: Final = (32, *range(16, 0, -1))
 _NAME: Final = re.compile(r":(\w+)")
 
@@ -31,7 +31,7 @@ class ManyRows:
         self._statements = {size: f"{before}VALUES {', '.join([row] * size)}{after}" for size in CHUNKS}
 
     def run(self, connection: apsw.Connection, rows: Sequence[Row]) -> None:
-        """Runs it for all rows."""
+        """Runs the statement for all rows."""
         take, position, left = self._take, 0, len(rows)
         for size in CHUNKS:
             while left >= size:

@@ -1,4 +1,4 @@
-"""Numbered migrations. Each is applied once, in a transaction of its own, and remembered with its checksum."""
+"""Numbered migrations. Each is applied once and recorded with its checksum."""
 
 import hashlib
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ class Migration:
 
 
 def all_migrations() -> list[Migration]:
-    """Those that come with this version of the program, in order."""
+    """The migrations of this version of the program, in order."""
     folder = resources.files("sendryd.store.sqlite").joinpath("migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [Migration(int(name.partition("_")[0]), name.removesuffix(".sql"), folder.joinpath(name).read_text("utf-8")) for name in names]
 
 
 def applied_versions(connection: apsw.Connection) -> dict[int, str]:
-    """Version and checksum of what a database has."""
+    """Versions and checksums of the migrations that a database has applied."""
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migration'").fetchall():
         return {}
     rows: list[tuple[Any, ...]] = connection.execute("SELECT version, checksum FROM schema_migration").fetchall()
@@ -48,7 +48,7 @@ def applied_versions(connection: apsw.Connection) -> dict[int, str]:
 
 
 def pending(connection: apsw.Connection) -> list[Migration]:
-    """What a database lacks. Raises `SchemaMismatch` if it has what this program does not know."""
+    """Migrations that a database lacks. Raises `SchemaMismatch` if it has applied one that this program does not know, or another text of one."""
     applied = applied_versions(connection)
     known = {migration.version: migration for migration in all_migrations()}
     unknown = sorted(applied.keys() - known.keys())
@@ -61,7 +61,7 @@ def pending(connection: apsw.Connection) -> list[Migration]:
 
 
 def apply(connection: apsw.Connection) -> list[Migration]:
-    """Brings a database up to date; gives what was applied. Safe for several processes at once."""
+    """Applies all pending migrations in one transaction and returns them. Safe for several processes at once."""
     done = []
     connection.execute("BEGIN IMMEDIATE")
     try:

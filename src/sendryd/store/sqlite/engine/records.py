@@ -1,8 +1,8 @@
-"""The form of a segment file: a header, then records of a header and a content each.
+"""The format of a segment file: a header, then records of a header and a content each.
 
-The header of the file has the random ids of the spool and of the segment, which the database knows: a file of another installation, or of
-another time, is not taken for ours. The header of a record has the message's id, the content's size, and a CRC-32 of the content.
-Segments of earlier versions have neither: the database knows no id of theirs.
+The file's header has the random ids of the spool and of the segment, which the database knows: a file of another installation, or of an earlier
+database, is recognised. A record's header has the message's id, the content's size, and a CRC-32 of the content. Segments of earlier versions have
+neither header; the database has no id for them.
 """
 
 import struct
@@ -12,23 +12,23 @@ from typing import Final
 
 from sendryd.valuetype import valuetype
 
-MAGIC: Final = b"\x89sendryd"  # no content begins so: a header block has no octets above 127 at its front
+MAGIC: Final = b"\x89sendryd"  # no content begins like this: the first octet of a header block is at most 127
 FORMAT: Final = 1
 ID_LENGTH: Final = 16  # octets of the random ids
-_SEGMENT: Final = struct.Struct(">8sIQ16s16sI")  # magic, format, number, spool's id, segment's id, CRC-32 of what is before
-_RECORD: Final = struct.Struct(">QQII")  # message's id, size, CRC-32 of the content, CRC-32 of what is before
-_RECORD_FRONT: Final = struct.Struct(">QQI")  # the same without the last
+_SEGMENT: Final = struct.Struct(">8sIQ16s16sI")  # magic, format, number, spool's id, segment's id, CRC-32 of the fields before
+_RECORD: Final = struct.Struct(">QQII")  # message's id, size, CRC-32 of the content, CRC-32 of the fields before
+_RECORD_FRONT: Final = struct.Struct(">QQI")  # _RECORD without its last field
 _CRC: Final = struct.Struct(">I")
 SEGMENT_HEADER: Final = _SEGMENT.size
 RECORD_HEADER: Final = _RECORD.size
-# zlib gives up the interpreter lock for more than 5 KiB, and the thread may wait milliseconds to have it back; 64 KiB take 30 microseconds.
+# zlib releases the interpreter lock for more than 5 KiB, and the thread may wait milliseconds to get it back; 64 KiB take 30 microseconds.
 UNLOCKED_PIECE: Final = 5 * 1024
 PIECEWISE: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentId:
-    """What the header of a segment file says."""
+    """The contents of a segment file's header."""
 
     number: int
     spool: bytes
@@ -37,27 +37,27 @@ class SegmentId:
 
 @valuetype(frozen=True, slots=True)
 class Place:
-    """Where a content is, and which: what the database knows of it."""
+    """The position of a content and which one it is, as the database stores it."""
 
     message_id: int
     segment: int
-    segment_id: bytes | None  # None: of a version without ids and checksums
+    segment_id: bytes | None  # None: a file of a version without ids and checksums
     position: int  # of the content's first octet
     size: int
 
 
 class Unreadable(Exception):
-    """A content that is not there, or not what was stored. The text says why, with `it` for the file."""
+    """A content that is missing, or not the one that was stored. The text says why, with `it` for the file."""
 
 
 def segment_header(segment: SegmentId) -> bytes:
-    """The front of a file."""
+    """The octets of a file's header."""
     front = _SEGMENT.pack(MAGIC, FORMAT, segment.number, segment.spool, segment.id, 0)[: -_CRC.size]
     return front + _CRC.pack(zlib.crc32(front))
 
 
 def read_segment_header(front: bytes) -> SegmentId | None:
-    """What a file's first octets say; None for a file of a version without headers. Raises `Unreadable`."""
+    """Parses a file's first octets; None for a file of a version without headers. Raises `Unreadable`."""
     if not front.startswith(MAGIC):
         return None
     if len(front) < SEGMENT_HEADER:
@@ -71,7 +71,7 @@ def read_segment_header(front: bytes) -> SegmentId | None:
 
 
 def record_header(message_id: int, content: bytes) -> bytes:
-    """What is written before a content."""
+    """The octets before a content."""
     front = _RECORD_FRONT.pack(message_id, len(content), checksum(content))
     return front + _CRC.pack(zlib.crc32(front))
 
@@ -82,7 +82,7 @@ def record_size(content: bytes) -> int:
 
 
 def read_record_header(front: bytes, place: Place) -> int:
-    """The content's checksum. Raises `Unreadable` if this is not the record of the message at this place."""
+    """The content's checksum. Raises `Unreadable` if the header is not that of this message."""
     if len(front) < RECORD_HEADER:
         raise Unreadable("it is too short")
     message_id, size, content_crc, crc = _RECORD.unpack_from(front)
@@ -94,7 +94,7 @@ def read_record_header(front: bytes, place: Place) -> int:
 
 
 def checksum(content: bytes | memoryview) -> int:
-    """The CRC-32 of a content. The interpreter lock is kept for an ordinary one."""
+    """The CRC-32 of a content. Keeps the interpreter lock for a content of ordinary size."""
     if len(content) <= UNLOCKED_PIECE or len(content) > PIECEWISE:
         return zlib.crc32(content)
     view, crc = memoryview(content), 0

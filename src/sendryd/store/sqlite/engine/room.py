@@ -1,7 +1,7 @@
-"""Room on the disk: new messages are refused while there is some left, so that outcomes and deletions, which make room, still go through.
+"""Disk space: new messages are refused while some is left, so that outcomes and deletions, which free space, still go through.
 
-Two margins. Below the first nothing with a content is taken. The second is a file: when others have filled the disk to its end, the writer
-gives the file up for a transaction that does not fit, because even deleting writes to the database's log first.
+There are two margins. Below the first no content is accepted. The second is a reserve file: when other programs have filled the disk, the writer
+deletes the file for a transaction that does not fit, because even a deletion first writes to the database's log.
 """
 
 import os
@@ -12,12 +12,12 @@ from typing import Final
 
 from sendryd.store.errors import StoreFull
 
-MARGIN: Final = 128 * 1024 * 1024  # octets that stay free: some minutes of outcomes at the highest rate
+MARGIN: Final = 128 * 1024 * 1024  # octets kept free: some minutes of outcomes at the highest rate
 MARGIN_SHARE: Final = 10  # on a small disk, a tenth of it
-RESERVE: Final = 32 * 1024 * 1024  # octets of the file: twice what the log grows to before it is written back
+RESERVE: Final = 32 * 1024 * 1024  # octets of the reserve file: twice the log's size at a checkpoint
 RESERVE_SHARE: Final = 20  # on a small disk, a twentieth of it
-PLENTY: Final = 1024 * 1024 * 1024  # octets above the margin: no disk takes them between two looks
-LOOK_INTERVAL: Final = 0.5  # seconds between looks at a disk with plenty of room
+PLENTY: Final = 1024 * 1024 * 1024  # octets above the margin: more than any disk can write between two checks
+LOOK_INTERVAL: Final = 0.5  # seconds between checks of a disk with plenty of room
 RESERVE_NAME: Final = "reserve"
 
 
@@ -29,14 +29,16 @@ class Room:
         self._reserve = data_dir / RESERVE_NAME
         self._monotonic = monotonic
         self._looked = float("-inf")
-        self._left = 0  # octets above the margin when the disk was looked at
+        self._left = 0  # octets above the margin at the last check
 
     def is_plenty(self, size: int) -> bool:
-        """Whether so many octets fit beyond doubt by the last look. False says nothing: ask `check`."""
+        """Whether this number of octets surely fits, by the last check. If False, call `check`."""
         return size <= self._left and self._left >= PLENTY and self._now() - self._looked < LOOK_INTERVAL
 
     def check(self, size: int) -> None:
-        """Raises `StoreFull` if so many octets would eat into the margin, `OSError`. Looks at the disk only now and then if there is plenty."""
+        """Raises `StoreFull` if this number of octets would use the margin; `OSError`. With plenty of room it checks the disk only every
+        `LOOK_INTERVAL`.
+        """
         now = self._now()
         if now - self._looked >= LOOK_INTERVAL or self._left < PLENTY:
             free, total = self._measure()
@@ -45,8 +47,8 @@ class Room:
             raise StoreFull("the disk is nearly full: what is left is kept for mail that was accepted already")
 
     def hold(self) -> None:
-        """Makes the file, unless there is not much room, or it is there."""
-        with suppress(OSError):  # without it the program works as before; it is tried again
+        """Creates the reserve file, unless it exists or there is little room."""
+        with suppress(OSError):  # the program works without it; the next call tries again
             if self._reserve.exists():
                 return
             free, total = self._measure()
@@ -63,7 +65,7 @@ class Room:
                 os.close(descriptor)
 
     def release(self) -> bool:
-        """Gives the file up. True if that made room."""
+        """Deletes the reserve file. True if that freed space."""
         try:
             self._reserve.unlink()
         except OSError:

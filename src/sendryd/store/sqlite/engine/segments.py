@@ -1,13 +1,13 @@
 """Contents of messages in append-only files, 64 MiB each.
 
-A content is written once, beside the database: through it, each octet would be written twice (to the log and to its place) and passed
-through checksums. All contents of a batch are appended and synced together, before the commit that refers to them.
+A content is written once, beside the database: inside it, each octet would be written twice (to the log and to its page) and checksummed twice.
+All contents of a batch are appended and synced together, before the commit that refers to them.
 
-A process begins a file of its own and keeps it locked for as long as it may append to it. So what a crash left after the last committed
-content is never written over, and a file that is not locked, and that no message refers to, can go: nobody will add to it.
+A process starts a file of its own and keeps it locked for as long as it may append to it. So the octets that a crash left after the last committed
+content are never overwritten, and a file that is neither locked nor referred to by a message can be removed: no process will append to it.
 
-The database gives each file its number, which never comes back, and a random id, and knows both before the file exists. A content is read only
-from the file with that id, and only if its record has the message's id and its checksum is right.
+The database gives each file a number, which is never reused, and a random id, and stores both before the file exists. A content is read only from
+the file with that id, and only if its record has the message's id and its checksum is right.
 """
 
 import errno
@@ -40,20 +40,20 @@ from sendryd.store.sqlite.engine.records import (
     segment_header,
 )
 
-SEGMENT_SIZE: Final = 64 * 1024 * 1024  # octets after which a new file is begun: little enough to be given back soon
+SEGMENT_SIZE: Final = 64 * 1024 * 1024  # octets after which a new file is started: small, so that space is freed soon
 MAX_VECTOR: Final = 512  # contents of one system call, each with its header; Linux takes 1024 pieces
 MAX_OPEN: Final = 16  # files kept open for reading
-_NUMBER: Final = re.compile(r"\d{10,15}")  # in the name of a file
-_PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR})  # faults of the moment, not of the file
+_NUMBER: Final = re.compile(r"\d{10,15}")  # the number in a file's name
+_PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR})  # temporary faults of the system, not of the file
 
 
 def segment_name(number: int) -> str:
-    """The name of a file."""
+    """The name of the file with this number."""
     return f"{number:010d}.seg"
 
 
 class _Reader:
-    """A file open for reading, for as long as somebody holds this: another thread may still read when it has left the cache."""
+    """A file open for reading. It stays open while any thread holds this object, also after the cache has dropped it."""
 
     __slots__ = ("descriptor", "id")
 
@@ -70,19 +70,19 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFile:
-    """What a file says of itself."""
+    """The facts in a file's header."""
 
     number: int
     size: int
-    id: bytes | None  # None: it has no header, as in versions without, or one that cannot be read
+    id: bytes | None  # None: it has no header (an earlier version) or an unreadable one
     spool: bytes | None
-    is_unfinished: bool  # its process was killed before the header was whole: there is no content in it
-    fault: str = ""  # why its header cannot be read
+    is_unfinished: bool  # its process was killed while writing the header: the file has no content
+    fault: str = ""  # why its header is unreadable
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Contents that were appended: to which file, where each begins, and where the last one ends."""
+    """Contents that were appended: the file, the position of each, and the end of the last."""
 
     segment: SegmentId
     positions: list[int]
@@ -90,31 +90,33 @@ class Appended:
 
 
 class Spool:
-    """The folder. `begin`, `append`, `roll_back` and `close` belong to the writer's thread; the rest may be called from any."""
+    """The folder of segment files. `begin`, `append`, `roll_back` and `close` belong to the writer's thread; any thread may call the other
+    methods.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._descriptor: int | None = None
         self._segment: SegmentId | None = None
         self._size = 0
-        self._before = 0  # where the last append began
+        self._before = 0  # the position at which the last append began
         self._readers: OrderedDict[int, _Reader] = OrderedDict()
         self._lock = Lock()
 
     @property
     def is_open(self) -> bool:
-        """Whether a file is being appended to."""
+        """Whether the spool has a file to append to."""
         return self._descriptor is not None
 
     def must_begin(self) -> bool:
-        """Whether the next contents need a new file: there is none, it is large enough, or somebody removed it. What has no name is lost
-        at the next start.
+        """Whether the next contents need a new file: there is none, it is large enough, or it was removed. Contents in a removed file are lost at
+        the next start.
         """
         return self._descriptor is None or self._size >= SEGMENT_SIZE or not os.fstat(self._descriptor).st_nlink
 
     def begin(self, segment: SegmentId) -> bool:
-        """Makes the file of a segment that the database knows, and appends to it from now on. False if there is a file with its number, or
-        another process has tidied the new one away: it takes another number. Raises `OSError`.
+        """Creates the file of a segment that the database knows, and appends to it from now on. False if a file with its number exists, or another
+        process has removed the new one: the caller takes another number. Raises `OSError`.
         """
         self._end()
         make_folder(self._folder)
@@ -135,7 +137,7 @@ class Spool:
         return self._descriptor is not None
 
     def append(self, contents: Sequence[tuple[int, bytes]]) -> Appended:
-        """Appends contents, each with its message's id, durably. Raises `OSError`, and nothing was appended."""
+        """Appends contents, each with its message's id, durably. Raises `OSError`; then nothing was appended."""
         descriptor, segment = self._descriptor, self._segment
         if descriptor is None or segment is None:
             raise AssertionError("no segment is open")
@@ -155,7 +157,7 @@ class Spool:
         try:
             os.fdatasync(descriptor)
         except OSError:
-            # The system may have dropped what it could not write, also of earlier pages: this file is not added to any more.
+            # The system may have dropped pages that it could not write, earlier ones included: append no more to this file.
             self.roll_back()
             self._end()
             raise
@@ -163,10 +165,10 @@ class Spool:
         return Appended(segment, positions, end)
 
     def roll_back(self, *, is_certain: bool = True) -> None:
-        """The last append was not committed: its room is given back.
+        """Frees the space of the last append, which was not committed.
 
-        When the commit itself failed that is not certain: a crash may yet bring it back from the database's log. Then what was appended
-        stays as it is, so that a message that comes back has its own content and not that of a later one.
+        If the commit itself failed, a crash may still restore it from the database's log. Then the appended contents stay, so that a restored
+        message has its own content and not a later one's.
         """
         if self._descriptor is None:
             return
@@ -179,16 +181,16 @@ class Spool:
         self._end()
 
     def read(self, place: Place) -> bytes:
-        """A whole content, verified. Raises `ContentDamaged`, which names the file and what is wrong with it."""
+        """A whole content, verified. Raises `ContentDamaged`, which names the file and the fault."""
         with self._explained(place):
             return self._read(place)
 
     def read_range(self, place: Place, start: int, stop: int) -> Iterator[bytes]:
-        """A content, or a part of it, in pieces of at most `PIECEWISE` octets. Raises what `read` does: after the last piece if the whole
-        content was altered, which a part of it does not tell.
+        """A content, or a part of it, in pieces of at most `PIECEWISE` octets. Raises what `read` does: of an altered content after the last
+        piece, and only if the whole content was read.
         """
         if not 0 <= start <= stop <= place.size:
-            raise ValueError(f"octets {start} to {stop} are not in a content of {place.size}")
+            raise ValueError(f"octets {start} to {stop} are outside the content of {place.size} octets")
         with self._explained(place):
             reader = self._reader(place.segment)
             if reader.id != place.segment_id:
@@ -205,7 +207,7 @@ class Spool:
 
     @contextmanager
     def _explained(self, place: Place) -> Iterator[None]:
-        """What goes wrong with a file, for whoever wants the content."""
+        """Translates the faults of a file for the reader of a content."""
         try:
             try:
                 yield
@@ -217,7 +219,7 @@ class Spool:
         except OSError as error:
             raise StoreUnavailable(str(error)) from error
         except Unreadable as error:
-            self._forget(place.segment)  # so that a restored file is seen
+            self._forget(place.segment)  # so that a restored file is opened
             raise ContentDamaged(f"the spool's file {segment_name(place.segment)} cannot be used: {error}") from error
 
     def _read(self, place: Place) -> bytes:
@@ -237,11 +239,11 @@ class Spool:
         return content
 
     def numbers(self) -> list[int]:
-        """All files."""
+        """The numbers of all files."""
         return sorted(int(path.stem) for path in self._folder.glob("*.seg") if _NUMBER.fullmatch(path.stem))
 
     def inspect(self, number: int) -> SegmentFile:
-        """What a file says of itself. Raises `FileNotFoundError`."""
+        """Reads a file's header. Raises `FileNotFoundError`."""
         descriptor = os.open(self._path(number), os.O_RDONLY | os.O_CLOEXEC)
         try:
             return _inspect(descriptor, number)
@@ -249,9 +251,9 @@ class Spool:
             os.close(descriptor)
 
     def remove(self, numbers: Iterable[int], may_go: Callable[[SegmentFile], bool]) -> int:
-        """Removes files that nothing refers to; gives how many. Those that a process may append to stay.
+        """Removes files that nothing refers to; returns how many. Files that a process may append to stay.
 
-        `may_go` is asked while the file is locked, so its answer cannot become wrong.
+        `may_go` is called while the file is locked, so its answer stays true.
         """
         count = 0
         for number in numbers:
@@ -277,7 +279,7 @@ class Spool:
 
     def _end(self) -> None:
         if self._descriptor is not None:
-            with suppress(OSError):  # what was committed has been synced
+            with suppress(OSError):  # committed contents are synced already
                 os.close(self._descriptor)
             self._descriptor = None
 

@@ -1,4 +1,4 @@
-"""Compares the database with the folder of contents: names, ids and sizes, a header of each file, no content."""
+"""Compares the database with the spool's folder: names, ids and sizes, the header of each file, no content."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,7 +10,7 @@ from sendryd.store.sqlite.engine.segments import SegmentFile, Spool, segment_nam
 
 
 def compare(spool: bytes, rows: Sequence[Row], segments: Spool) -> SpoolReport:
-    """`spool` is the id of the database's spool; `rows` are those of the segments that it knows."""
+    """Compares files and segments. `spool` is the id of the database's spool; `rows` are its segments."""
     found: dict[int, SegmentFile] = {}
     with translated():
         for number in segments.numbers():

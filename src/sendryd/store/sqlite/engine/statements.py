@@ -8,7 +8,7 @@ from sendryd.store.codec.reading import Row
 
 
 def columns_of(cursor: apsw.Cursor) -> list[str]:
-    """The names of the columns of a statement that was just executed; none if it gives no rows."""
+    """The column names of a statement that was just executed; none if it returns no rows."""
     try:
         return [name for name, _ in cursor.get_description()]
     except apsw.ExecutionCompleteError:
@@ -31,12 +31,12 @@ def fetch_row(connection: apsw.Connection, statement: str, /, **values: Any) -> 
 
 
 def fetch_value(connection: apsw.Connection, statement: str, /, **values: Any) -> Any:
-    """The value of a statement that gives one row with one column; None if it gives no row."""
+    """The value of a statement that returns one row with one column; None if it returns no row."""
     row = connection.execute(statement, values).fetchone()
     return None if row is None else row[0]
 
 
 def change(connection: apsw.Connection, statement: str, /, **values: Any) -> int:
-    """Runs a statement that changes rows. Returns how many it has changed."""
+    """Runs a statement that changes rows. Returns how many it changed."""
     connection.execute(statement, values).fetchall()
     return int(connection.changes())

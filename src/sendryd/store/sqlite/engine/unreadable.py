@@ -1,4 +1,4 @@
-"""Rows that cannot be read, by damage or by a word that this version does not know: each is set aside, told of once, and counted.
+"""Rows that are damaged or hold a word that this version does not know: each is set aside, reported once, and counted.
 
 `store.codec` raises `RowUnreadable` with the public id of the row. A list leaves such rows out; a look-up of one row raises.
 """
@@ -13,23 +13,23 @@ from sendryd.store.codec.reading import Row
 from sendryd.store.errors import RowUnreadable
 from sendryd.store.sqlite.engine.statements import columns_of
 
-MAX_SEEN: Final = 10_000  # ids of rows that were told of; with more something else is wrong
+MAX_SEEN: Final = 10_000  # ids of reported rows; more unreadable rows than this have another cause
 NOT_TEXT: Final = "a text of it is not UTF-8"
 
 Value = TypeVar("Value")
 
 
 class Unreadable:
-    """What was set aside since the start. Used from all threads."""
+    """The rows that were set aside since the start. Safe to use from all threads."""
 
     def __init__(self, tell: Callable[[str, str], None] | None = None) -> None:
-        """`tell` gets the public id of each row, and what is wrong with it."""
+        """`tell` is called with the public id of each row and the fault."""
         self.count = 0
         self._tell = tell
         self._seen: set[str] = set()
 
     def note(self, error: RowUnreadable) -> None:
-        """Tells of a row, the first time."""
+        """Reports a row, the first time."""
         if error.public_id in self._seen or len(self._seen) >= MAX_SEEN:
             return
         self._seen.add(error.public_id)
@@ -38,8 +38,8 @@ class Unreadable:
             self._tell(error.public_id, error.reason)
 
     def fetch(self, cursor: apsw.Cursor, prefix: str | None) -> list[Row | None]:
-        """All rows of a statement that was just executed; None for one with a text that is not UTF-8, told of under the prefix of its kind
-        unless the caller will tell. The statement must order its rows by nothing but the engine.
+        """All rows of a statement that was just executed, with None in place of a row whose text is not UTF-8. Such a row is reported under the
+        prefix of its kind, unless the caller reports it. The engine alone must order the statement's rows.
         """
         names, rows = columns_of(cursor), list[Row | None]()
         while True:
@@ -53,11 +53,11 @@ class Unreadable:
                     self.note(RowUnreadable(prefix, NOT_TEXT))
 
     def keep(self, rows: Sequence[Row | None], read: Callable[[Row], Value]) -> tuple[Value, ...]:
-        """What can be read of these rows."""
+        """The readable rows among these."""
         return tuple(self._readable(rows, read))
 
     def page(self, rows: Sequence[Row | None], read: Callable[[Row], Value], limit: int) -> Page[Value]:
-        """A page of what can be read of these rows, of which there is one more than `limit` if there are more items."""
+        """A page of the readable rows among these; a row beyond `limit` means that more items follow."""
         return Page(items=self.keep(rows[:limit], read), has_more=len(rows) > limit)
 
     def _readable(self, rows: Sequence[Row | None], read: Callable[[Row], Value]) -> Iterator[Value]:

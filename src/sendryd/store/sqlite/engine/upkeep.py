@@ -1,4 +1,4 @@
-"""Whether the database is well: its spool, its disk, its clock, its counters."""
+"""The health of the database: spool, disk, clock, counters."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,7 +20,7 @@ class EngineUpkeep:
         self._database.check_room(size)
 
     async def remove_orphans(self) -> int:
-        """Removes files of contents that no message refers to, deleted or lost in a crash before the commit. Returns how many."""
+        """Removes files of contents that no message refers to, because it was deleted or lost in a crash before the commit. Returns how many."""
         return await self._database.tidy()
 
     async def compare_spool(self) -> SpoolReport:
@@ -30,7 +30,7 @@ class EngineUpkeep:
         self.check_room(1)
 
         def action(connection: apsw.Connection, _batch: object) -> None:
-            # Something has to change: the engine leaves a page alone that would stay as it is, and the disk is not asked.
+            # The value must change: the engine does not write a page that stays the same, and the disk would not be tested.
             version: int = connection.execute("PRAGMA user_version").get
             connection.execute(f"PRAGMA user_version = {(version + 1) % (1 << 31)}")
 

@@ -9,7 +9,7 @@ TAKEN_AWAY: Final = "the database was removed or replaced while it was in use: s
 
 
 class KnownFiles:
-    """Files and which they are. What is written to a file that has no name any more is lost at the next start; what is read there is old."""
+    """The identities of files in use. Writes to a file that has lost its name are lost at the next start; reads from it are out of date."""
 
     def __init__(self, *paths: Path) -> None:
         self._files: dict[Path, tuple[int, int]] = {}  # device and number of each
@@ -17,11 +17,11 @@ class KnownFiles:
             self.add(path)
 
     def add(self, path: Path) -> None:
-        """Remembers a file, unless it is known."""
+        """Records a file, unless it is known."""
         self._files.setdefault(path, _identify(path))
 
     def check(self) -> None:
-        """Raises `StoreUnavailable` if another file, or none, has the name of one."""
+        """Raises `StoreUnavailable` if a file is missing or another one has its name."""
         for path, identity in self._files.items():
             if _identify(path) != identity:
                 raise StoreUnavailable(TAKEN_AWAY)

@@ -1,10 +1,10 @@
-"""The one writer of this process: a thread with natural group commit.
+"""The one writer of this process: a thread with group commit.
 
-It takes everything that waits, commits it as one transaction, then answers all. While one commit is synced to disk the next batch gathers
-by itself, so an idle store answers after one sync and a busy one shares each sync among many; a busy one also waits a little for more.
+It takes all waiting operations, commits them as one transaction, then resolves their futures. While one commit is synced to disk the next batch
+gathers, so an idle store answers after one sync and a busy one shares each sync among many operations; a busy one also waits a little for more.
 
-An operation that refuses before it has changed anything, such as one that was answered before, fails alone and the batch goes on. When one
-fails otherwise, the batch is rolled back and its halves are run again, and their halves, so that only the bad one fails.
+An operation that refuses before it has changed anything, such as a repeat of an answered request, fails alone and the batch goes on. If one fails
+otherwise, the batch is rolled back and run again in halves, recursively, so that only the bad one fails.
 """
 
 import asyncio
@@ -27,18 +27,18 @@ from sendryd.store.sqlite.engine.records import Place
 from sendryd.store.sqlite.engine.room import Room
 from sendryd.store.sqlite.engine.watch import KnownFiles
 
-MAX_OPERATIONS: Final = 500  # of one batch: what comes later need not wait for all of them
+MAX_OPERATIONS: Final = 500  # of one batch: bounds how long later operations wait
 MAX_OCTETS: Final = 8 * 1024 * 1024  # of new content in one batch
-CHECKPOINT_PAGES: Final = 4000  # new pages in the log (16 MiB) when it is written back
-IDLE_CHECKPOINT: Final = 1.0  # seconds without work after which the log is written back anyway
-CLOSING_TIMEOUT: Final = 1000  # milliseconds to wait for readers before the log is left as it is
+CHECKPOINT_PAGES: Final = 4000  # new pages in the log (16 MiB) that start a checkpoint
+IDLE_CHECKPOINT: Final = 1.0  # seconds without work before a checkpoint
+CLOSING_TIMEOUT: Final = 1000  # milliseconds to wait for readers before closing without a checkpoint
 
 Action = Callable[[apsw.Connection, Any], Any]  # the second argument is the batch
 
 
 @dataclass(slots=True)
 class Operation:
-    """Something to do in a transaction, and who waits for it."""
+    """An action for a transaction, and the future of its result."""
 
     action: Action
     future: asyncio.Future[Any]
@@ -48,7 +48,7 @@ class Operation:
 
 
 class Writer:
-    """The thread. `submit` may be called from the event loop's thread alone."""
+    """The writer's thread. Only the event loop's thread may call `submit`."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Writer:
         make_batch: Callable[[], Batch],
         monotonic: Callable[[], float] | None,
     ) -> None:
-        """`monotonic` is a clock's; without one, commits are not measured and the writer never waits for more operations."""
+        """`monotonic` is a clock's; without one, commits are not timed and the writer never waits for more operations."""
         self._make_batch = make_batch
         self._monotonic = monotonic
         self._path = path
@@ -72,41 +72,41 @@ class Writer:
         self._is_closing = False
         self.is_alive = True
         self._batch: list[Operation] = []  # being committed
-        self._octets = 0  # of new content in what waits
-        self._wanted = 0  # how many operations the thread wants to be woken for; 0: it is awake
+        self._octets = 0  # of new content in waiting operations
+        self._wanted = 0  # number of waiting operations that wakes the thread; 0: it is awake
         self._gathering = Gathering()
         self._connection: apsw.Connection | None = None
         self._log_pages = 0
-        self._written_back = 0  # pages at the start of the log that the database has
+        self._written_back = 0  # pages at the start of the log that a checkpoint has copied
         self._files = KnownFiles()  # the database and its log
         self.commits = 0
         self.operations = 0
         self.largest_batch = 0
         self.longest_commit = 0.0  # seconds
-        self._connection = self._connect()  # here, so that it fails where the store is opened
+        self._connection = self._connect()  # opened here, so that a fault is raised where the store is opened
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
 
     def _connect(self) -> apsw.Connection:
-        # A file that has gone must not come back as an empty one.
+        # A missing file must not be replaced by an empty one.
         connection = open_connection(self._path, may_create=False)
         connection.set_wal_hook(self._on_commit)
         self._files.add(self._path)
         return connection
 
     def _on_commit(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        if pages <= self._log_pages:  # the log began anew: all of it had been written back
+        if pages <= self._log_pages:  # the log restarted: a checkpoint had copied all of it
             self._written_back = 0
         self._log_pages = pages
         return 0
 
     def submit(self, action: Action, *, size: int = 0) -> asyncio.Future[Any]:
-        """Hands in an operation; the future is done once it is committed."""
+        """Submits an operation. The future resolves once it is committed."""
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        with self._lock:  # the condition's own `with` takes two calls more
+        with self._lock:  # the condition's own `with` costs two more calls
             if self._is_closing:
                 raise StoreUnavailable("the store is closed")
             if not self.is_alive:
@@ -129,17 +129,17 @@ class Writer:
         }
 
     def finish(self) -> None:
-        """Takes nothing more, finishes what was handed in, ends the thread."""
+        """Refuses new operations, commits the submitted ones, ends the thread."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
         self._thread.join()
 
     def close(self) -> None:
-        """Writes the log back. After `finish`, and best when no reader is left."""
+        """Runs a last checkpoint. Call after `finish`, and after the readers have closed if possible."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(apsw.Error):  # the next start reads the log
+            with suppress(apsw.Error):  # the next start recovers from the log
                 connection.set_busy_timeout(CLOSING_TIMEOUT)
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             connection.close()
@@ -149,7 +149,7 @@ class Writer:
     def _run(self) -> None:
         try:
             self._work()
-        except BaseException as error:  # a bug: nobody may wait for an answer that never comes
+        except BaseException as error:  # a bug: fail all waiting futures, which nothing else would resolve
             with self._changed:
                 self.is_alive = False
                 left, self._waiting = [*self._batch, *self._waiting], deque()
@@ -175,9 +175,9 @@ class Writer:
                     self._room.hold()
 
     def _take(self) -> list[Operation] | None:
-        """Everything that waits; an empty list after a time of nothing; None at the end."""
+        """All waiting operations; an empty list after an idle time; None at the end."""
         with self._changed:
-            is_late = not self._wait(self._gathering.target, self._gathering.patience)
+            is_late = not self._wait(self._gathering.target, self._gathering.timeout)
             if not self._waiting:
                 self._wait(1, IDLE_CHECKPOINT if self._log_pages > self._written_back else None)
                 if not self._waiting and self._is_closing:
@@ -193,13 +193,13 @@ class Writer:
             return batch
 
     def _wait(self, count: int, timeout: float | None) -> bool:
-        """Waits until so many operations wait, or much content, or no more will come. False if the time was over before that."""
+        """Waits until `count` operations or much content wait, or the writer closes. False if the time ran out first."""
         if len(self._waiting) >= count or self._octets >= GATHER_OCTETS or self._is_closing:
             return True
         self._wanted = count
-        was_told = self._changed.wait(timeout)
+        was_woken = self._changed.wait(timeout)
         self._wanted = 0
-        return was_told
+        return was_woken
 
     def _commit(self, batch: list[Operation]) -> None:
         started = self._now()
@@ -214,7 +214,7 @@ class Writer:
         return 0.0 if self._monotonic is None else self._monotonic()
 
     def _settle(self, batch: Sequence[Operation]) -> None:
-        """Commits operations; leaves its error with each that failed."""
+        """Commits operations; sets the error of each that failed."""
         error = self._try(batch)
         if error is None:
             return
@@ -223,7 +223,7 @@ class Writer:
                 error = self._try(batch)
             batch[0].error = error
         elif isinstance(error, StoreUnavailable) and not isinstance(error, StoreFull):
-            for operation in batch:  # the database is at fault, none of them: trying each would only take its time
+            for operation in batch:  # the database is at fault, not an operation: trying each one is pointless
                 operation.error = StoreUnavailable(str(error))
                 operation.error.__cause__ = error
         else:
@@ -232,7 +232,7 @@ class Writer:
             self._settle(batch[middle:])
 
     def _try(self, batch: Sequence[Operation]) -> BaseException | None:
-        """Runs operations as one transaction; gives the error that rolled it back."""
+        """Runs operations as one transaction; returns the error that rolled it back."""
         has_put = False
         try:
             with translated():
@@ -253,7 +253,7 @@ class Writer:
                         self._contents.drop(connection, left)
                 rows.store(connection)
                 connection.execute("COMMIT")
-                if not self.commits:  # the first commit has made the log
+                if not self.commits:  # the first commit has created the log
                     self._files.add(self._path.with_name(f"{self._path.name}-wal"))
                 self.commits += 1
         except BaseException as error:
@@ -269,14 +269,14 @@ class Writer:
         self._takes_contents = True
 
     def _make_room(self) -> bool:
-        """Room for what has no content, such as an outcome or a deletion; False if there is no more to give."""
+        """Frees the reserve for operations without content, such as an outcome or a deletion; False if there is none left."""
         if not self._room.release():
             return False
         self._checkpoint()
         return True
 
     def _roll_back(self, error: BaseException) -> BaseException:
-        """Ends the transaction. Gives the error, more exact where the system says more than the engine."""
+        """Ends the transaction. Returns the error, with the system's cause where it is more exact than the engine's."""
         connection = self._connection
         if connection is None:
             return error
@@ -285,8 +285,8 @@ class Writer:
                 connection.execute("ROLLBACK")
         if not isinstance(error.__cause__, apsw.IOError | apsw.CantOpenError):
             return error
-        is_full = connection.system_errno in FULL  # the engine knows ENOSPC of a write, not of a sync or of the log's index
-        # After a failed write the pages that the system still holds cannot be trusted: start afresh from the file.
+        is_full = connection.system_errno in FULL  # the engine reports ENOSPC of a write, not of a sync or of the log's index
+        # After a failed write the system's cached pages cannot be trusted: open the file again.
         self._connection = None
         with suppress(apsw.Error):
             connection.close()
@@ -302,7 +302,7 @@ class Writer:
             loop.call_soon_threadsafe(_resolve, batch)
 
     def _checkpoint(self) -> None:
-        with suppress(apsw.Error):  # the log stays longer; the next try comes with the next batch
+        with suppress(apsw.Error):  # the log stays longer; the next batch tries again
             if self._connection is not None:
                 _, self._written_back = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
@@ -310,7 +310,7 @@ class Writer:
 def _act(batch: Sequence[Operation], connection: apsw.Connection, rows: Batch) -> None:
     """Runs the actions. An operation that refuses and has changed nothing keeps its error, and the others go on."""
     for operation in batch:
-        operation.error = None  # of an earlier try
+        operation.error = None  # from an earlier try
         before = _added(connection, rows)
         try:
             operation.result = operation.action(connection, rows)

@@ -1,4 +1,4 @@
-"""Suppressions and unsubscribes that are stored in the transaction of what led to them."""
+"""Suppressions and unsubscribes, stored in the transaction of their cause."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,16 @@ from sendryd.store.sqlite.lists.queries import SQL
 
 
 def suppress(connection: apsw.Connection, account_id: int, new: NewSuppression, moment: int) -> None:
-    """Adds a suppression with what else is stored."""
+    """Adds a suppression within a transaction."""
     change(connection, SQL["insert_suppression"], **new_suppression_row(account_id, new, moment))
 
 
 def unsubscribe(connection: apsw.Connection, account_id: int, new: NewUnsubscribe, moment: int) -> None:
-    """Adds an unsubscribe with what else is stored."""
+    """Adds an unsubscribe within a transaction."""
     change(connection, SQL["insert_unsubscribe"], **new_unsubscribe_row(account_id, new, moment))
 
 
 def find_unsubscribed(database: Database, account_id: int, list_id: str | None, emails: Sequence[str]) -> frozenset[str]:
-    """Those of the addresses that have unsubscribed from everything, or from this list."""
+    """The addresses among these that have unsubscribed from all marketing or from this list."""
     values = {"account_id": account_id, "list_id": list_id or ""}
     return frozenset(email for email in emails if database.fetch_row(SQL["is_unsubscribed"], email=email, **values))

@@ -7,7 +7,7 @@ id, account_id, email, reason, created_at
 id, account_id, email, list_id, reason, created_at
 
 -- name: insert_suppression
--- Adds a suppression unless the address is suppressed; gives its id if it is new.
+-- Adds a suppression unless the address is suppressed; returns its id if it is new.
 INSERT INTO suppression ({suppression}) VALUES ({:suppression}) ON CONFLICT (account_id, email) DO NOTHING
 RETURNING id;
 
@@ -39,16 +39,16 @@ SELECT 1 AS found FROM suppression WHERE account_id = :account_id AND email = :e
 SELECT version FROM lists_version;
 
 -- name: insert_unsubscribe
--- Adds an unsubscribe unless the address is off that list.
+-- Adds an unsubscribe unless the address has unsubscribed from that list.
 INSERT INTO unsubscribe ({unsubscribe}) VALUES ({:unsubscribe})
 ON CONFLICT (account_id, email, list_id) DO NOTHING;
 
 -- name: find_unsubscribe
--- The unsubscribe of an address from one list, or from all.
+-- The unsubscribe of an address from one list, or from all marketing.
 SELECT {unsubscribe} FROM unsubscribe WHERE account_id = :account_id AND email = :email AND list_id = :list_id;
 
 -- name: is_unsubscribed
--- Whether an address is off all lists or off this one.
+-- Whether an address has unsubscribed from all marketing or from this list.
 SELECT 1 AS found FROM unsubscribe WHERE account_id = :account_id AND email = :email AND list_id IN ('', :list_id);
 
 -- name: get_unsubscribe
@@ -67,5 +67,5 @@ WHERE account_id = :account_id AND +id < :before AND email = :email AND (:list_i
 ORDER BY +id DESC LIMIT :limit;
 
 -- name: remove_unsubscribe
--- Puts an address back on its list.
+-- Deletes an unsubscribe.
 DELETE FROM unsubscribe WHERE account_id = :account_id AND id = :id;

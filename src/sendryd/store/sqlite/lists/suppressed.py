@@ -1,7 +1,7 @@
-"""Which addresses are suppressed, in memory: the door asks for every recipient, and the database would be asked in vain nearly every time.
+"""Suppressed addresses, cached in memory: `intake` looks up every recipient, and nearly none is suppressed.
 
-What this process changes is known here at once; what others change is found within half a second, by a number that grows with every change.
-An account with more addresses than are worth keeping is asked about in the database.
+Changes by this process are seen at once; changes by other processes within half a second, by a number that grows with every change. An account
+with more than `MAX_KEPT` addresses is not cached.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,24 +10,24 @@ from typing import Final
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.lists.queries import SQL
 
-CHECK_INTERVAL: Final = 0.5  # seconds between looks at the number: a change is to be seen within one
+CHECK_INTERVAL: Final = 0.5  # seconds between reads of the number: a change must take effect within one second
 MAX_KEPT: Final = 50_000  # addresses of one account: some megabytes
 
 
 class Suppressed:
-    """The addresses of each account that was asked about."""
+    """The cached addresses of each account that was looked up."""
 
     def __init__(self, database: Database, monotonic: Callable[[], float] | None) -> None:
-        """`monotonic` is a clock's; without one, changes are looked for each time."""
+        """`monotonic` is a clock's; without one, each look-up checks for changes."""
         self._database = database
         self._monotonic = monotonic
         self._version = -1
         self._checked = float("-inf")
-        self._changes = 0  # made here: they are in the database before they are told
-        self._kept: dict[int, set[str] | None] = {}  # None: too many to keep
+        self._changes = 0  # changes by this process; the database has them before `add` and `discard` are called
+        self._kept: dict[int, set[str] | None] = {}  # None: too many to cache
 
     async def find(self, account_id: int, emails: Sequence[str]) -> frozenset[str]:
-        """Those of the addresses that are suppressed."""
+        """The addresses among these that are suppressed."""
         self._look_for_changes()
         if account_id not in self._kept:
             await self._keep(account_id)
@@ -51,7 +51,7 @@ class Suppressed:
             self._version = version
 
     async def _keep(self, account_id: int) -> None:
-        """Loads the addresses, and keeps them unless something changed meanwhile: then the database is asked this time."""
+        """Loads the addresses and caches them, unless something changed meanwhile: then this look-up reads the database."""
         version = self._version, self._changes
         loaded = await self._load(account_id)
         if (self._version, self._changes) == version:
@@ -62,14 +62,14 @@ class Suppressed:
         return None if len(rows) > MAX_KEPT else {str(row["email"]) for row in rows}
 
     def add(self, account_id: int, emails: Iterable[str]) -> None:
-        """What this process has just stored."""
+        """Adds addresses that this process has just suppressed."""
         self._changes += 1
         kept = self._kept.get(account_id)
         if kept is not None:
             kept.update(emails)
 
     def discard(self, account_id: int, email: str) -> None:
-        """What this process has just removed."""
+        """Removes an address whose suppression this process has just lifted."""
         self._changes += 1
         kept = self._kept.get(account_id)
         if kept is not None:

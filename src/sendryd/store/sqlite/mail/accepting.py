@@ -1,4 +1,4 @@
-"""The single door's side of the store in SQLite."""
+"""Accepting messages in SQLite."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from sendryd.store.codec.events import EventSubject
 from sendryd.store.codec.messages import message_row
 from sendryd.store.codec.values import first_id, to_ms
 from sendryd.store.errors import AlreadyAnswered, NotFound
-from sendryd.store.rules import check_amendable, check_draft
+from sendryd.store.rules import check_amendable, check_source_request
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.records import record_size
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows
@@ -85,23 +85,23 @@ class Accepting:
                 raise NotFound("no such message")
             check_amendable([read_waiting(row) for row in fetch_rows(connection, SQL["list_states"], message_id=message.id)], now)
             if made_from is not None:
-                draft = fetch_row(connection, SQL["read_draft"], message_id=message.id)
-                check_draft(bytes(draft["content"]) if draft else None, made_from)
+                source = fetch_row(connection, SQL["read_source_request"], message_id=message.id)
+                check_source_request(bytes(source["content"]) if source else None, made_from)
             rows.amended.append(message_row(message))
             rows.amended_contents.append((message.id, new.content))
             values = {"due_at": due_at, "created_at": to_ms(message.waits_since), "class": class_of(message.type).value}
             change(connection, SQL["amend_deliveries"], message_id=message.id, **values)
-            if new.draft is None:
-                change(connection, SQL["delete_draft"], message_id=message.id)
+            if new.source_request is None:
+                change(connection, SQL["delete_source_request"], message_id=message.id)
             else:
-                change(connection, SQL["insert_draft"], message_id=message.id, content=new.draft)
+                change(connection, SQL["insert_source_request"], message_id=message.id, content=new.source_request)
 
         await self._write_contents(action, record_size(new.content))
         if self._scan.is_behind(due_at):
-            self._scan.begin_anew()
+            self._scan.restart()
 
-    async def read_draft(self, message_id: MessageId) -> bytes | None:
-        content = await self._database.read_value(SQL["read_draft"], message_id=message_id)
+    async def read_source_request(self, message_id: MessageId) -> bytes | None:
+        content = await self._database.read_value(SQL["read_source_request"], message_id=message_id)
         return None if content is None else bytes(content)
 
     async def count_accepted(
@@ -113,8 +113,8 @@ class Accepting:
 
 def _add(connection: apsw.Connection, new: NewMessage, rows: Rows) -> None:
     message = new.message
-    if new.draft is not None:
-        change(connection, SQL["insert_draft"], message_id=message.id, content=new.draft)
+    if new.source_request is not None:
+        change(connection, SQL["insert_source_request"], message_id=message.id, content=new.source_request)
     rows.messages.append(message_row(message))
     rows.new_contents.append((message.id, new.content))
     created = to_ms(message.created_at)

@@ -1,4 +1,4 @@
-"""The mail side of the store in SQLite, put together."""
+"""The mail side of the SQLite store."""
 
 from sendryd.store.sqlite.mail.accepting import Accepting
 from sendryd.store.sqlite.mail.deliveries import Deliveries

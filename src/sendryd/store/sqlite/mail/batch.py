@@ -1,7 +1,7 @@
-"""What the operations of a batch add: rows and outcomes by statements of many rows, for all operations together.
+"""The rows and outcomes of a batch, stored by statements of many rows for all its operations together.
 
-Every step of the engine gives up and takes back the interpreter lock, and each time the thread may have to wait for it: a batch of seven
-messages and seven outcomes takes ten steps instead of forty.
+Every step of the engine releases and takes back the interpreter lock, and each time the thread may have to wait for it: a batch of seven messages
+and seven outcomes takes ten steps instead of forty.
 """
 
 import json
@@ -23,7 +23,7 @@ from sendryd.store.sqlite.lists.adding import suppress
 from sendryd.store.sqlite.mail.queries import SQL
 from sendryd.store.sqlite.webhooks.outbox import owe_events
 
-LIVE: Final = "live"  # the stream of an event whose message is gone
+LIVE: Final = "live"  # the stream of an event whose message was deleted
 
 _INSERT_MESSAGES: Final = ManyRows(SQL["insert_message"])
 _INSERT_DELIVERIES: Final = ManyRows(SQL["insert_delivery"])
@@ -36,7 +36,7 @@ Content = tuple[int, bytes]  # with its message's id
 
 @dataclass(slots=True)
 class Recording:
-    """The outcomes of one attempt: stored all of them, or, if one of the leases is not held any more, none."""
+    """The outcomes of one attempt: all are stored, or none if one of the leases is lost."""
 
     lease: Lease
     outcomes: Sequence[Outcome]
@@ -47,10 +47,10 @@ class Recording:
 
 @dataclass(slots=True)
 class Rows:
-    """What the operations add, to be stored at the end of the batch. So an outcome counts after whatever else the batch does."""
+    """The rows that the operations add, stored at the end of the batch: outcomes take effect after all other changes of the batch."""
 
-    messages: list[NewRow] = field(default_factory=list)  # without where their contents are
-    amended: list[NewRow] = field(default_factory=list)  # of messages that get another content; also without where it is
+    messages: list[NewRow] = field(default_factory=list)  # without the places of their contents
+    amended: list[NewRow] = field(default_factory=list)  # of amended messages, without the places of their contents
     new_contents: list[Content] = field(default_factory=list)  # one for each message
     amended_contents: list[Content] = field(default_factory=list)  # one for each amended one
     deliveries: list[NewRow] = field(default_factory=list)
@@ -64,14 +64,14 @@ class Rows:
 
     @property
     def count(self) -> int:
-        """Rows that an operation may leave without a statement of its own."""
+        """Number of rows that operations have added without a statement of their own."""
         return len(self.events) + len(self.recordings)
 
     def add_events(self, subject: EventSubject, events: Iterable[NewEvent], moment: int) -> None:
         """Adds events of a delivery."""
         metadata, text = None, None
         for event in events:
-            if event.metadata is not metadata:  # several events of an attempt share theirs
+            if event.metadata is not metadata:  # events of one attempt share their metadata
                 metadata, text = event.metadata, to_json(event.metadata) if event.metadata else None
             self.events.append(event_row(subject, event, moment, text))
 
@@ -81,15 +81,15 @@ class Rows:
         for row, place in zip(self.messages, places[:new], strict=True):
             row["segment"], row["position"] = place.segment, place.position
         _INSERT_MESSAGES.run(connection, self.messages)
-        # One message may be amended twice in a batch, so what it refers to is looked up here, one by one.
+        # One message may be amended twice in a batch, so its old place is looked up here, one by one.
         for row, place in zip(self.amended, places[new:], strict=True):
             old = fetch_row(connection, SQL["read_content"], id=row["id"])
-            left.append(place_of(row["id"], old) if old else place)  # gone since: nobody refers to the new content
+            left.append(place_of(row["id"], old) if old else place)  # the message was deleted meanwhile: nothing refers to the new content
             change(connection, SQL["amend_message"], **row, segment=place.segment, position=place.position)
         return left
 
     def store(self, connection: apsw.Connection) -> None:
-        """Stores everything else."""
+        """Stores all other rows."""
         _INSERT_DELIVERIES.run(connection, self.deliveries)
         if self.recordings:
             _record(connection, self)
@@ -99,24 +99,24 @@ class Rows:
 
 @dataclass(slots=True)
 class _Held:
-    """The lease of a delivery, standing or returned, and what events of the delivery are about."""
+    """The present or returned lease of a delivery, and the subject of its events."""
 
-    fence: tuple[int | None, str | None, int | None]  # token, node, boot; the last two are None once it was returned
+    fence: tuple[int | None, str | None, int | None]  # token, node, boot; the last two are None if the lease was returned
     subject: EventSubject
 
 
 def _record(connection: apsw.Connection, rows: Rows) -> None:
     held = _find_held(connection, rows.recordings)
     outcomes: list[NewRow] = []
-    reasons: list[NewRow] = []  # of those that are held from now on, which are few
-    returned: list[int] = []  # deliveries whose lease was returned, and that nobody has leased since
+    reasons: list[NewRow] = []  # of the deliveries that become held, which are few
+    returned: list[int] = []  # deliveries whose lease was returned, and that no worker has leased since
     for recording in rows.recordings:
-        recording.suppressed = []  # whatever an earlier try of the batch has left
+        recording.suppressed = []  # an earlier try of the batch may have filled it
         recording.is_lost = not _holds(held, recording)
         if recording.is_lost:
             continue
         for outcome in recording.outcomes:
-            found = held.pop(outcome.delivery_id)  # whoever comes second does not hold it any more
+            found = held.pop(outcome.delivery_id)  # the first outcome ends the lease: a second one finds none
             if found.fence[2] is None:
                 returned.append(outcome.delivery_id)
             outcomes.append(outcome_row(outcome, recording.moment))
@@ -135,7 +135,7 @@ def _record(connection: apsw.Connection, rows: Rows) -> None:
 
 def _find_held(connection: apsw.Connection, recordings: Sequence[Recording]) -> dict[int, _Held]:
     numbers = to_json([outcome.delivery_id for recording in recordings for outcome in recording.outcomes])
-    # By position: the names of eight values for each delivery would be most of the text.
+    # By position: with eight names for each delivery, the JSON would be mostly names.
     found: list[list[Any]] = json.loads(connection.execute(SQL["leased_deliveries"], {"ids": numbers}).get)
     return {
         number: _Held((token, node, boot), EventSubject(number, message_id, forward_path, account_id or 0, mode or LIVE))

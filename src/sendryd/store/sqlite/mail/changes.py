@@ -1,4 +1,4 @@
-"""What moves deliveries: the statements of several rows and the events that are stored with them."""
+"""State changes of deliveries: statements of several rows, and the events stored with them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.damaged import SIGNS, set_aside_damaged
 from sendryd.store.sqlite.mail.queries import SQL
 
-STEP: Final = 1000  # deliveries moved in one transaction: some milliseconds, in which mail waits
+STEP: Final = 1000  # deliveries moved in one transaction: it delays other mail by some milliseconds
 
 
 async def move(
@@ -33,10 +33,10 @@ async def move(
     hold_reason: HoldReason | None = None,
     does_probe: bool = False,
 ) -> int:
-    """Moves those of the deliveries that are in the first state to the second; those that become queued are due now. Returns how many.
-    What is held without a reason is held by an operator. `does_probe` asks for probes of the domains of what becomes queued.
+    """Moves the deliveries that are in the first state to the second; those that become queued are due now. Returns how many. A delivery held
+    without a reason is held by an operator. `does_probe` requests probes of the domains of the queued deliveries.
 
-    In steps, each a transaction with its events, so that moving a long queue does not keep mail waiting.
+    Works in steps, each a transaction with its events, so that moving a long queue does not block mail.
     """
     before, after = states
     moment = to_ms(now)

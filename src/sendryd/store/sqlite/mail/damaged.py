@@ -1,7 +1,7 @@
-"""Deliveries whose rows are damaged: found, held one by one, told of. The others go on.
+"""Finds deliveries whose rows are damaged, holds and reports each. The other deliveries go on.
 
-Nothing is looked for until a claim or a change fails. Then all that is queued is read once, and what is damaged is held; values of a wrong type
-become what their columns can hold, because the engine refuses every change of a row that has one.
+The search starts only after a claim or a change has failed. It then reads all queued deliveries once and holds the damaged ones. Values of a wrong
+type are replaced by values that their columns can hold, because the engine refuses every change of a row that has one.
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ SIGNS: Final = (
     ValueError,
     TypeError,
     apsw.ConstraintError,
-)  # what a statement over several rows raises if one of them is damaged
+)  # raised by a statement over several rows if one of them is damaged
 UNUSABLE: Final = "a text of it is not UTF-8, or a value has the wrong type"
 STEP: Final = 1000  # deliveries held in one transaction
 
 
 async def set_aside_damaged(database: Database) -> int:
-    """Holds what is queued and damaged. Returns how many deliveries that are; with none, whatever failed has another reason."""
+    """Holds the damaged queued deliveries. Returns how many; with none, the failure has another cause."""
     found = await database.read(_find)
     for start in range(0, len(found), STEP):
         await database.write(partial(_hold, numbers=found[start : start + STEP], unreadable=database.unreadable))
@@ -41,7 +41,7 @@ def _hold(connection: apsw.Connection, _batch: object, numbers: Sequence[int], u
 
 
 def hold_damaged(connection: apsw.Connection, numbers: Sequence[int], unreadable: Unreadable) -> None:
-    """Holds damaged deliveries within a transaction, and tells of each."""
+    """Holds damaged deliveries within a transaction, and reports each."""
     change(connection, SQL["hold_damaged"], ids=to_json(numbers))
     for number in numbers:
         unreadable.note(RowUnreadable(format_id(DELIVERY_PREFIX, number), UNUSABLE))

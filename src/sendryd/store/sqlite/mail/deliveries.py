@@ -1,4 +1,4 @@
-"""Claiming and recording in SQLite."""
+"""Claiming deliveries and recording outcomes in SQLite."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -20,8 +20,8 @@ from sendryd.store.base import (
     NewEvent,
     Outcome,
     Owner,
-    Player,
     ReturnedDelivery,
+    Simulator,
 )
 from sendryd.store.base.leases import plan_returns
 from sendryd.store.codec.events import EventSubject, read_subject
@@ -39,7 +39,7 @@ from sendryd.store.sqlite.mail.damaged import SIGNS, hold_damaged, set_aside_dam
 from sendryd.store.sqlite.mail.leasing import lease_chosen
 from sendryd.store.sqlite.mail.queries import SQL
 
-READ_INLINE: Final = 64 * 1024  # octets of content read where it is asked for; more is left to a thread
+READ_INLINE: Final = 64 * 1024  # octets of content read in the calling thread; more is read in a reader thread
 
 
 class Deliveries:
@@ -48,7 +48,7 @@ class Deliveries:
     _database: Database
     _scan: DueScan
     _suppressed: Suppressed
-    _claiming: asyncio.Lock  # two scans at once would choose the same
+    _claiming: asyncio.Lock  # two concurrent scans would choose the same deliveries
 
     async def claim_deliveries(
         self, *, now: datetime, lease: Lease, limit: int, busy: frozenset[str], per_domain: int, settled: datetime | None = None
@@ -59,7 +59,7 @@ class Deliveries:
         first = self._first_due()
         if first is None:
             return []
-        if not isinstance(first, int):  # numbers come first: nothing else is left
+        if not isinstance(first, int):  # numbers sort first: all queued deliveries are damaged
             await set_aside_damaged(self._database)
             return []
         if first > moment:
@@ -82,7 +82,7 @@ class Deliveries:
         return claims
 
     def _first_due(self) -> Any:
-        """A number of milliseconds; of another type if nothing is queued but what is damaged; None if nothing is queued."""
+        """The first due time in milliseconds; a value of another type if all queued deliveries are damaged; None if nothing is queued."""
         row = self._database.fetch_row(SQL["first_due"])
         return row["due_at"] if row else None
 
@@ -107,11 +107,11 @@ class Deliveries:
         recording = Recording(lease, outcomes, to_ms(now))
         await self._database.write(lambda _, rows: rows.recordings.append(recording))
         if recording.is_lost:
-            raise LeaseLost("somebody else holds the delivery, or nobody does")
+            raise LeaseLost("the lease was returned, or another worker holds the delivery")
         for account_id, email in recording.suppressed:
             self._suppressed.add(account_id, (email,))
         if any(outcome.due_at is not None and self._scan.is_behind(to_ms(outcome.due_at)) for outcome in outcomes):
-            self._scan.begin_anew()
+            self._scan.restart()
 
     async def release(self, lease: Lease, delivery_ids: Sequence[DeliveryId]) -> None:
         await self._queue_again(SQL["release"], ids=to_json(delivery_ids), token=lease.token, boot=lease.owner.boot)
@@ -155,7 +155,7 @@ class Deliveries:
         rows = await self._database.read_rows(SQL["list_late"], latest=to_ms(latest), limit=limit)
         count = await move(self._database, [row["id"] for row in rows], (DeliveryState.QUEUED, DeliveryState.QUEUED), now)
         if count:
-            self._scan.begin_anew()
+            self._scan.restart()
         return count
 
     async def expire_deliveries(
@@ -175,18 +175,18 @@ class Deliveries:
             count += await move(self._database, numbers, states, now, (make_event, EventType.FAILED, metadata))
         return count
 
-    async def capture_due(self, *, now: datetime, play: Player, limit: int) -> list[Capture]:
+    async def capture_due(self, *, now: datetime, simulate: Simulator, limit: int) -> list[Capture]:
         moment = to_ms(now)
         if self._database.fetch_row(SQL["has_captures"], moment=moment) is None:
             return []
         rows = await self._database.list_rows(SQL["list_captures"], DELIVERY_PREFIX, moment=moment, limit=limit)
-        played = {row["id"]: play(row["forward_path"]) for row in rows if row is not None}
-        if not played:
+        simulated = {row["id"]: simulate(row["forward_path"]) for row in rows if row is not None}
+        if not simulated:
             return []
 
         def action(connection: apsw.Connection, rows: Rows) -> list[Capture]:
             captured: list[Capture] = []
-            for number, (state, events) in played.items():
+            for number, (state, events) in simulated.items():
                 if not change(connection, SQL["begin_capture"], id=number, moment=moment):
                     continue
                 delivered_at = moment if state is DeliveryState.DELIVERED else None

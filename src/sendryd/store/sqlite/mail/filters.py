@@ -1,7 +1,7 @@
-"""The conditions of lists whose filters vary: of messages, events and the queue. Their values are named parameters.
+"""The conditions of lists with varying filters: messages, events and the queue. Their values are named parameters.
 
-They are written in Python because an absent filter must not stand in the statement: with `:x IS NULL OR …` the planner takes no index.
-Words of the program's own (states, modes) are written out, not bound: only then does the planner see that a partial index fits.
+They are built in Python because an absent filter must not appear in the statement: with `:x IS NULL OR …` the planner uses no index. The program's
+own words (states, modes) are written into the statement, not bound: only then can the planner use a partial index.
 """
 
 from typing import Any, Final
@@ -14,7 +14,7 @@ from sendryd.store.base import EventFilter, MessageFilter, QueueFilter
 from sendryd.store.codec.values import contains, first_id, to_ms
 
 _NOT_GONE: Final = ", ".join(sorted(f"'{state.value}'" for state in NOT_GONE_STATES))
-# Which messages can have a status, as far as one look at their deliveries tells; `derive_status` decides.
+# Which messages can have a status, judged by one look at their deliveries; `derive_status` decides.
 _CANDIDATES: Final = {
     MessageStatus.QUEUED: "state IN ('queued', 'held')",
     MessageStatus.SENDING: "state IN ('queued', 'held', 'leased')",
@@ -32,7 +32,7 @@ _TEXT: Final = (
 
 
 class Conditions:
-    """Conditions that all hold, and the values of their parameters."""
+    """Conditions joined by AND, and the values of their parameters."""
 
     def __init__(self, *texts: str, **values: Any) -> None:
         self._texts = list(texts)
@@ -110,7 +110,7 @@ def queue_conditions(which: QueueFilter) -> Conditions:
     if states is None and which.message_id is None and which.delivery_id is None:
         states = WAITING_STATES
     if states is not None:
-        # Bound, unlike elsewhere: the newest first are found along the primary key, not by sorting what a partial index has.
+        # Bound, unlike elsewhere: the newest first are then read along the primary key, not sorted from a partial index.
         words = {f"state_{number}": state.value for number, state in enumerate(sorted(states))}
         conditions.add(f"d.state IN ({', '.join(':' + name for name in words)})", **words)
     if which.domain is not None:

@@ -1,4 +1,4 @@
-"""Leases the deliveries that a look at the queue has chosen, in SQLite."""
+"""Leases deliveries that a look at the queue has chosen, in SQLite."""
 
 from collections.abc import Sequence
 
@@ -18,8 +18,8 @@ from sendryd.store.sqlite.mail.queries import SQL
 
 
 def lease_chosen(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, moment: int, unreadable: Unreadable) -> list[Claim]:
-    """Leases those that are still queued and due, in this order: since they were chosen, some may have been cancelled or postponed. Those
-    that cannot be read, or whose message cannot, are held.
+    """Leases the deliveries that are still queued and due, in this order: some may have been cancelled or postponed since they were chosen.
+    Unreadable deliveries, and those of unreadable messages, are held.
     """
     owner, ids = lease.owner, to_json(chosen)
     values = {"token": lease.token, "node": owner.node, "boot": owner.boot, "ids": ids, "moment": moment}
@@ -44,7 +44,7 @@ def lease_chosen(connection: apsw.Connection, chosen: Sequence[int], lease: Leas
 
 
 def _read_messages(connection: apsw.Connection, rows: Sequence[Row], unreadable: Unreadable) -> dict[int, Message]:
-    """The messages of deliveries that can be sent. Tells of deliveries whose message is gone."""
+    """The messages of deliveries that can be sent. Reports deliveries whose message is missing."""
     numbers = {row["message_id"] for row in rows}
     found = unreadable.fetch(connection.execute(SQL["get_messages"], {"ids": to_json(list(numbers))}), MESSAGE_PREFIX)
     if None not in found:
@@ -56,7 +56,7 @@ def _read_messages(connection: apsw.Connection, rows: Sequence[Row], unreadable:
 
 
 def _find_not_text(connection: apsw.Connection, ids: str, lease: Lease, known: set[int], unreadable: Unreadable) -> list[int]:
-    """The deliveries that were leased with a text that is not UTF-8: those that the statement returned without their ids. Tells of each."""
+    """The leased deliveries with a text that is not UTF-8: those that the statement returned without ids. Reports each."""
     numbers = [row["id"] for row in fetch_rows(connection, SQL["list_leased_now"], ids=ids, token=lease.token) if row["id"] not in known]
     for number in numbers:
         unreadable.note(RowUnreadable(format_id(DELIVERY_PREFIX, number), NOT_TEXT))

@@ -1,4 +1,4 @@
-"""What is known of next hops, in SQLite."""
+"""Hosts that did TLS and requests for probes, in SQLite."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

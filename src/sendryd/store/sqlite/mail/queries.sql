@@ -1,6 +1,6 @@
--- Messages, deliveries, events, drafts, answers. sendryd.store.sqlite.engine.loading loads them.
+-- Messages, deliveries, events, source requests, answers. sendryd.store.sqlite.engine.loading loads them.
 --
--- Lists of messages, events and the queue have filters that vary: sendryd.store.sqlite.mail.filters writes their conditions behind `AND`.
+-- Lists of messages, events and the queue have filters that vary: sendryd.store.sqlite.mail.filters builds their conditions.
 
 -- columns: message
 id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at, signing_domain_id,
@@ -43,7 +43,7 @@ SELECT {message} FROM message WHERE account_id = :account_id AND id = :id;
 SELECT {message} FROM message WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: amend_message
--- Replaces what a scheduled message says and where its content is; its id, account, key, mode and time of creation stay.
+-- Replaces the columns of a scheduled message except its id, account, key, mode and time of creation.
 UPDATE message
 SET reverse_path = :reverse_path, author = :author, recipients = :recipients, subject = :subject, internet_message_id = :internet_message_id,
     size = :size, signing_domain_id = :signing_domain_id, needs_smtputf8 = :needs_smtputf8, is_8bit = :is_8bit, ret = :ret, envid = :envid,
@@ -52,18 +52,18 @@ SET reverse_path = :reverse_path, author = :author, recipients = :recipients, su
 WHERE id = :id;
 
 -- name: read_content
--- Where the content of a message is.
+-- The place of a message's content.
 SELECT message.segment, segment.id AS segment_id, message.position, message.size
 FROM message LEFT JOIN segment ON segment.number = message.segment WHERE message.id = :id;
 
 -- name: count_accepted
--- Number of messages of one mode that an account, or one of its keys, has had accepted between two ids.
+-- Number of accepted messages of an account, or of one of its keys, of one mode and between two ids.
 SELECT count(*) FROM message
 WHERE account_id = :account_id AND id >= :first AND id < :last AND (:api_key_id IS NULL OR api_key_id = :api_key_id) AND mode = :mode;
 
 -- name: list_due
--- Due deliveries after a position of the index, oldest due first, but for those of busy domains, test mail, and untried scheduled mail that is
--- not due by the settled time. Passes at most `step` deliveries.
+-- Due deliveries after a position of the index, oldest due first, without those of busy domains, of test mail, and of untried scheduled mail
+-- that is not due by the settled time. Passes at most `step` deliveries.
 SELECT due.id, due.domain, due.due_at
 FROM (
     SELECT id, domain, due_at FROM delivery INDEXED BY delivery_due
@@ -83,7 +83,7 @@ WHERE state = 'queued' AND due_at <= :moment AND (due_at, domain, id) > (:after_
 ORDER BY due_at, domain, id LIMIT 1 OFFSET :offset;
 
 -- name: list_due_of_domain
--- Due deliveries of one domain, oldest due first, by the same conditions.
+-- Due deliveries of one domain, oldest due first, under the conditions of `list_due`.
 SELECT d.id, d.due_at FROM delivery d INDEXED BY delivery_domain LEFT JOIN message m ON m.id = d.message_id
 WHERE d.state = 'queued' AND d.domain = :domain AND d.due_at <= :until AND m.mode IS NOT 'test'
   AND (d.due_at <= :settled OR m.scheduled_at IS NULL OR d.attempts > 0)
@@ -94,7 +94,7 @@ ORDER BY d.due_at LIMIT :limit;
 SELECT min(due_at) AS due_at FROM delivery INDEXED BY delivery_due WHERE state = 'queued' AND domain <> '';
 
 -- name: first_due_but
--- When the first queued delivery falls due of a domain that is not busy: one step of the index for each domain.
+-- When the first queued delivery of a domain that is not busy falls due: one step of the index for each domain.
 WITH RECURSIVE first (domain, due_at) AS (
     SELECT * FROM (SELECT domain, due_at FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' ORDER BY domain, due_at LIMIT 1)
     UNION ALL
@@ -106,14 +106,14 @@ WITH RECURSIVE first (domain, due_at) AS (
 SELECT min(due_at) AS due_at FROM first WHERE domain NOT IN (SELECT value FROM json_each(:busy));
 
 -- name: lease_deliveries
--- Leases those of the deliveries that are still queued and due.
+-- Leases the deliveries that are still queued and due.
 UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = :token, lease_node = :node, lease_boot = :boot, returned_token = NULL
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued' AND due_at <= :moment
   AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS NOT 'test'
 RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt, last_reply;
 
 -- name: list_leased_now
--- Those of the deliveries that a lease holds.
+-- The deliveries among these that a lease holds.
 SELECT id FROM delivery WHERE id IN (SELECT value FROM json_each(:ids)) AND lease_token = :token;
 
 -- name: list_queued
@@ -128,7 +128,7 @@ SELECT id, CAST(domain AS BLOB) AS domain,
 FROM delivery WHERE state = 'queued';
 
 -- name: hold_damaged
--- Holds damaged deliveries. Values of a wrong type become what their columns can hold: otherwise the engine refuses every change of the row.
+-- Holds damaged deliveries. Replaces values of a wrong type: otherwise the engine refuses every change of the row.
 UPDATE delivery NOT INDEXED
 SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL,
     message_id = coalesce(CAST(message_id AS INTEGER), 0), forward_path = coalesce(CAST(forward_path AS TEXT), ''),
@@ -141,7 +141,7 @@ SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node =
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state IN ('queued', 'leased');
 
 -- name: hold_unreadable
--- Holds deliveries that a lease has taken and that cannot be read, or whose message cannot.
+-- Holds leased deliveries that are unreadable, or whose message is.
 UPDATE delivery NOT INDEXED
 SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node = NULL, lease_boot = NULL
 WHERE id IN (SELECT value FROM json_each(:ids)) AND lease_token = :token;
@@ -156,21 +156,21 @@ WHERE state = 'queued' AND domain = '' AND due_at <= :moment ORDER BY due_at LIM
 SELECT 1 AS found FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= :moment;
 
 -- name: begin_capture
--- Takes a delivery of test mail, if it is still queued and due.
+-- Leases a delivery of test mail, if it is still queued and due.
 UPDATE delivery SET state = 'leased', lease_token = 0 WHERE id = :id AND state = 'queued' AND domain = '' AND due_at <= :moment
   AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS NOT 'live';
 
 -- name: end_capture
--- Records the outcome of a delivery of test mail that was just taken.
+-- Records the outcome of a leased delivery of test mail.
 UPDATE delivery SET state = :state, lease_token = NULL, delivered_at = :delivered_at WHERE id = :id AND state = 'leased' AND domain = '';
 
 -- name: subject_of_delivery
--- What events of a delivery are about.
+-- The subject of a delivery's events.
 SELECT delivery.id, delivery.message_id, delivery.forward_path, message.account_id, message.mode
 FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = :id;
 
 -- name: leased_deliveries
--- The leases of deliveries, standing or returned, and what events of them are about: one JSON array, for the engine steps once for each row.
+-- The present or returned leases of deliveries, and the subjects of their events: one JSON array, because the engine steps once for each row.
 SELECT json_group_array(json_array(delivery.id, coalesce(lease_token, returned_token), lease_node, lease_boot,
                                    message_id, forward_path, message.account_id, message.mode))
 FROM delivery LEFT JOIN message ON message.id = message_id
@@ -183,7 +183,7 @@ UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = returned_token
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued' AND returned_token IS NOT NULL;
 
 -- name: record_outcome
--- Records the outcome of an attempt. One that counts ends the row of crashes.
+-- Records the outcome of an attempt. A counted attempt sets the crash count to zero.
 WITH outcome ({outcome}) AS (VALUES ({:outcome}))
 UPDATE delivery
 SET state = outcome.state, due_at = coalesce(outcome.due_at, delivery.due_at), attempts = attempts + is_attempt, last_reply = reply,
@@ -193,7 +193,7 @@ SET state = outcome.state, due_at = coalesce(outcome.due_at, delivery.due_at), a
 FROM outcome WHERE delivery.id = outcome.id;
 
 -- name: set_hold_reason
--- Says why a delivery is held.
+-- Stores the reason why a delivery is held.
 UPDATE delivery SET hold_reason = :hold_reason WHERE id = :id;
 
 -- name: release
@@ -203,7 +203,7 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND lease_token = :token AND lea
 RETURNING domain;
 
 -- name: return_leases
--- Ends an owner's leases of attempts that were cut off: due now, in doubt.
+-- Ends an owner's leases of interrupted attempts: due now, in doubt.
 UPDATE delivery NOT INDEXED SET state = 'queued', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token,
     is_in_doubt = 1, due_at = min(due_at, :moment)
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased' AND lease_boot = :boot
@@ -219,7 +219,7 @@ SELECT id, message_id, CASE typeof(crashes) WHEN 'integer' THEN crashes ELSE 0 E
 WHERE state = 'leased' AND lease_boot IS NOT :boot AND (lease_node = :node OR lease_node IS NULL) ORDER BY id;
 
 -- name: return_dead_lease
--- Ends the lease of a dead process, with what was decided of the delivery.
+-- Ends the lease of a dead process; stores the delivery's new state.
 UPDATE delivery
 SET state = :state, due_at = CASE WHEN :due_at > :moment THEN :due_at ELSE min(due_at, :moment) END, crashes = :crashes,
     hold_reason = coalesce(:hold_reason, hold_reason), is_in_doubt = 1,
@@ -228,20 +228,20 @@ WHERE id = :id AND state = 'leased'
 RETURNING domain;
 
 -- name: list_late
--- Queued deliveries that are due after a time, but for untried ones of scheduled mail.
+-- Queued deliveries that are due after a time, without untried ones of scheduled mail.
 SELECT id FROM delivery INDEXED BY delivery_due
 WHERE state = 'queued' AND due_at > :latest
   AND (attempts > 0 OR (SELECT scheduled_at FROM message WHERE message.id = delivery.message_id) IS NULL)
 LIMIT :limit;
 
 -- name: list_overdue
--- Due deliveries that have waited since before a time, but for those that were released lately and not tried since.
+-- Due deliveries that have waited since before a time, without those that were released lately and not tried since.
 SELECT id, is_in_doubt FROM delivery INDEXED BY delivery_age
 WHERE state = 'queued' AND due_at <= :moment AND created_at < :created_before AND (hold_reason IS NOT 'released' OR due_at < :released_before)
 ORDER BY created_at LIMIT :limit;
 
 -- name: move
--- Moves those of the deliveries that are in one state to another, and gives what events of them are about.
+-- Moves deliveries that are in one state to another, and returns the subjects of their events.
 UPDATE delivery NOT INDEXED SET state = :after, due_at = coalesce(:due_at, due_at),
     hold_reason = CASE WHEN state = 'held' AND :after = 'queued' THEN 'released' WHEN :after = 'queued' THEN hold_reason ELSE :hold_reason END,
     crashes = CASE state WHEN 'held' THEN 0 ELSE crashes END
@@ -255,7 +255,7 @@ SELECT {message:m}, {queued_delivery:d:delivery_} FROM delivery d JOIN message m
 WHERE {conditions} ORDER BY d.id DESC LIMIT :limit;
 
 -- name: find_in_queue
--- The ids of deliveries that an operator means.
+-- The ids of deliveries that match an operator's filter.
 SELECT d.id FROM delivery d WHERE {conditions} ORDER BY d.id;
 
 -- name: list_waiting_destinations
@@ -293,7 +293,7 @@ UNION ALL SELECT 'leased', count(*) FROM delivery WHERE state = 'leased'
 UNION ALL SELECT 'held', count(*) FROM delivery WHERE state = 'held';
 
 -- name: list_queued_of_sending_domain
--- Queued deliveries that a domain is to sign.
+-- Queued deliveries that need the signature of a domain.
 SELECT delivery.id FROM message CROSS JOIN delivery ON delivery.message_id = message.id
 WHERE message.id IN (SELECT message_id FROM delivery WHERE state = 'queued') AND message.signing_domain_id = :domain_id
   AND delivery.state = 'queued'
@@ -321,7 +321,7 @@ SELECT {message:m}, d.id AS delivery_id, d.forward_path AS delivery_forward_path
 FROM delivery d JOIN message m ON m.id = d.message_id WHERE d.id = :id;
 
 -- name: list_messages
--- Messages older than one, newest first.
+-- Messages below an id, newest first.
 SELECT {message:m} FROM message m WHERE {conditions} AND m.id < :before ORDER BY m.id DESC LIMIT :limit;
 
 -- name: count_messages
@@ -329,7 +329,7 @@ SELECT {message:m} FROM message m WHERE {conditions} AND m.id < :before ORDER BY
 SELECT count(*) FROM message m WHERE {conditions};
 
 -- name: count_messages_by_status
--- Number of messages for each combination of what their status is derived from, whatever the number of messages.
+-- Number of messages for each combination of the values that their status is derived from.
 SELECT (SELECT (max(attempts) > 0) || ' ' || group_concat(DISTINCT state) FROM delivery WHERE message_id = m.id) AS kind,
        EXISTS (SELECT 1 FROM event WHERE message_id = m.id AND type = 'complained') AS is_complained, count(*) AS number
 FROM message m WHERE {conditions} GROUP BY 1, 2;
@@ -345,7 +345,7 @@ SELECT message_id, max(id) AS id, type, sum(type = 'complained') AS complaints F
 WHERE message_id IN (SELECT value FROM json_each(:ids)) GROUP BY message_id;
 
 -- name: list_events
--- Events older than one, newest first.
+-- Events below an id, newest first.
 SELECT {event:e} FROM event e WHERE {conditions} AND e.id < :before ORDER BY e.id DESC LIMIT :limit;
 
 -- name: count_events
@@ -353,26 +353,26 @@ SELECT {event:e} FROM event e WHERE {conditions} AND e.id < :before ORDER BY e.i
 SELECT count(*) FROM event e WHERE {conditions};
 
 -- name: list_ended
--- What was cancelled, and what failed of live mail, with the messages, oldest first.
+-- The `cancelled` events, and the `failed` ones of live mail, with their messages, oldest first.
 SELECT {message:m}, {event:e:event_} FROM event e JOIN message m ON m.id = e.message_id
 WHERE e.id >= :first AND e.type IN ('cancelled', 'failed') AND (e.mode = 'live' OR e.type = 'cancelled') ORDER BY e.id;
 
--- name: insert_draft
--- Stores what a scheduled message was made from.
+-- name: insert_source_request
+-- Stores the source request of a scheduled message.
 INSERT INTO draft (message_id, content) VALUES (:message_id, :content) ON CONFLICT (message_id) DO UPDATE SET content = excluded.content;
 
--- name: read_draft
--- What a message was made from that is not done.
+-- name: read_source_request
+-- The source request of a message that is not done.
 SELECT content FROM draft
 WHERE message_id = :message_id
   AND EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = :message_id AND state IN ('queued', 'leased', 'held'));
 
--- name: delete_draft
--- Deletes what a message was made from.
+-- name: delete_source_request
+-- Deletes the source request of a message.
 DELETE FROM draft WHERE message_id = :message_id;
 
--- name: list_done_drafts
--- Messages that are done and whose draft is still there.
+-- name: list_done_source_requests
+-- Done messages that still have a source request.
 SELECT message_id FROM draft
 WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = draft.message_id AND state IN ('queued', 'leased', 'held'));
 
@@ -381,7 +381,7 @@ WHERE NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.message_id = draft.messa
 SELECT {answer} FROM answer WHERE account_id = :account_id AND key = :key AND created_at >= :kept_since;
 
 -- name: insert_answer
--- Stores the answer to an idempotent request, in the place of one that is too old.
+-- Stores the answer to an idempotent request; replaces one that is too old.
 INSERT INTO answer ({answer}) VALUES ({:answer})
 ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, body = excluded.body, created_at = excluded.created_at;
 
@@ -390,7 +390,7 @@ ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, 
 DELETE FROM answer WHERE (account_id, key) IN (SELECT account_id, key FROM answer WHERE created_at < :created_before LIMIT :limit);
 
 -- name: list_old_messages
--- Messages that are older than their time is kept, and done, oldest first.
+-- Done messages that are older than messages are kept, oldest first.
 SELECT message.id, message.segment, segment.id AS segment_id, message.position, message.size
 FROM message LEFT JOIN segment ON segment.number = message.segment
 WHERE message.id < :first_kept AND (message.scheduled_at IS NULL OR message.scheduled_at < :created_before)
@@ -410,12 +410,12 @@ DELETE FROM delivery WHERE message_id = :message_id;
 DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < :first_kept ORDER BY id LIMIT :limit);
 
 -- name: note_tls_host
--- Notes when a host did TLS last.
+-- Stores when a host last did TLS.
 INSERT INTO tls_host (host, worked_at) VALUES (:host, :worked_at)
 ON CONFLICT (host) DO UPDATE SET worked_at = max(worked_at, excluded.worked_at);
 
 -- name: prune_tls_hosts
--- Forgets hosts that did TLS too long ago, and all but the latest ones.
+-- Deletes hosts that last did TLS too long ago, and all but the latest ones.
 DELETE FROM tls_host WHERE worked_at < :keep_since OR host IN (SELECT host FROM tls_host ORDER BY worked_at DESC LIMIT -1 OFFSET :most);
 
 -- name: list_tls_hosts
@@ -423,31 +423,31 @@ DELETE FROM tls_host WHERE worked_at < :keep_since OR host IN (SELECT host FROM 
 SELECT host, worked_at FROM tls_host ORDER BY worked_at;
 
 -- name: ask_for_probes
--- Asks for probes of the domains of queued deliveries.
+-- Requests probes of the domains of queued deliveries.
 INSERT INTO probe (domain) SELECT DISTINCT domain FROM delivery WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued'
 ON CONFLICT (domain) DO NOTHING;
 
 -- name: list_probes
--- Domains whose probe an operator has asked for.
+-- Domains whose probe an operator has requested.
 SELECT domain FROM probe ORDER BY domain;
 
 -- name: delete_probes
--- Forgets domains whose probe was asked for.
+-- Deletes requests for probes.
 DELETE FROM probe WHERE domain IN (SELECT value FROM json_each(:domains));
 
 -- name: put_trace
--- Asks for the transcripts of a domain's next sessions.
+-- Requests the transcripts of a domain's next sessions.
 INSERT INTO trace (domain, sessions, until) VALUES (:domain, :sessions, :until)
 ON CONFLICT (domain) DO UPDATE SET sessions = excluded.sessions, until = excluded.until;
 
 -- name: list_traces
--- Requests for transcripts that have not lapsed.
+-- Requests for transcripts that have not expired.
 SELECT domain, sessions, until FROM trace WHERE until > :moment ORDER BY domain;
 
 -- name: count_traced
--- Takes one session off a request for transcripts.
+-- Counts one session of a request for transcripts.
 UPDATE trace SET sessions = sessions - 1 WHERE domain = :domain;
 
 -- name: delete_done_traces
--- Forgets requests for transcripts with no session left.
+-- Deletes requests for transcripts with no session left.
 DELETE FROM trace WHERE sessions <= 0;

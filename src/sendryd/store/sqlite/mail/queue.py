@@ -1,4 +1,4 @@
-"""What an operator does with the queue in SQLite."""
+"""The operator's operations on the queue in SQLite."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -26,7 +26,7 @@ from sendryd.store.sqlite.mail.queries import SQL
 
 
 class Queue:
-    """`QueueStore`. What moves many deliveries does so in several transactions."""
+    """`QueueStore`. Methods that move many deliveries use several transactions."""
 
     _database: Database
 
@@ -89,7 +89,7 @@ class Queue:
             for state in (DeliveryState.QUEUED, DeliveryState.HELD):
                 for row in fetch_rows(connection, SQL["move"], before=state.value, **values):
                     rows.add_events(read_subject(row), (made[row["id"]],), moment)
-            change(connection, SQL["delete_draft"], message_id=message_id)
+            change(connection, SQL["delete_source_request"], message_id=message_id)
 
         await self._database.write(action)
 
@@ -100,7 +100,7 @@ class Queue:
 
     async def _find(self, which: QueueFilter, state: DeliveryState) -> list[int]:
         conditions = queue_conditions(which)
-        conditions.add(f"d.state = '{state.value}'")  # written out: only then does the planner see that a partial index fits
+        conditions.add(f"d.state = '{state.value}'")  # written out: only then can the planner use a partial index
         return await self._list(conditions.of(SQL["find_in_queue"]), **conditions.values)
 
     async def _list(self, statement: str, **values: Any) -> list[int]:

@@ -1,4 +1,4 @@
-"""What the API and the dashboard read from SQLite."""
+"""The reads of the API and the dashboard in SQLite."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -24,7 +24,7 @@ from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.filters import event_conditions, message_conditions
 from sendryd.store.sqlite.mail.queries import SQL
 
-STEP: Final = 200  # messages summarised at once when each must be looked at
+STEP: Final = 200  # messages summarised at once where the filter needs each message's status
 
 
 class Reads:
@@ -40,7 +40,7 @@ class Reads:
             row = fetch_row(connection, SQL["get_message"], account_id=account_id, id=message_id)
             if row is None:
                 return None
-            show_message(row)  # raises if nothing of it can be shown
+            show_message(row)  # raises if no part of it can be shown
             return _summarise(connection, [row], unreadable)[0]
 
         return await self._database.read(work)
@@ -133,7 +133,7 @@ def _of_status(summaries: list[MessageSummary], status: MessageStatus | None) ->
 
 
 def _summarise(connection: apsw.Connection, rows: Sequence[Row | None], unreadable: Unreadable) -> list[MessageSummary]:
-    """Summaries of the messages in these rows, with one look at all their deliveries and one at all their events."""
+    """Summaries of the messages in these rows, from one query of all their deliveries and one of all their events."""
     messages = unreadable.keep(rows, show_message)
     numbers = to_json([message.id for message in messages])
     deliveries: dict[int, list[Row]] = {}

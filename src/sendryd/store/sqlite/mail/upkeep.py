@@ -1,4 +1,4 @@
-"""Deletes what is older than the operator keeps it."""
+"""Deletes messages, events and answers that are older than the operator keeps them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,14 +20,14 @@ class MailUpkeep:
     _database: Database
 
     async def delete_messages(self, *, created_before: datetime, limit: int) -> int:
-        await self._delete_drafts(limit)
+        await self._delete_source_requests(limit)
         values = {"first_kept": first_id(created_before), "created_before": to_ms(created_before), "limit": limit}
 
         def action(connection: apsw.Connection, _batch: object) -> int:
             old = fetch_rows(connection, SQL["list_old_messages"], **values)
             for row in old:
                 change(connection, SQL["delete_deliveries"], message_id=row["id"])
-                change(connection, SQL["delete_draft"], message_id=row["id"])
+                change(connection, SQL["delete_source_request"], message_id=row["id"])
                 change(connection, SQL["delete_message"], id=row["id"])
             self._database.contents.drop(connection, [place_of(row["id"], row) for row in old])
             return len(old)
@@ -37,11 +37,11 @@ class MailUpkeep:
             await self._database.tidy()
         return count
 
-    async def _delete_drafts(self, limit: int) -> None:
-        """Deletes what messages were made from that are done since: all of it, so many in one transaction."""
-        done = await self._database.read_rows(SQL["list_done_drafts"])
+    async def _delete_source_requests(self, limit: int) -> None:
+        """Deletes the source requests of messages that are done, `limit` in each transaction, until none is left."""
+        done = await self._database.read_rows(SQL["list_done_source_requests"])
         for start in range(0, len(done), limit):
-            await self._database.write(partial(_delete_drafts, done[start : start + limit]))
+            await self._database.write(partial(_delete_source_requests, done[start : start + limit]))
 
     async def delete_events(self, *, created_before: datetime, limit: int) -> int:
         return await self._database.change(SQL["delete_events"], first_kept=first_id(created_before), limit=limit)
@@ -50,6 +50,6 @@ class MailUpkeep:
         return await self._database.change(SQL["delete_answers"], created_before=to_ms(created_before), limit=limit)
 
 
-def _delete_drafts(rows: Sequence[Row], connection: apsw.Connection, _batch: object) -> None:
+def _delete_source_requests(rows: Sequence[Row], connection: apsw.Connection, _batch: object) -> None:
     for row in rows:
-        change(connection, SQL["delete_draft"], message_id=row["message_id"])
+        change(connection, SQL["delete_source_request"], message_id=row["message_id"])

@@ -1,7 +1,7 @@
 """Statistics of mail in SQLite. Events are read along the primary key: identifiers grow with time.
 
-The statements are put together here, not in `queries.sql`: filters, stretches of time and what figures are broken down by each change their
-shape. Their rows are read by position: the columns differ from one to the next, and each is unpacked beside its statement.
+The statements are built here, not in `queries.sql`: filters, buckets of time and the kind of breakdown change their shape. Their rows are read by
+position: the columns vary, and each row is unpacked beside its statement.
 """
 
 from collections.abc import Iterable
@@ -27,9 +27,7 @@ from sendryd.store.base import MAX_OFFSETS, ReportFilter
 from sendryd.store.codec.values import clean, first_id, from_ms, to_ms
 from sendryd.store.sqlite.engine.database import Database
 
-ID_SLACK: Final = timedelta(
-    minutes=10
-)  # between when an event's identifier was made and the time that it has: seconds, unless clocks differ
+ID_SLACK: Final = timedelta(minutes=10)  # between the times of an event's identifier and of the event: seconds, unless clocks differ
 
 _KINDS: Final = tuple(field.name for field in fields(Counts))
 _DAY: Final = 86_400_000
@@ -40,10 +38,10 @@ _BUCKETS: Final = {
     Granularity.WEEK: f"(({{0}} / {_DAY} + 3) / 7 * 7 - 3) * {_DAY}",  # 1970-01-01 was a Thursday
     Granularity.MONTH: "unixepoch({0} / 1000, 'unixepoch', 'start of month') * 1000",
 }
-# Of each delivery: the first time of each kind of fact, opens and clicks of scanners left out; and as one more kind, `sent`, its first
-# outcome, for one that was taken and bounced later is still one delivery.
+# For each delivery: the first time of each kind of event, without opens and clicks of scanners; and as one more kind, `sent`, the first
+# outcome, because a delivery that was accepted and bounced later counts once.
 _FACTS: Final = """
-WITH told AS MATERIALIZED (
+WITH fact AS MATERIALIZED (
     SELECT event.type AS kind, event.message_id AS message_id, event.delivery_id AS delivery_id, min(event.created_at) AS moment
     FROM event {joins}
     WHERE event.account_id = :account AND event.mode = '{mode}' AND event.id >= :first AND event.id < :last
@@ -56,18 +54,18 @@ WITH told AS MATERIALIZED (
     GROUP BY event.type, event.message_id, event.delivery_id
 ),
 facts AS (
-    SELECT kind, message_id, moment FROM told
+    SELECT kind, message_id, moment FROM fact
     UNION ALL
-    SELECT 'sent', message_id, min(moment) FROM told WHERE kind IN ('delivered', 'bounced') GROUP BY message_id, delivery_id
+    SELECT 'sent', message_id, min(moment) FROM fact WHERE kind IN ('delivered', 'bounced') GROUP BY message_id, delivery_id
 )
 """
 _MESSAGE: Final = "JOIN message ON message.id = event.message_id"
 _TAGGED: Final = """AND EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(message.tags) THEN message.tags ELSE '[]' END) AS tag
     WHERE tag.value ->> 0 = :tag AND (:tag_value IS NULL OR tag.value ->> 1 = :tag_value))"""
 _SENDING_DOMAIN: Final = "LEFT JOIN sending_domain ON sending_domain.id = message.signing_domain_id"
-# Mail that was sent with a test key is not signed, and a domain may have been removed since.
+# Mail of test keys is not signed, and a domain may have been removed since.
 _DOMAIN_NAME: Final = "coalesce(sending_domain.name, author_domain(message.author))"
-# The numbers and names of what figures are broken down by.
+# The numbers and names of breakdowns.
 _GROUPS: Final = {
     "domain": f"""
         SELECT own.id, groups.name, kind, number FROM (
@@ -101,7 +99,7 @@ class Activity:
         return sorted(found, key=lambda each: (-each.counts.sent, each.name is None, each.name or "", each.id or 0))[:limit]
 
     async def list_cohorts(self, account_id: AccountId, which: ReportFilter, granularity: Granularity) -> list[Cohort]:
-        # When a message was accepted is read from its identifier: events outlive their message.
+        # The time of acceptance is in the message's identifier: events outlive their message.
         accepted, happened = _BUCKETS[granularity].format(_ACCEPTED), _BUCKETS[granularity].format("moment")
         query = f"""
             SELECT {accepted}, {happened}, kind, count(*) FROM facts WHERE message_id >= {first_id(which.start)}
@@ -113,7 +111,7 @@ class Activity:
         return cohorts
 
     async def _read_facts(self, account_id: AccountId, which: ReportFilter, query: str) -> list[tuple[Any, ...]]:
-        """Runs a query over the facts that the filter lets through."""
+        """Runs a query over the facts that match the filter."""
         values: dict[str, Any] = {
             "account": account_id,
             "first": first_id(which.start - ID_SLACK),
@@ -132,7 +130,7 @@ class Activity:
             values["domain"] = clean(which.domain)
             joins += f" {_SENDING_DOMAIN}"
             conditions += f" AND {_DOMAIN_NAME} = :domain"
-        # The mode is written out, not bound: only then does the planner see that the index of the few test rows fits.
+        # The mode is written out, not bound: only then can the planner use the index of the few test rows.
         text = _FACTS.format(joins=joins, conditions=conditions, mode=KeyMode(which.mode).value) + query
 
         def work(connection: apsw.Connection) -> list[tuple[Any, ...]]:
@@ -144,7 +142,7 @@ class Activity:
 
 
 def _grouped(rows: Iterable[tuple[Any, ...]], width: int) -> Iterable[tuple[tuple[Any, ...], list[tuple[Any, ...]]]]:
-    """The rows by their first columns, in the order in which those come first."""
+    """The rows grouped by their first columns, in the order of first occurrence."""
     groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
     for row in rows:
         groups.setdefault(row[:width], []).append(row[width:])
@@ -152,7 +150,7 @@ def _grouped(rows: Iterable[tuple[Any, ...]], width: int) -> Iterable[tuple[tupl
 
 
 def _counts(rows: Iterable[tuple[Any, ...]]) -> Counts:
-    """The sums of pairs of kind and number."""
+    """The sums of (kind, number) pairs."""
     sums: dict[str, int] = {}
     for kind, number in rows:
         sums[kind] = sums.get(kind, 0) + number
@@ -160,7 +158,7 @@ def _counts(rows: Iterable[tuple[Any, ...]]) -> Counts:
 
 
 def _follow(start: datetime, rows: list[tuple[Any, ...]], end: datetime, granularity: Granularity) -> list[Cohort]:
-    """One cohort, stretch by stretch. The rows are when, what, and how many, oldest first."""
+    """One cohort, bucket by bucket. Each row is a time, a kind and a count, oldest first."""
     sent = _counts(row[1:] for row in rows).sent
     last = bucket_start(end - timedelta(milliseconds=1), granularity)
     cohorts: list[Cohort] = []

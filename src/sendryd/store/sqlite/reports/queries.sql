@@ -8,7 +8,7 @@ id, account_id, frequency, recipients, created_at, due_at
 id, account_id, api_key_id, method, path, status_code, request_body, response_body, duration_ms, user_agent, created_at
 
 -- name: insert_scheduled_report
--- Stores a report that is to be sent.
+-- Stores a scheduled report.
 INSERT INTO scheduled_report ({report}) VALUES ({:report});
 
 -- name: count_scheduled_reports
@@ -32,7 +32,7 @@ DELETE FROM scheduled_report WHERE account_id = :account_id AND id = :id;
 INSERT INTO api_request ({request}) VALUES ({:request});
 
 -- name: page_api_requests
--- Requests of an account, newest first. The numbers are found along the index first: the rows have bodies.
+-- Requests of an account, newest first. The ids are found along the index first: the rows have bodies.
 SELECT {request} FROM api_request WHERE id IN (
     SELECT id FROM api_request INDEXED BY api_request_listed
     WHERE account_id = :account_id AND (:method IS NULL OR method = :method) AND (:status_code IS NULL OR status_code = :status_code)

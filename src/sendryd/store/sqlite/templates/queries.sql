@@ -11,7 +11,7 @@ id, template_id, version, content, created_at
 INSERT INTO template ({template}) VALUES ({:template});
 
 -- name: count_templates_made
--- Number of templates of an account; those that test keys made count beside those alone.
+-- Number of templates of an account; those of test keys and of live keys are counted apart.
 SELECT count(*) FROM template WHERE account_id = :account_id AND (mode = 'live' OR :mode = 'test');
 
 -- name: insert_template_version

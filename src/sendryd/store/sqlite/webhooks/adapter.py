@@ -23,11 +23,11 @@ from sendryd.store.sqlite.webhooks.outbox import fan_out
 from sendryd.store.sqlite.webhooks.queries import SQL
 
 MAX_RESPONSE: Final = 2000  # characters
-STEP: Final = 1000  # notifications given up or removed in one transaction: some milliseconds, in which mail waits
+STEP: Final = 1000  # notifications failed or deleted in one transaction: it delays mail by some milliseconds
 
 
 class Webhooks:
-    """`NotifyStore`. What concerns all that a webhook is owed is done in several transactions."""
+    """`NotifyStore`. Methods that concern all notifications of a webhook use several transactions."""
 
     _database: Database
 
@@ -107,7 +107,7 @@ class Webhooks:
         limit: int,
         before: NotificationId | None = None,
     ) -> Page[Notification]:
-        # Written here because the filters vary: one statement for all of them would take no index.
+        # Written here because the filters vary: one statement for all of them would use no index.
         conditions = "n.account_id = :account_id"
         if webhook_id is not None:
             conditions = "n.webhook_id = :webhook_id AND +n.account_id = :account_id"
@@ -203,8 +203,8 @@ class Webhooks:
                 found = fetch_row(connection, SQL["find_webhook"], id=row["webhook_id"])
                 return read_webhook(found) if found else None
             if fetch_row(connection, SQL["notification_exists"], id=outcome.notification_id) is not None:
-                raise LeaseLost("somebody else holds the notification, or nobody does")
-            return None  # gone with its webhook
+                raise LeaseLost("the lease was returned, or another dispatcher holds the notification")
+            return None  # deleted with its webhook
 
         return await self._database.write(action)
 
@@ -223,5 +223,5 @@ def _filter_values(account_id: AccountId, text: str | None, whole_urls: Collecti
 def _inserted(connection: apsw.Connection, account_id: AccountId, row: Row | None) -> Notification:
     found = fetch_row(connection, SQL["get_notification"], account_id=account_id, id=row["id"]) if row else None
     if found is None:
-        raise AssertionError("what was just stored is not there")
+        raise AssertionError("the row that was just stored is missing")
     return read_notification(found)

@@ -17,8 +17,8 @@ UNREADABLE: Final = "The notification, its event or its webhook cannot be read f
 
 
 def choose(connection: apsw.Connection, moment: int, limit: int, busy: frozenset[WebhookId], per_webhook: int) -> list[int]:
-    """The notifications to be leased, oldest due first. Looks at as many webhooks as it may lease notifications: those whose first one is
-    due later have none that is among the oldest.
+    """The notifications to lease, oldest due first. Looks at as many webhooks as it may lease notifications: a webhook whose first one is due
+    later than theirs has none among the oldest.
     """
     owed = [(row["due_at"], row["webhook_id"]) for row in fetch_rows(connection, SQL["list_owed_webhooks"])]
     first = sorted((due_at, number) for due_at, number in owed if number not in busy and due_at <= moment)[:limit]
@@ -30,7 +30,7 @@ def choose(connection: apsw.Connection, moment: int, limit: int, busy: frozenset
 
 
 def lease_chosen(connection: apsw.Connection, chosen: Sequence[int], lease: Lease, unreadable: Unreadable) -> list[ClaimedNotification]:
-    """Leases those that still wait, in this order. Those that cannot be read have failed."""
+    """Leases the notifications that are still pending, in this order. Unreadable ones have failed."""
     owner = lease.owner
     values = {"token": lease.token, "node": owner.node, "boot": owner.boot, "ids": to_json(chosen)}
     numbers = {row["id"] for row in fetch_rows(connection, SQL["lease_notifications"], **values)}

@@ -1,4 +1,4 @@
-"""What is owed to webhooks: a fact is stored with the mail that it tells of, once, and turned into a notification for each webhook later."""
+"""The outbox: a fact is stored once, with the mail that it reports, and turned into a notification for each webhook later."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,20 +12,20 @@ from sendryd.store.codec.values import to_json, to_ms
 from sendryd.store.sqlite.engine.statements import change, fetch_rows, fetch_value
 from sendryd.store.sqlite.webhooks.queries import SQL
 
-_TOLD: Final = frozenset(event_type.value for event_type in MAIL_EVENTS)
+_PUBLISHED: Final = frozenset(event_type.value for event_type in MAIL_EVENTS)
 
 
 def owe_events(connection: apsw.Connection, events: Sequence[Row]) -> None:
-    """Stores as facts those of the events, which were just inserted, that webhooks may ask for. It costs the same for any number of webhooks, and
-    nothing where an account has none. Accepting mail makes no such events.
+    """Stores the just inserted events that webhooks may subscribe to as facts. The cost is the same for any number of webhooks, and nothing if the
+    account has none. Accepting mail makes no such events.
     """
-    told = [event["id"] for event in events if event["type"] in _TOLD]
-    if told:
-        change(connection, SQL["owe_events"], ids=to_json(told))
+    published = [event["id"] for event in events if event["type"] in _PUBLISHED]
+    if published:
+        change(connection, SQL["owe_events"], ids=to_json(published))
 
 
 def owe(connection: apsw.Connection, account_id: int, notice: Notice | None) -> None:
-    """Stores a notice, if there is one, as a fact."""
+    """Stores a notice, if given, as a fact."""
     if notice is not None:
         values = {"type": notice.type.value, "body": to_json(notice.body), "created_at": to_ms(notice.created_at)}
         change(connection, SQL["owe_notice"], account_id=account_id, **values)

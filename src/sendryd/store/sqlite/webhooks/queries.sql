@@ -1,4 +1,4 @@
--- Webhooks, facts, and the notifications that are owed. sendryd.store.sqlite.engine.loading loads them.
+-- Webhooks, facts and notifications. sendryd.store.sqlite.engine.loading loads them.
 
 -- columns: webhook
 id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode
@@ -30,18 +30,18 @@ SELECT {webhook} FROM webhook WHERE account_id = :account_id AND id < :before
 ORDER BY id DESC LIMIT :limit;
 
 -- name: count_webhooks
--- Number of webhooks by the same conditions.
+-- Number of webhooks of an account with a text in their URL.
 SELECT count(*) FROM webhook WHERE account_id = :account_id
   AND (:pattern IS NULL
        OR CASE WHEN mode IN (SELECT value FROM json_each(:whole_urls)) THEN url ELSE substr(url, 1, instr(substr(url || '/', 9), '/') + 8) END
           LIKE :pattern ESCAPE '\');
 
 -- name: count_webhooks_made
--- Number of webhooks of an account; those that test keys made count beside those alone.
+-- Number of webhooks of an account; those of test keys and of live keys are counted apart.
 SELECT count(*) FROM webhook WHERE account_id = :account_id AND (mode = 'live' OR :mode = 'test');
 
 -- name: update_webhook
--- Replaces what can change of a webhook.
+-- Replaces the mutable columns of a webhook.
 UPDATE webhook
 SET url = :url, events = :events, is_active = :is_active, updated_at = :updated_at, failing_since = :failing_since,
     disabled_reason = :disabled_reason
@@ -54,7 +54,7 @@ DELETE FROM webhook WHERE account_id = :account_id AND id = :id;
 -- name: owe_events
 -- Stores events as facts, where their account has an active webhook.
 INSERT INTO fact (account_id, event_id, created_at)
-SELECT event.account_id, event.id, event.created_at FROM json_each(:ids) AS told JOIN event ON event.id = told.value
+SELECT event.account_id, event.id, event.created_at FROM json_each(:ids) AS given JOIN event ON event.id = given.value
 WHERE EXISTS (SELECT 1 FROM webhook WHERE webhook.account_id = event.account_id AND webhook.is_active)
 ORDER BY event.id;
 
@@ -72,7 +72,7 @@ SELECT id FROM fact ORDER BY id LIMIT :limit;
 SELECT coalesce(max(number), 0) FROM (SELECT count(*) AS number FROM webhook WHERE is_active GROUP BY account_id);
 
 -- name: fan_out
--- Makes a notification of each fact up to one for each webhook that asks for it, was there when it happened, and is active.
+-- Makes one notification of each fact up to an id for each active webhook that subscribes to it and existed when it happened.
 INSERT INTO notification (webhook_id, account_id, type, event_id, body, due_at, created_at)
 SELECT webhook.id, fact.account_id, coalesce(fact.type, 'email.' || event.type), fact.event_id, fact.body, fact.created_at, fact.created_at
 FROM fact LEFT JOIN event ON event.id = fact.event_id
@@ -86,7 +86,7 @@ WHERE fact.id <= :last
 ORDER BY fact.id, webhook.id;
 
 -- name: drop_facts
--- Deletes the facts up to one.
+-- Deletes the facts up to an id.
 DELETE FROM fact WHERE id <= :last;
 
 -- name: get_notifications
@@ -105,19 +105,19 @@ SELECT {notification:n}, coalesce(n.origin_id, n.id) AS origin_id, e.mode, {even
 FROM notification n LEFT JOIN event e ON e.id = n.event_id WHERE {conditions} AND n.id < :before ORDER BY n.id DESC LIMIT :limit;
 
 -- name: insert_notification
--- Owes a notice to one webhook.
+-- Adds a notification of a notice for one webhook.
 INSERT INTO notification (webhook_id, account_id, type, body, due_at, created_at)
 VALUES (:webhook_id, :account_id, :type, :body, :created_at, :created_at) RETURNING id;
 
 -- name: replay_notification
--- Owes what a notification tells of once more.
+-- Adds a notification of the same fact.
 INSERT INTO notification (webhook_id, account_id, type, event_id, body, origin_id, due_at, created_at)
 SELECT webhook_id, account_id, type, event_id, body, coalesce(origin_id, id), :moment, :moment FROM notification
 WHERE account_id = :account_id AND id = :id
 RETURNING id;
 
 -- name: find_notifications
--- Notifications of a webhook made in a time, oldest first, without replays; only those given up if so asked.
+-- Notifications of a webhook made in a time range, oldest first, without replays; optionally only failed ones.
 SELECT id FROM notification
 WHERE +account_id = :account_id AND webhook_id = :webhook_id AND created_at BETWEEN :start AND :end AND origin_id IS NULL
   AND (NOT :is_failed OR state = 'failed')
@@ -142,7 +142,7 @@ SET state = 'pending', lease_token = NULL, lease_node = NULL, lease_boot = NULL,
 WHERE state = 'leased' AND lease_boot IS NOT :boot AND (lease_node = :node OR lease_node IS NULL);
 
 -- name: return_notifications
--- Ends an owner's leases of attempts that were cut off.
+-- Ends an owner's leases of interrupted attempts.
 UPDATE notification NOT INDEXED
 SET state = 'pending', lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = lease_token
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased' AND lease_boot = :boot;
@@ -168,12 +168,12 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'pending'
 RETURNING id;
 
 -- name: fail_notifications
--- Gives up notifications that were just leased and cannot be read.
+-- Fails notifications that were just leased and are unreadable.
 UPDATE notification NOT INDEXED SET state = 'failed', lease_token = NULL, lease_node = NULL, lease_boot = NULL, response = :response
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased';
 
 -- name: record_notification
--- Stores the outcome of an attempt, if its lease holds the notification or was the last that did.
+-- Stores the outcome of an attempt, if its lease is the notification's present or returned lease.
 UPDATE notification
 SET state = :state, due_at = coalesce(:due_at, due_at), status_code = :status_code, response = :response, delivered_at = :delivered_at,
     attempts = attempts + 1, lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL
@@ -181,7 +181,7 @@ WHERE id = :id AND ((state = 'leased' AND lease_token = :token AND lease_boot = 
 RETURNING webhook_id;
 
 -- name: notification_exists
--- Whether a notification is there.
+-- Whether a notification exists.
 SELECT 1 AS found FROM notification WHERE id = :id;
 
 -- name: set_failing
@@ -193,7 +193,7 @@ UPDATE webhook SET failing_since = CASE WHEN :is_failing THEN :moment END WHERE 
 UPDATE webhook SET is_active = 0, disabled_reason = :reason, updated_at = :moment WHERE id = :id AND is_active;
 
 -- name: give_up_notifications
--- Gives up what a webhook is owed.
+-- Fails the pending notifications of a webhook.
 UPDATE notification NOT INDEXED
 SET state = 'failed', lease_token = NULL, lease_node = NULL, lease_boot = NULL,
     response = CASE response WHEN '' THEN :reason ELSE response END
