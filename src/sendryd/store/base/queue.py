@@ -42,7 +42,7 @@ class QueueFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingDestination:
-    """What waits for one recipient domain."""
+    """The waiting deliveries of one recipient domain."""
 
     domain: str
     queued: int  # due now or later, scheduled mail among them

@@ -104,7 +104,7 @@ def read_queued(row: Row) -> QueuedDelivery:
 
 @row_of(DELIVERY_PREFIX)
 def read_destination(row: Row) -> WaitingDestination:
-    """What waits for a domain. Raises `RowUnreadable`."""
+    """The waiting deliveries of a domain. Raises `RowUnreadable`."""
     return WaitingDestination(
         domain=row["domain"],
         queued=row["queued"],

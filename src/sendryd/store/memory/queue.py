@@ -107,7 +107,7 @@ class MemoryQueue(MemoryMail):
 
 
 def _destination(domain: str, deliveries: list[Delivery]) -> WaitingDestination:
-    """What waits for a domain; the deliveries come oldest first."""
+    """The waiting deliveries of a domain, given oldest first."""
     states = [each.state for each in deliveries]
     queued = [each for each in deliveries if each.state is DeliveryState.QUEUED]
     sample = min([*queued, deliveries[0]], key=lambda each: (each.attempts == 0, each.new.id))

@@ -259,7 +259,7 @@ WHERE {conditions} ORDER BY d.id DESC LIMIT :limit;
 SELECT d.id FROM delivery d WHERE {conditions} ORDER BY d.id;
 
 -- name: list_waiting_destinations
--- What waits for each recipient domain, with its oldest delivery, oldest first: ids grow with time.
+-- The waiting deliveries of each recipient domain, with the oldest delivery, oldest first: ids grow with time.
 SELECT domain, sum(queued) AS queued, sum(leased) AS leased, sum(held) AS held, min(oldest) AS oldest, min(next_due) AS next_due
 FROM (
     SELECT domain, count(*) AS queued, 0 AS leased, 0 AS held, min(id) AS oldest, min(due_at) AS next_due
