@@ -109,8 +109,11 @@ class EmailView:
     changes: tuple[ChangeView, ...]
 
 
-async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: str) -> EmailView | None:
-    """The view of a message; None if the account has none with this id. `base` is the address of the page, to which tabs add `part`."""
+async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: str, has_content: bool = True) -> EmailView | None:
+    """The view of a message; None if the account has none with this id. `base` is the address of the page, to which tabs add `part`.
+
+    Without `has_content` it leaves out the message's content, which never changes.
+    """
     store, now = visit.needs.store, visit.needs.clock.now()
     summary = await store.get_message(visit.account_id, message_id)
     if summary is None:
@@ -147,8 +150,8 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
         more_recipients=max(0, len(explained) - SHOWN_RECIPIENTS),
         tabs=tuple(Link(name, base + urlencode({"part": name.lower()}), is_here=name == part) for name in PARTS),
         part=part,
-        parts=await _read_part(visit, message, part),
-        frame=_frame_path(visit, message, now),
+        parts=await _read_part(visit, message, part) if has_content else PartsView(),
+        frame=_frame_path(visit, message, now) if has_content and part == "Preview" else "",
         entries=timeline(message, found.items, deliveries, endpoints, accepted_with=accepted_with, now=now),
         is_cut=found.has_more,
         webhooks=tuple(_webhook(each) for each in endpoints),

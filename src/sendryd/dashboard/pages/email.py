@@ -1,5 +1,6 @@
 """Email: what became of one mail, its content, and what can be done about it."""
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -7,8 +8,9 @@ from starlette.responses import PlainTextResponse, Response
 
 from sendryd.accounts.emails import By, EmailChange, Emails
 from sendryd.dashboard.app import Page, Show
+from sendryd.dashboard.live import Source
 from sendryd.dashboard.mailparts import BUSY
-from sendryd.dashboard.mailview import part_of, read_email
+from sendryd.dashboard.mailview import EmailView, part_of, read_email
 from sendryd.dashboard.visit import Visit, headers
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.parse import attachment_parts, decode_pieces, walk
@@ -38,14 +40,29 @@ _PAST: Final = {
 
 async def show(visit: Visit) -> Response:
     """`GET /emails/{id}`."""
-    message_id = _message_id(visit)
-    if message_id is None:
-        return _missing(visit)
-    text = format_id(MESSAGE_PREFIX, message_id)
-    view = await read_email(visit, message_id, part=part_of(visit.query("part")), base=f"/emails/{text}?")
-    if view is None:
+    message_id, view = _message_id(visit), await _read(visit, has_content=True)
+    if message_id is None or view is None:
         return _missing(visit)
     return visit.show("email.html", "email", {"mail": view, "notice": await notice(visit, message_id), "back": ""})
+
+
+async def _read(visit: Visit, *, has_content: bool) -> EmailView | None:
+    message_id = _message_id(visit)
+    if message_id is None:
+        return None
+    base = f"/emails/{format_id(MESSAGE_PREFIX, message_id)}?"
+    return await read_email(visit, message_id, part=part_of(visit.query("part")), base=base, has_content=has_content)
+
+
+async def _read_live(visit: Visit) -> Mapping[str, object]:
+    return {"mail": await _read(visit, has_content=False), "back": ""}
+
+
+MAIL_PARTS: Final = {
+    "mail-became": "email_became.html",
+    "mail-timeline": "email_timeline.html",
+    "mail-changes": "email_changes.html",
+}
 
 
 async def notice(visit: Visit, message_id: MessageId) -> str:
@@ -146,7 +163,7 @@ def _missing(visit: Visit) -> Response:
 
 
 PAGES: Final = (
-    Page(path="/emails/{id}", get=show),
+    Page(path="/emails/{id}", get=show, live=Source(page="email", read=_read_live, parts=MAIL_PARTS)),
     Page(path="/emails/{id}/source", get=download_source),
     Page(path="/emails/{id}/attachments/{number}", get=download_attachment),
     Page(path="/emails/{id}/try", post=_change(EmailChange.TRY_NOW)),

@@ -1,7 +1,7 @@
 """Emails: find a mail. The search, the open mail and the place in the list are in the address."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.finding import path_of
-from sendryd.dashboard.mailview import Link, part_of, read_email
-from sendryd.dashboard.pages.email import notice
+from sendryd.dashboard.live import Source
+from sendryd.dashboard.mailview import EmailView, Link, part_of, read_email
+from sendryd.dashboard.pages.email import MAIL_PARTS, notice
 from sendryd.dashboard.query import Query, Search, make_search, named_id, parse_query
 from sendryd.dashboard.snippets import Place, Snippet, snippets
 from sendryd.dashboard.statuses import StatusView, status_of
@@ -100,6 +101,20 @@ async def show(visit: Visit) -> Response:
         if path:
             return visit.go(path)
         faults = (f"This account has nothing with the id {text}: it was deleted, or it is another account's.",)
+    values = await _read(visit, faults, has_content=True)
+    mail = values["mail"]
+    if isinstance(mail, EmailView) and not visit.query("open"):
+        visit = replace(visit, live=f"{visit.live}&{urlencode({'open': mail.id})}")  # it stays open when a second one matches
+    return visit.show("emails.html", "emails", values)
+
+
+async def _read_live(visit: Visit) -> Mapping[str, object]:
+    return await _read(visit, (), has_content=False)
+
+
+async def _read(visit: Visit, faults: tuple[str, ...], *, has_content: bool) -> dict[str, object]:
+    text = visit.query("q").strip()
+    query = parse_query(text)
     keys = await visit.needs.store.list_api_keys(visit.account_id)
     search = make_search(query, mode=KeyMode.LIVE, keys=_names_of(keys), now=visit.needs.clock.now())
     listing = await find_messages(visit.needs.store, visit, search)
@@ -107,10 +122,9 @@ async def show(visit: Visit) -> Response:
     view = await _view(visit, text, listing, faults + search.faults, keys, opened)
     mail = None
     if opened is not None:
-        base = _address(text, visit.query("before"), open=format_id(MESSAGE_PREFIX, opened))
-        mail = await read_email(visit, opened, part=part_of(visit.query("part")), base=f"{base}&")
-    values = {"view": view, "mail": mail, "q": text, **await _around(visit, view, text, opened)}
-    return visit.show("emails.html", "emails", values)
+        base = f"{_address(text, visit.query('before'), open=format_id(MESSAGE_PREFIX, opened))}&"
+        mail = await read_email(visit, opened, part=part_of(visit.query("part")), base=base, has_content=has_content)
+    return {"view": view, "mail": mail, "q": text, **await _around(visit, view, text, opened)}
 
 
 async def find_messages(store: Store, visit: Visit, search: Search) -> Listing:
@@ -246,4 +260,6 @@ def _place(visit: Visit, domain: str) -> Place:
     )
 
 
-PAGES: Final = (Page(path="/emails", get=show),)
+PAGES: Final = (
+    Page(path="/emails", get=show, live=Source(page="emails", read=_read_live, parts={"list": "emails_list.html", **MAIL_PARTS})),
+)

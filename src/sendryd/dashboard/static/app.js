@@ -36,7 +36,7 @@ class LiveWords extends HTMLElement {
     hears("sse:before:connection", () => { if (this.state === "live") this.say("catching-up", "Catching up"); });
     hears("sse:error", () => this.lose());
     hears("sse:close", () => this.lose());
-    hears("after:swap", () => { for (const each of document.querySelectorAll("local-time")) each.show(); });
+    hears("after:swap", () => { for (const each of document.querySelectorAll("local-time, row-keys")) each.show(); });
   }
   get state() { return this.firstElementChild.dataset.live; }
   lose() {
@@ -61,6 +61,13 @@ class RowKeys extends HTMLElement {
     const row = rows[Math.min(rows.length - 1, Math.max(0, at < 0 ? (step > 0 ? 0 : rows.length - 1) : at + step))];
     row.setAttribute("aria-selected", "true");
     row.scrollIntoView({ block: "nearest" });
+    this.kept = row.dataset.id;
+  }
+  show() {  // the same row after an update
+    const row = this.kept && this.querySelector(`[data-id="${CSS.escape(this.kept)}"]`);
+    if (!row) return;
+    this.current?.removeAttribute("aria-selected");
+    row.setAttribute("aria-selected", "true");
   }
   get current() { return this.querySelector('[aria-selected="true"]'); }
 }
