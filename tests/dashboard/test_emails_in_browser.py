@@ -1,0 +1,118 @@
+"""Emails in Chromium: keys, live rows, changes, the frame of a hostile mail."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Dialog, Page, sync_playwright
+
+from sendryd.testing.world import RECIPIENT_DOMAIN, World
+
+from .conftest import Browser
+from .test_emails import HOSTILE, send
+
+pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
+
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+)  # fmt: skip
+WAIT = 10_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Chromium, reader: Browser, mails: World) -> Iterator[Page]:
+    """A tab of the owner. At its end no message stands in the console, and nothing was asked of another host."""
+    base = mails.relay.ready["http"]
+    context = chromium.new_context(base_url=base, viewport={"width": 1440, "height": 900})
+    context.add_cookies([{"name": name, "value": value, "url": base} for name, value in reader.cookies.items()])
+    tab = context.new_page()
+    tab.set_default_timeout(WAIT)
+    said: list[str] = []
+    asked: set[str] = set()
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    context.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+    yield tab
+    context.close()
+    assert said == []
+    assert asked <= {urlsplit(base).netloc, ""}
+
+
+def test_a_mail_is_found_read_and_left_by_keys_alone(page: Page, mails: World) -> None:
+    first, second = (send(mails, f"keys{number}@{RECIPIENT_DOMAIN}", "Bykeys") for number in (1, 2))
+    page.goto("/emails")
+    page.keyboard.press("/")
+    page.keyboard.type("bykeys")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"[data-id={second}]")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert page.locator("[aria-selected=true]").get_attribute("data-id") == first
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-sentence]")
+    page.keyboard.press("[")
+    page.wait_for_url(f"**open={second}*")
+    page.keyboard.press("Escape")
+    page.wait_for_url("**open=-*")
+    assert page.locator("[aria-selected=true]").get_attribute("data-id") == second
+
+
+def test_new_mail_appears_and_the_chosen_row_stays(page: Page, mails: World) -> None:
+    page.goto("/emails?q=appearing")
+    page.wait_for_selector("[data-live=live]")
+    first = send(mails, f"one@{RECIPIENT_DOMAIN}", "Appearing")
+    page.wait_for_selector(f"[data-id={first}]")
+    page.keyboard.press("j")
+    second = send(mails, f"two@{RECIPIENT_DOMAIN}", "Appearing")
+    page.wait_for_selector(f"[data-id={second}]")
+    assert page.locator("[aria-selected=true]").get_attribute("data-id") == first
+
+
+def test_cancelling_asks_first(page: Page, mails: World) -> None:
+    email_id = send(mails, f"later@{RECIPIENT_DOMAIN}", "Asking", scheduled_at="in 2 hours")
+    page.goto(f"/emails/{email_id}")
+    page.click("button[data-open]")
+    page.click("dialog[open] button[type=submit]")
+    page.wait_for_selector("[data-event=cancelled]")
+    assert "Cancelled" in page.locator("[data-sentence]").inner_text()
+
+
+def test_a_hostile_mail_runs_and_fetches_nothing(page: Page, mails: World) -> None:
+    evil = "http://evil.example"
+    html = (
+        f'<link rel=preconnect href="{evil}"><meta http-equiv=refresh content="0;url={evil}/"><base href="{evil}">{HOSTILE}'
+        f'<img src="{evil}/x.png"><style>@import "{evil}/a.css"; p {{ background: url({evil}/b.png) }}</style><p>Seen</p>'
+        f'<svg onload=alert(1)></svg><iframe src="{evil}"></iframe><form action="{evil}"><input autofocus onfocus=alert(1)></form>'
+    )
+    email_id = send(mails, f"ann@{RECIPIENT_DOMAIN}", f"Hostile {HOSTILE}", html=html)
+    dialogs: list[str] = []
+
+    def dismiss(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    page.goto(f"/emails/{email_id}?part=preview")
+    page.frame_locator("iframe").get_by_text("Seen").wait_for()
+    for part in ("text", "source", "headers"):
+        page.goto(f"/emails/{email_id}?part={part}")
+    assert dialogs == []
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_narrow_screens_need_no_scrolling_sideways(page: Page, mails: World, width: int) -> None:
+    email_id = send(mails, f"{'long' * 12}@{RECIPIENT_DOMAIN}", "Narrow " + "word" * 60)
+    page.set_viewport_size({"width": width, "height": 780})
+    for path in ("/emails", f"/emails?open={email_id}", *(f"/emails/{email_id}?part={part}" for part in ("timeline", "headers", "source"))):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
