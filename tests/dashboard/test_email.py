@@ -7,6 +7,7 @@ from html import unescape
 import pytest
 
 from sendryd.testing.clients import RestClient, submit
+from sendryd.testing.webhookhost import WebhookHost
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
 from .conftest import EMAIL, Answer, Browser
@@ -151,6 +152,21 @@ def test_holding_and_releasing(reader: Browser, mails: World) -> None:
     assert released.headers["location"].startswith(f"{path}?did=email.released")
     mails.relay.wait_for_status(email_id, {"delivered"}, key=mails.live_key)
     assert reader.send(f"{path}/try", {}, page=path).headers["location"] == f"{path}?did=email.tried&n=0"
+
+
+def test_webhooks_that_were_sent_something_are_there(reader: Browser, mails: World) -> None:
+    rest = RestClient(mails.relay, mails.live_key)
+    endpoint = WebhookHost()
+    mails.thread.run(endpoint.start())
+    webhook = rest.post("/v1/webhooks", {"url": endpoint.url, "events": ["email.delivered"]})
+    email_id = send(mails, f"ann@{RECIPIENT_DOMAIN}", "Told")
+    mails.wait_until(lambda: "Webhook got email.delivered" in reader.get(f"/emails/{email_id}"))
+    part = reader.get(f"/emails/{email_id}?part=webhooks")
+    assert endpoint.url in part
+    assert "Taken" in part
+    rest.request("DELETE", f"/v1/webhooks/{webhook['id']}")
+    mails.thread.run(endpoint.aclose())
+    assert 'data-event="webhook"' not in reader.get(f"/emails/{send(mails, f'ann@{RECIPIENT_DOMAIN}', 'Untold')}").text
 
 
 def test_a_viewer_changes_nothing(looker: Browser, mails: World) -> None:

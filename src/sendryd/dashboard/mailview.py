@@ -25,7 +25,7 @@ PARTS: Final = ("Timeline", "Preview", "Text", "Source", "Headers", "Attachments
 MAX_EVENTS: Final = 1000
 MAX_RECIPIENTS: Final = 1000  # read; a message has at most that many
 SHOWN_RECIPIENTS: Final = 50
-NOTIFICATIONS: Final = 500  # the newest of the account, among which those of the message are looked for
+MAX_NOTIFICATIONS: Final = 500  # the newest ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +172,7 @@ async def _read_part(visit: Visit, message: Message, part: str) -> PartsView:
 
 async def _endpoints(visit: Visit, message_id: MessageId) -> list[Endpoint]:
     store, account_id = visit.needs.store, visit.account_id
-    found = await store.page_notifications(account_id, limit=NOTIFICATIONS)
-    ours = [each for each in found.items if each.event is not None and each.event.message_id == message_id]
+    ours = await store.list_notifications_of(account_id, message_id, limit=MAX_NOTIFICATIONS)
     urls: dict[int, str] = {}
     for each in ours:
         if each.webhook_id not in urls:

@@ -230,8 +230,10 @@ class _Maker:
             return
         if isinstance(status, MessageStatus) and not term.is_excluded and self.filter.status is None:
             self.filter = replace(self.filter, status=status)
-        else:
-            self._check(term, lambda summary, _: _has_status(summary, word, self._now))
+            return
+        if not isinstance(status, MessageStatus) and not term.is_excluded and self.filter.states is None:
+            self.filter = replace(self.filter, states=status)
+        self._check(term, lambda summary, _: _has_status(summary, word, self._now))
 
     def _add_key(self, term: Term) -> None:
         key_id = self._keys.get(term.value.lower())
@@ -274,15 +276,16 @@ def read_moment(text: str, now: datetime) -> datetime | None:
         return None
 
 
-_STATUSES: Final[Mapping[str, MessageStatus | str]] = {
+# The API's words, and words for a part of one with the states that a delivery of such a message has.
+_STATUSES: Final[Mapping[str, MessageStatus | frozenset[DeliveryState]]] = {
     **{status.value: status for status in MessageStatus},
     "sent": MessageStatus.DELIVERED,
-    "waiting": "waiting",
-    "deferred": "deferred",
-    "scheduled": "scheduled",
-    "held": "held",
-    "suppressed": "suppressed",
-    "expired": "expired",
+    "waiting": WAITING_STATES,
+    "deferred": frozenset({DeliveryState.QUEUED}),
+    "scheduled": frozenset({DeliveryState.QUEUED}),
+    "held": frozenset({DeliveryState.HELD}),
+    "suppressed": frozenset({DeliveryState.SUPPRESSED}),
+    "expired": frozenset({DeliveryState.EXPIRED}),
 }
 
 

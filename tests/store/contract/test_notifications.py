@@ -197,6 +197,17 @@ async def test_notifications_are_listed_newest_first(store: Store, samples: Samp
     assert (await store.page_notifications(AccountId(2), webhook_id=first.id, limit=9)).items == ()
 
 
+async def test_notifications_of_one_message_are_listed(store: Store, samples: Samples) -> None:
+    await hook(store, samples, OPENED, DELIVERED)
+    first, _ = [await happen(store, samples, EventType.OPENED, EventType.DELIVERED) for _ in range(2)]
+    ours = await store.find_delivery(first)
+    assert ours
+    found = await store.list_notifications_of(ACCOUNT, ours.message.id, limit=10)
+    assert [(each.type, each.event and each.event.delivery_id) for each in found] == [(DELIVERED, first), (OPENED, first)]
+    assert [each.type for each in await store.list_notifications_of(ACCOUNT, ours.message.id, limit=1)] == [DELIVERED]
+    assert await store.list_notifications_of(AccountId(2), ours.message.id, limit=10) == []
+
+
 async def test_the_oldest_due_are_claimed_once(store: Store, samples: Samples) -> None:
     webhook = await hook(store, samples)
     for minutes in (3, 1, 9, 2):

@@ -8,9 +8,9 @@ import pytest
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
-from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, format_id
+from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, MessageId, format_id
 from sendryd.model.message import MessageStatus
-from sendryd.store.base import Claim, EventFilter, Lease, MailStore, MessageFilter, Outcome
+from sendryd.store.base import Claim, EventFilter, Lease, MailStore, MessageFilter, Outcome, QueueFilter
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
@@ -80,6 +80,22 @@ async def test_messages_are_found_by_status_and_key(store: MailStore, samples: S
         assert await store.count_messages(ACCOUNT, replace(LIVE, status=status)) == 1
     assert (await store.list_messages(ACCOUNT, replace(LIVE, status=MessageStatus.FAILED), limit=10)).items == ()
     assert await store.count_messages(ACCOUNT, replace(LIVE, api_key_id=ApiKeyId(2))) == 1
+
+
+async def test_messages_are_filtered_by_the_states_of_their_deliveries(store: MailStore, samples: Samples) -> None:
+    queued, held = samples.message(["a@one.test"]), samples.message(["b@two.test", "c@one.test"])
+    await store.accept(queued)
+    await store.accept(held)
+    await store.hold(QueueFilter(domain="two.test"), NOW)
+
+    async def found(*states: DeliveryState) -> list[MessageId]:
+        page = await store.list_messages(ACCOUNT, replace(LIVE, states=frozenset(states)), limit=10)
+        return [each.message.id for each in page.items]
+
+    assert await found(DeliveryState.QUEUED) == [held.message.id, queued.message.id]
+    assert await found(DeliveryState.HELD) == [held.message.id]
+    assert await found(DeliveryState.HELD, DeliveryState.BOUNCED) == [held.message.id]
+    assert await found(DeliveryState.BOUNCED) == []
 
 
 async def test_events_are_filtered_and_paged(store: MailStore, samples: Samples) -> None:

@@ -14,8 +14,9 @@ from sendryd.store.sqlite.lists.queries import SQL as LISTS
 from sendryd.store.sqlite.mail.queries import SQL as MAIL
 from sendryd.store.sqlite.reports.queries import SQL as REPORTS
 from sendryd.store.sqlite.templates.queries import SQL as TEMPLATES
+from sendryd.store.sqlite.webhooks.queries import SQL as WEBHOOKS
 
-SQL = {**ACCOUNTS, **LISTS, **MAIL, **REPORTS, **TEMPLATES}
+SQL = {**ACCOUNTS, **LISTS, **MAIL, **REPORTS, **TEMPLATES, **WEBHOOKS}
 PAGES = {
     "page_api_keys": [],  # along the primary key: revoked ones are many in no account
     "page_domains": ["USE TEMP B-TREE FOR ORDER BY"],  # of the numbers
@@ -74,3 +75,10 @@ def test_waiting_destinations_are_found_along_the_indexes_of_what_waits(connecti
     assert [step for step in of_deliveries if not re.search(r"INDEX delivery_(domain|leased|held)|PRIMARY KEY", step)] == []
     if account == "1":
         assert any("COVERING INDEX delivery_domain" in step for step in of_deliveries)
+
+
+def test_notifications_of_a_message_are_found_by_its_events(connection: apsw.Connection) -> None:
+    steps = plan(connection, "list_notifications_of")
+    assert any("notification_event (event_id=?)" in step for step in steps)
+    assert any("event_message (message_id=?)" in step for step in steps)
+    assert [step for step in steps if step.startswith("SCAN")] == []

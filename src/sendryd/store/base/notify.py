@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.ids import AccountId, NotificationId, WebhookId
+from sendryd.model.ids import AccountId, MessageId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
 from sendryd.store.base.leases import Lease, Owner
 from sendryd.store.base.paging import Page
@@ -102,6 +102,10 @@ class NotifyStore(Protocol):
         before: NotificationId | None = None,
     ) -> Page[Notification]:
         """Notifications, newest first; with `made_by`, those of webhooks that keys of this mode made."""
+        ...
+
+    async def list_notifications_of(self, account_id: AccountId, message_id: MessageId, *, limit: int) -> list[Notification]:
+        """Notifications of a message's events, newest first."""
         ...
 
     async def get_notification(self, account_id: AccountId, notification_id: NotificationId) -> Notification | None:

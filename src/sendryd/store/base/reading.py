@@ -57,6 +57,7 @@ class MessageFilter:
     subject: str | None = None  # case-insensitive, in the subject
     has_gone: bool = False  # True: leave out scheduled and cancelled messages
     created_from: datetime | None = None
+    states: frozenset[DeliveryState] | None = None  # at least one delivery is in one of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,8 @@ class MemoryReading(MemoryMail):
             summary = self._summary(message)
             if which.has_gone and summary.states.keys() & NOT_GONE_STATES:
                 continue
+            if which.states is not None and not summary.states.keys() & which.states:
+                continue
             status = derive_status(summary.states, has_attempts=summary.has_attempts, is_complained=summary.is_complained)
             if which.status in {None, status}:
                 found.append(summary)

@@ -319,6 +319,7 @@ CREATE TABLE notification (
 ) STRICT;
 CREATE INDEX notification_webhook ON notification (webhook_id, id);
 CREATE INDEX notification_account ON notification (account_id, id);
+CREATE INDEX notification_event ON notification (event_id) WHERE event_id IS NOT NULL;
 CREATE INDEX notification_due ON notification (webhook_id, due_at) WHERE state = 'pending';
 CREATE INDEX notification_leased ON notification (lease_boot) WHERE state = 'leased';
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import apsw
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, AccountId, NotificationId, WebhookId
+from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, AccountId, MessageId, NotificationId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook
 from sendryd.store.base import ClaimedNotification, Lease, Notice, NotificationOutcome, Owner, Page
 from sendryd.store.codec.reading import Row
@@ -123,6 +123,12 @@ class Webhooks:
             limit=limit + 1,
         )
         return self._database.unreadable.page(rows, show_notification, limit)
+
+    async def list_notifications_of(self, account_id: AccountId, message_id: MessageId, *, limit: int) -> list[Notification]:
+        rows = await self._database.list_rows(
+            SQL["list_notifications_of"], NOTIFICATION_PREFIX, account_id=account_id, message_id=message_id, limit=limit
+        )
+        return list(self._database.unreadable.keep(rows, show_notification))
 
     async def get_notification(self, account_id: AccountId, notification_id: NotificationId) -> Notification | None:
         rows = await self._database.read_rows(SQL["get_notification"], account_id=account_id, id=notification_id)

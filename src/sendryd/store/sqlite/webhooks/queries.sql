@@ -104,6 +104,12 @@ FROM notification n LEFT JOIN event e ON e.id = n.event_id WHERE n.account_id = 
 SELECT {notification:n}, coalesce(n.origin_id, n.id) AS origin_id, e.mode, {event:e:event_}
 FROM notification n LEFT JOIN event e ON e.id = n.event_id WHERE {conditions} AND n.id < :before ORDER BY n.id DESC LIMIT :limit;
 
+-- name: list_notifications_of
+-- Notifications of a message's events, newest first.
+SELECT {notification:n}, coalesce(n.origin_id, n.id) AS origin_id, e.mode, {event:e:event_}
+FROM event e JOIN notification n ON n.event_id = e.id
+WHERE e.message_id = :message_id AND +n.account_id = :account_id ORDER BY +n.id DESC LIMIT :limit;
+
 -- name: insert_notification
 -- Adds a notification of a notice for one webhook.
 INSERT INTO notification (webhook_id, account_id, type, body, due_at, created_at)
