@@ -47,7 +47,7 @@ async def talking(
     door: Door, *, files: int = 100 * MIB, budget: ContentBudget | None = None
 ) -> AsyncIterator[tuple[MemoryStream, Session, asyncio.Task[None]]]:
     """A client's end, after the greeting. A budget that is given is the test's to look at."""
-    context = door.session_context(budget or ContentBudget(files=files))
+    context = door.session_context(budget or ContentBudget(files=files, received_in_memory=IN_MEMORY))
     near, far = memory_streams()
     session = Session(near, context, is_implicit_tls=True)
     task = asyncio.create_task(session.run())
@@ -292,9 +292,21 @@ async def begin_large(client: MemoryStream, content: bytes) -> None:
         await asyncio.sleep(0.005)
 
 
+async def test_a_content_of_usual_size_stays_in_memory_while_its_key_has_room() -> None:
+    door, budget = await virtual_door(), ContentBudget()
+    async with talking(door, budget=budget) as (client, _, _):
+        await log_in(client)
+        await envelope(client)
+        await begin_large(client, CONTENT + lines(1_000_000).replace(b".dots", b"dots"))
+        assert budget.files.taken == 0
+        assert budget.memory.taken > 900_000
+        assert (await say(client, b".")).startswith(b"250 ")
+    assert budget.memory.taken == budget.files.taken == 0
+
+
 @pytest.mark.parametrize("octets", [300_000, 1_000_000, 3_000_000])
 async def test_a_large_content_is_in_a_file_while_it_comes_and_is_stored_as_it_was(octets: int) -> None:
-    door, budget = await virtual_door(), ContentBudget()
+    door, budget = await virtual_door(), ContentBudget(received_in_memory=IN_MEMORY)
     body = lines(octets)
     async with talking(door, budget=budget) as (client, _, _):
         await log_in(client)
@@ -311,7 +323,7 @@ async def test_a_large_content_is_in_a_file_while_it_comes_and_is_stored_as_it_w
 
 @pytest.mark.parametrize("end", ["reset", "gone", "bad", "chunks reset"])
 async def test_a_large_content_that_is_not_wanted_leaves_nothing_in_files(end: str) -> None:
-    door, budget = await virtual_door(), ContentBudget()
+    door, budget = await virtual_door(), ContentBudget(received_in_memory=IN_MEMORY)
     async with talking(door, budget=budget) as (client, _, _):
         await log_in(client)
         if end.endswith("reset"):
@@ -339,7 +351,7 @@ async def test_a_large_content_that_is_not_wanted_leaves_nothing_in_files(end: s
 
 
 async def test_dripping_contents_of_a_test_key_leave_room_for_live_mail() -> None:
-    door, budget = await virtual_door(), ContentBudget(files=4_000_000)
+    door, budget = await virtual_door(), ContentBudget(files=4_000_000, received_in_memory=IN_MEMORY)
     async with AsyncExitStack() as stack:
         for _ in range(16):
             client, *_ = await stack.enter_async_context(talking(door, budget=budget))
@@ -355,7 +367,7 @@ async def test_dripping_contents_of_a_test_key_leave_room_for_live_mail() -> Non
 
 
 async def test_contents_that_grow_do_not_wait_for_one_another() -> None:
-    door, budget = await virtual_door(), ContentBudget(files=8_000_000)  # 4 MB for a key: one of the two
+    door, budget = await virtual_door(), ContentBudget(files=8_000_000, received_in_memory=IN_MEMORY)  # 4 MB for a key: one of the two
     body = lines(3_000_000).replace(b".dots", b"dots")
     async with talking(door, budget=budget) as (one, _, _), talking(door, budget=budget) as (other, _, _):
         for client in (one, other):
@@ -372,7 +384,7 @@ async def test_contents_that_grow_do_not_wait_for_one_another() -> None:
 
 
 async def test_a_content_of_declared_size_waits_before_it_has_room() -> None:
-    door, budget = await virtual_door(), ContentBudget(files=8_000_000)
+    door, budget = await virtual_door(), ContentBudget(files=8_000_000, received_in_memory=IN_MEMORY)
     body = CONTENT + lines(3_000_000).replace(b".dots", b"dots")
     async with talking(door, budget=budget) as (one, _, _), talking(door, budget=budget) as (other, _, _):
         for client in (one, other):

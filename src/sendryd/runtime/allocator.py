@@ -8,7 +8,7 @@ _M_MMAP_THRESHOLD: Final = -3  # mallopt(3)
 _M_ARENA_MAX: Final = -8
 # Pieces of this size or more are mapped, and unmapped when they are freed. By default the C library raises this to 32 MiB once such
 # a piece was freed, and keeps later ones in the heap of each thread: hundreds of megabytes that nothing uses.
-MAPPED: Final = 1024 * 1024
+MAPPED: Final = 4 * 1024 * 1024
 ARENAS: Final = 2  # heaps, for all threads: Python runs one at a time
 
 

@@ -23,6 +23,9 @@ MIB: Final = 1024 * 1024
 MEMORY_LIMIT: Final = 224 * MIB
 FILES_LIMIT: Final = 4096 * MIB  # octets in temporary files: a hundred contents of the largest size
 IN_MEMORY: Final = 256 * 1024  # octets of a content or body that comes in; many times the usual message. A larger one goes to a file
+# Octets of a content received by SMTP that stay in memory while it comes in, if its key's share has room: a file costs a write and a read of each
+# octet. Attachments of a usual size fit.
+RECEIVED_IN_MEMORY: Final = 2 * MIB
 WORK_TIMEOUT: Final = 20.0  # seconds to wait for room; clients wait a minute for an answer at least
 
 
@@ -211,7 +214,8 @@ class ContentBudget:
     small contents. The limits together exceed the budget: the shares are rarely full at once, and each has its reserve.
     """
 
-    def __init__(self, memory: int = MEMORY_LIMIT, files: int = FILES_LIMIT) -> None:
+    def __init__(self, memory: int = MEMORY_LIMIT, files: int = FILES_LIMIT, *, received_in_memory: int = RECEIVED_IN_MEMORY) -> None:
+        self.received_in_memory = received_in_memory  # octets of one content
         unit = memory // 28  # 8 MiB
         self.turns = BulkTurns()
         self.memory = Share(memory)

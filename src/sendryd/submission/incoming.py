@@ -55,7 +55,7 @@ class IncomingContent:
         if more <= 0:
             self._give_back_memory(-more)
             return True
-        if size > IN_MEMORY:
+        if size > self._budget.received_in_memory:
             return False
         if self._memory is None:
             self._memory = self._budget.receipt(key.id, is_test=key.mode is KeyMode.TEST)
