@@ -195,3 +195,12 @@ def test_a_large_source_is_cut_and_downloads_whole(reader: Browser, mails: World
     assert len(page.text) < 400_000
     assert "Only the beginning is shown" in reader.get(f"/emails/{email_id}?part=text")
     assert len(reader.get(f"/emails/{email_id}/source").text) > len(text)
+
+
+def test_test_mail_says_where_it_is(reader: Browser, mails: World) -> None:
+    body = {"from": "a@b.example", "to": "c@d.example", "subject": "Caught", "text": "x"}
+    email_id = RestClient(mails.relay, mails.test_key).post("/v1/emails", body)["id"]
+    answer = reader.get(f"/emails/{email_id}")
+    assert answer.status == 200
+    assert "Test Inbox" in sentence(answer)
+    assert email_id not in reader.get("/emails?q=caught").text

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sendryd.dashboard.timeline import Entry, moment_of, size_text, timeline
+from sendryd.dashboard.timeline import MAX_ENTRIES, MAX_WAITING, Entry, moment_of, size_text, timeline
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import EventId
@@ -101,3 +101,11 @@ def test_values_of_the_wrong_kind_are_left_out() -> None:
 def test_sizes_and_times() -> None:
     assert [size_text(size) for size in (0, 1023, 5325, 1363149)] == ["0 octets", "1023 octets", "5.2 KB", "1.3 MB"]
     assert moment_of(NOW).stamp.endswith("Z")
+
+
+def test_a_mail_to_many_shows_the_newest_events_and_the_next_tries() -> None:
+    new = Samples().message([f"user{number}@example.org" for number in range(100)])
+    found = entries(new, *[(EventType.DEFERRED, {"attempt": number}) for number in range(400)], state=DeliveryState.QUEUED)
+    assert len(found) == 1 + MAX_ENTRIES + MAX_WAITING
+    assert found[0].event == "queued"
+    assert found[MAX_ENTRIES].title == "Try 399: put off"

@@ -10,7 +10,7 @@ from sendryd.accounts.explanations import explain_delivery
 from sendryd.dashboard import contenttoken
 from sendryd.dashboard.mailparts import PartsView, read_parts, read_source
 from sendryd.dashboard.statuses import RANKS, SHAPES, StatusView, status_of, status_of_delivery
-from sendryd.dashboard.timeline import Endpoint, Entry, Moment, moment_of, size_text, timeline
+from sendryd.dashboard.timeline import MAX_ENTRIES, Endpoint, Entry, Moment, moment_of, size_text, timeline
 from sendryd.dashboard.visit import Visit
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
@@ -153,7 +153,7 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
         parts=await _read_part(visit, message, part) if has_content else PartsView(),
         frame=_frame_path(visit, message, now) if has_content and part == "Preview" else "",
         entries=timeline(message, found.items, deliveries, endpoints, accepted_with=accepted_with, now=now),
-        is_cut=found.has_more,
+        is_cut=found.has_more or len(found.items) > MAX_ENTRIES,
         webhooks=tuple(_webhook(each) for each in endpoints),
         changes=_changes(visit, summary, now),
     )

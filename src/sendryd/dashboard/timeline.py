@@ -13,6 +13,8 @@ from sendryd.model.webhook import Notification, NotificationState
 from sendryd.policy.explain.words import span
 from sendryd.store.base import QueuedDelivery
 
+MAX_ENTRIES: Final = 300  # the newest, beside the acceptance: a mail to a thousand has several thousand events
+MAX_WAITING: Final = 20  # next tries, the soonest
 _MACHINES: Final = {"scanner": "by a machine that checks links", "privacy_proxy": "by the mailbox provider, perhaps for the reader"}
 _UNITS: Final = ((1024 * 1024, "MB"), (1024, "KB"))
 
@@ -84,7 +86,7 @@ def timeline(
     accepted_with: str,
     now: datetime,
 ) -> tuple[Entry, ...]:
-    """All entries, oldest first. `accepted_with` names the API key."""
+    """Entries, oldest first: the acceptance, the newest others, the next tries. `accepted_with` names the API key."""
     is_single = len(deliveries) <= 1
     entries = [_accepted(message, accepted_with, len(deliveries))]
     for event in sorted(events, key=lambda event: event.id):
@@ -92,8 +94,9 @@ def timeline(
             entries.append(_entry(event, "" if is_single else event.recipient))
     entries += [_webhook(each) for each in endpoints]
     entries.sort(key=lambda entry: entry.at)
-    entries += [_waiting(each, now, "" if is_single else each.forward_path) for each in deliveries if each.state is DeliveryState.QUEUED]
-    return tuple(entries)
+    waiting = sorted((each for each in deliveries if each.state is DeliveryState.QUEUED), key=lambda each: each.due_at)
+    entries = entries[:1] + entries[1:][-MAX_ENTRIES:]
+    return (*entries, *(_waiting(each, now, "" if is_single else each.forward_path) for each in waiting[:MAX_WAITING]))
 
 
 def _accepted(message: Message, accepted_with: str, recipients: int) -> Entry:
