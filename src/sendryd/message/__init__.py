@@ -1,1 +1,1 @@
-"""The Internet Message Format as bytes: read, edited and signed without being taken apart and put together again."""
+"""The Internet Message Format as bytes: messages are read, edited and signed without parsing and serialising the whole."""

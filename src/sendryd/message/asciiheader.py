@@ -1,7 +1,7 @@
-"""Raw 8-bit header fields as ASCII ones: encoded words (RFC 2047), parameters by RFC 2231, domains in A-labels.
+"""Encodes raw 8-bit header fields in ASCII: encoded words (RFC 2047), parameters by RFC 2231, domains in A-labels.
 
-Octets that are not UTF-8 are read as windows-1252. What people read stays the same. An address with an 8-bit local part has no ASCII form:
-it needs SMTPUTF8 (RFC 6531). Linear in the size of the block.
+Octets that are not UTF-8 are read as windows-1252. The decoded text does not change. An address with an 8-bit local part has no ASCII form: it
+needs SMTPUTF8 (RFC 6531). Linear in the size of the block.
 """
 
 import re
@@ -35,7 +35,7 @@ _MAX_UNIT: Final = 900  # octets without a space that go as they are: with the f
 
 
 class EightBitAddress(MalformedMessage):
-    """An address in the header can only be given to a receiver that offers SMTPUTF8."""
+    """An address in the header has an 8-bit local part: only a receiver that offers SMTPUTF8 can take it."""
 
 
 def needs_smtputf8(headers: HeaderBlock) -> bool:
@@ -54,7 +54,7 @@ def needs_smtputf8(headers: HeaderBlock) -> bool:
 
 
 def to_ascii_header(content: bytes, headers: HeaderBlock, *, keeps_utf_8: bool = False) -> bytes:
-    """The content with an ASCII header block, or, for a receiver with SMTPUTF8, with all of it UTF-8.
+    """The content with an ASCII header block; for a receiver with SMTPUTF8, with a UTF-8 one.
 
     Raises `EightBitAddress` if an address has no ASCII form.
     """
@@ -83,7 +83,7 @@ def _is_utf_8(data: bytes) -> bool:
 
 
 def encode_field(headers: HeaderBlock, field: HeaderField) -> bytes:
-    """A field with its final CRLF in ASCII, on lines within 998 octets. Raises `EightBitAddress`, `MalformedMessage`."""
+    """A field, including its final CRLF, in ASCII, on lines of at most 998 octets. Raises `EightBitAddress`, `MalformedMessage`."""
     name = headers.content[field.start : field.value_start - 1]
     value = headers.value(field)
     if field.name in (b"content-type", b"content-disposition"):
@@ -109,7 +109,7 @@ def _percent(text: str) -> str:
 
 
 def _encode_addresses(text: str) -> list[str]:
-    """An address list as units that each begin with a space, between which the line may be folded."""
+    """An address list as units that begin with a space; the line may be folded between units."""
     units: list[str] = []
     separators: list[str] = []  # after the last unit
     phrase: list[str] = []  # tokens since the last separator
@@ -141,7 +141,7 @@ def _encode_addresses(text: str) -> list[str]:
 
 
 def _with_whole_comments(text: str) -> Iterator[str]:
-    """The marks of a structured value, each comment as one."""
+    """The tokens of a structured value, with each comment as one token."""
     comment: list[str] = []
     depth = 0
     for match in _TOKENS.finditer(text):
@@ -159,7 +159,7 @@ def _with_whole_comments(text: str) -> Iterator[str]:
 
 
 def _encode_words_before(phrase: list[str]) -> list[str]:
-    """The units of the tokens before a separator, which may be a name or a bare address. Empties the list."""
+    """The units of the tokens before a separator: a name or a bare address. Empties the list."""
     text = "".join(phrase).strip(" \t")
     tokens = [token for token in phrase if token.strip(" \t")]
     phrase.clear()

@@ -1,12 +1,12 @@
-"""Whose message it is: the header From, read so strictly that no reader can see another author in it; and addresses for display.
+"""Parses the header From so strictly that no reader can see another author in it; decodes addresses for display.
 
-What passes: exactly one mailbox, as a bare address or as a phrase of words, quoted strings and encoded words with one address in angle
-brackets; before, after and between these and around the @, comments and blanks (RFC 5322 §3.2.2, §3.4.1). Groups, lists, source routes,
-comments with an address in them, or inside an address with a dot in them, and stray characters are refused: readers disagree about them, and
-every disagreement lets somebody be shown who did not send (RFC 5322 §3.4 allows more than is safe).
+Accepted: exactly one mailbox, as a bare address or as a phrase of words, quoted strings and encoded words followed by one address in angle
+brackets; comments and white space before, after and between these and around the @ (RFC 5322 §3.2.2, §3.4.1). Refused: groups, lists, source
+routes, comments with an address in them, comments with a dot inside an address, and stray characters. Readers disagree about these, and each
+disagreement can show an author who did not send the message (RFC 5322 §3.4 allows more than is safe).
 
-An encoded word is one word whatever is in it, and is decoded after the field is taken apart (RFC 2047 §6.2). Programs that put a comma or
-colon into one as it is (§5 (3) forbids that) cannot be read as another author: none of its parts has an @ or an angle bracket.
+An encoded word is one word whatever it contains, and is decoded after the field is parsed (RFC 2047 §6.2). A raw comma or colon in an encoded
+word, which some programs write although §5 (3) forbids it, cannot produce another author: no part of it has an @ or an angle bracket.
 """
 
 import base64
@@ -22,10 +22,10 @@ import idna
 from sendryd.message.charset import decode, decode_undeclared, one_line
 from sendryd.message.errors import MalformedMessage
 
-MAX_FROM: Final = 2000  # octets; real names are shorter, and what follows is linear in it
+MAX_FROM: Final = 2000  # octets; real names are shorter. Parsing takes time linear in it
 MAX_LOCAL_PART: Final = 64  # octets: RFC 5321 §4.5.3.1.1
 MAX_DOMAIN: Final = 253  # octets
-MAX_LISTED: Final = 1000  # addresses of one field that are listed
+MAX_LISTED: Final = 1000  # addresses listed of one field
 
 _ATEXT: Final = r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]"
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -45,9 +45,11 @@ _ENCODED_WORD: Final = re.compile(r"=\?[A-Za-z0-9_-]{1,40}(?:\*[A-Za-z-]{0,40})?
 _TREACHEROUS: Final = re.compile(
     "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3002\ufe00-\ufe0f\ufeff\uff0e\uff61]"
 )
-_DOTTED_COMMENT: Final = "\x01"  # stands for a comment with a dot: as a blank but within an address, where a part of it would be a domain
+_DOTTED_COMMENT: Final = (
+    "\x01"  # replaces a comment with a dot: white space outside an address; inside one, part of the comment could be read as a domain
+)
 _BLANKS: Final = " \t" + _DOTTED_COMMENT
-_HIDING: Final = frozenset("<>@\r\n\0")  # what makes a careless reader see another address where none should be
+_HIDING: Final = frozenset("<>@\r\n\0")  # characters by which a careless reader sees a second address
 _REASON: Final = "the {field} field is not exactly one mailbox; write it as Name <address@domain>"
 _BAD_DOMAIN: Final = "the domain in the {field} field is not a full domain name such as example.com"
 _QUOTE_NAME: Final = (
@@ -71,16 +73,16 @@ class Author:
 
 
 def parse_author(value: bytes, field: str = "From") -> Author:
-    """Reads the unfolded value of a From, Sender or Resent field. Raises `MalformedMessage`, which names the field. Linear."""
+    """Parses the unfolded value of a From, Sender or Resent field. Raises `MalformedMessage`, which names the field. Linear."""
     try:
         return _read_author(value)
     except MalformedMessage as error:
         raise MalformedMessage(error.reason.replace("{field}", field)) from None
 
 
-@lru_cache(4096)  # the same senders come again and again
+@lru_cache(4096)  # few senders send most messages
 def _read_author(value: bytes) -> Author:
-    """The author. Raises `MalformedMessage` with `{field}` in the place of the field's name."""
+    """The author. Raises `MalformedMessage` with `{field}` as a placeholder for the field's name."""
     match = _SIMPLE.fullmatch(value)
     if match and b"xn--" not in value.lower() and b".." not in value and value[:1] != b".":
         local_part = value[: match.start(1) - 1].decode("ascii")
@@ -111,7 +113,7 @@ def _read_author(value: bytes) -> Author:
 
 
 def _read_phrase(text: str) -> tuple[str, int]:
-    """The words before an angle bracket, decoded, and where they end."""
+    """The decoded words before an angle bracket, and the position after them."""
     words, position = [], 0
     while position < len(text):
         letter = text[position]
@@ -120,7 +122,7 @@ def _read_phrase(text: str) -> tuple[str, int]:
             continue
         match = _QUOTED.match(text, position) if letter == '"' else _ENCODED_WORD.match(text, position) or _WORD.match(text, position)
         if not match:
-            # An address without a phrase, as `me@example.org` or `<me@example.org>`, is told apart by whoever called.
+            # An address without a phrase, as `me@example.org` or `<me@example.org>`, is recognised by the caller.
             break
         if letter == '"':
             words.append(re.sub(r"\\(.)", r"\1", match[1]))
@@ -131,7 +133,7 @@ def _read_phrase(text: str) -> tuple[str, int]:
 
 
 def _without_comments(text: str) -> str:
-    """The text with a blank in the place of each comment. Raises `MalformedMessage` for one without end, or with an address in it."""
+    """The text with each comment replaced by a space. Raises `MalformedMessage` for an unclosed comment, or one with an address in it."""
     if "(" not in text and ")" not in text:
         return text
     kept: list[str] = []
@@ -146,7 +148,7 @@ def _without_comments(text: str) -> str:
             position = end
             continue
         match = _OUTSIDE_COMMENTS.match(text, position)
-        if not match:  # a closing bracket of no comment
+        if not match:  # a closing bracket without a comment
             raise MalformedMessage(_REASON)
         kept.append(match[0])
         position = match.end()
@@ -191,7 +193,7 @@ def _make(phrase: str, local_part: str, domain: str) -> Author:
 
 @lru_cache(4096)  # IDNA takes 20 microseconds
 def normalise_domain(text: str) -> str:
-    """The domain in A-labels and lower case. Raises `MalformedMessage` with `{field}` in the place of the field's name."""
+    """The domain in A-labels and lower case. Raises `MalformedMessage` with `{field}` as a placeholder for the field's name."""
     if len(text) > MAX_DOMAIN or _TREACHEROUS.search(text):
         raise MalformedMessage(_BAD_DOMAIN)
     try:
@@ -206,7 +208,7 @@ def normalise_domain(text: str) -> str:
 
 
 def decode_text(value: bytes) -> str:
-    """An unstructured value, or a whole address field, as people read it: encoded words decoded (RFC 2047), on one line."""
+    """An unstructured value, or a whole address field, for display: encoded words decoded (RFC 2047), on one line."""
     if value.isascii():
         text = value.decode("ascii")
         if "=?" not in text and text.isprintable():
@@ -250,7 +252,7 @@ def _octets_of_word(match: re.Match[str]) -> bytes | None:
 
 
 def address_list(value: bytes) -> list[str]:
-    """The addresses of a To or Cc field as people read them. Never raises; odd things are shown as they are. Linear."""
+    """The addresses of a To or Cc field for display. Never raises; malformed parts are returned unchanged. Linear."""
     if b"," not in value and b";" not in value and b"\\" not in value:
         text = decode_text(value)
         return [text] if text else []

@@ -1,4 +1,4 @@
-"""The domain of an author, out of the text that a message keeps of its From field."""
+"""The domain of an author, from the display text that is stored with a message."""
 
 import re
 from functools import lru_cache
@@ -13,7 +13,7 @@ _LAST_DOMAIN: Final = re.compile(r"@([^\s@<>()\",;]+)>?(?:\s*\(.*\))?\Z", re.DOT
 
 @lru_cache(4096)  # an account has few authors, and a report meets each of them with every message
 def author_domain(text: str | None) -> str | None:
-    """The domain in A-label form; None if the text ends with no address, or there is no text because the message is gone."""
+    """The domain in A-label form; None if the text does not end with an address, or is empty because the message was deleted."""
     match = _LAST_DOMAIN.search((text or "").rstrip())
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""Compiles a design of blocks into HTML for mail: tables, inline styles, nothing that a mail program leaves out. Pure.
+"""Compiles a design of blocks into HTML for mail: tables and inline styles, which all mail programs support. Pure.
 
 A design has `globalStyles` and a list of `blocks`, each with an `id`, a `type` and `props`. Variables in `{{…}}` stay in place. What each type
 takes (all of it optional but where said; unknown properties are left aside):
@@ -20,10 +20,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-MAX_BLOCKS: Final = 500  # in all: no mail has a tenth of it
-MAX_DEPTH: Final = 5  # sections and columns in one another
+MAX_BLOCKS: Final = 500  # in the whole design: ten times more than any mail has
+MAX_DEPTH: Final = 5  # nesting of sections and columns
 MIN_WIDTH: Final = 320  # pixels: a telephone
-MAX_WIDTH: Final = 900  # more is cut off in the windows of mail programs
+MAX_WIDTH: Final = 900  # mail programs cut off wider designs
 MAX_COLUMNS: Final = 4  # more cannot be read on a telephone
 TYPES: Final = frozenset({"heading", "text", "image", "button", "divider", "spacer", "columns", "social", "section", "youtube"})
 _COLOR: Final = re.compile(r"#[0-9A-Fa-f]{3,8}|[A-Za-z]{3,20}|rgba?\([0-9., %]{5,40}\)", re.ASCII)
@@ -31,7 +31,7 @@ _FONT: Final = re.compile(r"[A-Za-z0-9 ,'\"-]{1,200}", re.ASCII)
 _VARIABLE: Final = r"\{\{[^{}<>\"]*\}\}"
 # A bracket that begins a variable is no letter of its own: else each variable could be matched in two ways, and n of them in 2**n.
 _URL: Final = re.compile(rf"(?:https?://|mailto:|tel:|{_VARIABLE})(?:{_VARIABLE}|(?!{_VARIABLE})[^\x00-\x20\"<>])*", re.IGNORECASE)
-MAX_VIDEO: Final = 500  # characters of a video's address: all are short, and looking for the id takes the square of the length
+MAX_VIDEO: Final = 500  # characters of a video's URL: real ones are short, and the search for the id takes time quadratic in it
 _VIDEO: Final = re.compile(r"(?:.*(?:v=|youtu\.be/|embed/|shorts/))?([A-Za-z0-9_-]{6,20})(?:[?&].*)?", re.ASCII)
 _ALIGNS: Final = frozenset({"left", "center", "right"})
 _SIZES: Final = {1: 28, 2: 22, 3: 18, 4: 16}
@@ -43,17 +43,17 @@ _DEFAULTS: Final = {
     "linkColor": "#2563eb",
 }
 
-_EMPTY: Final = (None, "")  # left open in an editor: the default
+_EMPTY: Final = (None, "")  # an editor's empty field: the default applies
 
 Props = Mapping[str, Any]
 
 
 class BlockError(ValueError):
-    """A design that cannot be compiled; one sentence that names the block."""
+    """A design cannot be compiled. The message is one sentence that names the block."""
 
 
 def check_design(design: Mapping[str, Any]) -> None:
-    """Whether a design can be compiled. Raises `BlockError`."""
+    """Checks that a design can be compiled. Raises `BlockError`."""
     compile_blocks(design)
 
 
@@ -90,7 +90,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _props(holder: Mapping[str, Any], name: str) -> Props | None:
-    """An object that may be left out; None for something else."""
+    """An optional object; None if the value is not an object."""
     value = holder.get(name)
     found = {} if value is None else value
     return found if isinstance(found, Mapping) else None

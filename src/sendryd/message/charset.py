@@ -1,6 +1,7 @@
-"""Text from octets, by the labels of the WHATWG Encoding Standard, which is how mail programs and browsers read charset names.
+"""Decodes text by the labels of the WHATWG Encoding Standard, which mail programs and browsers use for charset names.
 
-The name of a charset is the sender's. It never reaches Python's codec registry, which also has compressors and other surprises.
+The sender chooses the charset name. It is never passed to Python's codec registry, which also holds compressors and other codecs that are no
+charsets.
 """
 
 import codecs
@@ -13,29 +14,29 @@ import webencodings
 
 UNDECLARED: Final = frozenset(
     {"", "us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit"}
-)  # 8-bit octets under these say nothing of their charset
-_NO_CHARSET: Final = frozenset({"replacement", "x-user-defined"})  # of the standard, for browsers: they give no text
+)  # labels that do not identify the charset of 8-bit octets
+_NO_CHARSET: Final = frozenset({"replacement", "x-user-defined"})  # encodings of the standard that yield no text
 _UTF_16: Final = "utf-16-le"
-# All other codecs of the standard give each octet a letter of its own.
+# All other codecs of the standard map each octet to one character.
 _MULTIBYTE: Final = frozenset(
     {"utf-8", "utf-16-le", "utf-16-be", "gbk", "gb18030", "big5hkscs", "euc_jp", "iso2022_jp", "cp932", "shift_jis", "cp949", "euc_kr"}
 )
-SLICE: Final = 64 * 1024  # octets decoded by one call, which keeps all other threads waiting: 15 ms if each of them is an error
+SLICE: Final = 64 * 1024  # octets decoded by one call, which blocks all other threads: 15 ms if every octet is an error
 _STATEFUL: Final = "iso2022_jp"
-STATEFUL_SLICE: Final = 1024 * 1024  # octets, likewise: it has no errors that take long
+STATEFUL_SLICE: Final = 1024 * 1024  # octets per call of the stateful decoder, whose errors are cheap
 MAX_MISFITS: Final = 500_000  # units of a text that are none of UTF-16, which Python replaces slowly: more are another charset's
 _BIG_ENDIAN_MARK: Final = b"\xfe\xff"
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def codec_name(charset: str) -> str | None:
-    """Python's codec for a charset as a sender wrote it; None for an unknown label."""
+    """Python's codec for a charset label of a sender; None for an unknown label."""
     encoding = webencodings.lookup(charset)
     return None if encoding is None or encoding.name in _NO_CHARSET else str(encoding.codec_info.name)
 
 
 def reversible_codec(data: bytes, charset: str) -> str | None:
-    """The codec that reads these octets and writes the same ones again; None if the label is unknown or wrong."""
+    """A codec that decodes these octets and encodes the text to the same octets again; None if there is none."""
     if charset.strip().lower() in UNDECLARED:
         candidates: tuple[str, ...] = ("ascii", "utf-8", "cp1252", "latin-1")
     else:
@@ -58,7 +59,7 @@ def _codec_for(data: bytes, charset: str) -> str | None:
 
 
 def decode(data: bytes, charset: str) -> str:
-    """The text. Octets that do not fit are replaced; an undeclared or unknown charset is read as `decode_undeclared` does."""
+    """Decodes the octets; invalid ones are replaced. An undeclared or unknown charset is decoded by `decode_undeclared`."""
     if charset.strip().lower() in UNDECLARED:
         return decode_undeclared(data)
     name = _codec_for(data, charset)
@@ -69,7 +70,7 @@ def decode(data: bytes, charset: str) -> str:
 
 
 def _decode(data: bytes, name: str) -> str:
-    """What `data.decode(name, "replace")` gives, a slice at a time."""
+    """The result of `data.decode(name, "replace")`, computed slice by slice."""
     if name not in _MULTIBYTE:
         # By a table without gaps: for each octet in a gap, Python would make an exception, half a microsecond long.
         return "".join(codecs.charmap_decode(piece, "strict", _letters(name))[0] for piece in _slices(data))
@@ -90,7 +91,7 @@ def _decode(data: bytes, name: str) -> str:
 
 @lru_cache(64)  # the standard has fewer
 def _letters(name: str) -> str:
-    """The letters of all octets in a charset that has one for each; U+FFFD where it has none."""
+    """The characters of all 256 octets in a single-octet charset; U+FFFD where it has none."""
     return bytes(range(256)).decode(name, "replace")
 
 
@@ -107,7 +108,7 @@ def _slices(data: bytes) -> Iterator[bytes]:
 
 
 def decode_undeclared(data: bytes) -> str:
-    """Text that says nothing of its charset: UTF-8 if it is that, else windows-1252, the most common legacy charset."""
+    """Decodes text without a declared charset: as UTF-8 if valid, else as windows-1252, the most common legacy charset."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,8 +1,8 @@
-"""From the fields of a request to a message: RFC 5322 and MIME (RFC 2045 to 2047, 2231, 2387), as bytes with CRLF line ends.
+"""Composes a message from the fields of a request: RFC 5322 and MIME (RFC 2045 to 2047, 2231, 2387), as bytes with CRLF line ends.
 
-The message is 7-bit whatever goes in, but for addresses that only SMTPUTF8 can carry (RFC 6532), so that no server on the way has to change
-it. Values of header fields are text: they are encoded here, encoded words in them are letters like others, and control characters are
-refused. Date, Message-ID and Received are for the door to add. Linear in the size of what is given.
+The message is 7-bit, except for addresses that need SMTPUTF8 (RFC 6532), so no server on the way has to convert it. Values of header fields are
+plain text: this module encodes them, treats encoded words in them as ordinary characters, and refuses control characters. `intake` adds Date,
+Message-ID and Received. Linear in the size of the input.
 """
 
 import re
@@ -17,10 +17,10 @@ from sendryd.message.parse import POSITION
 from sendryd.message.quoted import base64_lines, quoted_printable
 from sendryd.message.transfer import is_too_long
 
-MAX_RUN: Final = 900  # octets without a space that go as they are: with the field's name they stay under the 998 of a line
-MAX_HEADER: Final = 256 * 1024  # octets; a quarter of the header block that we read, so that whoever adds fields has room
-MAX_FILENAME: Final = 255  # characters: what file systems take
-MAX_CONTENT_ID: Final = 200  # octets; a reference to it stands in HTML, and the longest in use are addresses
+MAX_RUN: Final = 900  # octets without a space that are not encoded: with the field's name they stay under the 998 of a line
+MAX_HEADER: Final = 256 * 1024  # octets; a quarter of the header block that we parse, which leaves room for added fields
+MAX_FILENAME: Final = 255  # characters: the limit of file systems
+MAX_CONTENT_ID: Final = 200  # octets; the longest ones in use are addresses
 MAX_CONTENT_TYPE: Final = 250  # octets: RFC 6838 §4.2 allows 127 for each half, and a parameter or two are shorter than that
 
 _BOUNDARY: Final = re.compile(r"[A-Za-z0-9]{20,60}")  # under the 70 of RFC 2046 §5.1.1 with a suffix
@@ -28,7 +28,7 @@ _FIELD_NAME: Final = re.compile(r"[!-9;-~]{1,76}")
 _OWN_FIELDS: Final = frozenset({"from", "to", "cc", "bcc", "reply-to", "subject", "mime-version"})  # and Content-*
 _UNIT: Final = re.compile(r" *[^ ]+")
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_MAX_PHRASE: Final = 60  # letters of a name that is not encoded; longer ones need folding, and encoded words can be folded anywhere
+_MAX_PHRASE: Final = 60  # characters of a name that is not encoded; longer names need folding, and encoded words can be folded anywhere
 _RESTRICTED: Final = r"[A-Za-z0-9!#$&^_.+-]{1,127}"  # RFC 6838 §4.2
 _TYPE: Final = re.compile(rf"{_RESTRICTED}/{_RESTRICTED}")
 _PARAMETER: Final = re.compile(r' *; *([A-Za-z0-9!#$&^_.+*-]{1,60})=([A-Za-z0-9!#$%&\'*+.^_`{|}~-]+|"[ !#-\[\]-~]*")')
@@ -39,23 +39,23 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ATTRIBUTE_SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&+-.^_`{|}~")  # RFC 2231 §7
 _ATTRIBUTE_OCTETS: Final = tuple(chr(octet) if octet in _ATTRIBUTE_SAFE else f"%{octet:02X}" for octet in range(256))
 _ASCII: Final = bytes(range(128))
-_SECTION: Final = 56  # letters of a section of a file name, so that its line is not over 78
-_MAX_SECTIONS: Final = 20  # what readers are sure to put together again
+_SECTION: Final = 56  # characters of one section of a file name: its line stays within 78
+_MAX_SECTIONS: Final = 20  # sections that all readers join
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file that goes along."""
+    """A file attached to the message."""
 
     filename: str
     content: bytes
-    content_type: str = "application/octet-stream"  # with parameters, if it has any
-    content_id: str | None = None  # what the HTML calls it, as `cid:ID`; such a file is shown in it and not listed
+    content_type: str = "application/octet-stream"  # may include parameters
+    content_id: str | None = None  # the HTML refers to it as `cid:ID`; such a file is shown in the HTML and not listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composition:
-    """What a message is made of. The mailboxes come from `parse_mailbox`."""
+    """The fields of a message to compose. `parse_mailbox` makes the mailboxes."""
 
     author: Mailbox
     to: tuple[Mailbox, ...]
@@ -69,10 +69,10 @@ class Composition:
 
 
 def compose(what: Composition, *, boundary: str) -> bytes:
-    """The message. The boundary is random text, 20 to 60 letters and digits. A message without any text gets an empty one.
+    """The message. `boundary` is random text of 20 to 60 letters and digits. A message without any text gets an empty one.
 
-    Halves of characters in the texts become U+FFFD; in header fields they are refused. Raises `MalformedMessage` with a sentence that names
-    what cannot go into a message, and `ValueError` for a boundary that is not random.
+    Lone surrogates in the texts become U+FFFD; in header fields they are refused. Raises `MalformedMessage` with a sentence that names the field
+    and its fault, and `ValueError` for a boundary that is not of this form.
     """
     if not _BOUNDARY.fullmatch(boundary):
         raise ValueError("a boundary is 20 to 60 letters and digits")
@@ -127,7 +127,7 @@ def _mailboxes(name: str, mailboxes: tuple[Mailbox, ...]) -> str:
 
 
 def _phrase(name: str) -> list[str]:
-    """A name as it may stand before an angle bracket, in pieces between which the line may be folded."""
+    """A name to write before an angle bracket, in pieces; the line may be folded between them."""
     if name.isascii() and len(name) <= _MAX_PHRASE and not _looks_encoded(name):
         if _ATOMS.fullmatch(name):
             return [f" {name}"]
@@ -151,7 +151,7 @@ def _unstructured(name: str, value: str, thing: str) -> str:
 
 
 def _looks_encoded(text: str) -> bool:
-    """Whether a reader could take some of it for an encoded word."""
+    """Whether a reader could take part of the text for an encoded word."""
     return "=?" in text and "?=" in text
 
 
@@ -187,7 +187,7 @@ def _multipart(subtype: str, boundary: str, parts: list[list[bytes]], parameters
 
 
 def _text(text: str, subtype: str, boundary: str) -> list[bytes]:
-    """A text as an entity. It ends with a line end, as every text in mail does."""
+    """A text as an entity, with a final line end."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text and not text.endswith("\n"):
@@ -252,7 +252,7 @@ def _is_7bit(body: bytes) -> bool:
 
 
 def _content_type(text: str, thing: str) -> tuple[str, str]:
-    """The type in lower case, and its parameters, folded, without those that only the server may set."""
+    """The type in lower case, and its parameters, folded, without the parameters that only the server may set."""
     field = f"{thing}.content_type"
     match = _TYPE.match(text) if len(text) <= MAX_CONTENT_TYPE else None
     if not match:
@@ -272,9 +272,9 @@ def _content_type(text: str, thing: str) -> tuple[str, str]:
 
 
 def _filename(filename: str) -> tuple[str, str]:
-    """A plain ASCII form for old readers, and the parameter of Content-Disposition (RFC 2183, RFC 2231).
+    """A plain ASCII name for old readers, and the parameter of Content-Disposition (RFC 2183, RFC 2231).
 
-    The two stand in different fields: of two parameters of one field, some readers take the one and some the other.
+    The two are in different fields: of two parameters of one field, some readers use the first and some the second.
     """
     if _PLAIN_FILENAME.fullmatch(filename) and not _looks_encoded(filename):
         return filename, f'\r\n filename="{filename}"'

@@ -1,6 +1,6 @@
-"""Control headers: orders to this server by header, for programs that can only speak SMTP.
+"""Control headers: instructions to this server in header fields, for programs that can only speak SMTP.
 
-A value that cannot be obeyed is refused by name, and so is an unknown name: nothing that was asked for is silently not done.
+An invalid value is refused, and so is an unknown name: no instruction is silently ignored.
 """
 
 import json
@@ -20,11 +20,11 @@ _TAG: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}=[A-Za-z0-9_.@-]{1,256}")  # th
 _TRACKED: Final = frozenset({"opens", "clicks"})
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _HTTP_URL: Final = re.compile(r"https?://[\x21-\x7e]+")
-_SHOWN: Final = 60  # characters of a strange name that are said back
+_SHOWN: Final = 60  # characters of an unknown name that are quoted
 
 
 class BadControlHeader(ValueError):
-    """A control header that cannot be obeyed; the message is its name, and what is wrong in brackets."""
+    """A control header that cannot be obeyed. The message is its name, followed by the fault in brackets."""
 
     def __init__(self, name: bytes, reason: str = "") -> None:
         shown = "-".join(word.capitalize() for word in name.decode("ascii", "replace")[:_SHOWN].split("-"))
@@ -33,14 +33,14 @@ class BadControlHeader(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """What a message's control headers ask for."""
+    """The instructions in a message's control headers."""
 
-    track_opens: bool | None = None  # None: as the domain is set
+    track_opens: bool | None = None  # None: the domain's setting applies
     track_clicks: bool | None = None
     tags: tuple[tuple[str, str], ...] = ()
     template_id: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
-    scheduled_at: str | None = None  # as the REST API takes it
+    scheduled_at: str | None = None  # in the formats of the REST API
     idempotency_key: str | None = None
     unsubscribe_url: str | None = None
 
@@ -49,7 +49,7 @@ NO_ORDERS: Final = Orders()
 
 
 def read_orders(headers: HeaderBlock) -> Orders:
-    """The orders in a header block. Raises `BadControlHeader`."""
+    """Reads the instructions in a header block. Raises `BadControlHeader`."""
     found: dict[bytes, str] = {}
     tags: list[tuple[str, str]] = []
     for each in headers.fields:
@@ -124,7 +124,7 @@ def _read_variables(value: str) -> Mapping[str, Any]:
 
 
 def _read_number(text: str) -> float:
-    """Python reads also NaN and Infinity, and makes the latter of 1e999."""
+    """Parses a JSON number. Refuses NaN and Infinity, which Python accepts and which 1e999 becomes."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text} is no number that JSON can say")

@@ -1,9 +1,9 @@
-"""DKIM signatures (RFC 6376, RFC 8301): rsa-sha256, relaxed/relaxed, with the fields that readers show oversigned.
+"""DKIM signatures (RFC 6376, RFC 8301): rsa-sha256, relaxed/relaxed, with displayed fields oversigned.
 
-Signing a field once more than it occurs ("oversigning") makes the signature fail if somebody adds another: no second From or Subject can
-be put in front of a signed message. Fields that mailing lists and forwarders add are signed only as often as they occur, so that their
-mail still verifies. There is no `l=` (it leaves the end of the body open) and no `x=` (a delivery may be deferred for
-days). Canonicalisation works by `replace` on slices of at most 1 MiB, so that no single call keeps other threads waiting.
+Signing a field once more than it occurs ("oversigning") makes the signature fail if another one is added: no second From or Subject can be
+prepended to a signed message. Fields that mailing lists and forwarders add are signed only as often as they occur, so that their mail still
+verifies. There is no `l=` (it leaves the end of the body open) and no `x=` (a delivery may be deferred for days). Canonicalisation uses `replace`
+on slices of at most 1 MiB, so that no single call blocks other threads for long.
 """
 
 import base64
@@ -24,7 +24,7 @@ KEY_BITS: Final = 2048  # RFC 8301 §3.2 asks signers for at least this
 SLICE: Final = 1024 * 1024  # octets canonicalised by one call
 LINE: Final = 72  # octets of a folded line of the signature
 
-# What a reader shows or reads the body by: no second one may be added.
+# Fields that readers display, or that decide how the body is read: a second one must break the signature.
 OVERSIGNED_FIELDS: Final = (
     b"from",
     b"to",
@@ -70,7 +70,7 @@ def generate_key() -> tuple[bytes, str]:
 
 
 def load_private_key(pem: bytes) -> rsa.RSAPrivateKey:
-    """Reads a private key that `generate_key` made. Raises `ValueError` if it is not an RSA key, or is damaged."""
+    """Loads a private key that `generate_key` made. Raises `ValueError` if it is not an RSA key, or is damaged."""
     # Checking its primes again would take a hundred times as long as a signature, for each key at each change of the configuration.
     try:
         key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
@@ -78,10 +78,10 @@ def load_private_key(pem: bytes) -> rsa.RSAPrivateKey:
         raise ValueError(str(error)) from error
     if not isinstance(key, rsa.RSAPrivateKey):
         raise ValueError("not an RSA key")
-    # Whatever number of it was altered, what it signs does not verify.
+    # If any number of the key was altered, its signatures do not verify.
     try:
         key.public_key().verify(key.sign(b"", padding.PKCS1v15(), hashes.SHA256()), b"", padding.PKCS1v15(), hashes.SHA256())
-    except Exception as error:  # the library has many words for numbers that are none of a key
+    except Exception as error:  # the library raises many kinds of errors for invalid numbers
         raise ValueError("what it signs does not verify") from error
     return key
 
@@ -107,7 +107,7 @@ def body_hash(content: bytes, body_offset: int) -> bytes:
 
 
 def _slices(content: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Pieces that end after a line end, where there is one."""
+    """Slices that end after a line end where possible."""
     while end - start > SLICE:
         cut = content.rfind(b"\n", start, start + SLICE) + 1
         if cut <= 0:
@@ -145,9 +145,9 @@ def sign(
     now: int,
     hashed_body: bytes | None = None,
 ) -> bytes:
-    """The whole DKIM-Signature field, folded, to be put in front of the content. `now` is in seconds since 1970.
+    """The whole DKIM-Signature field, folded, to prepend to the content. `now` is in seconds since 1970.
 
-    `hashed_body` saves hashing the body again.
+    `hashed_body` avoids hashing the body again.
     """
     names: list[bytes] = []
     signed: list[bytes] = []
@@ -181,9 +181,9 @@ def _fold_names(names: list[bytes]) -> bytes:
 
 
 def verify(content: bytes, lookup: Callable[[str], str | None]) -> str | None:
-    """Checks the first DKIM signature against the record that `lookup` gives for a name. None if it verifies, else the reason.
+    """Verifies the first DKIM signature against the record that `lookup` returns for a name. None if it verifies, else the reason.
 
-    Knows what `sign` writes and no more: this is for the demonstration and for tests, not for judging strangers' mail.
+    Supports only signatures of the form that `sign` writes: it serves the demonstration and tests, and must not judge mail from elsewhere.
     """
     try:
         headers = HeaderBlock.parse(content)

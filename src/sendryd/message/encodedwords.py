@@ -1,4 +1,4 @@
-"""Encoded words (RFC 2047) and folded header fields, as they are written."""
+"""Writes encoded words (RFC 2047) and folded header fields."""
 
 from base64 import b64encode
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _WORD_OCTETS: Final = tuple("_" if octet == 32 else chr(octet) if octet in _WORD
 
 
 def fold(name: str, units: Iterable[str]) -> str:
-    """A field of units that each begin with a space, on lines of 76 letters; a unit that is longer than that has its own."""
+    """Folds a field of units that each begin with a space into lines of 76 characters; a longer unit gets a line of its own."""
     lines: list[str] = []
     line = f"{name}:"
     is_empty = True
@@ -28,7 +28,7 @@ def fold(name: str, units: Iterable[str]) -> str:
 
 
 def encoded_words(text: str, first: int, others: int) -> list[str]:
-    """Encoded words with a space before each, the first of at most `first` letters; no character is split (RFC 2047 §5)."""
+    """Encoded words, each after a space, the first with at most `first` characters; no character is split between words (RFC 2047 §5)."""
     data = text.encode()
     unsafe = len(data.translate(None, _WORD_SAFE))
     is_quoted = len(data) + 2 * unsafe <= len(data) * 4 // 3
@@ -47,7 +47,7 @@ def encoded_words(text: str, first: int, others: int) -> list[str]:
 
 
 def _quoted_end(data: bytes, position: int, room: int) -> int:
-    """How far the data goes into this number of letters of the Q encoding."""
+    """The number of octets that fit into this many characters of the Q encoding."""
     while position < len(data):
         room -= len(_WORD_OCTETS[data[position]])
         if room < 0:

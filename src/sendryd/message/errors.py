@@ -1,8 +1,8 @@
-"""What can be wrong with a message."""
+"""Faults of a message."""
 
 
 class MalformedMessage(ValueError):
-    """The message cannot be taken as it is. `reason` says to the sender what to change."""
+    """The message cannot be accepted as it is. `reason` says to the sender what to change."""
 
     def __init__(self, reason: str, offset: int = 0, *, field: str = "") -> None:
         super().__init__(reason)

@@ -1,6 +1,6 @@
-"""Jobs that run inside `runtime.fence`: jobs on texts of clients that parsers of others read. Pure functions of plain values.
+"""Jobs for `runtime.fence`: third-party parsers applied to clients' texts. Pure functions of plain values.
 
-They give plain values too, which are written as JSON on the way back.
+They return plain values too, which come back as JSON.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from sendryd.message.template import Rendered, TemplateError, check_names, check
 def render_template(
     subject: str | None, html: str | None, text: str | None, schema: Mapping[str, Any] | None, variables: Mapping[str, Any]
 ) -> Rendered:
-    """A template with its variables in place. Raises `TemplateError`."""
+    """Renders a template with its variables. Raises `TemplateError`."""
     return render_all(subject=subject, html=html, text=text, schema=schema, variables=variables)
 
 
 def find_fault(sources: Mapping[str, str]) -> tuple[str, str] | None:
-    """The first source that cannot be stored, by the name of its field, and why: what no variables could make good."""
+    """The first source that no variables could make valid: the name of its field, and the fault. None if all are valid."""
     for field, source in sources.items():
         try:
             check_template(source)
@@ -30,13 +30,13 @@ def find_fault(sources: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def text_of_design(html: str) -> str:
-    """The text of a design whose variables stay open. Raises `TemplateError` for a name that could not be filled in."""
+    """The text of a design, with its variables left in place. Raises `TemplateError` for an invalid variable name."""
     check_names(html)
     return html_to_text(html)
 
 
 def examine_message(content: bytes, is_marketing: bool) -> list[Check]:
-    """How well a message is made."""
+    """Runs the checks of `message.insights`."""
     return examine(content, is_marketing=is_marketing)
 
 

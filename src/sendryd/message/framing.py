@@ -1,10 +1,10 @@
 """Rewrites a message's HTML so that a browser makes no requests for it and runs nothing. Pure, and not recursive.
 
-A parser makes the tree that browsers make; of it only listed elements and attributes are written, all text escaped. No element in which text
-is not escaped is among them, so every tag of the result is one that is written here, however its reader nests them. Pictures are kept if their
-octets are in the message itself; links are kept, and open outside of the frame. Stylesheets move to the head, without what they fetch.
+A parser builds the tree that browsers build. Of the tree, only listed elements and attributes are written, with all text escaped. Elements whose
+text is not escaped are not listed, so every tag in the result was written here, however a reader nests them. Images are kept if their octets are
+in the message itself; links are kept, and open outside the frame. Stylesheets move to the head, without anything they fetch.
 
-Run it inside `runtime.fence`: parsers of trees can take the square of their input's length.
+Run it inside `runtime.fence`: tree parsers can take time quadratic in their input's length.
 """
 
 import re
@@ -17,7 +17,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from sendryd.message.markup import Limits, is_within
 from sendryd.message.stylesheet import RASTER_DATA, remove_fetches
 
-# Elements that are often left open, like <p> and <td>, count as deep. What is worse within these limits is stopped by the fence.
+# Elements that are often left open, like <p> and <td>, count as nested. The fence stops slower input within these limits.
 FRAMED: Final = Limits(tags=100_000, depth=5_000, attributes=200)
 
 _KEPT: Final = frozenset(
@@ -31,7 +31,7 @@ _KEPT: Final = frozenset(
 # `form` without an action would be sent to the page's own address; browsers read no tags in the others.
 _RENAMED: Final = {"form": "div", "textarea": "div", "xmp": "pre", "listing": "pre", "plaintext": "pre"}
 _VOID: Final = frozenset({"area", "br", "col", "hr", "img", "input", "wbr"})
-# Elements that are dropped with all that is in them. Of any other element that is not kept, what is in it is.
+# Elements that are dropped with their content. Of other elements that are not listed, the content is kept.
 _DROPPED: Final = frozenset(
     """
     script style title template svg math iframe frame frameset noframes noembed embed applet portal fencedframe link meta base xml datalist
@@ -49,16 +49,16 @@ _BODY_ATTRIBUTES: Final = frozenset({"text", "link", "vlink", "alink", "leftmarg
 _ARIA: Final = re.compile("aria-[a-z]+")
 _LINK: Final = re.compile(r"https?://|mailto:|tel:|sms:|#", re.IGNORECASE | re.ASCII)
 _URL_BREAKS: Final = re.compile(r"[\t\n\r]+")
-_URL_ENDS: Final = "".join(map(chr, range(0x21)))  # what the URL Standard (§4.4) takes off both ends
+_URL_ENDS: Final = "".join(map(chr, range(0x21)))  # characters that the URL Standard (§4.4) strips from both ends
 
 
 class TooComplex(Exception):
-    """A document with more tags, depth or attributes than a parser is given."""
+    """A document exceeds the limits of tags, depth or attributes."""
 
 
 def frame_html(html: str) -> bytes:
     """The whole document to put into a frame, in UTF-8. Raises `TooComplex`."""
-    html = html.encode("utf-8", "replace").decode("utf-8")  # texts of strangers may have halves of characters
+    html = html.encode("utf-8", "replace").decode("utf-8")  # foreign texts may have lone surrogates
     if not is_within(html, FRAMED):
         raise TooComplex("it has too many elements")
     document = LexborHTMLParser(html)
@@ -97,7 +97,7 @@ def _write(parent: LexborNode, content: list[str], sheets: list[str]) -> None:
 
 
 def _tags(node: LexborNode, name: str) -> tuple[str, str]:
-    """The tags of an element; neither for one that is not kept."""
+    """The start and end tag of an element; empty for one that is not listed."""
     if name not in _KEPT:
         return "", ""
     start = f"<{name}{_attributes(node)}>"
@@ -113,7 +113,7 @@ def _attributes(node: LexborNode | None) -> str:
 
 
 def _keep(tag: str, attributes: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
-    """The attributes of an element that are harmless, and the harmless part of those that may not be."""
+    """The harmless attributes of an element, and the harmless part of those that may fetch."""
     for given, value in attributes.items():
         name, text = given.lower(), value or ""
         if name == "style":
@@ -134,7 +134,7 @@ def _keep(tag: str, attributes: Mapping[str, str | None]) -> Iterator[tuple[str,
 
 
 def _clean_url(text: str) -> str:
-    """A URL without what browsers pass over in it."""
+    """A URL without the characters that browsers ignore in it."""
     return _URL_BREAKS.sub("", text).strip(_URL_ENDS)
 
 

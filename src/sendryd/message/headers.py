@@ -1,6 +1,6 @@
-"""The header block: an ordered list of raw fields, the bytes as they came (RFC 5322 §2.2).
+"""The header block: an ordered list of raw fields, with the received bytes (RFC 5322 §2.2).
 
-One pass by a compiled pattern over the block; nothing is decoded. Content has CRLF line ends only: whoever received it saw to that.
+One pass by a compiled pattern; nothing is decoded. The content must have CRLF line ends only; the receiver converts others.
 """
 
 import re
@@ -12,8 +12,8 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.valuetype import valuetype
 
 MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
-MAX_BLOCK: Final = 1024 * 1024  # octets; ten times what Postfix keeps of a header, and all that we look at before the body
-MAX_FIELDS: Final = 2000  # real messages have under a hundred; the work for a message grows with it
+MAX_BLOCK: Final = 1024 * 1024  # octets; ten times what Postfix keeps of a header
+MAX_FIELDS: Final = 2000  # real messages have under a hundred; the work per message grows with it
 MAX_FOLDS: Final = 100_000  # lines of one field after its first: each takes 165 octets of memory while the field is matched
 
 # A field: a name without space or colon, then everything up to a line end that is not followed by white space. Where there is none, one
@@ -24,7 +24,7 @@ _FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
 
 
 class HeaderField(NamedTuple):
-    """One field by its place in the content."""
+    """One field by its position in the content."""
 
     name: bytes  # lower case
     start: int
@@ -61,12 +61,12 @@ class HeaderBlock:
 
     @classmethod
     def parse_part(cls, block: bytes) -> Self:
-        """The header block of a part, which is not checked; it ends where it ends to be one. Never raises for its lines' lengths."""
+        """The header block of a part, without checks: it ends at the first line that is no field. Never raises for long lines."""
         fields, by_name = _collect(block)
         return cls(block, fields, by_name, len(block), len(block), has_8bit=not block.isascii())
 
     def raw(self, field: HeaderField) -> bytes:
-        """A field as it came, with its name and final CRLF."""
+        """A field as received, with its name and final CRLF."""
         return self.content[field.start : field.end]
 
     def value(self, field: HeaderField) -> bytes:
@@ -84,7 +84,7 @@ class HeaderBlock:
         return [self.value(field) for field in self.by_name.get(name, ())]
 
     def count(self, name: bytes) -> int:
-        """How many fields have this lower-case name."""
+        """Number of fields with this lower-case name."""
         return len(self.by_name.get(name, ()))
 
 

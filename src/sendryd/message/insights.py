@@ -1,4 +1,6 @@
-"""How well a message is made: what readers, filters and mail programs are known to mind. Pure; every figure is measured on the message itself."""
+"""Checks the quality of a message: properties that readers, spam filters and mail programs are known to dislike. Pure; each check measures the
+message itself.
+"""
 
 import re
 from dataclasses import dataclass
@@ -9,20 +11,20 @@ from sendryd.message.parse import Summary, summarise
 from sendryd.message.plaintext import html_to_text
 
 MAX_SUBJECT: Final = 70  # characters that common mail programs show in a list
-MAX_HTML: Final = 102_000  # octets after which Gmail cuts a message off
-MAX_SIZE: Final = 10 * 1024 * 1024  # octets that nearly every receiver takes
-MIN_TEXT_SHARE: Final = 0.02  # of the HTML: less is a picture with a little text, as junk is made
+MAX_HTML: Final = 102_000  # octets: Gmail clips longer messages
+MAX_SIZE: Final = 10 * 1024 * 1024  # octets that nearly every receiver accepts
+MIN_TEXT_SHARE: Final = 0.02  # of the HTML: a smaller share is an image with a little text, which is typical of spam
 _IMAGE: Final = re.compile(r"<img\b[^<>]*>", re.IGNORECASE)  # no tag within a tag: a search from each of many that never end would not end
 _ALT: Final = re.compile(r"\balt\s*=", re.IGNORECASE)
 _PLAIN_LINK: Final = re.compile(r"\bhref\s*=\s*[\"']?http://", re.IGNORECASE)
 _SHORTENED: Final = re.compile(r"\bhref\s*=\s*[\"']?https?://(?:bit\.ly|t\.co|goo\.gl|tinyurl\.com|ow\.ly|is\.gd)/", re.IGNORECASE)
 _CAPITALS: Final = re.compile(r"\b[A-Z]{3,}\b|[a-z]")
-MAX_CAPITALS: Final = 2  # words in capitals one after another
+MAX_CAPITALS: Final = 2  # consecutive words in capitals
 _RUNS: Final = re.compile(r"[!?]{2,}|\${2,}")
 
 
 class Mark(StrEnum):
-    """How one thing was found."""
+    """The result of one check."""
 
     GOOD = "pass"
     WARN = "warn"
@@ -35,7 +37,7 @@ COSTS: Final = {Mark.GOOD: 0, Mark.INFO: 0, Mark.WARN: 10, Mark.FAIL: 25}  # of 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at."""
+    """One check and its result."""
 
     id: str
     label: str

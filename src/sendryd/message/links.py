@@ -1,8 +1,8 @@
-"""Links and the open pixel in an HTML document: new URLs are spliced in, and everything else stays letter for letter as it was.
+"""Rewrites links and inserts the open pixel in an HTML document: new URLs are spliced in, and all other characters stay the same.
 
-Tags are told from text as browsers tell them (WHATWG HTML §13.2.5): comments with all that is in them, text that is no markup, and values
-of attributes are passed over. The document is never parsed into a tree and never printed again. What is not closed swallows the rest of the
-document, as it does in a browser. Linear: the patterns have no choice of how to match.
+Tags are recognised as browsers do (WHATWG HTML §13.2.5): comments with their content, raw text, and attribute values are skipped. The document is
+never parsed into a tree or serialised. An unclosed construct extends to the end of the document, as in a browser. Linear: the patterns never
+backtrack.
 """
 
 import html as entities
@@ -25,11 +25,11 @@ QUICK: Final = (
     r"""(?:[\t\n\f\r /][^>"'=]{0,1000}[^\t\n\f\r />"'=][\t\n\f\r ]*=[\t\n\f\r ]*"""
     r"""(?:"[^"]{0,4000}"|'[^']{0,4000}')){0,12}(?:[\t\n\f\r /][^>"']{0,1000})?>"""
 )
-_NAMES: Final = f"(?:a|area|{'|'.join(_RAW)}|plaintext|/body|/html)(?=[\\t\\n\\f\\r />])"  # of the tags that matter
+_NAMES: Final = f"(?:a|area|{'|'.join(_RAW)}|plaintext|/body|/html)(?=[\\t\\n\\f\\r />])"  # of the relevant tags
 _MARKUP: Final = re.compile(
-    # Tags that do not matter, a number of them in one step, or one tag, or the beginning of something else.
+    # Irrelevant tags, several of them in one step, or one tag, or the beginning of another construct.
     rf"(?:<(?!{_NAMES})/?[a-z][^\t\n\f\r />]*{QUICK}[^<]*){{1,40}}|<(?:(/?[a-z][^\t\n\f\r />]*)({QUICK})?|(!--)|([!?/]))"
-    r"|(?:<(?![a-z!?/])[^<]*){1,1000}",  # text, some of it at a time
+    r"|(?:<(?![a-z!?/])[^<]*){1,1000}",  # text, a piece at a time
     re.IGNORECASE | re.ASCII,
 )
 ATTRIBUTE: Final = re.compile(  # or the end of the tag
@@ -39,10 +39,10 @@ ATTRIBUTE: Final = re.compile(  # or the end of the tag
 COMMENT_END: Final = re.compile(r"--!?>")
 RAW_ENDS: Final = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE | re.ASCII) for name in _RAW}
 _REFERENCE: Final = re.compile(r"&(?:#(?:[0-9]+|[xX][0-9A-Fa-f]+);?|([A-Za-z][A-Za-z0-9]*(?:;|(?![=A-Za-z0-9]))))")
-_MAX_REFERENCE: Final = 20  # letters; what is longer is no character's number, and Python reads no number of thousands of digits
+_MAX_REFERENCE: Final = 20  # characters; a longer one is no code point, and Python refuses numbers of thousands of digits
 _URL: Final = re.compile(r"https?://[^/\\?#]", re.IGNORECASE | re.ASCII)
 _URL_BREAKS: Final = re.compile(r"[\t\n\r]+")
-_URL_ENDS: Final = "".join(map(chr, range(0x21)))  # what the URL Standard (§4.4) takes off both ends
+_URL_ENDS: Final = "".join(map(chr, range(0x21)))  # characters that the URL Standard (§4.4) strips from both ends
 
 
 def rewrite_html(html: str, *, wrap: Callable[[str], str | None] | None, pixel_url: str | None) -> str:
@@ -53,7 +53,7 @@ def rewrite_html(html: str, *, wrap: Callable[[str], str | None] | None, pixel_u
     `data-sendry-no-track`. The image stands before the last `</body>`, else before the last `</html>`, else at the end, or before what is
     not closed there.
     """
-    changes: list[tuple[int, int, str]] = []  # from where, to where, and what comes there instead
+    changes: list[tuple[int, int, str]] = []  # start, end, replacement
     places: dict[str, int] = {}
     position, end, steps = 0, len(html), 0
     # Looked for by `find`, which passes over text a hundred times as fast as the pattern does.
@@ -92,7 +92,7 @@ def rewrite_html(html: str, *, wrap: Callable[[str], str | None] | None, pixel_u
 
 
 def _skip(html: str, found: re.Match[str]) -> int:
-    """The end of a comment, a declaration or an instruction; -1 if it has none."""
+    """The end of a comment, a declaration or a processing instruction; -1 if it is unclosed."""
     if not found[3]:
         return html.find(">", found.end())
     closing = COMMENT_END.search(html, found.start() + 2)  # the hyphens at its beginning can be those at its end
@@ -136,7 +136,7 @@ def _change_link(html: str, position: int, wrap: Callable[[str], str | None]) ->
 
 
 def decode_references(value: str) -> str:
-    """The value of an attribute without character references (WHATWG HTML §13.2.5.73): `&copy=` in a query is none, unlike in text."""
+    """Decodes the character references in an attribute value (WHATWG HTML §13.2.5.73). In a query, `&copy=` is not a reference, unlike in text."""
     return _REFERENCE.sub(_decode_reference, value) if "&" in value else value
 
 

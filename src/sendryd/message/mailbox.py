@@ -1,8 +1,8 @@
-"""A mailbox as people write it in a field of a request: an address, or a name and an address in angle brackets.
+"""Parses a mailbox in a field of a request: an address, or a name and an address in angle brackets.
 
-The name is text, not syntax: encoded words in it are letters like others, and whoever writes it into a header encodes it again. What could
-be read as more than one mailbox is refused (lists, groups, source routes, stray brackets), and so is every character that must not come
-near a header. Linear; lengths are checked first.
+The name is text, not syntax: encoded words in it are ordinary characters, and the header writer encodes it. Text that could be read as several
+mailboxes (lists, groups, source routes, stray brackets) is refused, and so is every character that is unsafe in a header. Linear; lengths are
+checked first.
 """
 
 import re
@@ -16,7 +16,7 @@ MAX_ADDRESS: Final = 254  # octets: a path of RFC 5321 §4.5.3.1.3 without its a
 MAX_NAME: Final = 800  # octets of UTF-8: with it encoded and an address after it, a From field stays within the 2,000 that are read
 _MAX_TEXT: Final = 4 * MAX_NAME  # characters; room for a name with every second letter escaped, and the longest address
 
-# Controls of ASCII and Latin-1, the line ends of Unicode, and halves of characters: none of them may reach a header.
+# Controls of ASCII and Latin-1, line ends of Unicode, and lone surrogates: none of them may reach a header.
 FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _ATEXT: Final = r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]"
 _DOT_ATOM: Final = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
@@ -27,15 +27,15 @@ _UNQUOTED_NAME: Final = re.compile(r'[^<>\[\]:;@\\,"]*')
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A name for people, which may be empty, and an address."""
+    """A display name, which may be empty, and an address."""
 
-    name: str  # as it is shown: without quotes and encoded words
+    name: str  # for display: without quotes
     local_part: str  # unquoted
     domain: str  # A-labels, lower case
 
     @property
     def address(self) -> str:
-        """The address as it stands in a header or an envelope, the local part in quotes if it needs them."""
+        """The address as written in a header or an envelope, with the local part in quotes if needed."""
         if _DOT_ATOM.fullmatch(self.local_part):
             return f"{self.local_part}@{self.domain}"
         quoted = self.local_part.replace("\\", "\\\\").replace('"', '\\"')

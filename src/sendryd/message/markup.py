@@ -1,8 +1,8 @@
-"""How large an HTML document is for a parser that makes a tree of it: tags, depth, attributes of one tag. Pure; linear, and makes no tree.
+"""Measures how costly an HTML document is for a tree parser: tags, depth, attributes of one tag. Pure; linear, and builds no tree.
 
-Parsers of trees take the square of the depth, of the attributes of one tag, and of misnested tags, so these are counted before one is asked.
-Tags are told from text as in `message.links`. The count can be misled by markup in scripts and foreign elements; it keeps ordinary documents
-fast and hostile ones few, and the limits of the process that parses (`runtime.fence`) hold for the rest.
+Tree parsers take time quadratic in the depth, in the attributes of one tag, and in misnested tags, so these are counted before parsing. Tags are
+recognised as in `message.links`. Markup in scripts and foreign elements can mislead the count. It keeps ordinary documents fast and hostile ones
+rare; the limits of the parsing process (`runtime.fence`) hold for the rest.
 """
 
 import re
@@ -17,15 +17,15 @@ _VOID: Final = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The most that a parser is given."""
+    """The limits of a document for a tree parser."""
 
     tags: int
-    depth: int  # elements in one another
+    depth: int  # of nested elements
     attributes: int  # of one tag
 
 
 def is_within(html: str, limits: Limits) -> bool:
-    """Whether a document is within the limits. Stops where it is not."""
+    """Whether a document is within the limits. Stops at the first excess."""
     tags = depth = position = 0
     while found := _TAG.search(html, position):
         position = found.end()
@@ -56,7 +56,7 @@ def is_within(html: str, limits: Limits) -> bool:
 
 
 def _count_attributes(html: str, position: int, most: int) -> tuple[int, int]:
-    """The attributes of a tag, up to one more than the most, and where it ends."""
+    """The number of attributes of a tag, up to one more than the limit, and the end of the tag."""
     count = 0
     while count <= most and (found := ATTRIBUTE.match(html, position)):
         position = found.end()

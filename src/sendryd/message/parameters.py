@@ -1,7 +1,7 @@
 """Structured MIME fields: a word such as a media type, and parameters (RFC 2045 §5.1, RFC 2183, RFC 2231).
 
-Read as tolerantly as mail programs do: comments anywhere, a semicolon that is missing, quotes without end, parameters in sections and in
-percent-encoding. Written in the one form that all of them read. Linear in the length of the field.
+Parsed as tolerantly as mail programs do: comments anywhere, missing semicolons, unclosed quotes, parameters in sections and in percent-encoding.
+Written in the one form that all of them parse. Linear in the length of the field.
 """
 
 import re
@@ -29,7 +29,7 @@ _ATTRIBUTE_OCTETS: Final = tuple(chr(octet) if octet in _ATTRIBUTE_SAFE else f"%
 
 
 def without_comments(text: str) -> str:
-    """The text with a space in the place of each comment (RFC 5322 §3.2.2); a bracket without its partner stays."""
+    """The text with each comment replaced by a space (RFC 5322 §3.2.2); an unmatched bracket stays."""
     if "(" not in text:
         return text
     kept: list[str] = []
@@ -58,9 +58,9 @@ def read_word(value: bytes | None) -> tuple[str, dict[str, str]]:
 
 
 def read_type(value: bytes | None, default: str = "text/plain") -> tuple[str, dict[str, str]]:
-    """Type and parameters of a Content-Type field; the default for a missing or broken one.
+    """Type and parameters of a Content-Type field; the default for a missing or malformed one.
 
-    A broken one that says multipart or message is still one: its body has parts that a reader may find.
+    A malformed type that begins with multipart or message is kept: readers may find parts in its body.
     """
     if value is None:
         return default, {}
@@ -75,14 +75,14 @@ def read_type(value: bytes | None, default: str = "text/plain") -> tuple[str, di
 
 
 def is_plain_type(value: bytes) -> bool:
-    """Whether all readers take a Content-Type field in the same way."""
+    """Whether all readers parse a Content-Type field in the same way."""
     return value.isascii() and _PLAIN.fullmatch(value.decode("ascii").rstrip("; \t")) is not None
 
 
 def read_parameters(text: str) -> dict[str, str]:
-    """Parameters by lower-case name, decoded. Of two with one name the first counts, and the form of RFC 2231 before the plain one.
+    """Decoded parameters by lower-case name. Of duplicates the first counts, and the form of RFC 2231 before the plain one.
 
-    A value in that form is there under its name with an asterisk too: encoded words in it are letters like others.
+    A value in that form is also stored under its name with an asterisk: encoded words in it are ordinary characters.
     """
     plain: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[str, bool]]] = {}

@@ -1,7 +1,7 @@
-"""MIME structure as byte ranges (RFC 2045, 2046): where the leaf parts are, nothing decoded, nothing changed.
+"""MIME structure as byte ranges (RFC 2045, 2046): finds the leaf parts, decodes and changes nothing.
 
-One pass over the lines that begin with two hyphens, with a stack of boundaries: no recursion, linear however deep it goes, and with caps.
-What is deeper or more than the caps is left as one opaque part.
+One pass over the lines that begin with two hyphens, with a stack of boundaries: no recursion, linear at any depth, and with limits. Parts beyond
+the limits stay one opaque part.
 """
 
 import base64
@@ -19,7 +19,7 @@ from sendryd.message.parameters import read_type, read_word, without_comments
 from sendryd.message.quoted import decode_quoted
 
 MAX_DEPTH: Final = 100  # Postfix: mime_nesting_limit
-MAX_PARTS: Final = 1000  # twice what Amazon SES takes
+MAX_PARTS: Final = 1000  # twice the limit of Amazon SES
 # In all parts together, beyond which the rest is one part: attached messages have some dozens of fields each, and 10 KiB.
 MAX_PART_FIELDS: Final = 40_000
 MAX_PART_HEADERS: Final = 4 * 1024 * 1024  # octets
@@ -49,7 +49,7 @@ MAX_POSITION: Final = 4  # digits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One entity: where it is, and what its header says of it."""
+    """One entity: its position, and the properties in its header."""
 
     content_type: str  # lower case, without parameters
     parameters: dict[str, str]
@@ -59,9 +59,9 @@ class Part:
     content_id: str
     header_start: int
     body_start: int
-    body_end: int  # without the line end that belongs to the boundary after it
+    body_end: int  # excludes the line end that belongs to the following boundary
     depth: int
-    is_protected: bool  # it lies in something signed or encrypted, or is that itself
+    is_protected: bool  # it is signed or encrypted, or inside an entity that is
     is_multipart: bool
     is_header_clean: bool = True  # False: a line that is no field ended it, and readers differ in where its body begins
 
@@ -72,12 +72,12 @@ class Part:
 
     @property
     def is_open_message(self) -> bool:
-        """Whether its body is an entity, header and all, as RFC 2046 §5.2.1 wants it: without a transfer encoding."""
+        """Whether the body is an entity, header included, as RFC 2046 §5.2.1 requires: without a transfer encoding."""
         return self.content_type in MESSAGES and self.encoding in IDENTITIES
 
     @property
     def is_body_text(self) -> bool:
-        """Whether it is a text that is shown as the message itself, if it is the first of its type."""
+        """Whether this is a text that readers show as the message itself, if it is the first of its type."""
         return self.content_type in {"text/plain", "text/html"} and self.disposition != "attachment" and not self.filename
 
 
@@ -88,7 +88,7 @@ class _Open:
 
 
 def walk(content: bytes, headers: HeaderBlock | None = None, *, opens_messages: bool = False) -> list[Part]:
-    """All entities in order, the multiparts before what they contain. Raises `MalformedMessage` if the first header block is bad.
+    """All entities in order, multiparts before their parts. Raises `MalformedMessage` if the first header block is malformed.
 
     With `opens_messages` an attached message is followed by its parts; without, it is a leaf.
     """
@@ -97,14 +97,14 @@ def walk(content: bytes, headers: HeaderBlock | None = None, *, opens_messages: 
 
 
 class _Walk:
-    """One pass over a content, with the multiparts that are open."""
+    """One pass over a content, with the stack of open multiparts."""
 
     def __init__(self, content: bytes, root: Part, *, opens_messages: bool) -> None:
         self._content = content
         self._opens_messages = opens_messages
         self._stack: list[_Open] = []
         self._delimiters: dict[bytes, tuple[int, bool]] = {}
-        self._is_leaf_open = False  # the end of the last part is not known yet
+        self._is_leaf_open = False  # the end of the last part is unknown so far
         self._fields_left = MAX_PART_FIELDS
         self._octets_left = MAX_PART_HEADERS
         self._lines_left = MAX_HYPHEN_LINES
@@ -130,7 +130,7 @@ class _Walk:
             self._list_delimiters()
             self._add(self._read_part(position, self._stack[level].part))
             position = max(self.parts[-1].body_start, position)
-        if self._is_exhausted:  # what is still in there has not been read, so the last part cannot be changed
+        if self._is_exhausted:  # the rest was not scanned, so the last part must stay unchanged
             self.parts[-1] = _with(self.parts[-1], is_header_clean=False)
 
     @property
@@ -150,16 +150,16 @@ class _Walk:
 
     def _list_delimiters(self) -> None:
         self._delimiters = {}
-        for level, each in enumerate(self._stack):  # of two that are alike the inner one counts
+        for level, each in enumerate(self._stack):  # of two equal boundaries the inner one counts
             self._delimiters[each.delimiter] = (level, False)
             self._delimiters[each.delimiter + b"--"] = (level, True)
 
     def _next_delimiter(self, position: int) -> tuple[int, int, int, bool] | None:
-        """The next line that is a delimiter of an open multipart: its start, its end, the level, and whether it closes."""
+        """The next delimiter line of an open multipart: its start, its end, the level, and whether it closes the multipart."""
         content, delimiters = self._content, self._delimiters
         position = max(0, position - 2)
         while position < len(content):
-            # A slice at a time: a call over all of a large content would keep the other threads waiting.
+            # A slice at a time: a call over a large content would block the other threads.
             start = content.find(_HYPHENS, position, position + SLICE)
             if start < 0:
                 position += SLICE - len(_HYPHENS) + 1
@@ -191,7 +191,7 @@ class _Walk:
         return _with(part, body_start=body_start, is_header_clean=is_header_clean)
 
     def _find_header(self, start: int) -> tuple[int, int, bool]:
-        """The end of a part's header block, the start of its body, and whether that is beyond doubt.
+        """The end of a part's header block, the start of its body, and whether all readers agree on them.
 
         A line that is no field ends the block as an empty line does. If it is the first line, there is no header.
         """
@@ -221,7 +221,7 @@ def _with(part: Part, **changes: Any) -> Part:
 
 
 def _delimiter(part: Part) -> bytes:
-    """The delimiter line of a multipart; empty if it has none that can be used."""
+    """The delimiter line of a multipart; empty if it has no usable boundary."""
     boundary = part.parameters.get("boundary", "").encode("utf-8", "replace").rstrip()
     return b"--" + boundary if part.is_multipart and 1 <= len(boundary) <= MAX_BOUNDARY else b""
 
@@ -257,9 +257,9 @@ def _read_entity(
 
 
 def read_encoding(value: bytes | None) -> str:
-    """A Content-Transfer-Encoding: one of RFC 2045 §6.1, an extension as it is written, or empty for no known word.
+    """A Content-Transfer-Encoding: one of RFC 2045 §6.1, an extension as written, or empty for an unknown word.
 
-    Readers leave the octets as they are under a word that they do not know, such as `7-bit` or `utf-8`.
+    Readers do not decode the body under an unknown word such as `7-bit` or `utf-8`.
     """
     if value is None:
         return "7bit"
@@ -268,7 +268,7 @@ def read_encoding(value: bytes | None) -> str:
 
 
 def _filename(parameters: dict[str, str], name: str) -> str:
-    """A file name for people. RFC 2047 has no encoded words in quotes, and programs write them there."""
+    """A file name for display. Decodes encoded words in quotes, which RFC 2047 forbids and programs write."""
     value = parameters.get(name, "")
     if "=?" in value and f"{name}*" not in parameters:
         return decode_text(value.encode("utf-8", "replace"))
@@ -276,14 +276,14 @@ def _filename(parameters: dict[str, str], name: str) -> str:
 
 
 def decode_body(content: bytes, part: Part) -> bytes:
-    """A leaf's body without its transfer encoding; what cannot be decoded is given as it is."""
+    """A leaf's body without its transfer encoding; an undecodable body is returned unchanged."""
     if part.encoding in {"base64", "quoted-printable"}:
         return b"".join(decode_pieces(content, part))
     return content[part.body_start : part.body_end]
 
 
 def decode_pieces(content: bytes, part: Part) -> list[bytes]:
-    """What `decode_body` gives, in pieces: to join tens of megabytes keeps all other threads waiting."""
+    """The result of `decode_body` in pieces: joining tens of megabytes would block all other threads."""
     if part.encoding == "quoted-printable":
         return list(decode_quoted(content, part.body_start, part.body_end))
     try:
@@ -295,7 +295,7 @@ def decode_pieces(content: bytes, part: Part) -> list[bytes]:
 
 
 def _decode_base64(content: bytes, start: int, end: int) -> Iterator[bytes]:
-    """What base64 says, a slice at a time, without what is none of it. Raises `binascii.Error` at an end that no octets have."""
+    """Decodes base64 slice by slice, ignoring other characters. Raises `binascii.Error` for an impossible end."""
     letters = b""
     for position in range(start, end, SLICE):
         letters += content[position : min(position + SLICE, end)].translate(None, _NO_BASE64)
@@ -317,7 +317,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a person sees of a message."""
+    """The parts of a message that a person sees."""
 
     headers: tuple[tuple[str, str], ...]
     text: str | None
@@ -326,7 +326,7 @@ class Summary:
 
 
 def attachment_parts(parts: Iterable[Part]) -> list[Part]:
-    """The parts that are not shown as the message itself, in the order in which they were given."""
+    """The parts that are not shown as the message itself, in the order in which the sender gave them."""
     seen: set[str] = set()
     found: list[Part] = []
     for part in parts:
@@ -340,7 +340,7 @@ def attachment_parts(parts: Iterable[Part]) -> list[Part]:
 
 
 def _position(part: Part) -> int:
-    """Where a message of our own says that it was given; else as it stands."""
+    """The position at which an attachment was given, as our own messages record it; 0 if it is not recorded."""
     text = part.parameters.get(POSITION, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_POSITION else 0
 

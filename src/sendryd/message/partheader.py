@@ -1,4 +1,4 @@
-"""Rewrites the header block of a part whose body is converted: transfer encoding, type, charset, and lines that cannot go as they are."""
+"""Rewrites the header block of a part whose body is converted: transfer encoding, type, charset, and lines that must be encoded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ _TYPE: Final = b"content-type"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderChange:
-    """What a converted body needs its header to say."""
+    """The changes in a header that a converted body needs."""
 
-    encoding: bytes | None = None  # None: as it is
-    charset: str | None = None  # to be declared; None: as it is
-    is_container: bool = False  # its parts were found, and every reader shall find them
-    is_top: bool = False  # of a message, which then needs MIME-Version
+    encoding: bytes | None = None  # None: unchanged
+    charset: str | None = None  # to declare; None: unchanged
+    is_container: bool = False  # its parts were found, and its type must let every reader find them
+    is_top: bool = False  # the header of the message, which then needs MIME-Version
 
 
 def guess_charset(part: Part, body: bytes) -> str | None:
-    """The charset to declare for 8-bit text that declares none; None if there is nothing to declare."""
+    """The charset to declare for undeclared 8-bit text; None if nothing needs declaring."""
     if body.isascii() or not part.content_type.startswith("text/") or part.parameters.get("charset"):
         return None
     for charset in ("utf-8", "windows-1252"):
@@ -38,9 +38,9 @@ def guess_charset(part: Part, body: bytes) -> str | None:
 
 
 def rewrite_header(header: bytes, part: Part, change: HeaderChange, is_bad: Callable[[bytes], bool]) -> bytes:
-    """The header, with the empty line after it, with the change made and each field that is bad written in another way.
+    """The changed header, with the empty line after it, and with each invalid field rewritten.
 
-    Raises `MalformedMessage` if it cannot be: readers differ in how they read it, or a line cannot be folded.
+    Raises `MalformedMessage` if that is impossible: readers disagree about the header, or a line cannot be folded.
     """
     is_changed = change.encoding is not None or change.charset is not None
     block = header[:-2] if header.endswith(b"\r\n\r\n") or header == b"\r\n" else header

@@ -1,8 +1,7 @@
-"""One recipient's copy of a stored message: tracked links, the open pixel, and the fields by which mailbox providers unsubscribe.
+"""Makes one recipient's copy of a stored message: tracked links, the open pixel, and the List-Unsubscribe fields.
 
-Only HTML that is shown as the message itself is touched, and only if it comes out of decoding and encoding as it went in. What is signed or
-encrypted (RFC 1847, RFC 8551, RFC 9580) stays as it is, and so do attachments, plain text and calendars. All other octets are those of the
-stored message.
+Only HTML that readers show as the message itself is changed, and only if decoding and encoding it returns the same octets. Signed and encrypted
+parts (RFC 1847, RFC 8551, RFC 9580), attachments, plain text and calendars stay unchanged. All other octets are those of the stored message.
 """
 
 import binascii
@@ -29,23 +28,24 @@ _UNSUBSCRIBE_FIELDS: Final = (b"list-unsubscribe", b"list-unsubscribe-post")
 _INLINE_PGP: Final = b"-----BEGIN PGP "  # RFC 9580 §6.2
 _BLANKS: Final = b"\t\r\n "
 NO_HTML: Final = "it has no HTML text that is not signed or encrypted"
-_SHOWN: Final = 60  # characters of a word of the sender that are said back
+_SHOWN: Final = 60  # characters of a sender's word that are quoted
 _ASCII: Final = bytes(range(128))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Personal:
-    """What is this recipient's own."""
+    """The values of one recipient's copy."""
 
-    pixel_url: str | None = None  # of the image that tells of an opening; None: none is put in
-    wrap: Callable[[str], str | None] | None = None  # gives the URL that stands in for a link's, or None to leave that
-    unsubscribe_urls: tuple[str, ...] = ()  # empty: the fields are left as they are
+    pixel_url: str | None = None  # the open pixel's URL; None: no pixel
+    wrap: Callable[[str], str | None] | None = None  # returns the URL that replaces a link's, or None to keep it
+    unsubscribe_urls: tuple[str, ...] = ()  # empty: the fields stay unchanged
 
 
 def personalise(content: bytes, personal: Personal) -> bytes:
-    """The copy, or the same content if nothing changes. The pixel goes into the first HTML text that can take it.
+    """The copy; the same content if nothing changes. The pixel goes into the first HTML text that can take it.
 
-    A content whose header block cannot be read is given back. Raises `MalformedMessage` for an unsubscribe URL that does not fit a header.
+    A content with an unreadable header block is returned unchanged. Raises `MalformedMessage` for an unsubscribe URL that does not fit into a
+    header.
     """
     unsubscribe = _unsubscribe_fields(personal.unsubscribe_urls) if personal.unsubscribe_urls else b""
     try:
@@ -72,7 +72,7 @@ def _unsubscribe_fields(urls: tuple[str, ...]) -> bytes:
 
 
 def _replace_fields(content: bytes, headers: HeaderBlock, fields: bytes) -> bytes:
-    """The content with these fields after the others, in the place of those of the same names."""
+    """The content with these fields at the end of the header; existing fields of the same names are removed."""
     pieces: list[bytes] = []
     position = 0
     for field in headers.fields:
@@ -136,7 +136,7 @@ def _is_html_text(part: Part) -> bool:
 
 
 def _read(content: bytes, part: Part) -> tuple[str, str] | None:
-    """A leaf's text and the codec that gives the same octets again; None if it has to stay as it is."""
+    """A leaf's text, and the codec that encodes it to the same octets; None if the leaf must stay unchanged."""
     if part.encoding not in {*IDENTITIES, "quoted-printable", "base64"}:
         return None
     data = decode_body(content, part)
@@ -145,13 +145,13 @@ def _read(content: bytes, part: Part) -> tuple[str, str] | None:
     if part.encoding == "base64":
         letters = content[part.body_start : part.body_end].translate(None, _BLANKS)
         if binascii.b2a_base64(data, newline=False).rstrip(b"=") != letters.rstrip(b"="):
-            return None  # several in a row, or other text in between: readers differ in what they make of it
+            return None  # several in a row, or with other text: readers disagree about them
     codec = reversible_codec(data, part.charset)
     return None if codec is None else (data.decode(codec), codec)
 
 
 def _write(content: bytes, part: Part, html: str, codec: str) -> tuple[bytes, bytes] | None:
-    """A leaf's header, changed if the transfer encoding must, and its body with the new text; None if the charset does not have its letters."""
+    """A leaf with the new text: its header, changed if the transfer encoding changes, and its body; None if the charset lacks a character."""
     try:
         data = html.encode(codec)
     except UnicodeError:

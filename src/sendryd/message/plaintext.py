@@ -1,4 +1,4 @@
-"""The text of an HTML document, for readers that show no HTML. Pure; linear, and without calling itself however deep the document is."""
+"""The text of an HTML document, for readers that show no HTML. Pure; linear, and not recursive at any depth."""
 
 import re
 from typing import Final
@@ -8,7 +8,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from sendryd.message.links import COMMENT_END, RAW_ENDS, decode_references
 from sendryd.message.markup import Limits, is_within
 
-# The parser takes the square of the depth and of the attributes of a tag, and some seven microseconds for a tag. No mail has a tenth of any.
+# The parser's time is quadratic in the depth and in the attributes of a tag, and about seven microseconds per tag. No mail has a tenth of any limit.
 PARSED: Final = Limits(tags=50_000, depth=500, attributes=200)
 SMALL: Final = Limits(tags=512, depth=100, attributes=64)  # with `MAX_SMALL`: at most about ten milliseconds, however they are misnested
 MAX_SMALL: Final = 16_384  # characters
@@ -29,15 +29,15 @@ _PREFORMATTED: Final = frozenset({"pre", "listing", "xmp", "plaintext"})  # WHAT
 _KEEPS_SPACE: Final = re.compile(r"white-space\s*:\s*(?:pre(?!-line)|break-spaces)", re.IGNORECASE)
 _KEEP: Final = str.maketrans(
     {" ": "\x02", "\n": "\x03", "\t": "\x04", **dict.fromkeys("\x00\x01\x02\x03\x04")}
-)  # past the collapsing of white space
+)  # protected from the collapsing of white space
 _RESTORE: Final = str.maketrans("\x02\x03\x04", " \n\t")
 _COLLAPSE: Final = str.maketrans(dict.fromkeys("\x00\x01\x02\x03\x04"))
 
 
 def html_to_text(html: str) -> str:
-    """Paragraphs, lists, rows and links as text; of a document that is over the limits, its text without its tags. Never raises.
+    """Paragraphs, lists, table rows and links as text; of a document over the limits, its text without tags. Never raises.
 
-    Run it where it can be ended unless `is_small`: the parser's time can grow with the square of what the limits allow.
+    Run it in a process that can be ended, unless `is_small`: the parser's time can grow with the square of the limits.
     """
     if not is_within(html, PARSED):
         return strip_tags(html)
@@ -58,7 +58,7 @@ def html_to_text(html: str) -> str:
 
 
 def strip_tags(html: str) -> str:
-    """The text of a document in one line, at once and whatever is in it: without its tags, comments, styles and scripts."""
+    """The text of a document on one line, without tags, comments, styles and scripts. Fast for any input."""
     pieces: list[str] = []
     position = 0
     while found := _UNSHOWN.search(html, position):
@@ -74,12 +74,12 @@ def strip_tags(html: str) -> str:
 
 
 def is_small(html: str) -> bool:
-    """Whether the text of a document is made in no time, whatever is in it."""
+    """Whether `html_to_text` takes at most about ten milliseconds for the document."""
     return len(html) <= MAX_SMALL and is_within(html, SMALL)
 
 
 def _preformatted(node: LexborNode) -> str:
-    """A text with its white space. The line end before the closing tag of a block shows no line of its own."""
+    """A text with its white space. The line end before a block's closing tag shows no line."""
     text = node.text_content or ""
     parent = node.parent
     if node.next is None and parent is not None and parent.tag in _PREFORMATTED:
@@ -88,7 +88,7 @@ def _preformatted(node: LexborNode) -> str:
 
 
 def _open(node: LexborNode, *, keeps_space: bool) -> tuple[list[LexborNode | str], bool]:
-    """What a node consists of: texts, and nodes that are still to be opened; and whether white space in it is shown as it is."""
+    """The children of a node: texts, and nodes to open later; and whether white space in it is preserved."""
     tag = node.tag or ""
     if tag == "-text":
         return [_preformatted(node) if keeps_space else _SPACE.sub(" ", (node.text_content or "").translate(_COLLAPSE))], keeps_space

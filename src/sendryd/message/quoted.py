@@ -1,4 +1,4 @@
-"""Quoted-printable and base64 as they are written (RFC 2045 §6.7, §6.8), and quoted-printable that is mended."""
+"""Writes quoted-printable and base64 (RFC 2045 §6.7, §6.8), decodes quoted-printable, and repairs it."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ from typing import Final
 MAX_LINE: Final = 998  # octets without CRLF: RFC 5322 §2.1.1
 QP_LINE: Final = 76  # RFC 2045 §6.7
 BASE64_LINE: Final = 57  # octets that make 76 letters
-SLICE: Final = 64 * 1024  # octets decoded by one call, which keeps all other threads waiting
+SLICE: Final = 64 * 1024  # octets decoded by one call, which blocks all other threads
 _PRINTABLE: Final = frozenset(range(33, 127)) - {ord("=")} | {ord(" "), ord("\t")}
 _QUOTED: Final = tuple(bytes([octet]) if octet in _PRINTABLE else b"=%02X" % octet for octet in range(256))
 _SOFT_BREAK: Final = re.compile(rb"=[ \t]{0,80}\Z")
@@ -40,7 +40,7 @@ def quoted_printable(body: bytes) -> bytes:
 
 def _quote_lines(body: bytes) -> bytes:
     ends = body.count(b"\r\n")
-    # Else the fast way would take other line ends for such, or leave them, or keep other threads waiting.
+    # Otherwise the fast way would mistake other line ends, or block other threads.
     if len(body) <= SLICE and body.count(b"\n") == ends and body.count(b"\r") == ends:
         quoted = binascii.b2a_qp(body + b"\r\n")[:-2]  # with a CRLF in it, its soft line breaks have one too
         if max(map(len, quoted.split(b"\r\n"))) <= QP_LINE:  # a space at the end of a line can make it longer by one
@@ -70,7 +70,7 @@ def _fold(words: bytes) -> bytes:
 
 
 def decode_quoted(content: bytes, start: int, end: int) -> Iterator[bytes]:
-    """What quoted-printable says, a slice at a time. White space at the end of a line is not the text's (RFC 2045 §6.7 (3))."""
+    """Decodes quoted-printable, slice by slice. White space at the end of a line does not belong to the text (RFC 2045 §6.7 (3))."""
     while start < end:
         cut = end if end - start <= SLICE else content.rfind(b"\n", start, start + SLICE) + 1
         if cut:
@@ -93,12 +93,12 @@ def _decode_long_line(line: bytes) -> Iterator[bytes]:
 
 
 def _cut_between_words(line: bytes) -> Iterator[tuple[int, int]]:
-    """Where the slices of a line begin and end."""
+    """The bounds of the slices of a line."""
     position = 0
     while position < len(line):
         cut = min(position + SLICE, len(line))
         if cut < len(line):
-            # An equals sign is in one piece with its two digits, the line end, or others of its kind.
+            # An equals sign stays in one slice with its two digits, the line end, or further equals signs.
             equals = line.rfind(b"=", cut - 2, cut)
             while equals > position and line[equals - 1] == ord("="):
                 equals -= 1
@@ -108,7 +108,7 @@ def _cut_between_words(line: bytes) -> Iterator[tuple[int, int]]:
 
 
 def mend_quoted(body: bytes) -> bytes:
-    """Quoted-printable with raw 8-bit octets or long lines, in 7 bits and within 998 octets. What decodes out of it stays the same."""
+    """Repairs quoted-printable with raw 8-bit octets or long lines: 7-bit, within 998 octets, with the same decoded octets."""
     return b"\r\n".join(line if len(line) <= MAX_LINE and line.isascii() else _mend_line(line) for line in body.split(b"\r\n"))
 
 

@@ -1,4 +1,4 @@
-"""Edits of a message: lines put in front, fields cut out, all else byte for byte."""
+"""Edits of a message: fields prepended or removed, all other bytes unchanged."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 
 def format_date(moment: datetime) -> str:
-    """A date as RFC 5322 §3.3 has it. The moment is aware, UTC; the names are English whatever the machine's language."""
+    """A date in the form of RFC 5322 §3.3. The moment is aware, UTC; the names are English whatever the locale."""
     return _format_second(moment.replace(microsecond=0))
 
 
@@ -33,9 +33,9 @@ def prepare_submission(
     date: bytes | None,
     drop: Sequence[HeaderField],
 ) -> bytes:
-    """The content with a Received field in front, Message-ID and Date added when given, and the fields in `drop` cut out, which are in order.
+    """The content with a Received field prepended, Message-ID and Date added when given, and the fields in `drop`, which are in order, removed.
 
-    A missing final CRLF is added, and so is the empty line after a header that has no body.
+    A missing final CRLF is added, and so is the empty line after a header without a body.
     """
     parts = [received]
     if message_id is not None:

@@ -1,11 +1,11 @@
-"""Templates and designs to begin with. Pure data."""
+"""Starter templates and designs. Pure data."""
 
 from collections.abc import Mapping
 from typing import Final, TypedDict
 
 
 class StarterTemplate(TypedDict):
-    """A template to begin with."""
+    """A template to start from."""
 
     id: str
     name: str
@@ -16,7 +16,7 @@ class StarterTemplate(TypedDict):
 
 
 class StarterDesign(TypedDict):
-    """A design to begin with."""
+    """A design to start from."""
 
     id: str
     name: str

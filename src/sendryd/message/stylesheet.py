@@ -1,7 +1,7 @@
-"""Removes from a stylesheet everything by which a browser fetches something. Pure; linear.
+"""Removes from a stylesheet everything that a browser would fetch. Pure; linear.
 
-Splits the text into tokens as browsers do (CSS Syntax Level 3 §4), copies the harmless ones, and replaces the others by words that mean nothing,
-so that all the rest keeps its meaning: `background: #fff url(x) repeat-x` becomes `background: #fff none repeat-x`.
+Splits the text into tokens as browsers do (CSS Syntax Level 3 §4), copies the harmless ones, and replaces the others by meaningless words, so that
+the rest keeps its meaning: `background: #fff url(x) repeat-x` becomes `background: #fff none repeat-x`.
 """
 
 import re
@@ -12,7 +12,7 @@ RASTER_DATA: Final = re.compile(
     r"data:image/(?:png|gif|jpe?g|webp|bmp|avif)(?:;[a-z0-9=-]+)*;base64,[A-Za-z0-9+/=%]*", re.IGNORECASE | re.ASCII
 )
 
-# Functions that take no address: colours, sizes, gradients, transformations, and those of selectors. `var` can only give what is in the sheet.
+# Functions that take no URL: colours, sizes, gradients, transformations, selectors. `var` only returns values of the sheet.
 _FUNCTIONS: Final = frozenset(
     """
     rgb rgba hsl hsla hwb lab lch oklab oklch color color-mix light-dark calc min max clamp var env fit-content minmax repeat
@@ -28,7 +28,7 @@ _AT_RULES: Final = frozenset(
     {"media", "supports", "container", "layer", "keyframes", "-webkit-keyframes", "-moz-keyframes", "-o-keyframes"}
 )
 _REPLACEMENT: Final = "none"
-_NOTHING: Final = "/**/"  # what stands on its two sides must not become one word
+_NOTHING: Final = "/**/"  # keeps the tokens on its two sides apart
 
 _ESCAPE: Final = r"\\(?:[0-9A-Fa-f]{1,6}(?:\r\n|[ \t\r\n\f])?|[^0-9A-Fa-f\r\n\f])"
 _NAME: Final = rf"(?:[-A-Za-z0-9_]|[^\x00-\x7f]|{_ESCAPE})+"
@@ -43,7 +43,7 @@ _DATA_URL: Final = re.compile(r"""[ \t\r\n\f]*+(?:"([^"\\\r\n\f]*)"|'([^'\\\r\n\
 _BARE_URL: Final = re.compile(r"""(?=[ \t\r\n\f]*[^"' \t\r\n\f])(?:[^)\\]|\\(?s:.)|\\\Z)*\)?""")  # url( without quotes has no tokens inside
 _ESCAPED: Final = re.compile(r"\\(?:([0-9A-Fa-f]{1,6})(?:\r\n|[ \t\r\n\f])?|(?s:(.)))")
 _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
-_PLAIN: Final = re.compile(r"[^()@\\/\"'\x00<]*", re.ASCII)  # nothing in it can fetch
+_PLAIN: Final = re.compile(r"[^()@\\/\"'\x00<]*", re.ASCII)  # text that cannot fetch
 
 
 def remove_fetches(css: str) -> str:
@@ -72,7 +72,7 @@ def remove_fetches(css: str) -> str:
 
 
 def _read_function(css: str, function: str, position: int) -> tuple[str, int]:
-    """What comes in place of a function that is not known to be harmless, and where it ends."""
+    """The replacement of a function that is not known to be harmless, and the function's end."""
     if function != "url":
         return _REPLACEMENT, _end_of_block(css, position, ")")
     if found := _DATA_URL.match(css, position):
@@ -85,7 +85,7 @@ def _read_function(css: str, function: str, position: int) -> tuple[str, int]:
 
 
 def _end_of_rule(css: str, position: int) -> int:
-    """The place after a rule that begins with `@`: after its semicolon or block, or before the end of the block that it is in."""
+    """The position after a rule that begins with `@`: after its semicolon or block, or before the end of the enclosing block."""
     while found := _TOKEN.match(css, position):
         if found["other"] == "}":
             return position
@@ -102,7 +102,7 @@ def _end_of_rule(css: str, position: int) -> int:
 
 
 def _end_of_block(css: str, position: int, closer: str) -> int:
-    """The place after the bracket that closes a block or function, from the inside of it on; other brackets in it are closed first."""
+    """The position after the bracket that closes a block or function, from its inside on; nested brackets are closed first."""
     waiting = [closer]
     while waiting and (found := _TOKEN.match(css, position)):
         position = found.end()

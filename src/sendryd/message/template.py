@@ -50,7 +50,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """A template with its variables in place."""
+    """A rendered template."""
 
     subject: str  # one line
     html: str | None
@@ -80,7 +80,7 @@ _SMALL_ENGINE: Final = _make_engine(SMALL_FUEL)
 
 
 def check_template(source: str) -> None:
-    """Whether a template can be read, with each name in it. Raises `TemplateError`."""
+    """Checks that a template and each name in it are valid. Raises `TemplateError`."""
     bad_name = _read(source).bad_name
     if bad_name is not None:
         raise TemplateError(bad_name)
@@ -88,7 +88,7 @@ def check_template(source: str) -> None:
 
 
 def check_names(source: str) -> None:
-    """Whether each name in a text with `{{…}}` can be read, whatever else is wrong with it. Raises `TemplateError`."""
+    """Checks that each name in a text with `{{…}}` is valid, whatever its other faults. Raises `TemplateError`."""
     try:
         bad_name = _read(source).bad_name
     except TemplateError:
@@ -98,7 +98,7 @@ def check_names(source: str) -> None:
 
 
 def variable_names(source: str) -> tuple[str, ...]:
-    """The variables that a template asks for, sorted. Raises `TemplateError`."""
+    """The variables that a template uses, sorted. Raises `TemplateError`."""
     try:
         return tuple(sorted(_ENGINE.undeclared_variables_in_str(_read(source).text) - {"range"}))
     except minijinja.TemplateError as error:
@@ -106,9 +106,9 @@ def variable_names(source: str) -> tuple[str, ...]:
 
 
 def render(source: str, variables: Mapping[str, Any], *, is_html: bool) -> str:
-    """A template with its variables in place. Raises `TemplateError`.
+    """Renders a template with its variables. Raises `TemplateError`.
 
-    Run it where it can be ended; `render_small` is for the event loop.
+    Run it in a process that can be ended; `render_small` is for the event loop.
     """
     if "{" not in source:
         return source
@@ -123,7 +123,7 @@ def render(source: str, variables: Mapping[str, Any], *, is_html: bool) -> str:
 
 def _run(engine: minijinja.Environment, read: Source, variables: Mapping[str, Any], reads: Reads, *, is_html: bool) -> str:
     values = {name: give(value, reads) for name, value in variables.items() if value is not None}
-    if values:  # without any the engine has no dictionary to look in
+    if values:  # the engine needs a dictionary only for variables
         values = dict.fromkeys(METHODS, NOTHING) | values
     try:
         text = engine.render_str(read.text, _HTML if is_html else _TEXT, **values)
@@ -131,7 +131,7 @@ def _run(engine: minijinja.Environment, read: Source, variables: Mapping[str, An
         raise TemplateError(_TOO_MUCH if reads.left < 0 else read.bad_name or _explain(error)) from None
     except TooMuchRead:
         raise TemplateError(_TOO_MUCH) from None
-    if reads.left < 0:  # the engine takes some faults for what is missing
+    if reads.left < 0:  # the engine treats some faults as missing values
         raise TemplateError(_TOO_MUCH)
     if len(text) > MAX_OUTPUT:
         raise TemplateError(f"the result has more than {MAX_OUTPUT:,} characters: make it shorter")
@@ -141,7 +141,7 @@ def _run(engine: minijinja.Environment, read: Source, variables: Mapping[str, An
 def render_all(
     *, subject: str | None, html: str | None, text: str | None, schema: Mapping[str, Any] | None, variables: Mapping[str, Any]
 ) -> Rendered:
-    """A whole message from a template; the text is made from the HTML if there is none. Raises `TemplateError`."""
+    """Renders a whole message; makes the text from the HTML if there is none. Raises `TemplateError`."""
     values = with_schema(schema, variables)
     made_html = None if html is None else render(html, values, is_html=True)
     made_text = None if text is None else render(text, values, is_html=False)
@@ -153,9 +153,9 @@ def render_all(
 def render_small(
     *, subject: str | None, html: str | None, text: str | None, schema: Mapping[str, Any] | None, variables: Mapping[str, Any]
 ) -> Rendered | None:
-    """Like `render_all`, for the event loop: None if it could take more than some milliseconds, whatever was given.
+    """Like `render_all`, for the event loop: None if it could take more than some milliseconds, whatever the input.
 
-    Raises `TemplateError` for what is wrong in any case.
+    Raises `TemplateError` for a fault that `render_all` would raise too.
     """
     sources = [source for source in (subject, html, text) if source is not None]
     if (
@@ -176,7 +176,7 @@ def render_small(
         made_html = None if html is None else fill(html, is_html=True)
         made_text = None if text is None else fill(text, is_html=False)
         made_subject = fill(subject or "", is_html=False)
-    except TemplateError:  # for want of fuel, or for a reason that is found again
+    except TemplateError:  # out of fuel, or a fault that `render_all` finds too
         return None
     if made_text is None and made_html is not None:
         if not is_small(made_html):
@@ -186,7 +186,7 @@ def render_small(
 
 
 def _finish(subject: str, html: str | None, text: str | None) -> Rendered:
-    """Measures what has become of the template. Raises `TemplateError`."""
+    """Checks the length of the rendered texts. Raises `TemplateError`."""
     line = _BREAKS.sub(" ", subject).strip()
     for name, made, most in (("subject", line, MAX_SUBJECT), ("HTML", html, MAX_SOURCE), ("text", text, MAX_TEXT)):
         if made is not None and len(made) > most:

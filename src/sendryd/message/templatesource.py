@@ -129,12 +129,12 @@ _END_RAW: Final = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
 
 
 class TemplateError(ValueError):
-    """A template that cannot be rendered; one sentence that says what to change."""
+    """A template cannot be rendered. The message is one sentence that says what to change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A template in the engine's language."""
+    """A template in the engine's syntax."""
 
     text: str
     is_costly: bool  # compares variables, or walks into them: slow where they are long
@@ -152,12 +152,12 @@ class _Tag:
     hyphenated: str = ""  # the first name with a hyphen
 
     def at(self, index: int) -> str:
-        """A token, empty before the first and after the last."""
+        """A token of the tag; empty before the first and after the last."""
         return self.tokens[index] if 0 <= index < len(self.tokens) else ""
 
 
 def read_source(source: str) -> Source:
-    """A template that the engine may be given. Raises `TemplateError`."""
+    """A template that is safe to give to the engine. Raises `TemplateError`."""
     pieces: list[str] = []
     is_costly, is_cheap = False, True
     bad_name: str | None = None
@@ -221,7 +221,7 @@ def _tags(source: str) -> Iterator[_Tag]:
 
 
 def _read(source: str, tag: _Tag) -> None:
-    """The tokens of a tag, to its end."""
+    """The tokens of a tag, up to its end."""
     closing = {"{{": "}}", "{{{": "}}}", "{%": "%}"}[tag.kind]
     position = tag.start + len(tag.kind)
     if tag.kind != "{%" and source[position : position + 1] in tuple("#/^>!&"):
@@ -289,7 +289,7 @@ def _check(tag: _Tag) -> bool:
 
 
 def _check_mark(tag: _Tag, index: int, brackets: list[str]) -> bool:
-    """Whether a sign is costly; keeps the open brackets."""
+    """Whether an operator is costly; tracks the open brackets."""
     mark = tag.tokens[index]
     if mark in {"(", "["}:
         brackets.append(_bracket(tag, index))
@@ -312,12 +312,12 @@ def _has_cheap_filters(tag: _Tag) -> bool:
 
 
 def _is_between_targets(tag: _Tag, index: int, brackets: list[str]) -> bool:
-    """Whether a comma is that of `for key, value in …`."""
+    """Whether a comma is the one in `for key, value in …`."""
     return tag.at(0) == "for" and not brackets and "in" not in tag.tokens[:index]
 
 
 def _bracket(tag: _Tag, index: int) -> str:
-    """What an opening bracket begins."""
+    """The kind of construct that an opening bracket begins."""
     before = tag.at(index - 1)
     kind = tag.kinds[index - 1] if index else "mark"
     is_word = kind == "name" and before in _WORDS and tag.at(index - 2) != "."
@@ -353,14 +353,14 @@ def _check_name(tag: _Tag, index: int) -> None:
 
 
 def _are_one_name(tag: _Tag, index: int) -> bool:
-    """Whether a name and the one before it can only be meant as one name with a space."""
+    """Whether a name and the one before it can only be one name with a space in it."""
     words = _WORDS | _STATEMENTS | {"recursive"}
     is_behind_test = tag.at(index - 2) in {"is", "not"}  # the argument of a test
     return tag.tokens[index] not in words and tag.tokens[index - 1] not in words and not is_behind_test
 
 
 def _is_plain_index(tag: _Tag, index: int) -> bool:
-    """Whether a bracket holds a text or a small number."""
+    """Whether a bracket contains a string or a small number."""
     inner = tag.at(index + 1)
     kind = tag.kinds[index + 1] if index + 1 < len(tag.kinds) else "mark"
     is_small = kind == "number" and inner.isdigit() and len(inner) < 5 and int(inner) < MAX_INDEX
@@ -368,7 +368,7 @@ def _is_plain_index(tag: _Tag, index: int) -> bool:
 
 
 def _has_constant(tag: _Tag, index: int) -> bool:
-    """Whether a comparison has a constant on one side, which is all of that side."""
+    """Whether one whole side of a comparison is a constant."""
 
     def is_constant(at: int) -> bool:
         return 0 <= at < len(tag.tokens) and (tag.kinds[at] in {"string", "number"} or tag.tokens[at] in _CONSTANTS)

@@ -1,6 +1,6 @@
-"""The variables of a template: as it sees them, how many they may be, and the schema's defaults. Pure.
+"""The variables of a template: their views in the engine, their limits, and the schema's defaults. Pure.
 
-A template sees lists and objects through `SeenList` and `SeenObject`, which can be read and have no methods. Each read is counted.
+A template sees lists and objects through `SeenList` and `SeenObject`, which are read-only and have no methods. Each read is counted.
 """
 
 import json
@@ -29,11 +29,11 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 class TooMuchRead(Exception):
-    """A template reads more than it may."""
+    """A template exceeded its budget of reads."""
 
 
 class Reads:
-    """What one rendering may still read."""
+    """The remaining reads of one rendering."""
 
     def __init__(self, most: int = MAX_READS) -> None:
         self.left = most
@@ -70,7 +70,7 @@ class SeenList:
 
 
 class SeenObject:
-    """An object as a template sees it; what is null in it is missing, but for those who go through all of it."""
+    """An object as a template sees it. A null value is missing in look-ups, and present in loops over the object."""
 
     __slots__ = ("_reads", "_value")
 
@@ -93,7 +93,7 @@ class SeenObject:
         return iter(self._value)
 
     def items(self) -> list[tuple[str, Any]]:
-        """What the engine goes through."""
+        """The pairs that the engine iterates over."""
         self._reads.spend(len(self._value))
         return [(name, give(value, self._reads)) for name, value in self._value.items()]
 
@@ -104,7 +104,7 @@ class SeenObject:
 
 
 class _Nothing(SeenList):
-    """What is missing under a name that is one of a dictionary's methods, which the engine would find there: empty, and false."""
+    """A missing value whose name is a method of dictionaries, which the engine would find otherwise: empty, and false."""
 
     __slots__ = ()
 
@@ -142,7 +142,7 @@ def _as_json(value: Any, reads: Reads) -> str:
 
 
 def with_schema(schema: Mapping[str, Any] | None, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables with the schema's defaults. Raises `TemplateError` for one that is required and missing, or of another type."""
+    """The variables with the schema's defaults. Raises `TemplateError` for a missing required variable, or one of another type."""
     values = dict(variables)
     for name, rule in (schema or {}).items():
         if not isinstance(rule, Mapping):
@@ -160,9 +160,9 @@ def with_schema(schema: Mapping[str, Any] | None, variables: Mapping[str, Any]) 
 
 
 def check_variables(variables: Mapping[str, Any]) -> int:
-    """The length of the longest text. Raises `TemplateError` for too many values, too long ones or too deep ones.
+    """The length of the longest text. Raises `TemplateError` for too many values, too long texts or too deep nesting.
 
-    Walks without calling itself: the data may be deeper than the interpreter goes.
+    Not recursive: the data may be deeper than the interpreter's stack.
     """
     if "self" in variables:  # the engine takes variables as arguments of a method
         raise TemplateError("a variable cannot be called self: give it another name")
@@ -186,7 +186,7 @@ def check_variables(variables: Mapping[str, Any]) -> int:
 
 
 def are_small(variables: Mapping[str, Any]) -> bool:
-    """Whether the variables are few and short. Stops where they are not."""
+    """Whether the variables are few and short. Stops at the first excess."""
     if "self" in variables:
         return False
     waiting: list[tuple[Any, int]] = [(variables, 0)]

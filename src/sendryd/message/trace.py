@@ -1,4 +1,4 @@
-"""The Received field (RFC 5321 §4.4). What the client says of itself is hostile, and is made harmless."""
+"""The Received field (RFC 5321 §4.4). The client's own name is untrusted and is made harmless."""
 
 import re
 from datetime import datetime
@@ -28,7 +28,7 @@ def received_line(
     now: datetime,
     is_http: bool = False,
 ) -> bytes:
-    """The whole field, folded, with its final CRLF. `tls` is version and cipher; `hide_client` leaves out where it came from."""
+    """The whole field, folded, with its final CRLF. `tls` is version and cipher; `hide_client` omits the client's name and address."""
     # RFC 3848, RFC 6531 §4.3: A for authenticated. HTTP is in use, though not registered.
     protocol = "HTTP" if is_http else f"{'UTF8' if is_smtputf8 else 'E'}SMTP{'S' if tls else ''}A"
     origin = ""

@@ -1,8 +1,8 @@
-"""Conversion of what cannot go as it came: lines over 998 octets, and 8-bit content for a receiver without 8BITMIME.
+"""Converts content that cannot be sent unchanged: lines over 998 octets, and 8-bit content for a receiver without 8BITMIME.
 
-Only what must be is touched. A multipart and an attached message are never encoded themselves, their parts are (RFC 2045 §6.4, RFC 2046
-§5.2.1). What is signed or encrypted cannot be touched (RFC 1847 §2.1). The result is checked: 7-bit, lines within 998 octets, the same
-leaf contents. Linear in the size of the message.
+Only the necessary parts are changed. Multiparts and attached messages are never encoded themselves; their parts are (RFC 2045 §6.4, RFC 2046
+§5.2.1). Signed and encrypted parts cannot be changed (RFC 1847 §2.1). The result is checked: 7-bit, lines within 998 octets, the same leaf
+contents. Linear in the size of the message.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ _WRAPPED: Final = 900  # octets of a piece of a line that is cut where no reader
 
 
 def shorten_lines(content: bytes) -> bytes:
-    """The message with no line over 998 octets. Raises `MalformedMessage` with the reason if that cannot be had."""
+    """The message with no line over 998 octets. Raises `MalformedMessage` with the reason if that is impossible."""
     return _convert(content, _Limits(is_7bit=False))
 
 
 def to_7bit(content: bytes) -> bytes:
-    """The message in 7 bits, header and body. Raises `MalformedMessage` with the reason if that cannot be had."""
+    """The message in 7 bits, header and body. Raises `MalformedMessage` with the reason if that is impossible."""
     if content.isascii():
         return content
     return _convert(to_ascii_header(content, HeaderBlock.parse(content)), _Limits(is_7bit=True))
@@ -49,16 +49,16 @@ def with_encoding(header: bytes, part: Part, name: bytes, *, charset: str | None
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """What the result must keep to."""
+    """The limits of the result."""
 
     is_7bit: bool
 
     def is_bad(self, data: bytes) -> bool:
-        """Whether these octets cannot go as they are."""
+        """Whether these octets exceed the limits."""
         return (self.is_7bit and not data.isascii()) or is_too_long(data)
 
     def explain(self, data: bytes) -> str:
-        """What is wrong with these octets, as a clause."""
+        """The fault of these octets, as a clause."""
         return "has 8-bit octets" if self.is_7bit and not data.isascii() else f"has a line over {MAX_LINE} octets"
 
 

@@ -1,4 +1,4 @@
-"""People who use the dashboard: who they are, what they may do where, how they are signed in, and what they changed."""
+"""People who use the dashboard: identity, roles, sessions, one-time links, and the audit of their changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from sendryd.model.ids import AccountId, AuditId, MembershipId, PersonId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonRecord:
-    """A person. The same one may belong to several accounts."""
+    """A person, who may belong to several accounts."""
 
     id: PersonId
     email: str  # as `policy.password.canonical_email` makes it
@@ -26,7 +26,7 @@ class PersonRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """What a person may do in an account, or what somebody was invited to do."""
+    """A person's role in an account, or an invitation to it."""
 
     id: MembershipId
     account_id: AccountId
@@ -42,7 +42,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A browser that somebody is signed in with."""
+    """A browser in which a person is signed in."""
 
     id_hash: bytes  # SHA-256 of the cookie's value
     person_id: PersonId
@@ -56,7 +56,7 @@ class Session:
 
 
 class LinkPurpose(StrEnum):
-    """What a one-time link is for."""
+    """The purpose of a one-time link."""
 
     OWNER = "owner"
     INVITATION = "invitation"
@@ -65,7 +65,7 @@ class LinkPurpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A one-time link. Whoever has it may do what it is for, once."""
+    """A one-time link. Its bearer may use it once, for its purpose."""
 
     token_hash: bytes  # SHA-256
     purpose: LinkPurpose

@@ -93,12 +93,12 @@ class ClientConnection:
         self._outstanding: deque[Command] = deque((GREETING,))
         self._to_send: list[bytes] = []
         self._buffer = b""
-        self._start = 0  # of what is not parsed yet
+        self._start = 0  # of the first unparsed octet
         self._is_eof = False
         self._cut_line: bytes | None = None  # the beginning of a long line whose end has not come
-        self._lines: list[bytes] = []  # the texts of the reply that is coming in
+        self._lines: list[bytes] = []  # the texts of the incomplete reply
         self._kept = 0  # octets in `_lines`
-        self._line_count = 0  # of that reply, empty lines before it included
+        self._line_count = 0  # of the incomplete reply, empty lines before it included
         self._reply_size = 0  # octets
         self._tail = b""  # the last octets of the text so far
 
@@ -141,7 +141,7 @@ class ClientConnection:
     # Sending.
 
     def send(self, command: Command) -> None:
-        """Queues a command. Raises `LocalProtocolError` if it is not allowed now, `RemoteProtocolError` if its answer seems to be here."""
+        """Queues a command. Raises `LocalProtocolError` if it is not allowed now, `RemoteProtocolError` if an answer to it has already arrived."""
         behind = self._outstanding[-1].verb if self._outstanding else None
         self._dialogue.check_order(command.verb, behind=behind, may_pipeline=self.extensions.pipelining)
         if behind is None and self._start < len(self._buffer):
@@ -152,7 +152,7 @@ class ClientConnection:
         self._to_send.append(command.line)
 
     def send_content(self, stuffed: bytes) -> None:
-        """Sends a piece of the content. Its dots are stuffed and its line ends are CR LF: `datastream.dot_stuff` sees to that."""
+        """Sends a piece of the content, with dots stuffed and CRLF line ends, as `datastream.dot_stuff` returns it."""
         if self._dialogue.phase is not Phase.CONTENT:
             raise LocalProtocolError("content can be sent only after 354 and before its end")
         if stuffed:
@@ -160,7 +160,7 @@ class ClientConnection:
             self._tail = stuffed[-2:] if len(stuffed) > 1 else self._tail[-1:] + stuffed
 
     def end_content(self) -> None:
-        """Ends the content with the lone dot; nothing before it means an empty content."""
+        """Ends the content with the lone dot. Without a piece before it, the content is empty."""
         self._dialogue.end_content()
         # RFC 5321 §4.1.1.4: the CR LF before the dot is the one that ends the last line.
         self._to_send.append(b".\r\n" if self._tail in (b"", b"\r\n") else b"\r\n.\r\n")
@@ -224,7 +224,7 @@ class ClientConnection:
                 return event
 
     def _bound_line(self) -> None:
-        """Keeps only the beginning of a long line whose end has not come."""
+        """Keeps only the beginning of a long line whose end has not arrived."""
         size = len(self._buffer) - self._start - self._buffer.endswith(b"\r")  # the CR may belong to the line end
         if self._cut_line is None:
             if size <= MAX_LINE:
@@ -234,7 +234,7 @@ class ClientConnection:
         self._count(0, size)
 
     def _end_cut_line(self, rest: bytes) -> bytes:
-        """What is kept of a long line, now that its end is here."""
+        """The kept beginning of a long line whose end has arrived."""
         line = rest[:MAX_LINE] if self._cut_line is None else self._cut_line
         self._cut_line = None
         self._count(0, len(rest))
@@ -247,7 +247,7 @@ class ClientConnection:
             self._count(1, 0)
 
     def _count(self, lines: int, octets: int) -> None:
-        """Counts towards the limits of the reply that is coming in."""
+        """Counts towards the limits of the incomplete reply."""
         self._line_count += lines
         self._reply_size += octets
         if self._line_count > MAX_LINES:
@@ -256,7 +256,7 @@ class ClientConnection:
             raise self._break("a reply is too long")
 
     def _take_line(self, line: bytes) -> Reply | None:
-        """One line of a reply; the reply if it was the last."""
+        """Takes one line of a reply; returns the reply after its last line."""
         if not self._lines and line[3:4] == b" " and self._outstanding and self._outstanding[0].verb is not Verb.EHLO:
             reply = parse_single_line(line)
             if reply is not None:
@@ -301,7 +301,7 @@ class ClientConnection:
 
 @lru_cache(maxsize=256)  # most replies are one of a few: "250 2.1.0 Ok"
 def parse_single_line(line: bytes) -> Reply | None:
-    """A reply of one line without its line end; None if it is none."""
+    """A reply of one line without its line end; None if it is not one."""
     match = _LINE.fullmatch(line)
     return None if match is None or match[2] == b"-" else make_reply(int(match[1]), [match[3]])
 

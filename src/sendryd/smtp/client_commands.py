@@ -24,8 +24,8 @@ class Command:
     """
 
     verb: Verb
-    line: bytes = field(repr=False)  # with its CR LF; empty for what is not a line
-    recipient: str = ""  # of RCPT: whose reply it is
+    line: bytes = field(repr=False)  # with its CR LF; empty for an element that is not a line
+    recipient: str = ""  # of RCPT: the recipient that the reply concerns
 
     def __post_init__(self) -> None:
         line = self.line

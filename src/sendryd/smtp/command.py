@@ -69,13 +69,13 @@ def printable(line: bytes, limit: int = 80) -> str:
 
 
 def excerpt(line: bytes) -> str:
-    """A refused line for the log. A line without a known verb may be a secret sent out of turn, so it is hidden."""
+    """A refused line for the log. A line without a known verb is hidden: it may be a secret sent out of turn."""
     verb = line.partition(b" ")[0].upper()
     return printable(line) if verb in _VERBS else verb.decode() if verb == b"AUTH" else "(not a command)"
 
 
 def parse_hello(argument: bytes) -> str:
-    """The name in EHLO or HELO, in any form of real clients; only unprintable names are refused. Raises `CommandRefused`."""
+    """Parses the name in EHLO or HELO, in any form of real clients; refuses only unprintable names. Raises `CommandRefused`."""
     name = argument.strip()
     if not name or len(name) > MAX_HELLO:
         raise CommandRefused(make_reply(501, "5.5.4", "Give your host name, of at most 255 octets, after EHLO"))
@@ -91,7 +91,7 @@ def parse_auth(argument: bytes) -> Auth:
 
 
 def parse_bdat(line: bytes) -> Bdat | None:
-    """A BDAT command; None if its size is invalid: the number of following octets is then unknown."""
+    """Parses a BDAT command; None if its size is invalid: the number of following octets is then unknown."""
     match = _BDAT.fullmatch(line)
     return Bdat(int(match[1]), match[2] is not None) if match else None
 

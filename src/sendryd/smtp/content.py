@@ -15,16 +15,16 @@ DRAIN_FACTOR: Final = 4  # a content over the limit is read to its end, but not 
 
 
 class ContentIntake:
-    """Reads content from a session's input; reused for each transaction."""
+    """Reads content from a session's input; reused in each transaction."""
 
     __slots__ = ("_limit", "_refused", "_stray_refusal", "chunk_left", "is_last_chunk", "reader")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit  # octets
         self.reader: ContentReader | None = None  # None while there is no content
-        self._refused: Reply | None = None  # by the shell, or because no recipient was accepted
-        self._stray_refusal: Reply | None = None  # of a chunk that belongs to no content
-        self.chunk_left = 0  # octets of the chunk under way that have not come
+        self._refused: Reply | None = None  # a refusal by the shell, or because no recipient was accepted
+        self._stray_refusal: Reply | None = None  # the refusal of a chunk that belongs to no content
+        self.chunk_left = 0  # octets of the current chunk that have not arrived
         self.is_last_chunk = False
 
     @property
@@ -34,7 +34,7 @@ class ContentIntake:
 
     @property
     def given(self) -> int:
-        """Octets that were given away of the content that is being received."""
+        """Octets of the content being received that `give_away` returned."""
         return self.reader.given if self.reader else 0
 
     @property
@@ -51,14 +51,14 @@ class ContentIntake:
 
     @property
     def chunk_refusal(self) -> Reply | None:
-        """Why a chunk that is not the last one is refused. What is wrong inside the content shows only at its end."""
+        """The refusal of a chunk that is not the last one, or None. A flaw inside the content is reported only at its end."""
         if self._stray_refusal is not None or self._refused is not None:
             return self._stray_refusal or self._refused
         return TOO_BIG if self.reader is not None and self.reader.received > self._limit else None
 
     @property
     def is_stray_chunk(self) -> bool:
-        """The chunk under way belongs to no content."""
+        """Whether the current chunk belongs to no content."""
         return self._stray_refusal is not None
 
     def begin_data(self) -> None:
@@ -66,19 +66,19 @@ class ContentIntake:
         self.reader = ContentReader(self._limit, is_dot_stuffed=True)
 
     def begin_chunk(self, size: int, *, is_last: bool) -> bool:
-        """BDAT was in order. Says no if so much is too much."""
+        """Begins a chunk after a valid BDAT. False if its size exceeds what is read to its end."""
         if self.reader is None:
             self.reader = ContentReader(self._limit, is_dot_stuffed=False)
         self.chunk_left, self.is_last_chunk, self._stray_refusal = size, is_last, None
         return self.reader.received + size <= self._limit * DRAIN_FACTOR
 
     def begin_stray_chunk(self, size: int, reply: Reply) -> bool:
-        """BDAT was not in order, but its octets come all the same (RFC 3030 §2). Says no if so much is too much."""
+        """Begins a chunk after an invalid BDAT, whose octets follow all the same (RFC 3030 §2). False if its size exceeds what is read to its end."""
         self.chunk_left, self._stray_refusal = size, reply
         return size <= self._limit * DRAIN_FACTOR
 
     def refuse(self, reply: Reply) -> bool:
-        """The content is not wanted: drops it and reads on to its end. Says no if there is none."""
+        """Drops the content and reads on to its end. False if there is no content."""
         if self.reader is None:
             return False
         self._refused = reply
@@ -86,11 +86,11 @@ class ContentIntake:
         return True
 
     def give_away(self) -> list[bytes]:
-        """What has come of the content, in its final form, which is no longer held here."""
+        """Returns the content received so far in its final form, and releases it."""
         return self.reader.give_away() if self.reader else []
 
     def read_data(self, lines: LineBuffer) -> bool:
-        """Takes what there is after DATA; returns whether the end has come. Octets after it stay in the input."""
+        """Reads available octets after DATA; returns whether the end has been reached. Octets after it stay in the input."""
         assert self.reader is not None  # begin_data was called
         rest = self.reader.feed(lines.take_all())
         if rest is None:
@@ -100,7 +100,7 @@ class ContentIntake:
         return True
 
     def read_chunk(self, lines: LineBuffer) -> bool:
-        """Takes what there is of a chunk; says whether it is complete."""
+        """Reads available octets of a chunk; returns whether it is complete."""
         chunk = lines.take(self.chunk_left)
         self.chunk_left -= len(chunk)
         if self.reader is not None and self._stray_refusal is None:
@@ -108,12 +108,12 @@ class ContentIntake:
         return self.chunk_left == 0
 
     def finish(self) -> None:
-        """The last chunk is complete."""
+        """Ends the content after its last chunk."""
         assert self.reader is not None  # begin_chunk was called
         self.reader.finish()
 
     def take(self) -> DataEnded:
-        """The whole content, or what was not given away of it, which is no longer held here."""
+        """Returns the whole content, or the part that `give_away` has not returned, and releases it."""
         reader, self.reader = self.reader, None
         assert reader is not None  # one of the begin methods was called
         return DataEnded(reader.content(), reader.first_bare_lf, reader.is_8bit, reader.has_long_line)

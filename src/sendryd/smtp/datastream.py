@@ -21,7 +21,7 @@ _DOT: Final = 0x2E
 
 
 class Flaw(IntEnum):
-    """Why a content is malformed. Of several flaws the greatest counts, so that the result does not depend on the pieces."""
+    """Why a content is malformed. Of several flaws the greatest is reported, so that the result does not depend on how the octets were cut."""
 
     TOO_BIG = 1
     BARE_CR = 2
@@ -30,16 +30,14 @@ class Flaw(IntEnum):
 
 
 def dot_stuff(content: bytes) -> bytes:
-    """Content with CRLF line ends as it goes out after DATA, without the end of data (RFC 5321 §4.5.2)."""
+    """The form of a content after DATA, without the end of data (RFC 5321 §4.5.2). The content must have CRLF line ends."""
     if b"\r\n." in content:
         content = content.replace(b"\r\n.", b"\r\n..")
     return b"." + content if content.startswith(b".") else content
 
 
 def dot_stuff_piece(before: bytes, piece: bytes) -> bytes:
-    """The next piece of a content as it goes out after DATA; pieces may be cut anywhere. `before` is the two octets before it, CR LF at the
-    start.
-    """
+    """The form of one piece of a content after DATA; pieces may be cut anywhere. `before` is the two octets before the piece, CR LF at the start."""
     window = before + piece
     return window.replace(b"\r\n.", b"\r\n..")[2:] if b"\r\n." in window else piece
 
@@ -70,13 +68,13 @@ class ContentReader:
         self._is_dot_stuffed = is_dot_stuffed
         self._is_wanted = True
         self._pieces: list[bytes] = []
-        self._tail = b""  # not looked at yet
-        self._searched = 0  # how much of the tail cannot begin an end of data
-        self._tail_before = b"\r\n"  # the last two octets before the tail, as they came
-        self.size = 0  # octets kept, and given away
+        self._tail = b""  # octets not examined so far
+        self._searched = 0  # number of octets of the tail that cannot begin an end of data
+        self._tail_before = b"\r\n"  # the last two received octets before the tail
+        self.size = 0  # octets kept or given away
         self.given = 0  # octets of them that were given away
-        self._came = 0  # octets that came after DATA
-        self.received = 0  # octets of content that came: after DATA, not counting those that may yet be the end of data
+        self._came = 0  # octets received after DATA
+        self.received = 0  # octets of content received; after DATA, without octets that may be part of the end of data
         self.flaw: Flaw | None = None
         self.first_bare_lf: int | None = None
         self.is_8bit = False
@@ -88,7 +86,7 @@ class ContentReader:
         return self.size - self.given + len(self._tail)
 
     def feed(self, data: bytes) -> bytes | None:
-        """More octets after DATA. None before the end; then the octets after it."""
+        """Takes octets after DATA. Returns None before the end of data, else the octets after it."""
         buffer = self._tail + data if self._tail else data
         self._came += len(data)
         if buffer.startswith(b".\r\n") and self._tail_before == b"\r\n":
@@ -106,30 +104,30 @@ class ContentReader:
         return buffer[behind:]
 
     def append(self, chunk: bytes) -> None:
-        """Octets of a BDAT chunk."""
+        """Takes octets of a BDAT chunk."""
         self.received += len(chunk)
         self._keep_tail(self._tail + chunk if self._tail else chunk)
 
     def finish(self) -> None:
-        """The last chunk is complete."""
+        """Ends the content after its last chunk."""
         tail, self._tail = self._tail, b""
         self._process(tail)
 
     def discard(self) -> None:
-        """The content is no longer wanted: drops what is held and keeps no more."""
+        """Drops the content received so far, and what follows."""
         self._is_wanted = False
         self._pieces.clear()
         self.size = self.given = 0
         self._cut_tail()
 
     def give_away(self) -> list[bytes]:
-        """What there is of it in its final form, which is no longer held here."""
+        """Returns the content received so far in its final form, and releases it."""
         pieces, self._pieces = self._pieces, []
         self.given = self.size
         return pieces
 
     def content(self) -> bytes:
-        """All of it that was not given away. To be asked once, at the end, when there is no flaw."""
+        """The content that `give_away` has not returned. Read it once, at the end, if there is no flaw."""
         pieces = self._pieces
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -147,7 +145,7 @@ class ContentReader:
             self._cut_tail()
 
     def _cut_tail(self) -> None:
-        """Leaves of the tail what can begin an end of data."""
+        """Keeps in the tail only octets that can begin an end of data."""
         before = self._tail_before + self._tail[:-4]
         self._tail_before = before[-2:]
         self._tail = self._tail[-4:]
@@ -162,7 +160,7 @@ class ContentReader:
             return
         crlf = piece.count(b"\r\n")
         is_clean = piece.count(b"\n") == crlf and piece.count(b"\r") == crlf and b"\0" not in piece
-        if not is_clean or before != b"\r\n":  # a false end can have its first octets in the piece before
+        if not is_clean or before != b"\r\n":  # a false end can begin in the piece before
             self._look_for_flaws(before, piece)
         if self.flaw is not None:
             return
@@ -192,15 +190,15 @@ class ContentReader:
             self._spoil(Flaw.FALSE_END)
 
     def _mend_line_ends(self, piece: bytes) -> bytes:
-        """Each bare LF to CRLF. There is no bare CR, or the content would have a flaw."""
+        """Changes each bare LF to CRLF. A bare CR is a flaw, so there is none."""
         if self.first_bare_lf is None:
             first = _BARE_LF.search(piece)
-            assert first is not None  # else there was nothing to mend
+            assert first is not None  # otherwise there was nothing to change
             self.first_bare_lf = self.size + first.start()
         return piece.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
     def _measure_lines(self, piece: bytes) -> None:
-        """Looks for a line over the limit in steps of the limit, from line end to line end. A piece begins with a line."""
+        """Looks for a line over the limit, jumping by the limit from line end to line end. A piece begins with a line."""
         position, length = 0, len(piece)
         while length - position > MAX_LINE:
             end = piece.rfind(b"\n", position, position + MAX_LINE + 2)

@@ -51,16 +51,16 @@ class MailFrom:
     """A transaction begins. Awaits a reply."""
 
     path: ReversePath
-    size: int | None = None  # octets, as the client says: RFC 1870
+    size: int | None = None  # octets, as the client declares: RFC 1870
     body: BodyType = "7BIT"  # RFC 6152
-    is_smtputf8: bool = False  # the client allows what RFC 6531 allows; the message may not need it
+    is_smtputf8: bool = False  # the client permits RFC 6531; the message may not need it
     ret: str | None = None  # RFC 3461 §4.3: FULL or HDRS
     envid: str | None = None  # RFC 3461 §4.4, as given (xtext)
 
 
 @valuetype(frozen=True, slots=True)
 class RcptTo:
-    """One more recipient. Awaits a reply. A recipient that was accepted before may come again."""
+    """One more recipient. Awaits a reply. The client may repeat an accepted recipient."""
 
     path: ForwardPath
     notify: frozenset[str] | None = None  # RFC 3461 §4.1

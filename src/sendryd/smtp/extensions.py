@@ -1,4 +1,4 @@
-"""Service extensions: what the EHLO reply of a peer offers (RFC 5321 §4.1.1.1)."""
+"""Service extensions that a peer offers in its EHLO reply (RFC 5321 §4.1.1.1)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ MAX_SIZE_DIGITS: Final = 20  # RFC 1870 §4
 
 
 def parse_extensions(lines: Iterable[str]) -> Extensions:
-    """Reads the texts of an EHLO reply's lines; the first is the peer's name. What is not known is left out."""
+    """Parses the texts of an EHLO reply's lines; the first is the peer's name. Ignores unknown extensions."""
     offered: dict[str, str] = {}
     for number, line in enumerate(lines):
         if number:

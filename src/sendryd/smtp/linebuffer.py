@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 
 class LineFault(Enum):
-    """Why there is no line, though one has ended."""
+    """Why a line that has ended is not returned."""
 
     TOO_LONG = auto()
     BARE_LINE_END = auto()
@@ -22,15 +22,15 @@ class LineBuffer:
 
     def __init__(self) -> None:
         self._data = b""
-        self._position = 0  # of what is not used yet
+        self._position = 0  # of the first unused octet
         self._is_skipping = False  # the rest of a line that is too long
-        self.left = 0  # octets that are not used yet
+        self.left = 0  # unused octets
 
     def __len__(self) -> int:
         return self.left
 
     def append(self, data: bytes) -> None:
-        """More octets."""
+        """Takes received octets."""
         self._data = self._data[self._position :] + data if self.left else data
         self._position = 0
         self.left = len(self._data)
@@ -82,7 +82,7 @@ class LineBuffer:
         return data
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Drops all octets."""
         self.take_all()
         self._is_skipping = False
 

@@ -12,12 +12,12 @@ MECHANISMS: Final = frozenset({"PLAIN", "LOGIN"})
 
 
 class UndecodableResponse(ValueError):
-    """Not base64, or not what the mechanism asks for: 501 5.5.2."""
+    """The response is not base64, or not of the mechanism's form: 501 5.5.2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and a password, not yet looked at."""
+    """A user name and a password, not verified."""
 
     username: str
     password: str
@@ -36,13 +36,13 @@ class Exchange:
         self._username: str | None = None
 
     def start(self, initial: bytes | None) -> bytes | Credentials:
-        """The first move; `initial` is the initial response of the AUTH command, if it had one."""
+        """The first step; `initial` is the initial response of the AUTH command, or None."""
         if initial is None:
             return EMPTY_CHALLENGE if self.mechanism == "PLAIN" else USERNAME_CHALLENGE
         return self.step(b"" if initial == b"=" else initial)  # RFC 4954 §4: a lone = is an empty response
 
     def step(self, response: bytes) -> bytes | Credentials:
-        """A response line. Raises `UndecodableResponse`."""
+        """Takes a response line. Raises `UndecodableResponse`."""
         decoded = _decode(response)
         if self.mechanism == "PLAIN":
             parts = decoded.split("\0")

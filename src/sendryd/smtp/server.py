@@ -35,11 +35,11 @@ class ServerConnection(AuthCommands, TransactionCommands):
 
     __slots__ = ()
 
-    # What the shell asks.
+    # Queries of the shell.
 
     @property
     def awaiting(self) -> Step:
-        """What the shell waits for when it reads."""
+        """The step that the shell waits for when it reads."""
         if self._dialogue.state is State.TLS:
             return Step.HANDSHAKE
         return Step.DATA_BLOCK if self.is_receiving_content else Step.COMMAND
@@ -56,12 +56,12 @@ class ServerConnection(AuthCommands, TransactionCommands):
 
     @property
     def is_receiving_content(self) -> bool:
-        """What is read next is content, not commands."""
+        """Whether the next octets are content, not commands."""
         return self._dialogue.state is State.DATA or self._content.chunk_left > 0
 
     @property
     def has_content(self) -> bool:
-        """A content has begun to come, and neither its end nor RSET has been reached."""
+        """Whether a content has begun, and neither its end nor RSET has been reached."""
         return self._content.reader is not None
 
     @property
@@ -71,11 +71,11 @@ class ServerConnection(AuthCommands, TransactionCommands):
 
     @property
     def content_given(self) -> int:
-        """Octets that `give_content` gave of the content that is being received; 0 once it has been dropped."""
+        """Octets of the content being received that `give_content` returned; 0 once it has been dropped."""
         return self._content.given
 
     def give_content(self) -> list[bytes]:
-        """The content so far, in pieces and in its final form, but for its end. `DataEnded` has only the rest then."""
+        """The content received so far, in pieces and in its final form, without its end. `DataEnded` then has only the rest."""
         return self._content.give_away()
 
     # Receiving and sending.
@@ -108,13 +108,13 @@ class ServerConnection(AuthCommands, TransactionCommands):
 
     def shut_down(self, reply: Reply) -> None:
         """Sends a last reply, in any state, and closes."""
-        if self._dialogue.state is State.TLS:  # nothing can be said in the middle of a handshake
+        if self._dialogue.state is State.TLS:  # no reply can be sent during a handshake
             self._close(str(reply))
         else:
             self._hang_up(reply, str(reply))
 
     def refuse_content(self, reply: Reply) -> None:
-        """The content is not wanted: drops what is held, reads on to its end, then answers with this reply."""
+        """Refuses the content: drops what is held, reads on to its end, then sends this reply."""
         if not self._content.refuse(reply):
             raise LocalProtocolError("no content is being received")
 
@@ -130,7 +130,7 @@ class ServerConnection(AuthCommands, TransactionCommands):
             self._follow(verb, reply)
 
     def accept_hello(self) -> None:
-        """Answers `Hello` with our name and, to EHLO, what we offer."""
+        """Answers `Hello` with our name and, to EHLO, our extensions."""
         if self._dialogue.pending is Verb.EHLO:
             keywords = self._profile.keywords(max_message_size=self._limits.max_message_size, is_encrypted=self._dialogue.is_encrypted)
             self.reply(Reply(250, (self._hostname, *keywords)))
@@ -138,7 +138,7 @@ class ServerConnection(AuthCommands, TransactionCommands):
             self.reply(Reply(250, self._hostname))
 
     def _follow(self, verb: Verb, reply: Reply) -> None:
-        """What a reply changes besides the state."""
+        """Applies the effects of a reply other than the change of state."""
         if verb is Verb.RCPT:
             if reply.is_positive:
                 self._recipients.add(self._recipient)
@@ -175,7 +175,7 @@ class ServerConnection(AuthCommands, TransactionCommands):
                 return event
 
     def _advance(self) -> ServerEvent | type[NEED_DATA] | None:
-        """One step; None: go on."""
+        """One step; None: continue."""
         if self._dialogue.state is State.CLOSED or self._dialogue.state is State.TLS:
             return self._end_of_stream("in the handshake") if self._dialogue.state is State.TLS and self._is_eof else NEED_DATA
         if self._dialogue.state is State.DATA:

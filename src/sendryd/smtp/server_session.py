@@ -1,4 +1,4 @@
-"""The state of one SMTP session at the server, its limits, and how it answers and ends: what all commands share."""
+"""The state of one SMTP session at the server, its limits, and how it answers and ends: shared by all commands."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class ServerLimits:
     max_message_size: int = 40 * 1024 * 1024  # octets
     max_recipients: int = 1000  # of one transaction; RFC 5321 §4.5.3.1.8 asks for 100 at the least
     max_faults: int = 20  # before 421; what Postfix allows (smtpd_hard_error_limit)
-    max_idle_commands: int = 1000  # NOOP, RSET, EHLO and the like without a message in between; pools of clients keep alive with them
+    max_idle_commands: int = 1000  # consecutive NOOP, RSET, EHLO and the like; client pools use them to keep connections open
     command_line: int = 2048  # octets: RFC 5321 §4.5.3.1.4 has 512 and our extensions add to it
     auth_line: int = 12_288  # octets: RFC 4954 §4
 
@@ -67,7 +67,7 @@ class ServerSession:
     def __repr__(self) -> str:
         return f"<ServerConnection {self._dialogue.state.name} pending={self._dialogue.pending}>"
 
-    # What a client may say.
+    # Order of commands.
 
     @property
     def _is_stranger(self) -> bool:

@@ -29,7 +29,7 @@ from sendryd.smtp.reply import SERVICE_CLOSING, Reply, ReplyClass
 
 
 class Verb(StrEnum):
-    """What a reply can answer. The greeting and the content are no commands, but they are answered too."""
+    """An element of the dialogue that a reply answers: a command, the greeting, or the content."""
 
     GREETING = "greeting"
     EHLO = "EHLO"
@@ -54,13 +54,13 @@ _HELLOS: Final = (Verb.EHLO, Verb.HELO)
 
 
 class State(IntEnum):
-    """Where a server's dialogue stands."""
+    """The state of a server's dialogue."""
 
-    GREETING = auto()  # connected, nothing said
-    START = auto()  # greeted; EHLO is due
+    GREETING = auto()  # connected; no greeting sent
+    START = auto()  # greeting sent; EHLO is due
     READY = auto()  # EHLO was accepted; no transaction
     AUTH = auto()  # in an AUTH dialogue, or its decision is awaited
-    TLS = auto()  # 220 was said to STARTTLS; the handshake is due
+    TLS = auto()  # STARTTLS was answered with 220; the handshake is due
     MAIL = auto()  # MAIL was accepted
     RCPT = auto()  # at least one RCPT was accepted
     DATA = auto()  # content flows, until CR LF . CR LF
@@ -72,7 +72,7 @@ SERVER_MOVES: Final[dict[tuple[State, Verb, ReplyClass], State]] = {
     (State.GREETING, Verb.GREETING, _P): State.START,
     (State.GREETING, Verb.GREETING, _T): State.CLOSED,
     (State.GREETING, Verb.GREETING, _N): State.CLOSED,
-    # EHLO is welcome at any time between transactions, and ends one under way (RFC 5321 §4.1.4).
+    # EHLO is allowed wherever a command is, and ends a transaction under way (RFC 5321 §4.1.4).
     **{
         (state, verb, answer): State.READY if answer is _P else state
         for state in (State.START, State.READY, State.MAIL, State.RCPT, State.BDAT)
@@ -118,27 +118,29 @@ SERVER_ORDER: Final = frozenset((state, verb) for state, verb, _ in SERVER_MOVES
 
 
 class ServerDialogue:
-    """Where one session of a server stands. Others read its attributes; only its methods change them."""
+    """The dialogue of one session at the server. Other code reads its attributes; only its methods change them."""
 
     __slots__ = ("is_authenticated", "is_encrypted", "is_extended", "pending", "state")
 
     def __init__(self, *, is_encrypted: bool) -> None:
         self.state = State.GREETING
-        self.pending: Verb | None = Verb.GREETING  # what awaits a decision
+        self.pending: Verb | None = Verb.GREETING  # the element that awaits a decision
         self.is_encrypted = is_encrypted
         self.is_authenticated = False
-        self.is_extended = False  # the client said EHLO, not HELO
+        self.is_extended = False  # the client sent EHLO, not HELO
 
     def is_in_order(self, verb: Verb) -> bool:
-        """Whether a client may say this now."""
+        """Whether the client may send this now."""
         return (self.state, verb) in SERVER_ORDER
 
     def ask(self, verb: Verb) -> None:
-        """A decision on this is awaited from now on."""
+        """Records that this element awaits a decision."""
         self.pending = verb
 
     def decide(self, reply: Reply) -> Verb:
-        """The decision that was awaited; gives what it was on. Raises `LocalProtocolError` if none was, or if the reply cannot be its answer."""
+        """Ends the awaited decision and returns the element that it was about. Raises `LocalProtocolError` if none was awaited, or if the reply
+        cannot answer it.
+        """
         verb = self.pending
         if verb is None:
             raise LocalProtocolError(f"nothing awaits the reply {reply}")
@@ -147,7 +149,7 @@ class ServerDialogue:
         return verb
 
     def move(self, verb: Verb, answer: ReplyClass) -> None:
-        """This was answered so. Raises `LocalProtocolError` if it cannot be."""
+        """Changes the state after this reply to this element. Raises `LocalProtocolError` if the reply cannot answer it."""
         after = SERVER_MOVES.get((self.state, verb, answer))
         if after is None:
             raise LocalProtocolError(f"a {answer.name.lower()} reply is no answer to {verb} in {self.state.name}")
@@ -158,16 +160,16 @@ class ServerDialogue:
             self.is_extended = verb is Verb.EHLO
 
     def detour(self) -> None:
-        """DATA after MAIL, without an accepted recipient: its content is read to its end, and refused there.
+        """Accepts DATA after MAIL without an accepted recipient: its content is read to its end and refused there.
 
-        A client that pipelines may not see in time that no recipient is left (RFC 2920 §3.1). Raises `LocalProtocolError` in other states.
+        A client that pipelines may not see in time that no recipient was accepted (RFC 2920 §3.1). Raises `LocalProtocolError` in other states.
         """
         if self.state is not State.MAIL:
             raise LocalProtocolError(f"there is no way around in {self.state.name}")
         self.state = State.DATA
 
     def shake_hands(self) -> None:
-        """The handshake is done: everything said before it is forgotten (RFC 3207 §4.2). Raises `LocalProtocolError` if none was due."""
+        """Records the end of the handshake, and forgets everything before it (RFC 3207 §4.2). Raises `LocalProtocolError` if no handshake was due."""
         if self.state is not State.TLS:
             raise LocalProtocolError("no handshake was due")
         self.state = State.START
@@ -175,11 +177,11 @@ class ServerDialogue:
         self.is_authenticated = self.is_extended = False
 
     def deauthenticate(self) -> None:
-        """The key is no longer good: AUTH is due again."""
+        """Requires AUTH again, because the key is no longer valid."""
         self.is_authenticated = False
 
     def close(self) -> None:
-        """Nothing more is read, and nothing awaits a decision."""
+        """Closes the dialogue: nothing more is read, and no decision is awaited."""
         self.state = State.CLOSED
         self.pending = None
 
@@ -188,14 +190,14 @@ class ServerDialogue:
 
 
 class Phase(StrEnum):
-    """Where a client's dialogue stands."""
+    """The state of a client's dialogue."""
 
     OPEN = "open"  # commands may be sent
-    TLS = "tls"  # 220 was said to STARTTLS; the handshake is due
-    CONTENT = "content"  # 354 was said to DATA; content may be sent
+    TLS = "tls"  # STARTTLS was answered with 220; the handshake is due
+    CONTENT = "content"  # DATA was answered with 354; content may be sent
     SENT = "sent"  # the lone dot was sent; its answer is due
-    CLOSING = "closing"  # nothing more is sent; the peer has kept the rules
-    BROKEN = "broken"  # nothing more is sent; the peer has not
+    CLOSING = "closing"  # nothing more is sent; the peer has followed the protocol
+    BROKEN = "broken"  # nothing more is sent; the peer has violated the protocol
 
 
 MAY_BE_FOLLOWED: Final = frozenset({Verb.RSET, Verb.MAIL, Verb.RCPT})  # RFC 2920 §3.1
@@ -221,7 +223,7 @@ CLIENT_MOVES: Final[dict[tuple[Phase, Verb, int], Phase]] = {
     **{(Phase.OPEN, verb, answer): after for (verb, answer), after in _OPEN_MOVES.items()},
     # Commands that were pipelined before the 421 are still answered.
     **{(Phase.CLOSING, verb, answer): Phase.CLOSING for verb, answer in _OPEN_MOVES},
-    # A refusal may come before the content has ended; then the rest of it, and the lone dot, must not be said.
+    # A refusal may arrive before the end of the content; then the rest and the lone dot must not be sent.
     (Phase.CONTENT, Verb.CONTENT, _T): Phase.CLOSING,
     (Phase.CONTENT, Verb.CONTENT, _N): Phase.CLOSING,
     (Phase.SENT, Verb.CONTENT, _P): Phase.OPEN,
@@ -231,7 +233,7 @@ CLIENT_MOVES: Final[dict[tuple[Phase, Verb, int], Phase]] = {
 
 
 class ClientDialogue:
-    """Where one session of a client stands. Others read its attributes; only its methods change them."""
+    """The dialogue of one session at the client. Other code reads its attributes; only its methods change them."""
 
     __slots__ = ("broken_in", "fault", "has_hello", "is_encrypted", "phase")
 
@@ -239,8 +241,8 @@ class ClientDialogue:
         self.phase = Phase.OPEN
         self.is_encrypted = is_encrypted
         self.has_hello = False
-        self.fault = ""  # how the peer has broken the rules
-        self.broken_in: Phase | None = None  # in which phase: a message that was sent may have been taken
+        self.fault = ""  # how the peer violated the protocol
+        self.broken_in: Phase | None = None  # the phase of the violation: a message that was sent by then may have been accepted
 
     def check_order(self, verb: Verb, *, behind: Verb | None, may_pipeline: bool) -> None:
         """Raises `LocalProtocolError` if this may not be sent now, after a command that was sent last and is not answered yet."""
@@ -256,7 +258,7 @@ class ClientDialogue:
             raise LocalProtocolError("STARTTLS cannot be sent inside TLS")
 
     def hear(self, verb: Verb, code: int) -> None:
-        """This was answered so. Raises `RemoteProtocolError` if it cannot be."""
+        """Changes the state after the peer's reply to this element. Raises `RemoteProtocolError` if the reply cannot answer it."""
         answer = code // 100
         after = CLIENT_MOVES.get((self.phase, verb, answer))
         if after is None:
@@ -268,13 +270,15 @@ class ClientDialogue:
             self.has_hello = True
 
     def end_content(self) -> None:
-        """The lone dot is said. Raises `LocalProtocolError` if no content is being sent."""
+        """Records that the lone dot was sent. Raises `LocalProtocolError` if no content is being sent."""
         if self.phase is not Phase.CONTENT:
             raise LocalProtocolError("content can be ended only after 354, and once")
         self.phase = Phase.SENT
 
     def shake_hands(self) -> None:
-        """The handshake is done: all that was learned before it is forgotten (RFC 3207 §4.2). Raises `LocalProtocolError` if none was due."""
+        """Records the end of the handshake, and forgets everything learned before it (RFC 3207 §4.2). Raises `LocalProtocolError` if no handshake
+        was due.
+        """
         if self.phase is not Phase.TLS:
             raise LocalProtocolError("TLS can be established only after 220 to STARTTLS")
         self.phase = Phase.OPEN
@@ -282,7 +286,7 @@ class ClientDialogue:
         self.has_hello = False
 
     def break_off(self, fault: str) -> RemoteProtocolError:
-        """The peer has broken the rules: nothing more is said. Gives the error to raise."""
+        """Breaks the dialogue because the peer violated the protocol: nothing more is sent. Returns the error to raise."""
         self.broken_in = self.phase
         self.phase = Phase.BROKEN
         self.fault = fault

@@ -35,10 +35,10 @@ _VALUE: Final = re.compile(r"[!-<>-~]+")  # RFC 5321 §4.1.2: esmtp-value, in AS
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class OutboundEnvelope:
-    """What goes before the content. Addresses are in their wire form: quoted local parts quoted, domains as A-labels."""
+    """The envelope of a message to send. Addresses are in their wire form: quoted local parts quoted, domains as A-labels."""
 
     reverse_path: str  # empty: the null reverse-path
-    forward_paths: tuple[str, ...]  # no two alike
+    forward_paths: tuple[str, ...]  # no duplicates
     size: int  # octets of the content as it will be sent, without the dots that are stuffed in
     needs_smtputf8: bool = False
     is_8bit: bool = False  # the content has octets above 127
@@ -55,16 +55,16 @@ def needs_7bit(*, is_8bit: bool, extensions: Extensions) -> bool:
 
 @valuetype(frozen=True, slots=True, kw_only=True)
 class TransactionResult:
-    """The outcome of a transaction: for every forward-path the reply that decided, and where it came."""
+    """The outcome of a transaction: for every forward-path the decisive reply and its step."""
 
     per_recipient: Mapping[str, Reply]
-    steps: Mapping[str, Step]  # RCPT for one refused there; MAIL, DATA or FINAL_DOT for what was said of all
+    steps: Mapping[str, Step]  # RCPT for a recipient refused there; MAIL, DATA or FINAL_DOT for a reply that concerns all
     failed_at: Step | None  # None: at least one recipient has the message
-    was_sent: bool = True  # False: told from the peer's EHLO alone, nothing was said
+    was_sent: bool = True  # False: decided by the peer's EHLO reply alone, no command was sent
 
 
 class Transaction:
-    """One envelope under way. `commands` → say them, `receive` each reply; `wants_content` → send it; until `is_done`."""
+    """One transaction. Send its `commands` and `receive` each reply; send the content if `wants_content`; until `is_done`."""
 
     __slots__ = (
         "_accepted",
@@ -93,7 +93,7 @@ class Transaction:
         self._accepted: list[str] = []
         self._failed_at: Step | None = None
         self._is_mail_accepted = False
-        self._said = 0  # commands given out so far: MAIL is the first, DATA the last
+        self._said = 0  # commands returned so far: MAIL is the first, DATA the last
         self._unanswered = 0
         self.is_done = False
         self.is_mail_answered = False
@@ -110,16 +110,16 @@ class Transaction:
 
     @property
     def wants_content(self) -> bool:
-        """Whether anybody is there to get the content. If not, only the lone dot is sent."""
+        """Whether at least one recipient was accepted. If not, only the lone dot is sent."""
         return bool(self._accepted)
 
     @property
     def is_decided(self) -> bool:
-        """Nothing that is still to come can change the result."""
+        """Whether no further reply can change the result."""
         return not self._undecided
 
     def commands(self) -> list[Command]:
-        """What to say now; empty while replies are awaited."""
+        """The commands to send now; empty while replies are awaited."""
         if self.is_done or self.is_text_due or self._unanswered:
             return []
         paths = self._envelope.forward_paths
@@ -197,7 +197,7 @@ class Transaction:
             self._decide_all(reply, Step.FINAL_DOT)
 
     def _finish_if_answered(self) -> None:
-        """No recipient is left: done, once what was pipelined has been answered."""
+        """Ends a transaction without recipients once all pipelined commands have been answered."""
         if not self._unanswered:
             self.is_done = True
 
@@ -247,7 +247,7 @@ class Transaction:
 
 
 def _parameter(name: str, value: str | None) -> list[str]:
-    """The parameter, if there is a value that can be one: nothing in it may begin another."""
+    """The parameter if its value is valid: a value must not begin another parameter."""
     return [f"{name}={value}"] if value and _VALUE.fullmatch(value) else []
 
 

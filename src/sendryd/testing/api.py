@@ -1,4 +1,4 @@
-"""The REST API in one process with a store, without sockets: an ASGI client, and keys and messages to look at."""
+"""The REST API in one process with a store, without sockets: an ASGI client, with keys and messages in the store."""
 
 import asyncio
 import json
@@ -70,7 +70,7 @@ def _adapter(shape: Any) -> TypeAdapter[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What an operation answers."""
+    """The declared answers of an operation."""
 
     method: str
     path: str
@@ -78,9 +78,9 @@ class _Shape:
 
 
 class ApiWorld:
-    """The application on a store. `clock` moves by hand, `zone` is what DNS has."""
+    """The application on a store. The test moves `clock`; `zone` holds the DNS records."""
 
-    _shapes: ClassVar[Router[_Shape] | None] = None  # the same for all worlds, and not made in a moment
+    _shapes: ClassVar[Router[_Shape] | None] = None  # shared by all worlds, because building it is slow
 
     def __init__(self, store: Store, *, limiter: RateLimits | None = None, seed: int = 1) -> None:
         self.store = store
@@ -149,13 +149,13 @@ class ApiWorld:
 
     @cached_property
     def operations(self) -> list[Operation]:
-        """All operations, as they are declared."""
+        """All declared operations."""
         return create_operations(self._needs)
 
     @classmethod
     @asynccontextmanager
     async def open(cls, data_dir: Path) -> AsyncIterator[Self]:
-        """One on a store of its own, with two accounts."""
+        """An API world on a new store, with two accounts."""
         world = cls(open_new_store(data_dir))
         for account in (ACCOUNT, OTHER_ACCOUNT):
             await world.store.ensure_account(account, f"account {account}", world.clock.now())
@@ -167,7 +167,7 @@ class ApiWorld:
     @classmethod
     @asynccontextmanager
     async def open_copy(cls, before: Path, data_dir: Path) -> AsyncIterator[Self]:
-        """One a second later, on a copy of the data directory of one that is closed. What is made now is not what was made there."""
+        """An API world on a copy of the data directory of a closed one, one second later: new ids differ from the old ones."""
         world = cls(open_copied_store(before, data_dir), seed=2)
         world.clock.advance(timedelta(seconds=1))
         try:
@@ -176,7 +176,7 @@ class ApiWorld:
             await world.aclose()
 
     async def aclose(self) -> None:
-        """Ends its processes and closes its store."""
+        """Ends the processes and closes the store."""
         self.fences.close()
         await self.store.aclose()
 
@@ -193,7 +193,7 @@ class ApiWorld:
         return await self.request(method, target, [("authorization", f"Bearer {secret}"), ("content-type", "application/json")], data)
 
     async def request(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Answer:
-        """Any request. Headers go as Latin-1."""
+        """Any request. Header values are encoded as Latin-1."""
         scope = http_scope(method, target, [("host", "relay"), *headers])
         path = target.partition("?")[0]
         sent: list[AsgiMessage] = []
@@ -201,7 +201,7 @@ class ApiWorld:
         waiting: list[AsgiMessage] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> AsgiMessage:
-            return waiting.pop() if waiting else await asyncio.Future()  # the client stays
+            return waiting.pop() if waiting else await asyncio.Future()  # the client stays connected
 
         async def send(message: AsgiMessage) -> None:
             sent.append(message)
@@ -213,7 +213,7 @@ class ApiWorld:
         return received
 
     def _check_shape(self, method: str, path: str, answer: Answer) -> None:
-        """Holds every answer to what its operation declares. Raises `ValidationError`."""
+        """Checks an answer against the operation's declaration. Raises `ValidationError`."""
         if ApiWorld._shapes is None:
             ApiWorld._shapes = Router([_Shape(each.method, each.path, each.answer) for each in self.operations])
         found = ApiWorld._shapes.find(method, path)

@@ -1,4 +1,4 @@
-"""Clients of the real program's two doors, for tests: plain connections without retries, so that what is seen is what the server did."""
+"""Plain SMTP and REST clients of the real program, for tests. They never retry, so a test sees exactly what the server did."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ class RestClient:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port of the HTTP listener, which change when the program is started again."""
+        """Host and port of the HTTP listener, which change when the program restarts."""
         host, _, port = self._relay.ready["http"].rpartition("//")[2].rpartition(":")
         return host, int(port)
 
@@ -55,13 +55,13 @@ class RestClient:
         return answer.json
 
     def events(self, email_id: str, recipient: str | None = None) -> list[str]:
-        """The types of an email's events, oldest first; those of one recipient, if asked."""
+        """The types of an email's events, oldest first; optionally of one recipient."""
         data = self.get(f"/v1/emails/{email_id}/events?limit=100")["data"]
         return [event["type"] for event in reversed(data) if recipient in {None, event["recipient"]}]
 
 
 def submit(relay: RelayProcess, key: str, sender: str, recipients: Sequence[str], content: bytes) -> tuple[int, str]:
-    """Submits one message over SMTP; gives the reply to its content."""
+    """Submits one message over SMTP; returns the reply to its content."""
     with smtplib.SMTP(*relay.smtp, timeout=TIMEOUT) as smtp:
         smtp.starttls(context=ssl.create_default_context(cafile=str(relay.cert)))
         smtp.login("sendry", key)

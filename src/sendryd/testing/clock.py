@@ -1,4 +1,4 @@
-"""A clock that stands still until it is moved."""
+"""A clock that a test moves."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ from sendryd.runtime.clock import SettledClock, milliseconds
 
 
 class ManualClock(SettledClock):
-    """`Clock` for tests. Whoever sleeps moves it, and is back at once."""
+    """`Clock` for tests. `sleep` moves it and returns at once."""
 
     def __init__(self, start: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)) -> None:
         self._now = start
@@ -29,12 +29,12 @@ class ManualClock(SettledClock):
         self.advance(timedelta(seconds=seconds))
 
     def set_wall(self, moment: datetime) -> None:
-        """Sets it, as an operator or a time server does: monotonic time does not notice."""
+        """Sets the wall time, as an operator or a time server does; monotonic time does not change."""
         self.settled()  # as some daemon does each second
         self._now = moment
         self.settled()
 
     def advance(self, delay: timedelta) -> None:
-        """Moves it."""
+        """Moves wall and monotonic time forward."""
         self._now += delay
         self._monotonic += delay.total_seconds()

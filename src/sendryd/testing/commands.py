@@ -1,7 +1,7 @@
-"""Commands of the program at the price of a fork: a process that loads the program once makes a child for each command.
+"""Runs commands of the program at the price of a fork: a process that has loaded the program forks a child for each command.
 
-A Python process that only loads the program costs ten times as much as what most commands do. The child runs `sendryd.__main__` as the interpreter
-does for `python -m sendryd`: with its own arguments, environment, working directory and standard streams, to its own exit status.
+Loading the program in a new Python process costs ten times as much as most commands. The child runs `sendryd.__main__` as the interpreter does for
+`python -m sendryd`: with its own arguments, environment, working directory, standard streams and exit status.
 """
 
 import atexit
@@ -22,15 +22,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-CHANGING: Final = ("SENDRYD_", "PYTEST_")  # beginnings of variables that are read after the program is loaded
+CHANGING: Final = ("SENDRYD_", "PYTEST_")  # prefixes of variables that the program reads after loading
 PROGRAM: Final = "sendryd"
 # Modules that most commands need, some of them only when they run, and those of the server.
 LOADED: Final = ("cli.main", "app.build", "store.sqlite.store", "cli.serve", "app.supervise", "api.app")
-_LENGTH: Final = 10  # digits that say how long a request is
+_LENGTH: Final = 10  # digits of a request's length
 
 
 class _Host:
-    """A process that has loaded the program, and makes commands of itself until its end of the socket is all that is left."""
+    """A process that has loaded the program. It forks commands until the other end of its socket is closed."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
@@ -43,7 +43,7 @@ class _Host:
         atexit.register(self._close)
 
     def ask(self, request: bytes, files: list[int]) -> None:
-        """Has a command made, with these files for its standard streams and for the report about it."""
+        """Requests a command with these files for its standard streams and for the report about it."""
         with self._lock:
             socket.send_fds(self._socket, [b"%*d" % (_LENGTH, len(request))], files)
             self._socket.sendall(request)
@@ -54,10 +54,10 @@ class _Host:
 
 
 class ForkedCommand:
-    """A command that was started. As `subprocess.Popen`, of which it has the part that is used."""
+    """A running command, with the part of `subprocess.Popen`'s interface that tests use."""
 
     def __init__(self, args: Sequence[str], report: int) -> None:
-        """Raises `OSError` if it was not started."""
+        """Raises `OSError` if the command was not started."""
         self.args = list(args)
         self.returncode: int | None = None
         self._report = os.fdopen(report, "rb", buffering=0)
@@ -71,23 +71,23 @@ class ForkedCommand:
         return f"<ForkedCommand {self.args} pid={self.pid} returncode={self.returncode}>"
 
     def poll(self) -> int | None:
-        """The exit status, the negative number of a signal that ended it, or None: it still runs."""
+        """The exit status, the negative number of the signal that ended it, or None while it runs."""
         return self._look(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits for its end. Raises `subprocess.TimeoutExpired` after the timeout."""
+        """Waits for the end of the command. Raises `subprocess.TimeoutExpired` after the timeout."""
         status = self._look(timeout)
         if status is None:
             raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
         return status
 
     def send_signal(self, number: int) -> None:
-        """A signal, unless it has ended."""
+        """Sends a signal, unless the command has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Sends SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
     def _look(self, timeout: float | None) -> int | None:
@@ -131,12 +131,12 @@ def run_command(args: Sequence[str], env: Mapping[str, str], stdin: bytes | None
 
 @lru_cache
 def _host(env: tuple[tuple[str, str], ...]) -> _Host:
-    """The one that has loaded the program with this environment."""
+    """The host process for this environment."""
     return _Host(dict(env))
 
 
 def _be_host(door: socket.socket) -> Mapping[str, Any]:
-    """Forks for each request. Gives the request in its child, whose standard streams are in place; the host itself ends here."""
+    """Forks for each request. Returns the request in the child, whose standard streams are set; the host itself never returns."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the host does not wait for the overseers
     while True:
         length, files, _, _ = socket.recv_fds(door, _LENGTH, 4)
@@ -156,7 +156,7 @@ def _be_host(door: socket.socket) -> Mapping[str, Any]:
 
 
 def _oversee(report: int) -> None:
-    """Forks the command, and reports its process id and its exit status. Returns in the command alone."""
+    """Forks the command, and reports its process id and its exit status. Returns only in the command."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     command = os.fork()
     if command == 0:

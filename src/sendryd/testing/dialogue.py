@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class StepKind(Enum):
-    """What a line of a dialogue does."""
+    """The kind of a dialogue line."""
 
     SEND = "send"
     EXPECT = "expect"
@@ -28,7 +28,7 @@ class DialogueStep:
 
 
 def parse_dialogue(text: str) -> list[DialogueStep]:
-    """Reads a dialogue file. Raises `ValueError` with the number of a line that is none."""
+    """Parses a dialogue file. Raises `ValueError` with the number of an invalid line."""
     steps = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):

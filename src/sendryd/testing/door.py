@@ -1,4 +1,4 @@
-"""The door over an in-memory store, with one verified domain: for tests of the door and of sessions."""
+"""`intake` over an in-memory store with one verified domain: for tests of `intake` and of submission sessions."""
 
 import tempfile
 from datetime import UTC, datetime
@@ -38,26 +38,26 @@ CONTENT = f"From: {AUTHOR}\r\nTo: user@example.org\r\nSubject: s\r\n\r\nbody\r\n
 
 
 class NoCertificate:
-    """Memory streams only pretend to shake hands."""
+    """A certificate source for memory streams, whose handshake is pretended."""
 
     context = None
 
 
 class FailingStore(MemoryStore):
-    """A store that cannot take a message."""
+    """A store that refuses every message."""
 
     def __init__(self, error: StoreError) -> None:
         super().__init__()
         self.error = error
 
     async def accept(self, message: NewMessage) -> None:
-        """Raises the error that it was made with."""
+        """Raises the error that was given to the constructor."""
         del message
         raise self.error
 
 
 class Door:
-    """The door with its store, directory and clock."""
+    """`intake` with its store, directory and clock."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Door:
         return self
 
     async def fill(self, store: AccountStore) -> None:
-        """Stores the keys and the domain in another store too, always the same ones."""
+        """Stores the same keys and domain in another store."""
         samples, now = Samples(), datetime(2026, 1, 1, tzinfo=UTC)
         for secret, mode in ((LIVE_SECRET, KeyMode.LIVE), (TEST_SECRET, KeyMode.TEST)):
             new = samples.api_key(secret_hash=hash_key(secret), mode=mode)
@@ -107,7 +107,7 @@ class Door:
         await store.record_domain_check(domain.domain, check)
 
     def session_context(self, budget: ContentBudget | None = None) -> SessionContext:
-        """What sessions on memory streams are given."""
+        """The context of sessions on memory streams."""
         return SessionContext(
             hostname="relay.test",
             limits=ServerLimits(),

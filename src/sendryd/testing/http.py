@@ -1,4 +1,4 @@
-"""A request as ASGI has it, and what came back, for tests of whatever speaks HTTP."""
+"""ASGI requests and their answers, for tests of HTTP applications."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """An answer."""
 
     status: int
     headers: Mapping[str, str]  # names in lower case
@@ -33,7 +33,7 @@ class Answer:
 
 
 def http_scope(method: str, target: str, headers: Sequence[tuple[str, str]], *, client: str = "127.0.0.1") -> dict[str, Any]:
-    """The ASGI scope of a request. Headers go as Latin-1."""
+    """The ASGI scope of a request. Header values are encoded as Latin-1."""
     path, _, query = target.partition("?")
     return {
         "type": "http",

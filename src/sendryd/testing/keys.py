@@ -1,11 +1,11 @@
-"""DKIM keys for tests: real ones, but few for all tests of a process, as making one takes a tenth of a second."""
+"""DKIM key pairs for tests: real ones, and few per process, because making one takes a tenth of a second."""
 
 from functools import cache
 from itertools import cycle
 
 from sendryd.message.dkim import generate_key
 
-_COUNT = 3  # so that domains that are made one after the other have keys of their own
+_COUNT = 3  # consecutively made domains have different keys
 
 
 @cache
@@ -14,5 +14,5 @@ def _turns() -> "cycle[tuple[bytes, str]]":
 
 
 def take_key() -> tuple[bytes, str]:
-    """As `generate_key`: a private key in PEM, and the public one as a DKIM record has it."""
+    """A key pair in the form of `generate_key`: a private key in PEM, and the public key of a DKIM record."""
     return next(_turns())

@@ -1,4 +1,4 @@
-"""Clients that go on submitting numbered messages while the program is killed, stopped or starved, and what arrived of them."""
+"""Clients that keep submitting numbered messages while the program is killed, stopped or starved; and a count of the arrivals."""
 
 import http.client
 import json
@@ -15,13 +15,13 @@ from sendryd.testing.world import SENDING_DOMAIN, World
 
 CONNECTIONS: Final = 20
 AUTHOR: Final = f"hello@{SENDING_DOMAIN}"
-PAUSE: Final = 0.05  # seconds, as a client waits before it tries again
+PAUSE: Final = 0.05  # seconds between a client's attempts
 _MARK: Final = re.compile(rb"\r\nSubject: number (\d+)\r\n")
 Client = smtplib.SMTP | http.client.HTTPConnection
 
 
 class Load(ABC):
-    """Twenty clients that go on submitting numbered messages, over new connections when the old ones break."""
+    """Twenty clients that keep submitting numbered messages, over new connections when the old ones break."""
 
     def __init__(self, world: World, total: int, *, interval: float = 0.0) -> None:
         self.world = world
@@ -34,12 +34,12 @@ class Load(ABC):
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(CONNECTIONS)]
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the clients."""
         for thread in self._threads:
             thread.start()
 
     def join(self) -> None:
-        """Waits until all is acknowledged."""
+        """Waits until all messages are acknowledged."""
         for thread in self._threads:
             thread.join(240)
             assert not thread.is_alive()
@@ -72,7 +72,7 @@ class Load(ABC):
             client.close()
 
     def delivered(self) -> Counter[int]:
-        """How often the message of each number arrived."""
+        """The number of arrivals of each message."""
         return Counter(int(match[1]) for mail in list(self.world.mailhost.mails) if (match := _MARK.search(mail.content)))
 
     @abstractmethod
@@ -81,11 +81,11 @@ class Load(ABC):
 
     @abstractmethod
     def send(self, client: Any, number: int) -> str:
-        """Gives the id of what was acknowledged."""
+        """Submits one message; returns the acknowledged id."""
 
 
 class SmtpLoad(Load):
-    """Submissions. A repeated one is another message."""
+    """Load over SMTP. A repeated submission is another message."""
 
     def connect(self) -> smtplib.SMTP:
         """After STARTTLS and AUTH."""
@@ -109,7 +109,7 @@ class SmtpLoad(Load):
 
 
 class RestLoad(Load):
-    """Requests with a key of their own each, by which a repeated one is known."""
+    """Load over REST. Each message has an idempotency key, so a repeated request is recognised."""
 
     def connect(self) -> http.client.HTTPConnection:
         """It connects with its first request."""

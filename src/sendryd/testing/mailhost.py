@@ -1,4 +1,4 @@
-"""A receiving mail server on loopback that keeps what it is sent and misbehaves as scripted.
+"""A receiving mail server on loopback that keeps mail and misbehaves as scripted.
 
 It shares no code with the program's own SMTP machines, so that each checks the other.
 """
@@ -20,7 +20,7 @@ CLOSE_TIMEOUT: Final = 5.0  # seconds that a goodbye may take
 
 @dataclass(slots=True)
 class ReceivedMail:
-    """One transaction that was answered with 250."""
+    """A transaction that was answered with 250."""
 
     envelope_from: str
     mail_params: str
@@ -47,12 +47,12 @@ class Script:
     after_final: Callable[[ReceivedMail], str | None] = lambda _mail: None  # once the message is kept: "drop" loses the 250
     handshake: Callable[[int], str | None] = lambda _number: None  # "drop" or "garbage" instead of the TLS handshake
     inject_after_starttls: bytes = b""  # clear text sent in the same flight as the 220
-    seconds_to_final: float = 0.0  # that the reply to the final dot takes, once the message is kept
+    seconds_to_final: float = 0.0  # delay of the reply to the final dot, after the message is kept
     is_pipelining_strict: bool = False
 
 
 class _Dropped(Exception):
-    """The script closes the connection."""
+    """The script has closed the connection."""
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ class ReceivingServer:
         finally:
             self.open_connections -= 1
             session.writer.close()
-            if session.writer is not writer:  # TLS says goodbye first; then the stream below it may go
+            if session.writer is not writer:  # TLS closes first, then the stream below it
                 with suppress(OSError, TimeoutError):
                     async with asyncio.timeout(CLOSE_TIMEOUT):
                         await session.writer.wait_closed()

@@ -18,7 +18,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-TTL: Final = 300  # seconds, of every answer unless told otherwise
+TTL: Final = 300  # seconds, the default of all answers
 UDP_SIZE: Final = 1232  # octets; longer answers are truncated, and had over TCP
 CNAME_LIMIT: Final = 8
 

@@ -1,4 +1,4 @@
-"""The delivery engine's worker with two receiving servers of one domain, over real sockets; for tests."""
+"""The delivery worker with two receiving servers of one domain, over real sockets, for tests."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 
 @cache
 def signing_key() -> tuple[bytes, str]:
-    """A private key in PEM, and the public one as a DKIM record has it; the same for all tests of a process, as making one takes long."""
+    """A private key in PEM, and the public key of a DKIM record; shared by all tests of a process, because making one is slow."""
     return generate_key()
 
 
@@ -160,13 +160,13 @@ class Post:
     async def claim(
         self, *recipients: str, content: bytes = b"From: a@example.test\r\n\r\nbody\r\n", does_track: bool = False
     ) -> Sequence[Claim]:
-        """A message that waits, claimed."""
+        """Stores a due message and claims it."""
         new = self.samples.message(recipients or ("user@two.test",), created_at=self.clock.now(), content=content)
         await self.store.accept(replace(new, message=replace(new.message, track_opens=does_track)))
         return await self.claim_due()
 
     async def claim_due(self) -> Sequence[Claim]:
-        """Whatever is due, claimed."""
+        """Claims all due deliveries."""
         lease = self.samples.lease()
         claims = await self.store.claim_deliveries(now=self.clock.now(), lease=lease, limit=1000, busy=frozenset(), per_domain=1000)
         return group_claims(claims, is_one_hop=False)
@@ -177,7 +177,7 @@ class Post:
         return await self.deliver(claim, content)
 
     async def deliver(self, claim: Claim, content: bytes | None) -> Signal:
-        """One attempt of a claim, recorded."""
+        """Makes one attempt of a claim and records its outcome."""
         route = await self.destinations.find(claim.domain)
         attempt = await self.worker.attempt(claim, content, route)
         await self.worker.record(attempt)
@@ -189,5 +189,5 @@ class Post:
 
     @property
     def taken(self) -> tuple[int, int]:
-        """How many messages either server has."""
+        """Number of messages that each server has accepted."""
         return len(self.first.mails), len(self.second.mails)

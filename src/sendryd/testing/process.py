@@ -1,6 +1,6 @@
-"""The real program as a child process, for tests that want the whole of it.
+"""The real program as a child process, for end-to-end tests.
 
-Synchronous on purpose: a test of the real program has no event loop to share with it.
+Synchronous on purpose: a test of the real program shares no event loop with it.
 """
 
 import http.client
@@ -49,7 +49,7 @@ class RelayProcess:
         }
         self.args = args
         self.program = [sys.executable, "-m", "sendryd"]  # may be changed before the start
-        self.keys: dict[str, str] = {}  # of the very first start
+        self.keys: dict[str, str] = {}  # printed by the first start
         self.ready: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | ForkedCommand | None = None
 
@@ -105,21 +105,21 @@ class RelayProcess:
             return subprocess.Popen([*self.program, *args], env=self.env, stdin=nothing, stdout=stdout, stderr=stderr)
 
     def _has_usual_environment(self) -> bool:
-        """Whether one process, loaded once, can be forked for it: only settings are its own."""
+        """Whether the program can be forked from a loaded process: its environment differs only in variables that it reads after loading."""
         mine, usual = ({name: value for name, value in env.items() if not name.startswith(CHANGING)} for env in (self.env, os.environ))
         return mine == usual
 
     def log_tail(self, octets: int = 2000) -> str:
-        """The end of what it wrote to standard error."""
+        """The end of the program's standard error."""
         return self.log_path.read_bytes()[-octets:].decode("utf-8", "replace")
 
     def stop(self) -> int:
-        """SIGTERM; gives the exit status."""
+        """Sends SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_TIMEOUT)
 
     def kill(self) -> None:
-        """SIGKILL, as a power cut would."""
+        """Sends SIGKILL, as a power cut would."""
         self.process.kill()
         self.process.wait(STOP_TIMEOUT)
 
@@ -159,5 +159,5 @@ class RelayProcess:
         return body
 
     def add_domain(self, name: str) -> list[dict[str, Any]]:
-        """Adds a sending domain; gives the DNS records to publish."""
+        """Adds a sending domain; returns the DNS records to publish."""
         return cast("list[dict[str, Any]]", self.json("domains", "add", name)["dns_records"])

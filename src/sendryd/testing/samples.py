@@ -19,7 +19,7 @@ _EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Samples:
-    """Makes values with identifiers that grow, as `runtime.idsource` would."""
+    """Makes values with growing identifiers, as `runtime.idsource` does."""
 
     def __init__(self, now: datetime = NOW) -> None:
         self._next = (int((now - _EPOCH).total_seconds() * 1000) << 22) + 1
@@ -30,7 +30,7 @@ class Samples:
         return self._next
 
     def event(self, event_type: EventType = EventType.QUEUED, metadata: Metadata | None = None) -> NewEvent:
-        """An event to be stored."""
+        """An event to store."""
         return NewEvent(id=EventId(self.number()), type=event_type, metadata=metadata or {})
 
     def message(
@@ -48,7 +48,7 @@ class Samples:
         scheduled_at: datetime | None = None,
         source_request: bytes | None = None,
     ) -> NewMessage:
-        """A message with a delivery for each recipient: captured in test mode, leased with a lease, else queued."""
+        """A message with one delivery per recipient: captured in test mode, leased if `lease` is given, else queued."""
         state = DeliveryState.DELIVERED if mode is KeyMode.TEST else DeliveryState.LEASED if lease else DeliveryState.QUEUED
         message = Message(
             id=MessageId(self.number()),
@@ -116,7 +116,7 @@ class Samples:
     def webhook(
         self, *events: WebhookEvent, url: str = "https://example.org/hook", is_active: bool = True, account_id: AccountId = ACCOUNT
     ) -> Webhook:
-        """A webhook that asks for what was delivered, or for these."""
+        """A webhook that subscribes to `delivered`, or to the given events."""
         return Webhook(
             id=WebhookId(self.number()),
             account_id=account_id,

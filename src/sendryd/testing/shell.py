@@ -1,4 +1,4 @@
-"""A shell for the server machine that says yes to everything, in memory: for tests of dialogues."""
+"""A shell for the server machine that accepts everything, in memory: for tests of dialogues."""
 
 from collections.abc import Callable, Iterable
 
@@ -23,7 +23,7 @@ AUTH = b"AUTH PLAIN AHNlbmRyeQBrZXk=\r\n"  # NUL sendry NUL key
 
 
 class Shell:
-    """Feeds bytes, answers events, keeps both."""
+    """Feeds bytes to the machine, answers its events, and records both."""
 
     def __init__(self, *, encrypted: bool = False, limits: ServerLimits | None = None, profile: Profile = SUBMISSION) -> None:
         limits = limits or ServerLimits()
@@ -34,14 +34,14 @@ class Shell:
         self._pump()
 
     def feed(self, data: bytes) -> bytes:
-        """Bytes from the client; gives what it is answered."""
+        """Feeds bytes of the client; returns the server's answer."""
         start = len(self.output)
         self.machine.receive_data(data)
         self._pump()
         return self.output[start:]
 
     def feed_all(self, pieces: Iterable[bytes]) -> bytes:
-        """Several in turn."""
+        """Feeds several inputs in turn."""
         return b"".join(self.feed(piece) for piece in pieces)
 
     def _pump(self) -> None:
@@ -90,5 +90,5 @@ class Shell:
 
     @property
     def contents(self) -> list[bytes]:
-        """What was accepted."""
+        """The accepted contents."""
         return [event.content for event in self.events if isinstance(event, DataEnded)]

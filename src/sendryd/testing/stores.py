@@ -1,4 +1,4 @@
-"""Fast stores for single tests: copies of an empty database made once for each process, in memory where possible."""
+"""Fast stores for single tests: copies of an empty database made once per process, in memory where possible."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ _NEEDED: Final = 1 << 30  # octets free; containers may have only a few million
 
 @cache
 def quick_folder() -> Path:
-    """The folder for temporary files on the quickest disk that there is."""
+    """The folder for temporary files on the fastest disk."""
     is_there = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _NEEDED
     return Path(_MEMORY if is_there else tempfile.gettempdir())
 
@@ -34,7 +34,7 @@ def _empty_database() -> bytes:
 
 
 def open_new_store(data_dir: Path, *, tell_unreadable: Callable[[str, str], None] | None = None) -> SqliteStore:
-    """The store of a data directory that is empty or not there yet."""
+    """The store of an empty or new data directory."""
     make_folder(data_dir)
     path = data_dir / FILE_NAME
     path.touch(0o600, exist_ok=False)
@@ -43,6 +43,6 @@ def open_new_store(data_dir: Path, *, tell_unreadable: Callable[[str, str], None
 
 
 def open_copied_store(before: Path, data_dir: Path) -> SqliteStore:
-    """The store of a data directory that becomes a copy of another one, which must not be open."""
+    """The store of a data directory that becomes a copy of another one, which must be closed."""
     shutil.copytree(before, data_dir, dirs_exist_ok=True)
     return open_store(data_dir)

@@ -26,7 +26,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)  # wall time of a clock at the start
 
 
 class _Selector(selectors.DefaultSelector):
-    """Reports what is ready; moves the time where nothing is and nothing outside is awaited."""
+    """Reports ready files; moves the time if nothing is ready and nothing outside the loop is awaited."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._virtual.now
 
     def pause(self, seconds: float) -> None:
-        """Lets time pass as if the whole process were stopped: timers that are due meanwhile are late."""
+        """Lets time pass as if the whole process were stopped: timers due meanwhile fire late."""
         self._virtual.now += seconds
 
     def run_in_executor(  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""Waiting for what another process or thread does and does not report: the one place of tests that polls."""
+"""Polling for states of another process or thread that reports nothing: the one place of tests that polls."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _clock = SystemClock()
 
 
 def wait_until(is_done: Callable[[], bool], timeout: float = TIMEOUT) -> bool:
-    """Looks until it is done. False after the timeout; `assert` it."""
+    """Polls until the condition holds. False after the timeout; `assert` it."""
     deadline = _clock.monotonic() + timeout
     while not is_done():
         if _clock.monotonic() > deadline:
@@ -22,5 +22,5 @@ def wait_until(is_done: Callable[[], bool], timeout: float = TIMEOUT) -> bool:
 
 
 def pause(seconds: float) -> None:
-    """Lets real seconds pass, where nothing reports what happens meanwhile."""
+    """Lets real seconds pass, where no event reports progress."""
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""A web server on loopback that keeps the requests it is sent and misbehaves as scripted.
+"""A web server on loopback that keeps requests and misbehaves as scripted.
 
 It shares no code with the program's own HTTP client, so that each checks the other.
 """
@@ -19,7 +19,7 @@ SLICE: Final = 64 * 1024  # octets of an endless body written at a time
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """One request, before it is answered."""
+    """A request as received."""
 
     number: int  # counted from 1
     connection: int  # counted from 1
@@ -31,7 +31,7 @@ class ReceivedRequest:
 
 
 class Fate(Enum):
-    """What happens to a connection instead of an answer."""
+    """A connection's fate instead of an answer."""
 
     CLOSE = "close"
     RESET = "reset"
@@ -55,7 +55,7 @@ Script = Callable[[ReceivedRequest], Reaction | Fate]
 
 
 class WebhookHost:
-    """The server. Start it, give its `url` to a webhook, look at `received`."""
+    """The server. Start it, use `url` for a webhook, look at `received`."""
 
     def __init__(
         self, script: Script = lambda _request: Reaction(), *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
@@ -101,7 +101,7 @@ class WebhookHost:
         await self.aclose()
 
     async def wait(self, count: int = 1, timeout: float = WAIT_TIMEOUT) -> list[ReceivedRequest]:
-        """Waits until `count` requests have come in all, and returns all. Raises `TimeoutError`."""
+        """Waits until `count` requests have arrived in total, and returns all. Raises `TimeoutError`."""
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(lambda: len(self.received) >= count)
         return list(self.received)
@@ -155,7 +155,7 @@ class WebhookHost:
         )
 
     async def _react(self, reaction: Reaction | Fate, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answers. True if the connection is kept."""
+        """Answers a request. True if the connection stays open."""
         match reaction:
             case Fate.CLOSE:
                 return False

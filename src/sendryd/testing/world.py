@@ -30,7 +30,7 @@ MAIL_TIMEOUT: Final = 30.0  # seconds until a message must have arrived
 
 
 class World:
-    """The three servers. A context manager; `relay`, `nameserver` and `mailhost` are there for the test to use."""
+    """The three servers. A context manager with the attributes `relay`, `nameserver` and `mailhost`."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class World:
         return self.relay.keys["test"]
 
     def publish(self, name: str) -> None:
-        """Adds a sending domain, publishes the records that it asks for, and has it verified."""
+        """Adds a sending domain, publishes its records, and has it verified."""
         if self._has_plain_api:  # several times as fast as starting a program for each step
             rest = RestClient(self.relay, self.live_key)
             domain = rest.post("/v1/domains", {"name": name})
@@ -122,7 +122,7 @@ class World:
             self.nameserver.set_text(record["name"], record["value"])
 
     def wait_for_config_change(self) -> None:
-        """A running server sees a change by the command line within a second; nothing tells when."""
+        """Waits until a running server has seen a change by the command line: within a second, and unreported."""
         pause(0.6)
 
     def wait_until(self, is_done: Callable[[], bool], timeout: float = MAIL_TIMEOUT) -> None:
@@ -131,7 +131,7 @@ class World:
             raise RelayFailed(f"not in {timeout} s: {self.relay.log_tail()}")
 
     def received(self, reply: str) -> ReceivedMail:
-        """The message that was accepted with this reply, once the mail host has it."""
+        """The message of this acceptance reply, once the mail host has it."""
         match = re.search(r"em_\w{13}", reply)
         if not match:
             raise RelayFailed(f"no message id in {reply!r}")
@@ -152,7 +152,7 @@ class World:
             raise RelayFailed(f"the signature does not verify: {fault}")
 
     def published(self, name: str) -> str | None:
-        """The TXT record of a name, its strings put together."""
+        """The TXT record of a name, its strings joined."""
         values = self.nameserver.zone.get((name.rstrip(".").lower(), "TXT"))
         return "".join(re.findall(r'"([^"]*)"', values[0])) if values else None
 

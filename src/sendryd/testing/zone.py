@@ -1,11 +1,11 @@
-"""A resolver with the texts of a dictionary, for what is proved by TXT records."""
+"""A resolver that answers TXT queries from a dictionary."""
 
 from sendryd.model.domain import SendingDomain
 from sendryd.runtime.faults import LookupFailed
 
 
 class ZoneResolver:
-    """`DnsResolver` without mail hosts. A name that is missing does not exist, one that is silent gives no answer."""
+    """`DnsResolver` without mail hosts. A missing name does not exist; a name in `silent` gets no answer."""
 
     def __init__(self) -> None:
         self.texts: dict[str, tuple[str, ...]] = {}
@@ -13,7 +13,7 @@ class ZoneResolver:
         self.silent: set[str] = set()
 
     def publish(self, domain: SendingDomain) -> None:
-        """Every record that a domain asks for."""
+        """Publishes all records that a domain needs."""
         for record in domain.records:
             self.texts[record.name] = (record.value,)
 
