@@ -353,7 +353,7 @@ async def test_a_domain_that_is_gone_is_not_found(domains: Domains, store: Store
         await domains.verify(domain)
 
 
-async def test_what_dns_had_is_told_of_each_purpose(domains: Domains, zone: Zone, domain: SendingDomain) -> None:
+async def test_verification_reports_the_records_found_for_each_purpose(domains: Domains, zone: Zone, domain: SendingDomain) -> None:
     nothing = await domains.verify(domain)
     assert nothing.found == {RecordPurpose.DKIM: (), RecordPurpose.DMARC: (), RecordPurpose.SPF: ()}
     zone.publish(domain)
@@ -454,7 +454,7 @@ async def test_webhooks_are_told_what_becomes_of_a_domain(domains: Domains, stor
 
 
 @pytest.mark.usefixtures("webhook")
-async def test_what_fails_is_told_to_nobody(domains: Domains, store: Store) -> None:
+async def test_failed_domain_changes_send_no_notification(domains: Domains, store: Store) -> None:
     domain = await domains.add(ACCOUNT, NAME)
     with pytest.raises(Conflict):
         await domains.add(ACCOUNT, NAME)

@@ -162,7 +162,7 @@ async def test_a_test_event_says_that_it_is_one(webhooks: Webhooks, events: list
     assert "test" in payload["data"]["message"]
 
 
-async def test_what_is_switched_off_is_told_nothing(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+async def test_disabled_webhooks_refuse_test_events_and_replays(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
     webhook = await webhooks.create(System(ACCOUNT), URL, ["email.opened"])
     (notification,) = await owe(store, clock, webhook)
     await webhooks.update(System(ACCOUNT), webhook.id, WebhookChange(is_active=False))

@@ -246,7 +246,7 @@ def test_every_operation_has_its_row(api: ApiWorld) -> None:
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)
-async def test_a_key_may_what_its_scope_and_mode_say(account: Account, name: str) -> None:
+async def test_scope_and_mode_of_a_key_decide_its_permissions(account: Account, name: str) -> None:
     needed, test_keys = PERMISSIONS[name]
     rank = [READ, SEND, FULL]
     for made_by in KeyMode:

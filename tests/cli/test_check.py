@@ -71,7 +71,7 @@ def test_in_a_good_world_nothing_is_wrong(good_world: World) -> None:
     assert b"Nothing is wrong." in plain.stderr
 
 
-def test_a_fault_of_the_world_is_named_with_what_mends_it(good_world: World) -> None:
+def test_check_names_each_external_fault_and_its_remedy(good_world: World) -> None:
     names = good_world.nameserver
     names.remove("1.0.0.127.in-addr.arpa")
     names.set("1.0.0.127.zen.example", "A", "127.0.0.2")
@@ -114,7 +114,7 @@ def test_a_database_that_cannot_be_opened_is_a_finding(cli: Any) -> None:
     assert "disk" in found
 
 
-def test_whether_it_runs_is_told_by_the_lock(tmp_path: Path) -> None:
+def test_is_served_reads_the_lock(tmp_path: Path) -> None:
     assert is_served(tmp_path) is False
     with (tmp_path / "serve.lock").open("w") as lock:
         assert is_served(tmp_path) is False

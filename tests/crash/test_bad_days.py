@@ -83,7 +83,7 @@ class Machine:
 
 @pytest.mark.needs("faketime")
 @pytest.mark.timeout(100 * ROUNDS + 100)
-def test_bad_days_lose_nothing_and_mark_what_comes_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_days_lose_no_mail_and_mark_duplicates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     world = World(tmp_path, env={"SENDRYD_LOG_LEVEL": "warning"}, script=Script(seconds_to_final=SECONDS_TO_FINAL))
     machine = Machine(world)
     harmless = (machine.sleep, machine.lock_database, machine.set_clock_forward)  # no reason to send anything twice

@@ -23,7 +23,7 @@ LOGIN = replace(TARGET, tls=ENCRYPTED, credentials=("user", "key"))
         ("LOGIN", {"AUTH": "334 a", "dXNlcg==": "334 b", "a2V5": "235 yes"}, ["AUTH LOGIN", "dXNlcg==", "a2V5"]),
     ],
 )
-async def test_a_login_with_what_is_offered(mechanisms: str, answers: dict[str, str | list[str]], said: list[str]) -> None:
+async def test_login_uses_an_offered_mechanism(mechanisms: str, answers: dict[str, str | list[str]], said: list[str]) -> None:
     async with talk({"EHLO": [OFFER, IN_TLS.format(mechanisms)], **answers}, target=LOGIN) as (connection, server):
         await start(connection)
         assert server.said[3:] == said

@@ -22,7 +22,7 @@ async def test_an_empty_line_after_each_reply_changes_nothing() -> None:
             assert len(server.contents) == 1
 
 
-async def test_a_go_ahead_for_nobody_gets_no_content() -> None:
+async def test_354_without_recipients_gets_no_content() -> None:
     async with ready({"RCPT": "550 5.1.1 unknown", ".": "554 nobody"}) as (connection, server):
         result = await connection.deliver(ENVELOPE, CONTENT)
         assert result.failed_at is Step.RCPT

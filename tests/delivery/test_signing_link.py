@@ -144,7 +144,7 @@ async def test_what_cannot_be_signed_harms_nobody_else(link: SigningLink) -> Non
     assert link.is_open
 
 
-async def test_whoever_gives_up_waiting_harms_nobody_else(link: SigningLink) -> None:
+async def test_a_cancelled_signature_does_not_stop_others(link: SigningLink) -> None:
     await sign(link)
     impatient = asyncio.create_task(sign(link, CONTENT + b"x" * 100_000))
     patient = asyncio.create_task(sign(link))

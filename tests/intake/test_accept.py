@@ -357,7 +357,7 @@ async def test_what_is_not_accepted_after_all_does_not_count() -> None:
     assert await quotas.take([message]) == Refusal(RefusalKey.QUOTA_REACHED, "this account")
 
 
-async def test_who_is_refused_is_told_when_the_quota_that_is_used_up_begins_anew() -> None:
+async def test_retry_after_is_that_of_the_exhausted_quota() -> None:
     door = await Door().open()
     quotas = Quotas(door.store, door.clock, of_key=Quota(9, timedelta(minutes=1)), of_account=Quota(1, timedelta(days=1)))
     key = door.keys[TEST_SECRET]

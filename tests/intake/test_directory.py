@@ -98,7 +98,7 @@ async def test_a_domain_that_was_read_before_it_was_removed_is_not_kept_behind_t
     assert await hall.directory.covering_domains(ACCOUNT, "example.test") == ()
 
 
-async def test_an_order_to_look_anew_is_obeyed_at_once(hall: Hall) -> None:
+async def test_invalidate_reloads_at_the_next_look_up(hall: Hall) -> None:
     assert await hall.directory.covering_domains(ACCOUNT, "example.test") != ()
     await hall.store.remove_domain(hall.domain.domain.id, NOW)
     hall.directory.invalidate()

@@ -50,7 +50,7 @@ def token_of(url: str) -> Token | None:
     return read_token(SECRET, url.rpartition("/")[2])
 
 
-def test_an_ordinary_message_is_everybody_s(message: Message, personaliser: Personaliser) -> None:
+def test_untracked_messages_are_not_copied(message: Message, personaliser: Personaliser) -> None:
     assert personaliser.copy_for(message, DELIVERY, "b@example.org", HTML) is HTML
 
 

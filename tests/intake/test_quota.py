@@ -83,7 +83,7 @@ async def test_what_was_accepted_before_a_start_counts() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["set", "wait"]), st.integers(-96, 96)), max_size=12))
-def test_whatever_the_clock_does_nobody_waits_longer_than_a_period_or_has_much_more_than_his_share(steps: list[tuple[str, int]]) -> None:
+def test_clock_jumps_neither_extend_a_quota_period_nor_multiply_the_quota(steps: list[tuple[str, int]]) -> None:
     async def run() -> None:
         door = Door()
         jumps, accepted, began = 0, 0, door.clock.monotonic()

@@ -734,7 +734,7 @@ def test_what_is_not_there_yet_is_not_found(client: Client, group: str) -> None:
         assert refused.value.message == "There is no such resource here"  # of the body, not of the status line
 
 
-def test_what_is_not_there_yet_is_told_in_the_form_of_all_errors(world: World) -> None:
+def test_unbuilt_resources_answer_404_in_the_common_error_form(world: World) -> None:
     told = {"code": "not_found", "message": "There is no such resource here", "details": {}}
     for path in ("/v1/contacts", "/v1/contacts/x/properties", "/v1/exports/x/download", "/v1/admin/dlq", "/v1/billing/plan"):
         assert world.relay.get(path, world.live_key) == (404, {"error": told, "statusCode": 404, **told})

@@ -17,7 +17,7 @@ from sendryd.testing.samples import ACCOUNT, Samples
         (Role.OWNER, set(Scope)),
     ],
 )
-def test_a_person_may_what_the_role_includes(role: Role, scopes: set[Scope]) -> None:
+def test_role_decides_the_scopes_of_a_person(role: Role, scopes: set[Scope]) -> None:
     person = Person(ACCOUNT, PersonId(1), role)
     assert {scope for scope in Scope if person.may(scope)} == scopes
     assert person.mode is KeyMode.LIVE

@@ -241,7 +241,7 @@ async def test_a_bug_after_the_answer_is_a_failed_attempt(
     assert len(host.received) == 1
 
 
-async def test_an_outcome_that_the_store_refuses_for_good_is_not_told_again_and_again(world: World, host: WebhookHost) -> None:
+async def test_an_outcome_that_the_store_refuses_is_not_retried(world: World, host: WebhookHost) -> None:
     world.watched.faults = [LookupError("a bug"), LookupError("a bug")]
     (owed,) = await world.owe(await world.webhook(host.url))
     made = world.start()

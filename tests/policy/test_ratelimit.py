@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sendryd.policy.ratelimit import MAX_KEYS, RateLimiter
 
 
-def test_a_burst_passes_and_then_one_for_each_share_of_the_period() -> None:
+def test_after_a_burst_one_is_allowed_per_share_of_the_period() -> None:
     limiter = RateLimiter(100, 10.0)
     assert [limiter.take(1, 0.0).wait for _ in range(101)] == [0] * 100 + [1]
     assert limiter.take(1, 0.1).wait == 0
@@ -35,7 +35,7 @@ def test_memory_is_bounded_and_the_busy_key_is_remembered() -> None:
 
 
 @given(st.integers(1, 1000), st.floats(0.001, 1e5), st.lists(st.floats(0, 1e4), min_size=1, max_size=50), st.floats(0, 1e9))
-def test_who_waits_as_told_gets_in(count: int, period: float, gaps: list[float], start: float) -> None:
+def test_waiting_the_returned_time_is_enough(count: int, period: float, gaps: list[float], start: float) -> None:
     limiter, now = RateLimiter(count, period), start
     for gap in gaps:
         now += gap

@@ -8,7 +8,7 @@ from sendryd.testing.cases import cases
 
 @cases("name", SCENARIOS)
 @cases("form", ["{}@sendryd.test", "{}+order-7@sendryd.test", "{}@SENDRYD.Test"])
-def test_a_name_says_what_happens(name: str, form: str) -> None:
+def test_the_local_part_selects_the_scenario(name: str, form: str) -> None:
     assert scenario_for(form.format(name)) is SCENARIOS[name]
     assert scenario_for(form.format(name.upper())) is SCENARIOS[name]
 
@@ -17,7 +17,7 @@ def test_a_name_says_what_happens(name: str, form: str) -> None:
     "address",
     ["bounced@example.org", "someone@sendryd.test", "bounced@mail.sendryd.test", "x+bounced@sendryd.test", '"bounced "@sendryd.test', ""],
 )
-def test_everybody_else_is_delivered(address: str) -> None:
+def test_other_addresses_are_captured_as_delivered(address: str) -> None:
     assert scenario_for(address) is CAPTURED
 
 

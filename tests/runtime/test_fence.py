@@ -120,7 +120,7 @@ async def test_a_process_that_cannot_be_started_is_no_fault_of_the_input(tmp_pat
         assert await fence.run(html_to_text, "<p>next</p>", lane=1) == "next"
 
 
-async def test_whoever_gives_up_ends_the_work(fence: Fence) -> None:
+async def test_a_time_out_ends_the_job(fence: Fence) -> None:
     await fence.run(html_to_text, "", lane=1)
     first = fence.pid
     with pytest.raises(TimeoutError):

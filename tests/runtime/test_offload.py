@@ -21,7 +21,7 @@ async def test_an_error_of_the_work_is_the_caller_s() -> None:
     assert sys.getswitchinterval() == pytest.approx(offload.USUAL_INTERVAL)
 
 
-async def test_turns_are_short_while_anything_is_computed_even_if_nobody_waits_for_it_any_more() -> None:
+async def test_the_switch_interval_stays_short_until_the_last_job_ends() -> None:
     begun, go_on, intervals = threading.Barrier(3), threading.Event(), list[float]()
 
     def work() -> None:

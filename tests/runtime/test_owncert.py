@@ -70,7 +70,7 @@ def test_half_a_certificate_is_made_whole_with_the_key_that_is_there(pair: Pair,
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("other", [*DAMAGES, lambda _: None])
-def test_without_a_whole_key_both_are_made_anew(pair: Pair, damage: Callable[[Path], None], other: Callable[[Path], None]) -> None:
+def test_a_damaged_key_replaces_key_and_certificate(pair: Pair, damage: Callable[[Path], None], other: Callable[[Path], None]) -> None:
     ensure(pair)
     damage(pair[1])
     other(pair[0])
@@ -131,7 +131,7 @@ def test_what_an_operator_has_put_there_is_never_written_over(pair: Pair, change
     assert {path: path.read_bytes() for path in pair if path.exists()} == before
 
 
-def test_what_cannot_be_finished_is_told_as_before(pair: Pair) -> None:
+def test_a_foreign_certificate_without_key_is_not_replaced(pair: Pair) -> None:
     theirs(pair)
     pair[1].write_bytes(b"")
     ensure(pair)

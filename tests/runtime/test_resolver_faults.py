@@ -157,7 +157,7 @@ async def test_a_broken_answer_is_none_for_now(liar: Liar, resolver: Resolver, c
     assert failed.value.is_temporary
 
 
-async def test_an_answer_that_nobody_gives_over_tcp(liar: Liar, resolver: Resolver) -> None:
+async def test_a_truncated_answer_without_tcp_service_is_a_failure(liar: Liar, resolver: Resolver) -> None:
     def cut(query: dns.message.Message) -> list[bytes]:
         response = dns.message.make_response(query)
         response.flags |= dns.flags.TC

@@ -92,7 +92,7 @@ def test_each_recipient_has_an_answer_of_its_own(extensions: Extensions) -> None
 
 @BOTH
 @pytest.mark.parametrize("refusal", [FEWER, TOO_MANY])
-def test_those_that_are_too_many_for_the_server_are_told_apart_from_those_that_it_took(extensions: Extensions, refusal: Reply) -> None:
+def test_recipients_over_the_server_limit_are_deferred_apart_from_accepted_ones(extensions: Extensions, refusal: Reply) -> None:
     talk = Talk({B: refusal, C: refusal}, extensions)
     assert talk.outcome == {A: (250, Step.FINAL_DOT), B: (refusal.code, Step.RCPT), C: (refusal.code, Step.RCPT)}
     assert talk.result.failed_at is None
@@ -108,7 +108,7 @@ def test_a_refused_sender_is_the_answer_for_all(refusal: Reply) -> None:
 
 
 @pytest.mark.parametrize("data", [NO, GO])
-def test_what_comes_behind_a_refused_sender_is_waited_for_and_believed_no_more(data: Reply) -> None:
+def test_replies_after_a_refused_mail_are_read_and_ignored(data: Reply) -> None:
     talk = Talk({Verb.MAIL: LATER, B: UNKNOWN, Verb.DATA: data}, PIPELINED)
     assert talk.said == ["MAIL a b c DATA", "nothing"][: 2 if data is GO else 1]
     assert talk.outcome == all_of_them(LATER, Step.MAIL)

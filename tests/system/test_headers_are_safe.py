@@ -168,7 +168,7 @@ def test_half_a_character_is_no_json(rest: RestClient, path: Any, form: str, fie
     assert rest.request("POST", where, raw).status == 400
 
 
-def test_a_change_of_what_is_scheduled_is_held_to_the_same(quiet: World) -> None:
+def test_changes_of_scheduled_mail_check_the_header_too(quiet: World) -> None:
     rest = RestClient(quiet.relay, quiet.live_key)
     waiting = rest.post("/v1/emails", {**BODY, "subject": "as it was", "scheduled_at": "in 3 days"})["id"]
     for text in BREAKS:

@@ -53,7 +53,7 @@ def inbox(relay: RelayProcess) -> list[dict[str, Any]]:
     return data
 
 
-def test_a_store_that_cannot_be_written_is_told_to_client_and_balancer_and_nothing_is_half_accepted(tmp_path: Path) -> None:
+def test_an_unwritable_store_refuses_mail_and_fails_readiness(tmp_path: Path) -> None:
     with RelayProcess(tmp_path / "data") as relay, logged_in(relay, relay.keys["test"]) as smtp:
         assert submit(smtp).startswith("250 2.0.0 Ok: queued as em_")
         with closing(apsw.Connection(str(relay.data_dir / "sendryd.db"))) as other:
@@ -90,7 +90,7 @@ def test_a_disk_without_room_is_told_to_the_client_and_nothing_is_half_accepted(
         assert len(inbox(relay)) == accepted + 1
 
 
-def test_messages_over_a_rate_that_was_set_are_told_to_come_later_and_nothing_else_is(tmp_path: Path) -> None:
+def test_only_messages_over_the_rate_limit_get_a_temporary_refusal(tmp_path: Path) -> None:
     with RelayProcess(tmp_path / "data", {"SENDRYD_KEY_QUOTA": "2/1h"}) as relay:
         with logged_in(relay, relay.keys["test"]) as smtp:
             assert [submit(smtp)[:3] for _ in range(2)] == ["250", "250"]

@@ -98,7 +98,7 @@ def test_waiting_answers_as_soon_as_there_is_a_match(test_key: RestClient) -> No
     assert test_key.get(path)["id"] == found[0]["id"]  # what is there already is not waited for
 
 
-def test_waiting_in_vain_ends(test_key: RestClient) -> None:
+def test_waiting_for_mail_that_never_comes_times_out(test_key: RestClient) -> None:
     for timeout, least in ((0, 0.0), (1, 1.0)):
         started = time.monotonic()
         answer = test_key.request("GET", f"/v1/test-emails/wait?subject=nothing&timeout={timeout}")

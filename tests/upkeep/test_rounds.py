@@ -33,7 +33,7 @@ class Diary:
         self.times.append(asyncio.get_running_loop().time() - self.start)
 
 
-async def test_a_round_runs_at_once_and_then_after_each_pause() -> None:
+async def test_rounds_run_at_the_start_and_after_each_pause() -> None:
     diary = Diary()
     await rounds_in(35.0, diary.run_once)
     assert diary.times == pytest.approx([0.0, 10.0, 20.0, 30.0])

@@ -138,14 +138,14 @@ async def full(api: ApiWorld) -> AsyncIterator[None]:
 
 @pytest.mark.usefixtures("full")
 @pytest.mark.parametrize("path", ["", "/attachments/0", "/insights"])
-async def test_where_there_is_no_room_for_a_large_answer_a_client_is_told_when_to_try_again(api: ApiWorld, live: Key, path: str) -> None:
+async def test_large_answers_without_memory_get_503_with_retry_after(api: ApiWorld, live: Key, path: str) -> None:
     number = format_id(MESSAGE_PREFIX, await api.add_message(live[0], content=MESSAGE))
     answer = await api.get(f"/v1/emails/{number}{path}", live[1])
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
 
 
 @pytest.mark.usefixtures("full")
-async def test_where_there_is_no_room_for_a_large_request_a_client_is_told_when_to_try_again(api: ApiWorld, tester: Key) -> None:
+async def test_large_requests_without_memory_get_503_with_retry_after(api: ApiWorld, tester: Key) -> None:
     body = {"from": "a@example.test", "to": "b@example.org", "subject": "s", "text": "x" * 1_000_000}
     answer = await api.send("POST", "/v1/emails", tester[1], body)
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")

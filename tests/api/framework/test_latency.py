@@ -25,7 +25,7 @@ def test_nothing_measured_is_nothing_told(book: LatencyBook) -> None:
 
 
 @pytest.mark.parametrize("took", [0.0005, 0.003, 0.05, 0.2, 1.0, 30.0])
-def test_what_is_told_is_within_a_tenth_of_what_was(book: LatencyBook, took: float) -> None:
+def test_reported_latency_is_within_a_tenth_of_the_real_one(book: LatencyBook, took: float) -> None:
     for _ in range(10):
         book.note(took)
     assert book.current_p50_ms() == pytest.approx(took * 1000, rel=0.1)

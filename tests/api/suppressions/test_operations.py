@@ -35,7 +35,7 @@ async def test_an_address_is_added_as_the_contract_says(api: ApiWorld, owner: st
     assert (await api.get(PATH, owner)).json == {"data": [expected], "has_more": False, "next_cursor": None}
 
 
-async def test_adding_twice_answers_what_stands(api: ApiWorld, owner: str) -> None:
+async def test_adding_a_suppression_twice_returns_the_first(api: ApiWorld, owner: str) -> None:
     await add(api, owner, "ann@example.org", reason="complaint")
     api.clock.advance(timedelta(hours=1))
     again = await api.send("POST", PATH, owner, {"email": "ANN@example.org", "reason": None})

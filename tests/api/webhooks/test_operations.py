@@ -188,7 +188,7 @@ async def test_bad_ranges(api: ApiWorld, owner: str, webhook: dict[str, Any], bo
     assert (await api.send("POST", f"{PATH}/{webhook['id']}/replay", owner, body)).fault == (422, "validation_error", field)
 
 
-async def test_what_is_switched_off_is_told_nothing(api: ApiWorld, owner: str, webhook: dict[str, Any]) -> None:
+async def test_disabled_webhooks_refuse_test_events_and_replays(api: ApiWorld, owner: str, webhook: dict[str, Any]) -> None:
     target = f"{PATH}/{webhook['id']}"
     made = (await api.send("POST", f"{target}/test", owner)).json
     await api.send("PUT", target, owner, {"active": False})

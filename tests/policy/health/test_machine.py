@@ -86,7 +86,9 @@ def test_the_certificate(found: Certificate | None, is_loopback: bool, verdict: 
         ((3, 99), (4, 0), date(2040, 1, 1), RIGHT),
     ],
 )
-def test_versions_that_nobody_mends_any_more(python: tuple[int, int], openssl: tuple[int, int], today: date, verdict: Verdict) -> None:
+def test_versions_are_judged_by_their_end_of_support(
+    python: tuple[int, int], openssl: tuple[int, int], today: date, verdict: Verdict
+) -> None:
     assert judge_versions(python, openssl, today).verdict is verdict
 
 

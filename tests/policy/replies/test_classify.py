@@ -72,7 +72,7 @@ BEFORE_MAIL = {Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.HANDS
 
 @settings(max_examples=examples(500), deadline=None)
 @given(FAILURES, STEPS)
-def test_any_reply_comes_to_something(reply: Reply, step: Step) -> None:
+def test_every_reply_is_classified(reply: Reply, step: Step) -> None:
     found = classify(reply, step=step)
     assert found.kind is not Kind.DELIVERED
     assert found.enhanced.startswith("5." if found.kind is Kind.BOUNCED else "4.")

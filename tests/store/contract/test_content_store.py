@@ -87,7 +87,7 @@ def test_a_part_that_is_not_in_the_content(contents: Contents, start: int, stop:
 
 
 @pytest.mark.parametrize("is_certain", [True, False])
-def test_what_was_not_committed_is_in_nobodys_way(contents: Contents, *, is_certain: bool) -> None:
+def test_rolled_back_contents_do_not_affect_others(contents: Contents, *, is_certain: bool) -> None:
     (kept,) = put(contents, (1, b"kept"))
     lost = fail_to_put(contents, (2, b"never"), (3, b"committed"), is_certain=is_certain)
     (after,) = put(contents, (4, b"after"))

@@ -72,7 +72,7 @@ async def test_the_file_of_a_content_goes_with_the_last_that_refers_to_it(tmp_pa
     await store.aclose()
 
 
-async def test_drafts_of_what_is_done_are_not_kept(tmp_path: Path) -> None:
+async def test_source_requests_of_done_messages_are_deleted(tmp_path: Path) -> None:
     store, samples = open_store(tmp_path), Samples()
     done, waiting = [scheduled(samples, "a@one.test") for _ in range(5)], scheduled(samples, "b@two.test")
     await store.accept_all([*done, waiting], None, kept_since=NOW)
