@@ -13,10 +13,6 @@ MAX_FILE = 400  # lines
 MAX_FUNCTION = 50  # lines, from `def` to the last one, with the docstring
 REASON = "# Over 400 lines because "
 
-# Files that are being divided, and functions in them.
-FILES_TO_DIVIDE: set[str] = set()
-FUNCTIONS_TO_DIVIDE: dict[str, set[str]] = {}
-
 
 def is_too_long(text: str) -> bool:
     """Whether a file has more lines than it may, and no reason for it."""
@@ -33,13 +29,12 @@ def long_functions(tree: ast.AST) -> Iterator[str]:
 
 def test_no_file_is_too_long() -> None:
     found = {path.relative_to(SOURCE).as_posix() for path in FILES if is_too_long(path.read_text("utf-8"))}
-    assert sorted(found - FILES_TO_DIVIDE) == []
+    assert sorted(found) == []
 
 
 @cases("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
 def test_no_function_is_too_long(path: Path) -> None:
-    found = set(long_functions(ast.parse(path.read_text("utf-8"))))
-    assert found - FUNCTIONS_TO_DIVIDE.get(path.relative_to(SOURCE).as_posix(), set()) == set()
+    assert list(long_functions(ast.parse(path.read_text("utf-8")))) == []
 
 
 def test_the_limits_find_what_they_are_for() -> None:

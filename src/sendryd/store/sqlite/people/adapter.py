@@ -239,7 +239,7 @@ def _member(connection: apsw.Connection, account_id: AccountId, membership_id: M
 
 
 def _keep_an_owner(connection: apsw.Connection, membership: Membership) -> None:
-    """Raises `NotAllowed` if nobody else owns the account."""
+    """Raises `NotAllowed` if no other member owns the account."""
     if membership.role is not Role.OWNER or membership.person_id is None:
         return
     (row,) = fetch_rows(connection, SQL["count_other_owners"], account_id=membership.account_id, id=membership.id)
