@@ -3,6 +3,6 @@
 from typing import Final
 
 from sendryd.dashboard.app import Page
-from sendryd.dashboard.pages import content, email, emails, entering, home
+from sendryd.dashboard.pages import content, domains, email, emails, entering, home, keys
 
-PAGES: Final[tuple[Page, ...]] = (*entering.PAGES, *home.PAGES, *emails.PAGES, *email.PAGES, *content.PAGES)
+PAGES: Final[tuple[Page, ...]] = (*entering.PAGES, *home.PAGES, *emails.PAGES, *email.PAGES, *content.PAGES, *domains.PAGES, *keys.PAGES)

@@ -1,0 +1,117 @@
+"""API keys: who may send and read, created once, revoked at once."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.responses import Response
+
+from sendryd.dashboard.app import Page
+from sendryd.dashboard.snippets import Place, Snippet, snippets
+from sendryd.dashboard.timeline import Moment, moment_of
+from sendryd.dashboard.visit import Visit
+from sendryd.model.actor import Person
+from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, format_id, parse_id
+from sendryd.policy.rights import Right
+from sendryd.store.errors import LimitReached, NotFound
+
+MAX_NAME: Final = 100  # characters, as REST allows
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A key in the list."""
+
+    id: str
+    name: str
+    prefix: str
+    mode: str
+    scope: str
+    state: str  # active, revoked, expired
+    used: Moment | None
+    may_revoke: bool
+
+
+async def show(visit: Visit) -> Response:
+    """`GET /keys`."""
+    return await _show(visit, name="", wrong="", status=200)
+
+
+async def create(visit: Visit) -> Response:
+    """`POST /keys`: creates a key and shows its secret, once."""
+    fields = visit.fields
+    name = fields.get("name", "").strip()
+    mode = KeyMode(fields["mode"]) if fields.get("mode") in set(KeyMode) else KeyMode.TEST
+    scope = Scope(fields["scope"]) if fields.get("scope") in set(Scope) else Scope.SENDING_ACCESS
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        return await _show(visit, name=name, wrong=f"Enter a name of 1 to {MAX_NAME} characters.", status=422)
+    if mode is KeyMode.LIVE and not visit.me.may(Right.ADMINISTER):
+        return await _show(visit, name=name, wrong="Only admins and owners create live keys: create a test key.", status=403)
+    try:
+        key, secret = await visit.needs.keys.create(_person(visit), name, scope=scope, mode=mode)
+    except LimitReached as error:
+        return await _show(visit, name=name, wrong=str(error), status=422)
+    await _audit(visit, "key.created", key)
+    return visit.show("key_created.html", "keys", {"name": key.name, "secret": secret, "snippets": _snippets(visit, key)})
+
+
+async def revoke(visit: Visit) -> Response:
+    """`POST /keys/{id}/revoke`: revokes a key at once."""
+    number = parse_id(visit.request.path_params["id"], API_KEY_PREFIX)
+    try:
+        if number is None:
+            raise NotFound("no such key")
+        key = await visit.needs.keys.get(visit.account_id, ApiKeyId(number))
+    except NotFound:
+        return visit.show("missing.html", "missing", {}, status=404)
+    if key.mode is KeyMode.LIVE and not visit.me.may(Right.ADMINISTER):
+        return await _show(visit, name="", wrong="Only admins and owners revoke live keys.", status=403)
+    await visit.needs.keys.revoke(_person(visit), key.id)
+    await _audit(visit, "key.revoked", key)
+    return visit.go("/keys")
+
+
+async def _show(visit: Visit, *, name: str, wrong: str, status: int) -> Response:
+    keys = await visit.needs.store.list_api_keys(visit.account_id)
+    rows = tuple(_row(visit, key) for key in sorted(keys, key=lambda each: each.id, reverse=True))
+    return visit.show("keys.html", "keys", {"rows": rows, "name": name, "wrong": wrong}, status=status)
+
+
+def _row(visit: Visit, key: ApiKey) -> Row:
+    now = visit.needs.clock.now()
+    is_revoked = key.revoked_at is not None and key.revoked_at <= now
+    is_active = key.is_active(now)
+    may = visit.me.may(Right.WORK) and (key.mode is KeyMode.TEST or visit.me.may(Right.ADMINISTER))
+    return Row(
+        id=format_id(API_KEY_PREFIX, key.id),
+        name=key.name,
+        prefix=key.prefix,
+        mode=key.mode.value,
+        scope=key.scope.value.replace("_", " "),
+        state="active" if is_active else "revoked" if is_revoked else "expired",
+        used=moment_of(key.last_used_at) if key.last_used_at else None,
+        may_revoke=may and is_active,
+    )
+
+
+def _snippets(visit: Visit, key: ApiKey) -> tuple[Snippet, ...]:
+    """Lines to paste for a key that sends; a test key needs no verified domain."""
+    if key.scope is Scope.READ_ONLY or key.mode is KeyMode.LIVE:
+        return ()
+    needs = visit.needs
+    place = Place(http=needs.http, smtp=needs.smtp, cert=str(needs.cert_path), sender="hello@example.com", recipient="user@example.org")
+    return snippets(place)
+
+
+def _person(visit: Visit) -> Person:
+    signed_in = visit.me.signed_in
+    return Person(visit.account_id, signed_in.person.id, signed_in.membership.role)
+
+
+async def _audit(visit: Visit, action: str, key: ApiKey) -> None:
+    after = {"name": key.name, "mode": key.mode.value, "scope": key.scope.value}
+    email, target = visit.me.signed_in.person.email, format_id(API_KEY_PREFIX, key.id)
+    await visit.needs.audit.add(visit.account_id, email, visit.client, action, target, after=after)
+
+
+PAGES: Final = (Page(path="/keys", get=show, post=create), Page(path="/keys/{id}/revoke", post=revoke))
