@@ -647,6 +647,33 @@ async def test_an_operator_ends_the_suspension_of_a_lane(engine: Engine) -> None
     await runner
 
 
+async def test_a_paused_destination_gets_nothing_until_it_goes_on(engine: Engine) -> None:
+    engine.worker.gate.clear()
+    for _ in range(3 * MX_START):
+        assert await engine.hand_over()
+    await step()
+    under_way = engine.worker.tried
+    assert under_way < 3 * MX_START
+    await engine.store.pause_destination("one.test", by="Mara", now=engine.clock.now())
+    runner = asyncio.create_task(engine.scheduler.run())
+    await step()
+    assert not await engine.hand_over()
+    assert await engine.hand_over("two.test")
+    await engine.store.accept(engine.message())
+    engine.worker.gate.set()
+    await engine.wait_for(under_way + 1)
+    await step()
+    assert sorted(engine.worker.delivered) == ["one.test"] * under_way + ["two.test"]
+    (waiting,) = await engine.store.list_waiting_destinations(None, limit=10)
+    assert (waiting.domain, waiting.queued, waiting.leased) == ("one.test", 3 * MX_START - under_way + 1, 0)
+    await engine.store.resume_destination("one.test")
+    async with asyncio.timeout(5):
+        while len(engine.worker.delivered) < 3 * MX_START + 2:
+            await asyncio.sleep(0.01)
+    await engine.scheduler.stop()
+    await runner
+
+
 async def test_cold_destinations_leave_half_of_the_places_to_warm_ones(engine: Engine) -> None:
     await warm(engine, "good.test")
     engine.worker.gate.clear()

@@ -7,9 +7,9 @@ from typing import Final
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType
-from sendryd.policy.explain import Attempt, Complaint, Explanation, Facts, Hold, Suppressed, explain
+from sendryd.policy.explain import Attempt, Complaint, Explanation, Facts, Hold, Lane, Suppressed, explain
 from sendryd.policy.replies.verdict import Category
-from sendryd.store.base import QueuedDelivery
+from sendryd.store.base import PausedDestination, QueuedDelivery
 
 _OUTCOMES: Final = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.DELIVERED, EventType.FAILED})
 _ENDINGS: Final = frozenset({EventType.BOUNCED, EventType.FAILED, EventType.CANCELLED, EventType.SUPPRESSED})
@@ -21,15 +21,29 @@ _CAUSES: Final[Mapping[str, str]] = {
 }
 
 
-def explain_delivery(delivery: QueuedDelivery, events: Iterable[Event], now: datetime, *, lifetime: timedelta) -> Explanation:
+def explain_delivery(
+    delivery: QueuedDelivery,
+    events: Iterable[Event],
+    now: datetime,
+    *,
+    lifetime: timedelta,
+    paused: Iterable[PausedDestination] = (),
+) -> Explanation:
     """What happens to a delivery and why.
 
     `events` are its message's, in any order; those of other recipients are left out. `lifetime` is how long the queue keeps mail.
     """
-    return explain(facts_of(delivery, events, now, lifetime=lifetime))
+    return explain(facts_of(delivery, events, now, lifetime=lifetime, paused=paused))
 
 
-def facts_of(delivery: QueuedDelivery, events: Iterable[Event], now: datetime, *, lifetime: timedelta) -> Facts:
+def facts_of(
+    delivery: QueuedDelivery,
+    events: Iterable[Event],
+    now: datetime,
+    *,
+    lifetime: timedelta,
+    paused: Iterable[PausedDestination] = (),
+) -> Facts:
     """The facts of a delivery that are stored."""
     message = delivery.message
     own = sorted((each for each in events if each.delivery_id == delivery.id), key=lambda each: each.id)
@@ -53,6 +67,7 @@ def facts_of(delivery: QueuedDelivery, events: Iterable[Event], now: datetime, *
         ended_at=endings[-1].created_at if endings else None,
         last=_attempt(outcomes) if outcomes else None,
         hold=_hold(delivery) if delivery.state is DeliveryState.HELD else None,
+        lane=Lane(paused_by=next((each.by for each in paused if each.domain == delivery.domain), "")),
         suppressed=_suppressed(latest.get(EventType.SUPPRESSED)),
         complaint=Complaint(at=complained.created_at) if complained else None,
         size=message.size,

@@ -107,7 +107,8 @@ def show(target: Target, as_json: Json = False) -> None:
                 break
         now = basics.clock.now()
         lifetime = basics.settings.max_queue_age
-        explained = [explain_delivery(each, events, now, lifetime=lifetime) for each in deliveries]
+        paused = await basics.store.list_paused_destinations()
+        explained = [explain_delivery(each, events, now, lifetime=lifetime, paused=paused) for each in deliveries]
         return [explained_delivery_json(each, words.text, events) for each, words in zip(deliveries, explained, strict=True)]
 
     found = with_store(work)

@@ -1,13 +1,13 @@
 """Claiming: takes what is due from the database, as much of each lane as it can start soon.
 
-Reads and writes: `claim_deliveries`, the requests of operators to try a next hop at once.
+Reads and writes: `claim_deliveries`, the pauses of destinations, the requests of operators to try a next hop at once.
 Strategy: oldest due first; a domain that is busy or suspended is stepped over, so it cannot hold up the others. Where many claims wait, each domain
 has few claimed at once, so that all domains come into the line soon.
 When things fail: while outcomes cannot be stored nothing is claimed.
 Limits: claims in memory, deliveries claimed at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from sendryd.delivery.grouping import group_claims
@@ -44,21 +44,25 @@ class Claimer:
         leases: HeldLeases,
         *,
         start: Callable[[Claim], None],
+        pause: Callable[[], Awaitable[None]],
         has_unrecorded: Callable[[], bool],
         has_smart_host: bool,
         clock: Clock,
         wakeup: Doorbell,
     ) -> None:
-        """`start` puts a claim into its lane. `has_unrecorded`: outcomes wait for the store."""
+        """`start` puts a claim into its lane; `pause` gives back the waiting claims of paused domains. `has_unrecorded`: outcomes wait for the
+        store.
+        """
         self._store = store
         self._lanes = lanes
         self._leases = leases
         self._start = start
+        self._pause = pause
         self._has_unrecorded = has_unrecorded
         self._has_smart_host = has_smart_host
         self._clock = clock
         self._wakeup = wakeup
-        self._next_probes = 0.0  # monotonic seconds
+        self._next_look = 0.0  # monotonic seconds
         self._is_stopping = False
         self.may_be_due = True  # the database has, as far as is known, something that could be claimed if there were room
         self.claimed = 0
@@ -68,7 +72,7 @@ class Claimer:
         while not self._is_stopping:
             timeout = POLL_INTERVAL
             try:
-                await self._end_suspensions()
+                await self._obey()
                 if not await self._claim():
                     timeout = await self._time_to_wait()
             except StoreError as error:
@@ -82,12 +86,17 @@ class Claimer:
         self._is_stopping = True
         self._wakeup.set()
 
-    async def _end_suspensions(self) -> None:
-        """Ends those of lanes that an operator wants tried: `queue retry`, `queue release`."""
+    async def _obey(self) -> None:
+        """Does what people ask of destinations: pauses them; ends suspensions of lanes that are to be tried (`queue retry`, `queue release`)."""
         now = self._clock.monotonic()
-        if now < self._next_probes:
+        if now < self._next_look:
             return
-        self._next_probes = now + POLL_INTERVAL
+        self._next_look = now + POLL_INTERVAL
+        paused = frozenset(each.domain for each in await self._store.list_paused_destinations())
+        if paused != self._lanes.paused:
+            self._lanes.paused = paused
+            log.info("destinations_paused", domains=sorted(paused))
+            await self._pause()
         domains = await self._store.list_probes()
         if domains:
             self._lanes.end_suspensions(domains)
@@ -99,9 +108,10 @@ class Claimer:
         room = self._room()
         if room <= 0 or self._has_unrecorded():
             return False
-        busy = self._lanes.full(self._clock.monotonic())
-        if ANY_DOMAIN in busy:
+        full = self._lanes.full(self._clock.monotonic())
+        if ANY_DOMAIN in full:
             return False
+        busy = full | self._lanes.paused
         lease = self._leases.take()
         try:
             claims = await self._store.claim_deliveries(
@@ -109,7 +119,7 @@ class Claimer:
             )
         finally:
             self._leases.settle(lease)
-        self.may_be_due = bool(claims or busy)
+        self.may_be_due = bool(claims or full)
         for claim in group_claims(claims, is_one_hop=self._has_smart_host):
             self.claimed += len(claim.deliveries)
             self._start(claim)

@@ -74,6 +74,7 @@ class Lanes:
         self._has_smart_host = has_smart_host
         self._lanes: dict[str, LaneState] = {}
         self.waiting = 0  # claims in all lanes that wait to be started
+        self.paused: frozenset[str] = frozenset()  # domains that a person has paused
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -110,6 +111,17 @@ class Lanes:
         """Takes the claim that has waited longest."""
         self.waiting -= 1
         return state.waiting.popleft()
+
+    def take_paused(self) -> list[tuple[Claim, Held | None]]:
+        """Takes the waiting claims of paused domains out of their lanes."""
+        taken = []
+        for state in self._lanes.values():
+            found = [each for each in state.waiting if each[0].domain in self.paused]
+            if found:
+                state.waiting = deque(each for each in state.waiting if each[0].domain not in self.paused)
+                self.waiting -= len(found)
+                taken += found
+        return taken
 
     def most_waiting(self, state: LaneState, now: float) -> int:
         """Claims that the lane may have, waiting or under way."""

@@ -4,7 +4,8 @@ Does: starts attempts as far as lanes and places allow, and records their outcom
 Reads: what the door hands over directly, and what `delivery.claiming` takes from the database.
 Writes: leases (`delivery.leases`).
 Strategy: one lane for each domain, or a single one for a smart host (`delivery.lanes`). A suspended lane is probed with one message, while the
-others wait without an attempt counted. Accepted messages come with their content in memory as long as there is room.
+others wait without an attempt counted. A domain that a person has paused gets nothing.
+Accepted messages come with their content in memory as long as there is room.
 Every attempt needs one of the places of `delivery.places`. The look-up of its destination comes first and needs none; when DNS gives no answer,
 one message is deferred and the lane suspended.
 An attempt gives its place in the lane to the next one while its outcome is being stored. A destination whose attempts stall counts as one without
@@ -91,6 +92,7 @@ class Scheduler:
             self._lanes,
             self._leases,
             start=lambda claim: self._enqueue(claim, None),
+            pause=self._release_paused,
             has_unrecorded=lambda: bool(worker.unrecorded),
             has_smart_host=has_smart_host,
             clock=clock,
@@ -127,6 +129,8 @@ class Scheduler:
     def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
         """Room for a new message; None if the database has to keep it for the time being."""
         if self._is_stopping or self._worker.unrecorded:
+            return None
+        if not self._lanes.paused.isdisjoint(domains):
             return None
         now = self._clock.monotonic()
         keys = self._lanes.keys(domains)
@@ -181,7 +185,7 @@ class Scheduler:
         if not state.waiting or state.is_looking_up:
             return
         now, key = self._clock.monotonic(), state.key
-        if self._is_stopping or state.lane.is_suspended(now):
+        if self._is_stopping or state.lane.is_suspended(now) or key in self._lanes.paused:
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
             return
@@ -303,6 +307,15 @@ class Scheduler:
                 self._let_go(claim, held)
                 claims.append(claim)
         await self._leases.release(claims)
+
+    async def _release_paused(self) -> None:
+        """Releases the waiting claims of domains that a person has paused. Attempts under way go on."""
+        taken = self._lanes.take_paused()
+        for claim, held in taken:
+            self._let_go(claim, held)
+        await self._leases.release([claim for claim, _ in taken])
+        for state in self._lanes.all():
+            self._lanes.forget_if_idle(state)
 
     # Housekeeping.
 

@@ -54,6 +54,7 @@ class Aggregate(StrEnum):
     PEOPLE = auto()
     PROCESSES = auto()
     REPORTS = auto()
+    SMTP_REFUSALS = auto()
     SUPPRESSIONS = auto()
     TEMPLATES = auto()
     UNSUBSCRIBES = auto()
@@ -66,6 +67,7 @@ _REST: Final = {
     Aggregate.PEOPLE,
     Aggregate.PROCESSES,
     Aggregate.REPORTS,
+    Aggregate.SMTP_REFUSALS,
     Aggregate.SUPPRESSIONS,
     Aggregate.TEMPLATES,
     Aggregate.UNSUBSCRIBES,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sendryd.store.base import MailStore, QueueFilter
+from sendryd.store.base import MailStore, PausedDestination, QueueFilter
 from sendryd.testing.samples import NOW, Samples
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -30,3 +30,13 @@ async def test_what_an_operator_moves_asks_for_a_probe_of_its_domain(store: Mail
     assert await store.list_probes() == ["one.test"]
     await store.clear_probes(["one.test"])
     assert await store.list_probes() == []
+
+
+async def test_a_destination_is_paused_until_somebody_lets_it_go_on(store: MailStore) -> None:
+    assert await store.pause_destination("one.test", by="Mara", now=NOW)
+    assert not await store.pause_destination("one.test", by="Vera", now=NOW + timedelta(hours=1))
+    assert await store.list_paused_destinations() == [PausedDestination(domain="one.test", by="Mara", since=NOW)]
+    assert await store.resume_destination("one.test")
+    assert not await store.resume_destination("one.test")
+    assert await store.list_paused_destinations() == []
+    assert await store.list_probes() == ["one.test"]

@@ -94,6 +94,21 @@ async def test_destinations_of_one_account(store: MailStore, samples: Samples) -
     assert [each.domain for each in await store.list_waiting_destinations(ACCOUNT, limit=10)] == ["one.test"]
     assert [each.domain for each in await store.list_waiting_destinations(OTHER_ACCOUNT, limit=10)] == ["two.test"]
     assert [each.domain for each in await store.list_waiting_destinations(None, limit=10)] == ["one.test", "two.test"]
+    assert [each.domain for each in await store.list_waiting_destinations(None, limit=10, domain="two.test")] == ["two.test"]
+    assert await store.list_waiting_destinations(ACCOUNT, limit=10, domain="two.test") == []
+    assert await store.cancel(QueueFilter(domain="two.test", account_id=ACCOUNT), NOW, samples.event) == 0
+
+
+async def test_the_mails_of_a_destination_come_in_pages(store: MailStore, samples: Samples) -> None:
+    await store.accept(samples.message(["a@one.test", "b@one.test", "c@two.test"]))
+    (held,) = (each for each in await store.list_queue(QueueFilter(domain="one.test")) if each.forward_path == "a@one.test")
+    await store.hold(QueueFilter(delivery_id=held.id), NOW)
+    await store.accept(samples.message(["d@one.test"], lease=samples.lease()))
+    first = await store.page_destination("one.test", None, limit=2)
+    assert ([each.forward_path for each in first.items], first.has_more) == (["d@one.test", "b@one.test"], True)
+    rest = await store.page_destination("one.test", ACCOUNT, limit=2, before=first.items[-1].id)
+    assert ([each.forward_path for each in rest.items], rest.has_more) == (["a@one.test"], False)
+    assert (await store.page_destination("one.test", OTHER_ACCOUNT, limit=2)).items == ()
 
 
 async def add(store: MailStore, samples: Samples, name: str = "example.test", account_id: AccountId = ACCOUNT) -> NewDomain:

@@ -3,6 +3,24 @@
 from typing import Final
 
 from sendryd.dashboard.app import Page
-from sendryd.dashboard.pages import content, domains, email, emails, entering, home, keys
+from sendryd.dashboard.pages import (
+    content,
+    domains,
+    email,
+    emails,
+    entering,
+    home,
+    keys,
+    queue,
+)
 
-PAGES: Final[tuple[Page, ...]] = (*entering.PAGES, *home.PAGES, *emails.PAGES, *email.PAGES, *content.PAGES, *domains.PAGES, *keys.PAGES)
+PAGES: Final[tuple[Page, ...]] = (
+    *entering.PAGES,
+    *home.PAGES,
+    *emails.PAGES,
+    *email.PAGES,
+    *content.PAGES,
+    *domains.PAGES,
+    *keys.PAGES,
+    *queue.PAGES,
+)

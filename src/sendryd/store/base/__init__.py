@@ -15,12 +15,13 @@ from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, Deliv
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
-from sendryd.store.base.nexthops import NextHopStore
+from sendryd.store.base.nexthops import NextHopStore, PausedDestination
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
 from sendryd.store.base.people import PeopleStore, SignedIn
 from sendryd.store.base.queue import QueuedDelivery, QueueFilter, QueueStore, WaitingDestination
 from sendryd.store.base.reading import DeliveryView, Ended, Engagement, EventFilter, EventStore, MessageFilter
+from sendryd.store.base.refusals import RefusalStore
 from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilter, ReportStore
 from sendryd.store.base.spool import SpoolReport
 from sendryd.store.base.templates import TemplateStore
@@ -66,10 +67,12 @@ __all__ = [
     "Outcome",
     "Owner",
     "Page",
+    "PausedDestination",
     "PeopleStore",
     "QueueFilter",
     "QueueStore",
     "QueuedDelivery",
+    "RefusalStore",
     "ReportFilter",
     "ReportStore",
     "Returned",
@@ -95,5 +98,5 @@ class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore
         ...
 
 
-class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, PeopleStore, Protocol):
+class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, RefusalStore, PeopleStore, Protocol):
     """The whole store, as the composition root builds it."""

@@ -1,8 +1,18 @@
 """Facts about next hops that outlast a run of the program, and an operator's requests for probes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PausedDestination:
+    """A recipient domain that gets no mail until somebody lets it go on."""
+
+    domain: str
+    by: str  # who paused it: a person's name
+    since: datetime
 
 
 class NextHopStore(Protocol):
@@ -22,4 +32,16 @@ class NextHopStore(Protocol):
 
     async def clear_probes(self, domains: Sequence[str]) -> None:
         """Deletes the probe requests of these domains."""
+        ...
+
+    async def pause_destination(self, domain: str, *, by: str, now: datetime) -> bool:
+        """Stops mail to a domain. Durable. False if it was paused before, which stays as it is."""
+        ...
+
+    async def resume_destination(self, domain: str) -> bool:
+        """Lets mail to a domain go on, and asks for a probe. Durable. False if it was not paused."""
+        ...
+
+    async def list_paused_destinations(self) -> list[PausedDestination]:
+        """The paused domains, by name. Cheap."""
         ...

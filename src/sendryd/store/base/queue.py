@@ -9,6 +9,7 @@ from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
 from sendryd.model.message import Message
 from sendryd.store.base.events import EventMaker
+from sendryd.store.base.paging import Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class QueueFilter:
     created_before: datetime | None = None
     message_id: MessageId | None = None
     delivery_id: DeliveryId | None = None
+    account_id: AccountId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +63,18 @@ class QueueStore(Protocol):
         """Waiting deliveries (queued, leased, held), newest first; with a delivery id or message id, done ones too."""
         ...
 
-    async def list_waiting_destinations(self, account_id: AccountId | None, *, limit: int) -> list[WaitingDestination]:
-        """Recipient domains that deliveries of an account wait for, or those of all accounts; the one that has waited longest comes first."""
+    async def list_waiting_destinations(
+        self, account_id: AccountId | None, *, limit: int, domain: str | None = None
+    ) -> list[WaitingDestination]:
+        """Recipient domains that deliveries of an account wait for, or those of all accounts; the one that has waited longest comes first.
+        With `domain`, that one alone.
+        """
+        ...
+
+    async def page_destination(
+        self, domain: str, account_id: AccountId | None, *, limit: int, before: DeliveryId | None = None
+    ) -> Page[QueuedDelivery]:
+        """Waiting deliveries (queued, leased, held) to a domain, of an account or of all, newest first."""
         ...
 
     async def count_queue(self) -> Mapping[DeliveryState, int]:

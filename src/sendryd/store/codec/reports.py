@@ -1,11 +1,21 @@
-"""Scheduled reports, requests of the API, and rows of `scheduled_report` and `api_request`."""
+"""Scheduled reports, the logs of both doors, and rows of `scheduled_report`, `api_request` and `smtp_refusal`."""
 
 import json
 from typing import Any
 
 from sendryd.model.apirequest import ApiRequest
-from sendryd.model.ids import API_REQUEST_PREFIX, REPORT_PREFIX, AccountId, ApiKeyId, ApiRequestId, ReportId
+from sendryd.model.ids import (
+    API_REQUEST_PREFIX,
+    REPORT_PREFIX,
+    SMTP_REFUSAL_PREFIX,
+    AccountId,
+    ApiKeyId,
+    ApiRequestId,
+    ReportId,
+    SmtpRefusalId,
+)
 from sendryd.model.report import ReportFrequency, ScheduledReport
+from sendryd.model.smtprefusal import SmtpRefusal
 from sendryd.store.codec.reading import Row, row_of
 from sendryd.store.codec.values import clean, clean_or_none, from_ms, to_json, to_ms
 
@@ -66,5 +76,44 @@ def read_request(row: Row) -> ApiRequest:
         response_body=row["response_body"],
         duration_ms=row["duration_ms"],
         user_agent=row["user_agent"],
+        created_at=from_ms(row["created_at"]),
+    )
+
+
+def refusal_row(refusal: SmtpRefusal) -> dict[str, Any]:
+    """The columns of a refusal."""
+    return {
+        "id": refusal.id,
+        "account_id": refusal.account_id,
+        "api_key_id": refusal.api_key_id,
+        "address": clean(refusal.address),
+        "helo": clean(refusal.helo),
+        "is_encrypted": int(refusal.is_encrypted),
+        "step": clean(refusal.step),
+        "cause": refusal.cause,
+        "reply": clean(refusal.reply),
+        "sender": clean(refusal.sender),
+        "recipient": clean(" ".join(refusal.recipients)),
+        "more": refusal.more,
+        "created_at": to_ms(refusal.created_at),
+    }
+
+
+@row_of(SMTP_REFUSAL_PREFIX)
+def read_refusal(row: Row) -> SmtpRefusal:
+    """A refusal. Raises `RowUnreadable`."""
+    return SmtpRefusal(
+        id=SmtpRefusalId(row["id"]),
+        account_id=None if row["account_id"] is None else AccountId(row["account_id"]),
+        api_key_id=None if row["api_key_id"] is None else ApiKeyId(row["api_key_id"]),
+        address=row["address"],
+        helo=row["helo"],
+        is_encrypted=bool(row["is_encrypted"]),
+        step=row["step"],
+        cause=row["cause"],
+        reply=row["reply"],
+        sender=row["sender"],
+        recipients=tuple(row["recipient"].split()),
+        more=row["more"],
         created_at=from_ms(row["created_at"]),
     )

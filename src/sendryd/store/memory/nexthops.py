@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from sendryd.store.base import PausedDestination
+
 
 class MemoryNextHops:
     """`NextHopStore` without a disk."""
@@ -11,6 +13,7 @@ class MemoryNextHops:
         super().__init__()
         self._tls_hosts: dict[str, datetime] = {}
         self._probes: set[str] = set()
+        self._paused: dict[str, PausedDestination] = {}
 
     async def note_tls_hosts(self, worked: Mapping[str, datetime], *, keep_since: datetime, most: int) -> None:
         for host, moment in worked.items():
@@ -26,3 +29,15 @@ class MemoryNextHops:
 
     async def clear_probes(self, domains: Sequence[str]) -> None:
         self._probes.difference_update(domains)
+
+    async def pause_destination(self, domain: str, *, by: str, now: datetime) -> bool:
+        is_new = domain not in self._paused
+        self._paused.setdefault(domain, PausedDestination(domain=domain, by=by, since=now))
+        return is_new
+
+    async def resume_destination(self, domain: str) -> bool:
+        self._probes.add(domain)
+        return self._paused.pop(domain, None) is not None
+
+    async def list_paused_destinations(self) -> list[PausedDestination]:
+        return [each for _, each in sorted(self._paused.items())]

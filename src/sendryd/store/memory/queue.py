@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import EventType
-from sendryd.model.ids import AccountId, DomainId, MessageId
+from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
 from sendryd.store.base import (
     EventMaker,
+    Page,
     QueuedDelivery,
     QueueFilter,
     WaitingDestination,
@@ -29,6 +30,7 @@ class MemoryQueue(MemoryMail):
             for each in self._deliveries.values()
             if (states is None or each.state in states)
             and which.domain in {None, each.new.domain}
+            and which.account_id in {None, each.message.account_id}
             and which.message_id in {None, each.message.id}
             and which.delivery_id in {None, each.new.id}
             and which.has_attempts in {None, each.attempts > 0}
@@ -39,12 +41,20 @@ class MemoryQueue(MemoryMail):
         found = sorted(self._matching(which), key=lambda each: each.new.id, reverse=True)
         return [read_queued(each) for each in found[:limit]]
 
-    async def list_waiting_destinations(self, account_id: AccountId | None, *, limit: int) -> list[WaitingDestination]:
+    async def list_waiting_destinations(
+        self, account_id: AccountId | None, *, limit: int, domain: str | None = None
+    ) -> list[WaitingDestination]:
         found: dict[str, list[Delivery]] = {}
-        for each in sorted(self._matching(QueueFilter()), key=lambda each: each.new.id):
-            if account_id in {None, each.message.account_id}:
-                found.setdefault(each.new.domain, []).append(each)
+        for each in sorted(self._matching(QueueFilter(domain=domain, account_id=account_id)), key=lambda each: each.new.id):
+            found.setdefault(each.new.domain, []).append(each)
         return [_destination(domain, deliveries) for domain, deliveries in list(found.items())[:limit]]
+
+    async def page_destination(
+        self, domain: str, account_id: AccountId | None, *, limit: int, before: DeliveryId | None = None
+    ) -> Page[QueuedDelivery]:
+        found = await self.list_queue(QueueFilter(domain=domain, account_id=account_id))
+        older = [each for each in found if before is None or each.id < before]
+        return Page(items=tuple(older[:limit]), has_more=len(older) > limit)
 
     async def count_queue(self) -> Mapping[DeliveryState, int]:
         states = [each.state for each in self._deliveries.values()]

@@ -164,6 +164,7 @@ CREATE INDEX delivery_age ON delivery (created_at) WHERE state = 'queued';
 -- Leases by the boot of their owner; held deliveries. Both indexes are small.
 CREATE INDEX delivery_leased ON delivery (lease_boot) WHERE state = 'leased';
 CREATE INDEX delivery_held ON delivery (id) WHERE state = 'held';
+CREATE INDEX delivery_held_domain ON delivery (domain, account_id) WHERE state = 'held';
 
 CREATE TRIGGER delivery_moves BEFORE UPDATE OF state ON delivery
 WHEN NOT CASE OLD.state
@@ -456,3 +457,27 @@ CREATE TABLE audit (
     after      TEXT NOT NULL,  -- JSON
     created_at INTEGER NOT NULL
 ) STRICT;
+
+-- Submissions that were refused at the SMTP door: the latest few of each address, for some days.
+CREATE TABLE smtp_refusal (
+    id           INTEGER PRIMARY KEY,
+    account_id   INTEGER,        -- with api_key_id: of the key that was logged in; NULL: none
+    api_key_id   INTEGER,
+    address      TEXT NOT NULL,  -- of the client
+    helo         TEXT NOT NULL,  -- the name that it gave
+    is_encrypted INTEGER NOT NULL,
+    step         TEXT NOT NULL,  -- the command that was refused, or content
+    cause        TEXT NOT NULL,  -- a word of the refusals; empty: a reply of the protocol
+    reply        TEXT NOT NULL,
+    sender       TEXT NOT NULL,  -- the reverse-path; empty if none was given
+    recipient    TEXT NOT NULL,  -- forward-paths, a space between them; empty if none was given
+    more         INTEGER NOT NULL DEFAULT 0,  -- refusals of the address right after this one that were counted alone
+    created_at   INTEGER NOT NULL
+) STRICT;
+
+-- Destinations that a person has paused: nothing is tried until somebody lets the mail go on.
+CREATE TABLE paused_destination (
+    domain    TEXT PRIMARY KEY,
+    paused_by TEXT NOT NULL,
+    paused_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -118,6 +118,8 @@ def queue_conditions(which: QueueFilter) -> Conditions:
         conditions.add(f"d.state IN ({', '.join(':' + name for name in words)})", **words)
     if which.domain is not None:
         conditions.add("d.domain = :domain", domain=which.domain)
+    if which.account_id is not None:
+        conditions.add("d.account_id = :account_id", account_id=which.account_id)
     if which.message_id is not None:
         conditions.add("d.message_id = :message_id", message_id=which.message_id)
     if which.delivery_id is not None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import apsw
 
+from sendryd.store.base import PausedDestination
 from sendryd.store.codec.values import from_ms, to_json, to_ms
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import change
@@ -33,3 +34,18 @@ class NextHops:
 
     async def clear_probes(self, domains: Sequence[str]) -> None:
         await self._database.change(SQL["delete_probes"], domains=to_json(domains))
+
+    async def pause_destination(self, domain: str, *, by: str, now: datetime) -> bool:
+        return bool(await self._database.change(SQL["pause_destination"], domain=domain, paused_by=by, paused_at=to_ms(now)))
+
+    async def resume_destination(self, domain: str) -> bool:
+        def action(connection: apsw.Connection, _batch: object) -> int:
+            resumed = change(connection, SQL["resume_destination"], domain=domain)
+            change(connection, SQL["ask_for_probe"], domain=domain)
+            return resumed
+
+        return bool(await self._database.write(action))
+
+    async def list_paused_destinations(self) -> list[PausedDestination]:
+        rows = self._database.fetch_rows(SQL["list_paused_destinations"])
+        return [PausedDestination(domain=row["domain"], by=row["paused_by"], since=from_ms(row["paused_at"])) for row in rows]

@@ -267,9 +267,22 @@ FROM (
     UNION ALL SELECT domain, 0, count(*), 0, min(id), NULL
     FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND {conditions} GROUP BY domain
     UNION ALL SELECT domain, 0, 0, count(*), min(id), NULL
-    FROM delivery INDEXED BY delivery_held WHERE state = 'held' AND {conditions} GROUP BY domain
+    FROM delivery INDEXED BY delivery_held_domain WHERE state = 'held' AND {conditions} GROUP BY domain
 )
 GROUP BY domain ORDER BY oldest LIMIT :limit;
+
+-- name: page_destination
+-- Waiting deliveries to a domain, newest first. The ids are sorted before rows are read.
+SELECT {message:m}, {queued_delivery:d:delivery_} FROM delivery d JOIN message m ON m.id = d.message_id
+WHERE d.id IN (
+    SELECT id FROM (
+        SELECT id FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = :domain AND {conditions}
+        UNION ALL SELECT id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND domain = :domain AND {conditions}
+        UNION ALL SELECT id FROM delivery INDEXED BY delivery_held_domain WHERE state = 'held' AND domain = :domain AND {conditions}
+    )
+    WHERE id < :before ORDER BY id DESC LIMIT :limit
+)
+ORDER BY d.id DESC;
 
 -- name: sample_of_destination
 -- One delivery that waits for a domain, a tried one if there is one among those that are due first and last.
@@ -434,6 +447,22 @@ SELECT domain FROM probe ORDER BY domain;
 -- name: delete_probes
 -- Deletes requests for probes.
 DELETE FROM probe WHERE domain IN (SELECT value FROM json_each(:domains));
+
+-- name: pause_destination
+-- Stops mail to a domain; who did it first keeps standing there.
+INSERT INTO paused_destination (domain, paused_by, paused_at) VALUES (:domain, :paused_by, :paused_at) ON CONFLICT (domain) DO NOTHING;
+
+-- name: list_paused_destinations
+-- Domains that get no mail until somebody lets it go on.
+SELECT domain, paused_by, paused_at FROM paused_destination ORDER BY domain;
+
+-- name: resume_destination
+-- Lets mail to a domain go on.
+DELETE FROM paused_destination WHERE domain = :domain;
+
+-- name: ask_for_probe
+-- Asks for a probe of a domain.
+INSERT INTO probe (domain) VALUES (:domain) ON CONFLICT (domain) DO NOTHING;
 
 -- name: put_trace
 -- Requests the transcripts of a domain's next sessions.

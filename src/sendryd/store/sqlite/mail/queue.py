@@ -9,12 +9,12 @@ import apsw
 
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType
-from sendryd.model.ids import DELIVERY_PREFIX, AccountId, DomainId, MessageId
-from sendryd.store.base import EventMaker, QueuedDelivery, QueueFilter, WaitingDestination
+from sendryd.model.ids import DELIVERY_PREFIX, AccountId, DeliveryId, DomainId, MessageId
+from sendryd.store.base import EventMaker, Page, QueuedDelivery, QueueFilter, WaitingDestination
 from sendryd.store.codec.deliveries import read_destination, read_queued, read_waiting
 from sendryd.store.codec.events import read_subject
 from sendryd.store.codec.reading import Row
-from sendryd.store.codec.values import to_json, to_ms
+from sendryd.store.codec.values import id_below, to_json, to_ms
 from sendryd.store.errors import NotFound
 from sendryd.store.rules import list_untried
 from sendryd.store.sqlite.engine.database import Database
@@ -36,11 +36,23 @@ class Queue:
         rows = await self._database.list_rows(conditions.of(SQL["list_queue"]), DELIVERY_PREFIX, **values)
         return list(self._database.unreadable.keep(rows, read_queued))
 
-    async def list_waiting_destinations(self, account_id: AccountId | None, *, limit: int) -> list[WaitingDestination]:
-        conditions = Conditions() if account_id is None else Conditions("account_id = :account_id", account_id=account_id)
+    async def list_waiting_destinations(
+        self, account_id: AccountId | None, *, limit: int, domain: str | None = None
+    ) -> list[WaitingDestination]:
+        conditions = _of_account(account_id)
+        if domain is not None:
+            conditions.add("domain = :domain", domain=domain)
         values = {**conditions.values, "limit": limit}
         found = await self._database.search(partial(_list_destinations, conditions, values))
         return list(self._database.unreadable.keep(found, read_destination))
+
+    async def page_destination(
+        self, domain: str, account_id: AccountId | None, *, limit: int, before: DeliveryId | None = None
+    ) -> Page[QueuedDelivery]:
+        conditions = _of_account(account_id)
+        values = {**conditions.values, "domain": domain, "before": id_below(before), "limit": limit + 1}
+        rows = await self._database.search_rows(conditions.of(SQL["page_destination"]), DELIVERY_PREFIX, **values)
+        return self._database.unreadable.page(rows, read_queued, limit)
 
     async def count_queue(self) -> Mapping[DeliveryState, int]:
         rows = await self._database.read_rows(SQL["count_queue"])
@@ -107,9 +119,14 @@ class Queue:
         return [row["id"] for row in await self._database.read_rows(statement, **values)]
 
 
+def _of_account(account_id: AccountId | None) -> Conditions:
+    return Conditions() if account_id is None else Conditions("account_id = :account_id", account_id=account_id)
+
+
 def _list_destinations(conditions: Conditions, values: Mapping[str, Any], connection: apsw.Connection) -> list[Row | None]:
     found = fetch_rows(connection, conditions.of(SQL["list_waiting_destinations"]), **values)
     sample = conditions.of(SQL["sample_of_destination"])
     return [
-        {**row, **(fetch_row(connection, sample, **conditions.values, domain=row["domain"], oldest=row["oldest"]) or {})} for row in found
+        {**row, **(fetch_row(connection, sample, **{**conditions.values, "domain": row["domain"], "oldest": row["oldest"]}) or {})}
+        for row in found
     ]

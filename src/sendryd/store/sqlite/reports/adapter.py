@@ -15,10 +15,11 @@ from sendryd.store.sqlite.engine.statements import change, fetch_value
 from sendryd.store.sqlite.reports.activity import Activity
 from sendryd.store.sqlite.reports.apilog import ApiLog
 from sendryd.store.sqlite.reports.queries import SQL
+from sendryd.store.sqlite.reports.refusals import Refusals
 
 
-class Reports(Activity, ApiLog):
-    """`ReportStore`."""
+class Reports(Activity, ApiLog, Refusals):
+    """`ReportStore`, `RefusalStore`."""
 
     _database: Database
 

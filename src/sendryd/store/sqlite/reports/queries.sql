@@ -7,6 +7,9 @@ id, account_id, frequency, recipients, created_at, due_at
 -- columns: request
 id, account_id, api_key_id, method, path, status_code, request_body, response_body, duration_ms, user_agent, created_at
 
+-- columns: refusal
+id, account_id, api_key_id, address, helo, is_encrypted, step, cause, reply, sender, recipient, more, created_at
+
 -- name: insert_scheduled_report
 -- Stores a scheduled report.
 INSERT INTO scheduled_report ({report}) VALUES ({:report});
@@ -50,3 +53,22 @@ WHERE account_id = :account_id AND (:method IS NULL OR method = :method) AND (:s
 -- name: delete_api_requests
 -- Deletes the oldest requests.
 DELETE FROM api_request WHERE id IN (SELECT id FROM api_request WHERE id < :first_kept ORDER BY id LIMIT :limit);
+
+-- name: insert_smtp_refusal
+-- Stores a refusal.
+INSERT INTO smtp_refusal ({refusal}) VALUES ({:refusal});
+
+-- name: count_smtp_refusals
+-- Adds to the number of refusals that were counted alone.
+UPDATE smtp_refusal SET more = more + :more WHERE id = :id;
+
+-- name: prune_smtp_refusals
+-- Deletes refusals that are too old, and all but the latest ones.
+DELETE FROM smtp_refusal WHERE id < max(:first_kept, coalesce((SELECT id FROM smtp_refusal ORDER BY id DESC LIMIT 1 OFFSET :most - 1), 0));
+
+-- name: page_smtp_refusals
+-- Refusals, newest first. There are few in all, so a search passes them along the primary key.
+SELECT {refusal} FROM smtp_refusal
+WHERE id < :before AND (:account_id IS NULL OR account_id = :account_id)
+  AND (:pattern IS NULL OR recipient LIKE :pattern ESCAPE '\' OR sender LIKE :pattern ESCAPE '\' OR address LIKE :pattern ESCAPE '\')
+ORDER BY id DESC LIMIT :limit;

@@ -1,0 +1,293 @@
+"""Queue: waiting mail by destination, with its cause; and the mails of one destination."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeAlias
+from urllib.parse import quote, urlencode
+
+from starlette.responses import Response
+
+from sendryd.accounts.destinations import DestinationChange, Destinations
+from sendryd.accounts.emails import By
+from sendryd.accounts.explanations import explain_delivery
+from sendryd.dashboard.app import Page, Show
+from sendryd.dashboard.statuses import SHAPES, StatusView, status_of_delivery
+from sendryd.dashboard.visit import Visit
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, AccountId, DeliveryId, format_id, parse_id
+from sendryd.model.moment import timestamp
+from sendryd.policy.explain import Explanation, Tone
+from sendryd.policy.explain.words import clock, count, receiver, span
+from sendryd.policy.rights import Right
+from sendryd.smtp.address import AddressError, normalise_domain
+from sendryd.store.base import EventFilter, PausedDestination, QueuedDelivery, QueueFilter, WaitingDestination
+
+Paused: TypeAlias = Sequence[PausedDestination]
+
+MOST: Final = 50  # destinations on the page
+PAGE: Final = 50  # mails of a destination on a page
+MAX_EVENTS: Final = 1000  # of a message, to explain one delivery
+MAX_DIGITS: Final = 9
+
+WORDS: Final[Mapping[Tone, str]] = {
+    Tone.OK: "Delivered",
+    Tone.GO: "Under way",
+    Tone.SLOW: "Put off",
+    Tone.BAD: "Needs you",
+    Tone.HOLD: "Stopped",
+    Tone.ABUSE: "Complaint",
+    Tone.OFF: "Not sent",
+}
+DID: Final[Mapping[str, str]] = {
+    DestinationChange.TRY_NOW.value: "due now",
+    DestinationChange.HOLD.value: "held",
+    DestinationChange.RELEASE.value: "released and due now",
+    DestinationChange.CANCEL.value: "cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationRow:
+    """A destination as the page shows it."""
+
+    domain: str
+    name: str
+    path: str
+    status: StatusView
+    sentence: str
+    advice: str
+    reply: str
+    queued: int
+    leased: int
+    held: int
+    since: str
+    waits: str  # `14 min`
+    next_stamp: str
+    next_text: str
+    mails: str  # `1,204 mails`: what cancelling ends
+    paused_by: str  # empty if it is not paused
+
+
+@dataclass(frozen=True, slots=True)
+class QuietRow:
+    """A paused destination that nothing waits for."""
+
+    domain: str
+    path: str
+    paused_by: str
+    since: str
+    since_text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailRow:
+    """A delivery as the page of its destination shows it."""
+
+    id: str  # of the message
+    path: str
+    recipient: str
+    subject: str
+    status: StatusView
+    since: str
+    waits: str
+    next_stamp: str
+    next_text: str
+    attempts: int
+    sentence: str
+
+
+async def show(visit: Visit) -> Response:
+    """`GET /queue`."""
+    store, now = visit.needs.store, visit.needs.clock.now()
+    found = await store.list_waiting_destinations(_whose(visit), limit=MOST + 1)
+    paused = await store.list_paused_destinations()
+    named = {each.domain for each in found}
+    values = {
+        "rows": [await _destination(visit, each, now, paused) for each in found[:MOST]],
+        "quiet": [
+            QuietRow(each.domain, f"/queue/{quote(each.domain)}", each.by, timestamp(each.since), clock(each.since, now))
+            for each in paused
+            if each.domain not in named
+        ],
+        "has_more": len(found) > MOST,
+        "told": _told(visit),
+        "heading": _heading(found),
+    }
+    return visit.show("queue.html", "queue", values)
+
+
+async def show_domain(visit: Visit) -> Response:
+    """`GET /queue/{domain}`."""
+    domain = _domain(visit)
+    if domain is None:
+        return visit.show("missing.html", "missing", {}, status=404)
+    number = parse_id(visit.query("before"), DELIVERY_PREFIX)
+    before = DeliveryId(number) if number is not None else None
+    store, now = visit.needs.store, visit.needs.clock.now()
+    paused = await store.list_paused_destinations()
+    waiting = await store.list_waiting_destinations(_whose(visit), limit=1, domain=domain)
+    mails = await store.page_destination(domain, _whose(visit), limit=PAGE, before=before)
+    values = {
+        "domain": domain,
+        "path": f"/queue/{quote(domain)}",
+        "row": await _destination(visit, waiting[0], now, paused) if waiting else None,
+        "paused_by": next((each.by for each in paused if each.domain == domain), ""),
+        "mails": [await _mail(visit, each, now, paused) for each in mails.items],
+        "older": f"/queue/{quote(domain)}?before={format_id(DELIVERY_PREFIX, mails.items[-1].id)}" if mails.has_more else "",
+        "told": _told(visit),
+    }
+    return visit.show("queue_domain.html", "queue-domain", values)
+
+
+# The changes.
+
+
+def _destinations(visit: Visit) -> Destinations:
+    needs = visit.needs
+    return Destinations(needs.store, needs.audit, clock=needs.clock, ids=needs.ids)
+
+
+def _by(visit: Visit) -> By:
+    return By(account_id=visit.account_id, actor=visit.me.signed_in.person.email, client=visit.client)
+
+
+def _back(visit: Visit, domain: str, told: str) -> Response:
+    """The page that the form was on."""
+    return visit.go(f"/queue/{quote(domain)}?{told}" if visit.fields.get("back") == "domain" else f"/queue?{told}")
+
+
+def _changing(change: DestinationChange) -> Show:
+    """Changes all waiting mail of a destination."""
+
+    async def handle(visit: Visit) -> Response:
+        domain = _domain(visit)
+        if domain is None:
+            return visit.show("missing.html", "missing", {}, status=404)
+        number = await _destinations(visit).change(domain, change, _by(visit), of=_whose(visit))
+        return _back(visit, domain, urlencode({"did": change.value, "n": number}))
+
+    return handle
+
+
+async def pause(visit: Visit) -> Response:
+    """`POST /queue/{domain}/pause`."""
+    domain = _domain(visit)
+    if domain is None:
+        return visit.show("missing.html", "missing", {}, status=404)
+    await _destinations(visit).pause(domain, _by(visit), name=visit.me.signed_in.person.name)
+    return _back(visit, domain, "")
+
+
+async def resume(visit: Visit) -> Response:
+    """`POST /queue/{domain}/resume`."""
+    domain = _domain(visit)
+    if domain is None:
+        return visit.show("missing.html", "missing", {}, status=404)
+    await _destinations(visit).resume(domain, _by(visit))
+    return _back(visit, domain, "")
+
+
+# What is shown.
+
+
+def _whose(visit: Visit) -> AccountId | None:
+    """Whose mail is shown: an operator sees every account's."""
+    return None if visit.me.may(Right.OPERATE) else visit.account_id
+
+
+def _domain(visit: Visit) -> str | None:
+    try:
+        return normalise_domain(visit.request.path_params["domain"])
+    except AddressError:
+        return None
+
+
+def _heading(found: list[WaitingDestination]) -> str:
+    if not found:
+        return "Nothing waits"
+    if len(found) > MOST:
+        return f"Mail waits for more than {MOST} destinations"
+    return f"Mail waits for {count(len(found), 'destination', 'destinations')}"
+
+
+def _told(visit: Visit) -> str:
+    """What the change before has done."""
+    word, number = DID.get(visit.query("did")), visit.query("n")
+    if word is None or not number.isascii() or not number.isdecimal() or len(number) > MAX_DIGITS:
+        return ""
+    return f"{count(int(number), 'mail is', 'mails are')} {word}."
+
+
+async def _explain(visit: Visit, delivery: QueuedDelivery, now: datetime, paused: Paused) -> Explanation:
+    message = delivery.message
+    which = EventFilter(mode=message.mode, message_id=message.id)
+    events = await visit.needs.store.list_events(message.account_id, which, limit=MAX_EVENTS)
+    return explain_delivery(delivery, events.items, now, lifetime=visit.needs.queue_lifetime, paused=paused)
+
+
+async def _destination(visit: Visit, found: WaitingDestination, now: datetime, paused: Paused) -> DestinationRow:
+    sample = await visit.needs.store.list_queue(QueueFilter(delivery_id=found.sample), limit=1)
+    words = await _explain(visit, sample[0], now, paused) if sample else Explanation(Tone.BAD, "The row of its oldest mail cannot be read.")
+    return DestinationRow(
+        domain=found.domain,
+        name=receiver(found.domain),
+        path=f"/queue/{quote(found.domain)}",
+        status=_status(words.tone),
+        sentence=words.sentence,
+        advice=words.advice,
+        reply=found.last_reply,
+        queued=found.queued,
+        leased=found.leased,
+        held=found.held,
+        since=timestamp(found.since),
+        waits=span(now - found.since),
+        next_stamp=timestamp(found.next_due) if found.next_due else "",
+        next_text=_when(found.next_due, now),
+        mails=count(found.queued + found.held, "mail", "mails"),
+        paused_by=next((each.by for each in paused if each.domain == found.domain), ""),
+    )
+
+
+async def _mail(visit: Visit, delivery: QueuedDelivery, now: datetime, paused: Paused) -> MailRow:
+    message = delivery.message
+    is_queued = delivery.state is DeliveryState.QUEUED
+    words = await _explain(visit, delivery, now, paused)
+    public_id = format_id(MESSAGE_PREFIX, message.id)
+    return MailRow(
+        id=public_id,
+        path=f"/emails/{public_id}",
+        recipient=delivery.forward_path,
+        subject=message.subject or "(no subject)",
+        status=status_of_delivery(
+            delivery.state, attempts=delivery.attempts, is_complained=False, scheduled_at=message.scheduled_at, now=now
+        ),
+        since=timestamp(delivery.created_at),
+        waits=span(now - delivery.created_at),
+        next_stamp=timestamp(delivery.due_at) if is_queued else "",
+        next_text=_when(delivery.due_at, now) if is_queued else "",
+        attempts=delivery.attempts,
+        sentence=words.sentence,
+    )
+
+
+def _status(tone: Tone) -> StatusView:
+    return StatusView("", WORDS[tone], tone.value, SHAPES[tone])
+
+
+def _when(due: datetime | None, now: datetime) -> str:
+    if due is None:
+        return ""
+    return "now" if due <= now else clock(due, now)
+
+
+PAGES: Final = (
+    Page(path="/queue", get=show),
+    Page(path="/queue/{domain}", get=show_domain),
+    Page(path="/queue/{domain}/try", post=_changing(DestinationChange.TRY_NOW)),
+    Page(path="/queue/{domain}/hold", post=_changing(DestinationChange.HOLD), needs_to_change=Right.ADMINISTER),
+    Page(path="/queue/{domain}/release", post=_changing(DestinationChange.RELEASE), needs_to_change=Right.ADMINISTER),
+    Page(path="/queue/{domain}/cancel", post=_changing(DestinationChange.CANCEL)),
+    Page(path="/queue/{domain}/pause", post=pause, needs_to_change=Right.ADMINISTER),
+    Page(path="/queue/{domain}/resume", post=resume, needs_to_change=Right.ADMINISTER),
+)

@@ -1,0 +1,47 @@
+"""The log of the SMTP door in SQLite."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import apsw
+
+from sendryd.model.ids import SMTP_REFUSAL_PREFIX, AccountId, SmtpRefusalId
+from sendryd.model.smtprefusal import SmtpRefusal
+from sendryd.store.base import Page
+from sendryd.store.codec.reports import read_refusal, refusal_row
+from sendryd.store.codec.values import contains, first_id, id_below
+from sendryd.store.sqlite.engine.database import Database
+from sendryd.store.sqlite.engine.statements import change
+from sendryd.store.sqlite.reports.queries import SQL
+
+
+class Refusals:
+    """`RefusalStore`."""
+
+    _database: Database
+
+    async def add_smtp_refusals(
+        self, refusals: Sequence[SmtpRefusal], more: Mapping[SmtpRefusalId, int], *, keep_since: datetime, most: int
+    ) -> None:
+        rows = [refusal_row(refusal) for refusal in refusals]
+
+        def action(connection: apsw.Connection, _batch: object) -> None:
+            for row in rows:
+                change(connection, SQL["insert_smtp_refusal"], **row)
+            for number, count in more.items():
+                change(connection, SQL["count_smtp_refusals"], id=number, more=count)
+            change(connection, SQL["prune_smtp_refusals"], first_kept=first_id(keep_since), most=most)
+
+        await self._database.write(action)
+
+    async def page_smtp_refusals(
+        self, account_id: AccountId | None, *, text: str | None = None, limit: int, before: SmtpRefusalId | None = None
+    ) -> Page[SmtpRefusal]:
+        values = {
+            "account_id": account_id,
+            "pattern": contains(text) if text else None,
+            "before": id_below(before),
+            "limit": limit + 1,
+        }
+        rows = await self._database.search_rows(SQL["page_smtp_refusals"], SMTP_REFUSAL_PREFIX, **values)
+        return self._database.unreadable.page(rows, read_refusal, limit)

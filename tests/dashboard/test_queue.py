@@ -1,0 +1,106 @@
+"""Queue: what waits by destination, why, and what people do about it."""
+
+import html
+import re
+
+import pytest
+
+from sendryd.testing.clients import RestClient
+from sendryd.testing.world import SENDING_DOMAIN, World
+
+from .conftest import Answer, Browser
+
+pytestmark = pytest.mark.sockets
+
+BAD = '<script>alert(1)</script>"><img onerror=x>'
+
+
+def send(mails: World, domain: str, *names: str) -> list[str]:
+    """Sends a mail to each of these names at a domain of its own, whose server is that of `mails`."""
+    mails.nameserver.zone[domain, "MX"] = ["10 mx.example.org."]
+    rest = RestClient(mails.relay, mails.live_key)
+    body = {"from": f"shop@{SENDING_DOMAIN}", "subject": BAD, "text": "x"}
+    return [rest.post("/v1/emails", {**body, "to": f"{name}@{domain}"})["id"] for name in names]
+
+
+def wait_for_reply(mails: World, reader: Browser, domain: str, text: str) -> Answer:
+    """The page of a destination once it has this text."""
+    mails.wait_until(lambda: text in reader.get(f"/queue/{domain}"))
+    return reader.get(f"/queue/{domain}")
+
+
+def destination(page: Answer, domain: str) -> str:
+    """What the page says of a destination."""
+    found = re.search(rf'<article[^>]* data-destination="{re.escape(domain)}".*?</article>', page.text, re.DOTALL)
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", found[0]))) if found else ""
+
+
+def test_a_destination_that_puts_mail_off_is_named_with_its_cause(mails: World, reader: Browser, looker: Browser) -> None:
+    (public_id,) = send(mails, "later.test", "slow")
+    page = wait_for_reply(mails, reader, "later.test", "Greylisting in action")
+    assert (page.status, page.page) == (200, "queue-domain")
+    assert f'data-id="{public_id}" data-status="sending"' in page.text
+    assert BAD in page
+    assert BAD not in page.text
+    for browser in (reader, looker):
+        listed = browser.get("/queue")
+        assert (listed.status, listed.page) == (200, "queue")
+        words = destination(listed, "later.test")
+        assert "Waiting 1" in words
+        assert "Next try" in words
+        assert "later.test" in words
+        assert "Greylisting in action" in words
+    assert "Cancel 1 mail to later.test?" in reader.get("/queue")
+    assert "<form" not in re.sub(
+        r'<form[^>]*action="(/sign-out|/emails)".*?</form>|<dialog id="key-help".*?</dialog>',
+        "",
+        looker.get("/queue").text,
+        flags=re.DOTALL,
+    )
+
+
+def test_all_mail_to_a_destination_is_held_released_and_cancelled(mails: World, reader: Browser) -> None:
+    send(mails, "stops.test", "slow", "slow+2")
+    wait_for_reply(mails, reader, "stops.test", "Waiting</dt><dd>2")
+    held = reader.send("/queue/stops.test/hold", {}, page="/queue")
+    assert (held.status, held.headers["location"]) == (303, "/queue?did=queue.held&n=2")
+    assert "2 mails are held." in reader.get(held.headers["location"])
+    assert "Held by an operator" in destination(reader.get("/queue"), "stops.test")
+    assert reader.send("/queue/stops.test/release", {"back": "domain"}, page="/queue").headers["location"].startswith("/queue/stops.test?")
+    wait_for_reply(mails, reader, "stops.test", "Greylisting in action")
+    mails.wait_until(
+        lambda: (
+            reader.send("/queue/stops.test/cancel", {}, page="/queue").status == 303 and not destination(reader.get("/queue"), "stops.test")
+        )
+    )
+    entries = reader.get("/queue/stops.test")
+    assert "Nothing waits for" in entries
+
+
+def test_a_pause_stops_what_waits_and_what_comes_in_until_it_goes_on(mails: World, reader: Browser) -> None:
+    assert reader.send("/queue/paused.test/pause", {}, page="/queue").status == 303
+    assert "Paused by Mara Lind" in destination(reader.get("/queue"), "paused.test")
+    mails.wait_until(lambda: '"domains": ["paused.test"]' in mails.relay.log_tail(20_000))
+    (public_id,) = send(mails, "paused.test", "ann")
+    wait_for_reply(mails, reader, "paused.test", "Mail to paused.test is paused by Mara Lind.")
+    assert "paused by Mara Lind" in mails.relay.json("queue", "show", public_id)["data"][0]["explanation"]
+    assert reader.send("/queue/paused.test/resume", {"back": "domain"}, page="/queue").headers["location"] == "/queue/paused.test?"
+    mails.relay.wait_for_status(public_id, {"delivered"}, key=mails.live_key)
+    assert not destination(reader.get("/queue"), "paused.test")
+
+
+def test_a_viewer_changes_nothing(mails: World, looker: Browser) -> None:
+    token = looker.get("/queue").token
+    assert {looker.post(f"/queue/x.test/{word}", {"token": token}).status for word in ("try", "hold", "cancel", "pause", "resume")} == {403}
+    assert mails.relay.is_running
+
+
+@pytest.mark.parametrize("domain", ["..", "a%20b", "%3Cscript%3E", "x" * 300])
+def test_what_is_no_domain_is_missing(reader: Browser, domain: str) -> None:
+    answer = reader.get(f"/queue/{domain}")
+    assert (answer.status, answer.page) == (404, "missing")
+
+
+def test_what_was_done_is_told_in_our_words_alone(reader: Browser) -> None:
+    for query in ("did=queue.held&n=x", "did=%3Cb%3E&n=1", "did=queue.held&n=99999999999", "did=queue.held"):
+        assert 'class="alert good"' not in reader.get(f"/queue?{query}").text
