@@ -91,6 +91,9 @@ BODIES: Final[dict[str, Any]] = {
         "footer_copy": "f",
     },
     "PATCH /v1/organizations/me/region": {"default_region": "eu", "data_residency": "eu"},
+    "POST /v1/team/invite": {"email": "a@example.org", "role": "member"},
+    "PUT /v1/team/{id}/role": {"role": "admin"},
+    "PATCH /v1/team/{id}/role": {"role": "admin"},
     "PUT /v1/inbound/config": {"url": "https://hooks.example.com/in", "secret": "s"},
 }
 NOT_BODIES: Final = (

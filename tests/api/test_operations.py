@@ -564,7 +564,7 @@ UNBUILT: Final = (
     *("POST /v1/audiences", "PUT /v1/audiences/aud_1", "GET /v1/segments", "DELETE /v1/segments/seg_1/contacts/ct_1", "POST /v1/campaigns"),
     *("POST /v1/campaigns/cp_1/send", "GET /v1/automations/auto_1/runs", "POST /v1/automations", "POST /v1/events", "GET /v1/events/evt_1"),
     *("GET /v1/ips", "DELETE /v1/ips/dip_1/assign/asgn_1", "GET /v1/deliverability/report", "POST /v1/deliverability/blocklist/check"),
-    *("GET /v1/exports", "POST /v1/exports", "GET /v1/team", "POST /v1/team/invite", "GET /v1/billing/plan", "POST /v1/billing/checkout"),
+    *("GET /v1/exports", "POST /v1/exports", "GET /v1/billing/plan", "POST /v1/billing/checkout"),
     *("GET /v1/notification-preferences", "GET /v1/postmaster/metrics", "GET /v1/admin/dlq"),
 )
 

@@ -25,7 +25,7 @@ PERIOD: Final = {"from_": (NOW - timedelta(days=40)).date().isoformat(), "to": (
 # Groups of the SDK that the server does not have yet.
 ABSENT: Final = (
     *("audiences", "automations", "billing", "campaigns", "contact_properties", "contacts", "dedicated_ips", "deliverability", "dlq"),
-    *("events", "exports", "notification_preferences", "postmaster", "segments", "team", "topics"),
+    *("events", "exports", "notification_preferences", "postmaster", "segments", "topics"),
 )
 
 
@@ -604,6 +604,17 @@ def see_regions(client: Client, world: World) -> None:
     assert shares["data"][0]["count"] >= 1
 
 
+def see_team(client: Client, world: World) -> None:
+    member = client.call("team.invite", {"email": f"bob-{client.kind}@example.org"})
+    assert (member["role"], member["status"]) == ("member", "pending")
+    assert client.call("team.update_role", member["id"], {"role": "admin"})["role"] == "admin"
+    team = client.call("team.list")
+    assert member["id"] in {each["id"] for each in team["data"]}
+    assert team["seats"]["unlimited"] is True
+    assert client.call("team.remove", member["id"])["deleted"] is True
+    assert member["id"] not in {each["id"] for each in client.call("team.list")["data"]}
+
+
 def see_inbound(client: Client, world: World) -> None:
     page = client.call("inbound.list", {"limit": 10})
     assert (page["data"], page["has_more"], page["next_cursor"]) == ([], False, None)
@@ -697,6 +708,7 @@ GROUPS: Final[Mapping[str, Callable[[Client, World], None]]] = {
     "analytics": see_analytics,
     "organizations": see_organizations,
     "regions": see_regions,
+    "team": see_team,
     "inbound": see_inbound,
     "status": see_status,
     "attachments": see_attachments,

@@ -31,6 +31,7 @@ RECOVERY_CODES: Final = 10
 RECOVERY_LENGTH: Final = 16  # letters of base 32: 80 bits
 KEY_NAME: Final = "people"  # of the installation's secret
 SECRET_LENGTH: Final = 43  # letters and digits: 256 bits
+SECRET_LETTERS: Final = 32  # of base 32: 160 bits
 NONCE_LENGTH: Final = 16  # letters and digits: 95 bits
 ISSUER: Final = "sendryd"
 
@@ -59,8 +60,13 @@ class Factors:
         return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name=issuer)
 
     async def turn_on(self, signed_in: SignedIn, secret: str, code: str, *, client: Client) -> list[str]:
-        """Stores the secret once the app has shown a right code; gives the recovery codes, which are shown once. Raises `WrongCode`, `Changed`."""
+        """Stores the secret once the app has shown a right code; gives the recovery codes, which are shown once.
+
+        Raises `WrongCode`, `Changed`, and `ValueError` for a secret that `propose` has not made.
+        """
         person = signed_in.person
+        if len(secret) != SECRET_LETTERS:
+            raise ValueError("this secret was not proposed here")
         step = _matching_step(secret, _digits(code), self._clock.now())
         if step is None:
             raise WrongCode

@@ -18,6 +18,8 @@ from sendryd.accounts.account import Accounts
 from sendryd.accounts.api_keys import ApiKeys
 from sendryd.accounts.domains import Domains
 from sendryd.accounts.inbound import Inbound
+from sendryd.accounts.invitations import Invitations
+from sendryd.accounts.people import People
 from sendryd.accounts.scheduled_reports import ScheduledReports
 from sendryd.accounts.statistics import Statistics
 from sendryd.accounts.suppressions import Suppressions
@@ -47,6 +49,7 @@ from sendryd.api.smtp.operations import SmtpInfoHandlers
 from sendryd.api.suppressions.operations import SuppressionHandlers
 from sendryd.api.system.operations import SystemHandlers
 from sendryd.api.system.uptime import StatusBook
+from sendryd.api.team.operations import TeamHandlers
 from sendryd.api.templates.operations import TemplateHandlers
 from sendryd.api.test_emails.operations import TestInboxHandlers
 from sendryd.api.unsubscribes.operations import UnsubscribeHandlers
@@ -82,6 +85,8 @@ class ApiDependencies:
     domains: Domains
     keys: ApiKeys
     lists: Suppressions
+    people: People
+    invitations: Invitations
     scheduled_reports: ScheduledReports
     webhooks: Webhooks
     gate: Gate
@@ -130,6 +135,7 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         AnalyticsHandlers(Statistics(needs.store), needs.accounts),
         ReportHandlers(needs.scheduled_reports),
         OrganizationHandlers(needs.accounts),
+        TeamHandlers(needs.people, needs.invitations),
         RegionHandlers(needs.hostname),
         InboundHandlers(Inbound(needs.accounts, needs.rand, allow_private=needs.allow_private_networks)),
         SystemHandlers(needs.status, needs.latency),

@@ -8,7 +8,6 @@ from typing import Annotated, Final
 import typer
 
 from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, read_address
-from sendryd.api.framework.tables import csv_text, unguard
 from sendryd.api.suppressions.schema import COLUMNS, csv_row, suppression_json, suppressions_page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.cli.opening import CommandFailed, with_store
@@ -18,6 +17,7 @@ from sendryd.model.ids import SuppressionId
 from sendryd.model.suppression import Suppression, SuppressionReason
 from sendryd.policy.address_key import normalise_address
 from sendryd.store.errors import NotFound
+from sendryd.web.tables import csv_text, unguard
 
 app = typer.Typer(name="suppressions", no_args_is_help=True, help="List, add, remove, import and export suppressed addresses.")
 

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from sendryd.dashboard.access import FORM_COOKIE, Access, Visitor
+from sendryd.dashboard.access import FORM_COOKIE, Access, Visitor, client_of
 from sendryd.dashboard.live import Source, Streams, as_of_page, live_address
 from sendryd.dashboard.visit import Needs, Visit, headers
 from sendryd.policy.rights import Right
@@ -24,6 +24,7 @@ from sendryd.web.forms import FormTooLarge, read_form
 
 MAX_FORM: Final = 2 * 1024 * 1024  # octets: a template with its text part
 MAX_FIELDS: Final = 2_000  # a list of chosen rows
+MAX_TARGET: Final = 200  # characters of a path in the audit
 FORM_SECRET_LENGTH: Final = 43
 LIVE: Final = "/live"
 
@@ -91,6 +92,7 @@ class _Frame:
             return self._to_sign_in(request)
         right = page.needs if request.method in {"GET", "HEAD"} else page.needs_to_change
         if page.needs is not None and right is not None and visitor is not None and not visitor.may(right):
+            await self._note_refused(request, visitor)
             return await self._missing(Visit(self._needs, request, visitor, visitor.secret), 404 if request.method != "POST" else 403)
         secret = visitor.secret if visitor else request.cookies.get(FORM_COOKIE) or self._needs.rand.secret(FORM_SECRET_LENGTH)
         visit = Visit(self._needs, request, visitor, secret, live=live_address(page.live, request) if page.live else "")
@@ -124,6 +126,12 @@ class _Frame:
             return streams.open(page.live, as_of_page(visit), is_allowed)
 
         return show
+
+    async def _note_refused(self, request: Request, visitor: Visitor) -> None:
+        """The audit names who tried what their role does not allow."""
+        person, account_id = visitor.signed_in.person, visitor.signed_in.membership.account_id
+        target = f"{request.method} {request.url.path}"[:MAX_TARGET]
+        await self._needs.audit.add(account_id, person.email, client_of(request), "access.refused", target)
 
     def _to_sign_in(self, request: Request) -> Response:
         if request.url.path == LIVE:

@@ -10,6 +10,7 @@ from sendryd.message.parse import summarise
 from sendryd.message.plaintext import strip_tags
 from sendryd.model.ids import MESSAGE_PREFIX, format_id
 from sendryd.model.message import Message
+from sendryd.policy.privacy import shown_content
 from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.log import get_logger
@@ -52,7 +53,7 @@ async def read_parts(visit: Visit, message: Message) -> PartsView:
     needs = visit.needs
     try:
         async with needs.answers.room(message.size):
-            content = await needs.store.read_content(message.id)
+            content = shown_content(message, await needs.store.read_content(message.id))
             return await offload.in_thread(_parts, content)
     except BudgetExhausted:
         return PartsView(fault=BUSY)

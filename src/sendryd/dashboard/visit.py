@@ -12,12 +12,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from sendryd.accounts.api_keys import ApiKeys
 from sendryd.accounts.audit import Audit, Client
 from sendryd.accounts.domains import Domains
+from sendryd.accounts.invitations import Invitations
 from sendryd.accounts.people import People
 from sendryd.accounts.signin import SignIn
 from sendryd.accounts.suppressions import Suppressions
 from sendryd.accounts.templates import Templates
 from sendryd.accounts.webhooks import Webhooks
 from sendryd.dashboard.access import Access, Site, Visitor, client_of
+from sendryd.dashboard.look import LOOK_COOKIE, read_look
 from sendryd.dashboard.navigation import places
 from sendryd.dashboard.rendering import Pages
 from sendryd.intake.accept import Intake
@@ -48,6 +50,7 @@ class Needs:
     people: People
     signin: SignIn
     audit: Audit
+    invitations: Invitations
     keys: ApiKeys
     domains: Domains
     lists: Suppressions
@@ -113,6 +116,7 @@ class Visit:
         frame = {
             **self._frame(self.token()),
             "page": page,
+            "look": read_look(self.request.cookies.get(LOOK_COOKIE, "")),
             "me": _me(visitor) if visitor else None,
             "places": places(page, self.needs.paths) if visitor else (),
             "paths": tuple(self.needs.paths),

@@ -38,6 +38,7 @@ class Membership:
     joined_at: datetime | None = None
     name: str = ""  # the person's, where it is read together with them
     seen_at: datetime | None = None  # when the person was last seen, likewise
+    has_factor: bool = False  # whether signing in takes a second step, likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,13 @@ from starlette.types import Message as AsgiMessage
 
 from sendryd.accounts.account import Accounts
 from sendryd.accounts.api_keys import ApiKeys
+from sendryd.accounts.audit import Audit
 from sendryd.accounts.domains import Domains
+from sendryd.accounts.factors import Factors
+from sendryd.accounts.invitations import Invitations
+from sendryd.accounts.people import People
 from sendryd.accounts.scheduled_reports import ScheduledReports
+from sendryd.accounts.signin import SignIn
 from sendryd.accounts.suppressions import Suppressions
 from sendryd.accounts.templates import Templates
 from sendryd.accounts.webhooks import Webhooks
@@ -32,6 +37,7 @@ from sendryd.api.health import Health
 from sendryd.api.system.uptime import DELIVERY, SMTP, StatusBook
 from sendryd.intake.accept import Intake, IntakeSettings
 from sendryd.intake.directory import Directory
+from sendryd.intake.notices import Notice, Notices
 from sendryd.intake.personal import Personaliser
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.delivery import DeliveryState
@@ -45,6 +51,7 @@ from sendryd.runtime.fence import Fences
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
+from sendryd.runtime.passwords import Passwords
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage, Store
@@ -101,6 +108,23 @@ class ApiWorld:
         self.health = Health(store, self._render_metrics, self.clock)
         self.mail_log = MailLog(self.clock)
         self.request_log = RequestLog(store, self.clock, self.ids)
+        audit = Audit(store, clock=self.clock, ids=self.ids)
+        factors = Factors(store, clock=self.clock, rand=self.rand, audit=audit)
+        self.signin = SignIn(store, clock=self.clock, rand=self.rand, audit=audit, passwords=Passwords(), factors=factors)
+        self.people = People(store, clock=self.clock, rand=self.rand, ids=self.ids, signin=self.signin, audit=audit)
+        self.intake = Intake(
+            store,
+            self.directory,
+            IntakeSettings(hostname=HOSTNAME),
+            clock=self.clock,
+            ids=self.ids,
+            rand=self.rand,
+            metrics=self.metrics,
+            mail_log=self.mail_log,
+            wakeup=Wakeup(),
+            templates=self.templates,
+        )
+        self.notices = Notices(store, self.intake, rand=self.rand)
         self._needs = self._dependencies(limiter)
         self.app = create_app(self._needs)
 
@@ -112,6 +136,8 @@ class ApiWorld:
             domains=self.domains,
             keys=self.keys,
             lists=Suppressions(self.store, clock=self.clock, ids=self.ids),
+            people=self.people,
+            invitations=Invitations(self.people, self._post, public_url=PUBLIC_URL),
             scheduled_reports=ScheduledReports(self.store, clock=self.clock, ids=self.ids),
             webhooks=self.webhooks,
             gate=gate,
@@ -121,18 +147,7 @@ class ApiWorld:
             request_log=self.request_log,
             latency=LatencyBook(self.clock),
             status=StatusBook(self.store, self.clock, [SMTP, DELIVERY]),
-            intake=Intake(
-                self.store,
-                self.directory,
-                IntakeSettings(hostname=HOSTNAME),
-                clock=self.clock,
-                ids=self.ids,
-                rand=self.rand,
-                metrics=self.metrics,
-                mail_log=self.mail_log,
-                wakeup=Wakeup(),
-                templates=self.templates,
-            ),
+            intake=self.intake,
             templates=self.templates,
             fences=self.fences,
             personaliser=Personaliser(PUBLIC_URL, LINK_SECRET),
@@ -179,6 +194,9 @@ class ApiWorld:
         """Ends the processes and closes the store."""
         self.fences.close()
         await self.store.aclose()
+
+    async def _post(self, account_id: AccountId, to: str, subject: str, text: str) -> bool:
+        return await self.notices.send(account_id, Notice(author="sendryd", to=to, subject=subject, text=text))
 
     async def _render_metrics(self) -> bytes:
         return self.metrics.render()

@@ -21,6 +21,7 @@ from sendryd.model.account import Branding
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
 from sendryd.model.message import Message
 from sendryd.policy.engagement import is_prefetch
+from sendryd.policy.privacy import shown_content
 from sendryd.policy.tracking import (
     CLICK_PATH,
     OPEN_PATH,
@@ -232,7 +233,7 @@ class ShareHandlers:
                 return _show(_NO_MESSAGE, 404)
             message = found.message
             async with needs.answers.room(message.size):
-                content = await needs.store.read_content(message.id)
+                content = shown_content(message, await needs.store.read_content(message.id))
                 shown = await render(message, await offload.in_thread(summarise, content))
                 if shown is None:
                     return _show(_NO_MESSAGE, 404)

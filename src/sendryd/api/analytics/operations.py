@@ -35,11 +35,11 @@ from sendryd.api.framework.answers import Whole
 from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import respond
-from sendryd.api.framework.tables import csv_text
 from sendryd.api.regions.operations import OWN_REGION
 from sendryd.model.ids import REPORT_PREFIX
 from sendryd.model.report import Bucket, Granularity
 from sendryd.store.base import ReportFilter
+from sendryd.web.tables import csv_text
 
 GROUP: Final = Group(
     "Analytics", "Statistics and logs.", {"scheduled-reports": public_id("a scheduled report", REPORT_PREFIX, "Scheduled report")}

@@ -21,6 +21,7 @@ from sendryd.message.parse import attachment_parts, decode_pieces, summarise, wa
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, MessageType
 from sendryd.model.moment import timestamp
+from sendryd.policy.privacy import shown_content
 from sendryd.policy.tracking import share_url
 from sendryd.runtime import offload
 from sendryd.runtime.answers import Answers
@@ -118,7 +119,7 @@ class EmailHandlers:
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_INDEX):
             raise invalid("index", "index is the place of the attachment, from 0 on")
         async with self._answers.room(summary.message.size):
-            content = await self._store.read_content(summary.message.id)
+            content = shown_content(summary.message, await self._store.read_content(summary.message.id))
             found = await offload.in_thread(_attachment, content, int(text))
             if found is None:
                 raise not_found("Attachment")
@@ -144,7 +145,7 @@ class EmailHandlers:
         """
         message = (await find_email(self._store, call)).message
         async with self._answers.room(message.size):
-            content = await self._store.read_content(message.id)
+            content = shown_content(message, await self._store.read_content(message.id))
             checks = await _examine(self._previews, content, message)
         return {
             "score": score(checks),
@@ -187,5 +188,5 @@ async def show_email(store: Store, call: Call[object, object], answers: Answers)
     summary = await find_email(store, call)
     call.room.give_back()  # the request's own work is done, and room is never waited for while some is held
     async with answers.room(summary.message.size):
-        content = await store.read_content(summary.message.id)
+        content = shown_content(summary.message, await store.read_content(summary.message.id))
         return respond(await offload.in_thread(lambda: encode(email_json(summary, summarise(content)))))

@@ -10,7 +10,6 @@ from sendryd.api.framework.answers import Deleted, Page
 from sendryd.api.framework.group import Group, PathParameter
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, parse_cursor, read_word
-from sendryd.api.framework.tables import csv_text
 from sendryd.api.suppressions.schema import (
     COLUMNS,
     REASON_WORDS,
@@ -28,6 +27,7 @@ from sendryd.model.ids import SUPPRESSION_PREFIX, AccountId, SuppressionId
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.address_key import normalise_address
 from sendryd.store.base import Store
+from sendryd.web.tables import csv_text
 
 GROUP: Final = Group(
     "Suppression", "Addresses that get no emails.", {"suppression": PathParameter("An address.", "user@example.org", "Suppressed address")}

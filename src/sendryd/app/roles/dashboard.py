@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.app.health import make_doctor
-from sendryd.app.roles.running import Running, Shared, intake_of
+from sendryd.app.roles.running import Running, Shared, intake_of, invitations_of
 from sendryd.app.settings import PREFIX, Settings
 from sendryd.dashboard.access import Access, Site
 from sendryd.dashboard.app import routes
@@ -40,6 +40,7 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
         people=basics.people,
         signin=basics.signin,
         audit=basics.audit,
+        invitations=invitations_of(basics, running, shared),
         keys=basics.keys,
         domains=basics.domains,
         lists=basics.lists,

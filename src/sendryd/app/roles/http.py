@@ -18,7 +18,7 @@ from sendryd.api.health import Health
 from sendryd.api.system.uptime import DELIVERY, SMTP, WEBHOOKS, StatusBook
 from sendryd.app.build import Basics, flatten
 from sendryd.app.roles.dashboard import dashboard_routes
-from sendryd.app.roles.running import Running, Shared, intake_of
+from sendryd.app.roles.running import Running, Shared, intake_of, invitations_of
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.tls import server_context
 from sendryd.tracking.app import TrackingDependencies, routes
@@ -61,6 +61,8 @@ def _dependencies(basics: Basics, running: Running, shared: Shared, smtp_port: i
         domains=basics.domains,
         keys=basics.keys,
         lists=basics.lists,
+        people=basics.people,
+        invitations=invitations_of(basics, running, shared),
         scheduled_reports=basics.scheduled_reports,
         webhooks=basics.webhooks,
         gate=Gate(shared.directory, basics.clock, basics.cluster.rate_limits(settings), basics.mail_log),

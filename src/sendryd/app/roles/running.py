@@ -11,11 +11,13 @@ from sendryd.app.build import Basics
 from sendryd.app.daemons import Daemon
 from sendryd.intake.directory import Directory
 from sendryd.intake.personal import Personaliser
+from sendryd.model.ids import AccountId
 from sendryd.runtime.budget import ContentBudget
 
 if TYPE_CHECKING:
     import uvicorn
 
+    from sendryd.accounts.invitations import Invitations
     from sendryd.api.framework.limits import ConnectionLimits as HttpConnectionLimits
     from sendryd.api.health import Health
     from sendryd.delivery.scheduler import Scheduler
@@ -97,3 +99,16 @@ def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
             quotas=basics.cluster.quotas(settings, basics.clock),
         )
     return running.intake
+
+
+def invitations_of(basics: Basics, running: Running, shared: Shared) -> "Invitations":
+    """Inviting people, with mail through the door of this process."""
+    from sendryd.accounts.invitations import Invitations
+    from sendryd.intake.notices import Notice, Notices
+
+    notices = Notices(basics.store, intake_of(basics, running, shared), rand=basics.rand)
+
+    async def post(account_id: AccountId, to: str, subject: str, text: str) -> bool:
+        return await notices.send(account_id, Notice(author="sendryd", to=to, subject=subject, text=text))
+
+    return Invitations(basics.people, post, public_url=shared.public_url)

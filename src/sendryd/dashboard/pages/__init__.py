@@ -4,6 +4,7 @@ from typing import Final
 
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.pages import (
+    audit,
     content,
     domains,
     email,
@@ -11,16 +12,21 @@ from sendryd.dashboard.pages import (
     entering,
     home,
     keys,
+    me,
     queue,
+    team,
 )
 
 PAGES: Final[tuple[Page, ...]] = (
     *entering.PAGES,
     *home.PAGES,
-    *emails.PAGES,
-    *email.PAGES,
+    *audit.PAGES,
     *content.PAGES,
     *domains.PAGES,
+    *email.PAGES,
+    *emails.PAGES,
     *keys.PAGES,
+    *me.PAGES,
     *queue.PAGES,
+    *team.PAGES,
 )

@@ -8,6 +8,7 @@ from sendryd.dashboard import contenttoken
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.visit import Visit
 from sendryd.message.parse import summarise
+from sendryd.policy.privacy import shown_content
 from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.log import get_logger
@@ -32,7 +33,7 @@ async def show(visit: Visit) -> Response:
         return _say(404, "The mail is no longer stored.")
     try:
         async with needs.answers.room(found.message.size):
-            content = await needs.store.read_content(token.message_id)
+            content = shown_content(found.message, await needs.store.read_content(token.message_id))
             summary = await offload.in_thread(summarise, content)
             if summary.html is None:
                 return _say(404, "This mail has no HTML.")

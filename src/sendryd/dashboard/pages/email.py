@@ -17,6 +17,7 @@ from sendryd.message.parse import attachment_parts, decode_pieces, walk
 from sendryd.model.ids import MESSAGE_PREFIX, MessageId, format_id, parse_id
 from sendryd.model.message import Message
 from sendryd.policy.explain.words import clock, count
+from sendryd.policy.privacy import shown_content
 from sendryd.policy.rights import Right
 from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
@@ -105,7 +106,7 @@ async def download_source(visit: Visit) -> Response:
     name = f"{format_id(MESSAGE_PREFIX, message.id)}.eml"
     try:
         async with visit.needs.answers.room(message.size):
-            content = await visit.needs.store.read_content(message.id)
+            content = shown_content(message, await visit.needs.store.read_content(message.id))
             return await _file(visit, [content], name)
     except BudgetExhausted:
         return PlainTextResponse(f"{BUSY}\n", 503, headers={**headers(), "Retry-After": "60"})
@@ -118,7 +119,7 @@ async def download_attachment(visit: Visit) -> Response:
         return _missing(visit)
     try:
         async with visit.needs.answers.room(message.size):
-            content = await visit.needs.store.read_content(message.id)
+            content = shown_content(message, await visit.needs.store.read_content(message.id))
             found = await offload.in_thread(_attachment, content, int(text))
             return _missing(visit) if found is None else await _file(visit, found[1], found[0])
     except BudgetExhausted:

@@ -81,7 +81,7 @@ class KeyMap extends HTMLElement {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const field = event.target.closest("input, textarea, select, [contenteditable]");
       if (event.key === "Escape") { field?.blur(); document.querySelector("[data-close]")?.click(); return; }
-      if (field || localStorage.getItem("keys") === "off") return;
+      if (field || document.documentElement.dataset.keys === "off") return;
       const rows = document.querySelector("row-keys");
       if (goes && PLACES[event.key]) { location.href = PLACES[event.key]; return; }
       goes = event.key === "g";

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from sendryd.api.framework.tables import csv_text, guard, unguard
+from sendryd.web.tables import csv_text, guard, unguard
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])

@@ -1,0 +1,144 @@
+"""Team and audit: who may do what to whom, and what is written down of it."""
+
+import html
+import re
+from urllib.parse import urlsplit
+
+import pytest
+
+from sendryd.testing.process import RelayProcess
+
+from .conftest import EMAIL, PASSWORD, Answer, Browser
+
+pytestmark = pytest.mark.sockets
+
+
+def rows(answer: Answer) -> dict[str, tuple[str, str]]:
+    """Ids and `data-status` by email."""
+    found = re.findall(r'<tr data-id="(mem_\w+)" data-status="(\w+)".*?<bdi>([^<]*@[^<]*)</bdi>', answer.text, re.DOTALL)
+    return {email: (member, status) for member, status, email in found}
+
+
+def link_of(answer: Answer) -> str:
+    """The path of the link that is shown once."""
+    found = re.search(r'<pre id="invited-link">([^<]*)</pre>', answer.text)
+    assert found
+    return urlsplit(html.unescape(found[1])).path
+
+
+def joined(relay: RelayProcess, inviting: Browser, email: str, role: str) -> Browser:
+    """Somebody who was invited on the page and joined."""
+    path = link_of(inviting.send("/team/invite", {"email": email, "role": role}, page="/team"))
+    browser = Browser(relay.ready["http"])
+    assert browser.send(path, {"name": email.partition("@")[0].title(), "password": PASSWORD}).status == 303
+    return browser
+
+
+def test_an_invitation_its_link_and_the_member(relay: RelayProcess, owner: Browser) -> None:
+    shown = owner.send("/team/invite", {"email": "Ida@acme.example", "role": "member"}, page="/team")
+    assert (shown.status, shown.page) == (200, "team")
+    assert "No mail was sent, because no domain is verified yet" in shown
+    first = link_of(shown)
+    member, status = rows(owner.get("/team"))["ida@acme.example"]
+    assert status == "pending"
+    again = link_of(owner.send(f"/team/{member}/invite", {}, page="/team"))
+    browser = Browser(relay.ready["http"])
+    assert browser.get(first).status == 410
+    assert browser.send(again, {"name": "Ida", "password": PASSWORD}).status == 303
+    assert rows(owner.get("/team"))["ida@acme.example"][1] == "active"
+    repeated = owner.send("/team/invite", {"email": "ida@acme.example", "role": "member"}, page="/team")
+    assert (repeated.status, "here already" in repeated) == (409, True)
+
+
+def test_an_invitation_is_withdrawn(relay: RelayProcess, owner: Browser) -> None:
+    path = link_of(owner.send("/team/invite", {"email": "wil@acme.example"}, page="/team"))
+    member, _ = rows(owner.get("/team"))["wil@acme.example"]
+    assert owner.send(f"/team/{member}/remove", {}, page="/team").headers["location"] == "/team?said=withdrawn"
+    assert Browser(relay.ready["http"]).get(path).status == 410
+    assert "wil@acme.example" not in rows(owner.get("/team"))
+    assert owner.send(f"/team/{member}/remove", {}, page="/team").status == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "sentence"),
+    [
+        ({"email": "nonsense", "role": "member"}, 422, "This is no email address"),
+        ({"email": '"><script>alert(1)</script>', "role": "member"}, 422, "This is no email address"),
+        ({"email": "new@acme.example", "role": "king"}, 422, "There is no such role."),
+    ],
+)
+def test_a_bad_field_says_so_and_is_kept(owner: Browser, fields: dict[str, str], status: int, sentence: str) -> None:
+    answer = owner.send("/team/invite", fields, page="/team")
+    assert (answer.status, sentence in answer, fields["email"] in answer) == (status, True, True)
+    assert "<script>alert" not in answer.text
+
+
+def test_a_changed_role_ends_sessions_and_is_written_down(relay: RelayProcess, owner: Browser) -> None:
+    browser = joined(relay, owner, "rob@acme.example", "viewer")
+    member, _ = rows(owner.get("/team"))["rob@acme.example"]
+    assert owner.send(f"/team/{member}/role", {"role": "admin"}, page="/team").headers["location"] == "/team?said=role"
+    assert browser.get("/team").status == 303
+    audit = owner.get("/audit?q=rob%40acme.example")
+    assert audit.page == "audit"
+    assert "role: viewer → admin" in audit
+    assert re.search(r'<tr data-id="aud_\w+" data-status="person.role_changed">', audit.text)
+    assert EMAIL in audit
+    assert owner.send(f"/team/{member}/role", {"role": "king"}, page="/team").status == 422
+    assert owner.send("/team/mem_nonsense/role", {"role": "admin"}, page="/team").status == 404
+
+
+def test_sessions_are_ended_and_people_removed(relay: RelayProcess, owner: Browser) -> None:
+    browser = joined(relay, owner, "ned@acme.example", "member")
+    member, _ = rows(owner.get("/team"))["ned@acme.example"]
+    assert owner.send(f"/team/{member}/end-sessions", {}, page="/team").headers["location"] == "/team?said=ended"
+    assert browser.get("/").status == 303
+    assert browser.send("/sign-in", {"email": "ned@acme.example", "password": PASSWORD}).status == 303
+    assert owner.send(f"/team/{member}/remove", {}, page="/team").headers["location"] == "/team?said=removed"
+    assert browser.get("/").status == 303
+    assert browser.send("/sign-in", {"email": "ned@acme.example", "password": PASSWORD}).status == 401
+
+
+def test_an_admin_does_not_manage_owners_and_nobody_removes_the_last_owner(relay: RelayProcess, owner: Browser) -> None:
+    admin = joined(relay, owner, "ada@acme.example", "admin")
+    mara, _ = rows(admin.get("/team"))[EMAIL]
+    assert f"/team/{mara}/role" not in admin.get("/team").text
+    assert admin.send(f"/team/{mara}/role", {"role": "viewer"}, page="/team").status == 403
+    assert admin.send(f"/team/{mara}/remove", {}, page="/team").status == 403
+    assert admin.send(f"/team/{mara}/end-sessions", {}, page="/team").status == 403
+    assert admin.send("/team/invite", {"email": "eve@acme.example", "role": "owner"}, page="/team").status == 403
+    last = owner.send(f"/team/{mara}/remove", {}, page="/team")
+    assert (last.status, "make somebody else one first" in last) == (403, True)
+    assert owner.get("/").page == "home"
+
+
+def test_a_viewer_sees_the_team_and_changes_nothing(owner: Browser, viewer: Browser) -> None:
+    shown = viewer.get("/team")
+    assert (shown.status, shown.page) == (200, "team")
+    assert 'action="/team' not in shown.text
+    member, _ = rows(owner.get("/team"))["vera@acme.example"]
+    token = {"token": viewer.get("/me").token}
+    for path, fields in (("/team/invite", {"email": "x@acme.example"}), (f"/team/{member}/role", {"role": "owner"})):
+        assert viewer.post(path, {**token, **fields}).status == 403
+    for path in ("/audit", "/audit/export"):
+        assert viewer.get(path).status == 404
+    refused = owner.get("/audit?q=access.refused")
+    assert "POST /team/invite" in refused
+    assert "GET /audit" in refused
+
+
+def test_the_audit_has_pages_a_search_and_an_export(relay: RelayProcess, owner: Browser) -> None:
+    for _ in range(60):
+        owner.get("/audit/export?q=zzz")
+    first = owner.get("/audit")
+    older = re.search(r'href="(/audit\?before=aud_\w+)" rel="next"', html.unescape(first.text))
+    assert older
+    assert len(re.findall('<tr data-id="aud_', first.text)) == 50
+    second = owner.get(older[1])
+    assert set(re.findall(r'data-id="(aud_\w+)"', first.text)) & set(re.findall(r'data-id="(aud_\w+)"', second.text)) == set()
+    hostile = owner.get("/audit?q=%22%3E%3Cscript%3E&before=nonsense")
+    assert (hostile.status, "Nothing matches." in hostile, "<script>" in hostile.text) == (200, True, False)
+    exported = owner.get("/audit/export?q=audit.exported")
+    assert exported.headers["content-type"].startswith("text/csv")
+    lines = exported.text.splitlines()
+    assert lines[0] == "time,actor,address,action,target,before,after"
+    assert len(lines) > 60
