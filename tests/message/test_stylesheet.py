@@ -85,6 +85,8 @@ FRAGMENTS = st.sampled_from(
 
 @given(st.lists(FRAGMENTS, max_size=30).map("".join))
 @example("\\@import")
+@example("url()rgb(")
+@example("url()(")
 @example("\\\\@import")
 def test_nothing_comes_back_when_it_is_done_twice(css: str) -> None:
     once = remove_fetches(css)

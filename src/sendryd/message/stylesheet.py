@@ -32,6 +32,7 @@ _NOTHING: Final = "/**/"  # keeps the tokens on its two sides apart
 
 _ESCAPE: Final = r"\\(?:[0-9A-Fa-f]{1,6}(?:\r\n|[ \t\r\n\f])?|[^0-9A-Fa-f\r\n\f])"
 _NAME: Final = rf"(?:[-A-Za-z0-9_]|[^\x00-\x7f]|{_ESCAPE})+"
+_JOINS: Final = re.compile(rf"\(|{_NAME}")  # at the end of a name: makes a function or a longer name of it
 _TOKEN: Final = re.compile(
     r"""(?P<comment>/\*(?s:.*?)(?:\*/|\Z))"""
     r"""|(?P<string>"(?:[^"\\\r\n\f]|\\(?:\r\n|(?s:.)))*"?|'(?:[^'\\\r\n\f]|\\(?:\r\n|(?s:.)))*'?)"""
@@ -68,6 +69,8 @@ def remove_fetches(css: str) -> str:
         else:
             kept, position = _read_function(css, function, position)
             pieces.append(kept)
+            if _JOINS.match(css, position):  # keeps it apart from the replacement, which is a name
+                pieces.append(_NOTHING)
     return "".join(pieces).replace("</", "<\\/")
 
 
