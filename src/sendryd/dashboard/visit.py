@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from sendryd.accounts.api_keys import ApiKeys
 from sendryd.accounts.audit import Audit, Client
+from sendryd.accounts.domain_checks import DomainChecks
 from sendryd.accounts.domains import Domains
 from sendryd.accounts.invitations import Invitations
 from sendryd.accounts.people import People
@@ -53,6 +54,7 @@ class Needs:
     invitations: Invitations
     keys: ApiKeys
     domains: Domains
+    checks: DomainChecks  # the latest findings of DNS
     lists: Suppressions
     webhooks: Webhooks
     templates: Templates

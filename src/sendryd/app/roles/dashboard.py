@@ -4,6 +4,7 @@ from typing import Final
 
 from starlette.routing import Route
 
+from sendryd.accounts.domain_checks import DomainChecks
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.app.health import make_doctor
 from sendryd.app.roles.running import Running, Shared, intake_of, invitations_of
@@ -43,6 +44,7 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
         invitations=invitations_of(basics, running, shared),
         keys=basics.keys,
         domains=basics.domains,
+        checks=DomainChecks(basics.domains, basics.clock),
         lists=basics.lists,
         webhooks=basics.webhooks,
         templates=basics.templates,

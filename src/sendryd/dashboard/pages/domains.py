@@ -14,8 +14,9 @@ from sendryd.dashboard.visit import Visit
 from sendryd.model.domain import DnsRecord, DomainStatus, RecordPurpose, SendingDomain
 from sendryd.model.ids import DOMAIN_PREFIX, format_id
 from sendryd.policy.dnsrecords import advise, has_no_answer
+from sendryd.policy.recordedits import Edit, Verdict, edit_record, judge
 from sendryd.policy.rights import Right
-from sendryd.store.errors import Conflict, LimitReached, NotFound
+from sendryd.store.errors import Conflict, LimitReached
 
 # A sender at such a host can prove nothing: the domain is another's.
 PUBLIC_HOSTS: Final = frozenset(
@@ -34,10 +35,19 @@ PUBLIC_HOSTS: Final = frozenset(
         "proton.me",
     ]
 )
+MIN_AGE: Final = 1.0  # seconds: people who check at once share one check
+PATIENCE: Final = 15.0  # seconds that a page waits for a check, which goes on
 _STATUS: Final = {
     DomainStatus.VERIFIED: ("ok", "ok", "Verified"),
     DomainStatus.PENDING: ("slow", "slow", "Pending"),
     DomainStatus.FAILED: ("bad", "bad", "Failed"),
+}
+_VERDICTS: Final = {
+    Verdict.RIGHT: ("ok", "ok", "Right"),
+    Verdict.EDIT: ("bad", "bad", "Needs an edit"),
+    Verdict.ADVISED: ("slow", "warn", "Advised"),
+    Verdict.OPTIONAL: ("off", "off", "Optional"),
+    Verdict.UNKNOWN: ("off", "off", "Not looked at yet"),
 }
 _PURPOSES: Final = {
     RecordPurpose.DKIM: "DKIM: your signature",
@@ -69,13 +79,13 @@ class RecordView:
     type: str
     name: str
     value: str
-    verdict: str  # right, edit, advised, unknown
+    verdict: Verdict
     tone: str
     shape: str
     word: str
     reason: str
     advice: str
-    found: tuple[str, ...]
+    edit: Edit | None  # None: not known, or none needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,7 @@ class DomainView:
     status: str
     heading: str
     records: tuple[RecordView, ...]
-    checked: Moment | None
+    checked: Moment | None  # by people; None: not since the program started
 
 
 async def show_list(visit: Visit) -> Response:
@@ -116,7 +126,7 @@ async def add(visit: Visit) -> Response:
 async def show(visit: Visit) -> Response:
     """`GET /domains/{name}`."""
     domain = await _find(visit)
-    return _missing(visit) if domain is None else _show(visit, domain, {}, "", status=200)
+    return _missing(visit) if domain is None else _show(visit, domain, status=200)
 
 
 async def check(visit: Visit) -> Response:
@@ -124,11 +134,11 @@ async def check(visit: Visit) -> Response:
     domain = await _find(visit)
     if domain is None:
         return _missing(visit)
-    try:
-        looked = await visit.needs.domains.verify(domain)
-    except NotFound:
-        return _missing(visit)
-    return _show(visit, looked.domain, looked.found, "", status=200, is_fresh=True)
+    before = visit.needs.checks.latest(domain.id)
+    finding = await visit.needs.checks.look(domain, max_age=MIN_AGE, patience=PATIENCE)
+    fault = "DNS takes long to answer: look again in a minute." if finding is before else ""
+    domain = await _find(visit)
+    return _missing(visit) if domain is None else _show(visit, domain, fault=fault, status=200)
 
 
 async def remove(visit: Visit) -> Response:
@@ -136,8 +146,9 @@ async def remove(visit: Visit) -> Response:
     domain = await _find(visit)
     if domain is None:
         return _missing(visit)
-    if visit.fields.get("name", "").lower() != domain.name:
-        return _show(visit, domain, {}, f"Type {domain.name} to remove it.", status=422)
+    typed = visit.fields.get("name", "")
+    if typed.strip().lower() != domain.name:
+        return _show(visit, domain, typed=typed, wrong=f"Type {domain.name} to remove it.", status=422)
     held = await visit.needs.domains.remove(domain)
     await _audit(visit, "domain.removed", domain.name, {"held": held})
     return visit.go("/domains")
@@ -149,42 +160,47 @@ async def _show_list(visit: Visit, *, name: str, wrong: str, status: int) -> Res
     return visit.show("domains.html", "domains", {"rows": rows, "name": name, "wrong": wrong}, status=status)
 
 
-def _show(
-    visit: Visit, domain: SendingDomain, found: Mapping[RecordPurpose, Sequence[str]], wrong: str, *, status: int, is_fresh: bool = False
-) -> Response:
+def _show(visit: Visit, domain: SendingDomain, *, status: int, fault: str = "", typed: str = "", wrong: str = "") -> Response:
+    finding = visit.needs.checks.latest(domain.id)
+    is_current = finding is not None and finding.verification.domain.records == domain.records  # REST and a timer check, too
+    found = finding.verification.found if finding and is_current else None
     ordered = sorted(domain.records, key=lambda record: tuple(_PURPOSES).index(record.purpose))
-    records = tuple(_record(record, tuple(found.get(record.purpose, ())), is_fresh=is_fresh) for record in ordered)
-    edits = sum(record.verdict == "edit" for record in records)
+    records = tuple(_record(record, None if found is None else found.get(record.purpose, ())) for record in ordered)
     view = DomainView(
         id=format_id(DOMAIN_PREFIX, domain.id),
         name=domain.name,
         path=_path(domain),
         status=domain.status.value,
-        heading=_heading(domain, edits),
+        heading=_heading(domain, [record.verdict for record in records]),
         records=records,
-        checked=moment_of(visit.needs.clock.now()) if is_fresh else None,
+        checked=moment_of(finding.at) if finding and is_current else None,
     )
-    return visit.show("domain.html", "domain", {"view": view, "wrong": wrong}, status=status)
+    return visit.show("domain.html", "domain", {"view": view, "fault": fault, "typed": typed, "wrong": wrong}, status=status)
 
 
-def _heading(domain: SendingDomain, edits: int) -> str:
-    if domain.status is DomainStatus.VERIFIED and not edits:
-        return "Every required record is right. Mail from this domain is signed and accepted."
-    if not edits:
-        return "Nothing is wrong as far as it was looked at. Publish the records, then check."
-    missing = "One edit is" if edits == 1 else f"{edits} edits are"
-    refused = "" if domain.status is DomainStatus.VERIFIED else " Until then mail from it is refused with 550 5.7.1."
-    return f"{missing} missing.{refused}"
+def _heading(domain: SendingDomain, verdicts: Sequence[Verdict]) -> str:
+    is_verified, edits = domain.status is DomainStatus.VERIFIED, verdicts.count(Verdict.EDIT)
+    if edits:
+        missing = "One edit is" if edits == 1 else f"{edits} edits are"
+        return f"{missing} missing." if is_verified else f"{missing} missing. Until then mail from it is refused with 550 5.7.1."
+    if not is_verified:
+        return "Publish these records where the domain's DNS is kept, then check. Until then mail from it is refused with 550 5.7.1."
+    if Verdict.UNKNOWN in verdicts:
+        return "Mail from this domain is signed and accepted. DNS gave no answer in the last check."
+    return "Every required record is right. Mail from this domain is signed and accepted."
 
 
 def _row(domain: SendingDomain) -> Row:
     tone, shape, word = _STATUS[domain.status]
-    missing = [record.purpose.value.upper() for record in domain.records if record.reason]
+    wrong = [record for record in domain.records if record.reason and not has_no_answer(record)]
+    missing = [record.purpose.value.upper() + ("" if record.is_required else " (advised)") for record in wrong]
     return Row(format_id(DOMAIN_PREFIX, domain.id), domain.name, domain.status.value, tone, shape, word, ", ".join(missing), _path(domain))
 
 
-def _record(record: DnsRecord, found: tuple[str, ...], *, is_fresh: bool) -> RecordView:
-    verdict, tone, shape, word = _verdict(record)
+def _record(record: DnsRecord, found: tuple[str, ...] | None) -> RecordView:
+    """`found` is None where what is published is not known."""
+    verdict = judge(record, found or ())
+    tone, shape, word = _VERDICTS[verdict]
     return RecordView(
         key=record.purpose.value,
         title=_PURPOSES[record.purpose],
@@ -194,22 +210,18 @@ def _record(record: DnsRecord, found: tuple[str, ...], *, is_fresh: bool) -> Rec
         verdict=verdict,
         tone=tone,
         shape=shape,
-        word=word,
+        word="DNS gives no answer" if has_no_answer(record) else word,
         reason=record.reason.partition(": ")[0],
-        advice="" if not is_fresh or not record.reason else advise(record, found) if found else "Publish this line",
-        found=found,
+        advice=_advice(record, found),
+        edit=None if found is None else edit_record(record, found),
     )
 
 
-def _verdict(record: DnsRecord) -> tuple[str, str, str, str]:
-    """The word for `data-verdict`, with tone, shape and word for people."""
-    if record.is_verified and not record.reason:
-        return "right", "ok", "ok", "Right"
-    if not record.reason or has_no_answer(record):
-        return "unknown", "off", "go", "Not looked at yet" if not record.reason else "DNS gives no answer"
-    if record.is_required:
-        return "edit", "bad", "bad", "Needs an edit"
-    return "advised", "slow", "warn", "Advised"
+def _advice(record: DnsRecord, found: tuple[str, ...] | None) -> str:
+    """What to do, without the name and the value, which stand below it."""
+    if found == () and record.reason and not has_no_answer(record) and "DNS panel" not in record.reason:
+        return "Publish this record"
+    return advise(record, found or (record.value,)).rstrip(".")
 
 
 async def _find(visit: Visit) -> SendingDomain | None:

@@ -1,5 +1,6 @@
 """API keys: who may send and read, created once, revoked at once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.actor import Person
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
+from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, format_id, parse_id
 from sendryd.policy.rights import Right
 from sendryd.store.errors import LimitReached, NotFound
@@ -28,31 +30,36 @@ class Row:
     mode: str
     scope: str
     state: str  # active, revoked, expired
+    tone: str
+    shape: str
     used: Moment | None
     may_revoke: bool
 
 
 async def show(visit: Visit) -> Response:
     """`GET /keys`."""
-    return await _show(visit, name="", wrong="", status=200)
+    return await _show(visit, {})
 
 
 async def create(visit: Visit) -> Response:
     """`POST /keys`: creates a key and shows its secret, once."""
     fields = visit.fields
     name = fields.get("name", "").strip()
-    mode = KeyMode(fields["mode"]) if fields.get("mode") in set(KeyMode) else KeyMode.TEST
-    scope = Scope(fields["scope"]) if fields.get("scope") in set(Scope) else Scope.SENDING_ACCESS
     if not name or len(name) > MAX_NAME or not name.isprintable():
-        return await _show(visit, name=name, wrong=f"Enter a name of 1 to {MAX_NAME} characters.", status=422)
+        return await _show(visit, fields, wrong=f"Enter a name of 1 to {MAX_NAME} characters, without line breaks.", status=422)
+    try:
+        mode, scope = KeyMode(fields.get("mode", KeyMode.TEST)), Scope(fields.get("scope", Scope.SENDING_ACCESS))
+    except ValueError:
+        return await _show(visit, fields, fault="Choose a mode and a scope of the lists.", status=422)
     if mode is KeyMode.LIVE and not visit.me.may(Right.ADMINISTER):
-        return await _show(visit, name=name, wrong="Only admins and owners create live keys: create a test key.", status=403)
+        return await _show(visit, fields, fault="Only admins and owners create live keys: create a test key.", status=403)
     try:
         key, secret = await visit.needs.keys.create(_person(visit), name, scope=scope, mode=mode)
     except LimitReached as error:
-        return await _show(visit, name=name, wrong=str(error), status=422)
+        return await _show(visit, fields, fault=str(error), status=422)
     await _audit(visit, "key.created", key)
-    return visit.show("key_created.html", "keys", {"name": key.name, "secret": secret, "snippets": _snippets(visit, key)})
+    values = {"name": key.name, "mode": key.mode.value, "secret": secret, "snippets": await _snippets(visit, key)}
+    return visit.show("key_created.html", "keys", values)
 
 
 async def revoke(visit: Visit) -> Response:
@@ -65,16 +72,18 @@ async def revoke(visit: Visit) -> Response:
     except NotFound:
         return visit.show("missing.html", "missing", {}, status=404)
     if key.mode is KeyMode.LIVE and not visit.me.may(Right.ADMINISTER):
-        return await _show(visit, name="", wrong="Only admins and owners revoke live keys.", status=403)
+        return await _show(visit, {}, fault="Only admins and owners revoke live keys.", status=403)
     await visit.needs.keys.revoke(_person(visit), key.id)
     await _audit(visit, "key.revoked", key)
     return visit.go("/keys")
 
 
-async def _show(visit: Visit, *, name: str, wrong: str, status: int) -> Response:
+async def _show(visit: Visit, typed: Mapping[str, str], *, wrong: str = "", fault: str = "", status: int = 200) -> Response:
+    """`wrong` is about the name, `fault` about the rest."""
     keys = await visit.needs.store.list_api_keys(visit.account_id)
     rows = tuple(_row(visit, key) for key in sorted(keys, key=lambda each: each.id, reverse=True))
-    return visit.show("keys.html", "keys", {"rows": rows, "name": name, "wrong": wrong}, status=status)
+    form = {name: typed.get(name, "") for name in ("name", "mode", "scope")}
+    return visit.show("keys.html", "keys", {"rows": rows, **form, "wrong": wrong, "fault": fault}, status=status)
 
 
 def _row(visit: Visit, key: ApiKey) -> Row:
@@ -89,18 +98,29 @@ def _row(visit: Visit, key: ApiKey) -> Row:
         mode=key.mode.value,
         scope=key.scope.value.replace("_", " "),
         state="active" if is_active else "revoked" if is_revoked else "expired",
+        tone="ok" if is_active else "off",
+        shape="ok" if is_active else "off",
         used=moment_of(key.last_used_at) if key.last_used_at else None,
         may_revoke=may and is_active,
     )
 
 
-def _snippets(visit: Visit, key: ApiKey) -> tuple[Snippet, ...]:
-    """Lines to paste for a key that sends; a test key needs no verified domain."""
-    if key.scope is Scope.READ_ONLY or key.mode is KeyMode.LIVE:
+async def _snippets(visit: Visit, key: ApiKey) -> tuple[Snippet, ...]:
+    """Lines to paste for a key that sends. A live key needs a verified domain; its mail goes to the person who reads the page."""
+    domains = await visit.needs.store.list_domains(visit.account_id)
+    domain = next((each.name for each in domains if each.status is DomainStatus.VERIFIED), "")
+    if key.scope is Scope.READ_ONLY or (key.mode is KeyMode.LIVE and not domain):
         return ()
-    needs = visit.needs
-    place = Place(http=needs.http, smtp=needs.smtp, cert=str(needs.cert_path), sender="hello@example.com", recipient="user@example.org")
-    return snippets(place)
+    needs, me = visit.needs, visit.me.signed_in.person.email
+    return snippets(
+        Place(
+            http=needs.http,
+            smtp=needs.smtp,
+            cert=str(needs.cert_path),
+            sender=f"hello@{domain or 'example.com'}",
+            recipient=me if key.mode is KeyMode.LIVE else "user@example.org",
+        )
+    )
 
 
 def _person(visit: Visit) -> Person:
