@@ -106,6 +106,16 @@ def viewer(relay: RelayProcess, owner: Browser) -> Browser:
     return browser
 
 
+@pytest.fixture(scope="session")
+def member(relay: RelayProcess, owner: Browser) -> Browser:
+    """A member's browser."""
+    assert owner.cookies
+    url = relay.json("people", "invite", "milo@acme.example", "--role", "member")["url"]
+    browser = Browser(relay.ready["http"])
+    assert browser.send(urlsplit(url).path, {"name": "Milo", "password": PASSWORD}).status == 303
+    return browser
+
+
 def answer_rcpt(address: str) -> str | None:
     """How the receiving server of `mails` answers, by the local part."""
     word = address.partition("@")[0].rpartition("<")[2].partition("+")[0].lower()

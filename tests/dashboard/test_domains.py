@@ -6,8 +6,9 @@ import re
 import pytest
 
 from sendryd.testing.process import RelayProcess
+from sendryd.testing.world import SENDING_DOMAIN, World
 
-from .conftest import Browser
+from .conftest import EMAIL, Answer, Browser
 
 pytestmark = pytest.mark.sockets
 
@@ -67,4 +68,86 @@ def test_a_viewer_sees_no_form_and_is_refused_by_hand(viewer: Browser, owner: Br
 def test_changes_are_in_the_audit(owner: Browser, relay: RelayProcess) -> None:
     owner.send("/domains", {"name": "audited.example"})
     assert relay.json("domains", "show", "audited.example")["name"] == "audited.example"
+    owner.send("/domains/audited.example/remove", {"name": "audited.example"}, page="/domains/audited.example")
+    shown = owner.get("/audit?q=audited.example")
+    assert all(text in shown for text in ("domain.added", "domain.removed", EMAIL))
     assert owner.get("/domains/nowhere.example").status == 404
+
+
+def test_a_member_checks_and_does_not_add_or_remove(member: Browser, owner: Browser) -> None:
+    owner.send("/domains", {"name": "members.example"})
+    path = "/domains/members.example"
+    shown = member.get(path)
+    assert (f"{path}/check" in shown, f"{path}/remove" in shown) == (True, False)
+    assert member.send(f"{path}/check", {}, page=path).status == 200
+    assert member.post("/domains", {"token": shown.token, "name": "more.example"}).status == 403
+    assert member.post(f"{path}/remove", {"token": shown.token, "name": "members.example"}).status == 403
+
+
+def records(answer: Answer) -> dict[str, tuple[str, str]]:
+    """The verdict and the text of each record of a page."""
+    found = re.findall(r'data-record="(\w+)" data-verdict="(\w+)">(.*?)</article>', answer.text, re.DOTALL)
+    return {name: (verdict, html.unescape(re.sub(r"<[^>]*>", " ", inside))) for name, verdict, inside in found}
+
+
+def add_and_check(browser: Browser, name: str) -> dict[str, tuple[str, str]]:
+    """The page after a check."""
+    browser.send("/domains", {"name": name})
+    path = f"/domains/{name}"
+    assert browser.send(f"{path}/check", {}, page=path).status == 200
+    return records(browser.get(path))
+
+
+def test_each_verified_record_is_right(reader: Browser) -> None:
+    shown = reader.get(f"/domains/{SENDING_DOMAIN}")
+    assert {verdict for verdict, _ in records(shown).values()} == {"right"}
+    assert "Every required record is right." in shown
+    assert shown.text.count('aria-label="Copy the') == 6
+
+
+def test_a_domain_without_records_says_what_to_publish(reader: Browser) -> None:
+    shown = add_and_check(reader, "bare.example")
+    assert {name: verdict for name, (verdict, _) in shown.items()} == {"dkim": "edit", "spf": "edit", "dmarc": "advised"}
+    assert [name for name, (_, text) in shown.items() if "Publish this record" not in text] == []
+    assert "2 edits are missing. Until then mail from it is refused with 550 5.7.1." in reader.get("/domains/bare.example")
+    row = re.search(
+        r'<tr data-id="dom_\w{13}" data-status="pending"><td><a href="/domains/bare.example">.*?</tr>', reader.get("/domains").text
+    )
+    assert row
+    assert "DMARC (advised)" in row[0]
+
+
+def test_two_spf_records_become_one_line(reader: Browser, mails: World) -> None:
+    found = ("v=spf1 include:_spf.mail.example ~all", "v=spf1 ip4:198.51.100.7 -all")
+    mails.nameserver.set_text("two-spf.example", *found)
+    verdict, text = add_and_check(reader, "two-spf.example")["spf"]
+    assert verdict == "edit"
+    assert [re.search(rf"delete\s+{re.escape(line)}", text) is not None for line in found] == [True, True]
+    assert re.search(r"add\s+v=spf1 include:_spf.mail.example ip4:198.51.100.7 a:\S+ ~all", text)
+
+
+def test_a_record_at_the_doubled_name_says_which_name_to_enter(reader: Browser, mails: World) -> None:
+    mails.nameserver.set_text("doubled.example.doubled.example", "v=spf1 mx ~all")
+    verdict, text = add_and_check(reader, "doubled.example")["spf"]
+    assert verdict == "edit"
+    assert "enter @ as the name" in text
+
+
+def test_a_hostile_record_is_text(reader: Browser, mails: World) -> None:
+    hostile = 'v=spf1 "><img src=x onerror=alert(1)><script>alert(1)</script> ~all'
+    mails.nameserver.set_text("hostile.example", hostile)
+    verdict, text = add_and_check(reader, "hostile.example")["spf"]
+    assert verdict == "edit"
+    assert hostile in text
+    page = reader.get("/domains/hostile.example").text
+    assert not re.search(r"<script>alert|<img", page)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/domains/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "/domains/%22%3E%3Cimg%20onerror=x%3E", "/domains/%00", "/domains/" + "x" * 2000],
+)
+def test_a_hostile_address_is_missing(owner: Browser, path: str) -> None:
+    answer = owner.get(path)
+    assert (answer.status, answer.page) == (404, "missing")
+    assert not re.search(r"<script>alert|<img", answer.text)

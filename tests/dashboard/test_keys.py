@@ -6,8 +6,9 @@ import pytest
 
 from sendryd.testing.clients import RestClient
 from sendryd.testing.process import RelayProcess
+from sendryd.testing.world import SENDING_DOMAIN
 
-from .conftest import Browser
+from .conftest import EMAIL, Browser
 
 pytestmark = pytest.mark.sockets
 SECRET = re.compile(r"sn_(?:live|test)_\w{20,}")
@@ -29,9 +30,83 @@ def test_a_key_is_created_works_and_is_revoked(owner: Browser, relay: RelayProce
     assert re.search(rf'<tr data-id="{row[1]}" data-status="revoked">', owner.get("/keys").text)
 
 
-def test_a_live_key_is_an_admins(owner: Browser) -> None:
+def key_id(browser: Browser, name: str) -> str:
+    """The id of the key of this name, which needs no escapes."""
+    found = re.search(rf'<tr data-id="(key_\w{{13}})" data-status="\w+"><td><b><bdi>{name}<', browser.get("/keys").text)
+    assert found
+    return found[1]
+
+
+def test_a_live_key_is_an_admins(owner: Browser, member: Browser) -> None:
     made = owner.send("/keys", {"name": "live one", "mode": "live", "scope": "full_access"})
     assert SECRET.findall(made.text)[0].startswith("sn_live_")
+    assert 'value="live"' not in member.get("/keys").text
+    refused = member.send("/keys", {"name": "milos own", "mode": "live", "scope": "full_access"})
+    assert (refused.status, "create a test key" in refused, SECRET.findall(refused.text)) == (403, True, [])
+    assert 'value="milos own"' in refused.text
+    path = f"/keys/{key_id(owner, 'live one')}/revoke"
+    assert f'action="{path}"' in owner.get("/keys").text
+    assert f'action="{path}"' not in member.get("/keys").text
+    assert member.send(path, {}, page="/keys").status == 403
+    assert f'action="{path}"' in owner.get("/keys").text
+
+
+def test_a_member_creates_and_revokes_test_keys(member: Browser) -> None:
+    made = member.send("/keys", {"name": "milos test", "mode": "test", "scope": "sending_access"})
+    assert SECRET.findall(made.text)[0].startswith("sn_test_")
+    assert member.send(f"/keys/{key_id(member, 'milos test')}/revoke", {}, page="/keys").status == 303
+
+
+def test_changes_are_in_the_audit_without_the_secret(owner: Browser) -> None:
+    made = owner.send("/keys", {"name": "audited key", "mode": "test", "scope": "read_only"})
+    number = key_id(owner, "audited key")
+    owner.send(f"/keys/{number}/revoke", {}, page="/keys")
+    shown = owner.get(f"/audit?q={number}")
+    assert all(text in shown for text in ("key.created", "key.revoked", "audited key", EMAIL))
+    assert SECRET.findall(made.text)[0] not in shown
+
+
+def test_lines_to_paste_send_from_a_verified_domain(reader: Browser) -> None:
+    live = reader.send("/keys", {"name": "lines", "mode": "live", "scope": "sending_access"})
+    assert f"hello@{SENDING_DOMAIN}" in live
+    assert "Bearer $SENDRYD_KEY" in live
+    assert f"export SENDRYD_KEY={SECRET.findall(live.text)[0]}" in live
+    none = reader.send("/keys", {"name": "reads", "mode": "live", "scope": "read_only"})
+    assert "$SENDRYD_KEY" not in none
+
+
+def test_a_live_key_without_a_verified_domain_leads_to_domains(owner: Browser) -> None:
+    made = owner.send("/keys", {"name": "early", "mode": "live", "scope": "sending_access"})
+    assert "Live mail needs a verified domain" in made
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "'; DROP TABLE api_key; --"]
+)
+def test_a_hostile_name_is_text(owner: Browser, name: str) -> None:
+    made = owner.send("/keys", {"name": name, "mode": "test", "scope": "sending_access"})
+    for page in (made, owner.get("/keys"), owner.send("/keys", {"name": name, "mode": "nonsense"})):
+        assert name in page
+        assert not re.search(r"<script>alert|<img|onerror=alert\(1\)>", page.text)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "back\u202ewards", "null\0"])
+def test_a_name_with_control_characters_is_refused(owner: Browser, name: str) -> None:
+    assert owner.send("/keys", {"name": name, "mode": "test"}).status == 422
+
+
+@pytest.mark.parametrize(("mode", "scope"), [("production", "full_access"), ("test", "everything")])
+def test_an_unknown_choice_makes_no_key(owner: Browser, mode: str, scope: str) -> None:
+    answer = owner.send("/keys", {"name": "choosy", "mode": mode, "scope": scope})
+    assert (answer.status, SECRET.findall(answer.text)) == (422, [])
+    assert 'value="choosy"' in answer.text
+    assert "<bdi>choosy" not in owner.get("/keys").text
+
+
+def test_what_was_chosen_is_kept(owner: Browser) -> None:
+    answer = owner.send("/keys", {"name": "", "mode": "live", "scope": "full_access"})
+    assert '<option value="live" selected>' in answer.text
+    assert '<option value="full_access" selected>' in answer.text
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 101])

@@ -213,7 +213,7 @@ def _record(record: DnsRecord, found: tuple[str, ...] | None) -> RecordView:
         word="DNS gives no answer" if has_no_answer(record) else word,
         reason=record.reason.partition(": ")[0],
         advice=_advice(record, found),
-        edit=None if found is None else edit_record(record, found),
+        edit=None if found is None else edit_record(record, sorted(found)),  # DNS answers in any order
     )
 
 
