@@ -87,7 +87,7 @@ def merge_spf(found: Sequence[str], wanted: str) -> str:
         return " ".join([VERSION, *terms.values(), f"redirect={redirects[0]}"])
     for each in redirects:  # a record has one redirect, and none where another decides by its all
         terms.setdefault(f"include:{each}".lower(), f"include:{each}")
-    ends.discard("+all")  # lets everybody send
+    ends.discard("+all")  # authorises every server
     return " ".join([VERSION, *terms.values(), ends.pop() if len(ends) == 1 else DEFAULT_ALL])
 
 
