@@ -1,6 +1,6 @@
 """One request to the dashboard, as pages see it: who asks, what was sent, and how to answer."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,12 +20,12 @@ from sendryd.accounts.suppressions import Suppressions
 from sendryd.accounts.templates import Templates
 from sendryd.accounts.webhooks import Webhooks
 from sendryd.dashboard.access import Access, Site, Visitor, client_of
+from sendryd.dashboard.examination import Examination
 from sendryd.dashboard.look import LOOK_COOKIE, read_look
 from sendryd.dashboard.navigation import places
 from sendryd.dashboard.rendering import Pages
 from sendryd.intake.accept import Intake
 from sendryd.model.ids import AccountId
-from sendryd.policy.health import Finding
 from sendryd.policy.rights import Right
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
@@ -41,6 +41,16 @@ PAGE_POLICY: Final = ContentPolicy(
     script="'self'", style="'self'", image="'self' data:", font="'self'", connect="'self'", frame="'self'", form_action="'self'"
 )
 MASK_LENGTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectiveSetting:
+    """A setting as the program runs with it. Secrets are hidden."""
+
+    name: str  # of the variable
+    value: str
+    source: str  # where the value is from, in words
+    description: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +85,9 @@ class Needs:
     http: str  # base of the HTTP listener
     cert_path: Path
     queue_lifetime: timedelta
-    examine: Callable[[], Awaitable[list[Finding]]]  # the check of the installation
+    examination: Examination
     paths: frozenset[str]  # of all pages
-    settings: Callable[[], list[tuple[str, str, str]]]  # name, effective value, description
+    settings: Callable[[], list[EffectiveSetting]]
 
 
 @dataclass(frozen=True, slots=True)

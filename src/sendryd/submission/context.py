@@ -12,6 +12,7 @@ from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
+from sendryd.submission.refusals import RefusalBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,4 +29,5 @@ class SessionContext:
     scratch_dir: Path  # where large contents are while they come in
     metrics: Metrics
     mail_log: MailLog
+    refusals: RefusalBook
     clock: Clock

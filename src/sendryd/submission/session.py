@@ -39,6 +39,7 @@ from sendryd.submission.context import SessionContext
 from sendryd.submission.deadlines import Deadlines
 from sendryd.submission.incoming import IncomingContent
 from sendryd.submission.login import Login
+from sendryd.submission.refusals import CONTENT, Client, envelope, path_in
 
 HANDSHAKE_TIMEOUT: Final = 30.0  # for the TLS handshake
 WRITE_TIMEOUT: Final = 60.0  # for a client that does not read our replies
@@ -251,10 +252,10 @@ class Session:
             case CredentialsOffered():
                 await self._on_credentials(event)
             case ContentRefused():
-                self._mail = None
                 self._incoming.drop()
                 self._context.metrics.refused.labels("content").inc()
-                self._log_refusal(event.reply, recipients=len(self._recipients))
+                self._log_refusal(event.reply, CONTENT, recipients=len(self._recipients))
+                self._mail = None
             case Fault():
                 self._on_fault(event)
             case Closed():
@@ -266,13 +267,19 @@ class Session:
         """A command that the machine has refused: of a transaction's, the mail log says so."""
         verb = fault.line_excerpt[:4].upper()
         if verb in _TRANSACTION_VERBS:
-            self._log_refusal(fault.reply, command=fault.line_excerpt)
+            self._log_refusal(fault.reply, verb, named=path_in(fault.line_excerpt), command=fault.line_excerpt)
         else:
             log.debug("client_fault", client=self._stream.peer.host, reply=str(fault.reply), line=fault.line_excerpt)
 
-    def _log_refusal(self, refusal: Refusal | Reply, **fields: object) -> None:
+    def _log_refusal(self, refusal: Refusal | Reply, step: str, *, named: str = "", **fields: object) -> None:
+        """Writes a refusal to both logs. `named` is the address in a refused command."""
+        self._note_refusal(refusal, step, named)
         key = format_id(API_KEY_PREFIX, self._login.key.id) if self._login.key else None
         self._context.mail_log.refused(refusal, door="smtp", client=self._stream.peer.host, key=key, **fields)
+
+    def _note_refusal(self, refusal: Refusal | Reply, step: str, named: str = "") -> None:
+        client = Client(self._stream.peer.host, self._hello, self._stream.tls is not None, self._login.key)
+        self._context.refusals.add(refusal, step, client, envelope(self._mail, self._recipients, step, named))
 
     async def _on_starttls(self) -> None:
         self._machine.reply(replies.READY_FOR_TLS)
@@ -300,7 +307,7 @@ class Session:
         context, host = self._context, self._stream.peer.host
         context.metrics.refused.labels(refusal.key.value).inc()
         delay = context.failures.record(host, context.clock.monotonic())
-        self._log_refusal(refusal, delayed=delay)
+        self._log_refusal(refusal, "AUTH", delayed=delay)
         if delay:
             await context.clock.sleep(delay)
 
@@ -312,7 +319,8 @@ class Session:
             if self._login.key is None:
                 self._machine.deauthenticate()
             self._context.metrics.refused.labels(refusal.key.value).inc()
-            self._log_refusal(refusal, reverse_path=str(event.path.mailbox) if event.path.mailbox else "")
+            reverse_path = str(event.path.mailbox) if event.path.mailbox else ""
+            self._log_refusal(refusal, "MAIL", named=reverse_path, reverse_path=reverse_path)
             self._machine.reply(refusal.smtp)
             return
         self._mail = event
@@ -345,6 +353,8 @@ class Session:
             result = await self._accept_large(event, mail, key)
         else:
             result = await self._context.intake.accept(self._submission(event.content, event, mail, key))
+        if not isinstance(result, Receipt):
+            self._note_refusal(result, CONTENT)
         self._mail = None
         self._recipients = {}
         self._incoming.drop()

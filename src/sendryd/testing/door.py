@@ -28,6 +28,7 @@ from sendryd.store.base import AcceptStore, AccountStore, DomainCheck, NewMessag
 from sendryd.store.errors import StoreError
 from sendryd.store.memory import MemoryStore
 from sendryd.submission.context import SessionContext
+from sendryd.submission.refusals import RefusalBook
 from sendryd.testing.samples import ACCOUNT, Samples
 
 LIVE_SECRET = "sn_live_" + "l" * 43
@@ -72,6 +73,7 @@ class Door:
         self.clock = clock or SystemClock()
         self.metrics = Metrics()
         self.mail_log = MailLog(self.clock)
+        self.refusals = RefusalBook(self.clock, IdSource(self.clock, SeededRand(3)))
         self.wakeup = Wakeup()
         self.directory = Directory(self.store, self.clock)
         self.keys: dict[str, ApiKey] = {}
@@ -119,6 +121,7 @@ class Door:
             scratch_dir=Path(tempfile.gettempdir()),
             metrics=self.metrics,
             mail_log=self.mail_log,
+            refusals=self.refusals,
             clock=self.clock,
         )
 

@@ -11,10 +11,11 @@ from sendryd.app.roles.running import Running, Shared, intake_of, invitations_of
 from sendryd.app.settings import PREFIX, Settings
 from sendryd.dashboard.access import Access, Site
 from sendryd.dashboard.app import routes
+from sendryd.dashboard.examination import Examination
 from sendryd.dashboard.live import Streams
 from sendryd.dashboard.pages import PAGES
 from sendryd.dashboard.rendering import Pages
-from sendryd.dashboard.visit import Needs
+from sendryd.dashboard.visit import EffectiveSetting, Needs
 from sendryd.policy.health import Finding
 from sendryd.runtime.answers import Answers
 from sendryd.web.foreign import ForeignFramer
@@ -65,7 +66,7 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
         http=shared.public_url,
         cert_path=settings.cert_path,
         queue_lifetime=settings.max_queue_age,
-        examine=examine,
+        examination=Examination(examine, basics.clock),
         paths=frozenset(page.path for page in PAGES),
         settings=lambda: effective(settings),
     )
@@ -74,11 +75,12 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
     return routes(needs, PAGES, streams)
 
 
-def effective(settings: Settings) -> list[tuple[str, str, str]]:
-    """Variable, value and description of every setting; secrets are hidden."""
+def effective(settings: Settings) -> list[EffectiveSetting]:
+    """Every setting; secrets are hidden."""
     found = []
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         text = "set" if name == "smarthost" and value is not None else "" if value is None else str(value)
-        found.append((f"{PREFIX}{name.upper()}", text, field.description or ""))
+        source = "set" if name in settings.model_fields_set else "default"
+        found.append(EffectiveSetting(name=f"{PREFIX}{name.upper()}", value=text, source=source, description=field.description or ""))
     return found

@@ -7,11 +7,16 @@ from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
 from sendryd.submission.context import SessionContext
 from sendryd.submission.listener import ConnectionLimits, Listener
+from sendryd.submission.refusals import RefusalBook, RefusalWriter
 
 
 async def start_smtp(basics: Basics, running: Running, shared: Shared, certificate: ServerCertificate, sockets: Sockets) -> None:
     """The submission listeners."""
     settings = basics.settings
+    refusals = RefusalBook(basics.clock, basics.ids)
+    writer = RefusalWriter(refusals, basics.store, basics.clock)
+    running.daemons.append(writer.run)
+    running.stops.append(writer.stop)
     context = SessionContext(
         hostname=settings.hostname,
         limits=ServerLimits(max_message_size=settings.max_message_size, max_recipients=settings.max_recipients),
@@ -23,6 +28,7 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
         scratch_dir=settings.data_dir,
         metrics=basics.metrics,
         mail_log=basics.mail_log,
+        refusals=refusals,
         clock=basics.clock,
     )
     limits = ConnectionLimits(

@@ -4,16 +4,21 @@ from typing import Final
 
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.pages import (
+    apilog,
     audit,
     content,
     domains,
     email,
     emails,
     entering,
+    health,
     home,
     keys,
     me,
     queue,
+    settings,
+    smtplog,
+    suppressions,
     team,
 )
 
@@ -29,4 +34,9 @@ PAGES: Final[tuple[Page, ...]] = (
     *me.PAGES,
     *queue.PAGES,
     *team.PAGES,
+    *suppressions.PAGES,
+    *apilog.PAGES,
+    *smtplog.PAGES,
+    *health.PAGES,
+    *settings.PAGES,
 )

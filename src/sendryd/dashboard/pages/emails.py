@@ -14,6 +14,7 @@ from sendryd.dashboard.live import Source
 from sendryd.dashboard.mailview import EmailView, Link, part_of, read_email
 from sendryd.dashboard.pages.email import MAIL_PARTS, notice
 from sendryd.dashboard.query import Query, Search, make_search, named_id, parse_query
+from sendryd.dashboard.refused import Refused, find_refused
 from sendryd.dashboard.snippets import Place, Snippet, snippets
 from sendryd.dashboard.statuses import StatusView, status_of
 from sendryd.dashboard.timeline import Moment, moment_of
@@ -55,15 +56,6 @@ class Row:
     accepted: Moment
     href: str
     is_open: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A refusal at the door that matches the search."""
-
-    at: Moment
-    sentence: str
-    href: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +146,6 @@ def _before(visit: Visit, search: Search) -> MessageId | None:
     return MessageId(min(limits)) if limits else None
 
 
-async def find_refused(_visit: Visit, _query: Query) -> tuple[Refused, ...]:
-    """Refusals at the door that match. No record of them is kept yet."""
-    return ()
-
-
 def _names_of(keys: Sequence[ApiKey]) -> dict[str, ApiKeyId]:
     return {name: key.id for key in reversed(keys) for name in (key.name.lower(), format_id(API_KEY_PREFIX, key.id))}
 
@@ -183,7 +170,7 @@ async def _view(
     domain = await _sender(visit) if not text and not before else ""
     return EmailsView(
         rows=tuple(_row(each, text, before, names, now, is_open=each.message.id == at) for each in listing.found),
-        refused=await find_refused(visit, parse_query(text)),
+        refused=await find_refused(visit, parse_query(text), is_accepted=bool(listing.found)),
         views=tuple(Link(name, _address(q, ""), is_here=q == text) for name, q in VIEWS),
         faults=faults,
         older=_address(text, format_id(MESSAGE_PREFIX, listing.next)) if listing.next is not None else "",

@@ -1,0 +1,54 @@
+"""Settings: what the program runs with and where each value comes from, and the account."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from sendryd.accounts.account import Accounts
+from sendryd.dashboard.app import Page
+from sendryd.dashboard.visit import Visit
+from sendryd.policy.rights import Right
+
+MAX_NAME: Final = 100  # characters of the account's name
+
+
+async def show(visit: Visit) -> Response:
+    """`GET /settings`."""
+    return await _show(visit, wrong="", status=200)
+
+
+async def rename(visit: Visit) -> Response:
+    """`POST /settings`: names the account."""
+    name = visit.fields.get("name", "").strip()
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        return await _show(visit, wrong=f"Enter a name of 1 to {MAX_NAME} characters.", status=422)
+    accounts = Accounts(visit.needs.store)
+    before = await accounts.get(visit.account_id)
+    await accounts.rename(visit.account_id, name)
+    actor = visit.me.signed_in.person.email
+    await visit.needs.audit.add(
+        visit.account_id, actor, visit.client, "account.renamed", before.name, before={"name": before.name}, after={"name": name}
+    )
+    return visit.go("/settings")
+
+
+async def _show(visit: Visit, *, wrong: str, status: int) -> Response:
+    account = await Accounts(visit.needs.store).get(visit.account_id)
+    branding = account.settings.branding
+    values = {
+        "name": visit.fields.get("name", account.name),
+        "wrong": wrong,
+        "settings": tuple(visit.needs.settings()),
+        "branding": (
+            ("Colour", branding.brand_color),
+            ("Logo", branding.brand_logo or ""),
+            ("Heading of the unsubscribe page", branding.unsubscribe_heading or ""),
+            ("Its text", branding.unsubscribe_message or ""),
+            ("Its next page", branding.unsubscribe_redirect_url or ""),
+            ("Footer", branding.footer_copy or ""),
+        ),
+    }
+    return visit.show("settings.html", "settings", values, status=status)
+
+
+PAGES: Final = (Page(path="/settings", get=show, post=rename, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),)

@@ -1,0 +1,106 @@
+"""The logs of both doors: requests of apps, and submissions that were refused."""
+
+import html
+import shlex
+import smtplib
+import ssl
+import subprocess
+
+import pytest
+
+from sendryd.testing.clients import RestClient, submit
+from sendryd.testing.process import RelayProcess
+from sendryd.testing.world import SENDING_DOMAIN, World
+
+from .conftest import Browser
+
+pytestmark = pytest.mark.sockets
+
+BAD = '<script>alert(1)</script>"><img onerror=x>'
+
+
+def refuse(mails: World, recipient: str) -> None:
+    content = b"From: shop@unverified.test\r\nSubject: x\r\n\r\nx\r\n"
+    code, reply = submit(mails.relay, mails.live_key, f"shop@{SENDING_DOMAIN}", [recipient], content)
+    assert (code, "not verified" in reply) == (550, True)
+
+
+def test_a_refused_message_is_found_by_its_recipient_with_the_reply(mails: World, reader: Browser, looker: Browser) -> None:
+    refuse(mails, "refused@example.org")
+    mails.wait_until(lambda: "refused@example.org" in reader.get("/log/smtp?q=refused%40"))
+    for browser in (reader, looker):
+        page = browser.get("/log/smtp?q=refused%40")
+        assert (page.status, page.page) == (200, "smtp-log")
+        assert "550 5.7.1 The domain unverified.test is not verified" in page
+        assert f"shop@{SENDING_DOMAIN}" in page
+        assert "content" in page
+    search = reader.get("/emails?q=refused%40example.org")
+    assert "data-refused" in search.text
+    assert "No such mail was accepted. 1 message was refused in the last hour: the domain unverified.test is not verified." in search
+
+
+def test_a_key_that_is_refused_shows_to_operators_alone(mails: World, reader: Browser, looker: Browser) -> None:
+    with smtplib.SMTP(*mails.relay.smtp, timeout=30) as smtp:
+        smtp.starttls(context=ssl.create_default_context(cafile=str(mails.relay.cert)))
+        smtp.ehlo(name="guesser.test")
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            smtp.login("sendry", "sn_live_" + "x" * 43)
+    mails.wait_until(lambda: "guesser.test" in reader.get("/log/smtp"))
+    page = reader.get("/log/smtp")
+    assert "AUTH" in page
+    assert "x" * 43 not in page
+    assert "guesser.test" not in looker.get("/log/smtp")
+
+
+def test_a_refused_command_is_shown_escaped(mails: World, reader: Browser) -> None:
+    with smtplib.SMTP(*mails.relay.smtp, timeout=30) as smtp:
+        smtp.starttls(context=ssl.create_default_context(cafile=str(mails.relay.cert)))
+        smtp.login("sendry", mails.live_key)
+        smtp.mail(f"shop@{SENDING_DOMAIN}")
+        code, _ = smtp.docmd("RCPT", 'TO:<"><img/onerror=x>@example.org> <script>alert(1)</script>')
+        assert code >= 500
+    mails.wait_until(lambda: "RCPT" in reader.get(f"/log/smtp?q=shop%40{SENDING_DOMAIN}"))
+    assert "<img/onerror" not in reader.get("/log/smtp").text
+    assert "<script>alert" not in reader.get("/log/smtp").text
+
+
+def test_a_search_without_a_hit_says_so(reader: Browser) -> None:
+    assert "No refusal matches." in reader.get("/log/smtp?q=nowhere%25")
+    assert "No request matches." in reader.get("/log/api?q=nowhere%25")
+
+
+def test_a_request_is_shown_redacted_and_can_be_repeated(mails: World, reader: Browser) -> None:
+    rest = RestClient(mails.relay, mails.live_key)
+    rest.request("GET", "/v1/domains?x=1")
+    rest.request("POST", "/v1/webhooks", {"url": "http://127.0.0.1/x?secret=1", "events": [BAD], "secret": "hidden-word"})
+    rest.request("POST", "/v1/suppression", {"email": "logged@example.org", "reason": "manual"})
+    mails.wait_until(lambda: 'data-status="200"' in reader.get("/log/api?method=POST&q=suppression").text)
+    page = reader.get("/log/api")
+    assert (page.status, page.page) == (200, "api-log")
+    assert "hidden-word" not in page
+    assert mails.live_key not in page
+    assert "<script>alert" not in page.text
+    found = reader.get("/log/api?method=POST&q=suppression")
+    assert "/v1/webhooks" not in found
+    assert 'data-status="200"' in found.text
+    curl = found.text.partition('<pre id="curl-')[2].partition(">")[2].partition("</pre>")[0]
+    line = html.unescape(curl)
+    assert "$SENDRYD_KEY" in line
+    command = ["bash", "-c", f"{line} -s -o /dev/null -w %{{http_code}}"]
+    env = {"SENDRYD_KEY": mails.live_key, "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, env=env, capture_output=True, check=True, timeout=30)
+    assert done.stdout == b"200"
+    assert shlex.split(line)[0] == "curl"
+
+
+def test_an_id_opens_its_request(mails: World, reader: Browser) -> None:
+    RestClient(mails.relay, mails.live_key).get("/v1/domains")
+    mails.wait_until(lambda: "/v1/domains" in reader.get("/log/api?method=GET"))
+    number = reader.get("/log/api?method=GET&q=domains").text.partition('data-id="log_')[2].partition('"')[0]
+    assert "<details open>" in reader.get(f"/log/api?open=log_{number}").text
+
+
+def test_the_empty_logs_say_how_to_begin(relay: RelayProcess, owner: Browser) -> None:
+    assert owner.get("/log/smtp").status == 200
+    assert owner.get("/log/api").status == 200
+    assert relay.is_running
