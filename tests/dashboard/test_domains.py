@@ -122,7 +122,15 @@ def test_two_spf_records_become_one_line(reader: Browser, mails: World) -> None:
     verdict, text = add_and_check(reader, "two-spf.example")["spf"]
     assert verdict == "edit"
     assert [re.search(rf"delete\s+{re.escape(line)}", text) is not None for line in found] == [True, True]
-    assert re.search(r"add\s+v=spf1 include:_spf.mail.example ip4:198.51.100.7 a:\S+ ~all", text)
+    merged = re.findall(r"v=spf1 include:_spf.mail.example ip4:198.51.100.7 a:\S+ ~all", text)
+    assert len(merged) == 2  # the value to copy, and the line to add
+
+
+def test_a_stricter_policy_that_is_right_is_shown(reader: Browser, mails: World) -> None:
+    mails.nameserver.set_text("_dmarc.strict.example", "v=DMARC1; p=reject; rua=mailto:d@strict.example")
+    verdict, text = add_and_check(reader, "strict.example")["dmarc"]
+    assert verdict == "right"
+    assert re.search(r"found\s+v=DMARC1; p=reject; rua=mailto:d@strict.example", text)
 
 
 def test_a_record_at_the_doubled_name_says_which_name_to_enter(reader: Browser, mails: World) -> None:

@@ -78,14 +78,15 @@ class RecordView:
     title: str
     type: str
     name: str
-    value: str
+    value: str  # to publish: with the terms of the records that it replaces
     verdict: Verdict
     tone: str
     shape: str
     word: str
     reason: str
     advice: str
-    edit: Edit | None  # None: not known, or none needed
+    edit: Edit | None  # None: not known, none needed, or `value` is all there is to it
+    found: tuple[str, ...]  # a record that is right and differs from `value`
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,7 @@ def _show(visit: Visit, domain: SendingDomain, *, status: int, fault: str = "", 
     finding = visit.needs.checks.latest(domain.id)
     is_current = finding is not None and finding.verification.domain.records == domain.records  # REST and a timer check, too
     found = finding.verification.found if finding and is_current else None
-    ordered = sorted(domain.records, key=lambda record: tuple(_PURPOSES).index(record.purpose))
-    records = tuple(_record(record, None if found is None else found.get(record.purpose, ())) for record in ordered)
+    records = tuple(_record(record, None if found is None else found.get(record.purpose, ())) for record in _ordered(domain))
     view = DomainView(
         id=format_id(DOMAIN_PREFIX, domain.id),
         name=domain.name,
@@ -176,6 +176,10 @@ def _show(visit: Visit, domain: SendingDomain, *, status: int, fault: str = "", 
         checked=moment_of(finding.at) if finding and is_current else None,
     )
     return visit.show("domain.html", "domain", {"view": view, "fault": fault, "typed": typed, "wrong": wrong}, status=status)
+
+
+def _ordered(domain: SendingDomain) -> list[DnsRecord]:
+    return sorted(domain.records, key=lambda record: tuple(_PURPOSES).index(record.purpose))
 
 
 def _heading(domain: SendingDomain, verdicts: Sequence[Verdict]) -> str:
@@ -192,7 +196,7 @@ def _heading(domain: SendingDomain, verdicts: Sequence[Verdict]) -> str:
 
 def _row(domain: SendingDomain) -> Row:
     tone, shape, word = _STATUS[domain.status]
-    wrong = [record for record in domain.records if record.reason and not has_no_answer(record)]
+    wrong = [record for record in _ordered(domain) if record.reason and not has_no_answer(record)]
     missing = [record.purpose.value.upper() + ("" if record.is_required else " (advised)") for record in wrong]
     return Row(format_id(DOMAIN_PREFIX, domain.id), domain.name, domain.status.value, tone, shape, word, ", ".join(missing), _path(domain))
 
@@ -201,19 +205,21 @@ def _record(record: DnsRecord, found: tuple[str, ...] | None) -> RecordView:
     """`found` is None where what is published is not known."""
     verdict = judge(record, found or ())
     tone, shape, word = _VERDICTS[verdict]
+    edit = None if found is None else edit_record(record, sorted(found))  # DNS answers in any order
     return RecordView(
         key=record.purpose.value,
         title=_PURPOSES[record.purpose],
         type=record.type,
         name=record.name,
-        value=record.value,
+        value=edit.adds if edit and edit.adds else record.value,
         verdict=verdict,
         tone=tone,
         shape=shape,
         word="DNS gives no answer" if has_no_answer(record) else word,
         reason=record.reason.partition(": ")[0],
         advice=_advice(record, found),
-        edit=None if found is None else edit_record(record, sorted(found)),  # DNS answers in any order
+        edit=edit if edit and edit.deletes else None,
+        found=found if found and verdict is Verdict.RIGHT and found != (record.value,) else (),
     )
 
 
