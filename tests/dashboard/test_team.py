@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from sendryd.testing.clients import RestClient
 from sendryd.testing.process import RelayProcess
+from sendryd.testing.world import RECIPIENT_DOMAIN, World
 
 from .conftest import EMAIL, PASSWORD, Answer, Browser
 
@@ -142,3 +144,19 @@ def test_the_audit_has_pages_a_search_and_an_export(relay: RelayProcess, owner: 
     lines = exported.text.splitlines()
     assert lines[0] == "time,actor,address,action,target,before,after"
     assert len(lines) > 60
+
+
+def test_the_link_is_mailed_and_no_reader_of_the_account_sees_it(mails: World, reader: Browser, looker: Browser) -> None:
+    shown = reader.send("/team/invite", {"email": f"nina@{RECIPIENT_DOMAIN}", "role": "admin"}, page="/team")
+    assert "The link is on its way by mail." in shown
+    token = link_of(shown).rpartition("/")[2]
+    assert token.encode() in mails.wait_for_mail("You are invited to sendryd").content
+    (mail,) = set(re.findall(r'data-id="(em_\w+)"', looker.get("/emails?q=invited+sendryd").text))
+    for path in (f"/emails/{mail}", *(f"/emails/{mail}?part={part}" for part in ("Preview", "Text", "Source", "Headers"))):
+        page = looker.get(path)
+        assert (page.status, token in page.text) == (200, False)
+    source = looker.get(f"/emails/{mail}/source")
+    assert (source.status, token in source.text, "for its recipient alone" in source.text) == (200, False, True)
+    shared = RestClient(mails.relay, mails.live_key).get(f"/v1/emails/{mail}/share")["url"]
+    public = looker.get(urlsplit(str(shared)).path)
+    assert (public.status, token in public.text) == (200, False)

@@ -97,7 +97,7 @@ async def read_source(visit: Visit, message: Message) -> PartsView:
     except StoreError as error:
         log.error("content_not_shown", id=format_id(MESSAGE_PREFIX, message.id), error=repr(error))
         return PartsView(fault=LOST)
-    octets = b"".join(pieces)
+    octets = shown_content(message, b"".join(pieces))
     note = f"The first {size_text(SHOWN)} of {size_text(message.size)}." if message.size > SHOWN else ""
     return PartsView(note=note, text=_clean(octets.decode("utf-8", "replace").replace("\r\n", "\n")))
 

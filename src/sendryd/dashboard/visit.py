@@ -23,6 +23,7 @@ from sendryd.dashboard.access import Access, Site, Visitor, client_of
 from sendryd.dashboard.examination import Examination
 from sendryd.dashboard.look import LOOK_COOKIE, read_look
 from sendryd.dashboard.navigation import places
+from sendryd.dashboard.previews import Previews
 from sendryd.dashboard.rendering import Pages
 from sendryd.intake.accept import Intake
 from sendryd.model.ids import AccountId
@@ -71,6 +72,7 @@ class Needs:
     intake: Intake
     fences: Fences
     framer: ForeignFramer  # for the HTML of mails
+    previews: Previews  # of templates
     answers: Answers
     access: Access
     site: Site

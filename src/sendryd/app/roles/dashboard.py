@@ -14,6 +14,7 @@ from sendryd.dashboard.app import routes
 from sendryd.dashboard.examination import Examination
 from sendryd.dashboard.live import Streams
 from sendryd.dashboard.pages import PAGES
+from sendryd.dashboard.previews import Previews
 from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import EffectiveSetting, Needs
 from sendryd.policy.health import Finding
@@ -52,6 +53,7 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
         intake=intake_of(basics, running, shared),
         fences=basics.fences,
         framer=ForeignFramer(basics.fences.previews),
+        previews=Previews(basics.clock, basics.rand),
         answers=Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir),
         access=Access(basics.signin, site),
         site=site,

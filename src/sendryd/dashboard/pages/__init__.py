@@ -4,6 +4,7 @@ from typing import Final
 
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.pages import (
+    analytics,
     apilog,
     audit,
     content,
@@ -20,23 +21,26 @@ from sendryd.dashboard.pages import (
     smtplog,
     suppressions,
     team,
+    templates,
 )
 
 PAGES: Final[tuple[Page, ...]] = (
     *entering.PAGES,
     *home.PAGES,
+    *analytics.PAGES,
+    *apilog.PAGES,
     *audit.PAGES,
     *content.PAGES,
     *domains.PAGES,
     *email.PAGES,
     *emails.PAGES,
+    *health.PAGES,
     *keys.PAGES,
     *me.PAGES,
     *queue.PAGES,
-    *team.PAGES,
-    *suppressions.PAGES,
-    *apilog.PAGES,
-    *smtplog.PAGES,
-    *health.PAGES,
     *settings.PAGES,
+    *smtplog.PAGES,
+    *suppressions.PAGES,
+    *team.PAGES,
+    *templates.PAGES,
 )
