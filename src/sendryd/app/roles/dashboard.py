@@ -29,6 +29,13 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
     settings = basics.settings
     if not settings.dashboard:
         return []
+    streams = Streams(basics.clock, basics.rand.secret(PLACEHOLDER_LENGTH))
+    running.stops.insert(0, streams.stop)
+    return routes(_needs(basics, running, shared, smtp_port), PAGES, streams)
+
+
+def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> Needs:
+    settings = basics.settings
     site = Site(
         public_url=shared.public_url,
         hosts=frozenset({settings.hostname, settings.http_listen.host}),
@@ -38,7 +45,7 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
     async def examine() -> list[Finding]:
         return await make_doctor(settings, basics, exists=True, fault="").examine()
 
-    needs = Needs(
+    return Needs(
         store=basics.store,
         people=basics.people,
         signin=basics.signin,
@@ -72,9 +79,6 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
         paths=frozenset(page.path for page in PAGES),
         settings=lambda: effective(settings),
     )
-    streams = Streams(basics.clock, basics.rand.secret(PLACEHOLDER_LENGTH))
-    running.stops.insert(0, streams.stop)
-    return routes(needs, PAGES, streams)
 
 
 def effective(settings: Settings) -> list[EffectiveSetting]:
