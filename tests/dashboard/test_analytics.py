@@ -19,7 +19,7 @@ pytestmark = pytest.mark.sockets
 def sent(mails: World) -> None:
     """Two delivered mails and one that bounced, with a tag of their own."""
     rest = RestClient(mails.relay, mails.live_key)
-    for local, status in (("one", "delivered"), ("two", "delivered"), ("gone", "bounced")):
+    for local, status in (("one", "delivered"), ("two", "delivered"), ("gone+figures", "bounced")):
         body = {"from": f"a@{SENDING_DOMAIN}", "to": f"{local}@{RECIPIENT_DOMAIN}", "subject": "Figures", "text": "x"}
         made = str(rest.post("/v1/emails", {**body, "tags": [{"name": "kind", "value": "figures"}]})["id"])
         mails.relay.wait_for_status(made, {status}, key=mails.live_key)
