@@ -62,6 +62,8 @@ def remove_fetches(css: str) -> str:
             rule = _decode(found["rule"])
             pieces.append(f"@{rule}" if rule in _AT_RULES else _NOTHING)
             position = position if rule in _AT_RULES else _end_of_rule(css, position)
+        elif found["string"] is not None:
+            pieces.append(found[0].replace("</", "<\\/"))
         elif found["opens"] is None:
             pieces.append(found[0])
         elif (function := _decode(found["name"])) in _FUNCTIONS:
@@ -71,7 +73,7 @@ def remove_fetches(css: str) -> str:
             pieces.append(kept)
             if _JOINS.match(css, position):  # keeps it apart from the replacement, which is a name
                 pieces.append(_NOTHING)
-    return "".join(pieces).replace("</", "<\\/")
+    return "".join(pieces).replace("</", "< /")  # between tokens; in strings it is escaped
 
 
 def _read_function(css: str, function: str, position: int) -> tuple[str, int]:

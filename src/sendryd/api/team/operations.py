@@ -1,5 +1,6 @@
 """People of the account. A key acts as an admin, who manages all members except owners."""
 
+from dataclasses import replace
 from typing import Final
 
 from sendryd.accounts.audit import Client
@@ -44,7 +45,7 @@ class TeamHandlers:
             ),
             Operation(GROUP, "DELETE /v1/team/{id}", self.remove, is_live_only=True, conflict=OWNERS),
             set_role,
-            set_role.alias("PATCH /v1/team/{id}/role"),
+            replace(set_role, route="PATCH /v1/team/{id}/role"),
         ]
 
     async def list(self, call: Call[None, None]) -> Team:
