@@ -71,4 +71,7 @@ async def test_refusals_are_stored_and_old_ones_deleted(tmp_path: Path) -> None:
     await writer.stop()
     found = await store.page_smtp_refusals(None, limit=9)
     assert [each.sender for each in found.items] == ["new@acme.test"]
+    clock.advance(timedelta(days=8))
+    await writer.prune()
+    assert (await store.page_smtp_refusals(None, limit=9)).items == ()
     await store.aclose()

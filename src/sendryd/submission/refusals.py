@@ -26,6 +26,7 @@ from sendryd.store.base import RefusalStore
 from sendryd.store.errors import StoreError
 
 INTERVAL: Final = 1.0  # seconds: a person who looks at the log after a refusal finds it there
+PRUNE_INTERVAL: Final = 3600.0  # seconds between deletions while no refusal comes
 MAX_WAITING: Final = 1000  # refusals in memory; more in a second are left out
 KEPT: Final = timedelta(days=7)
 MAX_STORED: Final = 10_000  # some megabytes, which a search passes in milliseconds
@@ -137,10 +138,14 @@ class RefusalWriter:
 
     async def run(self) -> None:
         """Until cancelled."""
+        pruned = self._clock.monotonic()
         while True:
             await self._clock.sleep(INTERVAL)
             try:
                 await self.flush()
+                if self._clock.monotonic() - pruned >= PRUNE_INTERVAL:
+                    pruned = self._clock.monotonic()
+                    await self.prune()
             except StoreError as error:
                 log.error("refusals_not_stored", error=repr(error))
 
@@ -153,4 +158,8 @@ class RefusalWriter:
         """Stores what was noted. Raises `StoreUnavailable`, and then forgets it."""
         refusals, more = self._book.take()
         if refusals or more:
-            await self._store.add_smtp_refusals(refusals, more, keep_since=self._clock.now() - KEPT, most=MAX_STORED)
+            await self._store.add_smtp_refusals(refusals, more, keep_since=self._clock.settled() - KEPT, most=MAX_STORED)
+
+    async def prune(self) -> None:
+        """Deletes old refusals, also where no new one comes. Raises `StoreUnavailable`."""
+        await self._store.add_smtp_refusals([], {}, keep_since=self._clock.settled() - KEPT, most=MAX_STORED)

@@ -12,6 +12,7 @@ from sendryd.accounts.destinations import DestinationChange, Destinations
 from sendryd.accounts.emails import By
 from sendryd.accounts.explanations import explain_delivery
 from sendryd.dashboard.app import Page, Show
+from sendryd.dashboard.live import Source
 from sendryd.dashboard.statuses import SHAPES, StatusView, status_of_delivery
 from sendryd.dashboard.visit import Visit
 from sendryd.model.delivery import DeliveryState
@@ -29,6 +30,8 @@ MOST: Final = 50  # destinations on the page
 PAGE: Final = 50  # mails of a destination on a page
 MAX_EVENTS: Final = 1000  # of a message, to explain one delivery
 MAX_DIGITS: Final = 9
+PARTS: Final = {"queue-heading": "queue_heading.html", "queue-rows": "queue_rows.html"}
+DOMAIN_PARTS: Final = {"queue-of-domain": "queue_domain_inside.html"}
 
 WORDS: Final[Mapping[Tone, str]] = {
     Tone.OK: "Delivered",
@@ -99,11 +102,15 @@ class MailRow:
 
 async def show(visit: Visit) -> Response:
     """`GET /queue`."""
+    return visit.show("queue.html", "queue", {**await _read(visit), "told": _told(visit)})
+
+
+async def _read(visit: Visit) -> Mapping[str, object]:
     store, now = visit.needs.store, visit.needs.clock.now()
     found = await store.list_waiting_destinations(_whose(visit), limit=MOST + 1)
     paused = await store.list_paused_destinations()
     named = {each.domain for each in found}
-    values = {
+    return {
         "rows": [await _destination(visit, each, now, paused) for each in found[:MOST]],
         "quiet": [
             QuietRow(each.domain, f"/queue/{quote(each.domain)}", each.by, timestamp(each.since), clock(each.since, now))
@@ -111,10 +118,8 @@ async def show(visit: Visit) -> Response:
             if each.domain not in named
         ],
         "has_more": len(found) > MOST,
-        "told": _told(visit),
         "heading": _heading(found),
     }
-    return visit.show("queue.html", "queue", values)
 
 
 async def show_domain(visit: Visit) -> Response:
@@ -122,22 +127,25 @@ async def show_domain(visit: Visit) -> Response:
     domain = _domain(visit)
     if domain is None:
         return visit.show("missing.html", "missing", {}, status=404)
+    return visit.show("queue_domain.html", "queue-domain", {**await _read_domain(visit), "told": _told(visit)})
+
+
+async def _read_domain(visit: Visit) -> Mapping[str, object]:
+    domain = _domain(visit) or ""
     number = parse_id(visit.query("before"), DELIVERY_PREFIX)
     before = DeliveryId(number) if number is not None else None
     store, now = visit.needs.store, visit.needs.clock.now()
     paused = await store.list_paused_destinations()
     waiting = await store.list_waiting_destinations(_whose(visit), limit=1, domain=domain)
     mails = await store.page_destination(domain, _whose(visit), limit=PAGE, before=before)
-    values = {
+    return {
         "domain": domain,
         "path": f"/queue/{quote(domain)}",
         "row": await _destination(visit, waiting[0], now, paused) if waiting else None,
         "paused_by": next((each.by for each in paused if each.domain == domain), ""),
         "mails": [await _mail(visit, each, now, paused) for each in mails.items],
         "older": f"/queue/{quote(domain)}?before={format_id(DELIVERY_PREFIX, mails.items[-1].id)}" if mails.has_more else "",
-        "told": _told(visit),
     }
-    return visit.show("queue_domain.html", "queue-domain", values)
 
 
 # The changes.
@@ -282,8 +290,8 @@ def _when(due: datetime | None, now: datetime) -> str:
 
 
 PAGES: Final = (
-    Page(path="/queue", get=show),
-    Page(path="/queue/{domain}", get=show_domain),
+    Page(path="/queue", get=show, live=Source(page="queue", read=_read, parts=PARTS)),
+    Page(path="/queue/{domain}", get=show_domain, live=Source(page="queue-domain", read=_read_domain, parts=DOMAIN_PARTS)),
     Page(path="/queue/{domain}/try", post=_changing(DestinationChange.TRY_NOW)),
     Page(path="/queue/{domain}/hold", post=_changing(DestinationChange.HOLD), needs_to_change=Right.ADMINISTER),
     Page(path="/queue/{domain}/release", post=_changing(DestinationChange.RELEASE), needs_to_change=Right.ADMINISTER),
