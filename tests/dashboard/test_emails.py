@@ -125,7 +125,7 @@ def test_a_pasted_id_opens_its_object(reader: Browser, mails: World, sent: dict[
     rest = RestClient(mails.relay, mails.live_key)
     delivery = mails.relay.json("queue", "show", email_id)["data"][0]["id"]
     event = rest.get(f"/v1/emails/{email_id}/events")["data"][0]["id"]
-    domain = rest.get("/v1/domains")["data"][0]["id"]
+    domain = next(each["id"] for each in rest.get("/v1/domains")["data"] if each["name"] == SENDING_DOMAIN)
     for pasted in (email_id, email_id.upper(), delivery, event, f" id:{email_id} "):
         answer = find(reader, pasted)
         assert (answer.status, answer.headers.get("location")) == (303, f"/emails/{email_id}"), pasted
