@@ -121,3 +121,11 @@ def test_without_the_dashboard_its_paths_are_missing(tmp_path_factory: pytest.Te
         assert "owner_url" not in relay.ready
         assert "/docs" in browser.get("/").text
         assert [browser.get(path).status for path in ("/sign-in", "/emails", "/welcome/x")] == [404, 404, 404]
+
+
+def test_the_password_is_asked_for_again(owner: Browser) -> None:
+    shown = owner.get("/elevate?next=%2F%2Fevil.example")
+    assert (shown.status, shown.page) == (200, "elevate")
+    assert owner.send("/elevate", {"password": "wrong", "next": "/team"}).status == 401
+    assert owner.send("/elevate", {"password": PASSWORD, "next": "/team"}).headers["location"] == "/team"
+    assert owner.send("/elevate", {"password": PASSWORD, "next": "//evil.example"}).headers["location"] == "/"

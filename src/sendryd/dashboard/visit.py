@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -114,6 +115,15 @@ class Visit:
     def account_id(self) -> AccountId:
         """The account that is shown."""
         return self.me.signed_in.membership.account_id
+
+    @property
+    def is_elevated(self) -> bool:
+        """Whether the person has proved within the last 15 minutes who they are."""
+        return self.needs.signin.is_elevated(self.me.signed_in)
+
+    def prove_first(self, path: str) -> Response:
+        """Asks for the password, then goes on to a path of ours."""
+        return self.go(f"/elevate?next={quote(path, safe='')}")
 
     @property
     def client(self) -> Client:

@@ -57,6 +57,8 @@ async def show(visit: Visit) -> Response:
 async def export(visit: Visit) -> Response:
     """`GET /audit/export`: all that matches as CSV, which is itself noted."""
     text = visit.query("q")[:MAX_TEXT].strip() or None
+    if not visit.is_elevated:
+        return visit.prove_first("/audit" + ("?" + urlencode({"q": text}) if text else ""))
     email = visit.me.signed_in.person.email
     await visit.needs.audit.add(visit.account_id, email, visit.client, "audit.exported", text or "")
     named = {**headers(), "Content-Disposition": 'attachment; filename="audit.csv"'}

@@ -11,6 +11,7 @@ from sendryd.dashboard.app import Page
 from sendryd.dashboard.visit import Visit
 from sendryd.model.people import LinkPurpose
 from sendryd.policy.password import WeakPassword
+from sendryd.policy.rights import Right
 from sendryd.runtime.passwords import PasswordsBusy
 from sendryd.store.errors import NotFound
 
@@ -80,6 +81,29 @@ async def sign_out(visit: Visit) -> Response:
     answer = visit.go("/sign-in")
     visit.needs.access.sign_out(answer, visit.request)
     return answer
+
+
+async def show_elevate(visit: Visit) -> Response:
+    """`GET /elevate` asks for the password again."""
+    return _elevate_form(visit, _next(visit.query("next")), fault="", status=200)
+
+
+async def elevate(visit: Visit) -> Response:
+    """`POST /elevate`: for 15 minutes the session may do what needs a fresh proof."""
+    target = _next(visit.fields.get("next", ""))
+    try:
+        await visit.needs.signin.elevate(visit.me.signed_in, visit.fields.get("password", ""), client=visit.client)
+    except SignInFailed:
+        return _elevate_form(visit, target, fault="The password is wrong.", status=401)
+    except SignInThrottled as error:
+        return _elevate_form(visit, target, fault=f"The password is wrong. Try again in {error.seconds:.0f} s.", status=429)
+    except PasswordsBusy:
+        return _elevate_form(visit, target, fault=BUSY, status=503)
+    return visit.go(target)
+
+
+def _elevate_form(visit: Visit, target: str, *, fault: str, status: int) -> Response:
+    return visit.show("elevate.html", "elevate", {"next": target, "fault": fault}, status=status)
 
 
 async def show_welcome(visit: Visit) -> Response:
@@ -180,6 +204,7 @@ PAGES: Final = (
     Page(path="/sign-in", get=show_sign_in, post=sign_in, needs=None),
     Page(path="/sign-in/code", get=show_code, post=check_code, needs=None),
     Page(path="/sign-out", post=sign_out, needs=None),
+    Page(path="/elevate", get=show_elevate, post=elevate, needs_to_change=Right.SEE),
     Page(path="/welcome/{link}", get=show_welcome, post=welcome, needs=None),
     Page(path="/join/{link}", get=show_join, post=join, needs=None),
 )

@@ -81,6 +81,8 @@ async def set_role(visit: Visit, member: Membership) -> Response:
         role = Role(visit.fields.get("role", ""))
     except ValueError:
         return await _show(visit, {"": "There is no such role."}, status=422)
+    if not visit.is_elevated:
+        return visit.prove_first("/team")
     if role is not member.role:
         await visit.needs.people.set_role(member, role, by=_email(visit), by_role=_role(visit), client=visit.client)
     return visit.go("/team?said=role")

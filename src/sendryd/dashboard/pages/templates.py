@@ -93,12 +93,13 @@ async def save(visit: Visit, template: Template) -> Response:
     fields, name = visit.fields, visit.fields.get("name", "").strip()
     if (wrong := _wrong_name(name)) is not None:
         return await _show(visit, template, {"name": wrong}, status=422)
+    html = _given(_lines(fields.get("html", "")), template.content.html)
     change = TemplateChange(
         name=name,
         subject=_given(fields.get("subject", ""), template.content.subject),
-        html=_given(_lines(fields.get("html", "")), template.content.html),
+        html=html,
         text=_given(_lines(fields.get("text", "")), template.content.text),
-        clears_blocks=template.content.blocks is not None and _lines(fields.get("html", "")) != _lines(template.content.html or ""),
+        clears_blocks=template.content.blocks is not None and html is not None,
     )
     try:
         saved = await visit.needs.templates.update(_person(visit), template.id, change)
@@ -106,7 +107,9 @@ async def save(visit: Visit, template: Template) -> Response:
         return await _show(visit, template, {error.field: str(error)}, status=422)
     except FenceUnavailable:
         return await _show(visit, template, {"html": BUSY}, status=503)
-    await _note(visit, "template.changed", saved, before={"name": template.name}, after={"name": saved.name})
+    given = {"name": name, "subject": change.subject, "html": html, "text": change.text}
+    fields_changed = [each for each, text in given.items() if text is not None and (each != "name" or name != template.name)]
+    await _note(visit, "template.changed", saved, after={"changed": ", ".join(fields_changed)})
     return visit.go(f"/templates/{_id(template)}?said=saved")
 
 
@@ -268,8 +271,8 @@ def _wrong_name(name: str) -> str | None:
 
 
 def _given(text: str, stored: str | None) -> str | None:
-    """The text of a field; None, which changes nothing, if it is empty and nothing is stored either."""
-    return text if text or stored else None
+    """The text of a field; None, which changes nothing, if it is as stored: forms lose spaces and line ends around it."""
+    return None if text == _lines(stored or "").strip() else text
 
 
 def _lines(text: str) -> str:

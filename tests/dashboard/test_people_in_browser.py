@@ -1,0 +1,67 @@
+"""Team, Me and Templates in Chromium: a dialog that asks, the QR code, the preview while somebody writes."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, expect
+
+from sendryd.testing.world import World
+
+from .conftest import Browser
+from .test_emails_in_browser import WAIT, chromium
+
+pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
+
+__all__ = ["chromium"]
+
+
+@pytest.fixture
+def page(chromium: Chromium, reader: Browser, mails: World) -> Iterator[Page]:
+    """A tab of the owner, on a phone. At its end no message stands in the console."""
+    base = mails.relay.ready["http"]
+    context = chromium.new_context(base_url=base, viewport={"width": 360, "height": 800}, color_scheme="dark")
+    context.add_cookies([{"name": name, "value": value, "url": base} for name, value in reader.cookies.items()])
+    tab = context.new_page()
+    tab.set_default_timeout(WAIT)
+    said: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    yield tab
+    context.close()
+    assert said == []
+
+
+def test_removing_asks_first(page: Page, mails: World) -> None:
+    mails.relay.json("people", "invite", "phone@acme.example", "--role", "viewer")
+    page.goto("/team")
+    row = page.locator("tr", has_text="phone@acme.example")
+    row.get_by_role("button", name="Withdraw").click()
+    expect(page.get_by_role("status").filter(has_text="withdrawn")).to_be_visible()
+    assert page.locator("tr", has_text="phone@acme.example").count() == 0
+    mine = page.locator("tr", has_text="mara@acme.example")
+    mine.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Keep").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_preview_follows_what_is_written(page: Page) -> None:
+    page.goto("/templates")
+    page.fill("#f-name", "Written")
+    page.get_by_role("button", name="Create").click()
+    page.fill("#f-html", "<h1>Dear {{ name }}</h1>")
+    page.fill("#f-data", '{"name": "Ann"}')
+    expect(page.frame_locator("iframe.framed").locator("h1")).to_have_text("Dear Ann")
+    page.fill("#f-html", "{% if %}")
+    expect(page.locator("#preview [role=alert]")).to_be_visible()
+    page.fill("#f-html", "<h1>Hi</h1>")
+    page.get_by_role("button", name="Save and publish").click()
+    expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/team", "/audit", "/me", "/me/factor", "/templates", "/analytics", "/elevate"])
+def test_nothing_scrolls_sideways_on_a_phone(page: Page, path: str) -> None:
+    page.goto(path)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert re.fullmatch(r"[a-z-]+", page.locator("body").get_attribute("data-page") or "")
