@@ -4,6 +4,7 @@ import html
 import re
 from urllib.parse import urlsplit
 
+import pyotp
 import pytest
 
 from sendryd.testing.clients import RestClient
@@ -160,3 +161,12 @@ def test_the_link_is_mailed_and_no_reader_of_the_account_sees_it(mails: World, r
     shared = RestClient(mails.relay, mails.live_key).get(f"/v1/emails/{mail}/share")["url"]
     public = looker.get(urlsplit(str(shared)).path)
     assert (public.status, token in public.text) == (200, False)
+
+
+def test_the_team_shows_who_has_a_second_factor(relay: RelayProcess, owner: Browser) -> None:
+    browser = joined(relay, owner, "two@acme.example", "viewer")
+    offered = browser.get("/me/factor")
+    secret = re.findall(r'name="secret" value="([A-Z2-7]{32})"', offered.text)[0]
+    assert "Two factors" not in owner.get("/team")
+    browser.post("/me/factor", {"token": offered.token, "secret": secret, "code": pyotp.TOTP(secret).now()})
+    assert "Two factors" in owner.get("/team")
