@@ -85,7 +85,7 @@ class RefusalBook:
                 step=step,
                 cause=refusal.key.value if isinstance(refusal, Refusal) else "",
                 reply=without_keys(str(reply)[:MAX_REPLY]),
-                sender=sender[:MAX_TEXT],
+                sender=_shown(sender),
                 recipients=_shortened(recipients),
                 created_at=self._clock.now(),
             )
@@ -114,12 +114,13 @@ def envelope(mail: MailFrom | None, recipients: Iterable[str], step: str, named:
     return sender, [*(recipients if mail else ()), *([named] if named and step == "RCPT" else ())]
 
 
-def _shown(helo: str) -> str:
-    return without_keys(helo[:MAX_TEXT])
+def _shown(text: str) -> str:
+    """A client's text as it is stored: keys that were sent in the wrong place are stars."""
+    return without_keys(text[:MAX_TEXT])
 
 
 def _shortened(recipients: Iterable[str]) -> tuple[str, ...]:
-    return tuple(each[:MAX_TEXT] for each in islice(recipients, MAX_RECIPIENTS))
+    return tuple(_shown(each) for each in islice(recipients, MAX_RECIPIENTS))
 
 
 def path_in(line: str) -> str:
