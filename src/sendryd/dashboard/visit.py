@@ -21,6 +21,7 @@ from sendryd.accounts.suppressions import Suppressions
 from sendryd.accounts.templates import Templates
 from sendryd.accounts.webhooks import Webhooks
 from sendryd.dashboard.access import Access, Site, Visitor, client_of
+from sendryd.dashboard.attachmentcounts import AttachmentCounts
 from sendryd.dashboard.examination import Examination
 from sendryd.dashboard.look import LOOK_COOKIE, read_look
 from sendryd.dashboard.navigation import places
@@ -74,6 +75,7 @@ class Needs:
     fences: Fences
     framer: ForeignFramer  # for the HTML of mails
     previews: Previews  # of templates
+    attachments: AttachmentCounts
     answers: Answers
     access: Access
     site: Site

@@ -11,6 +11,7 @@ from sendryd.app.roles.running import Running, Shared, intake_of, invitations_of
 from sendryd.app.settings import PREFIX, Settings
 from sendryd.dashboard.access import Access, Site
 from sendryd.dashboard.app import routes
+from sendryd.dashboard.attachmentcounts import AttachmentCounts
 from sendryd.dashboard.examination import Examination
 from sendryd.dashboard.live import Streams
 from sendryd.dashboard.pages import PAGES
@@ -45,6 +46,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
     async def examine() -> list[Finding]:
         return await make_doctor(settings, basics, exists=True, fault="").examine()
 
+    answers = Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir)
     return Needs(
         store=basics.store,
         people=basics.people,
@@ -61,7 +63,8 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         fences=basics.fences,
         framer=ForeignFramer(basics.fences.previews),
         previews=Previews(basics.clock, basics.rand),
-        answers=Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir),
+        attachments=AttachmentCounts(basics.store, answers),
+        answers=answers,
         access=Access(basics.signin, site),
         site=site,
         pages=Pages(),

@@ -22,6 +22,7 @@ from sendryd.dashboard.pages import (
     suppressions,
     team,
     templates,
+    testinbox,
 )
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -43,4 +44,5 @@ PAGES: Final[tuple[Page, ...]] = (
     *suppressions.PAGES,
     *team.PAGES,
     *templates.PAGES,
+    *testinbox.PAGES,
 )
