@@ -22,6 +22,7 @@ from sendryd.model.message import Message, MessageStatus, MessageSummary
 from sendryd.policy.explain import Action
 from sendryd.store.base import MessageFilter
 
+INTERVAL: Final = 0.5  # seconds between two looks: whoever has just sent a mail waits for it
 SHOWN: Final = 50  # rows of a page
 KILO: Final = 1024  # octets
 FIRST_PART: Final = "preview"
@@ -211,4 +212,5 @@ def _snippets(visit: Visit, sender: str) -> tuple[Snippet, ...]:
     )
 
 
-PAGES: Final = (Page(path="/test", get=show, live=Source(page="test", read=_read_live, parts={"list": "test_list.html", **MAIL_PARTS})),)
+LIVE: Final = Source(page="test", read=_read_live, parts={"list": "test_list.html", **MAIL_PARTS}, interval=INTERVAL)
+PAGES: Final = (Page(path="/test", get=show, live=LIVE),)
