@@ -11,6 +11,7 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.message.parse import attachment_parts, walk
 from sendryd.model.ids import MessageId
 from sendryd.model.message import Message
+from sendryd.policy.privacy import shown_content
 from sendryd.runtime import offload
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.budget import BudgetExhausted
@@ -48,7 +49,8 @@ class AttachmentCounts:
                 return
             try:
                 async with self._answers.room(message.size):
-                    self._kept[message.id] = await offload.in_thread(_number, await self._store.read_content(message.id))
+                    content = shown_content(message, await self._store.read_content(message.id))
+                    self._kept[message.id] = await offload.in_thread(_number, content)
             except (ContentDamaged, NotFound):
                 self._kept[message.id] = None
             except (BudgetExhausted, StoreError):
