@@ -1,12 +1,16 @@
-"""The dashboard over HTTP, in the real program."""
+"""The dashboard over HTTP and in Chromium, in the real program."""
 
 import html
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPConnection
+from typing import Literal
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, sync_playwright
 
 from sendryd.testing.mailhost import Script
 from sendryd.testing.process import RelayProcess
@@ -146,3 +150,57 @@ def looker(mails: World, reader: Browser) -> Browser:
     browser = Browser(mails.relay.ready["http"])
     assert browser.send(urlsplit(url).path, {"name": "Vera", "password": PASSWORD}).status == 303
     return browser
+
+
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+)  # fmt: skip
+WAIT = 10_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def open_tab(
+    chromium: Chromium,
+    browser: Browser,
+    *,
+    width: int = 1440,
+    height: int = 900,
+    scheme: Literal["dark", "light"] = "light",
+    script: bool = True,
+) -> Iterator[Page]:
+    """A tab with the cookies of a browser. At its end no message stands in the console, no policy was broken, and no other host was asked."""
+    context = chromium.new_context(
+        base_url=browser.base,
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        java_script_enabled=script,
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    context.add_cookies([{"name": name, "value": value, "url": browser.base} for name, value in browser.cookies.items()])
+    said: list[str] = []
+    asked: set[str] = set()
+    context.on("console", lambda message: said.append(message.text))
+    context.on("weberror", lambda error: said.append(str(error.error)))
+    context.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+    tab = context.new_page()
+    tab.set_default_timeout(WAIT)
+    yield tab
+    context.close()
+    assert said == []
+    assert asked <= {browser.host, ""}
+
+
+@pytest.fixture
+def page(chromium: Chromium, reader: Browser) -> Iterator[Page]:
+    """A tab of the owner of `mails`."""
+    with open_tab(chromium, reader) as tab:
+        yield tab

@@ -1,51 +1,13 @@
 """Emails in Chromium: keys, live rows, changes, the frame of a hostile mail."""
 
-from collections.abc import Iterator
-from urllib.parse import urlsplit
-
 import pytest
-from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Dialog, Page, sync_playwright
+from playwright.sync_api import Dialog, Page
 
 from sendryd.testing.world import RECIPIENT_DOMAIN, World
 
-from .conftest import Browser
 from .test_emails import HOSTILE, send
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
-
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-)  # fmt: skip
-WAIT = 10_000  # milliseconds
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(ARGUMENTS))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Chromium, reader: Browser, mails: World) -> Iterator[Page]:
-    """A tab of the owner. At its end no message stands in the console, and nothing was asked of another host."""
-    base = mails.relay.ready["http"]
-    context = chromium.new_context(base_url=base, viewport={"width": 1440, "height": 900})
-    context.add_cookies([{"name": name, "value": value, "url": base} for name, value in reader.cookies.items()])
-    tab = context.new_page()
-    tab.set_default_timeout(WAIT)
-    said: list[str] = []
-    asked: set[str] = set()
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    context.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
-    yield tab
-    context.close()
-    assert said == []
-    assert asked <= {urlsplit(base).netloc, ""}
 
 
 def test_a_mail_is_found_read_and_left_by_keys_alone(page: Page, mails: World) -> None:

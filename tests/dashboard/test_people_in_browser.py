@@ -9,28 +9,16 @@ from playwright.sync_api import Page, expect
 
 from sendryd.testing.world import World
 
-from .conftest import Browser
-from .test_emails_in_browser import WAIT, chromium
+from .conftest import Browser, open_tab
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 
-__all__ = ["chromium"]
-
 
 @pytest.fixture
-def page(chromium: Chromium, reader: Browser, mails: World) -> Iterator[Page]:
-    """A tab of the owner, on a phone. At its end no message stands in the console."""
-    base = mails.relay.ready["http"]
-    context = chromium.new_context(base_url=base, viewport={"width": 360, "height": 800}, color_scheme="dark")
-    context.add_cookies([{"name": name, "value": value, "url": base} for name, value in reader.cookies.items()])
-    tab = context.new_page()
-    tab.set_default_timeout(WAIT)
-    said: list[str] = []
-    tab.on("console", lambda message: said.append(message.text))
-    tab.on("pageerror", lambda error: said.append(str(error)))
-    yield tab
-    context.close()
-    assert said == []
+def page(chromium: Chromium, reader: Browser) -> Iterator[Page]:
+    """A tab of the owner, on a phone."""
+    with open_tab(chromium, reader, width=360, height=800, scheme="dark") as tab:
+        yield tab
 
 
 def test_removing_asks_first(page: Page, mails: World) -> None:

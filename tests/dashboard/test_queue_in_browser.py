@@ -5,11 +5,9 @@ from playwright.sync_api import Page
 
 from sendryd.testing.world import World
 
-from .test_emails_in_browser import chromium, page
 from .test_queue import send
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
-__all__ = ["chromium", "page"]  # fixtures
 
 
 def test_a_destination_comes_and_goes_without_a_click(page: Page, mails: World) -> None:

@@ -1,39 +1,9 @@
 """Domains and API keys in Chromium: dialogs, copying, and a policy that nothing breaks."""
 
-from collections.abc import Iterator
-from urllib.parse import urlsplit
-
 import pytest
-from playwright.sync_api import Page, sync_playwright
-
-from sendryd.testing.world import World
-
-from .conftest import Browser
-from .test_emails_in_browser import ARGUMENTS, WAIT
+from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
-
-
-@pytest.fixture
-def page(reader: Browser, mails: World) -> Iterator[Page]:
-    """A tab of the owner. At its end no message stands in the console, and nothing was asked of another host."""
-    base = mails.relay.ready["http"]
-    said: list[str] = []
-    asked: set[str] = set()
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(ARGUMENTS))
-        context = chromium.new_context(base_url=base, viewport={"width": 1440, "height": 900})
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        context.add_cookies([{"name": name, "value": value, "url": base} for name, value in reader.cookies.items()])
-        tab = context.new_page()
-        tab.set_default_timeout(WAIT)
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        context.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
-        yield tab
-        chromium.close()
-    assert said == []
-    assert asked <= {urlsplit(base).netloc, ""}
 
 
 def test_a_domain_is_added_copied_and_removed_with_its_name_typed(page: Page) -> None:

@@ -8,14 +8,13 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser as Chromium
 
 from sendryd.dashboard.pages.testinbox import SHOWN
 from sendryd.testing.clients import RestClient
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
-from .conftest import Answer, Browser
-from .test_emails_in_browser import ARGUMENTS, WAIT
+from .conftest import Answer, Browser, open_tab
 
 pytestmark = pytest.mark.sockets
 
@@ -192,17 +191,9 @@ def test_an_empty_inbox_waits_and_its_lines_run(reader: Browser, mails: World, t
 
 
 @pytest.mark.needs("chromium")
-def test_a_mail_appears_by_itself(reader: Browser, mails: World) -> None:
+def test_a_mail_appears_by_itself(chromium: Chromium, reader: Browser, mails: World) -> None:
     key = Key(reader, mails, "inbox live")
-    base, said = mails.relay.ready["http"], list[str]()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(ARGUMENTS))
-        context = browser.new_context(base_url=base, viewport={"width": 1440, "height": 900})
-        context.add_cookies([{"name": name, "value": value, "url": base} for name, value in reader.cookies.items()])
-        tab = context.new_page()
-        tab.set_default_timeout(WAIT)
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
+    with open_tab(chromium, reader) as tab:
         tab.goto(key.path)
         tab.get_by_text("waits for the first mail").wait_for()
         tab.wait_for_selector("[data-live=live]")
@@ -217,5 +208,3 @@ def test_a_mail_appears_by_itself(reader: Browser, mails: World) -> None:
         for path in (key.path, f"{key.path}&open={own}"):
             tab.goto(path)
             assert tab.evaluate("document.documentElement.scrollWidth") <= 360, path
-        browser.close()
-    assert said == []
