@@ -20,7 +20,7 @@ from sendryd.runtime.turns import BulkTurns
 
 MIB: Final = 1024 * 1024
 # Octets of content in memory. With 100 MB for the program itself and what the allocator keeps, the process stays below 400 MB.
-MEMORY_LIMIT: Final = 224 * MIB
+MEMORY_LIMIT: Final = 240 * MIB
 FILES_LIMIT: Final = 4096 * MIB  # octets in temporary files: a hundred contents of the largest size
 IN_MEMORY: Final = 256 * 1024  # octets of a content or body that comes in; many times the usual message. A larger one goes to a file
 # Octets of a content received by SMTP that stay in memory while it comes in, if its key's share has room: a file costs a write and a read of each
@@ -216,12 +216,12 @@ class ContentBudget:
 
     def __init__(self, memory: int = MEMORY_LIMIT, files: int = FILES_LIMIT, *, received_in_memory: int = RECEIVED_IN_MEMORY) -> None:
         self.received_in_memory = received_in_memory  # octets of one content
-        unit = memory // 28  # 8 MiB
+        unit = memory // 30  # 8 MiB
         self.turns = BulkTurns()
         self.memory = Share(memory)
         self.files = Share(files)
         # In memory while a peer is awaited: small contents, and the beginnings of large ones.
-        self._receipt = (self.memory.share(4 * unit, reserved=2 * unit), self.memory.share(2 * unit, reserved=unit, rank=1))
+        self._receipt = (self.memory.share(5 * unit, reserved=4 * unit), self.memory.share(2 * unit, reserved=unit, rank=1))
         self.requests = self.memory.share(2 * unit, reserved=unit)  # bodies of REST requests
         self.handed_over = self.memory.share(4 * unit, reserved=unit)  # accepted and not yet sent
         self.sending = self.memory.share(4 * unit, reserved=2 * unit)  # read to be sent
@@ -241,9 +241,11 @@ class ContentBudget:
         return f"<ContentBudget {self.memory.taken} of {self.memory.limit} octets in memory, {self.files.taken} in files>"
 
     def receipt(self, owner: object, *, is_test: bool) -> Share:
-        """A key's share of the memory for contents received by SMTP. Live keys are served before test keys, here and below."""
+        """A key's share of the memory for contents received by SMTP: most of it, because the content of a key without room goes to a file, and is
+        not refused. Live keys are served before test keys, here and below.
+        """
         share = self._receipt[is_test]
-        return share.part(owner, share.limit // 4)
+        return share.part(owner, share.limit * 3 // 5)
 
     def incoming(self, owner: object, *, is_test: bool) -> Share:
         """A key's share of the files for contents received by SMTP."""
