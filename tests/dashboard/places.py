@@ -1,0 +1,99 @@
+"""Every page of the dashboard with something on it: usual values, and the nastiest that strangers and apps can fill in."""
+
+import re
+from urllib.parse import quote
+
+from sendryd.dashboard.pages import PAGES
+from sendryd.testing.clients import RestClient, submit
+from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
+
+from .conftest import Browser
+
+LONG = "Donaudampfschifffahrtsgesellschaftskapitaen" * 3
+NASTY = f'"><script>alert(1)</script><img src=x onerror=alert(2)>\u202eesrever\u202c {LONG}'
+NASTY_NAME = f'"><script>alert(1)</script> {LONG}'[:100]
+NASTY_ADDRESS = f"{'long.local.part' * 3}@{RECIPIENT_DOMAIN}"
+# Addresses that answer with a file, a stream or a fragment, not with a page.
+NOT_PAGES = {
+    "/analytics/export",
+    "/audit/export",
+    "/content/{token}",
+    "/emails/{id}/attachments/{number}",
+    "/emails/{id}/source",
+    "/suppressions/export",
+    "/templates/preview/{name}",
+}
+# Pages for somebody who is not signed in; the others are the owner's.
+OPEN = ("/sign-in", "/sign-in/code", "/welcome/{link}", "/join/{link}")
+PARTS = ("timeline", "preview", "text", "source", "headers", "attachments", "webhooks")
+
+
+def patterns() -> list[str]:
+    """The paths of all pages, as their routes name them."""
+    return sorted({page.path for page in PAGES if page.get} - NOT_PAGES)
+
+
+def fill(world: World, owner: Browser) -> dict[str, list[str]]:
+    """Makes the contents. Gives the addresses to open by the path of their page; those without parameters stand for themselves."""
+    rest, test = RestClient(world.relay, world.live_key), RestClient(world.relay, world.test_key)
+    usual = {"from": f"Acme <hello@{SENDING_DOMAIN}>", "subject": "Your order 48121 is on its way", "text": "It is on its way."}
+    nasty: dict[str, object] = {
+        "from": f'"{NASTY.replace(chr(34), "")}" <hello@{SENDING_DOMAIN}>',
+        "subject": NASTY,
+        "html": f"<h1>{NASTY}</h1>",
+        "text": NASTY,
+        "tags": [{"name": "kind", "value": "w" * 250}],
+        "attachments": [{"filename": f"{NASTY}.txt", "content": "aGVsbG8="}],
+    }
+    rest.post("/v1/webhooks", {"url": f"https://hooks.example.org/{LONG}", "events": ["email.delivered", "email.bounced"]})
+    emails = {}
+    for word in ("ann", "gone", "slow", "held"):
+        more = {"scheduled_at": "in 3 hours"} if word == "held" else {}
+        emails[word] = rest.post("/v1/emails", {**usual, "to": f"{word}@{RECIPIENT_DOMAIN}", **more})["id"]
+        emails[f"{word} nasty"] = rest.post("/v1/emails", {**nasty, "to": [f"{word}+{NASTY_ADDRESS}", f"bob@{RECIPIENT_DOMAIN}"], **more})[
+            "id"
+        ]
+    owner.send(f"/emails/{emails['held nasty']}/hold", {})
+    caught = [test.post("/v1/emails", {**body, "to": NASTY_ADDRESS})["id"].replace("em_", "te_", 1) for body in (usual, nasty)]
+    submit(world.relay, world.live_key, f"shop@{SENDING_DOMAIN}", [NASTY_ADDRESS], b"From: a@unverified.test\r\nSubject: x\r\n\r\nx\r\n")
+    owner.send("/domains", {"name": f"{'very-long-name' * 4}.{'second-label' * 4}.example"})
+    owner.send("/keys", {"name": NASTY_NAME[:60], "mode": "live", "scope": "full_access"})
+    owner.send("/keys", {"name": LONG[:60], "mode": "test", "scope": "sending_access"})
+    for path in ("/suppressions", "/unsubscribes"):
+        owner.send(path, {"email": NASTY_ADDRESS})
+    template = owner.send("/templates", {"name": NASTY_NAME, "starter": "welcome"}).headers["location"].partition("?")[0]
+    owner.send(template, {"name": NASTY_NAME, "subject": NASTY[:200], "html": f"<h1>{NASTY}</h1>", "text": NASTY})
+    join = world.relay.json("people", "invite", f"{'invited' * 8}@acme.example", "--role", "member")["url"]
+    welcome = world.relay.run("people", "owner-link").stdout.decode()
+    domain = f"{'very-long-name' * 4}.{'second-label' * 4}.example"
+    world.relay.wait_for_status(emails["ann"], {"delivered"}, key=world.live_key)
+    world.relay.wait_for_status(emails["gone"], {"bounced"}, key=world.live_key)
+    world.wait_until(lambda: b"4.7.1" in world.relay.run("queue", "show", emails["slow nasty"]).stdout)
+    mail = emails["slow nasty"]
+    return {
+        "/sign-in": ["/sign-in", "/sign-in?next=%2Fdomains"],
+        "/sign-in/code": ["/sign-in/code"],
+        "/welcome/{link}": [f"/welcome/{_last(welcome)}"],
+        "/join/{link}": [f"/join/{_last(join)}"],
+        "/domains/{name}": [f"/domains/{SENDING_DOMAIN}", f"/domains/{domain}"],
+        "/emails": [
+            "/emails",
+            f"/emails?q={quote(NASTY)}",
+            "/emails?q=statsu%3Abounced",
+            f"/emails?open={mail}",
+            f"/emails?open={emails['ann']}",
+        ],
+        "/emails/{id}": [
+            *(f"/emails/{mail}?part={part}" for part in PARTS),
+            f"/emails/{emails['held nasty']}",
+            f"/emails/{emails['gone']}",
+        ],
+        "/queue/{domain}": [f"/queue/{RECIPIENT_DOMAIN}", "/queue/never.example"],
+        "/suppressions": ["/suppressions", f"/suppressions?q={quote(NASTY_ADDRESS)}"],
+        "/templates/{id}": [template],
+        "/test": ["/test", *(f"/test?open={each}" for each in caught)],
+    }
+
+
+def _last(url: str) -> str:
+    return str(re.findall(r"/(?:welcome|join)/([\w-]+)", url)[-1])
