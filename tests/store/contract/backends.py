@@ -39,6 +39,7 @@ class Aggregate(StrEnum):
     DOMAINS = auto()
     ENGAGEMENTS = auto()
     EXPIRY = auto()
+    FIGURES = auto()
     LEASES = auto()
     MODEL = auto()  # random sequences, compared with the memory store
     NEXT_HOPS = auto()

@@ -7,6 +7,7 @@ from sendryd.app.roles.running import Running, Shared, intake_of
 from sendryd.upkeep.captures import CaptureKeeper
 from sendryd.upkeep.domains import DomainKeeper
 from sendryd.upkeep.endings import EndingsFollower
+from sendryd.upkeep.follower import Follower
 from sendryd.upkeep.queue import QueueKeeper
 from sendryd.upkeep.reports import ReportKeeper
 from sendryd.upkeep.retention import Retention
@@ -21,4 +22,5 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: da
     domains = DomainKeeper(basics.store, basics.domains, clock=basics.clock, rand=basics.rand)
     reports = ReportKeeper(basics.store, intake_of(basics, running, shared), clock=basics.clock, rand=basics.rand)
     endings = EndingsFollower(basics.store, clock=basics.clock, mail_log=basics.mail_log, last_seen=last_seen)
-    running.daemons += [queue.run, retention.run, domains.run, captures.run, reports.run, endings.run]
+    follower = Follower(basics.store, clock=basics.clock)
+    running.daemons += [queue.run, retention.run, domains.run, captures.run, reports.run, endings.run, follower.run]

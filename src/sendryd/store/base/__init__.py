@@ -12,7 +12,9 @@ from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, Ne
 from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.content import ContentStore
 from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, DeliveryStore, Outcome, Simulator
+from sendryd.store.base.derived import DerivedStore
 from sendryd.store.base.events import EventMaker, NewEvent
+from sendryd.store.base.figures import DAYS_KEPT, HOURS_KEPT, MINUTES_KEPT, FigureStore
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
 from sendryd.store.base.nexthops import NextHopStore, PausedDestination
@@ -29,7 +31,10 @@ from sendryd.store.base.traces import TraceRequest, TraceStore
 from sendryd.store.base.upkeep import UpkeepStore
 
 __all__ = [
+    "DAYS_KEPT",
+    "HOURS_KEPT",
     "MAX_OFFSETS",
+    "MINUTES_KEPT",
     "AcceptStore",
     "AccountStore",
     "Answer",
@@ -43,12 +48,14 @@ __all__ = [
     "CrashPause",
     "DeliveryStore",
     "DeliveryView",
+    "DerivedStore",
     "DomainCheck",
     "Ended",
     "Engagement",
     "EventFilter",
     "EventMaker",
     "EventStore",
+    "FigureStore",
     "Lease",
     "ListStore",
     "MailStore",
@@ -90,7 +97,19 @@ __all__ = [
 ]
 
 
-class MailStore(AcceptStore, DeliveryStore, QueueStore, AccountStore, EventStore, UpkeepStore, TraceStore, NextHopStore, Protocol):
+class MailStore(
+    AcceptStore,
+    DeliveryStore,
+    QueueStore,
+    AccountStore,
+    EventStore,
+    UpkeepStore,
+    TraceStore,
+    NextHopStore,
+    DerivedStore,
+    FigureStore,
+    Protocol,
+):
     """The store of accepting and delivering mail."""
 
     async def aclose(self) -> None:

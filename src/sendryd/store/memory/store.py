@@ -2,12 +2,13 @@
 
 from sendryd.store.memory.accepting import MemoryAccepting
 from sendryd.store.memory.deliveries import MemoryDeliveries
+from sendryd.store.memory.figures import MemoryFigures
 from sendryd.store.memory.queue import MemoryQueue
 from sendryd.store.memory.reading import MemoryReading
 from sendryd.store.memory.upkeep import MemoryUpkeep
 
 
-class MemoryStore(MemoryAccepting, MemoryDeliveries, MemoryQueue, MemoryReading, MemoryUpkeep):
+class MemoryStore(MemoryAccepting, MemoryDeliveries, MemoryQueue, MemoryReading, MemoryFigures, MemoryUpkeep):
     """`MailStore` without a disk."""
 
     async def aclose(self) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sendryd.store.sqlite.accounts.adapter import Accounts
+from sendryd.store.sqlite.derived.adapter import Derived
+from sendryd.store.sqlite.derived.file import DerivedFile
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.checking import check_database
 from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine, open_connection, translated
@@ -22,7 +24,7 @@ from sendryd.store.sqlite.templates.adapter import Templates
 from sendryd.store.sqlite.webhooks.adapter import Webhooks
 
 
-class SqliteStore(Mail, Accounts, Lists, People, Reports, Templates, Webhooks, EngineUpkeep):
+class SqliteStore(Mail, Accounts, Lists, People, Reports, Templates, Webhooks, Derived, EngineUpkeep):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
     def __init__(self, database: Database, monotonic: Callable[[], float] | None = None) -> None:
@@ -30,11 +32,13 @@ class SqliteStore(Mail, Accounts, Lists, People, Reports, Templates, Webhooks, E
         self._scan = DueScan()
         self._claiming = asyncio.Lock()
         self._suppressed = Suppressed(database, monotonic)
+        self._derived = DerivedFile(database.path.parent)
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._database.path}>"
 
     async def aclose(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self._derived.close)
         await self._database.aclose()
 
 

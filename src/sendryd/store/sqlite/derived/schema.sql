@@ -1,0 +1,22 @@
+-- The derived file. A file of another version, or a damaged one, is replaced by an empty one and filled again.
+
+CREATE TABLE progress (
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
+    first      INTEGER NOT NULL,  -- the first message when the file was made
+    target     INTEGER NOT NULL,  -- the last message when the file was made: the file is complete beyond it
+    message_id INTEGER NOT NULL,  -- messages up to this one are indexed and counted
+    event_id   INTEGER NOT NULL,  -- events up to this one are counted
+    until      INTEGER NOT NULL,  -- facts from before this time are counted
+    boot       TEXT NOT NULL      -- of the system that has the file open; empty: it was closed and synced
+) STRICT;
+
+-- One figure of a minute, an hour or a day.
+CREATE TABLE figure (
+    account_id INTEGER NOT NULL,
+    mode       TEXT NOT NULL,
+    step       INTEGER NOT NULL,  -- milliseconds
+    start      INTEGER NOT NULL,
+    kind       TEXT NOT NULL,     -- a figure's name, or the place of a latency
+    number     INTEGER NOT NULL,
+    PRIMARY KEY (account_id, mode, step, start, kind)
+) STRICT, WITHOUT ROWID;
