@@ -1,5 +1,6 @@
 """Tokens of framed content."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -13,7 +14,8 @@ TOKEN = ContentToken(account_id=AccountId(1), message_id=MessageId(2), person_id
 
 
 def test_a_token_is_read_as_it_was_minted() -> None:
-    assert read(SECRET, mint(SECRET, TOKEN)) == TOKEN
+    for token in (TOKEN, replace(TOKEN, is_remote_shown=True), replace(TOKEN, is_whole=True)):
+        assert read(SECRET, mint(SECRET, token)) == token
     assert read(b"other" * 8, mint(SECRET, TOKEN)) is None
 
 

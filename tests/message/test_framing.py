@@ -2,7 +2,7 @@
 
 import pytest
 
-from sendryd.message.framing import TooComplex, frame_html
+from sendryd.message.framing import MAX_NESTING, MAX_REMOTE, Pictures, Scheme, TooComplex, frame_html, remote_pictures
 from sendryd.testing.cases import cases
 
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
@@ -67,3 +67,40 @@ def test_the_head_s_styles_and_the_body_s_looks_are_kept() -> None:
 def test_a_document_that_is_too_large_for_the_parser_is_refused(html: str) -> None:
     with pytest.raises(TooComplex):
         frame_html(html)
+
+
+def test_pictures_of_the_message_are_at_their_parts() -> None:
+    pictures = Pictures(base="t/part/", inline={"a b@x": 3})
+    html = '<img src="CID:a%20b@x"><img src="cid:other"><img src="https://x.test/1">'
+    assert b'<img src="t/part/3"><img><img>' in frame_html(html, pictures)
+    assert b"<img><img><img>" in frame_html(html)
+
+
+def test_pictures_from_elsewhere_are_numbered_and_those_that_count_readers_are_left_out() -> None:
+    html = (
+        "<img src='https://x.test/a'><img src=' http://x.test/b '><img src='https://x.test/a'><img src='//x.test/c'><img src='ftp://x.test/d'>"
+        "<img src='https://x.test/e' width=1 height=1><img src='https://x.test/f' height='0px'><img src='https:///g'>"
+    )
+    urls = remote_pictures(html)
+    assert urls == ["https://x.test/a", "http://x.test/b"]
+    framed = frame_html(html, Pictures(base="t/part/", is_remote_shown=True)).decode()
+    first, second = ('<img src="t/part/remote-0">', '<img src="t/part/remote-1">')
+    assert first + second + first + "<img><img>" in framed
+    assert framed.count("t/part/") == 3
+    assert len(remote_pictures("".join(f"<img src='https://x.test/{number}'>" for number in range(MAX_REMOTE + 5)))) == MAX_REMOTE
+
+
+def test_deep_nesting_is_cut_and_its_text_is_kept() -> None:
+    framed = frame_html("<div>" * 3_000 + "deep" + "</div>" * 3_000 + "<p>after</p>").decode()
+    assert framed.count("<div>") == framed.count("</div>") == MAX_NESTING
+    assert "deep" in framed
+    assert "</div><p>after</p></body>" in framed
+
+
+def test_questions_for_the_colour_scheme_are_answered_in_the_document() -> None:
+    html = "<style>@media ( Prefers-Color-Scheme : DARK ){p{}}</style><style media='(prefers-color-scheme:light)'>q{}</style>"
+    assert "prefers-color-scheme:light" in frame_html(html).decode()
+    dark = frame_html(html, scheme=Scheme.DARK).decode()
+    assert "@media (min-width:0){p{}}" in dark
+    assert '<style media="(max-width:0)">' in dark
+    assert "<style>:root{color-scheme:dark!important}</style></head>" in dark

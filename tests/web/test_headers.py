@@ -55,8 +55,9 @@ def test_foreign_html_tells_nobody_anything() -> None:
     assert headers["Content-Security-Policy"] == str(FOREIGN_HTML)
     assert headers["X-DNS-Prefetch-Control"] == "off"
     assert headers["Referrer-Policy"] == "no-referrer"
-    assert headers["Cache-Control"] == "no-store"
+    assert headers["Cache-Control"] == "private, no-store"
     assert headers["X-Robots-Tag"] == "noindex"
+    assert "img-src data: https://a.test/b/; " in foreign_headers("https://a.test/b/")["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "Cross-Origin-Opener-Policy" not in headers
 

@@ -70,6 +70,10 @@ class Access:
         public = urlsplit(self._site.public_url)
         return public.scheme == "https" and _host_of(request.headers.get("host", "")) == public.hostname
 
+    def origin(self, request: Request) -> str:
+        """Our origin, as the browser names it."""
+        return f"{'https' if self.is_encrypted(request) else 'http'}://{request.headers.get('host', '')}"
+
     def may_sign_in(self, request: Request) -> bool:
         """Whether a password may be sent: encrypted, on loopback, or where the settings say so."""
         return self.is_encrypted(request) or _is_loopback(_host_of(request.headers.get("host", ""))) or self._site.allows_plain_text
@@ -94,9 +98,7 @@ class Access:
         """Whether a change comes from one of our own forms."""
         if request.headers.get("sec-fetch-site") is None and "origin" not in request.headers:
             return False
-        scheme = "https" if self.is_encrypted(request) else "http"
-        origin = f"{scheme}://{request.headers.get('host', '')}"
-        return is_from_our_page(request.headers, origin) and is_token(secret, fields.get(FORM_FIELD, ""))
+        return is_from_our_page(request.headers, self.origin(request)) and is_token(secret, fields.get(FORM_FIELD, ""))
 
     def sign_in(self, response: Response, request: Request, made: NewSession) -> None:
         """Gives the browser its session."""

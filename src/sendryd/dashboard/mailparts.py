@@ -1,12 +1,13 @@
 """The parts of one mail as a page shows them: its text, header fields, attachments, source. Large ones are cut, and downloads have the whole."""
 
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sendryd.dashboard.timeline import size_text
 from sendryd.dashboard.visit import Visit
-from sendryd.message.parse import summarise
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.parse import Summary, summarise, walk
 from sendryd.message.plaintext import strip_tags
 from sendryd.model.ids import MESSAGE_PREFIX, format_id
 from sendryd.model.message import Message
@@ -15,11 +16,14 @@ from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.log import get_logger
 from sendryd.store.errors import StoreError
+from sendryd.web.foreign import MAX_HTML, MAX_WHOLE
 
 SHOWN: Final = 256 * 1024  # characters of a text, octets of a source: more is no reading for people
 MAX_FIELDS: Final = 500  # header fields that are shown
 MAX_VALUE: Final = 4096  # characters of one
 MAX_ATTACHMENTS: Final = 1000  # the parser's limit of parts
+MAX_NODES: Final = 100  # parts of the MIME structure that are shown: more are attachments, which have a list of their own
+MAX_INDENT: Final = 6  # steps to the right that the style sheet knows
 BUSY: Final = "Too many large mails are shown just now: load the page again in a minute."
 LOST: Final = "The stored content of this mail cannot be read. The timeline stays; the server's log has the reason."
 
@@ -37,6 +41,16 @@ class AttachmentView:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeView:
+    """A part of the MIME structure."""
+
+    depth: int
+    type: str
+    name: str
+    size: str
+
+
+@dataclass(frozen=True, slots=True)
 class PartsView:
     """What one part of the page shows; what it does not need keeps its default."""
 
@@ -44,17 +58,26 @@ class PartsView:
     note: str = ""
     text: str = ""
     has_html: bool = False
+    html_size: int = 0  # characters
+    remote: int = 0  # pictures from elsewhere
+    structure: tuple[NodeView, ...] = ()  # the last one is empty if there are more
     headers: tuple[tuple[str, str], ...] = ()
     attachments: tuple[AttachmentView, ...] = ()
 
 
-async def read_parts(visit: Visit, message: Message) -> PartsView:
-    """Text, header fields and attachments."""
+async def read_parts(visit: Visit, message: Message, part: str) -> PartsView:
+    """Text, header fields and attachments; for the preview also what its frame leaves out, for the attachments the MIME structure."""
     needs = visit.needs
     try:
         async with needs.answers.room(message.size):
             content = shown_content(message, await needs.store.read_content(message.id))
-            return await offload.in_thread(_parts, content)
+            summary = await offload.in_thread(summarise, content)
+            parts = await offload.in_thread(_parts, summary)
+            if part == "Preview" and summary.html is not None:
+                max_html = MAX_WHOLE if visit.query("html") == "whole" else MAX_HTML
+                remote = await needs.framer.remote_pictures(summary.html, lane=message.account_id, max_html=max_html)
+                return replace(parts, html_size=len(summary.html), remote=len(remote))
+            return replace(parts, structure=await offload.in_thread(_structure, content)) if part == "Attachments" else parts
     except BudgetExhausted:
         return PartsView(fault=BUSY)
     except StoreError as error:
@@ -62,8 +85,7 @@ async def read_parts(visit: Visit, message: Message) -> PartsView:
         return PartsView(fault=LOST)
 
 
-def _parts(content: bytes) -> PartsView:
-    summary = summarise(content)
+def _parts(summary: Summary) -> PartsView:
     text, note = summary.text, ""
     if text is None:
         text = strip_tags(summary.html[: 4 * SHOWN]) if summary.html is not None else ""
@@ -81,6 +103,18 @@ def _parts(content: bytes) -> PartsView:
             for number, each in attachments
         ),
     )
+
+
+def _structure(content: bytes) -> tuple[NodeView, ...]:
+    try:
+        parts = walk(content, opens_messages=True)
+    except MalformedMessage:
+        return ()
+    nodes = [
+        NodeView(min(part.depth, MAX_INDENT), _clean(part.content_type), _clean(part.filename), size_text(part.body_end - part.body_start))
+        for part in parts[:MAX_NODES]
+    ]
+    return (*nodes, NodeView(0, "", "", "")) if len(parts) > MAX_NODES else tuple(nodes)
 
 
 async def read_source(visit: Visit, message: Message) -> PartsView:

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from sendryd.accounts.explanations import explain_delivery
-from sendryd.dashboard import contenttoken
+from sendryd.dashboard.mailframe import FrameView, Link, frame_of
 from sendryd.dashboard.mailparts import PartsView, read_parts, read_source
 from sendryd.dashboard.statuses import RANKS, SHAPES, StatusView, status_of, status_of_delivery
 from sendryd.dashboard.timeline import MAX_ENTRIES, Endpoint, Entry, Moment, moment_of, size_text, timeline
@@ -26,15 +26,6 @@ MAX_EVENTS: Final = 1000
 MAX_RECIPIENTS: Final = 1000  # read; a message has at most that many
 SHOWN_RECIPIENTS: Final = 50
 MAX_NOTIFICATIONS: Final = 500  # the newest ones
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Where to go on."""
-
-    text: str
-    href: str
-    is_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +93,7 @@ class EmailView:
     tabs: tuple[Link, ...]
     part: str
     parts: PartsView
-    frame: str  # path of the framed HTML
+    frame: FrameView | None  # of its HTML; None unless it is shown
     entries: tuple[Entry, ...]
     is_cut: bool  # there are more events than entries
     webhooks: tuple[WebhookView, ...]
@@ -127,6 +118,7 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
     explained = _explain(visit, deliveries, found.items, now)
     worst = explained[0][1] if explained else Explanation(Tone.OFF, "This mail has no recipients any more.")
     part = part if part in PARTS else PARTS[0]
+    parts = await _read_part(visit, message, part) if has_content else PartsView()
     accepted_with = f"key {key_name}" if key_name else ""
     complained = {event.delivery_id for event in found.items if event.type is EventType.COMPLAINED}
     return EmailView(
@@ -150,8 +142,8 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
         more_recipients=max(0, len(explained) - SHOWN_RECIPIENTS),
         tabs=tuple(Link(name, base + urlencode({"part": name.lower()}), is_here=name == part) for name in PARTS),
         part=part,
-        parts=await _read_part(visit, message, part) if has_content else PartsView(),
-        frame=_frame_path(visit, message, now) if has_content and part == "Preview" else "",
+        parts=parts,
+        frame=frame_of(visit, message, parts, base, now) if part == "Preview" and parts.has_html else None,
         entries=timeline(message, found.items, deliveries, endpoints, accepted_with=accepted_with, now=now),
         is_cut=found.has_more or len(found.items) > MAX_ENTRIES,
         webhooks=tuple(_webhook(each) for each in endpoints),
@@ -167,7 +159,7 @@ def part_of(text: str) -> str:
 async def _read_part(visit: Visit, message: Message, part: str) -> PartsView:
     if part == "Source":
         return await read_source(visit, message)
-    return await read_parts(visit, message) if part in {"Preview", "Text", "Headers", "Attachments"} else PartsView()
+    return await read_parts(visit, message, part) if part in {"Preview", "Text", "Headers", "Attachments"} else PartsView()
 
 
 async def _endpoints(visit: Visit, message_id: MessageId) -> list[Endpoint]:
@@ -225,16 +217,6 @@ def _facts(message: Message, key_name: str) -> tuple[Fact, ...]:
         facts.append(Fact("Template", format_id(TEMPLATE_PREFIX, message.template_id), is_code=True))
     facts.append(Fact("Message-ID", message.internet_message_id, is_code=True))
     return tuple(facts)
-
-
-def _frame_path(visit: Visit, message: Message, now: datetime) -> str:
-    token = contenttoken.ContentToken(
-        account_id=message.account_id,
-        message_id=message.id,
-        person_id=visit.me.signed_in.person.id,
-        expires_at=now + contenttoken.LIFETIME,
-    )
-    return f"/content/{contenttoken.mint(visit.needs.secret, token)}"
 
 
 def _links(visit: Visit, actions: Sequence[Action], delivery: QueuedDelivery | None, message: Message) -> tuple[Link, ...]:

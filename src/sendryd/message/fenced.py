@@ -6,7 +6,7 @@ They return plain values too, which come back as JSON.
 from collections.abc import Mapping
 from typing import Any
 
-from sendryd.message.framing import frame_html
+from sendryd.message.framing import Pictures, Scheme, frame_html, remote_pictures
 from sendryd.message.insights import Check, examine
 from sendryd.message.plaintext import html_to_text
 from sendryd.message.template import Rendered, TemplateError, check_names, check_template, render_all
@@ -40,6 +40,11 @@ def examine_message(content: bytes, is_marketing: bool) -> list[Check]:
     return examine(content, is_marketing=is_marketing)
 
 
-def frame_message(html: str) -> bytes:
-    """A message's HTML as a document for which a browser makes no requests. Raises `TooComplex`."""
-    return frame_html(html)
+def frame_message(html: str, base: str, inline: Mapping[str, int], is_remote_shown: bool, scheme: str) -> bytes:
+    """A message's HTML as a document for which a browser asks our own server alone. Raises `TooComplex`."""
+    return frame_html(html, Pictures(base=base, inline=inline, is_remote_shown=is_remote_shown), Scheme(scheme))
+
+
+def list_remote_pictures(html: str) -> list[str]:
+    """The pictures from elsewhere in a message's HTML. Raises `TooComplex`."""
+    return remote_pictures(html)

@@ -6,18 +6,20 @@ When things fail: HTML that is too costly to parse, or that cannot be parsed now
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from html import escape
-from typing import Final
+from typing import Any, Final
 
-from sendryd.message.fenced import frame_message
-from sendryd.message.framing import TooComplex
+from sendryd.message.fenced import frame_message, list_remote_pictures
+from sendryd.message.framing import NO_PICTURES, Pictures, Scheme, TooComplex
 from sendryd.message.plaintext import strip_tags
 from sendryd.runtime import offload
 from sendryd.runtime.fence import Fence, FenceFault, FenceUnavailable, TooCostly
 from sendryd.runtime.log import get_logger
 
-MAX_HTML: Final = 4 * 1024 * 1024  # characters: forty times the length at which Gmail clips a mail
+MAX_HTML: Final = 2 * 1024 * 1024  # characters: twenty times the length at which Gmail clips a mail
+MAX_WHOLE: Final = 16 * 1024 * 1024  # characters of HTML that somebody wants to see although it is larger; the fence's limits hold as well
 _TOO_COMPLEX: Final = "The design of this message is too large or too complex to be shown. This is its text."
 _NOT_NOW: Final = "The design of this message cannot be shown just now: load the page again in a minute. This is its text."
 _STYLE: Final = (
@@ -33,34 +35,52 @@ class ForeignFramer:
 
     def __init__(self, fence: Fence) -> None:
         self._fence = fence
-        self._jobs: dict[tuple[int, str], asyncio.Task[bytes]] = {}  # under way, by lane and HTML
+        self._jobs: dict[tuple[object, ...], asyncio.Task[Any]] = {}  # under way, by lane and arguments
 
-    async def frame(self, html: str, *, text: str | None, lane: int) -> bytes:
+    async def frame(
+        self,
+        html: str,
+        *,
+        text: str | None,
+        lane: int,
+        pictures: Pictures = NO_PICTURES,
+        scheme: Scheme = Scheme.READER,
+        max_html: int = MAX_HTML,
+    ) -> bytes:
         """The document in UTF-8, to be served with `foreign_headers`. `text` is the message's own, if it has one. Never raises for the input."""
         sentence = _TOO_COMPLEX
-        if len(html) <= MAX_HTML:
+        if len(html) <= max_html:
+            how = (pictures.base, dict(pictures.inline), pictures.is_remote_shown, scheme.value)
             try:
-                return await asyncio.shield(self._job(html, lane))  # a cancelled request leaves the job to the others
+                framed: bytes = await self._share(lane, frame_message, html, *how)
             except (TooComplex, TooCostly) as error:
                 log.info("html_not_framed", reason=str(error))
             except (FenceUnavailable, FenceFault) as error:
                 log.warning("html_not_framed", error=repr(error))
                 sentence = _NOT_NOW
+            else:
+                return framed
         return await offload.in_thread(_frame_text, html, text, sentence)
 
-    def _job(self, html: str, lane: int) -> asyncio.Task[bytes]:
-        key = (lane, html)
+    async def remote_pictures(self, html: str, *, lane: int, max_html: int = MAX_HTML) -> list[str]:
+        """The URLs of pictures from elsewhere; none of HTML that is not framed. Never raises for the input."""
+        if len(html) > max_html:
+            return []
+        try:
+            found: list[str] = await self._share(lane, list_remote_pictures, html)
+        except (TooComplex, TooCostly, FenceUnavailable, FenceFault):  # the frame says so
+            return []
+        return found
+
+    async def _share(self, lane: int, function: Callable[..., Any], html: str, *more: object) -> Any:
+        key = (lane, function, html, *map(repr, more))
         job = self._jobs.get(key)
         if job is None:
-            job = self._jobs[key] = asyncio.ensure_future(self._run(html, lane))
+            job = self._jobs[key] = asyncio.ensure_future(self._fence.run(function, html, *more, lane=lane, refusal=TooComplex))
             job.add_done_callback(partial(self._end, key))
-        return job
+        return await asyncio.shield(job)  # a cancelled request leaves the job to the others
 
-    async def _run(self, html: str, lane: int) -> bytes:
-        framed: bytes = await self._fence.run(frame_message, html, lane=lane, refusal=TooComplex)
-        return framed
-
-    def _end(self, key: tuple[int, str], job: asyncio.Task[bytes]) -> None:
+    def _end(self, key: tuple[object, ...], job: asyncio.Task[Any]) -> None:
         del self._jobs[key]
         if not job.cancelled():
             job.exception()  # retrieved, also when no request waits any more

@@ -5,7 +5,7 @@ Standards: Content Security Policy Level 3, Referrer Policy, Permissions Policy,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -88,14 +88,17 @@ def private_page_headers(policy: ContentPolicy) -> dict[str, str]:
     return {**page_headers(policy), "X-Robots-Tag": "noindex"}
 
 
-def foreign_headers() -> dict[str, str]:
+def foreign_headers(pictures: str = "") -> dict[str, str]:
     """The headers of framed foreign HTML. `X-DNS-Prefetch-Control` stops browsers from looking up the hosts of links.
 
-    It has no opener policy: browsers refuse one of a document in a sandbox.
+    `pictures` is an address on our own server from which pictures may come. There is no opener policy: browsers refuse one of a document in a
+    sandbox. There is no resource policy either: a document without an origin could not load its own pictures.
     """
+    policy = replace(FOREIGN_HTML, image=f"data: {pictures}") if pictures else FOREIGN_HTML
     return {
         **BARE_HEADERS,
-        "Content-Security-Policy": str(FOREIGN_HTML),
+        "Cache-Control": "private, no-store",
+        "Content-Security-Policy": str(policy),
         "Permissions-Policy": _PERMISSIONS,
         "X-DNS-Prefetch-Control": "off",
     }

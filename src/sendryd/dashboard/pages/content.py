@@ -1,51 +1,112 @@
-"""Framed HTML of mails. The address has a token instead of a cookie, because a sandboxed frame sends none."""
+"""Framed HTML of mails, and the pictures in it. The address has a token instead of a cookie, because a sandboxed frame sends none."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
+from urllib.parse import quote
 
 from starlette.responses import PlainTextResponse, Response
 
 from sendryd.dashboard import contenttoken
 from sendryd.dashboard.app import Page
+from sendryd.dashboard.contenttoken import ContentToken
 from sendryd.dashboard.visit import Visit
-from sendryd.message.parse import summarise
+from sendryd.message.errors import MalformedMessage
+from sendryd.message.framing import Pictures, Scheme
+from sendryd.message.parse import Summary, attachment_parts, decode_pieces, summarise, walk
+from sendryd.message.pictures import picture_type
 from sendryd.policy.privacy import shown_content
 from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.log import get_logger
 from sendryd.store.errors import StoreError
+from sendryd.web.foreign import MAX_HTML, MAX_WHOLE
 from sendryd.web.headers import foreign_headers
+
+MAX_INDEX: Final = 4  # digits: messages have at most a thousand parts
+NOTHING: Final = "There is nothing here."
+
+_Show = Callable[[Visit, ContentToken, bytes], Awaitable[Response]]
 
 log = get_logger("dashboard")
 
 
-async def show(visit: Visit) -> Response:
-    """`GET /content/{token}`: the HTML of one mail, without scripts or requests."""
-    needs = visit.needs
-    token = contenttoken.read(needs.secret, visit.request.path_params["token"])
-    if token is None:
-        return _say(404, "There is nothing here.")
-    if token.expires_at <= needs.clock.now():
-        return _say(410, "This preview was for ten minutes: load the page again.")
-    if await needs.store.find_membership(token.account_id, token.person_id) is None:
-        return _say(404, "There is nothing here.")
-    found = await needs.store.get_message(token.account_id, token.message_id)
-    if found is None:
-        return _say(404, "The mail is no longer stored.")
+async def show(visit: Visit, token: ContentToken, content: bytes) -> Response:
+    """`GET /content/{token}`: the HTML of one mail, without scripts or requests to other servers."""
+    needs, text = visit.needs, visit.request.path_params["token"]
+    summary = await offload.in_thread(summarise, content)
+    if summary.html is None:
+        return _say(404, "This mail has no HTML.")
+    framed = await needs.framer.frame(
+        summary.html,
+        text=summary.text,
+        lane=token.account_id,
+        pictures=Pictures(base=f"{text}/part/", inline=_inline(summary), is_remote_shown=token.is_remote_shown),
+        scheme=Scheme(visit.query("mail")) if visit.query("mail") in set(Scheme) else Scheme.READER,
+        max_html=MAX_WHOLE if token.is_whole else MAX_HTML,
+    )
+    headers = foreign_headers(f"{needs.access.origin(visit.request)}/content/{quote(text)}/part/")
+    return await needs.answers.make(framed, owner=token.account_id, media_type="text/html", headers=headers)
+
+
+async def show_part(visit: Visit, token: ContentToken, content: bytes) -> Response:
+    """`GET /content/{token}/part/{name}`: a picture in the mail. Other parts are not shown, whatever type they say they have."""
+    name = visit.request.path_params["name"]
+    number = int(name) if name.isascii() and name.isdigit() and len(name) <= MAX_INDEX else -1
+    pieces = await offload.in_thread(_attachment, content, number)
+    return await _picture(visit, token, pieces)
+
+
+async def _picture(visit: Visit, token: ContentToken, pieces: list[bytes]) -> Response:
+    kind = picture_type(pieces[0] if pieces else b"")
+    if kind is None:
+        return _say(404, NOTHING)
+    return await visit.needs.answers.make(*pieces, owner=token.account_id, media_type=kind, headers=foreign_headers())
+
+
+def _open(work: _Show) -> Callable[[Visit], Awaitable[Response]]:
+    """A page about the mail that the token opens."""
+
+    async def handle(visit: Visit) -> Response:
+        needs = visit.needs
+        token = contenttoken.read(needs.secret, visit.request.path_params["token"])
+        if token is None:
+            return _say(404, NOTHING)
+        if token.expires_at <= needs.clock.now():
+            return _say(410, "This preview was for ten minutes: load the page again.")
+        if await needs.store.find_membership(token.account_id, token.person_id) is None:
+            return _say(404, NOTHING)
+        found = await needs.store.get_message(token.account_id, token.message_id)
+        if found is None:
+            return _say(404, "The mail is no longer stored.")
+        try:
+            async with needs.answers.room(found.message.size):
+                content = shown_content(found.message, await needs.store.read_content(token.message_id))
+                return await work(visit, token, content)
+        except (StoreError, BudgetExhausted, OSError) as error:
+            log.error("content_not_framed", error=repr(error))
+            return _say(503, "The mail cannot be shown just now: load the page again in a minute.")
+
+    return handle
+
+
+def _inline(summary: Summary) -> dict[str, int]:
+    """Numbers of the parts that the HTML can name."""
+    return {each.content_id: number for number, each in enumerate(summary.attachments) if each.content_id}
+
+
+def _attachment(content: bytes, number: int) -> list[bytes]:
     try:
-        async with needs.answers.room(found.message.size):
-            content = shown_content(found.message, await needs.store.read_content(token.message_id))
-            summary = await offload.in_thread(summarise, content)
-            if summary.html is None:
-                return _say(404, "This mail has no HTML.")
-            framed = await needs.framer.frame(summary.html, text=summary.text, lane=token.account_id)
-            return await needs.answers.make(framed, owner=token.account_id, media_type="text/html", headers=foreign_headers())
-    except (StoreError, BudgetExhausted, OSError) as error:
-        log.error("content_not_framed", error=repr(error))
-        return _say(503, "The mail cannot be shown just now: load the page again in a minute.")
+        parts = attachment_parts(walk(content))
+    except MalformedMessage:
+        return []
+    return decode_pieces(content, parts[number]) if 0 <= number < len(parts) else []
 
 
 def _say(status: int, sentence: str) -> Response:
     return PlainTextResponse(f"{sentence}\n", status, headers=foreign_headers())
 
 
-PAGES: Final = (Page(path="/content/{token}", get=show, needs=None),)
+PAGES: Final = (
+    Page(path="/content/{token}", get=_open(show), needs=None),
+    Page(path="/content/{token}/part/{name}", get=_open(show_part), needs=None),
+)

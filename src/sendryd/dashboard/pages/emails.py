@@ -11,7 +11,8 @@ from starlette.responses import Response
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.finding import path_of
 from sendryd.dashboard.live import Source
-from sendryd.dashboard.mailview import EmailView, Link, part_of, read_email
+from sendryd.dashboard.mailframe import Link
+from sendryd.dashboard.mailview import EmailView, part_of, read_email
 from sendryd.dashboard.pages.email import MAIL_PARTS, notice
 from sendryd.dashboard.query import Query, Search, make_search, named_id, parse_query
 from sendryd.dashboard.refused import Refused, find_refused

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.live import Source
-from sendryd.dashboard.mailview import EmailView, Link, part_of, read_email
+from sendryd.dashboard.mailframe import Link
+from sendryd.dashboard.mailview import EmailView, part_of, read_email
 from sendryd.dashboard.pages.email import MAIL_PARTS
 from sendryd.dashboard.snippets import Place, Snippet, snippets
 from sendryd.dashboard.statuses import StatusView, status_of

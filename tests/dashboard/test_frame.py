@@ -1,0 +1,108 @@
+"""The frame of a mail's HTML: pictures, switches, what is too large; the MIME structure."""
+
+import base64
+import re
+from html import unescape
+
+import pytest
+
+from sendryd.testing.clients import submit
+from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
+from sendryd.web.foreign import MAX_HTML
+
+from .conftest import Answer, Browser
+from .test_emails import send
+
+pytestmark = pytest.mark.sockets
+
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+HTML = '<p>Seen</p><img src="cid:logo%40x" alt="Logo"><img src="cid:drawing"><img src="cid:page"><img src="cid:none"><img src="https://a.test/x">'
+
+
+def frame_path(answer: Answer) -> str:
+    found = re.search(r'<iframe class="framed[^"]*" src="([^"]+)"', answer.text)
+    assert found
+    return unescape(found[1])
+
+
+def part(kind: str, name: str, octets: bytes) -> str:
+    text = base64.b64encode(octets).decode()
+    return f"--x\r\nContent-Type: {kind}\r\nContent-ID: <{name}>\r\nContent-Transfer-Encoding: base64\r\n\r\n{text}\r\n"
+
+
+@pytest.fixture(scope="module")
+def pictured(mails: World) -> str:
+    """A mail with a picture, a drawing that calls itself a picture, and a page that does."""
+    content = (
+        f"From: hello@{SENDING_DOMAIN}\r\nTo: ann@{RECIPIENT_DOMAIN}\r\nSubject: Pictures\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/related; boundary="x"\r\n\r\n'
+        f"--x\r\nContent-Type: text/html\r\n\r\n{HTML}\r\n"
+        + part("text/html", "logo@x", PNG)
+        + part("image/png", "drawing", b"<svg onload='alert(1)'/>")
+        + part("image/png", "page", b"<script>alert(1)</script>")
+        + "--x--\r\n"
+    )
+    code, reply = submit(mails.relay, mails.live_key, f"hello@{SENDING_DOMAIN}", [f"ann@{RECIPIENT_DOMAIN}"], content.encode())
+    assert code == 250
+    return reply.rpartition(" ")[2]
+
+
+def test_pictures_in_the_mail_are_shown_as_what_they_are(reader: Browser, mails: World, pictured: str) -> None:
+    stranger = Browser(mails.relay.ready["http"])  # a frame sends no cookie
+    path = frame_path(reader.get(f"/emails/{pictured}?part=preview"))
+    framed = stranger.get(path)
+    sources = re.findall(r'src="([^"]*)"', framed.text)
+    token = path.rpartition("/")[2].partition("?")[0]
+    assert sources == [f"{token}/part/{number}" for number in range(3)]
+    assert f"img-src data: {stranger.base}/content/{token}/part/; " in framed.headers["content-security-policy"]
+    shown = stranger.get(f"/content/{sources[0]}")
+    assert (shown.status, shown.headers["content-type"], shown.headers["x-content-type-options"]) == (200, "image/png", "nosniff")
+    assert shown.headers["content-security-policy"].startswith("sandbox ")
+    assert "cross-origin-resource-policy" not in shown.headers
+    for name in (f"{token}/part/1", f"{token}/part/2", f"{token}/part/3", f"{token}/part/-1", f"{token}/part/x", "x/part/0"):
+        assert stranger.get(f"/content/{name}").status == 404, name
+
+
+def test_the_headers_of_a_frame_are_exact(reader: Browser, pictured: str) -> None:
+    path = frame_path(reader.get(f"/emails/{pictured}?part=preview"))
+    token = path.rpartition("/")[2].partition("?")[0]
+    headers = reader.get(path).headers
+    assert headers["content-security-policy"] == (
+        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+        f"img-src data: {reader.base}/content/{token}/part/; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    )
+    assert (headers["referrer-policy"], headers["x-content-type-options"]) == ("no-referrer", "nosniff")
+    assert (headers["x-dns-prefetch-control"], headers["cache-control"]) == ("off", "private, no-store")
+
+
+def test_width_and_colours_of_a_mail_are_in_the_address(reader: Browser, mails: World) -> None:
+    html = "<style>p{color:red}@media (prefers-color-scheme: dark){p{color:lime}}</style><p>Seen</p>"
+    path = f"/emails/{send(mails, f'ann@{RECIPIENT_DOMAIN}', 'Looks', html=html)}?part=preview"
+    page = reader.get(path)
+    assert 'class="framed at-full light"' in page.text
+    assert "@media (max-width:0)" in reader.get(frame_path(page)).text
+    chosen = reader.get(f"{path}&width=360&mail=dark")
+    assert 'class="framed at-360 dark"' in chosen.text
+    framed = reader.get(frame_path(chosen)).text
+    assert "@media (min-width:0)" in framed
+    assert "color-scheme:dark" in framed
+    assert "width=360" in re.findall(r'href="([^"]*)"[^>]*>Light mail<', chosen.text)[0]
+    assert 'class="framed at-full light"' in reader.get(f"{path}&width=%22%3E&mail=x").text
+
+
+def test_very_large_html_is_shown_as_text_until_somebody_asks(reader: Browser, mails: World) -> None:
+    html = "<b>Large</b>" + f"<p>{'words of it ' * 20}</p>" * (MAX_HTML // 240 + 1)
+    path = f"/emails/{send(mails, f'ann@{RECIPIENT_DOMAIN}', 'Large', html=html)}?part=preview"
+    page = reader.get(path)
+    assert "too large" in reader.get(frame_path(page))
+    anyway = re.search(r'href="([^"]*)">Show anyway<', page.text)
+    assert anyway
+    whole = reader.get(unescape(anyway[1]))
+    assert "Show anyway" not in whole
+    assert "<b>Large</b><p>words of it" in reader.get(frame_path(whole)).text
+
+
+def test_the_structure_of_a_mail_is_beside_its_attachments(reader: Browser, pictured: str) -> None:
+    shown = reader.get(f"/emails/{pictured}?part=attachments").text
+    found = re.findall(r'<li class="in-(\d)"><code><bdi>([^<]*)</bdi>', unescape(shown))
+    assert found == [("0", "multipart/related"), ("1", "text/html"), ("1", "text/html"), ("1", "image/png"), ("1", "image/png")]
