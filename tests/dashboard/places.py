@@ -18,6 +18,7 @@ NOT_PAGES = {
     "/analytics/export",
     "/audit/export",
     "/content/{token}",
+    "/content/{token}/part/{name}",
     "/emails/{id}/attachments/{number}",
     "/emails/{id}/source",
     "/suppressions/export",

@@ -57,9 +57,7 @@ _ARIA: Final = re.compile("aria-[a-z]+")
 _LINK: Final = re.compile(r"https?://|mailto:|tel:|sms:|#", re.IGNORECASE | re.ASCII)
 _REMOTE: Final = re.compile(r"https?://[^/?#]", re.IGNORECASE | re.ASCII)
 _CID: Final = "cid:"
-_SPECK: Final = re.compile(
-    r"\s*0*[01](?:\.\d*)?\s*(?:px)?\s*", re.ASCII
-)  # a width or height that nobody can see: the picture counts readers
+_SPECK: Final = re.compile(r"\s*0*[01](?:\.\d*)?\s*(?:px)?\s*", re.ASCII)  # the width or height of a pixel that counts readers
 # Frames without an origin have the colour scheme of the browser, whatever the page around them says: the queries are answered here.
 _SCHEME_QUERY: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\)", re.IGNORECASE | re.ASCII)
 _ALWAYS, _NEVER = "(min-width:0)", "(max-width:0)"
