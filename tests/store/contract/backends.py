@@ -51,6 +51,7 @@ class Aggregate(StrEnum):
     UPKEEP = auto()
     # The rest.
     API_LOG = auto()
+    HEALTH = auto()
     NOTIFICATIONS = auto()
     PEOPLE = auto()
     PROCESSES = auto()
@@ -64,6 +65,7 @@ class Aggregate(StrEnum):
 
 _REST: Final = {
     Aggregate.API_LOG,
+    Aggregate.HEALTH,
     Aggregate.NOTIFICATIONS,
     Aggregate.PEOPLE,
     Aggregate.PROCESSES,

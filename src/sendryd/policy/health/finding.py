@@ -45,6 +45,7 @@ class Finding:
     sentence: str
     fix: str = ""  # what to change: a setting, a record or a command; empty if nothing needs doing
     about: str = ""  # the domain, address or list that it is about; empty if there is only one
+    has_deadline: bool = False  # what is advised today is wrong in some days
 
 
 _ORDER: Final = {check: place for place, check in enumerate(Check)}

@@ -1,7 +1,7 @@
 """Judgements on the machine: disk, clock, certificate, versions."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -84,7 +84,7 @@ def judge_certificate(certificate: Certificate | None, hostname: str, now: datet
     if certificate.expires <= now:
         return wrong(Check.CERTIFICATE, f"The certificate {path} expired on {expires}: apps refuse to connect.", renew)
     if certificate.expires - now < EXPIRY_NOTICE:
-        return advised(Check.CERTIFICATE, f"The certificate {path} expires on {expires}.", renew)
+        return replace(advised(Check.CERTIFICATE, f"The certificate {path} expires on {expires}.", renew), has_deadline=True)
     if not any(_matches(name, hostname) for name in certificate.names):
         sentence = f"The certificate {path} is not for {hostname}, but for {', '.join(sorted(certificate.names)) or 'no name'}."
         return wrong(Check.CERTIFICATE, sentence, f"Get a certificate for {hostname}, or set SENDRYD_HOSTNAME to a name in it.")

@@ -15,6 +15,7 @@ from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, Deliv
 from sendryd.store.base.derived import DerivedStore
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.figures import DAYS_KEPT, HOURS_KEPT, MINUTES_KEPT, FigureStore
+from sendryd.store.base.health import HealthStore
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
 from sendryd.store.base.nexthops import NextHopStore, PausedDestination
@@ -56,6 +57,7 @@ __all__ = [
     "EventMaker",
     "EventStore",
     "FigureStore",
+    "HealthStore",
     "Lease",
     "ListStore",
     "MailStore",
@@ -117,5 +119,5 @@ class MailStore(
         ...
 
 
-class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, RefusalStore, PeopleStore, Protocol):
+class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, RefusalStore, PeopleStore, HealthStore, Protocol):
     """The whole store, as the composition root builds it."""

@@ -481,3 +481,39 @@ CREATE TABLE paused_destination (
     paused_by TEXT NOT NULL,
     paused_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Findings of the examination, each with the time in which its verdict was the same. Those that ended are kept for 30 days.
+CREATE TABLE health_finding (
+    check_name   TEXT NOT NULL,
+    about        TEXT NOT NULL,  -- a domain, an address, a list; empty if the check has one subject
+    verdict      TEXT NOT NULL,
+    sentence     TEXT NOT NULL,
+    fix          TEXT NOT NULL,
+    has_deadline INTEGER NOT NULL,  -- what is advised today is wrong in some days
+    began_at     INTEGER NOT NULL,
+    ended_at     INTEGER,  -- NULL: it is so now
+    PRIMARY KEY (check_name, about, began_at)
+) STRICT, WITHOUT ROWID;
+
+-- Things that a person does not want to be told of for a time.
+CREATE TABLE silence (
+    account_id INTEGER NOT NULL,
+    name       TEXT NOT NULL,  -- of the thing: its kind and what it is about
+    ends_at    INTEGER NOT NULL,
+    set_by     TEXT NOT NULL,  -- the person's name
+    set_at     INTEGER NOT NULL,
+    PRIMARY KEY (account_id, name)
+) STRICT, WITHOUT ROWID;
+
+-- Things that need or needed somebody, and whether people were told.
+CREATE TABLE alert (
+    account_id  INTEGER NOT NULL,
+    name        TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    sentence    TEXT NOT NULL,
+    began_at    INTEGER NOT NULL,
+    told_at     INTEGER,  -- NULL: not told
+    ended_at    INTEGER,  -- NULL: it needs somebody still
+    end_told_at INTEGER,
+    PRIMARY KEY (account_id, name, began_at)
+) STRICT, WITHOUT ROWID;

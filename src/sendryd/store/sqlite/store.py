@@ -13,6 +13,7 @@ from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine, open
 from sendryd.store.sqlite.engine.creating import create_database, size_of
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.upkeep import EngineUpkeep
+from sendryd.store.sqlite.health.adapter import Health
 from sendryd.store.sqlite.lists.adapter import Lists
 from sendryd.store.sqlite.lists.suppressed import Suppressed
 from sendryd.store.sqlite.mail.adapter import Mail
@@ -24,7 +25,7 @@ from sendryd.store.sqlite.templates.adapter import Templates
 from sendryd.store.sqlite.webhooks.adapter import Webhooks
 
 
-class SqliteStore(Mail, Accounts, Lists, People, Reports, Templates, Webhooks, Derived, EngineUpkeep):
+class SqliteStore(Mail, Accounts, Health, Lists, People, Reports, Templates, Webhooks, Derived, EngineUpkeep):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
     def __init__(self, database: Database, monotonic: Callable[[], float] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Findings, silences and alerts in SQLite."""
