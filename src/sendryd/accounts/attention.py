@@ -9,7 +9,7 @@ from sendryd.accounts.explanations import facts_of
 from sendryd.model.attention import Silence
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId
-from sendryd.policy.attention import Destination, Rates, Situation, Thing, what_needs_somebody
+from sendryd.policy.attention import Destination, Situation, Thing, what_needs_somebody
 from sendryd.policy.explain import Explanation, Tone, explain
 from sendryd.store.base import EventFilter, PausedDestination, QueueFilter, Store, WaitingDestination
 
@@ -45,7 +45,7 @@ class Attention:
         self._queue_lifetime = queue_lifetime
         self._is_private = is_private
 
-    async def look(self, view: View, now: datetime, *, rates: Rates) -> Seen:
+    async def look(self, view: View, now: datetime) -> Seen:
         """Everything that needs the account's people now."""
         store, account_id = self._store, view.account_id
         destinations = await self._destinations(None if view.sees_everything else account_id, now)
@@ -57,7 +57,6 @@ class Attention:
             destinations=destinations,
             webhooks=(await store.page_webhooks(account_id, limit=MOST_WEBHOOKS)).items,
             keys=await store.list_api_keys(account_id),
-            rates=rates,
         )
         silences = {each.name: each for each in await store.list_silences(account_id, now)}
         things = what_needs_somebody(situation)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from sendryd.accounts.api_keys import ApiKeys
+from sendryd.accounts.attention import Attention
 from sendryd.accounts.audit import Audit, Client
 from sendryd.accounts.domain_checks import DomainChecks
 from sendryd.accounts.domains import Domains
@@ -22,11 +23,11 @@ from sendryd.accounts.templates import Templates
 from sendryd.accounts.webhooks import Webhooks
 from sendryd.dashboard.access import Access, Site, Visitor, client_of
 from sendryd.dashboard.attachmentcounts import AttachmentCounts
-from sendryd.dashboard.examination import Examination
 from sendryd.dashboard.look import LOOK_COOKIE, read_look
 from sendryd.dashboard.navigation import places
 from sendryd.dashboard.previews import Previews
 from sendryd.dashboard.rendering import Pages
+from sendryd.health import Watch
 from sendryd.intake.accept import Intake
 from sendryd.model.ids import AccountId
 from sendryd.policy.rights import Right
@@ -90,7 +91,8 @@ class Needs:
     http: str  # base of the HTTP listener
     cert_path: Path
     queue_lifetime: timedelta
-    examination: Examination
+    watch: Watch
+    attention: Attention
     paths: frozenset[str]  # of all pages
     settings: Callable[[], list[EffectiveSetting]]
 

@@ -71,18 +71,22 @@ class Doctor:
         self._resolver = resolver
         self._stored = stored
 
-    async def examine(self) -> list[Finding]:
-        """Every finding, what is wrong first, in the order in which to mend it. Never raises for what it looks at."""
+    async def examine(self, *, is_quick: bool = False) -> list[Finding]:
+        """Every finding, what is wrong first, in the order in which to mend it. Never raises for what it looks at.
+
+        `is_quick`: of this machine alone, without the spool.
+        """
         looks: list[tuple[Check, Look]] = [
             (Check.DATA, self._data),
             (Check.DISK, self._disk),
             (Check.CLOCK, self._time),
             (Check.CERTIFICATE, self._certificate),
-            (Check.HOST_NAME, self._names),
-            (Check.PORT_25, self._way_out),
         ]
         if self._stored is not None:
-            looks += [(Check.SPOOL, self._stored.spool), (Check.QUEUE, self._stored.queue), (Check.DOMAIN, self._stored.domains)]
+            looks.append((Check.QUEUE, self._stored.queue))
+        if not is_quick:
+            looks += [(Check.HOST_NAME, self._names), (Check.PORT_25, self._way_out)]
+            looks += [(Check.SPOOL, self._stored.spool), (Check.DOMAIN, self._stored.domains)] if self._stored is not None else []
         found = await asyncio.gather(*(self._guarded(check, look) for check, look in looks))
         return worst_first(finding for findings in found for finding in findings)
 

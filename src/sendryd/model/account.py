@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from sendryd.model.ids import AccountId
 
@@ -26,12 +27,38 @@ class InboundForwarding:
     secret: str | None = None
 
 
+class AlertScope(StrEnum):
+    """What alerts are about."""
+
+    WRONG = "wrong"  # mail is lost, refused or stopped until it is mended
+    EVERYTHING = "everything"  # whatever Home shows as needing somebody
+
+
+class AlertRecipients(StrEnum):
+    """Who gets alerts by mail."""
+
+    BOTH = "both"  # owners and operators
+    OWNERS = "owners"
+    OPERATORS = "operators"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSettings:
+    """Who gets alerts, and about what."""
+
+    recipients: AlertRecipients = AlertRecipients.BOTH
+    scope: AlertScope = AlertScope.WRONG
+    url: str | None = None  # that gets a POST, too
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
     """The settings of an account."""
 
     branding: Branding = field(default_factory=Branding)
     inbound: InboundForwarding = field(default_factory=InboundForwarding)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
     default_region: str | None = None
     data_residency: str = "none"
     benchmark_opt_in: bool = False

@@ -1,4 +1,4 @@
-"""What is kept of things that need somebody: who has silenced them, and what was told."""
+"""Things that need somebody: silences and alerts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from sendryd.model.ids import AccountId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """A thing that a person does not want to be told of until some time."""
+    """A thing that a person has silenced until some time."""
 
     account_id: AccountId
     name: str  # of the thing: its kind and what it is about
@@ -19,7 +19,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A thing that needs or needed somebody, and whether the people of the account were told."""
+    """A thing that needs or needed somebody, and whether the account's people were alerted."""
 
     account_id: AccountId
     name: str

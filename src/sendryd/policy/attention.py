@@ -28,7 +28,7 @@ KEY_NOTICE: Final = timedelta(days=7)  # a release of the app that has the key m
 WEBHOOK_PATIENCE: Final = timedelta(minutes=5)  # a restart of the app is over by then
 SLOW_PATIENCE: Final = timedelta(minutes=10)  # shorter requests to slow down are part of every larger sending
 LONG_PATIENCE: Final = timedelta(hours=4)  # greylisting and short outages are over by then
-MANY: Final = 4  # destinations with one cause that are told as one thing
+MANY: Final = 4  # destinations with one cause that become one thing
 
 
 class Kind(StrEnum):
@@ -102,7 +102,7 @@ class Situation:
 
     now: datetime
     findings: Sequence[Finding] = ()
-    is_private: bool = False  # mail stays in a private network: what the internet sees of the server needs nobody
+    is_private: bool = False  # mail stays in a private network: what the internet sees of the server does not count
     domains: Sequence[SendingDomain] = ()
     destinations: Sequence[Destination] = ()
     webhooks: Sequence[Webhook] = ()
@@ -110,7 +110,7 @@ class Situation:
     rates: Rates = Rates()
 
 
-# Told more exactly by what the store has of domains and the queue.
+# The store's state of domains and the queue is more exact.
 _TOLD_ELSEWHERE: Final = frozenset({Check.DOMAIN, Check.QUEUE, Check.SERVER})
 _SEEN_FROM_OUTSIDE: Final = frozenset({Check.RESOLVER, Check.HOST_NAME, Check.PTR, Check.PORT_25, Check.BLOCK_LIST, Check.HTTP})
 # How long mail may wait for each cause. The other causes are of single mails.
@@ -189,7 +189,7 @@ def _domains(found: Situation) -> Iterator[Thing]:
         yield Thing(
             kind=Kind.DOMAIN,
             about=domain.name,
-            tone=Tone.BAD,
+            tone=Tone.SLOW if domain.verified_at is None else Tone.BAD,  # not set up yet, or broken
             title=_domain_title(domain.name, cause),
             why=f"{_capital(advice.rstrip('.')) or 'Publish its records'}.{more} {effect}",
             link=f"/domains/{quote(domain.name)}",

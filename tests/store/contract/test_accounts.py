@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sendryd.model.account import AccountSettings, Branding, InboundForwarding
+from sendryd.model.account import AccountSettings, AlertRecipients, AlertScope, AlertSettings, Branding, InboundForwarding
 from sendryd.model.ids import (
     AccountId,
 )
@@ -36,6 +36,7 @@ async def test_an_account_and_its_settings(store: MailStore) -> None:
     settings = AccountSettings(
         branding=Branding(brand_color="#ff0000", unsubscribe_heading="Tsch\u00fcss"),
         inbound=InboundForwarding(url="https://example.test/in", secret="s"),
+        alerts=AlertSettings(recipients=AlertRecipients.OWNERS, scope=AlertScope.EVERYTHING, url="https://example.test/alerts"),
         default_region="eu",
         data_residency="eu",
         benchmark_opt_in=True,

@@ -6,19 +6,16 @@ from starlette.routing import Route
 
 from sendryd.accounts.domain_checks import DomainChecks
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
-from sendryd.app.health import make_doctor
-from sendryd.app.roles.running import Running, Shared, intake_of, invitations_of
+from sendryd.app.roles.running import Running, Shared, attention_of, intake_of, invitations_of, watch_of
 from sendryd.app.settings import PREFIX, Settings
 from sendryd.dashboard.access import Access, Site
 from sendryd.dashboard.app import routes
 from sendryd.dashboard.attachmentcounts import AttachmentCounts
-from sendryd.dashboard.examination import Examination
 from sendryd.dashboard.live import Streams
 from sendryd.dashboard.pages import PAGES
 from sendryd.dashboard.previews import Previews
 from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import EffectiveSetting, Needs
-from sendryd.policy.health import Finding
 from sendryd.runtime.answers import Answers
 from sendryd.web.foreign import ForeignFramer
 
@@ -42,9 +39,6 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         hosts=frozenset({settings.hostname, settings.http_listen.host}),
         allows_plain_text=settings.insecure_dashboard,
     )
-
-    async def examine() -> list[Finding]:
-        return await make_doctor(settings, basics, exists=True, fault="").examine()
 
     answers = Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir)
     return Needs(
@@ -78,7 +72,8 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         http=shared.public_url,
         cert_path=settings.cert_path,
         queue_lifetime=settings.max_queue_age,
-        examination=Examination(examine, basics.clock),
+        watch=watch_of(basics, running),
+        attention=attention_of(basics),
         paths=frozenset(page.path for page in PAGES),
         settings=lambda: effective(settings),
     )

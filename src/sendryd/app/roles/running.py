@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sendryd.app.build import Basics
@@ -13,14 +14,18 @@ from sendryd.intake.directory import Directory
 from sendryd.intake.personal import Personaliser
 from sendryd.model.ids import AccountId
 from sendryd.runtime.budget import ContentBudget
+from sendryd.runtime.posting import ClosableClient, LateClient
+from sendryd.runtime.tls import client_context
 
 if TYPE_CHECKING:
     import uvicorn
 
+    from sendryd.accounts.attention import Attention
     from sendryd.accounts.invitations import Invitations
     from sendryd.api.framework.limits import ConnectionLimits as HttpConnectionLimits
     from sendryd.api.health import Health
     from sendryd.delivery.scheduler import Scheduler
+    from sendryd.health import Watch
     from sendryd.intake.accept import Intake
     from sendryd.notify.dispatcher import Dispatcher
     from sendryd.submission.listener import Listener
@@ -64,6 +69,7 @@ class Running:
     health: "Health | None" = None
     intake: "Intake | None" = None
     dispatcher: "Dispatcher | None" = None
+    watch: "Watch | None" = None
     statistics: dict[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)  # for /metrics, by the first part of their names
     stops: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
@@ -99,6 +105,48 @@ def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
             quotas=basics.cluster.quotas(settings, basics.clock),
         )
     return running.intake
+
+
+def http_client(basics: Basics) -> LateClient:
+    """A client for requests to other people's servers. Who makes it closes it."""
+    settings = basics.settings
+
+    def load() -> Callable[[], ClosableClient]:
+        from sendryd.runtime.http import AiohttpClient, look_up_in_system
+
+        return partial(
+            AiohttpClient,
+            basics.resolver,
+            basics.clock,
+            allow_private=settings.allow_private_networks,
+            system_lookup=None if settings.dns_resolver else look_up_in_system,
+            tls=client_context(verify=True),
+        )
+
+    return LateClient(load)
+
+
+def watch_of(basics: Basics, running: Running) -> "Watch":
+    """The examination of this process."""
+    from sendryd.app.health import make_doctor
+    from sendryd.health import Watch
+    from sendryd.policy.health import Finding
+
+    if running.watch is None:
+
+        async def examine(is_quick: bool) -> list[Finding]:
+            return await make_doctor(basics.settings, basics, exists=True, fault="").examine(is_quick=is_quick)
+
+        running.watch = Watch(examine, basics.store, basics.clock)
+    return running.watch
+
+
+def attention_of(basics: Basics) -> "Attention":
+    """What finds out what needs people."""
+    from sendryd.accounts.attention import Attention
+
+    settings = basics.settings
+    return Attention(basics.store, queue_lifetime=settings.max_queue_age, is_private=settings.allow_private_networks)
 
 
 def invitations_of(basics: Basics, running: Running, shared: Shared) -> "Invitations":

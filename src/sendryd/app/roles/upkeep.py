@@ -2,12 +2,15 @@
 
 from datetime import datetime
 
-from sendryd.app.build import Basics
-from sendryd.app.roles.running import Running, Shared, intake_of
+from sendryd.app.build import DEFAULT_ACCOUNT, Basics
+from sendryd.app.roles.running import Running, Shared, attention_of, http_client, intake_of, watch_of
+from sendryd.intake.notices import Notices
+from sendryd.upkeep.alerts import AlertKeeper
 from sendryd.upkeep.captures import CaptureKeeper
 from sendryd.upkeep.domains import DomainKeeper
 from sendryd.upkeep.endings import EndingsFollower
 from sendryd.upkeep.follower import Follower
+from sendryd.upkeep.health import HealthKeeper
 from sendryd.upkeep.queue import QueueKeeper
 from sendryd.upkeep.reports import ReportKeeper
 from sendryd.upkeep.retention import Retention
@@ -23,4 +26,16 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: da
     reports = ReportKeeper(basics.store, intake_of(basics, running, shared), clock=basics.clock, rand=basics.rand)
     endings = EndingsFollower(basics.store, clock=basics.clock, mail_log=basics.mail_log, last_seen=last_seen)
     follower = Follower(basics.store, clock=basics.clock)
-    running.daemons += [queue.run, retention.run, domains.run, captures.run, reports.run, endings.run, follower.run]
+    health = HealthKeeper(watch_of(basics, running), clock=basics.clock)
+    client = http_client(basics)
+    alerts = AlertKeeper(
+        basics.store,
+        attention_of(basics),
+        Notices(basics.store, intake_of(basics, running, shared), rand=basics.rand),
+        client,
+        account_id=DEFAULT_ACCOUNT,
+        public_url=shared.public_url,
+        clock=basics.clock,
+    )
+    running.stops.append(client.aclose)
+    running.daemons += [health.run, alerts.run, queue.run, retention.run, domains.run, captures.run, reports.run, endings.run, follower.run]

@@ -1,32 +1,13 @@
 """The role `webhooks`: tells webhooks what they are owed."""
 
-from collections.abc import Callable
-from functools import partial
-
 from sendryd.app.build import Basics
-from sendryd.app.roles.running import Running
+from sendryd.app.roles.running import Running, http_client
 from sendryd.notify.dispatcher import Dispatcher
-from sendryd.runtime.posting import ClosableClient, LateClient
-from sendryd.runtime.tls import client_context
 
 
 def start_webhooks(basics: Basics, running: Running) -> None:
     """What tells webhooks what they are owed."""
-    settings = basics.settings
-
-    def load() -> Callable[[], ClosableClient]:
-        from sendryd.runtime.http import AiohttpClient, look_up_in_system
-
-        return partial(
-            AiohttpClient,
-            basics.resolver,
-            basics.clock,
-            allow_private=settings.allow_private_networks,
-            system_lookup=None if settings.dns_resolver else look_up_in_system,
-            tls=client_context(verify=True),
-        )
-
-    client = LateClient(load)
+    settings, client = basics.settings, http_client(basics)
     dispatcher = Dispatcher(
         basics.store,
         client,

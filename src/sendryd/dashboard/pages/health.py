@@ -1,16 +1,24 @@
-"""Health: what `sendryd check` finds, each with its fix."""
+"""Health: what `sendryd check` finds, since when, each with its fix; the settings of alerts."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from starlette.responses import Response
 
+from sendryd.accounts.account import Accounts
+from sendryd.accounts.alerting import Alerting, BadUrl
+from sendryd.accounts.emails import By
 from sendryd.dashboard.app import Page
-from sendryd.dashboard.examination import Examined
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
+from sendryd.model.account import AlertRecipients, AlertScope, AlertSettings
+from sendryd.model.attention import Silence
+from sendryd.policy.attention import Kind
 from sendryd.policy.explain.words import span
-from sendryd.policy.health import Finding, Verdict
+from sendryd.policy.health import Check, Verdict, worst_first
+from sendryd.policy.health.history import KEPT, FindingSpan
 from sendryd.policy.rights import Right
 
 VERDICTS: Final = {
@@ -20,13 +28,45 @@ VERDICTS: Final = {
     Verdict.RIGHT: ("ok", "ok", "Right"),
 }
 NUMBERS: Final = ("Nothing is", "One thing is", "Two things are", "Three things are", "Four things are", "Five things are")
+PATIENCE: Final = 4.0  # seconds that the page waits for the first examination
+SILENCES: Final = {
+    "hour": ("an hour", timedelta(hours=1)),
+    "day": ("a day", timedelta(days=1)),
+    "week": ("a week", timedelta(days=7)),
+    "month": ("30 days", timedelta(days=30)),
+}
+RECIPIENTS: Final = {
+    AlertRecipients.BOTH: "Owners and operators",
+    AlertRecipients.OWNERS: "Owners",
+    AlertRecipients.OPERATORS: "Operators",
+    AlertRecipients.NOBODY: "Nobody",
+}
+SCOPES: Final = {
+    AlertScope.WRONG: "Only what stops mail until it is mended",
+    AlertScope.EVERYTHING: "Everything that Home counts",
+}
+MAX_URL: Final = 2_000  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """A finding that is over."""
+
+    tone: str
+    shape: str
+    word: str
+    sentence: str
+    begun: Moment
+    lasted: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A finding."""
 
+    name: str  # for silences
     check: str
+    anchor: str
     verdict: str
     tone: str
     shape: str
@@ -34,43 +74,108 @@ class Row:
     about: str
     sentence: str
     fix: str
+    since: Moment
+    lasts: str
+    silenced_by: str
+    silenced_until: Moment | None
+    before: tuple[Before, ...]
 
 
 async def show(visit: Visit) -> Response:
     """`GET /health`."""
-    examination = visit.needs.examination
-    found = await examination.latest()
-    values = {
-        "heading": _heading(found),
-        "rows": tuple(_row(each) for each in found.findings) if found else (),
-        "at": _moment(found),
-        "age": span(visit.needs.clock.now() - found.at) if found else "",
-        "is_running": examination.is_running,
-    }
-    return visit.show("health.html", "health", values)
+    return await _show(visit)
 
 
 async def run(visit: Visit) -> Response:
     """`POST /health`: examines the installation now."""
-    await visit.needs.examination.run_now()
+    await visit.needs.watch.run_now()
     return visit.go("/health")
 
 
-def _moment(found: Examined | None) -> Moment | None:
-    return moment_of(found.at) if found else None
+async def silence(visit: Visit) -> Response:
+    """`POST /health/silence`: leaves a finding out of Home and of alerts for a time, or shows it again."""
+    name, length = visit.fields.get("name", ""), visit.fields.get("for", "")
+    spans = await visit.needs.store.list_finding_spans()
+    if name not in {_name(each) for each in spans}:
+        return visit.show("missing.html", "missing", {}, status=404)
+    if length in SILENCES:
+        person = visit.me.signed_in.person.name
+        await _alerting(visit).silence(name, visit.needs.clock.now() + SILENCES[length][1], _by(visit), person=person)
+    else:
+        await _alerting(visit).end_silence(name, _by(visit))
+    return visit.go("/health")
 
 
-def _heading(found: Examined | None) -> str:
-    if found is None:
+async def set_alerts(visit: Visit) -> Response:
+    """`POST /health/alerts`: who gets alerts, and about what."""
+    fields = visit.fields
+    recipients, scope = fields.get("recipients", ""), fields.get("scope", "")
+    if recipients not in {each.value for each in AlertRecipients} or scope not in {each.value for each in AlertScope}:
+        return visit.show("missing.html", "missing", {}, status=404)
+    url = fields.get("url", "").strip()[:MAX_URL]
+    try:
+        await _alerting(visit).set_alerts(
+            AlertSettings(recipients=AlertRecipients(recipients), scope=AlertScope(scope), url=url or None), _by(visit)
+        )
+    except BadUrl as error:
+        return await _show(visit, typed=url, wrong=str(error), status=422)
+    return visit.go("/health?told=alerts#alerts")
+
+
+async def _show(visit: Visit, *, typed: str | None = None, wrong: str = "", status: int = 200) -> Response:
+    needs, now = visit.needs, visit.needs.clock.now()
+    spans = await needs.store.list_finding_spans(ended_since=now - KEPT)
+    if not spans:
+        await needs.watch.run_now(patience=PATIENCE)
+        spans = await needs.store.list_finding_spans()
+    silences = {each.name: each for each in await needs.store.list_silences(visit.account_id, now)}
+    settings = (await Accounts(needs.store).get(visit.account_id)).settings.alerts
+    examined = needs.watch.examined_at
+    values = {
+        "heading": _heading(spans),
+        "rows": _rows(spans, silences, now),
+        "at": moment_of(examined) if examined else None,
+        "age": span(now - examined) if examined else "",
+        "is_running": needs.watch.is_running,
+        "lengths": [(value, text) for value, (text, _) in SILENCES.items()],
+        "recipients": [(each.value, text, each is settings.recipients) for each, text in RECIPIENTS.items()],
+        "scopes": [(each.value, text, each is settings.scope) for each, text in SCOPES.items()],
+        "url": typed if typed is not None else settings.url or "",
+        "wrong": wrong,
+        "told": "The alerts are set." if visit.query("told") == "alerts" else "",
+    }
+    return visit.show("health.html", "health", values, status=status)
+
+
+def _heading(spans: Sequence[FindingSpan]) -> str:
+    if not spans:
         return "The installation is being examined"
-    wrong = sum(each.verdict is Verdict.WRONG for each in found.findings)
+    wrong = sum(each.ended_at is None and each.finding.verdict is Verdict.WRONG for each in spans)
     return f"{NUMBERS[wrong] if wrong < len(NUMBERS) else f'{wrong} things are'} wrong"
 
 
-def _row(finding: Finding) -> Row:
+def _rows(spans: Sequence[FindingSpan], silences: Mapping[str, Silence], now: datetime) -> list[Row]:
+    present = {id(each.finding): each for each in spans if each.ended_at is None}
+    over: dict[tuple[Check, str], list[FindingSpan]] = {}
+    for each in spans:
+        if each.ended_at is not None:
+            over.setdefault(each.subject, []).append(each)
+    found = [present[id(each)] for each in worst_first(each.finding for each in present.values())]
+    anchored: set[Check] = set()
+    rows = []
+    for each in found:
+        rows.append(_row(each, silences.get(_name(each)), over.get(each.subject, ()), now, is_first=each.finding.check not in anchored))
+        anchored.add(each.finding.check)
+    return rows
+
+
+def _row(each: FindingSpan, silence: Silence | None, over: Sequence[FindingSpan], now: datetime, *, is_first: bool) -> Row:
+    finding = each.finding
     tone, shape, word = VERDICTS[finding.verdict]
     return Row(
+        name=_name(each),
         check=finding.check.value.replace("_", " "),
+        anchor=finding.check.value if is_first else "",
         verdict=finding.verdict.value,
         tone=tone,
         shape=shape,
@@ -78,7 +183,36 @@ def _row(finding: Finding) -> Row:
         about=finding.about,
         sentence=finding.sentence,
         fix=finding.fix,
+        since=moment_of(each.began_at),
+        lasts=span(now - each.began_at),
+        silenced_by=silence.by if silence else "",
+        silenced_until=moment_of(silence.until) if silence else None,
+        before=tuple(_before(past) for past in reversed(over)),
     )
 
 
-PAGES: Final = (Page(path="/health", get=show, post=run, needs=Right.OPERATE, needs_to_change=Right.OPERATE),)
+def _before(past: FindingSpan) -> Before:
+    tone, shape, word = VERDICTS[past.finding.verdict]
+    lasted = span((past.ended_at or past.began_at) - past.began_at)
+    return Before(tone=tone, shape=shape, word=word, sentence=past.finding.sentence, begun=moment_of(past.began_at), lasted=lasted)
+
+
+def _name(each: FindingSpan) -> str:
+    """As Home names the thing."""
+    finding = each.finding
+    return ":".join(filter(None, (Kind.HEALTH.value, finding.check.value, finding.about)))
+
+
+def _alerting(visit: Visit) -> Alerting:
+    return Alerting(visit.needs.store, visit.needs.audit, clock=visit.needs.clock)
+
+
+def _by(visit: Visit) -> By:
+    return By(account_id=visit.account_id, actor=visit.me.signed_in.person.email, client=visit.client)
+
+
+PAGES: Final = (
+    Page(path="/health", get=show, post=run, needs=Right.OPERATE, needs_to_change=Right.OPERATE),
+    Page(path="/health/silence", post=silence, needs=Right.OPERATE, needs_to_change=Right.OPERATE),
+    Page(path="/health/alerts", post=set_alerts, needs=Right.OPERATE, needs_to_change=Right.OPERATE),
+)

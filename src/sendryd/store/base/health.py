@@ -1,4 +1,4 @@
-"""The history of findings, silenced things, and what people were alerted to."""
+"""The history of findings, silenced things, and alerts."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from sendryd.model.account import Account, AccountSettings, Branding, InboundForwarding
+from sendryd.model.account import Account, AccountSettings, AlertRecipients, AlertScope, AlertSettings, Branding, InboundForwarding
 from sendryd.model.ids import ORGANIZATION_PREFIX, AccountId
 from sendryd.store.codec.reading import Row, row_of
 from sendryd.store.codec.values import from_ms, to_json
@@ -20,9 +20,19 @@ def read_account(row: Row) -> Account:
     settings = json.loads(row["settings"])
     branding = Branding(**settings.pop("branding", {}))
     inbound = InboundForwarding(**settings.pop("inbound", {}))
+    alerts = settings.pop("alerts", {})
     return Account(
         id=AccountId(row["id"]),
         name=row["name"],
         created_at=from_ms(row["created_at"]),
-        settings=AccountSettings(branding=branding, inbound=inbound, **settings),
+        settings=AccountSettings(branding=branding, inbound=inbound, alerts=_alerts(alerts), **settings),
+    )
+
+
+def _alerts(stored: dict[str, str | None]) -> AlertSettings:
+    usual = AlertSettings()
+    return AlertSettings(
+        recipients=AlertRecipients(stored.get("recipients") or usual.recipients),
+        scope=AlertScope(stored.get("scope") or usual.scope),
+        url=stored.get("url"),
     )

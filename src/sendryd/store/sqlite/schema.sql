@@ -495,7 +495,7 @@ CREATE TABLE health_finding (
     PRIMARY KEY (check_name, about, began_at)
 ) STRICT, WITHOUT ROWID;
 
--- Things that a person does not want to be told of for a time.
+-- Things that a person has silenced for a time.
 CREATE TABLE silence (
     account_id INTEGER NOT NULL,
     name       TEXT NOT NULL,  -- of the thing: its kind and what it is about
@@ -505,14 +505,14 @@ CREATE TABLE silence (
     PRIMARY KEY (account_id, name)
 ) STRICT, WITHOUT ROWID;
 
--- Things that need or needed somebody, and whether people were told.
+-- Things that need or needed somebody, and when people were alerted.
 CREATE TABLE alert (
     account_id  INTEGER NOT NULL,
     name        TEXT NOT NULL,
     kind        TEXT NOT NULL,
     sentence    TEXT NOT NULL,
     began_at    INTEGER NOT NULL,
-    told_at     INTEGER,  -- NULL: not told
+    told_at     INTEGER,  -- NULL: no alert was sent
     ended_at    INTEGER,  -- NULL: it needs somebody still
     end_told_at INTEGER,
     PRIMARY KEY (account_id, name, began_at)

@@ -11,7 +11,7 @@ CREATE TABLE health_finding (
     PRIMARY KEY (check_name, about, began_at)
 ) STRICT, WITHOUT ROWID;
 
--- Things that a person does not want to be told of for a time.
+-- Things that a person has silenced for a time.
 CREATE TABLE silence (
     account_id INTEGER NOT NULL,
     name       TEXT NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE silence (
     PRIMARY KEY (account_id, name)
 ) STRICT, WITHOUT ROWID;
 
--- Things that need or needed somebody, and whether people were told.
+-- Things that need or needed somebody, and when people were alerted.
 CREATE TABLE alert (
     account_id  INTEGER NOT NULL,
     name        TEXT NOT NULL,
