@@ -87,3 +87,27 @@ def test_an_unknown_ending_stops_the_start(folder: Path) -> None:
     (folder / "notes.doc").write_bytes(b"")
     with pytest.raises(UnknownMediaType, match=r"notes\.doc: add its ending to MEDIA_TYPES"):
         serve(folder)
+
+
+async def test_text_is_compressed_once_with_a_tag_of_its_own(folder: Path) -> None:
+    (folder / "app.css").write_bytes(b"p { color: red }" * 100)
+    static, client = serve(folder)
+    packed = await client.get(static.path("app.css"), headers={"Accept-Encoding": "gzip"})
+    plain = await client.get(static.path("app.css"), headers={"Accept-Encoding": "identity"})
+    assert packed.content == plain.content
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < 100
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert packed.headers["etag"] != plain.headers["etag"]
+    again = await client.get(static.path("app.css"), headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["etag"]})
+    assert (again.status_code, "content-encoding" in again.headers) == (304, False)
+    assert "content-encoding" not in (await client.get(static.path("font.woff2"), headers={"Accept-Encoding": "gzip"})).headers
+
+
+async def test_the_files_of_a_bundle_are_one(folder: Path) -> None:
+    (folder / "more.css").write_bytes(b"more")
+    static = StaticFiles(folder, PREFIX, {"all.css": ("more.css", "app.css")})
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=[static.route()])), base_url="http://relay.test")
+    assert (await client.get(static.path("all.css"))).text == "more\napp.css"
+    with pytest.raises(KeyError):
+        static.path("more.css")

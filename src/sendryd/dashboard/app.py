@@ -20,6 +20,7 @@ from sendryd.dashboard.visit import Needs, Visit, headers
 from sendryd.policy.rights import Right
 from sendryd.runtime.log import get_logger
 from sendryd.store.errors import StoreError
+from sendryd.web.compression import compress_page
 from sendryd.web.forms import FormTooLarge, read_form
 
 MAX_FORM: Final = 2 * 1024 * 1024  # octets: a template with its text part
@@ -72,7 +73,7 @@ class _Frame:
             if not self._access.is_ours(request):
                 return _refuse(421, "This address is not the dashboard's: open the one that sendryd serve prints.")
             try:
-                return await self._serve(page, request)
+                return await compress_page(request, await self._serve(page, request))
             except ClientDisconnect:
                 return Response(status_code=400)
             except HTTPException:

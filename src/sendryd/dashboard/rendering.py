@@ -9,6 +9,7 @@ import minijinja
 from sendryd.web.static import StaticFiles
 
 STATIC_PREFIX: Final = "/static/"
+BUNDLES: Final = {"style.css": ("tokens.css", "ui.css"), "htmx.js": ("htmx.min.js", "hx-sse.min.js")}
 
 
 class Pages:
@@ -16,7 +17,7 @@ class Pages:
 
     def __init__(self) -> None:
         package = resources.files("sendryd.dashboard")
-        self.static = StaticFiles(package / "static", STATIC_PREFIX)
+        self.static = StaticFiles(package / "static", STATIC_PREFIX, BUNDLES)
         folder = package / "templates"
         self._engine = minijinja.Environment(
             loader=lambda name: (folder / name).read_text("utf-8"),

@@ -5,8 +5,10 @@ Reads: all files of the folder, once. Other paths, also those of an earlier rele
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
+from types import MappingProxyType
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -14,9 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sendryd.web.compression import accepts_gzip, pack
 from sendryd.web.headers import STATIC_HEADERS
 
 KEEP_FOR_GOOD: Final = "public, max-age=31536000, immutable"  # a year, the maximum that caches respect
+BEST: Final = 9  # of gzip: done once, at the start
+WORTH_IT: Final = 0.9  # fonts and pictures are compressed already
 HASH_LENGTH: Final = 16  # hexadecimal digits: 64 bits, far more than a few dozen files need
 MEDIA_TYPES: Final = {
     "css": "text/css",
@@ -41,18 +46,21 @@ class UnknownMediaType(Exception):
 @dataclass(frozen=True, slots=True)
 class _File:
     content: bytes
+    packed: bytes | None  # by gzip; None where that saves nothing
     media_type: str
     tag: str  # ETag
 
 
 class StaticFiles:
-    """The files of one folder. Raises `UnknownMediaType`."""
+    """The files of one folder; those of a bundle are served as one file, to save requests. Raises `UnknownMediaType`."""
 
-    def __init__(self, folder: Traversable, prefix: str) -> None:
+    def __init__(self, folder: Traversable, prefix: str, bundles: Mapping[str, Sequence[str]] = MappingProxyType({})) -> None:
         self._prefix = prefix
         self._names: dict[str, str] = {}  # name in the folder → name with the hash
         self._files: dict[str, _File] = {}  # name with the hash → file
         files = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
+        for bundle, names in bundles.items():
+            files[bundle] = b"\n".join(files.pop(name) for name in names)
         for name in sorted(files, key=lambda name: (name.endswith(".css"), name)):  # stylesheets name other files
             self._add(name, self._with_paths(files[name]) if name.endswith(".css") else files[name])
 
@@ -66,7 +74,9 @@ class StaticFiles:
             raise UnknownMediaType(f"{name}: add its ending to MEDIA_TYPES")
         digest = hashlib.sha256(content).hexdigest()[:HASH_LENGTH]
         hashed = self._names[name] = f"{stem}.{digest}.{ending}"
-        self._files[hashed] = _File(content, MEDIA_TYPES[ending], f'"{digest}"')
+        packed = pack(content, BEST)
+        is_smaller = len(packed) < len(content) * WORTH_IT
+        self._files[hashed] = _File(content, packed if is_smaller else None, MEDIA_TYPES[ending], f'"{digest}"')
 
     def path(self, name: str) -> str:
         """The path by which pages name a file. Raises `KeyError` for one that is not in the folder."""
@@ -81,9 +91,15 @@ class StaticFiles:
         if file is None:
             raise HTTPException(404)
         headers = {**STATIC_HEADERS, "Cache-Control": KEEP_FOR_GOOD, "ETag": file.tag}
-        if is_unchanged(request, file.tag):
+        content = file.content
+        if file.packed is not None:
+            headers["Vary"] = "Accept-Encoding"
+            if accepts_gzip(request):  # another form has another tag
+                content, headers["Content-Encoding"], headers["ETag"] = file.packed, "gzip", f'{file.tag[:-1]}-gzip"'
+        if is_unchanged(request, headers["ETag"]):
+            headers.pop("Content-Encoding", None)
             return Response(status_code=304, headers=headers)
-        return Response(file.content, media_type=file.media_type, headers=headers)
+        return Response(content, media_type=file.media_type, headers=headers)
 
 
 def is_unchanged(request: Request, tag: str) -> bool:
