@@ -2,6 +2,7 @@
 
 import base64
 import re
+import socket
 from html import unescape
 
 import pytest
@@ -106,3 +107,33 @@ def test_the_structure_of_a_mail_is_beside_its_attachments(reader: Browser, pict
     shown = reader.get(f"/emails/{pictured}?part=attachments").text
     found = re.findall(r'<li class="in-(\d)"><code><bdi>([^<]*)</bdi>', unescape(shown))
     assert found == [("0", "multipart/related"), ("1", "text/html"), ("1", "text/html"), ("1", "image/png"), ("1", "image/png")]
+
+
+def test_pictures_from_elsewhere_are_fetched_by_the_server_and_only_when_somebody_asks(
+    reader: Browser, mails: World, pictured: str
+) -> None:
+    page = reader.get(f"/emails/{pictured}?part=preview")
+    assert 'data-remote="1"' in page.text
+    assert "remote-" not in reader.get(frame_path(page)).text
+    token = frame_path(page).rpartition("/")[2].partition("?")[0]
+    assert reader.get(f"/content/{token}/part/remote-0").status == 404
+    asked = re.search(r'href="([^"]*)">Show pictures<', page.text)
+    assert asked
+    shown = reader.get(unescape(asked[1]))
+    assert "data-remote" not in shown.text
+    source = re.findall(r'src="([^"]*part/remote-0)"', reader.get(frame_path(shown)).text)
+    assert len(source) == 1
+    assert reader.get(f"/content/{source[0]}").status == 404  # the host of this mail does not exist
+    assert reader.get(f"/content/{source[0]}1").status == 404
+    assert mails.relay.is_running
+
+
+def test_a_server_on_a_private_address_is_not_asked(reader: Browser, mails: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        html = f'<img src="http://127.0.0.1:{listening.getsockname()[1]}/x.png">'
+        path = f"/emails/{send(mails, f'ann@{RECIPIENT_DOMAIN}', 'Private', html=html)}?part=preview&pictures=shown"
+        source = re.findall(r'src="([^"]*part/remote-0)"', reader.get(frame_path(reader.get(path))).text)
+        assert reader.get(f"/content/{source[0]}").status == 404
+        with pytest.raises(BlockingIOError):
+            listening.accept()

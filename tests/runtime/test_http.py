@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from sendryd.runtime.http import BODY_TIMEOUT, CONNECT_TIMEOUT, MAX_KEPT, Aiohtt
 from sendryd.runtime.posting import HttpAnswer, HttpFault
 from sendryd.runtime.resolver import Resolver
 from sendryd.testing.nameserver import NameServer
-from sendryd.testing.webhookhost import Fate, Reaction, WebhookHost
+from sendryd.testing.webhookhost import Fate, Reaction, ReceivedRequest, WebhookHost
 
 pytestmark = pytest.mark.sockets
 
@@ -102,6 +103,37 @@ async def test_a_request_and_its_answer(clients: Clients, host: WebhookHost) -> 
     assert second.target == "/"
     assert "cookie" not in second.headers
     assert host.connections == 1
+
+
+def _redirect(status: int, url: str, _request: ReceivedRequest) -> Reaction:
+    return Reaction(status=status, headers={"Location": url})
+
+
+async def test_what_is_fetched_is_whole_and_limited(clients: Clients, host: WebhookHost) -> None:
+    host.script = lambda _: Reaction(body=b"x" * 300_000)
+    async with clients() as client:
+        assert len(await client.fetch(f"http://hook.test:{host.port}/a.png", max_size=300_000)) == 300_000
+        with pytest.raises(HttpFault, match="more than 299,999 octets"):
+            await client.fetch(host.url, max_size=299_999)
+        for status in (302, 404, 500):
+            host.script = partial(_redirect, status, host.url)
+            with pytest.raises(HttpFault, match=f"answered {status}"):
+                await client.fetch(host.url, max_size=10)
+    assert {(each.method, each.headers["user-agent"]) for each in host.received} == {("GET", "sendryd")}
+    assert "cookie" not in host.received[0].headers
+
+
+async def test_nothing_private_is_fetched_and_nobody_is_waited_for(clients: Clients, host: WebhookHost) -> None:
+    async with clients(allow_private=False) as client:
+        for name in ("127.0.0.1", "localhost", "hook.test"):
+            with pytest.raises(HttpFault) as caught:
+                await client.fetch(f"http://{name}:{host.port}/", max_size=10)
+            assert caught.value.is_refused
+    assert host.connections == 0
+    host.script = lambda _: Reaction(body=b"x" * 1000, drip=0.1)
+    async with clients(total_timeout=SHORT) as client:
+        with pytest.raises(HttpFault, match="No answer within"):
+            await client.fetch(host.url, max_size=1000)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -22,6 +22,10 @@ class Client:
         self.urls.append(url)
         return ANSWER
 
+    async def fetch(self, url: str, *, max_size: int) -> bytes:
+        self.urls.append(url)
+        return b"x" * max_size
+
     async def aclose(self) -> None:
         self.is_closed = True
 
@@ -44,7 +48,8 @@ async def test_it_is_loaded_once_and_elsewhere() -> None:
     assert await asyncio.gather(*(client.post(url, headers={}, body=b"") for url in "abc")) == [ANSWER] * 3
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
-    assert sorted(made[0].urls) == ["a", "b", "c"]
+    assert await client.fetch("d", max_size=2) == b"xx"
+    assert sorted(made[0].urls) == ["a", "b", "c", "d"]
     await client.aclose()
     assert made[0].is_closed
 

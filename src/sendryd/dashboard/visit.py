@@ -26,6 +26,7 @@ from sendryd.dashboard.attachmentcounts import AttachmentCounts
 from sendryd.dashboard.look import LOOK_COOKIE, read_look
 from sendryd.dashboard.navigation import places
 from sendryd.dashboard.previews import Previews
+from sendryd.dashboard.remotepictures import RemotePictures
 from sendryd.dashboard.rendering import Pages
 from sendryd.health import Watch
 from sendryd.intake.accept import Intake
@@ -75,6 +76,7 @@ class Needs:
     intake: Intake
     fences: Fences
     framer: ForeignFramer  # for the HTML of mails
+    pictures: RemotePictures  # in the HTML of mails
     previews: Previews  # of templates
     attachments: AttachmentCounts
     answers: Answers

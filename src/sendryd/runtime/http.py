@@ -1,6 +1,6 @@
-"""The HTTP client for webhooks.
+"""The HTTP client for webhooks, and for pictures of other servers.
 
-Does: sends one POST and keeps the beginning of the answer.
+Does: sends one POST and keeps the beginning of the answer; or sends one GET and keeps the whole of it.
 Strategy: `policy.urlguard` reads the URL for every request; every address of its name is checked before any connection is made, and the connected
 one again at the socket. No look-up happens in between, so a name that changes its address cannot
 slip through. TLS is verified for the name. Connections are kept for a few seconds.
@@ -16,10 +16,11 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -52,6 +53,7 @@ MAX_ADDRESSES: Final = 8  # addresses tried for one name
 KEEP_ALIVE: Final = 4.0  # seconds: common servers close after five
 KEPT_HEADERS: Final = ("retry-after", "location", "content-type")
 MAX_HEADER_VALUE: Final = 500  # characters kept
+FETCH_HEADERS: Final = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "sendryd"}
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
 SystemLookup = Callable[[str], Awaitable[Sequence[str]]]
@@ -118,15 +120,38 @@ class AiohttpClient:
         await self._session.close()
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
-        try:
-            checked = check_url(url, allow_private=self._allow_private)
-        except UrlRefused as error:
-            raise HttpFault(_sentence(str(error)), is_refused=True) from None
+        checked = self._check(url)
         start = self._clock.monotonic()
         sent = {"Accept": "*/*", "Accept-Encoding": "identity", **headers}
+        async with self._faults(), patient_timeout(self._total_timeout) as deadline:
+            return await self._post_again(_Request(checked, sent, body, start, deadline))
+
+    async def fetch(self, url: str, *, max_size: int) -> bytes:
+        """The whole body of a GET request's answer, within the total time-out. Raises `HttpFault`; no redirect is followed."""
+        checked = self._check(url)
+        found = bytearray()
+        request = self._session.get(checked, headers=FETCH_HEADERS, allow_redirects=False, trace_request_ctx=_Reuse())
+        async with self._faults(), patient_timeout(self._total_timeout), request as response:
+            if response.status != HTTPStatus.OK:
+                raise HttpFault(f"The server answered {response.status}.")
+            while chunk := await response.content.readany():
+                found += chunk
+                if len(found) > max_size:
+                    response.close()
+                    raise HttpFault(f"The answer has more than {max_size:,} octets.")
+        return bytes(found)
+
+    def _check(self, url: str) -> str:
         try:
-            async with patient_timeout(self._total_timeout) as deadline:
-                return await self._post_again(_Request(checked, sent, body, start, deadline))
+            return check_url(url, allow_private=self._allow_private)
+        except UrlRefused as error:
+            raise HttpFault(_sentence(str(error)), is_refused=True) from None
+
+    @asynccontextmanager
+    async def _faults(self) -> AsyncIterator[None]:
+        """Explains every failure as an `HttpFault`."""
+        try:
+            yield
         except TimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
                 raise HttpFault(f"No connection within {self._connect_timeout:g} seconds.") from None

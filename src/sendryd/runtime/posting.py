@@ -37,7 +37,15 @@ class HttpClient(Protocol):
         ...
 
 
-class ClosableClient(HttpClient, Protocol):
+class HttpFetcher(Protocol):
+    """The interface of the HTTP client for what is read from other servers."""
+
+    async def fetch(self, url: str, *, max_size: int) -> bytes:
+        """The body of a GET request's answer. Raises `HttpFault`, also for any other status than 200 and for more than `max_size` octets."""
+        ...
+
+
+class ClosableClient(HttpClient, HttpFetcher, Protocol):
     """A client with connections of its own."""
 
     async def aclose(self) -> None:
@@ -46,7 +54,7 @@ class ClosableClient(HttpClient, Protocol):
 
 
 class LateClient:
-    """A client that is loaded with the first request: loading takes a third of the start, and many installations never post."""
+    """A client that is loaded with the first request: loading takes a third of the start, and many installations make none."""
 
     def __init__(self, load: Callable[[], Callable[[], ClosableClient]]) -> None:
         """`load` runs in a thread, so that only the request waits for it; its result makes the client, in the event loop."""
@@ -61,6 +69,11 @@ class LateClient:
         """Sends one request. Raises `HttpFault`."""
         client = self._client or await self._make()
         return await client.post(url, headers=headers, body=body)
+
+    async def fetch(self, url: str, *, max_size: int) -> bytes:
+        """The body of an answer. Raises `HttpFault`."""
+        client = self._client or await self._make()
+        return await client.fetch(url, max_size=max_size)
 
     async def _make(self) -> ClosableClient:
         async with self._loading:

@@ -1,5 +1,7 @@
 """The dashboard's part of the role `http`."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from starlette.routing import Route
@@ -14,9 +16,12 @@ from sendryd.dashboard.attachmentcounts import AttachmentCounts
 from sendryd.dashboard.live import Streams
 from sendryd.dashboard.pages import PAGES
 from sendryd.dashboard.previews import Previews
+from sendryd.dashboard.remotepictures import TIMEOUT, RemotePictures
 from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import EffectiveSetting, Needs
 from sendryd.runtime.answers import Answers
+from sendryd.runtime.posting import ClosableClient, LateClient
+from sendryd.runtime.tls import client_context
 from sendryd.web.foreign import ForeignFramer
 
 PLACEHOLDER_LENGTH: Final = 43
@@ -56,6 +61,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         intake=intake_of(basics, running, shared),
         fences=basics.fences,
         framer=ForeignFramer(basics.fences.previews),
+        pictures=_pictures(basics, running),
         previews=Previews(basics.clock, basics.rand),
         attachments=AttachmentCounts(basics.store, answers),
         answers=answers,
@@ -77,6 +83,18 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         paths=frozenset(page.path for page in PAGES),
         settings=lambda: effective(settings),
     )
+
+
+def _pictures(basics: Basics, running: Running) -> RemotePictures:
+    def load() -> Callable[[], ClosableClient]:
+        from sendryd.runtime.http import AiohttpClient
+
+        tls = client_context(verify=True)
+        return partial(AiohttpClient, basics.resolver, basics.clock, allow_private=False, tls=tls, total_timeout=TIMEOUT)
+
+    client = LateClient(load)
+    running.stops.append(client.aclose)
+    return RemotePictures(client)
 
 
 def effective(settings: Settings) -> list[EffectiveSetting]:

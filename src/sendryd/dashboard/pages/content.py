@@ -1,8 +1,7 @@
 """Framed HTML of mails, and the pictures in it. The address has a token instead of a cookie, because a sandboxed frame sends none."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
-from urllib.parse import quote
+from typing import Final, TypeVar
 
 from starlette.responses import PlainTextResponse, Response
 
@@ -11,7 +10,7 @@ from sendryd.dashboard.app import Page
 from sendryd.dashboard.contenttoken import ContentToken
 from sendryd.dashboard.visit import Visit
 from sendryd.message.errors import MalformedMessage
-from sendryd.message.framing import Pictures, Scheme
+from sendryd.message.framing import REMOTE_PREFIX, Pictures, Scheme
 from sendryd.message.parse import Summary, attachment_parts, decode_pieces, summarise, walk
 from sendryd.message.pictures import picture_type
 from sendryd.policy.privacy import shown_content
@@ -25,13 +24,28 @@ from sendryd.web.headers import foreign_headers
 MAX_INDEX: Final = 4  # digits: messages have at most a thousand parts
 NOTHING: Final = "There is nothing here."
 
-_Show = Callable[[Visit, ContentToken, bytes], Awaitable[Response]]
+Found = TypeVar("Found")
 
 log = get_logger("dashboard")
 
 
-async def show(visit: Visit, token: ContentToken, content: bytes) -> Response:
+async def show(visit: Visit) -> Response:
     """`GET /content/{token}`: the HTML of one mail, without scripts or requests to other servers."""
+    return await _read(visit, _frame)
+
+
+async def show_part(visit: Visit) -> Response:
+    """`GET /content/{token}/part/{name}`: a picture in the mail, or one from elsewhere. Other parts are not shown, whatever type they say they
+    have.
+    """
+    found = await _read(visit, _find_picture)
+    if isinstance(found, Response):
+        return found
+    octets = await visit.needs.pictures.fetch(found)
+    return await _picture(visit, [octets])
+
+
+async def _frame(visit: Visit, token: ContentToken, content: bytes) -> Response:
     needs, text = visit.needs, visit.request.path_params["token"]
     summary = await offload.in_thread(summarise, content)
     if summary.html is None:
@@ -42,51 +56,57 @@ async def show(visit: Visit, token: ContentToken, content: bytes) -> Response:
         lane=token.account_id,
         pictures=Pictures(base=f"{text}/part/", inline=_inline(summary), is_remote_shown=token.is_remote_shown),
         scheme=Scheme(visit.query("mail")) if visit.query("mail") in set(Scheme) else Scheme.READER,
-        max_html=MAX_WHOLE if token.is_whole else MAX_HTML,
+        max_html=_max_html(token),
     )
-    headers = foreign_headers(f"{needs.access.origin(visit.request)}/content/{quote(text)}/part/")
+    headers = foreign_headers(f"{needs.access.origin(visit.request)}/content/{text}/part/")
     return await needs.answers.make(framed, owner=token.account_id, media_type="text/html", headers=headers)
 
 
-async def show_part(visit: Visit, token: ContentToken, content: bytes) -> Response:
-    """`GET /content/{token}/part/{name}`: a picture in the mail. Other parts are not shown, whatever type they say they have."""
+async def _find_picture(visit: Visit, token: ContentToken, content: bytes) -> Response | str:
+    """The answer with a picture in the mail; of one from elsewhere, its URL: fetching it must not hold memory for the mail."""
     name = visit.request.path_params["name"]
-    number = int(name) if name.isascii() and name.isdigit() and len(name) <= MAX_INDEX else -1
-    pieces = await offload.in_thread(_attachment, content, number)
-    return await _picture(visit, token, pieces)
+    digits = name.removeprefix(REMOTE_PREFIX)
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_INDEX):
+        return _say(404, NOTHING)
+    if digits == name:
+        return await _picture(visit, await offload.in_thread(_attachment, content, int(digits)))
+    html = (await offload.in_thread(summarise, content)).html if token.is_remote_shown else None
+    urls = await visit.needs.framer.remote_pictures(html or "", lane=token.account_id, max_html=_max_html(token))
+    return urls[int(digits)] if int(digits) < len(urls) else _say(404, NOTHING)
 
 
-async def _picture(visit: Visit, token: ContentToken, pieces: list[bytes]) -> Response:
+async def _picture(visit: Visit, pieces: list[bytes]) -> Response:
     kind = picture_type(pieces[0] if pieces else b"")
     if kind is None:
         return _say(404, NOTHING)
-    return await visit.needs.answers.make(*pieces, owner=token.account_id, media_type=kind, headers=foreign_headers())
+    # Pictures of all accounts share the room for answers: their owner is known to the token alone.
+    return await visit.needs.answers.make(*pieces, owner=visit.request.path_params["token"], media_type=kind, headers=foreign_headers())
 
 
-def _open(work: _Show) -> Callable[[Visit], Awaitable[Response]]:
-    """A page about the mail that the token opens."""
+async def _read(visit: Visit, work: Callable[[Visit, ContentToken, bytes], Awaitable[Found]]) -> Found | Response:
+    """What the work makes of the mail that the token opens."""
+    needs = visit.needs
+    token = contenttoken.read(needs.secret, visit.request.path_params["token"])
+    if token is None:
+        return _say(404, NOTHING)
+    if token.expires_at <= needs.clock.now():
+        return _say(410, "This preview was for ten minutes: load the page again.")
+    if await needs.store.find_membership(token.account_id, token.person_id) is None:
+        return _say(404, NOTHING)
+    found = await needs.store.get_message(token.account_id, token.message_id)
+    if found is None:
+        return _say(404, "The mail is no longer stored.")
+    try:
+        async with needs.answers.room(found.message.size):
+            content = shown_content(found.message, await needs.store.read_content(token.message_id))
+            return await work(visit, token, content)
+    except (StoreError, BudgetExhausted, OSError) as error:
+        log.error("content_not_framed", error=repr(error))
+        return _say(503, "The mail cannot be shown just now: load the page again in a minute.")
 
-    async def handle(visit: Visit) -> Response:
-        needs = visit.needs
-        token = contenttoken.read(needs.secret, visit.request.path_params["token"])
-        if token is None:
-            return _say(404, NOTHING)
-        if token.expires_at <= needs.clock.now():
-            return _say(410, "This preview was for ten minutes: load the page again.")
-        if await needs.store.find_membership(token.account_id, token.person_id) is None:
-            return _say(404, NOTHING)
-        found = await needs.store.get_message(token.account_id, token.message_id)
-        if found is None:
-            return _say(404, "The mail is no longer stored.")
-        try:
-            async with needs.answers.room(found.message.size):
-                content = shown_content(found.message, await needs.store.read_content(token.message_id))
-                return await work(visit, token, content)
-        except (StoreError, BudgetExhausted, OSError) as error:
-            log.error("content_not_framed", error=repr(error))
-            return _say(503, "The mail cannot be shown just now: load the page again in a minute.")
 
-    return handle
+def _max_html(token: ContentToken) -> int:
+    return MAX_WHOLE if token.is_whole else MAX_HTML
 
 
 def _inline(summary: Summary) -> dict[str, int]:
@@ -107,6 +127,6 @@ def _say(status: int, sentence: str) -> Response:
 
 
 PAGES: Final = (
-    Page(path="/content/{token}", get=_open(show), needs=None),
-    Page(path="/content/{token}/part/{name}", get=_open(show_part), needs=None),
+    Page(path="/content/{token}", get=show, needs=None),
+    Page(path="/content/{token}/part/{name}", get=show_part, needs=None),
 )
