@@ -1,12 +1,16 @@
 """Owner links, invitations, roles."""
 
+from dataclasses import replace
+
 import pytest
 
 from sendryd.accounts.people import OWNER_LINK_TIME, BadPersonField, People, may_manage
-from sendryd.accounts.signin import SignIn, SignInFailed
+from sendryd.accounts.signin import NewSession, SignIn, SignInFailed
 from sendryd.model.actor import Role
+from sendryd.model.ids import AccountId
+from sendryd.model.people import Membership
 from sendryd.policy.password import WeakPassword
-from sendryd.store.base import Store
+from sendryd.store.base import SignedIn, Store
 from sendryd.store.errors import Conflict, NotAllowed, NotFound
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT
@@ -63,6 +67,50 @@ async def test_a_field_that_cannot_be_used_is_named_and_the_link_stays(
     with pytest.raises(WeakPassword):
         await people.welcome(token, name="Ann", email=EMAIL, password="qwerty123456", client=HERE)
     await people.welcome(token, name="Ann", email=EMAIL, password=PASSWORD, client=HERE)
+
+
+async def member(people: People, signin: SignIn, by: NewSession, email: str, role: Role) -> tuple[SignedIn, Membership]:
+    """Somebody who was invited and joined, and their membership."""
+    _, token = await people.invite(ACCOUNT, email=email, role=role, by=EMAIL, by_role=Role.OWNER, client=HERE)
+    made = await people.join(token, name="Bob", password=PASSWORD, client=HERE)
+    found = await signin.find_session(made.secret)
+    assert found is not None
+    return found, found.membership
+
+
+async def test_a_reset_link_gives_another_password_and_ends_the_sessions(people: People, signin: SignIn) -> None:
+    made = await owner(people)
+    ann = await signin.find_session(made.secret)
+    assert ann is not None
+    bob, bobs = await member(people, signin, made, "bob@acme.example", Role.MEMBER)
+    token = await people.make_reset_link(bobs, by=ann, client=HERE)
+    with pytest.raises(WeakPassword):
+        await people.reset(token, password="short", client=HERE)
+    entered = await people.reset(token, password="another good one", client=HERE)
+    assert await signin.find_session(entered.secret) is not None
+    assert {each.id_hash for each in await signin.list_sessions(bob)} == {entered.session.id_hash}
+    with pytest.raises(NotFound):
+        await people.reset(token, password="a third good one", client=HERE)
+    await signin.sign_in("bob@acme.example", "another good one", client=HERE)
+
+
+async def test_nobody_resets_the_password_of_somebody_who_may_do_more(people: People, signin: SignIn, store: Store) -> None:
+    made = await owner(people)
+    ann = await signin.find_session(made.secret)
+    assert ann is not None
+    eve, _ = await member(people, signin, made, "eve@acme.example", Role.ADMIN)
+    _, bobs = await member(people, signin, made, "bob@acme.example", Role.MEMBER)
+    with pytest.raises(NotAllowed):
+        await people.make_reset_link(ann.membership, by=eve, client=HERE)
+    await people.set_role(bobs, Role.ADMIN, by=EMAIL, by_role=Role.OWNER, client=HERE)
+    await people.set_role(ann.membership, Role.OWNER, by=EMAIL, by_role=Role.OWNER, client=HERE)
+    as_admin = replace(ann.membership, role=Role.ADMIN)  # an operator, who may do more than the role says
+    with pytest.raises(NotAllowed):
+        await people.make_reset_link(as_admin, by=eve, client=HERE)
+    token = await people.make_owner_link(AccountId(2))
+    await people.welcome(token, name="Bob", email="bob@acme.example", password="another good one", client=HERE)
+    with pytest.raises(NotAllowed):
+        await people.make_reset_link(bobs, by=ann, client=HERE)
 
 
 async def test_an_invitation_makes_a_member(people: People, signin: SignIn) -> None:

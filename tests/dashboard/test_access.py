@@ -103,6 +103,10 @@ def test_headers_of_a_page(owner: Browser) -> None:
     assert headers["referrer-policy"] == "same-origin"
 
 
+def test_a_browser_keeps_a_mark_of_the_person_who_signed_in(owner: Browser, viewer: Browser) -> None:
+    assert len({browser.cookies["sendryd-device"] for browser in (owner, viewer)}) == 2
+
+
 def test_what_is_not_there_is_404_with_the_same_headers(owner: Browser, stranger: Browser) -> None:
     for browser in (owner, stranger):
         answer = browser.get("/nowhere")

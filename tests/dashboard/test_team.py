@@ -53,6 +53,54 @@ def test_an_invitation_its_link_and_the_member(relay: RelayProcess, owner: Brows
     assert (repeated.status, "here already" in repeated) == (409, True)
 
 
+def test_a_password_is_reset_by_a_link(relay: RelayProcess, owner: Browser, viewer: Browser) -> None:
+    locked_out = joined(relay, owner, "rosa@acme.example", "viewer")
+    member, _ = rows(owner.get("/team"))["rosa@acme.example"]
+    assert viewer.post(f"/team/{member}/reset", {"token": viewer.get("/team").token}).status == 403
+    assert owner.send("/elevate", {"password": PASSWORD, "next": "/team"}).status == 303
+    path = link_of(owner.send(f"/team/{member}/reset", {}, page="/team"))
+    assert path.startswith("/reset/")
+    browser = Browser(relay.ready["http"])
+    shown = browser.get(path)
+    assert (shown.status, "For rosa@acme.example." in shown, 'name="name"' in shown.text) == (200, True, False)
+    assert browser.send(path, {"password": "short"}).status == 422
+    assert browser.send(path, {"password": "another good one"}).headers["location"] == "/"
+    assert (browser.get("/").status, locked_out.get("/").status, browser.get(path).status) == (200, 303, 410)
+
+
+def test_without_the_second_factor_that_the_account_requires_nothing_opens_but_its_set_up(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with RelayProcess(tmp_path_factory.mktemp("factor") / "data") as relay:
+        mara = Browser(relay.ready["http"])
+        assert mara.send(urlsplit(relay.ready["owner_url"]).path, {"name": "Mara", "email": EMAIL, "password": PASSWORD}).status == 303
+        ida = joined(relay, mara, "ida@acme.example", "admin")
+        assert ida.post("/team/factor", {"token": ida.get("/team").token, "required": "yes"}).status == 403
+        first = mara.send("/team/factor", {"required": "yes"}, page="/team")
+        assert (first.status, "Set up your own second factor first" in first) == (409, True)
+        secret = add_factor(mara)
+        assert mara.send("/team/factor", {"required": "yes"}, page="/team").headers["location"] == "/team?said=required"
+        assert "Your account requires a second factor." in mara.send("/me/factor/off", {"password": PASSWORD}, page="/me")
+        for path in ("/", "/emails", "/team", "/me", "/settings"):
+            assert (ida.get(path).status, ida.get(path).headers["location"]) == (303, "/me/factor"), path
+        offered = ida.get("/me/factor")
+        assert "The other pages open once yours is set up." in offered
+        assert ida.post("/keys", {"token": offered.token, "name": "x", "mode": "test", "scope": "full_access"}).status == 403
+        assert ida.get("/live?page=emails").status == 403
+        assert add_factor(ida) != secret
+        assert ida.get("/emails").status == 200
+        assert ida.send("/sign-out", {}, page="/emails").status == 303
+
+
+def add_factor(browser: Browser) -> str:
+    """The secret of a second factor that is set up now."""
+    offered = browser.get("/me/factor")
+    secret = re.findall(r'name="secret" value="(\w+)"', offered.text)[0]
+    done = browser.post("/me/factor", {"token": offered.token, "secret": secret, "code": pyotp.TOTP(secret).now()})
+    assert (done.status, "recovery codes" in done) == (200, True)
+    return str(secret)
+
+
 def test_an_invitation_is_withdrawn(relay: RelayProcess, owner: Browser) -> None:
     path = link_of(owner.send("/team/invite", {"email": "wil@acme.example"}, page="/team"))
     member, _ = rows(owner.get("/team"))["wil@acme.example"]

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from sendryd.accounts.signin import IDLE_TIME
 from sendryd.intake.idempotency import ANSWERS_KEPT
+from sendryd.model.actor import Role
 from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
-from sendryd.model.ids import ApiKeyId, ApiRequestId, MessageId
+from sendryd.model.ids import ApiKeyId, ApiRequestId, AuditId, MembershipId, MessageId, PersonId
+from sendryd.model.people import AuditEntry, Link, LinkPurpose, Membership, PersonRecord, Session
 from sendryd.policy.settledtime import HOLD
 from sendryd.store.base import Answer, ApiRequestFilter, EventFilter, Store
 from sendryd.store.errors import NotFound, StoreUnavailable
@@ -175,3 +178,44 @@ async def test_a_clock_that_is_set_forward_deletes_nothing_until_that_has_held(h
     await house.after(HOLD)
     assert not await house.has(message_id)
     assert await house.count_events() == 0
+
+
+async def test_a_session_that_has_ended_is_deleted(house: House) -> None:
+    session = Session(
+        id_hash=b"s" * 32,
+        person_id=PersonId(1),
+        account_id=ACCOUNT,
+        created_at=house.clock.now(),
+        seen_at=house.clock.now(),
+        address="",
+        agent="",
+    )
+    person = PersonRecord(
+        id=PersonId(1), email="ann@acme.example", name="Ann", password_hash="", is_operator=False, created_at=house.clock.now()
+    )
+    link = Link(
+        token_hash=b"t" * 32,
+        purpose=LinkPurpose.OWNER,
+        account_id=ACCOUNT,
+        created_at=house.clock.now(),
+        expires_at=house.clock.now() + DAY,
+    )
+    of = Membership(
+        id=MembershipId(2),
+        account_id=ACCOUNT,
+        email=person.email,
+        role=Role.OWNER,
+        invited_at=house.clock.now(),
+        person_id=person.id,
+        joined_at=house.clock.now(),
+    )
+    audit = AuditEntry(
+        id=AuditId(3), account_id=ACCOUNT, actor="", address="", action="person.joined", target="", created_at=house.clock.now()
+    )
+    await house.store.add_link(link)
+    await house.store.join(link, person, of, audit, house.clock.now())
+    await house.store.start_session(session, None)
+    await house.after(IDLE_TIME - timedelta(minutes=1))
+    assert await house.store.list_sessions(person.id) == [session]
+    await house.after(timedelta(minutes=2) + HOLD)
+    assert await house.store.list_sessions(person.id) == []

@@ -18,12 +18,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from sendryd.accounts.account import Accounts
 from sendryd.accounts.audit import Audit, Client
-from sendryd.model.ids import PersonId
+from sendryd.model.ids import AccountId, PersonId
 from sendryd.model.people import PersonRecord
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import SignedIn, Store
+from sendryd.store.errors import NotAllowed
 
 STEP: Final = 30  # seconds that a code is shown
 SKEW: Final = 1  # steps that a phone's clock may differ
@@ -81,11 +83,25 @@ class Factors:
         return codes
 
     async def turn_off(self, signed_in: SignedIn, *, client: Client) -> None:
-        """Forgets the secret and the recovery codes. Raises `Changed`."""
+        """Forgets the secret and the recovery codes. Raises `Changed`, and `NotAllowed` if the account requires a second factor."""
         person = signed_in.person
+        if await self.is_required(signed_in.membership.account_id):
+            raise NotAllowed("the account requires a second factor")
         entry = self._audit.entry(signed_in.membership.account_id, person.email, client, "person.factor_removed", person.email)
         await self._store.change_person(person, replace(person, totp_secret="", totp_step=0), entry)
         await self._store.replace_recovery_codes(person.id, [])
+
+    async def require(self, signed_in: SignedIn, *, required: bool, client: Client) -> None:
+        """Says whether all people of the account need a second factor. Raises `NotAllowed` unless the person has one."""
+        person, account_id = signed_in.person, signed_in.membership.account_id
+        if required and not person.totp_secret:
+            raise NotAllowed("whoever requires a second factor needs one first")
+        await Accounts(self._store).change(account_id, lambda settings: replace(settings, requires_factor=required))
+        await self._audit.add(account_id, person.email, client, "account.factor_required", "", after={"required": required})
+
+    async def is_required(self, account_id: AccountId) -> bool:
+        """Whether all people of the account need a second factor."""
+        return (await Accounts(self._store).get(account_id)).settings.requires_factor
 
     async def renew_recovery_codes(self, signed_in: SignedIn, *, client: Client) -> list[str]:
         """New recovery codes; the earlier ones end."""

@@ -25,6 +25,7 @@ from sendryd.store.errors import NotAllowed, NotFound
 
 OWNER_LINK_TIME: Final = timedelta(hours=24)
 INVITATION_TIME: Final = timedelta(hours=72)
+RESET_TIME: Final = timedelta(hours=24)
 MAX_NAME: Final = 100  # characters
 
 
@@ -149,6 +150,53 @@ class People:
         ended = await self._store.end_sessions(member.person_id)
         await self._audit.add(member.account_id, by, client, "person.sessions_ended", member.email, after={"sessions": ended})
         return ended
+
+    async def make_reset_link(self, member: Membership, *, by: SignedIn, client: Client) -> str:
+        """The token of a link by which a member chooses a new password, once, within 24 hours. Earlier ones end; a second factor stays.
+
+        Raises `NotFound` for an invitation, and `NotAllowed` for a person who may do more than `by` may, here or in another account.
+        """
+        _check_rank(by.membership.role, member.role)
+        person = await self._store.get_person(member.person_id) if member.person_id is not None else None
+        if person is None:
+            raise NotFound("the invitation is not taken up yet")
+        if person.is_operator and not by.person.is_operator:
+            raise NotAllowed("only an operator resets the password of another")
+        if any(each.account_id != member.account_id for each in await self._store.list_accounts_of(person.id)):
+            raise NotAllowed("the person belongs to another account, too")
+        token, now = self._rand.secret(SECRET_LENGTH), self._clock.now()
+        await self._store.add_link(
+            Link(
+                token_hash=hash_secret(token),
+                purpose=LinkPurpose.RESET,
+                account_id=member.account_id,
+                created_at=now,
+                expires_at=now + RESET_TIME,
+                person_id=person.id,
+            )
+        )
+        await self._audit.add(member.account_id, by.person.email, client, "person.reset_link_made", member.email)
+        return token
+
+    async def person_of(self, link: Link) -> PersonRecord:
+        """Whose password a link resets. Raises `NotFound`."""
+        person = await self._store.get_person(link.person_id) if link.person_id is not None else None
+        if person is None or person.disabled_at is not None:
+            raise NotFound("the person is gone")
+        return person
+
+    async def reset(self, token: str, *, password: str, client: Client) -> NewSession:
+        """Sets the password of the person whom a link is for, signs them out everywhere, and in here; a second factor is asked for next.
+
+        Raises `WeakPassword`, `PasswordsBusy`, `Changed`, `NotFound` for a link that cannot be used.
+        """
+        link = await self._usable(token, LinkPurpose.RESET)
+        person = await self.person_of(link)
+        check_password(password, person.email, common_passwords())
+        renewed = replace(person, password_hash=await self._signin.passwords.hash(password))
+        entry = self._audit.entry(link.account_id, person.email, client, "person.password_reset", person.email)
+        await self._store.reset_password(link, person, renewed, entry, self._clock.now())
+        return await self._signin.start(renewed, link.account_id, client)
 
     async def rename(self, signed_in: SignedIn, name: str, *, client: Client) -> None:
         """Changes the person's own name. Raises `BadPersonField`, `Changed`."""

@@ -47,6 +47,7 @@ class NewSession:
 
     secret: str
     session: Session
+    email: str  # the person's
 
 
 class SignIn:
@@ -128,7 +129,7 @@ class SignIn:
         )
         entry = self._audit.entry(account_id, person.email, client, "person.signed_in", person.email) if is_complete else None
         await self._store.start_session(session, entry, replaces=replaces)
-        return NewSession(secret=secret, session=session)
+        return NewSession(secret=secret, session=session, email=person.email)
 
     async def find_session(self, secret: str) -> SignedIn | None:
         """The session of a cookie that still counts, complete or not; notes once a minute that it is in use."""
@@ -190,11 +191,6 @@ class SignIn:
         entry = self._audit.entry(signed_in.membership.account_id, person.email, client, "person.password_changed", person.email)
         await self._store.change_person(person, changed, entry)
         await self._store.end_sessions(person.id, keep=signed_in.session.id_hash)
-
-    async def delete_stale_sessions(self) -> int:
-        """Deletes sessions and links that have ended."""
-        now = self._clock.now()
-        return await self._store.delete_stale_sessions(seen_before=now - IDLE_TIME, created_before=now - MAX_SESSION)
 
     async def _prove(self, signed_in: SignedIn, password: str, client: Client) -> None:
         person = signed_in.person

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from sendryd.accounts.audit import Client
 from sendryd.accounts.signin import MAX_SESSION, NewSession, SignIn
+from sendryd.policy.devicemark import is_device_mark, make_device_mark
 from sendryd.policy.rights import Right, has_right
 from sendryd.store.base import SignedIn
 from sendryd.web.csrf import is_token
@@ -23,7 +24,7 @@ from sendryd.web.forms import is_from_our_page
 
 SECURE_COOKIE: Final = "__Host-sendryd"
 PLAIN_COOKIE: Final = "sendryd"  # on loopback alone, where browsers take no `Secure`
-DEVICE_COOKIE: Final = "sendryd-device"  # this browser was signed in before
+DEVICE_COOKIE: Final = "sendryd-device"  # signed: a person was signed in with this browser before
 FORM_COOKIE: Final = "sendryd-form"  # stands for a session in forms before signing in
 FORM_FIELD: Final = "token"
 
@@ -52,9 +53,10 @@ class Site:
 class Access:
     """Finds the visitor of a request."""
 
-    def __init__(self, signin: SignIn, site: Site) -> None:
+    def __init__(self, signin: SignIn, site: Site, secret: bytes) -> None:
         self._signin = signin
         self._site = site
+        self._secret = secret  # of the installation
 
     def is_ours(self, request: Request) -> bool:
         """Whether the `Host` is one of our names."""
@@ -90,9 +92,9 @@ class Access:
         """The session's cookie; empty without one."""
         return request.cookies.get(self._cookie(request), "")
 
-    def has_signed_in_before(self, request: Request) -> bool:
-        """Whether this browser was signed in before."""
-        return DEVICE_COOKIE in request.cookies
+    def has_signed_in_before(self, request: Request, email: str) -> bool:
+        """Whether the person of an email was signed in with this browser before."""
+        return is_device_mark(self._secret, email, request.cookies.get(DEVICE_COOKIE, ""))
 
     def made_by_our_page(self, request: Request, secret: str, fields: Mapping[str, str]) -> bool:
         """Whether a change comes from one of our own forms."""
@@ -105,7 +107,8 @@ class Access:
         secure, age = self.is_encrypted(request), int(MAX_SESSION.total_seconds())
         response.set_cookie(self._cookie(request), made.secret, max_age=age, path="/", secure=secure, httponly=True, samesite="lax")
         if made.session.is_complete:
-            response.set_cookie(DEVICE_COOKIE, "1", max_age=age, path="/sign-in", secure=secure, httponly=True, samesite="lax")
+            mark = make_device_mark(self._secret, made.email)
+            response.set_cookie(DEVICE_COOKIE, mark, max_age=age, path="/sign-in", secure=secure, httponly=True, samesite="lax")
 
     def sign_out(self, response: Response, request: Request) -> None:
         """Takes the session from the browser."""

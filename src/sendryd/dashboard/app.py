@@ -28,6 +28,7 @@ MAX_FIELDS: Final = 2_000  # a list of chosen rows
 MAX_TARGET: Final = 200  # characters of a path in the audit
 FORM_SECRET_LENGTH: Final = 43
 LIVE: Final = "/live"
+SET_UP_FACTOR: Final = "/me/factor"  # the only page for those without the second factor that their account requires
 
 log = get_logger("dashboard")
 
@@ -91,6 +92,8 @@ class _Frame:
         visitor = await self._access.find(request)
         if visitor is None and page.needs is not None:
             return self._to_sign_in(request)
+        if visitor is not None and visitor.signed_in.must_add_factor and page.needs is not None and page.path != SET_UP_FACTOR:
+            return self._to_factor(request)
         right = page.needs if request.method in {"GET", "HEAD"} else page.needs_to_change
         if page.needs is not None and right is not None and visitor is not None and not visitor.may(right):
             await self._note_refused(request, visitor)
@@ -143,6 +146,12 @@ class _Frame:
         target = "/sign-in" if path == "/" else f"/sign-in?next={quote(path, safe='')}"
         return RedirectResponse(target, 303, headers=headers())
 
+    @staticmethod
+    def _to_factor(request: Request) -> Response:
+        if request.method == "POST" or request.url.path == LIVE:
+            return _refuse(403, "This account requires a second factor: set yours up first.")
+        return RedirectResponse(SET_UP_FACTOR, 303, headers=headers())
+
     async def missing(self, request: Request) -> Response:
         """A path that no page has."""
         if not self._access.is_ours(request) or "text/html" not in request.headers.get("accept", ""):
@@ -163,7 +172,7 @@ class _Frame:
 
 
 def _may_see(page: Page, visitor: Visitor) -> bool:
-    return page.needs is None or visitor.may(page.needs)
+    return page.needs is None or (visitor.may(page.needs) and not visitor.signed_in.must_add_factor)
 
 
 def _refuse(status: int, sentence: str) -> Response:

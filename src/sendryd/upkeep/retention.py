@@ -1,7 +1,7 @@
 """Deletes rows past their retention time, in small steps.
 
-Does: removes done messages with their content, events, notifications, the log of API requests, answers to idempotent requests, and
-the names of removed domains that no waiting mail refers to, once an hour.
+Does: removes done messages with their content, events, notifications, the log of API requests, answers to idempotent requests,
+sessions and one-time links that have ended, and the names of removed domains that no waiting mail refers to, once an hour.
 When the clock is set: forward, nothing is deleted by the new time until that has held for a while.
 Limits: `BATCH` rows in one transaction, with a pause after each, so that mail does not wait.
 """
@@ -9,6 +9,7 @@ Limits: `BATCH` rows in one transaction, with a pause after each, so that mail d
 from datetime import timedelta
 from typing import Final
 
+from sendryd.accounts.signin import IDLE_TIME, MAX_SESSION
 from sendryd.intake.idempotency import ANSWERS_KEPT
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import Store
@@ -57,3 +58,4 @@ class Retention:
                         raise
                     limit = max(1, limit // SHORTER)
                 await self._clock.sleep(PAUSE)
+        await store.delete_stale_sessions(seen_before=now - IDLE_TIME, created_before=now - MAX_SESSION)

@@ -195,3 +195,36 @@ async def test_the_audit_is_listed_newest_first_by_pages_and_searched(store: Sto
     assert (list(rest.items), rest.has_more) == ([entries[0]], False)
     assert [each.action for each in (await store.list_audit(ACCOUNT, limit=9, text="person")).items] == ["person.removed", "person.invited"]
     assert (await store.list_audit(ACCOUNT, limit=9, text="100%")).items == ()
+
+
+async def test_a_reset_uses_its_link_once_and_ends_the_sessions(store: Store, samples: Samples) -> None:
+    who, _ = await joined(store, samples)
+    await store.start_session(session(who), None)
+    made, changed = link(b"reset", LinkPurpose.RESET, person_id=who.id), replace(who, password_hash="new")
+    await store.add_link(made)
+    with pytest.raises(Changed):
+        await store.reset_password(made, replace(who, name="Other"), changed, audit(samples), NOW)
+    await store.reset_password(made, who, changed, audit(samples, "person.password_reset"), NOW)
+    assert await store.get_person(who.id) == changed
+    assert await store.find_session(b"secret") is None
+    with pytest.raises(NotFound):
+        await store.reset_password(made, changed, who, audit(samples), NOW)
+    assert (await store.list_audit(ACCOUNT, limit=1)).items[0].action == "person.password_reset"
+
+
+async def test_a_session_says_whether_a_second_factor_is_missing(store: Store, samples: Samples) -> None:
+    who, _ = await joined(store, samples)
+    await store.start_session(session(who), None)
+
+    async def must_add() -> bool:
+        found = await store.find_session(b"secret")
+        assert found is not None
+        return found.must_add_factor
+
+    assert not await must_add()
+    account = await store.get_account(ACCOUNT)
+    assert account is not None
+    await store.set_account(account, name=account.name, settings=replace(account.settings, requires_factor=True))
+    assert await must_add()
+    await store.change_person(who, replace(who, totp_secret="enc"), audit(samples))
+    assert not await must_add()

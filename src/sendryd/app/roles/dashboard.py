@@ -65,7 +65,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         previews=Previews(basics.clock, basics.rand),
         attachments=AttachmentCounts(basics.store, answers),
         answers=answers,
-        access=Access(basics.signin, site),
+        access=Access(basics.signin, site, shared.secret),
         site=site,
         pages=Pages(),
         clock=basics.clock,

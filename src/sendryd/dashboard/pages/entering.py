@@ -13,7 +13,7 @@ from sendryd.model.people import LinkPurpose
 from sendryd.policy.password import WeakPassword
 from sendryd.policy.rights import Right
 from sendryd.runtime.passwords import PasswordsBusy
-from sendryd.store.errors import NotFound
+from sendryd.store.errors import Changed, NotFound
 
 WRONG: Final = "The email or the password is wrong."
 WRONG_CODE: Final = "The code is wrong, or was used already."
@@ -22,6 +22,12 @@ NOT_ENCRYPTED: Final = (
     "Nobody can sign in here, because this connection is not encrypted. Set SENDRYD_HTTP_TLS=true or put a proxy with TLS in front;"
     " SENDRYD_INSECURE_DASHBOARD=true allows it all the same."
 )
+# Heading and button of the page of a link.
+LINK_WORDS: Final = {
+    LinkPurpose.OWNER: ("Make yourself the owner", "Become the owner"),
+    LinkPurpose.INVITATION: ("Join", "Join"),
+    LinkPurpose.RESET: ("Choose a new password", "Set it and sign in"),
+}
 UNUSABLE: Final = (
     "It was used, has expired or was withdrawn. On the server, sendryd people owner-link prints a new one for an owner; whoever invited you"
     " can send a new invitation."
@@ -42,7 +48,7 @@ async def sign_in(visit: Visit) -> Response:
         return _sign_in_form(visit, email=email, fault="", target=target, status=403)
     try:
         made = await visit.needs.signin.sign_in(
-            email, visit.fields.get("password", ""), client=visit.client, is_known_device=access.has_signed_in_before(visit.request)
+            email, visit.fields.get("password", ""), client=visit.client, is_known_device=access.has_signed_in_before(visit.request, email)
         )
     except SignInFailed:
         return _sign_in_form(visit, email=email, fault=WRONG, target=target, status=401)
@@ -126,6 +132,16 @@ async def join(visit: Visit) -> Response:
     return await _use_link(visit, LinkPurpose.INVITATION)
 
 
+async def show_reset(visit: Visit) -> Response:
+    """`GET /reset/{link}`."""
+    return await _show_link(visit, LinkPurpose.RESET, {}, status=200)
+
+
+async def reset(visit: Visit) -> Response:
+    """`POST /reset/{link}`: sets another password."""
+    return await _use_link(visit, LinkPurpose.RESET)
+
+
 async def _use_link(visit: Visit, purpose: LinkPurpose) -> Response:
     people, fields, link = visit.needs.people, visit.fields, visit.request.path_params["link"]
     name, password = fields.get("name", ""), fields.get("password", "")
@@ -134,9 +150,11 @@ async def _use_link(visit: Visit, purpose: LinkPurpose) -> Response:
     try:
         if purpose is LinkPurpose.OWNER:
             made = await people.welcome(link, name=name, email=fields.get("email", ""), password=password, client=visit.client)
+        elif purpose is LinkPurpose.RESET:
+            made = await people.reset(link, password=password, client=visit.client)
         else:
             made = await people.join(link, name=name, password=password, client=visit.client)
-    except NotFound:
+    except (NotFound, Changed):
         return await _show_link(visit, purpose, {}, status=410)
     except BadPersonField as error:
         return await _show_link(visit, purpose, {error.field: str(error)}, status=422)
@@ -150,23 +168,26 @@ async def _use_link(visit: Visit, purpose: LinkPurpose) -> Response:
 async def _show_link(visit: Visit, purpose: LinkPurpose, wrong: dict[str, str], *, status: int) -> Response:
     people, fields = visit.needs.people, visit.fields
     link = await people.find_link(visit.request.path_params["link"], purpose)
-    is_owner = purpose is LinkPurpose.OWNER
+    heading, button = LINK_WORDS[purpose]
     text = UNUSABLE
-    if link is not None:
-        text = "You will own this installation: domains, keys, people." if is_owner else ""
-        if not is_owner:
-            invited = await people.invitation_of(link)
-            text = f"{invited.email} is invited as {invited.role.value}."
+    if link is not None and purpose is LinkPurpose.OWNER:
+        text = "You will own this installation: domains, keys, people."
+    elif link is not None and purpose is LinkPurpose.RESET:
+        text = f"For {(await people.person_of(link)).email}. You are signed out in all other browsers."
+    elif link is not None:
+        invited = await people.invitation_of(link)
+        text = f"{invited.email} is invited as {invited.role.value}."
     values = {
         "usable": link is not None,
-        "heading": "Make yourself the owner" if is_owner else "Join",
+        "heading": heading,
         "text": text,
         "fault": "",
         "wrong": {"name": "", "email": "", "password": "", **wrong},
         "name": fields.get("name", ""),
         "email": fields.get("email", ""),
-        "asks_email": is_owner,
-        "button": "Become the owner" if is_owner else "Join",
+        "asks_name": purpose is not LinkPurpose.RESET,
+        "asks_email": purpose is LinkPurpose.OWNER,
+        "button": button,
     }
     return visit.show("welcome.html", "welcome", values, status=status if link is not None or status >= 400 else 410)
 
@@ -207,4 +228,5 @@ PAGES: Final = (
     Page(path="/elevate", get=show_elevate, post=elevate, needs_to_change=Right.SEE),
     Page(path="/welcome/{link}", get=show_welcome, post=welcome, needs=None),
     Page(path="/join/{link}", get=show_join, post=join, needs=None),
+    Page(path="/reset/{link}", get=show_reset, post=reset, needs=None),
 )

@@ -18,7 +18,7 @@ from sendryd.policy.password import WeakPassword
 from sendryd.policy.rights import Right
 from sendryd.policy.useragent import name_agent
 from sendryd.runtime.passwords import PasswordsBusy
-from sendryd.store.errors import Changed
+from sendryd.store.errors import Changed, NotAllowed
 
 BUSY: Final = "Too many passwords are being checked just now: try again in a few seconds."
 NOT_AS_READ: Final = "This was changed elsewhere in the meantime: load the page again."
@@ -122,6 +122,8 @@ async def turn_off(visit: Visit) -> Response:
         await visit.needs.signin.factors.turn_off(visit.me.signed_in, client=visit.client)
     except Changed:
         return await _show(visit, {"factor": NOT_AS_READ}, status=409)
+    except NotAllowed:
+        return await _show(visit, {"factor": "Your account requires a second factor."}, status=403)
     except (SignInFailed, SignInThrottled, PasswordsBusy) as error:
         return await _show(visit, {"factor": _why(error)}, status=_status(error))
     return visit.go("/me?said=factor-off")
@@ -157,7 +159,8 @@ def _offer(visit: Visit, secret: str, fault: str, *, status: int) -> Response:
     except ValueError:
         return visit.go("/me/factor")
     grouped = " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
-    return visit.show("me_factor.html", "me", {"secret": secret, "grouped": grouped, "qr": code, "fault": fault}, status=status)
+    values = {"secret": secret, "grouped": grouped, "qr": code, "fault": fault, "is_required": visit.me.signed_in.must_add_factor}
+    return visit.show("me_factor.html", "me", values, status=status)
 
 
 async def _show(visit: Visit, wrong: Mapping[str, str], *, status: int) -> Response:

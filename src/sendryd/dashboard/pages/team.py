@@ -21,6 +21,8 @@ SAID: Final = {
     "removed": "The person is removed.",
     "withdrawn": "The invitation is withdrawn: its link is of no use any more.",
     "ended": "The person is signed out everywhere.",
+    "required": "A second factor is required from now on. People without one are asked to set it up.",
+    "not-required": "The second factor is left to each person.",
 }
 ROLE_TEXTS: Final = {
     Role.VIEWER: "sees mail, queue, logs and figures",
@@ -100,6 +102,26 @@ async def end_sessions(visit: Visit, member: Membership) -> Response:
     return visit.go("/team?said=ended")
 
 
+async def reset(visit: Visit, member: Membership) -> Response:
+    """`POST /team/{id}/reset`: the link for a new password is shown once."""
+    if not visit.is_elevated:
+        return visit.prove_first("/team")
+    made = await visit.needs.invitations.reset(member, by=visit.me.signed_in, client=visit.client)
+    return await _show(visit, {}, status=200, invited=made)
+
+
+async def require_factor(visit: Visit) -> Response:
+    """`POST /team/factor`: whether the account requires a second factor."""
+    if not visit.is_elevated:
+        return visit.prove_first("/team")
+    is_required = visit.fields.get("required") == "yes"
+    try:
+        await visit.needs.signin.factors.require(visit.me.signed_in, required=is_required, client=visit.client)
+    except NotAllowed:
+        return await _show(visit, {"": "Set up your own second factor first: you find it on your page."}, status=409)
+    return visit.go("/team?said=required" if is_required else "/team?said=not-required")
+
+
 def _on_member(change: Callable[[Visit, Membership], Awaitable[Response]]) -> Callable[[Visit], Awaitable[Response]]:
     """A change of the member that the path names."""
 
@@ -168,6 +190,7 @@ async def _show(visit: Visit, wrong: Mapping[str, str], *, status: int, invited:
         "role": visit.fields.get("role") or Role.MEMBER.value,
         "wrong": {"email": "", "role": "", "": "", **wrong},
         "fault": wrong.get("", ""),
+        "requires_factor": await visit.needs.signin.factors.is_required(visit.account_id),
         "said": SAID.get(visit.query("said"), "") if status == 200 and invited is None else "",
     }
     return visit.show("team.html", "team", values, status=status)
@@ -184,8 +207,10 @@ def _email(visit: Visit) -> str:
 PAGES: Final = (
     Page(path="/team", get=show),
     Page(path="/team/invite", post=invite, needs_to_change=Right.ADMINISTER),
+    Page(path="/team/factor", post=require_factor, needs_to_change=Right.OWN),
     Page(path="/team/{id}/invite", post=_on_member(send_again), needs_to_change=Right.ADMINISTER),
     Page(path="/team/{id}/role", post=_on_member(set_role), needs_to_change=Right.ADMINISTER),
     Page(path="/team/{id}/remove", post=_on_member(remove), needs_to_change=Right.ADMINISTER),
+    Page(path="/team/{id}/reset", post=_on_member(reset), needs_to_change=Right.ADMINISTER),
     Page(path="/team/{id}/end-sessions", post=_on_member(end_sessions), needs_to_change=Right.ADMINISTER),
 )

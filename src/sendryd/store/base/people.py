@@ -18,6 +18,7 @@ class SignedIn:
     session: Session
     person: PersonRecord
     membership: Membership
+    must_add_factor: bool = False  # the account requires a second factor, and the person has none
 
 
 class PeopleStore(Protocol):
@@ -76,6 +77,14 @@ class PeopleStore(Protocol):
 
     async def change_person(self, before: PersonRecord, after: PersonRecord, audit: AuditEntry) -> None:
         """Changes name, password or second factor. Raises `Changed` if the person is not as it was read."""
+        ...
+
+    async def reset_password(self, link: Link, before: PersonRecord, after: PersonRecord, audit: AuditEntry, now: datetime) -> None:
+        """Uses a link, changes the password and ends the person's sessions.
+
+        Raises `NotFound` if the link was used, has expired or was withdrawn, and `Changed` if the person is not as it was read: nothing is
+        stored then.
+        """
         ...
 
     async def replace_recovery_codes(self, person_id: PersonId, hashes: Sequence[bytes]) -> None:

@@ -83,8 +83,7 @@ class People:
 
     async def join(self, link: Link, person: PersonRecord, membership: Membership, audit: AuditEntry, now: datetime) -> PersonRecord:
         def action(connection: apsw.Connection) -> PersonRecord:
-            if not change(connection, SQL["use_link"], token_hash=link.token_hash, now=to_ms(now)):
-                raise NotFound("the link was used, has expired or was withdrawn")
+            _use_link(connection, link, now)
             stored = _first(connection, read_person, "find_person", email=person.email)
             if stored is None:
                 change(connection, SQL["insert_person"], **person_row(person))
@@ -126,11 +125,13 @@ class People:
         return await self._write_people(action)
 
     async def change_person(self, before: PersonRecord, after: PersonRecord, audit: AuditEntry) -> None:
+        await self._write_people(lambda connection: _change_person(connection, before, after, audit))
+
+    async def reset_password(self, link: Link, before: PersonRecord, after: PersonRecord, audit: AuditEntry, now: datetime) -> None:
         def action(connection: apsw.Connection) -> None:
-            was = {f"was_{name}": value for name, value in person_row(before).items() if name in {"name", "password_hash", "totp_secret"}}
-            if not change(connection, SQL["change_person"], **person_row(after), **was):
-                raise Changed("the person is not as it was read")
-            change(connection, SQL["insert_audit"], **audit_row(audit))
+            _use_link(connection, link, now)
+            _change_person(connection, before, after, audit)
+            change(connection, SQL["end_sessions"], person_id=before.id, keep=None)
 
         await self._write_people(action)
 
@@ -171,7 +172,10 @@ class People:
                 return None
             values = {"account_id": session.account_id, "person_id": person.id}
             membership = _first(connection, read_membership, "find_membership", **values)
-            return SignedIn(session=session, person=person, membership=membership) if membership else None
+            if membership is None:
+                return None
+            is_required = not person.totp_secret and bool(fetch_rows(connection, SQL["requires_factor"], id=session.account_id))
+            return SignedIn(session=session, person=person, membership=membership, must_add_factor=is_required)
 
         return await self._database.read(look)
 
@@ -223,6 +227,18 @@ class People:
 def _first(connection: apsw.Connection, read: Callable[[Row], Value], name: str, **values: object) -> Value | None:
     row = fetch_row(connection, SQL[name], **values)
     return None if row is None else read(row)
+
+
+def _use_link(connection: apsw.Connection, link: Link, now: datetime) -> None:
+    if not change(connection, SQL["use_link"], token_hash=link.token_hash, now=to_ms(now)):
+        raise NotFound("the link was used, has expired or was withdrawn")
+
+
+def _change_person(connection: apsw.Connection, before: PersonRecord, after: PersonRecord, audit: AuditEntry) -> None:
+    was = {f"was_{name}": value for name, value in person_row(before).items() if name in {"name", "password_hash", "totp_secret"}}
+    if not change(connection, SQL["change_person"], **person_row(after), **was):
+        raise Changed("the person is not as it was read")
+    change(connection, SQL["insert_audit"], **audit_row(audit))
 
 
 def _keep_link(connection: apsw.Connection, link: Link) -> None:

@@ -31,6 +31,10 @@ SELECT {person} FROM person WHERE email = :email;
 -- The person with an id.
 SELECT {person} FROM person WHERE id = :id;
 
+-- name: requires_factor
+-- Whether an account requires a second factor.
+SELECT 1 AS found FROM account WHERE id = :id AND json_extract(settings, '$.requires_factor');
+
 -- name: insert_person
 -- Adds a person.
 INSERT INTO person ({person}) VALUES ({:person});
