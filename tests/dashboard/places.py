@@ -1,5 +1,6 @@
 """Every page of the dashboard with something on it: usual values, and the nastiest that strangers and apps can fill in."""
 
+import html
 import re
 from urllib.parse import quote
 
@@ -7,7 +8,7 @@ from sendryd.dashboard.pages import PAGES
 from sendryd.testing.clients import RestClient, submit
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
-from .conftest import Browser
+from .conftest import PASSWORD, Browser
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitaen" * 3
 NASTY = f'"><script>alert(1)</script><img src=x onerror=alert(2)>\u202eesrever\u202c {LONG}'
@@ -25,7 +26,7 @@ NOT_PAGES = {
     "/templates/preview/{name}",
 }
 # Pages for somebody who is not signed in; the others are the owner's.
-OPEN = ("/sign-in", "/sign-in/code", "/welcome/{link}", "/join/{link}")
+OPEN = ("/sign-in", "/sign-in/code", "/welcome/{link}", "/join/{link}", "/reset/{link}")
 PARTS = ("timeline", "preview", "text", "source", "headers", "attachments", "webhooks")
 
 
@@ -66,6 +67,10 @@ def fill(world: World, owner: Browser) -> dict[str, list[str]]:
     owner.send(template, {"name": NASTY_NAME, "subject": NASTY[:200], "html": f"<h1>{NASTY}</h1>", "text": NASTY})
     join = world.relay.json("people", "invite", f"{'invited' * 8}@acme.example", "--role", "member")["url"]
     welcome = world.relay.run("people", "owner-link").stdout.decode()
+    looker = world.relay.json("people", "invite", "reset@acme.example", "--role", "viewer")["url"]
+    Browser(owner.base).send(f"/join/{_last(looker)}", {"name": "Rosa", "password": PASSWORD})
+    member = re.findall(r'data-id="(mem_\w+)" data-status="active"><td class="wide"><b><bdi>Rosa<', owner.get("/team").text)[0]
+    reset = html.unescape(owner.send(f"/team/{member}/reset", {}, page="/team").text)
     domain = f"{'very-long-name' * 4}.{'second-label' * 4}.example"
     world.relay.wait_for_status(emails["ann"], {"delivered"}, key=world.live_key)
     world.relay.wait_for_status(emails["gone"], {"bounced"}, key=world.live_key)
@@ -76,6 +81,7 @@ def fill(world: World, owner: Browser) -> dict[str, list[str]]:
         "/sign-in/code": ["/sign-in/code"],
         "/welcome/{link}": [f"/welcome/{_last(welcome)}"],
         "/join/{link}": [f"/join/{_last(join)}"],
+        "/reset/{link}": [f"/reset/{_last(reset)}"],
         "/domains/{name}": [f"/domains/{SENDING_DOMAIN}", f"/domains/{domain}"],
         "/emails": [
             "/emails",
@@ -97,4 +103,4 @@ def fill(world: World, owner: Browser) -> dict[str, list[str]]:
 
 
 def _last(url: str) -> str:
-    return str(re.findall(r"/(?:welcome|join)/([\w-]+)", url)[-1])
+    return str(re.findall(r"/(?:welcome|join|reset)/([\w-]+)", url)[-1])

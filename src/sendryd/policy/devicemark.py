@@ -1,6 +1,6 @@
 """The mark of a browser in which a person was signed in before: other people's failed sign-ins do not slow that person down there. Pure.
 
-HMAC-SHA256 (RFC 2104) of the person's email under the installation's secret..
+HMAC-SHA256 (RFC 2104) of the person's email under the installation's secret.
 """
 
 import hashlib

@@ -169,14 +169,16 @@ async def _show_link(visit: Visit, purpose: LinkPurpose, wrong: dict[str, str], 
     people, fields = visit.needs.people, visit.fields
     link = await people.find_link(visit.request.path_params["link"], purpose)
     heading, button = LINK_WORDS[purpose]
-    text = UNUSABLE
+    text, username = UNUSABLE, ""
     if link is not None and purpose is LinkPurpose.OWNER:
         text = "You will own this installation: domains, keys, people."
     elif link is not None and purpose is LinkPurpose.RESET:
-        text = f"For {(await people.person_of(link)).email}. You are signed out in all other browsers."
+        username = (await people.person_of(link)).email
+        text = f"For {username}. You are signed out in all other browsers."
     elif link is not None:
         invited = await people.invitation_of(link)
-        text = f"{invited.email} is invited as {invited.role.value}."
+        username = invited.email
+        text = f"{username} is invited as {invited.role.value}."
     values = {
         "usable": link is not None,
         "heading": heading,
@@ -185,6 +187,7 @@ async def _show_link(visit: Visit, purpose: LinkPurpose, wrong: dict[str, str], 
         "wrong": {"name": "", "email": "", "password": "", **wrong},
         "name": fields.get("name", ""),
         "email": fields.get("email", ""),
+        "username": username,
         "asks_name": purpose is not LinkPurpose.RESET,
         "asks_email": purpose is LinkPurpose.OWNER,
         "button": button,
