@@ -2,11 +2,9 @@
 
 from drive import cut, drive
 
-from sendryd.smtp import datastream
 from sendryd.smtp.datastream import END_OF_DATA, ContentReader, dot_stuff
 
-datastream.PIECE = 32  # type: ignore[misc]  # so that small inputs have several pieces
-LIMIT = 200
+LIMIT, PIECE = 200, 32  # octets; so that small inputs have several pieces
 SEEDS = [
     b"\x03\x11From: a\r\n\r\nbody\r\n.\r\nNOOP\r\n",
     b"\x20\x21..dots\r\n.x\r\n\r\n.\r\n",
@@ -17,7 +15,7 @@ PIECES = [b"\r\n", b"\n", b"\r", b".", b"\r\n.\r\n", b"\n.\n", b"\r.\r", b"\0", 
 
 
 def read(pieces: list[bytes], *, is_dot_stuffed: bool) -> tuple[object, ...]:
-    reader, rest = ContentReader(LIMIT, is_dot_stuffed=is_dot_stuffed), None
+    reader, rest = ContentReader(LIMIT, is_dot_stuffed=is_dot_stuffed, piece=PIECE), None
     for piece in pieces:
         if rest is not None:
             rest += piece

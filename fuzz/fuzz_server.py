@@ -2,13 +2,13 @@
 
 from drive import cut, drive
 
-from sendryd.smtp import datastream
 from sendryd.smtp.events import Closed, DataEnded
 from sendryd.smtp.server import ServerLimits
 from sendryd.testing.shell import AUTH, Shell
 
-datastream.PIECE = 32  # type: ignore[misc]  # so that small inputs have several pieces
-LIMITS = ServerLimits(max_message_size=200, max_recipients=3, max_faults=8, max_idle_commands=20, command_line=100, auth_line=120)
+LIMITS = ServerLimits(
+    max_message_size=200, max_recipients=3, max_faults=8, max_idle_commands=20, command_line=100, auth_line=120, content_piece=32
+)
 ENVELOPE = b"MAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.org>\r\n"
 SEEDS = [
     b"\x02\x11\x30\x07" + ENVELOPE + b"DATA\r\nFrom: a@example.test\r\n\r\n..x\r\n.\r\nNOOP\r\nQUIT\r\n",

@@ -23,22 +23,6 @@ SLEEPS: dict[str, set[str]] = {
     "delivery/test_worker.py": {"asyncio.sleep(0.001)"},
     "notify/test_dispatcher_faults.py": {"asyncio.sleep(0.01)", "asyncio.sleep(0.02)"},
 }
-PATCHES: dict[str, set[str]] = {
-    "api/emails/test_operations.py": {"MAX_SEARCH", "PROGRESS"},
-    "api/framework/test_large.py": {"COPIES"},
-    "fuzz/test_drivers.py": {"PIECE"},
-    "message/test_slices.py": {"MAX_HYPHEN_LINES", "SLICE"},
-    "smtp/test_datastream.py": {"MAX_LINE", "PIECE"},
-    "smtp/test_server.py": {"PIECE"},
-    "store/sqlite/engine/test_room.py": {"PLENTY"},
-    "store/sqlite/engine/test_segments.py": {"MAX_OPEN", "SEGMENT_SIZE"},
-    "store/sqlite/engine/test_spool.py": {"SEGMENT_SIZE"},
-    "store/sqlite/lists/test_suppressed.py": {"MAX_KEPT"},
-    "store/sqlite/mail/test_claims.py": {"MAX_SEARCH"},
-    "store/sqlite/mail/test_scheduled.py": {"MAX_OPERATIONS"},
-    "store/sqlite/test_faults.py": {"BUSY_TIMEOUT"},
-    "tracking/test_share.py": {"COPIES"},
-}
 
 
 def sleeping(tree: ast.Module) -> Iterator[str]:
@@ -70,7 +54,7 @@ def test_no_test_waits_by_the_clock() -> None:
 
 def test_no_test_replaces_a_constant() -> None:
     found = {path.relative_to(TESTS).as_posix(): set(patching(ast.parse(path.read_text("utf-8")))) for path in FILES}
-    assert {name: names for name, names in found.items() if names - PATCHES.get(name, set())} == {}
+    assert {name: names for name, names in found.items() if names} == {}
 
 
 @pytest.mark.parametrize(

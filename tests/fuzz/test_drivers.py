@@ -6,8 +6,6 @@ from types import ModuleType
 
 import pytest
 
-from sendryd.smtp import datastream
-
 FUZZ = Path(__file__).parents[2] / "fuzz"
 DRIVERS = sorted(path.stem for path in FUZZ.glob("fuzz_*.py"))
 SECONDS = 0.4
@@ -16,9 +14,8 @@ SEED = 1
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The drivers import what stands beside them, and some cut contents into small pieces: for themselves alone."""
+    """The drivers import what stands beside them."""
     monkeypatch.syspath_prepend(str(FUZZ))
-    monkeypatch.setattr(datastream, "PIECE", datastream.PIECE)
 
 
 def load(name: str) -> ModuleType:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from sendryd.message import parse, quoted
 from sendryd.message.charset import MAX_MISFITS, _decode, decode
 from sendryd.message.charset import SLICE as CHARSET_SLICE
 from sendryd.message.errors import MalformedMessage
-from sendryd.message.parse import SLICE, Part, decode_body, summarise, walk
+from sendryd.message.parse import MAX_HYPHEN_LINES, SLICE, Part, decode_body, summarise, walk
 from sendryd.message.quoted import decode_quoted
 from sendryd.message.transfer import shorten_lines
 from sendryd.testing.cases import cases
@@ -109,24 +108,27 @@ def test_what_is_hardly_utf_16_is_read_as_if_it_said_nothing() -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_quoted_printable_of_many_slices_is_decoded_as_in_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quoted_printable_of_many_slices_is_decoded_as_in_one(seed: int) -> None:
     rand = random.Random(seed)
     words = [b"a", b" ", b"\t", b"=41", b"=\r\n", b"\r\n", b"= \r\n", b"=", b"\n", b"b" * 70, b" " * 70, b"=C3"]
     body = b"".join(rand.choices(words, [rand.random() ** 3 for _ in words], k=2000))
     whole = b"".join(decode_quoted(body, 0, len(body)))
-    monkeypatch.setattr(quoted, "SLICE", 64)
-    assert b"".join(decode_quoted(b"xx" + body + b"yy", 2, 2 + len(body))) == whole
+    assert b"".join(decode_quoted(b"xx" + body + b"yy", 2, 2 + len(body), size=64)) == whole
 
 
 @pytest.mark.parametrize(
     "filling",
-    [b"--x\r\n", b"--b\r\n" + b"a:\r\n" * 1990 + b"\r\n", b"--b\r\n" + b"a: " + b"x" * 50_000 + b"\r\n\r\n"],
+    [
+        b"--x\r\n" * MAX_HYPHEN_LINES,
+        (b"--b\r\n" + b"a:\r\n" * 1990 + b"\r\n") * 150,
+        (b"--b\r\n" + b"a: " + b"x" * 50_000 + b"\r\n\r\n") * 150,
+    ],
     ids=["lines", "fields", "headers"],
 )
-def test_what_is_beyond_the_limits_is_left_as_one_part_that_cannot_be_changed(filling: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parse, "MAX_HYPHEN_LINES", 140)
-    body = filling * 150
-    content = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nz\r\n" + body + b"--b\r\n\r\n" + b"y" * 999 + b"\r\n--b--\r\n"
+def test_what_is_beyond_the_limits_is_left_as_one_part_that_cannot_be_changed(filling: bytes) -> None:
+    content = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nz\r\n" + filling + b"--b\r\n\r\n" + b"y" * 999 + b"\r\n--b--\r\n"
+    )
     last = walk(content)[-1]
     assert (last.is_header_clean, last.body_end) == (False, len(content))
     with pytest.raises(MalformedMessage):

@@ -74,10 +74,9 @@ def read_plainly(raw: bytes, *, limit: int, longest: int, is_dot_stuffed: bool) 
     return Outcome(None, content, first_bare_lf, not content.isascii(), has_long_line, rest)
 
 
-def read(raw: bytes, where: list[int], *, limit: int, is_dot_stuffed: bool, taken: AbstractSet[int] = frozenset()) -> Outcome:
+def read(raw: bytes, where: list[int], reader: ContentReader, *, is_dot_stuffed: bool, taken: AbstractSet[int] = frozenset()) -> Outcome:
     """The same by a reader, cut into pieces. After those numbered in `taken` it gives away what it holds."""
     given_away: list[bytes] = []
-    reader = ContentReader(limit, is_dot_stuffed=is_dot_stuffed)
     edges = sorted({0, len(raw), *(each for each in where if each < len(raw))})
     rest = None
     for number, (start, end) in enumerate(itertools.pairwise(edges)):
@@ -105,9 +104,8 @@ def test_any_content_cut_anywhere_is_read_as_the_rules_say(
     raw: bytes, where: list[int], piece: int, limit: int, is_dot_stuffed: bool, taken: set[int]
 ) -> None:
     raw += END if is_dot_stuffed else b""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datastream, "PIECE", piece)
-        outcome = read(raw, where, limit=limit, is_dot_stuffed=is_dot_stuffed, taken=taken)
+    reader = ContentReader(limit, is_dot_stuffed=is_dot_stuffed, piece=piece)
+    outcome = read(raw, where, reader, is_dot_stuffed=is_dot_stuffed, taken=taken)
     outcome.has_long_line = False if outcome.flaw is None else None
     assert outcome == read_plainly(raw, limit=limit, longest=998, is_dot_stuffed=is_dot_stuffed)
 
@@ -115,10 +113,7 @@ def test_any_content_cut_anywhere_is_read_as_the_rules_say(
 @settings(max_examples=examples(300), deadline=None)
 @given(raw=clean, where=cuts)
 def test_long_lines_are_seen_wherever_the_content_is_cut(raw: bytes, where: list[int]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datastream, "PIECE", 16)
-        patch.setattr(datastream, "MAX_LINE", 5)
-        outcome = read(raw, where, limit=10_000, is_dot_stuffed=False)
+    outcome = read(raw, where, ContentReader(10_000, is_dot_stuffed=False, piece=16, longest_line=5), is_dot_stuffed=False)
     assert outcome == read_plainly(raw, limit=10_000, longest=5, is_dot_stuffed=False)
 
 
@@ -154,11 +149,9 @@ def test_dots_at_the_start_of_lines_are_doubled(content: bytes, stuffed: bytes) 
 def test_a_false_end_across_the_edge_of_a_piece_is_one(false_end: bytes, size: int) -> None:
     for length in range(24, 34):
         data = b"x" * length + false_end + b"y\r\n.\r\n"
-        reader = ContentReader(1000, is_dot_stuffed=True)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(datastream, "PIECE", 32)
-            for start in range(0, len(data), size):
-                reader.feed(data[start : start + size])
+        reader = ContentReader(1000, is_dot_stuffed=True, piece=32)
+        for start in range(0, len(data), size):
+            reader.feed(data[start : start + size])
         assert reader.flaw is Flaw.FALSE_END
 
 
@@ -187,17 +180,15 @@ def test_a_content_over_the_limit_is_not_held() -> None:
 def test_an_unwanted_content_is_dropped_and_its_true_end_found(raw: bytes, where: list[int], when: int, piece: int) -> None:
     raw += END
     edges = sorted({0, len(raw), *(each for each in where if each < len(raw))})
-    reader, rest = ContentReader(10_000, is_dot_stuffed=True), None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datastream, "PIECE", piece)
-        for number, (start, end) in enumerate(itertools.pairwise(edges)):
-            if rest is not None:
-                rest += raw[start:end]
-                continue
-            if number == when:
-                reader.discard()
-                assert reader.held <= 4
-            rest = reader.feed(raw[start:end])
+    reader, rest = ContentReader(10_000, is_dot_stuffed=True, piece=piece), None
+    for number, (start, end) in enumerate(itertools.pairwise(edges)):
+        if rest is not None:
+            rest += raw[start:end]
+            continue
+        if number == when:
+            reader.discard()
+            assert reader.held <= 4
+        rest = reader.feed(raw[start:end])
     assert rest == read_plainly(raw, limit=10_000, longest=998, is_dot_stuffed=True).rest
 
 

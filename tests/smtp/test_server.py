@@ -8,7 +8,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sendryd.smtp import datastream
 from sendryd.smtp.errors import LocalProtocolError
 from sendryd.smtp.events import (
     NEED_DATA,
@@ -80,7 +79,9 @@ FRAGMENTS = [
     b"BDAT 3\r\n", b"BDAT 3\r\nab\r", b"BDAT 0 LAST\r\n", b"BDAT 4 LAST\r\nabc\n", b"BDAT 30\r\n", b"BDAT 999\r\n", b"BDAT\r\n",
     b"AUTH PLAIN\r\n", AUTH, b"AHNlbmRyeQBrZXk=\r\n", b"*\r\n", b"\x16\x03\x01", b"QUIT\r\n",
 ]  # fmt: skip
-TIGHT = ServerLimits(max_message_size=20, max_recipients=2, max_faults=4, max_idle_commands=6, command_line=50, auth_line=30)
+TIGHT = ServerLimits(
+    max_message_size=20, max_recipients=2, max_faults=4, max_idle_commands=6, command_line=50, auth_line=30, content_piece=8
+)
 
 
 @settings(max_examples=examples(500), deadline=None)
@@ -91,12 +92,10 @@ def test_cutting_any_input_anywhere_changes_nothing(data: bytes, cuts: list[int]
     if stage > 1:
         one.log_in()
         many.log_in()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datastream, "PIECE", 8)
-        one.feed(data)
-        many.feed_all(data[start:end] for start, end in itertools.pairwise(edges))
-        one.feed(b"")
-        many.feed(b"")
+    one.feed(data)
+    many.feed_all(data[start:end] for start, end in itertools.pairwise(edges))
+    one.feed(b"")
+    many.feed(b"")
     # One thing alone looks at what has come already: a client that sends content behind a DATA that is refused is cut off.
     assume(not any("refused DATA" in event.reason for event in one.events if isinstance(event, Closed)))
     assert many.events == one.events

@@ -117,7 +117,7 @@ async def test_looking_counts_nothing(tracking: TrackingWorld) -> None:
 async def test_a_large_message_is_shown_whole_and_one_at_a_time(
     tracking: TrackingWorld, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sendryd.runtime.answers.COPIES", 100)
+    tracking.budget.work.limit = tracking.budget.showing.limit = 4_000_000  # one takes all of it
     content = b"From: a@example.test\r\nMIME-Version: 1.0\r\nContent-Type: text/%s\r\n\r\n" % kind.encode() + b"<p>word</p>\r\n" * 100_000
     await tracking.add_message(content=content)
     read, reading, most = tracking.store.read_content, 0, 0

@@ -69,15 +69,15 @@ def _fold(words: bytes) -> bytes:
     return b"\r\n".join(lines)
 
 
-def decode_quoted(content: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Decodes quoted-printable, slice by slice. White space at the end of a line does not belong to the text (RFC 2045 §6.7 (3))."""
+def decode_quoted(content: bytes, start: int, end: int, *, size: int = SLICE) -> Iterator[bytes]:
+    """Decodes quoted-printable, in slices of about `size` octets. White space at the end of a line does not belong to the text (RFC 2045 §6.7 (3))."""
     while start < end:
-        cut = end if end - start <= SLICE else content.rfind(b"\n", start, start + SLICE) + 1
+        cut = end if end - start <= size else content.rfind(b"\n", start, start + size) + 1
         if cut:
             yield binascii.a2b_qp(_without_padding(content[start:cut]))
         else:
             cut = content.find(b"\n", start, end) + 1 or end
-            yield from _decode_long_line(_without_padding(content[start:cut]))
+            yield from _decode_long_line(_without_padding(content[start:cut]), size)
         start = cut
 
 
@@ -87,16 +87,16 @@ def _without_padding(lines: bytes) -> bytes:
     return lines.rstrip(b" \t")
 
 
-def _decode_long_line(line: bytes) -> Iterator[bytes]:
-    for start, cut in _cut_between_words(line):
+def _decode_long_line(line: bytes, size: int) -> Iterator[bytes]:
+    for start, cut in _cut_between_words(line, size):
         yield binascii.a2b_qp(line[start:cut])
 
 
-def _cut_between_words(line: bytes) -> Iterator[tuple[int, int]]:
+def _cut_between_words(line: bytes, size: int) -> Iterator[tuple[int, int]]:
     """The bounds of the slices of a line."""
     position = 0
     while position < len(line):
-        cut = min(position + SLICE, len(line))
+        cut = min(position + size, len(line))
         if cut < len(line):
             # An equals sign stays in one slice with its two digits, the line end, or further equals signs.
             equals = line.rfind(b"=", cut - 2, cut)
@@ -116,7 +116,7 @@ def _mend_line(line: bytes) -> bytes:
     end = _SOFT_BREAK.search(line, max(0, len(line) - MAX_SOFT_BREAK))
     text = line[: end.start()] if end else line
     pieces: list[bytes] = []
-    for start, cut in _cut_between_words(text):
+    for start, cut in _cut_between_words(text, SLICE):
         piece = _BARE_EQUALS.sub(b"=3D", text[start:cut])
         pieces.append(piece if piece.isascii() else b"".join([_MENDED[octet] for octet in piece]))
     return _fold(b"".join(pieces)) + (b"=" if end else b"")

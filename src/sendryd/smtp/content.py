@@ -5,7 +5,7 @@ A malformed content, or one of a refused command, is read to its true end and an
 
 from typing import Final
 
-from sendryd.smtp.datastream import ContentReader
+from sendryd.smtp.datastream import PIECE, ContentReader
 from sendryd.smtp.events import DataEnded
 from sendryd.smtp.linebuffer import LineBuffer
 from sendryd.smtp.reply import Reply
@@ -17,10 +17,11 @@ DRAIN_FACTOR: Final = 4  # a content over the limit is read to its end, but not 
 class ContentIntake:
     """Reads content from a session's input; reused in each transaction."""
 
-    __slots__ = ("_limit", "_refused", "_stray_refusal", "chunk_left", "is_last_chunk", "reader")
+    __slots__ = ("_limit", "_piece", "_refused", "_stray_refusal", "chunk_left", "is_last_chunk", "reader")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, piece: int = PIECE) -> None:
         self._limit = limit  # octets
+        self._piece = piece  # octets processed together
         self.reader: ContentReader | None = None  # None while there is no content
         self._refused: Reply | None = None  # a refusal by the shell, or because no recipient was accepted
         self._stray_refusal: Reply | None = None  # the refusal of a chunk that belongs to no content
@@ -63,12 +64,12 @@ class ContentIntake:
 
     def begin_data(self) -> None:
         """Begins a content after the 354 reply."""
-        self.reader = ContentReader(self._limit, is_dot_stuffed=True)
+        self.reader = ContentReader(self._limit, is_dot_stuffed=True, piece=self._piece)
 
     def begin_chunk(self, size: int, *, is_last: bool) -> bool:
         """Begins a chunk after a valid BDAT. False if its size exceeds what is read to its end."""
         if self.reader is None:
-            self.reader = ContentReader(self._limit, is_dot_stuffed=False)
+            self.reader = ContentReader(self._limit, is_dot_stuffed=False, piece=self._piece)
         self.chunk_left, self.is_last_chunk, self._stray_refusal = size, is_last, None
         return self.reader.received + size <= self._limit * DRAIN_FACTOR
 

@@ -50,6 +50,8 @@ class ContentReader:
         "_is_dot_stuffed",
         "_is_wanted",
         "_limit",
+        "_longest",
+        "_piece",
         "_pieces",
         "_searched",
         "_tail",
@@ -63,8 +65,10 @@ class ContentReader:
         "size",
     )
 
-    def __init__(self, limit: int, *, is_dot_stuffed: bool) -> None:
+    def __init__(self, limit: int, *, is_dot_stuffed: bool, piece: int = PIECE, longest_line: int = MAX_LINE) -> None:
         self._limit = limit
+        self._piece = piece
+        self._longest = longest_line
         self._is_dot_stuffed = is_dot_stuffed
         self._is_wanted = True
         self._pieces: list[bytes] = []
@@ -132,7 +136,7 @@ class ContentReader:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _keep_tail(self, buffer: bytes) -> None:
-        if len(buffer) >= PIECE:
+        if len(buffer) >= self._piece:
             # A piece ends after a line end, so that no CRLF and no dot at the start of a line is cut in two.
             cut = buffer.rfind(b"\n") + 1
             if cut == 0:
@@ -199,9 +203,9 @@ class ContentReader:
 
     def _measure_lines(self, piece: bytes) -> None:
         """Looks for a line over the limit, jumping by the limit from line end to line end. A piece begins with a line."""
-        position, length = 0, len(piece)
-        while length - position > MAX_LINE:
-            end = piece.rfind(b"\n", position, position + MAX_LINE + 2)
+        position, length, longest = 0, len(piece), self._longest
+        while length - position > longest:
+            end = piece.rfind(b"\n", position, position + longest + 2)
             if end < 0:
                 self.has_long_line = True
                 return

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sendryd.smtp import server_replies as replies
 from sendryd.smtp.command import CommandRefused
 from sendryd.smtp.content import ContentIntake
+from sendryd.smtp.datastream import PIECE
 from sendryd.smtp.events import Closed, Connected, ServerEvent
 from sendryd.smtp.linebuffer import LineBuffer
 from sendryd.smtp.profile import SUBMISSION, Profile
@@ -24,6 +25,7 @@ class ServerLimits:
     max_idle_commands: int = 1000  # consecutive NOOP, RSET, EHLO and the like; client pools use them to keep connections open
     command_line: int = 2048  # octets: RFC 5321 §4.5.3.1.4 has 512 and our extensions add to it
     auth_line: int = 12_288  # octets: RFC 4954 §4
+    content_piece: int = PIECE  # octets of content processed together
 
 
 class ServerSession:
@@ -57,7 +59,7 @@ class ServerSession:
         self._events: deque[ServerEvent] = deque((Connected(),))
         self._is_eof = False
         self._exchange: Exchange | None = None
-        self._content = ContentIntake(limits.max_message_size)
+        self._content = ContentIntake(limits.max_message_size, limits.content_piece)
         self._is_smtputf8 = False
         self._recipient = ""  # that awaits a decision
         self._recipients: set[str] = set()  # accepted

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -169,9 +169,9 @@ class ApiWorld:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, data_dir: Path) -> AsyncIterator[Self]:
+    async def open(cls, data_dir: Path, make_store: Callable[[Path], Store] = open_new_store) -> AsyncIterator[Self]:
         """An API world on a new store, with two accounts."""
-        world = cls(open_new_store(data_dir))
+        world = cls(make_store(data_dir))
         for account in (ACCOUNT, OTHER_ACCOUNT):
             await world.store.ensure_account(account, f"account {account}", world.clock.now())
         try:

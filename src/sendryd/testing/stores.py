@@ -12,6 +12,7 @@ from sendryd.files import make_folder
 from sendryd.store.sqlite import SqliteStore, open_store
 from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
 from sendryd.store.sqlite.engine.creating import create_database
+from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 
 _MEMORY: Final = "/dev/shm"  # on Linux a disk in memory, where a commit does not wait for anything
 _NEEDED: Final = 1 << 30  # octets free; containers may have only a few million
@@ -33,13 +34,13 @@ def _empty_database() -> bytes:
         return path.read_bytes()
 
 
-def open_new_store(data_dir: Path, *, tell_unreadable: Callable[[str, str], None] | None = None) -> SqliteStore:
+def open_new_store(data_dir: Path, *, tell_unreadable: Callable[[str, str], None] | None = None, sizes: Sizes = USUAL) -> SqliteStore:
     """The store of an empty or new data directory."""
     make_folder(data_dir)
     path = data_dir / FILE_NAME
     path.touch(0o600, exist_ok=False)
     path.write_bytes(_empty_database())
-    return open_store(data_dir, tell_unreadable=tell_unreadable)
+    return open_store(data_dir, tell_unreadable=tell_unreadable, sizes=sizes)
 
 
 def open_copied_store(before: Path, data_dir: Path) -> SqliteStore:

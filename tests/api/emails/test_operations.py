@@ -1,7 +1,9 @@
 """Messages, events and the Test Inbox as a client sees them."""
 
 import asyncio
+import threading
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,12 @@ from sendryd.model.actor import System
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.ids import AccountId, MessageId, format_id
 from sendryd.model.message import MessageSummary
-from sendryd.store.errors import TookTooLong
-from sendryd.store.sqlite.engine import database
+from sendryd.store.sqlite.engine.database import SEARCH_THREADS
+from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.store.sqlite.store import SqliteStore
 from sendryd.testing.api import ApiWorld
 from sendryd.testing.http import Answer
+from sendryd.testing.stores import open_new_store
 
 Key = tuple[ApiKey, str]
 
@@ -273,20 +276,19 @@ async def test_a_message_that_is_deleted_between_two_reads_is_not_found(
         assert (answer.status, answer.json["code"]) == (404, "not_found")
 
 
-async def test_a_search_that_takes_too_long_is_503_with_a_sentence(api: ApiWorld, live: Key, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(api.store, SqliteStore)
-    await api.add_message(live[0])
-    endless = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT count(*) FROM number"
-    monkeypatch.setattr(database, "MAX_SEARCH", 0.3)
-    find = api.store._database.search
-    others = [asyncio.create_task(find(lambda connection: connection.execute(endless).fetchone())) for _ in range(2)]
-    await asyncio.sleep(0)  # they have both threads until their time is over, and then it is this one's turn, too late
-    monkeypatch.setattr(database, "MAX_SEARCH", 0.01)
-    monkeypatch.setattr(database, "PROGRESS", 1)
-    answer = await api.get("/v1/emails?search=nothing", live[1])
-    assert (answer.status, answer.json["error"]["code"]) == (503, "internal_error")
-    assert "narrow it" in answer.json["error"]["message"]
-    assert [type(each) for each in await asyncio.gather(*others, return_exceptions=True)] == [TookTooLong] * 2
+async def test_a_search_that_takes_too_long_is_503_with_a_sentence(tmp_path: Path) -> None:
+    hasty = Sizes(search_seconds=0.05, search_progress=1)
+    async with ApiWorld.open(tmp_path / "hasty", partial(open_new_store, sizes=hasty)) as api:
+        key, secret = await api.keys.create(System(AccountId(1)), "live")
+        await api.add_message(key)
+        assert isinstance(api.store, SqliteStore)
+        may_go_on = threading.Event()
+        others = [api.store._database._searchers.submit(may_go_on.wait) for _ in range(SEARCH_THREADS)]
+        asyncio.get_running_loop().call_later(2 * hasty.search_seconds, may_go_on.set)  # the time is over before there is a thread
+        answer = await api.get("/v1/emails?search=nothing", secret)
+        assert (answer.status, answer.json["error"]["code"]) == (503, "internal_error")
+        assert "narrow it" in answer.json["error"]["message"]
+        assert all(other.result() for other in others)
 
 
 async def test_attachments_are_numbered_as_they_were_given(api: ApiWorld) -> None:

@@ -12,17 +12,14 @@ from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
-import pytest
-
 from sendryd.store.base import ContentStore, Store
 from sendryd.store.memory import MemoryStore
 from sendryd.store.memory.content import MemoryContents
 from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine import connection, segments, writer
+from sendryd.store.sqlite.engine import connection, segments
 from sendryd.store.sqlite.engine.contents import SpooledContents
 from sendryd.store.sqlite.engine.creating import create_database
-from sendryd.store.sqlite.mail import changes, claims, deliveries, reads
-from sendryd.store.sqlite.webhooks import adapter as webhooks
+from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.testing.stores import open_new_store
 
 
@@ -112,23 +109,23 @@ async def _sqlite(folder: Path) -> AsyncIterator[Open]:
 @asynccontextmanager
 async def _sqlite_cramped(folder: Path) -> AsyncIterator[Open]:
     """Every step, window and cache so small that each test meets their ends."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module, name, value in (
-            (changes, "STEP", 1),
-            (claims, "WINDOW", 1),
-            (connection, "CACHE_SIZE", 2),
-            (connection, "READER_CACHE_SIZE", 2),
-            (deliveries, "READ_INLINE", 0),
-            (reads, "STEP", 1),
-            (segments, "MAX_OPEN", 1),
-            (segments, "SEGMENT_SIZE", 1),
-            (webhooks, "STEP", 2),
-            (writer, "CHECKPOINT_PAGES", 1),
-            (writer, "MAX_OPERATIONS", 1),
-        ):
-            patch.setattr(module, name, value)
-        async with _sqlite(folder) as open_one:
-            yield open_one
+    sizes = Sizes(
+        step=1,
+        due_window=1,
+        summaries=1,
+        read_inline=0,
+        writer_cache=2,
+        reader_cache=2,
+        segment=1,
+        open_segments=1,
+        checkpoint_pages=1,
+        max_operations=1,
+    )
+
+    async def open_one() -> Store:
+        return open_store(folder, sizes=sizes) if folder.exists() else open_new_store(folder, sizes=sizes)
+
+    yield open_one
 
 
 BACKENDS: Final = (

@@ -19,6 +19,7 @@ from sendryd.store.errors import NotAllowed, SchemaMismatch, StoreUnavailable
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import connection, database
 from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine
+from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 # Accepts messages one after the other; prints for each its id and what became of it. Content and subject tell the id.
@@ -93,14 +94,8 @@ async def test_a_log_that_may_not_grow(tmp_path: Path) -> None:
     assert results.count("ok") == 79
 
 
-@pytest.fixture
-def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "BUSY_TIMEOUT", 50)
-
-
-@pytest.mark.usefixtures("short_wait")
 async def test_a_database_that_another_process_keeps(tmp_path: Path) -> None:
-    store, samples = open_store(tmp_path), Samples()
+    store, samples = open_store(tmp_path, sizes=Sizes(busy_timeout=50)), Samples()
     first = samples.message()
     await store.accept(first)
     other = apsw.Connection(str(tmp_path / FILE_NAME))

@@ -12,6 +12,7 @@ from sendryd.store.sqlite.engine.checking import check_database
 from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine, open_connection, translated
 from sendryd.store.sqlite.engine.creating import create_database, size_of
 from sendryd.store.sqlite.engine.database import Database
+from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.store.sqlite.engine.upkeep import EngineUpkeep
 from sendryd.store.sqlite.health.adapter import Health
 from sendryd.store.sqlite.lists.adapter import Lists
@@ -30,7 +31,7 @@ class SqliteStore(Mail, Accounts, Health, Lists, People, Reports, Templates, Web
 
     def __init__(self, database: Database, monotonic: Callable[[], float] | None = None) -> None:
         self._database = database
-        self._scan = DueScan()
+        self._scan = DueScan(database.sizes)
         self._claiming = asyncio.Lock()
         self._suppressed = Suppressed(database, monotonic)
         self._derived = DerivedFile(database.path.parent)
@@ -49,6 +50,7 @@ def open_store(
     create: bool = True,
     monotonic: Callable[[], float] | None = None,
     tell_unreadable: Callable[[str, str], None] | None = None,
+    sizes: Sizes = USUAL,
 ) -> SqliteStore:
     """Opens the database of a data directory and applies pending migrations. Creates both unless `create` is false. Changes of lists by other
     processes are looked for twice a second if `monotonic`, a clock's, is given, else in each look-up. `tell_unreadable` is called with the public
@@ -71,7 +73,7 @@ def open_store(
                 migrate.apply(connection)
         finally:
             connection.close()
-    database = Database(data_dir, Rows, monotonic, tell_unreadable)
+    database = Database(data_dir, Rows, monotonic, tell_unreadable, sizes)
     try:
         database.remove_orphans()
     except BaseException:

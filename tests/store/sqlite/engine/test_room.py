@@ -107,10 +107,9 @@ async def test_deleting_makes_room_on_a_disk_that_others_have_filled(disk: Path)
     await store.aclose()
 
 
-def test_a_disk_with_plenty_of_room_is_looked_at_now_and_then(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_with_plenty_of_room_is_looked_at_now_and_then(disk: Path) -> None:
     now = 0.0
-    room = Room(disk, lambda: now)
-    monkeypatch.setattr(room_module, "PLENTY", DISK // 2)
+    room = Room(disk, lambda: now, plenty=DISK // 2)
     room.check(1)
     block(disk)
     room.check(1)  # not looked at

@@ -18,6 +18,7 @@ from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import segments
 from sendryd.store.sqlite.engine.records import RECORD_HEADER, SEGMENT_HEADER, Place, SegmentId
 from sendryd.store.sqlite.engine.segments import Spool, segment_name
+from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.testing.samples import NOW, Samples
 
 MONTH = timedelta(days=30)
@@ -144,9 +145,8 @@ def test_more_contents_than_one_system_call_takes(tmp_path: Path) -> None:
     files.close()
 
 
-def test_a_file_that_is_large_enough_is_not_added_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "SEGMENT_SIZE", SEGMENT_HEADER + 2 * RECORD_HEADER + 7)
-    files = Spool(tmp_path)
+def test_a_file_that_is_large_enough_is_not_added_to(tmp_path: Path) -> None:
+    files = Spool(tmp_path, Sizes(segment=SEGMENT_HEADER + 2 * RECORD_HEADER + 7))
     append(files, b"12345", number=1)
     assert not files.must_begin()
     append(files, b"12")
@@ -229,9 +229,8 @@ def test_only_what_nobody_uses_or_adds_to_is_removed(tmp_path: Path) -> None:
     tidy.close()
 
 
-def test_readers_in_threads_do_not_mix_up_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "MAX_OPEN", 1)
-    files = Spool(tmp_path)
+def test_readers_in_threads_do_not_mix_up_files(tmp_path: Path) -> None:
+    files = Spool(tmp_path, Sizes(open_segments=1))
     places = [append(files, b"%04d" % number * 1000, number=number)[0] for number in range(1, 21)]
 
     def read(number: int) -> bool:

@@ -12,9 +12,10 @@ from sendryd.model.apikey import KeyMode
 from sendryd.store.base import NewMessage, SpoolReport
 from sendryd.store.errors import ContentDamaged
 from sendryd.store.sqlite import SqliteStore, open_store
-from sendryd.store.sqlite.engine import migrate, segments
+from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.connection import FILE_NAME
 from sendryd.store.sqlite.engine.records import RECORD_HEADER, SEGMENT_HEADER
+from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.testing.samples import NOW, Samples
 
 MONTH = timedelta(days=30)
@@ -28,9 +29,9 @@ class Installation:
         self.data_dir, self.spool = data_dir, data_dir / "spool"
         self.samples, self.number = Samples(NOW + timedelta(days=now_days)), first
 
-    async def run(self, count: int = 1, *, mode: KeyMode = KeyMode.LIVE) -> list[NewMessage]:
+    async def run(self, count: int = 1, *, mode: KeyMode = KeyMode.LIVE, sizes: Sizes = USUAL) -> list[NewMessage]:
         """A life of the program in which messages are accepted: each of these is a segment."""
-        store = open_store(self.data_dir)
+        store = open_store(self.data_dir, sizes=sizes)
         made = [await self.accept(store, mode=mode) for _ in range(count)]
         await store.aclose()
         return made
@@ -252,8 +253,7 @@ async def test_old_files_go_with_their_messages(here: Installation) -> None:
     assert here.names() == []
 
 
-async def test_files_are_filled_one_after_the_other(here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "SEGMENT_SIZE", SEGMENT_HEADER + 1)
-    messages = await here.run(3)
+async def test_files_are_filled_one_after_the_other(here: Installation) -> None:
+    messages = await here.run(3, sizes=Sizes(segment=SEGMENT_HEADER + 1))
     assert len(here.names()) == 3
     await here.check(messages)

@@ -12,6 +12,7 @@ import pytest
 from sendryd.model.ids import AccountId, SuppressionId
 from sendryd.model.suppression import Suppression, SuppressionReason
 from sendryd.store.sqlite import open_store
+from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.store.sqlite.lists import suppressed
 from sendryd.store.sqlite.store import SqliteStore
 from sendryd.testing.clock import ManualClock
@@ -47,9 +48,8 @@ class SlowReads:
 
 
 @pytest.mark.parametrize("kept", [50_000, 1])
-async def test_what_this_process_changes_is_known_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
-    monkeypatch.setattr(suppressed, "MAX_KEPT", kept)
-    store = open_store(tmp_path)
+async def test_what_this_process_changes_is_known_at_once(tmp_path: Path, kept: int) -> None:
+    store = open_store(tmp_path, sizes=Sizes(suppressed_kept=kept))
     assert await store.find_suppressed(ACCOUNT, ["a@x.test"]) == frozenset()
     await store.add_suppressions([suppression(1, "a@x.test"), suppression(2, "b@x.test"), suppression(3, "c@x.test", AccountId(2))])
     assert await store.find_suppressed(ACCOUNT, ["a@x.test", "b@x.test", "c@x.test"]) == {"a@x.test", "b@x.test"}

@@ -17,7 +17,8 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.store.base import MessageFilter
 from sendryd.store.errors import TookTooLong
 from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine import database, migrate
+from sendryd.store.sqlite.engine import migrate
+from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.store.sqlite.engine.statements import fetch_rows
 from sendryd.store.sqlite.mail import claims
 from sendryd.store.sqlite.mail.claims import DueScan
@@ -48,7 +49,7 @@ def migrated() -> apsw.Connection:
 class Queue:
     """A queue in a database, and the scan over it."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes = USUAL) -> None:
         self.connection = apsw.Connection(":memory:")
         with self.connection.backup("main", migrated(), "main") as copy:
             copy.step()
@@ -56,7 +57,7 @@ class Queue:
             "INSERT INTO message (id, account_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at,"
             " needs_smtputf8, is_8bit, segment, position) VALUES (1, 1, 'live', '', '', '[[],[]]', '', '', 0, 0, 0, 0, 1, 0)"
         )
-        self.scan = DueScan()
+        self.scan = DueScan(sizes)
         self.rows: dict[int, Row] = {}
         self.leased: list[Row] = []
         self.now = START
@@ -152,10 +153,7 @@ def test_the_oldest_due_are_chosen_and_none_is_missed(what: list[tuple[object, .
 @settings(max_examples=examples(150), deadline=None)
 @given(what=steps)
 def test_none_is_missed_where_the_steps_are_small(what: list[tuple[object, ...]]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("STEP", 2), ("WINDOW", 2), ("REMEMBERED", 1), ("LAG", 1000)):
-            patch.setattr(claims, name, value)
-        play(Queue(), what, is_exact=False)
+    play(Queue(Sizes(due_step=2, due_window=2, due_remembered=1, due_lag=1000)), what, is_exact=False)
 
 
 def test_a_dead_domains_backlog_is_passed_once() -> None:
@@ -232,9 +230,8 @@ async def test_test_mail_is_never_claimed(tmp_path: Path) -> None:
 ENDLESS = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT count(*) FROM number"
 
 
-async def test_searches_do_not_hold_up_claims_and_end_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "MAX_SEARCH", 30.0)
-    store, samples = open_store(tmp_path), Samples()
+async def test_searches_do_not_hold_up_claims_and_end_in_time(tmp_path: Path) -> None:
+    store, samples = open_store(tmp_path, sizes=Sizes(search_seconds=30.0)), Samples()
     await store.accept(samples.message(["a@one.test"]))
     searches = [asyncio.create_task(store._database.search(lambda connection: connection.execute(ENDLESS).fetchone())) for _ in range(8)]
     await asyncio.sleep(0)
@@ -245,9 +242,9 @@ async def test_searches_do_not_hold_up_claims_and_end_in_time(tmp_path: Path, mo
     for search in searches:  # those who asked are gone
         search.cancel()
     await asyncio.gather(*searches, return_exceptions=True)
-    monkeypatch.setattr(database, "MAX_SEARCH", 0.05)
+    hasty = open_store(tmp_path, sizes=Sizes(search_seconds=0.05))
     with pytest.raises(TookTooLong):
-        await store._database.search(lambda connection: connection.execute(ENDLESS).fetchone())
-    monkeypatch.setattr(database, "MAX_SEARCH", 30.0)
+        await hasty._database.search(lambda connection: connection.execute(ENDLESS).fetchone())
+    await hasty.aclose()
     assert len((await store.list_messages(ACCOUNT, MessageFilter(mode=KeyMode.LIVE), limit=9)).items) == 1
     await store.aclose()

@@ -11,8 +11,8 @@ from sendryd.model.ids import TemplateId
 from sendryd.model.message import MessageType
 from sendryd.store.base import NewMessage, QueueFilter
 from sendryd.store.sqlite import open_store
-from sendryd.store.sqlite.engine import writer
 from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
+from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.testing.samples import NOW, Samples
 
 TIME = NOW + timedelta(days=10)  # when it is to be sent
@@ -56,8 +56,7 @@ async def test_the_file_of_a_content_goes_with_the_last_that_refers_to_it(tmp_pa
     assert connection.execute(query).fetchall() == [(3, 3)]
     await store.aclose()
     # The old content alone in a file of its own.
-    monkeypatch.setattr(writer, "MAX_OPERATIONS", 1)
-    store = open_store(tmp_path)
+    store = open_store(tmp_path, sizes=Sizes(max_operations=1))
     lonely = scheduled(samples, "a@one.test")
     await store.accept(lonely)
     await store.aclose()

@@ -14,13 +14,11 @@ from typing import Final
 import apsw
 
 from sendryd.store.errors import Conflict, NotAllowed, RowUnreadable, SchemaMismatch, StoreFull, StoreUnavailable, TookTooLong
+from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 
 OLDEST_ENGINE: Final = (3, 51, 3)  # in older ones a checkpoint that races a commit can lose the commit (the WAL-reset bug)
-BUSY_TIMEOUT: Final = 10_000  # milliseconds to wait for another process's short transaction
 PAGE_SIZE: Final = 4096  # octets: a commit writes whole pages, and larger ones cost a tenth more for each message
-CACHE_SIZE: Final = -16_384  # kibibytes, negated: for the writer; its hot pages are the right edges of a few trees
 STATEMENTS: Final = 300  # prepared statements to keep: all that exist, counting each size of a many-row statement
-READER_CACHE_SIZE: Final = -4_096
 FILE_NAME: Final = "sendryd.db"
 SPOOL_NAME: Final = "spool"  # the folder of the contents, beside the database
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the system's errors for no space
@@ -35,7 +33,7 @@ def check_engine() -> None:
         raise SchemaMismatch(f"SQLite {apsw.sqlite_lib_version()} can lose commits; install apsw with SQLite {needed} or newer")
 
 
-def open_connection(path: Path, *, is_reader: bool = False, may_create: bool = True) -> apsw.Connection:
+def open_connection(path: Path, *, is_reader: bool = False, may_create: bool = True, sizes: Sizes = USUAL) -> apsw.Connection:
     """A connection with our settings. Creates the file, readable by its owner alone, if `may_create`.
 
     Raises `StoreUnavailable`, and `SchemaMismatch` if the file is no database.
@@ -47,21 +45,21 @@ def open_connection(path: Path, *, is_reader: bool = False, may_create: bool = T
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if does_create else 0)
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS)
         try:
-            _set_up(connection, is_reader=is_reader)
+            _set_up(connection, sizes, is_reader=is_reader)
         except BaseException:
             connection.close()
             raise
         return connection
 
 
-def _set_up(connection: apsw.Connection, *, is_reader: bool) -> None:
-    connection.set_busy_timeout(BUSY_TIMEOUT)
+def _set_up(connection: apsw.Connection, sizes: Sizes, *, is_reader: bool) -> None:
+    connection.set_busy_timeout(sizes.busy_timeout)
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
     connection.execute("PRAGMA journal_mode = WAL")
     # FULL: a commit is on the disk when it returns. NORMAL would lose the last ones when the power fails.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute(f"PRAGMA cache_size = {READER_CACHE_SIZE if is_reader else CACHE_SIZE}")
+    connection.execute(f"PRAGMA cache_size = {sizes.reader_cache if is_reader else sizes.writer_cache}")
     connection.execute("PRAGMA temp_store = MEMORY")
     if is_reader:
         connection.execute("PRAGMA query_only = ON")

@@ -19,6 +19,7 @@ from sendryd.store.sqlite.engine.contents import SpooledContents
 from sendryd.store.sqlite.engine.queries import SQL
 from sendryd.store.sqlite.engine.room import Room
 from sendryd.store.sqlite.engine.segments import SegmentFile, Spool
+from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.store.sqlite.engine.spool import compare
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows, fetch_value
 from sendryd.store.sqlite.engine.unreadable import Unreadable
@@ -27,9 +28,7 @@ from sendryd.store.sqlite.engine.writer import Writer
 
 READER_THREADS: Final = 2  # for queries of mail in transit, and large contents, which would block the event loop
 SEARCH_THREADS: Final = 2  # for lists shown to people, so that mail never waits for them
-MAX_SEARCH: Final = 10.0  # seconds for one list, waiting for a thread included: clients give up soon after
 FILE_CHECK_INTERVAL: Final = 0.25  # seconds between checks that the file still has its name; a check may cost more than a look-up by key
-PROGRESS: Final = 10_000  # engine steps, a fraction of a millisecond, between checks whether a search must end
 
 Result = TypeVar("Result")
 
@@ -43,17 +42,19 @@ class Database:
         make_batch: Callable[[], Batch],
         monotonic: Callable[[], float] | None = None,
         tell_unreadable: Callable[[str, str], None] | None = None,
+        sizes: Sizes = USUAL,
     ) -> None:
+        self.sizes = sizes
         self._monotonic = monotonic
         self.unreadable = Unreadable(tell_unreadable)
         self.path = data_dir / FILE_NAME
-        self.segments = Spool(data_dir / SPOOL_NAME)
+        self.segments = Spool(data_dir / SPOOL_NAME, sizes)
         self.contents = SpooledContents(self.segments)
         self.room = Room(data_dir, monotonic)
-        self.writer = Writer(self.path, self.contents, self.room, make_batch, monotonic)
+        self.writer = Writer(self.path, self.contents, self.room, make_batch, monotonic, sizes)
         self._files = KnownFiles(self.path)
         self._checked = float("-inf")
-        self._reader = open_connection(self.path, is_reader=True)
+        self._reader = open_connection(self.path, is_reader=True, sizes=self.sizes)
         self._local = threading.local()
         self._opened: list[apsw.Connection] = []
         self._is_closing = False
@@ -113,7 +114,7 @@ class Database:
         """Runs a look-up that may take long in a search thread, in one read transaction. Raises `TookTooLong`."""
         self._check_open()
         loop, is_over = asyncio.get_running_loop(), threading.Event()
-        timer = loop.call_later(MAX_SEARCH, is_over.set)
+        timer = loop.call_later(self.sizes.search_seconds, is_over.set)
         try:
             return await loop.run_in_executor(self._searchers, lambda: self._search(work, is_over))
         finally:
@@ -122,7 +123,7 @@ class Database:
 
     def _search(self, work: Callable[[apsw.Connection], Result], is_over: threading.Event) -> Result:
         def limited(connection: apsw.Connection) -> Result:
-            connection.set_progress_handler(is_over.is_set, PROGRESS)
+            connection.set_progress_handler(is_over.is_set, self.sizes.search_progress)
             try:
                 return work(connection)
             finally:
@@ -135,7 +136,7 @@ class Database:
         with translated():
             connection: apsw.Connection | None = getattr(self._local, "connection", None)
             if connection is None:
-                connection = self._local.connection = open_connection(self.path, is_reader=True)
+                connection = self._local.connection = open_connection(self.path, is_reader=True, sizes=self.sizes)
                 self._opened.append(connection)
             connection.execute("BEGIN")
             try:

@@ -24,23 +24,24 @@ RESERVE_NAME: Final = "reserve"
 class Room:
     """The disk of a data directory."""
 
-    def __init__(self, data_dir: Path, monotonic: Callable[[], float] | None = None) -> None:
+    def __init__(self, data_dir: Path, monotonic: Callable[[], float] | None = None, *, plenty: int = PLENTY) -> None:
         self._folder = data_dir
         self._reserve = data_dir / RESERVE_NAME
         self._monotonic = monotonic
+        self._plenty = plenty
         self._looked = float("-inf")
         self._left = 0  # octets above the margin at the last check
 
     def is_plenty(self, size: int) -> bool:
         """Whether this number of octets surely fits, by the last check. If False, call `check`."""
-        return size <= self._left and self._left >= PLENTY and self._now() - self._looked < LOOK_INTERVAL
+        return size <= self._left and self._left >= self._plenty and self._now() - self._looked < LOOK_INTERVAL
 
     def check(self, size: int) -> None:
         """Raises `StoreFull` if this number of octets would use the margin; `OSError`. With plenty of room it checks the disk only every
         `LOOK_INTERVAL`.
         """
         now = self._now()
-        if now - self._looked >= LOOK_INTERVAL or self._left < PLENTY:
+        if now - self._looked >= LOOK_INTERVAL or self._left < self._plenty:
             free, total = self._measure()
             self._left, self._looked = free - min(MARGIN, total // MARGIN_SHARE), now
         if size > self._left:

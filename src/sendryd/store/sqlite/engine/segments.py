@@ -1,4 +1,4 @@
-"""Contents of messages in append-only files, 64 MiB each.
+"""Contents of messages in append-only files, 64 MiB each as a rule.
 
 A content is written once, beside the database: inside it, each octet would be written twice (to the log and to its page) and checksummed twice.
 All contents of a batch are appended and synced together, before the commit that refers to them.
@@ -39,10 +39,9 @@ from sendryd.store.sqlite.engine.records import (
     record_header,
     segment_header,
 )
+from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 
-SEGMENT_SIZE: Final = 64 * 1024 * 1024  # octets after which a new file is started: small, so that space is freed soon
 MAX_VECTOR: Final = 512  # contents of one system call, each with its header; Linux takes 1024 pieces
-MAX_OPEN: Final = 16  # files kept open for reading
 _NUMBER: Final = re.compile(r"\d{10,15}")  # the number in a file's name
 _PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR})  # temporary faults of the system, not of the file
 
@@ -94,8 +93,9 @@ class Spool:
     methods.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sizes: Sizes = USUAL) -> None:
         self._folder = folder
+        self._sizes = sizes
         self._descriptor: int | None = None
         self._segment: SegmentId | None = None
         self._size = 0
@@ -112,7 +112,7 @@ class Spool:
         """Whether the next contents need a new file: there is none, it is large enough, or it was removed. Contents in a removed file are lost at
         the next start.
         """
-        return self._descriptor is None or self._size >= SEGMENT_SIZE or not os.fstat(self._descriptor).st_nlink
+        return self._descriptor is None or self._size >= self._sizes.segment or not os.fstat(self._descriptor).st_nlink
 
     def begin(self, segment: SegmentId) -> bool:
         """Creates the file of a segment that the database knows, and appends to it from now on. False if a file with its number exists, or another
@@ -288,7 +288,7 @@ class Spool:
             reader = self._readers.get(number)
             if reader is None:
                 reader = self._readers[number] = _Reader(self._path(number))
-                if len(self._readers) > MAX_OPEN:
+                if len(self._readers) > self._sizes.open_segments:
                     self._readers.popitem(last=False)
             self._readers.move_to_end(number)
             return reader

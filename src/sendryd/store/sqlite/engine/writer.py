@@ -25,11 +25,10 @@ from sendryd.store.sqlite.engine.connection import FULL, PAGE_SIZE, open_connect
 from sendryd.store.sqlite.engine.gathering import GATHER_OCTETS, Gathering
 from sendryd.store.sqlite.engine.records import Place
 from sendryd.store.sqlite.engine.room import Room
+from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.store.sqlite.engine.watch import KnownFiles
 
-MAX_OPERATIONS: Final = 500  # of one batch: bounds how long later operations wait
 MAX_OCTETS: Final = 8 * 1024 * 1024  # of new content in one batch
-CHECKPOINT_PAGES: Final = 4000  # new pages in the log (16 MiB) that start a checkpoint
 IDLE_CHECKPOINT: Final = 1.0  # seconds without work before a checkpoint
 CLOSING_TIMEOUT: Final = 1000  # milliseconds to wait for readers before closing without a checkpoint
 
@@ -57,9 +56,11 @@ class Writer:
         room: Room,
         make_batch: Callable[[], Batch],
         monotonic: Callable[[], float] | None,
+        sizes: Sizes = USUAL,
     ) -> None:
         """`monotonic` is a clock's; without one, commits are not timed and the writer never waits for more operations."""
         self._make_batch = make_batch
+        self._sizes = sizes
         self._monotonic = monotonic
         self._path = path
         self._contents = contents
@@ -89,7 +90,7 @@ class Writer:
 
     def _connect(self) -> apsw.Connection:
         # A missing file must not be replaced by an empty one.
-        connection = open_connection(self._path, may_create=False)
+        connection = open_connection(self._path, may_create=False, sizes=self._sizes)
         connection.set_wal_hook(self._on_commit)
         self._files.add(self._path)
         return connection
@@ -169,7 +170,7 @@ class Writer:
                 self._answer(batch)
                 self._batch = []
             new_pages = self._log_pages - self._written_back
-            if new_pages >= CHECKPOINT_PAGES or (new_pages and not batch):
+            if new_pages >= self._sizes.checkpoint_pages or (new_pages and not batch):
                 self._checkpoint()
                 if self._takes_contents:
                     self._room.hold()
@@ -184,7 +185,7 @@ class Writer:
                     return None
             batch: list[Operation] = []
             octets = 0
-            while self._waiting and len(batch) < MAX_OPERATIONS and octets < MAX_OCTETS:
+            while self._waiting and len(batch) < self._sizes.max_operations and octets < MAX_OCTETS:
                 operation = self._waiting.popleft()
                 octets += operation.size
                 batch.append(operation)

@@ -1,7 +1,7 @@
 """Suppressed addresses, cached in memory: `intake` looks up every recipient, and nearly none is suppressed.
 
 Changes by this process are seen at once; changes by other processes within half a second, by a number that grows with every change. An account
-with more than `MAX_KEPT` addresses is not cached.
+with more than `Sizes.suppressed_kept` addresses is not cached.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,6 @@ from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.lists.queries import SQL
 
 CHECK_INTERVAL: Final = 0.5  # seconds between reads of the number: a change must take effect within one second
-MAX_KEPT: Final = 50_000  # addresses of one account: some megabytes
 
 
 class Suppressed:
@@ -58,8 +57,9 @@ class Suppressed:
             self._kept[account_id] = loaded
 
     async def _load(self, account_id: int) -> set[str] | None:
-        rows = await self._database.read_rows(SQL["load_suppressed"], account_id=account_id, limit=MAX_KEPT + 1)
-        return None if len(rows) > MAX_KEPT else {str(row["email"]) for row in rows}
+        most = self._database.sizes.suppressed_kept
+        rows = await self._database.read_rows(SQL["load_suppressed"], account_id=account_id, limit=most + 1)
+        return None if len(rows) > most else {str(row["email"]) for row in rows}
 
     def add(self, account_id: int, emails: Iterable[str]) -> None:
         """Adds addresses that this process has just suppressed."""

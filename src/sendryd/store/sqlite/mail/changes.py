@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import apsw
 
@@ -19,8 +19,6 @@ from sendryd.store.sqlite.engine.unreadable import Unreadable
 from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.damaged import SIGNS, set_aside_damaged
 from sendryd.store.sqlite.mail.queries import SQL
-
-STEP: Final = 1000  # deliveries moved in one transaction: it delays other mail by some milliseconds
 
 
 async def move(
@@ -47,8 +45,9 @@ async def move(
         "hold_reason": hold_reason,
     }
     moved = 0
-    for start in range(0, len(numbers), STEP):
-        some = numbers[start : start + STEP]
+    size = database.sizes.step
+    for start in range(0, len(numbers), size):
+        some = numbers[start : start + size]
         events = {number: event[0](event[1], event[2]) for number in some} if event else {}
         step = partial(_move, database.unreadable, {**values, "ids": to_json(some)}, events, moment, does_probe)
         try:

@@ -15,13 +15,10 @@ from typing import Final
 import apsw
 
 from sendryd.store.codec.values import to_json
+from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.store.sqlite.engine.statements import fetch_row, fetch_rows
 from sendryd.store.sqlite.mail.queries import SQL
 
-STEP: Final = 10_000  # due deliveries that one statement passes: a few milliseconds
-WINDOW: Final = 512  # candidates that one statement returns
-REMEMBERED: Final = 64  # remembered domains that one claim looks at; the others follow in the next claim
-LAG: Final = 15_000  # milliseconds that the position stays before the present: longer than a commit that waits for another process
 RESTART_INTERVAL: Final = 60_000  # milliseconds after which the scan restarts from the beginning
 
 Position = tuple[int, str, int]  # due time, domain, id: the order of the index
@@ -31,7 +28,8 @@ _START: Final[Position] = (-1, "", 0)
 class DueScan:
     """The state of the queue scan between a process's claims. Belongs to the event loop's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes = USUAL) -> None:
+        self._sizes = sizes
         self._position = _START
         self._left_behind: dict[str, None] = {}  # domains in the order of their next turn
         self._reported: dict[str, None] = {}  # domains that `look_again_at` reported, to add to `_left_behind`
@@ -44,7 +42,7 @@ class DueScan:
 
     def is_behind(self, due_at: int) -> bool:
         """Whether the scan could miss a delivery that is queued with this due time."""
-        return due_at <= self._latest - LAG
+        return due_at <= self._latest - self._sizes.due_lag
 
     def restart(self) -> None:
         """Restarts the scan from the beginning: deliveries of unknown domains were queued, perhaps with old due times."""
@@ -61,7 +59,9 @@ class DueScan:
         self._left_behind.update(self._reported)
         self._reported.clear()
         settled = moment if settled is None else settled
-        return Look(moment, settled, limit, busy, per_domain, position=self._position, left_behind=dict(self._left_behind))
+        return Look(
+            moment, settled, limit, busy, per_domain, position=self._position, left_behind=dict(self._left_behind), sizes=self._sizes
+        )
 
     def finish(self, look: "Look") -> None:
         """Continues the next scan where this look ended. Its chosen deliveries are claimed, so those it passed need not be passed again."""
@@ -81,7 +81,9 @@ class Look:
         *,
         position: Position,
         left_behind: dict[str, None],
+        sizes: Sizes,
     ) -> None:
+        self._sizes = sizes
         self.position = position
         self.left_behind = left_behind
         self._moment = moment
@@ -114,8 +116,9 @@ class Look:
     def _look_back(self, connection: apsw.Connection) -> None:
         """Chooses deliveries of remembered domains up to the position."""
         domains = [domain for domain in self.left_behind if domain not in self._busy]
-        for start in range(0, len(domains), REMEMBERED):
-            self._take_from(connection, domains[start : start + REMEMBERED])
+        size = self._sizes.due_remembered
+        for start in range(0, len(domains), size):
+            self._take_from(connection, domains[start : start + size])
             if self._chosen:
                 break
 
@@ -136,11 +139,11 @@ class Look:
 
     def _look_on(self, connection: apsw.Connection) -> None:
         """Continues from the position until enough is chosen, or to the end."""
-        moment, position, stepped_over = self._moment, self.position, to_json(sorted(self._busy))
+        sizes, moment, position, stepped_over = self._sizes, self._moment, self.position, to_json(sorted(self._busy))
         self.left_behind.update(dict.fromkeys(self._busy))
         while not self._is_full():
             start = {"moment": moment, "after_due_at": position[0], "after_domain": position[1], "after_id": position[2]}
-            values = {**start, "step": STEP, "busy": stepped_over, "window": WINDOW, "settled": self._settled}
+            values = {**start, "step": sizes.due_step, "busy": stepped_over, "window": sizes.due_window, "settled": self._settled}
             passed = 0
             # By position, and only as many as needed: making a row a mapping costs more than all other work on it.
             for number, domain, due_at in connection.execute(SQL["list_due"], values):
@@ -150,10 +153,10 @@ class Look:
                         break
                     self.left_behind[domain] = None
                 position = (due_at, domain, number)
-            if self._is_full() or passed == WINDOW:
+            if self._is_full() or passed == sizes.due_window:
                 continue
-            end = fetch_row(connection, SQL["due_position"], **start, offset=STEP - 1)
+            end = fetch_row(connection, SQL["due_position"], **start, offset=sizes.due_step - 1)
             position = (end["due_at"], end["domain"], end["id"]) if end else (moment, "", 0)
             if end is None or self._chosen:
                 break
-        self.position = max(self.position, min(position, (moment - LAG, "", 0)))
+        self.position = max(self.position, min(position, (moment - sizes.due_lag, "", 0)))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import apsw
 
@@ -38,8 +38,6 @@ from sendryd.store.sqlite.mail.claims import DueScan, Look
 from sendryd.store.sqlite.mail.damaged import SIGNS, hold_damaged, set_aside_damaged
 from sendryd.store.sqlite.mail.leasing import lease_chosen
 from sendryd.store.sqlite.mail.queries import SQL
-
-READ_INLINE: Final = 64 * 1024  # octets of content read in the calling thread; more is read in a reader thread
 
 
 class Deliveries:
@@ -94,7 +92,7 @@ class Deliveries:
 
     async def read_content(self, message_id: MessageId) -> bytes:
         place = self._place(message_id)
-        if place.size <= READ_INLINE:
+        if place.size <= self._database.sizes.read_inline:
             return self._database.contents.read(place)
         return await self._database.in_thread(partial(self._database.contents.read, place))
 

@@ -1,7 +1,6 @@
 """The reads of the API and the dashboard in SQLite."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import apsw
 
@@ -23,8 +22,6 @@ from sendryd.store.sqlite.lists.suppressed import Suppressed
 from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.filters import event_conditions, message_conditions
 from sendryd.store.sqlite.mail.queries import SQL
-
-STEP: Final = 200  # messages summarised at once where the filter needs each message's status
 
 
 class Reads:
@@ -51,7 +48,7 @@ class Reads:
         unreadable = self._database.unreadable
         conditions = message_conditions(account_id, which)
         statement = conditions.of(SQL["list_messages"])
-        step = limit + 1 if which.status is None else max(STEP, limit + 1)
+        step = limit + 1 if which.status is None else max(self._database.sizes.summaries, limit + 1)
 
         def work(connection: apsw.Connection) -> Page[MessageSummary]:
             found: list[MessageSummary] = []

@@ -23,7 +23,6 @@ from sendryd.store.sqlite.webhooks.outbox import fan_out
 from sendryd.store.sqlite.webhooks.queries import SQL
 
 MAX_RESPONSE: Final = 2000  # characters
-STEP: Final = 1000  # notifications failed or deleted in one transaction: it delays mail by some milliseconds
 
 
 class Webhooks:
@@ -80,7 +79,8 @@ class Webhooks:
 
     async def _change_in_steps(self, statement: str, **values: Any) -> None:
         """Runs a statement that changes at most `limit` rows, until it has changed all."""
-        while await self._database.change(statement, **values, limit=STEP) >= STEP:
+        step = self._database.sizes.step
+        while await self._database.change(statement, **values, limit=step) >= step:
             pass
 
     async def disable_webhook(self, webhook_id: WebhookId, reason: str, now: datetime) -> None:
