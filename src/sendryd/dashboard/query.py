@@ -1,12 +1,13 @@
 """The text of the search box and what it asks for. Pure.
 
-A query is words, addresses, `@domain` and `key:value`, all of which must hold; a minus in front excludes; quotes keep blanks together. The store
-filters by one condition of each kind; `Search.matches` checks the others on each message that the store lists.
+A query is words, addresses, `@domain` and `key:value`, all of which must hold; a minus in front excludes; quotes keep blanks together. A word also
+finds longer words that begin with it. The store looks for words in the search index and filters by status; `Search.matches` checks the other
+conditions on each message that the store lists.
 """
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -28,9 +29,22 @@ from sendryd.model.ids import (
     TEST_MESSAGE_PREFIX,
     WEBHOOK_PREFIX,
     ApiKeyId,
+    format_id,
     parse_id,
 )
 from sendryd.model.message import MessageStatus, MessageSummary, derive_status
+from sendryd.policy.searchterms import (
+    FROM,
+    MESSAGE_ID,
+    TAG,
+    SearchTerm,
+    fold,
+    has_all,
+    recipient_terms,
+    subject_terms,
+    wanted_whole,
+    wanted_words,
+)
 from sendryd.store.base import MessageFilter
 
 KEYS: Final = ("to", "from", "subject", "status", "tag", "key", "domain", "id", "msgid", "template", "size", "before", "after")
@@ -62,6 +76,8 @@ _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timede
 _SIZE: Final = re.compile(r"([<>]?)(\d{1,9})(k|m|kb|mb)?", re.IGNORECASE)
 _SIZES: Final = {"": 1, "k": 1024, "kb": 1024, "m": 1024 * 1024, "mb": 1024 * 1024}
 _ADDRESS: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@.]+")
+_MAILBOX: Final = re.compile(r"[^\s@]+@[^\s@]*|@[^\s@]+")  # an address, the beginning of one, or a domain
+_DOMAIN: Final = re.compile(r"@[^\s@]+\.[^\s@.]+")
 _Check = Callable[[MessageSummary], bool]
 
 
@@ -132,12 +148,10 @@ def _read_term(key: str, value: str, is_excluded: bool, *, whole: str, terms: li
 
 
 def _word(value: str) -> tuple[str, str]:
-    """Key and value of a word: addresses are recipients, a Message-ID has angle brackets."""
+    """Key and value of a word: addresses and beginnings of them are recipients, a Message-ID has angle brackets."""
     if value.startswith("<") and value.endswith(">") and "@" in value:
         return "msgid", value
-    if value.startswith("@") and len(value) > 1:
-        return "to", value
-    return ("to", value) if _ADDRESS.fullmatch(value) else ("", value)
+    return ("to" if _MAILBOX.fullmatch(value) else ""), value
 
 
 def format_query(query: Query) -> str:
@@ -166,7 +180,7 @@ def named_id(query: Query) -> tuple[str, int] | None:
 def make_search(query: Query, *, mode: KeyMode, keys: Mapping[str, ApiKeyId], now: datetime) -> Search:
     """The search of a query. `keys` has the API keys of the account by name, in lower case, and by public id."""
     made = _Maker(MessageFilter(mode=mode), keys, now)
-    for term in sorted(query.terms, key=lambda term: -len(term.value)):  # the longest text goes to the store
+    for term in query.terms:
         made.add(term)
     checks, faults = tuple(made.checks), (*query.faults, *made.faults)
     return Search(filter=made.filter, checks=checks, before=made.before, faults=faults)
@@ -186,8 +200,13 @@ class _Maker:
     def add(self, term: Term) -> None:
         """Adds a condition, or says why it cannot be one."""
         match term.key:
-            case "" | "to" | "subject":
-                self._add_text(term)
+            case "" | "from" | "tag" | "msgid" | "template":
+                self._want(term, _wanted(term))
+            case "to" | "subject":
+                self._add_place(term)
+            case "domain":
+                self._want(term, _wanted(term))
+                self._check(term, _has_domain)
             case "status":
                 self._add_status(term)
             case "key":
@@ -197,28 +216,33 @@ class _Maker:
             case "size":
                 self._add_size(term)
             case _:
-                self._check(term, _CHECKS[term.key])
+                self._check(term, _has_id)
 
     def _check(self, term: Term, check: Callable[[MessageSummary, str], bool]) -> None:
         value, wanted = term.value.lower(), not term.is_excluded
         self.checks.append(lambda summary: check(summary, value) is wanted)
 
-    def _add_text(self, term: Term) -> None:
-        which = self.filter
+    def _want(self, term: Term, terms: tuple[SearchTerm, ...]) -> None:
+        """Looks for terms in the index. The words of a phrase must also follow one another."""
+        wanted = self.filter.wanted
+        if not terms:
+            self.faults.append(f"{term.value} has no letter and no digit. It was left out.")
+            return
         if term.is_excluded:
-            self._check(term, _CHECKS[term.key])
-        elif term.key == "to" and _ADDRESS.fullmatch(term.value) and which.recipient is None:
-            self.filter = replace(which, recipient=term.value)
-        elif term.key == "subject" and which.subject is None:
-            self.filter = replace(which, subject=term.value)
-        elif which.text is None:
-            self.filter = replace(which, text=term.value)
-            if term.key == "to":  # the store looks in the subject, too; an address that is in no header is known to the store alone
-                self._check(term, lambda summary, value: _is_to(summary, value) or value not in summary.message.subject.lower())
-            elif term.key == "subject":
-                self._check(term, _CHECKS["subject"])
+            wanted = replace(wanted, none_of=(*wanted.none_of, terms))
         else:
-            self._check(term, _CHECKS[term.key])
+            wanted = replace(wanted, all_of=(*wanted.all_of, *terms))
+            if " " in term.value.strip() and not term.key:
+                self._check(term, _has_phrase)
+        self.filter = replace(self.filter, wanted=wanted)
+
+    def _add_place(self, term: Term) -> None:
+        """Words of one place: the index does not tell subjects from names of recipients."""
+        terms, is_address = _wanted(term), term.key == "to" and "@" in term.value
+        if is_address or not term.is_excluded:
+            self._want(term, terms)
+        if not is_address and terms:
+            self._check(term, _is_to if term.key == "to" else _is_in_subject)
 
     def _add_status(self, term: Term) -> None:
         word = term.value.lower()
@@ -239,10 +263,8 @@ class _Maker:
         key_id = self._keys.get(term.value.lower())
         if key_id is None:
             self.faults.append(f"No API key is called {term.value}. The condition was left out.")
-        elif term.is_excluded or self.filter.api_key_id not in {None, key_id}:
-            self._check(term, lambda summary, _: summary.message.api_key_id == key_id)
         else:
-            self.filter = replace(self.filter, api_key_id=key_id)
+            self._want(term, (SearchTerm(format_id(API_KEY_PREFIX, key_id)),))
 
     def _add_moment(self, term: Term) -> None:
         moment = read_moment(term.value, self._now)
@@ -306,31 +328,47 @@ def _has_status(summary: MessageSummary, word: str, now: datetime) -> bool:
     return derive_status(states, has_attempts=summary.has_attempts, is_complained=summary.is_complained) is _STATUSES[word]
 
 
+def _wanted(term: Term) -> tuple[SearchTerm, ...]:
+    """The terms of the index that a condition asks for."""
+    value = term.value
+    match term.key:
+        case "to" | "from":
+            before = FROM if term.key == "from" else ""
+            if "@" in value:
+                return (wanted_whole(value, before, is_prefix=not _ADDRESS.fullmatch(value) and not _DOMAIN.fullmatch(value)),)
+            return tuple(replace(each, text=before + each.text) for each in wanted_words(value))
+        case "domain":
+            return (wanted_whole("@" + value.removeprefix("@"), FROM),)
+        case "tag":
+            return (wanted_whole(value, TAG),)
+        case "msgid":
+            return (wanted_whole(value.strip("<>"), MESSAGE_ID, is_prefix=True),)
+        case "template":
+            return (wanted_whole(value),)
+    return wanted_words(value)
+
+
 def _is_to(summary: MessageSummary, value: str) -> bool:
-    return _any_has((*summary.message.to, *summary.message.cc), value)
+    """Whether words are of a recipient. Words of a recipient in no header field are those that the subject has not."""
+    wanted = wanted_words(value)
+    return has_all(recipient_terms(summary.message), wanted) or not has_all(subject_terms(summary.message), wanted)
 
 
-def _any_has(texts: Iterable[str], value: str) -> bool:
-    return any(value in text.lower() for text in texts)
+def _is_in_subject(summary: MessageSummary, value: str) -> bool:
+    return has_all(subject_terms(summary.message), wanted_words(value)) and (
+        " " not in value or fold(value) in fold(summary.message.subject)
+    )
 
 
-def _has_tag(summary: MessageSummary, value: str) -> bool:
-    return any(value in {name.lower(), text.lower(), f"{name}={text}".lower()} for name, text in summary.message.tags)
+def _has_phrase(summary: MessageSummary, value: str) -> bool:
+    message = summary.message
+    return any(fold(value) in fold(text) for text in (message.subject, *message.to, *message.cc))
+
+
+def _has_id(summary: MessageSummary, value: str) -> bool:
+    return parse_id(value, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX) == summary.message.id
 
 
 def _has_domain(summary: MessageSummary, value: str) -> bool:
     domain = summary.message.author.rpartition("@")[2].rstrip("> ").lower()
     return domain == value.removeprefix("@") or domain.endswith(f".{value.removeprefix('@')}")
-
-
-_CHECKS: Final[Mapping[str, Callable[[MessageSummary, str], bool]]] = {
-    "": lambda summary, value: _any_has((summary.message.subject, *summary.message.to, *summary.message.cc), value),
-    "to": _is_to,
-    "from": lambda summary, value: _any_has((summary.message.author, summary.message.reverse_path), value),
-    "subject": lambda summary, value: value in summary.message.subject.lower(),
-    "tag": _has_tag,
-    "domain": _has_domain,
-    "id": lambda summary, value: parse_id(value, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX) == summary.message.id,
-    "msgid": lambda summary, value: value.strip("<>") in summary.message.internet_message_id.lower(),
-    "template": lambda summary, value: parse_id(value, TEMPLATE_PREFIX) == (summary.message.template_id or -1),
-}

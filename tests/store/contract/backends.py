@@ -44,6 +44,7 @@ class Aggregate(StrEnum):
     QUEUE = auto()
     READING = auto()
     SCHEDULED = auto()
+    SEARCH = auto()
     TRACES = auto()
     UPKEEP = auto()
     # The rest.

@@ -1,7 +1,7 @@
 """Emails: find a mail. The search, the open mail and the place in the list are in the address."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -24,8 +24,8 @@ from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import API_KEY_PREFIX, MESSAGE_PREFIX, ApiKeyId, MessageId, format_id, parse_id
 from sendryd.model.message import MessageSummary
-from sendryd.store.base import Store
-from sendryd.store.codec.values import first_id
+from sendryd.store.base import IndexState, Store
+from sendryd.store.codec.values import first_id, time_of
 
 SHOWN: Final = 50  # rows of a page
 BATCH: Final = 250  # messages read at once where the store does not know all conditions
@@ -66,6 +66,7 @@ class Listing:
     found: tuple[MessageSummary, ...]
     next: MessageId | None = None  # older messages come before it
     looked_back_to: datetime | None = None  # the search stopped there, before the page was full
+    index: IndexState = field(default_factory=IndexState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class EmailsView:
     older: str
     newest: str
     looked_back_to: Moment | None
+    index: IndexState
     is_empty: bool  # no mail at all, as opposed to none that matches
     domain: str  # a verified one; empty if there is none
     snippets: tuple[Snippet, ...]
@@ -126,17 +128,16 @@ async def find_messages(store: Store, visit: Visit, search: Search) -> Listing:
     found: list[MessageSummary] = []
     looked_at, batch = 0, BATCH if search.checks else SHOWN + 1
     while True:
-        page = await store.list_messages(visit.account_id, search.filter, limit=batch, before=before)
-        matching = [each for each in page.items if search.matches(each)]
-        found += matching
+        page = await store.search_messages(visit.account_id, search.filter, limit=batch, before=before)
+        found += [each for each in page.items if search.matches(each)]
         looked_at += len(page.items)
-        before = page.items[-1].message.id if page.items else before
+        before = page.last or (page.items[-1].message.id if page.items else before)
         if len(found) > SHOWN:
-            return Listing(found=tuple(found[:SHOWN]), next=found[SHOWN - 1].message.id)
+            return Listing(found=tuple(found[:SHOWN]), next=found[SHOWN - 1].message.id, index=page.index)
         if not page.has_more:
-            return Listing(found=tuple(found))
-        if looked_at >= LOOKED_AT:
-            return Listing(found=tuple(found), next=before, looked_back_to=page.items[-1].message.created_at)
+            return Listing(found=tuple(found), index=page.index)
+        if (page.last is not None or looked_at >= LOOKED_AT) and before is not None:
+            return Listing(found=tuple(found), next=before, looked_back_to=time_of(before), index=page.index)
 
 
 def _before(visit: Visit, search: Search) -> MessageId | None:
@@ -177,6 +178,7 @@ async def _view(
         older=_address(text, format_id(MESSAGE_PREFIX, listing.next)) if listing.next is not None else "",
         newest=_address(text, "") if before else "",
         looked_back_to=moment_of(listing.looked_back_to) if listing.looked_back_to else None,
+        index=listing.index,
         is_empty=is_empty,
         domain=domain,
         snippets=snippets(_place(visit, domain)) if domain else (),

@@ -26,6 +26,7 @@ from sendryd.store.base.queue import QueuedDelivery, QueueFilter, QueueStore, Wa
 from sendryd.store.base.reading import DeliveryView, Ended, Engagement, EventFilter, EventStore, MessageFilter
 from sendryd.store.base.refusals import RefusalStore
 from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilter, ReportStore
+from sendryd.store.base.search import Hits, IndexState, SearchStore
 from sendryd.store.base.spool import SpoolReport
 from sendryd.store.base.templates import TemplateStore
 from sendryd.store.base.traces import TraceRequest, TraceStore
@@ -58,6 +59,8 @@ __all__ = [
     "EventStore",
     "FigureStore",
     "HealthStore",
+    "Hits",
+    "IndexState",
     "Lease",
     "ListStore",
     "MailStore",
@@ -86,6 +89,7 @@ __all__ = [
     "ReportStore",
     "Returned",
     "ReturnedDelivery",
+    "SearchStore",
     "SignedIn",
     "Simulator",
     "SpoolReport",
@@ -110,6 +114,7 @@ class MailStore(
     NextHopStore,
     DerivedStore,
     FigureStore,
+    SearchStore,
     Protocol,
 ):
     """The store of accepting and delivering mail."""

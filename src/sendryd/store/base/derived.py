@@ -12,3 +12,13 @@ class DerivedStore(Protocol):
         each, and from before `until`. Starts over if what was derived is missing or damaged. Returns whether more is left.
         """
         ...
+
+    async def repair_derived(self, *, start: datetime, end: datetime) -> int:
+        """Compares what was derived with the messages and events of some whole minutes of the last 48 hours, and adds what is missing: facts that
+        were stored long after their identifier was made. Returns how many messages and figures were missing.
+        """
+        ...
+
+    async def prune_derived(self, now: datetime) -> None:
+        """Drops months of the index whose messages are all deleted, and figures past their time."""
+        ...

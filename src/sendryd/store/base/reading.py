@@ -10,6 +10,7 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, EventId, MessageId
 from sendryd.model.message import Message, MessageStatus, MessageSummary
+from sendryd.policy.searchterms import ANYTHING, Wanted
 from sendryd.store.base.events import NewEvent
 from sendryd.store.base.lists import NewSuppression, NewUnsubscribe
 from sendryd.store.base.paging import Page
@@ -58,6 +59,7 @@ class MessageFilter:
     has_gone: bool = False  # True: leave out scheduled and cancelled messages
     created_from: datetime | None = None
     states: frozenset[DeliveryState] | None = None  # at least one delivery is in one of them
+    wanted: Wanted = ANYTHING  # terms of the search index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

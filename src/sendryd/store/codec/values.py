@@ -38,6 +38,11 @@ def first_id(moment: datetime) -> int:
     return max(0, (moment - _IDS_EPOCH) // _MILLISECOND) << _ID_SHIFT
 
 
+def time_of(number: int) -> datetime:
+    """The time in an identifier."""
+    return _IDS_EPOCH + (number >> _ID_SHIFT) * _MILLISECOND
+
+
 def to_json(value: object) -> str:
     """JSON as stored. Lone surrogates, which SQLite cannot hold, become escapes."""
     return _encode(value)

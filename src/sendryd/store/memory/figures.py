@@ -29,6 +29,13 @@ class MemoryFigures(MemoryMail):
         self._until = until
         return False
 
+    async def repair_derived(self, *, start: datetime, end: datetime) -> int:
+        del start, end  # nothing is ever missing
+        return 0
+
+    async def prune_derived(self, now: datetime) -> None:
+        del now  # nothing is kept
+
     async def figures_until(self) -> datetime | None:
         return self._until
 

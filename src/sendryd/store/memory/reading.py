@@ -8,11 +8,13 @@ from sendryd.model.delivery import NOT_GONE_STATES
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, DeliveryId, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, derive_status
+from sendryd.policy.searchterms import search_terms
 from sendryd.store.base import (
     DeliveryView,
     Ended,
     Engagement,
     EventFilter,
+    Hits,
     MessageFilter,
     Page,
 )
@@ -57,6 +59,8 @@ class MemoryReading(MemoryMail):
             texts = [message.subject, *message.to, *message.cc, *(each.forward_path for each in new.deliveries)]
             if which.text and not any(which.text.lower() in text.lower() for text in texts):
                 continue
+            if not which.wanted.is_empty and not which.wanted.fits(search_terms(message, [each.forward_path for each in new.deliveries])):
+                continue
             summary = self._summary(message)
             if which.has_gone and summary.states.keys() & NOT_GONE_STATES:
                 continue
@@ -72,6 +76,10 @@ class MemoryReading(MemoryMail):
     ) -> Page[MessageSummary]:
         found = [each for each in self._messages_of(account_id, which) if before is None or each.message.id < before]
         return Page(items=tuple(found[:limit]), has_more=len(found) > limit)
+
+    async def search_messages(self, account_id: AccountId, which: MessageFilter, *, limit: int, before: MessageId | None = None) -> Hits:
+        page = await self.list_messages(account_id, which, limit=limit, before=before)
+        return Hits(items=page.items, has_more=page.has_more)
 
     async def count_messages(self, account_id: AccountId, which: MessageFilter) -> int:
         return len(self._messages_of(account_id, which))

@@ -166,6 +166,9 @@ CREATE INDEX delivery_leased ON delivery (lease_boot) WHERE state = 'leased';
 CREATE INDEX delivery_held ON delivery (id) WHERE state = 'held';
 CREATE INDEX delivery_held_domain ON delivery (domain, account_id) WHERE state = 'held';
 
+-- Lists of mail that did not arrive go along these few rows, newest first.
+CREATE INDEX delivery_ended ON delivery (state, message_id) WHERE state IN ('bounced', 'expired', 'suppressed', 'cancelled');
+
 CREATE TRIGGER delivery_moves BEFORE UPDATE OF state ON delivery
 WHEN NOT CASE OLD.state
     WHEN 'queued' THEN NEW.state IN ('queued', 'leased', 'held', 'cancelled', 'expired', 'suppressed')
@@ -517,3 +520,12 @@ CREATE TABLE alert (
     end_told_at INTEGER,
     PRIMARY KEY (account_id, name, began_at)
 ) STRICT, WITHOUT ROWID;
+
+-- Scheduled messages that were changed after they were accepted: the search index reads them again.
+CREATE TABLE amended (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    message_id INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER message_amended AFTER UPDATE OF subject, recipients, author, tags ON message BEGIN
+    INSERT INTO amended (message_id) VALUES (new.id);
+END;

@@ -70,6 +70,7 @@ def test_statements_name_their_parameters_and_say_what_they_do(folder: str) -> N
 def test_every_statement_fits_the_schema(folder: str) -> None:
     made = apsw.Connection(":memory:")
     migrate.apply(made)
+    made.execute(resources.files("sendryd.store.sqlite.derived").joinpath("schema.sql").read_text("utf-8"))
     for statement in load(f"sendryd.store.sqlite.{folder}").values():
         whole = statement.replace("{conditions}", "1")
         made.execute(f"EXPLAIN {whole}", dict.fromkeys(re.findall(r":(\w+)", whole))).fetchall()

@@ -11,7 +11,9 @@ from sendryd.store.codec.values import from_ms, to_ms
 from sendryd.store.sqlite.derived.counting import DAY, HOUR, MINUTE
 from sendryd.store.sqlite.derived.file import DerivedDamaged, DerivedFile
 from sendryd.store.sqlite.derived.following import follow
+from sendryd.store.sqlite.derived.keeping import prune, repair
 from sendryd.store.sqlite.derived.queries import SQL
+from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import fetch_row
 
 
@@ -19,9 +21,17 @@ class Derived:
     """`DerivedStore`, `FigureStore`."""
 
     _derived: DerivedFile
+    _database: Database
 
     async def follow(self, *, until: datetime, limit: int) -> bool:
         return await self._derived.write(lambda main, derived: follow(main, derived, until, limit))
+
+    async def repair_derived(self, *, start: datetime, end: datetime) -> int:
+        return await self._derived.write(lambda main, derived: repair(main, derived, start, end))
+
+    async def prune_derived(self, now: datetime) -> None:
+        indexed = await self._derived.write(lambda main, derived: prune(main, derived, now))
+        await self._database.change(SQL["forget_amended"], last=indexed)
 
     async def figures_until(self) -> datetime | None:
         def work(derived: apsw.Connection) -> datetime | None:

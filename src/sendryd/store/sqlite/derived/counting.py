@@ -56,4 +56,5 @@ def add_figures(derived: apsw.Connection, found: Figures, until: int) -> None:
             start = minute // step * step
             if start >= until - kept:
                 sums[account_id, mode, step, start, kind] += number
-    derived.executemany(SQL["add_figure"], [(*key, number) for key, number in sums.items()])
+    names = ("account_id", "mode", "step", "start", "kind")
+    derived.executemany(SQL["add_figure"], [{**dict(zip(names, key, strict=True)), "number": number} for key, number in sums.items()])

@@ -2,7 +2,11 @@
 -- sendryd.store.sqlite.engine.loading loads them.
 
 -- columns: progress
-first, target, message_id, event_id, until, boot
+first, target, message_id, event_id, amended_id, until, boot
+
+-- columns: message
+id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at, signing_domain_id,
+needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url
 
 -- name: read_progress
 -- How far the follower has come.
@@ -14,7 +18,7 @@ INSERT INTO progress (id, {progress}) VALUES (1, {:progress});
 
 -- name: advance
 -- Notes how far the follower has come.
-UPDATE progress SET message_id = :message_id, event_id = :event_id, until = :until;
+UPDATE progress SET message_id = :message_id, event_id = :event_id, amended_id = :amended_id, until = :until;
 
 -- name: note_boot
 -- Notes which run of the system has the file open.
@@ -22,8 +26,16 @@ UPDATE progress SET boot = :boot;
 
 -- name: add_figure
 -- Adds to a figure.
-INSERT INTO figure (account_id, mode, step, start, kind, number) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (account_id, mode, step, start, kind) DO UPDATE SET number = number + excluded.number;
+INSERT INTO figure (account_id, mode, step, start, kind, number) VALUES (:account_id, :mode, :step, :start, :kind, :number)
+ON CONFLICT (step, start, account_id, mode, kind) DO UPDATE SET number = number + excluded.number;
+
+-- name: sum_minutes
+-- The figures of all accounts in a time, by minute.
+SELECT account_id, mode, start, kind, number FROM figure WHERE step = :step AND start >= :start AND start < :end;
+
+-- name: drop_figures
+-- Deletes figures of one length of step that are too old.
+DELETE FROM figure WHERE step = :step AND start < :first_kept;
 
 -- name: list_figures
 -- The figures of an account in a time, oldest first.
@@ -31,9 +43,51 @@ SELECT start, kind, number FROM figure
 WHERE account_id = :account_id AND mode = :mode AND step = :step AND start >= :start AND start < :end
 ORDER BY start;
 
+-- name: list_months
+-- The tables of the search index, newest first.
+SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'mail_[0-9][0-9][0-9][0-9]_[0-9][0-9]' ORDER BY name DESC;
+
 -- name: span_of_messages
--- The first and the last message. In the main file.
-SELECT coalesce((SELECT min(id) FROM message), 0) AS first, coalesce((SELECT max(id) FROM message), 0) AS target;
+-- The first and the last message, and the last change of one. In the main file.
+SELECT coalesce((SELECT min(id) FROM message), 0) AS first, coalesce((SELECT max(id) FROM message), 0) AS target,
+       coalesce((SELECT max(id) FROM amended), 0) AS amended_id;
+
+-- name: first_message
+-- The first message. In the main file.
+SELECT min(id) FROM message;
+
+-- name: list_messages_between
+-- Messages for the index. In the main file.
+SELECT {message} FROM message WHERE id > :after AND id <= :last ORDER BY id;
+
+-- name: list_messages_of
+-- Messages for the index by their ids. In the main file.
+SELECT {message} FROM message WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id;
+
+-- name: list_tail
+-- The newest messages that are not in the index yet. In the main file.
+SELECT {message} FROM message NOT INDEXED
+WHERE id > :after AND id < :before AND account_id = :account_id AND mode = :mode ORDER BY id DESC LIMIT :limit;
+
+-- name: list_forward_paths
+-- The recipients of messages. In the main file.
+SELECT message_id, forward_path FROM delivery WHERE message_id IN (SELECT value FROM json_each(:ids));
+
+-- name: list_amended
+-- The next changes of messages. In the main file.
+SELECT id, message_id FROM amended WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: forget_amended
+-- Deletes changes of messages that are indexed. In the main file.
+DELETE FROM amended WHERE id <= :last;
+
+-- name: count_between
+-- Number of messages. In the main file.
+SELECT count(*) FROM message WHERE id > :after AND id <= :last;
+
+-- name: list_ids_between
+-- The ids of messages. In the main file.
+SELECT id FROM message WHERE id > :after AND id <= :last ORDER BY id;
 
 -- name: last_new_message
 -- The last of the next messages. In the main file.

@@ -6,6 +6,7 @@ CREATE TABLE progress (
     target     INTEGER NOT NULL,  -- the last message when the file was made: the file is complete beyond it
     message_id INTEGER NOT NULL,  -- messages up to this one are indexed and counted
     event_id   INTEGER NOT NULL,  -- events up to this one are counted
+    amended_id INTEGER NOT NULL,  -- changes of messages up to this one are indexed
     until      INTEGER NOT NULL,  -- facts from before this time are counted
     boot       TEXT NOT NULL      -- of the system that has the file open; empty: it was closed and synced
 ) STRICT;
@@ -18,5 +19,7 @@ CREATE TABLE figure (
     start      INTEGER NOT NULL,
     kind       TEXT NOT NULL,     -- a figure's name, or the place of a latency
     number     INTEGER NOT NULL,
-    PRIMARY KEY (account_id, mode, step, start, kind)
+    PRIMARY KEY (step, start, account_id, mode, kind)
 ) STRICT, WITHOUT ROWID;
+
+-- The search index has a table for each month of messages, mail_2026_05, made by sendryd.store.sqlite.derived.index.

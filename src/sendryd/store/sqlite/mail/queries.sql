@@ -337,6 +337,32 @@ FROM delivery d JOIN message m ON m.id = d.message_id WHERE d.id = :id;
 -- Messages below an id, newest first.
 SELECT {message:m} FROM message m WHERE {conditions} AND m.id < :before ORDER BY m.id DESC LIMIT :limit;
 
+-- name: find_messages
+-- The messages among some that fit a filter, newest first.
+SELECT {message:m} FROM message m WHERE m.id IN (SELECT value FROM json_each(:ids)) AND {conditions} ORDER BY m.id DESC;
+
+-- name: walk_messages
+-- The ids of messages, newest first.
+SELECT m.id FROM message m WHERE {conditions} AND m.id < :before ORDER BY m.id DESC LIMIT :limit;
+
+-- name: walk_ended
+-- The messages of deliveries in a state that few end in, newest first. The condition of the index has to be there word by word.
+SELECT DISTINCT message_id FROM delivery INDEXED BY delivery_ended
+WHERE state IN ('bounced', 'expired', 'suppressed', 'cancelled') AND {conditions} AND message_id < :before
+ORDER BY message_id DESC LIMIT :limit;
+
+-- name: walk_complained
+-- The messages that somebody has complained about, newest first.
+SELECT DISTINCT message_id FROM event INDEXED BY event_complained
+WHERE type = 'complained' AND message_id < :before ORDER BY message_id DESC LIMIT :limit;
+
+-- name: list_waiting_messages
+-- Messages that wait, in no order; no more than a few thousand are sorted.
+SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' LIMIT :limit)
+UNION SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_held WHERE state = 'held' LIMIT :limit)
+UNION SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_age WHERE state = 'queued' LIMIT :limit)
+LIMIT :limit;
+
 -- name: count_messages
 -- Number of messages.
 SELECT count(*) FROM message m WHERE {conditions};

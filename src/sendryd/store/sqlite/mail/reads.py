@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import apsw
 
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.event import Event, EventType
+from sendryd.model.event import Event
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, AccountId, DeliveryId, EventId, MessageId
 from sendryd.model.message import MessageStatus, MessageSummary, derive_status
 from sendryd.store.base import DeliveryView, Engagement, EventFilter, MessageFilter, Page
@@ -13,19 +13,20 @@ from sendryd.store.codec.deliveries import read_view
 from sendryd.store.codec.events import read_subject, show_event
 from sendryd.store.codec.messages import show_message
 from sendryd.store.codec.reading import Row
-from sendryd.store.codec.values import from_ms, id_below, to_json, to_ms
+from sendryd.store.codec.values import id_below, to_ms
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import fetch_row, fetch_rows, fetch_value
-from sendryd.store.sqlite.engine.unreadable import Unreadable
 from sendryd.store.sqlite.lists.adding import suppress, unsubscribe
 from sendryd.store.sqlite.lists.suppressed import Suppressed
 from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.filters import event_conditions, message_conditions
 from sendryd.store.sqlite.mail.queries import SQL
+from sendryd.store.sqlite.mail.searching import LONGEST, Searching
+from sendryd.store.sqlite.mail.summaries import of_status, summarise
 
 
-class Reads:
-    """`EventStore`."""
+class Reads(Searching):
+    """`EventStore`, `SearchStore`."""
 
     _database: Database
     _suppressed: Suppressed
@@ -38,13 +39,16 @@ class Reads:
             if row is None:
                 return None
             show_message(row)  # raises if no part of it can be shown
-            return _summarise(connection, [row], unreadable)[0]
+            return summarise(connection, [row], unreadable)[0]
 
         return await self._database.read(work)
 
     async def list_messages(
         self, account_id: AccountId, which: MessageFilter, *, limit: int, before: MessageId | None = None
     ) -> Page[MessageSummary]:
+        hits = await self._list_rare(account_id, which, limit, before)
+        if hits is not None:
+            return Page(items=hits.items, has_more=hits.has_more)
         unreadable = self._database.unreadable
         conditions = message_conditions(account_id, which)
         statement = conditions.of(SQL["list_messages"])
@@ -56,7 +60,7 @@ class Reads:
             while len(found) <= limit:
                 cursor = connection.execute(statement, {**conditions.values, "before": start, "limit": step})
                 rows = unreadable.fetch(cursor, MESSAGE_PREFIX)
-                found += _of_status(_summarise(connection, rows, unreadable), which.status)
+                found += of_status(summarise(connection, rows, unreadable), which.status)
                 numbers = [row["id"] for row in rows if row is not None]
                 if len(rows) < step or not numbers:
                     break
@@ -66,6 +70,8 @@ class Reads:
         return await self._database.search(work)
 
     async def count_messages(self, account_id: AccountId, which: MessageFilter) -> int:
+        if not which.wanted.is_empty:
+            return await self._count_indexed(account_id, which)
         conditions = message_conditions(account_id, which)
 
         def work(connection: apsw.Connection) -> int:
@@ -75,6 +81,13 @@ class Reads:
             return sum(row["number"] for row in groups if _status_of_group(row) is which.status)
 
         return await self._database.search(work)
+
+    async def _count_indexed(self, account_id: AccountId, which: MessageFilter) -> int:
+        number, page = 0, await self.list_messages(account_id, which, limit=LONGEST)
+        while page.has_more:
+            number += len(page.items)
+            page = await self.list_messages(account_id, which, limit=LONGEST, before=page.items[-1].message.id)
+        return number + len(page.items)
 
     async def find_delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:
         row = self._database.fetch_row(SQL["find_delivery"], id=delivery_id)
@@ -114,41 +127,7 @@ class Reads:
         return int(await self._database.search(lambda connection: fetch_value(connection, statement, **conditions.values)))
 
 
-def status_of(summary: MessageSummary) -> MessageStatus:
-    """The public status of a summary."""
-    return derive_status(summary.states, has_attempts=summary.has_attempts, is_complained=summary.is_complained)
-
-
 def _status_of_group(row: Row) -> MessageStatus:
     tried, _, states = (row["kind"] or "0 ").partition(" ")
     found = {DeliveryState(state): 1 for state in states.split(",") if state}
     return derive_status(found, has_attempts=tried == "1", is_complained=bool(row["is_complained"]))
-
-
-def _of_status(summaries: list[MessageSummary], status: MessageStatus | None) -> list[MessageSummary]:
-    return [each for each in summaries if status is None or status_of(each) is status]
-
-
-def _summarise(connection: apsw.Connection, rows: Sequence[Row | None], unreadable: Unreadable) -> list[MessageSummary]:
-    """Summaries of the messages in these rows, from one query of all their deliveries and one of all their events."""
-    messages = unreadable.keep(rows, show_message)
-    numbers = to_json([message.id for message in messages])
-    deliveries: dict[int, list[Row]] = {}
-    for row in fetch_rows(connection, SQL["summarise_deliveries"], ids=numbers):
-        deliveries.setdefault(row["message_id"], []).append(row)
-    events = {row["message_id"]: row for row in fetch_rows(connection, SQL["summarise_events"], ids=numbers)}
-    summaries = []
-    for message in messages:
-        groups, last = deliveries.get(message.id, []), events.get(message.id)
-        sent = min((row["delivered_at"] for row in groups if row["delivered_at"] is not None), default=None)
-        summaries.append(
-            MessageSummary(
-                message=message,
-                states={DeliveryState(row["state"]): row["number"] for row in groups},
-                has_attempts=any(row["attempts"] for row in groups),
-                is_complained=bool(last and last["complaints"]),
-                sent_at=None if sent is None else from_ms(sent),
-                last_event=EventType(last["type"]) if last and last["type"] else None,
-            )
-        )
-    return summaries
