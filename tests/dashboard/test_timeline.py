@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sendryd.dashboard.timeline import MAX_ENTRIES, MAX_WAITING, Entry, moment_of, size_text, timeline
+from sendryd.dashboard.timeline import MAX_DIALOGUES, MAX_ENTRIES, MAX_WAITING, Entry, moment_of, size_text, timeline
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.dialogue import AttemptDialogue, DialogueLine, DialogueSession, Speaker
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import EventId
 from sendryd.store.base import NewMessage, QueuedDelivery
@@ -14,7 +15,10 @@ LATER = NOW + timedelta(hours=1)
 
 
 def entries(
-    new: NewMessage, *happened: tuple[EventType, Mapping[str, object]], state: DeliveryState = DeliveryState.DELIVERED
+    new: NewMessage,
+    *happened: tuple[EventType, Mapping[str, object]],
+    state: DeliveryState = DeliveryState.DELIVERED,
+    dialogues: Mapping[str, AttemptDialogue] | None = None,
 ) -> list[Entry]:
     """The timeline of a message whose first recipient had these events."""
     events = [
@@ -43,7 +47,7 @@ def entries(
         )
         for each in new.deliveries
     ]
-    return list(timeline(new.message, events, deliveries, [], accepted_with="key shop", now=NOW))
+    return list(timeline(new.message, events, deliveries, [], accepted_with="key shop", now=NOW, dialogues=dialogues or {}))
 
 
 def test_a_try_has_server_time_and_each_line_of_the_reply() -> None:
@@ -62,6 +66,33 @@ def test_a_try_has_server_time_and_each_line_of_the_reply() -> None:
     assert [(line.text, line.is_refusal) for line in put_off.talk] == [("451 4.7.1 Later", True), ("451 please", True)]
     assert (waiting.event, waiting.title, waiting.at) == ("waiting", "Next try", LATER)
     assert put_off.recipient == ""
+
+
+def said(*lines: DialogueLine) -> AttemptDialogue:
+    session = DialogueSession(host="mx.test", address="192.0.2.1", port=25, tls="", lines=lines)
+    return AttemptDialogue(began_at=NOW, sessions=(session,))
+
+
+def test_a_try_has_its_dialogue_and_an_absent_one_is_told() -> None:
+    lines = DialogueLine(3, Speaker.US, "DATA"), DialogueLine(1180, Speaker.THEM, "451 Later"), DialogueLine(1190, Speaker.NOTE, "broken")
+    tries = ((EventType.DEFERRED, {"attempt": number, "dialogue": f"place {number}"}) for number in (1, 2))
+    _, first, second, _ = entries(Samples().message(["a@b.test"]), *tries, state=DeliveryState.QUEUED, dialogues={"place 1": said(*lines)})
+    assert first.dialogue[0].server == "mx.test (192.0.2.1), port 25"
+    assert [(line.is_ours, line.is_note, line.text, line.took, line.is_refusal) for line in first.dialogue[0].lines] == [
+        (True, False, "DATA", "3 ms", False),
+        (False, False, "451 Later", "1,180 ms", True),
+        (False, True, "broken", "1,190 ms", False),
+    ]
+    assert (first.no_dialogue, second.dialogue, second.no_dialogue) == ("", (), "The dialogue is not there any more.")
+
+
+def test_a_dialogue_that_several_recipients_share_is_shown_once_and_the_newest_are_shown() -> None:
+    shared = [(EventType.DEFERRED, {"attempt": 1, "dialogue": "shared"})] * 3
+    found = entries(Samples().message(["a@b.test"]), *shared, dialogues={"shared": said()})
+    assert [bool(entry.dialogue) for entry in found] == [False, False, False, True]
+    many = [(EventType.DEFERRED, {"attempt": number, "dialogue": str(number)}) for number in range(MAX_DIALOGUES + 5)]
+    found = entries(Samples().message(["a@b.test"]), *many, dialogues={str(number): said() for number in range(MAX_DIALOGUES + 5)})
+    assert [bool(entry.dialogue) for entry in found] == [False] * 6 + [True] * MAX_DIALOGUES
 
 
 def test_recipients_are_named_where_there_are_several() -> None:

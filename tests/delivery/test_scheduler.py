@@ -12,6 +12,7 @@ import pytest
 
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.destinations import Destinations, NoRoute
+from sendryd.delivery.dialoguenotes import AttemptNotes
 from sendryd.delivery.lanes import COLD_WAITING, LANE_MEMORY, STALL_TIME, WAITING_FACTOR
 from sendryd.delivery.places import COLD_ATTEMPTS, COLD_PER_MESSAGE, LAST_PLACES, MAX_ATTEMPTS, MAX_COLD
 from sendryd.delivery.scheduler import KEEP_INTERVAL, MAX_HELD, UNRECORDED_FACTOR, Scheduler
@@ -31,7 +32,7 @@ from sendryd.store.base import Claim, Lease, MailStore, NewMessage, Outcome, Own
 from sendryd.store.errors import LeaseLost
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
-from sendryd.testing.samples import OWNER, Samples
+from sendryd.testing.samples import NOW, OWNER, Samples
 from sendryd.testing.stores import open_new_store
 
 PLAN = RetryPlan((timedelta(hours=1),), timedelta(hours=72))
@@ -64,7 +65,7 @@ class ScriptedWorker:
     async def attempt(self, claim: Claim, content: bytes | None, route: NextHop | NoRoute) -> Attempt:
         if isinstance(route, NoRoute):
             self.unroutable.append(claim.domain)
-            return Attempt(claim, Signal.NEUTRAL)
+            return Attempt(claim, AttemptNotes(NOW, lambda: 0.0), Signal.NEUTRAL)
         self.active += 1
         self.tried += 1
         self.seen.add(claim.domain)
@@ -73,7 +74,7 @@ class ScriptedWorker:
             await self.gate.wait()
         finally:
             self.active -= 1
-        return Attempt(claim, self.signal)
+        return Attempt(claim, AttemptNotes(NOW, lambda: 0.0), self.signal)
 
     async def record(self, attempt: Attempt) -> frozenset[DeliveryId]:
         await self.record_gate.wait()

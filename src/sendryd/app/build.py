@@ -19,7 +19,7 @@ from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import SystemRand
-from sendryd.store.base import Owner, Store
+from sendryd.store.base import DialogueStore, Owner, Store
 
 if TYPE_CHECKING:
     from sendryd.accounts.api_keys import ApiKeys
@@ -84,6 +84,19 @@ class Basics:
         from sendryd.runtime.metrics import Metrics
 
         return Metrics()
+
+    @cached_property
+    def dialogues(self) -> "DialogueStore":
+        """What was said in delivery attempts."""
+        from sendryd.store.dialoguefiles import FOLDER, DialogueFiles
+
+        return DialogueFiles(
+            self.settings.data_dir / FOLDER,
+            boot=self.rand.token(),
+            now=self.clock.now,
+            keep_failed=self.settings.event_retention,
+            note_fault=lambda error: log.error("dialogues_not_written", error=error),
+        )
 
     @cached_property
     def mail_log(self) -> "MailLog":

@@ -10,7 +10,7 @@ import typer
 from sendryd.accounts.explanations import explain_delivery
 from sendryd.api.framework.answers import page
 from sendryd.app.build import Basics
-from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_word, explained_delivery_json
+from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_word, explained_delivery_json, place_of
 from sendryd.cli.opening import CommandFailed, duration, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import WRONG_USAGE, fail, print_json, print_line, print_table, say
@@ -90,7 +90,7 @@ def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan
 
 @app.command()
 def show(target: Target, as_json: Json = False) -> None:
-    """Show deliveries with every attempt, and why they wait."""
+    """Show deliveries with every attempt, what was said in it, and why they wait."""
 
     async def work(basics: Basics) -> list[ExplainedDelivery]:
         deliveries = await basics.store.list_queue(_filter_of(target))
@@ -109,7 +109,8 @@ def show(target: Target, as_json: Json = False) -> None:
         lifetime = basics.settings.max_queue_age
         paused = await basics.store.list_paused_destinations()
         explained = [explain_delivery(each, events, now, lifetime=lifetime, paused=paused) for each in deliveries]
-        return [explained_delivery_json(each, words.text, events) for each, words in zip(deliveries, explained, strict=True)]
+        dialogues = await basics.dialogues.read_dialogues({place_of(event) for event in events})
+        return [explained_delivery_json(each, words.text, events, dialogues) for each, words in zip(deliveries, explained, strict=True)]
 
     found = with_store(work)
     if as_json:
@@ -121,8 +122,13 @@ def show(target: Target, as_json: Json = False) -> None:
             metadata = event["metadata"]
             reply = metadata.get("reply") or metadata.get("reason", "")
             print_line(f"  {event['created_at']}", event["type"], str(metadata.get("host", "-")), str(reply))
+            for session in event["dialogue"] or ():
+                print_line(f"    {session['host']}[{session['address']}]:{session['port']}", session["tls"] or "without TLS")
+                for line in session["lines"]:
+                    print_line(f"    {line['ms']:>7} ms", f"{_ARROWS[line['from']]} {line['text']}")
 
 
+_ARROWS: Final = {"us": "→", "them": "←", "note": "·"}
 OptionalTarget = Annotated[str | None, typer.Argument(metavar="[ID]", help="A message (em_…) or one delivery (dlv_…).")]
 # `queued` and `sending` are one state in the store; `sending` has had attempts.
 HAS_ATTEMPTS: Final = {"queued": False, "sending": True}

@@ -10,7 +10,7 @@ from sendryd.accounts.explanations import explain_delivery
 from sendryd.dashboard.mailframe import FrameView, Link, frame_of
 from sendryd.dashboard.mailparts import PartsView, read_parts, read_source
 from sendryd.dashboard.statuses import RANKS, SHAPES, StatusView, status_of, status_of_delivery
-from sendryd.dashboard.timeline import MAX_ENTRIES, Endpoint, Entry, Moment, moment_of, size_text, timeline
+from sendryd.dashboard.timeline import MAX_ENTRIES, Endpoint, Entry, Moment, list_places, moment_of, size_text, timeline
 from sendryd.dashboard.visit import Visit
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
@@ -115,9 +115,10 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
     keys = {key.id: key.name for key in await store.list_api_keys(visit.account_id)}
     key_name = keys.get(message.api_key_id, "") if message.api_key_id is not None else ""
     endpoints = await _endpoints(visit, message_id)
+    part = part if part in PARTS else PARTS[0]
+    dialogues = await visit.needs.dialogues.read_dialogues(place for _, place in list_places(found.items)) if part == PARTS[0] else {}
     explained = _explain(visit, deliveries, found.items, now)
     worst = explained[0][1] if explained else Explanation(Tone.OFF, "This mail has no recipients any more.")
-    part = part if part in PARTS else PARTS[0]
     parts = await _read_part(visit, message, part) if has_content else PartsView()
     accepted_with = f"key {key_name}" if key_name else ""
     complained = {event.delivery_id for event in found.items if event.type is EventType.COMPLAINED}
@@ -144,7 +145,7 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
         part=part,
         parts=parts,
         frame=frame_of(visit, message, parts, base, now) if part == "Preview" and parts.has_html else None,
-        entries=timeline(message, found.items, deliveries, endpoints, accepted_with=accepted_with, now=now),
+        entries=timeline(message, found.items, deliveries, endpoints, accepted_with=accepted_with, now=now, dialogues=dialogues),
         is_cut=found.has_more or len(found.items) > MAX_ENTRIES,
         webhooks=tuple(_webhook(each) for each in endpoints),
         changes=_changes(visit, summary, now),

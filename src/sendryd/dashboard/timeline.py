@@ -1,12 +1,14 @@
 """The timeline of a message: its events, the next tries and what webhooks were sent, in words. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.dialogue import PLACE, AttemptDialogue, DialogueLine, Speaker
 from sendryd.model.event import Event, EventType
+from sendryd.model.ids import EventId
 from sendryd.model.message import Message
 from sendryd.model.moment import timestamp
 from sendryd.model.webhook import Notification, NotificationState
@@ -15,6 +17,8 @@ from sendryd.store.base import QueuedDelivery
 
 MAX_ENTRIES: Final = 300  # the newest, beside the acceptance: a mail to a thousand has several thousand events
 MAX_WAITING: Final = 20  # next tries, the soonest
+MAX_DIALOGUES: Final = 50  # the newest: each may have a hundred lines
+NO_DIALOGUE: Final = "The dialogue is not there any more."
 _MACHINES: Final = {"scanner": "by a machine that checks links", "privacy_proxy": "by the mailbox provider, perhaps for the reader"}
 _UNITS: Final = ((1024 * 1024, "MB"), (1024, "KB"))
 
@@ -48,6 +52,17 @@ class Line:
     is_ours: bool
     text: str
     is_refusal: bool = False
+    took: str = ""  # since the try began
+    is_note: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What was said with one server."""
+
+    server: str
+    tls: str
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +78,8 @@ class Entry:
     detail: str = ""
     recipient: str = ""  # empty if the message has only one
     talk: tuple[Line, ...] = ()
+    dialogue: tuple[Talk, ...] = ()
+    no_dialogue: str = ""  # why there is none
     moment: Moment = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,13 +102,19 @@ def timeline(
     *,
     accepted_with: str,
     now: datetime,
+    dialogues: Mapping[str, AttemptDialogue],
 ) -> tuple[Entry, ...]:
-    """Entries, oldest first: the acceptance, the newest others, the next tries. `accepted_with` names the API key."""
+    """Entries, oldest first: the acceptance, the newest others, the next tries. `accepted_with` names the API key. `dialogues` are those of
+    `list_places`, as far as they are kept; one that several recipients share is shown once.
+    """
+    shown = dict(list_places(events))
     is_single = len(deliveries) <= 1
     entries = [_accepted(message, accepted_with, len(deliveries))]
     for event in sorted(events, key=lambda event: event.id):
         if event.type is not EventType.QUEUED:
-            entries.append(_entry(event, "" if is_single else event.recipient))
+            entry = _entry(event, "" if is_single else event.recipient)
+            place = shown.get(event.id)
+            entries.append(_with_dialogue(entry, dialogues.get(place)) if place is not None else entry)
     entries += [_webhook(each) for each in endpoints]
     entries.sort(key=lambda entry: entry.at)
     waiting = sorted((each for each in deliveries if each.state is DeliveryState.QUEUED), key=lambda each: each.due_at)
@@ -171,6 +194,32 @@ def _detail(event: Event) -> str:
 def _talk(event: Event) -> tuple[Line, ...]:
     is_refusal = event.type in {EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED}
     return tuple(Line(is_ours=False, text=line, is_refusal=is_refusal) for line in _text(event, "reply").splitlines() if line)
+
+
+def list_places(events: Iterable[Event]) -> list[tuple[EventId, str]]:
+    """The events whose dialogues are shown, the newest first, and the places of these."""
+    found: dict[str, EventId] = {}
+    for event in sorted(events, key=lambda event: event.id, reverse=True):
+        place = _text(event, PLACE)
+        if place and event.type is not EventType.DELIVERED and place not in found and len(found) < MAX_DIALOGUES:
+            found[place] = event.id
+    return [(event_id, place) for place, event_id in found.items()]
+
+
+def _with_dialogue(entry: Entry, dialogue: AttemptDialogue | None) -> Entry:
+    if dialogue is None:
+        return replace(entry, no_dialogue=NO_DIALOGUE)
+    talks = tuple(
+        Talk(f"{each.host} ({each.address}), port {each.port}", each.tls or "without TLS", tuple(map(_line, each.lines)))
+        for each in dialogue.sessions
+    )
+    return replace(entry, dialogue=talks)
+
+
+def _line(line: DialogueLine) -> Line:
+    is_refusal = line.speaker is Speaker.THEM and line.text[:1] in {"4", "5"}
+    is_note = line.speaker is Speaker.NOTE
+    return Line(line.speaker is Speaker.US, line.text, is_refusal=is_refusal, took=f"{line.ms:,} ms", is_note=is_note)
 
 
 def _took(milliseconds: int) -> str:

@@ -37,7 +37,7 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence import Fences
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import Rand
-from sendryd.store.base import Store
+from sendryd.store.base import DialogueStore, Store
 from sendryd.web.csrf import make_token
 from sendryd.web.foreign import ForeignFramer
 from sendryd.web.headers import ContentPolicy, page_headers
@@ -63,6 +63,7 @@ class Needs:
     """What pages need of the program."""
 
     store: Store
+    dialogues: DialogueStore
     people: People
     signin: SignIn
     audit: Audit

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from sendryd.delivery.dialoguenotes import AttemptNotes
 from sendryd.policy.replies.verdict import Verdict
 from sendryd.policy.throttle import Signal
 from sendryd.store.base import Claim, ClaimedDelivery
@@ -13,6 +14,7 @@ class Attempt:
     """To be recorded once it has ended."""
 
     claim: Claim  # without the recipients that were not to be tried
+    notes: AttemptNotes
     signal: Signal = Signal.NEUTRAL
     verdicts: dict[str, Verdict] = field(default_factory=dict)  # by forward-path
 

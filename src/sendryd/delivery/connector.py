@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sendryd.delivery.dialogue import Timeouts
+from sendryd.delivery.dialoguenotes import AttemptNotes
 from sendryd.delivery.faults import DeliveryFault
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.pool import ConnectionPool
@@ -26,12 +27,15 @@ class Connector:
     silences: Silences
     clock: Clock
 
-    async def connect(self, target: Target, domain: str, patience: Patience) -> Connection:
-        """A connection to a target, for mail to a domain. Raises `DeliveryFault`."""
-        transcript = self.tracer.begin(domain, target)
+    async def connect(self, target: Target, domain: str, patience: Patience, notes: AttemptNotes) -> Connection:
+        """A connection to a target, for mail to a domain. What is said goes to the notes. Raises `DeliveryFault`."""
+        session = notes.begin(target, self.tracer.begin(domain, target))
         connection = self.pool.take(target)
         if connection is not None:
-            connection.transcript = transcript
+            session.note(f"connection kept from an earlier mail, {connection.messages_sent} so far")
+            if connection.tls is not None:
+                session.note_tls(connection.tls, is_kept=True)
+            connection.take_notes(session)
             return connection
         try:
             connection = await open_connection(
@@ -41,7 +45,7 @@ class Connector:
                 timeouts=self.timeouts,
                 clock=self.clock,
                 patience=patience,
-                transcript=transcript,
+                notes=session,
             )
         except DeliveryFault as fault:
             self.silences.note_fault(target, fault, self.clock.monotonic())

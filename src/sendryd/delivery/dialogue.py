@@ -7,7 +7,7 @@ after `deadline`.
 import math
 from collections.abc import Mapping
 
-from sendryd.delivery.transcript import Transcript
+from sendryd.delivery.dialoguenotes import SessionNotes
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import PeerClosed, ReadTimedOut
 from sendryd.runtime.stream import ByteStream
@@ -23,7 +23,7 @@ Timeouts = Mapping[Step, float]  # seconds that the answer to each step may take
 class Dialogue:
     """Commands out, replies in."""
 
-    __slots__ = ("_monotonic", "deadline", "machine", "stream", "timeouts", "transcript")
+    __slots__ = ("_monotonic", "deadline", "machine", "notes", "stream", "timeouts")
 
     def __init__(self, stream: ByteStream, timeouts: Timeouts, clock: Clock, *, is_encrypted: bool = False) -> None:
         """`is_encrypted`: the first octets will be of a TLS handshake (implicit TLS)."""
@@ -31,7 +31,7 @@ class Dialogue:
         self.timeouts = timeouts
         self.machine = ClientConnection(encrypted=is_encrypted)
         self.deadline = math.inf  # monotonic seconds: no reply is waited for any longer
-        self.transcript: Transcript | None = None
+        self.notes: SessionNotes | None = None
         self._monotonic = clock.monotonic
 
     def __repr__(self) -> str:
@@ -49,14 +49,15 @@ class Dialogue:
     def send(self, command: Command) -> None:
         """A command, to be written when a reply is waited for: what is sent together goes out in one write."""
         self.machine.send(command)
-        if self.transcript is not None:
-            self.transcript.sent(command)
+        if self.notes is not None:
+            self.notes.sent(command)
 
     def next_event(self) -> ReplyReceived | Closed | type[NEED_DATA]:
         """What has been read already."""
         event = self.machine.next_event()
-        if self.transcript is not None and isinstance(event, ReplyReceived):
-            self.transcript.heard(event.reply)
+        notes = self.notes
+        if notes is not None and notes.transcript is not None and isinstance(event, ReplyReceived):
+            notes.transcript.heard(event.reply)
         return event
 
     async def receive(self) -> ReplyReceived:
@@ -75,7 +76,7 @@ class Dialogue:
                 raise ReadTimedOut("the server's reply did not end in time")
             if isinstance(event, Closed):
                 raise PeerClosed("the server closed the connection")
-            machine.receive_data(await stream.read(deadline - now))
+            self._take(await stream.read(deadline - now))
             event = self.next_event()
             if isinstance(event, ReplyReceived):
                 return event
@@ -83,11 +84,16 @@ class Dialogue:
 
     async def hear(self) -> ReplyReceived | None:
         """Takes what the server has said already; None if it is no whole reply."""
-        self.machine.receive_data(await self.stream.read(self.timeouts[Step.DATA_BLOCK]))
+        self._take(await self.stream.read(self.timeouts[Step.DATA_BLOCK]))
         event = self.next_event()
         if isinstance(event, Closed):
             raise PeerClosed("the server closed while the content was being sent")
         return event if isinstance(event, ReplyReceived) else None
+
+    def _take(self, data: bytes) -> None:
+        if self.notes is not None:
+            self.notes.received(data)
+        self.machine.receive_data(data)
 
     def time_left(self, step: Step) -> float:
         """Seconds that the answer to a step may take. Raises `ReadTimedOut` if there are none left."""
@@ -97,6 +103,6 @@ class Dialogue:
         return timeout
 
     def note(self, text: str) -> None:
-        """What happened beside the dialogue, for the transcript."""
-        if self.transcript is not None:
-            self.transcript.note(text)
+        """What happened beside the dialogue, for the notes."""
+        if self.notes is not None:
+            self.notes.note(text)

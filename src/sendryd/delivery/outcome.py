@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.dialogue import PLACE
 from sendryd.model.event import EventType
 from sendryd.model.ids import EventId, SuppressionId
 from sendryd.model.moment import timestamp
@@ -19,9 +20,13 @@ SOFT: Final = "soft"
 _HARD_CATEGORIES: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX, Category.BAD_DOMAIN})
 
 
-def make_outcome(delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | GiveUp | None, next_id: Callable[[], int]) -> Outcome:
-    """What is stored. `retry` belongs to a deferral."""
+def make_outcome(
+    delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | GiveUp | None, next_id: Callable[[], int], dialogue: str = ""
+) -> Outcome:
+    """What is stored. `retry` belongs to a deferral; `dialogue` is the place where what was said is kept."""
     metadata, relay = _metadata(delivery, verdict), verdict.relay
+    if dialogue:
+        metadata[PLACE] = dialogue
     due_at: datetime | None = None
     types: tuple[EventType, ...]
     match verdict.kind:

@@ -22,7 +22,7 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import Rand
-from sendryd.store.base import Claim, ClaimedDelivery, DeliveryStore, Outcome
+from sendryd.store.base import Claim, ClaimedDelivery, DeliveryStore, DialogueStore, Outcome
 from sendryd.store.errors import Conflict, LeaseLost, StoreUnavailable
 
 RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries to store an outcome; the last one is repeated
@@ -37,6 +37,7 @@ class Recorder:
     def __init__(
         self,
         store: DeliveryStore,
+        dialogues: DialogueStore,
         *,
         plan: RetryPlan,
         clock: Clock,
@@ -46,6 +47,7 @@ class Recorder:
         backoff: Sequence[float] = RECORD_BACKOFF,
     ) -> None:
         self._store = store
+        self._dialogues = dialogues
         self._plan = plan
         self._clock = clock
         self._rand = rand
@@ -62,7 +64,7 @@ class Recorder:
         if not attempt.claim.deliveries:
             return frozenset()
         try:
-            await self._record(attempt.claim, attempt.verdicts)
+            await self._record(attempt.claim, attempt.verdicts, self._keep_dialogue(attempt))
         except Exception:
             log.exception("attempt_not_recorded", id=format_id(MESSAGE_PREFIX, attempt.claim.message.id), domain=attempt.claim.domain)
             return await self._record_one_by_one(attempt)
@@ -94,13 +96,21 @@ class Recorder:
             if tries:
                 self.unrecorded -= 1
 
-    async def _record(self, claim: Claim, verdicts: Mapping[str, Verdict]) -> None:
+    def _keep_dialogue(self, attempt: Attempt) -> str:
+        """Keeps what was said. Returns the place, which may be empty."""
+        dialogue = attempt.notes.end()
+        if dialogue is None:
+            return ""
+        is_delivered = all(verdict.kind is Kind.DELIVERED for verdict in attempt.verdicts.values())
+        return self._dialogues.add_dialogue(dialogue, is_delivered=is_delivered)
+
+    async def _record(self, claim: Claim, verdicts: Mapping[str, Verdict], place: str = "") -> None:
         now = self._clock.now()
         outcomes: list[Outcome] = []
         for delivery in claim.deliveries:
             verdict = verdicts[delivery.forward_path]
             retry = self._retry(claim, delivery, verdict, now) if verdict.kind is Kind.DEFERRED else None
-            outcomes.append(make_outcome(delivery, verdict, retry, self._ids.next))
+            outcomes.append(make_outcome(delivery, verdict, retry, self._ids.next, place))
         if not await self.store(claim, outcomes, now):
             return
         for delivery, outcome in zip(claim.deliveries, outcomes, strict=True):

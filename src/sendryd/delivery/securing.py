@@ -64,5 +64,5 @@ async def shake_hands(dialogue: Dialogue, target: Target, contexts: TlsContexts)
         await dialogue.stream.start_tls(context, server_side=False, server_hostname=host or None, timeout=timeout)
     except ValueError as error:  # a host name out of the DNS that is none
         raise TLSFailed(f"{host!r} cannot be named in a TLS handshake") from error
-    if dialogue.stream.tls is not None:
-        dialogue.note(f"{dialogue.stream.tls.version}, {dialogue.stream.tls.cipher}")
+    if dialogue.stream.tls is not None and dialogue.notes is not None:
+        dialogue.notes.note_tls(dialogue.stream.tls)

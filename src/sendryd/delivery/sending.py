@@ -117,6 +117,5 @@ async def _send_content(dialogue: Dialogue, content: OutboundContent | StreamedC
         for piece in content.stuffed:
             machine.send_content(piece)
     machine.end_content()
-    if dialogue.transcript is not None:
-        dialogue.transcript.note(f"content of {content.size} octets")
+    dialogue.note(f"content of {content.size} octets")
     return None

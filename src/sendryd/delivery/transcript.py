@@ -33,10 +33,7 @@ class Transcript:
 
     def sent(self, command: Command) -> None:
         """A command of ours; of AUTH only the mechanism."""
-        line = command.line.decode("utf-8", "replace").rstrip("\r\n")
-        if command.verb is Verb.AUTH:
-            word, _, rest = line.partition(" ")
-            line = f"AUTH {rest.partition(' ')[0]} ***" if word.upper() == "AUTH" else "***"
+        line = command_text(command)
         if line:
             self._write("us", line)
 
@@ -55,6 +52,15 @@ class Transcript:
     def _write(self, source: str, line: str) -> None:
         ms = round((self._clock.monotonic() - self._started) * 1000)
         log.info("transcript", domain=self._domain, relay=self._relay, ms=ms, source=source, line=line[:MAX_LINE])
+
+
+def command_text(command: Command) -> str:
+    """The line of a command without its end; of AUTH only the mechanism."""
+    line = command.line[:-2].decode("utf-8", "replace")
+    if command.verb is not Verb.AUTH:
+        return line
+    word, _, rest = line.partition(" ")
+    return f"AUTH {rest.partition(' ')[0]} ***" if word.upper() == "AUTH" else "***"
 
 
 class Tracer:

@@ -21,12 +21,12 @@ from contextlib import suppress
 from sendryd.delivery.authenticating import log_in
 from sendryd.delivery.dialing import dial
 from sendryd.delivery.dialogue import Dialogue, Timeouts
+from sendryd.delivery.dialoguenotes import SessionNotes
 from sendryd.delivery.faults import DeliveryFault, fault_of
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.securing import TlsContexts, shake_hands, start_tls
 from sendryd.delivery.sending import OutboundContent, StreamedContent, carry
 from sendryd.delivery.target import Target
-from sendryd.delivery.transcript import Transcript
 from sendryd.policy.replies.verdict import NetworkFailure, Relay
 from sendryd.policy.tls import TlsMode, TlsTrouble
 from sendryd.runtime.clock import Clock
@@ -48,7 +48,7 @@ async def open_connection(
     timeouts: Timeouts,
     clock: Clock,
     patience: Patience | None = None,
-    transcript: Transcript | None = None,
+    notes: SessionNotes | None = None,
 ) -> "Connection":
     """Steps 1 to 4. Takes the time that they need off the attempt's patience. Raises `DeliveryFault`."""
     started = clock.monotonic()
@@ -59,11 +59,11 @@ async def open_connection(
         stream = await dial(target, min(timeouts[Step.CONNECT], patience.share))
         connected = clock.monotonic()
         connection = Connection(stream, target, timeouts, clock)
-        connection.transcript = transcript
+        connection.take_notes(notes)
         await connection.start(hello_name, contexts, greeted_by=greeted_by, open_by=open_by)
     except DeliveryFault as fault:
-        if connection is None and transcript is not None:
-            transcript.note(f"not connected: {fault.detail}")
+        if connection is None and notes is not None:
+            notes.note(f"not connected: {fault.detail}")
         raise
     finally:
         ended = clock.monotonic()
@@ -118,14 +118,9 @@ class Connection:
         """Another transaction may be tried: open, in step, and the server has neither said anything nor closed."""
         return not self._is_closed and self._dialogue.machine.is_idle and not self._stream.has_unread
 
-    @property
-    def transcript(self) -> Transcript | None:
-        """Of the session, if it was asked for."""
-        return self._dialogue.transcript
-
-    @transcript.setter
-    def transcript(self, transcript: Transcript | None) -> None:
-        self._dialogue.transcript = transcript
+    def take_notes(self, notes: SessionNotes | None) -> None:
+        """What is said from now on is noted there."""
+        self._dialogue.notes = notes
 
     def relay(self, duration_ms: int) -> Relay:
         """The server, for verdicts. Only the first message's has the times of opening."""

@@ -49,7 +49,7 @@ class Visit:
             try:
                 connection = self._connection
                 if connection is None:
-                    connection = self._connection = await self._connector.connect(self._target, waiting[0].domain, self._patience)
+                    connection = self._connection = await self._connect(waiting[0].domain)
                 await self._transact(connection, group)
             except DeliveryFault as fault:
                 if self._fall_back(fault):
@@ -64,6 +64,9 @@ class Visit:
         if self._connection is not None:
             self._give_back(self._connection)
         return self._signal(deliveries)
+
+    async def _connect(self, domain: str) -> Connection:
+        return await self._connector.connect(self._target, domain, self._patience, self._attempt.notes)
 
     async def _transact(self, connection: Connection, group: Sequence[ClaimedDelivery]) -> None:
         """One transaction."""

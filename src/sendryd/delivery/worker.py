@@ -20,6 +20,7 @@ from sendryd.delivery.connector import Connector
 from sendryd.delivery.contents import Contents
 from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.dialogue import Timeouts
+from sendryd.delivery.dialoguenotes import AttemptNotes
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.plan import Turn, plan
 from sendryd.delivery.pool import ConnectionPool
@@ -48,7 +49,7 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import Rand
-from sendryd.store.base import Claim, MailStore
+from sendryd.store.base import Claim, DialogueStore, MailStore
 from sendryd.store.errors import ContentDamaged, NotFound, StoreError
 
 log = get_logger("delivery")
@@ -81,6 +82,7 @@ class WorkerContext:
     ids: IdSource
     mail_log: MailLog
     tracer: Tracer
+    dialogues: DialogueStore
 
 
 class Worker:
@@ -105,6 +107,7 @@ class Worker:
         )
         self._recorder = Recorder(
             context.store,
+            context.dialogues,
             plan=settings.retry_plan,
             clock=clock,
             rand=context.rand,
@@ -131,7 +134,7 @@ class Worker:
 
         The attempt has to be given to `record` before anything else is done for these recipients.
         """
-        attempt = Attempt(claim)
+        attempt = Attempt(claim, AttemptNotes(self._clock.now(), self._clock.monotonic))
         try:
             if content is None:  # it has waited: its recipients may have been suppressed since it was accepted
                 attempt.claim = claim = await self._withholder.skip_suppressed(claim)

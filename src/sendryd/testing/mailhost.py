@@ -89,6 +89,7 @@ class ReceivingServer:
         self.does_keep = does_keep
         self.mails: list[ReceivedMail] = []
         self.commands: list[str] = []
+        self.lines: list[str] = []  # commands and replies as they went over the wire, without contents
         self.connections = 0
         self.open_connections = 0
         self.max_open_connections = 0
@@ -154,6 +155,7 @@ class ReceivingServer:
         if reply == "stall":
             await self.released.wait()
             return
+        self.lines += reply.split("\r\n")
         session.writer.write(reply.encode("utf-8", "surrogateescape") + b"\r\n")
         await session.writer.drain()
 
@@ -164,6 +166,7 @@ class ReceivingServer:
             text = line.decode("utf-8", "replace").rstrip("\r\n")
             verb = re.split(r"[ :]", text, maxsplit=1)[0].upper()
             self.commands.append(text)
+            self.lines.append(text)
             first = self.script.in_tls if session.is_tls else self.script.in_clear_text
             scripted = first(verb, text) or self.script.command(verb, text)
             if scripted is not None:
@@ -218,6 +221,7 @@ class ReceivingServer:
                 await self._say(session, "500 5.5.2 What?")
 
     async def _starttls(self, session: _Session) -> None:
+        self.lines.append("220 2.0.0 Go ahead")
         session.writer.write(b"220 2.0.0 Go ahead\r\n" + self.script.inject_after_starttls)
         await session.writer.drain()
         scripted = self.script.handshake(session.number)

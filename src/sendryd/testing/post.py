@@ -36,6 +36,7 @@ from sendryd.runtime.tls import client_context, weak_client_context
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
 from sendryd.store.base import Claim, EventFilter
 from sendryd.store.memory import MemoryStore
+from sendryd.store.memory.dialogues import MemoryDialogues
 from sendryd.testing.mailhost import ReceivingServer
 from sendryd.testing.samples import ACCOUNT, Samples
 
@@ -103,6 +104,7 @@ class Post:
         )
         self.pool: ConnectionPool[Connection] = ConnectionPool(self.clock)
         self.tracer = Tracer(self.store, self.clock)
+        self.dialogues = MemoryDialogues()
         self.worker = self._make_worker(plan)
 
     def _make_worker(self, plan: RetryPlan) -> Worker:
@@ -127,6 +129,7 @@ class Post:
             ids=IdSource(self.clock, self.rand),
             mail_log=MailLog(self.clock),
             tracer=self.tracer,
+            dialogues=self.dialogues,
         )
         settings = WorkerSettings(
             hostname="relay.test",

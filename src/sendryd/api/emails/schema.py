@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 from sendryd.api.framework.answers import timestamp_or_none
 from sendryd.api.framework.bodies import Flag, PageQuery, SearchQuery
 from sendryd.message.parse import Summary
+from sendryd.model.dialogue import PLACE
 from sendryd.model.event import Event
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, format_id
 from sendryd.model.message import MessageSummary, derive_status
@@ -100,6 +101,6 @@ def event_json(event: Event) -> EmailEvent:
         "email_id": format_id(MESSAGE_PREFIX, event.message_id),
         "type": event.type.value,
         "recipient": event.recipient,
-        "metadata": dict(event.metadata),
+        "metadata": {name: value for name, value in event.metadata.items() if name != PLACE},
         "created_at": timestamp(event.created_at),
     }

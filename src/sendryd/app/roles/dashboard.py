@@ -48,6 +48,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
     answers = Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir)
     return Needs(
         store=basics.store,
+        dialogues=basics.dialogues,
         people=basics.people,
         signin=basics.signin,
         audit=basics.audit,

@@ -7,6 +7,7 @@ from sendryd.app.roles.running import Running, Shared
 from sendryd.app.values import EVERY_ADDRESS
 from sendryd.delivery.contents import Contents
 from sendryd.delivery.destinations import Destinations
+from sendryd.delivery.dialoguewriter import DialogueWriter
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.scheduler import Scheduler
 from sendryd.delivery.securing import TlsContexts
@@ -28,6 +29,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     worker = _worker(basics, shared, destinations, pool, signer, tracer)
     tls_keeper = TlsKeeper(basics.store, worker.tls_memory, basics.clock)
     await tls_keeper.load()
+    writer = DialogueWriter(basics.dialogues, basics.clock)
     scheduler = Scheduler(
         basics.store,
         worker,
@@ -47,10 +49,11 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
         "dns": basics.resolver.statistics,
         "domains": basics.denials.statistics,
     }
-    running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run]
+    running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run, writer.run]
 
     async def stop() -> None:
         await scheduler.stop()
+        await basics.dialogues.write_dialogues()
         await tls_keeper.store()
         await pool.aclose()
         signer.close()
@@ -94,6 +97,7 @@ def _worker(
             ids=basics.ids,
             mail_log=basics.mail_log,
             tracer=tracer,
+            dialogues=basics.dialogues,
         ),
         WorkerSettings(
             hostname=settings.hostname,

@@ -13,6 +13,7 @@ from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.content import ContentStore
 from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, DeliveryStore, Outcome, Simulator
 from sendryd.store.base.derived import DerivedStore
+from sendryd.store.base.dialogues import DialogueStore
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.figures import DAYS_KEPT, HOURS_KEPT, MINUTES_KEPT, FigureStore
 from sendryd.store.base.health import HealthStore
@@ -51,6 +52,7 @@ __all__ = [
     "DeliveryStore",
     "DeliveryView",
     "DerivedStore",
+    "DialogueStore",
     "DomainCheck",
     "Ended",
     "Engagement",
