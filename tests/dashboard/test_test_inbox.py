@@ -4,13 +4,16 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from html import unescape
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import expect
 
-from sendryd.dashboard.pages.testinbox import SHOWN
+from sendryd.dashboard.inbox import SHOWN
 from sendryd.testing.clients import RestClient
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
@@ -19,6 +22,7 @@ from .conftest import Answer, Browser, open_tab
 pytestmark = pytest.mark.sockets
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
+SOON = 3.0  # seconds: a look each half second, with room for a busy machine
 NODE_MODULES = Path(__file__).parents[2] / "build/interop/node_modules"
 
 
@@ -190,6 +194,142 @@ def test_an_empty_inbox_waits_and_its_lines_run(reader: Browser, mails: World, t
         assert subject in answer
 
 
+def test_a_search_looks_in_subjects_addresses_and_headers(reader: Browser, mails: World) -> None:
+    key = Key(reader, mails, "inbox search")
+    first = key.send(f"ann@{RECIPIENT_DOMAIN}", "Spring offer", headers={"X-Campaign": "Blue-42"})
+    second = key.send(f"zoe@{RECIPIENT_DOMAIN}", "Your invoice", bcc=f"hidden@{RECIPIENT_DOMAIN}")
+    for words, ids in {
+        "SPRING": [first],
+        "zoe@": [second],
+        "blue-42": [first],
+        "x-campaign": [first],
+        "hidden@": [second],
+        "invoice zoe": [second],
+        "invoice ann@": [],
+        "acme": [second, first],
+    }.items():
+        assert list(rows(reader.get(f"{key.path}&q={quote(words)}"))) == ids, words
+    nothing = reader.get(f"{key.path}&q=nowhere")
+    assert "No mail matches." in nothing
+    assert 'value="nowhere"' in nothing.text
+    opened = reader.get(f"{key.path}&q=spring&open={first}")
+    close = re.search(r'data-close href="([^"]*)"', opened.text)
+    assert close
+    assert "q=spring" in unescape(close[1])
+
+
+def test_the_list_shows_the_first_line_of_the_text(reader: Browser, mails: World) -> None:
+    key = Key(reader, mails, "inbox lines")
+    key.send(f"ann@{RECIPIENT_DOMAIN}", "Lines", text="Click the button\n  to go on.")
+    assert "Click the button to go on." in reader.get(key.path)
+
+
+def ask_to_clear(browser: Browser, path: str) -> Answer:
+    asks = re.search(r'href="([^"]*)">(?:(?!</a>).)*Clear this view</a>', browser.get(path).text)
+    assert asks
+    return browser.get(unescape(asks[1]))
+
+
+def clear(browser: Browser, asked: Answer) -> Answer:
+    action = re.search(r'action="(/test/clear[^"]*)"', asked.text)
+    newest = re.search(r'name="newest" value="([^"]*)"', asked.text)
+    assert action
+    assert newest
+    return browser.post(unescape(action[1]), {"token": asked.token, "newest": newest[1]})
+
+
+def test_clearing_a_view_deletes_what_was_asked_about(reader: Browser, looker: Browser, mails: World) -> None:
+    key, other = Key(reader, mails, "inbox clear"), Key(reader, mails, "inbox spared")
+    for number in range(3):
+        key.send(f"ann{number}@{RECIPIENT_DOMAIN}", "Clearing away")
+    stays = key.send(f"ann@{RECIPIENT_DOMAIN}", "Clearing kept", tags=[{"name": "keep", "value": "yes"}])
+    elsewhere = other.send(f"ann@{RECIPIENT_DOMAIN}", "Clearing elsewhere")
+    asked = ask_to_clear(reader, key.path)
+    assert "Delete 3 mails?" in asked
+    assert "1 with the tag" in asked
+    later = key.send(f"late@{RECIPIENT_DOMAIN}", "Clearing later")
+    done = clear(reader, asked)
+    assert done.status == 303
+    shown = reader.get(done.headers["location"])
+    assert "3 mails are deleted." in shown
+    assert list(rows(shown)) == [later, stays]
+    assert list(rows(reader.get(other.path))) == [elsewhere]
+    assert "test_inbox.cleared" in reader.get("/audit")
+    key.send(f"bob@{RECIPIENT_DOMAIN}", "Clearing searched")
+    found = ask_to_clear(reader, f"{key.path}&q=searched")
+    assert "Delete 1 mail?" in found
+    assert clear(reader, found).status == 303
+    assert list(rows(reader.get(key.path))) == [later, stays]
+    assert "Clear this view" not in looker.get(key.path)
+    assert looker.post("/test/clear", {"token": looker.get("/test").token, "newest": later}).status in {403, 404}
+    assert later in rows(reader.get(key.path))
+
+
+def test_outcomes_are_played_on_a_mail(reader: Browser, looker: Browser, mails: World) -> None:
+    key = Key(reader, mails, "inbox plays")
+    own = key.send(f"ann@{RECIPIENT_DOMAIN}", "Playing")
+    path = f"/test/{own}/play"
+    for what, event in (("open", "opened"), ("click", "clicked"), ("complaint", "complained"), ("bounce", "bounced")):
+        answer = reader.send(path, {"what": what}, page=f"/test?open={own}")
+        assert answer.status == 303, what
+        shown = reader.get(answer.headers["location"])
+        assert f'data-event="{event}"' in shown.text, what
+        assert "played on 1 recipient." in shown
+    again = reader.get(reader.send(path, {"what": "open"}, page=f"/test?open={own}").headers["location"])
+    assert "No recipient is left" in again
+    assert rows(reader.get(key.path)) == {own: "complained"}
+    assert [reader.send(path, {"what": what}, page=f"/test?open={own}").status for what in ("", "x")] == [404, 404]
+    assert "Play an outcome" not in looker.get(f"/test?open={own}")
+    live = RestClient(mails.relay, mails.live_key).post(
+        "/v1/emails", {"from": f"a@{SENDING_DOMAIN}", "to": f"live@{RECIPIENT_DOMAIN}", "subject": "Playing live", "text": "Live."}
+    )["id"]
+    assert reader.send(f"/test/{live}/play", {"what": "bounce"}, page="/test").status == 404
+
+
+def test_a_mail_is_released_to_a_real_address_and_both_lead_to_each_other(reader: Browser, looker: Browser, mails: World) -> None:
+    key = Key(reader, mails, "inbox release")
+    own = key.send(f"ann@{RECIPIENT_DOMAIN}", "Releasing", html="<p>Released</p>")
+    page = f"{key.path}&open={own}"
+    asked = reader.get(page)
+    assert "Release this mail to a real address?" in asked
+    done = reader.post(f"/test/{own}/release", {"token": asked.token, "to": f"mara@{RECIPIENT_DOMAIN}"})
+    assert done.status == 303
+    copy = done.headers["location"].removeprefix("/emails/")
+    mails.relay.wait_for_status(copy, {"delivered"}, key=mails.live_key)
+    received = mails.wait_for_mail("Releasing")
+    assert b"Released" in received.content
+    assert f'href="/test?open={own}">' in unescape(reader.get(f"/emails/{copy}").text)
+    back = reader.get(page)
+    assert f"Released to mara@{RECIPIENT_DOMAIN}" in re.sub(r"</?bdi>", "", back.text)
+    assert f"/emails/{copy}" in back
+    assert "Release this mail" not in looker.get(page)
+    refused = looker.post(f"/test/{own}/release", {"token": looker.get("/test").token, "to": f"vera@{RECIPIENT_DOMAIN}"})
+    assert refused.status in {403, 404}
+
+
+def test_a_release_keeps_to_the_rules_of_live_mail(reader: Browser, mails: World) -> None:
+    key = Key(reader, mails, "inbox refused")
+    unverified = key.send(f"ann@{RECIPIENT_DOMAIN}", "Unverified", **{"from": "a@unverified.test"})
+    own = key.send(f"ann@{RECIPIENT_DOMAIN}", "Suppressed")
+    refused = reader.send(f"/test/{unverified}/release", {"to": f"mara@{RECIPIENT_DOMAIN}"}, page=f"/test?open={unverified}")
+    assert (refused.status, "unverified.test is not verified" in refused) == (422, True)
+    wrong = reader.send(f"/test/{own}/release", {"to": "nobody"}, page=f"/test?open={own}")
+    assert (wrong.status, 'aria-invalid="true"' in wrong.text, 'value="nobody"' in wrong.text) == (422, True, True)
+    reader.send("/suppressions", {"email": f"stopped@{RECIPIENT_DOMAIN}"})
+    done = reader.send(f"/test/{own}/release", {"to": f"stopped@{RECIPIENT_DOMAIN}"}, page=f"/test?open={own}")
+    shown = reader.get(done.headers["location"])
+    assert f"Not sent: stopped@{RECIPIENT_DOMAIN} is suppressed" in shown
+
+
+def test_checks_are_under_the_preview(reader: Browser, mails: World) -> None:
+    key = Key(reader, mails, "inbox checks")
+    own = key.send(
+        f"ann@{RECIPIENT_DOMAIN}", "Checks", html='<p>Some text to read here.</p><a href="http://x.test/">x</a><img src="cid:a">'
+    )
+    found = dict(re.findall(r'data-check="([\w-]+)" data-mark="(\w+)"', reader.get(f"/test?open={own}").text))
+    assert (found["alt-text"], found["links"], found["subject"]) == ("warn", "info", "pass")
+
+
 @pytest.mark.needs("chromium")
 def test_a_mail_appears_by_itself(chromium: Chromium, reader: Browser, mails: World) -> None:
     key = Key(reader, mails, "inbox live")
@@ -208,3 +348,51 @@ def test_a_mail_appears_by_itself(chromium: Chromium, reader: Browser, mails: Wo
         for path in (key.path, f"{key.path}&open={own}"):
             tab.goto(path)
             assert tab.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+@pytest.mark.needs("chromium")
+def test_two_windows_show_each_its_own_inbox(chromium: Chromium, reader: Browser, mails: World) -> None:
+    one, two = Key(reader, mails, "inbox one"), Key(reader, mails, "inbox two")
+    with open_tab(chromium, reader) as first, open_tab(chromium, reader) as second:
+        for tab, key in ((first, one), (second, two)):
+            tab.goto(key.path)
+            tab.wait_for_selector("[data-live=live]")
+        for tab, other, key in ((first, second, one), (second, first, two)):
+            started = time.monotonic()
+            own = key.send(f"ann@{RECIPIENT_DOMAIN}", "Windows")
+            tab.wait_for_selector(f"[data-id={own}]")
+            assert time.monotonic() - started < SOON
+            assert other.locator(f"[data-id={own}]").count() == 0
+        assert [tab.locator("[data-id]").count() for tab in (first, second)] == [1, 1]
+
+
+@pytest.mark.needs("chromium")
+def test_what_was_not_read_says_so(chromium: Chromium, reader: Browser, mails: World) -> None:
+    key = Key(reader, mails, "inbox marks")
+    one, two = (key.send(f"ann{number}@{RECIPIENT_DOMAIN}", "Marks") for number in range(2))
+    with open_tab(chromium, reader) as tab:
+        tab.goto(f"{key.path}&open={one}")
+        expect(tab.locator(f"[data-id={two}] [data-new]")).to_be_visible()
+        expect(tab.locator(f"[data-id={one}] [data-new]")).to_be_hidden()
+        tab.goto(key.path)
+        tab.wait_for_selector("[data-live=live]")
+        tab.click("text=Mark all read")
+        expect(tab.locator("[data-new]:visible")).to_have_count(0)
+        three = key.send(f"ann3@{RECIPIENT_DOMAIN}", "Marks")
+        expect(tab.locator(f"[data-id={three}] [data-new]")).to_be_visible()
+        expect(tab.locator("[data-new]:visible")).to_have_count(1)
+
+
+@pytest.mark.needs("chromium")
+def test_clearing_asks_first(chromium: Chromium, reader: Browser, mails: World) -> None:
+    key = Key(reader, mails, "inbox asks")
+    own = key.send(f"ann@{RECIPIENT_DOMAIN}", "Asks")
+    with open_tab(chromium, reader) as tab:
+        tab.goto(key.path)
+        tab.click("text=Clear this view")
+        tab.click("dialog[open] >> text=Keep them")
+        tab.wait_for_selector(f"[data-id={own}]")
+        tab.click("text=Clear this view")
+        tab.click("dialog[open] button[type=submit]")
+        tab.get_by_text("1 mail is deleted.").wait_for()
+        tab.get_by_text("waits for the first mail").wait_for()

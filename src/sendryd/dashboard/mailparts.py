@@ -1,19 +1,22 @@
 """The parts of one mail as a page shows them: its text, header fields, attachments, source. Large ones are cut, and downloads have the whole."""
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sendryd.dashboard.timeline import size_text
 from sendryd.dashboard.visit import Visit
 from sendryd.message.errors import MalformedMessage
+from sendryd.message.fenced import examine_message
+from sendryd.message.insights import Mark
 from sendryd.message.parse import Summary, summarise, walk
 from sendryd.message.plaintext import strip_tags
 from sendryd.model.ids import MESSAGE_PREFIX, format_id
-from sendryd.model.message import Message
+from sendryd.model.message import Message, MessageType
 from sendryd.policy.privacy import shown_content
 from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
+from sendryd.runtime.fence import FenceFault, FenceUnavailable, TooCostly
 from sendryd.runtime.log import get_logger
 from sendryd.store.errors import StoreError
 from sendryd.web.foreign import MAX_HTML, MAX_WHOLE
@@ -24,6 +27,8 @@ MAX_VALUE: Final = 4096  # characters of one
 MAX_ATTACHMENTS: Final = 1000  # the parser's limit of parts
 MAX_NODES: Final = 100  # parts of the MIME structure that are shown: more are attachments, which have a list of their own
 MAX_INDENT: Final = 6  # steps to the right that the style sheet knows
+MAX_CHECKED: Final = 8 * 1024 * 1024  # octets of a mail whose properties are examined: it is copied to the fence's process
+_MARKS: Final = {Mark.GOOD: ("ok", "ok"), Mark.WARN: ("slow", "warn"), Mark.FAIL: ("bad", "bad"), Mark.INFO: ("go", "go")}
 BUSY: Final = "Too many large mails are shown just now: load the page again in a minute."
 LOST: Final = "The stored content of this mail cannot be read. The timeline stays; the server's log has the reason."
 
@@ -51,6 +56,19 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckView:
+    """A property of the mail that readers, mail programs or filters mind, or that is as it should be."""
+
+    id: str
+    mark: str
+    tone: str
+    shape: str
+    label: str
+    message: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
 class PartsView:
     """What one part of the page shows; what it does not need keeps its default."""
 
@@ -60,6 +78,7 @@ class PartsView:
     has_html: bool = False
     html_size: int = 0  # characters
     remote: int = 0  # pictures from elsewhere
+    checks: tuple[CheckView, ...] = ()
     structure: tuple[NodeView, ...] = ()  # the last one is empty if there are more
     headers: tuple[tuple[str, str], ...] = ()
     attachments: tuple[AttachmentView, ...] = ()
@@ -73,16 +92,31 @@ async def read_parts(visit: Visit, message: Message, part: str) -> PartsView:
             content = shown_content(message, await needs.store.read_content(message.id))
             summary = await offload.in_thread(summarise, content)
             parts = await offload.in_thread(_parts, summary)
-            if part == "Preview" and summary.html is not None:
-                max_html = MAX_WHOLE if visit.query("html") == "whole" else MAX_HTML
-                remote = await needs.framer.remote_pictures(summary.html, lane=message.account_id, max_html=max_html)
-                return replace(parts, html_size=len(summary.html), remote=len(remote))
+            if part == "Preview":
+                return await _with_preview(visit, message, content, summary, parts)
             return replace(parts, structure=await offload.in_thread(_structure, content)) if part == "Attachments" else parts
     except BudgetExhausted:
         return PartsView(fault=BUSY)
     except StoreError as error:
         log.error("content_not_shown", id=format_id(MESSAGE_PREFIX, message.id), error=repr(error))
         return PartsView(fault=LOST)
+
+
+async def _with_preview(visit: Visit, message: Message, content: bytes, summary: Summary, parts: PartsView) -> PartsView:
+    """With what the frame leaves out, and the checks."""
+    needs, html = visit.needs, summary.html
+    max_html = MAX_WHOLE if visit.query("html") == "whole" else MAX_HTML
+    remote = await needs.framer.remote_pictures(html, lane=message.account_id, max_html=max_html) if html is not None else []
+    found: list[dict[str, str]] = []
+    if len(content) <= MAX_CHECKED:
+        is_marketing = message.type is MessageType.MARKETING
+        with suppress(TooCostly, FenceUnavailable, FenceFault):  # the mail is shown without checks
+            found = await needs.fences.previews.run(examine_message, content, is_marketing, lane=message.account_id)
+    checks = tuple(
+        CheckView(each["id"], each["mark"], *_MARKS[Mark(each["mark"])], each["label"], _clean(each["message"]), each["action"] or "")
+        for each in found
+    )
+    return replace(parts, html_size=len(html or ""), remote=len(remote), checks=checks)
 
 
 def _parts(summary: Summary) -> PartsView:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from sendryd.accounts.explanations import explain_delivery
 from sendryd.dashboard.mailframe import FrameView, Link, frame_of
 from sendryd.dashboard.mailparts import PartsView, read_parts, read_source
+from sendryd.dashboard.release import source_of
 from sendryd.dashboard.statuses import RANKS, SHAPES, StatusView, status_of, status_of_delivery
 from sendryd.dashboard.timeline import MAX_ENTRIES, Endpoint, Entry, Moment, list_places, moment_of, size_text, timeline
 from sendryd.dashboard.visit import Visit
@@ -216,6 +217,8 @@ def _facts(message: Message, key_name: str) -> tuple[Fact, ...]:
         facts.append(Fact("Scheduled", "", moment_of(message.scheduled_at)))
     if message.template_id is not None:
         facts.append(Fact("Template", format_id(TEMPLATE_PREFIX, message.template_id), is_code=True))
+    if (source := source_of(message.tags)) is not None:
+        facts.append(Fact("Released from", text := format_id(TEST_MESSAGE_PREFIX, source), href=f"/test?open={text}"))
     facts.append(Fact("Message-ID", message.internet_message_id, is_code=True))
     return tuple(facts)
 

@@ -22,7 +22,7 @@ from sendryd.accounts.suppressions import Suppressions
 from sendryd.accounts.templates import Templates
 from sendryd.accounts.webhooks import Webhooks
 from sendryd.dashboard.access import Access, Site, Visitor, client_of
-from sendryd.dashboard.attachmentcounts import AttachmentCounts
+from sendryd.dashboard.glances import Glances
 from sendryd.dashboard.look import LOOK_COOKIE, read_look
 from sendryd.dashboard.navigation import places
 from sendryd.dashboard.previews import Previews
@@ -79,7 +79,7 @@ class Needs:
     framer: ForeignFramer  # for the HTML of mails
     pictures: RemotePictures  # in the HTML of mails
     previews: Previews  # of templates
-    attachments: AttachmentCounts
+    glances: Glances  # at the contents of mails
     answers: Answers
     access: Access
     site: Site

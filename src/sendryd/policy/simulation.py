@@ -66,6 +66,16 @@ SCENARIOS: Final = MappingProxyType(
     }
 )
 
+# What somebody can play on captured mail afterwards: one fact each.
+PLAYED: Final = MappingProxyType(
+    {
+        "bounce": Scenario(DeliveryState.BOUNCED, ((EventType.BOUNCED, _REFUSED),)),
+        "complaint": Scenario(DeliveryState.DELIVERED, (SCENARIOS["complained"].events[-1],)),
+        "open": Scenario(DeliveryState.DELIVERED, (SCENARIOS["opened"].events[-1],)),
+        "click": Scenario(DeliveryState.DELIVERED, (SCENARIOS["clicked"].events[-1],)),
+    }
+)
+
 
 def scenario_for(forward_path: str) -> Scenario:
     """The simulated outcome for an address; addresses outside the test domain are delivered."""

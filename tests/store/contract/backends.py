@@ -31,6 +31,7 @@ class Aggregate(StrEnum):
     ACCOUNTS = auto()
     ANSWERS = auto()
     API_KEYS = auto()
+    CAPTURES = auto()
     CLAIMS = auto()
     CONTENT = auto()
     DOMAINS = auto()

@@ -60,6 +60,13 @@ def test_no_list_is_passed_as_a_whole(connection: apsw.Connection, name: str) ->
     assert [step for step in plan(connection, name) if step.startswith("SCAN")] == []
 
 
+def test_captured_mail_is_found_by_its_ids(connection: apsw.Connection) -> None:
+    for name in ("list_captured", "list_played"):
+        steps = plan(connection, name)
+        assert any(step.startswith("SEARCH message USING INTEGER PRIMARY KEY") for step in steps), steps
+        assert [step for step in steps if step.startswith("SCAN") and "json_each" not in step] == []
+
+
 def test_the_mail_log_follows_an_index_of_its_own(connection: apsw.Connection) -> None:
     assert any("event_ended (id>?)" in step for step in plan(connection, "list_ended"))
 

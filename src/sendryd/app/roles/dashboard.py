@@ -12,7 +12,7 @@ from sendryd.app.roles.running import Running, Shared, attention_of, intake_of, 
 from sendryd.app.settings import PREFIX, Settings
 from sendryd.dashboard.access import Access, Site
 from sendryd.dashboard.app import routes
-from sendryd.dashboard.attachmentcounts import AttachmentCounts
+from sendryd.dashboard.glances import Glances
 from sendryd.dashboard.live import Streams
 from sendryd.dashboard.pages import PAGES
 from sendryd.dashboard.previews import Previews
@@ -64,7 +64,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         framer=ForeignFramer(basics.fences.previews),
         pictures=_pictures(basics, running),
         previews=Previews(basics.clock, basics.rand),
-        attachments=AttachmentCounts(basics.store, answers),
+        glances=Glances(basics.store, answers),
         answers=answers,
         access=Access(basics.signin, site, shared.secret),
         site=site,

@@ -22,6 +22,7 @@ from sendryd.dashboard.pages import (
     suppressions,
     team,
     templates,
+    testchanges,
     testinbox,
 )
 
@@ -44,5 +45,6 @@ PAGES: Final[tuple[Page, ...]] = (
     *suppressions.PAGES,
     *team.PAGES,
     *templates.PAGES,
+    *testchanges.PAGES,
     *testinbox.PAGES,
 )

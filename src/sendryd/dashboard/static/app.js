@@ -36,7 +36,7 @@ class LiveWords extends HTMLElement {
     hears("sse:before:connection", () => { if (this.state === "live") this.say("catching-up", "Catching up"); });
     hears("sse:error", () => this.lose());
     hears("sse:close", () => this.lose());
-    hears("after:swap", () => { for (const each of document.querySelectorAll("local-time, row-keys")) each.show(); });
+    hears("after:swap", () => { for (const each of document.querySelectorAll("local-time, row-keys, read-marks")) each.show(); });
   }
   get state() { return this.firstElementChild.dataset.live; }
   lose() {
@@ -105,9 +105,44 @@ class AskFirst extends HTMLElement {
     const dialog = this.querySelector("dialog");
     this.querySelector("button[data-open]")?.addEventListener("click", () => dialog?.showModal());
     dialog?.querySelector("button[data-dismiss]")?.addEventListener("click", () => dialog.close());
+    if (dialog?.open) {  // the page asks at once
+      dialog.close();
+      dialog.showModal();
+    }
+  }
+}
+
+// Which mails of the Test Inbox this browser has read. A row that it has not says "New".
+class ReadMarks extends HTMLElement {
+  connectedCallback() {
+    if (this.hasAttribute("opened")) this.add([this.getAttribute("opened")]);
+    this.addEventListener("click", (event) => { if (event.target.closest("[data-mark-all]")) this.markAll(); });
+    this.show();
+  }
+  get marks() {
+    try { return { upTo: {}, ids: [], ...JSON.parse(localStorage.getItem("sendryd-read")) }; } catch { return { upTo: {}, ids: [] }; }
+  }
+  keep(marks) { localStorage.setItem("sendryd-read", JSON.stringify(marks)); }
+  get rows() { return [...this.querySelectorAll("[data-id]")]; }
+  add(ids) {
+    const marks = this.marks;
+    this.keep({ ...marks, ids: [...new Set([...marks.ids, ...ids])].slice(-1000) });
+  }
+  markAll() {  // ids grow with time: all up to the newest of a key are one mark
+    const ids = this.rows.map((row) => row.dataset.id), of = this.getAttribute("of"), marks = this.marks;
+    if (this.hasAttribute("searched")) this.add(ids);
+    else this.keep({ ...marks, upTo: { ...marks.upTo, [of]: [marks.upTo[of] ?? "", ...ids].sort().pop() } });
+    this.show();
+  }
+  show() {
+    const { upTo, ids } = this.marks;
+    const isRead = ({ id, key }) => ids.includes(id) || id <= (upTo[""] ?? "") || id <= (upTo[key] ?? "");
+    for (const row of this.rows) row.querySelector("[data-new]").hidden = isRead(row.dataset);
+    for (const button of this.querySelectorAll("[data-mark-all]")) button.hidden = this.rows.every((row) => isRead(row.dataset));
   }
 }
 
 for (const [name, element] of Object.entries({
   "copy-button": CopyButton, "local-time": LocalTime, "live-words": LiveWords, "row-keys": RowKeys, "key-map": KeyMap, "ask-first": AskFirst,
+  "read-marks": ReadMarks,
 })) customElements.define(name, element);

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sendryd.store.base.accepting import AcceptStore, Answer, NewDelivery, NewMessage
 from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain, check_state
+from sendryd.store.base.captures import CaptureStore, Play
 from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.content import ContentStore
 from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, DeliveryStore, Outcome, Simulator
@@ -43,6 +44,7 @@ __all__ = [
     "Answer",
     "ApiRequestFilter",
     "Capture",
+    "CaptureStore",
     "Claim",
     "ClaimedDelivery",
     "ClaimedNotification",
@@ -83,6 +85,7 @@ __all__ = [
     "Page",
     "PausedDestination",
     "PeopleStore",
+    "Play",
     "QueueFilter",
     "QueueStore",
     "QueuedDelivery",
@@ -108,6 +111,7 @@ __all__ = [
 class MailStore(
     AcceptStore,
     DeliveryStore,
+    CaptureStore,
     QueueStore,
     AccountStore,
     EventStore,

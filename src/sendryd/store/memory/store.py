@@ -1,6 +1,7 @@
 """The in-memory store."""
 
 from sendryd.store.memory.accepting import MemoryAccepting
+from sendryd.store.memory.captures import MemoryCaptures
 from sendryd.store.memory.deliveries import MemoryDeliveries
 from sendryd.store.memory.figures import MemoryFigures
 from sendryd.store.memory.queue import MemoryQueue
@@ -8,7 +9,7 @@ from sendryd.store.memory.reading import MemoryReading
 from sendryd.store.memory.upkeep import MemoryUpkeep
 
 
-class MemoryStore(MemoryAccepting, MemoryDeliveries, MemoryQueue, MemoryReading, MemoryFigures, MemoryUpkeep):
+class MemoryStore(MemoryAccepting, MemoryDeliveries, MemoryCaptures, MemoryQueue, MemoryReading, MemoryFigures, MemoryUpkeep):
     """`MailStore` without a disk."""
 
     async def aclose(self) -> None:

@@ -1,6 +1,7 @@
 """The mail side of the SQLite store."""
 
 from sendryd.store.sqlite.mail.accepting import Accepting
+from sendryd.store.sqlite.mail.captures import Captures
 from sendryd.store.sqlite.mail.deliveries import Deliveries
 from sendryd.store.sqlite.mail.nexthops import NextHops
 from sendryd.store.sqlite.mail.queue import Queue
@@ -9,5 +10,5 @@ from sendryd.store.sqlite.mail.traces import Traces
 from sendryd.store.sqlite.mail.upkeep import MailUpkeep
 
 
-class Mail(Accepting, Deliveries, Queue, Reads, Traces, NextHops, MailUpkeep):
-    """`AcceptStore`, `DeliveryStore`, `QueueStore`, `EventStore`, `TraceStore`, `NextHopStore`, and a part of `UpkeepStore`."""
+class Mail(Accepting, Deliveries, Captures, Queue, Reads, Traces, NextHops, MailUpkeep):
+    """`AcceptStore`, `DeliveryStore`, `CaptureStore`, `QueueStore`, `EventStore`, `TraceStore`, `NextHopStore`, and a part of `UpkeepStore`."""

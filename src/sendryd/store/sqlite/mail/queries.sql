@@ -436,6 +436,24 @@ WHERE message.id < :first_kept AND (message.scheduled_at IS NULL OR message.sche
   AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = message.id AND state IN ('queued', 'leased', 'held'))
 ORDER BY message.id LIMIT :limit;
 
+-- name: list_captured
+-- Those of these messages that are an account's, a test key's and done.
+SELECT message.id, message.segment, segment.id AS segment_id, message.position, message.size
+FROM message LEFT JOIN segment ON segment.number = message.segment
+WHERE message.id IN (SELECT value FROM json_each(:ids)) AND +message.account_id = :account_id AND +message.mode = 'test'
+  AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = message.id AND state IN ('queued', 'leased', 'held'));
+
+-- name: list_played
+-- The delivered recipients of a test key's message.
+SELECT delivery.id, delivery.message_id, delivery.forward_path, message.account_id, message.mode
+FROM message JOIN delivery ON delivery.message_id = message.id
+WHERE message.id = :message_id AND +message.account_id = :account_id AND +message.mode = 'test' AND delivery.state = 'delivered'
+ORDER BY delivery.id;
+
+-- name: end_play
+-- Moves a delivered recipient of test mail to the state of a played outcome.
+UPDATE delivery SET state = :state WHERE id = :id AND state = 'delivered';
+
 -- name: delete_message
 -- Deletes a message.
 DELETE FROM message WHERE id = :id;

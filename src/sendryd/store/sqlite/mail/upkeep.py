@@ -25,11 +25,7 @@ class MailUpkeep:
 
         def action(connection: apsw.Connection, _batch: object) -> int:
             old = fetch_rows(connection, SQL["list_old_messages"], **values)
-            for row in old:
-                change(connection, SQL["delete_deliveries"], message_id=row["id"])
-                change(connection, SQL["delete_source_request"], message_id=row["id"])
-                change(connection, SQL["delete_message"], id=row["id"])
-            self._database.contents.drop(connection, [place_of(row["id"], row) for row in old])
+            delete_message_rows(self._database, connection, old)
             return len(old)
 
         count = await self._database.write(action)
@@ -48,6 +44,15 @@ class MailUpkeep:
 
     async def delete_answers(self, *, created_before: datetime, limit: int) -> int:
         return await self._database.change(SQL["delete_answers"], created_before=to_ms(created_before), limit=limit)
+
+
+def delete_message_rows(database: Database, connection: apsw.Connection, rows: Sequence[Row]) -> None:
+    """Deletes messages with their deliveries and contents. The rows have the places of the contents."""
+    for row in rows:
+        change(connection, SQL["delete_deliveries"], message_id=row["id"])
+        change(connection, SQL["delete_source_request"], message_id=row["id"])
+        change(connection, SQL["delete_message"], id=row["id"])
+    database.contents.drop(connection, [place_of(row["id"], row) for row in rows])
 
 
 def _delete_source_requests(rows: Sequence[Row], connection: apsw.Connection, _batch: object) -> None:
