@@ -49,11 +49,35 @@ def test_a_good_message_costs_nothing() -> None:
         (message(b"<p>A text to read</p><img src=a.png><IMG SRC=b.png alt=B>"), "alt-text", Mark.WARN),
         (message(b'<a href="https://bit.ly/x">here it is</a>'), "links", Mark.FAIL),
         (message(b"<a href='http://x.test/'>here it is</a>"), "links", Mark.INFO),
+        (message(b"<a href='#'>here it is</a><a href=''>x</a>"), "empty-links", Mark.WARN),
+        (message(b"<a href=javascript:go()>here it is</a>"), "empty-links", Mark.WARN),
+        (message(b"<a href='https://localhost:3000/x'>here it is</a>"), "local-links", Mark.FAIL),
+        (message(b"<a href='http://user@10.0.0.1/x'>here it is</a>"), "local-links", Mark.FAIL),
+        (message(b"<a href='https://shop.local/'>here it is</a>"), "local-links", Mark.FAIL),
+        (message(b"<p>A text to read</p><img src='https://x.test/a.png' alt=A>"), "remote-images", Mark.INFO),
+        (message(b"<p>A text to read</p><form action=x></form><SCRIPT>x</SCRIPT>"), "active-content", Mark.WARN),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_minded(content: bytes, check: str, mark: Mark) -> None:
     assert marks(content)[check] is mark
+
+
+@cases(
+    "target", ["https://x.test/", "mailto:a@x.test", "https://10.example.org/", "#top", "https://172.32.0.1/", "https://local.example.org"]
+)
+def test_links_that_readers_can_follow_are_not_minded(target: str) -> None:
+    assert not {"empty-links", "local-links"} & marks(message(f"<a name=x></a><a href='{target}'>here it is</a>".encode())).keys()
+
+
+def test_files_that_receivers_refuse_are_named() -> None:
+    content = (
+        b"From: a@example.test\r\nSubject: Hello\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        + b"".join(b"--b\r\nContent-Disposition: attachment; filename=%s\r\n\r\nx\r\n" % name for name in (b"a.EXE", b"b.pdf", b"c.js"))
+        + b"--b--\r\n"
+    )
+    check = next(each for each in examine(content, is_marketing=False) if each.id == "attachments")
+    assert (check.mark, check.message) == (Mark.FAIL, "Large receivers refuse attachments of these types: a.EXE, c.js.")
 
 
 def test_a_message_without_html_has_nothing_of_it_looked_at() -> None:
@@ -107,7 +131,25 @@ def test_links_are_looked_at(html: str, mark: Mark) -> None:
 
 @cases(
     "piece",
-    ["<img ", "<img \r\n", "<img alt", "<img>", "<", "href ", "href=", "<a href='", "alt ", " ", "=", "A ", "<div>", "<img alt=' '>"],
+    [
+        "<img ",
+        "<img \r\n",
+        "<img alt",
+        "<img>",
+        "<",
+        "href ",
+        "href=",
+        "<a href='",
+        "<a href=",
+        "<a href='http://",
+        "<script",
+        "alt ",
+        " ",
+        "=",
+        "A ",
+        "<div>",
+        "<img alt=' '>",
+    ],
 )
 def test_hostile_documents_take_no_time(piece: str) -> None:
     started = time.process_time()

@@ -32,6 +32,7 @@ from sendryd.testing.stores import open_new_store
 from sendryd.tracking.app import TrackingDependencies, routes
 from sendryd.tracking.recorder import Recorder
 
+PUBLIC_URL = "https://mail.example.test"
 SECRET = b"the installation's own secret..."
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
 
@@ -50,7 +51,13 @@ class TrackingWorld:
         self.app = Starlette(
             routes=routes(
                 TrackingDependencies(
-                    store=store, recorder=self.recorder, clock=self.clock, secret=SECRET, answers=self.answers, fence=self.fence
+                    public_url=PUBLIC_URL,
+                    store=store,
+                    recorder=self.recorder,
+                    clock=self.clock,
+                    secret=SECRET,
+                    answers=self.answers,
+                    fence=self.fence,
                 )
             ),
         )

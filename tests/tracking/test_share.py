@@ -11,11 +11,17 @@ from sendryd.policy.tracking import mint_share
 from sendryd.store.errors import NotFound, StoreUnavailable
 from sendryd.testing.samples import ACCOUNT
 
-from .conftest import SECRET, TrackingWorld
+from .conftest import PUBLIC_URL, SECRET, TrackingWorld
 
 HTML = (
     b"From: a@example.test\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
     b"<h1>Gr\xc3\xbc\xc3\x9fe</h1><script>alert(1)</script>\r\n"
+)
+RELATED = (
+    b"From: a@example.test\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/html\r\n\r\n<img src=cid:a><img src=cid:b><img src=https://x.test/c>\r\n"
+    b"--b\r\nContent-Type: text/html; name=a\r\nContent-ID: <a>\r\n\r\nGIF89a...\r\n"
+    b"--b\r\nContent-Type: image/png\r\nContent-ID: <b>\r\n\r\n<svg onload=alert(1)>\r\n--b--\r\n"
 )
 MIXED = (
     b"From: a@example.test\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
@@ -33,13 +39,29 @@ async def test_the_page_shows_the_message_and_frames_its_html(tracking: Tracking
     assert "&lt;/title&gt;&lt;script&gt;" in page
     assert "<script" not in page
     assert "<dt>From</dt><dd>A &lt;a@example.test&gt;</dd><dt>To</dt><dd>Bob@example.org</dd><dt>Date</dt>" in page
-    frame = re.search(r'<iframe src="([^"]*)" title="The message" sandbox="allow-popups allow-popups-to-escape-sandbox"></iframe>', page)
+    frame = re.search(
+        r'<iframe src="([^"]*)" title="The message" sandbox="allow-popups allow-popups-to-escape-sandbox" referrerpolicy="no-referrer"></iframe>',
+        page,
+    )
     assert frame is not None
     assert path.rpartition("/")[0] + "/" + frame[1] == path + "/body"
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
+
+
+async def test_pictures_in_the_message_are_in_its_html(tracking: TrackingWorld) -> None:
+    await tracking.add_message(content=RELATED)
+    path = tracking.share()
+    framed = await tracking.get(path + "/body")
+    assert re.findall(r'src="([^"]*)"', framed.body.decode()) == ["part/0", "part/1"]
+    assert f"img-src data: {PUBLIC_URL}{path}/part/; " in framed.headers["content-security-policy"]
+    shown = await tracking.get(path + "/part/0")
+    assert (shown.status, shown.headers["content-type"], shown.body) == (200, "image/gif", b"GIF89a...")
+    assert shown.headers["content-security-policy"].startswith("sandbox ")
+    for name in ("1", "2", "x", "-1", "99999", "remote-0"):
+        assert (await tracking.get(f"{path}/part/{name}")).status == 404, name
 
 
 async def test_the_html_may_do_nothing(tracking: TrackingWorld) -> None:
@@ -49,8 +71,8 @@ async def test_the_html_may_do_nothing(tracking: TrackingWorld) -> None:
     assert "<h1>Grüße</h1>" in answer.body.decode()
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"] == (
-        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+        f"img-src data: {PUBLIC_URL}{tracking.share()}/part/; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     )
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"

@@ -21,7 +21,7 @@ from sendryd.runtime.budget import BudgetExhausted
 from sendryd.store.base import MailStore, QueueFilter
 from sendryd.store.errors import ContentDamaged, NotFound, StoreError
 
-KEPT: Final = 5_000  # mails, of some two kilobytes each
+KEPT: Final = 2_000  # mails, of some two kilobytes each
 MAX_READ: Final = 16 * 1024 * 1024  # octets; a single content may be larger
 MAX_LINE: Final = 120  # characters of the first line
 MAX_WORDS: Final = 4_096  # characters of the header that are searched: usual headers have two thousand

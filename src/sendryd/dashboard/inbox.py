@@ -8,7 +8,7 @@ from typing import Final
 from sendryd.dashboard.glances import Glance
 from sendryd.dashboard.visit import Visit
 from sendryd.model.apikey import KeyMode
-from sendryd.model.ids import ApiKeyId, MessageId
+from sendryd.model.ids import MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, ApiKeyId, MessageId, format_id
 from sendryd.model.message import Message, MessageSummary
 from sendryd.store.base import MessageFilter
 
@@ -36,7 +36,8 @@ class View:
         """Whether a mail has all words."""
         if not self.words:
             return True
-        text = "\n".join([message.subject, message.author, *message.to, *message.cc]).lower()
+        ids = (format_id(prefix, message.id) for prefix in (TEST_MESSAGE_PREFIX, MESSAGE_PREFIX))
+        text = "\n".join([message.subject, message.author, *message.to, *message.cc, *ids]).lower()
         return all(word in text or (glance is not None and word in glance.words) for word in self.words)
 
 

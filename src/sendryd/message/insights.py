@@ -3,8 +3,10 @@ message itself.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from html import unescape
 from typing import Final
 
 from sendryd.message.parse import Summary, summarise
@@ -18,6 +20,23 @@ _IMAGE: Final = re.compile(r"<img\b[^<>]*>", re.IGNORECASE)  # no tag within a t
 _ALT: Final = re.compile(r"\balt\s*=", re.IGNORECASE)
 _PLAIN_LINK: Final = re.compile(r"\bhref\s*=\s*[\"']?http://", re.IGNORECASE)
 _SHORTENED: Final = re.compile(r"\bhref\s*=\s*[\"']?https?://(?:bit\.ly|t\.co|goo\.gl|tinyurl\.com|ow\.ly|is\.gd)/", re.IGNORECASE)
+_ANCHOR: Final = re.compile(r"<a\b[^<>]*>", re.IGNORECASE)
+_HREF: Final = re.compile(r"""\bhref\s*=\s*(?:"([^"<>]*)"|'([^'<>]*)'|([^\s"'<>]*))""", re.IGNORECASE)
+_NOWHERE: Final = re.compile(r"#?|javascript:.*", re.IGNORECASE | re.DOTALL)
+_HOST: Final = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/:?#]*)", re.IGNORECASE)
+# Hosts that only the sender's own network knows: names without a dot, names for private use, private addresses (RFC 1918).
+_LOCAL: Final = re.compile(
+    r"[^.]*|.*\.(?:local|localhost|localdomain|internal|lan)|(?:127|10)(?:\.\d+){3}|192\.168(?:\.\d+){2}|172\.(?:1[6-9]|2\d|3[01])(?:\.\d+){2}",
+    re.IGNORECASE,
+)
+_REMOTE_IMAGE: Final = re.compile(r"""\bsrc\s*=\s*["']?\s*https?://""", re.IGNORECASE)
+_ACTIVE: Final = re.compile(r"<(script|form|iframe|object|embed|video|audio)\b", re.IGNORECASE)
+# Types that large receivers refuse whatever the mail says.
+_DANGEROUS: Final = (
+    ".apk", ".bat", ".cab", ".cmd", ".com", ".exe", ".hta", ".iso", ".jar", ".js", ".lnk", ".msi", ".ps1", ".scr", ".vbs",
+)  # fmt: skip
+MAX_NAMED: Final = 3  # hosts or files that a sentence names
+MAX_NAME: Final = 100  # characters of one
 _CAPITALS: Final = re.compile(r"\b[A-Z]{3,}\b|[a-z]")
 MAX_CAPITALS: Final = 2  # consecutive words in capitals
 _RUNS: Final = re.compile(r"[!?]{2,}|\${2,}")
@@ -55,9 +74,10 @@ def examine(content: bytes, *, is_marketing: bool) -> list[Check]:
     """All checks of a message."""
     summary = summarise(content)
     subject = next((value for name, value in summary.headers if name.lower() == "subject"), "")
-    checks = [_subject(subject), _parts(summary), _size(len(content))]
+    checks = [_subject(subject), _parts(summary), _size(len(content)), *_files(summary)]
     if summary.html is not None:
-        checks += [_html_size(summary.html), _text_share(summary.html), *_images(summary.html), *_links(summary.html)]
+        html = summary.html
+        checks += [_html_size(html), _text_share(html), *_images(html), *_links(html), *_targets(html), *_active(html)]
     if is_marketing:
         checks.append(_unsubscribe(summary))
     return checks
@@ -120,12 +140,18 @@ def _text_share(html: str) -> Check:
 def _images(html: str) -> list[Check]:
     images = _IMAGE.findall(html)
     bare = sum(not _ALT.search(image) for image in images)
+    remote = sum(bool(_REMOTE_IMAGE.search(image)) for image in images)
     if not images:
         return []
     if bare:
         sentence = f"{bare} of {len(images)} images have no alternative text."
-        return [Check(id="alt-text", label="Images", mark=Mark.WARN, message=sentence, action="Give each image an alt attribute.")]
-    return [Check(id="alt-text", label="Images", mark=Mark.GOOD, message="All images have alternative texts.")]
+        checks = [Check(id="alt-text", label="Images", mark=Mark.WARN, message=sentence, action="Give each image an alt attribute.")]
+    else:
+        checks = [Check(id="alt-text", label="Images", mark=Mark.GOOD, message="All images have alternative texts.")]
+    if remote:
+        sentence = f"{remote} of {len(images)} images are on other servers: many mail programs ask before they load them."
+        checks.append(Check(id="remote-images", label="Images elsewhere", mark=Mark.INFO, message=sentence))
+    return checks
 
 
 def _links(html: str) -> list[Check]:
@@ -137,6 +163,49 @@ def _links(html: str) -> list[Check]:
     if _PLAIN_LINK.search(html):
         return [Check(id="links", label="Links", mark=Mark.INFO, message="A link uses http.", action="Use https.")]
     return [Check(id="links", label="Links", mark=Mark.GOOD, message="No link goes through a shortener or plain http.")]
+
+
+def _targets(html: str) -> list[Check]:
+    """Links that no reader can follow. Anchors without an address are no links."""
+    found = (_HREF.search(anchor) for anchor in _ANCHOR.findall(html))
+    targets = [unescape(next(group for group in each.groups() if group is not None)).strip() for each in found if each]
+    empty = sum(bool(_NOWHERE.fullmatch(target)) for target in targets)
+    hosts = dict.fromkeys(each[1].lower() for each in map(_HOST.match, targets) if each and _LOCAL.fullmatch(each[1]))
+    checks = []
+    if empty:
+        sentence = f"{_count(empty, 'link leads', 'links lead')} nowhere."
+        checks.append(Check(id="empty-links", label="Empty links", mark=Mark.WARN, message=sentence, action="Give each link an address."))
+    if hosts:
+        sentence = f"Links lead to hosts that readers cannot reach: {_names(hosts)}."
+        action = "Link to a public address."
+        checks.append(Check(id="local-links", label="Local links", mark=Mark.FAIL, message=sentence, action=action))
+    return checks
+
+
+def _active(html: str) -> list[Check]:
+    names = dict.fromkeys(name.lower() for name in _ACTIVE.findall(html))
+    if not names:
+        return []
+    sentence = f"The HTML has elements that mail programs remove and filters mind: {', '.join(names)}."
+    return [Check(id="active-content", label="Active content", mark=Mark.WARN, message=sentence, action="Leave them out.")]
+
+
+def _files(summary: Summary) -> list[Check]:
+    names = [each.filename for each in summary.attachments if each.filename.lower().rstrip(". ").endswith(_DANGEROUS)]
+    if not names:
+        return []
+    sentence = f"Large receivers refuse attachments of these types: {_names(names)}."
+    return [Check(id="attachments", label="Attachments", mark=Mark.FAIL, message=sentence, action="Link to the files instead.")]
+
+
+def _names(names: Collection[str]) -> str:
+    """The first names of several, as a list."""
+    first = [name[:MAX_NAME] or "a host without a name" for name in list(names)[:MAX_NAMED]]
+    return ", ".join(first) + (f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else "")
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _unsubscribe(summary: Summary) -> Check:

@@ -15,7 +15,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from sendryd.message.framing import Pictures
 from sendryd.message.parse import Summary, summarise
+from sendryd.message.pictures import inline_numbers, picture_part
 from sendryd.message.rewrite import format_date
 from sendryd.model.account import Branding
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
@@ -59,6 +61,8 @@ from sendryd.web.headers import BARE_HEADERS, foreign_headers, private_page_head
 # A transparent GIF of 1 by 1 pixel: screen, two colours, transparency, picture, end. 43 octets.
 PIXEL: Final = bytes.fromhex("474946383961 01000100 800000 000000ffffff 21f90401000000 00 2c000000000100010000 0202440100 3b")
 
+MAX_INDEX: Final = 4  # digits: messages have at most a thousand parts
+
 _Shown = tuple[bytes, dict[str, str]]  # a document and its headers
 
 log = get_logger("tracking")
@@ -80,6 +84,7 @@ class TrackingDependencies:
     recorder: Recorder
     clock: Clock
     secret: bytes  # of the installation; signs the tokens
+    public_url: str  # where the links lead
     answers: Answers
     fence: Fence  # for the HTML of shared messages
 
@@ -93,6 +98,7 @@ def routes(needs: TrackingDependencies) -> list[Route]:
         Route(UNSUBSCRIBE_PATH + "{token:path}", lists.show, methods=["GET"]),
         Route(UNSUBSCRIBE_PATH + "{token:path}", lists.unsubscribe, methods=["POST"]),
         Route(SHARE_PATH + "{token}/body", shares.show_body, methods=["GET"]),
+        Route(SHARE_PATH + "{token}/part/{number}", shares.show_part, methods=["GET"]),
         Route(SHARE_PATH + "{token:path}", shares.show, methods=["GET"]),
     ]
 
@@ -203,7 +209,8 @@ class ShareHandlers:
         """`GET /s/<token>`: the message's fields, and its text or a frame with its HTML."""
         text = request.path_params["token"]
 
-        async def render(message: Message, summary: Summary) -> _Shown:
+        async def render(message: Message, content: bytes) -> _Shown:
+            summary = await offload.in_thread(summarise, content)
             page = await offload.in_thread(_render_message, message, summary, f"{text}/body")
             return _body(page), private_page_headers(page.policy)
 
@@ -211,16 +218,30 @@ class ShareHandlers:
 
     async def show_body(self, request: Request) -> Response:
         """`GET /s/<token>/body`: the message's HTML, framed, without scripts or requests."""
+        text = request.path_params["token"]
 
-        async def render(message: Message, summary: Summary) -> _Shown | None:
+        async def render(message: Message, content: bytes) -> _Shown | None:
+            summary = await offload.in_thread(summarise, content)
             if summary.html is None:
                 return None
-            framed = await self._framer.frame(summary.html, text=summary.text, lane=message.account_id)
-            return framed, foreign_headers()
+            pictures = Pictures(base="part/", inline=inline_numbers(summary))
+            framed = await self._framer.frame(summary.html, text=summary.text, lane=message.account_id, pictures=pictures)
+            return framed, foreign_headers(f"{self._needs.public_url}{SHARE_PATH}{text}/part/")
+
+        return await self._answer(text, render)
+
+    async def show_part(self, request: Request) -> Response:
+        """`GET /s/<token>/part/<number>`: a picture in the message."""
+        number = request.path_params["number"]
+
+        async def render(_message: Message, content: bytes) -> _Shown | None:
+            is_number = number.isascii() and number.isdigit() and len(number) <= MAX_INDEX
+            found = await offload.in_thread(picture_part, content, int(number)) if is_number else None
+            return None if found is None else (b"".join(found[1]), {**foreign_headers(), "Content-Type": found[0]})
 
         return await self._answer(request.path_params["token"], render)
 
-    async def _answer(self, text: str, render: Callable[[Message, Summary], Awaitable[_Shown | None]]) -> Response:
+    async def _answer(self, text: str, render: Callable[[Message, bytes], Awaitable[_Shown | None]]) -> Response:
         needs = self._needs
         token = read_token(needs.secret, text)
         if not isinstance(token, ShareToken):
@@ -234,11 +255,12 @@ class ShareHandlers:
             message = found.message
             async with needs.answers.room(message.size):
                 content = shown_content(message, await needs.store.read_content(message.id))
-                shown = await render(message, await offload.in_thread(summarise, content))
+                shown = await render(message, content)
                 if shown is None:
                     return _show(_NO_MESSAGE, 404)
                 body, headers = shown
-                return await needs.answers.make(body, owner=message.account_id, media_type="text/html", headers=headers)
+                kind = headers.pop("Content-Type", "text/html")
+                return await needs.answers.make(body, owner=message.account_id, media_type=kind, headers=headers)
         except NotFound:
             return _show(_NO_MESSAGE, 404)
         except (StoreError, BudgetExhausted, OSError) as error:

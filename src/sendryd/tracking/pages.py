@@ -105,7 +105,7 @@ def render_shared(message: SharedMessage) -> Page:
     parts.append("</dl>")
     if message.frame_path is not None:
         source = escape(message.frame_path)
-        parts.append(f'<iframe src="{source}" title="The message" sandbox="{FRAME_SANDBOX}"></iframe>')
+        parts.append(f'<iframe src="{source}" title="The message" sandbox="{FRAME_SANDBOX}" referrerpolicy="no-referrer"></iframe>')
     else:
         parts.append(f"<pre>{escape(message.text or 'This message has no text.')}</pre>")
     if message.attachments:

@@ -40,6 +40,7 @@ def start_http(basics: Basics, running: Running, shared: Shared, smtp_port: int)
         recorder=recorder,
         clock=basics.clock,
         secret=shared.secret,
+        public_url=shared.public_url,
         answers=Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir),
         fence=basics.fences.previews,
     )

@@ -9,10 +9,9 @@ from sendryd.dashboard import contenttoken
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.contenttoken import ContentToken
 from sendryd.dashboard.visit import Visit
-from sendryd.message.errors import MalformedMessage
 from sendryd.message.framing import REMOTE_PREFIX, Pictures, Scheme
-from sendryd.message.parse import Summary, attachment_parts, decode_pieces, summarise, walk
-from sendryd.message.pictures import picture_type
+from sendryd.message.parse import summarise
+from sendryd.message.pictures import inline_numbers, picture_part, picture_type
 from sendryd.policy.privacy import shown_content
 from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
@@ -42,7 +41,8 @@ async def show_part(visit: Visit) -> Response:
     if isinstance(found, Response):
         return found
     octets = await visit.needs.pictures.fetch(found)
-    return await _picture(visit, [octets])
+    kind = picture_type(octets)
+    return await _picture(visit, None if kind is None else (kind, [octets]))
 
 
 async def _frame(visit: Visit, token: ContentToken, content: bytes) -> Response:
@@ -54,7 +54,7 @@ async def _frame(visit: Visit, token: ContentToken, content: bytes) -> Response:
         summary.html,
         text=summary.text,
         lane=token.account_id,
-        pictures=Pictures(base=f"{text}/part/", inline=_inline(summary), is_remote_shown=token.is_remote_shown),
+        pictures=Pictures(base=f"{text}/part/", inline=inline_numbers(summary), is_remote_shown=token.is_remote_shown),
         scheme=Scheme(visit.query("mail")) if visit.query("mail") in set(Scheme) else Scheme.READER,
         max_html=_max_html(token),
     )
@@ -69,17 +69,17 @@ async def _find_picture(visit: Visit, token: ContentToken, content: bytes) -> Re
     if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_INDEX):
         return _say(404, NOTHING)
     if digits == name:
-        return await _picture(visit, await offload.in_thread(_attachment, content, int(digits)))
+        return await _picture(visit, await offload.in_thread(picture_part, content, int(digits)))
     html = (await offload.in_thread(summarise, content)).html if token.is_remote_shown else None
     urls = await visit.needs.framer.remote_pictures(html or "", lane=token.account_id, max_html=_max_html(token))
     return urls[int(digits)] if int(digits) < len(urls) else _say(404, NOTHING)
 
 
-async def _picture(visit: Visit, pieces: list[bytes]) -> Response:
-    kind = picture_type(pieces[0] if pieces else b"")
-    if kind is None:
+async def _picture(visit: Visit, found: tuple[str, list[bytes]] | None) -> Response:
+    if found is None:
         return _say(404, NOTHING)
     # Pictures of all accounts share the room for answers: their owner is known to the token alone.
+    kind, pieces = found
     return await visit.needs.answers.make(*pieces, owner=visit.request.path_params["token"], media_type=kind, headers=foreign_headers())
 
 
@@ -107,19 +107,6 @@ async def _read(visit: Visit, work: Callable[[Visit, ContentToken, bytes], Await
 
 def _max_html(token: ContentToken) -> int:
     return MAX_WHOLE if token.is_whole else MAX_HTML
-
-
-def _inline(summary: Summary) -> dict[str, int]:
-    """Numbers of the parts that the HTML can name."""
-    return {each.content_id: number for number, each in enumerate(summary.attachments) if each.content_id}
-
-
-def _attachment(content: bytes, number: int) -> list[bytes]:
-    try:
-        parts = attachment_parts(walk(content))
-    except MalformedMessage:
-        return []
-    return decode_pieces(content, parts[number]) if 0 <= number < len(parts) else []
 
 
 def _say(status: int, sentence: str) -> Response:

@@ -16,6 +16,7 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.model.actor import Person
 from sendryd.model.ids import TEST_MESSAGE_PREFIX, format_id
 from sendryd.model.message import Message
+from sendryd.policy.privacy import shown_content
 from sendryd.policy.refusal import Refusal
 from sendryd.policy.rights import Right
 from sendryd.policy.simulation import PLAYED
@@ -50,7 +51,7 @@ async def release(visit: Visit, message: Message) -> Response:
     actor = Person(visit.account_id, signed_in.person.id, signed_in.membership.role)
     try:
         async with visit.needs.answers.room(message.size):
-            content = await visit.needs.store.read_content(message.id)
+            content = shown_content(message, await visit.needs.store.read_content(message.id))
             made = await releases_of(visit).release(message, content, visit.fields.get("to", ""), actor, _by(visit))
     except MalformedMessage as error:
         made, wrong = None, f"{error.reason[:1].upper()}{error.reason[1:]}."
