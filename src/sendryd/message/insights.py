@@ -24,7 +24,7 @@ _ANCHOR: Final = re.compile(r"<a\b[^<>]*>", re.IGNORECASE)
 _HREF: Final = re.compile(r"""\bhref\s*=\s*(?:"([^"<>]*)"|'([^'<>]*)'|([^\s"'<>]*))""", re.IGNORECASE)
 _NOWHERE: Final = re.compile(r"#?|javascript:.*", re.IGNORECASE | re.DOTALL)
 _HOST: Final = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/:?#]*)", re.IGNORECASE)
-# Hosts that only the sender's own network knows: names without a dot, names for private use, private addresses (RFC 1918).
+# Hosts that only the sender's own network knows: names without a dot, names for private use, private addresses.
 _LOCAL: Final = re.compile(
     r"[^.]*|.*\.(?:local|localhost|localdomain|internal|lan)|(?:127|10)(?:\.\d+){3}|192\.168(?:\.\d+){2}|172\.(?:1[6-9]|2\d|3[01])(?:\.\d+){2}",
     re.IGNORECASE,
