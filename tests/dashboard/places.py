@@ -20,6 +20,7 @@ NOT_PAGES = {
     "/audit/export",
     "/content/{token}",
     "/content/{token}/part/{name}",
+    "/domains/{name}/zone-file",
     "/emails/{id}/attachments/{number}",
     "/emails/{id}/source",
     "/suppressions/export",
@@ -27,6 +28,7 @@ NOT_PAGES = {
 }
 # Pages for somebody who is not signed in; the others are the owner's.
 OPEN = ("/sign-in", "/sign-in/code", "/welcome/{link}", "/join/{link}", "/reset/{link}")
+DOMAIN_TABS = ("", "/keys", "/tracking", "/settings", "/paste")
 PARTS = ("timeline", "preview", "text", "source", "headers", "attachments", "webhooks")
 
 
@@ -82,7 +84,7 @@ def fill(world: World, owner: Browser) -> dict[str, list[str]]:
         "/welcome/{link}": [f"/welcome/{_last(welcome)}"],
         "/join/{link}": [f"/join/{_last(join)}"],
         "/reset/{link}": [f"/reset/{_last(reset)}"],
-        "/domains/{name}": [f"/domains/{SENDING_DOMAIN}", f"/domains/{domain}"],
+        **{f"/domains/{{name}}{tab}": [f"/domains/{each}{tab}" for each in (SENDING_DOMAIN, domain)] for tab in DOMAIN_TABS},
         "/emails": [
             "/emails",
             f"/emails?q={quote(NASTY)}",

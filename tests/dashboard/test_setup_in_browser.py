@@ -16,6 +16,7 @@ def test_a_domain_is_added_copied_and_removed_with_its_name_typed(page: Page) ->
     page.get_by_role("button", name="Copy the name of dkim").click()
     page.get_by_text("Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()").endswith("._domainkey.browser.example")
+    page.get_by_role("link", name="Settings").last.click()
     page.get_by_role("button", name="Remove").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Type its name").fill("browser.example")

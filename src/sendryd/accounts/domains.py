@@ -12,12 +12,23 @@ from typing import Protocol
 from typing_extensions import override
 
 from sendryd.accounts.changes import reapply
+from sendryd.accounts.dkim_rotation import DkimRotation
 from sendryd.accounts.errors import BadField
+from sendryd.accounts.recordlookup import RecordLookup, Texts
 from sendryd.accounts.spfcheck import SpfCheck
 from sendryd.message.author import normalise_domain
 from sendryd.message.dkim import generate_key
 from sendryd.message.errors import MalformedMessage
-from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain
+from sendryd.model.domain import (
+    Bimi,
+    DnsRecord,
+    DomainSettings,
+    DomainStatus,
+    PastCheck,
+    RecordPurpose,
+    SendingDomain,
+    Sighting,
+)
 from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DomainId, format_id
 from sendryd.model.moment import timestamp
 from sendryd.model.webhook import WebhookEvent
@@ -30,18 +41,14 @@ from sendryd.policy.dnsrecords import (
     check_dkim,
     check_dmarc,
     dkim_name,
-    doubled_name,
     evaluate,
-    explain_doubled,
-    is_for,
     wanted_records,
 )
 from sendryd.runtime.clock import Clock
-from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
-from sendryd.runtime.publicsuffix import organisational_domain
 from sendryd.runtime.resolver import RecordResolver
-from sendryd.store.base import AccountStore, DomainCheck, NewDomain, Notice, QueueStore
+from sendryd.runtime.zoneservers import ZoneServers
+from sendryd.store.base import AccountStore, DkimKeyStore, DomainCheck, NewDomain, Notice, QueueStore
 from sendryd.store.errors import Changed, Conflict, LimitReached, NotFound
 
 Change = Callable[[DomainSettings], DomainSettings]
@@ -77,7 +84,7 @@ class BimiVerification:
     reason: str  # why the record is not right: one sentence; empty if it is
 
 
-class DomainStore(AccountStore, QueueStore, Protocol):
+class DomainStore(AccountStore, DkimKeyStore, QueueStore, Protocol):
     """Domains, and the mail that waits for them."""
 
 
@@ -95,8 +102,11 @@ class Domains:
         ids: IdSource,
         max_domains: int | None = None,
         make_key: Callable[[], tuple[bytes, str]] = generate_key,
+        servers: ZoneServers | None = None,
     ) -> None:
         self._make_key = make_key
+        self._lookup = RecordLookup(resolver, servers)
+        self.rotation = DkimRotation(store, self._lookup, settings, selector=selector, clock=clock, ids=ids, make_key=make_key)
         self._store = store
         self._resolver = resolver
         self._settings = settings
@@ -173,63 +183,43 @@ class Domains:
         return await self._store.hold_for_domain(domain.id, now)
 
     async def verify(self, domain: SendingDomain) -> Verification:
-        """Check the published records, past the cache, and store the result. Raises `NotFound` if the domain is gone."""
+        """Check the published records, past the caches, and store the result. A pending DKIM key whose record is there and whose time has come
+        becomes the active one. Raises `NotFound` if the domain is gone.
+        """
         records = wanted_records(domain.name, domain.selector, domain.public_key, self._settings)
-        names = {record.purpose: record.name for record in records}
-        dkim, dmarc, spf = await asyncio.gather(
-            self._texts(names[RecordPurpose.DKIM]),
-            self._find_dmarc(domain.name),
-            self._texts(names[RecordPurpose.SPF]),
-        )
+        found = await self._lookup.find_all(domain.name, records)
+        reasons = await self._judge(domain, records, {purpose: each.texts for purpose, each in found.items()})
+        sightings = tuple(sighting for each in found.values() for sighting in each.sightings)
+
+        async def attempt() -> SendingDomain:
+            current = await self._get(domain.id)  # another check may have ended while this one waited for DNS
+            if current.public_key != domain.public_key:  # and the key may have been rotated: this check has not looked for the new one
+                return current
+            return await self._record(current, evaluate(current, records, reasons, self._clock.now()), sightings)
+
+        after = await reapply(attempt)
+        if after.status is DomainStatus.VERIFIED:  # each time: the program may have been stopped between the two
+            await self._store.release_for_domain(after.account_id, after.name, self._clock.now())
+        after = await self.rotation.check(after)
+        return Verification(domain=after, found={purpose: each.sightings[0].texts or () for purpose, each in found.items()})
+
+    async def _judge(
+        self, domain: SendingDomain, records: Sequence[DnsRecord], texts: Mapping[RecordPurpose, Texts]
+    ) -> dict[RecordPurpose, str | Unknown]:
+        dkim, dmarc, spf = texts[RecordPurpose.DKIM], texts[RecordPurpose.DMARC], texts[RecordPurpose.SPF]
         spf_check = SpfCheck(self._resolver, self._settings)
         reasons: dict[RecordPurpose, str | Unknown] = {
             RecordPurpose.DKIM: dkim if isinstance(dkim, Unknown) else check_dkim(dkim, domain.public_key),
             RecordPurpose.DMARC: dmarc if isinstance(dmarc, Unknown) else check_dmarc(dmarc),
             RecordPurpose.SPF: spf if isinstance(spf, Unknown) else await spf_check.check(domain.name, spf),
         }
-        texts = {RecordPurpose.DKIM: dkim, RecordPurpose.DMARC: dmarc, RecordPurpose.SPF: spf}
-        await self._find_doubled(domain.name, records, texts, reasons)
+        wrong = [record for record in records if reasons[record.purpose]]
+        doubled = await asyncio.gather(*(self._lookup.explain_doubled(domain.name, each, texts[each.purpose]) for each in wrong))
+        return {**reasons, **{record.purpose: reason for record, reason in zip(wrong, doubled, strict=True) if reason}}
 
-        async def attempt() -> SendingDomain:
-            current = await self._get(domain.id)  # another check may have ended while this one waited for DNS
-            return await self._record(current, evaluate(current, records, reasons, self._clock.now()))
-
-        after = await reapply(attempt)
-        if after.status is DomainStatus.VERIFIED:  # each time: the program may have been stopped between the two
-            await self._store.release_for_domain(after.account_id, after.name, self._clock.now())
-        return Verification(domain=after, found={purpose: _relevant(purpose, each) for purpose, each in texts.items()})
-
-    async def _find_dmarc(self, name: str) -> tuple[str, ...] | Unknown:
-        """Find the DMARC records that apply to a domain: its own, or else those of its organisational domain (RFC 7489 §6.6.3)."""
-        own = await self._texts(f"_dmarc.{name}")
-        organisation = await asyncio.to_thread(organisational_domain, name)  # the first call reads a long list
-        if isinstance(own, Unknown) or organisation == name or any(is_for(RecordPurpose.DMARC, text) for text in own):
-            return own
-        found = await self._texts(f"_dmarc.{organisation}")
-        return own if not isinstance(found, Unknown) and not found else found
-
-    async def _find_doubled(
-        self,
-        name: str,
-        records: Sequence[DnsRecord],
-        texts: Mapping[RecordPurpose, tuple[str, ...] | Unknown],
-        reasons: dict[RecordPurpose, str | Unknown],
-    ) -> None:
-        """Looks for records that are missing where a DNS panel puts them that appends the domain, and says so in their reasons."""
-
-        async def look(record: DnsRecord) -> None:
-            found = texts[record.purpose]
-            if not reasons[record.purpose] or isinstance(found, Unknown) or any(is_for(record.purpose, text) for text in found):
-                return
-            doubled = doubled_name(record.name, name)
-            there = await self._texts(doubled) if len(doubled) <= MAX_NAME else ()
-            if not isinstance(there, Unknown) and any(is_for(record.purpose, text) for text in there):
-                reasons[record.purpose] = explain_doubled(record, name)
-
-        await asyncio.gather(*(look(record) for record in records))
-
-    async def _record(self, domain: SendingDomain, found: Evaluation) -> SendingDomain:
+    async def _record(self, domain: SendingDomain, found: Evaluation, sightings: tuple[Sighting, ...]) -> SendingDomain:
         now = self._clock.now()
+        faults = {record.purpose: record.reason for record in found.records}
         check = DomainCheck(
             status=found.status,
             records=found.records,
@@ -237,6 +227,7 @@ class Domains:
             verified_at=found.verified_at,
             failing_since=found.failing_since,
             failures=found.failures,
+            past=PastCheck(at=now, status=found.status, faults=faults, sightings=sightings),
         )
         changed = replace(domain, status=found.status)
         notice = self._notice(WebhookEvent.DOMAIN_UPDATED, changed) if found.status is not domain.status else None
@@ -294,7 +285,7 @@ class Domains:
         bimi = await self._store.get_bimi(domain.id)
         if bimi is None:
             raise NotFound("no logo")
-        texts = await self._texts(bimi_name(domain.name, bimi.selector))
+        texts = await self._lookup.texts(bimi_name(domain.name, bimi.selector))
         if isinstance(texts, Unknown):
             return BimiVerification(bimi=bimi, reason=texts.reason)
         reason = check_bimi(texts, bimi.logo_url, bimi.vmc_url)
@@ -321,14 +312,6 @@ class Domains:
         }
         return Notice(type=event, body=body, created_at=self._clock.now())
 
-    async def _texts(self, name: str) -> tuple[str, ...] | Unknown:
-        try:
-            return await self._resolver.txt(name, fresh=True)
-        except LookupFailed as error:
-            if error.is_temporary:
-                return Unknown(f"{name} could not be looked up: DNS gave no answer; try again later.")
-            return ()
-
 
 def parse_name(text: str) -> str:
     """A domain name as it is stored. Raises `BadDomainName`."""
@@ -349,14 +332,3 @@ def _return_path(domain: SendingDomain, name: str | None) -> str | None:
     if not parsed.endswith(f".{domain.name}"):
         raise BadDomainSetting("custom_return_path", f"custom_return_path is a subdomain of {domain.name}, as bounces.{domain.name}")
     return parsed
-
-
-def _relevant(purpose: RecordPurpose, texts: tuple[str, ...] | Unknown) -> tuple[str, ...]:
-    """Of all TXT records of a name, those that are there for the purpose; a name of our own choosing has no others."""
-    if isinstance(texts, Unknown):
-        return ()
-    match purpose:
-        case RecordPurpose.SPF:
-            return tuple(text for text in texts if is_for(RecordPurpose.SPF, text))
-        case RecordPurpose.DKIM | RecordPurpose.DMARC:
-            return texts

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sendryd.runtime.metrics import Metrics
     from sendryd.runtime.resolver import Resolver
     from sendryd.runtime.wakeup import Doorbell
+    from sendryd.runtime.zoneservers import DnsZoneServers
 
 DEFAULT_ACCOUNT: Final = AccountId(1)
 OPERATOR: Final = System(DEFAULT_ACCOUNT)  # who uses the command line
@@ -134,7 +135,15 @@ class Basics:
             clock=self.clock,
             ids=self.ids,
             max_domains=settings.max_domains,
+            servers=self.zone_servers,
         )
+
+    @cached_property
+    def zone_servers(self) -> "DnsZoneServers":
+        """What asks the authoritative servers of domains."""
+        from sendryd.runtime.zoneservers import DnsZoneServers
+
+        return DnsZoneServers(self.resolver, self.clock, allow_private=self.settings.allow_private_networks)
 
     @property
     def lists(self) -> "Suppressions":

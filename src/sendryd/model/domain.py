@@ -1,10 +1,12 @@
 """Sending domains: the From domains of an account, proved by DNS."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from sendryd.model.ids import AccountId, DomainId
+from sendryd.model.ids import AccountId, DkimKeyId, DomainId
 
 
 class DomainStatus(StrEnum):
@@ -28,6 +30,32 @@ class RecordPurpose(StrEnum):
     DKIM = "dkim"
     SPF = "spf"
     DMARC = "dmarc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What one or more name servers answered when a check asked for the record of a purpose."""
+
+    purpose: RecordPurpose
+    texts: tuple[str, ...] | None  # None: no answer
+    servers: tuple[str, ...]  # names of authoritative servers; `RESOLVER` for this installation's
+
+
+RESOLVER: Final = "resolver"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastCheck:
+    """One check of a domain's records."""
+
+    at: datetime
+    status: DomainStatus  # of the domain after it
+    faults: Mapping[RecordPurpose, str]  # in a sentence; empty: the record is right
+    sightings: tuple[Sighting, ...]  # of each purpose, first the one that the check judged by
+
+    def found(self, purpose: RecordPurpose) -> tuple[str, ...]:
+        """The texts that the check judged by; none also where DNS gave no answer."""
+        return next((each.texts or () for each in self.sightings if each.purpose is purpose), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,3 +120,33 @@ class SendingDomain:
     failing_since: datetime | None = None  # first of the consecutive checks without a required record
     failures: int = 0  # number of consecutive checks without a required record
     records: tuple[DnsRecord, ...] = ()  # with the results of the last check
+
+
+class DkimKeyState(StrEnum):
+    """The place of a key in a rotation."""
+
+    PENDING = "pending"  # waits for its record and its time
+    ACTIVE = "active"  # signs
+    RETIRED = "retired"  # has signed; its record stays until no mail needs it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DkimKey:
+    """The public half of a DKIM key of a domain."""
+
+    id: DkimKeyId
+    domain_id: DomainId
+    selector: str
+    public_key: str  # as of `SendingDomain`
+    created_at: datetime
+    starts_at: datetime  # signs from then on, once its record is found
+    seen_at: datetime | None = None  # the last check that found its record; None: the latest one did not
+    active_at: datetime | None = None
+    retired_at: datetime | None = None
+
+    @property
+    def state(self) -> DkimKeyState:
+        """Where it is in the rotation."""
+        if self.retired_at is not None:
+            return DkimKeyState.RETIRED
+        return DkimKeyState.PENDING if self.active_at is None else DkimKeyState.ACTIVE

@@ -25,6 +25,7 @@ ReportId = NewType("ReportId", int)
 PersonId = NewType("PersonId", int)
 MembershipId = NewType("MembershipId", int)
 AuditId = NewType("AuditId", int)
+DkimKeyId = NewType("DkimKeyId", int)
 
 MESSAGE_PREFIX: Final = "em"
 TEST_MESSAGE_PREFIX: Final = "te"

@@ -74,7 +74,7 @@ class RecordResolver(DnsResolver, Protocol):
     """The resolver's interface for the verification of domains."""
 
     async def lookup(self, name: str, kind: str) -> tuple[str, ...]:
-        """Records of a type (A, AAAA, MX, PTR, TXT) as texts, past the cache; of MX the hosts, most preferred first. Empty: there are none, also
+        """Records of a type (A, AAAA, MX, NS, PTR, TXT) as texts, past the cache; of MX the hosts, most preferred first. Empty: there are none, also
         where there is no such name. Raises `LookupFailed` if there is no answer now.
         """
         ...
@@ -296,6 +296,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "A": _read_text,
     "AAAA": _read_text,
     "MX": _read_mx,
+    "NS": _read_target,
     "PTR": _read_target,
     "TXT": _read_txt,
 }

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from sendryd.model.apikey import ApiKey
 from sendryd.model.delivery import DeliveryState
-from sendryd.store.errors import Changed, LimitReached, NotAllowed
+from sendryd.model.domain import DkimKey
+from sendryd.store.errors import Changed, Conflict, LimitReached, NotAllowed
 
 _UNTRIED: Final = frozenset({DeliveryState.QUEUED.value, DeliveryState.HELD.value})
 
@@ -46,6 +47,20 @@ def check_rotation(old: ApiKey, new: ApiKey) -> None:
     """Raises `NotAllowed` if the old key was revoked before the new one was created."""
     if old.revoked_at is not None and old.revoked_at <= new.created_at:
         raise NotAllowed("the key is revoked; create a new one instead")
+
+
+def check_activation(key: DkimKey, now: datetime) -> None:
+    """Raises `NotAllowed` unless the last check has found the key's record and its time has come."""
+    if key.seen_at is None:
+        raise NotAllowed("the record of the new key was not found")
+    if key.starts_at > now:
+        raise NotAllowed("the time of the new key has not come")
+
+
+def check_new_selector(active: str, new: str) -> None:
+    """Raises `Conflict` if the active key of a domain has the selector of a new one."""
+    if active == new:
+        raise Conflict("the domain has a key of this selector")
 
 
 def check_unchanged(found: object, before: object, what: str) -> None:

@@ -33,6 +33,7 @@ class NameServer:
         self.servfail: set[str] = set()
         self.dropped: set[str] = set()
         self.truncated: set[str] = set()
+        self.is_authoritative = True
         self.delay = 0.0  # seconds before every answer
         self.ttl = TTL
         self.queries: Counter[tuple[str, str]] = Counter()
@@ -90,6 +91,7 @@ class NameServer:
         if name in self.dropped:
             return None
         response = dns.message.make_response(query, recursion_available=True)
+        response.flags |= dns.flags.AA if self.is_authoritative else 0
         if name in self.servfail:
             response.set_rcode(dns.rcode.SERVFAIL)
         elif is_udp and name in self.truncated:

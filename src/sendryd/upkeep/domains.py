@@ -1,13 +1,14 @@
 """Verifies sending domains periodically.
 
-Does: verifies pending domains often at first, then less often; verified ones twice a day, to notice removed records; failing ones every hour.
+Does: verifies pending domains often at first, then less often; verified ones twice a day, to notice removed records; failing ones every hour;
+those with a pending DKIM key each minute.
 Reads: sending domains, DNS. Writes: results of the checks, and webhook notifications of changed status.
 Limits: `PARALLEL` domains at a time. A domain that cannot be checked does not delay the others.
 """
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from sendryd.accounts.domains import Domains
 from sendryd.model.domain import DomainStatus, SendingDomain
@@ -15,7 +16,7 @@ from sendryd.model.ids import DomainId
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.rand import Rand
-from sendryd.store.base import AccountStore
+from sendryd.store.base import AccountStore, DkimKeyStore
 from sendryd.store.errors import NotFound, StoreError
 from sendryd.upkeep.rounds import run_rounds
 
@@ -33,14 +34,19 @@ SPREAD: Final = 0.1  # of the time between checks, so that domains added togethe
 log = get_logger("upkeep")
 
 
+class Store(AccountStore, DkimKeyStore, Protocol):
+    """Domains and their keys."""
+
+
 class DomainKeeper:
     """One round four times a minute."""
 
-    def __init__(self, store: AccountStore, domains: Domains, *, clock: Clock, rand: Rand) -> None:
+    def __init__(self, store: Store, domains: Domains, *, clock: Clock, rand: Rand) -> None:
         self._store = store
         self._domains = domains
         self._clock = clock
         self._rand = rand
+        self._rotating: set[DomainId] = set()  # domains with a pending DKIM key
         self._tried: dict[DomainId, tuple[datetime, float]] = {}  # time of the last try, also a failed one, and the jitter of the next
 
     async def run(self, interval: float = INTERVAL) -> None:
@@ -52,6 +58,7 @@ class DomainKeeper:
     async def run_once(self) -> None:
         """Verifies the due domains. Raises `StoreUnavailable` if they cannot be listed."""
         domains = await self._store.list_domains()
+        self._rotating = {key.domain_id for key in await self._store.list_pending_dkim_keys()}
         self._tried = {domain.id: self._tried[domain.id] for domain in domains if domain.id in self._tried}
         due = iter([domain for domain in domains if self._is_due(domain)])
 
@@ -64,6 +71,8 @@ class DomainKeeper:
     def _is_due(self, domain: SendingDomain) -> bool:
         tried, jitter = self._tried.get(domain.id, (None, 0.0))
         times = [moment for moment in (tried, domain.checked_at) if moment is not None]
+        if domain.id in self._rotating and (tried is None or self._clock.now() - tried >= NEW_EVERY):
+            return True
         return is_due(domain, self._clock.now(), last=max(times, default=None), jitter=jitter)
 
     async def _verify(self, domain: SendingDomain) -> None:

@@ -34,6 +34,7 @@ class Aggregate(StrEnum):
     CAPTURES = auto()
     CLAIMS = auto()
     CONTENT = auto()
+    DKIM_KEYS = auto()
     DOMAINS = auto()
     ENGAGEMENTS = auto()
     EXPIRY = auto()

@@ -9,12 +9,23 @@ from typing import Any
 import pytest
 
 from sendryd.model.delivery import HoldReason
-from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, RecordPurpose, TlsPolicy
+from sendryd.model.domain import (
+    RESOLVER,
+    Bimi,
+    DnsRecord,
+    DomainSettings,
+    DomainStatus,
+    PastCheck,
+    RecordPurpose,
+    Sighting,
+    TlsPolicy,
+)
 from sendryd.model.ids import (
     AccountId,
     DomainId,
 )
 from sendryd.store.base import (
+    MAX_CHECKS,
     DomainCheck,
     MailStore,
     NewDomain,
@@ -187,3 +198,46 @@ async def test_removed_domains_are_forgotten_once_no_mail_waits_for_them(store: 
     assert await store.release_for_domain(ACCOUNT, "one.test", NOW) == 1
     await store.cancel(QueueFilter(), NOW, samples.event)
     assert await store.delete_removed_domains(created_before=NOW + 3 * DAY, limit=9) == 2
+
+
+def past(minute: int, fault: str = "") -> PastCheck:
+    sighting = Sighting(purpose=RecordPurpose.SPF, texts=(f"v=spf1 ip4:192.0.2.{minute} -all",), servers=("ns1.example", RESOLVER))
+    silent = Sighting(purpose=RecordPurpose.DKIM, texts=None, servers=(RESOLVER,))
+    faults = {RecordPurpose.SPF: fault, RecordPurpose.DKIM: "no answer"}
+    return PastCheck(at=NOW + timedelta(minutes=minute), status=DomainStatus.PENDING, faults=faults, sightings=(sighting, silent))
+
+
+async def test_the_last_checks_of_a_domain_are_kept(store: MailStore, samples: Samples) -> None:
+    domain, other = samples.domain().domain, samples.domain("other.test").domain
+    for each in (domain, other):
+        await store.add_domain(NewDomain(domain=each, private_key=b"PEM"))
+    for minute in range(MAX_CHECKS + 3):
+        check = DomainCheck(
+            status=DomainStatus.PENDING,
+            records=(),
+            checked_at=NOW + timedelta(minutes=minute),
+            verified_at=None,
+            failing_since=None,
+            failures=minute,
+            past=past(minute),
+        )
+        domain = await store.record_domain_check(domain, check)
+    kept = await store.list_domain_checks(domain.id)
+    assert kept == [past(minute) for minute in reversed(range(3, MAX_CHECKS + 3))]
+    assert await store.list_domain_checks(domain.id, limit=2) == kept[:2]
+    assert (kept[0].found(RecordPurpose.SPF), kept[0].found(RecordPurpose.DKIM)) == (("v=spf1 ip4:192.0.2.52 -all",), ())
+    assert await store.list_domain_checks(other.id) == []
+    await store.remove_domain(domain.id, LATER)
+    assert await store.list_domain_checks(domain.id) == []
+
+
+async def test_a_check_that_was_overtaken_is_not_kept(store: MailStore, samples: Samples) -> None:
+    new = samples.domain()
+    await store.add_domain(new)
+    check = DomainCheck(
+        status=DomainStatus.PENDING, records=(), checked_at=LATER, verified_at=None, failing_since=None, failures=1, past=past(1)
+    )
+    await store.record_domain_check(new.domain, check)
+    with pytest.raises(Changed):
+        await store.record_domain_check(new.domain, check)
+    assert await store.list_domain_checks(new.domain.id) == [past(1)]

@@ -34,6 +34,7 @@ WORDS: dict[tuple[str, str], type[StrEnum]] = {
     ("api_key", "scope"): Scope,
     ("api_key", "mode"): KeyMode,
     ("sending_domain", "status"): DomainStatus,
+    ("domain_check", "status"): DomainStatus,
     ("message", "mode"): KeyMode,
     ("message", "type"): MessageType,
     ("delivery", "state"): DeliveryState,

@@ -8,13 +8,14 @@ Each method is one transaction, named after the event in the business. A method 
 from typing import Protocol
 
 from sendryd.store.base.accepting import AcceptStore, Answer, NewDelivery, NewMessage
-from sendryd.store.base.accounts import AccountStore, DomainCheck, NewApiKey, NewDomain, check_state
+from sendryd.store.base.accounts import MAX_CHECKS, AccountStore, DomainCheck, NewApiKey, NewDomain, check_state
 from sendryd.store.base.captures import CaptureStore, Play
 from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.content import ContentStore
 from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, DeliveryStore, Outcome, Simulator
 from sendryd.store.base.derived import DerivedStore
 from sendryd.store.base.dialogues import DialogueStore
+from sendryd.store.base.dkimkeys import DkimKeyStore, NewDkimKey
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.figures import DAYS_KEPT, HOURS_KEPT, MINUTES_KEPT, FigureStore
 from sendryd.store.base.health import HealthStore
@@ -25,7 +26,7 @@ from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationO
 from sendryd.store.base.paging import Page
 from sendryd.store.base.people import PeopleStore, SignedIn
 from sendryd.store.base.queue import QueuedDelivery, QueueFilter, QueueStore, WaitingDestination
-from sendryd.store.base.reading import DeliveryView, Ended, Engagement, EventFilter, EventStore, MessageFilter
+from sendryd.store.base.reading import DeliveryView, DomainTraffic, Ended, Engagement, EventFilter, EventStore, MessageFilter
 from sendryd.store.base.refusals import RefusalStore
 from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilter, ReportStore
 from sendryd.store.base.search import Hits, IndexState, SearchStore
@@ -37,6 +38,7 @@ from sendryd.store.base.upkeep import UpkeepStore
 __all__ = [
     "DAYS_KEPT",
     "HOURS_KEPT",
+    "MAX_CHECKS",
     "MAX_OFFSETS",
     "MINUTES_KEPT",
     "AcceptStore",
@@ -55,7 +57,9 @@ __all__ = [
     "DeliveryView",
     "DerivedStore",
     "DialogueStore",
+    "DkimKeyStore",
     "DomainCheck",
+    "DomainTraffic",
     "Ended",
     "Engagement",
     "EventFilter",
@@ -71,6 +75,7 @@ __all__ = [
     "MessageFilter",
     "NewApiKey",
     "NewDelivery",
+    "NewDkimKey",
     "NewDomain",
     "NewEvent",
     "NewMessage",
@@ -114,6 +119,7 @@ class MailStore(
     CaptureStore,
     QueueStore,
     AccountStore,
+    DkimKeyStore,
     EventStore,
     UpkeepStore,
     TraceStore,

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey
-from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, SendingDomain
+from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, PastCheck, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
 from sendryd.store.base.notify import Notice
 from sendryd.store.base.paging import Page
+
+MAX_CHECKS: Final = 50  # of each domain that are kept: 12 minutes of a page that is open, or weeks of a verified domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class DomainCheck:
     verified_at: datetime | None
     failing_since: datetime | None
     failures: int
+    past: PastCheck | None = None  # to be kept among the last `MAX_CHECKS`
 
 
 def check_state(domain: SendingDomain) -> tuple[object, ...]:
@@ -105,6 +108,10 @@ class AccountStore(Protocol):
 
     async def record_domain_check(self, before: SendingDomain, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:
         """Stores the result of a check. Durable. Raises `NotFound`, and `Changed` if another check was stored since `before` was read."""
+        ...
+
+    async def list_domain_checks(self, domain_id: DomainId, *, limit: int = MAX_CHECKS) -> list[PastCheck]:
+        """The last checks of a domain, newest first."""
         ...
 
     async def set_domain_settings(self, before: SendingDomain, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:

@@ -1,6 +1,6 @@
 """Messages and events as the API and pages show them, and engagements of recipients."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -8,7 +8,7 @@ from typing import Protocol
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import Event, EventType
-from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, EventId, MessageId
+from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId
 from sendryd.model.message import Message, MessageStatus, MessageSummary
 from sendryd.policy.searchterms import ANYTHING, Wanted
 from sendryd.store.base.events import NewEvent
@@ -44,6 +44,14 @@ class Engagement:
     happened_at: datetime
     suppression: NewSuppression | None = None
     unsubscribe: NewUnsubscribe | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainTraffic:
+    """Live messages of a sending domain in a time."""
+
+    sent: int
+    bounced: int  # of these; with at least one bounced delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +98,12 @@ class EventStore(Protocol):
 
     async def count_messages(self, account_id: AccountId, which: MessageFilter) -> int:
         """Number of messages that match the filter."""
+        ...
+
+    async def count_traffic(self, account_id: AccountId, *, since: datetime, limit: int) -> Mapping[DomainId, DomainTraffic]:
+        """The live messages of each sending domain since then, among the newest `limit` of the account: a bound for what it may cost. With as many
+        messages as that, there may be more.
+        """
         ...
 
     async def find_delivery(self, delivery_id: DeliveryId) -> DeliveryView | None:

@@ -5,9 +5,20 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy
-from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DomainId
-from sendryd.store.base import DomainCheck, NewDomain
+from sendryd.model.domain import (
+    Bimi,
+    DkimKey,
+    DnsRecord,
+    DomainSettings,
+    DomainStatus,
+    PastCheck,
+    RecordPurpose,
+    SendingDomain,
+    Sighting,
+    TlsPolicy,
+)
+from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DkimKeyId, DomainId
+from sendryd.store.base import DomainCheck, NewDkimKey, NewDomain
 from sendryd.store.codec.reading import FAULTS, Row, row_of
 from sendryd.store.codec.values import from_ms, from_ms_or_none, to_json, to_ms, to_ms_or_none
 
@@ -24,7 +35,7 @@ def domain_row(new: NewDomain) -> dict[str, Any]:
         "public_key": domain.public_key,
         "private_key": new.private_key,
         "settings": settings_json(domain.settings),
-        "records": _records_json(domain.records),
+        "records": records_json(domain.records),
         "created_at": to_ms(domain.created_at),
         "verified_at": to_ms_or_none(domain.verified_at),
         "checked_at": to_ms_or_none(domain.checked_at),
@@ -37,7 +48,7 @@ def check_row(check: DomainCheck) -> dict[str, Any]:
     """The columns that a check changes in the row of its domain."""
     return {
         "status": check.status.value,
-        "records": _records_json(check.records),
+        "records": records_json(check.records),
         "checked_at": to_ms(check.checked_at),
         "verified_at": to_ms_or_none(check.verified_at),
         "failing_since": to_ms_or_none(check.failing_since),
@@ -48,10 +59,6 @@ def check_row(check: DomainCheck) -> dict[str, Any]:
 def settings_json(settings: DomainSettings) -> str:
     """Settings as stored."""
     return to_json(asdict(settings))
-
-
-def _records_json(records: Sequence[DnsRecord]) -> str:
-    return to_json([asdict(record) for record in records])
 
 
 def _read_records(text: str) -> tuple[DnsRecord, ...]:
@@ -81,6 +88,71 @@ def read_domain(row: Row) -> SendingDomain:
         failures=row["failures"],
         records=_read_records(row["records"]),
     )
+
+
+def past_check_row(domain_id: DomainId, check: PastCheck) -> dict[str, Any]:
+    """The columns of a check to keep."""
+    return {
+        "domain_id": domain_id,
+        "checked_at": to_ms(check.at),
+        "status": check.status.value,
+        "faults": to_json({purpose.value: fault for purpose, fault in check.faults.items()}),
+        "sightings": to_json([asdict(sighting) for sighting in check.sightings]),
+    }
+
+
+def read_past_check(row: Row) -> PastCheck:
+    """A check."""
+    return PastCheck(
+        at=from_ms(row["checked_at"]),
+        status=DomainStatus(row["status"]),
+        faults={RecordPurpose(purpose): fault for purpose, fault in json.loads(row["faults"]).items()},
+        sightings=tuple(_read_sighting(each) for each in json.loads(row["sightings"])),
+    )
+
+
+def _read_sighting(stored: dict[str, Any]) -> Sighting:
+    texts = stored["texts"]
+    return Sighting(
+        purpose=RecordPurpose(stored["purpose"]), texts=None if texts is None else tuple(texts), servers=tuple(stored["servers"])
+    )
+
+
+def dkim_key_row(new: NewDkimKey) -> dict[str, Any]:
+    """The columns of a new DKIM key."""
+    key = new.key
+    return {
+        "private_key": new.private_key,
+        "id": key.id,
+        "domain_id": key.domain_id,
+        "selector": key.selector,
+        "public_key": key.public_key,
+        "created_at": to_ms(key.created_at),
+        "starts_at": to_ms(key.starts_at),
+        "seen_at": to_ms_or_none(key.seen_at),
+        "active_at": to_ms_or_none(key.active_at),
+        "retired_at": to_ms_or_none(key.retired_at),
+    }
+
+
+def read_dkim_key(row: Row) -> DkimKey:
+    """A DKIM key."""
+    return DkimKey(
+        id=DkimKeyId(row["id"]),
+        domain_id=DomainId(row["domain_id"]),
+        selector=row["selector"],
+        public_key=row["public_key"],
+        created_at=from_ms(row["created_at"]),
+        starts_at=from_ms(row["starts_at"]),
+        seen_at=from_ms_or_none(row["seen_at"]),
+        active_at=from_ms_or_none(row["active_at"]),
+        retired_at=from_ms_or_none(row["retired_at"]),
+    )
+
+
+def records_json(records: Sequence[DnsRecord]) -> str:
+    """Records as stored."""
+    return to_json([asdict(record) for record in records])
 
 
 def bimi_row(domain_id: DomainId, bimi: Bimi) -> dict[str, Any]:

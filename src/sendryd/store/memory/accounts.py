@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey, KeyMode
-from sendryd.model.domain import Bimi, DomainSettings, DomainStatus, SendingDomain
+from sendryd.model.domain import Bimi, DomainSettings, DomainStatus, PastCheck, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
-from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
+from sendryd.store.base import MAX_CHECKS, DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
 from sendryd.store.errors import Conflict, NotFound
 from sendryd.store.rules import check_limit, check_rotation, check_unchanged
 
@@ -23,6 +23,7 @@ class MemoryAccounts:
         self._bimi: dict[DomainId, Bimi] = {}
         self._keys: dict[ApiKeyId, NewApiKey] = {}
         self._domains: dict[DomainId, NewDomain] = {}
+        self._domain_checks: dict[DomainId, list[PastCheck]] = {}
         self._removed_domains: dict[DomainId, tuple[tuple[AccountId, str], datetime]] = {}
         self._version = 1
 
@@ -117,8 +118,14 @@ class MemoryAccounts:
         return new.private_key if new else None
 
     async def record_domain_check(self, before: SendingDomain, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
-        changes = {name: getattr(check, name) for name in DomainCheck.__slots__}
-        return self._change_domain(before, check_state, **changes)
+        changes = {name: getattr(check, name) for name in DomainCheck.__slots__ if name != "past"}
+        changed = self._change_domain(before, check_state, **changes)
+        if check.past is not None:
+            self._domain_checks[before.id] = [check.past, *self._domain_checks.get(before.id, [])][:MAX_CHECKS]
+        return changed
+
+    async def list_domain_checks(self, domain_id: DomainId, *, limit: int = MAX_CHECKS) -> list[PastCheck]:
+        return self._domain_checks.get(domain_id, [])[:limit]
 
     async def set_domain_settings(self, before: SendingDomain, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
         return self._change_domain(before, lambda domain: domain.settings, settings=settings)
@@ -139,6 +146,7 @@ class MemoryAccounts:
             raise NotFound("no such domain")
         self._removed_domains[domain_id] = (removed.domain.account_id, removed.domain.name), now
         self._bimi.pop(domain_id, None)
+        self._domain_checks.pop(domain_id, None)
         self._version += 1
 
     async def find_successor(self, domain_id: DomainId) -> DomainId | None:

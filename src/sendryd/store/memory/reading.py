@@ -1,16 +1,17 @@
 """The reads of the API, in dictionaries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sendryd.model.apikey import KeyMode
-from sendryd.model.delivery import NOT_GONE_STATES
+from sendryd.model.delivery import NOT_GONE_STATES, DeliveryState
 from sendryd.model.event import Event, EventType
-from sendryd.model.ids import MESSAGE_PREFIX, AccountId, DeliveryId, EventId, MessageId, parse_id
+from sendryd.model.ids import MESSAGE_PREFIX, AccountId, DeliveryId, DomainId, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, derive_status
 from sendryd.policy.searchterms import search_terms
 from sendryd.store.base import (
     DeliveryView,
+    DomainTraffic,
     Ended,
     Engagement,
     EventFilter,
@@ -40,6 +41,17 @@ class MemoryReading(MemoryMail):
     async def get_message(self, account_id: AccountId, message_id: MessageId) -> MessageSummary | None:
         new = self._messages.get(message_id)
         return self._summary(new.message) if new and new.message.account_id == account_id else None
+
+    async def count_traffic(self, account_id: AccountId, *, since: datetime, limit: int) -> Mapping[DomainId, DomainTraffic]:
+        found = [each for each in self._messages_of(account_id, MessageFilter(mode=KeyMode.LIVE)) if each.message.created_at >= since]
+        newest = [(each.message.signing_domain_id, DeliveryState.BOUNCED in each.states) for each in found[:limit]]
+        return {
+            domain_id: DomainTraffic(
+                sent=newest.count((domain_id, False)) + newest.count((domain_id, True)), bounced=newest.count((domain_id, True))
+            )
+            for domain_id, _ in newest
+            if domain_id is not None
+        }
 
     def _messages_of(self, account_id: AccountId, which: MessageFilter) -> list[MessageSummary]:
         found = []

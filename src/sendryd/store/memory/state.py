@@ -11,16 +11,16 @@ from sendryd.store.base import (
     NewMessage,
 )
 from sendryd.store.errors import NotFound
-from sendryd.store.memory.accounts import MemoryAccounts
 from sendryd.store.memory.content import MemoryContents, MemoryPlace
 from sendryd.store.memory.delivery import Delivery
+from sendryd.store.memory.dkimkeys import MemoryDkimKeys
 from sendryd.store.memory.lists import MemoryLists
 from sendryd.store.memory.nexthops import MemoryNextHops
 from sendryd.store.memory.traces import MemoryTraces
 from sendryd.store.rules import list_untried
 
 
-class MemoryMail(MemoryLists, MemoryAccounts, MemoryTraces, MemoryNextHops):
+class MemoryMail(MemoryLists, MemoryDkimKeys, MemoryTraces, MemoryNextHops):
     """Messages, contents, deliveries and events."""
 
     def __init__(self) -> None:

@@ -21,7 +21,8 @@ CREATE TABLE api_key (
     created_at   INTEGER NOT NULL,
     expires_at   INTEGER,
     revoked_at   INTEGER,
-    last_used_at INTEGER
+    last_used_at INTEGER,
+    last_used_from TEXT NOT NULL DEFAULT ''  -- the client's address
 ) STRICT;
 
 CREATE TABLE sending_domain (
@@ -41,6 +42,33 @@ CREATE TABLE sending_domain (
     failures      INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account_id, name)
 ) STRICT;
+
+-- The last checks of each domain's DNS records.
+CREATE TABLE domain_check (
+    id         INTEGER PRIMARY KEY,
+    domain_id  INTEGER NOT NULL REFERENCES sending_domain (id) ON DELETE CASCADE,
+    checked_at INTEGER NOT NULL,
+    status     TEXT NOT NULL CHECK (status IN ('pending', 'verified', 'failed')),
+    faults     TEXT NOT NULL,  -- JSON: what is wrong with the record of each purpose
+    sightings  TEXT NOT NULL   -- JSON of Sightings: what each server answered
+) STRICT;
+CREATE INDEX domain_check_domain ON domain_check (domain_id, id);
+
+-- DKIM keys of domains that have had more than one. A domain's active key signs from sending_domain.
+CREATE TABLE dkim_key (
+    id          INTEGER PRIMARY KEY,
+    domain_id   INTEGER NOT NULL REFERENCES sending_domain (id) ON DELETE CASCADE,
+    selector    TEXT NOT NULL,
+    public_key  TEXT NOT NULL,
+    private_key BLOB,              -- PEM of a pending key; NULL once it is active
+    created_at  INTEGER NOT NULL,
+    starts_at   INTEGER NOT NULL,  -- signs from then on, once its record is found
+    seen_at     INTEGER,           -- the last check that found its record; NULL: the latest one did not
+    active_at   INTEGER,           -- NULL: pending
+    retired_at  INTEGER,           -- NULL: pending or active
+    UNIQUE (domain_id, selector)
+) STRICT;
+CREATE UNIQUE INDEX dkim_key_pending ON dkim_key (domain_id) WHERE active_at IS NULL AND retired_at IS NULL;
 
 -- Names of removed domains by their ids: held mail refers to its sending domain by id, and is released when the name is verified again.
 CREATE TABLE removed_domain (

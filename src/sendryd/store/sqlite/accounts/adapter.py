@@ -9,12 +9,21 @@ import apsw
 
 from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey
-from sendryd.model.domain import Bimi, DomainSettings, SendingDomain
+from sendryd.model.domain import Bimi, DomainSettings, PastCheck, SendingDomain
 from sendryd.model.ids import API_KEY_PREFIX, DOMAIN_PREFIX, AccountId, ApiKeyId, DomainId
-from sendryd.store.base import DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
+from sendryd.store.base import MAX_CHECKS, DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
 from sendryd.store.codec.accounts import account_settings_json, read_account
 from sendryd.store.codec.api_keys import api_key_row, read_api_key
-from sendryd.store.codec.domains import bimi_row, check_row, domain_row, read_bimi, read_domain, settings_json
+from sendryd.store.codec.domains import (
+    bimi_row,
+    check_row,
+    domain_row,
+    past_check_row,
+    read_bimi,
+    read_domain,
+    read_past_check,
+    settings_json,
+)
 from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import contains, id_below, to_json, to_ms
 from sendryd.store.errors import NotFound
@@ -129,7 +138,15 @@ class Accounts:
         return bytes(row["private_key"]) if row else None
 
     async def record_domain_check(self, before: SendingDomain, check: DomainCheck, notice: Notice | None = None) -> SendingDomain:
-        return await self._change_domain(before, check_state, SQL["record_domain_check"], check_row(check), notice)
+        def keep(connection: apsw.Connection) -> None:
+            if check.past is not None:
+                change(connection, SQL["insert_domain_check"], **past_check_row(before.id, check.past))
+                change(connection, SQL["delete_old_domain_checks"], domain_id=before.id, keep=MAX_CHECKS)
+
+        return await self._change_domain(before, check_state, SQL["record_domain_check"], check_row(check), notice, keep)
+
+    async def list_domain_checks(self, domain_id: DomainId, *, limit: int = MAX_CHECKS) -> list[PastCheck]:
+        return [read_past_check(row) for row in self._database.fetch_rows(SQL["list_domain_checks"], domain_id=domain_id, limit=limit)]
 
     async def set_domain_settings(self, before: SendingDomain, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:
         values = {"settings": settings_json(settings)}
@@ -142,12 +159,14 @@ class Accounts:
         statement: str,
         values: Mapping[str, Any],
         notice: Notice | None,
+        also: Callable[[apsw.Connection], None] = lambda _connection: None,
     ) -> SendingDomain:
         def action(connection: apsw.Connection, _batch: object) -> SendingDomain:
-            check_unchanged(compared(_get_domain(connection, before.id)), compared(before), "the domain")
+            check_unchanged(compared(get_domain(connection, before.id)), compared(before), "the domain")
             change(connection, statement, id=before.id, **values)
+            also(connection)
             owe(connection, before.account_id, notice)
-            return _get_domain(connection, before.id)
+            return get_domain(connection, before.id)
 
         return await self._database.write(action)
 
@@ -176,7 +195,7 @@ class Accounts:
 
     async def set_bimi(self, domain_id: DomainId, before: Bimi | None, bimi: Bimi | None) -> None:
         def action(connection: apsw.Connection, _batch: object) -> None:
-            _get_domain(connection, domain_id)
+            get_domain(connection, domain_id)
             row = fetch_row(connection, SQL["get_bimi"], domain_id=domain_id)
             check_unchanged(read_bimi(row) if row else None, before, "the logo")
             if bimi is None:
@@ -208,7 +227,8 @@ def _get_key(connection: apsw.Connection, account_id: AccountId, key_id: ApiKeyI
     return read_api_key(_require(fetch_row(connection, SQL["get_api_key"], account_id=account_id, id=key_id), "key"))
 
 
-def _get_domain(connection: apsw.Connection, domain_id: DomainId) -> SendingDomain:
+def get_domain(connection: apsw.Connection, domain_id: DomainId) -> SendingDomain:
+    """A domain, in a transaction. Raises `NotFound`."""
     return read_domain(_require(fetch_row(connection, SQL["get_domain"], id=domain_id), "domain"))
 
 

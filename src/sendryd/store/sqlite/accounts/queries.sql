@@ -9,6 +9,12 @@ id, account_id, name, status, selector, public_key, settings, records, created_a
 -- columns: bimi
 logo_url, vmc_url, selector, is_verified, verified_at, created_at, updated_at
 
+-- columns: past_check
+checked_at, status, faults, sightings
+
+-- columns: dkim_key
+id, domain_id, selector, public_key, created_at, starts_at, seen_at, active_at, retired_at
+
 -- name: insert_account
 -- Creates an account unless it exists.
 INSERT INTO account (id, name, created_at) VALUES (:id, :name, :created_at) ON CONFLICT (id) DO NOTHING;
@@ -93,6 +99,58 @@ UPDATE sending_domain
 SET status = :status, records = :records, checked_at = :checked_at, verified_at = :verified_at, failing_since = :failing_since,
     failures = :failures
 WHERE id = :id;
+
+-- name: insert_domain_check
+-- Keeps a check of a domain.
+INSERT INTO domain_check (domain_id, {past_check}) VALUES (:domain_id, {:past_check});
+
+-- name: delete_old_domain_checks
+-- Deletes all but the last checks of a domain.
+DELETE FROM domain_check WHERE domain_id = :domain_id AND id <= (
+    SELECT id FROM domain_check WHERE domain_id = :domain_id ORDER BY id DESC LIMIT 1 OFFSET :keep
+);
+
+-- name: list_domain_checks
+-- The last checks of a domain, newest first.
+SELECT {past_check} FROM domain_check WHERE domain_id = :domain_id ORDER BY id DESC LIMIT :limit;
+
+-- name: insert_dkim_key
+-- Stores a DKIM key beside the one that a domain signs with.
+INSERT INTO dkim_key ({dkim_key}, private_key) VALUES ({:dkim_key}, :private_key);
+
+-- name: list_dkim_keys
+-- The DKIM keys of a domain that has had more than one, newest first.
+SELECT {dkim_key} FROM dkim_key WHERE domain_id = :domain_id ORDER BY id DESC;
+
+-- name: list_pending_dkim_keys
+-- The DKIM keys of all domains that wait for their record or their time.
+SELECT {dkim_key} FROM dkim_key WHERE active_at IS NULL AND retired_at IS NULL;
+
+-- name: get_pending_dkim_key
+-- A pending DKIM key of a domain, with its private half.
+SELECT {dkim_key}, private_key FROM dkim_key WHERE id = :id AND domain_id = :domain_id AND active_at IS NULL AND retired_at IS NULL;
+
+-- name: note_dkim_key
+-- Stores when the record of a pending DKIM key was last found.
+UPDATE dkim_key SET seen_at = :seen_at WHERE id = :id AND active_at IS NULL AND retired_at IS NULL;
+
+-- name: retire_dkim_key
+-- Retires the DKIM key that a domain signs with. A domain's first key has no row before that.
+INSERT INTO dkim_key (id, domain_id, selector, public_key, created_at, starts_at, active_at, retired_at)
+SELECT :id, id, selector, public_key, created_at, created_at, created_at, :now FROM sending_domain WHERE sending_domain.id = :domain_id
+ON CONFLICT (domain_id, selector) DO UPDATE SET retired_at = :now, private_key = NULL;
+
+-- name: activate_dkim_key
+-- Makes a pending DKIM key the active one; its private half moves to the domain.
+UPDATE dkim_key SET active_at = :now, private_key = NULL WHERE id = :id;
+
+-- name: set_domain_key
+-- Replaces the DKIM key that a domain signs with.
+UPDATE sending_domain SET selector = :selector, public_key = :public_key, private_key = :private_key, records = :records WHERE id = :id;
+
+-- name: remove_dkim_key
+-- Deletes a pending or retired DKIM key.
+DELETE FROM dkim_key WHERE id = :id AND (active_at IS NULL OR retired_at IS NOT NULL);
 
 -- name: set_domain_settings
 -- Replaces the settings of a domain.

@@ -61,6 +61,17 @@ FROM message LEFT JOIN segment ON segment.number = message.segment WHERE message
 SELECT count(*) FROM message
 WHERE account_id = :account_id AND id >= :first AND id < :last AND (:api_key_id IS NULL OR api_key_id = :api_key_id) AND mode = :mode;
 
+-- name: count_traffic
+-- How many of the newest live messages of each sending domain there are, and how many of them have bounced.
+SELECT signing_domain_id AS domain_id, count(*) AS sent, sum(has_bounced) AS bounced
+FROM (
+    SELECT signing_domain_id, EXISTS (
+        SELECT 1 FROM delivery INDEXED BY delivery_message WHERE delivery.message_id = message.id AND delivery.state = 'bounced'
+    ) AS has_bounced
+    FROM message NOT INDEXED WHERE id >= :first AND account_id = :account_id AND mode = 'live' ORDER BY id DESC LIMIT :limit
+)
+WHERE signing_domain_id IS NOT NULL GROUP BY signing_domain_id;
+
 -- name: list_due
 -- Due deliveries after a position of the index, oldest due first, without those of busy domains, of test mail, and of untried scheduled mail
 -- that is not due by the settled time. Passes at most `step` deliveries.

@@ -1,19 +1,20 @@
 """The reads of the API and the dashboard in SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import apsw
 
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import Event
-from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, AccountId, DeliveryId, EventId, MessageId
+from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, AccountId, DeliveryId, DomainId, EventId, MessageId
 from sendryd.model.message import MessageStatus, MessageSummary, derive_status
-from sendryd.store.base import DeliveryView, Engagement, EventFilter, MessageFilter, Page
+from sendryd.store.base import DeliveryView, DomainTraffic, Engagement, EventFilter, MessageFilter, Page
 from sendryd.store.codec.deliveries import read_view
 from sendryd.store.codec.events import read_subject, show_event
 from sendryd.store.codec.messages import show_message
 from sendryd.store.codec.reading import Row
-from sendryd.store.codec.values import id_below, to_ms
+from sendryd.store.codec.values import first_id, id_below, to_ms
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import fetch_row, fetch_rows, fetch_value
 from sendryd.store.sqlite.lists.adding import suppress, unsubscribe
@@ -42,6 +43,11 @@ class Reads(Searching):
             return summarise(connection, [row], unreadable)[0]
 
         return await self._database.read(work)
+
+    async def count_traffic(self, account_id: AccountId, *, since: datetime, limit: int) -> Mapping[DomainId, DomainTraffic]:
+        values = {"account_id": account_id, "first": first_id(since), "limit": limit}
+        rows = await self._database.read_rows(SQL["count_traffic"], **values)
+        return {DomainId(row["domain_id"]): DomainTraffic(sent=row["sent"], bounced=row["bounced"]) for row in rows}
 
     async def list_messages(
         self, account_id: AccountId, which: MessageFilter, *, limit: int, before: MessageId | None = None

@@ -1,0 +1,120 @@
+"""Tracking and settings of a domain, and its removal."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+from sendryd.accounts.domains import Change
+from sendryd.dashboard.app import Page
+from sendryd.dashboard.pages.domain import frame, on_domain
+from sendryd.dashboard.visit import Visit
+from sendryd.model.domain import SendingDomain, TlsPolicy
+from sendryd.policy.rights import Right
+
+SAVED: Final = "Saved."
+
+
+async def show_tracking(visit: Visit, domain: SendingDomain) -> Response:
+    """`GET /domains/{name}/tracking`."""
+    return _show_tracking(visit, domain)
+
+
+async def set_tracking(visit: Visit, domain: SendingDomain) -> Response:
+    """`POST /domains/{name}/tracking`."""
+    opens, clicks = "track_opens" in visit.fields, "track_clicks" in visit.fields
+    after = await _change(visit, domain, lambda settings: replace(settings, track_opens=opens, track_clicks=clicks))
+    return _show_tracking(visit, after, said=SAVED)
+
+
+async def show_settings(visit: Visit, domain: SendingDomain) -> Response:
+    """`GET /domains/{name}/settings`."""
+    return _show_settings(visit, domain, status=200)
+
+
+async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
+    """`POST /domains/{name}/settings`."""
+    fields = visit.fields
+    try:
+        tls_policy = TlsPolicy(fields.get("tls_policy", ""))
+        after = await _change(
+            visit,
+            domain,
+            lambda settings: replace(
+                settings,
+                include_subdomains="include_subdomains" in fields,
+                tls_policy=tls_policy,
+            ),
+        )
+    except ValueError:
+        return _show_settings(visit, domain, wrong={"tls_policy": "There is no such rule."}, status=422)
+    return _show_settings(visit, after, said=SAVED, status=200)
+
+
+async def remove(visit: Visit, domain: SendingDomain) -> Response:
+    """`POST /domains/{name}/remove`: removes a domain whose name was typed."""
+    typed = visit.fields.get("name", "")
+    if typed.strip().lower() != domain.name:
+        return _show_settings(visit, domain, wrong={"name": f"Type {domain.name} to remove it."}, status=422)
+    held = await visit.needs.domains.remove(domain)
+    await _audit(visit, "domain.removed", domain.name, {"held": held})
+    return visit.go("/domains")
+
+
+async def _change(visit: Visit, domain: SendingDomain, change: Change) -> SendingDomain:
+    after = await visit.needs.domains.change(domain.id, change)
+    await _audit(visit, "domain.changed", domain.name)
+    return after
+
+
+def _show_tracking(visit: Visit, domain: SendingDomain, *, said: str = "") -> Response:
+    public = urlsplit(visit.needs.site.public_url)
+    settings = domain.settings
+    values = {
+        **frame(domain, "/tracking"),
+        "opens": settings.track_opens,
+        "clicks": settings.track_clicks,
+        "host": public.netloc,
+        "is_encrypted": public.scheme == "https",
+        "said": said,
+        "fault": "",
+    }
+    return visit.show("domain_tracking.html", "domain", values)
+
+
+def _show_settings(visit: Visit, domain: SendingDomain, *, said: str = "", wrong: Mapping[str, str] | None = None, status: int) -> Response:
+    """The form holds what was typed after a fault, else what is stored."""
+    settings, fields = domain.settings, visit.fields if wrong and "tls_policy" in visit.fields else {}
+    values = {
+        **frame(domain, "/settings"),
+        "include_subdomains": "include_subdomains" in fields if fields else settings.include_subdomains,
+        "tls_policy": fields.get("tls_policy", settings.tls_policy.value),
+        "typed": visit.fields.get("name", ""),
+        "said": said,
+        "fault": "",
+        "wrong": {"tls_policy": "", "name": "", **(wrong or {})},
+    }
+    return visit.show("domain_settings.html", "domain", values, status=status)
+
+
+async def _audit(visit: Visit, action: str, target: str, after: Mapping[str, object] | None = None) -> None:
+    await visit.needs.audit.add(visit.account_id, visit.me.signed_in.person.email, visit.client, action, target, after=after)
+
+
+PAGES: Final = (
+    Page(
+        path="/domains/{name}/tracking",
+        get=on_domain(show_tracking),
+        post=on_domain(set_tracking),
+        needs_to_change=Right.ADMINISTER,
+    ),
+    Page(
+        path="/domains/{name}/settings",
+        get=on_domain(show_settings),
+        post=on_domain(set_settings),
+        needs_to_change=Right.ADMINISTER,
+    ),
+    Page(path="/domains/{name}/remove", post=on_domain(remove), needs_to_change=Right.ADMINISTER),
+)

@@ -1,0 +1,81 @@
+"""Domains in Chromium: what is wrong, the edit, and how the page follows what is published."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, expect
+
+from sendryd.testing.clients import RestClient
+from sendryd.testing.world import World
+
+from .conftest import Browser, open_tab
+
+pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
+
+FOUND = ("v=spf1 include:_spf.mail.example ~all", "v=spf1 ip4:198.51.100.7 -all")
+SOON = 17_000  # milliseconds: 15 s and the check itself
+
+
+def add(mails: World, name: str) -> None:
+    """Adds a domain whose DKIM and DMARC are right."""
+    made = RestClient(mails.relay, mails.live_key).post("/v1/domains", {"name": name})
+    for record in made["dns_records"]:
+        if record["name"] != name:
+            mails.nameserver.set_text(record["name"], record["value"])
+
+
+def test_two_spf_records_become_one_line_and_right_without_a_click(page: Page, mails: World) -> None:
+    add(mails, "merge.example")
+    mails.nameserver.set_text("_spf.mail.example", "v=spf1 ip4:203.0.113.0/24 -all")
+    mails.nameserver.set_text("merge.example", *FOUND)
+    page.goto("/domains/merge.example")
+    spf = page.locator('[data-record="spf"]')
+    struck = spf.locator(".edit .gone s")
+    expect(struck).to_have_text(sorted(FOUND), timeout=SOON)
+    added = spf.locator(".edit .new bdi")
+    expect(added).to_have_text(re.compile(r"v=spf1 include:_spf.mail.example ip4:198.51.100.7 a:\S+ ~all"))
+    expect(spf).to_contain_text("Seen by our resolver")
+    spf.get_by_role("button", name="Copy the new line").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == added.inner_text()
+    mails.nameserver.set_text("merge.example", copied)
+    expect(spf).to_have_attribute("data-verdict", "right", timeout=SOON)
+    expect(page.locator("#domain-head [data-status]")).to_have_attribute("data-status", "verified")
+    expect(page.get_by_text("Every required record is right.")).to_be_visible()
+    page.get_by_text("checks").last.click()
+    assert page.locator(".past li").count() >= 2
+
+
+def test_dns_that_fails_is_told_apart_from_records_that_are_missing(page: Page, mails: World) -> None:
+    add(mails, "silent.example")
+    mails.nameserver.servfail.add("silent.example")
+    try:
+        page.goto("/domains/silent.example")
+        page.get_by_role("button", name="Check now").click()
+        spf = page.locator('[data-record="spf"][data-verdict="unknown"]')
+        expect(spf).to_contain_text("DNS gives no answer")
+        expect(page.locator('[data-record="dkim"][data-verdict="right"]')).to_be_visible()
+    finally:
+        mails.nameserver.servfail.clear()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light")])
+def test_a_domain_fits_every_screen(chromium: Chromium, reader: Browser, width: int, scheme: str) -> None:
+    with open_tab(chromium, reader, width=width, scheme="dark" if scheme == "dark" else "light") as tab:
+        for path in ("", "/keys", "/tracking", "/settings", "/paste"):
+            tab.goto(f"/domains/example.test{path}")
+            assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_domain_is_read_without_scripts(chromium: Chromium, reader: Browser) -> None:
+    with open_tab(chromium, reader, script=False) as tab:
+        tab.goto("/domains/example.test")
+        expect(tab.locator('[data-record="spf"]')).to_contain_text("v=spf1 a:")
+
+
+def test_a_test_mail_is_sent_from_a_verified_domain(page: Page) -> None:
+    page.goto("/domains/example.test")
+    page.get_by_role("button", name="Send a test to me").click()
+    page.wait_for_url("**/emails/em_*")
+    expect(page.get_by_text("A test from example.test").first).to_be_visible()
