@@ -100,7 +100,14 @@ def fill(world: World, owner: Browser) -> dict[str, list[str]]:
         "/queue/{domain}": [f"/queue/{RECIPIENT_DOMAIN}", "/queue/never.example"],
         "/suppressions": ["/suppressions", f"/suppressions?q={quote(NASTY_ADDRESS)}"],
         "/templates/{id}": [template],
-        "/test": ["/test", *(f"/test?open={each}" for each in caught)],
+        "/test": [
+            "/test",
+            f"/test?q={quote(NASTY)}",
+            f"/test?q=order&clear={caught[-1]}",
+            *(f"/test?open={each}" for each in caught),
+            f"/test?open={caught[-1]}&width=600&mail=dark",
+            f"/test?open={caught[-1]}&part=attachments",
+        ],
     }
 
 

@@ -137,3 +137,21 @@ def test_a_server_on_a_private_address_is_not_asked(reader: Browser, mails: Worl
         assert reader.get(f"/content/{source[0]}").status == 404
         with pytest.raises(BlockingIOError):
             listening.accept()
+
+
+def test_an_account_may_forbid_to_fetch_pictures(reader: Browser, looker: Browser, pictured: str) -> None:
+    page = reader.get(f"/emails/{pictured}?part=preview&pictures=shown")
+    source = re.findall(r'src="([^"]*part/remote-0)"', reader.get(frame_path(page)).text)
+    assert len(source) == 1
+    assert looker.post("/settings/pictures", {"token": looker.get("/emails").token, "pictures": "never"}).status == 403
+    assert reader.send("/settings/pictures", {"pictures": "never"}, page="/settings").status == 303
+    try:
+        shown = reader.get(f"/emails/{pictured}?part=preview&pictures=shown")
+        assert "settings forbid" in shown
+        assert "Show pictures" not in shown
+        assert "remote-0" not in reader.get(frame_path(shown)).text
+        assert reader.get(f"/content/{source[0]}").status == 404
+        assert "pictures.changed" in reader.get("/audit")
+    finally:
+        reader.send("/settings/pictures", {"pictures": "fetch"}, page="/settings")
+    assert "Show pictures" in reader.get(f"/emails/{pictured}?part=preview")

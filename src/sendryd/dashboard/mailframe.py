@@ -36,16 +36,19 @@ class FrameView:
     widths: tuple[Link, ...]
     schemes: tuple[Link, ...]
     remote: int  # pictures from elsewhere
+    may_fetch: bool  # whether the account allows to show them
     show_remote: str  # the address that shows them; empty: they are shown
     large: str  # the size of HTML that is not framed at once; empty: it is framed
     show_whole: str  # the address that frames it anyway; empty: it is framed
 
 
-def frame_of(visit: Visit, message: Message, parts: PartsView, base: str, now: datetime) -> FrameView:
+async def frame_of(visit: Visit, message: Message, parts: PartsView, base: str, now: datetime) -> FrameView:
     """The frame of a mail's HTML. `base` is the address of the page, to which the switches add theirs."""
     width = _chosen(visit.query("width"), WIDTHS)
     scheme = _chosen(visit.query("mail"), tuple(SCHEMES))
-    is_remote_shown, is_whole = visit.query("pictures") == "shown", visit.query("html") == "whole"
+    account = await visit.needs.store.get_account(message.account_id)
+    may_fetch = account is not None and account.settings.fetches_pictures
+    is_remote_shown, is_whole = may_fetch and visit.query("pictures") == "shown", visit.query("html") == "whole"
     here = {"width": width, "mail": scheme, "pictures": visit.query("pictures"), "html": visit.query("html")}
 
     def link(**change: str) -> str:
@@ -67,6 +70,7 @@ def frame_of(visit: Visit, message: Message, parts: PartsView, base: str, now: d
         widths=tuple(Link(each, link(width=each), is_here=each == width) for each in (*WIDTHS[1:], WIDTHS[0])),
         schemes=tuple(Link(text, link(mail=name), is_here=name == scheme) for name, text in SCHEMES.items()),
         remote=parts.remote,
+        may_fetch=may_fetch,
         show_remote="" if is_remote_shown else link(pictures="shown"),
         large=size_text(parts.html_size) if parts.html_size > MAX_HTML else "",
         show_whole="" if is_whole else link(html="whole"),

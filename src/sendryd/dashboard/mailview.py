@@ -145,7 +145,7 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
         tabs=tuple(Link(name, base + urlencode({"part": name.lower()}), is_here=name == part) for name in PARTS),
         part=part,
         parts=parts,
-        frame=frame_of(visit, message, parts, base, now) if part == "Preview" and parts.has_html else None,
+        frame=await frame_of(visit, message, parts, base, now) if part == "Preview" and parts.has_html else None,
         entries=timeline(message, found.items, deliveries, endpoints, accepted_with=accepted_with, now=now, dialogues=dialogues),
         is_cut=found.has_more or len(found.items) > MAX_ENTRIES,
         webhooks=tuple(_webhook(each) for each in endpoints),

@@ -62,6 +62,7 @@ class AccountSettings:
     default_region: str | None = None
     data_residency: str = "none"
     benchmark_opt_in: bool = False
+    fetches_pictures: bool = True  # whether readers of a mail may have its pictures fetched from other servers
     requires_factor: bool = False  # whether people without a second factor can do nothing but set one up
 
 

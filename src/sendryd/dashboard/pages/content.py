@@ -45,6 +45,12 @@ async def show_part(visit: Visit) -> Response:
     return await _picture(visit, None if kind is None else (kind, [octets]))
 
 
+async def _may_fetch(visit: Visit, token: ContentToken) -> bool:
+    """Whether the account has pictures fetched: that may have been changed since the token was made."""
+    account = await visit.needs.store.get_account(token.account_id)
+    return account is not None and account.settings.fetches_pictures
+
+
 async def _frame(visit: Visit, token: ContentToken, content: bytes) -> Response:
     needs, text = visit.needs, visit.request.path_params["token"]
     summary = await offload.in_thread(summarise, content)
@@ -70,7 +76,8 @@ async def _find_picture(visit: Visit, token: ContentToken, content: bytes) -> Re
         return _say(404, NOTHING)
     if digits == name:
         return await _picture(visit, await offload.in_thread(picture_part, content, int(digits)))
-    html = (await offload.in_thread(summarise, content)).html if token.is_remote_shown else None
+    is_shown = token.is_remote_shown and await _may_fetch(visit, token)
+    html = (await offload.in_thread(summarise, content)).html if is_shown else None
     urls = await visit.needs.framer.remote_pictures(html or "", lane=token.account_id, max_html=_max_html(token))
     return urls[int(digits)] if int(digits) < len(urls) else _say(404, NOTHING)
 

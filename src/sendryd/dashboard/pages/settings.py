@@ -1,5 +1,6 @@
 """Settings: what the program runs with and where each value comes from, and the account."""
 
+from dataclasses import replace
 from typing import Final
 
 from starlette.responses import Response
@@ -32,12 +33,24 @@ async def rename(visit: Visit) -> Response:
     return visit.go("/settings")
 
 
+async def set_pictures(visit: Visit) -> Response:
+    """`POST /settings/pictures`: whether pictures in mails are fetched from other servers when a reader asks."""
+    fetches = visit.fields.get("pictures", "") == "fetch"
+    accounts = Accounts(visit.needs.store)
+    before = (await accounts.get(visit.account_id)).settings.fetches_pictures
+    await accounts.change(visit.account_id, lambda settings: replace(settings, fetches_pictures=fetches))
+    actor, states = visit.me.signed_in.person.email, ({"fetched": before}, {"fetched": fetches})
+    await visit.needs.audit.add(visit.account_id, actor, visit.client, "pictures.changed", "pictures", before=states[0], after=states[1])
+    return visit.go("/settings")
+
+
 async def _show(visit: Visit, *, wrong: str, status: int) -> Response:
     account = await Accounts(visit.needs.store).get(visit.account_id)
     branding = account.settings.branding
     values = {
         "name": visit.fields.get("name", account.name),
         "wrong": wrong,
+        "fetches_pictures": account.settings.fetches_pictures,
         "settings": tuple(visit.needs.settings()),
         "branding": (
             ("Colour", branding.brand_color),
@@ -51,4 +64,7 @@ async def _show(visit: Visit, *, wrong: str, status: int) -> Response:
     return visit.show("settings.html", "settings", values, status=status)
 
 
-PAGES: Final = (Page(path="/settings", get=show, post=rename, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),)
+PAGES: Final = (
+    Page(path="/settings", get=show, post=rename, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),
+    Page(path="/settings/pictures", post=set_pictures, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),
+)
