@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, cast
 
 import pytest
 
-from sendryd.accounts.explanations import explain_delivery, facts_of
+from sendryd.accounts.explanations import Surroundings, explain_delivery, facts_of, read_surroundings
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType, Metadata
 from sendryd.model.ids import DeliveryId, EventId
+from sendryd.model.lane import LaneSnapshot, TriedServer
 from sendryd.policy.explain import Tone
-from sendryd.store.base import QueuedDelivery
+from sendryd.store.base import QueuedDelivery, Store
+from sendryd.store.memory import MemoryStore
 from sendryd.testing.samples import Samples
 
 NOW: Final = datetime(2026, 5, 5, 13, 58, tzinfo=UTC)
@@ -89,3 +91,57 @@ def test_a_complaint_after_delivery_comes_first(delivery: QueuedDelivery) -> Non
     events = [event(1, EventType.DELIVERED, {"category": "delivered"}, of=delivery), event(2, EventType.COMPLAINED, {}, of=delivery)]
     found = explain_delivery(replace(delivery, state=DeliveryState.DELIVERED), events, NOW, lifetime=LIFETIME)
     assert found.tone is Tone.ABUSE
+
+
+def lane(**changes: Any) -> LaneSnapshot:
+    server = TriedServer(host="mx9.corp.example", address="192.0.2.1", port=25, tls="", fault="not connected: refused", at=NOW)
+    known: dict[str, Any] = {
+        "next_hop": "corp.example",
+        "at": NOW,
+        "sending": 1,
+        "limit": 5,
+        "per_minute": 20,
+        "suspended_until": None,
+        "last_success": None,
+        "last_reply": "",
+        "servers": (server,),
+    }
+    return LaneSnapshot(**{**known, **changes})
+
+
+def test_those_that_go_first_and_the_pace_are_told(delivery: QueuedDelivery) -> None:
+    around = Surroundings(lanes={"corp.example": lane()}, ahead={delivery.id: 200})
+    found = explain_delivery(replace(delivery, due_at=NOW), [], NOW, lifetime=LIFETIME, around=around)
+    assert (found.sentence, found.advice) == ("In the queue: 200 others to corp.example go first.", "About 10 min at this pace.")
+
+
+def test_the_server_that_is_being_talked_to_is_named(delivery: QueuedDelivery) -> None:
+    leased = replace(delivery, state=DeliveryState.LEASED)
+    for lanes, host in (
+        ({"corp.example": lane()}, "mx9.corp.example"),
+        ({"*": lane(next_hop="*")}, "mx9.corp.example"),
+        ({}, "corp.example"),
+    ):
+        found = explain_delivery(leased, [], NOW, lifetime=LIFETIME, around=Surroundings(lanes=lanes))
+        assert found.sentence == f"Being handed to {host}."
+
+
+def test_every_server_that_was_tried_is_named(delivery: QueuedDelivery) -> None:
+    tried = event(
+        1, EventType.DEFERRED, {"category": "connect_failure", "host": "mx2.test", "tried": ["mx1.test", "mx2.test", 7]}, of=delivery
+    )
+    found = explain_delivery(delivery, [tried], NOW, lifetime=LIFETIME)
+    assert found.sentence == "corp.example does not answer: mx1.test and mx2.test were tried."
+    blocked = explain_delivery(delivery, [tried], NOW, lifetime=LIFETIME, around=Surroundings(nothing_reachable=True))
+    assert blocked.sentence == "No server can be reached: outgoing port 25 seems blocked here."
+
+
+async def test_surroundings_are_read_of_the_store(delivery: QueuedDelivery) -> None:
+    store = cast("Store", MemoryStore())
+    servers = lane().servers
+    lanes = [lane(next_hop=name, servers=servers) for name in ("corp.example", "b.test", "c.test")]
+    await store.put_lanes(lanes, keep_since=NOW - timedelta(days=1), most=9)
+    await store.pause_destination("corp.example", by="Mara", now=NOW)
+    around = await read_surroundings(store, ["corp.example"], NOW, due=[delivery, replace(delivery, due_at=NOW)])
+    assert (list(around.lanes), around.nothing_reachable, around.ahead) == (["corp.example"], True, {delivery.id: 0})
+    assert explain_delivery(delivery, [], NOW, lifetime=LIFETIME, around=around).sentence == "Mail to corp.example is paused by Mara."

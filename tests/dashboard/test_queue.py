@@ -35,6 +35,18 @@ def destination(page: Answer, domain: str) -> str:
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", found[0]))) if found else ""
 
 
+def test_the_page_of_a_destination_has_its_servers_and_its_limit(mails: World, reader: Browser, looker: Browser) -> None:
+    send(mails, "servers.test", "ann", "slow")
+    page = wait_for_reply(mails, reader, "servers.test", "Mail servers")
+    for answer in (page, looker.get("/queue/servers.test")):
+        words = html.unescape(re.sub(r"<[^>]*>", "", answer.text))
+        assert f"mx.example.org:{mails.mailhost.port}" in words
+        assert "127.0.0.1, TLSv1.3" in words
+        assert "answered" in words
+        assert "Last success" in words
+    assert re.search(r"<dd data-sending>0 of \d+ at once</dd>", page.text)
+
+
 def test_a_destination_that_puts_mail_off_is_named_with_its_cause(mails: World, reader: Browser, looker: Browser) -> None:
     (public_id,) = send(mails, "later.test", "slow")
     page = wait_for_reply(mails, reader, "later.test", "Greylisting in action")

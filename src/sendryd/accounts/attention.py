@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sendryd.accounts.explanations import facts_of
+from sendryd.accounts.explanations import Surroundings, facts_of
 from sendryd.model.attention import Silence
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId
@@ -79,7 +79,7 @@ class Attention:
             message = delivery.message
             which = EventFilter(mode=message.mode, message_id=message.id)
             events = await self._store.list_events(message.account_id, which, limit=MOST_EVENTS)
-            facts = facts_of(delivery, events.items, now, lifetime=self._queue_lifetime, paused=paused.values())
+            facts = facts_of(delivery, events.items, now, lifetime=self._queue_lifetime, around=Surroundings(paused=tuple(paused.values())))
             if facts.state is not DeliveryState.HELD and facts.last is not None:  # the cause stays while the next attempt is under way
                 facts = replace(facts, state=DeliveryState.QUEUED, due_at=max(facts.due_at, now + _SOON))
                 category = facts.last.category if facts.last else None

@@ -1,15 +1,20 @@
 """The facts about a delivery that its row and its events hold, for the plain sentence."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType
-from sendryd.policy.explain import Attempt, Complaint, Explanation, Facts, Hold, Lane, Suppressed, explain
+from sendryd.model.ids import DeliveryId
+from sendryd.model.lane import LaneSnapshot
+from sendryd.policy.explain import Attempt, Complaint, Explanation, Facts, Hold, Lane, Suppressed, explain, nothing_reachable
+from sendryd.policy.explain.reachability import LATELY
 from sendryd.policy.replies.verdict import Category
-from sendryd.store.base import PausedDestination, QueuedDelivery
+from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.store.base import PausedDestination, QueuedDelivery, Store
 
 _OUTCOMES: Final = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.DELIVERED, EventType.FAILED})
 _ENDINGS: Final = frozenset({EventType.BOUNCED, EventType.FAILED, EventType.CANCELLED, EventType.SUPPRESSED})
@@ -21,19 +26,49 @@ _CAUSES: Final[Mapping[str, str]] = {
 }
 
 
+MAX_LANES: Final = 100  # the latest, which tell whether any server can be reached
+MAX_AHEAD: Final = 10_000  # counted
+MAX_COUNTED: Final = 20  # deliveries of a message of which those before them are counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is known beside a delivery itself."""
+
+    paused: tuple[PausedDestination, ...] = ()
+    lanes: Mapping[str, LaneSnapshot] = field(default_factory=dict)  # by next hop
+    ahead: Mapping[DeliveryId, int] = field(default_factory=dict)  # deliveries that are due earlier, by delivery
+    nothing_reachable: bool = False
+
+    def lane(self, domain: str) -> LaneSnapshot | None:
+        """The lane of a domain, or the smart host's."""
+        return self.lanes.get(domain) or self.lanes.get(ANY_DOMAIN)
+
+
+async def read_surroundings(store: Store, domains: Iterable[str], now: datetime, *, due: Iterable[QueuedDelivery] = ()) -> Surroundings:
+    """What is known of these destinations. `due` are deliveries of which it is said how many go first, if they are due."""
+    waiting = [each for each in due if each.state is DeliveryState.QUEUED and each.due_at <= now][:MAX_COUNTED]
+    return Surroundings(
+        paused=tuple(await store.list_paused_destinations()),
+        lanes={each.next_hop: each for each in await store.find_lanes([*domains, ANY_DOMAIN])},
+        ahead={each.id: await store.count_ahead(each.domain, each.due_at, most=MAX_AHEAD) for each in waiting},
+        nothing_reachable=nothing_reachable(await store.list_lanes(since=now - LATELY, limit=MAX_LANES), now),
+    )
+
+
 def explain_delivery(
     delivery: QueuedDelivery,
     events: Iterable[Event],
     now: datetime,
     *,
     lifetime: timedelta,
-    paused: Iterable[PausedDestination] = (),
+    around: Surroundings | None = None,
 ) -> Explanation:
     """What happens to a delivery and why.
 
     `events` are its message's, in any order; those of other recipients are left out. `lifetime` is how long the queue keeps mail.
     """
-    return explain(facts_of(delivery, events, now, lifetime=lifetime, paused=paused))
+    return explain(facts_of(delivery, events, now, lifetime=lifetime, around=around))
 
 
 def facts_of(
@@ -42,9 +77,10 @@ def facts_of(
     now: datetime,
     *,
     lifetime: timedelta,
-    paused: Iterable[PausedDestination] = (),
+    around: Surroundings | None = None,
 ) -> Facts:
     """The facts of a delivery that are stored."""
+    around = around or Surroundings()
     message = delivery.message
     own = sorted((each for each in events if each.delivery_id == delivery.id), key=lambda each: each.id)
     latest = {each.type: each for each in own}
@@ -67,11 +103,22 @@ def facts_of(
         ended_at=endings[-1].created_at if endings else None,
         last=_attempt(outcomes) if outcomes else None,
         hold=_hold(delivery) if delivery.state is DeliveryState.HELD else None,
-        lane=Lane(paused_by=next((each.by for each in paused if each.domain == delivery.domain), "")),
+        lane=_lane(delivery, around),
+        nothing_reachable=around.nothing_reachable,
         suppressed=_suppressed(latest.get(EventType.SUPPRESSED)),
         complaint=Complaint(at=complained.created_at) if complained else None,
         size=message.size,
         is_captured=message.mode is KeyMode.TEST,
+    )
+
+
+def _lane(delivery: QueuedDelivery, around: Surroundings) -> Lane:
+    known = around.lane(delivery.domain)
+    return Lane(
+        ahead=around.ahead.get(delivery.id, 0),
+        per_minute=known.per_minute if known else 0,
+        paused_by=next((each.by for each in around.paused if each.domain == delivery.domain), ""),
+        host=known.servers[0].host if known and known.sending and known.servers else "",
     )
 
 
@@ -88,6 +135,7 @@ def _attempt(outcomes: list[Event]) -> Attempt:
         enhanced=_text(found, "enhanced_code"),
         host=_text(found, "host"),
         address=_text(found, "address"),
+        tried=_texts(found, "tried"),
         is_in_doubt=found.get("possibly_duplicate") is True,
     )
 
@@ -108,3 +156,8 @@ def _suppressed(event: Event | None) -> Suppressed | None:
 def _text(metadata: Mapping[str, object], name: str) -> str:
     value = metadata.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _texts(metadata: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = metadata.get(name)
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from sendryd.accounts.explanations import explain_delivery
+from sendryd.accounts.explanations import explain_delivery, read_surroundings
 from sendryd.api.framework.answers import page
 from sendryd.app.build import Basics
 from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_word, explained_delivery_json, place_of
@@ -107,8 +107,8 @@ def show(target: Target, as_json: Json = False) -> None:
                 break
         now = basics.clock.now()
         lifetime = basics.settings.max_queue_age
-        paused = await basics.store.list_paused_destinations()
-        explained = [explain_delivery(each, events, now, lifetime=lifetime, paused=paused) for each in deliveries]
+        around = await read_surroundings(basics.store, {each.domain for each in deliveries}, now, due=deliveries)
+        explained = [explain_delivery(each, events, now, lifetime=lifetime, around=around) for each in deliveries]
         dialogues = await basics.dialogues.read_dialogues({place_of(event) for event in events})
         return [explained_delivery_json(each, words.text, events, dialogues) for each, words in zip(deliveries, explained, strict=True)]
 

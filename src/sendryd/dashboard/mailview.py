@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from sendryd.accounts.explanations import explain_delivery
+from sendryd.accounts.explanations import explain_delivery, read_surroundings
 from sendryd.dashboard.mailframe import FrameView, Link, frame_of
 from sendryd.dashboard.mailparts import PartsView, read_parts, read_source
 from sendryd.dashboard.release import source_of
@@ -118,7 +118,7 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
     endpoints = await _endpoints(visit, message_id)
     part = part if part in PARTS else PARTS[0]
     dialogues = await visit.needs.dialogues.read_dialogues(place for _, place in list_places(found.items)) if part == PARTS[0] else {}
-    explained = _explain(visit, deliveries, found.items, now)
+    explained = await _explain(visit, deliveries, found.items, now)
     worst = explained[0][1] if explained else Explanation(Tone.OFF, "This mail has no recipients any more.")
     parts = await _read_part(visit, message, part) if has_content else PartsView()
     accepted_with = f"key {key_name}" if key_name else ""
@@ -191,7 +191,7 @@ def _webhook(endpoint: Endpoint) -> WebhookView:
     )
 
 
-def _explain(
+async def _explain(
     visit: Visit, deliveries: Sequence[QueuedDelivery], events: Sequence[Event], now: datetime
 ) -> list[tuple[QueuedDelivery, Explanation]]:
     """Each delivery with its sentence, the worst first."""
@@ -199,7 +199,8 @@ def _explain(
     for event in events:
         by_delivery.setdefault(event.delivery_id, []).append(event)
     lifetime = visit.needs.queue_lifetime
-    explained = [(each, explain_delivery(each, by_delivery.get(each.id, ()), now, lifetime=lifetime)) for each in deliveries]
+    around = await read_surroundings(visit.needs.store, {each.domain for each in deliveries}, now, due=deliveries)
+    explained = [(each, explain_delivery(each, by_delivery.get(each.id, ()), now, lifetime=lifetime, around=around)) for each in deliveries]
     return sorted(explained, key=lambda pair: (RANKS[pair[1].tone], pair[0].id))
 
 

@@ -106,3 +106,8 @@ class Dialogue:
         """What happened beside the dialogue, for the notes."""
         if self.notes is not None:
             self.notes.note(text)
+
+    def note_fault(self, text: str) -> None:
+        """The session is broken."""
+        if self.notes is not None:
+            self.notes.note_fault(text)

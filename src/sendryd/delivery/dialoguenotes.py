@@ -21,12 +21,13 @@ _CHALLENGE: Final = b"334"  # RFC 4954 §4
 class SessionNotes:
     """One session, or the part of a kept connection that belongs to one attempt."""
 
-    __slots__ = ("_heard", "_is_over", "_monotonic", "_spoken", "_target", "tls", "transcript")
+    __slots__ = ("_heard", "_is_over", "_monotonic", "_spoken", "fault", "target", "tls", "transcript")
 
     def __init__(self, target: Target, transcript: Transcript | None, monotonic: Callable[[], float]) -> None:
         self.transcript = transcript  # to the log, if somebody has asked for it
         self.tls = ""
-        self._target = target
+        self.fault = ""  # why there was no session, or why it broke
+        self.target = target
         self._monotonic = monotonic
         self._spoken: list[tuple[float, Speaker, bytes | str]] = []
         self._heard = 0  # octets
@@ -52,6 +53,11 @@ class SessionNotes:
         if self.transcript is not None:
             self.transcript.note(text)
 
+    def note_fault(self, text: str) -> None:
+        """There is no session, or none any more."""
+        self.fault = text
+        self.note(text)
+
     def note_tls(self, tls: TlsInfo, *, is_kept: bool = False) -> None:
         """The session is encrypted. `is_kept`: since an earlier attempt."""
         self.tls = f"{tls.version}, {tls.cipher}"
@@ -73,7 +79,7 @@ class SessionNotes:
         if rest:
             lines.append(DialogueLine(lines[-1].ms if lines else 0, Speaker.THEM, _reply_text(rest)))
         self._spoken = []
-        target = self._target
+        target = self.target
         return DialogueSession(host=target.host, address=target.address, port=target.port, tls=self.tls, lines=tuple(lines))
 
 
@@ -93,6 +99,10 @@ class AttemptNotes:
         session = SessionNotes(target, transcript, self._monotonic)
         self._sessions.append(session)
         return session
+
+    def tried(self) -> list[tuple[Target, str, str]]:
+        """The targets in order, each with its TLS and why there was no session; either may be empty."""
+        return [(each.target, each.tls, each.fault) for each in self._sessions]
 
     def end(self) -> AttemptDialogue | None:
         """What was said in the attempt; None if no server was tried."""

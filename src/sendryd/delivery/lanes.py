@@ -91,8 +91,13 @@ class Lanes:
         """The lane, made if there is none."""
         state = self._lanes.get(key)
         if state is None:
-            state = self._lanes[key] = LaneState(key, new_lane(is_smart_host=key == ANY_DOMAIN))
+            state = self._lanes[key] = LaneState(key, self.fresh(key))
         return state
+
+    @staticmethod
+    def fresh(key: str) -> Lane:
+        """A lane of which nothing is known."""
+        return new_lane(is_smart_host=key == ANY_DOMAIN)
 
     def all(self) -> list[LaneState]:
         """All of them."""

@@ -14,19 +14,33 @@ from sendryd.policy.address_key import normalise_address
 from sendryd.policy.replies.verdict import Category, Kind, Verdict
 from sendryd.policy.retry import GiveUp, RetryAt
 from sendryd.store.base import ClaimedDelivery, NewEvent, NewSuppression, Outcome
+from sendryd.valuetype import valuetype
 
 HARD: Final = "hard"
 SOFT: Final = "soft"
 _HARD_CATEGORIES: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX, Category.BAD_DOMAIN})
 
 
+@valuetype(frozen=True, slots=True)
+class Tries:
+    """The sessions of an attempt."""
+
+    hosts: tuple[str, ...] = ()  # each once, in order
+    dialogue: str = ""  # the place where what was said is kept
+
+
+NO_TRIES: Final = Tries()
+
+
 def make_outcome(
-    delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | GiveUp | None, next_id: Callable[[], int], dialogue: str = ""
+    delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | GiveUp | None, next_id: Callable[[], int], tries: Tries = NO_TRIES
 ) -> Outcome:
-    """What is stored. `retry` belongs to a deferral; `dialogue` is the place where what was said is kept."""
+    """What is stored. `retry` belongs to a deferral."""
     metadata, relay = _metadata(delivery, verdict), verdict.relay
-    if dialogue:
-        metadata[PLACE] = dialogue
+    if tries.dialogue:
+        metadata[PLACE] = tries.dialogue
+    if len(tries.hosts) > 1:
+        metadata["tried"] = list(tries.hosts)
     due_at: datetime | None = None
     types: tuple[EventType, ...]
     match verdict.kind:

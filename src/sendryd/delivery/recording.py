@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from sendryd.delivery.attempt import Attempt
-from sendryd.delivery.outcome import make_outcome
+from sendryd.delivery.outcome import NO_TRIES, Tries, make_outcome
 from sendryd.delivery.outcomelog import log_outcome
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, SuppressionId, format_id
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
@@ -96,21 +96,22 @@ class Recorder:
             if tries:
                 self.unrecorded -= 1
 
-    def _keep_dialogue(self, attempt: Attempt) -> str:
-        """Keeps what was said. Returns the place, which may be empty."""
+    def _keep_dialogue(self, attempt: Attempt) -> Tries:
+        """Keeps what was said."""
         dialogue = attempt.notes.end()
         if dialogue is None:
-            return ""
+            return NO_TRIES
         is_delivered = all(verdict.kind is Kind.DELIVERED for verdict in attempt.verdicts.values())
-        return self._dialogues.add_dialogue(dialogue, is_delivered=is_delivered)
+        hosts = tuple(dict.fromkeys(session.host for session in dialogue.sessions))
+        return Tries(hosts, self._dialogues.add_dialogue(dialogue, is_delivered=is_delivered))
 
-    async def _record(self, claim: Claim, verdicts: Mapping[str, Verdict], place: str = "") -> None:
+    async def _record(self, claim: Claim, verdicts: Mapping[str, Verdict], tries: Tries = NO_TRIES) -> None:
         now = self._clock.now()
         outcomes: list[Outcome] = []
         for delivery in claim.deliveries:
             verdict = verdicts[delivery.forward_path]
             retry = self._retry(claim, delivery, verdict, now) if verdict.kind is Kind.DEFERRED else None
-            outcomes.append(make_outcome(delivery, verdict, retry, self._ids.next, place))
+            outcomes.append(make_outcome(delivery, verdict, retry, self._ids.next, tries))
         if not await self.store(claim, outcomes, now):
             return
         for delivery, outcome in zip(claim.deliveries, outcomes, strict=True):

@@ -25,6 +25,7 @@ from typing import Final
 from sendryd.delivery.claiming import MAX_WAITING, Claimer, QueueOfNextHops
 from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.grouping import group_claims
+from sendryd.delivery.laneboard import LaneBoard
 from sendryd.delivery.lanes import Held, Lanes, LaneState
 from sendryd.delivery.leases import HeldLeases
 from sendryd.delivery.places import Places
@@ -86,6 +87,7 @@ class Scheduler:
         self._places = Places()
         delays = tuple(delay.total_seconds() for delay in plan.delays)
         self._lanes = Lanes(self._places, clock, delays=delays, has_smart_host=has_smart_host)
+        self.board = LaneBoard(self._lanes, clock)
         self._leases = HeldLeases(store, owner=owner, clock=clock, rand=rand)
         self._claimer = Claimer(
             store,
@@ -252,6 +254,7 @@ class Scheduler:
     async def _record_problem(self, state: LaneState, claim: Claim, held: Held | None, problem: NoRoute) -> None:
         try:
             attempt = await self._worker.attempt(claim, held.content if held else None, problem)
+            self.board.note(state.key, attempt)
             self._leases.note_stuck(await self._worker.record(attempt))
         finally:
             state.recording -= 1
@@ -270,6 +273,7 @@ class Scheduler:
             state.recording += 1
             try:
                 self._lanes.note(state, attempt.signal)
+                self.board.note(state.key, attempt)
                 self._start_others()
                 self._start(state)
             except Exception:  # whatever that was, the outcome is recorded

@@ -27,6 +27,7 @@ from sendryd.delivery.patience import Patience
 from sendryd.delivery.securing import TlsContexts, shake_hands, start_tls
 from sendryd.delivery.sending import OutboundContent, StreamedContent, carry
 from sendryd.delivery.target import Target
+from sendryd.model.lane import NOT_CONNECTED
 from sendryd.policy.replies.verdict import NetworkFailure, Relay
 from sendryd.policy.tls import TlsMode, TlsTrouble
 from sendryd.runtime.clock import Clock
@@ -63,7 +64,7 @@ async def open_connection(
         await connection.start(hello_name, contexts, greeted_by=greeted_by, open_by=open_by)
     except DeliveryFault as fault:
         if connection is None and notes is not None:
-            notes.note(f"not connected: {fault.detail}")
+            notes.note_fault(f"{NOT_CONNECTED}: {fault.detail}")
         raise
     finally:
         ended = clock.monotonic()
@@ -240,5 +241,5 @@ class Connection:
         self.abort()
         fault = fault_of(error, self._dialogue.machine.awaiting, is_in_tls=self._stream.tls is not None)
         if fault is not None:
-            self._dialogue.note(f"session broken at {fault}")
+            self._dialogue.note_fault(f"session broken at {fault}")
         return fault

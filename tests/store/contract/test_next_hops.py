@@ -1,9 +1,11 @@
 """Next hops: hosts that did TLS, and probes that an operator asks for."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from sendryd.model.lane import LaneSnapshot, TriedServer
 from sendryd.store.base import MailStore, PausedDestination, QueueFilter
 from sendryd.testing.samples import NOW, Samples
 
@@ -40,3 +42,47 @@ async def test_a_destination_is_paused_until_somebody_lets_it_go_on(store: MailS
     assert not await store.resume_destination("one.test")
     assert await store.list_paused_destinations() == []
     assert await store.list_probes() == ["one.test"]
+
+
+def lane(number: int = 1, **changes: Any) -> LaneSnapshot:
+    server = TriedServer(host="mx.test", address="192.0.2.1", port=25, tls="TLSv1.3", fault="no answer", at=NOW)
+    known: dict[str, Any] = {
+        "next_hop": f"lane{number}.test",
+        "at": NOW + number * HOUR,
+        "sending": 3,
+        "limit": 5,
+        "per_minute": 20,
+        "suspended_until": NOW + DAY,
+        "last_success": None,
+        "last_reply": "421 4.7.28 slow down",
+        "servers": (server,),
+    }
+    return LaneSnapshot(**{**known, **changes})
+
+
+async def test_what_is_known_of_a_lane_is_read_as_it_was_stored_last(store: MailStore) -> None:
+    await store.put_lanes([lane(1), lane(2)], keep_since=NOW, most=9)
+    await store.put_lanes([lane(2, sending=0, last_success=NOW, servers=())], keep_since=NOW, most=9)
+    assert await store.find_lanes(["lane2.test", "lane1.test", "lane3.test"]) == [lane(1), lane(2, sending=0, last_success=NOW, servers=())]
+    assert await store.list_lanes(since=NOW, limit=1) == [lane(2, sending=0, last_success=NOW, servers=())]
+    assert await store.list_lanes(since=NOW + 3 * HOUR, limit=9) == []
+
+
+async def test_old_lanes_and_those_beyond_the_limit_are_forgotten(store: MailStore) -> None:
+    await store.put_lanes([lane(number) for number in range(5)], keep_since=NOW + HOUR, most=3)
+    assert [each.next_hop for each in await store.list_lanes(since=NOW, limit=9)] == ["lane4.test", "lane3.test", "lane2.test"]
+
+
+async def test_at_the_start_nothing_is_sent_and_no_lane_is_suspended(store: MailStore) -> None:
+    await store.put_lanes([lane(1)], keep_since=NOW, most=9)
+    await store.rest_lanes()
+    assert await store.find_lanes(["lane1.test"]) == [lane(1, sending=0, per_minute=0, suspended_until=None)]
+
+
+async def test_deliveries_that_are_due_before_a_moment_are_counted(store: MailStore, samples: Samples) -> None:
+    for hours in range(4):
+        await store.accept(samples.message(["u@one.test"], created_at=NOW, due_at=NOW + hours * HOUR))
+    await store.accept(samples.message(["u@two.test"], created_at=NOW))
+    counted = [await store.count_ahead("one.test", NOW + hours * HOUR, most=3) for hours in range(5)]
+    assert counted == [0, 1, 2, 3, 3]
+    assert await store.count_ahead("none.test", NOW + DAY, most=3) == 0

@@ -89,3 +89,9 @@ def test_notifications_of_a_message_are_found_by_its_events(connection: apsw.Con
     assert any("notification_event (event_id=?)" in step for step in steps)
     assert any("event_message (message_id=?)" in step for step in steps)
     assert [step for step in steps if step.startswith("SCAN")] == []
+
+
+def test_what_goes_first_and_lanes_are_found_along_indexes(connection: apsw.Connection) -> None:
+    assert any("COVERING INDEX delivery_domain (domain=? AND due_at<?)" in step for step in plan(connection, "count_ahead"))
+    assert any("INDEX lane_updated (updated_at>?)" in step for step in plan(connection, "list_lanes"))
+    assert [step for step in plan(connection, "find_lanes") if step.startswith("SCAN") and "json_each" not in step] == []

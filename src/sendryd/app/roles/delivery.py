@@ -1,5 +1,6 @@
 """The role `delivery`: the delivery engine."""
 
+from collections.abc import Awaitable, Callable
 from functools import cache, partial
 
 from sendryd.app.build import Basics
@@ -8,6 +9,7 @@ from sendryd.app.values import EVERY_ADDRESS
 from sendryd.delivery.contents import Contents
 from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.dialoguewriter import DialogueWriter
+from sendryd.delivery.laneboard import LanePublisher
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.scheduler import Scheduler
 from sendryd.delivery.securing import TlsContexts
@@ -29,7 +31,6 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     worker = _worker(basics, shared, destinations, pool, signer, tracer)
     tls_keeper = TlsKeeper(basics.store, worker.tls_memory, basics.clock)
     await tls_keeper.load()
-    writer = DialogueWriter(basics.dialogues, basics.clock)
     scheduler = Scheduler(
         basics.store,
         worker,
@@ -49,16 +50,30 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
         "dns": basics.resolver.statistics,
         "domains": basics.denials.statistics,
     }
-    running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run, writer.run]
+    running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run]
+    end_reports = await _start_reports(basics, running, scheduler)
 
     async def stop() -> None:
         await scheduler.stop()
-        await basics.dialogues.write_dialogues()
+        await end_reports()
         await tls_keeper.store()
         await pool.aclose()
         signer.close()
 
     running.stops.append(stop)
+
+
+async def _start_reports(basics: Basics, running: Running, scheduler: Scheduler) -> Callable[[], Awaitable[None]]:
+    """What people see of delivery: lanes and dialogues. Returns what writes the last of them."""
+    publisher, writer = LanePublisher(scheduler.board, basics.store, basics.clock), DialogueWriter(basics.dialogues, basics.clock)
+    await publisher.begin()
+    running.daemons += [publisher.run, writer.run]
+
+    async def end() -> None:
+        await publisher.publish()
+        await basics.dialogues.write_dialogues()
+
+    return end
 
 
 def _destinations(basics: Basics) -> Destinations:

@@ -1,30 +1,30 @@
 """Queue: waiting mail by destination, with its cause; and the mails of one destination."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
 from sendryd.accounts.destinations import DestinationChange, Destinations
 from sendryd.accounts.emails import By
-from sendryd.accounts.explanations import explain_delivery
+from sendryd.accounts.explanations import Surroundings, explain_delivery, read_surroundings
 from sendryd.dashboard.app import Page, Show
+from sendryd.dashboard.laneview import LaneView, lane_view
 from sendryd.dashboard.live import Source
 from sendryd.dashboard.statuses import SHAPES, StatusView, status_of_delivery
 from sendryd.dashboard.visit import Visit
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, AccountId, DeliveryId, format_id, parse_id
+from sendryd.model.lane import LaneSnapshot
 from sendryd.model.moment import timestamp
 from sendryd.policy.explain import Explanation, Tone
 from sendryd.policy.explain.words import clock, count, receiver, span
 from sendryd.policy.rights import Right
 from sendryd.smtp.address import AddressError, normalise_domain
-from sendryd.store.base import EventFilter, PausedDestination, QueuedDelivery, QueueFilter, WaitingDestination
-
-Paused: TypeAlias = Sequence[PausedDestination]
+from sendryd.store.base import EventFilter, QueuedDelivery, QueueFilter, WaitingDestination
 
 MOST: Final = 50  # destinations on the page
 PAGE: Final = 50  # mails of a destination on a page
@@ -70,6 +70,7 @@ class DestinationRow:
     next_text: str
     mails: str  # `1,204 mails`: what cancelling ends
     paused_by: str  # empty if it is not paused
+    lane: LaneView | None  # None: the delivery engine knows nothing of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,13 @@ async def show(visit: Visit) -> Response:
 async def _read(visit: Visit) -> Mapping[str, object]:
     store, now = visit.needs.store, visit.needs.clock.now()
     found = await store.list_waiting_destinations(_whose(visit), limit=MOST + 1)
-    paused = await store.list_paused_destinations()
     named = {each.domain for each in found}
+    around = await read_surroundings(store, named, now)
     return {
-        "rows": [await _destination(visit, each, now, paused) for each in found[:MOST]],
+        "rows": [await _destination(visit, each, now, around) for each in found[:MOST]],
         "quiet": [
             QuietRow(each.domain, f"/queue/{quote(each.domain)}", each.by, timestamp(each.since), clock(each.since, now))
-            for each in paused
+            for each in around.paused
             if each.domain not in named
         ],
         "has_more": len(found) > MOST,
@@ -135,15 +136,16 @@ async def _read_domain(visit: Visit) -> Mapping[str, object]:
     number = parse_id(visit.query("before"), DELIVERY_PREFIX)
     before = DeliveryId(number) if number is not None else None
     store, now = visit.needs.store, visit.needs.clock.now()
-    paused = await store.list_paused_destinations()
+    around = await read_surroundings(store, [domain], now)
     waiting = await store.list_waiting_destinations(_whose(visit), limit=1, domain=domain)
     mails = await store.page_destination(domain, _whose(visit), limit=PAGE, before=before)
     return {
         "domain": domain,
         "path": f"/queue/{quote(domain)}",
-        "row": await _destination(visit, waiting[0], now, paused) if waiting else None,
-        "paused_by": next((each.by for each in paused if each.domain == domain), ""),
-        "mails": [await _mail(visit, each, now, paused) for each in mails.items],
+        "row": await _destination(visit, waiting[0], now, around) if waiting else None,
+        "paused_by": next((each.by for each in around.paused if each.domain == domain), ""),
+        "lane": _lane(visit, around.lane(domain), now),
+        "mails": [await _mail(visit, each, now, around) for each in mails.items],
         "older": f"/queue/{quote(domain)}?before={format_id(DELIVERY_PREFIX, mails.items[-1].id)}" if mails.has_more else "",
     }
 
@@ -227,16 +229,16 @@ def _told(visit: Visit) -> str:
     return f"{count(int(number), 'mail is', 'mails are')} {word}."
 
 
-async def _explain(visit: Visit, delivery: QueuedDelivery, now: datetime, paused: Paused) -> Explanation:
+async def _explain(visit: Visit, delivery: QueuedDelivery, now: datetime, around: Surroundings) -> Explanation:
     message = delivery.message
     which = EventFilter(mode=message.mode, message_id=message.id)
     events = await visit.needs.store.list_events(message.account_id, which, limit=MAX_EVENTS)
-    return explain_delivery(delivery, events.items, now, lifetime=visit.needs.queue_lifetime, paused=paused)
+    return explain_delivery(delivery, events.items, now, lifetime=visit.needs.queue_lifetime, around=around)
 
 
-async def _destination(visit: Visit, found: WaitingDestination, now: datetime, paused: Paused) -> DestinationRow:
+async def _destination(visit: Visit, found: WaitingDestination, now: datetime, around: Surroundings) -> DestinationRow:
     sample = await visit.needs.store.list_queue(QueueFilter(delivery_id=found.sample), limit=1)
-    words = await _explain(visit, sample[0], now, paused) if sample else Explanation(Tone.BAD, "The row of its oldest mail cannot be read.")
+    words = await _explain(visit, sample[0], now, around) if sample else Explanation(Tone.BAD, "The row of its oldest mail cannot be read.")
     return DestinationRow(
         domain=found.domain,
         name=receiver(found.domain),
@@ -253,14 +255,15 @@ async def _destination(visit: Visit, found: WaitingDestination, now: datetime, p
         next_stamp=timestamp(found.next_due) if found.next_due else "",
         next_text=_when(found.next_due, now),
         mails=count(found.queued + found.held, "mail", "mails"),
-        paused_by=next((each.by for each in paused if each.domain == found.domain), ""),
+        paused_by=next((each.by for each in around.paused if each.domain == found.domain), ""),
+        lane=_lane(visit, around.lane(found.domain), now),
     )
 
 
-async def _mail(visit: Visit, delivery: QueuedDelivery, now: datetime, paused: Paused) -> MailRow:
+async def _mail(visit: Visit, delivery: QueuedDelivery, now: datetime, around: Surroundings) -> MailRow:
     message = delivery.message
     is_queued = delivery.state is DeliveryState.QUEUED
-    words = await _explain(visit, delivery, now, paused)
+    words = await _explain(visit, delivery, now, around)
     public_id = format_id(MESSAGE_PREFIX, message.id)
     return MailRow(
         id=public_id,
@@ -277,6 +280,10 @@ async def _mail(visit: Visit, delivery: QueuedDelivery, now: datetime, paused: P
         attempts=delivery.attempts,
         sentence=words.sentence,
     )
+
+
+def _lane(visit: Visit, lane: LaneSnapshot | None, now: datetime) -> LaneView | None:
+    return lane_view(lane, now, has_words=visit.me.may(Right.OPERATE)) if lane else None
 
 
 def _status(tone: Tone) -> StatusView:

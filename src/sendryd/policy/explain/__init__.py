@@ -3,6 +3,7 @@
 from sendryd.policy.explain.delivery import explain
 from sendryd.policy.explain.door import RefusedAtDoor, explain_refused
 from sendryd.policy.explain.facts import Attempt, Complaint, Facts, Hold, Lane, Suppressed
+from sendryd.policy.explain.reachability import nothing_reachable
 from sendryd.policy.explain.words import Action, Explanation, Tone
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "Tone",
     "explain",
     "explain_refused",
+    "nothing_reachable",
 ]

@@ -20,7 +20,7 @@ def explain(facts: Facts) -> Explanation:
         case DeliveryState.QUEUED:
             return _queued(facts)
         case DeliveryState.LEASED:
-            host = facts.last.host if facts.last and facts.last.host else receiver(facts.domain)
+            host = facts.lane.host or (facts.last.host if facts.last else "") or receiver(facts.domain)
             since = f" since {span(facts.now - facts.leased_at)}" if facts.leased_at else ""
             return Explanation(Tone.GO, f"Being handed to {host}{since}.")
         case DeliveryState.HELD:

@@ -32,6 +32,7 @@ class Lane:
     per_minute: float = 0.0  # measured rate; 0 if unknown
     paused_by: str = ""  # the person who paused it; empty if it is not paused
     paused_until: datetime | None = None
+    host: str = ""  # of the latest session; empty if none is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

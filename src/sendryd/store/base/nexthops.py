@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from sendryd.model.lane import LaneSnapshot
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PausedDestination:
@@ -16,7 +18,7 @@ class PausedDestination:
 
 
 class NextHopStore(Protocol):
-    """Hosts that did TLS, and domains to probe."""
+    """Hosts that did TLS, domains to probe, paused domains, lanes."""
 
     async def note_tls_hosts(self, worked: Mapping[str, datetime], *, keep_since: datetime, most: int) -> None:
         """Stores when hosts last did TLS. Keeps the latest `most` hosts, and none older than `keep_since`."""
@@ -44,4 +46,20 @@ class NextHopStore(Protocol):
 
     async def list_paused_destinations(self) -> list[PausedDestination]:
         """The paused domains, by name. Cheap."""
+        ...
+
+    async def put_lanes(self, lanes: Sequence[LaneSnapshot], *, keep_since: datetime, most: int) -> None:
+        """Stores what is known of next hops, in place of what was stored. Keeps the latest `most`, and none older than `keep_since`."""
+        ...
+
+    async def find_lanes(self, next_hops: Sequence[str]) -> list[LaneSnapshot]:
+        """What is known of these next hops, by name; those of which nothing is known are left out. Cheap."""
+        ...
+
+    async def list_lanes(self, *, since: datetime, limit: int) -> list[LaneSnapshot]:
+        """What has changed since a moment, the latest first."""
+        ...
+
+    async def rest_lanes(self) -> None:
+        """Notes that nothing is being sent and no lane is suspended: for the start of the delivery engine."""
         ...

@@ -77,6 +77,10 @@ class QueueStore(Protocol):
         """Waiting deliveries (queued, leased, held) to a domain, of an account or of all, newest first."""
         ...
 
+    async def count_ahead(self, domain: str, due_at: datetime, *, most: int) -> int:
+        """Queued deliveries to a domain that are due before a moment, of all accounts, counted up to `most`. Cheap."""
+        ...
+
     async def count_queue(self) -> Mapping[DeliveryState, int]:
         """Number of waiting deliveries by state. Cheap."""
         ...

@@ -1,8 +1,10 @@
 """Hosts that did TLS and requests for probes, in memory."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
+from sendryd.model.lane import LaneSnapshot
 from sendryd.store.base import PausedDestination
 
 
@@ -14,6 +16,7 @@ class MemoryNextHops:
         self._tls_hosts: dict[str, datetime] = {}
         self._probes: set[str] = set()
         self._paused: dict[str, PausedDestination] = {}
+        self._lanes: dict[str, LaneSnapshot] = {}
 
     async def note_tls_hosts(self, worked: Mapping[str, datetime], *, keep_since: datetime, most: int) -> None:
         for host, moment in worked.items():
@@ -41,3 +44,18 @@ class MemoryNextHops:
 
     async def list_paused_destinations(self) -> list[PausedDestination]:
         return [each for _, each in sorted(self._paused.items())]
+
+    async def put_lanes(self, lanes: Sequence[LaneSnapshot], *, keep_since: datetime, most: int) -> None:
+        self._lanes |= {each.next_hop: each for each in lanes}
+        latest = sorted(self._lanes.values(), key=lambda lane: lane.at)[-most:]
+        self._lanes = {each.next_hop: each for each in latest if each.at >= keep_since}
+
+    async def find_lanes(self, next_hops: Sequence[str]) -> list[LaneSnapshot]:
+        return [self._lanes[name] for name in sorted(set(next_hops)) if name in self._lanes]
+
+    async def list_lanes(self, *, since: datetime, limit: int) -> list[LaneSnapshot]:
+        found = [each for each in self._lanes.values() if each.at >= since]
+        return sorted(found, key=lambda lane: lane.at, reverse=True)[:limit]
+
+    async def rest_lanes(self) -> None:
+        self._lanes = {name: replace(each, sending=0, per_minute=0, suspended_until=None) for name, each in self._lanes.items()}

@@ -56,6 +56,10 @@ class MemoryQueue(MemoryMail):
         older = [each for each in found if before is None or each.id < before]
         return Page(items=tuple(older[:limit]), has_more=len(older) > limit)
 
+    async def count_ahead(self, domain: str, due_at: datetime, *, most: int) -> int:
+        queued = [each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.new.domain == domain]
+        return min(most, sum(each.due_at < due_at for each in queued))
+
     async def count_queue(self) -> Mapping[DeliveryState, int]:
         states = [each.state for each in self._deliveries.values()]
         return {state: states.count(state) for state in (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.HELD)}

@@ -513,6 +513,14 @@ CREATE TABLE paused_destination (
     paused_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What the delivery engine knows of each next hop, as JSON that is written and read as a whole. Nothing depends on it but pages.
+CREATE TABLE lane (
+    next_hop   TEXT PRIMARY KEY,  -- a domain; `*` for the smart host
+    updated_at INTEGER NOT NULL,
+    state      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lane_updated ON lane (updated_at);
+
 -- Findings of the examination, each with the time in which its verdict was the same. Those that ended are kept for 30 days.
 CREATE TABLE health_finding (
     check_name   TEXT NOT NULL,

@@ -515,6 +515,34 @@ SELECT domain, paused_by, paused_at FROM paused_destination ORDER BY domain;
 -- Lets mail to a domain go on.
 DELETE FROM paused_destination WHERE domain = :domain;
 
+-- name: put_lane
+-- Stores what is known of a next hop.
+INSERT INTO lane (next_hop, updated_at, state) VALUES (:next_hop, :updated_at, :state)
+ON CONFLICT (next_hop) DO UPDATE SET updated_at = excluded.updated_at, state = excluded.state;
+
+-- name: prune_lanes
+-- Deletes lanes that were updated too long ago, and all but the latest ones.
+DELETE FROM lane WHERE updated_at < :keep_since
+OR next_hop IN (SELECT next_hop FROM lane INDEXED BY lane_updated ORDER BY updated_at DESC LIMIT -1 OFFSET :most);
+
+-- name: find_lanes
+-- What is known of these next hops.
+SELECT next_hop, updated_at, state FROM lane WHERE next_hop IN (SELECT value FROM json_each(:next_hops)) ORDER BY next_hop;
+
+-- name: list_lanes
+-- What has changed since a moment, the latest first.
+SELECT next_hop, updated_at, state FROM lane INDEXED BY lane_updated WHERE updated_at >= :since ORDER BY updated_at DESC LIMIT :limit;
+
+-- name: rest_lanes
+-- Nothing is being sent and no lane is suspended.
+UPDATE lane SET state = json_set(state, '$.sending', 0, '$.per_minute', 0, '$.suspended_until', NULL) WHERE json_valid(state);
+
+-- name: count_ahead
+-- Queued deliveries to a domain that are due before a moment, counted up to a number.
+SELECT count(*) AS number FROM (
+    SELECT 1 FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = :domain AND due_at < :due_at LIMIT :most
+);
+
 -- name: ask_for_probe
 -- Asks for a probe of a domain.
 INSERT INTO probe (domain) VALUES (:domain) ON CONFLICT (domain) DO NOTHING;

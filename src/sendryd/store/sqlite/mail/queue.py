@@ -54,6 +54,10 @@ class Queue:
         rows = await self._database.search_rows(conditions.of(SQL["page_destination"]), DELIVERY_PREFIX, **values)
         return self._database.unreadable.page(rows, read_queued, limit)
 
+    async def count_ahead(self, domain: str, due_at: datetime, *, most: int) -> int:
+        rows = await self._database.read_rows(SQL["count_ahead"], domain=domain, due_at=to_ms(due_at), most=most)
+        return int(rows[0]["number"])
+
     async def count_queue(self) -> Mapping[DeliveryState, int]:
         rows = await self._database.read_rows(SQL["count_queue"])
         return {DeliveryState(row["state"]): row["number"] for row in rows}

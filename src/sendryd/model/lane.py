@@ -1,0 +1,35 @@
+"""What the delivery engine knows of a next hop, as others read it."""
+
+from datetime import datetime
+from typing import Final
+
+from sendryd.valuetype import valuetype
+
+NOT_CONNECTED: Final = "not connected"  # how the fault of a server begins that TCP did not reach
+
+
+@valuetype(frozen=True, slots=True, kw_only=True)
+class TriedServer:
+    """One address of one host, and what came of the last session with it."""
+
+    host: str
+    address: str
+    port: int
+    tls: str  # version and cipher; empty in clear text
+    fault: str  # why there was no session, or why it broke; empty if it went well
+    at: datetime
+
+
+@valuetype(frozen=True, slots=True, kw_only=True)
+class LaneSnapshot:
+    """The lane of a next hop at a moment."""
+
+    next_hop: str  # a domain; `*` for the smart host
+    at: datetime
+    sending: int  # sessions under way
+    limit: int  # sessions at once
+    per_minute: int  # attempts that delivered, in the last minute
+    suspended_until: datetime | None
+    last_success: datetime | None
+    last_reply: str  # of the last attempt: the server's, or our sentence where it said none
+    servers: tuple[TriedServer, ...]  # in the order in which the last attempt tried them, then others
