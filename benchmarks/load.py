@@ -83,13 +83,15 @@ async def run(options: argparse.Namespace) -> None:
     head = b"From: bench@example.test\r\nTo: user@example.org\r\nSubject: benchmark\r\n\r\n"
     line = b"The quick brown fox jumps over the lazy dog, and so on and so forth......\r\n"
     content = head + line * (options.size // len(line)) + b".\r\n"
-    remaining, latencies = options.messages, []
+    remaining, latencies = options.messages, list[float]()
     clients = [Client(options.host, options.port, options.key, options.cert, content) for _ in range(options.connections)]
 
     async def work(client: Client) -> None:
         nonlocal remaining
         while remaining > 0:
             remaining -= 1
+            if options.rate:
+                await asyncio.sleep(started + (options.messages - remaining) / options.rate - time.perf_counter())
             if options.fresh:
                 await client.open()
             latencies.append(await client.submit())
@@ -125,6 +127,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=20)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--size", type=int, default=5_000)
+    parser.add_argument("--rate", type=float, default=0, help="messages a second in all; 0: as fast as they are answered")
     parser.add_argument("--fresh", action="store_true", help="a new connection for every message")
     options = parser.parse_args()
     try:

@@ -9,7 +9,8 @@ class DerivedStore(Protocol):
 
     async def follow(self, *, until: datetime, limit: int) -> bool:
         """Derives from messages and events that were stored after those of the last call, in the order of their identifiers, at most `limit` of
-        each, and from before `until`. Starts over if what was derived is missing or damaged. Returns whether more is left.
+        each, and from before `until`. Starts over if what was derived is missing or damaged. Returns whether more is left. Raises `StoreFull`
+        while there is no room for new mail.
         """
         ...
 

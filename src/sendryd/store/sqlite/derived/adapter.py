@@ -24,6 +24,7 @@ class Derived:
     _database: Database
 
     async def follow(self, *, until: datetime, limit: int) -> bool:
+        self._database.check_room(1)  # the last space is for mail
         return await self._derived.write(lambda main, derived: follow(main, derived, until, limit))
 
     async def repair_derived(self, *, start: datetime, end: datetime) -> int:

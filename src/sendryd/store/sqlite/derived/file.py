@@ -53,6 +53,8 @@ class DerivedFile:
         self._main: apsw.Connection | None = None
         self._connection: apsw.Connection | None = None  # the writer's
         self._seen: list[Identity] = []  # of the file and its log, after the last step of the writer
+        self._log_pages = 0
+        self._written_back = 0  # pages at the start of the log that a checkpoint has copied
         self._is_damaged = False  # a reader found damage
         self._local = threading.local()
         self._opened: list[apsw.Connection] = []
@@ -105,6 +107,8 @@ class DerivedFile:
         if self._connection is None:
             self._connection = self._reopen() or self._make(main)
             self._is_damaged = False
+            self._log_pages = self._written_back = 0
+            self._connection.set_wal_hook(self._on_commit)
             change(self._connection, SQL["note_boot"], boot=_boot())
         return self._connection
 
@@ -149,9 +153,14 @@ class DerivedFile:
                 connection.close()
 
     def _checkpoint(self, connection: apsw.Connection) -> None:
-        pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-        if pages >= CHECKPOINT_PAGES:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if self._log_pages - self._written_back >= CHECKPOINT_PAGES:
+            _, self._written_back = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def _on_commit(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        if pages <= self._log_pages:  # the log restarted: a checkpoint had copied all of it
+            self._written_back = 0
+        self._log_pages = pages
+        return 0
 
     def _identify(self) -> list[Identity]:
         return [_identity(self.path.with_name(FILE_NAME + part)) for part in _PARTS[:2]]

@@ -12,7 +12,7 @@ from sendryd.store.sqlite.derived.index import add_terms, list_months, month_spa
 from sendryd.store.sqlite.derived.queries import SQL
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows, fetch_value
 
-SLACK: Final = timedelta(minutes=10)  # between the time of an identifier and that of its fact: seconds, unless clocks differ
+SLACK: Final = timedelta(minutes=1)  # between the time of an identifier and that of its fact: seconds
 
 
 def repair(main: apsw.Connection, derived: apsw.Connection, start: datetime, end: datetime) -> int:

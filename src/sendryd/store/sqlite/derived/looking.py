@@ -18,7 +18,7 @@ from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import fetch_row
 
 TAIL: Final = 4000  # messages that are looked at beside the index: two seconds of a busy door, read in a fraction of one
-_NOTHING: Final = {"first": 0, "target": 1, "message_id": 0}  # the progress of a file that is not there
+_NOTHING: Final = {"first": 0, "target": 1, "message_id": 0}  # the progress of a file that has lost it
 
 
 @dataclass(slots=True)
@@ -36,31 +36,24 @@ class IndexedMessages:
 
     async def next(self, below: int, size: int) -> list[int]:
         """The next ids below one; fewer than `size` are the last."""
-        found: list[int] = []
+        try:
+            indexed = await self.file.read(partial(self._find_indexed, below, size))
+        except DerivedDamaged:
+            indexed = []
+            self.state = IndexState(percent=0, misses=bool(self._indexed))
+            self._indexed = self._indexed or 0
+        if below <= (self._indexed or 0) + 1:
+            return indexed
+        newer = await self.database.search(partial(self._find_in_tail, below))
+        return (newer + indexed)[:size]
+
+    def _find_indexed(self, below: int, size: int, derived: apsw.Connection) -> list[int]:
         if self._indexed is None:
-            progress = await self._read_progress()
+            progress = fetch_row(derived, SQL["read_progress"]) or _NOTHING
             self._indexed = progress["message_id"]
             self.state = IndexState(percent=_percent(progress))
-            found = await self.database.search(partial(self._find_in_tail, below))
-        elif below > self._indexed + 1:
-            found = await self.database.search(partial(self._find_in_tail, below))
-        if len(found) < size and self._indexed:
-            found += await self._find_indexed(min(below, self._indexed + 1), size - len(found))
-        return found[:size]
-
-    async def _read_progress(self) -> Row:
-        try:
-            return await self.file.read(lambda derived: fetch_row(derived, SQL["read_progress"])) or _NOTHING
-        except DerivedDamaged:
-            return _NOTHING
-
-    async def _find_indexed(self, below: int, size: int) -> list[int]:
         query = match_query(self.account_id, self.mode, self.wanted)
-        try:
-            return await self.file.read(lambda derived: find_indexed(derived, query, below=below, first=self.first, limit=size))
-        except DerivedDamaged:
-            self.state = IndexState(percent=0, misses=True)
-            return []
+        return find_indexed(derived, query, below=min(below, self._indexed + 1), first=self.first, limit=size)
 
     def _find_in_tail(self, below: int, main: apsw.Connection) -> list[int]:
         values = {"after": max(self._indexed or 0, self.first - 1), "before": below, "account_id": self.account_id, "mode": self.mode.value}

@@ -1,0 +1,78 @@
+"""Searches in Chromium: one Enter to the answer, and the index lost while the program runs."""
+
+import re
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page
+
+from sendryd.testing.clients import RestClient
+from sendryd.testing.waiting import wait_until
+from sendryd.testing.world import RECIPIENT_DOMAIN, World
+
+from .conftest import Browser
+from .test_emails import rows, send
+
+pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
+
+
+def test_one_enter_leads_from_home_to_the_sentence_of_a_bounce(page: Page, mails: World) -> None:
+    address = f"gone+search@{RECIPIENT_DOMAIN}"
+    email_id = send(mails, address, "Does not arrive")
+    mails.relay.wait_for_status(email_id, {"bounced"}, key=mails.live_key)
+    page.goto("/")
+    page.keyboard.press("/")
+    page.keyboard.type(address)
+    page.keyboard.press("Enter")
+    sentence = page.locator("[data-sentence]")
+    sentence.wait_for()
+    assert page.locator("[aria-selected=true]").get_attribute("data-id") == email_id
+    assert "550 5.1.1" in page.locator("main").inner_text()
+    took = page.evaluate("(() => { const at = performance.getEntriesByType('navigation')[0]; return at.responseEnd - at.requestStart })()")
+    assert took < 1000
+
+
+def test_a_lost_index_is_made_again_while_mail_is_accepted(page: Page, reader: Browser, mails: World) -> None:
+    asked = f"/emails?q={quote('rebuild subject:index')}&open=-"
+    before = [send(mails, f"rebuild{number}@{RECIPIENT_DOMAIN}", "Rebuild of an index") for number in range(3)]
+    page.goto(asked)
+    page.wait_for_selector("[data-live=live]")
+    path = mails.relay.data_dir / "derived.db"
+    assert wait_until(path.exists, 10)
+    before.append(send(mails, f"rebuild3@{RECIPIENT_DOMAIN}", "Rebuild of an index"))  # it is too young to be in the index at once
+    path.unlink()
+    assert wait_until(lambda: bool(re.search(r"The search index is being rebuilt: \d+ % done\.", reader.get(asked).text)), 10)
+    during = send(mails, f"rebuild4@{RECIPIENT_DOMAIN}", "Rebuild of an index")
+    page.wait_for_selector(f"[data-id={during}]")
+    page.wait_for_selector("[data-index]", state="detached")
+    assert path.exists()
+    assert list(rows(reader.get(asked))) == [during, *before[::-1]]
+
+
+def test_middles_of_words_are_not_offered_and_the_page_says_so(page: Page, mails: World) -> None:
+    send(mails, f"middle@{RECIPIENT_DOMAIN}", "Unbreakable")
+    page.goto("/emails?q=breakable")
+    assert "middles of words are not searched" in page.locator("main").inner_text()
+    page.goto("/emails?q=unbreak&open=-")
+    assert page.locator("[data-id]").count() == 1
+
+
+def test_a_mail_is_found_at_once_by_whatever_names_it(reader: Browser, mails: World) -> None:
+    rest = RestClient(mails.relay, mails.live_key)
+    email_id = send(mails, f"Names <all.names@{RECIPIENT_DOMAIN}>", "Zoë's Straßenfest 48121", tags=[{"name": "kind", "value": "fest"}])
+    message_id = rest.get(f"/v1/emails/{email_id}").get("message_id", "")
+    searches = [
+        "zoe strasse",
+        "strassenf",
+        f"all.names@{RECIPIENT_DOMAIN}",
+        "all.names@ex",
+        "names 48121",
+        "tag:kind=fest",
+        "tag:fest -paris",
+        '"zoë\'s straßenfest"',
+    ]
+    if message_id:
+        searches += [message_id, f"msgid:{message_id}"]
+    for text in searches:
+        assert email_id in rows(reader.get(f"/emails?q={quote(text)}&open=-")), text
+    assert email_id not in rows(reader.get(f"/emails?q={quote('names -tag:fest')}&open=-"))
