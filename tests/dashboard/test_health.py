@@ -1,5 +1,6 @@
 """Health and Settings: for operators."""
 
+import html
 import re
 
 import pytest
@@ -48,3 +49,29 @@ def test_they_are_for_operators(viewer: Browser) -> None:
     assert [viewer.get(path).status for path in ("/health", "/settings")] == [404, 404]
     token = viewer.get("/").token
     assert [viewer.post(path, {"token": token, "name": "x"}).status for path in ("/health", "/settings")] == [403, 403]
+
+
+def test_a_finding_is_silenced_with_an_end_and_shown_again(owner: Browser) -> None:
+    owner.send("/health", {})
+    page = owner.get("/health")
+    name = html.unescape(re.findall(r'action="/health/silence".*?name="name" value="([^"]+)"', page.text, re.DOTALL)[0])
+    assert owner.post("/health/silence", {"token": page.token, "name": name, "for": "week"}).status == 303
+    assert "Silenced by Mara Lind until" in owner.get("/health")
+    assert owner.post("/health/silence", {"token": page.token, "name": name}).status == 303
+    assert "data-silenced" not in owner.get("/health").text
+    assert owner.post("/health/silence", {"token": page.token, "name": "health:nothing", "for": "day"}).status == 404
+
+
+def test_people_set_who_gets_alerts_about_what(owner: Browser, viewer: Browser) -> None:
+    fields = {"recipients": "owners", "scope": "everything", "url": "https://hooks.acme.example/secret"}
+    assert owner.send("/health/alerts", fields, page="/health").status == 303
+    page = owner.get("/health?told=alerts")
+    assert "The alerts are set." in page
+    assert '<option value="owners" selected>' in page.text
+    assert "https://hooks.acme.example/secret" in page
+    assert "secret" not in owner.get("/audit?q=alerts.changed")
+    refused = owner.send("/health/alerts", {**fields, "url": "file:///etc/passwd"}, page="/health")
+    assert (refused.status, "begins with https://" in refused) == (422, True)
+    assert owner.send("/health/alerts", {**fields, "scope": "x"}, page="/health").status == 404
+    assert viewer.post("/health/alerts", {"token": viewer.get("/").token, **fields}).status == 403
+    assert owner.send("/health/alerts", {"recipients": "both", "scope": "wrong", "url": ""}, page="/health").status == 303

@@ -1,12 +1,8 @@
 """The Test Inbox: the list, one key's mail, the open mail, lines to paste, live rows."""
 
-import os
 import re
-import shutil
-import subprocess
 import time
 from html import unescape
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -23,7 +19,6 @@ pytestmark = pytest.mark.sockets
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 SOON = 3.0  # seconds: a look each half second, with room for a busy machine
-NODE_MODULES = Path(__file__).parents[2] / "build/interop/node_modules"
 
 
 class Key:
@@ -172,26 +167,9 @@ def test_a_viewer_sees_and_a_stranger_does_not(looker: Browser, mails: World, sh
     assert Browser(mails.relay.ready["http"]).get("/test").status == 303
 
 
-def test_an_empty_inbox_waits_and_its_lines_run(reader: Browser, mails: World, tmp_path: Path) -> None:
-    key = Key(reader, mails, "inbox empty")
-    page = reader.get(key.path)
+def test_an_empty_inbox_waits(reader: Browser, mails: World) -> None:
+    page = reader.get(Key(reader, mails, "inbox empty").path)
     assert "The inbox waits for the first mail of inbox empty." in re.sub(r"</?bdi>", "", page.text)
-    found = [unescape(text) for text in re.findall(r'<pre id="snippet-\d+">(.*?)</pre>', page.text, re.DOTALL)]
-    assert len(found) == 5
-    ran: list[str] = []
-    for lines in found:
-        program = re.findall(r"\b(curl|swaks|node|python3)\b", lines)[0]
-        if not shutil.which(program) or (program == "node" and not (NODE_MODULES / "nodemailer").exists()):
-            continue
-        env = {**os.environ, "SENDRYD_KEY": key.secret, "NODE_PATH": str(NODE_MODULES)}
-        done = subprocess.run(["bash", "-c", lines], env=env, cwd=tmp_path, capture_output=True, timeout=60, check=False)
-        assert done.returncode == 0, (lines, done.stdout, done.stderr)
-        ran.append(lines)
-    assert len(ran) >= 3
-    answer = reader.get(key.path)
-    assert len(rows(answer)) == len(ran)
-    for subject in ("Hello from curl", "Hello from Python", "Hello over SMTP"):
-        assert subject in answer
 
 
 def test_a_search_looks_in_subjects_addresses_and_headers(reader: Browser, mails: World) -> None:

@@ -6,16 +6,19 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd.accounts.explanations import Surroundings, facts_of
+from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.attention import Silence
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.domain import SendingDomain
 from sendryd.model.ids import AccountId
-from sendryd.policy.attention import Destination, Situation, Thing, what_needs_somebody
+from sendryd.policy.attention import Destination, Rates, Situation, Thing, what_needs_somebody
 from sendryd.policy.explain import Explanation, Tone, explain
 from sendryd.store.base import EventFilter, PausedDestination, QueueFilter, Store, WaitingDestination
 
 MOST_DESTINATIONS: Final = 100  # that are explained: each takes two reads
 MOST_WEBHOOKS: Final = 100  # an account has 50
 MOST_EVENTS: Final = 1_000  # of a message, to explain one delivery
+_DAY: Final = timedelta(days=1)
 _SOON: Final = timedelta(seconds=1)
 
 
@@ -35,6 +38,9 @@ class Seen:
     things: Sequence[Thing]  # the most urgent first, without those that are silenced
     silenced: Sequence[tuple[Thing, Silence]]
     destinations: Sequence[Destination]  # the one that has waited longest first
+    domains: Sequence[SendingDomain]
+    keys: Sequence[ApiKey]
+    rates: Rates
 
 
 class Attention:
@@ -49,14 +55,20 @@ class Attention:
         """Everything that needs the account's people now."""
         store, account_id = self._store, view.account_id
         destinations = await self._destinations(None if view.sees_everything else account_id, now)
+        domains, keys, rates = (
+            await store.list_domains(account_id),
+            await store.list_api_keys(account_id),
+            await self._rates(account_id, now),
+        )
         situation = Situation(
             now=now,
             findings=[each.finding for each in await store.list_finding_spans()] if view.sees_everything else (),
             is_private=self._is_private,
-            domains=await store.list_domains(account_id),
+            domains=domains,
             destinations=destinations,
             webhooks=(await store.page_webhooks(account_id, limit=MOST_WEBHOOKS)).items,
-            keys=await store.list_api_keys(account_id),
+            keys=keys,
+            rates=rates,
         )
         silences = {each.name: each for each in await store.list_silences(account_id, now)}
         things = what_needs_somebody(situation)
@@ -65,7 +77,17 @@ class Attention:
             things=[each for each in things if each.key not in silences],
             silenced=[(each, silences[each.key]) for each in things if each.key in silences],
             destinations=destinations,
+            domains=domains,
+            keys=keys,
+            rates=rates,
         )
+
+    async def _rates(self, account_id: AccountId, now: datetime) -> Rates:
+        """Counts of live mail in the last 24 hours, the present one included."""
+        start = now.replace(minute=0, second=0, microsecond=0) - _DAY
+        hours = await self._store.list_hours(account_id, KeyMode.LIVE, start=start, end=now)
+        delivered, bounced = sum(each.delivered for each in hours), sum(each.bounced for each in hours)
+        return Rates(sent=delivered + bounced, delivered=delivered, bounced=bounced, complained=sum(each.complained for each in hours))
 
     async def _destinations(self, account_id: AccountId | None, now: datetime) -> list[Destination]:
         found = await self._store.list_waiting_destinations(account_id, limit=MOST_DESTINATIONS)

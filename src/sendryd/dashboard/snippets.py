@@ -5,6 +5,7 @@ The key is `$SENDRYD_KEY`. Every other value is this installation's, quoted for 
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -27,15 +28,42 @@ class Snippet:
     lines: str
     note: str = ""
 
+    @property
+    def key(self) -> str:
+        """Its name in the browser's memory: `smtp` for `smtp://`."""
+        return "".join(letter for letter in self.name.lower() if letter.isalnum())
+
 
 def snippets(place: Place) -> tuple[Snippet, ...]:
-    """One for each of curl, swaks, nodemailer, Python and a client that takes an SMTP URL."""
+    """One for each program, and one for apps that take an SMTP URL."""
     return (
         Snippet("curl", _curl(place)),
         Snippet("swaks", _swaks(place)),
         Snippet("nodemailer", _nodemailer(place), "Once, in the same folder: npm install nodemailer"),
         Snippet("Python", _python(place)),
+        Snippet("Go", _go(place)),
+        Snippet("PHP", _php(place)),
         Snippet("smtp://", _smtp(place), f"Apps that take one URL: smtp://sendry:API_KEY@{place.smtp}, with STARTTLS"),
+    )
+
+
+def list_emails(place: Place) -> str:
+    """A request for the latest mails."""
+    return f'curl{_trust(place)} {shlex.quote(place.http + "/v1/emails")} -H "Authorization: Bearer $SENDRYD_KEY"'
+
+
+def schedule(place: Place) -> str:
+    """A mail that waits for an hour."""
+    body = {"from": place.sender, "to": place.recipient, "subject": "Hello later", "text": "It works.", "scheduled_at": "in 1 hour"}
+    return _post(place, body)
+
+
+def try_door(place: Place) -> str:
+    """A mail from a domain that is not this account's: the SMTP door refuses it."""
+    host, port = _host(place)
+    return (
+        f"swaks --server {shlex.quote(host)} --port {port} --tls --auth PLAIN --auth-user sendry \\\n"
+        f'  --auth-password "$SENDRYD_KEY" --from somebody@unverified.example --to {shlex.quote(place.recipient)}'
     )
 
 
@@ -44,10 +72,18 @@ def _host(place: Place) -> tuple[str, str]:
     return host.strip("[]"), port
 
 
+def _trust(place: Place) -> str:
+    """The option by which curl trusts our certificate."""
+    return f" --cacert {shlex.quote(place.cert)}" if place.http.startswith("https://") else ""
+
+
 def _curl(place: Place) -> str:
-    body = {"from": place.sender, "to": place.recipient, "subject": "Hello from curl", "text": "It works."}
+    return _post(place, {"from": place.sender, "to": place.recipient, "subject": "Hello from curl", "text": "It works."})
+
+
+def _post(place: Place, body: Mapping[str, str]) -> str:
     return (
-        f"curl {shlex.quote(place.http + '/v1/emails')} \\\n"
+        f"curl{_trust(place)} {shlex.quote(place.http + '/v1/emails')} \\\n"
         f'  -H "Authorization: Bearer $SENDRYD_KEY" -H "Content-Type: application/json" \\\n'
         f"  -d {shlex.quote(json.dumps(body))}"
     )
@@ -93,6 +129,56 @@ def _python(place: Place) -> str:
         "    smtp.send_message(mail)\n"
         "END"
     )
+
+
+def _go(place: Place) -> str:
+    host, _ = _host(place)
+    content = f"From: {place.sender}\r\nTo: {place.recipient}\r\nSubject: Hello from Go\r\n\r\nIt works.\r\n"
+    return (
+        """folder=$(mktemp -d) && cat >"$folder/main.go" <<'END' && go run "$folder/main.go"\n"""
+        "package main\n\n"
+        'import (\n\t"crypto/tls"\n\t"crypto/x509"\n\t"log"\n\t"net/smtp"\n\t"os"\n)\n\n'
+        "func main() {\n"
+        f"\tpem, err := os.ReadFile({json.dumps(place.cert)})\n"
+        "\tcheck(err)\n"
+        "\troots := x509.NewCertPool()\n"
+        "\troots.AppendCertsFromPEM(pem)\n"
+        f"\tclient, err := smtp.Dial({json.dumps(place.smtp)})\n"
+        "\tcheck(err)\n"
+        f"\tcheck(client.StartTLS(&tls.Config{{ServerName: {json.dumps(host)}, RootCAs: roots}}))\n"
+        f'\tcheck(client.Auth(smtp.PlainAuth("", "sendry", os.Getenv("SENDRYD_KEY"), {json.dumps(host)})))\n'
+        f"\tcheck(client.Mail({json.dumps(place.sender)}))\n"
+        f"\tcheck(client.Rcpt({json.dumps(place.recipient)}))\n"
+        "\tbody, err := client.Data()\n"
+        "\tcheck(err)\n"
+        f"\t_, err = body.Write([]byte({json.dumps(content)}))\n"
+        "\tcheck(err)\n"
+        "\tcheck(body.Close())\n"
+        "\tcheck(client.Quit())\n"
+        "}\n\n"
+        "func check(err error) {\n\tif err != nil {\n\t\tlog.Fatal(err)\n\t}\n}\n"
+        "END"
+    )
+
+
+def _php(place: Place) -> str:
+    mail = {"from": place.sender, "to": place.recipient, "subject": "Hello from PHP", "text": "It works."}
+    fields = ", ".join(f"{_quoted(name)} => {_quoted(value)}" for name, value in mail.items())
+    return (
+        "php <<'END'\n"
+        "<?php\n"
+        f"$mail = [{fields}];\n"
+        "$headers = ['Content-Type: application/json', 'Authorization: Bearer ' . getenv('SENDRYD_KEY')];\n"
+        "$request = ['method' => 'POST', 'header' => $headers, 'content' => json_encode($mail), 'ignore_errors' => true];\n"
+        f"$context = stream_context_create(['http' => $request, 'ssl' => ['cafile' => {_quoted(place.cert)}]]);\n"
+        f"echo file_get_contents({_quoted(place.http + '/v1/emails')}, false, $context), PHP_EOL;\n"
+        "END"
+    )
+
+
+def _quoted(text: str) -> str:
+    """A string of PHP without variables."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _smtp(place: Place) -> str:

@@ -28,8 +28,10 @@ from sendryd.dashboard.navigation import places
 from sendryd.dashboard.previews import Previews
 from sendryd.dashboard.remotepictures import RemotePictures
 from sendryd.dashboard.rendering import Pages
+from sendryd.dashboard.snippets import Place
 from sendryd.health import Watch
 from sendryd.intake.accept import Intake
+from sendryd.intake.notices import Notices
 from sendryd.model.ids import AccountId
 from sendryd.policy.rights import Right
 from sendryd.runtime.answers import Answers
@@ -95,6 +97,7 @@ class Needs:
     cert_path: Path
     queue_lifetime: timedelta
     watch: Watch
+    notices: Notices
     attention: Attention
     paths: frozenset[str]  # of all pages
     settings: Callable[[], list[EffectiveSetting]]
@@ -136,6 +139,17 @@ class Visit:
     def client(self) -> Client:
         """Where the request comes from."""
         return client_of(self.request)
+
+    def place(self, domain: str, recipient: str) -> Place:
+        """Where lines to paste send mail, from a verified domain if there is one."""
+        needs = self.needs
+        return Place(
+            http=needs.http,
+            smtp=needs.smtp,
+            cert=str(needs.cert_path),
+            sender=f"hello@{domain or 'example.com'}",
+            recipient=recipient,
+        )
 
     def query(self, name: str) -> str:
         """A parameter of the address; empty if it is not there."""

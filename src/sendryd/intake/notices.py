@@ -5,7 +5,7 @@ from typing import Final
 
 from sendryd.intake.accept import Intake
 from sendryd.intake.obey import BOUNDARY_LENGTH
-from sendryd.intake.submission import Options, Origin, Recipient, Submission
+from sendryd.intake.submission import Options, Origin, Receipt, Recipient, Submission
 from sendryd.message.compose import Composition, compose
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import Mailbox, parse_mailbox
@@ -20,9 +20,21 @@ from sendryd.store.base import Store
 
 LOCAL_PART: Final = "no-reply"
 _ORIGIN: Final = Origin(hello="localhost", address="127.0.0.1", tls=None, is_smtputf8=False, is_http=True)
-_OPTIONS: Final = Options(track_opens=False, track_clicks=False, tags=(PRIVATE_TAG,))
+_PRIVATE: Final = Options(track_opens=False, track_clicks=False, tags=(PRIVATE_TAG,))
+_OPEN: Final = Options(track_opens=False, track_clicks=False)
 
 log = get_logger("intake")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestMail:
+    """A mail that a person sends to see that mail arrives."""
+
+    __test__ = False  # no test class
+
+    domain: str  # of the sender
+    to: str
+    by: str  # the person's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,23 +62,33 @@ class Notices:
             return False
         author = Mailbox(notice.author, LOCAL_PART, min(verified, key=lambda each: each.id).name)
         try:
-            mailbox = parse_mailbox(notice.to)
-            what = Composition(author=author, to=(mailbox,), subject=notice.subject, text=notice.text)
-            content = compose(what, boundary=self._rand.secret(BOUNDARY_LENGTH))
+            submission = self._submission(account_id, author, notice.to, notice.subject, notice.text, _PRIVATE)
         except MalformedMessage as error:
             log.warning("notice_not_sent", reason=error.reason)
             return False
-        submission = Submission(
+        receipt = await self._intake.accept(submission)
+        if isinstance(receipt, Refusal):
+            log.warning("notice_not_sent", reason=receipt.sentence)
+            return False
+        return True
+
+    async def send_test(self, account_id: AccountId, mail: TestMail) -> Receipt | Refusal:
+        """Sends a short mail. Raises `MalformedMessage` if an address is none."""
+        author = Mailbox("sendryd", LOCAL_PART, parse_mailbox(f"{LOCAL_PART}@{mail.domain}").domain)
+        text = f"{mail.by} sent this mail to see that mail from {mail.domain} arrives.\n\nNothing needs to be done.\n"
+        return await self._intake.accept(self._submission(account_id, author, mail.to, f"Test mail from {author.domain}", text, _OPEN))
+
+    def _submission(self, account_id: AccountId, author: Mailbox, to: str, subject: str, text: str, options: Options) -> Submission:
+        mailbox = parse_mailbox(to)
+        content = compose(
+            Composition(author=author, to=(mailbox,), subject=subject, text=text), boundary=self._rand.secret(BOUNDARY_LENGTH)
+        )
+        return Submission(
             actor=System(account_id),
             reverse_path=author.address,
             recipients=(Recipient(mailbox.address, mailbox.domain, is_ascii=mailbox.is_ascii),),
             content=content,
             is_8bit=not content.isascii(),
             origin=_ORIGIN,
-            options=_OPTIONS,
+            options=options,
         )
-        receipt = await self._intake.accept(submission)
-        if isinstance(receipt, Refusal):
-            log.warning("notice_not_sent", reason=receipt.sentence)
-            return False
-        return True

@@ -19,6 +19,7 @@ from sendryd.dashboard.previews import Previews
 from sendryd.dashboard.remotepictures import TIMEOUT, RemotePictures
 from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import EffectiveSetting, Needs
+from sendryd.intake.notices import Notices
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.posting import ClosableClient, LateClient
 from sendryd.runtime.tls import client_context
@@ -79,6 +80,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         http=shared.public_url,
         cert_path=settings.cert_path,
         queue_lifetime=settings.max_queue_age,
+        notices=Notices(basics.store, intake_of(basics, running, shared), rand=basics.rand),
         watch=watch_of(basics, running),
         attention=attention_of(basics),
         paths=frozenset(page.path for page in PAGES),

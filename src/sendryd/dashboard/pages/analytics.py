@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from sendryd.accounts.statistics import BadSelection, Statistics, select_mail
 from sendryd.dashboard.app import Page
-from sendryd.dashboard.series import Chart, draw
+from sendryd.dashboard.charts import Chart, draw
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit, headers
 from sendryd.model.apikey import KeyMode

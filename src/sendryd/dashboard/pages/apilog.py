@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from sendryd.dashboard.app import Page
+from sendryd.dashboard.snippets import list_emails
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.apirequest import ApiRequest
@@ -64,6 +65,7 @@ async def show(visit: Visit) -> Response:
         "older": f"/log/api?{urlencode(older)}" if older else "",
         "has_filter": any(asked.values()) or before is not None,
         "http": visit.needs.http,
+        "lines": list_emails(visit.place("", "user@example.org")),
     }
     return visit.show("api_log.html", "api-log", values)
 

@@ -16,7 +16,7 @@ from sendryd.dashboard.mailview import EmailView, part_of, read_email
 from sendryd.dashboard.pages.email import MAIL_PARTS, notice
 from sendryd.dashboard.query import Query, Search, make_search, named_id, parse_query
 from sendryd.dashboard.refused import Refused, find_refused
-from sendryd.dashboard.snippets import Place, Snippet, snippets
+from sendryd.dashboard.snippets import Snippet, snippets
 from sendryd.dashboard.statuses import StatusView, status_of
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
@@ -181,7 +181,7 @@ async def _view(
         index=listing.index,
         is_empty=is_empty,
         domain=domain,
-        snippets=snippets(_place(visit, domain)) if domain else (),
+        snippets=snippets(visit.place(domain, visit.me.signed_in.person.email)) if domain else (),
     )
 
 
@@ -237,17 +237,6 @@ async def _sender(visit: Visit) -> str:
     """The name of a verified domain."""
     domains = await visit.needs.store.list_domains(visit.account_id)
     return next((each.name for each in domains if each.status is DomainStatus.VERIFIED), "")
-
-
-def _place(visit: Visit, domain: str) -> Place:
-    needs = visit.needs
-    return Place(
-        http=needs.http,
-        smtp=needs.smtp,
-        cert=str(needs.cert_path),
-        sender=f"hello@{domain}",
-        recipient=visit.me.signed_in.person.email,
-    )
 
 
 PAGES: Final = (

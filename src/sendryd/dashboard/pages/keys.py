@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from sendryd.dashboard.app import Page
-from sendryd.dashboard.snippets import Place, Snippet, snippets
+from sendryd.dashboard.snippets import Snippet, snippets
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.actor import Person
@@ -111,16 +111,7 @@ async def _snippets(visit: Visit, key: ApiKey) -> tuple[Snippet, ...]:
     domain = next((each.name for each in domains if each.status is DomainStatus.VERIFIED), "")
     if key.scope is Scope.READ_ONLY or (key.mode is KeyMode.LIVE and not domain):
         return ()
-    needs, me = visit.needs, visit.me.signed_in.person.email
-    return snippets(
-        Place(
-            http=needs.http,
-            smtp=needs.smtp,
-            cert=str(needs.cert_path),
-            sender=f"hello@{domain or 'example.com'}",
-            recipient=me if key.mode is KeyMode.LIVE else "user@example.org",
-        )
-    )
+    return snippets(visit.place(domain, visit.me.signed_in.person.email if key.mode is KeyMode.LIVE else "user@example.org"))
 
 
 def _person(visit: Visit) -> Person:

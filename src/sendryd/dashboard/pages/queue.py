@@ -14,9 +14,11 @@ from sendryd.accounts.explanations import Surroundings, explain_delivery, read_s
 from sendryd.dashboard.app import Page, Show
 from sendryd.dashboard.laneview import LaneView, lane_view
 from sendryd.dashboard.live import Source
+from sendryd.dashboard.snippets import schedule
 from sendryd.dashboard.statuses import SHAPES, StatusView, status_of_delivery
 from sendryd.dashboard.visit import Visit
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, AccountId, DeliveryId, format_id, parse_id
 from sendryd.model.lane import LaneSnapshot
 from sendryd.model.moment import timestamp
@@ -103,7 +105,15 @@ class MailRow:
 
 async def show(visit: Visit) -> Response:
     """`GET /queue`."""
-    return visit.show("queue.html", "queue", {**await _read(visit), "told": _told(visit)})
+    values = await _read(visit)
+    return visit.show("queue.html", "queue", {**values, "told": _told(visit), "lines": "" if values["rows"] else await _lines(visit)})
+
+
+async def _lines(visit: Visit) -> str:
+    """Lines to paste that make a mail wait; empty without a verified domain."""
+    domains = await visit.needs.store.list_domains(visit.account_id)
+    domain = next((each.name for each in domains if each.status is DomainStatus.VERIFIED), "")
+    return schedule(visit.place(domain, visit.me.signed_in.person.email)) if domain else ""
 
 
 async def _read(visit: Visit) -> Mapping[str, object]:

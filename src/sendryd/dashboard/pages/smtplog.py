@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.refused import whose
+from sendryd.dashboard.snippets import try_door
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.ids import API_KEY_PREFIX, SMTP_REFUSAL_PREFIX, SmtpRefusalId, format_id, parse_id
@@ -53,7 +54,7 @@ async def show(visit: Visit) -> Response:
         "older": older,
         "has_filter": bool(q or number is not None),
         "smtp": visit.needs.smtp,
-        "cert": str(visit.needs.cert_path),
+        "lines": try_door(visit.place("", "user@example.org")),
     }
     return visit.show("smtp_log.html", "smtp-log", values)
 

@@ -15,7 +15,7 @@ from sendryd.dashboard.mailframe import Link
 from sendryd.dashboard.mailview import EmailView, part_of, read_email
 from sendryd.dashboard.pages.email import MAIL_PARTS
 from sendryd.dashboard.release import Releases
-from sendryd.dashboard.snippets import Place, Snippet, snippets
+from sendryd.dashboard.snippets import snippets
 from sendryd.dashboard.statuses import StatusView, status_of
 from sendryd.dashboard.timeline import Moment, moment_of, size_text
 from sendryd.dashboard.visit import Visit
@@ -116,9 +116,9 @@ async def show_inbox(visit: Visit, opened: MessageId | None, *, wrong: str = "")
     if values is None:
         return visit.show("missing.html", "missing", {}, status=404)
     domains = await visit.needs.store.list_domains(visit.account_id)
-    sender = next((each.name for each in domains if each.status is DomainStatus.VERIFIED), "example.com")
+    sender = next((each.name for each in domains if each.status is DomainStatus.VERIFIED), "")
     more = {
-        "snippets": _snippets(visit, sender),
+        "snippets": snippets(visit.place(sender, "user@example.org")),
         "clearing": await _ask_to_clear(visit),
         "notice": notice_of(visit),
         "wrong": wrong,
@@ -301,13 +301,6 @@ def notice_of(visit: Visit) -> str:
 def releases_of(visit: Visit) -> Releases:
     """What releases captured mail."""
     return Releases(visit.needs.store, visit.needs.intake, visit.needs.audit)
-
-
-def _snippets(visit: Visit, sender: str) -> tuple[Snippet, ...]:
-    needs = visit.needs
-    return snippets(
-        Place(http=needs.http, smtp=needs.smtp, cert=str(needs.cert_path), sender=f"hello@{sender}", recipient="user@example.org")
-    )
 
 
 LIVE: Final = Source(page="test", read=_read_live, parts={"list": "test_list.html", **MAIL_PARTS}, interval=INTERVAL)

@@ -99,11 +99,36 @@ class KeyMap extends HTMLElement {
   }
 }
 
-// A button that opens the dialog beside it.
+// Lines for several programs: the browser remembers which one was chosen.
+class SnippetTabs extends HTMLElement {
+  connectedCallback() {
+    const chosen = localStorage.getItem("sendryd-program");
+    const input = chosen && this.querySelector(`input[value="${CSS.escape(chosen)}"]`);
+    if (input) input.checked = true;
+    this.addEventListener("change", (event) => localStorage.setItem("sendryd-program", event.target.value));
+  }
+}
+
+// Says how old the figures are once they do not change any more; the server says it for figures that it has no newer ones of.
+class FigureAge extends HTMLElement {
+  connectedCallback() {
+    this.timer = setInterval(() => this.tick(), 1000);
+  }
+  disconnectedCallback() { clearInterval(this.timer); }
+  tick() {
+    if (this.stamp !== this.dataset.stamp) { this.stamp = this.dataset.stamp; this.since = performance.now(); return; }
+    const seconds = Math.round((performance.now() - this.since) / 1000);
+    if (seconds <= 10) return;
+    this.dataset.old = "";
+    this.textContent = seconds < 120 ? `${seconds} s old` : `${Math.floor(seconds / 60)} min old`;
+  }
+}
+
+// A button or link that opens the dialog beside it.
 class AskFirst extends HTMLElement {
   connectedCallback() {
     const dialog = this.querySelector("dialog");
-    this.querySelector("button[data-open]")?.addEventListener("click", () => dialog?.showModal());
+    this.querySelector("[data-open]")?.addEventListener("click", (event) => { event.preventDefault(); dialog?.showModal(); });
     dialog?.querySelector("button[data-dismiss]")?.addEventListener("click", () => dialog.close());
     if (dialog?.open) {  // the page asks at once
       dialog.close();
@@ -144,5 +169,5 @@ class ReadMarks extends HTMLElement {
 
 for (const [name, element] of Object.entries({
   "copy-button": CopyButton, "local-time": LocalTime, "live-words": LiveWords, "row-keys": RowKeys, "key-map": KeyMap, "ask-first": AskFirst,
-  "read-marks": ReadMarks,
+  "read-marks": ReadMarks, "snippet-tabs": SnippetTabs, "figure-age": FigureAge,
 })) customElements.define(name, element);

@@ -1,4 +1,4 @@
-"""Series of figures as SVG: stacked bars, one path for each series. Pure."""
+"""Charts as SVG: stacked bars, one path for each series, and gauges with marks. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Final
 HEIGHT: Final = 100  # units of the drawing
 BAR: Final = 8  # units of width
 PITCH: Final = 10  # units from one bar to the next
+GAUGE: Final = 100  # units of a gauge's width
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ class Chart:
     bars: tuple[Bars, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A level from 0 to `GAUGE`, and the `d` of its marks."""
+
+    level: str
+    marks: str
+
+
 def draw(series: Sequence[tuple[str, str, Sequence[int]]]) -> Chart:
     """Bars of name, kind and values on one another, the first at the bottom. All series have the same length."""
     count = len(series[0][2]) if series else 0
@@ -45,6 +54,25 @@ def draw(series: Sequence[tuple[str, str, Sequence[int]]]) -> Chart:
     return Chart(max(count * PITCH, PITCH), top, tuple(drawn))
 
 
+def halve(values: Sequence[int]) -> list[int]:
+    """Sums of two neighbours, for screens with half the room.
+
+    >>> halve([1, 2, 3, 4])
+    [3, 7]
+    """
+    return [sum(values[at : at + 2]) for at in range(0, len(values), 2)]
+
+
+def gauge(value: float, full: float, marks: Sequence[float]) -> Gauge:
+    """A level between 0 and `full`, with marks at the lines that matter.
+
+    >>> gauge(0.5, 2.0, [1.0])
+    Gauge(level='25', marks='M50 0v6')
+    """
+    level = min(GAUGE, max(0.0, GAUGE * value / full))
+    return Gauge(_number(level), "".join(f"M{_number(GAUGE * mark / full)} 0v6" for mark in marks))
+
+
 def nice_top(most: int) -> int:
     """The least of 1, 2 or 5 times a power of ten that is not below the greatest value.
 
@@ -60,4 +88,8 @@ def nice_top(most: int) -> int:
 
 
 def _y(value: int, top: int) -> str:
-    return f"{HEIGHT - HEIGHT * value / top:.2f}".rstrip("0").rstrip(".")
+    return _number(HEIGHT - HEIGHT * value / top)
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
