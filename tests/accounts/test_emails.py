@@ -2,8 +2,8 @@
 
 import pytest
 
-from sendryd.accounts.audit import Audit, Client
-from sendryd.accounts.emails import By, EmailChange, Emails
+from sendryd.accounts.audit import Audit, By, Client
+from sendryd.accounts.emails import EmailChange, Emails
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType

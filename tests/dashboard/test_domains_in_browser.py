@@ -2,12 +2,13 @@
 
 import re
 
+import dkim
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page, expect
 
-from sendryd.testing.clients import RestClient
-from sendryd.testing.world import World
+from sendryd.testing.clients import RestClient, submit
+from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
 from .conftest import Browser, open_tab
 
@@ -79,3 +80,54 @@ def test_a_test_mail_is_sent_from_a_verified_domain(page: Page) -> None:
     page.get_by_role("button", name="Send a test to me").click()
     page.wait_for_url("**/emails/em_*")
     expect(page.get_by_text("A test from example.test").first).to_be_visible()
+
+
+def test_mail_from_an_unverified_domain_is_found_as_a_refusal_that_leads_to_the_domain(page: Page, mails: World, reader: Browser) -> None:
+    content = b"From: shop@forgotten.example\r\nSubject: x\r\n\r\nx\r\n"
+    code, reply = submit(mails.relay, mails.live_key, f"shop@{SENDING_DOMAIN}", ["lost@example.org"], content)
+    assert code == 550
+    mails.wait_until(lambda: "lost@example.org" in reader.get("/log/smtp?q=lost%40"))
+    page.goto("/")
+    page.keyboard.press("/")
+    page.keyboard.type("lost@example.org")
+    page.keyboard.press("Enter")
+    refused = page.locator("[data-refused]")
+    expect(refused).to_contain_text("No such mail was accepted.")
+    expect(refused).to_contain_text(" ".join(reply.split()))
+    assert page.locator("tr[data-id^=em_]").count() == 0
+    refused.get_by_role("link", name="Verify it").click()
+    expect(page.get_by_label("Which domain do you send from?")).to_have_value("forgotten.example")
+    page.get_by_role("button", name="Add it").click()
+    page.wait_for_url("**/domains/forgotten.example")
+
+
+def test_a_dkim_key_is_rotated_without_a_gap(page: Page, mails: World) -> None:
+    mails.publish("rotate.example")
+    rest = RestClient(mails.relay, mails.live_key)
+
+    def send(subject: str) -> bytes:
+        rest.post("/v1/emails", {"from": "shop@rotate.example", "to": f"ann@{RECIPIENT_DOMAIN}", "subject": subject, "text": "x"})
+        return mails.wait_for_mail(subject).content
+
+    def is_signed_by(content: bytes, selector: str) -> bool:
+        is_valid = bool(dkim.verify(content, dnsfunc=lambda name, **_: (mails.published(name.decode()) or "").encode()))
+        return is_valid and f"s={selector};".encode() in content
+
+    before = send("Before the rotation")
+    page.goto("/domains/rotate.example/keys")
+    page.get_by_role("button", name="Make the next key").click()
+    pending = page.locator('[data-status="pending"]')
+    expect(pending).to_contain_text("Publish this record.")
+    selector = str(pending.get_attribute("data-id"))
+    while_pending = send("While the key is pending")
+    name, value = (pending.locator(f"#{what}-{selector}").text_content() or "" for what in ("name", "value"))
+    mails.nameserver.set_text(name, value)
+    (domain,) = rest.get("/v1/domains?q=rotate.example")["data"]
+    rest.post(f"/v1/domains/{domain['id']}/verify")  # else within 15 s
+    active = page.locator(f'[data-id="{selector}"][data-status="active"]')
+    expect(active).to_be_visible(timeout=SOON)
+    retired = page.locator('[data-id="sendry"][data-status="retired"]')
+    expect(retired).to_contain_text("it is safe to remove from")
+    mails.wait_for_config_change()
+    after = send("After the rotation")
+    assert [is_signed_by(content, by) for content, by in ((before, "sendry"), (while_pending, "sendry"), (after, selector))] == [True] * 3

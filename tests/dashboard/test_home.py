@@ -1,19 +1,25 @@
 """Home: the first steps, figures, things that need somebody; only places that have a page are linked."""
 
 import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from sendryd.testing.clients import RestClient
+from sendryd.testing.process import RelayProcess
 from sendryd.testing.world import SENDING_DOMAIN, World
 
-from .conftest import Browser
+from .conftest import EMAIL, PASSWORD, Browser
 
 pytestmark = pytest.mark.sockets
 
 
-def test_a_new_installation_says_how_apps_send(owner: Browser) -> None:
-    home = owner.get("/")
+def test_a_new_installation_says_how_apps_send(tmp_path: Path) -> None:
+    with RelayProcess(tmp_path / "data") as relay:
+        browser = Browser(relay.ready["http"])
+        browser.send(urlsplit(relay.ready["owner_url"]).path, {"name": "Mara Lind", "email": EMAIL, "password": PASSWORD})
+        home = browser.get("/")
     assert (home.status, home.page) == (200, "home")
     assert "<h1>Welcome to sendryd</h1>" in home.text
     assert re.search(r"swaks --server 127\.0\.0\.1 --port \d+", home.text)

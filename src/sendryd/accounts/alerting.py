@@ -5,8 +5,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from sendryd.accounts.account import Accounts
-from sendryd.accounts.audit import Audit
-from sendryd.accounts.emails import By
+from sendryd.accounts.audit import Audit, By
 from sendryd.model.account import AccountSettings, AlertSettings
 from sendryd.model.attention import Silence
 from sendryd.runtime.clock import Clock

@@ -1,18 +1,19 @@
 """Operations on API keys, shared by the REST API and the command line."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
+from sendryd.accounts.audit import AuditedChanges
 from sendryd.accounts.errors import BadField
 from sendryd.model.actor import Actor
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
-from sendryd.model.ids import AccountId, ApiKeyId
+from sendryd.model.ids import API_KEY_PREFIX, AccountId, ApiKeyId, format_id
 from sendryd.policy.credentials import RANDOM_LENGTH, display_prefix, hash_key, new_secret
 from sendryd.policy.permissions import check_change
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import Rand
-from sendryd.store.base import AccountStore, NewApiKey
+from sendryd.store.base import AccountStore, AuditStore, NewApiKey
 from sendryd.store.errors import NotFound
 
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)  # later moments cannot be expressed
@@ -22,14 +23,16 @@ class BadExpiry(BadField):
     """A key cannot expire as asked; the message says what to change."""
 
 
-class ApiKeys:
+class KeyStore(AccountStore, AuditStore, Protocol):
+    """Keys, and the audit of their changes."""
+
+
+class ApiKeys(AuditedChanges[KeyStore]):
     """Creates, rotates and revokes API keys."""
 
-    def __init__(self, store: AccountStore, *, clock: Clock, rand: Rand, ids: IdSource, max_keys: int | None = None) -> None:
-        self._store = store
-        self._clock = clock
+    def __init__(self, store: KeyStore, *, clock: Clock, rand: Rand, ids: IdSource, max_keys: int | None = None) -> None:
+        super().__init__(store, clock, ids)
         self._rand = rand
-        self._ids = ids
         self._max_keys = max_keys
 
     async def create(
@@ -50,7 +53,7 @@ class ApiKeys:
         now = self._clock.now()
         ends = _ends_at(now, expires_in, expires_at)
         new, secret = self._make(actor.account_id, name, scope=scope, mode=mode, now=now, expires_at=ends)
-        await self._store.add_api_key(new, limit=self._max_keys)
+        await self._audited("key.created", _target(new.key), after=_shown(new.key)).add_api_key(new, limit=self._max_keys)
         return new.key, secret
 
     def _make(
@@ -87,7 +90,9 @@ class ApiKeys:
         if actor.mode is KeyMode.TEST:
             check_change(actor, (await self.get(actor.account_id, key_id)).mode)
         now = self._clock.now()
-        key = await self._store.revoke_api_key(actor.account_id, key_id, _after(now, grace))
+        key = await self._audited("key.revoked", format_id(API_KEY_PREFIX, key_id)).revoke_api_key(
+            actor.account_id, key_id, _after(now, grace)
+        )
         if not is_repeatable and key.revoked_at is not None and key.revoked_at < now:
             raise NotFound("the key is revoked")
         return key
@@ -99,8 +104,19 @@ class ApiKeys:
         old, now = await self.get(actor.account_id, key_id), self._clock.now()
         expires_at = _after(now, old.expires_at - old.created_at) if old.expires_at is not None else None
         new, secret = self._make(actor.account_id, old.name, scope=old.scope, mode=old.mode, now=now, expires_at=expires_at)
-        await self._store.rotate_api_key(actor.account_id, key_id, new, _after(now, grace))
+        await self._audited("key.rotated", _target(old), after={"by": _target(new.key)}).rotate_api_key(
+            actor.account_id, key_id, new, _after(now, grace)
+        )
         return new.key, secret
+
+
+def _target(key: ApiKey) -> str:
+    return format_id(API_KEY_PREFIX, key.id)
+
+
+def _shown(key: ApiKey) -> dict[str, object]:
+    """What the audit says of a key."""
+    return {"name": key.name, "mode": key.mode.value, "scope": key.scope.value}
 
 
 def _ends_at(now: datetime, expires_in: timedelta | None, expires_at: datetime | None) -> datetime | None:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sendryd.accounts.audit import Audit
-from sendryd.accounts.emails import By
+from sendryd.accounts.audit import Audit, By
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import TEST_MESSAGE_PREFIX, EventId, MessageId, format_id
 from sendryd.policy.simulation import PLAYED

@@ -2,8 +2,7 @@
 
 from enum import StrEnum
 
-from sendryd.accounts.audit import Audit
-from sendryd.accounts.emails import By
+from sendryd.accounts.audit import Audit, By
 from sendryd.model.delivery import WAITING_STATES
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, EventId

@@ -9,15 +9,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from sendryd.accounts.audit import AuditedChanges, By, Client
 from sendryd.accounts.errors import BadField
 from sendryd.accounts.recordlookup import Found, RecordLookup
 from sendryd.model.domain import RESOLVER, DkimKey, DkimKeyState, DnsRecord, RecordPurpose, SendingDomain
 from sendryd.model.ids import DkimKeyId
+from sendryd.model.moment import timestamp
 from sendryd.policy.dkimkeys import key_record, next_selector
 from sendryd.policy.dnsrecords import MAX_NAME, RecordSettings, Unknown, check_dkim, wanted_records
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
-from sendryd.store.base import AccountStore, DkimKeyStore, NewDkimKey
+from sendryd.store.base import AccountStore, AuditStore, DkimKeyStore, NewDkimKey
 from sendryd.store.errors import Changed, NotAllowed, NotFound
 
 
@@ -25,11 +27,11 @@ class BadRotation(BadField):
     """The rotation cannot begin as asked; the message says why."""
 
 
-class Store(AccountStore, DkimKeyStore, Protocol):
+class Store(AccountStore, DkimKeyStore, AuditStore, Protocol):
     """Domains and their keys."""
 
 
-class DkimRotation:
+class DkimRotation(AuditedChanges[Store]):
     """Begins, checks, finishes and calls off rotations."""
 
     def __init__(
@@ -43,12 +45,10 @@ class DkimRotation:
         ids: IdSource,
         make_key: Callable[[], tuple[bytes, str]],
     ) -> None:
-        self._store = store
+        super().__init__(store, clock, ids)
         self._lookup = lookup
         self._settings = settings
         self._selector = selector
-        self._clock = clock
-        self._ids = ids
         self._make_key = make_key
 
     async def begin(self, domain: SendingDomain, starts_at: datetime | None = None) -> DkimKey:
@@ -70,7 +70,8 @@ class DkimRotation:
             raise BadRotation(
                 "name", f"{domain.name} is too long: the record of the new key would have a name of more than {MAX_NAME} octets"
             )
-        await self._store.add_dkim_key(NewDkimKey(key=key, private_key=private_key))
+        after = {"selector": key.selector, "starts_at": timestamp(key.starts_at)}
+        await self._audited("domain.key_added", domain.name, after=after).add_dkim_key(NewDkimKey(key=key, private_key=private_key))
         return key
 
     async def find(self, domain: SendingDomain, state: DkimKeyState, selector: str | None = None) -> DkimKey:
@@ -84,13 +85,13 @@ class DkimRotation:
     async def call_off(self, domain: SendingDomain) -> DkimKey:
         """Remove the pending key. Raises `NotFound` if there is none."""
         key = await self.find(domain, DkimKeyState.PENDING)
-        await self._store.remove_dkim_key(key.id)
+        await self._audited("domain.key_called_off", domain.name, before={"selector": key.selector}).remove_dkim_key(key.id)
         return key
 
     async def forget(self, domain: SendingDomain, selector: str) -> DkimKey:
         """Remove a retired key, whose record is removed from DNS. Raises `NotFound`."""
         key = await self.find(domain, DkimKeyState.RETIRED, selector)
-        await self._store.remove_dkim_key(key.id)
+        await self._audited("domain.key_forgotten", domain.name, before={"selector": key.selector}).remove_dkim_key(key.id)
         return key
 
     async def check(self, domain: SendingDomain) -> SendingDomain:
@@ -106,8 +107,14 @@ class DkimRotation:
         await self._store.note_dkim_key(pending.id, now if is_seen else None)
         if not is_seen or pending.starts_at > now:
             return domain
+        program = By(account_id=domain.account_id, actor="system", client=Client())
+        return await (self if self._author else self.by(program)).activate(domain, pending, now)
+
+    async def activate(self, domain: SendingDomain, key: DkimKey, now: datetime) -> SendingDomain:
+        """Let a pending key sign whose record was just found and whose time has come. Gives the domain as it is then."""
+        store = self._audited("domain.key_activated", domain.name, before={"selector": domain.selector}, after={"selector": key.selector})
         try:
-            return await self._store.activate_dkim_key(domain, pending.id, self._records(domain, pending), now)
+            return await store.activate_dkim_key(domain, key.id, self._records(domain, key), now)
         except (Changed, NotAllowed, NotFound):  # another check has done it, or the rotation was called off
             return await self._store.get_domain(domain.id) or domain
 

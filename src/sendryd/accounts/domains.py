@@ -6,11 +6,12 @@ A change that webhooks report is stored with its notice in one transaction.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import asdict, dataclass, replace
+from typing import Protocol, Self
 
 from typing_extensions import override
 
+from sendryd.accounts.audit import AuditedChanges, By, changes
 from sendryd.accounts.changes import reapply
 from sendryd.accounts.dkim_rotation import DkimRotation
 from sendryd.accounts.errors import BadField
@@ -48,7 +49,7 @@ from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.resolver import RecordResolver
 from sendryd.runtime.zoneservers import ZoneServers
-from sendryd.store.base import AccountStore, DkimKeyStore, DomainCheck, NewDomain, Notice, QueueStore
+from sendryd.store.base import AccountStore, AuditStore, DkimKeyStore, DomainCheck, NewDomain, Notice, QueueStore
 from sendryd.store.errors import Changed, Conflict, LimitReached, NotFound
 
 Change = Callable[[DomainSettings], DomainSettings]
@@ -84,11 +85,11 @@ class BimiVerification:
     reason: str  # why the record is not right: one sentence; empty if it is
 
 
-class DomainStore(AccountStore, DkimKeyStore, QueueStore, Protocol):
+class DomainStore(AccountStore, DkimKeyStore, QueueStore, AuditStore, Protocol):
     """Domains, and the mail that waits for them."""
 
 
-class Domains:
+class Domains(AuditedChanges[DomainStore]):
     """Adds, changes, verifies and removes sending domains."""
 
     def __init__(
@@ -104,16 +105,20 @@ class Domains:
         make_key: Callable[[], tuple[bytes, str]] = generate_key,
         servers: ZoneServers | None = None,
     ) -> None:
+        super().__init__(store, clock, ids)
         self._make_key = make_key
         self._lookup = RecordLookup(resolver, servers)
         self.rotation = DkimRotation(store, self._lookup, settings, selector=selector, clock=clock, ids=ids, make_key=make_key)
-        self._store = store
         self._resolver = resolver
         self._settings = settings
         self._selector = selector
-        self._clock = clock
-        self._ids = ids
         self._max_domains = max_domains
+
+    @override
+    def by(self, author: By) -> Self:
+        other = super().by(author)
+        other.rotation = self.rotation.by(author)
+        return other
 
     async def get(self, account_id: AccountId, domain_id: DomainId) -> SendingDomain:
         """Get a domain of the account. Raises `NotFound`."""
@@ -142,7 +147,9 @@ class Domains:
             records=wanted_records(name, self._selector, public_key, self._settings),
         )
         notice = self._notice(WebhookEvent.DOMAIN_CREATED, domain)
-        await self._store.add_domain(NewDomain(domain=domain, private_key=private_key), notice, limit=self._max_domains)
+        await self._audited("domain.added", domain.name).add_domain(
+            NewDomain(domain=domain, private_key=private_key), notice, limit=self._max_domains
+        )
         return domain
 
     async def _refuse_another(self, account_id: AccountId, name: str, limit: int) -> None:
@@ -162,7 +169,9 @@ class Domains:
             if settings == domain.settings:
                 return domain
             after = replace(domain, settings=replace(settings, custom_return_path=_return_path(domain, settings.custom_return_path)))
-            return await self._store.set_domain_settings(domain, after.settings, self._notice(WebhookEvent.DOMAIN_UPDATED, after))
+            was, is_now = changes(asdict(domain.settings), asdict(after.settings))
+            store = self._audited("domain.changed", domain.name, before=was, after=is_now)
+            return await store.set_domain_settings(domain, after.settings, self._notice(WebhookEvent.DOMAIN_UPDATED, after))
 
         return await reapply(attempt)
 
@@ -179,7 +188,8 @@ class Domains:
         them. One that is under way, or that is accepted in this moment, is held when it falls due.
         """
         now = self._clock.now()
-        await self._store.remove_domain(domain.id, now, self._notice(WebhookEvent.DOMAIN_DELETED, domain))
+        store = self._audited("domain.removed", domain.name, before={"status": domain.status.value})
+        await store.remove_domain(domain.id, now, self._notice(WebhookEvent.DOMAIN_DELETED, domain))
         return await self._store.hold_for_domain(domain.id, now)
 
     async def verify(self, domain: SendingDomain) -> Verification:
@@ -264,7 +274,7 @@ class Domains:
             created_at=before.created_at if before else now,
             updated_at=now,
         )
-        await self._store.set_bimi(domain.id, before, bimi)
+        await self._audited("domain.logo_set", domain.name, after={"logo_url": logo_url}).set_bimi(domain.id, before, bimi)
         return bimi
 
     async def remove_bimi(self, domain: SendingDomain) -> None:
@@ -274,7 +284,7 @@ class Domains:
             before = await self._store.get_bimi(domain.id)
             if before is None:
                 raise NotFound("no logo")
-            await self._store.set_bimi(domain.id, before, None)
+            await self._audited("domain.logo_removed", domain.name).set_bimi(domain.id, before, None)
 
         await reapply(attempt)
 

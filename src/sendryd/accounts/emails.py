@@ -1,11 +1,10 @@
 """What people change of one accepted message: its waiting deliveries are tried now, cancelled, held or released. Each change is in the audit."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sendryd.accounts.audit import Audit, Client
+from sendryd.accounts.audit import Audit, By
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, EventId, MessageId, format_id
@@ -31,15 +30,6 @@ _FROM: Final = {
     EmailChange.HOLD: frozenset({DeliveryState.QUEUED}),
     EmailChange.RELEASE: frozenset({DeliveryState.HELD}),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class By:
-    """Who changes something."""
-
-    account_id: AccountId
-    actor: str  # as the audit names it: a person's email
-    client: Client
 
 
 class Emails:

@@ -13,7 +13,7 @@ from sendryd.accounts.factors import Factors
 from sendryd.model.ids import AccountId
 from sendryd.model.people import PersonRecord, Session
 from sendryd.policy.address_key import normalise_address
-from sendryd.policy.password import check_password
+from sendryd.policy.password import MIN_OCTETS, check_password
 from sendryd.policy.signin import SignInThrottle
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.passwords import Passwords, PasswordsBusy, common_passwords
@@ -174,9 +174,14 @@ class SignIn:
         until = signed_in.session.elevated_until
         return until is not None and self._clock.now() < until
 
-    async def elevate(self, signed_in: SignedIn, password: str, *, client: Client) -> None:
-        """The person proves again who they are. Raises `SignInFailed`, `SignInThrottled`, `PasswordsBusy`."""
-        await self._prove(signed_in, password, client)
+    async def elevate(self, signed_in: SignedIn, proof: str, *, client: Client) -> None:
+        """The person proves again who they are, by the password or, with a second factor, a code. Raises `SignInFailed`, `SignInThrottled`,
+        `PasswordsBusy`.
+        """
+        if signed_in.person.totp_secret and len(proof) < MIN_OCTETS:  # no password is as short as the code of an app
+            await self._prove_by_code(signed_in, proof, client)
+        else:
+            await self._prove(signed_in, proof, client)
         await self._store.elevate_session(signed_in.session.id_hash, self._clock.now() + ELEVATION_TIME)
 
     async def change_password(self, signed_in: SignedIn, old: str, new: str, *, client: Client) -> None:
@@ -191,6 +196,16 @@ class SignIn:
         entry = self._audit.entry(signed_in.membership.account_id, person.email, client, "person.password_changed", person.email)
         await self._store.change_person(person, changed, entry)
         await self._store.end_sessions(person.id, keep=signed_in.session.id_hash)
+
+    async def _prove_by_code(self, signed_in: SignedIn, code: str, client: Client) -> None:
+        person, now = signed_in.person, self._clock.monotonic()
+        wait = self._throttle.wait(client.address, person.email, now, is_known_device=True)
+        if wait > 0:
+            raise SignInThrottled(wait)
+        self._throttle.fail(client.address, person.email, now)
+        if not await self.factors.check(person, code):
+            raise SignInFailed
+        self._throttle.succeed(client.address, person.email)
 
     async def _prove(self, signed_in: SignedIn, password: str, client: Client) -> None:
         person = signed_in.person

@@ -1,23 +1,27 @@
-"""`sendryd domains`: add, verify, set and remove sending domains."""
+"""`sendryd domains`: add, verify, set and remove sending domains, and rotate their DKIM keys."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
+from sendryd.accounts.dkim_rotation import BadRotation
 from sendryd.accounts.domains import BadDomainName, BadDomainSetting, parse_name
 from sendryd.api.domains.schema import domain_json
-from sendryd.api.framework.answers import counted_page
+from sendryd.api.framework.answers import counted_page, timestamp_or_none
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
-from sendryd.cli.opening import CommandFailed, with_store
+from sendryd.cli.opening import AUTHOR, CommandFailed, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import command, print_json, print_line, print_table, say
 from sendryd.cli.settings import read_settings
-from sendryd.model.domain import DomainStatus, SendingDomain, TlsPolicy
+from sendryd.model.domain import DkimKey, DomainStatus, SendingDomain, TlsPolicy
 from sendryd.model.ids import DOMAIN_PREFIX, format_id
-from sendryd.store.errors import Conflict
+from sendryd.model.moment import timestamp
+from sendryd.policy.dkimkeys import first_key, key_record, safe_to_remove
+from sendryd.store.errors import Conflict, NotFound
 
-app = typer.Typer(name="domains", no_args_is_help=True, help="Add, verify, set and remove sending domains.")
+app = typer.Typer(name="domains", no_args_is_help=True, help="Add, verify, set and remove sending domains, and rotate their DKIM keys.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A domain, for example example.com.")]
 _BOOLEANS = {"true": True, "false": False}
@@ -62,7 +66,7 @@ def add(name: Name, as_json: Json = False) -> None:
 
     async def work(basics: Basics) -> SendingDomain:
         try:
-            return await basics.domains.add(DEFAULT_ACCOUNT, name)
+            return await basics.domains.by(AUTHOR).add(DEFAULT_ACCOUNT, name)
         except BadDomainName as error:
             raise CommandFailed(str(error)) from None
         except Conflict:
@@ -118,7 +122,7 @@ def set_(
     async def work(basics: Basics) -> SendingDomain:
         domain = await _find(basics, name)
         try:
-            return await basics.domains.change(domain.id, lambda settings: replace(settings, **values))
+            return await basics.domains.by(AUTHOR).change(domain.id, lambda settings: replace(settings, **values))
         except BadDomainSetting as error:
             raise CommandFailed(str(error)) from None
 
@@ -152,12 +156,94 @@ def _parse_return_path(name: str) -> str:
 
 
 @app.command()
+def keys(name: Name, as_json: Json = False) -> None:
+    """List a domain's DKIM keys: the one that signs, the next one, and those that have signed."""
+
+    async def work(basics: Basics) -> list[dict[str, object]]:
+        domain = await _find(basics, name)
+        found = await basics.store.list_dkim_keys(domain.id) or [first_key(domain)]
+        return [_key_json(domain, key, basics.settings.max_queue_age) for key in found]
+
+    found = with_store(work)
+    if as_json:
+        print_json(counted_page(found, has_more=False, total=len(found)))
+        return
+    print_table(
+        ("selector", "state", "safe to remove from"),
+        [(str(key["selector"]), str(key["state"]), str(key["safe_to_remove_at"] or "")) for key in found],
+        if_empty="",
+    )
+
+
+@app.command()
+def rotate(
+    name: Name,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When the new key signs, as 2027-03-03T09:00Z; once its record is found, if left out."),
+    ] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Remove the pending key.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the next DKIM key and print the record to publish. It signs once a check has found the record and its time has come."""
+    starts_at = _parse_time(at) if at else None
+
+    async def work(basics: Basics) -> tuple[SendingDomain, DkimKey, timedelta]:
+        domain = await _find(basics, name)
+        rotation = basics.domains.by(AUTHOR).rotation
+        try:
+            key = await (rotation.call_off(domain) if cancel else rotation.begin(domain, starts_at))
+        except BadRotation as error:
+            raise CommandFailed(str(error)) from None
+        except Conflict:
+            raise CommandFailed(f"{name} has a pending key; {command(f'domains keys {name}')} shows it") from None
+        except NotFound:
+            raise CommandFailed(f"{name} has no pending key") from None
+        return domain, key, basics.settings.max_queue_age
+
+    domain, key, lifetime = with_store(work)
+    if as_json:
+        print_json(_key_json(domain, key, lifetime))
+    elif cancel:
+        say(f"The key {key.selector} of {domain.name} is removed; the present one goes on signing.")
+    else:
+        record = key_record(domain.name, key)
+        print_line(record.name, record.type, record.value)
+        say(
+            "Publish this record, and leave that of the present key. A running server looks for it each minute, and then signs with the new key."
+        )
+
+
+def _key_json(domain: SendingDomain, key: DkimKey, queue_lifetime: timedelta) -> dict[str, object]:
+    record = key_record(domain.name, key)
+    return {
+        "selector": key.selector,
+        "state": key.state.value,
+        "record": {"type": record.type, "name": record.name, "value": record.value},
+        "created_at": timestamp(key.created_at),
+        "starts_at": timestamp(key.starts_at),
+        "seen_at": timestamp_or_none(key.seen_at),
+        "active_at": timestamp_or_none(key.active_at),
+        "retired_at": timestamp_or_none(key.retired_at),
+        "safe_to_remove_at": timestamp(safe_to_remove(key.retired_at, queue_lifetime)) if key.retired_at else None,
+    }
+
+
+def _parse_time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text}: write a time as 2027-03-03T09:00Z") from None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+
+
+@app.command()
 def remove(name: Name, as_json: Json = False) -> None:
     """Remove a domain and its DKIM key. Its waiting mail is held until the domain is added again and verified."""
 
     async def work(basics: Basics) -> tuple[SendingDomain, int]:
         domain = await _find(basics, name)
-        return domain, await basics.domains.remove(domain)
+        return domain, await basics.domains.by(AUTHOR).remove(domain)
 
     domain, held = with_store(work)
     if as_json:

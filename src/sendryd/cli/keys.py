@@ -9,7 +9,7 @@ from sendryd.api.api_keys.schema import key_json, new_key_json
 from sendryd.api.framework.answers import page
 from sendryd.app.build import DEFAULT_ACCOUNT, OPERATOR, Basics
 from sendryd.app.values import parse_period
-from sendryd.cli.opening import CommandFailed, duration, with_store
+from sendryd.cli.opening import AUTHOR, CommandFailed, duration, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import command, print_json, print_table, say
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
@@ -50,7 +50,7 @@ def create(
     lifetime = duration(expires, parse_period)
 
     async def work(basics: Basics) -> tuple[ApiKey, str]:
-        return await basics.keys.create(OPERATOR, name, scope=scope, mode=mode, expires_in=lifetime)
+        return await basics.keys.by(AUTHOR).create(OPERATOR, name, scope=scope, mode=mode, expires_in=lifetime)
 
     _show_new(*with_store(work), as_json=as_json)
 
@@ -90,7 +90,7 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="A key (key_
 
     async def work(basics: Basics) -> ApiKey:
         try:
-            return await basics.keys.revoke(OPERATOR, _key_id(key_id))
+            return await basics.keys.by(AUTHOR).revoke(OPERATOR, _key_id(key_id))
         except NotFound:
             raise CommandFailed(f"there is no key {key_id}") from None
 
@@ -112,7 +112,7 @@ def rotate(
 
     async def work(basics: Basics) -> tuple[ApiKey, str]:
         try:
-            return await basics.keys.rotate(OPERATOR, _key_id(key_id), grace=delay)
+            return await basics.keys.by(AUTHOR).rotate(OPERATOR, _key_id(key_id), grace=delay)
         except NotFound:
             raise CommandFailed(f"there is no key {key_id}") from None
 

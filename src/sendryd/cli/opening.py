@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import typer
 
-from sendryd.app.build import Basics, build_basics
+from sendryd.accounts.audit import By, Client
+from sendryd.app.build import DEFAULT_ACCOUNT, Basics, build_basics
 from sendryd.app.settings import SettingsError
 from sendryd.app.values import parse_duration
 from sendryd.cli.output import WRONG_USAGE, explain, fail
 from sendryd.cli.settings import read_settings
 from sendryd.store.errors import StoreError
+
+AUTHOR: Final = By(account_id=DEFAULT_ACCOUNT, actor="operator", client=Client())  # how the audit names the command line
 
 Result = TypeVar("Result")
 

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sendryd.dashboard.access import FORM_COOKIE, Access, Visitor, client_of
+from sendryd.dashboard.elevation import proven
 from sendryd.dashboard.live import Source, Streams, as_of_page, live_address
 from sendryd.dashboard.visit import Needs, Visit, headers
 from sendryd.policy.rights import Right
@@ -45,6 +46,13 @@ class Page:
     needs: Right | None = Right.SEE  # None: open without signing in
     needs_to_change: Right | None = Right.WORK
     live: Source | None = None  # what of it follows the store
+    proof: Callable[[Visit], bool] | None = None  # whether a change asks its person for a fresh proof of who they are
+    proof_to_get: bool = False  # the same for a page that gives away much: an export
+
+
+def always(_visit: Visit) -> bool:
+    """Each change asks for the proof."""
+    return True
 
 
 def routes(needs: Needs, pages: Sequence[Page], streams: Streams) -> list[Route]:
@@ -107,7 +115,11 @@ class _Frame:
                 return _refuse(413, "The form is larger than 2 MiB.")
             if not self._access.made_by_our_page(request, secret, fields):
                 return _refuse(403, "This change did not come from a page of the dashboard: open the page again and repeat it.")
-            answer = await page.post(Visit(self._needs, request, visitor, secret, fields)) if page.post else _refuse(405, "")
+            posted = Visit(self._needs, request, visitor, secret, fields)
+            asks = page.proof is not None and visitor is not None and page.proof(posted)
+            answer = await (proven(posted, page.post) if asks else page.post(posted)) if page.post else _refuse(405, "")
+        elif page.proof_to_get and visitor is not None and not visit.is_elevated:
+            answer = visit.prove_first(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
         else:
             answer = await page.get(visit) if page.get else _refuse(405, "")
         if visitor is None:

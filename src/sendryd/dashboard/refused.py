@@ -29,7 +29,9 @@ class Refused:
 
     at: Moment  # of the latest
     sentence: str
+    reply: str  # as the client got it; empty: the sentence has it
     href: str
+    verify: str  # where to have the domain verified that was refused for it; empty for other causes
 
 
 def whose(visit: Visit) -> AccountId | None:
@@ -50,10 +52,25 @@ async def find_refused(visit: Visit, query: Query, *, is_accepted: bool) -> tupl
     since = visit.needs.clock.now() - LATELY
     times = Counter(_cause(each) for each in matching if each.created_at >= since)
     href = f"/log/smtp?{urlencode({'q': max(words, key=len)})}"
-    return tuple(
-        Refused(moment_of(each.created_at), _sentence(each, times[cause], is_accepted=is_accepted), href)
-        for cause, each in list(latest.items())[:SHOWN]
+    return tuple(_refused(each, times[cause], href, is_accepted=is_accepted) for cause, each in list(latest.items())[:SHOWN])
+
+
+def _refused(refusal: SmtpRefusal, times: int, href: str, *, is_accepted: bool) -> Refused:
+    sentence = _sentence(refusal, times, is_accepted=is_accepted)
+    is_unverified = refusal.cause == RefusalKey.DOMAIN_NOT_VERIFIED.value
+    return Refused(
+        moment_of(refusal.created_at),
+        sentence,
+        "" if refusal.reply in sentence else refusal.reply,
+        href,
+        f"/domains?{urlencode({'name': domain_of(refusal)})}" if is_unverified else "",
     )
+
+
+def domain_of(refusal: SmtpRefusal) -> str:
+    """The domain that a refused message was from: that of the header, which the reply names, may differ from the envelope's."""
+    named = _DOMAIN.search(refusal.reply)
+    return named[1] if named else refusal.sender.rpartition("@")[2]
 
 
 def _cause(refusal: SmtpRefusal) -> tuple[str, str]:
@@ -68,6 +85,4 @@ def _sentence(refusal: SmtpRefusal, times: int, *, is_accepted: bool) -> str:
     if is_accepted or not times:
         return f"Refused: {refusal.reply}"
     key = RefusalKey(refusal.cause) if refusal.cause in set(RefusalKey) else RefusalKey.BAD_REQUEST
-    named = _DOMAIN.search(refusal.reply)  # that of the header, which may differ from the envelope's
-    domain = named[1] if named else refusal.sender.rpartition("@")[2]
-    return explain_refused(RefusedAtDoor(times=times, key=key, sender_domain=domain, reply=refusal.reply)).text
+    return explain_refused(RefusedAtDoor(times=times, key=key, sender_domain=domain_of(refusal), reply=refusal.reply)).text

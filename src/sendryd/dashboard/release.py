@@ -6,8 +6,7 @@ The copy names the captured message in a tag, the audit names the copy: each lea
 from collections.abc import Sequence
 from typing import Final
 
-from sendryd.accounts.audit import Audit
-from sendryd.accounts.emails import By
+from sendryd.accounts.audit import Audit, By
 from sendryd.intake.accept import Intake
 from sendryd.intake.submission import Options, Origin, Recipient, Submission
 from sendryd.message.author import parse_author

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from sendryd.accounts.api_keys import ApiKeys
 from sendryd.accounts.attention import Attention
-from sendryd.accounts.audit import Audit, Client
+from sendryd.accounts.audit import Audit, By, Client
 from sendryd.accounts.domain_checks import DomainChecks
 from sendryd.accounts.domains import Domains
 from sendryd.accounts.invitations import Invitations
@@ -150,6 +150,11 @@ class Visit:
             sender=f"hello@{domain or 'example.com'}",
             recipient=recipient,
         )
+
+    @property
+    def author(self) -> By:
+        """Who makes a change, as the audit names them."""
+        return By(account_id=self.account_id, actor=self.me.signed_in.person.email, client=self.client)
 
     def query(self, name: str) -> str:
         """A parameter of the address; empty if it is not there."""

@@ -7,7 +7,7 @@ a second, so that a change by the command line holds well within the promised se
 from datetime import datetime, timedelta
 from typing import Final
 
-from sendryd.model.apikey import ApiKey
+from sendryd.model.apikey import ApiKey, KeyUse
 from sendryd.model.domain import SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId
 from sendryd.policy.admission import covering_names
@@ -29,7 +29,7 @@ class Directory:
         self._checked = float("-inf")
         self._keys: dict[bytes, ApiKey | None] = {}
         self._covering: dict[tuple[AccountId, str], tuple[SendingDomain, ...]] = {}
-        self._used: dict[ApiKeyId, datetime] = {}
+        self._used: dict[ApiKeyId, KeyUse] = {}
         self._touched: dict[ApiKeyId, datetime] = {}
         self._touch_due: dict[ApiKeyId, float] = {}  # by monotonic time: not looked at before that
 
@@ -93,14 +93,15 @@ class Directory:
                 self._covering[account_id, name] = found
         return found
 
-    def touch(self, key: ApiKey) -> None:
-        """Notes the use of a key; `flush` stores it."""
+    def touch(self, key: ApiKey, address: str) -> None:
+        """Notes the use of a key by a client of this address; `flush` stores it."""
         monotonic = self._clock.monotonic()
         if monotonic < self._touch_due.get(key.id, 0.0):  # as nearly always
             return
         now, last = self._clock.now(), self._touched.get(key.id) or key.last_used_at
         if last is None or now - last >= TOUCH_RESOLUTION:
-            self._used[key.id] = self._touched[key.id] = now
+            self._used[key.id] = KeyUse(now, address)
+            self._touched[key.id] = now
         self._touch_due[key.id] = monotonic + CHECK_INTERVAL
 
     async def flush(self) -> None:

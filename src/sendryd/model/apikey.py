@@ -31,6 +31,14 @@ class KeyMode(StrEnum):
     TEST = "test"
 
 
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """A use of a key."""
+
+    at: datetime
+    address: str  # the client's
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """One API key as stored: everything but its secret."""
@@ -45,6 +53,7 @@ class ApiKey:
     expires_at: datetime | None = None  # None: never
     revoked_at: datetime | None = None  # in the future during a rotated key's grace period
     last_used_at: datetime | None = None  # None: never used; exact to a minute
+    last_used_from: str = ""  # the client's address
 
     @property
     def has_end(self) -> bool:

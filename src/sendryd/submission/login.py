@@ -23,11 +23,12 @@ class UNKNOWN:
 class Login:
     """The login of one session. `key` is None before AUTH, and once the key is revoked."""
 
-    __slots__ = ("_directory", "_intake", "_secret_hash", "key")
+    __slots__ = ("_address", "_directory", "_intake", "_secret_hash", "key")
 
-    def __init__(self, directory: Directory, intake: Intake) -> None:
+    def __init__(self, directory: Directory, intake: Intake, address: str) -> None:
         self._directory = directory
         self._intake = intake
+        self._address = address  # the client's
         self._secret_hash: bytes | None = None
         self.key: ApiKey | None = None
 
@@ -45,7 +46,7 @@ class Login:
         refusal = check_sender(key) if key else Refusal(RefusalKey.AUTH_FAILED)
         if refusal is None and key is not None:
             self.key, self._secret_hash = key, secret_hash
-            self._directory.touch(key)
+            self._directory.touch(key, self._address)
         return refusal
 
     async def admit(self, mail: MailFrom) -> Refusal | None:
@@ -75,7 +76,7 @@ class Login:
             self.key = self._secret_hash = None
             return Refusal(RefusalKey.AUTH_FAILED)
         self.key = key
-        self._directory.touch(key)
+        self._directory.touch(key, self._address)
         try:
             self._intake.check_room(mail.size or 0)
         except StoreFull:

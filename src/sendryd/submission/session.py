@@ -73,7 +73,7 @@ class Session:
         self._event: ServerEvent | None = None  # that cannot be answered without waiting for something
         self._must_spill = False  # more content is in memory than may be
         self._hello = ""
-        self._login = Login(context.directory, context.intake)
+        self._login = Login(context.directory, context.intake, stream.peer.host)
         self._mail: MailFrom | None = None
         self._recipients: dict[str, Recipient] = {}
         self._incoming = IncomingContent(self._machine, context.budget, context.scratch_dir)

@@ -91,10 +91,10 @@ async def test_a_key_below_the_needed_scope_is_403_and_told_which(api: ApiWorld)
         key, secret = await api.keys.create(System(AccountId(1)), "limited", scope=scope)
         request = Request({"type": "http", "headers": [(b"authorization", f"Bearer {secret}".encode())]})
         assert await gate.identify(request) == key
-        gate.check(key, scope, {})
+        gate.check(key, scope, {}, "192.0.2.1")
         for needed in lacks:
             with pytest.raises(Refused) as refused:
-                gate.check(key, needed, {})
+                gate.check(key, needed, {}, "192.0.2.1")
             answer = refuse(refused.value)
             assert answer.status_code == 403
             body = json.loads(bytes(answer.body))

@@ -51,6 +51,7 @@ class Aggregate(StrEnum):
     UPKEEP = auto()
     # The rest.
     API_LOG = auto()
+    AUDIT = auto()
     HEALTH = auto()
     NOTIFICATIONS = auto()
     PEOPLE = auto()
@@ -65,6 +66,7 @@ class Aggregate(StrEnum):
 
 _REST: Final = {
     Aggregate.API_LOG,
+    Aggregate.AUDIT,
     Aggregate.HEALTH,
     Aggregate.NOTIFICATIONS,
     Aggregate.PEOPLE,

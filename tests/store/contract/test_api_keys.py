@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sendryd.model.apikey import KeyMode
+from sendryd.model.apikey import KeyMode, KeyUse
 from sendryd.model.ids import (
     AccountId,
 )
@@ -32,10 +32,10 @@ async def test_keys(store: MailStore, samples: Samples) -> None:
     with pytest.raises(Conflict):
         await store.add_api_key(samples.api_key(secret_hash=b"h" * 32))
     version = await store.read_config_version()
-    await store.touch_api_keys({new.key.id: LATER})
+    await store.touch_api_keys({new.key.id: KeyUse(LATER, "192.0.2.9")})
     assert await store.read_config_version() == version
     revoked = await store.revoke_api_key(ACCOUNT, new.key.id, LATER)
-    assert (revoked.revoked_at, revoked.last_used_at) == (LATER, LATER)
+    assert (revoked.revoked_at, revoked.last_used_at, revoked.last_used_from) == (LATER, LATER, "192.0.2.9")
     assert (await store.revoke_api_key(ACCOUNT, new.key.id, LATER + timedelta(days=1))).revoked_at == LATER
     assert await store.read_config_version() > version
     with pytest.raises(NotFound):

@@ -51,7 +51,7 @@ class KeyHandlers:
         """
         body = call.body
         try:
-            key, secret = await self._keys.create(
+            key, secret = await self._keys.by(call.author).create(
                 call.key,
                 body.name,
                 scope=Scope(body.scope or Scope.FULL_ACCESS),
@@ -78,6 +78,6 @@ class KeyHandlers:
 
         The key stops working at once. A key may revoke itself; a test key may revoke other test keys only.
         """
-        await self._keys.revoke(call.key, ApiKeyId(call.read_id(API_KEY_PREFIX)), is_repeatable=False)
+        await self._keys.by(call.author).revoke(call.key, ApiKeyId(call.read_id(API_KEY_PREFIX)), is_repeatable=False)
         self._directory.invalidate()
         return {"deleted": True}

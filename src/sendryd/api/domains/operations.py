@@ -89,7 +89,7 @@ class DomainHandlers:
         body = call.body
         account_id = call.key.account_id
         try:
-            domain = await self._domains.add(account_id, body.name)
+            domain = await self._domains.by(call.author).add(account_id, body.name)
         except Conflict:
             there = await self._store.find_domain(account_id, parse_name(body.name))
             number = format_id(DOMAIN_PREFIX, there.id) if there else ""
@@ -134,7 +134,7 @@ class DomainHandlers:
 
     async def _change(self, call: Call[object, object], change: Change) -> Domain:
         domain = await self._find(call)
-        after = await self._domains.change(domain.id, change)
+        after = await self._domains.by(call.author).change(domain.id, change)
         self._directory.invalidate()
         return domain_json(after)
 
@@ -144,7 +144,7 @@ class DomainHandlers:
         Queued mail of the domain is held until the domain is added and verified again.
         """
         domain = await self._find(call)
-        held = await self._domains.remove(domain)
+        held = await self._domains.by(call.author).remove(domain)
         log.warning("domain_removed", id=format_id(DOMAIN_PREFIX, domain.id), domain=domain.name, held=held)
         self._directory.invalidate()
         return {"deleted": True}
@@ -165,7 +165,7 @@ class DomainHandlers:
         """
         body = call.body
         domain = await self._find(call)
-        bimi = await self._domains.set_bimi(
+        bimi = await self._domains.by(call.author).set_bimi(
             domain, logo_url=body.logo_url, vmc_url=body.vmc_url, selector=body.selector or DEFAULT_SELECTOR
         )
         return bimi_json(domain, bimi)
@@ -185,7 +185,7 @@ class DomainHandlers:
         """
         domain = await self._find(call)
         await self._find_bimi(domain)
-        await self._domains.remove_bimi(domain)
+        await self._domains.by(call.author).remove_bimi(domain)
         return {"deleted": True}
 
     async def verify_bimi(self, call: Call[None, None]) -> BimiVerification:

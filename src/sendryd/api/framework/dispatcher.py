@@ -74,7 +74,7 @@ class Dispatcher:
         try:
             if operation.scope is not None:
                 known = await self._gate.identify(request)
-                self._gate.check(known, operation.scope, headers)
+                self._gate.check(known, operation.scope, headers, request.client.host if request.client else "")
                 call.caller = known
                 if operation.is_live_only and call.caller.mode is KeyMode.TEST:
                     raise live_key_needed()

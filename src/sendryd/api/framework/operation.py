@@ -16,11 +16,12 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sendryd.accounts.audit import By, Client
 from sendryd.api.framework.group import Group
 from sendryd.api.framework.requestbody import Room
 from sendryd.model.apikey import ApiKey
 from sendryd.model.apikey import Scope as KeyScope
-from sendryd.model.ids import parse_id
+from sendryd.model.ids import API_KEY_PREFIX, format_id, parse_id
 from sendryd.store.errors import NotFound
 
 SMALL_BODY: Final = 1024 * 1024  # octets: everything but mail and templates is far smaller
@@ -47,6 +48,13 @@ class Call(Generic[BodyT, QueryT]):
         if self.caller is None:
             raise AssertionError("a public operation asks who calls")
         return self.caller
+
+    @property
+    def author(self) -> By:
+        """Who makes a change, as the audit names them."""
+        request = self.request
+        client = Client(address=request.client.host if request.client else "", agent=request.headers.get("user-agent", ""))
+        return By(account_id=self.key.account_id, actor=format_id(API_KEY_PREFIX, self.key.id), client=client)
 
     def read_id(self, *prefixes: str, name: str = "id") -> int:
         """The number of an id in the path. Raises `NotFound` for one of another form."""

@@ -72,7 +72,7 @@ class Gate:
             raise Refused(refusal, details=_AUTH_DETAILS, headers={"WWW-Authenticate": "Bearer"})
         return key
 
-    def check(self, key: ApiKey, needed: Scope, headers: dict[str, str]) -> None:
+    def check(self, key: ApiKey, needed: Scope, headers: dict[str, str], address: str) -> None:
         """Whether a key may do what it asks for, now. Adds to the headers of the answer how it stands with its limit. Raises `Refused`."""
         if self.limiter is not None:
             standing = self.limiter.take(key.id, self.clock.monotonic())
@@ -83,7 +83,7 @@ class Gate:
                 raise Refused(Refusal(RefusalKey.RATE_LIMITED), headers={"Retry-After": str(standing.wait)})
         if not key.may(needed):
             raise Refused(Refusal(RefusalKey.SCOPE_MISSING, needed.value))
-        self.directory.touch(key)
+        self.directory.touch(key, address)
 
     def log_refusal(self, refusal: Refusal, request: Request, caller: ApiKey | None) -> None:
         """A request for mail that is not taken. What intake refuses is not said twice: intake has logged it."""

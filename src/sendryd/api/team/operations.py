@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Final
 
-from sendryd.accounts.audit import Client
 from sendryd.accounts.invitations import Invitations
 from sendryd.accounts.people import BadPersonField, People
 from sendryd.api.framework.answers import Deleted
@@ -12,7 +11,7 @@ from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid
 from sendryd.api.team.schema import Invitation, RoleBody, Team, TeamMember, member_json, team_json
 from sendryd.model.actor import Role
-from sendryd.model.ids import API_KEY_PREFIX, MEMBERSHIP_PREFIX, format_id
+from sendryd.model.ids import MEMBERSHIP_PREFIX
 from sendryd.model.people import Membership
 from sendryd.store.errors import Conflict, NotAllowed, NotFound
 
@@ -67,9 +66,9 @@ class TeamHandlers:
                 key.account_id,
                 email=body.email,
                 role=Role(body.role or Role.MEMBER.value),
-                by=_name(call),
+                by=call.author.actor,
                 by_role=ACTS_AS,
-                client=_client(call),
+                client=call.author.client,
             )
         except BadPersonField as error:
             raise invalid(error.field, f"{error.field}: {error}") from None
@@ -82,7 +81,7 @@ class TeamHandlers:
 
         The person's sessions end.
         """
-        await self._people.remove(await self._find(call), by=_name(call), by_role=ACTS_AS, client=_client(call))
+        await self._people.remove(await self._find(call), by=call.author.actor, by_role=ACTS_AS, client=call.author.client)
         return {"deleted": True}
 
     async def set_role(self, call: Call[RoleBody, None]) -> TeamMember:
@@ -92,7 +91,7 @@ class TeamHandlers:
         """
         role = Role(call.body.role)
         member = await self._find(call)
-        return member_json(await self._people.set_role(member, role, by=_name(call), by_role=ACTS_AS, client=_client(call)))
+        return member_json(await self._people.set_role(member, role, by=call.author.actor, by_role=ACTS_AS, client=call.author.client))
 
     async def _find(self, call: Call[object, object]) -> Membership:
         number = call.read_id(MEMBERSHIP_PREFIX)
@@ -100,12 +99,3 @@ class TeamHandlers:
             if each.id == number:
                 return each
         raise NotFound("no such member")
-
-
-def _name(call: Call[object, object]) -> str:
-    return format_id(API_KEY_PREFIX, call.key.id)
-
-
-def _client(call: Call[object, object]) -> Client:
-    request = call.request
-    return Client(address=request.client.host if request.client else "", agent=request.headers.get("user-agent", ""))

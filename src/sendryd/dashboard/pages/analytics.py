@@ -210,4 +210,4 @@ def _cells(counts: Counts) -> tuple[int, ...]:
     return counts.sent, counts.delivered, counts.bounced, counts.complained, counts.opened, counts.clicked
 
 
-PAGES: Final = (Page(path="/analytics", get=show), Page(path="/analytics/export", get=export))
+PAGES: Final = (Page(path="/analytics", get=show), Page(path="/analytics/export", get=export, proof_to_get=True))

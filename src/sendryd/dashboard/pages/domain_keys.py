@@ -1,6 +1,5 @@
 """DKIM keys of a domain: the one that signs, the next one, and those that have signed; rotation."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -63,32 +62,29 @@ async def begin(visit: Visit, domain: SendingDomain) -> Response:
     if starts_at - now > _TOO_FAR:
         return await _show(visit, domain, wrong="Choose a time within a year.", status=422)
     try:
-        key = await visit.needs.domains.rotation.begin(domain, starts_at)
+        await visit.needs.domains.by(visit.author).rotation.begin(domain, starts_at)
     except BadRotation as error:
         return await _show(visit, domain, fault=f"{error}.", status=422)
     except Conflict:
         return await _show(visit, domain, fault="There is a pending key already.", status=409)
-    await _audit(visit, "domain.key_added", domain, {"selector": key.selector})
     return visit.go(f"{frame(domain, '')['path']}/keys")
 
 
 async def call_off(visit: Visit, domain: SendingDomain) -> Response:
     """`POST /domains/{name}/keys/call-off`: removes the pending key."""
     try:
-        key = await visit.needs.domains.rotation.call_off(domain)
+        await visit.needs.domains.by(visit.author).rotation.call_off(domain)
     except NotFound:
         return await _show(visit, domain, fault="There is no pending key any more.", status=409)
-    await _audit(visit, "domain.key_called_off", domain, {"selector": key.selector})
     return visit.go(f"{frame(domain, '')['path']}/keys")
 
 
 async def forget(visit: Visit, domain: SendingDomain) -> Response:
     """`POST /domains/{name}/keys/forget`: removes a retired key whose record is gone."""
     try:
-        key = await visit.needs.domains.rotation.forget(domain, visit.fields.get("selector", ""))
+        await visit.needs.domains.by(visit.author).rotation.forget(domain, visit.fields.get("selector", ""))
     except NotFound:
         return await _show(visit, domain, fault="This key is not there any more.", status=409)
-    await _audit(visit, "domain.key_forgotten", domain, {"selector": key.selector})
     return visit.go(f"{frame(domain, '')['path']}/keys")
 
 
@@ -139,10 +135,6 @@ async def _show(visit: Visit, domain: SendingDomain, *, wrong: str = "", fault: 
 async def _read_live(visit: Visit) -> Values:
     domain = await find(visit)
     return {"keys": (), "path": "", "has_pending": False} if domain is None else await _read(visit, domain)
-
-
-async def _audit(visit: Visit, action: str, domain: SendingDomain, after: Mapping[str, object]) -> None:
-    await visit.needs.audit.add(visit.account_id, visit.me.signed_in.person.email, visit.client, action, domain.name, after=after)
 
 
 _LIVE: Final = Source(page="domain-keys", read=_read_live, parts={"domain-keys": "domain_keys_list.html"})

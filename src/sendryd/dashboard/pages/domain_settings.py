@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from sendryd.accounts.domains import Change
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.pages.domain import frame, on_domain
 from sendryd.dashboard.visit import Visit
@@ -25,7 +24,9 @@ async def show_tracking(visit: Visit, domain: SendingDomain) -> Response:
 async def set_tracking(visit: Visit, domain: SendingDomain) -> Response:
     """`POST /domains/{name}/tracking`."""
     opens, clicks = "track_opens" in visit.fields, "track_clicks" in visit.fields
-    after = await _change(visit, domain, lambda settings: replace(settings, track_opens=opens, track_clicks=clicks))
+    after = await visit.needs.domains.by(visit.author).change(
+        domain.id, lambda settings: replace(settings, track_opens=opens, track_clicks=clicks)
+    )
     return _show_tracking(visit, after, said=SAVED)
 
 
@@ -39,9 +40,8 @@ async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
     fields = visit.fields
     try:
         tls_policy = TlsPolicy(fields.get("tls_policy", ""))
-        after = await _change(
-            visit,
-            domain,
+        after = await visit.needs.domains.by(visit.author).change(
+            domain.id,
             lambda settings: replace(
                 settings,
                 include_subdomains="include_subdomains" in fields,
@@ -58,15 +58,8 @@ async def remove(visit: Visit, domain: SendingDomain) -> Response:
     typed = visit.fields.get("name", "")
     if typed.strip().lower() != domain.name:
         return _show_settings(visit, domain, wrong={"name": f"Type {domain.name} to remove it."}, status=422)
-    held = await visit.needs.domains.remove(domain)
-    await _audit(visit, "domain.removed", domain.name, {"held": held})
+    await visit.needs.domains.by(visit.author).remove(domain)
     return visit.go("/domains")
-
-
-async def _change(visit: Visit, domain: SendingDomain, change: Change) -> SendingDomain:
-    after = await visit.needs.domains.change(domain.id, change)
-    await _audit(visit, "domain.changed", domain.name)
-    return after
 
 
 def _show_tracking(visit: Visit, domain: SendingDomain, *, said: str = "") -> Response:
@@ -99,8 +92,10 @@ def _show_settings(visit: Visit, domain: SendingDomain, *, said: str = "", wrong
     return visit.show("domain_settings.html", "domain", values, status=status)
 
 
-async def _audit(visit: Visit, action: str, target: str, after: Mapping[str, object] | None = None) -> None:
-    await visit.needs.audit.add(visit.account_id, visit.me.signed_in.person.email, visit.client, action, target, after=after)
+def _is_named(visit: Visit) -> bool:
+    """Whether the typed name is right: a wrong one is refused without asking for a proof."""
+    name: str = visit.request.path_params["name"]
+    return visit.fields.get("name", "").strip().lower() == name.lower()
 
 
 PAGES: Final = (
@@ -116,5 +111,5 @@ PAGES: Final = (
         post=on_domain(set_settings),
         needs_to_change=Right.ADMINISTER,
     ),
-    Page(path="/domains/{name}/remove", post=on_domain(remove), needs_to_change=Right.ADMINISTER),
+    Page(path="/domains/{name}/remove", post=on_domain(remove), needs_to_change=Right.ADMINISTER, proof=_is_named),
 )

@@ -1,6 +1,5 @@
 """Domains: which may send, which record is to mend, what they have sent, and adding one."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -16,7 +15,7 @@ from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.domain import DomainStatus, SendingDomain
 from sendryd.model.ids import DOMAIN_PREFIX, format_id
-from sendryd.policy.dnsrecords import has_no_answer
+from sendryd.policy.dnsrecords import MAX_NAME, has_no_answer
 from sendryd.policy.domainnames import is_mailbox_host
 from sendryd.policy.recordedits import Verdict, judge
 from sendryd.policy.rights import Right
@@ -66,8 +65,10 @@ class Row:
 
 
 async def show_list(visit: Visit) -> Response:
-    """`GET /domains`."""
-    return await _show(visit, status=200)
+    """`GET /domains`; a link may bring the name of the domain to add, or to open if it is there."""
+    name = visit.query("name").strip().lower()[:MAX_NAME]
+    there = await visit.needs.store.find_domain(visit.account_id, name) if name else None
+    return visit.go(path_of(there)) if there else await _show(visit, name=name, status=200)
 
 
 async def add(visit: Visit) -> Response:
@@ -82,14 +83,13 @@ async def add(visit: Visit) -> Response:
     if is_suffix(name):
         return await _show(visit, name=name, wrong=f"{name} is an ending that many share: add a domain below it.", status=422)
     try:
-        domain = await visit.needs.domains.add(visit.account_id, name)
+        domain = await visit.needs.domains.by(visit.author).add(visit.account_id, name)
     except BadDomainName as error:
         return await _show(visit, name=name, wrong=str(error), status=422)
     except Conflict:
         return await _show(visit, name=name, wrong=f"{name} is in this account already.", status=422)
     except LimitReached as error:
         return await _show(visit, name=name, wrong=str(error), status=422)
-    await _audit(visit, "domain.added", domain.name)
     return visit.go(path_of(domain))
 
 
@@ -145,10 +145,6 @@ def _words(domain: SendingDomain, verdicts: list[Verdict]) -> str:
     if domain.status is DomainStatus.VERIFIED:
         return "May send" if Verdict.ADVISED not in verdicts else "May send; DMARC is advised"
     return "Not looked at yet"
-
-
-async def _audit(visit: Visit, action: str, target: str, after: Mapping[str, object] | None = None) -> None:
-    await visit.needs.audit.add(visit.account_id, visit.me.signed_in.person.email, visit.client, action, target, after=after)
 
 
 _LIVE: Final = Source(page="domains", read=_read, parts={"domains": "domains_rows.html"}, interval=LIVE_EVERY)

@@ -6,7 +6,8 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import PlainTextResponse, Response
 
-from sendryd.accounts.emails import By, EmailChange, Emails
+from sendryd.accounts.audit import By
+from sendryd.accounts.emails import EmailChange, Emails
 from sendryd.dashboard.app import Page, Show
 from sendryd.dashboard.live import Source
 from sendryd.dashboard.mailparts import BUSY

@@ -1,5 +1,6 @@
 """Signing in and out, becoming the owner, taking up an invitation."""
 
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ from starlette.responses import Response
 from sendryd.accounts.people import BadPersonField
 from sendryd.accounts.signin import NewSession, SignInFailed, SignInThrottled
 from sendryd.dashboard.app import Page
+from sendryd.dashboard.elevation import PROOF, ask_proof, check_proof
 from sendryd.dashboard.visit import Visit
 from sendryd.model.people import LinkPurpose
 from sendryd.policy.password import WeakPassword
@@ -90,26 +92,17 @@ async def sign_out(visit: Visit) -> Response:
 
 
 async def show_elevate(visit: Visit) -> Response:
-    """`GET /elevate` asks for the password again."""
-    return _elevate_form(visit, _next(visit.query("next")), fault="", status=200)
+    """`GET /elevate` asks again who the person is, before a page that gives away much."""
+    return ask_proof(replace(visit, fields={"next": _next(visit.query("next"))}), path="/elevate", status=200)
 
 
 async def elevate(visit: Visit) -> Response:
     """`POST /elevate`: for 15 minutes the session may do what needs a fresh proof."""
+    fault, status = await check_proof(visit, visit.fields.get(PROOF, ""))
     target = _next(visit.fields.get("next", ""))
-    try:
-        await visit.needs.signin.elevate(visit.me.signed_in, visit.fields.get("password", ""), client=visit.client)
-    except SignInFailed:
-        return _elevate_form(visit, target, fault="The password is wrong.", status=401)
-    except SignInThrottled as error:
-        return _elevate_form(visit, target, fault=f"The password is wrong. Try again in {error.seconds:.0f} s.", status=429)
-    except PasswordsBusy:
-        return _elevate_form(visit, target, fault=BUSY, status=503)
+    if fault:
+        return ask_proof(replace(visit, fields={"next": target}), path="/elevate", fault=fault, status=status)
     return visit.go(target)
-
-
-def _elevate_form(visit: Visit, target: str, *, fault: str, status: int) -> Response:
-    return visit.show("elevate.html", "elevate", {"next": target, "fault": fault}, status=status)
 
 
 async def show_welcome(visit: Visit) -> Response:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from sendryd.accounts.account import Accounts
 from sendryd.accounts.alerting import Alerting, BadUrl
-from sendryd.accounts.emails import By
+from sendryd.accounts.audit import By
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from sendryd.accounts.alerting import Alerting
 from sendryd.accounts.attention import Seen, View
-from sendryd.accounts.emails import By
+from sendryd.accounts.audit import By
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.homeview import LATEST, MINUTES, Outcome, age_of, figures, hour_view, outcomes, wait_rows
 from sendryd.dashboard.live import Source

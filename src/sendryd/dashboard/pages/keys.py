@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from starlette.responses import Response
@@ -15,8 +16,9 @@ from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, format_id, parse_id
 from sendryd.policy.rights import Right
-from sendryd.store.errors import LimitReached, NotFound
+from sendryd.store.errors import LimitReached, NotAllowed, NotFound
 
+GRACES: Final = {"0": timedelta(0), "1h": timedelta(hours=1), "1d": timedelta(days=1), "7d": timedelta(days=7)}  # of a rotated key
 MAX_NAME: Final = 100  # characters, as REST allows
 
 
@@ -33,7 +35,9 @@ class Row:
     tone: str
     shape: str
     used: Moment | None
-    may_revoke: bool
+    used_from: str
+    ends: Moment | None  # a time to come: the key expires, or its overlap is over
+    may_change: bool
 
 
 async def show(visit: Visit) -> Response:
@@ -54,28 +58,61 @@ async def create(visit: Visit) -> Response:
     if mode is KeyMode.LIVE and not visit.me.may(Right.ADMINISTER):
         return await _show(visit, fields, fault="Only admins and owners create live keys: create a test key.", status=403)
     try:
-        key, secret = await visit.needs.keys.create(_person(visit), name, scope=scope, mode=mode)
+        key, secret = await visit.needs.keys.by(visit.author).create(_person(visit), name, scope=scope, mode=mode)
     except LimitReached as error:
         return await _show(visit, fields, fault=str(error), status=422)
-    await _audit(visit, "key.created", key)
-    values = {"name": key.name, "mode": key.mode.value, "secret": secret, "snippets": await _snippets(visit, key)}
-    return visit.show("key_created.html", "keys", values)
+    return await _show_secret(visit, key, secret)
+
+
+async def rotate(visit: Visit) -> Response:
+    """`POST /keys/{id}/rotate`: a key like an old one, whose secret is shown once; the old one works on for a while."""
+    key = await _find(visit)
+    if key is None:
+        return visit.show("missing.html", "missing", {}, status=404)
+    if not _may_change(visit, key):
+        return await _show(visit, {}, fault="Only admins and owners rotate live keys.", status=403)
+    grace = GRACES.get(visit.fields.get("grace", ""))
+    if grace is None:
+        return await _show(visit, {}, fault="Choose an overlap of the list.", status=422)
+    try:
+        made, secret = await visit.needs.keys.by(visit.author).rotate(_person(visit), key.id, grace=grace)
+    except NotAllowed:
+        return await _show(visit, {}, fault="The key is revoked: create a new one.", status=409)
+    return await _show_secret(visit, made, secret)
 
 
 async def revoke(visit: Visit) -> Response:
-    """`POST /keys/{id}/revoke`: revokes a key at once."""
+    """`POST /keys/{id}/revoke`: revokes a key at once; SMTP sessions that use it end at their next message."""
+    key = await _find(visit)
+    if key is None:
+        return visit.show("missing.html", "missing", {}, status=404)
+    if not _may_change(visit, key):
+        return await _show(visit, {}, fault="Only admins and owners revoke live keys.", status=403)
+    await visit.needs.keys.by(visit.author).revoke(_person(visit), key.id)
+    return visit.go("/keys")
+
+
+async def _find(visit: Visit) -> ApiKey | None:
     number = parse_id(visit.request.path_params["id"], API_KEY_PREFIX)
     try:
-        if number is None:
-            raise NotFound("no such key")
-        key = await visit.needs.keys.get(visit.account_id, ApiKeyId(number))
+        return None if number is None else await visit.needs.keys.get(visit.account_id, ApiKeyId(number))
     except NotFound:
-        return visit.show("missing.html", "missing", {}, status=404)
-    if key.mode is KeyMode.LIVE and not visit.me.may(Right.ADMINISTER):
-        return await _show(visit, {}, fault="Only admins and owners revoke live keys.", status=403)
-    await visit.needs.keys.revoke(_person(visit), key.id)
-    await _audit(visit, "key.revoked", key)
-    return visit.go("/keys")
+        return None
+
+
+def _may_change(visit: Visit, key: ApiKey) -> bool:
+    return key.mode is KeyMode.TEST or visit.me.may(Right.ADMINISTER)
+
+
+def _makes_full_access(visit: Visit) -> bool:
+    """Whether a new key may do everything with live mail. A form that will be refused needs no proof."""
+    is_live = visit.fields.get("mode") == KeyMode.LIVE.value and visit.fields.get("scope") == Scope.FULL_ACCESS.value
+    return is_live and visit.me.may(Right.ADMINISTER) and bool(visit.fields.get("name", "").strip())
+
+
+async def _show_secret(visit: Visit, key: ApiKey, secret: str) -> Response:
+    values = {"name": key.name, "mode": key.mode.value, "secret": secret, "snippets": await _snippets(visit, key)}
+    return visit.show("key_created.html", "keys", values)
 
 
 async def _show(visit: Visit, typed: Mapping[str, str], *, wrong: str = "", fault: str = "", status: int = 200) -> Response:
@@ -90,7 +127,8 @@ def _row(visit: Visit, key: ApiKey) -> Row:
     now = visit.needs.clock.now()
     is_revoked = key.revoked_at is not None and key.revoked_at <= now
     is_active = key.is_active(now)
-    may = visit.me.may(Right.WORK) and (key.mode is KeyMode.TEST or visit.me.may(Right.ADMINISTER))
+    ends = min((each for each in (key.revoked_at, key.expires_at) if each), default=None)
+    may = visit.me.may(Right.WORK) and _may_change(visit, key)
     return Row(
         id=format_id(API_KEY_PREFIX, key.id),
         name=key.name,
@@ -101,7 +139,9 @@ def _row(visit: Visit, key: ApiKey) -> Row:
         tone="ok" if is_active else "off",
         shape="ok" if is_active else "off",
         used=moment_of(key.last_used_at) if key.last_used_at else None,
-        may_revoke=may and is_active,
+        used_from=key.last_used_from,
+        ends=moment_of(ends) if is_active and ends else None,
+        may_change=may and is_active,
     )
 
 
@@ -119,10 +159,8 @@ def _person(visit: Visit) -> Person:
     return Person(visit.account_id, signed_in.person.id, signed_in.membership.role)
 
 
-async def _audit(visit: Visit, action: str, key: ApiKey) -> None:
-    after = {"name": key.name, "mode": key.mode.value, "scope": key.scope.value}
-    email, target = visit.me.signed_in.person.email, format_id(API_KEY_PREFIX, key.id)
-    await visit.needs.audit.add(visit.account_id, email, visit.client, action, target, after=after)
-
-
-PAGES: Final = (Page(path="/keys", get=show, post=create), Page(path="/keys/{id}/revoke", post=revoke))
+PAGES: Final = (
+    Page(path="/keys", get=show, post=create, proof=_makes_full_access),
+    Page(path="/keys/{id}/rotate", post=rotate, proof=lambda visit: visit.me.may(Right.ADMINISTER)),
+    Page(path="/keys/{id}/revoke", post=revoke),
+)

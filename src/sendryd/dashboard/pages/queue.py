@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
+from sendryd.accounts.audit import By
 from sendryd.accounts.destinations import DestinationChange, Destinations
-from sendryd.accounts.emails import By
 from sendryd.accounts.explanations import Surroundings, explain_delivery, read_surroundings
 from sendryd.dashboard.app import Page, Show
 from sendryd.dashboard.laneview import LaneView, lane_view

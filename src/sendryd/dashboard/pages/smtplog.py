@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from sendryd.dashboard.app import Page
-from sendryd.dashboard.refused import whose
+from sendryd.dashboard.refused import domain_of, whose
 from sendryd.dashboard.snippets import try_door
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
@@ -73,7 +73,11 @@ def _row(refusal: SmtpRefusal) -> Row:
         recipients=refusal.recipients,
         reply=refusal.reply,
         more=f"and {refusal.more:,} more of this address" if refusal.more else "",
-        link="/domains" if is_unverified else "/keys" if refusal.cause == RefusalKey.AUTH_FAILED.value else "",
+        link=f"/domains?{urlencode({'name': domain_of(refusal)})}"
+        if is_unverified
+        else "/keys"
+        if refusal.cause == RefusalKey.AUTH_FAILED.value
+        else "",
         link_text="Verify it" if is_unverified else "API keys",
     )
 

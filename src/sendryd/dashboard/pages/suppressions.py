@@ -257,7 +257,7 @@ PAGES: Final = (
     Page(path="/suppressions", get=show, post=add),
     Page(path="/suppressions/lift", post=lift),
     Page(path="/suppressions/import", post=import_),
-    Page(path="/suppressions/export", get=export),
+    Page(path="/suppressions/export", get=export, proof_to_get=True),
     Page(path="/unsubscribes", get=show_unsubscribes, post=unsubscribe),
     Page(path="/unsubscribes/lift", post=subscribe),
 )

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from sendryd.accounts.invitations import Invited
 from sendryd.accounts.people import INVITATION_TIME, BadPersonField, may_manage, member_id
-from sendryd.dashboard.app import Page
+from sendryd.dashboard.app import Page, always
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.actor import Role
@@ -83,8 +83,6 @@ async def set_role(visit: Visit, member: Membership) -> Response:
         role = Role(visit.fields.get("role", ""))
     except ValueError:
         return await _show(visit, {"": "There is no such role."}, status=422)
-    if not visit.is_elevated:
-        return visit.prove_first("/team")
     if role is not member.role:
         await visit.needs.people.set_role(member, role, by=_email(visit), by_role=_role(visit), client=visit.client)
     return visit.go("/team?said=role")
@@ -104,16 +102,12 @@ async def end_sessions(visit: Visit, member: Membership) -> Response:
 
 async def reset(visit: Visit, member: Membership) -> Response:
     """`POST /team/{id}/reset`: the link for a new password is shown once."""
-    if not visit.is_elevated:
-        return visit.prove_first("/team")
     made = await visit.needs.invitations.reset(member, by=visit.me.signed_in, client=visit.client)
     return await _show(visit, {}, status=200, invited=made)
 
 
 async def require_factor(visit: Visit) -> Response:
     """`POST /team/factor`: whether the account requires a second factor."""
-    if not visit.is_elevated:
-        return visit.prove_first("/team")
     is_required = visit.fields.get("required") == "yes"
     try:
         await visit.needs.signin.factors.require(visit.me.signed_in, required=is_required, client=visit.client)
@@ -207,10 +201,10 @@ def _email(visit: Visit) -> str:
 PAGES: Final = (
     Page(path="/team", get=show),
     Page(path="/team/invite", post=invite, needs_to_change=Right.ADMINISTER),
-    Page(path="/team/factor", post=require_factor, needs_to_change=Right.OWN),
+    Page(path="/team/factor", post=require_factor, needs_to_change=Right.OWN, proof=always),
     Page(path="/team/{id}/invite", post=_on_member(send_again), needs_to_change=Right.ADMINISTER),
-    Page(path="/team/{id}/role", post=_on_member(set_role), needs_to_change=Right.ADMINISTER),
+    Page(path="/team/{id}/role", post=_on_member(set_role), needs_to_change=Right.ADMINISTER, proof=always),
     Page(path="/team/{id}/remove", post=_on_member(remove), needs_to_change=Right.ADMINISTER),
-    Page(path="/team/{id}/reset", post=_on_member(reset), needs_to_change=Right.ADMINISTER),
+    Page(path="/team/{id}/reset", post=_on_member(reset), needs_to_change=Right.ADMINISTER, proof=always),
     Page(path="/team/{id}/end-sessions", post=_on_member(end_sessions), needs_to_change=Right.ADMINISTER),
 )

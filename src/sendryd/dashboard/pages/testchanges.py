@@ -5,8 +5,8 @@ from typing import Final
 
 from starlette.responses import Response
 
+from sendryd.accounts.audit import By
 from sendryd.accounts.captures import Captures
-from sendryd.accounts.emails import By
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.inbox import choose
 from sendryd.dashboard.mailparts import BUSY

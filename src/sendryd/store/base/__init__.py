@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sendryd.store.base.accepting import AcceptStore, Answer, NewDelivery, NewMessage
 from sendryd.store.base.accounts import MAX_CHECKS, AccountStore, DomainCheck, NewApiKey, NewDomain, check_state
+from sendryd.store.base.audit import AuditStore
 from sendryd.store.base.captures import CaptureStore, Play
 from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.content import ContentStore
@@ -45,6 +46,7 @@ __all__ = [
     "AccountStore",
     "Answer",
     "ApiRequestFilter",
+    "AuditStore",
     "Capture",
     "CaptureStore",
     "Claim",
@@ -136,5 +138,5 @@ class MailStore(
         ...
 
 
-class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, RefusalStore, PeopleStore, HealthStore, Protocol):
+class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, RefusalStore, PeopleStore, AuditStore, HealthStore, Protocol):
     """The whole store, as the composition root builds it."""

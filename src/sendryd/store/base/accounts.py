@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from sendryd.model.account import Account, AccountSettings
-from sendryd.model.apikey import ApiKey
+from sendryd.model.apikey import ApiKey, KeyUse
 from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, PastCheck, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
 from sendryd.store.base.notify import Notice
@@ -80,8 +80,8 @@ class AccountStore(Protocol):
         """Revokes a key from this time on; an earlier revocation stays. Durable. Raises `NotFound`."""
         ...
 
-    async def touch_api_keys(self, used: Mapping[ApiKeyId, datetime]) -> None:
-        """Stores when keys were last used."""
+    async def touch_api_keys(self, used: Mapping[ApiKeyId, KeyUse]) -> None:
+        """Stores when and from where keys were last used."""
         ...
 
     async def add_domain(self, new: NewDomain, notice: Notice | None = None, *, limit: int | None = None) -> None:

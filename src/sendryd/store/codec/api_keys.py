@@ -24,6 +24,7 @@ def api_key_row(new: NewApiKey) -> dict[str, Any]:
         "expires_at": to_ms_or_none(key.expires_at),
         "revoked_at": to_ms_or_none(key.revoked_at),
         "last_used_at": to_ms_or_none(key.last_used_at),
+        "last_used_from": key.last_used_from,
     }
 
 
@@ -41,4 +42,5 @@ def read_api_key(row: Row) -> ApiKey:
         expires_at=from_ms_or_none(row["expires_at"]),
         revoked_at=from_ms_or_none(row["revoked_at"]),
         last_used_at=from_ms_or_none(row["last_used_at"]),
+        last_used_from=row["last_used_from"],
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sendryd.model.account import Account, AccountSettings
-from sendryd.model.apikey import ApiKey, KeyMode
+from sendryd.model.apikey import ApiKey, KeyMode, KeyUse
 from sendryd.model.domain import Bimi, DomainSettings, DomainStatus, PastCheck, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
 from sendryd.store.base import MAX_CHECKS, DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
@@ -88,11 +88,11 @@ class MemoryAccounts:
         self._version += 1
         return key
 
-    async def touch_api_keys(self, used: Mapping[ApiKeyId, datetime]) -> None:
-        for key_id, moment in used.items():
+    async def touch_api_keys(self, used: Mapping[ApiKeyId, KeyUse]) -> None:
+        for key_id, use in used.items():
             if key_id in self._keys:
                 new = self._keys[key_id]
-                self._keys[key_id] = replace(new, key=replace(new.key, last_used_at=moment))
+                self._keys[key_id] = replace(new, key=replace(new.key, last_used_at=use.at, last_used_from=use.address))
 
     async def add_domain(self, new: NewDomain, notice: Notice | None = None, *, limit: int | None = None) -> None:  # noqa: ARG002  no webhooks here
         if await self.find_domain(new.domain.account_id, new.domain.name) is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 
 from sendryd.model.account import Account, AccountSettings
-from sendryd.model.apikey import ApiKey
+from sendryd.model.apikey import ApiKey, KeyUse
 from sendryd.model.domain import Bimi, DomainSettings, PastCheck, SendingDomain
 from sendryd.model.ids import API_KEY_PREFIX, DOMAIN_PREFIX, AccountId, ApiKeyId, DomainId
 from sendryd.store.base import MAX_CHECKS, DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
@@ -93,10 +93,10 @@ class Accounts:
 
         return await self._database.write(action)
 
-    async def touch_api_keys(self, used: Mapping[ApiKeyId, datetime]) -> None:
+    async def touch_api_keys(self, used: Mapping[ApiKeyId, KeyUse]) -> None:
         def action(connection: apsw.Connection, _batch: object) -> None:
-            for key_id, moment in used.items():
-                change(connection, SQL["touch_api_key"], id=key_id, last_used_at=to_ms(moment))
+            for key_id, use in used.items():
+                change(connection, SQL["touch_api_key"], id=key_id, last_used_at=to_ms(use.at), last_used_from=use.address)
 
         await self._database.write(action)
 

@@ -1,7 +1,7 @@
 -- Accounts, API keys, sending domains, secrets. sendryd.store.sqlite.engine.loading loads them.
 
 -- columns: api_key
-id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at
+id, account_id, name, scope, mode, prefix, created_at, expires_at, revoked_at, last_used_at, last_used_from
 
 -- columns: domain
 id, account_id, name, status, selector, public_key, settings, records, created_at, verified_at, checked_at, failing_since, failures
@@ -58,8 +58,8 @@ WHERE account_id = :account_id AND (mode = 'live' OR :mode = 'test') AND revoked
 UPDATE api_key SET revoked_at = min(coalesce(revoked_at, :revoked_at), :revoked_at) WHERE account_id = :account_id AND id = :id;
 
 -- name: touch_api_key
--- Stores when a key was last used.
-UPDATE api_key SET last_used_at = :last_used_at WHERE id = :id;
+-- Stores when and from where a key was last used.
+UPDATE api_key SET last_used_at = :last_used_at, last_used_from = :last_used_from WHERE id = :id;
 
 -- name: insert_domain
 -- Stores a sending domain with the private half of its DKIM key.

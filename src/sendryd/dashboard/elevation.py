@@ -1,0 +1,52 @@
+"""A fresh proof of who somebody is, before a change that does much harm in the wrong hands.
+
+The form that was posted is kept in the page that asks for the proof, and the change is made with it: nothing that was typed is lost.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+from starlette.responses import Response
+
+from sendryd.accounts.signin import SignInFailed, SignInThrottled
+from sendryd.dashboard.access import FORM_FIELD
+from sendryd.dashboard.visit import Visit
+from sendryd.runtime.passwords import PasswordsBusy
+
+PROOF: Final = "password"  # also takes the code of an app
+PROVING: Final = "proving"  # the form comes from the page that asks for the proof
+BUSY: Final = "Too many passwords are being checked just now: try again in a few seconds."
+WRONG: Final = "This is not right."
+
+
+async def proven(visit: Visit, change: Callable[[Visit], Awaitable[Response]]) -> Response:
+    """Make a posted change if the person has proved within 15 minutes who they are; ask for the proof otherwise."""
+    if PROVING not in visit.fields:
+        return await change(visit) if visit.is_elevated else ask_proof(visit, path=visit.request.url.path, status=200)
+    kept = {name: value for name, value in visit.fields.items() if name not in {PROOF, PROVING}}
+    fault, status = await check_proof(visit, visit.fields.get(PROOF, ""))
+    if fault:
+        return ask_proof(replace(visit, fields=kept), path=visit.request.url.path, fault=fault, status=status)
+    return await change(replace(visit, fields=kept))
+
+
+async def check_proof(visit: Visit, proof: str) -> tuple[str, int]:
+    """Why a proof does not count, with the status to answer; empty if it counts."""
+    try:
+        await visit.needs.signin.elevate(visit.me.signed_in, proof, client=visit.client)
+    except SignInFailed:
+        return WRONG, 401
+    except SignInThrottled as error:
+        return f"{WRONG} Try again in {error.seconds:.0f} s.", 429
+    except PasswordsBusy:
+        return BUSY, 503
+    return "", 200
+
+
+def ask_proof(visit: Visit, *, path: str, fault: str = "", status: int) -> Response:
+    """The page that asks for the proof. Its form goes to `path` with all that was posted before."""
+    kept = tuple((name, value) for name, value in visit.fields.items() if name not in {FORM_FIELD, PROOF, PROVING})
+    has_factor = bool(visit.me.signed_in.person.totp_secret)
+    values = {"action": path, "kept": kept, "fault": fault, "has_factor": has_factor}
+    return visit.show("elevate.html", "elevate", values, status=status)
