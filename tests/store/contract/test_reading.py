@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
-from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, MessageId, format_id
+from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DeliveryId, DomainId, MessageId, format_id
 from sendryd.model.message import MessageStatus
 from sendryd.store.base import Claim, EventFilter, Lease, MailStore, MessageFilter, Outcome, QueueFilter
+from sendryd.store.base.reading import DomainTraffic
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
@@ -162,3 +164,25 @@ async def test_messages_are_found_by_recipient_subject_and_time(store: MailStore
     assert await count(created_from=LATER + timedelta(seconds=1)) == 0
     assert await count(recipient="b@example.org", subject="other", created_from=LATER, text="b@") == 1
     assert await count(recipient="b@example.org", subject="100") == 0
+
+
+async def test_traffic_is_counted_by_sending_domain(store: MailStore, samples: Samples) -> None:
+    async def accept(recipient: str, domain_id: int, **changes: Any) -> None:
+        new = samples.message([recipient], **changes)
+        await store.accept(replace(new, message=replace(new.message, signing_domain_id=DomainId(domain_id))))
+
+    await accept("a@gone.test", 1)
+    await accept("b@one.test", 1)
+    await accept("c@two.test", 2)
+    await accept("d@test.test", 2, mode=KeyMode.TEST)
+    lease = samples.lease()
+    (gone,) = await claim(store, lease, busy=frozenset({"one.test", "two.test"}))
+    await store.record_attempt(lease, [outcome(gone, samples, DeliveryState.BOUNCED)], LATER)
+    since = NOW - timedelta(days=1)
+    assert await store.count_traffic(ACCOUNT, since=since, limit=10) == {
+        DomainId(1): DomainTraffic(sent=2, bounced=1),
+        DomainId(2): DomainTraffic(sent=1, bounced=0),
+    }
+    assert await store.count_traffic(ACCOUNT, since=since, limit=1) == {DomainId(2): DomainTraffic(sent=1, bounced=0)}
+    assert await store.count_traffic(ACCOUNT, since=NOW + timedelta(days=1), limit=10) == {}
+    assert await store.count_traffic(AccountId(2), since=since, limit=10) == {}
