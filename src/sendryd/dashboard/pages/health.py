@@ -13,6 +13,7 @@ from sendryd.accounts.audit import By
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
+from sendryd.health.watch import QUICK_CHECKS
 from sendryd.model.account import AlertRecipients, AlertScope, AlertSettings
 from sendryd.model.attention import Silence
 from sendryd.policy.attention import Kind
@@ -137,6 +138,7 @@ async def _show(visit: Visit, *, typed: str | None = None, wrong: str = "", stat
         "at": moment_of(examined) if examined else None,
         "age": span(now - examined) if examined else "",
         "is_running": needs.watch.is_running,
+        "is_partial": bool(spans) and all(each.finding.check in QUICK_CHECKS for each in spans),
         "lengths": [(value, text) for value, (text, _) in SILENCES.items()],
         "recipients": [(each.value, text, each is settings.recipients) for each, text in RECIPIENTS.items()],
         "scopes": [(each.value, text, each is settings.scope) for each, text in SCOPES.items()],
