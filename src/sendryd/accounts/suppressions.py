@@ -1,10 +1,11 @@
 """Operations on suppressions and unsubscribes, shared by the REST API and the command line."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from typing_extensions import override
 
+from sendryd.accounts.audit import AuditedChanges
 from sendryd.accounts.errors import BadField
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.mailbox import parse_mailbox
@@ -14,7 +15,8 @@ from sendryd.policy.address_key import normalise_address
 from sendryd.runtime import offload
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
-from sendryd.store.base import ListStore
+from sendryd.store.base import AuditStore, ListStore
+from sendryd.store.errors import NotFound
 
 MAX_IMPORT: Final = 10_000  # addresses in one call: a write of some 100 ms, which other writers wait for
 
@@ -56,20 +58,22 @@ def seek_address(text: str) -> str:
         return normalise_address(text)
 
 
-class Suppressions:
+class AuditedListStore(ListStore, AuditStore, Protocol):
+    """Lists, and the audit of their changes."""
+
+
+class Suppressions(AuditedChanges[AuditedListStore]):
     """Adds addresses to the lists and removes them."""
 
-    def __init__(self, store: ListStore, *, clock: Clock, ids: IdSource) -> None:
-        self._store = store
-        self._clock = clock
-        self._ids = ids
+    def __init__(self, store: AuditedListStore, *, clock: Clock, ids: IdSource) -> None:
+        super().__init__(store, clock, ids)
 
     async def suppress(self, account_id: AccountId, email: str, reason: SuppressionReason) -> Suppression:
         """Suppress an address. Returns the stored suppression: an address that was suppressed already keeps its reason and time. Raises
         `BadAddress`.
         """
         new = self._suppression(account_id, read_address(email), reason)
-        await self._store.add_suppressions([new])
+        await self._audited("suppression.added", new.email, after={"reason": reason.value}).add_suppressions([new])
         return await self._store.get_suppression(account_id, new.email) or new
 
     async def import_suppressions(self, account_id: AccountId, entries: Sequence[tuple[str, SuppressionReason]]) -> int:
@@ -80,13 +84,14 @@ class Suppressions:
             raise BadLength("emails", f"give 1 to {MAX_IMPORT:,} addresses, in emails or in suppressions")
         emails = await offload.in_thread(_read_all, [email for email, _ in entries])
         reasons = [reason for _, reason in entries]
-        return await self._store.add_suppressions(
+        return await self._audited("suppression.imported", "suppressions", after={"addresses": len(emails)}).add_suppressions(
             [self._suppression(account_id, email, reason) for email, reason in zip(emails, reasons, strict=True)]
         )
 
     async def lift_suppression(self, account_id: AccountId, email: str) -> None:
         """Remove an address from the suppression list. Raises `NotFound`."""
-        await self._store.remove_suppression(account_id, seek_address(email))
+        address = seek_address(email)
+        await self._audited("suppression.lifted", address).remove_suppression(account_id, address)
 
     async def unsubscribe(
         self, account_id: AccountId, emails: Sequence[str], *, list_id: str | None, reason: str | None
@@ -95,8 +100,20 @@ class Suppressions:
         Raises `BadAddress` for the first invalid address.
         """
         given = [self._unsubscribe(account_id, email, list_id, reason) for email in await offload.in_thread(_read_all, emails)]
-        standing = await self._store.add_unsubscribes(given)
+        target = given[0].email if len(given) == 1 else "unsubscribes"
+        after = {"list": list_id or "", "addresses": len(given)}
+        standing = await self._audited("unsubscribe.added", target, after=after).add_unsubscribes(given)
         return standing, sum(each.id == mine.id for each, mine in zip(standing, given, strict=True))
+
+    async def subscribe(self, account_id: AccountId, unsubscribe_id: UnsubscribeId) -> Unsubscribe:
+        """Remove an unsubscribe. Raises `NotFound`."""
+        found = await self._store.get_unsubscribe(account_id, unsubscribe_id)
+        if found is None:
+            raise NotFound("no such unsubscribe")
+        await self._audited("unsubscribe.lifted", found.email, before={"list": found.list_id or ""}).remove_unsubscribe(
+            account_id, found.id
+        )
+        return found
 
     def _suppression(self, account_id: AccountId, email: str, reason: SuppressionReason) -> Suppression:
         return Suppression(

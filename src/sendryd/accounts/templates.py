@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Protocol
 
+from sendryd.accounts.audit import AuditedChanges
 from sendryd.accounts.changes import reapply
 from sendryd.accounts.errors import BadField
 from sendryd.message.blocks import BlockError, compile_blocks
@@ -14,13 +15,13 @@ from sendryd.message.template import MAX_SOURCE, Rendered, TemplateError, render
 from sendryd.message.templatevalues import are_small
 from sendryd.model.actor import Actor
 from sendryd.model.apikey import KeyMode
-from sendryd.model.ids import AccountId, TemplateId, TemplateVersionId
+from sendryd.model.ids import TEMPLATE_PREFIX, TEMPLATE_VERSION_PREFIX, AccountId, TemplateId, TemplateVersionId, format_id
 from sendryd.model.template import Template, TemplateContent, TemplateVersion
 from sendryd.policy.permissions import NotForLiveMail, check_change
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence import Fence, Fences, FenceUnavailable, TooCostly
 from sendryd.runtime.idsource import IdSource
-from sendryd.store.base import Page, TemplateStore
+from sendryd.store.base import AuditStore, Page, TemplateStore
 from sendryd.store.errors import NotFound
 
 MAX_NAME: Final = 200  # characters: the contract
@@ -55,16 +56,18 @@ class TemplateChange:
 EMPTY: Final = TemplateContent(subject=None, html=None, text=None, engine="html", variables=None, blocks=None)
 
 
-class Templates:
+class AuditedTemplateStore(TemplateStore, AuditStore, Protocol):
+    """Templates, and the audit of their changes."""
+
+
+class Templates(AuditedChanges[AuditedTemplateStore]):
     """Stores, publishes and renders templates."""
 
     def __init__(
-        self, store: TemplateStore, *, clock: Clock, ids: IdSource, fences: Fences | None = None, max_templates: int | None = None
+        self, store: AuditedTemplateStore, *, clock: Clock, ids: IdSource, fences: Fences | None = None, max_templates: int | None = None
     ) -> None:
-        self._store = store
+        super().__init__(store, clock, ids)
         self.fences = fences or Fences(clock)
-        self._clock = clock
-        self._ids = ids
         self._max_templates = max_templates
 
     async def get(self, account_id: AccountId, template_id: TemplateId) -> Template:
@@ -90,7 +93,9 @@ class Templates:
             updated_at=now,
             mode=actor.mode,
         )
-        await self._store.add_template(template, self._version_id(), limit=self._max_templates)
+        await self._audited("template.created", _target(template.id), after={"name": template.name}).add_template(
+            template, self._version_id(), limit=self._max_templates
+        )
         return template
 
     async def update(self, actor: Actor, template_id: TemplateId, change: TemplateChange) -> Template:
@@ -100,13 +105,9 @@ class Templates:
 
         async def attempt() -> Template:
             old = await self._find(actor, template_id)
-            return await self._store.update_template(
-                old,
-                name=change.name or old.name,
-                content=await self._changed(actor.account_id, old.content, change),
-                mode=actor.mode,
-                version_id=self._version_id(),
-                now=self._clock.now(),
+            name, content = change.name or old.name, await self._changed(actor.account_id, old.content, change)
+            return await self._audited("template.changed", _target(old.id), after=_differing(old, name, content)).update_template(
+                old, name=name, content=content, mode=actor.mode, version_id=self._version_id(), now=self._clock.now()
             )
 
         return await reapply(attempt)
@@ -122,13 +123,17 @@ class Templates:
         old, now = await self.get(actor.account_id, template_id), self._clock.now()
         name = old.name[: MAX_NAME - len(COPY_SUFFIX)] + COPY_SUFFIX
         copy = replace(old, id=TemplateId(self._ids.next()), name=name, created_at=now, updated_at=now, mode=actor.mode)
-        await self._store.add_template(copy, self._version_id(), limit=self._max_templates)
+        await self._audited("template.created", _target(copy.id), after={"name": name, "copy_of": _target(old.id)}).add_template(
+            copy, self._version_id(), limit=self._max_templates
+        )
         return copy
 
     async def remove(self, actor: Actor, template_id: TemplateId) -> None:
         """Remove a template. Raises `NotFound`, `LiveKeyNeeded`."""
-        await self._find(actor, template_id)
-        await self._store.remove_template(actor.account_id, template_id)
+        old = await self._find(actor, template_id)
+        await self._audited("template.removed", _target(template_id), before={"name": old.name}).remove_template(
+            actor.account_id, template_id
+        )
 
     async def versions(self, account_id: AccountId, template_id: TemplateId) -> list[TemplateVersion]:
         """List all versions, newest first. Raises `NotFound`."""
@@ -141,7 +146,10 @@ class Templates:
 
         async def attempt() -> Template:
             old = await self._find(actor, template_id)
-            return await self._store.publish_template_version(old, version_id, mode=actor.mode, now=self._clock.now())
+            version = {"version": format_id(TEMPLATE_VERSION_PREFIX, version_id)}
+            return await self._audited("template.published", _target(old.id), after=version).publish_template_version(
+                old, version_id, mode=actor.mode, now=self._clock.now()
+            )
 
         return await reapply(attempt)
 
@@ -218,6 +226,16 @@ class Templates:
 
     def _version_id(self) -> TemplateVersionId:
         return TemplateVersionId(self._ids.next())
+
+
+def _differing(old: Template, name: str, content: TemplateContent) -> dict[str, object]:
+    """Which fields a change replaces: their values are in the versions."""
+    names = [each.name for each in fields(content) if getattr(content, each.name) != getattr(old.content, each.name)]
+    return {"changed": ", ".join([*(["name"] if name != old.name else []), *names])}
+
+
+def _target(template_id: TemplateId) -> str:
+    return format_id(TEMPLATE_PREFIX, template_id)
 
 
 async def _run(

@@ -6,8 +6,9 @@ The store queues deliveries with the events they report; the operations here que
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
+from sendryd.accounts.audit import AuditedChanges, changes
 from sendryd.accounts.changes import reapply
 from sendryd.accounts.errors import BadField
 from sendryd.model.actor import Actor
@@ -15,11 +16,11 @@ from sendryd.model.ids import WEBHOOK_PREFIX, NotificationId, WebhookId, format_
 from sendryd.model.moment import timestamp
 from sendryd.model.webhook import SECRET_PREFIX, Notification, Webhook, WebhookEvent
 from sendryd.policy.permissions import check_change
-from sendryd.policy.urlguard import UrlRefused, check_url
+from sendryd.policy.urlguard import UrlRefused, check_url, origin_of
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import Rand
-from sendryd.store.base import Notice, NotifyStore
+from sendryd.store.base import AuditStore, Notice, NotifyStore
 from sendryd.store.errors import NotAllowed, NotFound
 
 SECRET_LENGTH: Final = 44  # letters and digits: base 64 of 33 octets without padding; Standard Webhooks asks for 24 to 64 octets
@@ -48,13 +49,15 @@ class WebhookChange:
     is_active: bool | None = None
 
 
-class Webhooks:
+class AuditedNotifyStore(NotifyStore, AuditStore, Protocol):
+    """Webhooks, and the audit of their changes."""
+
+
+class Webhooks(AuditedChanges[AuditedNotifyStore]):
     """Creates, changes, tests, replays and removes webhooks."""
 
-    def __init__(self, store: NotifyStore, *, clock: Clock, ids: IdSource, rand: Rand, allow_private: bool) -> None:
-        self._store = store
-        self._clock = clock
-        self._ids = ids
+    def __init__(self, store: AuditedNotifyStore, *, clock: Clock, ids: IdSource, rand: Rand, allow_private: bool) -> None:
+        super().__init__(store, clock, ids)
         self._rand = rand
         self._allow_private = allow_private
 
@@ -74,7 +77,7 @@ class Webhooks:
             updated_at=now,
             mode=actor.mode,
         )
-        await self._store.add_webhook(webhook, limit=MAX_WEBHOOKS)
+        await self._audited("webhook.added", _target(webhook.id), after=_shown(webhook)).add_webhook(webhook, limit=MAX_WEBHOOKS)
         return webhook
 
     async def update(self, actor: Actor, webhook_id: WebhookId, change: WebhookChange) -> Webhook:
@@ -99,13 +102,14 @@ class Webhooks:
             changed = replace(changed, failing_since=None)
         if is_active:
             changed = replace(changed, disabled_reason=None)
-        await self._store.update_webhook(webhook, changed)
+        before, after = changes(_shown(webhook), _shown(changed))
+        await self._audited("webhook.changed", _target(webhook.id), before=before, after=after).update_webhook(webhook, changed)
         return changed
 
     async def remove(self, actor: Actor, webhook_id: WebhookId) -> None:
         """Remove a webhook and its deliveries. Raises `NotFound`, `LiveKeyNeeded`."""
         await self._find(actor, webhook_id)
-        await self._store.remove_webhook(actor.account_id, webhook_id)
+        await self._audited("webhook.removed", _target(webhook_id)).remove_webhook(actor.account_id, webhook_id)
 
     async def test_event(self, actor: Actor, webhook_id: WebhookId) -> Notification:
         """Queue a test event. Raises `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a paused webhook."""
@@ -173,6 +177,15 @@ class Webhooks:
             return check_url(url, allow_private=self._allow_private)
         except UrlRefused as error:
             raise BadWebhook("url", str(error)) from None
+
+
+def _target(webhook_id: WebhookId) -> str:
+    return format_id(WEBHOOK_PREFIX, webhook_id)
+
+
+def _shown(webhook: Webhook) -> dict[str, object]:
+    """What the audit says of a webhook: its path and query may be a password."""
+    return {"url": origin_of(webhook.url), "events": [str(event) for event in webhook.events], "is_active": webhook.is_active}
 
 
 def _check_events(words: Sequence[str]) -> tuple[WebhookEvent, ...]:

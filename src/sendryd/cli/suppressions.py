@@ -10,7 +10,7 @@ import typer
 from sendryd.accounts.suppressions import MAX_IMPORT, BadAddress, read_address
 from sendryd.api.suppressions.schema import COLUMNS, csv_row, suppression_json, suppressions_page
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
-from sendryd.cli.opening import CommandFailed, with_store
+from sendryd.cli.opening import AUTHOR, CommandFailed, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import explain, fail, print_json, print_table, say
 from sendryd.model.ids import SuppressionId
@@ -65,7 +65,7 @@ def add(address: Address, reason: Reason = SuppressionReason.MANUAL, as_json: Js
 
     async def work(basics: Basics) -> Suppression:
         try:
-            return await basics.lists.suppress(DEFAULT_ACCOUNT, address, reason)
+            return await basics.lists.by(AUTHOR).suppress(DEFAULT_ACCOUNT, address, reason)
         except BadAddress as error:
             raise CommandFailed(f"{address}: {error}") from None
 
@@ -82,7 +82,7 @@ def remove(address: Address, as_json: Json = False) -> None:
 
     async def work(basics: Basics) -> None:
         try:
-            await basics.lists.lift_suppression(DEFAULT_ACCOUNT, address)
+            await basics.lists.by(AUTHOR).lift_suppression(DEFAULT_ACCOUNT, address)
         except NotFound:
             raise CommandFailed(f"{address} is not suppressed") from None
 
@@ -105,7 +105,7 @@ def import_(
     async def work(basics: Basics) -> int:
         inserted = 0
         for first in range(0, len(entries), MAX_IMPORT):
-            inserted += await basics.lists.import_suppressions(DEFAULT_ACCOUNT, entries[first : first + MAX_IMPORT])
+            inserted += await basics.lists.by(AUTHOR).import_suppressions(DEFAULT_ACCOUNT, entries[first : first + MAX_IMPORT])
         return inserted
 
     inserted = with_store(work)

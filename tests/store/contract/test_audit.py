@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from sendryd.model.domain import DomainSettings
-from sendryd.model.ids import AuditId, DomainId
+from sendryd.model.ids import AuditId, DkimKeyId, DomainId, TemplateId, UnsubscribeId, WebhookId
 from sendryd.model.people import AuditEntry
 from sendryd.store.base import Store
 from sendryd.store.errors import Conflict, NotFound
@@ -48,6 +48,16 @@ async def test_a_change_that_fails_leaves_no_entry(store: Store, samples: Sample
         await store.audited(entry()).remove_domain(DomainId(9), NOW)
     with pytest.raises(NotFound):
         await store.audited(entry()).rotate_api_key(ACCOUNT, samples.api_key().key.id, samples.api_key(), NOW)
+    with pytest.raises(NotFound):
+        await store.audited(entry()).remove_suppression(ACCOUNT, "ann@example.test")
+    with pytest.raises(NotFound):
+        await store.audited(entry()).remove_unsubscribe(ACCOUNT, UnsubscribeId(9))
+    with pytest.raises(NotFound):
+        await store.audited(entry()).remove_template(ACCOUNT, TemplateId(9))
+    with pytest.raises(NotFound):
+        await store.audited(entry()).remove_webhook(ACCOUNT, WebhookId(9))
+    with pytest.raises(NotFound):
+        await store.audited(entry()).remove_dkim_key(DkimKeyId(9))
     assert await entries(store) == []
 
 

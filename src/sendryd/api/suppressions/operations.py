@@ -86,7 +86,9 @@ class SuppressionHandlers:
         An address that is already suppressed keeps its reason and time.
         """
         body = call.body
-        return suppression_json(await self._lists.suppress(call.key.account_id, body.email, REASON_WORDS[body.reason or "manual"]))
+        return suppression_json(
+            await self._lists.by(call.author).suppress(call.key.account_id, body.email, REASON_WORDS[body.reason or "manual"])
+        )
 
     async def import_(self, call: Call[Import, None]) -> ImportedSuppressions:
         """Suppress up to 10,000 addresses.
@@ -99,7 +101,7 @@ class SuppressionHandlers:
         entries = [(email, REASON_WORDS[default]) for email in emails]
         entries += [(each.email, REASON_WORDS[each.reason or default]) for each in pairs]
         try:
-            inserted = await self._lists.import_suppressions(call.key.account_id, entries)
+            inserted = await self._lists.by(call.author).import_suppressions(call.key.account_id, entries)
         except BadAddress as error:
             place = error.index - len(emails)
             field = f"emails.{error.index}" if place < 0 else f"suppressions.{place}.email"
@@ -132,5 +134,5 @@ class SuppressionHandlers:
 
         The address gets mail again.
         """
-        await self._lists.lift_suppression(call.key.account_id, call.params["email"])
+        await self._lists.by(call.author).lift_suppression(call.key.account_id, call.params["email"])
         return {"deleted": True}

@@ -107,7 +107,7 @@ class TemplateHandlers:
 
         A design in `blocks` is compiled into HTML unless `html` is given too. Live mail cannot use a template that a test key made.
         """
-        return template_json(await self._templates.add(call.key, call.body.change))
+        return template_json(await self._templates.by(call.author).add(call.key, call.body.change))
 
     async def list(self, call: Call[None, PageQuery]) -> Page[Template]:
         """List templates, newest first.
@@ -130,14 +130,16 @@ class TemplateHandlers:
 
         A changed content becomes the next version, and is published. A field that is left out keeps its value.
         """
-        return template_json(await self._templates.update(call.key, TemplateId(call.read_id(TEMPLATE_PREFIX)), call.body.change))
+        return template_json(
+            await self._templates.by(call.author).update(call.key, TemplateId(call.read_id(TEMPLATE_PREFIX)), call.body.change)
+        )
 
     async def remove(self, call: Call[None, None]) -> Deleted:
         """Delete a template and its versions.
 
         Mail that was sent with it stays.
         """
-        await self._templates.remove(call.key, TemplateId(call.read_id(TEMPLATE_PREFIX)))
+        await self._templates.by(call.author).remove(call.key, TemplateId(call.read_id(TEMPLATE_PREFIX)))
         return {"deleted": True}
 
     async def list_versions(self, call: Call[None, None]) -> Whole[TemplateVersion]:
@@ -155,14 +157,14 @@ class TemplateHandlers:
         """
         template = await self._find(call)
         version_id = TemplateVersionId(call.read_id(TEMPLATE_VERSION_PREFIX, name="versionId"))
-        return template_json(await self._templates.publish(call.key, template.id, version_id))
+        return template_json(await self._templates.by(call.author).publish(call.key, template.id, version_id))
 
     async def duplicate(self, call: Call[None, None]) -> Template:
         """Copy a template.
 
         The copy begins with one version, the published content.
         """
-        return template_json(await self._templates.duplicate(call.key, TemplateId(call.read_id(TEMPLATE_PREFIX))))
+        return template_json(await self._templates.by(call.author).duplicate(call.key, TemplateId(call.read_id(TEMPLATE_PREFIX))))
 
     async def render(self, call: Call[RenderBody, None]) -> Rendered:
         """Render a template with variables.

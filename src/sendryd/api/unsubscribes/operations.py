@@ -72,7 +72,9 @@ class UnsubscribeHandlers:
         An address that is already unsubscribed keeps its reason and time.
         """
         body = call.body
-        standing, _ = await self._lists.unsubscribe(call.key.account_id, [body.email], list_id=body.list_id, reason=body.reason)
+        standing, _ = await self._lists.by(call.author).unsubscribe(
+            call.key.account_id, [body.email], list_id=body.list_id, reason=body.reason
+        )
         return unsubscribe_json(standing[0])
 
     async def add_batch(self, call: Call[NewUnsubscribes, None]) -> Inserted:
@@ -81,7 +83,9 @@ class UnsubscribeHandlers:
         One invalid address refuses the whole request. `inserted` counts the new ones.
         """
         body = call.body
-        _, inserted = await self._lists.unsubscribe(call.key.account_id, body.emails, list_id=body.list_id, reason=body.reason)
+        _, inserted = await self._lists.by(call.author).unsubscribe(
+            call.key.account_id, body.emails, list_id=body.list_id, reason=body.reason
+        )
         return {"inserted": inserted}
 
     async def get(self, call: Call[None, None]) -> Unsubscribe:
@@ -99,5 +103,5 @@ class UnsubscribeHandlers:
 
         The address gets marketing again.
         """
-        await self._store.remove_unsubscribe(call.key.account_id, UnsubscribeId(call.read_id(UNSUBSCRIBE_PREFIX)))
+        await self._lists.by(call.author).subscribe(call.key.account_id, UnsubscribeId(call.read_id(UNSUBSCRIBE_PREFIX)))
         return {"deleted": True}

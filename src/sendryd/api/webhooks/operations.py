@@ -80,7 +80,7 @@ class WebhookHandlers:
         A webhook that a test key creates gets events of test mail only.
         """
         body = call.body
-        webhook = await self._webhooks.create(call.key, body.url, body.events, is_active=body.active is not False)
+        webhook = await self._webhooks.by(call.author).create(call.key, body.url, body.events, is_active=body.active is not False)
         return new_webhook_json(webhook, call.key)
 
     async def list(self, call: Call[None, SearchQuery]) -> CountedPage[WebhookListItem]:
@@ -113,7 +113,7 @@ class WebhookHandlers:
         """
         body = call.body
         change = WebhookChange(url=body.url, events=body.events, is_active=body.active)
-        webhook = await self._webhooks.update(call.key, WebhookId(call.read_id(WEBHOOK_PREFIX)), change)
+        webhook = await self._webhooks.by(call.author).update(call.key, WebhookId(call.read_id(WEBHOOK_PREFIX)), change)
         return webhook_json(webhook, call.key)
 
     async def remove(self, call: Call[None, None]) -> Deleted:
@@ -121,7 +121,7 @@ class WebhookHandlers:
 
         Its finished deliveries are removed too.
         """
-        await self._webhooks.remove(call.key, WebhookId(call.read_id(WEBHOOK_PREFIX)))
+        await self._webhooks.by(call.author).remove(call.key, WebhookId(call.read_id(WEBHOOK_PREFIX)))
         return {"deleted": True}
 
     async def list_deliveries(self, call: Call[None, DeliveriesQuery]) -> Page[WebhookDelivery]:

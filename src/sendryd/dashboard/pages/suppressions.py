@@ -74,10 +74,9 @@ async def add(visit: Visit) -> Response:
     """`POST /suppressions`: suppresses an address."""
     email = visit.fields.get("email", "")
     try:
-        made = await visit.needs.lists.suppress(visit.account_id, email, SuppressionReason.MANUAL)
+        made = await visit.needs.lists.by(visit.author).suppress(visit.account_id, email, SuppressionReason.MANUAL)
     except BadAddress as error:
         return await _show(visit, wrong=f"{email or 'The field'}: {error}.", email=email, status=422)
-    await _audit(visit, "suppression.added", made.email, {"reason": made.reason.value})
     return visit.go(f"/suppressions?{urlencode({'q': made.email})}")
 
 
@@ -85,10 +84,9 @@ async def lift(visit: Visit) -> Response:
     """`POST /suppressions/lift`."""
     email = visit.fields.get("email", "")
     try:
-        await visit.needs.lists.lift_suppression(visit.account_id, email)
+        await visit.needs.lists.by(visit.author).lift_suppression(visit.account_id, email)
     except NotFound:
         return await _show(visit, fault="The address is not suppressed: somebody has lifted it.", status=409)
-    await _audit(visit, "suppression.lifted", seek_address(email), {})
     return visit.go("/suppressions")
 
 
@@ -98,8 +96,7 @@ async def import_(visit: Visit) -> Response:
     pasted = read_list(text)
     if pasted.faults:
         return await _show(visit, faults=pasted.faults, addresses=text, status=422)
-    new = await visit.needs.lists.import_suppressions(visit.account_id, pasted.entries)
-    await _audit(visit, "suppression.imported", "suppressions", {"addresses": len(pasted.entries), "new": new})
+    new = await visit.needs.lists.by(visit.author).import_suppressions(visit.account_id, pasted.entries)
     return visit.go(f"/suppressions?{urlencode({'new': new, 'known': len(pasted.entries) - new})}")
 
 
@@ -121,25 +118,21 @@ async def unsubscribe(visit: Visit) -> Response:
     if len(name) > MAX_LIST_NAME or not name.isprintable():
         return await _show_unsubscribes(visit, wrong_list=f"Enter at most {MAX_LIST_NAME} characters.", email=email, status=422)
     try:
-        stored, _ = await visit.needs.lists.unsubscribe(visit.account_id, [email], list_id=name or None, reason=None)
+        stored, _ = await visit.needs.lists.by(visit.author).unsubscribe(visit.account_id, [email], list_id=name or None, reason=None)
     except BadAddress as error:
         return await _show_unsubscribes(visit, wrong=f"{email or 'The field'}: {error}.", email=email, status=422)
-    await _audit(visit, "unsubscribe.added", stored[0].email, {"list": name})
     return visit.go(f"/unsubscribes?{urlencode({'q': stored[0].email})}")
 
 
 async def subscribe(visit: Visit) -> Response:
     """`POST /unsubscribes/lift`."""
     number = parse_id(visit.fields.get("id", ""), UNSUBSCRIBE_PREFIX)
-    store, account_id = visit.needs.store, visit.account_id
-    found = await store.get_unsubscribe(account_id, UnsubscribeId(number)) if number is not None else None
     try:
-        if found is None:
+        if number is None:
             raise NotFound("no such unsubscribe")
-        await store.remove_unsubscribe(account_id, found.id)
+        await visit.needs.lists.by(visit.author).subscribe(visit.account_id, UnsubscribeId(number))
     except NotFound:
         return await _show_unsubscribes(visit, fault="The address is subscribed: somebody has lifted it.", status=409)
-    await _audit(visit, "unsubscribe.lifted", found.email, {"list": found.list_id or ""})
     return visit.go("/unsubscribes")
 
 

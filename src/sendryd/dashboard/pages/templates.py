@@ -74,12 +74,11 @@ async def create(visit: Visit) -> Response:
         return await _show_list(visit, {"name": wrong}, status=422)
     subject, html = (starter["subject"], starter["html"]) if starter else (name, "<p>Hello {{ name }}</p>\n")
     try:
-        made = await visit.needs.templates.add(_person(visit), TemplateChange(name=name, subject=subject, html=html))
+        made = await visit.needs.templates.by(visit.author).add(_person(visit), TemplateChange(name=name, subject=subject, html=html))
     except BadTemplate as error:
         return await _show_list(visit, {"name": error.sentence}, status=422)
     except LimitReached as error:
         return await _show_list(visit, {"name": str(error)}, status=409)
-    await _note(visit, "template.created", made, after={"name": made.name})
     return visit.go(f"/templates/{_id(made)}")
 
 
@@ -102,14 +101,11 @@ async def save(visit: Visit, template: Template) -> Response:
         clears_blocks=template.content.blocks is not None and html is not None,
     )
     try:
-        saved = await visit.needs.templates.update(_person(visit), template.id, change)
+        await visit.needs.templates.by(visit.author).update(_person(visit), template.id, change)
     except BadTemplate as error:
         return await _show(visit, template, {error.field: str(error)}, status=422)
     except FenceUnavailable:
         return await _show(visit, template, {"html": BUSY}, status=503)
-    given = {"name": name, "subject": change.subject, "html": html, "text": change.text}
-    fields_changed = [each for each, text in given.items() if text is not None and (each != "name" or name != template.name)]
-    await _note(visit, "template.changed", saved, after={"changed": ", ".join(fields_changed)})
     return visit.go(f"/templates/{_id(template)}?said=saved")
 
 
@@ -118,15 +114,13 @@ async def publish(visit: Visit, template: Template) -> Response:
     number = parse_id(visit.fields.get("version", ""), TEMPLATE_VERSION_PREFIX)
     if number is None:
         return visit.show("missing.html", "missing", {}, status=404)
-    await visit.needs.templates.publish(_person(visit), template.id, TemplateVersionId(number))
-    await _note(visit, "template.published", template, after={"version": format_id(TEMPLATE_VERSION_PREFIX, number)})
+    await visit.needs.templates.by(visit.author).publish(_person(visit), template.id, TemplateVersionId(number))
     return visit.go(f"/templates/{_id(template)}?said=published")
 
 
 async def remove(visit: Visit, template: Template) -> Response:
     """`POST /templates/{id}/remove`."""
-    await visit.needs.templates.remove(_person(visit), template.id)
-    await _note(visit, "template.removed", template, before={"name": template.name})
+    await visit.needs.templates.by(visit.author).remove(_person(visit), template.id)
     return visit.go("/templates")
 
 
@@ -255,13 +249,6 @@ async def _diff(visit: Visit, versions: list[TemplateVersion]) -> tuple[PartDiff
     if old is None or new is None:
         return None
     return await offload.in_thread(compare, old.content, new.content)
-
-
-async def _note(
-    visit: Visit, action: str, template: Template, *, before: Mapping[str, object] | None = None, after: Mapping[str, object] | None = None
-) -> None:
-    email = visit.me.signed_in.person.email
-    await visit.needs.audit.add(visit.account_id, email, visit.client, action, _id(template), before=before, after=after)
 
 
 def _wrong_name(name: str) -> str | None:

@@ -80,7 +80,7 @@ class Webhooks:
     async def _change_in_steps(self, statement: str, **values: Any) -> None:
         """Runs a statement that changes at most `limit` rows, until it has changed all."""
         step = self._database.sizes.step
-        while await self._database.change(statement, **values, limit=step) >= step:
+        while await self._database.plain.change(statement, **values, limit=step) >= step:
             pass
 
     async def disable_webhook(self, webhook_id: WebhookId, reason: str, now: datetime) -> None:
