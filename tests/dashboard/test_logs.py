@@ -1,6 +1,7 @@
 """The logs of both doors: requests of apps, and submissions that were refused."""
 
 import html
+import re
 import shlex
 import smtplib
 import ssl
@@ -12,7 +13,7 @@ from sendryd.testing.clients import RestClient, submit
 from sendryd.testing.process import RelayProcess
 from sendryd.testing.world import SENDING_DOMAIN, World
 
-from .conftest import Browser
+from .conftest import Answer, Browser
 
 pytestmark = pytest.mark.sockets
 
@@ -39,13 +40,49 @@ def test_a_refused_message_is_found_by_its_recipient_with_the_reply(mails: World
     assert "No such mail was accepted. 1 message was refused in the last hour: the domain unverified.test is not verified." in search
 
 
+def session(page: Answer, name: str) -> str:
+    """What the page says of a session, by the name that the client gave."""
+    found = [each for each in re.findall(r"<li data-session=.*?</li>", page.text, re.DOTALL) if name in each]
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", found[0]))) if found else ""
+
+
+def test_a_session_is_there_while_it_goes_on_and_afterwards(mails: World, reader: Browser, looker: Browser) -> None:
+    with smtplib.SMTP(*mails.relay.smtp, timeout=30) as smtp:
+        smtp.starttls(context=ssl.create_default_context(cafile=str(mails.relay.cert)))
+        smtp.ehlo(name="shop.visits.test")
+        assert "no key" in session(reader.get("/log/smtp"), "shop.visits.test")
+        assert "shop.visits.test" not in looker.get("/log/smtp")
+        smtp.login("sendry", mails.live_key)
+        smtp.sendmail(f"shop@{SENDING_DOMAIN}", ["a@example.org", "b@example.org"], f"From: shop@{SENDING_DOMAIN}\r\n\r\nTop secret\r\n")
+        assert smtp.docmd("MAIL", "FROM:<shop@elsewhere.test>")[0] == 550
+        for browser in (reader, looker):
+            words = session(browser.get("/log/smtp?q=VISITS.test&show=sessions"), "shop.visits.test")
+            assert "Open127.0.0.1, called itself shop.visits.test" in words
+            assert "1 mail to 2 recipients, TLSv1.3" in words
+            assert "1 refusal: 550 5.7.1 The domain elsewhere.test is not verified" in words
+    mails.wait_until(lambda: "Ended" in session(reader.get("/log/smtp"), "shop.visits.test"))
+    page = reader.get("/log/smtp")
+    assert re.search(r"data-key=\"key_\w+\".*?\d+ sessions?, \d+ mails? to \d+ recipients?, \d+ refusals?", page.text, re.DOTALL)
+    assert mails.live_key not in page.text
+    assert "Top secret" not in page.text
+
+
+def test_the_filter_chooses_what_is_shown(mails: World, reader: Browser) -> None:
+    refuse(mails, "chosen@example.org")
+    assert "data-session" not in reader.get("/log/smtp?show=refusals").text
+    sessions = reader.get("/log/smtp?show=sessions").text
+    assert "data-session" in sessions
+    assert 'data-status="refused"' not in sessions
+    assert "No session matches." in reader.get("/log/smtp?q=nowhere%25")
+
+
 def test_a_key_that_is_refused_shows_to_operators_alone(mails: World, reader: Browser, looker: Browser) -> None:
     with smtplib.SMTP(*mails.relay.smtp, timeout=30) as smtp:
         smtp.starttls(context=ssl.create_default_context(cafile=str(mails.relay.cert)))
         smtp.ehlo(name="guesser.test")
         with pytest.raises(smtplib.SMTPAuthenticationError):
             smtp.login("sendry", "sn_live_" + "x" * 43)
-    mails.wait_until(lambda: "guesser.test" in reader.get("/log/smtp"))
+    mails.wait_until(lambda: "guesser.test" in reader.get("/log/smtp?show=refusals"))
     page = reader.get("/log/smtp")
     assert "AUTH" in page
     assert "x" * 43 not in page

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from sendryd.accounts.smtp_sessions import SmtpSessions
 from sendryd.app.build import Basics
 from sendryd.app.daemons import Daemons
 from sendryd.app.links import public_url
@@ -214,7 +215,7 @@ class Process:
     async def _share(self, http: Address | None) -> Shared:
         basics, settings = self._basics, self._basics.settings
         secret = await basics.store.ensure_secret(LINK_KEY_NAME, basics.rand.secret(LINK_KEY_LENGTH).encode("ascii"))
-        return Shared(self._directory, public_url(settings, http), secret)
+        return Shared(self._directory, public_url(settings, http), secret, SmtpSessions(basics.clock))
 
     def _bind(self) -> Sockets:
         settings = self._basics.settings

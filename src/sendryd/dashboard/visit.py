@@ -18,6 +18,7 @@ from sendryd.accounts.domains import Domains
 from sendryd.accounts.invitations import Invitations
 from sendryd.accounts.people import People
 from sendryd.accounts.signin import SignIn
+from sendryd.accounts.smtp_sessions import SmtpSessions
 from sendryd.accounts.suppressions import Suppressions
 from sendryd.accounts.templates import Templates
 from sendryd.accounts.webhooks import Webhooks
@@ -66,6 +67,7 @@ class Needs:
 
     store: Store
     dialogues: DialogueStore
+    smtp_sessions: SmtpSessions
     people: People
     signin: SignIn
     audit: Audit

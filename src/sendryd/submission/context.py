@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sendryd.accounts.smtp_sessions import SmtpSessions
 from sendryd.intake.accept import Intake
 from sendryd.intake.directory import Directory
 from sendryd.policy.penalty import FailureLog
@@ -30,4 +31,5 @@ class SessionContext:
     metrics: Metrics
     mail_log: MailLog
     refusals: RefusalBook
+    sessions: SmtpSessions
     clock: Clock

@@ -78,6 +78,7 @@ class Session:
         self._recipients: dict[str, Recipient] = {}
         self._incoming = IncomingContent(self._machine, context.budget, context.scratch_dir)
         self._deadlines = Deadlines(context.clock.monotonic())
+        self._seen = context.sessions.begin(stream.peer.host)
 
     def __repr__(self) -> str:
         account = self._login.key.account_id if self._login.key else "nobody"
@@ -114,6 +115,7 @@ class Session:
             self._flush()
         finally:
             self._incoming.drop()
+            self._context.sessions.end(self._seen)
             await self._stream.aclose()
 
     async def _serve(self) -> None:
@@ -246,6 +248,7 @@ class Session:
             case Hello():
                 self._hello = event.name
                 self._mail = None
+                self._context.sessions.note_hello(self._seen, event.name, self._stream.tls)
                 self._machine.accept_hello()
             case StartTLSRequested():
                 await self._on_starttls()
@@ -279,6 +282,7 @@ class Session:
 
     def _note_refusal(self, refusal: Refusal | Reply, step: str, named: str = "") -> None:
         client = Client(self._stream.peer.host, self._hello, self._stream.tls is not None, self._login.key)
+        self._context.sessions.note_refusal(self._seen, refusal)
         self._context.refusals.add(refusal, step, client, envelope(self._mail, self._recipients, step, named))
 
     async def _on_starttls(self) -> None:
@@ -297,6 +301,7 @@ class Session:
             self._machine.reply(refusal.smtp)
             return
         self._machine.reply(replies.AUTHENTICATED)
+        self._context.sessions.note_login(self._seen, self._login.key)
         if not self.was_authenticated:
             self.was_authenticated = True
             if self._on_authenticated:
@@ -353,18 +358,15 @@ class Session:
             result = await self._accept_large(event, mail, key)
         else:
             result = await self._context.intake.accept(self._submission(event.content, event, mail, key))
-        if not isinstance(result, Receipt):
+        if isinstance(result, Receipt):
+            self._context.sessions.note_mail(self._seen, len(self._recipients))
+            self._machine.reply(replies.queued(result.message_id))
+        else:
             self._note_refusal(result, CONTENT)
+            self._machine.reply(result.smtp if isinstance(result, Refusal) else result)
         self._mail = None
         self._recipients = {}
         self._incoming.drop()
-        match result:
-            case Refusal():
-                self._machine.reply(result.smtp)
-            case Receipt():
-                self._machine.reply(replies.queued(result.message_id))
-            case _:
-                self._machine.reply(result)
 
     async def _accept_large(self, event: DataEnded, mail: MailFrom, key: ApiKey) -> Receipt | Refusal | Reply:
         """Waits for room for the work."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
+from sendryd.accounts.smtp_sessions import SmtpSessions
 from sendryd.intake.accept import Intake, IntakeSettings
 from sendryd.intake.directory import Directory
 from sendryd.intake.handoff import Handoff
@@ -74,6 +75,7 @@ class Door:
         self.metrics = Metrics()
         self.mail_log = MailLog(self.clock)
         self.refusals = RefusalBook(self.clock, IdSource(self.clock, SeededRand(3)))
+        self.sessions = SmtpSessions(self.clock)
         self.wakeup = Wakeup()
         self.directory = Directory(self.store, self.clock)
         self.keys: dict[str, ApiKey] = {}
@@ -122,6 +124,7 @@ class Door:
             metrics=self.metrics,
             mail_log=self.mail_log,
             refusals=self.refusals,
+            sessions=self.sessions,
             clock=self.clock,
         )
 

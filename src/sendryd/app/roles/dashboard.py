@@ -50,6 +50,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
     return Needs(
         store=basics.store,
         dialogues=basics.dialogues,
+        smtp_sessions=shared.smtp_sessions,
         people=basics.people,
         signin=basics.signin,
         audit=basics.audit,

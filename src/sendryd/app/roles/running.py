@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sendryd.accounts.smtp_sessions import SmtpSessions
 from sendryd.app.build import Basics
 from sendryd.app.daemons import Daemon
 from sendryd.intake.directory import Directory
@@ -48,6 +49,7 @@ class Shared:
     directory: Directory
     public_url: str  # base of the links in mail
     secret: bytes  # what those links are signed with
+    smtp_sessions: SmtpSessions
     budget: ContentBudget = field(default_factory=ContentBudget)
 
     @property

@@ -29,6 +29,7 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
         metrics=basics.metrics,
         mail_log=basics.mail_log,
         refusals=refusals,
+        sessions=shared.smtp_sessions,
         clock=basics.clock,
     )
     limits = ConnectionLimits(
@@ -37,6 +38,7 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
         unauthenticated_per_address=settings.smtp_max_connections_unauthenticated_per_address,
     )
     listener = Listener(context, limits)
+    shared.smtp_sessions.is_listening = True
     for sock in sockets.smtp:
         await listener.listen(sock)
     for sock in sockets.smtps:
