@@ -142,6 +142,6 @@ async def test_surroundings_are_read_of_the_store(delivery: QueuedDelivery) -> N
     lanes = [lane(next_hop=name, servers=servers) for name in ("corp.example", "b.test", "c.test")]
     await store.put_lanes(lanes, keep_since=NOW - timedelta(days=1), most=9)
     await store.pause_destination("corp.example", by="Mara", now=NOW)
-    around = await read_surroundings(store, ["corp.example"], NOW, due=[delivery, replace(delivery, due_at=NOW)])
+    around = await read_surroundings(store, ["corp.example"], NOW, of=[delivery, replace(delivery, due_at=NOW)])
     assert (list(around.lanes), around.nothing_reachable, around.ahead) == (["corp.example"], True, {delivery.id: 0})
     assert explain_delivery(delivery, [], NOW, lifetime=LIFETIME, around=around).sentence == "Mail to corp.example is paused by Mara."

@@ -123,7 +123,13 @@ def member(relay: RelayProcess, owner: Browser) -> Browser:
 def answer_rcpt(address: str) -> str | None:
     """How the receiving server of `mails` answers, by the local part."""
     word = address.partition("@")[0].rpartition("<")[2].partition("+")[0].lower()
-    return {"gone": "550 5.1.1 No such user here", "slow": "451 4.7.1 Greylisting in action, please come back later"}.get(word)
+    return {
+        "gone": "550 5.1.1 No such user here",
+        "slow": "451 4.7.1 Greylisting in action, please come back later",
+        "pace": "421 4.7.28 Our system has detected an unusual rate of mail, slow down",
+        "listed": "550 5.7.1 Service unavailable; client host [192.0.2.1] blocked using zen.spamhaus.org",
+        "full": "552 5.2.2 Mailbox full",
+    }.get(word)
 
 
 @pytest.fixture(scope="session")

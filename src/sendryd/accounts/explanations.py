@@ -1,6 +1,6 @@
 """The facts about a delivery that its row and its events hold, for the plain sentence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,6 +10,7 @@ from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import DeliveryId
 from sendryd.model.lane import LaneSnapshot
+from sendryd.policy.address_key import normalise_address
 from sendryd.policy.explain import Attempt, Complaint, Explanation, Facts, Hold, Lane, Suppressed, explain, nothing_reachable
 from sendryd.policy.explain.reachability import LATELY
 from sendryd.policy.replies.verdict import Category
@@ -38,6 +39,7 @@ class Surroundings:
     paused: tuple[PausedDestination, ...] = ()
     lanes: Mapping[str, LaneSnapshot] = field(default_factory=dict)  # by next hop
     ahead: Mapping[DeliveryId, int] = field(default_factory=dict)  # deliveries that are due earlier, by delivery
+    suppressed: frozenset[DeliveryId] = frozenset()  # bounced deliveries to addresses that are suppressed now
     nothing_reachable: bool = False
 
     def lane(self, domain: str) -> LaneSnapshot | None:
@@ -45,15 +47,26 @@ class Surroundings:
         return self.lanes.get(domain) or self.lanes.get(ANY_DOMAIN)
 
 
-async def read_surroundings(store: Store, domains: Iterable[str], now: datetime, *, due: Iterable[QueuedDelivery] = ()) -> Surroundings:
-    """What is known of these destinations. `due` are deliveries of which it is said how many go first, if they are due."""
-    waiting = [each for each in due if each.state is DeliveryState.QUEUED and each.due_at <= now][:MAX_COUNTED]
+async def read_surroundings(store: Store, domains: Iterable[str], now: datetime, *, of: Sequence[QueuedDelivery] = ()) -> Surroundings:
+    """What is known of these destinations. `of` are the deliveries of one message that are explained."""
+    waiting = [each for each in of if each.state is DeliveryState.QUEUED and each.due_at <= now][:MAX_COUNTED]
     return Surroundings(
         paused=tuple(await store.list_paused_destinations()),
         lanes={each.next_hop: each for each in await store.find_lanes([*domains, ANY_DOMAIN])},
         ahead={each.id: await store.count_ahead(each.domain, each.due_at, most=MAX_AHEAD) for each in waiting},
+        suppressed=await _find_suppressed(store, of),
         nothing_reachable=nothing_reachable(await store.list_lanes(since=now - LATELY, limit=MAX_LANES), now),
     )
+
+
+async def _find_suppressed(store: Store, deliveries: Sequence[QueuedDelivery]) -> frozenset[DeliveryId]:
+    """Bounced deliveries to addresses that are suppressed now."""
+    bounced = [each for each in deliveries if each.state is DeliveryState.BOUNCED]
+    if not bounced:
+        return frozenset()
+    paths = sorted({normalise_address(each.forward_path) for each in bounced})
+    found = await store.find_suppressed(bounced[0].message.account_id, paths)
+    return frozenset(each.id for each in bounced if normalise_address(each.forward_path) in found)
 
 
 def explain_delivery(
@@ -105,7 +118,7 @@ def facts_of(
         hold=_hold(delivery) if delivery.state is DeliveryState.HELD else None,
         lane=_lane(delivery, around),
         nothing_reachable=around.nothing_reachable,
-        suppressed=_suppressed(latest.get(EventType.SUPPRESSED)),
+        suppressed=_suppressed(latest.get(EventType.SUPPRESSED), endings if delivery.id in around.suppressed else []),
         complaint=Complaint(at=complained.created_at) if complained else None,
         size=message.size,
         is_captured=message.mode is KeyMode.TEST,
@@ -146,9 +159,9 @@ def _hold(delivery: QueuedDelivery) -> Hold:
     return Hold(reason=reason, note=delivery.last_reply.removeprefix("Held: ") if damaged else "", crashes=delivery.crashes)
 
 
-def _suppressed(event: Event | None) -> Suppressed | None:
+def _suppressed(event: Event | None, bounces: Sequence[Event]) -> Suppressed | None:
     if event is None:
-        return None
+        return Suppressed(since=bounces[-1].created_at, cause=_CAUSES["hard_bounce"]) if bounces else None
     reason = _text(event.metadata, "reason")
     return Suppressed(since=event.created_at, cause=_CAUSES.get(reason, reason.replace("_", " ") or "an entry in the list"))
 

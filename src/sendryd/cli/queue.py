@@ -107,7 +107,7 @@ def show(target: Target, as_json: Json = False) -> None:
                 break
         now = basics.clock.now()
         lifetime = basics.settings.max_queue_age
-        around = await read_surroundings(basics.store, {each.domain for each in deliveries}, now, due=deliveries)
+        around = await read_surroundings(basics.store, {each.domain for each in deliveries}, now, of=deliveries)
         explained = [explain_delivery(each, events, now, lifetime=lifetime, around=around) for each in deliveries]
         dialogues = await basics.dialogues.read_dialogues({place_of(event) for event in events})
         return [explained_delivery_json(each, words.text, events, dialogues) for each, words in zip(deliveries, explained, strict=True)]

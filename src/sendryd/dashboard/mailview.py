@@ -199,7 +199,7 @@ async def _explain(
     for event in events:
         by_delivery.setdefault(event.delivery_id, []).append(event)
     lifetime = visit.needs.queue_lifetime
-    around = await read_surroundings(visit.needs.store, {each.domain for each in deliveries}, now, due=deliveries)
+    around = await read_surroundings(visit.needs.store, {each.domain for each in deliveries}, now, of=deliveries)
     explained = [(each, explain_delivery(each, by_delivery.get(each.id, ()), now, lifetime=lifetime, around=around)) for each in deliveries]
     return sorted(explained, key=lambda pair: (RANKS[pair[1].tone], pair[0].id))
 
