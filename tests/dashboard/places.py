@@ -78,6 +78,7 @@ def fill(world: World, owner: Browser) -> dict[str, list[str]]:
     world.relay.wait_for_status(emails["gone"], {"bounced"}, key=world.live_key)
     world.wait_until(lambda: b"4.7.1" in world.relay.run("queue", "show", emails["slow nasty"]).stdout)
     mail = emails["slow nasty"]
+    job = owner.send("/bulk", {"which": "all", "change": "hold", "reason": NASTY}, page="/emails").headers["location"]
     return {
         "/sign-in": ["/sign-in", "/sign-in?next=%2Fdomains"],
         "/sign-in/code": ["/sign-in/code"],
@@ -85,6 +86,7 @@ def fill(world: World, owner: Browser) -> dict[str, list[str]]:
         "/join/{link}": [f"/join/{_last(join)}"],
         "/reset/{link}": [f"/reset/{_last(reset)}"],
         **{f"/domains/{{name}}{tab}": [f"/domains/{each}{tab}" for each in (SENDING_DOMAIN, domain)] for tab in DOMAIN_TABS},
+        "/bulk/{id}": [job],
         "/emails": [
             "/emails",
             f"/emails?q={quote(NASTY)}",

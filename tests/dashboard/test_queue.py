@@ -74,10 +74,12 @@ def test_a_destination_that_puts_mail_off_is_named_with_its_cause(mails: World, 
 def test_all_mail_to_a_destination_is_held_released_and_cancelled(mails: World, reader: Browser) -> None:
     send(mails, "stops.test", "slow", "slow+2")
     wait_for_reply(mails, reader, "stops.test", "Waiting</dt><dd>2")
-    held = reader.send("/queue/stops.test/hold", {}, page="/queue")
+    held = reader.send("/queue/stops.test/hold", {"reason": "wrong link"}, page="/queue")
     assert (held.status, held.headers["location"]) == (303, "/queue?did=queue.held&n=2")
     assert "2 mails are held." in reader.get(held.headers["location"])
-    assert "Held by an operator" in destination(reader.get("/queue"), "stops.test")
+    words = destination(reader.get("/queue"), "stops.test")
+    assert "Held by Mara Lind since" in words
+    assert '"wrong link"' in words
     assert reader.send("/queue/stops.test/release", {"back": "domain"}, page="/queue").headers["location"].startswith("/queue/stops.test?")
     wait_for_reply(mails, reader, "stops.test", "Greylisting in action")
     mails.wait_until(

@@ -27,6 +27,7 @@ class By:
     account_id: AccountId
     actor: str  # as the audit names it: a person's email, `key_…`, `operator` or `system`
     client: Client
+    name: str = ""  # a person's, as pages say it
 
 
 class Audit:

@@ -3,12 +3,13 @@
 from enum import StrEnum
 
 from sendryd.accounts.audit import Audit, By
+from sendryd.accounts.emails import shorten_reason
 from sendryd.model.delivery import WAITING_STATES
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, EventId
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
-from sendryd.store.base import NewEvent, QueueFilter, Store
+from sendryd.store.base import HeldBy, NewEvent, QueueFilter, Store
 
 
 class DestinationChange(StrEnum):
@@ -29,13 +30,15 @@ class Destinations:
         self._clock = clock
         self._ids = ids
 
-    async def change(self, domain: str, change: DestinationChange, by: By, *, of: AccountId | None) -> int:
+    async def change(self, domain: str, change: DestinationChange, by: By, *, of: AccountId | None, reason: str = "") -> int:
         """Changes the deliveries of an account, or of all, that are in a state that allows it, and returns their number. Those under way are
-        left alone.
+        left alone. `reason` says why they are held.
         """
-        number = await self._work(change, by, QueueFilter(domain=domain, states=WAITING_STATES, account_id=of))
+        reason = shorten_reason(reason) if change is DestinationChange.HOLD else ""
+        number = await self._work(change, by, QueueFilter(domain=domain, states=WAITING_STATES, account_id=of), reason)
         if number:
-            await self._audit.add(by.account_id, by.actor, by.client, change.value, domain, after={"deliveries": number})
+            after = {"deliveries": number, **({"reason": reason} if reason else {})}
+            await self._audit.add(by.account_id, by.actor, by.client, change.value, domain, after=after)
         return number
 
     async def pause(self, domain: str, by: By, *, name: str) -> bool:
@@ -52,7 +55,7 @@ class Destinations:
             await self._audit.add(by.account_id, by.actor, by.client, "queue.resumed", domain)
         return is_over
 
-    async def _work(self, change: DestinationChange, by: By, which: QueueFilter) -> int:
+    async def _work(self, change: DestinationChange, by: By, which: QueueFilter, reason: str) -> int:
         store, now = self._store, self._clock.now()
 
         def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:
@@ -62,7 +65,7 @@ class Destinations:
             case DestinationChange.TRY_NOW:
                 return await store.retry(which, now)
             case DestinationChange.HOLD:
-                return await store.hold(which, now)
+                return await store.hold(which, now, by=HeldBy(by=by.name, since=now, why=reason) if by.name else None)
             case DestinationChange.RELEASE:
                 return await store.release_held(which, now)
             case DestinationChange.CANCEL:

@@ -7,11 +7,11 @@ from typing import Final
 from sendryd.accounts.audit import Audit, By
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType, Metadata
-from sendryd.model.ids import MESSAGE_PREFIX, AccountId, EventId, MessageId, format_id
+from sendryd.model.ids import MESSAGE_PREFIX, AccountId, DeliveryId, EventId, MessageId, format_id
 from sendryd.model.people import AuditEntry
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
-from sendryd.store.base import NewEvent, QueueFilter, Store
+from sendryd.store.base import HeldBy, NewEvent, QueueFilter, Store
 from sendryd.store.errors import NotFound
 
 
@@ -32,6 +32,14 @@ _FROM: Final = {
 }
 
 
+MAX_REASON: Final = 200  # characters of the reason of a hold: a line of a list shows it
+
+
+def shorten_reason(text: str) -> str:
+    """The reason of a hold as it is stored: one line."""
+    return " ".join(text.split())[:MAX_REASON]
+
+
 class Emails:
     """Changes of messages of an account. The caller has checked the right to make them."""
 
@@ -41,17 +49,23 @@ class Emails:
         self._clock = clock
         self._ids = ids
 
-    async def change(self, message_id: MessageId, change: EmailChange, by: By) -> int:
-        """Changes the deliveries that are in a state that allows it, and returns their number. Those under way are left alone.
+    async def change(
+        self, message_id: MessageId, change: EmailChange, by: By, *, delivery_id: DeliveryId | None = None, reason: str = ""
+    ) -> int:
+        """Changes the deliveries that are in a state that allows it, or that one alone, and returns their number. Those under way are left
+        alone. `reason` says why they are held.
 
         Raises `NotFound` for a message that the account does not have.
         """
         if await self._store.get_message(by.account_id, message_id) is None:
             raise NotFound("no such message")
-        count = await self._work(change, by)(QueueFilter(message_id=message_id, states=_FROM[change]))
+        reason = shorten_reason(reason) if change is EmailChange.HOLD else ""
+        which = QueueFilter(message_id=message_id, delivery_id=delivery_id, states=_FROM[change])
+        count = await self._work(change, by, reason)(which)
         if count:
             target = format_id(MESSAGE_PREFIX, message_id)
-            await self._audit.add(by.account_id, by.actor, by.client, change.value, target, after={"deliveries": count})
+            after = {"deliveries": count, **({"reason": reason} if reason else {})}
+            await self._audit.add(by.account_id, by.actor, by.client, change.value, target, after=after)
         return count
 
     async def last_change(self, account_id: AccountId, message_id: MessageId) -> AuditEntry | None:
@@ -60,7 +74,7 @@ class Emails:
         found = await self._store.list_audit(account_id, limit=1, text=target)
         return found.items[0] if found.items else None
 
-    def _work(self, change: EmailChange, by: By) -> Callable[[QueueFilter], Awaitable[int]]:
+    def _work(self, change: EmailChange, by: By, reason: str) -> Callable[[QueueFilter], Awaitable[int]]:
         store, now = self._store, self._clock.now()
 
         def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:
@@ -72,6 +86,7 @@ class Emails:
             case EmailChange.CANCEL:
                 return lambda which: store.cancel(which, now, make_event)
             case EmailChange.HOLD:
-                return lambda which: store.hold(which, now)
+                held = HeldBy(by=by.name, since=now, why=reason) if by.name else None
+                return lambda which: store.hold(which, now, by=held)
             case EmailChange.RELEASE:
                 return lambda which: store.release_held(which, now)

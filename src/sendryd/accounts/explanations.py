@@ -156,6 +156,8 @@ def _attempt(outcomes: list[Event]) -> Attempt:
 def _hold(delivery: QueuedDelivery) -> Hold:
     reason = delivery.hold_reason or HoldReason.OPERATOR
     damaged = reason in {HoldReason.CONTENT_DAMAGED, HoldReason.SIGNING_KEY_DAMAGED}
+    if (held := delivery.held_by) is not None and reason is HoldReason.OPERATOR:
+        return Hold(reason=reason, by=held.by, since=held.since, note=held.why)
     return Hold(reason=reason, note=delivery.last_reply.removeprefix("Held: ") if damaged else "", crashes=delivery.crashes)
 
 

@@ -35,6 +35,7 @@ _PLACES: Final = (
     Place("/settings", "tune", "Settings", "settings", group="Run"),
 )
 _WITHIN: Final = {
+    "bulk": "emails",
     "email": "emails",
     "queue-domain": "queue",
     "domain": "domains",

@@ -156,7 +156,8 @@ class Visit:
     @property
     def author(self) -> By:
         """Who makes a change, as the audit names them."""
-        return By(account_id=self.account_id, actor=self.me.signed_in.person.email, client=self.client)
+        person = self.me.signed_in.person
+        return By(account_id=self.account_id, actor=person.email, client=self.client, name=person.name)
 
     def query(self, name: str) -> str:
         """A parameter of the address; empty if it is not there."""

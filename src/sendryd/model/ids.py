@@ -26,6 +26,7 @@ PersonId = NewType("PersonId", int)
 MembershipId = NewType("MembershipId", int)
 AuditId = NewType("AuditId", int)
 DkimKeyId = NewType("DkimKeyId", int)
+BulkJobId = NewType("BulkJobId", int)
 
 MESSAGE_PREFIX: Final = "em"
 TEST_MESSAGE_PREFIX: Final = "te"
@@ -47,6 +48,7 @@ BIMI_PREFIX: Final = "bimi"
 PERSON_PREFIX: Final = "usr"
 MEMBERSHIP_PREFIX: Final = "mem"
 AUDIT_PREFIX: Final = "aud"
+BULK_JOB_PREFIX: Final = "bulk"
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}

@@ -53,6 +53,7 @@ class Aggregate(StrEnum):
     API_LOG = auto()
     AUDIT = auto()
     HEALTH = auto()
+    BULK = auto()
     NOTIFICATIONS = auto()
     PEOPLE = auto()
     PROCESSES = auto()
@@ -68,6 +69,7 @@ _REST: Final = {
     Aggregate.API_LOG,
     Aggregate.AUDIT,
     Aggregate.HEALTH,
+    Aggregate.BULK,
     Aggregate.NOTIFICATIONS,
     Aggregate.PEOPLE,
     Aggregate.PROCESSES,

@@ -7,16 +7,22 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sendryd.model.delivery import DeliveryState
+from sendryd.model.ids import MessageId
+from sendryd.store.base import QueueFilter
 from sendryd.store.sqlite.accounts.queries import SQL as ACCOUNTS
+from sendryd.store.sqlite.bulk.queries import SQL as BULK
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.connection import open_connection
 from sendryd.store.sqlite.lists.queries import SQL as LISTS
+from sendryd.store.sqlite.mail.filters import queue_conditions
 from sendryd.store.sqlite.mail.queries import SQL as MAIL
 from sendryd.store.sqlite.reports.queries import SQL as REPORTS
 from sendryd.store.sqlite.templates.queries import SQL as TEMPLATES
 from sendryd.store.sqlite.webhooks.queries import SQL as WEBHOOKS
+from sendryd.testing.samples import ACCOUNT
 
-SQL = {**ACCOUNTS, **LISTS, **MAIL, **REPORTS, **TEMPLATES, **WEBHOOKS}
+SQL = {**ACCOUNTS, **BULK, **LISTS, **MAIL, **REPORTS, **TEMPLATES, **WEBHOOKS}
 PAGES = {
     "page_api_keys": [],  # along the primary key: revoked ones are many in no account
     "page_domains": ["USE TEMP B-TREE FOR ORDER BY"],  # of the numbers
@@ -95,3 +101,27 @@ def test_what_goes_first_and_lanes_are_found_along_indexes(connection: apsw.Conn
     assert any("COVERING INDEX delivery_domain (domain=? AND due_at<?)" in step for step in plan(connection, "count_ahead"))
     assert any("INDEX lane_updated (updated_at>?)" in step for step in plan(connection, "list_lanes"))
     assert [step for step in plan(connection, "find_lanes") if step.startswith("SCAN") and "json_each" not in step] == []
+
+
+@pytest.mark.parametrize(
+    ("which", "index"),
+    [
+        (QueueFilter(domain="one.test"), "delivery_domain"),
+        (QueueFilter(domain="one.test", account_id=ACCOUNT), "delivery_domain"),
+        (QueueFilter(message_ids=(MessageId(1),), states=frozenset(DeliveryState)), "delivery_message"),
+    ],
+)
+def test_deliveries_of_a_change_are_found_along_an_index(connection: apsw.Connection, which: QueueFilter, index: str) -> None:
+    conditions = queue_conditions(which)
+    if which.domain:
+        conditions.add("d.state = 'queued'")
+    found = connection.execute("EXPLAIN QUERY PLAN " + conditions.of(MAIL["find_in_queue"]), conditions.values).fetchall()
+    steps = [str(row[3]) for row in found]
+    assert any(index in step for step in steps)
+    assert [step for step in steps if step.startswith("SCAN d")] == []
+
+
+def test_open_jobs_are_found_along_their_index(connection: apsw.Connection) -> None:
+    assert any("bulk_job_open" in step for step in plan(connection, "list_open_bulk_jobs"))
+    for name in ("list_bulk_jobs", "read_bulk_batch", "get_bulk_job", "insert_bulk_batch"):
+        assert [step for step in plan(connection, name) if step.startswith("SCAN") and step != "SCAN bulk_job"] == []

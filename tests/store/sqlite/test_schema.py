@@ -14,6 +14,7 @@ import pytest
 import sendryd.store.sqlite
 from sendryd.model.actor import Role
 from sendryd.model.apikey import KeyMode, Scope
+from sendryd.model.bulk import BulkChange, BulkState
 from sendryd.model.delivery import TRANSITIONS, DeliveryState
 from sendryd.model.domain import DomainStatus
 from sendryd.model.event import EventType
@@ -48,6 +49,8 @@ WORDS: dict[tuple[str, str], type[StrEnum]] = {
     ("scheduled_report", "frequency"): ReportFrequency,
     ("membership", "role"): Role,
     ("link", "purpose"): LinkPurpose,
+    ("bulk_job", "change"): BulkChange,
+    ("bulk_job", "state"): BulkState,
 }
 
 

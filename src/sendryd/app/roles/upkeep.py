@@ -4,8 +4,10 @@ from datetime import datetime
 
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.app.roles.running import Running, Shared, attention_of, http_client, intake_of, watch_of
+from sendryd.dashboard.matching import MailFinder
 from sendryd.intake.notices import Notices
 from sendryd.upkeep.alerts import AlertKeeper
+from sendryd.upkeep.bulk import BulkKeeper
 from sendryd.upkeep.captures import CaptureKeeper
 from sendryd.upkeep.domains import DomainKeeper
 from sendryd.upkeep.endings import EndingsFollower
@@ -39,3 +41,5 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: da
     )
     running.stops.append(client.aclose)
     running.daemons += [health.run, alerts.run, queue.run, retention.run, domains.run, captures.run, reports.run, endings.run, follower.run]
+    bulk = BulkKeeper(basics.store, MailFinder(basics.store), basics.audit, clock=basics.clock, ids=basics.ids)
+    running.daemons.append(bulk.run)

@@ -8,15 +8,17 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
-from sendryd.accounts.audit import By
+from sendryd.accounts.bulk import Order
 from sendryd.accounts.destinations import DestinationChange, Destinations
 from sendryd.accounts.explanations import Surroundings, explain_delivery, read_surroundings
 from sendryd.dashboard.app import Page, Show
 from sendryd.dashboard.laneview import LaneView, lane_view
 from sendryd.dashboard.live import Source
+from sendryd.dashboard.pages import bulk
 from sendryd.dashboard.snippets import schedule
 from sendryd.dashboard.statuses import SHAPES, StatusView, status_of_delivery
 from sendryd.dashboard.visit import Visit
+from sendryd.model.bulk import BulkChange, Selection
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, AccountId, DeliveryId, format_id, parse_id
@@ -32,9 +34,16 @@ MOST: Final = 50  # destinations on the page
 PAGE: Final = 50  # mails of a destination on a page
 MAX_EVENTS: Final = 1000  # of a message, to explain one delivery
 MAX_DIGITS: Final = 9
+AT_ONCE: Final = 1000  # mails that are changed while the browser waits; more become a job with a page of its own
 PARTS: Final = {"queue-heading": "queue_heading.html", "queue-rows": "queue_rows.html"}
 DOMAIN_PARTS: Final = {"queue-of-domain": "queue_domain_inside.html"}
 
+_BULK: Final = {
+    DestinationChange.TRY_NOW: BulkChange.TRY,
+    DestinationChange.HOLD: BulkChange.HOLD,
+    DestinationChange.RELEASE: BulkChange.RELEASE,
+    DestinationChange.CANCEL: BulkChange.CANCEL,
+}
 WORDS: Final[Mapping[Tone, str]] = {
     Tone.OK: "Delivered",
     Tone.GO: "Under way",
@@ -168,10 +177,6 @@ def _destinations(visit: Visit) -> Destinations:
     return Destinations(needs.store, needs.audit, clock=needs.clock, ids=needs.ids)
 
 
-def _by(visit: Visit) -> By:
-    return By(account_id=visit.account_id, actor=visit.me.signed_in.person.email, client=visit.client)
-
-
 def _back(visit: Visit, domain: str, told: str) -> Response:
     """The page that the form was on."""
     return visit.go(f"/queue/{quote(domain)}?{told}" if visit.fields.get("back") == "domain" else f"/queue?{told}")
@@ -184,7 +189,12 @@ def _changing(change: DestinationChange) -> Show:
         domain = _domain(visit)
         if domain is None:
             return visit.show("missing.html", "missing", {}, status=404)
-        number = await _destinations(visit).change(domain, change, _by(visit), of=_whose(visit))
+        reason = visit.fields.get("reason", "")
+        waiting = await visit.needs.store.list_waiting_destinations(_whose(visit), limit=1, domain=domain)
+        if waiting and waiting[0].queued + waiting[0].held > AT_ONCE:
+            chosen = Selection(domain=domain, is_of_all_accounts=_whose(visit) is None)
+            return await bulk.start(visit, Order(change=_BULK[change], selection=chosen, reason=reason, is_agreed=True))
+        number = await _destinations(visit).change(domain, change, visit.author, of=_whose(visit), reason=reason)
         return _back(visit, domain, urlencode({"did": change.value, "n": number}))
 
     return handle
@@ -195,7 +205,7 @@ async def pause(visit: Visit) -> Response:
     domain = _domain(visit)
     if domain is None:
         return visit.show("missing.html", "missing", {}, status=404)
-    await _destinations(visit).pause(domain, _by(visit), name=visit.me.signed_in.person.name)
+    await _destinations(visit).pause(domain, visit.author, name=visit.me.signed_in.person.name)
     return _back(visit, domain, "")
 
 
@@ -204,7 +214,7 @@ async def resume(visit: Visit) -> Response:
     domain = _domain(visit)
     if domain is None:
         return visit.show("missing.html", "missing", {}, status=404)
-    await _destinations(visit).resume(domain, _by(visit))
+    await _destinations(visit).resume(domain, visit.author)
     return _back(visit, domain, "")
 
 

@@ -167,7 +167,26 @@ class ReadMarks extends HTMLElement {
   }
 }
 
+// Ticked rows: says how many there are, and asks for a reason only where mail is held.
+class ChooseRows extends HTMLElement {
+  connectedCallback() {
+    document.addEventListener("change", (event) => {
+      if (event.target.matches("[data-all]")) for (const box of this.boxes) box.checked = event.target.checked;
+      this.show();
+    });
+    this.show();
+  }
+  get boxes() { return [...document.querySelectorAll('input[name^="row-"]')]; }
+  show() {
+    const { which, change, reason } = this.querySelector("form").elements;
+    const chosen = this.boxes.filter((box) => box.checked).length;
+    which.options[0].textContent = chosen ? `${chosen} chosen` : "Chosen mails";
+    if (reason) reason.hidden = change.value !== "hold";
+  }
+}
+
 for (const [name, element] of Object.entries({
   "copy-button": CopyButton, "local-time": LocalTime, "live-words": LiveWords, "row-keys": RowKeys, "key-map": KeyMap, "ask-first": AskFirst,
   "read-marks": ReadMarks, "snippet-tabs": SnippetTabs, "figure-age": FigureAge,
+  "choose-rows": ChooseRows,
 })) customElements.define(name, element);

@@ -10,6 +10,7 @@ from typing import Protocol
 from sendryd.store.base.accepting import AcceptStore, Answer, NewDelivery, NewMessage
 from sendryd.store.base.accounts import MAX_CHECKS, AccountStore, DomainCheck, NewApiKey, NewDomain, check_state
 from sendryd.store.base.audit import AuditStore
+from sendryd.store.base.bulk import BulkBatch, BulkStore
 from sendryd.store.base.captures import CaptureStore, Play
 from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.content import ContentStore
@@ -26,7 +27,7 @@ from sendryd.store.base.nexthops import NextHopStore, PausedDestination
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
 from sendryd.store.base.people import PeopleStore, SignedIn
-from sendryd.store.base.queue import QueuedDelivery, QueueFilter, QueueStore, WaitingDestination
+from sendryd.store.base.queue import HeldBy, QueuedDelivery, QueueFilter, QueueStore, WaitingDestination
 from sendryd.store.base.reading import DeliveryView, DomainTraffic, Ended, Engagement, EventFilter, EventStore, MessageFilter
 from sendryd.store.base.refusals import RefusalStore
 from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilter, ReportStore
@@ -47,6 +48,8 @@ __all__ = [
     "Answer",
     "ApiRequestFilter",
     "AuditStore",
+    "BulkBatch",
+    "BulkStore",
     "Capture",
     "CaptureStore",
     "Claim",
@@ -69,6 +72,7 @@ __all__ = [
     "EventStore",
     "FigureStore",
     "HealthStore",
+    "HeldBy",
     "Hits",
     "IndexState",
     "Lease",
@@ -138,5 +142,17 @@ class MailStore(
         ...
 
 
-class Store(MailStore, NotifyStore, ListStore, TemplateStore, ReportStore, RefusalStore, PeopleStore, AuditStore, HealthStore, Protocol):
+class Store(
+    MailStore,
+    NotifyStore,
+    ListStore,
+    TemplateStore,
+    ReportStore,
+    RefusalStore,
+    PeopleStore,
+    AuditStore,
+    HealthStore,
+    BulkStore,
+    Protocol,
+):
     """The whole store, as the composition root builds it."""

@@ -13,6 +13,15 @@ from sendryd.store.base.paging import Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBy:
+    """A person holds a delivery."""
+
+    by: str  # the person's name
+    since: datetime
+    why: str = ""  # the person's words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedDelivery:
     """A delivery as `queue list` and `queue show` print it."""
 
@@ -27,6 +36,7 @@ class QueuedDelivery:
     last_reply: str  # empty before the first attempt
     hold_reason: HoldReason | None = None  # only of a held one
     crashes: int = 0  # consecutive ends of the program while it was leased
+    held_by: HeldBy | None = None  # only of one that a person holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +48,7 @@ class QueueFilter:
     has_attempts: bool | None = None
     created_before: datetime | None = None
     message_id: MessageId | None = None
+    message_ids: tuple[MessageId, ...] | None = None
     delivery_id: DeliveryId | None = None
     account_id: AccountId | None = None
 
@@ -85,7 +96,11 @@ class QueueStore(Protocol):
         """Number of waiting deliveries by state. Cheap."""
         ...
 
-    async def hold(self, which: QueueFilter, now: datetime) -> int:
+    async def find_deliveries(self, which: QueueFilter) -> list[DeliveryId]:
+        """The ids of deliveries in the filter's states, oldest first; without states, in any state."""
+        ...
+
+    async def hold(self, which: QueueFilter, now: datetime, *, by: HeldBy | None = None) -> int:
         """Holds queued deliveries until they are released. Returns how many."""
         ...
 

@@ -6,10 +6,10 @@ from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId
 from sendryd.model.message import class_of
 from sendryd.smtp.address import parse_mailbox
-from sendryd.store.base import ClaimedDelivery, DeliveryView, NewDelivery, NewMessage, Outcome, QueuedDelivery, WaitingDestination
+from sendryd.store.base import ClaimedDelivery, DeliveryView, HeldBy, NewDelivery, NewMessage, Outcome, QueuedDelivery, WaitingDestination
 from sendryd.store.codec.messages import show_message
 from sendryd.store.codec.reading import TEXT_OR_NONE, Row, Types, check_types, part, row_of
-from sendryd.store.codec.values import from_ms, from_ms_or_none, to_ms, to_ms_or_none
+from sendryd.store.codec.values import from_ms, from_ms_or_none, read_object, to_json, to_ms, to_ms_or_none
 from sendryd.store.rules import Waiting
 
 MAX_REPLY: Final = 1000  # characters kept of a reply
@@ -99,7 +99,20 @@ def read_queued(row: Row) -> QueuedDelivery:
         last_reply=delivery["last_reply"],
         hold_reason=_hold_reason(delivery["state"], delivery["hold_reason"]),
         crashes=delivery["crashes"],
+        held_by=_held_by(delivery["hold_note"]) if delivery["state"] == DeliveryState.HELD.value else None,
     )
+
+
+def hold_note(held: HeldBy) -> str:
+    """Who holds a delivery, as stored."""
+    return to_json({"by": held.by, "since": to_ms(held.since), "why": held.why})
+
+
+def _held_by(stored: str | None) -> HeldBy | None:
+    if stored is None:
+        return None
+    found = read_object(stored)
+    return HeldBy(by=str(found["by"]), since=from_ms(found["since"]), why=str(found["why"]))
 
 
 @row_of(DELIVERY_PREFIX)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sendryd.model.delivery import DeliveryState, HoldReason, may_move
 from sendryd.model.message import Message
-from sendryd.store.base import ClaimedDelivery, Lease, NewDelivery, QueuedDelivery
+from sendryd.store.base import ClaimedDelivery, HeldBy, Lease, NewDelivery, QueuedDelivery
 from sendryd.store.rules import Waiting
 
 
@@ -23,6 +23,7 @@ class Delivery:
     is_in_doubt: bool = False
     last_reply: str = ""
     hold_reason: HoldReason | None = None
+    held_by: HeldBy | None = None  # only while it is held
     returned: int | None = None  # the token of the last lease, if it ended without an outcome and no worker has leased the delivery since
     crashes: int = 0
     is_released: bool = False  # it was held, then released, and not tried since
@@ -33,6 +34,7 @@ class Delivery:
             raise AssertionError(f"the life cycle has no move from {self.state} to {state}")
         self.state = state
         self.hold_reason = (hold_reason or HoldReason.OPERATOR) if state is DeliveryState.HELD else None
+        self.held_by = None
         if state is not DeliveryState.LEASED:
             self.lease = None
 
@@ -79,4 +81,5 @@ def read_queued(delivery: Delivery) -> QueuedDelivery:
         last_reply=delivery.last_reply,
         hold_reason=delivery.hold_reason,
         crashes=delivery.crashes,
+        held_by=delivery.held_by,
     )

@@ -9,6 +9,7 @@ from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
 from sendryd.store.base import (
     EventMaker,
+    HeldBy,
     Page,
     QueuedDelivery,
     QueueFilter,
@@ -32,6 +33,7 @@ class MemoryQueue(MemoryMail):
             and which.domain in {None, each.new.domain}
             and which.account_id in {None, each.message.account_id}
             and which.message_id in {None, each.message.id}
+            and (which.message_ids is None or each.message.id in which.message_ids)
             and which.delivery_id in {None, each.new.id}
             and which.has_attempts in {None, each.attempts > 0}
             and (which.created_before is None or each.message.waits_since < which.created_before)
@@ -64,8 +66,16 @@ class MemoryQueue(MemoryMail):
         states = [each.state for each in self._deliveries.values()]
         return {state: states.count(state) for state in (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.HELD)}
 
-    async def hold(self, which: QueueFilter, now: datetime) -> int:
-        return self._move_all(which, DeliveryState.QUEUED, DeliveryState.HELD, now, None)
+    async def find_deliveries(self, which: QueueFilter) -> list[DeliveryId]:
+        found = self._matching(replace(which, states=which.states or frozenset(DeliveryState)))
+        return sorted(each.new.id for each in found)
+
+    async def hold(self, which: QueueFilter, now: datetime, *, by: HeldBy | None = None) -> int:  # noqa: ARG002  held deliveries keep their due time
+        found = [each for each in self._matching(which) if each.state is DeliveryState.QUEUED]
+        for delivery in found:
+            delivery.move(DeliveryState.HELD)
+            delivery.held_by = by
+        return len(found)
 
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
         return self._move_all(which, DeliveryState.HELD, DeliveryState.QUEUED, now, None)

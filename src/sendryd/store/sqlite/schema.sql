@@ -180,6 +180,7 @@ CREATE TABLE delivery (
     account_id   INTEGER NOT NULL DEFAULT 0,  -- that of its message; 0: the message was deleted
     class        TEXT NOT NULL DEFAULT 'transactional' CHECK (class IN ('otp', 'transactional', 'bulk')),
     site         TEXT,  -- the operator of its domain's mail servers; NULL: unknown
+    hold_note    TEXT,  -- who holds it, since when and why: JSON; NULL: no person does
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX delivery_message ON delivery (message_id);
@@ -565,3 +566,34 @@ CREATE TABLE amended (
 CREATE TRIGGER message_amended AFTER UPDATE OF subject, recipients, author, tags ON message BEGIN
     INSERT INTO amended (message_id) VALUES (new.id);
 END;
+
+-- Changes that people make to many deliveries at once: counted, agreed to, and worked off in batches by the server.
+CREATE TABLE bulk_job (
+    id         INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL,
+    person_id  INTEGER NOT NULL,
+    actor      TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    address    TEXT NOT NULL,
+    change     TEXT NOT NULL CHECK (change IN ('try', 'cancel', 'hold', 'release', 'suppress')),
+    reason     TEXT NOT NULL,     -- of a hold
+    selection  TEXT NOT NULL,     -- JSON of Selection
+    state      TEXT NOT NULL CHECK (state IN ('counting', 'counted', 'working', 'done', 'stopped')),
+    is_agreed  INTEGER NOT NULL,  -- 1: the work follows the count at once
+    position   INTEGER NOT NULL,  -- messages with ids below it have not been counted yet
+    looked_at  INTEGER NOT NULL DEFAULT 0,
+    counted    INTEGER NOT NULL DEFAULT 0,
+    handled    INTEGER NOT NULL DEFAULT 0,
+    changed    INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    ended_at   INTEGER
+) STRICT;
+CREATE INDEX bulk_job_open ON bulk_job (id) WHERE state IN ('counting', 'working');
+
+-- The deliveries of a job that are still to be changed.
+CREATE TABLE bulk_batch (
+    job_id     INTEGER NOT NULL REFERENCES bulk_job (id) ON DELETE CASCADE,
+    number     INTEGER NOT NULL,
+    deliveries TEXT NOT NULL,  -- JSON: ids
+    PRIMARY KEY (job_id, number)
+) STRICT, WITHOUT ROWID;

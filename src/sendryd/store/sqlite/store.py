@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sendryd.store.sqlite.accounts.adapter import Accounts
 from sendryd.store.sqlite.accounts.dkimkeys import DkimKeys
+from sendryd.store.sqlite.bulk.adapter import BulkJobs
 from sendryd.store.sqlite.derived.adapter import Derived
 from sendryd.store.sqlite.derived.file import DerivedFile
 from sendryd.store.sqlite.engine import migrate
@@ -28,7 +29,7 @@ from sendryd.store.sqlite.templates.adapter import Templates
 from sendryd.store.sqlite.webhooks.adapter import Webhooks
 
 
-class SqliteStore(Audited, Mail, Accounts, DkimKeys, Health, Lists, People, Reports, Templates, Webhooks, Derived, EngineUpkeep):
+class SqliteStore(Audited, Mail, Accounts, BulkJobs, DkimKeys, Health, Lists, People, Reports, Templates, Webhooks, Derived, EngineUpkeep):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
     def __init__(self, database: Database, monotonic: Callable[[], float] | None = None) -> None:

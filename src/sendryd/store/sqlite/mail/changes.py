@@ -1,9 +1,10 @@
 """State changes of deliveries: statements of several rows, and the events stored with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import apsw
 
@@ -20,6 +21,22 @@ from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.damaged import SIGNS, set_aside_damaged
 from sendryd.store.sqlite.mail.queries import SQL
 
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move of some deliveries from one state to another, in one transaction."""
+
+    unreadable: Unreadable
+    states: tuple[DeliveryState, DeliveryState]
+    numbers: Sequence[int]
+    moment: int  # milliseconds
+    events: Mapping[int, NewEvent] = field(default_factory=dict)
+    hold_reason: HoldReason | None = None
+    hold_note: str | None = None  # of a person
+    does_probe: bool = False
+
 
 async def move(
     database: Database,
@@ -29,6 +46,7 @@ async def move(
     event: tuple[EventMaker, EventType, Metadata] | None = None,
     *,
     hold_reason: HoldReason | None = None,
+    hold_note: str | None = None,
     does_probe: bool = False,
 ) -> int:
     """Moves the deliveries that are in the first state to the second; those that become queued are due now. Returns how many. A delivery held
@@ -36,42 +54,41 @@ async def move(
 
     Works in steps, each a transaction with its events, so that moving a long queue does not block mail.
     """
-    before, after = states
-    moment = to_ms(now)
-    values = {
-        "before": before.value,
-        "after": after.value,
-        "due_at": moment if after is DeliveryState.QUEUED else None,
-        "hold_reason": hold_reason,
-    }
     moved = 0
     size = database.sizes.step
     for start in range(0, len(numbers), size):
         some = numbers[start : start + size]
         events = {number: event[0](event[1], event[2]) for number in some} if event else {}
-        step = partial(_move, database.unreadable, {**values, "ids": to_json(some)}, events, moment, does_probe)
-        try:
-            moved += await database.write(step)
-        except SIGNS:
-            if not await set_aside_damaged(database):
-                raise
-            moved += await database.write(step)
+        step = Move(database.unreadable, states, some, to_ms(now), events, hold_reason, hold_note, does_probe)
+        moved += await repair_and_repeat(database, partial(move_some, step))
     return moved
 
 
-def _move(
-    unreadable: Unreadable,
-    values: Mapping[str, Any],
-    events: Mapping[int, NewEvent],
-    moment: int,
-    does_probe: bool,
-    connection: apsw.Connection,
-    rows: Rows,
-) -> int:
-    found = unreadable.fetch(connection.execute(SQL["move"], values), DELIVERY_PREFIX)
-    if does_probe:
+async def repair_and_repeat(database: Database, action: Callable[[apsw.Connection, Rows], Result]) -> Result:
+    """Runs a transaction over several deliveries, once more if some of them were damaged and are set aside now."""
+    try:
+        return await database.write(action)
+    except SIGNS:
+        if not await set_aside_damaged(database):
+            raise
+        return await database.write(action)
+
+
+def move_some(step: Move, connection: apsw.Connection, rows: Rows) -> int:
+    """Moves deliveries within a transaction. Returns how many."""
+    before, after = step.states
+    values = {
+        "before": before.value,
+        "after": after.value,
+        "due_at": step.moment if after is DeliveryState.QUEUED else None,
+        "hold_reason": step.hold_reason,
+        "hold_note": step.hold_note,
+        "ids": to_json(list(step.numbers)),
+    }
+    found = step.unreadable.fetch(connection.execute(SQL["move"], values), DELIVERY_PREFIX)
+    if step.does_probe:
         change(connection, SQL["ask_for_probes"], ids=values["ids"])
     for row in found:
-        if row is not None and row["id"] in events:
-            rows.add_events(read_subject(row), (events[row["id"]],), moment)
+        if row is not None and row["id"] in step.events:
+            rows.add_events(read_subject(row), (step.events[row["id"]],), step.moment)
     return len(found)

@@ -11,7 +11,7 @@ from sendryd.model.delivery import NOT_GONE_STATES, WAITING_STATES
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, parse_id
 from sendryd.model.message import MessageStatus
 from sendryd.store.base import EventFilter, MessageFilter, QueueFilter
-from sendryd.store.codec.values import contains, first_id, to_ms
+from sendryd.store.codec.values import contains, first_id, to_json, to_ms
 
 _NOT_GONE: Final = ", ".join(sorted(f"'{state.value}'" for state in NOT_GONE_STATES))
 # Which messages can have a status, judged by one look at their deliveries; `derive_status` decides.
@@ -122,6 +122,8 @@ def queue_conditions(which: QueueFilter) -> Conditions:
         conditions.add("d.account_id = :account_id", account_id=which.account_id)
     if which.message_id is not None:
         conditions.add("d.message_id = :message_id", message_id=which.message_id)
+    if which.message_ids is not None:
+        conditions.add("d.message_id IN (SELECT value FROM json_each(:message_ids))", message_ids=to_json(list(which.message_ids)))
     if which.delivery_id is not None:
         conditions.add("d.id = :delivery_id", delivery_id=which.delivery_id)
     if which.has_attempts is not None:

@@ -11,7 +11,7 @@ id, message_id, account_id, class, site, forward_path, domain, state, due_at, le
 notify, orcpt
 
 -- columns: queued_delivery
-id, forward_path, domain, state, attempts, due_at, created_at, last_reply, hold_reason, crashes
+id, forward_path, domain, state, attempts, due_at, created_at, last_reply, hold_reason, hold_note, crashes
 
 -- columns: event
 id, message_id, delivery_id, type, recipient, created_at, metadata
@@ -135,7 +135,8 @@ SELECT id, CAST(domain AS BLOB) AS domain,
        AND typeof(last_reply) = 'text' AND typeof(delivered_at) IN ('integer', 'null') AND typeof(notify) IN ('text', 'null')
        AND typeof(orcpt) IN ('text', 'null') AND typeof(hold_reason) IN ('text', 'null') AND typeof(returned_token) IN ('integer', 'null')
        AND lease_token IS NULL AND typeof(lease_boot) IN ('integer', 'null') AND typeof(lease_node) IN ('text', 'null')
-       AND typeof(account_id) = 'integer' AND typeof(class) = 'text' AND typeof(site) IN ('text', 'null') AS is_sound
+       AND typeof(account_id) = 'integer' AND typeof(class) = 'text' AND typeof(site) IN ('text', 'null')
+       AND typeof(hold_note) IN ('text', 'null') AS is_sound
 FROM delivery WHERE state = 'queued';
 
 -- name: hold_damaged
@@ -147,7 +148,7 @@ SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node =
     is_in_doubt = coalesce(CAST(is_in_doubt AS INTEGER), 1), created_at = coalesce(CAST(created_at AS INTEGER), 0),
     crashes = coalesce(CAST(crashes AS INTEGER), 0), last_reply = coalesce(CAST(last_reply AS TEXT), ''),
     delivered_at = CAST(delivered_at AS INTEGER), notify = CAST(notify AS TEXT), orcpt = CAST(orcpt AS TEXT),
-    account_id = coalesce(CAST(account_id AS INTEGER), 0), site = CAST(site AS TEXT),
+    account_id = coalesce(CAST(account_id AS INTEGER), 0), site = CAST(site AS TEXT), hold_note = CAST(hold_note AS TEXT),
     class = CASE WHEN class IN ('otp', 'transactional', 'bulk') THEN class ELSE 'transactional' END
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state IN ('queued', 'leased');
 
@@ -255,7 +256,7 @@ ORDER BY created_at LIMIT :limit;
 -- Moves deliveries that are in one state to another, and returns the subjects of their events.
 UPDATE delivery NOT INDEXED SET state = :after, due_at = coalesce(:due_at, due_at),
     hold_reason = CASE WHEN state = 'held' AND :after = 'queued' THEN 'released' WHEN :after = 'queued' THEN hold_reason ELSE :hold_reason END,
-    crashes = CASE state WHEN 'held' THEN 0 ELSE crashes END
+    hold_note = :hold_note, crashes = CASE state WHEN 'held' THEN 0 ELSE crashes END
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = :before
 RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id) AS account_id,
           (SELECT mode FROM message WHERE message.id = message_id) AS mode;

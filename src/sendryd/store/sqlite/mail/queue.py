@@ -1,17 +1,18 @@
 """The operator's operations on the queue in SQLite."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 import apsw
 
-from sendryd.model.delivery import DeliveryState, HoldReason
+from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import EventType
 from sendryd.model.ids import DELIVERY_PREFIX, AccountId, DeliveryId, DomainId, MessageId
-from sendryd.store.base import EventMaker, Page, QueuedDelivery, QueueFilter, WaitingDestination
-from sendryd.store.codec.deliveries import read_destination, read_queued, read_waiting
+from sendryd.store.base import EventMaker, HeldBy, Page, QueuedDelivery, QueueFilter, WaitingDestination
+from sendryd.store.codec.deliveries import hold_note, read_destination, read_queued, read_waiting
 from sendryd.store.codec.events import read_subject
 from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import id_below, to_json, to_ms
@@ -62,8 +63,18 @@ class Queue:
         rows = await self._database.read_rows(SQL["count_queue"])
         return {DeliveryState(row["state"]): row["number"] for row in rows}
 
-    async def hold(self, which: QueueFilter, now: datetime) -> int:
-        return await self._move_all(which, DeliveryState.QUEUED, DeliveryState.HELD, now)
+    async def find_deliveries(self, which: QueueFilter) -> list[DeliveryId]:
+        states = which.states or frozenset(DeliveryState)
+        if which.message_ids is None and states <= WAITING_STATES:  # a statement for each state: only then can each use its own index
+            found = [number for state in sorted(states) for number in await self._find(replace(which, states=None), state)]
+        else:
+            conditions = queue_conditions(replace(which, states=states))
+            found = await self._list(conditions.of(SQL["find_in_queue"]), **conditions.values)
+        return [DeliveryId(number) for number in sorted(found)]
+
+    async def hold(self, which: QueueFilter, now: datetime, *, by: HeldBy | None = None) -> int:
+        note = hold_note(by) if by else None
+        return await self._move_all(which, DeliveryState.QUEUED, DeliveryState.HELD, now, note=note)
 
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
         return await self._move_all(which, DeliveryState.HELD, DeliveryState.QUEUED, now, does_probe=True)
@@ -100,6 +111,7 @@ class Queue:
                 "after": DeliveryState.CANCELLED.value,
                 "due_at": None,
                 "hold_reason": None,
+                "hold_note": None,
                 "ids": to_json([each.id for each in waiting]),
             }
             for state in (DeliveryState.QUEUED, DeliveryState.HELD):
@@ -110,9 +122,16 @@ class Queue:
         await self._database.write(action)
 
     async def _move_all(
-        self, which: QueueFilter, before: DeliveryState, after: DeliveryState, now: datetime, *, does_probe: bool = False
+        self,
+        which: QueueFilter,
+        before: DeliveryState,
+        after: DeliveryState,
+        now: datetime,
+        *,
+        note: str | None = None,
+        does_probe: bool = False,
     ) -> int:
-        return await move(self._database, await self._find(which, before), (before, after), now, does_probe=does_probe)
+        return await move(self._database, await self._find(which, before), (before, after), now, hold_note=note, does_probe=does_probe)
 
     async def _find(self, which: QueueFilter, state: DeliveryState) -> list[int]:
         conditions = queue_conditions(which)
