@@ -23,6 +23,7 @@ NOT_PAGES = {
     "/domains/{name}/zone-file",
     "/emails/{id}/attachments/{number}",
     "/emails/{id}/source",
+    "/emails/export",
     "/suppressions/export",
     "/templates/preview/{name}",
 }

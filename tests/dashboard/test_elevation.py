@@ -23,7 +23,7 @@ CHANGES = {
     "/team/{id}/reset",
     "/team/{id}/role",
 }
-EXPORTS = {"/analytics/export", "/audit/export", "/suppressions/export"}
+EXPORTS = {"/analytics/export", "/audit/export", "/emails/export", "/suppressions/export"}
 
 
 def test_the_table_of_changes_that_ask_is_complete() -> None:

@@ -43,7 +43,7 @@ def test_new_mail_appears_and_the_chosen_row_stays(page: Page, mails: World) -> 
 def test_cancelling_asks_first(page: Page, mails: World) -> None:
     email_id = send(mails, f"later@{RECIPIENT_DOMAIN}", "Asking", scheduled_at="in 2 hours")
     page.goto(f"/emails/{email_id}")
-    page.click("button[data-open]")
+    page.get_by_role("button", name="Cancel").click()
     page.click("dialog[open] button[type=submit]")
     page.wait_for_selector("[data-event=cancelled]")
     assert "Cancelled" in page.locator("[data-sentence]").inner_text()

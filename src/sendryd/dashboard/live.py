@@ -25,7 +25,8 @@ from sendryd.runtime.log import get_logger
 
 MAX_STREAMS: Final = 200  # each takes about 20 KB, and one of the server's 1,000 requests
 BUFFER: Final = 8  # messages that a browser may lag; then it is cut off, and comes back for the whole
-COMMENT_EVERY: Final = 15.0  # seconds: proxies close a silent connection after 30 to 60
+BEAT_EVERY: Final = 15.0  # seconds: proxies close a silent connection after 30 to 60; pages take 40 s of silence for a dead one
+BEAT: Final = b"event: beat\ndata:\n\n"
 SHARE: Final = 10  # a question is asked again no sooner than this many times what the answer took
 PAUSE: Final = 5.0  # seconds after a fault, before browsers may come back
 PLACE: Final = "at."  # prefix of the parameters that stand for parts of the path
@@ -218,7 +219,7 @@ class _Stream:
     async def next(self) -> bytes | None:
         """The next message; empty after a while without one; None when it is over."""
         try:
-            async with asyncio.timeout(COMMENT_EVERY):
+            async with asyncio.timeout(BEAT_EVERY):
                 while not self._messages and not self.is_over:
                     self._wake.clear()
                     await self._wake.wait()
@@ -261,7 +262,7 @@ class _EventStream(Response):
             while (message := await stream.next()) is not None:
                 if not message and not await self._is_allowed():
                     break
-                await write(message or b": \n\n")
+                await write(message or BEAT)
             await write(b"", more=False)
         finally:
             watch.cancel()

@@ -1,6 +1,6 @@
 """One mail as the slide-over and the whole page show it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,8 +16,8 @@ from sendryd.dashboard.visit import Visit
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import Event, EventType
-from sendryd.model.ids import API_KEY_PREFIX, MESSAGE_PREFIX, TEMPLATE_PREFIX, TEST_MESSAGE_PREFIX, MessageId, format_id
-from sendryd.model.message import Message, MessageSummary
+from sendryd.model.ids import API_KEY_PREFIX, DELIVERY_PREFIX, MESSAGE_PREFIX, TEMPLATE_PREFIX, TEST_MESSAGE_PREFIX, MessageId, format_id
+from sendryd.model.message import Message
 from sendryd.policy.explain import Action, Explanation, Tone
 from sendryd.policy.rights import Right
 from sendryd.store.base import EventFilter, QueuedDelivery, QueueFilter
@@ -26,6 +26,7 @@ PARTS: Final = ("Timeline", "Preview", "Text", "Source", "Headers", "Attachments
 MAX_EVENTS: Final = 1000
 MAX_RECIPIENTS: Final = 1000  # read; a message has at most that many
 SHOWN_RECIPIENTS: Final = 50
+MAX_DIGITS: Final = 4  # of their number
 MAX_NOTIFICATIONS: Final = 500  # the newest ones
 
 
@@ -44,9 +45,11 @@ class Fact:
 class RecipientView:
     """One recipient."""
 
+    id: str  # of the delivery
     address: str
     status: StatusView
     sentence: str
+    changes: "tuple[ChangeView, ...]"  # of this one alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class ChangeView:
     path: str
     text: str
     question: str = ""  # asked first
+    button: str = ""  # of the question
+    wants_reason: bool = False
     key: str = ""
 
 
@@ -90,7 +95,7 @@ class EmailView:
     facts: tuple[Fact, ...]
     tags: tuple[str, ...]
     recipients: tuple[RecipientView, ...]
-    more_recipients: int
+    recipient_pages: tuple[Link, ...]
     tabs: tuple[Link, ...]
     part: str
     parts: PartsView
@@ -121,8 +126,8 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
     explained = await _explain(visit, deliveries, found.items, now)
     worst = explained[0][1] if explained else Explanation(Tone.OFF, "This mail has no recipients any more.")
     parts = await _read_part(visit, message, part) if has_content else PartsView()
+    first = _first_recipient(visit)
     accepted_with = f"key {key_name}" if key_name else ""
-    complained = {event.delivery_id for event in found.items if event.type is EventType.COMPLAINED}
     return EmailView(
         id=format_id(MESSAGE_PREFIX, message.id),
         subject=message.subject or "(no subject)",
@@ -137,11 +142,8 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
         links=_links(visit, worst.actions, explained[0][0] if explained else None, message),
         facts=_facts(message, key_name),
         tags=tuple(f"{name}={value}" if value else name for name, value in message.tags),
-        recipients=tuple(
-            RecipientView(each.forward_path, _status(each, is_complained=each.id in complained, now=now), words.sentence)
-            for each, words in explained[:SHOWN_RECIPIENTS]
-        ),
-        more_recipients=max(0, len(explained) - SHOWN_RECIPIENTS),
+        recipients=_recipients(visit, explained, first, found.items, now),
+        recipient_pages=_recipient_pages(base, part, first, len(explained)),
         tabs=tuple(Link(name, base + urlencode({"part": name.lower()}), is_here=name == part) for name in PARTS),
         part=part,
         parts=parts,
@@ -149,7 +151,7 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
         entries=timeline(message, found.items, deliveries, endpoints, accepted_with=accepted_with, now=now, dialogues=dialogues),
         is_cut=found.has_more or len(found.items) > MAX_ENTRIES,
         webhooks=tuple(_webhook(each) for each in endpoints),
-        changes=_changes(visit, summary, now),
+        changes=_changes(visit, message, summary.states, now),
     )
 
 
@@ -243,19 +245,53 @@ def _links(visit: Visit, actions: Sequence[Action], delivery: QueuedDelivery | N
     return tuple(Link(action.value, href) for action, path, href in wanted if path in visit.needs.paths)
 
 
-def _changes(visit: Visit, summary: MessageSummary, now: datetime) -> tuple[ChangeView, ...]:
-    message, states, me = summary.message, summary.states, visit.me
+def _recipients(
+    visit: Visit, explained: Sequence[tuple[QueuedDelivery, Explanation]], first: int, events: Sequence[Event], now: datetime
+) -> tuple[RecipientView, ...]:
+    complained = {event.delivery_id for event in events if event.type is EventType.COMPLAINED}
+    return tuple(
+        RecipientView(
+            format_id(DELIVERY_PREFIX, each.id),
+            each.forward_path,
+            _status(each, is_complained=each.id in complained, now=now),
+            words.sentence,
+            _changes(visit, each.message, {each.state: 1}, now) if len(explained) > 1 else (),
+        )
+        for each, words in explained[first : first + SHOWN_RECIPIENTS]
+    )
+
+
+def _first_recipient(visit: Visit) -> int:
+    """How many recipients, worse ones, come before those that the address asks for."""
+    text = visit.query("recipients")
+    return int(text) // SHOWN_RECIPIENTS * SHOWN_RECIPIENTS if text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS else 0
+
+
+def _recipient_pages(base: str, part: str, first: int, total: int) -> tuple[Link, ...]:
+    """Links to the other recipients, some at a time."""
+    starts = [
+        ("Worse ones", first - SHOWN_RECIPIENTS),
+        (f"{total - first - SHOWN_RECIPIENTS:,} more, none worse", first + SHOWN_RECIPIENTS),
+    ]
+    return tuple(Link(text, base + urlencode({"part": part.lower(), "recipients": start})) for text, start in starts if 0 <= start < total)
+
+
+def _changes(visit: Visit, message: Message, states: Mapping[DeliveryState, int], now: datetime) -> tuple[ChangeView, ...]:
+    me = visit.me
     path, is_live = f"/emails/{format_id(MESSAGE_PREFIX, message.id)}", message.mode is KeyMode.LIVE
     queued, held = states.get(DeliveryState.QUEUED, 0), states.get(DeliveryState.HELD, 0)
     changes: list[ChangeView] = []
     if held and is_live and me.may(Right.ADMINISTER):
         changes.append(ChangeView(f"{path}/release", "Release"))
     if queued and is_live and me.may(Right.ADMINISTER):
-        changes.append(ChangeView(f"{path}/hold", "Hold"))
+        question = "It waits until somebody releases it."
+        changes.append(ChangeView(f"{path}/hold", "Hold", question, "Hold the mail", wants_reason=True))
     if (queued or held) and me.may(Right.WORK):
         number = queued + held
         whom = "its recipient" if number == 1 else f"{number:,} recipients"
-        changes.append(ChangeView(f"{path}/cancel", "Cancel", f"The mail will not be sent to {whom}. This cannot be undone."))
+        changes.append(
+            ChangeView(f"{path}/cancel", "Cancel", f"The mail will not be sent to {whom}. This cannot be undone.", "Cancel the mail")
+        )
     if queued and is_live and me.may(Right.WORK):
         is_later = message.scheduled_at is not None and message.scheduled_at > now
         changes.append(ChangeView(f"{path}/try", "Send now" if is_later else "Try now", key="r"))

@@ -14,6 +14,7 @@ from sendryd.dashboard.pages import (
     domain_settings,
     domains,
     email,
+    emailexport,
     emails,
     entering,
     health,
@@ -43,6 +44,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *domain.PAGES,
     *domain_keys.PAGES,
     *domain_settings.PAGES,
+    *emailexport.PAGES,  # before the path of one mail
     *email.PAGES,
     *emails.PAGES,
     *health.PAGES,

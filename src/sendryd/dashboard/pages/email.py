@@ -6,7 +6,6 @@ from urllib.parse import quote, urlencode
 
 from starlette.responses import PlainTextResponse, Response
 
-from sendryd.accounts.audit import By
 from sendryd.accounts.emails import EmailChange, Emails
 from sendryd.dashboard.app import Page, Show
 from sendryd.dashboard.live import Source
@@ -15,7 +14,7 @@ from sendryd.dashboard.mailview import EmailView, part_of, read_email
 from sendryd.dashboard.visit import Visit, headers
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.parse import attachment_parts, decode_pieces, walk
-from sendryd.model.ids import MESSAGE_PREFIX, MessageId, format_id, parse_id
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId, format_id, parse_id
 from sendryd.model.message import Message
 from sendryd.policy.explain.words import clock, count
 from sendryd.policy.privacy import shown_content
@@ -87,9 +86,10 @@ def _change(change: EmailChange) -> Show:
         message_id = _message_id(visit)
         if message_id is None:
             return _missing(visit)
-        by = By(account_id=visit.account_id, actor=visit.me.signed_in.person.email, client=visit.client)
+        one = parse_id(visit.fields.get("delivery", ""), DELIVERY_PREFIX)
+        delivery_id, reason = None if one is None else DeliveryId(one), visit.fields.get("reason", "")
         try:
-            number = await _emails(visit).change(message_id, change, by)
+            number = await _emails(visit).change(message_id, change, visit.author, delivery_id=delivery_id, reason=reason)
         except NotFound:
             return _missing(visit)
         back = visit.fields.get("back", "")

@@ -27,19 +27,33 @@ class LocalTime extends HTMLElement {
   }
 }
 
+const SILENCE = 40_000;  // milliseconds: the server says something every 15 s; a network that was cut says nothing
+
 // The state of the page's stream, in words. It pauses while the tab is hidden, and comes back by itself.
 class LiveWords extends HTMLElement {
   connectedCallback() {
     if (!this.hasAttribute("hx-sse:connect")) return;
     const hears = (name, act) => this.addEventListener(`htmx:${name}`, act);
-    hears("sse:after:connection", () => this.say("live", "Live"));
+    hears("sse:after:connection", (event) => { this.connection = event.detail.connection; this.listen(); this.say("live", "Live"); });
+    hears("sse:after:message", () => this.listen());
+    addEventListener("offline", () => this.cut());
+    addEventListener("online", () => this.connection?.delayCanceller?.());  // without waiting for the next try
     hears("sse:before:connection", () => { if (this.state === "live") this.say("catching-up", "Catching up"); });
     hears("sse:error", () => this.lose());
     hears("sse:close", () => this.lose());
     hears("after:swap", () => { for (const each of document.querySelectorAll("local-time, row-keys, read-marks")) each.show(); });
   }
   get state() { return this.firstElementChild.dataset.live; }
+  listen() {
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => this.cut(), SILENCE);
+  }
+  cut() {  // the connection is dead, whatever the browser thinks: begin another one
+    this.lose();
+    this.connection?.reader?.cancel();
+  }
   lose() {
+    clearTimeout(this.silence);
     if (this.state === "off") return;
     this.say("off", `Not live since ${new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date())}`);
   }
@@ -52,6 +66,7 @@ class LiveWords extends HTMLElement {
 
 // j and k move between rows, Enter opens, x selects.
 class RowKeys extends HTMLElement {
+  connectedCallback() { this.current?.scrollIntoView({ block: "nearest" }); }
   get rows() { return [...this.querySelectorAll("[data-id]")]; }
   move(step) {
     const rows = this.rows;
@@ -95,6 +110,10 @@ class KeyMap extends HTMLElement {
       else if (event.key === "]") document.querySelector("[data-older]")?.click();
       else if (event.key === "c") document.querySelector("copy-button[data-id-copy] button")?.click();
       else if (event.key === "r") document.querySelector('button[data-key="r"]')?.click();
+      else if (event.key === ".") {
+        event.preventDefault();
+        (document.querySelector("#mail-changes button") ?? document.querySelector("choose-rows select"))?.focus();
+      }
     });
   }
 }
@@ -185,8 +204,106 @@ class ChooseRows extends HTMLElement {
   }
 }
 
+const MOST_ROWS = 200, ROWS_A_SECOND = 20, PAGE_ROWS = 50;
+
+// Follows a list: new rows come on top while the reader is at the top and has ticked none; else it says how many there are. Rows are in the order
+// of their ids, which grow with time. What the stream brings are the newest rows: where none of them is here, others were missed, and the list
+// begins again with them.
+class FollowList extends HTMLElement {
+  connectedCallback() {
+    this.unseen = new Set();
+    this.texts = new WeakMap();  // of rows, as the server sent them
+    this.came = this.mergedAt = 0;
+    this.newsButton = this.querySelector("[data-news]");
+    this.followButton = this.querySelector("[data-follow]");
+    this.followButton.hidden = false;
+    document.addEventListener("htmx:sse:before:message", (event) => this.hear(event.detail.message));
+    this.newsButton.addEventListener("click", () => { scrollTo({ top: 0 }); this.merge(true); });
+    this.followButton.addEventListener("click", () => {
+      this.followButton.setAttribute("aria-pressed", String(this.followButton.getAttribute("aria-pressed") !== "true"));
+      this.merge();
+    });
+    for (const name of ["change", "scroll"]) document.addEventListener(name, () => { if (this.unseen.size) this.merge(); }, { passive: true });
+  }
+  get body() { return this.querySelector("tbody"); }
+  get isStill() {
+    return this.followButton.getAttribute("aria-pressed") !== "true" || scrollY > 60 || Boolean(this.querySelector("td.pick :checked"));
+  }
+  hear(message) {
+    const sent = document.createElement("template");
+    sent.innerHTML = message.data;
+    const part = sent.content.querySelector(`[hx-target="#${this.dataset.list}"]`);
+    const body = part?.querySelector("tbody");
+    if (!this.body || (part && !body && !this.isStill)) return;  // the whole list is replaced
+    if (!part) return;
+    part.remove();
+    message.data = sent.innerHTML;
+    this.latest = body ? [...body.rows] : [];
+    this.merge();
+  }
+  merge(isAsked = false) {
+    if (!this.latest) return;
+    const shown = new Map([...this.body.rows].map((row) => [row.dataset.id, row]));
+    for (const row of this.latest) if (shown.has(row.dataset.id)) this.renew(shown.get(row.dataset.id), row);
+    const fresh = this.latest.filter((row) => !shown.has(row.dataset.id));
+    for (const row of fresh) this.unseen.add(row.dataset.id);
+    const isGap = this.latest.length >= PAGE_ROWS && fresh.length === this.latest.length;
+    const isHeld = this.isStill && !isAsked;
+    if (!isHeld) this.show(fresh, isGap, isAsked);
+    const count = this.unseen.size;
+    this.newsButton.hidden = !count;
+    this.newsButton.textContent = `${count}${isGap && isHeld ? " or more" : ""} new`;
+  }
+  show(fresh, isGap, isAsked) {
+    const room = isAsked ? PAGE_ROWS : Math.min(PAGE_ROWS, Math.floor((performance.now() - this.mergedAt) * ROWS_A_SECOND / 1000));
+    const wanted = isGap ? fresh : fresh.reverse().slice(0, Math.min(room, isAsked ? PAGE_ROWS : ROWS_A_SECOND));
+    const oldest = this.latest.length < PAGE_ROWS ? "" : this.latest.at(-1).dataset.id;
+    const ids = new Set(this.latest.map((row) => row.dataset.id));
+    for (const row of [...this.body.rows]) if (isGap ? room >= PAGE_ROWS : row.dataset.id >= oldest && !ids.has(row.dataset.id)) row.remove();
+    clearTimeout(this.later);
+    if (isGap && room < PAGE_ROWS) {
+      this.later = setTimeout(() => this.merge(), 1000);
+      return;
+    }
+    for (const row of wanted) this.insert(row);
+    if (wanted.length) this.mergedAt = performance.now();
+    if (wanted.length < fresh.length) this.later = setTimeout(() => this.merge(), 1000);
+    if (wanted.length === fresh.length) this.unseen.clear();
+    this.cap();
+  }
+  insert(row) {
+    const made = document.importNode(row, true);
+    this.texts.set(made, row.outerHTML);
+    made.classList.add("fresh");
+    this.body.insertBefore(made, [...this.body.rows].find((each) => each.dataset.id < row.dataset.id) ?? null);
+    this.unseen.delete(row.dataset.id);
+    this.came += 1;
+  }
+  renew(row, sent) {
+    if (this.texts.get(row) === sent.outerHTML) return;
+    this.texts.set(row, sent.outerHTML);
+    row.dataset.status = sent.dataset.status;
+    [...sent.cells].forEach((cell, at) => {
+      if (!cell.classList.contains("pick") && row.cells[at].innerHTML !== cell.innerHTML) row.cells[at].innerHTML = cell.innerHTML;
+    });
+  }
+  cap() {
+    const rows = [...this.body.rows];
+    for (const row of rows.slice(MOST_ROWS)) row.remove();
+    const older = this.querySelector('a[rel="next"]');
+    if (rows.length > PAGE_ROWS && older) {
+      const target = new URL(older.href);
+      target.searchParams.set("before", this.body.rows[this.body.rows.length - 1].dataset.id);
+      older.href = target.href;
+    }
+    const words = this.querySelector("[data-came]");
+    words.hidden = rows.length < MOST_ROWS;
+    words.textContent = `The newest ${MOST_ROWS}. ${this.came} came in while this page was open.`;
+  }
+}
+
 for (const [name, element] of Object.entries({
   "copy-button": CopyButton, "local-time": LocalTime, "live-words": LiveWords, "row-keys": RowKeys, "key-map": KeyMap, "ask-first": AskFirst,
   "read-marks": ReadMarks, "snippet-tabs": SnippetTabs, "figure-age": FigureAge,
-  "choose-rows": ChooseRows,
+  "choose-rows": ChooseRows, "follow-list": FollowList,
 })) customElements.define(name, element);
