@@ -28,7 +28,7 @@ from sendryd.testing.samples import ACCOUNT, Samples
 from sendryd.upkeep.bulk import BulkKeeper
 
 PERSON = PersonId(7)
-AT_ONCE = 100  # messages that are accepted together
+EACH = 100  # recipients of a message
 PAUSE = 0.01  # seconds between two acceptances
 
 
@@ -38,17 +38,19 @@ async def main(number: int) -> None:
         store = open_store(Path(folder))
         await store.ensure_account(ACCOUNT, "default", clock.now())
         samples = Samples(clock.now() - timedelta(minutes=1))
-        for _ in range(number // AT_ONCE):
-            await asyncio.gather(*(store.accept(samples.message(["a@dead.test"], created_at=clock.now())) for _ in range(AT_ONCE)))
+        recipients = [f"box{each}@dead.test" for each in range(EACH)]
+        for _ in range(number // EACH):
+            await store.accept(samples.message(recipients, created_at=clock.now()))
         ids = IdSource(clock, SystemRand())
         job = _job(BulkJobId(ids.next()), clock)
         await store.add_bulk_job(job)
         _let_in(store, clock)
         keeper = BulkKeeper(store, MailFinder(store), Audit(store, clock=clock, ids=ids), clock=clock, ids=ids)
+        later = Samples(clock.now() + timedelta(minutes=1))  # stays out: the job was begun before
         running, began, waits = asyncio.create_task(keeper.run()), perf_counter(), []
         while (await store.list_bulk_jobs(ACCOUNT, limit=1))[0].state is not BulkState.DONE:
             start = perf_counter()
-            await store.accept(samples.message(["b@other.test"], created_at=clock.now()))
+            await store.accept(later.message(["b@other.test"], created_at=clock.now()))
             waits.append(perf_counter() - start)
             await asyncio.sleep(PAUSE)
         running.cancel()

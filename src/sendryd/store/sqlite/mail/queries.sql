@@ -369,10 +369,10 @@ SELECT DISTINCT message_id FROM event INDEXED BY event_complained
 WHERE type = 'complained' AND message_id < :before ORDER BY message_id DESC LIMIT :limit;
 
 -- name: list_waiting_messages
--- Messages that wait, in no order; no more than a few thousand are sorted.
+-- The message of each delivery that waits, in no order, up to a limit of deliveries for each state.
 SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' LIMIT :limit)
-UNION SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_held WHERE state = 'held' LIMIT :limit)
-UNION SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_age WHERE state = 'queued' LIMIT :limit)
+UNION ALL SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_held WHERE state = 'held' LIMIT :limit)
+UNION ALL SELECT message_id FROM (SELECT message_id FROM delivery INDEXED BY delivery_age WHERE state = 'queued' LIMIT :limit)
 LIMIT :limit;
 
 -- name: count_messages

@@ -25,7 +25,7 @@ from sendryd.store.sqlite.mail.summaries import of_status, summarise
 MOST: Final = 20_000  # candidates that one search looks at: a fraction of a second
 GROWTH: Final = 4  # the next step is longer, because this one has found less than was asked for
 LONGEST: Final = 2_000  # candidates in one step, some milliseconds
-MANY: Final = 10_000  # messages that wait: more are no rare side
+MANY: Final = 10_000  # deliveries that wait: more are no rare side
 _ENDED: Final = frozenset({DeliveryState.BOUNCED, DeliveryState.EXPIRED, DeliveryState.SUPPRESSED, DeliveryState.CANCELLED})
 _STATES: Final = {
     MessageStatus.QUEUED: frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
@@ -109,11 +109,11 @@ class Searching:
         return await self._waiting() if states <= WAITING_STATES else None
 
     async def _waiting(self) -> Source | None:
-        def work(connection: apsw.Connection) -> set[int]:
-            return {int(number) for (number,) in connection.execute(SQL["list_waiting_messages"], {"limit": MANY + 1})}
+        def work(connection: apsw.Connection) -> list[int]:
+            return [int(number) for (number,) in connection.execute(SQL["list_waiting_messages"], {"limit": MANY + 1})]
 
         found = await self._database.search(work)
-        return Known(sorted(found, reverse=True)) if len(found) <= MANY else None
+        return Known(sorted(set(found), reverse=True)) if len(found) <= MANY else None
 
     def _all(self, account_id: AccountId, which: MessageFilter) -> Source:
         conditions = message_conditions(account_id, MessageFilter(mode=which.mode, created_from=which.created_from))
