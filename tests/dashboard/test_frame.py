@@ -6,6 +6,7 @@ import socket
 from html import unescape
 
 import pytest
+from playwright.sync_api import Page
 
 from sendryd.testing.clients import submit
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
@@ -155,3 +156,10 @@ def test_an_account_may_forbid_to_fetch_pictures(reader: Browser, looker: Browse
     finally:
         reader.send("/settings/pictures", {"pictures": "fetch"}, page="/settings")
     assert "Show pictures" in reader.get(f"/emails/{pictured}?part=preview")
+
+
+@pytest.mark.needs("chromium")
+def test_a_browser_shows_the_pictures_in_a_mail_and_no_others(page: Page, pictured: str) -> None:
+    page.goto(f"/emails/{pictured}?part=preview")
+    widths = page.frames[1].evaluate("[...document.images].map((image) => image.naturalWidth)")
+    assert widths == [1, 0, 0, 0, 0]
