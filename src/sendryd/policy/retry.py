@@ -1,4 +1,4 @@
-"""The retry plan: when to try again and when to give up, for mail and for notifications."""
+"""The retry plan: when to try again and when to give up."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from sendryd.model.actor import Role
 from sendryd.model.apikey import ApiKey
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DkimKey
+from sendryd.model.people import Membership
 from sendryd.store.errors import Changed, Conflict, LimitReached, NotAllowed
 
 _UNTRIED: Final = frozenset({DeliveryState.QUEUED.value, DeliveryState.HELD.value})
@@ -67,6 +69,18 @@ def check_unchanged(found: object, before: object, what: str) -> None:
     """Compare-and-set: raises `Changed` if `found` is not `before`, which the change was made from. `what` names the row, with its article."""
     if found != before:
         raise Changed(f"{what} has been changed by somebody else at the same time: try again")
+
+
+def check_owner_stays(before: Membership, other_owners: int) -> None:
+    """Raises `NotAllowed` if this member, who is to be removed or to get another role, is the last who owns the account."""
+    if before.role is Role.OWNER and before.person_id is not None and not other_owners:
+        raise NotAllowed("an account needs an owner: make somebody else one first")
+
+
+def check_invitable(before: Membership | None) -> None:
+    """Raises `Conflict` if whoever has this membership needs no invitation any more."""
+    if before is not None and before.person_id is not None:
+        raise Conflict("this person has joined already")
 
 
 def check_limit(count: int, limit: int | None, what: str, advice: str) -> None:

@@ -25,7 +25,8 @@ from sendryd.store.codec.people import (
 )
 from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import contains, id_below, to_ms
-from sendryd.store.errors import Changed, Conflict, NotAllowed, NotFound
+from sendryd.store.errors import Changed, NotFound
+from sendryd.store.rules import check_invitable, check_owner_stays
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows
 from sendryd.store.sqlite.people.queries import SQL
@@ -71,8 +72,7 @@ class People:
         def action(connection: apsw.Connection) -> None:
             values = {"account_id": membership.account_id, "email": membership.email}
             before = _first(connection, read_membership, "find_membership_of_email", **values)
-            if before is not None and before.person_id is not None:
-                raise Conflict("this person has joined already")
+            check_invitable(before)
             if before is not None:
                 change(connection, SQL["remove_membership"], id=before.id)
             change(connection, SQL["insert_membership"], **membership_row(membership))
@@ -255,12 +255,8 @@ def _member(connection: apsw.Connection, account_id: AccountId, membership_id: M
 
 
 def _keep_an_owner(connection: apsw.Connection, membership: Membership) -> None:
-    """Raises `NotAllowed` if no other member owns the account."""
-    if membership.role is not Role.OWNER or membership.person_id is None:
-        return
     (row,) = fetch_rows(connection, SQL["count_other_owners"], account_id=membership.account_id, id=membership.id)
-    if not row["count"]:
-        raise NotAllowed("an account needs an owner: make somebody else one first")
+    check_owner_stays(membership, row["count"])
 
 
 def _end_sessions(connection: apsw.Connection, membership: Membership) -> None:
