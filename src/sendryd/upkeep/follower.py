@@ -19,11 +19,11 @@ from sendryd.upkeep.rounds import run_rounds
 INTERVAL: Final = 0.5  # seconds: pages show a fact about three seconds after it happened
 LAG: Final = timedelta(seconds=2)  # longer than a commit takes, from the making of its identifiers on
 BATCH: Final = 1000  # messages in one step: about 40 ms of one processor
-BUSY_BATCH: Final = 200  # messages in one step while the door is busy: no operation of mail waits long for the interpreter
+BUSY_BATCH: Final = 100  # messages in one step while the door is busy: no operation of mail waits long for the interpreter
 BUSY: Final = 400.0  # operations of the store in a second, those of about 150 mails that are accepted and delivered
 BUSY_SHARE: Final = 0.02  # of the time, while the door is busy: what accepting may lose
 SHARE: Final = 0.5  # of the time otherwise
-LOOK: Final = 0.25  # seconds between looks at how busy the door is: fewer operations tell nothing
+LOOK: Final = 0.1  # seconds between looks at how busy the door is: fewer operations tell nothing
 FULL_PAUSE: Final = 30.0  # seconds after the disk was full
 WINDOW: Final = timedelta(minutes=10)  # of a night's comparison in one step
 MINUTE: Final = timedelta(minutes=1)
