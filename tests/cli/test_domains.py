@@ -107,3 +107,17 @@ def test_two_settings_at_once_are_both_kept(cli: Any) -> None:
     assert [each.wait(60) for each in commands] == [0] * len(changes)
     body = cli.json("domains", "show", "example.test")
     assert (body["include_subdomains"], body["track_opens"], body["track_clicks"], body["tls_policy"]) == (True, True, True, "enforced")
+
+
+def test_the_next_dkim_key_is_made_listed_and_called_off(cli: Any, example: dict[str, Any]) -> None:
+    (only,) = cli.json("domains", "keys", example["name"])["data"]
+    assert (only["selector"], only["state"], only["safe_to_remove_at"]) == ("sendry", "active", None)
+    made = cli.json("domains", "rotate", example["name"], "--at", "2099-03-03T09:00Z")
+    assert (made["state"], made["starts_at"]) == ("pending", "2099-03-03T09:00:00.000Z")
+    assert made["record"]["name"] == f"{made['selector']}._domainkey.example.test"
+    assert [key["state"] for key in cli.json("domains", "keys", example["name"])["data"]] == ["pending", "active"]
+    assert "has a pending key" in cli.run("domains", "rotate", example["name"], status=1).stderr
+    assert cli.json("domains", "rotate", example["name"], "--cancel")["selector"] == made["selector"]
+    assert [key["state"] for key in cli.json("domains", "keys", example["name"])["data"]] == ["active"]
+    assert "has no pending key" in cli.run("domains", "rotate", example["name"], "--cancel", status=1).stderr
+    assert "write a time as" in cli.run("domains", "rotate", example["name"], "--at", "soon", status=2).stderr

@@ -18,7 +18,7 @@ from sendryd.cli.settings import read_settings
 from sendryd.model.domain import DkimKey, DomainStatus, SendingDomain, TlsPolicy
 from sendryd.model.ids import DOMAIN_PREFIX, format_id
 from sendryd.model.moment import timestamp
-from sendryd.policy.dkimkeys import first_key, key_record, safe_to_remove
+from sendryd.policy.dkimkeys import all_keys, key_record, safe_to_remove
 from sendryd.store.errors import Conflict, NotFound
 
 app = typer.Typer(name="domains", no_args_is_help=True, help="Add, verify, set and remove sending domains, and rotate their DKIM keys.")
@@ -161,7 +161,7 @@ def keys(name: Name, as_json: Json = False) -> None:
 
     async def work(basics: Basics) -> list[dict[str, object]]:
         domain = await _find(basics, name)
-        found = await basics.store.list_dkim_keys(domain.id) or [first_key(domain)]
+        found = all_keys(domain, await basics.store.list_dkim_keys(domain.id))
         return [_key_json(domain, key, basics.settings.max_queue_age) for key in found]
 
     found = with_store(work)

@@ -4,11 +4,11 @@ Mail is signed as it is delivered. The record of a retired key stays for as long
 Standards: RFC 6376 §3.6 (key records), RFC 5321 §4.5.4.1 (how long servers try).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sendryd.model.domain import DkimKey, DnsRecord, RecordPurpose, SendingDomain
+from sendryd.model.domain import DkimKey, DkimKeyState, DnsRecord, RecordPurpose, SendingDomain
 from sendryd.model.ids import DkimKeyId
 from sendryd.policy.dnsrecords import dkim_name
 
@@ -34,6 +34,13 @@ def first_key(domain: SendingDomain) -> DkimKey:
         starts_at=start,
         active_at=start,
     )
+
+
+def all_keys(domain: SendingDomain, stored: Sequence[DkimKey]) -> list[DkimKey]:
+    """The keys of a domain: pending, active, retired. The active one is stored only once it has replaced another."""
+    active = next((key for key in stored if key.state is DkimKeyState.ACTIVE), None) or first_key(domain)
+    pending = [key for key in stored if key.state is DkimKeyState.PENDING]
+    return [*pending, active, *(key for key in stored if key.state is DkimKeyState.RETIRED)]
 
 
 def key_record(domain: str, key: DkimKey) -> DnsRecord:

@@ -13,7 +13,7 @@ from sendryd.dashboard.pages.domain import Values, find, frame, on_domain
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.domain import DkimKey, DkimKeyState, RecordPurpose, SendingDomain
-from sendryd.policy.dkimkeys import first_key, key_record, safe_to_remove
+from sendryd.policy.dkimkeys import all_keys, key_record, safe_to_remove
 from sendryd.policy.rights import Right
 from sendryd.policy.zonelines import zone_line
 from sendryd.store.errors import Conflict, NotFound
@@ -95,9 +95,7 @@ async def _read(visit: Visit, domain: SendingDomain) -> Values:
     pending = [key for key in keys if key.state is DkimKeyState.PENDING]
     if pending:
         needs.checks.watch(domain, checks[0].at if checks else None, is_complete=False)
-    active = next((key for key in keys if key.state is DkimKeyState.ACTIVE), None) or first_key(domain)
-    retired = [key for key in keys if key.state is DkimKeyState.RETIRED]
-    views = tuple(_view(visit, domain, key) for key in (*pending, active, *retired))
+    views = tuple(_view(visit, domain, key) for key in all_keys(domain, keys))
     return {**frame(domain, "/keys"), "keys": views, "has_pending": bool(pending)}
 
 
