@@ -5,14 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from sendryd.accounts.webhooks import BadWebhook, WebhookChange, Webhooks
-from sendryd.model.actor import System
-from sendryd.model.ids import AccountId, NotificationId, WebhookId
+from sendryd.accounts.webhooks import SECRET_OVERLAP, BadWebhook, Signer, WebhookChange, Webhooks
+from sendryd.model.actor import Person, Role, System
+from sendryd.model.apikey import KeyMode
+from sendryd.model.ids import AccountId, NotificationId, PersonId, WebhookId
 from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
 from sendryd.policy.payload import fact_id, payload_of
+from sendryd.policy.permissions import may_see_url
+from sendryd.policy.webhook_signature import sign
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
-from sendryd.store.base import Lease, Notice, NotificationOutcome, Store
+from sendryd.store.base import Lease, Notice, NotificationFilter, NotificationOutcome, Store
 from sendryd.store.errors import NotAllowed, NotFound
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import OWNER
@@ -213,3 +216,50 @@ async def test_ranges_that_cannot_be_replayed(webhooks: Webhooks, store: Store, 
     with pytest.raises(BadWebhook, match="before from"):
         await webhooks.replay_range(System(ACCOUNT), webhook.id, start=clock.now(), end=clock.now() - timedelta(seconds=1))
     assert len((await store.page_notifications(ACCOUNT, limit=100)).items) == 4
+
+
+async def test_a_rotated_secret_is_valid_beside_the_old_one_for_a_day(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+    actor = System(ACCOUNT)
+    webhook = await webhooks.create(actor, URL, ["email.opened"])
+    signed = "\n".join(f"{name}: {value}" for name, value in sign(webhook.secret, b"{}", identity="evt_1", timestamp=1).items())
+    assert await webhooks.check_signature(actor, webhook.id, signed, b"{}") is Signer.PRESENT
+    rotated = await webhooks.rotate_secret(actor, webhook.id)
+    assert rotated.secret != webhook.secret
+    assert (rotated.previous_secret, rotated.previous_until) == (webhook.secret, clock.now() + SECRET_OVERLAP)
+    assert await store.get_webhook(ACCOUNT, webhook.id) == rotated
+    assert await webhooks.check_signature(actor, webhook.id, signed, b"{}") is Signer.PREVIOUS
+    clock.advance(SECRET_OVERLAP)
+    assert await webhooks.check_signature(actor, webhook.id, signed, b"{}") is Signer.EXPIRED
+    settled = await webhooks.end_previous_secret(actor, webhook.id)
+    assert (settled.secret, settled.previous_secret, settled.previous_until) == (rotated.secret, None, None)
+    assert await webhooks.check_signature(actor, webhook.id, signed, b"{}") is Signer.UNKNOWN
+    with pytest.raises(BadWebhook, match="no signature") as caught:
+        await webhooks.check_signature(actor, webhook.id, "nothing", b"{}")
+    assert caught.value.field == "headers"
+
+
+async def test_all_that_fails_is_replayed_in_the_background(webhooks: Webhooks, store: Store, clock: ManualClock) -> None:
+    actor = System(ACCOUNT)
+    webhook = await webhooks.create(actor, URL, ["email.opened"])
+    await owe(store, clock, webhook, 3)
+    failed = await give_up(store, clock)
+    clock.advance(timedelta(minutes=1))
+    assert await webhooks.replay_failing(actor, webhook.id, NotificationFilter(end=failed[0].created_at), by="Mara") == 3
+    assert await store.work_off_replays(now=clock.now(), limit=9) == [webhook.id]
+    assert {each.id for each in await give_up(store, clock)} == {each.id for each in failed}
+    assert await webhooks.send_again(actor, webhook.id, [failed[0].id]) == 1
+    with pytest.raises(BadWebhook, match="before from"):
+        await webhooks.replay_failing(actor, webhook.id, NotificationFilter(start=clock.now(), end=failed[0].created_at), by="")
+    await webhooks.update(actor, webhook.id, WebhookChange(is_active=False))
+    with pytest.raises(NotAllowed):
+        await webhooks.replay_failing(actor, webhook.id, NotificationFilter(), by="")
+    with pytest.raises(NotAllowed):
+        await webhooks.send_again(actor, webhook.id, [failed[0].id])
+    with pytest.raises(NotFound):
+        await webhooks.rotate_secret(System(STRANGER), webhook.id)
+
+
+@pytest.mark.parametrize(("role", "may"), [(Role.VIEWER, False), (Role.MEMBER, True), (Role.ADMIN, True), (Role.OWNER, True)])
+def test_people_who_may_change_a_webhook_see_its_whole_url(role: Role, may: bool) -> None:
+    for mode in KeyMode:
+        assert may_see_url(Person(ACCOUNT, PersonId(1), role), mode) is may

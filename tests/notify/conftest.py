@@ -20,7 +20,7 @@ from sendryd.runtime.http import AiohttpClient
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.resolver import Resolver
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import Lease, Notice, NotificationOutcome, NotifyStore, Owner, Store
+from sendryd.store.base import Lease, Notice, NotificationOutcome, Owner, ReplayStore, Store
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.nameserver import NameServer
 from sendryd.testing.stores import open_new_store
@@ -90,7 +90,7 @@ class World:
         self.wakeup = Wakeup()
         self.boots += 1
         made = Dispatcher(
-            cast("NotifyStore", self.watched),
+            cast("ReplayStore", self.watched),
             self.client,
             delays=self.delays,
             owner=Owner(node="local", boot=self.boots),

@@ -16,9 +16,9 @@ from sendryd.notify.answers import MAX_RESPONSE
 from sendryd.notify.dispatcher import FAILING_FOR
 from sendryd.notify.endpoint import START_WINDOW
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND
-from sendryd.store.base import Lease, Notice, Outcome
+from sendryd.store.base import Lease, Notice, NotificationFilter, Outcome, Standing
 from sendryd.testing.samples import OWNER, Samples
-from sendryd.testing.webhookhost import Reaction, WebhookHost
+from sendryd.testing.webhookhost import Fate, Reaction, WebhookHost
 
 from .conftest import ACCOUNT, DELAYS, SECRET, World
 
@@ -203,3 +203,67 @@ async def test_endpoints_are_forgotten(world: World, host: WebhookHost) -> None:
     world.wakeup.set()
     await world.watched.wait(2)
     assert made.statistics()["endpoints"] <= 1  # the second's, until the next look
+
+
+async def test_each_attempt_is_kept_as_it_was_sent_and_answered(world: World, host: WebhookHost) -> None:
+    refused = Reaction(status=500, headers={"Content-Type": "text/html"}, body=b"<script>alert(1)</script>\0\xff" + b"x" * MAX_RESPONSE)
+    host.script = lambda request: refused if request.number == 1 else Reaction(status=204, body=b"")
+    (owed,) = await world.owe(await world.webhook(host.url))
+    world.start()
+    await world.watched.wait(1)
+    await world.advance_to_due()
+    await world.watched.wait(2)
+    last, first = (await world.store.list_webhook_attempts(ACCOUNT, [owed.id]))[owed.id]
+    assert (first.number, first.status_code, first.content_type, first.url) == (1, 500, "text/html", host.url)
+    assert first.response == ("<script>alert(1)</script>\ufffd\ufffd" + "x" * MAX_RESPONSE)[:MAX_RESPONSE]
+    assert (last.number, last.status_code, last.response, last.fault) == (2, 204, "", "")
+    for attempt, request in zip((first, last), host.received, strict=True):
+        assert {name.lower(): value for name, value in attempt.headers.items()}.items() <= request.headers.items()
+        assert attempt.headers["webhook-id"] == request.headers["webhook-id"]
+
+
+async def test_an_attempt_without_an_answer_says_why(world: World, host: WebhookHost) -> None:
+    host.script = lambda _request: Fate.SILENCE
+    (owed,) = await world.owe(await world.webhook(host.url))
+    world.start()
+    await world.watched.wait(1)
+    (attempt,) = (await world.store.list_webhook_attempts(ACCOUNT, [owed.id]))[owed.id]
+    assert (attempt.status_code, attempt.response, attempt.fault) == (None, "", "No answer within 0.3 seconds.")
+
+
+async def test_both_secrets_sign_until_the_old_one_is_over(world: World, host: WebhookHost) -> None:
+    new = "whsec_" + "Zz3x" * 11
+    until = world.clock.now() + timedelta(hours=1)
+    webhook = await world.webhook(host.url, secret=new, previous_secret=SECRET, previous_until=until)
+    await world.owe(webhook)
+    world.start()
+    (request,) = await host.wait(1)
+    for secret in (new, SECRET):
+        standardwebhooks.Webhook(secret).verify(request.body, dict(request.headers))
+    assert verify_signature(request.body.decode(), request.headers["sendry-signature"], SECRET)
+    await world.watched.wait(1)
+    world.advance(timedelta(hours=1))
+    await world.owe(webhook)
+    world.wakeup.set()
+    (_, request) = await host.wait(2)
+    assert verify_signature(request.body.decode(), request.headers["sendry-signature"], new)
+    assert SECRET not in request.headers["webhook-signature"]
+
+
+async def test_a_replay_sends_each_failing_one_again_at_once(world: World, host: WebhookHost) -> None:
+    host.script = lambda _request: Reaction(status=500)
+    webhook = await world.webhook(host.url)
+    owed = await world.owe(webhook, START_WINDOW)
+    world.start()
+    await world.watched.wait(START_WINDOW)  # the endpoint is suspended now
+    host.script = lambda _request: Reaction()
+    start, end = owed[0].created_at, world.clock.now()
+    which = NotificationFilter(standing=Standing.FAILING, start=start, end=end)
+    assert await world.store.add_replay(ACCOUNT, webhook.id, which, by="", now=end) == START_WINDOW
+    world.wakeup.set()
+    await world.watched.wait(2 * START_WINDOW)
+    again = [request.headers["webhook-id"] for request in host.received[START_WINDOW:]]
+    assert sorted(again) == sorted({request.headers["webhook-id"] for request in host.received})
+    replay = await world.store.get_replay(ACCOUNT, webhook.id)
+    assert replay is not None
+    assert (replay.left, replay.delivered) == (0, START_WINDOW)

@@ -1,11 +1,12 @@
-"""Operations on webhooks: creating, changing, removing, testing and replaying.
+"""Operations on webhooks: creating, changing, removing, testing, replaying, rotating the secret, checking a signature.
 
 The store queues deliveries with the events they report; the operations here queue only tests and replays.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final, Protocol
 
 from sendryd.accounts.audit import AuditedChanges, changes
@@ -17,16 +18,18 @@ from sendryd.model.moment import timestamp
 from sendryd.model.webhook import SECRET_PREFIX, Notification, Webhook, WebhookEvent
 from sendryd.policy.permissions import check_change
 from sendryd.policy.urlguard import UrlRefused, check_url, origin_of
+from sendryd.policy.webhook_signature import recognise
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import Rand
-from sendryd.store.base import AuditStore, Notice, NotifyStore
+from sendryd.store.base import AuditStore, Notice, NotificationFilter, ReplayStore, Standing
 from sendryd.store.errors import NotAllowed, NotFound
 
 SECRET_LENGTH: Final = 44  # letters and digits: base 64 of 33 octets without padding; Standard Webhooks asks for 24 to 64 octets
 MAX_WEBHOOKS: Final = 50  # of an account: each is owed every event that it asks for, so the cost of an event grows with them
 MAX_REPLAY: Final = 10_000  # notifications of one call: what a busy endpoint takes in minutes
 REPLAY_BATCH: Final = 500  # notifications in one transaction: a few milliseconds
+SECRET_OVERLAP: Final = timedelta(days=1)  # both secrets are valid: the time in which an app is deployed everywhere
 TEST_RECIPIENT: Final = "test@example.com"
 MAX_SHOWN: Final = 40  # characters of an unknown word in the sentence about it: every event is shorter
 
@@ -49,7 +52,16 @@ class WebhookChange:
     is_active: bool | None = None
 
 
-class AuditedNotifyStore(NotifyStore, AuditStore, Protocol):
+class Signer(StrEnum):
+    """Whose secret made a signature."""
+
+    PRESENT = "present"
+    PREVIOUS = "previous"
+    EXPIRED = "expired"  # the previous one, after its time
+    UNKNOWN = "unknown"
+
+
+class AuditedNotifyStore(ReplayStore, AuditStore, Protocol):
     """Webhooks, and the audit of their changes."""
 
 
@@ -106,6 +118,48 @@ class Webhooks(AuditedChanges[AuditedNotifyStore]):
         await self._audited("webhook.changed", _target(webhook.id), before=before, after=after).update_webhook(webhook, changed)
         return changed
 
+    async def rotate_secret(self, actor: Actor, webhook_id: WebhookId) -> Webhook:
+        """Give a webhook a new secret. The old one signs too for a day. Raises `NotFound`, `LiveKeyNeeded`."""
+
+        async def attempt() -> Webhook:
+            webhook, now = await self._find(actor, webhook_id), self._clock.now()
+            changed = replace(
+                webhook,
+                secret=new_secret(self._rand),
+                previous_secret=webhook.secret,
+                previous_until=now + SECRET_OVERLAP,
+                updated_at=now,
+            )
+            await self._audited("webhook.secret_rotated", _target(webhook_id)).update_webhook(webhook, changed)
+            return changed
+
+        return await reapply(attempt)
+
+    async def end_previous_secret(self, actor: Actor, webhook_id: WebhookId) -> Webhook:
+        """Sign with the present secret alone from now on. Raises `NotFound`, `LiveKeyNeeded`."""
+
+        async def attempt() -> Webhook:
+            webhook = await self._find(actor, webhook_id)
+            changed = replace(webhook, previous_secret=None, previous_until=None, updated_at=self._clock.now())
+            await self._audited("webhook.previous_secret_ended", _target(webhook_id)).update_webhook(webhook, changed)
+            return changed
+
+        return await reapply(attempt)
+
+    async def check_signature(self, actor: Actor, webhook_id: WebhookId, pasted: str, body: bytes) -> Signer:
+        """Whose secret signed a body, by headers from a log. Raises `BadWebhook` if they hold no signature, `NotFound`, `LiveKeyNeeded`."""
+        webhook = await self._find(actor, webhook_id)
+        secrets = [webhook.secret, *([webhook.previous_secret] if webhook.previous_secret else [])]
+        try:
+            found = recognise(pasted, body, secrets)
+        except ValueError as error:
+            raise BadWebhook("headers", str(error)) from None
+        if found is None:
+            return Signer.UNKNOWN
+        if found == webhook.secret:
+            return Signer.PRESENT
+        return Signer.PREVIOUS if webhook.second_secret(self._clock.now()) else Signer.EXPIRED
+
     async def remove(self, actor: Actor, webhook_id: WebhookId) -> None:
         """Remove a webhook and its deliveries. Raises `NotFound`, `LiveKeyNeeded`."""
         await self._find(actor, webhook_id)
@@ -158,6 +212,25 @@ class Webhooks(AuditedChanges[AuditedNotifyStore]):
         for first in range(0, len(found), batch):
             made += await self._store.replay(actor.account_id, found[first : first + batch], self._clock.now())
         return made
+
+    async def send_again(self, actor: Actor, webhook_id: WebhookId, notification_ids: Sequence[NotificationId]) -> int:
+        """Send chosen deliveries again under their event ids; those that wait are left alone. Returns how many. Raises `NotFound`,
+        `LiveKeyNeeded`, and `NotAllowed` for a paused webhook.
+        """
+        await self._find_active(actor, webhook_id)
+        return await self._store.send_again(actor.account_id, webhook_id, notification_ids, self._clock.now())
+
+    async def replay_failing(self, actor: Actor, webhook_id: WebhookId, which: NotificationFilter, *, by: str) -> int:
+        """Send all failing deliveries again that match, each once, in the background. Returns how many. Raises `BadWebhook` for an empty range,
+        `NotFound`, `LiveKeyNeeded`, and `NotAllowed` for a paused webhook.
+        """
+        now = self._clock.now()
+        start, end = which.start or datetime.min.replace(tzinfo=now.tzinfo), which.end or now
+        if end < start:
+            raise BadWebhook("to", "it lies before from")
+        await self._find_active(actor, webhook_id)
+        asked = replace(which, standing=Standing.FAILING, start=start, end=end)
+        return await self._store.add_replay(actor.account_id, webhook_id, asked, by=by, now=now)
 
     async def _find(self, actor: Actor, webhook_id: WebhookId) -> Webhook:
         webhook = await self._store.get_webhook(actor.account_id, webhook_id)

@@ -13,10 +13,21 @@ from sendryd.dashboard.release import source_of
 from sendryd.dashboard.statuses import RANKS, SHAPES, StatusView, status_of, status_of_delivery
 from sendryd.dashboard.timeline import MAX_ENTRIES, Endpoint, Entry, Moment, list_places, moment_of, size_text, timeline
 from sendryd.dashboard.visit import Visit
+from sendryd.dashboard.webhookview import AttemptView, brief_attempt, shown_url, status_of_notification
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import Event, EventType
-from sendryd.model.ids import API_KEY_PREFIX, DELIVERY_PREFIX, MESSAGE_PREFIX, TEMPLATE_PREFIX, TEST_MESSAGE_PREFIX, MessageId, format_id
+from sendryd.model.ids import (
+    API_KEY_PREFIX,
+    DELIVERY_PREFIX,
+    MESSAGE_PREFIX,
+    NOTIFICATION_PREFIX,
+    TEMPLATE_PREFIX,
+    TEST_MESSAGE_PREFIX,
+    WEBHOOK_PREFIX,
+    MessageId,
+    format_id,
+)
 from sendryd.model.message import Message
 from sendryd.policy.explain import Action, Explanation, Tone
 from sendryd.policy.rights import Right
@@ -64,17 +75,16 @@ class ChangeView:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookView:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationView:
     """What one endpoint got."""
 
+    id: str
+    path: str
     url: str
     event: str
-    word: str
-    tone: str
-    shape: str
-    answer: str
-    at: Moment
+    status: StatusView
+    attempts: tuple[AttemptView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +112,7 @@ class EmailView:
     frame: FrameView | None  # of its HTML; None unless it is shown
     entries: tuple[Entry, ...]
     is_cut: bool  # there are more events than entries
-    webhooks: tuple[WebhookView, ...]
+    webhooks: tuple[NotificationView, ...]
     changes: tuple[ChangeView, ...]
 
 
@@ -150,7 +160,7 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
         frame=await frame_of(visit, message, parts, base, now) if part == "Preview" and parts.has_html else None,
         entries=timeline(message, found.items, deliveries, endpoints, accepted_with=accepted_with, now=now, dialogues=dialogues),
         is_cut=found.has_more or len(found.items) > MAX_ENTRIES,
-        webhooks=tuple(_webhook(each) for each in endpoints),
+        webhooks=await _notifications(visit, endpoints) if part == "Webhooks" else (),
         changes=_changes(visit, message, summary.states, now),
     )
 
@@ -169,27 +179,25 @@ async def _read_part(visit: Visit, message: Message, part: str) -> PartsView:
 async def _endpoints(visit: Visit, message_id: MessageId) -> list[Endpoint]:
     store, account_id = visit.needs.store, visit.account_id
     ours = await store.list_notifications_of(account_id, message_id, limit=MAX_NOTIFICATIONS)
-    urls: dict[int, str] = {}
-    for each in ours:
-        if each.webhook_id not in urls:
-            webhook = await store.get_webhook(account_id, each.webhook_id)
-            urls[each.webhook_id] = webhook.url if webhook else "a removed webhook"
+    webhooks = {number: await store.get_webhook(account_id, number) for number in {each.webhook_id for each in ours}}
+    urls = {number: shown_url(visit, each.url, each.mode) if each else "a removed webhook" for number, each in webhooks.items()}
     return [Endpoint(notification=each, url=urls[each.webhook_id]) for each in reversed(ours)]
 
 
-def _webhook(endpoint: Endpoint) -> WebhookView:
-    notification = endpoint.notification
-    words = {"delivered": ("Taken", "ok", "ok"), "failed": ("Failed", "bad", "bad")}
-    word, tone, shape = words.get(notification.state.value, ("Waiting", "go", "go"))
-    code = str(notification.status_code) if notification.status_code is not None else ""
-    return WebhookView(
-        url=endpoint.url,
-        event=notification.type.value,
-        word=word,
-        tone=tone,
-        shape=shape,
-        answer=f"{code} {notification.response}".strip(),
-        at=moment_of(notification.delivered_at or notification.created_at),
+async def _notifications(visit: Visit, endpoints: Sequence[Endpoint]) -> tuple[NotificationView, ...]:
+    """What endpoints were sent about the mail, with each attempt."""
+    ids = [each.notification.id for each in endpoints]
+    attempts = await visit.needs.store.list_webhook_attempts(visit.account_id, ids)
+    return tuple(
+        NotificationView(
+            id=(public_id := format_id(NOTIFICATION_PREFIX, each.notification.id)),
+            path=f"/webhooks/{format_id(WEBHOOK_PREFIX, each.notification.webhook_id)}?open={public_id}#{public_id}",
+            url=each.url,
+            event=each.notification.type.value,
+            status=status_of_notification(each.notification),
+            attempts=tuple(brief_attempt(one) for one in attempts.get(each.notification.id, ())),
+        )
+        for each in endpoints
     )
 
 

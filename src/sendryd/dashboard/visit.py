@@ -77,6 +77,7 @@ class Needs:
     checks: DomainChecks  # the latest findings of DNS
     lists: Suppressions
     webhooks: Webhooks
+    webhook_tries: int  # of a notification, before it is given up
     templates: Templates
     intake: Intake
     fences: Fences

@@ -56,6 +56,12 @@ class Webhook:
     failing_since: datetime | None = None  # time of the first failure since the last success
     disabled_reason: str | None = None  # set when sendryd disabled it; None: the account did, or it is active
     mode: KeyMode = KeyMode.LIVE  # TEST: made by a test key, gets events of test mail alone; a live one gets both
+    previous_secret: str | None = None  # the one before the last rotation
+    previous_until: datetime | None = None  # until then it signs too
+
+    def second_secret(self, now: datetime) -> str | None:
+        """The secret before the last rotation, as long as it is valid beside the present one."""
+        return self.previous_secret if self.previous_until is not None and now < self.previous_until else None
 
 
 class NotificationState(StrEnum):
@@ -86,3 +92,41 @@ class Notification:
     response: str  # beginning of the last answer, or the failure: at most 2,000 characters, text of strangers
     delivered_at: datetime | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookAttempt:
+    """One request for a notification, and the answer."""
+
+    started_at: datetime
+    duration_ms: int  # until the status was known, or the request failed
+    url: str
+    headers: Mapping[str, str]  # of the request, as it was sent
+    status_code: int | None  # None: there was no answer
+    content_type: str  # of the answer; text of strangers, as is `response`
+    response: str  # beginning of the answer: at most 2,000 characters
+    fault: str  # why there was no answer; empty if there was one
+    number: int = 0  # counted from 1; a replay begins at 1 again; the store sets it
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the answer was 2xx."""
+        return self.status_code is not None and 200 <= self.status_code < 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookReplay:
+    """How far a replay of failing notifications is."""
+
+    total: int  # counted when it began
+    unmade: int  # that are not due yet
+    waiting: int  # that are due, and not answered yet
+    delivered: int
+    failed: int  # that were given up once more
+    made_by: str
+    created_at: datetime
+
+    @property
+    def left(self) -> int:
+        """The number that falls."""
+        return self.unmade + self.waiting

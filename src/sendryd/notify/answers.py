@@ -1,13 +1,10 @@
-"""Requests to webhooks and their answers: the body that is sent, what an answer means, when to try again. Pure."""
+"""Answers of webhooks: what they mean, when to try again. Pure."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sendryd.model.webhook import Notification
-from sendryd.policy.payload import payload_of
 from sendryd.policy.retry import JITTER
 from sendryd.policy.retryafter import parse_retry_after
 from sendryd.runtime.posting import HttpAnswer
@@ -30,12 +27,6 @@ class Result:
     def is_gone(self) -> bool:
         """The endpoint wants no more, ever."""
         return self.status == GONE
-
-
-def make_body(notification: Notification) -> bytes:
-    """The octets that are signed and sent: compact JSON in UTF-8."""
-    text = json.dumps(payload_of(notification), ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")  # what receiving servers say may hold what is no character
 
 
 def read_answer(answer: HttpAnswer, now: datetime) -> Result:

@@ -2,7 +2,8 @@
 
 Does: posts each notification to its webhook, signed, and retries until a 2xx answer or the end of the retry schedule.
 Reads: facts, and due notifications with their webhooks.
-Writes: a notification of each fact for each subscribed webhook; leases, by claiming; the outcome of each attempt; disabled webhooks.
+Writes: a notification of each fact for each subscribed webhook; replays, step by step; leases, by claiming; each attempt with its outcome;
+disabled webhooks.
 Strategy: claims only what can start at once, oldest due first, up to the webhook's window. A webhook's window grows with success and
 shrinks with failure; after failures in a row it is suspended and probed with one notification, while its others wait without an attempt counted
 and those of other webhooks go on. A receiver that says when it wants to be asked again is asked then.
@@ -15,29 +16,31 @@ Standards: Standard Webhooks 1.0; RFC 9110 (Retry-After).
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd import __version__
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, WebhookId, format_id
-from sendryd.model.webhook import Notification, NotificationState, Webhook
-from sendryd.notify.answers import MAX_RESPONSE, Result, make_body, next_due, read_answer
+from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookAttempt
+from sendryd.notify.answers import MAX_RESPONSE, Result, next_due, read_answer
 from sendryd.notify.endpoint import START_WINDOW, Endpoint, new_endpoint, pauses_of
-from sendryd.notify.signature import Scheme, sign
-from sendryd.policy.payload import fact_id
+from sendryd.policy.payload import fact_id, make_body
 from sendryd.policy.retry import JITTER
 from sendryd.policy.retryafter import MAX_RETRY_AFTER
 from sendryd.policy.settledtime import TOLERANCE
+from sendryd.policy.webhook_signature import Scheme, sign
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.posting import HttpClient, HttpFault
 from sendryd.runtime.rand import Rand
 from sendryd.runtime.wakeup import Doorbell
-from sendryd.store.base import ClaimedNotification, Lease, NotificationOutcome, NotifyStore, Owner
+from sendryd.store.base import ClaimedNotification, Lease, NotificationOutcome, Owner, ReplayStore
 from sendryd.store.errors import LeaseLost, StoreError
 
 MAX_ATTEMPTS: Final = 200  # at once, in all; each holds a socket and a few kilobytes
 COMPARE_INTERVAL: Final = 15.0  # seconds between checks for leases without an attempt
+REPLAY_STEP: Final = 500  # notifications made due in one transaction: some milliseconds, during which mail waits
 FAN_OUT_STEP: Final = 1000  # notifications made in one transaction: a few milliseconds, during which mail waits
 POLL_INTERVAL: Final = 1.0  # seconds until a row of another process is seen
 DRAIN_TIMEOUT: Final = 20.0  # seconds for requests under way when the program stops: the longest that one takes
@@ -45,6 +48,7 @@ CUT_OFF_TIMEOUT: Final = 1.0  # seconds that they get to close their connections
 FAILING_FOR: Final = timedelta(days=3)  # a long weekend with no one at work
 RECORD_BACKOFF: Final = (1.0, 2.0, 5.0, 10.0)  # seconds between tries to store an outcome
 OUR_FAULT: Final = "The attempt failed here: the log of the server says why."
+MAX_CONTENT_TYPE: Final = 200  # characters kept of an answer's content type: honest ones have under 100
 USER_AGENT: Final = f"sendryd/{__version__}"
 
 log = get_logger("notify")
@@ -55,7 +59,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        store: NotifyStore,
+        store: ReplayStore,
         client: HttpClient,
         *,
         delays: Sequence[timedelta],
@@ -166,6 +170,10 @@ class Dispatcher:
         self._forget_idle()
         while await self._store.fan_out(limit=FAN_OUT_STEP):
             pass
+        replayed = await self._store.work_off_replays(now=self._clock.now(), limit=REPLAY_STEP)
+        for webhook_id in replayed:
+            if webhook_id in self._endpoints:
+                self._endpoints[webhook_id].start_over()
         if self._unrecorded or len(self._tasks) >= MAX_ATTEMPTS:
             return POLL_INTERVAL
         due = await self._store.notification_due_at(busy=self._without_room(1))
@@ -177,7 +185,7 @@ class Dispatcher:
             room = MAX_ATTEMPTS - len(self._tasks)
             if room > 0 and not self._is_stopping and (per_webhook > 1 or self._has_narrow()):
                 claimed += await self._claim_some(room, per_webhook)
-        return 0.0 if claimed else POLL_INTERVAL
+        return 0.0 if claimed or replayed else POLL_INTERVAL
 
     async def _claim_some(self, room: int, per_webhook: int) -> int:
         lease = Lease(token=self._rand.token(), owner=self._owner)
@@ -217,13 +225,13 @@ class Dispatcher:
     async def _work(self, endpoint: Endpoint, lease: Lease, claim: ClaimedNotification) -> None:
         number = claim.notification.id
         try:
-            result = await self._attempt(claim)
+            result, attempt = await self._attempt(claim)
             try:
                 self._note(endpoint, claim.webhook, result)
-                await self._record(endpoint, lease, claim.notification, result)
+                await self._record(endpoint, lease, claim.notification, result, attempt)
             except Exception:
                 log.exception("notification_not_recorded", notification_id=format_id(NOTIFICATION_PREFIX, number))
-                await self._record(endpoint, lease, claim.notification, Result(False, None, OUR_FAULT))
+                await self._record(endpoint, lease, claim.notification, Result(False, None, OUR_FAULT), attempt)
             self._held.discard(number)
         except Exception:  # the store refuses even that: it stays leased until the next start, so it is not sent in a loop
             log.exception("notification_stuck", notification_id=format_id(NOTIFICATION_PREFIX, number))
@@ -235,24 +243,43 @@ class Dispatcher:
             endpoint.used = self._clock.monotonic()
             self._wakeup.set()
 
-    async def _attempt(self, claim: ClaimedNotification) -> Result:
+    async def _attempt(self, claim: ClaimedNotification) -> tuple[Result, WebhookAttempt]:
         notification, webhook = claim.notification, claim.webhook
+        now, start = self._clock.now(), self._clock.monotonic()
+        headers: dict[str, str] = {}
+        content_type, duration = "", None
         try:
             body = make_body(notification)
-            timestamp = int(self._clock.now().timestamp())
-            headers = {
-                "Content-Type": "application/json",
-                "User-Agent": USER_AGENT,
-                **sign(webhook.secret, body, identity=fact_id(notification), timestamp=timestamp, scheme=self._scheme),
-            }
+            signed = sign(
+                webhook.secret,
+                body,
+                identity=fact_id(notification),
+                timestamp=int(now.timestamp()),
+                scheme=self._scheme,
+                previous=webhook.second_secret(now),
+            )
+            headers = {"Content-Type": "application/json", "User-Agent": USER_AGENT, **signed}
             answer = await self._client.post(webhook.url, headers=headers, body=body)
-            return read_answer(answer, self._clock.now())
+            content_type, duration = answer.headers.get("content-type", ""), answer.duration
+            result = read_answer(answer, self._clock.now())
         except HttpFault as fault:
             self.refused += fault.is_refused
-            return Result(False, None, str(fault)[:MAX_RESPONSE])
+            result = Result(False, None, str(fault)[:MAX_RESPONSE])
         except Exception:  # a request that cannot be built must not delay the others
             log.exception("notification_not_made", notification_id=format_id(NOTIFICATION_PREFIX, notification.id))
-            return Result(False, None, OUR_FAULT)
+            result = Result(False, None, OUR_FAULT)
+        has_answer = result.status is not None
+        attempt = WebhookAttempt(
+            started_at=now,
+            duration_ms=round((duration if duration is not None else self._clock.monotonic() - start) * 1000),
+            url=webhook.url,
+            headers=headers,
+            status_code=result.status,
+            content_type=content_type[:MAX_CONTENT_TYPE],
+            response=result.response if has_answer else "",
+            fault="" if has_answer else result.response,
+        )
+        return result, attempt
 
     def _note(self, endpoint: Endpoint, webhook: Webhook, result: Result) -> None:
         """Updates the endpoint's window and suspension after an attempt."""
@@ -265,9 +292,9 @@ class Dispatcher:
         if seconds is not None:
             log.info("webhook_suspended", webhook_id=format_id(WEBHOOK_PREFIX, webhook.id), seconds=round(seconds, 1))
 
-    async def _record(self, endpoint: Endpoint, lease: Lease, notification: Notification, result: Result) -> None:
+    async def _record(self, endpoint: Endpoint, lease: Lease, notification: Notification, result: Result, attempt: WebhookAttempt) -> None:
         now = self._clock.now()
-        outcome = self._outcome(notification, result, now)
+        outcome = replace(self._outcome(notification, result, now), attempt=attempt)
         is_last = outcome.state is NotificationState.FAILED
         self.given_up += is_last
         try:

@@ -41,6 +41,10 @@ class Endpoint:
         is_stale = now - self.used > 2 * MAX_PAUSE.total_seconds()
         return not self.active and not self.is_waiting(now) and (is_good or is_stale)
 
+    def start_over(self) -> None:
+        """A person wants it tried at once: its failures are forgotten."""
+        self.lane, self.paused_until = Lane(START_WINDOW, MAX_WINDOW), 0.0
+
     def note_success(self) -> None:
         """An attempt succeeded."""
         self.lane = note_success(self.lane)

@@ -1,5 +1,6 @@
 """The JSON payload of webhook notifications."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -58,6 +59,12 @@ def payload_of(notification: Notification) -> dict[str, Any]:
         "test": notification.mode is KeyMode.TEST,
         "data": _mail_data(event) if event is not None else dict(notification.body or {}),
     }
+
+
+def make_body(notification: Notification) -> bytes:
+    """The octets that are signed and sent: compact JSON in UTF-8."""
+    text = json.dumps(payload_of(notification), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")  # what receiving servers say may hold what is no character
 
 
 def _mail_data(event: Event) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 Objects made by a test key are for test mail alone, and every key of the account may change them; only live keys change objects made by live keys.
 """
 
-from sendryd.model.actor import Actor, key_id_of
+from sendryd.model.actor import Actor, Person, key_id_of
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.message import Message
+from sendryd.policy.rights import Right, has_right
 
 
 class LiveKeyNeeded(Exception):
@@ -39,6 +40,8 @@ def may_see_url(actor: Actor, made_by: KeyMode) -> bool:
 
     Actors that may change the URL see it; others see its host.
     """
+    if isinstance(actor, Person):
+        return has_right(actor.role, Right.WORK)
     return actor.may(Scope.FULL_ACCESS) and (actor.mode is KeyMode.LIVE or made_by is KeyMode.TEST)
 
 

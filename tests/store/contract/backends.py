@@ -57,6 +57,7 @@ class Aggregate(StrEnum):
     NOTIFICATIONS = auto()
     PEOPLE = auto()
     PROCESSES = auto()
+    REPLAYS = auto()
     REPORTS = auto()
     SMTP_REFUSALS = auto()
     SUPPRESSIONS = auto()
@@ -73,6 +74,7 @@ _REST: Final = {
     Aggregate.NOTIFICATIONS,
     Aggregate.PEOPLE,
     Aggregate.PROCESSES,
+    Aggregate.REPLAYS,
     Aggregate.REPORTS,
     Aggregate.SMTP_REFUSALS,
     Aggregate.SUPPRESSIONS,

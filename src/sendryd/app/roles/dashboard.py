@@ -60,6 +60,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         checks=DomainChecks(basics.domains, basics.clock),
         lists=basics.lists,
         webhooks=basics.webhooks,
+        webhook_tries=len(settings.webhook_retry_schedule) + 1,
         templates=basics.templates,
         intake=intake_of(basics, running, shared),
         fences=basics.fences,

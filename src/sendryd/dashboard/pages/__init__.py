@@ -30,6 +30,8 @@ from sendryd.dashboard.pages import (
     templates,
     testchanges,
     testinbox,
+    webhook,
+    webhooks,
 )
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -59,4 +61,6 @@ PAGES: Final[tuple[Page, ...]] = (
     *templates.PAGES,
     *testchanges.PAGES,
     *testinbox.PAGES,
+    *webhook.PAGES,
+    *webhooks.PAGES,
 )

@@ -30,6 +30,7 @@ from sendryd.store.base.people import PeopleStore, SignedIn
 from sendryd.store.base.queue import HeldBy, QueuedDelivery, QueueFilter, QueueStore, WaitingDestination
 from sendryd.store.base.reading import DeliveryView, DomainTraffic, Ended, Engagement, EventFilter, EventStore, MessageFilter
 from sendryd.store.base.refusals import RefusalStore
+from sendryd.store.base.replays import NotificationFilter, ReplayStore, Standing, WebhookHealth
 from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilter, ReportStore
 from sendryd.store.base.search import Hits, IndexState, SearchStore
 from sendryd.store.base.spool import SpoolReport
@@ -89,6 +90,7 @@ __all__ = [
     "NewUnsubscribe",
     "NextHopStore",
     "Notice",
+    "NotificationFilter",
     "NotificationOutcome",
     "NotifyStore",
     "Outcome",
@@ -101,6 +103,7 @@ __all__ = [
     "QueueStore",
     "QueuedDelivery",
     "RefusalStore",
+    "ReplayStore",
     "ReportFilter",
     "ReportStore",
     "Returned",
@@ -109,12 +112,14 @@ __all__ = [
     "SignedIn",
     "Simulator",
     "SpoolReport",
+    "Standing",
     "Store",
     "TemplateStore",
     "TraceRequest",
     "TraceStore",
     "UpkeepStore",
     "WaitingDestination",
+    "WebhookHealth",
     "check_state",
 ]
 
@@ -144,7 +149,7 @@ class MailStore(
 
 class Store(
     MailStore,
-    NotifyStore,
+    ReplayStore,
     ListStore,
     TemplateStore,
     ReportStore,

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId, MessageId, NotificationId, WebhookId
-from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
+from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookAttempt, WebhookEvent
 from sendryd.store.base.leases import Lease, Owner
 from sendryd.store.base.paging import Page
 
@@ -43,6 +43,7 @@ class NotificationOutcome:
     due_at: datetime | None  # when to try again; only with PENDING
     status_code: int | None
     response: str  # at most 2,000 characters
+    attempt: WebhookAttempt | None = None  # the request, to be kept; None: none was made
 
 
 class NotifyStore(Protocol):
@@ -79,7 +80,7 @@ class NotifyStore(Protocol):
         ...
 
     async def update_webhook(self, before: Webhook, webhook: Webhook) -> None:
-        """Replaces URL, events, activity and health of a webhook. Durable. Raises `NotFound`, and `Changed` if the stored webhook is not `before`:
+        """Replaces URL, events, secrets, activity and health of a webhook. Durable. Raises `NotFound`, and `Changed` if the stored webhook is not `before`:
         also if an attempt has changed its health, or the installation has switched it off.
         """
         ...
@@ -155,9 +156,9 @@ class NotifyStore(Protocol):
         ...
 
     async def record_notification(self, lease: Lease, outcome: NotificationOutcome, now: datetime) -> Webhook | None:
-        """Stores the outcome of an attempt and counts the attempt. A success ends the webhook's failing time; a failed attempt begins it. Returns
-        the webhook as it is now, None if it is gone. As with mail, a returned lease counts until another dispatcher leases the notification; then
-        `LeaseLost` is raised.
+        """Stores the outcome of an attempt with the attempt itself, and counts it. A success ends the webhook's failing time; a failed attempt
+        begins it. Returns the webhook as it is now, None if it is gone. As with mail, a returned lease counts until another dispatcher leases
+        the notification; then `LeaseLost` is raised.
         """
         ...
 
@@ -170,5 +171,5 @@ class NotifyStore(Protocol):
         ...
 
     async def delete_notifications(self, *, created_before: datetime, limit: int) -> int:
-        """Deletes notifications, oldest first. Returns how many."""
+        """Deletes notifications with their attempts, oldest first. Returns how many."""
         ...

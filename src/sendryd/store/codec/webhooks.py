@@ -5,10 +5,10 @@ from typing import Any
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, AccountId, NotificationId, WebhookId
-from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookEvent
+from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookAttempt, WebhookEvent
 from sendryd.store.codec.events import read_event
 from sendryd.store.codec.reading import FAULTS, Row, part, row_of
-from sendryd.store.codec.values import from_ms, from_ms_or_none, read_object, to_json, to_ms, to_ms_or_none
+from sendryd.store.codec.values import clean, from_ms, from_ms_or_none, read_object, to_json, to_ms, to_ms_or_none
 from sendryd.store.errors import RowUnreadable
 
 
@@ -26,6 +26,8 @@ def webhook_row(webhook: Webhook) -> dict[str, Any]:
         "failing_since": to_ms_or_none(webhook.failing_since),
         "disabled_reason": webhook.disabled_reason,
         "mode": webhook.mode.value,
+        "previous_secret": webhook.previous_secret,
+        "previous_until": to_ms_or_none(webhook.previous_until),
     }
 
 
@@ -44,6 +46,8 @@ def read_webhook(row: Row) -> Webhook:
         failing_since=from_ms_or_none(row["failing_since"]),
         disabled_reason=row["disabled_reason"],
         mode=KeyMode(row["mode"]),
+        previous_secret=row["previous_secret"],
+        previous_until=from_ms_or_none(row["previous_until"]),
     )
 
 
@@ -88,3 +92,33 @@ def show_notification(row: Row) -> Notification:
         return read_notification(row)
     except RowUnreadable:
         return read_notification({**row, "body": None, "event_id": None})
+
+
+def attempt_row(attempt: WebhookAttempt) -> dict[str, Any]:
+    """The columns of an attempt that are its own."""
+    return {
+        "started_at": to_ms(attempt.started_at),
+        "duration_ms": attempt.duration_ms,
+        "url": attempt.url,
+        "headers": to_json(attempt.headers),
+        "status_code": attempt.status_code,
+        "content_type": clean(attempt.content_type),
+        "response": clean(attempt.response),
+        "fault": clean(attempt.fault),
+    }
+
+
+@row_of(NOTIFICATION_PREFIX)
+def read_attempt(row: Row) -> WebhookAttempt:
+    """An attempt; the column `id` is that of its notification. Raises `RowUnreadable`."""
+    return WebhookAttempt(
+        started_at=from_ms(row["started_at"]),
+        duration_ms=row["duration_ms"],
+        url=row["url"],
+        headers=read_object(row["headers"]),
+        status_code=row["status_code"],
+        content_type=row["content_type"],
+        response=row["response"],
+        fault=row["fault"],
+        number=row["number"],
+    )

@@ -324,7 +324,9 @@ CREATE TABLE webhook (
     updated_at      INTEGER NOT NULL,
     failing_since   INTEGER,
     disabled_reason TEXT,
-    mode            TEXT NOT NULL DEFAULT 'live' CHECK (mode IN ('live', 'test'))  -- test: notified of test mail only
+    mode            TEXT NOT NULL DEFAULT 'live' CHECK (mode IN ('live', 'test')),  -- test: notified of test mail only
+    previous_secret TEXT,     -- the one before the last rotation; signs too until `previous_until`
+    previous_until  INTEGER
 ) STRICT;
 CREATE INDEX webhook_account ON webhook (account_id);
 
@@ -348,6 +350,7 @@ CREATE TABLE notification (
     created_at   INTEGER NOT NULL,
     lease_node   TEXT,
     returned_token INTEGER,
+    replay_id    INTEGER,                -- the last replay that it was part of
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX notification_webhook ON notification (webhook_id, id);
@@ -355,6 +358,47 @@ CREATE INDEX notification_account ON notification (account_id, id);
 CREATE INDEX notification_event ON notification (event_id) WHERE event_id IS NOT NULL;
 CREATE INDEX notification_due ON notification (webhook_id, due_at) WHERE state = 'pending';
 CREATE INDEX notification_leased ON notification (lease_boot) WHERE state = 'leased';
+CREATE INDEX notification_replay ON notification (replay_id, state) WHERE replay_id IS NOT NULL;
+CREATE INDEX notification_origin ON notification (origin_id, id) WHERE origin_id IS NOT NULL;
+CREATE INDEX notification_failing ON notification (webhook_id, id, created_at, type, status_code, origin_id)
+WHERE state = 'failed' OR (state = 'pending' AND attempts > 0);
+
+-- What each request to a webhook was answered.
+CREATE TABLE webhook_attempt (
+    id              INTEGER PRIMARY KEY,
+    notification_id INTEGER NOT NULL REFERENCES notification (id) ON DELETE CASCADE,
+    webhook_id      INTEGER NOT NULL,
+    number          INTEGER NOT NULL,  -- counted from 1; a replay begins at 1 again
+    started_at      INTEGER NOT NULL,
+    duration_ms     INTEGER NOT NULL,
+    url             TEXT NOT NULL,
+    headers         TEXT NOT NULL,     -- JSON, of the request
+    status_code     INTEGER,           -- NULL: there was no answer
+    content_type    TEXT NOT NULL,
+    response        TEXT NOT NULL,     -- the beginning of the answer
+    fault           TEXT NOT NULL      -- why there was no answer
+) STRICT;
+CREATE INDEX webhook_attempt_notification ON webhook_attempt (notification_id, id);
+CREATE INDEX webhook_attempt_health ON webhook_attempt (webhook_id, started_at, status_code, duration_ms);
+
+-- Replays of failing notifications, worked off in steps.
+CREATE TABLE webhook_replay (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    webhook_id  INTEGER NOT NULL REFERENCES webhook (id) ON DELETE CASCADE,
+    start_at    INTEGER NOT NULL,
+    end_at      INTEGER NOT NULL,
+    type        TEXT,                  -- NULL: every event
+    status_code INTEGER,               -- NULL: whatever the last answer was
+    seen_id     INTEGER NOT NULL,      -- notifications up to this one are done
+    last_id     INTEGER NOT NULL,      -- the newest one when it began
+    total       INTEGER NOT NULL,
+    made        INTEGER NOT NULL DEFAULT 0,
+    made_by     TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    finished_at INTEGER
+) STRICT;
+CREATE INDEX webhook_replay_webhook ON webhook_replay (webhook_id, id);
+CREATE INDEX webhook_replay_unfinished ON webhook_replay (id) WHERE finished_at IS NULL;
 
 CREATE TABLE scheduled_report (
     id         INTEGER PRIMARY KEY,

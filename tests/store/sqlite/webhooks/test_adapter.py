@@ -10,12 +10,14 @@ import apsw
 import pytest
 
 from sendryd.model.ids import WebhookId
-from sendryd.model.webhook import MAIL_EVENTS
+from sendryd.model.webhook import MAIL_EVENTS, WebhookEvent
+from sendryd.store.base import NotificationFilter, Standing
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.unreadable import Unreadable
 from sendryd.store.sqlite.webhooks.claiming import choose, lease_chosen
 from sendryd.store.sqlite.webhooks.outbox import owe_events
 from sendryd.store.sqlite.webhooks.queries import SQL
+from sendryd.store.sqlite.webhooks.replaying import statement
 from sendryd.testing.samples import NOW, Samples
 
 LATER = NOW + timedelta(minutes=5)
@@ -33,7 +35,9 @@ def connection() -> Iterator[apsw.Connection]:
 
 def fill(connection: apsw.Connection, webhook_id: int, count: int, *, is_active: bool = True, due_at: int = 0) -> None:
     connection.execute(
-        "INSERT INTO webhook VALUES (?, 1, '', '[\"email.delivered\"]', '', ?, 0, 0, NULL, NULL, 'live')", (webhook_id, is_active)
+        "INSERT INTO webhook (id, account_id, url, events, secret, is_active, created_at, updated_at)"
+        " VALUES (?, 1, '', '[\"email.delivered\"]', '', ?, 0, 0)",
+        (webhook_id, is_active),
     )
     rows = [(webhook_id, due_at)] * count
     connection.executemany(
@@ -74,6 +78,21 @@ def test_no_statement_passes_a_whole_table(connection: apsw.Connection, name: st
     # The oldest, as many as are to be deleted.
     assert passed == (["SCAN notification"] if name == "delete_notifications" else [])
     assert plan or SQL[name].startswith("INSERT")
+
+
+@pytest.mark.parametrize(
+    ("standing", "index"),
+    [(None, "notification_webhook"), (Standing.FAILING, "notification_failing"), (Standing.WAITING, "notification_webhook")],
+)
+def test_notifications_of_a_webhook_are_found_along_an_index(connection: apsw.Connection, standing: Standing | None, index: str) -> None:
+    which = NotificationFilter(standing=standing, type=WebhookEvent.EMAIL_BOUNCED, status_code=500, start=NOW, end=LATER)
+    for name in ("search_notifications", "count_notifications", "list_failing"):
+        text = statement(name, which)
+        plan = [
+            str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", dict.fromkeys(re.findall(r":(\w+)", text))).fetchall()
+        ]
+        assert any(f"SEARCH n USING INDEX {index} (webhook_id=?" in step for step in plan)
+        assert {step for step in plan if step.startswith("SCAN n")} <= {"SCAN notification USING INDEX notification_leased"}
 
 
 def test_mail_that_is_accepted_asks_for_no_webhooks(connection: apsw.Connection) -> None:

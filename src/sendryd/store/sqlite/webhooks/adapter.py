@@ -9,26 +9,25 @@ import apsw
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import NOTIFICATION_PREFIX, WEBHOOK_PREFIX, AccountId, MessageId, NotificationId, WebhookId
-from sendryd.model.webhook import Notification, NotificationState, Webhook
+from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookAttempt
 from sendryd.store.base import ClaimedNotification, Lease, Notice, NotificationOutcome, Owner, Page
 from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import clean, contains, from_ms_or_none, id_below, to_json, to_ms, to_ms_or_none
-from sendryd.store.codec.webhooks import read_notification, read_webhook, show_notification, webhook_row
+from sendryd.store.codec.webhooks import attempt_row, read_notification, read_webhook, show_notification, webhook_row
 from sendryd.store.errors import LeaseLost, NotFound
 from sendryd.store.rules import check_limit, check_unchanged
-from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_value
 from sendryd.store.sqlite.webhooks.claiming import choose, lease_chosen
 from sendryd.store.sqlite.webhooks.outbox import fan_out
 from sendryd.store.sqlite.webhooks.queries import SQL
+from sendryd.store.sqlite.webhooks.replaying import Replays
 
 MAX_RESPONSE: Final = 2000  # characters
+ATTEMPTS_KEPT: Final = 20  # of a notification: two rounds of the usual schedule; each takes up to 3 KB
 
 
-class Webhooks:
-    """`NotifyStore`. Methods that concern all notifications of a webhook use several transactions."""
-
-    _database: Database
+class Webhooks(Replays):
+    """`ReplayStore`. Methods that concern all notifications of a webhook use several transactions."""
 
     async def add_webhook(self, webhook: Webhook, *, limit: int | None = None) -> None:
         def action(connection: apsw.Connection, _batch: object) -> None:
@@ -205,6 +204,8 @@ class Webhooks:
         def action(connection: apsw.Connection, _batch: object) -> Webhook | None:
             row = fetch_row(connection, SQL["record_notification"], **values)
             if row is not None:
+                if outcome.attempt is not None:
+                    _keep_attempt(connection, outcome.notification_id, row, outcome.attempt)
                 change(connection, SQL["set_failing"], id=row["webhook_id"], is_failing=not is_delivered, moment=moment)
                 found = fetch_row(connection, SQL["find_webhook"], id=row["webhook_id"])
                 return read_webhook(found) if found else None
@@ -220,6 +221,12 @@ class Webhooks:
 
     async def delete_notifications(self, *, created_before: datetime, limit: int) -> int:
         return await self._database.change(SQL["delete_notifications"], created_before=to_ms(created_before), limit=limit)
+
+
+def _keep_attempt(connection: apsw.Connection, number: NotificationId, row: Row, attempt: WebhookAttempt) -> None:
+    values = {**attempt_row(attempt), "notification_id": number, "webhook_id": row["webhook_id"], "number": row["attempts"]}
+    change(connection, SQL["insert_attempt"], **values)
+    change(connection, SQL["drop_attempts"], notification_id=number, kept=ATTEMPTS_KEPT)
 
 
 def _filter_values(account_id: AccountId, text: str | None, whole_urls: Collection[KeyMode]) -> dict[str, Any]:

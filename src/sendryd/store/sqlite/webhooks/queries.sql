@@ -1,10 +1,14 @@
 -- Webhooks, facts and notifications. sendryd.store.sqlite.engine.loading loads them.
 
 -- columns: webhook
-id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode
+id, account_id, url, events, secret, is_active, created_at, updated_at, failing_since, disabled_reason, mode, previous_secret,
+previous_until
 
 -- columns: event
 id, message_id, delivery_id, type, recipient, created_at, metadata
+
+-- columns: attempt
+notification_id, webhook_id, number, started_at, duration_ms, url, headers, status_code, content_type, response, fault
 
 -- columns: notification
 id, webhook_id, account_id, type, body, state, attempts, due_at, status_code, response, delivered_at, created_at
@@ -44,7 +48,7 @@ SELECT count(*) FROM webhook WHERE account_id = :account_id AND (mode = 'live' O
 -- Replaces the mutable columns of a webhook.
 UPDATE webhook
 SET url = :url, events = :events, is_active = :is_active, updated_at = :updated_at, failing_since = :failing_since,
-    disabled_reason = :disabled_reason
+    disabled_reason = :disabled_reason, secret = :secret, previous_secret = :previous_secret, previous_until = :previous_until
 WHERE account_id = :account_id AND id = :id;
 
 -- name: remove_webhook
@@ -184,7 +188,7 @@ UPDATE notification
 SET state = :state, due_at = coalesce(:due_at, due_at), status_code = :status_code, response = :response, delivered_at = :delivered_at,
     attempts = attempts + 1, lease_token = NULL, lease_node = NULL, lease_boot = NULL, returned_token = NULL
 WHERE id = :id AND ((state = 'leased' AND lease_token = :token AND lease_boot = :boot) OR (state = 'pending' AND returned_token = :token))
-RETURNING webhook_id;
+RETURNING webhook_id, attempts;
 
 -- name: notification_exists
 -- Whether a notification exists.
@@ -218,3 +222,96 @@ WHERE id IN (SELECT id FROM notification INDEXED BY notification_webhook WHERE w
 -- Deletes the oldest notifications.
 DELETE FROM notification
 WHERE id IN (SELECT id FROM (SELECT id, created_at FROM notification ORDER BY id LIMIT :limit) WHERE created_at < :created_before);
+
+-- name: insert_attempt
+-- Stores an attempt.
+INSERT INTO webhook_attempt ({attempt}) VALUES ({:attempt});
+
+-- name: drop_attempts
+-- Deletes all but the newest attempts of a notification.
+DELETE FROM webhook_attempt WHERE notification_id = :notification_id AND id <= (
+    SELECT id FROM webhook_attempt WHERE notification_id = :notification_id ORDER BY id DESC LIMIT 1 OFFSET :kept
+);
+
+-- name: list_attempts
+-- Attempts of notifications of an account, newest first; on request the last of each.
+SELECT {attempt:a}, a.notification_id AS id FROM json_each(:ids) AS given
+JOIN notification n ON n.id = given.value JOIN webhook_attempt a INDEXED BY webhook_attempt_notification ON a.notification_id = n.id
+WHERE +n.account_id = :account_id
+  AND (NOT :is_last OR a.id = (SELECT max(id) FROM webhook_attempt WHERE notification_id = n.id))
+ORDER BY a.id DESC;
+
+-- name: list_health
+-- Codes and times of the newest attempts of a webhook.
+SELECT status_code, duration_ms FROM webhook_attempt INDEXED BY webhook_attempt_health
+WHERE webhook_id = :webhook_id AND started_at >= :since
+  AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = :webhook_id AND webhook.account_id = :account_id)
+ORDER BY started_at DESC LIMIT :limit;
+
+-- name: search_notifications
+-- Notifications of a webhook that match, newest first.
+SELECT {notification:n}, coalesce(n.origin_id, n.id) AS origin_id, e.mode, {event:e:event_}
+FROM notification n LEFT JOIN event e ON e.id = n.event_id
+WHERE n.webhook_id = :webhook_id AND +n.account_id = :account_id AND n.id < :before AND {conditions} ORDER BY n.id DESC LIMIT :limit;
+
+-- name: count_notifications
+-- Number of notifications of a webhook that match.
+SELECT count(*) FROM (
+    SELECT 1 FROM notification n
+    WHERE n.webhook_id = :webhook_id AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = :webhook_id AND webhook.account_id = :account_id)
+      AND {conditions}
+    LIMIT :limit
+);
+
+-- name: list_failing
+-- Failing notifications of a webhook in a range of ids that match, oldest first.
+SELECT n.id FROM notification n
+WHERE n.webhook_id = :webhook_id AND n.id > :seen_id AND n.id <= :last_id AND {conditions} ORDER BY n.id LIMIT :limit;
+
+-- name: newest_notification
+-- The newest notification of a webhook.
+SELECT max(id) FROM notification INDEXED BY notification_webhook WHERE webhook_id = :webhook_id;
+
+-- name: retry_notifications
+-- Makes failing notifications of a webhook due now with all their tries.
+UPDATE notification NOT INDEXED SET state = 'pending', due_at = :moment, attempts = 0, returned_token = NULL, replay_id = coalesce(:replay_id, replay_id)
+WHERE id IN (SELECT value FROM json_each(:ids)) AND webhook_id = :webhook_id AND account_id = :account_id
+  AND (state = 'failed' OR (state = 'pending' AND attempts > 0));
+
+-- name: list_delivered
+-- Those of some notifications of a webhook that are delivered.
+SELECT id FROM notification
+WHERE id IN (SELECT value FROM json_each(:ids)) AND webhook_id = :webhook_id AND account_id = :account_id AND state = 'delivered' ORDER BY id;
+
+-- name: insert_replay
+-- Stores a replay.
+INSERT INTO webhook_replay (webhook_id, start_at, end_at, type, status_code, seen_id, last_id, total, made_by, created_at)
+VALUES (:webhook_id, :start, :end, :type, :status_code, 0, :last_id, :total, :by, :moment);
+
+-- name: drop_replays
+-- Deletes the replays of a webhook.
+DELETE FROM webhook_replay WHERE webhook_id = :webhook_id;
+
+-- name: list_unfinished_replays
+-- Replays that are not finished, and whose webhook is active.
+SELECT webhook_replay.id, webhook_id, account_id, start_at, end_at, type, status_code, seen_id, last_id
+FROM webhook_replay INDEXED BY webhook_replay_unfinished JOIN webhook ON webhook.id = webhook_id
+WHERE finished_at IS NULL AND webhook.is_active ORDER BY webhook_replay.id;
+
+-- name: move_replay
+-- Takes the next notifications of a replay, unless another process has.
+UPDATE webhook_replay SET seen_id = :next_id, finished_at = :finished_at WHERE id = :id AND seen_id = :seen_id AND finished_at IS NULL;
+
+-- name: count_replayed
+-- Adds to the number of notifications that a replay has made due.
+UPDATE webhook_replay SET made = made + :made WHERE id = :id;
+
+-- name: get_replay
+-- The last replay of a webhook of an account.
+SELECT webhook_replay.id, total, made, made_by, webhook_replay.created_at, finished_at
+FROM webhook_replay JOIN webhook ON webhook.id = webhook_id
+WHERE webhook_id = :webhook_id AND webhook.account_id = :account_id ORDER BY webhook_replay.id DESC LIMIT 1;
+
+-- name: count_replay
+-- Notifications of a replay by their state.
+SELECT state, count(*) AS number FROM notification INDEXED BY notification_replay WHERE replay_id = :replay_id GROUP BY state;

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import hmac
+import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from sendry.resources.webhooks_util import verify_signature
 from standardwebhooks import WebhookVerificationError
 
-from sendryd.notify.signature import sign
+from sendryd.policy.webhook_signature import recognise, sign
 from sendryd.runtime.clock import SystemClock
 
 SECRET = "whsec_" + "Ab3" * 14 + "xy"
@@ -96,3 +98,49 @@ def test_any_text_is_signed_as_the_judge_signs_it(key: bytes, text: str, timesta
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=timestamp)
     assert headers["webhook-signature"] == standardwebhooks.Webhook(secret).sign("evt_9", moment, body.decode())
     assert verify_signature(body.decode(), headers["Sendry-Signature"], secret)
+
+
+def test_two_secrets_are_valid_side_by_side() -> None:
+    headers = sign(OTHER, BODY, identity="evt_1", timestamp=now(), previous=SECRET)
+    judge(SECRET, BODY, headers)
+    judge(OTHER, BODY, headers)
+    assert verify_signature(BODY.decode(), headers["Sendry-Signature"], SECRET)
+    expected = hmac.new(SECRET.encode(), BODY, hashlib.sha256).hexdigest()
+    assert headers["X-Sendry-Signature"] == f"sha256={expected}"
+
+
+HEADERS = sign(OTHER, BODY, identity="evt_1", timestamp=1_700_000_000)
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "\n".join(f"{name}: {value}" for name, value in HEADERS.items()),
+        json.dumps(HEADERS),
+        f"INFO x-sendry-signature={HEADERS['X-Sendry-Signature']} took=3ms",
+        HEADERS["Sendry-Signature"],
+        f"Webhook-Id: evt_1\nWebhook-Timestamp: 1700000000\nWebhook-Signature: v1,{'A' * 43}= {HEADERS['webhook-signature']}",
+    ],
+)
+def test_a_signature_in_a_log_is_recognised(pasted: str) -> None:
+    assert recognise(pasted, BODY, [SECRET, OTHER]) == OTHER
+    assert recognise(pasted, BODY, [SECRET]) is None
+    assert recognise(pasted, BODY + b" ", [SECRET, OTHER]) is None
+
+
+def test_id_and_time_of_a_bare_signature_are_given_beside_it() -> None:
+    pasted = HEADERS["webhook-signature"]
+    assert recognise(pasted, BODY, [OTHER], identity="evt_1", timestamp="1700000000") == OTHER
+    assert recognise(pasted, BODY, [OTHER], identity="evt_2", timestamp="1700000000") is None
+
+
+@pytest.mark.parametrize("pasted", ["", "whsec_secret", "sha256=abc", "t=1,v1=abc"])
+def test_a_text_without_a_signature_is_refused(pasted: str) -> None:
+    with pytest.raises(ValueError, match="no signature"):
+        recognise(pasted, BODY, [SECRET])
+
+
+@given(st.text())
+def test_any_text_can_be_pasted(pasted: str) -> None:
+    with suppress(ValueError):
+        assert recognise(pasted, BODY, [SECRET]) is None
