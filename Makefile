@@ -9,7 +9,7 @@ INTEROP := build/interop
 PYTHON := $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
 	if $$name -c 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 
-.PHONY: help setup setup-dev run demo test test-quick test-soak interop-programs fmt lint types arch docs check cov fuzz bench lock clean
+.PHONY: help setup setup-dev run demo test test-quick test-soak interop-programs fmt lint types arch docs check cov fuzz bench pictures lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -93,6 +93,10 @@ bench: setup-dev ## Run the benchmarks
 	$(BIN)/python benchmarks/accept.py
 	$(BIN)/python benchmarks/signatures.py
 	$(BIN)/python benchmarks/dialogue.py
+	$(BIN)/python benchmarks/browser.py
+
+pictures: setup-dev ## Draw the pictures of the dashboard in docs/pictures anew; needs Chromium
+	$(BIN)/python tools/pictures.py
 
 # Needs uv. Lock files have hashes and no addresses.
 lock: ## Lock the dependencies anew

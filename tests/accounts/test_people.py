@@ -94,6 +94,22 @@ async def test_a_reset_link_gives_another_password_and_ends_the_sessions(people:
     await signin.sign_in("bob@acme.example", "another good one", client=HERE)
 
 
+async def test_a_disabled_member_is_signed_out_and_stays_out_until_enabled(people: People, signin: SignIn, store: Store) -> None:
+    made = await owner(people)
+    ann = await signin.find_session(made.secret)
+    assert ann is not None
+    bob, bobs = await member(people, signin, made, "bob@acme.example", Role.MEMBER)
+    await people.set_disabled(bobs, disabled=True, by=ann, client=HERE)
+    assert await store.list_sessions(bob.person.id) == []
+    with pytest.raises(SignInFailed):
+        await signin.sign_in("bob@acme.example", PASSWORD, client=HERE)
+    assert [each.is_disabled for each in await people.list(ACCOUNT)] == [False, True]
+    await people.set_disabled(bobs, disabled=False, by=ann, client=HERE)
+    await signin.sign_in("bob@acme.example", PASSWORD, client=HERE)
+    with pytest.raises(NotAllowed):
+        await people.set_disabled(ann.membership, disabled=True, by=ann, client=HERE)
+
+
 async def test_nobody_resets_the_password_of_somebody_who_may_do_more(people: People, signin: SignIn, store: Store) -> None:
     made = await owner(people)
     ann = await signin.find_session(made.secret)

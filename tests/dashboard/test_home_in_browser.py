@@ -140,13 +140,14 @@ def test_a_test_is_sent_from_a_dialog_and_opens(page: Page, mails: World) -> Non
     mails.wait_until(lambda: any("dialog@example.org" in mail.recipients for mail in mails.mailhost.mails))
 
 
-def test_figures_that_stand_still_turn_grey_and_say_their_age(page: Page, mails: World) -> None:
+def test_figures_that_stand_still_turn_grey_and_say_their_age(chromium: Chromium, reader: Browser, mails: World) -> None:
     send(mails, "grey@example.org")
-    page.clock.install()
-    page.goto("/")
-    page.wait_for_selector('[data-live="live"]')
-    page.context.set_offline(True)
-    page.route("**/live*", lambda route: route.abort())
-    page.clock.run_for(15_000)
-    page.locator("figure-age[data-old]").wait_for()
-    assert "s old" in page.locator("figure-age").inner_text()
+    with open_tab(chromium, reader, may_lose_network=True) as page:
+        page.clock.install()
+        page.goto("/")
+        page.wait_for_selector('[data-live="live"]')
+        page.context.set_offline(True)
+        page.route("**/live*", lambda route: route.abort())
+        page.clock.run_for(15_000)
+        page.locator("figure-age[data-old]").wait_for()
+        assert "s old" in page.locator("figure-age").inner_text()

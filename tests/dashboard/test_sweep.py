@@ -1,5 +1,7 @@
 """Every page in Chromium, at three widths, light and dark: nothing scrolls sideways, axe finds nothing, nothing is said in the console."""
 
+import html
+import re
 from collections.abc import Iterator
 from importlib import resources
 
@@ -7,6 +9,8 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page
 
+from sendryd.dashboard.pages import PAGES
+from sendryd.policy.rights import Right
 from sendryd.testing.world import World
 
 from .conftest import Browser, open_tab
@@ -21,10 +25,14 @@ RUN_AXE = """(tags) => axe.run(document, {runOnly: tags, rules: {"target-size": 
     found.violations.flatMap((each) => each.nodes.map((node) => `${each.id} at ${node.target.join(" ")}: ${node.any[0]?.message ?? each.help}`)))"""
 # What scrolls sideways, a page without its one main heading, ids that are given twice.
 FRAME = """() => {
+  const NAMES = new Set(("home emails email test queue queue-domain domains domain keys webhooks webhook suppressions templates template smtp-log " +
+    "api-log health team settings audit analytics sign-in welcome me missing elevate bulk").split(" "));
   const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
   const over = document.documentElement.scrollWidth - innerWidth;
-  const wide = over <= 0 ? [] : [...document.body.querySelectorAll("*")].filter((each) => each.getBoundingClientRect().right > innerWidth + 1);
+  const wide = over <= 0 ? [] : [...document.body.querySelectorAll("*")].filter((each) =>
+    each.getBoundingClientRect().right > innerWidth + 1 && each.getBoundingClientRect().left < innerWidth && each.children.length < 3);
   return [
+    ...(NAMES.has(document.body.dataset.page) ? [] : [`data-page ${document.body.dataset.page}`]),
     ...(over > 0 ? [`scrolls by ${over}: ${wide.slice(-1)[0]?.outerHTML.slice(0, 160)}`] : []),
     ...(document.querySelectorAll("h1").length - document.querySelectorAll(".over h1").length === 1 ? [] : ["not one h1"]),
     ...ids.filter((id, at) => ids.indexOf(id) !== at).map((id) => `id twice: ${id}`),
@@ -55,7 +63,8 @@ def ask_axe(tab: Page) -> list[str]:
 def test_a_page_fits_and_can_be_used_by_everybody(pattern: str, places: dict[str, list[str]], tabs: dict[bool, Page]) -> None:
     tab = tabs[pattern in OPEN]
     found: list[str] = []
-    for path in places.get(pattern, [pattern]):
+    paths = places.get(pattern, [pattern])
+    for path in paths:
         assert "{" not in path, f"places.fill gives no address for {pattern}"
         tab.emulate_media(color_scheme="light")
         tab.goto(path)
@@ -63,7 +72,86 @@ def test_a_page_fits_and_can_be_used_by_everybody(pattern: str, places: dict[str
             tab.set_viewport_size({"width": width, "height": 900})
             found += [f"{path} {width}: {fault}" for fault in tab.evaluate(FRAME)]
         found += [f"{path} light: {fault}" for fault in ask_axe(tab)]
-        tab.set_viewport_size({"width": WIDTHS[0], "height": 900})
-        tab.emulate_media(color_scheme="dark")
-        found += [f"{path} dark: {fault}" for fault in ask_axe(tab)]
+        if path is paths[0]:  # colours are those of the page, whatever its address
+            tab.emulate_media(color_scheme="dark")
+            tab.set_viewport_size({"width": WIDTHS[0], "height": 900})
+            found += [f"{path} dark: {fault}" for fault in ask_axe(tab)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("pattern", ["/", "/emails", "/emails/{id}", "/domains/{name}", "/test", "/queue", "/queue/{domain}"])
+def test_a_phone_in_the_dark_that_shows_everything_twice_as_large_needs_no_scrolling_sideways(
+    pattern: str, places: dict[str, list[str]], tabs: dict[bool, Page]
+) -> None:
+    tab = tabs[False]
+    tab.emulate_media(color_scheme="dark")
+    found: list[str] = []
+    for path in places.get(pattern, [pattern]):
+        tab.set_viewport_size({"width": 180, "height": 400})  # 360 by 800 at 200 %
+        tab.goto(path)
+        found += [f"{path} zoomed: {fault}" for fault in tab.evaluate(FRAME)]
+        tab.set_viewport_size({"width": 360, "height": 800})
+        tab.evaluate("document.documentElement.style.fontSize = '200%'")
+        found += [f"{path} large text: {fault}" for fault in tab.evaluate(FRAME)]
+    assert not found, "\n".join(found)
+
+
+def test_tab_comes_to_the_skip_link_first_and_from_there_to_the_main_button(places: dict[str, list[str]], tabs: dict[bool, Page]) -> None:
+    tab = tabs[False]
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    for path in (places["/domains/{name}"][0], places["/emails"][-2], "/keys"):
+        tab.goto(path)
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("document.activeElement.className") == "skip"
+        tab.keyboard.press("Enter")
+        for _ in range(60):
+            tab.keyboard.press("Tab")
+            if tab.evaluate("document.activeElement.matches('main .button.main')"):
+                break
+        else:
+            pytest.fail(f"{path}: Tab does not come to the main button")
+        assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", path
+
+
+def test_pages_can_be_read_without_script(chromium: Chromium, reader: Browser, places: dict[str, list[str]]) -> None:
+    with open_tab(chromium, reader, script=False) as tab:
+        for pattern in set(patterns()) - set(OPEN):
+            path = places.get(pattern, [pattern])[0]
+            tab.goto(path)
+            assert tab.locator("h1").first.is_visible(), path
+            assert len(tab.locator("main").inner_text()) > 60, path
+        tab.goto(places["/emails"][-1])
+        assert tab.locator("[data-sentence]").is_visible()
+        tab.goto(places["/emails/{id}"][1])
+        assert tab.locator("iframe").is_visible()
+
+
+def test_a_viewer_is_shown_no_form_that_they_may_not_send(looker: Browser, places: dict[str, list[str]]) -> None:
+    changes = {re.compile(re.sub(r"\{\w+\}", "[^/?]+", page.path)): page.needs_to_change for page in PAGES if page.post and page.needs}
+    for pattern in set(patterns()) - set(OPEN):
+        for path in places.get(pattern, [pattern]):
+            shown = looker.get(path)
+            assert shown.status in {200, 303, 404}, path
+            for action in re.findall(r'<form[^>]* method="post"[^>]* action="([^"]+)"', shown.text):
+                rights = [right for route, right in changes.items() if route.fullmatch(html.unescape(action).partition("?")[0])]
+                assert Right.SEE in rights or action == "/sign-out", (path, action)
+
+
+def test_what_is_not_there_and_what_went_wrong_look_like_the_other_pages(chromium: Chromium, reader: Browser) -> None:
+    context = chromium.new_context(base_url=reader.base, color_scheme="dark")
+    context.add_cookies([{"name": name, "value": value, "url": reader.base} for name, value in reader.cookies.items()])
+    tab = context.new_page()
+    for path in ("/nowhere", "/welcome/unusable", "/emails/em_0ap5bnt18v800"):
+        tab.goto(path)
+        assert [*tab.evaluate(FRAME), *ask_axe(tab)] == [], path
+    context.close()
+
+
+def test_pages_of_an_empty_installation_fit_and_say_what_comes_next(chromium: Chromium, owner: Browser) -> None:
+    found: list[str] = []
+    with open_tab(chromium, owner, width=360) as tab:
+        for path in sorted({*patterns()} - {*OPEN}):
+            if "{" not in path:
+                tab.goto(path)
+                found += [f"{path}: {fault}" for fault in (*tab.evaluate(FRAME), *ask_axe(tab))]
     assert not found, "\n".join(found)

@@ -68,6 +68,16 @@ def test_a_password_is_reset_by_a_link(relay: RelayProcess, owner: Browser, view
     assert (browser.get("/").status, locked_out.get("/").status, browser.get(path).status) == (200, 303, 410)
 
 
+def test_a_disabled_person_is_out_at_once(relay: RelayProcess, owner: Browser) -> None:
+    dora = joined(relay, owner, "dora@acme.example", "member")
+    member, _ = rows(owner.get("/team"))["dora@acme.example"]
+    assert owner.send(f"/team/{member}/disable", {"disabled": "yes"}, page="/team").headers["location"] == "/team?said=disabled"
+    assert dora.get("/").headers["location"] == "/sign-in"
+    assert "Disabled" in owner.get("/team")
+    assert owner.send(f"/team/{member}/disable", {"disabled": "no"}, page="/team").status == 303
+    assert dora.get("/").status == 303  # the session has ended for good
+
+
 def test_without_the_second_factor_that_the_account_requires_nothing_opens_but_its_set_up(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

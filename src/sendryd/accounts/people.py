@@ -156,14 +156,7 @@ class People:
 
         Raises `NotFound` for an invitation, and `NotAllowed` for a person who may do more than `by` may, here or in another account.
         """
-        _check_rank(by.membership.role, member.role)
-        person = await self._store.get_person(member.person_id) if member.person_id is not None else None
-        if person is None:
-            raise NotFound("the invitation is not taken up yet")
-        if person.is_operator and not by.person.is_operator:
-            raise NotAllowed("only an operator resets the password of another")
-        if any(each.account_id != member.account_id for each in await self._store.list_accounts_of(person.id)):
-            raise NotAllowed("the person belongs to another account, too")
+        person = await self._manageable(member, by)
         token, now = self._rand.secret(SECRET_LENGTH), self._clock.now()
         await self._store.add_link(
             Link(
@@ -197,6 +190,31 @@ class People:
         entry = self._audit.entry(link.account_id, person.email, client, "person.password_reset", person.email)
         await self._store.reset_password(link, person, renewed, entry, self._clock.now())
         return await self._signin.start(renewed, link.account_id, client)
+
+    async def set_disabled(self, member: Membership, *, disabled: bool, by: SignedIn, client: Client) -> None:
+        """Keeps a member from signing in and ends their sessions, or lets them in again.
+
+        Raises as `make_reset_link` does, `NotAllowed` also for oneself and for owners, and `Changed`.
+        """
+        person = await self._manageable(member, by)
+        if person.id == by.person.id or member.role is Role.OWNER:
+            raise NotAllowed("owners, and people themselves, are not disabled: give the person another role first")
+        action = "person.disabled" if disabled else "person.enabled"
+        entry = self._audit.entry(member.account_id, by.person.email, client, action, member.email)
+        await self._store.change_person(person, replace(person, disabled_at=self._clock.now() if disabled else None), entry)
+        await self._store.end_sessions(person.id)
+
+    async def _manageable(self, member: Membership, by: SignedIn) -> PersonRecord:
+        """The person of a member. Raises `NotFound`, `NotAllowed`."""
+        _check_rank(by.membership.role, member.role)
+        person = await self._store.get_person(member.person_id) if member.person_id is not None else None
+        if person is None:
+            raise NotFound("the invitation is not taken up yet")
+        if person.is_operator and not by.person.is_operator:
+            raise NotAllowed("only an operator manages another")
+        if any(each.account_id != member.account_id for each in await self._store.list_accounts_of(person.id)):
+            raise NotAllowed("the person belongs to another account, too")
+        return person
 
     async def rename(self, signed_in: SignedIn, name: str, *, client: Client) -> None:
         """Changes the person's own name. Raises `BadPersonField`, `Changed`."""

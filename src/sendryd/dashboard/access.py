@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sendryd.accounts.attention import View
 from sendryd.accounts.audit import Client
 from sendryd.accounts.signin import MAX_SESSION, NewSession, SignIn
 from sendryd.policy.devicemark import is_device_mark, make_device_mark
@@ -35,6 +36,11 @@ class Visitor:
 
     secret: str  # the cookie's value
     signed_in: SignedIn
+
+    @property
+    def view(self) -> View:
+        """What the person sees of the installation's state."""
+        return View(account_id=self.signed_in.membership.account_id, sees_everything=self.may(Right.OPERATE))
 
     def may(self, right: Right) -> bool:
         """Whether the person may do it."""

@@ -5,7 +5,7 @@ answers a failure with a page that has the request's id.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
 
@@ -107,7 +107,8 @@ class _Frame:
             await self._note_refused(request, visitor)
             return await self._missing(Visit(self._needs, request, visitor, visitor.secret), 404 if request.method != "POST" else 403)
         secret = visitor.secret if visitor else request.cookies.get(FORM_COOKIE) or self._needs.rand.secret(FORM_SECRET_LENGTH)
-        visit = Visit(self._needs, request, visitor, secret, live=live_address(page.live, request) if page.live else "")
+        counts = await self._needs.counts.of(visitor.view) if visitor else {}
+        visit = Visit(self._needs, request, visitor, secret, live=live_address(page.live, request) if page.live else "", counts=counts)
         if request.method == "POST":
             try:
                 fields = await read_form(request, max_size=MAX_FORM, max_fields=MAX_FIELDS)
@@ -115,7 +116,7 @@ class _Frame:
                 return _refuse(413, "The form is larger than 2 MiB.")
             if not self._access.made_by_our_page(request, secret, fields):
                 return _refuse(403, "This change did not come from a page of the dashboard: open the page again and repeat it.")
-            posted = Visit(self._needs, request, visitor, secret, fields)
+            posted = replace(visit, fields=fields, live="")
             asks = page.proof is not None and visitor is not None and page.proof(posted)
             answer = await (proven(posted, page.post) if asks else page.post(posted)) if page.post else _refuse(405, "")
         elif page.proof_to_get and visitor is not None and not visit.is_elevated:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from sendryd.dashboard.navigation import places
 from sendryd.dashboard.visit import Visit, headers
 from sendryd.policy.rights import Right
 from sendryd.runtime.answers import ABORT
@@ -161,8 +162,11 @@ class _Topic:
             self.end()
 
     async def _read(self) -> dict[str, str]:
-        values = await self._source.read(self._visit)
-        return {target: self._visit.render_part(template, values, self._placeholder) for target, template in self._source.parts.items()}
+        visit, needs = self._visit, self._visit.needs
+        side = {"places": places(self._source.page, needs.paths, await needs.counts.of(visit.me.view))}
+        values = await self._source.read(visit)
+        parts = {target: visit.render_part(template, values, self._placeholder) for target, template in self._source.parts.items()}
+        return {**parts, "places": visit.render_part("places.html", side, self._placeholder)}
 
     def _tell(self, parts: dict[str, str]) -> None:
         changed = {target: text for target, text in parts.items() if self._sent.get(target) != text}

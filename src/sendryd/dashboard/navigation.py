@@ -1,8 +1,10 @@
 """The places of the dashboard, as the side and the menu list them. Pure."""
 
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
+
+from sendryd.dashboard.counts import Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,7 @@ class Place:
     page: str  # `data-page` of its page
     is_here: bool = False
     group: str = ""
+    count: Count | None = None
 
 
 _PLACES: Final = (
@@ -54,13 +57,13 @@ class Group:
     places: tuple[Place, ...]
 
 
-def places(page: str, paths: Container[str]) -> tuple[Group, ...]:
-    """The places that have a page at one of `paths`; the one that `page` belongs to is marked."""
+def places(page: str, paths: Container[str], counts: Mapping[str, Count]) -> tuple[Group, ...]:
+    """The places that have a page at one of `paths`, with their figures; the one that `page` belongs to is marked."""
     here = _WITHIN.get(page, page)
     groups: dict[str, list[Place]] = {}
     for each in _PLACES:
         if each.path not in paths:
             continue
-        marked = Place(each.path, each.icon, each.text, each.page, each.page == here, each.group)
+        marked = replace(each, is_here=each.page == here, count=counts.get(each.path))
         groups.setdefault(each.group, []).append(marked)
     return tuple(Group(name, tuple(found)) for name, found in groups.items())

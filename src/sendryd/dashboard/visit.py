@@ -23,6 +23,7 @@ from sendryd.accounts.suppressions import Suppressions
 from sendryd.accounts.templates import Templates
 from sendryd.accounts.webhooks import Webhooks
 from sendryd.dashboard.access import Access, Site, Visitor, client_of
+from sendryd.dashboard.counts import Count, Counts
 from sendryd.dashboard.glances import Glances
 from sendryd.dashboard.look import LOOK_COOKIE, read_look
 from sendryd.dashboard.navigation import places
@@ -102,6 +103,7 @@ class Needs:
     watch: Watch
     notices: Notices
     attention: Attention
+    counts: Counts
     paths: frozenset[str]  # of all pages
     settings: Callable[[], list[EffectiveSetting]]
 
@@ -116,6 +118,7 @@ class Visit:
     form_secret: str  # the session's, or that of a browser before signing in
     fields: Mapping[str, str] = field(default_factory=dict)  # of a posted form
     live: str = ""  # the address of the stream that keeps the page up to date; empty: it is not live
+    counts: Mapping[str, Count] = field(default_factory=dict)  # beside the places
 
     @property
     def me(self) -> Visitor:
@@ -172,7 +175,7 @@ class Visit:
             "page": page,
             "look": read_look(self.request.cookies.get(LOOK_COOKIE, "")),
             "me": _me(visitor) if visitor else None,
-            "places": places(page, self.needs.paths) if visitor else (),
+            "places": places(page, self.needs.paths, self.counts) if visitor else (),
             "paths": tuple(self.needs.paths),
             "q": "",
             "live": self.live if status == 200 else "",

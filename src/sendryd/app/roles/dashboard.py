@@ -12,6 +12,7 @@ from sendryd.app.roles.running import Running, Shared, attention_of, intake_of, 
 from sendryd.app.settings import PREFIX, Settings
 from sendryd.dashboard.access import Access, Site
 from sendryd.dashboard.app import routes
+from sendryd.dashboard.counts import Counts
 from sendryd.dashboard.glances import Glances
 from sendryd.dashboard.live import Streams
 from sendryd.dashboard.pages import PAGES
@@ -40,12 +41,8 @@ def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port
 
 def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> Needs:
     settings = basics.settings
-    site = Site(
-        public_url=shared.public_url,
-        hosts=frozenset({settings.hostname, settings.http_listen.host}),
-        allows_plain_text=settings.insecure_dashboard,
-    )
-
+    site = _site(settings, shared)
+    attention = attention_of(basics)
     answers = Answers(shared.budget.showing, shared.budget.page_files, shared.budget.turns, settings.data_dir)
     return Needs(
         store=basics.store,
@@ -84,9 +81,18 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         queue_lifetime=settings.max_queue_age,
         notices=Notices(basics.store, intake_of(basics, running, shared), rand=basics.rand),
         watch=watch_of(basics, running),
-        attention=attention_of(basics),
+        attention=attention,
+        counts=Counts(attention, basics.clock),
         paths=frozenset(page.path for page in PAGES),
         settings=lambda: effective(settings),
+    )
+
+
+def _site(settings: Settings, shared: Shared) -> Site:
+    return Site(
+        public_url=shared.public_url,
+        hosts=frozenset({settings.hostname, settings.http_listen.host}),
+        allows_plain_text=settings.insecure_dashboard,
     )
 
 

@@ -173,6 +173,7 @@ async def _show_link(visit: Visit, purpose: LinkPurpose, wrong: dict[str, str], 
         username = invited.email
         text = f"{username} is invited as {invited.role.value}."
     values = {
+        "me": None,  # the page is for somebody else, who may open it in a browser that a person is signed in with
         "usable": link is not None,
         "heading": heading,
         "text": text,

@@ -14,13 +14,15 @@ from sendryd.dashboard.visit import Visit
 from sendryd.model.actor import Role
 from sendryd.model.people import Membership
 from sendryd.policy.rights import Right
-from sendryd.store.errors import Conflict, NotAllowed, NotFound
+from sendryd.store.errors import Changed, Conflict, NotAllowed, NotFound
 
 SAID: Final = {
     "role": "The role is changed. The person's sessions have ended.",
     "removed": "The person is removed.",
     "withdrawn": "The invitation is withdrawn: its link is of no use any more.",
     "ended": "The person is signed out everywhere.",
+    "disabled": "The person is signed out and cannot sign in.",
+    "enabled": "The person can sign in again.",
     "required": "A second factor is required from now on. People without one are asked to set it up.",
     "not-required": "The second factor is left to each person.",
 }
@@ -53,6 +55,8 @@ class MemberView:
     is_me: bool
     seen: Moment | None
     has_factor: bool
+    is_disabled: bool
+    may_disable: bool
     invited: Moment
     invited_by: str
     is_manageable: bool
@@ -104,6 +108,16 @@ async def reset(visit: Visit, member: Membership) -> Response:
     """`POST /team/{id}/reset`: the link for a new password is shown once."""
     made = await visit.needs.invitations.reset(member, by=visit.me.signed_in, client=visit.client)
     return await _show(visit, {}, status=200, invited=made)
+
+
+async def disable(visit: Visit, member: Membership) -> Response:
+    """`POST /team/{id}/disable`: keeps the person out, or lets them in again."""
+    is_disabled = visit.fields.get("disabled") == "yes"
+    try:
+        await visit.needs.people.set_disabled(member, disabled=is_disabled, by=visit.me.signed_in, client=visit.client)
+    except Changed:
+        return await _show(visit, {"": "This was changed elsewhere in the meantime: load the page again."}, status=409)
+    return visit.go("/team?said=disabled" if is_disabled else "/team?said=enabled")
 
 
 async def require_factor(visit: Visit) -> Response:
@@ -170,6 +184,8 @@ async def _show(visit: Visit, wrong: Mapping[str, str], *, status: int, invited:
             is_me=each.id == me,
             seen=moment_of(each.seen_at) if each.seen_at else None,
             has_factor=each.has_factor,
+            is_disabled=each.is_disabled,
+            may_disable=each.id != me and each.role is not Role.OWNER,
             invited=moment_of(each.invited_at),
             invited_by=each.invited_by,
             is_manageable=may_manage(mine, each.role),
@@ -206,5 +222,6 @@ PAGES: Final = (
     Page(path="/team/{id}/role", post=_on_member(set_role), needs_to_change=Right.ADMINISTER, proof=always),
     Page(path="/team/{id}/remove", post=_on_member(remove), needs_to_change=Right.ADMINISTER),
     Page(path="/team/{id}/reset", post=_on_member(reset), needs_to_change=Right.ADMINISTER, proof=always),
+    Page(path="/team/{id}/disable", post=_on_member(disable), needs_to_change=Right.ADMINISTER),
     Page(path="/team/{id}/end-sessions", post=_on_member(end_sessions), needs_to_change=Right.ADMINISTER),
 )
