@@ -104,7 +104,7 @@ def test_tab_comes_to_the_skip_link_first_and_from_there_to_the_main_button(plac
         tab.keyboard.press("Tab")
         assert tab.evaluate("document.activeElement.className") == "skip"
         tab.keyboard.press("Enter")
-        for _ in range(60):
+        for _ in range(300):  # a list of fifty rows, each with its box and its link
             tab.keyboard.press("Tab")
             if tab.evaluate("document.activeElement.matches('main .button.main')"):
                 break
