@@ -29,7 +29,8 @@ from sendryd.testing.world import World
 REQUIRE_ALL = os.environ.get("SENDRYD_TEST_REQUIRE_ALL") == "1"
 WITH_SOCKETS = {"system", "interop", "crash", "testing"}
 WITH_PROGRAMS = {"system", "interop", "crash", "testing", "cli"}  # what those write may be large, and is kept where one fails
-LONGEST_FIRST = ("crash", "system", "cli", "interop", "testing")
+LONGEST_FIRST = ("crash", "dashboard", "system", "cli", "interop", "testing")
+IN_BROWSER = re.compile("in_browser|sweep")  # files whose tests wait for a browser: the longest
 NPM_PACKAGES = {"nodemailer", "mailparser"}
 NODE_MODULES = Path(__file__).parents[1] / "build" / "interop" / "node_modules"
 _missing: Counter[str] = Counter()
@@ -59,7 +60,11 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start programs come first: they wait more than they work, and one that began last would run alone."""
-    items.sort(key=lambda item: LONGEST_FIRST.index(folder) if (folder := folder_of(item)) in LONGEST_FIRST else len(LONGEST_FIRST))
+    items.sort(key=lambda item: (not IN_BROWSER.search(item.path.name), _turn(folder_of(item))))
+
+
+def _turn(folder: str) -> int:
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def is_there(program: str) -> bool:

@@ -44,7 +44,7 @@ def test_the_page_of_a_destination_has_its_servers_and_its_limit(mails: World, r
         assert "127.0.0.1, TLSv1.3" in words
         assert "answered" in words
         assert "Last success" in words
-    assert re.search(r"<dd data-sending>0 of \d+ at once</dd>", page.text)
+    mails.wait_until(lambda: re.search(r"<dd data-sending>0 of \d+ at once</dd>", reader.get("/queue/servers.test").text) is not None)
 
 
 def test_a_destination_that_puts_mail_off_is_named_with_its_cause(mails: World, reader: Browser, looker: Browser) -> None:
