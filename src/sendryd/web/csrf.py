@@ -27,7 +27,7 @@ def make_token(session_secret: str, chance: str) -> str:
 
 
 def is_token(session_secret: str, token: str) -> bool:
-    """Whether a token is one of this session's."""
+    """Whether a token was made with this secret."""
     try:
         octets = base64.urlsafe_b64decode(token.encode("ascii", "replace"))
     except (binascii.Error, ValueError):
