@@ -79,6 +79,14 @@ class Browser:
         return answer
 
 
+def become_owner(relay: RelayProcess) -> Browser:
+    """The browser of somebody who has just become the owner."""
+    browser = Browser(relay.ready["http"])
+    path = urlsplit(relay.ready["owner_url"]).path
+    assert browser.send(path, {"name": "Mara Lind", "email": EMAIL, "password": PASSWORD}).status == 303
+    return browser
+
+
 @pytest.fixture(scope="session")
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
     with RelayProcess(tmp_path_factory.mktemp("dashboard") / "data") as running:
@@ -88,10 +96,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
 @pytest.fixture(scope="session")
 def owner(relay: RelayProcess) -> Browser:
     """The owner's browser."""
-    browser = Browser(relay.ready["http"])
-    path = urlsplit(relay.ready["owner_url"]).path
-    assert browser.send(path, {"name": "Mara Lind", "email": EMAIL, "password": PASSWORD}).status == 303
-    return browser
+    return become_owner(relay)
 
 
 @pytest.fixture
@@ -142,10 +147,7 @@ def mails(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(scope="session")
 def reader(mails: World) -> Browser:
     """The browser of the owner of `mails`."""
-    browser = Browser(mails.relay.ready["http"])
-    path = urlsplit(mails.relay.ready["owner_url"]).path
-    assert browser.send(path, {"name": "Mara Lind", "email": EMAIL, "password": PASSWORD}).status == 303
-    return browser
+    return become_owner(mails.relay)
 
 
 @pytest.fixture(scope="session")

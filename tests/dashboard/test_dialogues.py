@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser as Chromium
@@ -15,7 +14,7 @@ from sendryd.testing.clients import RestClient
 from sendryd.testing.mailhost import DEFAULT_EXTENSIONS, Script
 from sendryd.testing.world import SENDING_DOMAIN, World
 
-from .conftest import EMAIL, PASSWORD, Browser, open_tab
+from .conftest import Browser, become_owner, open_tab
 from .test_emails import send
 
 pytestmark = pytest.mark.sockets
@@ -61,10 +60,7 @@ def smart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def signed_in(smart: World) -> Browser:
-    browser = Browser(smart.relay.ready["http"])
-    path = urlsplit(smart.relay.ready["owner_url"]).path
-    assert browser.send(path, {"name": "Mara Lind", "email": EMAIL, "password": PASSWORD}).status == 303
-    return browser
+    return become_owner(smart.relay)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser as Chromium
@@ -17,7 +16,7 @@ from sendryd.store.sqlite import open_store
 from sendryd.testing.samples import Samples
 from sendryd.testing.world import RECIPIENT_DOMAIN, World
 
-from .conftest import EMAIL, PASSWORD, Browser, open_tab
+from .conftest import become_owner, open_tab
 from .test_emails import send
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
@@ -25,13 +24,6 @@ pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 MESSAGES, EACH = 20, 1000  # benchmarks/bulk.py does 100,000
 STREAMS = 50
 DRAIN = 10.0  # seconds: answers under way have 5, SMTP sessions and attempts some more
-
-
-def owner_of(world: World) -> Browser:
-    browser = Browser(world.relay.ready["http"])
-    path = urlsplit(world.relay.ready["owner_url"]).path
-    assert browser.send(path, {"name": "Mara Lind", "email": EMAIL, "password": PASSWORD}).status == 303
-    return browser
 
 
 async def fill(data_dir: Path) -> None:
@@ -49,7 +41,7 @@ def test_all_mail_to_a_destination_is_cancelled_while_other_mail_goes_on(chromiu
         world.relay.stop()
         world.thread.run(fill(world.relay.data_dir))
         world.relay.start()
-        owner = owner_of(world)
+        owner = become_owner(world.relay)
         with open_tab(chromium, owner) as page:
             page.goto("/queue")
             row = page.locator('[data-destination="dead.test"]')
@@ -73,7 +65,7 @@ def test_a_restart_under_many_open_pages_is_quick_and_they_go_on(chromium: Chrom
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     with World(tmp_path, env={"SENDRYD_HTTP_LISTEN": f"127.0.0.1:{port}"}) as world, ExitStack() as stack:
-        owner = owner_of(world)
+        owner = become_owner(world.relay)
         page = stack.enter_context(open_tab(chromium, owner, may_lose_network=True))
         page.goto("/emails")
         page.wait_for_selector("[data-live=live]")

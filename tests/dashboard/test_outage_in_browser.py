@@ -1,7 +1,6 @@
 """A receiving server stops and starts again: the pages say so, and take it back, without a click."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser as Chromium
@@ -9,7 +8,7 @@ from playwright.sync_api import Browser as Chromium
 from sendryd.testing.clients import RestClient
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
-from .conftest import EMAIL, PASSWORD, Browser, open_tab
+from .conftest import Browser, become_owner, open_tab
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 
@@ -25,10 +24,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def owner(world: World) -> Browser:
-    browser = Browser(world.relay.ready["http"])
-    path = urlsplit(world.relay.ready["owner_url"]).path
-    assert browser.send(path, {"name": "Mara Lind", "email": EMAIL, "password": PASSWORD}).status == 303
-    return browser
+    return become_owner(world.relay)
 
 
 def test_a_server_that_stops_is_named_and_gone_when_it_is_back(chromium: Chromium, world: World, owner: Browser) -> None:

@@ -7,13 +7,12 @@ import subprocess
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from sendryd.testing.world import World
 
-from .conftest import EMAIL, PASSWORD, Browser
+from .conftest import EMAIL, Browser, become_owner
 
 pytestmark = pytest.mark.sockets
 
@@ -41,15 +40,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def newcomer(fresh: World) -> Browser:
     """Its owner's browser."""
-    return own(fresh)
-
-
-def own(world: World) -> Browser:
-    """The browser of somebody who has just become the owner."""
-    browser = Browser(world.relay.ready["http"])
-    path = urlsplit(world.relay.ready["owner_url"]).path
-    assert browser.send(path, {"name": "Mara Lind", "email": EMAIL, "password": PASSWORD}).status == 303
-    return browser
+    return become_owner(fresh.relay)
 
 
 def lines_of(browser: Browser, path: str, place: str = r"[\w-]*lines(?:-\w+)?") -> dict[str, str]:
@@ -82,7 +73,7 @@ def test_empty_pages_say_how_to_see_something(tmp_path: Path) -> None:
         pytest.skip("swaks is not installed")
     # With a limit of requests the domain is made by commands, and the log of the API stays empty.
     with World(tmp_path / "world", env={"SENDRYD_API_RATE_LIMIT": "100/1s"}) as world:
-        browser = own(world)
+        browser = become_owner(world.relay)
         assert paste(lines_of(browser, "/log/api")["lines"], world.live_key, tmp_path).returncode == 0
         world.wait_until(lambda: 'data-status="200"' in browser.get("/log/api").text)
         later = paste(lines_of(browser, "/queue")["lines"], world.live_key, tmp_path)
