@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sendryd.dashboard.timeline import MAX_DIALOGUES, MAX_ENTRIES, MAX_WAITING, Entry, moment_of, size_text, timeline
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.dialogue import AttemptDialogue, DialogueLine, DialogueSession, Speaker
+from sendryd.model.dialogue import AttemptDialogue, DialogueSession, Speaker, Spoken
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import EventId
 from sendryd.store.base import NewMessage, QueuedDelivery
@@ -68,15 +68,15 @@ def test_a_try_has_server_time_and_each_line_of_the_reply() -> None:
     assert put_off.recipient == ""
 
 
-def said(*lines: DialogueLine) -> AttemptDialogue:
-    session = DialogueSession(host="mx.test", address="192.0.2.1", port=25, tls="", lines=lines)
+def said(*spoken: Spoken) -> AttemptDialogue:
+    session = DialogueSession(host="mx.test", address="192.0.2.1", port=25, tls="", spoken=spoken)
     return AttemptDialogue(began_at=NOW, sessions=(session,))
 
 
 def test_a_try_has_its_dialogue_and_an_absent_one_is_told() -> None:
-    lines = DialogueLine(3, Speaker.US, "DATA"), DialogueLine(1180, Speaker.THEM, "451 Later"), DialogueLine(1190, Speaker.NOTE, "broken")
+    spoken = Spoken(3, Speaker.US, b"DATA\r\n"), Spoken(1180, Speaker.THEM, b"451 Later\r\n"), Spoken(1190, Speaker.NOTE, b"broken")
     tries = ((EventType.DEFERRED, {"attempt": number, "dialogue": f"place {number}"}) for number in (1, 2))
-    _, first, second, _ = entries(Samples().message(["a@b.test"]), *tries, state=DeliveryState.QUEUED, dialogues={"place 1": said(*lines)})
+    _, first, second, _ = entries(Samples().message(["a@b.test"]), *tries, state=DeliveryState.QUEUED, dialogues={"place 1": said(*spoken)})
     assert first.dialogue[0].server == "mx.test (192.0.2.1), port 25"
     assert [(line.is_ours, line.is_note, line.text, line.took, line.is_refusal) for line in first.dialogue[0].lines] == [
         (True, False, "DATA", "3 ms", False),

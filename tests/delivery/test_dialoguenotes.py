@@ -48,6 +48,14 @@ def test_lines_are_as_they_went_over_the_wire_with_milliseconds() -> None:
     ]
 
 
+def test_a_challenge_is_stars_in_whatever_pieces_it_comes() -> None:
+    attempt = Attempt()
+    attempt.session.sent(client_commands.AUTH_LOGIN)
+    for piece in (b"3", b"34 VXNl", b"cm5hbWU6\r\n334 UGF", b"zc3dvcmQ6"):
+        attempt.session.received(piece)
+    assert [text for _, _, text in attempt.lines()] == ["AUTH LOGIN ***", "334 ***", "334 ***"]
+
+
 @pytest.mark.parametrize("ending", [b"", b"\r\n"])
 def test_a_line_without_an_end_is_there(ending: bytes) -> None:
     attempt = Attempt()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sendryd.model.dialogue import AttemptDialogue, DialogueLine, DialogueSession, Speaker
+from sendryd.model.dialogue import AttemptDialogue, DialogueSession, Speaker, Spoken
 from sendryd.store.base import DialogueStore
 from sendryd.store.dialoguefiles import DELIVERED, FAILED, FILE_AGE, DialogueFiles, DialogueLimits, list_surplus
 from sendryd.store.memory.dialogues import MemoryDialogues
@@ -17,8 +17,8 @@ DAY = timedelta(days=1)
 
 
 def said(text: str) -> AttemptDialogue:
-    lines = (DialogueLine(3, Speaker.THEM, "220 mx.test"), DialogueLine(5, Speaker.US, text))
-    session = DialogueSession(host="mx.test", address="192.0.2.1", port=25, tls="TLSv1.3, AES", lines=lines)
+    spoken = (Spoken(3, Speaker.THEM, b"220 mx.test\r\n"), Spoken(5, Speaker.US, text.encode()))
+    session = DialogueSession(host="mx.test", address="192.0.2.1", port=25, tls="TLSv1.3, AES", spoken=spoken)
     return AttemptDialogue(began_at=NOW, sessions=(session,))
 
 

@@ -7,7 +7,7 @@ import heapq
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
@@ -22,6 +22,7 @@ from sendryd.smtp.reply import Reply
 MAX_KNOWN: Final = 10_000  # about 5 MB
 MAX_STRANGERS: Final = 1_000  # a scanner may not push out anything else
 HOURS: Final = 24
+_HOUR: Final = 3_600_000  # milliseconds
 MAX_NAME: Final = 320  # characters
 MAX_REPLY: Final = 500  # characters
 
@@ -71,7 +72,7 @@ class SmtpSessions:
         self._open: dict[int, SmtpSession] = {}
         self._known: deque[SmtpSession] = deque(maxlen=MAX_KNOWN)
         self._strangers: deque[SmtpSession] = deque(maxlen=MAX_STRANGERS)
-        self._sums: OrderedDict[datetime, dict[tuple[AccountId, ApiKeyId], SmtpSums]] = OrderedDict()
+        self._sums: OrderedDict[int, dict[tuple[AccountId, ApiKeyId], SmtpSums]] = OrderedDict()  # by hours since 1970
 
     # What the listeners note.
 
@@ -132,9 +133,9 @@ class SmtpSessions:
     def sums(self, account_id: AccountId | None) -> list[tuple[ApiKeyId, SmtpSums]]:
         """What each key has done in the last `HOURS` hours, the busiest first."""
         total: dict[ApiKeyId, SmtpSums] = {}
-        now = self._clock.now()
+        this_hour = self._this_hour()
         for hour, by_key in self._sums.items():
-            if now - hour >= timedelta(hours=HOURS):
+            if this_hour - hour >= HOURS:
                 continue
             for (owner, key), each in by_key.items():
                 if account_id is None or owner == account_id:
@@ -152,10 +153,17 @@ class SmtpSessions:
     def _sums_of(self, session: SmtpSession) -> SmtpSums | None:
         if session.account_id is None or session.api_key_id is None:
             return None
-        hour = self._clock.now().replace(minute=0, second=0, microsecond=0)
+        hour = self._this_hour()
         by_key = self._sums.get(hour)
         if by_key is None:
             by_key = self._sums[hour] = {}
             while len(self._sums) > HOURS:
                 self._sums.popitem(last=False)
-        return by_key.setdefault((session.account_id, session.api_key_id), SmtpSums())
+        owner = session.account_id, session.api_key_id
+        sums = by_key.get(owner)
+        if sums is None:
+            sums = by_key[owner] = SmtpSums()
+        return sums
+
+    def _this_hour(self) -> int:
+        return self._clock.unix_ms() // _HOUR

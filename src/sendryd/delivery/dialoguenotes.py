@@ -1,55 +1,70 @@
-"""What was said during an attempt, line by line: kept for the dashboard and `queue show`. Pure.
+"""What was said during an attempt: kept for the dashboard and `queue show`. Pure.
 
-While the attempt is under way, what goes out and what comes in is noted as it is, with the moment; lines are made of it at the end.
+What goes out and what comes in is noted as it is, with the moment; lines are made of it by those who read it.
 Limits: `MAX_HEARD` octets of replies of a session. Of AUTH the mechanism alone is kept, and of its challenges the code.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from sendryd.delivery.target import Target
 from sendryd.delivery.transcript import Transcript, command_text
-from sendryd.model.dialogue import AttemptDialogue, DialogueLine, DialogueSession, Speaker
+from sendryd.model.dialogue import AttemptDialogue, DialogueSession, Speaker, Spoken
 from sendryd.runtime.stream import TlsInfo
 from sendryd.smtp.client_commands import Command
+from sendryd.smtp.states import Verb
 
 MAX_HEARD: Final = 64 * 1024  # octets: every reply that makes sense, many times over
-_CHALLENGE: Final = b"334"  # RFC 4954 §4
+_CHALLENGE: Final = re.compile(rb"^334[^\n]*", re.MULTILINE)  # RFC 4954 §4
+
+# As `Spoken(…)`, whose call is a Python function; this one is not, and there are some eight of them for each mail.
+_spoken: Final[Callable[[tuple[int, Speaker, bytes]], Spoken]] = partial(tuple.__new__, Spoken)
 
 
 class SessionNotes:
     """One session, or the part of a kept connection that belongs to one attempt."""
 
-    __slots__ = ("_heard", "_is_over", "_monotonic", "_spoken", "fault", "target", "tls", "transcript")
+    __slots__ = ("_began", "_challenge", "_heard", "_is_over", "_monotonic", "_spoken", "fault", "target", "tls", "transcript")
 
-    def __init__(self, target: Target, transcript: Transcript | None, monotonic: Callable[[], float]) -> None:
+    def __init__(self, target: Target, transcript: Transcript | None, monotonic: Callable[[], float], began: float) -> None:
+        """`began`: when the attempt did, in monotonic seconds."""
         self.transcript = transcript  # to the log, if somebody has asked for it
         self.tls = ""
         self.fault = ""  # why there was no session, or why it broke
         self.target = target
         self._monotonic = monotonic
-        self._spoken: list[tuple[float, Speaker, bytes | str]] = []
+        self._began = began
+        self._spoken: list[Spoken] = []
+        self._challenge: bytes | None = None  # what has come of a challenge's last line; None unless one may come
         self._heard = 0  # octets
         self._is_over = False
 
     def sent(self, command: Command) -> None:
         """A command of ours."""
         if not self._is_over:
-            self._spoken.append((self._monotonic(), Speaker.US, command_text(command)))
+            is_login = command.verb is Verb.AUTH
+            self._note(Speaker.US, f"{command_text(command)}\r\n".encode("ascii") if is_login else command.line)
+            self._challenge = b"" if is_login else None
         if self.transcript is not None:
             self.transcript.sent(command)
 
     def received(self, data: bytes) -> None:
         """What came, in whatever pieces."""
-        if not self._is_over and self._heard < MAX_HEARD:
-            self._heard += len(data)
-            self._spoken.append((self._monotonic(), Speaker.THEM, data))
+        if self._is_over or self._heard >= MAX_HEARD:
+            return
+        self._heard += len(data)
+        if self._challenge is not None:
+            whole, end, self._challenge = (self._challenge + data).rpartition(b"\n")
+            data = _CHALLENGE.sub(b"334 ***", whole) + end
+        self._note(Speaker.THEM, data)
 
     def note(self, text: str) -> None:
         """What happened beside the dialogue."""
         if not self._is_over:
-            self._spoken.append((self._monotonic(), Speaker.NOTE, text))
+            self._note(Speaker.NOTE, text.encode("utf-8", "replace"))
         if self.transcript is not None:
             self.transcript.note(text)
 
@@ -64,23 +79,16 @@ class SessionNotes:
         if not is_kept:
             self.note(self.tls)
 
-    def end(self, began: float) -> DialogueSession:
-        """What was said, in milliseconds since a moment in monotonic seconds. Nothing more is recorded."""
-        self._is_over = True
-        lines: list[DialogueLine] = []
-        rest = b""
-        for moment, speaker, said in self._spoken:
-            ms = round((moment - began) * 1000)
-            if isinstance(said, str):
-                lines.append(DialogueLine(ms, speaker, said))
-                continue
-            *whole, rest = (rest + said).split(b"\n")
-            lines += [DialogueLine(ms, speaker, _reply_text(each)) for each in whole]
-        if rest:
-            lines.append(DialogueLine(lines[-1].ms if lines else 0, Speaker.THEM, _reply_text(rest)))
-        self._spoken = []
-        target = self.target
-        return DialogueSession(host=target.host, address=target.address, port=target.port, tls=self.tls, lines=tuple(lines))
+    def end(self) -> DialogueSession:
+        """What was said. Nothing more is recorded."""
+        if self._challenge:
+            self._note(Speaker.THEM, _CHALLENGE.sub(b"334 ***", self._challenge))
+        self._is_over, self._challenge = True, None
+        target, spoken, self._spoken = self.target, tuple(self._spoken), []
+        return DialogueSession(host=target.host, address=target.address, port=target.port, tls=self.tls, spoken=spoken)
+
+    def _note(self, speaker: Speaker, octets: bytes) -> None:
+        self._spoken.append(_spoken((round((self._monotonic() - self._began) * 1000), speaker, octets)))
 
 
 class AttemptNotes:
@@ -96,7 +104,7 @@ class AttemptNotes:
 
     def begin(self, target: Target, transcript: Transcript | None) -> SessionNotes:
         """A session begins."""
-        session = SessionNotes(target, transcript, self._monotonic)
+        session = SessionNotes(target, transcript, self._monotonic, self._began)
         self._sessions.append(session)
         return session
 
@@ -106,11 +114,6 @@ class AttemptNotes:
 
     def end(self) -> AttemptDialogue | None:
         """What was said in the attempt; None if no server was tried."""
-        sessions = tuple(each.end(self._began) for each in self._sessions)
-        return AttemptDialogue(began_at=self._began_at, sessions=sessions) if sessions else None
-
-
-def _reply_text(line: bytes) -> str:
-    if line[:3] == _CHALLENGE:
-        return "334 ***"
-    return line.rstrip(b"\r").decode("utf-8", "backslashreplace")
+        if not self._sessions:
+            return None
+        return AttemptDialogue(began_at=self._began_at, sessions=tuple([each.end() for each in self._sessions]))

@@ -36,7 +36,8 @@ def make_outcome(
     delivery: ClaimedDelivery, verdict: Verdict, retry: RetryAt | GiveUp | None, next_id: Callable[[], int], tries: Tries = NO_TRIES
 ) -> Outcome:
     """What is stored. `retry` belongs to a deferral."""
-    metadata, relay = _metadata(delivery, verdict), verdict.relay
+    relay, reply = verdict.relay, str(verdict.reply) if verdict.reply else ""
+    metadata = _metadata(delivery, verdict, reply)
     if tries.dialogue:
         metadata[PLACE] = tries.dialogue
     if len(tries.hosts) > 1:
@@ -62,21 +63,21 @@ def make_outcome(
         delivery_id=delivery.id,
         state=state,
         due_at=due_at,
-        reply=str(verdict.reply) if verdict.reply else verdict.sentence,
-        events=tuple(NewEvent(id=EventId(next_id()), type=each, metadata=metadata) for each in types),
+        reply=reply or verdict.sentence,
+        events=tuple([NewEvent(id=EventId(next_id()), type=each, metadata=metadata) for each in types]),
         leaves_doubt=verdict.is_in_doubt,
         suppression=_suppression(delivery, next_id) if verdict.suppresses else None,
     )
 
 
-def _metadata(delivery: ClaimedDelivery, verdict: Verdict) -> dict[str, object]:
+def _metadata(delivery: ClaimedDelivery, verdict: Verdict, reply: str) -> dict[str, object]:
     """What every event of an attempt has."""
     metadata: dict[str, object] = {"attempt": delivery.attempts + 1, "category": verdict.category.value}
-    relay, reply = verdict.relay, verdict.reply
+    relay = verdict.relay
     if relay is not None:
         metadata |= {"host": relay.host, "address": relay.address, "tls": relay.tls or None, "duration_ms": relay.duration_ms}
-    if reply is not None:
-        metadata |= {"code": reply.code, "reply": str(reply)}
+    if verdict.reply is not None:
+        metadata |= {"code": verdict.reply.code, "reply": reply}
     metadata |= {"enhanced_code": verdict.enhanced, "reason": verdict.sentence}
     if delivery.is_in_doubt:
         metadata["possibly_duplicate"] = True
