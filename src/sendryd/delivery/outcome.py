@@ -11,14 +11,10 @@ from sendryd.model.ids import EventId, SuppressionId
 from sendryd.model.moment import timestamp
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.address_key import normalise_address
-from sendryd.policy.replies.verdict import Category, Kind, Verdict
+from sendryd.policy.replies.verdict import Category, Kind, Verdict, bounce_type
 from sendryd.policy.retry import GiveUp, RetryAt
 from sendryd.store.base import ClaimedDelivery, NewEvent, NewSuppression, Outcome
 from sendryd.valuetype import valuetype
-
-HARD: Final = "hard"
-SOFT: Final = "soft"
-_HARD_CATEGORIES: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX, Category.BAD_DOMAIN})
 
 
 @valuetype(frozen=True, slots=True)
@@ -49,7 +45,7 @@ def make_outcome(
             state, types = DeliveryState.DELIVERED, (EventType.SENT, EventType.DELIVERED)
         case Kind.BOUNCED:
             state, types = DeliveryState.BOUNCED, (EventType.BOUNCED,)
-            metadata["bounce_type"] = HARD if verdict.category in _HARD_CATEGORIES else SOFT
+            metadata["bounce_type"] = bounce_type(verdict.category)
         case Kind.DEFERRED if isinstance(retry, RetryAt):
             state, types = DeliveryState.QUEUED, (EventType.DEFERRED,)
             due_at = retry.moment

@@ -1,6 +1,8 @@
 """Each situation of a delivery has its own sentence; what receivers said comes from the replies of the field."""
 
+import tomllib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -8,9 +10,11 @@ import pytest
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.policy.explain import Action, Attempt, Complaint, Facts, Hold, Lane, Suppressed, Tone, explain
 from sendryd.policy.replies.classify import classify
-from sendryd.policy.replies.verdict import Category
+from sendryd.policy.replies.verdict import Category, Kind
+from sendryd.smtp.client import ClientConnection, ReplyReceived
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
 from sendryd.smtp.timeouts import Step
+from sendryd.testing.cases import cases
 
 NOW: Final = datetime(2026, 5, 5, 13, 58, tzinfo=UTC)  # a Tuesday
 QUEUED, BOUNCED, DELIVERED = DeliveryState.QUEUED, DeliveryState.BOUNCED, DeliveryState.DELIVERED
@@ -33,6 +37,29 @@ def facts(**changes: Any) -> Facts:
 
 def attempt(category: Category, **changes: Any) -> Attempt:
     return Attempt(**{"category": category, "at": NOW - timedelta(minutes=3), "host": "mx1.corp.example", **changes})
+
+
+REPLIES = tomllib.loads((Path(__file__).parents[2] / "data" / "replies.toml").read_text("utf-8"))["reply"]
+
+
+@cases("case", REPLIES, ids=lambda case: f"{case['from']}: {case['text'][:40]}")
+def test_replies_from_the_field_have_a_plain_sentence(case: dict[str, Any]) -> None:
+    machine = ClientConnection()
+    machine.receive_data(case["text"].replace("\n", "\r\n").encode() + b"\r\n")
+    event = machine.next_event()
+    assert isinstance(event, ReplyReceived)
+    verdict = classify(event.reply, step=Step(case["step"]))
+    is_over = verdict.kind is Kind.BOUNCED
+    last = Attempt(category=verdict.category, at=NOW, reply=str(event.reply), enhanced=verdict.enhanced, host="mx.example.net")
+    known = facts(
+        recipient="ada@example.net",
+        domain="example.net",
+        sender_domain="example.com",
+        state=BOUNCED if is_over else QUEUED,
+        retries_left=not is_over,
+        last=last,
+    )
+    assert verdict.kind is Kind.DELIVERED or explain(known).sentence == case["sentence"]
 
 
 def heard(code: int, enhanced: str, text: str, step: Step = Step.RCPT) -> Attempt:

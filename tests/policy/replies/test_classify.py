@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendryd.policy.replies.classify import classify
-from sendryd.policy.replies.verdict import Category, Kind, NetworkFailure, Scope
+from sendryd.policy.replies.verdict import Category, Kind, NetworkFailure, Scope, bounce_type
 from sendryd.smtp.client import ClientConnection, ReplyReceived
 from sendryd.smtp.client import make_reply as heard
 from sendryd.smtp.reply import EnhancedStatusCode, Reply
@@ -35,12 +35,13 @@ def test_replies_from_the_field(case: dict[str, Any]) -> None:
     found = classify(hear(case["text"]), step=Step(case["step"]))
     assert (found.kind.value, found.scope.value, found.category.value) == (case["kind"], case["scope"], case["category"])
     assert found.suppresses is case.get("suppresses", False)
+    assert case.get("bounce") == (bounce_type(found.category) if found.kind is Kind.BOUNCED else None)
     assert found.must_split is case.get("splits", False)
     assert found.enhanced.startswith({"delivered": "2.", "deferred": "4.", "bounced": "5."}[case["kind"]])
 
 
 def test_the_field_has_been_seen_in_its_width() -> None:
-    assert len(REPLIES) >= 60
+    assert len(REPLIES) >= 150
     assert {case["kind"] for case in REPLIES} == {each.value for each in Kind}
     assert {case["scope"] for case in REPLIES} == {each.value for each in Scope}
     ours = {Category.DNS_FAILURE, Category.CONNECT_FAILURE, Category.EXPIRED, Category.SUPPRESSED}  # no reply says them

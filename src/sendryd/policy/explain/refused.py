@@ -14,10 +14,20 @@ _NO_NAME: Final = re.compile(
 )
 # A block list is a host name beside the words that introduce one, or below a domain of a well-known list.
 _LIST: Final = re.compile(
-    r"\b((?:[a-z0-9-]{1,40}\.){1,4}(?:spamhaus\.(?:org|net)|spamcop\.net|barracudacentral\.org|sorbs\.net|surriel\.com|abuseat\.org|uceprotect\.net))"
+    r"\b(?:www\.)?((?:(?!www\.)[a-z0-9-]{1,40}\.){0,4}(?:spamhaus\.(?:org|net)|spamcop\.net|barracudacentral\.org|sorbs\.net|surriel\.com|abuseat\.org|uceprotect\.net))"
     r"|(?:blocked (?:using|by)|listed (?:on|in|at|by)) ((?:[a-z0-9-]{1,40}\.){1,4}[a-z]{2,20})\b",
     re.IGNORECASE,
 )
+# What a filter found, by the words of its reply; the first that is found counts.
+_CONTENT: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), what)
+    for pattern, what in (
+        (r"spam(?!cop)|\bjunk\b|\bbulk\b|unsolicited|phish", "took it for spam"),
+        (r"virus|malware|infected|anti-?vir", "found a virus in it"),
+        (r"attachment|file type", "does not take one of its attachments"),
+    )
+)
+_SAID: Final = re.compile(r"[45][0-9]{2}\b")  # a reply of the server, and no sentence of ours
 _MEGABYTE: Final = 1_000_000
 _NOT_LOOKED_AT: Final = 2_000  # characters of a reply that are searched
 
@@ -93,6 +103,9 @@ def _no_tls(facts: Facts, last: Attempt) -> Explanation:
     if last.breaks_policy:
         sentence = f"The server of {facts.domain} is not the one that its policy names. It was not trusted with the mail."
         return _explanation(facts, last, sentence, f"This is a fault at {facts.domain} or an attack: tell its owner.")
+    if _SAID.match(last.reply):  # it asked for encryption; ours is never refused to be used
+        sentence = f"{receiver(facts.domain)} takes mail over encrypted connections only."
+        return _explanation(facts, last, sentence, "Nothing to do: the next try encrypts if its server can.")
     host = last.host or f"The server of {facts.domain}"
     sentence = f"{host} offers no encryption that fits, and {facts.sender_domain} insists on it."
     return _explanation(facts, last, sentence, "Wait, or lower the rule for this domain.", Action.SHOW_RULE)
@@ -121,7 +134,9 @@ def _switched_off(facts: Facts, last: Attempt) -> Explanation:
 
 def _spam(facts: Facts, last: Attempt) -> Explanation:
     notes = f"What it may mind: {'; '.join(facts.content_notes)}." if facts.content_notes else "Look at what filters may mind in this mail."
-    return _explanation(facts, last, f"{receiver(facts.domain)} took it for spam.", notes, Action.CONTENT_CHECKS)
+    words = last.reply[:_NOT_LOOKED_AT]
+    what = next((each for pattern, each in _CONTENT if pattern.search(words)), "refused this mail by a rule of its own")
+    return _explanation(facts, last, f"{receiver(facts.domain)} {what}.", notes, Action.CONTENT_CHECKS)
 
 
 def _domain_distrusted(facts: Facts, last: Attempt) -> Explanation:

@@ -132,7 +132,7 @@ ABOUT_RECIPIENT: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
             r"|undeliverable|not known|no such|not listed|not local|not recogni[sz]ed|not exists?)"
             r"|(?:no such|unknown|invalid|nonexistent|non-existent) (?:user|recipient|mailbox|address|addressee|local|account|person|virtual)"
             r"|not a (?:valid|known) (?:user|recipient|mailbox|address|account)|mailbox name (?:is )?(?:not allowed|incorrect)|no mailbox"
-            r"|does ?n[o']t have an? .{0,40}account|user doesn't|recipientnotfound|not our customer|unrouteable address"
+            r"|does ?n[o']t have an? .{0,40}account|user doesn't|recipientnotfound|invalid final delivery|not our customer|unrouteable address"
             r"|no (?:one|body) here|unknown to (?:us|this)|dd this user|recipient address rejected: access denied",
         ),
     )

@@ -5,6 +5,7 @@ The one value between the wire and the record: `classify` makes it of a reply, `
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from sendryd.smtp.reply import Reply
 from sendryd.valuetype import valuetype
@@ -63,6 +64,16 @@ class Category(StrEnum):
     EXPIRED = "expired"
     SUPPRESSED = "suppressed"
     OTHER = "other"
+
+
+HARD: Final = "hard"
+SOFT: Final = "soft"
+_HARD_CATEGORIES: Final = frozenset({Category.INVALID_RECIPIENT, Category.INACTIVE_MAILBOX, Category.BAD_DOMAIN})
+
+
+def bounce_type(category: Category) -> str:
+    """`hard` if the address will refuse every mail, else `soft`."""
+    return HARD if category in _HARD_CATEGORIES else SOFT
 
 
 @valuetype(frozen=True, slots=True, kw_only=True)
