@@ -99,6 +99,25 @@ def test_hold_release_retry_and_cancel(cli: Any, message: NewMessage) -> None:
     assert cli.json("queue", "cancel", email_id) == {"count": 0}
 
 
+def test_changes_are_in_the_audit_with_their_reason(cli: Any, message: NewMessage) -> None:
+    email_id, first, _ = ids(message)
+    cli.json("queue", "hold", "--domain", "ONE.test", "--reason", "their\n server is moved")
+    assert "their server is moved" in cli.json("queue", "show", first)["explanation"]
+    cli.json("queue", "cancel", "--state", "held", "--older-than", "0s")
+    cli.json("queue", "retry", email_id)
+    cli.json("queue", "release", email_id)  # changes nothing
+
+    async def read(basics: Basics) -> list[tuple[str, str, str, object]]:
+        found = await basics.store.list_audit(DEFAULT_ACCOUNT, limit=10)
+        return [(entry.actor, entry.action, entry.target, dict(entry.after)) for entry in reversed(found.items)]
+
+    assert cli.store(read) == [
+        ("operator", "queue.held", "one.test", {"deliveries": 1, "reason": "their server is moved"}),
+        ("operator", "queue.cancelled", "--state held --older-than 0s", {"deliveries": 1}),
+        ("operator", "email.tried", email_id, {"deliveries": 1}),
+    ]
+
+
 @pytest.mark.usefixtures("message")
 @pytest.mark.parametrize("verb", ["hold", "release", "retry", "cancel"])
 def test_nothing_is_changed_unless_something_is_named(cli: Any, verb: str) -> None:

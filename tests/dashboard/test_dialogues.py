@@ -111,8 +111,14 @@ def test_no_password_and_no_content_is_kept(smart: World, signed_in: Browser, tr
 def test_the_command_line_shows_the_dialogues(smart: World, tried_twice: str) -> None:
     (delivery,) = smart.relay.json("queue", "show", tried_twice)["data"]
     put_off, taken = delivery["attempts_made"]
-    assert {"from": "them", "text": "451 4.3.0 Not now"}.items() <= put_off["dialogue"][0]["lines"][-1].items()
-    assert taken["dialogue"][0]["port"] == smart.mailhost.port
+    assert {"from": "them", "line": "451 4.3.0 Not now"}.items() <= put_off["dialogue"][-1].items()
+    assert {tuple(sorted(line)) for line in put_off["dialogue"]} == {("from", "line", "ms")}
+    assert {line["from"] for line in put_off["dialogue"]} == {"us", "them"}
+    said = [line["line"] for line in put_off["dialogue"]]
+    assert "AUTH PLAIN ***" in said
+    assert set(said) - {"AUTH PLAIN ***"} <= set(smart.mailhost.lines)
+    assert [(server["port"], server["first_line"]) for server in taken["servers"]] == [(smart.mailhost.port, 0)]
+    assert delivery["explanation"]
     assert "→ RCPT TO:<ann@far.test>".encode() in smart.relay.run("queue", "show", tried_twice).stdout
 
 

@@ -1,4 +1,4 @@
-"""Changes that people make to all waiting mail of one destination. Each change is in the audit."""
+"""Changes that people make to all waiting mail of one destination, or to the deliveries of a filter. Each change is in the audit."""
 
 from enum import StrEnum
 
@@ -34,11 +34,21 @@ class Destinations:
         """Changes the deliveries of an account, or of all, that are in a state that allows it, and returns their number. Those under way are
         left alone. `reason` says why they are held.
         """
-        reason = shorten_reason(reason) if change is DestinationChange.HOLD else ""
-        number = await self._work(change, by, QueueFilter(domain=domain, states=WAITING_STATES, account_id=of), reason)
+        which = QueueFilter(domain=domain, states=WAITING_STATES, account_id=of)
+        return await self.change_chosen(which, change, by, target=domain, reason=reason if change is DestinationChange.HOLD else "")
+
+    async def change_chosen(
+        self, which: QueueFilter, change: DestinationChange, by: By, *, target: str, action: str = "", reason: str = ""
+    ) -> int:
+        """Changes the waiting deliveries of a filter that are in a state that allows it, and returns their number.
+
+        `target`, `action` (by default the change's) and `reason` are what the audit says; the reason of a hold is also shown with the mail.
+        """
+        reason = shorten_reason(reason)
+        number = await self._work(change, by, which, reason)
         if number:
             after = {"deliveries": number, **({"reason": reason} if reason else {})}
-            await self._audit.add(by.account_id, by.actor, by.client, change.value, domain, after=after)
+            await self._audit.add(by.account_id, by.actor, by.client, action or change.value, target, after=after)
         return number
 
     async def pause(self, domain: str, by: By, *, name: str) -> bool:
@@ -65,7 +75,7 @@ class Destinations:
             case DestinationChange.TRY_NOW:
                 return await store.retry(which, now)
             case DestinationChange.HOLD:
-                return await store.hold(which, now, by=HeldBy(by=by.name, since=now, why=reason) if by.name else None)
+                return await store.hold(which, now, by=HeldBy(by=by.name, since=now, why=reason) if by.name or reason else None)
             case DestinationChange.RELEASE:
                 return await store.release_held(which, now)
             case DestinationChange.CANCEL:

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from sendryd.api.emails.schema import EmailEvent, EmailStatus, event_json
 from sendryd.api.framework.answers import HasId
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.dialogue import PLACE, AttemptDialogue, DialogueSession, Speaker
+from sendryd.model.dialogue import PLACE, AttemptDialogue, Speaker
 from sendryd.model.event import Event, EventType
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
 from sendryd.model.moment import timestamp
@@ -35,30 +35,40 @@ class Delivery(HasId, _DeliveryFields):
     crashes: int
 
 
-_DialogueLineFields = TypedDict("_DialogueLineFields", {"from": Literal["us", "them", "note"]})
+_DialogueLineFields = TypedDict("_DialogueLineFields", {"from": Literal["us", "them"]})
 
 
 class DialogueLineJson(_DialogueLineFields):
-    """A line of a dialogue, as it went over the wire."""
+    """A line of a dialogue, as it went over the wire; the arguments of AUTH are `***`."""
 
     ms: int  # since the attempt began
-    text: str
+    line: str
 
 
-class DialogueSessionJson(TypedDict):
-    """What was said with one mail server."""
+class NoteJson(TypedDict):
+    """What happened beside the wire: TLS was established, a connection failed, a content was sent."""
+
+    ms: int  # since the attempt began
+    before_line: int  # of the dialogue, counted from 0
+    note: str
+
+
+class ServerJson(TypedDict):
+    """A mail server that an attempt spoke to, or tried to."""
 
     host: str
     address: str
     port: int
     tls: str | None
-    lines: list[DialogueLineJson]
+    first_line: int  # of the dialogue, counted from 0: this server's lines go up to the next server's first one
+    notes: list[NoteJson]
 
 
 class AttemptMade(EmailEvent):
     """An attempt: its event, and what was said as far as it is kept."""
 
-    dialogue: list[DialogueSessionJson] | None
+    servers: list[ServerJson]
+    dialogue: list[DialogueLineJson]
 
 
 class ExplainedDelivery(Delivery):
@@ -120,14 +130,49 @@ def explained_delivery_json(
     attempts: list[AttemptMade] = []
     for event in reversed(events):
         if event.delivery_id == delivery.id and "attempt" in event.metadata and event.type is not EventType.SENT:
-            dialogue = dialogues.get(place_of(event))
-            attempts.append({**event_json(event), "dialogue": [_session_json(each) for each in dialogue.sessions] if dialogue else None})
+            attempts.append(_attempt_json(event, dialogues.get(place_of(event))))
     return {**delivery_json(delivery), "explanation": explanation, "attempts_made": attempts}
 
 
-def _session_json(session: DialogueSession) -> DialogueSessionJson:
-    lines: list[DialogueLineJson] = [{"ms": line.ms, "from": _SPEAKERS[line.speaker], "text": line.text} for line in session.lines]
-    return {"host": session.host, "address": session.address, "port": session.port, "tls": session.tls or None, "lines": lines}
+def _attempt_json(event: Event, dialogue: AttemptDialogue | None) -> AttemptMade:
+    servers: list[ServerJson] = []
+    lines: list[DialogueLineJson] = []
+    for session in dialogue.sessions if dialogue else ():
+        notes: list[NoteJson] = []
+        servers.append(
+            {
+                "host": session.host,
+                "address": session.address,
+                "port": session.port,
+                "tls": session.tls or None,
+                "first_line": len(lines),
+                "notes": notes,
+            }
+        )
+        for said in session.lines:
+            if said.speaker is Speaker.NOTE:
+                notes.append({"ms": said.ms, "before_line": len(lines), "note": said.text})
+            else:
+                lines.append({"ms": said.ms, "from": "us" if said.speaker is Speaker.US else "them", "line": said.text})
+    return {**event_json(event), "servers": servers, "dialogue": lines}
 
 
-_SPEAKERS: Final[Mapping[Speaker, Literal["us", "them", "note"]]] = {Speaker.US: "us", Speaker.THEM: "them", Speaker.NOTE: "note"}
+def dialogue_rows(attempt: AttemptMade) -> list[tuple[str, str]]:
+    """What was said in an attempt, for a terminal: a row for each server, line and note, in order."""
+    lines, servers = attempt["dialogue"], attempt["servers"]
+    ends = [*(server["first_line"] for server in servers[1:]), len(lines)]
+    rows: list[tuple[str, str]] = []
+    for server, end in zip(servers, ends, strict=False):
+        rows.append((f"{server['host']}[{server['address']}]:{server['port']}", server["tls"] or "without TLS"))
+        for number in range(server["first_line"], end + 1):
+            rows += [_row(note["ms"], f"· {note['note']}") for note in server["notes"] if note["before_line"] == number]
+            if number < end:
+                rows.append(_row(lines[number]["ms"], f"{_ARROWS[lines[number]['from']]} {lines[number]['line']}"))
+    return rows
+
+
+def _row(ms: int, text: str) -> tuple[str, str]:
+    return f"{ms:>7} ms", text
+
+
+_ARROWS: Final = {"us": "→", "them": "←"}

@@ -1,26 +1,29 @@
 """`sendryd queue`: lists waiting deliveries, says why each waits, and changes them."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import sys
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Final
 
 import typer
 
+from sendryd.accounts.destinations import DestinationChange, Destinations
+from sendryd.accounts.emails import EmailChange
 from sendryd.accounts.explanations import explain_delivery, read_surroundings
 from sendryd.api.framework.answers import page
 from sendryd.app.build import Basics
-from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_word, explained_delivery_json, place_of
-from sendryd.cli.opening import CommandFailed, duration, with_store
+from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_word, dialogue_rows, explained_delivery_json, place_of
+from sendryd.cli.opening import AUTHOR, CommandFailed, duration, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import WRONG_USAGE, fail, print_json, print_line, print_table, say
 from sendryd.model.delivery import WAITING_STATES, DeliveryState
-from sendryd.model.event import Event, EventType, Metadata
-from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, MessageId, parse_id
+from sendryd.model.event import Event
+from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId, format_id, parse_id
 from sendryd.model.message import MessageStatus
 from sendryd.model.moment import timestamp
 from sendryd.smtp.address import AddressError, normalise_domain
-from sendryd.store.base import EventFilter, NewEvent, QueuedDelivery, QueueFilter, TraceRequest
+from sendryd.store.base import EventFilter, QueuedDelivery, QueueFilter, TraceRequest
 
 app = typer.Typer(name="queue", no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
 
@@ -122,67 +125,117 @@ def show(target: Target, as_json: Json = False) -> None:
             metadata = event["metadata"]
             reply = metadata.get("reply") or metadata.get("reason", "")
             print_line(f"  {event['created_at']}", event["type"], str(metadata.get("host", "-")), str(reply))
-            for session in event["dialogue"] or ():
-                print_line(f"    {session['host']}[{session['address']}]:{session['port']}", session["tls"] or "without TLS")
-                for line in session["lines"]:
-                    print_line(f"    {line['ms']:>7} ms", f"{_ARROWS[line['from']]} {line['text']}")
+            for cells in dialogue_rows(event):
+                print_line(f"    {cells[0]}", cells[1])
 
 
-_ARROWS: Final = {"us": "→", "them": "←", "note": "·"}
 OptionalTarget = Annotated[str | None, typer.Argument(metavar="[ID]", help="A message (em_…) or one delivery (dlv_…).")]
+Reason = Annotated[str, typer.Option(help="Why, for the audit; the reason of a hold is also shown with the mail.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Without a terminal nothing is asked.")]
 # `queued` and `sending` are one state in the store; `sending` has had attempts.
 HAS_ATTEMPTS: Final = {"queued": False, "sending": True}
-Change = Callable[[Basics, QueueFilter], Awaitable[int]]
+_DONE: Final = {
+    DestinationChange.TRY_NOW: "due now",
+    DestinationChange.HOLD: "held",
+    DestinationChange.RELEASE: "released",
+    DestinationChange.CANCEL: "cancelled",
+}
+_CHANGED_STATES: Final = {
+    DestinationChange.TRY_NOW: frozenset({DeliveryState.QUEUED}),
+    DestinationChange.HOLD: frozenset({DeliveryState.QUEUED}),
+    DestinationChange.RELEASE: frozenset({DeliveryState.HELD}),
+    DestinationChange.CANCEL: frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The deliveries that a command changes."""
+    """The deliveries that a command changes, and why."""
 
     target: str | None
     domain: str | None
     state: str | None
     older_than: str | None
+    reason: str
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it names no deliveries."""
+        return self.target is self.domain is self.state is self.older_than is None
+
+    @property
+    def words(self) -> str:
+        """What the audit calls the deliveries that options have chosen: the domain, or the options."""
+        named = (("--domain", self.domain), ("--state", self.state), ("--older-than", self.older_than))
+        given = [(option, value) for option, value in named if value is not None]
+        return given[0][1].lower() if len(given) == 1 and self.domain else " ".join(f"{option} {value}" for option, value in given)
 
 
-def _change(verb: str, choice: Choice, change: Change, *, as_json: bool) -> None:
-    """Changes the chosen deliveries, and prints their number."""
+def _change(change: DestinationChange, choice: Choice, *, is_agreed: bool, as_json: bool) -> None:
+    """Changes the chosen deliveries, and prints their number. A person at a terminal who has chosen by options sees the number first."""
     which = _filter_of(choice.target) if choice.target is not None else QueueFilter()
-    if choice == Choice(None, None, None, None):
+    if choice.is_empty:
         raise typer.BadParameter("name a message or a delivery, or choose with --domain, --state or --older-than")
     states, age = _states_of(choice.state), duration(choice.older_than)
+    does_ask = choice.target is None and not is_agreed and sys.stdin.isatty()
 
-    async def work(basics: Basics) -> int:
-        if choice.target is not None and not await basics.store.list_queue(which, limit=1):
+    async def work(basics: Basics) -> int | None:
+        found = await basics.store.list_queue(which, limit=1) if choice.target is not None else []
+        if choice.target is not None and not found:
             raise CommandFailed(f"there is no {choice.target}")
-        return await change(
-            basics,
-            replace(
-                which,
-                domain=choice.domain.lower() if choice.domain else None,
-                states=(states or WAITING_STATES) & WAITING_STATES,
-                has_attempts=HAS_ATTEMPTS.get(choice.state or ""),
-                created_before=basics.clock.now() - age if age is not None else None,
-            ),
+        chosen = replace(
+            which,
+            domain=choice.domain.lower() if choice.domain else None,
+            states=(states or WAITING_STATES) & _CHANGED_STATES[change],
+            has_attempts=HAS_ATTEMPTS.get(choice.state or ""),
+            created_before=basics.clock.now() - age if age is not None else None,
+        )
+        if not chosen.states:
+            return 0
+        if does_ask and not await asyncio.to_thread(_does_agree, change, len(await basics.store.find_deliveries(chosen))):
+            return None
+        destinations = Destinations(basics.store, basics.audit, clock=basics.clock, ids=basics.ids)
+        if not found:
+            return await destinations.change_chosen(chosen, change, AUTHOR, target=choice.words, reason=choice.reason)
+        message = found[0].message
+        return await destinations.change_chosen(
+            chosen,
+            change,
+            replace(AUTHOR, account_id=message.account_id),
+            target=format_id(MESSAGE_PREFIX, message.id),
+            action=EmailChange[change.name].value,
+            reason=choice.reason,
         )
 
     count = with_store(work)
+    if count is None:
+        fail("nothing was changed")
     if as_json:
         print_json({"count": count})
     else:
-        say(f"{count} {'delivery' if count == 1 else 'deliveries'} {verb}.")
+        say(f"{_count(count)} {_DONE[change]}.")
+
+
+def _does_agree(change: DestinationChange, count: int) -> bool:
+    return count == 0 or typer.confirm(f"{_count(count)} will be {_DONE[change]}. Go on?", err=True)
+
+
+def _count(number: int) -> str:
+    return f"{number} {'delivery' if number == 1 else 'deliveries'}"
 
 
 @app.command()
 def retry(
-    target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
+    target: OptionalTarget = None,
+    domain: Domain = None,
+    state: State = None,
+    older_than: OlderThan = None,
+    reason: Reason = "",
+    yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Make waiting deliveries due now."""
-
-    async def change(basics: Basics, which: QueueFilter) -> int:
-        return await basics.store.retry(which, basics.clock.now())
-
-    _change("due now", Choice(target, domain, state, older_than), change, as_json=as_json)
+    _change(DestinationChange.TRY_NOW, Choice(target, domain, state, older_than, reason), is_agreed=yes, as_json=as_json)
 
 
 @app.command()
@@ -213,38 +266,41 @@ def trace(
 
 @app.command()
 def hold(
-    target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
+    target: OptionalTarget = None,
+    domain: Domain = None,
+    state: State = None,
+    older_than: OlderThan = None,
+    reason: Reason = "",
+    yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Hold waiting deliveries until they are released."""
-
-    async def change(basics: Basics, which: QueueFilter) -> int:
-        return await basics.store.hold(which, basics.clock.now())
-
-    _change("held", Choice(target, domain, state, older_than), change, as_json=as_json)
+    _change(DestinationChange.HOLD, Choice(target, domain, state, older_than, reason), is_agreed=yes, as_json=as_json)
 
 
 @app.command()
 def release(
-    target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
+    target: OptionalTarget = None,
+    domain: Domain = None,
+    state: State = None,
+    older_than: OlderThan = None,
+    reason: Reason = "",
+    yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Release held deliveries; they are due now."""
-
-    async def change(basics: Basics, which: QueueFilter) -> int:
-        return await basics.store.release_held(which, basics.clock.now())
-
-    _change("released", Choice(target, domain, state, older_than), change, as_json=as_json)
+    _change(DestinationChange.RELEASE, Choice(target, domain, state, older_than, reason), is_agreed=yes, as_json=as_json)
 
 
 @app.command()
 def cancel(
-    target: OptionalTarget = None, domain: Domain = None, state: State = None, older_than: OlderThan = None, as_json: Json = False
+    target: OptionalTarget = None,
+    domain: Domain = None,
+    state: State = None,
+    older_than: OlderThan = None,
+    reason: Reason = "",
+    yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
     """Cancel waiting and held deliveries; an attempt under way goes on."""
-
-    async def change(basics: Basics, which: QueueFilter) -> int:
-        def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:
-            return NewEvent(id=EventId(basics.ids.next()), type=event_type, metadata={**metadata, "by": "operator"})
-
-        return await basics.store.cancel(which, basics.clock.now(), make_event)
-
-    _change("cancelled", Choice(target, domain, state, older_than), change, as_json=as_json)
+    _change(DestinationChange.CANCEL, Choice(target, domain, state, older_than, reason), is_agreed=yes, as_json=as_json)
