@@ -3,14 +3,14 @@
 import html
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from typing import Literal
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Playwright, expect, sync_playwright
 
 from sendryd.testing.mailhost import Script
 from sendryd.testing.process import RelayProcess
@@ -64,7 +64,7 @@ class Browser:
         return self.post(path, {"token": self.get(page or path).token, **fields})
 
     def _ask(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
-        connection = HTTPConnection(self.host, timeout=30)
+        connection = HTTPConnection(self.host, timeout=60)
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         sent = {name: value for name, value in {"Cookie": cookie, **headers}.items() if value}
         connection.request(method, path, body, sent)
@@ -164,15 +164,64 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
 )  # fmt: skip
-WAIT = 10_000  # milliseconds
+WAIT = 60_000  # milliseconds until something must be there, which a page shows within two seconds: a machine that runs tests is busy
+expect.set_options(timeout=WAIT)
+# Chromium ignores keys until a page is painted for the first time.
+PAINTED = """() => new Promise((done) => {
+  if (performance.getEntriesByName("first-contentful-paint").length) done();
+  else new PerformanceObserver((list, own) => {
+    if (list.getEntriesByName("first-contentful-paint").length) { own.disconnect(); done(); }
+  }).observe({ type: "paint", buffered: true });
+})"""
+
+
+class _Running:
+    """One Playwright and one Chromium for all modules of the process that follow one another."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._playwright: Playwright | None = None
+        self._chromium: Chromium | None = None
+
+    def playwright(self) -> Playwright:
+        if self._playwright is None:
+            self._playwright = self._stack.enter_context(sync_playwright())
+        return self._playwright
+
+    def chromium(self) -> Chromium:
+        if self._chromium is None:
+            self._chromium = self._stack.enter_context(closing(launch(self.playwright())))
+        return self._chromium
+
+    def close(self) -> None:
+        self._playwright = self._chromium = None
+        self._stack.pop_all().close()
+
+
+_running = _Running()
+
+
+def launch(playwright: Playwright, *arguments: str) -> Chromium:
+    """Starts a Chromium."""
+    return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*ARGUMENTS, *arguments])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Playwright keeps an event loop running in this thread, beside which a test of another kind could not run its own."""
+    is_last = nextitem is None or nextitem.path != item.path
+    if is_last and not {"chromium", "playwright"} & set(getattr(nextitem, "fixturenames", ())):
+        _running.close()
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(ARGUMENTS))
-        yield browser
-        browser.close()
+def playwright() -> Playwright:
+    return _running.playwright()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Chromium:
+    return _running.chromium()
 
 
 @contextmanager
@@ -206,6 +255,14 @@ def open_tab(
     context.close()
     assert [each for each in said if not (may_lose_network and ("net::ERR_" in each or "sse:error" in each))] == []
     assert asked <= {browser.host, ""}
+
+
+def take_keys(tab: Page, path: str = "") -> None:
+    """Opens a page, or stays on it, and waits until it takes keys: its scripts have run, and it is painted."""
+    if path:
+        tab.goto(path)
+    tab.wait_for_load_state()
+    tab.evaluate(PAINTED)
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ from playwright.sync_api import Page, expect
 from sendryd.testing.clients import RestClient, submit
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
-from .conftest import Browser, open_tab
+from .conftest import Browser, open_tab, take_keys
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 
 FOUND = ("v=spf1 include:_spf.mail.example ~all", "v=spf1 ip4:198.51.100.7 -all")
-SOON = 17_000  # milliseconds: 15 s and the check itself
 
 
 def add(mails: World, name: str) -> None:
@@ -33,7 +32,7 @@ def test_two_spf_records_become_one_line_and_right_without_a_click(page: Page, m
     page.goto("/domains/merge.example")
     spf = page.locator('[data-record="spf"]')
     struck = spf.locator(".edit .gone s")
-    expect(struck).to_have_text(sorted(FOUND), timeout=SOON)
+    expect(struck).to_have_text(sorted(FOUND))
     added = spf.locator(".edit .new bdi")
     expect(added).to_have_text(re.compile(r"v=spf1 include:_spf.mail.example ip4:198.51.100.7 a:\S+ ~all"))
     expect(spf).to_contain_text("Seen by our resolver")
@@ -41,7 +40,7 @@ def test_two_spf_records_become_one_line_and_right_without_a_click(page: Page, m
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == added.inner_text()
     mails.nameserver.set_text("merge.example", copied)
-    expect(spf).to_have_attribute("data-verdict", "right", timeout=SOON)
+    expect(spf).to_have_attribute("data-verdict", "right")
     expect(page.locator("#domain-head [data-status]")).to_have_attribute("data-status", "verified")
     expect(page.get_by_text("Every required record is right.")).to_be_visible()
     page.get_by_text("checks").last.click()
@@ -59,14 +58,6 @@ def test_dns_that_fails_is_told_apart_from_records_that_are_missing(page: Page, 
         expect(page.locator('[data-record="dkim"][data-verdict="right"]')).to_be_visible()
     finally:
         mails.nameserver.servfail.clear()
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light")])
-def test_a_domain_fits_every_screen(chromium: Chromium, reader: Browser, width: int, scheme: str) -> None:
-    with open_tab(chromium, reader, width=width, scheme="dark" if scheme == "dark" else "light") as tab:
-        for path in ("", "/keys", "/tracking", "/settings", "/paste"):
-            tab.goto(f"/domains/example.test{path}")
-            assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_domain_is_read_without_scripts(chromium: Chromium, reader: Browser) -> None:
@@ -87,7 +78,7 @@ def test_mail_from_an_unverified_domain_is_found_as_a_refusal_that_leads_to_the_
     code, reply = submit(mails.relay, mails.live_key, f"shop@{SENDING_DOMAIN}", ["lost@example.org"], content)
     assert code == 550
     mails.wait_until(lambda: "lost@example.org" in reader.get("/log/smtp?q=lost%40"))
-    page.goto("/")
+    take_keys(page, "/")
     page.keyboard.press("/")
     page.keyboard.type("lost@example.org")
     page.keyboard.press("Enter")
@@ -125,7 +116,7 @@ def test_a_dkim_key_is_rotated_without_a_gap(page: Page, mails: World) -> None:
     (domain,) = rest.get("/v1/domains?q=rotate.example")["data"]
     rest.post(f"/v1/domains/{domain['id']}/verify")  # else within 15 s
     active = page.locator(f'[data-id="{selector}"][data-status="active"]')
-    expect(active).to_be_visible(timeout=SOON)
+    expect(active).to_be_visible()
     retired = page.locator('[data-id="sendry"][data-status="retired"]')
     expect(retired).to_contain_text("it is safe to remove from")
     mails.wait_for_config_change()

@@ -18,8 +18,6 @@ from .conftest import EMAIL, PASSWORD, Browser, open_tab
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 
-IN_TIME = 10_000  # milliseconds between what the API knows and what Home shows: two seconds, and what a busy machine adds
-
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -101,13 +99,13 @@ def see_a_destination_come_and_go(page: Page, world: World) -> None:
     message_id = send(world, "ann@example.org")
     world.wait_until(lambda: is_put_off(world, message_id))
     thing = page.locator('[data-thing="destination:example.org"]')
-    thing.wait_for(timeout=IN_TIME)
+    thing.wait_for()
     assert heading(page) == "One thing needs you"
     assert "does not answer" in thing.inner_text()
     assert page.locator('tr[data-destination="example.org"]').count() == 1
     assert thing.get_by_role("link").get_attribute("href") == "/queue/example.org"
     start_again()
-    thing.wait_for(state="detached", timeout=30_000)
+    thing.wait_for(state="detached")
     page.get_by_role("heading", name="All is well").wait_for()
     page.wait_for_selector('[data-figure="delivered, last hour"] .figure:text-is("1")')
 

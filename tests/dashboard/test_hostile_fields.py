@@ -20,7 +20,7 @@ SCRIPT = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 TRICK = f"{SCRIPT}\u202egpj.exe\u2066\u200f{{{{7*7}}}}\u2028"
 PARTS = ("preview", "text", "source", "headers", "attachments", "timeline")
 MARKUP = re.compile(r"<script>alert|<img src=x|onerror=alert[^&]*>")
-SLOW = 10.0  # seconds that one page may take on a busy machine
+SLOW = 30.0  # seconds that one page may take on a busy machine
 
 
 def send(world: World, content: bytes, *, key: str = "") -> str:

@@ -9,13 +9,14 @@ from html import unescape
 from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Dialog, Page, sync_playwright
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Dialog, Page, Playwright
 from tests.web.hostile import EVIL, HOSTILE
 
 from sendryd.testing.clients import RestClient
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
-from .conftest import ARGUMENTS, WAIT, Browser
+from .conftest import WAIT, Browser, launch
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 
@@ -62,19 +63,22 @@ def stranger() -> Iterator[Stranger]:
         yield listening
 
 
+@pytest.fixture(scope="module")
+def mapped(playwright: Playwright, stranger: Stranger) -> Iterator[Chromium]:
+    """A browser for which the stranger's host is the listening socket."""
+    rules = f"MAP evil.test 127.0.0.1:{stranger.port}, MAP *.evil.test 127.0.0.1:{stranger.port}"
+    with closing(launch(playwright, f"--host-resolver-rules={rules}")) as browser:
+        yield browser
+
+
 @pytest.fixture
-def tab(stranger: Stranger, reader: Browser) -> Iterator[Page]:
-    """A tab of a browser for which the stranger's host is the listening socket."""
-    arguments = [*ARGUMENTS, f"--host-resolver-rules=MAP evil.test 127.0.0.1:{stranger.port}, MAP *.evil.test 127.0.0.1:{stranger.port}"]
-    with (
-        sync_playwright() as playwright,
-        closing(playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)) as browser,
-    ):
-        context = browser.new_context(base_url=reader.base)
-        context.add_cookies([{"name": name, "value": value, "url": reader.base} for name, value in reader.cookies.items()])
-        page = context.new_page()
-        page.set_default_timeout(WAIT)
-        yield page
+def tab(mapped: Chromium, reader: Browser) -> Iterator[Page]:
+    context = mapped.new_context(base_url=reader.base)
+    context.add_cookies([{"name": name, "value": value, "url": reader.base} for name, value in reader.cookies.items()])
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    yield page
+    context.close()
 
 
 @pytest.fixture(scope="module")

@@ -23,15 +23,3 @@ def test_a_destination_comes_and_goes_without_a_click(page: Page, mails: World) 
     dialog.get_by_role("button", name="Cancel 2 mails").click()
     page.get_by_text("2 mails are cancelled.").wait_for()
     assert row.count() == 0
-
-
-@pytest.mark.parametrize(
-    "path", ["/queue", "/queue/narrow.test", "/suppressions", "/unsubscribes", "/log/smtp", "/log/api", "/health", "/settings"]
-)
-def test_pages_fit_a_phone_and_say_nothing_in_the_console(page: Page, mails: World, path: str) -> None:
-    send(mails, "narrow.test", "slow+a.very.long.name.that.does.not.end.soon.enough.for.a.phone")
-    page.set_viewport_size({"width": 360, "height": 800})
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
