@@ -152,7 +152,7 @@ async def test_the_start_says_in_one_line_whether_the_spool_is_whole(settings: S
             assert ("spool_compared" in said) is is_damaged  # what is wrong is said at once, the rest after the announcement
             process._stop.set()
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await process.run(on_ready)
     (line,) = [entry for entry in logs if entry["event"] == "spool_compared"]
     assert (line["segments"], line["messages"]) == (1, 1)
@@ -179,7 +179,7 @@ async def test_a_daemon_that_fails_is_started_again_and_the_program_goes_on(sett
     async def on_ready(_: Ready) -> None:
         pass
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await process.run(on_ready)
     assert starts == 2
 
@@ -191,7 +191,7 @@ async def test_without_a_writer_the_program_ends_in_order(settings: Settings, mo
     async def on_ready(_: Ready) -> None:
         monkeypatch.setattr(basics.store, "can_write", lambda: False)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(DaemonFailed, match="as the log says"):
             await process.run(on_ready)
 

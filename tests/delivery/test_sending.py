@@ -34,7 +34,7 @@ async def test_a_refusal_in_the_middle_of_a_large_content_is_heard() -> None:
     large = OutboundContent((b"From: a@example.test\r\n\r\n", b"x" * 70 + b"\r\n", (b"y" * 70 + b"\r\n") * (3 * SLICE // 72)))
     async with ready({"DATA": "354 go"}) as (connection, server):
         task = asyncio.create_task(connection.deliver(replace(ENVELOPE, size=large.size), large))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while "DATA" not in server.said:
                 await asyncio.sleep(0)
         server.stream.write(b"552 5.3.4 enough\r\n")

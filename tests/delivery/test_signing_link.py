@@ -43,12 +43,12 @@ async def link() -> AsyncIterator[SigningLink]:
 
 
 async def sign(link: SigningLink, content: bytes = CONTENT) -> bytes:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await link.sign(1, example_key, content, 1_700_000_000)
 
 
 async def ended(pid: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while Path(f"/proc/{pid}").exists():
             await asyncio.sleep(0.01)
 
@@ -216,7 +216,7 @@ async def test_a_start_that_is_broken_off_leaves_no_process(monkeypatch: pytest.
     others = [end for _ in range(3) for end in socket.socketpair()]  # whose numbers must not be taken for that of the process
     try:
         gate.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not started or started[0].returncode is None:
                 await asyncio.sleep(0.01)
         assert sockets[0] not in {os.fstat(end.fileno()).st_ino for end in others}
@@ -251,6 +251,6 @@ async def test_it_ends_when_the_other_side_is_killed(tmp_path: Path) -> None:
     pid = int(await parent.stdout.readline())
     parent.kill()
     await parent.wait()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
             await asyncio.sleep(0.01)

@@ -96,7 +96,7 @@ async def test_an_outcome_that_is_never_taken_holds_nothing_up(post: Post, monke
         raise fault
 
     monkeypatch.setattr(post.store, "record_attempt", refusing)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await post.send()
     assert post.worker.unrecorded == 0
 
@@ -107,7 +107,7 @@ async def test_a_fault_in_the_middle_leaves_no_connection_open(post: Post, monke
 
     monkeypatch.setattr("sendryd.delivery.visit.OutboundEnvelope", broken)
     await post.send()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while post.first.open_connections:
             await asyncio.sleep(0.001)
     assert (await post.last_event())["type"] == "deferred"

@@ -32,7 +32,7 @@ class Crowd:
                 self.inside -= 1
 
     async def wait_inside(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.inside < count:
                 await asyncio.sleep(0)
 

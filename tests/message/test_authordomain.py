@@ -31,4 +31,4 @@ def test_blanks_after_an_address_in_a_name_take_no_time() -> None:
     text = '"@a' + " " * 16_000 + 'x" <a@b.test>'
     started = time.process_time()
     assert author_domain(text) == "b.test"
-    assert time.process_time() - started < 0.2  # each blank as the end of the first run took 3 s
+    assert time.process_time() - started < 1  # each blank as the end of the first run took 3 s

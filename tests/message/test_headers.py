@@ -66,7 +66,7 @@ def test_a_large_hostile_block_takes_no_time(line: bytes) -> None:
     started = time.process_time()
     with pytest.raises(MalformedMessage):
         HeaderBlock.parse(block)
-    assert time.process_time() - started < 0.5  # a search from octet to octet of each line took four seconds
+    assert time.process_time() - started < 1.5  # a search from octet to octet of each line took four seconds
 
 
 def test_a_header_line_of_998_octets_is_fine() -> None:

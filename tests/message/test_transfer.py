@@ -155,7 +155,7 @@ def test_a_field_with_parameters_without_end_takes_no_time() -> None:
     content = TOP + b"Content-Type: text/plain" + b'; a="x";\r\n b=y' * 60_000 + b"\r\n\r\nx\r\n"
     started = time.process_time()
     assert walk(content)[0].content_type == "text/plain"
-    assert time.process_time() - started < 0.1
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ async def test_a_crash_whose_job_was_cancelled_is_not_blamed_on_the_next(fence: 
         patch.setattr(fence._process, "poll", lambda: None)  # it takes its time to end
         patch.setattr(fence._clock, "sleep", wait_long)
         job = asyncio.create_task(fence.run(signal.raise_signal, signal.SIGSEGV, lane=1))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await reached.wait()
         job.cancel()
         await asyncio.gather(job, return_exceptions=True)
@@ -141,7 +141,7 @@ async def test_closing_ends_what_is_under_way_and_what_waits() -> None:
     fence.close()
     ends = await asyncio.gather(*jobs, return_exceptions=True)
     assert [type(end) for end in ends] == [FenceUnavailable] * 5
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20  # the jobs take hours
     assert pid is not None
     assert not is_running(pid)
     with pytest.raises(FenceUnavailable):
@@ -165,7 +165,7 @@ async def test_accounts_take_turns_and_none_fills_the_queue() -> None:
 async def test_previews_do_not_hold_up_mail() -> None:
     fences = Fences(SystemClock())
     slow = asyncio.ensure_future(fences.previews.run(pow, 7**7, 10**9, lane=1))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         assert await fences.mail.run(html_to_text, "<p>a</p>", lane=1) == "a"
     assert not slow.done()
     fences.close()

@@ -158,7 +158,7 @@ def test_a_stop_ends_the_work_on_hostile_texts_and_its_processes(running: World)
     helpers = children(relay.process.pid)
     started = time.monotonic()
     assert relay.stop() == 0
-    assert time.monotonic() - started < 15  # the HTTP door gives answers under way 5 seconds
+    assert time.monotonic() - started < 30  # the HTTP door gives answers under way 5 seconds
     for thread in threads:
         thread.join(20)
     assert [pid for pid in helpers if Path(f"/proc/{pid}").exists()] == []

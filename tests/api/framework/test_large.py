@@ -81,7 +81,7 @@ async def test_a_small_body_goes_to_a_file_where_there_is_no_memory() -> None:
 
 async def test_bodies_that_grow_do_not_wait_for_one_another() -> None:
     budget = ContentBudget(files=14_000_000)  # 7 MB for a key: one of the two
-    async with asyncio.timeout(10):  # a third of the time that a body waits for room
+    async with asyncio.timeout(25):  # less than the time that a body waits for room
 
         async def read() -> bytes:
             incoming = Incoming(100)
@@ -112,7 +112,7 @@ async def test_bodies_of_declared_length_do_not_wait_for_one_another() -> None:
             room.give_back()
             body.close()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         assert await asyncio.gather(*map(read, bodies)) == [b"x" * 5_000_000] * 5
     assert budget.memory.taken == budget.files.taken == 0
 
