@@ -121,7 +121,7 @@ class DkimRotation(AuditedChanges[Store]):
     def _records(self, domain: SendingDomain, key: DkimKey) -> tuple[DnsRecord, ...]:
         """The records of the domain with the new key, which was found, and the others as they were."""
         before = {record.purpose: record for record in domain.records}
-        wanted = wanted_records(domain.name, key.selector, key.public_key, self._settings)
+        wanted = wanted_records(domain.name, key.selector, key.public_key, self._settings, domain.settings.custom_return_path)
         return tuple(
             replace(record, is_verified=True) if record.purpose is RecordPurpose.DKIM else before.get(record.purpose, record)
             for record in wanted

@@ -36,16 +36,19 @@ from sendryd.model.webhook import WebhookEvent
 from sendryd.policy.bimi import bimi_name, check_bimi
 from sendryd.policy.dnsrecords import (
     MAX_NAME,
+    OF_RETURN_PATH,
     Evaluation,
     RecordSettings,
     Unknown,
     check_dkim,
     check_dmarc,
+    check_mx,
     dkim_name,
     evaluate,
     wanted_records,
 )
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.resolver import RecordResolver
 from sendryd.runtime.zoneservers import ZoneServers
@@ -171,9 +174,18 @@ class Domains(AuditedChanges[DomainStore]):
             after = replace(domain, settings=replace(settings, custom_return_path=_return_path(domain, settings.custom_return_path)))
             was, is_now = changes(asdict(domain.settings), asdict(after.settings))
             store = self._audited("domain.changed", domain.name, before=was, after=is_now)
-            return await store.set_domain_settings(domain, after.settings, self._notice(WebhookEvent.DOMAIN_UPDATED, after))
+            records = self._records(after) if after.settings.custom_return_path != domain.settings.custom_return_path else None
+            return await store.set_domain_settings(
+                domain, after.settings, self._notice(WebhookEvent.DOMAIN_UPDATED, after), records=records
+            )
 
         return await reapply(attempt)
+
+    def _records(self, domain: SendingDomain) -> tuple[DnsRecord, ...]:
+        """The records to publish, those that stay with the results of the last check."""
+        known = {(record.purpose, record.name, record.value): record for record in domain.records}
+        wanted = wanted_records(domain.name, domain.selector, domain.public_key, self._settings, domain.settings.custom_return_path)
+        return tuple(known.get((record.purpose, record.name, record.value), record) for record in wanted)
 
     async def _get(self, domain_id: DomainId) -> SendingDomain:
         domain = await self._store.get_domain(domain_id)
@@ -196,14 +208,18 @@ class Domains(AuditedChanges[DomainStore]):
         """Check the published records, past the caches, and store the result. A pending DKIM key whose record is there and whose time has come
         becomes the active one. Raises `NotFound` if the domain is gone.
         """
-        records = wanted_records(domain.name, domain.selector, domain.public_key, self._settings)
-        found = await self._lookup.find_all(domain.name, records)
-        reasons = await self._judge(domain, records, {purpose: each.texts for purpose, each in found.items()})
+        records = wanted_records(domain.name, domain.selector, domain.public_key, self._settings, domain.settings.custom_return_path)
+        own = [record for record in records if record.purpose not in OF_RETURN_PATH]
+        found = await self._lookup.find_all(domain.name, own)
+        reasons = await self._judge(domain, own, {purpose: each.texts for purpose, each in found.items()})
+        if domain.settings.custom_return_path is not None:
+            reasons |= await self._judge_return_path(domain.settings.custom_return_path)
         sightings = tuple(sighting for each in found.values() for sighting in each.sightings)
 
         async def attempt() -> SendingDomain:
             current = await self._get(domain.id)  # another check may have ended while this one waited for DNS
-            if current.public_key != domain.public_key:  # and the key may have been rotated: this check has not looked for the new one
+            # And the key may have been rotated, or the return path changed: this check has not looked for the new ones.
+            if (current.public_key, current.settings.custom_return_path) != (domain.public_key, domain.settings.custom_return_path):
                 return current
             return await self._record(current, evaluate(current, records, reasons, self._clock.now()), sightings)
 
@@ -226,6 +242,19 @@ class Domains(AuditedChanges[DomainStore]):
         wrong = [record for record in records if reasons[record.purpose]]
         doubled = await asyncio.gather(*(self._lookup.explain_doubled(domain.name, each, texts[each.purpose]) for each in wrong))
         return {**reasons, **{record.purpose: reason for record, reason in zip(wrong, doubled, strict=True) if reason}}
+
+    async def _judge_return_path(self, name: str) -> dict[RecordPurpose, str | Unknown]:
+        """What is wrong with the records of a domain's own return path."""
+        no_answer = Unknown(f"{name} could not be looked up: DNS gave no answer; try again later.")
+        try:
+            hosts = await self._resolver.lookup(name, "MX")
+            texts = await self._resolver.lookup(name, "TXT")
+        except LookupFailed:
+            return dict.fromkeys(OF_RETURN_PATH, no_answer)
+        return {
+            RecordPurpose.RETURN_PATH: check_mx(hosts, self._settings.hostname),
+            RecordPurpose.RETURN_PATH_SPF: await SpfCheck(self._resolver, self._settings).check(name, texts),
+        }
 
     async def _record(self, domain: SendingDomain, found: Evaluation, sightings: tuple[Sighting, ...]) -> SendingDomain:
         now = self._clock.now()

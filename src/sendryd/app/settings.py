@@ -135,7 +135,12 @@ class Settings(BaseModel):
     smtp_public_port: Annotated[int | None, _text(_or_none(parse_port))] = _setting(
         "", description="`port` of `GET /v1/smtp/info`. Empty: the port of the first listener."
     )
-    inbound_listen: Listeners = _setting("", description="Port 25 for bounces, complaints and inbound mail. Empty: off. Not available yet.")
+    inbound_listen: Listeners = _setting("", description="Port 25, where other servers report bounces and complaints. Empty: off.")
+    bounce_domain: Annotated[str, _text(lambda text: text.strip() and parse_hostname(text))] = _setting(
+        "",
+        description="Domain of our own return paths: MAIL FROM becomes `b+TOKEN@DOMAIN` unless a domain's `custom_return_path` says otherwise. Its MX"
+        " leads to `INBOUND_LISTEN`. Empty: the reverse-path goes out as given.",
+    )
     http_listen: Listener = _setting("127.0.0.1:8025", description="REST API, metrics and health. IPv6 as `[::]:8025`.")
     http_tls: Boolean = _setting("false", description="Serve HTTP over TLS with the certificate of the submission listeners.")
     trusted_proxies: Annotated[tuple[str, ...], _text(parse_networks)] = _setting(
@@ -265,8 +270,6 @@ def _explain(error: ValidationError, path: Path | None) -> str:
 def _check_together(settings: Settings) -> None:
     if settings.database_url:
         raise SettingsError(f"{PREFIX}DATABASE_URL is not supported yet: leave it empty for SQLite in the data directory")
-    if settings.inbound_listen:
-        raise SettingsError(f"{PREFIX}INBOUND_LISTEN is not supported yet: leave it empty")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: set both or neither")
     if not settings.smtp_listen:

@@ -32,6 +32,7 @@ from sendryd.files import make_folder, sync_folder
 from sendryd.intake.directory import Directory
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, format_id
 from sendryd.policy.crashes import crash_reason, pause_after_crash
+from sendryd.policy.returnpath import SECRET_LENGTH, SECRET_NAME
 from sendryd.runtime.log import LogOutput, configure, get_logger
 from sendryd.runtime.owncert import ensure_own_certificate
 from sendryd.runtime.tls import ServerCertificate
@@ -74,6 +75,7 @@ class Ready:
     smtp: tuple[Address, ...]
     http: Address | None
     tls_cert: Path
+    inbound: tuple[Address, ...] = ()
 
 
 def lock_data_dir(data_dir: Path) -> int:
@@ -169,7 +171,8 @@ class Process:
         self._running.statistics["daemons"] = lambda: {"failures": self._daemons.failures}
         for daemon in [*self._running.daemons, self._keep_house]:
             self._tasks.append(asyncio.create_task(self._daemons.keep_running(daemon)))
-        return spool, Ready(smtp, http, settings.cert_path)
+        inbound = tuple(bound_address(sock, asked) for sock, asked in zip(sockets.inbound, settings.inbound_listen, strict=False))
+        return spool, Ready(smtp, http, settings.cert_path, inbound)
 
     async def _start_roles(self, shared: Shared, sockets: Sockets, last_seen: datetime | None, smtp_port: int) -> None:
         basics, running = self._basics, self._running
@@ -178,9 +181,10 @@ class Process:
 
             await start_delivery(basics, running, shared)
         if Role.SMTP in self._roles:
-            from sendryd.app.roles.smtp import start_smtp
+            from sendryd.app.roles.smtp import start_inbound, start_smtp
 
             await start_smtp(basics, running, shared, self._certificate, sockets)
+            await start_inbound(basics, running, shared, self._certificate, sockets)
         if Role.WEBHOOKS in self._roles:
             from sendryd.app.roles.webhooks import start_webhooks
 
@@ -215,16 +219,19 @@ class Process:
     async def _share(self, http: Address | None) -> Shared:
         basics, settings = self._basics, self._basics.settings
         secret = await basics.store.ensure_secret(LINK_KEY_NAME, basics.rand.secret(LINK_KEY_LENGTH).encode("ascii"))
-        return Shared(self._directory, public_url(settings, http), secret, SmtpSessions(basics.clock))
+        return_secret = await basics.store.ensure_secret(SECRET_NAME, basics.rand.secret(SECRET_LENGTH).encode("ascii"))
+        return Shared(self._directory, public_url(settings, http), secret, SmtpSessions(basics.clock), return_secret)
 
     def _bind(self) -> Sockets:
         settings = self._basics.settings
         smtp = settings.smtp_listen if Role.SMTP in self._roles else ()
         smtps = settings.smtps_listen if Role.SMTP in self._roles else ()
+        inbound = settings.inbound_listen if Role.SMTP in self._roles else ()
         with ExitStack() as bound:  # of several, none stays bound if one is taken
             sockets = Sockets(
                 smtp=tuple(bound.enter_context(_bind("SMTP_LISTEN", address)) for address in smtp),
                 smtps=tuple(bound.enter_context(_bind("SMTPS_LISTEN", address)) for address in smtps),
+                inbound=tuple(bound.enter_context(_bind("INBOUND_LISTEN", address)) for address in inbound),
                 http=bound.enter_context(_bind("HTTP_LISTEN", settings.http_listen)) if Role.HTTP in self._roles else None,
             )
             bound.pop_all()

@@ -30,6 +30,8 @@ PURPOSES: Final = {
     RecordPurpose.SPF: "SPF: who may send for you",
     RecordPurpose.DKIM: "DKIM: your signature",
     RecordPurpose.DMARC: "DMARC: what receivers do with forgeries",
+    RecordPurpose.RETURN_PATH: "MX of the return path: where bounces go",
+    RecordPurpose.RETURN_PATH_SPF: "SPF of the return path: who may send for it",
 }
 _URGENCY: Final = (Verdict.EDIT, Verdict.UNKNOWN, Verdict.RIGHT, Verdict.ADVISED, Verdict.OPTIONAL)
 _OUR_RESOLVER: Final = "our resolver"
@@ -160,14 +162,19 @@ def edits_of(records: Sequence[RecordView]) -> list[RecordEdit]:
     """What to publish and delete, for the texts to paste."""
     return [
         RecordEdit(
-            label=view.key.upper(),
+            label=_label(view),
+            type=view.type,
             name=view.name,
             adds="" if view.edit and not view.edit.adds else view.value,
             deletes=view.edit.deletes if view.edit else (),
         )
         for view in records
         if view.verdict is not Verdict.RIGHT
-    ] or [RecordEdit(label=view.key.upper(), name=view.name, adds=next(iter(view.found), view.value)) for view in records]
+    ] or [RecordEdit(label=_label(view), type=view.type, name=view.name, adds=next(iter(view.found), view.value)) for view in records]
+
+
+def _label(view: RecordView) -> str:
+    return view.key.replace("_", " ").upper()
 
 
 def texts_to_paste(domain: SendingDomain, records: Sequence[RecordView], *, reply_to: str) -> dict[str, str]:
@@ -193,7 +200,7 @@ def _record(record: DnsRecord, last: PastCheck | None) -> RecordView:
         type=record.type,
         name=record.name,
         value=value,
-        line=zone_line(record.name, value),
+        line=zone_line(record.name, value, record.type),
         verdict=verdict,
         tone=tone,
         shape=shape,

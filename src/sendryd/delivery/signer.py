@@ -23,6 +23,7 @@ from sendryd.message.dkim import load_private_key, sign
 from sendryd.message.headers import HeaderBlock
 from sendryd.model.domain import TlsPolicy
 from sendryd.model.ids import DOMAIN_PREFIX, DomainId, MessageId, format_id
+from sendryd.policy.dnsrecords import own_return_path
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.offload import LARGE
@@ -63,6 +64,7 @@ class SigningKey:
     key: RSAPrivateKey
     pem: bytes = field(repr=False)
     tls_policy: TlsPolicy
+    return_path: str  # the domain of its own return paths, once its records are found; empty: none
     number: int  # no two alike, so that a process that knows a key by it never signs with an older one
 
 
@@ -135,7 +137,9 @@ class Signer:
         if domain is None or pem is None:
             raise SigningKeyMissing("its sending domain was removed")
         key = load_private_key(pem)
-        return SigningKey(domain.name, domain.selector, key, pem, domain.settings.tls_policy, next(self._numbers))
+        return SigningKey(
+            domain.name, domain.selector, key, pem, domain.settings.tls_policy, own_return_path(domain), number=next(self._numbers)
+        )
 
     def find(self, form: SignedForm) -> bytes | None:
         """The DKIM-Signature field of a content that was signed a while ago, if it is still known."""

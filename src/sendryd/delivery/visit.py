@@ -13,6 +13,7 @@ from sendryd.delivery.connector import Connector
 from sendryd.delivery.contents import NO_SMTPUTF8, Letter, Unsendable, choose_form
 from sendryd.delivery.faults import DeliveryFault
 from sendryd.delivery.patience import Patience
+from sendryd.delivery.returnpaths import Sender
 from sendryd.delivery.target import Target
 from sendryd.delivery.tls_fallback import TlsFallback
 from sendryd.delivery.transport import Connection
@@ -27,14 +28,23 @@ from sendryd.store.base import ClaimedDelivery
 class Visit:
     """Adds verdicts to the attempt."""
 
-    __slots__ = ("_attempt", "_connection", "_connector", "_fallback", "_letter", "_patience", "_started", "_target")
+    __slots__ = ("_attempt", "_connection", "_connector", "_fallback", "_letter", "_patience", "_sender", "_started", "_target")
 
     def __init__(
-        self, attempt: Attempt, target: Target, letter: Letter, *, connector: Connector, fallback: TlsFallback, patience: Patience
+        self,
+        attempt: Attempt,
+        target: Target,
+        letter: Letter,
+        *,
+        sender: Sender,
+        connector: Connector,
+        fallback: TlsFallback,
+        patience: Patience,
     ) -> None:
         self._attempt = attempt
         self._target = target
         self._letter = letter
+        self._sender = sender
         self._connector = connector
         self._fallback = fallback
         self._patience = patience
@@ -43,7 +53,7 @@ class Visit:
 
     async def run(self, deliveries: Sequence[ClaimedDelivery]) -> Signal:
         """GOOD if the server had something to say of the message or of a recipient."""
-        waiting, size = list(deliveries), len(deliveries)
+        waiting, size = list(deliveries), 1 if self._sender.is_own else len(deliveries)  # an own return path names one recipient
         while waiting:
             group, rest = waiting[:size], waiting[size:]
             try:
@@ -78,13 +88,13 @@ class Visit:
             self._bounce(group, error.enhanced, error.sentence)
             return
         if not (extensions.smtputf8 and extensions.eightbitmime):  # RFC 6531 §3.1
-            refused = [each for each in group if not (message.reverse_path + each.forward_path).isascii()]
+            refused = [each for each in group if not (self._sender.reverse_path(each.id) + each.forward_path).isascii()]
             self._bounce(refused, "5.6.7", NO_SMTPUTF8)
             group = [each for each in group if each not in refused] if refused else group
             if not group:
                 return
         envelope = OutboundEnvelope(
-            reverse_path=message.reverse_path,
+            reverse_path=self._sender.reverse_path(group[0].id),
             forward_paths=tuple(each.forward_path for each in group),
             size=form.content.size,
             needs_smtputf8=form.needs_smtputf8,

@@ -13,7 +13,7 @@ Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.connector import Connector
@@ -25,6 +25,7 @@ from sendryd.delivery.patience import Patience
 from sendryd.delivery.plan import Turn, plan
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.recording import OUR_FAULT, RECORD_BACKOFF, Recorder
+from sendryd.delivery.returnpaths import ReturnPaths
 from sendryd.delivery.securing import TlsContexts
 from sendryd.delivery.signer import Signer, SigningKeyDamaged, SigningKeyMissing
 from sendryd.delivery.silence import Silences
@@ -63,6 +64,7 @@ class WorkerSettings:
     allow_private_networks: bool
     retry_plan: RetryPlan
     timeouts: Timeouts
+    return_paths: ReturnPaths = field(default_factory=ReturnPaths)
     patience: Callable[[], Patience] = Patience  # of each attempt
     record_backoff: Sequence[float] = RECORD_BACKOFF
 
@@ -171,6 +173,7 @@ class Worker:
             return Signal.NEUTRAL
         signal = Signal.BAD
         letter = self._contents.letter(claim, key, content)
+        sender = self._settings.return_paths.sender(claim.message, key.return_path)
         patience = self._settings.patience()
         for position, target in enumerate(targets):
             if position and patience.is_spent:
@@ -180,7 +183,7 @@ class Worker:
             if not deliveries:
                 break
             fallback = TlsFallback(self.tls_memory, is_fixed=next_hop.smart_host is not None)
-            visit = Visit(attempt, target, letter, connector=self._connector, fallback=fallback, patience=patience)
+            visit = Visit(attempt, target, letter, sender=sender, connector=self._connector, fallback=fallback, patience=patience)
             try:
                 if await visit.run(deliveries) is Signal.GOOD:
                     signal = Signal.GOOD

@@ -9,6 +9,8 @@ from typing import Any
 from sendryd.message.framing import Pictures, Scheme, frame_html, remote_pictures
 from sendryd.message.insights import Check, examine
 from sendryd.message.plaintext import html_to_text
+from sendryd.message.reports.read import read_report
+from sendryd.message.reports.report import Report
 from sendryd.message.template import Rendered, TemplateError, check_names, check_template, render_all
 
 
@@ -38,6 +40,11 @@ def text_of_design(html: str) -> str:
 def examine_message(content: bytes, is_marketing: bool) -> list[Check]:
     """Runs the checks of `message.insights`."""
     return examine(content, is_marketing=is_marketing)
+
+
+def read_returned(content: bytes, is_null_sender: bool) -> Report:
+    """What a message that came back is, and what it says."""
+    return read_report(content, is_null_sender=is_null_sender)
 
 
 def frame_message(html: str, base: str, inline: Mapping[str, int], is_remote_shown: bool, scheme: str) -> bytes:

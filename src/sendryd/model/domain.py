@@ -30,6 +30,8 @@ class RecordPurpose(StrEnum):
     DKIM = "dkim"
     SPF = "spf"
     DMARC = "dmarc"
+    RETURN_PATH = "return_path"  # MX of the domain's own return path, if it has one
+    RETURN_PATH_SPF = "return_path_spf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +65,10 @@ class DnsRecord:
     """One record to publish, with the result of the last check."""
 
     purpose: RecordPurpose
-    type: str  # always TXT today
+    type: str  # TXT or MX
     name: str  # absolute, without the final dot
-    value: str
-    is_required: bool  # DMARC is advised, not required
+    value: str  # of an MX with its preference
+    is_required: bool  # DMARC and the return path are advised, not required
     is_verified: bool = False
     reason: str = ""  # its fault in one sentence; empty when verified or never checked
 

@@ -17,6 +17,8 @@ FAILURES_TO_FALL: Final = 3  # checks in a row that miss a required record
 TIME_TO_FALL: Final = timedelta(hours=24)  # and the time that they must span, so that an outage of the DNS provider is not enough
 QUOTES: Final = ('"', "\u201c", "\u201d", "\u201e", "'")
 _OR_SPACES: Final = " or spaces before it"
+MX_PREFERENCE: Final = 10  # there is one server, so that it decides nothing
+OF_RETURN_PATH: Final = frozenset({RecordPurpose.RETURN_PATH, RecordPurpose.RETURN_PATH_SPF})
 MAX_NAME: Final = 253  # octets of a name without its final dot: RFC 1035 §2.3.4
 
 
@@ -26,6 +28,11 @@ class RecordSettings:
 
     hostname: str
     spf_include: str = ""  # empty: a:HOSTNAME
+
+    @property
+    def mx(self) -> str:
+        """The value of an MX record that leads here."""
+        return f"{MX_PREFERENCE} {self.hostname}"
 
     @property
     def spf_mechanism(self) -> str:
@@ -62,8 +69,11 @@ def dkim_name(name: str, selector: str) -> str:
     return f"{selector}._domainkey.{name}"
 
 
-def wanted_records(name: str, selector: str, public_key: str, settings: RecordSettings) -> tuple[DnsRecord, ...]:
-    """The records to publish, in the order of display."""
+def wanted_records(
+    name: str, selector: str, public_key: str, settings: RecordSettings, return_path: str | None = None
+) -> tuple[DnsRecord, ...]:
+    """The records to publish, in the order of display. `return_path` is the domain's own, below its name."""
+    own = () if return_path is None else _return_path_records(return_path, settings)
     return (
         DnsRecord(purpose=RecordPurpose.DMARC, type="TXT", name=f"_dmarc.{name}", value="v=DMARC1; p=none;", is_required=False),
         DnsRecord(
@@ -80,7 +90,41 @@ def wanted_records(name: str, selector: str, public_key: str, settings: RecordSe
             value=f"v=spf1 {settings.spf_mechanism} ~all",
             is_required=True,
         ),
+        *own,
     )
+
+
+def _return_path_records(name: str, settings: RecordSettings) -> tuple[DnsRecord, ...]:
+    """Bounces must find their way here, and receivers look up SPF at the domain of the reverse-path (RFC 7208 §2.4)."""
+    return (
+        DnsRecord(purpose=RecordPurpose.RETURN_PATH, type="MX", name=name, value=settings.mx, is_required=False),
+        DnsRecord(
+            purpose=RecordPurpose.RETURN_PATH_SPF,
+            type="TXT",
+            name=name,
+            value=f"v=spf1 {settings.spf_mechanism} ~all",
+            is_required=False,
+        ),
+    )
+
+
+def own_return_path(domain: SendingDomain) -> str:
+    """The domain's own return path, once the last check has found its records; empty: none."""
+    name = domain.settings.custom_return_path
+    found = {record.purpose for record in domain.records if record.name == name and record.is_verified}
+    return name if name is not None and found >= OF_RETURN_PATH else ""
+
+
+def check_mx(hosts: Sequence[str], hostname: str) -> str:
+    """The fault of a return path's MX records in a sentence; empty if bounces come here."""
+    named = {host.rstrip(".").lower() for host in hosts}
+    if not named:
+        return f"No MX record was found: publish it, so that bounces reach {hostname}."
+    if hostname.lower() not in named:
+        return f"The MX record leads to another server: let it name {hostname}."
+    if len(named) > 1:
+        return f"Bounces may go to other servers too: leave only the MX record that names {hostname}."
+    return ""
 
 
 def check_dkim(found: Sequence[str], public_key: str) -> str:
@@ -189,7 +233,7 @@ def advise(record: DnsRecord, found: Sequence[str]) -> str:
         return "Check again later."
     advice = record.reason.partition(": ")[2]
     if not found and "DNS panel" not in advice:
-        return f"Publish a TXT record of the name {record.name} with the value {record.value}"
+        return f"Publish {'an MX' if record.type == 'MX' else 'a TXT'} record of the name {record.name} with the value {record.value}"
     return advice[:1].upper() + advice[1:]
 
 

@@ -48,12 +48,14 @@ def edit_record(record: DnsRecord, found: Sequence[str]) -> Edit | None:
     if not record.reason or has_no_answer(record):
         return None
     match record.purpose:
-        case RecordPurpose.SPF:
+        case RecordPurpose.SPF | RecordPurpose.RETURN_PATH_SPF:
             adds = merge_spf(found, record.value)
         case RecordPurpose.DKIM:
             adds = _kept(found, lambda text: not check_dkim([text], read_tags(record.value)["p"])) or record.value
         case RecordPurpose.DMARC:
             adds = _kept(found, lambda text: not check_dmarc([text])) or _mended_dmarc(found, record.value)
+        case RecordPurpose.RETURN_PATH:
+            adds = record.value
         case purpose:
             assert_never(purpose)
     deletes = list(found)

@@ -15,16 +15,19 @@ _PRINTABLE: Final = range(0x20, 0x7F)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordEdit:
-    """A TXT record to publish, and the values of its name to delete."""
+    """A record to publish, and the values of its name to delete."""
 
     label: str  # `SPF`
     name: str  # absolute, without the final dot
     adds: str  # empty: nothing to add
     deletes: tuple[str, ...] = ()
+    type: str = "TXT"  # or MX, whose values have the preference in front
 
 
-def zone_line(name: str, value: str) -> str:
+def zone_line(name: str, value: str, kind: str = "TXT") -> str:
     """A line of a zone file."""
+    if kind == "MX":
+        return f"{name}. {TTL} IN MX {_plain(value)}."
     return f"{name}. {TTL} IN TXT {_strings(value)}"
 
 
@@ -32,8 +35,8 @@ def zone_file(domain: str, edits: Sequence[RecordEdit]) -> str:
     """The lines to add to the zone of a domain; lines to delete are comments."""
     lines = [f"; {domain}: records for sending mail"]
     for edit in edits:
-        lines += [f"; {edit.label}", *(f"; delete: {zone_line(edit.name, text)}" for text in edit.deletes)]
-        lines += [zone_line(edit.name, edit.adds)] if edit.adds else []
+        lines += [f"; {edit.label}", *(f"; delete: {zone_line(edit.name, text, edit.type)}" for text in edit.deletes)]
+        lines += [zone_line(edit.name, edit.adds, edit.type)] if edit.adds else []
     return "\n".join(lines) + "\n"
 
 
@@ -51,11 +54,11 @@ def _resource(domain: str, edit: RecordEdit) -> str:
     deletes = [f"  # delete: {_quoted(text)}" for text in edit.deletes]
     return "\n".join(
         [
-            f'resource "dns_txt_record_set" "{identifier}" {{',
+            f'resource "dns_{edit.type.lower()}_record_set" "{identifier}" {{',
             *deletes,
             f"  zone = {_quoted(domain + '.')}",
             *name,
-            f"  txt  = [{_quoted(edit.adds)}]",
+            *_values(edit),
             f"  ttl  = {TTL}",
             "}",
             "",
@@ -63,11 +66,19 @@ def _resource(domain: str, edit: RecordEdit) -> str:
     )
 
 
+def _values(edit: RecordEdit) -> list[str]:
+    if edit.type != "MX":
+        return [f"  txt  = [{_quoted(edit.adds)}]"]
+    preference, _, host = edit.adds.partition(" ")
+    return ["  mx {", f"    preference = {_plain(preference)}", f"    exchange   = {_quoted(host + '.')}", "  }"]
+
+
 def note(domain: str, edits: Sequence[RecordEdit], *, reply_to: str) -> str:
     """A mail to the person who runs the DNS of a domain."""
-    parts = [f"Subject: DNS records for {domain}", "", f"Please change these TXT records of {domain}, so that our mail is accepted:", ""]
+    kinds = "" if any(edit.type != "TXT" for edit in edits) else "TXT "
+    parts = [f"Subject: DNS records for {domain}", "", f"Please change these {kinds}records of {domain}, so that our mail is accepted:", ""]
     for edit in edits:
-        parts += [f"{edit.label}, name {edit.name}"]
+        parts += [f"{edit.label}, name {edit.name}" + (f", type {edit.type}" if not kinds else "")]
         parts += [f"  delete: {_plain(text)}" for text in edit.deletes]
         parts += [f"  add:    {_plain(edit.adds)}"] if edit.adds else []
         parts += [""]

@@ -295,17 +295,19 @@ class Fences:
 
     def __init__(self, clock: Clock) -> None:
         self.mail = Fence("mail", clock)  # for messages that are accepted for delivery
+        self.inbound = Fence("inbound", clock, niceness=PREVIEW_NICENESS)  # for what other servers send here
         self.previews = Fence("previews", clock, niceness=PREVIEW_NICENESS)  # for previews, and for test keys
 
     def statistics(self) -> Mapping[str, float]:
         """Numbers for /metrics."""
         return {
             f"{name}_{word}": value
-            for name, fence in (("mail", self.mail), ("previews", self.previews))
+            for name, fence in (("mail", self.mail), ("inbound", self.inbound), ("previews", self.previews))
             for word, value in fence.statistics().items()
         }
 
     def close(self) -> None:
         """Ends all processes."""
         self.mail.close()
+        self.inbound.close()
         self.previews.close()

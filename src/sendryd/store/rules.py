@@ -8,7 +8,9 @@ from sendryd.model.actor import Role
 from sendryd.model.apikey import ApiKey
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DkimKey
+from sendryd.model.event import EventType
 from sendryd.model.people import Membership
+from sendryd.store.base.late import LateResult
 from sendryd.store.errors import Changed, Conflict, LimitReached, NotAllowed
 
 _UNTRIED: Final = frozenset({DeliveryState.QUEUED.value, DeliveryState.HELD.value})
@@ -81,6 +83,23 @@ def check_invitable(before: Membership | None) -> None:
     """Raises `Conflict` if whoever has this membership needs no invitation any more."""
     if before is not None and before.person_id is not None:
         raise Conflict("this person has joined already")
+
+
+def judge_late(event_type: EventType, state: DeliveryState, *, is_complained: bool) -> LateResult:
+    """What a report that comes after the outcome does with a delivery. A complaint may follow any outcome; a bounce follows the next hop's 250
+    alone.
+    """
+    if event_type is EventType.COMPLAINED:
+        return LateResult.REPEATED if is_complained else LateResult.RECORDED
+    match state:
+        case DeliveryState.DELIVERED:
+            return LateResult.RECORDED
+        case DeliveryState.BOUNCED:
+            return LateResult.REPEATED
+        case DeliveryState.LEASED:
+            return LateResult.TOO_EARLY
+        case _:
+            return LateResult.UNFIT
 
 
 def check_limit(count: int, limit: int | None, what: str, advice: str) -> None:

@@ -39,6 +39,7 @@ class Aggregate(StrEnum):
     ENGAGEMENTS = auto()
     EXPIRY = auto()
     FIGURES = auto()
+    LATE = auto()
     LEASES = auto()
     MODEL = auto()  # random sequences, compared with the memory store
     NEXT_HOPS = auto()

@@ -206,12 +206,15 @@ def _record_json(record: model.DnsRecord) -> DnsRecord:
         "name": record.name,
         "verified": record.is_verified,
     }
+    if record.type == "MX":
+        preference, _, host = record.value.partition(" ")
+        body |= {"value": host, "priority": int(preference)}
     return {**body, "reason": record.reason} if record.reason else body
 
 
 def verification_json(domain: model.SendingDomain, found: Mapping[model.RecordPurpose, tuple[str, ...]]) -> DomainVerification:
     """What a check found: the domain as it is now, and the records that DNS has for each purpose."""
-    checks = {record.purpose: _check_json(record, found[record.purpose]) for record in domain.records}
+    checks = {record.purpose: _check_json(record, found.get(record.purpose, ())) for record in domain.records}
     spf, dkim, dmarc = checks[model.RecordPurpose.SPF], checks[model.RecordPurpose.DKIM], checks[model.RecordPurpose.DMARC]
     return {
         "id": format_id(DOMAIN_PREFIX, domain.id),

@@ -11,6 +11,7 @@ from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.dialoguewriter import DialogueWriter
 from sendryd.delivery.laneboard import LanePublisher
 from sendryd.delivery.pool import ConnectionPool
+from sendryd.delivery.returnpaths import ReturnPaths
 from sendryd.delivery.scheduler import Scheduler
 from sendryd.delivery.securing import TlsContexts
 from sendryd.delivery.signer import Signer
@@ -119,5 +120,6 @@ def _worker(
             allow_private_networks=settings.allow_private_networks,
             retry_plan=basics.retry_plan,
             timeouts=CLIENT_TIMEOUTS,
+            return_paths=ReturnPaths(settings.bounce_domain, shared.return_secret),
         ),
     )

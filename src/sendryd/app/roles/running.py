@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sendryd.api.health import Health
     from sendryd.delivery.scheduler import Scheduler
     from sendryd.health import Watch
+    from sendryd.inbound.listener import InboundListener
     from sendryd.intake.accept import Intake
     from sendryd.notify.dispatcher import Dispatcher
     from sendryd.submission.listener import Listener
@@ -50,6 +51,7 @@ class Shared:
     public_url: str  # base of the links in mail
     secret: bytes  # what those links are signed with
     smtp_sessions: SmtpSessions
+    return_secret: bytes  # what our own return paths are signed with
     budget: ContentBudget = field(default_factory=ContentBudget)
 
     @property
@@ -65,6 +67,7 @@ class Running:
     daemons: list[Daemon] = field(default_factory=list)
     scheduler: "Scheduler | None" = None
     listener: "Listener | None" = None
+    inbound: "InboundListener | None" = None
     http: "uvicorn.Server | None" = None
     http_limits: "HttpConnectionLimits | None" = None
     http_tls: ssl.SSLContext | None = None
@@ -82,6 +85,7 @@ class Sockets:
 
     smtp: tuple[socket.socket, ...] = ()
     smtps: tuple[socket.socket, ...] = ()
+    inbound: tuple[socket.socket, ...] = ()
     http: socket.socket | None = None
 
 

@@ -70,7 +70,7 @@ def judge_domain(domain: SendingDomain, found: Mapping[RecordPurpose, Sequence[s
     for record in domain.records:
         if not record.reason:
             continue
-        sentence = f"{domain.name}, {record.purpose.value.upper()}: {record.reason.partition(': ')[0].rstrip('.')}."
+        sentence = f"{domain.name}, {record.purpose.value.replace('_', ' ').upper()}: {record.reason.partition(': ')[0].rstrip('.')}."
         judge = unknown if has_no_answer(record) else wrong if record.is_required else advised
         findings.append(judge(Check.DOMAIN, sentence, advise(record, found.get(record.purpose, ())), domain.name))
     if domain.status is not DomainStatus.VERIFIED and not findings:

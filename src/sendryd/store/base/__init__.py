@@ -21,6 +21,7 @@ from sendryd.store.base.dkimkeys import DkimKeyStore, NewDkimKey
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.figures import DAYS_KEPT, HOURS_KEPT, MINUTES_KEPT, FigureStore
 from sendryd.store.base.health import HealthStore
+from sendryd.store.base.late import LateReport, LateResult, LateStore
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
 from sendryd.store.base.nexthops import NextHopStore, PausedDestination
@@ -76,6 +77,9 @@ __all__ = [
     "HeldBy",
     "Hits",
     "IndexState",
+    "LateReport",
+    "LateResult",
+    "LateStore",
     "Lease",
     "ListStore",
     "MailStore",
@@ -138,6 +142,7 @@ class MailStore(
     DerivedStore,
     FigureStore,
     SearchStore,
+    LateStore,
     Protocol,
 ):
     """The store of accepting and delivering mail."""

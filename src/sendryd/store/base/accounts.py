@@ -1,6 +1,6 @@
 """Accounts, keys and sending domains."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -114,8 +114,17 @@ class AccountStore(Protocol):
         """The last checks of a domain, newest first."""
         ...
 
-    async def set_domain_settings(self, before: SendingDomain, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:
-        """Replaces a domain's settings. Durable. Raises `NotFound`, and `Changed` if the stored settings differ from those of `before`."""
+    async def set_domain_settings(
+        self,
+        before: SendingDomain,
+        settings: DomainSettings,
+        notice: Notice | None = None,
+        *,
+        records: Sequence[DnsRecord] | None = None,
+    ) -> SendingDomain:
+        """Replaces a domain's settings, and its records if they follow from them. Durable. Raises `NotFound`, and `Changed` if the
+        stored settings differ from those of `before`.
+        """
         ...
 
     async def remove_domain(self, domain_id: DomainId, now: datetime, notice: Notice | None = None) -> None:

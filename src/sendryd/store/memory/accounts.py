@@ -1,12 +1,12 @@
 """Accounts, keys and sending domains, in dictionaries."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey, KeyMode, KeyUse
-from sendryd.model.domain import Bimi, DomainSettings, DomainStatus, PastCheck, SendingDomain
+from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, DomainStatus, PastCheck, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId
 from sendryd.store.base import MAX_CHECKS, DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
 from sendryd.store.errors import Conflict, NotFound
@@ -127,8 +127,16 @@ class MemoryAccounts:
     async def list_domain_checks(self, domain_id: DomainId, *, limit: int = MAX_CHECKS) -> list[PastCheck]:
         return self._domain_checks.get(domain_id, [])[:limit]
 
-    async def set_domain_settings(self, before: SendingDomain, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:  # noqa: ARG002
-        return self._change_domain(before, lambda domain: domain.settings, settings=settings)
+    async def set_domain_settings(
+        self,
+        before: SendingDomain,
+        settings: DomainSettings,
+        notice: Notice | None = None,  # noqa: ARG002
+        *,
+        records: Sequence[DnsRecord] | None = None,
+    ) -> SendingDomain:
+        also = {} if records is None else {"records": tuple(records)}
+        return self._change_domain(before, lambda domain: domain.settings, settings=settings, **also)
 
     def _change_domain(self, before: SendingDomain, compared: Callable[[SendingDomain], object], **changes: object) -> SendingDomain:
         new = self._domains.get(before.id)

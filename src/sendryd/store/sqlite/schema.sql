@@ -95,8 +95,9 @@ END;
 CREATE TRIGGER sending_domain_added AFTER INSERT ON sending_domain BEGIN
     UPDATE config_version SET version = version + 1;
 END;
-CREATE TRIGGER sending_domain_changed AFTER UPDATE OF status, selector, private_key, settings ON sending_domain
-WHEN (OLD.status, OLD.selector, OLD.private_key, OLD.settings) IS NOT (NEW.status, NEW.selector, NEW.private_key, NEW.settings) BEGIN
+CREATE TRIGGER sending_domain_changed AFTER UPDATE OF status, selector, private_key, settings, records ON sending_domain
+WHEN (OLD.status, OLD.selector, OLD.private_key, OLD.settings, OLD.records)
+    IS NOT (NEW.status, NEW.selector, NEW.private_key, NEW.settings, NEW.records) BEGIN
     UPDATE config_version SET version = version + 1;
 END;
 CREATE TRIGGER sending_domain_removed AFTER DELETE ON sending_domain BEGIN

@@ -1,6 +1,6 @@
 """Accounts, keys and sending domains in SQLite."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ import apsw
 
 from sendryd.model.account import Account, AccountSettings
 from sendryd.model.apikey import ApiKey, KeyUse
-from sendryd.model.domain import Bimi, DomainSettings, PastCheck, SendingDomain
+from sendryd.model.domain import Bimi, DnsRecord, DomainSettings, PastCheck, SendingDomain
 from sendryd.model.ids import API_KEY_PREFIX, DOMAIN_PREFIX, AccountId, ApiKeyId, DomainId
 from sendryd.store.base import MAX_CHECKS, DomainCheck, NewApiKey, NewDomain, Notice, Page, check_state
 from sendryd.store.codec.accounts import account_settings_json, read_account
@@ -22,6 +22,7 @@ from sendryd.store.codec.domains import (
     read_bimi,
     read_domain,
     read_past_check,
+    records_json,
     settings_json,
 )
 from sendryd.store.codec.reading import Row
@@ -148,8 +149,15 @@ class Accounts:
     async def list_domain_checks(self, domain_id: DomainId, *, limit: int = MAX_CHECKS) -> list[PastCheck]:
         return [read_past_check(row) for row in self._database.fetch_rows(SQL["list_domain_checks"], domain_id=domain_id, limit=limit)]
 
-    async def set_domain_settings(self, before: SendingDomain, settings: DomainSettings, notice: Notice | None = None) -> SendingDomain:
-        values = {"settings": settings_json(settings)}
+    async def set_domain_settings(
+        self,
+        before: SendingDomain,
+        settings: DomainSettings,
+        notice: Notice | None = None,
+        *,
+        records: Sequence[DnsRecord] | None = None,
+    ) -> SendingDomain:
+        values = {"settings": settings_json(settings), "records": None if records is None else records_json(records)}
         return await self._change_domain(before, lambda domain: domain.settings, SQL["set_domain_settings"], values, notice)
 
     async def _change_domain(

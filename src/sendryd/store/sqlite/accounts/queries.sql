@@ -153,8 +153,8 @@ UPDATE sending_domain SET selector = :selector, public_key = :public_key, privat
 DELETE FROM dkim_key WHERE id = :id AND (active_at IS NULL OR retired_at IS NOT NULL);
 
 -- name: set_domain_settings
--- Replaces the settings of a domain.
-UPDATE sending_domain SET settings = :settings WHERE id = :id;
+-- Replaces the settings of a domain, and its records if there are new ones.
+UPDATE sending_domain SET settings = :settings, records = coalesce(:records, records) WHERE id = :id;
 
 -- name: remove_domain
 -- Deletes a domain.

@@ -3,6 +3,7 @@
 from sendryd.store.sqlite.mail.accepting import Accepting
 from sendryd.store.sqlite.mail.captures import Captures
 from sendryd.store.sqlite.mail.deliveries import Deliveries
+from sendryd.store.sqlite.mail.late import Late
 from sendryd.store.sqlite.mail.nexthops import NextHops
 from sendryd.store.sqlite.mail.queue import Queue
 from sendryd.store.sqlite.mail.reads import Reads
@@ -10,5 +11,5 @@ from sendryd.store.sqlite.mail.traces import Traces
 from sendryd.store.sqlite.mail.upkeep import MailUpkeep
 
 
-class Mail(Accepting, Deliveries, Captures, Queue, Reads, Traces, NextHops, MailUpkeep):
-    """`AcceptStore`, `DeliveryStore`, `CaptureStore`, `QueueStore`, `EventStore`, `TraceStore`, `NextHopStore`, and a part of `UpkeepStore`."""
+class Mail(Accepting, Deliveries, Captures, Queue, Reads, Traces, NextHops, Late, MailUpkeep):
+    """`AcceptStore`, `DeliveryStore`, `CaptureStore`, `QueueStore`, `EventStore`, `TraceStore`, `NextHopStore`, `LateStore`, and a part of `UpkeepStore`."""

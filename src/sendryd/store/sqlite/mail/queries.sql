@@ -181,6 +181,18 @@ UPDATE delivery SET state = :state, lease_token = NULL, delivered_at = :delivere
 SELECT delivery.id, delivery.message_id, delivery.forward_path, message.account_id, message.mode
 FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = :id;
 
+-- name: read_reported
+-- A delivery that something is reported of: the subject of its events, its state, and whether its recipient has complained.
+SELECT delivery.id, delivery.message_id, delivery.forward_path, delivery.state, message.account_id, message.mode, EXISTS (
+    SELECT 1 FROM event INDEXED BY event_complained
+    WHERE event.message_id = delivery.message_id AND event.type = 'complained' AND event.delivery_id = delivery.id
+) AS is_complained
+FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = :id;
+
+-- name: bounce_late
+-- Records that a delivered delivery has bounced afterwards.
+UPDATE delivery SET state = 'bounced', last_reply = :reply WHERE id = :id AND state = 'delivered';
+
 -- name: leased_deliveries
 -- The present or returned leases of deliveries, and the subjects of their events: one JSON array, because the engine steps once for each row.
 SELECT json_group_array(json_array(delivery.id, coalesce(lease_token, returned_token), lease_node, lease_boot,

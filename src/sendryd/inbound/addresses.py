@@ -1,0 +1,61 @@
+"""The addresses that port 25 takes mail for: return paths of deliveries, and those for complaints. Nothing is relayed.
+
+Reads: deliveries, and the sending domains of those with a return path of their own. A forged return path costs no look-up.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sendryd.model.apikey import KeyMode
+from sendryd.model.ids import AccountId
+from sendryd.policy.returnpath import read_local_part
+from sendryd.smtp.address import Mailbox
+from sendryd.store.base import DeliveryView, MailStore
+
+FEEDBACK: Final = frozenset({"fbl", "complaints", "abuse"})  # local parts at the bounce domain: where providers send complaints
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnPath:
+    """The return path of a delivery."""
+
+    delivery: DeliveryView
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """An address for complaints."""
+
+
+Target = ReturnPath | Feedback
+
+
+class Addresses:
+    """Finds out what an address is for."""
+
+    def __init__(self, store: MailStore, secret: bytes, bounce_domain: str) -> None:
+        self._store = store
+        self._secret = secret
+        self._bounce_domain = bounce_domain
+
+    async def find(self, mailbox: Mailbox) -> Target | None:
+        """What mail for this address is for; None: it is none of ours. Raises `StoreError`."""
+        delivery_id = read_local_part(self._secret, mailbox.local_part)
+        if delivery_id is not None:
+            delivery = await self._store.find_delivery(delivery_id)
+            is_here = delivery is not None and (mailbox.domain == self._bounce_domain or await self._is_own(delivery, mailbox.domain))
+            return ReturnPath(delivery) if delivery is not None and is_here and delivery.message.mode is KeyMode.LIVE else None
+        if mailbox.domain == self._bounce_domain and mailbox.local_part.lower() in FEEDBACK:
+            return Feedback()
+        return None
+
+    async def _is_own(self, delivery: DeliveryView, domain: str) -> bool:
+        """Whether a domain is below the sending domain of a delivery, as its own return path is."""
+        number = delivery.message.signing_domain_id
+        sending = await self._store.get_domain(number) if number is not None else None
+        return sending is not None and domain.endswith(f".{sending.name}")
+
+
+def account_of(target: Target) -> AccountId | None:
+    """The account that an address belongs to."""
+    return target.delivery.message.account_id if isinstance(target, ReturnPath) else None
