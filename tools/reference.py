@@ -53,6 +53,8 @@ COMMANDS = (
     ("send",),
     ("demo",),
     ("migrate",),
+    ("backup",),
+    ("restore",),
     ("version",),
 )
 

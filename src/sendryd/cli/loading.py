@@ -6,7 +6,21 @@ from typing import Any, Final
 
 import typer
 
-NAMES: Final = ("serve", "send", "demo", "migrate", "version", "check", "keys", "domains", "suppressions", "queue", "people")
+NAMES: Final = (
+    "serve",
+    "send",
+    "demo",
+    "migrate",
+    "version",
+    "check",
+    "keys",
+    "domains",
+    "suppressions",
+    "queue",
+    "people",
+    "backup",
+    "restore",
+)
 
 
 class Commands(MutableMapping[str, Any]):

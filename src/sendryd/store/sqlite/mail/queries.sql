@@ -233,6 +233,10 @@ UPDATE delivery NOT INDEXED SET state = 'queued', lease_token = NULL, lease_node
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased' AND lease_boot = :boot
 RETURNING domain;
 
+-- name: doubt_waiting
+-- Marks all that wait: in the time that a restored database knows nothing of, they may have been delivered.
+UPDATE delivery NOT INDEXED SET is_in_doubt = 1 WHERE state IN ('queued', 'leased', 'held');
+
 -- name: list_leased
 -- The leases of an owner.
 SELECT lease_token, id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND lease_boot = :boot AND lease_node = :node;
