@@ -33,7 +33,8 @@ LONGEST_FIRST = ("crash", "dashboard", "system", "cli", "interop", "testing")
 IN_BROWSER = re.compile("in_browser|sweep")  # files whose tests wait for a browser: the longest
 NPM_PACKAGES = {"nodemailer", "mailparser"}
 NODE_MODULES = Path(__file__).parents[1] / "build" / "interop" / "node_modules"
-SWEEP = "test_sweep.py"  # the longest of all, and shorter where no other test has sent mail before
+# Files of one long test, or of many; the sweep is shorter where no other test has sent mail before.
+FIRST = ("test_sweep.py", "test_schema.py")
 _missing: Counter[str] = Counter()
 
 settings.register_profile("any machine", deadline=None)  # a busy one may take its time
@@ -61,7 +62,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start programs come first: they wait more than they work, and one that began last would run alone."""
-    items.sort(key=lambda item: (item.path.name != SWEEP, not IN_BROWSER.search(item.path.name), _turn(folder_of(item))))
+    items.sort(key=lambda item: (item.path.name not in FIRST, not IN_BROWSER.search(item.path.name), _turn(folder_of(item))))
 
 
 def _turn(folder: str) -> int:

@@ -59,8 +59,8 @@ def test_the_page_holds_two_hundred_rows_and_a_count(page: Page, mails: World) -
     wait_live(page)
     assert len(shown(page)) == 50
     sent: list[str] = []
-    for _ in range(6):
-        sent += send_many(mails, 30, "Capped")
+    for _ in range(8):
+        sent += send_many(mails, 20, "Capped")  # as many as come on top in a second
         page.wait_for_selector(f"[data-id={sent[-1]}]")
     expect(page.locator("tbody [data-id]")).to_have_count(200)
     page.get_by_text("The newest 200.").wait_for()

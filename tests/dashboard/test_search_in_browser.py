@@ -13,6 +13,7 @@ from sendryd.testing.world import RECIPIENT_DOMAIN, World
 from .conftest import Browser, take_keys
 from .test_emails import rows, send
 
+LAG = 4.0  # seconds after which a new index has the newest mail
 TOOK = "(() => { const at = performance.getEntriesByType('navigation')[0]; return at.responseEnd - at.requestStart })()"
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
@@ -43,11 +44,16 @@ def test_a_lost_index_is_made_again_while_mail_is_accepted(page: Page, reader: B
     page.goto(asked)
     page.wait_for_selector("[data-live=live]")
     path = mails.relay.data_dir / "derived.db"
-    assert wait_until(path.exists)
-    before.append(send(mails, f"rebuild3@{RECIPIENT_DOMAIN}", "Rebuild of an index"))  # it is too young to be in the index at once
-    path.unlink()
-    assert wait_until(lambda: bool(re.search(r"The search index is being rebuilt: \d+ % done\.", reader.get(asked).text)))
-    during = send(mails, f"rebuild4@{RECIPIENT_DOMAIN}", "Rebuild of an index")
+
+    def is_seen_lost(number: int) -> bool:
+        """Whether a page says so before the index is whole again: two seconds after the newest mail, which is too young for it until then."""
+        assert wait_until(path.exists)
+        before.append(send(mails, f"rebuild{number}@{RECIPIENT_DOMAIN}", "Rebuild of an index"))
+        path.unlink()
+        return wait_until(lambda: bool(re.search(r"The search index is being rebuilt: \d+ % done\.", reader.get(asked).text)), LAG)
+
+    assert any(is_seen_lost(number) for number in range(3, 20))  # a busy machine may look too late
+    during = send(mails, f"rebuild@{RECIPIENT_DOMAIN}", "Rebuild of an index")
     page.wait_for_selector(f"[data-id={during}]")
     page.wait_for_selector("[data-index]", state="detached")
     assert path.exists()

@@ -25,6 +25,7 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS = ["color-contrast", "link-in-text-block"]  # the rules to which light and dark make a difference
 RUN_AXE = """(asked) => axe.run(document, {...asked, iframes: false, resultTypes: ["violations"]}).then((found) =>
     found.violations.flatMap((each) => each.nodes.map((node) => `${each.id} at ${node.target.join(" ")}: ${node.any[0]?.message ?? each.help}`)))"""
+NEVER_EMPTY = ("/elevate", "/health", "/me", "/me/factor", "/send-test", "/settings")
 # What scrolls sideways, a page without its one main heading, ids that are given twice.
 FRAME = """() => {
   const NAMES = new Set(("home emails email test queue queue-domain domains domain keys webhooks webhook suppressions templates template smtp-log " +
@@ -146,7 +147,7 @@ def test_pages_of_an_empty_installation_fit_and_say_what_comes_next(chromium: Ch
     found: list[str] = []
     with open_tab(chromium, owner, width=360) as tab:
         for path in sorted({*patterns()} - {*OPEN}):
-            if "{" not in path:
+            if "{" not in path and path not in NEVER_EMPTY:
                 tab.goto(path)
                 found += [f"{path}: {fault}" for fault in (*tab.evaluate(FRAME), *ask_axe(tab))]
     assert not found, "\n".join(found)
