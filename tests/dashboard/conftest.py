@@ -166,13 +166,6 @@ ARGUMENTS = (
 )  # fmt: skip
 WAIT = 60_000  # milliseconds until something must be there, which a page shows within two seconds: a machine that runs tests is busy
 expect.set_options(timeout=WAIT)
-# Chromium ignores keys until a page is painted for the first time.
-PAINTED = """() => new Promise((done) => {
-  if (performance.getEntriesByName("first-contentful-paint").length) done();
-  else new PerformanceObserver((list, own) => {
-    if (list.getEntriesByName("first-contentful-paint").length) { own.disconnect(); done(); }
-  }).observe({ type: "paint", buffered: true });
-})"""
 
 
 class _Running:
@@ -255,14 +248,6 @@ def open_tab(
     context.close()
     assert [each for each in said if not (may_lose_network and ("net::ERR_" in each or "sse:error" in each))] == []
     assert asked <= {browser.host, ""}
-
-
-def take_keys(tab: Page, path: str = "") -> None:
-    """Opens a page, or stays on it, and waits until it takes keys: its scripts have run, and it is painted."""
-    if path:
-        tab.goto(path)
-    tab.wait_for_load_state()
-    tab.evaluate(PAINTED)
 
 
 @pytest.fixture

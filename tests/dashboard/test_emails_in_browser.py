@@ -5,7 +5,6 @@ from playwright.sync_api import Dialog, Page
 
 from sendryd.testing.world import RECIPIENT_DOMAIN, World
 
-from .conftest import take_keys
 from .test_emails import HOSTILE, send
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
@@ -13,23 +12,22 @@ pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 
 def test_a_mail_is_found_read_and_left_by_keys_alone(page: Page, mails: World) -> None:
     first, second = (send(mails, f"keys{number}@{RECIPIENT_DOMAIN}", "Bykeys") for number in (1, 2))
-    take_keys(page, "/emails")
+    page.goto("/emails")
     page.keyboard.press("/")
     page.keyboard.type("bykeys")
     page.keyboard.press("Enter")
     page.wait_for_url("**q=bykeys*")
     page.wait_for_selector(f"[data-id={second}]")
-    take_keys(page)
+    page.wait_for_load_state()
     page.keyboard.press("j")
     page.keyboard.press("j")
     assert page.locator("[aria-selected=true]").get_attribute("data-id") == first
     page.keyboard.press("Enter")
     page.wait_for_url(f"**open={first}*")
     page.wait_for_selector("[data-sentence]")
-    take_keys(page)
+    page.wait_for_load_state()
     page.keyboard.press("[")
     page.wait_for_url(f"**open={second}*")
-    take_keys(page)
     page.keyboard.press("Escape")
     page.wait_for_url("**open=-*")
     assert page.locator("[aria-selected=true]").get_attribute("data-id") == second
@@ -40,7 +38,7 @@ def test_new_mail_appears_and_the_chosen_row_stays(page: Page, mails: World) -> 
     page.wait_for_selector("[data-live=live]")
     first = send(mails, f"one@{RECIPIENT_DOMAIN}", "Appearing")
     page.wait_for_selector(f"[data-id={first}]")
-    take_keys(page)
+    page.wait_for_load_state()
     page.keyboard.press("j")
     second = send(mails, f"two@{RECIPIENT_DOMAIN}", "Appearing")
     page.wait_for_selector(f"[data-id={second}]")

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from sendryd.testing.clients import RestClient
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
-from .conftest import Browser, open_tab, take_keys
+from .conftest import Browser, open_tab
 from .test_emails import send
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
@@ -91,7 +91,7 @@ def test_what_is_new_is_counted_while_the_reader_is_further_down(page: Page, mai
 def test_keys_alone_find_read_try_and_come_back(page: Page, mails: World) -> None:
     ids = [send(mails, f"slow+{number}@{RECIPIENT_DOMAIN}", "Keyed") for number in range(3)]
     mails.wait_until(lambda: all(b"4.7.1" in mails.relay.run("queue", "show", each).stdout for each in ids))
-    take_keys(page, "/")
+    page.goto("/")
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keys").wait_for()
     page.keyboard.press("Escape")
@@ -100,20 +100,20 @@ def test_keys_alone_find_read_try_and_come_back(page: Page, mails: World) -> Non
     page.keyboard.press("Enter")
     page.wait_for_url("**q=keyed*")
     page.wait_for_selector(f"[data-id={ids[2]}]")
-    take_keys(page)
+    page.wait_for_load_state()
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**open={ids[1]}*")
     page.wait_for_selector("[data-event=deferred]")
-    take_keys(page)
+    page.wait_for_load_state()
     tries = page.locator("[data-event=deferred]").count()
     page.keyboard.press(".")
     assert page.evaluate("document.activeElement.closest('#mail-changes') !== null")
     page.keyboard.press("r")
     page.get_by_text("1 recipient is due now.").wait_for()
     expect(page.locator("[data-event=deferred]")).to_have_count(tries + 1)
-    take_keys(page)
+    page.wait_for_load_state()
     page.keyboard.press("Escape")
     page.wait_for_url("**open=-*")
     assert page.locator("tr[aria-selected=true]").get_attribute("data-id") == ids[1]
@@ -124,7 +124,7 @@ def test_single_letters_can_be_switched_off(chromium: Chromium, mails: World, re
     own = Browser(reader.base)
     own.cookies = {**reader.cookies, "sendryd-look": "system.roomy.off"}
     with open_tab(chromium, own) as page:
-        take_keys(page, "/emails")
+        page.goto("/emails")
         page.wait_for_selector("key-map", state="attached")
         page.keyboard.press("/")
         page.keyboard.press("g")

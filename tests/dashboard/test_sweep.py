@@ -13,7 +13,7 @@ from sendryd.dashboard.pages import PAGES
 from sendryd.policy.rights import Right
 from sendryd.testing.world import World
 
-from .conftest import Browser, open_tab, take_keys
+from .conftest import Browser, open_tab
 from .places import OPEN, fill, patterns
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
@@ -96,7 +96,7 @@ def test_tab_comes_to_the_skip_link_first_and_from_there_to_the_main_button(plac
     tab = tabs[False]
     tab.set_viewport_size({"width": 1440, "height": 900})
     for path in (places["/domains/{name}"][0], places["/emails"][-2], "/keys"):
-        take_keys(tab, path)
+        tab.goto(path)
         tab.keyboard.press("Tab")
         assert tab.evaluate("document.activeElement.className") == "skip"
         tab.keyboard.press("Enter")

@@ -12,7 +12,7 @@ from sendryd.dashboard.inbox import SHOWN
 from sendryd.testing.clients import RestClient
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
-from .conftest import Answer, Browser, open_tab, take_keys
+from .conftest import Answer, Browser, open_tab
 
 pytestmark = pytest.mark.sockets
 
@@ -315,11 +315,11 @@ def test_a_mail_appears_by_itself(chromium: Chromium, reader: Browser, mails: Wo
         tab.wait_for_selector("[data-live=live]")
         own = key.send(f"ann@{RECIPIENT_DOMAIN}", f"Appearing {HOSTILE}", html="<p>Seen</p>")
         tab.wait_for_selector(f"[data-id={own}]")
-        take_keys(tab)
+        tab.wait_for_load_state()
         tab.keyboard.press("j")
         tab.keyboard.press("Enter")
         tab.frame_locator("iframe").get_by_text("Seen").wait_for()
-        take_keys(tab)
+        tab.wait_for_load_state()
         tab.keyboard.press("Escape")
         tab.wait_for_url("**at=te_*")
         tab.set_viewport_size({"width": 360, "height": 780})

@@ -66,7 +66,10 @@ class LiveWords extends HTMLElement {
 
 // j and k move between rows, Enter opens, x selects.
 class RowKeys extends HTMLElement {
-  connectedCallback() { this.current?.scrollIntoView({ block: "nearest" }); }
+  connectedCallback() {  // by scrollIntoView Tab would begin at the row, not at the skip link
+    const row = this.current?.getBoundingClientRect();
+    if (row && (row.top < 0 || row.bottom > innerHeight)) scrollBy(0, row.top - innerHeight / 2);
+  }
   get rows() { return [...this.querySelectorAll("[data-id]")]; }
   move(step) {
     const rows = this.rows;
