@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sendryd.runtime.budget import BudgetExhausted, ContentBudget, Share
 
-TIMEOUT = 5.0
+TIMEOUT = 30.0
 
 
 async def waiting(budget: Share, count: int) -> None:

@@ -33,7 +33,7 @@ def held(world: World) -> list[dict[str, Any]]:
 
 def alter(world: World, statement: str) -> None:
     connection = apsw.Connection(str(world.relay.data_dir / "sendryd.db"))
-    connection.set_busy_timeout(5000)
+    connection.set_busy_timeout(60_000)
     connection.execute(statement)
     assert connection.changes()
     connection.close()

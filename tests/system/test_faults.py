@@ -182,7 +182,7 @@ def test_a_program_without_descriptors_waits_and_goes_on(world: World) -> None:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
         held: list[socket.socket] = []
         try:
-            held += [socket.create_connection(world.relay.smtp, timeout=10) for _ in range(40)]
+            held += [socket.create_connection(world.relay.smtp, timeout=60) for _ in range(40)]
             world.wait_until(lambda: count_descriptors(pid) == limit)
             worked = cpu_time(pid)
             code, message_id = submit(smtp)  # no descriptor is left to deliver it

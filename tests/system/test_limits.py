@@ -107,9 +107,9 @@ def test_only_messages_over_the_rate_limit_get_a_temporary_refusal(tmp_path: Pat
 )
 def test_connections_over_a_limit_are_told_to_come_later(tmp_path: Path, setting: str, is_logged_in: bool) -> None:
     with RelayProcess(tmp_path / "data", {f"SENDRYD_SMTP_MAX_CONNECTIONS{setting}": "2"}) as relay:
-        held = [socket.create_connection(relay.smtp, timeout=10) for _ in range(2)]
+        held = [socket.create_connection(relay.smtp, timeout=60) for _ in range(2)]
         assert all(sock.recv(1000).startswith(b"220 ") for sock in held)
-        with socket.create_connection(relay.smtp, timeout=10) as extra:
+        with socket.create_connection(relay.smtp, timeout=60) as extra:
             assert extra.recv(1000).startswith(b"421 4.7.0 ")
             assert extra.recv(100) == b""
         for sock in held:
@@ -124,5 +124,5 @@ def test_connections_over_a_limit_are_told_to_come_later(tmp_path: Path, setting
 
 
 def greeting(relay: RelayProcess) -> bytes:
-    with socket.create_connection(relay.smtp, timeout=10) as sock:
+    with socket.create_connection(relay.smtp, timeout=60) as sock:
         return sock.recv(1000)

@@ -91,7 +91,7 @@ class Endpoints:
         """What it was told or is owed, oldest first."""
         return list(reversed(self.api().get(f"/v1/webhooks/deliveries?webhook_id={webhook['id']}&limit=100")["data"]))
 
-    def wait_told(self, webhook: dict[str, Any], is_done: Callable[[dict[str, Any]], bool], timeout: float = 30.0) -> dict[str, Any]:
+    def wait_told(self, webhook: dict[str, Any], is_done: Callable[[dict[str, Any]], bool], timeout: float = 60.0) -> dict[str, Any]:
         """Its only fact, once it is as wanted."""
 
         def done() -> bool:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final, Self
 
 DEFAULT_EXTENSIONS: Final = ("PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN")
-WAIT_TIMEOUT: Final = 20.0  # seconds
+WAIT_TIMEOUT: Final = 60.0  # seconds
 
 CLOSE_TIMEOUT: Final = 5.0  # seconds that a goodbye may take
 

@@ -40,7 +40,7 @@ from sendryd.store.memory.dialogues import MemoryDialogues
 from sendryd.testing.mailhost import ReceivingServer
 from sendryd.testing.samples import ACCOUNT, Samples
 
-TIMEOUT = 0.3  # seconds for every step, for servers that say nothing
+TIMEOUT = 1.0  # seconds for every step, for servers that say nothing; the others have to answer in it on a busy machine
 FIRST, SECOND = "127.0.0.1", "127.0.0.2"
 
 

@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from sendryd.testing.commands import CHANGING, ForkedCommand, run_command, start_command
-from sendryd.testing.waiting import wait_until
+from sendryd.testing.waiting import TIMEOUT, wait_until
 
 PROGRAM = [sys.executable, "-m", "sendryd"]
 FORKS = (
     "SENDRYD_TEST_FORKS"  # a variable; where it is set, servers are forked as commands are (`testing.commands`), which saves their imports
 )
-START_TIMEOUT = 30.0  # seconds; a start takes under two on an idle machine, and test machines are not idle
+START_TIMEOUT = 60.0  # seconds; a start takes under two on an idle machine, and test machines are not idle
 STOP_TIMEOUT = 40.0  # seconds; the program itself takes at most 30 to stop
 CLI_TIMEOUT = 60.0  # seconds for one command
 
@@ -145,7 +145,7 @@ class RelayProcess:
         finally:
             connection.close()
 
-    def wait_for_status(self, message_id: str, statuses: set[str], *, key: str, timeout: float = 20.0) -> dict[str, Any]:
+    def wait_for_status(self, message_id: str, statuses: set[str], *, key: str, timeout: float = TIMEOUT) -> dict[str, Any]:
         """Polls a message until its status is one of these. Raises `RelayFailed` after the timeout."""
         body: dict[str, Any] = {}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from sendryd.runtime.clock import SystemClock
 
 INTERVAL = 0.02  # seconds between two looks: a hundredth of the shortest start of a process
-TIMEOUT = 30.0  # seconds; a machine that runs tests is busy
+TIMEOUT = 60.0  # seconds; a machine that runs tests is busy
 
 _clock = SystemClock()
 

@@ -13,7 +13,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Final, Self
 
-WAIT_TIMEOUT: Final = 20.0  # seconds
+WAIT_TIMEOUT: Final = 60.0  # seconds
 SLICE: Final = 64 * 1024  # octets of an endless body written at a time
 
 
