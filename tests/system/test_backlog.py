@@ -1,6 +1,5 @@
 """A start with a hundred thousand messages queued, most of them for one customer's destination that does not answer."""
 
-import os
 import re
 import smtplib
 import ssl
@@ -57,12 +56,6 @@ def memory(pid: int) -> int:
     return int(match[1]) * 1024
 
 
-def cpu_time(pid: int) -> float:
-    """Seconds that a process has worked."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def test_a_start_with_a_long_queue(tmp_path: Path) -> None:
     with World(tmp_path, env={"SENDRYD_RETRY_SCHEDULE": "1h"}) as world:
         world.nameserver.set("dead.test", "MX", "10 mx.dead.test.")
@@ -73,11 +66,11 @@ def test_a_start_with_a_long_queue(tmp_path: Path) -> None:
         world.relay.kill()
         multiply(world.relay.data_dir)
         world.relay.start()
-        assert cpu_time(world.relay.process.pid) < 10  # a start with an empty queue takes about two
+        assert world.relay.worked < 10  # a start with an empty queue takes about two
         assert f'"count": {IN_FLIGHT}' in world.relay.log_tail()
         for _ in range(3):
             message_id = submit(world, "other@example.org")
-            world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key, timeout=15)  # behind the others it were minutes
+            world.relay.wait_for_status(message_id, {"delivered"}, key=world.live_key, timeout=60)  # behind the others it were minutes
         assert memory(world.relay.process.pid) < 250 * 1024 * 1024
         status, body = world.relay.get("/v1/emails?limit=1", world.live_key)
         assert (status, len(body["data"])) == (200, 1)

@@ -10,7 +10,7 @@ from sendryd.testing.world import SENDING_DOMAIN, World
 
 TARPITS, SILENT = 100, 200
 # Seconds until a good message is delivered: a busy machine is slower, and a silent server is waited for longer.
-WAIT = 12.0
+WAIT = 18.0
 AUTHOR = f"hello@{SENDING_DOMAIN}"
 BAD = [f"tarpit{number}.test" for number in range(TARPITS)] + [f"silent{number}.test" for number in range(SILENT)]
 

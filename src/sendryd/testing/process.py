@@ -74,6 +74,12 @@ class RelayProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def worked(self) -> float:
+        """Seconds that processors have worked for the child and its threads, without its own children: however busy the machine is."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def smtp(self) -> tuple[str, int]:
         """Host and port of the submission listener."""
         host, _, port = self.ready["smtp"].rpartition(":")
