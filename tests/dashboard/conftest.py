@@ -231,6 +231,7 @@ def open_tab(
     scheme: Literal["dark", "light"] = "light",
     script: bool = True,
     may_lose_network: bool = False,
+    may_be_refused: bool = False,
 ) -> Iterator[Page]:
     """A tab with the cookies of a browser. At its end no message stands in the console, no policy was broken, and no other host was asked."""
     context = chromium.new_context(
@@ -250,7 +251,8 @@ def open_tab(
     tab.set_default_timeout(WAIT)
     yield tab
     context.close()
-    assert [each for each in said if not (may_lose_network and ("net::ERR_" in each or "sse:error" in each))] == []
+    expected = [*(("net::ERR_", "sse:error") if may_lose_network else ()), *(("401 (Unauthorized)",) if may_be_refused else ())]
+    assert [each for each in said if not any(words in each for words in expected)] == []
     assert asked <= {browser.host, ""}
 
 

@@ -22,9 +22,12 @@ NOT_PAGES = {
     "/content/{token}",
     "/content/{token}/part/{name}",
     "/domains/{name}/zone-file",
+    "/elevate/passkey",
     "/emails/{id}/attachments/{number}",
     "/emails/{id}/source",
     "/emails/export",
+    "/me/passkeys/options",
+    "/sign-in/passkey",
     "/suppressions/export",
     "/templates/preview/{name}",
 }

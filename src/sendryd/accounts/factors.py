@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sendryd.accounts.account import Accounts
 from sendryd.accounts.audit import Audit, Client
 from sendryd.model.ids import AccountId, PersonId
-from sendryd.model.people import PersonRecord
+from sendryd.model.people import PersonRecord, SignInMethod
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import SignedIn, Store
@@ -94,7 +94,7 @@ class Factors:
     async def require(self, signed_in: SignedIn, *, required: bool, client: Client) -> None:
         """Says whether all people of the account need a second factor. Raises `NotAllowed` unless the person has one."""
         person, account_id = signed_in.person, signed_in.membership.account_id
-        if required and not person.totp_secret:
+        if required and not person.totp_secret and signed_in.session.method is not SignInMethod.PASSKEY:
             raise NotAllowed("whoever requires a second factor needs one first")
         await Accounts(self._store).change(account_id, lambda settings: replace(settings, requires_factor=required))
         await self._audit.add(account_id, person.email, client, "account.factor_required", "", after={"required": required})

@@ -152,7 +152,7 @@ class People:
         return ended
 
     async def make_reset_link(self, member: Membership, *, by: SignedIn, client: Client) -> str:
-        """The token of a link by which a member chooses a new password, once, within 24 hours. Earlier ones end; a second factor stays.
+        """The token of a link by which a member chooses a new password, once, within 24 hours. Earlier ones end; codes of an app stay, passkeys do not.
 
         Raises `NotFound` for an invitation, and `NotAllowed` for a person who may do more than `by` may, here or in another account.
         """
@@ -179,7 +179,8 @@ class People:
         return person
 
     async def reset(self, token: str, *, password: str, client: Client) -> NewSession:
-        """Sets the password of the person whom a link is for, signs them out everywhere, and in here; a second factor is asked for next.
+        """Sets the password of the person whom a link is for, forgets their passkeys, signs them out everywhere, and in here; a code is asked for
+        next.
 
         Raises `WeakPassword`, `PasswordsBusy`, `Changed`, `NotFound` for a link that cannot be used.
         """
@@ -270,9 +271,8 @@ class People:
         stored = await self._store.join(link, person, membership, audit, now)
         if stored.id != person.id and link.purpose is LinkPurpose.OWNER:  # the link lets a locked-out owner in, with a new password
             renewed = replace(stored, name=name, password_hash=hashed, totp_secret="", totp_step=0)
-            await self._store.change_person(
-                stored, renewed, self._audit.entry(link.account_id, email, client, "person.password_changed", email)
-            )
+            entry = self._audit.entry(link.account_id, email, client, "person.password_changed", email)
+            await self._store.change_person(stored, renewed, entry, forgets_passkeys=True)
             await self._store.end_sessions(stored.id)
             stored = renewed
         return await self._signin.start(stored, link.account_id, client)

@@ -11,14 +11,14 @@ from typing import Final
 from sendryd.accounts.audit import Audit, Client
 from sendryd.accounts.factors import Factors
 from sendryd.model.ids import AccountId
-from sendryd.model.people import PersonRecord, Session
+from sendryd.model.people import PasskeyUse, PersonRecord, Session, SignInMethod, SpentChallenge
 from sendryd.policy.address_key import normalise_address
 from sendryd.policy.password import MIN_OCTETS, check_password
 from sendryd.policy.signin import SignInThrottle
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.passwords import Passwords, PasswordsBusy, common_passwords
 from sendryd.runtime.rand import Rand
-from sendryd.store.base import PeopleStore, SignedIn
+from sendryd.store.base import SignedIn, Store
 
 SECRET_LENGTH: Final = 43  # letters and digits: 256 bits
 MAX_AGENT: Final = 200  # characters of a User-Agent that are kept
@@ -53,7 +53,7 @@ class NewSession:
 class SignIn:
     """Starts, finds and ends sessions."""
 
-    def __init__(self, store: PeopleStore, *, clock: Clock, rand: Rand, audit: Audit, passwords: Passwords, factors: Factors) -> None:
+    def __init__(self, store: Store, *, clock: Clock, rand: Rand, audit: Audit, passwords: Passwords, factors: Factors) -> None:
         self._store = store
         self._clock = clock
         self._rand = rand
@@ -92,17 +92,16 @@ class SignIn:
         waiting = await self.find_waiting(secret)
         if waiting is None:
             raise LookupError("no session waits for a code")
-        person, account_id, now = waiting.person, waiting.session.account_id, self._clock.monotonic()
+        person, account_id = waiting.person, waiting.session.account_id
         name = f"code of {person.email}"  # counted by itself: a right password does not forgive wrong codes
-        wait = self._throttle.wait(client.address, name, now)
-        if wait > 0:
-            raise SignInThrottled(wait)
-        self._throttle.fail(client.address, name, now)
+        self.count_try(client, name)
         if not await self.factors.check(person, code):
             await self._audit.add(account_id, person.email, client, "person.code_failed", person.email)
             raise SignInFailed
-        self._throttle.succeed(client.address, name)
-        return await self.start(person, account_id, client, is_complete=True, replaces=waiting.session.id_hash)
+        self.forget_tries(client, name)
+        return await self.start(
+            person, account_id, client, is_complete=True, replaces=waiting.session.id_hash, method=waiting.session.method
+        )
 
     async def start(
         self,
@@ -112,10 +111,16 @@ class SignIn:
         *,
         is_complete: bool | None = None,
         replaces: bytes | None = None,
+        method: SignInMethod = SignInMethod.PASSWORD,
+        spends: SpentChallenge | None = None,
+        passkey: PasskeyUse | None = None,
     ) -> NewSession:
-        """Starts a session for somebody whose password was right."""
+        """Starts a session for somebody who has shown who they are; unless `is_complete` says otherwise, those with a second factor show it next.
+
+        Raises `Changed` if the challenge was spent before, or the passkey cannot be used.
+        """
         secret, now = self._rand.secret(SECRET_LENGTH), self._clock.now()
-        is_complete = not person.totp_secret if is_complete is None else is_complete
+        is_complete = not await self._has_second_step(person, account_id) if is_complete is None else is_complete
         session = Session(
             id_hash=hash_secret(secret),
             person_id=person.id,
@@ -126,9 +131,11 @@ class SignIn:
             agent=client.agent[:MAX_AGENT],
             is_complete=is_complete,
             elevated_until=now + ELEVATION_TIME if is_complete else None,
+            method=method,
         )
-        entry = self._audit.entry(account_id, person.email, client, "person.signed_in", person.email) if is_complete else None
-        await self._store.start_session(session, entry, replaces=replaces)
+        after = {"by": method.value}
+        entry = self._audit.entry(account_id, person.email, client, "person.signed_in", person.email, after=after) if is_complete else None
+        await self._store.start_session(session, entry, replaces=replaces, spends=spends, passkey=passkey)
         return NewSession(secret=secret, session=session, email=person.email)
 
     async def find_session(self, secret: str) -> SignedIn | None:
@@ -182,7 +189,24 @@ class SignIn:
             await self._prove_by_code(signed_in, proof, client)
         else:
             await self._prove(signed_in, proof, client)
-        await self._store.elevate_session(signed_in.session.id_hash, self._clock.now() + ELEVATION_TIME)
+        await self.elevate_now(signed_in)
+
+    async def elevate_now(self, signed_in: SignedIn, *, spends: SpentChallenge | None = None, passkey: PasskeyUse | None = None) -> None:
+        """The person has proved who they are. Raises `Changed` as `start` does."""
+        until = self._clock.now() + ELEVATION_TIME
+        await self._store.elevate_session(signed_in.session.id_hash, until, spends=spends, passkey=passkey)
+
+    def count_try(self, client: Client, name: str) -> None:
+        """Counts a try to sign in as a failure, until `forget_tries`, so that tries at the same moment count, too. Raises `SignInThrottled`."""
+        now = self._clock.monotonic()
+        wait = self._throttle.wait(client.address, name, now)
+        if wait > 0:
+            raise SignInThrottled(wait)
+        self._throttle.fail(client.address, name, now)
+
+    def forget_tries(self, client: Client, name: str) -> None:
+        """A try was right."""
+        self._throttle.succeed(client.address, name)
 
     async def change_password(self, signed_in: SignedIn, old: str, new: str, *, client: Client) -> None:
         """Changes the password and signs the person out elsewhere.
@@ -196,6 +220,12 @@ class SignIn:
         entry = self._audit.entry(signed_in.membership.account_id, person.email, client, "person.password_changed", person.email)
         await self._store.change_person(person, changed, entry)
         await self._store.end_sessions(person.id, keep=signed_in.session.id_hash)
+
+    async def _has_second_step(self, person: PersonRecord, account_id: AccountId) -> bool:
+        """Whether a password alone does not let the person in. Where a second factor is required, a passkey is one: its person signs in with it."""
+        if person.totp_secret:
+            return True
+        return await self.factors.is_required(account_id) and bool(await self._store.list_passkeys(person.id))
 
     async def _prove_by_code(self, signed_in: SignedIn, code: str, client: Client) -> None:
         person, now = signed_in.person, self._clock.monotonic()

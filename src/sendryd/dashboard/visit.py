@@ -16,6 +16,7 @@ from sendryd.accounts.audit import Audit, By, Client
 from sendryd.accounts.domain_checks import DomainChecks
 from sendryd.accounts.domains import Domains
 from sendryd.accounts.invitations import Invitations
+from sendryd.accounts.passkeys import Passkeys
 from sendryd.accounts.people import People
 from sendryd.accounts.signin import SignIn
 from sendryd.accounts.smtp_sessions import SmtpSessions
@@ -71,6 +72,7 @@ class Needs:
     smtp_sessions: SmtpSessions
     people: People
     signin: SignIn
+    passkeys: Passkeys
     audit: Audit
     invitations: Invitations
     keys: ApiKeys
@@ -140,6 +142,11 @@ class Visit:
     def prove_first(self, path: str) -> Response:
         """Asks for the password, then goes on to a path of ours."""
         return self.go(f"/elevate?next={quote(path, safe='')}")
+
+    @property
+    def takes_passkeys(self) -> bool:
+        """Whether browsers use passkeys at the address that was opened: they are bound to the public one."""
+        return self.needs.passkeys.origin == self.needs.access.origin(self.request)
 
     @property
     def client(self) -> Client:

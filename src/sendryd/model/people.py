@@ -42,6 +42,14 @@ class Membership:
     is_disabled: bool = False  # whether the person cannot sign in, likewise
 
 
+class SignInMethod(StrEnum):
+    """How a session began."""
+
+    PASSWORD = "password"  # noqa: S105 - the word, and no secret
+    PASSKEY = "passkey"  # two factors in one: the device, and what unlocks it
+    PROVIDER = "provider"  # of OpenID Connect
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A browser in which a person is signed in."""
@@ -55,6 +63,37 @@ class Session:
     agent: str  # User-Agent, shortened
     is_complete: bool = True  # False: the password was right, the second factor is still to come
     elevated_until: datetime | None = None
+    method: SignInMethod = SignInMethod.PASSWORD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passkey:
+    """A WebAuthn credential by which a person signs in."""
+
+    credential_id: bytes
+    person_id: PersonId
+    public_key: bytes  # in the form of COSE (RFC 9052 §7)
+    sign_count: int  # that the authenticator told last; 0: it does not count
+    name: str
+    created_at: datetime
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentChallenge:
+    """A challenge that was answered: it counts no second time."""
+
+    hash: bytes  # SHA-256
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyUse:
+    """A passkey that has answered a challenge."""
+
+    credential_id: bytes
+    sign_count: int  # that the authenticator told now
+    used_at: datetime
 
 
 class LinkPurpose(StrEnum):

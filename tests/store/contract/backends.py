@@ -56,6 +56,7 @@ class Aggregate(StrEnum):
     HEALTH = auto()
     BULK = auto()
     NOTIFICATIONS = auto()
+    PASSKEYS = auto()
     PEOPLE = auto()
     PROCESSES = auto()
     REPLAYS = auto()
@@ -73,6 +74,7 @@ _REST: Final = {
     Aggregate.HEALTH,
     Aggregate.BULK,
     Aggregate.NOTIFICATIONS,
+    Aggregate.PASSKEYS,
     Aggregate.PEOPLE,
     Aggregate.PROCESSES,
     Aggregate.REPLAYS,

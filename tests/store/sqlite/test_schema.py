@@ -19,7 +19,7 @@ from sendryd.model.delivery import TRANSITIONS, DeliveryState
 from sendryd.model.domain import DomainStatus
 from sendryd.model.event import EventType
 from sendryd.model.message import MessageClass, MessageType
-from sendryd.model.people import LinkPurpose
+from sendryd.model.people import LinkPurpose, SignInMethod
 from sendryd.model.report import ReportFrequency
 from sendryd.model.suppression import SuppressionReason
 from sendryd.model.webhook import NotificationState
@@ -49,6 +49,7 @@ WORDS: dict[tuple[str, str], type[StrEnum]] = {
     ("scheduled_report", "frequency"): ReportFrequency,
     ("membership", "role"): Role,
     ("link", "purpose"): LinkPurpose,
+    ("session", "method"): SignInMethod,
     ("bulk_job", "change"): BulkChange,
     ("bulk_job", "state"): BulkState,
 }

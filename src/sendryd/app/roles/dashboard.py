@@ -7,6 +7,7 @@ from typing import Final
 from starlette.routing import Route
 
 from sendryd.accounts.domain_checks import DomainChecks
+from sendryd.accounts.passkeys import Passkeys
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.app.roles.running import Running, Shared, attention_of, intake_of, invitations_of, watch_of
 from sendryd.app.settings import PREFIX, Settings
@@ -50,6 +51,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         smtp_sessions=shared.smtp_sessions,
         people=basics.people,
         signin=basics.signin,
+        passkeys=_passkeys(basics, shared),
         audit=basics.audit,
         invitations=invitations_of(basics, running, shared),
         keys=basics.keys,
@@ -93,6 +95,18 @@ def _site(settings: Settings, shared: Shared) -> Site:
         public_url=shared.public_url,
         hosts=frozenset({settings.hostname, settings.http_listen.host}),
         allows_plain_text=settings.insecure_dashboard,
+    )
+
+
+def _passkeys(basics: Basics, shared: Shared) -> Passkeys:
+    return Passkeys(
+        basics.store,
+        clock=basics.clock,
+        rand=basics.rand,
+        audit=basics.audit,
+        signin=basics.signin,
+        secret=shared.secret,
+        public_url=shared.public_url,
     )
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from sendryd.accounts.people import BadPersonField
 from sendryd.accounts.signin import NewSession, SignInFailed, SignInThrottled
 from sendryd.dashboard.app import Page
-from sendryd.dashboard.elevation import PROOF, ask_proof, check_proof
+from sendryd.dashboard.elevation import ask_proof, check_proof
 from sendryd.dashboard.visit import Visit
 from sendryd.model.people import LinkPurpose
 from sendryd.policy.password import WeakPassword
@@ -39,34 +39,35 @@ UNUSABLE: Final = (
 async def show_sign_in(visit: Visit) -> Response:
     """`GET /sign-in`."""
     if visit.visitor is not None:
-        return visit.go(_next(visit.query("next")))
-    return _sign_in_form(visit, email="", fault="", target=visit.query("next"), status=200)
+        return visit.go(next_path(visit.query("next")))
+    return sign_in_form(visit, email="", fault="", target=visit.query("next"), status=200)
 
 
 async def sign_in(visit: Visit) -> Response:
     """`POST /sign-in`."""
     access, email, target = visit.needs.access, visit.fields.get("email", ""), visit.fields.get("next", "")
     if not access.may_sign_in(visit.request):
-        return _sign_in_form(visit, email=email, fault="", target=target, status=403)
+        return sign_in_form(visit, email=email, fault="", target=target, status=403)
     try:
         made = await visit.needs.signin.sign_in(
             email, visit.fields.get("password", ""), client=visit.client, is_known_device=access.has_signed_in_before(visit.request, email)
         )
     except SignInFailed:
-        return _sign_in_form(visit, email=email, fault=WRONG, target=target, status=401)
+        return sign_in_form(visit, email=email, fault=WRONG, target=target, status=401)
     except SignInThrottled as error:
         fault = f"{WRONG} Try again in {error.seconds:.0f} s."
-        return _sign_in_form(visit, email=email, fault=fault, target=target, status=429)
+        return sign_in_form(visit, email=email, fault=fault, target=target, status=429)
     except PasswordsBusy:
-        return _sign_in_form(visit, email=email, fault=BUSY, target=target, status=503)
-    return _enter(visit, made, _next(target))
+        return sign_in_form(visit, email=email, fault=BUSY, target=target, status=503)
+    return enter(visit, made, next_path(target))
 
 
 async def show_code(visit: Visit) -> Response:
     """`GET /sign-in/code`: the second step."""
-    if await visit.needs.signin.find_waiting(visit.needs.access.secret_of(visit.request)) is None:
+    waiting = await visit.needs.signin.find_waiting(visit.needs.access.secret_of(visit.request))
+    if waiting is None:
         return visit.go("/sign-in")
-    return _code_form(visit, fault="", target=visit.query("next"), status=200)
+    return _code_form(visit, fault="", target=visit.query("next"), status=200, has_code=bool(waiting.person.totp_secret))
 
 
 async def check_code(visit: Visit) -> Response:
@@ -80,7 +81,7 @@ async def check_code(visit: Visit) -> Response:
         return _code_form(visit, fault=WRONG_CODE, target=target, status=401)
     except SignInThrottled as error:
         return _code_form(visit, fault=f"{WRONG_CODE} Try again in {error.seconds:.0f} s.", target=target, status=429)
-    return _enter(visit, made, _next(target))
+    return enter(visit, made, next_path(target))
 
 
 async def sign_out(visit: Visit) -> Response:
@@ -93,15 +94,15 @@ async def sign_out(visit: Visit) -> Response:
 
 async def show_elevate(visit: Visit) -> Response:
     """`GET /elevate` asks again who the person is, before a page that gives away much."""
-    return ask_proof(replace(visit, fields={"next": _next(visit.query("next"))}), path="/elevate", status=200)
+    return await ask_proof(replace(visit, fields={"next": next_path(visit.query("next"))}), path="/elevate", status=200)
 
 
 async def elevate(visit: Visit) -> Response:
     """`POST /elevate`: for 15 minutes the session may do what needs a fresh proof."""
-    fault, status = await check_proof(visit, visit.fields.get(PROOF, ""))
-    target = _next(visit.fields.get("next", ""))
+    fault, status = await check_proof(visit)
+    target = next_path(visit.fields.get("next", ""))
     if fault:
-        return ask_proof(replace(visit, fields={"next": target}), path="/elevate", fault=fault, status=status)
+        return await ask_proof(replace(visit, fields={"next": target}), path="/elevate", fault=fault, status=status)
     return visit.go(target)
 
 
@@ -139,7 +140,7 @@ async def _use_link(visit: Visit, purpose: LinkPurpose) -> Response:
     people, fields, link = visit.needs.people, visit.fields, visit.request.path_params["link"]
     name, password = fields.get("name", ""), fields.get("password", "")
     if not visit.needs.access.may_sign_in(visit.request):
-        return _sign_in_form(visit, email="", fault="", target="", status=403)
+        return sign_in_form(visit, email="", fault="", target="", status=403)
     try:
         if purpose is LinkPurpose.OWNER:
             made = await people.welcome(link, name=name, email=fields.get("email", ""), password=password, client=visit.client)
@@ -155,7 +156,7 @@ async def _use_link(visit: Visit, purpose: LinkPurpose) -> Response:
         return await _show_link(visit, purpose, {"password": str(error)}, status=422)
     except PasswordsBusy:
         return await _show_link(visit, purpose, {"password": BUSY}, status=503)
-    return _enter(visit, made, "/")
+    return enter(visit, made, "/")
 
 
 async def _show_link(visit: Visit, purpose: LinkPurpose, wrong: dict[str, str], *, status: int) -> Response:
@@ -189,7 +190,8 @@ async def _show_link(visit: Visit, purpose: LinkPurpose, wrong: dict[str, str], 
     return visit.show("welcome.html", "welcome", values, status=status if link is not None or status >= 400 else 410)
 
 
-def _sign_in_form(visit: Visit, *, email: str, fault: str, target: str, status: int) -> Response:
+def sign_in_form(visit: Visit, *, email: str, fault: str, target: str, status: int) -> Response:
+    """The page that asks for email and password, or a passkey."""
     access = visit.needs.access
     may = access.may_sign_in(visit.request)
     values = {
@@ -198,22 +200,27 @@ def _sign_in_form(visit: Visit, *, email: str, fault: str, target: str, status: 
         "next": target,
         "refused": "" if may else NOT_ENCRYPTED,
         "plain": may and not access.is_encrypted(visit.request),
+        "takes_passkeys": may and visit.takes_passkeys,
     }
     return visit.show("sign_in.html", "sign-in", values, status=status)
 
 
-def _code_form(visit: Visit, *, fault: str, target: str, status: int) -> Response:
-    return visit.show("sign_in_code.html", "sign-in", {"fault": fault, "next": target}, status=status)
+def _code_form(visit: Visit, *, fault: str, target: str, status: int, has_code: bool = True) -> Response:
+    """The second step; without an app only a passkey is one."""
+    origin = "" if visit.takes_passkeys else visit.needs.passkeys.origin
+    values = {"fault": fault, "next": target, "has_code": has_code, "takes_passkeys": visit.takes_passkeys, "passkey_origin": origin}
+    return visit.show("sign_in_code.html", "sign-in", values, status=status)
 
 
-def _enter(visit: Visit, made: NewSession, target: str) -> Response:
+def enter(visit: Visit, made: NewSession, target: str) -> Response:
+    """Gives the browser its session and sends it on, to the second step if there is one."""
     query = "" if target == "/" else f"?next={quote(target, safe='')}"
     answer = visit.go(target if made.session.is_complete else f"/sign-in/code{query}")
     visit.needs.access.sign_in(answer, visit.request, made)
     return answer
 
 
-def _next(path: str) -> str:
+def next_path(path: str) -> str:
     """Where to go after signing in: a path of our own, and nothing that a browser takes for another host."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
 

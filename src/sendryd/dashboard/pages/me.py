@@ -11,9 +11,11 @@ from sendryd.accounts.people import BadPersonField
 from sendryd.accounts.signin import SignInFailed, SignInThrottled
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.look import DENSITIES, KEYS, LOOK_AGE, LOOK_COOKIE, THEMES, make_look, read_look
+from sendryd.dashboard.pages.passkeys import passkeys_on_me
 from sendryd.dashboard.qr import draw_qr
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
+from sendryd.model.people import SignInMethod
 from sendryd.policy.password import WeakPassword
 from sendryd.policy.rights import Right
 from sendryd.policy.useragent import name_agent
@@ -28,6 +30,8 @@ SAID: Final = {
     "session": "The session has ended.",
     "others": "Your other sessions have ended.",
     "factor-off": "The second factor is off.",
+    "passkey": "The passkey is added: with it you sign in without a password.",
+    "passkey-removed": "The passkey is removed here. Delete it on your device, too: it is of no use any more.",
     "look": "Kept in this browser.",
 }
 
@@ -42,6 +46,7 @@ class SessionView:
     since: Moment
     seen: Moment
     is_this: bool
+    is_by_passkey: bool
 
 
 async def show(visit: Visit) -> Response:
@@ -174,6 +179,7 @@ async def _show(visit: Visit, wrong: Mapping[str, str], *, status: int) -> Respo
             moment_of(each.created_at),
             moment_of(each.seen_at),
             each.id_hash == signed_in.session.id_hash,
+            each.method is SignInMethod.PASSKEY,
         )
         for each in await signin.list_sessions(signed_in)
     ]
@@ -183,6 +189,7 @@ async def _show(visit: Visit, wrong: Mapping[str, str], *, status: int) -> Respo
         "role": signed_in.membership.role.value,
         "sessions": sessions,
         "has_factor": bool(person.totp_secret),
+        **await passkeys_on_me(visit),
         "codes_left": await signin.factors.count_recovery_codes(person.id) if person.totp_secret else 0,
         "chosen": read_look(visit.request.cookies.get(LOOK_COOKIE, "")),
         "themes": THEMES,

@@ -27,6 +27,7 @@ from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
 from sendryd.store.base.nexthops import NextHopStore, PausedDestination
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
+from sendryd.store.base.passkeys import PasskeyStore
 from sendryd.store.base.people import PeopleStore, SignedIn
 from sendryd.store.base.queue import HeldBy, QueuedDelivery, QueueFilter, QueueStore, WaitingDestination
 from sendryd.store.base.reading import DeliveryView, DomainTraffic, Ended, Engagement, EventFilter, EventStore, MessageFilter
@@ -100,6 +101,7 @@ __all__ = [
     "Outcome",
     "Owner",
     "Page",
+    "PasskeyStore",
     "PausedDestination",
     "PeopleStore",
     "Play",
@@ -160,6 +162,7 @@ class Store(
     ReportStore,
     RefusalStore,
     PeopleStore,
+    PasskeyStore,
     AuditStore,
     HealthStore,
     BulkStore,

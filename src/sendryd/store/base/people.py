@@ -7,7 +7,16 @@ from typing import Protocol
 
 from sendryd.model.actor import Role
 from sendryd.model.ids import AccountId, AuditId, MembershipId, PersonId
-from sendryd.model.people import AuditEntry, Link, LinkPurpose, Membership, PersonRecord, Session
+from sendryd.model.people import (
+    AuditEntry,
+    Link,
+    LinkPurpose,
+    Membership,
+    PasskeyUse,
+    PersonRecord,
+    Session,
+    SpentChallenge,
+)
 from sendryd.store.base.paging import Page
 
 
@@ -18,7 +27,7 @@ class SignedIn:
     session: Session
     person: PersonRecord
     membership: Membership
-    must_add_factor: bool = False  # the account requires a second factor, and the person has none
+    must_add_factor: bool = False  # the account requires a second factor, and the session began without one that the person could show
 
 
 class PeopleStore(Protocol):
@@ -72,15 +81,18 @@ class PeopleStore(Protocol):
         ...
 
     async def remove_member(self, account_id: AccountId, membership_id: MembershipId, audit: AuditEntry) -> Membership:
-        """Removes a member or withdraws an invitation, and ends the sessions. Raises `NotFound`, and `NotAllowed` for the last owner."""
+        """Removes a member or withdraws an invitation, and ends the sessions. Who is in no account then has no passkeys any more.
+
+        Raises `NotFound`, and `NotAllowed` for the last owner.
+        """
         ...
 
-    async def change_person(self, before: PersonRecord, after: PersonRecord, audit: AuditEntry) -> None:
-        """Changes name, password or second factor. Raises `Changed` if the person is not as it was read."""
+    async def change_person(self, before: PersonRecord, after: PersonRecord, audit: AuditEntry, *, forgets_passkeys: bool = False) -> None:
+        """Changes name, password or second factor; forgets the passkeys, if asked to. Raises `Changed` if the person is not as it was read."""
         ...
 
     async def reset_password(self, link: Link, before: PersonRecord, after: PersonRecord, audit: AuditEntry, now: datetime) -> None:
-        """Uses a link, changes the password and ends the person's sessions.
+        """Uses a link, changes the password, forgets the passkeys and ends the person's sessions.
 
         Raises `NotFound` if the link was used, has expired or was withdrawn, and `Changed` if the person is not as it was read: nothing is
         stored then.
@@ -103,8 +115,20 @@ class PeopleStore(Protocol):
         """Whether the step comes after the last one used; it is the last one used now."""
         ...
 
-    async def start_session(self, session: Session, audit: AuditEntry | None, *, replaces: bytes | None = None) -> None:
-        """Adds a session, and ends the one with the id hash `replaces`, if given."""
+    async def start_session(
+        self,
+        session: Session,
+        audit: AuditEntry | None,
+        *,
+        replaces: bytes | None = None,
+        spends: SpentChallenge | None = None,
+        passkey: PasskeyUse | None = None,
+    ) -> None:
+        """Adds a session, and ends the one with the id hash `replaces`, if given.
+
+        With `spends` and `passkey` raises `Changed`, and stores nothing, if the challenge was spent before, the passkey is gone, or its counter
+        has not grown.
+        """
         ...
 
     async def find_session(self, id_hash: bytes) -> SignedIn | None:
@@ -115,8 +139,10 @@ class PeopleStore(Protocol):
         """Notes that a session is in use."""
         ...
 
-    async def elevate_session(self, id_hash: bytes, until: datetime) -> None:
-        """The person has just proved again who they are."""
+    async def elevate_session(
+        self, id_hash: bytes, until: datetime, *, spends: SpentChallenge | None = None, passkey: PasskeyUse | None = None
+    ) -> None:
+        """The person has just proved again who they are. `spends` and `passkey` are as in `start_session`."""
         ...
 
     async def list_sessions(self, person_id: PersonId) -> list[Session]:
@@ -132,7 +158,7 @@ class PeopleStore(Protocol):
         ...
 
     async def delete_stale_sessions(self, *, seen_before: datetime, created_before: datetime) -> int:
-        """Deletes sessions that were idle or used for too long, and links that ended."""
+        """Deletes sessions that were idle or used for too long, links that ended, and spent challenges that expired."""
         ...
 
     async def add_audit(self, audit: AuditEntry) -> None:

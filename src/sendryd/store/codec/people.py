@@ -4,7 +4,7 @@ from typing import Any
 
 from sendryd.model.actor import Role
 from sendryd.model.ids import AUDIT_PREFIX, MEMBERSHIP_PREFIX, PERSON_PREFIX, AccountId, AuditId, MembershipId, PersonId
-from sendryd.model.people import AuditEntry, Link, LinkPurpose, Membership, PersonRecord, Session
+from sendryd.model.people import AuditEntry, Link, LinkPurpose, Membership, Passkey, PersonRecord, Session, SignInMethod
 from sendryd.store.codec.reading import Row, row_of
 from sendryd.store.codec.values import from_ms, from_ms_or_none, read_object, to_json, to_ms, to_ms_or_none
 
@@ -85,6 +85,7 @@ def session_row(session: Session) -> dict[str, Any]:
         "agent": session.agent,
         "is_complete": int(session.is_complete),
         "elevated_until": to_ms_or_none(session.elevated_until),
+        "method": session.method.value,
     }
 
 
@@ -100,6 +101,33 @@ def read_session(row: Row) -> Session:
         agent=row["agent"],
         is_complete=bool(row["is_complete"]),
         elevated_until=from_ms_or_none(row["elevated_until"]),
+        method=SignInMethod(row["method"]),
+    )
+
+
+def passkey_row(passkey: Passkey) -> dict[str, Any]:
+    """A passkey as stored."""
+    return {
+        "credential_id": passkey.credential_id,
+        "person_id": passkey.person_id,
+        "public_key": passkey.public_key,
+        "sign_count": passkey.sign_count,
+        "name": passkey.name,
+        "created_at": to_ms(passkey.created_at),
+        "used_at": to_ms_or_none(passkey.used_at),
+    }
+
+
+def read_passkey(row: Row) -> Passkey:
+    """A passkey from the columns of `passkey`."""
+    return Passkey(
+        credential_id=row["credential_id"],
+        person_id=PersonId(row["person_id"]),
+        public_key=row["public_key"],
+        sign_count=row["sign_count"],
+        name=row["name"],
+        created_at=from_ms(row["created_at"]),
+        used_at=from_ms_or_none(row["used_at"]),
     )
 
 

@@ -508,9 +508,27 @@ CREATE TABLE session (
     address        TEXT NOT NULL,
     agent          TEXT NOT NULL,
     is_complete    INTEGER NOT NULL,
-    elevated_until INTEGER
+    elevated_until INTEGER,
+    method         TEXT NOT NULL DEFAULT 'password' CHECK (method IN ('password', 'passkey', 'provider'))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX session_person ON session (person_id, seen_at);
+
+CREATE TABLE passkey (
+    credential_id BLOB PRIMARY KEY,
+    person_id     INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+    public_key    BLOB NOT NULL,  -- COSE
+    sign_count    INTEGER NOT NULL,
+    name          TEXT NOT NULL,
+    created_at    INTEGER NOT NULL,
+    used_at       INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX passkey_person ON passkey (person_id, created_at);
+
+-- Challenges that were answered. Each counts once.
+CREATE TABLE spent_challenge (
+    hash       BLOB PRIMARY KEY,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE link (
     token_hash    BLOB PRIMARY KEY,

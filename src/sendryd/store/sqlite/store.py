@@ -24,12 +24,15 @@ from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.claims import DueScan
 from sendryd.store.sqlite.people.adapter import People
 from sendryd.store.sqlite.people.audited import Audited
+from sendryd.store.sqlite.people.passkeys import Passkeys
 from sendryd.store.sqlite.reports.adapter import Reports
 from sendryd.store.sqlite.templates.adapter import Templates
 from sendryd.store.sqlite.webhooks.adapter import Webhooks
 
 
-class SqliteStore(Audited, Mail, Accounts, BulkJobs, DkimKeys, Health, Lists, People, Reports, Templates, Webhooks, Derived, EngineUpkeep):
+class SqliteStore(
+    Audited, Mail, Accounts, BulkJobs, DkimKeys, Health, Lists, People, Passkeys, Reports, Templates, Webhooks, Derived, EngineUpkeep
+):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 
     def __init__(self, database: Database, monotonic: Callable[[], float] | None = None) -> None:

@@ -8,7 +8,17 @@ import apsw
 
 from sendryd.model.actor import Role
 from sendryd.model.ids import AUDIT_PREFIX, AccountId, AuditId, MembershipId, PersonId
-from sendryd.model.people import AuditEntry, Link, LinkPurpose, Membership, PersonRecord, Session
+from sendryd.model.people import (
+    AuditEntry,
+    Link,
+    LinkPurpose,
+    Membership,
+    PasskeyUse,
+    PersonRecord,
+    Session,
+    SignInMethod,
+    SpentChallenge,
+)
 from sendryd.store.base import Page
 from sendryd.store.base.people import SignedIn
 from sendryd.store.codec.people import (
@@ -29,6 +39,7 @@ from sendryd.store.errors import Changed, NotFound
 from sendryd.store.rules import check_invitable, check_owner_stays
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows
+from sendryd.store.sqlite.people.passkeys import spend_challenge, use_passkey
 from sendryd.store.sqlite.people.queries import SQL
 
 Value = TypeVar("Value")
@@ -119,18 +130,26 @@ class People:
             _keep_an_owner(connection, before)
             _end_sessions(connection, before)
             change(connection, SQL["remove_membership"], id=membership_id)
+            if before.person_id is not None:
+                change(connection, SQL["delete_passkeys_of_former_member"], person_id=before.person_id)
             change(connection, SQL["insert_audit"], **audit_row(audit))
             return before
 
         return await self._write_people(action)
 
-    async def change_person(self, before: PersonRecord, after: PersonRecord, audit: AuditEntry) -> None:
-        await self._write_people(lambda connection: _change_person(connection, before, after, audit))
+    async def change_person(self, before: PersonRecord, after: PersonRecord, audit: AuditEntry, *, forgets_passkeys: bool = False) -> None:
+        def action(connection: apsw.Connection) -> None:
+            _change_person(connection, before, after, audit)
+            if forgets_passkeys:
+                change(connection, SQL["delete_passkeys"], person_id=before.id)
+
+        await self._write_people(action)
 
     async def reset_password(self, link: Link, before: PersonRecord, after: PersonRecord, audit: AuditEntry, now: datetime) -> None:
         def action(connection: apsw.Connection) -> None:
             _use_link(connection, link, now)
             _change_person(connection, before, after, audit)
+            change(connection, SQL["delete_passkeys"], person_id=before.id)
             change(connection, SQL["end_sessions"], person_id=before.id, keep=None)
 
         await self._write_people(action)
@@ -154,8 +173,17 @@ class People:
     async def use_totp_step(self, person_id: PersonId, step: int) -> bool:
         return await self._write_people(lambda connection: change(connection, SQL["use_totp_step"], person_id=person_id, step=step) > 0)
 
-    async def start_session(self, session: Session, audit: AuditEntry | None, *, replaces: bytes | None = None) -> None:
+    async def start_session(
+        self,
+        session: Session,
+        audit: AuditEntry | None,
+        *,
+        replaces: bytes | None = None,
+        spends: SpentChallenge | None = None,
+        passkey: PasskeyUse | None = None,
+    ) -> None:
         def action(connection: apsw.Connection) -> None:
+            _prove(connection, spends, passkey)
             if replaces is not None:
                 change(connection, SQL["end_session"], id_hash=replaces)
             change(connection, SQL["insert_session"], **session_row(session))
@@ -174,7 +202,8 @@ class People:
             membership = _first(connection, read_membership, "find_membership", **values)
             if membership is None:
                 return None
-            is_required = not person.totp_secret and bool(fetch_rows(connection, SQL["requires_factor"], id=session.account_id))
+            has_shown = bool(person.totp_secret) or session.method is SignInMethod.PASSKEY
+            is_required = not has_shown and bool(fetch_rows(connection, SQL["requires_factor"], id=session.account_id))
             return SignedIn(session=session, person=person, membership=membership, must_add_factor=is_required)
 
         return await self._database.read(look)
@@ -182,8 +211,14 @@ class People:
     async def touch_session(self, id_hash: bytes, seen_at: datetime) -> None:
         await self._write_people(lambda connection: change(connection, SQL["touch_session"], id_hash=id_hash, seen_at=to_ms(seen_at)))
 
-    async def elevate_session(self, id_hash: bytes, until: datetime) -> None:
-        await self._write_people(lambda connection: change(connection, SQL["elevate_session"], id_hash=id_hash, until=to_ms(until)))
+    async def elevate_session(
+        self, id_hash: bytes, until: datetime, *, spends: SpentChallenge | None = None, passkey: PasskeyUse | None = None
+    ) -> None:
+        def action(connection: apsw.Connection) -> None:
+            _prove(connection, spends, passkey)
+            change(connection, SQL["elevate_session"], id_hash=id_hash, until=to_ms(until))
+
+        await self._write_people(action)
 
     async def list_sessions(self, person_id: PersonId) -> list[Session]:
         rows = await self._database.read(lambda connection: fetch_rows(connection, SQL["list_sessions"], person_id=person_id))
@@ -200,6 +235,7 @@ class People:
 
         def action(connection: apsw.Connection) -> int:
             change(connection, SQL["delete_ended_links"], seen_before=values["seen_before"])
+            change(connection, SQL["delete_spent_challenges"], seen_before=values["seen_before"])
             return change(connection, SQL["delete_stale_sessions"], **values)
 
         return await self._write_people(action)
@@ -232,6 +268,13 @@ def _first(connection: apsw.Connection, read: Callable[[Row], Value], name: str,
 def _use_link(connection: apsw.Connection, link: Link, now: datetime) -> None:
     if not change(connection, SQL["use_link"], token_hash=link.token_hash, now=to_ms(now)):
         raise NotFound("the link was used, has expired or was withdrawn")
+
+
+def _prove(connection: apsw.Connection, spends: SpentChallenge | None, passkey: PasskeyUse | None) -> None:
+    if spends is not None:
+        spend_challenge(connection, spends)
+    if passkey is not None:
+        use_passkey(connection, passkey)
 
 
 def _change_person(connection: apsw.Connection, before: PersonRecord, after: PersonRecord, audit: AuditEntry) -> None:

@@ -7,10 +7,13 @@ id, email, name, password_hash, totp_secret, totp_step, is_operator, created_at,
 id, account_id, person_id, email, role, invited_by, invited_at, joined_at
 
 -- columns: session
-id_hash, person_id, account_id, created_at, seen_at, address, agent, is_complete, elevated_until
+id_hash, person_id, account_id, created_at, seen_at, address, agent, is_complete, elevated_until, method
 
 -- columns: link
 token_hash, purpose, account_id, membership_id, person_id, created_at, expires_at
+
+-- columns: passkey
+credential_id, person_id, public_key, sign_count, name, created_at, used_at
 
 -- columns: audit
 id, account_id, actor, address, action, target, before, after, created_at
@@ -161,6 +164,43 @@ DELETE FROM session WHERE seen_at < :seen_before OR created_at < :created_before
 -- name: delete_ended_links
 -- Deletes links that ended before a time.
 DELETE FROM link WHERE expires_at < :seen_before;
+
+-- name: list_passkeys
+-- A person's passkeys, oldest first.
+SELECT {passkey} FROM passkey WHERE person_id = :person_id ORDER BY created_at, credential_id;
+
+-- name: get_passkey
+-- A passkey.
+SELECT {passkey} FROM passkey WHERE credential_id = :credential_id;
+
+-- name: insert_passkey
+-- Adds a passkey, unless there is one with its credential id.
+INSERT INTO passkey ({passkey}) VALUES ({:passkey}) ON CONFLICT DO NOTHING;
+
+-- name: use_passkey
+-- Notes the use of a passkey, unless its counter stands still.
+UPDATE passkey SET sign_count = :sign_count, used_at = :used_at
+WHERE credential_id = :credential_id AND (sign_count < :sign_count OR (sign_count = 0 AND :sign_count = 0));
+
+-- name: delete_passkey
+-- Forgets a passkey of a person.
+DELETE FROM passkey WHERE person_id = :person_id AND credential_id = :credential_id;
+
+-- name: delete_passkeys
+-- Forgets all passkeys of a person.
+DELETE FROM passkey WHERE person_id = :person_id;
+
+-- name: delete_passkeys_of_former_member
+-- Forgets all passkeys of a person who is in no account.
+DELETE FROM passkey WHERE person_id = :person_id AND NOT EXISTS (SELECT 1 FROM membership WHERE person_id = :person_id);
+
+-- name: spend_challenge
+-- Notes that a challenge was answered, unless it was before.
+INSERT INTO spent_challenge (hash, expires_at) VALUES (:hash, :expires_at) ON CONFLICT DO NOTHING;
+
+-- name: delete_spent_challenges
+-- Deletes challenges that expired before a time.
+DELETE FROM spent_challenge WHERE expires_at < :seen_before;
 
 -- name: insert_audit
 -- Writes down who changed what.
