@@ -59,6 +59,17 @@ async def test_retry_makes_due_now(store: MailStore, samples: Samples) -> None:
     assert len(await claim(store, samples.lease())) == 1
 
 
+async def test_released_mail_still_waits_for_its_scheduled_time(store: MailStore, samples: Samples) -> None:
+    tomorrow = NOW + timedelta(days=1)
+    new = samples.message(scheduled_at=tomorrow)
+    await store.accept(new)
+    which = QueueFilter(message_id=new.message.id)
+    for released, due in ((LATER, tomorrow), (tomorrow + timedelta(hours=1), tomorrow + timedelta(hours=1))):
+        assert await store.hold(which, NOW) == 1
+        assert await store.release_held(which, released) == 1
+        assert [each.due_at for each in await store.list_queue(which)] == [due]
+
+
 async def test_queue_filters(store: MailStore, samples: Samples) -> None:
     await store.accept(samples.message(["old@one.test"], created_at=NOW - timedelta(hours=2)))
     await store.accept(samples.message(["new@two.test"]))

@@ -105,7 +105,7 @@ class QueueStore(Protocol):
         ...
 
     async def release_held(self, which: QueueFilter, now: datetime) -> int:
-        """Queues held deliveries again, due now, and asks for probes of their domains. Returns how many."""
+        """Queues held deliveries again, due now or at their scheduled time, and asks for probes of their domains. Returns how many."""
         ...
 
     async def hold_for_domain(self, domain_id: DomainId, now: datetime) -> int:

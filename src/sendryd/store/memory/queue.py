@@ -97,7 +97,7 @@ class MemoryQueue(MemoryMail):
         ]
         for delivery in found:
             delivery.move(DeliveryState.QUEUED)
-            delivery.due_at, delivery.is_released = now, True
+            delivery.due_at, delivery.is_released = max(now, delivery.message.scheduled_at or now), True
         return len(found)
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
@@ -123,7 +123,8 @@ class MemoryQueue(MemoryMail):
                 delivery.crashes = 0
                 delivery.is_released = after is DeliveryState.QUEUED
             if after is DeliveryState.QUEUED:
-                delivery.due_at = now
+                scheduled_at = delivery.message.scheduled_at if before is DeliveryState.HELD else None
+                delivery.due_at = max(now, scheduled_at or now)
                 self._probes.add(delivery.new.domain)
             if make_event is not None:
                 self._add_events(delivery, [make_event(EventType.CANCELLED, {})], now)

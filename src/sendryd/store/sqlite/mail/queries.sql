@@ -269,8 +269,10 @@ WHERE state = 'queued' AND due_at <= :moment AND created_at < :created_before AN
 ORDER BY created_at LIMIT :limit;
 
 -- name: move
--- Moves deliveries that are in one state to another, and returns the subjects of their events.
-UPDATE delivery NOT INDEXED SET state = :after, due_at = coalesce(:due_at, due_at),
+-- Moves deliveries that are in one state to another, and returns the subjects of their events. Released ones wait for their scheduled time.
+UPDATE delivery NOT INDEXED SET state = :after,
+    due_at = CASE WHEN :due_at IS NULL THEN due_at
+        WHEN state = 'held' THEN max(:due_at, coalesce((SELECT scheduled_at FROM message WHERE message.id = message_id), 0)) ELSE :due_at END,
     hold_reason = CASE WHEN state = 'held' AND :after = 'queued' THEN 'released' WHEN :after = 'queued' THEN hold_reason ELSE :hold_reason END,
     hold_note = :hold_note, crashes = CASE state WHEN 'held' THEN 0 ELSE crashes END
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = :before
