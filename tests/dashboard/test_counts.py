@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from sendryd.testing.clients import RestClient
 from sendryd.testing.world import World
 
 from .conftest import Answer, Browser
@@ -27,5 +28,11 @@ def test_what_waits_and_what_needs_somebody_is_counted_beside_the_places(mails: 
     found = figures(reader.get("/me"))
     assert re.fullmatch(r"[\d,]+ waiting", found["/queue"])
     assert re.fullmatch(r"\d+ to look at", found["/domains"])
+    test_id = RestClient(mails.relay, mails.test_key).post(
+        "/v1/emails", {"from": "a@b.example", "to": "c@d.example", "text": "x", "subject": "x"}
+    )
+    own = test_id["id"].replace("em_", "te_")
+    named = re.compile(rf'<new-mails mails="key_\w+ {own}')
+    mails.wait_until(lambda: all(named.search(each.get("/me").text) for each in (reader, looker)))
     assert set(figures(looker.get("/me"))) >= {"/queue", "/domains"}
     reader.send("/domains/counted.example/remove", {"name": "counted.example"}, page="/domains/counted.example")

@@ -88,6 +88,23 @@ def test_what_is_new_is_counted_while_the_reader_is_further_down(page: Page, mai
     mails.wait_until(lambda: page.evaluate("scrollY") == 0)
 
 
+def test_test_mails_that_were_not_read_are_counted_beside_their_place(page: Page, mails: World) -> None:
+    body = {"from": "app@anything.example", "to": "ann@example.org", "subject": "Counted", "text": "x"}
+    rest = RestClient(mails.relay, mails.test_key)
+    rest.post("/v1/emails", body)
+    page.goto("/test")
+    wait_live(page)
+    page.get_by_role("button", name="Mark all read").click()
+    new = page.locator("new-mails")
+    expect(new).to_be_hidden()
+    last = [rest.post("/v1/emails", body)["id"] for _ in range(2)][-1]
+    expect(new).to_have_text("2 new")
+    page.goto(f"/test?open={last}")
+    expect(new).to_have_text("1 new")
+    page.get_by_role("button", name="Mark all read").click()
+    expect(new).to_be_hidden()
+
+
 def test_keys_alone_find_read_try_and_come_back(page: Page, mails: World) -> None:
     ids = [send(mails, f"slow+{number}@{RECIPIENT_DOMAIN}", "Keyed") for number in range(3)]
     mails.wait_until(lambda: all(b"4.7.1" in mails.relay.run("queue", "show", each).stdout for each in ids))

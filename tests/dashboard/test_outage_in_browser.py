@@ -1,5 +1,6 @@
 """A receiving server stops and starts again: the pages say so, and take it back, without a click."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -43,4 +44,5 @@ def test_a_server_that_stops_is_named_and_gone_when_it_is_back(chromium: Chromiu
         world.wait_until(lambda: "delivered" in rest.events(email_id))
         row.wait_for(state="detached")
         home.get_by_role("heading", name="One thing needs you").wait_for(state="detached")
+        queue.get_by_text(re.compile(r"Nothing waits\. The last mail left \d+ s ago\.")).wait_for()
         assert "Nothing waits" in queue.inner_text("h1")

@@ -151,6 +151,15 @@ def test_many_destinations_with_one_cause_are_one_thing() -> None:
     assert len(what_needs_somebody(Situation(now=NOW, destinations=four[:3]))) == 3
 
 
+def test_servers_none_of_which_can_be_reached_are_one_thing_with_its_cause() -> None:
+    silent = [destination(Category.CONNECT_FAILURE, name=f"d{each}.example") for each in range(3)]
+    thing = only(destinations=silent, nothing_reachable=True, findings=[finding(Check.PORT_25)])
+    assert (thing.tone, thing.title) == (Tone.BAD, "No mail server can be reached: outgoing port 25 seems blocked here")
+    assert "9 mails wait" in thing.why
+    assert only(nothing_reachable=True, findings=[finding(Check.PORT_25)]).about == "port_25"
+    assert only(destinations=[destination(Category.AUTH_FAILED)], nothing_reachable=True).about == "corp.example"
+
+
 def test_held_mail_is_counted_once() -> None:
     held = [destination(None, held=2), destination(None, name="b.example", held=1)]
     assert (only(destinations=held).title, only(destinations=held).link) == ("3 mails are held", "/queue")

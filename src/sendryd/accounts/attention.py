@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sendryd.accounts.explanations import Surroundings, facts_of
+from sendryd.accounts.explanations import MAX_LANES, Surroundings, facts_of
 from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.attention import Silence
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import SendingDomain
 from sendryd.model.ids import AccountId
 from sendryd.policy.attention import Destination, Rates, Situation, Thing, what_needs_somebody
-from sendryd.policy.explain import Explanation, Tone, explain
+from sendryd.policy.explain import Explanation, Tone, explain, nothing_reachable
+from sendryd.policy.explain.reachability import LATELY
 from sendryd.store.base import EventFilter, PausedDestination, QueueFilter, Store, WaitingDestination
 
 MOST_DESTINATIONS: Final = 100  # that are explained: each takes two reads
@@ -66,6 +67,7 @@ class Attention:
             is_private=self._is_private,
             domains=domains,
             destinations=destinations,
+            nothing_reachable=nothing_reachable(await store.list_lanes(since=now - LATELY, limit=MAX_LANES), now),
             webhooks=(await store.page_webhooks(account_id, limit=MOST_WEBHOOKS)).items,
             keys=keys,
             rates=rates,

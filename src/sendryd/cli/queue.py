@@ -288,7 +288,7 @@ def release(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Release held deliveries; they are due now."""
+    """Release held deliveries; they are due now, or at their scheduled time."""
     _change(DestinationChange.RELEASE, Choice(target, domain, state, older_than, reason), is_agreed=yes, as_json=as_json)
 
 

@@ -105,6 +105,7 @@ class Situation:
     is_private: bool = False  # mail stays in a private network: what the internet sees of the server does not count
     domains: Sequence[SendingDomain] = ()
     destinations: Sequence[Destination] = ()
+    nothing_reachable: bool = False  # several next hops were tried lately, and none took a connection
     webhooks: Sequence[Webhook] = ()
     keys: Sequence[ApiKey] = ()
     rates: Rates = Rates()
@@ -135,6 +136,8 @@ _MANY: Final[Mapping[Category, str]] = {
     Category.DOMAIN_REPUTATION: "do not trust your domain",
     Category.AUTH_FAILED: "could not tell that the mail is yours",
 }
+_UNREACHABLE: Final = f"{Kind.DESTINATION}:everywhere"
+_PORT_25: Final = f"{Kind.HEALTH}:{Check.PORT_25}"
 _URGENCY: Final = {Tone.BAD: 0, Tone.ABUSE: 1, Tone.SLOW: 2, Tone.HOLD: 3}
 _ORDER: Final = {kind: place for place, kind in enumerate(Kind)}
 _WORDS: Final = ("", "One thing needs", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
@@ -151,6 +154,8 @@ def what_needs_somebody(found: Situation) -> list[Thing]:
         *_rates(found.rates),
         *_keys(found),
     ]
+    if any(each.key == _UNREACHABLE for each in things):  # one cause is one thing
+        things = [each for each in things if each.key != _PORT_25]
     return sorted(things, key=lambda each: (_URGENCY[each.tone], _ORDER[each.kind], each.about))
 
 
@@ -217,11 +222,27 @@ def _destinations(found: Situation) -> Iterator[Thing]:
         patience = _PATIENCE.get(each.category)
         if patience is not None and found.now - each.since >= patience:
             stuck[each.category].append(each)
+    if found.nothing_reachable and stuck[Category.CONNECT_FAILURE]:
+        yield _nothing_reachable(stuck.pop(Category.CONNECT_FAILURE), found.now)
     for category, group in stuck.items():
         if len(group) >= MANY and category in _MANY:
             yield _many(category, group, found.now)
         else:
             yield from (_destination(each, found.now) for each in group)
+
+
+def _nothing_reachable(group: Sequence[Destination], now: datetime) -> Thing:
+    waiting, since = sum(each.queued + each.leased for each in group), min(each.since for each in group)
+    return Thing(
+        kind=Kind.DESTINATION,
+        about=_UNREACHABLE.partition(":")[2],
+        tone=Tone.BAD,
+        title="No mail server can be reached: outgoing port 25 seems blocked here",
+        why=f"{count(waiting, 'mail waits', 'mails wait')}, the oldest for {span(now - since)}."
+        " Ask the host of this machine to open it, or set a smart host.",
+        link="/queue",
+        button="Open the queue",
+    )
 
 
 def _many(category: Category, group: Sequence[Destination], now: datetime) -> Thing:

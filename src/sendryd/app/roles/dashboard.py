@@ -84,7 +84,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         notices=Notices(basics.store, intake_of(basics, running, shared), rand=basics.rand),
         watch=watch_of(basics, running),
         attention=attention,
-        counts=Counts(attention, basics.clock),
+        counts=Counts(attention, basics.store, basics.clock),
         paths=frozenset(page.path for page in PAGES),
         settings=lambda: effective(settings),
     )

@@ -11,6 +11,7 @@ from sendryd.accounts.account import Accounts
 from sendryd.accounts.alerting import Alerting, BadUrl
 from sendryd.accounts.audit import By
 from sendryd.dashboard.app import Page
+from sendryd.dashboard.live import Source
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.health.watch import QUICK_CHECKS
@@ -46,6 +47,7 @@ SCOPES: Final = {
     AlertScope.WRONG: "Only what stops mail until it is mended",
     AlertScope.EVERYTHING: "Everything that Home counts",
 }
+PARTS: Final = {"health-heading": "health_heading.html", "health-rows": "health_rows.html"}
 MAX_URL: Final = 2_000  # characters
 
 
@@ -124,22 +126,12 @@ async def set_alerts(visit: Visit) -> Response:
 
 
 async def _show(visit: Visit, *, typed: str | None = None, wrong: str = "", status: int = 200) -> Response:
-    needs, now = visit.needs, visit.needs.clock.now()
-    spans = await needs.store.list_finding_spans(ended_since=now - KEPT)
-    if not spans:
+    needs = visit.needs
+    if not await needs.store.list_finding_spans():
         await needs.watch.run_now(patience=PATIENCE)
-        spans = await needs.store.list_finding_spans()
-    silences = {each.name: each for each in await needs.store.list_silences(visit.account_id, now)}
     settings = (await Accounts(needs.store).get(visit.account_id)).settings.alerts
-    examined = needs.watch.examined_at
     values = {
-        "heading": _heading(spans),
-        "rows": _rows(spans, silences, now),
-        "at": moment_of(examined) if examined else None,
-        "age": span(now - examined) if examined else "",
-        "is_running": needs.watch.is_running,
-        "is_partial": bool(spans) and all(each.finding.check in QUICK_CHECKS for each in spans),
-        "lengths": [(value, text) for value, (text, _) in SILENCES.items()],
+        **await _read(visit),
         "recipients": [(each.value, text, each is settings.recipients) for each, text in RECIPIENTS.items()],
         "scopes": [(each.value, text, each is settings.scope) for each, text in SCOPES.items()],
         "url": typed if typed is not None else settings.url or "",
@@ -147,6 +139,23 @@ async def _show(visit: Visit, *, typed: str | None = None, wrong: str = "", stat
         "told": "The alerts are set." if visit.query("told") == "alerts" else "",
     }
     return visit.show("health.html", "health", values, status=status)
+
+
+async def _read(visit: Visit) -> Mapping[str, object]:
+    """What is live."""
+    needs, now = visit.needs, visit.needs.clock.now()
+    spans = await needs.store.list_finding_spans(ended_since=now - KEPT)
+    silences = {each.name: each for each in await needs.store.list_silences(visit.account_id, now)}
+    examined = needs.watch.examined_at
+    return {
+        "heading": _heading(spans),
+        "rows": _rows(spans, silences, now),
+        "at": moment_of(examined) if examined else None,
+        "age": span(now - examined) if examined else "",
+        "is_running": needs.watch.is_running,
+        "is_partial": bool(spans) and all(each.finding.check in QUICK_CHECKS for each in spans),
+        "lengths": [(value, text) for value, (text, _) in SILENCES.items()],
+    }
 
 
 def _heading(spans: Sequence[FindingSpan]) -> str:
@@ -214,7 +223,14 @@ def _by(visit: Visit) -> By:
 
 
 PAGES: Final = (
-    Page(path="/health", get=show, post=run, needs=Right.OPERATE, needs_to_change=Right.OPERATE),
+    Page(
+        path="/health",
+        get=show,
+        post=run,
+        needs=Right.OPERATE,
+        needs_to_change=Right.OPERATE,
+        live=Source(page="health", read=_read, parts=PARTS, interval=2.0),
+    ),
     Page(path="/health/silence", post=silence, needs=Right.OPERATE, needs_to_change=Right.OPERATE),
     Page(path="/health/alerts", post=set_alerts, needs=Right.OPERATE, needs_to_change=Right.OPERATE),
 )

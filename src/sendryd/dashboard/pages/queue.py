@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -34,6 +34,8 @@ MOST: Final = 50  # destinations on the page
 PAGE: Final = 50  # mails of a destination on a page
 MAX_EVENTS: Final = 1000  # of a message, to explain one delivery
 MAX_DIGITS: Final = 9
+MOST_LANES: Final = 100  # the latest: among them is the last success
+LATELY: Final = timedelta(days=1)  # what left before says nothing about now
 AT_ONCE: Final = 1000  # mails that are changed while the browser waits; more become a job with a page of its own
 PARTS: Final = {"queue-heading": "queue_heading.html", "queue-rows": "queue_rows.html"}
 DOMAIN_PARTS: Final = {"queue-of-domain": "queue_domain_inside.html"}
@@ -56,7 +58,7 @@ WORDS: Final[Mapping[Tone, str]] = {
 DID: Final[Mapping[str, str]] = {
     DestinationChange.TRY_NOW.value: "due now",
     DestinationChange.HOLD.value: "held",
-    DestinationChange.RELEASE.value: "released and due now",
+    DestinationChange.RELEASE.value: "released",
     DestinationChange.CANCEL.value: "cancelled",
 }
 
@@ -138,8 +140,16 @@ async def _read(visit: Visit) -> Mapping[str, object]:
             if each.domain not in named
         ],
         "has_more": len(found) > MOST,
+        "last_left": "" if found else await _last_left(visit, now),
         "heading": _heading(found),
     }
+
+
+async def _last_left(visit: Visit, now: datetime) -> str:
+    """`3 s`: how long ago a mail server took the last mail. Empty without one lately."""
+    lanes = await visit.needs.store.list_lanes(since=now - LATELY, limit=MOST_LANES)
+    last = max((each.last_success for each in lanes if each.last_success), default=None)
+    return span(now - last) if last is not None and last >= now - LATELY else ""
 
 
 async def show_domain(visit: Visit) -> Response:

@@ -41,7 +41,7 @@ class LiveWords extends HTMLElement {
     hears("sse:before:connection", () => { if (this.state === "live") this.say("catching-up", "Catching up"); });
     hears("sse:error", () => this.lose());
     hears("sse:close", () => this.lose());
-    hears("after:swap", () => { for (const each of document.querySelectorAll("local-time, row-keys, read-marks")) each.show(); });
+    hears("after:swap", () => { for (const each of document.querySelectorAll("local-time, row-keys, read-marks, new-mails")) each.show(); });
   }
   get state() { return this.firstElementChild.dataset.live; }
   listen() {
@@ -160,32 +160,76 @@ class AskFirst extends HTMLElement {
 }
 
 // Which mails of the Test Inbox this browser has read. A row that it has not says "New".
+const readMarks = () => {
+  try { return { upTo: {}, ids: [], ...JSON.parse(localStorage.getItem("sendryd-read")) }; } catch { return { upTo: {}, ids: [] }; }
+};
+const isRead = ({ upTo, ids }, { id, key }) => ids.includes(id) || id <= (upTo[""] ?? "") || id <= (upTo[key] ?? "");
+
 class ReadMarks extends HTMLElement {
   connectedCallback() {
     if (this.hasAttribute("opened")) this.add([this.getAttribute("opened")]);
     this.addEventListener("click", (event) => { if (event.target.closest("[data-mark-all]")) this.markAll(); });
     this.show();
   }
-  get marks() {
-    try { return { upTo: {}, ids: [], ...JSON.parse(localStorage.getItem("sendryd-read")) }; } catch { return { upTo: {}, ids: [] }; }
+  keep(marks) {
+    localStorage.setItem("sendryd-read", JSON.stringify(marks));
+    document.querySelector("new-mails")?.show();
   }
-  keep(marks) { localStorage.setItem("sendryd-read", JSON.stringify(marks)); }
   get rows() { return [...this.querySelectorAll("[data-id]")]; }
   add(ids) {
-    const marks = this.marks;
+    const marks = readMarks();
     this.keep({ ...marks, ids: [...new Set([...marks.ids, ...ids])].slice(-1000) });
   }
   markAll() {  // ids grow with time: all up to the newest of a key are one mark
-    const ids = this.rows.map((row) => row.dataset.id), of = this.getAttribute("of"), marks = this.marks;
+    const ids = this.rows.map((row) => row.dataset.id), of = this.getAttribute("of"), marks = readMarks();
     if (this.hasAttribute("searched")) this.add(ids);
     else this.keep({ ...marks, upTo: { ...marks.upTo, [of]: [marks.upTo[of] ?? "", ...ids].sort().pop() } });
     this.show();
   }
   show() {
-    const { upTo, ids } = this.marks;
-    const isRead = ({ id, key }) => ids.includes(id) || id <= (upTo[""] ?? "") || id <= (upTo[key] ?? "");
-    for (const row of this.rows) row.querySelector("[data-new]").hidden = isRead(row.dataset);
-    for (const button of this.querySelectorAll("[data-mark-all]")) button.hidden = this.rows.every((row) => isRead(row.dataset));
+    const marks = readMarks();
+    for (const row of this.rows) row.querySelector("[data-new]").hidden = isRead(marks, row.dataset);
+    for (const button of this.querySelectorAll("[data-mark-all]")) button.hidden = this.rows.every((row) => isRead(marks, row.dataset));
+  }
+}
+
+// How many of the newest test mails this browser has not read, beside the Test Inbox.
+class NewMails extends HTMLElement {
+  connectedCallback() { this.show(); }
+  show() {
+    const marks = readMarks(), mails = this.getAttribute("mails").split("|").map((each) => each.split(" "));
+    const count = mails.flatMap(([key, ...ids]) => ids.filter((id) => !isRead(marks, { id, key }))).length;
+    this.querySelector("[data-number]").textContent = count === parseInt(this.getAttribute("most")) ? this.getAttribute("most") : count;
+    this.hidden = !count;
+  }
+}
+
+// Rows of the queue stay where they are while the pointer is on one: their figures go on, their order waits.
+class HoldStill extends HTMLElement {
+  connectedCallback() {
+    document.addEventListener("htmx:sse:before:message", (event) => this.hear(event.detail.message));
+    this.addEventListener("pointerleave", () => this.settle());
+  }
+  get isHeld() { return this.matches(":hover") && matchMedia("(hover: hover)").matches; }
+  get list() { return document.getElementById(this.dataset.list); }
+  hear(message) {
+    const sent = document.createElement("template");
+    sent.innerHTML = message.data;
+    const part = sent.content.querySelector(`[hx-target="#${this.dataset.list}"]`);
+    if (!part) return;
+    const rows = new Map([...part.querySelectorAll(":scope > [data-destination]")].map((row) => [row.id, row]));
+    this.order = [...rows.keys()];
+    const shown = [...this.list.querySelectorAll(":scope > [data-destination]")];
+    if (!this.isHeld || !shown.length) return;
+    const held = shown.map((row) => rows.get(row.id) ?? row.cloneNode(true));
+    for (const row of held) row.toggleAttribute("data-gone", !rows.has(row.id));
+    part.prepend(...held, ...[...rows.values()].filter((row) => !held.includes(row)));
+    message.data = sent.innerHTML;
+  }
+  settle() {
+    if (!this.order) return;
+    for (const row of this.list.querySelectorAll(":scope > [data-destination]")) if (!this.order.includes(row.id)) row.remove();
+    this.list.prepend(...this.order.map((id) => document.getElementById(id)).filter(Boolean));
   }
 }
 
@@ -307,6 +351,6 @@ class FollowList extends HTMLElement {
 
 for (const [name, element] of Object.entries({
   "copy-button": CopyButton, "local-time": LocalTime, "live-words": LiveWords, "row-keys": RowKeys, "key-map": KeyMap, "ask-first": AskFirst,
-  "read-marks": ReadMarks, "snippet-tabs": SnippetTabs, "figure-age": FigureAge,
-  "choose-rows": ChooseRows, "follow-list": FollowList,
+  "new-mails": NewMails, "read-marks": ReadMarks, "snippet-tabs": SnippetTabs, "figure-age": FigureAge,
+  "hold-still": HoldStill, "choose-rows": ChooseRows, "follow-list": FollowList,
 })) customElements.define(name, element);
