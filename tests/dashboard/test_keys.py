@@ -1,11 +1,14 @@
 """API keys: created with the secret shown once, revoked, and who may."""
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
 
+from sendryd.policy.failingkeys import FEW
 from sendryd.testing.clients import RestClient
 from sendryd.testing.process import RelayProcess
+from sendryd.testing.waiting import wait_until
 from sendryd.testing.world import World
 
 from .conftest import EMAIL, Browser
@@ -35,6 +38,31 @@ def key_id(browser: Browser, name: str) -> str:
     found = re.search(rf'<tr data-id="(key_\w{{13}})" data-status="\w+"><td><b><bdi>{name}<', browser.get("/keys").text)
     assert found
     return found[1]
+
+
+def test_a_key_that_expires_says_until_when(owner: Browser, relay: RelayProcess) -> None:
+    made = owner.send("/keys", {"name": "short lived", "mode": "test", "scope": "sending_access", "expires": "7d"})
+    assert "It works until" in made
+    (key,) = [each for each in relay.json("keys", "list")["data"] if each["name"] == "short lived"]
+    lifetime = datetime.fromisoformat(key["expires_at"]) - datetime.fromisoformat(key["created_at"])
+    assert lifetime == timedelta(days=7)
+    assert re.search(rf'<tr data-id="{key["id"]}".*?until <local-time>', owner.get("/keys").text)
+    refused = owner.send("/keys", {"name": "odd", "mode": "test", "scope": "sending_access", "expires": "8d"})
+    assert (refused.status, "Choose a lifetime of the list." in refused) == (422, True)
+
+
+def test_a_key_that_fails_often_is_marked(owner: Browser, relay: RelayProcess) -> None:
+    made = owner.send("/keys", {"name": "faulty", "mode": "test", "scope": "sending_access"})
+    rest = RestClient(relay, SECRET.findall(made.text)[0])
+
+    def row() -> str:
+        found = re.search(rf'<tr data-id="{key_id(owner, "faulty")}".*?</tr>', owner.get("/keys").text, re.DOTALL)
+        return found[0] if found else ""
+
+    assert "data-fails" not in row()
+    for _ in range(FEW):
+        assert rest.request("POST", "/v1/emails", {"from": "nobody"}).status == 422
+    assert wait_until(lambda: f"Fails often: {FEW} of its last {FEW} requests failed" in row(), 10)
 
 
 def test_a_live_key_is_an_admins(owner: Browser, member: Browser) -> None:

@@ -103,6 +103,35 @@ def test_a_pause_stops_what_waits_and_what_comes_in_until_it_goes_on(mails: Worl
     assert not destination(reader.get("/queue"), "paused.test")
 
 
+def test_a_pause_has_an_end(mails: World, reader: Browser) -> None:
+    assert reader.send("/queue/rests.test/pause", {"for": "hour"}, page="/queue").status == 303
+    assert re.search(r"Paused by Mara Lind since .*, until \S+", destination(reader.get("/queue"), "rests.test"))
+    mails.wait_until(lambda: '"domains": ["rests.test"]' in mails.relay.log_tail(20_000))
+    (public_id,) = send(mails, "rests.test", "ann")
+    wait_for_reply(mails, reader, "rests.test", "Mail to rests.test is paused by Mara Lind until ")
+    assert reader.send("/queue/rests.test/resume", {}, page="/queue").status == 303
+    mails.relay.wait_for_status(public_id, {"delivered"}, key=mails.live_key)
+    assert reader.send("/queue/rests.test/pause", {"for": "ever"}, page="/queue").status == 404
+
+
+def test_a_person_limits_the_sessions_with_a_destination(mails: World, reader: Browser, looker: Browser) -> None:
+    send(mails, "narrow-way.test", "ann")
+    page = wait_for_reply(mails, reader, "narrow-way.test", "History of limits")
+    assert 'data-limit="5 at once"' in page.text
+    refused = reader.send("/queue/narrow-way.test/limit", {"sessions": "21"}, page="/queue/narrow-way.test")
+    assert (refused.status, "Enter a number from 1 to 20." in refused, 'value="21"' in refused.text) == (422, True, True)
+    assert reader.send("/queue/narrow-way.test/limit", {"sessions": "2", "for": "day"}, page="/queue/narrow-way.test").status == 303
+    for browser in (reader, looker):
+        assert "At most 2 at once, set by Mara Lind" in re.sub(r"<[^>]*>", "", browser.get("/queue/narrow-way.test").text)
+    send(mails, "narrow-way.test", "bob")
+    mails.wait_until(lambda: "set by a person" in reader.get("/queue/narrow-way.test"))
+    assert 'data-limit="2 at once"' in reader.get("/queue/narrow-way.test").text
+    assert looker.send("/queue/narrow-way.test/limit", {}, page="/").status == 403
+    assert reader.send("/queue/narrow-way.test/limit", {}, page="/queue/narrow-way.test").status == 303
+    assert "At most 2" not in reader.get("/queue/narrow-way.test")
+    assert {"queue.limited", "queue.limit_lifted"} <= set(re.findall(r"queue\.limit\w+", reader.get("/audit").text))
+
+
 def test_a_viewer_changes_nothing(mails: World, looker: Browser) -> None:
     token = looker.get("/queue").token
     assert {looker.post(f"/queue/x.test/{word}", {"token": token}).status for word in ("try", "hold", "cancel", "pause", "resume")} == {403}

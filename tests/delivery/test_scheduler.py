@@ -19,6 +19,7 @@ from sendryd.delivery.scheduler import KEEP_INTERVAL, MAX_HELD, UNRECORDED_FACTO
 from sendryd.delivery.worker import Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DeliveryId
+from sendryd.model.lane import LimitCause
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.policy.replies.verdict import Category, Kind, local_verdict
 from sendryd.policy.retry import RetryPlan
@@ -28,7 +29,7 @@ from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import Claim, Lease, MailStore, NewMessage, Outcome, Owner, QueueFilter
+from sendryd.store.base import Claim, Lease, LimitedDestination, MailStore, NewMessage, Outcome, Owner, QueueFilter
 from sendryd.store.errors import LeaseLost
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
@@ -671,6 +672,36 @@ async def test_a_paused_destination_gets_nothing_until_it_goes_on(engine: Engine
     async with asyncio.timeout(60):
         while len(engine.worker.delivered) < 3 * MX_START + 2:
             await asyncio.sleep(0.01)
+    await engine.scheduler.stop()
+    await runner
+
+
+async def test_a_person_limits_the_sessions_with_a_destination_for_a_time() -> None:
+    clock = ManualClock()
+    engine = Engine(clock=clock)
+    await warm(engine, "one.test")
+    engine.worker.gate.clear()
+    now = engine.clock.now()
+    limit = LimitedDestination(domain="one.test", sessions=2, by="Mara", since=now, until=now + timedelta(minutes=1))
+    await engine.store.limit_destination(limit)
+    runner = asyncio.create_task(engine.scheduler.run())
+    await step()
+    for domain in ("one.test", "two.test"):
+        for _ in range(MX_START):
+            assert await engine.hand_over(domain)
+    await step()
+    active = engine.worker.active
+    (snapshot,) = [each for each in engine.scheduler.board.take_changed() if each.next_hop == "one.test"]
+    assert (snapshot.sending, snapshot.limit, snapshot.cause) == (2, 2, LimitCause.PERSON)
+    clock.advance(timedelta(minutes=2))
+    engine.wakeup.set()
+    async with asyncio.timeout(5):
+        while await engine.store.list_limited_destinations():
+            await asyncio.sleep(0.01)
+    assert await engine.hand_over("one.test")
+    await step()
+    assert engine.worker.active > active
+    engine.worker.gate.set()
     await engine.scheduler.stop()
     await runner
 

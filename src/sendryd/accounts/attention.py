@@ -93,7 +93,7 @@ class Attention:
 
     async def _destinations(self, account_id: AccountId | None, now: datetime) -> list[Destination]:
         found = await self._store.list_waiting_destinations(account_id, limit=MOST_DESTINATIONS)
-        paused = {each.domain: each for each in await self._store.list_paused_destinations()}
+        paused = {each.domain: each for each in await self._store.list_paused_destinations() if not each.is_over(now)}
         return [await self._destination(each, now, paused) for each in found]
 
     async def _destination(self, found: WaitingDestination, now: datetime, paused: Mapping[str, PausedDestination]) -> Destination:

@@ -1,15 +1,19 @@
 """Changes that people make to all waiting mail of one destination, or to the deliveries of a filter. Each change is in the audit."""
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sendryd.accounts.audit import Audit, By
 from sendryd.accounts.emails import shorten_reason
+from sendryd.accounts.errors import BadField
 from sendryd.model.delivery import WAITING_STATES
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, EventId
+from sendryd.model.moment import timestamp
+from sendryd.policy.throttle import MX_MAX
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
-from sendryd.store.base import HeldBy, NewEvent, QueueFilter, Store
+from sendryd.store.base import HeldBy, LimitedDestination, NewEvent, QueueFilter, Store
 
 
 class DestinationChange(StrEnum):
@@ -51,12 +55,34 @@ class Destinations:
             await self._audit.add(by.account_id, by.actor, by.client, action or change.value, target, after=after)
         return number
 
-    async def pause(self, domain: str, by: By, *, name: str) -> bool:
-        """Stop all mail to a domain, of every account, also what comes in later. `name` is the person's. False if it is paused already."""
-        is_new = await self._store.pause_destination(domain, by=name, now=self._clock.now())
+    async def pause(self, domain: str, by: By, *, name: str, length: timedelta | None = None) -> bool:
+        """Stop all mail to a domain, of every account, also what comes in later; for a time, or until it is resumed. `name` is the person's.
+        False if it is paused already.
+        """
+        now = self._clock.now()
+        until = now + length if length is not None else None
+        is_new = await self._store.pause_destination(domain, by=name, now=now, until=until)
         if is_new:
-            await self._audit.add(by.account_id, by.actor, by.client, "queue.paused", domain)
+            await self._audit.add(by.account_id, by.actor, by.client, "queue.paused", domain, after=_ends(until))
         return is_new
+
+    async def limit(self, domain: str, by: By, *, name: str, sessions: int, length: timedelta | None = None) -> None:
+        """Allow at most `sessions` at once with a domain, for the mail of every account; for a time, or until the limit is lifted. Fewer
+        are used where the destination takes fewer. Raises `BadField`.
+        """
+        if not 1 <= sessions <= MX_MAX:
+            raise BadField("sessions", f"Enter a number from 1 to {MX_MAX}.")
+        now = self._clock.now()
+        until = now + length if length is not None else None
+        await self._store.limit_destination(LimitedDestination(domain=domain, sessions=sessions, by=name, since=now, until=until))
+        await self._audit.add(by.account_id, by.actor, by.client, "queue.limited", domain, after={"sessions": sessions, **_ends(until)})
+
+    async def lift_limit(self, domain: str, by: By) -> bool:
+        """Lift the limit that a person has set. False if there is none."""
+        is_over = await self._store.lift_limit(domain)
+        if is_over:
+            await self._audit.add(by.account_id, by.actor, by.client, "queue.limit_lifted", domain)
+        return is_over
 
     async def resume(self, domain: str, by: By) -> bool:
         """Let mail to a domain go on. False if it is not paused."""
@@ -80,3 +106,7 @@ class Destinations:
                 return await store.release_held(which, now)
             case DestinationChange.CANCEL:
                 return await store.cancel(which, now, make_event)
+
+
+def _ends(until: datetime | None) -> dict[str, object]:
+    return {"until": timestamp(until)} if until is not None else {}

@@ -51,7 +51,7 @@ async def read_surroundings(store: Store, domains: Iterable[str], now: datetime,
     """What is known of these destinations. `of` are the deliveries of one message that are explained."""
     waiting = [each for each in of if each.state is DeliveryState.QUEUED and each.due_at <= now][:MAX_COUNTED]
     return Surroundings(
-        paused=tuple(await store.list_paused_destinations()),
+        paused=tuple(each for each in await store.list_paused_destinations() if not each.is_over(now)),
         lanes={each.next_hop: each for each in await store.find_lanes([*domains, ANY_DOMAIN])},
         ahead={each.id: await store.count_ahead(each.domain, each.due_at, most=MAX_AHEAD) for each in waiting},
         suppressed=await _find_suppressed(store, of),
@@ -127,10 +127,12 @@ def facts_of(
 
 def _lane(delivery: QueuedDelivery, around: Surroundings) -> Lane:
     known = around.lane(delivery.domain)
+    pause = next((each for each in around.paused if each.domain == delivery.domain), None)
     return Lane(
         ahead=around.ahead.get(delivery.id, 0),
         per_minute=known.per_minute if known else 0,
-        paused_by=next((each.by for each in around.paused if each.domain == delivery.domain), ""),
+        paused_by=pause.by if pause else "",
+        paused_until=pause.until if pause else None,
         host=known.servers[0].host if known and known.sending and known.servers else "",
     )
 

@@ -1,14 +1,22 @@
 """What the delivery engine knows of a destination, as the pages of the queue show it. Pure."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from sendryd.dashboard.timeline import Moment, moment_of
-from sendryd.model.lane import NOT_CONNECTED, LaneSnapshot, TriedServer
+from sendryd.model.lane import NOT_CONNECTED, LaneSnapshot, LimitCause, LimitChange, TriedServer
 from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.store.base import LimitedDestination
 
 STALE: Final = timedelta(minutes=2)  # after which a rate that was not written again says nothing
+CAUSES: Final[Mapping[LimitCause, str]] = {
+    LimitCause.WINDOW: "what it takes: more with each session that goes well, fewer after a failure",
+    LimitCause.SUSPENDED: "several tries failed in a row: nothing is tried for a while",
+    LimitCause.PROBE: "a single try, to see whether it answers again",
+    LimitCause.PERSON: "set by a person",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,26 @@ class ServerView:
     outcome: str
     is_reached: bool
     at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class LimitView:
+    """A line of the history of limits."""
+
+    at: Moment
+    text: str  # `12 at once`
+    cause: str
+    is_stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HandView:
+    """A limit that a person has set."""
+
+    sessions: int
+    by: str
+    since: Moment
+    until: Moment | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +87,24 @@ def lane_view(lane: LaneSnapshot, now: datetime, *, has_words: bool) -> LaneView
         ),
         through=lane.servers[0].host if lane.next_hop == ANY_DOMAIN and lane.servers else "",
     )
+
+
+def limit_views(changes: Iterable[LimitChange]) -> tuple[LimitView, ...]:
+    """The history of limits."""
+    return tuple(
+        LimitView(
+            moment_of(each.at),
+            f"{each.sessions} at once" if each.sessions else "none",
+            CAUSES[each.cause],
+            each.cause is LimitCause.SUSPENDED,
+        )
+        for each in changes
+    )
+
+
+def hand_view(limit: LimitedDestination) -> HandView:
+    """A limit that a person has set."""
+    return HandView(limit.sessions, limit.by, moment_of(limit.since), moment_of(limit.until) if limit.until else None)
 
 
 def _outcome(server: TriedServer, *, has_words: bool) -> str:

@@ -1,6 +1,6 @@
 """Claiming: takes what is due from the database, as much of each lane as it can start soon.
 
-Reads and writes: `claim_deliveries`, the pauses of destinations, the requests of operators to try a next hop at once.
+Reads and writes: `claim_deliveries`, the pauses and limits of destinations, the requests of operators to try a next hop at once.
 Strategy: oldest due first; a domain that is busy or suspended is stepped over, so it cannot hold up the others. Where many claims wait, each domain
 has few claimed at once, so that all domains come into the line soon.
 When things fail: while outcomes cannot be stored nothing is claimed.
@@ -87,12 +87,17 @@ class Claimer:
         self._wakeup.set()
 
     async def _obey(self) -> None:
-        """Does what people ask of destinations: pauses them; ends suspensions of lanes that are to be tried (`queue retry`, `queue release`)."""
+        """Does what people ask of destinations: pauses and limits them; ends suspensions of lanes that are to be tried (`queue retry`, `queue release`)."""
         now = self._clock.monotonic()
         if now < self._next_look:
             return
         self._next_look = now + POLL_INTERVAL
-        paused = frozenset(each.domain for each in await self._store.list_paused_destinations())
+        pauses, limits = await self._store.list_paused_destinations(), await self._store.list_limited_destinations()
+        moment = self._clock.settled()
+        if any(each.is_over(moment) for each in pauses) or any(each.is_over(moment) for each in limits):
+            await self._store.end_pauses_and_limits(moment)
+        self._lanes.caps = {each.domain: each.sessions for each in limits if not each.is_over(moment)}
+        paused = frozenset(each.domain for each in pauses if not each.is_over(moment))
         if paused != self._lanes.paused:
             self._lanes.paused = paused
             log.info("destinations_paused", domains=sorted(paused))

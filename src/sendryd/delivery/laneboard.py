@@ -14,8 +14,9 @@ from typing import Final
 
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.lanes import Lanes, LaneState
-from sendryd.model.lane import LaneSnapshot, TriedServer
+from sendryd.model.lane import LaneSnapshot, LimitCause, TriedServer
 from sendryd.policy.replies.verdict import Kind
+from sendryd.policy.throttle import Lane
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.store.base import NextHopStore
@@ -138,13 +139,20 @@ class LaneBoard:
             next_hop=key,
             at=moment,
             sending=state.busy,
-            limit=state.lane.limit,
+            limit=self._lanes.limit(state),
+            cause=_cause(state.lane, self._lanes.limit(state)),
             per_minute=known.per_minute(now),
             suspended_until=suspended_until,
             last_success=known.last_success,
             last_reply=known.last_reply,
             servers=tuple(known.servers.values()),
         )
+
+
+def _cause(lane: Lane, limit: int) -> LimitCause:
+    if limit < lane.limit:
+        return LimitCause.PERSON
+    return LimitCause.PROBE if lane.suspensions else LimitCause.WINDOW
 
 
 def _take_facts(known: _Known, attempt: Attempt, moment: datetime) -> None:

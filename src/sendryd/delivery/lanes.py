@@ -7,7 +7,7 @@ Limits: claims of a lane, waiting or under way.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -75,6 +75,7 @@ class Lanes:
         self._lanes: dict[str, LaneState] = {}
         self.waiting = 0  # claims in all lanes that wait to be started
         self.paused: frozenset[str] = frozenset()  # domains that a person has paused
+        self.caps: Mapping[str, int] = {}  # the most sessions at once that a person allows, by domain
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -103,6 +104,10 @@ class Lanes:
         """All of them."""
         return list(self._lanes.values())
 
+    def limit(self, state: LaneState) -> int:
+        """Sessions that the lane may have at once: what it has earned, or the fewer that a person allows."""
+        return min(state.lane.limit, self.caps.get(state.key, state.lane.limit))
+
     # The waiting claims.
 
     def enqueue(self, claim: Claim, held: Held | None) -> LaneState:
@@ -130,7 +135,7 @@ class Lanes:
 
     def most_waiting(self, state: LaneState, now: float) -> int:
         """Claims that the lane may have, waiting or under way."""
-        most = WAITING_FACTOR * state.lane.limit
+        most = WAITING_FACTOR * self.limit(state)
         return min(COLD_WAITING, most) if self.is_cold(state.key, now) else most
 
     def is_full(self, state: LaneState, now: float) -> bool:

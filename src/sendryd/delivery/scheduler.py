@@ -191,7 +191,7 @@ class Scheduler:
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
             return
-        is_cold, lane_limit = self._lanes.is_cold(key, now), state.lane.limit
+        is_cold, lane_limit = self._lanes.is_cold(key, now), self._lanes.limit(state)
         limit = min(lane_limit, self._places.cold_limit(state.lane.failures)) if is_cold else lane_limit
         # What cannot be recorded is repeated after a kill.
         unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * lane_limit

@@ -1,6 +1,7 @@
 """What the delivery engine knows of a next hop, as others read it."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from sendryd.valuetype import valuetype
@@ -20,6 +21,24 @@ class TriedServer:
     at: datetime
 
 
+class LimitCause(StrEnum):
+    """Why a next hop has its limit of sessions at once."""
+
+    WINDOW = "window"  # what the delivery engine found by itself
+    SUSPENDED = "suspended"  # several tries failed in a row
+    PROBE = "probe"  # a single session looks whether it answers again
+    PERSON = "person"  # a person set a lower one
+
+
+@valuetype(frozen=True, slots=True, kw_only=True)
+class LimitChange:
+    """A limit of sessions at once, from a moment on."""
+
+    at: datetime
+    sessions: int  # 0: suspended
+    cause: LimitCause
+
+
 @valuetype(frozen=True, slots=True, kw_only=True)
 class LaneSnapshot:
     """The lane of a next hop at a moment."""
@@ -28,6 +47,7 @@ class LaneSnapshot:
     at: datetime
     sending: int  # sessions under way
     limit: int  # sessions at once
+    cause: LimitCause = LimitCause.WINDOW  # of the limit
     per_minute: int  # attempts that delivered, in the last minute
     suspended_until: datetime | None
     last_success: datetime | None

@@ -43,6 +43,14 @@ async def test_requests_are_listed_newest_first_by_pages(store: Store, samples: 
     assert await store.count_api_requests(ACCOUNT, ApiRequestFilter()) == 4
 
 
+async def test_the_last_requests_are_counted_by_key(store: Store, samples: Samples) -> None:
+    codes = [(6, 401), (5, 500), (5, 200), (6, 200), (5, 422), (5, 399)]
+    await store.add_api_requests([api_request(samples, status_code=code, api_key_id=ApiKeyId(key)) for key, code in codes])
+    await store.add_api_requests([api_request(samples, account_id=OTHER, status_code=500)])
+    assert await store.count_requests_of_keys(ACCOUNT, most=5) == {5: (4, 2), 6: (1, 0)}
+    assert await store.count_requests_of_keys(AccountId(9), most=5) == {}
+
+
 @pytest.mark.parametrize(
     ("which", "expected"),
     [

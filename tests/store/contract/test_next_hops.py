@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sendryd.model.lane import LaneSnapshot, TriedServer
-from sendryd.store.base import MailStore, PausedDestination, QueueFilter
+from sendryd.model.lane import LaneSnapshot, LimitCause, LimitChange, TriedServer
+from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, MailStore, PausedDestination, QueueFilter
 from sendryd.testing.samples import NOW, Samples
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -42,6 +42,51 @@ async def test_a_destination_is_paused_until_somebody_lets_it_go_on(store: MailS
     assert not await store.resume_destination("one.test")
     assert await store.list_paused_destinations() == []
     assert await store.list_probes() == ["one.test"]
+
+
+async def test_pauses_and_limits_end_at_their_time(store: MailStore) -> None:
+    short, long = (
+        LimitedDestination(domain=name, sessions=2, by="Mara", since=NOW, until=until)
+        for name, until in (("a.test", NOW + HOUR), ("b.test", None))
+    )
+    for each in (short, long):
+        await store.limit_destination(each)
+        await store.pause_destination(each.domain, by="Mara", now=NOW, until=each.until)
+    assert await store.list_limited_destinations() == [short, long]
+    await store.end_pauses_and_limits(NOW + timedelta(minutes=59))
+    assert [(each.domain, each.until) for each in await store.list_paused_destinations()] == [("a.test", NOW + HOUR), ("b.test", None)]
+    await store.end_pauses_and_limits(NOW + HOUR)
+    assert await store.list_limited_destinations() == [long]
+    assert [each.domain for each in await store.list_paused_destinations()] == ["b.test"]
+    assert await store.list_probes() == ["a.test"]
+
+
+async def test_a_limit_is_replaced_and_lifted(store: MailStore) -> None:
+    for sessions, by in ((2, "Mara"), (3, "Vera")):
+        await store.limit_destination(LimitedDestination(domain="a.test", sessions=sessions, by=by, since=NOW))
+    assert await store.list_limited_destinations() == [LimitedDestination(domain="a.test", sessions=3, by="Vera", since=NOW)]
+    assert [await store.lift_limit("a.test") for _ in range(2)] == [True, False]
+    assert await store.list_limited_destinations() == []
+
+
+async def test_limits_of_a_lane_are_noted_as_they_change(store: MailStore) -> None:
+    free: dict[str, Any] = {"suspended_until": None}
+    suspended, probe = {"suspended_until": NOW}, {"limit": 1, "cause": LimitCause.PROBE}
+    states: list[dict[str, Any]] = [{"limit": 5}, {"limit": 5}, {"limit": 4}, suspended, probe]
+    for hours, state in enumerate(states):
+        await store.put_lanes([lane(1, **{**free, **state, "at": NOW + hours * HOUR})], keep_since=NOW, most=9)
+    assert await store.list_limit_changes("lane1.test", limit=9) == [
+        LimitChange(at=NOW + 4 * HOUR, sessions=1, cause=LimitCause.PROBE),
+        LimitChange(at=NOW + 3 * HOUR, sessions=0, cause=LimitCause.SUSPENDED),
+        LimitChange(at=NOW + 2 * HOUR, sessions=4, cause=LimitCause.WINDOW),
+        LimitChange(at=NOW, sessions=5, cause=LimitCause.WINDOW),
+    ]
+    for number in range(MAX_LIMIT_CHANGES + 5):
+        await store.put_lanes([lane(1, **free, limit=number + 9, at=NOW + number * DAY)], keep_since=NOW, most=9)
+    kept = await store.list_limit_changes("lane1.test", limit=99)
+    assert (len(kept), kept[0].sessions) == (MAX_LIMIT_CHANGES, MAX_LIMIT_CHANGES + 13)
+    await store.put_lanes([lane(2, at=NOW + 99 * DAY)], keep_since=NOW + 98 * DAY, most=9)
+    assert await store.list_limit_changes("lane1.test", limit=9) == []
 
 
 def lane(number: int = 1, **changes: Any) -> LaneSnapshot:

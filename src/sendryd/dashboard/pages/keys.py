@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from sendryd.accounts.smtp_sessions import SmtpSums
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.snippets import Snippet, snippets
 from sendryd.dashboard.timeline import Moment, moment_of
@@ -15,11 +16,31 @@ from sendryd.model.actor import Person
 from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.domain import DomainStatus
 from sendryd.model.ids import API_KEY_PREFIX, ApiKeyId, format_id, parse_id
+from sendryd.policy.explain.words import count
+from sendryd.policy.failingkeys import fails_often
 from sendryd.policy.rights import Right
 from sendryd.store.errors import LimitReached, NotAllowed, NotFound
 
 GRACES: Final = {"0": timedelta(0), "1h": timedelta(hours=1), "1d": timedelta(days=1), "7d": timedelta(days=7)}  # of a rotated key
 MAX_NAME: Final = 100  # characters, as REST allows
+LIFETIMES: Final[Mapping[str, timedelta | None]] = {
+    "": None,
+    "1d": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+    "365d": timedelta(days=365),
+}
+WORDS: Final = {"": "Until it is revoked", "1d": "1 day", "7d": "7 days", "30d": "30 days", "90d": "90 days", "365d": "A year"}
+MOST_REQUESTS: Final = 1_000  # of the account, the latest, among which those that failed are counted: about a millisecond
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Where a key fails often."""
+
+    text: str
+    href: str  # of the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +59,7 @@ class Row:
     used_from: str
     ends: Moment | None  # a time to come: the key expires, or its overlap is over
     may_change: bool
+    faults: tuple[Fault, ...]  # empty unless it fails often
 
 
 async def show(visit: Visit) -> Response:
@@ -55,10 +77,14 @@ async def create(visit: Visit) -> Response:
         mode, scope = KeyMode(fields.get("mode", KeyMode.TEST)), Scope(fields.get("scope", Scope.SENDING_ACCESS))
     except ValueError:
         return await _show(visit, fields, fault="Choose a mode and a scope of the lists.", status=422)
+    if fields.get("expires", "") not in LIFETIMES:
+        return await _show(visit, fields, fault="Choose a lifetime of the list.", status=422)
     if mode is KeyMode.LIVE and not visit.me.may(Right.ADMINISTER):
         return await _show(visit, fields, fault="Only admins and owners create live keys: create a test key.", status=403)
     try:
-        key, secret = await visit.needs.keys.by(visit.author).create(_person(visit), name, scope=scope, mode=mode)
+        key, secret = await visit.needs.keys.by(visit.author).create(
+            _person(visit), name, scope=scope, mode=mode, expires_in=LIFETIMES[fields.get("expires", "")]
+        )
     except LimitReached as error:
         return await _show(visit, fields, fault=str(error), status=422)
     return await _show_secret(visit, key, secret)
@@ -111,19 +137,42 @@ def _makes_full_access(visit: Visit) -> bool:
 
 
 async def _show_secret(visit: Visit, key: ApiKey, secret: str) -> Response:
-    values = {"name": key.name, "mode": key.mode.value, "secret": secret, "snippets": await _snippets(visit, key)}
+    values = {
+        "name": key.name,
+        "mode": key.mode.value,
+        "secret": secret,
+        "ends": moment_of(key.expires_at) if key.expires_at else None,
+        "snippets": await _snippets(visit, key),
+    }
     return visit.show("key_created.html", "keys", values)
 
 
 async def _show(visit: Visit, typed: Mapping[str, str], *, wrong: str = "", fault: str = "", status: int = 200) -> Response:
     """`wrong` is about the name, `fault` about the rest."""
     keys = await visit.needs.store.list_api_keys(visit.account_id)
-    rows = tuple(_row(visit, key) for key in sorted(keys, key=lambda each: each.id, reverse=True))
-    form = {name: typed.get(name, "") for name in ("name", "mode", "scope")}
-    return visit.show("keys.html", "keys", {"rows": rows, **form, "wrong": wrong, "fault": fault}, status=status)
+    requests = await visit.needs.store.count_requests_of_keys(visit.account_id, most=MOST_REQUESTS)
+    sums = dict(visit.needs.smtp_sessions.sums(visit.account_id))
+    rows = tuple(
+        _row(visit, key, _faults(key, requests.get(key.id, (0, 0)), sums.get(key.id, SmtpSums())))
+        for key in sorted(keys, key=lambda each: each.id, reverse=True)
+    )
+    form = {name: typed.get(name, "") for name in ("name", "mode", "scope", "expires")}
+    return visit.show(
+        "keys.html", "keys", {"rows": rows, **form, "lifetimes": tuple(WORDS.items()), "wrong": wrong, "fault": fault}, status=status
+    )
 
 
-def _row(visit: Visit, key: ApiKey) -> Row:
+def _faults(key: ApiKey, requests: tuple[int, int], sums: SmtpSums) -> tuple[Fault, ...]:
+    public_id, (made, failed) = format_id(API_KEY_PREFIX, key.id), requests
+    found = []
+    if fails_often(sums.refusals, sums.mails):
+        found.append(Fault(f"{count(sums.refusals, 'refusal', 'refusals')} over SMTP in 24 hours", f"/log/smtp?q={public_id}"))
+    if fails_often(failed, made - failed):
+        found.append(Fault(f"{failed:,} of its last {made:,} requests failed", "/log/api"))
+    return tuple(found)
+
+
+def _row(visit: Visit, key: ApiKey, faults: tuple[Fault, ...]) -> Row:
     now = visit.needs.clock.now()
     is_revoked = key.revoked_at is not None and key.revoked_at <= now
     is_active = key.is_active(now)
@@ -142,6 +191,7 @@ def _row(visit: Visit, key: ApiKey) -> Row:
         used_from=key.last_used_from,
         ends=moment_of(ends) if is_active and ends else None,
         may_change=may and is_active,
+        faults=faults if is_active else (),
     )
 
 

@@ -10,13 +10,15 @@ from starlette.responses import Response
 
 from sendryd.accounts.bulk import Order
 from sendryd.accounts.destinations import DestinationChange, Destinations
+from sendryd.accounts.errors import BadField
 from sendryd.accounts.explanations import Surroundings, explain_delivery, read_surroundings
 from sendryd.dashboard.app import Page, Show
-from sendryd.dashboard.laneview import LaneView, lane_view
+from sendryd.dashboard.laneview import LaneView, hand_view, lane_view, limit_views
 from sendryd.dashboard.live import Source
 from sendryd.dashboard.pages import bulk
 from sendryd.dashboard.snippets import schedule
 from sendryd.dashboard.statuses import SHAPES, StatusView, status_of_delivery
+from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.bulk import BulkChange, Selection
 from sendryd.model.delivery import DeliveryState
@@ -27,13 +29,22 @@ from sendryd.model.moment import timestamp
 from sendryd.policy.explain import Explanation, Tone
 from sendryd.policy.explain.words import clock, count, receiver, span
 from sendryd.policy.rights import Right
+from sendryd.policy.throttle import MX_MAX
 from sendryd.smtp.address import AddressError, normalise_domain
-from sendryd.store.base import EventFilter, QueuedDelivery, QueueFilter, WaitingDestination
+from sendryd.store.base import EventFilter, PausedDestination, QueuedDelivery, QueueFilter, WaitingDestination
 
 MOST: Final = 50  # destinations on the page
 PAGE: Final = 50  # mails of a destination on a page
 MAX_EVENTS: Final = 1000  # of a message, to explain one delivery
 MAX_DIGITS: Final = 9
+MOST_LIMITS: Final = 20  # lines of the history
+LENGTHS: Final[Mapping[str, timedelta | None]] = {
+    "": None,
+    "hour": timedelta(hours=1),
+    "4hours": timedelta(hours=4),
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+}  # of a pause or a limit; None: until somebody ends it
 MOST_LANES: Final = 100  # the latest: among them is the last success
 LATELY: Final = timedelta(days=1)  # what left before says nothing about now
 AT_ONCE: Final = 1000  # mails that are changed while the browser waits; more become a job with a page of its own
@@ -83,6 +94,7 @@ class DestinationRow:
     next_text: str
     mails: str  # `1,204 mails`: what cancelling ends
     paused_by: str  # empty if it is not paused
+    paused_until: Moment | None
     lane: LaneView | None  # None: the delivery engine knows nothing of it
 
 
@@ -93,6 +105,7 @@ class QuietRow:
     domain: str
     path: str
     paused_by: str
+    paused_until: Moment | None
     since: str
     since_text: str
 
@@ -135,7 +148,7 @@ async def _read(visit: Visit) -> Mapping[str, object]:
     return {
         "rows": [await _destination(visit, each, now, around) for each in found[:MOST]],
         "quiet": [
-            QuietRow(each.domain, f"/queue/{quote(each.domain)}", each.by, timestamp(each.since), clock(each.since, now))
+            QuietRow(each.domain, f"/queue/{quote(each.domain)}", each.by, _until(each), timestamp(each.since), clock(each.since, now))
             for each in around.paused
             if each.domain not in named
         ],
@@ -168,12 +181,21 @@ async def _read_domain(visit: Visit) -> Mapping[str, object]:
     around = await read_surroundings(store, [domain], now)
     waiting = await store.list_waiting_destinations(_whose(visit), limit=1, domain=domain)
     mails = await store.page_destination(domain, _whose(visit), limit=PAGE, before=before)
+    lane = around.lane(domain)
+    hand = [each for each in await store.list_limited_destinations() if each.domain == domain and not each.is_over(now)]
+    pause = next((each for each in around.paused if each.domain == domain), None)
     return {
         "domain": domain,
         "path": f"/queue/{quote(domain)}",
         "row": await _destination(visit, waiting[0], now, around) if waiting else None,
-        "paused_by": next((each.by for each in around.paused if each.domain == domain), ""),
-        "lane": _lane(visit, around.lane(domain), now),
+        "paused_by": pause.by if pause else "",
+        "paused_until": _until(pause) if pause else None,
+        "lane": _lane(visit, lane, now),
+        "hand": hand_view(hand[0]) if hand else None,
+        "limits": limit_views(await store.list_limit_changes(lane.next_hop, limit=MOST_LIMITS)) if lane else (),
+        "most_sessions": MX_MAX,
+        "wrong": "",
+        "typed": "",
         "mails": [await _mail(visit, each, now, around) for each in mails.items],
         "older": f"/queue/{quote(domain)}?before={format_id(DELIVERY_PREFIX, mails.items[-1].id)}" if mails.has_more else "",
     }
@@ -215,8 +237,32 @@ async def pause(visit: Visit) -> Response:
     domain = _domain(visit)
     if domain is None:
         return visit.show("missing.html", "missing", {}, status=404)
-    await _destinations(visit).pause(domain, visit.author, name=visit.me.signed_in.person.name)
+    if visit.fields.get("for", "") not in LENGTHS:
+        return visit.show("missing.html", "missing", {}, status=404)
+    length = LENGTHS[visit.fields.get("for", "")]
+    await _destinations(visit).pause(domain, visit.author, name=visit.me.signed_in.person.name, length=length)
     return _back(visit, domain, "")
+
+
+async def limit(visit: Visit) -> Response:
+    """`POST /queue/{domain}/limit`: fewer sessions at once than the destination takes, for a time; without a number, the limit is lifted."""
+    domain, fields = _domain(visit), visit.fields
+    if domain is None or fields.get("for", "") not in LENGTHS:
+        return visit.show("missing.html", "missing", {}, status=404)
+    if "sessions" not in fields:
+        await _destinations(visit).lift_limit(domain, visit.author)
+        return visit.go(f"/queue/{quote(domain)}")
+    number = fields["sessions"].strip()
+    name, sessions = (
+        visit.me.signed_in.person.name,
+        int(number) if number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS else 0,
+    )
+    try:
+        await _destinations(visit).limit(domain, visit.author, name=name, sessions=sessions, length=LENGTHS[fields.get("for", "")])
+    except BadField as error:
+        values = {**await _read_domain(visit), "told": "", "wrong": str(error), "typed": number}
+        return visit.show("queue_domain.html", "queue-domain", values, status=422)
+    return visit.go(f"/queue/{quote(domain)}")
 
 
 async def resume(visit: Visit) -> Response:
@@ -269,6 +315,7 @@ async def _explain(visit: Visit, delivery: QueuedDelivery, now: datetime, around
 async def _destination(visit: Visit, found: WaitingDestination, now: datetime, around: Surroundings) -> DestinationRow:
     sample = await visit.needs.store.list_queue(QueueFilter(delivery_id=found.sample), limit=1)
     words = await _explain(visit, sample[0], now, around) if sample else Explanation(Tone.BAD, "The row of its oldest mail cannot be read.")
+    pause = next((each for each in around.paused if each.domain == found.domain), None)
     return DestinationRow(
         domain=found.domain,
         name=receiver(found.domain),
@@ -285,7 +332,8 @@ async def _destination(visit: Visit, found: WaitingDestination, now: datetime, a
         next_stamp=timestamp(found.next_due) if found.next_due else "",
         next_text=_when(found.next_due, now),
         mails=count(found.queued + found.held, "mail", "mails"),
-        paused_by=next((each.by for each in around.paused if each.domain == found.domain), ""),
+        paused_by=pause.by if pause else "",
+        paused_until=_until(pause) if pause else None,
         lane=_lane(visit, around.lane(found.domain), now),
     )
 
@@ -312,6 +360,10 @@ async def _mail(visit: Visit, delivery: QueuedDelivery, now: datetime, around: S
     )
 
 
+def _until(pause: PausedDestination) -> Moment | None:
+    return moment_of(pause.until) if pause.until else None
+
+
 def _lane(visit: Visit, lane: LaneSnapshot | None, now: datetime) -> LaneView | None:
     return lane_view(lane, now, has_words=visit.me.may(Right.OPERATE)) if lane else None
 
@@ -334,5 +386,6 @@ PAGES: Final = (
     Page(path="/queue/{domain}/release", post=_changing(DestinationChange.RELEASE), needs_to_change=Right.ADMINISTER),
     Page(path="/queue/{domain}/cancel", post=_changing(DestinationChange.CANCEL)),
     Page(path="/queue/{domain}/pause", post=pause, needs_to_change=Right.ADMINISTER),
+    Page(path="/queue/{domain}/limit", post=limit, needs_to_change=Right.ADMINISTER),
     Page(path="/queue/{domain}/resume", post=resume, needs_to_change=Right.ADMINISTER),
 )

@@ -24,7 +24,7 @@ from sendryd.store.base.health import HealthStore
 from sendryd.store.base.late import LateReport, LateResult, LateStore
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
-from sendryd.store.base.nexthops import NextHopStore, PausedDestination
+from sendryd.store.base.nexthops import MAX_LIMIT_CHANGES, LimitedDestination, NextHopStore, PausedDestination
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
 from sendryd.store.base.passkeys import PasskeyStore
@@ -44,6 +44,7 @@ __all__ = [
     "DAYS_KEPT",
     "HOURS_KEPT",
     "MAX_CHECKS",
+    "MAX_LIMIT_CHANGES",
     "MAX_OFFSETS",
     "MINUTES_KEPT",
     "AcceptStore",
@@ -82,6 +83,7 @@ __all__ = [
     "LateResult",
     "LateStore",
     "Lease",
+    "LimitedDestination",
     "ListStore",
     "MailStore",
     "MessageFilter",

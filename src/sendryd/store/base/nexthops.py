@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from sendryd.model.lane import LaneSnapshot
+from sendryd.model.lane import LaneSnapshot, LimitChange
+
+MAX_LIMIT_CHANGES: Final = 50  # of a next hop: a window goes from 5 to 20 sessions one by one, and back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +17,26 @@ class PausedDestination:
     domain: str
     by: str  # who paused it: a person's name
     since: datetime
+    until: datetime | None = None  # None: until somebody lets it go on
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it has ended by itself."""
+        return self.until is not None and self.until <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitedDestination:
+    """A recipient domain with a limit of sessions at once that a person has set."""
+
+    domain: str
+    sessions: int
+    by: str  # a person's name
+    since: datetime
+    until: datetime | None = None  # None: until somebody lifts it
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it has ended by itself."""
+        return self.until is not None and self.until <= now
 
 
 class NextHopStore(Protocol):
@@ -36,8 +58,8 @@ class NextHopStore(Protocol):
         """Deletes the probe requests of these domains."""
         ...
 
-    async def pause_destination(self, domain: str, *, by: str, now: datetime) -> bool:
-        """Stops mail to a domain. Durable. False if it was paused before, which stays as it is."""
+    async def pause_destination(self, domain: str, *, by: str, now: datetime, until: datetime | None = None) -> bool:
+        """Stops mail to a domain, until a moment or until it is resumed. Durable. False if it was paused before, which stays as it is."""
         ...
 
     async def resume_destination(self, domain: str) -> bool:
@@ -45,11 +67,33 @@ class NextHopStore(Protocol):
         ...
 
     async def list_paused_destinations(self) -> list[PausedDestination]:
-        """The paused domains, by name. Cheap."""
+        """The paused domains, by name, also those whose pause is over and was not ended yet. Cheap."""
+        ...
+
+    async def limit_destination(self, limit: LimitedDestination) -> None:
+        """Sets the most sessions at once with a domain, in place of an earlier limit. Durable."""
+        ...
+
+    async def lift_limit(self, domain: str) -> bool:
+        """Lifts the limit that a person has set. Durable. False if there is none."""
+        ...
+
+    async def list_limited_destinations(self) -> list[LimitedDestination]:
+        """The domains with such a limit, by name, also those whose limit is over and was not ended yet. Cheap."""
+        ...
+
+    async def end_pauses_and_limits(self, now: datetime) -> None:
+        """Ends the pauses and limits whose end has come, and asks for probes of the domains that were paused. Durable."""
+        ...
+
+    async def list_limit_changes(self, next_hop: str, *, limit: int) -> list[LimitChange]:
+        """What the limit of a next hop was, as `put_lanes` noted it, the latest first; the last `MAX_LIMIT_CHANGES` are kept."""
         ...
 
     async def put_lanes(self, lanes: Sequence[LaneSnapshot], *, keep_since: datetime, most: int) -> None:
-        """Stores what is known of next hops, in place of what was stored. Keeps the latest `most`, and none older than `keep_since`."""
+        """Stores what is known of next hops, in place of what was stored, and notes limits that have changed. Keeps the latest `most`, and
+        none older than `keep_since`.
+        """
         ...
 
     async def find_lanes(self, next_hops: Sequence[str]) -> list[LaneSnapshot]:

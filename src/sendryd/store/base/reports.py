@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
-from sendryd.model.ids import AccountId, ApiRequestId, ReportId
+from sendryd.model.ids import AccountId, ApiKeyId, ApiRequestId, ReportId
 from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity, ScheduledReport
 from sendryd.store.base.paging import Page
 
@@ -82,6 +82,10 @@ class ReportStore(Protocol):
 
     async def count_api_requests(self, account_id: AccountId, which: ApiRequestFilter) -> int:
         """Number of requests that match the filter."""
+        ...
+
+    async def count_requests_of_keys(self, account_id: AccountId, *, most: int) -> dict[ApiKeyId, tuple[int, int]]:
+        """How many of the last `most` requests of the account each key has made, and how many of these failed (4xx and 5xx)."""
         ...
 
     async def delete_api_requests(self, *, created_before: datetime, limit: int) -> int:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sendryd.model.lane import LaneSnapshot
-from sendryd.store.base import PausedDestination
+from sendryd.model.lane import LaneSnapshot, LimitCause, LimitChange
+from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination
+from sendryd.store.codec.lanes import limit_row
 
 
 class MemoryNextHops:
@@ -16,7 +17,9 @@ class MemoryNextHops:
         self._tls_hosts: dict[str, datetime] = {}
         self._probes: set[str] = set()
         self._paused: dict[str, PausedDestination] = {}
+        self._limits: dict[str, LimitedDestination] = {}
         self._lanes: dict[str, LaneSnapshot] = {}
+        self._changes: dict[str, list[LimitChange]] = {}
 
     async def note_tls_hosts(self, worked: Mapping[str, datetime], *, keep_since: datetime, most: int) -> None:
         for host, moment in worked.items():
@@ -33,9 +36,9 @@ class MemoryNextHops:
     async def clear_probes(self, domains: Sequence[str]) -> None:
         self._probes.difference_update(domains)
 
-    async def pause_destination(self, domain: str, *, by: str, now: datetime) -> bool:
+    async def pause_destination(self, domain: str, *, by: str, now: datetime, until: datetime | None = None) -> bool:
         is_new = domain not in self._paused
-        self._paused.setdefault(domain, PausedDestination(domain=domain, by=by, since=now))
+        self._paused.setdefault(domain, PausedDestination(domain=domain, by=by, since=now, until=until))
         return is_new
 
     async def resume_destination(self, domain: str) -> bool:
@@ -45,10 +48,33 @@ class MemoryNextHops:
     async def list_paused_destinations(self) -> list[PausedDestination]:
         return [each for _, each in sorted(self._paused.items())]
 
+    async def limit_destination(self, limit: LimitedDestination) -> None:
+        self._limits[limit.domain] = limit
+
+    async def lift_limit(self, domain: str) -> bool:
+        return self._limits.pop(domain, None) is not None
+
+    async def list_limited_destinations(self) -> list[LimitedDestination]:
+        return [each for _, each in sorted(self._limits.items())]
+
+    async def end_pauses_and_limits(self, now: datetime) -> None:
+        for paused in [each for each in self._paused.values() if each.is_over(now)]:
+            await self.resume_destination(paused.domain)
+        self._limits = {name: each for name, each in self._limits.items() if not each.is_over(now)}
+
+    async def list_limit_changes(self, next_hop: str, *, limit: int) -> list[LimitChange]:
+        return self._changes.get(next_hop, [])[:limit]
+
     async def put_lanes(self, lanes: Sequence[LaneSnapshot], *, keep_since: datetime, most: int) -> None:
         self._lanes |= {each.next_hop: each for each in lanes}
+        for each in lanes:
+            row, changes = limit_row(each), self._changes.setdefault(each.next_hop, [])
+            change = LimitChange(at=each.at, sessions=row["sessions"], cause=LimitCause(row["cause"]))
+            if not changes or (changes[0].sessions, changes[0].cause) != (change.sessions, change.cause):
+                self._changes[each.next_hop] = [change, *(old for old in changes if old.at != each.at)][:MAX_LIMIT_CHANGES]
         latest = sorted(self._lanes.values(), key=lambda lane: lane.at)[-most:]
         self._lanes = {each.next_hop: each for each in latest if each.at >= keep_since}
+        self._changes = {name: each for name, each in self._changes.items() if name in self._lanes}
 
     async def find_lanes(self, next_hops: Sequence[str]) -> list[LaneSnapshot]:
         return [self._lanes[name] for name in sorted(set(next_hops)) if name in self._lanes]

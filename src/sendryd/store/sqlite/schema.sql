@@ -574,7 +574,17 @@ CREATE TABLE smtp_refusal (
 CREATE TABLE paused_destination (
     domain    TEXT PRIMARY KEY,
     paused_by TEXT NOT NULL,
-    paused_at INTEGER NOT NULL
+    paused_at INTEGER NOT NULL,
+    ends_at   INTEGER  -- then mail goes on by itself; NULL: when somebody says so
+) STRICT, WITHOUT ROWID;
+
+-- The most sessions at once that a person allows with a destination, below the limit that the delivery engine finds by itself.
+CREATE TABLE destination_limit (
+    domain   TEXT PRIMARY KEY,
+    sessions INTEGER NOT NULL CHECK (sessions > 0),
+    set_by   TEXT NOT NULL,
+    set_at   INTEGER NOT NULL,
+    ends_at  INTEGER  -- NULL: it holds until somebody lifts it
 ) STRICT, WITHOUT ROWID;
 
 -- What the delivery engine knows of each next hop, as JSON that is written and read as a whole. Nothing depends on it but pages.
@@ -584,6 +594,15 @@ CREATE TABLE lane (
     state      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX lane_updated ON lane (updated_at);
+
+-- What the limit of sessions of each next hop was, the last changes of each.
+CREATE TABLE lane_limit (
+    next_hop TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    sessions INTEGER NOT NULL,
+    cause    TEXT NOT NULL,  -- a word of `LimitCause`
+    PRIMARY KEY (next_hop, at)
+) STRICT, WITHOUT ROWID;
 
 -- Findings of the examination, each with the time in which its verdict was the same. Those that ended are kept for 30 days.
 CREATE TABLE health_finding (

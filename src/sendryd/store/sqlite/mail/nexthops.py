@@ -5,12 +5,12 @@ from datetime import datetime
 
 import apsw
 
-from sendryd.model.lane import LaneSnapshot
-from sendryd.store.base import PausedDestination
-from sendryd.store.codec.lanes import lane_row, read_lane
-from sendryd.store.codec.values import from_ms, to_json, to_ms
+from sendryd.model.lane import LaneSnapshot, LimitChange
+from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination
+from sendryd.store.codec.lanes import lane_row, limit_row, read_lane, read_limit_change
+from sendryd.store.codec.values import from_ms, from_ms_or_none, to_json, to_ms, to_ms_or_none
 from sendryd.store.sqlite.engine.database import Database
-from sendryd.store.sqlite.engine.statements import change
+from sendryd.store.sqlite.engine.statements import change, fetch_rows
 from sendryd.store.sqlite.mail.queries import SQL
 
 
@@ -37,8 +37,9 @@ class NextHops:
     async def clear_probes(self, domains: Sequence[str]) -> None:
         await self._database.change(SQL["delete_probes"], domains=to_json(domains))
 
-    async def pause_destination(self, domain: str, *, by: str, now: datetime) -> bool:
-        return bool(await self._database.change(SQL["pause_destination"], domain=domain, paused_by=by, paused_at=to_ms(now)))
+    async def pause_destination(self, domain: str, *, by: str, now: datetime, until: datetime | None = None) -> bool:
+        values = {"domain": domain, "paused_by": by, "paused_at": to_ms(now), "ends_at": to_ms_or_none(until)}
+        return bool(await self._database.change(SQL["pause_destination"], **values))
 
     async def resume_destination(self, domain: str) -> bool:
         def action(connection: apsw.Connection, _batch: object) -> int:
@@ -50,15 +51,62 @@ class NextHops:
 
     async def list_paused_destinations(self) -> list[PausedDestination]:
         rows = self._database.fetch_rows(SQL["list_paused_destinations"])
-        return [PausedDestination(domain=row["domain"], by=row["paused_by"], since=from_ms(row["paused_at"])) for row in rows]
+        return [
+            PausedDestination(
+                domain=row["domain"], by=row["paused_by"], since=from_ms(row["paused_at"]), until=from_ms_or_none(row["ends_at"])
+            )
+            for row in rows
+        ]
+
+    async def limit_destination(self, limit: LimitedDestination) -> None:
+        await self._database.change(
+            SQL["limit_destination"],
+            domain=limit.domain,
+            sessions=limit.sessions,
+            set_by=limit.by,
+            set_at=to_ms(limit.since),
+            ends_at=to_ms_or_none(limit.until),
+        )
+
+    async def lift_limit(self, domain: str) -> bool:
+        return bool(await self._database.change(SQL["lift_limit"], domain=domain))
+
+    async def list_limited_destinations(self) -> list[LimitedDestination]:
+        rows = self._database.fetch_rows(SQL["list_limited_destinations"])
+        return [
+            LimitedDestination(
+                domain=row["domain"],
+                sessions=row["sessions"],
+                by=row["set_by"],
+                since=from_ms(row["set_at"]),
+                until=from_ms_or_none(row["ends_at"]),
+            )
+            for row in rows
+        ]
+
+    async def end_pauses_and_limits(self, now: datetime) -> None:
+        def action(connection: apsw.Connection, _batch: object) -> None:
+            for row in fetch_rows(connection, SQL["end_pauses"], moment=to_ms(now)):
+                change(connection, SQL["ask_for_probe"], domain=row["domain"])
+            change(connection, SQL["end_limits"], moment=to_ms(now))
+
+        await self._database.write(action)
+
+    async def list_limit_changes(self, next_hop: str, *, limit: int) -> list[LimitChange]:
+        rows = await self._database.list_rows(SQL["list_limit_changes"], "lane_limit", next_hop=next_hop, limit=limit)
+        return list(self._database.unreadable.keep(rows, read_limit_change))
 
     async def put_lanes(self, lanes: Sequence[LaneSnapshot], *, keep_since: datetime, most: int) -> None:
-        rows = [lane_row(each) for each in lanes]
+        rows, limits = [lane_row(each) for each in lanes], [limit_row(each) for each in lanes]
 
         def action(connection: apsw.Connection, _batch: object) -> None:
             for row in rows:
                 change(connection, SQL["put_lane"], **row)
-            change(connection, SQL["prune_lanes"], keep_since=to_ms(keep_since), most=most)
+            for limit in limits:
+                if change(connection, SQL["note_limit"], **limit):
+                    change(connection, SQL["prune_limits"], next_hop=limit["next_hop"], most=MAX_LIMIT_CHANGES)
+            if change(connection, SQL["prune_lanes"], keep_since=to_ms(keep_since), most=most):
+                change(connection, SQL["delete_limits"])
 
         await self._database.write(action)
 

@@ -524,15 +524,37 @@ DELETE FROM probe WHERE domain IN (SELECT value FROM json_each(:domains));
 
 -- name: pause_destination
 -- Stops mail to a domain; who did it first keeps standing there.
-INSERT INTO paused_destination (domain, paused_by, paused_at) VALUES (:domain, :paused_by, :paused_at) ON CONFLICT (domain) DO NOTHING;
+INSERT INTO paused_destination (domain, paused_by, paused_at, ends_at) VALUES (:domain, :paused_by, :paused_at, :ends_at)
+ON CONFLICT (domain) DO NOTHING;
 
 -- name: list_paused_destinations
 -- Domains that get no mail until somebody lets it go on.
-SELECT domain, paused_by, paused_at FROM paused_destination ORDER BY domain;
+SELECT domain, paused_by, paused_at, ends_at FROM paused_destination ORDER BY domain;
 
 -- name: resume_destination
 -- Lets mail to a domain go on.
 DELETE FROM paused_destination WHERE domain = :domain;
+
+-- name: end_pauses
+-- Ends the pauses whose end has come.
+DELETE FROM paused_destination WHERE ends_at <= :moment RETURNING domain;
+
+-- name: limit_destination
+-- Sets the most sessions at once with a domain.
+INSERT INTO destination_limit (domain, sessions, set_by, set_at, ends_at) VALUES (:domain, :sessions, :set_by, :set_at, :ends_at)
+ON CONFLICT (domain) DO UPDATE SET sessions = excluded.sessions, set_by = excluded.set_by, set_at = excluded.set_at, ends_at = excluded.ends_at;
+
+-- name: lift_limit
+-- Lifts the limit of a domain.
+DELETE FROM destination_limit WHERE domain = :domain;
+
+-- name: end_limits
+-- Ends the limits whose end has come.
+DELETE FROM destination_limit WHERE ends_at <= :moment;
+
+-- name: list_limited_destinations
+-- Domains with a limit that a person has set.
+SELECT domain, sessions, set_by, set_at, ends_at FROM destination_limit ORDER BY domain;
 
 -- name: put_lane
 -- Stores what is known of a next hop.
@@ -543,6 +565,27 @@ ON CONFLICT (next_hop) DO UPDATE SET updated_at = excluded.updated_at, state = e
 -- Deletes lanes that were updated too long ago, and all but the latest ones.
 DELETE FROM lane WHERE updated_at < :keep_since
 OR next_hop IN (SELECT next_hop FROM lane INDEXED BY lane_updated ORDER BY updated_at DESC LIMIT -1 OFFSET :most);
+
+-- name: note_limit
+-- Notes the limit of a next hop if it differs from the last one.
+INSERT INTO lane_limit (next_hop, at, sessions, cause)
+SELECT :next_hop, :at, :sessions, :cause WHERE NOT EXISTS (
+    SELECT 1 FROM (SELECT sessions, cause FROM lane_limit WHERE next_hop = :next_hop ORDER BY at DESC LIMIT 1)
+    WHERE sessions = :sessions AND cause = :cause
+) ON CONFLICT (next_hop, at) DO UPDATE SET sessions = excluded.sessions, cause = excluded.cause;
+
+-- name: prune_limits
+-- Deletes all but the last limits of a next hop.
+DELETE FROM lane_limit WHERE next_hop = :next_hop
+AND at <= (SELECT at FROM lane_limit WHERE next_hop = :next_hop ORDER BY at DESC LIMIT 1 OFFSET :most);
+
+-- name: delete_limits
+-- Deletes the limits of next hops of which nothing is known any more.
+DELETE FROM lane_limit WHERE next_hop NOT IN (SELECT next_hop FROM lane);
+
+-- name: list_limit_changes
+-- The last limits of a next hop.
+SELECT at, sessions, cause FROM lane_limit WHERE next_hop = :next_hop ORDER BY at DESC LIMIT :limit;
 
 -- name: find_lanes
 -- What is known of these next hops.

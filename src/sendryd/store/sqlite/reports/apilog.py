@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 
 from sendryd.model.apirequest import ApiRequest
-from sendryd.model.ids import API_REQUEST_PREFIX, AccountId, ApiRequestId
+from sendryd.model.ids import API_REQUEST_PREFIX, AccountId, ApiKeyId, ApiRequestId
 from sendryd.store.base import ApiRequestFilter, Page
 from sendryd.store.codec.reports import read_request, request_row
 from sendryd.store.codec.values import clean_or_none, contains, first_id, id_below
@@ -40,6 +40,10 @@ class ApiLog:
     async def count_api_requests(self, account_id: AccountId, which: ApiRequestFilter) -> int:
         values = _filter_values(account_id, which)
         return int(await self._database.search(lambda connection: fetch_value(connection, SQL["count_api_requests"], **values)))
+
+    async def count_requests_of_keys(self, account_id: AccountId, *, most: int) -> dict[ApiKeyId, tuple[int, int]]:
+        rows = await self._database.read_rows(SQL["count_requests_of_keys"], account_id=account_id, most=most)
+        return {ApiKeyId(row["api_key_id"]): (row["requests"], row["failed"]) for row in rows}
 
     async def delete_api_requests(self, *, created_before: datetime, limit: int) -> int:
         return await self._database.change(SQL["delete_api_requests"], first_kept=first_id(created_before), limit=limit)

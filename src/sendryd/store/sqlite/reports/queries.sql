@@ -50,6 +50,13 @@ SELECT count(*) FROM api_request INDEXED BY api_request_listed
 WHERE account_id = :account_id AND (:method IS NULL OR method = :method) AND (:status_code IS NULL OR status_code = :status_code)
   AND (:path IS NULL OR path = :path) AND (:pattern IS NULL OR path LIKE :pattern ESCAPE '\' OR method LIKE :pattern ESCAPE '\');
 
+-- name: count_requests_of_keys
+-- The last requests of an account by key, and those that failed.
+SELECT api_key_id, count(*) AS requests, sum(status_code >= 400) AS failed FROM (
+    SELECT api_key_id, status_code FROM api_request INDEXED BY api_request_listed
+    WHERE account_id = :account_id ORDER BY id DESC LIMIT :most
+) GROUP BY api_key_id;
+
 -- name: delete_api_requests
 -- Deletes the oldest requests.
 DELETE FROM api_request WHERE id IN (SELECT id FROM api_request WHERE id < :first_kept ORDER BY id LIMIT :limit);
