@@ -178,6 +178,18 @@ def wanted_words(text: str) -> tuple[SearchTerm, ...]:
     return tuple(term for at, word in enumerate(found) for term in _wanted_word(word[:MAX_TERM], is_last=at == len(found) - 1))
 
 
+def wanted_text(text: str) -> tuple[SearchTerm, ...]:
+    """The terms of a text that somebody typed without naming a place: what has an at sign is the beginning of an address or a domain.
+
+    >>> [term.text for term in wanted_text("Order for ann@x.example")]
+    ['order', 'for', 'ann@x.example']
+    """
+    found: list[SearchTerm] = []
+    for part in text.split():
+        found += (wanted_whole(part.strip("<>,;"), is_prefix=True),) if "@" in part else wanted_words(part)
+    return tuple(found)
+
+
 def _wanted_word(word: str, *, is_last: bool) -> Iterator[SearchTerm]:
     if not _IS_DENSE.match(word):
         yield SearchTerm(word, is_prefix=is_last and len(word) >= MIN_PREFIX)

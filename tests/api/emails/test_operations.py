@@ -100,6 +100,15 @@ async def test_emails_are_found_by_recipient_subject_and_status(api: ApiWorld, l
     second = await api.add_message(live[0], subject="Invoice", recipients=["bob@example.org"])
     for text, expected in (("ANN@", [first]), ("voice", [second]), ("100%25", [first]), ("f_e", [first]), ("%25e%25", []), ("a_n", [])):
         assert ids(await api.get(f"/v1/emails?q={text}", live[1])) == [em(number) for number in expected], text
+    for text, expected in (
+        ("bob%20invoice", [second]),
+        ("ann@example.org", [first]),
+        ("@example.org", [second, first]),
+        ("invoice%20x", []),
+    ):
+        assert ids(await api.get(f"/v1/emails?q={text}", live[1])) == [em(number) for number in expected], text
+    counted = (await api.get("/v1/emails?q=example&status=queued&limit=1&include_total=true", live[1])).json
+    assert (counted["total"], len(counted["data"]), counted["has_more"]) == (2, 1, True)
     assert len(ids(await api.get("/v1/emails?status=queued", live[1]))) == 2
     assert ids(await api.get("/v1/emails?status=sent", live[1])) == []
     answer = await api.get("/v1/emails?status=lost", live[1])

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from sendryd.api.emails.insights import Insights, check_json
 from sendryd.api.emails.schema import Email, EmailEvent, EmailsQuery, EventsQuery, Share, email_json, event_json
+from sendryd.api.emails.searching import make_filter
 from sendryd.api.framework.answers import MaybeCountedPage, Page, maybe_counted_page, page
 from sendryd.api.framework.group import Group, PathParameter, public_id
 from sendryd.api.framework.operation import Call, Operation
@@ -27,7 +28,7 @@ from sendryd.runtime import offload
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence import Fence, Fences
-from sendryd.store.base import EventFilter, MessageFilter, Store
+from sendryd.store.base import EventFilter, Store
 
 GROUP: Final = Group(
     "Emails",
@@ -84,7 +85,8 @@ class EmailHandlers:
         """
         query = call.query
         account_id = call.key.account_id
-        which = MessageFilter(mode=call.key.mode, status=read_word("status", query.status, STATUS_WORDS), text=query.q)
+        status = read_word("status", query.status, STATUS_WORDS)
+        which = await make_filter(self._store, account_id, call.key.mode, status, query.q)
         before = parse_cursor(query.cursor, MessageId, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX)
         found = await self._store.list_messages(account_id, which, limit=query.limit, before=before)
         total = await self._store.count_messages(account_id, which) if query.include_total else None

@@ -1,11 +1,12 @@
 """Emails and their events as requests and answers have them. Pure."""
 
-from typing import Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from sendryd.api.framework.answers import timestamp_or_none
-from sendryd.api.framework.bodies import Flag, PageQuery, SearchQuery
+from sendryd.api.framework.bodies import Flag, PageQuery, SearchText
 from sendryd.message.parse import Summary
 from sendryd.model.dialogue import PLACE
 from sendryd.model.event import Event
@@ -16,9 +17,16 @@ from sendryd.model.moment import timestamp
 EmailStatus = Literal["queued", "sending", "delivered", "bounced", "failed", "complained", "cancelled"]
 
 
-class EmailsQuery(SearchQuery):
+class EmailsQuery(PageQuery):
     """Of the list of messages."""
 
+    q: Annotated[
+        SearchText | None,
+        Field(
+            description="Words of the subject, of names and of addresses; the last one may be a beginning. Where no email has them, parts of"
+            " the subject and of addresses. Case does not matter."
+        ),
+    ] = None
     status: str | None = None
     include_total: Flag = False
 
