@@ -64,7 +64,7 @@ class Statistics:
         return await self._store.count_activity(account_id, before), current
 
     async def break_down(self, account_id: AccountId, which: ReportFilter, by: str, *, limit: int) -> list[Breakdown]:
-        """Counts by `domain` or `template`, most sent first."""
+        """Counts by `domain`, `template`, `key`, `tag` or `provider` (`policy.providers`), most sent first."""
         return await self._store.break_down(account_id, which, by, limit=limit)
 
 

@@ -123,11 +123,13 @@ class History:
         await self.store.accept(replace(new, message=message, deliveries=deliveries))
         return message, [each.id for each in deliveries]
 
-    async def happen(self, message: Message, delivery_id: DeliveryId, event_type: EventType, hours: float, by: str = "person") -> None:
+    async def happen(
+        self, message: Message, delivery_id: DeliveryId, event_type: EventType, hours: float, by: str = "person", **more: str
+    ) -> None:
         """Something happens so many hours after the message was accepted."""
         at = message.created_at + timedelta(hours=hours)
         is_judged = event_type in {EventType.OPENED, EventType.CLICKED}
-        metadata = {f"{event_type}_by": by} if is_judged else {"code": 250}
+        metadata = {f"{event_type}_by": by} if is_judged else {"code": 250, **more}
         event = NewEvent(id=EventId(self.number(at)), type=event_type, metadata=metadata)
         assert await self.store.record_engagements([Engagement(delivery_id=delivery_id, event=event, happened_at=at)]) == 1
         self.facts.append(Fact(message, delivery_id, event_type, at, is_judged and by == "scanner"))
@@ -338,6 +340,33 @@ async def test_the_most_sent_come_first_and_others_are_left_out(history: History
             await history.happen(message, delivery_id, EventType.BOUNCED, 1)
     found = await history.store.break_down(ACCOUNT, WHOLE, "template", limit=2)
     assert [(each.id, each.name, each.counts.sent) for each in found] == [(22, "Bye", 3), (None, None, 2)]
+
+
+async def test_providers_are_those_whose_servers_took_the_mail(history: History) -> None:
+    message, (one, two, three) = await history.send()
+    await history.happen(message, one, EventType.DELIVERED, 1, host="aspmx.l.google.com")
+    await history.happen(message, one, EventType.COMPLAINED, 2)
+    await history.happen(message, two, EventType.BOUNCED, 1, host="mx1.corp.example")
+    await history.happen(message, three, EventType.OPENED, 3)
+    found = await history.store.break_down(ACCOUNT, WHOLE, "provider", limit=9)
+    gmail, others = Counts(sent=1, delivered=1, complained=1), Counts(sent=1, bounced=1, opened=1)
+    assert found == [Breakdown(id=None, name="Gmail", counts=gmail), Breakdown(id=None, name="Others", counts=others)]
+    later = replace(WHOLE, start=message.created_at + timedelta(hours=2))  # the outcome is older than the period
+    assert await history.store.break_down(ACCOUNT, later, "provider", limit=1) == [
+        Breakdown(id=None, name="Gmail", counts=Counts(complained=1))
+    ]
+
+
+async def test_mail_is_counted_by_key_and_by_each_of_its_tags(history: History) -> None:
+    new = Samples(NOW).api_key()
+    await history.store.add_api_key(new)
+    for key, tags in ((new.key.id, (("kind", "order"), ("shop", "a"))), (None, (("kind", "order"),)), (None, ())):
+        message, (one, *_) = await history.send(api_key_id=key, tags=tags)
+        await history.happen(message, one, EventType.DELIVERED, 1)
+    found = await history.store.break_down(ACCOUNT, WHOLE, "tag", limit=9)
+    assert [(each.name, each.counts.sent) for each in found] == [("kind=order", 2), ("shop=a", 1)]
+    found = await history.store.break_down(ACCOUNT, WHOLE, "key", limit=9)
+    assert [(each.id, each.name, each.counts.sent) for each in found] == [(None, None, 2), (new.key.id, new.key.name, 1)]
 
 
 async def test_a_cohort_is_not_followed_for_ever(history: History) -> None:

@@ -16,12 +16,14 @@ from sendryd.dashboard.visit import Visit, headers
 from sendryd.model.apikey import KeyMode
 from sendryd.model.moment import timestamp
 from sendryd.model.report import Breakdown, Bucket, Counts, Granularity, bucket_start
+from sendryd.policy.attention import COMPLAINT_LIMIT, COMPLAINT_LINE
 from sendryd.policy.statistics import percent_change, rate
 from sendryd.store.base import ReportFilter
 from sendryd.web.tables import csv_text
 
 MAX_TEXT: Final = 320  # characters of a tag or domain that is asked for
 MAX_GROUPS: Final = 20  # rows of a breakdown
+BREAKDOWNS: Final = ("provider", "domain", "template", "tag", "key")
 COLUMNS: Final = ("start", "sent", "delivered", "bounced", "complained", "opened", "clicked")
 
 
@@ -69,6 +71,8 @@ class Line:
     name: str
     at: Moment | None
     cells: tuple[str, ...]
+    tone: str = ""  # of the complaints: at the lines that Gmail and Yahoo draw
+    complaints: str = ""  # of the delivered mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,8 @@ async def show(visit: Visit) -> Response:
         "complaints": f"{rate(counts.complained, counts.delivered):.2%}",
         "panels": _panels(buckets),
         "groups": [
-            (title, [_group(each) for each in await statistics.break_down(account_id, which, by, limit=MAX_GROUPS)])
-            for title, by in (("By domain", "domain"), ("By template", "template"))
+            (f"By {by}", by.capitalize(), [_group(each) for each in await statistics.break_down(account_id, which, by, limit=MAX_GROUPS)])
+            for by in BREAKDOWNS
         ],
         "is_empty": counts == Counts() and before == Counts(),
     }
@@ -203,7 +207,10 @@ def _line(bucket: Bucket, *figures: int) -> Line:
 
 
 def _group(row: Breakdown) -> Line:
-    return Line(row.name or "none", None, tuple(f"{each:,}" for each in _cells(row.counts)))
+    part = rate(row.counts.complained, row.counts.delivered)
+    tone = "bad" if part >= COMPLAINT_LIMIT else "slow" if part >= COMPLAINT_LINE else ""
+    cells = tuple(f"{each:,}" for each in _cells(row.counts))
+    return Line(row.name or "none", None, cells, tone, f"{part:.2%}" if row.counts.complained else "")
 
 
 def _cells(counts: Counts) -> tuple[int, ...]:

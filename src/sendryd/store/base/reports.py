@@ -47,7 +47,9 @@ class ReportStore(Protocol):
         ...
 
     async def break_down(self, account_id: AccountId, which: ReportFilter, by: str, *, limit: int) -> list[Breakdown]:
-        """Number of events of each kind by `domain` (the header From's sending domain) or `template`, most sent first."""
+        """Number of events of each kind by `domain` (the header From's sending domain), `template`, `key`, `tag` (`name=value`; a message counts
+        for each of its tags) or `provider` (`policy.providers`), most sent first.
+        """
         ...
 
     async def list_cohorts(self, account_id: AccountId, which: ReportFilter, granularity: Granularity) -> list[Cohort]:

@@ -23,6 +23,7 @@ from sendryd.model.report import (
     bucket_start,
     next_bucket,
 )
+from sendryd.policy.providers import provider_of
 from sendryd.store.base import MAX_OFFSETS, ReportFilter
 from sendryd.store.codec.values import clean, first_id, from_ms, to_ms
 from sendryd.store.sqlite.engine.database import Database
@@ -42,7 +43,7 @@ _BUCKETS: Final = {
 # outcome, because a delivery that was accepted and bounced later counts once.
 _FACTS: Final = """
 WITH fact AS MATERIALIZED (
-    SELECT event.type AS kind, event.message_id AS message_id, event.delivery_id AS delivery_id, min(event.created_at) AS moment
+    SELECT event.type AS kind, event.message_id AS message_id, event.delivery_id AS delivery_id, min(event.created_at) AS moment{columns}
     FROM event {joins}
     WHERE event.account_id = :account AND event.mode = '{mode}' AND event.id >= :first AND event.id < :last
       AND event.created_at >= :start AND event.created_at < :end
@@ -54,9 +55,9 @@ WITH fact AS MATERIALIZED (
     GROUP BY event.type, event.message_id, event.delivery_id
 ),
 facts AS (
-    SELECT kind, message_id, moment FROM fact
+    SELECT kind, message_id, moment, delivery_id{kept} FROM fact
     UNION ALL
-    SELECT 'sent', message_id, min(moment) FROM fact WHERE kind IN ('delivered', 'bounced') GROUP BY message_id, delivery_id
+    SELECT 'sent', message_id, min(moment), delivery_id{kept} FROM fact WHERE kind IN ('delivered', 'bounced') GROUP BY message_id, delivery_id
 )
 """
 _MESSAGE: Final = "JOIN message ON message.id = event.message_id"
@@ -76,7 +77,26 @@ _GROUPS: Final = {
         SELECT message.template_id, template.name, kind, count(*)
         FROM facts LEFT JOIN message ON message.id = facts.message_id LEFT JOIN template ON template.id = message.template_id
         GROUP BY 1, 2, 3""",
+    "key": """
+        SELECT message.api_key_id, api_key.name, kind, count(*)
+        FROM facts LEFT JOIN message ON message.id = facts.message_id LEFT JOIN api_key ON api_key.id = message.api_key_id
+        GROUP BY 1, 2, 3""",
+    # A message counts once for each of its tags.
+    "tag": """
+        SELECT NULL, (tag.value ->> 0) || '=' || (tag.value ->> 1), kind, count(*)
+        FROM facts JOIN message ON message.id = facts.message_id,
+            json_each(CASE WHEN json_valid(message.tags) THEN message.tags ELSE '[]' END) AS tag
+        GROUP BY 2, 3""",
+    # Opens and complaints name no server: that of the delivery's outcome took the mail.
+    "provider": """
+        SELECT NULL, provider_of(coalesce(host, (
+            SELECT CASE WHEN json_valid(outcome.metadata) THEN outcome.metadata ->> 'host' END FROM event AS outcome
+            WHERE outcome.message_id = facts.message_id AND outcome.delivery_id IS facts.delivery_id AND outcome.type IN ('delivered', 'bounced')
+            ORDER BY outcome.id LIMIT 1
+        )), recipient), kind, count(*) FROM facts GROUP BY 2, 3""",
 }
+_OF_PROVIDERS: Final = """, min(event.recipient) AS recipient,
+        min(CASE WHEN event.type IN ('delivered', 'bounced') AND json_valid(event.metadata) THEN event.metadata ->> 'host' END) AS host"""
 
 
 class Activity:
@@ -94,7 +114,8 @@ class Activity:
         return [Bucket(start=from_ms(start), counts=_counts(found)) for (start,), found in _grouped(rows, 1)]
 
     async def break_down(self, account_id: AccountId, which: ReportFilter, by: str, *, limit: int) -> list[Breakdown]:
-        rows = await self._read_facts(account_id, which, _GROUPS[by])
+        columns, kept = (_OF_PROVIDERS, ", recipient, host") if by == "provider" else ("", "")
+        rows = await self._read_facts(account_id, which, _GROUPS[by], columns=columns, kept=kept)
         found = [Breakdown(id=number, name=name, counts=_counts(counts)) for (number, name), counts in _grouped(rows, 2)]
         return sorted(found, key=lambda each: (-each.counts.sent, each.name is None, each.name or "", each.id or 0))[:limit]
 
@@ -110,8 +131,10 @@ class Activity:
             cohorts += _follow(from_ms(start), found, which.end, granularity)
         return cohorts
 
-    async def _read_facts(self, account_id: AccountId, which: ReportFilter, query: str) -> list[tuple[Any, ...]]:
-        """Runs a query over the facts that match the filter."""
+    async def _read_facts(
+        self, account_id: AccountId, which: ReportFilter, query: str, *, columns: str = "", kept: str = ""
+    ) -> list[tuple[Any, ...]]:
+        """Runs a query over the facts that match the filter. `columns` of events and their names, `kept`, are added to the facts."""
         values: dict[str, Any] = {
             "account": account_id,
             "first": first_id(which.start - ID_SLACK),
@@ -131,14 +154,22 @@ class Activity:
             joins += f" {_SENDING_DOMAIN}"
             conditions += f" AND {_DOMAIN_NAME} = :domain"
         # The mode is written out, not bound: only then can the planner use the index of the few test rows.
-        text = _FACTS.format(joins=joins, conditions=conditions, mode=KeyMode(which.mode).value) + query
+        text = _FACTS.format(joins=joins, conditions=conditions, mode=KeyMode(which.mode).value, columns=columns, kept=kept) + query
 
         def work(connection: apsw.Connection) -> list[tuple[Any, ...]]:
             if "author_domain" in text:
                 connection.create_scalar_function("author_domain", author_domain, 1, deterministic=True)
+            if "provider_of" in text:
+                connection.create_scalar_function("provider_of", _provider_of, 2, deterministic=True)
             return connection.execute(text, values).fetchall()
 
         return await self._database.read(work)
+
+
+def _provider_of(*values: object) -> str:
+    """`provider_of` for SQLite; metadata may hold anything."""
+    server, recipient = values
+    return provider_of(server if isinstance(server, str) else None, str(recipient))
 
 
 def _grouped(rows: Iterable[tuple[Any, ...]], width: int) -> Iterable[tuple[tuple[Any, ...], list[tuple[Any, ...]]]]:
