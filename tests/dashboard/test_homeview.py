@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 
-from sendryd.dashboard.homeview import age_of, figures, hour_view, wait_rows, within
+from sendryd.dashboard.homeview import CAUSES, age_of, figures, hour_view, wait_rows, within
 from sendryd.model.figures import LATENCY_BUCKETS, MinuteFigures
 from sendryd.policy.attention import Destination, Rates
 from sendryd.policy.explain import Explanation, Tone
+from sendryd.policy.replies.verdict import Category
 from sendryd.testing.samples import NOW
 
 MINUTE = timedelta(minutes=1)
@@ -82,6 +83,10 @@ def test_destinations_that_need_a_reader_come_first_and_are_named_once() -> None
         ("gmail.com", "1", "60 s", "Asked us to slow down"),
         ("old.example", "1", "90 min", "In the queue"),
     ]
+
+
+def test_every_cause_of_a_failure_has_words() -> None:
+    assert {each for each in Category if each not in CAUSES} == {Category.DELIVERED, Category.OTHER}
 
 
 def test_figures_older_than_ten_seconds_say_their_age() -> None:

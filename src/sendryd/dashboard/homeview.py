@@ -16,6 +16,7 @@ from sendryd.model.message import Message
 from sendryd.policy.attention import BOUNCE_LIMIT, BOUNCE_LINE, COMPLAINT_LIMIT, COMPLAINT_LINE, Destination, Rates
 from sendryd.policy.explain import Tone
 from sendryd.policy.explain.words import count, receiver, span
+from sendryd.policy.replies.verdict import Category
 
 MINUTES: Final = 60
 STALE: Final = timedelta(seconds=10)  # figures are counted every half second, two seconds late
@@ -35,6 +36,27 @@ _OUTCOMES: Final[Mapping[EventType, tuple[Tone, str, str]]] = {
     EventType.COMPLAINED: (Tone.ABUSE, "abuse", "marked as spam"),
 }
 
+CAUSES: Final[Mapping[str, str]] = {
+    Category.INVALID_RECIPIENT: "no such mailbox",
+    Category.INACTIVE_MAILBOX: "the mailbox is closed",
+    Category.MAILBOX_FULL: "the mailbox is full",
+    Category.BAD_DOMAIN: "no such domain",
+    Category.ROUTING_ERROR: "sent to the wrong server",
+    Category.DNS_FAILURE: "DNS gives no answer",
+    Category.CONNECT_FAILURE: "does not answer",
+    Category.TLS_FAILURE: "no encryption that fits",
+    Category.GREYLISTED: "come back later",
+    Category.RATE_LIMITED: "asked to slow down",
+    Category.IP_REPUTATION: "does not trust this server",
+    Category.DOMAIN_REPUTATION: "does not trust your domain",
+    Category.CONTENT_REJECTED: "taken for spam",
+    Category.AUTH_FAILED: "not known to be yours",
+    Category.TOO_LARGE: "too large",
+    Category.PROTOCOL_ERROR: "broke the session",
+    Category.RELAY_DENIED: "says it is not in charge",
+    Category.EXPIRED: "given up",
+    Category.SUPPRESSED: "the address is suppressed",
+}
 _FAILURES: Final = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
 
 
@@ -241,9 +263,9 @@ def outcomes(events: Iterable[Event], messages: Mapping[int, Message], now: date
 
 
 def _cause(event: Event) -> str:
-    """`no such mailbox` in the words of events; empty for what is no failure."""
+    """`no such mailbox`; empty for what is no failure, and for a cause without a word."""
     category = event.metadata.get("category")
-    return category.replace("_", " ") if event.type in _FAILURES and isinstance(category, str) else ""
+    return CAUSES.get(category, "") if event.type in _FAILURES and isinstance(category, str) else ""
 
 
 def age_of(until: datetime | None, now: datetime) -> Age:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -9,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from sendryd.dashboard.app import Page
+from sendryd.dashboard.live import Source
 from sendryd.dashboard.snippets import list_emails
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
@@ -44,6 +46,10 @@ class Row:
 
 async def show(visit: Visit) -> Response:
     """`GET /log/api`."""
+    return visit.show("api_log.html", "api-log", await _read(visit))
+
+
+async def _read(visit: Visit) -> Mapping[str, object]:
     q, method, code = visit.query("q").strip()[:MAX_SEARCH], visit.query("method"), visit.query("code")
     which = ApiRequestFilter(
         method=method if method in METHODS else None,
@@ -56,7 +62,7 @@ async def show(visit: Visit) -> Response:
     found = await visit.needs.store.page_api_requests(visit.account_id, which, limit=PAGE, before=before)
     asked = {"q": q, "method": which.method or "", "code": str(which.status_code or "")}
     older = {**asked, "before": format_id(API_REQUEST_PREFIX, found.items[-1].id)} if found.has_more else {}
-    values = {
+    return {
         "rows": tuple(_row(visit, each, opened) for each in found.items),
         "q_api": q,
         "method": which.method or "",
@@ -67,7 +73,6 @@ async def show(visit: Visit) -> Response:
         "http": visit.needs.http,
         "lines": list_emails(visit.place("", "user@example.org")),
     }
-    return visit.show("api_log.html", "api-log", values)
 
 
 def _number(text: str) -> ApiRequestId | None:
@@ -112,4 +117,4 @@ def _curl(http: str, request: ApiRequest) -> str:
     return " \\\n  ".join(lines)
 
 
-PAGES: Final = (Page(path="/log/api", get=show),)
+PAGES: Final = (Page(path="/log/api", get=show, live=Source(page="api-log", read=_read, parts={"requests": "api_log_rows.html"})),)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from sendryd.accounts.smtp_sessions import SmtpSums
 from sendryd.dashboard.app import Page
+from sendryd.dashboard.live import Source
 from sendryd.dashboard.snippets import Snippet, snippets
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
@@ -22,6 +23,7 @@ from sendryd.policy.rights import Right
 from sendryd.store.errors import LimitReached, NotAllowed, NotFound
 
 GRACES: Final = {"0": timedelta(0), "1h": timedelta(hours=1), "1d": timedelta(days=1), "7d": timedelta(days=7)}  # of a rotated key
+INTERVAL: Final = 10.0  # seconds between two looks: the times of last use are stored every few seconds
 MAX_NAME: Final = 100  # characters, as REST allows
 LIFETIMES: Final[Mapping[str, timedelta | None]] = {
     "": None,
@@ -149,6 +151,12 @@ async def _show_secret(visit: Visit, key: ApiKey, secret: str) -> Response:
 
 async def _show(visit: Visit, typed: Mapping[str, str], *, wrong: str = "", fault: str = "", status: int = 200) -> Response:
     """`wrong` is about the name, `fault` about the rest."""
+    form = {name: typed.get(name, "") for name in ("name", "mode", "scope", "expires")}
+    values = {**await _read(visit), **form, "lifetimes": tuple(WORDS.items()), "wrong": wrong, "fault": fault}
+    return visit.show("keys.html", "keys", values, status=status)
+
+
+async def _read(visit: Visit) -> Mapping[str, object]:
     keys = await visit.needs.store.list_api_keys(visit.account_id)
     requests = await visit.needs.store.count_requests_of_keys(visit.account_id, most=MOST_REQUESTS)
     sums = dict(visit.needs.smtp_sessions.sums(visit.account_id))
@@ -156,10 +164,7 @@ async def _show(visit: Visit, typed: Mapping[str, str], *, wrong: str = "", faul
         _row(visit, key, _faults(key, requests.get(key.id, (0, 0)), sums.get(key.id, SmtpSums())))
         for key in sorted(keys, key=lambda each: each.id, reverse=True)
     )
-    form = {name: typed.get(name, "") for name in ("name", "mode", "scope", "expires")}
-    return visit.show(
-        "keys.html", "keys", {"rows": rows, **form, "lifetimes": tuple(WORDS.items()), "wrong": wrong, "fault": fault}, status=status
-    )
+    return {"rows": rows}
 
 
 def _faults(key: ApiKey, requests: tuple[int, int], sums: SmtpSums) -> tuple[Fault, ...]:
@@ -210,7 +215,13 @@ def _person(visit: Visit) -> Person:
 
 
 PAGES: Final = (
-    Page(path="/keys", get=show, post=create, proof=_makes_full_access),
+    Page(
+        path="/keys",
+        get=show,
+        post=create,
+        proof=_makes_full_access,
+        live=Source(page="keys", read=_read, parts={"keys": "keys_rows.html"}, interval=INTERVAL),
+    ),
     Page(path="/keys/{id}/rotate", post=rotate, proof=lambda visit: visit.me.may(Right.ADMINISTER)),
     Page(path="/keys/{id}/revoke", post=revoke),
 )
