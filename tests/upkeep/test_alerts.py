@@ -20,7 +20,7 @@ from sendryd.policy.health.history import FindingSpan
 from sendryd.runtime.posting import HttpAnswer, HttpFault
 from sendryd.store.base import Store
 from sendryd.testing.clock import ManualClock
-from sendryd.testing.samples import ACCOUNT
+from sendryd.testing.samples import ACCOUNT, Samples
 from sendryd.testing.stores import open_new_store
 from sendryd.upkeep.alerts import AlertKeeper
 
@@ -84,18 +84,20 @@ class World:
         return list(self.post.mails)
 
 
-async def join(store: Store, number: int, email: str, role: Role, clock: ManualClock, *, is_operator: bool = False) -> None:
+async def join(
+    store: Store, number: int, email: str, role: Role, clock: ManualClock, *, is_operator: bool = False, account_id: AccountId = ACCOUNT
+) -> None:
     now, token = clock.now(), email.encode()
     person = PersonRecord(
         id=PersonId(number), email=email, name=email[:3], password_hash="$argon2id$…", is_operator=is_operator, created_at=now
     )
-    link = Link(token_hash=token, purpose=LinkPurpose.OWNER, account_id=ACCOUNT, created_at=now, expires_at=now + timedelta(hours=1))
+    link = Link(token_hash=token, purpose=LinkPurpose.OWNER, account_id=account_id, created_at=now, expires_at=now + timedelta(hours=1))
     await store.add_link(link)
     membership = Membership(
-        id=MembershipId(number + 100), account_id=ACCOUNT, email=email, role=role, invited_at=now, person_id=person.id, joined_at=now
+        id=MembershipId(number + 100), account_id=account_id, email=email, role=role, invited_at=now, person_id=person.id, joined_at=now
     )
     audit = AuditEntry(
-        id=AuditId(number + 200), account_id=ACCOUNT, actor=email, address="", action="person.joined", target=email, created_at=now
+        id=AuditId(number + 200), account_id=account_id, actor=email, address="", action="person.joined", target=email, created_at=now
     )
     await store.join(link, person, membership, audit, now)
 
@@ -121,6 +123,24 @@ async def test_owners_and_operators_are_told_once_of_the_beginning_and_of_the_en
     over = await world.rounds(90)
     assert {each.subject for each in over} == {"sendryd: over: The disk is full"}
     assert len(over) == 2
+
+
+async def test_the_people_of_each_account_are_told_of_their_own(world: World) -> None:
+    other = AccountId(2)
+    await world.store.ensure_account(other, "Other", world.clock.now())
+    await join(world.store, 4, "olga@other.example", Role.OWNER, world.clock, account_id=other)
+    account = await world.store.get_account(other)
+    assert account is not None
+    settings = AlertSettings(scope=AlertScope.EVERYTHING)
+    await world.store.set_account(account, name=account.name, settings=replace(AccountSettings(), alerts=settings))
+    await world.store.add_domain(Samples().domain("other.example", other))
+    await world.find(FULL)
+    told = {(each.to, each.subject) for each in await world.rounds()}
+    assert told == {
+        ("ann@acme.example", "sendryd: The disk is full"),
+        ("ops@acme.example", "sendryd: The disk is full"),
+        ("olga@other.example", "sendryd: other.example is not verified yet"),
+    }
 
 
 async def test_a_url_is_told_too(world: World) -> None:

@@ -1,6 +1,6 @@
 """Alerts the people of an account when something begins to need them, and once when it is over.
 
-Does: looks at what Home shows, and sends a mail to the owners and operators, and a POST to a URL if one is set. One kind of
+Does: looks at what Home shows to each account, and sends a mail to the owners and operators, and a POST to a URL if one is set. One kind of
 thing is news once an hour at most; what is silenced is left out.
 Reads: findings, domains, the queue, webhooks, keys, figures, people. Writes: alerts; mail, through the door.
 When things fail: without a verified domain there is no mail, and the log says so. A POST is not repeated. Alerts are stored after they were sent:
@@ -13,7 +13,7 @@ from typing import Final
 
 from sendryd.accounts.attention import Attention, View
 from sendryd.intake.notices import Notice, Notices
-from sendryd.model.account import AccountSettings, AlertRecipients, AlertSettings
+from sendryd.model.account import Account, AlertRecipients, AlertSettings
 from sendryd.model.actor import Role
 from sendryd.model.ids import AccountId
 from sendryd.model.moment import timestamp
@@ -45,6 +45,7 @@ class AlertKeeper:
         public_url: str,
         clock: Clock,
     ) -> None:
+        """`account_id` is the installation's account: its people are told of Health and of every account's queue, too."""
         self._store = store
         self._attention = attention
         self._notices = notices
@@ -59,31 +60,33 @@ class AlertKeeper:
 
     async def run_once(self) -> None:
         """Sends what is new. Raises `StoreUnavailable`."""
-        now = self._clock.now()
-        account = await self._store.get_account(self._account_id)
-        settings = (account.settings if account else AccountSettings()).alerts
-        seen = await self._attention.look(View(account_id=self._account_id, sees_everything=True), now)
+        for account in await self._store.list_accounts():
+            await self._look(account)
+
+    async def _look(self, account: Account) -> None:
+        now, settings = self._clock.now(), account.settings.alerts
+        seen = await self._attention.look(View(account_id=account.id, sees_everything=account.id == self._account_id), now)
         silenced = [thing for thing, _ in seen.silenced]
         news = find_news(
-            await self._store.list_alerts(self._account_id),
+            await self._store.list_alerts(account.id),
             [*seen.things, *silenced],
-            self._account_id,
+            account.id,
             now,
             silenced={each.key for each in silenced},
             scope=settings.scope,
         )
         if not news.is_empty:
-            await self._tell(news, settings, now)
+            await self._tell(account.id, news, settings, now)
         if news.changed:
             await self._store.save_alerts(news.changed, keep_since=now - KEPT)
 
-    async def _tell(self, news: News, settings: AlertSettings, now: datetime) -> None:
+    async def _tell(self, account_id: AccountId, news: News, settings: AlertSettings, now: datetime) -> None:
         subject, text = write_subject(news), write_text(news, self._public_url)
-        recipients = await self._recipients(settings.recipients)
+        recipients = await self._recipients(account_id, settings.recipients)
         sent = [
             each
             for each in recipients
-            if await self._notices.send(self._account_id, Notice(author="sendryd", to=each, subject=subject, text=text))
+            if await self._notices.send(account_id, Notice(author="sendryd", to=each, subject=subject, text=text))
         ]
         if len(sent) < len(recipients):
             log.warning(
@@ -98,11 +101,11 @@ class AlertKeeper:
                 log.info("alert_posted", status=answer.status)
         log.info("alert_sent", begun=[each.key for each in news.begun], ended=[each.name for each in news.ended], mails=len(sent))
 
-    async def _recipients(self, which: AlertRecipients) -> list[str]:
+    async def _recipients(self, account_id: AccountId, which: AlertRecipients) -> list[str]:
         if which is AlertRecipients.NOBODY:
             return []
         found = []
-        for member in await self._store.list_members(self._account_id):
+        for member in await self._store.list_members(account_id):
             person = await self._store.get_person(member.person_id) if member.person_id is not None else None
             if person is None or person.disabled_at is not None:
                 continue

@@ -44,6 +44,7 @@ async def test_an_account_and_its_settings(store: MailStore) -> None:
     changed = await store.set_account(account, name="Acme", settings=settings)
     assert changed == replace(account, name="Acme", settings=settings)
     assert await store.get_account(ACCOUNT) == changed
+    assert await store.list_accounts() == [changed]
     assert not await store.ensure_account(ACCOUNT, "again", LATER)
     assert await store.get_account(ACCOUNT) == changed
     assert await store.get_account(OTHER) is None

@@ -171,6 +171,10 @@ class AccountStore(Protocol):
         """An account."""
         ...
 
+    async def list_accounts(self) -> list[Account]:
+        """All accounts, the oldest first."""
+        ...
+
     async def set_account(self, before: Account, *, name: str, settings: AccountSettings) -> Account:
         """Replaces an account's name and settings. Durable. Raises `NotFound`, and `Changed` if the stored ones differ from those of `before`."""
         ...

@@ -35,6 +35,9 @@ class MemoryAccounts:
     async def get_account(self, account_id: AccountId) -> Account | None:
         return self._accounts.get(account_id)
 
+    async def list_accounts(self) -> list[Account]:
+        return [each for _, each in sorted(self._accounts.items())]
+
     async def set_account(self, before: Account, *, name: str, settings: AccountSettings) -> Account:
         found = self._accounts.get(before.id)
         if found is None:

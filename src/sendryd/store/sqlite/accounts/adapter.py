@@ -47,6 +47,9 @@ class Accounts:
         row = self._database.fetch_row(SQL["get_account"], id=account_id)
         return read_account(row) if row else None
 
+    async def list_accounts(self) -> list[Account]:
+        return [read_account(row) for row in self._database.fetch_rows(SQL["list_accounts"])]
+
     async def set_account(self, before: Account, *, name: str, settings: AccountSettings) -> Account:
         def action(connection: apsw.Connection, _batch: object) -> Account:
             found = read_account(_require(fetch_row(connection, SQL["get_account"], id=before.id), "account"))

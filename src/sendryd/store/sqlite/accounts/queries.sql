@@ -23,6 +23,10 @@ INSERT INTO account (id, name, created_at) VALUES (:id, :name, :created_at) ON C
 -- An account by its id.
 SELECT id, name, created_at, settings FROM account WHERE id = :id;
 
+-- name: list_accounts
+-- All accounts.
+SELECT id, name, created_at, settings FROM account ORDER BY id;
+
 -- name: set_account
 -- Replaces the name and settings of an account.
 UPDATE account SET name = :name, settings = :settings WHERE id = :id;
