@@ -150,6 +150,8 @@ def test_holding_and_releasing(reader: Browser, mails: World) -> None:
     assert "Held" in reader.get(path)
     released = reader.send(f"{path}/release", {"back": "https://evil.example/emails?"}, page=path)
     assert released.headers["location"].startswith(f"{path}?did=email.released")
+    assert sentence(reader.get(path)).startswith("Waits for its time")
+    assert reader.send(f"{path}/try", {}, page=path).headers["location"] == f"{path}?did=email.tried&n=1"
     mails.relay.wait_for_status(email_id, {"delivered"}, key=mails.live_key)
     assert reader.send(f"{path}/try", {}, page=path).headers["location"] == f"{path}?did=email.tried&n=0"
 
