@@ -3,6 +3,7 @@
 import base64
 import re
 from html import unescape
+from urllib.request import urlopen
 
 import pytest
 
@@ -154,6 +155,17 @@ def test_holding_and_releasing(reader: Browser, mails: World) -> None:
     assert reader.send(f"{path}/try", {}, page=path).headers["location"] == f"{path}?did=email.tried&n=1"
     mails.relay.wait_for_status(email_id, {"delivered"}, key=mails.live_key)
     assert reader.send(f"{path}/try", {}, page=path).headers["location"] == f"{path}?did=email.tried&n=0"
+
+
+def test_a_mail_is_shared_by_a_link_for_two_days(reader: Browser, looker: Browser, mails: World, mixed: str) -> None:
+    shared = reader.send(f"/emails/{mixed}/share", {}, page=f"/emails/{mixed}")
+    (url,) = re.findall(r'id="shared">([^<]+)<', shared.text)
+    with urlopen(unescape(url), timeout=10) as answer:
+        assert "Three of" in answer.read().decode()
+    assert "email.shared" in reader.get("/audit").text
+    refused = looker.post(f"/emails/{mixed}/share", {"token": looker.get("/").token})
+    assert (refused.status, "/share" in looker.get(f"/emails/{mixed}").text) == (403, False)
+    assert mails.relay.is_running
 
 
 def test_webhooks_that_were_sent_something_are_there(reader: Browser, mails: World) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -31,6 +31,7 @@ from sendryd.model.ids import (
 from sendryd.model.message import Message
 from sendryd.policy.explain import Action, Explanation, Tone
 from sendryd.policy.rights import Right
+from sendryd.policy.tracking import SHARED_FOR
 from sendryd.store.base import EventFilter, QueuedDelivery, QueueFilter
 
 PARTS: Final = ("Timeline", "Preview", "Text", "Source", "Headers", "Attachments", "Webhooks")
@@ -72,6 +73,7 @@ class ChangeView:
     question: str = ""  # asked first
     button: str = ""  # of the question
     wants_reason: bool = False
+    is_harmless: bool = False  # its question is no warning
     key: str = ""
 
 
@@ -161,7 +163,7 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
         entries=timeline(message, found.items, deliveries, endpoints, accepted_with=accepted_with, now=now, dialogues=dialogues),
         is_cut=found.has_more or len(found.items) > MAX_ENTRIES,
         webhooks=await _notifications(visit, endpoints) if part == "Webhooks" else (),
-        changes=_changes(visit, message, summary.states, now),
+        changes=(*_sharing(visit, message), *_changes(visit, message, summary.states, now)),
     )
 
 
@@ -282,6 +284,14 @@ def _recipient_pages(base: str, part: str, first: int, total: int) -> tuple[Link
         (f"{total - first - SHOWN_RECIPIENTS:,} more, none worse", first + SHOWN_RECIPIENTS),
     ]
     return tuple(Link(text, base + urlencode({"part": part.lower(), "recipients": start})) for text, start in starts if 0 <= start < total)
+
+
+def _sharing(visit: Visit, message: Message) -> tuple[ChangeView, ...]:
+    if not visit.me.may(Right.WORK):
+        return ()
+    hours = SHARED_FOR // timedelta(hours=1)
+    question = f"Whoever has the link can read the mail for {hours} hours. It cannot be withdrawn."
+    return (ChangeView(f"/emails/{format_id(MESSAGE_PREFIX, message.id)}/share", "Share", question, "Make the link", is_harmless=True),)
 
 
 def _changes(visit: Visit, message: Message, states: Mapping[DeliveryState, int], now: datetime) -> tuple[ChangeView, ...]:

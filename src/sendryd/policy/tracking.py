@@ -26,6 +26,7 @@ OPEN_PATH: Final = "/o/"
 CLICK_PATH: Final = "/c/"
 UNSUBSCRIBE_PATH: Final = "/u/"
 SHARE_PATH: Final = "/s/"
+SHARED_FOR: Final = timedelta(hours=48)  # the contract of `GET /v1/emails/{id}/share`
 SHARE_LIFETIME: Final = timedelta(hours=48)  # the contract
 MAX_TARGET: Final = 8192  # octets of a tracked URL: the usual limit of request lines; longer URLs are not tracked
 MAX_LIST_ID: Final = 255  # octets: with the longest address the link still fits a header line of 998

@@ -1,7 +1,6 @@
 """Messages as they are read: lists, one, its events and attachments."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 from urllib.parse import quote
 
@@ -23,7 +22,7 @@ from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX,
 from sendryd.model.message import Message, MessageSummary, MessageType
 from sendryd.model.moment import timestamp
 from sendryd.policy.privacy import shown_content
-from sendryd.policy.tracking import share_url
+from sendryd.policy.tracking import SHARED_FOR, share_url
 from sendryd.runtime import offload
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
@@ -38,7 +37,6 @@ GROUP: Final = Group(
         "attachments": PathParameter("The index of the attachment; the first is 0.", "0", "Attachment"),
     },
 )
-SHARED_FOR: Final = timedelta(hours=48)  # the contract
 SMALL: Final = 4096  # octets of a message that is examined in the event loop: some milliseconds, whatever is in it
 _MAX_INDEX: Final = 6  # digits: messages have at most a thousand parts
 

@@ -11,14 +11,17 @@ from sendryd.dashboard.app import Page, Show
 from sendryd.dashboard.live import Source
 from sendryd.dashboard.mailparts import BUSY
 from sendryd.dashboard.mailview import EmailView, part_of, read_email
+from sendryd.dashboard.timeline import moment_of
 from sendryd.dashboard.visit import Visit, headers
 from sendryd.message.errors import MalformedMessage
 from sendryd.message.parse import attachment_parts, decode_pieces, walk
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId, format_id, parse_id
 from sendryd.model.message import Message
+from sendryd.model.moment import timestamp
 from sendryd.policy.explain.words import clock, count
 from sendryd.policy.privacy import shown_content
 from sendryd.policy.rights import Right
+from sendryd.policy.tracking import SHARED_FOR, share_url
 from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.store.errors import NotFound
@@ -99,6 +102,18 @@ def _change(change: EmailChange) -> Show:
     return work
 
 
+async def share(visit: Visit) -> Response:
+    """`POST /emails/{id}/share`: a link that shows the mail to whoever has it, for a while."""
+    needs, message, view = visit.needs, await _message(visit), await _read(visit, has_content=True)
+    if message is None or view is None:
+        return _missing(visit)
+    until = needs.clock.now() + SHARED_FOR
+    url = share_url(needs.http, needs.secret, message.id, account_id=visit.account_id, expires_at=until)
+    author = visit.author
+    await needs.audit.add(author.account_id, author.actor, author.client, "email.shared", view.id, after={"until": timestamp(until)})
+    return visit.show("email.html", "email", {"mail": view, "notice": "", "back": "", "shared": url, "shared_until": moment_of(until)})
+
+
 async def download_source(visit: Visit) -> Response:
     """`GET /emails/{id}/source`: the stored octets as a file."""
     message = await _message(visit)
@@ -168,6 +183,7 @@ PAGES: Final = (
     Page(path="/emails/{id}", get=show, live=Source(page="email", read=_read_live, parts=MAIL_PARTS)),
     Page(path="/emails/{id}/source", get=download_source),
     Page(path="/emails/{id}/attachments/{number}", get=download_attachment),
+    Page(path="/emails/{id}/share", post=share),
     Page(path="/emails/{id}/try", post=_change(EmailChange.TRY_NOW)),
     Page(path="/emails/{id}/cancel", post=_change(EmailChange.CANCEL)),
     Page(path="/emails/{id}/hold", post=_change(EmailChange.HOLD), needs_to_change=Right.ADMINISTER),
