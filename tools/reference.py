@@ -146,6 +146,7 @@ DAEMONS = (
     "upkeep/captures",
     "upkeep/domains",
     "upkeep/reports",
+    "upkeep/tls_reports",
 )
 
 

@@ -12,8 +12,8 @@ class Fetcher:
     def __init__(self, answers: dict[str, bytes]) -> None:
         self.answers = answers
 
-    async def fetch(self, url: str, *, max_size: int) -> bytes:
-        assert max_size == MAX_OCTETS
+    async def fetch(self, url: str, *, max_size: int, accept: str = "image/*") -> bytes:
+        assert (max_size, accept) == (MAX_OCTETS, "image/*")
         if url not in self.answers:
             raise HttpFault("No answer within 5 seconds.")
         return self.answers[url]

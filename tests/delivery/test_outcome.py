@@ -59,6 +59,7 @@ def test_a_delivery_is_sent_and_delivered() -> None:
         "reply": "250 2.0.0 Queued as 1",
         "enhanced_code": "2.0.0",
         "reason": "The receiving server accepted the message: 250 2.0.0 Queued as 1",
+        "tls_security": "none",
     }
 
 

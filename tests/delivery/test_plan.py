@@ -1,11 +1,14 @@
 """What one attempt tries, in which order, and how much encryption each target needs."""
 
+from dataclasses import replace
+
 import pytest
 
-from sendryd.delivery.plan import Turn, plan
+from sendryd.delivery.plan import Turn, authenticate_smart_host, plan
 from sendryd.delivery.target import Target
+from sendryd.policy.replies.verdict import Kind, Verdict
 from sendryd.policy.routing import ANY_DOMAIN, MAX_ADDRESSES, MAX_HOSTS, MailHost, NextHop, Security, SmartHost
-from sendryd.policy.tls import CLEAR_TEXT, ENCRYPTED, IMPLICIT, OPPORTUNISTIC_WEAK, TlsRequirement
+from sendryd.policy.tls import CLEAR_TEXT, ENCRYPTED, IMPLICIT, OPPORTUNISTIC_WEAK, TlsRequirement, enforced
 
 HOSTS = [("one.test", ["192.88.98.1", "2620:fe::fe"]), ("two.test", ["192.88.98.2"])]
 
@@ -71,3 +74,23 @@ def test_a_smart_host_is_spoken_to_as_it_was_configured(security: Security, tls:
     assert (first.tls, first.credentials) == (tls, ("user", "hunter2"))
     assert len(others) == MAX_ADDRESSES - 1
     assert "hunter2" not in repr(first)
+
+
+def test_a_message_that_requires_tls_wants_a_certificate_of_the_smart_host_and_never_clear_text() -> None:
+    def asked(security: Security) -> list[Target] | Verdict:
+        host = SmartHost("smart.test", 465, security)
+        return authenticate_smart_host(
+            plan(
+                NextHop(ANY_DOMAIN, (MailHost("smart.test", ("10.0.0.1",)),), 465, host),
+                Turn(),
+                requirement=requirement,
+                allow_private=False,
+            )
+        )
+
+    found = asked(Security.IMPLICIT_TLS)
+    assert not isinstance(found, Verdict)
+    assert [each.tls for each in found] == [replace(enforced("smart.test"), is_implicit=True)]
+    bounced = asked(Security.CLEAR_TEXT)
+    assert isinstance(bounced, Verdict)
+    assert (bounced.kind, bounced.enhanced) == (Kind.BOUNCED, "5.7.30")

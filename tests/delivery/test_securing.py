@@ -58,7 +58,6 @@ async def test_without_the_encryption_that_is_required_nothing_is_said(rule: Tls
 
 
 UNCHECKED = [
-    TlsRequirement(mode=TlsMode.REQUIRED, dane=(TlsaRecord(3, 1, 1, b"\0" * 32),)),
     TlsRequirement(mode=TlsMode.REQUIRED, is_pkix=True, names=("mx.example.org", "example.org")),
 ]
 
@@ -68,6 +67,15 @@ async def test_a_certificate_that_cannot_be_checked_as_required_is_not_accepted(
     async with talk(target=replace(TARGET, tls=requirement)) as (connection, server):
         fault = await fault_of(start(connection))
         assert (fault.failure, fault.trouble) == (NetworkFailure.TLS_FAILURE, None)
+        assert server.said[-1] == "STARTTLS"
+        assert not connection.is_usable
+
+
+async def test_a_server_whose_key_is_not_in_dns_is_told_nothing() -> None:
+    dane = TlsRequirement(mode=TlsMode.REQUIRED, dane=(TlsaRecord(3, 1, 1, b"\0" * 32),))
+    async with talk(target=replace(TARGET, tls=dane)) as (connection, server):
+        fault = await fault_of(start(connection))
+        assert (fault.failure, fault.trouble) == (NetworkFailure.TLS_FAILURE, TlsTrouble.FAILED)
         assert server.said[-1] == "STARTTLS"
         assert not connection.is_usable
 

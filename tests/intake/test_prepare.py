@@ -8,6 +8,7 @@ from sendryd.message.authordomain import author_domain
 from sendryd.message.headers import HeaderBlock
 from sendryd.model.event import EventType
 from sendryd.model.ids import MESSAGE_PREFIX, MessageId, parse_id
+from sendryd.model.message import TlsDemand
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import EventFilter
 from sendryd.testing.door import ACCOUNT, CONTENT, Door
@@ -159,3 +160,18 @@ async def test_an_author_with_two_readings_is_refused_by_name(field: str) -> Non
     refused = parse_message(f"From: {field}\r\n\r\n".encode(), None)
     assert isinstance(refused, Refusal)
     assert "the From field" in refused.sentence
+
+
+@pytest.mark.parametrize(
+    ("field", "asked"),
+    [
+        ("", TlsDemand.USUAL),
+        ("TLS-Required: No\r\n", TlsDemand.OPTIONAL),
+        ("tls-required:no\r\n", TlsDemand.OPTIONAL),
+        ("TLS-Required: Yes\r\n", TlsDemand.USUAL),
+    ],
+)
+def test_the_field_that_puts_delivery_before_encryption_has_one_value(field: str, asked: TlsDemand) -> None:
+    parsed = parse_message(f"From: a@example.test\r\n{field}\r\nbody\r\n".encode(), None)
+    assert isinstance(parsed, ParsedMessage)
+    assert parsed.tls_demand is asked

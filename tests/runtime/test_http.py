@@ -15,6 +15,7 @@ from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.http import BODY_TIMEOUT, CONNECT_TIMEOUT, MAX_KEPT, AiohttpClient, look_up_in_system
 from sendryd.runtime.posting import HttpAnswer, HttpFault
 from sendryd.runtime.resolver import Resolver
+from sendryd.runtime.tls import client_context
 from sendryd.testing.nameserver import NameServer
 from sendryd.testing.webhookhost import Fate, Reaction, ReceivedRequest, WebhookHost
 
@@ -55,7 +56,7 @@ class Clients:
             Resolver(SystemClock(), (self.names.host, self.names.port)),
             SystemClock(),
             allow_private=allow_private,
-            ca_file=ca_file,
+            tls=client_context(verify=True, ca_file=ca_file),
             total_timeout=total_timeout,
             connect_timeout=connect_timeout,
             body_timeout=body_timeout,

@@ -22,7 +22,8 @@ class Client:
         self.urls.append(url)
         return ANSWER
 
-    async def fetch(self, url: str, *, max_size: int) -> bytes:
+    async def fetch(self, url: str, *, max_size: int, accept: str = "image/*") -> bytes:
+        assert accept
         self.urls.append(url)
         return b"x" * max_size
 

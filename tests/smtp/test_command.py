@@ -58,6 +58,7 @@ def test_mail(line: bytes, mail: MailFrom) -> None:
     ("line", "reply"),
     [
         (b"MAIL", "501 5.5.4"),
+        (b"MAIL FROM:<a@example.test> REQUIRETLS=YES", "501 5.5.4"),
         (b"MAIL FROM", "501 5.5.4"),
         (b"MAILX FROM:<a@example.test>", "501 5.5.4"),
         (b"MAIL TO:<a@example.test>", "501 5.5.4"),

@@ -19,6 +19,7 @@ def test_what_we_offer_is_read_back() -> None:
         dsn=True,
         enhancedstatuscodes=True,
         chunking=True,
+        requiretls=True,
         auth=frozenset({"PLAIN", "LOGIN"}),
     )
 

@@ -12,7 +12,7 @@ TRANSACTION = b"MAIL FROM:<>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n\r\nhello\r\n
 
 def test_what_submission_offers() -> None:
     assert SUBMISSION.keywords(max_message_size=1000, is_encrypted=False) == (*COMMON, "DSN", "CHUNKING", "STARTTLS")
-    assert SUBMISSION.keywords(max_message_size=1000, is_encrypted=True) == (*COMMON, "DSN", "CHUNKING", "AUTH PLAIN LOGIN")
+    assert SUBMISSION.keywords(max_message_size=1000, is_encrypted=True) == (*COMMON, "DSN", "CHUNKING", "REQUIRETLS", "AUTH PLAIN LOGIN")
 
 
 def test_what_reception_offers() -> None:

@@ -214,6 +214,12 @@ def test_only_8_bit_content_for_a_server_that_takes_none_is_converted(is_8bit: b
     assert needs_7bit(is_8bit=is_8bit, extensions=Extensions(eightbitmime=does_offer)) is (is_8bit and not does_offer)
 
 
+def test_what_must_be_encrypted_all_the_way_is_not_given_to_a_server_that_does_not_pass_that_on() -> None:
+    talk = Talk({}, Extensions(), replace(ENVELOPE, requires_tls=True))
+    assert not talk.result.was_sent
+    assert str(talk.result.per_recipient[A]).startswith("554 5.7.30")
+
+
 ALL = Extensions(pipelining=True, size=1000, eightbitmime=True, smtputf8=True, dsn=True)
 DSN = replace(
     ENVELOPE, forward_paths=(A, B), ret="HDRS", envid="x+2Dy", notify={A: "FAILURE,DELAY"}, orcpt={A: "rfc822;a@example.org", B: "rfc822;b"}
@@ -228,6 +234,7 @@ DSN = replace(
         (ENVELOPE, Extensions(size=0), ["MAIL FROM:<s@example.test> SIZE=100"]),
         (EIGHT_BIT, UTF8, ["MAIL FROM:<s@example.test> BODY=8BITMIME"]),
         (INTERNATIONAL, UTF8, ["MAIL FROM:<s@example.test> SMTPUTF8"]),
+        (replace(ENVELOPE, requires_tls=True), Extensions(requiretls=True), ["MAIL FROM:<s@example.test> REQUIRETLS"]),
         (
             replace(EIGHT_BIT, forward_paths=("ü@example.org",)),
             ALL,

@@ -151,6 +151,7 @@ def _attempt(outcomes: list[Event]) -> Attempt:
         host=_text(found, "host"),
         address=_text(found, "address"),
         tried=_texts(found, "tried"),
+        policy=_text(found, "tls_security") if found.get("policy_unmet") is True else "",
         is_in_doubt=found.get("possibly_duplicate") is True,
     )
 

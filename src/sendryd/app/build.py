@@ -72,7 +72,18 @@ class Basics:
         """What looks up names."""
         from sendryd.runtime.resolver import Resolver
 
-        return Resolver(self.clock, self.name_server, self.denials)
+        return Resolver(self.clock, self.name_server, self.denials, trusts_ad=self.trusts_ad)
+
+    @cached_property
+    def trusts_ad(self) -> bool:
+        """Whether the resolver's word that an answer is authenticated counts: only what crosses no network cannot be forged on the way."""
+        from sendryd.app.values import is_loopback
+        from sendryd.runtime.resolver import system_nameservers
+
+        if self.settings.dns_trust_ad != "auto":
+            return self.settings.dns_trust_ad == "true"
+        servers = [self.name_server[0]] if self.name_server else system_nameservers()
+        return bool(servers) and all(map(is_loopback, servers))
 
     @cached_property
     def wakeup(self) -> "Doorbell":

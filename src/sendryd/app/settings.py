@@ -5,6 +5,7 @@ The environment wins over the file. Names in the file are those of the variables
 
 import os
 import socket
+import ssl
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -156,6 +157,22 @@ class Settings(BaseModel):
     dns_resolver: Annotated[Address | None, _text(_or_none(parse_address))] = _setting(
         "", description="`host:port` of the resolver for MX, address and TXT look-ups. Empty: the system's."
     )
+    ca_file: Annotated[Path | None, _text(_or_none(_path))] = _setting(
+        "",
+        description="Authorities as PEM, in place of the system's, for all that is verified: receivers under MTA-STS or `tls_policy` `enforced`,"
+        " policy hosts, webhooks.",
+    )
+    tls_reports: Boolean = _setting(
+        "false",
+        description="Count how TLS with receiving servers goes, and send each domain that asks for it (TLS-RPT, RFC 8460) a report of the day before,"
+        " from `tls-reports@` the oldest verified domain.",
+    )
+    mta_sts_port: Port = _setting("443", description="Port of MTA-STS policy hosts; for tests.")
+    dns_trust_ad: Annotated[Literal["auto", "true", "false"], _text(_word)] = _setting(
+        "auto",
+        description="Whether the resolver's word that an answer is authenticated by DNSSEC counts, for DANE: `true`, `false`, or `auto`: only if the"
+        " resolver is on loopback. The resolver has to validate, as unbound does.",
+    )
     mx_port: Port = _setting("25", description="Port of receiving hosts; for tests.")
     smarthost: Annotated[SmartHost | None, _text(parse_smart_host)] = _setting(
         "",
@@ -272,5 +289,15 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(f"{PREFIX}DATABASE_URL is not supported yet: leave it empty for SQLite in the data directory")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SettingsError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: set both or neither")
+    if settings.ca_file is not None:
+        _check_ca_file(settings.ca_file)
     if not settings.smtp_listen:
         raise SettingsError(f"{PREFIX}SMTP_LISTEN is empty: give at least one address")
+
+
+def _check_ca_file(path: Path) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror if not isinstance(error, ssl.SSLError) else "it has no certificates in PEM"
+        raise SettingsError(f"{PREFIX}CA_FILE: {path} cannot be used: {reason}") from None

@@ -1,6 +1,6 @@
 """Destination look-up: the mail servers of a domain and their addresses, or why there are none.
 
-Reads: DNS, the configured smart host. Writes: nothing.
+Reads: DNS, the configured smart host, the domain's policies of TLS (`delivery.sts_policies`, `delivery.dane_lookup`). Writes: nothing.
 Strategy: the MX records in order of preference, the domain itself where it has none (implicit MX); a smart host replaces all of that. What was
 found is kept for a moment, so that mail to a busy destination waits for no look-up.
 When things fail: DNS that gives no answer defers; a domain that DNS denies is asked for again some minutes later before its mail bounces
@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from sendryd.delivery.dane_lookup import DaneLookup
 from sendryd.delivery.denials import CONFIRM_DELAY, Denials
+from sendryd.delivery.sts_policies import StsPolicies
+from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import ANY_DOMAIN, MailHost, MxRecord, NextHop, NullMx, RoutingProblem, SmartHost, lane_key, order_hosts
@@ -47,6 +50,7 @@ class _Found:
     records: tuple[MxRecord, ...]  # those with an address, and our own
     hosts: dict[str, MailHost]  # by name
     until: float  # monotonic seconds
+    sts: StsPolicy | None = None
 
 
 class Destinations:
@@ -63,12 +67,19 @@ class Destinations:
         plan: RetryPlan,
         clock: Clock,
         rand: Rand,
+        policies: StsPolicies | None = None,
+        dane: DaneLookup | None = None,
         own_addresses: frozenset[str] = frozenset(),
         is_host_own: bool = False,
     ) -> None:
-        """`own_addresses` take mail for this process on the port of mail servers; `is_host_own`: so does every address of `hostname`."""
+        """`policies` has the MTA-STS policies of domains, `dane` the keys of mail servers; without them none is obeyed.
+
+        `own_addresses` take mail for this process on the port of mail servers; `is_host_own`: so does every address of `hostname`.
+        """
         self._resolver = resolver
         self._denials = denials
+        self._policies = policies
+        self._dane = dane
         self._own_names = {hostname.lower()}
         self._own_addresses = own_addresses
         self._own_host = hostname if is_host_own else None
@@ -159,7 +170,10 @@ class Destinations:
         if not records:  # the resolver tells of the others, but for those that it knew already
             self._denials.note_answered(domain)
         kept = () if isinstance(records, NullMx) else tuple(each for each in records if each.host in found or each.host in self._own_names)
-        return self._keep(domain, _Found(kept, found, self._clock.monotonic() + ROUTE_TIME))
+        if self._dane is not None:
+            found = await self._dane.add(domain, found.values())
+        sts = await self._policies.find(domain) if self._policies is not None else None
+        return self._keep(domain, _Found(kept, found, self._clock.monotonic() + ROUTE_TIME, sts))
 
     def _keep(self, domain: str, found: _Found) -> NextHop:
         self._found[domain] = found
@@ -173,7 +187,7 @@ class Destinations:
             return NextHop(ANY_DOMAIN, tuple(found.hosts.values()), self._smart_host.port, self._smart_host)
         names = order_hosts(domain, found.records, own_names=self._own_names, shuffle=self._rand.shuffled)
         hosts = found.hosts.values() if isinstance(names, RoutingProblem) else [found.hosts[name] for name in names]
-        return NextHop(domain, tuple(hosts), self._mx_port)
+        return NextHop(domain, tuple(hosts), self._mx_port, sts=found.sts)
 
     def _deny(self, domain: str, sentence: str) -> NoRoute:
         self._denials.note_denied(domain)

@@ -23,7 +23,7 @@ Timeouts = Mapping[Step, float]  # seconds that the answer to each step may take
 class Dialogue:
     """Commands out, replies in."""
 
-    __slots__ = ("_monotonic", "deadline", "machine", "notes", "stream", "timeouts")
+    __slots__ = ("_monotonic", "deadline", "machine", "notes", "now", "stream", "timeouts")
 
     def __init__(self, stream: ByteStream, timeouts: Timeouts, clock: Clock, *, is_encrypted: bool = False) -> None:
         """`is_encrypted`: the first octets will be of a TLS handshake (implicit TLS)."""
@@ -32,6 +32,7 @@ class Dialogue:
         self.machine = ClientConnection(encrypted=is_encrypted)
         self.deadline = math.inf  # monotonic seconds: no reply is waited for any longer
         self.notes: SessionNotes | None = None
+        self.now = clock.now
         self._monotonic = clock.monotonic
 
     def __repr__(self) -> str:

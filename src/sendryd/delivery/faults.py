@@ -38,6 +38,16 @@ class DeliveryFault(Exception):
         """The whole message was sent and no answer came: the server may have it."""
         return self.step is Step.FINAL_DOT and isinstance(self.failure, NetworkFailure)
 
+    @property
+    def is_of_tls(self) -> bool:
+        """TLS did not come about, or did not prove who the server is."""
+        return self.failure is NetworkFailure.TLS_FAILURE or self.step is Step.STARTTLS
+
+    @property
+    def explanation(self) -> str:
+        """What happened, for people."""
+        return self.detail or str(self.failure)
+
     def verdict(self, relay: Relay) -> Verdict:
         """The verdict on a recipient of the transaction that broke."""
         return classify(self.failure, step=self.step, relay=relay)

@@ -13,6 +13,7 @@ from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.address_key import normalise_address
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, bounce_type
 from sendryd.policy.retry import GiveUp, RetryAt
+from sendryd.policy.tls import TlsSecurity
 from sendryd.store.base import ClaimedDelivery, NewEvent, NewSuppression, Outcome
 from sendryd.valuetype import valuetype
 
@@ -75,6 +76,9 @@ def _metadata(delivery: ClaimedDelivery, verdict: Verdict, reply: str) -> dict[s
     if verdict.reply is not None:
         metadata |= {"code": verdict.reply.code, "reply": reply}
     metadata |= {"enhanced_code": verdict.enhanced, "reason": verdict.sentence}
+    metadata["tls_security"] = (verdict.unmet or (relay.security if relay is not None else TlsSecurity.NONE)).value
+    if verdict.unmet is not None:
+        metadata["policy_unmet"] = True
     if delivery.is_in_doubt:
         metadata["possibly_duplicate"] = True
     return metadata

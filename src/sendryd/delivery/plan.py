@@ -1,13 +1,16 @@
 """The plan of one attempt: the ordered list of targets that it tries at its next hop, and what each must give. Pure."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from sendryd.delivery.target import Target
 from sendryd.policy.destinations import is_public
+from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
 from sendryd.policy.rotation import mix_families, take_turn
 from sendryd.policy.routing import MAX_ADDRESSES, MAX_HOSTS, NextHop, Security, SmartHost
-from sendryd.policy.tls import CLEAR_TEXT, ENCRYPTED, IMPLICIT, TlsRequirement
+from sendryd.policy.tls import CLEAR_TEXT, ENCRYPTED, IMPLICIT, TlsMode, TlsRequirement, TlsSecurity
+from sendryd.policy.tlspolicy import NO_REQUIRETLS
 from sendryd.valuetype import valuetype
 
 SMART_HOST_TLS: Final = {Security.STARTTLS: ENCRYPTED, Security.IMPLICIT_TLS: IMPLICIT, Security.CLEAR_TEXT: CLEAR_TEXT}
@@ -35,6 +38,14 @@ def plan(next_hop: NextHop, turn: Turn, *, requirement: Callable[[str], TlsRequi
         tls = requirement(name)
         targets += [Target(host=name, address=each, port=next_hop.port, tls=tls) for each in turn.addresses(addresses)]
     return targets
+
+
+def authenticate_smart_host(targets: Sequence[Target]) -> list[Target] | Verdict:
+    """What REQUIRETLS wants of the smart host: a certificate for its name (RFC 8689 §4.2.1). Without TLS by its setting it gets no such mail."""
+    if any(each.tls.mode is TlsMode.NEVER for each in targets):
+        sentence = "The message must be encrypted all the way (REQUIRETLS), and the smart host is set to clear text"
+        return local_verdict(Kind.BOUNCED, Category.TLS_FAILURE, NO_REQUIRETLS, sentence)
+    return [replace(each, tls=replace(each.tls, names=(each.host,), is_pkix=True, security=TlsSecurity.ENFORCED)) for each in targets]
 
 
 def _plan_smart_host(next_hop: NextHop, smart_host: SmartHost, turn: Turn) -> list[Target]:

@@ -2,7 +2,7 @@
 
 When things fail: a requirement that cannot be met ends the session before anything of the mail or a password is said, and so does one that
 cannot be checked here.
-Standards: RFC 3207, RFC 7435, RFC 8314.
+Standards: RFC 3207, RFC 7435, RFC 7672, RFC 8314.
 """
 
 import ssl
@@ -13,6 +13,7 @@ from sendryd.delivery.dialogue import Dialogue
 from sendryd.delivery.faults import DeliveryFault, tls_fault
 from sendryd.delivery.target import Target
 from sendryd.policy.tls import TlsMode, TlsTrouble
+from sendryd.runtime.dane import mismatch
 from sendryd.runtime.faults import TLSFailed
 from sendryd.smtp import client_commands
 from sendryd.smtp.errors import RemoteProtocolError
@@ -56,9 +57,12 @@ async def start_tls(dialogue: Dialogue, target: Target, contexts: TlsContexts) -
 async def shake_hands(dialogue: Dialogue, target: Target, contexts: TlsContexts) -> None:
     """The handshake, and the check of the certificate."""
     requirement, host = target.tls, target.host.rstrip(".")
-    if requirement.dane or not set(requirement.names) <= {target.host}:
+    if requirement.dane:
+        context = contexts.unverified  # it is checked below
+    elif not set(requirement.names) <= {target.host}:
         raise tls_fault("the certificate would have to be checked in a way that is not supported", None)
-    context = contexts.verified() if requirement.is_authenticated else contexts.weak if requirement.allows_weak else contexts.unverified
+    else:
+        context = contexts.verified() if requirement.is_authenticated else contexts.weak if requirement.allows_weak else contexts.unverified
     timeout = dialogue.time_left(Step.HANDSHAKE)
     try:
         await dialogue.stream.start_tls(context, server_side=False, server_hostname=host or None, timeout=timeout)
@@ -66,3 +70,8 @@ async def shake_hands(dialogue: Dialogue, target: Target, contexts: TlsContexts)
         raise TLSFailed(f"{host!r} cannot be named in a TLS handshake") from error
     if dialogue.stream.tls is not None and dialogue.notes is not None:
         dialogue.notes.note_tls(dialogue.stream.tls)
+    if requirement.dane:
+        chain = dialogue.stream.tls.certificates() if dialogue.stream.tls is not None else ()
+        reason = mismatch(chain, requirement.dane, (name.rstrip(".") for name in requirement.names), dialogue.now())
+        if reason:
+            raise tls_fault(reason, TlsTrouble.FAILED)

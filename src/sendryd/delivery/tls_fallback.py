@@ -66,6 +66,6 @@ class TlsFallback:
 
     def pool_key(self, target: Target, connection: Connection) -> Target:
         """What the next attempt will ask the pool for, to get this connection again."""
-        if connection.tls is not None and target.tls.mode is TlsMode.OPPORTUNISTIC and not self._is_fixed:
+        if connection.tls is not None and target.tls.mode is TlsMode.OPPORTUNISTIC and not target.tls.is_trial and not self._is_fixed:
             return replace(target, tls=replace(target.tls, mode=TlsMode.REQUIRED))
         return target

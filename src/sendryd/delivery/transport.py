@@ -29,7 +29,7 @@ from sendryd.delivery.sending import OutboundContent, StreamedContent, carry
 from sendryd.delivery.target import Target
 from sendryd.model.lane import NOT_CONNECTED
 from sendryd.policy.replies.verdict import NetworkFailure, Relay
-from sendryd.policy.tls import TlsMode, TlsTrouble
+from sendryd.policy.tls import TlsMode, TlsSecurity, TlsTrouble
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import NetworkFault
 from sendryd.runtime.stream import ByteStream, TlsInfo
@@ -134,6 +134,7 @@ class Connection:
             duration_ms=duration_ms,
             connect=self.connect_time if is_first else 0.0,
             handshake=self.handshake_time if is_first else 0.0,
+            security=target.tls.security if tls is not None else TlsSecurity.NONE,
         )
 
     # Steps 2 to 4.

@@ -16,10 +16,14 @@ from sendryd.delivery.patience import Patience
 from sendryd.delivery.returnpaths import Sender
 from sendryd.delivery.target import Target
 from sendryd.delivery.tls_fallback import TlsFallback
+from sendryd.delivery.tls_results import Observer
 from sendryd.delivery.transport import Connection
+from sendryd.model.message import TlsDemand
 from sendryd.policy.replies.classify import classify
 from sendryd.policy.replies.verdict import Category, Kind, Relay, local_verdict
 from sendryd.policy.throttle import Signal
+from sendryd.policy.tls import TlsMode, TlsSecurity
+from sendryd.policy.tlspolicy import not_secured
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope
 from sendryd.store.base import ClaimedDelivery
@@ -28,7 +32,18 @@ from sendryd.store.base import ClaimedDelivery
 class Visit:
     """Adds verdicts to the attempt."""
 
-    __slots__ = ("_attempt", "_connection", "_connector", "_fallback", "_letter", "_patience", "_sender", "_started", "_target")
+    __slots__ = (
+        "_attempt",
+        "_connection",
+        "_connector",
+        "_fallback",
+        "_letter",
+        "_observer",
+        "_patience",
+        "_sender",
+        "_started",
+        "_target",
+    )
 
     def __init__(
         self,
@@ -40,7 +55,9 @@ class Visit:
         connector: Connector,
         fallback: TlsFallback,
         patience: Patience,
+        observer: Observer | None = None,
     ) -> None:
+        """`observer` notes how TLS went."""
         self._attempt = attempt
         self._target = target
         self._letter = letter
@@ -48,6 +65,7 @@ class Visit:
         self._connector = connector
         self._fallback = fallback
         self._patience = patience
+        self._observer = observer
         self._connection: Connection | None = None
         self._started = connector.clock.monotonic()
 
@@ -76,7 +94,16 @@ class Visit:
         return self._signal(deliveries)
 
     async def _connect(self, domain: str) -> Connection:
-        return await self._connector.connect(self._target, domain, self._patience, self._attempt.notes)
+        observer = self._observer
+        try:
+            connection = await self._connector.connect(self._target, domain, self._patience, self._attempt.notes)
+        except DeliveryFault as fault:
+            if observer is not None:
+                observer.note_fault(self._target, fault)
+            raise
+        if observer is not None and not connection.was_reused:
+            observer.note_session(self._target, is_encrypted=connection.tls is not None)
+        return connection
 
     async def _transact(self, connection: Connection, group: Sequence[ClaimedDelivery]) -> None:
         """One transaction."""
@@ -101,6 +128,7 @@ class Visit:
             is_8bit=form.is_8bit,
             ret=message.ret,
             envid=message.envid,
+            requires_tls=message.tls_demand is TlsDemand.REQUIRED,
             notify={each.forward_path: each.notify for each in group if each.notify},
             orcpt={each.forward_path: each.orcpt for each in group if each.orcpt},
         )
@@ -146,6 +174,9 @@ class Visit:
 
     def _judge_fault(self, fault: DeliveryFault, group: Sequence[ClaimedDelivery], rest: Sequence[ClaimedDelivery]) -> None:
         verdicts, relay = self._attempt.verdicts, self._relay()
+        if fault.is_of_tls and self._target.tls.is_authenticated:
+            self._attempt.judge([*group, *rest], not_secured(group[0].domain, relay, self._target.tls.security, fault.explanation))
+            return
         for each in group:
             reply = fault.replies.get(each.forward_path)
             is_refused = reply is not None and not reply.is_positive
@@ -164,7 +195,8 @@ class Visit:
         if self._connection is not None:
             return self._connection.relay(self._duration())
         target = self._target
-        return Relay(host=target.host, address=target.address, port=target.port, duration_ms=self._duration())
+        security = target.tls.security if target.tls.mode is not TlsMode.NEVER else TlsSecurity.NONE
+        return Relay(host=target.host, address=target.address, port=target.port, duration_ms=self._duration(), security=security)
 
     def _duration(self) -> int:
         """Milliseconds since the visit began."""

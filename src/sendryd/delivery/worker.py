@@ -13,7 +13,7 @@ Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.connector import Connector
@@ -22,7 +22,7 @@ from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.dialogue import Timeouts
 from sendryd.delivery.dialoguenotes import AttemptNotes
 from sendryd.delivery.patience import Patience
-from sendryd.delivery.plan import Turn, plan
+from sendryd.delivery.plan import Turn, authenticate_smart_host, plan
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.recording import OUR_FAULT, RECORD_BACKOFF, Recorder
 from sendryd.delivery.returnpaths import ReturnPaths
@@ -32,6 +32,7 @@ from sendryd.delivery.silence import Silences
 from sendryd.delivery.target import Target
 from sendryd.delivery.tls_fallback import TlsFallback
 from sendryd.delivery.tls_memory import TlsMemory
+from sendryd.delivery.tls_results import Observer, TlsResults
 from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import Connection
 from sendryd.delivery.visit import Visit
@@ -39,11 +40,13 @@ from sendryd.delivery.withholding import Withholder
 from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import TlsPolicy
 from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, format_id
+from sendryd.model.message import TlsDemand
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import NextHop
 from sendryd.policy.throttle import Signal
-from sendryd.policy.tls import TlsRequirement, enforced
+from sendryd.policy.tls import TlsRequirement
+from sendryd.policy.tlspolicy import Unmet, demand
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
@@ -85,6 +88,7 @@ class WorkerContext:
     mail_log: MailLog
     tracer: Tracer
     dialogues: DialogueStore
+    tls_results: TlsResults | None = None  # None: no reports are made of them
 
 
 class Worker:
@@ -96,6 +100,7 @@ class Worker:
         self._destinations = context.destinations
         self._signer = context.signer
         self._clock = clock
+        self._tls_results = context.tls_results
         self._settings = settings
         self._silences = Silences()
         self._connector = Connector(
@@ -167,7 +172,9 @@ class Worker:
         if domain_id is None:
             raise SigningKeyMissing("the message has no sending domain")
         key = await self._signer.key(domain_id)
-        targets = self._plan(claim, next_hop, is_tls_enforced=key.tls_policy is TlsPolicy.ENFORCED)
+        has_policies = self._tls_results is not None and next_hop.smart_host is None
+        observer = Observer(self._tls_results, claim.domain, next_hop) if has_policies and self._tls_results is not None else None
+        targets = self._plan(claim, next_hop, observer, is_tls_enforced=key.tls_policy is TlsPolicy.ENFORCED)
         if isinstance(targets, Verdict):
             attempt.judge_rest(targets)
             return Signal.NEUTRAL
@@ -183,7 +190,16 @@ class Worker:
             if not deliveries:
                 break
             fallback = TlsFallback(self.tls_memory, is_fixed=next_hop.smart_host is not None)
-            visit = Visit(attempt, target, letter, sender=sender, connector=self._connector, fallback=fallback, patience=patience)
+            visit = Visit(
+                attempt,
+                target,
+                letter,
+                sender=sender,
+                connector=self._connector,
+                fallback=fallback,
+                patience=patience,
+                observer=observer,
+            )
             try:
                 if await visit.run(deliveries) is Signal.GOOD:
                     signal = Signal.GOOD
@@ -191,14 +207,38 @@ class Worker:
                 letter.put_down()
         return signal
 
-    def _plan(self, claim: Claim, next_hop: NextHop, *, is_tls_enforced: bool) -> list[Target] | Verdict:
+    def _plan(self, claim: Claim, next_hop: NextHop, observer: Observer | None, *, is_tls_enforced: bool) -> list[Target] | Verdict:
         now = self._clock.monotonic()
         turn = Turn(max(each.attempts for each in claim.deliveries), claim.message.id)
 
-        def requirement(host: str) -> TlsRequirement:
-            return enforced(host) if is_tls_enforced else self.tls_memory.requirement(host, now, is_retry=turn.number > 0)
+        def otherwise(host: str) -> TlsRequirement:
+            return self.tls_memory.requirement(host, now, is_retry=turn.number > 0)
 
-        targets = plan(next_hop, turn, requirement=requirement, allow_private=self._settings.allow_private_networks)
+        demands: dict[str, TlsRequirement] = {}
+        if next_hop.smart_host is None:
+            asked = {
+                host: demand(
+                    claim.domain,
+                    host,
+                    next_hop.sts,
+                    is_enforced=is_tls_enforced,
+                    otherwise=otherwise,
+                    asked=claim.message.tls_demand,
+                    tries_policies=observer is not None,
+                )
+                for host in next_hop.hosts
+            }
+            unmet = [each for each in asked.values() if isinstance(each, Unmet)]
+            if observer is not None:
+                for host in (host for host, each in asked.items() if isinstance(each, Unmet) and not each.is_final):
+                    observer.note_unmet(host.name)
+            demands = {host.name: each for host, each in asked.items() if not isinstance(each, Unmet)}
+            if unmet and not demands:
+                return min(unmet, key=lambda each: each.is_final).verdict()
+            next_hop = replace(next_hop, hosts=tuple(host for host in next_hop.hosts if host.name in demands))
+        targets = plan(next_hop, turn, requirement=demands.__getitem__, allow_private=self._settings.allow_private_networks)
+        if next_hop.smart_host is not None and claim.message.tls_demand is TlsDemand.REQUIRED:
+            return authenticate_smart_host(targets)
         if not targets and next_hop.smart_host is None:
             sentence = f"All mail servers of {claim.domain} are at private or reserved addresses, where mail is not sent"
             return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.4", sentence)

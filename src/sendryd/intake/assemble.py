@@ -14,7 +14,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import NO_DOMAIN, DeliveryState
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, EventId, MessageId, format_id
-from sendryd.model.message import Message
+from sendryd.model.message import Message, TlsDemand
 from sendryd.policy.simulation import scenario_for
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage
 from sendryd.valuetype import valuetype
@@ -68,6 +68,9 @@ class Assembler:
             is_8bit=submission.is_8bit,
             ret=submission.ret,
             envid=submission.envid,
+            tls_demand=TlsDemand.REQUIRED
+            if submission.requires_tls
+            else parsed.tls_demand,  # RFC 8689 §5: the field counts only without it
             type=options.type,
             tags=options.tags,
             scheduled_at=options.scheduled_at,

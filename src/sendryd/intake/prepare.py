@@ -16,6 +16,7 @@ from sendryd.message.headers import HeaderBlock, HeaderField
 from sendryd.message.mailbox import Mailbox
 from sendryd.message.parameters import without_comments
 from sendryd.message.rewrite import format_date, prepare_submission
+from sendryd.model.message import TlsDemand
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.valuetype import valuetype
 
@@ -48,6 +49,7 @@ class ParsedMessage:
     subject: str
     internet_message_id: str  # empty: `finish` makes one
     has_date: bool
+    tls_demand: TlsDemand
     has_dropped: bool  # whether `finish` must cut fields out
     orders: Orders
 
@@ -94,6 +96,7 @@ def parse_message(content: bytes, first_bare_lf: int | None, *, hostname: str = 
         subject=decode_text(headers.get(b"subject") or b""),
         internet_message_id=message_id,
         has_date=has_date,
+        tls_demand=_tls_demand(headers),
         has_dropped=(
             has_orders
             or not _SOMETIMES_DROPPED.isdisjoint(headers.by_name)
@@ -102,6 +105,12 @@ def parse_message(content: bytes, first_bare_lf: int | None, *, hostname: str = 
         ),
         orders=orders,
     )
+
+
+def _tls_demand(headers: HeaderBlock) -> TlsDemand:
+    """What the TLS-Required field asks (RFC 8689 §5): it knows one value."""
+    value = headers.get(b"tls-required")
+    return TlsDemand.OPTIONAL if value is not None and value.strip().lower() == b"no" else TlsDemand.USUAL
 
 
 def _author_text(value: bytes, author: Author) -> str:

@@ -68,6 +68,7 @@ class Submission:
     origin: Origin
     ret: str | None = None  # RFC 3461 §4.3
     envid: str | None = None  # RFC 3461 §4.4
+    requires_tls: bool = False  # REQUIRETLS of RFC 8689
     options: Options = NO_OPTIONS
 
 

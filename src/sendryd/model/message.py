@@ -32,6 +32,14 @@ class MessageType(StrEnum):
     MARKETING = "marketing"  # has List-Unsubscribe; skips recipients who have unsubscribed
 
 
+class TlsDemand(StrEnum):
+    """What the sender of a message asks of TLS on its way (RFC 8689)."""
+
+    USUAL = "usual"  # as the policies of domains say
+    REQUIRED = "required"  # REQUIRETLS: only servers that prove who they are and pass the demand on
+    OPTIONAL = "optional"  # `TLS-Required: No`: delivery comes before the recipient's policies
+
+
 class MessageClass(StrEnum):
     """How urgent the deliveries of a message are: which of them go first when there are more than can go at once."""
 
@@ -66,6 +74,7 @@ class Message:
     is_8bit: bool  # the body has octets above 127
     ret: str | None = None  # RFC 3461 §4.3: FULL or HDRS
     envid: str | None = None  # RFC 3461 §4.4
+    tls_demand: TlsDemand = TlsDemand.USUAL
     type: MessageType = MessageType.TRANSACTIONAL
     tags: tuple[tuple[str, str], ...] = ()
     scheduled_at: datetime | None = None  # before this time no attempt is made; None: at once

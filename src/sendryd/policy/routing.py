@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from sendryd.policy.mtasts import StsPolicy
+from sendryd.policy.tls import NO_DANE, HostDane
 from sendryd.valuetype import valuetype
 
 MAX_HOSTS: Final = 5  # hosts in one attempt; further ones are tried in later attempts
@@ -51,6 +53,7 @@ class MailHost:
 
     name: str  # lower case, without the final dot; of a smart host as it is configured
     addresses: tuple[str, ...]  # IP addresses
+    dane: HostDane = NO_DANE
 
 
 @valuetype(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class NextHop:
     hosts: tuple[MailHost, ...]  # those to try, best first
     port: int
     smart_host: SmartHost | None = None
+    sts: StsPolicy | None = None  # the domain's MTA-STS policy
 
 
 def lane_key(domain: str, *, has_smart_host: bool) -> str:

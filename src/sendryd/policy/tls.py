@@ -3,8 +3,7 @@
 `TlsRequirement` has separate inputs: whether the session is encrypted (`mode`), which names the certificate may have, whether a trusted
 authority must have issued it (PKIX), and DANE records, one of which it must match. Enforced encryption sets mode, names and PKIX.
 `fall_back` gives the next try at the same host: weak parameters, then clear text, and only where nothing is authenticated.
-No policy asks for DANE yet: `delivery.securing` refuses what it cannot check.
-Standards: RFC 3207, RFC 7435 (opportunistic security), RFC 8314.
+Standards: RFC 3207, RFC 6698, RFC 7435 (opportunistic security), RFC 7671, RFC 7672, RFC 8314.
 """
 
 from dataclasses import replace
@@ -22,6 +21,23 @@ class TlsMode(StrEnum):
     REQUIRED = "required"  # no mail without TLS
 
 
+class TlsSecurity(StrEnum):
+    """What secures a session, or what it was to be secured by, in the words of events."""
+
+    NONE = "none"  # clear text
+    OPPORTUNISTIC = "opportunistic"  # encrypted, not authenticated
+    ENFORCED = "enforced"  # the sending domain's rule
+    MTA_STS = "mta-sts"  # the recipient domain's policy
+    DANE = "dane"  # the recipient domain's TLSA records
+
+
+DANE_TA: Final = 2  # usages of TLSA records (RFC 6698 §2.1.1): the record is of an authority
+DANE_EE: Final = 3  # the record is of the server's own certificate or key
+FULL_CERTIFICATE, PUBLIC_KEY = 0, 1  # selectors
+FULL_DATA: Final = 0  # a matching type: no digest
+_DIGEST_SIZES: Final = {1: 32, 2: 64}  # octets, by matching type: SHA-256, SHA-512
+
+
 @valuetype(frozen=True, slots=True)
 class TlsaRecord:
     """A TLSA record (DANE): its fields."""
@@ -30,6 +46,34 @@ class TlsaRecord:
     selector: int
     matching_type: int
     data: bytes
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether mail servers can be checked by it: RFC 7672 §3.1.3 leaves out the usages of public authorities."""
+        if self.usage not in {DANE_TA, DANE_EE} or self.selector not in {FULL_CERTIFICATE, PUBLIC_KEY}:
+            return False
+        return bool(self.data) if self.matching_type == FULL_DATA else len(self.data) == _DIGEST_SIZES.get(self.matching_type)
+
+
+@valuetype(frozen=True, slots=True)
+class HostDane:
+    """What the DNS, authenticated by DNSSEC, says of a mail server's key (RFC 7672 §2.2)."""
+
+    records: tuple[TlsaRecord, ...] = ()  # also those that cannot be used: they demand encryption
+    failure: str = ""  # the look-up failed where an answer would be authenticated: the server may get no mail
+
+    @property
+    def usable(self) -> tuple[TlsaRecord, ...]:
+        """The records that the server is checked by: of digests of one kind the strongest (RFC 7671 §9)."""
+        usable = [each for each in self.records if each.is_usable]
+        strongest = {(each.usage, each.selector): 0 for each in usable}
+        for each in usable:
+            key = each.usage, each.selector
+            strongest[key] = max(strongest[key], each.matching_type)
+        return tuple(each for each in usable if each.matching_type in {FULL_DATA, strongest[each.usage, each.selector]})
+
+
+NO_DANE: Final = HostDane()
 
 
 @valuetype(frozen=True, slots=True, kw_only=True)
@@ -42,6 +86,8 @@ class TlsRequirement:
     dane: tuple[TlsaRecord, ...] = ()  # the certificate must match one of them; empty: no DANE
     is_implicit: bool = False  # TLS from the first octet (RFC 8314 §3)
     allows_weak: bool = False  # also accepts parameters that count as broken
+    security: TlsSecurity = TlsSecurity.OPPORTUNISTIC  # what demands that the server is authenticated
+    is_trial: bool = False  # a failure is only counted: the next try is as if nothing were demanded
 
     @property
     def is_authenticated(self) -> bool:
@@ -57,9 +103,19 @@ ENCRYPTED_WEAK: Final = TlsRequirement(mode=TlsMode.REQUIRED, allows_weak=True)
 IMPLICIT: Final = TlsRequirement(mode=TlsMode.REQUIRED, is_implicit=True)
 
 
-def enforced(host: str) -> TlsRequirement:
+def authenticated(host: str, security: TlsSecurity) -> TlsRequirement:
     """Requires a certificate for the host name by a trusted authority."""
-    return TlsRequirement(mode=TlsMode.REQUIRED, names=(host,), is_pkix=True)
+    return TlsRequirement(mode=TlsMode.REQUIRED, names=(host,), is_pkix=True, security=security)
+
+
+def enforced(host: str) -> TlsRequirement:
+    """What the sending domain's own rule requires of a host."""
+    return authenticated(host, TlsSecurity.ENFORCED)
+
+
+def on_trial(host: str) -> TlsRequirement:
+    """Looks whether the host has a certificate for its name, for a policy that is in testing (RFC 8461 §5)."""
+    return TlsRequirement(mode=TlsMode.OPPORTUNISTIC, names=(host,), is_pkix=True, is_trial=True)
 
 
 class TlsTrouble(Enum):
@@ -78,6 +134,8 @@ CERTAIN: Final = frozenset({TlsTrouble.FAILED, TlsTrouble.SILENT, TlsTrouble.SES
 
 def fall_back(requirement: TlsRequirement, trouble: TlsTrouble) -> TlsRequirement | None:
     """The next try at the same host after TLS failed: weak parameters, then clear text. None: no further try is allowed."""
+    if requirement.is_trial:
+        return OPPORTUNISTIC
     if requirement.is_authenticated or requirement.mode is TlsMode.NEVER:
         return None
     if trouble in _MAY_BE_WEAK and not requirement.allows_weak:

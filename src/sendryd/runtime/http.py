@@ -1,4 +1,4 @@
-"""The HTTP client for webhooks, and for pictures of other servers.
+"""The HTTP client for webhooks, and for pictures and MTA-STS policies of other servers.
 
 Does: sends one POST and keeps the beginning of the answer; or sends one GET and keeps the whole of it.
 Strategy: `policy.urlguard` reads the URL for every request; every address of its name is checked before any connection is made, and the connected
@@ -21,7 +21,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final, cast
 
 import aiohttp
@@ -35,7 +34,7 @@ from sendryd.policy.urlguard import UrlRefused, check_url
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.patience import Deadline, patient_timeout
-from sendryd.runtime.posting import HttpAnswer, HttpFault
+from sendryd.runtime.posting import ANY_IMAGE, HttpAnswer, HttpFault
 from sendryd.runtime.resolver import DnsResolver
 from sendryd.runtime.tls import client_context
 
@@ -53,7 +52,7 @@ MAX_ADDRESSES: Final = 8  # addresses tried for one name
 KEEP_ALIVE: Final = 4.0  # seconds: common servers close after five
 KEPT_HEADERS: Final = ("retry-after", "location", "content-type")
 MAX_HEADER_VALUE: Final = 500  # characters kept
-FETCH_HEADERS: Final = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "sendryd"}
+FETCH_HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "sendryd"}
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
 SystemLookup = Callable[[str], Awaitable[Sequence[str]]]
@@ -74,13 +73,12 @@ class AiohttpClient:
         allow_private: bool,
         system_lookup: SystemLookup | None = None,
         tls: ssl.SSLContext | None = None,
-        ca_file: Path | None = None,
         total_timeout: float = TOTAL_TIMEOUT,
         connect_timeout: float = CONNECT_TIMEOUT,
         body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         """`system_lookup` resolves names that are not in DNS, where private addresses are allowed; `tls` is a verifying context, made here by
-        default; `ca_file` has further authorities as PEM.
+        default.
         """
         self._clock = clock
         self._allow_private = allow_private
@@ -88,8 +86,6 @@ class AiohttpClient:
         self._connect_timeout = connect_timeout
         self._body_timeout = body_timeout
         context = tls or client_context(verify=True)
-        if ca_file is not None:
-            context.load_verify_locations(ca_file)
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
@@ -126,11 +122,12 @@ class AiohttpClient:
         async with self._faults(), patient_timeout(self._total_timeout) as deadline:
             return await self._post_again(_Request(checked, sent, body, start, deadline))
 
-    async def fetch(self, url: str, *, max_size: int) -> bytes:
+    async def fetch(self, url: str, *, max_size: int, accept: str = ANY_IMAGE) -> bytes:
         """The whole body of a GET request's answer, within the total time-out. Raises `HttpFault`; no redirect is followed."""
         checked = self._check(url)
         found = bytearray()
-        request = self._session.get(checked, headers=FETCH_HEADERS, allow_redirects=False, trace_request_ctx=_Reuse())
+        headers = {"Accept": accept, **FETCH_HEADERS}
+        request = self._session.get(checked, headers=headers, allow_redirects=False, trace_request_ctx=_Reuse())
         async with self._faults(), patient_timeout(self._total_timeout), request as response:
             if response.status != HTTPStatus.OK:
                 raise HttpFault(f"The server answered {response.status}.")

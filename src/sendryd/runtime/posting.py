@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+ANY_IMAGE: Final = "image/*"  # a media range of `Accept`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class HttpClient(Protocol):
 class HttpFetcher(Protocol):
     """The interface of the HTTP client for what is read from other servers."""
 
-    async def fetch(self, url: str, *, max_size: int) -> bytes:
+    async def fetch(self, url: str, *, max_size: int, accept: str = ANY_IMAGE) -> bytes:
         """The body of a GET request's answer. Raises `HttpFault`, also for any other status than 200 and for more than `max_size` octets."""
         ...
 
@@ -70,10 +72,10 @@ class LateClient:
         client = self._client or await self._make()
         return await client.post(url, headers=headers, body=body)
 
-    async def fetch(self, url: str, *, max_size: int) -> bytes:
+    async def fetch(self, url: str, *, max_size: int, accept: str = ANY_IMAGE) -> bytes:
         """The body of an answer. Raises `HttpFault`."""
         client = self._client or await self._make()
-        return await client.fetch(url, max_size=max_size)
+        return await client.fetch(url, max_size=max_size, accept=accept)
 
     async def _make(self) -> ClosableClient:
         async with self._loading:

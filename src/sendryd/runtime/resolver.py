@@ -1,12 +1,12 @@
 """DNS look-ups for delivery and for the verification of domains.
 
-Does: MX, A, AAAA and TXT through the configured resolver, over UDP and, for truncated answers, TCP.
+Does: MX, A, AAAA, TXT and TLSA through the configured resolver, over UDP and, for truncated answers, TCP.
 Strategy: answers are cached for their TTL within bounds; concurrent questions for one record are asked once. A query first gets
 `QUICK.timeout` in one of many slots. A name whose DNS is silent then continues in one of few slow slots, so that many silent names cannot
 delay the others.
 When things fail: NXDOMAIN is told apart from no such record, and both from "no answer just now" (SERVFAIL, REFUSED, time-out). A failure is
 answered from a recently expired record if there is one (RFC 8767), and is queried again after pauses that double.
-Standards: RFC 1035, RFC 2308 (negative answers and failures), RFC 7505 (null MX), RFC 8767 (stale answers).
+Standards: RFC 1035, RFC 2308 (negative answers and failures), RFC 6840 (the AD bit), RFC 7505 (null MX), RFC 8767 (stale answers).
 """
 
 import asyncio
@@ -18,11 +18,14 @@ from typing import Any, Final, Protocol
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
+import dns.message
 import dns.name
 import dns.rdatatype
 import dns.resolver
 
 from sendryd.policy.routing import MxRecord, NullMx
+from sendryd.policy.tls import TlsaRecord
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 
@@ -80,6 +83,20 @@ class RecordResolver(DnsResolver, Protocol):
         ...
 
 
+class SecureResolver(Protocol):
+    """The resolver's interface for DANE."""
+
+    def is_secure(self, name: str, kind: str) -> bool:
+        """Whether the last answer to a query, or to its absence of records, was authenticated by DNSSEC. False if there was none."""
+        ...
+
+    async def tlsa(self, name: str) -> tuple[TlsaRecord, ...]:
+        """TLSA records, authenticated or not; empty: there are none, also where there is no such name. Raises `LookupFailed` if there is no
+        answer now.
+        """
+        ...
+
+
 class LookupNotes(Protocol):
     """Receives every new answer to an MX query, not those from the cache."""
 
@@ -95,6 +112,7 @@ class _Entry:
     failure: tuple[str, bool] | None = None  # its sentence, and whether it is temporary
     stale_until: float = 0.0  # monotonic seconds: how long the answer may be served instead of a temporary failure
     failures: int = 0  # temporary ones in a row
+    is_secure: bool = False  # a validating resolver has authenticated the answer
 
     def read(self, *, fresh: bool = False) -> Answer:
         """The answer, a stale one only unless `fresh`. Raises `LookupFailed`, a new one for each reader: a shared exception would collect
@@ -117,12 +135,14 @@ class Resolver:
         *,
         quick: Slots = QUICK,
         slow: Slots = SLOW,
+        trusts_ad: bool = False,
     ) -> None:
-        """Queries the given server, or the system's."""
+        """Queries the given server, or the system's. `trusts_ad`: its word that an answer is authenticated (the AD bit) counts."""
+        self._trusts_ad = trusts_ad
         self._clock = clock
         self._notes = notes
-        self._quick = _make_resolver(nameserver, timeout=quick.timeout, lifetime=quick.lifetime)
-        self._slow = _make_resolver(nameserver, timeout=slow.timeout, lifetime=slow.lifetime)
+        self._quick = _make_resolver(nameserver, quick, trusts_ad=trusts_ad)
+        self._slow = _make_resolver(nameserver, slow, trusts_ad=trusts_ad)
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
         self._asking: dict[tuple[str, str], asyncio.Task[_Entry]] = {}
         self._quick_slots = asyncio.Semaphore(quick.count)
@@ -182,6 +202,18 @@ class Resolver:
             return ()
         return tuple(record.host for record in sorted(answer, key=lambda record: record.preference)) if kind == "MX" else answer
 
+    def is_secure(self, name: str, kind: str) -> bool:
+        entry = self._entries.get(_key(name, kind))
+        return entry is not None and entry.is_secure
+
+    async def tlsa(self, name: str) -> tuple[TlsaRecord, ...]:
+        try:
+            return await self._ask(name, "TLSA", _read_tlsa)
+        except LookupFailed as error:
+            if error.is_temporary:
+                raise
+            return ()
+
     def _known(self, key: tuple[str, str]) -> _Entry | None:
         entry = self._entries.get(key)
         return entry if entry is not None and entry.expires > self._clock.monotonic() else None
@@ -206,9 +238,9 @@ class Resolver:
             answer: Answer = tuple(read(record) for record in found)
             ttl = max(MIN_TTL, min(MAX_TTL, float(found.rrset.ttl if found.rrset else 0)))
             expires = self._clock.monotonic() + ttl
-            entry = _Entry(expires, answer, stale_until=expires + MAX_STALE)
-        except dns.resolver.NoAnswer:
-            entry = _Entry(self._clock.monotonic() + NEGATIVE_TTL, ())
+            entry = _Entry(expires, answer, stale_until=expires + MAX_STALE, is_secure=self._is_authentic(found.response))
+        except dns.resolver.NoAnswer as error:
+            entry = _Entry(self._clock.monotonic() + NEGATIVE_TTL, (), is_secure=self._is_authentic(error.kwargs["response"]))
         except dns.resolver.NXDOMAIN:
             entry = self._refuse(f"the name {name} does not exist")
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape, UnicodeError):
@@ -254,21 +286,35 @@ class Resolver:
             failure=(sentence, True),
             stale_until=last.stale_until if last is not None else 0.0,
             failures=failures + 1,
+            is_secure=bool(answer) and last is not None and last.is_secure,
         )
+
+    def _is_authentic(self, response: dns.message.Message) -> bool:
+        return self._trusts_ad and bool(response.flags & dns.flags.AD)
 
     def _stale_answer(self, key: tuple[str, str]) -> Answer:
         last = self._entries.get(key)
         return last.answer if last is not None and self._clock.monotonic() < last.stale_until else ()
 
 
-def _make_resolver(nameserver: tuple[str, int] | None, *, timeout: float, lifetime: float) -> dns.asyncresolver.Resolver:
+def system_nameservers() -> list[str]:
+    """The addresses of the system's name servers; empty if it has none."""
+    try:
+        return [str(each) for each in dns.resolver.Resolver().nameservers]
+    except dns.exception.DNSException:
+        return []
+
+
+def _make_resolver(nameserver: tuple[str, int] | None, slots: Slots, *, trusts_ad: bool) -> dns.asyncresolver.Resolver:
     made = dns.asyncresolver.Resolver(configure=nameserver is None)
     if nameserver is not None:
         made.nameservers = [nameserver[0]]
         made.port = nameserver[1]
-    made.timeout = timeout
-    made.lifetime = lifetime
+    made.timeout = slots.timeout
+    made.lifetime = slots.lifetime
     made.cache = None
+    if trusts_ad:
+        made.flags = dns.flags.RD | dns.flags.AD  # RFC 6840 §5.7: the resolver is to say whether the answer is authenticated
     return made
 
 
@@ -286,6 +332,10 @@ def _read_text(record: Any) -> str:
 
 def _read_txt(record: Any) -> str:
     return b"".join(record.strings).decode("utf-8", "replace")
+
+
+def _read_tlsa(record: Any) -> TlsaRecord:
+    return TlsaRecord(record.usage, record.selector, record.mtype, bytes(record.cert))
 
 
 def _read_target(record: Any) -> str:

@@ -5,7 +5,7 @@
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 READ_SIZE: Final = 64 * 1024  # octets of one read: larger pieces make the C library map and unmap memory each time
@@ -25,6 +25,8 @@ class TlsInfo:
 
     version: str  # for example "TLSv1.3"
     cipher: str
+    # Gives the peer's certificates in DER as it sent them, its own first, none of them checked here.
+    certificates: Callable[[], tuple[bytes, ...]] = field(default=tuple, repr=False, compare=False)
 
 
 # Takes octets, `b""` at the end of the stream, without waiting. Gives for how many seconds more may be waited for; None ends `attend`.

@@ -14,6 +14,7 @@ from typing import Final, cast
 from sendryd.runtime.faults import PeerClosed, ReadTimedOut, TLSClosed, TLSFailed, TLSTimedOut, WriteTimedOut
 from sendryd.runtime.patience import LATE, MOMENT
 from sendryd.runtime.stream import READ_SIZE, Peer, Take, TlsInfo
+from sendryd.runtime.tls import describe_session
 
 RECEIVE_LIMIT: Final = 256 * 1024  # octets buffered for the reader; beyond them the peer is paused
 WRITE_SLICE: Final = 64 * 1024  # octets given to TLS at a time
@@ -315,8 +316,7 @@ class TcpStream(asyncio.Protocol):
             raise TLSTimedOut("the TLS handshake took too long") from None
         finally:
             self._handshake = None
-        cipher = tls.cipher()
-        self.tls = TlsInfo(tls.version() or "unknown", cipher[0] if cipher else "unknown")
+        self.tls = describe_session(tls)
 
     def _continue_handshake(self) -> None:
         tls, handshake = self._ssl, self._handshake

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.stream import TlsInfo
 
 SELF_SIGNED_DAYS = 825  # the longest validity that strict client libraries accept
 BACKDATE = timedelta(hours=1)  # clients with a slow clock accept a new certificate
@@ -57,20 +59,36 @@ def weak_client_context() -> ssl.SSLContext:
     return context
 
 
-def client_context(*, verify: bool) -> ssl.SSLContext:
+def client_context(*, verify: bool, ca_file: Path | None = None) -> ssl.SSLContext:
     """A context for connections to other hosts. Making one takes tens of milliseconds: keep it.
 
-    Without verification it accepts any certificate: opportunistic encryption (RFC 7435).
+    Without verification it accepts any certificate: opportunistic encryption (RFC 7435). `ca_file` has the authorities that are trusted, as PEM, in
+    place of the system's. Raises `OSError` or `ssl.SSLError` if it cannot be read.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     if verify:
-        context.load_default_certs()
+        context.hostname_checks_common_name = False  # RFC 8461 §4.2: names are those of subjectAltName
+        if ca_file is not None:
+            context.load_verify_locations(ca_file)
+        else:
+            context.load_default_certs()
     else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def describe_session(tls: ssl.SSLObject) -> TlsInfo:
+    """The parameters of a session after its handshake."""
+
+    def certificates() -> tuple[bytes, ...]:
+        chain: Any = tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # a public method of `tls` itself since Python 3.13
+        return tuple(ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in chain or ())
+
+    cipher = tls.cipher()
+    return TlsInfo(tls.version() or "unknown", cipher[0] if cipher else "unknown", certificates)
 
 
 def generate_key() -> ec.EllipticCurvePrivateKey:

@@ -118,10 +118,13 @@ def parse_mail(line: bytes) -> MailFrom:
         is_smtputf8=is_smtputf8,
         ret=_choice(parameters, "RET", ("FULL", "HDRS")),
         envid=_xtext(parameters, "ENVID", MAX_ENVID),
+        requires_tls="REQUIRETLS" in parameters,
     )
     if is_smtputf8 and parameters["SMTPUTF8"] is not None:
         raise CommandRefused(make_reply(501, "5.5.4", "SMTPUTF8 takes no value"))
-    _refuse_unknown(parameters, {"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"})  # RFC 4954 §5: AUTH is accepted
+    if mail.requires_tls and parameters["REQUIRETLS"] is not None:  # RFC 8689 §2
+        raise CommandRefused(make_reply(501, "5.5.4", "REQUIRETLS takes no value"))
+    _refuse_unknown(parameters, {"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH", "REQUIRETLS"})  # RFC 4954 §5: AUTH is accepted
     return mail
 
 

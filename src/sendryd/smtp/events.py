@@ -56,6 +56,7 @@ class MailFrom:
     is_smtputf8: bool = False  # the client permits RFC 6531; the message may not need it
     ret: str | None = None  # RFC 3461 §4.3: FULL or HDRS
     envid: str | None = None  # RFC 3461 §4.4, as given (xtext)
+    requires_tls: bool = False  # RFC 8689
 
 
 @valuetype(frozen=True, slots=True)

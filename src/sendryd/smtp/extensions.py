@@ -17,6 +17,7 @@ class Extensions:
     starttls: bool = False  # RFC 3207
     enhancedstatuscodes: bool = False  # RFC 2034
     chunking: bool = False  # RFC 3030
+    requiretls: bool = False  # RFC 8689
     auth: frozenset[str] = frozenset()  # RFC 4954: mechanisms in upper case
 
 
@@ -45,6 +46,7 @@ def parse_extensions(lines: Iterable[str]) -> Extensions:
         starttls="STARTTLS" in offered,
         enhancedstatuscodes="ENHANCEDSTATUSCODES" in offered,
         chunking="CHUNKING" in offered,
+        requiretls="REQUIRETLS" in offered,
         auth=frozenset(offered.get("AUTH", "").upper().split()),
     )
 

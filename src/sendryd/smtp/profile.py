@@ -10,12 +10,12 @@ from sendryd.smtp.reply import Reply, make_reply
 class Profile:
     """One kind of port."""
 
-    has_auth: bool  # AUTH is offered inside TLS, and MAIL waits for it (RFC 6409 §4.3)
+    has_auth: bool  # AUTH is offered inside TLS, and MAIL waits for it (RFC 6409 §4.3), so that all mail comes over TLS
     has_dsn: bool  # the parameters of RFC 3461 are honoured; a server that only stores mail does not need them
     help: Reply
 
     def keywords(self, *, max_message_size: int, is_encrypted: bool) -> tuple[str, ...]:
-        """The extensions of the EHLO reply: STARTTLS before it was used, AUTH only after."""
+        """The extensions of the EHLO reply: STARTTLS before it was used, REQUIRETLS and AUTH only after."""
         return (
             f"SIZE {max_message_size}",
             "8BITMIME",
@@ -25,6 +25,7 @@ class Profile:
             *(("DSN",) if self.has_dsn else ()),
             "CHUNKING",
             *(() if is_encrypted else ("STARTTLS",)),
+            *(("REQUIRETLS",) if is_encrypted and self.has_auth else ()),  # RFC 8689 §2
             *(("AUTH PLAIN LOGIN",) if is_encrypted and self.has_auth else ()),
         )
 

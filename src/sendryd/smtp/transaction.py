@@ -30,6 +30,10 @@ NO_8BITMIME: Final = Reply(
     554, "The message has 8-bit content, which the receiving server does not take", EnhancedStatusCode(5, 6, 3)
 )  # RFC 6152 §3
 
+NO_REQUIRETLS: Final = Reply(
+    554, "The message must be encrypted all the way, and the receiving server does not offer REQUIRETLS", EnhancedStatusCode(5, 7, 30)
+)  # RFC 8689 §4.2.1
+
 _VALUE: Final = re.compile(r"[!-<>-~]+")  # RFC 5321 §4.1.2: esmtp-value, in ASCII
 
 
@@ -44,6 +48,7 @@ class OutboundEnvelope:
     is_8bit: bool = False  # the content has octets above 127
     ret: str | None = None  # RFC 3461 §4.3: FULL or HDRS
     envid: str | None = None  # RFC 3461 §4.4, as given: xtext
+    requires_tls: bool = False  # RFC 8689: the receiving server must pass the demand on
     notify: Mapping[str, str] = field(default_factory=dict)  # RFC 3461 §4.1 by forward-path: NEVER or a list such as FAILURE,DELAY
     orcpt: Mapping[str, str] = field(default_factory=dict)  # RFC 3461 §4.2 by forward-path, as given: type;xtext
 
@@ -217,6 +222,8 @@ class Transaction:
             return TOO_BIG
         if self._needs_smtputf8() and not (extensions.smtputf8 and extensions.eightbitmime):  # RFC 6531 §3.1
             return NO_SMTPUTF8
+        if self._envelope.requires_tls and not extensions.requiretls:
+            return NO_REQUIRETLS
         if needs_7bit(is_8bit=self._envelope.is_8bit, extensions=extensions):
             return NO_8BITMIME
         return None
@@ -234,6 +241,8 @@ class Transaction:
             parameters.append("BODY=8BITMIME")  # RFC 6152 §3
         if self._needs_smtputf8():
             parameters.append("SMTPUTF8")  # RFC 6531 §3.4
+        if envelope.requires_tls:
+            parameters.append("REQUIRETLS")  # RFC 8689 §2
         if extensions.dsn:  # RFC 3461 §4.3, §4.4
             parameters += _parameter("RET", envelope.ret) + _parameter("ENVID", envelope.envid)
         return client_commands.mail(envelope.reverse_path, parameters)

@@ -393,4 +393,5 @@ class Session:
             origin=Origin(hello=self._hello, address=stream.peer.host, tls=stream.tls, is_smtputf8=mail.is_smtputf8),
             ret=mail.ret,
             envid=mail.envid,
+            requires_tls=mail.requires_tls,
         )

@@ -15,6 +15,7 @@ from sendryd.delivery.patience import Patience
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.securing import TlsContexts
 from sendryd.delivery.signer import CHECK_INTERVAL, Signer
+from sendryd.delivery.tls_results import TlsResults
 from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import Connection
 from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
@@ -105,6 +106,7 @@ class Post:
         self.pool: ConnectionPool[Connection] = ConnectionPool(self.clock)
         self.tracer = Tracer(self.store, self.clock)
         self.dialogues = MemoryDialogues()
+        self.tls_results = TlsResults(self.store, self.clock)
         self.worker = self._make_worker(plan)
 
     def _make_worker(self, plan: RetryPlan) -> Worker:
@@ -130,6 +132,7 @@ class Post:
             mail_log=MailLog(self.clock),
             tracer=self.tracer,
             dialogues=self.dialogues,
+            tls_results=self.tls_results,
         )
         settings = WorkerSettings(
             hostname="relay.test",

@@ -39,6 +39,7 @@ class World:
         env: Mapping[str, str] | None = None,
         script: Script | None = None,
         does_use_tls: bool = True,
+        tls: ssl.SSLContext | None = None,
         args: tuple[str, ...] = (),
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory() if directory is None else None
@@ -53,7 +54,7 @@ class World:
         )
         cert, key = self.directory / "mx-cert.pem", self.directory / "mx-key.pem"
         write_self_signed(cert, key, "mx.example.org", SystemClock())
-        self.mailhost = self.thread.run(self._make_mailhost(server_context(cert, key) if does_use_tls else None, script))
+        self.mailhost = self.thread.run(self._make_mailhost(tls or (server_context(cert, key) if does_use_tls else None), script))
         self.thread.run(self.nameserver.start())
         self.relay = RelayProcess(
             self.directory / "data",

@@ -155,10 +155,11 @@ SITUATIONS: Final = {
         "mx1.corp.example offers no encryption that fits, and acme.example insists on it.",
         "Wait, or lower the rule for this domain. Next try at 14:05 UTC.",
     ),
-    "policy not met": (
-        facts(last=attempt(Category.TLS_FAILURE, breaks_policy=True)),
+    "MTA-STS policy not met": (
+        facts(last=attempt(Category.TLS_FAILURE, policy="mta-sts")),
         Tone.SLOW,
-        "The server of corp.example is not the one that its policy names. It was not trusted with the mail.",
+        "The policy of corp.example asks for a server that it names, with a valid certificate (MTA-STS), and we found none, so no server got"
+        " the mail.",
         "This is a fault at corp.example or an attack: tell its owner. Next try at 14:05 UTC.",
     ),
     "mailbox full": (

@@ -10,6 +10,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, ApiKeyId
+from sendryd.model.message import TlsDemand
 from sendryd.store.base import (
     MailStore,
     MessageFilter,
@@ -98,6 +99,7 @@ async def test_every_option_of_a_message_comes_back(store: MailStore, samples: S
         track_clicks=True,
         ret="HDRS",
         envid="e+3D1",
+        tls_demand=TlsDemand.REQUIRED,
         list_id="news",
         unsubscribe_url="https://example.org/u?a=1",
     )

@@ -1,12 +1,14 @@
 """Next hops: hosts that did TLS, and probes that an operator asks for."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from sendryd.model.lane import LaneSnapshot, LimitCause, LimitChange, TriedServer
-from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, MailStore, PausedDestination, QueueFilter
+from sendryd.policy.mtasts import StsMode, StsPolicy
+from sendryd.policy.tlsrpt import Failure, result_of
+from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, MailStore, PausedDestination, QueueFilter, StoredStsPolicy
 from sendryd.testing.samples import NOW, Samples
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -17,6 +19,31 @@ async def test_the_latest_hosts_that_did_tls_are_kept(store: MailStore) -> None:
     await store.note_tls_hosts({"mx1.test": NOW, "mx9.test": NOW + 9 * HOUR}, keep_since=NOW + HOUR, most=4)
     found = await store.list_tls_hosts()
     assert found == [(f"mx{number}.test", NOW + number * HOUR) for number in (2, 3, 4, 9)]
+
+
+def sts(domain: str, hours: int = 0, **changes: Any) -> StoredStsPolicy:
+    policy = StsPolicy(mode=StsMode.ENFORCE, mx=("mx.test", "*.mx.test"), max_age=changes.get("max_age", 86400))
+    return StoredStsPolicy(domain=domain, record_id=changes.get("record_id", "1"), policy=policy, fetched_at=NOW + hours * HOUR)
+
+
+async def test_the_latest_policy_of_a_domain_is_kept_until_it_expires(store: MailStore) -> None:
+    for each in (sts("old.test", max_age=3600), sts("a.test"), sts("b.test", 1), sts("a.test", 2, record_id="2")):
+        await store.put_sts_policy(each, now=NOW, most=9)
+    assert await store.list_sts_policies() == [sts("old.test", max_age=3600), sts("b.test", 1), sts("a.test", 2, record_id="2")]
+    await store.put_sts_policy(sts("c.test", 3), now=NOW + HOUR, most=2)
+    assert [each.domain for each in await store.list_sts_policies()] == ["a.test", "c.test"]
+
+
+async def test_results_of_tls_are_added_up_by_day_until_they_are_removed(store: MailStore) -> None:
+    day, other = date(2026, 11, 28), date(2026, 11, 29)
+    good, bad = result_of("a.test", None, ()), result_of("a.test", None, (), failure=Failure.EXPIRED, host="mx.test", address="192.0.2.1")
+    await store.add_tls_results([(day, good, 2), (day, bad, 1), (other, result_of("b.test", None, ()), 1)], most=3)
+    await store.add_tls_results([(day, good, 3), (other, good, 1)], most=3)
+    assert await store.list_tls_days(before=other) == [(day, "a.test")]
+    assert await store.list_tls_days(before=date(2026, 12, 1)) == [(day, "a.test"), (other, "b.test")]
+    assert dict(await store.find_tls_results(day, "a.test")) == {good: 5, bad: 1}
+    await store.remove_tls_results(day, "a.test")
+    assert await store.list_tls_days(before=date(2026, 12, 1)) == [(other, "b.test")]
 
 
 @pytest.mark.parametrize("is_held", [False, True])

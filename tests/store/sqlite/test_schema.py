@@ -18,12 +18,13 @@ from sendryd.model.bulk import BulkChange, BulkState
 from sendryd.model.delivery import TRANSITIONS, DeliveryState
 from sendryd.model.domain import DomainStatus
 from sendryd.model.event import EventType
-from sendryd.model.message import MessageClass, MessageType
+from sendryd.model.message import MessageClass, MessageType, TlsDemand
 from sendryd.model.people import LinkPurpose, SignInMethod
 from sendryd.model.report import ReportFrequency
 from sendryd.model.suppression import SuppressionReason
 from sendryd.model.webhook import NotificationState
 from sendryd.policy.crashes import pause_after_crash
+from sendryd.policy.mtasts import StsMode
 from sendryd.store.errors import SchemaMismatch
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import migrate
@@ -37,6 +38,8 @@ WORDS: dict[tuple[str, str], type[StrEnum]] = {
     ("sending_domain", "status"): DomainStatus,
     ("domain_check", "status"): DomainStatus,
     ("message", "mode"): KeyMode,
+    ("message", "tls_demand"): TlsDemand,
+    ("sts_policy", "mode"): StsMode,
     ("message", "type"): MessageType,
     ("delivery", "state"): DeliveryState,
     ("delivery", "class"): MessageClass,

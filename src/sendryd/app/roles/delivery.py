@@ -7,6 +7,7 @@ from sendryd.app.build import Basics
 from sendryd.app.roles.running import Running, Shared
 from sendryd.app.values import EVERY_ADDRESS
 from sendryd.delivery.contents import Contents
+from sendryd.delivery.dane_lookup import DaneLookup
 from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.dialoguewriter import DialogueWriter
 from sendryd.delivery.laneboard import LanePublisher
@@ -15,10 +16,13 @@ from sendryd.delivery.returnpaths import ReturnPaths
 from sendryd.delivery.scheduler import Scheduler
 from sendryd.delivery.securing import TlsContexts
 from sendryd.delivery.signer import Signer
+from sendryd.delivery.sts_policies import FETCH_TIMEOUT, StsPolicies
 from sendryd.delivery.tls_keeper import TlsKeeper
+from sendryd.delivery.tls_results import TlsResults
 from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import Connection
 from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
+from sendryd.runtime.posting import ClosableClient, LateClient
 from sendryd.runtime.tls import client_context, weak_client_context
 from sendryd.smtp.timeouts import CLIENT_TIMEOUTS
 
@@ -27,9 +31,12 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     """Starts the scheduler, its workers, and what they keep."""
     pool: ConnectionPool[Connection] = ConnectionPool(basics.clock)
     signer = Signer(basics.store, basics.clock)
-    destinations = _destinations(basics)
+    policies, end_fetching = _sts_policies(basics)
+    await policies.load()
+    destinations = _destinations(basics, policies)
     tracer = Tracer(basics.store, basics.clock)
-    worker = _worker(basics, shared, destinations, pool, signer, tracer)
+    results = TlsResults(basics.store, basics.clock) if basics.settings.tls_reports else None
+    worker = _worker(basics, shared, destinations, pool, signer, tracer, results)
     tls_keeper = TlsKeeper(basics.store, worker.tls_memory, basics.clock)
     await tls_keeper.load()
     scheduler = Scheduler(
@@ -50,14 +57,19 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
         "connections": pool.statistics,
         "dns": basics.resolver.statistics,
         "domains": basics.denials.statistics,
+        "sts_policies": policies.statistics,
     }
-    running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run]
+    running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run, policies.run]
+    running.daemons += [results.run] if results is not None else []
     end_reports = await _start_reports(basics, running, scheduler)
 
     async def stop() -> None:
         await scheduler.stop()
         await end_reports()
+        await end_fetching()
         await tls_keeper.store()
+        if results is not None:
+            await results.store()
         await pool.aclose()
         signer.close()
 
@@ -77,7 +89,34 @@ async def _start_reports(basics: Basics, running: Running, scheduler: Scheduler)
     return end
 
 
-def _destinations(basics: Basics) -> Destinations:
+def _sts_policies(basics: Basics) -> tuple[StsPolicies, Callable[[], Awaitable[None]]]:
+    """The policies, and what ends their fetches."""
+    settings = basics.settings
+
+    def load() -> Callable[[], ClosableClient]:
+        from sendryd.runtime.http import AiohttpClient, look_up_in_system
+
+        return partial(
+            AiohttpClient,
+            basics.resolver,
+            basics.clock,
+            allow_private=settings.allow_private_networks,
+            system_lookup=None if settings.dns_resolver else look_up_in_system,
+            tls=client_context(verify=True, ca_file=settings.ca_file),
+            total_timeout=FETCH_TIMEOUT,
+        )
+
+    client = LateClient(load)
+    policies = StsPolicies(basics.resolver, client, basics.store, basics.clock, port=settings.mta_sts_port)
+
+    async def end() -> None:
+        await policies.aclose()
+        await client.aclose()
+
+    return policies, end
+
+
+def _destinations(basics: Basics, policies: StsPolicies) -> Destinations:
     settings = basics.settings
     listened = [each.host for each in (*settings.smtp_listen, *settings.smtps_listen) if each.port == settings.mx_port]
     return Destinations(
@@ -89,13 +128,21 @@ def _destinations(basics: Basics) -> Destinations:
         plan=basics.retry_plan,
         clock=basics.clock,
         rand=basics.rand,
+        policies=policies,
+        dane=DaneLookup(basics.resolver, port=settings.mx_port) if basics.trusts_ad else None,
         own_addresses=frozenset(listened) - EVERY_ADDRESS,
         is_host_own=not EVERY_ADDRESS.isdisjoint(listened),
     )
 
 
 def _worker(
-    basics: Basics, shared: Shared, destinations: Destinations, pool: ConnectionPool[Connection], signer: Signer, tracer: Tracer
+    basics: Basics,
+    shared: Shared,
+    destinations: Destinations,
+    pool: ConnectionPool[Connection],
+    signer: Signer,
+    tracer: Tracer,
+    results: TlsResults | None,
 ) -> Worker:
     settings = basics.settings
     return Worker(
@@ -105,7 +152,9 @@ def _worker(
             destinations=destinations,
             pool=pool,
             contexts=TlsContexts(
-                verified=cache(partial(client_context, verify=True)), unverified=client_context(verify=False), weak=weak_client_context()
+                verified=cache(partial(client_context, verify=True, ca_file=settings.ca_file)),
+                unverified=client_context(verify=False),
+                weak=weak_client_context(),
             ),
             signer=signer,
             clock=basics.clock,
@@ -114,6 +163,7 @@ def _worker(
             mail_log=basics.mail_log,
             tracer=tracer,
             dialogues=basics.dialogues,
+            tls_results=results,
         ),
         WorkerSettings(
             hostname=settings.hostname,

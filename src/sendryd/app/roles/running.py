@@ -126,7 +126,7 @@ def http_client(basics: Basics) -> LateClient:
             basics.clock,
             allow_private=settings.allow_private_networks,
             system_lookup=None if settings.dns_resolver else look_up_in_system,
-            tls=client_context(verify=True),
+            tls=client_context(verify=True, ca_file=settings.ca_file),
         )
 
     return LateClient(load)

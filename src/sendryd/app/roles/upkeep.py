@@ -16,6 +16,7 @@ from sendryd.upkeep.health import HealthKeeper
 from sendryd.upkeep.queue import QueueKeeper
 from sendryd.upkeep.reports import ReportKeeper
 from sendryd.upkeep.retention import Retention
+from sendryd.upkeep.tls_reports import TlsReportKeeper
 
 
 def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: datetime | None) -> None:
@@ -43,3 +44,15 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: da
     running.daemons += [health.run, alerts.run, queue.run, retention.run, domains.run, captures.run, reports.run, endings.run, follower.run]
     bulk = BulkKeeper(basics.store, MailFinder(basics.store), basics.audit, clock=basics.clock, ids=basics.ids)
     running.daemons.append(bulk.run)
+    if settings.tls_reports:
+        tls_reports = TlsReportKeeper(
+            basics.store,
+            intake_of(basics, running, shared),
+            basics.resolver,
+            client,
+            account_id=DEFAULT_ACCOUNT,
+            hostname=settings.hostname,
+            clock=basics.clock,
+            rand=basics.rand,
+        )
+        running.daemons.append(tls_reports.run)

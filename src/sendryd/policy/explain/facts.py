@@ -19,7 +19,7 @@ class Attempt:
     address: str = ""  # of the receiving server
     tried: tuple[str, ...] = ()  # every host tried in this attempt, in order
     by_smarthost: bool = False  # the next hop was the smart host, not the recipient's servers
-    breaks_policy: bool = False  # the server did not match the domain's MTA-STS policy or DANE records
+    policy: str = ""  # the rule of encryption that was not met: `mta-sts`, `dane`, `enforced`
     at_login: bool = False  # the smart host refused our credentials
     is_in_doubt: bool = False  # the connection broke after the whole message had been sent
 

@@ -28,6 +28,11 @@ _CONTENT: Final = tuple(
     )
 )
 _SAID: Final = re.compile(r"[45][0-9]{2}\b")  # a reply of the server, and no sentence of ours
+# What the recipient's policies ask for, by their names.
+_ASKED: Final = {
+    "mta-sts": "a server that it names, with a valid certificate (MTA-STS)",
+    "dane": "a server with the key that its DNS names (DANE)",
+}
 _MEGABYTE: Final = 1_000_000
 _NOT_LOOKED_AT: Final = 2_000  # characters of a reply that are searched
 
@@ -100,8 +105,8 @@ def _bad_domain(facts: Facts, last: Attempt) -> Explanation:
 
 
 def _no_tls(facts: Facts, last: Attempt) -> Explanation:
-    if last.breaks_policy:
-        sentence = f"The server of {facts.domain} is not the one that its policy names. It was not trusted with the mail."
+    if last.policy in _ASKED:
+        sentence = f"The policy of {facts.domain} asks for {_ASKED[last.policy]}, and we found none, so no server got the mail."
         return _explanation(facts, last, sentence, f"This is a fault at {facts.domain} or an attack: tell its owner.")
     if _SAID.match(last.reply):  # it asked for encryption; ours is never refused to be used
         sentence = f"{receiver(facts.domain)} takes mail over encrypted connections only."

@@ -215,6 +215,7 @@ _BY_ENHANCED: Final[dict[tuple[int, int], Category]] = {
     (7, 25): Category.IP_REPUTATION,  # RFC 7372: no reverse DNS
     (7, 26): Category.AUTH_FAILED,  # RFC 7372: several checks
     (7, 28): Category.RATE_LIMITED,
+    (7, 30): Category.TLS_FAILURE,  # RFC 8689 §4.2.1
 }
 _BY_SUBJECT: Final[dict[int, Category]] = {5: Category.PROTOCOL_ERROR, 6: Category.CONTENT_REJECTED}
 _BY_CODE: Final[dict[int, Category]] = {

@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from sendryd.policy.tls import TlsSecurity
 from sendryd.smtp.reply import Reply
 from sendryd.valuetype import valuetype
 
@@ -87,6 +88,7 @@ class Relay:
     duration_ms: int = 0  # of the attempt at this server so far
     connect: float = 0.0  # seconds until TCP was connected, if the connection was opened for this attempt
     handshake: float = 0.0  # seconds for greeting, EHLO, TLS and AUTH, likewise
+    security: TlsSecurity = TlsSecurity.NONE  # what secured the session, or what was to secure it
 
     def __str__(self) -> str:
         return f"{self.host}[{self.address}]:{self.port}"
@@ -111,6 +113,7 @@ class Verdict:
     must_split: bool = False
     # One of the recipients is refused, and the reply does not say which: send to each in a transaction of its own at once.
     must_ask_alone: bool = False
+    unmet: TlsSecurity | None = None  # the policy that was not met: the server got nothing of the mail
     retry_in: timedelta | None = None  # when to try again after a deferral, if not as the retry plan says
 
     @property
@@ -124,6 +127,6 @@ class Verdict:
         return self.kind is Kind.DEFERRED and (self.scope is Scope.SESSION or self.scope is Scope.HOST)
 
 
-def local_verdict(kind: Kind, category: Category, enhanced: str, sentence: str) -> Verdict:
+def local_verdict(kind: Kind, category: Category, enhanced: str, sentence: str, *, unmet: TlsSecurity | None = None) -> Verdict:
     """A verdict without a receiving server's say."""
-    return Verdict(kind=kind, scope=Scope.MESSAGE, category=category, enhanced=enhanced, sentence=sentence)
+    return Verdict(kind=kind, scope=Scope.MESSAGE, category=category, enhanced=enhanced, sentence=sentence, unmet=unmet)

@@ -24,7 +24,7 @@ from sendryd.store.base.health import HealthStore
 from sendryd.store.base.late import LateReport, LateResult, LateStore
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
-from sendryd.store.base.nexthops import MAX_LIMIT_CHANGES, LimitedDestination, NextHopStore, PausedDestination
+from sendryd.store.base.nexthops import MAX_LIMIT_CHANGES, LimitedDestination, NextHopStore, PausedDestination, StoredStsPolicy
 from sendryd.store.base.notify import ClaimedNotification, Notice, NotificationOutcome, NotifyStore
 from sendryd.store.base.paging import Page
 from sendryd.store.base.passkeys import PasskeyStore
@@ -122,6 +122,7 @@ __all__ = [
     "SpoolReport",
     "Standing",
     "Store",
+    "StoredStsPolicy",
     "TemplateStore",
     "TraceRequest",
     "TraceStore",

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, Protocol
 
 from sendryd.model.lane import LaneSnapshot, LimitChange
+from sendryd.policy.mtasts import StsPolicy
+from sendryd.policy.tlsrpt import TlsResult
 
 MAX_LIMIT_CHANGES: Final = 50  # of a next hop: a window goes from 5 to 20 sessions one by one, and back
 
@@ -39,8 +41,18 @@ class LimitedDestination:
         return self.until is not None and self.until <= now
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredStsPolicy:
+    """The MTA-STS policy of a recipient domain, as it was fetched."""
+
+    domain: str
+    record_id: str  # of the TXT record that announced it
+    policy: StsPolicy
+    fetched_at: datetime
+
+
 class NextHopStore(Protocol):
-    """Hosts that did TLS, domains to probe, paused domains, lanes."""
+    """Hosts that did TLS, MTA-STS policies, results of TLS, domains to probe, paused domains, lanes."""
 
     async def note_tls_hosts(self, worked: Mapping[str, datetime], *, keep_since: datetime, most: int) -> None:
         """Stores when hosts last did TLS. Keeps the latest `most` hosts, and none older than `keep_since`."""
@@ -48,6 +60,30 @@ class NextHopStore(Protocol):
 
     async def list_tls_hosts(self) -> list[tuple[str, datetime]]:
         """Hosts that did TLS, and when they last did; the latest come last."""
+        ...
+
+    async def put_sts_policy(self, found: StoredStsPolicy, *, now: datetime, most: int) -> None:
+        """Stores a policy in place of the domain's last. Keeps the latest `most` policies, and none that has expired."""
+        ...
+
+    async def list_sts_policies(self) -> list[StoredStsPolicy]:
+        """The stored policies; those that were fetched last come last."""
+        ...
+
+    async def add_tls_results(self, counted: Sequence[tuple[date, TlsResult, int]], *, most: int) -> None:
+        """Adds to the numbers of sessions of each UTC day. New results beyond `most` stored ones are left out."""
+        ...
+
+    async def list_tls_days(self, *, before: date) -> list[tuple[date, str]]:
+        """Days before one, and the recipient domains with results on each, the oldest first."""
+        ...
+
+    async def find_tls_results(self, day: date, domain: str) -> list[tuple[TlsResult, int]]:
+        """The results of a domain on a day, with the numbers of sessions."""
+        ...
+
+    async def remove_tls_results(self, day: date, domain: str) -> None:
+        """Forgets the results of a domain on a day."""
         ...
 
     async def list_probes(self) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import MESSAGE_PREFIX, AccountId, ApiKeyId, DomainId, MessageId, TemplateId
-from sendryd.model.message import Message, MessageType
+from sendryd.model.message import Message, MessageType, TlsDemand
 from sendryd.store.codec.reading import NUMBER_OR_NONE, TEXT_OR_NONE, Row, Types, check_types, row_of
 from sendryd.store.codec.values import clean, from_ms, from_ms_or_none, to_json, to_ms
 from sendryd.store.errors import RowUnreadable
@@ -34,6 +34,7 @@ _TYPES: Final[Types] = {
     "template_id": NUMBER_OR_NONE,
     "list_id": TEXT_OR_NONE,
     "unsubscribe_url": TEXT_OR_NONE,
+    "tls_demand": str,
 }
 
 
@@ -63,6 +64,7 @@ def message_row(message: Message) -> dict[str, Any]:
         "template_id": message.template_id,
         "list_id": None if message.list_id is None else clean(message.list_id),
         "unsubscribe_url": None if message.unsubscribe_url is None else clean(message.unsubscribe_url),
+        "tls_demand": message.tls_demand.value,
     }
 
 
@@ -100,6 +102,7 @@ def read_message(row: Row) -> Message:
         template_id=None if template_id is None else TemplateId(template_id),
         list_id=row["list_id"],
         unsubscribe_url=row["unsubscribe_url"],
+        tls_demand=TlsDemand(row["tls_demand"]),
     )
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from sendryd.model.lane import LaneSnapshot, LimitCause, LimitChange
-from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination
+from sendryd.policy.tlsrpt import TlsResult
+from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination, StoredStsPolicy
 from sendryd.store.codec.lanes import limit_row
 
 
@@ -15,6 +16,8 @@ class MemoryNextHops:
     def __init__(self) -> None:
         super().__init__()
         self._tls_hosts: dict[str, datetime] = {}
+        self._sts_policies: dict[str, StoredStsPolicy] = {}
+        self._tls_results: dict[tuple[date, TlsResult], int] = {}
         self._probes: set[str] = set()
         self._paused: dict[str, PausedDestination] = {}
         self._limits: dict[str, LimitedDestination] = {}
@@ -29,6 +32,28 @@ class MemoryNextHops:
 
     async def list_tls_hosts(self) -> list[tuple[str, datetime]]:
         return sorted(self._tls_hosts.items(), key=lambda each: each[1])
+
+    async def put_sts_policy(self, found: StoredStsPolicy, *, now: datetime, most: int) -> None:
+        self._sts_policies[found.domain] = found
+        kept = [each for each in await self.list_sts_policies() if each.fetched_at + timedelta(seconds=each.policy.max_age) > now]
+        self._sts_policies = {each.domain: each for each in kept[-most:]}
+
+    async def list_sts_policies(self) -> list[StoredStsPolicy]:
+        return sorted(self._sts_policies.values(), key=lambda each: each.fetched_at)
+
+    async def add_tls_results(self, counted: Sequence[tuple[date, TlsResult, int]], *, most: int) -> None:
+        for day, result, number in counted:
+            if (day, result) in self._tls_results or len(self._tls_results) < most:
+                self._tls_results[day, result] = self._tls_results.get((day, result), 0) + number
+
+    async def list_tls_days(self, *, before: date) -> list[tuple[date, str]]:
+        return sorted({(day, result.domain) for day, result in self._tls_results if day < before})
+
+    async def find_tls_results(self, day: date, domain: str) -> list[tuple[TlsResult, int]]:
+        return [(result, number) for (each, result), number in self._tls_results.items() if (each, result.domain) == (day, domain)]
+
+    async def remove_tls_results(self, day: date, domain: str) -> None:
+        self._tls_results = {key: number for key, number in self._tls_results.items() if (key[0], key[1].domain) != (day, domain)}
 
     async def list_probes(self) -> list[str]:
         return sorted(self._probes)

@@ -131,7 +131,8 @@ CREATE TABLE message (
     tracking            INTEGER NOT NULL DEFAULT 0,  -- 1: opens, 2: clicks
     template_id         INTEGER,
     list_id             TEXT,
-    unsubscribe_url     TEXT
+    unsubscribe_url     TEXT,
+    tls_demand          TEXT NOT NULL DEFAULT 'usual' CHECK (tls_demand IN ('usual', 'required', 'optional'))
 ) STRICT;
 -- Files of the spool, and how many messages refer to each: a file with none can be removed. The row is stored before the file exists.
 CREATE TABLE segment (
@@ -459,6 +460,28 @@ CREATE TABLE tls_host (
     worked_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tls_host_age ON tls_host (worked_at);
+
+-- MTA-STS policies of recipient domains, obeyed until they expire whatever their hosts do meanwhile (RFC 8461).
+CREATE TABLE sts_policy (
+    domain     TEXT PRIMARY KEY,
+    record_id  TEXT NOT NULL,
+    mode       TEXT NOT NULL CHECK (mode IN ('enforce', 'testing', 'none')),
+    mx         TEXT NOT NULL,
+    max_age    INTEGER NOT NULL,
+    fetched_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sts_policy_fetched ON sts_policy (fetched_at);
+CREATE INDEX sts_policy_expiry ON sts_policy (expires_at);
+
+-- How TLS sessions with the mail servers of recipient domains went, by UTC day, until they are reported (RFC 8460). `result` is JSON.
+CREATE TABLE tls_result (
+    day    TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    result TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (day, domain, result)
+) STRICT, WITHOUT ROWID;
 
 -- Domains that an operator wants tried at once, although they may be suspended.
 CREATE TABLE probe (

@@ -6,7 +6,8 @@ first, target, message_id, event_id, amended_id, until, boot
 
 -- columns: message
 id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at, signing_domain_id,
-needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url
+needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url,
+tls_demand
 
 -- name: read_progress
 -- How far the follower has come.

@@ -1,13 +1,15 @@
 """Hosts that did TLS and requests for probes, in SQLite."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import apsw
 
 from sendryd.model.lane import LaneSnapshot, LimitChange
-from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination
+from sendryd.policy.tlsrpt import TlsResult
+from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination, StoredStsPolicy
 from sendryd.store.codec.lanes import lane_row, limit_row, read_lane, read_limit_change
+from sendryd.store.codec.transport import read_sts, read_tls_result, sts_row, tls_result_row
 from sendryd.store.codec.values import from_ms, from_ms_or_none, to_json, to_ms, to_ms_or_none
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import change, fetch_rows
@@ -30,6 +32,41 @@ class NextHops:
     async def list_tls_hosts(self) -> list[tuple[str, datetime]]:
         rows = await self._database.list_rows(SQL["list_tls_hosts"], "tls_host")
         return [(row["host"], from_ms(row["worked_at"])) for row in rows if row is not None]
+
+    async def put_sts_policy(self, found: StoredStsPolicy, *, now: datetime, most: int) -> None:
+        row = sts_row(found)
+
+        def action(connection: apsw.Connection, _batch: object) -> None:
+            change(connection, SQL["put_sts_policy"], **row)
+            change(connection, SQL["prune_sts_policies"], now=to_ms(now), most=most)
+
+        await self._database.write(action)
+
+    async def list_sts_policies(self) -> list[StoredStsPolicy]:
+        rows = await self._database.list_rows(SQL["list_sts_policies"], "sts_policy")
+        return list(self._database.unreadable.keep(rows, read_sts))
+
+    async def add_tls_results(self, counted: Sequence[tuple[date, TlsResult, int]], *, most: int) -> None:
+        rows = [{**tls_result_row(day, result), "number": number} for day, result, number in counted]
+
+        def action(connection: apsw.Connection, _batch: object) -> None:
+            room = most - sum(int(number) for (number,) in connection.execute(SQL["count_tls_results"]))
+            for row in rows:
+                if not change(connection, SQL["add_to_tls_result"], **row) and room > 0:
+                    room -= change(connection, SQL["put_tls_result"], **row)
+
+        await self._database.write(action)
+
+    async def list_tls_days(self, *, before: date) -> list[tuple[date, str]]:
+        rows = await self._database.list_rows(SQL["list_tls_days"], "tls_result", before=before.isoformat())
+        return [(date.fromisoformat(row["day"]), row["domain"]) for row in rows if row is not None]
+
+    async def find_tls_results(self, day: date, domain: str) -> list[tuple[TlsResult, int]]:
+        rows = await self._database.list_rows(SQL["find_tls_results"], "tls_result", day=day.isoformat(), domain=domain)
+        return list(self._database.unreadable.keep(rows, read_tls_result))
+
+    async def remove_tls_results(self, day: date, domain: str) -> None:
+        await self._database.change(SQL["remove_tls_results"], day=day.isoformat(), domain=domain)
 
     async def list_probes(self) -> list[str]:
         return [row["domain"] for row in self._database.fetch_rows(SQL["list_probes"])]

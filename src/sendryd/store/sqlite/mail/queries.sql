@@ -4,7 +4,8 @@
 
 -- columns: message
 id, account_id, api_key_id, mode, reverse_path, author, recipients, subject, internet_message_id, size, created_at, signing_domain_id,
-needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url
+needs_smtputf8, is_8bit, ret, envid, tags, type, scheduled_at, tracking, template_id, list_id, unsubscribe_url,
+tls_demand
 
 -- columns: new_delivery
 id, message_id, account_id, class, site, forward_path, domain, state, due_at, lease_token, lease_node, lease_boot, created_at, delivered_at,
@@ -48,7 +49,7 @@ UPDATE message
 SET reverse_path = :reverse_path, author = :author, recipients = :recipients, subject = :subject, internet_message_id = :internet_message_id,
     size = :size, signing_domain_id = :signing_domain_id, needs_smtputf8 = :needs_smtputf8, is_8bit = :is_8bit, ret = :ret, envid = :envid,
     tags = :tags, type = :type, scheduled_at = :scheduled_at, tracking = :tracking, template_id = :template_id, list_id = :list_id,
-    unsubscribe_url = :unsubscribe_url, segment = :segment, position = :position
+    unsubscribe_url = :unsubscribe_url, tls_demand = :tls_demand, segment = :segment, position = :position
 WHERE id = :id;
 
 -- name: read_content
@@ -508,6 +509,46 @@ DELETE FROM tls_host WHERE worked_at < :keep_since OR host IN (SELECT host FROM 
 -- name: list_tls_hosts
 -- Hosts that did TLS; the latest come last.
 SELECT host, worked_at FROM tls_host ORDER BY worked_at;
+
+-- name: put_sts_policy
+-- Stores the MTA-STS policy of a domain.
+INSERT INTO sts_policy (domain, record_id, mode, mx, max_age, fetched_at, expires_at)
+VALUES (:domain, :record_id, :mode, :mx, :max_age, :fetched_at, :expires_at)
+ON CONFLICT (domain) DO UPDATE SET record_id = excluded.record_id, mode = excluded.mode, mx = excluded.mx, max_age = excluded.max_age,
+    fetched_at = excluded.fetched_at, expires_at = excluded.expires_at;
+
+-- name: prune_sts_policies
+-- Deletes policies that have expired, and all but the latest ones.
+DELETE FROM sts_policy WHERE expires_at <= :now
+OR domain IN (SELECT domain FROM sts_policy ORDER BY fetched_at DESC LIMIT -1 OFFSET :most);
+
+-- name: list_sts_policies
+-- The MTA-STS policies; those fetched last come last.
+SELECT domain, record_id, mode, mx, max_age, fetched_at FROM sts_policy ORDER BY fetched_at;
+
+-- name: count_tls_results
+-- Number of results of TLS sessions.
+SELECT count(*) FROM tls_result;
+
+-- name: add_to_tls_result
+-- Adds sessions to a result.
+UPDATE tls_result SET number = number + :number WHERE day = :day AND domain = :domain AND result = :result;
+
+-- name: put_tls_result
+-- Stores a result of TLS sessions.
+INSERT INTO tls_result (day, domain, result, number) VALUES (:day, :domain, :result, :number);
+
+-- name: list_tls_days
+-- Domains with results of TLS sessions, by day.
+SELECT DISTINCT day, domain FROM tls_result WHERE day < :before ORDER BY day, domain;
+
+-- name: find_tls_results
+-- The results of a domain on a day.
+SELECT day, domain, result, number FROM tls_result WHERE day = :day AND domain = :domain ORDER BY result;
+
+-- name: remove_tls_results
+-- Forgets the results of a domain on a day.
+DELETE FROM tls_result WHERE day = :day AND domain = :domain;
 
 -- name: ask_for_probes
 -- Requests probes of the domains of queued deliveries.
