@@ -22,7 +22,7 @@ URL = "https://hooks.example.com/in"
 async def inbound(tmp_path: Path) -> AsyncIterator[Inbound]:
     store = open_new_store(tmp_path)
     await store.ensure_account(ACCOUNT, "one", ManualClock().now())
-    yield Inbound(Accounts(store), SeededRand(1), allow_private=False)
+    yield Inbound(Accounts(store), store, SeededRand(1), allow_private=False)
     await store.aclose()
 
 

@@ -129,6 +129,14 @@ def test_values_of_the_wrong_kind_are_left_out() -> None:
     assert (bounced.title, bounced.detail, bounced.talk, bounced.took) == ("Bounced", "", (), "")
 
 
+def test_a_bounce_that_was_reported_says_by_whom() -> None:
+    new = Samples().message(["ann@example.org"])
+    reported = {"reported": True, "reported_by": "mx.example.org", "reply": "550 5.1.1 User unknown", "reason": "mx.example.org reports"}
+    _, bounced = entries(new, (EventType.BOUNCED, reported))
+    assert (bounced.title, bounced.detail) == ("Bounced after it was delivered", "Reported by mx.example.org")
+    assert [line.text for line in bounced.talk] == ["550 5.1.1 User unknown"]
+
+
 def test_sizes_and_times() -> None:
     assert [size_text(size) for size in (0, 1023, 5325, 1363149)] == ["0 octets", "1023 octets", "5.2 KB", "1.3 MB"]
     assert moment_of(NOW).stamp.endswith("Z")

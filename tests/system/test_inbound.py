@@ -1,5 +1,6 @@
 """Port 25 by the real program: what other servers report changes the right delivery, once, and nothing else does."""
 
+import hmac
 import json
 import smtplib
 import ssl
@@ -231,3 +232,36 @@ def test_a_null_reverse_path_stays(world: World) -> None:
     code, _ = submit(world.relay, world.live_key, "", ["relay@example.org"], content)
     assert code == 250
     assert world.wait_for_mail("A relay's bounce").envelope_from == ""
+
+
+def test_mail_for_a_verified_domain_and_an_account_is_kept_and_posted(world: World) -> None:
+    host = WebhookHost()
+    world.thread.run(host.start())
+    api = RestClient(world.relay, world.live_key)
+    try:
+        config = api.request("PUT", "/v1/inbound/config", {"url": host.url}).json
+        address = config["inbound_address"]
+        assert address.endswith(f"@{BOUNCES}")
+        text = "From: Ada <ada@example.net>\nTo: shop@example.test\nSubject: A question\n\nWhere is it?\n"
+        for to in (f"anything@{SENDING_DOMAIN}", address):
+            assert report(world, to, text, sender="ada@example.net")[0] == 250
+        world.wait_until(lambda: len(host.received) == 2)
+        world.wait_until(lambda: all(each["webhook_delivered"] for each in api.get("/v1/inbound")["data"]))
+        newest, oldest = api.get("/v1/inbound?limit=2")["data"]
+        assert newest["id"].startswith("inb_")
+        assert (newest["from"], newest["to"], newest["subject"]) == ("ada@example.net", ["shop@example.test"], "A question")
+        assert newest["text"].strip() == "Where is it?"
+        found = newest["headers"]["Authentication-Results"]
+        assert found.startswith("localhost; spf=none smtp.mailfrom=example.net; dkim=none; dmarc=none") or "; spf=none" in found
+        assert api.get(f"/v1/inbound/{oldest['id']}") == oldest
+        told = {json.loads(each.body)["id"]: each for each in host.received}
+        assert set(told) == {newest["id"], oldest["id"]}
+        body = told[newest["id"]]
+        signature = hmac.digest(config["secret"].encode(), body.body, "sha256").hex()
+        assert body.headers["x-sendry-signature"] == f"sha256={signature}"
+        assert RestClient(world.relay, world.test_key).get("/v1/inbound")["data"] == []
+    finally:
+        api.request("PUT", "/v1/inbound/config", {"url": None})
+        world.thread.run(host.aclose())
+    assert report(world, f"x@sub.{SENDING_DOMAIN}", text)[0] == 550
+    assert report(world, f"in-{'0' * 29}@{BOUNCES}", text)[0] == 550

@@ -1,22 +1,48 @@
-"""Operations on the forwarding of received emails."""
+"""Operations on received emails, and on their forwarding."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from sendryd.accounts.account import Accounts
 from sendryd.accounts.webhooks import new_secret
 from sendryd.model.account import AccountSettings, InboundForwarding
-from sendryd.model.ids import AccountId
+from sendryd.model.ids import AccountId, InboundId
+from sendryd.model.inbound import InboundMail
 from sendryd.policy.urlguard import check_url
 from sendryd.runtime.rand import Rand
+from sendryd.store.base import InboundStore, Page
+from sendryd.store.errors import NotFound
 
 
 class Inbound:
-    """Reads and sets where an account's received emails are posted."""
+    """Received emails of accounts, and where they are posted."""
 
-    def __init__(self, accounts: Accounts, rand: Rand, *, allow_private: bool) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        store: InboundStore,
+        rand: Rand,
+        *,
+        allow_private: bool,
+        address: Callable[[AccountId], str | None] = lambda _account_id: None,
+    ) -> None:
+        """`address` gives the address of an account; None where no mail comes in."""
         self._accounts = accounts
+        self._store = store
+        self.address = address
         self._rand = rand
         self._allow_private = allow_private
+
+    async def page(self, account_id: AccountId, *, limit: int, before: InboundId | None) -> Page[InboundMail]:
+        """Received emails, newest first."""
+        return await self._store.page_inbound(account_id, limit=limit, before=before)
+
+    async def find(self, account_id: AccountId, inbound_id: InboundId) -> InboundMail:
+        """One received email. Raises `NotFound`."""
+        found = await self._store.get_inbound(account_id, inbound_id)
+        if found is None:
+            raise NotFound("no such email")
+        return found
 
     async def get(self, account_id: AccountId) -> InboundForwarding:
         """Get the forwarding of an account. Raises `NotFound`."""

@@ -1,7 +1,7 @@
 """The ASGI application: the operations under /v1, the pages beside them, and what happens around every request: its id, its errors."""
 
 import http
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -56,6 +56,7 @@ from sendryd.api.unsubscribes.operations import UnsubscribeHandlers
 from sendryd.api.webhooks.operations import WebhookHandlers
 from sendryd.intake.accept import Intake
 from sendryd.intake.personal import Personaliser
+from sendryd.model.ids import AccountId
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.budget import ContentBudget
 from sendryd.runtime.clock import Clock
@@ -108,6 +109,7 @@ class ApiDependencies:
     smtp_port: int
     allow_private_networks: bool
     budget: ContentBudget
+    inbound_address: Callable[[AccountId], str | None]  # None: no mail comes in
     scratch_dir: Path  # where large bodies and answers are while they come and go
 
     @property
@@ -137,7 +139,9 @@ def create_operations(needs: ApiDependencies) -> list[Operation]:
         OrganizationHandlers(needs.accounts),
         TeamHandlers(needs.people, needs.invitations),
         RegionHandlers(needs.hostname),
-        InboundHandlers(Inbound(needs.accounts, needs.rand, allow_private=needs.allow_private_networks)),
+        InboundHandlers(
+            Inbound(needs.accounts, needs.store, needs.rand, allow_private=needs.allow_private_networks, address=needs.inbound_address)
+        ),
         SystemHandlers(needs.status, needs.latency),
     )
     return [operation for resource in resources for operation in resource.operations()]

@@ -136,6 +136,8 @@ def _entry(event: Event, recipient: str) -> Entry:
     attempt = found.get("attempt")
     if isinstance(attempt, int) and event.type is not EventType.DELIVERED:
         title = f"Try {attempt}: {title[:1].lower()}{title[1:]}"
+    if event.type is EventType.BOUNCED and found.get("reported") is True:
+        title = "Bounced after it was delivered"
     took = found.get("duration_ms")
     has_reply = event.type is not EventType.DELIVERED
     return Entry(
@@ -184,6 +186,9 @@ def _detail(event: Event) -> str:
             return f"By {by}" if by else ""
         case EventType.SUPPRESSED | EventType.COMPLAINED | EventType.UNSUBSCRIBED:
             return _text(event, "reason").replace("_", " ").capitalize()
+    if event.metadata.get("reported") is True:
+        by = _text(event, "reported_by")
+        return f"Reported by {by}" if by else "Reported by another server"
     host, address, tls = _text(event, "host"), _text(event, "address"), _text(event, "tls")
     server = f"{host} ({address})" if host and address and host != address else host or address
     doubt = "may arrive twice" if event.metadata.get("possibly_duplicate") is True else ""

@@ -1,4 +1,4 @@
-"""The addresses that port 25 takes mail for: return paths of deliveries, and those for complaints. Nothing is relayed.
+"""The addresses that port 25 takes mail for: return paths, those for complaints, those of accounts and verified domains. Nothing is relayed.
 
 Reads: deliveries, and the sending domains of those with a return path of their own. A forged return path costs no look-up.
 """
@@ -8,9 +8,9 @@ from typing import Final
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId
-from sendryd.policy.returnpath import read_local_part
+from sendryd.policy.returnpath import read_inbound_local_part, read_local_part
 from sendryd.smtp.address import Mailbox
-from sendryd.store.base import DeliveryView, MailStore
+from sendryd.store.base import DeliveryView, Store
 
 FEEDBACK: Final = frozenset({"fbl", "complaints", "abuse"})  # local parts at the bounce domain: where providers send complaints
 
@@ -27,13 +27,20 @@ class Feedback:
     """An address for complaints."""
 
 
-Target = ReturnPath | Feedback
+@dataclass(frozen=True, slots=True)
+class MailboxOf:
+    """An address of an account, which takes any mail."""
+
+    account_id: AccountId
+
+
+Target = ReturnPath | Feedback | MailboxOf
 
 
 class Addresses:
     """Finds out what an address is for."""
 
-    def __init__(self, store: MailStore, secret: bytes, bounce_domain: str) -> None:
+    def __init__(self, store: Store, secret: bytes, bounce_domain: str) -> None:
         self._store = store
         self._secret = secret
         self._bounce_domain = bounce_domain
@@ -47,15 +54,15 @@ class Addresses:
             return ReturnPath(delivery) if delivery is not None and is_here and delivery.message.mode is KeyMode.LIVE else None
         if mailbox.domain == self._bounce_domain and mailbox.local_part.lower() in FEEDBACK:
             return Feedback()
-        return None
+        if mailbox.domain == self._bounce_domain:
+            account_id = read_inbound_local_part(self._secret, mailbox.local_part)
+            is_known = account_id is not None and await self._store.get_account(account_id) is not None
+            return MailboxOf(account_id) if account_id is not None and is_known else None
+        owner = await self._store.find_receiving_account(mailbox.domain)
+        return MailboxOf(owner) if owner is not None else None
 
     async def _is_own(self, delivery: DeliveryView, domain: str) -> bool:
         """Whether a domain is below the sending domain of a delivery, as its own return path is."""
         number = delivery.message.signing_domain_id
         sending = await self._store.get_domain(number) if number is not None else None
         return sending is not None and domain.endswith(f".{sending.name}")
-
-
-def account_of(target: Target) -> AccountId | None:
-    """The account that an address belongs to."""
-    return target.delivery.message.account_id if isinstance(target, ReturnPath) else None

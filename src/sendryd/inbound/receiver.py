@@ -1,7 +1,8 @@
 """What is done with a message that port 25 has received: it is told apart behind a fence, and recorded before its 250.
 
 Does: a delivery status notification becomes a late bounce of the delivery whose return path it was sent to; a complaint is recorded for the
-delivery that its copy of the message names; automatic replies are noted. Nothing is ever answered by mail.
+delivery that its copy of the message names; automatic replies are noted. Mail for an account is stored, to be shown
+and forwarded. Nothing is ever answered by mail.
 Reads and writes: `store.record_late`, once for each report, durable. A repeated report changes nothing, so that a sender may repeat a message of
 which only a part could be recorded.
 When things fail: what cannot be judged or stored now is put off with a 451; other servers come again.
@@ -13,12 +14,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from sendryd.inbound import replies
-from sendryd.inbound.addresses import ReturnPath, Target
-from sendryd.message.fenced import read_returned
+from sendryd.inbound.addresses import MailboxOf, ReturnPath, Target
+from sendryd.inbound.authentication import Authenticator
+from sendryd.message.fenced import read_mail, read_returned
 from sendryd.message.reports.report import Report, ReportKind
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
-from sendryd.model.ids import DELIVERY_PREFIX, DeliveryId, EventId, SuppressionId, format_id
+from sendryd.model.ids import DELIVERY_PREFIX, INBOUND_PREFIX, AccountId, DeliveryId, EventId, InboundId, SuppressionId, format_id
+from sendryd.model.inbound import InboundAttachment, InboundContent, InboundMail
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.address_key import normalise_address
 from sendryd.policy.replies.reports import judge_status
@@ -30,7 +33,7 @@ from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.maillog import MailLog, outcome_fields
 from sendryd.smtp.reply import Reply
-from sendryd.store.base import DeliveryView, LateReport, LateResult, MailStore, NewEvent, NewSuppression
+from sendryd.store.base import DeliveryView, LateReport, LateResult, NewEvent, NewSuppression, Store
 from sendryd.store.errors import StoreError
 
 MAX_JUDGED: Final = 1024 * 1024  # octets of a message that are looked at: reports are at the beginning, the copy of the message follows
@@ -47,18 +50,22 @@ class Received:
     """A message as it came."""
 
     content: bytes
-    is_null_sender: bool
+    reverse_path: str  # empty: the null one
     targets: Sequence[Target]  # at least one
     client: str  # the IP address
+    hello: str  # the name that the client gave
     lane: int  # of the fence: one for each network
 
 
 class Receiver:
     """Judges messages and records what they say."""
 
-    def __init__(self, store: MailStore, fence: Fence, secret: bytes, *, clock: Clock, ids: IdSource, mail_log: MailLog) -> None:
+    def __init__(
+        self, store: Store, fence: Fence, authenticator: Authenticator, secret: bytes, *, clock: Clock, ids: IdSource, mail_log: MailLog
+    ) -> None:
         self._store = store
         self._fence = fence
+        self._authenticator = authenticator
         self._secret = secret
         self._clock = clock
         self._ids = ids
@@ -67,29 +74,66 @@ class Receiver:
 
     def statistics(self) -> Mapping[str, float]:
         """For /metrics."""
-        return {f"{word}_total": float(self._counts[word]) for word in ("bounced", "complained", "noted", "refused", "put_off")}
+        return {f"{word}_total": float(self._counts[word]) for word in ("bounced", "complained", "mail", "noted", "refused", "put_off")}
 
     async def receive(self, mail: Received) -> Reply:
         """Takes a message. Returns the reply to its end: 250 only once all that it says is stored."""
         if _hops(mail.content) > MAX_HOPS:
             return self._refuse(mail, replies.TOO_MANY_HOPS, "loop")
+        accounts = dict.fromkeys(each.account_id for each in mail.targets if isinstance(each, MailboxOf))
+        reported = [each for each in mail.targets if not isinstance(each, MailboxOf)]
         try:
-            report = await self._judge(mail)
-            if report.kind is ReportKind.OTHER:
-                return self._refuse(mail, replies.REPORTS_ONLY, "no report")
-            for target in mail.targets:
-                if not await self._apply(report, target, mail):
-                    return self._put_off("the outcome is not stored yet", mail)
+            if reported:
+                report = await self._judge(mail)
+                if report.kind is ReportKind.OTHER and not accounts:
+                    return self._refuse(mail, replies.REPORTS_ONLY, "no report")
+                for target in reported:
+                    if not await self._apply(report, target, mail):
+                        return self._put_off("the outcome is not stored yet", mail)
+            if accounts:
+                await self._keep(mail, list(accounts))
+        except TooCostly:
+            return self._refuse(mail, replies.UNREADABLE, "too costly to read")
         except (FenceUnavailable, StoreError) as error:
             return self._put_off(repr(error), mail)
         return replies.RECEIVED
 
     async def _judge(self, mail: Received) -> Report:
         try:
-            found = await self._fence.run(read_returned, mail.content[:MAX_JUDGED], mail.is_null_sender, lane=mail.lane)
+            found = await self._fence.run(read_returned, mail.content[:MAX_JUDGED], not mail.reverse_path, lane=mail.lane)
         except TooCostly:
             return Report(kind=ReportKind.OTHER)
         return Report.from_json(found)
+
+    async def _keep(self, mail: Received, accounts: Sequence[AccountId]) -> None:
+        """Stores a mail for each account that it is for. Raises `TooCostly`, `FenceUnavailable`, `StoreError`."""
+        authenticator = self._authenticator
+        found = await self._fence.run(read_mail, mail.content, lane=mail.lane)
+        results = await authenticator.judge(mail.content, client=mail.client, hello=mail.hello, reverse_path=mail.reverse_path)
+        content = InboundContent(
+            author=found["author"] or mail.reverse_path,
+            to=tuple(found["to"]),
+            cc=tuple(found["cc"]),
+            subject=found["subject"],
+            text=found["text"],
+            html=found["html"],
+            headers=(
+                authenticator.field(results),
+                *((name, value) for name, value in found["headers"] if not authenticator.is_own(name, value)),
+            ),
+            attachments=tuple(
+                InboundAttachment(filename=name, content_type=kind, size=size, content_id=number)
+                for name, kind, size, number in found["attachments"]
+            ),
+        )
+        now = self._clock.now()
+        mails = [
+            InboundMail(id=InboundId(self._ids.next()), account_id=each, content=content, created_at=now, due_at=now) for each in accounts
+        ]
+        await self._store.add_inbound(mails)
+        self._counts["mail"] += len(mails)
+        for each in mails:
+            log.info("mail_received", id=format_id(INBOUND_PREFIX, each.id), client=mail.client, size=len(mail.content))
 
     def _refuse(self, mail: Received, reply: Reply, reason: str) -> Reply:
         self._counts["refused"] += 1

@@ -58,6 +58,7 @@ class InboundSession:
         self._is_stopping = False
         self._is_waiting = False
         self._ends = context.clock.monotonic() + SESSION_TIMEOUT
+        self._hello = ""
         self._mail: MailFrom | None = None
         self._targets: dict[str, Target] = {}  # by forward-path
         self._held = 0  # octets of content that are counted
@@ -141,6 +142,7 @@ class InboundSession:
             case Connected():
                 machine.reply(replies.greeting(self._context.hostname))
             case Hello():
+                self._hello = event.name
                 self._forget()
                 machine.accept_hello()
             case StartTLSRequested():
@@ -212,9 +214,10 @@ class InboundSession:
         self._flush()
         received = Received(
             content=event.content,
-            is_null_sender=mail.path.mailbox is None,
+            reverse_path=str(mail.path.mailbox) if mail.path.mailbox else "",
             targets=tuple(self._targets.values()),
             client=self._stream.peer.host,
+            hello=self._hello,
             lane=hash(self._network) % MAX_LANES,
         )
         return await self._context.receiver.receive(received)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sendryd.message.framing import Pictures, Scheme, frame_html, remote_pictures
+from sendryd.message.incoming import Incoming, read_incoming
 from sendryd.message.insights import Check, examine
 from sendryd.message.plaintext import html_to_text
 from sendryd.message.reports.read import read_report
@@ -45,6 +46,11 @@ def examine_message(content: bytes, is_marketing: bool) -> list[Check]:
 def read_returned(content: bytes, is_null_sender: bool) -> Report:
     """What a message that came back is, and what it says."""
     return read_report(content, is_null_sender=is_null_sender)
+
+
+def read_mail(content: bytes) -> Incoming:
+    """What a person sees of a mail that came in."""
+    return read_incoming(content)
 
 
 def frame_message(html: str, base: str, inline: Mapping[str, int], is_remote_shown: bool, scheme: str) -> bytes:

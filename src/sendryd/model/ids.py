@@ -27,6 +27,7 @@ MembershipId = NewType("MembershipId", int)
 AuditId = NewType("AuditId", int)
 DkimKeyId = NewType("DkimKeyId", int)
 BulkJobId = NewType("BulkJobId", int)
+InboundId = NewType("InboundId", int)
 
 MESSAGE_PREFIX: Final = "em"
 TEST_MESSAGE_PREFIX: Final = "te"
@@ -49,6 +50,7 @@ PERSON_PREFIX: Final = "usr"
 MEMBERSHIP_PREFIX: Final = "mem"
 AUDIT_PREFIX: Final = "aud"
 BULK_JOB_PREFIX: Final = "bulk"
+INBOUND_PREFIX: Final = "inb"
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}

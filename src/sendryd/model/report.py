@@ -26,6 +26,7 @@ class Counts:
     clicked: int = 0
     bounced: int = 0
     complained: int = 0
+    received: int = 0  # mails that came in, which are no deliveries; only without a filter, and as long as they are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

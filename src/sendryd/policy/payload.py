@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.event import Event, EventType
-from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, NOTIFICATION_PREFIX, format_id
+from sendryd.model.ids import EVENT_PREFIX, INBOUND_PREFIX, MESSAGE_PREFIX, NOTIFICATION_PREFIX, format_id
+from sendryd.model.inbound import InboundMail
 from sendryd.model.moment import timestamp
 from sendryd.model.webhook import Notification
 
@@ -58,6 +59,32 @@ def payload_of(notification: Notification) -> dict[str, Any]:
         "created_at": timestamp(created_at),
         "test": notification.mode is KeyMode.TEST,
         "data": _mail_data(event) if event is not None else dict(notification.body or {}),
+    }
+
+
+def inbound_payload(mail: InboundMail) -> dict[str, Any]:
+    """A mail that came in, as the API shows it and as it is posted."""
+    content = mail.content
+    return {
+        "id": format_id(INBOUND_PREFIX, mail.id),
+        "from": content.author,
+        "to": list(content.to),
+        "cc": list(content.cc),
+        "subject": content.subject,
+        "text": content.text,
+        "html": content.html,
+        "headers": dict(reversed(content.headers)),  # of several fields of one name the first counts
+        "attachments": [
+            {
+                "filename": each.filename,
+                "contentType": each.content_type,
+                "size": each.size,
+                **({"contentId": each.content_id} if each.content_id else {}),
+            }
+            for each in content.attachments
+        ],
+        "webhook_delivered": mail.is_forwarded,
+        "created_at": timestamp(mail.created_at),
     }
 
 

@@ -52,6 +52,16 @@ def sign(
     }
 
 
+def sign_with_any(secret: str, body: bytes, *, identity: str, timestamp: int, scheme: Scheme = "body") -> dict[str, str]:
+    """As `sign`, for a secret that its owner may have chosen. One that is no webhook secret gives no headers of Standard Webhooks."""
+    try:
+        return sign(secret, body, identity=identity, timestamp=timestamp, scheme=scheme)
+    except ValueError:
+        timestamped = f"t={timestamp},v1={_timestamped(secret, body, str(timestamp))}"
+        plain = timestamped if scheme == "timestamped" else f"sha256={_bare(secret, body)}"
+        return {"X-Sendry-Signature": plain, "Sendry-Signature": timestamped, "webhook-id": identity, "webhook-timestamp": str(timestamp)}
+
+
 def recognise(pasted: str, body: bytes, secrets: Sequence[str], *, identity: str = "", timestamp: str = "") -> str | None:
     """The secret that made one of the signatures in a text: headers as a log has them, or a bare value. None: none of these secrets did.
 

@@ -159,6 +159,7 @@ class ApiWorld:
             smtp_port=587,
             allow_private_networks=False,
             budget=self.budget,
+            inbound_address=lambda _account_id: None,
             scratch_dir=Path(tempfile.gettempdir()),
         )
 

@@ -54,6 +54,7 @@ class Aggregate(StrEnum):
     API_LOG = auto()
     AUDIT = auto()
     HEALTH = auto()
+    INBOUND = auto()
     BULK = auto()
     NOTIFICATIONS = auto()
     PASSKEYS = auto()
@@ -72,6 +73,7 @@ _REST: Final = {
     Aggregate.API_LOG,
     Aggregate.AUDIT,
     Aggregate.HEALTH,
+    Aggregate.INBOUND,
     Aggregate.BULK,
     Aggregate.NOTIFICATIONS,
     Aggregate.PASSKEYS,

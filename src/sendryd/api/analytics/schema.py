@@ -287,7 +287,7 @@ def counts_json(counts: Counts) -> ActivityCounts:
         "clicked": counts.clicked,
         "bounced": counts.bounced,
         "complained": counts.complained,
-        "inbound_received": 0,  # sendryd receives no inbound mail
+        "inbound_received": counts.received,
     }
 
 

@@ -1,4 +1,4 @@
-"""Mail that comes in: where it is to be posted. None comes in yet, so that lists are empty and there is no address."""
+"""Mail that comes in, and where it is posted."""
 
 from typing import Final
 
@@ -8,11 +8,12 @@ from sendryd.api.framework.bodies import PageQuery
 from sendryd.api.framework.group import Group, public_id
 from sendryd.api.framework.operation import Call, Operation
 from sendryd.api.framework.requests import invalid, not_found, parse_cursor
-from sendryd.api.inbound.schema import InboundConfig, InboundConfigBody, InboundEmail, config_json
+from sendryd.api.inbound.schema import InboundConfig, InboundConfigBody, InboundEmail, config_json, email_json
+from sendryd.model.apikey import KeyMode
+from sendryd.model.ids import INBOUND_PREFIX, InboundId, parse_id
 from sendryd.policy.urlguard import UrlRefused
 
 GROUP: Final = Group("Inbound", "Received emails.", {"inbound": public_id("a received email", "inb", "Received email")})
-INBOUND_PREFIX: Final = "inb"
 
 
 class InboundHandlers:
@@ -31,26 +32,30 @@ class InboundHandlers:
         ]
 
     async def list(self, call: Call[None, PageQuery]) -> Page[InboundEmail]:
-        """List received emails.
+        """List received emails, newest first, of the last 30 days.
 
-        This server receives no mail yet: the list is empty.
+        A test key sees none: what comes in is live mail.
         """
-        parse_cursor(call.query.cursor, int, INBOUND_PREFIX)
-        return page([], has_more=False)
+        before = parse_cursor(call.query.cursor, InboundId, INBOUND_PREFIX)
+        if call.key.mode is not KeyMode.LIVE:
+            return page([], has_more=False)
+        found = await self._inbound.page(call.key.account_id, limit=call.query.limit, before=before)
+        return page([email_json(each) for each in found.items], has_more=found.has_more)
 
-    async def get(self, _call: Call[None, None]) -> InboundEmail:
-        """Get a received email.
-
-        This server receives no mail yet: the answer is a 404.
-        """
-        raise not_found("Received email")
+    async def get(self, call: Call[None, None]) -> InboundEmail:
+        """Get a received email."""
+        number = parse_id(call.params["id"], INBOUND_PREFIX)
+        if number is None or call.key.mode is not KeyMode.LIVE:
+            raise not_found("Received email")
+        return email_json(await self._inbound.find(call.key.account_id, InboundId(number)))
 
     async def get_config(self, call: Call[None, None]) -> InboundConfig:
         """Get where received emails are posted.
 
         Only a live key with full access sees the secret and the whole URL.
         """
-        return config_json(await self._inbound.get(call.key.account_id), call.key)
+        account_id = call.key.account_id
+        return config_json(await self._inbound.get(account_id), call.key, self._inbound.address(account_id))
 
     async def set_config(self, call: Call[InboundConfigBody, None]) -> InboundConfig:
         """Set where received emails are posted.
@@ -62,4 +67,4 @@ class InboundHandlers:
             forwarding = await self._inbound.set(call.key.account_id, url=body.url, secret=body.secret)
         except UrlRefused as error:
             raise invalid("url", str(error)) from None
-        return config_json(forwarding, call.key)
+        return config_json(forwarding, call.key, self._inbound.address(call.key.account_id))

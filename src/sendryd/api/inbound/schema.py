@@ -1,6 +1,6 @@
 """Mail that comes in, and where it is posted, as requests and answers have them. Pure."""
 
-from typing import Annotated, NotRequired
+from typing import Annotated, NotRequired, cast
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -9,6 +9,8 @@ from sendryd.api.framework.bodies import Body, Line
 from sendryd.model.account import InboundForwarding
 from sendryd.model.actor import Actor
 from sendryd.model.apikey import KeyMode
+from sendryd.model.inbound import InboundMail
+from sendryd.policy.payload import inbound_payload
 from sendryd.policy.permissions import may_see_secrets, may_see_url
 from sendryd.policy.urlguard import origin_of
 
@@ -55,9 +57,14 @@ class InboundConfig(TypedDict):
     secret: str | None
 
 
-def config_json(forwarding: InboundForwarding, actor: Actor) -> InboundConfig:
+def email_json(mail: InboundMail) -> InboundEmail:
+    """A received email."""
+    return cast("InboundEmail", inbound_payload(mail))
+
+
+def config_json(forwarding: InboundForwarding, actor: Actor, address: str | None = None) -> InboundConfig:
     """Where mail that comes in is posted, as much as this key may see of it."""
     url = forwarding.url
     if url is not None and not may_see_url(actor, KeyMode.LIVE):
         url = origin_of(url)
-    return {"inbound_address": None, "url": url, "secret": forwarding.secret if may_see_secrets(actor) else None}
+    return {"inbound_address": address, "url": url, "secret": forwarding.secret if may_see_secrets(actor) else None}

@@ -18,7 +18,7 @@ from sendryd.api.health import Health
 from sendryd.api.system.uptime import DELIVERY, SMTP, WEBHOOKS, StatusBook
 from sendryd.app.build import Basics, flatten
 from sendryd.app.roles.dashboard import dashboard_routes
-from sendryd.app.roles.running import Running, Shared, intake_of, invitations_of
+from sendryd.app.roles.running import Running, Shared, inbound_address_of, intake_of, invitations_of
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.tls import server_context
 from sendryd.tracking.app import TrackingDependencies, routes
@@ -85,6 +85,7 @@ def _dependencies(basics: Basics, running: Running, shared: Shared, smtp_port: i
         public_url=shared.public_url,
         secret=shared.secret,
         budget=shared.budget,
+        inbound_address=inbound_address_of(basics, shared),
         scratch_dir=settings.data_dir,
     )
 

@@ -113,6 +113,16 @@ def intake_of(basics: Basics, running: Running, shared: Shared) -> "Intake":
     return running.intake
 
 
+def inbound_address_of(basics: Basics, shared: Shared) -> Callable[[AccountId], str | None]:
+    """The address at which each account receives mail; None where port 25 is not open, or there is no domain for it."""
+    from sendryd.policy.returnpath import make_inbound_address
+
+    settings = basics.settings
+    if not settings.inbound_listen or not settings.bounce_domain:
+        return lambda _account_id: None
+    return lambda account_id: make_inbound_address(shared.return_secret, account_id, settings.bounce_domain)
+
+
 def http_client(basics: Basics) -> LateClient:
     """A client for requests to other people's servers. Who makes it closes it."""
     settings = basics.settings

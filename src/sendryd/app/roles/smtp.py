@@ -5,6 +5,7 @@ from typing import Final
 from sendryd.app.build import Basics
 from sendryd.app.roles.running import Running, Shared, Sockets, intake_of
 from sendryd.inbound.addresses import Addresses
+from sendryd.inbound.authentication import Authenticator
 from sendryd.inbound.context import InboundContext
 from sendryd.inbound.listener import InboundListener
 from sendryd.inbound.receiver import Receiver
@@ -63,7 +64,13 @@ async def start_inbound(basics: Basics, running: Running, shared: Shared, certif
         return
     settings = basics.settings
     receiver = Receiver(
-        basics.store, basics.fences.inbound, shared.return_secret, clock=basics.clock, ids=basics.ids, mail_log=basics.mail_log
+        basics.store,
+        basics.fences.inbound,
+        Authenticator(basics.resolver, settings.hostname, basics.clock),
+        shared.return_secret,
+        clock=basics.clock,
+        ids=basics.ids,
+        mail_log=basics.mail_log,
     )
     context = InboundContext(
         hostname=settings.hostname,

@@ -1,8 +1,10 @@
 """The role `webhooks`: tells webhooks what they are owed."""
 
+from sendryd.accounts.account import Accounts
 from sendryd.app.build import Basics
 from sendryd.app.roles.running import Running, http_client
 from sendryd.notify.dispatcher import Dispatcher
+from sendryd.notify.forwarding import Forwarder
 
 
 def start_webhooks(basics: Basics, running: Running) -> None:
@@ -20,7 +22,16 @@ def start_webhooks(basics: Basics, running: Running) -> None:
     )
     running.dispatcher = dispatcher
     running.statistics["webhooks"] = dispatcher.statistics
-    running.daemons.append(dispatcher.run)
+    forwarder = Forwarder(
+        basics.store,
+        Accounts(basics.store),
+        client,
+        delays=settings.webhook_retry_schedule,
+        scheme=settings.webhook_signature,
+        clock=basics.clock,
+        rand=basics.rand,
+    )
+    running.daemons += [dispatcher.run, forwarder.run]
 
     async def stop() -> None:
         await dispatcher.stop()

@@ -21,6 +21,7 @@ from sendryd.store.base.dkimkeys import DkimKeyStore, NewDkimKey
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.figures import DAYS_KEPT, HOURS_KEPT, MINUTES_KEPT, FigureStore
 from sendryd.store.base.health import HealthStore
+from sendryd.store.base.inbound import InboundStore
 from sendryd.store.base.late import LateReport, LateResult, LateStore
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import ListStore, NewSuppression, NewUnsubscribe
@@ -78,6 +79,7 @@ __all__ = [
     "HealthStore",
     "HeldBy",
     "Hits",
+    "InboundStore",
     "IndexState",
     "LateReport",
     "LateResult",
@@ -169,6 +171,7 @@ class Store(
     AuditStore,
     HealthStore,
     BulkStore,
+    InboundStore,
     Protocol,
 ):
     """The whole store, as the composition root builds it."""

@@ -702,3 +702,16 @@ CREATE TABLE bulk_batch (
     deliveries TEXT NOT NULL,  -- JSON: ids
     PRIMARY KEY (job_id, number)
 ) STRICT, WITHOUT ROWID;
+
+-- Mail that came in for accounts.
+CREATE TABLE inbound_mail (
+    id           INTEGER PRIMARY KEY,
+    account_id   INTEGER NOT NULL,
+    content      TEXT NOT NULL,     -- JSON of InboundContent
+    created_at   INTEGER NOT NULL,
+    is_forwarded INTEGER NOT NULL,  -- 1: the URL of the account has taken it
+    attempts     INTEGER NOT NULL,  -- to post it
+    due_at       INTEGER            -- when it is posted next; NULL: not any more
+) STRICT;
+CREATE INDEX inbound_mail_account ON inbound_mail (account_id, id);
+CREATE INDEX inbound_mail_due ON inbound_mail (due_at) WHERE due_at IS NOT NULL;

@@ -17,6 +17,7 @@ from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.store.sqlite.engine.upkeep import EngineUpkeep
 from sendryd.store.sqlite.health.adapter import Health
+from sendryd.store.sqlite.inbound.adapter import Inbound
 from sendryd.store.sqlite.lists.adapter import Lists
 from sendryd.store.sqlite.lists.suppressed import Suppressed
 from sendryd.store.sqlite.mail.adapter import Mail
@@ -31,7 +32,21 @@ from sendryd.store.sqlite.webhooks.adapter import Webhooks
 
 
 class SqliteStore(
-    Audited, Mail, Accounts, BulkJobs, DkimKeys, Health, Lists, People, Passkeys, Reports, Templates, Webhooks, Derived, EngineUpkeep
+    Audited,
+    Mail,
+    Accounts,
+    BulkJobs,
+    DkimKeys,
+    Health,
+    Inbound,
+    Lists,
+    People,
+    Passkeys,
+    Reports,
+    Templates,
+    Webhooks,
+    Derived,
+    EngineUpkeep,
 ):
     """`Store` in one file of the data directory, with the contents of messages in files beside it."""
 

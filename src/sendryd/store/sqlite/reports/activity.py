@@ -58,8 +58,11 @@ facts AS (
     SELECT kind, message_id, moment, delivery_id{kept} FROM fact
     UNION ALL
     SELECT 'sent', message_id, min(moment), delivery_id{kept} FROM fact WHERE kind IN ('delivered', 'bounced') GROUP BY message_id, delivery_id
+    {received}
 )
 """
+_RECEIVED: Final = """UNION ALL SELECT 'received', NULL, created_at, NULL FROM inbound_mail
+    WHERE account_id = :account AND id >= :first AND id < :last AND created_at >= :start AND created_at < :end"""
 _MESSAGE: Final = "JOIN message ON message.id = event.message_id"
 _TAGGED: Final = """AND EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(message.tags) THEN message.tags ELSE '[]' END) AS tag
     WHERE tag.value ->> 0 = :tag AND (:tag_value IS NULL OR tag.value ->> 1 = :tag_value))"""
@@ -105,12 +108,13 @@ class Activity:
     _database: Database
 
     async def count_activity(self, account_id: AccountId, which: ReportFilter) -> Counts:
-        rows = await self._read_facts(account_id, which, "SELECT kind, count(*) FROM facts GROUP BY kind")
+        rows = await self._read_facts(account_id, which, "SELECT kind, count(*) FROM facts GROUP BY kind", counts_received=True)
         return _counts(rows)
 
     async def list_activity(self, account_id: AccountId, which: ReportFilter, granularity: Granularity) -> list[Bucket]:
         bucket = _BUCKETS[granularity].format("moment")
-        rows = await self._read_facts(account_id, which, f"SELECT {bucket} AS start, kind, count(*) FROM facts GROUP BY 1, 2 ORDER BY 1")
+        query = f"SELECT {bucket} AS start, kind, count(*) FROM facts GROUP BY 1, 2 ORDER BY 1"
+        rows = await self._read_facts(account_id, which, query, counts_received=True)
         return [Bucket(start=from_ms(start), counts=_counts(found)) for (start,), found in _grouped(rows, 1)]
 
     async def break_down(self, account_id: AccountId, which: ReportFilter, by: str, *, limit: int) -> list[Breakdown]:
@@ -132,9 +136,18 @@ class Activity:
         return cohorts
 
     async def _read_facts(
-        self, account_id: AccountId, which: ReportFilter, query: str, *, columns: str = "", kept: str = ""
+        self,
+        account_id: AccountId,
+        which: ReportFilter,
+        query: str,
+        *,
+        columns: str = "",
+        kept: str = "",
+        counts_received: bool = False,
     ) -> list[tuple[Any, ...]]:
-        """Runs a query over the facts that match the filter. `columns` of events and their names, `kept`, are added to the facts."""
+        """Runs a query over the facts that match the filter. `columns` of events and their names, `kept`, are added to the facts. Inbound mail has none
+        of them.
+        """
         values: dict[str, Any] = {
             "account": account_id,
             "first": first_id(which.start - ID_SLACK),
@@ -154,7 +167,12 @@ class Activity:
             joins += f" {_SENDING_DOMAIN}"
             conditions += f" AND {_DOMAIN_NAME} = :domain"
         # The mode is written out, not bound: only then can the planner use the index of the few test rows.
-        text = _FACTS.format(joins=joins, conditions=conditions, mode=KeyMode(which.mode).value, columns=columns, kept=kept) + query
+        has_received = counts_received and which.mode is KeyMode.LIVE and which.tag is None and which.domain is None
+        received = _RECEIVED if has_received else ""
+        text = (
+            _FACTS.format(joins=joins, conditions=conditions, mode=KeyMode(which.mode).value, columns=columns, kept=kept, received=received)
+            + query
+        )
 
         def work(connection: apsw.Connection) -> list[tuple[Any, ...]]:
             if "author_domain" in text:
