@@ -27,7 +27,8 @@ from sendryd.model.moment import timestamp
 from sendryd.store.base import SpoolReport
 from sendryd.store.dialoguefiles import FOLDER as DIALOGUES
 from sendryd.store.sqlite.engine.connection import FILE_NAME, SPOOL_NAME
-from sendryd.store.sqlite.snapshot import check_snapshot, doubt_waiting, take_snapshot
+from sendryd.store.sqlite.mail.restoring import doubt_waiting
+from sendryd.store.sqlite.snapshot import check_snapshot, take_snapshot
 from sendryd.store.sqlite.store import open_store
 
 RESTORING: Final = f"restore{UNFINISHED}"  # the folder, in the data directory, of a restoration that has not ended

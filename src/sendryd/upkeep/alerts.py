@@ -45,7 +45,7 @@ class AlertKeeper:
         public_url: str,
         clock: Clock,
     ) -> None:
-        """`account_id` is the installation's account: its people are told of Health and of every account's queue, too."""
+        """`account_id` is the installation's account: its people also hear of Health and of every account's queue."""
         self._store = store
         self._attention = attention
         self._notices = notices

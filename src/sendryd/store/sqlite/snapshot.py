@@ -1,4 +1,4 @@
-"""The state of a database at one moment, as a file; and what is done to it before it is used again.
+"""The state of a database at one moment, as a file.
 
 The copy is made in one read transaction, so the process that writes the database goes on meanwhile; only its log grows.
 """
@@ -12,7 +12,6 @@ import apsw
 from sendryd.store.errors import StoreUnavailable
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.connection import FILE_NAME, check_engine, open_connection, translated
-from sendryd.store.sqlite.mail.queries import SQL
 
 MAX_FAULTS: Final = 3  # in the line that tells of damage
 
@@ -47,16 +46,5 @@ def check_snapshot(path: Path) -> None:
             if faults != ["ok"]:
                 raise StoreUnavailable(f"its database is damaged: {'; '.join(faults)}")
             migrate.pending(connection)
-        finally:
-            connection.close()
-
-
-def doubt_waiting(data_dir: Path) -> int:
-    """Marks all deliveries that wait as possible duplicates. Returns how many wait. Raises `StoreError`."""
-    with translated():
-        connection = open_connection(data_dir / FILE_NAME, may_create=False)
-        try:
-            connection.execute(SQL["doubt_waiting"])
-            return connection.changes()
         finally:
             connection.close()

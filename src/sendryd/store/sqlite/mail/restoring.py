@@ -1,0 +1,17 @@
+"""What is done to the mail of a restored database before it is used again."""
+
+from pathlib import Path
+
+from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection, translated
+from sendryd.store.sqlite.mail.queries import SQL
+
+
+def doubt_waiting(data_dir: Path) -> int:
+    """Marks all deliveries that wait as possible duplicates. Returns how many wait. Raises `StoreError`."""
+    with translated():
+        connection = open_connection(data_dir / FILE_NAME, may_create=False)
+        try:
+            connection.execute(SQL["doubt_waiting"])
+            return connection.changes()
+        finally:
+            connection.close()
