@@ -18,6 +18,7 @@ KEY = TlsaRecord(3, 1, 1, b"\xab" * 32)
     [
         (("v=TLSRPTv1; rua=mailto:tls@a.test",), ("mailto:tls@a.test",)),
         (("v=TLSRPTv1;rua=https://r.a.test/v1 , mailto:tls@a.test;", "other"), ("https://r.a.test/v1", "mailto:tls@a.test")),
+        (("v=TLSRPTv1; rua=https://r.a.test/\ufffd,mailto:\u00fc@a.test,mailto:a b@a.test,mailto:a@a.test?x",), ()),
         (("v=TLSRPTv1; rua=http://r.a.test/v1,ftp://x,mailto:",), ()),
         (("v=TLSRPTv1; rua=" + ",".join(f"mailto:{number}@a.test" for number in range(9)),), tuple(f"mailto:{n}@a.test" for n in range(3))),
         (("v=TLSRPTv1; rua=mailto:a@a.test", "v=TLSRPTv1; rua=mailto:b@a.test"), ()),

@@ -17,8 +17,9 @@ from sendryd.valuetype import valuetype
 RECORD_LABEL: Final = "_smtp._tls"  # RFC 8460 §3
 MAX_DESTINATIONS: Final = 3  # addresses that get a report; honest records have one or two
 MAX_DETAILS: Final = 100  # failures of one policy that a report lists, the most frequent ones
-_MAILTO: Final = re.compile(r"mailto:([^\s?,;!]{1,254})", re.ASCII | re.IGNORECASE)
-_HTTPS: Final = re.compile(r"https://[^\s,;!]{1,2000}", re.ASCII | re.IGNORECASE)
+# Printable ASCII but for what ends an address: RFC 8460 §3 has `,`, `;` and `!` percent-encoded.
+_MAILTO: Final = re.compile(r'mailto:["-+\--:<->@-~]{1,254}', re.ASCII | re.IGNORECASE)
+_HTTPS: Final = re.compile(r'https://["-+\--:<-~]{1,2000}', re.ASCII | re.IGNORECASE)
 
 
 class PolicyType(StrEnum):
