@@ -67,7 +67,8 @@ def test_mail_under_a_policy_goes_to_the_server_that_it_names_and_says_so(receiv
     assert (delivered["tls_security"], delivered["host"]) == ("mta-sts", "good.mx.test")
     assert receivers.event(receivers.send("testing.test"), "delivered")["tls_security"] == "opportunistic"
     assert receivers.event(receivers.send("example.org"), "delivered")["tls_security"] == "opportunistic"
-    assert b"Subject: to hanging.test" not in receivers.subjects()  # nobody else waits for its policy host
+    arrived = receivers.subjects()  # other mail does not wait for the policy host that hangs
+    assert b"Subject: to hanging.test" not in arrived[: arrived.index(b"Subject: to good.test")]
 
 
 @pytest.mark.parametrize(
