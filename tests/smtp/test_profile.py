@@ -46,3 +46,9 @@ def test_submission_takes_none_before_a_login() -> None:
     shell.feed(b"EHLO client.example.org\r\n")
     assert shell.feed(b"MAIL FROM:<a@example.test>\r\n").startswith(b"530 5.7.0 ")
     assert not [event for event in shell.events if isinstance(event, MailFrom)]
+
+
+def test_a_server_that_passes_no_mail_on_takes_no_requiretls() -> None:
+    shell = Shell(encrypted=True, profile=RECEPTION)
+    shell.feed(b"EHLO client.example\r\n")
+    assert shell.feed(b"MAIL FROM:<a@example.org> REQUIRETLS\r\n").startswith(b"555 5.5.4 ")

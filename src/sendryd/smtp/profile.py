@@ -14,6 +14,10 @@ class Profile:
     has_dsn: bool  # the parameters of RFC 3461 are honoured; a server that only stores mail does not need them
     help: Reply
 
+    def takes_requiretls(self, *, is_encrypted: bool) -> bool:
+        """Whether MAIL may ask for TLS all the way (RFC 8689 §2): inside TLS, and where mail is passed on."""
+        return is_encrypted and self.has_auth
+
     def keywords(self, *, max_message_size: int, is_encrypted: bool) -> tuple[str, ...]:
         """The extensions of the EHLO reply: STARTTLS before it was used, REQUIRETLS and AUTH only after."""
         return (
@@ -25,7 +29,7 @@ class Profile:
             *(("DSN",) if self.has_dsn else ()),
             "CHUNKING",
             *(() if is_encrypted else ("STARTTLS",)),
-            *(("REQUIRETLS",) if is_encrypted and self.has_auth else ()),  # RFC 8689 §2
+            *(("REQUIRETLS",) if self.takes_requiretls(is_encrypted=is_encrypted) else ()),
             *(("AUTH PLAIN LOGIN",) if is_encrypted and self.has_auth else ()),
         )
 

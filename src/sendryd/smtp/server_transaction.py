@@ -19,6 +19,8 @@ class TransactionCommands(ServerSession):
         if not self._dialogue.is_in_order(Verb.MAIL):
             raise self._out_of_order()
         mail: MailFrom = parse_mail(line)
+        if mail.requires_tls and not self._profile.takes_requiretls(is_encrypted=self._dialogue.is_encrypted):
+            raise CommandRefused(replies.NO_REQUIRETLS)
         if mail.size is not None and mail.size > self._limits.max_message_size:  # RFC 1870 §6.1
             raise CommandRefused(replies.TOO_BIG, is_fault=False)
         self._is_smtputf8 = mail.is_smtputf8
