@@ -25,7 +25,11 @@ REPORTS = {each["from"]: each for each in tomllib.loads((Path(__file__).parents[
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    settings = {"SENDRYD_BOUNCE_DOMAIN": BOUNCES, "SENDRYD_INBOUND_LISTEN": "127.0.0.1:0", "SENDRYD_ALLOW_PRIVATE_NETWORKS": "true"}
+    settings = {
+        "SENDRYD_BOUNCE_DOMAIN": "Bounce.Example.test",
+        "SENDRYD_INBOUND_LISTEN": "127.0.0.1:0",
+        "SENDRYD_ALLOW_PRIVATE_NETWORKS": "true",
+    }
     with World(tmp_path_factory.mktemp("inbound"), env=settings) as made:
         yield made
 

@@ -137,7 +137,7 @@ class Settings(BaseModel):
         "", description="`port` of `GET /v1/smtp/info`. Empty: the port of the first listener."
     )
     inbound_listen: Listeners = _setting("", description="Port 25 for bounces, complaints and inbound mail. Empty: off.")
-    bounce_domain: Annotated[str, _text(lambda text: text.strip() and parse_hostname(text))] = _setting(
+    bounce_domain: Annotated[str, _text(lambda text: text.strip() and parse_hostname(text).lower())] = _setting(
         "",
         description="Domain of our own return paths: MAIL FROM becomes `b+TOKEN@DOMAIN` unless a domain's `custom_return_path` says otherwise. Its MX"
         " leads to `INBOUND_LISTEN`. Empty: the reverse-path goes out as given.",
