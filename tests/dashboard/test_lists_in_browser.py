@@ -172,9 +172,7 @@ def test_of_two_people_one_wins_and_the_other_learns_of_whom(chromium: Chromium,
     other = Browser(reader.base)
     other.send(url.removeprefix(reader.base), {"name": "Nora Berg", "password": "four words make one"})
     with open_tab(chromium, other) as second, open_tab(chromium, other) as live:
-        second.route(
-            "**/live?*", lambda _route: None
-        )  # not live: else the question would be gone before it is answered, as in the third tab
+        second.route("**/live?*", lambda _route: None)  # else the question would be gone before it is answered, as in the third tab
         for tab in (page, second, live):
             tab.goto(f"/emails/{email_id}")
             if tab is live:
