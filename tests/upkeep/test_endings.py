@@ -1,5 +1,6 @@
 """What was cancelled or has expired is a line of the mail log, once, whoever did it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,11 @@ from sendryd.model.message import Message
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import SeededRand
-from sendryd.store.base import NewEvent, QueueFilter
+from sendryd.store.base import Ended, NewEvent, QueueFilter
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
-from sendryd.upkeep.endings import EndingsFollower
+from sendryd.upkeep.endings import BATCH, EndingsFollower
 
 
 class Lines(MailLog):
@@ -30,9 +31,9 @@ class Lines(MailLog):
 class World:
     """A store with one waiting message, and a follower."""
 
-    async def open(self) -> "World":
+    async def open(self, store: MemoryStore | None = None) -> "World":
         self.clock = ManualClock(NOW)
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         await self.store.ensure_account(ACCOUNT, "default", NOW)
         self.ids = IdSource(self.clock, SeededRand(1))
         self.lines = Lines(self.clock)
@@ -115,3 +116,27 @@ async def test_what_ends_while_the_follower_is_paused_is_logged() -> None:
     world.clock.advance(timedelta(hours=1))
     await world.follower.run_once()
     assert len(world.lines.found) == 2
+
+
+class Counting(MemoryStore):
+    """Knows how many endings were read, and how many at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[int] = []
+
+    async def read_ended(self, event_ids: Sequence[EventId]) -> list[Ended]:
+        self.read.append(len(event_ids))
+        return await super().read_ended(event_ids)
+
+
+async def test_thousands_that_end_at_once_are_read_a_few_at_a_time_and_once() -> None:
+    store = Counting()
+    world = await World().open(store)
+    for _ in range(10):
+        await world.store.accept(world.samples.message([f"user{number}@example.org" for number in range(50)]))
+    await world.store.cancel(QueueFilter(), world.clock.now(), world.make_event)
+    await world.follower.run_once()
+    await world.follower.run_once()
+    assert store.read == [BATCH, BATCH, 102]
+    assert len(world.lines.found) == 502

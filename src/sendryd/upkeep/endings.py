@@ -2,9 +2,9 @@
 
 Does: follows the events of both types, because any process may write them: an operator's command, the REST API, upkeep itself.
 Reads: events. Writes: the mail log.
-Strategy: each second, reads an index of these events from a minute before the last round on, because an earlier event may be committed later;
-logged events are remembered for that minute. The first round begins at the time when `serve` last ran, so deliveries cancelled by a command while
-it was stopped are logged too.
+Strategy: each second, reads the ids of these events from a minute before the last round on, because an earlier event may be committed later;
+logged events are remembered for that minute. Of the new ones a few are read at a time: somebody may have cancelled a hundred thousand. The first
+round begins at the time when `serve` last ran, so deliveries cancelled by a command while it was stopped are logged too.
 Limits: after a kill, events since that time was last stored are logged again; events older than a week are not logged.
 """
 
@@ -21,6 +21,7 @@ from sendryd.upkeep.rounds import run_rounds
 INTERVAL: Final = 1.0  # seconds until a command's change is in the log
 OVERLAP: Final = timedelta(minutes=1)  # longer than a commit that waits for another process
 MAX_GAP: Final = timedelta(days=7)  # older ones come from a restored database, not from a stop
+BATCH: Final = 200  # events read at once, with their messages: some milliseconds
 _WORDS: Final = {EventType.CANCELLED: "cancelled", EventType.FAILED: "expired"}
 
 
@@ -44,11 +45,14 @@ class EndingsFollower:
         """Logs the new events."""
         now = self._clock.now()
         found = await self._store.list_ended(since=self._since)
-        self._since = max(self._started, now - OVERLAP)
-        for ended in found:
-            if ended.event.id not in self._logged:
+        new = [each for each in found if each not in self._logged]
+        for start in range(0, len(new), BATCH):
+            batch = new[start : start + BATCH]
+            for ended in await self._store.read_ended(batch):
                 self._log(ended, self._clock.now())
-        self._logged = {ended.event.id for ended in found}
+            self._logged.update(batch)
+        self._since = max(self._started, now - OVERLAP)
+        self._logged.intersection_update(found)
 
     def _log(self, ended: Ended, now: datetime) -> None:
         event, message = ended.event, ended.message

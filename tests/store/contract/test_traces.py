@@ -37,7 +37,10 @@ async def test_what_was_cancelled_or_has_expired_is_found_with_its_message(store
         await store.cancel(QueueFilter(), NOW, samples.event)
     else:
         await store.expire_deliveries(now=UNTIL, created_before=UNTIL, make_event=samples.event, limit=10)
-    found = await store.list_ended(since=NOW - timedelta(days=1))
+    ids = await store.list_ended(since=NOW - timedelta(days=1))
+    assert ids == sorted(ids)
+    found = await store.read_ended(ids)
+    assert await store.read_ended(ids[1:]) == found[1:]
     assert [each.event.recipient for each in found] == ["a@example.org", "b@example.org"]
     assert {each.event.type for each in found} == {EventType.CANCELLED if how == "cancel" else EventType.FAILED}
     assert {each.message.id for each in found} == {new.message.id}

@@ -74,7 +74,8 @@ def test_captured_mail_is_found_by_its_ids(connection: apsw.Connection) -> None:
 
 
 def test_the_mail_log_follows_an_index_of_its_own(connection: apsw.Connection) -> None:
-    assert any("event_ended (id>?)" in step for step in plan(connection, "list_ended"))
+    assert any("USING INDEX event_ended (id>?)" in step for step in plan(connection, "list_ended"))
+    assert any(step.startswith("SEARCH e USING INTEGER PRIMARY KEY") for step in plan(connection, "read_ended"))
 
 
 @pytest.mark.parametrize("account", ["1", "account_id = :account_id"])

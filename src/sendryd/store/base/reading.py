@@ -124,8 +124,12 @@ class EventStore(Protocol):
         """Number of events that match the filter."""
         ...
 
-    async def list_ended(self, *, since: datetime) -> list[Ended]:
-        """The `cancelled` events of all accounts since then, and the `failed` ones of live messages, oldest first. Cheap: an index holds only
-        these. Events of captured mail are returned by `capture_due`.
+    async def list_ended(self, *, since: datetime) -> list[EventId]:
+        """The `cancelled` and `failed` events of all accounts since then, oldest first. Cheap: an index holds only these."""
+        ...
+
+    async def read_ended(self, event_ids: Sequence[EventId]) -> list[Ended]:
+        """The `cancelled` ones among these, and the `failed` ones of live messages, oldest first. Events of captured mail are returned by
+        `capture_due`.
         """
         ...

@@ -140,11 +140,15 @@ class MemoryReading(MemoryMail):
     async def count_events(self, account_id: AccountId, which: EventFilter) -> int:
         return len(self._events_of(account_id, which))
 
-    async def list_ended(self, *, since: datetime) -> list[Ended]:
+    async def list_ended(self, *, since: datetime) -> list[EventId]:
+        kinds = {EventType.CANCELLED, EventType.FAILED}
+        return sorted(event.id for event, _, _ in self._events.values() if event.type in kinds and event.created_at >= since)
+
+    async def read_ended(self, event_ids: Sequence[EventId]) -> list[Ended]:
         return [
             Ended(event=event, message=self._messages[event.message_id].message)
             for event, _, mode in sorted(self._events.values(), key=lambda each: each[0].id)
             if (event.type is EventType.CANCELLED or (event.type is EventType.FAILED and mode is KeyMode.LIVE))
-            and event.created_at >= since
+            and event.id in event_ids
             and event.message_id in self._messages
         ]

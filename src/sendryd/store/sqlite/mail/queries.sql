@@ -423,9 +423,13 @@ SELECT {event:e} FROM event e WHERE {conditions} AND e.id < :before ORDER BY e.i
 SELECT count(*) FROM event e WHERE {conditions};
 
 -- name: list_ended
--- The `cancelled` events, and the `failed` ones of live mail, with their messages, oldest first.
+-- The `cancelled` and `failed` events, oldest first.
+SELECT id FROM event WHERE id >= :first AND type IN ('cancelled', 'failed') ORDER BY id;
+
+-- name: read_ended
+-- The `cancelled` ones of these events, and the `failed` ones of live mail, with their messages, oldest first.
 SELECT {message:m}, {event:e:event_} FROM event e JOIN message m ON m.id = e.message_id
-WHERE e.id >= :first AND e.type IN ('cancelled', 'failed') AND (e.mode = 'live' OR e.type = 'cancelled') ORDER BY e.id;
+WHERE e.id IN (SELECT value FROM json_each(:ids)) AND (e.type = 'cancelled' OR (e.type = 'failed' AND e.mode = 'live')) ORDER BY e.id;
 
 -- name: insert_source_request
 -- Stores the source request of a scheduled message.

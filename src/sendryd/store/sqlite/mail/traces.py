@@ -1,25 +1,32 @@
 """Requests for transcripts, and the events that the mail log follows, in SQLite."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import apsw
 
-from sendryd.model.ids import EVENT_PREFIX
+from sendryd.model.ids import EVENT_PREFIX, EventId
 from sendryd.store.base import Ended, TraceRequest
 from sendryd.store.codec.events import read_ended
-from sendryd.store.codec.values import first_id, from_ms, to_ms
+from sendryd.store.codec.values import first_id, from_ms, to_json, to_ms
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import change
 from sendryd.store.sqlite.mail.queries import SQL
 
 
 class Traces:
-    """`TraceStore`, and `EventStore.list_ended`."""
+    """`TraceStore`, and what `EventStore` tells of endings."""
 
     _database: Database
 
-    async def list_ended(self, *, since: datetime) -> list[Ended]:
-        rows = await self._database.list_rows(SQL["list_ended"], EVENT_PREFIX, first=first_id(since))
+    async def list_ended(self, *, since: datetime) -> list[EventId]:
+        def work(connection: apsw.Connection) -> list[EventId]:
+            return [EventId(number) for (number,) in connection.execute(SQL["list_ended"], {"first": first_id(since)})]
+
+        return await self._database.read(work)
+
+    async def read_ended(self, event_ids: Sequence[EventId]) -> list[Ended]:
+        rows = await self._database.list_rows(SQL["read_ended"], EVENT_PREFIX, ids=to_json(event_ids))
         return list(self._database.unreadable.keep(rows, read_ended))
 
     async def add_trace(self, request: TraceRequest) -> None:
