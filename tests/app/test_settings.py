@@ -38,6 +38,9 @@ DEFAULTS = {  # public: whoever leaves a setting out relies on it
     "spf_include": "",
     "dashboard": "true",
     "insecure_dashboard": "false",
+    "oidc_issuer": "",
+    "oidc_client_id": "",
+    "oidc_client_secret_file": "",
     "block_lists": "",
     "api_rate_limit": "100/10s",
     "key_quota": "",
@@ -141,6 +144,12 @@ WRONG = [
     ("SENDRYD_LOG_FORMAT", "xml"),
     ("SENDRYD_DASHBOARD", "maybe"),
     ("SENDRYD_INSECURE_DASHBOARD", "maybe"),
+    ("SENDRYD_OIDC_ISSUER", "id.example.com"),
+    ("SENDRYD_OIDC_ISSUER", "http://id.example.com"),
+    ("SENDRYD_OIDC_ISSUER", "https://id.example.com?x"),
+    ("SENDRYD_OIDC_ISSUER", "https://id.example.com"),
+    ("SENDRYD_OIDC_CLIENT_ID", "relay"),
+    ("SENDRYD_OIDC_CLIENT_SECRET_FILE", "/etc/secret"),
     ("SENDRYD_BLOCK_LISTS", "zen.example,,not a name"),
     ("SENDRYD_TRUSTED_PROXIES", "300.1.1.1"),
     ("SENDRYD_HOSTNAME", "not a name"),
@@ -194,6 +203,17 @@ def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, text: str, named: st
         load_settings({}, file)
     with pytest.raises(SettingsError, match="cannot be read"):
         load_settings({}, tmp_path / "missing.toml")
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "cannot be read"), (b" \n", "is empty"), ("ü".encode(), "ASCII")], ids=repr)
+def test_a_secret_that_is_none_is_told_at_the_start(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    provider = {"SENDRYD_OIDC_ISSUER": "https://id.example.com/", "SENDRYD_OIDC_CLIENT_ID": "relay"}
+    assert load_settings(provider).oidc_issuer == "https://id.example.com/"  # compared letter by letter
+    with pytest.raises(SettingsError, match=f"SENDRYD_OIDC_CLIENT_SECRET_FILE .*{reason}"):
+        load_settings({**provider, "SENDRYD_OIDC_CLIENT_SECRET_FILE": str(file)})
 
 
 @pytest.mark.parametrize(

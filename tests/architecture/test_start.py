@@ -51,7 +51,7 @@ def test_the_server_loads_what_posts_and_reads_for_the_first_who_asks(tmp_path: 
     lines = (tmp_path / "log").read_text("utf-8").splitlines()
     loaded = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
     assert {"sendryd.notify.dispatcher", "sendryd.delivery.worker", "sendryd.api.framework.operation"} <= loaded
-    assert not loaded & {"aiohttp.client", "cbor2", "rich.console", "sendryd.testing", "sendryd.cli.queue", "webauthn"}
+    assert not loaded & {"aiohttp.client", "cbor2", "joserfc", "rich.console", "sendryd.testing", "sendryd.cli.queue", "webauthn"}
 
 
 def test_logs_load_no_drawing_of_tracebacks() -> None:

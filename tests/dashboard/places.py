@@ -27,6 +27,8 @@ NOT_PAGES = {
     "/emails/{id}/source",
     "/emails/export",
     "/me/passkeys/options",
+    "/sign-in/oidc",
+    "/sign-in/oidc/callback",
     "/sign-in/passkey",
     "/suppressions/export",
     "/templates/preview/{name}",

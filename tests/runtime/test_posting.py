@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from sendryd.runtime.posting import HttpAnswer, HttpFault, LateClient
+from sendryd.runtime.posting import HttpAnswer, HttpFault, LateClient, WholeAnswer
 
 ANSWER = HttpAnswer(status=204, headers={}, body_start=b"", duration=0.1)
 
@@ -26,6 +26,10 @@ class Client:
         assert accept
         self.urls.append(url)
         return b"x" * max_size
+
+    async def exchange(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, max_size: int) -> WholeAnswer:
+        self.urls.append(f"{method} {url}")
+        return WholeAnswer(status=200, body=b"")
 
     async def aclose(self) -> None:
         self.is_closed = True
@@ -50,7 +54,8 @@ async def test_it_is_loaded_once_and_elsewhere() -> None:
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
     assert await client.fetch("d", max_size=2) == b"xx"
-    assert sorted(made[0].urls) == ["a", "b", "c", "d"]
+    assert (await client.exchange("PUT", "e", headers={}, body=b"", max_size=2)).status == 200
+    assert sorted(made[0].urls) == ["PUT e", "a", "b", "c", "d"]
     await client.aclose()
     assert made[0].is_closed
 

@@ -16,10 +16,12 @@ from sendryd.accounts.people import BadPersonField
 from sendryd.accounts.signin import NewSession, SignIn, SignInFailed
 from sendryd.model.ids import PERSON_PREFIX, PersonId, format_id
 from sendryd.model.people import Passkey, PasskeyUse, SignInMethod, SpentChallenge
+from sendryd.policy.base64url import to_base64url
 from sendryd.policy.challenge import LIFETIME, Purpose, check_challenge, make_challenge
+from sendryd.policy.weborigin import origin_of_page
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
-from sendryd.runtime.passkeys import ALGORITHMS, Answer, PasskeyRefused, RelyingParty, check_new, check_use, read_answer, to_text
+from sendryd.runtime.passkeys import ALGORITHMS, Answer, PasskeyRefused, RelyingParty, check_new, check_use, read_answer
 from sendryd.runtime.rand import Rand
 from sendryd.store.base import SignedIn, Store
 from sendryd.store.errors import Changed
@@ -28,8 +30,6 @@ MAX_PASSKEYS: Final = 20  # of a person: more than anybody has devices
 MAX_NAME: Final = 60  # characters
 CHANCE_LENGTH: Final = 43  # letters and digits: 256 bits
 TIMEOUT: Final = int(LIFETIME.total_seconds() * 1000)  # milliseconds that the browser waits for its user
-
-DEFAULT_PORTS: Final = {"https": 443, "http": 80}  # that browsers leave out of an origin
 
 log = get_logger("passkeys")
 
@@ -74,7 +74,7 @@ class Passkeys:
         known = await self._store.list_passkeys(person.id)
         return {
             "rp": {"id": party.id, "name": "sendryd"},
-            "user": {"id": to_text(_handle(person.id)), "name": person.email, "displayName": person.name},
+            "user": {"id": to_base64url(_handle(person.id)), "name": person.email, "displayName": person.name},
             "challenge": self._challenge(Purpose.ADD_PASSKEY, browser),
             "pubKeyCredParams": [{"type": "public-key", "alg": each} for each in ALGORITHMS],
             "timeout": TIMEOUT,
@@ -215,7 +215,7 @@ class Passkeys:
 
     def _challenge(self, purpose: Purpose, browser: str) -> str:
         chance = self._rand.secret(CHANCE_LENGTH)
-        return to_text(make_challenge(self._secret, purpose, browser, now=self._clock.now(), chance=chance))
+        return to_base64url(make_challenge(self._secret, purpose, browser, now=self._clock.now(), chance=chance))
 
     def _known_party(self) -> RelyingParty:
         if self._party is None:
@@ -235,18 +235,17 @@ def relying_party(public_url: str) -> RelyingParty | None:
     """
     parts = urlsplit(public_url)
     host = parts.hostname or ""
-    port = "" if parts.port in {None, DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
     try:
         ipaddress.ip_address(host)
     except ValueError:
         is_local = host == "localhost" or host.endswith(".localhost")
         if host and (parts.scheme == "https" or is_local):
-            return RelyingParty(id=host, origin=f"{parts.scheme}://{host}{port}")
+            return RelyingParty(id=host, origin=origin_of_page(public_url))
     return None
 
 
 def _descriptors(passkeys: Sequence[Passkey]) -> list[dict[str, str]]:
-    return [{"type": "public-key", "id": to_text(each.credential_id)} for each in passkeys]
+    return [{"type": "public-key", "id": to_base64url(each.credential_id)} for each in passkeys]
 
 
 def _handle(person_id: PersonId) -> bytes:

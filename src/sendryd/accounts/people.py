@@ -11,7 +11,7 @@ from sendryd.accounts.audit import Audit, Client
 from sendryd.accounts.signin import SECRET_LENGTH, NewSession, SignIn, hash_secret
 from sendryd.model.actor import Role
 from sendryd.model.ids import MEMBERSHIP_PREFIX, AccountId, MembershipId, PersonId, format_id
-from sendryd.model.people import Link, LinkPurpose, Membership, PersonRecord
+from sendryd.model.people import Link, LinkPurpose, Membership, PersonRecord, SignInMethod
 from sendryd.policy.address_key import normalise_address
 from sendryd.policy.password import check_password
 from sendryd.policy.rights import ROLE_RANKS
@@ -87,6 +87,26 @@ class People:
         link = await self._usable(token, LinkPurpose.INVITATION)
         invited = await self.invitation_of(link)
         return await self._join(link, email=invited.email, name=name, password=password, role=invited.role, client=client)
+
+    async def join_by_provider(self, email: str, name: str, *, client: Client) -> tuple[PersonRecord, AccountId]:
+        """Takes up the invitation of an email that an identity provider has verified; the person has no password. Raises `NotFound`."""
+        now = self._clock.now()
+        found = await self._store.find_invitation(email, now)
+        if found is None:
+            raise NotFound("the email is not invited")
+        invited, link = found
+        person = PersonRecord(
+            id=PersonId(self._ids.next()),
+            email=email,
+            name=_name_or(name, email),
+            password_hash="",
+            is_operator=False,
+            created_at=now,
+        )
+        membership = replace(invited, person_id=person.id, joined_at=now)
+        after = {"role": invited.role.value, "by": SignInMethod.PROVIDER.value}
+        audit = self._audit.entry(link.account_id, email, client, "person.joined", email, after=after)
+        return await self._store.join(link, person, membership, audit, now), link.account_id
 
     async def invitation_of(self, link: Link) -> Membership:
         """Who was invited by a link. Raises `NotFound`."""
@@ -300,6 +320,14 @@ def may_manage(by: Role, role: Role) -> bool:
 def _check_rank(by: Role, role: Role) -> None:
     if not may_manage(by, role):
         raise NotAllowed(f"{'an' if by is Role.ADMIN else 'a'} {by.value} cannot manage an account's {role.value}s")
+
+
+def _name_or(text: str, email: str) -> str:
+    """A name that somebody else has chosen, or what precedes the @."""
+    try:
+        return _name(text)
+    except BadPersonField:
+        return email.partition("@")[0][:MAX_NAME]
 
 
 def _name(text: str) -> str:

@@ -114,9 +114,11 @@ class SignIn:
         method: SignInMethod = SignInMethod.PASSWORD,
         spends: SpentChallenge | None = None,
         passkey: PasskeyUse | None = None,
+        is_fresh: bool = True,
     ) -> NewSession:
         """Starts a session for somebody who has shown who they are; unless `is_complete` says otherwise, those with a second factor show it next.
 
+        Without `is_fresh` changes that do much harm ask for a proof first.
         Raises `Changed` if the challenge was spent before, or the passkey cannot be used.
         """
         secret, now = self._rand.secret(SECRET_LENGTH), self._clock.now()
@@ -130,7 +132,7 @@ class SignIn:
             address=client.address,
             agent=client.agent[:MAX_AGENT],
             is_complete=is_complete,
-            elevated_until=now + ELEVATION_TIME if is_complete else None,
+            elevated_until=now + ELEVATION_TIME if is_complete and is_fresh else None,
             method=method,
         )
         after = {"by": method.value}

@@ -20,6 +20,7 @@ from sendryd.app.values import (
     parse_address,
     parse_addresses,
     parse_hostname,
+    parse_issuer,
     parse_names,
     parse_networks,
     parse_number,
@@ -190,6 +191,15 @@ class Settings(BaseModel):
         "false",
         description="Let people sign in over a connection that is neither encrypted nor on loopback: passwords cross the network in clear text.",
     )
+    oidc_issuer: Annotated[str, _text(parse_issuer)] = _setting(
+        "",
+        description="Identity provider of OpenID Connect by which people may sign in to the dashboard, as `https://id.example.com`; written exactly as"
+        " the provider writes its issuer. Empty: none.",
+    )
+    oidc_client_id: Word = _setting("", description="Client id that the provider has given to this installation.")
+    oidc_client_secret_file: Annotated[Path | None, _text(_or_none(_path))] = _setting(
+        "", description="File with the client secret. Empty: a public client, without one."
+    )
     block_lists: Annotated[tuple[str, ...], _text(parse_names)] = _setting(
         "", description="DNS block lists that `sendryd check` asks about this server's addresses, as `zen.spamhaus.org`, comma-separated."
     )
@@ -284,6 +294,22 @@ def _explain(error: ValidationError, path: Path | None) -> str:
     return f"{PREFIX}{name.upper()} is malformed: {reason}"
 
 
+def read_oidc_secret(settings: Settings) -> str:
+    """The client secret from its file; empty if none is named. Raises `SettingsError`."""
+    path = settings.oidc_client_secret_file
+    if path is None:
+        return ""
+    try:
+        secret = path.read_text("ascii").strip()
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}OIDC_CLIENT_SECRET_FILE {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{PREFIX}OIDC_CLIENT_SECRET_FILE {path} holds no text of ASCII letters") from None
+    if not secret:
+        raise SettingsError(f"{PREFIX}OIDC_CLIENT_SECRET_FILE {path} is empty: write the secret into it")
+    return secret
+
+
 def _check_together(settings: Settings) -> None:
     if settings.database_url:
         raise SettingsError(f"{PREFIX}DATABASE_URL is not supported yet: leave it empty for SQLite in the data directory")
@@ -291,6 +317,11 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: set both or neither")
     if settings.ca_file is not None:
         _check_ca_file(settings.ca_file)
+    if bool(settings.oidc_issuer) != bool(settings.oidc_client_id):
+        raise SettingsError(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_CLIENT_ID belong together: set both or neither")
+    if settings.oidc_client_secret_file is not None and not settings.oidc_issuer:
+        raise SettingsError(f"{PREFIX}OIDC_CLIENT_SECRET_FILE is of no use without {PREFIX}OIDC_ISSUER: set both or neither")
+    read_oidc_secret(settings)
     if not settings.smtp_listen:
         raise SettingsError(f"{PREFIX}SMTP_LISTEN is empty: give at least one address")
 

@@ -187,6 +187,18 @@ def parse_public_url(text: str) -> str:
     return text.strip().rstrip("/")
 
 
+def parse_issuer(text: str) -> str:
+    """The issuer of an identity provider, unchanged: it is compared letter by letter. On this machine alone without TLS. Empty for an empty text."""
+    if not text.strip():
+        return ""
+    url = _split(text)
+    if url is None or not _is_host(url.hostname) or url.query or url.fragment or url.username:
+        raise ValueError("write the issuer as https://id.example.com")
+    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname or "")):
+        raise ValueError("write the issuer with https://: without TLS others on the way could sign in as anybody")
+    return text.strip()
+
+
 def _split(text: str) -> SplitResult | None:
     """A URL in parts; None if it is none, or its port no port."""
     try:

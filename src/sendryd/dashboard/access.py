@@ -19,6 +19,7 @@ from sendryd.accounts.audit import Client
 from sendryd.accounts.signin import MAX_SESSION, NewSession, SignIn
 from sendryd.policy.devicemark import is_device_mark, make_device_mark
 from sendryd.policy.rights import Right, has_right
+from sendryd.policy.weborigin import origin_of_page
 from sendryd.store.base import SignedIn
 from sendryd.web.csrf import is_token
 from sendryd.web.forms import is_from_our_page
@@ -81,6 +82,10 @@ class Access:
     def origin(self, request: Request) -> str:
         """Our origin, as the browser names it."""
         return f"{'https' if self.is_encrypted(request) else 'http'}://{request.headers.get('host', '')}"
+
+    def is_public(self, request: Request) -> bool:
+        """Whether the browser uses the public address."""
+        return self.origin(request).lower() == origin_of_page(self._site.public_url)
 
     def may_sign_in(self, request: Request) -> bool:
         """Whether a password may be sent: encrypted, on loopback, or where the settings say so."""

@@ -6,6 +6,7 @@ The form that was posted is kept in the page that asks for the proof, and the ch
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
@@ -58,6 +59,9 @@ async def ask_proof(visit: Visit, *, path: str, fault: str = "", status: int) ->
         "kept": (*kept, (PROVING, "1")),
         "fault": fault,
         "has_factor": bool(person.totp_secret),
+        "has_password": bool(person.password_hash),
+        "provider": visit.needs.provider.name if visit.needs.provider and visit.takes_provider else "",
+        "next": visit.fields.get("next") or urlsplit(visit.request.headers.get("referer", "")).path or "/",
         "has_passkey": visit.takes_passkeys and bool(await visit.needs.passkeys.list(person.id)),
     }
     return visit.show("elevate.html", "elevate", values, status=status)

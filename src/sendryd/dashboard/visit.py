@@ -18,6 +18,7 @@ from sendryd.accounts.domains import Domains
 from sendryd.accounts.invitations import Invitations
 from sendryd.accounts.passkeys import Passkeys
 from sendryd.accounts.people import People
+from sendryd.accounts.provider import ProviderSignIn
 from sendryd.accounts.signin import SignIn
 from sendryd.accounts.smtp_sessions import SmtpSessions
 from sendryd.accounts.suppressions import Suppressions
@@ -73,6 +74,7 @@ class Needs:
     people: People
     signin: SignIn
     passkeys: Passkeys
+    provider: ProviderSignIn | None  # of OpenID Connect
     audit: Audit
     invitations: Invitations
     keys: ApiKeys
@@ -147,6 +149,12 @@ class Visit:
     def takes_passkeys(self) -> bool:
         """Whether browsers use passkeys at the address that was opened: they are bound to the public one."""
         return self.needs.passkeys.origin == self.needs.access.origin(self.request)
+
+    @property
+    def takes_provider(self) -> bool:
+        """Whether people sign in by an identity provider here: it sends them back to the public address."""
+        access = self.needs.access
+        return self.needs.provider is not None and access.may_sign_in(self.request) and access.is_public(self.request)
 
     @property
     def client(self) -> Client:

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-LIFETIME: Final = timedelta(minutes=5)  # unlocking a device takes seconds; a person may have to look for it first
+from sendryd.policy.base64url import from_base64url, to_base64url
+
+LIFETIME: Final = timedelta(minutes=5)  # of a passkey's: unlocking a device takes seconds; a person may have to look for it first
 CHANCE_SIZE: Final = 16  # octets: WebAuthn §13.4.3 asks for at least these
 _MOMENT_SIZE: Final = 8
 _MAC_SIZE: Final = 32
@@ -25,9 +27,10 @@ class Purpose(StrEnum):
     ADD_PASSKEY = "add passkey"
     SIGN_IN = "sign in"
     ELEVATE = "elevate"
+    PROVIDER = "provider"  # signing in by an identity provider
 
 
-def make_challenge(secret: bytes, purpose: Purpose, browser: str, *, now: datetime, chance: str) -> bytes:
+def make_challenge(secret: bytes, purpose: Purpose, browser: str, *, now: datetime, chance: str, lifetime: timedelta = LIFETIME) -> bytes:
     """A challenge for the browser whose cookie has the secret `browser`; `chance` is a random text of its own.
 
     >>> now = datetime(2026, 1, 2, tzinfo=UTC)
@@ -36,7 +39,7 @@ def make_challenge(secret: bytes, purpose: Purpose, browser: str, *, now: dateti
     datetime.datetime(2026, 1, 2, 0, 5, tzinfo=datetime.timezone.utc)
     >>> check_challenge(b"secret", Purpose.SIGN_IN, "another cookie", made, now=now)
     """
-    expires = int((now + LIFETIME).timestamp())
+    expires = int((now + lifetime).timestamp())
     head = hashlib.sha256(chance.encode("ascii")).digest()[:CHANCE_SIZE] + expires.to_bytes(_MOMENT_SIZE, "big")
     return head + _mac(secret, purpose, browser, head)
 
@@ -50,6 +53,19 @@ def check_challenge(secret: bytes, purpose: Purpose, browser: str, challenge: by
     return expires if now < expires else None
 
 
-def _mac(secret: bytes, purpose: Purpose, browser: str, head: bytes) -> bytes:
+def derive_secret(secret: bytes, label: str, browser: str, challenge: bytes) -> str:
+    """A text of 43 letters that only the installation can make again from a challenge: 256 bits in base64url."""
+    return to_base64url(_mac(secret, f"derived {label}", browser, challenge))
+
+
+def read_challenge(text: str) -> bytes:
+    """The octets of a challenge in base64url; empty for what is none."""
+    try:
+        return from_base64url(text)
+    except ValueError:
+        return b""
+
+
+def _mac(secret: bytes, purpose: str, browser: str, head: bytes) -> bytes:
     of_browser = hashlib.sha256(browser.encode("utf-8", "replace")).digest()
     return hmac.new(secret, _LABEL + of_browser + head + purpose.encode("ascii"), hashlib.sha256).digest()

@@ -1,6 +1,6 @@
-"""The HTTP client for webhooks, and for pictures and MTA-STS policies of other servers.
+"""The HTTP client for webhooks, for pictures and MTA-STS policies of other servers, and for the identity provider.
 
-Does: sends one POST and keeps the beginning of the answer; or sends one GET and keeps the whole of it.
+Does: sends one POST and keeps the beginning of the answer; or sends one request and keeps the whole of it.
 Strategy: `policy.urlguard` reads the URL for every request; every address of its name is checked before any connection is made, and the connected
 one again at the socket. No look-up happens in between, so a name that changes its address cannot
 slip through. TLS is verified for the name. Connections are kept for a few seconds.
@@ -34,7 +34,7 @@ from sendryd.policy.urlguard import UrlRefused, check_url
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.patience import Deadline, patient_timeout
-from sendryd.runtime.posting import ANY_IMAGE, HttpAnswer, HttpFault
+from sendryd.runtime.posting import ANY_IMAGE, HttpAnswer, HttpFault, WholeAnswer
 from sendryd.runtime.resolver import DnsResolver
 from sendryd.runtime.tls import client_context
 
@@ -125,18 +125,20 @@ class AiohttpClient:
     async def fetch(self, url: str, *, max_size: int, accept: str = ANY_IMAGE) -> bytes:
         """The whole body of a GET request's answer, within the total time-out. Raises `HttpFault`; no redirect is followed."""
         checked = self._check(url)
-        found = bytearray()
         headers = {"Accept": accept, **FETCH_HEADERS}
         request = self._session.get(checked, headers=headers, allow_redirects=False, trace_request_ctx=_Reuse())
         async with self._faults(), patient_timeout(self._total_timeout), request as response:
             if response.status != HTTPStatus.OK:
                 raise HttpFault(f"The server answered {response.status}.")
-            while chunk := await response.content.readany():
-                found += chunk
-                if len(found) > max_size:
-                    response.close()
-                    raise HttpFault(f"The answer has more than {max_size:,} octets.")
-        return bytes(found)
+            return await _read_whole(response, max_size)
+
+    async def exchange(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, max_size: int) -> WholeAnswer:
+        """One request and its whole answer, within the total time-out. Raises `HttpFault`; no redirect is followed."""
+        request = self._session.request(
+            method, self._check(url), headers=headers, data=body, allow_redirects=False, trace_request_ctx=_Reuse()
+        )
+        async with self._faults(), patient_timeout(self._total_timeout), request as response:
+            return WholeAnswer(status=response.status, body=await _read_whole(response, max_size))
 
     def _check(self, url: str) -> str:
         try:
@@ -231,6 +233,16 @@ class _Reuse:
 
 async def _note_reuse(_session: aiohttp.ClientSession, context: Any, _params: aiohttp.TraceConnectionReuseconnParams) -> None:
     context.trace_request_ctx.did_happen = True
+
+
+async def _read_whole(response: aiohttp.ClientResponse, max_size: int) -> bytes:
+    found = bytearray()
+    while chunk := await response.content.readany():
+        found += chunk
+        if len(found) > max_size:
+            response.close()
+            raise HttpFault(f"The answer has more than {max_size:,} octets.")
+    return bytes(found)
 
 
 async def _read_start(response: aiohttp.ClientResponse, timeout: float) -> bytes:

@@ -5,11 +5,11 @@ Standards: Web Authentication Level 3, §7.1 (registration) and §7.2 (authentic
 """
 
 import asyncio
-import base64
-import binascii
 import json
 from dataclasses import dataclass
 from typing import Any, Final
+
+from sendryd.policy.base64url import from_base64url
 
 MAX_ANSWER: Final = 16 * 1024  # octets of JSON: answers have under two thousand, with the longest keys and an attestation some more
 MAX_REASON: Final = 300  # characters of a reason for the log, which may quote the answer
@@ -54,12 +54,12 @@ def read_answer(text: str) -> Answer:
     try:
         content = json.loads(text)
         response = content["response"]
-        client_data = json.loads(_octets(response["clientDataJSON"]))
+        client_data = json.loads(from_base64url(response["clientDataJSON"]))
         return Answer(
             content=content,
-            credential_id=_octets(content["rawId"]),
-            challenge=_octets(client_data["challenge"]),
-            user_handle=_octets(response.get("userHandle") or ""),
+            credential_id=from_base64url(content["rawId"]),
+            challenge=from_base64url(client_data["challenge"]),
+            user_handle=from_base64url(response.get("userHandle") or ""),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise PasskeyRefused(f"the answer cannot be read: {type(error).__name__}") from None
@@ -109,15 +109,3 @@ def _check_use(answer: Answer, challenge: bytes, party: RelyingParty, public_key
     except Exception as error:  # the parsers beneath the library have faults of their own
         raise PasskeyRefused(f"{type(error).__name__}: {error}"[:MAX_REASON]) from error
     return used.new_sign_count
-
-
-def to_text(octets: bytes) -> str:
-    """Octets as WebAuthn writes them in JSON: base64url without padding."""
-    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
-
-
-def _octets(text: str) -> bytes:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except binascii.Error as error:
-        raise ValueError("not base64url") from error

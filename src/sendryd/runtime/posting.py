@@ -47,7 +47,23 @@ class HttpFetcher(Protocol):
         ...
 
 
-class ClosableClient(HttpClient, HttpFetcher, Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeAnswer:
+    """What a server answered, with its whole body."""
+
+    status: int
+    body: bytes
+
+
+class HttpExchanger(Protocol):
+    """The interface of the HTTP client for servers that are spoken with by their protocol."""
+
+    async def exchange(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, max_size: int) -> WholeAnswer:
+        """Sends one request and reads the whole answer. Raises `HttpFault`, also for a body of more than `max_size` octets."""
+        ...
+
+
+class ClosableClient(HttpClient, HttpFetcher, HttpExchanger, Protocol):
     """A client with connections of its own."""
 
     async def aclose(self) -> None:
@@ -76,6 +92,11 @@ class LateClient:
         """The body of an answer. Raises `HttpFault`."""
         client = self._client or await self._make()
         return await client.fetch(url, max_size=max_size, accept=accept)
+
+    async def exchange(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, max_size: int) -> WholeAnswer:
+        """One request and its whole answer. Raises `HttpFault`."""
+        client = self._client or await self._make()
+        return await client.exchange(method, url, headers=headers, body=body, max_size=max_size)
 
     async def _make(self) -> ClosableClient:
         async with self._loading:

@@ -8,9 +8,10 @@ from starlette.routing import Route
 
 from sendryd.accounts.domain_checks import DomainChecks
 from sendryd.accounts.passkeys import Passkeys
+from sendryd.accounts.provider import ProviderSignIn
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics
 from sendryd.app.roles.running import Running, Shared, attention_of, intake_of, invitations_of, watch_of
-from sendryd.app.settings import PREFIX, Settings
+from sendryd.app.settings import PREFIX, Settings, read_oidc_secret
 from sendryd.dashboard.access import Access, Site
 from sendryd.dashboard.app import routes
 from sendryd.dashboard.counts import Counts
@@ -23,11 +24,13 @@ from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import EffectiveSetting, Needs
 from sendryd.intake.notices import Notices
 from sendryd.runtime.answers import Answers
+from sendryd.runtime.oidc import Client, Provider
 from sendryd.runtime.posting import ClosableClient, LateClient
 from sendryd.runtime.tls import client_context
 from sendryd.web.foreign import ForeignFramer
 
 PLACEHOLDER_LENGTH: Final = 43
+PROVIDER_TIMEOUT: Final = 10.0  # seconds for one answer of the identity provider, while somebody waits for a page
 
 
 def dashboard_routes(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> list[Route]:
@@ -52,6 +55,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         people=basics.people,
         signin=basics.signin,
         passkeys=_passkeys(basics, shared),
+        provider=_provider(basics, running, shared),
         audit=basics.audit,
         invitations=invitations_of(basics, running, shared),
         keys=basics.keys,
@@ -107,6 +111,45 @@ def _passkeys(basics: Basics, shared: Shared) -> Passkeys:
         signin=basics.signin,
         secret=shared.secret,
         public_url=shared.public_url,
+    )
+
+
+def _provider(basics: Basics, running: Running, shared: Shared) -> ProviderSignIn | None:
+    """Signing in by an identity provider; None if the settings name none."""
+    settings = basics.settings
+    if not settings.oidc_issuer:
+        return None
+
+    def load() -> Callable[[], ClosableClient]:
+        from sendryd.runtime.http import AiohttpClient, look_up_in_system
+
+        return partial(
+            AiohttpClient,
+            basics.resolver,
+            basics.clock,
+            allow_private=True,  # the operator names the provider, as a smart host
+            system_lookup=None if settings.dns_resolver else look_up_in_system,
+            tls=client_context(verify=True, ca_file=settings.ca_file),
+            total_timeout=PROVIDER_TIMEOUT,
+        )
+
+    http = LateClient(load)
+    running.stops.append(http.aclose)
+    client = Client(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=read_oidc_secret(settings),
+        redirect_uri=f"{shared.public_url}/sign-in/oidc/callback",
+    )
+    return ProviderSignIn(
+        basics.store,
+        Provider(client, http, basics.clock),
+        clock=basics.clock,
+        rand=basics.rand,
+        audit=basics.audit,
+        signin=basics.signin,
+        people=basics.people,
+        secret=shared.secret,
     )
 
 

@@ -201,6 +201,7 @@ def sign_in_form(visit: Visit, *, email: str, fault: str, target: str, status: i
         "refused": "" if may else NOT_ENCRYPTED,
         "plain": may and not access.is_encrypted(visit.request),
         "takes_passkeys": may and visit.takes_passkeys,
+        "provider": visit.needs.provider.name if visit.needs.provider and visit.takes_provider else "",
     }
     return visit.show("sign_in.html", "sign-in", values, status=status)
 

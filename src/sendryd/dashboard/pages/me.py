@@ -189,6 +189,7 @@ async def _show(visit: Visit, wrong: Mapping[str, str], *, status: int) -> Respo
         "role": signed_in.membership.role.value,
         "sessions": sessions,
         "has_factor": bool(person.totp_secret),
+        "has_password": bool(person.password_hash),
         **await passkeys_on_me(visit),
         "codes_left": await signin.factors.count_recovery_codes(person.id) if person.totp_secret else 0,
         "chosen": read_look(visit.request.cookies.get(LOOK_COOKIE, "")),

@@ -1,7 +1,5 @@
 """Passkeys: adding and removing one's own, signing in by one, and the options that the browser asks for."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,9 +13,10 @@ from sendryd.dashboard.app import Page, always
 from sendryd.dashboard.pages.entering import enter, next_path, sign_in_form
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit, headers
+from sendryd.policy.base64url import from_base64url, to_base64url
 from sendryd.policy.rights import Right
 from sendryd.policy.useragent import name_agent
-from sendryd.runtime.passkeys import PasskeyRefused, to_text
+from sendryd.runtime.passkeys import PasskeyRefused
 from sendryd.store.errors import Conflict, LimitReached, NotFound
 
 NOT_TAKEN: Final = "The passkey was not taken: load the page again, and repeat it within five minutes."
@@ -43,7 +42,7 @@ async def passkeys_on_me(visit: Visit) -> Mapping[str, object]:
     origin = visit.needs.passkeys.origin
     elsewhere = f"Passkeys work at {origin}: open this page there." if origin else NO_NAME
     found = [
-        PasskeyView(to_text(each.credential_id), each.name, moment_of(each.used_at) if each.used_at else None)
+        PasskeyView(to_base64url(each.credential_id), each.name, moment_of(each.used_at) if each.used_at else None)
         for each in await visit.needs.passkeys.list(visit.me.signed_in.person.id)
     ]
     return {"passkeys": found, "passkeys_elsewhere": "" if visit.takes_passkeys else elsewhere}
@@ -83,9 +82,8 @@ async def remove(visit: Visit) -> Response:
     """`POST /me/passkeys/remove`."""
     text = visit.fields.get("id", "")
     try:
-        credential_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        await visit.needs.passkeys.remove(visit.me.signed_in, credential_id, client=visit.client)
-    except (NotFound, binascii.Error, ValueError):  # removed in another tab, or no id of ours
+        await visit.needs.passkeys.remove(visit.me.signed_in, from_base64url(text), client=visit.client)
+    except (NotFound, ValueError):  # removed in another tab, or no id of ours
         return visit.go("/me")
     return visit.go("/me?said=passkey-removed")
 

@@ -65,6 +65,10 @@ class PeopleStore(Protocol):
         """A link that can still be used."""
         ...
 
+    async def find_invitation(self, email: str, now: datetime) -> tuple[Membership, Link] | None:
+        """The latest invitation of an email, in any account, whose link can still be used."""
+        ...
+
     async def invite(self, membership: Membership, link: Link, audit: AuditEntry) -> None:
         """Adds an invitation, or replaces the earlier one of the same email. Raises `Conflict` if the email's person has joined already."""
         ...

@@ -79,6 +79,17 @@ class People:
         values = {"token_hash": token_hash, "purpose": purpose.value, "now": to_ms(now)}
         return await self._database.read(lambda connection: _first(connection, read_link, "find_link", **values))
 
+    async def find_invitation(self, email: str, now: datetime) -> tuple[Membership, Link] | None:
+        def look(connection: apsw.Connection) -> tuple[Membership, Link] | None:
+            link = _first(connection, read_link, "find_invitation", email=email, now=to_ms(now))
+            if link is None:
+                return None
+            values = {"account_id": link.account_id, "id": link.membership_id}
+            membership = _first(connection, read_membership, "get_membership", **values)
+            return None if membership is None else (membership, link)
+
+        return await self._database.read(look)
+
     async def invite(self, membership: Membership, link: Link, audit: AuditEntry) -> None:
         def action(connection: apsw.Connection) -> None:
             values = {"account_id": membership.account_id, "email": membership.email}

@@ -101,6 +101,12 @@ DELETE FROM link WHERE purpose = :purpose AND account_id = :account_id AND membe
 -- A link that can still be used.
 SELECT {link}, used_at FROM link WHERE token_hash = :token_hash AND purpose = :purpose AND used_at IS NULL AND expires_at > :now;
 
+-- name: find_invitation
+-- The link of the latest invitation of an email that can still be used.
+SELECT {link:l}, l.used_at FROM link l JOIN membership m ON m.id = l.membership_id
+WHERE m.email = :email AND m.person_id IS NULL AND l.purpose = 'invitation' AND l.used_at IS NULL AND l.expires_at > :now
+ORDER BY l.created_at DESC LIMIT 1;
+
 -- name: use_link
 -- Uses a link that can still be used.
 UPDATE link SET used_at = :now WHERE token_hash = :token_hash AND used_at IS NULL AND expires_at > :now;
