@@ -67,10 +67,21 @@ def test_set(cli: Any) -> None:
     assert (body["tls_policy"], body["custom_return_path"]) == ("enforced", "bounces.example.test")
     assert cli.json("domains", "set", "example.test", "custom_return_path=", "track_opens=false")["custom_return_path"] is None
     assert cli.json("domains", "show", "example.test")["include_subdomains"] is True
+    assert cli.json("domains", "show", "example.test")["delivery"] == "live"
+    assert cli.json("domains", "set", "example.test", "delivery=copy:Archive@Team.test")["delivery"] == "copy:Archive@team.test"
 
 
 @pytest.mark.parametrize(
-    "change", ["colour=red", "region=true", "track_opens", "track_opens=perhaps", "tls_policy=sometimes", "custom_return_path=no name"]
+    "change",
+    [
+        "colour=red",
+        "region=true",
+        "track_opens",
+        "track_opens=perhaps",
+        "tls_policy=sometimes",
+        "custom_return_path=no name",
+        "delivery=copy:me",
+    ],
 )
 @pytest.mark.usefixtures("example")
 def test_set_what_cannot_be(cli: Any, change: str) -> None:

@@ -83,6 +83,12 @@ def test_settings_and_tracking_are_saved(owner: Browser, viewer: Browser, relay:
     found = {name: stored[name] for name in ("track_opens", "track_clicks", "include_subdomains", "tls_policy")}
     assert found == {"track_opens": True, "track_clicks": False, "include_subdomains": True, "tls_policy": "enforced"}
     assert owner.send(f"{path}/settings", {"tls_policy": "none"}).status == 422
+    assert "redirect:" not in relay.run("domains", "show", path.rpartition("/")[2], "--json").stdout.decode()
+    way = {"tls_policy": "enforced", "delivery": "redirect"}
+    refused = owner.send(f"{path}/settings", {**way, "delivery_to": "dev"})
+    assert (refused.status, "is no address" in refused.text) == (422, True)
+    owner.send(f"{path}/settings", {**way, "delivery_to": "dev@team.example, qa@team.example"})
+    assert relay.json("domains", "show", path.rpartition("/")[2])["delivery"] == "redirect:dev@team.example,qa@team.example"
     shown = viewer.get(f"{path}/settings")
     assert viewer.post(f"{path}/settings", {"token": shown.token, "tls_policy": "opportunistic"}).status == 403
 

@@ -47,6 +47,7 @@ from sendryd.policy.dnsrecords import (
     evaluate,
     wanted_records,
 )
+from sendryd.policy.wayout import BadWayOut, parse_way_out
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
@@ -171,7 +172,8 @@ class Domains(AuditedChanges[DomainStore]):
             settings = change(domain.settings)
             if settings == domain.settings:
                 return domain
-            after = replace(domain, settings=replace(settings, custom_return_path=_return_path(domain, settings.custom_return_path)))
+            return_path, way = _return_path(domain, settings.custom_return_path), _way_out(settings.delivery)
+            after = replace(domain, settings=replace(settings, custom_return_path=return_path, delivery=way))
             was, is_now = changes(asdict(domain.settings), asdict(after.settings))
             store = self._audited("domain.changed", domain.name, before=was, after=is_now)
             records = self._records(after) if after.settings.custom_return_path != domain.settings.custom_return_path else None
@@ -358,6 +360,14 @@ def parse_name(text: str) -> str:
         return normalise_domain(text.strip().removesuffix("."))
     except MalformedMessage:
         raise BadDomainName("name", f"{text!r} is not a domain name such as example.com") from None
+
+
+def _way_out(text: str) -> str:
+    """A way out as it is stored. Raises `BadDomainSetting`."""
+    try:
+        return str(parse_way_out(text))
+    except BadWayOut as error:
+        raise BadDomainSetting("delivery", f"delivery: {error}") from None
 
 
 def _return_path(domain: SendingDomain, name: str | None) -> str | None:

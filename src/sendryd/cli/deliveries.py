@@ -33,6 +33,7 @@ class Delivery(HasId, _DeliveryFields):
     last_reply: str | None
     hold_reason: str | None
     crashes: int
+    copy: bool  # for an archive: the status of the message does not depend on it
 
 
 _DialogueLineFields = TypedDict("_DialogueLineFields", {"from": Literal["us", "them"]})
@@ -114,6 +115,7 @@ def delivery_json(delivery: QueuedDelivery) -> Delivery:
         "last_reply": delivery.last_reply or None,
         "hold_reason": delivery.hold_reason.value if delivery.hold_reason else None,
         "crashes": delivery.crashes,
+        "copy": delivery.is_copy,
     }
 
 

@@ -19,13 +19,14 @@ from sendryd.model.domain import DkimKey, DomainStatus, SendingDomain, TlsPolicy
 from sendryd.model.ids import DOMAIN_PREFIX, format_id
 from sendryd.model.moment import timestamp
 from sendryd.policy.dkimkeys import all_keys, key_record, safe_to_remove
+from sendryd.policy.wayout import BadWayOut, parse_way_out
 from sendryd.store.errors import Conflict, NotFound
 
 app = typer.Typer(name="domains", no_args_is_help=True, help="Add, verify, set and remove sending domains, and rotate their DKIM keys.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A domain, for example example.com.")]
 _BOOLEANS = {"true": True, "false": False}
-_SETTINGS = ("include_subdomains", "track_opens", "track_clicks", "tls_policy", "custom_return_path")
+_SETTINGS = ("include_subdomains", "track_opens", "track_clicks", "tls_policy", "custom_return_path", "delivery")
 
 
 def _show(domain: SendingDomain, *, as_json: bool) -> None:
@@ -116,7 +117,11 @@ def set_(
     changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Settings to change.")],
     as_json: Json = False,
 ) -> None:
-    """Set include_subdomains, track_opens, track_clicks, tls_policy or custom_return_path."""
+    """Set include_subdomains, track_opens, track_clicks, tls_policy, custom_return_path or delivery.
+
+    delivery is the way out of the domain's mail: live, capture (it stays in the Test Inbox), redirect:ADDRESS (all of it goes there) or
+    copy:ADDRESS (a copy goes there). Mail that is accepted already stays on its way.
+    """
     values = dict(_parse_change(change) for change in changes)
 
     async def work(basics: Basics) -> SendingDomain:
@@ -141,6 +146,8 @@ def _parse_change(text: str) -> tuple[str, Any]:
         if value not in set(TlsPolicy):
             raise typer.BadParameter(f"tls_policy is one of {', '.join(TlsPolicy)}")
         return key, TlsPolicy(value)
+    if key == "delivery":
+        return key, _parse_way_out(value)
     if key == "custom_return_path":
         return key, _parse_return_path(value) if value else None
     if value not in _BOOLEANS:
@@ -153,6 +160,13 @@ def _parse_return_path(name: str) -> str:
         return parse_name(name)
     except BadDomainName as error:
         raise typer.BadParameter(f"custom_return_path: {error}") from None
+
+
+def _parse_way_out(text: str) -> str:
+    try:
+        return str(parse_way_out(text))
+    except BadWayOut as error:
+        raise typer.BadParameter(f"delivery: {error}") from None
 
 
 @app.command()

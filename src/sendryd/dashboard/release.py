@@ -51,6 +51,7 @@ class Releases:
                 template_id=message.template_id,
                 list_id=message.list_id,
                 unsubscribe_url=message.unsubscribe_url,
+                is_straight=True,
             ),
         )
         receipt = await self._intake.accept(submission)

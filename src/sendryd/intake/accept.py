@@ -27,8 +27,9 @@ from sendryd.message.errors import MalformedMessage
 from sendryd.model.actor import key_id_of
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import MessageId
-from sendryd.policy.admission import admit_author
+from sendryd.policy.admission import admit_author, admit_reverse_path_of_live_mail
 from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.policy.wayout import STRAIGHT, WayKind, way_out
 from sendryd.runtime import offload
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
@@ -107,7 +108,7 @@ class Intake:
             read = await self._read(submission)
             if isinstance(read, Refusal):
                 return read
-            admitted = await self._admit(read)
+            admitted = await self._admit(read, is_new=message_id is None)
             if isinstance(admitted, Refusal):
                 return admitted
             obeyed = await self._obeyer.obey(admitted)
@@ -131,18 +132,35 @@ class Intake:
             parsed = await offload.in_thread(parse_message, content, submission.first_bare_lf, hostname=self._hostname)
         return parsed if isinstance(parsed, Refusal) else Read(submission, parsed)
 
-    async def _admit(self, read: Read) -> Admitted | Refusal:
-        """Step 2: whether this actor may send as this author, and as the domains of Sender and Resent fields. Raises `StoreError`."""
-        actor, parsed = read.submission.actor, read.parsed
+    async def _admit(self, read: Read, *, is_new: bool) -> Admitted | Refusal:
+        """Step 2: whether this actor may send as this author, and as the domains of Sender and Resent fields; and the way out of the author's
+        domain. A change of a scheduled message leaves its way as it was. Raises `StoreError`.
+        """
+        submission, parsed = read.submission, read.parsed
+        actor, name = submission.actor, parsed.author.domain
         if actor.mode is KeyMode.TEST:
-            return Admitted(read.submission, parsed, None)
+            return Admitted(submission, parsed, None, KeyMode.TEST)
+        covering = await self._directory.covering_domains(actor.account_id, name)
+        way = STRAIGHT if submission.options.is_straight else way_out(name, covering)
+        if way.kind is WayKind.CAPTURE and is_new:
+            return Admitted(submission, parsed, None, KeyMode.TEST)
+        refusal = await self._check_reverse_path(submission, name)
+        if refusal is not None:
+            return refusal
         for name in parsed.responsible_domains:
             other = admit_author(actor, name, await self._directory.covering_domains(actor.account_id, name))
             if isinstance(other, Refusal):
                 return other
-        name = parsed.author.domain
-        domain = admit_author(actor, name, await self._directory.covering_domains(actor.account_id, name))
-        return domain if isinstance(domain, Refusal) else Admitted(read.submission, parsed, domain)
+        domain = admit_author(actor, name, covering)
+        return domain if isinstance(domain, Refusal) else Admitted(submission, parsed, domain, KeyMode.LIVE, way)
+
+    async def _check_reverse_path(self, submission: Submission, author_domain: str) -> Refusal | None:
+        """Whether mail that leaves may have the reverse-path, which MAIL lets pass for domains whose mail is captured. Raises `StoreError`."""
+        name = submission.reverse_path.rpartition("@")[2]
+        if not name or name == author_domain:  # then the author's domain decides
+            return None
+        covering = await self._directory.covering_domains(submission.actor.account_id, name)
+        return admit_reverse_path_of_live_mail(submission.actor, name, covering)
 
     async def send_once(self, asked: Asked | None, make: Callable[[], Awaitable[Made | Refusal]]) -> Answered | Refusal:
         """Makes messages and commits them with the answer to their request; once for each idempotency key."""

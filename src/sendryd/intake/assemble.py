@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sendryd.intake.obey import Obeyed
 from sendryd.intake.prepare import finish
+from sendryd.intake.redirect import MAX_NAMED
 from sendryd.intake.submission import Origin, Recipient
 from sendryd.message.asciiheader import needs_smtputf8
 from sendryd.message.trace import received_line
@@ -45,26 +46,30 @@ class Assembler:
         public_id = format_id(MESSAGE_PREFIX, number)
         internet_message_id = parsed.internet_message_id or f"<{public_id}@{self.hostname}>"
         received = self._received_line(submission.origin, public_id, now)
-        content = finish(parsed, submission.content, received=received, message_id=internet_message_id, now=now, hostname=self.hostname)
+        content = finish(
+            parsed,
+            submission.content,
+            received=received,
+            message_id=internet_message_id,
+            now=now,
+            hostname=self.hostname,
+            added=obeyed.added,
+        )
         message = Message(
             id=number,
             account_id=submission.actor.account_id,
             api_key_id=key_id_of(submission.actor),
-            mode=submission.actor.mode,
+            mode=obeyed.mode,
             reverse_path=submission.reverse_path,
             author=parsed.author_text,
-            to=parsed.to or tuple(recipient.forward_path for recipient in submission.recipients),
+            to=parsed.to or obeyed.redirected_from or tuple(recipient.forward_path for recipient in submission.recipients),
             cc=parsed.cc,
             subject=parsed.subject,
             internet_message_id=internet_message_id,
             size=len(content),
             created_at=now,
             signing_domain_id=obeyed.domain.id if obeyed.domain else None,
-            needs_smtputf8=(
-                needs_smtputf8(parsed.headers)
-                or not submission.reverse_path.isascii()
-                or not all(recipient.is_ascii for recipient in submission.recipients)
-            ),
+            needs_smtputf8=_needs_smtputf8(obeyed),
             is_8bit=submission.is_8bit,
             ret=submission.ret,
             envid=submission.envid,
@@ -81,6 +86,8 @@ class Assembler:
             unsubscribe_url=options.unsubscribe_url,
         )
         deliveries = tuple(self._new_delivery(recipient, message, obeyed) for recipient in submission.recipients)
+        if obeyed.copies:
+            deliveries += tuple(self._new_delivery(archive, message, obeyed, is_copy=True) for archive in obeyed.copies)
         new = NewMessage(message=message, content=content, deliveries=deliveries, source_request=options.source_request)
         return Prepared(new, parsed.orders.idempotency_key, submission.origin, public_id)
 
@@ -97,8 +104,9 @@ class Assembler:
             is_http=origin.is_http,
         )
 
-    def _new_delivery(self, recipient: Recipient, message: Message, obeyed: Obeyed) -> NewDelivery:
-        events = [self._event(EventType.QUEUED, {"not_tracked": obeyed.not_tracked} if obeyed.not_tracked else {})]
+    def _new_delivery(self, recipient: Recipient, message: Message, obeyed: Obeyed, *, is_copy: bool = False) -> NewDelivery:
+        has_notes = is_copy or obeyed.not_tracked or obeyed.redirected_from
+        events = [self._event(EventType.QUEUED, _notes(obeyed, is_copy=is_copy) if has_notes else {})]
         if recipient.forward_path in obeyed.skipped:
             reason = obeyed.skipped[recipient.forward_path]
             state = DeliveryState.SUPPRESSED
@@ -119,7 +127,29 @@ class Assembler:
             events=tuple(events),
             notify=recipient.notify,
             orcpt=recipient.orcpt,
+            is_copy=is_copy,
         )
 
     def _event(self, word: EventType, metadata: Metadata) -> NewEvent:
         return NewEvent(id=EventId(self.next_number()), type=word, metadata=metadata)
+
+
+def _needs_smtputf8(obeyed: Obeyed) -> bool:
+    submission = obeyed.submission
+    return (
+        needs_smtputf8(obeyed.parsed.headers)
+        or not submission.reverse_path.isascii()
+        or not all(recipient.is_ascii for recipient in submission.recipients)
+    )
+
+
+def _notes(obeyed: Obeyed, *, is_copy: bool) -> Metadata:
+    """What became of the message at the door, in words for its timeline."""
+    notes: dict[str, object] = {}
+    if obeyed.not_tracked:
+        notes["not_tracked"] = obeyed.not_tracked
+    if obeyed.redirected_from:
+        notes["redirected_from"] = list(obeyed.redirected_from[:MAX_NAMED])
+    if is_copy:
+        notes["copy"] = True
+    return notes

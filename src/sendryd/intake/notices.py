@@ -20,8 +20,8 @@ from sendryd.store.base import Store
 
 LOCAL_PART: Final = "no-reply"
 _ORIGIN: Final = Origin(hello="localhost", address="127.0.0.1", tls=None, is_smtputf8=False, is_http=True)
-_PRIVATE: Final = Options(track_opens=False, track_clicks=False, tags=(PRIVATE_TAG,))
-_OPEN: Final = Options(track_opens=False, track_clicks=False)
+_PRIVATE: Final = Options(track_opens=False, track_clicks=False, tags=(PRIVATE_TAG,), is_straight=True)
+_OPEN: Final = Options(track_opens=False, track_clicks=False, is_straight=True)
 
 log = get_logger("intake")
 

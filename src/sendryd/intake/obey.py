@@ -3,19 +3,21 @@
 A message without any of these passes unchanged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
 from sendryd.intake.directory import Directory
 from sendryd.intake.prepare import ParsedMessage, parse_message
 from sendryd.intake.rebuild import replace_bodies
-from sendryd.intake.submission import Admitted, Options, Submission
+from sendryd.intake.redirect import recipients_of, redirect
+from sendryd.intake.submission import Admitted, Options, Recipient, Submission
 from sendryd.message.control import NO_ORDERS, Orders
 from sendryd.message.personalise import NO_HTML, why_untracked
 from sendryd.message.template import Rendered, TemplateError
 from sendryd.message.transfer import shorten_lines
 from sendryd.model.actor import Actor
+from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import SendingDomain
 from sendryd.model.ids import TEMPLATE_PREFIX, TemplateId, format_id, parse_id
 from sendryd.model.message import MessageType
@@ -24,6 +26,7 @@ from sendryd.policy.address_key import normalise_address
 from sendryd.policy.permissions import NotForLiveMail
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.policy.send_time import ScheduleError, parse_scheduled_at
+from sendryd.policy.wayout import WayKind
 from sendryd.runtime import offload
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence import FenceUnavailable
@@ -49,6 +52,10 @@ class Obeyed:
     domain: SendingDomain | None
     skipped: Mapping[str, SuppressionReason | None]  # forward-paths to skip; None: suppressed
     not_tracked: str | None  # why the message is not tracked although tracking was asked for
+    mode: KeyMode  # TEST: it is captured
+    added: bytes = b""  # header fields to add
+    redirected_from: tuple[str, ...] = ()  # the recipients that it would have gone to
+    copies: tuple[Recipient, ...] = ()  # archives that get a copy
 
 
 class TemplateRenderer(Protocol):
@@ -85,10 +92,18 @@ class Obeyer:
             submission = replace(submission, content=shortened, is_8bit=not shortened.isascii())
             parsed = replace(parsed, headers=parsed.headers.parse(shortened))
         submission = await self._with_tracking(submission, parsed, domain)
+        added, redirected_from = b"", tuple[str, ...]()
+        if admitted.way.kind is WayKind.REDIRECT:
+            redirected_from = tuple([each.forward_path for each in submission.recipients])
+            submission, added = redirect(submission, parsed, admitted.way)
+        copies: tuple[Recipient, ...] = ()
+        if admitted.way.kind is WayKind.COPY:
+            named = {each.forward_path for each in submission.recipients}
+            copies = tuple([each for each in recipients_of(admitted.way) if each.forward_path not in named])
         options = submission.options
-        skipped = await self._find_skipped(submission)
+        skipped = await self._find_skipped(submission, copies)
         not_tracked = await _find_untracked(submission, parsed) if options.track_opens or options.track_clicks else None
-        return Obeyed(submission, parsed, domain, skipped, not_tracked)
+        return Obeyed(submission, parsed, domain, skipped, not_tracked, admitted.mode, added, redirected_from, copies)
 
     # Control headers.
 
@@ -174,10 +189,11 @@ class Obeyer:
         )
         return replace(submission, options=tracked)
 
-    async def _find_skipped(self, submission: Submission) -> Mapping[str, SuppressionReason | None]:
+    async def _find_skipped(self, submission: Submission, copies: Sequence[Recipient]) -> Mapping[str, SuppressionReason | None]:
         """The recipients to skip, and why: suppressed, or, for marketing, unsubscribed."""
         account_id, options = submission.actor.account_id, submission.options
-        emails = [normalise_address(recipient.forward_path) for recipient in submission.recipients]
+        recipients = (*submission.recipients, *copies) if copies else submission.recipients
+        emails = [normalise_address(recipient.forward_path) for recipient in recipients]
         suppressed = await self._store.find_suppressed(account_id, emails)
         unsubscribed: frozenset[str] = frozenset()
         if options.type is MessageType.MARKETING:
@@ -186,7 +202,7 @@ class Obeyer:
             return {}
         return {
             recipient.forward_path: None if email in suppressed else SuppressionReason.UNSUBSCRIBE
-            for recipient, email in zip(submission.recipients, emails, strict=True)
+            for recipient, email in zip(recipients, emails, strict=True)
             if email in suppressed or email in unsubscribed
         }
 

@@ -175,8 +175,10 @@ def _is_dropped(headers: HeaderBlock, field: HeaderField, own: str) -> bool:
     return False
 
 
-def finish(parsed: ParsedMessage, content: bytes, *, received: bytes, message_id: str, now: datetime, hostname: str = "") -> bytes:
-    """The stored bytes. `message_id` is the Message-ID to add if the message has none."""
+def finish(
+    parsed: ParsedMessage, content: bytes, *, received: bytes, message_id: str, now: datetime, hostname: str = "", added: bytes = b""
+) -> bytes:
+    """The stored bytes. `message_id` is the Message-ID to add if the message has none; `added` are further fields."""
     return prepare_submission(
         content,
         parsed.headers,
@@ -184,4 +186,5 @@ def finish(parsed: ParsedMessage, content: bytes, *, received: bytes, message_id
         message_id=None if parsed.internet_message_id else message_id.encode(),
         date=None if parsed.has_date else format_date(now).encode(),
         drop=find_dropped(parsed.headers, hostname) if parsed.has_dropped else (),
+        added=added,
     )

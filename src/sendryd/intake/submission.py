@@ -6,9 +6,11 @@ from typing import Final
 
 from sendryd.intake.prepare import ParsedMessage
 from sendryd.model.actor import Actor
+from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import SendingDomain
 from sendryd.model.ids import TemplateId
 from sendryd.model.message import MessageType
+from sendryd.policy.wayout import STRAIGHT, WayOut
 from sendryd.runtime.stream import TlsInfo
 from sendryd.valuetype import valuetype
 
@@ -49,6 +51,7 @@ class Options:
     unsubscribe_url: str | None = None
     source_request: bytes | None = None  # of a scheduled message: the JSON of its request
     is_rest: bool = False  # whether it comes by REST, where the domain's setting tracks links
+    is_straight: bool = False  # mail of the program itself, and what a person releases: the domain's way out does not apply
 
 
 NO_OPTIONS: Final = Options()
@@ -86,7 +89,9 @@ class Admitted:
 
     submission: Submission
     parsed: ParsedMessage
-    domain: SendingDomain | None  # whose key signs; None in test mode, where nothing is signed
+    domain: SendingDomain | None  # whose key signs; None for mail that does not leave
+    mode: KeyMode  # TEST: it is captured
+    way: WayOut = STRAIGHT  # REDIRECT and COPY are still to be obeyed
 
 
 @valuetype(frozen=True, slots=True)

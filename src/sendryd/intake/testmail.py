@@ -26,6 +26,6 @@ async def send_test_mail(intake: Intake, rand: Rand, actor: Actor, *, domain: st
         content=content,
         is_8bit=not content.isascii(),
         origin=Origin(hello="dashboard", address=address, tls=None, is_smtputf8=False, is_http=True),
-        options=Options(track_opens=False, track_clicks=False),
+        options=Options(track_opens=False, track_clicks=False, is_straight=True),
     )
     return await intake.accept(submission)

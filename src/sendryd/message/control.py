@@ -14,6 +14,7 @@ from sendryd.message.author import decode_text
 from sendryd.message.headers import HeaderBlock
 
 PREFIX: Final = b"x-sendry-"
+ORIGINAL_TO: Final = b"x-sendry-original-to"  # no instruction: a redirected message that comes in again has it
 MAX_KEY: Final = 256  # characters of an idempotency key: the contract
 MAX_URL: Final = 900  # octets: with it the List-Unsubscribe field stays within a line
 _TAG: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}=[A-Za-z0-9_.@-]{1,256}")  # the characters that the REST API allows in tags
@@ -53,7 +54,7 @@ def read_orders(headers: HeaderBlock) -> Orders:
     found: dict[bytes, str] = {}
     tags: list[tuple[str, str]] = []
     for each in headers.fields:
-        if not each.name.startswith(PREFIX):
+        if not each.name.startswith(PREFIX) or each.name == ORIGINAL_TO:
             continue
         value = decode_text(headers.value(each))
         if each.name == b"x-sendry-tag":

@@ -32,12 +32,15 @@ def prepare_submission(
     message_id: bytes | None,
     date: bytes | None,
     drop: Sequence[HeaderField],
+    added: bytes = b"",
 ) -> bytes:
     """The content with a Received field prepended, Message-ID and Date added when given, and the fields in `drop`, which are in order, removed.
 
+    `added` are whole fields, which follow the Received field.
+
     A missing final CRLF is added, and so is the empty line after a header without a body.
     """
-    parts = [received]
+    parts = [received, added] if added else [received]
     if message_id is not None:
         parts.append(b"Message-ID: " + message_id + b"\r\n")
     if date is not None:

@@ -73,6 +73,9 @@ class DnsRecord:
     reason: str = ""  # its fault in one sentence; empty when verified or never checked
 
 
+LIVE: Final = "live"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainSettings:
     """The settings of a sending domain."""
@@ -83,6 +86,7 @@ class DomainSettings:
     tls_policy: TlsPolicy = TlsPolicy.OPPORTUNISTIC
     custom_return_path: str | None = None
     region: str | None = None  # kept for clients that set it; there is one region here
+    delivery: str = LIVE  # the way out, as `policy.wayout` writes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

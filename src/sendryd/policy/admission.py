@@ -6,6 +6,7 @@ from sendryd.model.actor import Actor
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.domain import DomainStatus, SendingDomain
 from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.policy.wayout import is_captured
 
 
 def check_sender(actor: Actor) -> Refusal | None:
@@ -27,8 +28,13 @@ def admit_reverse_path(actor: Actor, name: str, covering: Sequence[SendingDomain
     """Whether a reverse-path of this domain may be used: the domain, or one above it, is verified in the actor's account.
 
     `covering` are the account's sending domains among `covering_names(name)`. An empty name is the null reverse-path; then the header
-    From decides.
+    From decides. So it does for a domain whose mail is captured: `admit_reverse_path_of_live_mail` asks again once the message has come.
     """
+    return None if is_captured(covering) else admit_reverse_path_of_live_mail(actor, name, covering)
+
+
+def admit_reverse_path_of_live_mail(actor: Actor, name: str, covering: Sequence[SendingDomain]) -> Refusal | None:
+    """Whether a message that leaves may have a reverse-path of this domain."""
     if actor.mode is KeyMode.TEST or not name:
         return None
     for domain in covering:

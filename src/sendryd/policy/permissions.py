@@ -23,8 +23,13 @@ def check_change(by: Actor, made_by: KeyMode) -> None:
         raise LiveKeyNeeded
 
 
+def may_find(actor: Actor, message: Message) -> bool:
+    """Whether an actor finds a message by its id among its emails: one of its mode, or one that it sent itself and that was captured."""
+    return message.mode is actor.mode or (message.api_key_id is not None and message.api_key_id == key_id_of(actor))
+
+
 def may_see_captured(actor: Actor, message: Message) -> bool:
-    """Whether an actor finds a message in the Test Inbox: a test key sees what it sent itself, others what all test keys sent."""
+    """Whether an actor finds a message in the Test Inbox: a test key sees what it sent itself, others all of it."""
     return message.mode is KeyMode.TEST and (actor.mode is KeyMode.LIVE or message.api_key_id == key_id_of(actor))
 
 

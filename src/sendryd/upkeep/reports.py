@@ -39,7 +39,7 @@ LOCAL_PART: Final = "reports"
 AUTHOR_NAME: Final = "Reports"
 _PASSING: Final = frozenset({RefusalKey.TEMPORARILY_UNAVAILABLE, RefusalKey.STORAGE_FULL, RefusalKey.QUOTA_REACHED})
 _ORIGIN: Final = Origin(hello="localhost", address="127.0.0.1", tls=None, is_smtputf8=False, is_http=True)
-_OPTIONS: Final = Options(track_opens=False, track_clicks=False)
+_OPTIONS: Final = Options(track_opens=False, track_clicks=False, is_straight=True)
 
 log = get_logger("upkeep")
 

@@ -42,6 +42,7 @@ async def test_a_new_domain_has_the_shape_of_the_contract(domain: dict[str, Any]
         "region": None,
         "tls_policy": "opportunistic",
         "custom_return_path": None,
+        "delivery": "live",
         "include_subdomains": False,
         "track_opens": False,
         "track_clicks": False,
@@ -107,6 +108,9 @@ async def test_settings_are_set_one_by_one(api: ApiWorld, owner: str, domain: di
         ({"tls_policy": None, "tracking": None, "unknown": 1}, {"tls_policy": "enforced", "track_clicks": True}),
         ({}, {"tls_policy": "enforced", "custom_return_path": "bounces.example.test"}),
         ({"custom_return_path": None}, {"custom_return_path": None, "include_subdomains": True}),
+        ({"delivery": "redirect:Dev@Team.test"}, {"delivery": "redirect:Dev@team.test"}),
+        ({"delivery": None}, {"delivery": "redirect:Dev@team.test"}),
+        ({"delivery": "live"}, {"delivery": "live"}),
     ):
         answer = await api.send("PATCH", path, owner, body)
         assert answer.status == 200
@@ -125,6 +129,7 @@ async def test_settings_are_set_one_by_one(api: ApiWorld, owner: str, domain: di
         ({"tracking": {"opens": "yes"}}, "tracking.opens"),
         ({"tracking": True}, "tracking"),
         ({"track_clicks": 1}, "track_clicks"),
+        ({"delivery": "redirect:nobody"}, "delivery"),
     ],
 )
 async def test_settings_that_cannot_be_are_refused(

@@ -92,6 +92,16 @@ async def test_each_event_is_owed_to_the_webhooks_that_ask_for_it(store: Store, 
     assert await store.get_notification(AccountId(2), first.id) is None
 
 
+async def test_no_webhook_is_told_of_a_copy_for_an_archive(store: Store, samples: Samples) -> None:
+    await hook(store, samples, *WebhookEvent)
+    new = samples.message(("archive@team.test", "user@example.org"))
+    archive, user = new.deliveries
+    await store.accept(replace(new, deliveries=(replace(archive, is_copy=True), user)))
+    bounces = [Engagement(delivery_id=each.id, event=samples.event(EventType.BOUNCED), happened_at=NOW) for each in new.deliveries]
+    await store.record_engagements(bounces)
+    assert [each.event.delivery_id for each in await owed(store) if each.event] == [user.id]
+
+
 async def test_a_fact_is_stored_once_for_any_number_of_webhooks(store: Store, samples: Samples) -> None:
     for _ in range(50):
         await hook(store, samples, DELIVERED)

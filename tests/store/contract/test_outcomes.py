@@ -17,6 +17,7 @@ from sendryd.store.base import (
     EventFilter,
     Lease,
     MailStore,
+    MessageFilter,
     NewSuppression,
     Outcome,
     QueueFilter,
@@ -65,6 +66,28 @@ async def test_a_delivered_outcome(store: MailStore, samples: Samples) -> None:
     assert [event.type for event in page.items] == [EventType.DELIVERED, EventType.SENT, EventType.QUEUED]
     assert page.items[0].metadata == {"code": 250}
     assert page.items[0].recipient == "user@example.org"
+
+
+async def test_the_status_of_a_message_does_not_depend_on_its_copies(store: MailStore, samples: Samples) -> None:
+    new = samples.message(("archive@team.test", "user@example.org"))
+    archive, user = new.deliveries
+    await store.accept(replace(new, deliveries=(replace(archive, is_copy=True), user)))
+    assert {each.forward_path: each.is_copy for each in await store.list_queue(QueueFilter())} == {
+        "archive@team.test": True,
+        "user@example.org": False,
+    }
+    lease = samples.lease()
+    claims = {each.domain: each for each in await claim(store, lease)}
+    await store.record_attempt(lease, [outcome(claims["example.org"], samples, DeliveryState.DELIVERED)], LATER)
+    delivered = await store.get_message(ACCOUNT, new.message.id)
+    assert delivered is not None
+    assert (delivered.states, delivered.last_event) == ({DeliveryState.DELIVERED: 1}, EventType.DELIVERED)
+    await store.record_attempt(lease, [outcome(claims["team.test"], samples, DeliveryState.BOUNCED)], LATER)
+    assert await store.get_message(ACCOUNT, new.message.id) == delivered
+    for status, number in ((MessageStatus.DELIVERED, 1), (MessageStatus.BOUNCED, 0)):
+        assert len((await store.list_messages(ACCOUNT, MessageFilter(mode=KeyMode.LIVE, status=status), limit=9)).items) == number
+    page = await store.list_events(ACCOUNT, replace(LIVE_EVENTS, type=EventType.BOUNCED), limit=10)
+    assert [event.recipient for event in page.items] == ["archive@team.test"]
 
 
 async def test_a_deferred_outcome_waits_for_its_time(store: MailStore, samples: Samples) -> None:

@@ -48,6 +48,17 @@ class DomainBody(Body):
     custom_return_path: (
         Annotated[str, Field(max_length=253, description="A subdomain of the domain, for bounces; null for none.")] | None
     ) = None
+    delivery: (
+        Annotated[
+            str,
+            Field(
+                max_length=3000,
+                description="The way out of the domain's mail: `live`, `capture` (it stays in the Test Inbox), `redirect:ADDRESS` (all of it goes"
+                " there instead) or `copy:ADDRESS` (a copy goes there); several addresses are separated by commas.",
+            ),
+        ]
+        | None
+    ) = None
     tracking: TrackingBody | None = None
     include_subdomains: bool | None = None
     track_opens: bool | None = None
@@ -61,6 +72,7 @@ class DomainBody(Body):
             settings,
             tls_policy=model.TlsPolicy(self.tls_policy or settings.tls_policy),
             custom_return_path=(self.custom_return_path or None) if names_path else settings.custom_return_path,
+            delivery=settings.delivery if self.delivery is None else self.delivery,
             include_subdomains=_first(self.include_subdomains, settings.include_subdomains),
             track_opens=_first(self.track_opens, _first(tracking.opens, settings.track_opens)),
             track_clicks=_first(self.track_clicks, _first(tracking.clicks, settings.track_clicks)),
@@ -117,6 +129,7 @@ class Domain(TypedDict):
     region: str | None
     tls_policy: Literal["opportunistic", "enforced"]
     custom_return_path: str | None
+    delivery: str
     include_subdomains: bool
     track_opens: bool
     track_clicks: bool
@@ -189,6 +202,7 @@ def domain_json(domain: model.SendingDomain) -> Domain:
         "region": settings.region,
         "tls_policy": settings.tls_policy.value,
         "custom_return_path": settings.custom_return_path,
+        "delivery": settings.delivery,
         "include_subdomains": settings.include_subdomains,
         "track_opens": settings.track_opens,
         "track_clicks": settings.track_clicks,

@@ -21,6 +21,7 @@ from sendryd.message.parse import attachment_parts, decode_pieces, summarise, wa
 from sendryd.model.ids import EVENT_PREFIX, MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, EventId, MessageId, parse_id
 from sendryd.model.message import Message, MessageSummary, MessageType
 from sendryd.model.moment import timestamp
+from sendryd.policy.permissions import may_find
 from sendryd.policy.privacy import shown_content
 from sendryd.policy.tracking import SHARED_FOR, share_url
 from sendryd.runtime import offload
@@ -104,7 +105,7 @@ class EmailHandlers:
         """
         query = call.query
         summary = await find_email(self._store, call)
-        which = EventFilter(mode=call.key.mode, message_id=summary.message.id, type=read_word("type", query.type, EVENT_WORDS))
+        which = EventFilter(mode=summary.message.mode, message_id=summary.message.id, type=read_word("type", query.type, EVENT_WORDS))
         before = parse_cursor(query.cursor, EventId, EVENT_PREFIX)
         found = await self._store.list_events(call.key.account_id, which, limit=query.limit, before=before)
         return page([event_json(event) for event in found.items], has_more=found.has_more)
@@ -175,10 +176,10 @@ def _attachment(content: bytes, index: int) -> tuple[str, str, list[bytes]] | No
 
 
 async def find_email(store: Store, call: Call[object, object]) -> MessageSummary:
-    """The message of the path, if it is of the key's account and mode. Raises `Refused`."""
+    """The message of the path, if the key may find it. Raises `Refused`."""
     number = parse_id(call.params["id"], MESSAGE_PREFIX)
     summary = None if number is None else await store.get_message(call.key.account_id, MessageId(number))
-    if summary is None or summary.message.mode is not call.key.mode:
+    if summary is None or not may_find(call.key, summary.message):
         raise not_found("Email")
     return summary
 

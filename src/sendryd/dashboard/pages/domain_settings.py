@@ -12,8 +12,15 @@ from sendryd.dashboard.pages.domain import frame, on_domain
 from sendryd.dashboard.visit import Visit
 from sendryd.model.domain import SendingDomain, TlsPolicy
 from sendryd.policy.rights import Right
+from sendryd.policy.wayout import BadWayOut, WayKind, parse_way_out
 
 SAVED: Final = "Saved."
+WAYS: Final = {
+    WayKind.LIVE.value: "To its recipients",
+    WayKind.CAPTURE.value: "Nowhere: it stays in the Test Inbox",
+    WayKind.REDIRECT.value: "All of it to other addresses",
+    WayKind.COPY.value: "To its recipients, and a copy to other addresses",
+}
 
 
 async def show_tracking(visit: Visit, domain: SendingDomain) -> Response:
@@ -38,19 +45,32 @@ async def show_settings(visit: Visit, domain: SendingDomain) -> Response:
 async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
     """`POST /domains/{name}/settings`."""
     fields = visit.fields
+    wrong: dict[str, str] = {}
+    way, tls_policy = domain.settings.delivery, domain.settings.tls_policy
     try:
         tls_policy = TlsPolicy(fields.get("tls_policy", ""))
-        after = await visit.needs.domains.by(visit.author).change(
-            domain.id,
-            lambda settings: replace(
-                settings,
-                include_subdomains="include_subdomains" in fields,
-                tls_policy=tls_policy,
-            ),
-        )
     except ValueError:
-        return _show_settings(visit, domain, wrong={"tls_policy": "There is no such rule."}, status=422)
+        wrong["tls_policy"] = "There is no such rule."
+    try:
+        way = _read_way(fields, way)
+    except BadWayOut as error:
+        wrong["delivery"] = f"{str(error)[0].upper()}{str(error)[1:]}."
+    if wrong:
+        return _show_settings(visit, domain, wrong=wrong, status=422)
+    after = await visit.needs.domains.by(visit.author).change(
+        domain.id,
+        lambda settings: replace(settings, include_subdomains="include_subdomains" in fields, tls_policy=tls_policy, delivery=way),
+    )
     return _show_settings(visit, after, said=SAVED, status=200)
+
+
+def _read_way(fields: Mapping[str, str], present: str) -> str:
+    """The way out of the form. Raises `BadWayOut`."""
+    kind = fields.get("delivery")
+    if kind is None:
+        return present
+    does_name = kind in {WayKind.REDIRECT, WayKind.COPY}
+    return str(parse_way_out(f"{kind}:{fields.get('delivery_to', '')}" if does_name else kind))
 
 
 async def remove(visit: Visit, domain: SendingDomain) -> Response:
@@ -80,14 +100,18 @@ def _show_tracking(visit: Visit, domain: SendingDomain, *, said: str = "") -> Re
 def _show_settings(visit: Visit, domain: SendingDomain, *, said: str = "", wrong: Mapping[str, str] | None = None, status: int) -> Response:
     """The form holds what was typed after a fault, else what is stored."""
     settings, fields = domain.settings, visit.fields if wrong and "tls_policy" in visit.fields else {}
+    kind, _, addresses = settings.delivery.partition(":")
     values = {
         **frame(domain, "/settings"),
         "include_subdomains": "include_subdomains" in fields if fields else settings.include_subdomains,
         "tls_policy": fields.get("tls_policy", settings.tls_policy.value),
+        "ways": WAYS,
+        "way": fields.get("delivery", kind),
+        "way_to": fields.get("delivery_to", addresses.replace(",", ", ")),
         "typed": visit.fields.get("name", ""),
         "said": said,
         "fault": "",
-        "wrong": {"tls_policy": "", "name": "", **(wrong or {})},
+        "wrong": {"tls_policy": "", "name": "", "delivery": "", **(wrong or {})},
     }
     return visit.show("domain_settings.html", "domain", values, status=status)
 

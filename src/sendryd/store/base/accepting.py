@@ -26,6 +26,7 @@ class NewDelivery:
     events: tuple[NewEvent, ...]
     notify: str | None = None  # RFC 3461 §4.1, as given: NEVER or a list of SUCCESS, FAILURE, DELAY
     orcpt: str | None = None  # RFC 3461 §4.2, as given
+    is_copy: bool = False  # for an archive, not for a recipient: the message's status does not depend on it
 
 
 @valuetype(frozen=True, slots=True, kw_only=True)

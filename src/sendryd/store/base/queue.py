@@ -37,6 +37,7 @@ class QueuedDelivery:
     hold_reason: HoldReason | None = None  # only of a held one
     crashes: int = 0  # consecutive ends of the program while it was leased
     held_by: HeldBy | None = None  # only of one that a person holds
+    is_copy: bool = False  # for an archive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

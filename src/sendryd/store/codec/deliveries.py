@@ -48,6 +48,7 @@ def delivery_row(new: NewMessage, delivery: NewDelivery) -> dict[str, Any]:
         "delivered_at": created if delivery.state is DeliveryState.DELIVERED else None,
         "notify": delivery.notify,
         "orcpt": delivery.orcpt,
+        "is_copy": 1 if delivery.is_copy else 0,
     }
 
 
@@ -100,6 +101,7 @@ def read_queued(row: Row) -> QueuedDelivery:
         hold_reason=_hold_reason(delivery["state"], delivery["hold_reason"]),
         crashes=delivery["crashes"],
         held_by=_held_by(delivery["hold_note"]) if delivery["state"] == DeliveryState.HELD.value else None,
+        is_copy=bool(delivery["is_copy"]),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sendryd.model.domain import (
+    LIVE,
     Bimi,
     DkimKey,
     DnsRecord,
@@ -18,6 +19,7 @@ from sendryd.model.domain import (
     TlsPolicy,
 )
 from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DkimKeyId, DomainId
+from sendryd.policy.wayout import parse_way_out
 from sendryd.store.base import DomainCheck, NewDkimKey, NewDomain
 from sendryd.store.codec.reading import FAULTS, Row, row_of
 from sendryd.store.codec.values import from_ms, from_ms_or_none, to_json, to_ms, to_ms_or_none
@@ -73,6 +75,7 @@ def _read_records(text: str) -> tuple[DnsRecord, ...]:
 def read_domain(row: Row) -> SendingDomain:
     """A sending domain. Damaged settings make it unreadable: one of them may forbid clear text. Raises `RowUnreadable`."""
     settings = json.loads(row["settings"])
+    parse_way_out(settings.get("delivery", LIVE))  # an unknown way could let captured mail leave
     return SendingDomain(
         id=DomainId(row["id"]),
         account_id=AccountId(row["account_id"]),

@@ -82,4 +82,5 @@ def read_queued(delivery: Delivery) -> QueuedDelivery:
         hold_reason=delivery.hold_reason,
         crashes=delivery.crashes,
         held_by=delivery.held_by,
+        is_copy=delivery.new.is_copy,
     )

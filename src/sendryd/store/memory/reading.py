@@ -26,8 +26,10 @@ class MemoryReading(MemoryMail):
     """`EventStore`."""
 
     def _summary(self, message: Message) -> MessageSummary:
-        deliveries = [each for each in self._deliveries.values() if each.message.id == message.id]
-        events = sorted(each.id for each, _, _ in self._events.values() if each.message_id == message.id)
+        mine = [each for each in self._deliveries.values() if each.message.id == message.id]
+        deliveries, copies = [each for each in mine if not each.new.is_copy], {each.new.id for each in mine if each.new.is_copy}
+        of_message = [each for each, _, _ in self._events.values() if each.message_id == message.id]
+        events = sorted(each.id for each in of_message if each.delivery_id not in copies)
         states = [each.state for each in deliveries]
         return MessageSummary(
             message=message,

@@ -183,6 +183,7 @@ CREATE TABLE delivery (
     class        TEXT NOT NULL DEFAULT 'transactional' CHECK (class IN ('otp', 'transactional', 'bulk')),
     site         TEXT,  -- the operator of its domain's mail servers; NULL: unknown
     hold_note    TEXT,  -- who holds it, since when and why: JSON; NULL: no person does
+    is_copy      INTEGER NOT NULL DEFAULT 0,  -- for an archive: the status of its message does not depend on it
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX delivery_message ON delivery (message_id);

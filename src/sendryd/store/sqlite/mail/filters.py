@@ -67,10 +67,10 @@ def message_conditions(account_id: AccountId, which: MessageFilter) -> Condition
     if which.status is MessageStatus.COMPLAINED:
         conditions.add(_COMPLAINED)
     elif which.status is not None:
-        conditions.add(f"EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND {_CANDIDATES[which.status]})")
+        conditions.add(f"EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND NOT is_copy AND {_CANDIDATES[which.status]})")
     if which.states is not None:
         words = ", ".join(f"'{state.value}'" for state in sorted(which.states))
-        conditions.add(f"EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND state IN ({words}))")
+        conditions.add(f"EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND NOT is_copy AND state IN ({words}))")
     if which.text:
         conditions.add(_TEXT, text=contains(which.text))
     return conditions

@@ -9,10 +9,10 @@ tls_demand
 
 -- columns: new_delivery
 id, message_id, account_id, class, site, forward_path, domain, state, due_at, lease_token, lease_node, lease_boot, created_at, delivered_at,
-notify, orcpt
+notify, orcpt, is_copy
 
 -- columns: queued_delivery
-id, forward_path, domain, state, attempts, due_at, created_at, last_reply, hold_reason, hold_note, crashes
+id, forward_path, domain, state, attempts, due_at, created_at, last_reply, hold_reason, hold_note, crashes, is_copy
 
 -- columns: event
 id, message_id, delivery_id, type, recipient, created_at, metadata
@@ -400,19 +400,20 @@ SELECT count(*) FROM message m WHERE {conditions};
 
 -- name: count_messages_by_status
 -- Number of messages for each combination of the values that their status is derived from.
-SELECT (SELECT (max(attempts) > 0) || ' ' || group_concat(DISTINCT state) FROM delivery WHERE message_id = m.id) AS kind,
+SELECT (SELECT (max(attempts) > 0) || ' ' || group_concat(DISTINCT state) FROM delivery WHERE message_id = m.id AND NOT is_copy) AS kind,
        EXISTS (SELECT 1 FROM event WHERE message_id = m.id AND type = 'complained') AS is_complained, count(*) AS number
 FROM message m WHERE {conditions} GROUP BY 1, 2;
 
 -- name: summarise_deliveries
--- The states of the deliveries of messages.
+-- The states of the deliveries of messages to their recipients.
 SELECT message_id, state, count(*) AS number, max(attempts) AS attempts, min(delivered_at) AS delivered_at FROM delivery
-WHERE message_id IN (SELECT value FROM json_each(:ids)) GROUP BY message_id, state;
+WHERE message_id IN (SELECT value FROM json_each(:ids)) AND NOT is_copy GROUP BY message_id, state;
 
 -- name: summarise_events
--- The last event and the number of complaints of messages.
+-- The last event and the number of complaints of messages, without those of copies for an archive.
 SELECT message_id, max(id) AS id, type, sum(type = 'complained') AS complaints FROM event
-WHERE message_id IN (SELECT value FROM json_each(:ids)) GROUP BY message_id;
+WHERE message_id IN (SELECT value FROM json_each(:ids))
+  AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy) GROUP BY message_id;
 
 -- name: list_events
 -- Events below an id, newest first.

@@ -56,10 +56,11 @@ WHERE account_id = :account_id AND id = :id;
 DELETE FROM webhook WHERE account_id = :account_id AND id = :id;
 
 -- name: owe_events
--- Stores events as facts, where their account has an active webhook.
+-- Stores events as facts, where their account has an active webhook; not those of copies for an archive.
 INSERT INTO fact (account_id, event_id, created_at)
 SELECT event.account_id, event.id, event.created_at FROM json_each(:ids) AS given JOIN event ON event.id = given.value
 WHERE EXISTS (SELECT 1 FROM webhook WHERE webhook.account_id = event.account_id AND webhook.is_active)
+  AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
 ORDER BY event.id;
 
 -- name: owe_notice
