@@ -26,7 +26,7 @@ app = typer.Typer(name="domains", no_args_is_help=True, help="Add, verify, set a
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A domain, for example example.com.")]
 _BOOLEANS = {"true": True, "false": False}
-_SETTINGS = ("include_subdomains", "track_opens", "track_clicks", "tls_policy", "custom_return_path", "delivery")
+_SETTINGS = ("include_subdomains", "status_reports", "track_opens", "track_clicks", "tls_policy", "custom_return_path", "delivery")
 
 
 def _show(domain: SendingDomain, *, as_json: bool) -> None:
@@ -117,7 +117,7 @@ def set_(
     changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Settings to change.")],
     as_json: Json = False,
 ) -> None:
-    """Set include_subdomains, track_opens, track_clicks, tls_policy, custom_return_path or delivery.
+    """Set include_subdomains, status_reports, track_opens, track_clicks, tls_policy, custom_return_path or delivery.
 
     delivery is the way out of the domain's mail: live, capture (it stays in the Test Inbox), redirect:ADDRESS (all of it goes there) or
     copy:ADDRESS (a copy goes there). Mail that is accepted already stays on its way.

@@ -73,6 +73,8 @@ def _metadata(delivery: ClaimedDelivery, verdict: Verdict, reply: str) -> dict[s
     relay = verdict.relay
     if relay is not None:
         metadata |= {"host": relay.host, "address": relay.address, "tls": relay.tls or None, "duration_ms": relay.duration_ms}
+        if relay.will_report:
+            metadata["will_report"] = True
     if verdict.reply is not None:
         metadata |= {"code": verdict.reply.code, "reply": reply}
     metadata |= {"enhanced_code": verdict.enhanced, "reason": verdict.sentence}

@@ -7,6 +7,7 @@ Standards: RFC 5321 §4.5.3.1.10, RFC 6152, RFC 6531.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.connector import Connector
@@ -134,6 +135,8 @@ class Visit:
         )
         result = await connection.deliver(envelope, form.content)
         relay, verdicts = connection.relay(self._duration()), self._attempt.verdicts
+        if extensions.dsn and envelope.notify and not self._sender.is_own:
+            relay = replace(relay, will_report=True)
         is_alone = sum(step is not Step.RCPT for step in result.steps.values()) == 1
         for path, reply in result.per_recipient.items():
             verdicts[path] = classify(reply, step=result.steps[path], relay=relay, is_alone=is_alone)

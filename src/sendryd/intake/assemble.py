@@ -17,6 +17,7 @@ from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, EventId, MessageId, format_id
 from sendryd.model.message import Message, TlsDemand
 from sendryd.policy.simulation import scenario_for
+from sendryd.policy.statusreport import Report, wanted_reports
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage
 from sendryd.valuetype import valuetype
 
@@ -73,9 +74,7 @@ class Assembler:
             is_8bit=submission.is_8bit,
             ret=submission.ret,
             envid=submission.envid,
-            tls_demand=TlsDemand.REQUIRED
-            if submission.requires_tls
-            else parsed.tls_demand,  # RFC 8689 §5: the field counts only without it
+            tls_demand=_tls_demand(obeyed),
             type=options.type,
             tags=options.tags,
             scheduled_at=options.scheduled_at,
@@ -85,9 +84,7 @@ class Assembler:
             list_id=options.list_id,
             unsubscribe_url=options.unsubscribe_url,
         )
-        deliveries = tuple(self._new_delivery(recipient, message, obeyed) for recipient in submission.recipients)
-        if obeyed.copies:
-            deliveries += tuple(self._new_delivery(archive, message, obeyed, is_copy=True) for archive in obeyed.copies)
+        deliveries = self._new_deliveries(message, obeyed)
         new = NewMessage(message=message, content=content, deliveries=deliveries, source_request=options.source_request)
         return Prepared(new, parsed.orders.idempotency_key, submission.origin, public_id)
 
@@ -103,6 +100,10 @@ class Assembler:
             now=now,
             is_http=origin.is_http,
         )
+
+    def _new_deliveries(self, message: Message, obeyed: Obeyed) -> tuple[NewDelivery, ...]:
+        deliveries = tuple(self._new_delivery(recipient, message, obeyed) for recipient in obeyed.submission.recipients)
+        return deliveries + tuple(self._new_delivery(archive, message, obeyed, is_copy=True) for archive in obeyed.copies)
 
     def _new_delivery(self, recipient: Recipient, message: Message, obeyed: Obeyed, *, is_copy: bool = False) -> NewDelivery:
         has_notes = is_copy or obeyed.not_tracked or obeyed.redirected_from
@@ -128,10 +129,23 @@ class Assembler:
             notify=recipient.notify,
             orcpt=recipient.orcpt,
             is_copy=is_copy,
+            report=Report.NOTHING if is_copy else _wanted_reports(recipient, message, obeyed),
         )
 
     def _event(self, word: EventType, metadata: Metadata) -> NewEvent:
         return NewEvent(id=EventId(self.next_number()), type=word, metadata=metadata)
+
+
+def _wanted_reports(recipient: Recipient, message: Message, obeyed: Obeyed) -> Report:
+    """The null reverse-path takes no reports, and captured mail makes none."""
+    if not message.reverse_path or message.mode is KeyMode.TEST:
+        return Report.NOTHING
+    return wanted_reports(recipient.notify, is_default=obeyed.domain is not None and obeyed.domain.settings.status_reports)
+
+
+def _tls_demand(obeyed: Obeyed) -> TlsDemand:
+    """RFC 8689 §5: the field counts only without the parameter of MAIL."""
+    return TlsDemand.REQUIRED if obeyed.submission.requires_tls else obeyed.parsed.tls_demand
 
 
 def _needs_smtputf8(obeyed: Obeyed) -> bool:

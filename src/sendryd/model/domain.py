@@ -86,6 +86,7 @@ class DomainSettings:
     tls_policy: TlsPolicy = TlsPolicy.OPPORTUNISTIC
     custom_return_path: str | None = None
     region: str | None = None  # kept for clients that set it; there is one region here
+    status_reports: bool = False  # failures are reported to senders also where no client asks for it
     delivery: str = LIVE  # the way out, as `policy.wayout` writes it
 
 

@@ -37,7 +37,7 @@ INTERVAL: Final = 3600.0  # seconds between rounds: reports are read a day later
 LOCAL_PART: Final = "tls-reports"
 GIVE_UP: Final = timedelta(days=2)  # after the day: older reports help the reader no more
 _ORIGIN: Final = Origin(hello="localhost", address="127.0.0.1", tls=None, is_smtputf8=False, is_http=True)
-_OPTIONS: Final = Options(track_opens=False, track_clicks=False)
+_OPTIONS: Final = Options(track_opens=False, track_clicks=False, is_straight=True)
 
 log = get_logger("upkeep")
 

@@ -43,6 +43,7 @@ async def test_a_new_domain_has_the_shape_of_the_contract(domain: dict[str, Any]
         "tls_policy": "opportunistic",
         "custom_return_path": None,
         "delivery": "live",
+        "status_reports": False,
         "include_subdomains": False,
         "track_opens": False,
         "track_clicks": False,

@@ -46,6 +46,7 @@ def test_a_domain_shows_its_records_and_why_one_is_not_right() -> None:
         "tls_policy": "enforced",
         "custom_return_path": None,
         "delivery": "live",
+        "status_reports": False,
         "include_subdomains": False,
         "track_opens": True,
         "track_clicks": False,

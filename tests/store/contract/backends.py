@@ -63,6 +63,7 @@ class Aggregate(StrEnum):
     REPLAYS = auto()
     REPORTS = auto()
     SMTP_REFUSALS = auto()
+    STATUSREPORTS = auto()
     SUPPRESSIONS = auto()
     TEMPLATES = auto()
     UNSUBSCRIBES = auto()

@@ -61,6 +61,9 @@ class DomainBody(Body):
     ) = None
     tracking: TrackingBody | None = None
     include_subdomains: bool | None = None
+    status_reports: (
+        Annotated[bool, Field(description="Mail the sender a report (RFC 3464) of each recipient that a message fails for.")] | None
+    ) = None
     track_opens: bool | None = None
     track_clicks: bool | None = None
 
@@ -73,6 +76,7 @@ class DomainBody(Body):
             tls_policy=model.TlsPolicy(self.tls_policy or settings.tls_policy),
             custom_return_path=(self.custom_return_path or None) if names_path else settings.custom_return_path,
             delivery=settings.delivery if self.delivery is None else self.delivery,
+            status_reports=_first(self.status_reports, settings.status_reports),
             include_subdomains=_first(self.include_subdomains, settings.include_subdomains),
             track_opens=_first(self.track_opens, _first(tracking.opens, settings.track_opens)),
             track_clicks=_first(self.track_clicks, _first(tracking.clicks, settings.track_clicks)),
@@ -131,6 +135,7 @@ class Domain(TypedDict):
     custom_return_path: str | None
     delivery: str
     include_subdomains: bool
+    status_reports: bool
     track_opens: bool
     track_clicks: bool
     tracking: TrackingSettings
@@ -204,6 +209,7 @@ def domain_json(domain: model.SendingDomain) -> Domain:
         "custom_return_path": settings.custom_return_path,
         "delivery": settings.delivery,
         "include_subdomains": settings.include_subdomains,
+        "status_reports": settings.status_reports,
         "track_opens": settings.track_opens,
         "track_clicks": settings.track_clicks,
         "tracking": {"opens": settings.track_opens, "clicks": settings.track_clicks},

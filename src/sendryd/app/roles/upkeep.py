@@ -16,6 +16,7 @@ from sendryd.upkeep.health import HealthKeeper
 from sendryd.upkeep.queue import QueueKeeper
 from sendryd.upkeep.reports import ReportKeeper
 from sendryd.upkeep.retention import Retention
+from sendryd.upkeep.statusreports import StatusReporter
 from sendryd.upkeep.tls_reports import TlsReportKeeper
 
 
@@ -42,6 +43,15 @@ def start_upkeep(basics: Basics, running: Running, shared: Shared, last_seen: da
     )
     running.stops.append(client.aclose)
     running.daemons += [health.run, alerts.run, queue.run, retention.run, domains.run, captures.run, reports.run, endings.run, follower.run]
+    status_reports = StatusReporter(
+        basics.store,
+        intake_of(basics, running, shared),
+        hostname=settings.hostname,
+        lifetime=settings.max_queue_age,
+        clock=basics.clock,
+        rand=basics.rand,
+    )
+    running.daemons.append(status_reports.run)
     bulk = BulkKeeper(basics.store, MailFinder(basics.store), basics.audit, clock=basics.clock, ids=basics.ids)
     running.daemons.append(bulk.run)
     if settings.tls_reports:

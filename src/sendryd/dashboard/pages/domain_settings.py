@@ -59,7 +59,13 @@ async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
         return _show_settings(visit, domain, wrong=wrong, status=422)
     after = await visit.needs.domains.by(visit.author).change(
         domain.id,
-        lambda settings: replace(settings, include_subdomains="include_subdomains" in fields, tls_policy=tls_policy, delivery=way),
+        lambda settings: replace(
+            settings,
+            include_subdomains="include_subdomains" in fields,
+            status_reports="status_reports" in fields,
+            tls_policy=tls_policy,
+            delivery=way,
+        ),
     )
     return _show_settings(visit, after, said=SAVED, status=200)
 
@@ -104,6 +110,7 @@ def _show_settings(visit: Visit, domain: SendingDomain, *, said: str = "", wrong
     values = {
         **frame(domain, "/settings"),
         "include_subdomains": "include_subdomains" in fields if fields else settings.include_subdomains,
+        "status_reports": "status_reports" in fields if fields else settings.status_reports,
         "tls_policy": fields.get("tls_policy", settings.tls_policy.value),
         "ways": WAYS,
         "way": fields.get("delivery", kind),

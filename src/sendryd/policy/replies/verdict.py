@@ -87,6 +87,7 @@ class Relay:
     tls: str = ""  # version, empty in clear text
     duration_ms: int = 0  # of the attempt at this server so far
     connect: float = 0.0  # seconds until TCP was connected, if the connection was opened for this attempt
+    will_report: bool = False  # it got the NOTIFY of the client, and sends the reports itself (RFC 3461 §5.2.2)
     handshake: float = 0.0  # seconds for greeting, EHLO, TLS and AUTH, likewise
     security: TlsSecurity = TlsSecurity.NONE  # what secured the session, or what was to secure it
 

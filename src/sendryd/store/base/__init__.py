@@ -37,6 +37,7 @@ from sendryd.store.base.replays import NotificationFilter, ReplayStore, Standing
 from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilter, ReportStore
 from sendryd.store.base.search import Hits, IndexState, SearchStore
 from sendryd.store.base.spool import SpoolReport
+from sendryd.store.base.statusreports import DueReport, StatusReportStore
 from sendryd.store.base.templates import TemplateStore
 from sendryd.store.base.traces import TraceRequest, TraceStore
 from sendryd.store.base.upkeep import UpkeepStore
@@ -70,6 +71,7 @@ __all__ = [
     "DkimKeyStore",
     "DomainCheck",
     "DomainTraffic",
+    "DueReport",
     "Ended",
     "Engagement",
     "EventFilter",
@@ -123,6 +125,7 @@ __all__ = [
     "Simulator",
     "SpoolReport",
     "Standing",
+    "StatusReportStore",
     "Store",
     "StoredStsPolicy",
     "TemplateStore",
@@ -150,6 +153,7 @@ class MailStore(
     FigureStore,
     SearchStore,
     LateStore,
+    StatusReportStore,
     Protocol,
 ):
     """The store of accepting and delivering mail."""

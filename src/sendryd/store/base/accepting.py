@@ -9,6 +9,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, MessageId
 from sendryd.model.message import Message
+from sendryd.policy.statusreport import Report
 from sendryd.store.base.events import NewEvent
 from sendryd.store.base.leases import Lease
 from sendryd.valuetype import valuetype
@@ -26,6 +27,7 @@ class NewDelivery:
     events: tuple[NewEvent, ...]
     notify: str | None = None  # RFC 3461 §4.1, as given: NEVER or a list of SUCCESS, FAILURE, DELAY
     orcpt: str | None = None  # RFC 3461 §4.2, as given
+    report: Report = Report.NOTHING  # the reports that its sender wants
     is_copy: bool = False  # for an archive, not for a recipient: the message's status does not depend on it
 
 

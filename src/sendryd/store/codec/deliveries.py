@@ -5,8 +5,19 @@ from typing import Any, Final
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId
 from sendryd.model.message import class_of
+from sendryd.policy.statusreport import Report, due_report
 from sendryd.smtp.address import parse_mailbox
-from sendryd.store.base import ClaimedDelivery, DeliveryView, HeldBy, NewDelivery, NewMessage, Outcome, QueuedDelivery, WaitingDestination
+from sendryd.store.base import (
+    ClaimedDelivery,
+    DeliveryView,
+    DueReport,
+    HeldBy,
+    NewDelivery,
+    NewMessage,
+    Outcome,
+    QueuedDelivery,
+    WaitingDestination,
+)
 from sendryd.store.codec.messages import show_message
 from sendryd.store.codec.reading import TEXT_OR_NONE, Row, Types, check_types, part, row_of
 from sendryd.store.codec.values import from_ms, from_ms_or_none, read_object, to_json, to_ms, to_ms_or_none
@@ -49,6 +60,7 @@ def delivery_row(new: NewMessage, delivery: NewDelivery) -> dict[str, Any]:
         "notify": delivery.notify,
         "orcpt": delivery.orcpt,
         "is_copy": 1 if delivery.is_copy else 0,
+        "report": delivery.report.value,
     }
 
 
@@ -103,6 +115,13 @@ def read_queued(row: Row) -> QueuedDelivery:
         held_by=_held_by(delivery["hold_note"]) if delivery["state"] == DeliveryState.HELD.value else None,
         is_copy=bool(delivery["is_copy"]),
     )
+
+
+@row_of(MESSAGE_PREFIX)
+def read_due_report(row: Row) -> DueReport:
+    """A report that is due. Raises `RowUnreadable`."""
+    delivery = read_queued(row)
+    return DueReport(delivery=delivery, report=Report(row["report"]) & due_report(delivery.state), orcpt=row["orcpt"])
 
 
 def hold_note(held: HeldBy) -> str:

@@ -33,7 +33,7 @@ class MemoryAccepting(MemoryMail):
             is_done = new.state is DeliveryState.DELIVERED
             lease = message.lease if new.state is DeliveryState.LEASED else None
             created = message.message.created_at
-            delivery = Delivery(new, message.message, new.state, new.due_at, lease, created if is_done else None)
+            delivery = Delivery(new, message.message, new.state, new.due_at, lease, created if is_done else None, report=new.report)
             self._deliveries[new.id] = delivery
             self._add_events(delivery, new.events, created)
 

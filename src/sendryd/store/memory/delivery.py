@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sendryd.model.delivery import DeliveryState, HoldReason, may_move
 from sendryd.model.message import Message
+from sendryd.policy.statusreport import Report
 from sendryd.store.base import ClaimedDelivery, HeldBy, Lease, NewDelivery, QueuedDelivery
 from sendryd.store.rules import Waiting
 
@@ -26,6 +27,7 @@ class Delivery:
     held_by: HeldBy | None = None  # only while it is held
     returned: int | None = None  # the token of the last lease, if it ended without an outcome and no worker has leased the delivery since
     crashes: int = 0
+    report: Report = Report.NOTHING  # the reports that are still owed
     is_released: bool = False  # it was held, then released, and not tried since
 
     def move(self, state: DeliveryState, hold_reason: HoldReason | None = None) -> None:

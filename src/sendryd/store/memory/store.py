@@ -7,10 +7,21 @@ from sendryd.store.memory.figures import MemoryFigures
 from sendryd.store.memory.late import MemoryLate
 from sendryd.store.memory.queue import MemoryQueue
 from sendryd.store.memory.reading import MemoryReading
+from sendryd.store.memory.statusreports import MemoryStatusReports
 from sendryd.store.memory.upkeep import MemoryUpkeep
 
 
-class MemoryStore(MemoryAccepting, MemoryDeliveries, MemoryCaptures, MemoryQueue, MemoryReading, MemoryFigures, MemoryUpkeep, MemoryLate):
+class MemoryStore(
+    MemoryAccepting,
+    MemoryDeliveries,
+    MemoryCaptures,
+    MemoryQueue,
+    MemoryReading,
+    MemoryFigures,
+    MemoryUpkeep,
+    MemoryLate,
+    MemoryStatusReports,
+):
     """`MailStore` without a disk."""
 
     async def aclose(self) -> None:

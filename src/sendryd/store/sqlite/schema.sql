@@ -184,6 +184,7 @@ CREATE TABLE delivery (
     site         TEXT,  -- the operator of its domain's mail servers; NULL: unknown
     hold_note    TEXT,  -- who holds it, since when and why: JSON; NULL: no person does
     is_copy      INTEGER NOT NULL DEFAULT 0,  -- for an archive: the status of its message does not depend on it
+    report       INTEGER NOT NULL DEFAULT 0,  -- reports to its sender that are still owed: 1 of a failure, 2 of a delay, 4 of success
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX delivery_message ON delivery (message_id);
@@ -196,6 +197,10 @@ CREATE INDEX delivery_age ON delivery (created_at) WHERE state = 'queued';
 -- Leases by the boot of their owner; held deliveries. Both indexes are small.
 CREATE INDEX delivery_leased ON delivery (lease_boot) WHERE state = 'leased';
 CREATE INDEX delivery_held ON delivery (id) WHERE state = 'held';
+-- Deliveries that owe a report. Few senders ask for one.
+CREATE INDEX delivery_report_failed ON delivery (id) WHERE state IN ('bounced', 'expired', 'suppressed') AND report & 1;
+CREATE INDEX delivery_report_delivered ON delivery (id) WHERE state = 'delivered' AND report & 4;
+CREATE INDEX delivery_report_delayed ON delivery (created_at) WHERE state = 'queued' AND attempts > 0 AND report & 2;
 CREATE INDEX delivery_held_domain ON delivery (domain, account_id) WHERE state = 'held';
 
 -- Lists of mail that did not arrive go along these few rows, newest first.

@@ -7,9 +7,12 @@ from sendryd.store.sqlite.mail.late import Late
 from sendryd.store.sqlite.mail.nexthops import NextHops
 from sendryd.store.sqlite.mail.queue import Queue
 from sendryd.store.sqlite.mail.reads import Reads
+from sendryd.store.sqlite.mail.statusreports import StatusReports
 from sendryd.store.sqlite.mail.traces import Traces
 from sendryd.store.sqlite.mail.upkeep import MailUpkeep
 
 
-class Mail(Accepting, Deliveries, Captures, Queue, Reads, Traces, NextHops, Late, MailUpkeep):
-    """`AcceptStore`, `DeliveryStore`, `CaptureStore`, `QueueStore`, `EventStore`, `TraceStore`, `NextHopStore`, `LateStore`, and a part of `UpkeepStore`."""
+class Mail(Accepting, Deliveries, Captures, Queue, Reads, Traces, NextHops, Late, StatusReports, MailUpkeep):
+    """`AcceptStore`, `DeliveryStore`, `CaptureStore`, `QueueStore`, `EventStore`, `TraceStore`, `NextHopStore`, `LateStore`,
+    `StatusReportStore`, and a part of `UpkeepStore`.
+    """

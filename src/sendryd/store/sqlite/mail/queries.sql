@@ -9,7 +9,7 @@ tls_demand
 
 -- columns: new_delivery
 id, message_id, account_id, class, site, forward_path, domain, state, due_at, lease_token, lease_node, lease_boot, created_at, delivered_at,
-notify, orcpt, is_copy
+notify, orcpt, is_copy, report
 
 -- columns: queued_delivery
 id, forward_path, domain, state, attempts, due_at, created_at, last_reply, hold_reason, hold_note, crashes, is_copy
@@ -189,6 +189,23 @@ SELECT delivery.id, delivery.message_id, delivery.forward_path, delivery.state, 
     WHERE event.message_id = delivery.message_id AND event.type = 'complained' AND event.delivery_id = delivery.id
 ) AS is_complained
 FROM delivery JOIN message ON message.id = delivery.message_id WHERE delivery.id = :id;
+
+-- name: list_due_reports
+-- Deliveries with a report that is due: they failed, arrived or wait since before a time. The three conditions are those of the indexes.
+SELECT {message:m}, {queued_delivery:d:delivery_}, d.report, d.orcpt FROM delivery d JOIN message m ON m.id = d.message_id
+WHERE d.id IN (
+    SELECT id FROM (
+        SELECT id FROM delivery WHERE state IN ('bounced', 'expired', 'suppressed') AND report & 1 ORDER BY id LIMIT :limit
+    )
+    UNION SELECT id FROM (SELECT id FROM delivery WHERE state = 'delivered' AND report & 4 ORDER BY id LIMIT :limit)
+    UNION SELECT id FROM (
+        SELECT id FROM delivery WHERE state = 'queued' AND attempts > 0 AND report & 2 AND created_at < :late ORDER BY created_at LIMIT :limit
+    )
+) ORDER BY d.id;
+
+-- name: settle_report
+-- Records that a report of a delivery is settled.
+UPDATE delivery SET report = report & ~:report WHERE id = :id;
 
 -- name: bounce_late
 -- Records that a delivered delivery has bounced afterwards.
