@@ -188,6 +188,8 @@ def main() -> None:
         world.relay.stop()
         started = time.perf_counter()
         asyncio.run(fill(world.relay.data_dir, options.mails))
+        for part in world.relay.data_dir.glob("derived.db*"):
+            part.unlink()  # a file from before the mails would not say how far it is with them
         print(f"{options.mails:,} mails stored in {time.perf_counter() - started:.1f} s", flush=True)
         started = time.perf_counter()
         world.relay.start()

@@ -9,7 +9,7 @@ from sendryd.message.author import normalise_domain
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId
-from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity
+from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity, Summary
 from sendryd.policy.statistics import MAX_POINTS, TooManyPoints, bucket_starts, fill
 from sendryd.store.base import ReportFilter, ReportStore
 
@@ -62,6 +62,12 @@ class Statistics:
         before = replace(which, start=which.start - (which.end - which.start), end=which.start)
         current = await self._store.count_activity(account_id, which)
         return await self._store.count_activity(account_id, before), current
+
+    async def summarise(self, account_id: AccountId, which: ReportFilter, granularity: Granularity, *, limit: int) -> Summary:
+        """Counts of the period in all its parts, empty buckets included. Raises `BadSelection` for too many buckets."""
+        starts = _split(which, granularity, MAX_POINTS)
+        found = await self._store.summarise_activity(account_id, which, granularity, limit=limit)
+        return replace(found, buckets=tuple(fill(starts, found.buckets)))
 
     async def break_down(self, account_id: AccountId, which: ReportFilter, by: str, *, limit: int) -> list[Breakdown]:
         """Counts by `domain`, `template`, `key`, `tag` or `provider` (`policy.providers`), most sent first."""

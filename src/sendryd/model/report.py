@@ -47,6 +47,17 @@ class Breakdown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The counts of a period in all its parts."""
+
+    before: Counts  # of the period of the same length before
+    counts: Counts
+    buckets: tuple[Bucket, ...]  # oldest first, without empty ones
+    domains: tuple[Breakdown, ...]  # most sent first
+    templates: tuple[Breakdown, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
     """A cohort, the messages sent in one bucket: their cumulative counts a number of buckets later."""
 

@@ -28,7 +28,7 @@ from sendryd.model.ids import (
     TemplateVersionId,
 )
 from sendryd.model.message import Message
-from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity, ReportFrequency, ScheduledReport
+from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity, ReportFrequency, ScheduledReport, Summary
 from sendryd.model.template import Template, TemplateContent
 from sendryd.store.base import MAX_OFFSETS, Engagement, NewEvent, ReportFilter, Store
 from sendryd.store.errors import LimitReached, NotFound
@@ -224,10 +224,35 @@ async def compare(store: Store, facts: Sequence[Fact], which: ReportFilter) -> N
         assert await store.list_cohorts(ACCOUNT, which, granularity) == list_cohorts(told, which, granularity)
 
 
+async def compare_summaries(store: Store, facts: Sequence[Fact], which: ReportFilter) -> None:
+    told, before = firsts(facts, which), firsts(facts, replace(which, start=which.start - (which.end - which.start), end=which.start))
+    for granularity in Granularity:
+        assert await store.summarise_activity(ACCOUNT, which, granularity, limit=99) == Summary(
+            before=count(before),
+            counts=count(told),
+            buckets=tuple(list_buckets(told, granularity)),
+            domains=tuple(break_down(told, "domain")),
+            templates=tuple(break_down(told, "template")),
+        )
+
+
+async def follow(store: Store, hours: int) -> None:
+    """Follows what happened up to so many hours after the start."""
+    while await store.follow(until=START + timedelta(hours=hours), limit=5):
+        pass
+
+
 @settings(max_examples=examples(30), deadline=None)
-@given(sent=st.lists(mails, max_size=8), asked=st.lists(filters, min_size=3, max_size=6))
+@given(
+    sent=st.lists(mails, max_size=8),
+    asked=st.lists(filters, min_size=3, max_size=6),
+    followed=st.lists(st.integers(0, 24 * DAYS), max_size=1),
+)
 def test_figures_are_those_counted_by_hand(
-    backend: Backend, sent: list[tuple[float, KeyMode, dict[str, Any], list[tuple[int, EventType, float, str]]]], asked: list[ReportFilter]
+    backend: Backend,
+    sent: list[tuple[float, KeyMode, dict[str, Any], list[tuple[int, EventType, float, str]]]],
+    asked: list[ReportFilter],
+    followed: list[int],
 ) -> None:
     async def check(folder: Path) -> None:
         async with backend.install(folder / "data") as open_one, aclosing(await open_one()) as store:
@@ -239,9 +264,40 @@ def test_figures_are_those_counted_by_hand(
                     await history.happen(message, deliveries[number], event_type, after, by)
             for which in asked:
                 await compare(store, history.facts, which)
+            for until in [None, *sorted(followed), 24 * 40]:
+                if until is not None:
+                    await follow(store, until)
+                for which in asked:
+                    await compare_summaries(store, history.facts, which)
+                    await compare_summaries(store, history.facts, replace(which, start=which.start + timedelta(minutes=15)))
 
     with tempfile.TemporaryDirectory(dir=quick_folder()) as folder:
         asyncio.run(check(Path(folder)))
+
+
+async def test_summaries_have_what_was_stored_late_after_a_comparison(history: History) -> None:
+    message, (one, two, three) = await history.send()
+    late = history.number(message.created_at + timedelta(hours=1))
+    await history.happen(message, one, EventType.DELIVERED, 2)
+    await follow(history.store, 24)
+    at = START + timedelta(hours=1)
+    event = NewEvent(id=EventId(late), type=EventType.DELIVERED)
+    await history.store.record_engagements([Engagement(delivery_id=two, event=event, happened_at=at)])
+    assert (await history.store.summarise_activity(ACCOUNT, WHOLE, Granularity.DAY, limit=1)).counts == Counts(sent=1, delivered=1)
+    assert await history.store.repair_derived(start=at, end=at + timedelta(minutes=1)) > 0
+    await history.happen(message, three, EventType.BOUNCED, 23)  # counted beside the sums
+    found = await history.store.summarise_activity(ACCOUNT, WHOLE, Granularity.DAY, limit=1)
+    assert found.counts == await history.store.count_activity(ACCOUNT, WHOLE) == Counts(sent=3, delivered=2, bounced=1)
+
+
+async def test_summaries_reach_further_back_than_events(history: History) -> None:
+    message, (one, *_) = await history.send()
+    await history.happen(message, one, EventType.DELIVERED, 2)
+    await follow(history.store, 24 * DAYS)
+    await history.store.delete_events(created_before=WHOLE.end, limit=100)
+    assert await history.store.count_activity(ACCOUNT, WHOLE) == Counts()
+    found = await history.store.summarise_activity(ACCOUNT, WHOLE, Granularity.DAY, limit=1)
+    assert [(each.name, each.counts) for each in found.domains] == [("one.test", Counts(sent=1, delivered=1))]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
@@ -35,14 +35,16 @@ class Range:
     text: str
     length: timedelta
     step: Granularity
+    edge: timedelta  # the time that is compared with is exact to it: sums of minutes are kept for 48 hours, those of hours for 90 days
 
 
 RANGES: Final = (
-    Range("24h", "24 hours", timedelta(hours=24), Granularity.HOUR),
-    Range("7d", "7 days", timedelta(days=7), Granularity.DAY),
-    Range("30d", "30 days", timedelta(days=30), Granularity.DAY),
-    Range("90d", "90 days", timedelta(days=90), Granularity.DAY),
+    Range("24h", "24 hours", timedelta(hours=24), Granularity.HOUR, timedelta(minutes=1)),
+    Range("7d", "7 days", timedelta(days=7), Granularity.DAY, timedelta(hours=1)),
+    Range("30d", "30 days", timedelta(days=30), Granularity.DAY, timedelta(hours=1)),
+    Range("90d", "90 days", timedelta(days=90), Granularity.DAY, timedelta(days=1)),
 )
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +95,22 @@ async def show(visit: Visit) -> Response:
         which = _select(visit, chosen, asked)
     except BadSelection as error:
         return _page(visit, chosen, asked, fault=error.sentence, status=422)
-    statistics, account_id = Statistics(visit.needs.store), visit.account_id
-    before, counts = await statistics.compare(account_id, which)
-    buckets = await statistics.read_series(account_id, which, chosen.step)
+    statistics, asking = Statistics(visit.needs.store), (visit.account_id, which)
+    found = await statistics.summarise(*asking, chosen.step, limit=MAX_GROUPS)
+    known = {"domain": found.domains, "template": found.templates}  # the others are counted from events
     values = {
-        "figures": _figures(before, counts),
-        "complaints": f"{rate(counts.complained, counts.delivered):.2%}",
-        "panels": _panels(buckets),
+        "figures": _figures(found.before, found.counts),
+        "complaints": f"{rate(found.counts.complained, found.counts.delivered):.2%}",
+        "panels": _panels(found.buckets),
         "groups": [
-            (f"By {by}", by.capitalize(), [_group(each) for each in await statistics.break_down(account_id, which, by, limit=MAX_GROUPS)])
+            (
+                f"By {by}",
+                by.capitalize(),
+                [_group(each) for each in known.get(by) or await statistics.break_down(*asking, by, limit=MAX_GROUPS)],
+            )
             for by in BREAKDOWNS
         ],
-        "is_empty": counts == Counts() and before == Counts(),
+        "is_empty": found.counts == found.before == Counts(),
     }
     return _page(visit, chosen, asked, values=values)
 
@@ -116,8 +122,8 @@ async def export(visit: Visit) -> Response:
         which = _select(visit, chosen, asked)
     except BadSelection as error:
         return _page(visit, chosen, asked, fault=error.sentence, status=422)
-    buckets = await Statistics(visit.needs.store).read_series(visit.account_id, which, chosen.step)
-    rows: list[tuple[str | float, ...]] = [(timestamp(each.start), *_cells(each.counts)) for each in buckets]
+    found = await Statistics(visit.needs.store).summarise(visit.account_id, which, chosen.step, limit=0)
+    rows: list[tuple[str | float, ...]] = [(timestamp(each.start), *_cells(each.counts)) for each in found.buckets]
     named = {**headers(), "Content-Disposition": f'attachment; filename="analytics-{chosen.name}.csv"'}
     return Response(csv_text([COLUMNS, *rows]), media_type="text/csv", headers=named)
 
@@ -154,7 +160,8 @@ def _select(visit: Visit, chosen: Range, asked: Mapping[str, str]) -> ReportFilt
     """Whole buckets, the present one included. Raises `BadSelection`."""
     now = visit.needs.clock.now()
     start = bucket_start(now - chosen.length, chosen.step) + (timedelta(hours=1) if chosen.step is Granularity.HOUR else timedelta(days=1))
-    return select_mail(KeyMode.LIVE, start, now + timedelta(seconds=1), tag=asked["tag"] or None, domain=asked["domain"] or None)
+    end = _EPOCH + ((now - _EPOCH) // chosen.edge + 1) * chosen.edge
+    return select_mail(KeyMode.LIVE, start, end, tag=asked["tag"] or None, domain=asked["domain"] or None)
 
 
 def _figures(before: Counts, now: Counts) -> list[Figure]:

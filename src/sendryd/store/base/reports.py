@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import AccountId, ApiKeyId, ApiRequestId, ReportId
-from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity, ScheduledReport
+from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity, ScheduledReport, Summary
 from sendryd.store.base.paging import Page
 
 MAX_OFFSETS: Final = 60  # buckets that a cohort is followed for: two months of days
@@ -49,6 +49,14 @@ class ReportStore(Protocol):
     async def break_down(self, account_id: AccountId, which: ReportFilter, by: str, *, limit: int) -> list[Breakdown]:
         """Number of events of each kind by `domain` (the header From's sending domain), `template`, `key`, `tag` (`name=value`; a message counts
         for each of its tags) or `provider` (`policy.providers`), most sent first.
+        """
+        ...
+
+    async def summarise_activity(self, account_id: AccountId, which: ReportFilter, granularity: Granularity, *, limit: int) -> Summary:
+        """What the methods above count, and the period of the same length before. Each breakdown has at most `limit` rows.
+
+        Sums that the follower has made are used where the period begins and ends with a minute, hour or day of which they are kept and no tag is
+        asked for; what happened since is counted from events. They go further back than events are kept.
         """
         ...
 

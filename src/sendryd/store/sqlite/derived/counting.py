@@ -17,7 +17,7 @@ MINUTE: Final = 60_000  # milliseconds
 HOUR: Final = 3_600_000
 DAY: Final = 86_400_000
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_STEPS: Final = ((MINUTE, MINUTES_KEPT // _MILLISECOND), (HOUR, HOURS_KEPT // _MILLISECOND), (DAY, 1 << 62))
+STEPS: Final = ((MINUTE, MINUTES_KEPT // _MILLISECOND), (HOUR, HOURS_KEPT // _MILLISECOND), (DAY, 1 << 62))
 _BOUNDS: Final = to_json([round(bound * 1000) for bound in LATENCY_BUCKETS if bound < math.inf])
 
 Figures = Counter[tuple[int, str, int, str]]  # account, mode, minute, kind
@@ -52,7 +52,7 @@ def add_figures(derived: apsw.Connection, found: Figures, until: int) -> None:
     """Adds to the minutes, hours and days that are still kept at `until`, in milliseconds."""
     sums: Counter[tuple[int, str, int, int, str]] = Counter()
     for (account_id, mode, minute, kind), number in found.items():
-        for step, kept in _STEPS:
+        for step, kept in STEPS:
             start = minute // step * step
             if start >= until - kept:
                 sums[account_id, mode, step, start, kind] += number

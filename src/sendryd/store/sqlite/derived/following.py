@@ -8,6 +8,7 @@ import apsw
 
 from sendryd.store.codec.reading import Row
 from sendryd.store.codec.values import first_id, to_json, to_ms
+from sendryd.store.sqlite.derived.activity import Activity, add_activity, count_activity
 from sendryd.store.sqlite.derived.counting import Facts, Figures, add_figures, count_facts
 from sendryd.store.sqlite.derived.index import add_terms, read_terms
 from sendryd.store.sqlite.derived.queries import SQL
@@ -24,6 +25,7 @@ class Step:
     amended_id: int
     has_more: bool
     figures: Figures
+    activity: Activity
     new: list[tuple[int, set[str]]]
     changed: list[tuple[int, set[str]]]
 
@@ -39,6 +41,7 @@ def follow(main: apsw.Connection, derived: apsw.Connection, until: datetime, lim
     finally:
         main.execute("COMMIT")
     add_figures(derived, step.figures, to_ms(until))
+    add_activity(derived, step.activity, to_ms(until))
     add_terms(derived, step.new, are_new=True)
     add_terms(derived, step.changed, are_new=False)
     change(
@@ -65,6 +68,7 @@ def _read(main: apsw.Connection, progress: Row, before: int, limit: int) -> Step
         amended_id=amended[-1]["id"] if amended else progress["amended_id"],
         has_more=messages == limit or events == limit * EVENTS or len(amended) == limit,
         figures=count_facts(main, facts),
+        activity=count_activity(main, facts) if events else Activity(),
         new=read_terms(main, "list_messages_between", after=message_id, last=last_message) if messages else [],
         changed=read_terms(main, "list_messages_of", ids=changed) if amended else [],
     )

@@ -7,6 +7,7 @@ import apsw
 
 from sendryd.store.base import DAYS_KEPT, HOURS_KEPT, MINUTES_KEPT
 from sendryd.store.codec.values import first_id, to_json, to_ms
+from sendryd.store.sqlite.derived.activity import add_activity, count_activity, stored_activity
 from sendryd.store.sqlite.derived.counting import DAY, HOUR, MINUTE, Facts, Figures, add_figures, count_facts
 from sendryd.store.sqlite.derived.index import add_terms, list_months, month_span, read_terms
 from sendryd.store.sqlite.derived.queries import SQL
@@ -32,7 +33,7 @@ def repair(main: apsw.Connection, derived: apsw.Connection, start: datetime, end
             to_ms(start),
             to_ms(end),
         )
-        counted = count_facts(main, facts)
+        counted, active = count_facts(main, facts), count_activity(main, facts)
     finally:
         main.execute("COMMIT")
     add_terms(derived, terms, are_new=False)
@@ -40,7 +41,9 @@ def repair(main: apsw.Connection, derived: apsw.Connection, start: datetime, end
     stored: Figures = Figures({tuple(row[:4]): row[4] for row in derived.execute(SQL["sum_minutes"], values)})
     lacking = counted - stored  # what is positive: events and messages may have been deleted since they were counted
     add_figures(derived, lacking, facts.end)
-    return len(missed) + len(lacking)
+    lacking_activity = active - stored_activity(derived, values)
+    add_activity(derived, lacking_activity, facts.end)
+    return len(missed) + len(lacking) + len(lacking_activity)
 
 
 def _missed(main: apsw.Connection, derived: apsw.Connection, after: int, last: int) -> list[int]:
@@ -65,7 +68,9 @@ def prune(main: apsw.Connection, derived: apsw.Connection, now: datetime) -> int
     for table in list_months(derived):
         if month_span(table)[1] <= (first_id(now) if first is None else first):
             derived.execute(f"DROP TABLE {table}")
-    for step, kept in ((MINUTE, MINUTES_KEPT), (HOUR, HOURS_KEPT), (DAY, DAYS_KEPT)):
-        change(derived, SQL["drop_figures"], step=step, first_kept=to_ms(now - kept))
     progress = fetch_row(derived, SQL["read_progress"])
+    followed = min(to_ms(now), progress["until"]) if progress else 0  # sums reach back from here
+    for step, kept in ((MINUTE, MINUTES_KEPT), (HOUR, HOURS_KEPT), (DAY, DAYS_KEPT)):
+        for name in ("drop_figures", "drop_activity"):
+            change(derived, SQL[name], step=step, first_kept=followed - kept // timedelta(milliseconds=1))
     return progress["amended_id"] if progress else 0

@@ -44,6 +44,33 @@ SELECT start, kind, number FROM figure
 WHERE account_id = :account_id AND mode = :mode AND step = :step AND start >= :start AND start < :end
 ORDER BY start;
 
+-- name: add_activity
+-- Adds to an activity.
+INSERT INTO activity (account_id, mode, step, start, previous, domain_id, author_domain, template_id, kind, number)
+VALUES (:account_id, :mode, :step, :start, :previous, :domain_id, :author_domain, :template_id, :kind, :number)
+ON CONFLICT (step, start, account_id, mode, previous, domain_id, author_domain, template_id, kind) DO UPDATE SET number = number + excluded.number;
+
+-- name: list_active_minutes
+-- The activity of all accounts in a time, by minute.
+SELECT account_id, mode, start, previous, domain_id, author_domain, template_id, kind, number FROM activity
+WHERE step = :step AND start >= :start AND start < :end;
+
+-- name: drop_activity
+-- Deletes activity of one length of step that is too old.
+DELETE FROM activity WHERE step = :step AND start < :first_kept;
+
+-- name: sum_activity_by_start
+-- The activity of an account in a time, by step and domain. Of each delivery the first event of a kind counts.
+SELECT start, domain_id, author_domain, kind, sum(number) FROM activity
+WHERE step = :step AND start >= :start AND start < :end AND account_id = :account_id AND mode = :mode AND previous < :start
+GROUP BY start, domain_id, author_domain, kind;
+
+-- name: sum_activity_by_group
+-- The activity of an account in a time, by domain and template. Of each delivery the first event of a kind counts.
+SELECT domain_id, author_domain, template_id, kind, sum(number) FROM activity
+WHERE step = :step AND start >= :start AND start < :end AND account_id = :account_id AND mode = :mode AND previous < :start
+GROUP BY domain_id, author_domain, template_id, kind;
+
 -- name: list_months
 -- The tables of the search index, newest first.
 SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'mail_[0-9][0-9][0-9][0-9]_[0-9][0-9]' ORDER BY name DESC;
@@ -134,3 +161,43 @@ FROM (
     WHERE event.id > :after AND event.id <= :last AND event.created_at >= :start AND event.created_at < :end AND event.type = 'delivered'
 )
 GROUP BY 1, 2, 3, 4;
+
+-- name: count_activity
+-- Outcomes and engagements of deliveries by minute, by the minute of the delivery's last event of the same kind before, and by what a report
+-- groups them by. An outcome is one of the kind `sent`, too. Without opens and clicks by scanners. In the main file.
+WITH fact AS (
+    SELECT account_id, mode, created_at / 60000 * 60000 AS start, type AS kind, message_id,
+           (SELECT max(earlier.created_at) FROM event AS earlier
+            WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS event.delivery_id AND earlier.id < event.id
+              AND earlier.type = event.type
+              AND (earlier.type NOT IN ('opened', 'clicked') OR CASE WHEN json_valid(earlier.metadata)
+                   THEN coalesce(earlier.metadata ->> 'opened_by', earlier.metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner')) AS previous
+    FROM event
+    WHERE id > :after AND id <= :last AND created_at >= :start AND created_at < :end
+      AND type IN ('delivered', 'bounced', 'complained', 'opened', 'clicked')
+      AND (type NOT IN ('opened', 'clicked') OR CASE WHEN json_valid(metadata)
+           THEN coalesce(metadata ->> 'opened_by', metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner')
+    UNION ALL
+    SELECT account_id, mode, created_at / 60000 * 60000, 'sent', message_id,
+           (SELECT max(earlier.created_at) FROM event AS earlier
+            WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS event.delivery_id AND earlier.id < event.id
+              AND earlier.type IN ('delivered', 'bounced'))
+    FROM event
+    WHERE id > :after AND id <= :last AND created_at >= :start AND created_at < :end AND type IN ('delivered', 'bounced')
+)
+SELECT fact.account_id, fact.mode, start, coalesce(previous / 60000 * 60000, 0), coalesce(message.signing_domain_id, 0),
+       CAST(coalesce(message.author, '') AS BLOB), coalesce(message.template_id, 0), kind, count(*)
+FROM fact LEFT JOIN message ON message.id = fact.message_id
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
+
+-- name: has_many_events
+-- Whether more events than some follow one. In the main file.
+SELECT EXISTS (SELECT 1 FROM event WHERE id > :after ORDER BY id LIMIT 1 OFFSET :most);
+
+-- name: list_domain_names
+-- The sending domains of an account. In the main file.
+SELECT id, name FROM sending_domain WHERE account_id = :account_id;
+
+-- name: list_template_names
+-- Names of templates. In the main file.
+SELECT id, name FROM template WHERE id IN (SELECT value FROM json_each(:ids));

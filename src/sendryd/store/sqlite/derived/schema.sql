@@ -22,4 +22,19 @@ CREATE TABLE figure (
     PRIMARY KEY (step, start, account_id, mode, kind)
 ) STRICT, WITHOUT ROWID;
 
+-- Outcomes and engagements of a minute, an hour or a day, by what a report groups them by.
+CREATE TABLE activity (
+    account_id    INTEGER NOT NULL,
+    mode          TEXT NOT NULL,
+    step          INTEGER NOT NULL,  -- milliseconds
+    start         INTEGER NOT NULL,
+    previous      INTEGER NOT NULL,  -- start of the step in which the delivery's last event of this kind was; 0: none. A time that begins later counts it
+    domain_id     INTEGER NOT NULL,  -- the signing domain; 0: none
+    author_domain TEXT NOT NULL,     -- of the header From; empty: unknown
+    template_id   INTEGER NOT NULL,  -- 0: none
+    kind          TEXT NOT NULL,
+    number        INTEGER NOT NULL,
+    PRIMARY KEY (step, start, account_id, mode, previous, domain_id, author_domain, template_id, kind)
+) STRICT, WITHOUT ROWID;
+
 -- The search index has a table for each month of messages, mail_2026_05, made by sendryd.store.sqlite.derived.index.

@@ -121,7 +121,7 @@ class Activity:
         columns, kept = (_OF_PROVIDERS, ", recipient, host") if by == "provider" else ("", "")
         rows = await self._read_facts(account_id, which, _GROUPS[by], columns=columns, kept=kept)
         found = [Breakdown(id=number, name=name, counts=_counts(counts)) for (number, name), counts in _grouped(rows, 2)]
-        return sorted(found, key=lambda each: (-each.counts.sent, each.name is None, each.name or "", each.id or 0))[:limit]
+        return list(most_sent(found, limit))
 
     async def list_cohorts(self, account_id: AccountId, which: ReportFilter, granularity: Granularity) -> list[Cohort]:
         # The time of acceptance is in the message's identifier: events outlive their message.
@@ -188,6 +188,11 @@ def _provider_of(*values: object) -> str:
     """`provider_of` for SQLite; metadata may hold anything."""
     server, recipient = values
     return provider_of(server if isinstance(server, str) else None, str(recipient))
+
+
+def most_sent(rows: Iterable[Breakdown], limit: int) -> tuple[Breakdown, ...]:
+    """The first rows of a breakdown."""
+    return tuple(sorted(rows, key=lambda each: (-each.counts.sent, each.name is None, each.name or "", each.id or 0))[:limit])
 
 
 def _grouped(rows: Iterable[tuple[Any, ...]], width: int) -> Iterable[tuple[tuple[Any, ...], list[tuple[Any, ...]]]]:

@@ -12,13 +12,13 @@ from sendryd.store.errors import NotFound
 from sendryd.store.rules import check_limit
 from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import change, fetch_value
-from sendryd.store.sqlite.reports.activity import Activity
 from sendryd.store.sqlite.reports.apilog import ApiLog
 from sendryd.store.sqlite.reports.queries import SQL
 from sendryd.store.sqlite.reports.refusals import Refusals
+from sendryd.store.sqlite.reports.summaries import Summaries
 
 
-class Reports(Activity, ApiLog, Refusals):
+class Reports(Summaries, ApiLog, Refusals):
     """`ReportStore`, `RefusalStore`."""
 
     _database: Database
