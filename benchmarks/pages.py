@@ -142,9 +142,13 @@ class Reader:
         """A page."""
         return self._ask("GET", path, None, {})
 
+    @property
+    def cookie(self) -> str:
+        """The `Cookie` field of its requests."""
+        return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+
     def _ask(self, method: str, path: str, body: str | None, headers: dict[str, str], *, expected: int = 200) -> str:
-        cookie = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
-        self._connection.request(method, path, body, {"Accept": "text/html", "Cookie": cookie, **headers})
+        self._connection.request(method, path, body, {"Accept": "text/html", "Cookie": self.cookie, **headers})
         response = self._connection.getresponse()
         for value in response.headers.get_all("Set-Cookie") or ():
             name, _, secret = value.partition(";")[0].partition("=")

@@ -17,6 +17,12 @@ pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 FOUND = ("v=spf1 include:_spf.mail.example ~all", "v=spf1 ip4:198.51.100.7 -all")
 
 
+def heading_of(number: int) -> str:
+    """What Home says when so many things need somebody."""
+    words = ("All is well", "One thing needs you", "Two things need you", "Three things need you", "Four things need you")
+    return words[number] if number < len(words) else f"{('Five', 'Six', 'Seven', 'Eight', 'Nine', 'Ten')[number - 5]} things need you"
+
+
 def add(mails: World, name: str) -> None:
     """Adds a domain whose DKIM and DMARC are right."""
     made = RestClient(mails.relay, mails.live_key).post("/v1/domains", {"name": name})
@@ -29,6 +35,10 @@ def test_two_spf_records_become_one_line_and_right_without_a_click(page: Page, m
     add(mails, "merge.example")
     mails.nameserver.set_text("_spf.mail.example", "v=spf1 ip4:203.0.113.0/24 -all")
     mails.nameserver.set_text("merge.example", *FOUND)
+    home = page.context.new_page()
+    home.goto("/")
+    thing = home.locator('[data-thing="domain:merge.example"]')
+    expect(thing).to_be_visible()
     page.goto("/domains/merge.example")
     spf = page.locator('[data-record="spf"]')
     struck = spf.locator(".edit .gone s")
@@ -39,9 +49,16 @@ def test_two_spf_records_become_one_line_and_right_without_a_click(page: Page, m
     spf.get_by_role("button", name="Copy the new line").click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == added.inner_text()
+    expect(thing).to_contain_text("several SPF records")
+    before = home.locator("[data-thing]").count()
+    heading = home.get_by_role("heading", level=1)
+    expect(heading).to_have_text(heading_of(before))
     mails.nameserver.set_text("merge.example", copied)
     expect(spf).to_have_attribute("data-verdict", "right")
     expect(page.locator("#domain-head [data-status]")).to_have_attribute("data-status", "verified")
+    expect(thing).to_have_count(0)
+    expect(home.locator("[data-thing]")).to_have_count(before - 1)
+    expect(heading).not_to_have_text(heading_of(before))
     expect(page.get_by_text("Every required record is right.")).to_be_visible()
     page.get_by_text("checks").last.click()
     assert page.locator(".past li").count() >= 2

@@ -9,10 +9,12 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page
 
 from sendryd.testing.world import World
 
-from .conftest import EMAIL, Browser, become_owner
+from .conftest import EMAIL, Browser, become_owner, open_tab
 
 pytestmark = pytest.mark.sockets
 
@@ -68,19 +70,29 @@ def send(lines: str, program: str, key: str, folder: Path) -> str:
     return SUBJECTS[program]
 
 
-def test_empty_pages_say_how_to_see_something(tmp_path: Path) -> None:
+def copy(tab: Page, path: str) -> str:
+    """Opens a page and copies the only lines that it offers."""
+    tab.goto(path)
+    tab.locator('copy-button[from="lines"]').get_by_role("button").click()
+    tab.locator('copy-button[from="lines"]').get_by_text("Copied").wait_for()
+    return str(tab.evaluate("navigator.clipboard.readText()"))
+
+
+@pytest.mark.needs("chromium")
+def test_empty_pages_say_how_to_see_something(chromium: Chromium, tmp_path: Path) -> None:
     if not is_there("swaks"):
         pytest.skip("swaks is not installed")
     # With a limit of requests the domain is made by commands, and the log of the API stays empty.
     with World(tmp_path / "world", env={"SENDRYD_API_RATE_LIMIT": "100/1s"}) as world:
         browser = become_owner(world.relay)
-        assert paste(lines_of(browser, "/log/api")["lines"], world.live_key, tmp_path).returncode == 0
-        world.wait_until(lambda: 'data-status="200"' in browser.get("/log/api").text)
-        later = paste(lines_of(browser, "/queue")["lines"], world.live_key, tmp_path)
-        assert later.returncode == 0, later.stderr
-        assert f'data-destination="{EMAIL.partition("@")[2]}"' in browser.get("/queue").text
-        assert b"550 5.7.1" in paste(lines_of(browser, "/log/smtp")["lines"], world.live_key, tmp_path).stdout
-        world.wait_until(lambda: "somebody@unverified.example" in browser.get("/log/smtp"))
+        with open_tab(chromium, browser) as tab:
+            assert paste(copy(tab, "/log/api"), world.live_key, tmp_path).returncode == 0
+            world.wait_until(lambda: 'data-status="200"' in browser.get("/log/api").text)
+            later = paste(copy(tab, "/queue"), world.live_key, tmp_path)
+            assert later.returncode == 0, later.stderr
+            assert f'data-destination="{EMAIL.partition("@")[2]}"' in browser.get("/queue").text
+            assert b"550 5.7.1" in paste(copy(tab, "/log/smtp"), world.live_key, tmp_path).stdout
+            world.wait_until(lambda: "somebody@unverified.example" in browser.get("/log/smtp"))
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -91,6 +103,26 @@ def test_home_shows_the_first_mail_of_a_test_key(newcomer: Browser, fresh: World
     page = newcomer.get("/")
     assert 'data-step="2" data-done="yes"' in page.text
     assert subject in page
+
+
+@pytest.mark.needs("chromium")
+def test_buttons_copy_the_lines_and_an_open_page_shows_what_they_send(
+    chromium: Chromium, newcomer: Browser, fresh: World, tmp_path: Path
+) -> None:
+    with open_tab(chromium, newcomer) as tab:
+        copied: dict[str, str] = {}
+        for path in ("/", "/test"):
+            tab.goto(path)
+            copied = {}
+            for button in tab.locator("copy-button[from*=lines-]").all():
+                button.locator("button").evaluate("button => button.click()")
+                button.get_by_text("Copied").wait_for(state="attached")
+                copied[str(button.get_attribute("from")).rpartition("-")[2]] = tab.evaluate("navigator.clipboard.readText()")
+            assert copied == lines_of(newcomer, path) != {}, path
+        tab.wait_for_selector("[data-live=live]")
+        shown = tab.locator("[data-id^=te_]").count()
+        send(copied["curl"], "curl", fresh.test_key, tmp_path)
+        tab.wait_for_function("shown => document.querySelectorAll('[data-id^=te_]').length > shown", arg=shown)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -45,3 +45,24 @@ def test_the_preview_follows_what_is_written(page: Page) -> None:
     page.fill("#f-html", "<h1>Hi</h1>")
     page.get_by_role("button", name="Save and publish").click()
     expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+
+
+def test_a_viewer_has_no_button_and_the_same_change_by_hand_is_refused_and_in_the_audit(
+    chromium: Chromium, reader: Browser, looker: Browser, mails: World
+) -> None:
+    mails.relay.json("domains", "add", "shown.example")
+    page, form = "/domains/shown.example/settings", 'form[action="/domains/shown.example/remove"]'
+    with open_tab(chromium, reader) as owner:
+        owner.goto(page)
+        assert owner.locator(form).count() == 1
+    with open_tab(chromium, looker) as viewer:
+        viewer.goto(page)
+        assert viewer.locator(form).count() == 0
+    by_hand = looker.post("/domains/shown.example/remove", {"token": looker.get("/me").token, "name": "shown.example"})
+    assert by_hand.status == 403
+    with open_tab(chromium, reader) as owner:
+        owner.goto("/audit?q=access.refused")
+        row = owner.locator("[data-id^=aud_]").first
+        assert "vera@acme.example" in row.inner_text()
+        assert "shown.example" in row.inner_text()
+    assert "shown.example" in str(mails.relay.json("domains", "list"))

@@ -343,6 +343,27 @@ def test_two_windows_show_each_its_own_inbox(chromium: Chromium, reader: Browser
 
 
 @pytest.mark.needs("chromium")
+def test_a_release_asks_and_both_mails_lead_to_each_other(chromium: Chromium, reader: Browser, mails: World) -> None:
+    key = Key(reader, mails, "inbox released")
+    own = key.send(f"ann@{RECIPIENT_DOMAIN}", "Let go", html="<p>Let go</p>")
+    with open_tab(chromium, reader) as tab:
+        tab.goto(f"{key.path}&open={own}")
+        tab.get_by_role("button", name="Release", exact=True).click()
+        dialog = tab.locator("dialog[open]")
+        dialog.get_by_role("heading", name="Release this mail to a real address?").wait_for()
+        dialog.locator("[name=to]").fill(f"mara@{RECIPIENT_DOMAIN}")
+        dialog.locator("button[type=submit]").click()
+        tab.wait_for_url("**/emails/em_*")
+        copy = tab.url.rpartition("/")[2].partition("?")[0]
+        mails.relay.wait_for_status(copy, {"delivered"}, key=mails.live_key)
+        assert b"Let go" in mails.wait_for_mail("Let go").content
+        tab.locator(f'a[href="/test?open={own}"]').click()
+        tab.wait_for_url(f"**open={own}*")
+        tab.locator("[data-copy]").get_by_role("link", name="see the mail").click()
+        tab.wait_for_url(f"**/emails/{copy}*")
+
+
+@pytest.mark.needs("chromium")
 def test_what_was_not_read_says_so(chromium: Chromium, reader: Browser, mails: World) -> None:
     key = Key(reader, mails, "inbox marks")
     one, two = (key.send(f"ann{number}@{RECIPIENT_DOMAIN}", "Marks") for number in range(2))

@@ -73,11 +73,6 @@ def test_what_failed_is_sent_again_once_while_the_page_counts_down(page: Page, m
     before = len(host.received)
     slow = Reaction(body=b"ok", drip=0.01)
     host.script = lambda _request: slow
-    page.evaluate("""() => {
-        window.seen = [];
-        const look = () => { const left = document.querySelector("[data-replay-left]"); if (left) seen.push(Number(left.dataset.replayLeft)); };
-        new MutationObserver(look).observe(document.getElementById("webhook-replay"), {subtree: true, childList: true, attributes: true});
-    }""")
     button.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("heading", name=f"Send {MAILS} failed events again?").wait_for()

@@ -13,7 +13,7 @@ from sendryd.dashboard.visit import Visit
 from sendryd.model.actor import Person
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import MESSAGE_PREFIX, NOTIFICATION_PREFIX, WEBHOOK_PREFIX, NotificationId, format_id, parse_id
-from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookAttempt, WebhookEvent
+from sendryd.model.webhook import Notification, NotificationState, Webhook, WebhookAttempt, WebhookEvent, WebhookReplay
 from sendryd.policy.explain.words import clock
 from sendryd.policy.payload import make_body
 from sendryd.policy.permissions import may_see_url
@@ -63,6 +63,20 @@ class AttemptView:
     fault: str
     request: str = ""  # its head, as it was sent; only on the page of the webhook
     curl: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayView:
+    """How far a replay is."""
+
+    left: int
+    done: int
+    of: int
+    left_text: str
+    total: str
+    delivered: str
+    failed: str  # empty: none
+    made_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +319,20 @@ def view_attempt(visit: Visit, mode: KeyMode, attempt: WebhookAttempt, body: str
     url = shlex.quote(attempt.url) if may_see else '"$WEBHOOK_URL"'
     curl = " \\\n  ".join([f"curl -X POST {url}", *flags, f"--data-binary {shlex.quote(body)}"])
     return replace(brief_attempt(attempt), request="\n".join(lines), curl=curl)
+
+
+def view_replay(replay: WebhookReplay) -> ReplayView:
+    """A replay."""
+    return ReplayView(
+        left=replay.left,
+        done=max(replay.total - replay.left, 0),
+        of=replay.total,
+        left_text=f"{replay.left:,}",
+        total=f"{replay.total:,}",
+        delivered=f"{replay.delivered:,}",
+        failed=f"{replay.failed:,}" if replay.failed else "",
+        made_by=replay.made_by,
+    )
 
 
 def _readable(text: str) -> str:

@@ -22,6 +22,7 @@ from sendryd.dashboard.webhookview import (
     read_webhook_view,
     shown_url,
     view_notifications,
+    view_replay,
 )
 from sendryd.model.ids import WEBHOOK_PREFIX, NotificationId, WebhookId, format_id, parse_id
 from sendryd.model.webhook import Webhook
@@ -108,7 +109,7 @@ async def _read(visit: Visit) -> Mapping[str, object]:
     return {
         "webhook": await read_webhook_view(visit, webhook),
         "is_active": webhook.is_active,
-        "replay": None if replay is None or is_over else replay,
+        "replay": None if replay is None or is_over else view_replay(replay),
         "asked": asked,
         "failing": failing,
         "failing_text": f"{failing:,}",
