@@ -1,4 +1,4 @@
-"""Analytics: what became of live mail over time, by domain and template, with tables and CSV."""
+"""Analytics: what became of live mail over time, by domain, template, provider, tag and key, with tables and CSV."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from sendryd.web.tables import csv_text
 
 MAX_TEXT: Final = 320  # characters of a tag or domain that is asked for
 MAX_GROUPS: Final = 20  # rows of a breakdown
-BREAKDOWNS: Final = ("provider", "domain", "template", "tag", "key")
+BREAKDOWNS: Final = ("domain", "template", "provider", "tag", "key")
 COLUMNS: Final = ("start", "sent", "delivered", "bounced", "complained", "opened", "clicked")
 
 
@@ -89,7 +89,7 @@ class Panel:
 
 
 async def show(visit: Visit) -> Response:
-    """`GET /analytics?range=…&domain=…&tag=…`."""
+    """`GET /analytics?range=…&domain=…&tag=…&by=…`."""
     chosen, asked = _range(visit), _asked(visit)
     try:
         which = _select(visit, chosen, asked)
@@ -97,19 +97,20 @@ async def show(visit: Visit) -> Response:
         return _page(visit, chosen, asked, fault=error.sentence, status=422)
     statistics, asking = Statistics(visit.needs.store), (visit.account_id, which)
     found = await statistics.summarise(*asking, chosen.step, limit=MAX_GROUPS)
-    known = {"domain": found.domains, "template": found.templates}  # the others are counted from events
+    by = asked["by"]
+    groups: Sequence[Breakdown]
+    match by:
+        case "domain":
+            groups = found.domains
+        case "template":
+            groups = found.templates
+        case _:  # counted from events, which takes longer
+            groups = await statistics.break_down(*asking, by, limit=MAX_GROUPS)
     values = {
         "figures": _figures(found.before, found.counts),
         "complaints": f"{rate(found.counts.complained, found.counts.delivered):.2%}",
         "panels": _panels(found.buckets),
-        "groups": [
-            (
-                f"By {by}",
-                by.capitalize(),
-                [_group(each) for each in known.get(by) or await statistics.break_down(*asking, by, limit=MAX_GROUPS)],
-            )
-            for by in BREAKDOWNS
-        ],
+        "groups": [_group(each) for each in groups],
         "is_empty": found.counts == found.before == Counts(),
     }
     return _page(visit, chosen, asked, values=values)
@@ -131,13 +132,15 @@ async def export(visit: Visit) -> Response:
 def _page(
     visit: Visit, chosen: Range, asked: Mapping[str, str], *, values: Mapping[str, object] | None = None, fault: str = "", status: int = 200
 ) -> Response:
-    kept = {name: value for name, value in asked.items() if value}
+    kept = {name: value for name, value in asked.items() if value and (name, value) != ("by", BREAKDOWNS[0])}
+    here = {"range": chosen.name, **kept}
     frame = {
         "tabs": [Tab(each.text, "/analytics?" + urlencode({"range": each.name, **kept}), each is chosen) for each in RANGES],
+        "breakdowns": [Tab(f"By {by}", "/analytics?" + urlencode({**here, "by": by}) + "#by", by == asked["by"]) for by in BREAKDOWNS],
         "chosen": chosen.name,
         "length": chosen.text,
         "asked": asked,
-        "export": "/analytics/export?" + urlencode({"range": chosen.name, **kept}),
+        "export": "/analytics/export?" + urlencode(here),
         "fault": fault,
         "figures": (),
         "complaints": "",
@@ -153,7 +156,8 @@ def _range(visit: Visit) -> Range:
 
 
 def _asked(visit: Visit) -> dict[str, str]:
-    return {name: visit.query(name)[:MAX_TEXT].strip() for name in ("domain", "tag")}
+    by = visit.query("by")
+    return {**{name: visit.query(name)[:MAX_TEXT].strip() for name in ("domain", "tag")}, "by": by if by in BREAKDOWNS else BREAKDOWNS[0]}
 
 
 def _select(visit: Visit, chosen: Range, asked: Mapping[str, str]) -> ReportFilter:

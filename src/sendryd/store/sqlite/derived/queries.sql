@@ -189,15 +189,3 @@ SELECT fact.account_id, fact.mode, start, coalesce(previous / 60000 * 60000, 0),
        CAST(coalesce(message.author, '') AS BLOB), coalesce(message.template_id, 0), kind, count(*)
 FROM fact LEFT JOIN message ON message.id = fact.message_id
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
-
--- name: has_many_events
--- Whether more events than some follow one. In the main file.
-SELECT EXISTS (SELECT 1 FROM event WHERE id > :after ORDER BY id LIMIT 1 OFFSET :most);
-
--- name: list_domain_names
--- The sending domains of an account. In the main file.
-SELECT id, name FROM sending_domain WHERE account_id = :account_id;
-
--- name: list_template_names
--- Names of templates. In the main file.
-SELECT id, name FROM template WHERE id IN (SELECT value FROM json_each(:ids));

@@ -79,3 +79,15 @@ SELECT {refusal} FROM smtp_refusal
 WHERE id < :before AND (:account_id IS NULL OR account_id = :account_id)
   AND (:pattern IS NULL OR recipient LIKE :pattern ESCAPE '\' OR sender LIKE :pattern ESCAPE '\' OR address LIKE :pattern ESCAPE '\')
 ORDER BY id DESC LIMIT :limit;
+
+-- name: has_many_events
+-- Whether more events than some follow one.
+SELECT EXISTS (SELECT 1 FROM event WHERE id > :after ORDER BY id LIMIT 1 OFFSET :most);
+
+-- name: list_domain_names
+-- The sending domains of an account.
+SELECT id, name FROM sending_domain WHERE account_id = :account_id;
+
+-- name: list_template_names
+-- Names of templates.
+SELECT id, name FROM template WHERE id IN (SELECT value FROM json_each(:ids));

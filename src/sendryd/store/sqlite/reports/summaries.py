@@ -14,9 +14,10 @@ from sendryd.store.codec.values import from_ms, to_json, to_ms
 from sendryd.store.sqlite.derived.activity import Group, Span, Sums, count_activity, sum_activity
 from sendryd.store.sqlite.derived.counting import DAY, HOUR, STEPS, Facts
 from sendryd.store.sqlite.derived.file import DerivedDamaged, DerivedFile
-from sendryd.store.sqlite.derived.queries import SQL
+from sendryd.store.sqlite.derived.queries import SQL as DERIVED
 from sendryd.store.sqlite.engine.statements import fetch_row, fetch_value
 from sendryd.store.sqlite.reports.activity import Activity, most_sent
+from sendryd.store.sqlite.reports.queries import SQL
 
 TAIL: Final = 10_000  # events after the sums that are counted for a summary, in about 100 ms; beyond, all of the period are
 _LAST: Final = (1 << 63) - 1  # of all identifiers
@@ -66,7 +67,7 @@ class Summaries(Activity):
         """None if the sums do not have these periods, or end too early."""
 
         def read(derived: apsw.Connection) -> _Summed | None:
-            progress = fetch_row(derived, SQL["read_progress"])
+            progress = fetch_row(derived, DERIVED["read_progress"])
             if progress is None:
                 return None
             most = HOUR if granularity is Granularity.HOUR else DAY
