@@ -164,6 +164,31 @@ def shown(page: Page) -> list[tuple[str, str]]:
     return [(number, status) for number, status in rows]
 
 
+def test_an_hour_of_failed_webhooks_is_sent_again_once_while_the_page_counts_down(tab: Page, crowd: Crowd) -> None:
+    tab.goto("/webhooks")
+    tab.get_by_role("link", name=crowd.host.url).click()
+    tab.wait_for_selector('[data-live="live"]')
+    state = tab.locator("#webhook-state").inner_text()
+    assert "Failing" in state
+    assert "since" in state
+    row = tab.locator('#webhook-rows li[data-status="pending"]').first.inner_text()
+    assert "KeyError: 'order_id'" in row
+    assert "next" in row
+    tab.get_by_role("button", name="Replay 3,600 failed", exact=True).click()
+    dialog = tab.get_by_role("dialog")
+    dialog.get_by_role("heading", name="Send 3,600 failed events again?").wait_for()
+    dialog.get_by_role("button", name="Send 3,600 again").click()
+    left = [FAILED]
+    while left[-1]:
+        lower = tab.wait_for_function(LOWER, arg=left[-1], timeout=LONG)
+        left.append(int(lower.json_value()))
+    assert len(left) > 3  # it fell in steps
+    tab.get_by_text("All 3,600 were sent again: 3,600 were taken.").wait_for()
+    sent = [request.headers["webhook-id"] for request in crowd.host.received]
+    assert len(sent) == len(set(sent)) == FAILED
+    tab.get_by_text("Healthy").wait_for()
+
+
 def test_all_mail_to_a_destination_is_cancelled_while_other_mail_goes_on(tab: Page, crowd: Crowd) -> None:
     tab.goto("/queue/dead.test")
     tab.get_by_label("Which").select_option(label="All to dead.test")
@@ -204,31 +229,6 @@ def test_only_bounces_come_while_hundreds_a_second_are_delivered(tab: Page, crow
     crowd.world.thread.run(add_outcomes(data_dir, DELIVERED, BOUNCED))
     tab.get_by_role("button", name=f"{BOUNCED} new", exact=True).wait_for()
     assert shown(tab) == before
-
-
-def test_an_hour_of_failed_webhooks_is_sent_again_once_while_the_page_counts_down(tab: Page, crowd: Crowd) -> None:
-    tab.goto("/webhooks")
-    tab.get_by_role("link", name=crowd.host.url).click()
-    tab.wait_for_selector('[data-live="live"]')
-    state = tab.locator("#webhook-state").inner_text()
-    assert "Failing" in state
-    assert "since" in state
-    row = tab.locator('#webhook-rows li[data-status="pending"]').first.inner_text()
-    assert "KeyError: 'order_id'" in row
-    assert "next" in row
-    tab.get_by_role("button", name="Replay 3,600 failed", exact=True).click()
-    dialog = tab.get_by_role("dialog")
-    dialog.get_by_role("heading", name="Send 3,600 failed events again?").wait_for()
-    dialog.get_by_role("button", name="Send 3,600 again").click()
-    left = [FAILED]
-    while left[-1]:
-        lower = tab.wait_for_function(LOWER, arg=left[-1], timeout=LONG)
-        left.append(int(lower.json_value()))
-    assert len(left) > 3  # it fell in steps
-    tab.get_by_text("All 3,600 were sent again: 3,600 were taken.").wait_for()
-    sent = [request.headers["webhook-id"] for request in crowd.host.received]
-    assert len(sent) == len(set(sent)) == FAILED
-    tab.get_by_text("Healthy").wait_for()
 
 
 def test_a_restart_under_many_open_pages_is_quick_and_they_go_on(chromium: Chromium, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_extensions_before_and_after_tls(world: World) -> None:
         assert not smtp.has_extn("auth")
         smtp.starttls(context=ssl.create_default_context(cafile=str(world.relay.cert)))
         smtp.ehlo("localhost")
-        names = {"size", "8bitmime", "smtputf8", "pipelining", "enhancedstatuscodes", "dsn", "chunking", "auth"}
+        names = {"size", "8bitmime", "smtputf8", "pipelining", "enhancedstatuscodes", "dsn", "chunking", "requiretls", "auth"}
         assert set(smtp.esmtp_features) == names
         assert smtp.esmtp_features["auth"].split() == ["PLAIN", "LOGIN"]
         assert int(smtp.esmtp_features["size"]) == 40 * 1024 * 1024

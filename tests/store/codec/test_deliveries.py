@@ -61,6 +61,15 @@ def test_a_delivery_that_contradicts_itself_is_not_attempted(damage: dict[str, o
 )
 def test_only_what_is_held_has_a_reason(state: str, stored: str | None, shown: HoldReason | None) -> None:
     new = Samples().message()
-    delivery = {**CLAIMED, "state": state, "hold_reason": stored, "hold_note": None, "due_at": 1, "created_at": 1, "crashes": 0}
+    delivery = {
+        **CLAIMED,
+        "state": state,
+        "hold_reason": stored,
+        "hold_note": None,
+        "due_at": 1,
+        "created_at": 1,
+        "crashes": 0,
+        "is_copy": 0,
+    }
     found = read_queued({**message_row(new.message), **{f"delivery_{name}": value for name, value in delivery.items()}})
     assert (found.hold_reason, found.message) == (shown, new.message)

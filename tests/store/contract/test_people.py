@@ -95,10 +95,14 @@ async def test_an_invitation_is_replaced_taken_up_and_refused_for_a_member(store
     await store.invite(first, link(b"1", LinkPurpose.INVITATION, membership_id=first.id), audit(samples))
     await store.invite(second, link(b"2", LinkPurpose.INVITATION, membership_id=second.id), audit(samples))
     assert await store.find_link(b"1", LinkPurpose.INVITATION, NOW) is None
+    found = await store.find_invitation(second.email, NOW)
+    assert found is not None
+    assert (found[0].id, found[1].token_hash) == (second.id, b"2")
     assert [(each.role, each.joined_at) for each in await store.list_members(ACCOUNT)] == [(Role.ADMIN, None)]
     who = person(samples)
     taken = link(b"2", LinkPurpose.INVITATION, membership_id=second.id)
     await store.join(taken, who, replace(second, person_id=who.id, joined_at=NOW), audit(samples), NOW)
+    assert await store.find_invitation(second.email, NOW) is None
     (member,) = await store.list_members(ACCOUNT)
     assert (member.id, member.person_id, member.name) == (second.id, who.id, "Ann")
     assert [each.id for each in await store.list_accounts_of(who.id)] == [second.id]
