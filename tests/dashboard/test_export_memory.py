@@ -13,6 +13,7 @@ import pytest
 from sendryd.runtime.clock import SystemClock
 from sendryd.store.sqlite import open_store
 from sendryd.testing.samples import Samples
+from sendryd.testing.waiting import wait_until
 from sendryd.testing.world import World
 
 from .conftest import Browser
@@ -23,6 +24,7 @@ MAILS, SUBJECT = 4000, "exported " + "x" * 10_000  # 40 MB of rows
 MOST = (
     30 * 1024 * 1024
 )  # octets that two exports may take at once: rows that are read, caches of the database; and the search index takes the mails in
+ASKED = "/emails/export?q=exported&format=ndjson"
 CHUNK, SIP = 64 * 1024, 512  # octets that the two browsers read in turn
 
 
@@ -42,7 +44,7 @@ def ask(browser: Browser) -> socket.socket:
     connection = socket.create_connection((host, int(port)), timeout=60)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CHUNK)
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    head = f"GET /emails/export?q=exported&format=ndjson HTTP/1.1\r\nHost: {browser.host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
+    head = f"GET {ASKED} HTTP/1.1\r\nHost: {browser.host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
     connection.sendall(head.encode("ascii"))
     return connection
 
@@ -61,7 +63,9 @@ def memory(world: World, name: str) -> int:
 
 def test_memory_stays_flat_while_one_reads_slowly_and_another_reads_it_all(mails: World, reader: Browser) -> None:
     mails.thread.run(fill(mails.relay.data_dir))
-    reader.get("/emails?q=exported")  # what the first search takes is no export's
+    wait_until(
+        lambda: reader.get(ASKED).text.count("\n") >= MAILS, 60
+    )  # the index has them, and what the first search takes is no export's
     with closing(ask(reader)) as slow, closing(ask(reader)) as quick:
         begun = slow.recv(SIP)
         assert begun.startswith(b"HTTP/1.1 200 ")

@@ -75,7 +75,7 @@ async def fill_outbox(data_dir: Path, url: str) -> None:
 
 async def owe(store: SqliteStore, url: str) -> None:
     began, samples = NOON - timedelta(hours=1), Samples(NOON - timedelta(hours=1))
-    hook = replace(samples.webhook(url=url), created_at=began, updated_at=began)
+    hook = replace(samples.webhook(WebhookEvent.EMAIL_OPENED, url=url), created_at=began, updated_at=began)
     await store.add_webhook(hook)
     attempt = WebhookAttempt(
         started_at=began,
@@ -88,8 +88,7 @@ async def owe(store: SqliteStore, url: str) -> None:
         fault="",
     )
     notices = [
-        Notice(type=WebhookEvent.EMAIL_DELIVERED, body={"n": number}, created_at=began + timedelta(seconds=number))
-        for number in range(FAILED)
+        Notice(type=WebhookEvent.EMAIL_OPENED, body={"n": number}, created_at=began + timedelta(seconds=number)) for number in range(FAILED)
     ]
     await asyncio.gather(*(store.add_notification(ACCOUNT, hook.id, each) for each in notices))
     lease, owed = samples.lease(), 0

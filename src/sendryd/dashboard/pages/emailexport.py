@@ -7,10 +7,10 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from sendryd.dashboard.app import Page
-from sendryd.dashboard.matching import make_live_search, read_matching
+from sendryd.dashboard.matching import Matching, make_live_search, read_matching
 from sendryd.dashboard.query import Search
 from sendryd.dashboard.visit import Visit, headers
-from sendryd.model.ids import API_KEY_PREFIX, MESSAGE_PREFIX, MessageId, format_id
+from sendryd.model.ids import API_KEY_PREFIX, MESSAGE_PREFIX, format_id
 from sendryd.model.message import MessageSummary, derive_status
 from sendryd.model.moment import timestamp
 from sendryd.policy.rights import Right
@@ -29,18 +29,19 @@ async def export(visit: Visit) -> Response:
     if search.faults:  # a condition that is left out would export more than was meant
         values = {"fault": f"Correct the search first: {search.faults[0]}", "back": "/emails"}
         return visit.show("bulk_fault.html", "bulk", values, status=400)
+    first = await read_matching(
+        visit.needs.store, visit.account_id, search, before=None
+    )  # what cannot be read is said before anything is sent
     email = visit.me.signed_in.person.email
     await visit.needs.audit.add(visit.account_id, email, visit.client, "emails.exported", text or "all mails", after={"format": kind})
     named = {**headers(), "Content-Disposition": f'attachment; filename="emails.{kind}"'}
-    return StreamingResponse(_pieces(visit, search, kind), media_type=FORMATS[kind], headers=named)
+    return StreamingResponse(_pieces(visit, search, first, kind), media_type=FORMATS[kind], headers=named)
 
 
-async def _pieces(visit: Visit, search: Search, kind: str) -> AsyncIterator[str]:
+async def _pieces(visit: Visit, search: Search, page: Matching, kind: str) -> AsyncIterator[str]:
     if kind == "csv":
         yield csv_text([COLUMNS])
-    before: MessageId | None = None
     while True:
-        page = await read_matching(visit.needs.store, visit.account_id, search, before=before)
         rows = [_row(each) for each in page.found]
         if kind == "csv":
             yield csv_text([[_cell(row[name]) for name in COLUMNS] for row in rows])
@@ -48,7 +49,7 @@ async def _pieces(visit: Visit, search: Search, kind: str) -> AsyncIterator[str]
             yield "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
         if page.next is None:
             return
-        before = page.next
+        page = await read_matching(visit.needs.store, visit.account_id, search, before=page.next)
 
 
 def _row(summary: MessageSummary) -> dict[str, object]:
