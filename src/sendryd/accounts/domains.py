@@ -246,7 +246,7 @@ class Domains(AuditedChanges[DomainStore]):
         return {**reasons, **{record.purpose: reason for record, reason in zip(wrong, doubled, strict=True) if reason}}
 
     async def _judge_return_path(self, name: str) -> dict[RecordPurpose, str | Unknown]:
-        """What is wrong with the records of a domain's own return path."""
+        """The faults of the records of a domain's own return path."""
         no_answer = Unknown(f"{name} could not be looked up: DNS gave no answer; try again later.")
         try:
             hosts = await self._resolver.lookup(name, "MX")

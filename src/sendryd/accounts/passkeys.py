@@ -69,7 +69,7 @@ class Passkeys:
         return await self._store.list_passkeys(person_id)
 
     async def options_to_add(self, signed_in: SignedIn, browser: str) -> Options:
-        """What the browser needs to make a passkey. `browser` is the secret of its cookie, here and below."""
+        """The options with which the browser makes a passkey (WebAuthn §5.4). `browser` is the secret in its cookie, here and below."""
         party, person = self._known_party(), signed_in.person
         known = await self._store.list_passkeys(person.id)
         return {
@@ -84,11 +84,11 @@ class Passkeys:
         }
 
     def options_to_sign_in(self, browser: str) -> Options:
-        """What the browser needs to let its user choose a passkey."""
+        """The options with which the browser lets its user choose a passkey (WebAuthn §5.5)."""
         return self._options(Purpose.SIGN_IN, browser, [])
 
     async def options_to_elevate(self, signed_in: SignedIn, browser: str) -> Options:
-        """What the browser needs to ask for one of the person's passkeys."""
+        """The options with which the browser asks for one of the person's passkeys (WebAuthn §5.5)."""
         return self._options(Purpose.ELEVATE, browser, await self._store.list_passkeys(signed_in.person.id))
 
     async def add(self, signed_in: SignedIn, text: str, name: str, browser: str, *, client: Client) -> None:

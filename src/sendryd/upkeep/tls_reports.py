@@ -1,7 +1,7 @@
 """Sends TLS reports: how sessions with a domain's mail servers went on a day, to those whom the domain's DNS names (TLS-RPT).
 
 Does: once a day is over, makes a report for each domain that asks for one, and sends it by mail through the door, or by HTTPS.
-Reads: stored results, the TXT record at `_smtp._tls`. Writes: messages, through the door; forgets what was reported.
+Reads: stored results, the TXT record at `_smtp._tls`. Writes: messages, through the door. Deletes the results that it has reported.
 When things fail: DNS or a receiver that fails is tried again in each round until the results are two days old. A stored answer under the day, the
 domain and the address prevents a second mail; by HTTPS a report may come twice after a restart.
 Limits: one report at a time; three addresses for each. Standards: RFC 8460.
