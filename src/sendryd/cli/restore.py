@@ -44,7 +44,7 @@ def restore(
             }
         )
         return
-    say(f"{data_dir}: {done.files:,} files, {done.spool.messages:,} messages, of which {done.waiting:,} deliveries wait.")
+    say(f"{data_dir} is restored. Files: {done.files:,}. Messages: {done.spool.messages:,}. Deliveries that wait: {done.waiting:,}.")
     if done.waiting:
         say("They go out at the next start, and what follows is marked as a possible duplicate.")
     if not done.spool.is_whole:

@@ -18,6 +18,7 @@ from sendryd.inbound import replies
 from sendryd.inbound.context import InboundContext
 from sendryd.inbound.session import InboundSession
 from sendryd.policy.network import network_of
+from sendryd.runtime.draining import drain
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.tcp import TcpStream
 
@@ -93,12 +94,5 @@ class InboundListener:
             server.close()
         for session in tuple(self._sessions):
             session.request_stop()
-        tasks = list(self._sessions.values())
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=timeout)
-        for task in late:
-            task.cancel()
-        if late:
-            log.warning("sessions_cut_off", count=len(late))
-            await asyncio.wait(late, timeout=1.0)
+        if late := await drain(list(self._sessions.values()), timeout):
+            log.warning("sessions_cut_off", count=late)

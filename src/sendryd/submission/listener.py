@@ -19,6 +19,7 @@ from typing import Final
 
 from sendryd.policy.network import network_of
 from sendryd.policy.refusal import Refusal, RefusalKey
+from sendryd.runtime.draining import drain
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.tcp import TcpStream
 from sendryd.submission.context import SessionContext
@@ -115,15 +116,8 @@ class Listener:
             server.close()
         for session in tuple(self._sessions):
             session.request_stop()
-        tasks = list(self._sessions.values())
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=timeout)
-        for task in late:
-            task.cancel()
-        if late:
-            log.warning("sessions_cut_off", count=len(late))
-            await asyncio.wait(late, timeout=1.0)
+        if late := await drain(list(self._sessions.values()), timeout):
+            log.warning("sessions_cut_off", count=late)
 
 
 def _decrease(counter: Counter[str], network: str) -> None:
