@@ -51,6 +51,22 @@ remote-control:
 """
 
 
+ATTEMPTS = 10
+PORT_TAKEN = "Address already in use"
+
+
+def _free_port() -> int:
+    """A port that is free for UDP and for TCP."""
+    while True:
+        with socket.socket() as stream, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
+            stream.bind(("127.0.0.1", 0))
+            try:
+                datagram.bind(stream.getsockname())
+            except OSError:
+                continue
+            return int(stream.getsockname()[1])
+
+
 def sign(name: str, records: Mapping[tuple[str, str], str], *, forged: str) -> tuple[str, str]:
     """The signed zone as text, and its DS record. The records of one name, `forged`, do not match their signature."""
     lines = ["@ 300 IN SOA ns hostmaster 1 3600 600 86400 300", "@ 300 IN NS ns", "ns 300 IN A 127.0.0.1"]
@@ -74,24 +90,36 @@ class Unbound:
 
     def __init__(self, directory: Path, zone: str, signed: str, anchor: str, *, others: Iterable[str], upstream: int) -> None:
         """`others` are the zones of the name server on the port `upstream`."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self._zone, self._directory = zone, directory
+        self.port = 0
+        self._zone, self._directory, self._anchor = zone, directory, anchor
+        self._forwards = "".join(FORWARD.format(name=name, upstream=upstream) for name in others)
         (directory / "zone").write_text(signed)
-        (directory / "unbound.conf").write_text(
-            CONFIG.format(port=self.port, directory=directory, anchor=anchor, zone=zone)
-            + "".join(FORWARD.format(name=name, upstream=upstream) for name in others)
-        )
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        # unbound cannot choose its port itself, and another program may take a free one before it does.
+        for _ in range(ATTEMPTS):
+            self._start()
+            if wait_until(lambda: self._ended() or self._answers(), 20.0) and not self._ended():
+                return self
+            self.__exit__(None, None, None)
+            if PORT_TAKEN not in self._log():
+                break
+        raise AssertionError(self._log())
+
+    def _start(self) -> None:
+        self.port = _free_port()
+        (self._directory / "unbound.conf").write_text(
+            CONFIG.format(port=self.port, directory=self._directory, anchor=self._anchor, zone=self._zone) + self._forwards
+        )
         with open(self._directory / "unbound.log", "wb") as log:
             self._process = subprocess.Popen(["unbound", "-d", "-c", self._directory / "unbound.conf"], stderr=log, stdout=log)
-        if not wait_until(self._answers, 20.0):
-            self.__exit__(None, None, None)
-            raise AssertionError((self._directory / "unbound.log").read_text())
-        return self
+
+    def _ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def _log(self) -> str:
+        return (self._directory / "unbound.log").read_text()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if self._process is not None:
