@@ -15,7 +15,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import MESSAGE_PREFIX, EventId, MessageId, SuppressionId, parse_id
-from sendryd.model.message import Message
+from sendryd.model.message import Message, MessageClass
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.store.base import Claim, Engagement, EventFilter, Lease, NewEvent, NewSuppression, QueueFilter
@@ -217,8 +217,29 @@ async def test_control_headers_are_obeyed_and_taken_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "priority"),
+    [
+        (["X-Sendry-Priority: otp"], MessageClass.OTP),
+        (["X-Sendry-Priority: bulk"], MessageClass.BULK),
+        ([], MessageClass.TRANSACTIONAL),
+        (["X-Sendry-Unsubscribe-Url: https://example.test/off"], MessageClass.BULK),
+        (["X-Sendry-Unsubscribe-Url: https://example.test/off", "X-Sendry-Priority: transactional"], MessageClass.TRANSACTIONAL),
+    ],
+)
+async def test_the_priority_is_that_of_the_header_or_of_the_type(lines: list[str], priority: MessageClass) -> None:
+    door = await Door().open()
+    receipt = await door.intake.accept(door.submission(with_header(*lines) if lines else CONTENT))
+    (claim,) = await door.store.claim_deliveries(
+        now=ManualClock().now() + timedelta(days=1), lease=Samples().lease(), limit=9, busy=frozenset(), per_domain=9
+    )
+    assert (claim.message.id, claim.priority) == (number(receipt), priority)
+    assert b"X-Sendry" not in await door.store.read_content(number(receipt))
+
+
+@pytest.mark.parametrize(
     ("line", "named"),
     [
+        ("X-Sendry-Priority: urgent", "X-Sendry-Priority (write otp, transactional or bulk)"),
         ("X-Sendry-Track: sometimes", "X-Sendry-Track"),
         ("X-Sendry-Tag: no value", "X-Sendry-Tag"),
         ("X-Sendry-Scheduled-At: whenever", "X-Sendry-Scheduled-At"),

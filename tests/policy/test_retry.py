@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt
+from sendryd.model.message import MessageClass
+from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt, plan_for
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_MAX, SMART_HOST_WINDOW, new_lane, note_failure, note_success
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,6 +29,19 @@ def test_the_next_attempt_is_never_early_late_or_past_the_end(attempts: int, jit
     assert NOW <= answer.moment <= NOW + PLAN.delay(attempts) * 1.1
     assert answer.moment <= NOW - age + PLAN.max_age
     assert answer.moment >= min(NOW + PLAN.delay(attempts) * 0.9, NOW - age + PLAN.max_age)
+
+
+def test_a_one_time_password_is_tried_sooner_and_given_up_sooner() -> None:
+    plan = plan_for(PLAN, MessageClass.OTP)
+    assert [plan.delay(attempts).total_seconds() for attempts in range(1, 8)] == [15, 45, 120, 240, 480, 480, 480]
+    assert plan.max_age == timedelta(minutes=30)
+    assert plan_for(PLAN, MessageClass.TRANSACTIONAL) is PLAN is plan_for(PLAN, MessageClass.BULK)
+
+
+def test_a_one_time_password_waits_no_longer_than_other_mail() -> None:
+    plan = plan_for(RetryPlan((timedelta(seconds=1), timedelta(seconds=60)), timedelta(minutes=10)), MessageClass.OTP)
+    assert [plan.delay(attempts).total_seconds() for attempts in range(1, 6)] == [1, 45, 60, 60, 60]
+    assert plan.max_age == timedelta(minutes=10)
 
 
 def test_attempts_come_to_an_end() -> None:

@@ -15,8 +15,9 @@ from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.outcome import NO_TRIES, Tries, make_outcome
 from sendryd.delivery.outcomelog import log_outcome
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, SuppressionId, format_id
+from sendryd.model.message import MessageClass
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
-from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt
+from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt, plan_for
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
@@ -48,7 +49,7 @@ class Recorder:
     ) -> None:
         self._store = store
         self._dialogues = dialogues
-        self._plan = plan
+        self._plans = {priority: plan_for(plan, priority) for priority in MessageClass}
         self._clock = clock
         self._rand = rand
         self._ids = ids
@@ -134,7 +135,7 @@ class Recorder:
 
     def _retry(self, claim: Claim, delivery: ClaimedDelivery, verdict: Verdict, now: datetime) -> RetryAt | GiveUp:
         retry = next_attempt(
-            self._plan,
+            self._plans[delivery.priority],
             attempts=delivery.attempts + 1,
             first_queued=claim.message.waits_since,
             now=now,

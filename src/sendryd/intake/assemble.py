@@ -15,7 +15,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import NO_DOMAIN, DeliveryState
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, EventId, MessageId, format_id
-from sendryd.model.message import Message, TlsDemand
+from sendryd.model.message import Message, TlsDemand, class_of
 from sendryd.policy.simulation import scenario_for
 from sendryd.policy.statusreport import Report, wanted_reports
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage
@@ -85,7 +85,13 @@ class Assembler:
             unsubscribe_url=options.unsubscribe_url,
         )
         deliveries = self._new_deliveries(message, obeyed)
-        new = NewMessage(message=message, content=content, deliveries=deliveries, source_request=options.source_request)
+        new = NewMessage(
+            message=message,
+            content=content,
+            deliveries=deliveries,
+            source_request=options.source_request,
+            priority=options.priority or class_of(options.type),
+        )
         return Prepared(new, parsed.orders.idempotency_key, submission.origin, public_id)
 
     def _received_line(self, origin: Origin, queue_id: str, now: datetime) -> bytes:

@@ -123,7 +123,7 @@ class Committer:
         if lease is None:
             return new
         leased = tuple(replace(each, state=DeliveryState.LEASED) if each.state is DeliveryState.QUEUED else each for each in new.deliveries)
-        return NewMessage(message=message, content=new.content, deliveries=leased, lease=lease, source_request=new.source_request)
+        return replace(new, deliveries=leased, lease=lease)
 
     def _give_back(self, prepared: Sequence[Prepared], reserved: Sequence[NewMessage]) -> None:
         if self._quotas is not None:
@@ -177,6 +177,7 @@ def _claims(new: NewMessage, lease: Lease) -> list[Claim]:
                 is_in_doubt=False,
                 notify=delivery.notify,
                 orcpt=delivery.orcpt,
+                priority=new.priority,
             )
         )
     return [

@@ -20,7 +20,7 @@ from sendryd.model.actor import Actor
 from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import SendingDomain
 from sendryd.model.ids import TEMPLATE_PREFIX, TemplateId, format_id, parse_id
-from sendryd.model.message import MessageType
+from sendryd.model.message import MessageClass, MessageType
 from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.address_key import normalise_address
 from sendryd.policy.permissions import NotForLiveMail
@@ -127,6 +127,7 @@ class Obeyer:
             scheduled_at=scheduled_at,
             track_opens=orders.track_opens,
             track_clicks=orders.track_clicks,
+            priority=MessageClass(orders.priority) if orders.priority is not None else given.priority,
         )
         if orders.unsubscribe_url is None:
             return options

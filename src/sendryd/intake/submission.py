@@ -9,7 +9,7 @@ from sendryd.model.actor import Actor
 from sendryd.model.apikey import KeyMode
 from sendryd.model.domain import SendingDomain
 from sendryd.model.ids import TemplateId
-from sendryd.model.message import MessageType
+from sendryd.model.message import MessageClass, MessageType
 from sendryd.policy.wayout import STRAIGHT, WayOut
 from sendryd.runtime.stream import TlsInfo
 from sendryd.valuetype import valuetype
@@ -42,6 +42,7 @@ class Options:
     """Options of a message. Control headers in its content override them."""
 
     type: MessageType = MessageType.TRANSACTIONAL
+    priority: MessageClass | None = None  # None: that of messages of this type
     tags: tuple[tuple[str, str], ...] = ()
     scheduled_at: datetime | None = None
     track_opens: bool | None = None  # None: by the domain's settings

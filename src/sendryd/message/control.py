@@ -21,6 +21,7 @@ _TAG: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}=[A-Za-z0-9_.@-]{1,256}")  # th
 _TRACKED: Final = frozenset({"opens", "clicks"})
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _HTTP_URL: Final = re.compile(r"https?://[\x21-\x7e]+")
+PRIORITIES: Final = ("otp", "transactional", "bulk")  # the contract
 _SHOWN: Final = 60  # characters of an unknown name that are quoted
 
 
@@ -44,6 +45,7 @@ class Orders:
     scheduled_at: str | None = None  # in the formats of the REST API
     idempotency_key: str | None = None
     unsubscribe_url: str | None = None
+    priority: str | None = None  # a word of PRIORITIES
 
 
 NO_ORDERS: Final = Orders()
@@ -80,6 +82,7 @@ def read_orders(headers: HeaderBlock) -> Orders:
         scheduled_at=found.get(b"x-sendry-scheduled-at"),
         idempotency_key=_read_key(found.get(b"x-sendry-idempotency-key")),
         unsubscribe_url=_read_url(found.get(b"x-sendry-unsubscribe-url")),
+        priority=_read_priority(found.get(b"x-sendry-priority")),
     )
 
 
@@ -91,6 +94,7 @@ _KNOWN: Final = frozenset(
         b"x-sendry-scheduled-at",
         b"x-sendry-idempotency-key",
         b"x-sendry-unsubscribe-url",
+        b"x-sendry-priority",
     }
 )
 _UNAVAILABLE: Final = {b"x-sendry-topic-id": "there are no topics yet"}
@@ -142,3 +146,10 @@ def _read_url(value: str | None) -> str | None:
     if value is not None and (len(value) > MAX_URL or not _HTTP_URL.fullmatch(value)):
         raise BadControlHeader(b"x-sendry-unsubscribe-url", "write an http or https URL")
     return value
+
+
+def _read_priority(value: str | None) -> str | None:
+    word = value.strip().lower() if value is not None else None
+    if word is not None and word not in PRIORITIES:
+        raise BadControlHeader(b"x-sendry-priority", "write otp, transactional or bulk")
+    return word

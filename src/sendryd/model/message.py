@@ -43,13 +43,13 @@ class TlsDemand(StrEnum):
 class MessageClass(StrEnum):
     """How urgent the deliveries of a message are: which of them go first when there are more than can go at once."""
 
-    OTP = "otp"  # a one-time password, worthless after a minute; nothing says yet that a message is one
+    OTP = "otp"  # a one-time password: worthless after minutes, so it is retried sooner and expires sooner
     TRANSACTIONAL = "transactional"
     BULK = "bulk"
 
 
 def class_of(message_type: MessageType) -> MessageClass:
-    """The class of messages of this type."""
+    """The class of messages of this type whose sender names none."""
     return MessageClass.BULK if message_type is MessageType.MARKETING else MessageClass.TRANSACTIONAL
 
 

@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from sendryd.model.message import MessageClass
+
 JITTER: Final = 0.1  # share of the delay, to either side, so that deliveries that failed together are not retried together
+OTP_DELAYS: Final = (
+    timedelta(seconds=15),
+    timedelta(seconds=45),
+    timedelta(minutes=2),
+    timedelta(minutes=4),
+    timedelta(minutes=8),
+)
+OTP_AGE: Final = timedelta(minutes=30)  # nobody waits longer for a code
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,15 @@ class RetryPlan:
     def delay(self, attempts: int) -> timedelta:
         """The delay after `attempts` attempts, without jitter."""
         return self.delays[min(max(attempts, 1), len(self.delays)) - 1]
+
+
+def plan_for(plan: RetryPlan, priority: MessageClass) -> RetryPlan:
+    """The plan for messages of a class. A one-time password is tried again within minutes and given up after half an hour, or as the plan says
+    where that is sooner.
+    """
+    if priority is not MessageClass.OTP:
+        return plan
+    return RetryPlan(tuple(min(each, plan.delay(number)) for number, each in enumerate(OTP_DELAYS, 1)), min(OTP_AGE, plan.max_age))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DomainSettings, DomainStatus, SendingDomain
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, WebhookId
-from sendryd.model.message import Message
+from sendryd.model.message import Message, MessageClass
 from sendryd.model.webhook import Webhook, WebhookEvent
 from sendryd.store.base import Lease, NewApiKey, NewDelivery, NewDomain, NewEvent, NewMessage, Owner
 
@@ -47,6 +47,7 @@ class Samples:
         account_id: AccountId = ACCOUNT,
         scheduled_at: datetime | None = None,
         source_request: bytes | None = None,
+        priority: MessageClass = MessageClass.TRANSACTIONAL,
     ) -> NewMessage:
         """A message with one delivery per recipient: captured in test mode, leased if `lease` is given, else queued."""
         state = DeliveryState.DELIVERED if mode is KeyMode.TEST else DeliveryState.LEASED if lease else DeliveryState.QUEUED
@@ -79,7 +80,9 @@ class Samples:
             )
             for recipient in recipients
         )
-        return NewMessage(message=message, content=content, deliveries=deliveries, lease=lease, source_request=source_request)
+        return NewMessage(
+            message=message, content=content, deliveries=deliveries, lease=lease, source_request=source_request, priority=priority
+        )
 
     def lease(self, owner: Owner = OWNER) -> Lease:
         """A lease with a token of its own."""

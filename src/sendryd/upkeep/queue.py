@@ -13,7 +13,8 @@ from typing import Final
 
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import EventId
-from sendryd.policy.retry import RetryPlan
+from sendryd.model.message import MessageClass
+from sendryd.policy.retry import RetryPlan, plan_for
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
@@ -34,6 +35,7 @@ class QueueKeeper:
     def __init__(self, store: DeliveryStore, *, plan: RetryPlan, clock: Clock, ids: IdSource, wakeup: Doorbell) -> None:
         self._store = store
         self._plan = plan
+        self._otp_plan = plan_for(plan, MessageClass.OTP)
         self._clock = clock
         self._ids = ids
         self._wakeup = wakeup
@@ -51,16 +53,21 @@ class QueueKeeper:
             await self._bring_forward(now, batch)
         elif leap > CLOCK_TOLERANCE:
             log.warning("clock_set_forward", seconds=leap.total_seconds())
-        if self._clock.settled_for() < self._plan.longest_delay.total_seconds():
+        await self._expire(self._otp_plan, batch, is_otp=True)
+        await self._expire(self._plan, batch)
+
+    async def _expire(self, plan: RetryPlan, batch: int, *, is_otp: bool = False) -> None:
+        if self._clock.settled_for() < plan.longest_delay.total_seconds():
             return  # not every next hop with due mail has been tried since then
         settled = self._clock.settled()
         while True:
             expired = await self._store.expire_deliveries(
                 now=settled,
-                created_before=settled - self._plan.max_age,
-                released_before=settled - self._plan.longest_delay,
+                created_before=settled - plan.max_age,
+                released_before=settled - plan.longest_delay,
                 make_event=self._make_event,
                 limit=batch,
+                is_otp=is_otp,
             )
             if expired:
                 log.warning("expired", count=expired)

@@ -21,6 +21,7 @@ from sendryd.model.ids import AccountId, parse_id
 from sendryd.store.base import QueueFilter
 from sendryd.testing.api import ApiWorld
 from sendryd.testing.http import Answer
+from sendryd.testing.samples import Samples
 
 Key = tuple[ApiKey, str]
 ACCOUNT = AccountId(1)
@@ -139,6 +140,7 @@ async def test_tags_headers_attachments_and_replies(api: ApiWorld, sender: Key) 
         ({"scheduled_at": "2020-01-01T00:00:00Z"}, "scheduled_at"),
         ({"template_id": "tmpl_nothing"}, "template_id"),
         ({"topic_id": "top_1"}, "topic_id"),
+        ({"priority": "urgent"}, "priority"),
         ({"tracking": "yes"}, "tracking"),
     ],
 )
@@ -290,6 +292,17 @@ async def test_a_strict_batch_is_all_or_nothing_and_a_permissive_one_takes_what_
 async def test_a_batch_has_1_to_100(api: ApiWorld, sender: Key, count: int) -> None:
     answer = await post(api, sender, "/v1/emails/batch", {"emails": [BODY] * count})
     assert (answer.status, answer.json["details"]["field"]) == (422, "emails")
+
+
+async def test_emails_have_the_priority_of_the_request(api: ApiWorld, sender: Key) -> None:
+    assert (await send(api, sender, priority="otp")).status == 200
+    assert (await send(api, sender)).status == 200
+    items = [{**BODY, "priority": "bulk"}, BODY]
+    assert (await post(api, sender, "/v1/emails/batch", {"emails": items})).status == 200
+    assert (await send(api, sender, "/v1/emails/marketing", unsubscribe_url="https://example.test/off")).status == 200
+    claims = await api.store.claim_deliveries(now=api.clock.now(), lease=Samples().lease(), limit=9, busy=frozenset(), per_domain=9)
+    found = [claim.priority.value for claim in sorted(claims, key=lambda claim: claim.message.id)]
+    assert found == ["otp", "transactional", "bulk", "transactional", "bulk"]
 
 
 async def test_marketing_is_not_sent_to_who_has_unsubscribed(api: ApiWorld, sender: Key) -> None:

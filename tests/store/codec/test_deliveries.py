@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sendryd.model.delivery import DeliveryState, HoldReason
-from sendryd.model.message import MessageType
+from sendryd.model.message import MessageClass
 from sendryd.store.base import Outcome
 from sendryd.store.codec.deliveries import MAX_REPLY, delivery_row, outcome_row, read_claimed, read_queued
 from sendryd.store.codec.messages import message_row
@@ -22,15 +22,15 @@ CLAIMED = {
     "notify": None,
     "orcpt": "rfc822;a@one.test",
     "last_reply": "450 later",
+    "class": "otp",
 }
 
 
-@pytest.mark.parametrize(("message_type", "word"), [(MessageType.TRANSACTIONAL, "transactional"), (MessageType.MARKETING, "bulk")])
-def test_a_new_delivery_has_the_account_and_class_of_its_message(message_type: MessageType, word: str) -> None:
-    new = Samples().message()
-    new = replace(new, message=replace(new.message, type=message_type))
+@pytest.mark.parametrize("priority", list(MessageClass))
+def test_a_new_delivery_has_the_account_and_class_of_its_message(priority: MessageClass) -> None:
+    new = replace(Samples().message(), priority=priority)
     row = delivery_row(new, new.deliveries[0])
-    assert (row["account_id"], row["class"], row["site"], row["lease_token"]) == (ACCOUNT, word, None, None)
+    assert (row["account_id"], row["class"], row["site"], row["lease_token"]) == (ACCOUNT, priority.value, None, None)
 
 
 def test_a_reply_is_kept_to_a_length() -> None:

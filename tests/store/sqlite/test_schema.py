@@ -271,7 +271,7 @@ async def test_deliveries_have_the_account_and_class_of_their_message(tmp_path: 
     plain, scheduled = samples.message(["a@one.test", "b@one.test"]), samples.message(["c@one.test"], due_at=later)
     await store.accept(plain)
     await store.accept(scheduled)
-    bulk = replace(scheduled, message=replace(scheduled.message, type=MessageType.MARKETING))
+    bulk = replace(scheduled, priority=MessageClass.BULK)
     await store.amend(bulk, NOW)
     await store.aclose()
     classes = [row[1:4] for row in _read_deliveries(tmp_path / FILE_NAME)]

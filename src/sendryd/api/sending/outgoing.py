@@ -9,7 +9,7 @@ from sendryd.api.framework.requests import invalid
 from sendryd.api.sending.schema import AttachmentBody, BatchBody, BatchItemBody, MarketingBody, SendBody, Tag
 from sendryd.intake.submission import Options
 from sendryd.message.mailbox import Mailbox
-from sendryd.model.message import MessageType
+from sendryd.model.message import MessageClass, MessageType
 from sendryd.policy.send_time import ScheduleError, parse_scheduled_at
 from sendryd.runtime.clock import Clock
 
@@ -56,6 +56,7 @@ def read_send(body: SendBody, clock: Clock) -> Outgoing:
             track_opens=body.tracking,
             track_clicks=body.tracking,
             is_rest=True,
+            priority=_priority(body.priority),
         ),
     )
 
@@ -79,7 +80,7 @@ def read_item(body: BatchBody, data: object) -> Outgoing:
         attachments=item.attachments or (),
         template_id=body.template_id if item.html is None and item.text is None else None,
         variables={**(body.variables or {}), **(item.variables or {})},
-        options=Options(tags=_tags(item.tags), is_rest=True),
+        options=Options(tags=_tags(item.tags), is_rest=True, priority=_priority(item.priority)),
     )
 
 
@@ -115,6 +116,10 @@ def _read_schedule(text: str | None, clock: Clock) -> datetime | None:
     except ScheduleError as error:
         raise invalid("scheduled_at", f"scheduled_at: {error}") from None
     return moment if moment > now else None
+
+
+def _priority(word: str | None) -> MessageClass | None:
+    return MessageClass(word) if word is not None else None
 
 
 def _tags(tags: Sequence[Tag] | None) -> tuple[tuple[str, str], ...]:

@@ -110,6 +110,12 @@ OptionalAddress = Annotated[Address | None, BeforeValidator(_nothing)]
 Html = Annotated[str, Field(max_length=MAX_HTML)]
 PlainText = Annotated[str, Field(max_length=MAX_TEXT)]
 Subject = Annotated[Line, Field(max_length=998)]
+Priority = Annotated[
+    Literal["otp", "transactional", "bulk"],
+    Field(
+        description="Which emails go first when there are more than a receiver takes at once. One-time passwords expire after 30 minutes."
+    ),
+]
 TagWord = Annotated[str, AfterValidator(_check_tag)]
 Url = Annotated[Annotated[str, Field(max_length=MAX_URL)], AfterValidator(_check_url)]
 HeaderMap = Annotated[
@@ -163,6 +169,7 @@ class SendBody(Content):
     template_id: str | None = None
     tracking: bool | None = None
     topic_id: str | None = None
+    priority: Priority | None = None
 
 
 class BatchItemBody(Content):
@@ -170,6 +177,7 @@ class BatchItemBody(Content):
 
     sender: Annotated[Address | None, Field(validation_alias=AliasChoices("from", "from_"))] = None
     subject: Subject | None = None
+    priority: Priority | None = None
 
 
 class BatchBody(Body):

@@ -8,7 +8,7 @@ from typing import Protocol
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, MessageId
-from sendryd.model.message import Message
+from sendryd.model.message import Message, MessageClass
 from sendryd.policy.statusreport import Report
 from sendryd.store.base.events import NewEvent
 from sendryd.store.base.leases import Lease
@@ -39,6 +39,7 @@ class NewMessage:
     content: bytes  # the final bytes without the signature: CRLF line ends
     deliveries: tuple[NewDelivery, ...]
     lease: Lease | None = None  # set if deliveries are handed to this process's delivery engine in the same commit
+    priority: MessageClass = MessageClass.TRANSACTIONAL
     source_request: bytes | None = None  # JSON of the request that a scheduled message was made from: a change composes it again
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import Metadata
 from sendryd.model.ids import AccountId, DeliveryId, MessageId
-from sendryd.model.message import Message
+from sendryd.model.message import Message, MessageClass
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.leases import CrashPause, Lease, Owner, ReturnedDelivery
 from sendryd.store.base.lists import NewSuppression
@@ -26,6 +26,7 @@ class ClaimedDelivery:
     is_in_doubt: bool  # a crash, or a connection lost after the final dot: an earlier attempt may have delivered it
     notify: str | None
     orcpt: str | None
+    priority: MessageClass = MessageClass.TRANSACTIONAL
     last_reply: str = ""  # of the last recorded outcome, for `queue show`; empty before the first
 
 
@@ -37,6 +38,11 @@ class Claim:
     domain: str
     deliveries: tuple[ClaimedDelivery, ...]
     lease: Lease
+
+    @property
+    def priority(self) -> MessageClass:
+        """That of its deliveries: they came with one message."""
+        return self.deliveries[0].priority if self.deliveries else MessageClass.TRANSACTIONAL
 
 
 @valuetype(frozen=True, slots=True, kw_only=True)
@@ -134,10 +140,17 @@ class DeliveryStore(Protocol):
         ...
 
     async def expire_deliveries(
-        self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int, released_before: datetime | None = None
+        self,
+        *,
+        now: datetime,
+        created_before: datetime,
+        make_event: EventMaker,
+        limit: int,
+        released_before: datetime | None = None,
+        is_otp: bool = False,
     ) -> int:
-        """Expires queued deliveries that are due and older than the queue keeps mail, except those that were held, released after
-        `released_before` (by default now) and not tried since. The event of a delivery in doubt says that an earlier attempt may have delivered
+        """Expires queued deliveries, with `is_otp` those of one-time passwords alone, that are due and older than the queue keeps mail, except
+        those that were held, released after `released_before` (by default now) and not tried since. The event of a delivery in doubt says that an earlier attempt may have delivered
         it. Returns how many.
         """
         ...

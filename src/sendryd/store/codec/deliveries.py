@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId
-from sendryd.model.message import class_of
+from sendryd.model.message import MessageClass
 from sendryd.policy.statusreport import Report, due_report
 from sendryd.smtp.address import parse_mailbox
 from sendryd.store.base import (
@@ -35,6 +35,7 @@ _CLAIMED_TYPES: Final[Types] = {
     "notify": TEXT_OR_NONE,
     "orcpt": TEXT_OR_NONE,
     "last_reply": str,
+    "class": str,
 }
 
 
@@ -46,7 +47,7 @@ def delivery_row(new: NewMessage, delivery: NewDelivery) -> dict[str, Any]:
         "id": delivery.id,
         "message_id": new.message.id,
         "account_id": new.message.account_id,
-        "class": class_of(new.message.type).value,
+        "class": new.priority.value,
         "site": None,  # unknown before the first attempt
         "forward_path": delivery.forward_path,
         "domain": delivery.domain,
@@ -93,6 +94,7 @@ def read_claimed(row: Row) -> ClaimedDelivery:
         notify=row["notify"],
         orcpt=row["orcpt"],
         last_reply=row["last_reply"],
+        priority=MessageClass(row["class"]),
     )
 
 

@@ -33,7 +33,9 @@ class MemoryAccepting(MemoryMail):
             is_done = new.state is DeliveryState.DELIVERED
             lease = message.lease if new.state is DeliveryState.LEASED else None
             created = message.message.created_at
-            delivery = Delivery(new, message.message, new.state, new.due_at, lease, created if is_done else None, report=new.report)
+            delivery = Delivery(
+                new, message.message, message.priority, new.state, new.due_at, lease, created if is_done else None, report=new.report
+            )
             self._deliveries[new.id] = delivery
             self._add_events(delivery, new.events, created)
 
@@ -61,7 +63,7 @@ class MemoryAccepting(MemoryMail):
             each.due_at = min(delivery.due_at for delivery in new.deliveries)
         for each in self._deliveries.values():
             if each.message.id == new.message.id:
-                each.message = new.message
+                each.message, each.priority = new.message, new.priority
 
     async def read_source_request(self, message_id: MessageId) -> bytes | None:
         new = self._messages.get(message_id)

@@ -8,6 +8,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import NO_DOMAIN, DeliveryState, HoldReason
 from sendryd.model.event import EventType
 from sendryd.model.ids import DeliveryId, MessageId
+from sendryd.model.message import MessageClass
 from sendryd.store.base import (
     Capture,
     Claim,
@@ -126,13 +127,21 @@ class MemoryDeliveries(MemoryMail):
         return len(late[:limit])
 
     async def expire_deliveries(
-        self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int, released_before: datetime | None = None
+        self,
+        *,
+        now: datetime,
+        created_before: datetime,
+        make_event: EventMaker,
+        limit: int,
+        released_before: datetime | None = None,
+        is_otp: bool = False,
     ) -> int:
         overdue = [
             each
             for each in self._deliveries.values()
             if each.state is DeliveryState.QUEUED and each.due_at <= now and each.message.waits_since < created_before
         ]
+        overdue = [each for each in overdue if not is_otp or each.priority is MessageClass.OTP]
         overdue = [each for each in overdue if not each.is_released or each.due_at < (released_before or now)]
         for delivery in overdue[:limit]:
             delivery.move(DeliveryState.EXPIRED)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sendryd.model.delivery import DeliveryState, HoldReason, may_move
-from sendryd.model.message import Message
+from sendryd.model.message import Message, MessageClass
 from sendryd.policy.statusreport import Report
 from sendryd.store.base import ClaimedDelivery, HeldBy, Lease, NewDelivery, QueuedDelivery
 from sendryd.store.rules import Waiting
@@ -16,6 +16,7 @@ class Delivery:
 
     new: NewDelivery
     message: Message
+    priority: MessageClass
     state: DeliveryState
     due_at: datetime
     lease: Lease | None
@@ -66,6 +67,7 @@ def read_claimed(delivery: Delivery) -> ClaimedDelivery:
         notify=delivery.new.notify,
         orcpt=delivery.new.orcpt,
         last_reply=delivery.last_reply,
+        priority=delivery.priority,
     )
 
 

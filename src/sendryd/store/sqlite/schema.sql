@@ -194,6 +194,7 @@ CREATE INDEX delivery_due ON delivery (due_at, domain) WHERE state = 'queued';
 CREATE INDEX delivery_domain ON delivery (domain, due_at) WHERE state = 'queued';
 -- Deliveries to expire: without this index, every search would pass all due deliveries to domains that do not answer.
 CREATE INDEX delivery_age ON delivery (created_at) WHERE state = 'queued';
+CREATE INDEX delivery_otp ON delivery (created_at) WHERE state = 'queued' AND class = 'otp';
 -- Leases by the boot of their owner; held deliveries. Both indexes are small.
 CREATE INDEX delivery_leased ON delivery (lease_boot) WHERE state = 'leased';
 CREATE INDEX delivery_held ON delivery (id) WHERE state = 'held';

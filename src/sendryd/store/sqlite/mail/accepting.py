@@ -8,7 +8,6 @@ import apsw
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import AccountId, ApiKeyId, MessageId
-from sendryd.model.message import class_of
 from sendryd.store.base import Answer, NewMessage
 from sendryd.store.codec.answers import answer_row, read_answer
 from sendryd.store.codec.deliveries import delivery_row, read_waiting
@@ -89,7 +88,7 @@ class Accepting:
                 check_source_request(bytes(source["content"]) if source else None, made_from)
             rows.amended.append(message_row(message))
             rows.amended_contents.append((message.id, new.content))
-            values = {"due_at": due_at, "created_at": to_ms(message.waits_since), "class": class_of(message.type).value}
+            values = {"due_at": due_at, "created_at": to_ms(message.waits_since), "class": new.priority.value}
             change(connection, SQL["amend_deliveries"], message_id=message.id, **values)
             if new.source_request is None:
                 change(connection, SQL["delete_source_request"], message_id=message.id)

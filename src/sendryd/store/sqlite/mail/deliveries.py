@@ -157,10 +157,17 @@ class Deliveries:
         return count
 
     async def expire_deliveries(
-        self, *, now: datetime, created_before: datetime, make_event: EventMaker, limit: int, released_before: datetime | None = None
+        self,
+        *,
+        now: datetime,
+        created_before: datetime,
+        make_event: EventMaker,
+        limit: int,
+        released_before: datetime | None = None,
+        is_otp: bool = False,
     ) -> int:
         rows = await self._database.read_rows(
-            SQL["list_overdue"],
+            SQL["list_overdue_otp" if is_otp else "list_overdue"],
             moment=to_ms(now),
             created_before=to_ms(created_before),
             released_before=to_ms(released_before or now),

@@ -122,7 +122,7 @@ SELECT min(due_at) AS due_at FROM first WHERE domain NOT IN (SELECT value FROM j
 UPDATE delivery NOT INDEXED SET state = 'leased', lease_token = :token, lease_node = :node, lease_boot = :boot, returned_token = NULL
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'queued' AND due_at <= :moment
   AND (SELECT mode FROM message WHERE message.id = delivery.message_id) IS NOT 'test'
-RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt, last_reply;
+RETURNING id, message_id, forward_path, domain, attempts, is_in_doubt, notify, orcpt, last_reply, class;
 
 -- name: list_leased_now
 -- The deliveries among these that a lease holds.
@@ -284,6 +284,13 @@ LIMIT :limit;
 -- Due deliveries that have waited since before a time, without those that were released lately and not tried since.
 SELECT id, is_in_doubt FROM delivery INDEXED BY delivery_age
 WHERE state = 'queued' AND due_at <= :moment AND created_at < :created_before AND (hold_reason IS NOT 'released' OR due_at < :released_before)
+ORDER BY created_at LIMIT :limit;
+
+-- name: list_overdue_otp
+-- The deliveries of `list_overdue` that are of one-time passwords.
+SELECT id, is_in_doubt FROM delivery INDEXED BY delivery_otp
+WHERE state = 'queued' AND class = 'otp' AND due_at <= :moment AND created_at < :created_before
+  AND (hold_reason IS NOT 'released' OR due_at < :released_before)
 ORDER BY created_at LIMIT :limit;
 
 -- name: move
