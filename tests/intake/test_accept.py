@@ -229,9 +229,7 @@ async def test_control_headers_are_obeyed_and_taken_out() -> None:
 async def test_the_priority_is_that_of_the_header_or_of_the_type(lines: list[str], priority: MessageClass) -> None:
     door = await Door().open()
     receipt = await door.intake.accept(door.submission(with_header(*lines) if lines else CONTENT))
-    (claim,) = await door.store.claim_deliveries(
-        now=ManualClock().now() + timedelta(days=1), lease=Samples().lease(), limit=9, busy=frozenset(), per_domain=9
-    )
+    (claim,) = await door.store.claim_deliveries(now=door.clock.now(), lease=Samples().lease(), limit=9, busy=frozenset(), per_domain=9)
     assert (claim.message.id, claim.priority) == (number(receipt), priority)
     assert b"X-Sendry" not in await door.store.read_content(number(receipt))
 

@@ -150,8 +150,8 @@ class DeliveryStore(Protocol):
         is_otp: bool = False,
     ) -> int:
         """Expires queued deliveries, with `is_otp` those of one-time passwords alone, that are due and older than the queue keeps mail, except
-        those that were held, released after `released_before` (by default now) and not tried since. The event of a delivery in doubt says that an earlier attempt may have delivered
-        it. Returns how many.
+        those that were held, released after `released_before` (by default now) and not tried since. The event of a delivery in doubt says that
+        an earlier attempt may have delivered it. Returns how many.
         """
         ...
 
