@@ -46,11 +46,10 @@ class Assembler:
         number = MessageId(self.next_number()) if message_id is None else message_id
         public_id = format_id(MESSAGE_PREFIX, number)
         internet_message_id = parsed.internet_message_id or f"<{public_id}@{self.hostname}>"
-        received = self._received_line(submission.origin, public_id, now)
         content = finish(
             parsed,
             submission.content,
-            received=received,
+            received=self._received_line(submission.origin, public_id, now),
             message_id=internet_message_id,
             now=now,
             hostname=self.hostname,
@@ -85,13 +84,8 @@ class Assembler:
             unsubscribe_url=options.unsubscribe_url,
         )
         deliveries = self._new_deliveries(message, obeyed)
-        new = NewMessage(
-            message=message,
-            content=content,
-            deliveries=deliveries,
-            source_request=options.source_request,
-            priority=options.priority or class_of(options.type),
-        )
+        priority, source = options.priority or class_of(options.type), options.source_request
+        new = NewMessage(message=message, content=content, deliveries=deliveries, priority=priority, source_request=source)
         return Prepared(new, parsed.orders.idempotency_key, submission.origin, public_id)
 
     def _received_line(self, origin: Origin, queue_id: str, now: datetime) -> bytes:

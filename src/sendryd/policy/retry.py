@@ -14,7 +14,7 @@ OTP_DELAYS: Final = (
     timedelta(minutes=4),
     timedelta(minutes=8),
 )
-OTP_AGE: Final = timedelta(minutes=30)  # nobody waits longer for a code
+OTP_AGE: Final = timedelta(minutes=30)  # a code is worthless by then
 
 
 @dataclass(frozen=True, slots=True)
