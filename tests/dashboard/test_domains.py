@@ -203,3 +203,13 @@ def test_a_hostile_address_is_missing(owner: Browser, path: str) -> None:
     answer = owner.get(path)
     assert (answer.status, answer.page) == (404, "missing")
     assert not re.search(r"<script>alert|<img", answer.text)
+
+
+def test_what_the_policy_for_incoming_mail_asks_is_set(owner: Browser) -> None:
+    path = "/domains/sts.example/settings"
+    owner.send("/domains", {"name": "sts.example"})
+    fields = {"tls_policy": "opportunistic", "delivery": "live", "delivery_to": ""}
+    assert '<option value="testing" selected>' in owner.get(path)
+    assert owner.send(path, {**fields, "mta_sts": "enforce"}, page=path).status == 200
+    assert '<option value="enforce" selected>Enforced: mail comes only' in owner.get(path)
+    assert owner.send(path, {**fields, "mta_sts": "always"}, page=path).status == 422

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from sendryd.delivery.sts_policies import PAUSE, WAIT, StsPolicies
-from sendryd.policy.mtasts import StsMode, StsPolicy
+from sendryd.model.domain import StsMode
+from sendryd.policy.mtasts import StsPolicy
 from sendryd.runtime.posting import HttpFault
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock

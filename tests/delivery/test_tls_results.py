@@ -8,7 +8,8 @@ from datetime import date
 import pytest
 import trustme
 
-from sendryd.policy.mtasts import StsMode, StsPolicy
+from sendryd.model.domain import StsMode
+from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.routing import NextHop
 from sendryd.policy.tls import HostDane
 from sendryd.policy.tlsrpt import Failure, PolicyType, TlsResult

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sendryd.policy.mtasts import MAX_MAX_AGE, PolicyInvalid, StsMode, StsPolicy, read_policy, read_record
+from sendryd.model.domain import StsMode
+from sendryd.policy.mtasts import MAX_MAX_AGE, PolicyInvalid, StsPolicy, read_policy, read_record
 
 GOOD = b"version: STSv1\r\nmode: enforce\r\nmx: mx1.example.org\r\nmx: *.mail.example.org\r\nmax_age: 604800\r\n"
 

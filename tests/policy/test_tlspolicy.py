@@ -2,8 +2,9 @@
 
 import pytest
 
+from sendryd.model.domain import StsMode
 from sendryd.model.message import TlsDemand
-from sendryd.policy.mtasts import StsMode, StsPolicy
+from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.replies.verdict import Kind, Relay, Scope
 from sendryd.policy.routing import MailHost
 from sendryd.policy.tls import (

@@ -5,7 +5,8 @@ from datetime import date
 
 import pytest
 
-from sendryd.policy.mtasts import StsMode, StsPolicy
+from sendryd.model.domain import StsMode
+from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.tls import TlsaRecord, TlsTrouble
 from sendryd.policy.tlsrpt import Failure, PolicyType, failure_of, make_report, read_destinations, result_of
 

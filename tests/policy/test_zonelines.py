@@ -60,3 +60,11 @@ def test_a_note_says_what_to_delete_and_to_add_on_one_line_each() -> None:
     assert "  delete: v=spf1 mx ~all\n  delete: v=spf1 -all\n  add:    v=spf1 a:relay.example ~all\n" in text
     assert "  add:    v=DMARC1;?p=none\n" in text
     assert text.endswith("Questions go to a@b.example.\n")
+
+
+def test_names_of_hosts_and_keys_of_servers_have_lines_too() -> None:
+    assert zone_line("mta-sts.acme.example", "links.example", "CNAME") == "mta-sts.acme.example. 3600 IN CNAME links.example."
+    assert zone_line("_25._tcp.acme.example", "3 1 1 ab", "TLSA") == "_25._tcp.acme.example. 3600 IN TLSA 3 1 1 ab"
+    host = RecordEdit(label="host", name="mta-sts.acme.example", adds="links.example", type="CNAME")
+    assert 'resource "dns_cname_record" ' in terraform("acme.example", [host])
+    assert '  cname = "links.example."' in terraform("acme.example", [host])

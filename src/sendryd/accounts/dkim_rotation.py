@@ -17,6 +17,7 @@ from sendryd.model.ids import DkimKeyId
 from sendryd.model.moment import timestamp
 from sendryd.policy.dkimkeys import key_record, next_selector
 from sendryd.policy.dnsrecords import MAX_NAME, RecordSettings, Unknown, check_dkim, wanted_records
+from sendryd.policy.inboundrecords import OF_INBOUND
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.store.base import AccountStore, AuditStore, DkimKeyStore, NewDkimKey
@@ -124,7 +125,7 @@ class DkimRotation(AuditedChanges[Store]):
         wanted = wanted_records(domain.name, key.selector, key.public_key, self._settings, domain.settings.custom_return_path)
         return tuple(
             replace(record, is_verified=True) if record.purpose is RecordPurpose.DKIM else before.get(record.purpose, record)
-            for record in wanted
+            for record in (*wanted, *(each for each in domain.records if each.purpose in OF_INBOUND))
         )
 
 

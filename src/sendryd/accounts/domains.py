@@ -15,6 +15,7 @@ from sendryd.accounts.audit import AuditedChanges, By, changes
 from sendryd.accounts.changes import reapply
 from sendryd.accounts.dkim_rotation import DkimRotation
 from sendryd.accounts.errors import BadField
+from sendryd.accounts.inboundrecords import InboundRecords
 from sendryd.accounts.recordlookup import RecordLookup, Texts
 from sendryd.accounts.spfcheck import SpfCheck
 from sendryd.message.author import normalise_domain
@@ -29,6 +30,7 @@ from sendryd.model.domain import (
     RecordPurpose,
     SendingDomain,
     Sighting,
+    StsMode,
 )
 from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DomainId, format_id
 from sendryd.model.moment import timestamp
@@ -47,6 +49,7 @@ from sendryd.policy.dnsrecords import (
     evaluate,
     wanted_records,
 )
+from sendryd.policy.inboundrecords import InboundSettings
 from sendryd.policy.wayout import BadWayOut, parse_way_out
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
@@ -108,12 +111,15 @@ class Domains(AuditedChanges[DomainStore]):
         max_domains: int | None = None,
         make_key: Callable[[], tuple[bytes, str]] = generate_key,
         servers: ZoneServers | None = None,
+        inbound: Callable[[], InboundSettings] | None = None,
     ) -> None:
+        """`inbound` says what is done for domains whose mail comes in here; None: none does."""
         super().__init__(store, clock, ids)
         self._make_key = make_key
         self._lookup = RecordLookup(resolver, servers)
         self.rotation = DkimRotation(store, self._lookup, settings, selector=selector, clock=clock, ids=ids, make_key=make_key)
         self._resolver = resolver
+        self._inbound = InboundRecords(resolver, inbound)
         self._settings = settings
         self._selector = selector
         self._max_domains = max_domains
@@ -176,7 +182,7 @@ class Domains(AuditedChanges[DomainStore]):
             after = replace(domain, settings=replace(settings, custom_return_path=return_path, delivery=way))
             was, is_now = changes(asdict(domain.settings), asdict(after.settings))
             store = self._audited("domain.changed", domain.name, before=was, after=is_now)
-            records = self._records(after) if after.settings.custom_return_path != domain.settings.custom_return_path else None
+            records = self._records(after) if _published(after) != _published(domain) else None
             return await store.set_domain_settings(
                 domain, after.settings, self._notice(WebhookEvent.DOMAIN_UPDATED, after), records=records
             )
@@ -187,7 +193,7 @@ class Domains(AuditedChanges[DomainStore]):
         """The records to publish, those that stay with the results of the last check."""
         known = {(record.purpose, record.name, record.value): record for record in domain.records}
         wanted = wanted_records(domain.name, domain.selector, domain.public_key, self._settings, domain.settings.custom_return_path)
-        return tuple(known.get((record.purpose, record.name, record.value), record) for record in wanted)
+        return tuple(known.get((each.purpose, each.name, each.value), each) for each in (*wanted, *self._inbound.again(domain)))
 
     async def _get(self, domain_id: DomainId) -> SendingDomain:
         domain = await self._store.get_domain(domain_id)
@@ -216,12 +222,14 @@ class Domains(AuditedChanges[DomainStore]):
         reasons = await self._judge(domain, own, {purpose: each.texts for purpose, each in found.items()})
         if domain.settings.custom_return_path is not None:
             reasons |= await self._judge_return_path(domain.settings.custom_return_path)
+        inbound = await self._inbound.examine(domain)
+        records, reasons = records + inbound.records, {**reasons, **inbound.reasons}
         sightings = tuple(sighting for each in found.values() for sighting in each.sightings)
 
         async def attempt() -> SendingDomain:
             current = await self._get(domain.id)  # another check may have ended while this one waited for DNS
             # And the key may have been rotated, or the return path changed: this check has not looked for the new ones.
-            if (current.public_key, current.settings.custom_return_path) != (domain.public_key, domain.settings.custom_return_path):
+            if (current.public_key, *_published(current)) != (domain.public_key, *_published(domain)):
                 return current
             return await self._record(current, evaluate(current, records, reasons, self._clock.now()), sightings)
 
@@ -360,6 +368,11 @@ def parse_name(text: str) -> str:
         return normalise_domain(text.strip().removesuffix("."))
     except MalformedMessage:
         raise BadDomainName("name", f"{text!r} is not a domain name such as example.com") from None
+
+
+def _published(domain: SendingDomain) -> tuple[str | None, StsMode]:
+    """The settings that records depend on."""
+    return domain.settings.custom_return_path, domain.settings.mta_sts
 
 
 def _way_out(text: str) -> str:

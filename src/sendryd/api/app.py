@@ -40,6 +40,7 @@ from sendryd.api.health import Health
 from sendryd.api.inbound.operations import InboundHandlers
 from sendryd.api.logs.operations import LogHandlers
 from sendryd.api.organizations.operations import OrganizationHandlers
+from sendryd.api.policyhost import PolicyHost
 from sendryd.api.regions.operations import RegionHandlers
 from sendryd.api.scheduled_reports.operations import ReportHandlers
 from sendryd.api.sending.changes import ChangeHandlers
@@ -113,6 +114,11 @@ class ApiDependencies:
     scratch_dir: Path  # where large bodies and answers are while they come and go
 
     @property
+    def policy_host(self) -> PolicyHost:
+        """The policies for mail to our domains."""
+        return PolicyHost(self.store, self.hostname)
+
+    @property
     def answers(self) -> Answers:
         """Answers made of contents."""
         return Answers(self.budget.answering, self.budget.answer_files, self.budget.turns, self.scratch_dir)
@@ -161,6 +167,7 @@ def create_app(needs: ApiDependencies, pages: Sequence[BaseRoute] = ()) -> ASGIA
                 for form in dict.fromkeys((path, path.rstrip("/") + "/"))
             ),
             *DocsHandlers(declared).routes(),
+            *needs.policy_host.routes(),
             *pages,
             Route("/", _get_root, methods=["GET"]),  # unless a page has it
         ],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sendryd.app.cluster import OneNode
 from sendryd.app.settings import PREFIX, Settings, SettingsError
-from sendryd.app.values import Address
+from sendryd.app.values import Address, host_of_https
 from sendryd.model.actor import System
 from sendryd.model.ids import AccountId
 from sendryd.policy.retry import RetryPlan
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sendryd.accounts.templates import Templates
     from sendryd.accounts.webhooks import Webhooks
     from sendryd.delivery.denials import Denials
+    from sendryd.policy.inboundrecords import InboundSettings
     from sendryd.runtime.fence import Fences
     from sendryd.runtime.maillog import MailLog
     from sendryd.runtime.metrics import Metrics
@@ -136,17 +137,36 @@ class Basics:
         """What is done with sending domains."""
         from sendryd.accounts.domains import Domains
         from sendryd.policy.dnsrecords import RecordSettings
+        from sendryd.policy.inboundrecords import DMARC_REPORTS, report_address
 
         settings = self.settings
         return Domains(
             self.store,
             self.resolver,
-            RecordSettings(settings.hostname, settings.spf_include),
+            RecordSettings(settings.hostname, settings.spf_include, report_address(DMARC_REPORTS, self.report_domain)),
             selector=settings.dkim_selector,
             clock=self.clock,
             ids=self.ids,
             max_domains=settings.max_domains,
             servers=self.zone_servers,
+            inbound=self._inbound_settings if settings.inbound_listen else None,
+        )
+
+    @property
+    def report_domain(self) -> str:
+        """The domain at which reports of others are taken; empty: none are."""
+        return self.settings.bounce_domain if self.settings.inbound_listen else ""
+
+    def _inbound_settings(self) -> "InboundSettings":
+        from sendryd.policy.inboundrecords import InboundSettings
+        from sendryd.runtime.machine import certificate_tlsa
+
+        settings = self.settings
+        return InboundSettings(
+            hostname=settings.hostname.lower(),
+            web_host=host_of_https(settings.public_url),
+            report_domain=self.report_domain,
+            tlsa=certificate_tlsa(settings.cert_path),
         )
 
     @cached_property

@@ -177,6 +177,14 @@ def parse_smart_host(text: str) -> SmartHost | None:
     return SmartHost(url.hostname or "", port, security, credentials)
 
 
+def host_of_https(url: str) -> str:
+    """The host of an https URL; empty for another one and for an IP address, which no name leads to."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    is_name = "." in host and ":" not in host and not host.rpartition(".")[2].isdigit()
+    return host if parts.scheme == "https" and is_name else ""
+
+
 def parse_public_url(text: str) -> str:
     """`http://` or `https://`, a host, perhaps a port and a path; without a final slash. Empty for an empty text."""
     if not text.strip():

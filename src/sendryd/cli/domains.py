@@ -15,10 +15,11 @@ from sendryd.cli.opening import AUTHOR, CommandFailed, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import command, print_json, print_line, print_table, say
 from sendryd.cli.settings import read_settings
-from sendryd.model.domain import DkimKey, DomainStatus, SendingDomain, TlsPolicy
+from sendryd.model.domain import DkimKey, DomainStatus, SendingDomain, StsMode, TlsPolicy
 from sendryd.model.ids import DOMAIN_PREFIX, format_id
 from sendryd.model.moment import timestamp
 from sendryd.policy.dkimkeys import all_keys, key_record, safe_to_remove
+from sendryd.policy.inboundrecords import OF_INBOUND
 from sendryd.policy.wayout import BadWayOut, parse_way_out
 from sendryd.store.errors import Conflict, NotFound
 
@@ -26,7 +27,16 @@ app = typer.Typer(name="domains", no_args_is_help=True, help="Add, verify, set a
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A domain, for example example.com.")]
 _BOOLEANS = {"true": True, "false": False}
-_SETTINGS = ("include_subdomains", "status_reports", "track_opens", "track_clicks", "tls_policy", "custom_return_path", "delivery")
+_SETTINGS = (
+    "include_subdomains",
+    "status_reports",
+    "track_opens",
+    "track_clicks",
+    "tls_policy",
+    "custom_return_path",
+    "mta_sts",
+    "delivery",
+)
 
 
 def _show(domain: SendingDomain, *, as_json: bool) -> None:
@@ -35,7 +45,8 @@ def _show(domain: SendingDomain, *, as_json: bool) -> None:
         return
     say(f"{domain.name} is {domain.status.value}. DNS records to publish:")
     for record in domain.records:
-        wrong = "missing or wrong" if record.is_required else "advised, not required"
+        advised = "optional" if record.purpose in OF_INBOUND else "advised, not required"
+        wrong = "missing or wrong" if record.is_required else advised
         mark = "ok" if record.is_verified else wrong if record.reason else "not checked yet"
         print_line(record.name, record.type, record.value)
         say(f"  {mark}{': ' + record.reason if record.reason else ''}")
@@ -117,7 +128,9 @@ def set_(
     changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Settings to change.")],
     as_json: Json = False,
 ) -> None:
-    """Set include_subdomains, status_reports, track_opens, track_clicks, tls_policy, custom_return_path or delivery.
+    """Set include_subdomains, status_reports, track_opens, track_clicks, tls_policy, custom_return_path, mta_sts or delivery.
+
+    mta_sts is what the policy asks of servers that send mail to the domain: none, testing or enforce.
 
     delivery is the way out of the domain's mail: live, capture (it stays in the Test Inbox), redirect:ADDRESS (all of it goes there) or
     copy:ADDRESS (a copy goes there). Mail that is accepted already stays on its way.
@@ -146,6 +159,10 @@ def _parse_change(text: str) -> tuple[str, Any]:
         if value not in set(TlsPolicy):
             raise typer.BadParameter(f"tls_policy is one of {', '.join(TlsPolicy)}")
         return key, TlsPolicy(value)
+    if key == "mta_sts":
+        if value not in set(StsMode):
+            raise typer.BadParameter(f"mta_sts is one of {', '.join(StsMode)}")
+        return key, StsMode(value)
     if key == "delivery":
         return key, _parse_way_out(value)
     if key == "custom_return_path":

@@ -11,6 +11,7 @@ from sendryd.model.domain import RESOLVER, DnsRecord, DomainStatus, PastCheck, R
 from sendryd.model.ids import DOMAIN_PREFIX, format_id
 from sendryd.policy.dnshosts import name_dns_host
 from sendryd.policy.dnsrecords import advise, has_no_answer
+from sendryd.policy.inboundrecords import OF_INBOUND
 from sendryd.policy.recordedits import Edit, Verdict, edit_record, judge
 from sendryd.policy.zonelines import RecordEdit, note, terraform, zone_file, zone_line
 
@@ -32,6 +33,10 @@ PURPOSES: Final = {
     RecordPurpose.DMARC: "DMARC: what receivers do with forgeries",
     RecordPurpose.RETURN_PATH: "MX of the return path: where bounces go",
     RecordPurpose.RETURN_PATH_SPF: "SPF of the return path: who may send for it",
+    RecordPurpose.MTA_STS: "MTA-STS: announces that mail to you is encrypted",
+    RecordPurpose.MTA_STS_HOST: "The policy host of MTA-STS: leads here",
+    RecordPurpose.TLS_RPT: "TLS-RPT: where others report TLS that failed",
+    RecordPurpose.DANE: "DANE: the key of this mail server, for zones with DNSSEC",
 }
 _URGENCY: Final = (Verdict.EDIT, Verdict.UNKNOWN, Verdict.RIGHT, Verdict.ADVISED, Verdict.OPTIONAL)
 _OUR_RESOLVER: Final = "our resolver"
@@ -114,7 +119,8 @@ def path_of(domain: SendingDomain) -> str:
 
 def is_complete(domain: SendingDomain) -> bool:
     """Whether each record was right in the last check."""
-    return bool(domain.records) and all(record.is_verified and not record.reason for record in domain.records)
+    needed = [record for record in domain.records if record.purpose not in OF_INBOUND]
+    return bool(needed) and all(record.is_verified and not record.reason for record in needed)
 
 
 def record_views(domain: SendingDomain, last: PastCheck | None) -> tuple[RecordView, ...]:
@@ -159,8 +165,8 @@ def heading(domain: SendingDomain, verdicts: Sequence[Verdict]) -> str:
 
 
 def edits_of(records: Sequence[RecordView]) -> list[RecordEdit]:
-    """What to publish and delete, for the texts to paste."""
-    return [
+    """What to publish and delete, for the texts to paste; everything that is right if nothing is missing."""
+    missing = [
         RecordEdit(
             label=_label(view),
             type=view.type,
@@ -169,8 +175,12 @@ def edits_of(records: Sequence[RecordView]) -> list[RecordEdit]:
             deletes=view.edit.deletes if view.edit else (),
         )
         for view in records
-        if view.verdict is not Verdict.RIGHT
-    ] or [RecordEdit(label=_label(view), type=view.type, name=view.name, adds=next(iter(view.found), view.value)) for view in records]
+        if view.verdict not in {Verdict.RIGHT, Verdict.OPTIONAL}
+    ]
+    there = [view for view in records if view.verdict is Verdict.RIGHT]
+    return missing or [
+        RecordEdit(label=_label(view), type=view.type, name=view.name, adds=next(iter(view.found), view.value)) for view in there
+    ]
 
 
 def _label(view: RecordView) -> str:
@@ -179,7 +189,7 @@ def _label(view: RecordView) -> str:
 
 def texts_to_paste(domain: SendingDomain, records: Sequence[RecordView], *, reply_to: str) -> dict[str, str]:
     """The zone file, Terraform and the note: of what is missing, or of everything if nothing is."""
-    edits = edits_of(records)
+    edits = [edit for edit in edits_of(records) if f".{edit.name}".endswith(f".{domain.name}")]  # that of DANE may be in another zone
     return {
         "zone": zone_file(domain.name, edits),
         "terraform": terraform(domain.name, edits),
@@ -209,9 +219,16 @@ def _record(record: DnsRecord, last: PastCheck | None) -> RecordView:
         advice=_advice(record, found),
         edit=edit if edit and edit.deletes else None,
         found=found if found and verdict is Verdict.RIGHT and found != (record.value,) else (),
-        seen_by=_name_servers(sightings[0].servers) if sightings and sightings[0].texts is not None else "",
+        seen_by=_seen_by(record, last, sightings),
         others=tuple(_sighting(each) for each in sightings[1:]),
     )
+
+
+def _seen_by(record: DnsRecord, last: PastCheck | None, sightings: Sequence[Sighting]) -> str:
+    """Who answered. Of some records the resolver alone is asked, and nothing noted."""
+    if sightings:
+        return _name_servers(sightings[0].servers) if sightings[0].texts is not None else ""
+    return _OUR_RESOLVER if last and record.purpose in last.faults and not has_no_answer(record) else ""
 
 
 def _sighting(sighting: Sighting) -> SightingView:

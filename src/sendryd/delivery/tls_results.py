@@ -12,7 +12,7 @@ from typing import Final
 
 from sendryd.delivery.faults import DeliveryFault
 from sendryd.delivery.target import Target
-from sendryd.policy.mtasts import StsMode
+from sendryd.model.domain import StsMode
 from sendryd.policy.routing import NextHop
 from sendryd.policy.tls import NO_DANE, TlsMode
 from sendryd.policy.tlsrpt import Failure, TlsResult, failure_of, result_of

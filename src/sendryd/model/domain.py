@@ -24,6 +24,14 @@ class TlsPolicy(StrEnum):
     ENFORCED = "enforced"
 
 
+class StsMode(StrEnum):
+    """What a domain's MTA-STS policy asks of senders (RFC 8461 §3.2)."""
+
+    ENFORCE = "enforce"  # no mail to a server that the policy does not name, or without a valid certificate
+    TESTING = "testing"  # mail goes out as without a policy; failures are only counted
+    NONE = "none"  # there is no policy any more
+
+
 class RecordPurpose(StrEnum):
     """The purpose of a DNS record."""
 
@@ -32,6 +40,10 @@ class RecordPurpose(StrEnum):
     DMARC = "dmarc"
     RETURN_PATH = "return_path"  # MX of the domain's own return path, if it has one
     RETURN_PATH_SPF = "return_path_spf"
+    MTA_STS = "mta_sts"  # announces the policy for mail to the domain; this and the following where its mail comes in here
+    MTA_STS_HOST = "mta_sts_host"  # the host that serves the policy
+    TLS_RPT = "tls_rpt"  # where reports of TLS sessions go
+    DANE = "dane"  # the key of this server, at the server's own name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +77,10 @@ class DnsRecord:
     """One record to publish, with the result of the last check."""
 
     purpose: RecordPurpose
-    type: str  # TXT or MX
+    type: str  # TXT, MX, CNAME or TLSA
     name: str  # absolute, without the final dot
     value: str  # of an MX with its preference
-    is_required: bool  # DMARC and the return path are advised, not required
+    is_required: bool  # DMARC and the return path are advised, records for mail that comes in are optional
     is_verified: bool = False
     reason: str = ""  # its fault in one sentence; empty when verified or never checked
 
@@ -88,6 +100,7 @@ class DomainSettings:
     region: str | None = None  # kept for clients that set it; there is one region here
     status_reports: bool = False  # failures are reported to senders also where no client asks for it
     delivery: str = LIVE  # the way out, as `policy.wayout` writes it
+    mta_sts: StsMode = StsMode.TESTING  # of mail to the domain; followed by others once the owner publishes its record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,11 +28,17 @@ class RecordSettings:
 
     hostname: str
     spf_include: str = ""  # empty: a:HOSTNAME
+    report_address: str = ""  # takes DMARC reports, as `mailto:…`; empty: none are taken
 
     @property
     def mx(self) -> str:
         """The value of an MX record that leads here."""
         return f"{MX_PREFERENCE} {self.hostname}"
+
+    @property
+    def dmarc(self) -> str:
+        """The DMARC record that is advised."""
+        return f"v=DMARC1; p=none; rua={self.report_address};" if self.report_address else "v=DMARC1; p=none;"
 
     @property
     def spf_mechanism(self) -> str:
@@ -75,7 +81,7 @@ def wanted_records(
     """The records to publish, in the order of display. `return_path` is the domain's own, below its name."""
     own = () if return_path is None else _return_path_records(return_path, settings)
     return (
-        DnsRecord(purpose=RecordPurpose.DMARC, type="TXT", name=f"_dmarc.{name}", value="v=DMARC1; p=none;", is_required=False),
+        DnsRecord(purpose=RecordPurpose.DMARC, type="TXT", name=f"_dmarc.{name}", value=settings.dmarc, is_required=False),
         DnsRecord(
             purpose=RecordPurpose.DKIM,
             type="TXT",
@@ -233,7 +239,7 @@ def advise(record: DnsRecord, found: Sequence[str]) -> str:
         return "Check again later."
     advice = record.reason.partition(": ")[2]
     if not found and "DNS panel" not in advice:
-        return f"Publish {'an MX' if record.type == 'MX' else 'a TXT'} record of the name {record.name} with the value {record.value}"
+        return f"Publish {'an MX' if record.type == 'MX' else f'a {record.type}'} record of the name {record.name} with the value {record.value}"
     return advice[:1].upper() + advice[1:]
 
 

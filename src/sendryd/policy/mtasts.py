@@ -5,11 +5,11 @@ Standards: RFC 8461.
 """
 
 import re
-from enum import StrEnum
 from typing import Final
 
 import idna
 
+from sendryd.model.domain import StsMode
 from sendryd.valuetype import valuetype
 
 RECORD_LABEL: Final = "_mta-sts"  # RFC 8461 §3.1
@@ -25,14 +25,6 @@ _AGE: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 class PolicyInvalid(ValueError):
     """The text is no policy; the message says why."""
-
-
-class StsMode(StrEnum):
-    """What the domain asks of senders."""
-
-    ENFORCE = "enforce"  # no mail to a server that the policy does not name, or without a valid certificate
-    TESTING = "testing"  # mail goes out as without a policy; failures are only counted
-    NONE = "none"  # there is no policy any more
 
 
 @valuetype(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 
 from sendryd.model.domain import DnsRecord, RecordPurpose
 from sendryd.policy.dnsrecords import QUOTES, check_dkim, check_dmarc, has_no_answer, read_tags, unquoted
+from sendryd.policy.inboundrecords import OF_INBOUND
 from sendryd.policy.spfrecord import VERSION, BadRecord, parse_record
 
 DEFAULT_ALL: Final = "~all"
@@ -40,6 +41,8 @@ def judge(record: DnsRecord, found: Sequence[str]) -> Verdict:
         return Verdict.UNKNOWN
     if not record.reason:
         return Verdict.RIGHT
+    if record.purpose in OF_INBOUND:
+        return Verdict.OPTIONAL
     return Verdict.EDIT if record.is_required or found else Verdict.ADVISED
 
 
@@ -54,7 +57,7 @@ def edit_record(record: DnsRecord, found: Sequence[str]) -> Edit | None:
             adds = _kept(found, lambda text: not check_dkim([text], read_tags(record.value)["p"])) or record.value
         case RecordPurpose.DMARC:
             adds = _kept(found, lambda text: not check_dmarc([text])) or _mended_dmarc(found, record.value)
-        case RecordPurpose.RETURN_PATH:
+        case RecordPurpose.RETURN_PATH | RecordPurpose.MTA_STS | RecordPurpose.MTA_STS_HOST | RecordPurpose.TLS_RPT | RecordPurpose.DANE:
             adds = record.value
         case purpose:
             assert_never(purpose)

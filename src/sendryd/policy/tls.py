@@ -10,6 +10,8 @@ from dataclasses import replace
 from enum import Enum, StrEnum
 from typing import Final
 
+from typing_extensions import override
+
 from sendryd.valuetype import valuetype
 
 
@@ -34,7 +36,7 @@ class TlsSecurity(StrEnum):
 DANE_TA: Final = 2  # usages of TLSA records (RFC 6698 §2.1.1): the record is of an authority
 DANE_EE: Final = 3  # the record is of the server's own certificate or key
 FULL_CERTIFICATE, PUBLIC_KEY = 0, 1  # selectors
-FULL_DATA: Final = 0  # a matching type: no digest
+FULL_DATA, SHA_256 = 0, 1  # matching types: no digest, or one
 _DIGEST_SIZES: Final = {1: 32, 2: 64}  # octets, by matching type: SHA-256, SHA-512
 
 
@@ -46,6 +48,10 @@ class TlsaRecord:
     selector: int
     matching_type: int
     data: bytes
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.usage} {self.selector} {self.matching_type} {self.data.hex()}"
 
     @property
     def is_usable(self) -> bool:

@@ -7,8 +7,9 @@ Standards: RFC 7435, RFC 7672, RFC 8461, RFC 8689.
 from collections.abc import Callable
 from typing import Final
 
+from sendryd.model.domain import StsMode
 from sendryd.model.message import TlsDemand
-from sendryd.policy.mtasts import StsMode, StsPolicy
+from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.replies.verdict import Category, Kind, Relay, Scope, Verdict, local_verdict
 from sendryd.policy.routing import MailHost
 from sendryd.policy.tls import ENCRYPTED, OPPORTUNISTIC, TlsMode, TlsRequirement, TlsSecurity, authenticated, enforced, on_trial

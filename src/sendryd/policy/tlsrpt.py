@@ -10,7 +10,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
-from sendryd.policy.mtasts import StsMode, StsPolicy
+from sendryd.model.domain import StsMode
+from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.tls import TlsaRecord, TlsTrouble
 from sendryd.valuetype import valuetype
 
@@ -75,7 +76,7 @@ def describe_sts(policy: StsPolicy) -> tuple[str, ...]:
 
 def describe_tlsa(records: Iterable[TlsaRecord]) -> tuple[str, ...]:
     """TLSA records, as reports show them."""
-    return tuple(f"{each.usage} {each.selector} {each.matching_type} {each.data.hex()}" for each in records)
+    return tuple(map(str, records))
 
 
 def result_of(

@@ -21,13 +21,17 @@ class RecordEdit:
     name: str  # absolute, without the final dot
     adds: str  # empty: nothing to add
     deletes: tuple[str, ...] = ()
-    type: str = "TXT"  # or MX, whose values have the preference in front
+    type: str = "TXT"  # or CNAME, TLSA, or MX, whose values have the preference in front
 
 
 def zone_line(name: str, value: str, kind: str = "TXT") -> str:
     """A line of a zone file."""
     if kind == "MX":
         return f"{name}. {TTL} IN MX {_plain(value)}."
+    if kind == "CNAME":
+        return f"{name}. {TTL} IN CNAME {_plain(value)}."
+    if kind == "TLSA":
+        return f"{name}. {TTL} IN TLSA {_plain(value)}"
     return f"{name}. {TTL} IN TXT {_strings(value)}"
 
 
@@ -42,7 +46,7 @@ def zone_file(domain: str, edits: Sequence[RecordEdit]) -> str:
 
 def terraform(domain: str, edits: Sequence[RecordEdit]) -> str:
     """Resources of Terraform's `dns` provider, which updates servers that take dynamic updates; other providers differ in the resource's name."""
-    blocks = [_resource(domain, edit) for edit in edits if edit.adds]
+    blocks = [_resource(domain, edit) for edit in edits if edit.adds and edit.type != "TLSA"]  # which the provider does not have
     return "\n".join(blocks)
 
 
@@ -54,7 +58,7 @@ def _resource(domain: str, edit: RecordEdit) -> str:
     deletes = [f"  # delete: {_quoted(text)}" for text in edit.deletes]
     return "\n".join(
         [
-            f'resource "dns_{edit.type.lower()}_record_set" "{identifier}" {{',
+            f'resource "dns_{edit.type.lower()}_record{"" if edit.type == "CNAME" else "_set"}" "{identifier}" {{',
             *deletes,
             f"  zone = {_quoted(domain + '.')}",
             *name,
@@ -67,6 +71,8 @@ def _resource(domain: str, edit: RecordEdit) -> str:
 
 
 def _values(edit: RecordEdit) -> list[str]:
+    if edit.type == "CNAME":
+        return [f"  cname = {_quoted(edit.adds + '.')}"]
     if edit.type != "MX":
         return [f"  txt  = [{_quoted(edit.adds)}]"]
     preference, _, host = edit.adds.partition(" ")

@@ -1,6 +1,7 @@
 """What is observed of the machine: disk, clock, certificate, versions."""
 
 import ctypes
+import hashlib
 import os
 import ssl
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sendryd.policy.health.machine import Certificate, Disk
+from sendryd.policy.tls import DANE_EE, PUBLIC_KEY, SHA_256, TlsaRecord
 
 _TIME_ERROR: Final = 5  # adjtimex(2): the clock is not synchronised
 _TIMEX_OCTETS: Final = 512  # more than any version of `struct timex` has
@@ -41,6 +44,16 @@ def observe_certificate(path: Path, *, is_own: bool) -> Certificate:
     except x509.ExtensionNotFound:
         names = []
     return Certificate(path=str(path), expires=found.not_valid_after_utc, names=frozenset(names), is_own=is_own)
+
+
+def certificate_tlsa(path: Path) -> str:
+    """The TLSA record of the key of a file's first certificate: DANE-EE, its public key, SHA-256 (RFC 7672 §3.1.1). Empty if it cannot be read."""
+    try:
+        key = x509.load_pem_x509_certificate(path.read_bytes()).public_key()
+    except (OSError, ValueError):
+        return ""
+    digest = hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    return str(TlsaRecord(DANE_EE, PUBLIC_KEY, SHA_256, digest))
 
 
 def python_version() -> tuple[int, int]:

@@ -77,7 +77,7 @@ class RecordResolver(DnsResolver, Protocol):
     """The resolver's interface for the verification of domains."""
 
     async def lookup(self, name: str, kind: str) -> tuple[str, ...]:
-        """Records of a type (A, AAAA, MX, NS, PTR, TXT) as texts, past the cache; of MX the hosts, most preferred first. Empty: there are none, also
+        """Records of a type (A, AAAA, MX, NS, PTR, TLSA, TXT) as texts, past the cache; of MX the hosts, most preferred first. Empty: there are none, also
         where there is no such name. Raises `LookupFailed` if there is no answer now.
         """
         ...
@@ -200,6 +200,8 @@ class Resolver:
             if error.is_temporary:
                 raise
             return ()
+        if kind == "TLSA":
+            return tuple(str(record) for record in answer)
         return tuple(record.host for record in sorted(answer, key=lambda record: record.preference)) if kind == "MX" else answer
 
     def is_secure(self, name: str, kind: str) -> bool:
@@ -348,6 +350,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "MX": _read_mx,
     "NS": _read_target,
     "PTR": _read_target,
+    "TLSA": _read_tlsa,
     "TXT": _read_txt,
 }
 

@@ -213,7 +213,8 @@ class ApiWorld:
 
     async def request(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Answer:
         """Any request. Header values are encoded as Latin-1."""
-        scope = http_scope(method, target, [("host", "relay"), *headers])
+        host = [] if any(name == "host" for name, _ in headers) else [("host", "relay")]
+        scope = http_scope(method, target, [*host, *headers])
         path = target.partition("?")[0]
         sent: list[AsgiMessage] = []
 

@@ -37,7 +37,7 @@ LOGO = Bimi(
 
 
 def test_a_domain_shows_its_records_and_why_one_is_not_right() -> None:
-    shown = {"type": "TXT", "host": "example.test", "value": "v=spf1", "name": "example.test"}
+    shown = {"type": "TXT", "host": "example.test", "value": "v=spf1", "name": "example.test", "required": True}
     assert domain_json(DOMAIN) == {
         "id": "dom_0000000000001",
         "name": "example.test",
@@ -45,6 +45,7 @@ def test_a_domain_shows_its_records_and_why_one_is_not_right() -> None:
         "region": None,
         "tls_policy": "enforced",
         "custom_return_path": None,
+        "mta_sts": "testing",
         "delivery": "live",
         "status_reports": False,
         "include_subdomains": False,

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from sendryd.model.domain import StsMode
 from sendryd.model.lane import LaneSnapshot, LimitCause, LimitChange, TriedServer
-from sendryd.policy.mtasts import StsMode, StsPolicy
+from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.tlsrpt import Failure, result_of
 from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, MailStore, PausedDestination, QueueFilter, StoredStsPolicy
 from sendryd.testing.samples import NOW, Samples

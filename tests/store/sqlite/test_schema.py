@@ -16,7 +16,7 @@ from sendryd.model.actor import Role
 from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.bulk import BulkChange, BulkState
 from sendryd.model.delivery import TRANSITIONS, DeliveryState
-from sendryd.model.domain import DomainStatus
+from sendryd.model.domain import DomainStatus, StsMode
 from sendryd.model.event import EventType
 from sendryd.model.message import MessageClass, MessageType, TlsDemand
 from sendryd.model.people import LinkPurpose, SignInMethod
@@ -24,7 +24,6 @@ from sendryd.model.report import ReportFrequency
 from sendryd.model.suppression import SuppressionReason
 from sendryd.model.webhook import NotificationState
 from sendryd.policy.crashes import pause_after_crash
-from sendryd.policy.mtasts import StsMode
 from sendryd.store.errors import SchemaMismatch
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import migrate

@@ -48,6 +48,13 @@ class DomainBody(Body):
     custom_return_path: (
         Annotated[str, Field(max_length=253, description="A subdomain of the domain, for bounces; null for none.")] | None
     ) = None
+    mta_sts: (
+        Annotated[
+            Literal["none", "testing", "enforce"],
+            Field(description="What the MTA-STS policy asks of servers that send mail to the domain (RFC 8461)."),
+        ]
+        | None
+    ) = None
     delivery: (
         Annotated[
             str,
@@ -75,6 +82,7 @@ class DomainBody(Body):
             settings,
             tls_policy=model.TlsPolicy(self.tls_policy or settings.tls_policy),
             custom_return_path=(self.custom_return_path or None) if names_path else settings.custom_return_path,
+            mta_sts=model.StsMode(self.mta_sts or settings.mta_sts),
             delivery=settings.delivery if self.delivery is None else self.delivery,
             status_reports=_first(self.status_reports, settings.status_reports),
             include_subdomains=_first(self.include_subdomains, settings.include_subdomains),
@@ -114,6 +122,7 @@ class DnsRecord(TypedDict):
     name: str
     priority: NotRequired[int]
     verified: bool
+    required: bool
     reason: NotRequired[str]
 
 
@@ -133,6 +142,7 @@ class Domain(TypedDict):
     region: str | None
     tls_policy: Literal["opportunistic", "enforced"]
     custom_return_path: str | None
+    mta_sts: Literal["none", "testing", "enforce"]
     delivery: str
     include_subdomains: bool
     status_reports: bool
@@ -207,6 +217,7 @@ def domain_json(domain: model.SendingDomain) -> Domain:
         "region": settings.region,
         "tls_policy": settings.tls_policy.value,
         "custom_return_path": settings.custom_return_path,
+        "mta_sts": settings.mta_sts.value,
         "delivery": settings.delivery,
         "include_subdomains": settings.include_subdomains,
         "status_reports": settings.status_reports,
@@ -225,6 +236,7 @@ def _record_json(record: model.DnsRecord) -> DnsRecord:
         "value": record.value,
         "name": record.name,
         "verified": record.is_verified,
+        "required": record.is_required,
     }
     if record.type == "MX":
         preference, _, host = record.value.partition(" ")
@@ -268,7 +280,7 @@ def bimi_json(domain: model.SendingDomain, bimi: model.Bimi) -> Bimi:
         "selector": bimi.selector,
         "status": bimi.status.value,
         "dns_record": value,
-        "dns_records": [{"type": "TXT", "host": name, "value": value, "name": name, "verified": bimi.is_verified}],
+        "dns_records": [{"type": "TXT", "host": name, "value": value, "name": name, "verified": bimi.is_verified, "required": False}],
         "verified_at": timestamp_or_none(bimi.verified_at),
         "created_at": timestamp(bimi.created_at),
         "updated_at": timestamp(bimi.updated_at),

@@ -10,10 +10,15 @@ from starlette.responses import Response
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.pages.domain import frame, on_domain
 from sendryd.dashboard.visit import Visit
-from sendryd.model.domain import SendingDomain, TlsPolicy
+from sendryd.model.domain import SendingDomain, StsMode, TlsPolicy
 from sendryd.policy.rights import Right
 from sendryd.policy.wayout import BadWayOut, WayKind, parse_way_out
 
+STS_MODES: Final = {
+    StsMode.TESTING.value: "Tried out: mail that others could not encrypt still comes, and is reported",
+    StsMode.ENFORCE.value: "Enforced: mail comes only encrypted, to a valid certificate",
+    StsMode.NONE.value: "Off: the policy says that there is none any more",
+}
 SAVED: Final = "Saved."
 WAYS: Final = {
     WayKind.LIVE.value: "To its recipients",
@@ -46,11 +51,15 @@ async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
     """`POST /domains/{name}/settings`."""
     fields = visit.fields
     wrong: dict[str, str] = {}
-    way, tls_policy = domain.settings.delivery, domain.settings.tls_policy
+    way, tls_policy, mta_sts = domain.settings.delivery, domain.settings.tls_policy, domain.settings.mta_sts
     try:
         tls_policy = TlsPolicy(fields.get("tls_policy", ""))
     except ValueError:
         wrong["tls_policy"] = "There is no such rule."
+    try:
+        mta_sts = StsMode(fields.get("mta_sts", mta_sts.value))
+    except ValueError:
+        wrong["mta_sts"] = "There is no such rule."
     try:
         way = _read_way(fields, way)
     except BadWayOut as error:
@@ -64,6 +73,7 @@ async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
             include_subdomains="include_subdomains" in fields,
             status_reports="status_reports" in fields,
             tls_policy=tls_policy,
+            mta_sts=mta_sts,
             delivery=way,
         ),
     )
@@ -112,13 +122,15 @@ def _show_settings(visit: Visit, domain: SendingDomain, *, said: str = "", wrong
         "include_subdomains": "include_subdomains" in fields if fields else settings.include_subdomains,
         "status_reports": "status_reports" in fields if fields else settings.status_reports,
         "tls_policy": fields.get("tls_policy", settings.tls_policy.value),
+        "sts_modes": STS_MODES,
+        "mta_sts": fields.get("mta_sts", settings.mta_sts.value),
         "ways": WAYS,
         "way": fields.get("delivery", kind),
         "way_to": fields.get("delivery_to", addresses.replace(",", ", ")),
         "typed": visit.fields.get("name", ""),
         "said": said,
         "fault": "",
-        "wrong": {"tls_policy": "", "name": "", "delivery": "", **(wrong or {})},
+        "wrong": {"tls_policy": "", "mta_sts": "", "name": "", "delivery": "", **(wrong or {})},
     }
     return visit.show("domain_settings.html", "domain", values, status=status)
 

@@ -8,6 +8,7 @@ from sendryd.model.domain import DomainStatus, RecordPurpose, SendingDomain
 from sendryd.policy.dnsrecords import advise, has_no_answer
 from sendryd.policy.explain.words import count, span
 from sendryd.policy.health.finding import Check, Finding, advised, right, unknown, wrong
+from sendryd.policy.inboundrecords import OF_INBOUND
 
 OLD_MAIL: Final = timedelta(hours=4)  # greylisting and short outages are over by then
 
@@ -68,7 +69,7 @@ def judge_domain(domain: SendingDomain, found: Mapping[RecordPurpose, Sequence[s
     """What is missing in the DNS of a sending domain. `found`: the published records that bear on each purpose."""
     findings = []
     for record in domain.records:
-        if not record.reason:
+        if not record.reason or record.purpose in OF_INBOUND:
             continue
         sentence = f"{domain.name}, {record.purpose.value.replace('_', ' ').upper()}: {record.reason.partition(': ')[0].rstrip('.')}."
         judge = unknown if has_no_answer(record) else wrong if record.is_required else advised

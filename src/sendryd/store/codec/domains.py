@@ -16,6 +16,7 @@ from sendryd.model.domain import (
     RecordPurpose,
     SendingDomain,
     Sighting,
+    StsMode,
     TlsPolicy,
 )
 from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DkimKeyId, DomainId
@@ -83,7 +84,9 @@ def read_domain(row: Row) -> SendingDomain:
         status=DomainStatus(row["status"]),
         selector=row["selector"],
         public_key=row["public_key"],
-        settings=DomainSettings(**{**settings, "tls_policy": TlsPolicy(settings["tls_policy"])}),
+        settings=DomainSettings(
+            **{**settings, "tls_policy": TlsPolicy(settings["tls_policy"]), "mta_sts": StsMode(settings.get("mta_sts", StsMode.TESTING))}
+        ),
         created_at=from_ms(row["created_at"]),
         verified_at=from_ms_or_none(row["verified_at"]),
         checked_at=from_ms_or_none(row["checked_at"]),

@@ -4,7 +4,8 @@ import json
 from datetime import date, timedelta
 from typing import Any
 
-from sendryd.policy.mtasts import StsMode, StsPolicy
+from sendryd.model.domain import StsMode
+from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.tlsrpt import Failure, PolicyType, TlsResult
 from sendryd.store.base import StoredStsPolicy
 from sendryd.store.codec.reading import Row, row_of
