@@ -136,6 +136,7 @@ DAEMONS = (
     "delivery/lanes",
     "delivery/leases",
     "delivery/worker",
+    "delivery/egress",
     "delivery/tls_fallback",
     "delivery/recording",
     "delivery/pool",

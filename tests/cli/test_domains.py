@@ -95,6 +95,17 @@ def test_a_return_path_elsewhere_is_refused(cli: Any) -> None:
 
 
 @pytest.mark.usefixtures("example")
+def test_a_pool_is_one_of_the_setting(cli: Any) -> None:
+    assert "has none: list addresses in SENDRYD_EGRESS" in cli.fault("domains", "set", "example.test", "pool=bulk")
+    cli.env |= {"SENDRYD_EGRESS": "bulk 127.0.0.5 a.example.com, other 127.0.0.6 b.example.com"}
+    assert "no address pool 'fast'; the pools are bulk, other" in cli.fault("domains", "set", "example.test", "pool=fast")
+    assert cli.json("domains", "set", "example.test", "pool=bulk")["pool"] == "bulk"
+    del cli.env["SENDRYD_EGRESS"]  # the pool is gone: other settings can be set all the same
+    assert cli.json("domains", "set", "example.test", "track_opens=true")["pool"] == "bulk"
+    assert cli.json("domains", "set", "example.test", "pool=")["pool"] is None
+
+
+@pytest.mark.usefixtures("example")
 def test_remove(cli: Any) -> None:
     assert cli.json("domains", "remove", "example.test")["deleted"] is True
     assert cli.json("domains", "list")["data"] == []

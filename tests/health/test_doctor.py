@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sendryd.health import Doctor, Installation
+from sendryd.policy.egress import Source
 from sendryd.policy.health import Check, Finding, Verdict, is_sound
 from sendryd.runtime.clock import SystemClock
 from sendryd.runtime.owncert import write_self_signed
@@ -97,6 +98,16 @@ async def test_an_address_without_a_name_with_another_and_with_a_false_one(world
     assert (await world.examine())[Check.PTR].verdict is Verdict.ADVISED
     world.names.remove("1.0.0.127.in-addr.arpa")
     assert (await world.examine())[Check.PTR].sentence.startswith("The address 127.0.0.1 has no PTR record")
+
+
+async def test_addresses_that_mail_leaves_from(world: World) -> None:
+    pools = {"default": (Source("127.0.0.1", HOSTNAME),)}
+    assert (await world.examine(pools=pools))[Check.EGRESS].verdict is Verdict.RIGHT
+    gone = (await world.examine(pools={"default": (Source("192.0.2.7", "gone.example.test"),)}))[Check.EGRESS]
+    assert (gone.verdict, gone.about) == (Verdict.WRONG, "192.0.2.7")
+    world.names.set("out.example.test", "A", "127.0.0.9")
+    elsewhere = (await world.examine(pools={"default": (Source("127.0.0.1", "out.example.test"),)}))[Check.EGRESS]
+    assert elsewhere.sentence == "The name out.example.test, which EHLO says from 127.0.0.1, leads to 127.0.0.9."
 
 
 async def test_outgoing_mail_is_blocked(world: World) -> None:

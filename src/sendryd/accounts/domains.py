@@ -4,7 +4,7 @@ A change that webhooks report is stored with its notice in one transaction.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol, Self
@@ -112,8 +112,11 @@ class Domains(AuditedChanges[DomainStore]):
         make_key: Callable[[], tuple[bytes, str]] = generate_key,
         servers: ZoneServers | None = None,
         inbound: Callable[[], InboundSettings] | None = None,
+        pools: Collection[str] = (),
     ) -> None:
-        """`inbound` says what is done for domains whose mail comes in here; None: none does."""
+        """`inbound` says what is done for domains whose mail comes in here; None: none does. `pools` are the names of the address pools that mail may
+        leave from.
+        """
         super().__init__(store, clock, ids)
         self._make_key = make_key
         self._lookup = RecordLookup(resolver, servers)
@@ -123,6 +126,7 @@ class Domains(AuditedChanges[DomainStore]):
         self._settings = settings
         self._selector = selector
         self._max_domains = max_domains
+        self.pools = tuple(pools)
 
     @override
     def by(self, author: By) -> Self:
@@ -179,7 +183,8 @@ class Domains(AuditedChanges[DomainStore]):
             if settings == domain.settings:
                 return domain
             return_path, way = _return_path(domain, settings.custom_return_path), _way_out(settings.delivery)
-            after = replace(domain, settings=replace(settings, custom_return_path=return_path, delivery=way))
+            pool = settings.pool if settings.pool == domain.settings.pool else _pool(settings.pool, self.pools)
+            after = replace(domain, settings=replace(settings, custom_return_path=return_path, delivery=way, pool=pool))
             was, is_now = changes(asdict(domain.settings), asdict(after.settings))
             store = self._audited("domain.changed", domain.name, before=was, after=is_now)
             records = self._records(after) if _published(after) != _published(domain) else None
@@ -381,6 +386,14 @@ def _way_out(text: str) -> str:
         return str(parse_way_out(text))
     except BadWayOut as error:
         raise BadDomainSetting("delivery", f"delivery: {error}") from None
+
+
+def _pool(name: str, pools: Sequence[str]) -> str:
+    """A pool that the installation has; empty for none. Raises `BadDomainSetting`."""
+    if name and name not in pools:
+        known = f"the pools are {', '.join(pools)}" if pools else "this installation has none: list addresses in SENDRYD_EGRESS"
+        raise BadDomainSetting("pool", f"pool: there is no address pool {name!r}; {known}")
+    return name
 
 
 def _return_path(domain: SendingDomain, name: str | None) -> str | None:

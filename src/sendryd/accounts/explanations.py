@@ -152,6 +152,7 @@ def _attempt(outcomes: list[Event]) -> Attempt:
         address=_text(found, "address"),
         tried=_texts(found, "tried"),
         policy=_text(found, "tls_security") if found.get("policy_unmet") is True else "",
+        waits=found.get("waits") is True,
         is_in_doubt=found.get("possibly_duplicate") is True,
     )
 

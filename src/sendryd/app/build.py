@@ -149,6 +149,7 @@ class Basics:
             ids=self.ids,
             max_domains=settings.max_domains,
             servers=self.zone_servers,
+            pools=settings.egress,
             inbound=self._inbound_settings if settings.inbound_listen else None,
         )
 

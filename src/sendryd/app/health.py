@@ -57,6 +57,7 @@ def make_doctor(settings: Settings, basics: Basics | None, *, exists: bool, faul
         smtp_is_loopback=all(is_loopback(each.host) for each in settings.smtp_listen),
         public_url=settings.public_url,
         block_lists=settings.block_lists,
+        pools=settings.egress,
     )
     if basics is None:
         clock = SystemClock()

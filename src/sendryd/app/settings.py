@@ -32,6 +32,7 @@ from sendryd.app.values import (
     parse_size,
     parse_smart_host,
 )
+from sendryd.policy.egress import Source, parse_pools
 from sendryd.policy.routing import SmartHost
 
 PREFIX: Final = "SENDRYD_"
@@ -178,6 +179,12 @@ class Settings(BaseModel):
     smarthost: Annotated[SmartHost | None, _text(parse_smart_host)] = _setting(
         "",
         description="`smtp://user:password@host:port`, `smtps://…` or `smtp+notls://…`: hand everything to this host instead of the MX.",
+    )
+    egress: Annotated[dict[str, tuple[Source, ...]], _text(parse_pools)] = _setting(
+        "",
+        description="Addresses that mail leaves from, in pools: `POOL ADDRESS NAME [weight=N] [warmup_from=DATE]` for each, comma-separated. NAME is"
+        " what EHLO says. A domain may name its pool; mail of the others leaves from the pool `default`. Empty, or without `default`: the system"
+        " chooses the address.",
     )
     allow_private_networks: Boolean = _setting(
         "false", description="Let delivery and webhooks reach loopback and private addresses; for tests and inner networks."

@@ -131,9 +131,12 @@ def explained_delivery_json(
     """The JSON form of a delivery with its attempts, oldest first. `events` are its message's, newest first; `dialogues` are by place."""
     attempts: list[AttemptMade] = []
     for event in reversed(events):
-        if event.delivery_id == delivery.id and "attempt" in event.metadata and event.type is not EventType.SENT:
+        if event.delivery_id == delivery.id and not _TRIES.isdisjoint(event.metadata) and event.type is not EventType.SENT:
             attempts.append(_attempt_json(event, dialogues.get(place_of(event))))
     return {**delivery_json(delivery), "explanation": explanation, "attempts_made": attempts}
+
+
+_TRIES: Final = frozenset({"attempt", "waits"})  # one of them is in the metadata of an attempt, or of a wait without one
 
 
 def _attempt_json(event: Event, dialogue: AttemptDialogue | None) -> AttemptMade:

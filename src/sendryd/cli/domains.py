@@ -36,6 +36,7 @@ _SETTINGS = (
     "custom_return_path",
     "mta_sts",
     "delivery",
+    "pool",
 )
 
 
@@ -128,12 +129,13 @@ def set_(
     changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Settings to change.")],
     as_json: Json = False,
 ) -> None:
-    """Set include_subdomains, status_reports, track_opens, track_clicks, tls_policy, custom_return_path, mta_sts or delivery.
+    """Set include_subdomains, status_reports, track_opens, track_clicks, tls_policy, custom_return_path, mta_sts, delivery or pool.
 
     mta_sts is what the policy asks of servers that send mail to the domain: none, testing or enforce.
 
     delivery is the way out of the domain's mail: live, capture (it stays in the Test Inbox), redirect:ADDRESS (all of it goes there) or
-    copy:ADDRESS (a copy goes there). Mail that is accepted already stays on its way.
+    copy:ADDRESS (a copy goes there). Mail that is accepted already stays on its way. pool is the pool of SENDRYD_EGRESS whose addresses its mail
+    leaves from; empty: the default.
     """
     values = dict(_parse_change(change) for change in changes)
 
@@ -163,6 +165,8 @@ def _parse_change(text: str) -> tuple[str, Any]:
         if value not in set(StsMode):
             raise typer.BadParameter(f"mta_sts is one of {', '.join(StsMode)}")
         return key, StsMode(value)
+    if key == "pool":
+        return key, value
     if key == "delivery":
         return key, _parse_way_out(value)
     if key == "custom_return_path":

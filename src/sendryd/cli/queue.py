@@ -124,7 +124,8 @@ def show(target: Target, as_json: Json = False) -> None:
         for event in item["attempts_made"]:
             metadata = event["metadata"]
             reply = metadata.get("reply") or metadata.get("reason", "")
-            print_line(f"  {event['created_at']}", event["type"], str(metadata.get("host", "-")), str(reply))
+            source = f" from {metadata['source']}" if "source" in metadata else ""
+            print_line(f"  {event['created_at']}", event["type"], f"{metadata.get('host', '-')}{source}", str(reply))
             for cells in dialogue_rows(event):
                 print_line(f"    {cells[0]}", cells[1])
 

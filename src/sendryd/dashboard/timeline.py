@@ -193,7 +193,9 @@ def _detail(event: Event) -> str:
     server = f"{host} ({address})" if host and address and host != address else host or address
     doubt = "may arrive twice" if event.metadata.get("possibly_duplicate") is True else ""
     reason = "" if _text(event, "reply") else _text(event, "last_reason") or _text(event, "reason")
-    return ", ".join(part for part in (server, (tls or "without TLS") if server else "", reason, doubt) if part)
+    source = _text(event, "source")
+    left = f"from {source}" if source else ""
+    return ", ".join(part for part in (server, (tls or "without TLS") if server else "", left, reason, doubt) if part)
 
 
 def _talk(event: Event) -> tuple[Line, ...]:

@@ -30,6 +30,8 @@ class Connector:
     async def connect(self, target: Target, domain: str, patience: Patience, notes: AttemptNotes) -> Connection:
         """A connection to a target, for mail to a domain. What is said goes to the notes. Raises `DeliveryFault`."""
         session = notes.begin(target, self.tracer.begin(domain, target))
+        if target.source is not None:
+            session.note(f"from {target.source.address}, as {target.source.hello_name}")
         connection = self.pool.take(target)
         if connection is not None:
             session.note(f"connection kept from an earlier mail, {connection.messages_sent} so far")
@@ -40,7 +42,7 @@ class Connector:
         try:
             connection = await open_connection(
                 target,
-                hello_name=self.hello_name,
+                hello_name=target.source.hello_name if target.source is not None else self.hello_name,
                 contexts=self.contexts,
                 timeouts=self.timeouts,
                 clock=self.clock,

@@ -56,10 +56,13 @@ def make_outcome(
             metadata |= {"reason": "expired", "last_reason": verdict.sentence, "category": Category.EXPIRED.value}
             if relay is not None:
                 metadata["port"] = relay.port  # the mail log learns of it by this event alone
+    if verdict.waits and state is DeliveryState.QUEUED and delivery.last_reply == verdict.sentence:
+        types = ()  # it was said: one event for each reason, however long it holds
     return Outcome(
         delivery_id=delivery.id,
         state=state,
         due_at=due_at,
+        is_attempt=not verdict.waits,
         reply=reply or verdict.sentence,
         events=tuple([NewEvent(id=EventId(next_id()), type=each, metadata=metadata) for each in types]),
         leaves_doubt=verdict.is_in_doubt,
@@ -69,10 +72,13 @@ def make_outcome(
 
 def _metadata(delivery: ClaimedDelivery, verdict: Verdict, reply: str) -> dict[str, object]:
     """What every event of an attempt has."""
-    metadata: dict[str, object] = {"attempt": delivery.attempts + 1, "category": verdict.category.value}
+    metadata: dict[str, object] = {"waits": True} if verdict.waits else {"attempt": delivery.attempts + 1}
+    metadata["category"] = verdict.category.value
     relay = verdict.relay
     if relay is not None:
         metadata |= {"host": relay.host, "address": relay.address, "tls": relay.tls or None, "duration_ms": relay.duration_ms}
+        if relay.source:
+            metadata["source"] = relay.source
         if relay.will_report:
             metadata["will_report"] = True
     if verdict.reply is not None:

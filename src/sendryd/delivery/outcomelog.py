@@ -38,6 +38,8 @@ def log_outcome(mail_log: MailLog, claim: Claim, delivery: ClaimedDelivery, verd
         fields |= reply_fields(verdict.reply)
     else:
         fields |= {"code": None, "reply": verdict.sentence[:MAX_REPLY]}
+    if relay is not None and relay.source:
+        fields["source"] = relay.source
     fields["enhanced"] = verdict.enhanced
     fields["category"] = verdict.category.value
     if outcome.due_at is not None:

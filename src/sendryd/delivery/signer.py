@@ -65,6 +65,7 @@ class SigningKey:
     pem: bytes = field(repr=False)
     tls_policy: TlsPolicy
     return_path: str  # the domain of its own return paths, once its records are found; empty: none
+    pool: str  # the address pool that the domain names; empty: none
     number: int  # no two alike, so that a process that knows a key by it never signs with an older one
 
 
@@ -138,7 +139,14 @@ class Signer:
             raise SigningKeyMissing("its sending domain was removed")
         key = load_private_key(pem)
         return SigningKey(
-            domain.name, domain.selector, key, pem, domain.settings.tls_policy, own_return_path(domain), number=next(self._numbers)
+            domain=domain.name,
+            selector=domain.selector,
+            key=key,
+            pem=pem,
+            tls_policy=domain.settings.tls_policy,
+            return_path=own_return_path(domain),
+            pool=domain.settings.pool,
+            number=next(self._numbers),
         )
 
     def find(self, form: SignedForm) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import field
 
+from sendryd.policy.egress import Source
 from sendryd.policy.tls import TlsRequirement
 from sendryd.valuetype import valuetype
 
@@ -15,6 +16,7 @@ class Target:
     port: int
     tls: TlsRequirement
     credentials: tuple[str, str] | None = field(default=None, repr=False)  # user name and password for a smart host
+    source: Source | None = None  # the address of ours that dials it; None: the system chooses
 
     def __str__(self) -> str:
         return f"{self.host}[{self.address}]:{self.port}"

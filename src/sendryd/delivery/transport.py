@@ -135,6 +135,7 @@ class Connection:
             connect=self.connect_time if is_first else 0.0,
             handshake=self.handshake_time if is_first else 0.0,
             security=target.tls.security if tls is not None else TlsSecurity.NONE,
+            source=target.source.address if target.source is not None else "",
         )
 
     # Steps 2 to 4.

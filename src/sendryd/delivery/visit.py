@@ -12,6 +12,7 @@ from dataclasses import replace
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.connector import Connector
 from sendryd.delivery.contents import NO_SMTPUTF8, Letter, Unsendable, choose_form
+from sendryd.delivery.egress import ANY_ADDRESS, Departure
 from sendryd.delivery.faults import DeliveryFault
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.returnpaths import Sender
@@ -21,7 +22,7 @@ from sendryd.delivery.tls_results import Observer
 from sendryd.delivery.transport import Connection
 from sendryd.model.message import TlsDemand
 from sendryd.policy.replies.classify import classify
-from sendryd.policy.replies.verdict import Category, Kind, Relay, local_verdict
+from sendryd.policy.replies.verdict import Category, Kind, NetworkFailure, Relay, local_verdict
 from sendryd.policy.throttle import Signal
 from sendryd.policy.tls import TlsMode, TlsSecurity
 from sendryd.policy.tlspolicy import not_secured
@@ -37,6 +38,7 @@ class Visit:
         "_attempt",
         "_connection",
         "_connector",
+        "_departure",
         "_fallback",
         "_letter",
         "_observer",
@@ -57,8 +59,9 @@ class Visit:
         fallback: TlsFallback,
         patience: Patience,
         observer: Observer | None = None,
+        departure: Departure = ANY_ADDRESS,
     ) -> None:
-        """`observer` notes how TLS went."""
+        """`observer` notes how TLS went. `departure` chooses the address that mail leaves from, if one is to be chosen."""
         self._attempt = attempt
         self._target = target
         self._letter = letter
@@ -67,6 +70,7 @@ class Visit:
         self._fallback = fallback
         self._patience = patience
         self._observer = observer
+        self._departure = departure
         self._connection: Connection | None = None
         self._started = connector.clock.monotonic()
 
@@ -84,7 +88,7 @@ class Visit:
                 if self._fall_back(fault):
                     continue
                 self._judge_fault(fault, group, rest)
-                return self._signal(deliveries)
+                return Signal.NEUTRAL if fault.failure is NetworkFailure.NOT_BOUND else self._signal(deliveries)
             except BaseException:
                 if self._connection is not None:
                     self._connection.abort()
@@ -169,6 +173,10 @@ class Visit:
         if self._connection is not None and fault.may_retry:
             self._connection = None
             return True
+        if fault.failure is NetworkFailure.NOT_BOUND:
+            other = self._departure.after_unbound(self._target, fault.detail)
+            self._target = other or self._target
+            return other is not None
         weaker = self._fallback.after_failure(self._target, fault)
         if weaker is None:
             return False
@@ -177,6 +185,9 @@ class Visit:
 
     def _judge_fault(self, fault: DeliveryFault, group: Sequence[ClaimedDelivery], rest: Sequence[ClaimedDelivery]) -> None:
         verdicts, relay = self._attempt.verdicts, self._relay()
+        if fault.failure is NetworkFailure.NOT_BOUND:
+            self._attempt.judge([*group, *rest], self._departure.verdict())
+            return
         if fault.is_of_tls and self._target.tls.is_authenticated:
             self._attempt.judge([*group, *rest], not_secured(group[0].domain, relay, self._target.tls.security, fault.explanation))
             return
@@ -199,7 +210,14 @@ class Visit:
             return self._connection.relay(self._duration())
         target = self._target
         security = target.tls.security if target.tls.mode is not TlsMode.NEVER else TlsSecurity.NONE
-        return Relay(host=target.host, address=target.address, port=target.port, duration_ms=self._duration(), security=security)
+        return Relay(
+            host=target.host,
+            address=target.address,
+            port=target.port,
+            duration_ms=self._duration(),
+            security=security,
+            source=target.source.address if target.source is not None else "",
+        )
 
     def _duration(self) -> int:
         """Milliseconds since the visit began."""

@@ -12,7 +12,7 @@ Limits: those of a transaction are in `delivery.grouping`; what the receivers ma
 Standards: RFC 5321, RFC 7505, RFC 7435, RFC 6152, RFC 6531.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sendryd.delivery.attempt import Attempt
@@ -21,6 +21,7 @@ from sendryd.delivery.contents import Contents
 from sendryd.delivery.destinations import Destinations, NoRoute
 from sendryd.delivery.dialogue import Timeouts
 from sendryd.delivery.dialoguenotes import AttemptNotes
+from sendryd.delivery.egress import ANY_ADDRESS, Departure, Egress
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.plan import Turn, authenticate_smart_host, plan
 from sendryd.delivery.pool import ConnectionPool
@@ -88,6 +89,7 @@ class WorkerContext:
     mail_log: MailLog
     tracer: Tracer
     dialogues: DialogueStore
+    egress: Egress
     tls_results: TlsResults | None = None  # None: no reports are made of them
 
 
@@ -99,6 +101,7 @@ class Worker:
         self._contents = context.contents
         self._destinations = context.destinations
         self._signer = context.signer
+        self._egress = context.egress
         self._clock = clock
         self._tls_results = context.tls_results
         self._settings = settings
@@ -172,23 +175,22 @@ class Worker:
         if domain_id is None:
             raise SigningKeyMissing("the message has no sending domain")
         key = await self._signer.key(domain_id)
+        departure = self._egress.departure(key.pool, claim.message) if next_hop.smart_host is None else ANY_ADDRESS
+        reachable = departure.reachable(next_hop)
+        if isinstance(reachable, Verdict):
+            attempt.judge_rest(reachable)
+            return Signal.NEUTRAL
+        next_hop = reachable
         has_policies = self._tls_results is not None and next_hop.smart_host is None
         observer = Observer(self._tls_results, claim.domain, next_hop) if has_policies and self._tls_results is not None else None
         targets = self._plan(claim, next_hop, observer, is_tls_enforced=key.tls_policy is TlsPolicy.ENFORCED)
         if isinstance(targets, Verdict):
             attempt.judge_rest(targets)
             return Signal.NEUTRAL
-        signal = Signal.BAD
         letter = self._contents.letter(claim, key, content)
         sender = self._settings.return_paths.sender(claim.message, key.return_path)
-        patience = self._settings.patience()
-        for position, target in enumerate(targets):
-            if position and patience.is_spent:
-                break
-            patience.addresses = len(targets) - position
-            deliveries = attempt.open_deliveries()
-            if not deliveries:
-                break
+
+        async def visit(target: Target, patience: Patience) -> Signal:
             fallback = TlsFallback(self.tls_memory, is_fixed=next_hop.smart_host is not None)
             visit = Visit(
                 attempt,
@@ -199,13 +201,33 @@ class Worker:
                 fallback=fallback,
                 patience=patience,
                 observer=observer,
+                departure=departure,
             )
             try:
-                if await visit.run(deliveries) is Signal.GOOD:
-                    signal = Signal.GOOD
+                return await visit.run(attempt.open_deliveries())
             finally:
                 letter.put_down()
-        return signal
+
+        return await self._visit_all(attempt, targets, visit, departure)
+
+    async def _visit_all(
+        self, attempt: Attempt, targets: Sequence[Target], visit: Callable[[Target, Patience], Awaitable[Signal]], departure: Departure
+    ) -> Signal:
+        """Visits the targets in order, as long as recipients are open."""
+        signals: set[Signal] = set()
+        patience = self._settings.patience()
+        for position, planned in enumerate(targets):
+            if position and patience.is_spent:
+                break
+            patience.addresses = len(targets) - position
+            if not attempt.open_deliveries():
+                break
+            target = departure.leave(planned)
+            if target is not None:
+                signals.add(await visit(target, patience))
+        if not departure.is_open:
+            attempt.judge_rest(departure.verdict())
+        return Signal.GOOD if Signal.GOOD in signals else Signal.BAD if Signal.BAD in signals else Signal.NEUTRAL
 
     def _plan(self, claim: Claim, next_hop: NextHop, observer: Observer | None, *, is_tls_enforced: bool) -> list[Target] | Verdict:
         now = self._clock.monotonic()

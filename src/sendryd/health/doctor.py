@@ -3,11 +3,13 @@
 import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from sendryd.health.stored import StoredState
+from sendryd.policy.destinations import is_public
+from sendryd.policy.egress import Pools, Source, family_of
 from sendryd.policy.health import Check, Finding, worst_first
 from sendryd.policy.health.finding import unknown
 from sendryd.policy.health.machine import judge_certificate, judge_clock, judge_disk, judge_running, judge_versions
@@ -17,15 +19,18 @@ from sendryd.policy.health.network import (
     NoAnswer,
     block_list_name,
     judge_block_list,
+    judge_hello_name,
     judge_host_name,
     judge_http,
     judge_port_25,
     judge_ptr,
     judge_resolver,
     judge_smart_host,
+    judge_source,
 )
 from sendryd.runtime import machine
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.dial import bind_fault
 from sendryd.runtime.dialling import dial
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.resolver import RecordResolver
@@ -59,6 +64,7 @@ class Installation:
     smtp_is_loopback: bool
     public_url: str = ""
     block_lists: tuple[str, ...] = ()
+    pools: Pools = field(default_factory=dict)
 
 
 class Doctor:
@@ -85,7 +91,7 @@ class Doctor:
         if self._stored is not None:
             looks.append((Check.QUEUE, self._stored.queue))
         if not is_quick:
-            looks += [(Check.HOST_NAME, self._names), (Check.PORT_25, self._way_out)]
+            looks += [(Check.HOST_NAME, self._names), (Check.EGRESS, self._egress), (Check.PORT_25, self._way_out)]
             looks += [(Check.SPOOL, self._stored.spool), (Check.DOMAIN, self._stored.domains)] if self._stored is not None else []
         found = await asyncio.gather(*(self._guarded(check, look) for check, look in looks))
         return worst_first(finding for findings in found for finding in findings)
@@ -143,7 +149,25 @@ class Doctor:
             found += await asyncio.gather(*(self._listed(zone, each) for zone in known.block_lists for each in addresses))
         return found
 
-    async def _ptr(self, address: str) -> Finding:
+    async def _egress(self) -> list[Finding]:
+        """Whether each address of the pools can be used, and has the name that it gives."""
+        known = self._installation
+        sources = list({each.address: each for sources in known.pools.values() for each in sources}.values())
+        found = [judge_source(each.address, bind_fault(each.address)) for each in sources]
+        for named in await asyncio.gather(*(self._source_name(each) for each in sources)):
+            found += named
+        return found + (await self._stored.pools(known.pools) if self._stored is not None else [])
+
+    async def _source_name(self, source: Source) -> list[Finding]:
+        addresses = await self._addresses(source.hello_name)
+        if is_public(source.address) or self._installation.allow_private_networks:
+            return [judge_hello_name(source.hello_name, source.address, addresses), await self._ptr(source.address, source.hello_name)]
+        if isinstance(addresses, NoAnswer):  # addresses are translated on the way: receivers see another one
+            return [judge_hello_name(source.hello_name, source.address, addresses)]
+        outside = [each for each in addresses if family_of(each) == source.family]
+        return list(await asyncio.gather(*(self._ptr(each, source.hello_name) for each in outside)))
+
+    async def _ptr(self, address: str, hostname: str = "") -> Finding:
         names = await self._ask(ipaddress.ip_address(address).reverse_pointer, "PTR")
         confirmed: list[str] = []
         if not isinstance(names, NoAnswer):
@@ -151,7 +175,7 @@ class Doctor:
             for name in names:
                 back = await self._addresses(name)
                 confirmed += [name] if not isinstance(back, NoAnswer) and address in back else []
-        return judge_ptr(self._installation.hostname, address, names, confirmed)
+        return judge_ptr(hostname or self._installation.hostname, address, names, confirmed)
 
     async def _listed(self, zone: str, address: str) -> Finding:
         return judge_block_list(zone, address, await self._ask(block_list_name(zone, address), "A"))

@@ -1,6 +1,6 @@
 """What is observed of the database: contents, waiting mail, sending domains."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -9,6 +9,7 @@ from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import SendingDomain
 from sendryd.policy.health import Finding
 from sendryd.policy.health.mail import OLD_MAIL, judge_domain, judge_no_domain, judge_queue, judge_spool
+from sendryd.policy.health.network import judge_pools
 from sendryd.runtime.clock import Clock
 from sendryd.store.base import AccountStore, QueueFilter, QueueStore, UpkeepStore
 
@@ -47,6 +48,11 @@ class StoredState:
         since = [each.message.waits_since for each in await self._store.list_queue(old, limit=LOOKED_AT)]
         oldest = max((now - each for each in since), default=None)
         return [judge_queue(waiting, oldest, counts.get(DeliveryState.HELD, 0))]
+
+    async def pools(self, configured: Container[str]) -> list[Finding]:
+        """Whether the address pool of each sending domain is configured; nothing if no domain names one."""
+        named = [(each.name, each.settings.pool) for each in await self._store.list_domains() if each.settings.pool]
+        return [judge_pools([each for each in named if each[1] not in configured])] if named else []
 
     async def domains(self) -> list[Finding]:
         """Whether the DNS of each sending domain is right."""

@@ -9,6 +9,10 @@ class ConnectFailed(NetworkFault, ConnectionError):
     """No connection could be made: refused, unreachable, or not in time."""
 
 
+class BindFailed(ConnectFailed):
+    """The local address cannot be used: it is not this machine's, or not for this process."""
+
+
 class TLSFailed(NetworkFault, ConnectionError):
     """The TLS handshake failed, or clear text came where the handshake should begin."""
 

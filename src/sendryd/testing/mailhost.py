@@ -30,6 +30,7 @@ class ReceivedMail:
     tls: bool
     helo: str
     connection: int  # counted from 1
+    source: str  # the address that it came from
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class _Session:
     number: int
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    source: str
     is_tls: bool = False
     helo: str = ""
     mail: str | None = None
@@ -132,7 +134,7 @@ class ReceivingServer:
         self.connections += 1
         self.open_connections += 1
         self.max_open_connections = max(self.max_open_connections, self.open_connections)
-        session = _Session(self.connections, reader, writer)
+        session = _Session(self.connections, reader, writer, str(writer.get_extra_info("peername")[0]))
         try:
             await self._serve(session)
         except (_Dropped, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError):
@@ -266,6 +268,7 @@ class ReceivingServer:
             tls=session.is_tls,
             helo=session.helo,
             connection=session.number,
+            source=session.source,
         )
         session.mail, session.recipients, session.rcpt_params = None, [], []
         refusal = self.script.final(mail)

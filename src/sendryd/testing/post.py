@@ -10,6 +10,7 @@ from pathlib import Path
 from sendryd.delivery.contents import ROOM_TIMEOUT, Contents
 from sendryd.delivery.denials import Denials
 from sendryd.delivery.destinations import Destinations
+from sendryd.delivery.egress import Egress
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.pool import ConnectionPool
@@ -23,6 +24,7 @@ from sendryd.intake.personal import Personaliser
 from sendryd.message.dkim import generate_key
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import DomainId
+from sendryd.policy.egress import Pools
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import MxRecord
 from sendryd.policy.throttle import Signal
@@ -77,11 +79,13 @@ class Post:
         patience: Callable[[], Patience] = Patience,
         room_timeout: float = ROOM_TIMEOUT,
         check_interval: float = CHECK_INTERVAL,
+        pools: Pools | None = None,
     ) -> None:
         """`timeout` is for every step, `patience` for all hosts of an attempt, `room_timeout` for memory; `check_interval` is the signer's."""
         self.room_timeout, self.check_interval = room_timeout, check_interval
         self.resolver, self.allow_private, self.timeout, self.patience = resolver or TwoHosts(), allow_private, timeout, patience
         self.clock, self.rand = SystemClock(), SeededRand(1)
+        self.egress = Egress(pools or {}, self.clock)
         self.store, self.samples = MemoryStore(), Samples(self.clock.now())
         self.first, self.second = ReceivingServer(host=FIRST), ReceivingServer(host=SECOND)
 
@@ -132,6 +136,7 @@ class Post:
             mail_log=MailLog(self.clock),
             tracer=self.tracer,
             dialogues=self.dialogues,
+            egress=self.egress,
             tls_results=self.tls_results,
         )
         settings = WorkerSettings(

@@ -44,6 +44,7 @@ async def test_a_new_domain_has_the_shape_of_the_contract(domain: dict[str, Any]
         "custom_return_path": None,
         "mta_sts": "testing",
         "delivery": "live",
+        "pool": None,
         "status_reports": False,
         "include_subdomains": False,
         "track_opens": False,
@@ -132,6 +133,7 @@ async def test_settings_are_set_one_by_one(api: ApiWorld, owner: str, domain: di
         ({"tracking": True}, "tracking"),
         ({"track_clicks": 1}, "track_clicks"),
         ({"delivery": "redirect:nobody"}, "delivery"),
+        ({"pool": "bulk"}, "pool"),
     ],
 )
 async def test_settings_that_cannot_be_are_refused(

@@ -47,6 +47,7 @@ def test_a_domain_shows_its_records_and_why_one_is_not_right() -> None:
         "custom_return_path": None,
         "mta_sts": "testing",
         "delivery": "live",
+        "pool": None,
         "status_reports": False,
         "include_subdomains": False,
         "track_opens": True,

@@ -365,3 +365,10 @@ def test_what_waits_can_be_tried_now_and_what_ended_cannot() -> None:
 def test_a_refused_address_names_the_list_or_the_missing_name(words: str, says: str) -> None:
     known = facts(state=BOUNCED, last=attempt(Category.IP_REPUTATION, reply=f"554 5.7.1 {words}"), our_address="203.0.113.5")
     assert says in explain(known).sentence
+
+
+def test_mail_that_waits_for_something_of_ours_says_so_without_blaming_the_receiver() -> None:
+    last = attempt(Category.OTHER, host="", waits=True, reply="The address pool bulk is not configured any more")
+    found = explain(facts(attempts=0, last=last))
+    assert (found.tone, found.sentence) == (Tone.HOLD, "The address pool bulk is not configured any more.")
+    assert "no attempt is counted" in found.advice

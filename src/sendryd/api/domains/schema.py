@@ -66,6 +66,13 @@ class DomainBody(Body):
         ]
         | None
     ) = None
+    pool: (
+        Annotated[
+            str,
+            Field(max_length=63, description="The pool of addresses that the domain's mail leaves from; null for the default."),
+        ]
+        | None
+    ) = None
     tracking: TrackingBody | None = None
     include_subdomains: bool | None = None
     status_reports: (
@@ -75,7 +82,7 @@ class DomainBody(Body):
     track_clicks: bool | None = None
 
     def change(self, settings: model.DomainSettings) -> model.DomainSettings:
-        """The settings with what changes. Null leaves a setting as it is, but takes a return path away, as an empty one does."""
+        """The settings with what changes. Null leaves a setting as it is, but takes a return path or a pool away, as an empty one does."""
         tracking = self.tracking or TrackingBody()
         names_path = "custom_return_path" in self.model_fields_set
         return replace(
@@ -84,6 +91,7 @@ class DomainBody(Body):
             custom_return_path=(self.custom_return_path or None) if names_path else settings.custom_return_path,
             mta_sts=model.StsMode(self.mta_sts or settings.mta_sts),
             delivery=settings.delivery if self.delivery is None else self.delivery,
+            pool=(self.pool or "") if "pool" in self.model_fields_set else settings.pool,
             status_reports=_first(self.status_reports, settings.status_reports),
             include_subdomains=_first(self.include_subdomains, settings.include_subdomains),
             track_opens=_first(self.track_opens, _first(tracking.opens, settings.track_opens)),
@@ -144,6 +152,7 @@ class Domain(TypedDict):
     custom_return_path: str | None
     mta_sts: Literal["none", "testing", "enforce"]
     delivery: str
+    pool: str | None
     include_subdomains: bool
     status_reports: bool
     track_opens: bool
@@ -219,6 +228,7 @@ def domain_json(domain: model.SendingDomain) -> Domain:
         "custom_return_path": settings.custom_return_path,
         "mta_sts": settings.mta_sts.value,
         "delivery": settings.delivery,
+        "pool": settings.pool or None,
         "include_subdomains": settings.include_subdomains,
         "status_reports": settings.status_reports,
         "track_opens": settings.track_opens,

@@ -23,6 +23,7 @@ from sendryd.dashboard.remotepictures import TIMEOUT, RemotePictures
 from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import EffectiveSetting, Needs
 from sendryd.intake.notices import Notices
+from sendryd.policy.egress import write_pools
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.oidc import Client, Provider
 from sendryd.runtime.posting import ClosableClient, LateClient
@@ -170,6 +171,8 @@ def effective(settings: Settings) -> list[EffectiveSetting]:
     found = []
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
+        if name == "egress":
+            value = write_pools(value)
         text = "set" if name == "smarthost" and value is not None else "" if value is None else str(value)
         source = "set" if name in settings.model_fields_set else "default"
         found.append(EffectiveSetting(name=f"{PREFIX}{name.upper()}", value=text, source=source, description=field.description or ""))

@@ -10,6 +10,7 @@ from sendryd.delivery.contents import Contents
 from sendryd.delivery.dane_lookup import DaneLookup
 from sendryd.delivery.destinations import Destinations
 from sendryd.delivery.dialoguewriter import DialogueWriter
+from sendryd.delivery.egress import Egress
 from sendryd.delivery.laneboard import LanePublisher
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.returnpaths import ReturnPaths
@@ -163,6 +164,7 @@ def _worker(
             mail_log=basics.mail_log,
             tracer=tracer,
             dialogues=basics.dialogues,
+            egress=Egress(settings.egress, basics.clock),
             tls_results=results,
         ),
         WorkerSettings(

@@ -64,6 +64,9 @@ async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
         way = _read_way(fields, way)
     except BadWayOut as error:
         wrong["delivery"] = f"{str(error)[0].upper()}{str(error)[1:]}."
+    pool = fields.get("pool", domain.settings.pool)
+    if pool not in {"", domain.settings.pool, *visit.needs.domains.pools}:
+        wrong["pool"] = "There is no such pool."
     if wrong:
         return _show_settings(visit, domain, wrong=wrong, status=422)
     after = await visit.needs.domains.by(visit.author).change(
@@ -75,6 +78,7 @@ async def set_settings(visit: Visit, domain: SendingDomain) -> Response:
             tls_policy=tls_policy,
             mta_sts=mta_sts,
             delivery=way,
+            pool=pool,
         ),
     )
     return _show_settings(visit, after, said=SAVED, status=200)
@@ -127,12 +131,20 @@ def _show_settings(visit: Visit, domain: SendingDomain, *, said: str = "", wrong
         "ways": WAYS,
         "way": fields.get("delivery", kind),
         "way_to": fields.get("delivery_to", addresses.replace(",", ", ")),
+        "pools": _pools(visit, settings.pool),
+        "pool": fields.get("pool", settings.pool),
         "typed": visit.fields.get("name", ""),
         "said": said,
         "fault": "",
-        "wrong": {"tls_policy": "", "mta_sts": "", "name": "", "delivery": "", **(wrong or {})},
+        "wrong": {"tls_policy": "", "mta_sts": "", "name": "", "delivery": "", "pool": "", **(wrong or {})},
     }
     return visit.show("domain_settings.html", "domain", values, status=status)
+
+
+def _pools(visit: Visit, present: str) -> list[str]:
+    """The pools to choose from, with the domain's own even where it is not configured any more."""
+    pools = list(visit.needs.domains.pools)
+    return [*pools, *([present] if present and present not in pools else [])]
 
 
 def _is_named(visit: Visit) -> bool:

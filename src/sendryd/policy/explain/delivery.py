@@ -54,6 +54,9 @@ def _queued(facts: Facts) -> Explanation:
     if facts.scheduled_at is not None and facts.scheduled_at > facts.now:
         sentence = f"Waits for its time: {clock(facts.scheduled_at, facts.now)}, in {span(facts.scheduled_at - facts.now)}."
         return Explanation(Tone.GO, sentence, actions=(Action.CHANGE_TIME, Action.SEND_NOW, Action.CANCEL))
+    if facts.last is not None and facts.last.waits and waits > timedelta(0):
+        advice = f"It is looked at again at {clock(facts.due_at, facts.now)}; no attempt is counted."
+        return Explanation(Tone.HOLD, f"{facts.last.reply}.", advice, (Action.TRY_NOW, Action.CANCEL))
     if facts.last is not None and waits > timedelta(0):
         return explain_attempt(facts, facts.last)
     if waits > timedelta(0):

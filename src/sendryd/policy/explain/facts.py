@@ -21,6 +21,7 @@ class Attempt:
     by_smarthost: bool = False  # the next hop was the smart host, not the recipient's servers
     policy: str = ""  # the rule of encryption that was not met: `mta-sts`, `dane`, `enforced`
     at_login: bool = False  # the smart host refused our credentials
+    waits: bool = False  # no server was asked: `reply` says what of ours the mail waits for
     is_in_doubt: bool = False  # the connection broke after the whole message had been sent
 
 

@@ -17,6 +17,7 @@ class Check(StrEnum):
     RESOLVER = "resolver"
     HOST_NAME = "host_name"
     PTR = "ptr"
+    EGRESS = "egress"  # the addresses that mail leaves from
     PORT_25 = "port_25"
     SMART_HOST = "smart_host"
     CERTIFICATE = "certificate"

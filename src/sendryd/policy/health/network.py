@@ -82,6 +82,47 @@ def judge_ptr(hostname: str, address: str, names: Sequence[str] | NoAnswer, conf
     return wrong(Check.PTR, f"The PTR record of {address} is {found}, which does not lead back to the address.", fix, address)
 
 
+def judge_source(address: str, fault: str) -> Finding:
+    """Whether mail can leave from an address. `fault`: why it cannot be bound; empty if it can."""
+    if not fault:
+        return right(Check.EGRESS, f"Mail can leave from {address}.", address)
+    return wrong(
+        Check.EGRESS,
+        f"No mail can leave from {address}: {fault}.",
+        f"Add {address} to a network interface of this machine, or take it out of SENDRYD_EGRESS.",
+        address,
+    )
+
+
+def judge_hello_name(name: str, address: str, addresses: Sequence[str] | NoAnswer) -> Finding:
+    """Whether the name that EHLO says from an address leads to it (RFC 5321 §4.1.4). `addresses` are those of the name."""
+    about = f"{name} for {address}"
+    if isinstance(addresses, NoAnswer):
+        return unknown(Check.EGRESS, f"DNS gave no answer about {name}: {addresses.reason}.", "Check again.", about)
+    if address in addresses:
+        return right(Check.EGRESS, f"The name {name} leads to {address}.", about)
+    found = f"leads to {', '.join(addresses)}" if addresses else "has no address in DNS"
+    kind = "AAAA" if ":" in address else "A"
+    return wrong(
+        Check.EGRESS,
+        f"The name {name}, which EHLO says from {address}, {found}.",
+        f"Publish an {kind} record for {name} with {address}, or give the address another name in SENDRYD_EGRESS.",
+        about,
+    )
+
+
+def judge_pools(unknown_pools: Sequence[tuple[str, str]]) -> Finding:
+    """Whether each domain's pool is configured. Given are the domains whose pool is not, with the pool."""
+    if not unknown_pools:
+        return right(Check.EGRESS, "Each domain's address pool is configured.")
+    named = ", ".join(f"{domain} ({pool})" for domain, pool in unknown_pools)
+    return wrong(
+        Check.EGRESS,
+        f"Mail of these domains waits, because their address pool is not configured: {named}.",
+        "Add the pool to SENDRYD_EGRESS, or give the domain another one: sendryd domains set NAME pool=POOL.",
+    )
+
+
 def judge_port_25(tries: Sequence[Dialled], port: int) -> Finding:
     """Whether mail can leave. One server that greets is proof enough."""
     if not tries:

@@ -55,6 +55,12 @@ _FAILURES: Final[dict[NetworkFailure, tuple[Scope, Category, str, str]]] = {
         "4.4.1",
         "The receiving server does not answer connections",
     ),
+    NetworkFailure.NOT_BOUND: (
+        Scope.HOST,
+        Category.OTHER,
+        "4.3.5",
+        "The address that mail leaves from cannot be used on this machine",
+    ),
     NetworkFailure.DNS_FAILURE: (
         Scope.HOST,
         Category.DNS_FAILURE,

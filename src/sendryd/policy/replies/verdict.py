@@ -17,6 +17,7 @@ class NetworkFailure(StrEnum):
 
     CONNECT_REFUSED = "connect_refused"  # refused, or no way there
     CONNECT_TIMEOUT = "connect_timeout"
+    NOT_BOUND = "not_bound"  # our own address cannot be used
     DNS_FAILURE = "dns_failure"
     TLS_FAILURE = "tls_failure"
     TIMEOUT = "timeout"
@@ -90,6 +91,7 @@ class Relay:
     will_report: bool = False  # it got the NOTIFY of the client, and sends the reports itself (RFC 3461 §5.2.2)
     handshake: float = 0.0  # seconds for greeting, EHLO, TLS and AUTH, likewise
     security: TlsSecurity = TlsSecurity.NONE  # what secured the session, or what was to secure it
+    source: str = ""  # our address, if one was chosen
 
     def __str__(self) -> str:
         return f"{self.host}[{self.address}]:{self.port}"
@@ -116,6 +118,7 @@ class Verdict:
     must_ask_alone: bool = False
     unmet: TlsSecurity | None = None  # the policy that was not met: the server got nothing of the mail
     retry_in: timedelta | None = None  # when to try again after a deferral, if not as the retry plan says
+    waits: bool = False  # for something of ours, while no server was asked: no attempt is counted
 
     @property
     def is_final(self) -> bool:

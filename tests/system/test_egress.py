@@ -1,0 +1,36 @@
+"""The addresses that mail leaves from, with the real program: pools, a pool that is gone while mail waits, and restarts."""
+
+from pathlib import Path
+
+from sendryd.testing.clients import RestClient
+from sendryd.testing.world import SENDING_DOMAIN, World
+
+A, B = "127.0.0.5", "127.0.0.6"
+
+
+def test_mail_of_a_pool_that_is_gone_waits_until_the_pool_is_back(tmp_path: Path) -> None:
+    pools = f"default {A} a.example.com, bulk {B} b.example.com"
+    with World(tmp_path, env={"SENDRYD_EGRESS": pools}) as world:
+        rest = RestClient(world.relay, world.live_key)
+        mail = {"from": f"a@{SENDING_DOMAIN}", "to": ["ann@example.org"], "text": "t"}
+        first = str(rest.post("/v1/emails", {**mail, "subject": "first"})["id"])
+        world.relay.wait_for_status(first, {"delivered"}, key=world.live_key)
+        assert world.wait_for_mail("first").source == A
+        assert world.relay.json("domains", "set", SENDING_DOMAIN, "pool=bulk")["pool"] == "bulk"
+        world.relay.stop()
+        world.relay.env["SENDRYD_EGRESS"] = f"default {A} a.example.com"
+        world.relay.start()
+        second = str(rest.post("/v1/emails", {**mail, "subject": "second"})["id"])
+        world.wait_until(lambda: rest.events(second).count("deferred") == 1)
+        (waiting,) = world.relay.json("queue", "show", second)["data"]
+        assert waiting["explanation"].startswith("The address pool bulk is not configured any more: add it to SENDRYD_EGRESS")
+        assert waiting["attempts"] == 0
+        world.relay.stop()
+        world.relay.env["SENDRYD_EGRESS"] = pools
+        world.relay.start()
+        world.relay.run("queue", "retry", second)
+        world.relay.wait_for_status(second, {"delivered"}, key=world.live_key)
+        received = world.wait_for_mail("second")
+        assert (received.source, received.helo) == (B, "b.example.com")
+        (sent,) = world.relay.json("queue", "show", second)["data"]
+        assert sent["attempts_made"][-1]["metadata"]["source"] == B
