@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from sendryd.accounts.domains import BadDomainName, BadDomainSetting, Domains, parse_name
+from sendryd.accounts.domain_settings import BadDomainName, BadDomainSetting, parse_name
+from sendryd.accounts.domains import Domains
 from sendryd.message.dkim import load_private_key
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain, TlsPolicy

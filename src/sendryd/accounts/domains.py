@@ -14,13 +14,11 @@ from typing_extensions import override
 from sendryd.accounts.audit import AuditedChanges, By, changes
 from sendryd.accounts.changes import reapply
 from sendryd.accounts.dkim_rotation import DkimRotation
-from sendryd.accounts.errors import BadField
+from sendryd.accounts.domain_settings import BadDomainName, BadDomainSetting, check_settings, parse_name
 from sendryd.accounts.inboundrecords import InboundRecords
 from sendryd.accounts.recordlookup import RecordLookup, Texts
 from sendryd.accounts.spfcheck import SpfCheck
-from sendryd.message.author import normalise_domain
 from sendryd.message.dkim import generate_key
-from sendryd.message.errors import MalformedMessage
 from sendryd.model.domain import (
     Bimi,
     DnsRecord,
@@ -50,7 +48,6 @@ from sendryd.policy.dnsrecords import (
     wanted_records,
 )
 from sendryd.policy.inboundrecords import InboundSettings
-from sendryd.policy.wayout import BadWayOut, parse_way_out
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
@@ -60,20 +57,6 @@ from sendryd.store.base import AccountStore, AuditStore, DkimKeyStore, DomainChe
 from sendryd.store.errors import Changed, Conflict, LimitReached, NotFound
 
 Change = Callable[[DomainSettings], DomainSettings]
-
-
-class BadDomainName(BadField):
-    """The name cannot be a sending domain; the message says why."""
-
-
-class BadDomainSetting(BadField):
-    """The domain cannot have this setting; the message says why."""
-
-    @property
-    @override
-    def sentence(self) -> str:
-        """The message, which names the field itself."""
-        return str(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +165,7 @@ class Domains(AuditedChanges[DomainStore]):
             settings = change(domain.settings)
             if settings == domain.settings:
                 return domain
-            return_path, way = _return_path(domain, settings.custom_return_path), _way_out(settings.delivery)
-            pool = settings.pool if settings.pool == domain.settings.pool else _pool(settings.pool, self.pools)
-            after = replace(domain, settings=replace(settings, custom_return_path=return_path, delivery=way, pool=pool))
+            after = replace(domain, settings=check_settings(domain, settings, pools=self.pools))
             was, is_now = changes(asdict(domain.settings), asdict(after.settings))
             store = self._audited("domain.changed", domain.name, before=was, after=is_now)
             records = self._records(after) if _published(after) != _published(domain) else None
@@ -367,43 +348,6 @@ class Domains(AuditedChanges[DomainStore]):
         return Notice(type=event, body=body, created_at=self._clock.now())
 
 
-def parse_name(text: str) -> str:
-    """A domain name as it is stored. Raises `BadDomainName`."""
-    try:
-        return normalise_domain(text.strip().removesuffix("."))
-    except MalformedMessage:
-        raise BadDomainName("name", f"{text!r} is not a domain name such as example.com") from None
-
-
 def _published(domain: SendingDomain) -> tuple[str | None, StsMode]:
     """The settings that records depend on."""
     return domain.settings.custom_return_path, domain.settings.mta_sts
-
-
-def _way_out(text: str) -> str:
-    """A way out as it is stored. Raises `BadDomainSetting`."""
-    try:
-        return str(parse_way_out(text))
-    except BadWayOut as error:
-        raise BadDomainSetting("delivery", f"delivery: {error}") from None
-
-
-def _pool(name: str, pools: Sequence[str]) -> str:
-    """A pool that the installation has; empty for none. Raises `BadDomainSetting`."""
-    if name and name not in pools:
-        known = f"the pools are {', '.join(pools)}" if pools else "this installation has none: list addresses in SENDRYD_EGRESS"
-        raise BadDomainSetting("pool", f"pool: there is no address pool {name!r}; {known}")
-    return name
-
-
-def _return_path(domain: SendingDomain, name: str | None) -> str | None:
-    """A return path of a domain's own, normalised. Raises `BadDomainSetting`."""
-    if name is None:
-        return None
-    try:
-        parsed = parse_name(name)
-    except BadDomainName as error:
-        raise BadDomainSetting("custom_return_path", f"custom_return_path: {error}") from None
-    if not parsed.endswith(f".{domain.name}"):
-        raise BadDomainSetting("custom_return_path", f"custom_return_path is a subdomain of {domain.name}, as bounces.{domain.name}")
-    return parsed

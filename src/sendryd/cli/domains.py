@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sendryd.accounts.dkim_rotation import BadRotation
-from sendryd.accounts.domains import BadDomainName, BadDomainSetting, parse_name
+from sendryd.accounts.domain_settings import BadDomainName, BadDomainSetting, parse_name
 from sendryd.api.domains.schema import domain_json
 from sendryd.api.framework.answers import counted_page, timestamp_or_none
 from sendryd.app.build import DEFAULT_ACCOUNT, Basics

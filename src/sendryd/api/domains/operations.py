@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from sendryd.accounts.domains import Change, Domains, parse_name
+from sendryd.accounts.domain_settings import parse_name
+from sendryd.accounts.domains import Change, Domains
 from sendryd.api.domains.schema import (
     Bimi,
     BimiBody,

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from sendryd.accounts.domains import BadDomainName, parse_name
+from sendryd.accounts.domain_settings import BadDomainName, parse_name
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.domainview import PURPOSES, STATUSES, is_complete, path_of
 from sendryd.dashboard.live import Source
