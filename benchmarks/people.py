@@ -1,6 +1,6 @@
 """What people who look at the dashboard cost the door: mail is accepted with and without them, in turn, by one program.
 
-    python benchmarks/people.py                            # SMTP and REST, 8 pairs of rounds each
+    python benchmarks/people.py                            # SMTP and REST, 8 pairs of rounds each: 5 minutes on 2 cores
     python benchmarks/people.py --pin                      # the server on one core, load and readers on another
     python benchmarks/people.py --only smtp --messages 2000 --pairs 3
 
@@ -64,7 +64,7 @@ class Bench:
         else:
             command = [sys.executable, str(HERE / "rest.py"), "--load", "--url", self._world.relay.ready["http"]]
             command += ["--key", self._world.live_key, "--count", str(count)]
-        done = subprocess.run([*self._pinned, *command], check=True, capture_output=True)
+        done = subprocess.run([*self._pinned, *command], check=True, stdout=subprocess.PIPE)
         return float(json.loads(done.stdout)["rate"])
 
     @contextmanager
@@ -105,6 +105,7 @@ def measure(door: str, *, pairs: int, count: int, is_pinned: bool) -> None:
         for number in range(pairs):
             for has_people in (False, True) if number % 2 == 0 else (True, False):
                 (watched if has_people else alone).append(bench.run(door, count, has_people=has_people))
+            print(f"{door}: {number + 1} of {pairs} pairs", file=sys.stderr, flush=True)
     rates = [one.rate / other.rate for one, other in zip(watched, alone, strict=True)]
     costs = [one.spent / other.spent for one, other in zip(watched, alone, strict=True)]
     print(
@@ -149,7 +150,7 @@ def main() -> None:
     parser.add_argument("--only", choices=DOORS)
     parser.add_argument("--pin", action="store_true")
     parser.add_argument("--pairs", type=int, default=8)
-    parser.add_argument("--messages", type=int, default=20_000, help="of each round")
+    parser.add_argument("--messages", type=int, default=5_000, help="of each round")
     parser.add_argument("--watch", metavar="URL", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.watch:

@@ -34,6 +34,7 @@ class Client(asyncio.Protocol):
         self._share = share
         self._buffer = b""
         self._sent = 0.0
+        self._is_done = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -41,12 +42,17 @@ class Client(asyncio.Protocol):
 
     def _next(self) -> None:
         if self._share.left <= 0:
+            self._is_done = True
             self._transport.close()
             self._share.closed()
             return
         self._share.left -= 1
         self._sent = time.perf_counter()
         self._transport.write(self._request)  # type: ignore[attr-defined]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._is_done:
+            self._share.fail(f"the server closed a connection after {self._buffer!r}: {exc}")
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -59,7 +65,8 @@ class Client(asyncio.Protocol):
         if len(self._buffer) < end + 4 + length:
             return
         if not head.startswith(b"http/1.1 200"):
-            raise AssertionError(self._buffer.decode())
+            self._share.fail(self._buffer.decode(errors="replace"))
+            return
         self._buffer = b""
         self._share.times.append(time.perf_counter() - self._sent)
         self._next()
@@ -78,6 +85,11 @@ class Share:
         self._open -= 1
         if not self._open:
             self.done.set_result(None)
+
+    def fail(self, reason: str) -> None:
+        """Ends the load: without it the others would wait for a connection that sends nothing more."""
+        if not self.done.done():
+            self.done.set_exception(RuntimeError(reason))
 
 
 async def load(url: str, key: str, path: str, body: bytes, count: int) -> None:

@@ -17,6 +17,7 @@ from sendryd.testing.identityprovider import CLIENT_ID, CLIENT_SECRET, IdentityP
 from sendryd.testing.process import RelayProcess
 
 from .conftest import PASSWORD, Answer, Browser, become_owner
+from .looks import COLOURS, FRAME, ask_axe
 
 pytestmark = pytest.mark.sockets
 
@@ -95,6 +96,10 @@ def test_who_is_invited_joins_and_comes_again(company: RelayProcess, provider: I
     assert sign_in(again, provider).headers["location"] == "/me"
     assert Browser(browser.base).send("/sign-in", {"email": "ann@acme.example", "password": ""}).status == 401
     assert "ann@acme.example" in people(company)
+    row = re.search(r"ann@acme\.example.*?</tr>", me_team := browser.get("/team").text, re.DOTALL)
+    assert row
+    assert "Single sign-on" in row[0]
+    assert "Password<" in me_team  # the owner's
 
 
 def test_a_stranger_becomes_nobody(company: RelayProcess, provider: IdentityProvider, browser: Browser) -> None:
@@ -247,6 +252,7 @@ def test_a_second_factor_is_asked_for_and_dangerous_changes_need_a_fresh_proof(
     away = Browser(browser.base)
     assert sign_in(away, provider).headers["location"] == "/sign-in/code?next=%2Fme"
     assert away.get("/me").status == 303
+    assert "Single sign-on, code" in browser.get("/team")
 
 
 def test_who_is_disabled_stays_out(company: RelayProcess, provider: IdentityProvider, browser: Browser) -> None:
@@ -269,6 +275,12 @@ def test_a_browser_goes_to_another_site_and_comes_back(chromium: Chromium, compa
     context.on("console", lambda message: said.append(message.text))
     tab = context.new_page()
     tab.goto("/me?said=look")
+    for width in (360, 1440):  # the page of an installation with a provider: the sweep has none
+        tab.set_viewport_size({"width": width, "height": 900})
+        assert tab.evaluate(FRAME) == []
+    assert ask_axe(tab) == []
+    tab.emulate_media(color_scheme="dark")
+    assert ask_axe(tab, *COLOURS) == []
     tab.get_by_role("link", name="Sign in with 127.0.0.1").click()
     expect(tab.get_by_role("heading", name="Me", exact=True)).to_be_visible()
     assert tab.url.endswith("/me?said=look")

@@ -3,7 +3,6 @@
 import html
 import re
 from collections.abc import Iterator
-from importlib import resources
 
 import pytest
 from playwright.sync_api import Browser as Chromium
@@ -14,33 +13,14 @@ from sendryd.policy.rights import Right
 from sendryd.testing.world import World
 
 from .conftest import Browser, open_tab
+from .looks import COLOURS, FRAME, ask_axe
 from .places import OPEN, fill, patterns
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 
-AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 WIDTHS = (1440, 768, 360)
 ON_PHONES = ("/", "/emails", "/emails/{id}", "/domains/{name}", "/test", "/queue", "/queue/{domain}")  # what must be readable at 200 %
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-COLOURS = ["color-contrast", "link-in-text-block"]  # the rules to which light and dark make a difference
-RUN_AXE = """(asked) => axe.run(document, {...asked, iframes: false, resultTypes: ["violations"]}).then((found) =>
-    found.violations.flatMap((each) => each.nodes.map((node) => `${each.id} at ${node.target.join(" ")}: ${node.any[0]?.message ?? each.help}`)))"""
 NEVER_EMPTY = ("/elevate", "/health", "/me", "/me/factor", "/send-test", "/settings")
-# What scrolls sideways, a page without its one main heading, ids that are given twice.
-FRAME = """() => {
-  const NAMES = new Set(("home emails email test queue queue-domain domains domain keys webhooks webhook suppressions templates template smtp-log " +
-    "api-log health team settings audit analytics sign-in welcome me missing elevate bulk").split(" "));
-  const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
-  const over = document.documentElement.scrollWidth - innerWidth;
-  const wide = over <= 0 ? [] : [...document.body.querySelectorAll("*")].filter((each) =>
-    each.getBoundingClientRect().right > innerWidth + 1 && each.getBoundingClientRect().left < innerWidth && each.children.length < 3);
-  return [
-    ...(NAMES.has(document.body.dataset.page) ? [] : [`data-page ${document.body.dataset.page}`]),
-    ...(over > 0 ? [`scrolls by ${over}: ${wide.slice(-1)[0]?.outerHTML.slice(0, 160)}`] : []),
-    ...(document.querySelectorAll("h1").length - document.querySelectorAll(".over h1").length === 1 ? [] : ["not one h1"]),
-    ...ids.filter((id, at) => ids.indexOf(id) !== at).map((id) => `id twice: ${id}`),
-  ];
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +33,6 @@ def tabs(chromium: Chromium, mails: World, reader: Browser) -> Iterator[dict[boo
     """The owner's tab and that of somebody who is not signed in."""
     with open_tab(chromium, reader) as owners, open_tab(chromium, Browser(mails.relay.ready["http"])) as strangers:
         yield {False: owners, True: strangers}
-
-
-def ask_axe(tab: Page, *rules: str) -> list[str]:
-    """What axe finds by these rules, or by all."""
-    if not tab.evaluate("'axe' in window"):
-        tab.evaluate(AXE)
-    every = {"runOnly": TAGS, "rules": {"target-size": {"enabled": True}}}
-    found: list[str] = tab.evaluate(RUN_AXE, {"runOnly": {"type": "rule", "values": [*rules]}} if rules else every)
-    return found
 
 
 @pytest.mark.parametrize("pattern", patterns())

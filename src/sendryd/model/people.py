@@ -39,6 +39,7 @@ class Membership:
     name: str = ""  # the person's, where it is read together with them
     seen_at: datetime | None = None  # when the person was last seen, likewise
     has_factor: bool = False  # whether signing in takes a second step, likewise
+    has_password: bool = True  # False: signs in by an identity provider, likewise
     is_disabled: bool = False  # whether the person cannot sign in, likewise
 
 

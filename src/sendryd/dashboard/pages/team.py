@@ -55,6 +55,7 @@ class MemberView:
     is_me: bool
     seen: Moment | None
     has_factor: bool
+    has_password: bool
     is_disabled: bool
     may_disable: bool
     invited: Moment
@@ -184,6 +185,7 @@ async def _show(visit: Visit, wrong: Mapping[str, str], *, status: int, invited:
             is_me=each.id == me,
             seen=moment_of(each.seen_at) if each.seen_at else None,
             has_factor=each.has_factor,
+            has_password=each.has_password,
             is_disabled=each.is_disabled,
             may_disable=each.id != me and each.role is not Role.OWNER,
             invited=moment_of(each.invited_at),

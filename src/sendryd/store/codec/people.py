@@ -56,7 +56,7 @@ def membership_row(membership: Membership) -> dict[str, Any]:
 
 @row_of(MEMBERSHIP_PREFIX)
 def read_membership(row: Row) -> Membership:
-    """A membership from the columns of `membership`, with `name`, `seen_at`, `has_factor` and `is_disabled` of its person."""
+    """A membership from the columns of `membership`, with `name`, `seen_at`, `has_factor`, `has_password` and `is_disabled` of its person."""
     return Membership(
         id=MembershipId(row["id"]),
         account_id=AccountId(row["account_id"]),
@@ -69,6 +69,7 @@ def read_membership(row: Row) -> Membership:
         name=row["name"] or "",
         seen_at=from_ms_or_none(row["seen_at"]),
         has_factor=bool(row["has_factor"]),
+        has_password=row["has_password"] is None or bool(row["has_password"]),
         is_disabled=bool(row["is_disabled"]),
     )
 

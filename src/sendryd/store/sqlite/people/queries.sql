@@ -50,27 +50,27 @@ WHERE id = :id AND name = :was_name AND password_hash = :was_password_hash AND t
 
 -- name: list_members
 -- Members and invitations of an account, oldest first.
-SELECT {membership:m}, p.name AS name, coalesce(p.totp_secret, '') <> '' AS has_factor, p.disabled_at IS NOT NULL AS is_disabled, (SELECT max(seen_at) FROM session s WHERE s.person_id = m.person_id) AS seen_at
+SELECT {membership:m}, p.name AS name, coalesce(p.totp_secret, '') <> '' AS has_factor, p.password_hash <> '' AS has_password, p.disabled_at IS NOT NULL AS is_disabled, (SELECT max(seen_at) FROM session s WHERE s.person_id = m.person_id) AS seen_at
 FROM membership m LEFT JOIN person p ON p.id = m.person_id WHERE m.account_id = :account_id ORDER BY m.id;
 
 -- name: get_membership
 -- A membership of an account.
-SELECT {membership:m}, p.name AS name, coalesce(p.totp_secret, '') <> '' AS has_factor, p.disabled_at IS NOT NULL AS is_disabled, NULL AS seen_at
+SELECT {membership:m}, p.name AS name, coalesce(p.totp_secret, '') <> '' AS has_factor, p.password_hash <> '' AS has_password, p.disabled_at IS NOT NULL AS is_disabled, NULL AS seen_at
 FROM membership m LEFT JOIN person p ON p.id = m.person_id WHERE m.account_id = :account_id AND m.id = :id;
 
 -- name: find_membership
 -- What a person may do in an account.
-SELECT {membership:m}, p.name AS name, coalesce(p.totp_secret, '') <> '' AS has_factor, p.disabled_at IS NOT NULL AS is_disabled, NULL AS seen_at
+SELECT {membership:m}, p.name AS name, coalesce(p.totp_secret, '') <> '' AS has_factor, p.password_hash <> '' AS has_password, p.disabled_at IS NOT NULL AS is_disabled, NULL AS seen_at
 FROM membership m JOIN person p ON p.id = m.person_id WHERE m.account_id = :account_id AND m.person_id = :person_id;
 
 -- name: find_membership_of_email
 -- The membership or invitation of an email in an account.
-SELECT {membership:m}, p.name AS name, coalesce(p.totp_secret, '') <> '' AS has_factor, p.disabled_at IS NOT NULL AS is_disabled, NULL AS seen_at
+SELECT {membership:m}, p.name AS name, coalesce(p.totp_secret, '') <> '' AS has_factor, p.password_hash <> '' AS has_password, p.disabled_at IS NOT NULL AS is_disabled, NULL AS seen_at
 FROM membership m LEFT JOIN person p ON p.id = m.person_id WHERE m.account_id = :account_id AND m.email = :email;
 
 -- name: list_accounts_of
 -- A person's memberships, oldest first.
-SELECT {membership:m}, p.name AS name, coalesce(p.totp_secret, '') <> '' AS has_factor, p.disabled_at IS NOT NULL AS is_disabled, NULL AS seen_at
+SELECT {membership:m}, p.name AS name, coalesce(p.totp_secret, '') <> '' AS has_factor, p.password_hash <> '' AS has_password, p.disabled_at IS NOT NULL AS is_disabled, NULL AS seen_at
 FROM membership m JOIN person p ON p.id = m.person_id WHERE m.person_id = :person_id ORDER BY m.id;
 
 -- name: insert_membership
