@@ -11,7 +11,7 @@ from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
 from sendryd.testing.process import RelayProcess
 
 from .conftest import EMAIL, PASSWORD, Browser, become_owner, open_tab
-from .test_sweep import FRAME, ask_axe
+from .looks import FRAME, ask_axe
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 

@@ -28,6 +28,7 @@ AuditId = NewType("AuditId", int)
 DkimKeyId = NewType("DkimKeyId", int)
 BulkJobId = NewType("BulkJobId", int)
 InboundId = NewType("InboundId", int)
+SavedViewId = NewType("SavedViewId", int)
 
 MESSAGE_PREFIX: Final = "em"
 TEST_MESSAGE_PREFIX: Final = "te"
@@ -51,6 +52,7 @@ MEMBERSHIP_PREFIX: Final = "mem"
 AUDIT_PREFIX: Final = "aud"
 BULK_JOB_PREFIX: Final = "bulk"
 INBOUND_PREFIX: Final = "inb"
+SAVED_VIEW_PREFIX: Final = "view"
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}

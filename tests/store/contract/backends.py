@@ -62,6 +62,7 @@ class Aggregate(StrEnum):
     PROCESSES = auto()
     REPLAYS = auto()
     REPORTS = auto()
+    SAVED_VIEWS = auto()
     SMTP_REFUSALS = auto()
     STATUSREPORTS = auto()
     SUPPRESSIONS = auto()
@@ -82,6 +83,7 @@ _REST: Final = {
     Aggregate.PROCESSES,
     Aggregate.REPLAYS,
     Aggregate.REPORTS,
+    Aggregate.SAVED_VIEWS,
     Aggregate.SMTP_REFUSALS,
     Aggregate.SUPPRESSIONS,
     Aggregate.TEMPLATES,

@@ -24,6 +24,7 @@ from sendryd.dashboard.pages import (
     passkeys,
     provider,
     queue,
+    savedviews,
     sendtest,
     settings,
     smtplog,
@@ -48,6 +49,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *domain.PAGES,
     *domain_keys.PAGES,
     *domain_settings.PAGES,
+    *savedviews.PAGES,
     *emailexport.PAGES,  # before the path of one mail
     *email.PAGES,
     *emails.PAGES,

@@ -16,6 +16,7 @@ from sendryd.dashboard.mailview import EmailView, part_of, read_email
 from sendryd.dashboard.pages.email import MAIL_PARTS, notice
 from sendryd.dashboard.query import Query, Search, make_search, named_id, parse_query
 from sendryd.dashboard.refused import Refused, find_refused
+from sendryd.dashboard.savedsearch import read_saved
 from sendryd.dashboard.snippets import Snippet, snippets
 from sendryd.dashboard.statuses import StatusView, status_of
 from sendryd.dashboard.timeline import Moment, moment_of
@@ -100,7 +101,7 @@ async def show(visit: Visit) -> Response:
     mail = values["mail"]
     if isinstance(mail, EmailView) and not visit.query("open"):
         visit = replace(visit, live=f"{visit.live}&{urlencode({'open': mail.id})}")  # it stays open when a second one matches
-    return visit.show("emails.html", "emails", values)
+    return visit.show("emails.html", "emails", {**values, "saved": await read_saved(visit, text, known=[q for _name, q in VIEWS])})
 
 
 async def _read_live(visit: Visit) -> Mapping[str, object]:

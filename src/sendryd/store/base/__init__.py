@@ -41,6 +41,7 @@ from sendryd.store.base.statusreports import DueReport, StatusReportStore
 from sendryd.store.base.templates import TemplateStore
 from sendryd.store.base.traces import TraceRequest, TraceStore
 from sendryd.store.base.upkeep import UpkeepStore
+from sendryd.store.base.views import SavedViewStore
 
 __all__ = [
     "DAYS_KEPT",
@@ -120,6 +121,7 @@ __all__ = [
     "ReportStore",
     "Returned",
     "ReturnedDelivery",
+    "SavedViewStore",
     "SearchStore",
     "SignedIn",
     "Simulator",
@@ -172,6 +174,7 @@ class Store(
     RefusalStore,
     PeopleStore,
     PasskeyStore,
+    SavedViewStore,
     AuditStore,
     HealthStore,
     BulkStore,

@@ -1,10 +1,21 @@
-"""People, memberships, sessions, links, the audit: rows by column name."""
+"""People, memberships, sessions, links, saved views, the audit: rows by column name."""
 
 from typing import Any
 
 from sendryd.model.actor import Role
-from sendryd.model.ids import AUDIT_PREFIX, MEMBERSHIP_PREFIX, PERSON_PREFIX, AccountId, AuditId, MembershipId, PersonId
+from sendryd.model.ids import (
+    AUDIT_PREFIX,
+    MEMBERSHIP_PREFIX,
+    PERSON_PREFIX,
+    SAVED_VIEW_PREFIX,
+    AccountId,
+    AuditId,
+    MembershipId,
+    PersonId,
+    SavedViewId,
+)
 from sendryd.model.people import AuditEntry, Link, LinkPurpose, Membership, Passkey, PersonRecord, Session, SignInMethod
+from sendryd.model.savedview import SavedView
 from sendryd.store.codec.reading import Row, row_of
 from sendryd.store.codec.values import from_ms, from_ms_or_none, read_object, to_json, to_ms, to_ms_or_none
 
@@ -186,5 +197,32 @@ def read_audit(row: Row) -> AuditEntry:
         target=row["target"],
         before=read_object(row["before"]),
         after=read_object(row["after"]),
+        created_at=from_ms(row["created_at"]),
+    )
+
+
+def saved_view_row(view: SavedView) -> dict[str, Any]:
+    """A saved view as stored."""
+    return {
+        "id": view.id,
+        "account_id": view.account_id,
+        "person_id": view.person_id,
+        "name": view.name,
+        "query": view.query,
+        "made_by": view.made_by,
+        "created_at": to_ms(view.created_at),
+    }
+
+
+@row_of(SAVED_VIEW_PREFIX)
+def read_saved_view(row: Row) -> SavedView:
+    """A saved view from the columns of `saved_view`."""
+    return SavedView(
+        id=SavedViewId(row["id"]),
+        account_id=AccountId(row["account_id"]),
+        person_id=None if row["person_id"] is None else PersonId(row["person_id"]),
+        name=row["name"],
+        query=row["query"],
+        made_by=row["made_by"],
         created_at=from_ms(row["created_at"]),
     )

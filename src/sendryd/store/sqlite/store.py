@@ -26,6 +26,7 @@ from sendryd.store.sqlite.mail.claims import DueScan
 from sendryd.store.sqlite.people.adapter import People
 from sendryd.store.sqlite.people.audited import Audited
 from sendryd.store.sqlite.people.passkeys import Passkeys
+from sendryd.store.sqlite.people.views import SavedViews
 from sendryd.store.sqlite.reports.adapter import Reports
 from sendryd.store.sqlite.templates.adapter import Templates
 from sendryd.store.sqlite.webhooks.adapter import Webhooks
@@ -42,6 +43,7 @@ class SqliteStore(
     Lists,
     People,
     Passkeys,
+    SavedViews,
     Reports,
     Templates,
     Webhooks,

@@ -15,6 +15,9 @@ token_hash, purpose, account_id, membership_id, person_id, created_at, expires_a
 -- columns: passkey
 credential_id, person_id, public_key, sign_count, name, created_at, used_at
 
+-- columns: saved_view
+id, account_id, person_id, name, query, made_by, created_at
+
 -- columns: audit
 id, account_id, actor, address, action, target, before, after, created_at
 
@@ -207,6 +210,22 @@ INSERT INTO spent_challenge (hash, expires_at) VALUES (:hash, :expires_at) ON CO
 -- name: delete_spent_challenges
 -- Deletes challenges that expired before a time.
 DELETE FROM spent_challenge WHERE expires_at < :seen_before;
+
+-- name: insert_saved_view
+-- Keeps a search, unless its owner has one of that name.
+INSERT INTO saved_view ({saved_view}) VALUES ({:saved_view}) ON CONFLICT DO NOTHING;
+
+-- name: count_saved_views
+-- How many searches a person keeps in an account, or the account itself.
+SELECT count(*) FROM saved_view WHERE account_id = :account_id AND person_id IS :person_id;
+
+-- name: list_saved_views
+-- The searches that a person keeps in an account and those that it shares, by name.
+SELECT {saved_view} FROM saved_view WHERE account_id = :account_id AND (person_id = :person_id OR person_id IS NULL) ORDER BY name, id;
+
+-- name: delete_saved_view
+-- Forgets a search that a person keeps, or a shared one.
+DELETE FROM saved_view WHERE account_id = :account_id AND person_id IS :person_id AND id = :id;
 
 -- name: insert_audit
 -- Writes down who changed what.
