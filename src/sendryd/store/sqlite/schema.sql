@@ -554,7 +554,7 @@ CREATE TABLE passkey (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX passkey_person ON passkey (person_id, created_at);
 
--- Searches of the Emails page that people keep. Those of nobody are shared by the account.
+-- Searches of the Emails page that people keep. A row without a person is shared by the account.
 CREATE TABLE saved_view (
     id         INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL REFERENCES account (id),
