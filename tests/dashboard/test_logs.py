@@ -6,14 +6,16 @@ import shlex
 import smtplib
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from sendryd.testing.clients import RestClient, submit
 from sendryd.testing.process import RelayProcess
+from sendryd.testing.waiting import wait_until
 from sendryd.testing.world import SENDING_DOMAIN, World
 
-from .conftest import Answer, Browser
+from .conftest import Answer, Browser, become_owner
 
 pytestmark = pytest.mark.sockets
 
@@ -141,3 +143,47 @@ def test_the_empty_logs_say_how_to_begin(relay: RelayProcess, owner: Browser) ->
     assert owner.get("/log/smtp").status == 200
     assert owner.get("/log/api").status == 200
     assert relay.is_running
+
+
+def test_an_operator_shuts_an_address_out_and_lets_it_in_again(mails: World, reader: Browser, looker: Browser) -> None:
+    refuse(mails, "blocked@example.org")
+    mails.wait_until(lambda: "/log/smtp?block=127.0.0.1" in html.unescape(reader.get("/log/smtp").text))
+    assert "block=" not in looker.get("/log/smtp").text
+    assert looker.send("/log/smtp/block", {"address": "192.0.2.66"}, page="/log/smtp").status == 403
+    page = "/log/smtp?block=192.0.2.66"
+    assert "Open sessions end after their mail" in reader.get(page)
+    for address in ("nonsense", "192.0.2.0/24", "", "192.0.2.66<script>"):
+        wrong = reader.send("/log/smtp/block", {"address": address, "for": "day"}, page=page)
+        assert (wrong.status, "Enter an IPv4 or IPv6 address." in wrong) == (422, True)
+    assert reader.send("/log/smtp/block", {"address": "192.0.2.66", "for": "year"}, page=page).status == 404
+    done = reader.send("/log/smtp/block", {"address": "192.0.2.66", "for": "day", "reason": BAD}, page=page)
+    assert (done.status, done.headers["location"]) == (303, "/log/smtp#blocked")
+    shown = reader.get("/log/smtp")
+    assert 'data-id="192.0.2.66" data-status="blocked"' in shown.text
+    assert "By Mara Lind since" in re.sub(r"<[^>]*>", "", shown.text)
+    assert BAD not in shown.text
+    assert "192.0.2.66" not in looker.get("/log/smtp")
+    assert reader.send("/log/smtp/unblock", {"network": "192.0.2.66"}, page="/log/smtp").status == 303
+    assert "192.0.2.66" not in reader.get("/log/smtp")
+    audit = reader.get("/audit?q=192.0.2.66")
+    assert ("address.blocked" in audit, "address.unblocked" in audit) == (True, True)
+
+
+def test_the_running_program_refuses_a_blocked_address(tmp_path: Path) -> None:
+    def is_refused() -> bool:
+        try:
+            smtplib.SMTP(*relay.smtp).close()
+        except smtplib.SMTPConnectError as error:
+            return error.smtp_code == 554 and "blocked here" in str(error.smtp_error)
+        return False
+
+    with RelayProcess(tmp_path / "data") as relay:
+        owner = become_owner(relay)
+        with smtplib.SMTP(*relay.smtp) as smtp:
+            assert owner.send("/log/smtp/block", {"address": "127.0.0.1", "for": "hour"}, page="/log/smtp?block=127.0.0.1").status == 303
+            assert wait_until(is_refused)
+            with pytest.raises(smtplib.SMTPServerDisconnected):
+                smtp.getreply()  # 421
+                smtp.getreply()
+        assert owner.send("/log/smtp/unblock", {"network": "127.0.0.1"}, page="/log/smtp").status == 303
+        assert wait_until(lambda: not is_refused())

@@ -1,4 +1,4 @@
-"""Searches of the Emails page that people keep, for themselves or for everybody of the account."""
+"""Searches of the Emails page that people keep, for themselves or for the whole account."""
 
 from typing import Final
 
@@ -52,7 +52,7 @@ class SavedViews:
         await store.remove_saved_view(by.account_id, view.person_id, view.id)
 
     def _writing(self, by: By, view: SavedView, action: str, *, is_shared: bool) -> Store:
-        """The audit has what everybody sees; what people keep for themselves is theirs."""
+        """The audit has shared views alone."""
         if not is_shared:
             return self._store
         after = {"name": view.name, "query": view.query}

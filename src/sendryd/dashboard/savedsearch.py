@@ -32,7 +32,7 @@ FAULTS: Final = {
 
 
 async def read_saved(visit: Visit, text: str, *, known: Collection[str]) -> SavedSearches:
-    """The saved views beside the search `text`. `known` are the searches that the page offers to everybody."""
+    """The saved views beside the search `text`. `known` are the searches that the page offers by itself."""
     views = await saved_views(visit).list(visit.author, visit.me.signed_in.person.id)
     here = next((each for each in views if each.query == text), None)
     return SavedSearches(

@@ -35,7 +35,9 @@ class LimitReached(StoreError):
     """The account has reached its limit of these rows; nothing was stored."""
 
     def __init__(self, limit: int, what: str, advice: str) -> None:
-        super().__init__(f"the account has {limit} {what}{'' if limit == 1 else 's'}, the most that it may have: {advice}")
+        super().__init__(
+            f"the account has {limit} {what}{'' if limit == 1 else 'es' if what.endswith('s') else 's'}, the most that it may have: {advice}"
+        )
 
 
 class NotFound(StoreError):

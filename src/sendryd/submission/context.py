@@ -13,6 +13,7 @@ from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.metrics import Metrics
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
+from sendryd.submission.blocklist import Blocklist
 from sendryd.submission.refusals import RefusalBook
 
 
@@ -31,5 +32,6 @@ class SessionContext:
     metrics: Metrics
     mail_log: MailLog
     refusals: RefusalBook
+    blocklist: Blocklist
     sessions: SmtpSessions
     clock: Clock

@@ -5,9 +5,10 @@ Reads: sockets.
 Writes: nothing but replies of its own to connections over a limit.
 Strategy: one task for each connection; what a stranger may hold is limited for each address, and less so once a key is logged in.
 When things fail: a session that fails ends alone.
+An address that a person has blocked gets 554 5.7.1 in place of the greeting.
 Limits: connections in all, for each address, and unauthenticated ones for each address; beyond them 421 4.7.0 and closed. IPv6 addresses
 count by their /64.
-Standards: RFC 6409 (submission), RFC 8314 (implicit TLS).
+Standards: RFC 5321 §3.1 (554 as a greeting), RFC 6409 (submission), RFC 8314 (implicit TLS).
 """
 
 import asyncio
@@ -22,7 +23,10 @@ from sendryd.policy.refusal import Refusal, RefusalKey
 from sendryd.runtime.draining import drain
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.tcp import TcpStream
+from sendryd.smtp.reply import Reply
+from sendryd.submission import replies
 from sendryd.submission.context import SessionContext
+from sendryd.submission.refusals import CONNECTION, Client
 from sendryd.submission.session import Session
 
 BACKLOG: Final = 1024  # connections that the kernel queues while the process is busy
@@ -71,13 +75,12 @@ class Listener:
 
     def _start(self, stream: TcpStream, *, is_implicit_tls: bool) -> None:
         network = network_of(stream.peer.host)
+        if self._context.blocklist.holds(stream.peer.host):
+            self._context.refusals.add(replies.BLOCKED, CONNECTION, Client(stream.peer.host, "", is_implicit_tls, None), ("", ()))
+            self._refuse(stream, replies.BLOCKED, is_implicit_tls=is_implicit_tls)
+            return
         if self._is_over_limit(network):
-            self._context.metrics.connections_refused.inc()
-            if not is_implicit_tls:
-                stream.write(Refusal(RefusalKey.TOO_MANY_CONNECTIONS).smtp.encoded)
-            task = asyncio.get_running_loop().create_task(stream.aclose())
-            self._closing.add(task)  # the loop keeps only weak references to tasks
-            task.add_done_callback(self._closing.discard)
+            self._refuse(stream, Refusal(RefusalKey.TOO_MANY_CONNECTIONS).smtp, is_implicit_tls=is_implicit_tls)
             return
         self._by_network[network] += 1
         self._unauthenticated[network] += 1
@@ -87,6 +90,20 @@ class Listener:
         self._sessions[session] = task
         if self._is_stopping:
             session.request_stop()
+
+    def _refuse(self, stream: TcpStream, reply: Reply, *, is_implicit_tls: bool) -> None:
+        self._context.metrics.connections_refused.inc()
+        if not is_implicit_tls:
+            stream.write(reply.encoded)
+        task = asyncio.get_running_loop().create_task(stream.aclose())
+        self._closing.add(task)  # the loop keeps only weak references to tasks
+        task.add_done_callback(self._closing.discard)
+
+    def end_blocked(self) -> None:
+        """Ends the sessions of blocked addresses, each after its transaction."""
+        for session in tuple(self._sessions):
+            if self._context.blocklist.holds(session.address):
+                session.request_stop()
 
     def _is_over_limit(self, network: str) -> bool:
         limits = self._limits

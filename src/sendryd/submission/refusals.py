@@ -37,6 +37,7 @@ _AFTER_MAIL: Final = frozenset({"RCPT", "DATA", "BDAT"})
 _PATH: Final = re.compile(r"<([^<>\s]{1,320})>")
 
 CONTENT: Final = "content"  # the step after DATA
+CONNECTION: Final = "connection"  # the step before all others
 
 log = get_logger("submission")
 

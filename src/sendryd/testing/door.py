@@ -25,9 +25,10 @@ from sendryd.runtime.stream import TlsInfo
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.runtime.wakeup import Wakeup
 from sendryd.smtp.server import ServerLimits
-from sendryd.store.base import AcceptStore, AccountStore, DomainCheck, NewMessage
+from sendryd.store.base import AcceptStore, AccountStore, DomainCheck, NewMessage, RefusalStore
 from sendryd.store.errors import StoreError
 from sendryd.store.memory import MemoryStore
+from sendryd.submission.blocklist import Blocklist
 from sendryd.submission.context import SessionContext
 from sendryd.submission.refusals import RefusalBook
 from sendryd.testing.samples import ACCOUNT, Samples
@@ -124,6 +125,7 @@ class Door:
             metrics=self.metrics,
             mail_log=self.mail_log,
             refusals=self.refusals,
+            blocklist=Blocklist(cast("RefusalStore", self.store), self.clock),
             sessions=self.sessions,
             clock=self.clock,
         )

@@ -1,5 +1,6 @@
 """The role `smtp`: the listeners of submission and of port 25."""
 
+from functools import partial
 from typing import Final
 
 from sendryd.app.build import Basics
@@ -13,6 +14,7 @@ from sendryd.inbound.sharing import ContentShares, MessageRates
 from sendryd.policy.penalty import FailureLog
 from sendryd.runtime.tls import ServerCertificate
 from sendryd.smtp.server import ServerLimits
+from sendryd.submission.blocklist import Blocklist
 from sendryd.submission.context import SessionContext
 from sendryd.submission.listener import ConnectionLimits, Listener
 from sendryd.submission.refusals import RefusalBook, RefusalWriter
@@ -24,6 +26,8 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
     """The submission listeners."""
     settings = basics.settings
     refusals = RefusalBook(basics.clock, basics.ids)
+    blocklist = Blocklist(basics.store, basics.clock)
+    await blocklist.refresh()
     writer = RefusalWriter(refusals, basics.store, basics.clock)
     running.daemons.append(writer.run)
     running.stops.append(writer.stop)
@@ -39,6 +43,7 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
         metrics=basics.metrics,
         mail_log=basics.mail_log,
         refusals=refusals,
+        blocklist=blocklist,
         sessions=shared.smtp_sessions,
         clock=basics.clock,
     )
@@ -48,6 +53,7 @@ async def start_smtp(basics: Basics, running: Running, shared: Shared, certifica
         unauthenticated_per_address=settings.smtp_max_connections_unauthenticated_per_address,
     )
     listener = Listener(context, limits)
+    running.daemons.append(partial(blocklist.run, listener.end_blocked))
     shared.smtp_sessions.is_listening = True
     for sock in sockets.smtp:
         await listener.listen(sock)

@@ -14,6 +14,7 @@ from sendryd.accounts.errors import BadField
 from sendryd.accounts.explanations import Surroundings, explain_delivery, read_surroundings
 from sendryd.dashboard.app import Page, Show
 from sendryd.dashboard.laneview import LaneView, hand_view, lane_view, limit_views
+from sendryd.dashboard.lengths import LENGTHS
 from sendryd.dashboard.live import Source
 from sendryd.dashboard.pages import bulk
 from sendryd.dashboard.snippets import schedule
@@ -38,13 +39,6 @@ PAGE: Final = 50  # mails of a destination on a page
 MAX_EVENTS: Final = 1000  # of a message, to explain one delivery
 MAX_DIGITS: Final = 9
 MOST_LIMITS: Final = 20  # lines of the history
-LENGTHS: Final[Mapping[str, timedelta | None]] = {
-    "": None,
-    "hour": timedelta(hours=1),
-    "4hours": timedelta(hours=4),
-    "day": timedelta(days=1),
-    "week": timedelta(days=7),
-}  # of a pause or a limit; None: until somebody ends it
 MOST_LANES: Final = 100  # the latest: among them is the last success
 LATELY: Final = timedelta(days=1)  # what left before says nothing about now
 AT_ONCE: Final = 1000  # mails that are changed while the browser waits; more become a job with a page of its own

@@ -16,7 +16,7 @@ from sendryd.store.errors import Conflict, LimitReached, NotFound
 
 
 async def keep(visit: Visit) -> Response:
-    """`POST /emails/views`: a name for the search. Everybody keeps their own; who works also shares."""
+    """`POST /emails/views`: a name for the search. A viewer keeps their own; sharing takes the right to work."""
     query, is_shared = visit.fields.get("q", ""), visit.fields.get("shared") == "yes"
     if is_shared and not visit.me.may(Right.WORK):
         return visit.show("missing.html", "missing", {}, status=403)

@@ -1,23 +1,30 @@
-"""SMTP log: who came to the door, what they did, and what was refused with which reply."""
+"""SMTP log: who came to the door, what they did, what was refused with which reply, and who is shut out."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from sendryd.accounts.address_blocks import AddressBlocks
+from sendryd.accounts.errors import BadField
 from sendryd.accounts.smtp_sessions import SmtpSession, SmtpSums
 from sendryd.dashboard.app import Page
+from sendryd.dashboard.lengths import LENGTHS
 from sendryd.dashboard.live import Source
 from sendryd.dashboard.refused import domain_of, whose
 from sendryd.dashboard.snippets import try_door
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
+from sendryd.model.blockedaddress import BlockedAddress
 from sendryd.model.ids import API_KEY_PREFIX, SMTP_REFUSAL_PREFIX, SmtpRefusalId, format_id, parse_id
 from sendryd.model.smtprefusal import SmtpRefusal
 from sendryd.policy.explain.words import count, span
 from sendryd.policy.refusal import RefusalKey
+from sendryd.policy.rights import Right
+from sendryd.store.errors import LimitReached, NotFound
 
 PAGE: Final = 50
 PARTS: Final = {"smtp-sessions": "smtp_sessions.html", "smtp-refusals": "smtp_refusals.html"}
@@ -69,6 +76,17 @@ class SumsRow:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockedRow:
+    """An address that is shut out."""
+
+    network: str
+    by: str
+    reason: str
+    since: Moment
+    until: Moment | None
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """A choice of what is shown."""
@@ -82,7 +100,44 @@ WORDS: Final = (Word("", "Everything"), Word("sessions", "Sessions"), Word("refu
 
 async def show(visit: Visit) -> Response:
     """`GET /log/smtp`."""
-    return visit.show("smtp_log.html", "smtp-log", await _read(visit))
+    return await _show(visit, blocking=visit.query("block")[:MAX_SEARCH])
+
+
+async def block(visit: Visit) -> Response:
+    """`POST /log/smtp/block`: refuses connections from an address."""
+    address, fields = visit.fields.get("address", ""), visit.fields
+    if fields.get("for", "") not in LENGTHS:
+        return visit.show("missing.html", "missing", {}, status=404)
+    try:
+        await _blocks(visit).block(visit.author, address, reason=fields.get("reason", ""), length=LENGTHS[fields.get("for", "")])
+    except BadField as error:
+        return await _show(visit, blocking=address, wrong=str(error), status=422)
+    except LimitReached as error:
+        return await _show(visit, blocking=address, wrong=f"It is not blocked: {error}.", status=409)
+    return visit.go("/log/smtp#blocked")
+
+
+async def unblock(visit: Visit) -> Response:
+    """`POST /log/smtp/unblock`: lets an address in again."""
+    with suppress(NotFound):  # its time has ended, or somebody else was faster
+        await _blocks(visit).unblock(visit.author, visit.fields.get("network", ""))
+    return visit.go("/log/smtp")
+
+
+async def _show(visit: Visit, *, blocking: str, wrong: str = "", status: int = 200) -> Response:
+    values = {**await _read(visit), "blocking": blocking, "wrong": wrong, "reason": visit.fields.get("reason", ""), "blocked": ()}
+    if visit.me.may(Right.OPERATE):
+        values["blocked"] = tuple(_blocked(each) for each in await _blocks(visit).list())
+    return visit.show("smtp_log.html", "smtp-log", values, status=status)
+
+
+def _blocks(visit: Visit) -> AddressBlocks:
+    return AddressBlocks(visit.needs.store, clock=visit.needs.clock, ids=visit.needs.ids)
+
+
+def _blocked(each: BlockedAddress) -> BlockedRow:
+    until = moment_of(each.until) if each.until else None
+    return BlockedRow(network=each.network, by=each.by, reason=each.reason, since=moment_of(each.since), until=until)
 
 
 async def _read(visit: Visit) -> Mapping[str, object]:
@@ -164,4 +219,8 @@ def _row(refusal: SmtpRefusal) -> Row:
     )
 
 
-PAGES: Final = (Page(path="/log/smtp", get=show, live=Source(page="smtp-log", read=_read, parts=PARTS)),)
+PAGES: Final = (
+    Page(path="/log/smtp", get=show, live=Source(page="smtp-log", read=_read, parts=PARTS)),
+    Page(path="/log/smtp/block", post=block, needs_to_change=Right.OPERATE),
+    Page(path="/log/smtp/unblock", post=unblock, needs_to_change=Right.OPERATE),
+)

@@ -1,9 +1,12 @@
-"""Scheduled reports, the logs of both doors, and rows of `scheduled_report`, `api_request` and `smtp_refusal`."""
+"""Scheduled reports, the logs of both doors, and rows of `scheduled_report`, `api_request`, `smtp_refusal`
+and `blocked_address`.
+"""
 
 import json
 from typing import Any
 
 from sendryd.model.apirequest import ApiRequest
+from sendryd.model.blockedaddress import BlockedAddress
 from sendryd.model.ids import (
     API_REQUEST_PREFIX,
     REPORT_PREFIX,
@@ -17,7 +20,7 @@ from sendryd.model.ids import (
 from sendryd.model.report import ReportFrequency, ScheduledReport
 from sendryd.model.smtprefusal import SmtpRefusal
 from sendryd.store.codec.reading import Row, row_of
-from sendryd.store.codec.values import clean, clean_or_none, from_ms, to_json, to_ms
+from sendryd.store.codec.values import clean, clean_or_none, from_ms, from_ms_or_none, to_json, to_ms, to_ms_or_none
 
 
 def report_row(report: ScheduledReport) -> dict[str, Any]:
@@ -116,4 +119,26 @@ def read_refusal(row: Row) -> SmtpRefusal:
         recipients=tuple(row["recipient"].split()),
         more=row["more"],
         created_at=from_ms(row["created_at"]),
+    )
+
+
+def blocked_row(blocked: BlockedAddress) -> dict[str, Any]:
+    """The columns of a blocked address."""
+    return {
+        "network": blocked.network,
+        "blocked_by": blocked.by,
+        "reason": blocked.reason,
+        "blocked_at": to_ms(blocked.since),
+        "ends_at": to_ms_or_none(blocked.until),
+    }
+
+
+def read_blocked(row: Row) -> BlockedAddress:
+    """A blocked address."""
+    return BlockedAddress(
+        network=row["network"],
+        by=row["blocked_by"],
+        reason=row["reason"],
+        since=from_ms(row["blocked_at"]),
+        until=from_ms_or_none(row["ends_at"]),
     )

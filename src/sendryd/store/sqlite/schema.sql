@@ -612,6 +612,15 @@ CREATE TABLE smtp_refusal (
     created_at   INTEGER NOT NULL
 ) STRICT;
 
+-- Addresses whose connections the submission door refuses, because a person has blocked them.
+CREATE TABLE blocked_address (
+    network    TEXT PRIMARY KEY,  -- an IPv4 address or the /64 of an IPv6 address
+    blocked_by TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    blocked_at INTEGER NOT NULL,
+    ends_at    INTEGER  -- NULL: it holds until somebody lifts it
+) STRICT, WITHOUT ROWID;
+
 -- Destinations that a person has paused: nothing is tried until somebody lets the mail go on.
 CREATE TABLE paused_destination (
     domain    TEXT PRIMARY KEY,

@@ -7,6 +7,9 @@ id, account_id, frequency, recipients, created_at, due_at
 -- columns: request
 id, account_id, api_key_id, method, path, status_code, request_body, response_body, duration_ms, user_agent, created_at
 
+-- columns: blocked
+network, blocked_by, reason, blocked_at, ends_at
+
 -- columns: refusal
 id, account_id, api_key_id, address, helo, is_encrypted, step, cause, reply, sender, recipient, more, created_at
 
@@ -79,6 +82,27 @@ SELECT {refusal} FROM smtp_refusal
 WHERE id < :before AND (:account_id IS NULL OR account_id = :account_id)
   AND (:pattern IS NULL OR recipient LIKE :pattern ESCAPE '\' OR sender LIKE :pattern ESCAPE '\' OR address LIKE :pattern ESCAPE '\')
 ORDER BY id DESC LIMIT :limit;
+
+-- name: put_blocked_address
+-- Blocks an address, or changes its block.
+INSERT INTO blocked_address ({blocked}) VALUES ({:blocked})
+ON CONFLICT (network) DO UPDATE SET blocked_by = :blocked_by, reason = :reason, blocked_at = :blocked_at, ends_at = :ends_at;
+
+-- name: delete_ended_blocks
+-- Forgets blocks whose time has ended.
+DELETE FROM blocked_address WHERE ends_at <= :moment;
+
+-- name: count_blocked_addresses
+-- How many addresses are blocked.
+SELECT count(*) FROM blocked_address;
+
+-- name: delete_blocked_address
+-- Lets an address in again.
+DELETE FROM blocked_address WHERE network = :network;
+
+-- name: list_blocked_addresses
+-- All blocks.
+SELECT {blocked} FROM blocked_address ORDER BY network;
 
 -- name: has_many_events
 -- Whether more events than some follow one.

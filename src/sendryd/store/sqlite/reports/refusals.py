@@ -5,13 +5,16 @@ from datetime import datetime
 
 import apsw
 
+from sendryd.model.blockedaddress import BlockedAddress
 from sendryd.model.ids import SMTP_REFUSAL_PREFIX, AccountId, SmtpRefusalId
 from sendryd.model.smtprefusal import SmtpRefusal
 from sendryd.store.base import Page
-from sendryd.store.codec.reports import read_refusal, refusal_row
-from sendryd.store.codec.values import contains, first_id, id_below
+from sendryd.store.codec.reports import blocked_row, read_blocked, read_refusal, refusal_row
+from sendryd.store.codec.values import contains, first_id, id_below, to_ms
+from sendryd.store.errors import NotFound
+from sendryd.store.rules import check_limit
 from sendryd.store.sqlite.engine.database import Database
-from sendryd.store.sqlite.engine.statements import change
+from sendryd.store.sqlite.engine.statements import change, fetch_rows, fetch_value
 from sendryd.store.sqlite.reports.queries import SQL
 
 
@@ -45,3 +48,22 @@ class Refusals:
         }
         rows = await self._database.search_rows(SQL["page_smtp_refusals"], SMTP_REFUSAL_PREFIX, **values)
         return self._database.unreadable.page(rows, read_refusal, limit)
+
+    async def block_address(self, blocked: BlockedAddress, *, limit: int) -> None:
+        def action(connection: apsw.Connection, _batch: object) -> None:
+            change(connection, SQL["delete_ended_blocks"], moment=to_ms(blocked.since))
+            change(connection, SQL["put_blocked_address"], **blocked_row(blocked))
+            check_limit(fetch_value(connection, SQL["count_blocked_addresses"]), limit, "blocked address", "let one in again first")
+
+        await self._database.write(action)
+
+    async def unblock_address(self, network: str) -> None:
+        def action(connection: apsw.Connection, _batch: object) -> None:
+            if not change(connection, SQL["delete_blocked_address"], network=network):
+                raise NotFound("the address is not blocked")
+
+        await self._database.write(action)
+
+    async def list_blocked_addresses(self) -> list[BlockedAddress]:
+        rows = await self._database.read(lambda connection: fetch_rows(connection, SQL["list_blocked_addresses"]))
+        return [read_blocked(row) for row in rows]
