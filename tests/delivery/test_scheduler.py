@@ -20,6 +20,7 @@ from sendryd.delivery.worker import Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DeliveryId
 from sendryd.model.lane import LimitCause
+from sendryd.model.message import MessageClass
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.policy.replies.verdict import Category, Kind, local_verdict
 from sendryd.policy.retry import RetryPlan
@@ -33,7 +34,7 @@ from sendryd.store.base import Claim, Lease, LimitedDestination, MailStore, NewM
 from sendryd.store.errors import LeaseLost
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
-from sendryd.testing.samples import NOW, OWNER, Samples
+from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples, claim_of
 from sendryd.testing.stores import open_new_store
 
 PLAN = RetryPlan((timedelta(hours=1),), timedelta(hours=72))
@@ -133,15 +134,17 @@ class Engine:
     def message(self, domain: str = "one.test", lease: Lease | None = None) -> NewMessage:
         return self.samples.message([f"u@{domain}"], created_at=self.clock.now(), lease=lease)
 
+    def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
+        return self.scheduler.reserve(domains, size, account_id=ACCOUNT, priority=MessageClass.TRANSACTIONAL)
+
     async def hand_over(self, domain: str = "one.test") -> bool:
         """As the door does it; False if there was no room."""
-        lease = self.scheduler.reserve([domain], 100)
+        lease = self.reserve([domain], 100)
         if lease is None:
             return False
         new = self.message(domain, lease)
         await self.store.accept(new)
-        claimed = Claim(message=new.message, domain=domain, deliveries=tuple(new.deliveries), lease=lease)  # type: ignore[arg-type]
-        self.scheduler.offer(lease, [claimed], new.content)
+        self.scheduler.offer(lease, [claim_of(new, lease)], new.content)
         return True
 
     async def wait_for(self, count: int) -> None:
@@ -235,7 +238,7 @@ async def test_while_outcomes_cannot_be_stored_no_attempt_follows_another() -> N
 async def test_a_stop_waits_until_what_came_during_it_is_given_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.worker.gate.clear()
     assert await engine.hand_over()
-    lease = engine.scheduler.reserve(["one.test"], 100)
+    lease = engine.reserve(["one.test"], 100)
     assert lease is not None
     await asyncio.sleep(0)
     release = engine.store.release
@@ -250,7 +253,7 @@ async def test_a_stop_waits_until_what_came_during_it_is_given_back(engine: Engi
     await asyncio.sleep(0)
     new = engine.message("one.test", lease)
     await engine.store.accept(new)
-    engine.scheduler.offer(lease, [Claim(message=new.message, domain="one.test", deliveries=tuple(new.deliveries), lease=lease)], b"")  # type: ignore[arg-type]
+    engine.scheduler.offer(lease, [claim_of(new, lease)], b"")
     engine.worker.gate.set()
     await stopping
     counts = await engine.store.count_queue()
@@ -258,18 +261,18 @@ async def test_a_stop_waits_until_what_came_during_it_is_given_back(engine: Engi
 
 
 async def test_a_large_content_is_handed_over_without_being_kept(engine: Engine) -> None:
-    lease = engine.scheduler.reserve(["one.test"], MAX_HELD + 1)
+    lease = engine.reserve(["one.test"], MAX_HELD + 1)
     assert lease is not None
     assert engine.scheduler.statistics()["held_octets"] == 0
     engine.scheduler.cancel_reservation(lease)
 
 
 async def test_content_in_memory_is_bounded(engine: Engine) -> None:
-    first = engine.scheduler.reserve(["one.test"], MAX_HELD)
+    first = engine.reserve(["one.test"], MAX_HELD)
     assert first is not None
-    assert engine.scheduler.reserve(["two.test"], 1) is None
+    assert engine.reserve(["two.test"], 1) is None
     engine.scheduler.cancel_reservation(first)
-    assert engine.scheduler.reserve(["two.test"], 1) is not None
+    assert engine.reserve(["two.test"], 1) is not None
 
 
 async def test_failures_suspend_a_lane_and_the_rest_goes_back_uncounted(engine: Engine) -> None:
@@ -312,13 +315,13 @@ async def test_a_smart_host_is_one_lane() -> None:
 
 
 async def test_recipients_over_the_limit_of_a_transaction_are_attempts_of_their_own(engine: Engine) -> None:
-    lease = engine.scheduler.reserve(["one.test"], 100)
+    lease = engine.reserve(["one.test"], 100)
     assert lease is not None
     new = engine.samples.message([f"u{number}@one.test" for number in range(120)], created_at=engine.clock.now(), lease=lease)
     await engine.store.accept(new)
     engine.scheduler.offer(
         lease,
-        [Claim(message=new.message, domain="one.test", deliveries=tuple(new.deliveries), lease=lease)],  # type: ignore[arg-type]
+        [claim_of(new, lease)],
         new.content,
     )
     await engine.wait_for(3)
@@ -431,12 +434,12 @@ async def test_a_stop_waits_for_every_attempt_though_lanes_end_meanwhile(tmp_pat
 
 
 async def test_what_is_accepted_while_the_program_stops_is_left_for_the_next_start(engine: Engine) -> None:
-    lease = engine.scheduler.reserve(["one.test"], 100)
+    lease = engine.reserve(["one.test"], 100)
     assert lease is not None
     await engine.scheduler.stop()
     new = engine.message("one.test", lease)
     await engine.store.accept(new)
-    engine.scheduler.offer(lease, [Claim(message=new.message, domain="one.test", deliveries=tuple(new.deliveries), lease=lease)], b"")  # type: ignore[arg-type]
+    engine.scheduler.offer(lease, [claim_of(new, lease)], b"")
     async with asyncio.timeout(60):
         while (await engine.store.count_queue())[DeliveryState.QUEUED] != 1:
             await asyncio.sleep(0.001)
@@ -470,7 +473,7 @@ async def test_attempts_and_waiting_claims_keep_their_leases_however_long_that_t
 async def test_a_lease_that_no_attempt_knows_of_is_returned_at_the_second_look() -> None:
     clock = ManualClock()
     engine = Engine(clock=clock)
-    lost, kept = Lease(token=1, owner=OWNER), engine.scheduler.reserve(["one.test"], 100)
+    lost, kept = Lease(token=1, owner=OWNER), engine.reserve(["one.test"], 100)
     assert kept is not None
     for lease in (lost, kept):  # one whose task was cut off after the commit, one that is being accepted
         await engine.store.accept(engine.message(lease=lease))
@@ -521,14 +524,11 @@ async def step() -> None:
 
 async def hand_over_to_many(engine: Engine, domains: Sequence[str]) -> None:
     """One message to a recipient at each domain."""
-    lease = engine.scheduler.reserve(domains, 100)
+    lease = engine.reserve(domains, 100)
     assert lease is not None
     new = engine.samples.message([f"u@{domain}" for domain in domains], created_at=engine.clock.now(), lease=lease)
     await engine.store.accept(new)
-    claims = [
-        Claim(message=new.message, domain=each.domain, deliveries=(each,), lease=lease)  # type: ignore[arg-type]
-        for each in new.deliveries
-    ]
+    claims = [claim_of(replace(new, deliveries=(each,)), lease) for each in new.deliveries]
     engine.scheduler.offer(lease, claims, new.content)
 
 

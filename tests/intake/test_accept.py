@@ -112,7 +112,7 @@ class RecordingHandoff:
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
+    def reserve(self, domains: Sequence[str], size: int, **others: object) -> Lease | None:
         self.notes.append(f"reserve {','.join(domains)}")
         return Lease(token=7, owner=OWNER) if "full.test" not in domains else None
 
@@ -169,10 +169,10 @@ async def test_what_is_prepared_holds_no_room_until_it_is_committed() -> None:
 
 async def test_a_batch_that_breaks_off_gives_back_what_it_reserved() -> None:
     class BreakingHandoff(RecordingHandoff):
-        def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
+        def reserve(self, domains: Sequence[str], size: int, **others: object) -> Lease | None:
             if "two.test" in domains:
                 raise RuntimeError("out of order")
-            return super().reserve(domains, size)
+            return super().reserve(domains, size, **others)
 
     handoff = BreakingHandoff()
     door = await Door(handoff=handoff).open()

@@ -2,16 +2,18 @@
 
 Strategy: a lane has a window of attempts that grows with success; after failures in a row it is suspended (`policy.throttle`). A destination without
 a recent success is cold (`delivery.places`), and so is one whose attempts stall. A lane of which nothing is known that a new one would not start
-with is dropped.
+with is dropped. Accounts and classes take turns in it (`policy.fairness`), and one that has little waiting finds room where others have filled the lane.
 Limits: claims of a lane, waiting or under way.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sendryd.delivery.places import Places
+from sendryd.model.ids import AccountId
+from sendryd.model.message import MessageClass
+from sendryd.policy.fairness import FairQueue, cost_of
 from sendryd.policy.routing import ANY_DOMAIN, lane_key
 from sendryd.policy.throttle import Lane, Signal, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.clock import Clock
@@ -22,6 +24,7 @@ from sendryd.store.base import Claim
 # its content, about a third of an attempt.
 WAITING_FACTOR: Final = 10
 COLD_WAITING: Final = 20  # claims of a lane without a recent success: it starts one or two at a time
+FEW_WAITING: Final = 4  # claims that each account and class may have in a lane that others have filled
 LANE_MEMORY: Final = 600.0  # seconds for which failures of a next hop are remembered that is neither used nor suspended
 STALL_TIME: Final = 60.0  # seconds of an attempt, beside what its content may take: a session that goes on has ended by then
 STALL_RATE: Final = 64 * 1024  # octets of content in a second: a slow line is no stall
@@ -48,7 +51,7 @@ class LaneState:
     is_looking_up: bool = False
     recording: int = 0  # attempts whose outcomes are being stored
     reserved: int = 0  # claims that the door may hand over
-    waiting: deque[tuple[Claim, Held | None]] = field(default_factory=deque)
+    waiting: FairQueue[tuple[Claim, Held | None]] = field(default_factory=FairQueue)
     used: float = 0.0  # when an attempt last ended
     stalls: dict[tuple[int, int], float] = field(default_factory=dict)  # when each attempt under way counts as stalled, by `claim_key`
 
@@ -111,26 +114,24 @@ class Lanes:
     # The waiting claims.
 
     def enqueue(self, claim: Claim, held: Held | None) -> LaneState:
-        """Puts a claim at the end of its lane."""
+        """Puts a claim into its lane, where accounts and classes take turns."""
         state = self.open(lane_key(claim.domain, has_smart_host=self._has_smart_host))
-        state.waiting.append((claim, held))
+        message = claim.message
+        state.waiting.put(message.account_id, claim.priority, cost_of(message.size), (claim, held))
         self.waiting += 1
         return state
 
     def dequeue(self, state: LaneState) -> tuple[Claim, Held | None]:
-        """Takes the claim that has waited longest."""
+        """Takes the claim whose turn it is."""
         self.waiting -= 1
-        return state.waiting.popleft()
+        return state.waiting.take()
 
     def take_paused(self) -> list[tuple[Claim, Held | None]]:
         """Takes the waiting claims of paused domains out of their lanes."""
         taken = []
         for state in self._lanes.values():
-            found = [each for each in state.waiting if each[0].domain in self.paused]
-            if found:
-                state.waiting = deque(each for each in state.waiting if each[0].domain not in self.paused)
-                self.waiting -= len(found)
-                taken += found
+            taken += state.waiting.take_all(lambda each: each[0].domain in self.paused)
+        self.waiting -= len(taken)
         return taken
 
     def most_waiting(self, state: LaneState, now: float) -> int:
@@ -141,6 +142,12 @@ class Lanes:
     def is_full(self, state: LaneState, now: float) -> bool:
         """It takes no more claims: it is suspended, or has as many as it can start soon."""
         return state.lane.is_suspended(now) or state.load >= self.most_waiting(state, now)
+
+    def has_turn(self, state: LaneState, account_id: AccountId, priority: MessageClass, now: float) -> bool:
+        """Whether the lane, full as it is, takes a claim of an account and class that have few in it: what others have waiting is no reason to wait."""
+        if state.lane.is_suspended(now) or state.load >= 2 * self.most_waiting(state, now):
+            return False
+        return state.waiting.waiting_of(account_id, priority) < FEW_WAITING
 
     def full(self, now: float) -> frozenset[str]:
         """The keys of lanes that take no more claims."""

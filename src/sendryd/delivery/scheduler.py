@@ -30,6 +30,8 @@ from sendryd.delivery.lanes import Held, Lanes, LaneState
 from sendryd.delivery.leases import HeldLeases
 from sendryd.delivery.places import Places
 from sendryd.delivery.worker import Worker
+from sendryd.model.ids import AccountId
+from sendryd.model.message import MessageClass
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import NextHop
 from sendryd.runtime.budget import Share
@@ -128,7 +130,7 @@ class Scheduler:
 
     # What the door hands over.
 
-    def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
+    def reserve(self, domains: Sequence[str], size: int, *, account_id: AccountId, priority: MessageClass) -> Lease | None:
         """Room for a new message; None if the database has to keep it for the time being."""
         if self._is_stopping or self._worker.unrecorded:
             return None
@@ -140,7 +142,7 @@ class Scheduler:
             if self._lanes.waiting >= MAX_WAITING and self._lanes.is_cold(key, now):
                 return None
             state = self._lanes.find(key)
-            if state is not None and self._lanes.is_full(state, now):
+            if state is not None and self._lanes.is_full(state, now) and not self._lanes.has_turn(state, account_id, priority, now):
                 return None
         held = size if size <= MAX_HELD else 0
         if not self._memory.try_take(held):
@@ -203,7 +205,7 @@ class Scheduler:
             if not most:
                 self._places.wait(key, is_cold=is_cold, is_idle=not state.busy)
                 return
-            if not self._places.take(key, state.waiting[0][0].message.id, is_cold=is_cold, is_idle=not state.busy):
+            if not self._places.take(key, state.waiting.peek()[0].message.id, is_cold=is_cold, is_idle=not state.busy):
                 return
             most -= 1
             claim, held = self._lanes.dequeue(state)

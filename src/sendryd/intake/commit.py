@@ -119,7 +119,9 @@ class Committer:
         if self._handoff is None or message.mode is not KeyMode.LIVE or message.scheduled_at is not None:
             return new
         domains = [delivery.domain for delivery in new.deliveries if delivery.state is DeliveryState.QUEUED]
-        lease = self._handoff.reserve(domains, message.size) if domains else None
+        if not domains:
+            return new
+        lease = self._handoff.reserve(domains, message.size, account_id=message.account_id, priority=new.priority)
         if lease is None:
             return new
         leased = tuple(replace(each, state=DeliveryState.LEASED) if each.state is DeliveryState.QUEUED else each for each in new.deliveries)

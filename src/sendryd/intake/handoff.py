@@ -7,6 +7,8 @@ that it can start soon; all others are queued in the database.
 from collections.abc import Sequence
 from typing import Protocol
 
+from sendryd.model.ids import AccountId
+from sendryd.model.message import MessageClass
 from sendryd.store.base import Claim, Lease
 
 
@@ -17,7 +19,7 @@ class Handoff(Protocol):
     it queues in the store and rings the doorbell of the others.
     """
 
-    def reserve(self, domains: Sequence[str], size: int) -> Lease | None:
+    def reserve(self, domains: Sequence[str], size: int, *, account_id: AccountId, priority: MessageClass) -> Lease | None:
         """Reserves room for one delivery to each domain with content of this size; None: the database queues it."""
         ...
 

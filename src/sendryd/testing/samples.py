@@ -10,7 +10,7 @@ from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, ApiKeyId, DeliveryId, DomainId, EventId, MessageId, WebhookId
 from sendryd.model.message import Message, MessageClass
 from sendryd.model.webhook import Webhook, WebhookEvent
-from sendryd.store.base import Lease, NewApiKey, NewDelivery, NewDomain, NewEvent, NewMessage, Owner
+from sendryd.store.base import Claim, ClaimedDelivery, Lease, NewApiKey, NewDelivery, NewDomain, NewEvent, NewMessage, Owner
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ACCOUNT = AccountId(1)
@@ -130,3 +130,21 @@ class Samples:
             created_at=NOW,
             updated_at=NOW,
         )
+
+
+def claim_of(new: NewMessage, lease: Lease) -> Claim:
+    """The claim of a message to one domain, as the door hands it over."""
+    deliveries = tuple(
+        ClaimedDelivery(
+            id=each.id,
+            forward_path=each.forward_path,
+            domain=each.domain,
+            attempts=0,
+            is_in_doubt=False,
+            notify=each.notify,
+            orcpt=each.orcpt,
+            priority=new.priority,
+        )
+        for each in new.deliveries
+    )
+    return Claim(message=new.message, domain=deliveries[0].domain, deliveries=deliveries, lease=lease)

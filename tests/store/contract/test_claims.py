@@ -7,6 +7,8 @@ from datetime import timedelta
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
+from sendryd.model.ids import AccountId
+from sendryd.model.message import MessageClass
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.store.base import Claim, Lease, MailStore, Outcome, Owner
 from sendryd.testing.samples import NOW, Samples
@@ -69,6 +71,31 @@ async def test_busy_domains_and_crowded_ones_are_stepped_over(store: MailStore, 
     assert sorted(each.domain for each in claims) == [f"alive{number}.test" for number in range(5)]
     claims = await claim(store, samples.lease(), per_domain=3)
     assert len(claims) == 3
+
+
+async def test_an_account_with_a_backlog_does_not_keep_another_one_waiting(store: MailStore, samples: Samples) -> None:
+    other = AccountId(2)
+    await store.ensure_account(other, "other", NOW)
+    for number in range(60):
+        await store.accept(samples.message(["u@one.test"], created_at=NOW - timedelta(hours=2) + timedelta(seconds=number)))
+    late = samples.message(["u@one.test"], account_id=other, created_at=NOW - timedelta(minutes=1))
+    await store.accept(late)
+    taken: list[Claim] = []
+    for _ in range(2):
+        taken += await store.claim_deliveries(now=NOW, lease=samples.lease(), limit=9, busy=frozenset(), per_domain=4)
+    assert late.message.id in {claim.message.id for claim in taken}
+
+
+async def test_one_time_passwords_pass_the_bulk_mail_of_their_account(store: MailStore, samples: Samples) -> None:
+    for number in range(60):
+        sent = NOW - timedelta(hours=2) + timedelta(seconds=number)
+        await store.accept(samples.message(["u@one.test"], created_at=sent, priority=MessageClass.BULK))
+    for _ in range(6):
+        await store.accept(samples.message(["u@one.test"], created_at=NOW - timedelta(minutes=1), priority=MessageClass.OTP))
+    taken: list[Claim] = []
+    for _ in range(3):
+        taken += await store.claim_deliveries(now=NOW, lease=samples.lease(), limit=9, busy=frozenset(), per_domain=4)
+    assert sum(claim.priority is MessageClass.OTP for claim in taken) == 6
 
 
 async def test_test_mail_is_never_claimed(store: MailStore, samples: Samples) -> None:

@@ -86,9 +86,23 @@ def test_waiting_destinations_are_found_along_the_indexes_of_what_waits(connecti
         values = dict.fromkeys(re.findall(r":(\w+)", statement))
         steps += [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()]
     of_deliveries = [step for step in steps if "delivery" in step and "SUBQUERY" not in step]
-    assert [step for step in of_deliveries if not re.search(r"INDEX delivery_(domain|leased|held)|PRIMARY KEY", step)] == []
+    assert [step for step in of_deliveries if not re.search(r"INDEX delivery_(turn|leased|held)|PRIMARY KEY", step)] == []
     if account == "1":
-        assert any("COVERING INDEX delivery_domain" in step for step in of_deliveries)
+        assert any("COVERING INDEX delivery_turn" in step for step in of_deliveries)
+
+
+@pytest.mark.parametrize("name", ["list_turns", "first_due_but", "list_captures", "has_captures"])
+def test_accounts_and_classes_of_a_domain_are_found_by_steps_of_their_index(connection: apsw.Connection, name: str) -> None:
+    steps = [step for step in plan(connection, name) if "delivery" in step and "INTEGER PRIMARY KEY" not in step]
+    assert any("COVERING INDEX delivery_turn (domain=? AND account_id=? AND class>?)" in step for step in steps), steps
+    assert any("COVERING INDEX delivery_turn (domain=? AND account_id>?)" in step for step in steps), steps
+    assert [step for step in steps if step.startswith("SCAN") and step != "SCAN delivery USING COVERING INDEX delivery_turn"] == []
+
+
+def test_what_is_due_of_an_account_and_class_is_found_along_their_index(connection: apsw.Connection) -> None:
+    steps = plan(connection, "list_due_of_turn")
+    assert any("INDEX delivery_turn (domain=? AND account_id=? AND class=? AND due_at<?)" in step for step in steps)
+    assert [step for step in steps if "TEMP B-TREE" in step] == []
 
 
 def test_notifications_of_a_message_are_found_by_its_events(connection: apsw.Connection) -> None:
@@ -99,7 +113,7 @@ def test_notifications_of_a_message_are_found_by_its_events(connection: apsw.Con
 
 
 def test_what_goes_first_and_lanes_are_found_along_indexes(connection: apsw.Connection) -> None:
-    assert any("COVERING INDEX delivery_domain (domain=? AND due_at<?)" in step for step in plan(connection, "count_ahead"))
+    assert any("COVERING INDEX delivery_turn (domain=?)" in step for step in plan(connection, "count_ahead"))
     assert any("INDEX lane_updated (updated_at>?)" in step for step in plan(connection, "list_lanes"))
     assert [step for step in plan(connection, "find_lanes") if step.startswith("SCAN") and "json_each" not in step] == []
 
@@ -107,8 +121,8 @@ def test_what_goes_first_and_lanes_are_found_along_indexes(connection: apsw.Conn
 @pytest.mark.parametrize(
     ("which", "index"),
     [
-        (QueueFilter(domain="one.test"), "delivery_domain"),
-        (QueueFilter(domain="one.test", account_id=ACCOUNT), "delivery_domain"),
+        (QueueFilter(domain="one.test"), "delivery_turn"),
+        (QueueFilter(domain="one.test", account_id=ACCOUNT), "delivery_turn"),
         (QueueFilter(message_ids=(MessageId(1),), states=frozenset(DeliveryState)), "delivery_message"),
     ],
 )

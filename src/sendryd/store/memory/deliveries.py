@@ -1,6 +1,7 @@
 """Claiming deliveries and recording outcomes, in dictionaries."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -9,6 +10,7 @@ from sendryd.model.delivery import NO_DOMAIN, DeliveryState, HoldReason
 from sendryd.model.event import EventType
 from sendryd.model.ids import DeliveryId, MessageId
 from sendryd.model.message import MessageClass
+from sendryd.policy.fairness import FairQueue, cost_of
 from sendryd.store.base import (
     Capture,
     Claim,
@@ -39,7 +41,7 @@ class MemoryDeliveries(MemoryMail):
         due = [each for each in due if each.attempts or each.message.scheduled_at is None or each.due_at <= (settled or now)]
         taken: dict[str, int] = {}
         groups: dict[tuple[MessageId, str], list[Delivery]] = {}
-        for each in sorted(due, key=lambda one: one.due_at):
+        for each in _in_turn(sorted(due, key=lambda one: one.due_at), per_domain):
             if sum(taken.values()) >= limit:
                 break
             if taken.get(each.new.domain, 0) < per_domain:
@@ -176,3 +178,13 @@ class MemoryDeliveries(MemoryMail):
     async def due_at(self, *, busy: frozenset[str] = frozenset()) -> datetime | None:
         waiting = (each for each in self._deliveries.values() if each.state is DeliveryState.QUEUED and each.new.domain != NO_DOMAIN)
         return min((each.due_at for each in waiting if each.new.domain not in busy), default=None)
+
+
+def _in_turn(due: Sequence[Delivery], per_domain: int) -> Iterator[Delivery]:
+    """Due deliveries, oldest first; accounts and classes take turns in the places of a domain that has more than can be claimed."""
+    numbers = Counter(each.new.domain for each in due)
+    queues: dict[str, FairQueue[Delivery]] = {domain: FairQueue() for domain, number in numbers.items() if number > per_domain}
+    for each in due:
+        if each.new.domain in queues:
+            queues[each.new.domain].put(each.message.account_id, each.priority, cost_of(each.message.size), each)
+    return (queues[each.new.domain].take() if each.new.domain in queues else each for each in due)

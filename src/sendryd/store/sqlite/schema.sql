@@ -188,10 +188,10 @@ CREATE TABLE delivery (
     CHECK ((state = 'leased') = (lease_token IS NOT NULL))
 ) STRICT;
 CREATE INDEX delivery_message ON delivery (message_id);
--- Due deliveries, oldest first, of all domains and of each domain: a domain that cannot be served is skipped, not scanned. Mail that is
--- handed to the engine as it is accepted is leased from the start and in neither index.
+-- Due deliveries, oldest first, of all domains; and of each account and class in each domain, whose turns they are taken in. What cannot be
+-- served is skipped, not scanned. Mail that is handed to the engine as it is accepted is leased from the start and in neither index.
 CREATE INDEX delivery_due ON delivery (due_at, domain) WHERE state = 'queued';
-CREATE INDEX delivery_domain ON delivery (domain, due_at) WHERE state = 'queued';
+CREATE INDEX delivery_turn ON delivery (domain, account_id, class, due_at) WHERE state = 'queued';
 -- Deliveries to expire: without this index, every search would pass all due deliveries to domains that do not answer.
 CREATE INDEX delivery_age ON delivery (created_at) WHERE state = 'queued';
 CREATE INDEX delivery_otp ON delivery (created_at) WHERE state = 'queued' AND class = 'otp';

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.message import MessageClass
 from sendryd.store.base import MessageFilter
 from sendryd.store.errors import TookTooLong
 from sendryd.store.sqlite import open_store
@@ -36,6 +37,8 @@ class Row:
     number: int
     domain: str
     due_at: int
+    account: int = 0
+    priority: MessageClass = MessageClass.TRANSACTIONAL
 
 
 @cache
@@ -62,12 +65,15 @@ class Queue:
         self.leased: list[Row] = []
         self.now = START
 
-    def add(self, domain: str, due_at: int, count: int = 1) -> None:
+    def add(
+        self, domain: str, due_at: int, count: int = 1, *, account: int = 0, priority: MessageClass = MessageClass.TRANSACTIONAL
+    ) -> None:
         first = len(self.rows) + len(self.leased) + 1
-        rows = [Row(first + number, domain, due_at) for number in range(count)]
+        rows = [Row(first + number, domain, due_at, account, priority) for number in range(count)]
         self.connection.executemany(
-            "INSERT INTO delivery (id, message_id, forward_path, domain, state, due_at, created_at) VALUES (?, 1, '', ?, 'queued', ?, 0)",
-            [(row.number, row.domain, row.due_at) for row in rows],
+            "INSERT INTO delivery (id, message_id, forward_path, domain, state, due_at, created_at, account_id, class)"
+            " VALUES (?, 1, '', ?, 'queued', ?, 0, ?, ?)",
+            [(row.number, row.domain, row.due_at, row.account, row.priority.value) for row in rows],
         )
         self.rows |= {row.number: row for row in rows}
         if self.scan.is_behind(due_at):
@@ -179,6 +185,39 @@ def test_a_dead_domains_backlog_is_passed_once() -> None:
     assert max(costs[1:]) < 100
     assert len(queue.choose(20)) == 20  # no more dead: its oldest are due first
     assert {row.domain for row in queue.leased[-20:]} == {"dead.test"}
+
+
+@pytest.mark.parametrize("backlog", [1_000, 100_000])
+def test_a_backlog_keeps_no_other_account_waiting_and_costs_no_more_than_a_small_one(backlog: int) -> None:
+    queue = Queue()
+    queue.add("big.test", START - 3_600_000, backlog, account=1, priority=MessageClass.BULK)
+    queue.now = START
+    queue.choose(50, per_domain=50)
+    queue.add("big.test", START, account=2)
+    queue.add("big.test", START, account=1, priority=MessageClass.OTP)
+    ticks = 0
+
+    def count() -> bool:
+        nonlocal ticks
+        ticks += 1
+        return False
+
+    queue.connection.set_progress_handler(count, 1000)
+    chosen = queue.choose(50, per_domain=50)
+    assert ticks < 50  # thousands of instructions: those of 512 passed deliveries
+    assert {(row.account, row.priority) for row in chosen[:4]} >= {(2, MessageClass.TRANSACTIONAL), (1, MessageClass.OTP)}
+    assert len(chosen) == 50
+
+
+def test_accounts_beyond_those_of_one_look_have_their_turn_in_the_next_ones() -> None:
+    queue = Queue(Sizes(due_turns=2))
+    for account in range(1, 8):
+        queue.add("big.test", START - 60_000, 10, account=account)
+    queue.now = START
+    queue.choose(2, per_domain=2)
+    counted = Counter(row.account for _ in range(14) for row in queue.choose(2, per_domain=2))
+    assert len(counted) == 7
+    assert max(counted.values()) <= min(counted.values()) + 3
 
 
 def test_what_another_process_queues_with_an_old_time_is_found_later() -> None:

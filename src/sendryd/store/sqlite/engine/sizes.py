@@ -11,6 +11,8 @@ class Sizes:
     due_step: int = 10_000  # due deliveries that one statement passes: a few milliseconds
     due_window: int = 512  # candidates for a claim that one statement returns
     due_remembered: int = 64  # remembered domains that one claim looks at; the others follow in the next claim
+    due_turns: int = 64  # accounts and classes of one domain that one claim looks at; the others follow in the next claim
+    due_domains: int = 1_000  # domains of which it is remembered whose turn it is
     due_lag: int = 15_000  # milliseconds that the scan stays before the present: longer than a commit that waits for another process
     summaries: int = 200  # messages summarised at once where the filter needs each message's status
     read_inline: int = 64 * 1024  # octets of content read in the calling thread; more is read in a reader thread

@@ -1,23 +1,26 @@
 """Chooses the next due deliveries without scanning again and again those that cannot be served.
 
 Deliveries are taken oldest due first. A domain that is busy, or has used its share, is skipped; it is remembered together with the position that
-the scan reached. The next scan first looks at remembered domains that are no longer busy, each through its own index, then continues from the
-position. So a million deliveries to a dead domain are passed once in a while, not in every claim.
+the scan reached. The next scan first looks at remembered domains that are no longer busy, where accounts and classes take turns (`turns`), then
+continues from the position. So a million deliveries to a dead domain are passed once in a while, not in every claim.
 
 A delivery can become due at a time before the position: when it is queued, released, or returned by an ended lease with an old due time, or when
 its commit was late. `look_again_at` reports the first kind. For the second, and for other processes, the position stays some seconds before the
 present. In addition the scan restarts from the beginning every minute.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heapreplace
 from typing import Final
 
 import apsw
 
 from sendryd.store.codec.values import to_json
 from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
-from sendryd.store.sqlite.engine.statements import fetch_row, fetch_rows
+from sendryd.store.sqlite.engine.statements import fetch_row
 from sendryd.store.sqlite.mail.queries import SQL
+from sendryd.store.sqlite.mail.turns import NO_TURNS, Search, TurnsOfDomain, choose_in_turn
 
 RESTART_INTERVAL: Final = 60_000  # milliseconds after which the scan restarts from the beginning
 
@@ -34,6 +37,7 @@ class DueScan:
         self._left_behind: dict[str, None] = {}  # domains in the order of their next turn
         self._reported: dict[str, None] = {}  # domains that `look_again_at` reported, to add to `_left_behind`
         self._began_at = -RESTART_INTERVAL
+        self._turns: OrderedDict[str, TurnsOfDomain] = OrderedDict()  # of domains that were left behind
         self._latest = 0  # the latest time of a look
 
     def look_again_at(self, domains: Iterable[str]) -> None:
@@ -60,12 +64,25 @@ class DueScan:
         self._reported.clear()
         settled = moment if settled is None else settled
         return Look(
-            moment, settled, limit, busy, per_domain, position=self._position, left_behind=dict(self._left_behind), sizes=self._sizes
+            moment,
+            settled,
+            limit,
+            busy,
+            per_domain,
+            position=self._position,
+            left_behind=dict(self._left_behind),
+            turns=self._turns,
+            sizes=self._sizes,
         )
 
     def finish(self, look: "Look") -> None:
         """Continues the next scan where this look ended. Its chosen deliveries are claimed, so those it passed need not be passed again."""
         self._position, self._left_behind = look.position, look.left_behind
+        for domain, turns in look.turns.items():
+            self._turns[domain] = turns
+            self._turns.move_to_end(domain)
+        while len(self._turns) > self._sizes.due_domains:
+            self._turns.popitem(last=False)
 
 
 class Look:
@@ -81,11 +98,14 @@ class Look:
         *,
         position: Position,
         left_behind: dict[str, None],
+        turns: Mapping[str, TurnsOfDomain],
         sizes: Sizes,
     ) -> None:
         self._sizes = sizes
         self.position = position
         self.left_behind = left_behind
+        self.turns: dict[str, TurnsOfDomain] = {}  # of the domains that were looked back at
+        self._known_turns = turns
         self._moment = moment
         self._settled = settled
         self._limit = limit
@@ -98,6 +118,9 @@ class Look:
         """The ids of the chosen deliveries, oldest due first; empty only if none is due."""
         self._look_back(connection)
         self._look_on(connection)
+        for domain, share in self._shares.items():
+            if share > 1:  # it may have more, of several accounts
+                self.left_behind.setdefault(domain)
         return list(self._chosen)
 
     def _is_full(self) -> bool:
@@ -123,19 +146,31 @@ class Look:
                 break
 
     def _take_from(self, connection: apsw.Connection, domains: Sequence[str]) -> None:
+        """Takes of each domain in the order of its turns, of all of them the oldest due first."""
         until = min(self._moment, self.position[0])
-        found: list[Position] = []
+        heads: list[tuple[int, str, int, list[tuple[int, int]]]] = []
         for domain in domains:
             del self.left_behind[domain]
-            rows = fetch_rows(
-                connection, SQL["list_due_of_domain"], domain=domain, until=until, limit=self._per_domain, settled=self._settled
-            )
-            found += [(row["due_at"], domain, row["id"]) for row in rows]
-            if len(rows) >= self._per_domain:  # the domain may have more
+            search = Search(domain=domain, moment=self._moment, until=until, settled=self._settled, limit=self._per_domain)
+            choice = choose_in_turn(connection, search, self._known_turns.get(domain, NO_TURNS), self._sizes)
+            if choice.has_more:
                 self.left_behind[domain] = None
-        for _, domain, number in sorted(found):
+                self.turns[domain] = choice.turns
+            if choice.found:
+                found = choice.found[::-1]
+                due_at, number = found.pop()
+                heads.append((due_at, domain, number, found))
+        heapify(heads)
+        while heads:
+            _, domain, number, found = heads[0]
             if not self._take(number, domain):
                 self.left_behind[domain] = None
+                heappop(heads)
+            elif found:
+                due_at, number = found.pop()
+                heapreplace(heads, (due_at, domain, number, found))
+            else:
+                heappop(heads)
 
     def _look_on(self, connection: apsw.Connection) -> None:
         """Continues from the position until enough is chosen, or to the end."""

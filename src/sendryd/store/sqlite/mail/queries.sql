@@ -94,11 +94,35 @@ SELECT due_at, domain, id FROM delivery INDEXED BY delivery_due
 WHERE state = 'queued' AND due_at <= :moment AND (due_at, domain, id) > (:after_due_at, :after_domain, :after_id)
 ORDER BY due_at, domain, id LIMIT 1 OFFSET :offset;
 
--- name: list_due_of_domain
--- Due deliveries of one domain, oldest due first, under the conditions of `list_due`.
-SELECT d.id, d.due_at FROM delivery d INDEXED BY delivery_domain LEFT JOIN message m ON m.id = d.message_id
-WHERE d.state = 'queued' AND d.domain = :domain AND d.due_at <= :until AND m.mode IS NOT 'test'
-  AND (d.due_at <= :settled OR m.scheduled_at IS NULL OR d.attempts > 0)
+-- name: list_turns
+-- The accounts and classes with queued deliveries of a domain, after one of them, with the first due time of each: two steps of the index for each.
+-- (A comparison of pairs would begin at the first of the equal ones, and pass them all.)
+WITH RECURSIVE turn (account_id, class, due_at) AS (
+    SELECT * FROM (
+        SELECT account_id, class, due_at FROM delivery WHERE id = coalesce(
+            (SELECT id FROM delivery INDEXED BY delivery_turn
+             WHERE state = 'queued' AND domain = :domain AND account_id = :after_account AND class > :after_class ORDER BY class, due_at LIMIT 1),
+            (SELECT id FROM delivery INDEXED BY delivery_turn
+             WHERE state = 'queued' AND domain = :domain AND account_id > :after_account ORDER BY account_id, class, due_at LIMIT 1)
+        )
+    )
+    UNION ALL
+    SELECT delivery.account_id, delivery.class, delivery.due_at FROM turn CROSS JOIN delivery
+    WHERE delivery.id = coalesce(
+        (SELECT id FROM delivery INDEXED BY delivery_turn
+         WHERE state = 'queued' AND domain = :domain AND account_id = turn.account_id AND class > turn.class ORDER BY class, due_at LIMIT 1),
+        (SELECT id FROM delivery INDEXED BY delivery_turn
+         WHERE state = 'queued' AND domain = :domain AND account_id > turn.account_id ORDER BY account_id, class, due_at LIMIT 1)
+    )
+    LIMIT :most
+)
+SELECT account_id, class, due_at FROM turn;
+
+-- name: list_due_of_turn
+-- Due deliveries of one account and class to one domain, oldest due first, under the conditions of `list_due`.
+SELECT d.id, d.due_at, coalesce(m.size, 0) FROM delivery d INDEXED BY delivery_turn LEFT JOIN message m ON m.id = d.message_id
+WHERE d.state = 'queued' AND d.domain = :domain AND d.account_id = :account_id AND d.class = :class AND d.due_at <= :until
+  AND m.mode IS NOT 'test' AND (d.due_at <= :settled OR m.scheduled_at IS NULL OR d.attempts > 0)
 ORDER BY d.due_at LIMIT :limit;
 
 -- name: first_due
@@ -106,13 +130,21 @@ ORDER BY d.due_at LIMIT :limit;
 SELECT min(due_at) AS due_at FROM delivery INDEXED BY delivery_due WHERE state = 'queued' AND domain <> '';
 
 -- name: first_due_but
--- When the first queued delivery of a domain that is not busy falls due: one step of the index for each domain.
-WITH RECURSIVE first (domain, due_at) AS (
-    SELECT * FROM (SELECT domain, due_at FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' ORDER BY domain, due_at LIMIT 1)
+-- When the first queued delivery of a domain that is not busy falls due: some steps of the index for each account and class of a domain.
+WITH RECURSIVE first (domain, account_id, class, due_at) AS (
+    SELECT * FROM (
+        SELECT domain, account_id, class, due_at FROM delivery INDEXED BY delivery_turn
+        WHERE state = 'queued' ORDER BY domain, account_id, class, due_at LIMIT 1
+    )
     UNION ALL
-    SELECT delivery.domain, delivery.due_at FROM first CROSS JOIN delivery WHERE delivery.id = (
-        SELECT id FROM delivery INDEXED BY delivery_domain
-        WHERE state = 'queued' AND domain > first.domain ORDER BY domain, due_at LIMIT 1
+    SELECT delivery.domain, delivery.account_id, delivery.class, delivery.due_at FROM first CROSS JOIN delivery
+    WHERE delivery.id = coalesce(
+        (SELECT id FROM delivery INDEXED BY delivery_turn
+         WHERE state = 'queued' AND domain = first.domain AND account_id = first.account_id AND class > first.class ORDER BY class, due_at LIMIT 1),
+        (SELECT id FROM delivery INDEXED BY delivery_turn
+         WHERE state = 'queued' AND domain = first.domain AND account_id > first.account_id ORDER BY account_id, class, due_at LIMIT 1),
+        (SELECT id FROM delivery INDEXED BY delivery_turn
+         WHERE state = 'queued' AND domain > first.domain ORDER BY domain, account_id, class, due_at LIMIT 1)
     )
 )
 SELECT min(due_at) AS due_at FROM first WHERE domain NOT IN (SELECT value FROM json_each(:busy));
@@ -160,13 +192,44 @@ SET state = 'held', hold_reason = 'unreadable', lease_token = NULL, lease_node =
 WHERE id IN (SELECT value FROM json_each(:ids)) AND lease_token = :token;
 
 -- name: list_captures
--- Due deliveries of test mail, oldest due first.
-SELECT id, forward_path FROM delivery INDEXED BY delivery_domain
-WHERE state = 'queued' AND domain = '' AND due_at <= :moment ORDER BY due_at LIMIT :limit;
+-- Due deliveries of test mail.
+WITH RECURSIVE turn (account_id, class) AS (
+    SELECT * FROM (
+        SELECT account_id, class FROM delivery INDEXED BY delivery_turn
+        WHERE state = 'queued' AND domain = '' ORDER BY account_id, class LIMIT 1
+    )
+    UNION ALL
+    SELECT delivery.account_id, delivery.class FROM turn CROSS JOIN delivery
+    WHERE delivery.id = coalesce(
+        (SELECT id FROM delivery INDEXED BY delivery_turn
+         WHERE state = 'queued' AND domain = '' AND account_id = turn.account_id AND class > turn.class ORDER BY class, due_at LIMIT 1),
+        (SELECT id FROM delivery INDEXED BY delivery_turn
+         WHERE state = 'queued' AND domain = '' AND account_id > turn.account_id ORDER BY account_id, class, due_at LIMIT 1)
+    )
+)
+SELECT delivery.id, delivery.forward_path FROM turn CROSS JOIN delivery INDEXED BY delivery_turn
+WHERE delivery.state = 'queued' AND delivery.domain = '' AND delivery.account_id = turn.account_id AND delivery.class = turn.class
+  AND delivery.due_at <= :moment LIMIT :limit;
 
 -- name: has_captures
 -- Whether a delivery of test mail is due.
-SELECT 1 AS found FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = '' AND due_at <= :moment;
+WITH RECURSIVE turn (account_id, class) AS (
+    SELECT * FROM (
+        SELECT account_id, class FROM delivery INDEXED BY delivery_turn
+        WHERE state = 'queued' AND domain = '' ORDER BY account_id, class LIMIT 1
+    )
+    UNION ALL
+    SELECT delivery.account_id, delivery.class FROM turn CROSS JOIN delivery
+    WHERE delivery.id = coalesce(
+        (SELECT id FROM delivery INDEXED BY delivery_turn
+         WHERE state = 'queued' AND domain = '' AND account_id = turn.account_id AND class > turn.class ORDER BY class, due_at LIMIT 1),
+        (SELECT id FROM delivery INDEXED BY delivery_turn
+         WHERE state = 'queued' AND domain = '' AND account_id > turn.account_id ORDER BY account_id, class, due_at LIMIT 1)
+    )
+)
+SELECT 1 AS found FROM turn CROSS JOIN delivery INDEXED BY delivery_turn
+WHERE delivery.state = 'queued' AND delivery.domain = '' AND delivery.account_id = turn.account_id AND delivery.class = turn.class
+  AND delivery.due_at <= :moment LIMIT 1;
 
 -- name: begin_capture
 -- Leases a delivery of test mail, if it is still queued and due.
@@ -318,7 +381,7 @@ SELECT d.id FROM delivery d WHERE {conditions} ORDER BY d.id;
 SELECT domain, sum(queued) AS queued, sum(leased) AS leased, sum(held) AS held, min(oldest) AS oldest, min(next_due) AS next_due
 FROM (
     SELECT domain, count(*) AS queued, 0 AS leased, 0 AS held, min(id) AS oldest, min(due_at) AS next_due
-    FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND {conditions} GROUP BY domain
+    FROM delivery INDEXED BY delivery_turn WHERE state = 'queued' AND {conditions} GROUP BY domain
     UNION ALL SELECT domain, 0, count(*), 0, min(id), NULL
     FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND {conditions} GROUP BY domain
     UNION ALL SELECT domain, 0, 0, count(*), min(id), NULL
@@ -331,7 +394,7 @@ GROUP BY domain ORDER BY oldest LIMIT :limit;
 SELECT {message:m}, {queued_delivery:d:delivery_} FROM delivery d JOIN message m ON m.id = d.message_id
 WHERE d.id IN (
     SELECT id FROM (
-        SELECT id FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = :domain AND {conditions}
+        SELECT id FROM delivery INDEXED BY delivery_turn WHERE state = 'queued' AND domain = :domain AND {conditions}
         UNION ALL SELECT id FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND domain = :domain AND {conditions}
         UNION ALL SELECT id FROM delivery INDEXED BY delivery_held_domain WHERE state = 'held' AND domain = :domain AND {conditions}
     )
@@ -340,15 +403,17 @@ WHERE d.id IN (
 ORDER BY d.id DESC;
 
 -- name: sample_of_destination
--- One delivery that waits for a domain, a tried one if there is one among those that are due first and last.
+-- One delivery that waits for a domain, a tried one if there is one at the ends of the index.
 SELECT id, last_reply, (SELECT created_at FROM delivery WHERE id = :oldest) AS since FROM (
     SELECT * FROM (
-        SELECT id, attempts, last_reply FROM delivery INDEXED BY delivery_domain
-        WHERE state = 'queued' AND domain = :domain AND {conditions} ORDER BY due_at LIMIT 50
+        SELECT id, attempts, last_reply FROM delivery INDEXED BY delivery_turn
+        WHERE state = 'queued' AND domain = :domain AND {conditions}
+        ORDER BY account_id, class, due_at LIMIT 50
     )
     UNION ALL SELECT * FROM (
-        SELECT id, attempts, last_reply FROM delivery INDEXED BY delivery_domain
-        WHERE state = 'queued' AND domain = :domain AND {conditions} ORDER BY due_at DESC LIMIT 50
+        SELECT id, attempts, last_reply FROM delivery INDEXED BY delivery_turn
+        WHERE state = 'queued' AND domain = :domain AND {conditions}
+        ORDER BY account_id DESC, class DESC, due_at DESC LIMIT 50
     )
     UNION ALL SELECT id, attempts, last_reply FROM delivery WHERE id = :oldest
 )
@@ -672,7 +737,7 @@ UPDATE lane SET state = json_set(state, '$.sending', 0, '$.per_minute', 0, '$.su
 -- name: count_ahead
 -- Queued deliveries to a domain that are due before a moment, counted up to a number.
 SELECT count(*) AS number FROM (
-    SELECT 1 FROM delivery INDEXED BY delivery_domain WHERE state = 'queued' AND domain = :domain AND due_at < :due_at LIMIT :most
+    SELECT 1 FROM delivery INDEXED BY delivery_turn WHERE state = 'queued' AND domain = :domain AND due_at < :due_at LIMIT :most
 );
 
 -- name: ask_for_probe
