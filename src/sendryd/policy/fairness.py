@@ -36,7 +36,7 @@ def cost_of(size: int) -> float:
 
 @dataclass(slots=True)
 class Tally(Generic[Item]):
-    """One account: where its queue and those of its classes stand, and what waits."""
+    """One account: the turns of its queue and of its classes, and its items."""
 
     account: int
     start: float  # of its next message
@@ -80,7 +80,7 @@ class FairQueue(Generic[Item]):
     __slots__ = ("_heap", "_now", "_tallies", "waiting")
 
     def __init__(self, tags: Tags | None = None, now: float = 0.0) -> None:
-        """`tags` and `now`: of a queue that stood so before."""
+        """`tags` and `now`: those of an earlier queue, whose turns go on."""
         self.waiting = 0
         self._now = now  # start of the last item
         self._tallies: dict[int, Tally[Item]] = {}
@@ -162,7 +162,7 @@ class FairQueue(Generic[Item]):
         return (item for tally in self._tallies.values() for queue in tally.queues for _, item in queue)
 
     def tags(self) -> dict[int, tuple[float, tuple[float, ...], float]]:
-        """Where the accounts stand whose turn comes after others', for a later queue."""
+        """The accounts whose turn comes after others', for a later queue."""
         return {
             account: (tally.start, tuple(tally.starts), tally.now)
             for account, tally in self._tallies.items()

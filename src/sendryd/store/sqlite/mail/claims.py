@@ -37,7 +37,7 @@ class DueScan:
         self._left_behind: dict[str, None] = {}  # domains in the order of their next turn
         self._reported: dict[str, None] = {}  # domains that `look_again_at` reported, to add to `_left_behind`
         self._began_at = -RESTART_INTERVAL
-        self._turns: OrderedDict[str, TurnsOfDomain] = OrderedDict()  # of domains that were left behind
+        self._turns: OrderedDict[str, TurnsOfDomain] = OrderedDict()  # of domains in `_left_behind`
         self._latest = 0  # the latest time of a look
 
     def look_again_at(self, domains: Iterable[str]) -> None:

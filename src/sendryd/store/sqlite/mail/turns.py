@@ -5,7 +5,7 @@ their number and not on how much of each is waiting. A look considers `due_turns
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
@@ -62,7 +62,7 @@ def choose_in_turn(connection: apsw.Connection, search: Search, before: TurnsOfD
     has_more = is_cut
     for account, word in due:
         values = {"domain": search.domain, "account_id": account, "class": word, "until": until}
-        rows = connection.execute(SQL["list_due_of_turn"], {**values, "settled": search.settled, "limit": most}).fetchall()
+        rows: list[Any] = connection.execute(SQL["list_due_of_turn"], {**values, "settled": search.settled, "limit": most}).fetchall()
         has_more = has_more or len(rows) >= most
         for number, due_at, size in rows:
             queue.put(account, MessageClass(word), cost_of(size), (due_at, number))
@@ -77,7 +77,7 @@ def _find_places(connection: apsw.Connection, search: Search, after: Place, most
     place, is_round = after, after == _FIRST
     while True:
         values = {"domain": search.domain, "after_account": place[0], "after_class": place[1], "most": most}
-        rows = connection.execute(SQL["list_turns"], values).fetchall()
+        rows: list[Any] = connection.execute(SQL["list_turns"], values).fetchall()
         for account, word, due_at in rows:
             found[account, word] = due_at
         has_some = any(due_at <= search.moment for due_at in found.values())
