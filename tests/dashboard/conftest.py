@@ -2,6 +2,7 @@
 
 import html
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
@@ -198,9 +199,13 @@ class _Running:
 _running = _Running()
 
 
+# The same browser without what only windows need: it takes a fifth less of the processor. Users may have the whole one alone.
+CHROMIUM = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
+
+
 def launch(playwright: Playwright, *arguments: str) -> Chromium:
     """Starts a Chromium."""
-    return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*ARGUMENTS, *arguments])
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
 
 
 @pytest.hookimpl(trylast=True)

@@ -7,8 +7,25 @@ from playwright.sync_api import Page
 AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS = ["color-contrast", "link-in-text-block"]  # the rules to which light and dark make a difference
-RUN_AXE = """(asked) => axe.run(document, {...asked, iframes: false, resultTypes: ["violations"]}).then((found) =>
-    found.violations.flatMap((each) => each.nodes.map((node) => `${each.id} at ${node.target.join(" ")}: ${node.any[0]?.message ?? each.help}`)))"""
+SLOW = [*COLOURS, "target-size"]  # the rules that look at where each element is and at what lies beneath it
+RUN_AXE = """([where, asked]) => axe.run(where ? {include: where.map((each) => [each])} : document,
+    {...asked, iframes: false, resultTypes: ["violations"]}).then((found) => found.violations.flatMap((each) =>
+      each.nodes.map((node) => `${each.id} at ${node.target.join(" ")}: ${node.any[0]?.message ?? each.help}`)))"""
+# Marks the first element of each kind that is not among those seen, and gives the new kinds: tag, class and role of the element and of what it is in.
+MARK = """(seen) => {
+  const known = new Set(seen);
+  const name = (each) => `${each.tagName}.${each.className.baseVal ?? each.className}[${each.getAttribute("role") ?? each.type ?? ""}]`;
+  const found = [];
+  for (const each of document.querySelectorAll("body, body *")) {
+    const kind = [each, each.parentElement, each.parentElement.parentElement].map((one) => one ? name(one) : "").join(" < ");
+    each.removeAttribute("data-new");
+    if (known.has(kind)) continue;
+    known.add(kind);
+    found.push(kind);
+    each.setAttribute("data-new", "");
+  }
+  return found;
+}"""
 # What scrolls sideways, a page without its one main heading, ids that are given twice.
 FRAME = """() => {
   const NAMES = new Set(("home emails email test queue queue-domain domains domain keys webhooks webhook suppressions templates template smtp-log " +
@@ -26,10 +43,26 @@ FRAME = """() => {
 }"""
 
 
-def ask_axe(tab: Page, *rules: str) -> list[str]:
-    """What axe finds by these rules, or by all."""
-    if not tab.evaluate("'axe' in window"):
-        tab.evaluate(AXE)
-    every = {"runOnly": TAGS, "rules": {"target-size": {"enabled": True}}}
-    found: list[str] = tab.evaluate(RUN_AXE, {"runOnly": {"type": "rule", "values": [*rules]}} if rules else every)
-    return found
+class Axe:
+    """Asks axe. The rules that take long look at each kind of element once, whatever page it is on."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def ask(self, tab: Page) -> list[str]:
+        """What axe finds in the page and, by the slow rules, in what no page before it had, in light and in dark."""
+        if not tab.evaluate("'axe' in window"):
+            tab.evaluate(AXE)
+        found: list[str] = tab.evaluate(RUN_AXE, [None, {"runOnly": TAGS, "rules": {rule: {"enabled": False} for rule in SLOW}}])
+        new = tab.evaluate(MARK, sorted(self._seen))
+        self._seen.update(new)
+        if new:
+            tab.emulate_media(color_scheme="light")
+            found += self._ask_about_new(tab, SLOW)
+            tab.emulate_media(color_scheme="dark")
+            found += [f"dark: {fault}" for fault in self._ask_about_new(tab, COLOURS)]
+        return found
+
+    def _ask_about_new(self, tab: Page, rules: list[str]) -> list[str]:
+        found: list[str] = tab.evaluate(RUN_AXE, [["[data-new]"], {"runOnly": {"type": "rule", "values": rules}}])
+        return found

@@ -11,7 +11,7 @@ from sendryd.store.sqlite.engine.connection import FILE_NAME, open_connection
 from sendryd.testing.process import RelayProcess
 
 from .conftest import EMAIL, PASSWORD, Browser, become_owner, open_tab
-from .looks import FRAME, ask_axe
+from .looks import FRAME, Axe
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
 
@@ -71,7 +71,7 @@ def test_a_passkey_from_me_to_the_sign_in_and_back(chromium: Chromium, named: Re
         tab.goto("/me")
         tab.get_by_role("link", name="Add one").click()
         assert tab.evaluate(FRAME) == []
-        assert ask_axe(tab) == []
+        assert Axe().ask(tab) == []
         tab.fill("#f-name", "My phone")
         tab.get_by_role("button", name="Make the passkey").click()
         expect(tab.get_by_role("status").filter(has_text="The passkey is added")).to_be_visible()
@@ -88,7 +88,7 @@ def test_a_passkey_from_me_to_the_sign_in_and_back(chromium: Chromium, named: Re
         tab.evaluate("document.querySelector('form[action=\"/sign-out\"]').requestSubmit()")
         expect(tab.get_by_role("heading", name="Sign in")).to_be_visible()
         assert tab.evaluate(FRAME) == []
-        assert ask_axe(tab) == []
+        assert Axe().ask(tab) == []
         tab.goto("/me?said=look")
         assert urlsplit(tab.url).path == "/sign-in"
         tab.get_by_role("button", name="Sign in with a passkey").click()
@@ -100,7 +100,7 @@ def test_a_passkey_from_me_to_the_sign_in_and_back(chromium: Chromium, named: Re
         age(named)
         tab.locator("tr", has_text="My phone").get_by_role("button", name="Remove").click()
         expect(tab.get_by_role("heading", name="Confirm it is you")).to_be_visible()
-        assert ask_axe(tab) == []
+        assert Axe().ask(tab) == []
         tab.get_by_role("button", name="Use a passkey").click()
         expect(tab.get_by_role("status").filter(has_text="The passkey is removed here")).to_be_visible()
         assert tab.locator("tr", has_text="My phone").count() == 0

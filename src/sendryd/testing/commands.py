@@ -25,7 +25,10 @@ from typing import Any, Final
 CHANGING: Final = ("SENDRYD_", "PYTEST_")  # prefixes of variables that the program reads after loading
 PROGRAM: Final = "sendryd"
 # Modules that most commands need, some of them only when they run, and those of the server.
-LOADED: Final = ("cli.main", "app.build", "store.sqlite.store", "cli.serve", "app.supervise", "api.app")
+LOADED: Final = (
+    *("cli.main", "cli.serve", "app.build", "app.supervise", "store.sqlite.store", "api.app"),
+    *(f"app.roles.{role}" for role in ("dashboard", "delivery", "http", "smtp", "upkeep", "webhooks")),
+)
 _LENGTH: Final = 10  # digits of a request's length
 
 
