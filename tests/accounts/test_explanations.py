@@ -12,6 +12,7 @@ from sendryd.model.event import Event, EventType, Metadata
 from sendryd.model.ids import DeliveryId, EventId
 from sendryd.model.lane import LaneSnapshot, TriedServer
 from sendryd.policy.explain import Tone
+from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.store.base import QueuedDelivery, Store
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.samples import Samples
@@ -145,3 +146,7 @@ async def test_surroundings_are_read_of_the_store(delivery: QueuedDelivery) -> N
     around = await read_surroundings(store, ["corp.example"], NOW, of=[delivery, replace(delivery, due_at=NOW)])
     assert (list(around.lanes), around.nothing_reachable, around.ahead) == (["corp.example"], True, {delivery.id: 0})
     assert explain_delivery(delivery, [], NOW, lifetime=LIFETIME, around=around).sentence == "Mail to corp.example is paused by Mara."
+    assert await store.resume_destination("corp.example")
+    await store.pause_destination(ANY_DOMAIN, by="Mara", now=NOW)
+    around = await read_surroundings(store, ["corp.example"], NOW)
+    assert explain_delivery(delivery, [], NOW, lifetime=LIFETIME, around=around).sentence == "All mail is paused by Mara."

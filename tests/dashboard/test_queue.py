@@ -2,13 +2,14 @@
 
 import html
 import re
+from pathlib import Path
 
 import pytest
 
 from sendryd.testing.clients import RestClient
-from sendryd.testing.world import SENDING_DOMAIN, World
+from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
-from .conftest import Answer, Browser
+from .conftest import PATIENT, Answer, Browser, become_owner
 
 pytestmark = pytest.mark.sockets
 
@@ -101,6 +102,29 @@ def test_a_pause_stops_what_waits_and_what_comes_in_until_it_goes_on(mails: Worl
     assert reader.send("/queue/paused.test/resume", {"back": "domain"}, page="/queue").headers["location"] == "/queue/paused.test?"
     mails.relay.wait_for_status(public_id, {"delivered"}, key=mails.live_key)
     assert not destination(reader.get("/queue"), "paused.test")
+
+
+def test_all_mail_is_paused_and_goes_on(tmp_path: Path) -> None:
+    with World(tmp_path, env=PATIENT) as world:
+        owner = become_owner(world.relay)
+        assert "Pause all" in owner.get("/queue")
+        assert owner.send("/queue/pause", {"for": "ever"}, page="/queue").status == 404
+        assert owner.send("/queue/pause", {"for": "day"}, page="/queue").status == 303
+        page = owner.get("/queue")
+        assert ("data-paused-all" in page.text, "Pause all</button>" in page.text) == (True, False)
+        world.wait_until(lambda: '"domains": ["*"]' in world.relay.log_tail(20_000))
+        body = {"from": f"shop@{SENDING_DOMAIN}", "subject": "Hello", "text": "x"}
+        sent = RestClient(world.relay, world.live_key)
+        ids = [sent.post("/v1/emails", {**body, "to": f"ann@{each}"})["id"] for each in (RECIPIENT_DOMAIN, "two.test")]
+        world.wait_until(lambda: all(each in owner.get("/queue") for each in (RECIPIENT_DOMAIN, "two.test")))
+        home = owner.get("/")
+        assert ("All mail is paused by Mara Lind" in home, "Mail is accepted and kept. Nothing is sent." in home) == (True, True)
+        assert "All mail is paused by Mara Lind" in owner.get(f"/emails/{ids[0]}")
+        assert owner.send("/queue/resume", {}, page="/queue").status == 303
+        world.relay.wait_for_status(ids[0], {"delivered"}, key=world.live_key)
+        assert "data-paused-all" not in owner.get("/queue").text
+        audit = owner.get("/audit?q=all+mail")
+        assert ("queue.paused" in audit, "queue.resumed" in audit) == (True, True)
 
 
 def test_a_pause_has_an_end(mails: World, reader: Browser) -> None:

@@ -24,7 +24,7 @@ from sendryd.model.message import MessageClass
 from sendryd.policy.crashes import pause_after_crash
 from sendryd.policy.replies.verdict import Category, Kind, local_verdict
 from sendryd.policy.retry import RetryPlan
-from sendryd.policy.routing import MailHost, NextHop
+from sendryd.policy.routing import ANY_DOMAIN, MailHost, NextHop
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_MAX, MX_START, SMART_HOST_WINDOW, Signal
 from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock, SystemClock
@@ -672,6 +672,24 @@ async def test_a_paused_destination_gets_nothing_until_it_goes_on(engine: Engine
     async with asyncio.timeout(60):
         while len(engine.worker.delivered) < 3 * MX_START + 2:
             await asyncio.sleep(0.01)
+    await engine.scheduler.stop()
+    await runner
+
+
+async def test_a_pause_of_all_mail_stops_every_destination_until_it_goes_on(engine: Engine) -> None:
+    await engine.store.pause_destination(ANY_DOMAIN, by="Mara", now=engine.clock.now())
+    runner = asyncio.create_task(engine.scheduler.run())
+    await step()
+    assert not await engine.hand_over()
+    assert not await engine.hand_over("two.test")
+    await engine.store.accept(engine.message())
+    await step()
+    assert engine.worker.delivered == []
+    await engine.store.resume_destination(ANY_DOMAIN)
+    async with asyncio.timeout(60):
+        while len(engine.worker.delivered) < 1:
+            await asyncio.sleep(0.01)
+    assert await engine.hand_over("two.test")
     await engine.scheduler.stop()
     await runner
 

@@ -10,7 +10,7 @@ from sendryd.model.apikey import ApiKey, KeyMode, Scope
 from sendryd.model.domain import DnsRecord, DomainSettings, DomainStatus, RecordPurpose, SendingDomain
 from sendryd.model.ids import AccountId, ApiKeyId, DomainId, WebhookId
 from sendryd.model.webhook import Webhook
-from sendryd.policy.attention import Destination, Kind, Rates, Situation, Thing, heading, what_needs_somebody
+from sendryd.policy.attention import PAUSE_OF_ALL, Destination, Kind, PauseOfAll, Rates, Situation, Thing, heading, what_needs_somebody
 from sendryd.policy.explain import Explanation, Tone
 from sendryd.policy.health import Check, Finding, Verdict
 from sendryd.policy.replies.verdict import Category
@@ -113,6 +113,14 @@ def test_what_the_internet_sees_needs_nobody_in_a_private_network() -> None:
     assert len(what_needs_somebody(Situation(now=NOW, findings=outside))) == 4
     assert nothing(findings=outside, is_private=True)
     assert only(findings=[*outside, finding()], is_private=True).about == "disk"
+
+
+def test_a_pause_of_all_mail_needs_somebody() -> None:
+    waiting = destination(Category.CONNECT_FAILURE, is_paused=True)
+    thing = only(pause_of_all=PauseOfAll("Mara", NOW - HOUR, NOW + HOUR), destinations=[waiting])
+    assert (thing.key, thing.tone, thing.link) == (PAUSE_OF_ALL, Tone.HOLD, "/queue")
+    assert thing.title.startswith("All mail is paused by Mara since ")
+    assert "what comes in is accepted and waits too. It ends by itself at " in thing.why
 
 
 def test_a_domain_names_its_first_fault() -> None:

@@ -11,9 +11,10 @@ from sendryd.model.attention import Silence
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import SendingDomain
 from sendryd.model.ids import AccountId
-from sendryd.policy.attention import Destination, Rates, Situation, Thing, what_needs_somebody
+from sendryd.policy.attention import Destination, PauseOfAll, Rates, Situation, Thing, what_needs_somebody
 from sendryd.policy.explain import Explanation, Tone, explain, nothing_reachable
 from sendryd.policy.explain.reachability import LATELY
+from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.store.base import EventFilter, PausedDestination, QueueFilter, Store, WaitingDestination
 
 MOST_DESTINATIONS: Final = 100  # that are explained: each takes two reads
@@ -55,7 +56,8 @@ class Attention:
     async def look(self, view: View, now: datetime) -> Seen:
         """Everything that needs the account's people now."""
         store, account_id = self._store, view.account_id
-        destinations = await self._destinations(None if view.sees_everything else account_id, now)
+        paused = {each.domain: each for each in await store.list_paused_destinations() if not each.is_over(now)}
+        destinations = await self._destinations(None if view.sees_everything else account_id, now, paused)
         domains, keys, rates = (
             await store.list_domains(account_id),
             await store.list_api_keys(account_id),
@@ -67,6 +69,7 @@ class Attention:
             is_private=self._is_private,
             domains=domains,
             destinations=destinations,
+            pause_of_all=_pause_of_all(paused),
             nothing_reachable=nothing_reachable(await store.list_lanes(since=now - LATELY, limit=MAX_LANES), now),
             webhooks=(await store.page_webhooks(account_id, limit=MOST_WEBHOOKS)).items,
             keys=keys,
@@ -91,9 +94,10 @@ class Attention:
         delivered, bounced = sum(each.delivered for each in hours), sum(each.bounced for each in hours)
         return Rates(sent=delivered + bounced, delivered=delivered, bounced=bounced, complained=sum(each.complained for each in hours))
 
-    async def _destinations(self, account_id: AccountId | None, now: datetime) -> list[Destination]:
+    async def _destinations(
+        self, account_id: AccountId | None, now: datetime, paused: Mapping[str, PausedDestination]
+    ) -> list[Destination]:
         found = await self._store.list_waiting_destinations(account_id, limit=MOST_DESTINATIONS)
-        paused = {each.domain: each for each in await self._store.list_paused_destinations() if not each.is_over(now)}
         return [await self._destination(each, now, paused) for each in found]
 
     async def _destination(self, found: WaitingDestination, now: datetime, paused: Mapping[str, PausedDestination]) -> Destination:
@@ -116,10 +120,19 @@ class Attention:
             since=found.since,
             explanation=explanation,
             category=category,
-            is_paused=found.domain in paused,
+            is_paused=_is_paused(found, paused),
         )
 
 
 def _is_explained(found: WaitingDestination, paused: Mapping[str, PausedDestination]) -> bool:
     """Mail that waits for its first attempt has nothing to explain."""
-    return bool(found.last_reply) or found.held > 0 or found.domain in paused
+    return bool(found.last_reply) or found.held > 0 or _is_paused(found, paused)
+
+
+def _is_paused(found: WaitingDestination, paused: Mapping[str, PausedDestination]) -> bool:
+    return found.domain in paused or ANY_DOMAIN in paused
+
+
+def _pause_of_all(paused: Mapping[str, PausedDestination]) -> PauseOfAll | None:
+    pause = paused.get(ANY_DOMAIN)
+    return None if pause is None else PauseOfAll(pause.by, pause.since, pause.until)

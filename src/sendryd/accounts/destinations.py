@@ -10,6 +10,7 @@ from sendryd.model.delivery import WAITING_STATES
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, EventId
 from sendryd.model.moment import timestamp
+from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.throttle import MX_MAX
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
@@ -56,14 +57,14 @@ class Destinations:
         return number
 
     async def pause(self, domain: str, by: By, *, name: str, length: timedelta | None = None) -> bool:
-        """Stop all mail to a domain, of every account, also what comes in later; for a time, or until it is resumed. `name` is the person's.
-        False if it is paused already.
+        """Stop all mail to a domain, or to all of them for `ANY_DOMAIN`, of every account, also what comes in later; for a time, or until it is
+        resumed. `name` is the person's. False if it is paused already.
         """
         now = self._clock.now()
         until = now + length if length is not None else None
         is_new = await self._store.pause_destination(domain, by=name, now=now, until=until)
         if is_new:
-            await self._audit.add(by.account_id, by.actor, by.client, "queue.paused", domain, after=_ends(until))
+            await self._audit.add(by.account_id, by.actor, by.client, "queue.paused", _target(domain), after=_ends(until))
         return is_new
 
     async def limit(self, domain: str, by: By, *, name: str, sessions: int, length: timedelta | None = None) -> None:
@@ -88,7 +89,7 @@ class Destinations:
         """Let mail to a domain go on. False if it is not paused."""
         is_over = await self._store.resume_destination(domain)
         if is_over:
-            await self._audit.add(by.account_id, by.actor, by.client, "queue.resumed", domain)
+            await self._audit.add(by.account_id, by.actor, by.client, "queue.resumed", _target(domain))
         return is_over
 
     async def _work(self, change: DestinationChange, by: By, which: QueueFilter, reason: str) -> int:
@@ -106,6 +107,10 @@ class Destinations:
                 return await store.release_held(which, now)
             case DestinationChange.CANCEL:
                 return await store.cancel(which, now, make_event)
+
+
+def _target(domain: str) -> str:
+    return "all mail" if domain == ANY_DOMAIN else domain
 
 
 def _ends(until: datetime | None) -> dict[str, object]:

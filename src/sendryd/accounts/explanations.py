@@ -127,12 +127,13 @@ def facts_of(
 
 def _lane(delivery: QueuedDelivery, around: Surroundings) -> Lane:
     known = around.lane(delivery.domain)
-    pause = next((each for each in around.paused if each.domain == delivery.domain), None)
+    pause = next((each for each in around.paused if each.domain in {delivery.domain, ANY_DOMAIN}), None)
     return Lane(
         ahead=around.ahead.get(delivery.id, 0),
         per_minute=known.per_minute if known else 0,
         paused_by=pause.by if pause else "",
         paused_until=pause.until if pause else None,
+        is_all_paused=pause is not None and pause.domain == ANY_DOMAIN,
         host=known.servers[0].host if known and known.sending and known.servers else "",
     )
 

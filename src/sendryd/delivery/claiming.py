@@ -114,9 +114,9 @@ class Claimer:
         if room <= 0 or self._has_unrecorded():
             return False
         full = self._lanes.full(self._clock.monotonic())
-        if ANY_DOMAIN in full:
-            return False
         busy = full | self._lanes.paused
+        if ANY_DOMAIN in busy:
+            return False
         lease = self._leases.take()
         try:
             claims = await self._store.claim_deliveries(

@@ -77,7 +77,7 @@ class Lanes:
         self._has_smart_host = has_smart_host
         self._lanes: dict[str, LaneState] = {}
         self.waiting = 0  # claims in all lanes that wait to be started
-        self.paused: frozenset[str] = frozenset()  # domains that a person has paused
+        self.paused: frozenset[str] = frozenset()  # domains that a person has paused; `ANY_DOMAIN`: all
         self.caps: Mapping[str, int] = {}  # the most sessions at once that a person allows, by domain
 
     def __len__(self) -> int:
@@ -111,6 +111,10 @@ class Lanes:
         """Sessions that the lane may have at once: what it has earned, or the fewer that a person allows."""
         return min(state.lane.limit, self.caps.get(state.key, state.lane.limit))
 
+    def is_paused(self, domain: str) -> bool:
+        """Whether a person has paused the domain, or all mail."""
+        return domain in self.paused or ANY_DOMAIN in self.paused
+
     # The waiting claims.
 
     def enqueue(self, claim: Claim, held: Held | None) -> LaneState:
@@ -130,7 +134,7 @@ class Lanes:
         """Takes the waiting claims of paused domains out of their lanes."""
         taken = []
         for state in self._lanes.values():
-            taken += state.waiting.take_all(lambda each: each[0].domain in self.paused)
+            taken += state.waiting.take_all(lambda each: self.is_paused(each[0].domain))
         self.waiting -= len(taken)
         return taken
 

@@ -134,7 +134,7 @@ class Scheduler:
         """Room for a new message; None if the database has to keep it for the time being."""
         if self._is_stopping or self._worker.unrecorded:
             return None
-        if not self._lanes.paused.isdisjoint(domains):
+        if self._lanes.paused and any(self._lanes.is_paused(domain) for domain in domains):
             return None
         now = self._clock.monotonic()
         keys = self._lanes.keys(domains)
@@ -189,7 +189,7 @@ class Scheduler:
         if not state.waiting or state.is_looking_up:
             return
         now, key = self._clock.monotonic(), state.key
-        if self._is_stopping or state.lane.is_suspended(now) or key in self._lanes.paused:
+        if self._is_stopping or state.lane.is_suspended(now) or self._lanes.is_paused(key):
             if not state.busy:
                 self._spawn(self._release_waiting([state]))
             return

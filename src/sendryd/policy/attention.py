@@ -96,6 +96,15 @@ class Rates:
         return self.complained / self.delivered if self.delivered else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class PauseOfAll:
+    """All mail waits because a person said so."""
+
+    by: str
+    since: datetime
+    until: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """The state that is judged."""
@@ -105,6 +114,7 @@ class Situation:
     is_private: bool = False  # mail stays in a private network: what the internet sees of the server does not count
     domains: Sequence[SendingDomain] = ()
     destinations: Sequence[Destination] = ()
+    pause_of_all: PauseOfAll | None = None
     nothing_reachable: bool = False  # several next hops were tried lately, and none took a connection
     webhooks: Sequence[Webhook] = ()
     keys: Sequence[ApiKey] = ()
@@ -137,6 +147,7 @@ _MANY: Final[Mapping[Category, str]] = {
     Category.AUTH_FAILED: "could not tell that the mail is yours",
 }
 _UNREACHABLE: Final = f"{Kind.DESTINATION}:everywhere"
+PAUSE_OF_ALL: Final = f"{Kind.DESTINATION}:*"
 _PORT_25: Final = f"{Kind.HEALTH}:{Check.PORT_25}"
 _URGENCY: Final = {Tone.BAD: 0, Tone.ABUSE: 1, Tone.SLOW: 2, Tone.HOLD: 3}
 _ORDER: Final = {kind: place for place, kind in enumerate(Kind)}
@@ -215,6 +226,8 @@ def _capital(text: str) -> str:
 
 
 def _destinations(found: Situation) -> Iterator[Thing]:
+    if found.pause_of_all is not None:
+        yield _paused(found.pause_of_all, found.destinations, found.now)
     stuck: defaultdict[Category, list[Destination]] = defaultdict(list)
     for each in found.destinations:
         if each.category is None or each.is_paused or not (each.queued or each.leased):
@@ -229,6 +242,20 @@ def _destinations(found: Situation) -> Iterator[Thing]:
             yield _many(category, group, found.now)
         else:
             yield from (_destination(each, found.now) for each in group)
+
+
+def _paused(pause: PauseOfAll, destinations: Sequence[Destination], now: datetime) -> Thing:
+    until = f" It ends by itself at {clock(pause.until, now)}." if pause.until else ""
+    waiting = sum(each.queued for each in destinations)
+    return Thing(
+        kind=Kind.DESTINATION,
+        about="*",
+        tone=Tone.HOLD,
+        title=f"All mail is paused by {pause.by} since {clock(pause.since, now)}",
+        why=f"{count(waiting, 'mail waits', 'mails wait')}, and what comes in is accepted and waits too.{until}",
+        link="/queue",
+        button="Open the queue",
+    )
 
 
 def _nothing_reachable(group: Sequence[Destination], now: datetime) -> Thing:
@@ -309,7 +336,7 @@ def _rates(rates: Rates) -> Iterator[Thing]:
             kind=Kind.COMPLAINTS,
             about="",
             tone=Tone.BAD if rates.complaint_rate >= COMPLAINT_LIMIT else Tone.SLOW,
-            title=f"{rates.complaint_rate:.2%} of the mail of 24 hours was marked as spam",
+            title=f"{rates.complaint_rate:.2%} of the last 24 hours' mail was marked as spam",
             why="Gmail and Yahoo ask senders to stay below 0.1 % and never to reach 0.3 %. Look at how these people were signed up.",
             link="/emails?q=status:complained",
             button="Show these mails",
@@ -319,7 +346,7 @@ def _rates(rates: Rates) -> Iterator[Thing]:
             kind=Kind.BOUNCES,
             about="",
             tone=Tone.BAD if rates.bounce_rate >= BOUNCE_LIMIT else Tone.SLOW,
-            title=f"{rates.bounce_rate:.1%} of the mail of 24 hours bounced",
+            title=f"{rates.bounce_rate:.1%} of the last 24 hours' mail bounced",
             why="Receivers take more than 2 % for an old list and trust the sender less.",
             link="/emails?q=status:bounced",
             button="Show these mails",

@@ -12,7 +12,7 @@ from sendryd.valuetype import valuetype
 MAX_HOSTS: Final = 5  # hosts in one attempt; further ones are tried in later attempts
 MAX_ADDRESSES: Final = 2  # addresses of one host in one attempt
 MAX_ROUTE_HOSTS: Final = 20  # hosts of a domain whose addresses are looked up; attempts rotate through them
-ANY_DOMAIN: Final = "*"  # the domain of a smart host's next hop
+ANY_DOMAIN: Final = "*"  # the domain of a smart host's next hop, and of a pause of all mail
 BEST_HOSTS: Final = 10  # of those, by preference; the others are drawn at random, so that every host of a very long list gets a turn
 
 

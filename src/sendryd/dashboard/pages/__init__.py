@@ -24,6 +24,7 @@ from sendryd.dashboard.pages import (
     passkeys,
     provider,
     queue,
+    queue_all,
     savedviews,
     sendtest,
     settings,
@@ -58,6 +59,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *me.PAGES,
     *passkeys.PAGES,
     *provider.PAGES,
+    *queue_all.PAGES,  # before the path of a destination
     *queue.PAGES,
     *sendtest.PAGES,
     *settings.PAGES,

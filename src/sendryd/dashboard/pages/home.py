@@ -20,7 +20,7 @@ from sendryd.model.apikey import ApiKey, KeyMode
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.domain import DomainStatus
 from sendryd.model.event import EventType
-from sendryd.policy.attention import Thing, heading
+from sendryd.policy.attention import PAUSE_OF_ALL, Thing, heading
 from sendryd.policy.rights import Right
 from sendryd.store.base import EventFilter, MessageFilter
 
@@ -135,6 +135,8 @@ async def _counts(visit: Visit, seen: Seen) -> tuple[int, int]:
 def _sentence(seen: Seen, *, is_live: bool, is_verified: bool) -> str:
     if not is_live and not seen.things:
         return "Four steps, and your app sends."
+    if any(each.key == PAUSE_OF_ALL for each in seen.things):
+        return "Mail is accepted and kept. Nothing is sent."
     well = "mail is accepted, signed and delivered." if is_verified else "test mail is accepted."
     return f"Everything else is well: {well}" if seen.things else f"{well[0].upper()}{well[1:]}"
 

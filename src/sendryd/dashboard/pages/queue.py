@@ -30,6 +30,7 @@ from sendryd.model.moment import timestamp
 from sendryd.policy.explain import Explanation, Tone
 from sendryd.policy.explain.words import clock, count, receiver, span
 from sendryd.policy.rights import Right
+from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.throttle import MX_MAX
 from sendryd.smtp.address import AddressError, normalise_domain
 from sendryd.store.base import EventFilter, PausedDestination, QueuedDelivery, QueueFilter, WaitingDestination
@@ -42,7 +43,7 @@ MOST_LIMITS: Final = 20  # lines of the history
 MOST_LANES: Final = 100  # the latest: among them is the last success
 LATELY: Final = timedelta(days=1)  # what left before says nothing about now
 AT_ONCE: Final = 1000  # mails that are changed while the browser waits; more become a job with a page of its own
-PARTS: Final = {"queue-heading": "queue_heading.html", "queue-rows": "queue_rows.html"}
+PARTS: Final = {"queue-heading": "queue_heading.html", "queue-all": "queue_all.html", "queue-rows": "queue_rows.html"}
 DOMAIN_PARTS: Final = {"queue-of-domain": "queue_domain_inside.html"}
 
 _BULK: Final = {
@@ -141,11 +142,8 @@ async def _read(visit: Visit) -> Mapping[str, object]:
     around = await read_surroundings(store, named, now)
     return {
         "rows": [await _destination(visit, each, now, around) for each in found[:MOST]],
-        "quiet": [
-            QuietRow(each.domain, f"/queue/{quote(each.domain)}", each.by, _until(each), timestamp(each.since), clock(each.since, now))
-            for each in around.paused
-            if each.domain not in named
-        ],
+        "quiet": [_quiet(each, now) for each in around.paused if each.domain not in {*named, ANY_DOMAIN}],
+        "pause_of_all": next((_quiet(each, now) for each in around.paused if each.domain == ANY_DOMAIN), None),
         "has_more": len(found) > MOST,
         "last_left": "" if found else await _last_left(visit, now),
         "heading": _heading(found),
@@ -352,6 +350,11 @@ async def _mail(visit: Visit, delivery: QueuedDelivery, now: datetime, around: S
         attempts=delivery.attempts,
         sentence=words.sentence,
     )
+
+
+def _quiet(pause: PausedDestination, now: datetime) -> QuietRow:
+    path = f"/queue/{quote(pause.domain)}"
+    return QuietRow(pause.domain, path, pause.by, _until(pause), timestamp(pause.since), clock(pause.since, now))
 
 
 def _until(pause: PausedDestination) -> Moment | None:

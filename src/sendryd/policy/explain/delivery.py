@@ -48,9 +48,8 @@ def _queued(facts: Facts) -> Explanation:
         return Explanation(Tone.BAD, sentence, "Report it with the id; then try it again.", (Action.REPORT, Action.TRY_NOW))
     if facts.lane.paused_by:
         until = f" until {clock(facts.lane.paused_until, facts.now)}" if facts.lane.paused_until else ""
-        return Explanation(
-            Tone.HOLD, f"Mail to {receiver(facts.domain)} is paused by {facts.lane.paused_by}{until}.", actions=(Action.RESUME,)
-        )
+        what = "All mail" if facts.lane.is_all_paused else f"Mail to {receiver(facts.domain)}"
+        return Explanation(Tone.HOLD, f"{what} is paused by {facts.lane.paused_by}{until}.", actions=(Action.RESUME,))
     if facts.scheduled_at is not None and facts.scheduled_at > facts.now:
         sentence = f"Waits for its time: {clock(facts.scheduled_at, facts.now)}, in {span(facts.scheduled_at - facts.now)}."
         return Explanation(Tone.GO, sentence, actions=(Action.CHANGE_TIME, Action.SEND_NOW, Action.CANCEL))

@@ -33,6 +33,7 @@ class Lane:
     per_minute: float = 0.0  # measured rate; 0 if unknown
     paused_by: str = ""  # the person who paused it; empty if it is not paused
     paused_until: datetime | None = None
+    is_all_paused: bool = False  # the mail to all other destinations, too
     host: str = ""  # of the latest session; empty if none is known
 
 
