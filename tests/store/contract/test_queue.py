@@ -70,6 +70,20 @@ async def test_released_mail_still_waits_for_its_scheduled_time(store: MailStore
         assert [each.due_at for each in await store.list_queue(which)] == [due]
 
 
+async def test_trying_a_whole_destination_leaves_scheduled_mail_its_time(store: MailStore, samples: Samples) -> None:
+    tomorrow = NOW + timedelta(days=1)
+    new, other = samples.message(["a@one.test"], scheduled_at=tomorrow, due_at=tomorrow), samples.message(["b@one.test"], due_at=tomorrow)
+    await store.accept(new)
+    await store.accept(other)
+    assert await store.retry(QueueFilter(domain="one.test"), LATER) == 1
+    assert {each.forward_path: each.due_at for each in await store.list_queue(QueueFilter())} == {
+        "a@one.test": tomorrow,
+        "b@one.test": LATER,
+    }
+    assert await store.retry(QueueFilter(message_id=new.message.id), LATER) == 1  # a person who means this one
+    assert {each.due_at for each in await store.list_queue(QueueFilter())} == {LATER}
+
+
 async def test_queue_filters(store: MailStore, samples: Samples) -> None:
     await store.accept(samples.message(["old@one.test"], created_at=NOW - timedelta(hours=2)))
     await store.accept(samples.message(["new@two.test"]))

@@ -53,6 +53,11 @@ class QueueFilter:
     delivery_id: DeliveryId | None = None
     account_id: AccountId | None = None
 
+    @property
+    def names_one(self) -> bool:
+        """Whether it is one message or one delivery."""
+        return self.message_id is not None or self.delivery_id is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingDestination:
@@ -118,7 +123,9 @@ class QueueStore(Protocol):
         ...
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
-        """Makes queued deliveries due now, and asks for probes of their domains. Returns how many."""
+        """Makes queued deliveries due now, and asks for probes of their domains. Returns how many. Untried mail whose scheduled time has not come
+        is left alone, unless the filter names it.
+        """
         ...
 
     async def cancel(self, which: QueueFilter, now: datetime, make_event: EventMaker) -> int:

@@ -117,6 +117,8 @@ class MemoryQueue(MemoryMail):
         self, which: QueueFilter, before: DeliveryState, after: DeliveryState, now: datetime, make_event: EventMaker | None
     ) -> int:
         moved = sorted((each for each in self._matching(which) if each.state is before), key=lambda each: each.new.id)
+        if before is after and not which.names_one:
+            moved = [each for each in moved if each.attempts or (each.message.scheduled_at or now) <= now]
         for delivery in moved:
             delivery.move(after)
             if before is DeliveryState.HELD:

@@ -113,7 +113,14 @@ class BulkJobs:
         does_cancel = job.change is BulkChange.CANCEL
         events: dict[int, NewEvent] = {number: make_event(EventType.CANCELLED, {}) for number in batch.deliveries} if does_cancel else {}
         return Move(
-            self._database.unreadable, states, batch.deliveries, to_ms(now), events=events, hold_note=note, does_probe=not does_cancel
+            self._database.unreadable,
+            states,
+            batch.deliveries,
+            to_ms(now),
+            events=events,
+            hold_note=note,
+            does_probe=not does_cancel,
+            spares_scheduled=job.change is BulkChange.TRY,
         )
 
     async def end_bulk_job(self, job: BulkJob, state: BulkState, now: datetime, audit: AuditEntry | None) -> bool:

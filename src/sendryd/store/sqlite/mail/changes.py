@@ -36,6 +36,7 @@ class Move:
     hold_reason: HoldReason | None = None
     hold_note: str | None = None  # of a person
     does_probe: bool = False
+    spares_scheduled: bool = False
 
 
 async def move(
@@ -48,9 +49,11 @@ async def move(
     hold_reason: HoldReason | None = None,
     hold_note: str | None = None,
     does_probe: bool = False,
+    spares_scheduled: bool = False,
 ) -> int:
     """Moves the deliveries that are in the first state to the second; those that become queued are due now. Returns how many. A delivery held
-    without a reason is held by an operator. `does_probe` requests probes of the domains of the queued deliveries.
+    without a reason is held by an operator. `does_probe` requests probes of the domains of the queued deliveries. `spares_scheduled` leaves untried ones
+    alone whose scheduled time has not come.
 
     Works in steps, each a transaction with its events, so that moving a long queue does not block mail.
     """
@@ -59,7 +62,7 @@ async def move(
     for start in range(0, len(numbers), size):
         some = numbers[start : start + size]
         events = {number: event[0](event[1], event[2]) for number in some} if event else {}
-        step = Move(database.unreadable, states, some, to_ms(now), events, hold_reason, hold_note, does_probe)
+        step = Move(database.unreadable, states, some, to_ms(now), events, hold_reason, hold_note, does_probe, spares_scheduled)
         moved += await repair_and_repeat(database, partial(move_some, step))
     return moved
 
@@ -84,6 +87,7 @@ def move_some(step: Move, connection: apsw.Connection, rows: Rows) -> int:
         "hold_reason": step.hold_reason,
         "hold_note": step.hold_note,
         "ids": to_json(list(step.numbers)),
+        "spares_scheduled": step.spares_scheduled,
     }
     found = step.unreadable.fetch(connection.execute(SQL["move"], values), DELIVERY_PREFIX)
     if step.does_probe:

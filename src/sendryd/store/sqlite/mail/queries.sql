@@ -357,13 +357,16 @@ WHERE state = 'queued' AND class = 'otp' AND due_at <= :moment AND created_at < 
 ORDER BY created_at LIMIT :limit;
 
 -- name: move
--- Moves deliveries that are in one state to another, and returns the subjects of their events. Released ones wait for their scheduled time.
+-- Moves deliveries that are in one state to another, and returns the subjects of their events. Released ones wait for their scheduled time. With
+-- `spares_scheduled`, untried ones whose scheduled time has not come are left alone.
 UPDATE delivery NOT INDEXED SET state = :after,
     due_at = CASE WHEN :due_at IS NULL THEN due_at
         WHEN state = 'held' THEN max(:due_at, coalesce((SELECT scheduled_at FROM message WHERE message.id = message_id), 0)) ELSE :due_at END,
     hold_reason = CASE WHEN state = 'held' AND :after = 'queued' THEN 'released' WHEN :after = 'queued' THEN hold_reason ELSE :hold_reason END,
     hold_note = :hold_note, crashes = CASE state WHEN 'held' THEN 0 ELSE crashes END
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = :before
+    AND NOT (:spares_scheduled AND attempts = 0
+        AND coalesce((SELECT scheduled_at FROM message WHERE message.id = message_id), 0) > :due_at)
 RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id) AS account_id,
           (SELECT mode FROM message WHERE message.id = message_id) AS mode;
 

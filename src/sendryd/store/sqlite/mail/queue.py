@@ -89,7 +89,9 @@ class Queue:
         return await move(self._database, numbers, (DeliveryState.HELD, DeliveryState.QUEUED), now)
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
-        return await self._move_all(which, DeliveryState.QUEUED, DeliveryState.QUEUED, now, does_probe=True)
+        states = (DeliveryState.QUEUED, DeliveryState.QUEUED)
+        numbers = await self._find(which, DeliveryState.QUEUED)
+        return await move(self._database, numbers, states, now, does_probe=True, spares_scheduled=not which.names_one)
 
     async def cancel(self, which: QueueFilter, now: datetime, make_event: EventMaker) -> int:
         count = 0
@@ -113,6 +115,7 @@ class Queue:
                 "hold_reason": None,
                 "hold_note": None,
                 "ids": to_json([each.id for each in waiting]),
+                "spares_scheduled": False,
             }
             for state in (DeliveryState.QUEUED, DeliveryState.HELD):
                 for row in fetch_rows(connection, SQL["move"], before=state.value, **values):
