@@ -135,6 +135,7 @@ def answer_rcpt(address: str) -> str | None:
         "pace": "421 4.7.28 Our system has detected an unusual rate of mail, slow down",
         "listed": "550 5.7.1 Service unavailable; client host [192.0.2.1] blocked using zen.spamhaus.org",
         "full": "552 5.2.2 Mailbox full",
+        "odd": f"554 The moon is wrong for <{address.strip('<>')}>",
     }.get(word)
 
 

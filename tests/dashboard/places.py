@@ -35,7 +35,7 @@ NOT_PAGES = {
 }
 # Pages for somebody who is not signed in; the others are the owner's.
 OPEN = ("/sign-in", "/sign-in/code", "/welcome/{link}", "/join/{link}", "/reset/{link}")
-DOMAIN_TABS = ("", "/keys", "/tracking", "/settings", "/paste")
+DOMAIN_TABS = ("", "/keys", "/tracking", "/reports", "/settings", "/paste")
 PARTS = ("timeline", "preview", "text", "source", "headers", "attachments", "webhooks")
 
 

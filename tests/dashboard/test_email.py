@@ -218,3 +218,14 @@ def test_test_mail_says_where_it_is(reader: Browser, mails: World) -> None:
     assert answer.status == 200
     assert "Test Inbox" in sentence(answer)
     assert email_id not in reader.get("/emails?q=caught").text
+
+
+def test_the_way_out_of_its_domain_is_named(mails: World, reader: Browser) -> None:
+    mails.relay.run("domains", "set", SENDING_DOMAIN, f"delivery=copy:archive@{RECIPIENT_DOMAIN}")
+    mails.wait_for_config_change()
+    number = RestClient(mails.relay, mails.live_key).post(
+        "/v1/emails", {"from": f"shop@{SENDING_DOMAIN}", "to": f"way@{RECIPIENT_DOMAIN}", "subject": "Copied", "text": "x"}
+    )["id"]
+    mails.relay.run("domains", "set", SENDING_DOMAIN, "delivery=live")
+    mails.wait_for_config_change()
+    assert f"Also to archive@{RECIPIENT_DOMAIN}, as the setting of its domain says." in reader.get(f"/emails/{number}")

@@ -171,3 +171,13 @@ def test_what_is_no_domain_is_missing(reader: Browser, domain: str) -> None:
 def test_what_was_done_is_told_in_our_words_alone(reader: Browser) -> None:
     for query in ("did=queue.held&n=x", "did=%3Cb%3E&n=1", "did=queue.held&n=99999999999", "did=queue.held"):
         assert 'class="alert good"' not in reader.get(f"/queue?{query}").text
+
+
+def test_a_reply_that_is_not_known_is_listed_on_health_without_addresses_and_forgotten(mails: World, reader: Browser) -> None:
+    send(mails, "moon.test", "odd")
+    mails.wait_until(lambda: "The moon is wrong for ADDRESS" in reader.get("/health"))
+    (found,) = [each for each in mails.relay.json("queue", "replies")["data"] if "moon" in each["reply"]]
+    assert (found["count"], found["host"]) == (1, "mx.example.org")
+    assert "odd@moon.test" not in reader.get("/health").text
+    assert reader.send("/health/replies", {"reply": found["reply"]}, page="/health").status == 303
+    assert "The moon is wrong" not in reader.get("/health")

@@ -178,3 +178,19 @@ async def test_a_check_that_fails_does_not_hide_the_others(world: World) -> None
     found = await world.examine(hostname="." * 300)  # no DNS name at all
     assert found[Check.PORT_25].verdict is Verdict.RIGHT
     assert found[Check.HOST_NAME].verdict is not Verdict.RIGHT
+
+
+async def test_the_bounce_domain_needs_an_mx_record_and_spf(world: World) -> None:
+    assert Check.BOUNCES not in await world.examine()
+    bounces = {"bounce_domain": "b.example.test", "is_inbound_open": True}
+    missing = (await world.examine(**bounces))[Check.BOUNCES]
+    assert (missing.verdict, missing.fix.partition(" and")[0]) == (Verdict.WRONG, f"Publish b.example.test MX 10 {HOSTNAME}")
+    world.names.set("b.example.test", "MX", f"10 {HOSTNAME}.")
+    spf = (await world.examine(**bounces))[Check.BOUNCES]
+    assert (spf.verdict, spf.fix) == (Verdict.WRONG, f"Publish b.example.test TXT v=spf1 a:{HOSTNAME} ~all")
+    world.names.set_text("b.example.test", f"v=spf1 a:{HOSTNAME} ~all")
+    assert (await world.examine(**bounces))[Check.BOUNCES].verdict is Verdict.RIGHT
+    assert (await world.examine(bounce_domain="b.example.test"))[Check.BOUNCES].verdict is Verdict.WRONG
+    assert (await world.examine(is_inbound_open=True))[Check.BOUNCES].verdict is Verdict.ADVISED
+    world.names.servfail.add("b.example.test")
+    assert (await world.examine(**bounces))[Check.BOUNCES].verdict is Verdict.UNKNOWN

@@ -57,6 +57,9 @@ def make_doctor(settings: Settings, basics: Basics | None, *, exists: bool, faul
         smtp_is_loopback=all(is_loopback(each.host) for each in settings.smtp_listen),
         public_url=settings.public_url,
         block_lists=settings.block_lists,
+        bounce_domain=settings.bounce_domain,
+        is_inbound_open=bool(settings.inbound_listen),
+        spf_include=settings.spf_include,
         pools=settings.egress,
     )
     if basics is None:

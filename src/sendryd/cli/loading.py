@@ -17,6 +17,7 @@ NAMES: Final = (
     "domains",
     "suppressions",
     "queue",
+    "reports",
     "people",
     "backup",
     "restore",

@@ -17,6 +17,7 @@ from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_wo
 from sendryd.cli.opening import AUTHOR, CommandFailed, duration, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import WRONG_USAGE, fail, print_json, print_line, print_table, say
+from sendryd.cli.queuereplies import replies
 from sendryd.model.delivery import WAITING_STATES, DeliveryState
 from sendryd.model.event import Event
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId, format_id, parse_id
@@ -26,6 +27,8 @@ from sendryd.smtp.address import AddressError, normalise_domain
 from sendryd.store.base import EventFilter, QueuedDelivery, QueueFilter, TraceRequest
 
 app = typer.Typer(name="queue", no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
+
+app.command()(replies)
 
 STATES: Final = (*(status.value for status in MessageStatus), "held")
 TRACED: Final = 5  # sessions of a trace: enough to see one host fail and the next one answer

@@ -13,6 +13,7 @@ from sendryd.dashboard.release import source_of
 from sendryd.dashboard.statuses import RANKS, SHAPES, StatusView, status_of, status_of_delivery
 from sendryd.dashboard.timeline import MAX_ENTRIES, Endpoint, Entry, Moment, list_places, moment_of, size_text, timeline
 from sendryd.dashboard.visit import Visit
+from sendryd.dashboard.wayview import way_of
 from sendryd.dashboard.webhookview import AttemptView, brief_attempt, shown_url, status_of_notification
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState
@@ -130,8 +131,8 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
     message = summary.message
     deliveries = await store.list_queue(QueueFilter(message_id=message_id), limit=MAX_RECIPIENTS)
     found = await store.list_events(visit.account_id, EventFilter(mode=message.mode, message_id=message_id), limit=MAX_EVENTS)
-    keys = {key.id: key.name for key in await store.list_api_keys(visit.account_id)}
-    key_name = keys.get(message.api_key_id, "") if message.api_key_id is not None else ""
+    key = next((each for each in await store.list_api_keys(visit.account_id) if each.id == message.api_key_id), None)
+    key_name = key.name if key else ""
     endpoints = await _endpoints(visit, message_id)
     part = part if part in PARTS else PARTS[0]
     dialogues = await visit.needs.dialogues.read_dialogues(place for _, place in list_places(found.items)) if part == PARTS[0] else {}
@@ -152,7 +153,7 @@ async def read_email(visit: Visit, message_id: MessageId, *, part: str, base: st
         advice=worst.advice,
         detail=worst.detail,
         links=_links(visit, worst.actions, explained[0][0] if explained else None, message),
-        facts=_facts(message, key_name),
+        facts=_facts(message, key_name, way_of(message, key.mode if key else None, found.items, deliveries)),
         tags=tuple(f"{name}={value}" if value else name for name, value in message.tags),
         recipients=_recipients(visit, explained, first, found.items, now),
         recipient_pages=_recipient_pages(base, part, first, len(explained)),
@@ -221,11 +222,13 @@ def _status(delivery: QueuedDelivery, *, is_complained: bool, now: datetime) -> 
     return status_of_delivery(delivery.state, attempts=delivery.attempts, is_complained=is_complained, scheduled_at=scheduled_at, now=now)
 
 
-def _facts(message: Message, key_name: str) -> tuple[Fact, ...]:
+def _facts(message: Message, key_name: str, way: tuple[str, str]) -> tuple[Fact, ...]:
     facts = [Fact("Accepted", "", moment_of(message.created_at)), Fact("Size", size_text(message.size))]
     if message.api_key_id is not None:
         key_id = format_id(API_KEY_PREFIX, message.api_key_id)
         facts.append(Fact("Key", key_name or key_id, href="/emails?" + urlencode({"q": f"key:{key_id}"})))
+    if way[0]:
+        facts.append(Fact(*way))
     if message.scheduled_at is not None:
         facts.append(Fact("Scheduled", "", moment_of(message.scheduled_at)))
     if message.template_id is not None:

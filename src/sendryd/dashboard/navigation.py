@@ -31,6 +31,7 @@ _PLACES: Final = (
     Place("/templates", "file", "Templates", "templates", group="Set up"),
     Place("/suppressions", "ban", "Suppressions", "suppressions", group="Set up"),
     Place("/analytics", "chart", "Analytics", "analytics", group="Look into"),
+    Place("/reports", "eye", "Reports", "reports", group="Look into"),
     Place("/log/smtp", "term", "SMTP log", "smtp-log", group="Look into"),
     Place("/log/api", "code", "API log", "api-log", group="Look into"),
     Place("/health", "pulse", "Health", "health", group="Run"),

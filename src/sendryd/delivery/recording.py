@@ -1,6 +1,6 @@
 """Recording of attempts: one outcome for each recipient, kept until the store has taken it.
 
-Does: makes the outcomes of the verdicts, decides when a deferral is tried again, stores them, writes the mail log.
+Does: makes the outcomes of the verdicts, decides when a deferral is tried again, stores them, counts replies that no pattern knows, writes the mail log.
 Writes: `store.record_attempt`, one transaction for each attempt.
 When things fail: an outcome that the store cannot take now is kept and stored later, and the message is not sent again meanwhile. What the
 store refuses is recorded delivery by delivery, as a failed attempt if need be. A lease that was lost means that another worker decides.
@@ -14,6 +14,7 @@ from typing import Final
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.outcome import NO_TRIES, Tries, make_outcome
 from sendryd.delivery.outcomelog import log_outcome
+from sendryd.delivery.unknownreplies import UnknownReplies
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, SuppressionId, format_id
 from sendryd.model.message import MessageClass
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
@@ -46,6 +47,7 @@ class Recorder:
         ids: IdSource,
         mail_log: MailLog,
         backoff: Sequence[float] = RECORD_BACKOFF,
+        unknown: UnknownReplies | None = None,
     ) -> None:
         self._store = store
         self._dialogues = dialogues
@@ -55,6 +57,7 @@ class Recorder:
         self._ids = ids
         self._mail_log = mail_log
         self._backoff = backoff
+        self._unknown = unknown
         self.unrecorded = 0  # attempts whose outcomes wait for the store
 
     async def record(self, attempt: Attempt) -> frozenset[DeliveryId]:
@@ -116,6 +119,8 @@ class Recorder:
         if not await self.store(claim, outcomes, now):
             return
         for delivery, outcome in zip(claim.deliveries, outcomes, strict=True):
+            if self._unknown is not None:
+                self._unknown.note(verdicts[delivery.forward_path])
             log_outcome(self._mail_log, claim, delivery, verdicts[delivery.forward_path], outcome, now)
 
     async def _record_one_by_one(self, attempt: Attempt) -> frozenset[DeliveryId]:

@@ -36,6 +36,7 @@ from sendryd.delivery.tls_memory import TlsMemory
 from sendryd.delivery.tls_results import Observer, TlsResults
 from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import Connection
+from sendryd.delivery.unknownreplies import UnknownReplies
 from sendryd.delivery.visit import Visit
 from sendryd.delivery.withholding import Withholder
 from sendryd.model.apikey import KeyMode
@@ -91,6 +92,7 @@ class WorkerContext:
     dialogues: DialogueStore
     egress: Egress
     tls_results: TlsResults | None = None  # None: no reports are made of them
+    unknown: UnknownReplies | None = None  # None: replies that no pattern knows are not counted
 
 
 class Worker:
@@ -124,6 +126,7 @@ class Worker:
             ids=ids,
             mail_log=mail_log,
             backoff=settings.record_backoff,
+            unknown=context.unknown,
         )
         self._withholder = Withholder(context.store, self._recorder, clock=clock, ids=ids, mail_log=mail_log)
         self.tls_memory = TlsMemory()

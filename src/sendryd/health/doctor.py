@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from sendryd.accounts.spfcheck import SpfCheck
 from sendryd.health.stored import StoredState
 from sendryd.policy.destinations import is_public
+from sendryd.policy.dnsrecords import RecordSettings, Unknown
 from sendryd.policy.egress import Pools, Source, family_of
 from sendryd.policy.health import Check, Finding, worst_first
+from sendryd.policy.health.bounces import judge_bounce_mx, judge_bounce_spf, judge_no_bounces, judge_report_agreement
 from sendryd.policy.health.finding import unknown
 from sendryd.policy.health.machine import judge_certificate, judge_clock, judge_disk, judge_running, judge_versions
 from sendryd.policy.health.mail import judge_data
@@ -64,6 +67,9 @@ class Installation:
     smtp_is_loopback: bool
     public_url: str = ""
     block_lists: tuple[str, ...] = ()
+    bounce_domain: str = ""
+    is_inbound_open: bool = False  # port 25 is open for bounces
+    spf_include: str = ""
     pools: Pools = field(default_factory=dict)
 
 
@@ -91,7 +97,12 @@ class Doctor:
         if self._stored is not None:
             looks.append((Check.QUEUE, self._stored.queue))
         if not is_quick:
-            looks += [(Check.HOST_NAME, self._names), (Check.EGRESS, self._egress), (Check.PORT_25, self._way_out)]
+            looks += [
+                (Check.HOST_NAME, self._names),
+                (Check.EGRESS, self._egress),
+                (Check.PORT_25, self._way_out),
+                (Check.BOUNCES, self._bounces),
+            ]
             looks += [(Check.SPOOL, self._stored.spool), (Check.DOMAIN, self._stored.domains)] if self._stored is not None else []
         found = await asyncio.gather(*(self._guarded(check, look) for check, look in looks))
         return worst_first(finding for findings in found for finding in findings)
@@ -179,6 +190,24 @@ class Doctor:
 
     async def _listed(self, zone: str, address: str) -> Finding:
         return judge_block_list(zone, address, await self._ask(block_list_name(zone, address), "A"))
+
+    async def _bounces(self) -> list[Finding]:
+        known = self._installation
+        domain, is_open = known.bounce_domain, known.is_inbound_open
+        if not domain:
+            found = judge_no_bounces(is_listening=is_open)
+            return [found] if found else []
+        mx = judge_bounce_mx(domain, known.hostname, await self._ask(domain, "MX"), is_listening=is_open)
+        settings = RecordSettings(known.hostname, known.spf_include)
+        texts = await self._ask(domain, "TXT")
+        fault = (
+            Unknown(texts.reason) if isinstance(texts, NoAnswer) else await SpfCheck(self._resolver, settings).check(domain, tuple(texts))
+        )
+        findings = [mx, judge_bounce_spf(domain, fault, f"v=spf1 {settings.spf_mechanism} ~all")]
+        other = await self._stored.other_domain(domain) if self._stored and is_open else ""
+        if other:
+            findings.append(judge_report_agreement(domain, other, await self._ask(f"{other}._report._dmarc.{domain}", "TXT")))
+        return findings
 
     async def _way_out(self) -> list[Finding]:
         known = self._installation

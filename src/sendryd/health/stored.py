@@ -1,16 +1,18 @@
 """What is observed of the database: contents, waiting mail, sending domains."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Container
 from datetime import datetime
 from typing import Final, Protocol
 
 from sendryd.accounts.domains import Verification
 from sendryd.model.delivery import DeliveryState
-from sendryd.model.domain import SendingDomain
+from sendryd.model.domain import DomainStatus, SendingDomain
 from sendryd.policy.health import Finding
 from sendryd.policy.health.mail import OLD_MAIL, judge_domain, judge_no_domain, judge_queue, judge_spool
 from sendryd.policy.health.network import judge_pools
 from sendryd.runtime.clock import Clock
+from sendryd.runtime.publicsuffix import organisational_domain
 from sendryd.store.base import AccountStore, QueueFilter, QueueStore, UpkeepStore
 
 LOOKED_AT: Final = 200  # deliveries older than the limit, of which the oldest is named: some of them may be scheduled for later
@@ -53,6 +55,12 @@ class StoredState:
         """Whether the address pool of each sending domain is configured; nothing if no domain names one."""
         named = [(each.name, each.settings.pool) for each in await self._store.list_domains() if each.settings.pool]
         return [judge_pools([each for each in named if each[1] not in configured])] if named else []
+
+    async def other_domain(self, bounce_domain: str) -> str:
+        """A verified domain of another organisation than the bounce domain's, whose DMARC reports need an agreement; empty if there is none."""
+        verified = [each.name for each in await self._store.list_domains() if each.status is DomainStatus.VERIFIED]
+        organisation = await asyncio.to_thread(organisational_domain, bounce_domain)  # the first call reads a long list
+        return next((name for name in verified if organisational_domain(name) != organisation), "")
 
     async def domains(self) -> list[Finding]:
         """Whether the DNS of each sending domain is right."""

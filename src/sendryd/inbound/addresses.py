@@ -1,4 +1,4 @@
-"""The addresses that port 25 takes mail for: return paths, those for complaints, those of accounts and verified domains. Nothing is relayed.
+"""The addresses that port 25 takes mail for: return paths, those for complaints and reports, those of accounts and verified domains. Nothing is relayed.
 
 Reads: deliveries, and the sending domains of those with a return path of their own. A forged return path costs no look-up.
 """
@@ -8,11 +8,13 @@ from typing import Final
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import AccountId
+from sendryd.policy.inboundrecords import DMARC_REPORTS, TLS_REPORTS
 from sendryd.policy.returnpath import read_inbound_local_part, read_local_part
 from sendryd.smtp.address import Mailbox
 from sendryd.store.base import DeliveryView, Store
 
 FEEDBACK: Final = frozenset({"fbl", "complaints", "abuse"})  # local parts at the bounce domain: where providers send complaints
+REPORTS: Final = frozenset({DMARC_REPORTS, TLS_REPORTS})  # and where DMARC and TLS reports go
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,18 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportsAboutUs:
+    """An address for DMARC and TLS reports of others."""
+
+
+@dataclass(frozen=True, slots=True)
 class MailboxOf:
     """An address of an account, which takes any mail."""
 
     account_id: AccountId
 
 
-Target = ReturnPath | Feedback | MailboxOf
+Target = ReturnPath | Feedback | ReportsAboutUs | MailboxOf
 
 
 class Addresses:
@@ -54,6 +61,8 @@ class Addresses:
             return ReturnPath(delivery) if delivery is not None and is_here and delivery.message.mode is KeyMode.LIVE else None
         if mailbox.domain == self._bounce_domain and mailbox.local_part.lower() in FEEDBACK:
             return Feedback()
+        if mailbox.domain == self._bounce_domain and mailbox.local_part.lower() in REPORTS:
+            return ReportsAboutUs()
         if mailbox.domain == self._bounce_domain:
             account_id = read_inbound_local_part(self._secret, mailbox.local_part)
             is_known = account_id is not None and await self._store.get_account(account_id) is not None

@@ -1,8 +1,8 @@
 """What is done with a message that port 25 has received: it is told apart behind a fence, and recorded before its 250.
 
 Does: a delivery status notification becomes a late bounce of the delivery whose return path it was sent to; a complaint is recorded for the
-delivery that its copy of the message names; automatic replies are noted. Mail for an account is stored, to be shown
-and forwarded. Nothing is ever answered by mail.
+delivery that its copy of the message names; DMARC and TLS reports about our domains are kept; automatic replies are noted. Mail for an
+account is stored, to be shown and forwarded. Nothing is ever answered by mail.
 Reads and writes: `store.record_late`, once for each report, durable. A repeated report changes nothing, so that a sender may repeat a message of
 which only a part could be recorded.
 When things fail: what cannot be judged or stored now is put off with a 451; other servers come again.
@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sendryd.inbound import replies
-from sendryd.inbound.addresses import MailboxOf, ReturnPath, Target
+from sendryd.inbound.addresses import MailboxOf, ReportsAboutUs, ReturnPath, Target
 from sendryd.inbound.authentication import Authenticator
+from sendryd.inbound.domainreports import MAX_SIZE as MAX_REPORTS_SIZE
+from sendryd.inbound.domainreports import Brought, DomainReporter
 from sendryd.message.fenced import read_mail, read_returned
 from sendryd.message.reports.report import Report, ReportKind
 from sendryd.model.delivery import DeliveryState
@@ -70,19 +72,27 @@ class Receiver:
         self._clock = clock
         self._ids = ids
         self._mail_log = mail_log
+        self._reporter = DomainReporter(store, fence, authenticator, clock=clock, ids=ids)
         self._counts: Counter[str] = Counter()
 
     def statistics(self) -> Mapping[str, float]:
         """For /metrics."""
-        return {f"{word}_total": float(self._counts[word]) for word in ("bounced", "complained", "mail", "noted", "refused", "put_off")}
+        return {
+            f"{word}_total": float(self._counts[word])
+            for word in ("bounced", "complained", "mail", "reports", "noted", "refused", "put_off")
+        }
 
     async def receive(self, mail: Received) -> Reply:
         """Takes a message. Returns the reply to its end: 250 only once all that it says is stored."""
         if _hops(mail.content) > MAX_HOPS:
             return self._refuse(mail, replies.TOO_MANY_HOPS, "loop")
         accounts = dict.fromkeys(each.account_id for each in mail.targets if isinstance(each, MailboxOf))
-        reported = [each for each in mail.targets if not isinstance(each, MailboxOf)]
+        reported = [each for each in mail.targets if not isinstance(each, MailboxOf | ReportsAboutUs)]
         try:
+            if any(isinstance(each, ReportsAboutUs) for each in mail.targets):
+                refusal = await self._keep_reports(mail)
+                if refusal is not None and not reported and not accounts:
+                    return refusal
             if reported:
                 report = await self._judge(mail)
                 if report.kind is ReportKind.OTHER and not accounts:
@@ -104,6 +114,17 @@ class Receiver:
         except TooCostly:
             return Report(kind=ReportKind.OTHER)
         return Report.from_json(found)
+
+    async def _keep_reports(self, mail: Received) -> Reply | None:
+        """Stores the reports about our domains in a mail. Returns the refusal of one that has none. Raises as `_keep` does."""
+        if len(mail.content) > MAX_REPORTS_SIZE:
+            return self._refuse(mail, replies.UNREADABLE, "too large for a report")
+        brought = Brought(content=mail.content, reverse_path=mail.reverse_path, client=mail.client, hello=mail.hello, lane=mail.lane)
+        added = await self._reporter.keep(brought)
+        if added is None:
+            return self._refuse(mail, replies.REPORTS_ONLY, "no report")
+        self._counts["reports" if added else "noted"] += 1
+        return None
 
     async def _keep(self, mail: Received, accounts: Sequence[AccountId]) -> None:
         """Stores a mail for each account that it is for. Raises `TooCostly`, `FenceUnavailable`, `StoreError`."""

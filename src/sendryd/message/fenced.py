@@ -10,6 +10,7 @@ from sendryd.message.framing import Pictures, Scheme, frame_html, remote_picture
 from sendryd.message.incoming import Incoming, read_incoming
 from sendryd.message.insights import Check, examine
 from sendryd.message.plaintext import html_to_text
+from sendryd.message.reports.domainreports import read_domain_reports
 from sendryd.message.reports.read import read_report
 from sendryd.message.reports.report import Report
 from sendryd.message.template import Rendered, TemplateError, check_names, check_template, render_all
@@ -46,6 +47,11 @@ def examine_message(content: bytes, is_marketing: bool) -> list[Check]:
 def read_returned(content: bytes, is_null_sender: bool) -> Report:
     """What a message that came back is, and what it says."""
     return read_report(content, is_null_sender=is_null_sender)
+
+
+def read_reports_about_us(content: bytes) -> list[dict[str, Any]]:
+    """The DMARC and TLS reports that a mail brings."""
+    return read_domain_reports(content)
 
 
 def read_mail(content: bytes) -> Incoming:

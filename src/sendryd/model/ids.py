@@ -29,6 +29,7 @@ DkimKeyId = NewType("DkimKeyId", int)
 BulkJobId = NewType("BulkJobId", int)
 InboundId = NewType("InboundId", int)
 SavedViewId = NewType("SavedViewId", int)
+DomainReportId = NewType("DomainReportId", int)
 
 MESSAGE_PREFIX: Final = "em"
 TEST_MESSAGE_PREFIX: Final = "te"
@@ -53,6 +54,7 @@ AUDIT_PREFIX: Final = "aud"
 BULK_JOB_PREFIX: Final = "bulk"
 INBOUND_PREFIX: Final = "inb"
 SAVED_VIEW_PREFIX: Final = "view"
+DOMAIN_REPORT_PREFIX: Final = "drep"
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}

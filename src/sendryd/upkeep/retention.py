@@ -1,7 +1,7 @@
 """Deletes rows past their retention time, in small steps.
 
-Does: removes done messages with their content, events, notifications, mail that came in, the log of API requests, answers to idempotent requests,
-sessions and one-time links that have ended, and the names of removed domains that no waiting mail refers to, once an hour.
+Does: removes done messages with their content, events, notifications, mail that came in, reports of others, the log of API requests, answers to
+idempotent requests, sessions and one-time links that have ended, and the names of removed domains that no waiting mail refers to, once an hour.
 When the clock is set: forward, nothing is deleted by the new time until that has held for a while.
 Limits: `BATCH` rows in one transaction, with a pause after each, so that mail does not wait.
 """
@@ -20,6 +20,7 @@ INTERVAL: Final = 3600.0  # seconds
 BATCH: Final = 200  # rows in one transaction
 NOTIFICATIONS_KEPT: Final = timedelta(days=30)  # for lookups and replays
 INBOUND_KEPT: Final = timedelta(days=30)  # the contract
+DOMAIN_REPORTS_KEPT: Final = timedelta(days=90)  # as long as events: trends of a quarter
 API_REQUESTS_KEPT: Final = timedelta(days=30)  # for lookups
 SHORTER: Final = 4  # divisor of a transaction's size after one did not fit on the disk
 PAUSE: Final = 0.05  # seconds between transactions
@@ -48,6 +49,7 @@ class Retention:
             (store.delete_api_requests, API_REQUESTS_KEPT),
             (store.delete_answers, ANSWERS_KEPT),
             (store.delete_inbound, INBOUND_KEPT),
+            (store.delete_domain_reports, DOMAIN_REPORTS_KEPT),
             (store.delete_removed_domains, self._messages),
         ):
             limit = batch

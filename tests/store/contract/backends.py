@@ -55,6 +55,7 @@ class Aggregate(StrEnum):
     AUDIT = auto()
     HEALTH = auto()
     INBOUND = auto()
+    DOMAINREPORTS = auto()
     BULK = auto()
     NOTIFICATIONS = auto()
     PASSKEYS = auto()
@@ -67,6 +68,7 @@ class Aggregate(StrEnum):
     STATUSREPORTS = auto()
     SUPPRESSIONS = auto()
     TEMPLATES = auto()
+    UNKNOWNREPLIES = auto()
     UNSUBSCRIBES = auto()
     WEBHOOKS = auto()
 
@@ -76,6 +78,7 @@ _REST: Final = {
     Aggregate.AUDIT,
     Aggregate.HEALTH,
     Aggregate.INBOUND,
+    Aggregate.DOMAINREPORTS,
     Aggregate.BULK,
     Aggregate.NOTIFICATIONS,
     Aggregate.PASSKEYS,

@@ -1,5 +1,6 @@
 """Figures by minute, hour and day."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sendryd.model.apikey import KeyMode
@@ -133,3 +134,20 @@ async def test_the_next_start_goes_on(open_store: Open, samples: Samples) -> Non
     await follow(store)
     assert [each.accepted for each in await list_minutes(store)] == [2]
     await store.aclose()
+
+
+async def test_copies_for_archives_and_reports_to_senders_are_no_mail_of_the_account(store: Store, samples: Samples) -> None:
+    new = samples.message(["archive@example.org", "user@example.org"], lease=samples.lease())
+    archive, user = new.deliveries
+    await store.accept(replace(new, deliveries=(replace(archive, is_copy=True), user)))
+    await attempt(store, samples, new, DeliveryState.DELIVERED, 1.2)  # the copy
+    report = samples.message(lease=samples.lease())
+    report = replace(report, message=replace(report.message, api_key_id=None, reverse_path=""))
+    await store.accept(report)
+    await attempt(store, samples, report, DeliveryState.DELIVERED, 1.2)
+    relayed = samples.message(lease=samples.lease())
+    relayed = replace(relayed, message=replace(relayed.message, reverse_path=""))  # a bounce that an app sends with its key
+    await store.accept(relayed)
+    await attempt(store, samples, relayed, DeliveryState.BOUNCED, 1.2)
+    await follow(store)
+    assert await list_minutes(store) == [MinuteFigures(minute=MINUTE, accepted=2, bounced=1, latency=places())]

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendryd.model.apikey import KeyMode
+from sendryd.model.delivery import DeliveryState
 from sendryd.model.event import EventType
 from sendryd.model.ids import (
     AccountId,
@@ -30,7 +31,7 @@ from sendryd.model.ids import (
 from sendryd.model.message import Message
 from sendryd.model.report import Breakdown, Bucket, Cohort, Counts, Granularity, ReportFrequency, ScheduledReport, Summary
 from sendryd.model.template import Template, TemplateContent
-from sendryd.store.base import MAX_OFFSETS, Engagement, NewEvent, ReportFilter, Store
+from sendryd.store.base import MAX_OFFSETS, Engagement, NewEvent, Outcome, ReportFilter, Store
 from sendryd.store.errors import LimitReached, NotFound
 from sendryd.testing.examples import examples
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
@@ -483,3 +484,26 @@ async def test_scheduled_reports_have_a_limit_in_each_account(store: Store, samp
     assert len(await store.list_scheduled_reports(ACCOUNT)) == 3
     with pytest.raises(LimitReached, match="3 scheduled reports, the most that it may have: remove one first"):
         await store.add_scheduled_report(report(), limit=3)
+
+
+async def test_copies_and_reports_to_senders_are_not_counted(store: Store, samples: Samples) -> None:
+    new = samples.message(["archive@example.org", "user@example.org"], lease=samples.lease())
+    archive, user = new.deliveries
+    await store.accept(replace(new, deliveries=(replace(archive, is_copy=True), user)))
+    report = samples.message(lease=samples.lease())
+    report = replace(report, message=replace(report.message, api_key_id=None, reverse_path=""))
+    await store.accept(report)
+    for each in (new, report):
+        assert each.lease is not None
+        outcomes = [
+            Outcome(delivery_id=one.id, state=DeliveryState.DELIVERED, due_at=None, reply="", events=(samples.event(EventType.DELIVERED),))
+            for one in each.deliveries
+        ]
+        await store.record_attempt(each.lease, outcomes, NOW)
+    which = ReportFilter(mode=KeyMode.LIVE, start=NOW - timedelta(hours=1), end=NOW + timedelta(hours=1))
+    assert (await store.count_activity(ACCOUNT, which)).delivered == 1
+    (key,) = await store.break_down(ACCOUNT, which, "key", limit=9)
+    assert key.counts.sent == 1
+    while await store.follow(until=NOW + timedelta(days=1), limit=10):
+        pass
+    assert (await store.count_activity(ACCOUNT, which)).delivered == 1

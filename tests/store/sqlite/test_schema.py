@@ -17,6 +17,7 @@ from sendryd.model.apikey import KeyMode, Scope
 from sendryd.model.bulk import BulkChange, BulkState
 from sendryd.model.delivery import TRANSITIONS, DeliveryState
 from sendryd.model.domain import DomainStatus, StsMode
+from sendryd.model.domainreport import ReportTopic
 from sendryd.model.event import EventType
 from sendryd.model.message import MessageClass, MessageType, TlsDemand
 from sendryd.model.people import LinkPurpose, SignInMethod
@@ -36,6 +37,7 @@ WORDS: dict[tuple[str, str], type[StrEnum]] = {
     ("api_key", "mode"): KeyMode,
     ("sending_domain", "status"): DomainStatus,
     ("domain_check", "status"): DomainStatus,
+    ("domain_report", "topic"): ReportTopic,
     ("message", "mode"): KeyMode,
     ("message", "tls_demand"): TlsDemand,
     ("sts_policy", "mode"): StsMode,

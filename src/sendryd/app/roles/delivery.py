@@ -22,6 +22,7 @@ from sendryd.delivery.tls_keeper import TlsKeeper
 from sendryd.delivery.tls_results import TlsResults
 from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import Connection
+from sendryd.delivery.unknownreplies import UnknownReplies
 from sendryd.delivery.worker import Worker, WorkerContext, WorkerSettings
 from sendryd.runtime.posting import ClosableClient, LateClient
 from sendryd.runtime.tls import client_context, weak_client_context
@@ -37,7 +38,8 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     destinations = _destinations(basics, policies)
     tracer = Tracer(basics.store, basics.clock)
     results = TlsResults(basics.store, basics.clock) if basics.settings.tls_reports else None
-    worker = _worker(basics, shared, destinations, pool, signer, tracer, results)
+    unknown = UnknownReplies(basics.store, basics.clock)
+    worker = _worker(basics, shared, destinations, pool, signer, tracer, results, unknown)
     tls_keeper = TlsKeeper(basics.store, worker.tls_memory, basics.clock)
     await tls_keeper.load()
     scheduler = Scheduler(
@@ -61,7 +63,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
         "sts_policies": policies.statistics,
     }
     running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run, policies.run]
-    running.daemons += [results.run] if results is not None else []
+    running.daemons += [unknown.run, *([results.run] if results is not None else [])]
     end_reports = await _start_reports(basics, running, scheduler)
 
     async def stop() -> None:
@@ -69,6 +71,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
         await end_reports()
         await end_fetching()
         await tls_keeper.store()
+        await unknown.store()
         if results is not None:
             await results.store()
         await pool.aclose()
@@ -144,6 +147,7 @@ def _worker(
     signer: Signer,
     tracer: Tracer,
     results: TlsResults | None,
+    unknown: UnknownReplies,
 ) -> Worker:
     settings = basics.settings
     return Worker(
@@ -166,6 +170,7 @@ def _worker(
             dialogues=basics.dialogues,
             egress=Egress(settings.egress, basics.clock),
             tls_results=results,
+            unknown=unknown,
         ),
         WorkerSettings(
             hostname=settings.hostname,

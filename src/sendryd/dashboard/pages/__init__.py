@@ -25,6 +25,7 @@ from sendryd.dashboard.pages import (
     provider,
     queue,
     queue_all,
+    reports,
     savedviews,
     sendtest,
     settings,
@@ -61,6 +62,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *provider.PAGES,
     *queue_all.PAGES,  # before the path of a destination
     *queue.PAGES,
+    *reports.PAGES,
     *sendtest.PAGES,
     *settings.PAGES,
     *smtplog.PAGES,

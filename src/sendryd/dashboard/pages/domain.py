@@ -23,7 +23,7 @@ from sendryd.runtime.publicsuffix import organisational_domain
 PATIENCE: Final = 15.0  # seconds that a page waits for a check, which goes on
 SENT_WITHIN: Final = timedelta(days=30)  # a first mail that was sent before is not looked for
 MAX_COUNTED: Final = 2_000  # newest messages among which the domain's are looked for: a few milliseconds
-TABS: Final = (("", "Records"), ("/keys", "DKIM keys"), ("/tracking", "Tracking"), ("/settings", "Settings"))
+TABS: Final = (("", "Records"), ("/keys", "DKIM keys"), ("/tracking", "Tracking"), ("/reports", "Reports"), ("/settings", "Settings"))
 SLOW: Final = "DNS takes long to answer: the page shows the result when it comes."
 
 Values = dict[str, object]

@@ -17,6 +17,7 @@ from sendryd.dashboard.visit import Visit
 from sendryd.health.watch import QUICK_CHECKS
 from sendryd.model.account import AlertRecipients, AlertScope, AlertSettings
 from sendryd.model.attention import Silence
+from sendryd.model.unknownreply import UnknownReply
 from sendryd.policy.attention import Kind
 from sendryd.policy.explain.words import span
 from sendryd.policy.health import Check, Verdict, worst_first
@@ -47,8 +48,10 @@ SCOPES: Final = {
     AlertScope.WRONG: "Only what stops mail until it is mended",
     AlertScope.EVERYTHING: "Everything that Home counts",
 }
-PARTS: Final = {"health-heading": "health_heading.html", "health-rows": "health_rows.html"}
+PARTS: Final = {"health-heading": "health_heading.html", "health-rows": "health_rows.html", "health-replies": "health_replies.html"}
 MAX_URL: Final = 2_000  # characters
+MAX_TARGET: Final = 200  # characters of the audit
+REPLIES: Final = 30  # unknown ones that are listed; the command line has all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,17 @@ class Row:
     before: tuple[Before, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReplyView:
+    """Replies of one shape that no pattern knows."""
+
+    shape: str
+    number: str
+    host: str
+    first: Moment
+    last: Moment
+
+
 async def show(visit: Visit) -> Response:
     """`GET /health`."""
     return await _show(visit)
@@ -107,6 +121,14 @@ async def silence(visit: Visit) -> Response:
     else:
         await _alerting(visit).end_silence(name, _by(visit))
     return visit.go("/health")
+
+
+async def forget_reply(visit: Visit) -> Response:
+    """`POST /health/replies`: takes an unknown reply off the list."""
+    shape = visit.fields.get("reply", "")
+    if await visit.needs.store.forget_unknown_reply(shape):
+        await visit.needs.audit.add(visit.account_id, visit.me.signed_in.person.email, visit.client, "reply.forgotten", shape[:MAX_TARGET])
+    return visit.go("/health#health-replies")
 
 
 async def set_alerts(visit: Visit) -> Response:
@@ -153,6 +175,7 @@ async def _read(visit: Visit) -> Mapping[str, object]:
         "at": moment_of(examined) if examined else None,
         "age": span(now - examined) if examined else "",
         "is_running": needs.watch.is_running,
+        "replies": [_reply(each) for each in await needs.store.list_unknown_replies(limit=REPLIES)],
         "is_partial": bool(spans) and all(each.finding.check in QUICK_CHECKS for each in spans),
         "lengths": [(value, text) for value, (text, _) in SILENCES.items()],
     }
@@ -214,6 +237,10 @@ def _name(each: FindingSpan) -> str:
     return ":".join(filter(None, (Kind.HEALTH.value, finding.check.value, finding.about)))
 
 
+def _reply(each: UnknownReply) -> ReplyView:
+    return ReplyView(each.shape, f"{each.number:,}", each.host, moment_of(each.first_at), moment_of(each.last_at))
+
+
 def _alerting(visit: Visit) -> Alerting:
     return Alerting(visit.needs.store, visit.needs.audit, clock=visit.needs.clock)
 
@@ -231,6 +258,7 @@ PAGES: Final = (
         needs_to_change=Right.OPERATE,
         live=Source(page="health", read=_read, parts=PARTS, interval=2.0),
     ),
+    Page(path="/health/replies", post=forget_reply, needs=Right.OPERATE, needs_to_change=Right.OPERATE),
     Page(path="/health/silence", post=silence, needs=Right.OPERATE, needs_to_change=Right.OPERATE),
     Page(path="/health/alerts", post=set_alerts, needs=Right.OPERATE, needs_to_change=Right.OPERATE),
 )

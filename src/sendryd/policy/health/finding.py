@@ -23,6 +23,7 @@ class Check(StrEnum):
     CERTIFICATE = "certificate"
     HTTP = "http"  # whether keys and links are encrypted on their way
     DOMAIN = "domain"
+    BOUNCES = "bounces"  # the domain of our own return paths
     BLOCK_LIST = "block_list"
     QUEUE = "queue"
     VERSIONS = "versions"

@@ -18,6 +18,7 @@ from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, Deliv
 from sendryd.store.base.derived import DerivedStore
 from sendryd.store.base.dialogues import DialogueStore
 from sendryd.store.base.dkimkeys import DkimKeyStore, NewDkimKey
+from sendryd.store.base.domainreports import MAX_PROVED, MAX_UNPROVED, DomainReportStore
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.figures import DAYS_KEPT, HOURS_KEPT, MINUTES_KEPT, FigureStore
 from sendryd.store.base.health import HealthStore
@@ -40,6 +41,7 @@ from sendryd.store.base.spool import SpoolReport
 from sendryd.store.base.statusreports import DueReport, StatusReportStore
 from sendryd.store.base.templates import TemplateStore
 from sendryd.store.base.traces import TraceRequest, TraceStore
+from sendryd.store.base.unknownreplies import UnknownReplyStore
 from sendryd.store.base.upkeep import UpkeepStore
 from sendryd.store.base.views import SavedViewStore
 
@@ -49,6 +51,8 @@ __all__ = [
     "MAX_CHECKS",
     "MAX_LIMIT_CHANGES",
     "MAX_OFFSETS",
+    "MAX_PROVED",
+    "MAX_UNPROVED",
     "MINUTES_KEPT",
     "AcceptStore",
     "AccountStore",
@@ -71,6 +75,7 @@ __all__ = [
     "DialogueStore",
     "DkimKeyStore",
     "DomainCheck",
+    "DomainReportStore",
     "DomainTraffic",
     "DueReport",
     "Ended",
@@ -133,6 +138,7 @@ __all__ = [
     "TemplateStore",
     "TraceRequest",
     "TraceStore",
+    "UnknownReplyStore",
     "UpkeepStore",
     "WaitingDestination",
     "WebhookHealth",
@@ -156,6 +162,7 @@ class MailStore(
     SearchStore,
     LateStore,
     StatusReportStore,
+    UnknownReplyStore,
     Protocol,
 ):
     """The store of accepting and delivering mail."""
@@ -179,6 +186,7 @@ class Store(
     HealthStore,
     BulkStore,
     InboundStore,
+    DomainReportStore,
     Protocol,
 ):
     """The whole store, as the composition root builds it."""

@@ -9,6 +9,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.event import Event, EventType
 from sendryd.model.figures import LATENCY_BUCKETS, MinuteFigures, bucket_of
 from sendryd.model.ids import AccountId
+from sendryd.model.message import Message
 from sendryd.store.codec.values import first_id
 from sendryd.store.memory.state import MemoryMail
 
@@ -63,14 +64,20 @@ class MemoryFigures(MemoryMail):
             for at, numbers in sorted(found.items())
         ]
 
+    def _counts(self, event: Event) -> bool:
+        """Whether an event is one of the account's own mail, and of no copy for an archive."""
+        new = self._messages.get(event.message_id)
+        is_copy = new is not None and any(each.is_copy for each in new.deliveries if each.id == event.delivery_id)
+        return not is_copy and (new is None or not _is_report(new.message))
+
     def _facts(self, account_id: AccountId, mode: KeyMode) -> Iterator[tuple[int, datetime, str | int]]:
         """The number of each fact, its time, and the figure or the place of the latencies that it counts in."""
         for new in self._messages.values():
-            if (new.message.account_id, new.message.mode) == (account_id, mode):
+            if (new.message.account_id, new.message.mode) == (account_id, mode) and not _is_report(new.message):
                 yield new.message.id, new.message.created_at, "accepted"
         once: set[tuple[object, ...]] = set()
         for _, (event, owner, owned_mode) in sorted(self._events.items()):
-            if (owner, owned_mode) != (account_id, mode):
+            if (owner, owned_mode) != (account_id, mode) or not self._counts(event):
                 continue
             if event.type in _ALWAYS:
                 yield event.id, event.created_at, event.type.value
@@ -80,6 +87,11 @@ class MemoryFigures(MemoryMail):
             if event.type is EventType.DELIVERED:
                 accepted = self._messages[event.message_id].message.waits_since
                 yield event.id, event.created_at, bucket_of(event.created_at - accepted)
+
+
+def _is_report(message: Message) -> bool:
+    """Whether a message is a report to a sender, which the program has made."""
+    return message.api_key_id is None and not message.reverse_path
 
 
 def _is_of_scanner(event: Event) -> bool:

@@ -743,3 +743,35 @@ CREATE TABLE inbound_mail (
 ) STRICT;
 CREATE INDEX inbound_mail_account ON inbound_mail (account_id, id);
 CREATE INDEX inbound_mail_due ON inbound_mail (due_at) WHERE due_at IS NOT NULL;
+
+-- Reports of other servers about our domains: DMARC aggregate reports and TLS reports.
+
+CREATE TABLE domain_report (
+    id               INTEGER PRIMARY KEY,
+    account_id       INTEGER NOT NULL,
+    topic            TEXT NOT NULL CHECK (topic IN ('dmarc', 'tls')),
+    domain           TEXT NOT NULL,
+    reporter         TEXT NOT NULL,
+    report_key       TEXT NOT NULL,
+    begins_at        INTEGER NOT NULL,
+    ends_at          INTEGER NOT NULL,
+    good             INTEGER NOT NULL,  -- messages or sessions
+    bad              INTEGER NOT NULL,
+    policy           TEXT NOT NULL,
+    content          TEXT NOT NULL,     -- JSON: rows
+    author           TEXT NOT NULL,     -- the domain in From
+    is_authenticated INTEGER NOT NULL,  -- 1: SPF or DKIM prove the author
+    created_at       INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX domain_report_key ON domain_report (account_id, domain, topic, reporter, report_key);
+CREATE INDEX domain_report_account ON domain_report (account_id, id);
+CREATE INDEX domain_report_domain ON domain_report (account_id, domain, id);
+
+-- Replies of receiving servers that no pattern knows, without addresses, by shape.
+CREATE TABLE unknown_reply (
+    shape    TEXT PRIMARY KEY,
+    number   INTEGER NOT NULL,  -- how often it came
+    host     TEXT NOT NULL,     -- the server that said it last
+    first_at INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -18,6 +18,7 @@ from sendryd.store.sqlite.engine.sizes import USUAL, Sizes
 from sendryd.store.sqlite.engine.upkeep import EngineUpkeep
 from sendryd.store.sqlite.health.adapter import Health
 from sendryd.store.sqlite.inbound.adapter import Inbound
+from sendryd.store.sqlite.inbound.domainreports import DomainReports
 from sendryd.store.sqlite.lists.adapter import Lists
 from sendryd.store.sqlite.lists.suppressed import Suppressed
 from sendryd.store.sqlite.mail.adapter import Mail
@@ -27,6 +28,7 @@ from sendryd.store.sqlite.people.adapter import People
 from sendryd.store.sqlite.people.audited import Audited
 from sendryd.store.sqlite.people.passkeys import Passkeys
 from sendryd.store.sqlite.people.views import SavedViews
+from sendryd.store.sqlite.replies.adapter import Replies
 from sendryd.store.sqlite.reports.adapter import Reports
 from sendryd.store.sqlite.templates.adapter import Templates
 from sendryd.store.sqlite.webhooks.adapter import Webhooks
@@ -38,12 +40,14 @@ class SqliteStore(
     Accounts,
     BulkJobs,
     DkimKeys,
+    DomainReports,
     Health,
     Inbound,
     Lists,
     People,
     Passkeys,
     SavedViews,
+    Replies,
     Reports,
     Templates,
     Webhooks,

@@ -126,14 +126,17 @@ SELECT max(id) AS last, count(*) AS number FROM (SELECT id FROM message WHERE id
 SELECT max(id) AS last, count(*) AS number FROM (SELECT id FROM event WHERE id > :after AND id < :before ORDER BY id LIMIT :limit);
 
 -- name: count_messages
--- Accepted messages by minute. In the main file.
+-- Accepted messages by minute, without reports to senders, which are the program's. In the main file.
 SELECT account_id, mode, created_at / 60000 * 60000 AS start, 'accepted' AS kind, count(*) AS number FROM message
-WHERE id > :after AND id <= :last AND created_at >= :start AND created_at < :end GROUP BY 1, 2, 3;
+WHERE id > :after AND id <= :last AND created_at >= :start AND created_at < :end AND (api_key_id IS NOT NULL OR reverse_path <> '')
+GROUP BY 1, 2, 3;
 
 -- name: count_events
--- Outcomes of deliveries by minute. In the main file.
+-- Outcomes of deliveries by minute, without copies for archives and reports to senders. In the main file.
 SELECT account_id, mode, created_at / 60000 * 60000 AS start, type AS kind, count(*) AS number FROM event
 WHERE id > :after AND id <= :last AND created_at >= :start AND created_at < :end AND type IN ('delivered', 'deferred', 'bounced')
+  AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+  AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
 GROUP BY 1, 2, 3, 4;
 
 -- name: count_engagements
@@ -141,6 +144,8 @@ GROUP BY 1, 2, 3, 4;
 SELECT account_id, mode, created_at / 60000 * 60000 AS start, type AS kind, count(*) AS number FROM event
 WHERE id > :after AND id <= :last AND created_at >= :start AND created_at < :end AND type IN ('complained', 'opened', 'clicked')
   AND CASE WHEN json_valid(metadata) THEN coalesce(metadata ->> 'opened_by', metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner'
+  AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+  AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
   AND NOT EXISTS (
     SELECT 1 FROM event AS earlier
     WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS event.delivery_id AND earlier.type = event.type
@@ -159,6 +164,8 @@ FROM (
            event.created_at - coalesce(message.scheduled_at, message.created_at, (event.message_id >> 22) + 1704067200000) AS latency
     FROM event LEFT JOIN message ON message.id = event.message_id
     WHERE event.id > :after AND event.id <= :last AND event.created_at >= :start AND event.created_at < :end AND event.type = 'delivered'
+      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+      AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
 )
 GROUP BY 1, 2, 3, 4;
 
@@ -177,6 +184,8 @@ WITH fact AS (
       AND type IN ('delivered', 'bounced', 'complained', 'opened', 'clicked')
       AND (type NOT IN ('opened', 'clicked') OR CASE WHEN json_valid(metadata)
            THEN coalesce(metadata ->> 'opened_by', metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner')
+      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+      AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
     UNION ALL
     SELECT account_id, mode, created_at / 60000 * 60000, 'sent', message_id,
            (SELECT max(earlier.created_at) FROM event AS earlier
@@ -184,6 +193,8 @@ WITH fact AS (
               AND earlier.type IN ('delivered', 'bounced'))
     FROM event
     WHERE id > :after AND id <= :last AND created_at >= :start AND created_at < :end AND type IN ('delivered', 'bounced')
+      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+      AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
 )
 SELECT fact.account_id, fact.mode, start, coalesce(previous / 60000 * 60000, 0), coalesce(message.signing_domain_id, 0),
        CAST(coalesce(message.author, '') AS BLOB), coalesce(message.template_id, 0), kind, count(*)

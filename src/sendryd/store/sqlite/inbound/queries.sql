@@ -1,7 +1,10 @@
--- Mail that came in. sendryd.store.sqlite.engine.loading loads them.
+-- Mail that came in, and reports of others. sendryd.store.sqlite.engine.loading loads them.
 
 -- columns: inbound
 id, account_id, content, created_at, is_forwarded, attempts, due_at
+
+-- columns: domain_report
+id, account_id, topic, domain, reporter, report_key, begins_at, ends_at, good, bad, policy, content, author, is_authenticated, created_at
 
 -- name: find_receiving_account
 -- The account with a verified sending domain of this name, the first one if there are several.
@@ -30,3 +33,41 @@ UPDATE inbound_mail SET is_forwarded = :is_forwarded, due_at = :due_at, attempts
 -- name: delete_inbound
 -- Deletes the oldest mails.
 DELETE FROM inbound_mail WHERE id IN (SELECT id FROM inbound_mail WHERE id < :first_kept ORDER BY id LIMIT :limit);
+
+-- name: insert_domain_report
+-- Stores a report of others; one that is there already stays.
+INSERT INTO domain_report ({domain_report}) VALUES ({:domain_report})
+ON CONFLICT (account_id, domain, topic, reporter, report_key) DO NOTHING;
+
+-- name: trim_domain_reports
+-- Deletes the oldest reports of a domain and topic beyond a number.
+DELETE FROM domain_report WHERE id IN (
+    SELECT id FROM domain_report
+    WHERE account_id = :account_id AND domain = :domain AND topic = :topic AND is_authenticated = :is_authenticated
+    ORDER BY id DESC LIMIT -1 OFFSET :most
+);
+
+-- name: get_domain_report
+-- One report of an account.
+SELECT {domain_report} FROM domain_report WHERE account_id = :account_id AND id = :id;
+
+-- name: page_domain_reports
+-- Reports of an account, newest first. `domain` is NULL.
+SELECT {domain_report} FROM domain_report
+WHERE account_id = :account_id AND :domain IS NULL AND (:topic IS NULL OR topic = :topic) AND id < :before
+ORDER BY id DESC LIMIT :limit;
+
+-- name: page_reports_of_domain
+-- Reports about one domain of an account, newest first.
+SELECT {domain_report} FROM domain_report
+WHERE account_id = :account_id AND domain = :domain AND (:topic IS NULL OR topic = :topic) AND id < :before
+ORDER BY id DESC LIMIT :limit;
+
+-- name: sum_domain_reports
+-- What the reports of proved senders since a time say of each domain.
+SELECT domain, topic, count(*) AS reports, sum(good) AS good, sum(bad) AS bad, max(created_at) AS latest
+FROM domain_report WHERE account_id = :account_id AND id >= :first AND is_authenticated = 1 GROUP BY domain, topic ORDER BY domain, topic;
+
+-- name: delete_domain_reports
+-- Deletes the oldest reports.
+DELETE FROM domain_report WHERE id IN (SELECT id FROM domain_report WHERE id < :first_kept ORDER BY id LIMIT :limit);

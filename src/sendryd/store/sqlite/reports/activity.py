@@ -40,7 +40,7 @@ _BUCKETS: Final = {
     Granularity.MONTH: "unixepoch({0} / 1000, 'unixepoch', 'start of month') * 1000",
 }
 # For each delivery: the first time of each kind of event, without opens and clicks of scanners; and as one more kind, `sent`, the first
-# outcome, because a delivery that was accepted and bounced later counts once.
+# outcome, because a delivery that was accepted and bounced later counts once. Copies for archives and reports to senders are left out.
 _FACTS: Final = """
 WITH fact AS MATERIALIZED (
     SELECT event.type AS kind, event.message_id AS message_id, event.delivery_id AS delivery_id, min(event.created_at) AS moment{columns}
@@ -51,6 +51,9 @@ WITH fact AS MATERIALIZED (
       AND (event.type NOT IN ('opened', 'clicked')
            OR CASE WHEN json_valid(event.metadata)
                THEN coalesce(event.metadata ->> 'opened_by', event.metadata ->> 'clicked_by', '') ELSE '' END <> 'scanner')
+      AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
+      AND NOT EXISTS (
+        SELECT 1 FROM message AS own WHERE own.id = event.message_id AND own.api_key_id IS NULL AND own.reverse_path = '')
       {conditions}
     GROUP BY event.type, event.message_id, event.delivery_id
 ),

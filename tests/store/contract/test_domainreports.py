@@ -1,0 +1,88 @@
+"""Reports of others: kept once, within bounds, of one account."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sendryd.model.domainreport import DomainReport, ReportContent, ReportRow, ReportSum, ReportTopic
+from sendryd.model.ids import AccountId, DomainReportId
+from sendryd.store.base import MAX_UNPROVED, Store
+from sendryd.testing.samples import ACCOUNT, NOW, Samples
+
+OTHER = AccountId(2)
+CONTENT = ReportContent(
+    topic=ReportTopic.DMARC,
+    domain="example.test",
+    reporter="google.com",
+    report_key="1",
+    begins_at=NOW - timedelta(days=1),
+    ends_at=NOW,
+    good=6,
+    bad=3,
+    rows=(ReportRow(number=6, is_good=True, source="192.0.2.1", details={"dkim": "pass"}), ReportRow(number=3, is_good=False, source="")),
+    policy="p=none",
+)
+
+
+def report(
+    samples: Samples,
+    key: str = "1",
+    *,
+    account_id: AccountId = ACCOUNT,
+    domain: str = "example.test",
+    topic: ReportTopic = ReportTopic.DMARC,
+    is_authenticated: bool = True,
+) -> DomainReport:
+    content = replace(CONTENT, report_key=key, domain=domain, topic=topic)
+    number = DomainReportId(samples.number())
+    return DomainReport(
+        id=number, account_id=account_id, content=content, author="google.com", is_authenticated=is_authenticated, created_at=NOW
+    )
+
+
+async def test_reports_are_kept_whole_and_once(store: Store, samples: Samples) -> None:
+    one, again, two = report(samples), report(samples), report(samples, "2")
+    assert await store.add_domain_reports([one]) == 1
+    assert await store.add_domain_reports([again, two]) == 1
+    assert await store.get_domain_report(ACCOUNT, one.id) == one
+    assert await store.get_domain_report(ACCOUNT, again.id) is None
+    assert await store.get_domain_report(OTHER, one.id) is None
+
+
+async def test_reports_are_listed_by_domain_and_topic_newest_first(store: Store, samples: Samples) -> None:
+    made = [
+        report(samples),
+        report(samples, topic=ReportTopic.TLS),
+        report(samples, domain="other.test"),
+        report(samples, account_id=OTHER),
+    ]
+    await store.add_domain_reports(made)
+    assert list((await store.page_domain_reports(ACCOUNT, limit=9)).items) == made[2::-1]
+    page = await store.page_domain_reports(ACCOUNT, limit=1, before=made[2].id)
+    assert (list(page.items), page.has_more) == ([made[1]], True)
+    assert list((await store.page_domain_reports(ACCOUNT, domain="example.test", limit=9)).items) == made[1::-1]
+    assert list((await store.page_domain_reports(ACCOUNT, topic=ReportTopic.TLS, limit=9)).items) == [made[1]]
+
+
+async def test_sums_count_proved_reports_alone(store: Store, samples: Samples) -> None:
+    await store.add_domain_reports([report(samples), report(samples, "2"), report(samples, "3", is_authenticated=False)])
+    assert await store.sum_domain_reports(ACCOUNT, since=NOW - timedelta(hours=1)) == [
+        ReportSum(domain="example.test", topic=ReportTopic.DMARC, reports=2, good=12, bad=6, latest=NOW)
+    ]
+    assert await store.sum_domain_reports(ACCOUNT, since=NOW + timedelta(hours=1)) == []
+
+
+async def test_forged_reports_displace_no_proved_ones(store: Store, samples: Samples) -> None:
+    proved = report(samples)
+    await store.add_domain_reports([proved])
+    forged = [report(samples, f"forged {number}", is_authenticated=False) for number in range(MAX_UNPROVED + 5)]
+    await store.add_domain_reports(forged)
+    kept = (await store.page_domain_reports(ACCOUNT, limit=500)).items
+    assert list(kept) == [*forged[:4:-1], proved]
+
+
+async def test_old_reports_are_deleted(store: Store, samples: Samples) -> None:
+    await store.add_domain_reports([report(samples, str(number)) for number in range(3)])
+    assert await store.delete_domain_reports(created_before=NOW, limit=9) == 0
+    later = NOW + timedelta(days=1)
+    assert await store.delete_domain_reports(created_before=later, limit=2) == 2
+    assert await store.delete_domain_reports(created_before=later, limit=2) == 1
