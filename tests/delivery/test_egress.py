@@ -18,9 +18,10 @@ from sendryd.policy.routing import MailHost, NextHop
 from sendryd.policy.throttle import Signal
 from sendryd.policy.tls import OPPORTUNISTIC
 from sendryd.runtime.clock import SystemClock
-from sendryd.store.base import QueueFilter
+from sendryd.store.base import EgressKind, EgressSuspension, QueueFilter
 from sendryd.testing.mailhost import Script
 from sendryd.testing.post import Post
+from sendryd.testing.samples import ACCOUNT
 
 pytestmark = pytest.mark.sockets
 
@@ -169,7 +170,8 @@ def hop(*addresses: str) -> NextHop:
 
 
 def departure(post_pools: Pools) -> tuple[Egress, Post]:
-    return Egress(post_pools, SystemClock()), Post()
+    post = Post(pools=post_pools)
+    return post.egress, post
 
 
 def test_an_address_dials_its_own_family_alone() -> None:
@@ -177,7 +179,7 @@ def test_an_address_dials_its_own_family_alone() -> None:
     out = egress.departure("", post.samples.message().message)
     assert out.reachable(hop("192.0.2.1", "2001:db8::1")) == hop("192.0.2.1", "2001:db8::1")
     for address, source in (("192.0.2.1", A), ("2001:db8::1", V6)):
-        target = out.leave(Target(host="mx.x.test", address=address, port=25, tls=OPPORTUNISTIC))
+        target = out.leave(Target(host="mx.x.test", address=address, port=25, tls=OPPORTUNISTIC), 1)
         assert target is not None
         assert target.source == source
 
@@ -196,7 +198,7 @@ def test_without_pools_nothing_changes() -> None:
     egress, post = departure({})
     assert egress.departure("", post.samples.message().message) is ANY_ADDRESS
     target = Target(host="mx.x.test", address="192.0.2.1", port=25, tls=OPPORTUNISTIC)
-    assert ANY_ADDRESS.leave(target) is target
+    assert ANY_ADDRESS.leave(target, 1) is target
 
 
 def test_an_address_that_could_not_be_bound_is_tried_last_for_a_while() -> None:
@@ -204,6 +206,136 @@ def test_an_address_that_could_not_be_bound_is_tried_last_for_a_while() -> None:
     message = post.samples.message().message
     first, second = rank((A, B), message=message.id, account=message.account_id)
     egress.note_unbound(first, "no such address")
-    target = egress.departure("", message).leave(Target(host="mx.x.test", address="192.0.2.1", port=25, tls=OPPORTUNISTIC))
+    target = egress.departure("", message).leave(Target(host="mx.x.test", address="192.0.2.1", port=25, tls=OPPORTUNISTIC), 1)
     assert target is not None
     assert target.source == second
+
+
+def suspension(kind: EgressKind, name: str, *, length: timedelta | None = None, reason: str = "") -> EgressSuspension:
+    now = SystemClock().now()
+    return EgressSuspension(
+        kind=kind, name=name, by="operator", since=now, until=now + length if length is not None else None, reason=reason
+    )
+
+
+async def test_a_suspended_address_is_passed_over() -> None:
+    async with opened({"default": (A, B)}) as post:
+        await post.store.suspend_egress(suspension(EgressKind.ADDRESS, A.address))
+        await post.egress.load()
+        for _ in range(6):
+            await post.send()
+        assert {mail.source for mail in post.first.mails} == {B.address}
+        await post.store.resume_egress(EgressKind.ADDRESS, A.address)
+        await post.egress.load()
+        for _ in range(24):
+            await post.send()
+        assert {mail.source for mail in post.first.mails} == {A.address, B.address}
+
+
+async def test_with_all_addresses_suspended_mail_waits_until_the_first_of_them_may_send() -> None:
+    async with opened({"default": (A, B)}) as post:
+        await post.store.suspend_egress(suspension(EgressKind.ADDRESS, A.address, length=timedelta(hours=2), reason="listed"))
+        await post.store.suspend_egress(suspension(EgressKind.ADDRESS, B.address, length=timedelta(minutes=10)))
+        await post.egress.load()
+        assert await post.send() is Signal.NEUTRAL
+        (waiting,) = await post.store.list_queue(QueueFilter())
+        assert waiting.last_reply.startswith(f"The address pool default cannot send this mail now: {A.address} is suspended until ")
+        assert "UTC (listed); 127.0.0.6 is suspended until" in waiting.last_reply
+        assert timedelta(minutes=9) < waiting.due_at - post.clock.now() < timedelta(minutes=11)
+        assert (waiting.attempts, post.taken) == (0, (0, 0))
+
+
+async def test_a_suspended_pool_sends_nothing_and_other_pools_do() -> None:
+    async with opened({"default": (A,), "bulk": (A,)}) as post:
+        await post.store.suspend_egress(suspension(EgressKind.POOL, "default"))
+        await post.egress.load()
+        await post.send()
+        (waiting,) = await post.store.list_queue(QueueFilter())
+        assert waiting.last_reply == "The address pool default is suspended"
+        await name_pool(post, "bulk")
+        await post.send("other@two.test")
+        assert [mail.source for mail in post.first.mails] == [A.address]
+
+
+async def test_a_suspension_ends_by_itself_and_is_forgotten() -> None:
+    async with opened({"default": (A,)}) as post:
+        await post.store.suspend_egress(suspension(EgressKind.ADDRESS, A.address, length=-timedelta(seconds=1)))
+        await post.egress.load()
+        await post.send()
+        assert len(post.first.mails) == 1
+        assert await post.store.list_egress_suspensions() == []
+
+
+async def test_above_the_cap_of_the_day_mail_leaves_from_another_address_or_waits() -> None:
+    new = replace(A, warmup_from=SystemClock().now().date(), weight=1000)
+    async with opened({"default": (new, B), "alone": (new,)}) as post:
+        post.egress.warm_up.take(new, "two.test", 49)
+        await post.send("u1@two.test")
+        await post.send("u2@two.test")
+        assert [mail.source for mail in post.first.mails] == [A.address, B.address]
+        await name_pool(post, "alone")
+        await post.send("u3@two.test")
+        (waiting,) = await post.store.list_queue(QueueFilter())
+        assert waiting.last_reply.endswith("warming up address 127.0.0.5: 50 of 50 today to two.test")
+        assert waiting.attempts == 0
+
+
+async def test_what_a_receiver_does_not_take_is_not_counted() -> None:
+    new = replace(A, warmup_from=SystemClock().now().date())
+    async with opened({"default": (new,)}) as post:
+        post.first.script = Script(rcpt=lambda path: "450 4.2.0 Later" if path.startswith("not") else None)
+        await post.send("not1@two.test", "yes@two.test", "not2@two.test")
+        await post.egress.warm_up.store()
+        assert list((await post.store.list_egress_counts(SystemClock().now().date())).values()) == [1]
+
+
+LISTED = "554 5.7.1 Service unavailable; client host blocked using zen.spamhaus.org"
+
+
+def refuses(source: Source, reply: str = LISTED) -> Script:
+    """This reply to RCPT from one address: the script knows addresses by the name of EHLO."""
+    current = ""
+
+    def command(verb: str, line: str) -> str | None:
+        nonlocal current
+        if verb == "EHLO":
+            current = line.partition(" ")[2].strip()
+        return reply if verb == "RCPT" and current == source.hello_name else None
+
+    return Script(command=command)
+
+
+async def test_a_refusal_of_our_address_is_tried_once_from_another_one() -> None:
+    async with opened({"default": (replace(A, weight=1000), B)}) as post:
+        post.first.script = refuses(A)
+        await post.send()
+        assert [mail.source for mail in post.first.mails] == [B.address]
+        event = await post.last_event()
+        assert (event["type"], event["source"]) == ("delivered", B.address)
+
+
+async def test_refused_from_a_second_address_it_is_put_off_and_nobody_suppressed() -> None:
+    third = Source("127.0.0.7", "c.test")
+    async with opened({"default": (A, B, third)}) as post:
+        post.first.script = Script(rcpt=lambda _: LISTED)
+        await post.send("u@two.test")
+        event = await post.last_event()
+        assert (event["type"], event["category"], str(event["enhanced_code"])[0]) == ("deferred", "ip_reputation", "4")
+        assert post.first.connections == 2
+        assert not await post.store.find_suppressed(ACCOUNT, ["u@two.test"])
+        (waiting,) = await post.store.list_queue(QueueFilter())
+        assert waiting.attempts == 1
+
+
+async def test_a_refusal_of_our_address_in_the_greeting_is_tried_from_another_one_too() -> None:
+    async with opened({"default": (A, B)}) as post:
+        post.first.script = Script(connect=lambda number: LISTED if number == 1 else None)
+        await post.send()
+        assert (post.first.connections, len(post.first.mails)) == (2, 1)
+
+
+async def test_without_pools_a_refusal_of_our_address_bounces_as_before() -> None:
+    async with opened({}) as post:
+        post.first.script = Script(rcpt=lambda _: LISTED)
+        await post.send()
+        assert (await post.last_event())["type"] == "bounced"

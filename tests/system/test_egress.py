@@ -34,3 +34,20 @@ def test_mail_of_a_pool_that_is_gone_waits_until_the_pool_is_back(tmp_path: Path
         assert (received.source, received.helo) == (B, "b.example.com")
         (sent,) = world.relay.json("queue", "show", second)["data"]
         assert sent["attempts_made"][-1]["metadata"]["source"] == B
+
+
+def test_mail_of_a_suspended_pool_waits_over_a_restart_and_goes_when_it_is_resumed(tmp_path: Path) -> None:
+    with World(tmp_path, env={"SENDRYD_EGRESS": f"default {A} a.example.com"}) as world:
+        rest = RestClient(world.relay, world.live_key)
+        world.relay.json("queue", "suspend", "--address", A, "--reason", "listed")
+        world.relay.stop()
+        world.relay.start()
+        email = str(
+            rest.post("/v1/emails", {"from": f"a@{SENDING_DOMAIN}", "to": ["ann@example.org"], "subject": "waits", "text": "t"})["id"]
+        )
+        world.wait_until(lambda: rest.events(email).count("deferred") == 1)
+        (waiting,) = world.relay.json("queue", "show", email)["data"]
+        assert waiting["explanation"].startswith(f"The address pool default cannot send this mail now: {A} is suspended (listed). ")
+        assert world.relay.json("queue", "resume", "--address", A)["count"] == 1
+        world.relay.wait_for_status(email, {"delivered"}, key=world.live_key)
+        assert world.wait_for_mail("waits").source == A

@@ -13,6 +13,7 @@ from sendryd.accounts.emails import EmailChange
 from sendryd.accounts.explanations import explain_delivery, read_surroundings
 from sendryd.api.framework.answers import page
 from sendryd.app.build import Basics
+from sendryd.cli import egress
 from sendryd.cli.deliveries import ExplainedDelivery, delivery_json, delivery_word, dialogue_rows, explained_delivery_json, place_of
 from sendryd.cli.opening import AUTHOR, CommandFailed, duration, with_store
 from sendryd.cli.options import Json
@@ -29,6 +30,9 @@ from sendryd.store.base import EventFilter, QueuedDelivery, QueueFilter, TraceRe
 app = typer.Typer(name="queue", no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
 
 app.command()(replies)
+app.command()(egress.suspend)
+app.command()(egress.resume)
+app.command()(egress.addresses)
 
 STATES: Final = (*(status.value for status in MessageStatus), "held")
 TRACED: Final = 5  # sessions of a trace: enough to see one host fail and the next one answer
@@ -63,16 +67,18 @@ def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan
     """List waiting deliveries, or those in another --state."""
     states, age = _states_of(state), duration(older_than)
 
-    async def work(basics: Basics) -> list[QueuedDelivery]:
+    async def work(basics: Basics) -> tuple[list[QueuedDelivery], list[str]]:
         which = QueueFilter(
             domain=domain.lower() if domain else None,
             states=states,
             created_before=basics.clock.now() - age if age is not None else None,
         )
         found = await basics.store.list_queue(which)
-        return [each for each in found if state is None or delivery_word(each.state, each.attempts) == state]
+        matching = [each for each in found if state is None or delivery_word(each.state, each.attempts) == state]
+        return matching, await egress.say_suspensions(basics)
 
-    items = [delivery_json(each) for each in with_store(work)]
+    found, suspended = with_store(work)
+    items = [delivery_json(each) for each in found]
     if as_json:
         print_json(page(items, has_more=False))
         return
@@ -92,6 +98,8 @@ def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan
         ],
         if_empty="The queue is empty." if domain is state is older_than is None else "No delivery matches.",
     )
+    for line in suspended:
+        say(line)
 
 
 @app.command()

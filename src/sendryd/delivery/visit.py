@@ -12,7 +12,7 @@ from dataclasses import replace
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.connector import Connector
 from sendryd.delivery.contents import NO_SMTPUTF8, Letter, Unsendable, choose_form
-from sendryd.delivery.egress import ANY_ADDRESS, Departure
+from sendryd.delivery.egress import ANY_ADDRESS, Departure, put_off
 from sendryd.delivery.faults import DeliveryFault
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.returnpaths import Sender
@@ -22,10 +22,11 @@ from sendryd.delivery.tls_results import Observer
 from sendryd.delivery.transport import Connection
 from sendryd.model.message import TlsDemand
 from sendryd.policy.replies.classify import classify
-from sendryd.policy.replies.verdict import Category, Kind, NetworkFailure, Relay, local_verdict
+from sendryd.policy.replies.verdict import Category, Kind, NetworkFailure, Relay, Verdict, local_verdict
 from sendryd.policy.throttle import Signal
 from sendryd.policy.tls import TlsMode, TlsSecurity
 from sendryd.policy.tlspolicy import not_secured
+from sendryd.smtp.reply import Reply
 from sendryd.smtp.timeouts import Step
 from sendryd.smtp.transaction import OutboundEnvelope
 from sendryd.store.base import ClaimedDelivery
@@ -85,7 +86,7 @@ class Visit:
                     connection = self._connection = await self._connect(waiting[0].domain)
                 await self._transact(connection, group)
             except DeliveryFault as fault:
-                if self._fall_back(fault):
+                if self._fall_back(fault, len(waiting)):
                     continue
                 self._judge_fault(fault, group, rest)
                 return Signal.NEUTRAL if fault.failure is NetworkFailure.NOT_BOUND else self._signal(deliveries)
@@ -159,24 +160,48 @@ class Visit:
             size, rest = 1, alone + rest
         self._fallback.note(self._target, connection, self._connector.clock.monotonic())
         demanded = self._fallback.after_demand(self._target, connection, said)
-        if demanded is not None or not connection.is_usable:
+        rerouted = self._reroute(group)
+        if demanded is not None or rerouted is not None or not connection.is_usable:
             self._give_back(connection)
             self._connection = None
+        if rerouted is not None:
+            self._target, refused = rerouted
+            return refused + rest, size
         if demanded is not None:
             self._target = demanded
             demanding = [each for each, verdict in zip(group, said, strict=True) if verdict.demands_tls]
             rest = [each for each in demanding if each not in rest] + rest
         return rest, size
 
-    def _fall_back(self, fault: DeliveryFault) -> bool:
-        """Makes another target or another connection of what broke. False if nothing is left to try here."""
+    def _reroute(self, group: Sequence[ClaimedDelivery]) -> tuple[Target, list[ClaimedDelivery]] | None:
+        """The same server dialled from another address, and the recipients that were refused for the reputation of the present one; these are put
+        off in any case.
+        """
+        verdicts = self._attempt.verdicts
+        refused = [
+            each for each in group if verdicts[each.forward_path].kind is Kind.BOUNCED and _is_of_address(verdicts[each.forward_path])
+        ]
+        if self._departure.is_open or not refused:
+            return None
+        for each in refused:
+            verdicts[each.forward_path] = put_off(verdicts[each.forward_path])
+        other = self._departure.after_refusal(self._target, len(refused))
+        return (other, refused) if other is not None else None
+
+    def _fall_back(self, fault: DeliveryFault, recipients: int) -> bool:
+        """Makes another target or another connection of what broke. False if nothing is left to try here. `recipients` are still to be sent to."""
         if self._connection is not None and fault.may_retry:
             self._connection = None
             return True
         if fault.failure is NetworkFailure.NOT_BOUND:
-            other = self._departure.after_unbound(self._target, fault.detail)
+            other = self._departure.after_unbound(self._target, fault.detail, recipients)
             self._target = other or self._target
             return other is not None
+        if isinstance(fault.failure, Reply) and fault.failure.is_permanent and _is_of_address(fault.verdict(self._relay())):
+            other = self._departure.after_refusal(self._target, recipients)
+            if other is not None:
+                self._target, self._connection = other, None
+                return True
         weaker = self._fallback.after_failure(self._target, fault)
         if weaker is None:
             return False
@@ -225,3 +250,7 @@ class Visit:
 
     def _give_back(self, connection: Connection) -> None:
         self._connector.pool.give_back(self._fallback.pool_key(self._target, connection), connection)
+
+
+def _is_of_address(verdict: Verdict) -> bool:
+    return verdict.category is Category.IP_REPUTATION

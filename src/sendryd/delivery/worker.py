@@ -211,7 +211,10 @@ class Worker:
             finally:
                 letter.put_down()
 
-        return await self._visit_all(attempt, targets, visit, departure)
+        try:
+            return await self._visit_all(attempt, targets, visit, departure)
+        finally:
+            departure.settle(attempt.verdicts.values())
 
     async def _visit_all(
         self, attempt: Attempt, targets: Sequence[Target], visit: Callable[[Target, Patience], Awaitable[Signal]], departure: Departure
@@ -225,7 +228,7 @@ class Worker:
             patience.addresses = len(targets) - position
             if not attempt.open_deliveries():
                 break
-            target = departure.leave(planned)
+            target = departure.leave(planned, len(attempt.open_deliveries()))
             if target is not None:
                 signals.add(await visit(target, patience))
         if not departure.is_open:

@@ -129,6 +129,11 @@ def pool_of(domain_pool: str, pools: Pools) -> str:
     return domain_pool or (DEFAULT_POOL if DEFAULT_POOL in pools else "")
 
 
+def waiting_words(pool: str) -> str:
+    """How the sentence begins that says why mail of a pool waits. `queue resume` finds that mail by it."""
+    return f"The address pool {pool}"
+
+
 def rank(sources: Iterable[Source], *, message: int, account: int) -> list[Source]:
     """The sources in the order in which a message tries them, by weighted rendezvous hashing.
 

@@ -85,8 +85,8 @@ class Post:
         self.room_timeout, self.check_interval = room_timeout, check_interval
         self.resolver, self.allow_private, self.timeout, self.patience = resolver or TwoHosts(), allow_private, timeout, patience
         self.clock, self.rand = SystemClock(), SeededRand(1)
-        self.egress = Egress(pools or {}, self.clock)
         self.store, self.samples = MemoryStore(), Samples(self.clock.now())
+        self.egress = Egress(pools or {}, self.store, self.clock)
         self.first, self.second = ReceivingServer(host=FIRST), ReceivingServer(host=SECOND)
 
     async def open(self) -> None:

@@ -36,6 +36,7 @@ class Aggregate(StrEnum):
     CONTENT = auto()
     DKIM_KEYS = auto()
     DOMAINS = auto()
+    EGRESS = auto()
     ENGAGEMENTS = auto()
     EXPIRY = auto()
     FIGURES = auto()

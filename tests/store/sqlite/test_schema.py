@@ -25,6 +25,7 @@ from sendryd.model.report import ReportFrequency
 from sendryd.model.suppression import SuppressionReason
 from sendryd.model.webhook import NotificationState
 from sendryd.policy.crashes import pause_after_crash
+from sendryd.store.base import EgressKind
 from sendryd.store.errors import SchemaMismatch
 from sendryd.store.sqlite import open_store
 from sendryd.store.sqlite.engine import migrate
@@ -33,6 +34,7 @@ from sendryd.store.sqlite.engine.loading import load
 from sendryd.testing.samples import ACCOUNT, NOW, OWNER, Samples
 
 WORDS: dict[tuple[str, str], type[StrEnum]] = {
+    ("egress_suspension", "kind"): EgressKind,
     ("api_key", "scope"): Scope,
     ("api_key", "mode"): KeyMode,
     ("sending_domain", "status"): DomainStatus,

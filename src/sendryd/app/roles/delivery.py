@@ -39,21 +39,11 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     tracer = Tracer(basics.store, basics.clock)
     results = TlsResults(basics.store, basics.clock) if basics.settings.tls_reports else None
     unknown = UnknownReplies(basics.store, basics.clock)
-    worker = _worker(basics, shared, destinations, pool, signer, tracer, results, unknown)
+    egress = await _start_egress(basics, running)
+    worker = _worker(basics, shared, destinations, pool, signer, tracer, results, unknown, egress)
     tls_keeper = TlsKeeper(basics.store, worker.tls_memory, basics.clock)
     await tls_keeper.load()
-    scheduler = Scheduler(
-        basics.store,
-        worker,
-        destinations,
-        plan=basics.retry_plan,
-        owner=basics.cluster.owner,
-        clock=basics.clock,
-        rand=basics.rand,
-        wakeup=basics.wakeup,
-        has_smart_host=basics.settings.smarthost is not None,
-        memory=shared.budget.handed_over,
-    )
+    scheduler = _scheduler(basics, shared, worker, destinations)
     running.scheduler = scheduler
     running.statistics |= {
         "delivery": scheduler.statistics,
@@ -72,12 +62,37 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
         await end_fetching()
         await tls_keeper.store()
         await unknown.store()
+        await egress.warm_up.store()
         if results is not None:
             await results.store()
         await pool.aclose()
         signer.close()
 
     running.stops.append(stop)
+
+
+def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Destinations) -> Scheduler:
+    return Scheduler(
+        basics.store,
+        worker,
+        destinations,
+        plan=basics.retry_plan,
+        owner=basics.cluster.owner,
+        clock=basics.clock,
+        rand=basics.rand,
+        wakeup=basics.wakeup,
+        has_smart_host=basics.settings.smarthost is not None,
+        memory=shared.budget.handed_over,
+    )
+
+
+async def _start_egress(basics: Basics, running: Running) -> Egress:
+    """The addresses that mail leaves from."""
+    egress = Egress(basics.settings.egress, basics.store, basics.clock)
+    await egress.load()
+    running.statistics["egress"] = egress.statistics
+    running.daemons += [egress.run] if basics.settings.egress else []
+    return egress
 
 
 async def _start_reports(basics: Basics, running: Running, scheduler: Scheduler) -> Callable[[], Awaitable[None]]:
@@ -148,6 +163,7 @@ def _worker(
     tracer: Tracer,
     results: TlsResults | None,
     unknown: UnknownReplies,
+    egress: Egress,
 ) -> Worker:
     settings = basics.settings
     return Worker(
@@ -168,7 +184,7 @@ def _worker(
             mail_log=basics.mail_log,
             tracer=tracer,
             dialogues=basics.dialogues,
-            egress=Egress(settings.egress, basics.clock),
+            egress=egress,
             tls_results=results,
             unknown=unknown,
         ),

@@ -19,6 +19,7 @@ from sendryd.store.base.derived import DerivedStore
 from sendryd.store.base.dialogues import DialogueStore
 from sendryd.store.base.dkimkeys import DkimKeyStore, NewDkimKey
 from sendryd.store.base.domainreports import MAX_PROVED, MAX_UNPROVED, DomainReportStore
+from sendryd.store.base.egress import EgressKind, EgressStore, EgressSuspension
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.figures import DAYS_KEPT, HOURS_KEPT, MINUTES_KEPT, FigureStore
 from sendryd.store.base.health import HealthStore
@@ -78,6 +79,9 @@ __all__ = [
     "DomainReportStore",
     "DomainTraffic",
     "DueReport",
+    "EgressKind",
+    "EgressStore",
+    "EgressSuspension",
     "Ended",
     "Engagement",
     "EventFilter",
@@ -157,6 +161,7 @@ class MailStore(
     UpkeepStore,
     TraceStore,
     NextHopStore,
+    EgressStore,
     DerivedStore,
     FigureStore,
     SearchStore,

@@ -52,6 +52,7 @@ class QueueFilter:
     message_ids: tuple[MessageId, ...] | None = None
     delivery_id: DeliveryId | None = None
     account_id: AccountId | None = None
+    reply_begins: str | None = None  # the first words of the last reply
 
     @property
     def names_one(self) -> bool:

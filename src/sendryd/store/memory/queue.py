@@ -37,6 +37,7 @@ class MemoryQueue(MemoryMail):
             and which.delivery_id in {None, each.new.id}
             and which.has_attempts in {None, each.attempts > 0}
             and (which.created_before is None or each.message.waits_since < which.created_before)
+            and (which.reply_begins is None or each.last_reply.startswith(which.reply_begins))
         ]
 
     async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:

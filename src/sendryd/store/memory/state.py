@@ -14,13 +14,14 @@ from sendryd.store.errors import NotFound
 from sendryd.store.memory.content import MemoryContents, MemoryPlace
 from sendryd.store.memory.delivery import Delivery
 from sendryd.store.memory.dkimkeys import MemoryDkimKeys
+from sendryd.store.memory.egress import MemoryEgress
 from sendryd.store.memory.lists import MemoryLists
 from sendryd.store.memory.nexthops import MemoryNextHops
 from sendryd.store.memory.traces import MemoryTraces
 from sendryd.store.rules import list_untried
 
 
-class MemoryMail(MemoryLists, MemoryDkimKeys, MemoryTraces, MemoryNextHops):
+class MemoryMail(MemoryLists, MemoryDkimKeys, MemoryTraces, MemoryNextHops, MemoryEgress):
     """Messages, contents, deliveries and events."""
 
     def __init__(self) -> None:

@@ -638,6 +638,26 @@ CREATE TABLE destination_limit (
     ends_at  INTEGER  -- NULL: it holds until somebody lifts it
 ) STRICT, WITHOUT ROWID;
 
+-- Addresses and pools that no mail leaves from.
+CREATE TABLE egress_suspension (
+    kind         TEXT NOT NULL CHECK (kind IN ('address', 'pool')),
+    name         TEXT NOT NULL,
+    reason       TEXT NOT NULL,  -- the words of who suspended it, or empty
+    suspended_by TEXT NOT NULL,
+    suspended_at INTEGER NOT NULL,
+    ends_at      INTEGER,  -- NULL: when somebody resumes it
+    PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+
+-- How many recipients each warming address has sent to, by site and UTC day. Today's and yesterday's are kept.
+CREATE TABLE egress_count (
+    day     TEXT NOT NULL,
+    address TEXT NOT NULL,
+    site    TEXT NOT NULL,  -- a mailbox provider, or a recipient domain
+    number  INTEGER NOT NULL,
+    PRIMARY KEY (day, address, site)
+) STRICT, WITHOUT ROWID;
+
 -- What the delivery engine knows of each next hop, as JSON that is written and read as a whole. Nothing depends on it but pages.
 CREATE TABLE lane (
     next_hop   TEXT PRIMARY KEY,  -- a domain; `*` for the smart host

@@ -3,6 +3,7 @@
 from sendryd.store.sqlite.mail.accepting import Accepting
 from sendryd.store.sqlite.mail.captures import Captures
 from sendryd.store.sqlite.mail.deliveries import Deliveries
+from sendryd.store.sqlite.mail.egress import EgressAddresses
 from sendryd.store.sqlite.mail.late import Late
 from sendryd.store.sqlite.mail.nexthops import NextHops
 from sendryd.store.sqlite.mail.queue import Queue
@@ -12,7 +13,7 @@ from sendryd.store.sqlite.mail.traces import Traces
 from sendryd.store.sqlite.mail.upkeep import MailUpkeep
 
 
-class Mail(Accepting, Deliveries, Captures, Queue, Reads, Traces, NextHops, Late, StatusReports, MailUpkeep):
-    """`AcceptStore`, `DeliveryStore`, `CaptureStore`, `QueueStore`, `EventStore`, `TraceStore`, `NextHopStore`, `LateStore`,
+class Mail(Accepting, Deliveries, Captures, Queue, Reads, Traces, NextHops, EgressAddresses, Late, StatusReports, MailUpkeep):
+    """`AcceptStore`, `DeliveryStore`, `CaptureStore`, `QueueStore`, `EventStore`, `TraceStore`, `NextHopStore`, `EgressStore`, `LateStore`,
     `StatusReportStore`, and a part of `UpkeepStore`.
     """

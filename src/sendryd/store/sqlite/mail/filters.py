@@ -130,6 +130,8 @@ def queue_conditions(which: QueueFilter) -> Conditions:
         conditions.add("d.attempts > 0" if which.has_attempts else "d.attempts = 0")
     if which.created_before is not None:
         conditions.add("d.created_at < :created_before", created_before=to_ms(which.created_before))
+    if which.reply_begins is not None:
+        conditions.add("substr(d.last_reply, 1, length(:reply_begins)) = :reply_begins", reply_begins=which.reply_begins)
     return conditions
 
 

@@ -694,6 +694,45 @@ DELETE FROM destination_limit WHERE ends_at <= :moment;
 -- Domains with a limit that a person has set.
 SELECT domain, sessions, set_by, set_at, ends_at FROM destination_limit ORDER BY domain;
 
+-- name: suspend_egress
+-- Suspends an address or a pool, in place of an earlier suspension.
+INSERT INTO egress_suspension (kind, name, reason, suspended_by, suspended_at, ends_at)
+VALUES (:kind, :name, :reason, :suspended_by, :suspended_at, :ends_at)
+ON CONFLICT (kind, name) DO UPDATE SET reason = excluded.reason, suspended_by = excluded.suspended_by, suspended_at = excluded.suspended_at,
+    ends_at = excluded.ends_at;
+
+-- name: resume_egress
+-- Ends the suspension of an address or a pool.
+DELETE FROM egress_suspension WHERE kind = :kind AND name = :name;
+
+-- name: list_egress_suspensions
+-- Suspended addresses and pools.
+SELECT kind, name, reason, suspended_by, suspended_at, ends_at FROM egress_suspension ORDER BY kind, name;
+
+-- name: end_egress_suspensions
+-- Ends the suspensions whose end has come.
+DELETE FROM egress_suspension WHERE ends_at <= :moment;
+
+-- name: prune_egress_counts
+-- Deletes what addresses have sent on earlier days.
+DELETE FROM egress_count WHERE day < :keep_since;
+
+-- name: count_egress_counts
+-- The number of stored counts.
+SELECT count(*) FROM egress_count;
+
+-- name: add_to_egress_count
+-- Adds to what an address has sent to a site.
+UPDATE egress_count SET number = max(0, number + :number) WHERE day = :day AND address = :address AND site = :site;
+
+-- name: put_egress_count
+-- Stores what an address has sent to a site.
+INSERT INTO egress_count (day, address, site, number) VALUES (:day, :address, :site, :number);
+
+-- name: list_egress_counts
+-- What addresses have sent to sites on a day.
+SELECT address, site, number FROM egress_count WHERE day = :day ORDER BY address, site;
+
 -- name: put_lane
 -- Stores what is known of a next hop.
 INSERT INTO lane (next_hop, updated_at, state) VALUES (:next_hop, :updated_at, :state)
