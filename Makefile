@@ -47,11 +47,12 @@ test: setup-dev interop-programs ## Every tier of tests but the soak
 test-quick: setup-dev ## The pure packages and the architecture
 	$(PYTEST) -q tests/smtp tests/message tests/model tests/policy tests/architecture
 
-test-soak: setup-dev ## An hour: crashes, pauses and clock jumps, requests by the API's description, more examples, and fuzzing of each parser
+test-soak: setup-dev ## An hour: crashes, pauses and clock jumps, requests by the API's description, more examples, very many mails in the browser, and fuzzing of each parser
 	SENDRYD_TEST_KILLS=50 SENDRYD_TEST_BAD_DAYS=10 $(PYTEST) -q -s tests/crash
 	SENDRYD_TEST_SCHEMA_SECONDS=300 $(PYTEST) -q tests/system/test_schema.py
 	SENDRYD_TEST_EXAMPLES=3 $(PYTEST) -q --timeout=3600 tests/smtp tests/message tests/policy tests/delivery tests/store tests/api
 	SENDRYD_TEST_CONVERSIONS=10000 $(PYTEST) -q --timeout=3600 tests/message/test_conversion.py
+	SENDRYD_TEST_MANY=100 $(PYTEST) -q tests/dashboard/test_many_in_browser.py
 	$(MAKE) fuzz SECONDS=60
 
 # npm's packages for the interoperability tests; without npm those are skipped.
