@@ -34,7 +34,7 @@ NOT_PAGES = {
     "/templates/preview/{name}",
 }
 # Pages for somebody who is not signed in; the others are the owner's.
-OPEN = ("/sign-in", "/sign-in/code", "/welcome/{link}", "/join/{link}", "/reset/{link}")
+OPEN = ("/deleted", "/sign-in", "/sign-in/code", "/welcome/{link}", "/join/{link}", "/reset/{link}")
 DOMAIN_TABS = ("", "/keys", "/tracking", "/reports", "/settings", "/paste")
 PARTS = ("timeline", "preview", "text", "source", "headers", "attachments", "webhooks")
 

@@ -82,3 +82,31 @@ def test_a_domain_that_is_none_says_so(reader: Browser) -> None:
 def test_without_mail_it_names_the_next_step(owner: Browser, looker: Browser) -> None:
     assert "Figures begin with the first mail." in owner.get("/analytics")
     assert looker.get("/analytics").status == 200
+
+
+def test_reports_by_mail_are_added_shown_and_ended(mails: World, reader: Browser, looker: Browser) -> None:
+    page = reader.get("/analytics")
+    assert f"from <code>reports@{SENDING_DOMAIN}</code>" in page.text
+    assert 'action="/analytics/reports"' not in html.unescape(looker.get("/analytics").text)
+    assert looker.send("/analytics/reports", {"recipients": "x@example.org", "frequency": "weekly"}, page="/analytics").status == 403
+    for recipients, words in (
+        ("", "Enter 1 to 10 addresses"),
+        ("no address", "No report is sent: "),
+        ("a@example.org," * 11, "Enter 1 to 10"),
+    ):
+        wrong = reader.send("/analytics/reports", {"recipients": recipients, "frequency": "weekly"}, page="/analytics")
+        assert (wrong.status, words in wrong) == (422, True)
+    assert reader.send("/analytics/reports", {"recipients": "x@example.org", "frequency": "hourly"}, page="/analytics").status == 404
+    fields = {"recipients": "Boss <boss@example.org>, ann@example.org", "frequency": "monthly"}
+    assert reader.send("/analytics/reports", fields, page="/analytics").headers["location"] == "/analytics#reports"
+    shown = html.unescape(reader.get("/analytics").text)
+    found = re.search(r'<li data-id="(rep_\w+)" data-status="monthly">.*?</li>', shown, re.DOTALL)
+    assert found
+    assert ("boss@example.org" in found[0], "ann@example.org" in found[0]) == (True, True)
+    rest = RestClient(mails.relay, mails.live_key).get("/v1/analytics/scheduled-reports")["data"]
+    assert [each["id"] for each in rest] == [found[1]]
+    assert found[1] in looker.get("/analytics")
+    assert reader.send(f"/analytics/reports/{found[1]}/remove", {}, page="/analytics").status == 303
+    assert found[1] not in reader.get("/analytics")
+    audit = reader.get("/audit?q=report.")
+    assert ("report.added" in audit, "report.removed" in audit) == (True, True)

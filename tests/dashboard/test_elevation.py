@@ -21,6 +21,7 @@ CHANGES = {
     "/keys/{id}/rotate",
     "/me/passkeys",
     "/me/passkeys/remove",
+    "/settings/delete",
     "/team/factor",
     "/team/{id}/reset",
     "/team/{id}/role",

@@ -24,6 +24,7 @@ from sendryd.app.values import (
     parse_names,
     parse_networks,
     parse_number,
+    parse_origin,
     parse_period,
     parse_port,
     parse_public_url,
@@ -129,6 +130,10 @@ class Settings(BaseModel):
     public_url: Annotated[str, _text(parse_public_url)] = _setting(
         "",
         description="Base of tracking, unsubscribe and share links. Empty: `http://` and the HTTP address, or the host name if that is every address.",
+    )
+    content_url: Annotated[str, _text(parse_origin)] = _setting(
+        "",
+        description="Origin of the HTML of mails in the dashboard, of another host name that leads here, too. Empty: that of the dashboard, in a sandbox.",
     )
     smtp_listen: Listeners = _setting(
         "127.0.0.1:2587",

@@ -195,6 +195,14 @@ def parse_public_url(text: str) -> str:
     return text.strip().rstrip("/")
 
 
+def parse_origin(text: str) -> str:
+    """`http://` or `https://`, a host and perhaps a port. Empty for an empty text."""
+    url = parse_public_url(text)
+    if urlsplit(url).path:
+        raise ValueError("write an origin without a path, as https://content.example.net")
+    return url
+
+
 def parse_issuer(text: str) -> str:
     """The issuer of an identity provider, unchanged: it is compared letter by letter. On this machine alone without TLS. Empty for an empty text."""
     if not text.strip():

@@ -53,6 +53,7 @@ class Site:
     """Where people reach the dashboard."""
 
     public_url: str
+    content_url: str = ""  # the origin of foreign HTML; empty: our own
     hosts: frozenset[str]  # other names and addresses, without ports, that lead here
     allows_plain_text: bool  # `SENDRYD_INSECURE_DASHBOARD`
 
@@ -72,11 +73,32 @@ class Access:
             return True
         return _is_loopback(host)
 
+    def may_show_foreign(self, request: Request) -> bool:
+        """Whether foreign HTML is served at the address that was asked. Where it has an origin of its own, the public one has none of it."""
+        if not self._site.content_url:
+            return self.is_ours(request)
+        return self._is_at_content_origin(request) or (self.is_ours(request) and not self.is_public(request))
+
+    def foreign_base(self, request: Request) -> str:
+        """The origin that a page frames foreign HTML from; empty: its own. Pages at other addresses than the public one frame from their own."""
+        return self._site.content_url if self.is_public(request) else ""
+
+    def framing_origin(self, request: Request) -> str:
+        """The source of a policy that names the pages which may frame the foreign HTML of this request."""
+        is_apart = bool(self._site.content_url) and self._is_at_content_origin(request)
+        return origin_of_page(self._site.public_url) if is_apart else "'self'"
+
+    def _is_at_content_origin(self, request: Request) -> bool:
+        content = urlsplit(self._site.content_url)
+        return request.headers.get("host", "").lower() in {content.netloc.lower(), urlsplit(origin_of_page(self._site.content_url)).netloc}
+
     def is_encrypted(self, request: Request) -> bool:
-        """Whether the browser speaks TLS with us, or with the proxy of the public address."""
+        """Whether the browser speaks TLS with us, or with the proxy of the public address or of foreign HTML."""
         if request.url.scheme == "https":
             return True
-        public = urlsplit(self._site.public_url)
+        public, content = urlsplit(self._site.public_url), urlsplit(self._site.content_url)
+        if content.scheme == "https" and self._is_at_content_origin(request):
+            return True
         return public.scheme == "https" and _host_of(request.headers.get("host", "")) == public.hostname
 
     def origin(self, request: Request) -> str:

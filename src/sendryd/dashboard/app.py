@@ -48,6 +48,7 @@ class Page:
     live: Source | None = None  # what of it follows the store
     proof: Callable[[Visit], bool] | None = None  # whether a change asks its person for a fresh proof of who they are
     proof_to_get: bool = False  # the same for a page that gives away much: an export
+    is_foreign: bool = False  # strangers' HTML, which may have an origin of its own
 
 
 def always(_visit: Visit) -> bool:
@@ -79,7 +80,7 @@ class _Frame:
         """What answers a request for a page."""
 
         async def handle(request: Request) -> Response:
-            if not self._access.is_ours(request):
+            if not (self._access.may_show_foreign(request) if page.is_foreign else self._access.is_ours(request)):
                 return _refuse(421, "This address is not the dashboard's: open the one that sendryd serve prints.")
             try:
                 return await compress_page(request, await self._serve(page, request))

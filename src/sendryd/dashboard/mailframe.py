@@ -64,7 +64,7 @@ async def frame_of(visit: Visit, message: Message, parts: PartsView, base: str, 
         is_whole=is_whole,
     )
     return FrameView(
-        path=f"/content/{contenttoken.mint(visit.needs.secret, token)}?mail={scheme}",
+        path=f"{visit.needs.access.foreign_base(visit.request)}/content/{contenttoken.mint(visit.needs.secret, token)}?mail={scheme}",
         width=width,
         scheme=scheme,
         widths=tuple(Link(each, link(width=each), is_here=each == width) for each in (*WIDTHS[1:], WIDTHS[0])),

@@ -1,7 +1,7 @@
 """One request to the dashboard, as pages see it: who asks, what was sent, and how to answer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -195,7 +195,8 @@ class Visit:
             "q": "",
             "live": self.live if status == 200 else "",
         }
-        return HTMLResponse(self.needs.pages.render(template, {**frame, **values}), status, headers=headers())
+        sent = headers(self.needs.access.foreign_base(self.request))
+        return HTMLResponse(self.needs.pages.render(template, {**frame, **values}), status, headers=sent)
 
     def render_part(self, template: str, values: Mapping[str, object], token: str) -> str:
         """A part of a page alone, with this token in its forms."""
@@ -216,9 +217,12 @@ class Visit:
         return RedirectResponse(path, 303, headers=headers())
 
 
-def headers() -> dict[str, str]:
-    """Of every page. The referrer stays within our own pages, which the check of the origin needs."""
-    return {**page_headers(PAGE_POLICY), "Referrer-Policy": "same-origin"}
+def headers(foreign: str = "") -> dict[str, str]:
+    """Of every page. The referrer stays within our own pages, which the check of the origin needs. `foreign` is the origin of framed HTML, if it
+    has one of its own.
+    """
+    policy = replace(PAGE_POLICY, frame=f"'self' {foreign}") if foreign else PAGE_POLICY
+    return {**page_headers(policy), "Referrer-Policy": "same-origin"}
 
 
 @dataclass(frozen=True, slots=True)

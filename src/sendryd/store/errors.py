@@ -40,6 +40,14 @@ class LimitReached(StoreError):
         )
 
 
+class MailWaits(StoreError):
+    """The account has mail that waits to be sent; nothing was changed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"{number:,} deliveries wait")
+        self.number = number
+
+
 class NotFound(StoreError):
     """No such row in this account."""
 

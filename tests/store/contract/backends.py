@@ -58,6 +58,7 @@ class Aggregate(StrEnum):
     INBOUND = auto()
     DOMAINREPORTS = auto()
     BULK = auto()
+    CLOSING = auto()
     NOTIFICATIONS = auto()
     PASSKEYS = auto()
     PEOPLE = auto()
@@ -81,6 +82,7 @@ _REST: Final = {
     Aggregate.INBOUND,
     Aggregate.DOMAINREPORTS,
     Aggregate.BULK,
+    Aggregate.CLOSING,
     Aggregate.NOTIFICATIONS,
     Aggregate.PASSKEYS,
     Aggregate.PEOPLE,

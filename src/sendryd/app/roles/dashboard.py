@@ -24,6 +24,7 @@ from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import EffectiveSetting, Needs
 from sendryd.intake.notices import Notices
 from sendryd.policy.egress import write_pools
+from sendryd.policy.weborigin import origin_of_page
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.oidc import Client, Provider
 from sendryd.runtime.posting import ClosableClient, LateClient
@@ -96,8 +97,10 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
 
 
 def _site(settings: Settings, shared: Shared) -> Site:
+    is_apart = settings.content_url and origin_of_page(settings.content_url) != origin_of_page(shared.public_url)
     return Site(
         public_url=shared.public_url,
+        content_url=settings.content_url if is_apart else "",
         hosts=frozenset({settings.hostname, settings.http_listen.host}),
         allows_plain_text=settings.insecure_dashboard,
     )

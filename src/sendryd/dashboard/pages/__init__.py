@@ -4,6 +4,7 @@ from typing import Final
 
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.pages import (
+    account,
     analytics,
     apilog,
     audit,
@@ -20,6 +21,7 @@ from sendryd.dashboard.pages import (
     health,
     home,
     keys,
+    mailedreports,
     me,
     passkeys,
     provider,
@@ -42,7 +44,9 @@ from sendryd.dashboard.pages import (
 PAGES: Final[tuple[Page, ...]] = (
     *entering.PAGES,
     *home.PAGES,
+    *account.PAGES,
     *analytics.PAGES,
+    *mailedreports.PAGES,
     *apilog.PAGES,
     *audit.PAGES,
     *bulk.PAGES,

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from sendryd.accounts.statistics import BadSelection, Statistics, select_mail
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.charts import Chart, draw
+from sendryd.dashboard.mailedreports import read_reports
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit, headers
 from sendryd.model.apikey import KeyMode
@@ -88,8 +89,8 @@ class Panel:
     lines: tuple[Line, ...]
 
 
-async def show(visit: Visit) -> Response:
-    """`GET /analytics?range=…&domain=…&tag=…&by=…`."""
+async def show(visit: Visit, *, wrong: str = "", status: int = 200) -> Response:
+    """`GET /analytics?range=…&domain=…&tag=…&by=…`. `wrong` says why no report by mail was added."""
     chosen, asked = _range(visit), _asked(visit)
     try:
         which = _select(visit, chosen, asked)
@@ -112,8 +113,9 @@ async def show(visit: Visit) -> Response:
         "panels": _panels(found.buckets),
         "groups": [_group(each) for each in groups],
         "is_empty": found.counts == found.before == Counts(),
+        "reports": await read_reports(visit, wrong=wrong),
     }
-    return _page(visit, chosen, asked, values=values)
+    return _page(visit, chosen, asked, values=values, status=status)
 
 
 async def export(visit: Visit) -> Response:
@@ -147,6 +149,7 @@ def _page(
         "panels": (),
         "groups": (),
         "is_empty": False,
+        "reports": None,
     }
     return visit.show("analytics.html", "analytics", {**frame, **(values or {})}, status=status)
 
@@ -181,7 +184,9 @@ def _figures(before: Counts, now: Counts) -> list[Figure]:
 
 
 def _change(before: int, now: int) -> str:
-    return "as before" if before == now else f"{percent_change(before, now):+.0f} % on the time before"
+    if before == now:
+        return "as before"
+    return f"{percent_change(before, now):+.0f} % on the time before" if before else "none in the time before"
 
 
 def _panels(buckets: Sequence[Bucket]) -> list[Panel]:

@@ -55,7 +55,7 @@ async def _frame(visit: Visit, token: ContentToken, content: bytes) -> Response:
     needs, text = visit.needs, visit.request.path_params["token"]
     summary = await offload.in_thread(summarise, content)
     if summary.html is None:
-        return _say(404, "This mail has no HTML.")
+        return _say(visit, 404, "This mail has no HTML.")
     framed = await needs.framer.frame(
         summary.html,
         text=summary.text,
@@ -64,7 +64,7 @@ async def _frame(visit: Visit, token: ContentToken, content: bytes) -> Response:
         scheme=Scheme(visit.query("mail")) if visit.query("mail") in set(Scheme) else Scheme.READER,
         max_html=_max_html(token),
     )
-    headers = foreign_headers(f"{needs.access.origin(visit.request)}/content/{text}/part/")
+    headers = _headers(visit, f"{needs.access.origin(visit.request)}/content/{text}/part/")
     return await needs.answers.make(framed, owner=token.account_id, media_type="text/html", headers=headers)
 
 
@@ -73,21 +73,21 @@ async def _find_picture(visit: Visit, token: ContentToken, content: bytes) -> Re
     name = visit.request.path_params["name"]
     digits = name.removeprefix(REMOTE_PREFIX)
     if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_INDEX):
-        return _say(404, NOTHING)
+        return _say(visit, 404, NOTHING)
     if digits == name:
         return await _picture(visit, await offload.in_thread(picture_part, content, int(digits)))
     is_shown = token.is_remote_shown and await _may_fetch(visit, token)
     html = (await offload.in_thread(summarise, content)).html if is_shown else None
     urls = await visit.needs.framer.remote_pictures(html or "", lane=token.account_id, max_html=_max_html(token))
-    return urls[int(digits)] if int(digits) < len(urls) else _say(404, NOTHING)
+    return urls[int(digits)] if int(digits) < len(urls) else _say(visit, 404, NOTHING)
 
 
 async def _picture(visit: Visit, found: tuple[str, list[bytes]] | None) -> Response:
     if found is None:
-        return _say(404, NOTHING)
+        return _say(visit, 404, NOTHING)
     # Pictures of all accounts share the room for answers: their owner is known to the token alone.
     kind, pieces = found
-    return await visit.needs.answers.make(*pieces, owner=visit.request.path_params["token"], media_type=kind, headers=foreign_headers())
+    return await visit.needs.answers.make(*pieces, owner=visit.request.path_params["token"], media_type=kind, headers=_headers(visit))
 
 
 async def _read(visit: Visit, work: Callable[[Visit, ContentToken, bytes], Awaitable[Found]]) -> Found | Response:
@@ -95,32 +95,36 @@ async def _read(visit: Visit, work: Callable[[Visit, ContentToken, bytes], Await
     needs = visit.needs
     token = contenttoken.read(needs.secret, visit.request.path_params["token"])
     if token is None:
-        return _say(404, NOTHING)
+        return _say(visit, 404, NOTHING)
     if token.expires_at <= needs.clock.now():
-        return _say(410, "This preview was for ten minutes: load the page again.")
+        return _say(visit, 410, "This preview was for ten minutes: load the page again.")
     if await needs.store.find_membership(token.account_id, token.person_id) is None:
-        return _say(404, NOTHING)
+        return _say(visit, 404, NOTHING)
     found = await needs.store.get_message(token.account_id, token.message_id)
     if found is None:
-        return _say(404, "The mail is no longer stored.")
+        return _say(visit, 404, "The mail is no longer stored.")
     try:
         async with needs.answers.room(found.message.size):
             content = shown_content(found.message, await needs.store.read_content(token.message_id))
             return await work(visit, token, content)
     except (StoreError, BudgetExhausted, OSError) as error:
         log.error("content_not_framed", error=repr(error))
-        return _say(503, "The mail cannot be shown just now: load the page again in a minute.")
+        return _say(visit, 503, "The mail cannot be shown just now: load the page again in a minute.")
 
 
 def _max_html(token: ContentToken) -> int:
     return MAX_WHOLE if token.is_whole else MAX_HTML
 
 
-def _say(status: int, sentence: str) -> Response:
-    return PlainTextResponse(f"{sentence}\n", status, headers=foreign_headers())
+def _headers(visit: Visit, pictures: str = "") -> dict[str, str]:
+    return foreign_headers(pictures, framed_by=visit.needs.access.framing_origin(visit.request))
+
+
+def _say(visit: Visit, status: int, sentence: str) -> Response:
+    return PlainTextResponse(f"{sentence}\n", status, headers=_headers(visit))
 
 
 PAGES: Final = (
-    Page(path="/content/{token}", get=show, needs=None),
-    Page(path="/content/{token}/part/{name}", get=show_part, needs=None),
+    Page(path="/content/{token}", get=show, needs=None, is_foreign=True),
+    Page(path="/content/{token}/part/{name}", get=show_part, needs=None, is_foreign=True),
 )

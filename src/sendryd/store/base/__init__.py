@@ -12,6 +12,7 @@ from sendryd.store.base.accounts import MAX_CHECKS, AccountStore, DomainCheck, N
 from sendryd.store.base.audit import AuditStore
 from sendryd.store.base.bulk import BulkBatch, BulkStore
 from sendryd.store.base.captures import CaptureStore, Play
+from sendryd.store.base.closing import ClosingStore
 from sendryd.store.base.cluster import Cluster, Returned
 from sendryd.store.base.content import ContentStore
 from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, DeliveryStore, Outcome, Simulator
@@ -67,6 +68,7 @@ __all__ = [
     "Claim",
     "ClaimedDelivery",
     "ClaimedNotification",
+    "ClosingStore",
     "Cluster",
     "ContentStore",
     "CrashPause",
@@ -187,6 +189,7 @@ class Store(
     PeopleStore,
     PasskeyStore,
     SavedViewStore,
+    ClosingStore,
     AuditStore,
     HealthStore,
     BulkStore,

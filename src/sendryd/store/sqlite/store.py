@@ -26,6 +26,7 @@ from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.claims import DueScan
 from sendryd.store.sqlite.people.adapter import People
 from sendryd.store.sqlite.people.audited import Audited
+from sendryd.store.sqlite.people.closing import Closing
 from sendryd.store.sqlite.people.passkeys import Passkeys
 from sendryd.store.sqlite.people.views import SavedViews
 from sendryd.store.sqlite.replies.adapter import Replies
@@ -47,6 +48,7 @@ class SqliteStore(
     People,
     Passkeys,
     SavedViews,
+    Closing,
     Replies,
     Reports,
     Templates,

@@ -211,6 +211,96 @@ INSERT INTO spent_challenge (hash, expires_at) VALUES (:hash, :expires_at) ON CO
 -- Deletes challenges that expired before a time.
 DELETE FROM spent_challenge WHERE expires_at < :seen_before;
 
+-- name: count_waiting
+-- Deliveries of an account that are queued, under way or held.
+SELECT (SELECT count(*) FROM delivery INDEXED BY delivery_turn WHERE state = 'queued' AND account_id = :account_id)
+    + (SELECT count(*) FROM delivery INDEXED BY delivery_leased WHERE state = 'leased' AND account_id = :account_id)
+    + (SELECT count(*) FROM delivery INDEXED BY delivery_held_domain WHERE state = 'held' AND account_id = :account_id);
+
+-- name: close_account
+-- Empties the row of an account that ends.
+UPDATE account SET name = :name, settings = '{}' WHERE id = :account_id;
+
+-- name: close_keys
+-- Revokes all keys of an account that ends.
+UPDATE api_key SET revoked_at = min(coalesce(revoked_at, :moment), :moment) WHERE account_id = :account_id;
+
+-- name: close_sessions
+-- Signs out all people of an account that ends.
+DELETE FROM session WHERE account_id = :account_id;
+
+-- name: close_links
+-- Ends its links.
+DELETE FROM link WHERE account_id = :account_id;
+
+-- name: close_saved_views
+-- Forgets the searches that its people keep.
+DELETE FROM saved_view WHERE account_id = :account_id;
+
+-- name: close_memberships
+-- Removes its members and invitations.
+DELETE FROM membership WHERE account_id = :account_id;
+
+-- name: close_people
+-- Removes the people who are in no account.
+DELETE FROM person WHERE id NOT IN (SELECT person_id FROM membership WHERE person_id IS NOT NULL);
+
+-- name: close_domains
+-- Removes its domains with their private keys.
+DELETE FROM sending_domain WHERE account_id = :account_id;
+
+-- name: close_removed_domains
+-- Forgets the names of its former domains.
+DELETE FROM removed_domain WHERE account_id = :account_id;
+
+-- name: close_webhooks
+-- Removes its webhooks with their notifications.
+DELETE FROM webhook WHERE account_id = :account_id;
+
+-- name: close_facts
+-- Forgets what its webhooks were still to get.
+DELETE FROM fact WHERE account_id = :account_id;
+
+-- name: close_templates
+-- Removes its templates.
+DELETE FROM template WHERE account_id = :account_id;
+
+-- name: close_suppressions
+-- Empties its list of suppressed addresses.
+DELETE FROM suppression WHERE account_id = :account_id;
+
+-- name: close_unsubscribes
+-- Empties its list of unsubscribed addresses.
+DELETE FROM unsubscribe WHERE account_id = :account_id;
+
+-- name: close_reports
+-- Ends its reports by mail.
+DELETE FROM scheduled_report WHERE account_id = :account_id;
+
+-- name: close_api_requests
+-- Empties its log of requests.
+DELETE FROM api_request WHERE account_id = :account_id;
+
+-- name: close_refusals
+-- Empties its log of refusals.
+DELETE FROM smtp_refusal WHERE account_id = :account_id;
+
+-- name: close_answers
+-- Forgets its answers to repeated requests.
+DELETE FROM answer WHERE account_id = :account_id;
+
+-- name: close_silences
+-- Ends its silences.
+DELETE FROM silence WHERE account_id = :account_id;
+
+-- name: close_alerts
+-- Forgets its alerts.
+DELETE FROM alert WHERE account_id = :account_id;
+
+-- name: close_jobs
+-- Forgets its changes of many mails.
+DELETE FROM bulk_job WHERE account_id = :account_id;
+
 -- name: insert_saved_view
 -- Keeps a search, unless its owner has one of that name.
 INSERT INTO saved_view ({saved_view}) VALUES ({:saved_view}) ON CONFLICT DO NOTHING;
