@@ -92,7 +92,8 @@ def foreign_headers(pictures: str = "", *, framed_by: str = "'self'") -> dict[st
     """The headers of framed foreign HTML. `X-DNS-Prefetch-Control` stops browsers from looking up the hosts of links.
 
     `pictures` is an address on our own server from which pictures may come, `framed_by` a source of the pages that may frame it. There is no
-    opener policy: browsers refuse one of a document in a sandbox. There is no resource policy either: a document without an origin could not load its own pictures.
+    opener policy: browsers refuse one of a document in a sandbox. There is no resource policy either: a document without an origin could not load
+    its own pictures.
     """
     policy = replace(FOREIGN_HTML, image=f"data: {pictures}" if pictures else "data:", frame_ancestors=framed_by)
     return {
