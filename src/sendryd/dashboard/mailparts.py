@@ -4,6 +4,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
+from sendryd.dashboard.repeating import Repeated, repeat
 from sendryd.dashboard.timeline import size_text
 from sendryd.dashboard.visit import Visit
 from sendryd.message.errors import MalformedMessage
@@ -13,7 +14,7 @@ from sendryd.message.parse import Summary, summarise, walk
 from sendryd.message.plaintext import strip_tags
 from sendryd.model.ids import MESSAGE_PREFIX, format_id
 from sendryd.model.message import Message, MessageType
-from sendryd.policy.privacy import shown_content
+from sendryd.policy.privacy import is_private, shown_content
 from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.fence import FenceFault, FenceUnavailable, TooCostly
@@ -22,6 +23,7 @@ from sendryd.store.errors import StoreError
 from sendryd.web.foreign import MAX_HTML, MAX_WHOLE
 
 SHOWN: Final = 256 * 1024  # characters of a text, octets of a source: more is no reading for people
+MAX_REPEATED: Final = 64 * 1024  # octets of a mail that becomes a line to paste: shells take 128 KiB
 MAX_FIELDS: Final = 500  # header fields that are shown
 MAX_VALUE: Final = 4096  # characters of one
 MAX_ATTACHMENTS: Final = 1000  # the parser's limit of parts
@@ -74,6 +76,7 @@ class PartsView:
 
     fault: str = ""  # a sentence instead of the content
     note: str = ""
+    repeated: Repeated | None = None  # the mail as a line to paste
     text: str = ""
     has_html: bool = False
     html_size: int = 0  # characters
@@ -167,7 +170,11 @@ async def read_source(visit: Visit, message: Message) -> PartsView:
         return PartsView(fault=LOST)
     octets = shown_content(message, b"".join(pieces))
     note = f"The first {size_text(SHOWN)} of {size_text(message.size)}." if message.size > SHOWN else ""
-    return PartsView(note=note, text=_clean(octets.decode("utf-8", "replace").replace("\r\n", "\n")))
+    repeated = None
+    if message.size <= MAX_REPEATED and not is_private(message):
+        place = visit.place("", visit.me.signed_in.person.email)
+        repeated = repeat(message, await offload.in_thread(summarise, octets), place)
+    return PartsView(note=note, repeated=repeated, text=_clean(octets.decode("utf-8", "replace").replace("\r\n", "\n")))
 
 
 def _clean(text: str) -> str:

@@ -55,7 +55,7 @@ def list_emails(place: Place) -> str:
 def schedule(place: Place) -> str:
     """A mail that waits for an hour."""
     body = {"from": place.sender, "to": place.recipient, "subject": "Hello later", "text": "It works.", "scheduled_at": "in 1 hour"}
-    return _post(place, body)
+    return post_mail(place, body)
 
 
 def try_door(place: Place) -> str:
@@ -78,10 +78,11 @@ def _trust(place: Place) -> str:
 
 
 def _curl(place: Place) -> str:
-    return _post(place, {"from": place.sender, "to": place.recipient, "subject": "Hello from curl", "text": "It works."})
+    return post_mail(place, {"from": place.sender, "to": place.recipient, "subject": "Hello from curl", "text": "It works."})
 
 
-def _post(place: Place, body: Mapping[str, str]) -> str:
+def post_mail(place: Place, body: Mapping[str, object]) -> str:
+    """A mail by REST."""
     return (
         f"curl{_trust(place)} {shlex.quote(place.http + '/v1/emails')} \\\n"
         f'  -H "Authorization: Bearer $SENDRYD_KEY" -H "Content-Type: application/json" \\\n'

@@ -31,7 +31,7 @@ async def delete(visit: Visit) -> Response:
 
 
 async def deleted(visit: Visit) -> Response:
-    """`GET /deleted`: the last page; nobody is signed in any more."""
+    """`GET /deleted`: the page after the deletion, which has ended all sessions."""
     return visit.show("account_deleted.html", "missing", {})
 
 
