@@ -24,6 +24,10 @@ class Line:
         self.may_quit = asyncio.Event()
         self.may_quit.set()
 
+    @property
+    def is_used_up(self) -> bool:
+        return self.messages_sent >= 100
+
     async def quit(self) -> None:
         await self.may_quit.wait()
         self.ends.append("quit")

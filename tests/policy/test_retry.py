@@ -90,7 +90,7 @@ def test_failures_in_a_row_suspend_a_lane_for_longer_each_time() -> None:
         assert not lane.is_suspended(now)
         assert lane.limit == 1
         lane = note_failure(lane, now=now, delays=DELAYS)
-    assert times == [*DELAYS, DELAYS[-1], DELAYS[-1]]
+    assert times == [60, 120, 240, 480, 960, 1800, 1800, 1800, 1800, 1800]
     assert note_success(lane).suspended_until is None
 
 

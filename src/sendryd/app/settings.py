@@ -35,6 +35,7 @@ from sendryd.app.values import (
 )
 from sendryd.policy.egress import Source, parse_pools
 from sendryd.policy.routing import SmartHost
+from sendryd.policy.shaping.rules import RulesInvalid
 
 PREFIX: Final = "SENDRYD_"
 CONFIG_VARIABLE: Final = "SENDRYD_CONFIG"
@@ -191,6 +192,11 @@ class Settings(BaseModel):
         " what EHLO says. A domain may name its pool; mail of the others leaves from the pool `default`. Empty, or without `default`: the system"
         " chooses the address.",
     )
+    shaping_file: Annotated[Path | None, _text(_or_none(_path))] = _setting(
+        "",
+        description="Rules in TOML of how much receiving sites get, over those of the program (`docs/howto/shaping.md`). Read again when it"
+        " changes, and on SIGHUP.",
+    )
     allow_private_networks: Boolean = _setting(
         "false", description="Let delivery and webhooks reach loopback and private addresses; for tests and inner networks."
     )
@@ -329,6 +335,8 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: set both or neither")
     if settings.ca_file is not None:
         _check_ca_file(settings.ca_file)
+    if settings.shaping_file is not None:
+        _check_shaping_file(settings.shaping_file)
     if bool(settings.oidc_issuer) != bool(settings.oidc_client_id):
         raise SettingsError(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_CLIENT_ID belong together: set both or neither")
     if settings.oidc_client_secret_file is not None and not settings.oidc_issuer:
@@ -344,3 +352,12 @@ def _check_ca_file(path: Path) -> None:
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror if not isinstance(error, ssl.SSLError) else "it has no certificates in PEM"
         raise SettingsError(f"{PREFIX}CA_FILE: {path} cannot be used: {reason}") from None
+
+
+def _check_shaping_file(path: Path) -> None:
+    from sendryd.delivery.rulefile import read_file
+
+    try:
+        read_file(path)
+    except RulesInvalid as error:
+        raise SettingsError(f"{PREFIX}SHAPING_FILE: {error}") from None

@@ -1,6 +1,6 @@
 """Connections for attempts: an idle one of the pool, or a new one. Remembers which addresses were silent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sendryd.delivery.dialogue import Timeouts
 from sendryd.delivery.dialoguenotes import AttemptNotes
@@ -9,6 +9,7 @@ from sendryd.delivery.patience import Patience
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.securing import TlsContexts
 from sendryd.delivery.silence import Silences
+from sendryd.delivery.sites import Sites
 from sendryd.delivery.target import Target
 from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import Connection, open_connection
@@ -26,6 +27,7 @@ class Connector:
     tracer: Tracer
     silences: Silences
     clock: Clock
+    sites: Sites = field(default_factory=Sites)
 
     async def connect(self, target: Target, domain: str, patience: Patience, notes: AttemptNotes) -> Connection:
         """A connection to a target, for mail to a domain. What is said goes to the notes. Raises `DeliveryFault`."""
@@ -53,4 +55,5 @@ class Connector:
             self.silences.note_fault(target, fault, self.clock.monotonic())
             raise
         self.silences.note_session(target)
+        connection.max_messages = self.sites.limits_of(domain).messages_per_connection
         return connection

@@ -51,6 +51,7 @@ class _Found:
     hosts: dict[str, MailHost]  # by name
     until: float  # monotonic seconds
     sts: StsPolicy | None = None
+    mx: tuple[str, ...] = ()
 
 
 class Destinations:
@@ -173,7 +174,8 @@ class Destinations:
         if self._dane is not None:
             found = await self._dane.add(domain, found.values())
         sts = await self._policies.find(domain) if self._policies is not None else None
-        return self._keep(domain, _Found(kept, found, self._clock.monotonic() + ROUTE_TIME, sts))
+        mx = () if isinstance(records, NullMx) else tuple(sorted({each.host for each in records}))
+        return self._keep(domain, _Found(kept, found, self._clock.monotonic() + ROUTE_TIME, sts, mx))
 
     def _keep(self, domain: str, found: _Found) -> NextHop:
         self._found[domain] = found
@@ -187,7 +189,7 @@ class Destinations:
             return NextHop(ANY_DOMAIN, tuple(found.hosts.values()), self._smart_host.port, self._smart_host)
         names = order_hosts(domain, found.records, own_names=self._own_names, shuffle=self._rand.shuffled)
         hosts = found.hosts.values() if isinstance(names, RoutingProblem) else [found.hosts[name] for name in names]
-        return NextHop(domain, tuple(hosts), self._mx_port, sts=found.sts)
+        return NextHop(domain, tuple(hosts), self._mx_port, sts=found.sts, mx=found.mx)
 
     def _deny(self, domain: str, sentence: str) -> NoRoute:
         self._denials.note_denied(domain)

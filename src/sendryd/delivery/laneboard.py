@@ -10,12 +10,14 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from sendryd.delivery.attempt import Attempt
 from sendryd.delivery.lanes import Lanes, LaneState
 from sendryd.model.lane import LaneSnapshot, LimitCause, TriedServer
 from sendryd.policy.replies.verdict import Kind
+from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.throttle import Lane
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
@@ -27,6 +29,7 @@ FIGURES_INTERVAL: Final = 5.0  # seconds between two rows of a lane of which onl
 MINUTE: Final = 60.0  # seconds that the rate counts
 MAX_ROWS: Final = 100  # of one round: about a millisecond of the writer
 MAX_KNOWN: Final = 10_000  # next hops, in memory and in the store
+MAX_STIRRING: Final = 50  # domains of a site that are shown as busy or suspended with it: those that had mail last
 MAX_SERVERS: Final = 10  # of a next hop: an attempt tries no more
 MAX_REPLY: Final = 500  # characters
 LIFETIME: Final = timedelta(days=7)  # a next hop that was not used for longer says nothing about today
@@ -89,7 +92,7 @@ class LaneBoard:
     def take_changed(self) -> list[LaneSnapshot]:
         """What has to be written, at most `MAX_ROWS`."""
         now, moment = self._clock.monotonic(), self._clock.now()
-        stirring = {state.key for state in self._lanes.all() if state.busy or state.lane.is_suspended(now)}
+        stirring = {name for state in self._lanes.all() if state.busy or state.lane.is_suspended(now) for name in _names(state)}
         for key in stirring:
             self._open(key)
         changed: list[LaneSnapshot] = []
@@ -124,7 +127,8 @@ class LaneBoard:
         if known.attempt is not None:
             _take_facts(known, known.attempt, moment)
             known.attempt = None
-        state = self._lanes.find(key) or LaneState(key, self._lanes.fresh(key))
+        lane_key = self._lanes.key_of(key)
+        state = self._lanes.find(lane_key) or LaneState(lane_key, self._lanes.fresh(lane_key))
         until = state.lane.suspended_until
         written, is_suspended = known.written, state.lane.is_suspended(now)
         suspended_until = moment + timedelta(seconds=until - now) if until is not None and is_suspended else None
@@ -146,7 +150,13 @@ class LaneBoard:
             last_success=known.last_success,
             last_reply=known.last_reply,
             servers=tuple(known.servers.values()),
+            site=lane_key if lane_key != key else "",
         )
+
+
+def _names(state: LaneState) -> Iterable[str]:
+    """The names under which a lane is shown: its domains, or `*` for a smart host."""
+    return (state.key,) if state.key == ANY_DOMAIN or not state.domains else islice(reversed(state.domains), MAX_STIRRING)
 
 
 def _cause(lane: Lane, limit: int) -> LimitCause:

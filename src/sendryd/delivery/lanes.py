@@ -1,4 +1,4 @@
-"""Lanes: one for each next hop, with the claims that wait, the attempts under way and what is known of the next hop.
+"""Lanes: one for each site or smart host, with the claims that wait, the attempts under way and what is known of the next hop.
 
 Strategy: a lane has a window of attempts that grows with success; after failures in a row it is suspended (`policy.throttle`). A destination without
 a recent success is cold (`delivery.places`), and so is one whose attempts stall. A lane of which nothing is known that a new one would not start
@@ -6,15 +6,17 @@ with is dropped. Accounts and classes take turns in it (`policy.fairness`), and 
 Limits: claims of a lane, waiting or under way.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sendryd.delivery.places import Places
+from sendryd.delivery.sites import Sites
 from sendryd.model.ids import AccountId
 from sendryd.model.message import MessageClass
 from sendryd.policy.fairness import FairQueue, cost_of
-from sendryd.policy.routing import ANY_DOMAIN, lane_key
+from sendryd.policy.routing import ANY_DOMAIN, NextHop
 from sendryd.policy.throttle import Lane, Signal, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
@@ -23,6 +25,7 @@ from sendryd.store.base import Claim
 # Claims of a lane, waiting or under way, for each attempt that it may have at once. The overflow stays in the database and costs a second read of
 # its content, about a third of an attempt.
 WAITING_FACTOR: Final = 10
+MAX_LANE_DOMAINS: Final = 5_000  # domains of a lane that are stepped over while it is full
 COLD_WAITING: Final = 20  # claims of a lane without a recent success: it starts one or two at a time
 FEW_WAITING: Final = 4  # claims that each account and class may have in a lane that others have filled
 LANE_MEMORY: Final = 600.0  # seconds for which failures of a next hop are remembered that is neither used nor suspended
@@ -45,12 +48,15 @@ class Held:
 class LaneState:
     """One lane. Times are monotonic seconds."""
 
-    key: str
+    key: str  # the site's name; of a domain that was not looked up its own
     lane: Lane
     busy: int = 0  # attempts under way: sessions with the next hop
     is_looking_up: bool = False
     recording: int = 0  # attempts whose outcomes are being stored
     reserved: int = 0  # claims that the door may hand over
+    beside: int = 0  # claims that wait for a look-up of their domain
+    domains: OrderedDict[str, None] = field(default_factory=OrderedDict)  # that had claims here, the latest last
+    ready: deque[tuple[Claim, Held | None]] = field(default_factory=deque)  # whose turn it was before they waited for a look-up
     waiting: FairQueue[tuple[Claim, Held | None]] = field(default_factory=FairQueue)
     used: float = 0.0  # when an attempt last ended
     stalls: dict[tuple[int, int], float] = field(default_factory=dict)  # when each attempt under way counts as stalled, by `claim_key`
@@ -58,7 +64,16 @@ class LaneState:
     @property
     def load(self) -> int:
         """Claims that the lane has or is to get."""
-        return self.busy + self.recording + self.reserved + len(self.waiting)
+        return self.busy + self.recording + self.reserved + self.beside + self.number_waiting
+
+    @property
+    def number_waiting(self) -> int:
+        """Claims that wait to be started."""
+        return len(self.ready) + self.waiting.waiting
+
+    def peek(self) -> Claim:
+        """The claim that is started next."""
+        return (self.ready[0] if self.ready else self.waiting.peek())[0]
 
 
 def claim_key(claim: Claim) -> tuple[int, int]:
@@ -67,10 +82,11 @@ def claim_key(claim: Claim) -> tuple[int, int]:
 
 
 class Lanes:
-    """All lanes, by `policy.routing.lane_key`."""
+    """All lanes, by the names of sites, or the one of a smart host."""
 
-    def __init__(self, places: Places, clock: Clock, *, delays: tuple[float, ...], has_smart_host: bool) -> None:
-        """`delays` are those of the retry plan, in seconds: suspensions follow them."""
+    def __init__(self, places: Places, clock: Clock, sites: Sites, *, delays: tuple[float, ...], has_smart_host: bool) -> None:
+        """`delays` are those of the retry plan, in seconds: suspensions begin with the first."""
+        self._sites = sites
         self._places = places
         self._clock = clock
         self._delays = delays
@@ -85,7 +101,11 @@ class Lanes:
 
     def keys(self, domains: Iterable[str]) -> list[str]:
         """The keys of their lanes, each once."""
-        return list(dict.fromkeys(lane_key(domain, has_smart_host=self._has_smart_host) for domain in domains))
+        return list(dict.fromkeys(map(self.key_of, domains)))
+
+    def key_of(self, domain: str) -> str:
+        """The key of the lane of a domain, or of a site by its name."""
+        return ANY_DOMAIN if self._has_smart_host else self._sites.site_of(domain) or domain
 
     def find(self, key: str) -> LaneState | None:
         """The lane, if there is one."""
@@ -98,45 +118,100 @@ class Lanes:
             state = self._lanes[key] = LaneState(key, self.fresh(key))
         return state
 
-    @staticmethod
-    def fresh(key: str) -> Lane:
+    def fresh(self, key: str) -> Lane:
         """A lane of which nothing is known."""
-        return new_lane(is_smart_host=key == ANY_DOMAIN)
+        return new_lane(is_smart_host=key == ANY_DOMAIN, most=self._sites.limits(key).connections)
 
     def all(self) -> list[LaneState]:
         """All of them."""
         return list(self._lanes.values())
 
     def limit(self, state: LaneState) -> int:
-        """Sessions that the lane may have at once: what it has earned, or the fewer that a person allows."""
-        return min(state.lane.limit, self.caps.get(state.key, state.lane.limit))
+        """Sessions that the lane may have at once: what it has earned, or the fewer that the rules or a person allow. A limit of a person for
+        one domain limits its site.
+        """
+        limits = [state.lane.limit]
+        if (ruled := self._sites.limits(state.key).connections) is not None:
+            limits.append(ruled)
+        if self.caps:
+            limits += [number for name, number in self.caps.items() if name == state.key or name in state.domains]
+        return min(limits)
+
+    def use_rules(self) -> None:
+        """The rules have changed: windows grow up to other limits."""
+        for key, state in self._lanes.items():
+            most = self.fresh(key).max_window
+            state.lane = replace(state.lane, max_window=most, window=min(state.lane.window, most))
 
     def is_paused(self, domain: str) -> bool:
-        """Whether a person has paused the domain, or all mail."""
-        return domain in self.paused or ANY_DOMAIN in self.paused
+        """Whether a person has paused the domain, its site, or all mail."""
+        return bool(self.paused) and (domain in self.paused or ANY_DOMAIN in self.paused or self.key_of(domain) in self.paused)
 
     # The waiting claims.
 
     def enqueue(self, claim: Claim, held: Held | None) -> LaneState:
         """Puts a claim into its lane, where accounts and classes take turns."""
-        state = self.open(lane_key(claim.domain, has_smart_host=self._has_smart_host))
+        state = self.open(self.key_of(claim.domain))
+        self._put(state, claim, held)
+        return state
+
+    def _put(self, state: LaneState, claim: Claim, held: Held | None) -> None:
+        state.domains[claim.domain] = None
+        state.domains.move_to_end(claim.domain)
+        if len(state.domains) > MAX_LANE_DOMAINS:
+            state.domains.popitem(last=False)
         message = claim.message
         state.waiting.put(message.account_id, claim.priority, cost_of(message.size), (claim, held))
         self.waiting += 1
-        return state
+
+    def put_back(self, state: LaneState, claim: Claim, held: Held | None) -> None:
+        """Puts a claim before all that wait: it has had its turn."""
+        state.ready.append((claim, held))
+        self.waiting += 1
 
     def dequeue(self, state: LaneState) -> tuple[Claim, Held | None]:
         """Takes the claim whose turn it is."""
         self.waiting -= 1
-        return state.waiting.take()
+        return state.ready.popleft() if state.ready else state.waiting.take()
 
     def take_paused(self) -> list[tuple[Claim, Held | None]]:
         """Takes the waiting claims of paused domains out of their lanes."""
         taken = []
         for state in self._lanes.values():
-            taken += state.waiting.take_all(lambda each: self.is_paused(each[0].domain))
+            taken += _take_out(state, lambda claim: self.is_paused(claim.domain))
         self.waiting -= len(taken)
         return taken
+
+    # The sites of domains.
+
+    def is_site(self, state: LaneState) -> bool:
+        """Its claims are of domains that were looked up, and each has a route of its own."""
+        return state.key != ANY_DOMAIN and any(self._sites.site_of(domain) == state.key for domain in state.domains)
+
+    def join(self, domain: str, next_hop: NextHop, state: LaneState) -> LaneState:
+        """The lane of the site that a domain is with, as its look-up has found. Its claims in another lane move there."""
+        if self._has_smart_host:
+            return state
+        target = self.open(self._sites.note(domain, next_hop))
+        self._move(domain, state, target)
+        return target
+
+    def leave(self, domain: str, state: LaneState) -> LaneState:
+        """A lane of its own for a domain that has no route."""
+        if self._has_smart_host:
+            return state
+        self._sites.forget(domain)
+        target = self.open(domain)
+        self._move(domain, state, target)
+        return target
+
+    def _move(self, domain: str, state: LaneState, target: LaneState) -> None:
+        if state is not target:
+            moved = _take_out(state, lambda claim: claim.domain == domain)
+            state.domains.pop(domain, None)
+            self.waiting -= len(moved)
+            for claim, held in moved:
+                self._put(target, claim, held)
 
     def most_waiting(self, state: LaneState, now: float) -> int:
         """Claims that the lane may have, waiting or under way."""
@@ -144,18 +219,23 @@ class Lanes:
         return min(COLD_WAITING, most) if self.is_cold(state.key, now) else most
 
     def is_full(self, state: LaneState, now: float) -> bool:
-        """It takes no more claims: it is suspended, or has as many as it can start soon."""
-        return state.lane.is_suspended(now) or state.load >= self.most_waiting(state, now)
+        """It takes no more claims: it is suspended or paused, or has as many as it can start soon."""
+        return state.lane.is_suspended(now) or state.key in self.paused or state.load >= self.most_waiting(state, now)
 
     def has_turn(self, state: LaneState, account_id: AccountId, priority: MessageClass, now: float) -> bool:
         """Whether the lane, full as it is, takes a claim of an account and class that have few in it: what others have waiting is no reason to wait."""
-        if state.lane.is_suspended(now) or state.load >= 2 * self.most_waiting(state, now):
+        if state.lane.is_suspended(now) or state.key in self.paused or state.load >= 2 * self.most_waiting(state, now):
             return False
         return state.waiting.waiting_of(account_id, priority) < FEW_WAITING
 
     def full(self, now: float) -> frozenset[str]:
-        """The keys of lanes that take no more claims."""
-        return frozenset(key for key, state in self._lanes.items() if self.is_full(state, now))
+        """The domains of lanes that take no more claims, or `ANY_DOMAIN`."""
+        full: set[str] = set()
+        for key, state in self._lanes.items():
+            if self.is_full(state, now):
+                full.add(key)
+                full.update(state.domains)
+        return frozenset(full)
 
     # What is known.
 
@@ -227,3 +307,11 @@ class Lanes:
         used = max(state.used, state.lane.suspended_until or 0.0)
         if (is_default or self._clock.monotonic() - used >= LANE_MEMORY) and self._lanes.get(state.key) is state:
             del self._lanes[state.key]
+
+
+def _take_out(state: LaneState, is_wanted: Callable[[Claim], bool]) -> list[tuple[Claim, Held | None]]:
+    """Takes waiting claims out of a lane."""
+    taken = [each for each in state.ready if is_wanted(each[0])]
+    if taken:
+        state.ready = deque(each for each in state.ready if not is_wanted(each[0]))
+    return taken + state.waiting.take_all(lambda each: is_wanted(each[0]))

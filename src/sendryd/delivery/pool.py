@@ -31,8 +31,8 @@ class Poolable(Protocol):
         ...
 
     @property
-    def messages_sent(self) -> int:
-        """Transactions carried so far."""
+    def is_used_up(self) -> bool:
+        """It has carried as many transactions as its server's site may get over one."""
         ...
 
     async def quit(self) -> None:
@@ -51,7 +51,6 @@ class PoolLimits:
     idle_per_key: int = 20  # as many as a lane may have at once
     idle_total: int = 500  # file descriptors for nothing; as many as there may be attempts at once
     idle_time: float = 10.0  # seconds; servers count an idle connection against us
-    max_messages: int = 100  # on one connection; large providers end it there or earlier
     max_age: float = 300.0  # seconds since its first use, so that a changed MX or route is noticed
 
 
@@ -97,8 +96,7 @@ class IdleConnections(Generic[C]):
         """Keeps a connection; returns it if it is not worth keeping, and any others that had to make room."""
         limits = self._limits
         idle = _Idle(connection, opened_at, now)
-        is_used_up = connection.messages_sent >= limits.max_messages
-        if is_used_up or not connection.is_usable or not self._is_fresh(idle, now) or not limits.idle_per_key:
+        if connection.is_used_up or not connection.is_usable or not self._is_fresh(idle, now) or not limits.idle_per_key:
             return [connection]
         shelf = self._idle.setdefault(key, deque())
         self._idle.move_to_end(key)

@@ -3,11 +3,11 @@
 Does: starts attempts as far as lanes and places allow, and records their outcomes.
 Reads: what the door hands over directly, and what `delivery.claiming` takes from the database.
 Writes: leases (`delivery.leases`).
-Strategy: one lane for each domain, or a single one for a smart host (`delivery.lanes`). A suspended lane is probed with one message, while the
+Strategy: one lane for each site (`delivery.sites`), or a single one for a smart host (`delivery.lanes`). A suspended lane is probed with one message, while the
 others wait without an attempt counted. A domain that a person has paused gets nothing.
 Accepted messages come with their content in memory as long as there is room.
-Every attempt needs one of the places of `delivery.places`. The look-up of its destination comes first and needs none; when DNS gives no answer,
-one message is deferred and the lane suspended.
+Every attempt needs one of the places of `delivery.places`. The look-up of its destination comes first and needs none (`delivery.lookups`);
+when DNS gives no answer, one message is deferred and the domain suspended.
 An attempt gives its place in the lane to the next one while its outcome is being stored. A destination whose attempts stall counts as one without
 success until one succeeds. An operator's `queue retry` or `queue release` ends the suspension of a lane.
 When things fail: while outcomes cannot be stored nothing is claimed or taken from the door, and no attempt takes the place of one that waits
@@ -28,12 +28,15 @@ from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.laneboard import LaneBoard
 from sendryd.delivery.lanes import Held, Lanes, LaneState
 from sendryd.delivery.leases import HeldLeases
+from sendryd.delivery.lookups import LookUps
 from sendryd.delivery.places import Places
+from sendryd.delivery.sites import Sites
 from sendryd.delivery.worker import Worker
 from sendryd.model.ids import AccountId
 from sendryd.model.message import MessageClass
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import NextHop
+from sendryd.policy.shaping.rules import Rules
 from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
@@ -75,9 +78,11 @@ class Scheduler:
         wakeup: Doorbell,
         has_smart_host: bool,
         memory: Share,
+        sites: Sites | None = None,
     ) -> None:
         """`memory` is the share for contents that are handed over and not yet sent; beyond it the database keeps them."""
         self._worker = worker
+        self.sites = sites or Sites()
         self._destinations = destinations
         self._clock = clock
         self._wakeup = wakeup
@@ -85,10 +90,10 @@ class Scheduler:
         self._memory = memory
         self._reservations: dict[int, _Reservation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._look_ups: set[asyncio.Task[None]] = set()
         self._places = Places()
         delays = tuple(delay.total_seconds() for delay in plan.delays)
-        self._lanes = Lanes(self._places, clock, delays=delays, has_smart_host=has_smart_host)
+        self._lanes = Lanes(self._places, clock, self.sites, delays=delays, has_smart_host=has_smart_host)
+        self._look_ups = LookUps(destinations, self._lanes, start=self._start, settle=self._settle)
         self.board = LaneBoard(self._lanes, clock)
         self._leases = HeldLeases(store, owner=owner, clock=clock, rand=rand)
         self._claimer = Claimer(
@@ -186,7 +191,7 @@ class Scheduler:
         """Starts as many attempts as the lane may have at once and finds places for, `most` of them at the most. Looks up the destination
         first, or gives back the waiting claims if the lane may have no attempt for the time being.
         """
-        if not state.waiting or state.is_looking_up:
+        if not state.number_waiting or state.is_looking_up:
             return
         now, key = self._clock.monotonic(), state.key
         if self._is_stopping or state.lane.is_suspended(now) or self._lanes.is_paused(key):
@@ -197,15 +202,22 @@ class Scheduler:
         limit = min(lane_limit, self._places.cold_limit(state.lane.failures)) if is_cold else lane_limit
         # What cannot be recorded is repeated after a kill.
         unrecorded = limit if self._worker.unrecorded else UNRECORDED_FACTOR * lane_limit
-        while state.waiting and state.busy < limit and state.busy + state.recording < unrecorded:
-            next_hop = self._destinations.known(key)
+        while state.number_waiting and state.busy + state.beside < limit and state.busy + state.recording < unrecorded:
+            claim = state.peek()
+            if self._lanes.is_paused(claim.domain):  # it waited for a look-up while a person paused its domain
+                self._spawn(self._release_paused())
+                return
+            next_hop = self._destinations.known(claim.domain)
+            if next_hop is None and self._lanes.is_site(state):
+                self._look_ups.begin_beside(state)
+                continue
             if next_hop is None:
-                self._begin_look_up(state)
+                self._look_ups.begin(state)
                 return
             if not most:
                 self._places.wait(key, is_cold=is_cold, is_idle=not state.busy)
                 return
-            if not self._places.take(key, state.waiting.peek()[0].message.id, is_cold=is_cold, is_idle=not state.busy):
+            if not self._places.take(key, claim.message.id, is_cold=is_cold, is_idle=not state.busy):
                 return
             most -= 1
             claim, held = self._lanes.dequeue(state)
@@ -224,31 +236,14 @@ class Scheduler:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # Destinations.
-
-    def _begin_look_up(self, state: LaneState) -> None:
-        state.is_looking_up = True
-        task = asyncio.get_running_loop().create_task(self._look_up(state))
-        self._look_ups.add(task)
-        task.add_done_callback(self._look_ups.discard)
-
-    async def _look_up(self, state: LaneState) -> None:
-        """Finds the lane's destination, then starts its attempts. Holds no place meanwhile."""
-        try:
-            found = await self._destinations.find(state.key)
-        finally:
-            state.is_looking_up = False
-        if isinstance(found, NoRoute) and not self._is_stopping:
-            self._settle(state, found)
-        self._start(state)
-        self._lanes.forget_if_idle(state)
-
     def _settle(self, state: LaneState, problem: NoRoute) -> None:
         """Records that mail cannot be sent. If DNS gave no answer, it is recorded of one message, and the others wait for the next probe."""
-        count = 1 if problem.is_silent else len(state.waiting)
+        if self._is_stopping:
+            return
+        count = 1 if problem.is_silent else state.number_waiting
         if problem.is_silent:
             self._lanes.note_silence(state)
-        for _ in range(min(count, len(state.waiting))):
+        for _ in range(min(count, state.number_waiting)):
             claim, held = self._lanes.dequeue(state)
             state.recording += 1
             self._spawn(self._record_problem(state, claim, held, problem))
@@ -256,7 +251,7 @@ class Scheduler:
     async def _record_problem(self, state: LaneState, claim: Claim, held: Held | None, problem: NoRoute) -> None:
         try:
             attempt = await self._worker.attempt(claim, held.content if held else None, problem)
-            self.board.note(state.key, attempt)
+            self.board.note(state.key if self._has_smart_host else claim.domain, attempt)
             self._leases.note_stuck(await self._worker.record(attempt))
         finally:
             state.recording -= 1
@@ -275,7 +270,7 @@ class Scheduler:
             state.recording += 1
             try:
                 self._lanes.note(state, attempt.signal)
-                self.board.note(state.key, attempt)
+                self.board.note(state.key if self._has_smart_host else claim.domain, attempt)
                 self._start_others()
                 self._start(state)
             except Exception:  # whatever that was, the outcome is recorded
@@ -308,7 +303,7 @@ class Scheduler:
         """Releases the claims of these lanes that wait."""
         claims = []
         for state in states:
-            while state.waiting:
+            while state.number_waiting:
                 claim, held = self._lanes.dequeue(state)
                 self._let_go(claim, held)
                 claims.append(claim)
@@ -321,7 +316,13 @@ class Scheduler:
             self._let_go(claim, held)
         await self._leases.release([claim for claim, _ in taken])
         for state in self._lanes.all():
+            self._start(state)
             self._lanes.forget_if_idle(state)
+
+    def use_rules(self, rules: Rules) -> None:
+        """Shapes by other rules from now on."""
+        self.sites.use(rules)
+        self._lanes.use_rules()
 
     # Housekeeping.
 
@@ -360,8 +361,7 @@ class Scheduler:
         """Starts nothing more, lets attempts under way end, cuts off what is left after `timeout` seconds, gives back the rest."""
         self._is_stopping = True
         self._claimer.stop()
-        for task in self._look_ups:
-            task.cancel()
+        self._look_ups.cancel()
         await self._release_waiting(self._lanes.all())
         await self._wait_for_tasks(timeout)
         if self._tasks:

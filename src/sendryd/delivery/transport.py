@@ -80,6 +80,7 @@ class Connection:
     def __init__(self, stream: ByteStream, target: Target, timeouts: Timeouts, clock: Clock) -> None:
         self.target = target
         self.messages_sent = 0  # transactions carried so far, whatever their result
+        self.max_messages: int | None = None  # that it may carry; None: any number
         self.connect_time = 0.0  # seconds until TCP was connected
         self.handshake_time = 0.0  # seconds from there to the end of step 4
         self.greeted_at: float | None = None  # monotonic seconds
@@ -93,6 +94,11 @@ class Connection:
         state = "closed" if self._is_closed else repr(self._dialogue.machine)
         tls = self.tls.version if self.tls else "clear"
         return f"<Connection {self.target.host} [{self.target.address}]:{self.target.port} {tls} messages={self.messages_sent} {state}>"
+
+    @property
+    def is_used_up(self) -> bool:
+        """It has carried as many transactions as it may."""
+        return self.max_messages is not None and self.messages_sent >= self.max_messages
 
     @property
     def extensions(self) -> Extensions:

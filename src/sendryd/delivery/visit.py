@@ -161,7 +161,7 @@ class Visit:
         self._fallback.note(self._target, connection, self._connector.clock.monotonic())
         demanded = self._fallback.after_demand(self._target, connection, said)
         rerouted = self._reroute(group)
-        if demanded is not None or rerouted is not None or not connection.is_usable:
+        if demanded is not None or rerouted is not None or not connection.is_usable or connection.is_used_up:
             self._give_back(connection)
             self._connection = None
         if rerouted is not None:

@@ -30,6 +30,7 @@ from sendryd.delivery.returnpaths import ReturnPaths
 from sendryd.delivery.securing import TlsContexts
 from sendryd.delivery.signer import Signer, SigningKeyDamaged, SigningKeyMissing
 from sendryd.delivery.silence import Silences
+from sendryd.delivery.sites import Sites
 from sendryd.delivery.target import Target
 from sendryd.delivery.tls_fallback import TlsFallback
 from sendryd.delivery.tls_memory import TlsMemory
@@ -47,7 +48,7 @@ from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdic
 from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import NextHop
 from sendryd.policy.throttle import Signal
-from sendryd.policy.tls import TlsRequirement
+from sendryd.policy.tls import ENCRYPTED, ENCRYPTED_WEAK, TlsRequirement
 from sendryd.policy.tlspolicy import Unmet, demand
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.clock import Clock
@@ -91,6 +92,7 @@ class WorkerContext:
     tracer: Tracer
     dialogues: DialogueStore
     egress: Egress
+    sites: Sites = field(default_factory=Sites)
     tls_results: TlsResults | None = None  # None: no reports are made of them
     unknown: UnknownReplies | None = None  # None: replies that no pattern knows are not counted
 
@@ -116,7 +118,9 @@ class Worker:
             tracer=context.tracer,
             silences=self._silences,
             clock=clock,
+            sites=context.sites,
         )
+        self._sites = context.sites
         self._recorder = Recorder(
             context.store,
             context.dialogues,
@@ -237,10 +241,12 @@ class Worker:
 
     def _plan(self, claim: Claim, next_hop: NextHop, observer: Observer | None, *, is_tls_enforced: bool) -> list[Target] | Verdict:
         now = self._clock.monotonic()
+        is_tls_ruled = next_hop.smart_host is None and self._sites.limits_of(claim.domain).is_tls_required
         turn = Turn(max(each.attempts for each in claim.deliveries), claim.message.id)
 
         def otherwise(host: str) -> TlsRequirement:
-            return self.tls_memory.requirement(host, now, is_retry=turn.number > 0)
+            found = self.tls_memory.requirement(host, now, is_retry=turn.number > 0)
+            return (ENCRYPTED_WEAK if found.allows_weak else ENCRYPTED) if is_tls_ruled else found
 
         demands: dict[str, TlsRequirement] = {}
         if next_hop.smart_host is None:

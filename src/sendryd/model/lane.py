@@ -53,3 +53,4 @@ class LaneSnapshot:
     last_success: datetime | None
     last_reply: str  # of the last attempt: the server's, or our sentence where it said none
     servers: tuple[TriedServer, ...]  # in the order in which the last attempt tried them, then others
+    site: str = ""  # whose sessions, limit and suspension these are, where it is not the domain's own

@@ -13,6 +13,7 @@ from sendryd.valuetype import valuetype
 MX_START: Final = 5
 MX_MAX: Final = 20  # Postfix: default_destination_concurrency_limit
 SMART_HOST_WINDOW: Final = 20  # a smart host is ours, and takes all mail
+LONGEST_SUSPENSION: Final = 1800.0  # seconds between two probes of a site that is down: the contract
 FAILURES_TO_SUSPEND: Final = 5  # in a row, each before MAIL was accepted
 
 
@@ -44,11 +45,12 @@ class Lane:
         return self.suspended_until is not None and now < self.suspended_until
 
 
-def new_lane(*, is_smart_host: bool) -> Lane:
-    """A new lane."""
+def new_lane(*, is_smart_host: bool, most: int | None = None) -> Lane:
+    """A new lane. `most` sessions at once are allowed to a site."""
     if is_smart_host:
         return Lane(SMART_HOST_WINDOW, SMART_HOST_WINDOW)
-    return Lane(MX_START, MX_MAX)
+    most = MX_MAX if most is None else most
+    return Lane(min(MX_START, most), most)
 
 
 def note_success(lane: Lane) -> Lane:
@@ -65,16 +67,18 @@ def note_silence(lane: Lane, *, now: float, delays: tuple[float, ...]) -> Lane:
 
 
 def note_failure(lane: Lane, *, now: float, delays: tuple[float, ...]) -> Lane:
-    """No session was possible. `delays` are the seconds of the retry plan; suspensions follow them."""
+    """No session was possible. The first suspension lasts as long as the first delay of the retry plan, in seconds; each of the next ones twice as
+    long as the one before, half an hour at the most.
+    """
     failures = lane.failures + 1
     window = max(1.0, lane.window - 1)
     if failures < FAILURES_TO_SUSPEND and not lane.suspensions:
         return replace(lane, window=window, failures=failures)
-    step = min(lane.suspensions, len(delays) - 1)
+    pause = min(delays[0] * 2 ** min(lane.suspensions, 20), LONGEST_SUSPENSION)
     return replace(
         lane,
         window=window,
         failures=failures,
         suspensions=lane.suspensions + 1,
-        suspended_until=now + delays[step],
+        suspended_until=now + pause,
     )

@@ -14,9 +14,11 @@ from sendryd.delivery.egress import Egress
 from sendryd.delivery.laneboard import LanePublisher
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.returnpaths import ReturnPaths
+from sendryd.delivery.rulefile import RuleKeeper, load_rules
 from sendryd.delivery.scheduler import Scheduler
 from sendryd.delivery.securing import TlsContexts
 from sendryd.delivery.signer import Signer
+from sendryd.delivery.sites import Sites
 from sendryd.delivery.sts_policies import FETCH_TIMEOUT, StsPolicies
 from sendryd.delivery.tls_keeper import TlsKeeper
 from sendryd.delivery.tls_results import TlsResults
@@ -40,20 +42,18 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     results = TlsResults(basics.store, basics.clock) if basics.settings.tls_reports else None
     unknown = UnknownReplies(basics.store, basics.clock)
     egress = await _start_egress(basics, running)
-    worker = _worker(basics, shared, destinations, pool, signer, tracer, results, unknown, egress)
+    rules = load_rules(basics.settings.shaping_file)
+    sites = Sites(rules.rules)
+    worker = _worker(basics, shared, destinations, pool, signer, tracer, results, unknown, egress, sites)
     tls_keeper = TlsKeeper(basics.store, worker.tls_memory, basics.clock)
     await tls_keeper.load()
-    scheduler = _scheduler(basics, shared, worker, destinations)
+    scheduler = _scheduler(basics, shared, worker, destinations, sites)
     running.scheduler = scheduler
-    running.statistics |= {
-        "delivery": scheduler.statistics,
-        "connections": pool.statistics,
-        "dns": basics.resolver.statistics,
-        "domains": basics.denials.statistics,
-        "sts_policies": policies.statistics,
-    }
+    running.statistics |= {"delivery": scheduler.statistics, "connections": pool.statistics, "sts_policies": policies.statistics}
+    running.statistics |= {"dns": basics.resolver.statistics, "domains": basics.denials.statistics}
     running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run, policies.run]
-    running.daemons += [unknown.run, *([results.run] if results is not None else [])]
+    running.daemons += [unknown.run, RuleKeeper(rules, scheduler.use_rules, basics.clock).run]
+    running.daemons += [results.run] if results is not None else []
     end_reports = await _start_reports(basics, running, scheduler)
 
     async def stop() -> None:
@@ -71,7 +71,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     running.stops.append(stop)
 
 
-def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Destinations) -> Scheduler:
+def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Destinations, sites: Sites) -> Scheduler:
     return Scheduler(
         basics.store,
         worker,
@@ -83,6 +83,7 @@ def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Des
         wakeup=basics.wakeup,
         has_smart_host=basics.settings.smarthost is not None,
         memory=shared.budget.handed_over,
+        sites=sites,
     )
 
 
@@ -164,6 +165,7 @@ def _worker(
     results: TlsResults | None,
     unknown: UnknownReplies,
     egress: Egress,
+    sites: Sites,
 ) -> Worker:
     settings = basics.settings
     return Worker(
@@ -187,6 +189,7 @@ def _worker(
             egress=egress,
             tls_results=results,
             unknown=unknown,
+            sites=sites,
         ),
         WorkerSettings(
             hostname=settings.hostname,

@@ -20,6 +20,7 @@ def lane_row(lane: LaneSnapshot) -> dict[str, Any]:
         "last_success": to_ms_or_none(lane.last_success),
         "last_reply": clean(lane.last_reply),
         "servers": [[each.host, each.address, each.port, each.tls, clean(each.fault), to_ms(each.at)] for each in lane.servers],
+        **({"site": lane.site} if lane.site else {}),
     }
     return {"next_hop": lane.next_hop, "updated_at": to_ms(lane.at), "state": to_json(state)}
 
@@ -46,6 +47,7 @@ def read_lane(row: Row) -> LaneSnapshot:
         last_success=_moment(state, "last_success"),
         last_reply=str(state["last_reply"]),
         servers=tuple(_server(*each) for each in state["servers"]),
+        site=str(state.get("site", "")),
     )
 
 

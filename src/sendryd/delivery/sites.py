@@ -1,0 +1,59 @@
+"""Sites: which domains are with the same mail servers, and what the rules say of each site.
+
+Domains with the same MX records are one site, and so are all domains of a provider that the shaping rules name. A domain belongs to a site from its
+look-up on, and each look-up finds it again; before the first it is a destination of its own. The policies of TLS are those of the domain, and each
+attempt goes to the servers of its domain: a site only counts and limits.
+Limits: domains whose site is remembered; of a site that gets no mail nothing else is.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from sendryd.policy.routing import ANY_DOMAIN, NextHop
+from sendryd.policy.shaping.limits import NO_LIMITS, Limits
+from sendryd.policy.shaping.rules import EMPTY_RULES, Rules, site_of
+
+MAX_DOMAINS: Final = 50_000
+
+
+class Sites:
+    """The sites of domains, by the rules."""
+
+    def __init__(self, rules: Rules = EMPTY_RULES) -> None:
+        self.rules = rules
+        self._sites: OrderedDict[str, tuple[str, tuple[str, ...]]] = OrderedDict()  # by domain: the site and its MX records
+
+    def __repr__(self) -> str:
+        return f"<Sites of {len(self._sites)} domains>"
+
+    def site_of(self, domain: str) -> str | None:
+        """The site of a domain that was looked up."""
+        found = self._sites.get(domain)
+        return found[0] if found is not None else None
+
+    def note(self, domain: str, next_hop: NextHop) -> str:
+        """The site of a domain that was looked up just now."""
+        site = site_of(self.rules, domain, next_hop.mx)
+        self._sites[domain] = site, next_hop.mx
+        self._sites.move_to_end(domain)
+        if len(self._sites) > MAX_DOMAINS:
+            self._sites.popitem(last=False)
+        return site
+
+    def forget(self, domain: str) -> None:
+        """Mail to the domain cannot be sent: it is a destination of its own again."""
+        self._sites.pop(domain, None)
+
+    def use(self, rules: Rules) -> None:
+        """Obeys other rules from now on."""
+        self.rules = rules
+        for domain, (_, mx) in self._sites.items():
+            self._sites[domain] = site_of(rules, domain, mx), mx
+
+    def limits_of(self, domain: str) -> Limits:
+        """What the rules say of the site of a domain."""
+        return self.limits(self.site_of(domain) or domain)
+
+    def limits(self, site: str) -> Limits:
+        """What the rules say of a site. A smart host is the operator's own: no rule limits it."""
+        return NO_LIMITS if site == ANY_DOMAIN else self.rules.limits_of(site)

@@ -1,0 +1,37 @@
+"""GCRA: lets something through at a rate (ITU-T I.371, the virtual scheduling algorithm). Pure: the clock is an argument.
+
+In any stretch of the rate's period no more than its count gets through: what may come in a burst is taken from what comes afterwards.
+"""
+
+from typing import Final
+
+from sendryd.policy.shaping.limits import Rate
+
+_BURST_SHARE: Final = 4  # a quarter of the count may come at once, if bursts are allowed
+
+
+class Gate:
+    """One rate. Times are monotonic seconds."""
+
+    __slots__ = ("_interval", "_next", "_tolerance", "rate")
+
+    def __init__(self, rate: Rate, *, has_bursts: bool) -> None:
+        self.rate = rate
+        burst = max(1, rate.count // _BURST_SHARE) if has_bursts else 1
+        self._interval = rate.seconds / (rate.count - burst + 1)
+        self._tolerance = (burst - 1) * self._interval
+        self._next = 0.0  # the theoretical arrival time of the next one
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next one may come; 0: now.
+
+        >>> gate = Gate(Rate(2, 1.0), has_bursts=False)
+        >>> gate.take(10.0)
+        >>> gate.wait(10.0), gate.wait(10.5)
+        (0.5, 0.0)
+        """
+        return max(0.0, self._next - self._tolerance - now)
+
+    def take(self, now: float) -> None:
+        """One comes."""
+        self._next = max(now, self._next) + self._interval
