@@ -187,3 +187,13 @@ def test_the_running_program_refuses_a_blocked_address(tmp_path: Path) -> None:
                 smtp.getreply()
         assert owner.send("/log/smtp/unblock", {"network": "127.0.0.1"}, page="/log/smtp").status == 303
         assert wait_until(lambda: not is_refused())
+
+
+def test_the_log_of_requests_leads_to_what_a_request_made(mails: World, reader: Browser) -> None:
+    rest = RestClient(mails.relay, mails.live_key)
+    body = {"from": f"shop@{SENDING_DOMAIN}", "to": "made@example.org", "subject": "Made", "text": "x"}
+    made = rest.post("/v1/emails", body)["id"]
+    rest.get(f"/v1/emails/{made}")
+    mails.wait_until(lambda: f'made <a class="link mono" href="/emails/{made}">' in html.unescape(reader.get("/log/api").text))
+    page = html.unescape(reader.get("/log/api?method=GET").text)
+    assert f'href="/emails/{made}"' not in page

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from sendryd.dashboard.glances import Glance
+from sendryd.dashboard.readers import may_read
 from sendryd.dashboard.visit import Visit
 from sendryd.model.apikey import KeyMode
 from sendryd.model.ids import MESSAGE_PREFIX, TEST_MESSAGE_PREFIX, ApiKeyId, MessageId, format_id
@@ -64,10 +65,11 @@ async def find(visit: Visit, view: View, before: MessageId | None) -> Found:
     """A page of the view."""
     found: list[MessageSummary] = []
     glances: dict[MessageId, Glance | None] = {}
-    looked_at = 0
+    looked_at, is_reader = 0, await may_read(visit)
     while True:
         page = await visit.needs.store.list_messages(visit.account_id, view.filter, limit=BATCH if view.words else SHOWN, before=before)
-        seen = await visit.needs.glances.of([each.message for each in page.items])
+        messages = [each.message for each in page.items]
+        seen = await visit.needs.glances.of(messages) if is_reader else dict.fromkeys(each.id for each in messages)
         glances |= seen
         # A search goes no further than contents were read; a list shows what it knows.
         looked = [each for each in page.items if not view.words or each.message.id in seen]

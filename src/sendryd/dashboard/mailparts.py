@@ -4,6 +4,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
+from sendryd.dashboard.readers import WITHHELD, may_read
 from sendryd.dashboard.repeating import Repeated, repeat
 from sendryd.dashboard.timeline import size_text
 from sendryd.dashboard.visit import Visit
@@ -90,6 +91,8 @@ class PartsView:
 async def read_parts(visit: Visit, message: Message, part: str) -> PartsView:
     """Text, header fields and attachments; for the preview also what its frame leaves out, for the attachments the MIME structure."""
     needs = visit.needs
+    if not await may_read(visit):
+        return PartsView(fault=WITHHELD)
     try:
         async with needs.answers.room(message.size):
             content = shown_content(message, await needs.store.read_content(message.id))
@@ -156,6 +159,8 @@ def _structure(content: bytes) -> tuple[NodeView, ...]:
 
 async def read_source(visit: Visit, message: Message) -> PartsView:
     """The beginning of the stored octets as text. Reads no more than it shows."""
+    if not await may_read(visit):
+        return PartsView(fault=WITHHELD)
     pieces: list[bytes] = []
     left = SHOWN
     try:

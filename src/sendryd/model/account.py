@@ -63,6 +63,7 @@ class AccountSettings:
     data_residency: str = "none"
     benchmark_opt_in: bool = False
     fetches_pictures: bool = True  # whether readers of a mail may have its pictures fetched from other servers
+    viewers_read_content: bool = True  # whether viewers see the texts of mails, beside what became of them
     requires_factor: bool = False  # whether people without a second factor can do nothing but set one up
 
 

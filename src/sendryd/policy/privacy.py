@@ -5,11 +5,18 @@ A viewer of an account reads its mail. The link of an invitation would make the 
 
 from typing import Final
 
+from sendryd.model.account import AccountSettings
+from sendryd.model.actor import Role
 from sendryd.model.message import Message
 
 PRIVATE_TAG: Final = ("sendryd", "private")
 _CRLF: Final = b"\r\n"
 _WITHHELD: Final = b"The text of this mail is for its recipient alone: it has a link that lets somebody in.\r\n"
+
+
+def may_read_content(role: Role, settings: AccountSettings) -> bool:
+    """Whether people of a role see the texts of mails: viewers do unless their account keeps them back."""
+    return role is not Role.VIEWER or settings.viewers_read_content
 
 
 def is_private(message: Message) -> bool:

@@ -11,17 +11,32 @@ from starlette.responses import Response
 
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.live import Source
+from sendryd.dashboard.mailframe import Link
 from sendryd.dashboard.snippets import list_emails
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.apirequest import ApiRequest
-from sendryd.model.ids import API_KEY_PREFIX, API_REQUEST_PREFIX, ApiRequestId, format_id, parse_id
+from sendryd.model.ids import (
+    API_KEY_PREFIX,
+    API_REQUEST_PREFIX,
+    MESSAGE_PREFIX,
+    TEMPLATE_PREFIX,
+    WEBHOOK_PREFIX,
+    ApiRequestId,
+    format_id,
+    parse_id,
+)
 from sendryd.store.base import ApiRequestFilter
 
 PAGE: Final = 50
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_SEARCH: Final = 200  # characters
 FAILED: Final = 400  # codes from here on
+_MADE: Final = {
+    MESSAGE_PREFIX: "/emails/{id}",
+    TEMPLATE_PREFIX: "/templates/{id}",
+    WEBHOOK_PREFIX: "/webhooks/{id}",
+}  # pages by the prefix of an id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +54,7 @@ class Row:
     agent: str
     request: str
     response: str
+    made: Link | None  # what it made
     curl: str
     is_redacted: bool
     is_open: bool
@@ -93,6 +109,7 @@ def _row(visit: Visit, request: ApiRequest, opened: ApiRequestId | None) -> Row:
         agent=request.user_agent or "",
         request=_indented(request.request_body),
         response=_indented(request.response_body),
+        made=_made(visit, request),
         curl=_curl(visit.needs.http, request),
         is_redacted="[redacted]" in (request.request_body or "") or "recipient" in (request.request_body or ""),
         is_open=request.id == opened,
@@ -107,6 +124,21 @@ def _indented(body: str | None) -> str:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except ValueError:
         return body
+
+
+def _made(visit: Visit, request: ApiRequest) -> Link | None:
+    """The page of what a successful request has made, by the id of its answer."""
+    try:
+        answer = json.loads(request.response_body or "")
+    except ValueError:
+        return None
+    if request.method != "POST" or request.status_code >= FAILED or not isinstance(answer, dict):
+        return None
+    text = str(answer.get("id") or "")
+    for prefix, path in _MADE.items():
+        if parse_id(text, prefix) is not None and path in visit.needs.paths:
+            return Link(text, path.replace("{id}", text))
+    return None
 
 
 def _curl(http: str, request: ApiRequest) -> str:

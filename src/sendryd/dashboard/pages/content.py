@@ -12,7 +12,7 @@ from sendryd.dashboard.visit import Visit
 from sendryd.message.framing import REMOTE_PREFIX, Pictures, Scheme
 from sendryd.message.parse import summarise
 from sendryd.message.pictures import inline_numbers, picture_part, picture_type
-from sendryd.policy.privacy import shown_content
+from sendryd.policy.privacy import may_read_content, shown_content
 from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
 from sendryd.runtime.log import get_logger
@@ -98,7 +98,11 @@ async def _read(visit: Visit, work: Callable[[Visit, ContentToken, bytes], Await
         return _say(visit, 404, NOTHING)
     if token.expires_at <= needs.clock.now():
         return _say(visit, 410, "This preview was for ten minutes: load the page again.")
-    if await needs.store.find_membership(token.account_id, token.person_id) is None:
+    member, account = (
+        await needs.store.find_membership(token.account_id, token.person_id),
+        await needs.store.get_account(token.account_id),
+    )
+    if member is None or account is None or not may_read_content(member.role, account.settings):
         return _say(visit, 404, NOTHING)
     found = await needs.store.get_message(token.account_id, token.message_id)
     if found is None:

@@ -11,6 +11,7 @@ from sendryd.dashboard.app import Page, Show
 from sendryd.dashboard.live import Source
 from sendryd.dashboard.mailparts import BUSY
 from sendryd.dashboard.mailview import EmailView, part_of, read_email
+from sendryd.dashboard.readers import may_read
 from sendryd.dashboard.timeline import moment_of
 from sendryd.dashboard.visit import Visit, headers
 from sendryd.message.errors import MalformedMessage
@@ -117,7 +118,7 @@ async def share(visit: Visit) -> Response:
 async def download_source(visit: Visit) -> Response:
     """`GET /emails/{id}/source`: the stored octets as a file."""
     message = await _message(visit)
-    if message is None:
+    if message is None or not await may_read(visit):
         return _missing(visit)
     name = f"{format_id(MESSAGE_PREFIX, message.id)}.eml"
     try:
@@ -131,7 +132,7 @@ async def download_source(visit: Visit) -> Response:
 async def download_attachment(visit: Visit) -> Response:
     """`GET /emails/{id}/attachments/{number}`: a decoded file, whose type no browser is given."""
     message, text = await _message(visit), visit.request.path_params["number"]
-    if message is None or not (text.isascii() and text.isdigit() and len(text) <= MAX_INDEX):
+    if message is None or not (text.isascii() and text.isdigit() and len(text) <= MAX_INDEX) or not await may_read(visit):
         return _missing(visit)
     try:
         async with visit.needs.answers.room(message.size):

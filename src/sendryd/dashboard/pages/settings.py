@@ -44,6 +44,17 @@ async def set_pictures(visit: Visit) -> Response:
     return visit.go("/settings")
 
 
+async def set_viewers(visit: Visit) -> Response:
+    """`POST /settings/viewers`: whether viewers read the texts of mails."""
+    do_read = visit.fields.get("viewers", "") == "read"
+    accounts = Accounts(visit.needs.store)
+    before = (await accounts.get(visit.account_id)).settings.viewers_read_content
+    await accounts.change(visit.account_id, lambda settings: replace(settings, viewers_read_content=do_read))
+    actor, states = visit.me.signed_in.person.email, ({"read": before}, {"read": do_read})
+    await visit.needs.audit.add(visit.account_id, actor, visit.client, "viewers.changed", "viewers", before=states[0], after=states[1])
+    return visit.go("/settings")
+
+
 async def _show(visit: Visit, *, wrong: str, status: int) -> Response:
     account = await Accounts(visit.needs.store).get(visit.account_id)
     branding = account.settings.branding
@@ -51,6 +62,7 @@ async def _show(visit: Visit, *, wrong: str, status: int) -> Response:
         "name": visit.fields.get("name", account.name),
         "wrong": wrong,
         "fetches_pictures": account.settings.fetches_pictures,
+        "do_viewers_read": account.settings.viewers_read_content,
         "settings": tuple(visit.needs.settings()),
         "branding": (
             ("Colour", branding.brand_color),
@@ -67,4 +79,5 @@ async def _show(visit: Visit, *, wrong: str, status: int) -> Response:
 PAGES: Final = (
     Page(path="/settings", get=show, post=rename, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),
     Page(path="/settings/pictures", post=set_pictures, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),
+    Page(path="/settings/viewers", post=set_viewers, needs=Right.OPERATE, needs_to_change=Right.ADMINISTER),
 )
