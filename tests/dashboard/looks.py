@@ -29,7 +29,7 @@ MARK = """(seen) => {
 # What scrolls sideways, a page without its one main heading, ids that are given twice.
 FRAME = """() => {
   const NAMES = new Set(("home emails email test queue queue-domain domains domain keys webhooks webhook suppressions templates template smtp-log " +
-    "api-log health team settings audit analytics sign-in welcome me missing elevate bulk").split(" "));
+    "api-log health team settings audit analytics sign-in welcome me missing elevate bulk reports").split(" "));
   const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
   const over = document.documentElement.scrollWidth - innerWidth;
   const wide = over <= 0 ? [] : [...document.body.querySelectorAll("*")].filter((each) =>
