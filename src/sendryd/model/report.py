@@ -55,6 +55,7 @@ class Summary:
     buckets: tuple[Bucket, ...]  # oldest first, without empty ones
     domains: tuple[Breakdown, ...]  # most sent first
     templates: tuple[Breakdown, ...]
+    providers: tuple[Breakdown, ...] = ()  # of recipients' mailboxes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -91,6 +91,10 @@ class Fact:
     is_scanner: bool = False
 
 
+# What the events of a delivery say about the server that took it.
+HOSTS: Final[tuple[dict[str, str], ...]] = ({"host": "aspmx.l.google.com"}, {"host": "mx.corp.example"}, {})
+
+
 class History:
     """Fills a store with mail and what became of it, and keeps count."""
 
@@ -130,7 +134,7 @@ class History:
         """Something happens so many hours after the message was accepted."""
         at = message.created_at + timedelta(hours=hours)
         is_judged = event_type in {EventType.OPENED, EventType.CLICKED}
-        metadata = {f"{event_type}_by": by} if is_judged else {"code": 250, **more}
+        metadata = {f"{event_type}_by": by} if is_judged else {"code": 250, **HOSTS[delivery_id % len(HOSTS)], **more}
         event = NewEvent(id=EventId(self.number(at)), type=event_type, metadata=metadata)
         assert await self.store.record_engagements([Engagement(delivery_id=delivery_id, event=event, happened_at=at)]) == 1
         self.facts.append(Fact(message, delivery_id, event_type, at, is_judged and by == "scanner"))
@@ -234,6 +238,7 @@ async def compare_summaries(store: Store, facts: Sequence[Fact], which: ReportFi
             buckets=tuple(list_buckets(told, granularity)),
             domains=tuple(break_down(told, "domain")),
             templates=tuple(break_down(told, "template")),
+            providers=tuple(await store.break_down(ACCOUNT, which, "provider", limit=99)),  # which reads each event
         )
 
 

@@ -105,6 +105,8 @@ async def show(visit: Visit, *, wrong: str = "", status: int = 200) -> Response:
             groups = found.domains
         case "template":
             groups = found.templates
+        case "provider":
+            groups = found.providers
         case _:  # counted from events, which takes longer
             groups = await statistics.break_down(*asking, by, limit=MAX_GROUPS)
     values = {

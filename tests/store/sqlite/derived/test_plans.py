@@ -8,6 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sendryd.store.sqlite.derived.activity import provider_in_sql
 from sendryd.store.sqlite.derived.queries import SQL as DERIVED
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.connection import open_connection
@@ -23,6 +24,7 @@ def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
     made = open_connection(tmp_path / "plans.db")
     migrate.apply(made)
     made.execute(resources.files("sendryd.store.sqlite.derived").joinpath("schema.sql").read_text("utf-8"))
+    made.create_scalar_function("provider_of", provider_in_sql, 2, deterministic=True)
     yield made
     made.close()
 

@@ -24,7 +24,7 @@ from sendryd.store.sqlite.engine.connection import open_connection, translated
 from sendryd.store.sqlite.engine.statements import change, fetch_row
 
 FILE_NAME: Final = "derived.db"
-VERSION: Final = 4  # of the file's schema and of the terms in its index: another one is replaced
+VERSION: Final = 5  # of the file's schema and of the terms in its index: another one is replaced
 CHECKPOINT_PAGES: Final = 1000  # pages in the log (4 MiB) that start a checkpoint
 READER_THREADS: Final = 2  # for pages that ask at the same time; each answer takes a few milliseconds
 BUSY_TIMEOUT: Final = 2000  # milliseconds: only the writer's short transactions and checkpoints are waited for

@@ -46,13 +46,13 @@ ORDER BY start;
 
 -- name: add_activity
 -- Adds to an activity.
-INSERT INTO activity (account_id, mode, step, start, previous, domain_id, author_domain, template_id, kind, number)
-VALUES (:account_id, :mode, :step, :start, :previous, :domain_id, :author_domain, :template_id, :kind, :number)
-ON CONFLICT (step, start, account_id, mode, previous, domain_id, author_domain, template_id, kind) DO UPDATE SET number = number + excluded.number;
+INSERT INTO activity (account_id, mode, step, start, previous, domain_id, author_domain, template_id, provider, kind, number)
+VALUES (:account_id, :mode, :step, :start, :previous, :domain_id, :author_domain, :template_id, :provider, :kind, :number)
+ON CONFLICT (step, start, account_id, mode, previous, domain_id, author_domain, template_id, provider, kind) DO UPDATE SET number = number + excluded.number;
 
 -- name: list_active_minutes
 -- The activity of all accounts in a time, by minute.
-SELECT account_id, mode, start, previous, domain_id, author_domain, template_id, kind, number FROM activity
+SELECT account_id, mode, start, previous, domain_id, author_domain, template_id, provider, kind, number FROM activity
 WHERE step = :step AND start >= :start AND start < :end;
 
 -- name: drop_activity
@@ -66,10 +66,10 @@ WHERE step = :step AND start >= :start AND start < :end AND account_id = :accoun
 GROUP BY start, domain_id, author_domain, kind;
 
 -- name: sum_activity_by_group
--- The activity of an account in a time, by domain and template. Of each delivery the first event of a kind counts.
-SELECT domain_id, author_domain, template_id, kind, sum(number) FROM activity
+-- The activity of an account in a time, by domain, template and provider. Of each delivery the first event of a kind counts.
+SELECT domain_id, author_domain, template_id, provider, kind, sum(number) FROM activity
 WHERE step = :step AND start >= :start AND start < :end AND account_id = :account_id AND mode = :mode AND previous < :start
-GROUP BY domain_id, author_domain, template_id, kind;
+GROUP BY domain_id, author_domain, template_id, provider, kind;
 
 -- name: list_months
 -- The tables of the search index, newest first.
@@ -171,9 +171,11 @@ GROUP BY 1, 2, 3, 4;
 
 -- name: count_activity
 -- Outcomes and engagements of deliveries by minute, by the minute of the delivery's last event of the same kind before, and by what a report
--- groups them by. An outcome is one of the kind `sent`, too. Without opens and clicks by scanners. In the main file.
+-- groups them by. An outcome is one of the kind `sent`, too. Without opens and clicks by scanners. Opens and complaints name no server: that of the
+-- delivery's first outcome took the mail. In the main file.
 WITH fact AS (
-    SELECT account_id, mode, created_at / 60000 * 60000 AS start, type AS kind, message_id,
+    SELECT account_id, mode, created_at / 60000 * 60000 AS start, type AS kind, message_id, delivery_id, recipient,
+           CASE WHEN type IN ('delivered', 'bounced') AND json_valid(metadata) THEN metadata ->> 'host' END AS host,
            (SELECT max(earlier.created_at) FROM event AS earlier
             WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS event.delivery_id AND earlier.id < event.id
               AND earlier.type = event.type
@@ -187,7 +189,8 @@ WITH fact AS (
       AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.id = event.delivery_id AND delivery.is_copy)
       AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
     UNION ALL
-    SELECT account_id, mode, created_at / 60000 * 60000, 'sent', message_id,
+    SELECT account_id, mode, created_at / 60000 * 60000, 'sent', message_id, delivery_id, recipient,
+           CASE WHEN json_valid(metadata) THEN metadata ->> 'host' END,
            (SELECT max(earlier.created_at) FROM event AS earlier
             WHERE earlier.message_id = event.message_id AND earlier.delivery_id IS event.delivery_id AND earlier.id < event.id
               AND earlier.type IN ('delivered', 'bounced'))
@@ -197,6 +200,11 @@ WITH fact AS (
       AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = event.message_id AND message.api_key_id IS NULL AND message.reverse_path = '')
 )
 SELECT fact.account_id, fact.mode, start, coalesce(previous / 60000 * 60000, 0), coalesce(message.signing_domain_id, 0),
-       CAST(coalesce(message.author, '') AS BLOB), coalesce(message.template_id, 0), kind, count(*)
+       CAST(coalesce(message.author, '') AS BLOB), coalesce(message.template_id, 0),
+       provider_of(coalesce(host, (
+           SELECT CASE WHEN json_valid(outcome.metadata) THEN outcome.metadata ->> 'host' END FROM event AS outcome
+           WHERE outcome.message_id = fact.message_id AND outcome.delivery_id IS fact.delivery_id AND outcome.type IN ('delivered', 'bounced')
+           ORDER BY outcome.id LIMIT 1)), recipient),
+       kind, count(*)
 FROM fact LEFT JOIN message ON message.id = fact.message_id
-GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;

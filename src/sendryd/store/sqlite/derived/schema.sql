@@ -32,9 +32,10 @@ CREATE TABLE activity (
     domain_id     INTEGER NOT NULL,  -- the signing domain; 0: none
     author_domain TEXT NOT NULL,     -- of the header From; empty: unknown
     template_id   INTEGER NOT NULL,  -- 0: none
+    provider      TEXT NOT NULL,     -- of the recipient's mailbox, as policy.providers names it
     kind          TEXT NOT NULL,
     number        INTEGER NOT NULL,
-    PRIMARY KEY (step, start, account_id, mode, previous, domain_id, author_domain, template_id, kind)
+    PRIMARY KEY (step, start, account_id, mode, previous, domain_id, author_domain, template_id, provider, kind)
 ) STRICT, WITHOUT ROWID;
 
 -- The search index has a table for each month of messages, mail_2026_05, made by sendryd.store.sqlite.derived.index.

@@ -23,9 +23,9 @@ from sendryd.model.report import (
     bucket_start,
     next_bucket,
 )
-from sendryd.policy.providers import provider_of
 from sendryd.store.base import MAX_OFFSETS, ReportFilter
 from sendryd.store.codec.values import clean, first_id, from_ms, to_ms
+from sendryd.store.sqlite.derived.activity import provider_in_sql
 from sendryd.store.sqlite.engine.database import Database
 
 ID_SLACK: Final = timedelta(minutes=10)  # between the times of an event's identifier and of the event: seconds, unless clocks differ
@@ -181,16 +181,10 @@ class Activity:
             if "author_domain" in text:
                 connection.create_scalar_function("author_domain", author_domain, 1, deterministic=True)
             if "provider_of" in text:
-                connection.create_scalar_function("provider_of", _provider_of, 2, deterministic=True)
+                connection.create_scalar_function("provider_of", provider_in_sql, 2, deterministic=True)
             return connection.execute(text, values).fetchall()
 
         return await self._database.read(work)
-
-
-def _provider_of(*values: object) -> str:
-    """`provider_of` for SQLite; metadata may hold anything."""
-    server, recipient = values
-    return provider_of(server if isinstance(server, str) else None, str(recipient))
 
 
 def most_sent(rows: Iterable[Breakdown], limit: int) -> tuple[Breakdown, ...]:

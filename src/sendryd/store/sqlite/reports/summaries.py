@@ -109,6 +109,7 @@ class Summaries(Activity):
             buckets=tuple(buckets),
             domains=tuple(await self.break_down(account_id, which, "domain", limit=limit)),
             templates=tuple(await self.break_down(account_id, which, "template", limit=limit)),
+            providers=tuple(await self.break_down(account_id, which, "provider", limit=limit)),
         )
 
 
@@ -143,6 +144,7 @@ def _summarise(summed: _Summed, names: _Names, domain: str | None, granularity: 
         buckets=tuple(Bucket(start=from_ms(start), counts=Counts(**found)) for start, found in buckets.items()),
         domains=_break_down(groups, domain_key, limit),
         templates=_break_down(groups, lambda group: (group.template_id or None, names.templates.get(group.template_id)), limit),
+        providers=_break_down(groups, lambda group: (None, group.provider), limit),
     )
 
 
