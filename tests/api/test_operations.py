@@ -91,6 +91,7 @@ DEVIATIONS: Final[Mapping[str, str]] = {
     "PATCH /v1/domains/{id}: body.include_subdomains is ours": "a setting of this server",
     "PATCH /v1/domains/{id}: body.track_* is ours": "tracking under other names",
     "PATCH /v1/domains/{id}: body.delivery is ours": "a setting of this server",
+    "PATCH /v1/domains/{id}: body.smarthost is ours": "a setting of this server",
     "PATCH /v1/domains/{id}: body.pool is ours": "a setting of this server",
     "PATCH /v1/domains/{id}: body.status_reports is ours": "a setting of this server",
     "GET /v1/suppression: query.q is ours": "lists can be searched",

@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from sendryd.app.settings import Settings, SettingsError, load_settings
-from sendryd.app.values import Address, Rate, parse_smart_host
+from sendryd.app.values import Address, Rate
 from sendryd.policy.routing import Security, SmartHost
+from sendryd.policy.smarthost import parse_smart_host
 from sendryd.testing.cases import cases
 
 DEFAULTS = {  # public: whoever leaves a setting out relies on it

@@ -89,6 +89,11 @@ def test_settings_and_tracking_are_saved(owner: Browser, viewer: Browser, relay:
     assert (refused.status, "is no address" in refused.text) == (422, True)
     owner.send(f"{path}/settings", {**way, "delivery_to": "dev@team.example, qa@team.example"})
     assert relay.json("domains", "show", path.rpartition("/")[2])["delivery"] == "redirect:dev@team.example,qa@team.example"
+    smart = {"tls_policy": "enforced", "smarthost": "smtp://app@smtp.example.com", "smarthost_password": "hidden-1"}
+    saved = owner.send(f"{path}/settings", smart)
+    assert (saved.status, "hidden-1" in saved.text, "app@smtp.example.com:587" in saved.text) == (200, False, True)
+    inside = owner.send(f"{path}/settings", {**smart, "smarthost": "smtp://app:hidden-2@10.0.0.1"})
+    assert (inside.status, "only an operator may set" in inside.text, "hidden-2" in inside.text) == (422, True, False)
     shown = viewer.get(f"{path}/settings")
     assert viewer.post(f"{path}/settings", {"token": shown.token, "tls_policy": "opportunistic"}).status == 403
 

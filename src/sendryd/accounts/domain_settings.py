@@ -1,7 +1,8 @@
 """The settings of a sending domain: which values one can have."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
 from typing_extensions import override
 
@@ -9,6 +10,9 @@ from sendryd.accounts.errors import BadField
 from sendryd.message.author import normalise_domain
 from sendryd.message.errors import MalformedMessage
 from sendryd.model.domain import DomainSettings, SendingDomain
+from sendryd.policy.destinations import is_public
+from sendryd.policy.routing import SmartHost
+from sendryd.policy.smarthost import MAIL_PORTS, MAX_URL, may_name_port, parse_smart_host, write_smart_host
 from sendryd.policy.wayout import BadWayOut, parse_way_out
 
 
@@ -26,13 +30,57 @@ class BadDomainSetting(BadField):
         return str(self)
 
 
-def check_settings(domain: SendingDomain, settings: DomainSettings, *, pools: Sequence[str]) -> DomainSettings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedSettings:
+    """Settings as they are stored, and the password of the smart host."""
+
+    settings: DomainSettings
+    smarthost_password: str | None = field(repr=False)  # None: it stays as it is
+
+
+def check_settings(domain: SendingDomain, settings: DomainSettings, *, pools: Sequence[str], is_operator: bool) -> CheckedSettings:
     """New settings of a domain, as they are stored. `pools` are those of the installation; a pool that stays as it is need not be one of them.
-    Raises `BadDomainSetting`.
+    Of the smart host's URL the password is taken out. Raises `BadDomainSetting`.
     """
+    settings, password = _smart_host(domain, settings, is_operator=is_operator)
     return_path, way = _return_path(domain, settings.custom_return_path), _way_out(settings.delivery)
     pool = settings.pool if settings.pool == domain.settings.pool else _pool(settings.pool, pools)
-    return replace(settings, custom_return_path=return_path, delivery=way, pool=pool)
+    return CheckedSettings(settings=replace(settings, custom_return_path=return_path, delivery=way, pool=pool), smarthost_password=password)
+
+
+def _smart_host(domain: SendingDomain, settings: DomainSettings, *, is_operator: bool) -> tuple[DomainSettings, str | None]:
+    """The settings with the smart host's URL as it may be shown, and the password. A URL without one keeps the password of the same smart host."""
+    present = domain.settings
+    if settings.smarthost == present.smarthost:
+        return settings, None
+    if len(settings.smarthost) > MAX_URL:
+        raise BadDomainSetting("smarthost", f"smarthost: the URL has more than {MAX_URL} characters")
+    try:
+        smart_host = parse_smart_host(settings.smarthost)
+    except ValueError as error:
+        raise BadDomainSetting("smarthost", f"smarthost: {error}") from None
+    if smart_host is None:
+        return replace(settings, smarthost="", smarthost_may_be_private=False), ""
+    if not is_operator:
+        _check_foreign(smart_host)
+    shown = write_smart_host(smart_host)
+    password = smart_host.credentials[1] if smart_host.credentials is not None else ""
+    keeps = shown == present.smarthost and not password
+    may_be_private = is_operator or (keeps and present.smarthost_may_be_private)
+    return replace(settings, smarthost=shown, smarthost_may_be_private=may_be_private), None if keeps else password
+
+
+def _check_foreign(smart_host: SmartHost) -> None:
+    """What somebody who is not the operator may name: mail ports, and no address inside (a name is looked at again before each connection)."""
+    if not may_name_port(smart_host.port):
+        ports = ", ".join(map(str, MAIL_PORTS))
+        raise BadDomainSetting("smarthost", f"smarthost: the port is one of {ports}; only an operator may set another one")
+    try:
+        address = str(ip_address(smart_host.host))
+    except ValueError:
+        return
+    if not is_public(address):
+        raise BadDomainSetting("smarthost", f"smarthost: {address} is a private or reserved address, which only an operator may set")
 
 
 def parse_name(text: str) -> str:

@@ -48,6 +48,7 @@ from sendryd.policy.dnsrecords import (
     wanted_records,
 )
 from sendryd.policy.inboundrecords import InboundSettings
+from sendryd.policy.smarthost import smart_host_lane
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
@@ -155,25 +156,38 @@ class Domains(AuditedChanges[DomainStore]):
             raise Conflict("the domain exists")
         raise LimitReached(limit, "domain", "remove one first")
 
-    async def change(self, domain_id: DomainId, change: Change) -> SendingDomain:
-        """Replace a domain's settings by the result of `change`. Raises `NotFound`, and `BadDomainSetting` for a setting the domain cannot
-        have.
+    async def change(self, domain_id: DomainId, change: Change, *, is_operator: bool = False) -> SendingDomain:
+        """Replace a domain's settings by the result of `change`, whose smart host may have its password. `is_operator`: private addresses may be
+        named. Raises `NotFound`, and `BadDomainSetting` for a setting the domain cannot have.
         """
+        had_smart_host = False
 
         async def attempt() -> SendingDomain:
+            nonlocal had_smart_host
             domain = await self._get(domain_id)
+            had_smart_host = had_smart_host or bool(domain.settings.smarthost)
             settings = change(domain.settings)
             if settings == domain.settings:
                 return domain
-            after = replace(domain, settings=check_settings(domain, settings, pools=self.pools))
+            checked = check_settings(domain, settings, pools=self.pools, is_operator=is_operator)
+            after = replace(domain, settings=checked.settings)
             was, is_now = changes(asdict(domain.settings), asdict(after.settings))
             store = self._audited("domain.changed", domain.name, before=was, after=is_now)
             records = self._records(after) if _published(after) != _published(domain) else None
             return await store.set_domain_settings(
-                domain, after.settings, self._notice(WebhookEvent.DOMAIN_UPDATED, after), records=records
+                domain,
+                after.settings,
+                self._notice(WebhookEvent.DOMAIN_UPDATED, after),
+                records=records,
+                smarthost_password=checked.smarthost_password,
             )
 
-        return await reapply(attempt)
+        after = await reapply(attempt)
+        # Each time: the program may have been stopped between the two. What is in no other lane moves nowhere.
+        lane = smart_host_lane(after.settings.smarthost)
+        if lane or had_smart_host:
+            await self._store.reroute(domain_id, lane or None)
+        return after
 
     def _records(self, domain: SendingDomain) -> tuple[DnsRecord, ...]:
         """The records to publish, those that stay with the results of the last check."""

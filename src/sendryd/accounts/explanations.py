@@ -15,6 +15,7 @@ from sendryd.policy.explain import Attempt, Complaint, Explanation, Facts, Hold,
 from sendryd.policy.explain.reachability import LATELY
 from sendryd.policy.replies.verdict import Category
 from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.policy.smarthost import lane_of
 from sendryd.store.base import PausedDestination, QueuedDelivery, Store
 
 _OUTCOMES: Final = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.DELIVERED, EventType.FAILED})
@@ -114,7 +115,7 @@ def facts_of(
         accepted_at=message.created_at,
         delivered_at=delivered.created_at if delivered else None,
         ended_at=endings[-1].created_at if endings else None,
-        last=_attempt(outcomes) if outcomes else None,
+        last=_attempt(outcomes, by_smarthost=bool(lane_of(delivery.domain))) if outcomes else None,
         hold=_hold(delivery) if delivery.state is DeliveryState.HELD else None,
         lane=_lane(delivery, around),
         nothing_reachable=around.nothing_reachable,
@@ -138,7 +139,7 @@ def _lane(delivery: QueuedDelivery, around: Surroundings) -> Lane:
     )
 
 
-def _attempt(outcomes: list[Event]) -> Attempt:
+def _attempt(outcomes: list[Event], *, by_smarthost: bool) -> Attempt:
     """The last attempt that said why. An expired delivery's cause is the one before."""
     last = outcomes[-1]
     found = last.metadata
@@ -153,6 +154,7 @@ def _attempt(outcomes: list[Event]) -> Attempt:
         address=_text(found, "address"),
         tried=_texts(found, "tried"),
         policy=_text(found, "tls_security") if found.get("policy_unmet") is True else "",
+        by_smarthost=by_smarthost,
         waits=found.get("waits") is True,
         is_in_doubt=found.get("possibly_duplicate") is True,
     )

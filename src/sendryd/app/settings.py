@@ -31,11 +31,11 @@ from sendryd.app.values import (
     parse_rate,
     parse_schedule,
     parse_size,
-    parse_smart_host,
 )
 from sendryd.policy.egress import Source, parse_pools
 from sendryd.policy.routing import SmartHost
 from sendryd.policy.shaping.rules import RulesInvalid
+from sendryd.policy.smarthost import parse_smart_host
 
 PREFIX: Final = "SENDRYD_"
 CONFIG_VARIABLE: Final = "SENDRYD_CONFIG"

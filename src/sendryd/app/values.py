@@ -1,13 +1,13 @@
-"""The forms of settings' values: durations, sizes, listeners, the smart host's URL. Each parser says what is wrong in one sentence."""
+"""The forms of settings' values: durations, sizes, listeners. Each parser says what is wrong in one sentence."""
 
 import re
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from sendryd.policy.routing import Security, SmartHost
+from sendryd.policy.smarthost import MAX_PORT
 
 _DURATION: Final = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)", re.ASCII)
 _DURATION_UNITS: Final = {
@@ -23,12 +23,6 @@ _NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _RATE: Final = re.compile(r"([0-9]{1,9})/(.+)", re.ASCII)
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"  # RFC 1035 §2.3.4, and the underscore that some machines have
 _HOST: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*", re.ASCII)
-_SCHEMES: Final = {
-    "smtp": (Security.STARTTLS, 587),
-    "smtps": (Security.IMPLICIT_TLS, 465),
-    "smtp+notls": (Security.CLEAR_TEXT, 25),
-}
-MAX_PORT: Final = 65_535
 EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared, not bound
 MAX_DURATION: Final = timedelta(days=36_500)  # with it no date comes near the end of the calendar
 
@@ -158,23 +152,6 @@ def parse_rate(text: str) -> Rate | None:
     if not match or int(match[1]) == 0:
         raise ValueError("write a rate as 100/10s, or off")
     return Rate(int(match[1]), parse_period(match[2]))
-
-
-def parse_smart_host(text: str) -> SmartHost | None:
-    """`smtp://user:password@host:port`, `smtps://…`, `smtp+notls://…`; None for an empty text."""
-    if not text.strip():
-        return None
-    url = _split(text)
-    if url is None or url.scheme not in _SCHEMES or not _is_host(url.hostname) or url.path.strip("/") or url.query or url.fragment:
-        raise ValueError("write a smart host as smtp://, smtps:// or smtp+notls:// and user:password@host:port")
-    if url.password is not None and not url.username:
-        raise ValueError("the smart host has a password and no user name")
-    security, default_port = _SCHEMES[url.scheme]
-    port = default_port if url.port is None else url.port
-    if not port:
-        raise ValueError(f"write the smart host's port as a number from 1 to {MAX_PORT}")
-    credentials = (unquote(url.username), unquote(url.password or "")) if url.username else None
-    return SmartHost(url.hostname or "", port, security, credentials)
 
 
 def host_of_https(url: str) -> str:

@@ -37,6 +37,7 @@ _SETTINGS = (
     "mta_sts",
     "delivery",
     "pool",
+    "smarthost",
 )
 
 
@@ -129,20 +130,24 @@ def set_(
     changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Settings to change.")],
     as_json: Json = False,
 ) -> None:
-    """Set include_subdomains, status_reports, track_opens, track_clicks, tls_policy, custom_return_path, mta_sts, delivery or pool.
+    """Set include_subdomains, status_reports, track_opens, track_clicks, tls_policy, custom_return_path, mta_sts, delivery, pool or
+    smarthost.
 
     mta_sts is what the policy asks of servers that send mail to the domain: none, testing or enforce.
 
     delivery is the way out of the domain's mail: live, capture (it stays in the Test Inbox), redirect:ADDRESS (all of it goes there) or
     copy:ADDRESS (a copy goes there). Mail that is accepted already stays on its way. pool is the pool of SENDRYD_EGRESS whose addresses its mail
     leaves from; empty: the default.
+
+    smarthost takes the domain's mail in place of the recipients' servers: smtp://USER:PASSWORD@HOST:PORT (STARTTLS), smtps:// (TLS from the start)
+    or smtp+notls:// (clear text); empty: none. The password is not shown again.
     """
     values = dict(_parse_change(change) for change in changes)
 
     async def work(basics: Basics) -> SendingDomain:
         domain = await _find(basics, name)
         try:
-            return await basics.domains.by(AUTHOR).change(domain.id, lambda settings: replace(settings, **values))
+            return await basics.domains.by(AUTHOR).change(domain.id, lambda settings: replace(settings, **values), is_operator=True)
         except BadDomainSetting as error:
             raise CommandFailed(str(error)) from None
 
@@ -150,7 +155,8 @@ def set_(
     if as_json:
         print_json(domain_json(domain))
     else:
-        say(f"{domain.name}: {', '.join(changes)}")
+        shown = [f"smarthost={domain.settings.smarthost}" if each.startswith("smarthost=") else each for each in changes]
+        say(f"{domain.name}: {', '.join(shown)}")
 
 
 def _parse_change(text: str) -> tuple[str, Any]:
@@ -165,7 +171,7 @@ def _parse_change(text: str) -> tuple[str, Any]:
         if value not in set(StsMode):
             raise typer.BadParameter(f"mta_sts is one of {', '.join(StsMode)}")
         return key, StsMode(value)
-    if key == "pool":
+    if key in {"pool", "smarthost"}:
         return key, value
     if key == "delivery":
         return key, _parse_way_out(value)

@@ -20,7 +20,19 @@ from sendryd.delivery.sts_policies import StsPolicies
 from sendryd.policy.mtasts import StsPolicy
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
 from sendryd.policy.retry import RetryPlan
-from sendryd.policy.routing import ANY_DOMAIN, MailHost, MxRecord, NextHop, NullMx, RoutingProblem, SmartHost, lane_key, order_hosts
+from sendryd.policy.routing import (
+    ANY_DOMAIN,
+    MailHost,
+    MxRecord,
+    NextHop,
+    NullMx,
+    RoutingProblem,
+    Security,
+    SmartHost,
+    lane_key,
+    order_hosts,
+)
+from sendryd.policy.smarthost import lane_of, split_lane
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.log import get_logger
@@ -55,7 +67,9 @@ class _Found:
 
 
 class Destinations:
-    """Finds the next hop of a domain. With a smart host every domain has the same."""
+    """Finds the next hop of a domain, or of the lane of a sending domain's own smart host. With a smart host for everything every domain has the
+    same. What a sending domain says of its smart host (TLS, login) is the worker's to add.
+    """
 
     def __init__(
         self,
@@ -97,7 +111,7 @@ class Destinations:
 
     def known(self, domain: str) -> NextHop | None:
         """The next hop of a domain that was looked up just now; None: `find` has to be awaited."""
-        found = self._found.get(lane_key(domain, has_smart_host=self._smart_host is not None))
+        found = self._found.get(domain if lane_of(domain) else lane_key(domain, has_smart_host=self._smart_host is not None))
         if found is None or found.until <= self._clock.monotonic():
             return None
         return self._order(domain, found)
@@ -105,7 +119,10 @@ class Destinations:
     async def find(self, domain: str) -> NextHop | NoRoute:
         """The hosts and addresses that take mail for a domain, or why there are none. Raises nothing but cancellation."""
         try:
-            return await (self._find_smart_host(self._smart_host) if self._smart_host else self._find(domain))
+            if lane_of(domain):
+                host, port = split_lane(domain)
+                return await self._find_smart_host(domain, SmartHost(host, port, Security.STARTTLS))
+            return await (self._find_smart_host(ANY_DOMAIN, self._smart_host) if self._smart_host else self._find(domain))
         except Exception:
             log.exception("look_up_failed", domain=domain)
             return NoRoute(local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error"), is_silent=True)
@@ -132,7 +149,7 @@ class Destinations:
             retry_in=None if is_confirmed else self._confirm_delay,
         )
 
-    async def _find_smart_host(self, smart_host: SmartHost) -> NextHop | NoRoute:
+    async def _find_smart_host(self, lane: str, smart_host: SmartHost) -> NextHop | NoRoute:
         host = smart_host.host
         try:
             addresses = (host,) if _is_literal(host) else await self._resolver.addresses(host)
@@ -140,7 +157,7 @@ class Destinations:
             return _silent("4.4.3", f"DNS gave no answer: {error}")
         if not addresses:
             return _silent("4.4.4", f"The smart host {host} has no address")
-        return self._keep(ANY_DOMAIN, _Found((), {host: MailHost(host, tuple(addresses))}, self._clock.monotonic() + ROUTE_TIME))
+        return self._keep(lane, _Found((), {host: MailHost(host, tuple(addresses))}, self._clock.monotonic() + ROUTE_TIME))
 
     async def _find(self, domain: str) -> NextHop | NoRoute:
         try:
@@ -185,6 +202,9 @@ class Destinations:
         return self._order(domain, found)
 
     def _order(self, domain: str, found: _Found) -> NextHop:
+        if lane_of(domain):
+            host, port = split_lane(domain)
+            return NextHop(domain, tuple(found.hosts.values()), port, SmartHost(host, port, Security.STARTTLS))
         if self._smart_host is not None:
             return NextHop(ANY_DOMAIN, tuple(found.hosts.values()), self._smart_host.port, self._smart_host)
         names = order_hosts(domain, found.records, own_names=self._own_names, shuffle=self._rand.shuffled)

@@ -31,7 +31,7 @@ class Turn:
 def plan(next_hop: NextHop, turn: Turn, *, requirement: Callable[[str], TlsRequirement], allow_private: bool) -> list[Target]:
     """Targets in order. Empty: none of the addresses may be connected to. `requirement` says what a host must give, by its name."""
     if next_hop.smart_host is not None:
-        return _plan_smart_host(next_hop, next_hop.smart_host, turn)
+        return _plan_smart_host(next_hop, next_hop.smart_host, turn, allow_private=allow_private)
     allowed = [(host.name, [each for each in host.addresses if allow_private or is_public(each)]) for host in next_hop.hosts]
     targets = []
     for name, addresses in take_turn([each for each in allowed if each[1]], MAX_HOSTS, turn.number):
@@ -48,9 +48,10 @@ def authenticate_smart_host(targets: Sequence[Target]) -> list[Target] | Verdict
     return [replace(each, tls=replace(each.tls, names=(each.host,), is_pkix=True, security=TlsSecurity.ENFORCED)) for each in targets]
 
 
-def _plan_smart_host(next_hop: NextHop, smart_host: SmartHost, turn: Turn) -> list[Target]:
-    """The operator has configured what it gives, and may have it on a private address."""
-    addresses = [address for host in next_hop.hosts for address in host.addresses]
+def _plan_smart_host(next_hop: NextHop, smart_host: SmartHost, turn: Turn, *, allow_private: bool) -> list[Target]:
+    """Its setting says what it gives. The operator's may be on a private address."""
+    is_free = allow_private or smart_host.may_be_private
+    addresses = [address for host in next_hop.hosts for address in host.addresses if is_free or is_public(address)]
     return [
         Target(
             host=smart_host.host,

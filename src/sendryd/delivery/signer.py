@@ -13,7 +13,7 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -21,9 +21,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sendryd.delivery.signing_link import SigningLink, SigningProcessLost
 from sendryd.message.dkim import load_private_key, sign
 from sendryd.message.headers import HeaderBlock
-from sendryd.model.domain import TlsPolicy
+from sendryd.model.domain import SendingDomain, TlsPolicy
 from sendryd.model.ids import DOMAIN_PREFIX, DomainId, MessageId, format_id
 from sendryd.policy.dnsrecords import own_return_path
+from sendryd.policy.routing import SmartHost
+from sendryd.policy.smarthost import parse_smart_host
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.offload import LARGE
@@ -65,6 +67,7 @@ class SigningKey:
     pem: bytes = field(repr=False)
     tls_policy: TlsPolicy
     return_path: str  # the domain of its own return paths, once its records are found; empty: none
+    smart_host: SmartHost | None  # its own
     pool: str  # the address pool that the domain names; empty: none
     number: int  # no two alike, so that a process that knows a key by it never signs with an older one
 
@@ -145,9 +148,19 @@ class Signer:
             pem=pem,
             tls_policy=domain.settings.tls_policy,
             return_path=own_return_path(domain),
+            smart_host=await self._smart_host(domain),
             pool=domain.settings.pool,
             number=next(self._numbers),
         )
+
+    async def _smart_host(self, domain: SendingDomain) -> SmartHost | None:
+        """Its own smart host, with the password. Raises `ValueError` if it cannot be read."""
+        found = parse_smart_host(domain.settings.smarthost)
+        if found is None:
+            return None
+        password = await self._store.read_smarthost_password(domain.id)
+        credentials = (found.credentials[0], password) if found.credentials is not None else None
+        return replace(found, credentials=credentials, may_be_private=domain.settings.smarthost_may_be_private)
 
     def find(self, form: SignedForm) -> bytes | None:
         """The DKIM-Signature field of a content that was signed a while ago, if it is still known."""

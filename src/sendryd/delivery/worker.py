@@ -31,6 +31,7 @@ from sendryd.delivery.securing import TlsContexts
 from sendryd.delivery.signer import Signer, SigningKeyDamaged, SigningKeyMissing
 from sendryd.delivery.silence import Silences
 from sendryd.delivery.sites import Sites
+from sendryd.delivery.smarthosts import OwnSmartHosts
 from sendryd.delivery.target import Target
 from sendryd.delivery.tls_fallback import TlsFallback
 from sendryd.delivery.tls_memory import TlsMemory
@@ -106,6 +107,7 @@ class Worker:
         self._destinations = context.destinations
         self._signer = context.signer
         self._egress = context.egress
+        self._smart_hosts = OwnSmartHosts(context.store, context.signer, context.destinations)
         self._clock = clock
         self._tls_results = context.tls_results
         self._settings = settings
@@ -159,6 +161,11 @@ class Worker:
                     return attempt
             if claim.message.mode is not KeyMode.LIVE:
                 raise AssertionError("a test message reached the delivery engine")
+            found = await self._smart_hosts.route(claim, route)
+            if isinstance(found, Verdict):
+                attempt.judge_rest(found)
+                return attempt
+            route = found
             if isinstance(route, NoRoute):
                 for each in claim.deliveries:
                     attempt.verdicts[each.forward_path] = self._destinations.judge(route, claim.domain, each)
@@ -271,9 +278,12 @@ class Worker:
                 return min(unmet, key=lambda each: each.is_final).verdict()
             next_hop = replace(next_hop, hosts=tuple(host for host in next_hop.hosts if host.name in demands))
         targets = plan(next_hop, turn, requirement=demands.__getitem__, allow_private=self._settings.allow_private_networks)
-        if next_hop.smart_host is not None and claim.message.tls_demand is TlsDemand.REQUIRED:
+        if targets and next_hop.smart_host is not None and claim.message.tls_demand is TlsDemand.REQUIRED:
             return authenticate_smart_host(targets)
-        if not targets and next_hop.smart_host is None:
+        if not targets and next_hop.smart_host is not None:
+            sentence = f"The smart host {next_hop.smart_host.host} is at a private or reserved address, which only an operator may set"
+            return local_verdict(Kind.DEFERRED, Category.ROUTING_ERROR, "4.4.4", sentence)
+        if not targets:
             sentence = f"All mail servers of {claim.domain} are at private or reserved addresses, where mail is not sent"
             return local_verdict(Kind.BOUNCED, Category.ROUTING_ERROR, "5.4.4", sentence)
         return self._silences.put_last(targets, now) if turn.number else targets

@@ -17,6 +17,7 @@ from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import MESSAGE_PREFIX, DeliveryId, EventId, MessageId, format_id
 from sendryd.model.message import Message, TlsDemand, class_of
 from sendryd.policy.simulation import scenario_for
+from sendryd.policy.smarthost import smart_host_lane
 from sendryd.policy.statusreport import Report, wanted_reports
 from sendryd.store.base import NewDelivery, NewEvent, NewMessage
 from sendryd.valuetype import valuetype
@@ -122,7 +123,7 @@ class Assembler:
         return NewDelivery(
             id=DeliveryId(self.next_number()),
             forward_path=recipient.forward_path,
-            domain=NO_DOMAIN if message.mode is KeyMode.TEST else recipient.domain,
+            domain=NO_DOMAIN if message.mode is KeyMode.TEST else _lane(obeyed) or recipient.domain,
             state=state,
             due_at=message.waits_since,
             events=tuple(events),
@@ -134,6 +135,11 @@ class Assembler:
 
     def _event(self, word: EventType, metadata: Metadata) -> NewEvent:
         return NewEvent(id=EventId(self.next_number()), type=word, metadata=metadata)
+
+
+def _lane(obeyed: Obeyed) -> str:
+    """The lane of the sending domain's own smart host; empty if it has none."""
+    return smart_host_lane(obeyed.domain.settings.smarthost) if obeyed.domain is not None and obeyed.domain.settings.smarthost else ""
 
 
 def _wanted_reports(recipient: Recipient, message: Message, obeyed: Obeyed) -> Report:

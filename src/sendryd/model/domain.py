@@ -101,6 +101,8 @@ class DomainSettings:
     status_reports: bool = False  # failures are reported to senders also where no client asks for it
     delivery: str = LIVE  # the way out, as `policy.wayout` writes it
     mta_sts: StsMode = StsMode.TESTING  # of mail to the domain; followed by others once the owner publishes its record
+    smarthost: str = ""  # the URL of its own smart host, without the password; empty: none
+    smarthost_may_be_private: bool = False  # an operator has named it
     pool: str = ""  # of the addresses that its mail leaves from; empty: the installation's default
 
 

@@ -39,12 +39,13 @@ class Security(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SmartHost:
-    """The configured next hop for everything."""
+    """A configured next hop: of everything, or of one sending domain."""
 
     host: str
     port: int
     security: Security
     credentials: tuple[str, str] | None = field(default=None, repr=False)  # user name and password
+    may_be_private: bool = True  # an operator has named it; a tenant's may not be inside our network
 
 
 @valuetype(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class MailHost:
 class NextHop:
     """Where mail goes: the mail servers of a domain, or the smart host. Lanes are kept by `lane_key` of its domain."""
 
-    domain: str  # `ANY_DOMAIN` if there is a smart host
+    domain: str  # `ANY_DOMAIN` if there is a smart host, `host:port` if it is that of a sending domain
     hosts: tuple[MailHost, ...]  # those to try, best first
     port: int
     smart_host: SmartHost | None = None

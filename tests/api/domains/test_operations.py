@@ -45,6 +45,7 @@ async def test_a_new_domain_has_the_shape_of_the_contract(domain: dict[str, Any]
         "mta_sts": "testing",
         "delivery": "live",
         "pool": None,
+        "smarthost": None,
         "status_reports": False,
         "include_subdomains": False,
         "track_opens": False,
@@ -114,6 +115,9 @@ async def test_settings_are_set_one_by_one(api: ApiWorld, owner: str, domain: di
         ({"delivery": "redirect:Dev@Team.test"}, {"delivery": "redirect:Dev@team.test"}),
         ({"delivery": None}, {"delivery": "redirect:Dev@team.test"}),
         ({"delivery": "live"}, {"delivery": "live"}),
+        ({"smarthost": "smtp://u:secret@Smtp.example.com"}, {"smarthost": "smtp://u@smtp.example.com:587"}),
+        ({"smarthost": "smtp://u@smtp.example.com:587"}, {"smarthost": "smtp://u@smtp.example.com:587"}),
+        ({"smarthost": None}, {"smarthost": None}),
     ):
         answer = await api.send("PATCH", path, owner, body)
         assert answer.status == 200
@@ -134,6 +138,9 @@ async def test_settings_are_set_one_by_one(api: ApiWorld, owner: str, domain: di
         ({"track_clicks": 1}, "track_clicks"),
         ({"delivery": "redirect:nobody"}, "delivery"),
         ({"pool": "bulk"}, "pool"),
+        ({"smarthost": "smtp://u:p@127.0.0.1:25"}, "smarthost"),
+        ({"smarthost": "smtp://u:p@smtp.example.com:6379"}, "smarthost"),
+        ({"smarthost": "mail.example.com"}, "smarthost"),
     ],
 )
 async def test_settings_that_cannot_be_are_refused(

@@ -48,6 +48,7 @@ def test_a_domain_shows_its_records_and_why_one_is_not_right() -> None:
         "mta_sts": "testing",
         "delivery": "live",
         "pool": None,
+        "smarthost": None,
         "status_reports": False,
         "include_subdomains": False,
         "track_opens": True,

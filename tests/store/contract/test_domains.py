@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import HoldReason
 from sendryd.model.domain import (
     RESOLVER,
@@ -241,3 +242,35 @@ async def test_a_check_that_was_overtaken_is_not_kept(store: MailStore, samples:
     with pytest.raises(Changed):
         await store.record_domain_check(new.domain, check)
     assert await store.list_domain_checks(new.domain.id) == [past(1)]
+
+
+async def test_the_password_of_a_smart_host_is_read_by_itself_and_changes_the_configuration(store: MailStore, samples: Samples) -> None:
+    new = samples.domain()
+    await store.add_domain(new)
+    assert await store.read_smarthost_password(new.domain.id) == ""
+    before = await store.read_config_version()
+    domain = await store.set_domain_settings(new.domain, new.domain.settings, smarthost_password="s3cret")
+    assert await store.read_config_version() != before
+    assert await store.read_smarthost_password(domain.id) == "s3cret"
+    await store.set_domain_settings(domain, replace(domain.settings, track_opens=True))
+    assert await store.read_smarthost_password(domain.id) == "s3cret"
+    assert await store.read_smarthost_password(DomainId(99)) == ""
+    await store.remove_domain(domain.id, NOW)
+    assert await store.read_smarthost_password(domain.id) == ""
+
+
+async def test_waiting_mail_of_a_domain_moves_to_the_lane_of_its_smart_host_and_back(store: MailStore, samples: Samples) -> None:
+    lane = "smtp.example.com:587"
+    first, leased = samples.message(["a@one.test", '"b@x"@two.test']), samples.message(["c@three.test"], lease=samples.lease())
+    other = samples.message(["d@one.test"])
+    other = replace(other, message=replace(other.message, signing_domain_id=DomainId(77)))
+    for new in (first, leased, other, samples.message(["test@one.test"], mode=KeyMode.TEST)):
+        await store.accept(new)
+    assert await store.reroute(DomainId(1), lane) == 3
+    assert await store.reroute(DomainId(1), lane) == 0
+    claims = await store.claim_deliveries(now=NOW, lease=samples.lease(), limit=9, busy=frozenset(), per_domain=9)
+    assert sorted((each.domain, len(each.deliveries)) for each in claims) == [("one.test", 1), (lane, 2)]
+    some = first.deliveries[1].id
+    assert await store.reroute(DomainId(1), None, [some, other.deliveries[0].id]) == 1
+    assert {each.domain for each in await store.list_queue(QueueFilter(delivery_id=some))} == {"two.test"}
+    assert await store.reroute(DomainId(1), None) == 2

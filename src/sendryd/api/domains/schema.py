@@ -66,6 +66,17 @@ class DomainBody(Body):
         ]
         | None
     ) = None
+    smarthost: (
+        Annotated[
+            str,
+            Field(
+                max_length=1000,
+                description="A smart host that takes the domain's mail in place of the recipients' servers: `smtp://user:password@host:port`"
+                " (STARTTLS), `smtps://…` or `smtp+notls://…`; null for none. Answers have it without the password, and in that form it keeps it.",
+            ),
+        ]
+        | None
+    ) = None
     pool: (
         Annotated[
             str,
@@ -82,7 +93,9 @@ class DomainBody(Body):
     track_clicks: bool | None = None
 
     def change(self, settings: model.DomainSettings) -> model.DomainSettings:
-        """The settings with what changes. Null leaves a setting as it is, but takes a return path or a pool away, as an empty one does."""
+        """The settings with what changes. Null leaves a setting as it is, but takes a return path, a smart host or a
+        pool away, as an empty one does.
+        """
         tracking = self.tracking or TrackingBody()
         names_path = "custom_return_path" in self.model_fields_set
         return replace(
@@ -91,6 +104,7 @@ class DomainBody(Body):
             custom_return_path=(self.custom_return_path or None) if names_path else settings.custom_return_path,
             mta_sts=model.StsMode(self.mta_sts or settings.mta_sts),
             delivery=settings.delivery if self.delivery is None else self.delivery,
+            smarthost=(self.smarthost or "") if "smarthost" in self.model_fields_set else settings.smarthost,
             pool=(self.pool or "") if "pool" in self.model_fields_set else settings.pool,
             status_reports=_first(self.status_reports, settings.status_reports),
             include_subdomains=_first(self.include_subdomains, settings.include_subdomains),
@@ -152,6 +166,7 @@ class Domain(TypedDict):
     custom_return_path: str | None
     mta_sts: Literal["none", "testing", "enforce"]
     delivery: str
+    smarthost: str | None
     pool: str | None
     include_subdomains: bool
     status_reports: bool
@@ -228,6 +243,7 @@ def domain_json(domain: model.SendingDomain) -> Domain:
         "custom_return_path": settings.custom_return_path,
         "mta_sts": settings.mta_sts.value,
         "delivery": settings.delivery,
+        "smarthost": settings.smarthost or None,
         "pool": settings.pool or None,
         "include_subdomains": settings.include_subdomains,
         "status_reports": settings.status_reports,

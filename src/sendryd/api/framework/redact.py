@@ -12,7 +12,7 @@ from sendryd.policy.urlguard import origin_of
 MAX_KEPT: Final = 4096  # characters of one redacted body: what is longer is a list or an import, and says little
 MAX_DEPTH: Final = 12
 REDACTED: Final = "[redacted]"
-_SECRETS: Final = frozenset({"key", "secret", "token", "password", "apikey", "api_key", "authorization"})
+_SECRETS: Final = frozenset({"key", "secret", "token", "password", "apikey", "api_key", "authorization", "smarthost"})
 _URLS: Final = frozenset({"url"})  # where events are posted to: their paths and queries are a password of many services
 _CONTENTS: Final = frozenset({"html", "text", "content", "variables"})
 _RECIPIENTS: Final = frozenset({"to", "cc", "bcc"})

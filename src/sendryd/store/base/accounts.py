@@ -102,6 +102,10 @@ class AccountStore(Protocol):
         """All sending domains, of one account or of all."""
         ...
 
+    async def read_smarthost_password(self, domain_id: DomainId) -> str:
+        """The password of a domain's smart host; empty if there is none, or no such domain."""
+        ...
+
     async def read_private_key(self, domain_id: DomainId) -> bytes | None:
         """The PEM of a domain's DKIM key, for the signer alone."""
         ...
@@ -121,9 +125,10 @@ class AccountStore(Protocol):
         notice: Notice | None = None,
         *,
         records: Sequence[DnsRecord] | None = None,
+        smarthost_password: str | None = None,
     ) -> SendingDomain:
-        """Replaces a domain's settings, and its records if they follow from them. Durable. Raises `NotFound`, and `Changed` if the
-        stored settings differ from those of `before`.
+        """Replaces a domain's settings, its records if they follow from them, and the password of its smart host if there is a new one. Durable.
+        Raises `NotFound`, and `Changed` if the stored settings differ from those of `before`.
         """
         ...
 

@@ -1,6 +1,6 @@
 """The queue, as an operator sees and changes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -121,6 +121,12 @@ class QueueStore(Protocol):
 
     async def release_for_domain(self, account_id: AccountId, name: str, now: datetime) -> int:
         """Queues the deliveries that are held because a domain of this name was removed, due now. Returns how many."""
+        ...
+
+    async def reroute(self, domain_id: DomainId, lane: str | None, delivery_ids: Sequence[DeliveryId] | None = None) -> int:
+        """Moves live waiting deliveries (queued, leased, held) of a sending domain, or these of them, to the lane of a smart host; without a lane to
+        those of their recipients' domains. Returns how many have moved.
+        """
         ...
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:

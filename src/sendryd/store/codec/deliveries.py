@@ -5,6 +5,7 @@ from typing import Any, Final
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId
 from sendryd.model.message import MessageClass
+from sendryd.policy.smarthost import lane_of
 from sendryd.policy.statusreport import Report, due_report
 from sendryd.smtp.address import parse_mailbox
 from sendryd.store.base import (
@@ -80,10 +81,10 @@ def outcome_row(outcome: Outcome, moment: int) -> dict[str, Any]:
 
 @row_of(DELIVERY_PREFIX)
 def read_claimed(row: Row) -> ClaimedDelivery:
-    """A delivery to attempt. Unreadable if its recipient is not in the delivery's domain. Raises `RowUnreadable`."""
+    """A delivery to attempt. Unreadable if its recipient is not in the delivery's domain, which may be a smart host's lane. Raises `RowUnreadable`."""
     check_types(row, _CLAIMED_TYPES)
     domain = parse_mailbox(row["forward_path"]).domain
-    if domain != row["domain"]:
+    if domain != row["domain"] and not lane_of(row["domain"]):
         raise ValueError("the recipient is not in the domain of the delivery")
     return ClaimedDelivery(
         id=DeliveryId(row["id"]),

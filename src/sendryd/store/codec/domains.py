@@ -20,6 +20,7 @@ from sendryd.model.domain import (
     TlsPolicy,
 )
 from sendryd.model.ids import DOMAIN_PREFIX, AccountId, DkimKeyId, DomainId
+from sendryd.policy.smarthost import parse_smart_host
 from sendryd.policy.wayout import parse_way_out
 from sendryd.store.base import DomainCheck, NewDkimKey, NewDomain
 from sendryd.store.codec.reading import FAULTS, Row, row_of
@@ -76,6 +77,7 @@ def _read_records(text: str) -> tuple[DnsRecord, ...]:
 def read_domain(row: Row) -> SendingDomain:
     """A sending domain. Damaged settings make it unreadable: one of them may forbid clear text. Raises `RowUnreadable`."""
     settings = json.loads(row["settings"])
+    parse_smart_host(settings.get("smarthost", ""))  # without it mail would leave by itself
     parse_way_out(settings.get("delivery", LIVE))  # an unknown way could let captured mail leave
     return SendingDomain(
         id=DomainId(row["id"]),

@@ -23,6 +23,7 @@ class MemoryAccounts:
         self._bimi: dict[DomainId, Bimi] = {}
         self._keys: dict[ApiKeyId, NewApiKey] = {}
         self._domains: dict[DomainId, NewDomain] = {}
+        self._smarthost_passwords: dict[DomainId, str] = {}
         self._domain_checks: dict[DomainId, list[PastCheck]] = {}
         self._removed_domains: dict[DomainId, tuple[tuple[AccountId, str], datetime]] = {}
         self._version = 1
@@ -116,6 +117,9 @@ class MemoryAccounts:
         domains = [each.domain for each in self._domains.values() if account_id in {None, each.domain.account_id}]
         return sorted(domains, key=lambda domain: domain.id, reverse=True)
 
+    async def read_smarthost_password(self, domain_id: DomainId) -> str:
+        return self._smarthost_passwords.get(domain_id, "") if domain_id in self._domains else ""
+
     async def read_private_key(self, domain_id: DomainId) -> bytes | None:
         new = self._domains.get(domain_id)
         return new.private_key if new else None
@@ -137,9 +141,14 @@ class MemoryAccounts:
         notice: Notice | None = None,  # noqa: ARG002
         *,
         records: Sequence[DnsRecord] | None = None,
+        smarthost_password: str | None = None,
     ) -> SendingDomain:
         also = {} if records is None else {"records": tuple(records)}
-        return self._change_domain(before, lambda domain: domain.settings, settings=settings, **also)
+        changed = self._change_domain(before, lambda domain: domain.settings, settings=settings, **also)
+        if smarthost_password is not None:
+            self._version += 1
+            self._smarthost_passwords[before.id] = smarthost_password
+        return changed
 
     def _change_domain(self, before: SendingDomain, compared: Callable[[SendingDomain], object], **changes: object) -> SendingDomain:
         new = self._domains.get(before.id)

@@ -1,12 +1,14 @@
 """The operator's operations on the queue, in dictionaries."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import EventType
 from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
+from sendryd.policy.smarthost import domain_of
 from sendryd.store.base import (
     EventMaker,
     HeldBy,
@@ -100,6 +102,17 @@ class MemoryQueue(MemoryMail):
             delivery.move(DeliveryState.QUEUED)
             delivery.due_at, delivery.is_released = max(now, delivery.message.scheduled_at or now), True
         return len(found)
+
+    async def reroute(self, domain_id: DomainId, lane: str | None, delivery_ids: Sequence[DeliveryId] | None = None) -> int:
+        moved = 0
+        for each in self._deliveries.values():
+            domain = domain_of(each.new.forward_path, lane)
+            is_meant = delivery_ids is None or each.new.id in delivery_ids
+            is_of_domain = each.message.signing_domain_id == domain_id and each.message.mode is KeyMode.LIVE
+            if is_meant and is_of_domain and each.state in WAITING_STATES and each.new.domain != domain:
+                each.new = replace(each.new, domain=domain)
+                moved += 1
+        return moved
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
         return self._move_all(which, DeliveryState.QUEUED, DeliveryState.QUEUED, now, None)

@@ -40,6 +40,7 @@ CREATE TABLE sending_domain (
     checked_at    INTEGER,
     failing_since INTEGER,
     failures      INTEGER NOT NULL DEFAULT 0,
+    smarthost_password TEXT NOT NULL DEFAULT '',  -- read by the signer alone; empty: none
     UNIQUE (account_id, name)
 ) STRICT;
 
@@ -95,9 +96,9 @@ END;
 CREATE TRIGGER sending_domain_added AFTER INSERT ON sending_domain BEGIN
     UPDATE config_version SET version = version + 1;
 END;
-CREATE TRIGGER sending_domain_changed AFTER UPDATE OF status, selector, private_key, settings, records ON sending_domain
-WHEN (OLD.status, OLD.selector, OLD.private_key, OLD.settings, OLD.records)
-    IS NOT (NEW.status, NEW.selector, NEW.private_key, NEW.settings, NEW.records) BEGIN
+CREATE TRIGGER sending_domain_changed AFTER UPDATE OF status, selector, private_key, settings, records, smarthost_password ON sending_domain
+WHEN (OLD.status, OLD.selector, OLD.private_key, OLD.settings, OLD.records, OLD.smarthost_password)
+    IS NOT (NEW.status, NEW.selector, NEW.private_key, NEW.settings, NEW.records, NEW.smarthost_password) BEGIN
     UPDATE config_version SET version = version + 1;
 END;
 CREATE TRIGGER sending_domain_removed AFTER DELETE ON sending_domain BEGIN

@@ -137,6 +137,10 @@ class Accounts:
     async def count_domains(self, account_id: AccountId, *, text: str | None = None) -> int:
         return int(await self._database.read_value(SQL["count_domains"], account_id=account_id, pattern=_pattern(text)))
 
+    async def read_smarthost_password(self, domain_id: DomainId) -> str:
+        row = self._database.fetch_row(SQL["read_smarthost_password"], id=domain_id)
+        return row["smarthost_password"] if row else ""
+
     async def read_private_key(self, domain_id: DomainId) -> bytes | None:
         row = self._database.fetch_row(SQL["read_private_key"], id=domain_id)
         return bytes(row["private_key"]) if row else None
@@ -159,8 +163,13 @@ class Accounts:
         notice: Notice | None = None,
         *,
         records: Sequence[DnsRecord] | None = None,
+        smarthost_password: str | None = None,
     ) -> SendingDomain:
-        values = {"settings": settings_json(settings), "records": None if records is None else records_json(records)}
+        values = {
+            "settings": settings_json(settings),
+            "records": None if records is None else records_json(records),
+            "password": smarthost_password,
+        }
         return await self._change_domain(before, lambda domain: domain.settings, SQL["set_domain_settings"], values, notice)
 
     async def _change_domain(

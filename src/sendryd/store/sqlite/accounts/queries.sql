@@ -93,6 +93,10 @@ SELECT {domain} FROM sending_domain WHERE id IN (
 -- Number of sending domains of an account with a text in their name.
 SELECT count(*) FROM sending_domain WHERE account_id = :account_id AND (:pattern IS NULL OR name LIKE :pattern ESCAPE '\');
 
+-- name: read_smarthost_password
+-- The password of a domain's smart host.
+SELECT smarthost_password FROM sending_domain WHERE id = :id;
+
 -- name: read_private_key
 -- The private half of a domain's DKIM key.
 SELECT private_key FROM sending_domain WHERE id = :id;
@@ -157,8 +161,10 @@ UPDATE sending_domain SET selector = :selector, public_key = :public_key, privat
 DELETE FROM dkim_key WHERE id = :id AND (active_at IS NULL OR retired_at IS NOT NULL);
 
 -- name: set_domain_settings
--- Replaces the settings of a domain, and its records if there are new ones.
-UPDATE sending_domain SET settings = :settings, records = coalesce(:records, records) WHERE id = :id;
+-- Replaces the settings of a domain, and its records and the password of its smart host if there are new ones.
+UPDATE sending_domain
+SET settings = :settings, records = coalesce(:records, records), smarthost_password = coalesce(:password, smarthost_password)
+WHERE id = :id;
 
 -- name: remove_domain
 -- Deletes a domain.

@@ -435,6 +435,24 @@ WHERE message.id IN (SELECT message_id FROM delivery WHERE state = 'queued') AND
   AND delivery.state = 'queued'
 ORDER BY delivery.id;
 
+-- name: list_waiting_of_sending_domain
+-- Live waiting deliveries of a sending domain.
+SELECT delivery.id, delivery.forward_path, delivery.domain FROM message CROSS JOIN delivery ON delivery.message_id = message.id
+WHERE message.id IN (SELECT message_id FROM delivery WHERE state IN ('queued', 'leased', 'held'))
+  AND message.signing_domain_id = :domain_id AND message.mode = 'live' AND delivery.state IN ('queued', 'leased', 'held')
+ORDER BY delivery.id;
+
+-- name: list_some_waiting_of_sending_domain
+-- Those of these deliveries that are live, wait and are of a sending domain.
+SELECT delivery.id, delivery.forward_path, delivery.domain FROM delivery JOIN message ON message.id = delivery.message_id
+WHERE delivery.id IN (SELECT value FROM json_each(:ids)) AND message.signing_domain_id = :domain_id AND message.mode = 'live'
+  AND delivery.state IN ('queued', 'leased', 'held')
+ORDER BY delivery.id;
+
+-- name: reroute_delivery
+-- Moves a delivery to another lane.
+UPDATE delivery SET domain = :domain WHERE id = :id AND state IN ('queued', 'leased', 'held');
+
 -- name: list_held_of_removed_domain
 -- Deliveries that are held because a domain of this name was removed.
 SELECT delivery.id FROM delivery INDEXED BY delivery_held JOIN message ON message.id = delivery.message_id

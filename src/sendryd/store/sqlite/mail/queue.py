@@ -1,16 +1,17 @@
 """The operator's operations on the queue in SQLite."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
 from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import EventType
 from sendryd.model.ids import DELIVERY_PREFIX, AccountId, DeliveryId, DomainId, MessageId
+from sendryd.policy.smarthost import domain_of
 from sendryd.store.base import EventMaker, HeldBy, Page, QueuedDelivery, QueueFilter, WaitingDestination
 from sendryd.store.codec.deliveries import hold_note, read_destination, read_queued, read_waiting
 from sendryd.store.codec.events import read_subject
@@ -22,14 +23,18 @@ from sendryd.store.sqlite.engine.database import Database
 from sendryd.store.sqlite.engine.statements import change, fetch_row, fetch_rows
 from sendryd.store.sqlite.mail.batch import Rows
 from sendryd.store.sqlite.mail.changes import move
+from sendryd.store.sqlite.mail.claims import DueScan
 from sendryd.store.sqlite.mail.filters import Conditions, queue_conditions
 from sendryd.store.sqlite.mail.queries import SQL
+
+REROUTED_AT_ONCE: Final = 1000  # deliveries of one transaction: other writers wait no longer than for it
 
 
 class Queue:
     """`QueueStore`. Methods that move many deliveries use several transactions."""
 
     _database: Database
+    _scan: DueScan
 
     async def list_queue(self, which: QueueFilter, *, limit: int | None = None) -> list[QueuedDelivery]:
         conditions = queue_conditions(which)
@@ -87,6 +92,25 @@ class Queue:
     async def release_for_domain(self, account_id: AccountId, name: str, now: datetime) -> int:
         numbers = await self._list(SQL["list_held_of_removed_domain"], account_id=account_id, name=name)
         return await move(self._database, numbers, (DeliveryState.HELD, DeliveryState.QUEUED), now)
+
+    async def reroute(self, domain_id: DomainId, lane: str | None, delivery_ids: Sequence[DeliveryId] | None = None) -> int:
+        if delivery_ids is None:
+            rows = await self._database.read_rows(SQL["list_waiting_of_sending_domain"], domain_id=domain_id)
+        else:
+            ids = to_json(list(delivery_ids))
+            rows = await self._database.read_rows(SQL["list_some_waiting_of_sending_domain"], ids=ids, domain_id=domain_id)
+        moves = [(row["id"], domain) for row in rows if (domain := domain_of(row["forward_path"], lane)) != row["domain"]]
+        moved = 0
+        for start in range(0, len(moves), REROUTED_AT_ONCE):
+            part = moves[start : start + REROUTED_AT_ONCE]
+
+            def action(connection: apsw.Connection, _batch: object, part: Sequence[tuple[int, str]] = part) -> int:
+                return sum(change(connection, SQL["reroute_delivery"], id=number, domain=domain) for number, domain in part)
+
+            moved += await self._database.write(action)
+        if moved:
+            self._scan.restart()
+        return moved
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
         states = (DeliveryState.QUEUED, DeliveryState.QUEUED)

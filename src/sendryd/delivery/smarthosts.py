@@ -1,0 +1,49 @@
+"""Sending domains with a smart host of their own: the next hop of their mail.
+
+A delivery of such a domain has the smart host's lane in place of its recipient's domain (`policy.smarthost`), since the door stored it or the setting
+changed. One that is in another lane than the setting says, for it was accepted in the moment of the change, is moved here and taken up again.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from sendryd.delivery.destinations import Destinations, NoRoute
+from sendryd.delivery.egress import waiting
+from sendryd.delivery.signer import Signer, SigningKeyDamaged, SigningKeyMissing
+from sendryd.policy.replies.verdict import Verdict
+from sendryd.policy.routing import NextHop
+from sendryd.policy.smarthost import lane_of, smart_host_lane, write_smart_host
+from sendryd.store.base import Claim, QueueStore
+
+AT_ONCE: Final = timedelta(seconds=1)
+
+
+class OwnSmartHosts:
+    """Adds a domain's own smart host to the route of an attempt."""
+
+    def __init__(self, store: QueueStore, signer: Signer, destinations: Destinations) -> None:
+        self._store = store
+        self._signer = signer
+        self._destinations = destinations
+
+    async def route(self, claim: Claim, route: NextHop | NoRoute) -> NextHop | NoRoute | Verdict:
+        """The route of a claim; a verdict if it has to be taken up again in another lane. Raises what `Signer.key` raises, and `StoreError`."""
+        domain_id, present = claim.message.signing_domain_id, lane_of(claim.domain)
+        if domain_id is None:
+            return route
+        try:
+            smart_host = (await self._signer.key(domain_id)).smart_host
+        except (SigningKeyMissing, SigningKeyDamaged):
+            if present or isinstance(route, NextHop):
+                raise
+            return route
+        lane = smart_host_lane(write_smart_host(smart_host)) if smart_host is not None else ""
+        if lane != present:
+            await self._store.reroute(domain_id, lane or None, [each.id for each in claim.deliveries])
+            return waiting("The sending domain has another smart host now: the mail is taken up again", AT_ONCE)
+        if smart_host is None:
+            return route
+        if isinstance(route, NextHop) and route.domain != lane:  # all mail has one lane, with a smart host for everything
+            route = await self._destinations.find(lane)
+        return route if isinstance(route, NoRoute) else replace(route, smart_host=smart_host)
