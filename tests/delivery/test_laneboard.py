@@ -10,6 +10,7 @@ from sendryd.delivery.dialoguenotes import AttemptNotes
 from sendryd.delivery.laneboard import MAX_KNOWN, MAX_ROWS, LaneBoard, LanePublisher
 from sendryd.delivery.lanes import Lanes
 from sendryd.delivery.places import Places
+from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.sites import Sites
 from sendryd.delivery.target import Target
 from sendryd.model.lane import LaneSnapshot
@@ -29,7 +30,7 @@ SILENT = local_verdict(Kind.DEFERRED, Category.CONNECT_FAILURE, "4.4.1", "No ans
 class Board:
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.lanes = Lanes(Places(), self.clock, Sites(), delays=(60.0,), has_smart_host=False)
+        self.lanes = Lanes(Places(), self.clock, Shaper(Sites(), self.clock), delays=(60.0,), has_smart_host=False)
         self.board = LaneBoard(self.lanes, self.clock)
         self.samples = Samples()
 

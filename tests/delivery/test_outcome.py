@@ -94,6 +94,14 @@ def test_other_bounces_suppress_nobody(reply: Reply, step: Step, bounce_type: st
     assert found.suppression is None
 
 
+@pytest.mark.parametrize("code", [421, 450, 451])
+def test_being_throttled_is_no_failed_attempt(code: int) -> None:
+    found = outcome(said(make_reply(code, "4.7.1", "Too many messages, slow down")))
+    assert (found.state, found.due_at, found.is_attempt) == (DeliveryState.QUEUED, LATER.moment, False)
+    assert [event.type for event in found.events] == [EventType.DEFERRED]
+    assert outcome(said(make_reply(450, "4.2.0", "Greylisted"))).is_attempt
+
+
 @pytest.mark.parametrize("failure", [make_reply(450, "4.2.0", "Greylisted"), NetworkFailure.TIMEOUT])
 def test_a_deferral_says_when_it_is_tried_again(failure: Reply | NetworkFailure) -> None:
     found = outcome(said(failure))

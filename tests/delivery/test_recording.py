@@ -77,3 +77,24 @@ async def test_a_bug_between_the_answer_and_the_record(post: Post, monkeypatch: 
     attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n", await post.destinations.find(claim.domain))
     assert await post.worker.record(attempt) == frozenset()
     assert not (await post.store.count_queue())[DeliveryState.LEASED]
+
+
+@pytest.mark.parametrize(
+    ("reply", "attempts", "seconds"),
+    [
+        ("450 4.7.1 Too many messages, try again in 300 seconds", 0, 300),
+        ("450 4.7.1 Too many messages", 0, 60),
+        ("450 4.2.0 Greylisted, try again in 300 seconds", 1, 300),
+        ("450 4.2.1 Mailbox busy, try again in 300 seconds or not", 1, 300),
+    ],
+)
+async def test_a_reply_that_says_when_to_come_back_is_heeded(post: Post, reply: str, attempts: int, seconds: int) -> None:
+    post.first.script.rcpt = post.second.script.rcpt = lambda _address: reply
+    (claim,) = await post.claim("a@two.test")
+    attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n", await post.destinations.find(claim.domain))
+    await post.worker.record(attempt)
+    (waiting,) = await post.store.list_queue(QueueFilter())
+    assert waiting.attempts == attempts
+    due = await post.store.due_at()
+    assert due is not None
+    assert abs((due - post.clock.now()).total_seconds() - seconds) <= 10

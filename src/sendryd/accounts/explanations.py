@@ -136,6 +136,9 @@ def _lane(delivery: QueuedDelivery, around: Surroundings) -> Lane:
         paused_until=pause.until if pause else None,
         is_all_paused=pause is not None and pause.domain == ANY_DOMAIN,
         host=known.servers[0].host if known and known.sending and known.servers else "",
+        rule=known.rule if known else "",
+        rule_until=known.rule_until if known else None,
+        rule_reply=known.rule_reply if known else "",
     )
 
 

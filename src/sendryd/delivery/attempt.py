@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from sendryd.delivery.dialoguenotes import AttemptNotes
-from sendryd.policy.replies.verdict import Verdict
+from sendryd.policy.replies.verdict import Kind, Verdict
 from sendryd.policy.throttle import Signal
 from sendryd.store.base import Claim, ClaimedDelivery
 
@@ -27,6 +27,10 @@ class Attempt:
         """Those that need another attempt, as far as is known."""
         verdicts = self.verdicts
         return [each for each in self.claim.deliveries if (verdict := verdicts.get(each.forward_path)) is None or not verdict.is_final]
+
+    def refusals(self) -> set[str]:
+        """What servers said of those that they did not take. Verdicts of our own have no reply."""
+        return {str(each.reply) for each in self.verdicts.values() if each.reply is not None and each.kind is not Kind.DELIVERED}
 
     def judge(self, deliveries: Iterable[ClaimedDelivery], verdict: Verdict) -> None:
         """One verdict for several recipients."""

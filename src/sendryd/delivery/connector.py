@@ -1,15 +1,17 @@
 """Connections for attempts: an idle one of the pool, or a new one. Remembers which addresses were silent."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from sendryd.delivery.dialogue import Timeouts
-from sendryd.delivery.dialoguenotes import AttemptNotes
+from sendryd.delivery.dialoguenotes import AttemptNotes, SessionNotes
 from sendryd.delivery.faults import DeliveryFault
 from sendryd.delivery.patience import Patience
 from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.securing import TlsContexts
+from sendryd.delivery.sessions import OpenSessions
+from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.silence import Silences
-from sendryd.delivery.sites import Sites
 from sendryd.delivery.target import Target
 from sendryd.delivery.transcript import Tracer
 from sendryd.delivery.transport import Connection, open_connection
@@ -27,7 +29,8 @@ class Connector:
     tracer: Tracer
     silences: Silences
     clock: Clock
-    sites: Sites = field(default_factory=Sites)
+    shaper: Shaper
+    sessions: OpenSessions = field(default_factory=OpenSessions)
 
     async def connect(self, target: Target, domain: str, patience: Patience, notes: AttemptNotes) -> Connection:
         """A connection to a target, for mail to a domain. What is said goes to the notes. Raises `DeliveryFault`."""
@@ -41,19 +44,29 @@ class Connector:
                 session.note_tls(connection.tls, is_kept=True)
             connection.take_notes(session)
             return connection
+        site = self.shaper.sites.site_of(domain) or domain
+        limits = self.shaper.limits(site)
+        await self.sessions.open(site, limits.connections, lambda: self.pool.take_any(lambda idle: idle.site == site))
         try:
-            connection = await open_connection(
-                target,
-                hello_name=target.source.hello_name if target.source is not None else self.hello_name,
-                contexts=self.contexts,
-                timeouts=self.timeouts,
-                clock=self.clock,
-                patience=patience,
-                notes=session,
-            )
-        except DeliveryFault as fault:
-            self.silences.note_fault(target, fault, self.clock.monotonic())
+            connection = await self._open(target, domain, patience, session)
+        except BaseException as error:
+            self.sessions.close(site)
+            if isinstance(error, DeliveryFault):
+                self.silences.note_fault(target, error, self.clock.monotonic())
             raise
+        connection.site, connection.max_messages = site, limits.messages_per_connection
+        connection.on_closed = partial(self.sessions.close, site)
         self.silences.note_session(target)
-        connection.max_messages = self.sites.limits_of(domain).messages_per_connection
         return connection
+
+    async def _open(self, target: Target, domain: str, patience: Patience, session: SessionNotes) -> Connection:
+        await self.shaper.connect(domain)
+        return await open_connection(
+            target,
+            hello_name=target.source.hello_name if target.source is not None else self.hello_name,
+            contexts=self.contexts,
+            timeouts=self.timeouts,
+            clock=self.clock,
+            patience=patience,
+            notes=session,
+        )

@@ -139,6 +139,7 @@ class LaneBoard:
             and abs(suspended_until - written.suspended_until) < timedelta(seconds=1)
         ):
             suspended_until = written.suspended_until  # the same moment, computed from another one
+        effect = self._lanes.effect_of(lane_key)
         return LaneSnapshot(
             next_hop=key,
             at=moment,
@@ -151,6 +152,9 @@ class LaneBoard:
             last_reply=known.last_reply,
             servers=tuple(known.servers.values()),
             site=lane_key if lane_key != key else "",
+            rule=effect.rule if effect else "",
+            rule_until=effect.ends_at if effect else None,
+            rule_reply=effect.reply if effect else "",
         )
 
 
@@ -193,7 +197,12 @@ def _is_due(known: _Known, snapshot: LaneSnapshot, now: float) -> bool:
 
 
 def _news(snapshot: LaneSnapshot) -> tuple[object, ...]:
-    return (snapshot.suspended_until, snapshot.sending > 0, [(each.host, each.address, each.fault) for each in snapshot.servers])
+    return (
+        snapshot.suspended_until,
+        snapshot.rule,
+        snapshot.sending > 0,
+        [(each.host, each.address, each.fault) for each in snapshot.servers],
+    )
 
 
 class LanePublisher:

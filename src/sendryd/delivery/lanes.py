@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sendryd.delivery.places import Places
-from sendryd.delivery.sites import Sites
+from sendryd.delivery.shaper import Shaper
 from sendryd.model.ids import AccountId
 from sendryd.model.message import MessageClass
 from sendryd.policy.fairness import FairQueue, cost_of
 from sendryd.policy.routing import ANY_DOMAIN, NextHop
+from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.throttle import Lane, Signal, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
@@ -84,9 +85,9 @@ def claim_key(claim: Claim) -> tuple[int, int]:
 class Lanes:
     """All lanes, by the names of sites, or the one of a smart host."""
 
-    def __init__(self, places: Places, clock: Clock, sites: Sites, *, delays: tuple[float, ...], has_smart_host: bool) -> None:
+    def __init__(self, places: Places, clock: Clock, shaper: Shaper, *, delays: tuple[float, ...], has_smart_host: bool) -> None:
         """`delays` are those of the retry plan, in seconds: suspensions begin with the first."""
-        self._sites = sites
+        self._shaper, self._sites = shaper, shaper.sites
         self._places = places
         self._clock = clock
         self._delays = delays
@@ -120,7 +121,9 @@ class Lanes:
 
     def fresh(self, key: str) -> Lane:
         """A lane of which nothing is known."""
-        return new_lane(is_smart_host=key == ANY_DOMAIN, most=self._sites.limits(key).connections)
+        lane = new_lane(is_smart_host=key == ANY_DOMAIN, most=self._sites.limits(key).connections)
+        pause = self._shaper.suspension(key)
+        return replace(lane, suspended_until=self._clock.monotonic() + pause) if pause > 0 else lane
 
     def all(self) -> list[LaneState]:
         """All of them."""
@@ -131,7 +134,7 @@ class Lanes:
         one domain limits its site.
         """
         limits = [state.lane.limit]
-        if (ruled := self._sites.limits(state.key).connections) is not None:
+        if (ruled := self._shaper.limits(state.key).connections) is not None:
             limits.append(ruled)
         if self.caps:
             limits += [number for name, number in self.caps.items() if name == state.key or name in state.domains]
@@ -253,6 +256,21 @@ class Lanes:
             if not state.lane.is_suspended(now):  # by another attempt of the same moment
                 self._suspend(state, note_failure(state.lane, now=now, delays=self._delays), now)
 
+    def note_replies(self, state: LaneState, replies: Iterable[str]) -> None:
+        """What servers said: the rules may suspend or limit the site for it."""
+        for effect in self._shaper.note_replies(state.key, replies):
+            if effect.suspends:
+                now = self._clock.monotonic()
+                until = max(now + self._shaper.suspension(state.key), state.lane.suspended_until or 0.0)
+                state.lane = replace(state.lane, suspended_until=until)
+            elif effect.limits.connections is not None:  # after it the window grows from there
+                state.lane = replace(state.lane, window=min(state.lane.window, float(effect.limits.connections)))
+
+    def effect_of(self, key: str) -> Effect | None:
+        """What the replies of a site have brought to it and holds now: of several the one that ends last."""
+        now = self._clock.settled()
+        return max((each for each in self._shaper.effects_of(key) if each.ends_at > now), key=lambda each: each.ends_at, default=None)
+
     def note_silence(self, state: LaneState) -> None:
         """DNS gave no answer for the next hop."""
         now = self._clock.monotonic()
@@ -271,6 +289,7 @@ class Lanes:
         now = self._clock.monotonic()
         for key in self.keys(domains):
             state = self._lanes.get(key)
+            self._shaper.end_suspensions(key)
             if state is not None and state.lane.is_suspended(now):
                 state.lane = replace(state.lane, suspended_until=None)
                 log.info("suspension_ended", next_hop=key)

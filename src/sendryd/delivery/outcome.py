@@ -62,12 +62,17 @@ def make_outcome(
         delivery_id=delivery.id,
         state=state,
         due_at=due_at,
-        is_attempt=not verdict.waits,
+        is_attempt=not verdict.waits and not is_throttled(verdict),
         reply=reply or verdict.sentence,
         events=tuple([NewEvent(id=EventId(next_id()), type=each, metadata=metadata) for each in types]),
         leaves_doubt=verdict.is_in_doubt,
         suppression=_suppression(delivery, next_id) if verdict.suppresses else None,
     )
+
+
+def is_throttled(verdict: Verdict) -> bool:
+    """The server takes the mail later and at a slower rate: no failed attempt."""
+    return verdict.kind is Kind.DEFERRED and verdict.category is Category.RATE_LIMITED and verdict.reply is not None
 
 
 def _metadata(delivery: ClaimedDelivery, verdict: Verdict, reply: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ Limits: `PoolLimits`. Standards: RFC 5321 §4.5.3.2 (a server may close what idl
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
@@ -109,6 +109,18 @@ class IdleConnections(Generic[C]):
             closing.append(self._drop_oldest(next(iter(self._idle))))
         return closing
 
+    def take_any(self, is_wanted: Callable[[C], bool]) -> C | None:
+        """The wanted connection that was put here first. Looks at all of them."""
+        for key, shelf in self._idle.items():
+            for idle in shelf:
+                if is_wanted(idle.connection):
+                    shelf.remove(idle)
+                    self._total -= 1
+                    if not shelf:
+                        del self._idle[key]
+                    return idle.connection
+        return None
+
     def expire(self, now: float) -> list[C]:
         """Those that are too old or dead. Looks at all of them."""
         closing: list[C] = []
@@ -173,6 +185,10 @@ class ConnectionPool(Generic[C]):
         else:
             self._reused += 1
         return connection
+
+    def take_any(self, is_wanted: Callable[[C], bool]) -> C | None:
+        """An idle connection to any key, to close it; None if none is wanted."""
+        return self._idle.take_any(is_wanted)
 
     def give_back(self, key: Hashable, connection: C) -> None:
         """Ends the use of a connection, taken or new, in whatever state it is."""

@@ -17,6 +17,7 @@ from sendryd.delivery.outcomelog import log_outcome
 from sendryd.delivery.unknownreplies import UnknownReplies
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, SuppressionId, format_id
 from sendryd.model.message import MessageClass
+from sendryd.policy.replies.hints import retry_hint
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
 from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt, plan_for
 from sendryd.runtime.clock import Clock
@@ -29,6 +30,8 @@ from sendryd.store.errors import Conflict, LeaseLost, StoreUnavailable
 
 RECORD_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds between tries to store an outcome; the last one is repeated
 OUR_FAULT: Final = local_verdict(Kind.DEFERRED, Category.OTHER, "4.3.0", "Internal error")
+
+_HINTED: Final = frozenset({Category.RATE_LIMITED, Category.GREYLISTED})  # replies that may say when to come back
 
 log = get_logger("delivery")
 
@@ -147,7 +150,10 @@ class Recorder:
             settled=self._clock.settled(),
             jitter=self._rand.jitter(),
         )
-        return RetryAt(now + verdict.retry_in) if verdict.retry_in is not None and isinstance(retry, RetryAt) else retry
+        asked = verdict.retry_in
+        if asked is None and verdict.reply is not None and verdict.category in _HINTED:
+            asked = retry_hint(str(verdict.reply))
+        return RetryAt(now + asked) if asked is not None and isinstance(retry, RetryAt) else retry
 
     def _with_new_ids(self, outcome: Outcome) -> Outcome:
         next_id = self._ids.next

@@ -30,7 +30,9 @@ from sendryd.delivery.lanes import Held, Lanes, LaneState
 from sendryd.delivery.leases import HeldLeases
 from sendryd.delivery.lookups import LookUps
 from sendryd.delivery.places import Places
+from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.sites import Sites
+from sendryd.delivery.timers import LaneTimers
 from sendryd.delivery.worker import Worker
 from sendryd.model.ids import AccountId
 from sendryd.model.message import MessageClass
@@ -78,11 +80,11 @@ class Scheduler:
         wakeup: Doorbell,
         has_smart_host: bool,
         memory: Share,
-        sites: Sites | None = None,
+        shaper: Shaper | None = None,
     ) -> None:
         """`memory` is the share for contents that are handed over and not yet sent; beyond it the database keeps them."""
         self._worker = worker
-        self.sites = sites or Sites()
+        self._shaper = shaper or Shaper(Sites(), clock)
         self._destinations = destinations
         self._clock = clock
         self._wakeup = wakeup
@@ -92,7 +94,8 @@ class Scheduler:
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = Places()
         delays = tuple(delay.total_seconds() for delay in plan.delays)
-        self._lanes = Lanes(self._places, clock, self.sites, delays=delays, has_smart_host=has_smart_host)
+        self._lanes = Lanes(self._places, clock, self._shaper, delays=delays, has_smart_host=has_smart_host)
+        self._timers = LaneTimers(clock, self._start)
         self._look_ups = LookUps(destinations, self._lanes, start=self._start, settle=self._settle)
         self.board = LaneBoard(self._lanes, clock)
         self._leases = HeldLeases(store, owner=owner, clock=clock, rand=rand)
@@ -214,6 +217,9 @@ class Scheduler:
             if next_hop is None:
                 self._look_ups.begin(state)
                 return
+            if (pause := self._shaper.wait(key, now)) > 0:
+                self._timers.wake(state, pause)
+                return
             if not most:
                 self._places.wait(key, is_cold=is_cold, is_idle=not state.busy)
                 return
@@ -221,6 +227,7 @@ class Scheduler:
                 return
             most -= 1
             claim, held = self._lanes.dequeue(state)
+            self._shaper.take(key, now)
             self._lanes.begin(state, claim, now)
             self._spawn(self._attempt(state, claim, held, next_hop, is_cold=is_cold))
 
@@ -270,6 +277,7 @@ class Scheduler:
             state.recording += 1
             try:
                 self._lanes.note(state, attempt.signal)
+                self._lanes.note_replies(state, attempt.refusals())
                 self.board.note(state.key if self._has_smart_host else claim.domain, attempt)
                 self._start_others()
                 self._start(state)
@@ -321,7 +329,8 @@ class Scheduler:
 
     def use_rules(self, rules: Rules) -> None:
         """Shapes by other rules from now on."""
-        self.sites.use(rules)
+        self._shaper.sites.use(rules)
+        self._shaper.use_rules()
         self._lanes.use_rules()
 
     # Housekeeping.
@@ -362,6 +371,7 @@ class Scheduler:
         self._is_stopping = True
         self._claimer.stop()
         self._look_ups.cancel()
+        self._timers.cancel()
         await self._release_waiting(self._lanes.all())
         await self._wait_for_tasks(timeout)
         if self._tasks:

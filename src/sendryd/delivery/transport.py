@@ -16,6 +16,7 @@ Standards: RFC 5321, RFC 3207, RFC 4954, RFC 7435.
 """
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 
 from sendryd.delivery.authenticating import log_in
@@ -74,12 +75,18 @@ async def open_connection(
     return connection
 
 
+def _do_nothing() -> None:
+    """The session is not counted."""
+
+
 class Connection:
     """A session, ready for transactions one after the other. Made by `open_connection`."""
 
     def __init__(self, stream: ByteStream, target: Target, timeouts: Timeouts, clock: Clock) -> None:
         self.target = target
         self.messages_sent = 0  # transactions carried so far, whatever their result
+        self.site = ""  # whose session it is
+        self.on_closed: Callable[[], None] = _do_nothing  # called once
         self.max_messages: int | None = None  # that it may carry; None: any number
         self.connect_time = 0.0  # seconds until TCP was connected
         self.handshake_time = 0.0  # seconds from there to the end of step 4
@@ -243,6 +250,8 @@ class Connection:
         if not self._is_closed:
             self._is_closed = True
             self._stream.abort()
+        end, self.on_closed = self.on_closed, _do_nothing
+        end()
 
     def _break(self, error: BaseException) -> DeliveryFault | None:
         """Closes after an exception; the fault that it is, None if it is none of the network's or the server's."""

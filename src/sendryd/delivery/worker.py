@@ -28,6 +28,7 @@ from sendryd.delivery.pool import ConnectionPool
 from sendryd.delivery.recording import OUR_FAULT, RECORD_BACKOFF, Recorder
 from sendryd.delivery.returnpaths import ReturnPaths
 from sendryd.delivery.securing import TlsContexts
+from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.signer import Signer, SigningKeyDamaged, SigningKeyMissing
 from sendryd.delivery.silence import Silences
 from sendryd.delivery.sites import Sites
@@ -93,7 +94,7 @@ class WorkerContext:
     tracer: Tracer
     dialogues: DialogueStore
     egress: Egress
-    sites: Sites = field(default_factory=Sites)
+    shaper: Shaper | None = None  # None: without rules
     tls_results: TlsResults | None = None  # None: no reports are made of them
     unknown: UnknownReplies | None = None  # None: replies that no pattern knows are not counted
 
@@ -120,9 +121,9 @@ class Worker:
             tracer=context.tracer,
             silences=self._silences,
             clock=clock,
-            sites=context.sites,
+            shaper=context.shaper or Shaper(Sites(), clock),
         )
-        self._sites = context.sites
+        self._sites = self._connector.shaper.sites
         self._recorder = Recorder(
             context.store,
             context.dialogues,

@@ -53,4 +53,7 @@ class LaneSnapshot:
     last_success: datetime | None
     last_reply: str  # of the last attempt: the server's, or our sentence where it said none
     servers: tuple[TriedServer, ...]  # in the order in which the last attempt tried them, then others
+    rule: str = ""  # the shaping rule that suspends or limits it for what its servers said; empty: none does
+    rule_until: datetime | None = None  # the end of that
+    rule_reply: str = ""  # what its servers said
     site: str = ""  # whose sessions, limit and suspension these are, where it is not the domain's own

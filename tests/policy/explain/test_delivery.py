@@ -103,6 +103,12 @@ SITUATIONS: Final = {
         "Mail to corp.example is paused by Mara until 15:00 UTC.",
         "",
     ),
+    "shaped": (
+        facts(lane=Lane(rule="yahoo/1", rule_until=NOW + timedelta(days=1, hours=1), rule_reply="421 4.7.0 [TSS04] deferred")),
+        Tone.HOLD,
+        "corp.example gets less mail until Wednesday 14:58 UTC, by the shaping rule yahoo/1.",
+        'Its servers said: "421 4.7.0 [TSS04] deferred"',
+    ),
     "greylisted": (
         facts(last=heard(451, "4.7.1", "Greylisting in action, please come back later")),
         Tone.SLOW,

@@ -29,7 +29,7 @@ def most_in(moments: list[float], seconds: float) -> int:
 def test_no_stretch_of_the_period_has_more_than_the_count(rate: Rate, *, has_bursts: bool) -> None:
     moments = let_through(Gate(rate, has_bursts=has_bursts), 3 * rate.seconds, rate.seconds / 997)
     assert most_in(moments, rate.seconds * 0.999) <= rate.count
-    assert len(moments) >= 2 * rate.count
+    assert len(moments) >= 0.75 * 3 * rate.count - 1
 
 
 @given(st.lists(st.floats(0.0, 30.0), min_size=1, max_size=200), st.integers(1, 20))

@@ -8,6 +8,8 @@ import pytest
 from sendryd.model.domain import StsMode
 from sendryd.model.lane import LaneSnapshot, LimitCause, LimitChange, TriedServer
 from sendryd.policy.mtasts import StsPolicy
+from sendryd.policy.shaping.effects import Effect
+from sendryd.policy.shaping.limits import NO_LIMITS, Limits, Rate
 from sendryd.policy.tlsrpt import Failure, result_of
 from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, MailStore, PausedDestination, QueueFilter, StoredStsPolicy
 from sendryd.testing.samples import NOW, Samples
@@ -45,6 +47,21 @@ async def test_results_of_tls_are_added_up_by_day_until_they_are_removed(store: 
     assert dict(await store.find_tls_results(day, "a.test")) == {good: 5, bad: 1}
     await store.remove_tls_results(day, "a.test")
     assert await store.list_tls_days(before=date(2026, 12, 1)) == [(other, "b.test")]
+
+
+async def test_what_replies_brought_is_stored_as_a_whole(store: MailStore) -> None:
+    limits = Limits(connections=1, message_rate=Rate(10, 60.0), connection_rate=Rate(1, 2.0))
+    first = Effect(site="a", rule="a/1", reply="450 slow \udcff", began_at=NOW, ends_at=NOW + HOUR, suspends=False, limits=limits)
+    other = Effect(site="b", rule="b/2", reply="550 away", began_at=NOW, ends_at=NOW + HOUR, suspends=True, limits=NO_LIMITS)
+    assert await store.list_shaping_effects() == []
+    await store.put_shaping_effects([other, first])
+    found = await store.list_shaping_effects()
+    assert [(each.rule, each.limits, each.suspends, each.ends_at) for each in found] == [
+        ("a/1", limits, False, NOW + HOUR),
+        ("b/2", NO_LIMITS, True, NOW + HOUR),
+    ]
+    await store.put_shaping_effects([other])
+    assert [each.rule for each in await store.list_shaping_effects()] == ["b/2"]
 
 
 @pytest.mark.parametrize("is_held", [False, True])

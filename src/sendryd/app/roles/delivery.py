@@ -17,6 +17,8 @@ from sendryd.delivery.returnpaths import ReturnPaths
 from sendryd.delivery.rulefile import RuleKeeper, load_rules
 from sendryd.delivery.scheduler import Scheduler
 from sendryd.delivery.securing import TlsContexts
+from sendryd.delivery.shaper import Shaper
+from sendryd.delivery.shapingkeeper import ShapingKeeper
 from sendryd.delivery.signer import Signer
 from sendryd.delivery.sites import Sites
 from sendryd.delivery.sts_policies import FETCH_TIMEOUT, StsPolicies
@@ -43,16 +45,18 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     unknown = UnknownReplies(basics.store, basics.clock)
     egress = await _start_egress(basics, running)
     rules = load_rules(basics.settings.shaping_file)
-    sites = Sites(rules.rules)
-    worker = _worker(basics, shared, destinations, pool, signer, tracer, results, unknown, egress, sites)
+    shaper = Shaper(Sites(rules.rules), basics.clock)
+    shaping = ShapingKeeper(basics.store, shaper, basics.clock)
+    await shaping.load()
+    worker = _worker(basics, shared, destinations, pool, signer, tracer, results, unknown, egress, shaper)
     tls_keeper = TlsKeeper(basics.store, worker.tls_memory, basics.clock)
     await tls_keeper.load()
-    scheduler = _scheduler(basics, shared, worker, destinations, sites)
+    scheduler = _scheduler(basics, shared, worker, destinations, shaper)
     running.scheduler = scheduler
     running.statistics |= {"delivery": scheduler.statistics, "connections": pool.statistics, "sts_policies": policies.statistics}
     running.statistics |= {"dns": basics.resolver.statistics, "domains": basics.denials.statistics}
     running.daemons += [scheduler.run, scheduler.keep_house, scheduler.watch_stalls, pool.run, tracer.run, tls_keeper.run, policies.run]
-    running.daemons += [unknown.run, RuleKeeper(rules, scheduler.use_rules, basics.clock).run]
+    running.daemons += [unknown.run, RuleKeeper(rules, scheduler.use_rules, basics.clock).run, shaping.run]
     running.daemons += [results.run] if results is not None else []
     end_reports = await _start_reports(basics, running, scheduler)
 
@@ -61,6 +65,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
         await end_reports()
         await end_fetching()
         await tls_keeper.store()
+        await shaping.store()
         await unknown.store()
         await egress.warm_up.store()
         if results is not None:
@@ -71,7 +76,7 @@ async def start_delivery(basics: Basics, running: Running, shared: Shared) -> No
     running.stops.append(stop)
 
 
-def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Destinations, sites: Sites) -> Scheduler:
+def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Destinations, shaper: Shaper) -> Scheduler:
     return Scheduler(
         basics.store,
         worker,
@@ -83,7 +88,7 @@ def _scheduler(basics: Basics, shared: Shared, worker: Worker, destinations: Des
         wakeup=basics.wakeup,
         has_smart_host=basics.settings.smarthost is not None,
         memory=shared.budget.handed_over,
-        sites=sites,
+        shaper=shaper,
     )
 
 
@@ -165,7 +170,7 @@ def _worker(
     results: TlsResults | None,
     unknown: UnknownReplies,
     egress: Egress,
-    sites: Sites,
+    shaper: Shaper,
 ) -> Worker:
     settings = basics.settings
     return Worker(
@@ -189,7 +194,7 @@ def _worker(
             egress=egress,
             tls_results=results,
             unknown=unknown,
-            sites=sites,
+            shaper=shaper,
         ),
         WorkerSettings(
             hostname=settings.hostname,

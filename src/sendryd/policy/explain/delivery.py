@@ -53,6 +53,9 @@ def _queued(facts: Facts) -> Explanation:
     if facts.scheduled_at is not None and facts.scheduled_at > facts.now:
         sentence = f"Waits for its time: {clock(facts.scheduled_at, facts.now)}, in {span(facts.scheduled_at - facts.now)}."
         return Explanation(Tone.GO, sentence, actions=(Action.CHANGE_TIME, Action.SEND_NOW, Action.CANCEL))
+    if facts.lane.rule and facts.lane.rule_until is not None and facts.lane.rule_until > max(facts.now, facts.due_at):
+        sentence = f"{receiver(facts.domain)} gets less mail until {clock(facts.lane.rule_until, facts.now)}, by the shaping rule {facts.lane.rule}."
+        return Explanation(Tone.HOLD, sentence, f'Its servers said: "{facts.lane.rule_reply}"', (Action.TRY_NOW, Action.OPEN_QUEUE))
     if facts.last is not None and facts.last.waits and waits > timedelta(0):
         advice = f"It is looked at again at {clock(facts.due_at, facts.now)}; no attempt is counted."
         return Explanation(Tone.HOLD, f"{facts.last.reply}.", advice, (Action.TRY_NOW, Action.CANCEL))

@@ -35,6 +35,9 @@ class Lane:
     paused_until: datetime | None = None
     is_all_paused: bool = False  # the mail to all other destinations, too
     host: str = ""  # of the latest session; empty if none is known
+    rule: str = ""  # the shaping rule that suspends or limits the site for what its servers said
+    rule_until: datetime | None = None
+    rule_reply: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
     for category, pattern in (
         (
             Category.GREYLISTED,
-            r"gr[ea]y-?list|try again in \d+ (?:sec|min)|temporarily deferred due to unfamiliar|postgrey",
+            r"gr[ea]y-?list|temporarily deferred due to unfamiliar|postgrey",
         ),
         (
             Category.RATE_LIMITED,
@@ -33,6 +33,7 @@ ABOUT_US: Final[tuple[tuple[Category, re.Pattern[str]], ...]] = tuple(
             r"|limits for how many|unusual rate|throttl|sending rate|receiving mail (?:at a rate|too quickly)|server (?:is )?(?:too )?busy"
             r"|too (?:fast|frequently|quickly)|message frequency|frequency limit|tss04|volume of (?:e-?mail|messages)",
         ),
+        (Category.GREYLISTED, r"try again in \d+ (?:sec|min)"),
         (
             Category.AUTH_FAILED,
             r"\b(?:dmarc|dkim|spf)\b|unauthenticated (?:e-?mail|mail|sender)|not authenticated|sender (?:id|policy framework)"

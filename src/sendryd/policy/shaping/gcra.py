@@ -7,6 +7,7 @@ from typing import Final
 
 from sendryd.policy.shaping.limits import Rate
 
+_MARGIN: Final = 0.9  # of the rate: a message may be slower on its way than the next one
 _BURST_SHARE: Final = 4  # a quarter of the count may come at once, if bursts are allowed
 
 
@@ -18,7 +19,7 @@ class Gate:
     def __init__(self, rate: Rate, *, has_bursts: bool) -> None:
         self.rate = rate
         burst = max(1, rate.count // _BURST_SHARE) if has_bursts else 1
-        self._interval = rate.seconds / (rate.count - burst + 1)
+        self._interval = rate.seconds / (rate.count - burst + 1) / _MARGIN
         self._tolerance = (burst - 1) * self._interval
         self._next = 0.0  # the theoretical arrival time of the next one
 
@@ -27,8 +28,8 @@ class Gate:
 
         >>> gate = Gate(Rate(2, 1.0), has_bursts=False)
         >>> gate.take(10.0)
-        >>> gate.wait(10.0), gate.wait(10.5)
-        (0.5, 0.0)
+        >>> round(gate.wait(10.0), 2), gate.wait(11.0)
+        (0.56, 0.0)
         """
         return max(0.0, self._next - self._tolerance - now)
 

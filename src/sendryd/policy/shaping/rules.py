@@ -62,6 +62,7 @@ class Rules:
 
     default: Limits
     providers: Mapping[str, Provider]
+    merged: Mapping[str, Limits]  # of each provider, with the default
 
     def provider_of(self, domain: str, hosts: Iterable[str]) -> Provider | None:
         """The provider that names the domain, or has all of its mail servers."""
@@ -73,8 +74,7 @@ class Rules:
 
     def limits_of(self, site: str) -> Limits:
         """The limits of a site, by its name."""
-        provider = self.providers.get(site)
-        return provider.limits.over(self.default) if provider is not None else self.default
+        return self.merged.get(site, self.default)
 
     def replies_of(self, site: str) -> tuple[ReplyRule, ...]:
         """What its replies bring."""
@@ -82,7 +82,7 @@ class Rules:
         return provider.replies if provider is not None else ()
 
 
-EMPTY_RULES: Final = Rules(Limits(connections=MAX_CONNECTIONS, messages_per_connection=MAX_MESSAGES), {})
+EMPTY_RULES: Final = Rules(Limits(connections=MAX_CONNECTIONS, messages_per_connection=MAX_MESSAGES), {}, {})
 
 
 def site_of(rules: Rules, domain: str, hosts: Iterable[str]) -> str:
@@ -115,7 +115,8 @@ def read_rules(text: str, *, over: Rules = EMPTY_RULES) -> Rules:
         if not _NAME.fullmatch(name):
             raise RulesInvalid(f"provider.{name}: write a name of 1 to 40 lower-case letters, digits, - and _")
         providers[name] = _read_provider(name, _table(f"provider.{name}", given), providers.get(name))
-    return Rules(_read_limits("default", default).over(over.default), providers)
+    usual = _read_limits("default", default).over(over.default)
+    return Rules(usual, providers, {name: each.limits.over(usual) for name, each in providers.items()})
 
 
 def _read_provider(name: str, given: Mapping[str, Any], before: Provider | None) -> Provider:

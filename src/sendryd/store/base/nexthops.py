@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from sendryd.model.lane import LaneSnapshot, LimitChange
 from sendryd.policy.mtasts import StsPolicy
+from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.tlsrpt import TlsResult
 
 MAX_LIMIT_CHANGES: Final = 50  # of a next hop: a window goes from 5 to 20 sessions one by one, and back
@@ -138,6 +139,14 @@ class NextHopStore(Protocol):
 
     async def list_lanes(self, *, since: datetime, limit: int) -> list[LaneSnapshot]:
         """What has changed since a moment, the latest first."""
+        ...
+
+    async def put_shaping_effects(self, effects: Sequence[Effect]) -> None:
+        """Stores what replies have brought to sites, in place of what was stored. Durable."""
+        ...
+
+    async def list_shaping_effects(self) -> list[Effect]:
+        """What replies have brought to sites, by site and rule, also what has ended since. Cheap."""
         ...
 
     async def rest_lanes(self) -> None:

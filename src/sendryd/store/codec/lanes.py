@@ -21,6 +21,7 @@ def lane_row(lane: LaneSnapshot) -> dict[str, Any]:
         "last_reply": clean(lane.last_reply),
         "servers": [[each.host, each.address, each.port, each.tls, clean(each.fault), to_ms(each.at)] for each in lane.servers],
         **({"site": lane.site} if lane.site else {}),
+        **({"rule": [lane.rule, to_ms_or_none(lane.rule_until), clean(lane.rule_reply)]} if lane.rule else {}),
     }
     return {"next_hop": lane.next_hop, "updated_at": to_ms(lane.at), "state": to_json(state)}
 
@@ -36,6 +37,7 @@ def limit_row(lane: LaneSnapshot) -> dict[str, Any]:
 def read_lane(row: Row) -> LaneSnapshot:
     """A lane. Raises `RowUnreadable`."""
     state = read_object(row["state"])
+    rule = state.get("rule", ("", None, ""))
     return LaneSnapshot(
         next_hop=row["next_hop"],
         at=from_ms(row["updated_at"]),
@@ -48,6 +50,9 @@ def read_lane(row: Row) -> LaneSnapshot:
         last_reply=str(state["last_reply"]),
         servers=tuple(_server(*each) for each in state["servers"]),
         site=str(state.get("site", "")),
+        rule=str(rule[0]),
+        rule_until=from_ms_or_none(rule[1]),
+        rule_reply=str(rule[2]),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from sendryd.model.lane import LaneSnapshot, LimitCause, LimitChange
+from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.tlsrpt import TlsResult
 from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination, StoredStsPolicy
 from sendryd.store.codec.lanes import limit_row
@@ -15,6 +16,7 @@ class MemoryNextHops:
 
     def __init__(self) -> None:
         super().__init__()
+        self._effects: list[Effect] = []
         self._tls_hosts: dict[str, datetime] = {}
         self._sts_policies: dict[str, StoredStsPolicy] = {}
         self._tls_results: dict[tuple[date, TlsResult], int] = {}
@@ -107,6 +109,12 @@ class MemoryNextHops:
     async def list_lanes(self, *, since: datetime, limit: int) -> list[LaneSnapshot]:
         found = [each for each in self._lanes.values() if each.at >= since]
         return sorted(found, key=lambda lane: lane.at, reverse=True)[:limit]
+
+    async def put_shaping_effects(self, effects: Sequence[Effect]) -> None:
+        self._effects = sorted(effects, key=lambda each: (each.site, each.rule))
+
+    async def list_shaping_effects(self) -> list[Effect]:
+        return list(self._effects)
 
     async def rest_lanes(self) -> None:
         self._lanes = {name: replace(each, sending=0, per_minute=0, suspended_until=None) for name, each in self._lanes.items()}

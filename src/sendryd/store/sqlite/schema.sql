@@ -667,6 +667,14 @@ CREATE TABLE lane (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX lane_updated ON lane (updated_at);
 
+-- What the replies of a site have brought to it by a shaping rule: JSON.
+CREATE TABLE shaping_effect (
+    site   TEXT NOT NULL,
+    rule   TEXT NOT NULL,
+    effect TEXT NOT NULL,
+    PRIMARY KEY (site, rule)
+) STRICT, WITHOUT ROWID;
+
 -- What the limit of sessions of each next hop was, the last changes of each.
 CREATE TABLE lane_limit (
     next_hop TEXT NOT NULL,

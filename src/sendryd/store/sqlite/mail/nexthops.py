@@ -6,9 +6,11 @@ from datetime import date, datetime
 import apsw
 
 from sendryd.model.lane import LaneSnapshot, LimitChange
+from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.tlsrpt import TlsResult
 from sendryd.store.base import MAX_LIMIT_CHANGES, LimitedDestination, PausedDestination, StoredStsPolicy
 from sendryd.store.codec.lanes import lane_row, limit_row, read_lane, read_limit_change
+from sendryd.store.codec.shaping import effect_row, read_effect
 from sendryd.store.codec.transport import read_sts, read_tls_result, sts_row, tls_result_row
 from sendryd.store.codec.values import from_ms, from_ms_or_none, to_json, to_ms, to_ms_or_none
 from sendryd.store.sqlite.engine.database import Database
@@ -154,6 +156,19 @@ class NextHops:
     async def list_lanes(self, *, since: datetime, limit: int) -> list[LaneSnapshot]:
         rows = await self._database.list_rows(SQL["list_lanes"], "lane", since=to_ms(since), limit=limit)
         return list(self._database.unreadable.keep(rows, read_lane))
+
+    async def put_shaping_effects(self, effects: Sequence[Effect]) -> None:
+        rows = [effect_row(each) for each in effects]
+
+        def action(connection: apsw.Connection, _batch: object) -> None:
+            change(connection, SQL["delete_shaping_effects"])
+            for row in rows:
+                change(connection, SQL["put_shaping_effect"], **row)
+
+        await self._database.write(action)
+
+    async def list_shaping_effects(self) -> list[Effect]:
+        return list(self._database.unreadable.keep(self._database.fetch_rows(SQL["list_shaping_effects"]), read_effect))
 
     async def rest_lanes(self) -> None:
         await self._database.change(SQL["rest_lanes"])

@@ -790,6 +790,18 @@ SELECT next_hop, updated_at, state FROM lane WHERE next_hop IN (SELECT value FRO
 -- What has changed since a moment, the latest first.
 SELECT next_hop, updated_at, state FROM lane INDEXED BY lane_updated WHERE updated_at >= :since ORDER BY updated_at DESC LIMIT :limit;
 
+-- name: put_shaping_effect
+-- Stores what replies have brought to a site.
+INSERT INTO shaping_effect (site, rule, effect) VALUES (:site, :rule, :effect);
+
+-- name: delete_shaping_effects
+-- Forgets what replies have brought.
+DELETE FROM shaping_effect;
+
+-- name: list_shaping_effects
+-- What replies have brought to sites.
+SELECT site, rule, effect FROM shaping_effect ORDER BY site, rule;
+
 -- name: rest_lanes
 -- Nothing is being sent and no lane is suspended.
 UPDATE lane SET state = json_set(state, '$.sending', 0, '$.per_minute', 0, '$.suspended_until', NULL) WHERE json_valid(state);

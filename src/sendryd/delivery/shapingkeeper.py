@@ -1,0 +1,50 @@
+"""Keeps the effects of replies in the store, so that a restart forgets none.
+
+When things fail: what cannot be stored is stored in a later round. Delivery waits for nothing of it.
+"""
+
+from typing import Final
+
+from sendryd.delivery.shaper import Shaper
+from sendryd.runtime.clock import Clock
+from sendryd.runtime.log import get_logger
+from sendryd.store.base import NextHopStore
+from sendryd.store.errors import StoreError
+
+INTERVAL: Final = 1.0  # seconds between rounds: a crash forgets the effects of the last one
+
+log = get_logger("delivery")
+
+
+class ShapingKeeper:
+    """Between the shaper and the store."""
+
+    def __init__(self, store: NextHopStore, shaper: Shaper, clock: Clock) -> None:
+        self._store = store
+        self._shaper = shaper
+        self._clock = clock
+
+    async def load(self) -> None:
+        """Reads what is known."""
+        try:
+            self._shaper.load(await self._store.list_shaping_effects())
+        except StoreError as error:
+            log.error("shaping_effects_not_read", error=repr(error))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._clock.sleep(INTERVAL)
+            await self.store()
+
+    async def store(self) -> None:
+        """Stores the effects in force, if others are stored."""
+        effects = self._shaper.all_effects()
+        if not self._shaper.has_news:
+            return
+        self._shaper.has_news = False
+        try:
+            await self._store.put_shaping_effects(effects)
+        except StoreError as error:
+            log.error("shaping_effects_not_stored", error=repr(error))
+            self._shaper.has_news = True

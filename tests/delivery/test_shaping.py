@@ -1,0 +1,195 @@
+"""What the rules do to a site: rates, and what its replies bring. In virtual time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sendryd.delivery.shaper import Shaper
+from sendryd.delivery.shapingkeeper import ShapingKeeper
+from sendryd.delivery.sites import Sites
+from sendryd.model.delivery import DeliveryState
+from sendryd.policy.replies.classify import classify
+from sendryd.policy.replies.verdict import Category, Kind, Relay, Verdict, local_verdict
+from sendryd.policy.routing import NextHop
+from sendryd.policy.shaping.limits import Rate
+from sendryd.policy.shaping.rules import Rules, read_rules
+from sendryd.smtp.reply import Reply
+from sendryd.smtp.timeouts import Step
+from sendryd.store.base import QueueFilter
+from sendryd.store.errors import StoreUnavailable
+from sendryd.store.memory import MemoryStore
+from sendryd.testing.virtualtime import VirtualClock
+
+from .sitesworld import World
+
+pytestmark = pytest.mark.virtual_time
+
+RELAY = Relay(host="mx.big.test", address="192.0.2.1", port=25)
+BIG = '[provider.big]\nmx = ["big.test"]\n'
+
+
+def rules(text: str) -> Rules:
+    return read_rules(BIG + text)
+
+
+def most_in(moments: list[float], seconds: float) -> int:
+    return max(sum(first <= each < first + seconds for each in moments) for first in moments)
+
+
+@pytest.fixture
+async def worlds() -> AsyncIterator[list[World]]:
+    made: list[World] = []
+    yield made
+    for world in made:
+        await world.scheduler.stop()
+
+
+def new_world(worlds: list[World], text: str, store: MemoryStore | None = None) -> World:
+    world = World(rules(text), store)
+    worlds.append(world)
+    for number in range(4):
+        world.dns.mx[f"d{number}.test"] = ("mx.big.test",)
+    return world
+
+
+async def test_a_site_gets_no_more_messages_in_a_time_than_the_rule_says(worlds: list[World]) -> None:
+    world = new_world(worlds, 'message_rate = "5/1s"')
+    for number in range(4):
+        await world.queue(f"d{number}.test", 50)
+    await world.run(60.0)
+    assert len(world.worker.began) == 200
+    assert most_in(world.worker.began, 1.0) <= 5
+    assert world.worker.began[-1] - world.worker.began[0] <= 200 / 5 / 0.85
+
+
+async def test_a_site_gets_no_more_sessions_in_a_time_than_the_rule_says() -> None:
+    clock = VirtualClock()
+    shaper = Shaper(Sites(rules('connection_rate = "30/1m"')), clock)
+    for number in range(3):
+        shaper.sites.note(f"d{number}.test", NextHop("d.test", (), 25, mx=("mx.big.test",)))
+    moments: list[float] = []
+
+    async def connect(domain: str) -> None:
+        await shaper.connect(domain)
+        moments.append(clock.monotonic())
+
+    await asyncio.gather(*(connect(f"d{number % 3}.test") for number in range(100)))
+    assert most_in(moments, 60.0) <= 30
+    assert moments[-1] - moments[0] < 300.0
+    began = clock.monotonic()
+    await asyncio.gather(*(shaper.connect("elsewhere.test") for _ in range(100)))
+    assert clock.monotonic() == began
+
+
+def refuse(text: str, code: int = 451) -> Verdict:
+    return classify(Reply(code, (text,)), step=Step.FINAL_DOT, relay=RELAY)
+
+
+async def test_replies_suspend_a_site_for_a_time_and_what_waits_keeps_its_attempts(worlds: list[World]) -> None:
+    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "TSS04"\nsuspend = true\nfor = "2h"\n')
+    world.worker.verdict = refuse("4.7.0 [TSS04] Messages from 192.0.2.9 temporarily deferred")
+    await world.queue("d0.test", 1)
+    await world.run(10.0)
+    world.worker.verdict = None
+    tried = len(world.worker.tried)
+    await world.queue("d1.test", 5)
+    await world.run(3600.0)
+    assert len(world.worker.tried) == tried
+    assert not await world.hand_over("d1.test")
+    assert {each.attempts for each in await world.store.list_queue(QueueFilter(domain="d1.test"))} == {0}
+    (snapshot,) = [each for each in world.scheduler.board.take_changed() if each.next_hop == "d0.test"]
+    assert (snapshot.rule, snapshot.rule_reply[:3]) == ("big/1", "451")
+    await world.run(3700.0)
+    assert world.worker.tried.count("d1.test") == 5
+
+
+async def test_a_person_ends_a_suspension_by_a_rule(worlds: list[World]) -> None:
+    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "TSS04"\nsuspend = true\nfor = "2h"\n')
+    world.worker.verdict = refuse("4.7.0 [TSS04] deferred")
+    await world.queue("d0.test", 1)
+    await world.run(10.0)
+    world.worker.verdict = None
+    await world.queue("d1.test", 1)
+    await world.run(10.0)
+    assert "d1.test" not in world.worker.tried
+    await world.store.retry(QueueFilter(domain="d1.test"), world.clock.now())
+    await world.run(10.0)
+    assert "d1.test" in world.worker.tried
+
+
+async def test_as_many_matches_in_an_hour_as_the_rule_says_bring_a_limit_that_goes_back(worlds: list[World]) -> None:
+    world = new_world(worlds, 'connections = 10\n[[provider.big.reply]]\nmatch = "slow"\nmatches = 3\nconnections = 1\nfor = "10m"\n')
+    world.worker.verdict = refuse("4.7.1 slow down")
+    await world.queue("d0.test", 2)
+    await world.run(10.0)
+    assert world.shaper.effects_of("big") == []
+    await world.queue("d1.test", 1)
+    await world.run(10.0)
+    assert [each.rule for each in world.shaper.effects_of("big")] == ["big/1"]
+    world.worker.verdict, world.worker.most_at_once = None, 0
+    await world.queue("d2.test", 50)
+    await world.run(100.0)
+    assert world.worker.most_at_once == 1
+    assert world.shaper.limits("big").connections == 1
+    await world.clock.sleep(800.0)
+    assert 1 < (world.shaper.limits("big").connections or 0) < 10
+    await world.clock.sleep(400.0)
+    assert world.shaper.limits("big").connections == 10
+    assert world.shaper.all_effects() == []
+
+
+async def test_what_this_server_says_itself_counts_for_no_rule(worlds: list[World]) -> None:
+    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "slow"\nsuspend = true\nfor = "2h"\n')
+    world.worker.verdict = local_verdict(Kind.DEFERRED, Category.RATE_LIMITED, "4.7.1", "slow down, we say")
+    await world.queue("d0.test", 3)
+    await world.run(10.0)
+    assert world.shaper.all_effects() == []
+
+
+async def test_effects_outlast_a_restart(worlds: list[World]) -> None:
+    text = '[[provider.big.reply]]\nmatch = "TSS04"\nsuspend = true\nfor = "2h"\n[[provider.big.reply]]\nmatch = "slow"\nmessage_rate = "10/1m"\nfor = "1h"\n'
+    world = new_world(worlds, text)
+    world.worker.verdict = refuse("4.7.0 slow, [TSS04] deferred")
+    await world.queue("d0.test", 1)
+    await world.run(10.0)
+    await ShapingKeeper(world.store, world.shaper, world.clock).store()
+    after = new_world(worlds, text, world.store)
+    await ShapingKeeper(after.store, after.shaper, after.clock).load()
+    assert after.shaper.limits("big").message_rate == Rate(10, 60.0)
+    await after.queue("d1.test", 2)
+    await after.run(600.0)
+    assert after.worker.tried == []
+    counted = await after.store.count_queue()
+    assert counted[DeliveryState.LEASED] == 0
+    await after.clock.sleep(8000.0)
+    assert after.shaper.all_effects() == []
+    await ShapingKeeper(after.store, after.shaper, after.clock).store()
+    assert await after.store.list_shaping_effects() == []
+
+
+async def test_what_cannot_be_stored_is_stored_later(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:
+    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "slow"\nsuspend = true\nfor = "2h"\n')
+    world.shaper.note_replies("big", ["450 slow"])
+    keeper, put = ShapingKeeper(world.store, world.shaper, world.clock), world.store.put_shaping_effects
+
+    async def fail(*_: object) -> None:
+        raise StoreUnavailable("locked")
+
+    monkeypatch.setattr(world.store, "put_shaping_effects", fail)
+    await keeper.store()
+    monkeypatch.setattr(world.store, "put_shaping_effects", put)
+    await keeper.store()
+    assert [each.rule for each in await world.store.list_shaping_effects()] == ["big/1"]
+
+
+async def test_other_rules_hold_at_once(worlds: list[World]) -> None:
+    world = new_world(worlds, "connections = 4")
+    for number in range(4):
+        await world.queue(f"d{number}.test", 40)
+    await world.run(10.0)
+    world.scheduler.use_rules(rules("connections = 1"))
+    await world.clock.sleep(2.0)
+    world.worker.most_at_once = 0
+    await world.run(10.0)
+    assert world.worker.most_at_once == 1
