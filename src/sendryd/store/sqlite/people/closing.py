@@ -35,6 +35,7 @@ _ENDINGS: Final = (
     "close_silences",
     "close_alerts",
     "close_jobs",
+    "close_domain_reports",
 )
 
 

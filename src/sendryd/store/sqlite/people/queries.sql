@@ -301,6 +301,10 @@ DELETE FROM alert WHERE account_id = :account_id;
 -- Forgets its changes of many mails.
 DELETE FROM bulk_job WHERE account_id = :account_id;
 
+-- name: close_domain_reports
+-- Deletes the reports of others about its domains.
+DELETE FROM domain_report WHERE account_id = :account_id;
+
 -- name: insert_saved_view
 -- Keeps a search, unless its owner has one of that name.
 INSERT INTO saved_view ({saved_view}) VALUES ({:saved_view}) ON CONFLICT DO NOTHING;
