@@ -181,3 +181,16 @@ def test_a_reply_that_is_not_known_is_listed_on_health_without_addresses_and_for
     assert "odd@moon.test" not in reader.get("/health").text
     assert reader.send("/health/replies", {"reply": found["reply"]}, page="/health").status == 303
     assert "The moon is wrong" not in reader.get("/health")
+
+
+def test_suspended_addresses_are_named_and_a_smart_host_is_a_destination(mails: World, reader: Browser) -> None:
+    mails.relay.env["SENDRYD_EGRESS"] = "default 127.0.0.5 a.example.com"
+    try:
+        mails.relay.run("queue", "suspend", "--address", "127.0.0.5", "--reason", "listed")
+        assert "The address 127.0.0.5 is suspended until it is resumed: listed" in reader.get("/queue")
+        mails.relay.run("queue", "resume", "--address", "127.0.0.5")
+    finally:
+        del mails.relay.env["SENDRYD_EGRESS"]
+    assert "data-suspended" not in reader.get("/queue").text
+    assert reader.get("/queue/smtp.example.com:587").status == reader.get("/queue/nothing-waits.test").status
+    assert reader.get("/queue/smtp.example.com:x").status == 404

@@ -3,7 +3,8 @@
 import pytest
 
 from sendryd.policy.routing import Security, SmartHost
-from sendryd.policy.smarthost import domain_of, lane_of, parse_smart_host, smart_host_lane, split_lane, write_smart_host
+from sendryd.policy.smarthost import domain_of, lane_of, parse_destination, parse_smart_host, smart_host_lane, split_lane, write_smart_host
+from sendryd.smtp.address import AddressError
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,16 @@ def test_a_delivery_without_a_smart_host_has_the_domain_of_its_recipient() -> No
 
 def test_credentials_are_in_no_representation() -> None:
     assert "secret" not in repr(SmartHost("mail.example.com", 25, Security.STARTTLS, ("user", "secret")))
+
+
+@pytest.mark.parametrize("text", ["Example.ORG", "mail.example.com:587", "[2001:db8::1]:25"])
+def test_a_destination_is_a_domain_or_the_lane_of_a_smart_host(text: str) -> None:
+    assert parse_destination(text) == text.lower()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "mail.example.com:", "mail.example.com:x", "u@mail.example.com:25", "mail.example.com:25/x", "mail.example.com:025"]
+)
+def test_what_is_no_destination_is_refused(text: str) -> None:
+    with pytest.raises(AddressError):
+        parse_destination(text)

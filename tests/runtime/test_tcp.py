@@ -10,7 +10,7 @@ import pytest
 
 from sendryd.runtime import dial
 from sendryd.runtime.clock import SystemClock
-from sendryd.runtime.faults import ConnectFailed, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
+from sendryd.runtime.faults import BindFailed, ConnectFailed, PeerClosed, ReadTimedOut, TLSFailed, WriteTimedOut
 from sendryd.runtime.owncert import write_self_signed
 from sendryd.runtime.stream import READ_SIZE, ByteStream
 from sendryd.runtime.tcp import RECEIVE_LIMIT, TcpStream
@@ -417,3 +417,29 @@ async def test_what_goes_wrong_with_what_arrives_is_raised_where_it_is_awaited()
         stream.write(b"word")
         await raised.wait()
         await stream.aclose()
+
+
+@pytest.mark.parametrize(("address", "local"), [("127.0.0.1", "127.0.0.9"), ("::1", "::1")])
+async def test_a_connection_leaves_from_the_address_that_is_asked_for(address: str, local: str) -> None:
+    seen: list[str] = []
+
+    async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(writer.get_extra_info("peername")[0])
+        writer.write(b"x")
+        writer.close()
+
+    async with await asyncio.start_server(note, address, 0) as server:
+        stream = await dial.connect(address, server.sockets[0].getsockname()[1], timeout=30, local_address=local)
+        await stream.read(30)
+        stream.abort()
+    assert seen == [local]
+
+
+async def test_an_address_that_is_not_this_machines_is_told_from_a_server_that_refuses() -> None:
+    with pytest.raises(BindFailed, match=r"cannot connect from 192\.0\.2\.1"):
+        await dial.connect("127.0.0.1", 9, timeout=30, local_address="192.0.2.1")
+    with pytest.raises(ConnectFailed, match="cannot connect to") as raised:
+        await dial.connect("127.0.0.1", 1, timeout=30, local_address="127.0.0.9")
+    assert not isinstance(raised.value, BindFailed)
+    assert "192.0.2.1" in dial.bind_fault("192.0.2.1")
+    assert dial.bind_fault("127.0.0.9") == ""

@@ -172,6 +172,8 @@ class Domains(AuditedChanges[DomainStore]):
             checked = check_settings(domain, settings, pools=self.pools, is_operator=is_operator)
             after = replace(domain, settings=checked.settings)
             was, is_now = changes(asdict(domain.settings), asdict(after.settings))
+            if checked.smarthost_password:
+                is_now = {**is_now, "smarthost_password": "set"}
             store = self._audited("domain.changed", domain.name, before=was, after=is_now)
             records = self._records(after) if _published(after) != _published(domain) else None
             return await store.set_domain_settings(

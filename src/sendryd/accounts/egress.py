@@ -1,5 +1,6 @@
 """The addresses that mail leaves from, for operators: their state, and suspending them. Each change is in the audit."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -97,6 +98,15 @@ class EgressAddresses:
             listed = f"it has {', '.join(known)}" if known else "it is empty"
             raise BadField(kind.value, f"SENDRYD_EGRESS has no {kind.value} {name}: {listed}")
         return name
+
+
+def suspension_lines(suspensions: Iterable[EgressSuspension], now: datetime) -> list[str]:
+    """A sentence for each suspended address and pool."""
+    return [
+        f"The {each.kind.value} {each.name} is suspended {ends(each.until)}{f': {each.reason}' if each.reason else '.'}"
+        for each in suspensions
+        if not each.is_over(now)
+    ]
 
 
 def ends(until: datetime | None) -> str:

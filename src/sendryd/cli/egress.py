@@ -4,7 +4,7 @@ from typing import Annotated, TypedDict
 
 import typer
 
-from sendryd.accounts.egress import AddressState, EgressAddresses, ends
+from sendryd.accounts.egress import AddressState, EgressAddresses, ends, suspension_lines
 from sendryd.accounts.errors import BadField
 from sendryd.api.framework.answers import page, timestamp_or_none
 from sendryd.app.build import Basics
@@ -122,10 +122,7 @@ def addresses(as_json: Json = False) -> None:
 
 async def say_suspensions(basics: Basics) -> list[str]:
     """A line for each suspended address and pool, for the list of the queue."""
-    return [
-        f"The {each.kind.value} {each.name} is suspended {ends(each.until)}{f': {each.reason}' if each.reason else '.'}"
-        for each in await _addresses(basics).suspensions()
-    ]
+    return suspension_lines(await basics.store.list_egress_suspensions(), basics.clock.settled())
 
 
 def _today(state: AddressState) -> str:

@@ -91,6 +91,19 @@ def split_lane(lane: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def parse_destination(text: str) -> str:
+    """A recipient domain, or the lane of a smart host, as deliveries have it. Raises `AddressError`."""
+    if ":" not in text:
+        return normalise_domain(text)
+    try:
+        lane = smart_host_lane(f"smtp://{text}")
+    except ValueError:
+        raise AddressError("it is neither a domain nor host:port") from None
+    if lane != text.lower():
+        raise AddressError("it is neither a domain nor host:port")
+    return lane
+
+
 def domain_of(forward_path: str, lane: str | None) -> str:
     """The domain of a delivery as it is stored: the lane of the smart host, else the recipient's domain."""
     if lane:

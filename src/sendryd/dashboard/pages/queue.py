@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from sendryd.accounts.bulk import Order
 from sendryd.accounts.destinations import DestinationChange, Destinations
+from sendryd.accounts.egress import suspension_lines
 from sendryd.accounts.errors import BadField
 from sendryd.accounts.explanations import Surroundings, explain_delivery, read_surroundings
 from sendryd.dashboard.app import Page, Show
@@ -31,8 +32,9 @@ from sendryd.policy.explain import Explanation, Tone
 from sendryd.policy.explain.words import clock, count, receiver, span
 from sendryd.policy.rights import Right
 from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.policy.smarthost import parse_destination
 from sendryd.policy.throttle import MX_MAX
-from sendryd.smtp.address import AddressError, normalise_domain
+from sendryd.smtp.address import AddressError
 from sendryd.store.base import EventFilter, PausedDestination, QueuedDelivery, QueueFilter, WaitingDestination
 
 MOST: Final = 50  # destinations on the page
@@ -147,6 +149,7 @@ async def _read(visit: Visit) -> Mapping[str, object]:
         "has_more": len(found) > MOST,
         "last_left": "" if found else await _last_left(visit, now),
         "heading": _heading(found),
+        "suspended": suspension_lines(await store.list_egress_suspensions(), now),
     }
 
 
@@ -276,7 +279,7 @@ def _whose(visit: Visit) -> AccountId | None:
 
 def _domain(visit: Visit) -> str | None:
     try:
-        return normalise_domain(visit.request.path_params["domain"])
+        return parse_destination(visit.request.path_params["domain"])
     except AddressError:
         return None
 
