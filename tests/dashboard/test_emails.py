@@ -154,3 +154,30 @@ def test_without_mail_it_says_what_comes_next(owner: Browser) -> None:
     answer = owner.get("/emails")
     assert "No mail yet." in answer
     assert 'href="/domains"' in answer.text
+
+
+def test_conditions_that_find_nothing_together_are_named(mails: World, reader: Browser) -> None:
+    sent = send(mails, f"loose@{RECIPIENT_DOMAIN}", "Loosened once")
+    mails.relay.wait_for_status(sent, {"delivered"}, key=mails.live_key)
+    page = reader.get("/emails?q=to:loose@example.org+status:held+subject:loosened")
+    words = unescape(re.sub(r"\s+", " ", page.text))
+    assert re.findall(r'href="([^"]*)">without <code><bdi>([^<]*)<', words) == [
+        ("/emails?q=to%3Aloose%40example.org+subject%3Aloosened", "status:held")
+    ]
+    assert "data-loosened" not in reader.get("/emails?q=nothing-at-all").text
+    assert "data-loosened" not in reader.get("/emails?q=nothing-at-all+neither-this").text
+
+
+def test_a_recipient_is_suppressed_from_its_mail(mails: World, reader: Browser, looker: Browser) -> None:
+    address = f"enough@{RECIPIENT_DOMAIN}"
+    sent = send(mails, address, "Enough")
+    mails.relay.wait_for_status(sent, {"delivered"}, key=mails.live_key)
+    page = unescape(reader.get(f"/emails/{sent}").text)
+    found = re.search(r'action="/emails/\w+/suppress">.*?name="delivery" value="(dlv_\w+)"', page, re.DOTALL)
+    assert found
+    assert "/suppress\"" not in unescape(looker.get(f"/emails/{sent}").text)
+    assert looker.send(f"/emails/{sent}/suppress", {"delivery": found[1]}, page="/").status == 403
+    assert reader.send(f"/emails/{sent}/suppress", {"delivery": "dlv_0000000000001"}, page="/").status == 404
+    done = reader.send(f"/emails/{sent}/suppress", {"delivery": found[1]}, page=f"/emails/{sent}")
+    assert (done.status, done.headers["location"]) == (303, "/suppressions?q=enough%40example.org")
+    assert address in reader.get(done.headers["location"])

@@ -268,7 +268,10 @@ def _recipients(
             each.forward_path,
             _status(each, is_complained=each.id in complained, now=now),
             words.sentence,
-            _changes(visit, each.message, {each.state: 1}, now) if len(explained) > 1 else (),
+            (
+                *(_changes(visit, each.message, {each.state: 1}, now) if len(explained) > 1 else ()),
+                *_suppressing(visit, each.message, words),
+            ),
         )
         for each, words in explained[first : first + SHOWN_RECIPIENTS]
     )
@@ -287,6 +290,13 @@ def _recipient_pages(base: str, part: str, first: int, total: int) -> tuple[Link
         (f"{total - first - SHOWN_RECIPIENTS:,} more, none worse", first + SHOWN_RECIPIENTS),
     ]
     return tuple(Link(text, base + urlencode({"part": part.lower(), "recipients": start})) for text, start in starts if 0 <= start < total)
+
+
+def _suppressing(visit: Visit, message: Message, words: Explanation) -> tuple[ChangeView, ...]:
+    """The change that ends all mail to a recipient, unless it has ended."""
+    if not visit.me.may(Right.WORK) or message.mode is not KeyMode.LIVE or Action.LIFT in words.actions:
+        return ()
+    return (ChangeView(f"/emails/{format_id(MESSAGE_PREFIX, message.id)}/suppress", "Suppress"),)
 
 
 def _sharing(visit: Visit, message: Message) -> tuple[ChangeView, ...]:

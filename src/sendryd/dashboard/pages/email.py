@@ -19,12 +19,14 @@ from sendryd.message.parse import attachment_parts, decode_pieces, walk
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId, format_id, parse_id
 from sendryd.model.message import Message
 from sendryd.model.moment import timestamp
+from sendryd.model.suppression import SuppressionReason
 from sendryd.policy.explain.words import clock, count
 from sendryd.policy.privacy import shown_content
 from sendryd.policy.rights import Right
 from sendryd.policy.tracking import SHARED_FOR, share_url
 from sendryd.runtime import offload
 from sendryd.runtime.budget import BudgetExhausted
+from sendryd.store.base import QueueFilter
 from sendryd.store.errors import NotFound
 
 OCTETS: Final = "application/octet-stream"
@@ -101,6 +103,19 @@ def _change(change: EmailChange) -> Show:
         return visit.go(f"{target}&{urlencode({'did': change.value, 'n': number})}".replace("?&", "?"))
 
     return work
+
+
+async def suppress(visit: Visit) -> Response:
+    """`POST /emails/{id}/suppress`: nothing more is sent to this recipient of the mail."""
+    message_id, number = _message_id(visit), parse_id(visit.fields.get("delivery", ""), DELIVERY_PREFIX)
+    message = await _message(visit)
+    if message is None or message_id is None or number is None:
+        return _missing(visit)
+    found = await visit.needs.store.list_queue(QueueFilter(message_id=message_id, delivery_id=DeliveryId(number)), limit=1)
+    if not found:
+        return _missing(visit)
+    made = await visit.needs.lists.by(visit.author).suppress(visit.account_id, found[0].forward_path, SuppressionReason.MANUAL)
+    return visit.go(f"/suppressions?{urlencode({'q': made.email})}")
 
 
 async def share(visit: Visit) -> Response:
@@ -185,6 +200,7 @@ PAGES: Final = (
     Page(path="/emails/{id}/source", get=download_source),
     Page(path="/emails/{id}/attachments/{number}", get=download_attachment),
     Page(path="/emails/{id}/share", post=share),
+    Page(path="/emails/{id}/suppress", post=suppress),
     Page(path="/emails/{id}/try", post=_change(EmailChange.TRY_NOW)),
     Page(path="/emails/{id}/cancel", post=_change(EmailChange.CANCEL)),
     Page(path="/emails/{id}/hold", post=_change(EmailChange.HOLD), needs_to_change=Right.ADMINISTER),

@@ -14,7 +14,7 @@ from sendryd.dashboard.live import Source
 from sendryd.dashboard.mailframe import Link
 from sendryd.dashboard.mailview import EmailView, part_of, read_email
 from sendryd.dashboard.pages.email import MAIL_PARTS, notice
-from sendryd.dashboard.query import Query, Search, make_search, named_id, parse_query
+from sendryd.dashboard.query import Query, Search, format_query, make_search, named_id, parse_query
 from sendryd.dashboard.refused import Refused, find_refused
 from sendryd.dashboard.savedsearch import read_saved
 from sendryd.dashboard.snippets import Snippet, snippets
@@ -31,6 +31,7 @@ from sendryd.store.codec.values import first_id, time_of
 SHOWN: Final = 50  # rows of a page
 BATCH: Final = 250  # messages read at once where the store does not know all conditions
 LOOKED_AT: Final = 1000  # the most messages that one page reads
+MAX_LOOSENED: Final = 5  # conditions: each is a search more
 CLOSED: Final = "-"  # `open=-`: a lone hit stays closed
 VIEWS: Final = (
     ("All", ""),
@@ -101,7 +102,28 @@ async def show(visit: Visit) -> Response:
     mail = values["mail"]
     if isinstance(mail, EmailView) and not visit.query("open"):
         visit = replace(visit, live=f"{visit.live}&{urlencode({'open': mail.id})}")  # it stays open when a second one matches
-    return visit.show("emails.html", "emails", {**values, "saved": await read_saved(visit, text, known=[q for _name, q in VIEWS])})
+    view = values["view"]
+    is_empty = isinstance(view, EmailsView) and not view.rows and not visit.query("before")
+    more = {
+        "saved": await read_saved(visit, text, known=[q for _name, q in VIEWS]),
+        "loosened": await _loosen(visit, query) if is_empty else (),
+    }
+    return visit.show("emails.html", "emails", {**values, **more})
+
+
+async def _loosen(visit: Visit, query: Query) -> tuple[Link, ...]:
+    """Searches that find something, each without one of the conditions that together find nothing."""
+    terms = query.terms
+    if not 1 < len(terms) <= MAX_LOOSENED:
+        return ()
+    keys = _names_of(await visit.needs.store.list_api_keys(visit.account_id))
+    links: list[Link] = []
+    for place, term in enumerate(terms):
+        wider = Query(terms[:place] + terms[place + 1 :])
+        search = make_search(wider, mode=KeyMode.LIVE, keys=keys, now=visit.needs.clock.now())
+        if (await find_messages(visit.needs.store, visit, search)).found:
+            links.append(Link(format_query(Query((term,))), _address(format_query(wider), "")))
+    return tuple(links)
 
 
 async def _read_live(visit: Visit) -> Mapping[str, object]:
