@@ -43,6 +43,11 @@ class Surroundings:
     suppressed: frozenset[DeliveryId] = frozenset()  # bounced deliveries to addresses that are suppressed now
     nothing_reachable: bool = False
 
+    def site(self, domain: str) -> str:
+        """The site that a domain shares with others; empty if it is not known."""
+        lane = self.lane(domain)
+        return lane.site if lane is not None else ""
+
     def lane(self, domain: str) -> LaneSnapshot | None:
         """The lane of a domain, or the smart host's."""
         return self.lanes.get(domain) or self.lanes.get(ANY_DOMAIN)
@@ -128,7 +133,7 @@ def facts_of(
 
 def _lane(delivery: QueuedDelivery, around: Surroundings) -> Lane:
     known = around.lane(delivery.domain)
-    pause = next((each for each in around.paused if each.domain in {delivery.domain, ANY_DOMAIN}), None)
+    pause = next((each for each in around.paused if each.domain in {delivery.domain, known.site if known else "", ANY_DOMAIN}), None)
     return Lane(
         ahead=around.ahead.get(delivery.id, 0),
         per_minute=known.per_minute if known else 0,

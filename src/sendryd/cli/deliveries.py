@@ -76,6 +76,7 @@ class ExplainedDelivery(Delivery):
     """A delivery with its attempts, and a sentence that says why it waits."""
 
     explanation: str
+    site: str | None
     attempts_made: list[AttemptMade]
 
 
@@ -126,14 +127,16 @@ def place_of(event: Event) -> str:
 
 
 def explained_delivery_json(
-    delivery: QueuedDelivery, explanation: str, events: list[Event], dialogues: Mapping[str, AttemptDialogue]
+    delivery: QueuedDelivery, explanation: str, events: list[Event], dialogues: Mapping[str, AttemptDialogue], *, site: str = ""
 ) -> ExplainedDelivery:
-    """The JSON form of a delivery with its attempts, oldest first. `events` are its message's, newest first; `dialogues` are by place."""
+    """The JSON form of a delivery with its attempts, oldest first. `events` are its message's, newest first; `dialogues` are by place; `site`
+    is the one that its domain shares with others.
+    """
     attempts: list[AttemptMade] = []
     for event in reversed(events):
         if event.delivery_id == delivery.id and not _TRIES.isdisjoint(event.metadata) and event.type is not EventType.SENT:
             attempts.append(_attempt_json(event, dialogues.get(place_of(event))))
-    return {**delivery_json(delivery), "explanation": explanation, "attempts_made": attempts}
+    return {**delivery_json(delivery), "explanation": explanation, "site": site or None, "attempts_made": attempts}
 
 
 _TRIES: Final = frozenset({"attempt", "waits"})  # one of them is in the metadata of an attempt, or of a wait without one

@@ -124,7 +124,10 @@ def show(target: Target, as_json: Json = False) -> None:
         around = await read_surroundings(basics.store, {each.domain for each in deliveries}, now, of=deliveries)
         explained = [explain_delivery(each, events, now, lifetime=lifetime, around=around) for each in deliveries]
         dialogues = await basics.dialogues.read_dialogues({place_of(event) for event in events})
-        return [explained_delivery_json(each, words.text, events, dialogues) for each, words in zip(deliveries, explained, strict=True)]
+        return [
+            explained_delivery_json(each, words.text, events, dialogues, site=around.site(each.domain))
+            for each, words in zip(deliveries, explained, strict=True)
+        ]
 
     found = with_store(work)
     if as_json:
@@ -132,6 +135,8 @@ def show(target: Target, as_json: Json = False) -> None:
         return
     for item in found:
         print_line(item["id"], item["recipient"], item["state"], item["explanation"])
+        if item["site"]:
+            print_line("  site", item["site"])
         for event in item["attempts_made"]:
             metadata = event["metadata"]
             reply = metadata.get("reply") or metadata.get("reason", "")

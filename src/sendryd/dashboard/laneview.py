@@ -7,6 +7,7 @@ from typing import Final
 
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.model.lane import NOT_CONNECTED, LaneSnapshot, LimitCause, LimitChange, TriedServer
+from sendryd.policy.explain.words import clock
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.store.base import LimitedDestination
 
@@ -62,6 +63,8 @@ class LaneView:
     last_reply: str
     servers: tuple[ServerView, ...]
     through: str  # the smart host that everything goes through
+    site: str  # whose sessions, limit and suspension these are, where other domains share them
+    rule: str  # the shaping rule that holds it back, with its end
 
 
 def lane_view(lane: LaneSnapshot, now: datetime, *, has_words: bool) -> LaneView:
@@ -86,6 +89,8 @@ def lane_view(lane: LaneSnapshot, now: datetime, *, has_words: bool) -> LaneView
             for each in lane.servers
         ),
         through=lane.servers[0].host if lane.next_hop == ANY_DOMAIN and lane.servers else "",
+        site=lane.site,
+        rule=f"{lane.rule} until {clock(lane.rule_until, now)}" if lane.rule and lane.rule_until and lane.rule_until > now else "",
     )
 
 

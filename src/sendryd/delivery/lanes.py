@@ -6,7 +6,6 @@ with is dropped. Accounts and classes take turns in it (`policy.fairness`), and 
 Limits: claims of a lane, waiting or under way.
 """
 
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -56,8 +55,9 @@ class LaneState:
     recording: int = 0  # attempts whose outcomes are being stored
     reserved: int = 0  # claims that the door may hand over
     beside: int = 0  # claims that wait for a look-up of their domain
-    domains: OrderedDict[str, None] = field(default_factory=OrderedDict)  # that had claims here, the latest last
-    ready: deque[tuple[Claim, Held | None]] = field(default_factory=deque)  # whose turn it was before they waited for a look-up
+    # Small while they are empty: there are as many lanes as domains that wait.
+    domains: dict[str, None] = field(default_factory=dict)  # that had claims here, the latest last
+    ready: list[tuple[Claim, Held | None]] = field(default_factory=list)  # whose turn it was before they waited for a look-up
     waiting: FairQueue[tuple[Claim, Held | None]] = field(default_factory=FairQueue)
     used: float = 0.0  # when an attempt last ended
     stalls: dict[tuple[int, int], float] = field(default_factory=dict)  # when each attempt under way counts as stalled, by `claim_key`
@@ -159,10 +159,10 @@ class Lanes:
         return state
 
     def _put(self, state: LaneState, claim: Claim, held: Held | None) -> None:
+        state.domains.pop(claim.domain, None)
         state.domains[claim.domain] = None
-        state.domains.move_to_end(claim.domain)
         if len(state.domains) > MAX_LANE_DOMAINS:
-            state.domains.popitem(last=False)
+            del state.domains[next(iter(state.domains))]
         message = claim.message
         state.waiting.put(message.account_id, claim.priority, cost_of(message.size), (claim, held))
         self.waiting += 1
@@ -175,7 +175,7 @@ class Lanes:
     def dequeue(self, state: LaneState) -> tuple[Claim, Held | None]:
         """Takes the claim whose turn it is."""
         self.waiting -= 1
-        return state.ready.popleft() if state.ready else state.waiting.take()
+        return state.ready.pop(0) if state.ready else state.waiting.take()
 
     def take_paused(self) -> list[tuple[Claim, Held | None]]:
         """Takes the waiting claims of paused domains out of their lanes."""
@@ -332,5 +332,5 @@ def _take_out(state: LaneState, is_wanted: Callable[[Claim], bool]) -> list[tupl
     """Takes waiting claims out of a lane."""
     taken = [each for each in state.ready if is_wanted(each[0])]
     if taken:
-        state.ready = deque(each for each in state.ready if not is_wanted(each[0]))
+        state.ready = [each for each in state.ready if not is_wanted(each[0])]
     return taken + state.waiting.take_all(lambda each: is_wanted(each[0]))

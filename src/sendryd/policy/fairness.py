@@ -42,14 +42,16 @@ class Tally(Generic[Item]):
     start: float  # of its next message
     now: float = 0.0  # start of its last message, among its classes
     starts: list[float] = field(default_factory=lambda: list(_START))  # of the next message of each class
-    queues: tuple[deque[tuple[float, Item]], ...] = field(default_factory=lambda: tuple(deque[tuple[float, Item]]() for _ in WEIGHTS))
+    queues: list[deque[tuple[float, Item]] | None] = field(default_factory=lambda: [None] * len(WEIGHTS))  # None: no item came yet
     waiting: int = 0
 
     def put(self, place: int, cost: float, item: Item) -> None:
         """Adds an item at the end of its class."""
         queue = self.queues[place]
-        if not queue and self.starts[place] < self.now:
-            self.starts[place] = self.now
+        if not queue:
+            self.starts[place] = max(self.starts[place], self.now)
+            if queue is None:
+                queue = self.queues[place] = deque()
         queue.append((cost, item))
         self.waiting += 1
 
@@ -61,10 +63,14 @@ class Tally(Generic[Item]):
                 chosen, earliest = place, self.starts[place]
         return chosen
 
+    def queue(self, place: int) -> deque[tuple[float, Item]]:
+        """The items of one class."""
+        return self.queues[place] or deque()
+
     def take(self) -> tuple[float, Item]:
         """Takes the next item out, with its cost."""
         place = self.choose()
-        cost, item = self.queues[place].popleft()
+        cost, item = self.queue(place).popleft()
         self.now = self.starts[place]
         self.starts[place] += cost * _SHARES[place]
         self.waiting -= 1
@@ -107,7 +113,7 @@ class FairQueue(Generic[Item]):
     def waiting_of(self, account: int, priority: MessageClass) -> int:
         """Items of one class of an account."""
         tally = self._tallies.get(account)
-        return len(tally.queues[_PLACES[priority]]) if tally is not None else 0
+        return len(tally.queue(_PLACES[priority])) if tally is not None else 0
 
     def put(self, account: int, priority: MessageClass, cost: float, item: Item) -> None:
         """Adds an item."""
@@ -123,7 +129,7 @@ class FairQueue(Generic[Item]):
     def peek(self) -> Item:
         """The item that `take` would take."""
         tally = self._heap[0][2]
-        return tally.queues[tally.choose()][0][1]
+        return tally.queue(tally.choose())[0][1]
 
     def take(self) -> Item:
         """Takes the item out whose turn it is."""
@@ -144,7 +150,7 @@ class FairQueue(Generic[Item]):
         """Takes out the items that are wanted; the others keep their order."""
         taken: list[Item] = []
         for tally in self._tallies.values():
-            for queue in tally.queues:
+            for queue in filter(None, tally.queues):
                 found = [each for each in queue if is_wanted(each[1])]
                 if found:
                     kept = [each for each in queue if not is_wanted(each[1])]
@@ -159,7 +165,7 @@ class FairQueue(Generic[Item]):
 
     def items(self) -> Iterable[Item]:
         """All that wait, in no order."""
-        return (item for tally in self._tallies.values() for queue in tally.queues for _, item in queue)
+        return (item for tally in self._tallies.values() for queue in filter(None, tally.queues) for _, item in queue)
 
     def tags(self) -> dict[int, tuple[float, tuple[float, ...], float]]:
         """The accounts whose turn comes after others', for a later queue."""
