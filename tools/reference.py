@@ -1,4 +1,4 @@
-"""Makes the reference pages from the code: settings, errors, events, command line, daemons, states, the index of decisions, and `.env.example`.
+"""Makes the reference pages from the code: settings, errors, events, receivers, command line, daemons, states, the index of decisions, and `.env.example`.
 
 With --check, fails if they would change.
 """
@@ -8,6 +8,7 @@ import io
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from sendryd.smtp.states import CLIENT_MOVES, SERVER_MOVES, Verb
 from sendryd.submission import replies
 
 ROOT = Path(__file__).parents[1]
+MAX_REPLY = 120  # characters of a reply in a table
 COMMANDS = (
     (),
     ("serve",),
@@ -50,6 +52,11 @@ COMMANDS = (
     ("queue", "hold"),
     ("queue", "release"),
     ("queue", "cancel"),
+    ("queue", "bounce"),
+    ("queue", "reprioritise"),
+    ("queue", "suspend"),
+    ("queue", "resume"),
+    ("queue", "suspensions"),
     ("queue", "replies"),
     ("reports", "list"),
     ("reports", "show"),
@@ -247,6 +254,41 @@ def events_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def receivers_page() -> str:
+    """docs/reference/receivers.md: what sendryd does when receivers and DNS misbehave, from the cases of the tests."""
+    cases = tomllib.loads((ROOT / "tests/data/misbehaviour.toml").read_text("utf-8"))["case"]
+    replies = tomllib.loads((ROOT / "tests/data/replies.toml").read_text("utf-8"))["reply"]
+    lines = [
+        "# What receivers and DNS do wrong, and what sendryd does",
+        "",
+        "Each line has a test that fails when it is not true. This page is made from `tests/data/misbehaviour.toml` and `tests/data/replies.toml`.",
+    ]
+    for area in dict.fromkeys(each["area"] for each in cases):
+        lines += ["", f"## {area}", "", "| misbehaviour | what sendryd does | test |", "|---|---|---|"]
+        for each in cases:
+            if each["area"] == area:
+                path, _, name = each["test"].partition("::")
+                lines.append(f"| {_cell(each['case'])} | {_cell(each['does'])} | [{name}](../../{path}) |")
+    lines += [
+        "",
+        "## Replies",
+        "",
+        f"What {len(replies)} replies become, as they were seen. An address is suppressed only where the last column says so.",
+    ]
+    lines += ["", "| receiver | at | reply | becomes | category | suppresses |", "|---|---|---|---|---|---|"]
+    for each in replies:
+        text = " ".join(str(each["text"]).split())
+        shown = text if len(text) <= MAX_REPLY else f"{text[:MAX_REPLY].rpartition(' ')[0]} …"
+        suppresses = "yes" if each.get("suppresses") else ""
+        kind = f"{each['kind']}, {each['bounce']}" if "bounce" in each else each["kind"]
+        lines.append(f"| {_cell(each['from'])} | {each['step']} | {_cell(shown)} | {kind} | {each['category']} | {suppresses} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def main() -> int:
     """Writes, or compares."""
     pages = {
@@ -254,6 +296,7 @@ def main() -> int:
         ROOT / "docs/reference/errors.md": errors_page(),
         ROOT / "docs/reference/cli.md": commands_page(),
         ROOT / "docs/reference/events.md": events_page(),
+        ROOT / "docs/reference/receivers.md": receivers_page(),
         ROOT / "docs/decisions/README.md": decisions_page(),
         ROOT / "docs/operations/daemons.md": daemons_page(),
         ROOT / "docs/internals/states.md": states_page(),

@@ -150,3 +150,23 @@ async def test_surroundings_are_read_of_the_store(delivery: QueuedDelivery) -> N
     await store.pause_destination(ANY_DOMAIN, by="Mara", now=NOW)
     around = await read_surroundings(store, ["corp.example"], NOW)
     assert explain_delivery(delivery, [], NOW, lifetime=LIFETIME, around=around).sentence == "All mail is paused by Mara."
+
+
+async def test_a_pause_of_its_site_is_named_with_its_end_and_reason(delivery: QueuedDelivery) -> None:
+    store, until = MemoryStore(), NOW + timedelta(hours=2)
+    await store.pause_destination("mx.corp.example", by="Mara", now=NOW, until=until, reason="their server is moved")
+    lane = LaneSnapshot(
+        next_hop="corp.example",
+        at=NOW,
+        sending=0,
+        limit=5,
+        per_minute=0,
+        suspended_until=None,
+        last_success=None,
+        last_reply="",
+        servers=(),
+        site="mx.corp.example",
+    )
+    around = Surroundings(paused=tuple(await store.list_paused_destinations()), lanes={"corp.example": lane})
+    sentence = explain_delivery(delivery, [], NOW, lifetime=LIFETIME, around=around).sentence
+    assert sentence == 'Mail to the site mx.corp.example is paused by Mara until 15:58 UTC: "their server is moved"'

@@ -153,3 +153,72 @@ def test_mail_of_a_removed_domain_is_held_and_says_why(cli: Any, message: NewMes
     assert cli.json("queue", "release", held["id"])["count"] == 1
     assert cli.json("queue", "list", "--state", "held")["data"] == []
     assert len(cli.json("queue", "list")["data"]) == 1 + len(message.deliveries)
+
+
+def test_mail_is_returned_with_a_reason_and_nothing_is_suppressed(cli: Any, message: NewMessage) -> None:
+    email_id, first, _ = ids(message)
+    assert "--reason" in " ".join(cli.run("queue", "bounce", first, status=2).stderr.split())
+    assert cli.json("queue", "bounce", first, "--reason", "the domain is\ngiven up") == {"count": 1}
+    shown = cli.json("queue", "show", first)
+    assert (shown["state"], shown["explanation"]) == ("bounced", "Returned by an operator: the domain is given up.")
+    assert shown["attempts_made"] == []
+    assert cli.json("suppressions", "list")["data"] == []
+    assert cli.json("queue", "bounce", "--domain", "two.test", "--reason", "x") == {"count": 1}
+    assert cli.json("queue", "bounce", email_id, "--reason", "x") == {"count": 0}
+
+
+def test_waiting_mail_gets_another_class(cli: Any, message: NewMessage) -> None:
+    email_id = ids(message)[0]
+    assert cli.json("queue", "reprioritise", "bulk", email_id) == {"count": 2}
+    assert cli.json("queue", "reprioritise", "bulk", "--domain", "one.test") == {"count": 0}
+    assert (
+        cli.run("queue", "reprioritise", "transactional", "--domain", "one.test").stderr == "1 delivery now of the class transactional.\n"
+    )
+    assert "half an hour" in cli.fault("queue", "reprioritise", "otp", email_id)
+    cli.run("queue", "reprioritise", "urgent", email_id, status=2)
+    assert "name a message" in " ".join(cli.run("queue", "reprioritise", "bulk", status=2).stderr.split())
+
+
+def test_a_destination_and_an_account_are_stopped_and_go_on(cli: Any, message: NewMessage) -> None:
+    _, first, second = ids(message)
+    assert cli.json("queue", "suspend", "--domain", "ONE.test", "--for", "2h", "--reason", "their\nserver is moved")["held"] is None
+    assert "stopped already" in cli.fault("queue", "suspend", "--domain", "one.test")
+    explanation = cli.json("queue", "show", first)["explanation"]
+    assert explanation.startswith("Mail to one.test is paused by an operator until ")
+    assert explanation.endswith(': "their server is moved"')
+    assert cli.json("queue", "suspend", "--account", "default", "--reason", "spam") == {"suspended": True, "held": 2}
+    assert 'the account is suspended: spam"' in cli.json("queue", "show", second)["explanation"]
+    rows = cli.json("queue", "suspensions")["data"]
+    assert [(row["what"], row["name"], row["reason"]) for row in rows] == [
+        ("destination", "one.test", "their server is moved"),
+        ("account", "org_0000000000001", "spam"),
+    ]
+    assert "suspended already" in cli.fault("queue", "suspend", "--account", "org_0000000000001")
+    assert cli.json("queue", "resume", "--account", "default") == {"suspended": False, "released": 2}
+    assert cli.json("queue", "resume", "--domain", "one.test")["suspended"] is False
+    assert "is not stopped" in cli.fault("queue", "resume", "--domain", "one.test")
+    assert "not suspended" in cli.fault("queue", "resume", "--account", "default")
+    assert "there is no account" in cli.fault("queue", "resume", "--account", "org_0000000000009")
+    assert cli.run("queue", "suspensions").stderr == "Nothing is stopped.\n"
+    assert {item["state"] for item in cli.json("queue", "list")["data"]} == {"queued"}
+    assert cli.json("queue", "suspend", "--site", "Mx.One.test")["suspended"] is True
+    assert [row["name"] for row in cli.json("queue", "suspensions")["data"]] == ["mx.one.test"]
+    cli.run("queue", "suspend", "--domain", "one.test", "--all", status=2)
+    cli.run("queue", "suspend", status=2)
+
+
+@pytest.mark.usefixtures("message")
+def test_stops_are_in_the_audit(cli: Any) -> None:
+    cli.json("queue", "suspend", "--account", "default", "--reason", "spam")
+    cli.json("queue", "resume", "--account", "default")
+    cli.json("queue", "suspend", "--all", "--for", "1h")
+
+    async def read(basics: Basics) -> list[tuple[str, str, list[str]]]:
+        found = await basics.store.list_audit(DEFAULT_ACCOUNT, limit=10)
+        return [(entry.action, entry.target, sorted(entry.after)) for entry in reversed(found.items)]
+
+    assert cli.store(read) == [
+        ("account.suspended", "org_0000000000001", ["reason"]),
+        ("account.resumed", "org_0000000000001", ["deliveries"]),
+        ("queue.paused", "all mail", ["until"]),
+    ]

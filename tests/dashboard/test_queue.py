@@ -194,3 +194,37 @@ def test_suspended_addresses_are_named_and_a_smart_host_is_a_destination(mails: 
     assert "data-suspended" not in reader.get("/queue").text
     assert reader.get("/queue/smtp.example.com:587").status == reader.get("/queue/nothing-waits.test").status
     assert reader.get("/queue/smtp.example.com:x").status == 404
+
+
+def test_waiting_mail_is_returned_with_a_reason(mails: World, reader: Browser) -> None:
+    (number,) = send(mails, "return.test", "slow")
+    wait_for_reply(mails, reader, "return.test", "Greylisting in action")
+    path = "/queue/return.test"
+    assert reader.send(f"{path}/return", {"reason": " "}, page=path).status == 404
+    assert "1 mail is in the class bulk now." in reader.get(reader.send(f"{path}/class", {"class": "bulk"}, page=path).headers["location"])
+    assert reader.send(f"{path}/class", {"class": "otp"}, page=path).status == 404
+    answer = reader.send(f"{path}/return", {"reason": BAD, "back": "domain"}, page=path)
+    assert "1 mail is returned." in reader.get(answer.headers["location"])
+    page = reader.get(f"/emails/{number}")
+    assert f"Returned by Mara Lind: {BAD}." in page
+    assert BAD not in page.text
+    assert "slow@return.test" not in reader.get("/suppressions").text
+
+
+def test_an_account_is_suspended_with_an_end_and_goes_on(mails: World, reader: Browser, looker: Browser) -> None:
+    send(mails, "suspended.test", "slow")
+    wait_for_reply(mails, reader, "suspended.test", "Greylisting in action")
+    assert reader.send("/queue/suspend", {"for": "hour", "reason": "spam"}, page="/queue").status == 303
+    try:
+        for browser in (reader, looker):
+            page = browser.get("/queue")
+            assert "The mail of this account is suspended by Mara Lind since" in re.sub(r"<[^>]*>", "", page.text)
+            assert "spam" in page
+        mails.wait_until(lambda: "accounts_suspended" in mails.relay.log_tail(100_000))
+        (number,) = send(mails, "suspended.test", "later")
+        mails.wait_until(lambda: "the account is suspended until" in reader.get(f"/emails/{number}"))
+        assert looker.post("/queue/unsuspend", {"token": looker.get("/queue").token}).status == 403
+    finally:
+        assert reader.send("/queue/unsuspend", {}, page="/queue").status == 303
+    assert "is suspended by" not in reader.get("/queue")
+    mails.relay.wait_for_status(number, {"delivered"}, key=mails.live_key)

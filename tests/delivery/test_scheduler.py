@@ -30,7 +30,7 @@ from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock, SystemClock
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
-from sendryd.store.base import Claim, Lease, LimitedDestination, MailStore, NewMessage, Outcome, Owner, QueueFilter
+from sendryd.store.base import Claim, Lease, LimitedDestination, MailStore, NewMessage, Outcome, Owner, QueueFilter, SuspendedAccount
 from sendryd.store.errors import LeaseLost
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
@@ -782,4 +782,34 @@ async def test_good_mail_behind_a_restart_with_silent_domains_is_claimed_and_sen
             await asyncio.sleep(0.001)
     assert engine.scheduler.statistics()["cold_attempts"] <= MAX_COLD
     await engine.scheduler.stop(0.01)
+    await runner
+
+
+async def test_the_mail_of_a_suspended_account_is_held_until_the_suspension_ends() -> None:
+    clock = ManualClock()
+    engine = Engine(clock=clock)
+    engine.worker.gate.set()
+    now = clock.now()
+    await engine.store.suspend_account(
+        SuspendedAccount(account_id=ACCOUNT, by="Mara", since=now, until=now + timedelta(hours=1), reason="spam")
+    )
+    runner = asyncio.create_task(engine.scheduler.run())
+    await step()
+    assert not await engine.hand_over()
+    await engine.store.accept(engine.message())
+    for _ in range(3):
+        clock.advance(timedelta(seconds=2))
+        engine.wakeup.set()
+        await step()
+    assert engine.worker.delivered == []
+    (held,) = await engine.store.list_queue(QueueFilter())
+    assert (held.state, held.held_by and held.held_by.by) == (DeliveryState.HELD, "Mara")
+    clock.advance(timedelta(hours=1))
+    async with asyncio.timeout(60):
+        while not engine.worker.delivered:
+            clock.advance(timedelta(seconds=2))
+            engine.wakeup.set()
+            await step()
+    assert await engine.store.list_suspended_accounts() == []
+    await engine.scheduler.stop()
     await runner

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from sendryd.accounts.audit import Audit, By
 from sendryd.accounts.emails import shorten_reason
@@ -9,12 +10,16 @@ from sendryd.accounts.errors import BadField
 from sendryd.model.delivery import WAITING_STATES
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, EventId
+from sendryd.model.message import MessageClass
 from sendryd.model.moment import timestamp
+from sendryd.policy.replies.verdict import SOFT, Category
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.throttle import MX_MAX
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.store.base import HeldBy, LimitedDestination, NewEvent, QueueFilter, Store
+
+RETURNED: Final = "5.7.1"  # RFC 3463 §3.8: not delivered by a decision, not by a fault
 
 
 class DestinationChange(StrEnum):
@@ -24,6 +29,10 @@ class DestinationChange(StrEnum):
     HOLD = "queue.held"
     RELEASE = "queue.released"
     CANCEL = "queue.cancelled"
+    BOUNCE = "queue.bounced"
+
+
+_EXPLAINED: Final = frozenset({DestinationChange.HOLD, DestinationChange.BOUNCE})  # their reason is asked for
 
 
 class Destinations:
@@ -37,10 +46,10 @@ class Destinations:
 
     async def change(self, domain: str, change: DestinationChange, by: By, *, of: AccountId | None, reason: str = "") -> int:
         """Changes the deliveries of an account, or of all, that are in a state that allows it, and returns their number. Those under way are
-        left alone. `reason` says why they are held.
+        left alone. `reason` says why they are held or returned.
         """
         which = QueueFilter(domain=domain, states=WAITING_STATES, account_id=of)
-        return await self.change_chosen(which, change, by, target=domain, reason=reason if change is DestinationChange.HOLD else "")
+        return await self.change_chosen(which, change, by, target=domain, reason=reason if change in _EXPLAINED else "")
 
     async def change_chosen(
         self, which: QueueFilter, change: DestinationChange, by: By, *, target: str, action: str = "", reason: str = ""
@@ -52,19 +61,34 @@ class Destinations:
         reason = shorten_reason(reason)
         number = await self._work(change, by, which, reason)
         if number:
-            after = {"deliveries": number, **({"reason": reason} if reason else {})}
+            after = {"deliveries": number, **_why(reason)}
             await self._audit.add(by.account_id, by.actor, by.client, action or change.value, target, after=after)
         return number
 
-    async def pause(self, domain: str, by: By, *, name: str, length: timedelta | None = None) -> bool:
+    async def reprioritise(self, which: QueueFilter, priority: MessageClass, by: By, *, target: str, reason: str = "") -> int:
+        """Gives the waiting deliveries of a filter another class, which decides whose turn it is, and returns their number. Raises `BadField` for
+        the class of one-time passwords: mail of that class expires after half an hour.
+        """
+        if priority is MessageClass.OTP:
+            raise BadField("class", "Choose transactional or bulk: mail of the class otp expires after half an hour.")
+        number = await self._store.set_class(which, priority)
+        if number:
+            after = {"deliveries": number, "class": priority.value, **_why(shorten_reason(reason))}
+            await self._audit.add(by.account_id, by.actor, by.client, "queue.reprioritised", target, after=after)
+        return number
+
+    async def pause(self, domain: str, by: By, *, name: str, length: timedelta | None = None, reason: str = "") -> bool:
         """Stop all mail to a domain, or to all of them for `ANY_DOMAIN`, of every account, also what comes in later; for a time, or until it is
         resumed. `name` is the person's. False if it is paused already.
         """
         now = self._clock.now()
         until = now + length if length is not None else None
-        is_new = await self._store.pause_destination(domain, by=name, now=now, until=until)
+        reason = shorten_reason(reason)
+        is_new = await self._store.pause_destination(domain, by=name, now=now, until=until, reason=reason)
         if is_new:
-            await self._audit.add(by.account_id, by.actor, by.client, "queue.paused", _target(domain), after=_ends(until))
+            await self._audit.add(
+                by.account_id, by.actor, by.client, "queue.paused", _target(domain), after={**_ends(until), **_why(reason)}
+            )
         return is_new
 
     async def limit(self, domain: str, by: By, *, name: str, sessions: int, length: timedelta | None = None) -> None:
@@ -107,6 +131,8 @@ class Destinations:
                 return await store.release_held(which, now)
             case DestinationChange.CANCEL:
                 return await store.cancel(which, now, make_event)
+            case DestinationChange.BOUNCE:
+                return await store.bounce(which, now, make_event, metadata=_returned(by, reason))
 
 
 def _target(domain: str) -> str:
@@ -115,3 +141,13 @@ def _target(domain: str) -> str:
 
 def _ends(until: datetime | None) -> dict[str, object]:
     return {"until": timestamp(until)} if until is not None else {}
+
+
+def _why(reason: str) -> dict[str, object]:
+    return {"reason": reason} if reason else {}
+
+
+def _returned(by: By, reason: str) -> Metadata:
+    """What the event of a delivery says that a person has returned. It is no fault of the address, so nothing is suppressed."""
+    sentence = f"Returned by {by.name or 'an operator'}{f': {reason}' if reason else ''}"
+    return {"bounce_type": SOFT, "category": Category.OTHER.value, "enhanced_code": RETURNED, "reason": sentence, "returned": True}

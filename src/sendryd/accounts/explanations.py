@@ -139,6 +139,8 @@ def _lane(delivery: QueuedDelivery, around: Surroundings) -> Lane:
         per_minute=known.per_minute if known else 0,
         paused_by=pause.by if pause else "",
         paused_until=pause.until if pause else None,
+        paused_why=pause.reason if pause else "",
+        paused_site=pause.domain if pause and pause.domain not in {delivery.domain, ANY_DOMAIN} else "",
         is_all_paused=pause is not None and pause.domain == ANY_DOMAIN,
         host=known.servers[0].host if known and known.sending and known.servers else "",
         rule=known.rule if known else "",
@@ -164,6 +166,7 @@ def _attempt(outcomes: list[Event], *, by_smarthost: bool) -> Attempt:
         policy=_text(found, "tls_security") if found.get("policy_unmet") is True else "",
         by_smarthost=by_smarthost,
         waits=found.get("waits") is True,
+        was_returned=found.get("returned") is True,
         is_in_doubt=found.get("possibly_duplicate") is True,
     )
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from sendryd.accounts.destinations import DestinationChange, Destinations
-from sendryd.accounts.emails import EmailChange
+from sendryd.accounts.errors import BadField
 from sendryd.accounts.explanations import explain_delivery, read_surroundings
 from sendryd.api.framework.answers import page
 from sendryd.app.build import Basics
@@ -19,19 +19,25 @@ from sendryd.cli.opening import AUTHOR, CommandFailed, duration, with_store
 from sendryd.cli.options import Json
 from sendryd.cli.output import WRONG_USAGE, fail, print_json, print_line, print_table, say
 from sendryd.cli.queuereplies import replies
+from sendryd.cli.queuesuspend import resume, suspend, suspensions
 from sendryd.model.delivery import WAITING_STATES, DeliveryState
 from sendryd.model.event import Event
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, MessageId, format_id, parse_id
-from sendryd.model.message import MessageStatus
+from sendryd.model.message import MessageClass, MessageStatus
 from sendryd.model.moment import timestamp
 from sendryd.smtp.address import AddressError, normalise_domain
 from sendryd.store.base import EventFilter, QueuedDelivery, QueueFilter, TraceRequest
 
-app = typer.Typer(name="queue", no_args_is_help=True, help="List, explain, hold, release, retry and cancel deliveries.")
+app = typer.Typer(
+    name="queue",
+    no_args_is_help=True,
+    help="List, explain and change deliveries; stop destinations and accounts.",
+)
 
 app.command()(replies)
-app.command()(egress.suspend)
-app.command()(egress.resume)
+app.command()(suspend)
+app.command()(resume)
+app.command()(suspensions)
 app.command()(egress.addresses)
 
 STATES: Final = (*(status.value for status in MessageStatus), "held")
@@ -156,12 +162,14 @@ _DONE: Final = {
     DestinationChange.HOLD: "held",
     DestinationChange.RELEASE: "released",
     DestinationChange.CANCEL: "cancelled",
+    DestinationChange.BOUNCE: "returned",
 }
 _CHANGED_STATES: Final = {
     DestinationChange.TRY_NOW: frozenset({DeliveryState.QUEUED}),
     DestinationChange.HOLD: frozenset({DeliveryState.QUEUED}),
     DestinationChange.RELEASE: frozenset({DeliveryState.HELD}),
     DestinationChange.CANCEL: frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
+    DestinationChange.BOUNCE: frozenset({DeliveryState.QUEUED, DeliveryState.HELD}),
 }
 
 
@@ -220,7 +228,7 @@ def _change(change: DestinationChange, choice: Choice, *, is_agreed: bool, as_js
             change,
             replace(AUTHOR, account_id=message.account_id),
             target=format_id(MESSAGE_PREFIX, message.id),
-            action=EmailChange[change.name].value,
+            action=change.value.replace("queue.", "email."),
             reason=choice.reason,
         )
 
@@ -321,3 +329,52 @@ def cancel(
 ) -> None:
     """Cancel waiting and held deliveries; an attempt under way goes on."""
     _change(DestinationChange.CANCEL, Choice(target, domain, state, older_than, reason), is_agreed=yes, as_json=as_json)
+
+
+@app.command()
+def bounce(
+    target: OptionalTarget = None,
+    domain: Domain = None,
+    state: State = None,
+    older_than: OlderThan = None,
+    reason: Reason = "",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Return waiting and held deliveries as bounced, with the reason in their events; no address is suppressed."""
+    if not reason.strip():
+        raise typer.BadParameter("say why with --reason: the senders read it")
+    _change(DestinationChange.BOUNCE, Choice(target, domain, state, older_than, reason), is_agreed=yes, as_json=as_json)
+
+
+@app.command()
+def reprioritise(
+    priority: Annotated[MessageClass, typer.Argument(metavar="CLASS", help="transactional or bulk.")],
+    target: OptionalTarget = None,
+    domain: Domain = None,
+    older_than: OlderThan = None,
+    reason: Reason = "",
+    as_json: Json = False,
+) -> None:
+    """Give waiting and held deliveries another class, which decides whose turn it is."""
+    choice = Choice(target, domain, None, older_than, reason)
+    if choice.is_empty:
+        raise typer.BadParameter("name a message or a delivery, or choose with --domain or --older-than")
+    which, age = _filter_of(target) if target is not None else QueueFilter(), duration(older_than)
+
+    async def work(basics: Basics) -> int:
+        if target is not None and not await basics.store.list_queue(which, limit=1):
+            raise CommandFailed(f"there is no {target}")
+        created_before = basics.clock.now() - age if age is not None else None
+        chosen = replace(which, domain=domain.lower() if domain else None, created_before=created_before)
+        destinations = Destinations(basics.store, basics.audit, clock=basics.clock, ids=basics.ids)
+        try:
+            return await destinations.reprioritise(chosen, priority, AUTHOR, target=target or choice.words, reason=reason)
+        except BadField as error:
+            raise CommandFailed(str(error)) from None
+
+    count = with_store(work)
+    if as_json:
+        print_json({"count": count})
+    else:
+        say(f"{_count(count)} now of the class {priority.value}.")

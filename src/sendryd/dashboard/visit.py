@@ -38,6 +38,7 @@ from sendryd.intake.accept import Intake
 from sendryd.intake.notices import Notices
 from sendryd.model.ids import AccountId
 from sendryd.policy.rights import Right
+from sendryd.policy.shaping.rules import Rules
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.fence import Fences
@@ -109,6 +110,7 @@ class Needs:
     attention: Attention
     counts: Counts
     paths: frozenset[str]  # of all pages
+    rules: Callable[[], Rules]  # of shaping, as they are now
     settings: Callable[[], list[EffectiveSetting]]
 
 

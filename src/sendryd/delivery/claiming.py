@@ -1,6 +1,6 @@
 """Claiming: takes what is due from the database, as much of each lane as it can start soon.
 
-Reads and writes: `claim_deliveries`, the pauses and limits of destinations, the requests of operators to try a next hop at once.
+Reads and writes: `claim_deliveries`, the pauses and limits of destinations, suspended accounts, the requests of operators to try a next hop at once.
 Strategy: oldest due first; a domain that is busy or suspended is stepped over, so it cannot hold up the others. Where many claims wait, each domain
 has few claimed at once, so that all domains come into the line soon.
 When things fail: while outcomes cannot be stored nothing is claimed.
@@ -10,6 +10,7 @@ Limits: claims in memory, deliveries claimed at once.
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
+from sendryd.delivery.accountstops import AccountStops, StopStore
 from sendryd.delivery.grouping import group_claims
 from sendryd.delivery.lanes import WAITING_FACTOR, Lanes
 from sendryd.delivery.leases import HeldLeases
@@ -18,7 +19,7 @@ from sendryd.policy.throttle import new_lane
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.wakeup import Doorbell
-from sendryd.store.base import Claim, DeliveryStore, NextHopStore
+from sendryd.store.base import Claim, NextHopStore
 from sendryd.store.errors import StoreError
 
 MAX_WAITING: Final = 20_000  # claims in memory, waiting for a look-up or a place; 40 MB. The database keeps the others
@@ -30,7 +31,7 @@ POLL_INTERVAL: Final = 1.0  # seconds: changes by other processes are seen withi
 log = get_logger("delivery")
 
 
-class QueueOfNextHops(DeliveryStore, NextHopStore, Protocol):
+class QueueOfNextHops(StopStore, NextHopStore, Protocol):
     """What the scheduler needs of the store."""
 
 
@@ -62,6 +63,7 @@ class Claimer:
         self._has_smart_host = has_smart_host
         self._clock = clock
         self._wakeup = wakeup
+        self._stops = AccountStops(store, lanes, clock)
         self._next_look = 0.0  # monotonic seconds
         self._is_stopping = False
         self.may_be_due = True  # the database has, as far as is known, something that could be claimed if there were room
@@ -102,6 +104,8 @@ class Claimer:
             self._lanes.paused = paused
             log.info("destinations_paused", domains=sorted(paused))
             await self._pause()
+        if await self._stops.look(moment):
+            await self._pause()
         domains = await self._store.list_probes()
         if domains:
             self._lanes.end_suspensions(domains)
@@ -125,7 +129,8 @@ class Claimer:
         finally:
             self._leases.settle(lease)
         self.may_be_due = bool(claims or full)
-        for claim in group_claims(claims, is_one_hop=self._has_smart_host):
+        going = await self._stops.hold(claims)
+        for claim in group_claims(going, is_one_hop=self._has_smart_host):
             self.claimed += len(claim.deliveries)
             self._start(claim)
         return bool(claims)

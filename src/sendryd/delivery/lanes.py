@@ -95,6 +95,7 @@ class Lanes:
         self._lanes: dict[str, LaneState] = {}
         self.waiting = 0  # claims in all lanes that wait to be started
         self.paused: frozenset[str] = frozenset()  # domains that a person has paused; `ANY_DOMAIN`: all
+        self.suspended: frozenset[AccountId] = frozenset()  # accounts whose mail is held
         self.caps: Mapping[str, int] = {}  # the most sessions at once that a person allows, by domain
 
     def __len__(self) -> int:
@@ -150,6 +151,10 @@ class Lanes:
         """Whether a person has paused the domain, its site, or all mail."""
         return bool(self.paused) and (domain in self.paused or ANY_DOMAIN in self.paused or self.key_of(domain) in self.paused)
 
+    def is_stopped(self, claim: Claim) -> bool:
+        """Whether a person has stopped the claim's domain or account."""
+        return self.is_paused(claim.domain) or claim.message.account_id in self.suspended
+
     # The waiting claims.
 
     def enqueue(self, claim: Claim, held: Held | None) -> LaneState:
@@ -178,10 +183,10 @@ class Lanes:
         return state.ready.pop(0) if state.ready else state.waiting.take()
 
     def take_paused(self) -> list[tuple[Claim, Held | None]]:
-        """Takes the waiting claims of paused domains out of their lanes."""
+        """Takes the waiting claims of paused domains and suspended accounts out of their lanes."""
         taken = []
         for state in self._lanes.values():
-            taken += _take_out(state, lambda claim: self.is_paused(claim.domain))
+            taken += _take_out(state, self.is_stopped)
         self.waiting -= len(taken)
         return taken
 

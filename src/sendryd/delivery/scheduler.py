@@ -142,7 +142,7 @@ class Scheduler:
         """Room for a new message; None if the database has to keep it for the time being."""
         if self._is_stopping or self._worker.unrecorded:
             return None
-        if self._lanes.paused and any(self._lanes.is_paused(domain) for domain in domains):
+        if account_id in self._lanes.suspended or (self._lanes.paused and any(self._lanes.is_paused(domain) for domain in domains)):
             return None
         now = self._clock.monotonic()
         keys = self._lanes.keys(domains)

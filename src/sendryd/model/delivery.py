@@ -14,7 +14,7 @@ class DeliveryState(StrEnum):
     LEASED = "leased"  # a worker holds it: an attempt is starting or under way
     HELD = "held"  # stopped until it is released; `HoldReason` says why
     DELIVERED = "delivered"  # the next hop answered 250, or it is in the Test Inbox
-    BOUNCED = "bounced"  # refused permanently
+    BOUNCED = "bounced"  # refused permanently, or returned by an operator
     EXPIRED = "expired"  # older than the maximum queue age
     SUPPRESSED = "suppressed"  # the address is suppressed
     CANCELLED = "cancelled"  # stopped by the account or an operator
@@ -36,6 +36,7 @@ TRANSITIONS: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
         {
             DeliveryState.LEASED,
             DeliveryState.HELD,
+            DeliveryState.BOUNCED,
             DeliveryState.CANCELLED,
             DeliveryState.EXPIRED,
             DeliveryState.SUPPRESSED,
@@ -51,7 +52,7 @@ TRANSITIONS: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
             DeliveryState.SUPPRESSED,
         }
     ),
-    DeliveryState.HELD: frozenset({DeliveryState.QUEUED, DeliveryState.CANCELLED}),
+    DeliveryState.HELD: frozenset({DeliveryState.QUEUED, DeliveryState.BOUNCED, DeliveryState.CANCELLED}),
     DeliveryState.DELIVERED: frozenset({DeliveryState.BOUNCED}),  # a DSN after the next hop's 250
     DeliveryState.BOUNCED: frozenset(),
     DeliveryState.EXPIRED: frozenset(),

@@ -69,6 +69,7 @@ class Aggregate(StrEnum):
     SMTP_REFUSALS = auto()
     STATUSREPORTS = auto()
     SUPPRESSIONS = auto()
+    SUSPENSIONS = auto()
     TEMPLATES = auto()
     UNKNOWNREPLIES = auto()
     UNSUBSCRIBES = auto()

@@ -7,6 +7,7 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import DeliveryState, HoldReason
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, DomainId
+from sendryd.model.message import MessageClass
 from sendryd.store.base import (
     Claim,
     EventFilter,
@@ -209,3 +210,33 @@ async def test_an_operator_releases_what_is_held_for_any_reason(store: MailStore
     await store.hold_for_domain(gone.domain.id, NOW)
     assert await store.release_held(QueueFilter(domain="example.org"), HOUR_LATER) == 1
     assert await reasons(store) == {"user@example.org": None}
+
+
+async def test_waiting_mail_is_returned_with_an_event_and_nothing_is_suppressed(store: MailStore, samples: Samples) -> None:
+    new = samples.message(["a@one.test", "b@one.test", "c@two.test"])
+    await store.accept(new)
+    await store.hold(QueueFilter(delivery_id=new.deliveries[1].id), NOW)
+
+    def make_event(event_type: EventType, metadata: Metadata) -> NewEvent:
+        return samples.event(event_type, metadata)
+
+    assert await store.bounce(QueueFilter(domain="one.test"), LATER, make_event, metadata={"reason": "no"}) == 2
+    assert await store.bounce(QueueFilter(domain="one.test"), LATER, make_event, metadata={}) == 0
+    events = await store.list_events(ACCOUNT, replace(LIVE_EVENTS, type=EventType.BOUNCED), limit=10)
+    assert [(event.recipient, dict(event.metadata)) for event in events.items] == [
+        ("b@one.test", {"reason": "no"}),
+        ("a@one.test", {"reason": "no"}),
+    ]
+    assert [each.forward_path for each in await store.list_queue(QueueFilter())] == ["c@two.test"]
+
+
+async def test_waiting_mail_gets_another_class(store: MailStore, samples: Samples) -> None:
+    new = samples.message(["a@one.test", "b@two.test"], priority=MessageClass.BULK)
+    await store.accept(new)
+    await store.hold(QueueFilter(domain="two.test"), NOW)
+    assert await store.set_class(QueueFilter(), MessageClass.TRANSACTIONAL) == 2
+    assert await store.set_class(QueueFilter(), MessageClass.TRANSACTIONAL) == 0
+    await store.release_held(QueueFilter(), NOW)
+    claims = await claim(store, samples.lease())
+    assert {each.priority for each in claims} == {MessageClass.TRANSACTIONAL}
+    assert await store.set_class(QueueFilter(), MessageClass.BULK) == 0  # they are leased

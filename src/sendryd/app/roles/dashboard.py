@@ -22,8 +22,10 @@ from sendryd.dashboard.previews import Previews
 from sendryd.dashboard.remotepictures import TIMEOUT, RemotePictures
 from sendryd.dashboard.rendering import Pages
 from sendryd.dashboard.visit import EffectiveSetting, Needs
+from sendryd.delivery.rulefile import load_rules
 from sendryd.intake.notices import Notices
 from sendryd.policy.egress import write_pools
+from sendryd.policy.shaping.rules import Rules
 from sendryd.policy.weborigin import origin_of_page
 from sendryd.runtime.answers import Answers
 from sendryd.runtime.oidc import Client, Provider
@@ -92,6 +94,7 @@ def _needs(basics: Basics, running: Running, shared: Shared, smtp_port: int) -> 
         attention=attention,
         counts=Counts(attention, basics.store, basics.clock),
         paths=frozenset(page.path for page in PAGES),
+        rules=_rules(settings),
         settings=lambda: effective(settings),
     )
 
@@ -180,3 +183,14 @@ def effective(settings: Settings) -> list[EffectiveSetting]:
         source = "set" if name in settings.model_fields_set else "default"
         found.append(EffectiveSetting(name=f"{PREFIX}{name.upper()}", value=text, source=source, description=field.description or ""))
     return found
+
+
+def _rules(settings: Settings) -> Callable[[], Rules]:
+    """The shaping rules, read again when their file has changed."""
+    file = load_rules(settings.shaping_file)
+
+    def read() -> Rules:
+        file.reload_if_changed()
+        return file.rules
+
+    return read

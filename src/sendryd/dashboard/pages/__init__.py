@@ -27,6 +27,7 @@ from sendryd.dashboard.pages import (
     provider,
     queue,
     queue_all,
+    queue_operations,
     reports,
     savedviews,
     sendtest,
@@ -65,6 +66,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *passkeys.PAGES,
     *provider.PAGES,
     *queue_all.PAGES,  # before the path of a destination
+    *queue_operations.PAGES,
     *queue.PAGES,
     *reports.PAGES,
     *sendtest.PAGES,

@@ -11,7 +11,9 @@ from sendryd.accounts.account import Accounts
 from sendryd.accounts.alerting import Alerting, BadUrl
 from sendryd.accounts.audit import By
 from sendryd.dashboard.app import Page
+from sendryd.dashboard.engineview import site_views, stop_views
 from sendryd.dashboard.live import Source
+from sendryd.dashboard.pages.reports import SUMMED, sum_view
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.health.watch import QUICK_CHECKS
@@ -48,8 +50,16 @@ SCOPES: Final = {
     AlertScope.WRONG: "Only what stops mail until it is mended",
     AlertScope.EVERYTHING: "Everything that Home counts",
 }
-PARTS: Final = {"health-heading": "health_heading.html", "health-rows": "health_rows.html", "health-replies": "health_replies.html"}
+PARTS: Final = {
+    "health-heading": "health_heading.html",
+    "health-rows": "health_rows.html",
+    "health-engine": "health_engine.html",
+    "health-replies": "health_replies.html",
+}
 MAX_URL: Final = 2_000  # characters
+LATELY: Final = timedelta(days=1)  # of the sites that are listed
+MOST_LANES: Final = 500  # destinations that are looked at
+MOST_SITES: Final = 30
 MAX_TARGET: Final = 200  # characters of the audit
 REPLIES: Final = 30  # unknown ones that are listed; the command line has all
 
@@ -175,9 +185,24 @@ async def _read(visit: Visit) -> Mapping[str, object]:
         "at": moment_of(examined) if examined else None,
         "age": span(now - examined) if examined else "",
         "is_running": needs.watch.is_running,
+        **await _read_engine(visit, now),
         "replies": [_reply(each) for each in await needs.store.list_unknown_replies(limit=REPLIES)],
         "is_partial": bool(spans) and all(each.finding.check in QUICK_CHECKS for each in spans),
         "lengths": [(value, text) for value, (text, _) in SILENCES.items()],
+    }
+
+
+async def _read_engine(visit: Visit, now: datetime) -> Mapping[str, object]:
+    """Sites, what is stopped, and the reports of others."""
+    needs = visit.needs
+    store = needs.store
+    sums = await store.sum_domain_reports(visit.account_id, since=now - SUMMED)
+    return {
+        "sites": site_views(await store.list_lanes(since=now - LATELY, limit=MOST_LANES), needs.rules(), now)[:MOST_SITES],
+        "stops": stop_views(
+            await store.list_paused_destinations(), await store.list_suspended_accounts(), await store.list_egress_suspensions(), now
+        ),
+        "sums": [sum_view(each) for each in sums],
     }
 
 

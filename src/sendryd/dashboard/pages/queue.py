@@ -20,6 +20,7 @@ from sendryd.dashboard.live import Source
 from sendryd.dashboard.pages import bulk
 from sendryd.dashboard.snippets import schedule
 from sendryd.dashboard.statuses import SHAPES, StatusView, status_of_delivery
+from sendryd.dashboard.stopsview import stop_views
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.bulk import BulkChange, Selection
@@ -68,6 +69,9 @@ DID: Final[Mapping[str, str]] = {
     DestinationChange.HOLD.value: "held",
     DestinationChange.RELEASE.value: "released",
     DestinationChange.CANCEL.value: "cancelled",
+    DestinationChange.BOUNCE.value: "returned",
+    "class.bulk": "in the class bulk now",
+    "class.transactional": "in the class transactional now",
 }
 
 
@@ -146,6 +150,7 @@ async def _read(visit: Visit) -> Mapping[str, object]:
         "rows": [await _destination(visit, each, now, around) for each in found[:MOST]],
         "quiet": [_quiet(each, now) for each in around.paused if each.domain not in {*named, ANY_DOMAIN}],
         "pause_of_all": next((_quiet(each, now) for each in around.paused if each.domain == ANY_DOMAIN), None),
+        "stops": stop_views(await store.list_suspended_accounts(), visit.account_id, now, sees_everything=visit.me.may(Right.OPERATE)),
         "has_more": len(found) > MOST,
         "last_left": "" if found else await _last_left(visit, now),
         "heading": _heading(found),
@@ -235,7 +240,9 @@ async def pause(visit: Visit) -> Response:
     if visit.fields.get("for", "") not in LENGTHS:
         return visit.show("missing.html", "missing", {}, status=404)
     length = LENGTHS[visit.fields.get("for", "")]
-    await _destinations(visit).pause(domain, visit.author, name=visit.me.signed_in.person.name, length=length)
+    await _destinations(visit).pause(
+        domain, visit.author, name=visit.me.signed_in.person.name, length=length, reason=visit.fields.get("reason", "")
+    )
     return _back(visit, domain, "")
 
 

@@ -79,7 +79,7 @@ async def show(visit: Visit) -> Response:
     """`GET /reports?domain=…&topic=…&before=…`."""
     domain = visit.query("domain").strip().lower()[:_MAX_DOMAIN]
     sums = await visit.needs.store.sum_domain_reports(visit.account_id, since=visit.needs.clock.now() - SUMMED)
-    values = {**await _list(visit, domain, "/reports"), "sums": [_sum(each) for each in sums]}
+    values = {**await _list(visit, domain, "/reports"), "sums": [sum_view(each) for each in sums]}
     return visit.show("reports.html", "reports", values)
 
 
@@ -90,7 +90,7 @@ async def show_of_domain(visit: Visit, domain: SendingDomain) -> Response:
     values = {
         **await _list(visit, domain.name, path),
         **frame(domain, "/reports"),
-        "sums": [_sum(each) for each in sums if each.domain == domain.name],
+        "sums": [sum_view(each) for each in sums if each.domain == domain.name],
         "said": "",
         "fault": "",
     }
@@ -144,7 +144,8 @@ def _row(topic: ReportTopic, row: ReportRow) -> RowView:
     return RowView(_figure(row.number), tone, shape, word, row.source, details)
 
 
-def _sum(found: ReportSum) -> SumView:
+def sum_view(found: ReportSum) -> SumView:
+    """The view of the reports of one topic about one domain."""
     tone, shape, words = _judge(found.topic, found.good, found.bad)
     reports = f"{found.reports:,} {'report' if found.reports == 1 else 'reports'}"
     path = f"/reports?{urlencode({'domain': found.domain, 'topic': found.topic.value})}"

@@ -48,8 +48,10 @@ def _queued(facts: Facts) -> Explanation:
         return Explanation(Tone.BAD, sentence, "Report it with the id; then try it again.", (Action.REPORT, Action.TRY_NOW))
     if facts.lane.paused_by:
         until = f" until {clock(facts.lane.paused_until, facts.now)}" if facts.lane.paused_until else ""
-        what = "All mail" if facts.lane.is_all_paused else f"Mail to {receiver(facts.domain)}"
-        return Explanation(Tone.HOLD, f"{what} is paused by {facts.lane.paused_by}{until}.", actions=(Action.RESUME,))
+        why = f': "{facts.lane.paused_why}"' if facts.lane.paused_why else "."
+        destination = f"the site {facts.lane.paused_site}" if facts.lane.paused_site else receiver(facts.domain)
+        what = "All mail" if facts.lane.is_all_paused else f"Mail to {destination}"
+        return Explanation(Tone.HOLD, f"{what} is paused by {facts.lane.paused_by}{until}{why}", actions=(Action.RESUME,))
     if facts.scheduled_at is not None and facts.scheduled_at > facts.now:
         sentence = f"Waits for its time: {clock(facts.scheduled_at, facts.now)}, in {span(facts.scheduled_at - facts.now)}."
         return Explanation(Tone.GO, sentence, actions=(Action.CHANGE_TIME, Action.SEND_NOW, Action.CANCEL))
@@ -122,6 +124,8 @@ def _bounced(facts: Facts) -> Explanation:
     facts = replace(facts, retries_left=False)
     if facts.last is None:
         return Explanation(Tone.BAD, f"{receiver(facts.domain)} refused the mail.")
+    if facts.last.was_returned:
+        return Explanation(Tone.OFF, f"{facts.last.reply}.", actions=(Action.SEND_AGAIN,))
     cause = explain_attempt(facts, facts.last)
     if facts.delivered_at is None:
         return cause

@@ -22,6 +22,7 @@ class Attempt:
     policy: str = ""  # the rule of encryption that was not met: `mta-sts`, `dane`, `enforced`
     at_login: bool = False  # the smart host refused our credentials
     waits: bool = False  # no server was asked: `reply` says what of ours the mail waits for
+    was_returned: bool = False  # a person returned the mail: `reply` says who and why
     is_in_doubt: bool = False  # the connection broke after the whole message had been sent
 
 
@@ -33,6 +34,8 @@ class Lane:
     per_minute: float = 0.0  # measured rate; 0 if unknown
     paused_by: str = ""  # the person who paused it; empty if it is not paused
     paused_until: datetime | None = None
+    paused_site: str = ""  # the name of the site, if that is paused and not the domain alone
+    paused_why: str = ""  # the person's words
     is_all_paused: bool = False  # the mail to all other destinations, too
     host: str = ""  # of the latest session; empty if none is known
     rule: str = ""  # the shaping rule that suspends or limits the site for what its servers said

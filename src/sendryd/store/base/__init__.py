@@ -41,6 +41,7 @@ from sendryd.store.base.reports import MAX_OFFSETS, ApiRequestFilter, ReportFilt
 from sendryd.store.base.search import Hits, IndexState, SearchStore
 from sendryd.store.base.spool import SpoolReport
 from sendryd.store.base.statusreports import DueReport, StatusReportStore
+from sendryd.store.base.suspensions import SuspendedAccount, SuspensionStore
 from sendryd.store.base.templates import TemplateStore
 from sendryd.store.base.traces import TraceRequest, TraceStore
 from sendryd.store.base.unknownreplies import UnknownReplyStore
@@ -141,6 +142,8 @@ __all__ = [
     "StatusReportStore",
     "Store",
     "StoredStsPolicy",
+    "SuspendedAccount",
+    "SuspensionStore",
     "TemplateStore",
     "TraceRequest",
     "TraceStore",
@@ -170,6 +173,7 @@ class MailStore(
     LateStore,
     StatusReportStore,
     UnknownReplyStore,
+    SuspensionStore,
     Protocol,
 ):
     """The store of accepting and delivering mail."""

@@ -21,6 +21,7 @@ class PausedDestination:
     by: str  # who paused it: a person's name
     since: datetime
     until: datetime | None = None  # None: until somebody lets it go on
+    reason: str = ""
 
     def is_over(self, now: datetime) -> bool:
         """Whether it has ended by itself."""
@@ -95,7 +96,7 @@ class NextHopStore(Protocol):
         """Deletes the probe requests of these domains."""
         ...
 
-    async def pause_destination(self, domain: str, *, by: str, now: datetime, until: datetime | None = None) -> bool:
+    async def pause_destination(self, domain: str, *, by: str, now: datetime, until: datetime | None = None, reason: str = "") -> bool:
         """Stops mail to a domain, until a moment or until it is resumed. Durable. False if it was paused before, which stays as it is."""
         ...
 

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from sendryd.model.delivery import DeliveryState, HoldReason
+from sendryd.model.event import Metadata
 from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
-from sendryd.model.message import Message
+from sendryd.model.message import Message, MessageClass
 from sendryd.store.base.events import EventMaker
 from sendryd.store.base.paging import Page
 
@@ -19,6 +20,7 @@ class HeldBy:
     by: str  # the person's name
     since: datetime
     why: str = ""  # the person's words
+    is_suspended: bool = False  # by the suspension of its account, whose end releases it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class QueueFilter:
     delivery_id: DeliveryId | None = None
     account_id: AccountId | None = None
     reply_begins: str | None = None  # the first words of the last reply
+    is_suspended: bool = False  # only those that a suspension of their account holds
 
     @property
     def names_one(self) -> bool:
@@ -137,6 +140,16 @@ class QueueStore(Protocol):
 
     async def cancel(self, which: QueueFilter, now: datetime, make_event: EventMaker) -> int:
         """Cancels queued and held deliveries, with an event each. Returns how many; leased ones stay."""
+        ...
+
+    async def bounce(self, which: QueueFilter, now: datetime, make_event: EventMaker, *, metadata: Metadata) -> int:
+        """Returns queued and held deliveries as bounced, with an event each that has this metadata. Nothing is suppressed. Returns how many;
+        leased ones stay.
+        """
+        ...
+
+    async def set_class(self, which: QueueFilter, priority: MessageClass) -> int:
+        """Gives queued and held deliveries another class. Returns how many; leased ones stay."""
         ...
 
     async def cancel_message(self, account_id: AccountId, message_id: MessageId, now: datetime, make_event: EventMaker) -> None:

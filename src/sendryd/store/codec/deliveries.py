@@ -129,14 +129,15 @@ def read_due_report(row: Row) -> DueReport:
 
 def hold_note(held: HeldBy) -> str:
     """Who holds a delivery, as stored."""
-    return to_json({"by": held.by, "since": to_ms(held.since), "why": held.why})
+    mark = {"suspended": True} if held.is_suspended else {}
+    return to_json({"by": held.by, "since": to_ms(held.since), "why": held.why, **mark})
 
 
 def _held_by(stored: str | None) -> HeldBy | None:
     if stored is None:
         return None
     found = read_object(stored)
-    return HeldBy(by=str(found["by"]), since=from_ms(found["since"]), why=str(found["why"]))
+    return HeldBy(by=str(found["by"]), since=from_ms(found["since"]), why=str(found["why"]), is_suspended=found.get("suspended") is True)
 
 
 @row_of(DELIVERY_PREFIX)

@@ -63,9 +63,9 @@ class MemoryNextHops:
     async def clear_probes(self, domains: Sequence[str]) -> None:
         self._probes.difference_update(domains)
 
-    async def pause_destination(self, domain: str, *, by: str, now: datetime, until: datetime | None = None) -> bool:
+    async def pause_destination(self, domain: str, *, by: str, now: datetime, until: datetime | None = None, reason: str = "") -> bool:
         is_new = domain not in self._paused
-        self._paused.setdefault(domain, PausedDestination(domain=domain, by=by, since=now, until=until))
+        self._paused.setdefault(domain, PausedDestination(domain=domain, by=by, since=now, until=until, reason=reason))
         return is_new
 
     async def resume_destination(self, domain: str) -> bool:

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from sendryd.model.apikey import KeyMode
 from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
-from sendryd.model.event import EventType
+from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
+from sendryd.model.message import MessageClass
 from sendryd.policy.smarthost import domain_of
 from sendryd.store.base import (
     EventMaker,
@@ -38,6 +39,7 @@ class MemoryQueue(MemoryMail):
             and (which.message_ids is None or each.message.id in which.message_ids)
             and which.delivery_id in {None, each.new.id}
             and which.has_attempts in {None, each.attempts > 0}
+            and (not which.is_suspended or (each.held_by is not None and each.held_by.is_suspended))
             and (which.created_before is None or each.message.waits_since < which.created_before)
             and (which.reply_begins is None or each.last_reply.startswith(which.reply_begins))
         ]
@@ -120,6 +122,20 @@ class MemoryQueue(MemoryMail):
     async def cancel(self, which: QueueFilter, now: datetime, make_event: EventMaker) -> int:
         states = (DeliveryState.QUEUED, DeliveryState.HELD)
         return sum(self._move_all(which, state, DeliveryState.CANCELLED, now, make_event) for state in states)
+
+    async def bounce(self, which: QueueFilter, now: datetime, make_event: EventMaker, *, metadata: Metadata) -> int:
+        found = [each for each in self._matching(which) if each.state in {DeliveryState.QUEUED, DeliveryState.HELD}]
+        for delivery in found:
+            delivery.move(DeliveryState.BOUNCED)
+            self._add_events(delivery, [make_event(EventType.BOUNCED, metadata)], now)
+        return len(found)
+
+    async def set_class(self, which: QueueFilter, priority: MessageClass) -> int:
+        states = {DeliveryState.QUEUED, DeliveryState.HELD}
+        found = [each for each in self._matching(which) if each.state in states and each.priority is not priority]
+        for delivery in found:
+            delivery.priority = priority
+        return len(found)
 
     async def cancel_message(self, account_id: AccountId, message_id: MessageId, now: datetime, make_event: EventMaker) -> None:
         for delivery in self._untried(account_id, message_id):

@@ -8,6 +8,7 @@ from sendryd.store.memory.late import MemoryLate
 from sendryd.store.memory.queue import MemoryQueue
 from sendryd.store.memory.reading import MemoryReading
 from sendryd.store.memory.statusreports import MemoryStatusReports
+from sendryd.store.memory.suspensions import MemorySuspensions
 from sendryd.store.memory.unknownreplies import MemoryUnknownReplies
 from sendryd.store.memory.upkeep import MemoryUpkeep
 
@@ -22,6 +23,7 @@ class MemoryStore(
     MemoryUpkeep,
     MemoryLate,
     MemoryStatusReports,
+    MemorySuspensions,
     MemoryUnknownReplies,
 ):
     """`MailStore` without a disk."""

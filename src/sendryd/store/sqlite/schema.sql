@@ -210,9 +210,9 @@ CREATE INDEX delivery_ended ON delivery (state, message_id) WHERE state IN ('bou
 
 CREATE TRIGGER delivery_moves BEFORE UPDATE OF state ON delivery
 WHEN NOT CASE OLD.state
-    WHEN 'queued' THEN NEW.state IN ('queued', 'leased', 'held', 'cancelled', 'expired', 'suppressed')
+    WHEN 'queued' THEN NEW.state IN ('queued', 'leased', 'held', 'bounced', 'cancelled', 'expired', 'suppressed')
     WHEN 'leased' THEN NEW.state IN ('leased', 'queued', 'held', 'delivered', 'bounced', 'expired', 'suppressed')
-    WHEN 'held' THEN NEW.state IN ('held', 'queued', 'cancelled')
+    WHEN 'held' THEN NEW.state IN ('held', 'queued', 'bounced', 'cancelled')
     WHEN 'delivered' THEN NEW.state IN ('delivered', 'bounced')
     ELSE NEW.state = OLD.state
 END
@@ -627,7 +627,8 @@ CREATE TABLE paused_destination (
     domain    TEXT PRIMARY KEY,
     paused_by TEXT NOT NULL,
     paused_at INTEGER NOT NULL,
-    ends_at   INTEGER  -- then mail goes on by itself; NULL: when somebody says so
+    ends_at   INTEGER, -- then mail goes on by itself; NULL: when somebody says so
+    reason    TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 
 -- The most sessions at once that a person allows with a destination, below the limit that the delivery engine finds by itself.
@@ -804,3 +805,12 @@ CREATE TABLE unknown_reply (
     first_at INTEGER NOT NULL,
     last_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Accounts whose mail is held, as soon as it is due.
+CREATE TABLE suspended_account (
+    account_id   INTEGER PRIMARY KEY,
+    suspended_by TEXT NOT NULL,
+    suspended_at INTEGER NOT NULL,
+    ends_at      INTEGER,  -- then its mail goes on by itself; NULL: when somebody says so
+    reason       TEXT NOT NULL
+) STRICT;

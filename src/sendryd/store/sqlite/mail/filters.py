@@ -132,6 +132,8 @@ def queue_conditions(which: QueueFilter) -> Conditions:
         conditions.add("d.created_at < :created_before", created_before=to_ms(which.created_before))
     if which.reply_begins is not None:
         conditions.add("substr(d.last_reply, 1, length(:reply_begins)) = :reply_begins", reply_begins=which.reply_begins)
+    if which.is_suspended:
+        conditions.add("CASE WHEN json_valid(d.hold_note) THEN d.hold_note ->> 'suspended' END = 1")
     return conditions
 
 

@@ -76,8 +76,8 @@ class NextHops:
     async def clear_probes(self, domains: Sequence[str]) -> None:
         await self._database.change(SQL["delete_probes"], domains=to_json(domains))
 
-    async def pause_destination(self, domain: str, *, by: str, now: datetime, until: datetime | None = None) -> bool:
-        values = {"domain": domain, "paused_by": by, "paused_at": to_ms(now), "ends_at": to_ms_or_none(until)}
+    async def pause_destination(self, domain: str, *, by: str, now: datetime, until: datetime | None = None, reason: str = "") -> bool:
+        values = {"domain": domain, "paused_by": by, "paused_at": to_ms(now), "ends_at": to_ms_or_none(until), "reason": reason}
         return bool(await self._database.change(SQL["pause_destination"], **values))
 
     async def resume_destination(self, domain: str) -> bool:
@@ -92,7 +92,11 @@ class NextHops:
         rows = self._database.fetch_rows(SQL["list_paused_destinations"])
         return [
             PausedDestination(
-                domain=row["domain"], by=row["paused_by"], since=from_ms(row["paused_at"]), until=from_ms_or_none(row["ends_at"])
+                domain=row["domain"],
+                by=row["paused_by"],
+                since=from_ms(row["paused_at"]),
+                until=from_ms_or_none(row["ends_at"]),
+                reason=row["reason"],
             )
             for row in rows
         ]

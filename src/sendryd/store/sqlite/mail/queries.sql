@@ -370,6 +370,11 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND state = :before
 RETURNING id, message_id, forward_path, (SELECT account_id FROM message WHERE message.id = message_id) AS account_id,
           (SELECT mode FROM message WHERE message.id = message_id) AS mode;
 
+-- name: set_class
+-- Gives waiting deliveries another class.
+UPDATE delivery NOT INDEXED SET class = :after
+WHERE id IN (SELECT value FROM json_each(:ids)) AND state IN ('queued', 'held') AND class <> :after;
+
 -- name: list_queue
 -- Deliveries with their messages, newest first.
 SELECT {message:m}, {queued_delivery:d:delivery_} FROM delivery d JOIN message m ON m.id = d.message_id
@@ -680,12 +685,12 @@ DELETE FROM probe WHERE domain IN (SELECT value FROM json_each(:domains));
 
 -- name: pause_destination
 -- Stops mail to a domain; who did it first keeps standing there.
-INSERT INTO paused_destination (domain, paused_by, paused_at, ends_at) VALUES (:domain, :paused_by, :paused_at, :ends_at)
+INSERT INTO paused_destination (domain, paused_by, paused_at, ends_at, reason) VALUES (:domain, :paused_by, :paused_at, :ends_at, :reason)
 ON CONFLICT (domain) DO NOTHING;
 
 -- name: list_paused_destinations
 -- Domains that get no mail until somebody lets it go on.
-SELECT domain, paused_by, paused_at, ends_at FROM paused_destination ORDER BY domain;
+SELECT domain, paused_by, paused_at, ends_at, reason FROM paused_destination ORDER BY domain;
 
 -- name: resume_destination
 -- Lets mail to a domain go on.
@@ -832,3 +837,20 @@ UPDATE trace SET sessions = sessions - 1 WHERE domain = :domain;
 -- name: delete_done_traces
 -- Deletes requests for transcripts with no session left.
 DELETE FROM trace WHERE sessions <= 0;
+
+-- name: suspend_account
+-- Suspends an account, unless it is suspended.
+INSERT INTO suspended_account (account_id, suspended_by, suspended_at, ends_at, reason)
+VALUES (:account_id, :suspended_by, :suspended_at, :ends_at, :reason) ON CONFLICT (account_id) DO NOTHING;
+
+-- name: list_suspended_accounts
+-- The suspended accounts. There are few.
+SELECT account_id, suspended_by, suspended_at, ends_at, reason FROM suspended_account ORDER BY account_id;
+
+-- name: end_suspension
+-- Lets a suspension be over.
+UPDATE suspended_account SET ends_at = :moment WHERE account_id = :account_id;
+
+-- name: forget_suspension
+-- Deletes a suspension.
+DELETE FROM suspended_account WHERE account_id = :account_id;

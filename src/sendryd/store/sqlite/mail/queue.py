@@ -9,8 +9,9 @@ from typing import Any, Final
 import apsw
 
 from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
-from sendryd.model.event import EventType
+from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import DELIVERY_PREFIX, AccountId, DeliveryId, DomainId, MessageId
+from sendryd.model.message import MessageClass
 from sendryd.policy.smarthost import domain_of
 from sendryd.store.base import EventMaker, HeldBy, Page, QueuedDelivery, QueueFilter, WaitingDestination
 from sendryd.store.codec.deliveries import hold_note, read_destination, read_queued, read_waiting
@@ -122,6 +123,21 @@ class Queue:
         for state in (DeliveryState.QUEUED, DeliveryState.HELD):
             states = (state, DeliveryState.CANCELLED)
             count += await move(self._database, await self._find(which, state), states, now, (make_event, EventType.CANCELLED, {}))
+        return count
+
+    async def bounce(self, which: QueueFilter, now: datetime, make_event: EventMaker, *, metadata: Metadata) -> int:
+        count = 0
+        for state in (DeliveryState.QUEUED, DeliveryState.HELD):
+            states = (state, DeliveryState.BOUNCED)
+            count += await move(self._database, await self._find(which, state), states, now, (make_event, EventType.BOUNCED, metadata))
+        return count
+
+    async def set_class(self, which: QueueFilter, priority: MessageClass) -> int:
+        numbers = [number for state in (DeliveryState.QUEUED, DeliveryState.HELD) for number in await self._find(which, state)]
+        count, size = 0, self._database.sizes.step
+        for start in range(0, len(numbers), size):
+            some = to_json(numbers[start : start + size])
+            count += await self._database.change(SQL["set_class"], ids=some, after=priority.value)
         return count
 
     async def cancel_message(self, account_id: AccountId, message_id: MessageId, now: datetime, make_event: EventMaker) -> None:
