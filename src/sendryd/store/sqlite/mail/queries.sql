@@ -441,11 +441,12 @@ WHERE message.id IN (SELECT message_id FROM delivery WHERE state = 'queued') AND
 ORDER BY delivery.id;
 
 -- name: list_waiting_of_sending_domain
--- Live waiting deliveries of a sending domain.
-SELECT delivery.id, delivery.forward_path, delivery.domain FROM message CROSS JOIN delivery ON delivery.message_id = message.id
-WHERE message.id IN (SELECT message_id FROM delivery WHERE state IN ('queued', 'leased', 'held'))
-  AND message.signing_domain_id = :domain_id AND message.mode = 'live' AND delivery.state IN ('queued', 'leased', 'held')
-ORDER BY delivery.id;
+-- Live waiting deliveries of a sending domain, from an id on, that a change of its smart host moves. Read along the primary key: one pass in parts.
+SELECT delivery.id, delivery.forward_path, delivery.domain FROM delivery NOT INDEXED CROSS JOIN message ON message.id = delivery.message_id
+WHERE delivery.id > :after AND delivery.state IN ('queued', 'leased', 'held')
+  AND CASE WHEN :lane IS NULL THEN instr(delivery.domain, ':') > 0 ELSE delivery.domain <> :lane END
+  AND message.signing_domain_id = :domain_id AND message.mode = 'live'
+ORDER BY delivery.id LIMIT :limit;
 
 -- name: list_some_waiting_of_sending_domain
 -- Those of these deliveries that are live, wait and are of a sending domain.

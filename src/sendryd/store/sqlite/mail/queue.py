@@ -95,23 +95,31 @@ class Queue:
         return await move(self._database, numbers, (DeliveryState.HELD, DeliveryState.QUEUED), now)
 
     async def reroute(self, domain_id: DomainId, lane: str | None, delivery_ids: Sequence[DeliveryId] | None = None) -> int:
-        if delivery_ids is None:
-            rows = await self._database.read_rows(SQL["list_waiting_of_sending_domain"], domain_id=domain_id)
-        else:
-            ids = to_json(list(delivery_ids))
-            rows = await self._database.read_rows(SQL["list_some_waiting_of_sending_domain"], ids=ids, domain_id=domain_id)
-        moves = [(row["id"], domain) for row in rows if (domain := domain_of(row["forward_path"], lane)) != row["domain"]]
-        moved = 0
-        for start in range(0, len(moves), REROUTED_AT_ONCE):
-            part = moves[start : start + REROUTED_AT_ONCE]
+        moved, after = 0, 0
+        while True:
+            rows = await self._read_rerouted(domain_id, lane, delivery_ids, after)
+            moves = [(row["id"], domain) for row in rows if (domain := domain_of(row["forward_path"], lane)) != row["domain"]]
 
-            def action(connection: apsw.Connection, _batch: object, part: Sequence[tuple[int, str]] = part) -> int:
-                return sum(change(connection, SQL["reroute_delivery"], id=number, domain=domain) for number, domain in part)
+            def action(connection: apsw.Connection, _batch: object, moves: Sequence[tuple[int, str]] = tuple(moves)) -> int:
+                return sum(change(connection, SQL["reroute_delivery"], id=number, domain=domain) for number, domain in moves)
 
-            moved += await self._database.write(action)
+            if moves:
+                moved += await self._database.write(action)
+            if delivery_ids is not None or len(rows) < REROUTED_AT_ONCE:
+                break
+            after = rows[-1]["id"]
         if moved:
             self._scan.restart()
         return moved
+
+    async def _read_rerouted(
+        self, domain_id: DomainId, lane: str | None, delivery_ids: Sequence[DeliveryId] | None, after: int
+    ) -> Sequence[Row]:
+        if delivery_ids is not None:
+            ids = to_json(list(delivery_ids))
+            return await self._database.read_rows(SQL["list_some_waiting_of_sending_domain"], ids=ids, domain_id=domain_id)
+        values = {"domain_id": domain_id, "lane": lane, "after": after, "limit": REROUTED_AT_ONCE}
+        return await self._database.read_rows(SQL["list_waiting_of_sending_domain"], **values)
 
     async def retry(self, which: QueueFilter, now: datetime) -> int:
         states = (DeliveryState.QUEUED, DeliveryState.QUEUED)
