@@ -110,6 +110,7 @@ def fill(world: World, owner: Browser) -> dict[str, list[str]]:
             f"/emails/{emails['gone']}",
         ],
         "/queue/{domain}": [f"/queue/{RECIPIENT_DOMAIN}", "/queue/never.example"],
+        "/log/smtp": ["/log/smtp", "/log/smtp?block=192.0.2.7"],
         "/suppressions": ["/suppressions", f"/suppressions?q={quote(NASTY_ADDRESS)}"],
         "/templates/{id}": [template],
         "/webhooks/{id}": [f"/webhooks/{hook}", f"/webhooks/{hook}?open={told}", f"/webhooks/{hook}?show=waiting&code=200"],

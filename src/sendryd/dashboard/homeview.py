@@ -138,7 +138,7 @@ def figures(
     return (
         Figure(name="Waiting", text=f"{waiting:,}", note=f"oldest {span(now - since)}" if waiting and since else "nothing waits"),
         Figure(name="Sending now", text=f"{sending:,}", note=f"to {count(busy, 'destination', 'destinations')}" if busy else "idle"),
-        Figure(name="Delivered, last hour", text=f"{delivered:,}", note=f"{delivered / 3600:.1f} a second" if delivered >= 360 else ""),
+        Figure(name="Delivered, last hour", text=f"{delivered:,}", note=_pace(delivered)),
         Figure(
             name="Time to deliver",
             text=_seconds(median)[0],
@@ -185,6 +185,13 @@ def _seconds(value: float | None) -> tuple[str, str]:
         return f"{value:.1f}", "s"
     number, _, unit = span(timedelta(seconds=value)).partition(" ")
     return number, unit
+
+
+def _pace(hourly: int) -> str:
+    """How fast so much in an hour is. Empty for what comes singly."""
+    if hourly >= 360:
+        return f"{hourly / 3600:.1f} a second"
+    return f"{hourly / 60:.1f} a minute" if hourly >= 60 else ""
 
 
 def _level(value: float, line: float, limit: float) -> str:

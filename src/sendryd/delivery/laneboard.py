@@ -139,13 +139,13 @@ class LaneBoard:
             and abs(suspended_until - written.suspended_until) < timedelta(seconds=1)
         ):
             suspended_until = written.suspended_until  # the same moment, computed from another one
-        effect = self._lanes.effect_of(lane_key)
+        effect, limit = self._lanes.effect_of(lane_key), self._lanes.limit(state, of=key)
         return LaneSnapshot(
             next_hop=key,
             at=moment,
             sending=state.busy,
-            limit=self._lanes.limit(state),
-            cause=_cause(state.lane, self._lanes.limit(state)),
+            limit=limit,
+            cause=_cause(state.lane, limit),
             per_minute=known.per_minute(now),
             suspended_until=suspended_until,
             last_success=known.last_success,

@@ -130,15 +130,15 @@ class Lanes:
         """All of them."""
         return list(self._lanes.values())
 
-    def limit(self, state: LaneState) -> int:
+    def limit(self, state: LaneState, *, of: str = "") -> int:
         """Sessions that the lane may have at once: what it has earned, or the fewer that the rules or a person allow. A limit of a person for
-        one domain limits its site.
+        one domain limits its site. `of` is a domain of the lane that has no mail in it now.
         """
         limits = [state.lane.limit]
         if (ruled := self._shaper.limits(state.key).connections) is not None:
             limits.append(ruled)
         if self.caps:
-            limits += [number for name, number in self.caps.items() if name == state.key or name in state.domains]
+            limits += [number for name, number in self.caps.items() if name in {state.key, of} or name in state.domains]
         return min(limits)
 
     def use_rules(self) -> None:
