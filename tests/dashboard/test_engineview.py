@@ -1,11 +1,14 @@
 """Sites with their rules, and what is stopped."""
 
 from datetime import timedelta
+from typing import Any
 
+from sendryd.accounts.siteboard import SiteView as Site
 from sendryd.dashboard.engineview import limits_text, site_views, stop_views
 from sendryd.model.ids import AccountId
-from sendryd.model.lane import LaneSnapshot
+from sendryd.model.lane import LimitCause
 from sendryd.policy.routing import ANY_DOMAIN
+from sendryd.policy.shaping.effects import Effect
 from sendryd.policy.shaping.limits import Limits, Rate
 from sendryd.policy.shaping.rules import read_rules
 from sendryd.store.base import EgressKind, EgressSuspension, PausedDestination, SuspendedAccount
@@ -14,25 +17,35 @@ from sendryd.testing.samples import NOW
 RULES = read_rules('[provider.google]\nmx = [".google.com"]\nconnections = 5\nmessage_rate = "100/m"\ntls = "required"\n')
 
 
-def lane(domain: str, site: str = "", *, sending: int = 0, per_minute: int = 0, minutes: float | None = None) -> LaneSnapshot:
-    return LaneSnapshot(
-        next_hop=domain,
-        at=NOW,
-        sending=sending,
-        limit=5,
-        per_minute=per_minute,
-        suspended_until=None if minutes is None else NOW + timedelta(minutes=minutes),
-        last_success=None,
-        last_reply="",
-        servers=(),
-        site=site,
-    )
+def site(name: str, *domains: str, **changes: Any) -> Site:
+    usual: dict[str, Any] = {
+        "name": name,
+        "domains": domains,
+        "sending": 0,
+        "limit": 5,
+        "cause": LimitCause.WINDOW,
+        "per_minute": 0,
+        "suspended_until": None,
+        "effects": (),
+        "paused": None,
+        "limited": None,
+    }
+    return Site(**{**usual, **changes})
 
 
 def test_domains_of_one_site_are_one_line_with_its_rules() -> None:
-    names = ["a.test", "b.test", "c.test", "d.test"]
-    lanes = [lane(name, "google", sending=2, per_minute=30, minutes=5) for name in names]
-    google, own = site_views([lane("own.test"), *lanes, lane(ANY_DOMAIN)], RULES, NOW)
+    until = NOW + timedelta(minutes=5)
+    effect = Effect(
+        site="google",
+        rule="google/1",
+        reply="421 4.7.28 Slow down",
+        began_at=NOW,
+        ends_at=until,
+        suspends=False,
+        limits=Limits(message_rate=Rate(10, 60)),
+    )
+    busy = site("google", "a.test", "b.test", "c.test", "d.test", sending=2, per_minute=30, suspended_until=until, effects=(effect,))
+    google, own = site_views([busy, site("own.test", "own.test"), site(ANY_DOMAIN)], RULES)
     assert (google.name, google.domains, google.sending, google.rate) == (
         "google",
         "a.test, b.test, c.test and 1 more",
@@ -41,9 +54,10 @@ def test_domains_of_one_site_are_one_line_with_its_rules() -> None:
     )
     assert google.suspended_until is not None
     assert google.rules == "5 sessions at once, 100 messages in each, 100 messages in 1 minute, only encrypted"
+    assert [(each.rule, each.text, each.reply) for each in google.effects] == [
+        ("google/1", "10 messages in 1 minute", "421 4.7.28 Slow down")
+    ]
     assert (own.name, own.domains, own.rate, own.is_ruled, google.is_ruled) == ("own.test", "own.test", "", False, True)
-    (old,) = site_views([lane("x.test", per_minute=9, minutes=-1)], RULES, NOW + timedelta(hours=1))
-    assert (old.rate, old.suspended_until) == ("", None)
 
 
 def test_limits_in_words() -> None:

@@ -1,22 +1,31 @@
 """The delivery engine on the page Health: sites with the rules that hold for them, and what people have stopped, until when. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
+from sendryd.accounts.siteboard import SiteView as Site
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.model.ids import ORGANIZATION_PREFIX, format_id
-from sendryd.model.lane import LaneSnapshot
 from sendryd.policy.routing import ANY_DOMAIN
 from sendryd.policy.shaping.limits import Limits
 from sendryd.policy.shaping.rules import Rules
 from sendryd.store.base import EgressSuspension, PausedDestination, SuspendedAccount
 
-STALE: Final = timedelta(minutes=2)  # after which a rate that was not written again says nothing
 MAX_DOMAINS: Final = 3  # of a site that are named
 ALL: Final = "All mail"
+
+
+@dataclass(frozen=True, slots=True)
+class EffectView:
+    """A rule that a reply has brought into force."""
+
+    rule: str
+    text: str
+    reply: str
+    until: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,7 @@ class SiteView:
     suspended_until: Moment | None
     rules: str  # in words
     is_ruled: bool  # a rule names its provider
+    effects: tuple[EffectView, ...]  # what its replies have brought
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +55,27 @@ class StopView:
     reason: str
 
 
-def site_views(lanes: Iterable[LaneSnapshot], rules: Rules, now: datetime) -> tuple[SiteView, ...]:
-    """The sites of these lanes, the busiest first."""
-    sites: dict[str, list[LaneSnapshot]] = {}
-    for lane in lanes:
-        if lane.next_hop != ANY_DOMAIN:
-            sites.setdefault(lane.site or lane.next_hop, []).append(lane)
-    views = [_site(name, found, rules, now) for name, found in sites.items()]
-    return tuple(view for _, view in sorted(views, key=lambda each: (-each[0], each[1].name)))
+def site_views(sites: Iterable[Site], rules: Rules) -> tuple[SiteView, ...]:
+    """The sites, in the order that they are given in."""
+    return tuple(_site(each, rules) for each in sites if each.name != ANY_DOMAIN)
 
 
-def _site(name: str, lanes: Sequence[LaneSnapshot], rules: Rules, now: datetime) -> tuple[int, SiteView]:
-    latest = max(lanes, key=lambda lane: lane.at)
-    per_minute = max((lane.per_minute for lane in lanes if now - lane.at <= STALE), default=0)
-    ends = [lane.suspended_until for lane in lanes if lane.suspended_until is not None and lane.suspended_until > now]
-    names = sorted(lane.next_hop for lane in lanes)
-    more = len(names) - MAX_DOMAINS
-    view = SiteView(
-        name=name,
-        path=f"/queue/{quote(latest.next_hop)}",
-        domains=", ".join(names[:MAX_DOMAINS]) + (f" and {more} more" if more > 0 else ""),
-        sending=f"{latest.sending} of {latest.limit}",
-        rate=f"{per_minute:,} a minute" if per_minute else "",
-        suspended_until=moment_of(max(ends)) if ends else None,
-        rules=limits_text(rules.limits_of(name)),
-        is_ruled=name in rules.providers,
+def _site(site: Site, rules: Rules) -> SiteView:
+    more = len(site.domains) - MAX_DOMAINS
+    return SiteView(
+        name=site.name,
+        path=f"/queue/{quote(site.domains[0] if site.domains else site.name)}",
+        domains=", ".join(site.domains[:MAX_DOMAINS]) + (f" and {more} more" if more > 0 else ""),
+        sending=f"{site.sending} of {site.limit}" if site.limit else "",
+        rate=f"{site.per_minute:,} a minute" if site.per_minute else "",
+        suspended_until=moment_of(site.suspended_until) if site.suspended_until else None,
+        rules=limits_text(rules.limits_of(site.name)),
+        is_ruled=site.name in rules.providers,
+        effects=tuple(
+            EffectView(each.rule, "no tries" if each.suspends else limits_text(each.limits), each.reply, moment_of(each.ends_at))
+            for each in site.effects
+        ),
     )
-    return latest.sending + per_minute, view
 
 
 def limits_text(limits: Limits) -> str:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from sendryd.accounts.account import Accounts
 from sendryd.accounts.alerting import Alerting, BadUrl
 from sendryd.accounts.audit import By
+from sendryd.accounts.siteboard import list_sites
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.engineview import site_views, stop_views
 from sendryd.dashboard.live import Source
@@ -57,8 +58,6 @@ PARTS: Final = {
     "health-replies": "health_replies.html",
 }
 MAX_URL: Final = 2_000  # characters
-LATELY: Final = timedelta(days=1)  # of the sites that are listed
-MOST_LANES: Final = 500  # destinations that are looked at
 MOST_SITES: Final = 30
 MAX_TARGET: Final = 200  # characters of the audit
 REPLIES: Final = 30  # unknown ones that are listed; the command line has all
@@ -198,7 +197,7 @@ async def _read_engine(visit: Visit, now: datetime) -> Mapping[str, object]:
     store = needs.store
     sums = await store.sum_domain_reports(visit.account_id, since=now - SUMMED)
     return {
-        "sites": site_views(await store.list_lanes(since=now - LATELY, limit=MOST_LANES), needs.rules(), now)[:MOST_SITES],
+        "sites": site_views((await list_sites(store, now))[:MOST_SITES], needs.rules()),
         "stops": stop_views(
             await store.list_paused_destinations(), await store.list_suspended_accounts(), await store.list_egress_suspensions(), now
         ),
