@@ -42,11 +42,9 @@ def test_domains_that_say_nothing_do_not_delay_a_good_one(tmp_path: Path) -> Non
             return server
 
         tarpit = world.thread.run(start_tarpit())
-        world.nameserver.set("mx.tarpit.test", "A", "127.0.0.9")
-        for number in range(TARPITS):
-            world.nameserver.set(f"tarpit{number}.test", "MX", "10 mx.tarpit.test.")
-        for number in range(1000):
-            world.nameserver.set(f"many{number}.test", "MX", "10 mx.tarpit.test.")
+        for domain in [*(f"tarpit{number}.test" for number in range(TARPITS)), *(f"many{number}.test" for number in range(1000))]:
+            world.nameserver.set(domain, "MX", f"10 mx.{domain}.")  # each a site of its own
+            world.nameserver.set(f"mx.{domain}", "A", "127.0.0.9")
         world.nameserver.dropped.update(f"silent{number}.test" for number in range(SILENT))
         for number in range(3):
             submit(world, f"bad{number}", [f"u@{domain}" for domain in BAD])
