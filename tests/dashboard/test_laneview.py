@@ -1,5 +1,6 @@
 """A lane on the pages of the queue."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sendryd.dashboard.laneview import lane_view
@@ -46,3 +47,11 @@ def test_what_is_over_is_left_out() -> None:
 
 def test_a_smart_host_is_named() -> None:
     assert (lane_view(lane("*"), NOW, has_words=True).through, lane_view(lane(), NOW, has_words=True).through) == ("mx1.test", "")
+
+
+def test_the_site_and_the_rule_that_holds_it_back_are_named() -> None:
+    shaped = replace(lane(), site="yahoo", rule="yahoo/1", rule_until=NOW + 60 * SECOND, rule_reply="421 a@b.test")
+    view = lane_view(shaped, NOW, has_words=False)
+    assert (view.site, view.rule) == ("yahoo", "yahoo/1 until 03:05 UTC")
+    assert "a@b.test" not in str(view)
+    assert lane_view(shaped, NOW + 61 * SECOND, has_words=True).rule == ""

@@ -174,12 +174,18 @@ class Look:
 
     def _look_on(self, connection: apsw.Connection) -> None:
         """Continues from the position until enough is chosen, or to the end."""
-        sizes, moment, position, stepped_over = self._sizes, self._moment, self.position, to_json(sorted(self._busy))
+        sizes, moment, position, stepped_over = self._sizes, self._moment, self.position, set(self._busy)
         self.left_behind.update(dict.fromkeys(self._busy))
         while not self._is_full():
             start = {"moment": moment, "after_due_at": position[0], "after_domain": position[1], "after_id": position[2]}
-            values = {**start, "step": sizes.due_step, "busy": stepped_over, "window": sizes.due_window, "settled": self._settled}
-            passed = 0
+            values = {
+                **start,
+                "step": sizes.due_step,
+                "busy": to_json(sorted(stepped_over)),
+                "window": sizes.due_window,
+                "settled": self._settled,
+            }
+            passed, is_cut = 0, False
             # By position, and only as many as needed: making a row a mapping costs more than all other work on it.
             for number, domain, due_at in connection.execute(SQL["list_due"], values):
                 passed += 1
@@ -187,8 +193,12 @@ class Look:
                     if self._is_full():
                         break
                     self.left_behind[domain] = None
+                    stepped_over.add(domain)  # the statement passes its backlog twenty times as fast
+                    is_cut = True
                 position = (due_at, domain, number)
-            if self._is_full() or passed == sizes.due_window:
+                if is_cut:
+                    break
+            if self._is_full() or is_cut or passed == sizes.due_window:
                 continue
             end = fetch_row(connection, SQL["due_position"], **start, offset=sizes.due_step - 1)
             position = (end["due_at"], end["domain"], end["id"]) if end else (moment, "", 0)

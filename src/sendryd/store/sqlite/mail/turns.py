@@ -15,6 +15,7 @@ from sendryd.store.sqlite.engine.sizes import Sizes
 from sendryd.store.sqlite.mail.queries import SQL
 
 Place = tuple[int, str]  # account, class: the order of the index
+FEW: Final = 8  # accounts and classes of each of which as many are read as may be chosen in all
 _FIRST: Final[Place] = (-1, "")
 
 
@@ -57,7 +58,7 @@ def choose_in_turn(connection: apsw.Connection, search: Search, before: TurnsOfD
     due = [place for place, due_at in places if due_at <= search.moment]
     is_alone = len(due) == 1 and not is_cut
     until = search.until if is_alone else search.moment
-    most = search.limit if len(due) < 3 else min(search.limit, 2 * search.limit // len(due) + 1)
+    most = search.limit if len(due) <= FEW else min(search.limit, 2 * search.limit // len(due) + 1)
     queue = FairQueue[tuple[int, int]](before.tags, before.now)
     has_more = is_cut
     for account, word in due:
