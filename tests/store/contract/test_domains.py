@@ -274,3 +274,12 @@ async def test_waiting_mail_of_a_domain_moves_to_the_lane_of_its_smart_host_and_
     assert await store.reroute(DomainId(1), None, [some, other.deliveries[0].id]) == 1
     assert {each.domain for each in await store.list_queue(QueueFilter(delivery_id=some))} == {"two.test"}
     assert await store.reroute(DomainId(1), None) == 2
+
+
+async def test_a_large_queue_moves_to_another_lane_in_parts(store: MailStore, samples: Samples) -> None:
+    for first in range(0, 2100, 700):
+        await store.accept(samples.message([f"u{number}@one.test" for number in range(first, first + 700)]))
+    assert await store.reroute(DomainId(1), "smtp.example.com:587") == 2100
+    assert await store.list_queue(QueueFilter(domain="one.test")) == []
+    assert await store.reroute(DomainId(1), None) == 2100
+    assert len(await store.list_queue(QueueFilter(domain="one.test"))) == 2100
