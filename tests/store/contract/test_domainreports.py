@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sendryd.model.domainreport import DomainReport, ReportContent, ReportRow, ReportSum, ReportTopic
 from sendryd.model.ids import AccountId, DomainReportId
-from sendryd.store.base import MAX_UNPROVED, Store
+from sendryd.store.base import MAX_OF_AUTHOR, MAX_UNPROVED, Store
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
 OTHER = AccountId(2)
@@ -86,3 +86,18 @@ async def test_old_reports_are_deleted(store: Store, samples: Samples) -> None:
     later = NOW + timedelta(days=1)
     assert await store.delete_domain_reports(created_before=later, limit=2) == 2
     assert await store.delete_domain_reports(created_before=later, limit=2) == 1
+
+
+async def test_a_forgery_keeps_no_genuine_report_out(store: Store, samples: Samples) -> None:
+    forged, foreign = report(samples, is_authenticated=False), replace(report(samples), author="forger.test")
+    genuine = report(samples)
+    assert await store.add_domain_reports([forged, foreign, genuine]) == 3
+    assert [each.content.report_key for each in (await store.page_domain_reports(ACCOUNT, limit=9)).items] == ["1", "1", "1"]
+    assert await store.get_domain_report(ACCOUNT, genuine.id) == genuine
+
+
+async def test_one_author_does_not_displace_the_others(store: Store, samples: Samples) -> None:
+    genuine = report(samples)
+    flood = [replace(report(samples, str(number)), author="flood.test") for number in range(MAX_OF_AUTHOR + 3)]
+    await store.add_domain_reports([genuine, *flood])
+    assert list((await store.page_domain_reports(ACCOUNT, limit=500)).items) == [*flood[:2:-1], genuine]

@@ -12,14 +12,15 @@ from sendryd.store.base.paging import Page
 # are few, and they never displace the others.
 MAX_PROVED: Final = 2_000
 MAX_UNPROVED: Final = 100
+MAX_OF_AUTHOR: Final = 200  # of these, from one author: twice what a daily report takes in the time that reports are kept
 
 
 class DomainReportStore(Protocol):
     """Reports of others."""
 
     async def add_domain_reports(self, reports: Sequence[DomainReport]) -> int:
-        """Stores reports; one that is there already (topic, domain, reporter, key) is left out. The oldest beyond `MAX_PROVED` and
-        `MAX_UNPROVED` of their domain and topic are deleted. Returns how many were new. Durable.
+        """Stores reports; one that is there already (topic, domain, reporter, key, author and its proof) is left out. The oldest beyond `MAX_PROVED` and
+        `MAX_UNPROVED` of their domain and topic, and beyond `MAX_OF_AUTHOR` of their author, are deleted. Returns how many were new. Durable.
         """
         ...
 

@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from sendryd.model.domainreport import DomainReport, ReportContent, ReportRow, ReportSum, ReportTopic
 from sendryd.model.ids import DOMAIN_REPORT_PREFIX, AccountId, DomainReportId
 from sendryd.store.codec.reading import Row, row_of
 from sendryd.store.codec.values import from_ms, to_json, to_ms
+
+# The stored key names the author and whether it is proved: a forged report must not take the place of one that comes later.
+_SEPARATOR: Final = "\t"  # in no key: `message.reports.counted.plain` leaves printable letters
 
 
 def domain_report_row(report: DomainReport) -> dict[str, Any]:
@@ -19,7 +22,7 @@ def domain_report_row(report: DomainReport) -> dict[str, Any]:
         "topic": content.topic.value,
         "domain": content.domain,
         "reporter": content.reporter,
-        "report_key": content.report_key,
+        "report_key": _SEPARATOR.join((report.author, str(int(report.is_authenticated)), content.report_key)),
         "begins_at": to_ms(content.begins_at),
         "ends_at": to_ms(content.ends_at),
         "good": content.good,
@@ -42,7 +45,7 @@ def read_domain_report(row: Row) -> DomainReport:
             topic=ReportTopic(row["topic"]),
             domain=row["domain"],
             reporter=row["reporter"],
-            report_key=row["report_key"],
+            report_key=row["report_key"].rpartition(_SEPARATOR)[2],
             begins_at=from_ms(row["begins_at"]),
             ends_at=from_ms(row["ends_at"]),
             good=row["good"],

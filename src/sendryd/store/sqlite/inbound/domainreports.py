@@ -7,7 +7,7 @@ import apsw
 
 from sendryd.model.domainreport import DomainReport, ReportSum, ReportTopic
 from sendryd.model.ids import DOMAIN_REPORT_PREFIX, AccountId, DomainReportId
-from sendryd.store.base import MAX_PROVED, MAX_UNPROVED, Page
+from sendryd.store.base import MAX_OF_AUTHOR, MAX_PROVED, MAX_UNPROVED, Page
 from sendryd.store.codec.domainreports import domain_report_row, read_domain_report, read_sum
 from sendryd.store.codec.values import first_id, id_below
 from sendryd.store.sqlite.engine.database import Database
@@ -30,6 +30,7 @@ class DomainReports:
                 added += change(connection, SQL["insert_domain_report"], **row)
                 most = MAX_PROVED if row["is_authenticated"] else MAX_UNPROVED
                 which = {name: row[name] for name in ("account_id", "topic", "domain", "is_authenticated")}
+                change(connection, SQL["trim_reports_of_author"], **which, author=row["author"], most=MAX_OF_AUTHOR)
                 change(connection, SQL["trim_domain_reports"], **which, most=most)
             return added
 

@@ -47,6 +47,14 @@ DELETE FROM domain_report WHERE id IN (
     ORDER BY id DESC LIMIT -1 OFFSET :most
 );
 
+-- name: trim_reports_of_author
+-- Deletes the oldest reports of a domain and topic from one author beyond a number.
+DELETE FROM domain_report WHERE id IN (
+    SELECT id FROM domain_report
+    WHERE account_id = :account_id AND domain = :domain AND topic = :topic AND is_authenticated = :is_authenticated AND author = :author
+    ORDER BY id DESC LIMIT -1 OFFSET :most
+);
+
 -- name: get_domain_report
 -- One report of an account.
 SELECT {domain_report} FROM domain_report WHERE account_id = :account_id AND id = :id;
