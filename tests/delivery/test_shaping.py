@@ -9,6 +9,7 @@ from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.shapingkeeper import ShapingKeeper
 from sendryd.delivery.sites import Sites
 from sendryd.model.delivery import DeliveryState
+from sendryd.model.lane import LimitCause
 from sendryd.policy.replies.classify import classify
 from sendryd.policy.replies.verdict import Category, Kind, Relay, Verdict, local_verdict
 from sendryd.policy.routing import NextHop
@@ -132,6 +133,8 @@ async def test_as_many_matches_in_an_hour_as_the_rule_says_bring_a_limit_that_go
     await world.run(100.0)
     assert world.worker.most_at_once == 1
     assert world.shaper.limits("big").connections == 1
+    (snapshot,) = [each for each in world.scheduler.board.take_changed() if each.next_hop == "d2.test"]
+    assert (snapshot.limit, snapshot.cause) == (1, LimitCause.RULE)
     await world.clock.sleep(800.0)
     assert 1 < (world.shaper.limits("big").connections or 0) < 10
     await world.clock.sleep(400.0)

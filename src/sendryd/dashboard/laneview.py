@@ -17,6 +17,7 @@ CAUSES: Final[Mapping[LimitCause, str]] = {
     LimitCause.SUSPENDED: "several tries failed in a row: nothing is tried for a while",
     LimitCause.PROBE: "a single try, to see whether it answers again",
     LimitCause.PERSON: "set by a person",
+    LimitCause.RULE: "a shaping rule, for what its servers said",
 }
 
 

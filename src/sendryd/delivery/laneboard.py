@@ -145,7 +145,7 @@ class LaneBoard:
             at=moment,
             sending=state.busy,
             limit=limit,
-            cause=_cause(state.lane, limit),
+            cause=_cause(state.lane, limit, self._lanes.cap(state, of=key)),
             per_minute=known.per_minute(now),
             suspended_until=suspended_until,
             last_success=known.last_success,
@@ -163,9 +163,10 @@ def _names(state: LaneState) -> Iterable[str]:
     return (state.key,) if state.key == ANY_DOMAIN or not state.domains else islice(reversed(state.domains), MAX_STIRRING)
 
 
-def _cause(lane: Lane, limit: int) -> LimitCause:
+def _cause(lane: Lane, limit: int, allowed: int | None) -> LimitCause:
+    """`allowed`: by a person."""
     if limit < lane.limit:
-        return LimitCause.PERSON
+        return LimitCause.PERSON if limit == allowed else LimitCause.RULE
     return LimitCause.PROBE if lane.suspensions else LimitCause.WINDOW
 
 

@@ -137,9 +137,15 @@ class Lanes:
         limits = [state.lane.limit]
         if (ruled := self._shaper.limits(state.key).connections) is not None:
             limits.append(ruled)
-        if self.caps:
-            limits += [number for name, number in self.caps.items() if name in {state.key, of} or name in state.domains]
+        if (allowed := self.cap(state, of=of)) is not None:
+            limits.append(allowed)
         return min(limits)
+
+    def cap(self, state: LaneState, *, of: str = "") -> int | None:
+        """Sessions that a person allows; None: any number. `of` as for `limit`."""
+        if not self.caps:
+            return None
+        return min((number for name, number in self.caps.items() if name in {state.key, of} or name in state.domains), default=None)
 
     def use_rules(self) -> None:
         """The rules have changed: windows grow up to other limits."""

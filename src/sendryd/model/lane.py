@@ -28,6 +28,7 @@ class LimitCause(StrEnum):
     SUSPENDED = "suspended"  # several tries failed in a row
     PROBE = "probe"  # a single session looks whether it answers again
     PERSON = "person"  # a person set a lower one
+    RULE = "rule"  # the shaping rules allow no more for what its servers said
 
 
 @valuetype(frozen=True, slots=True, kw_only=True)
