@@ -7,6 +7,7 @@ import pytest
 from sendryd.delivery.sites import MAX_DOMAINS, Sites
 from sendryd.model.delivery import DeliveryState
 from sendryd.policy.routing import NextHop
+from sendryd.policy.shaping.rules import read_rules
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, Signal
 from sendryd.store.base import LimitedDestination
 
@@ -142,3 +143,21 @@ def test_the_sites_of_so_many_domains_are_remembered() -> None:
     assert sites.site_of("d0.test") is None
     assert sites.site_of(f"d{MAX_DOMAINS}.test") == "big"
     assert sites.limits_of(f"d{MAX_DOMAINS}.test").is_tls_required
+
+
+def test_other_rules_make_other_sites() -> None:
+    sites = Sites(RULES)
+    sites.note("one.test", NextHop("one.test", (), 25, mx=("mx.big.test",)))
+    sites.note("two.test", NextHop("two.test", (), 25, mx=("mx.big.test",)))
+    assert sites.site_of("one.test") == sites.site_of("two.test") == "big"
+    sites.use(read_rules('[provider.club]\ndomains = ["one.test"]'))
+    assert (sites.site_of("one.test"), sites.site_of("two.test")) == ("club", "mx.big.test")
+
+
+async def test_all_domains_of_a_silent_site_together_have_two_sessions(world: World) -> None:
+    for number in range(100):
+        world.dns.mx[f"d{number}.test"] = ("mx.small.test",)
+        await world.queue(f"d{number}.test")
+    world.worker.signal = Signal.BAD
+    await world.run(3.0)
+    assert world.worker.most_at_once <= 2

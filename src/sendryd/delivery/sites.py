@@ -21,7 +21,8 @@ class Sites:
 
     def __init__(self, rules: Rules = EMPTY_RULES) -> None:
         self.rules = rules
-        self._sites: OrderedDict[str, tuple[str, tuple[str, ...]]] = OrderedDict()  # by domain: the site and its MX records
+        # By domain: the site, the MX records, and the rules that it was found by.
+        self._sites: OrderedDict[str, tuple[str, tuple[str, ...], Rules]] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<Sites of {len(self._sites)} domains>"
@@ -29,12 +30,18 @@ class Sites:
     def site_of(self, domain: str) -> str | None:
         """The site of a domain that was looked up."""
         found = self._sites.get(domain)
-        return found[0] if found is not None else None
+        if found is None:
+            return None
+        site, mx, rules = found
+        if rules is not self.rules:  # now, and not for all domains at once when the rules change
+            site = site_of(self.rules, domain, mx)
+            self._sites[domain] = site, mx, self.rules
+        return site
 
     def note(self, domain: str, next_hop: NextHop) -> str:
         """The site of a domain that was looked up just now."""
         site = site_of(self.rules, domain, next_hop.mx)
-        self._sites[domain] = site, next_hop.mx
+        self._sites[domain] = site, next_hop.mx, self.rules
         self._sites.move_to_end(domain)
         if len(self._sites) > MAX_DOMAINS:
             self._sites.popitem(last=False)
@@ -47,8 +54,6 @@ class Sites:
     def use(self, rules: Rules) -> None:
         """Obeys other rules from now on."""
         self.rules = rules
-        for domain, (_, mx) in self._sites.items():
-            self._sites[domain] = site_of(rules, domain, mx), mx
 
     def limits_of(self, domain: str) -> Limits:
         """What the rules say of the site of a domain."""
