@@ -1,6 +1,7 @@
 """The addresses that port 25 takes mail for: return paths, those for complaints and reports, those of accounts and verified domains. Nothing is relayed.
 
-Reads: deliveries, and the sending domains of those with a return path of their own. A forged return path costs no look-up.
+Reads: deliveries, and the sending domains of those with a return path of their own. A forged return path costs no look-up. The address of an account
+takes mail while a person or a key can read it: a deleted account's is refused until the next owner.
 """
 
 from dataclasses import dataclass
@@ -65,8 +66,7 @@ class Addresses:
             return ReportsAboutUs()
         if mailbox.domain == self._bounce_domain:
             account_id = read_inbound_local_part(self._secret, mailbox.local_part)
-            is_known = account_id is not None and await self._store.get_account(account_id) is not None
-            return MailboxOf(account_id) if account_id is not None and is_known else None
+            return MailboxOf(account_id) if account_id is not None and await self._store.has_reader(account_id) else None
         owner = await self._store.find_receiving_account(mailbox.domain)
         return MailboxOf(owner) if owner is not None else None
 

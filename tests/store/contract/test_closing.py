@@ -12,6 +12,7 @@ from sendryd.store.base import MessageFilter, NewEvent, QueueFilter, Store
 from sendryd.store.errors import MailWaits, NotFound
 from sendryd.testing.samples import ACCOUNT, NOW, Samples
 
+from .test_inbound import mail
 from .test_people import audit, joined, link, session
 
 
@@ -78,3 +79,23 @@ async def test_mail_that_was_sent_stays_until_its_retention_ends(store: Store, s
     assert await store.cancel(QueueFilter(message_id=new.message.id), NOW, make_event) == 1
     await close(store, samples)
     assert len((await store.list_messages(ACCOUNT, MessageFilter(mode=KeyMode.LIVE), limit=9)).items) == 1
+
+
+async def test_mail_that_came_in_goes_with_its_account(store: Store, samples: Samples) -> None:
+    gone, other = mail(samples), mail(samples, AccountId(77))
+    await store.add_inbound([gone, other])
+    await close(store, samples)
+    assert await store.get_inbound(ACCOUNT, gone.id) is None
+    assert await store.get_inbound(other.account_id, other.id) == other
+
+
+async def test_an_account_has_a_reader_until_it_ends_and_from_its_next_owner_on(store: Store, samples: Samples) -> None:
+    assert not await store.has_reader(ACCOUNT)
+    await store.add_api_key(samples.api_key())
+    assert await store.has_reader(ACCOUNT)
+    await close(store, samples)
+    assert not await store.has_reader(ACCOUNT)
+    await joined(store, samples)
+    assert await store.has_reader(ACCOUNT)
+    await close(store, samples)
+    assert not await store.has_reader(ACCOUNT)

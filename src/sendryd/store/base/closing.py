@@ -15,9 +15,9 @@ class ClosingStore(Protocol):
         ...
 
     async def close_account(self, account_id: AccountId, name: str, now: datetime, audit: AuditEntry) -> None:
-        """Ends an account: its keys are revoked; its domains with their private keys, webhooks, templates, lists, reports, logs and settings are
-        deleted, and so are its memberships, with the people who are in no other account. Messages, mail that came in and events stay until
-        their retention ends, the audit likewise. The row stays, nameless but for `name`, as the account of the installation's next owner.
+        """Ends an account: its keys are revoked; its domains with their private keys, webhooks, templates, lists, reports, logs, settings and
+        the mail that came in are deleted, and so are its memberships, with the people who are in no other account. Messages and events stay
+        until their retention ends, the audit likewise. The row stays, nameless but for `name`, as the account of the installation's next owner.
         Durable.
 
         Raises `NotFound`, and `MailWaits` while a delivery of the account waits: nothing is changed then.

@@ -16,6 +16,10 @@ class InboundStore(Protocol):
         """The account that has a verified sending domain of this name; the first one, if there are several."""
         ...
 
+    async def has_reader(self, account_id: AccountId) -> bool:
+        """Whether an account has a member, or an API key that is not revoked. One that was deleted has neither until its next owner."""
+        ...
+
     async def add_inbound(self, mails: Sequence[InboundMail]) -> None:
         """Stores mails, all or none. Durable."""
         ...

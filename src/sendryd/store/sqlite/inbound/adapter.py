@@ -24,6 +24,9 @@ class Inbound:
         row = self._database.fetch_row(SQL["find_receiving_account"], name=name)
         return AccountId(row["account_id"]) if row else None
 
+    async def has_reader(self, account_id: AccountId) -> bool:
+        return self._database.fetch_row(SQL["find_reader"], account_id=account_id) is not None
+
     async def add_inbound(self, mails: Sequence[InboundMail]) -> None:
         rows = [inbound_row(mail) for mail in mails]
         octets = sum(len(row["content"]) for row in rows)

@@ -10,6 +10,11 @@ id, account_id, topic, domain, reporter, report_key, begins_at, ends_at, good, b
 -- The account with a verified sending domain of this name, the first one if there are several.
 SELECT account_id FROM sending_domain WHERE name = :name AND status = 'verified' ORDER BY id LIMIT 1;
 
+-- name: find_reader
+-- A member of an account, or a key of it that is not revoked.
+SELECT id FROM membership WHERE account_id = :account_id AND person_id IS NOT NULL
+UNION ALL SELECT id FROM api_key WHERE account_id = :account_id AND revoked_at IS NULL LIMIT 1;
+
 -- name: insert_inbound
 -- Stores a mail.
 INSERT INTO inbound_mail ({inbound}) VALUES ({:inbound});

@@ -36,6 +36,7 @@ _ENDINGS: Final = (
     "close_alerts",
     "close_jobs",
     "close_domain_reports",
+    "close_inbound",
 )
 
 

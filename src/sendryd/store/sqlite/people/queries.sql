@@ -305,6 +305,10 @@ DELETE FROM bulk_job WHERE account_id = :account_id;
 -- Deletes the reports of others about its domains.
 DELETE FROM domain_report WHERE account_id = :account_id;
 
+-- name: close_inbound
+-- Deletes the mail that came in for it.
+DELETE FROM inbound_mail WHERE account_id = :account_id;
+
 -- name: insert_saved_view
 -- Keeps a search, unless its owner has one of that name.
 INSERT INTO saved_view ({saved_view}) VALUES ({:saved_view}) ON CONFLICT DO NOTHING;
