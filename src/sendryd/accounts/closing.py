@@ -29,7 +29,10 @@ class Closing:
         account = await self._store.get_account(by.account_id)
         if account is None:
             raise NotFound("no such account")
-        if typed.strip() != account.name:
-            raise BadField("name", f"Type {account.name} to delete the account.")
+        name = account.name.strip()  # one that was stored with a space at an end could not be typed otherwise
+        if not name:
+            raise BadField("name", "The account has a blank name: give it another one in Settings, then type that to delete the account.")
+        if typed.strip() != name:
+            raise BadField("name", f"Type {name} to delete the account.")
         entry = make_entry(by, "account.deleted", account.name, clock=self._clock, ids=self._ids, before={"name": account.name})
         await self._store.close_account(by.account_id, EMPTY_NAME, self._clock.now(), entry)

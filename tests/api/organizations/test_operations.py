@@ -36,7 +36,7 @@ async def test_the_account_is_shown_and_renamed(api: ApiWorld, owner: str, stran
     assert (await api.get(ME, stranger[1])).json["name"] == "account 2"
 
 
-@pytest.mark.parametrize("name", ["", "a\nb", "a" * 201, None, 5])
+@pytest.mark.parametrize("name", ["", " ", "\u00a0", "a\nb", "a" * 201, None, 5])
 async def test_a_name_that_cannot_be_is_refused(api: ApiWorld, owner: str, name: object) -> None:
     assert (await api.send("PATCH", ME, owner, {"name": name})).fault == (422, "validation_error", "name")
     assert (await api.send("PATCH", ME, owner, {})).fault == (422, "validation_error", "name")

@@ -54,10 +54,16 @@ def one_line(text: str) -> str:
     return text
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it must not be blank")
+    return text
+
+
 Whole = Annotated[int, BeforeValidator(_read_whole)]
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
 Line = Annotated[str, AfterValidator(one_line)]
-Name = Annotated[Line, Field(min_length=1, max_length=200)]
+Name = Annotated[Line, Field(min_length=1, max_length=200, json_schema_extra={"pattern": r"\S"}), AfterValidator(_not_blank)]
 Limit = Annotated[Whole, Field(ge=1, le=MAX_LIMIT)]
 SearchText = Annotated[str, Field(max_length=MAX_TEXT)]
 
