@@ -93,6 +93,7 @@ def test_reports_by_mail_are_added_shown_and_ended(mails: World, reader: Browser
         ("", "Enter 1 to 10 addresses"),
         ("no address", "No report is sent: "),
         ("a@example.org," * 11, "Enter 1 to 10"),
+        ("no address," * 11, "Enter 1 to 10"),  # counted before they are read
     ):
         wrong = reader.send("/analytics/reports", {"recipients": recipients, "frequency": "weekly"}, page="/analytics")
         assert (wrong.status, words in wrong) == (422, True)

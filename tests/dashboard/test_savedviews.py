@@ -65,6 +65,9 @@ def test_what_cannot_be_kept_is_told(owner: Browser) -> None:
     assert keep(owner, "Twice") == f"{ASK}&kept=taken"
     assert "there is one of this name" in owner.get(f"{ASK}&kept=taken")
     assert owner.send("/emails/views", {"q": "", "name": "Nothing"}, page=ASK).headers["location"] == "/emails?q=&kept=q"
+    long = owner.send("/emails/views", {"q": "a" * 501, "name": "Long"}, page=ASK)
+    assert long.headers["location"] == "/emails?kept=q"
+    assert "it needs a search of 1 to 500 characters" in owner.get("/emails?kept=q")
     assert "Keep this view" not in owner.get("/emails")
     assert "Keep this view" not in owner.get("/emails?q=status%3Abounced")  # the page has it already
     assert forget(owner) == 303

@@ -25,6 +25,8 @@ MAX_RECIPIENTS: Final = 10  # of a report, as by REST
 async def add(visit: Visit) -> Response:
     """`POST /analytics/reports`."""
     recipients = [each.strip() for each in visit.fields.get("recipients", "").replace("\n", ",").split(",") if each.strip()]
+    if not recipients or len(recipients) > MAX_RECIPIENTS:
+        return await analytics.show(visit, wrong=f"Enter 1 to {MAX_RECIPIENTS} addresses, with commas between them.", status=422)
     try:
         frequency = ReportFrequency(visit.fields.get("frequency", ""))
         for each in recipients:
@@ -33,8 +35,6 @@ async def add(visit: Visit) -> Response:
         return await analytics.show(visit, wrong=f"No report is sent: {error.reason}.", status=422)
     except ValueError:
         return visit.show("missing.html", "missing", {}, status=404)
-    if not recipients or len(recipients) > MAX_RECIPIENTS:
-        return await analytics.show(visit, wrong=f"Enter 1 to {MAX_RECIPIENTS} addresses, with commas between them.", status=422)
     store = _audited(visit, "report.added", ", ".join(recipients), frequency=frequency.value)
     try:
         await scheduled_reports(visit, store).add(visit.account_id, frequency, recipients)

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from sendryd.accounts.errors import BadField
+from sendryd.accounts.saved_views import MAX_QUERY
 from sendryd.dashboard.app import Page
 from sendryd.dashboard.savedsearch import may_remove, saved_views
 from sendryd.dashboard.visit import Visit
@@ -47,7 +48,9 @@ async def forget(visit: Visit) -> Response:
 
 
 def _back(query: str, **more: str) -> Response:
-    return Visit.go(f"/emails?{urlencode({'q': query.strip(), **more})}")
+    query = query.strip()
+    is_long = len(query) > MAX_QUERY  # no browser follows a header of any length
+    return Visit.go(f"/emails?{urlencode({**({} if is_long else {'q': query}), **more})}")
 
 
 PAGES: Final = (
