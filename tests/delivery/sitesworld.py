@@ -99,11 +99,19 @@ class MxRecords:
 class World:
     """A scheduler with sites."""
 
-    def __init__(self, rules: Rules = RULES, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self,
+        rules: Rules = RULES,
+        store: MemoryStore | None = None,
+        *,
+        has_smart_host: bool = False,
+        dns: type[MxRecords] = MxRecords,
+        worker: type[CountingWorker] = CountingWorker,
+    ) -> None:
         self.clock, self.store, self.wakeup = VirtualClock(), store or MemoryStore(), Wakeup()
         self.shaper = Shaper(Sites(rules), self.clock)
         self.samples = Samples(self.clock.now() + timedelta(days=1 if store else 0))
-        self.worker, self.dns = CountingWorker(self.store, self.clock), MxRecords(self.clock)
+        self.worker, self.dns = worker(self.store, self.clock), dns(self.clock)
         self.scheduler = Scheduler(
             self.store,
             cast("Worker", self.worker),
@@ -113,7 +121,7 @@ class World:
             clock=self.clock,
             rand=SeededRand(1),
             wakeup=self.wakeup,
-            has_smart_host=False,
+            has_smart_host=has_smart_host,
             memory=Share(1 << 20),
             shaper=self.shaper,
         )

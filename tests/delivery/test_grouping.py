@@ -38,3 +38,10 @@ def test_domains_part_a_message_unless_all_of_it_goes_to_one_server() -> None:
     assert group_claims(claims, is_one_hop=False) == claims
     joined = group_claims(claims, is_one_hop=True)
     assert [[each.domain for each in group.deliveries] for group in joined] == [["one.test", "one.test", "two.test"], ["three.test"]]
+
+
+def test_a_sending_domains_own_smart_host_parts_a_message_from_the_smart_host_of_all_mail() -> None:
+    samples = Samples()
+    first = claim("one.test", 1, samples=samples)
+    own = replace(claim("relay.test:587", 1, samples=samples), message=first.message, lease=first.lease)
+    assert group_claims([first, own], is_one_hop=True) == [first, own]

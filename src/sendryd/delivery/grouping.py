@@ -8,24 +8,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from sendryd.policy.smarthost import lane_of
 from sendryd.store.base import Claim
 
 MAX_RECIPIENTS: Final = 50  # of one transaction: what Postfix sends (default_destination_recipient_limit)
 
 
 def group_claims(claims: Sequence[Claim], *, is_one_hop: bool) -> list[Claim]:
-    """The claims, each for one transaction. With `is_one_hop` all of them go to the same server, so domains are no reason to part."""
+    """The claims, each for one transaction. With `is_one_hop` all of them go to the same server, so domains are no reason to part; lanes of
+    sending domains' own smart hosts are.
+    """
     joined = _join(claims) if is_one_hop and len(claims) > 1 else claims
     return [part for claim in joined for part in _cut(claim)]
 
 
 def _join(claims: Sequence[Claim]) -> Iterable[Claim]:
-    by_message: dict[tuple[int, int], Claim] = {}
+    by_hop: dict[tuple[int, int, str], Claim] = {}
     for claim in claims:
-        key = claim.message.id, claim.lease.token
-        first = by_message.get(key)
-        by_message[key] = claim if first is None else replace(first, deliveries=first.deliveries + claim.deliveries)
-    return by_message.values()
+        key = claim.message.id, claim.lease.token, lane_of(claim.domain)
+        first = by_hop.get(key)
+        by_hop[key] = claim if first is None else replace(first, deliveries=first.deliveries + claim.deliveries)
+    return by_hop.values()
 
 
 def _cut(claim: Claim) -> Iterable[Claim]:

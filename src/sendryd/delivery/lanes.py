@@ -17,6 +17,7 @@ from sendryd.model.message import MessageClass
 from sendryd.policy.fairness import FairQueue, cost_of
 from sendryd.policy.routing import ANY_DOMAIN, NextHop
 from sendryd.policy.shaping.effects import Effect
+from sendryd.policy.smarthost import lane_of
 from sendryd.policy.throttle import Lane, Signal, new_lane, note_failure, note_silence, note_success
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
@@ -106,8 +107,10 @@ class Lanes:
         return list(dict.fromkeys(map(self.key_of, domains)))
 
     def key_of(self, domain: str) -> str:
-        """The key of the lane of a domain, or of a site by its name."""
-        return ANY_DOMAIN if self._has_smart_host else self._sites.site_of(domain) or domain
+        """The key of the lane of a domain, or of a site by its name. The smart host of a sending domain has its own, also beside one for all mail."""
+        if self._has_smart_host:
+            return lane_of(domain) or ANY_DOMAIN
+        return self._sites.site_of(domain) or domain
 
     def find(self, key: str) -> LaneState | None:
         """The lane, if there is one."""
@@ -254,8 +257,8 @@ class Lanes:
     # What is known.
 
     def is_cold(self, key: str, now: float) -> bool:
-        """The next hop has no recent success. A smart host is the operator's own choice, and there is no other."""
-        return not self._has_smart_host and self._places.is_cold(key, now)
+        """The next hop has no recent success. The smart host of all mail is the operator's own choice, and there is no other."""
+        return key != ANY_DOMAIN and self._places.is_cold(key, now)
 
     def note(self, state: LaneState, signal: Signal) -> None:
         """What an attempt tells of the next hop."""
@@ -286,7 +289,7 @@ class Lanes:
         """DNS gave no answer for the next hop."""
         now = self._clock.monotonic()
         if not state.lane.is_suspended(now):
-            note = note_failure if self._has_smart_host else note_silence
+            note = note_failure if state.key == ANY_DOMAIN else note_silence
             self._suspend(state, note(state.lane, now=now, delays=self._delays), now)
 
     def _suspend(self, state: LaneState, lane: Lane, now: float) -> None:

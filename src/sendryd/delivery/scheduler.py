@@ -37,7 +37,7 @@ from sendryd.delivery.worker import Worker
 from sendryd.model.ids import AccountId
 from sendryd.model.message import MessageClass
 from sendryd.policy.retry import RetryPlan
-from sendryd.policy.routing import NextHop
+from sendryd.policy.routing import ANY_DOMAIN, NextHop
 from sendryd.policy.shaping.rules import Rules
 from sendryd.runtime.budget import Share
 from sendryd.runtime.clock import Clock
@@ -258,7 +258,7 @@ class Scheduler:
     async def _record_problem(self, state: LaneState, claim: Claim, held: Held | None, problem: NoRoute) -> None:
         try:
             attempt = await self._worker.attempt(claim, held.content if held else None, problem)
-            self.board.note(state.key if self._has_smart_host else claim.domain, attempt)
+            self.board.note(state.key if state.key == ANY_DOMAIN else claim.domain, attempt)
             self._leases.note_stuck(await self._worker.record(attempt))
         finally:
             state.recording -= 1
@@ -278,7 +278,7 @@ class Scheduler:
             try:
                 self._lanes.note(state, attempt.signal)
                 self._lanes.note_replies(state, attempt.refusals())
-                self.board.note(state.key if self._has_smart_host else claim.domain, attempt)
+                self.board.note(state.key if state.key == ANY_DOMAIN else claim.domain, attempt)
                 self._start_others()
                 self._start(state)
             except Exception:  # whatever that was, the outcome is recorded

@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sendryd.store.sqlite.derived.activity import provider_in_sql
 from sendryd.store.sqlite.engine import migrate
 from sendryd.store.sqlite.engine.loading import load, read
 from sendryd.store.sqlite.engine.manyrows import CHUNKS, ManyRows
@@ -70,6 +71,7 @@ def test_statements_name_their_parameters_and_say_what_they_do(folder: str) -> N
 def test_every_statement_fits_the_schema(folder: str) -> None:
     made = apsw.Connection(":memory:")
     migrate.apply(made)
+    made.create_scalar_function("provider_of", provider_in_sql, 2, deterministic=True)
     made.execute(resources.files("sendryd.store.sqlite.derived").joinpath("schema.sql").read_text("utf-8"))
     for statement in load(f"sendryd.store.sqlite.{folder}").values():
         whole = statement.replace("{conditions}", "1")

@@ -96,7 +96,7 @@ ORDER BY due_at, domain, id LIMIT 1 OFFSET :offset;
 
 -- name: list_turns
 -- The accounts and classes with queued deliveries of a domain, after one of them, with the first due time of each: two steps of the index for each.
--- (A comparison of pairs would begin at the first of the equal ones, and pass them all.)
+-- A comparison of pairs would begin at the first of the equal ones, and pass them all.
 WITH RECURSIVE turn (account_id, class, due_at) AS (
     SELECT * FROM (
         SELECT account_id, class, due_at FROM delivery WHERE id = coalesce(
