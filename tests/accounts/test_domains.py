@@ -15,6 +15,7 @@ from sendryd.model.ids import AccountId, DomainId, WebhookId, format_id
 from sendryd.model.webhook import Notification, Webhook, WebhookEvent
 from sendryd.policy.bimi import bimi_name, bimi_value
 from sendryd.policy.dnsrecords import RecordSettings
+from sendryd.policy.smarthost import smart_host_lane
 from sendryd.runtime.faults import LookupFailed
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.rand import SeededRand
@@ -23,7 +24,7 @@ from sendryd.store.errors import Conflict, NotFound
 from sendryd.testing.cases import cases
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.keys import take_key
-from sendryd.testing.samples import Samples
+from sendryd.testing.samples import NOW, Samples
 
 ACCOUNT = AccountId(1)
 NAME = "example.test"
@@ -388,6 +389,24 @@ async def test_changes_at_once_do_not_undo_one_another(domains: Domains, store: 
     stored = await store.get_domain(domain.id)
     assert stored is not None
     assert stored.settings == DomainSettings(track_opens=True, track_clicks=True, include_subdomains=True)
+
+
+async def test_waiting_mail_is_read_only_if_its_lane_changes(domains: Domains, store: Store, domain: SendingDomain) -> None:
+    new = Samples().message(["a@one.test"], created_at=NOW)
+    await store.accept(replace(new, message=replace(new.message, signing_domain_id=domain.id)))
+
+    async def lane() -> str:
+        (waiting,) = await store.list_queue(QueueFilter())
+        return waiting.domain
+
+    url = "smtp://app@smtp.example.com:587"
+    await domains.change(domain.id, lambda settings: replace(settings, smarthost=url))
+    assert await lane() == smart_host_lane(url, ACCOUNT)
+    await store.reroute(domain.id, "elsewhere.test:25")
+    await domains.change(domain.id, lambda settings: replace(settings, track_opens=True))
+    assert await lane() == "elsewhere.test:25"
+    await domains.change(domain.id, lambda settings: replace(settings, smarthost=""))
+    assert await lane() == "one.test"
 
 
 @pytest.mark.parametrize("name", [NAME, "bounces.other.test", f"not{NAME}", "localhost", "a b", "", f"-.{NAME}"])

@@ -192,7 +192,7 @@ def test_suspended_addresses_are_named_and_a_smart_host_is_a_destination(mails: 
     finally:
         del mails.relay.env["SENDRYD_EGRESS"]
     assert "data-suspended" not in reader.get("/queue").text
-    assert reader.get("/queue/smtp.example.com:587").status == reader.get("/queue/nothing-waits.test").status
+    assert reader.get("/queue/smtp.example.com:587~0123456789abcdef").status == reader.get("/queue/nothing-waits.test").status
     assert reader.get("/queue/smtp.example.com:x").status == 404
 
 

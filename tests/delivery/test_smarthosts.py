@@ -12,6 +12,7 @@ from sendryd.policy.throttle import Signal
 from sendryd.store.base import EventMaker, NewEvent, QueueFilter
 from sendryd.testing.mailhost import DEFAULT_EXTENSIONS, Script
 from sendryd.testing.post import Post
+from sendryd.testing.samples import ACCOUNT
 
 pytestmark = pytest.mark.sockets
 
@@ -47,7 +48,7 @@ async def accept(post: Post, *recipients: str) -> None:
 async def test_a_domains_mail_goes_to_its_smart_host_with_a_login(post: Post) -> None:
     await name_smart_host(post, url_of(post))
     await accept(post, "a@one.test", "b@two.test")
-    await post.store.reroute(DomainId(1), smart_host_lane(url_of(post)))
+    await post.store.reroute(DomainId(1), smart_host_lane(url_of(post), ACCOUNT))
     (claim,) = await post.claim_due()
     assert await post.deliver(claim, None) is Signal.GOOD
     (mail,) = post.second.mails
@@ -60,7 +61,7 @@ async def test_a_login_that_is_refused_defers_and_names_no_password(post: Post) 
     post.second.script = Script(command=lambda verb, _line: "535 5.7.8 Wrong" if verb == "AUTH" else None)
     await name_smart_host(post, url_of(post))
     await accept(post, "a@two.test")
-    await post.store.reroute(DomainId(1), smart_host_lane(url_of(post)))
+    await post.store.reroute(DomainId(1), smart_host_lane(url_of(post), ACCOUNT))
     (claim,) = await post.claim_due()
     await post.deliver(claim, None)
     event = await post.last_event()
@@ -75,7 +76,7 @@ async def test_a_new_password_is_used_at_once(post: Post) -> None:
     for url in (url_of(post), url_of(post).replace("s3cret", "n3w")):
         await name_smart_host(post, url)
         await accept(post, "a@two.test")
-        await post.store.reroute(DomainId(1), smart_host_lane(url))
+        await post.store.reroute(DomainId(1), smart_host_lane(url, ACCOUNT))
         for claim in await post.claim_due():
             await post.deliver(claim, None)
     assert len([line for line in post.second.lines if line.startswith("AUTH")]) == 2  # no session is kept for another login
@@ -84,7 +85,7 @@ async def test_a_new_password_is_used_at_once(post: Post) -> None:
 async def test_mail_in_another_lane_than_the_setting_says_is_moved_there(post: Post) -> None:
     await accept(post, "a@two.test")
     await name_smart_host(post, url_of(post))
-    for lane in (smart_host_lane(url_of(post)), "two.test"):
+    for lane in (smart_host_lane(url_of(post), ACCOUNT), "two.test"):
         await post.store.retry(QueueFilter(), post.clock.now())
         (claim,) = await post.claim_due()
         assert await post.deliver(claim, None) is Signal.NEUTRAL
@@ -101,7 +102,7 @@ async def test_a_tenants_smart_host_is_not_reached_inside_the_network() -> None:
         for may_be_private, connections in ((False, 0), (True, 1)):
             await name_smart_host(post, url_of(post), may_be_private=may_be_private)
             await accept(post, "a@two.test")
-            await post.store.reroute(DomainId(1), smart_host_lane(url_of(post)))
+            await post.store.reroute(DomainId(1), smart_host_lane(url_of(post), ACCOUNT))
             (claim,) = await post.claim_due()
             await post.deliver(claim, None)
             assert post.second.connections == connections

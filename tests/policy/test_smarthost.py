@@ -21,8 +21,16 @@ def test_a_smart_host_is_shown_without_its_password_and_has_a_lane(text: str, sh
     assert smart_host is not None
     assert write_smart_host(smart_host) == shown
     assert parse_smart_host(write_smart_host(smart_host, with_password=True)) == smart_host
-    assert smart_host_lane(text) == lane == lane_of(lane)
-    assert split_lane(lane) == (smart_host.host, smart_host.port)
+    found = smart_host_lane(text, 1)
+    assert found.startswith(f"{lane}~")
+    assert lane_of(found) == parse_destination(found) == found
+    assert split_lane(found) == split_lane(lane) == (smart_host.host, smart_host.port)
+
+
+def test_another_account_user_or_scheme_is_another_lane_and_another_password_is_not() -> None:
+    urls = ("smtp://user:one@mail.example.com:587", "smtp://other:one@mail.example.com:587", "smtps://user:one@mail.example.com:587")
+    assert len({smart_host_lane(url, account) for url in urls for account in (1, 2)}) == 6
+    assert smart_host_lane("smtp://user:two@mail.example.com:587", 1) == smart_host_lane(urls[0], 1)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +44,7 @@ def test_a_fault_says_what_to_change_and_no_password(text: str) -> None:
 
 
 def test_a_domain_is_no_lane_of_a_smart_host() -> None:
-    assert (smart_host_lane(""), lane_of("example.org"), lane_of("")) == ("", "", "")
+    assert (smart_host_lane("", 1), lane_of("example.org"), lane_of("")) == ("", "", "")
 
 
 def test_a_delivery_without_a_smart_host_has_the_domain_of_its_recipient() -> None:
@@ -49,13 +57,22 @@ def test_credentials_are_in_no_representation() -> None:
     assert "secret" not in repr(SmartHost("mail.example.com", 25, Security.STARTTLS, ("user", "secret")))
 
 
-@pytest.mark.parametrize("text", ["Example.ORG", "mail.example.com:587", "[2001:db8::1]:25"])
+@pytest.mark.parametrize("text", ["Example.ORG", "mail.example.com:587~0123456789abcdef", "[2001:db8::1]:25~0123456789abcdef"])
 def test_a_destination_is_a_domain_or_the_lane_of_a_smart_host(text: str) -> None:
     assert parse_destination(text) == text.lower()
 
 
 @pytest.mark.parametrize(
-    "text", ["", "mail.example.com:", "mail.example.com:x", "u@mail.example.com:25", "mail.example.com:25/x", "mail.example.com:025"]
+    "text",
+    [
+        "",
+        "mail.example.com:",
+        "mail.example.com:x",
+        "u@mail.example.com:25",
+        "mail.example.com:25/x",
+        "mail.example.com:587",
+        "mail.example.com:025~0123456789abcdef",
+    ],
 )
 def test_what_is_no_destination_is_refused(text: str) -> None:
     with pytest.raises(AddressError):

@@ -160,12 +160,12 @@ class Domains(AuditedChanges[DomainStore]):
         """Replace a domain's settings by the result of `change`, whose smart host may have its password. `is_operator`: private addresses may be
         named. Raises `NotFound`, and `BadDomainSetting` for a setting the domain cannot have.
         """
-        had_smart_host = False
+        before = ""  # the lane of its mail
 
         async def attempt() -> SendingDomain:
-            nonlocal had_smart_host
+            nonlocal before
             domain = await self._get(domain_id)
-            had_smart_host = had_smart_host or bool(domain.settings.smarthost)
+            before = smart_host_lane(domain.settings.smarthost, domain.account_id)
             settings = change(domain.settings)
             if settings == domain.settings:
                 return domain
@@ -185,9 +185,9 @@ class Domains(AuditedChanges[DomainStore]):
             )
 
         after = await reapply(attempt)
-        # Each time: the program may have been stopped between the two. What is in no other lane moves nowhere.
-        lane = smart_host_lane(after.settings.smarthost)
-        if lane or had_smart_host:
+        # If the program is stopped between the two, the mail moves when its turn comes (`delivery.smarthosts`).
+        lane = smart_host_lane(after.settings.smarthost, after.account_id)
+        if lane != before:
             await self._store.reroute(domain_id, lane or None)
         return after
 

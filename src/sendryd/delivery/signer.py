@@ -25,7 +25,7 @@ from sendryd.model.domain import SendingDomain, TlsPolicy
 from sendryd.model.ids import DOMAIN_PREFIX, DomainId, MessageId, format_id
 from sendryd.policy.dnsrecords import own_return_path
 from sendryd.policy.routing import SmartHost
-from sendryd.policy.smarthost import parse_smart_host
+from sendryd.policy.smarthost import parse_smart_host, smart_host_lane
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.log import get_logger
 from sendryd.runtime.offload import LARGE
@@ -68,6 +68,7 @@ class SigningKey:
     tls_policy: TlsPolicy
     return_path: str  # the domain of its own return paths, once its records are found; empty: none
     smart_host: SmartHost | None  # its own
+    lane: str  # of its smart host; empty: it has none
     pool: str  # the address pool that the domain names; empty: none
     number: int  # no two alike, so that a process that knows a key by it never signs with an older one
 
@@ -149,6 +150,7 @@ class Signer:
             tls_policy=domain.settings.tls_policy,
             return_path=own_return_path(domain),
             smart_host=await self._smart_host(domain),
+            lane=smart_host_lane(domain.settings.smarthost, domain.account_id),
             pool=domain.settings.pool,
             number=next(self._numbers),
         )

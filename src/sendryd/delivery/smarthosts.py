@@ -13,7 +13,7 @@ from sendryd.delivery.egress import waiting
 from sendryd.delivery.signer import Signer, SigningKeyDamaged, SigningKeyMissing
 from sendryd.policy.replies.verdict import Verdict
 from sendryd.policy.routing import NextHop
-from sendryd.policy.smarthost import lane_of, smart_host_lane, write_smart_host
+from sendryd.policy.smarthost import lane_of
 from sendryd.store.base import Claim, QueueStore
 
 AT_ONCE: Final = timedelta(seconds=1)
@@ -33,12 +33,12 @@ class OwnSmartHosts:
         if domain_id is None:
             return route
         try:
-            smart_host = (await self._signer.key(domain_id)).smart_host
+            key = await self._signer.key(domain_id)
         except (SigningKeyMissing, SigningKeyDamaged):
             if present or isinstance(route, NextHop):
                 raise
             return route
-        lane = smart_host_lane(write_smart_host(smart_host)) if smart_host is not None else ""
+        smart_host, lane = key.smart_host, key.lane
         if lane != present:
             await self._store.reroute(domain_id, lane or None, [each.id for each in claim.deliveries])
             return waiting("The sending domain has another smart host now: the mail is taken up again", AT_ONCE)

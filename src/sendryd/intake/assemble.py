@@ -139,7 +139,8 @@ class Assembler:
 
 def _lane(obeyed: Obeyed) -> str:
     """The lane of the sending domain's own smart host; empty if it has none."""
-    return smart_host_lane(obeyed.domain.settings.smarthost) if obeyed.domain is not None and obeyed.domain.settings.smarthost else ""
+    domain = obeyed.domain
+    return smart_host_lane(domain.settings.smarthost, domain.account_id) if domain is not None and domain.settings.smarthost else ""
 
 
 def _wanted_reports(recipient: Recipient, message: Message, obeyed: Obeyed) -> Report:

@@ -61,7 +61,7 @@ class MailHost:
 class NextHop:
     """Where mail goes: the mail servers of a domain, or the smart host. Lanes are kept by `lane_key` of its domain."""
 
-    domain: str  # `ANY_DOMAIN` if there is a smart host, `host:port` if it is that of a sending domain
+    domain: str  # `ANY_DOMAIN` if there is a smart host, the smart host's lane if it is that of a sending domain
     hosts: tuple[MailHost, ...]  # those to try, best first
     port: int
     smart_host: SmartHost | None = None

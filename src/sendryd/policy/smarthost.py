@@ -1,11 +1,13 @@
 """Smart hosts as they are written: `smtp://user:password@host:port`, `smtps://…`, `smtp+notls://…`; and the lanes of those that domains name. Pure.
 
-The lane of a domain's smart host is `host:port`, and is stored as the domain of its deliveries: a name with a colon is no domain.
+The lane of a domain's smart host is `host:port~mark`, and is stored as the domain of its deliveries: a name with a colon is no domain. The mark is of the
+account, the scheme and the user: what is wrong with the login of one account stops no mail of another one that uses the same host.
 """
 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import sha256
 from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
@@ -26,6 +28,8 @@ _SCHEMES: Final = {
     "smtp+notls": (Security.CLEAR_TEXT, 25),
 }
 _NAMES: Final = {security: scheme for scheme, (security, _) in _SCHEMES.items()}
+_MARK: Final = 16  # characters: a user name with the mark of another account's login is not to be found
+_MARKED: Final = re.compile(rf"[0-9a-f]{{{_MARK}}}", re.ASCII)
 _CACHED: Final = 1024  # smart hosts of the domains that send at the same time
 
 
@@ -74,10 +78,14 @@ def write_smart_host(smart_host: SmartHost, *, with_password: bool = False) -> s
 
 
 @lru_cache(_CACHED)
-def smart_host_lane(text: str) -> str:
-    """The lane of the smart host that a domain's setting names; empty if it names none. Raises `ValueError`."""
+def smart_host_lane(text: str, account_id: int) -> str:
+    """The lane of the smart host that a domain of an account names in its setting; empty if it names none. Raises `ValueError`."""
     smart_host = parse_smart_host(text)
-    return _place(smart_host.host, smart_host.port) if smart_host is not None else ""
+    if smart_host is None:
+        return ""
+    user = smart_host.credentials[0] if smart_host.credentials is not None else ""
+    mark = sha256(f"{account_id} {smart_host.security.value} {user}".encode()).hexdigest()[:_MARK]
+    return f"{_place(smart_host.host, smart_host.port)}~{mark}"
 
 
 def lane_of(lane: str) -> str:
@@ -87,7 +95,7 @@ def lane_of(lane: str) -> str:
 
 def split_lane(lane: str) -> tuple[str, int]:
     """Host and port of a smart host's lane."""
-    host, _, port = lane.rpartition(":")
+    host, _, port = lane.partition("~")[0].rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
@@ -95,13 +103,14 @@ def parse_destination(text: str) -> str:
     """A recipient domain, or the lane of a smart host, as deliveries have it. Raises `AddressError`."""
     if ":" not in text:
         return normalise_domain(text)
+    place, _, mark = text.lower().partition("~")
     try:
-        lane = smart_host_lane(f"smtp://{text}")
+        smart_host = parse_smart_host(f"smtp://{place}")
     except ValueError:
-        raise AddressError("it is neither a domain nor host:port") from None
-    if lane != text.lower():
-        raise AddressError("it is neither a domain nor host:port")
-    return lane
+        smart_host = None
+    if smart_host is None or _place(smart_host.host, smart_host.port) != place or not _MARKED.fullmatch(mark):
+        raise AddressError("it is neither a domain nor the lane of a smart host, host:port~mark")
+    return f"{place}~{mark}"
 
 
 def domain_of(forward_path: str, lane: str | None) -> str:
