@@ -77,17 +77,19 @@ class MxRecords:
         self._clock = clock
         self._found: dict[str, float] = {}
         self.mx: dict[str, tuple[str, ...]] = {}
+        self.problems: dict[str, NoRoute] = {}  # of domains to which no mail can be sent
+        self.slow: dict[str, float] = {}  # seconds that the look-up of a domain takes
         self.looked_up: list[str] = []
 
     def known(self, domain: str) -> NextHop | None:
-        is_known = domain in self.mx and self._found.get(domain, 0.0) > self._clock.monotonic()
+        is_known = domain in self.mx and domain not in self.problems and self._found.get(domain, 0.0) > self._clock.monotonic()
         return self._route(domain) if is_known else None
 
     async def find(self, domain: str) -> NextHop | NoRoute:
         self.looked_up.append(domain)
-        await self._clock.sleep(0.1)
-        if domain not in self.mx:
-            return SILENT
+        await self._clock.sleep(self.slow.get(domain, 0.1))
+        if domain in self.problems or domain not in self.mx:
+            return self.problems.get(domain, SILENT)
         self._found[domain] = self._clock.monotonic() + 5.0
         return self._route(domain)
 

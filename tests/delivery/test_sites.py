@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from sendryd.delivery.destinations import NoRoute
 from sendryd.delivery.sites import MAX_DOMAINS, Sites
 from sendryd.model.delivery import DeliveryState
+from sendryd.policy.replies.verdict import Category, Kind, local_verdict
 from sendryd.policy.routing import NextHop
 from sendryd.policy.shaping.rules import read_rules
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, Signal
 from sendryd.store.base import LimitedDestination
 
-from .sitesworld import RULES, World
+from .sitesworld import RULES, SILENT, World
 
 pytestmark = pytest.mark.virtual_time
 
@@ -76,7 +78,7 @@ async def test_a_site_that_is_down_is_left_alone_for_all_its_domains(world: Worl
     assert queue[DeliveryState.QUEUED] == 30
     snapshots = {each.next_hop: each for each in world.scheduler.board.take_changed()}
     suspended = [each for each in snapshots.values() if each.suspended_until is not None]
-    assert {each.site for each in suspended} == {"mx.small.test"}
+    assert {each.site for each in suspended} == {"mx.small.test+0"}
 
 
 async def test_a_person_pauses_a_site_by_its_name_and_a_domain_by_its_own(world: World) -> None:
@@ -126,6 +128,49 @@ async def test_a_stop_gives_back_what_waits_for_look_ups(world: World) -> None:
     assert not any(delivery.is_in_doubt for claim in claims for delivery in claim.deliveries)
 
 
+NULL_MX = NoRoute(local_verdict(Kind.BOUNCED, Category.BAD_DOMAIN, "5.1.10", "The domain takes no mail"))
+
+
+@pytest.mark.parametrize("problem", [NULL_MX, SILENT])
+async def test_mail_to_the_name_of_a_mail_server_is_no_concern_of_its_domains(world: World, problem: NoRoute) -> None:
+    world.dns.mx["customer.test"] = ("mx.host.test",)
+    world.dns.problems["mx.host.test"] = problem
+    await world.queue("customer.test", 60)
+    await world.run(4.2)
+    await world.queue("mx.host.test", 1)
+    await world.queue("customer.test", 60)
+    await world.run(60.0)
+    assert world.worker.tried.count("customer.test") == 120
+    assert world.worker.unroutable == ["mx.host.test"]
+
+
+@pytest.mark.parametrize("problem", [NULL_MX, SILENT])
+async def test_other_rules_move_what_waits_to_its_new_site(world: World, problem: NoRoute) -> None:
+    world.dns.mx["one.test"] = ("mx.host.test",)
+    world.dns.problems["mx.host.test"] = world.dns.problems["mx.host.test+0"] = problem
+    await world.queue("one.test", 100)
+    await world.run(3.5)
+    world.scheduler.use_rules(read_rules('[provider.host]\nmx = ["host.test"]\nconnections = 2'))
+    await world.clock.sleep(1.0)
+    world.worker.most_at_once = 0
+    await world.run(100.0)
+    assert world.worker.tried.count("one.test") == 100
+    assert world.worker.unroutable == []
+    assert world.worker.most_at_once == 2
+    assert world.dns.looked_up.count("mx.host.test+0") == 0
+
+
+async def test_a_domain_whose_site_was_forgotten_goes_by_its_own_route(world: World) -> None:
+    world.dns.mx["one.test"] = ("mx.host.test",)
+    world.dns.problems["mx.host.test+0"] = NULL_MX
+    await world.queue("one.test", 100)
+    await world.run(3.5)
+    world.shaper.sites.forget("one.test")
+    await world.run(100.0)
+    assert world.worker.tried.count("one.test") == 100
+    assert world.worker.unroutable == []
+
+
 async def test_a_domain_that_moves_takes_its_mail_to_its_new_site(world: World) -> None:
     world.dns.mx["one.test"] = ("mx.big.test",)
     await world.queue("one.test", 60)
@@ -133,7 +178,7 @@ async def test_a_domain_that_moves_takes_its_mail_to_its_new_site(world: World) 
     world.dns.mx["one.test"] = ("mx.one.test",)
     await world.run(60.0)
     assert world.worker.tried.count("one.test") == 60
-    assert world.shaper.sites.site_of("one.test") == "mx.one.test"
+    assert world.shaper.sites.site_of("one.test") == "mx.one.test+0"
 
 
 def test_the_sites_of_so_many_domains_are_remembered() -> None:

@@ -150,11 +150,13 @@ class Lanes:
             return None
         return min((number for name, number in self.caps.items() if name in {state.key, of} or name in state.domains), default=None)
 
-    def use_rules(self) -> None:
-        """The rules have changed: windows grow up to other limits."""
-        for key, state in self._lanes.items():
+    def use_rules(self) -> list[LaneState]:
+        """The rules have changed: windows grow up to other limits, and what waits moves to the sites of now. Returns all lanes: any may start more."""
+        for key, state in tuple(self._lanes.items()):
             most = self.fresh(key).max_window
             state.lane = replace(state.lane, max_window=most, window=min(state.lane.window, most))
+            self._move(state, lambda claim, key=key: self.key_of(claim.domain) != key)  # type: ignore[misc]
+        return self.all()
 
     def is_paused(self, domain: str) -> bool:
         """Whether a person has paused the domain, its site, or all mail."""
@@ -191,6 +193,13 @@ class Lanes:
         self.waiting -= 1
         return state.ready.pop(0) if state.ready else state.waiting.take()
 
+    def dequeue_of(self, state: LaneState, domain: str, most: int) -> list[tuple[Claim, Held | None]]:
+        """Takes claims of a domain as long as it is their turn, `most` of them at the most; `ANY_DOMAIN`: of all."""
+        taken: list[tuple[Claim, Held | None]] = []
+        while len(taken) < most and state.number_waiting and domain in {ANY_DOMAIN, state.peek().domain}:
+            taken.append(self.dequeue(state))
+        return taken
+
     def take_paused(self) -> list[tuple[Claim, Held | None]]:
         """Takes the waiting claims of paused domains and suspended accounts out of their lanes."""
         taken = []
@@ -201,16 +210,12 @@ class Lanes:
 
     # The sites of domains.
 
-    def is_site(self, state: LaneState) -> bool:
-        """Its claims are of domains that were looked up, and each has a route of its own."""
-        return state.key != ANY_DOMAIN and any(self._sites.site_of(domain) == state.key for domain in state.domains)
-
     def join(self, domain: str, next_hop: NextHop, state: LaneState) -> LaneState:
         """The lane of the site that a domain is with, as its look-up has found. Its claims in another lane move there."""
         if self._has_smart_host:
             return state
         target = self.open(self._sites.note(domain, next_hop))
-        self._move(domain, state, target)
+        self._move(state, lambda claim: claim.domain == domain)
         return target
 
     def leave(self, domain: str, state: LaneState) -> LaneState:
@@ -219,16 +224,18 @@ class Lanes:
             return state
         self._sites.forget(domain)
         target = self.open(domain)
-        self._move(domain, state, target)
+        self._move(state, lambda claim: claim.domain == domain)
         return target
 
-    def _move(self, domain: str, state: LaneState, target: LaneState) -> None:
-        if state is not target:
-            moved = _take_out(state, lambda claim: claim.domain == domain)
-            state.domains.pop(domain, None)
-            self.waiting -= len(moved)
-            for claim, held in moved:
-                self._put(target, claim, held)
+    def _move(self, state: LaneState, is_wanted: Callable[[Claim], bool]) -> None:
+        """Moves waiting claims to the lanes where their domains belong."""
+        if self._has_smart_host:
+            return
+        moved = _take_out(state, is_wanted)
+        self.waiting -= len(moved)
+        for claim, held in moved:
+            state.domains.pop(claim.domain, None)
+            self._put(self.open(self.key_of(claim.domain)), claim, held)
 
     def most_waiting(self, state: LaneState, now: float) -> int:
         """Claims that the lane may have, waiting or under way."""

@@ -24,9 +24,9 @@ class LookUps:
         lanes: Lanes,
         *,
         start: Callable[[LaneState], None],
-        settle: Callable[[LaneState, NoRoute], None],
+        settle: Callable[[LaneState, str, NoRoute], None],
     ) -> None:
-        """`start` starts the attempts of a lane; `settle` records that the mail of one cannot be sent."""
+        """`start` starts the attempts of a lane; `settle` records that the mail of a domain in one cannot be sent."""
         self._destinations = destinations
         self._lanes = lanes
         self._start = start
@@ -88,7 +88,7 @@ class LookUps:
             target = self._lanes.join(domain, found, state)
         elif found is not None:
             target = self._lanes.leave(domain, state)
-            self._settle(target, found)
+            self._settle(target, domain, found)
         self._start(target)
         if target is not state:
             self._start(state)

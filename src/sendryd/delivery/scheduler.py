@@ -211,12 +211,12 @@ class Scheduler:
                 self._spawn(self._release_paused())
                 return
             next_hop = self._destinations.known(claim.domain)
-            if next_hop is None and self._lanes.is_site(state):
+            if next_hop is None:
+                if key in {claim.domain, ANY_DOMAIN}:
+                    self._look_ups.begin(state)
+                    return
                 self._look_ups.begin_beside(state)
                 continue
-            if next_hop is None:
-                self._look_ups.begin(state)
-                return
             if (pause := self._shaper.wait(key, now)) > 0:
                 self._timers.wake(state, pause)
                 return
@@ -243,15 +243,13 @@ class Scheduler:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _settle(self, state: LaneState, problem: NoRoute) -> None:
-        """Records that mail cannot be sent. If DNS gave no answer, it is recorded of one message, and the others wait for the next probe."""
+    def _settle(self, state: LaneState, domain: str, problem: NoRoute) -> None:
+        """Records that mail of a domain cannot be sent. If DNS gave no answer, it is recorded of one message, and the others wait for the next probe."""
         if self._is_stopping:
             return
-        count = 1 if problem.is_silent else state.number_waiting
         if problem.is_silent:
             self._lanes.note_silence(state)
-        for _ in range(min(count, state.number_waiting)):
-            claim, held = self._lanes.dequeue(state)
+        for claim, held in self._lanes.dequeue_of(state, domain, 1 if problem.is_silent else state.number_waiting):
             state.recording += 1
             self._spawn(self._record_problem(state, claim, held, problem))
 
@@ -331,7 +329,8 @@ class Scheduler:
         """Shapes by other rules from now on."""
         self._shaper.sites.use(rules)
         self._shaper.use_rules()
-        self._lanes.use_rules()
+        for state in self._lanes.use_rules():
+            self._start(state)
 
     # Housekeeping.
 

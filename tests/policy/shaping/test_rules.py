@@ -57,12 +57,12 @@ def test_replies_have_their_rules() -> None:
     [
         ("a.test", ["mx1.big.test", "mx2.big.test"], "big"),
         ("a.test", ["mx1.big.test", "mx.other.test"], "mx.other.test+1-ac2297"),
-        ("a.test", ["notbig.test"], "notbig.test"),
+        ("a.test", ["notbig.test"], "notbig.test+0"),
         ("a.test", ["big.test"], "big"),
         ("club.test", ["mx1.big.test"], "club"),
         ("other.test", [], "club"),
         ("a.test", [], "a.test"),
-        ("big.test", [], "big"),
+        ("big.test", [], "big.test"),
     ],
 )
 def test_a_domain_is_with_the_site_of_its_servers(domain: str, hosts: list[str], site: str) -> None:

@@ -86,18 +86,19 @@ EMPTY_RULES: Final = Rules(Limits(connections=MAX_CONNECTIONS, messages_per_conn
 
 
 def site_of(rules: Rules, domain: str, hosts: Iterable[str]) -> str:
-    """The name of the site that a domain is with: its provider's, or one that all domains with the same mail servers share. `hosts` are the names of
-    its MX records; none: the domain is its own server.
+    """The name of the site that a domain is with: its provider's, or one that all domains with the same mail servers share: the first server, the
+    number of others, their digest. No domain has such a name, so that mail to the name of a mail server is no concern of its site. `hosts` are the
+    names of the domain's MX records; none: the domain is its own server and site.
 
     >>> site_of(EMPTY_RULES, "a.test", ["mx.b.test"]), site_of(EMPTY_RULES, "a.test", [])
-    ('mx.b.test', 'a.test')
+    ('mx.b.test+0', 'a.test')
     """
     names = sorted(set(hosts))
-    provider = rules.provider_of(domain, names or [domain])
+    provider = rules.provider_of(domain, names)
     if provider is not None:
         return provider.name
     if len(names) < 2:
-        return names[0] if names else domain
+        return f"{names[0]}+0" if names else domain
     return f"{names[0]}+{len(names) - 1}-{sha256(' '.join(names).encode()).hexdigest()[:6]}"
 
 
