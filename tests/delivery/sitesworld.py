@@ -11,6 +11,7 @@ from sendryd.delivery.dialoguenotes import AttemptNotes
 from sendryd.delivery.scheduler import Scheduler
 from sendryd.delivery.shaper import Shaper
 from sendryd.delivery.sites import Sites
+from sendryd.delivery.target import Target
 from sendryd.delivery.worker import Worker
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DeliveryId
@@ -20,6 +21,7 @@ from sendryd.policy.retry import RetryPlan
 from sendryd.policy.routing import MailHost, NextHop
 from sendryd.policy.shaping.rules import Rules, read_rules
 from sendryd.policy.throttle import Signal
+from sendryd.policy.tls import OPPORTUNISTIC
 from sendryd.runtime.budget import Share
 from sendryd.runtime.rand import SeededRand
 from sendryd.runtime.wakeup import Wakeup
@@ -39,6 +41,7 @@ class CountingWorker:
         self._store, self._clock = store, clock
         self.unrecorded = self.damaged = 0
         self.signal = Signal.GOOD
+        self.failing: set[str] = set()  # domains whose servers cannot be reached
         self.verdict: Verdict | None = None  # what the server says instead
         self.tried: list[str] = []
         self.began: list[float] = []  # when each attempt began
@@ -56,7 +59,9 @@ class CountingWorker:
         await self._clock.sleep(1.0)
         self.at_once -= 1
         self.tried.append(claim.domain)
-        attempt = Attempt(claim, AttemptNotes(NOW, lambda: 0.0), self.signal)
+        attempt = Attempt(claim, AttemptNotes(NOW, lambda: 0.0), Signal.BAD if claim.domain in self.failing else self.signal)
+        host = route.hosts[0]
+        attempt.notes.begin(Target(host=host.name, address=host.addresses[0], port=route.port, tls=OPPORTUNISTIC), None)
         if self.verdict is not None:
             attempt.judge_rest(self.verdict)
         return attempt

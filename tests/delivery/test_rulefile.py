@@ -25,6 +25,12 @@ def test_the_program_has_rules_of_large_providers() -> None:
     assert [each.seconds for each in rules.replies_of("yahoo")] == [7200.0, 14400.0]
 
 
+@pytest.mark.parametrize("host", ["www.google.com", "c-1.hsd1.comcast.net", "l1.w1.abo.wanadoo.fr", "www.icloud.com", "www.t-online.de"])
+def test_other_hosts_in_the_zone_of_a_provider_are_not_its_servers(host: str) -> None:
+    assert site_of(own_rules(), "evil.test", [host]) == f"{host}+0"
+    assert site_of(own_rules(), host, []) == host
+
+
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     write(path, "[provider.google]\nconnections = 2", 1)

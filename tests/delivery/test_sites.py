@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sendryd.delivery.destinations import NoRoute
-from sendryd.delivery.sites import MAX_DOMAINS, Sites
+from sendryd.delivery.sites import APART_TIME, MAX_DOMAINS, Sites
 from sendryd.model.delivery import DeliveryState
 from sendryd.policy.replies.verdict import Category, Kind, local_verdict
 from sendryd.policy.routing import NextHop
@@ -79,6 +79,40 @@ async def test_a_site_that_is_down_is_left_alone_for_all_its_domains(world: Worl
     snapshots = {each.next_hop: each for each in world.scheduler.board.take_changed()}
     suspended = [each for each in snapshots.values() if each.suspended_until is not None]
     assert {each.site for each in suspended} == {"mx.small.test+0"}
+
+
+async def test_a_domain_that_names_a_silent_server_of_a_provider_fails_alone(world: World) -> None:
+    world.dns.mx["good.test"], world.dns.mx["evil.test"] = ("mx.big.test",), ("www.big.test",)
+    world.worker.failing.add("evil.test")
+    await world.queue("good.test", 10)
+    await world.run(10.0)
+    await world.queue("evil.test", 50)
+    for _ in range(60):
+        await world.queue("good.test", 1)
+        await world.run(5.0)
+    assert world.worker.tried.count("good.test") == 70
+    assert world.worker.tried.count("evil.test") <= 2 * FAILURES_TO_SUSPEND
+    assert world.shaper.sites.site_of("evil.test") == "evil.test@big"
+    assert world.shaper.limits("evil.test@big") == world.shaper.limits("big")
+    await world.clock.sleep(APART_TIME)
+    world.worker.failing.clear()
+    await world.queue("evil.test", 1)
+    await world.run(10.0)
+    assert world.shaper.sites.site_of("evil.test") == "big"
+
+
+async def test_a_provider_is_left_alone_when_servers_fail_that_have_worked(world: World) -> None:
+    for domain in ("one.test", "two.test"):
+        world.dns.mx[domain] = ("mx.big.test",)
+        await world.queue(domain, 5)
+    await world.run(20.0)
+    before = len(world.worker.tried)
+    world.worker.failing |= {"one.test", "two.test"}
+    for domain in ("one.test", "two.test"):
+        await world.queue(domain, 20)
+    await world.run(50.0)
+    assert FAILURES_TO_SUSPEND <= len(world.worker.tried) - before <= 2 * FAILURES_TO_SUSPEND
+    assert world.shaper.sites.site_of("one.test") == "big"
 
 
 async def test_a_person_pauses_a_site_by_its_name_and_a_domain_by_its_own(world: World) -> None:
@@ -196,7 +230,7 @@ def test_other_rules_make_other_sites() -> None:
     sites.note("two.test", NextHop("two.test", (), 25, mx=("mx.big.test",)))
     assert sites.site_of("one.test") == sites.site_of("two.test") == "big"
     sites.use(read_rules('[provider.club]\ndomains = ["one.test"]'))
-    assert (sites.site_of("one.test"), sites.site_of("two.test")) == ("club", "mx.big.test")
+    assert (sites.site_of("one.test"), sites.site_of("two.test")) == ("club", "mx.big.test+0")
 
 
 async def test_all_domains_of_a_silent_site_together_have_two_sessions(world: World) -> None:

@@ -32,6 +32,11 @@ class Attempt:
         """What servers said of those that they did not take. Verdicts of our own have no reply."""
         return {str(each.reply) for each in self.verdicts.values() if each.reply is not None and each.kind is not Kind.DELIVERED}
 
+    def hosts(self) -> set[str]:
+        """The servers that spoke of the message or of a recipient; if there is none, those that were tried."""
+        spoke = {each.relay.host for each in self.verdicts.values() if each.relay is not None and not each.is_open}
+        return spoke or {target.host for target, _, _ in self.notes.tried()}
+
     def judge(self, deliveries: Iterable[ClaimedDelivery], verdict: Verdict) -> None:
         """One verdict for several recipients."""
         for each in deliveries:

@@ -6,10 +6,11 @@ with is dropped. Accounts and classes take turns in it (`policy.fairness`), and 
 Limits: claims of a lane, waiting or under way.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from sendryd.delivery.goodhosts import GoodHosts
 from sendryd.delivery.places import Places
 from sendryd.delivery.shaper import Shaper
 from sendryd.model.ids import AccountId
@@ -90,6 +91,7 @@ class Lanes:
         """`delays` are those of the retry plan, in seconds: suspensions begin with the first."""
         self._shaper, self._sites = shaper, shaper.sites
         self._places = places
+        self._good_hosts = GoodHosts()
         self._clock = clock
         self._delays = delays
         self._has_smart_host = has_smart_host
@@ -151,7 +153,7 @@ class Lanes:
         return min((number for name, number in self.caps.items() if name in {state.key, of} or name in state.domains), default=None)
 
     def use_rules(self) -> list[LaneState]:
-        """The rules have changed: windows grow up to other limits, and what waits moves to the sites of now. Returns all lanes: any may start more."""
+        """The rules have changed: windows grow up to other limits, and claims move to their present sites. Returns all lanes: any may start more."""
         for key, state in tuple(self._lanes.items()):
             most = self.fresh(key).max_window
             state.lane = replace(state.lane, max_window=most, window=min(state.lane.window, most))
@@ -214,7 +216,7 @@ class Lanes:
         """The lane of the site that a domain is with, as its look-up has found. Its claims in another lane move there."""
         if self._has_smart_host:
             return state
-        target = self.open(self._sites.note(domain, next_hop))
+        target = self.open(self._sites.note(domain, next_hop, self._clock.monotonic()))
         self._move(state, lambda claim: claim.domain == domain)
         return target
 
@@ -267,15 +269,30 @@ class Lanes:
         """The next hop has no recent success. The smart host of all mail is the operator's own choice, and there is no other."""
         return key != ANY_DOMAIN and self._places.is_cold(key, now)
 
-    def note(self, state: LaneState, signal: Signal) -> None:
-        """What an attempt tells of the next hop."""
+    def note(self, state: LaneState, signal: Signal, domain: str = "", hosts: Collection[str] = ()) -> LaneState:
+        """What an attempt for a domain tells of the next hop: `hosts` spoke to us, or failed. Returns the lane of which it tells."""
+        now = self._clock.monotonic()
         if signal is Signal.GOOD:
             state.lane = note_success(state.lane)
-            self._places.note_success(state.key, self._clock.monotonic())
+            self._places.note_success(state.key, now)
+            if self._sites.is_provider(state.key):
+                self._good_hosts.note_success(state.key, hosts, now)
         elif signal is Signal.BAD:
-            now = self._clock.monotonic()
+            if self._sites.is_provider(state.key) and hosts and not self._good_hosts.speak_for(state.key, hosts, now):
+                state = self._set_apart(state, domain, now)
             if not state.lane.is_suspended(now):  # by another attempt of the same moment
                 self._suspend(state, note_failure(state.lane, now=now, delays=self._delays), now)
+        return state
+
+    def _set_apart(self, state: LaneState, domain: str, now: float) -> LaneState:
+        """A lane of its own for a domain of a provider, some of whose other servers work. Its claims move there."""
+        if self._sites.site_of(domain) is None:
+            return self.open(domain)
+        target = self.open(self._sites.set_apart(domain, now))
+        if target is not state:
+            self._move(state, lambda claim: claim.domain == domain)
+            log.info("domain_set_apart", domain=domain, site=state.key)
+        return target
 
     def note_replies(self, state: LaneState, replies: Iterable[str]) -> None:
         """What servers said: the rules may suspend or limit the site for it."""

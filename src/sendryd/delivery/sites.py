@@ -2,8 +2,9 @@
 
 Domains with the same MX records are one site, and so are all domains of a provider that the shaping rules name. A domain belongs to a site from its
 look-up on, and each look-up finds it again; before the first it is a destination of its own. The policies of TLS are those of the domain, and each
-attempt goes to the servers of its domain: a site only counts and limits.
-Limits: domains whose site is remembered; of a site that gets no mail nothing else is.
+attempt goes to the servers of its domain: a site only counts and limits. A domain whose servers fail while others of its provider work is set apart
+for an hour: `evil.example@google` has the provider's limits, and its failures are its own.
+Limits: domains whose site is remembered, and those set apart; of a site that gets no mail nothing else is.
 """
 
 from collections import OrderedDict
@@ -14,6 +15,8 @@ from sendryd.policy.shaping.limits import NO_LIMITS, Limits
 from sendryd.policy.shaping.rules import EMPTY_RULES, Rules, site_of
 
 MAX_DOMAINS: Final = 50_000
+MAX_APART: Final = 10_000
+APART_TIME: Final = 3600.0  # seconds
 
 
 class Sites:
@@ -23,6 +26,7 @@ class Sites:
         self.rules = rules
         # By domain: the site, the MX records, and the rules that it was found by.
         self._sites: OrderedDict[str, tuple[str, tuple[str, ...], Rules]] = OrderedDict()
+        self._apart: OrderedDict[str, float] = OrderedDict()  # domains set apart, and until when in monotonic seconds
 
     def __repr__(self) -> str:
         return f"<Sites of {len(self._sites)} domains>"
@@ -34,13 +38,35 @@ class Sites:
             return None
         site, mx, rules = found
         if rules is not self.rules:  # now, and not for all domains at once when the rules change
-            site = site_of(self.rules, domain, mx)
+            site = self._find(domain, mx)
             self._sites[domain] = site, mx, self.rules
         return site
 
-    def note(self, domain: str, next_hop: NextHop) -> str:
+    def _find(self, domain: str, mx: tuple[str, ...]) -> str:
+        site = site_of(self.rules, domain, mx)
+        return f"{domain}@{site}" if domain in self._apart and self.is_provider(site) else site
+
+    def is_provider(self, site: str) -> bool:
+        """Its domains may have different servers. Those of another site have the same."""
+        return site in self.rules.providers
+
+    def set_apart(self, domain: str, now: float) -> str:
+        """Makes a domain of a provider a site of its own for a time. Returns that."""
+        self._apart[domain] = now + APART_TIME
+        self._apart.move_to_end(domain)
+        if len(self._apart) > MAX_APART:
+            self._apart.popitem(last=False)
+        site, mx, _ = self._sites[domain]
+        if self.is_provider(site):
+            site = self._find(domain, mx)
+            self._sites[domain] = site, mx, self.rules
+        return site
+
+    def note(self, domain: str, next_hop: NextHop, now: float = 0.0) -> str:
         """The site of a domain that was looked up just now."""
-        site = site_of(self.rules, domain, next_hop.mx)
+        if self._apart and self._apart.get(domain, now) < now:
+            del self._apart[domain]
+        site = self._find(domain, next_hop.mx)
         self._sites[domain] = site, next_hop.mx, self.rules
         self._sites.move_to_end(domain)
         if len(self._sites) > MAX_DOMAINS:

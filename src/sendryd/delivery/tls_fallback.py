@@ -31,6 +31,11 @@ class TlsFallback:
         self._troubles: list[TlsTrouble] = []
         self._has_insisted = False
 
+    @property
+    def is_fixed(self) -> bool:
+        """There is none: a smart host."""
+        return self._is_fixed
+
     def after_failure(self, target: Target, fault: DeliveryFault) -> Target | None:
         """The target to try after TLS failed; None if TLS was not what failed, or nothing is left that is allowed."""
         if fault.trouble is None or self._is_fixed:

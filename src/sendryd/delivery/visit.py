@@ -226,9 +226,15 @@ class Visit:
         self._attempt.judge(deliveries, local_verdict(Kind.BOUNCED, Category.CONTENT_REJECTED, enhanced, sentence))
 
     def _signal(self, deliveries: Sequence[ClaimedDelivery]) -> Signal:
-        """A server that says 421 to every MAIL, or hangs up, wants to be left alone no less than one that cannot be reached."""
-        verdicts = self._attempt.verdicts
-        return Signal.BAD if all(verdicts[each.forward_path].is_open for each in deliveries) else Signal.GOOD
+        """A server that says 421 to every MAIL, or hangs up, wants to be left alone no less than one that cannot be reached. One that does not show
+        what a domain's policy of TLS asks, or refuses one of our addresses, may take other mail.
+        """
+        verdicts = [self._attempt.verdicts[each.forward_path] for each in deliveries]
+        if not all(each.is_open for each in verdicts):
+            return Signal.GOOD
+        is_of_policy = not self._fallback.is_fixed and any(each.unmet is not None for each in verdicts)
+        is_of_source = self._target.source is not None and any(map(_is_of_address, verdicts))
+        return Signal.NEUTRAL if is_of_policy or is_of_source else Signal.BAD
 
     def _relay(self) -> Relay:
         if self._connection is not None:

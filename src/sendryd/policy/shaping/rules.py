@@ -73,8 +73,8 @@ class Rules:
         return next((each for each in self.providers.values() if names and all(map(each.has_server, names))), None)
 
     def limits_of(self, site: str) -> Limits:
-        """The limits of a site, by its name."""
-        return self.merged.get(site, self.default)
+        """The limits of a site, by its name, or of a domain that is set apart from it, `a.example@site`."""
+        return self.merged.get(site.rpartition("@")[2], self.default)
 
     def replies_of(self, site: str) -> tuple[ReplyRule, ...]:
         """What its replies bring."""
