@@ -10,6 +10,7 @@ from sendryd.testing.clients import RestClient
 from sendryd.testing.world import RECIPIENT_DOMAIN, SENDING_DOMAIN, World
 
 from .conftest import PATIENT, Answer, Browser, become_owner
+from .test_me import join
 
 pytestmark = pytest.mark.sockets
 
@@ -154,6 +155,21 @@ def test_a_person_limits_the_sessions_with_a_destination(mails: World, reader: B
     assert reader.send("/queue/narrow-way.test/limit", {}, page="/queue/narrow-way.test").status == 303
     assert "At most 2" not in reader.get("/queue/narrow-way.test")
     assert {"queue.limited", "queue.limit_lifted"} <= set(re.findall(r"queue\.limit\w+", reader.get("/audit").text))
+
+
+def test_an_admin_who_is_no_operator_stops_no_mail_of_other_accounts(mails: World, reader: Browser) -> None:
+    admin = join(mails.relay, "admin-of-queue@acme.example", "admin")
+    send(mails, "everyones.test", "slow")
+    wait_for_reply(mails, admin, "everyones.test", "Greylisting in action")
+    changes = ("/queue/pause", "/queue/resume", *(f"/queue/everyones.test/{word}" for word in ("pause", "limit", "resume")))
+    token = admin.get("/queue").token
+    assert {admin.post(path, {"token": token, "for": "hour", "sessions": "1"}).status for path in changes} == {403}
+    for path in ("/queue", "/queue/everyones.test", "/queue/nothing-waits.test"):
+        shown = html.unescape(admin.get(path).text)
+        assert not any(f'action="{each}"' in shown for each in changes), path
+    assert 'action="/queue/everyones.test/hold"' in html.unescape(admin.get("/queue/everyones.test").text)
+    shown = html.unescape(reader.get("/queue").text + reader.get("/queue/everyones.test").text)
+    assert {each for each in changes if f'action="{each}"' in shown} == {each for each in changes if not each.endswith("resume")}
 
 
 def test_a_viewer_changes_nothing(mails: World, looker: Browser) -> None:

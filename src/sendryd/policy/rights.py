@@ -15,7 +15,7 @@ class Right(StrEnum):
     WORK = "work"  # the Test Inbox, templates, suppressions, webhooks; try again, cancel; own test keys
     ADMINISTER = "administer"  # domains, live keys, hold and release, people up to admins
     OWN = "own"  # owners, retention, the account itself
-    OPERATE = "operate"  # Health, settings, every account's queue: a flag of the person, not a role
+    OPERATE = "operate"  # Health, settings, every account's queue, what stops it: a flag of the person, not a role
 
 
 _LEAST: Final = {Right.SEE: Role.VIEWER, Right.WORK: Role.MEMBER, Right.ADMINISTER: Role.ADMIN, Right.OWN: Role.OWNER}

@@ -385,6 +385,7 @@ def _when(due: datetime | None, now: datetime) -> str:
     return "now" if due <= now else clock(due, now)
 
 
+# A pause and a limit hold for the mail of every account; the other changes are made to the mail that the person sees.
 PAGES: Final = (
     Page(path="/queue", get=show, live=Source(page="queue", read=_read, parts=PARTS)),
     Page(path="/queue/{domain}", get=show_domain, live=Source(page="queue-domain", read=_read_domain, parts=DOMAIN_PARTS)),
@@ -392,7 +393,7 @@ PAGES: Final = (
     Page(path="/queue/{domain}/hold", post=_changing(DestinationChange.HOLD), needs_to_change=Right.ADMINISTER),
     Page(path="/queue/{domain}/release", post=_changing(DestinationChange.RELEASE), needs_to_change=Right.ADMINISTER),
     Page(path="/queue/{domain}/cancel", post=_changing(DestinationChange.CANCEL)),
-    Page(path="/queue/{domain}/pause", post=pause, needs_to_change=Right.ADMINISTER),
-    Page(path="/queue/{domain}/limit", post=limit, needs_to_change=Right.ADMINISTER),
-    Page(path="/queue/{domain}/resume", post=resume, needs_to_change=Right.ADMINISTER),
+    Page(path="/queue/{domain}/pause", post=pause, needs_to_change=Right.OPERATE),
+    Page(path="/queue/{domain}/limit", post=limit, needs_to_change=Right.OPERATE),
+    Page(path="/queue/{domain}/resume", post=resume, needs_to_change=Right.OPERATE),
 )

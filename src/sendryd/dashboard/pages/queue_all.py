@@ -1,4 +1,4 @@
-"""Pausing all mail, and letting it go on."""
+"""Pausing all mail, and letting it go on: an operator does, since it stops every account's."""
 
 from typing import Final
 
@@ -33,6 +33,6 @@ def _destinations(visit: Visit) -> Destinations:
 
 
 PAGES: Final = (
-    Page(path="/queue/pause", post=pause, needs_to_change=Right.ADMINISTER),
-    Page(path="/queue/resume", post=resume, needs_to_change=Right.ADMINISTER),
+    Page(path="/queue/pause", post=pause, needs_to_change=Right.OPERATE),
+    Page(path="/queue/resume", post=resume, needs_to_change=Right.OPERATE),
 )
