@@ -30,7 +30,7 @@ def list_reports(
         found: list[DomainReport] = []
         has_more, before, name = True, None, domain.lower() if domain else None
         while has_more:
-            read = await basics.store.page_domain_reports(DEFAULT_ACCOUNT, domain=name, topic=topic, limit=STEP, before=before)
+            read = await basics.store.page_domain_reports(DEFAULT_ACCOUNT, domain=name, topic=topic, rows=0, limit=STEP, before=before)
             found += read.items
             has_more, before = read.has_more, found[-1].id if found else None
         return found

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.message.reports.counted import MAX_ROWS
+from sendryd.message.reports.counted import MAX_OCTETS, MAX_ROWS, MAX_VALUE
 from sendryd.message.reports.dmarcreport import NoReport, read_dmarc
-from sendryd.message.reports.domainreports import read_domain_reports
+from sendryd.message.reports.domainreports import MAX_OF_MAIL, read_domain_reports
 from sendryd.message.reports.tlsreports import read_tls
 from sendryd.message.reports.unpacking import MAX_UNPACKED, unpack
 
@@ -174,6 +174,40 @@ def test_a_large_report_keeps_its_largest_rows() -> None:
     found = read_dmarc(dmarc(*(record(f"198.51.{number // 250}.{number % 250}", number + 1) for number in range(1000)))).to_json()
     assert found["good"] == sum(range(1, 1001))
     assert [row["number"] for row in found["rows"]] == list(range(1000, 1000 - MAX_ROWS, -1))
+
+
+def kept_octets(rows: object) -> int:
+    return len(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+@pytest.mark.parametrize("letter", ["\U00020000", "\u00e4", "&quot;"])
+def test_a_small_mail_stores_no_large_report(letter: str) -> None:
+    word = letter * 250
+    octets = dmarc(*(record(f"{number}{word}", number, word, word).replace("b.test", word) for number in range(200, 0, -1)))
+    content = mail(gzip.compress(octets), "application/gzip")
+    assert len(content) < 64 * 1024
+    (found,) = read_domain_reports(content)
+    assert found["bad"] == sum(range(201))
+    assert [row["number"] for row in found["rows"]] == list(range(200, 200 - len(found["rows"]), -1))
+    assert MAX_OCTETS // 2 < kept_octets(found["rows"]) <= MAX_OCTETS
+    assert max(len(text) for row in found["rows"] for text in (row["source"], *row["details"].values())) == MAX_VALUE
+
+
+def test_a_report_about_many_domains_stores_no_more_than_a_mail_may() -> None:
+    word = "\u4e00" * 100
+    failures = [{"receiving-mx-hostname": f"{number}{word}", "result-type": word, "failed-session-count": 1} for number in range(40)]
+    policies = [
+        {
+            "policy": {"policy-type": "sts", "policy-domain": f"d{number}.test"},
+            "summary": {"total-failure-session-count": 40},
+            "failure-details": failures,
+        }
+        for number in range(100)
+    ]
+    found = read_domain_reports(mail(gzip.compress(json.dumps({**TLS, "policies": policies}).encode()), "application/gzip"))
+    assert len(found) == 100
+    assert all(each["rows"] for each in found)
+    assert sum(kept_octets(each["rows"]) for each in found) <= MAX_OF_MAIL
 
 
 @given(st.binary(max_size=300))

@@ -57,7 +57,7 @@ class ReportView:
     words: str
     policy: str
     rows: tuple[RowView, ...]
-    more: int
+    has_more: bool  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,8 @@ async def _list(visit: Visit, domain: str, path: str) -> Mapping[str, object]:
     topic = ReportTopic(asked) if asked in set(ReportTopic) else None
     before = None if number is None else DomainReportId(number)
     store = visit.needs.store
-    found = await store.page_domain_reports(visit.account_id, domain=domain or None, topic=topic, limit=SHOWN, before=before)
+    name, rows = domain or None, ROWS + 1
+    found = await store.page_domain_reports(visit.account_id, domain=name, topic=topic, rows=rows, limit=SHOWN, before=before)
     kept = {**({"domain": domain} if domain and path == "/reports" else {}), **({"topic": topic.value} if topic else {})}
     older = {**kept, "before": format_id(DOMAIN_REPORT_PREFIX, found.items[-1].id)} if found.has_more else {}
     return {
@@ -134,7 +135,7 @@ def _view(report: DomainReport) -> ReportView:
         words=words,
         policy=content.policy,
         rows=tuple(_row(content.topic, row) for row in content.rows[:ROWS]),
-        more=max(0, len(content.rows) - ROWS),
+        has_more=len(content.rows) > ROWS,
     )
 
 

@@ -19,7 +19,15 @@ from sendryd.store.base.deliveries import Capture, Claim, ClaimedDelivery, Deliv
 from sendryd.store.base.derived import DerivedStore
 from sendryd.store.base.dialogues import DialogueStore
 from sendryd.store.base.dkimkeys import DkimKeyStore, NewDkimKey
-from sendryd.store.base.domainreports import MAX_OF_AUTHOR, MAX_PROVED, MAX_UNPROVED, DomainReportStore
+from sendryd.store.base.domainreports import (
+    MAX_OCTETS_OF_AUTHOR,
+    MAX_OF_AUTHOR,
+    MAX_PROVED,
+    MAX_PROVED_OCTETS,
+    MAX_UNPROVED,
+    MAX_UNPROVED_OCTETS,
+    DomainReportStore,
+)
 from sendryd.store.base.egress import EgressKind, EgressStore, EgressSuspension
 from sendryd.store.base.events import EventMaker, NewEvent
 from sendryd.store.base.figures import DAYS_KEPT, HOURS_KEPT, MINUTES_KEPT, FigureStore
@@ -53,10 +61,13 @@ __all__ = [
     "HOURS_KEPT",
     "MAX_CHECKS",
     "MAX_LIMIT_CHANGES",
+    "MAX_OCTETS_OF_AUTHOR",
     "MAX_OFFSETS",
     "MAX_OF_AUTHOR",
     "MAX_PROVED",
+    "MAX_PROVED_OCTETS",
     "MAX_UNPROVED",
+    "MAX_UNPROVED_OCTETS",
     "MINUTES_KEPT",
     "AcceptStore",
     "AccountStore",

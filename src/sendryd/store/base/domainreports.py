@@ -12,7 +12,10 @@ from sendryd.store.base.paging import Page
 # are few, and they never displace the others.
 MAX_PROVED: Final = 2_000
 MAX_UNPROVED: Final = 100
+MAX_PROVED_OCTETS: Final = 32 * 1024 * 1024  # of their rows
+MAX_UNPROVED_OCTETS: Final = 2 * 1024 * 1024
 MAX_OF_AUTHOR: Final = 200  # of these, from one author: twice what a daily report takes in the time that reports are kept
+MAX_OCTETS_OF_AUTHOR: Final = 4 * 1024 * 1024
 
 
 class DomainReportStore(Protocol):
@@ -20,7 +23,8 @@ class DomainReportStore(Protocol):
 
     async def add_domain_reports(self, reports: Sequence[DomainReport]) -> int:
         """Stores reports; one that is there already (topic, domain, reporter, key, author and its proof) is left out. The oldest beyond `MAX_PROVED` and
-        `MAX_UNPROVED` of their domain and topic, and beyond `MAX_OF_AUTHOR` of their author, are deleted. Returns how many were new. Durable.
+        `MAX_UNPROVED` of their domain and topic, beyond `MAX_OF_AUTHOR` of their author, and beyond the octets of each, are deleted. Returns how many were
+        new. Durable.
         """
         ...
 
@@ -34,10 +38,11 @@ class DomainReportStore(Protocol):
         *,
         domain: str | None = None,
         topic: ReportTopic | None = None,
+        rows: int,
         limit: int,
         before: DomainReportId | None = None,
     ) -> Page[DomainReport]:
-        """Reports of an account, newest first."""
+        """Reports of an account, newest first. Of each the first `rows` rows are read."""
         ...
 
     async def sum_domain_reports(self, account_id: AccountId, *, since: datetime) -> list[ReportSum]:

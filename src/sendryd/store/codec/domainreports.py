@@ -7,7 +7,7 @@ from typing import Any, Final
 from sendryd.model.domainreport import DomainReport, ReportContent, ReportRow, ReportSum, ReportTopic
 from sendryd.model.ids import DOMAIN_REPORT_PREFIX, AccountId, DomainReportId
 from sendryd.store.codec.reading import Row, row_of
-from sendryd.store.codec.values import from_ms, to_json, to_ms
+from sendryd.store.codec.values import from_ms, to_ms, to_utf8_json
 
 # The stored key names the author and whether it is proved: a forged report must not take the place of one that comes later.
 _SEPARATOR: Final = "\t"  # in no key: `message.reports.counted.plain` leaves printable letters
@@ -28,7 +28,7 @@ def domain_report_row(report: DomainReport) -> dict[str, Any]:
         "good": content.good,
         "bad": content.bad,
         "policy": content.policy,
-        "content": to_json([asdict(row) for row in content.rows]),
+        "content": to_utf8_json([asdict(row) for row in content.rows]),
         "author": report.author,
         "is_authenticated": int(report.is_authenticated),
         "created_at": to_ms(report.created_at),

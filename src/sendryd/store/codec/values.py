@@ -11,6 +11,7 @@ _ABOVE_ALL: Final = 1 << 62
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would build an encoder in each call
+_encode_utf8: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def to_ms(moment: datetime) -> int:
@@ -46,6 +47,13 @@ def time_of(number: int) -> datetime:
 def to_json(value: object) -> str:
     """JSON as stored. Lone surrogates, which SQLite cannot hold, become escapes."""
     return _encode(value)
+
+
+def to_utf8_json(value: object) -> str:
+    """JSON as stored, with other letters than those of ASCII as they are: of a stranger's text an escape takes up to three times the room. Lone surrogates
+    become `?`.
+    """
+    return clean(_encode_utf8(value))
 
 
 def contains(text: str) -> str:

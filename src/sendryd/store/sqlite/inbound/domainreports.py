@@ -7,7 +7,15 @@ import apsw
 
 from sendryd.model.domainreport import DomainReport, ReportSum, ReportTopic
 from sendryd.model.ids import DOMAIN_REPORT_PREFIX, AccountId, DomainReportId
-from sendryd.store.base import MAX_OF_AUTHOR, MAX_PROVED, MAX_UNPROVED, Page
+from sendryd.store.base import (
+    MAX_OCTETS_OF_AUTHOR,
+    MAX_OF_AUTHOR,
+    MAX_PROVED,
+    MAX_PROVED_OCTETS,
+    MAX_UNPROVED,
+    MAX_UNPROVED_OCTETS,
+    Page,
+)
 from sendryd.store.codec.domainreports import domain_report_row, read_domain_report, read_sum
 from sendryd.store.codec.values import first_id, id_below
 from sendryd.store.sqlite.engine.database import Database
@@ -22,16 +30,17 @@ class DomainReports:
 
     async def add_domain_reports(self, reports: Sequence[DomainReport]) -> int:
         rows = [domain_report_row(each) for each in reports]
-        self._database.check_room(sum(len(row["content"]) for row in rows))
+        self._database.check_room(sum(len(row["content"].encode()) for row in rows))
 
         def action(connection: apsw.Connection, _batch: object) -> int:
             added = 0
             for row in rows:
                 added += change(connection, SQL["insert_domain_report"], **row)
-                most = MAX_PROVED if row["is_authenticated"] else MAX_UNPROVED
+                most, octets = (MAX_PROVED, MAX_PROVED_OCTETS) if row["is_authenticated"] else (MAX_UNPROVED, MAX_UNPROVED_OCTETS)
                 which = {name: row[name] for name in ("account_id", "topic", "domain", "is_authenticated")}
-                change(connection, SQL["trim_reports_of_author"], **which, author=row["author"], most=MAX_OF_AUTHOR)
-                change(connection, SQL["trim_domain_reports"], **which, most=most)
+                trim = SQL["trim_domain_reports"]
+                change(connection, trim, **which, author=row["author"], most=MAX_OF_AUTHOR, octets=MAX_OCTETS_OF_AUTHOR)
+                change(connection, trim, **which, author=None, most=most, octets=octets)
             return added
 
         return await self._database.write(action)
@@ -46,13 +55,15 @@ class DomainReports:
         *,
         domain: str | None = None,
         topic: ReportTopic | None = None,
+        rows: int,
         limit: int,
         before: DomainReportId | None = None,
     ) -> Page[DomainReport]:
         values = {"account_id": account_id, "domain": domain, "topic": topic.value if topic else None}
         statement = SQL["page_domain_reports" if domain is None else "page_reports_of_domain"]
-        rows = await self._database.search_rows(statement, DOMAIN_REPORT_PREFIX, **values, before=id_below(before), limit=limit + 1)
-        return self._database.unreadable.page(rows, read_domain_report, limit)
+        where = {"before": id_below(before), "limit": limit + 1}
+        found = await self._database.search_rows(statement, DOMAIN_REPORT_PREFIX, **values, **where, rows=rows)
+        return self._database.unreadable.page(found, read_domain_report, limit)
 
     async def sum_domain_reports(self, account_id: AccountId, *, since: datetime) -> list[ReportSum]:
         rows = self._database.fetch_rows(SQL["sum_domain_reports"], account_id=account_id, first=first_id(since))

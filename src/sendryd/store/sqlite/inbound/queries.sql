@@ -6,6 +6,9 @@ id, account_id, content, created_at, is_forwarded, attempts, due_at
 -- columns: domain_report
 id, account_id, topic, domain, reporter, report_key, begins_at, ends_at, good, bad, policy, content, author, is_authenticated, created_at
 
+-- columns: domain_report_head
+id, account_id, topic, domain, reporter, report_key, begins_at, ends_at, good, bad, policy, author, is_authenticated, created_at
+
 -- name: find_receiving_account
 -- The account with a verified sending domain of this name, the first one if there are several.
 SELECT account_id FROM sending_domain WHERE name = :name AND status = 'verified' ORDER BY id LIMIT 1;
@@ -45,19 +48,14 @@ INSERT INTO domain_report ({domain_report}) VALUES ({:domain_report})
 ON CONFLICT (account_id, domain, topic, reporter, report_key) DO NOTHING;
 
 -- name: trim_domain_reports
--- Deletes the oldest reports of a domain and topic beyond a number.
+-- Deletes the oldest reports of a domain and topic beyond a number, or beyond octets of rows; of one author, unless `author` is NULL.
 DELETE FROM domain_report WHERE id IN (
-    SELECT id FROM domain_report
-    WHERE account_id = :account_id AND domain = :domain AND topic = :topic AND is_authenticated = :is_authenticated
-    ORDER BY id DESC LIMIT -1 OFFSET :most
-);
-
--- name: trim_reports_of_author
--- Deletes the oldest reports of a domain and topic from one author beyond a number.
-DELETE FROM domain_report WHERE id IN (
-    SELECT id FROM domain_report
-    WHERE account_id = :account_id AND domain = :domain AND topic = :topic AND is_authenticated = :is_authenticated AND author = :author
-    ORDER BY id DESC LIMIT -1 OFFSET :most
+    SELECT id FROM (
+        SELECT id, row_number() OVER newest AS place, sum(octet_length(content)) OVER newest AS octets FROM domain_report
+        WHERE account_id = :account_id AND domain = :domain AND topic = :topic AND is_authenticated = :is_authenticated
+            AND (:author IS NULL OR author = :author)
+        WINDOW newest AS (ORDER BY id DESC ROWS UNBOUNDED PRECEDING)
+    ) WHERE place > :most OR octets > :octets
 );
 
 -- name: get_domain_report
@@ -65,14 +63,24 @@ DELETE FROM domain_report WHERE id IN (
 SELECT {domain_report} FROM domain_report WHERE account_id = :account_id AND id = :id;
 
 -- name: page_domain_reports
--- Reports of an account, newest first. `domain` is NULL.
-SELECT {domain_report} FROM domain_report
+-- Reports of an account, newest first, with their first rows. `domain` is NULL.
+SELECT {domain_report_head}, iif(
+    json_valid(content),
+    (SELECT json_group_array(json(value)) FROM (SELECT value FROM json_each(content) ORDER BY key LIMIT :rows)),
+    content
+) AS content
+FROM domain_report
 WHERE account_id = :account_id AND :domain IS NULL AND (:topic IS NULL OR topic = :topic) AND id < :before
 ORDER BY id DESC LIMIT :limit;
 
 -- name: page_reports_of_domain
--- Reports about one domain of an account, newest first.
-SELECT {domain_report} FROM domain_report
+-- Reports about one domain of an account, newest first, with their first rows.
+SELECT {domain_report_head}, iif(
+    json_valid(content),
+    (SELECT json_group_array(json(value)) FROM (SELECT value FROM json_each(content) ORDER BY key LIMIT :rows)),
+    content
+) AS content
+FROM domain_report
 WHERE account_id = :account_id AND domain = :domain AND (:topic IS NULL OR topic = :topic) AND id < :before
 ORDER BY id DESC LIMIT :limit;
 
