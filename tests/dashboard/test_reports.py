@@ -58,10 +58,14 @@ def add(world: World, reports: Sequence[tuple[ReportTopic, str, bool]]) -> None:
 
 def test_reports_are_shown_with_what_they_say(mails: World, reader: Browser) -> None:
     add(mails, [(ReportTopic.DMARC, "Google", True), (ReportTopic.TLS, "Microsoft", True), (ReportTopic.DMARC, NASTY, False)])
+    add(mails, [(ReportTopic.TLS, "Reporter Ltd.", True)])
     page = reader.get("/reports")
     assert (page.status, page.page) == (200, "reports")
     assert "Google" in page
     assert "1,234 messages, 34 not authenticated (2.75 %)" in page
+    for reporter, is_other in (("Google", True), ("Microsoft", True), ("Reporter Ltd.", False)):
+        (row,) = (each for each in page.text.split("<li ") if f"by <bdi>{reporter}</bdi>" in each)
+        assert ('<span class="pill slow">Sent by <bdi>reporter.test</bdi></span>' in row) is is_other
     assert "1,234 sessions, 34 failed (2.75 %)" in page
     assert "203.0.113.9" in page
     assert "Sender not proved" in page

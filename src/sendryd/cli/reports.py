@@ -77,8 +77,9 @@ def show(
         return
     content = report.content
     proof = "" if report.is_authenticated else " Neither SPF nor DKIM prove its sender: anybody may have written it."
+    sender = f" Sent by {report.author}." if report.author else ""
     say(
-        f"{content.topic.value.upper()} report of {content.reporter} about {content.domain}: {content.good} good, {content.bad} bad.{proof}"
+        f"{content.topic.value.upper()} report of {content.reporter} about {content.domain}: {content.good} good, {content.bad} bad.{sender}{proof}"
     )
     for row in content.rows:
         details = " ".join(f"{name}={value}" for name, value in row.details.items())

@@ -1,11 +1,16 @@
 """Reports that other mail servers send about mail from or to a domain of ours: DMARC (who sends as the domain) and TLS (how sessions went)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import accumulate
+from typing import Final
 
 from sendryd.model.ids import AccountId, DomainReportId
+
+_WORD: Final = re.compile(r"[^\W_]+")
 
 
 class ReportTopic(StrEnum):
@@ -63,3 +68,12 @@ class ReportSum:
     good: int
     bad: int
     latest: datetime
+
+
+def is_in_own_name(reporter: str, organisation: str) -> bool:
+    """Whether the words by which a reporter names itself are the name of its author's organisational domain: `Yahoo! Inc.` of `yahooinc.com`. Honest
+    receivers use other names, too, so the author is shown beside such a report, which still counts.
+    """
+    words = _WORD.findall(reporter.lower())
+    name = "".join(_WORD.findall(organisation.partition(".")[0].lower()))
+    return name in {*words, *accumulate(words)}

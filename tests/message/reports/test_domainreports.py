@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendryd.message.reports.counted import MAX_OCTETS, MAX_ROWS, MAX_VALUE
+from sendryd.message.reports.counted import MAX_NUMBER, MAX_OCTETS, MAX_ROWS, MAX_VALUE
 from sendryd.message.reports.dmarcreport import NoReport, read_dmarc
 from sendryd.message.reports.domainreports import MAX_OF_MAIL, read_domain_reports
 from sendryd.message.reports.tlsreports import read_tls
@@ -174,6 +174,13 @@ def test_a_large_report_keeps_its_largest_rows() -> None:
     found = read_dmarc(dmarc(*(record(f"198.51.{number // 250}.{number % 250}", number + 1) for number in range(1000)))).to_json()
     assert found["good"] == sum(range(1, 1001))
     assert [row["number"] for row in found["rows"]] == list(range(1000, 1000 - MAX_ROWS, -1))
+
+
+@pytest.mark.parametrize("dkim", ["pass", "fail"])
+def test_the_numbers_of_a_report_are_cut(dkim: str) -> None:
+    found = read_dmarc(dmarc(*(record(f"192.0.2.{number % 2}", 10**12 - 1, dkim, "fail") for number in range(30)))).to_json()
+    assert {found["good"], found["bad"]} == {0, MAX_NUMBER}
+    assert [row["number"] for row in found["rows"]] == [MAX_NUMBER, MAX_NUMBER]
 
 
 def kept_octets(rows: object) -> int:

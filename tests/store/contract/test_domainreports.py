@@ -72,6 +72,14 @@ async def test_sums_count_proved_reports_alone(store: Store, samples: Samples) -
     assert await store.sum_domain_reports(ACCOUNT, since=NOW + timedelta(hours=1)) == []
 
 
+async def test_no_numbers_make_the_sums_fail(store: Store, samples: Samples) -> None:
+    most = 2**63 - 1
+    made = [report(samples, str(number)) for number in range(3)]
+    await store.add_domain_reports([replace(each, content=replace(each.content, good=most, bad=10**17)) for each in made])
+    (found,) = await store.sum_domain_reports(ACCOUNT, since=NOW - timedelta(hours=1))
+    assert (found.reports, found.good, found.bad) == (3, most, 3 * 10**17)
+
+
 async def test_forged_reports_displace_no_proved_ones(store: Store, samples: Samples) -> None:
     proved = report(samples)
     await store.add_domain_reports([proved])

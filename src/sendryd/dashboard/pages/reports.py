@@ -1,6 +1,7 @@
 """Reports of others about our domains: what receivers and senders say of DMARC and TLS, of all domains or of one."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -14,8 +15,9 @@ from sendryd.dashboard.pages.domain import frame, on_domain
 from sendryd.dashboard.timeline import Moment, moment_of
 from sendryd.dashboard.visit import Visit
 from sendryd.model.domain import SendingDomain
-from sendryd.model.domainreport import DomainReport, ReportRow, ReportSum, ReportTopic
+from sendryd.model.domainreport import DomainReport, ReportRow, ReportSum, ReportTopic, is_in_own_name
 from sendryd.model.ids import DOMAIN_REPORT_PREFIX, DomainReportId, format_id, parse_id
+from sendryd.runtime.publicsuffix import organisational_domain
 
 SHOWN: Final = 20  # reports of a page
 ROWS: Final = 30  # of one report
@@ -50,6 +52,7 @@ class ReportView:
     reporter: str
     author: str
     is_proved: bool
+    is_in_own_name: bool  # the reporter names itself as its author's domain is named
     begins: Moment
     ends: Moment
     tone: str
@@ -107,7 +110,7 @@ async def _list(visit: Visit, domain: str, path: str) -> Mapping[str, object]:
     kept = {**({"domain": domain} if domain and path == "/reports" else {}), **({"topic": topic.value} if topic else {})}
     older = {**kept, "before": format_id(DOMAIN_REPORT_PREFIX, found.items[-1].id)} if found.has_more else {}
     return {
-        "rows": [_view(each) for each in found.items],
+        "rows": await asyncio.to_thread(_views, found.items),
         "domain": domain,
         "topic": topic.value if topic else "",
         "topics": [(each.value, text) for each, text in TOPICS.items()],
@@ -115,6 +118,11 @@ async def _list(visit: Visit, domain: str, path: str) -> Mapping[str, object]:
         "newest": (f"{path}?{urlencode(kept)}" if kept else path) if before is not None else "",
         "list_path": path,
     }
+
+
+def _views(reports: Sequence[DomainReport]) -> list[ReportView]:
+    """In a thread: the first call reads the long list of public suffixes."""
+    return [_view(each) for each in reports]
 
 
 def _view(report: DomainReport) -> ReportView:
@@ -128,6 +136,7 @@ def _view(report: DomainReport) -> ReportView:
         reporter=content.reporter,
         author=report.author,
         is_proved=report.is_authenticated,
+        is_in_own_name=is_in_own_name(content.reporter, organisational_domain(report.author)),
         begins=moment_of(content.begins_at),
         ends=moment_of(content.ends_at),
         tone=tone,

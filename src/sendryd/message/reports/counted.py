@@ -12,7 +12,7 @@ MAX_ROWS: Final = 200  # of one report that are kept, the largest ones
 MAX_OCTETS: Final = 64 * 1024  # of the kept rows of one report, as JSON in UTF-8: 200 ordinary rows take about 50 KiB
 MAX_TEXT: Final = 255  # characters of a value about the whole report: a name of a domain
 MAX_VALUE: Final = 100  # characters of a value in a row
-MAX_NUMBER: Final = 10**12  # messages of a row, so that sums stay within what a database holds
+MAX_NUMBER: Final = 10**12  # messages of a report: sums of all that are kept stay within what a database holds
 
 
 def plain(text: str) -> str:
@@ -38,10 +38,10 @@ class Counted:
     def add(self, number: int, *, is_good: bool, source: str, details: Mapping[str, str]) -> None:
         """Counts messages or sessions."""
         number = min(number, MAX_NUMBER)
-        self.good += number if is_good else 0
-        self.bad += 0 if is_good else number
+        self.good = min(self.good + (number if is_good else 0), MAX_NUMBER)
+        self.bad = min(self.bad + (0 if is_good else number), MAX_NUMBER)
         key = is_good, source[:MAX_VALUE], tuple((name, text[:MAX_VALUE]) for name, text in details.items())
-        self.numbers[key] = self.numbers.get(key, 0) + number
+        self.numbers[key] = min(self.numbers.get(key, 0) + number, MAX_NUMBER)
 
     def to_json(self, octets: int = MAX_OCTETS) -> dict[str, Any]:
         """The report as a fence hands it over, with as many rows as `octets` hold."""

@@ -64,29 +64,26 @@ SELECT {domain_report} FROM domain_report WHERE account_id = :account_id AND id 
 
 -- name: page_domain_reports
 -- Reports of an account, newest first, with their first rows. `domain` is NULL.
-SELECT {domain_report_head}, iif(
-    json_valid(content),
-    (SELECT json_group_array(json(value)) FROM (SELECT value FROM json_each(content) ORDER BY key LIMIT :rows)),
-    content
-) AS content
+SELECT {domain_report_head}, CASE WHEN json_valid(content)
+    THEN (SELECT json_group_array(json(value)) FROM (SELECT value FROM json_each(content) ORDER BY key LIMIT :rows))
+    ELSE content END AS content
 FROM domain_report
 WHERE account_id = :account_id AND :domain IS NULL AND (:topic IS NULL OR topic = :topic) AND id < :before
 ORDER BY id DESC LIMIT :limit;
 
 -- name: page_reports_of_domain
 -- Reports about one domain of an account, newest first, with their first rows.
-SELECT {domain_report_head}, iif(
-    json_valid(content),
-    (SELECT json_group_array(json(value)) FROM (SELECT value FROM json_each(content) ORDER BY key LIMIT :rows)),
-    content
-) AS content
+SELECT {domain_report_head}, CASE WHEN json_valid(content)
+    THEN (SELECT json_group_array(json(value)) FROM (SELECT value FROM json_each(content) ORDER BY key LIMIT :rows))
+    ELSE content END AS content
 FROM domain_report
 WHERE account_id = :account_id AND domain = :domain AND (:topic IS NULL OR topic = :topic) AND id < :before
 ORDER BY id DESC LIMIT :limit;
 
 -- name: sum_domain_reports
--- What the reports of proved senders since a time say of each domain.
-SELECT domain, topic, count(*) AS reports, sum(good) AS good, sum(bad) AS bad, max(created_at) AS latest
+-- What the reports of proved senders since a time say of each domain. `sum` would fail where the numbers of strangers add up beyond 64 bits.
+SELECT
+    domain, topic, count(*) AS reports, CAST(total(good) AS INTEGER) AS good, CAST(total(bad) AS INTEGER) AS bad, max(created_at) AS latest
 FROM domain_report WHERE account_id = :account_id AND id >= :first AND is_authenticated = 1 GROUP BY domain, topic ORDER BY domain, topic;
 
 -- name: delete_domain_reports
