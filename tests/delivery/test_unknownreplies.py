@@ -35,10 +35,10 @@ async def test_unknown_replies_are_counted_by_shape_with_their_host() -> None:
     store = FailingOnce()
     unknown = UnknownReplies(store, clock)
     began = clock.now()
-    unknown.note(verdict("The moon is wrong for <ann@example.org>"))
+    unknown.note(verdict("The moon is wrong for <ann@example.org>"), "ann@example.org")
     clock.advance(timedelta(minutes=1))
-    unknown.note(verdict("The moon is wrong for <bob@example.org>", "mx2.example.org"))
-    unknown.note(verdict("User unknown"))
+    unknown.note(verdict("The moon is wrong for <bob@example.org>", "mx2.example.org"), "bob@example.org")
+    unknown.note(verdict("User unknown"), "ann@example.org")
     await unknown.store()  # fails, and loses nothing
     await unknown.store()
     assert await store.list_unknown_replies(limit=9) == [
@@ -46,11 +46,20 @@ async def test_unknown_replies_are_counted_by_shape_with_their_host() -> None:
     ]
 
 
+async def test_a_reply_that_names_its_recipient_is_one_shape_for_all() -> None:
+    store = MemoryStore()
+    unknown = UnknownReplies(store, ManualClock())
+    for name in ("ann.smith", "bob"):
+        unknown.note(verdict(f"{name.upper()} cannot receive this"), f"{name}@example.org")
+    await unknown.store()
+    assert [(each.shape, each.number) for each in await store.list_unknown_replies(limit=9)] == [("550 NAME cannot receive this", 2)]
+
+
 async def test_a_server_that_never_says_the_same_fills_no_memory() -> None:
     clock = ManualClock()
     store = MemoryStore()
     unknown = UnknownReplies(store, clock)
     for number in range(MAX_SHAPES + 100):
-        unknown.note(verdict(f"Word{'x' * (number % 300)}{'y' * (number // 300)}"))
+        unknown.note(verdict(f"Word{'x' * (number % 300)}{'y' * (number // 300)}"), "ann@example.org")
     await unknown.store()
     assert len(await store.list_unknown_replies(limit=10_000)) == MAX_SHAPES

@@ -14,13 +14,14 @@ from sendryd.model.apikey import KeyMode
 from sendryd.model.apirequest import ApiRequest
 from sendryd.model.ids import ApiKeyId, ApiRequestId, AuditId, MembershipId, MessageId, PersonId
 from sendryd.model.people import AuditEntry, Link, LinkPurpose, Membership, PersonRecord, Session
+from sendryd.model.unknownreply import UnknownReply
 from sendryd.policy.settledtime import HOLD
 from sendryd.store.base import Answer, ApiRequestFilter, EventFilter, Store
 from sendryd.store.errors import NotFound, StoreUnavailable
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.samples import ACCOUNT, Samples
 from sendryd.testing.stores import open_new_store
-from sendryd.upkeep.retention import API_REQUESTS_KEPT, INTERVAL, PAUSE, Retention
+from sendryd.upkeep.retention import API_REQUESTS_KEPT, INTERVAL, PAUSE, UNKNOWN_REPLIES_KEPT, Retention
 
 DAY = timedelta(days=1)
 MESSAGES, EVENTS = 7 * DAY, 40 * DAY
@@ -219,3 +220,12 @@ async def test_a_session_that_has_ended_is_deleted(house: House) -> None:
     assert await house.store.list_sessions(person.id) == [session]
     await house.after(timedelta(minutes=2) + HOLD)
     assert await house.store.list_sessions(person.id) == []
+
+
+async def test_replies_that_no_pattern_knows_go_when_they_came_no_more(house: House) -> None:
+    now = house.clock.now()
+    await house.store.add_unknown_replies([UnknownReply(shape="550 No", number=1, host="", first_at=now, last_at=now)], most=9)
+    await house.after(UNKNOWN_REPLIES_KEPT)
+    assert len(await house.store.list_unknown_replies(limit=9)) == 1
+    await house.after(timedelta(seconds=1))
+    assert await house.store.list_unknown_replies(limit=9) == []

@@ -123,7 +123,7 @@ class Recorder:
             return
         for delivery, outcome in zip(claim.deliveries, outcomes, strict=True):
             if self._unknown is not None:
-                self._unknown.note(verdicts[delivery.forward_path])
+                self._unknown.note(verdicts[delivery.forward_path], delivery.forward_path)
             log_outcome(self._mail_log, claim, delivery, verdicts[delivery.forward_path], outcome, now)
 
     async def _record_one_by_one(self, attempt: Attempt) -> frozenset[DeliveryId]:

@@ -1,6 +1,6 @@
 """Counts replies that no pattern knows, so that people see them and the table can grow.
 
-Does: keeps the shape of each such reply with its number and the server that said it, and no address of a recipient.
+Does: keeps the shape of each such reply with its number and the server that said it, and nothing that names a recipient.
 Writes: the counts, every ten seconds and at the end.
 When things fail: what could not be stored is stored in the next round; a kill costs the last seconds.
 Limits: `MAX_SHAPES` in memory and `MAX_STORED` in the store, where the one that was seen last longest ago makes room.
@@ -35,11 +35,11 @@ class UnknownReplies:
     def __repr__(self) -> str:
         return f"<UnknownReplies {len(self._seen)} shapes>"
 
-    def note(self, verdict: Verdict) -> None:
-        """Counts the reply of a verdict if it is unknown. Never waits."""
+    def note(self, verdict: Verdict, recipient: str) -> None:
+        """Counts the reply of a verdict about a recipient, an address, if it is unknown. Never waits."""
         if not is_unknown(verdict):
             return
-        self._add(shape_of(verdict), verdict.relay.host if verdict.relay else "", 1, self._clock.now())
+        self._add(shape_of(verdict, recipient), verdict.relay.host if verdict.relay else "", 1, self._clock.now())
 
     def _add(self, shape: str, host: str, number: int, first: datetime) -> None:
         seen = self._seen.get(shape)

@@ -1,7 +1,8 @@
 """Deletes rows past their retention time, in small steps.
 
 Does: removes done messages with their content, events, notifications, mail that came in, reports of others, the log of API requests, answers to
-idempotent requests, sessions and one-time links that have ended, and the names of removed domains that no waiting mail refers to, once an hour.
+idempotent requests, replies that no pattern knows, sessions and one-time links that have ended, and the names of removed domains that no waiting mail
+refers to, once an hour.
 When the clock is set: forward, nothing is deleted by the new time until that has held for a while.
 Limits: `BATCH` rows in one transaction, with a pause after each, so that mail does not wait.
 """
@@ -21,6 +22,7 @@ BATCH: Final = 200  # rows in one transaction
 NOTIFICATIONS_KEPT: Final = timedelta(days=30)  # for lookups and replays
 INBOUND_KEPT: Final = timedelta(days=30)  # the contract
 DOMAIN_REPORTS_KEPT: Final = timedelta(days=90)  # as long as events: trends of a quarter
+UNKNOWN_REPLIES_KEPT: Final = timedelta(days=90)  # since they came last: a server writes what it likes into them
 API_REQUESTS_KEPT: Final = timedelta(days=30)  # for lookups
 SHORTER: Final = 4  # divisor of a transaction's size after one did not fit on the disk
 PAUSE: Final = 0.05  # seconds between transactions
@@ -62,4 +64,5 @@ class Retention:
                         raise
                     limit = max(1, limit // SHORTER)
                 await self._clock.sleep(PAUSE)
+        await store.delete_unknown_replies(seen_before=now - UNKNOWN_REPLIES_KEPT)
         await store.delete_stale_sessions(seen_before=now - IDLE_TIME, created_before=now - MAX_SESSION)

@@ -31,3 +31,10 @@ async def test_a_shape_is_forgotten(store: MailStore) -> None:
     assert await store.forget_unknown_reply(REPLY.shape)
     assert not await store.forget_unknown_reply(REPLY.shape)
     assert await store.list_unknown_replies(limit=9) == []
+
+
+async def test_shapes_that_came_no_more_are_deleted(store: MailStore) -> None:
+    await store.add_unknown_replies([REPLY, replace(REPLY, shape="451 Later", last_at=NOW + timedelta(seconds=1))], most=9)
+    assert await store.delete_unknown_replies(seen_before=NOW) == 0
+    assert await store.delete_unknown_replies(seen_before=NOW + timedelta(seconds=1)) == 1
+    assert [each.shape for each in await store.list_unknown_replies(limit=9)] == ["451 Later"]

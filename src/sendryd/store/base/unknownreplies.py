@@ -1,6 +1,7 @@
 """Replies that no pattern knows: counted, listed, forgotten."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from sendryd.model.unknownreply import UnknownReply
@@ -15,6 +16,10 @@ class UnknownReplyStore(Protocol):
 
     async def list_unknown_replies(self, *, limit: int) -> list[UnknownReply]:
         """The unknown replies, the most frequent first."""
+        ...
+
+    async def delete_unknown_replies(self, *, seen_before: datetime) -> int:
+        """Deletes the shapes that were seen last before then. Returns how many."""
         ...
 
     async def forget_unknown_reply(self, shape: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from sendryd.model.unknownreply import UnknownReply
 
@@ -23,6 +24,12 @@ class MemoryUnknownReplies:
 
     async def list_unknown_replies(self, *, limit: int) -> list[UnknownReply]:
         return sorted(self._unknown.values(), key=lambda each: (-each.number, each.shape))[:limit]
+
+    async def delete_unknown_replies(self, *, seen_before: datetime) -> int:
+        old = [each.shape for each in self._unknown.values() if each.last_at < seen_before]
+        for shape in old:
+            del self._unknown[shape]
+        return len(old)
 
     async def forget_unknown_reply(self, shape: str) -> bool:
         return self._unknown.pop(shape, None) is not None

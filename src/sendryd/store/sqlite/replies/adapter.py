@@ -1,6 +1,7 @@
 """Unknown replies, in SQLite."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import apsw
 
@@ -38,6 +39,9 @@ class Replies:
 
     async def list_unknown_replies(self, *, limit: int) -> list[UnknownReply]:
         return [_read(row) for row in self._database.fetch_rows(SQL["list_unknown_replies"], limit=limit)]
+
+    async def delete_unknown_replies(self, *, seen_before: datetime) -> int:
+        return await self._database.change(SQL["delete_unknown_replies"], seen_before=to_ms(seen_before))
 
     async def forget_unknown_reply(self, shape: str) -> bool:
         return bool(await self._database.change(SQL["forget_unknown_reply"], shape=shape))

@@ -20,6 +20,10 @@ DELETE FROM unknown_reply WHERE shape IN (SELECT shape FROM unknown_reply ORDER 
 -- The most frequent ones first. There are a thousand at the most.
 SELECT {unknown_reply} FROM unknown_reply ORDER BY number DESC, shape LIMIT :limit;
 
+-- name: delete_unknown_replies
+-- Deletes the shapes that were seen last before a time. There are a thousand at the most.
+DELETE FROM unknown_reply WHERE last_at < :seen_before;
+
 -- name: forget_unknown_reply
 -- Deletes one shape.
 DELETE FROM unknown_reply WHERE shape = :shape;
