@@ -102,6 +102,17 @@ def test_being_throttled_is_no_failed_attempt(code: int) -> None:
     assert outcome(said(make_reply(450, "4.2.0", "Greylisted"))).is_attempt
 
 
+def test_being_throttled_again_for_the_same_reason_is_no_event() -> None:
+    first = replace(DELIVERY, last_reply="451 4.7.1 Too many messages, slow down (id abc123)")
+    assert outcome(said(make_reply(451, "4.7.1", "Too many messages, slow down (id xyz789)")), delivery=first).events == ()
+    other = [
+        make_reply(451, "4.7.1", "Too many connections, slow down (id 1)"),
+        make_reply(421, "4.7.1", "Too many messages, slow down (id 1)"),
+    ]
+    assert [len(outcome(said(reply), delivery=first).events) for reply in other] == [1, 1]
+    assert outcome(said(make_reply(451, "4.7.1", "Too many messages, slow down (id 1)")), GiveUp(), first).events != ()
+
+
 @pytest.mark.parametrize("failure", [make_reply(450, "4.2.0", "Greylisted"), NetworkFailure.TIMEOUT])
 def test_a_deferral_says_when_it_is_tried_again(failure: Reply | NetworkFailure) -> None:
     found = outcome(said(failure))

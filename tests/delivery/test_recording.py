@@ -1,15 +1,28 @@
 """Whatever goes wrong after an attempt, a failed attempt is recorded."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from sendryd.delivery.attempt import Attempt
+from sendryd.delivery.dialoguenotes import AttemptNotes
+from sendryd.delivery.recording import Recorder
 from sendryd.model.delivery import DeliveryState
 from sendryd.model.ids import DeliveryId
+from sendryd.policy.replies.classify import classify
+from sendryd.policy.retry import RetryPlan
+from sendryd.runtime.idsource import IdSource
+from sendryd.runtime.maillog import MailLog
+from sendryd.runtime.rand import SeededRand
+from sendryd.smtp.reply import make_reply
+from sendryd.smtp.timeouts import Step
 from sendryd.store.base import Lease, Outcome, QueueFilter
+from sendryd.store.memory import MemoryStore
+from sendryd.testing.clock import ManualClock
 from sendryd.testing.post import Post
+from sendryd.testing.samples import NOW, Samples
 
 pytestmark = pytest.mark.sockets
 
@@ -57,6 +70,23 @@ async def test_what_the_store_refuses_altogether_is_named(post: Post, monkeypatc
     attempt = await post.worker.attempt(claim, b"From: a@example.test\r\n\r\nbody\r\n", await post.destinations.find(claim.domain))
     assert await post.worker.record(attempt) == {bad}
     assert await states(post) == {bad: (DeliveryState.LEASED, 0), claim.deliveries[1].id: (DeliveryState.DELIVERED, 1)}
+
+
+@pytest.mark.parametrize("text", ["Too many messages, slow down", "Too many messages, try again in 5 seconds"])
+async def test_throttled_mail_backs_off_though_no_attempt_is_counted(text: str) -> None:
+    store, samples, clock = MemoryStore(), Samples(), ManualClock(NOW + timedelta(hours=12))
+    plan = RetryPlan((timedelta(minutes=1), timedelta(minutes=15), timedelta(hours=4)), timedelta(hours=72))
+    ids, mail_log = IdSource(clock, SeededRand(1)), MailLog(clock)
+    recorder = Recorder(store, store, plan=plan, clock=clock, rand=SeededRand(1), ids=ids, mail_log=mail_log)
+    new = samples.message(["a@two.test"], created_at=NOW)
+    await store.accept(new)
+    (claim,) = await store.claim_deliveries(now=clock.now(), lease=samples.lease(), limit=9, busy=frozenset(), per_domain=9)
+    attempt = Attempt(claim, AttemptNotes(NOW, lambda: 0.0))
+    attempt.judge_rest(classify(make_reply(451, "4.7.1", text), step=Step.RCPT))
+    await recorder.record(attempt)
+    (waiting,) = await store.list_queue(QueueFilter())
+    assert waiting.attempts == 0
+    assert timedelta(minutes=25) < waiting.due_at - clock.now() < timedelta(minutes=35)
 
 
 @pytest.mark.parametrize("what", ["make_outcome", "next_attempt"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendryd.model.message import MessageClass
-from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt, plan_for
+from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt, plan_for, throttled_plan
 from sendryd.policy.throttle import FAILURES_TO_SUSPEND, MX_MAX, SMART_HOST_WINDOW, new_lane, note_failure, note_success
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -116,3 +116,15 @@ def test_a_clock_that_was_set_forward_gives_nothing_up_and_makes_no_busy_loop() 
     leap, settled = queued + timedelta(days=5), queued + timedelta(hours=1)
     assert next_attempt(plan, attempts=1, first_queued=queued, now=leap, jitter=0, settled=settled) == RetryAt(leap + timedelta(minutes=1))
     assert next_attempt(plan, attempts=1, first_queued=queued, now=leap, jitter=0, settled=leap) == GiveUp()
+
+
+def test_what_is_throttled_for_days_is_tried_less_and_less_often() -> None:
+    ages, age = [], timedelta(0)
+    while age < PLAN.max_age:
+        plan, attempts = throttled_plan(PLAN, age)
+        answer = next_attempt(plan, attempts=attempts, first_queued=NOW, now=NOW + age, jitter=0.0)
+        assert isinstance(answer, RetryAt)
+        age = answer.moment - NOW
+        ages.append(age)
+    assert [each / timedelta(minutes=1) for each in ages[:5]] == [1, 6, 21, 51, 81]
+    assert 140 < len(ages) < 160

@@ -56,8 +56,8 @@ def make_outcome(
             metadata |= {"reason": "expired", "last_reason": verdict.sentence, "category": Category.EXPIRED.value}
             if relay is not None:
                 metadata["port"] = relay.port  # the mail log learns of it by this event alone
-    if verdict.waits and state is DeliveryState.QUEUED and delivery.last_reply == verdict.sentence:
-        types = ()  # it was said: one event for each reason, however long it holds
+    if state is DeliveryState.QUEUED and _was_said(delivery, verdict):
+        types = ()  # one event for each reason, however long it holds
     return Outcome(
         delivery_id=delivery.id,
         state=state,
@@ -68,6 +68,18 @@ def make_outcome(
         leaves_doubt=verdict.is_in_doubt,
         suppression=_suppression(delivery, next_id) if verdict.suppresses else None,
     )
+
+
+def _was_said(delivery: ClaimedDelivery, verdict: Verdict) -> bool:
+    """Whether it waits, or is throttled, for the reason that the event before has told. Ids and times in a reply are no other reason."""
+    if verdict.waits:
+        return delivery.last_reply == verdict.sentence
+    return is_throttled(verdict) and _told(delivery.last_reply) == _told(str(verdict.reply))
+
+
+def _told(reply: str) -> tuple[str, list[str]]:
+    """The code of a reply, and its words without a digit."""
+    return reply[:3], [word for word in reply.split() if not any(map(str.isdigit, word))]
 
 
 def is_throttled(verdict: Verdict) -> bool:

@@ -12,14 +12,14 @@ from datetime import datetime
 from typing import Final
 
 from sendryd.delivery.attempt import Attempt
-from sendryd.delivery.outcome import NO_TRIES, Tries, make_outcome
+from sendryd.delivery.outcome import NO_TRIES, Tries, is_throttled, make_outcome
 from sendryd.delivery.outcomelog import log_outcome
 from sendryd.delivery.unknownreplies import UnknownReplies
 from sendryd.model.ids import DELIVERY_PREFIX, MESSAGE_PREFIX, DeliveryId, EventId, SuppressionId, format_id
 from sendryd.model.message import MessageClass
-from sendryd.policy.replies.hints import retry_hint
+from sendryd.policy.replies.hints import LONGEST, retry_hint
 from sendryd.policy.replies.verdict import Category, Kind, Verdict, local_verdict
-from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt, plan_for
+from sendryd.policy.retry import GiveUp, RetryAt, RetryPlan, next_attempt, plan_for, throttled_plan
 from sendryd.runtime.clock import Clock
 from sendryd.runtime.idsource import IdSource
 from sendryd.runtime.log import get_logger
@@ -142,9 +142,13 @@ class Recorder:
         return frozenset(stuck)
 
     def _retry(self, claim: Claim, delivery: ClaimedDelivery, verdict: Verdict, now: datetime) -> RetryAt | GiveUp:
+        plan, attempts, age = self._plans[delivery.priority], delivery.attempts + 1, now - claim.message.waits_since
+        if is_throttled(verdict):
+            plan, by_age = throttled_plan(plan, age)
+            attempts = max(attempts, by_age)
         retry = next_attempt(
-            self._plans[delivery.priority],
-            attempts=delivery.attempts + 1,
+            plan,
+            attempts=attempts,
             first_queued=claim.message.waits_since,
             now=now,
             settled=self._clock.settled(),
@@ -153,7 +157,11 @@ class Recorder:
         asked = verdict.retry_in
         if asked is None and verdict.reply is not None and verdict.category in _HINTED:
             asked = retry_hint(str(verdict.reply))
-        return RetryAt(now + asked) if asked is not None and isinstance(retry, RetryAt) else retry
+        if asked is None or not isinstance(retry, RetryAt):
+            return retry
+        # A server that always says "in five seconds" would be asked fifty thousand times.
+        is_heeded = not is_throttled(verdict) or age < LONGEST
+        return RetryAt(now + asked if is_heeded else max(now + asked, retry.moment))
 
     def _with_new_ids(self, outcome: Outcome) -> Outcome:
         next_id = self._ids.next

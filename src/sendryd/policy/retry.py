@@ -14,6 +14,7 @@ OTP_DELAYS: Final = (
     timedelta(minutes=4),
     timedelta(minutes=8),
 )
+LONGEST_THROTTLE: Final = timedelta(minutes=30)  # between tries of what a receiver takes at a slower rate: it has not failed
 OTP_AGE: Final = timedelta(minutes=30)  # a code is worthless by then
 
 
@@ -32,6 +33,21 @@ class RetryPlan:
     def longest_delay(self) -> timedelta:
         """The longest delay between two attempts."""
         return max(self.delays) * (1 + JITTER)
+
+    def attempts_by(self, age: timedelta) -> int:
+        """The attempts, one more than are over, of a delivery that has failed by the plan up to an age.
+
+        >>> plan = RetryPlan((timedelta(minutes=1), timedelta(minutes=5)), timedelta(hours=1))
+        >>> plan.attempts_by(timedelta(0)), plan.attempts_by(timedelta(minutes=1)), plan.attempts_by(timedelta(minutes=6))
+        (1, 2, 3)
+        """
+        number, begins = 1, timedelta(0)
+        for delay in self.delays:
+            begins += delay
+            if age < begins:
+                break
+            number += 1
+        return number
 
     def delay(self, attempts: int) -> timedelta:
         """The delay after `attempts` attempts, without jitter."""
@@ -57,6 +73,11 @@ class RetryAt:
 @dataclass(frozen=True, slots=True)
 class GiveUp:
     """Give up: the maximum age is reached."""
+
+
+def throttled_plan(plan: RetryPlan, age: timedelta) -> tuple[RetryPlan, int]:
+    """The plan of a delivery that was throttled, and its attempts in it. No attempt is counted for being throttled, so its age tells them."""
+    return RetryPlan(tuple(min(each, LONGEST_THROTTLE) for each in plan.delays), plan.max_age), plan.attempts_by(age)
 
 
 def next_attempt(
