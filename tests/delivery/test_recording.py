@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,7 +18,7 @@ from sendryd.runtime.maillog import MailLog
 from sendryd.runtime.rand import SeededRand
 from sendryd.smtp.reply import make_reply
 from sendryd.smtp.timeouts import Step
-from sendryd.store.base import Lease, Outcome, QueueFilter
+from sendryd.store.base import DialogueStore, Lease, Outcome, QueueFilter
 from sendryd.store.memory import MemoryStore
 from sendryd.testing.clock import ManualClock
 from sendryd.testing.post import Post
@@ -77,7 +77,7 @@ async def test_throttled_mail_backs_off_though_no_attempt_is_counted(text: str) 
     store, samples, clock = MemoryStore(), Samples(), ManualClock(NOW + timedelta(hours=12))
     plan = RetryPlan((timedelta(minutes=1), timedelta(minutes=15), timedelta(hours=4)), timedelta(hours=72))
     ids, mail_log = IdSource(clock, SeededRand(1)), MailLog(clock)
-    recorder = Recorder(store, store, plan=plan, clock=clock, rand=SeededRand(1), ids=ids, mail_log=mail_log)
+    recorder = Recorder(store, cast("DialogueStore", store), plan=plan, clock=clock, rand=SeededRand(1), ids=ids, mail_log=mail_log)
     new = samples.message(["a@two.test"], created_at=NOW)
     await store.accept(new)
     (claim,) = await store.claim_deliveries(now=clock.now(), lease=samples.lease(), limit=9, busy=frozenset(), per_domain=9)

@@ -1,6 +1,7 @@
 """What the rules do to a site: rates, and what its replies bring. In virtual time."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -88,7 +89,7 @@ def refuse(text: str, code: int = 451) -> Verdict:
 
 
 async def test_replies_suspend_a_site_for_a_time_and_what_waits_keeps_its_attempts(worlds: list[World]) -> None:
-    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "TSS04"\nsuspend = true\nfor = "2h"\n')
+    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "TSS04"\nmatches = 1\nsuspend = true\nfor = "2h"\n')
     world.worker.verdict = refuse("4.7.0 [TSS04] Messages from 192.0.2.9 temporarily deferred")
     await world.queue("d0.test", 1)
     await world.run(10.0)
@@ -106,7 +107,7 @@ async def test_replies_suspend_a_site_for_a_time_and_what_waits_keeps_its_attemp
 
 
 async def test_a_person_ends_a_suspension_by_a_rule(worlds: list[World]) -> None:
-    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "TSS04"\nsuspend = true\nfor = "2h"\n')
+    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "TSS04"\nmatches = 1\nsuspend = true\nfor = "2h"\n')
     world.worker.verdict = refuse("4.7.0 [TSS04] deferred")
     await world.queue("d0.test", 1)
     await world.run(10.0)
@@ -142,8 +143,39 @@ async def test_as_many_matches_in_an_hour_as_the_rule_says_bring_a_limit_that_go
     assert world.shaper.all_effects() == []
 
 
+async def test_what_strangers_write_steers_no_rule(worlds: list[World]) -> None:
+    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "TSS04"\nmatches = 1\nsuspend = true\nfor = "2h"\n')
+    names = ["tss04", '"[TSS04]"', "tss04+x"]
+    for step, name in itertools.product((Step.RCPT, Step.MAIL, Step.FINAL_DOT), names):
+        for code in (421, 451, 550):
+            bare = name.strip('"')
+            reply = Reply(code, (f"4.7.0 {name}@d0.test ({bare}) is not taken now",))
+            world.worker.verdict = classify(reply, step=step, relay=RELAY)
+            await world.store.accept(world.samples.message([f"{name}@d0.test"], created_at=world.clock.now()))
+            world.wakeup.set()
+            await world.run(2.0)
+    assert len(world.worker.tried) == 27
+    world.worker.verdict = classify(Reply(451, ("4.7.0 a list says TSS04 of the mailbox",)), step=Step.RCPT, relay=RELAY)
+    await world.queue("d0.test")
+    await world.run(2.0)
+    assert world.shaper.all_effects() == []
+
+
+async def test_one_domain_alone_has_no_site_limited_unless_the_rule_names_it(worlds: list[World]) -> None:
+    text = '[[provider.big.reply]]\nmatch = "slow"\nmessage_rate = "10/1m"\nfor = "1h"\n'
+    for given, brings in ((text, False), (f'domains = ["d0.test"]\n{text}', True)):
+        world = new_world(worlds, given)
+        world.worker.verdict = refuse("4.7.1 slow down")
+        await world.queue("d0.test", 4)
+        await world.run(10.0)
+        assert bool(world.shaper.all_effects()) is brings
+        await world.queue("d1.test", 1)
+        await world.run(60.0)
+        assert world.shaper.all_effects() != []
+
+
 async def test_what_this_server_says_itself_counts_for_no_rule(worlds: list[World]) -> None:
-    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "slow"\nsuspend = true\nfor = "2h"\n')
+    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "slow"\nmatches = 1\nsuspend = true\nfor = "2h"\n')
     world.worker.verdict = local_verdict(Kind.DEFERRED, Category.RATE_LIMITED, "4.7.1", "slow down, we say")
     await world.queue("d0.test", 3)
     await world.run(10.0)
@@ -151,7 +183,8 @@ async def test_what_this_server_says_itself_counts_for_no_rule(worlds: list[Worl
 
 
 async def test_effects_outlast_a_restart(worlds: list[World]) -> None:
-    text = '[[provider.big.reply]]\nmatch = "TSS04"\nsuspend = true\nfor = "2h"\n[[provider.big.reply]]\nmatch = "slow"\nmessage_rate = "10/1m"\nfor = "1h"\n'
+    text = '[[provider.big.reply]]\nmatch = "TSS04"\nmatches = 1\nsuspend = true\nfor = "2h"\n[[provider.big.reply]]\nmatch = "slow"\nmatches = 1\n'
+    text += 'message_rate = "10/1m"\nfor = "1h"\n'
     world = new_world(worlds, text)
     world.worker.verdict = refuse("4.7.0 slow, [TSS04] deferred")
     await world.queue("d0.test", 1)
@@ -172,8 +205,8 @@ async def test_effects_outlast_a_restart(worlds: list[World]) -> None:
 
 
 async def test_what_cannot_be_stored_is_stored_later(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:
-    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "slow"\nsuspend = true\nfor = "2h"\n')
-    world.shaper.note_replies("big", ["450 slow"])
+    world = new_world(worlds, '[[provider.big.reply]]\nmatch = "slow"\nmatches = 1\nsuspend = true\nfor = "2h"\n')
+    world.shaper.note_replies("big", "d0.test", ["450 slow"])
     keeper, put = ShapingKeeper(world.store, world.shaper, world.clock), world.store.put_shaping_effects
 
     async def fail(*_: object) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from sendryd.delivery.dialoguenotes import AttemptNotes
-from sendryd.policy.replies.verdict import Kind, Verdict
+from sendryd.policy.replies.verdict import Kind, Scope, Verdict
+from sendryd.policy.shaping.words import words_of
 from sendryd.policy.throttle import Signal
 from sendryd.store.base import Claim, ClaimedDelivery
 
@@ -28,9 +29,15 @@ class Attempt:
         verdicts = self.verdicts
         return [each for each in self.claim.deliveries if (verdict := verdicts.get(each.forward_path)) is None or not verdict.is_final]
 
-    def refusals(self) -> set[str]:
-        """What servers said of those that they did not take. Verdicts of our own have no reply."""
-        return {str(each.reply) for each in self.verdicts.values() if each.reply is not None and each.kind is not Kind.DELIVERED}
+    def deferrals(self) -> set[str]:
+        """What servers said of us, of the session or of the message when they put it off, in their own words: what is said of a recipient counts for
+        no rule, and neither does what strangers have chosen. Verdicts of our own have no reply.
+        """
+        said = {str(each.reply) for each in self.verdicts.values() if each.reply is not None and _is_of_us(each)}
+        if not said:
+            return said
+        recipients = [each.forward_path for each in self.claim.deliveries]
+        return {words_of(each, recipients) for each in said}
 
     def hosts(self) -> set[str]:
         """The servers that spoke of the message or of a recipient; if there is none, those that were tried."""
@@ -51,3 +58,7 @@ class Attempt:
         """Takes recipients out that are done with without an attempt."""
         left_out = {each.id for each in deliveries}
         self.claim = replace(self.claim, deliveries=tuple(each for each in self.claim.deliveries if each.id not in left_out))
+
+
+def _is_of_us(verdict: Verdict) -> bool:
+    return verdict.kind is Kind.DEFERRED and verdict.scope is not Scope.RECIPIENT

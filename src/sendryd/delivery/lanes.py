@@ -294,9 +294,9 @@ class Lanes:
             log.info("domain_set_apart", domain=domain, site=state.key)
         return target
 
-    def note_replies(self, state: LaneState, replies: Iterable[str]) -> None:
+    def note_replies(self, state: LaneState, domain: str, replies: Iterable[str]) -> None:
         """What servers said: the rules may suspend or limit the site for it."""
-        for effect in self._shaper.note_replies(state.key, replies):
+        for effect in self._shaper.note_replies(state.key, domain, replies):
             if effect.suspends:
                 now = self._clock.monotonic()
                 until = max(now + self._shaper.suspension(state.key), state.lane.suspended_until or 0.0)

@@ -275,7 +275,7 @@ class Scheduler:
             state.recording += 1
             try:
                 self._start(self._lanes.note(state, attempt.signal, claim.domain, attempt.hosts()))
-                self._lanes.note_replies(state, attempt.refusals())
+                self._lanes.note_replies(state, claim.domain, attempt.deferrals())
                 self.board.note(state.key if state.key == ANY_DOMAIN else claim.domain, attempt)
                 self._start_others()
                 self._start(state)

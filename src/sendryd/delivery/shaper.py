@@ -120,13 +120,13 @@ class Shaper:
 
     # What its replies bring.
 
-    def note_replies(self, site: str, replies: Iterable[str]) -> list[Effect]:
-        """Replies of a site's servers, each once. Returns the effects that they bring."""
+    def note_replies(self, site: str, domain: str, replies: Iterable[str]) -> list[Effect]:
+        """Replies of a site's servers to mail for a domain, each once. Returns the effects that they bring."""
         rules = self.sites.rules.replies_of(site) if site != ANY_DOMAIN else ()
         brought: list[Effect] = []
         for reply in replies if rules else ():
             for rule in rules:
-                if rule.pattern.search(reply) and self._count(site, rule.name).note(rule, self._clock.settled()):
+                if rule.pattern.search(reply) and self._count(site, rule.name).note(rule, self._clock.settled(), domain):
                     brought.append(make_effect(site, rule, reply[:MAX_REPLY], self._clock.settled()))
         for effect in brought:
             self._put(effect)

@@ -37,8 +37,13 @@ def test_a_suspension_ends_at_once() -> None:
 
 def test_it_takes_as_many_matches_in_an_hour_as_the_rule_says() -> None:
     matches, wanted = Matches(deque()), rule("suspend = true\nmatches = 3")
-    assert [matches.note(wanted, NOW + timedelta(minutes=minutes)) for minutes in (0, 40, 70, 80)] == [False, False, False, True]
-    assert not matches.note(wanted, NOW + timedelta(minutes=81))
+    assert [matches.note(wanted, NOW + timedelta(minutes=minutes), f"{minutes}.test") for minutes in (0, 40, 70, 80)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+    assert not matches.note(wanted, NOW + timedelta(minutes=81), "81.test")
 
 
 def test_of_two_limits_the_stricter_holds() -> None:

@@ -54,18 +54,23 @@ class Effect:
 
 @dataclass(slots=True)
 class Matches:
-    """When replies of a site matched one rule, in the last hour."""
+    """When replies of a site matched one rule, in the last hour, and for which domains: the latest ones, as many as the rule takes."""
 
-    moments: deque[datetime]
+    found: deque[tuple[datetime, str]]
 
-    def note(self, rule: ReplyRule, now: datetime) -> bool:
-        """One more. True if that makes enough of them, which then count no more."""
-        while self.moments and now - self.moments[0] > HOUR:
-            self.moments.popleft()
-        self.moments.append(now)
-        if len(self.moments) < rule.matches:
+    def note(self, rule: ReplyRule, now: datetime, domain: str) -> bool:
+        """One more. True if that makes enough of them, which then count no more. Where it takes several, they are of two recipient domains, or of one
+        that the rules name as the provider's: whoever else has a domain at a site cannot have it limited for all.
+        """
+        self.found.append((now, domain))
+        while len(self.found) > rule.matches or now - self.found[0][0] > HOUR:
+            self.found.popleft()
+        if len(self.found) < rule.matches:
             return False
-        self.moments.clear()
+        domains = {each for _, each in self.found}
+        if rule.matches > 1 and len(domains) == 1 and not domains <= rule.domains:
+            return False
+        self.found.clear()
         return True
 
 

@@ -20,6 +20,7 @@ _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)", re.ASCII)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _MOST_CONNECTIONS: Final = 500  # attempts at once to all sites
 _MAX_PATTERN: Final = 200  # characters
+_USUAL_MATCHES: Final = 3
 _LIMIT_FIELDS: Final = frozenset({"connections", "connection_rate", "message_rate", "messages_per_connection", "tls"})
 _PROVIDER_FIELDS: Final = _LIMIT_FIELDS | {"mx", "domains", "reply"}
 _REPLY_FIELDS: Final = frozenset({"match", "matches", "suspend", "connections", "connection_rate", "message_rate", "for"})
@@ -36,6 +37,7 @@ class ReplyRule:
     name: str  # `google/2`: its provider, and its place there
     pattern: re.Pattern[str]
     matches: int  # in an hour
+    domains: frozenset[str]  # of the provider, by its rule
     suspends: bool
     limits: Limits
     seconds: float
@@ -134,6 +136,7 @@ def _read_provider(name: str, given: Mapping[str, Any], before: Provider | None)
         if not isinstance(given["reply"], list):
             raise RulesInvalid(f"{path}.reply: begin each of its rules with [[{path}.reply]]")
         found = replace(found, replies=tuple(_read_reply(name, number, each) for number, each in enumerate(given["reply"], 1)))
+    found = replace(found, replies=tuple(replace(each, domains=found.domains) for each in found.replies))
     return replace(found, limits=_read_limits(path, given).over(found.limits))
 
 
@@ -157,8 +160,8 @@ def _read_reply(name: str, number: int, given: object) -> ReplyRule:
     seconds = _DURATION.fullmatch(fields["for"]) if isinstance(fields.get("for"), str) else None
     if seconds is None:
         raise RulesInvalid(f"{path}.for: write a duration as 90s, 30m or 2h")
-    matches = _read_number(f"{path}.matches", fields.get("matches", 1), 1000)
-    return ReplyRule(f"{name}/{number}", pattern, matches, suspends, limits, float(int(seconds[1]) * _UNITS[seconds[2]]))
+    matches = _read_number(f"{path}.matches", fields.get("matches", _USUAL_MATCHES), 1000)
+    return ReplyRule(f"{name}/{number}", pattern, matches, frozenset(), suspends, limits, float(int(seconds[1]) * _UNITS[seconds[2]]))
 
 
 def _read_limits(path: str, given: Mapping[str, Any]) -> Limits:
