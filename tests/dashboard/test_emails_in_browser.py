@@ -1,10 +1,12 @@
 """Emails in Chromium: keys, live rows, changes, the frame of a hostile mail."""
 
 import pytest
+from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Dialog, Page
 
 from sendryd.testing.world import RECIPIENT_DOMAIN, World
 
+from .conftest import Browser, open_tab
 from .test_emails import HOSTILE, send
 
 pytestmark = [pytest.mark.sockets, pytest.mark.needs("chromium")]
@@ -52,6 +54,18 @@ def test_cancelling_asks_first(page: Page, mails: World) -> None:
     page.click("dialog[open] button[type=submit]")
     page.wait_for_selector("[data-event=cancelled]")
     assert "Cancelled" in page.locator("[data-sentence]").inner_text()
+
+
+def test_the_form_for_chosen_mails_is_one_row_on_a_phone(chromium: Chromium, reader: Browser, mails: World) -> None:
+    send(mails, f"narrow@{RECIPIENT_DOMAIN}", "Narrow")
+    with open_tab(chromium, reader, width=360, height=800) as tab:
+        tab.goto("/emails")
+        shown = tab.locator("#choice").locator("select:visible, input:visible, button:visible")
+        assert len({box["y"] for each in shown.all() if (box := each.bounding_box())}) == 1
+        tab.select_option("#f-change", "hold")
+        reason = tab.locator("#f-reason").bounding_box()
+        assert reason
+        assert reason["width"] > 250
 
 
 def test_a_hostile_mail_runs_and_fetches_nothing(page: Page, mails: World) -> None:

@@ -246,7 +246,7 @@ class ChooseRows extends HTMLElement {
   show() {
     const { which, change, reason } = this.querySelector("form").elements;
     const chosen = this.boxes.filter((box) => box.checked).length;
-    which.options[0].textContent = chosen ? `${chosen} chosen` : "Chosen mails";
+    which.options[0].textContent = chosen ? `${chosen} chosen` : "Chosen";
     if (reason) reason.hidden = change.value !== "hold";
   }
 }
