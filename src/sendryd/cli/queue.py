@@ -75,7 +75,7 @@ def list_queue(domain: Domain = None, state: State = None, older_than: OlderThan
 
     async def work(basics: Basics) -> tuple[list[QueuedDelivery], list[str]]:
         which = QueueFilter(
-            domain=domain.lower() if domain else None,
+            toward=domain.lower() if domain else None,
             states=states,
             created_before=basics.clock.now() - age if age is not None else None,
         )
@@ -210,7 +210,7 @@ def _change(change: DestinationChange, choice: Choice, *, is_agreed: bool, as_js
             raise CommandFailed(f"there is no {choice.target}")
         chosen = replace(
             which,
-            domain=choice.domain.lower() if choice.domain else None,
+            toward=choice.domain.lower() if choice.domain else None,
             states=(states or WAITING_STATES) & _CHANGED_STATES[change],
             has_attempts=HAS_ATTEMPTS.get(choice.state or ""),
             created_before=basics.clock.now() - age if age is not None else None,
@@ -366,7 +366,7 @@ def reprioritise(
         if target is not None and not await basics.store.list_queue(which, limit=1):
             raise CommandFailed(f"there is no {target}")
         created_before = basics.clock.now() - age if age is not None else None
-        chosen = replace(which, domain=domain.lower() if domain else None, created_before=created_before)
+        chosen = replace(which, toward=domain.lower() if domain else None, created_before=created_before)
         destinations = Destinations(basics.store, basics.audit, clock=basics.clock, ids=basics.ids)
         try:
             return await destinations.reprioritise(chosen, priority, AUTHOR, target=target or choice.words, reason=reason)

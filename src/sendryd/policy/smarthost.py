@@ -124,6 +124,13 @@ def domain_of(forward_path: str, lane: str | None) -> str:
         return domain.lower()
 
 
+def is_toward(domain: str, forward_path: str, wanted: str) -> bool:
+    """Whether a delivery is of a domain or lane, or of a recipient there in the lane of a smart host. A lane may be wanted without its mark."""
+    if domain == wanted:
+        return True
+    return bool(lane_of(domain)) and (forward_path.lower().endswith(f"@{wanted}") or domain.startswith(f"{wanted}~"))
+
+
 def may_name_port(port: int, ports: Sequence[int] = MAIL_PORTS) -> bool:
     """Whether somebody who is not the operator may name it."""
     return port in ports

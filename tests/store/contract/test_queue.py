@@ -240,3 +240,22 @@ async def test_waiting_mail_gets_another_class(store: MailStore, samples: Sample
     claims = await claim(store, samples.lease())
     assert {each.priority for each in claims} == {MessageClass.TRANSACTIONAL}
     assert await store.set_class(QueueFilter(), MessageClass.BULK) == 0  # they are leased
+
+
+async def test_mail_in_the_lane_of_a_smart_host_is_found_by_the_domain_of_its_recipient(store: MailStore, samples: Samples) -> None:
+    lane = "smtp.example.com:587~0123456789abcdef"
+    new, other = samples.message(["a@One.test", "b@two.test"]), samples.message(["c@one.test", "d@x-one.test"])
+    other = replace(other, message=replace(other.message, signing_domain_id=DomainId(77)))
+    for each in (new, other):
+        await store.accept(each)
+    await store.reroute(DomainId(1), lane)
+
+    async def found(toward: str) -> list[str]:
+        return sorted(each.forward_path for each in await store.list_queue(QueueFilter(toward=toward)))
+
+    assert await found("one.test") == ["a@One.test", "c@one.test"]
+    assert await found("e.test") == []
+    assert await found("two.test") == ["b@two.test"]
+    assert await found(lane) == await found("smtp.example.com:587") == ["a@One.test", "b@two.test"]
+    assert await store.hold(QueueFilter(toward="two.test"), NOW) == 1
+    assert await store.cancel(QueueFilter(toward="one.test"), NOW, samples.event) == 2

@@ -46,7 +46,10 @@ class QueuedDelivery:
 class QueueFilter:
     """Which waiting deliveries to list. All given conditions hold."""
 
-    domain: str | None = None
+    domain: str | None = None  # as the deliveries have it: the recipient's domain, or the lane of a smart host
+    toward: str | None = (
+        None  # that, and mail to the domain in the lane of a sending domain's smart host; without its mark any lane of the host
+    )
     states: frozenset[DeliveryState] | None = None
     has_attempts: bool | None = None
     created_before: datetime | None = None

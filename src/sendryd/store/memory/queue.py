@@ -9,7 +9,7 @@ from sendryd.model.delivery import WAITING_STATES, DeliveryState, HoldReason
 from sendryd.model.event import EventType, Metadata
 from sendryd.model.ids import AccountId, DeliveryId, DomainId, MessageId
 from sendryd.model.message import MessageClass
-from sendryd.policy.smarthost import domain_of
+from sendryd.policy.smarthost import domain_of, is_toward
 from sendryd.store.base import (
     EventMaker,
     HeldBy,
@@ -34,6 +34,7 @@ class MemoryQueue(MemoryMail):
             for each in self._deliveries.values()
             if (states is None or each.state in states)
             and which.domain in {None, each.new.domain}
+            and (which.toward is None or is_toward(each.new.domain, each.new.forward_path, which.toward))
             and which.account_id in {None, each.message.account_id}
             and which.message_id in {None, each.message.id}
             and (which.message_ids is None or each.message.id in which.message_ids)

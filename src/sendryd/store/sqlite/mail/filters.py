@@ -29,6 +29,11 @@ _TEXT: Final = (
     "json_tree(CASE WHEN json_valid(m.recipients) THEN m.recipients ELSE '[]' END) WHERE atom LIKE :text ESCAPE '\\') "
     "OR EXISTS (SELECT 1 FROM delivery WHERE message_id = m.id AND forward_path LIKE :text ESCAPE '\\'))"
 )
+# Of a lane (`policy.smarthost`) the recipients tell the domain.
+_TOWARD: Final = (
+    "(d.domain = :toward OR (instr(d.domain, ':') > 0 AND (d.forward_path LIKE :toward_path ESCAPE '\\' "
+    "OR substr(d.domain, 1, length(:toward) + 1) = :toward || '~')))"
+)
 
 
 class Conditions:
@@ -118,6 +123,8 @@ def queue_conditions(which: QueueFilter) -> Conditions:
         conditions.add(f"d.state IN ({', '.join(':' + name for name in words)})", **words)
     if which.domain is not None:
         conditions.add("d.domain = :domain", domain=which.domain)
+    if which.toward is not None:
+        conditions.add(_TOWARD, toward=which.toward, toward_path=contains(f"@{which.toward}").removesuffix("%"))
     if which.account_id is not None:
         conditions.add("d.account_id = :account_id", account_id=which.account_id)
     if which.message_id is not None:
